@@ -1,0 +1,142 @@
+# Quintet: everything a user or a developer types.
+#
+#   make run      set up, build, train the demo team, show it live
+#   make test     set up, build, run every test
+#   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
+#   make golden REF=DIR   compare with reference data in that layout
+#   make build    build only (V=asan or V=tsan: a variant beside the release)
+#
+# A new file under lib/ or services/, a new service, test, benchmark or fuzzer is found by its
+# place and its name: nothing here needs an edit.
+
+SHELL       := /bin/bash
+.DELETE_ON_ERROR:
+.SECONDARY:
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := build
+
+V    ?= release
+OUT  := build/$(V)
+BIN  := $(if $(filter release,$(V)),build/bin,$(OUT)/bin)
+GEN  := build/gen
+
+CC        := gcc
+PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libpcre2-8 zlib \
+             libsodium libseccomp libcurl
+WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
+             -Wmissing-prototypes -Werror
+SANITIZE_release :=
+SANITIZE_asan    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZE_tsan    := -fsanitize=thread
+SANITIZE  := $(SANITIZE_$(V))
+VERSION   := $(shell cat lib/base/VERSION)
+CFLAGS    := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fno-math-errno -pthread $(SANITIZE)
+CPPFLAGS  := -D_GNU_SOURCE -DQUINTET_VERSION='"$(VERSION)"' -Ilib -I$(GEN) -MMD -MP
+LDFLAGS   := -pthread $(SANITIZE) -Wl,--as-needed
+PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+# The numeric kernels are one source per file name *.isa.c, compiled once for every instruction set
+# and picked at run time.
+ISAS         := avx512 avx2 plain
+ISA_avx512   := -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512
+ISA_avx2     := -march=x86-64-v3
+ISA_plain    :=
+ifneq ($(shell uname -m),x86_64)
+ISAS         := plain
+endif
+
+PROTOS   := $(wildcard schemas/*.proto)
+GEN_C    := $(PROTOS:schemas/%.proto=$(GEN)/%.pb-c.c)
+GEN_O    := $(GEN_C:$(GEN)/%.c=$(OUT)/gen/%.o)
+LIB_C    := $(wildcard lib/*/*.c)
+ISA_C    := $(filter %.isa.c,$(LIB_C))
+LIB_O    := $(patsubst %.c,$(OUT)/%.o,$(filter-out $(ISA_C),$(LIB_C))) \
+            $(foreach isa,$(ISAS),$(ISA_C:%.isa.c=$(OUT)/%.$(isa).o)) $(GEN_O)
+ARCHIVE  := $(OUT)/libquintet.a
+SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.c))))
+PROGRAMS := $(patsubst $(BIN)/quintet-cli,$(BIN)/quintet,$(SERVICES:%=$(BIN)/quintet-%))
+UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
+BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
+FUZZ     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: all build setup run test bench golden programs tests benches fuzzers clean lint
+
+build: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) programs
+
+all: programs tests benches fuzzers
+programs: $(PROGRAMS)
+tests: $(UNIT)
+benches: $(BENCH)
+fuzzers: $(FUZZ)
+
+setup:
+	@deploy/setup
+
+run: build
+	@build/bin/quintet run deploy/config/coding.yml $(ARGS)
+
+test: setup
+	@tests/run
+
+bench: build
+	@$(MAKE) --no-print-directory -j$$(nproc) benches
+	@tests/bench/run $(if $(JSON),--json $(JSON))
+
+REF ?= ../shared/reference
+golden: setup
+	@$(MAKE) --no-print-directory -j$$(nproc) programs tests
+	@tests/golden/run $(REF)
+
+lint:
+	@tests/lint/run
+
+clean:
+	rm -rf build
+
+# ---- how things are made -----------------------------------------------------------------------
+
+$(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: schemas/%.proto
+	@mkdir -p $(GEN)
+	protoc-c --proto_path=schemas --c_out=$(GEN) $<
+
+# wire is the only user of the generated headers; every generated file must exist before it.
+$(OUT)/lib/wire/%.o: | $(GEN_C)
+$(OUT)/gen/%.o: $(GEN)/%.c | $(GEN_C)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c $< -o $@
+
+# Files that are embedded (Redis functions, Python, HTML) stand beside the C that embeds them.
+.SECONDEXPANSION:
+EMBEDDED = $(wildcard $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
+
+define ISA_RULE
+$(OUT)/%.$(1).o: %.isa.c
+	@mkdir -p $$(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=fast $(ISA_$(1)) -DISA=$(1) $(PKG_CFLAGS) -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
+
+$(OUT)/%.o: %.c $$(call EMBEDDED,$$(dir $$*))
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(PKG_CFLAGS) -c $< -o $@
+
+$(ARCHIVE): $(LIB_O)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BIN)/quintet: $$(patsubst %.c,$(OUT)/%.o,$$(wildcard services/cli/*.c)) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+
+$(BIN)/quintet-%: $$(patsubst %.c,$(OUT)/%.o,$$(wildcard services/$$*/*.c)) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+
+# A test that needs a service's own file lists it in a first-line comment: /* with: services/x/y.c */
+WITH = $(patsubst %.c,$(OUT)/%.o,$(shell sed -n '1s|^/\* with: \(.*\) \*/$$|\1|p' $(1)))
+$(OUT)/tests/%: $(OUT)/tests/%.o $$(call WITH,tests/$$*.c) $(ARCHIVE)
+	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -lm -o $@
+
+-include $(shell find $(OUT) -name '*.d' 2>/dev/null)

@@ -1,0 +1,93 @@
+/*  buf - see buf.h */
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*  Room for `more` bytes and the closing 0. */
+static bool buf_reserve (buf_t *buf, size_t more)
+{
+    size_t max = buf->max ? buf->max : BUF_MAX_DEFAULT;
+    if (buf->failed || more > max || buf->size > max - more) {
+        buf->failed = true;
+        return false;
+    }
+    size_t need = buf->size + more + 1;
+    if (need <= buf->capacity)
+        return true;
+    size_t capacity = buf->capacity ? buf->capacity : 64;
+    while (capacity < need)
+        capacity *= 2;
+    char *data = realloc (buf->data, capacity);
+    if (!data) {
+        buf->failed = true;
+        return false;
+    }
+    buf->data = data;
+    buf->capacity = capacity;
+    return true;
+}
+
+void buf_append (buf_t *buf, const void *data, size_t size)
+{
+    if (!buf_reserve (buf, size))
+        return;
+    if (size)
+        memcpy (buf->data + buf->size, data, size);
+    buf->size += size;
+    buf->data[buf->size] = 0;
+}
+
+void buf_text (buf_t *buf, const char *text)
+{
+    buf_append (buf, text, strlen (text));
+}
+
+void buf_char (buf_t *buf, char c)
+{
+    buf_append (buf, &c, 1);
+}
+
+void buf_printf (buf_t *buf, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start (args, fmt);
+    va_copy (again, args);
+    int n = vsnprintf (NULL, 0, fmt, args);
+    if (n >= 0 && buf_reserve (buf, (size_t) n)) {
+        vsnprintf (buf->data + buf->size, (size_t) n + 1, fmt, again);
+        buf->size += (size_t) n;
+    }
+    va_end (again);
+    va_end (args);
+}
+
+bool buf_failed (const buf_t *buf)
+{
+    return buf->failed;
+}
+
+void buf_clear (buf_t *buf)
+{
+    buf->size = 0;
+    buf->failed = false;
+    if (buf->data)
+        buf->data[0] = 0;
+}
+
+void buf_free (buf_t *buf)
+{
+    free (buf->data);
+    *buf = (buf_t){.max = buf->max};
+}
+
+char *buf_take (buf_t *buf)
+{
+    if (!buf->data)
+        buf_text (buf, "");
+    char *data = buf->data;
+    *buf = (buf_t){.max = buf->max};
+    return data;
+}

@@ -1,0 +1,57 @@
+/*  err - see err.h */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int err_set (err_t *err, err_code_t code, const char *fmt, ...)
+{
+    if (err) {
+        va_list args;
+        va_start (args, fmt);
+        err->code = code;
+        vsnprintf (err->text, sizeof err->text, fmt, args);
+        va_end (args);
+    }
+    return -1;
+}
+
+int err_wrap (err_t *err, const char *fmt, ...)
+{
+    if (err) {
+        char inner[ERR_TEXT_MAX];
+        memcpy (inner, err->text, sizeof inner);
+        va_list args;
+        va_start (args, fmt);
+        int n = vsnprintf (err->text, sizeof err->text, fmt, args);
+        va_end (args);
+        if (n >= 0 && (size_t) n < sizeof err->text)
+            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %s", inner);
+    }
+    return -1;
+}
+
+int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
+{
+    int number = errno;
+    if (err) {
+        va_list args;
+        va_start (args, fmt);
+        err->code = code;
+        int n = vsnprintf (err->text, sizeof err->text, fmt, args);
+        va_end (args);
+        if (n >= 0 && (size_t) n < sizeof err->text)
+            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %s", strerror (number));
+    }
+    return -1;
+}
+
+const char *err_name (err_code_t code)
+{
+#define ERR_X(value, name) [value] = name,
+    static const char *const names[] = {ERR_CODES (ERR_X)};
+#undef ERR_X
+    return (unsigned) code < ERR_COUNT ? names[code] : "unknown";
+}

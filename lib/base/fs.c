@@ -1,0 +1,203 @@
+/*  fs - see fs.h */
+#include "base/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
+{
+    int fd = open (path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno (err, errno == ENOENT ? ERR_MISSING : ERR_IO, "%s", path);
+    content->max = max;
+    char block[65536];
+    ssize_t n;
+    while ((n = read (fd, block, sizeof block)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            err_errno (err, ERR_IO, "%s: cannot read", path);
+            close (fd);
+            return -1;
+        }
+        buf_append (content, block, (size_t) n);
+        if (buf_failed (content)) {
+            close (fd);
+            return err_set (err, ERR_LIMIT, "%s: larger than %zu bytes", path, max);
+        }
+    }
+    close (fd);
+    if (!content->data)
+        buf_text (content, "");
+    return 0;
+}
+
+static int write_all (int fd, const char *data, size_t size)
+{
+    while (size) {
+        ssize_t n = write (fd, data, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        data += n;
+        size -= (size_t) n;
+    }
+    return 0;
+}
+
+static int sync_path (const char *path)
+{
+    int fd = open (path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int rc = fsync (fd);
+    close (fd);
+    return rc;
+}
+
+/*  The folder that holds path, into out. */
+static void parent_of (const char *path, char out[FS_PATH_MAX])
+{
+    snprintf (out, FS_PATH_MAX, "%s", path);
+    size_t n = strlen (out);
+    while (n > 1 && out[n - 1] == '/')
+        out[--n] = 0;
+    char *slash = strrchr (out, '/');
+    if (!slash)
+        snprintf (out, FS_PATH_MAX, ".");
+    else if (slash == out)
+        out[1] = 0;
+    else
+        *slash = 0;
+}
+
+int fs_write (const char *path, const void *data, size_t size, err_t *err)
+{
+    char temporary[FS_PATH_MAX], folder[FS_PATH_MAX];
+    if (snprintf (temporary, sizeof temporary, "%s.tmp.%ld", path, (long) getpid ()) >=
+        (int) sizeof temporary)
+        return err_set (err, ERR_INPUT, "%s: the path is too long", path);
+    int fd = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return err_errno (err, ERR_IO, "%s: cannot create", temporary);
+    if (write_all (fd, data, size) != 0 || fsync (fd) != 0) {
+        err_errno (err, ERR_IO, "%s: cannot write %zu bytes", path, size);
+        close (fd);
+        unlink (temporary);
+        return -1;
+    }
+    close (fd);
+    parent_of (path, folder);
+    if (rename (temporary, path) != 0 || sync_path (folder) != 0) {
+        err_errno (err, ERR_IO, "%s: cannot rename into place", path);
+        unlink (temporary);
+        return -1;
+    }
+    return 0;
+}
+
+int fs_mkdirs (const char *path, err_t *err)
+{
+    char part[FS_PATH_MAX];
+    if (snprintf (part, sizeof part, "%s", path) >= (int) sizeof part)
+        return err_set (err, ERR_INPUT, "%s: the path is too long", path);
+    for (char *p = part + 1;; p++) {
+        if (*p != '/' && *p != 0)
+            continue;
+        char keep = *p;
+        *p = 0;
+        if (mkdir (part, 0755) != 0 && errno != EEXIST)
+            return err_errno (err, ERR_IO, "%s: cannot make the folder", part);
+        *p = keep;
+        if (!keep)
+            break;
+    }
+    struct stat st;
+    if (stat (path, &st) != 0 || !S_ISDIR (st.st_mode))
+        return err_set (err, ERR_IO, "%s: is not a folder", path);
+    return 0;
+}
+
+static int sync_folder (const char *path, err_t *err)
+{
+    DIR *dir = opendir (path);
+    if (!dir)
+        return err_errno (err, ERR_IO, "%s", path);
+    int rc = 0;
+    for (struct dirent *entry; rc == 0 && (entry = readdir (dir));) {
+        if (entry->d_name[0] == '.')
+            continue;
+        char file[FS_PATH_MAX];
+        if (fs_join (file, path, entry->d_name, err) != 0)
+            rc = -1;
+        else if (sync_path (file) != 0)
+            rc = err_errno (err, ERR_IO, "%s: cannot sync", file);
+    }
+    closedir (dir);
+    if (rc == 0 && sync_path (path) != 0)
+        rc = err_errno (err, ERR_IO, "%s: cannot sync", path);
+    return rc;
+}
+
+int fs_publish_folder (const char *from, const char *to, err_t *err)
+{
+    char old[FS_PATH_MAX], parent[FS_PATH_MAX];
+    if (snprintf (old, sizeof old, "%s.old.%ld", to, (long) getpid ()) >= (int) sizeof old)
+        return err_set (err, ERR_INPUT, "%s: the path is too long", to);
+    if (sync_folder (from, err) != 0)
+        return -1;
+    bool moved = fs_exists (to);
+    if (moved && rename (to, old) != 0)
+        return err_errno (err, ERR_IO, "%s: cannot move away", to);
+    if (rename (from, to) != 0) {
+        err_errno (err, ERR_IO, "%s: cannot rename to %s", from, to);
+        if (moved && rename (old, to) != 0)
+            err_wrap (err, "%s stays at %s", to, old);
+        return -1;
+    }
+    parent_of (to, parent);
+    if (sync_path (parent) != 0)
+        return err_errno (err, ERR_IO, "%s: cannot sync", parent);
+    return moved ? fs_remove (old, err) : 0;
+}
+
+static int remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void) st;
+    (void) type;
+    (void) ftw;
+    return remove (path);
+}
+
+int fs_remove (const char *path, err_t *err)
+{
+    struct stat st;
+    if (lstat (path, &st) != 0 && errno == ENOENT)
+        return 0;
+    if (nftw (path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return err_errno (err, ERR_IO, "%s: cannot remove", path);
+    return 0;
+}
+
+bool fs_exists (const char *path)
+{
+    struct stat st;
+    return stat (path, &st) == 0;
+}
+
+int fs_join (char out[FS_PATH_MAX], const char *dir, const char *name, err_t *err)
+{
+    int n = name[0] == '/' ? snprintf (out, FS_PATH_MAX, "%s", name)
+                           : snprintf (out, FS_PATH_MAX, "%s/%s", dir, name);
+    if (n >= FS_PATH_MAX)
+        return err_set (err, ERR_INPUT, "%s/%s: the path is too long", dir, name);
+    return 0;
+}

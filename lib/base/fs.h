@@ -1,0 +1,35 @@
+/*  fs - whole files, written so that a reader sees the old content or the new, never half. */
+#ifndef QUINTET_BASE_FS_H
+#define QUINTET_BASE_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define FS_PATH_MAX 4096
+
+/*  Reads a whole file of at most max bytes into an empty buf. */
+int fs_read (const char *path, size_t max, buf_t *content, err_t *err);
+
+/*  Writes to a temporary name beside path, fsyncs, renames, fsyncs the folder. On error nothing
+ *  is left behind and an old file is untouched. */
+int fs_write (const char *path, const void *data, size_t size, err_t *err);
+
+/*  mkdir -p. */
+int fs_mkdirs (const char *path, err_t *err);
+
+/*  fsyncs every file of a folder (one level) and the folder, renames it to `to` and fsyncs the
+ *  parent. An old `to` is moved away first and removed last. */
+int fs_publish_folder (const char *from, const char *to, err_t *err);
+
+/*  rm -r; a missing path is fine. Does not follow links. */
+int fs_remove (const char *path, err_t *err);
+
+bool fs_exists (const char *path);
+
+/*  dir/name into out (FS_PATH_MAX bytes); an absolute name stays as it is. */
+int fs_join (char out[FS_PATH_MAX], const char *dir, const char *name, err_t *err);
+
+#endif

@@ -1,0 +1,22 @@
+/*  hash - names for content: BLAKE2b with 32 bytes (libsodium's generichash). */
+#ifndef QUINTET_BASE_HASH_H
+#define QUINTET_BASE_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HASH_SIZE 32
+#define HASH_HEX_SIZE (2 * HASH_SIZE + 1)
+
+typedef struct {
+    uint8_t bytes[HASH_SIZE];
+} hash_t;
+
+hash_t hash_of (const void *data, size_t size);
+bool hash_equal (const hash_t *a, const hash_t *b);
+bool hash_is_zero (const hash_t *hash);
+/*  Lower-case hexadecimal with a 0 at its end. Returns out. */
+const char *hash_hex (const hash_t *hash, char out[HASH_HEX_SIZE]);
+
+#endif

@@ -1,0 +1,150 @@
+/*  pool - see pool.h
+ *
+ *  A run bumps `round` under the lock and wakes the threads; pieces are drawn from an atomic counter.
+ *  Threads spin briefly before they sleep, since the loops of one decode step follow each other within
+ *  microseconds.
+ */
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define POOL_SPINS 2000
+
+typedef struct {
+    struct pool *pool;
+    pthread_t thread;
+    size_t index;
+} worker_t;
+
+struct pool {
+    size_t threads;
+    worker_t *workers; /* threads - 1 of them */
+    size_t started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_size_t round; /* changes when there is work */
+    atomic_bool stop;
+    atomic_size_t next; /* piece to hand out */
+    atomic_size_t busy; /* workers that have not finished this round */
+    size_t n;
+    pool_fn fn;
+    void *context;
+};
+
+static void relax (void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause ();
+#endif
+}
+
+static void draw (pool_t *pool, size_t thread)
+{
+    for (size_t i; (i = atomic_fetch_add (&pool->next, 1)) < pool->n;)
+        pool->fn (pool->context, i, thread);
+}
+
+static void await_round (pool_t *pool, size_t seen)
+{
+    for (int spin = 0; spin < POOL_SPINS; spin++) {
+        if (atomic_load (&pool->round) != seen)
+            return;
+        relax ();
+    }
+    pthread_mutex_lock (&pool->lock);
+    while (atomic_load (&pool->round) == seen)
+        pthread_cond_wait (&pool->wake, &pool->lock);
+    pthread_mutex_unlock (&pool->lock);
+}
+
+static void *work (void *arg)
+{
+    worker_t *self = arg;
+    pool_t *pool = self->pool;
+    for (size_t seen = 0;;) {
+        await_round (pool, seen);
+        seen = atomic_load (&pool->round);
+        if (atomic_load (&pool->stop))
+            return NULL;
+        draw (pool, self->index);
+        atomic_fetch_sub (&pool->busy, 1);
+    }
+}
+
+static void begin_round (pool_t *pool)
+{
+    pthread_mutex_lock (&pool->lock);
+    atomic_fetch_add (&pool->round, 1);
+    pthread_cond_broadcast (&pool->wake);
+    pthread_mutex_unlock (&pool->lock);
+}
+
+pool_t *pool_new (size_t threads)
+{
+    pool_t *pool = calloc (1, sizeof *pool);
+    if (!pool)
+        return NULL;
+    pool->threads = threads < 1 ? 1 : threads;
+    pthread_mutex_init (&pool->lock, NULL);
+    pthread_cond_init (&pool->wake, NULL);
+    pool->workers = calloc (pool->threads, sizeof *pool->workers);
+    if (!pool->workers) {
+        pool_destroy (&pool);
+        return NULL;
+    }
+    for (; pool->started < pool->threads - 1; pool->started++) {
+        worker_t *w = &pool->workers[pool->started];
+        *w = (worker_t){.pool = pool, .index = pool->started + 1};
+        if (pthread_create (&w->thread, NULL, work, w) != 0) {
+            pool_destroy (&pool);
+            return NULL;
+        }
+    }
+    return pool;
+}
+
+void pool_destroy (pool_t **self)
+{
+    pool_t *pool = *self;
+    if (!pool)
+        return;
+    atomic_store (&pool->stop, true);
+    begin_round (pool);
+    for (size_t i = 0; i < pool->started; i++)
+        pthread_join (pool->workers[i].thread, NULL);
+    pthread_cond_destroy (&pool->wake);
+    pthread_mutex_destroy (&pool->lock);
+    free (pool->workers);
+    free (pool);
+    *self = NULL;
+}
+
+size_t pool_threads (const pool_t *pool)
+{
+    return pool ? pool->threads : 1;
+}
+
+void pool_run (pool_t *pool, pool_fn fn, void *context, size_t n)
+{
+    if (!pool || pool->threads == 1 || n <= 1) {
+        for (size_t i = 0; i < n; i++)
+            fn (context, i, 0);
+        return;
+    }
+    pool->fn = fn;
+    pool->context = context;
+    pool->n = n;
+    atomic_store (&pool->busy, pool->threads - 1);
+    atomic_store (&pool->next, 0);
+    begin_round (pool);
+    draw (pool, 0);
+    for (int spin = 0; atomic_load (&pool->busy) != 0; spin++)
+        if (spin < POOL_SPINS)
+            relax ();
+        else
+            sched_yield ();
+}
