@@ -1,0 +1,112 @@
+/*  bus - one service's connection to the bus: calls, serving, events, policy objects.
+ *
+ *      bus_t *bus = bus_new (&options, &err);
+ *      bus_serve (bus, "act", 32, &err);
+ *      while ((rc = bus_next (bus, &item, 1000, &err)) >= 0) ...    requests, replies, events, objects
+ *      bus_destroy (&bus);
+ *
+ *  One thread uses a bus_t; its sockets connect outward only. Everything that arrives comes through
+ *  bus_next, one item at a time. Nothing here blocks longer than the time given. Lost connections are
+ *  re-made, workers register again, calls in flight are sent again with the same id until their deadline
+ *  (at one and two thirds of it as well); the first reply wins. A worker keeps its last replies by id
+ *  (bounded in bytes) and repeats them. A small thread of its own sends heartbeats, so a long
+ *  computation between two bus_next calls is no death.
+ */
+#ifndef QUINTET_BUS_BUS_H
+#define QUINTET_BUS_BUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+
+typedef struct {
+    const char *address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". The three actors are at
+                            PATH.events, PATH.requests, PATH.policies, or at the port, port + 1, + 2 */
+    const char *name;    /* who we are, unique: "agent-1", in envelopes and logs */
+    const char *numerics; /* numeric path, told in READY ("" where it does not matter) */
+    void (*pulse) (void *context); /* called by the heartbeat thread every 500 ms, or NULL */
+    void *context;
+} bus_options_t;
+
+typedef struct bus bus_t;
+
+typedef enum {
+    BUS_REQUEST, /* serve it: bus_reply or bus_refuse with item.id, sooner or later */
+    BUS_REPLY,   /* to bus_call number item.call: code ERR_NONE and payload, or code and text */
+    BUS_EVENT,   /* of a subscribed topic; item.missed: events of this publisher lost before it */
+    BUS_OBJECT,  /* to bus_fetch number item.call: whole and verified, or code and text */
+    BUS_CANCELLED, /* request item.id needs no answer any more (deadline passed, client gone) */
+    BUS_PEER     /* bus (re)connected with another boot id: upload again what it should hold */
+} bus_kind_t;
+
+typedef struct {
+    bus_kind_t kind;
+    uint64_t id;         /* REQUEST, CANCELLED: handle of the request */
+    uint64_t call;       /* REPLY, OBJECT: what bus_call or bus_fetch returned */
+    const char *name;    /* REQUEST: service; EVENT: topic; REPLY, OBJECT: the peer that answered */
+    const char *sender;  /* REQUEST, EVENT: who sent it */
+    const char *trace;
+    err_code_t code;
+    const char *text;
+    const void *payload; /* valid until the next bus_ call */
+    size_t size;
+    int64_t left_ms;     /* REQUEST: until its deadline */
+    uint64_t missed;
+} bus_item_t;
+
+bus_t *bus_new (const bus_options_t *options, err_t *err);
+/*  Lingers at most 100 ms for what was sent. */
+void bus_destroy (bus_t **bus);
+
+/*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */
+int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
+/*  Readable when bus_next may have something (edge-triggered, like ZMQ_FD: drain with timeout 0). */
+int bus_fd (const bus_t *bus);
+/*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may make. */
+void bus_wake (bus_t *bus);
+
+/*  Waits until the bus answers; ERR_TIMEOUT names its address. */
+int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
+
+/*  Client. id: names the request for idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL:
+ *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
+uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload, size_t size,
+                   int64_t deadline_ms);
+/*  Forgets a call; no reply will come. */
+void bus_cancel (bus_t *bus, uint64_t call);
+
+/*  Worker: credit = how many requests it holds at once. Serving a name again changes the credit. */
+int bus_serve (bus_t *bus, const char *service, size_t credit, err_t *err);
+int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size);
+int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
+    __attribute__ ((format (printf, 4, 5)));
+
+/*  Events. */
+int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
+void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
+
+/*  Policy objects: content-addressed bytes. bus_offer uploads (in the background, driven by
+ *  bus_next; content is copied or, with free_content, taken over) and answers with BUS_OBJECT when the bus
+ *  holds it; bus_fetch downloads in hashed chunks and verifies. A manifest is a small object that is also
+ *  kept by name and published as event "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks
+ *  for all that the bus holds (they come as BUS_EVENT with the same topics). epoch: stale ones are
+ *  refused per run. Retiring drops an object that no manifest needs. */
+uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t size);
+uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms);
+uint64_t bus_manifest (bus_t *bus, const char *run, uint64_t epoch, const char *name,
+                       const void *manifest, size_t size, const hash_t *objects, size_t objects_n);
+uint64_t bus_retire (bus_t *bus, const char *run, uint64_t epoch, const char *name);
+int bus_manifests (bus_t *bus);
+
+/*  Counters since the start: resent, refused, dropped ... for the status event. */
+typedef struct {
+    uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in, events_missed,
+        bytes_fetched;
+} bus_counters_t;
+bus_counters_t bus_counters (const bus_t *bus);
+
+#endif

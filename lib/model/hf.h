@@ -1,0 +1,56 @@
+/*  hf - ordinary Hugging Face model folders, in and out.
+ *
+ *      hf_t *hf = hf_open (dir, &err);                     config, tensors checked; weights mapped
+ *      float *params = ...; hf_params (hf, model, params, &err);
+ *      hf_save (dir, &config, model, params, tokenizer_json, &err);
+ *      hf_destroy (&hf);
+ *
+ *  Everything in a folder is untrusted: sizes, offsets, shapes and names are checked before use, and
+ *  what is not supported is refused by name, never run wrongly.
+ */
+#ifndef QUINTET_MODEL_HF_H
+#define QUINTET_MODEL_HF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/model.h"
+#include "model/tokenizer.h"
+
+typedef enum { HF_F32, HF_BF16, HF_F16 } hf_dtype_t;
+
+#define HF_EOS_MAX 8
+
+typedef struct {
+    model_config_t model;
+    hf_dtype_t dtype;             /* as stored */
+    int32_t eos[HF_EOS_MAX];      /* from generation_config.json, else config.json */
+    size_t eos_n;
+    int32_t bos;                  /* -1: none */
+} hf_config_t;
+
+/*  Parses the text of config.json (and of generation_config.json, or NULL). Both dialects. Errors
+ *  name the key. */
+int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
+                     err_t *err);
+/*  The text of a config.json that other tools load (newer dialect). Caller frees. */
+char *hf_config_json (const hf_config_t *config);
+
+typedef struct hf hf_t;
+
+hf_t *hf_open (const char *dir, err_t *err);
+void hf_destroy (hf_t **hf);
+const hf_config_t *hf_config (const hf_t *hf);
+/*  Text of the folder's config.json and tokenizer.json (NULL when it has none). */
+const char *hf_config_text (const hf_t *hf);
+const char *hf_tokenizer_text (const hf_t *hf);
+/*  Fills the flat vector; refuses NaN and infinity by tensor name. */
+int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err);
+
+/*  Writes config.json, generation_config.json, model.safetensors and tokenizer.json (its text;
+ *  NULL: none) into an existing folder. config->dtype says how weights are stored. */
+int hf_save (const char *dir, const hf_config_t *config, const model_t *model, const float *params,
+             const char *tokenizer_json, err_t *err);
+
+#endif

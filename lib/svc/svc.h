@@ -1,0 +1,72 @@
+/*  svc - the run time that every service shares: arguments, bus, signals, status, the one loop.
+ *
+ *      static const svc_t service = {.name = "reward", .about = "...", .open = open_, .close = close_,
+ *                                    .routes = {{"score", on_score}}, ...};
+ *      int main (int argc, char **argv) { return svc_main (&service, argc, argv); }
+ *
+ *  quintet-NAME [--bus ADDRESS] [--redis ADDRESS] [--name NAME] [--threads N] [--KEY VALUE ...]
+ *               [--health] [--version] [--help]
+ *  Each option also comes from the environment: QUINTET_BUS, QUINTET_REDIS, QUINTET_NAME,
+ *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route, and
+ *  calls work () whenever there is nothing to take (or always, when work () said it has more to do).
+ *  SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status: 0 ended as
+ *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments or configuration (never restarted).
+ */
+#ifndef QUINTET_SVC_SVC_H
+#define QUINTET_SVC_SVC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/pool.h"
+#include "bus/bus.h"
+
+#define SVC_EXIT_CONFIG 78
+#define SVC_OPTIONS_MAX 12
+#define SVC_ROUTES_MAX  12
+
+typedef struct svc_run svc_run_t; /* a running service */
+
+typedef struct {
+    const char *service; /* request route: served on the bus with svc_t.credit; others: see kind */
+    void (*handle) (svc_run_t *run, const bus_item_t *item);
+} svc_route_t;
+
+typedef struct {
+    const char *key, *placeholder, *fallback, *help; /* "--scorers", "N", "2", "..." */
+} svc_option_t;
+
+typedef struct {
+    const char *name;  /* "reward" */
+    const char *about; /* a few lines for --help: what it does and an example */
+    bool redis;        /* needs --redis */
+    size_t credit;
+    svc_option_t options[SVC_OPTIONS_MAX];
+    svc_route_t routes[SVC_ROUTES_MAX];
+    /*  All may be NULL. open: sets *state; close frees it. on_item: replies, objects, events, peer.
+     *  work: one bounded piece of work (at most ~10 ms where latency matters); returns how many ms may
+     *  pass until it wants to be called again (0: at once; -1: only after the next item). */
+    int (*open) (svc_run_t *run, void **state, err_t *err);
+    void (*close) (svc_run_t *run, void **state);
+    void (*on_item) (svc_run_t *run, const bus_item_t *item);
+    int (*work) (svc_run_t *run);
+    void (*pulse) (svc_run_t *run); /* on the heartbeat thread, every 500 ms: renew leases */
+    /*  Appends metrics for the service.status event, published once a second. */
+    void (*status) (svc_run_t *run, void (*metric) (void *to, const char *name, double value), void *to);
+} svc_t;
+
+int svc_main (const svc_t *service, int argc, char **argv);
+
+/*  For handlers. */
+void *svc_state (const svc_run_t *run);
+bus_t *svc_bus (const svc_run_t *run);
+pool_t *svc_pool (const svc_run_t *run);     /* of --threads threads, made at the first call */
+const char *svc_redis (const svc_run_t *run);
+const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
+const char *svc_option (const svc_run_t *run, const char *key);
+void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
+bool svc_stopping (const svc_run_t *run);    /* any thread; for long computations */
+
+#endif

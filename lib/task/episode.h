@@ -1,0 +1,73 @@
+/*  episode - one team at one task: observe, act, step, until done.
+ *
+ *      episode_t *episode = episode_new (task_json, roles, n, &limits, &err);
+ *      while (!episode_done (episode)) {
+ *          for (each acting role)  episode_observe (episode, role, &prompt);  ... act ...
+ *              episode_act (episode, role, &action, &err);
+ *          episode_step (episode, &err);
+ *      }
+ *      episode_state (episode, &json);                the global state, one line
+ *      episode_destroy (&episode);
+ *
+ *  The global state is the single form in which an episode travels: written to Redis every turn, read by
+ *  the reward and the critic, given to scorer programs, shown in reports:
+ *
+ *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
+ *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
+ *                           "tokens_read": 0}, ...]}, ...],
+ *   "artifact": "what the team hands in, as its family merges it", "done": true}
+ */
+#ifndef QUINTET_TASK_EPISODE_H
+#define QUINTET_TASK_EPISODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define EPISODE_ROLES_MAX 8
+
+typedef struct {
+    size_t tokens; /* per completion */
+    size_t turns;  /* per episode; 0: as many as the family needs */
+} episode_limits_t;
+
+typedef struct {
+    const char *text; /* decoded completion, special tokens left out; need not end in 0 */
+    size_t size;
+    size_t tokens;    /* its length in ids, the end token included */
+    size_t tokens_read; /* ids of its prompt that came from other roles */
+    bool truncated;   /* cut by the length limit */
+} episode_action_t;
+
+typedef struct episode episode_t;
+
+/*  ERR_INPUT when the task is malformed or the family does not know a role. roles: names. */
+episode_t *episode_new (const char *task_json, const char *const *roles, size_t roles_n,
+                        const episode_limits_t *limits, err_t *err);
+/*  Goes on from a global state. */
+episode_t *episode_parse (const char *state_json, size_t size, err_t *err);
+void episode_destroy (episode_t **episode);
+
+size_t episode_turn (const episode_t *episode);
+bool episode_done (const episode_t *episode);
+size_t episode_roles (const episode_t *episode);
+const char *episode_role (const episode_t *episode, size_t role);
+/*  Whether a role acts in this turn (all roles of a turn act in parallel). */
+bool episode_acts (const episode_t *episode, size_t role);
+/*  Appends the prompt text of an acting role for this turn. Equal for all episodes of a group in their
+ *  first turn. */
+int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
+/*  Records the action of an acting role; its text is copied. */
+int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
+/*  All acting roles acted: merges the turn into the shared state, goes to the next turn or ends. */
+int episode_step (episode_t *episode, err_t *err);
+/*  Appends the global state as one line of JSON without newline. */
+int episode_state (const episode_t *episode, buf_t *json, err_t *err);
+
+/*  Measures over all turns, for speed and cost (see reward.h). */
+size_t episode_tokens (const episode_t *episode);        /* of all completions */
+size_t episode_critical_path (const episode_t *episode); /* sum over turns of the longest completion */
+
+#endif

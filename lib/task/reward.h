@@ -1,0 +1,59 @@
+/*  reward - the joint reward of a finished episode, with every component.
+ *
+ *      R = w_q quality + w_s speed - w_c cost                       each component in [0, 1]
+ *      speed = quality x (1 - critical path / limit)
+ *      cost  = mean of the parts that apply: extra turns, tokens read, redundancy, unused artifacts
+ *
+ *  Quality comes from the family's scorer (scorer functions here for families that are pure; the coding
+ *  family is scored by the reward service, which owns the sandbox). Everything else is derived here from
+ *  the global state.
+ */
+#ifndef QUINTET_TASK_REWARD_H
+#define QUINTET_TASK_REWARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "task/episode.h"
+
+#define REWARD_PARTS_MAX 24
+#define REWARD_NAME_MAX  32
+
+typedef struct {
+    double quality, speed, cost; /* weights w_q, w_s, w_c; all >= 0 */
+} reward_weights_t;
+
+typedef struct {
+    char name[REWARD_NAME_MAX];
+    double value; /* in [0, 1] */
+} reward_part_t;
+
+/*  What a scorer says of an episode. */
+typedef struct {
+    double quality;   /* in [0, 1] */
+    bool success;     /* the pass rate counts these: all tests passed; all checks at their best */
+    double agreement; /* writing: mean of the cross-agent style checks; coding: equals success */
+    reward_part_t parts[REWARD_PARTS_MAX]; /* of the quality: "syntax", "tests", ... */
+    size_t parts_n;
+    double unused;    /* share of artifacts that nobody used, or -1: does not apply */
+    char verdict[512]; /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
+} reward_score_t;
+
+typedef struct {
+    double reward, quality, speed, cost;
+    bool success;
+    double agreement;
+    reward_part_t parts[REWARD_PARTS_MAX]; /* of quality and of cost */
+    size_t parts_n;
+    char verdict[512];
+} reward_t;
+
+/*  Joins a score with what the global state says about speed and cost. */
+int reward_join (const episode_t *episode, const reward_weights_t *weights,
+                 const reward_score_t *score, reward_t *reward, err_t *err);
+
+/*  Quality of a finished writing episode; pure. */
+int reward_score_writing (const episode_t *episode, reward_score_t *score, err_t *err);
+
+#endif

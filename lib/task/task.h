@@ -1,0 +1,43 @@
+/*  task - what teams work at: families of cooperative tasks, and sets of them.
+ *
+ *      task_set_t *set = task_set_open (&options, &err);
+ *      const char *json = task_set_get (set, TASK_TRAIN, index);     one task as a line of JSON
+ *      ...
+ *      task_set_destroy (&set);
+ *
+ *  A task travels as JSON: {"id": "...", "family": "coding", "brief": "...", ...hidden checks...}. A
+ *  family is one struct of functions (family.h): what each role observes, what its action does to the
+ *  shared state, and for families that need no sandbox how an episode is scored. Everything here is
+ *  pure: no clock, no sockets, no global state.
+ */
+#ifndef QUINTET_TASK_TASK_H
+#define QUINTET_TASK_TASK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+typedef enum { TASK_TRAIN, TASK_HELDOUT } task_split_t;
+
+typedef struct {
+    const char *family;  /* "coding", "writing" */
+    const char *path;    /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
+    uint64_t seed;       /* of the generated set and of the split */
+    double heldout;      /* share held out, by content: a task is on the same side in every set */
+    const char *style;   /* family's choice of prompt format: "plain" (built-in), "story", "chat" */
+} task_options_t;
+
+typedef struct task_set task_set_t;
+
+task_set_t *task_set_open (const task_options_t *options, err_t *err);
+void task_set_destroy (task_set_t **set);
+size_t task_set_size (const task_set_t *set, task_split_t split);
+/*  One task as one line of JSON, valid as long as the set; index < size. */
+const char *task_set_get (const task_set_t *set, task_split_t split, size_t index);
+/*  The index that group `group` of step `step` trains on: a permutation of the train split per pass
+ *  over it, pure in (seed, step, group). */
+size_t task_set_pick (const task_set_t *set, uint64_t seed, uint64_t first_group_of_step,
+                      uint64_t group);
+
+#endif

@@ -1,0 +1,270 @@
+/*  wire - what services say to each other, as plain structs; the only user of the generated protobuf.
+ *
+ *      buf_t bytes = {0};
+ *      wire_act_request_pack (&request, &bytes);
+ *      const wire_act_request_t *request = wire_act_request_unpack (arena, data, size, &err);
+ *
+ *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to a
+ *  buf. unpack validates everything (sizes, counts, enums, finiteness, ranges) and allocates in the arena:
+ *  what it returns lives until the arena is reset; strings end in 0 and are never NULL.
+ */
+#ifndef QUINTET_WIRE_WIRE_H
+#define QUINTET_WIRE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+
+#define WIRE_PROTOCOL  1          /* version of the protocol, in every envelope */
+#define WIRE_FRAME_MAX (16 << 20) /* bytes; larger frames are refused by the sockets */
+
+typedef struct {
+    const int32_t *data;
+    size_t n;
+} wire_ids_t;
+
+/*  A version is (policy, number, content hash); number 0 is what was loaded. */
+typedef struct {
+    const char *policy;
+    uint64_t number;
+    hash_t hash; /* of the weights' bytes */
+} wire_version_t;
+
+typedef enum { WIRE_TRAIN, WIRE_EVAL_SAMPLED, WIRE_EVAL_GREEDY, WIRE_PHASE_COUNT } wire_phase_t;
+
+/*  ---- act: sample completions (agent) ------------------------------------------------------- */
+
+typedef struct {
+    wire_ids_t ids;
+    const uint32_t *episodes; /* indices in the group that share this prompt */
+    size_t episodes_n;
+} wire_prompt_t;
+
+typedef struct {
+    const char *run;
+    wire_version_t version;
+    uint64_t seed;  /* the coordinates of the random numbers, with each episode's index: */
+    wire_phase_t phase;
+    uint64_t step, group;
+    uint32_t role, turn;
+    float temperature; /* 0: greedy */
+    uint32_t max_tokens;
+    wire_ids_t stops;
+    const wire_prompt_t *prompts;
+    size_t prompts_n;
+} wire_act_request_t;
+
+typedef struct {
+    uint32_t episode;
+    wire_ids_t ids;
+    const float *logps; /* ids.n */
+    bool stopped;
+} wire_sample_t;
+
+typedef struct {
+    wire_version_t version;
+    const wire_sample_t *samples; /* sorted by episode */
+    size_t samples_n;
+    uint64_t decode_us; /* from the first to the last token, for the tap */
+} wire_act_reply_t;
+
+/*  ---- score: rewards of finished episodes (reward) ------------------------------------------ */
+
+typedef struct {
+    double quality, speed, cost;
+} wire_weights_t;
+
+typedef struct {
+    const char *run;
+    const char *family;
+    const char *command; /* the scorer program, "" for the family's own */
+    wire_weights_t weights;
+    const char *const *states; /* global states: JSON */
+    size_t states_n;
+} wire_score_request_t;
+
+typedef struct {
+    const char *name;
+    double value;
+} wire_part_t;
+
+typedef struct {
+    double reward, quality, speed, cost;
+    bool success;
+    double agreement;
+    const wire_part_t *parts;
+    size_t parts_n;
+    const char *verdict;
+} wire_reward_t;
+
+typedef struct {
+    const wire_reward_t *rewards; /* one per state, in order */
+    size_t rewards_n;
+} wire_score_reply_t;
+
+/*  ---- groups: what trainer and environment exchange through Redis ------------------------------ */
+
+typedef struct {
+    const char *name; /* "aux" */
+    wire_version_t version;
+    hash_t tokenizer; /* object: text of the tokenizer.json to write prompts with */
+    wire_ids_t stops;
+    wire_ids_t prefix; /* ids before the prompt text, e.g. the begin token; may be empty */
+    const char *chat;  /* name of a chat format, "" for none */
+} wire_role_t;
+
+/*  Everything that an environment needs to play a group. */
+typedef struct {
+    const char *run;
+    wire_phase_t phase;
+    uint64_t step, group;
+    uint64_t seed;
+    const char *task; /* JSON */
+    uint32_t episodes; /* G */
+    const wire_role_t *roles;
+    size_t roles_n;
+    float temperature;
+    uint32_t max_tokens, max_turns;
+    wire_weights_t weights;
+    const char *command; /* scorer */
+} wire_group_t;
+
+typedef struct {
+    uint32_t role, turn;
+    uint32_t prompt; /* index in wire_episodes_t.prompts */
+    wire_ids_t ids;
+    const float *logps;
+    bool stopped;
+} wire_completion_t;
+
+typedef struct {
+    const char *state; /* global state: JSON */
+    wire_reward_t reward;
+    const wire_completion_t *completions; /* sorted by (turn, role) */
+    size_t completions_n;
+} wire_episode_t;
+
+/*  A finished group, committed once. */
+typedef struct {
+    uint64_t group;
+    const wire_ids_t *prompts; /* distinct */
+    size_t prompts_n;
+    const wire_episode_t *episodes; /* G, in order */
+    size_t episodes_n;
+} wire_episodes_t;
+
+/*  ---- value: the centralised critic ----------------------------------------------------------- */
+
+typedef struct {
+    const char *run;
+    uint64_t step;    /* values for step k come from state k - 1 */
+    hash_t state;     /* hash of that state */
+    const wire_episode_t *episodes; /* their states; completions are not read */
+    size_t episodes_n;
+} wire_value_request_t;
+
+typedef struct {
+    uint32_t episode, role, turn;
+    double value;
+} wire_value_t;
+
+typedef struct {
+    const wire_value_t *values; /* sorted by (episode, turn, role) */
+    size_t values_n;
+} wire_value_reply_t;
+
+typedef struct {
+    const char *run;
+    uint64_t step;
+    hash_t state;        /* from which to learn; zero with step 0: make the first state from seed */
+    hash_t restore;      /* object with that state, for a critic that does not hold it; zero: none */
+    uint64_t seed;
+    const char *const *states; /* global states of all episodes of the step, in order */
+    const double *returns;
+    size_t states_n;
+} wire_learn_request_t;
+
+typedef struct {
+    hash_t state;  /* after learning: its weights and optimiser as one object on the policies actor */
+    uint64_t size;
+    double explained_variance; /* on these episodes, before learning from them */
+    double loss;
+} wire_learn_reply_t;
+
+/*  ---- events ---------------------------------------------------------------------------------- */
+
+typedef enum {
+    WIRE_STEP_OPENED,      /* step, groups */
+    WIRE_GROUP_COMMITTED,  /* step, group, phase, metrics: reward ... */
+    WIRE_EPISODE_SHOWN,    /* step, phase, text: global state with "reward" added, JSON */
+    WIRE_STEP_DONE,        /* step, metrics: everything that is logged */
+    WIRE_EVAL_DONE,        /* step, metrics */
+    WIRE_POLICY_PUBLISHED, /* version */
+    WIRE_SERVICE_STATUS,   /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
+    WIRE_RUN_STATE,        /* text: "training", "evaluating", "done", "failed: ..." */
+    WIRE_EVENT_COUNT
+} wire_event_kind_t;
+
+typedef struct {
+    wire_event_kind_t kind;
+    const char *run;
+    uint64_t step, group;
+    wire_phase_t phase;
+    wire_version_t version;
+    const wire_part_t *metrics;
+    size_t metrics_n;
+    const char *text;
+} wire_event_t;
+
+/*  "step.opened", ...; the topic on the events actor is "<run>/<name>" or "service/<name>". */
+const char *wire_event_name (wire_event_kind_t kind);
+const char *wire_phase_name (wire_phase_t phase); /* "train", "eval-sampled", "eval-greedy" */
+
+/*  ---- policies ---------------------------------------------------------------------------------- */
+
+#define WIRE_CHUNK (1 << 20)
+
+typedef enum { WIRE_FULL } wire_encoding_t;
+
+/*  Says what a version is made of. Objects are named by their hash. */
+typedef struct {
+    const char *run;
+    wire_version_t version;
+    hash_t config;    /* object: text of config.json */
+    hash_t tokenizer; /* object: text of tokenizer.json */
+    const char *dtype; /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
+    const char *compute; /* "f32", "bf16": what everybody computes with */
+    wire_encoding_t encoding;
+    uint64_t size;    /* bytes of the weights object */
+    bool retired;     /* agents may forget this version */
+} wire_manifest_t;
+
+/*  ---- pack and unpack, one pair per message ------------------------------------------------------ */
+
+#define WIRE_MESSAGES(X)                                                                           \
+    X (act_request)                                                                                \
+    X (act_reply)                                                                                  \
+    X (score_request)                                                                              \
+    X (score_reply)                                                                                \
+    X (group)                                                                                      \
+    X (episodes)                                                                                   \
+    X (value_request)                                                                              \
+    X (value_reply)                                                                                \
+    X (learn_request)                                                                              \
+    X (learn_reply)                                                                                \
+    X (event)                                                                                      \
+    X (manifest)
+
+#define WIRE_DECLARE(name)                                                                         \
+    void wire_##name##_pack (const wire_##name##_t *message, buf_t *bytes);                        \
+    const wire_##name##_t *wire_##name##_unpack (arena_t *arena, const void *data, size_t size,    \
+                                                 err_t *err);
+WIRE_MESSAGES (WIRE_DECLARE)
+#undef WIRE_DECLARE
+
+#endif
