@@ -1,0 +1,102 @@
+/*  keys - every configuration key there is, written once: struct, parser, checks, --print-config and the
+ *  reference in --help are generated from these lines.
+ *
+ *      T (key, default, choices, help)          text; choices "a|b|c" or NULL for anything
+ *      N (key, default, lowest, highest, help)  whole number
+ *      R (key, default, lowest, highest, help)  real number
+ *      B (key, default, help)                   true or false
+ *      L (key, default, help)                   list of words, default as "a b"
+ */
+#ifndef QUINTET_CONF_KEYS_H
+#define QUINTET_CONF_KEYS_H
+
+#define CONF_RUN(T, N, R, B, L)                                                                    \
+    T (name, "run", NULL, "name of the run: its folder, its keys, its lines in the tap")           \
+    N (seed, 1, 0, 1LL << 53, "everything random follows from it")                                 \
+    N (agents, 1, 1, 64, "agent processes that `quintet run` starts")                              \
+    N (environments, 1, 1, 64, "environment processes")                                            \
+    N (rewards, 1, 1, 64, "reward processes")                                                      \
+    N (threads, 0, 0, 256, "threads of agent and trainer; 0: one per core")                        \
+    N (timeout_s, 600, 1, 86400, "longest wait for the groups of one step")                        \
+    T (baseline, "none", "none|solo", "train one agent that does everything, too, to compare")     \
+    B (determined, true, "whether runs with the same seed must give the same weights")
+
+#define CONF_MODEL(T, N, R, B, L)                                                                  \
+    T (path, "", NULL, "Hugging Face folder: config.json, model.safetensors, tokenizer.json")      \
+    T (compute, "f32", "f32|bf16", "what the matrix products read")                                \
+    T (chat, "none", "none|auto|chatml|llama3|plain", "chat format around prompts")
+
+#define CONF_TEAM(T, N, R, B, L)                                                                   \
+    L (roles, "", "seats of the team, as the task family knows them")                              \
+    T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")
+
+#define CONF_TASK(T, N, R, B, L)                                                                   \
+    T (family, "", "coding|writing", "what the team works at")                                     \
+    T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
+    T (style, "plain", "plain|story|chat", "how observations are worded")                          \
+    N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
+    R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
+    N (max_tokens, 64, 1, 65536, "longest completion")                                             \
+    N (max_turns, 0, 0, 64, "longest episode; 0: as the family needs")
+
+#define CONF_REWARD(T, N, R, B, L)                                                                 \
+    R (quality, 1.0, 0, 100, "w_q")                                                                \
+    R (speed, 0.3, 0, 100, "w_s")                                                                  \
+    R (cost, 0.1, 0, 100, "w_c")                                                                   \
+    T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
+    N (workers, 2, 1, 64, "episodes scored at once by one reward process")
+
+#define CONF_TRAINER(T, N, R, B, L)                                                                \
+    N (steps, 100, 0, 1000000, "optimiser steps")                                                  \
+    N (groups, 16, 1, 4096, "groups (tasks) per step")                                             \
+    N (group_size, 8, 1, 1024, "episodes per group: G")                                            \
+    N (minibatches, 1, 1, 64, "optimiser updates per step, whole groups each")                     \
+    R (temperature, 1.0, 0.01, 10, "of sampling")                                                  \
+    R (lr, 1e-3, 0, 1, "learning rate at its highest")                                             \
+    T (schedule, "linear", "constant|linear|cosine", "of the learning rate after the warm-up")     \
+    R (lr_end, 0.1, 0, 1, "learning rate at the end, as a share of lr")                            \
+    N (warmup, 0, 0, 1000000, "steps of linear warm-up")                                           \
+    R (beta1, 0.9, 0, 1, "AdamW")                                                                  \
+    R (beta2, 0.95, 0, 1, "AdamW")                                                                 \
+    R (eps, 1e-8, 0, 1, "AdamW")                                                                   \
+    R (decay, 0.0, 0, 1, "AdamW's weight decay, of matrices")                                      \
+    R (clip_norm, 1.0, 0, 1e9, "largest gradient norm; 0: not clipped")                            \
+    N (checkpoint_every, 10, 1, 1000000, "steps between checkpoints on disk")                      \
+    N (checkpoints_kept, 2, 1, 1000, "older ones are removed")
+
+#define CONF_LOSS(T, N, R, B, L)                                                                   \
+    T (type, "dapo", "grpo|bnpo|dr_grpo|dapo|cispo|sapo|luspo|vespo|rloo", "policy-gradient loss") \
+    T (level, "token", "token|sequence", "of the importance ratio (sequence: GSPO)")               \
+    R (clip_low, 0.2, 0, 1, "epsilon below 1")                                                     \
+    R (clip_high, 0.2, 0, 100, "epsilon above 1")                                                  \
+    R (delta, 0, 0, 1e6, "two-sided clip of the ratio (INTELLECT-2); 0: off")                      \
+    R (kl, 0, 0, 100, "weight of the KL to the first policy (k3); 0: off")                         \
+    T (scale, "group", "group|batch|none", "what advantages are divided by")                       \
+    B (mask_truncated, false, "leave completions out that the length limit cut")                   \
+    T (advantage, "group", "group|critic|group+critic", "where the baseline comes from")
+
+#define CONF_CRITIC(T, N, R, B, L)                                                                 \
+    N (width, 64, 8, 8192, "of the value network")                                                 \
+    N (layers, 2, 1, 128, "of the value network")                                                  \
+    N (heads, 4, 1, 128, "of the value network")                                                   \
+    R (lr, 1e-3, 0, 1, "learning rate")                                                            \
+    R (lambda, 0.95, 0, 1, "of GAE over turns")                                                    \
+    N (context, 512, 16, 65536, "tokens of the transcript that it reads, the last ones")
+
+#define CONF_EVALUATION(T, N, R, B, L)                                                             \
+    N (every, 0, 0, 1000000, "steps between evaluations; 0: before and after only")                \
+    N (tasks, 160, 1, 100000, "held-out tasks, one episode each: sampled and greedy")
+
+/*  section, its keys, help */
+#define CONF_SECTIONS(S)                                                                           \
+    S (run, CONF_RUN, "the run as a whole")                                                        \
+    S (model, CONF_MODEL, "the policy to start from")                                              \
+    S (team, CONF_TEAM, "who works together")                                                      \
+    S (task, CONF_TASK, "at what")                                                                 \
+    S (reward, CONF_REWARD, "R = w_q quality + w_s speed - w_c cost")                              \
+    S (trainer, CONF_TRAINER, "steps, optimiser, checkpoints")                                     \
+    S (loss, CONF_LOSS, "what is minimised")                                                       \
+    S (critic, CONF_CRITIC, "the centralised value function, when loss.advantage asks for it")     \
+    S (evaluation, CONF_EVALUATION, "on held-out tasks")
+
+#endif
