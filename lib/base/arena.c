@@ -9,7 +9,7 @@ typedef struct block {
     struct block *next;
     size_t size;
     size_t used;
-    _Alignas (16) char data[];
+    _Alignas(16) char data[];
 } block_t;
 
 struct arena {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #define EMBED(name, path)                                                                          \
-    __asm__(".pushsection .rodata, \"a\"\n" #name ":\n.incbin \"" path "\"\n" #name                 \
+    __asm__(".pushsection .rodata, \"a\"\n" #name ":\n.incbin \"" path "\"\n" #name                \
             "_end:\n.byte 0\n.popsection\n");                                                      \
     extern const char name[] __attribute__ ((visibility ("hidden")));                              \
     extern const char name##_end[] __attribute__ ((visibility ("hidden")));                        \

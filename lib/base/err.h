@@ -12,16 +12,16 @@
 /*  One line per code: enumerator, short name (in logs and on the wire). Append only: codes travel. */
 #define ERR_CODES(X)                                                                               \
     X (ERR_NONE, "none")                                                                           \
-    X (ERR_INPUT, "bad-input")         /* the user's or a peer's data is wrong; never retried */   \
+    X (ERR_INPUT, "bad-input")          /* the user's or a peer's data is wrong; never retried */  \
     X (ERR_CONFIG, "bad-configuration") /* ends a service with EXIT_CONFIG; never restarted */     \
-    X (ERR_IO, "io")                   /* a file, a disk, a pipe */                                \
-    X (ERR_NETWORK, "network")         /* a peer or a server cannot be reached */                  \
-    X (ERR_TIMEOUT, "timeout")         /* a deadline passed */                                     \
-    X (ERR_BUSY, "busy")               /* a bounded queue is full; try again */                    \
-    X (ERR_STALE, "stale")             /* a fence, epoch or version is no longer valid */          \
-    X (ERR_MISSING, "missing")         /* what was asked for is not there */                       \
-    X (ERR_LIMIT, "limit")             /* a size or budget would be exceeded */                    \
-    X (ERR_INTERNAL, "internal")       /* should not happen */
+    X (ERR_IO, "io")                    /* a file, a disk, a pipe */                               \
+    X (ERR_NETWORK, "network")          /* a peer or a server cannot be reached */                 \
+    X (ERR_TIMEOUT, "timeout")          /* a deadline passed */                                    \
+    X (ERR_BUSY, "busy")                /* a bounded queue is full; try again */                   \
+    X (ERR_STALE, "stale")              /* a fence, epoch or version is no longer valid */         \
+    X (ERR_MISSING, "missing")          /* what was asked for is not there */                      \
+    X (ERR_LIMIT, "limit")              /* a size or budget would be exceeded */                   \
+    X (ERR_INTERNAL, "internal")        /* should not happen */
 
 #define ERR_X(code, name) code,
 typedef enum { ERR_CODES (ERR_X) ERR_COUNT } err_code_t;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HASH_SIZE 32
+#define HASH_SIZE     32
 #define HASH_HEX_SIZE (2 * HASH_SIZE + 1)
 
 typedef struct {

@@ -11,11 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum { ADVANTAGE_SCALE_GROUP, ADVANTAGE_SCALE_BATCH, ADVANTAGE_SCALE_NONE } advantage_scale_t;
+typedef enum {
+    ADVANTAGE_SCALE_GROUP,
+    ADVANTAGE_SCALE_BATCH,
+    ADVANTAGE_SCALE_NONE
+} advantage_scale_t;
 
 typedef struct {
-    double mean, std;    /* of all rewards */
-    size_t zero_spread;  /* groups that give no gradient */
+    double mean, std;   /* of all rewards */
+    size_t zero_spread; /* groups that give no gradient */
 } advantage_stats_t;
 
 /*  first[g] .. first[g + 1] - 1 are the rewards of group g; first has groups + 1 entries. */

@@ -24,10 +24,10 @@ typedef enum { HF_F32, HF_BF16, HF_F16 } hf_dtype_t;
 
 typedef struct {
     model_config_t model;
-    hf_dtype_t dtype;             /* as stored */
-    int32_t eos[HF_EOS_MAX];      /* from generation_config.json, else config.json */
+    hf_dtype_t dtype;        /* as stored */
+    int32_t eos[HF_EOS_MAX]; /* from generation_config.json, else config.json */
     size_t eos_n;
-    int32_t bos;                  /* -1: none */
+    int32_t bos; /* -1: none */
 } hf_config_t;
 
 /*  Parses the text of config.json (and of generation_config.json, or NULL). Both dialects. Errors

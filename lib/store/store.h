@@ -20,8 +20,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define STORE_RUN_MAX  64
-#define STORE_KEPT     2 /* committed steps whose groups are kept for looking at */
+#define STORE_RUN_MAX 64
+#define STORE_KEPT    2 /* committed steps whose groups are kept for looking at */
 
 typedef struct store store_t;
 
@@ -67,8 +67,8 @@ typedef int (*store_each_fn) (void *context, uint64_t group, const void *data, s
 int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t step,
                        store_each_fn each, void *context, err_t *err);
 /*  The step is trained: its groups are dropped, except those of the last STORE_KEPT steps. */
-int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
-                       err_t *err);
+int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned phase,
+                       uint64_t step, err_t *err);
 /*  On resume: forgets every step > step of every phase. */
 int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint64_t step,
                            err_t *err);

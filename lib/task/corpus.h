@@ -23,6 +23,7 @@ typedef struct corpus corpus_t;
 corpus_t *corpus_new (const task_options_t *options, err_t *err);
 void corpus_destroy (corpus_t **corpus);
 /*  Appends the prompt exactly as episode_observe gives it for that role, and a completion. */
-int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *completion, err_t *err);
+int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *completion,
+                err_t *err);
 
 #endif

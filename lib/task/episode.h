@@ -36,9 +36,9 @@ typedef struct {
 typedef struct {
     const char *text; /* decoded completion, special tokens left out; need not end in 0 */
     size_t size;
-    size_t tokens;    /* its length in ids, the end token included */
+    size_t tokens;      /* its length in ids, the end token included */
     size_t tokens_read; /* ids of its prompt that came from other roles */
-    bool truncated;   /* cut by the length limit */
+    bool truncated;     /* cut by the length limit */
 } episode_action_t;
 
 typedef struct episode episode_t;
@@ -67,7 +67,8 @@ int episode_step (episode_t *episode, err_t *err);
 int episode_state (const episode_t *episode, buf_t *json, err_t *err);
 
 /*  Measures over all turns, for speed and cost (see reward.h). */
-size_t episode_tokens (const episode_t *episode);        /* of all completions */
-size_t episode_critical_path (const episode_t *episode); /* sum over turns of the longest completion */
+size_t episode_tokens (const episode_t *episode); /* of all completions */
+size_t episode_critical_path (
+    const episode_t *episode); /* sum over turns of the longest completion */
 
 #endif

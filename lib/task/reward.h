@@ -36,7 +36,7 @@ typedef struct {
     double agreement; /* writing: mean of the cross-agent style checks; coding: equals success */
     reward_part_t parts[REWARD_PARTS_MAX]; /* of the quality: "syntax", "tests", ... */
     size_t parts_n;
-    double unused;    /* share of artifacts that nobody used, or -1: does not apply */
+    double unused;     /* share of artifacts that nobody used, or -1: does not apply */
     char verdict[512]; /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
 } reward_score_t;
 

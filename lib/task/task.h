@@ -21,11 +21,11 @@
 typedef enum { TASK_TRAIN, TASK_HELDOUT } task_split_t;
 
 typedef struct {
-    const char *family;  /* "coding", "writing" */
-    const char *path;    /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
-    uint64_t seed;       /* of the generated set and of the split */
-    double heldout;      /* share held out, by content: a task is on the same side in every set */
-    const char *style;   /* family's choice of prompt format: "plain" (built-in), "story", "chat" */
+    const char *family; /* "coding", "writing" */
+    const char *path; /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
+    uint64_t seed;    /* of the generated set and of the split */
+    double heldout;   /* share held out, by content: a task is on the same side in every set */
+    const char *style; /* family's choice of prompt format: "plain" (built-in), "story", "chat" */
 } task_options_t;
 
 typedef struct task_set task_set_t;
