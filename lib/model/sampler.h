@@ -46,7 +46,7 @@ typedef struct {
 typedef struct sampler sampler_t;
 
 /*  rows: how many completions are decoded at once (more wait inside, in order). The model is
- *  borrowed and must not change while the sampler lives. */
+ *  borrowed and must not change (model_set) while rows are pending. */
 sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *err);
 void sampler_destroy (sampler_t **sampler);
 

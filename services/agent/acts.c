@@ -1,0 +1,285 @@
+/*  acts - see acts.h */
+#include "acts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+
+#define ACT_BUDGET       ((size_t) 64 << 20) /* memory of one request and its reply */
+#define ASK_MANIFESTS_MS 250                 /* pause between two questions for missing manifests */
+#define WAITING_POLL_MS  50
+
+/*  One request. Its tag in the sampler is (slot << 32 | prompt). */
+typedef struct {
+    uint64_t id; /* the bus's; 0: slot is free */
+    arena_t *arena;
+    const wire_act_request_t *request; /* in the arena */
+    int64_t deadline_ms;               /* point of clock_ms */
+    version_t *version;                /* NULL while waiting for it */
+    wire_sample_t *samples;            /* one per episode named */
+    size_t samples_n, done;
+    int64_t started_us;
+} act_t;
+
+struct acts {
+    bus_t *bus;
+    versions_t *versions;
+    act_t *slot; /* a request's slot does not move while it is in hand */
+    size_t slots;
+    int64_t asked_ms;
+    buf_t reply;
+    acts_status_t status;
+};
+
+acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err)
+{
+    acts_t *acts = calloc (1, sizeof *acts);
+    if (!acts) {
+        err_set (err, ERR_LIMIT, "no memory for the table of requests");
+        return NULL;
+    }
+    *acts = (acts_t){.bus = bus, .versions = versions, .reply.max = WIRE_FRAME_MAX};
+    return acts;
+}
+
+static void act_free (act_t *act)
+{
+    arena_destroy (&act->arena);
+    *act = (act_t){0};
+}
+
+void acts_destroy (acts_t **acts)
+{
+    if (!*acts)
+        return;
+    for (size_t i = 0; i < (*acts)->slots; i++)
+        act_free (&(*acts)->slot[i]);
+    free ((*acts)->slot);
+    buf_free (&(*acts)->reply);
+    free (*acts);
+    *acts = NULL;
+}
+
+static act_t *free_slot (acts_t *acts)
+{
+    for (size_t i = 0; i < acts->slots; i++)
+        if (!acts->slot[i].id)
+            return &acts->slot[i];
+    size_t slots = acts->slots ? acts->slots * 2 : 64;
+    act_t *grown = realloc (acts->slot, slots * sizeof *grown);
+    if (!grown)
+        return NULL;
+    memset (grown + acts->slots, 0, (slots - acts->slots) * sizeof *grown);
+    act_t *first = grown + acts->slots;
+    acts->slot = grown;
+    acts->slots = slots;
+    return first;
+}
+
+static uint64_t tag_of (const acts_t *acts, const act_t *act, size_t prompt)
+{
+    return (uint64_t) (act - acts->slot) << 32 | prompt;
+}
+
+static void act_forget (acts_t *acts, act_t *act)
+{
+    if (act->version)
+        for (size_t p = 0; p < act->request->prompts_n; p++)
+            sampler_cancel (version_sampler (act->version), tag_of (acts, act, p));
+    act_free (act);
+}
+
+static void act_refuse (acts_t *acts, act_t *act, const err_t *err)
+{
+    bus_refuse (acts->bus, act->id, err->code, "%s", err->text);
+    act_forget (acts, act);
+}
+
+/*  The random numbers of a sample follow from these coordinates and the token's position alone. */
+static uint64_t sample_key (const wire_act_request_t *r, uint32_t episode)
+{
+    return rng_key ((uint64_t[]){r->seed, r->phase, r->step, r->group, episode, r->role, r->turn},
+                    7);
+}
+
+static int start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
+{
+    const wire_act_request_t *r = act->request;
+    const wire_prompt_t *prompt = &r->prompts[p];
+    uint64_t *keys = arena_alloc (act->arena, prompt->episodes_n * sizeof *keys);
+    if (!keys)
+        return err_set (err, ERR_LIMIT, "the request needs more than %zu bytes", ACT_BUDGET);
+    for (size_t e = 0; e < prompt->episodes_n; e++)
+        keys[e] = sample_key (r, prompt->episodes[e]);
+    sampler_job_t job = {.prompt = prompt->ids.data,
+                         .prompt_n = prompt->ids.n,
+                         .samples = prompt->episodes_n,
+                         .keys = keys,
+                         .temperature = r->temperature,
+                         .max_tokens = r->max_tokens,
+                         .stops_n = r->stops.n,
+                         .tag = tag_of (acts, act, p)};
+    if (r->stops.n > SAMPLER_STOPS_MAX)
+        return err_set (err, ERR_INPUT, "%zu stop tokens; at most %d", r->stops.n,
+                        SAMPLER_STOPS_MAX);
+    if (r->stops.n)
+        memcpy (job.stops, r->stops.data, r->stops.n * sizeof *job.stops);
+    return sampler_add (version_sampler (act->version), &job, err);
+}
+
+static void act_start (acts_t *acts, act_t *act, version_t *version)
+{
+    const wire_act_request_t *r = act->request;
+    err_t err = {0};
+    for (size_t p = 0; p < r->prompts_n; p++)
+        act->samples_n += r->prompts[p].episodes_n;
+    act->samples = arena_alloc (act->arena, act->samples_n * sizeof *act->samples);
+    act->started_us = clock_us ();
+    act->version = version;
+    int rc = act->samples && act->samples_n
+                 ? 0
+                 : err_set (&err, ERR_INPUT, "the request names no episodes, or too many");
+    for (size_t p = 0; rc == 0 && p < r->prompts_n; p++)
+        rc = start_prompt (acts, act, p, &err);
+    if (rc != 0)
+        act_refuse (acts, act, &err);
+}
+
+/*  Asks the bus what versions there are; the answers come as events. */
+static void ask_manifests (acts_t *acts)
+{
+    if (clock_ms () - acts->asked_ms < ASK_MANIFESTS_MS)
+        return;
+    acts->asked_ms = clock_ms ();
+    bus_manifests (acts->bus);
+}
+
+void acts_request (acts_t *acts, const bus_item_t *item)
+{
+    err_t err = {0};
+    act_t *act = free_slot (acts);
+    arena_t *arena = act ? arena_new (ACT_BUDGET) : NULL;
+    if (!arena) {
+        bus_refuse (acts->bus, item->id, ERR_BUSY, "no memory for another request");
+        return;
+    }
+    acts->status.requests++;
+    *act = (act_t){.id = item->id, .arena = arena, .deadline_ms = clock_ms () + item->left_ms};
+    act->request = wire_act_request_unpack (arena, item->payload, item->size, &err);
+    if (!act->request) {
+        act_refuse (acts, act, &err);
+        return;
+    }
+    version_t *v = versions_find (acts->versions, act->request->run, &act->request->version);
+    if (v)
+        act_start (acts, act, v);
+    else if (!versions_expected (acts->versions, act->request->run, &act->request->version))
+        ask_manifests (acts);
+}
+
+void acts_cancel (acts_t *acts, uint64_t id)
+{
+    for (size_t i = 0; i < acts->slots; i++)
+        if (acts->slot[i].id == id)
+            act_forget (acts, &acts->slot[i]);
+}
+
+void acts_waiting (acts_t *acts)
+{
+    for (size_t i = 0; i < acts->slots; i++) {
+        act_t *act = &acts->slot[i];
+        if (!act->id || act->version)
+            continue;
+        const wire_version_t *name = &act->request->version;
+        version_t *v = versions_find (acts->versions, act->request->run, name);
+        if (v) {
+            act_start (acts, act, v);
+        } else if (clock_ms () >= act->deadline_ms) {
+            err_t err = {0};
+            err_set (&err, ERR_MISSING, "this agent could not get policy %s version %llu in time",
+                     name->policy, (unsigned long long) name->number);
+            act_refuse (acts, act, &err);
+        } else if (!versions_expected (acts->versions, act->request->run, name)) {
+            ask_manifests (acts);
+        }
+    }
+}
+
+static int by_episode (const void *a, const void *b)
+{
+    uint32_t x = ((const wire_sample_t *) a)->episode, y = ((const wire_sample_t *) b)->episode;
+    return (x > y) - (x < y);
+}
+
+static void act_reply (acts_t *acts, act_t *act)
+{
+    qsort (act->samples, act->samples_n, sizeof *act->samples, by_episode);
+    wire_act_reply_t reply = {.version = *version_name (act->version),
+                              .samples = act->samples,
+                              .samples_n = act->samples_n,
+                              .decode_us = (uint64_t) (clock_us () - act->started_us)};
+    buf_clear (&acts->reply);
+    acts->reply.failed = false;
+    wire_act_reply_pack (&reply, &acts->reply);
+    if (buf_failed (&acts->reply))
+        bus_refuse (acts->bus, act->id, ERR_LIMIT, "the reply would pass %d bytes", WIRE_FRAME_MAX);
+    else
+        bus_reply (acts->bus, act->id, acts->reply.data, acts->reply.size);
+    act_free (act);
+}
+
+static void take (acts_t *acts, const sampler_result_t *result)
+{
+    act_t *act = &acts->slot[result->tag >> 32];
+    size_t prompt = result->tag & UINT32_MAX;
+    int32_t *ids = arena_alloc (act->arena, result->n * sizeof *ids);
+    float *logps = arena_alloc (act->arena, result->n * sizeof *logps);
+    acts->status.tokens += result->n;
+    if (!ids || !logps) {
+        err_t err = {0};
+        err_set (&err, ERR_LIMIT, "the reply needs more than %zu bytes", ACT_BUDGET);
+        act_refuse (acts, act, &err);
+        return;
+    }
+    memcpy (ids, result->ids, result->n * sizeof *ids);
+    memcpy (logps, result->logps, result->n * sizeof *logps);
+    act->samples[act->done++] =
+        (wire_sample_t){.episode = act->request->prompts[prompt].episodes[result->sample],
+                        .ids = {.data = ids, .n = result->n},
+                        .logps = logps,
+                        .stopped = result->stopped};
+    if (act->done == act->samples_n)
+        act_reply (acts, act);
+}
+
+static void step (void *context, version_t *version)
+{
+    acts_t *acts = context;
+    sampler_t *sampler = version_sampler (version);
+    sampler_result_t result;
+    sampler_step (sampler);
+    while (sampler_take (sampler, &result))
+        take (acts, &result);
+}
+
+int acts_step (acts_t *acts)
+{
+    int64_t start = clock_us ();
+    acts_waiting (acts);
+    versions_each_busy (acts->versions, step, acts);
+    acts_status_t now = acts_status (acts);
+    if (now.decoding)
+        acts->status.busy_us += (uint64_t) (clock_us () - start);
+    return now.decoding ? 0 : now.waiting ? WAITING_POLL_MS : -1;
+}
+
+acts_status_t acts_status (const acts_t *acts)
+{
+    acts_status_t status = acts->status;
+    for (size_t i = 0; i < acts->slots; i++)
+        if (acts->slot[i].id)
+            ++*(acts->slot[i].version ? &status.decoding : &status.waiting);
+    return status;
+}

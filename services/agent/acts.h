@@ -1,0 +1,42 @@
+/*  acts - the act requests that an agent has in hand, from arrival to reply.
+ *
+ *      acts_t *acts = acts_new (bus, versions, &err);
+ *      acts_request (acts, item);                  a request arrived: starts, waits or is refused
+ *      acts_step (acts);                           one decode step; replies to what is complete
+ *      acts_cancel (acts, id);
+ *      acts_destroy (&acts);
+ *
+ *  A reply is a pure function of its request: (weights of the named version, prompt ids, sampling parameters,
+ *  coordinates) -> tokens and log-probabilities. Nothing is ever computed under another version than the
+ *  named one: a request waits for it until its deadline, then is refused.
+ */
+#ifndef QUINTET_AGENT_ACTS_H
+#define QUINTET_AGENT_ACTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/bus.h"
+#include "versions.h"
+
+typedef struct acts acts_t;
+
+acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err);
+void acts_destroy (acts_t **acts);
+
+void acts_request (acts_t *acts, const bus_item_t *item);
+void acts_cancel (acts_t *acts, uint64_t id);
+/*  Starts waiting requests whose version came; refuses those whose deadline passed. */
+void acts_waiting (acts_t *acts);
+/*  One token for every active row. Returns how many ms may pass until the next call: 0 while something
+ *  decodes, -1 when nothing is in hand. */
+int acts_step (acts_t *acts);
+
+typedef struct {
+    size_t decoding, waiting;  /* requests */
+    uint64_t requests, tokens; /* since the start */
+    uint64_t busy_us;          /* spent in decode steps */
+} acts_status_t;
+acts_status_t acts_status (const acts_t *acts);
+
+#endif

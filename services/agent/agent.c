@@ -1,0 +1,130 @@
+/*  agent - see agent.h */
+#include "agent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "acts.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "versions.h"
+
+typedef struct {
+    versions_t *versions;
+    acts_t *acts;
+    arena_t *arena; /* of one item */
+    uint64_t told_tokens;
+    int64_t told_us;
+} agent_t;
+
+void agent_close (svc_run_t *run, void **state)
+{
+    (void) run;
+    agent_t *agent = *state;
+    if (!agent)
+        return;
+    acts_destroy (&agent->acts);
+    versions_destroy (&agent->versions);
+    arena_destroy (&agent->arena);
+    free (agent);
+    *state = NULL;
+}
+
+static int number (svc_run_t *run, const char *key, size_t *value, err_t *err)
+{
+    char *end;
+    unsigned long n = strtoul (svc_option (run, key), &end, 10);
+    if (*end || n == 0 || n > 65536)
+        return err_set (err, ERR_CONFIG, "%s %s: a whole number from 1 to 65536 is wanted", key,
+                        svc_option (run, key));
+    *value = n;
+    return 0;
+}
+
+int agent_open (svc_run_t *run, void **state, err_t *err)
+{
+    size_t rows = 0, kept = 0;
+    if (number (run, "--rows", &rows, err) != 0 || number (run, "--kept", &kept, err) != 0)
+        return -1;
+    agent_t *agent = calloc (1, sizeof *agent);
+    if (!agent)
+        return err_set (err, ERR_LIMIT, "no memory");
+    *state = agent;
+    agent->told_us = clock_us ();
+    agent->arena = arena_new (1 << 20);
+    agent->versions = versions_new (svc_bus (run), svc_pool (run), rows, kept, err);
+    if (agent->versions)
+        agent->acts = acts_new (svc_bus (run), agent->versions, err);
+    if (!agent->arena || !agent->acts)
+        return -1;
+    if (bus_subscribe (svc_bus (run), "policy/", err) != 0)
+        return -1;
+    return bus_manifests (svc_bus (run));
+}
+
+void agent_on_act (svc_run_t *run, const bus_item_t *item)
+{
+    acts_request (((agent_t *) svc_state (run))->acts, item);
+}
+
+static void on_manifest (agent_t *agent, const bus_item_t *item)
+{
+    err_t err = {0};
+    arena_reset (agent->arena);
+    const wire_manifest_t *manifest =
+        wire_manifest_unpack (agent->arena, item->payload, item->size, &err);
+    if (!manifest || versions_manifest (agent->versions, manifest, &err) != 0)
+        log_err ("manifest.refused", &err);
+}
+
+void agent_on_item (svc_run_t *run, const bus_item_t *item)
+{
+    agent_t *agent = svc_state (run);
+    if (item->kind == BUS_EVENT)
+        on_manifest (agent, item);
+    else if (item->kind == BUS_OBJECT)
+        versions_object (agent->versions, item);
+    else if (item->kind == BUS_CANCELLED)
+        acts_cancel (agent->acts, item->id);
+    else if (item->kind == BUS_PEER)
+        bus_manifests (svc_bus (run));
+}
+
+int agent_work (svc_run_t *run)
+{
+    return acts_step (((agent_t *) svc_state (run))->acts);
+}
+
+typedef struct {
+    void (*metric) (void *to, const char *name, double value);
+    void *to;
+} teller_t;
+
+static void tell_version (void *context, const char *run, const wire_version_t *version)
+{
+    const teller_t *teller = context;
+    char name[160];
+    snprintf (name, sizeof name, "version/%s/%s", run, version->policy);
+    teller->metric (teller->to, name, (double) version->number);
+}
+
+void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
+                   void *to)
+{
+    agent_t *agent = svc_state (run);
+    acts_status_t acts = acts_status (agent->acts);
+    versions_status_t versions = versions_status (agent->versions);
+    int64_t now = clock_us ();
+    double seconds = (double) (now - agent->told_us) / 1e6;
+    metric (to, "tokens_per_s", (double) (acts.tokens - agent->told_tokens) / seconds);
+    metric (to, "requests_decoding", (double) acts.decoding);
+    metric (to, "requests_waiting", (double) acts.waiting);
+    metric (to, "tokens", (double) acts.tokens);
+    metric (to, "busy_s", (double) acts.busy_us / 1e6);
+    metric (to, "versions_held", (double) versions.held);
+    metric (to, "bytes", (double) versions.bytes);
+    metric (to, "swap_s", (double) versions.swap_us / 1e6);
+    agent->told_tokens = acts.tokens;
+    agent->told_us = now;
+    versions_newest (agent->versions, tell_version, &(teller_t){.metric = metric, .to = to});
+}

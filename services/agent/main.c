@@ -1,0 +1,29 @@
+/*  quintet-agent - hosts policies and answers act requests.
+ *
+ *  The story: manifests announce policy versions, whose objects are fetched and verified (versions.c). An
+ *  act request names a version and lists prompts; it joins the batch of that version (acts.c). Between two
+ *  items from the bus one token is decoded for every row. What is complete is replied.
+ */
+#include "agent.h"
+
+static const svc_t service = {
+    .name = "agent",
+    .about = "Hosts policies and answers act requests: samples completions of whatever policy\n"
+             "version a request names. Start as many as you like, anywhere.\n"
+             "\n"
+             "  quintet-agent --bus tcp://10.0.0.1:5550 --threads 8\n",
+    .credit = 256,
+    .options = {{"--rows", "N", "256", "completions decoded at once, per policy version"},
+                {"--kept", "N", "4", "versions of one policy that are held at most"}},
+    .routes = {{"act", agent_on_act}},
+    .open = agent_open,
+    .close = agent_close,
+    .on_item = agent_on_item,
+    .work = agent_work,
+    .status = agent_status,
+};
+
+int main (int argc, char **argv)
+{
+    return svc_main (&service, argc, argv);
+}

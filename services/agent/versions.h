@@ -1,0 +1,57 @@
+/*  versions - the policy versions that an agent holds, and those on their way.
+ *
+ *      versions_t *versions = versions_new (bus, pool, rows, kept, &err);
+ *      versions_manifest (versions, manifest);           told by the bus: fetch it, or forget it
+ *      versions_object (versions, item);                 an object arrived
+ *      version_t *v = versions_find (versions, run, &version);
+ *      versions_destroy (&versions);
+ *
+ *  A version is usable only when every object of it was verified by hash; a model is then filled aside and
+ *  put in place by one pointer. Models of retired versions are used again for the next ones.
+ */
+#ifndef QUINTET_AGENT_VERSIONS_H
+#define QUINTET_AGENT_VERSIONS_H
+
+#include <stdbool.h>
+
+#include "base/pool.h"
+#include "bus/bus.h"
+#include "model/sampler.h"
+#include "wire/wire.h"
+
+typedef struct versions versions_t;
+typedef struct version version_t;
+
+/*  rows: completions that each version's sampler decodes at once. kept: versions of one policy that are
+ *  held at most, the newest. bus and pool are borrowed. */
+versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err);
+void versions_destroy (versions_t **versions);
+
+/*  ERR_NONE, or why a manifest was not taken (logged by the caller). */
+int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, err_t *err);
+/*  True when the item was a fetch of ours. A version that cannot be made is dropped and logged. */
+bool versions_object (versions_t *versions, const bus_item_t *item);
+
+/*  The version when it is usable, else NULL. The content hash must agree. */
+version_t *versions_find (versions_t *versions, const char *run, const wire_version_t *version);
+/*  Whether it was announced and is being fetched. */
+bool versions_expected (const versions_t *versions, const char *run, const wire_version_t *version);
+
+sampler_t *version_sampler (const version_t *version);
+const wire_version_t *version_name (const version_t *version);
+
+/*  Usable versions with decoding to do, in turn: calls each. Frees retired ones that are idle. */
+void versions_each_busy (versions_t *versions, void (*each) (void *context, version_t *version),
+                         void *context);
+
+typedef struct {
+    size_t held, expected, bytes;
+    int64_t swap_us; /* longest time that the last swap kept decoding waiting */
+} versions_status_t;
+versions_status_t versions_status (const versions_t *versions);
+/*  Newest usable number of every policy, for the status event. */
+void versions_newest (const versions_t *versions,
+                      void (*each) (void *context, const char *run, const wire_version_t *version),
+                      void *context);
+
+#endif
