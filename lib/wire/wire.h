@@ -184,6 +184,8 @@ typedef struct {
     hash_t state;        /* from which to learn; zero with step 0: make the first state from seed */
     hash_t restore;      /* object with that state, for a critic that does not hold it; zero: none */
     uint64_t seed;
+    uint32_t width, layers, heads, context; /* shape of the value network, for the first state */
+    double lr;
     const char *const *states; /* global states of all episodes of the step, in order */
     const double *returns;
     size_t states_n;
