@@ -181,8 +181,8 @@ typedef struct {
 typedef struct {
     const char *run;
     uint64_t step;
-    hash_t state;        /* from which to learn; zero with step 0: make the first state from seed */
-    hash_t restore;      /* object with that state, for a critic that does not hold it; zero: none */
+    hash_t state;        /* from which to learn: an object, fetched by a critic that does not hold it;
+                            zero: make the first state from seed and shape */
     uint64_t seed;
     uint32_t width, layers, heads, context; /* shape of the value network, for the first state */
     double lr;
