@@ -1,0 +1,318 @@
+/*  critic - see critic.h
+ *
+ *  A state is named by the hash of its bytes. Two requests exist: learn (state k - 1 -> state k) and value
+ *  (state, transcripts -> values). Both are pure functions of a state that is either held, or fetched from the
+ *  bus as an object; the request waits meanwhile. The last states are kept, so a repeated request finds the
+ *  state that it names and gives the same answer.
+ */
+#include "critic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "network.h"
+#include "wire/wire.h"
+
+#define STATES_KEPT    4 /* k - 1 and k, of two runs */
+#define WAITING_MAX    64
+#define REQUEST_BUDGET ((size_t) 256 << 20)
+#define FETCH_MS       60000
+#define STATE_MAX      ((size_t) 1 << 30)
+
+typedef struct {
+    hash_t hash;
+    network_t *network; /* NULL: free */
+    int64_t used_us;
+} held_t;
+
+/*  A request that waits for its state. */
+typedef struct {
+    uint64_t id; /* 0: free */
+    uint64_t call;
+    bool learn;
+    hash_t state;
+    buf_t payload;
+} waiting_t;
+
+typedef struct {
+    svc_run_t *run;
+    held_t held[STATES_KEPT];
+    waiting_t waiting[WAITING_MAX];
+    arena_t *arena; /* of one request */
+    uint64_t learnt, valued;
+} critic_t;
+
+int critic_open (svc_run_t *run, void **state, err_t *err)
+{
+    critic_t *critic = calloc (1, sizeof *critic);
+    if (!critic || !(critic->arena = arena_new (REQUEST_BUDGET))) {
+        free (critic);
+        return err_set (err, ERR_LIMIT, "no memory");
+    }
+    critic->run = run;
+    *state = critic;
+    return 0;
+}
+
+void critic_close (svc_run_t *run, void **state)
+{
+    (void) run;
+    critic_t *critic = *state;
+    if (!critic)
+        return;
+    for (size_t i = 0; i < STATES_KEPT; i++)
+        network_destroy (&critic->held[i].network);
+    for (size_t i = 0; i < WAITING_MAX; i++)
+        buf_free (&critic->waiting[i].payload);
+    arena_destroy (&critic->arena);
+    free (critic);
+    *state = NULL;
+}
+
+static network_t *find (critic_t *critic, const hash_t *hash)
+{
+    for (size_t i = 0; i < STATES_KEPT; i++)
+        if (critic->held[i].network && hash_equal (&critic->held[i].hash, hash)) {
+            critic->held[i].used_us = clock_us ();
+            return critic->held[i].network;
+        }
+    return NULL;
+}
+
+/*  Takes the network over; the state that was used longest ago goes. */
+static void keep (critic_t *critic, const hash_t *hash, network_t **network)
+{
+    held_t *slot = &critic->held[0];
+    for (size_t i = 0; i < STATES_KEPT; i++) {
+        held_t *h = &critic->held[i];
+        if (h->network && hash_equal (&h->hash, hash)) {
+            network_destroy (network);
+            return;
+        }
+        if (slot->network && (!h->network || h->used_us < slot->used_us))
+            slot = h;
+    }
+    network_destroy (&slot->network);
+    *slot = (held_t){.hash = *hash, .network = *network, .used_us = clock_us ()};
+    *network = NULL;
+}
+
+/*  Every record of an episode has the episode's joint reward as its target. */
+static double *returns_of (const records_t *records, const double *returns)
+{
+    double *targets = calloc (records->n + 1, sizeof *targets);
+    for (size_t i = 0; targets && i < records->n; i++)
+        targets[i] = returns[records->record[i].episode];
+    return targets;
+}
+
+/*  A network that has learnt; the old one is untouched. */
+static network_t *learnt_from (critic_t *critic, const network_t *old,
+                               const wire_learn_request_t *request, network_learnt_t *learnt,
+                               err_t *err)
+{
+    network_shape_t shape = {request->width, request->layers, request->heads, request->context};
+    pool_t *pool = svc_pool (critic->run);
+    network_t *network =
+        old ? network_copy (old, pool, err) : network_new (&shape, request->seed, pool, err);
+    if (!network)
+        return NULL;
+    records_t *records =
+        records_new (request->states, request->states_n, network_context (network), err);
+    double *targets = records ? returns_of (records, request->returns) : NULL;
+    int rc = -1;
+    if (records && !targets)
+        err_set (err, ERR_LIMIT, "no memory for %zu returns", records->n);
+    else if (records)
+        rc = network_learn (network, records, targets, request->lr, learnt, err);
+    records_destroy (&records);
+    free (targets);
+    if (rc != 0)
+        network_destroy (&network);
+    return network;
+}
+
+static int learn (critic_t *critic, uint64_t id, const network_t *old,
+                  const wire_learn_request_t *request, err_t *err)
+{
+    network_learnt_t learnt = {0};
+    network_t *network = learnt_from (critic, old, request, &learnt, err);
+    if (!network)
+        return -1;
+    buf_t state = {.max = STATE_MAX}, reply = {0};
+    network_bytes (network, &state);
+    if (buf_failed (&state)) {
+        buf_free (&state);
+        network_destroy (&network);
+        return err_set (err, ERR_LIMIT, "no memory for the critic's state");
+    }
+    wire_learn_reply_t answer = {.state = hash_of (state.data, state.size),
+                                 .size = state.size,
+                                 .explained_variance = learnt.explained_variance,
+                                 .loss = learnt.loss};
+    bus_offer (svc_bus (critic->run), request->run, state.data, state.size);
+    keep (critic, &answer.state, &network);
+    wire_learn_reply_pack (&answer, &reply);
+    bus_reply (svc_bus (critic->run), id, reply.data, reply.size);
+    critic->learnt++;
+    buf_free (&reply);
+    buf_free (&state);
+    return 0;
+}
+
+static const char **states_of (const wire_value_request_t *request)
+{
+    const char **states = calloc (request->episodes_n + 1, sizeof *states);
+    for (size_t i = 0; states && i < request->episodes_n; i++)
+        states[i] = request->episodes[i].state;
+    return states;
+}
+
+static int value (critic_t *critic, uint64_t id, network_t *network,
+                  const wire_value_request_t *request, err_t *err)
+{
+    const char **states = states_of (request);
+    if (!states)
+        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", request->episodes_n);
+    records_t *records = records_new (states, request->episodes_n, network_context (network), err);
+    free (states);
+    if (!records)
+        return -1;
+    double *values = calloc (records->n + 1, sizeof *values);
+    wire_value_t *list = calloc (records->n + 1, sizeof *list);
+    int rc = values && list ? network_values (network, records, values, err)
+                            : err_set (err, ERR_LIMIT, "no memory for %zu values", records->n);
+    if (rc == 0) {
+        for (size_t i = 0; i < records->n; i++)
+            list[i] = (wire_value_t){.episode = records->record[i].episode,
+                                     .role = records->record[i].role,
+                                     .turn = records->record[i].turn,
+                                     .value = values[i]};
+        wire_value_reply_t answer = {.values = list, .values_n = records->n};
+        buf_t reply = {0};
+        wire_value_reply_pack (&answer, &reply);
+        rc = bus_reply (svc_bus (critic->run), id, reply.data, reply.size);
+        buf_free (&reply);
+        critic->valued += records->n;
+    }
+    records_destroy (&records);
+    free (values);
+    free (list);
+    return rc;
+}
+
+static void wait_for (critic_t *critic, uint64_t id, bool is_learn, const hash_t *state,
+                      const void *payload, size_t size)
+{
+    for (size_t i = 0; i < WAITING_MAX; i++) {
+        waiting_t *w = &critic->waiting[i];
+        if (w->id)
+            continue;
+        *w = (waiting_t){
+            .id = id, .learn = is_learn, .state = *state, .payload.max = WIRE_FRAME_MAX};
+        buf_append (&w->payload, payload, size);
+        w->call = bus_fetch (svc_bus (critic->run), state, 0, FETCH_MS);
+        return;
+    }
+    bus_refuse (svc_bus (critic->run), id, ERR_BUSY, "%d requests wait for their states already",
+                WAITING_MAX);
+}
+
+static void serve_learn (critic_t *critic, uint64_t id, const void *payload, size_t size)
+{
+    err_t err = {0};
+    arena_reset (critic->arena);
+    const wire_learn_request_t *request =
+        wire_learn_request_unpack (critic->arena, payload, size, &err);
+    int rc = request ? 0 : -1;
+    if (rc == 0) {
+        bool first = hash_is_zero (&request->state);
+        const network_t *old = first ? NULL : find (critic, &request->state);
+        if (!first && !old) {
+            wait_for (critic, id, true, &request->state, payload, size);
+            return;
+        }
+        rc = learn (critic, id, old, request, &err);
+    }
+    if (rc != 0)
+        bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
+}
+
+static void serve_value (critic_t *critic, uint64_t id, const void *payload, size_t size)
+{
+    err_t err = {0};
+    arena_reset (critic->arena);
+    const wire_value_request_t *request =
+        wire_value_request_unpack (critic->arena, payload, size, &err);
+    int rc = request ? 0 : -1;
+    if (rc == 0) {
+        network_t *network = find (critic, &request->state);
+        if (!network) {
+            wait_for (critic, id, false, &request->state, payload, size);
+            return;
+        }
+        rc = value (critic, id, network, request, &err);
+    }
+    if (rc != 0)
+        bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
+}
+
+void critic_on_learn (svc_run_t *run, const bus_item_t *item)
+{
+    serve_learn (svc_state (run), item->id, item->payload, item->size);
+}
+
+void critic_on_value (svc_run_t *run, const bus_item_t *item)
+{
+    serve_value (svc_state (run), item->id, item->payload, item->size);
+}
+
+/*  A state came, or cannot be had: the request that waited for it goes on. */
+static void on_object (critic_t *critic, const bus_item_t *item)
+{
+    for (size_t i = 0; i < WAITING_MAX; i++) {
+        waiting_t *w = &critic->waiting[i];
+        if (!w->id || w->call != item->call)
+            continue;
+        waiting_t found = *w;
+        *w = (waiting_t){0};
+        err_t err = {0};
+        network_t *network = NULL;
+        if (item->code != ERR_NONE)
+            err_set (&err, ERR_MISSING, "the critic's state cannot be had: %s", item->text);
+        else
+            network = network_parse (item->payload, item->size, svc_pool (critic->run), &err);
+        if (!network) {
+            bus_refuse (svc_bus (critic->run), found.id, err.code, "%s", err.text);
+        } else {
+            keep (critic, &found.state, &network);
+            (found.learn ? serve_learn : serve_value) (critic, found.id, found.payload.data,
+                                                       found.payload.size);
+        }
+        buf_free (&found.payload);
+        return;
+    }
+}
+
+void critic_on_item (svc_run_t *run, const bus_item_t *item)
+{
+    critic_t *critic = svc_state (run);
+    if (item->kind == BUS_OBJECT)
+        on_object (critic, item);
+    for (size_t i = 0; item->kind == BUS_CANCELLED && i < WAITING_MAX; i++)
+        if (critic->waiting[i].id == item->id) {
+            buf_free (&critic->waiting[i].payload);
+            critic->waiting[i] = (waiting_t){0};
+        }
+}
+
+void critic_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
+                    void *to)
+{
+    const critic_t *critic = svc_state (run);
+    metric (to, "steps_learnt", (double) critic->learnt);
+    metric (to, "values", (double) critic->valued);
+}
