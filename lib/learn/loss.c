@@ -1,0 +1,324 @@
+/*  loss - see loss.h
+ *
+ *  With r = logp - old, the ratio w is exp (r_t) per token, or exp (mean r) for a whole sequence
+ *  (GSPO: Zheng et al. 2025). Per token the loss is
+ *
+ *      l_t = s_t c_t o + kl k_t
+ *
+ *      s   clipped    - min (min (w, delta) A, clip (w, 1 - clip_low, 1 + clip_high) A)
+ *                     PPO (Schulman et al. 2017, eq. 7); two bounds: DAPO (Yu et al. 2025); delta:
+ *                     INTELLECT-2 (Prime Intellect 2025)
+ *          CISPO      - sg (min (w, clip_high)) A logp              (MiniMax-M1, 2025)
+ *          SAPO       - 4/tau sigmoid (tau (w - 1)) A, tau by A's sign   (Gao et al. 2025)
+ *          VESPO      - sg (phi (W)) A logp, W = exp (sum r), phi (W) = W^k exp (lambda (1 - W)),
+ *                     (k, lambda) = (2, 3) for A >= 0, else (3, 2)
+ *          RLOO       clipped, with w = exp (sum r): the completion is one action
+ *                     (Ahmadian et al. 2024)
+ *      c   the correction of loss.h (truncated importance sampling: Yao et al. 2025)
+ *      o   0 where A < 0 and mean (sampler - logp) > off_policy_kl   (DeepSeek-V3.2, 2025)
+ *      k   exp (ref - logp) - (ref - logp) - 1, times w with kl_ratio
+ *                     (Schulman, "Approximating KL divergence", k3; weighted: DeepSeek-V3.2)
+ *
+ *  sg () is not differentiated. The batch's loss adds l_t up as
+ *
+ *      grpo, sapo, rloo   mean over sequences of the mean over their tokens  (DeepSeekMath, 2024)
+ *      bnpo, dapo, cispo, vespo   sum / tokens of the batch                  (DAPO)
+ *      dr_grpo            sum / (sequences x max_tokens)                     (Liu et al. 2025)
+ *      luspo              mean over sequences of the sum over their tokens: sequences weigh by their
+ *                         length, which a mean per sequence takes away
+ */
+#include "learn/loss.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LOG_RATIO_MAX 20.0 /* VESPO keeps logarithms of ratios in [log 1e-8, 20] */
+
+loss_type_t loss_type (const char *name)
+{
+    int type = 0;
+    while (type < LOSS_TYPE_COUNT && strcmp (name, loss_name ((loss_type_t) type)) != 0)
+        type++;
+    return (loss_type_t) type;
+}
+
+const char *loss_name (loss_type_t type)
+{
+#define LOSS_X(value, name) [value] = name,
+    static const char *const names[] = {LOSS_TYPES (LOSS_X)};
+#undef LOSS_X
+    return (unsigned) type < LOSS_TYPE_COUNT ? names[type] : "unknown";
+}
+
+/*  Everything about a sequence that its tokens share. */
+typedef struct {
+    const loss_config_t *config;
+    const loss_sequence_t *sequence;
+    double count;       /* unmasked tokens */
+    bool shared_ratio;  /* one ratio for all tokens */
+    double ratio;       /* that one */
+    double ratio_slope; /* d log ratio / d logp of each unmasked token */
+    double phi;
+    double correction; /* of the sequence; per token see token_correction */
+    double on_policy;  /* o above: 0 or 1 */
+} shared_t;
+
+static bool counts (const loss_sequence_t *s, size_t t)
+{
+    return !s->mask || s->mask[t];
+}
+
+static double token_count (const loss_sequence_t *s)
+{
+    size_t n = 0;
+    for (size_t t = 0; t < s->n; t++)
+        n += counts (s, t);
+    return (double) n;
+}
+
+/*  Sum of a - b over the unmasked tokens. */
+static double difference (const loss_sequence_t *s, const double *a, const double *b)
+{
+    double sum = 0;
+    for (size_t t = 0; t < s->n; t++)
+        if (counts (s, t))
+            sum += a[t] - b[t];
+    return sum;
+}
+
+static double vespo_phi (const loss_sequence_t *s)
+{
+    double lowest = log (1e-8), log_w = 0;
+    for (size_t t = 0; t < s->n; t++)
+        if (counts (s, t))
+            log_w += fmin (fmax (s->logp[t] - s->old[t], -LOG_RATIO_MAX), LOG_RATIO_MAX);
+    log_w = fmin (fmax (log_w, lowest), LOG_RATIO_MAX);
+    double k = s->advantage >= 0 ? 2 : 3, lambda = s->advantage >= 0 ? 3 : 2;
+    return exp (lambda + k * log_w - lambda * exp (log_w));
+}
+
+static double corrected (double c, double cap, bool truncate)
+{
+    return c <= cap ? c : truncate ? cap : 0;
+}
+
+static double token_correction (const shared_t *shared, size_t t)
+{
+    loss_correction_t mode = shared->config->correction;
+    const loss_sequence_t *s = shared->sequence;
+    if ((mode != LOSS_CORRECT_TOKEN_TRUNCATE && mode != LOSS_CORRECT_TOKEN_MASK) || !s->sampler)
+        return shared->correction;
+    return corrected (exp (s->old[t] - s->sampler[t]), shared->config->correction_cap,
+                      mode == LOSS_CORRECT_TOKEN_TRUNCATE);
+}
+
+static shared_t shared_of (const loss_config_t *config, const loss_sequence_t *s)
+{
+    shared_t shared = {.config = config, .sequence = s, .correction = 1, .on_policy = 1};
+    const double *sampler = s->sampler ? s->sampler : s->old;
+    shared.count = token_count (s);
+    double n = fmax (shared.count, 1);
+    shared.shared_ratio = config->sequence_level || config->type == LOSS_RLOO;
+    if (shared.shared_ratio) {
+        shared.ratio_slope = config->type == LOSS_RLOO ? 1 : 1 / n;
+        shared.ratio = exp (shared.ratio_slope * difference (s, s->logp, s->old));
+    }
+    if (config->type == LOSS_VESPO)
+        shared.phi = vespo_phi (s);
+    if (config->correction == LOSS_CORRECT_SEQUENCE_TRUNCATE ||
+        config->correction == LOSS_CORRECT_SEQUENCE_MASK)
+        shared.correction =
+            corrected (exp (difference (s, s->old, sampler) / n), config->correction_cap,
+                       config->correction == LOSS_CORRECT_SEQUENCE_TRUNCATE);
+    if (config->off_policy_kl > 0 && s->advantage < 0 &&
+        difference (s, sampler, s->logp) / n > config->off_policy_kl)
+        shared.on_policy = 0;
+    return shared;
+}
+
+/*  A term of the loss and its derivatives by the ratio and, where the ratio is not differentiated, by
+ *  logp. */
+typedef struct {
+    double value, by_ratio, by_logp;
+} term_t;
+
+static term_t clipped (const loss_config_t *config, double w, double advantage)
+{
+    double low = 1 - config->clip_low, high = 1 + config->clip_high;
+    bool bounded = config->delta > 0 && w > config->delta;
+    double first = (bounded ? config->delta : w) * advantage;
+    double second = fmin (fmax (w, low), high) * advantage;
+    double by_first = bounded ? 0 : advantage;
+    double by_second = w >= low && w <= high ? advantage : 0;
+    term_t term = {.value = -fmin (first, second)};
+    term.by_ratio = first < second   ? -by_first
+                    : first > second ? -by_second
+                                     : -(by_first + by_second) / 2;
+    return term;
+}
+
+static term_t sapo (const loss_config_t *config, double w, double advantage)
+{
+    double tau = advantage > 0 ? config->sapo_positive : config->sapo_negative;
+    if (tau <= 0)
+        tau = advantage > 0 ? 1.0 : 1.05;
+    double sigmoid = 1 / (1 + exp (-tau * (w - 1)));
+    return (term_t){.value = -4 / tau * sigmoid * advantage,
+                    .by_ratio = -4 * sigmoid * (1 - sigmoid) * advantage};
+}
+
+static term_t surrogate (const shared_t *shared, double w, double logp)
+{
+    const loss_config_t *config = shared->config;
+    double advantage = shared->sequence->advantage;
+    double weight; /* of REINFORCE-like losses: weight A logp */
+    switch (config->type) {
+    case LOSS_CISPO:
+        weight = fmin (w, config->clip_high);
+        break;
+    case LOSS_VESPO:
+        weight = shared->phi;
+        break;
+    case LOSS_SAPO:
+        return sapo (config, w, advantage);
+    default:
+        return clipped (config, w, advantage);
+    }
+    return (term_t){.value = -weight * advantage * logp, .by_logp = -weight * advantage};
+}
+
+static term_t divergence (const loss_config_t *config, double w, double ref_minus_logp)
+{
+    double ratio = exp (ref_minus_logp), k3 = ratio - ref_minus_logp - 1;
+    if (config->kl_ratio)
+        return (term_t){.value = k3 * w, .by_ratio = k3, .by_logp = (1 - ratio) * w};
+    return (term_t){.value = k3, .by_logp = 1 - ratio};
+}
+
+/*  What a token of this sequence is multiplied with in the batch's loss. */
+static double token_weight (const loss_config_t *config, const loss_norm_t *norm, double count)
+{
+    double sequences = fmax ((double) norm->sequences, 1);
+    switch (config->type) {
+    case LOSS_GRPO:
+    case LOSS_SAPO:
+    case LOSS_RLOO:
+        return 1 / (fmax (count, 1) * sequences);
+    case LOSS_DR_GRPO:
+        return 1 / (sequences * fmax (config->max_tokens, 1));
+    case LOSS_LUSPO:
+        return 1 / sequences;
+    default:
+        return 1 / fmax ((double) norm->tokens, 1);
+    }
+}
+
+static void count_clipped (const loss_config_t *config, double w, double advantage,
+                           loss_sums_t *part)
+{
+    bool low = w < 1 - config->clip_low && advantage < 0;
+    bool high = w > 1 + config->clip_high && advantage > 0;
+    part->low += low;
+    part->high += high;
+    part->region += low || high;
+    part->cispo += w > config->clip_high && advantage > 0;
+}
+
+/*  Turns counts into the sequence's own shares. */
+static void close_part (const shared_t *shared, loss_sums_t *part)
+{
+    double n = fmax (shared->count, 1);
+    part->sequences = 1;
+    part->tokens = (size_t) shared->count;
+    part->phi = shared->phi;
+    part->low_min = part->low / n;
+    part->high_max = part->high / n;
+    if (!shared->shared_ratio)
+        return;
+    *part = (loss_sums_t){.loss = part->loss,
+                          .sequences = 1,
+                          .tokens = part->tokens,
+                          .kl = part->kl,
+                          .ratio = part->ratio,
+                          .phi = part->phi,
+                          .ratio_min = part->ratio_min,
+                          .ratio_max = part->ratio_max};
+    count_clipped (shared->config, shared->ratio, shared->sequence->advantage, part);
+    part->low_min = part->low;
+    part->high_max = part->high;
+}
+
+void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,
+                    const loss_sequence_t *sequence, double *dlogp, loss_sums_t *part)
+{
+    shared_t shared = shared_of (config, sequence);
+    double weight = token_weight (config, norm, shared.count);
+    double by_shared_ratio = 0;
+    *part = (loss_sums_t){0};
+    for (size_t t = 0; t < sequence->n; t++) {
+        dlogp[t] = 0;
+        if (!counts (sequence, t))
+            continue;
+        double logp = sequence->logp[t];
+        double w = shared.shared_ratio ? shared.ratio : exp (logp - sequence->old[t]);
+        double keep = token_correction (&shared, t) * shared.on_policy;
+        term_t s = surrogate (&shared, w, logp), k = {0};
+        if (config->kl > 0)
+            k = divergence (config, w, sequence->ref[t] - logp);
+        double by_ratio = weight * (keep * s.by_ratio + config->kl * k.by_ratio);
+        dlogp[t] = weight * (keep * s.by_logp + config->kl * k.by_logp);
+        if (shared.shared_ratio)
+            by_shared_ratio += by_ratio;
+        else
+            dlogp[t] += by_ratio * w;
+        part->loss += weight * (keep * s.value + config->kl * k.value);
+        part->kl += k.value;
+        part->ratio += w;
+        part->ratio_min = part->tokens++ ? fmin (part->ratio_min, w) : w;
+        part->ratio_max = fmax (part->ratio_max, w);
+        count_clipped (config, w, sequence->advantage, part);
+    }
+    for (size_t t = 0; shared.shared_ratio && t < sequence->n; t++)
+        if (counts (sequence, t))
+            dlogp[t] += by_shared_ratio * shared.ratio * shared.ratio_slope;
+    close_part (&shared, part);
+}
+
+void loss_add (loss_sums_t *sums, const loss_sums_t *part)
+{
+    bool first = sums->sequences == 0, first_token = sums->tokens == 0;
+    sums->loss += part->loss;
+    sums->sequences += part->sequences;
+    sums->kl += part->kl;
+    sums->ratio += part->ratio;
+    sums->low += part->low;
+    sums->high += part->high;
+    sums->region += part->region;
+    sums->cispo += part->cispo;
+    sums->phi += part->phi;
+    sums->low_min = first ? part->low_min : fmin (sums->low_min, part->low_min);
+    sums->high_max = first ? part->high_max : fmax (sums->high_max, part->high_max);
+    if (part->tokens) {
+        sums->ratio_min = first_token ? part->ratio_min : fmin (sums->ratio_min, part->ratio_min);
+        sums->ratio_max = fmax (sums->ratio_max, part->ratio_max);
+    }
+    sums->tokens += part->tokens;
+}
+
+void loss_metrics (const loss_config_t *config, const loss_sums_t *sums, loss_metrics_t *metrics)
+{
+    double tokens = fmax ((double) sums->tokens, 1), sequences = fmax ((double) sums->sequences, 1);
+    double units = config->sequence_level || config->type == LOSS_RLOO ? sequences : tokens;
+    *metrics = (loss_metrics_t){.loss = sums->loss,
+                                .kl = sums->kl / tokens,
+                                .clip_low = sums->low / units,
+                                .clip_high = sums->high / units,
+                                .clip = sums->region / units,
+                                .clip_low_min = sums->low_min,
+                                .clip_high_max = sums->high_max,
+                                .clip_cispo = sums->cispo / units,
+                                .phi = sums->phi / sequences,
+                                .ratio_min = sums->ratio_min,
+                                .ratio_mean = sums->ratio / tokens,
+                                .ratio_max = sums->ratio_max};
+}

@@ -1,0 +1,134 @@
+/*  advantages: values worked out by hand, and what must hold for any rewards. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "learn/advantage.h"
+
+#define assert_near(got, want, tolerance)                                                          \
+    do {                                                                                           \
+        double got_ = (got), want_ = (want);                                                       \
+        if (!(fabs (got_ - want_) <= (tolerance)))                                                 \
+            fail_msg ("%s = %.17g, want %.17g", #got, got_, want_);                                \
+    } while (0)
+
+static const double rewards[] = {1, 2, 3, 6, /**/ 5, 5, 5, /**/ 0, 1};
+static const size_t first[] = {0, 4, 7, 9};
+
+static void group_scales_by_its_own_spread (void **state)
+{
+    (void) state;
+    double a[9];
+    advantage_stats_t stats;
+    advantage_group (rewards, first, 3, ADVANTAGE_SCALE_GROUP, a, &stats);
+    double std = sqrt (14.0 / 3); /* deviations -2 -1 0 3 */
+    assert_near (a[0], -2 / (std + 1e-4), 1e-15);
+    assert_near (a[2], 0, 1e-15);
+    assert_near (a[3], 3 / (std + 1e-4), 1e-15);
+    assert_near (a[8], 0.5 / (sqrt (0.5) + 1e-4), 1e-15);
+    assert_near (stats.mean, 28.0 / 9, 1e-15);
+}
+
+static void equal_rewards_teach_nothing (void **state)
+{
+    (void) state;
+    for (int scale = ADVANTAGE_SCALE_GROUP; scale <= ADVANTAGE_SCALE_NONE; scale++) {
+        double a[9];
+        advantage_stats_t stats;
+        advantage_group (rewards, first, 3, (advantage_scale_t) scale, a, &stats);
+        assert_int_equal (stats.zero_spread, 1);
+        for (int i = 4; i < 7; i++)
+            assert_near (a[i], 0, 0);
+    }
+    double one[] = {3}, a[1];
+    advantage_stats_t stats;
+    advantage_group (one, (size_t[]){0, 1}, 1, ADVANTAGE_SCALE_GROUP, a, &stats);
+    assert_near (a[0], 0, 0);
+    assert_int_equal (stats.zero_spread, 1);
+}
+
+static void batch_and_none_differ_in_the_divisor_only (void **state)
+{
+    (void) state;
+    double batch[9], none[9];
+    advantage_stats_t stats;
+    advantage_group (rewards, first, 3, ADVANTAGE_SCALE_BATCH, batch, &stats);
+    advantage_group (rewards, first, 3, ADVANTAGE_SCALE_NONE, none, &stats);
+    assert_near (none[0], -2, 1e-15);
+    for (int i = 0; i < 9; i++)
+        assert_near (batch[i] * (stats.std + 1e-4), none[i], 1e-14);
+}
+
+static void rloo_compares_with_the_others (void **state)
+{
+    (void) state;
+    double a[9];
+    advantage_stats_t stats;
+    advantage_rloo (rewards, first, 3, a, &stats);
+    assert_near (a[0], 1 - (2 + 3 + 6) / 3.0, 1e-14);
+    assert_near (a[3], 6 - (1 + 2 + 3) / 3.0, 1e-14);
+    assert_near (a[7], -1, 1e-14);
+    assert_int_equal (stats.zero_spread, 1);
+}
+
+static void gae_is_the_discounted_sum_of_deltas (void **state)
+{
+    (void) state;
+    double values[] = {0.2, 0.5, 0.4}, a[3], lambda = 0.95;
+    advantage_gae (values, 3, 1.0, lambda, a);
+    double d2 = 1.0 - 0.4, d1 = 0.4 - 0.5, d0 = 0.5 - 0.2;
+    assert_near (a[2], d2, 1e-15);
+    assert_near (a[1], d1 + lambda * d2, 1e-15);
+    assert_near (a[0], d0 + lambda * d1 + lambda * lambda * d2, 1e-15);
+    advantage_gae (values, 3, 1.0, 1.0, a); /* lambda 1: return minus value */
+    assert_near (a[0], 1.0 - 0.2, 1e-15);
+}
+
+static void normalised_has_mean_0_and_deviation_1 (void **state)
+{
+    (void) state;
+    double a[64], mean = 0, squares = 0;
+    for (size_t i = 0; i < 64; i++)
+        a[i] = 3 + 5 * rng_uniform_d (42, i);
+    advantage_normalise (a, 64);
+    for (size_t i = 0; i < 64; i++)
+        mean += a[i] / 64;
+    for (size_t i = 0; i < 64; i++)
+        squares += (a[i] - mean) * (a[i] - mean);
+    assert_near (mean, 0, 1e-14);
+    assert_near (sqrt (squares / 63), 1, 1e-14);
+    double flat[] = {2, 2, 2};
+    advantage_normalise (flat, 3);
+    assert_near (flat[1], 0, 0);
+}
+
+static void explained_variance_of_good_and_bad_values (void **state)
+{
+    (void) state;
+    double returns[] = {0, 1, 2, 3}, shifted[] = {5, 6, 7, 8}, wrong[] = {3, 2, 1, 0};
+    double flat[] = {1.5, 1.5, 1.5, 1.5};
+    assert_near (advantage_explained_variance (returns, returns, 4), 1, 0);
+    assert_near (advantage_explained_variance (returns, shifted, 4), 1, 1e-15);
+    assert_near (advantage_explained_variance (returns, flat, 4), 0, 1e-15);
+    assert_near (advantage_explained_variance (returns, wrong, 4), -3, 1e-14);
+    assert_near (advantage_explained_variance (flat, returns, 4), 0, 0);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (group_scales_by_its_own_spread),
+        cmocka_unit_test (equal_rewards_teach_nothing),
+        cmocka_unit_test (batch_and_none_differ_in_the_divisor_only),
+        cmocka_unit_test (rloo_compares_with_the_others),
+        cmocka_unit_test (gae_is_the_discounted_sum_of_deltas),
+        cmocka_unit_test (normalised_has_mean_0_and_deviation_1),
+        cmocka_unit_test (explained_variance_of_good_and_bad_values),
+    };
+    return cmocka_run_group_tests_name ("advantage", tests, NULL, NULL);
+}
