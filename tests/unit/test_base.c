@@ -1,0 +1,234 @@
+/*  The base library: what everything else stands on. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/hash.h"
+#include "base/pool.h"
+#include "base/rng.h"
+
+static void err_carries_its_text (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    assert_int_equal (err_set (&err, ERR_MISSING, "tensor '%s'", "q_proj"), -1);
+    assert_int_equal (err_wrap (&err, "%s", "model.safetensors"), -1);
+    assert_int_equal (err.code, ERR_MISSING);
+    assert_string_equal (err.text, "model.safetensors: tensor 'q_proj'");
+    assert_string_equal (err_name (ERR_STALE), "stale");
+    errno = ENOENT;
+    err_errno (&err, ERR_IO, "open x");
+    assert_string_equal (err.text, "open x: No such file or directory");
+    char huge[3 * ERR_TEXT_MAX];
+    memset (huge, 'a', sizeof huge - 1);
+    huge[sizeof huge - 1] = 0;
+    err_set (&err, ERR_IO, "%s", huge);
+    err_wrap (&err, "%s", huge);
+    assert_int_equal (strlen (err.text), ERR_TEXT_MAX - 1);
+    assert_int_equal (err_set (NULL, ERR_IO, "nobody listens"), -1);
+}
+
+static void buf_keeps_its_maximum (void **state)
+{
+    (void) state;
+    buf_t buf = {.max = 10};
+    buf_text (&buf, "12345");
+    buf_printf (&buf, "%d", 67890);
+    assert_false (buf_failed (&buf));
+    assert_string_equal (buf.data, "1234567890");
+    buf_char (&buf, 'x');
+    assert_true (buf_failed (&buf));
+    assert_int_equal (buf.size, 10);
+    buf_free (&buf);
+    buf_t empty = {0};
+    char *text = buf_take (&empty);
+    assert_string_equal (text, "");
+    free (text);
+}
+
+static void arena_keeps_its_budget (void **state)
+{
+    (void) state;
+    arena_t *arena = arena_new (1000);
+    assert_non_null (arena);
+    char *a = arena_alloc (arena, 1), *b = arena_alloc (arena, 1);
+    assert_int_equal ((uintptr_t) a % 16, 0);
+    assert_int_equal ((uintptr_t) b % 16, 0);
+    assert_true (b >= a + 1);
+    assert_null (arena_alloc (arena, 1000));
+    assert_null (arena_alloc (arena, SIZE_MAX));
+    assert_non_null (arena_alloc (arena, 900));
+    assert_null (arena_alloc (arena, 100));
+    arena_reset (arena);
+    assert_int_equal (arena_used (arena), 0);
+    assert_non_null (arena_alloc (arena, 1000 - 1000 % 16));
+    arena_destroy (&arena);
+    assert_null (arena);
+}
+
+/*  The first known-answer vector of Random123's Philox4x32-10: counter 0, key 0. */
+static void rng_is_philox (void **state)
+{
+    (void) state;
+    assert_int_equal (rng_bits (0, 0), 0xe169c58d6627e8d5u);
+}
+
+static void rng_is_a_function_of_coordinates (void **state)
+{
+    (void) state;
+    uint64_t a = rng_key ((uint64_t[]){1, 2, 3}, 3), b = rng_key ((uint64_t[]){1, 3, 2}, 3);
+    assert_int_equal (a, rng_key ((uint64_t[]){1, 2, 3}, 3));
+    assert_int_not_equal (a, b);
+    assert_int_not_equal (rng_key ((uint64_t[]){0}, 1), rng_key ((uint64_t[]){0, 0}, 2));
+    double sum = 0, squares = 0;
+    enum { N = 100000 };
+    for (uint64_t i = 0; i < N; i++) {
+        float u = rng_uniform (a, i);
+        assert_true (u >= 0 && u < 1);
+        rng_t rng = {.key = b, .position = 2 * i};
+        double z = rng_normal (&rng);
+        sum += (double) u;
+        squares += z * z;
+    }
+    assert_true (fabs (sum / N - 0.5) < 0.005);
+    assert_true (fabs (squares / N - 1) < 0.03);
+    rng_t rng = {.key = a};
+    size_t index[50], seen = 0;
+    for (size_t i = 0; i < 50; i++)
+        index[i] = i;
+    rng_shuffle (&rng, index, 50);
+    for (size_t i = 0; i < 50; i++)
+        seen += index[i];
+    assert_int_equal (seen, 49 * 50 / 2);
+    for (size_t i = 0; i < 1000; i++)
+        assert_true (rng_below (&rng, 7) < 7);
+}
+
+static char *temporary (void)
+{
+    static char path[] = "/tmp/quintet-test-XXXXXX";
+    memcpy (path + strlen (path) - 6, "XXXXXX", 6);
+    assert_non_null (mkdtemp (path));
+    return path;
+}
+
+static void fs_writes_whole_files (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    char *dir = temporary (), path[FS_PATH_MAX], deep[FS_PATH_MAX], moved[FS_PATH_MAX];
+    assert_int_equal (fs_join (path, dir, "a", &err), 0);
+    assert_int_equal (fs_write (path, "one", 3, &err), 0);
+    assert_int_equal (fs_write (path, "second", 6, &err), 0);
+    buf_t content = {0};
+    assert_int_equal (fs_read (path, 100, &content, &err), 0);
+    assert_string_equal (content.data, "second");
+    buf_free (&content);
+    assert_int_equal (fs_read (path, 5, &content, &err), -1);
+    assert_non_null (strstr (err.text, path));
+    buf_free (&content);
+    assert_int_equal (fs_read ("/nonexistent/x", 5, &content, &err), -1);
+    assert_int_equal (fs_join (deep, dir, "x/y/z", &err), 0);
+    assert_int_equal (fs_mkdirs (deep, &err), 0);
+    assert_int_equal (fs_mkdirs (deep, &err), 0);
+    assert_int_equal (fs_join (path, deep, "inside", &err), 0);
+    assert_int_equal (fs_write (path, "new", 3, &err), 0);
+    assert_int_equal (fs_join (moved, dir, "published", &err), 0);
+    assert_int_equal (fs_publish_folder (deep, moved, &err), 0);
+    assert_false (fs_exists (deep));
+    assert_int_equal (fs_join (path, moved, "inside", &err), 0);
+    assert_true (fs_exists (path));
+    assert_int_equal (fs_remove (dir, &err), 0);
+    assert_false (fs_exists (dir));
+    assert_int_equal (fs_remove (dir, &err), 0);
+}
+
+/*  Writing where nothing can be written leaves nothing behind. */
+static void fs_failure_leaves_nothing (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    assert_int_equal (fs_write ("/dev/full/x", "a", 1, &err), -1);
+    assert_int_equal (fs_write ("/nonexistent/x", "a", 1, &err), -1);
+    assert_int_equal (err.code, ERR_IO);
+}
+
+static void hash_names_content (void **state)
+{
+    (void) state;
+    hash_t a = hash_of ("abc", 3), b = hash_of ("abd", 3), zero = {{0}};
+    char hex[HASH_HEX_SIZE];
+    /* BLAKE2b with a 32-byte digest of "abc". */
+    assert_string_equal (hash_hex (&a, hex),
+                         "bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319");
+    assert_false (hash_equal (&a, &b));
+    assert_true (hash_is_zero (&zero));
+}
+
+typedef struct {
+    int done[1000];
+} marks_t;
+
+static void mark (void *context, size_t index, size_t thread)
+{
+    assert_true (thread < 3);
+    ((marks_t *) context)->done[index]++;
+}
+
+static void pool_does_every_piece_once (void **state)
+{
+    (void) state;
+    pool_t *pool = pool_new (3);
+    assert_non_null (pool);
+    for (size_t n = 0; n <= 1000; n += 37) {
+        marks_t marks = {0};
+        pool_run (pool, mark, &marks, n);
+        for (size_t i = 0; i < 1000; i++)
+            assert_int_equal (marks.done[i], i < n);
+    }
+    pool_destroy (&pool);
+    marks_t marks = {0};
+    pool_run (NULL, mark, &marks, 10);
+    assert_int_equal (marks.done[9], 1);
+}
+
+static void clock_goes_forward (void **state)
+{
+    (void) state;
+    int64_t before = clock_us ();
+    clock_sleep_ms (2);
+    assert_true (clock_us () - before >= 2000);
+    assert_int_equal (clock_left_ms (clock_ms () - 5), 0);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (err_carries_its_text),
+        cmocka_unit_test (buf_keeps_its_maximum),
+        cmocka_unit_test (arena_keeps_its_budget),
+        cmocka_unit_test (rng_is_philox),
+        cmocka_unit_test (rng_is_a_function_of_coordinates),
+        cmocka_unit_test (fs_writes_whole_files),
+        cmocka_unit_test (fs_failure_leaves_nothing),
+        cmocka_unit_test (hash_names_content),
+        cmocka_unit_test (pool_does_every_piece_once),
+        cmocka_unit_test (clock_goes_forward),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
