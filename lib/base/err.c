@@ -28,7 +28,8 @@ int err_wrap (err_t *err, const char *fmt, ...)
         int n = vsnprintf (err->text, sizeof err->text, fmt, args);
         va_end (args);
         if (n >= 0 && (size_t) n < sizeof err->text)
-            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %s", inner);
+            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %.*s",
+                      (int) (sizeof err->text - (size_t) n - 3), inner);
     }
     return -1;
 }
