@@ -1,0 +1,87 @@
+/*  check - see check.h */
+#include "conf/check.h"
+
+#include <string.h>
+
+#include "conf/table.h"
+
+static bool is (const char *value, const char *word)
+{
+    return strcmp (value, word) == 0;
+}
+
+/*  The first key of the critic that differs from its default; every one is a number of 8 bytes. */
+static const char *changed_critic_key (const conf_t *conf, const conf_t *fresh)
+{
+    const conf_section_t *section = conf_section ("critic");
+    for (size_t k = 0; k < section->n; k++)
+        if (memcmp ((const char *) &conf->critic + section->keys[k].offset,
+                    (const char *) &fresh->critic + section->keys[k].offset, 8) != 0)
+            return section->keys[k].name;
+    return NULL;
+}
+
+static int check_critic (const conf_t *conf, const char *name, err_t *err)
+{
+    if (!is (conf->loss.advantage, "group"))
+        return 0;
+    conf_t *fresh = conf_defaults ();
+    if (!fresh)
+        return err_set (err, ERR_LIMIT, "no memory for a configuration");
+    const char *key = changed_critic_key (conf, fresh);
+    conf_destroy (&fresh);
+    if (key)
+        return err_set (
+            err, ERR_CONFIG,
+            "%s: critic.%s does nothing while loss.advantage is group: leave it out, or "
+            "set loss.advantage to critic or group+critic",
+            name, key);
+    return 0;
+}
+
+static int check_loss (const conf_t *conf, const char *name, err_t *err)
+{
+    if (is (conf->loss.type, "rloo") && !is (conf->loss.scale, "none"))
+        return err_set (err, ERR_CONFIG,
+                        "%s: loss.scale is %s, but rloo does not divide: set loss.scale to none",
+                        name, conf->loss.scale);
+    if (conf->trainer.group_size < 2 && !is (conf->loss.advantage, "critic"))
+        return err_set (err, ERR_CONFIG,
+                        "%s: trainer.group_size 1 leaves nothing to compare an episode with: "
+                        "at least 2 with loss.advantage %s",
+                        name, conf->loss.advantage);
+    if (conf->trainer.minibatches > conf->trainer.groups)
+        return err_set (err, ERR_CONFIG,
+                        "%s: trainer.minibatches %lld are whole groups each, but there are only "
+                        "%lld groups",
+                        name, (long long) conf->trainer.minibatches,
+                        (long long) conf->trainer.groups);
+    return 0;
+}
+
+int conf_check (const conf_t *conf, const char *name, err_t *err)
+{
+    if (!*conf->task.family)
+        return err_set (err, ERR_CONFIG,
+                        "%s: task.family is missing: coding or writing says what the team works at",
+                        name);
+    if (conf->team.roles.n == 0)
+        return err_set (err, ERR_CONFIG,
+                        "%s: team.roles is missing: name the seats, such as [aux, main] for coding",
+                        name);
+    for (size_t i = 0; i < conf->team.roles.n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (is (conf->team.roles.item[i], conf->team.roles.item[j]))
+                return err_set (err, ERR_CONFIG, "%s: team.roles names '%s' twice", name,
+                                conf->team.roles.item[i]);
+    if (!*conf->model.path)
+        return err_set (err, ERR_CONFIG,
+                        "%s: model.path is missing: the folder of the model to start from", name);
+    if (strspn (conf->run.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_.") != strlen (conf->run.name) ||
+        !*conf->run.name || strlen (conf->run.name) > 48 || *conf->run.name == '.')
+        return err_set (err, ERR_CONFIG,
+                        "%s: run.name '%s': 1 to 48 letters, digits, '-', '_' or '.'", name,
+                        conf->run.name);
+    return check_loss (conf, name, err) == 0 ? check_critic (conf, name, err) : -1;
+}

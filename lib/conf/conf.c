@@ -1,0 +1,259 @@
+/*  conf - see conf.h
+ *
+ *  A file has two levels: section: {key: value}. The YAML is read as events, so every error can name
+ *  its line; anchors, aliases, tags and further documents are refused.
+ */
+#include "conf/conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "base/fs.h"
+#include "conf/check.h"
+#include "conf/table.h"
+
+#define CONF_FILE_MAX ((size_t) 1 << 20)
+#define CONF_KEYS_MAX 256 /* keys of one section, for finding duplicates */
+
+typedef struct {
+    yaml_parser_t parser;
+    const char *name; /* of the file, in errors */
+    conf_t *conf;
+    err_t *err;
+    bool seen_section[64];
+} reader_t;
+
+static int fail (reader_t *r, size_t line, const char *text, const char *what)
+{
+    return err_set (r->err, ERR_CONFIG, "%s:%zu: %s%s", r->name, line + 1, text, what);
+}
+
+static int next (reader_t *r, yaml_event_t *event)
+{
+    if (!yaml_parser_parse (&r->parser, event)) {
+        const char *problem = r->parser.problem ? r->parser.problem : "not YAML";
+        memset (event, 0, sizeof *event);
+        return fail (r, r->parser.problem_mark.line, problem, "");
+    }
+    if (event->type == YAML_ALIAS_EVENT)
+        return fail (r, event->start_mark.line, "aliases are not supported: write the value", "");
+    return 0;
+}
+
+/*  The value of a key as text: a scalar, or the words of a sequence of scalars. */
+static int read_value (reader_t *r, const char *key, buf_t *text)
+{
+    yaml_event_t event;
+    if (next (r, &event) != 0)
+        return -1;
+    int rc = 0;
+    size_t line = event.start_mark.line;
+    if (event.type == YAML_SCALAR_EVENT) {
+        buf_append (text, event.data.scalar.value, event.data.scalar.length);
+    } else if (event.type == YAML_SEQUENCE_START_EVENT) {
+        yaml_event_delete (&event);
+        while ((rc = next (r, &event)) == 0 && event.type == YAML_SCALAR_EVENT) {
+            buf_append (text, event.data.scalar.value, event.data.scalar.length);
+            buf_char (text, ' ');
+            yaml_event_delete (&event);
+        }
+        if (rc == 0 && event.type != YAML_SEQUENCE_END_EVENT)
+            rc = fail (r, line, key, ": a list of words is wanted");
+    } else {
+        rc = fail (r, line, key, ": one value or a list is wanted, not a section");
+    }
+    yaml_event_delete (&event);
+    if (rc == 0 && (buf_failed (text) || (text->size && memchr (text->data, 0, text->size))))
+        rc = fail (r, line, key, ": not a text");
+    return rc;
+}
+
+static int read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
+                     bool *seen)
+{
+    const conf_key_t *key = conf_find (section, name);
+    if (!key)
+        return err_set (r->err, ERR_CONFIG,
+                        "%s:%zu: %s.%s: no such key; did you mean %s.%s? (--help lists all)",
+                        r->name, line + 1, section->name, name, section->name,
+                        conf_nearest (section, name));
+    if (seen[key - section->keys])
+        return fail (r, line, name, ": given twice");
+    seen[key - section->keys] = true;
+    buf_t text = {.max = 1 << 16};
+    char where[FS_PATH_MAX + 32];
+    snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
+    int rc = read_value (r, name, &text);
+    if (rc == 0)
+        rc = conf_set (r->conf, section, key, text.data ? text.data : "", where, r->err);
+    buf_free (&text);
+    return rc;
+}
+
+static const conf_section_t *begin_section (reader_t *r, const char *name, size_t line)
+{
+    size_t n;
+    const conf_section_t *section = conf_section (name);
+    if (!section) {
+        err_set (r->err, ERR_CONFIG, "%s:%zu: %s: no such section; did you mean %s?", r->name,
+                 line + 1, name, conf_nearest (NULL, name));
+        return NULL;
+    }
+    bool *seen = &r->seen_section[section - conf_sections (&n)];
+    if (*seen) {
+        fail (r, line, name, ": given twice");
+        return NULL;
+    }
+    *seen = true;
+    return section;
+}
+
+static int read_section (reader_t *r, const char *name, size_t line)
+{
+    const conf_section_t *section = begin_section (r, name, line);
+    if (!section)
+        return -1;
+    bool seen[CONF_KEYS_MAX] = {false};
+    yaml_event_t event;
+    if (next (r, &event) != 0)
+        return -1;
+    bool empty = event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0;
+    bool mapping = event.type == YAML_MAPPING_START_EVENT;
+    yaml_event_delete (&event);
+    if (empty)
+        return 0;
+    if (!mapping)
+        return fail (r, line, name, ": a section holds lines of  key: value");
+    for (;;) {
+        if (next (r, &event) != 0)
+            return -1;
+        int rc = 1;
+        if (event.type == YAML_SCALAR_EVENT)
+            rc = read_key (r, section, (const char *) event.data.scalar.value,
+                           event.start_mark.line, seen);
+        else if (event.type != YAML_MAPPING_END_EVENT)
+            rc = fail (r, event.start_mark.line, name, ": a key must be a word");
+        yaml_event_delete (&event);
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
+}
+
+/*  From the start of the document to its end. */
+static int read_document (reader_t *r)
+{
+    yaml_event_t event;
+    size_t depth = 0;
+    for (;;) {
+        if (next (r, &event) != 0)
+            return -1;
+        yaml_event_type_t type = event.type;
+        size_t line = event.start_mark.line;
+        int rc = 0;
+        if (type == YAML_MAPPING_START_EVENT)
+            depth++;
+        else if (type == YAML_SCALAR_EVENT && depth == 1)
+            rc = read_section (r, (const char *) event.data.scalar.value, line);
+        else if (type == YAML_SCALAR_EVENT && event.data.scalar.length == 0)
+            ; /* an empty file: all defaults */
+        else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT)
+            rc = fail (r, line, "a file holds sections:  name:  and below it  key: value", "");
+        yaml_event_delete (&event);
+        if (rc != 0)
+            return -1;
+        if (type == YAML_DOCUMENT_END_EVENT || type == YAML_STREAM_END_EVENT)
+            return 0;
+    }
+}
+
+static int read_text (conf_t *conf, const char *text, size_t size, const char *name, err_t *err)
+{
+    reader_t r = {.name = name, .conf = conf, .err = err};
+    if (!yaml_parser_initialize (&r.parser))
+        return err_set (err, ERR_LIMIT, "no memory");
+    yaml_parser_set_input_string (&r.parser, (const unsigned char *) text, size);
+    int rc = read_document (&r);
+    yaml_parser_delete (&r.parser);
+    return rc;
+}
+
+/*  "section.key=value" */
+static int set_override (conf_t *conf, const char *word, err_t *err)
+{
+    char name[128], where[192];
+    size_t size = strcspn (word, "=");
+    snprintf (where, sizeof where, "--set %.150s", word);
+    if (word[size] != '=' || size >= sizeof name)
+        return err_set (err, ERR_CONFIG, "%s: section.key=value is wanted", where);
+    memcpy (name, word, size);
+    name[size] = 0;
+    char *dot = strchr (name, '.');
+    if (dot)
+        *dot = 0;
+    const conf_section_t *section = conf_section (name);
+    if (!dot || !section)
+        return err_set (err, ERR_CONFIG, "%s: no section '%s'; did you mean %s?", where, name,
+                        conf_nearest (NULL, name));
+    const conf_key_t *key = conf_find (section, dot + 1);
+    if (!key)
+        return err_set (err, ERR_CONFIG, "%s: no key '%s' in %s; did you mean %s?", where, dot + 1,
+                        name, conf_nearest (section, dot + 1));
+    return conf_set (conf, section, key, word + size + 1, where, err);
+}
+
+conf_t *conf_parse (const char *text, size_t size, const char *name, const char *const *overrides,
+                    size_t n, err_t *err)
+{
+    conf_t *conf = conf_defaults ();
+    if (!conf) {
+        err_set (err, ERR_LIMIT, "no memory for a configuration");
+        return NULL;
+    }
+    int rc = read_text (conf, text, size, name, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = set_override (conf, overrides[i], err);
+    if (rc == 0)
+        rc = conf_check (conf, name, err);
+    if (rc != 0)
+        conf_destroy (&conf);
+    return conf;
+}
+
+/*  A relative path that is not there from the working directory is looked for beside the file. */
+static int resolve (char **path, const char *file, err_t *err)
+{
+    const char *slash = strrchr (file, '/');
+    if (!**path || **path == '/' || !slash || fs_exists (*path))
+        return 0;
+    char folder[FS_PATH_MAX], joined[FS_PATH_MAX];
+    snprintf (folder, sizeof folder, "%.*s", (int) (slash - file), file);
+    if (fs_join (joined, folder, *path, err) != 0)
+        return -1;
+    if (!fs_exists (joined))
+        return 0;
+    char *copy = strdup (joined);
+    if (!copy)
+        return err_set (err, ERR_LIMIT, "no memory");
+    free (*path);
+    *path = copy;
+    return 0;
+}
+
+conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err_t *err)
+{
+    if (!path)
+        return conf_parse ("", 0, "(no file)", overrides, n, err);
+    buf_t text = {0};
+    conf_t *conf = NULL;
+    if (fs_read (path, CONF_FILE_MAX, &text, err) == 0)
+        conf = conf_parse (text.data ? text.data : "", text.size, path, overrides, n, err);
+    else if (err)
+        err->code = ERR_CONFIG;
+    buf_free (&text);
+    if (conf &&
+        (resolve (&conf->model.path, path, err) != 0 || resolve (&conf->task.path, path, err) != 0))
+        conf_destroy (&conf);
+    return conf;
+}

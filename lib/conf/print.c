@@ -1,0 +1,136 @@
+/*  print - a configuration as YAML, and the objective that it stands for. See conf.h */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/table.h"
+
+static void quote (buf_t *text, const char *value)
+{
+    buf_char (text, '"');
+    for (; *value; value++)
+        if (*value == '"' || *value == '\\')
+            buf_printf (text, "\\%c", *value);
+        else if ((unsigned char) *value < ' ')
+            buf_printf (text, "\\x%02x", (unsigned) (unsigned char) *value);
+        else
+            buf_char (text, *value);
+    buf_char (text, '"');
+}
+
+/*  The shortest text that strtod reads back to the same number. */
+static void real (buf_t *text, double value)
+{
+    char out[40];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf (out, sizeof out, "%.*g", digits, value);
+        double back = 0;
+        if (sscanf (out, "%lf", &back) == 1 && back >= value && back <= value)
+            break;
+    }
+    buf_text (text, out);
+}
+
+static void print_value (const void *at, const conf_key_t *key, buf_t *text)
+{
+    const conf_list_t *list = at;
+    switch (key->kind) {
+    case CONF_TEXT:
+        quote (text, *(char *const *) at);
+        break;
+    case CONF_WHOLE:
+        buf_printf (text, "%lld", (long long) *(const int64_t *) at);
+        break;
+    case CONF_REAL:
+        real (text, *(const double *) at);
+        break;
+    case CONF_BOOL:
+        buf_text (text, *(const bool *) at ? "true" : "false");
+        break;
+    case CONF_LIST:
+        buf_char (text, '[');
+        for (size_t i = 0; i < list->n; i++) {
+            buf_text (text, i ? ", " : "");
+            quote (text, list->item[i]);
+        }
+        buf_char (text, ']');
+        break;
+    }
+}
+
+#define SECTION_AT(section, KEYS, h) &conf->section,
+
+void conf_print (const conf_t *conf, bool help, buf_t *text)
+{
+    const void *base[] = {CONF_SECTIONS (SECTION_AT)};
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++) {
+        if (help)
+            buf_printf (text, "%s# %s\n", s ? "\n" : "", sections[s].help);
+        buf_printf (text, "%s:\n", sections[s].name);
+        for (size_t k = 0; k < sections[s].n; k++) {
+            const conf_key_t *key = &sections[s].keys[k];
+            size_t from = text->size;
+            buf_printf (text, "  %s: ", key->name);
+            print_value ((const char *) base[s] + key->offset, key, text);
+            if (help) {
+                size_t width = text->size - from;
+                buf_printf (text, "%*s# %s%s%s%s", width < 34 ? (int) (34 - width) : 1, "",
+                            key->help, key->choices ? " (" : "", key->choices ? key->choices : "",
+                            key->choices ? ")" : "");
+            }
+            buf_char (text, '\n');
+        }
+    }
+}
+
+static bool is (const char *value, const char *word)
+{
+    return strcmp (value, word) == 0;
+}
+
+static void advantage_formula (const conf_t *conf, buf_t *text)
+{
+    const char *a = conf->loss.advantage;
+    if (is (a, "critic"))
+        buf_printf (text, "advantage = normalised GAE (R, V; gamma 1, lambda %g)\n",
+                    conf->critic.lambda);
+    else if (is (conf->loss.type, "rloo"))
+        buf_text (text, "advantage = R - mean of the others in the group\n");
+    else
+        buf_printf (text, "advantage = %s(R - mean_group)%s%s\n",
+                    is (a, "group") ? "" : "mean of normalised GAE and ",
+                    is (conf->loss.scale, "none") ? "" : " / (std_",
+                    is (conf->loss.scale, "none")    ? ""
+                    : is (conf->loss.scale, "group") ? "group + 1e-4)"
+                                                     : "batch + 1e-4)");
+}
+
+static void loss_formula (const conf_t *conf, buf_t *text)
+{
+    const char *type = conf->loss.type;
+    const char *ratio = is (conf->loss.level, "sequence") ? "s = exp (mean_t (logp - logp_old))"
+                                                          : "r = exp (logp - logp_old)";
+    char x = is (conf->loss.level, "sequence") ? 's' : 'r';
+    if (is (type, "cispo"))
+        buf_printf (text, "loss = -mean_tokens (stop (min (%c, %g)) A logp)", x,
+                    1 + conf->loss.clip_high);
+    else if (is (type, "sapo") || is (type, "vespo"))
+        buf_printf (text, "loss = %s (A, %c), soft weights in place of the clip", type, x);
+    else
+        buf_printf (text, "loss = -%s (min (%c A, clip (%c, %g, %g) A))",
+                    is (type, "grpo") ? "mean_sequences mean_tokens" : "mean_tokens", x, x,
+                    1 - conf->loss.clip_low, 1 + conf->loss.clip_high);
+    if (conf->loss.kl > 0)
+        buf_printf (text, " + %g KL_k3 (policy, first policy)", conf->loss.kl);
+    buf_printf (text, ", %s  [%s]\n", ratio, type);
+}
+
+void conf_objective (const conf_t *conf, buf_t *text)
+{
+    buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,
+                conf->reward.speed, conf->reward.cost);
+    advantage_formula (conf, text);
+    loss_formula (conf, text);
+}

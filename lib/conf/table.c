@@ -1,0 +1,269 @@
+/*  table - see table.h */
+#include "conf/table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORD_MAX 64 /* longest name that conf_nearest compares */
+
+/*  One function per section, so that `this_t` can name the section's struct inside the rows. */
+#define ROW_T(key, d, c, h)                                                                        \
+    {.name = #key,                                                                                 \
+     .kind = CONF_TEXT,                                                                            \
+     .offset = offsetof (this_t, key),                                                             \
+     .text = d,                                                                                    \
+     .choices = c,                                                                                 \
+     .help = h},
+#define ROW_N(key, d, l, u, h)                                                                     \
+    {.name = #key,                                                                                 \
+     .kind = CONF_WHOLE,                                                                           \
+     .offset = offsetof (this_t, key),                                                             \
+     .number = d,                                                                                  \
+     .low = (double) (l),                                                                          \
+     .high = (double) (u),                                                                         \
+     .help = h},
+#define ROW_R(key, d, l, u, h)                                                                     \
+    {.name = #key,                                                                                 \
+     .kind = CONF_REAL,                                                                            \
+     .offset = offsetof (this_t, key),                                                             \
+     .number = d,                                                                                  \
+     .low = (double) (l),                                                                          \
+     .high = (double) (u),                                                                         \
+     .help = h},
+#define ROW_B(key, d, h)                                                                           \
+    {.name = #key, .kind = CONF_BOOL, .offset = offsetof (this_t, key), .number = d, .help = h},
+#define ROW_L(key, d, h)                                                                           \
+    {.name = #key, .kind = CONF_LIST, .offset = offsetof (this_t, key), .text = d, .help = h},
+#define SECTION_FUNCTION(section, KEYS, h)                                                         \
+    static conf_section_t section##_section (void)                                                 \
+    {                                                                                              \
+        typedef __typeof__ (((conf_t *) 0)->section) this_t;                                       \
+        static const conf_key_t keys[] = {KEYS (ROW_T, ROW_N, ROW_R, ROW_B, ROW_L)};               \
+        return (conf_section_t){                                                                   \
+            .name = #section, .help = h, .keys = keys, .n = sizeof keys / sizeof *keys};           \
+    }
+CONF_SECTIONS (SECTION_FUNCTION)
+
+#define SECTION_OFFSET(section, KEYS, h) offsetof (conf_t, section),
+static const size_t section_offset[] = {CONF_SECTIONS (SECTION_OFFSET)};
+#define SECTIONS (sizeof section_offset / sizeof *section_offset)
+
+const conf_section_t *conf_sections (size_t *n)
+{
+    static conf_section_t sections[SECTIONS];
+    if (!sections[0].name) {
+        size_t i = SECTIONS;
+#define SECTION_FILL(section, KEYS, h) sections[SECTIONS - i--] = section##_section ();
+        CONF_SECTIONS (SECTION_FILL)
+    }
+    *n = SECTIONS;
+    return sections;
+}
+
+const conf_section_t *conf_section (const char *name)
+{
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp (sections[i].name, name) == 0)
+            return &sections[i];
+    return NULL;
+}
+
+const conf_key_t *conf_find (const conf_section_t *section, const char *name)
+{
+    for (size_t i = 0; i < section->n; i++)
+        if (strcmp (section->keys[i].name, name) == 0)
+            return &section->keys[i];
+    return NULL;
+}
+
+static size_t smallest (size_t a, size_t b, size_t c)
+{
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/*  Levenshtein's edit distance of two short words. */
+static size_t distance (const char *a, const char *b)
+{
+    size_t n = strlen (a), m = strlen (b), row[WORD_MAX + 1];
+    if (n > WORD_MAX || m > WORD_MAX)
+        return WORD_MAX;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+            row[j] = smallest (above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
+            corner = above;
+        }
+    }
+    return row[m];
+}
+
+const char *conf_nearest (const conf_section_t *section, const char *name)
+{
+    size_t n, least = SIZE_MAX;
+    const conf_section_t *sections = conf_sections (&n);
+    const char *best = "";
+    if (section)
+        n = section->n;
+    for (size_t i = 0; i < n; i++) {
+        const char *known = section ? section->keys[i].name : sections[i].name;
+        size_t d = distance (name, known);
+        if (d < least) {
+            least = d;
+            best = known;
+        }
+    }
+    return best;
+}
+
+static void *field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
+{
+    size_t n;
+    return (char *) conf + section_offset[section - conf_sections (&n)] + key->offset;
+}
+
+static bool is_choice (const char *choices, const char *text)
+{
+    size_t size = strlen (text);
+    for (const char *at = choices; at; at = strchr (at, '|'), at += at != NULL)
+        if (strncmp (at, text, size) == 0 && (at[size] == '|' || at[size] == 0))
+            return true;
+    return false;
+}
+
+static int set_text (char **to, const conf_key_t *key, const char *text, err_t *err)
+{
+    if (key->choices && !is_choice (key->choices, text))
+        return err_set (err, ERR_CONFIG, "'%s' is none of %s", text, key->choices);
+    char *copy = strdup (text);
+    if (!copy)
+        return err_set (err, ERR_LIMIT, "no memory");
+    free (*to);
+    *to = copy;
+    return 0;
+}
+
+static void list_free (conf_list_t *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free (list->item[i]);
+    list->n = 0;
+}
+
+static int set_list (conf_list_t *list, const char *text, err_t *err)
+{
+    list_free (list);
+    while (*(text += strspn (text, " ,"))) {
+        size_t size = strcspn (text, " ,");
+        if (list->n == CONF_LIST_MAX)
+            return err_set (err, ERR_CONFIG, "more than %d items", CONF_LIST_MAX);
+        list->item[list->n] = strndup (text, size);
+        if (!list->item[list->n++])
+            return err_set (err, ERR_LIMIT, "no memory");
+        text += size;
+    }
+    return 0;
+}
+
+static int set_number (void *to, const conf_key_t *key, const char *text, err_t *err)
+{
+    char *end;
+    errno = 0;
+    double number = strtod (text, &end);
+    bool whole = key->kind == CONF_WHOLE;
+    if (end == text || *end || errno == ERANGE || !isfinite (number) || isspace ((int) *text) ||
+        (whole && number != floor (number)))
+        return err_set (err, ERR_CONFIG, "'%s' is no %s number", text, whole ? "whole" : "real");
+    if (number < key->low || number > key->high)
+        return err_set (err, ERR_CONFIG, "%s is not between %.10g and %.10g", text, key->low,
+                        key->high);
+    if (whole)
+        *(int64_t *) to = (int64_t) number;
+    else
+        *(double *) to = number;
+    return 0;
+}
+
+static int set_bool (bool *to, const char *text, err_t *err)
+{
+    bool yes = strcmp (text, "true") == 0;
+    if (!yes && strcmp (text, "false") != 0)
+        return err_set (err, ERR_CONFIG, "'%s' is neither true nor false", text);
+    *to = yes;
+    return 0;
+}
+
+int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
+              const char *where, err_t *err)
+{
+    void *to = field (conf, section, key);
+    int rc = key->kind == CONF_TEXT   ? set_text (to, key, text, err)
+             : key->kind == CONF_LIST ? set_list (to, text, err)
+             : key->kind == CONF_BOOL ? set_bool (to, text, err)
+                                      : set_number (to, key, text, err);
+    return rc == 0 ? 0 : err_wrap (err, "%s: %s.%s", where, section->name, key->name);
+}
+
+static int set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
+{
+    void *to = field (conf, section, key);
+    switch (key->kind) {
+    case CONF_TEXT:
+        return (*(char **) to = strdup (key->text)) ? 0 : -1;
+    case CONF_LIST:
+        return set_list (to, key->text, NULL);
+    case CONF_WHOLE:
+        *(int64_t *) to = (int64_t) key->number;
+        return 0;
+    case CONF_REAL:
+        *(double *) to = key->number;
+        return 0;
+    case CONF_BOOL:
+        *(bool *) to = key->number > 0;
+        return 0;
+    }
+    return -1;
+}
+
+conf_t *conf_defaults (void)
+{
+    conf_t *conf = calloc (1, sizeof *conf);
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    int rc = conf ? 0 : -1;
+    for (size_t s = 0; s < n; s++)
+        for (size_t k = 0; rc == 0 && k < sections[s].n; k++)
+            rc = set_default (conf, &sections[s], &sections[s].keys[k]);
+    if (rc != 0)
+        conf_destroy (&conf);
+    return conf;
+}
+
+void conf_destroy (conf_t **conf)
+{
+    if (!*conf)
+        return;
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++)
+        for (size_t k = 0; k < sections[s].n; k++) {
+            const conf_key_t *key = &sections[s].keys[k];
+            void *at = field (*conf, &sections[s], key);
+            if (key->kind == CONF_TEXT)
+                free (*(char **) at);
+            else if (key->kind == CONF_LIST)
+                list_free (at);
+        }
+    free (*conf);
+    *conf = NULL;
+}

@@ -1,0 +1,47 @@
+/*  table - keys.h as data: what the parser, the printer and the checks walk through. Private to conf.
+ *
+ *      const conf_section_t *sections = conf_sections (&n);
+ *      const conf_key_t *key = conf_find (section, "lr");
+ *      conf_set (conf, section, key, "3e-4", "coding.yml:12", &err);
+ */
+#ifndef QUINTET_CONF_TABLE_H
+#define QUINTET_CONF_TABLE_H
+
+#include <stddef.h>
+
+#include "conf/conf.h"
+
+typedef enum { CONF_TEXT, CONF_WHOLE, CONF_REAL, CONF_BOOL, CONF_LIST } conf_kind_t;
+
+typedef struct {
+    const char *name;
+    conf_kind_t kind;
+    size_t offset;    /* in conf_t */
+    const char *text; /* default of text and list */
+    double number;    /* default of whole, real and bool */
+    double low, high;
+    const char *choices; /* "a|b", or NULL */
+    const char *help;
+} conf_key_t;
+
+typedef struct {
+    const char *name, *help;
+    const conf_key_t *keys;
+    size_t n;
+} conf_section_t;
+
+const conf_section_t *conf_sections (size_t *n);
+/*  NULL when there is none of that name. */
+const conf_section_t *conf_section (const char *name);
+const conf_key_t *conf_find (const conf_section_t *section, const char *name);
+/*  The known name nearest to a misspelt one: of the section's keys, or of the sections for NULL. */
+const char *conf_nearest (const conf_section_t *section, const char *name);
+
+/*  Sets a key from its text; where ("file:line") opens the error. A list's text is its words, apart by
+ *  spaces or commas. */
+int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
+              const char *where, err_t *err);
+/*  A conf_t with every default, or NULL when memory ran out. */
+conf_t *conf_defaults (void);
+
+#endif
