@@ -61,6 +61,8 @@ typedef struct {
 bus_t *bus_new (const bus_options_t *options, err_t *err);
 /*  Lingers at most 100 ms for what was sent. */
 void bus_destroy (bus_t **bus);
+/*  Ends the heartbeat thread: pulse is not called any more. Before what pulse looks at is freed. */
+void bus_quiet (bus_t *bus);
 
 /*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);

@@ -22,10 +22,11 @@
 #include "base/err.h"
 #include "base/pool.h"
 #include "bus/bus.h"
+#include "svc/args.h"
 
 #define SVC_EXIT_CONFIG 78
 #define SVC_OPTIONS_MAX 12
-#define SVC_ROUTES_MAX  12
+#define SVC_ROUTES_MAX  8
 
 typedef struct svc_run svc_run_t; /* a running service */
 
@@ -35,15 +36,13 @@ typedef struct {
 } svc_route_t;
 
 typedef struct {
-    const char *key, *placeholder, *fallback, *help; /* "--scorers", "N", "2", "..." */
-} svc_option_t;
-
-typedef struct {
-    const char *name;  /* "reward" */
-    const char *about; /* a few lines for --help: what it does and an example */
-    bool redis;        /* needs --redis */
-    size_t credit;
-    svc_option_t options[SVC_OPTIONS_MAX];
+    const char *name;               /* "reward" */
+    const char *about;              /* a few lines for --help: what it does and an example */
+    const char *positional;         /* "CONFIG", or NULL; see args.h */
+    bool redis;                     /* needs --redis */
+    size_t credit;                  /* requests that it holds at once, per route */
+    const char *(*numerics) (void); /* numeric path, told to the bus; NULL: does not matter */
+    args_option_t options[SVC_OPTIONS_MAX]; /* besides the common ones */
     svc_route_t routes[SVC_ROUTES_MAX];
     /*  All may be NULL. open: sets *state; close frees it. on_item: replies, objects, events, peer.
      *  work: one bounded piece of work (at most ~10 ms where latency matters); returns how many ms may
@@ -53,8 +52,9 @@ typedef struct {
     void (*on_item) (svc_run_t *run, const bus_item_t *item);
     int (*work) (svc_run_t *run);
     void (*pulse) (svc_run_t *run); /* on the heartbeat thread, every 500 ms: renew leases */
-    /*  Appends metrics for the service.status event, published once a second. */
-    void (*status) (svc_run_t *run, void (*metric) (void *to, const char *name, double value), void *to);
+    /*  Appends metrics for the service.status event, published twice a second. */
+    void (*status) (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
+                    void *to);
 } svc_t;
 
 int svc_main (const svc_t *service, int argc, char **argv);
@@ -62,11 +62,11 @@ int svc_main (const svc_t *service, int argc, char **argv);
 /*  For handlers. */
 void *svc_state (const svc_run_t *run);
 bus_t *svc_bus (const svc_run_t *run);
-pool_t *svc_pool (const svc_run_t *run);     /* of --threads threads, made at the first call */
+pool_t *svc_pool (const svc_run_t *run); /* of --threads threads, made at the first call */
 const char *svc_redis (const svc_run_t *run);
 const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
-const char *svc_option (const svc_run_t *run, const char *key);
+const args_t *svc_args (const svc_run_t *run);
 void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
-bool svc_stopping (const svc_run_t *run);    /* any thread; for long computations */
+bool svc_stopping (const svc_run_t *run);        /* any thread; for long computations */
 
 #endif

@@ -30,21 +30,11 @@ void agent_close (svc_run_t *run, void **state)
     *state = NULL;
 }
 
-static int number (svc_run_t *run, const char *key, size_t *value, err_t *err)
-{
-    char *end;
-    unsigned long n = strtoul (svc_option (run, key), &end, 10);
-    if (*end || n == 0 || n > 65536)
-        return err_set (err, ERR_CONFIG, "%s %s: a whole number from 1 to 65536 is wanted", key,
-                        svc_option (run, key));
-    *value = n;
-    return 0;
-}
-
 int agent_open (svc_run_t *run, void **state, err_t *err)
 {
-    size_t rows = 0, kept = 0;
-    if (number (run, "--rows", &rows, err) != 0 || number (run, "--kept", &kept, err) != 0)
+    long long rows, kept;
+    if (args_number (svc_args (run), "--rows", 1, 65536, &rows, err) != 0 ||
+        args_number (svc_args (run), "--kept", 1, 1024, &kept, err) != 0)
         return -1;
     agent_t *agent = calloc (1, sizeof *agent);
     if (!agent)
@@ -52,7 +42,8 @@ int agent_open (svc_run_t *run, void **state, err_t *err)
     *state = agent;
     agent->told_us = clock_us ();
     agent->arena = arena_new (1 << 20);
-    agent->versions = versions_new (svc_bus (run), svc_pool (run), rows, kept, err);
+    agent->versions =
+        versions_new (svc_bus (run), svc_pool (run), (size_t) rows, (size_t) kept, err);
     if (agent->versions)
         agent->acts = acts_new (svc_bus (run), agent->versions, err);
     if (!agent->arena || !agent->acts)

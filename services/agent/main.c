@@ -5,6 +5,7 @@
  *  items from the bus one token is decoded for every row. What is complete is replied.
  */
 #include "agent.h"
+#include "model/model.h"
 
 static const svc_t service = {
     .name = "agent",
@@ -13,6 +14,7 @@ static const svc_t service = {
              "\n"
              "  quintet-agent --bus tcp://10.0.0.1:5550 --threads 8\n",
     .credit = 256,
+    .numerics = model_isa,
     .options = {{"--rows", "N", "256", "completions decoded at once, per policy version"},
                 {"--kept", "N", "4", "versions of one policy that are held at most"}},
     .routes = {{"act", agent_on_act}},

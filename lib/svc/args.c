@@ -1,0 +1,206 @@
+/*  args - see args.h */
+#include "svc/args.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS_MAX 32
+
+typedef struct {
+    const char *value; /* NULL: not given */
+    const char *repeated[ARGS_REPEATED_MAX];
+    size_t n;
+} slot_t;
+
+struct args {
+    const args_spec_t *spec;
+    slot_t slot[OPTIONS_MAX]; /* by option */
+    bool help, version;
+    const char *positional;
+};
+
+static size_t index_of (const args_spec_t *spec, const char *key, size_t size)
+{
+    size_t i = 0;
+    for (; spec->options[i].key; i++)
+        if (strlen (spec->options[i].key) == size && strncmp (spec->options[i].key, key, size) == 0)
+            break;
+    return i;
+}
+
+static bool repeats (const args_option_t *option)
+{
+    return option->placeholder && strstr (option->placeholder, "...");
+}
+
+/*  The known option that shares the longest beginning. */
+static const char *nearest (const args_spec_t *spec, const char *key)
+{
+    size_t best = 0;
+    const char *found = "--help";
+    for (const args_option_t *o = spec->options; o->key; o++) {
+        size_t n = 0;
+        while (key[n] && key[n] == o->key[n])
+            n++;
+        if (n > best) {
+            best = n;
+            found = o->key;
+        }
+    }
+    return found;
+}
+
+static int take (args_t *args, int argc, char **argv, int *at, err_t *err)
+{
+    const char *word = argv[*at], *equals = strchr (word, '=');
+    size_t size = equals ? (size_t) (equals - word) : strlen (word);
+    const args_spec_t *spec = args->spec;
+    size_t i = index_of (spec, word, size);
+    const args_option_t *option = &spec->options[i];
+    if (!option->key)
+        return err_set (err, ERR_CONFIG,
+                        "%.*s: no such option; did you mean %s? (--help lists all)", (int) size,
+                        word, nearest (spec, word));
+    const char *value = equals ? equals + 1 : "";
+    if (option->placeholder && !equals) {
+        if (*at + 1 >= argc)
+            return err_set (err, ERR_CONFIG, "%s: its value %s is missing", word,
+                            option->placeholder);
+        value = argv[++*at];
+    }
+    if (!option->placeholder && equals)
+        return err_set (err, ERR_CONFIG, "%s takes no value", option->key);
+    slot_t *slot = &args->slot[i];
+    if (repeats (option)) {
+        if (slot->n == ARGS_REPEATED_MAX)
+            return err_set (err, ERR_CONFIG, "%s more than %d times", option->key,
+                            ARGS_REPEATED_MAX);
+        slot->repeated[slot->n++] = value;
+    } else if (slot->value) {
+        return err_set (err, ERR_CONFIG, "%s is given twice", option->key);
+    }
+    slot->value = value;
+    return 0;
+}
+
+/*  QUINTET_ROWS for --rows. */
+static const char *from_environment (const args_option_t *option)
+{
+    char name[64] = "QUINTET_";
+    size_t n = strlen (name);
+    for (const char *c = option->key + 2; *c && n + 1 < sizeof name; c++)
+        name[n++] = *c == '-' ? '_' : (char) toupper ((unsigned char) *c);
+    name[n] = 0;
+    const char *value = getenv (name);
+    return value && *value ? value : NULL;
+}
+
+args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
+{
+    args_t *args = calloc (1, sizeof *args);
+    if (!args) {
+        err_set (err, ERR_LIMIT, "no memory");
+        return NULL;
+    }
+    args->spec = spec;
+    int rc = 0;
+    for (int at = 1; rc == 0 && at < argc; at++) {
+        if (strcmp (argv[at], "--help") == 0 || strcmp (argv[at], "-h") == 0)
+            args->help = true;
+        else if (strcmp (argv[at], "--version") == 0)
+            args->version = true;
+        else if (strncmp (argv[at], "--", 2) == 0)
+            rc = take (args, argc, argv, &at, err);
+        else if (!spec->positional || args->positional)
+            rc = err_set (err, ERR_CONFIG, "'%s': %s", argv[at],
+                          spec->positional ? "one argument is wanted, not two"
+                                           : "only options are wanted (--help lists them)");
+        else
+            args->positional = argv[at];
+    }
+    for (size_t i = 0; spec->environment && spec->options[i].key; i++)
+        if (spec->options[i].placeholder && !args->slot[i].value && !repeats (&spec->options[i]))
+            args->slot[i].value = from_environment (&spec->options[i]);
+    bool needs = spec->positional && *spec->positional != '[' && !args->help && !args->version;
+    if (rc == 0 && needs && !args->positional && !args_flag (args, "--health"))
+        rc = err_set (err, ERR_CONFIG, "%s is missing (--help shows an example)", spec->positional);
+    if (rc != 0)
+        args_destroy (&args);
+    return args;
+}
+
+void args_destroy (args_t **args)
+{
+    free (*args);
+    *args = NULL;
+}
+
+const char *args_value (const args_t *args, const char *key)
+{
+    size_t i = index_of (args->spec, key, strlen (key));
+    const args_option_t *option = &args->spec->options[i];
+    if (!option->key)
+        return "";
+    if (args->slot[i].value)
+        return args->slot[i].value;
+    return option->fallback ? option->fallback : "";
+}
+
+bool args_given (const args_t *args, const char *key)
+{
+    size_t i = index_of (args->spec, key, strlen (key));
+    return args->spec->options[i].key && args->slot[i].value;
+}
+
+bool args_flag (const args_t *args, const char *key)
+{
+    if (strcmp (key, "--help") == 0)
+        return args->help;
+    if (strcmp (key, "--version") == 0)
+        return args->version;
+    return args_given (args, key);
+}
+
+const char *args_positional (const args_t *args)
+{
+    return args->positional;
+}
+
+const char *const *args_repeated (const args_t *args, const char *key, size_t *n)
+{
+    size_t i = index_of (args->spec, key, strlen (key));
+    *n = args->spec->options[i].key ? args->slot[i].n : 0;
+    return args->slot[i].repeated;
+}
+
+int args_number (const args_t *args, const char *key, long long low, long long high,
+                 long long *value, err_t *err)
+{
+    const char *text = args_value (args, key);
+    char *end;
+    errno = 0;
+    long long number = strtoll (text, &end, 10);
+    if (end == text || *end || errno || number < low || number > high)
+        return err_set (err, ERR_CONFIG, "%s %s: a whole number from %lld to %lld is wanted", key,
+                        text, low, high);
+    *value = number;
+    return 0;
+}
+
+void args_help (const args_spec_t *spec, FILE *to)
+{
+    fprintf (to, "%s%s%s [options]\n\n%s\n", spec->program, spec->positional ? " " : "",
+             spec->positional ? spec->positional : "", spec->about);
+    for (const args_option_t *o = spec->options; o->key; o++) {
+        int width = fprintf (to, "  %s %s", o->key, o->placeholder ? o->placeholder : "");
+        fprintf (to, "%*s%s", width < 24 ? 24 - width : 2, "", o->help);
+        fprintf (to, o->fallback && *o->fallback ? " (%s)\n" : "\n", o->fallback);
+    }
+    fprintf (to, "  --version             print the version\n"
+                 "  --help                print this\n");
+    if (spec->environment)
+        fprintf (to,
+                 "\nOptions also come from the environment: QUINTET_BUS for --bus, and so on.\n");
+}

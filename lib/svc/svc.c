@@ -1,0 +1,333 @@
+/*  svc - see svc.h */
+#include "svc/svc.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "svc/health.h"
+#include "wire/wire.h"
+
+#define STATUS_MS      500
+#define STATUS_METRICS 64
+#define METRIC_NAME    96
+#define COMMON_OPTIONS 5
+
+struct svc_run {
+    const svc_t *service;
+    args_t *args;
+    char name[128];
+    bus_t *bus;
+    pool_t *pool;
+    void *state;
+    int exit_status;
+    atomic_bool stopping;
+    int64_t started_ms, told_ms;
+    atomic_bool opened; /* the pulse may look at state */
+    /* one status event */
+    wire_part_t metrics[STATUS_METRICS];
+    char metric_names[STATUS_METRICS][METRIC_NAME];
+    size_t metrics_n;
+    buf_t event;
+};
+
+static svc_run_t *the_run; /* for the signal handler alone */
+
+static void on_signal (int number)
+{
+    (void) number;
+    int saved = errno;
+    if (the_run) {
+        if (atomic_exchange (&the_run->stopping, true))
+            _exit (130);
+        if (the_run->bus)
+            bus_wake (the_run->bus);
+    }
+    errno = saved;
+}
+
+static void handle_signals (svc_run_t *run)
+{
+    the_run = run;
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction (SIGINT, &action, NULL);
+    sigaction (SIGTERM, &action, NULL);
+    signal (SIGPIPE, SIG_IGN);
+    /* A supervised service ends with its supervisor, even when that was killed. */
+    const char *supervisor = getenv ("QUINTET_SUPERVISOR");
+    if (supervisor) {
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid () != (pid_t) strtol (supervisor, NULL, 10))
+            _exit (1);
+    }
+}
+
+static void add_metric (void *to, const char *name, double value)
+{
+    svc_run_t *run = to;
+    if (run->metrics_n == STATUS_METRICS)
+        return;
+    char *copy = run->metric_names[run->metrics_n];
+    snprintf (copy, METRIC_NAME, "%s", name);
+    run->metrics[run->metrics_n++] = (wire_part_t){.name = copy, .value = value};
+}
+
+/*  Resident memory, from /proc/self/statm. */
+static double resident_bytes (void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen ("/proc/self/statm", "r");
+    if (file && fscanf (file, "%lu %lu", &total, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose (file);
+    return (double) resident * (double) sysconf (_SC_PAGESIZE);
+}
+
+static void tell_status (svc_run_t *run)
+{
+    run->told_ms = clock_ms ();
+    run->metrics_n = 0;
+    bus_counters_t counters = bus_counters (run->bus);
+    add_metric (run, "uptime_s", (double) (run->told_ms - run->started_ms) / 1e3);
+    add_metric (run, "rss_bytes", resident_bytes ());
+    add_metric (run, "served", (double) counters.served);
+    add_metric (run, "repeated", (double) counters.repeated);
+    add_metric (run, "resent", (double) counters.resent);
+    add_metric (run, "timeouts", (double) counters.timeouts);
+    add_metric (run, "events_missed", (double) counters.events_missed);
+    if (run->service->status)
+        run->service->status (run, add_metric, run);
+    wire_event_t event = {.kind = WIRE_SERVICE_STATUS,
+                          .run = "",
+                          .version = {.policy = ""},
+                          .metrics = run->metrics,
+                          .metrics_n = run->metrics_n,
+                          .text = run->name};
+    char topic[160];
+    snprintf (topic, sizeof topic, "service/%s", run->name);
+    buf_clear (&run->event);
+    wire_event_pack (&event, &run->event);
+    bus_publish (run->bus, topic, run->event.data, run->event.size);
+}
+
+static void dispatch (svc_run_t *run, const bus_item_t *item)
+{
+    const svc_t *service = run->service;
+    if (item->kind != BUS_REQUEST) {
+        if (service->on_item)
+            service->on_item (run, item);
+        return;
+    }
+    for (const svc_route_t *r = service->routes; r->service; r++)
+        if (strcmp (r->service, item->name) == 0) {
+            r->handle (run, item);
+            return;
+        }
+    bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
+}
+
+static int loop (svc_run_t *run, err_t *err)
+{
+    int wait = 0;
+    while (!atomic_load (&run->stopping)) {
+        int64_t status_in = clock_left_ms (run->told_ms + STATUS_MS);
+        if (status_in == 0) {
+            tell_status (run);
+            status_in = STATUS_MS;
+        }
+        int timeout = wait < 0 || wait > status_in ? (int) status_in : wait;
+        bus_item_t item;
+        int rc = bus_next (run->bus, &item, timeout, err);
+        if (rc < 0)
+            return -1;
+        if (rc > 0)
+            dispatch (run, &item);
+        wait = run->service->work ? run->service->work (run) : -1;
+    }
+    return 0;
+}
+
+/*  Called by the bus's heartbeat thread. */
+static void pulse (void *context)
+{
+    svc_run_t *run = context;
+    if (run->service->pulse && atomic_load (&run->opened))
+        run->service->pulse (run);
+}
+
+static int start (svc_run_t *run, err_t *err)
+{
+    const svc_t *service = run->service;
+    bus_options_t options = {.address = args_value (run->args, "--bus"),
+                             .name = run->name,
+                             .numerics = service->numerics ? service->numerics () : "",
+                             .pulse = pulse,
+                             .context = run};
+    run->bus = bus_new (&options, err);
+    if (!run->bus)
+        return -1;
+    if (service->open && service->open (run, &run->state, err) != 0)
+        return -1;
+    atomic_store (&run->opened, true);
+    for (const svc_route_t *r = service->routes; r->service; r++)
+        if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
+            return -1;
+    log_info ("ready", "bus=%s", options.address);
+    return loop (run, err);
+}
+
+static void finish (svc_run_t *run)
+{
+    the_run = NULL;
+    atomic_store (&run->opened, false);
+    /* The bus goes first, since its thread calls pulse; but closing a state may cancel calls. */
+    bus_quiet (run->bus);
+    if (run->service->close)
+        run->service->close (run, &run->state);
+    bus_destroy (&run->bus);
+    pool_destroy (&run->pool);
+    buf_free (&run->event);
+}
+
+static void name_instance (svc_run_t *run)
+{
+    const char *given = args_value (run->args, "--name");
+    char host[64] = "localhost";
+    gethostname (host, sizeof host - 1);
+    if (*given)
+        snprintf (run->name, sizeof run->name, "%s", given);
+    else
+        snprintf (run->name, sizeof run->name, "%s-%s-%ld", run->service->name, host,
+                  (long) getpid ());
+}
+
+static int run_service (const svc_t *service, args_t *args)
+{
+    svc_run_t *run = calloc (1, sizeof *run);
+    if (!run)
+        return EXIT_FAILURE;
+    run->service = service;
+    run->args = args;
+    run->started_ms = clock_ms ();
+    name_instance (run);
+    log_open (run->name, LOG_INFO);
+    handle_signals (run);
+    err_t err = {0};
+    int status;
+    if (start (run, &err) != 0) {
+        log_err ("failed", &err);
+        status = err.code == ERR_CONFIG ? SVC_EXIT_CONFIG : EXIT_FAILURE;
+    } else {
+        log_info ("stopped", "uptime_s=%.1f", (double) (clock_ms () - run->started_ms) / 1e3);
+        status = run->exit_status;
+    }
+    finish (run);
+    free (run);
+    return status;
+}
+
+static size_t all_options (const svc_t *service, args_option_t *options)
+{
+    size_t n = 0;
+    options[n++] = (args_option_t){"--bus", "ADDRESS", "tcp://127.0.0.1:5550",
+                                   "the bus: tcp://HOST:PORT or ipc://PATH"};
+    if (service->redis)
+        options[n++] = (args_option_t){"--redis", "ADDRESS", "tcp://127.0.0.1:6379",
+                                       "Redis: tcp://HOST:PORT or unix:PATH"};
+    options[n++] = (args_option_t){"--name", "NAME", "", "of this instance; unique on its bus"};
+    options[n++] = (args_option_t){"--threads", "N", "0", "threads that compute; 0: one per core"};
+    for (const args_option_t *o = service->options; o->key; o++)
+        options[n++] = *o;
+    options[n++] = (args_option_t){"--health", NULL, NULL,
+                                   "exit 0 when such a service is alive on the bus, else 1"};
+    options[n] = (args_option_t){0};
+    return n;
+}
+
+int svc_main (const svc_t *service, int argc, char **argv)
+{
+    args_option_t options[SVC_OPTIONS_MAX + COMMON_OPTIONS + 1];
+    char program[64];
+    all_options (service, options);
+    snprintf (program, sizeof program, "quintet-%s", service->name);
+    args_spec_t spec = {.program = program,
+                        .about = service->about,
+                        .positional = service->positional,
+                        .options = options,
+                        .environment = true};
+    err_t err = {0};
+    args_t *args = args_parse (&spec, argc, argv, &err);
+    long long threads;
+    if (!args || args_number (args, "--threads", 0, 1024, &threads, &err) != 0) {
+        fprintf (stderr, "%s: %s\n", program, err.text);
+        args_destroy (&args);
+        return SVC_EXIT_CONFIG;
+    }
+    int status = EXIT_SUCCESS;
+    if (args_flag (args, "--help"))
+        args_help (&spec, stdout);
+    else if (args_flag (args, "--version"))
+        printf ("%s %s\n", program, QUINTET_VERSION);
+    else if (args_flag (args, "--health"))
+        status = health_check (service->name, args);
+    else
+        status = run_service (service, args);
+    args_destroy (&args);
+    return status;
+}
+
+void *svc_state (const svc_run_t *run)
+{
+    return run->state;
+}
+
+bus_t *svc_bus (const svc_run_t *run)
+{
+    return run->bus;
+}
+
+pool_t *svc_pool (const svc_run_t *run)
+{
+    if (!run->pool) {
+        long cores = sysconf (_SC_NPROCESSORS_ONLN);
+        long asked = strtol (args_value (run->args, "--threads"), NULL, 10);
+        size_t threads = asked > 0 ? (size_t) asked : cores > 0 ? (size_t) cores : 1;
+        /* Made at the first use: the one thing that changes behind a const run. */
+        ((svc_run_t *) (uintptr_t) run)->pool = pool_new (threads);
+    }
+    return run->pool;
+}
+
+const char *svc_redis (const svc_run_t *run)
+{
+    return args_value (run->args, "--redis");
+}
+
+const char *svc_name (const svc_run_t *run)
+{
+    return run->name;
+}
+
+const args_t *svc_args (const svc_run_t *run)
+{
+    return run->args;
+}
+
+void svc_stop (svc_run_t *run, int exit_status)
+{
+    run->exit_status = exit_status;
+    atomic_store (&run->stopping, true);
+}
+
+bool svc_stopping (const svc_run_t *run)
+{
+    return atomic_load (&run->stopping);
+}
