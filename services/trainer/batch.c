@@ -1,0 +1,114 @@
+/*  batch - see batch.h */
+#include "batch.h"
+
+#include <stdlib.h>
+
+static bool is_ours (const batch_source_t *source, const wire_completion_t *c)
+{
+    return source->policies[c->role] == source->policy;
+}
+
+static bool is_masked (const batch_source_t *source, const wire_completion_t *c)
+{
+    return source->mask_truncated && !c->stopped;
+}
+
+/*  Whether some completion of the group would move the weights. */
+static bool teaches (const batch_source_t *source, size_t group)
+{
+    const rollout_t *r = source->rollout;
+    size_t begin = r->first_completion[r->first_episode[group]];
+    size_t end = r->first_completion[r->first_episode[group + 1]];
+    for (size_t c = begin; c < end; c++)
+        if (source->advantages[c] != 0)
+            return true;
+    return source->keep_flat;
+}
+
+/*  Counts what the loss divides by, over all completions of the policy. */
+static void count (const batch_source_t *source, size_t first, size_t end, batch_t *batch)
+{
+    const rollout_t *r = source->rollout;
+    for (size_t e = r->first_episode[first]; e < r->first_episode[end]; e++)
+        for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
+            const wire_completion_t *completion = &r->episode[e]->completions[c];
+            if (!is_ours (source, completion))
+                continue;
+            batch->norm.sequences++;
+            batch->norm.tokens += is_masked (source, completion) ? 0 : completion->ids.n;
+        }
+}
+
+/*  Appends the train group of one prompt; nothing when no completion of ours has it. */
+static void add_prompt (const batch_source_t *source, size_t group, size_t prompt, batch_t *batch)
+{
+    const rollout_t *r = source->rollout;
+    size_t begin = batch->items_n;
+    for (size_t e = r->first_episode[group]; e < r->first_episode[group + 1]; e++)
+        for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
+            const wire_completion_t *completion = &r->episode[e]->completions[c];
+            if (completion->prompt != prompt || !is_ours (source, completion) ||
+                is_masked (source, completion))
+                continue;
+            size_t number = r->first_completion[e] + c;
+            batch->completions[batch->items_n] =
+                (train_tokens_t){.ids = completion->ids.data, .n = completion->ids.n};
+            batch->items[batch->items_n++] =
+                (batch_item_t){.number = number,
+                               .completion = completion,
+                               .first_token = batch->tokens,
+                               .advantage = source->advantages[number]};
+            batch->tokens += completion->ids.n;
+        }
+    if (batch->items_n == begin)
+        return;
+    const wire_ids_t *ids = &r->group[group]->prompts[prompt];
+    batch->first_item[batch->groups_n] = begin;
+    batch->groups[batch->groups_n++] = (train_group_t){.prompt = {.ids = ids->data, .n = ids->n},
+                                                       .completions = batch->completions + begin,
+                                                       .completions_n = batch->items_n - begin};
+    batch->first_item[batch->groups_n] = batch->items_n;
+}
+
+static int reserve (batch_t *batch, size_t prompts, size_t completions, err_t *err)
+{
+    batch->groups = calloc (prompts + 1, sizeof *batch->groups);
+    batch->first_item = calloc (prompts + 2, sizeof *batch->first_item);
+    batch->completions = calloc (completions + 1, sizeof *batch->completions);
+    batch->items = calloc (completions + 1, sizeof *batch->items);
+    if (!batch->groups || !batch->first_item || !batch->completions || !batch->items)
+        return err_set (err, ERR_LIMIT, "no memory for a batch of %zu completions", completions);
+    return 0;
+}
+
+batch_t *batch_new (const batch_source_t *source, size_t first, size_t end, err_t *err)
+{
+    const rollout_t *r = source->rollout;
+    size_t prompts = 0;
+    for (size_t g = first; g < end; g++)
+        prompts += r->group[g] ? r->group[g]->prompts_n : 0;
+    size_t completions =
+        r->first_completion[r->first_episode[end]] - r->first_completion[r->first_episode[first]];
+    batch_t *batch = calloc (1, sizeof *batch);
+    if (!batch || reserve (batch, prompts, completions, err) != 0) {
+        batch_destroy (&batch);
+        return NULL;
+    }
+    count (source, first, end, batch);
+    for (size_t g = first; g < end; g++)
+        for (size_t p = 0; r->group[g] && teaches (source, g) && p < r->group[g]->prompts_n; p++)
+            add_prompt (source, g, p, batch);
+    return batch;
+}
+
+void batch_destroy (batch_t **batch)
+{
+    if (!*batch)
+        return;
+    free ((*batch)->groups);
+    free ((*batch)->first_item);
+    free ((*batch)->completions);
+    free ((*batch)->items);
+    free (*batch);
+    *batch = NULL;
+}

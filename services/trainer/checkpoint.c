@@ -1,0 +1,356 @@
+/*  checkpoint - see checkpoint.h */
+#include "checkpoint.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "vectors.h"
+
+#define FOLDER     "checkpoints"
+#define PREFIX     "step-"
+#define TEMPORARY  ".writing" /* at the end of a name: not complete, removed by the next start */
+#define RECORD     "trainer.json"
+#define OPTIMIZER  "optimizer.safetensors"
+#define CRITIC     "critic.state"
+#define FORMAT     1
+#define FILES_MAX  1024
+#define RECORD_MAX ((size_t) 1 << 20)
+#define CRITIC_MAX ((size_t) 1 << 30)
+
+/*  ---- writing ----------------------------------------------------------------------------------- */
+
+static int save_policy (const char *dir, policy_t *policy, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    float *params = policy->params;
+    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
+    vectors_t vectors[] = {{"m", policy->optimiser.m, policy->n},
+                           {"v", policy->optimiser.v, policy->n},
+                           {"masters", policy->params, policy->n}};
+    if (bf16)
+        model_get (policy->model, params = policy->gradient); /* what is computed with */
+    if (hf_save (dir, &policy->config, policy->model, params, policy->tokenizer_text, err) != 0 ||
+        fs_join (path, dir, OPTIMIZER, err) != 0)
+        return -1;
+    return vectors_write (path, vectors, bf16 ? 3 : 2, err);
+}
+
+/*  A policy among several: written aside and synced, then named. */
+static int save_policy_folder (const char *dir, policy_t *policy, err_t *err)
+{
+    char path[FS_PATH_MAX], aside[FS_PATH_MAX + sizeof TEMPORARY];
+    if (fs_join (path, dir, policy->name, err) != 0)
+        return -1;
+    snprintf (aside, sizeof aside, "%s%s", path, TEMPORARY);
+    if (fs_mkdirs (aside, err) != 0 || save_policy (aside, policy, err) != 0)
+        return -1;
+    return fs_publish_folder (aside, path, err);
+}
+
+/*  {"model.safetensors": bytes, "aux/model.safetensors": bytes ...} of all files below dir. */
+static int list_files (json_t *files, const char *dir, const char *below, err_t *err)
+{
+    DIR *handle = opendir (dir);
+    if (!handle)
+        return err_errno (err, ERR_IO, "%s", dir);
+    int rc = 0;
+    for (struct dirent *entry; rc == 0 && (entry = readdir (handle));) {
+        char path[FS_PATH_MAX], name[FS_PATH_MAX];
+        struct stat st;
+        if (entry->d_name[0] == '.' || strcmp (entry->d_name, RECORD) == 0)
+            continue;
+        if (fs_join (path, dir, entry->d_name, err) != 0)
+            rc = -1;
+        else if (stat (path, &st) != 0)
+            rc = err_errno (err, ERR_IO, "%s", path);
+        snprintf (name, sizeof name, "%s%s", below, entry->d_name);
+        if (rc == 0 && S_ISDIR (st.st_mode)) {
+            strncat (name, "/", sizeof name - strlen (name) - 1);
+            rc = list_files (files, path, name, err);
+        } else if (rc == 0) {
+            json_object_set_new (files, name, json_integer (st.st_size));
+        }
+    }
+    closedir (handle);
+    return rc;
+}
+
+static json_t *record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
+{
+    char config[HASH_HEX_SIZE], critic[HASH_HEX_SIZE], weights[HASH_HEX_SIZE];
+    json_t *list = json_array ();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new (list,
+                               json_pack ("{s:s, s:s, s:I}", "name", policies[i]->name, "weights",
+                                          hash_hex (&policies[i]->version.hash, weights), "updates",
+                                          (json_int_t) policies[i]->optimiser.step));
+    return json_pack ("{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:b, s:o}", "format", FORMAT,
+                      "step", (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s",
+                      c->wall_s, "first_step_s", c->first_step_s, "metrics_offset",
+                      (json_int_t) c->metrics_offset, "config", hash_hex (&c->config, config),
+                      "critic", hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic),
+                      "critic_trusted", c->critic_trusted, "policies", list);
+}
+
+static int save_record (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
+                        size_t n, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    json_t *record = record_of (checkpoint, policies, n), *files = json_object ();
+    int rc = list_files (files, dir, "", err);
+    json_object_set_new (record, "files", files);
+    char *text = json_dumps (record, JSON_INDENT (2));
+    if (rc == 0 && !text)
+        rc = err_set (err, ERR_LIMIT, "%s: no memory for its record", dir);
+    if (rc == 0 && (rc = fs_join (path, dir, RECORD, err)) == 0)
+        rc = fs_write (path, text, strlen (text), err);
+    free (text);
+    json_decref (record);
+    return rc;
+}
+
+static int save_into (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
+                      size_t n, const buf_t *critic, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    int rc = n == 1 ? save_policy (dir, policies[0], err) : 0;
+    for (size_t i = 0; n > 1 && rc == 0 && i < n; i++)
+        rc = save_policy_folder (dir, policies[i], err);
+    if (rc == 0 && critic && (rc = fs_join (path, dir, CRITIC, err)) == 0)
+        rc = fs_write (path, critic->data, critic->size, err);
+    return rc == 0 ? save_record (dir, checkpoint, policies, n, err) : -1;
+}
+
+static int path_of (char path[FS_PATH_MAX], const char *dir, uint64_t step, const char *end,
+                    err_t *err)
+{
+    char name[96];
+    snprintf (name, sizeof name, FOLDER "/" PREFIX "%llu%s", (unsigned long long) step, end);
+    return fs_join (path, dir, name, err);
+}
+
+int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
+                     size_t n, const buf_t *critic, err_t *err)
+{
+    char path[FS_PATH_MAX], aside[FS_PATH_MAX];
+    if (path_of (path, dir, checkpoint->step, "", err) != 0 ||
+        path_of (aside, dir, checkpoint->step, TEMPORARY, err) != 0)
+        return -1;
+    int rc = fs_remove (aside, err);
+    if (rc == 0)
+        rc = fs_mkdirs (aside, err);
+    if (rc == 0)
+        rc = save_into (aside, checkpoint, policies, n, critic, err);
+    if (rc == 0)
+        rc = fs_publish_folder (aside, path, err);
+    if (rc != 0) {
+        fs_remove (aside, NULL);
+        err_wrap (err, "checkpoint of step %llu", (unsigned long long) checkpoint->step);
+    }
+    return rc;
+}
+
+/*  ---- reading ----------------------------------------------------------------------------------- */
+
+static int hash_from_hex (const char *hex, hash_t *hash)
+{
+    *hash = (hash_t){0};
+    if (!hex || !*hex)
+        return 0;
+    if (strlen (hex) != 2 * HASH_SIZE)
+        return -1;
+    for (size_t i = 0; i < HASH_SIZE; i++) {
+        unsigned byte;
+        if (sscanf (hex + 2 * i, "%2x", &byte) != 1)
+            return -1;
+        hash->bytes[i] = (uint8_t) byte;
+    }
+    return 0;
+}
+
+static json_t *read_record (const char *path, err_t *err)
+{
+    char file[FS_PATH_MAX];
+    buf_t text = {0};
+    json_t *record = NULL;
+    if (fs_join (file, path, RECORD, err) == 0 && fs_read (file, RECORD_MAX, &text, err) == 0) {
+        record = json_loadb (text.data, text.size, 0, NULL);
+        if (json_integer_value (json_object_get (record, "format")) != FORMAT) {
+            json_decref (record);
+            record = NULL;
+            err_set (err, ERR_INPUT, "%s: is not a record of this version", file);
+        }
+    }
+    buf_free (&text);
+    return record;
+}
+
+/*  Whether every file is there with the size that the record gives. */
+static int check_files (const char *path, const json_t *record, err_t *err)
+{
+    const char *name;
+    json_t *size;
+    json_object_foreach (json_object_get (record, "files"), name, size)
+    {
+        char file[FS_PATH_MAX];
+        struct stat st;
+        if (fs_join (file, path, name, err) != 0)
+            return -1;
+        if (stat (file, &st) != 0)
+            return err_errno (err, ERR_INPUT, "%s", file);
+        if (st.st_size != json_integer_value (size))
+            return err_set (err, ERR_INPUT, "%s: has %lld bytes, was written with %lld", file,
+                            (long long) st.st_size, (long long) json_integer_value (size));
+    }
+    return 0;
+}
+
+static int parse_record (const json_t *record, checkpoint_t *checkpoint)
+{
+    *checkpoint =
+        (checkpoint_t){.step = (uint64_t) json_integer_value (json_object_get (record, "step")),
+                       .seed = (uint64_t) json_integer_value (json_object_get (record, "seed")),
+                       .wall_s = json_number_value (json_object_get (record, "wall_s")),
+                       .first_step_s = json_number_value (json_object_get (record, "first_step_s")),
+                       .metrics_offset = (uint64_t) json_integer_value (
+                           json_object_get (record, "metrics_offset")),
+                       .critic_trusted = json_is_true (json_object_get (record, "critic_trusted"))};
+    const char *config = json_string_value (json_object_get (record, "config"));
+    const char *critic = json_string_value (json_object_get (record, "critic"));
+    return hash_from_hex (config, &checkpoint->config) == 0 &&
+                   hash_from_hex (critic, &checkpoint->critic) == 0
+               ? 0
+               : -1;
+}
+
+/*  0 and the record of a complete checkpoint, else -1. */
+static int inspect (const char *path, checkpoint_t *checkpoint, err_t *err)
+{
+    json_t *record = read_record (path, err);
+    int rc = record ? check_files (path, record, err) : -1;
+    if (rc == 0 && parse_record (record, checkpoint) != 0)
+        rc = err_set (err, ERR_INPUT, "%s: its record is damaged", path);
+    json_decref (record);
+    return rc;
+}
+
+/*  The steps of all folders step-N, newest first; removes unfinished ones. Returns how many, or -1. */
+static int steps_of (const char *dir, uint64_t steps[FILES_MAX], err_t *err)
+{
+    char folder[FS_PATH_MAX], path[FS_PATH_MAX];
+    if (fs_join (folder, dir, FOLDER, err) != 0)
+        return -1;
+    DIR *handle = opendir (folder);
+    int n = 0;
+    for (struct dirent *entry; handle && (entry = readdir (handle));) {
+        char *end;
+        if (strncmp (entry->d_name, PREFIX, strlen (PREFIX)) != 0)
+            continue;
+        unsigned long long step = strtoull (entry->d_name + strlen (PREFIX), &end, 10);
+        if (*end) {
+            if (fs_join (path, folder, entry->d_name, NULL) == 0)
+                fs_remove (path, NULL);
+            continue;
+        }
+        int at = n < FILES_MAX ? n++ : FILES_MAX - 1;
+        for (; at > 0 && steps[at - 1] < step; at--)
+            steps[at] = steps[at - 1];
+        steps[at] = step;
+    }
+    if (handle)
+        closedir (handle);
+    return n;
+}
+
+int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *checkpoint,
+                       err_t *err)
+{
+    uint64_t steps[FILES_MAX];
+    int n = steps_of (dir, steps, err);
+    for (int i = 0; i < n; i++) {
+        err_t torn = {0};
+        if (path_of (path, dir, steps[i], "", err) != 0)
+            return -1;
+        if (inspect (path, checkpoint, &torn) == 0)
+            return 1;
+        log_warn ("checkpoint.passed_over", "path=%s text=\"%s\"", path, torn.text);
+    }
+    return n < 0 ? -1 : 0;
+}
+
+static int load_policy (const char *dir, const checkpoint_t *checkpoint, const json_t *record,
+                        policy_t *policy, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
+    vectors_t vectors[] = {{"m", policy->optimiser.m, policy->n},
+                           {"v", policy->optimiser.v, policy->n},
+                           {"masters", policy->params, policy->n}};
+    if (policy_restore (policy, dir, checkpoint->step, err) != 0 ||
+        fs_join (path, dir, OPTIMIZER, err) != 0 ||
+        vectors_read (path, vectors, bf16 ? 3 : 2, err) != 0)
+        return -1;
+    hash_t weights;
+    if (hash_from_hex (json_string_value (json_object_get (record, "weights")), &weights) != 0 ||
+        !hash_equal (&weights, &policy->version.hash))
+        return err_set (err, ERR_INPUT,
+                        "%s: its weights are not those that were saved; remove this checkpoint to "
+                        "go on from the one before",
+                        dir);
+    policy->optimiser.step = (uint64_t) json_integer_value (json_object_get (record, "updates"));
+    return 0;
+}
+
+/*  The record's entry of a policy, or NULL. */
+static const json_t *entry_of (const json_t *record, const char *name)
+{
+    const json_t *list = json_object_get (record, "policies");
+    for (size_t i = 0; i < json_array_size (list); i++) {
+        const json_t *entry = json_array_get (list, i);
+        const char *its = json_string_value (json_object_get (entry, "name"));
+        if (its && strcmp (its, name) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t *const *policies,
+                     size_t n, buf_t *critic, err_t *err)
+{
+    json_t *record = read_record (path, err);
+    int rc = record ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        char dir[FS_PATH_MAX];
+        const json_t *entry = entry_of (record, policies[i]->name);
+        rc = fs_join (dir, path, n == 1 ? "." : policies[i]->name, err);
+        if (rc == 0 && !entry)
+            rc = err_set (err, ERR_INPUT, "%s: has no policy '%s'", path, policies[i]->name);
+        if (rc == 0)
+            rc = load_policy (dir, checkpoint, entry, policies[i], err);
+    }
+    char file[FS_PATH_MAX];
+    if (rc == 0 && !hash_is_zero (&checkpoint->critic) &&
+        (rc = fs_join (file, path, CRITIC, err)) == 0)
+        rc = fs_read (file, CRITIC_MAX, critic, err);
+    json_decref (record);
+    return rc;
+}
+
+int checkpoint_prune (const char *dir, size_t keep, err_t *err)
+{
+    uint64_t steps[FILES_MAX];
+    int n = steps_of (dir, steps, err);
+    for (int i = n; i-- > (int) keep;) {
+        char path[FS_PATH_MAX];
+        if (path_of (path, dir, steps[i], "", err) != 0 || fs_remove (path, err) != 0)
+            return -1;
+    }
+    return n < 0 ? -1 : 0;
+}

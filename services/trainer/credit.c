@@ -1,0 +1,90 @@
+/*  credit - see credit.h */
+#include "credit.h"
+
+#include <stdlib.h>
+
+#define TURNS_MAX 256
+
+static int from_groups (credit_t *credit, const rollout_t *r, const credit_options_t *options,
+                        err_t *err)
+{
+    advantage_stats_t stats;
+    double *episodes = calloc (r->episodes + 1, sizeof *episodes);
+    if (!episodes)
+        return err_set (err, ERR_LIMIT, "no memory for %zu advantages", r->episodes);
+    if (options->leave_one_out)
+        advantage_rloo (r->rewards, r->first_episode, r->groups, episodes, &stats);
+    else
+        advantage_group (r->rewards, r->first_episode, r->groups, options->scale, episodes, &stats);
+    credit->zero_spread = stats.zero_spread;
+    for (size_t e = 0; e < r->episodes; e++)
+        for (size_t c = r->first_completion[e]; c < r->first_completion[e + 1]; c++)
+            credit->advantages[c] = episodes[e];
+    free (episodes);
+    return 0;
+}
+
+/*  GAE over the turns in which one role of an episode acted. */
+static int of_role (const rollout_t *r, size_t e, uint32_t role, const double *values,
+                    double lambda, double *advantages, err_t *err)
+{
+    double value[TURNS_MAX], advantage[TURNS_MAX];
+    size_t at[TURNS_MAX], turns = 0;
+    const wire_episode_t *episode = r->episode[e];
+    for (size_t c = 0; c < episode->completions_n; c++) {
+        if (episode->completions[c].role != role)
+            continue;
+        if (turns == TURNS_MAX)
+            return err_set (err, ERR_LIMIT, "an episode of more than %d turns", TURNS_MAX);
+        at[turns] = r->first_completion[e] + c;
+        value[turns] = values[at[turns]];
+        turns++;
+    }
+    advantage_gae (value, turns, r->rewards[e], lambda, advantage);
+    for (size_t t = 0; t < turns; t++)
+        advantages[at[t]] = advantage[t];
+    return 0;
+}
+
+static int from_critic (const rollout_t *r, const double *values, double lambda, double *advantages,
+                        err_t *err)
+{
+    for (size_t e = 0; e < r->episodes; e++)
+        for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
+            uint32_t role = r->episode[e]->completions[c].role;
+            bool first = true; /* of this role in the episode */
+            for (size_t b = 0; first && b < c; b++)
+                first = r->episode[e]->completions[b].role != role;
+            if (first && of_role (r, e, role, values, lambda, advantages, err) != 0)
+                return -1;
+        }
+    advantage_normalise (advantages, r->completions);
+    return 0;
+}
+
+int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_options_t *options,
+                    const double *values, err_t *err)
+{
+    credit_free (credit);
+    size_t n = rollout->completions;
+    credit->advantages = calloc (n + 1, sizeof (double));
+    double *critic = values && options->critic ? calloc (n + 1, sizeof *critic) : NULL;
+    int rc = credit->advantages && (critic || !values || !options->critic)
+                 ? from_groups (credit, rollout, options, err)
+                 : err_set (err, ERR_LIMIT, "no memory for %zu advantages", n);
+    if (rc == 0 && critic)
+        rc = from_critic (rollout, values, options->lambda, critic, err);
+    if (rc == 0 && critic && options->group)
+        advantage_normalise (credit->advantages, n);
+    for (size_t c = 0; rc == 0 && critic && c < n; c++)
+        credit->advantages[c] =
+            options->group ? (credit->advantages[c] + critic[c]) / 2 : critic[c];
+    free (critic);
+    return rc;
+}
+
+void credit_free (credit_t *credit)
+{
+    free (credit->advantages);
+    *credit = (credit_t){0};
+}

@@ -1,0 +1,86 @@
+/*  measure - see measure.h */
+#include "measure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define Z95 1.959963984540054 /* quantile of the normal distribution at 0.975 */
+
+static void add (spread_t *sums, double x)
+{
+    sums->mean += x;
+    sums->std += x * x;
+}
+
+/*  Sums of x and x^2 to mean and deviation. Rewards are of the order of 1: nothing cancels badly. */
+static void close_spread (spread_t *s, size_t n)
+{
+    double count = (double) n;
+    s->mean = n ? s->mean / count : 0;
+    s->std = n > 1 ? sqrt (fmax (0, (s->std - count * s->mean * s->mean) / (count - 1))) : 0;
+}
+
+static void add_part (measure_t *m, const wire_part_t *part)
+{
+    size_t i = 0;
+    while (i < m->parts_n && strcmp (m->parts[i].name, part->name) != 0)
+        i++;
+    if (i == MEASURE_PARTS_MAX)
+        return;
+    if (i == m->parts_n) {
+        m->parts[m->parts_n++] = (measure_part_t){0};
+        snprintf (m->parts[i].name, MEASURE_NAME_MAX, "%s", part->name);
+    }
+    m->parts[i].sum += part->value;
+    m->parts[i].n++;
+}
+
+static void add_episode (measure_t *m, const wire_episode_t *episode)
+{
+    const wire_reward_t *reward = &episode->reward;
+    add (&m->reward, reward->reward);
+    add (&m->quality, reward->quality);
+    add (&m->speed, reward->speed);
+    add (&m->cost, reward->cost);
+    m->successes += reward->success;
+    m->agreement += reward->agreement;
+    m->critical_path += (double) rollout_critical_path (episode);
+    for (size_t c = 0; c < episode->completions_n; c++) {
+        const wire_completion_t *completion = &episode->completions[c];
+        m->completions++;
+        m->tokens += completion->ids.n;
+        m->truncated += !completion->stopped;
+        m->longest = completion->ids.n > m->longest ? completion->ids.n : m->longest;
+    }
+    for (size_t p = 0; p < reward->parts_n; p++)
+        add_part (m, &reward->parts[p]);
+}
+
+void measure_rollout (const rollout_t *rollout, measure_t *m)
+{
+    *m = (measure_t){.groups = rollout->groups, .n = rollout->episodes};
+    for (size_t g = 0; g < rollout->groups; g++)
+        m->dead += !rollout->group[g];
+    for (size_t e = 0; e < rollout->episodes; e++)
+        add_episode (m, rollout->episode[e]);
+    close_spread (&m->reward, m->n);
+    close_spread (&m->quality, m->n);
+    close_spread (&m->speed, m->n);
+    close_spread (&m->cost, m->n);
+    double episodes = fmax ((double) m->n, 1);
+    m->agreement /= episodes;
+    m->critical_path /= episodes;
+    m->episode_tokens = (double) m->tokens / episodes;
+    m->completion_tokens = (double) m->tokens / fmax ((double) m->completions, 1);
+}
+
+interval_t measure_wilson (size_t successes, size_t n)
+{
+    if (n == 0)
+        return (interval_t){0, 1};
+    double count = (double) n, p = (double) successes / count, z2 = Z95 * Z95;
+    double middle = (p + z2 / (2 * count)) / (1 + z2 / count);
+    double half = Z95 * sqrt (p * (1 - p) / count + z2 / (4 * count * count)) / (1 + z2 / count);
+    return (interval_t){fmax (0, middle - half), fmin (1, middle + half)};
+}

@@ -1,0 +1,295 @@
+/*  metrics - see metrics.h */
+#include "metrics.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "tensorboard.h"
+
+#define LINE_MAX ((size_t) 64 << 10)
+#define FILE_MAX ((size_t) 1 << 30)
+#define LINES    "metrics.jsonl"
+#define CURVES   "events.out.tfevents.quintet"
+
+struct metrics {
+    char lines[FS_PATH_MAX], curves[FS_PATH_MAX];
+    int lines_fd, curves_fd;
+    uint64_t offset;
+    char event[16];
+    uint64_t step;
+    double time_s;
+    char name[METRICS_MAX][METRICS_NAME_MAX];
+    wire_part_t part[METRICS_MAX]; /* names point into name */
+    size_t n;
+};
+
+static double now_s (void)
+{
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
+}
+
+static int write_out (int fd, const char *path, const buf_t *bytes, err_t *err)
+{
+    if (buf_failed (bytes))
+        return err_set (err, ERR_LIMIT, "%s: a line of more than %zu bytes", path, bytes->max);
+    for (size_t done = 0; done < bytes->size;) {
+        ssize_t n = write (fd, bytes->data + done, bytes->size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_errno (err, ERR_IO, "%s: cannot write", path);
+        done += (size_t) n;
+    }
+    return 0;
+}
+
+/*  The curves of one line. Train and evaluation go to tabs of their own: "step/loss", "eval/greedy". */
+static void draw (buf_t *bytes, const json_t *line)
+{
+    static const char *const not_curves[] = {"step", "time_s"};
+    const char *names[METRICS_MAX];
+    double values[METRICS_MAX];
+    char tags[METRICS_MAX][METRICS_NAME_MAX + 16];
+    size_t n = 0;
+    const char *event = json_string_value (json_object_get (line, "event")), *key;
+    json_t *value;
+    json_object_foreach ((json_t *) line, key, value)
+    {
+        if (!json_is_number (value) || strcmp (key, not_curves[0]) == 0 ||
+            strcmp (key, not_curves[1]) == 0 || n == METRICS_MAX)
+            continue;
+        snprintf (tags[n], sizeof tags[n], "%s/%.*s", event ? event : "", METRICS_NAME_MAX, key);
+        names[n] = tags[n];
+        values[n++] = json_number_value (value);
+    }
+    tensorboard_scalars (bytes, json_number_value (json_object_get (line, "time_s")),
+                         (uint64_t) json_integer_value (json_object_get (line, "step")), names,
+                         values, n);
+}
+
+/*  Calls each with every line of the file; stops when it returns non-zero, and returns that. */
+static int each_line (const char *path, int (*each) (void *context, const json_t *line),
+                      void *context)
+{
+    FILE *file = fopen (path, "re");
+    char *text = NULL;
+    size_t capacity = 0;
+    int rc = 0;
+    while (file && rc == 0 && getline (&text, &capacity, file) > 0) {
+        json_t *line = json_loads (text, 0, NULL);
+        if (line)
+            rc = each (context, line);
+        json_decref (line);
+    }
+    free (text);
+    if (file)
+        fclose (file);
+    return rc;
+}
+
+static int draw_line (void *context, const json_t *line)
+{
+    draw (context, line);
+    return 0;
+}
+
+static int draw_all (metrics_t *metrics, err_t *err)
+{
+    buf_t bytes = {.max = FILE_MAX};
+    tensorboard_header (&bytes, now_s ());
+    each_line (metrics->lines, draw_line, &bytes);
+    int rc = write_out (metrics->curves_fd, metrics->curves, &bytes, err);
+    buf_free (&bytes);
+    return rc;
+}
+
+static int cut (metrics_t *metrics, err_t *err)
+{
+    off_t size = lseek (metrics->lines_fd, 0, SEEK_END);
+    if (size < 0 || (uint64_t) size < metrics->offset)
+        return err_set (err, ERR_INPUT,
+                        "%s: has %lld bytes, the checkpoint was made at %llu: the file was changed "
+                        "since; move it away and begin anew",
+                        metrics->lines, (long long) size, (unsigned long long) metrics->offset);
+    if (ftruncate (metrics->lines_fd, (off_t) metrics->offset) != 0 ||
+        lseek (metrics->lines_fd, 0, SEEK_END) < 0)
+        return err_errno (err, ERR_IO, "%s: cannot cut to %llu bytes", metrics->lines,
+                          (unsigned long long) metrics->offset);
+    return 0;
+}
+
+static int open_files (metrics_t *metrics, const char *dir, err_t *err)
+{
+    if (fs_join (metrics->lines, dir, LINES, err) != 0 ||
+        fs_join (metrics->curves, dir, CURVES, err) != 0)
+        return -1;
+    metrics->lines_fd = open (metrics->lines, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (metrics->lines_fd < 0)
+        return err_errno (err, ERR_IO, "%s: cannot open", metrics->lines);
+    metrics->curves_fd = open (metrics->curves, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (metrics->curves_fd < 0)
+        return err_errno (err, ERR_IO, "%s: cannot open", metrics->curves);
+    return cut (metrics, err) == 0 ? draw_all (metrics, err) : -1;
+}
+
+metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
+{
+    metrics_t *metrics = calloc (1, sizeof *metrics);
+    if (!metrics) {
+        err_set (err, ERR_LIMIT, "no memory for the metrics");
+        return NULL;
+    }
+    metrics->lines_fd = metrics->curves_fd = -1;
+    metrics->offset = offset;
+    if (open_files (metrics, dir, err) != 0)
+        metrics_close (&metrics);
+    return metrics;
+}
+
+void metrics_close (metrics_t **metrics)
+{
+    if (!*metrics)
+        return;
+    if ((*metrics)->lines_fd >= 0)
+        close ((*metrics)->lines_fd);
+    if ((*metrics)->curves_fd >= 0)
+        close ((*metrics)->curves_fd);
+    free (*metrics);
+    *metrics = NULL;
+}
+
+void metrics_begin (metrics_t *metrics, const char *event, uint64_t step)
+{
+    snprintf (metrics->event, sizeof metrics->event, "%s", event);
+    metrics->step = step;
+    metrics->time_s = now_s ();
+    metrics->n = 0;
+}
+
+void metrics_add (metrics_t *metrics, const char *name, double value)
+{
+    if (metrics->n == METRICS_MAX)
+        return;
+    char *copy = metrics->name[metrics->n];
+    snprintf (copy, METRICS_NAME_MAX, "%s", name);
+    metrics->part[metrics->n++] = (wire_part_t){.name = copy, .value = value};
+}
+
+void metrics_addf (metrics_t *metrics, double value, const char *fmt, ...)
+{
+    char name[METRICS_NAME_MAX];
+    va_list args;
+    va_start (args, fmt);
+    vsnprintf (name, sizeof name, fmt, args);
+    va_end (args);
+    metrics_add (metrics, name, value);
+}
+
+static json_t *line_of (const metrics_t *metrics)
+{
+    json_t *line = json_pack ("{s:s, s:I, s:f}", "event", metrics->event, "step",
+                              (json_int_t) metrics->step, "time_s", metrics->time_s);
+    for (size_t i = 0; line && i < metrics->n; i++) {
+        double value = metrics->part[i].value;
+        json_object_set_new (line, metrics->part[i].name,
+                             isfinite (value) ? json_real (value) : json_null ());
+    }
+    return line;
+}
+
+/*  Null in the line, left out of the event: the wire carries finite numbers only. */
+static void drop_infinite (metrics_t *metrics)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < metrics->n; i++)
+        if (isfinite (metrics->part[i].value))
+            metrics->part[kept++] = metrics->part[i];
+    metrics->n = kept;
+}
+
+int metrics_end (metrics_t *metrics, err_t *err)
+{
+    buf_t text = {.max = LINE_MAX}, curves = {.max = LINE_MAX};
+    json_t *line = line_of (metrics);
+    char *json = line ? json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (14)) : NULL;
+    int rc = json ? 0 : err_set (err, ERR_LIMIT, "%s: no memory for a line", metrics->lines);
+    if (json) {
+        buf_text (&text, json);
+        buf_char (&text, '\n');
+        draw (&curves, line);
+        rc = write_out (metrics->lines_fd, metrics->lines, &text, err);
+    }
+    if (rc == 0) {
+        metrics->offset += text.size;
+        rc = write_out (metrics->curves_fd, metrics->curves, &curves, err);
+    }
+    drop_infinite (metrics);
+    free (json);
+    json_decref (line);
+    buf_free (&text);
+    buf_free (&curves);
+    return rc;
+}
+
+int metrics_sync (metrics_t *metrics, err_t *err)
+{
+    if (fdatasync (metrics->lines_fd) != 0)
+        return err_errno (err, ERR_IO, "%s: cannot sync", metrics->lines);
+    return 0;
+}
+
+const wire_part_t *metrics_parts (const metrics_t *metrics, size_t *n)
+{
+    *n = metrics->n;
+    return metrics->part;
+}
+
+uint64_t metrics_offset (const metrics_t *metrics)
+{
+    return metrics->offset;
+}
+
+typedef struct {
+    const char *event;
+    uint64_t step;
+    void (*each) (void *context, const char *name, double value);
+    void *context;
+} search_t;
+
+static int tell_line (void *context, const json_t *line)
+{
+    const search_t *search = context;
+    const char *event = json_string_value (json_object_get (line, "event"));
+    json_int_t step = json_integer_value (json_object_get (line, "step"));
+    if (!event || strcmp (event, search->event) != 0 ||
+        (search->step != UINT64_MAX && search->step != (uint64_t) step))
+        return 0;
+    const char *key;
+    json_t *value;
+    json_object_foreach ((json_t *) line, key, value)
+    {
+        if (json_is_number (value))
+            search->each (search->context, key, json_number_value (value));
+    }
+    return 1;
+}
+
+int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
+                  void (*each) (void *context, const char *name, double value), void *context)
+{
+    return each_line (metrics->lines, tell_line,
+                      &(search_t){.event = event, .step = step, .each = each, .context = context});
+}

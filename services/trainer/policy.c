@@ -1,0 +1,239 @@
+/*  policy - see policy.h */
+#include "policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+
+#define SMALL_FILE_MAX ((size_t) 16 << 20)
+
+/*  What marks a chat template as one of the known formats, and the token that ends a turn in it. */
+static const struct {
+    const char *name, *mark, *end;
+} chats[] = {{"chatml", "<|im_start|>", "<|im_end|>"},
+             {"llama3", "<|start_header_id|>", "<|eot_id|>"},
+             {"plain", NULL, NULL}};
+
+static int no_memory (const policy_t *policy, err_t *err)
+{
+    return err_set (err, ERR_LIMIT, "policy %s: no memory for %zu parameters and their optimiser",
+                    policy->name, policy->n);
+}
+
+const char *policy_dtype (const policy_t *policy)
+{
+    return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
+}
+
+/*  The version's bytes: what the model computes with, little-endian, bf16 as upper halves. */
+static void fill_bytes (policy_t *policy)
+{
+    if (model_compute (policy->model) == COMPUTE_F32) {
+        memcpy (policy->bytes, policy->params, policy->bytes_n);
+    } else {
+        float *rounded = policy->gradient; /* free between two updates */
+        model_get (policy->model, rounded);
+        for (size_t i = 0; i < policy->n; i++)
+            memcpy ((char *) policy->bytes + 2 * i, (const char *) &rounded[i] + 2, 2);
+    }
+    policy->version.hash = hash_of (policy->bytes, policy->bytes_n);
+}
+
+void policy_advance (policy_t *policy)
+{
+    policy->version.number++;
+    fill_bytes (policy);
+}
+
+static int allocate (policy_t *policy, err_t *err)
+{
+    policy->n = model_params (policy->model);
+    policy->bytes_n = policy->n * (model_compute (policy->model) == COMPUTE_BF16 ? 2 : 4);
+    policy->params = calloc (policy->n, sizeof (float));
+    policy->gradient = calloc (policy->n, sizeof (float));
+    policy->optimiser = (adamw_t){.m = calloc (policy->n, sizeof (float)),
+                                  .v = calloc (policy->n, sizeof (float)),
+                                  .n = policy->n};
+    policy->bytes = malloc (policy->bytes_n);
+    if (!policy->params || !policy->gradient || !policy->optimiser.m || !policy->optimiser.v ||
+        !policy->bytes)
+        return no_memory (policy, err);
+    return 0;
+}
+
+static void add_stop (policy_t *policy, int32_t id)
+{
+    for (size_t i = 0; i < policy->stops_n; i++)
+        if (policy->stops[i] == id)
+            return;
+    if (id >= 0 && policy->stops_n < POLICY_STOPS_MAX)
+        policy->stops[policy->stops_n++] = id;
+}
+
+/*  What the tokenizer puts before every text by itself. */
+static int find_prefix (policy_t *policy, const tokenizer_t *tokenizer, err_t *err)
+{
+    tokenizer_ids_t ids = {0};
+    int rc = tokenizer_encode (tokenizer, "", 0, TOKENIZER_BOS, &ids, err);
+    if (rc == 0 && ids.n > POLICY_PREFIX_MAX)
+        rc = err_set (err, ERR_INPUT, "its tokenizer puts %zu tokens before a text; at most %d",
+                      ids.n, POLICY_PREFIX_MAX);
+    if (rc == 0 && ids.n) {
+        memcpy (policy->prefix, ids.data, ids.n * sizeof *ids.data);
+        policy->prefix_n = ids.n;
+    }
+    tokenizer_ids_free (&ids);
+    return rc;
+}
+
+/*  The chat format that a folder's tokenizer_config.json has, or NULL. */
+static const char *detect_chat (const char *dir)
+{
+    char path[FS_PATH_MAX];
+    buf_t text = {0};
+    const char *found = NULL;
+    if (fs_join (path, dir, "tokenizer_config.json", NULL) == 0 &&
+        fs_read (path, SMALL_FILE_MAX, &text, NULL) == 0)
+        for (size_t i = 0; !found && chats[i].mark; i++)
+            found = strstr (text.data, chats[i].mark) ? chats[i].name : NULL;
+    buf_free (&text);
+    return found;
+}
+
+static int find_chat (policy_t *policy, const char *dir, const char *chat,
+                      const tokenizer_t *tokenizer, err_t *err)
+{
+    policy->chat = "";
+    if (strcmp (chat, "none") == 0)
+        return 0;
+    if (strcmp (chat, "auto") == 0 && !(chat = detect_chat (dir)))
+        return err_set (err, ERR_CONFIG,
+                        "model.chat auto: its tokenizer_config.json has no chat format known here "
+                        "(chatml, llama3); name one, or none");
+    for (size_t i = 0; i < sizeof chats / sizeof *chats; i++)
+        if (strcmp (chats[i].name, chat) == 0) {
+            policy->chat = chats[i].name;
+            if (chats[i].end)
+                add_stop (policy, tokenizer_id (tokenizer, chats[i].end));
+        }
+    return 0;
+}
+
+static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, const char *chat,
+                           err_t *err)
+{
+    const char *text = hf_tokenizer_text (hf);
+    if (!text)
+        return err_set (err, ERR_CONFIG, "it has no tokenizer.json");
+    tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
+    if (!tokenizer)
+        return err_wrap (err, "tokenizer.json");
+    for (size_t i = 0; i < policy->config.eos_n; i++)
+        add_stop (policy, policy->config.eos[i]);
+    int rc = find_prefix (policy, tokenizer, err);
+    if (rc == 0)
+        rc = find_chat (policy, dir, chat, tokenizer, err);
+    if (rc == 0 && tokenizer_vocab (tokenizer) > policy->config.model.vocab)
+        rc = err_set (err, ERR_CONFIG, "its tokenizer has %zu tokens, its model %zu",
+                      tokenizer_vocab (tokenizer), policy->config.model.vocab);
+    tokenizer_destroy (&tokenizer);
+    if (rc != 0)
+        return rc;
+    policy->tokenizer_text = strdup (text);
+    policy->config_text = strdup (hf_config_text (hf));
+    if (!policy->tokenizer_text || !policy->config_text)
+        return no_memory (policy, err);
+    policy->tokenizer_hash = hash_of (text, strlen (text));
+    policy->config_hash = hash_of (policy->config_text, strlen (policy->config_text));
+    return 0;
+}
+
+static int load (policy_t *policy, const char *dir, const char *compute, const char *chat,
+                 err_t *err)
+{
+    hf_t *hf = hf_open (dir, err);
+    if (!hf)
+        return -1;
+    bool bf16 = strcmp (compute, "bf16") == 0;
+    policy->config = *hf_config (hf);
+    policy->config.dtype = bf16 ? HF_BF16 : HF_F32;
+    int rc = read_tokenizer (policy, hf, dir, chat, err);
+    if (rc == 0) {
+        policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
+        rc = policy->model ? allocate (policy, err) : -1;
+    }
+    if (rc == 0)
+        rc = hf_params (hf, policy->model, policy->params, err);
+    if (rc == 0) {
+        model_set (policy->model, policy->params, policy->pool);
+        fill_bytes (policy);
+        policy->train = train_new (policy->model, policy->pool, err);
+        rc = policy->train ? 0 : -1;
+    }
+    hf_destroy (&hf);
+    return rc;
+}
+
+policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
+                       pool_t *pool, err_t *err)
+{
+    policy_t *policy = calloc (1, sizeof *policy);
+    if (!policy || strlen (name) >= POLICY_NAME_MAX) {
+        free (policy);
+        err_set (err, ERR_LIMIT, "policy %s: no memory, or a name of more than %d bytes", name,
+                 POLICY_NAME_MAX - 1);
+        return NULL;
+    }
+    memcpy (policy->name, name, strlen (name));
+    policy->version.policy = policy->name;
+    policy->pool = pool;
+    if (load (policy, dir, compute, chat, err) != 0) {
+        err_wrap (err, "model %s", dir);
+        policy_destroy (&policy);
+    }
+    return policy;
+}
+
+void policy_destroy (policy_t **policy)
+{
+    policy_t *p = *policy;
+    if (!p)
+        return;
+    train_destroy (&p->train);
+    train_destroy (&p->reference_train);
+    model_destroy (&p->model);
+    model_destroy (&p->reference);
+    free (p->config_text);
+    free (p->tokenizer_text);
+    free (p->params);
+    free (p->gradient);
+    free (p->optimiser.m);
+    free (p->optimiser.v);
+    free (p->bytes);
+    free (p);
+    *policy = NULL;
+}
+
+int policy_keep_reference (policy_t *policy, err_t *err)
+{
+    policy->reference = model_new (&policy->config.model, model_compute (policy->model), err);
+    if (!policy->reference)
+        return -1;
+    model_set (policy->reference, policy->params, policy->pool);
+    policy->reference_train = train_new (policy->reference, policy->pool, err);
+    return policy->reference_train ? 0 : -1;
+}
+
+int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err)
+{
+    hf_t *hf = hf_open (dir, err);
+    int rc = hf ? hf_params (hf, policy->model, policy->params, err) : -1;
+    hf_destroy (&hf);
+    if (rc != 0)
+        return err_wrap (err, "policy %s", policy->name);
+    model_set (policy->model, policy->params, policy->pool);
+    policy->version.number = number;
+    fill_bytes (policy);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
+ *
+ *      policy_t *policy = policy_load ("main", model_dir, "f32", pool, &err);
+ *      ... gradient ...  adamw_step (&policy->optimiser, ..., policy->params, policy->gradient, ...);
+ *      policy_advance (policy);                           the next version: bytes, hash
+ *      policy_destroy (&policy);
+ */
+#ifndef QUINTET_TRAINER_POLICY_H
+#define QUINTET_TRAINER_POLICY_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "model/adamw.h"
+#include "model/hf.h"
+#include "model/train.h"
+#include "wire/wire.h"
+
+#define POLICY_NAME_MAX   64
+#define POLICY_STOPS_MAX  16
+#define POLICY_PREFIX_MAX 16
+
+typedef struct {
+    char name[POLICY_NAME_MAX];
+    hf_config_t config; /* dtype: as checkpoints store it */
+    char *config_text;  /* as agents get it */
+    char *tokenizer_text;
+    hash_t config_hash, tokenizer_hash;
+    int32_t stops[POLICY_STOPS_MAX]; /* tokens that end a completion */
+    size_t stops_n;
+    int32_t prefix[POLICY_PREFIX_MAX]; /* tokens before every prompt */
+    size_t prefix_n;
+    const char *chat; /* name of the chat format, "" for none */
+    model_t *model;
+    train_t *train;
+    size_t n;      /* floats */
+    float *params; /* float32 masters */
+    float *gradient;
+    adamw_t optimiser;
+    model_t *reference; /* the first policy, for the KL term; NULL without one */
+    train_t *reference_train;
+    wire_version_t version; /* its policy is name; the hash is of bytes */
+    void *bytes;            /* weights as published: f32, or bf16 with bf16 compute */
+    size_t bytes_n;
+    pool_t *pool; /* borrowed */
+} policy_t;
+
+/*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the folder's
+ *  tokenizer_config.json). Errors name the folder. */
+policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
+                       pool_t *pool, err_t *err);
+void policy_destroy (policy_t **policy);
+
+/*  Keeps the weights as they are now as the reference of the KL term. */
+int policy_keep_reference (policy_t *policy, err_t *err);
+
+/*  Replaces weights by those of another folder (a checkpoint's) and sets the version's number. */
+int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err);
+
+/*  The weights changed and the model has them: bytes and hash follow, the number goes up by one. */
+void policy_advance (policy_t *policy);
+
+/*  "f32" or "bf16". */
+const char *policy_dtype (const policy_t *policy);
+
+#endif

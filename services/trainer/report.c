@@ -1,0 +1,357 @@
+/*  report - see report.h */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "stages.h"
+
+#define EPISODES     "episodes.jsonl"
+#define RESULT       "result.json"
+#define EPISODES_MAX ((size_t) 1 << 30)
+#define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
+
+/*  ---- events --------------------------------------------------------------------------------------- */
+
+static void publish_event (trainer_t *t, const wire_event_t *event)
+{
+    char topic[STORE_RUN_MAX + 48];
+    buf_t bytes = {0};
+    wire_event_t whole = *event;
+    whole.run = t->run;
+    whole.text = event->text ? event->text : "";
+    whole.version.policy = event->version.policy ? event->version.policy : "";
+    snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (event->kind));
+    wire_event_pack (&whole, &bytes);
+    if (!buf_failed (&bytes))
+        bus_publish (svc_bus (t->svc), topic, bytes.data, bytes.size);
+    buf_free (&bytes);
+}
+
+void report_state (trainer_t *t, const char *text)
+{
+    publish_event (t, &(wire_event_t){.kind = WIRE_RUN_STATE, .step = t->done, .text = text});
+}
+
+void report_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups)
+{
+    wire_part_t metrics[] = {{"groups", (double) groups},
+                             {"group_size", (double) t->conf->trainer.group_size},
+                             {"steps", (double) t->conf->trainer.steps}};
+    publish_event (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,
+                                      .step = step,
+                                      .phase = phase,
+                                      .metrics = metrics,
+                                      .metrics_n = 3});
+}
+
+void report_published (trainer_t *t)
+{
+    for (size_t p = 0; p < t->team.policies_n; p++)
+        publish_event (t, &(wire_event_t){.kind = WIRE_POLICY_PUBLISHED,
+                                          .step = t->done,
+                                          .version = t->team.policies[p]->version});
+}
+
+static void publish_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
+{
+    wire_event_t event = {.kind = kind, .step = t->done, .phase = phase};
+    event.metrics = metrics_parts (t->metrics, &event.metrics_n);
+    publish_event (t, &event);
+}
+
+/*  ---- episodes for people -------------------------------------------------------------------------- */
+
+static json_t *reward_json (const wire_reward_t *reward)
+{
+    json_t *parts = json_object ();
+    for (size_t i = 0; i < reward->parts_n; i++)
+        json_object_set_new (parts, reward->parts[i].name, json_real (reward->parts[i].value));
+    return json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:o, s:s}", "reward", reward->reward,
+                      "quality", reward->quality, "speed", reward->speed, "cost", reward->cost,
+                      "success", (int) reward->success, "agreement", reward->agreement, "parts",
+                      parts, "verdict", reward->verdict);
+}
+
+/*  Appends one episode to episodes.jsonl and tells it: the global state with "step", "phase" and "reward"
+ *  added. */
+static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, err_t *err)
+{
+    json_t *state = json_loads (episode->state, 0, NULL);
+    if (!json_is_object (state)) {
+        json_decref (state);
+        return err_set (err, ERR_INPUT, "an episode's global state is not an object of JSON");
+    }
+    json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
+    json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
+    json_object_set_new (state, "reward", reward_json (&episode->reward));
+    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9)), path[FS_PATH_MAX];
+    json_decref (state);
+    int rc = text ? fs_join (path, t->dir, EPISODES, err)
+                  : err_set (err, ERR_LIMIT, "no memory to show an episode");
+    FILE *file = rc == 0 ? fopen (path, "ae") : NULL;
+    if (rc == 0 && (!file || fprintf (file, "%s\n", text) < 0))
+        rc = err_errno (err, ERR_IO, "%s: cannot write", path);
+    if (file && fclose (file) != 0 && rc == 0)
+        rc = err_errno (err, ERR_IO, "%s: cannot write", path);
+    if (rc == 0 && strlen (text) <= SHOWN_MAX)
+        publish_event (
+            t, &(wire_event_t){
+                   .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = text});
+    free (text);
+    return rc;
+}
+
+/*  Whether the run still has this line after going back to version `done`. */
+static bool still_true (const char *text, uint64_t done)
+{
+    json_t *line = json_loads (text, 0, NULL);
+    const char *phase = json_string_value (json_object_get (line, "phase"));
+    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
+    bool train = phase && strcmp (phase, wire_phase_name (WIRE_TRAIN)) == 0;
+    bool keep = phase && (train ? step <= done : step < done);
+    json_decref (line);
+    return keep;
+}
+
+int report_cut_episodes (trainer_t *t, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, t->dir, EPISODES, err) != 0)
+        return -1;
+    FILE *file = fopen (path, "re");
+    buf_t kept = {.max = EPISODES_MAX};
+    char *text = NULL;
+    size_t capacity = 0;
+    while (file && getline (&text, &capacity, file) > 0)
+        if (still_true (text, t->done))
+            buf_text (&kept, text);
+    free (text);
+    if (file)
+        fclose (file);
+    int rc = buf_failed (&kept) ? err_set (err, ERR_LIMIT, "%s: is too large", path) : 0;
+    if (rc == 0)
+        rc = fs_write (path, kept.data ? kept.data : "", kept.size, err);
+    buf_free (&kept);
+    return rc;
+}
+
+/*  ---- a step ------------------------------------------------------------------------------------- */
+
+static void add_spread (metrics_t *m, const char *name, spread_t spread)
+{
+    metrics_addf (m, spread.mean, "%s_mean", name);
+    metrics_addf (m, spread.std, "%s_std", name);
+}
+
+static void add_parts (metrics_t *m, const measure_t *measure)
+{
+    for (size_t i = 0; i < measure->parts_n; i++)
+        metrics_addf (m, measure->parts[i].sum / (double) measure->parts[i].n, "part/%s",
+                      measure->parts[i].name);
+}
+
+static double rate (size_t part, size_t whole)
+{
+    return whole ? (double) part / (double) whole : 0;
+}
+
+static void add_measure (metrics_t *m, const measure_t *measure)
+{
+    add_spread (m, "reward", measure->reward);
+    add_spread (m, "quality", measure->quality);
+    add_spread (m, "speed", measure->speed);
+    add_spread (m, "cost", measure->cost);
+    metrics_add (m, "success", rate (measure->successes, measure->n));
+    metrics_add (m, "agreement", measure->agreement);
+    add_parts (m, measure);
+    metrics_add (m, "episodes", (double) measure->n);
+    metrics_add (m, "groups", (double) measure->groups);
+    metrics_add (m, "dead_groups", (double) measure->dead);
+    metrics_add (m, "completions", (double) measure->completions);
+    metrics_add (m, "tokens", (double) measure->tokens);
+    metrics_add (m, "completion_tokens", measure->completion_tokens);
+    metrics_add (m, "completion_tokens_max", (double) measure->longest);
+    metrics_add (m, "truncated", rate (measure->truncated, measure->completions));
+    metrics_add (m, "episode_tokens", measure->episode_tokens);
+    metrics_add (m, "critical_path_tokens", measure->critical_path);
+}
+
+/*  One policy's update; with several policies the names end in "/POLICY". */
+static void add_update (const trainer_t *t, size_t policy)
+{
+    const update_stats_t *u = &t->updates[policy];
+    const policy_t *p = t->team.policies[policy];
+    char end[POLICY_NAME_MAX + 2] = "";
+    if (t->team.policies_n > 1)
+        snprintf (end, sizeof end, "/%s", p->name);
+    loss_config_t config = {.type = loss_type (t->conf->loss.type),
+                            .sequence_level = strcmp (t->conf->loss.level, "sequence") == 0};
+    loss_metrics_t l;
+    loss_metrics (&config, &u->sums, &l);
+    double tokens = fmax ((double) u->tokens, 1), updates = fmax ((double) u->updates, 1);
+    const wire_part_t list[] = {{"loss", l.loss / updates},
+                                {"entropy", u->entropy / tokens},
+                                {"kl", l.kl},
+                                {"clip_low", l.clip_low},
+                                {"clip_high", l.clip_high},
+                                {"clip", l.clip},
+                                {"ratio_min", l.ratio_min},
+                                {"ratio_mean", l.ratio_mean},
+                                {"ratio_max", l.ratio_max},
+                                {"logp_diff_max", u->logp_diff_max},
+                                {"gradient_norm", u->gradient_norm},
+                                {"trained_tokens", (double) u->tokens},
+                                {"updates", (double) p->optimiser.step},
+                                {"version", (double) p->version.number}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        metrics_addf (t->metrics, list[i].value, "%s%s", list[i].name, end);
+}
+
+/*  Seconds of each stage since the last line; the stage that is under way counts up to now. */
+static void add_times (trainer_t *t, const measure_t *measure)
+{
+    double now = clock_s (), step_s = now - t->line_since;
+    size_t trained = 0;
+    t->stage_s[t->stage] += now - t->stage_since;
+    t->stage_since = now;
+    for (size_t p = 0; p < t->team.policies_n; p++)
+        trained += t->updates[p].tokens;
+    double train_s = t->stage_s[STAGE_TRAIN], sample_s = t->stage_s[STAGE_SAMPLE];
+    for (int s = 0; s < STAGE_DONE; s++)
+        metrics_addf (t->metrics, t->stage_s[s], "%s_s", stages_name ((stage_t) s));
+    metrics_add (t->metrics, "step_s", step_s);
+    metrics_add (t->metrics, "tokens_per_s", (double) measure->tokens / fmax (step_s, 1e-9));
+    metrics_add (t->metrics, "sampled_tokens_per_s",
+                 (double) measure->tokens / fmax (sample_s, 1e-9));
+    metrics_add (t->metrics, "trained_tokens_per_s", (double) trained / fmax (train_s, 1e-9));
+    metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
+    memset (t->stage_s, 0, sizeof t->stage_s);
+    t->line_since = now;
+}
+
+static void add_critic (const trainer_t *t)
+{
+    if (!t->critic)
+        return;
+    critic_status_t status = critic_status (t->critic);
+    metrics_add (t->metrics, "critic_explained_variance", status.explained_variance);
+    metrics_add (t->metrics, "critic_loss", status.loss);
+    metrics_add (t->metrics, "critic_used", t->critic_used);
+}
+
+int report_step (trainer_t *t, err_t *err)
+{
+    measure_t measure;
+    measure_rollout (t->rollout, &measure);
+    metrics_begin (t->metrics, "step", t->done);
+    add_measure (t->metrics, &measure);
+    metrics_add (t->metrics, "zero_spread", rate (t->zero_spread, measure.groups));
+    metrics_add (t->metrics, "lr", t->lr);
+    metrics_add (t->metrics, "staleness", 0);
+    for (size_t p = 0; p < t->team.policies_n; p++)
+        add_update (t, p);
+    add_critic (t);
+    add_times (t, &measure);
+    if (metrics_end (t->metrics, err) != 0)
+        return -1;
+    publish_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
+    log_info ("step", "step=%llu reward=%.4f success=%.3f tokens=%zu zero_spread=%zu wall_s=%.2f",
+              (unsigned long long) t->done, measure.reward.mean,
+              rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
+              trainer_wall_s (t));
+    return show (t, WIRE_TRAIN, t->rollout->episode[0], err);
+}
+
+/*  ---- evaluation ----------------------------------------------------------------------------------- */
+
+/*  A group that died counts as a failed task. */
+static void add_rate (metrics_t *m, const char *name, const measure_t *measure)
+{
+    interval_t interval = measure_wilson (measure->successes, measure->groups);
+    metrics_add (m, name, rate (measure->successes, measure->groups));
+    metrics_addf (m, interval.low, "%s_low", name);
+    metrics_addf (m, interval.high, "%s_high", name);
+}
+
+static void add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
+{
+    const wire_part_t list[] = {{"reward", measure->reward.mean},
+                                {"quality", measure->quality.mean},
+                                {"speed", measure->speed.mean},
+                                {"cost", measure->cost.mean},
+                                {"agreement", measure->agreement},
+                                {"tokens", measure->episode_tokens},
+                                {"completion_tokens", measure->completion_tokens},
+                                {"critical_path_tokens", measure->critical_path},
+                                {"truncated", rate (measure->truncated, measure->completions)},
+                                {"dead_groups", (double) measure->dead}};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        metrics_addf (m, list[i].value, "%s%s", before, list[i].name);
+}
+
+int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *greedy, err_t *err)
+{
+    measure_t s, g;
+    measure_rollout (sampled, &s);
+    measure_rollout (greedy, &g);
+    metrics_begin (t->metrics, "eval", t->done);
+    metrics_add (t->metrics, "n", (double) s.groups);
+    add_rate (t->metrics, "sampled", &s);
+    add_rate (t->metrics, "greedy", &g);
+    add_evaluation (t->metrics, "", &s);
+    add_evaluation (t->metrics, "greedy_", &g);
+    add_parts (t->metrics, &s);
+    metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
+    if (metrics_end (t->metrics, err) != 0)
+        return -1;
+    publish_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
+    log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
+              (unsigned long long) t->done, s.groups, rate (s.successes, s.groups),
+              rate (g.successes, g.groups), s.reward.mean, s.critical_path);
+    if (sampled->episodes && show (t, WIRE_EVAL_SAMPLED, sampled->episode[0], err) != 0)
+        return -1;
+    return greedy->episodes ? show (t, WIRE_EVAL_GREEDY, greedy->episode[0], err) : 0;
+}
+
+/*  ---- result ------------------------------------------------------------------------------------- */
+
+static void keep_number (void *context, const char *name, double value)
+{
+    if (strcmp (name, "step") != 0 && strcmp (name, "time_s") != 0 && strcmp (name, "wall_s") != 0)
+        json_object_set_new (context, name, json_real (value));
+}
+
+static json_t *result_of (const trainer_t *t)
+{
+    json_t *before = json_object (), *after = json_object ();
+    metrics_find (t->metrics, "eval", 0, keep_number, before);
+    metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, keep_number, after);
+    return json_pack ("{s:s, s:I, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
+                      (json_int_t) t->done, "first_step_s", t->first_step_s, "wall_s",
+                      trainer_wall_s (t), "before", before, "after", after);
+}
+
+int report_result (trainer_t *t, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    json_t *result = result_of (t);
+    char *text = json_dumps (result, JSON_INDENT (2) | JSON_REAL_PRECISION (9));
+    json_decref (result);
+    int rc = text ? fs_join (path, t->dir, RESULT, err)
+                  : err_set (err, ERR_LIMIT, "no memory for the result");
+    if (rc == 0)
+        rc = fs_write (path, text, strlen (text), err);
+    if (rc == 0) {
+        log_info ("done", "run=%s result=%s wall_s=%.1f", t->run, path, trainer_wall_s (t));
+        report_state (t, "done");
+    }
+    free (text);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/*  report - what the trainer writes into the run's folder and tells on the bus.
+ *
+ *  metrics.jsonl (and curves) get one line per step and per evaluation; episodes.jsonl one episode of each;
+ *  result.json the end. The same goes out as events.
+ */
+#ifndef QUINTET_TRAINER_REPORT_H
+#define QUINTET_TRAINER_REPORT_H
+
+#include "measure.h"
+#include "trainer.h"
+
+/*  The step that was just trained; trainer->done counts it already. */
+int report_step (trainer_t *trainer, err_t *err);
+int report_evaluation (trainer_t *trainer, const rollout_t *sampled, const rollout_t *greedy,
+                       err_t *err);
+/*  result.json, and the event that the run is done. */
+int report_result (trainer_t *trainer, err_t *err);
+
+/*  Events. */
+void report_state (trainer_t *trainer, const char *text);
+void report_opened (trainer_t *trainer, wire_phase_t phase, uint64_t step, size_t groups);
+void report_published (trainer_t *trainer);
+
+/*  On resume: episodes of steps that are done again are removed from episodes.jsonl. */
+int report_cut_episodes (trainer_t *trainer, err_t *err);
+
+#endif

@@ -1,0 +1,151 @@
+/*  rollout - see rollout.h */
+#include "rollout.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROLLOUT_BUDGET ((size_t) 2 << 30)
+
+rollout_t *rollout_new (size_t groups, err_t *err)
+{
+    rollout_t *rollout = calloc (1, sizeof *rollout);
+    if (rollout) {
+        rollout->groups = groups;
+        rollout->group = calloc (groups + 1, sizeof *rollout->group);
+        rollout->reason = calloc (groups + 1, sizeof *rollout->reason);
+        rollout->first_episode = calloc (groups + 1, sizeof *rollout->first_episode);
+        rollout->arena = arena_new (ROLLOUT_BUDGET);
+    }
+    if (!rollout || !rollout->group || !rollout->reason || !rollout->first_episode ||
+        !rollout->arena) {
+        rollout_destroy (&rollout);
+        err_set (err, ERR_LIMIT, "no memory for the results of %zu groups", groups);
+    }
+    return rollout;
+}
+
+void rollout_destroy (rollout_t **rollout)
+{
+    rollout_t *r = *rollout;
+    if (!r)
+        return;
+    for (size_t g = 0; r->reason && g < r->groups; g++)
+        free (r->reason[g]);
+    free (r->group);
+    free (r->reason);
+    free (r->first_episode);
+    free (r->episode);
+    free (r->first_completion);
+    free (r->rewards);
+    arena_destroy (&r->arena);
+    free (r);
+    *rollout = NULL;
+}
+
+static int check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err_t *err)
+{
+    if (ids->n == 0)
+        return err_set (err, ERR_INPUT, "%s has no tokens", what);
+    for (size_t i = 0; i < ids->n; i++)
+        if (ids->data[i] < 0 || (size_t) ids->data[i] >= vocab)
+            return err_set (err, ERR_INPUT, "%s has token %d; the vocabulary has %zu", what,
+                            ids->data[i], vocab);
+    return 0;
+}
+
+static int check_completion (const wire_episodes_t *group, const wire_completion_t *c,
+                             const rollout_limits_t *limits, err_t *err)
+{
+    if (c->role >= limits->roles)
+        return err_set (err, ERR_INPUT, "a completion of role %u; there are %zu roles", c->role,
+                        limits->roles);
+    if (c->prompt >= group->prompts_n)
+        return err_set (err, ERR_INPUT, "a completion names prompt %u of %zu", c->prompt,
+                        group->prompts_n);
+    const wire_ids_t *prompt = &group->prompts[c->prompt];
+    if (prompt->n + c->ids.n > limits->context[c->role])
+        return err_set (err, ERR_INPUT,
+                        "a prompt of %zu tokens and a completion of %zu; "
+                        "the model's context is %zu",
+                        prompt->n, c->ids.n, limits->context[c->role]);
+    if (check_ids (prompt, limits->vocab[c->role], "a prompt", err) != 0)
+        return -1;
+    return check_ids (&c->ids, limits->vocab[c->role], "a completion", err);
+}
+
+static int check_group (const wire_episodes_t *group, const rollout_limits_t *limits, err_t *err)
+{
+    if (group->episodes_n != limits->episodes)
+        return err_set (err, ERR_INPUT, "it has %zu episodes, %zu were asked for",
+                        group->episodes_n, limits->episodes);
+    for (size_t e = 0; e < group->episodes_n; e++)
+        for (size_t c = 0; c < group->episodes[e].completions_n; c++)
+            if (check_completion (group, &group->episodes[e].completions[c], limits, err) != 0)
+                return err_wrap (err, "episode %zu", e);
+    return 0;
+}
+
+int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t size,
+                 const char *reason, const rollout_limits_t *limits, err_t *err)
+{
+    if (group >= rollout->groups)
+        return err_set (err, ERR_INPUT, "group %llu of a step of %zu groups",
+                        (unsigned long long) group, rollout->groups);
+    if (!data) {
+        free (rollout->reason[group]);
+        rollout->reason[group] = strdup (reason ? reason : "no reason given");
+        return 0;
+    }
+    const wire_episodes_t *episodes = wire_episodes_unpack (rollout->arena, data, size, err);
+    if (!episodes || check_group (episodes, limits, err) != 0)
+        return err_wrap (err, "group %llu", (unsigned long long) group);
+    rollout->group[group] = episodes;
+    return 0;
+}
+
+int rollout_index (rollout_t *r, err_t *err)
+{
+    r->episodes = 0;
+    for (size_t g = 0; g < r->groups; g++) {
+        r->first_episode[g] = r->episodes;
+        r->episodes += r->group[g] ? r->group[g]->episodes_n : 0;
+    }
+    r->first_episode[r->groups] = r->episodes;
+    r->episode = calloc (r->episodes + 1, sizeof *r->episode);
+    r->first_completion = calloc (r->episodes + 1, sizeof *r->first_completion);
+    r->rewards = calloc (r->episodes + 1, sizeof *r->rewards);
+    if (!r->episode || !r->first_completion || !r->rewards)
+        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", r->episodes);
+    r->completions = 0;
+    for (size_t g = 0, e = 0; g < r->groups; g++)
+        for (size_t i = 0; r->group[g] && i < r->group[g]->episodes_n; i++, e++) {
+            r->episode[e] = &r->group[g]->episodes[i];
+            r->rewards[e] = r->episode[e]->reward.reward;
+            r->first_completion[e] = r->completions;
+            r->completions += r->episode[e]->completions_n;
+        }
+    r->first_completion[r->episodes] = r->completions;
+    return 0;
+}
+
+size_t rollout_critical_path (const wire_episode_t *episode)
+{
+    size_t path = 0, longest = 0;
+    for (size_t c = 0; c < episode->completions_n; c++) {
+        const wire_completion_t *now = &episode->completions[c];
+        if (c && now->turn != episode->completions[c - 1].turn) {
+            path += longest;
+            longest = 0;
+        }
+        longest = now->ids.n > longest ? now->ids.n : longest;
+    }
+    return path + longest;
+}
+
+size_t rollout_tokens (const wire_episode_t *episode)
+{
+    size_t tokens = 0;
+    for (size_t c = 0; c < episode->completions_n; c++)
+        tokens += episode->completions[c].ids.n;
+    return tokens;
+}

@@ -1,0 +1,198 @@
+/*  round - see round.h */
+#include "round.h"
+
+#include <stdlib.h>
+
+struct round {
+    round_source_t from;
+    wire_phase_t phase;
+    uint64_t step;
+    size_t groups, group_size;
+    store_status_t status; /* as of the last poll */
+};
+
+static size_t smaller (size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static const char *task_of (const round_t *round, size_t group)
+{
+    const task_set_t *tasks = round->from.tasks;
+    if (round->phase != WIRE_TRAIN)
+        return task_set_get (tasks, TASK_HELDOUT, group);
+    uint64_t first = (round->step - 1) * round->groups;
+    uint64_t seed = (uint64_t) round->from.team->conf->run.seed;
+    return task_set_get (tasks, TASK_TRAIN, task_set_pick (tasks, seed, first, group));
+}
+
+static void fill_roles (const team_t *team, wire_role_t *roles)
+{
+    for (size_t r = 0; r < team->roles; r++) {
+        const policy_t *policy = team->policies[team->policy_of[r]];
+        roles[r] = (wire_role_t){.name = team->conf->team.roles.item[r],
+                                 .version = policy->version,
+                                 .tokenizer = policy->tokenizer_hash,
+                                 .stops = {.data = policy->stops, .n = policy->stops_n},
+                                 .prefix = {.data = policy->prefix, .n = policy->prefix_n},
+                                 .chat = policy->chat};
+    }
+}
+
+static void write_group (const round_t *round, size_t group, buf_t *bytes)
+{
+    const team_t *team = round->from.team;
+    const conf_t *conf = team->conf;
+    wire_role_t roles[CONF_LIST_MAX];
+    fill_roles (team, roles);
+    wire_group_t message = {
+        .run = round->from.run,
+        .phase = round->phase,
+        .step = round->step,
+        .group = group,
+        .seed = (uint64_t) conf->run.seed,
+        .task = task_of (round, group),
+        .episodes = (uint32_t) round->group_size,
+        .roles = roles,
+        .roles_n = team->roles,
+        .temperature = round->phase == WIRE_TRAIN          ? (float) conf->trainer.temperature
+                       : round->phase == WIRE_EVAL_SAMPLED ? 1.0f
+                                                           : 0.0f,
+        .max_tokens = (uint32_t) conf->task.max_tokens,
+        .max_turns = (uint32_t) conf->task.max_turns,
+        .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
+        .command = conf->reward.command};
+    wire_group_pack (&message, bytes);
+}
+
+static int open_groups (const round_t *round, err_t *err)
+{
+    store_bytes_t *list = calloc (round->groups, sizeof *list);
+    buf_t *bytes = calloc (round->groups, sizeof *bytes);
+    int rc =
+        list && bytes ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu groups", round->groups);
+    for (size_t g = 0; rc == 0 && g < round->groups; g++) {
+        write_group (round, g, &bytes[g]);
+        if (buf_failed (&bytes[g]))
+            rc = err_set (err, ERR_LIMIT, "group %zu is too large to be written", g);
+        list[g] = (store_bytes_t){.data = bytes[g].data, .size = bytes[g].size};
+    }
+    if (rc == 0)
+        rc = store_step_open (round->from.store, round->from.run, round->from.epoch,
+                              (unsigned) round->phase, round->step, list, round->groups, err);
+    for (size_t g = 0; bytes && g < round->groups; g++)
+        buf_free (&bytes[g]);
+    free (bytes);
+    free (list);
+    return rc;
+}
+
+round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t step, err_t *err)
+{
+    const conf_t *conf = source->team->conf;
+    round_t *round = calloc (1, sizeof *round);
+    if (!round) {
+        err_set (err, ERR_LIMIT, "no memory for a step");
+        return NULL;
+    }
+    *round = (round_t){.from = *source, .phase = phase, .step = step, .group_size = 1};
+    if (phase == WIRE_TRAIN) {
+        round->groups = (size_t) conf->trainer.groups;
+        round->group_size = (size_t) conf->trainer.group_size;
+    } else {
+        round->groups =
+            smaller ((size_t) conf->evaluation.tasks, task_set_size (source->tasks, TASK_HELDOUT));
+    }
+    if (round->groups && open_groups (round, err) != 0) {
+        err_wrap (err, "opening step %llu (%s)", (unsigned long long) step,
+                  wire_phase_name (phase));
+        round_destroy (&round);
+    }
+    return round;
+}
+
+void round_destroy (round_t **round)
+{
+    free (*round);
+    *round = NULL;
+}
+
+int round_poll (round_t *round, err_t *err)
+{
+    if (round->groups == 0)
+        return 1;
+    if (store_step_status (round->from.store, round->from.run, (unsigned) round->phase, round->step,
+                           &round->status, err) != 0)
+        return -1;
+    return round->status.committed + round->status.dead >= round->groups;
+}
+
+int round_late (const round_t *round, double waited_s, err_t *err)
+{
+    const store_status_t *s = &round->status;
+    return err_set (err, ERR_TIMEOUT,
+                    "step %llu (%s): %zu of %zu groups are missing after %.0f s (%zu waiting, %zu "
+                    "in an environment's hands): %s",
+                    (unsigned long long) round->step, wire_phase_name (round->phase),
+                    s->pending + s->leased, round->groups, waited_s, s->pending, s->leased,
+                    s->leased ? "look at the environments' logs for what they wait for"
+                              : "is an environment running?");
+}
+
+typedef struct {
+    rollout_t *rollout;
+    rollout_limits_t limits;
+    err_t *err;
+} taker_t;
+
+static int take_group (void *context, uint64_t group, const void *data, size_t size,
+                       const char *reason)
+{
+    const taker_t *taker = context;
+    return rollout_add (taker->rollout, group, data, size, reason, &taker->limits, taker->err);
+}
+
+rollout_t *round_take (round_t *round, err_t *err)
+{
+    const team_t *team = round->from.team;
+    taker_t taker = {.rollout = rollout_new (round->groups, err),
+                     .limits = {.episodes = round->group_size,
+                                .roles = team->roles,
+                                .vocab = team->vocab,
+                                .context = team->context},
+                     .err = err};
+    int rc = taker.rollout ? 0 : -1;
+    if (rc == 0 && round->groups) {
+        err->code = ERR_NONE; /* set by take_group when that is what stops the walk */
+        rc = store_step_groups (round->from.store, round->from.run, (unsigned) round->phase,
+                                round->step, take_group, &taker, err);
+        if (err->code != ERR_NONE)
+            rc = -1;
+    }
+    if (rc == 0)
+        rc = rollout_index (taker.rollout, err);
+    if (rc != 0) {
+        err_wrap (err, "reading step %llu (%s)", (unsigned long long) round->step,
+                  wire_phase_name (round->phase));
+        rollout_destroy (&taker.rollout);
+    }
+    return taker.rollout;
+}
+
+int round_commit (round_t *round, err_t *err)
+{
+    if (round->groups == 0)
+        return 0;
+    return store_step_commit (round->from.store, round->from.run, round->from.epoch,
+                              (unsigned) round->phase, round->step, err);
+}
+
+size_t round_groups (const round_t *round)
+{
+    return round->groups;
+}
+
+size_t round_group_size (const round_t *round)
+{
+    return round->group_size;
+}

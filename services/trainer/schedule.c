@@ -1,0 +1,23 @@
+/*  schedule - see schedule.h */
+#include "schedule.h"
+
+#include <math.h>
+#include <string.h>
+
+schedule_kind_t schedule_kind (const char *name)
+{
+    return strcmp (name, "linear") == 0   ? SCHEDULE_LINEAR
+           : strcmp (name, "cosine") == 0 ? SCHEDULE_COSINE
+                                          : SCHEDULE_CONSTANT;
+}
+
+double schedule_lr (const schedule_t *s, uint64_t step)
+{
+    if (step < s->warmup)
+        return s->lr * (double) (step + 1) / (double) s->warmup;
+    if (s->kind == SCHEDULE_CONSTANT || s->steps <= s->warmup)
+        return s->lr;
+    double progress = fmin (1, (double) (step - s->warmup) / (double) (s->steps - s->warmup));
+    double falling = s->kind == SCHEDULE_LINEAR ? 1 - progress : (1 + cos (M_PI * progress)) / 2;
+    return s->lr * (s->end + (1 - s->end) * falling);
+}

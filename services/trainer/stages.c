@@ -1,0 +1,416 @@
+/*  stages - see stages.h */
+#include "stages.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "credit.h"
+#include "report.h"
+
+#define POLL_MS   250
+#define PUBLISH_S 60.0
+
+typedef struct {
+    const char *name;
+    int (*enter) (trainer_t *t, err_t *err);
+    int (*poll) (trainer_t *t, err_t *err); /* 1: ready for the next stage, 0: not yet, -1 */
+    stage_t (*next) (const trainer_t *t);
+    int (*late) (trainer_t *t, double waited_s, err_t *err); /* sets the error; returns -1 */
+} stage_steps_t;
+
+static uint64_t steps (const trainer_t *t)
+{
+    return (uint64_t) t->conf->trainer.steps;
+}
+
+static double timeout_s (const trainer_t *t)
+{
+    return (double) t->conf->run.timeout_s;
+}
+
+static round_source_t source_of (const trainer_t *t)
+{
+    return (round_source_t){
+        .store = t->store, .run = t->run, .epoch = t->epoch, .team = &t->team, .tasks = t->tasks};
+}
+
+/*  ---- publish ----------------------------------------------------------------------------------- */
+
+static int publish_enter (trainer_t *t, err_t *err)
+{
+    return publish_versions (t->publish, t->team.policies, t->team.policies_n, err);
+}
+
+static int publish_poll (trainer_t *t, err_t *err)
+{
+    (void) err;
+    if (!publish_done (t->publish))
+        return 0;
+    report_published (t);
+    return 1;
+}
+
+static int publish_late (trainer_t *t, double waited_s, err_t *err)
+{
+    return err_set (err, ERR_TIMEOUT,
+                    "version %llu could not be uploaded in %.0f s: is the bus there?",
+                    (unsigned long long) t->done, waited_s);
+}
+
+static bool evaluation_due (const trainer_t *t)
+{
+    uint64_t every = (uint64_t) t->conf->evaluation.every;
+    return t->done == 0 || t->done >= steps (t) || (every && t->done % every == 0);
+}
+
+static stage_t after_publish (const trainer_t *t)
+{
+    return evaluation_due (t) ? STAGE_EVALUATE : STAGE_SAMPLE;
+}
+
+/*  ---- groups: evaluate and sample ------------------------------------------------------------------ */
+
+/*  1 when the rounds under way are finished. The store is asked when the time has come, or when as many
+ *  events of finished groups were seen as there are groups: they are hints, the store is the truth. */
+static int groups_poll (trainer_t *t, err_t *err)
+{
+    size_t wanted = round_groups (t->round) + (t->greedy ? round_groups (t->greedy) : 0);
+    if (t->seen < wanted && clock_left_ms (t->poll_at_ms) > 0)
+        return 0;
+    t->poll_at_ms = clock_ms () + POLL_MS;
+    t->seen = 0;
+    int ready = round_poll (t->round, err);
+    if (ready == 1 && t->greedy)
+        ready = round_poll (t->greedy, err);
+    return ready;
+}
+
+static void groups_begin (trainer_t *t)
+{
+    t->seen = 0;
+    t->poll_at_ms = clock_ms () + POLL_MS;
+}
+
+static int evaluate_enter (trainer_t *t, err_t *err)
+{
+    round_source_t source = source_of (t);
+    report_state (t, "evaluating");
+    groups_begin (t);
+    t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
+    t->greedy = t->round ? round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err) : NULL;
+    return t->greedy ? 0 : -1;
+}
+
+static int evaluate_close (trainer_t *t, err_t *err)
+{
+    rollout_t *sampled = round_take (t->round, err);
+    rollout_t *greedy = sampled ? round_take (t->greedy, err) : NULL;
+    int rc = greedy ? report_evaluation (t, sampled, greedy, err) : -1;
+    rollout_destroy (&sampled);
+    rollout_destroy (&greedy);
+    if (rc == 0 && (round_commit (t->round, err) != 0 || round_commit (t->greedy, err) != 0))
+        rc = -1;
+    round_destroy (&t->round);
+    round_destroy (&t->greedy);
+    return rc == 0 ? 1 : -1;
+}
+
+static int evaluate_poll (trainer_t *t, err_t *err)
+{
+    int ready = groups_poll (t, err);
+    return ready == 1 ? evaluate_close (t, err) : ready;
+}
+
+static int groups_late (trainer_t *t, double waited_s, err_t *err)
+{
+    const round_t *late = t->greedy && round_poll (t->round, err) == 1 ? t->greedy : t->round;
+    return round_late (late, waited_s, err);
+}
+
+static stage_t after_evaluate (const trainer_t *t)
+{
+    return t->done >= steps (t) ? STAGE_DONE : STAGE_SAMPLE;
+}
+
+static int sample_enter (trainer_t *t, err_t *err)
+{
+    round_source_t source = source_of (t);
+    report_state (t, "training");
+    groups_begin (t);
+    t->round = round_open (&source, WIRE_TRAIN, t->done + 1, err);
+    if (!t->round)
+        return -1;
+    report_opened (t, WIRE_TRAIN, t->done + 1, round_groups (t->round));
+    return 0;
+}
+
+static int sample_poll (trainer_t *t, err_t *err)
+{
+    int ready = groups_poll (t, err);
+    if (ready != 1)
+        return ready;
+    t->rollout = round_take (t->round, err);
+    if (!t->rollout)
+        return -1;
+    if (t->rollout->episodes == 0)
+        return err_set (err, ERR_INPUT, "step %llu: all %zu groups failed; the first one: %s",
+                        (unsigned long long) t->done + 1, t->rollout->groups,
+                        t->rollout->reason[0]);
+    return 1;
+}
+
+static stage_t after_sample (const trainer_t *t)
+{
+    return t->critic ? STAGE_VALUE : STAGE_TRAIN;
+}
+
+/*  ---- critic --------------------------------------------------------------------------------------- */
+
+static bool checkpoint_due (const trainer_t *t, uint64_t done)
+{
+    return done >= steps (t) || done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
+}
+
+static int value_enter (trainer_t *t, err_t *err)
+{
+    return critic_ask (t->critic, t->done + 1, t->rollout, err);
+}
+
+static int critic_poll (trainer_t *t, err_t *err)
+{
+    (void) err;
+    return !critic_busy (t->critic);
+}
+
+static int critic_late (trainer_t *t, double waited_s, err_t *err)
+{
+    return err_set (err, ERR_TIMEOUT,
+                    "step %llu: no answer from the critic in %.0f s: is one running?",
+                    (unsigned long long) t->done + 1, waited_s);
+}
+
+static stage_t after_value (const trainer_t *t)
+{
+    (void) t;
+    return STAGE_TRAIN;
+}
+
+/*  ---- train ---------------------------------------------------------------------------------------- */
+
+static update_options_t options_of (const conf_t *conf, double lr)
+{
+    loss_type_t type = loss_type (conf->loss.type);
+    return (update_options_t){.loss = {.type = type,
+                                       .sequence_level = strcmp (conf->loss.level, "sequence") == 0,
+                                       .clip_low = conf->loss.clip_low,
+                                       .clip_high = conf->loss.clip_high,
+                                       .delta = conf->loss.delta,
+                                       .kl = conf->loss.kl,
+                                       .max_tokens = (double) conf->task.max_tokens},
+                              .adamw = {.lr = lr,
+                                        .beta1 = conf->trainer.beta1,
+                                        .beta2 = conf->trainer.beta2,
+                                        .eps = conf->trainer.eps,
+                                        .decay = conf->trainer.decay,
+                                        .clip_norm = conf->trainer.clip_norm},
+                              .temperature = (float) conf->trainer.temperature};
+}
+
+static credit_options_t credit_of (const conf_t *conf)
+{
+    const char *scale = conf->loss.scale, *from = conf->loss.advantage;
+    return (credit_options_t){.scale = strcmp (scale, "group") == 0   ? ADVANTAGE_SCALE_GROUP
+                                       : strcmp (scale, "batch") == 0 ? ADVANTAGE_SCALE_BATCH
+                                                                      : ADVANTAGE_SCALE_NONE,
+                              .leave_one_out = strcmp (conf->loss.type, "rloo") == 0,
+                              .group = strcmp (from, "critic") != 0,
+                              .critic = strcmp (from, "group") != 0,
+                              .lambda = conf->critic.lambda};
+}
+
+static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
+{
+    const conf_t *conf = t->conf;
+    update_options_t options = options_of (conf, t->lr);
+    batch_source_t source = {.rollout = t->rollout,
+                             .advantages = credit->advantages,
+                             .policies = t->team.policy_of,
+                             .policy = policy,
+                             .mask_truncated = conf->loss.mask_truncated,
+                             .keep_flat = conf->loss.kl > 0};
+    size_t n = (size_t) conf->trainer.minibatches, groups = t->rollout->groups;
+    n = n > groups ? groups : n;
+    t->updates[policy] = (update_stats_t){0};
+    for (size_t m = 0; m < n; m++) {
+        batch_t *batch = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
+        int rc =
+            batch ? update_run (t->team.policies[policy], batch, &options, &t->updates[policy], err)
+                  : -1;
+        batch_destroy (&batch);
+        if (rc != 0)
+            return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
+    }
+    policy_advance (t->team.policies[policy]);
+    return 0;
+}
+
+/*  The critic learns in its own process while the policies are trained here. */
+static int train_enter (trainer_t *t, err_t *err)
+{
+    return t->critic ? critic_learn (t->critic, t->done + 1, t->rollout,
+                                     checkpoint_due (t, t->done + 1), err)
+                     : 0;
+}
+
+static int train_poll (trainer_t *t, err_t *err)
+{
+    const conf_t *conf = t->conf;
+    schedule_t schedule = {.kind = schedule_kind (conf->trainer.schedule),
+                           .lr = conf->trainer.lr,
+                           .end = conf->trainer.lr_end,
+                           .warmup = (uint64_t) conf->trainer.warmup,
+                           .steps = steps (t)};
+    credit_options_t options = credit_of (conf);
+    credit_t credit = {0};
+    const double *values = t->critic ? critic_values (t->critic) : NULL;
+    t->lr = schedule_lr (&schedule, t->done);
+    t->critic_used = values != NULL;
+    int rc = credit_compute (&credit, t->rollout, &options, values, err);
+    t->zero_spread = credit.zero_spread;
+    for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
+        rc = train_policy (t, p, &credit, err);
+    credit_free (&credit);
+    if (rc != 0)
+        return -1;
+    t->done++;
+    if (t->first_step_s <= 0)
+        t->first_step_s = trainer_wall_s (t);
+    return 1;
+}
+
+static stage_t after_train (const trainer_t *t)
+{
+    return t->critic ? STAGE_LEARN : STAGE_SAVE;
+}
+
+/*  ---- save ----------------------------------------------------------------------------------------- */
+
+static int save_checkpoint (trainer_t *t, err_t *err)
+{
+    checkpoint_t checkpoint = {.step = t->done,
+                               .seed = (uint64_t) t->conf->run.seed,
+                               .wall_s = trainer_wall_s (t),
+                               .first_step_s = t->first_step_s,
+                               .metrics_offset = metrics_offset (t->metrics)};
+    const buf_t *critic = NULL;
+    if (t->critic) {
+        critic_status_t status = critic_status (t->critic);
+        checkpoint.critic = status.state;
+        checkpoint.critic_trusted = status.trusted;
+        critic = critic_bytes (t->critic);
+    }
+    if (trainer_config_hash (t->conf, &checkpoint.config, err) != 0 ||
+        metrics_sync (t->metrics, err) != 0 ||
+        checkpoint_save (t->dir, &checkpoint, t->team.policies, t->team.policies_n, critic, err) !=
+            0)
+        return -1;
+    return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
+}
+
+static int save_poll (trainer_t *t, err_t *err)
+{
+    if (report_step (t, err) != 0)
+        return -1;
+    if (checkpoint_due (t, t->done) && save_checkpoint (t, err) != 0)
+        return -1;
+    int rc = round_commit (t->round, err);
+    round_destroy (&t->round);
+    rollout_destroy (&t->rollout);
+    return rc == 0 ? 1 : -1;
+}
+
+static stage_t after_save (const trainer_t *t)
+{
+    (void) t;
+    return STAGE_PUBLISH;
+}
+
+static stage_t after_learn (const trainer_t *t)
+{
+    (void) t;
+    return STAGE_SAVE;
+}
+
+/*  ---- done ----------------------------------------------------------------------------------------- */
+
+static int done_enter (trainer_t *t, err_t *err)
+{
+    if (report_result (t, err) != 0)
+        return -1;
+    for (size_t p = 0; p < t->team.policies_n; p++)
+        bus_retire (svc_bus (t->svc), t->run, t->epoch, t->team.policies[p]->name);
+    atomic_store (&t->lease_held, false);
+    return store_run_release (t->store, t->run, t->epoch, err);
+}
+
+static int done_poll (trainer_t *t, err_t *err)
+{
+    (void) err;
+    svc_stop (t->svc, 0);
+    return 0;
+}
+
+static int nothing_to_enter (trainer_t *t, err_t *err)
+{
+    (void) t;
+    (void) err;
+    return 0;
+}
+
+static const stage_steps_t stages[STAGE_COUNT] = {
+    [STAGE_PUBLISH] = {"publish", publish_enter, publish_poll, after_publish, publish_late},
+    [STAGE_EVALUATE] = {"evaluate", evaluate_enter, evaluate_poll, after_evaluate, groups_late},
+    [STAGE_SAMPLE] = {"sample", sample_enter, sample_poll, after_sample, groups_late},
+    [STAGE_VALUE] = {"value", value_enter, critic_poll, after_value, critic_late},
+    [STAGE_TRAIN] = {"train", train_enter, train_poll, after_train, NULL},
+    [STAGE_LEARN] = {"learn", nothing_to_enter, critic_poll, after_learn, critic_late},
+    [STAGE_SAVE] = {"save", nothing_to_enter, save_poll, after_save, NULL},
+    [STAGE_DONE] = {"done", done_enter, done_poll, NULL, NULL},
+};
+
+const char *stages_name (stage_t stage)
+{
+    return stages[stage].name;
+}
+
+static int enter (trainer_t *t, stage_t stage, err_t *err)
+{
+    double now = clock_s ();
+    t->stage_s[t->stage] += now - t->stage_since;
+    t->stage = stage;
+    t->stage_since = now;
+    return stages[stage].enter (t, err);
+}
+
+int stages_start (trainer_t *t, err_t *err)
+{
+    t->stage_since = t->line_since = clock_s ();
+    return enter (t, STAGE_PUBLISH, err);
+}
+
+int stages_work (trainer_t *t, err_t *err)
+{
+    const stage_steps_t *stage = &stages[t->stage];
+    int ready = stage->poll (t, err);
+    if (ready < 0)
+        return -1;
+    if (ready)
+        return enter (t, stage->next (t), err);
+    double waited = clock_s () - t->stage_since;
+    double deadline = t->stage == STAGE_PUBLISH ? PUBLISH_S : timeout_s (t);
+    if (stage->late && waited > deadline)
+        return stage->late (t, waited, err);
+    return POLL_MS;
+}

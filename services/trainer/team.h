@@ -1,0 +1,28 @@
+/*  team - the policies of a run and the roles that use them.
+ *
+ *      team_t team = {0};
+ *      team_load (&team, conf, pool, &err);
+ *      policy_t *policy = team.policies[team.policy_of[role]];
+ *      team_unload (&team);
+ */
+#ifndef QUINTET_TRAINER_TEAM_H
+#define QUINTET_TRAINER_TEAM_H
+
+#include "conf/conf.h"
+#include "policy.h"
+
+#define TEAM_SHARED "shared" /* name of the policy that all roles use */
+
+typedef struct {
+    const conf_t *conf; /* borrowed */
+    size_t roles;
+    policy_t *policies[CONF_LIST_MAX];
+    size_t policies_n;
+    size_t policy_of[CONF_LIST_MAX];                     /* by role */
+    size_t vocab[CONF_LIST_MAX], context[CONF_LIST_MAX]; /* of each role's model */
+} team_t;
+
+int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err);
+void team_unload (team_t *team);
+
+#endif

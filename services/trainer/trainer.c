@@ -1,0 +1,306 @@
+/*  trainer - see trainer.h */
+#include "trainer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "report.h"
+#include "rundir.h"
+#include "stages.h"
+
+#define LEASE_MS   10000
+#define RENEW_MS   2000
+#define HOLDER_MAX (FS_PATH_MAX + 16)
+
+double trainer_wall_s (const trainer_t *trainer)
+{
+    return trainer->wall_before + clock_s () - trainer->started;
+}
+
+int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
+{
+    buf_t text = {0};
+    conf_print (conf, false, &text);
+    conf_t *same = buf_failed (&text)
+                       ? NULL
+                       : conf_parse (text.data, text.size, "the configuration", NULL, 0, err);
+    buf_clear (&text);
+    if (same) {
+        free (same->run.name);
+        same->run.name = strdup ("");
+        same->run.agents = same->run.environments = same->run.rewards = same->run.threads = 0;
+        same->run.timeout_s = same->reward.workers = 0;
+        free (same->run.baseline);
+        same->run.baseline = strdup ("");
+        same->trainer.checkpoint_every = same->trainer.checkpoints_kept = 0;
+        same->evaluation.every = same->evaluation.tasks = 0;
+        conf_print (same, false, &text);
+    }
+    bool ok = same && !buf_failed (&text);
+    if (ok)
+        *hash = hash_of (text.data, text.size);
+    conf_destroy (&same);
+    buf_free (&text);
+    return ok ? 0 : err_wrap (err, "hashing the configuration");
+}
+
+/*  ---- opening ------------------------------------------------------------------------------------ */
+
+static int read_arguments (trainer_t *t, err_t *err)
+{
+    const args_t *args = svc_args (t->svc);
+    size_t n;
+    const char *const *overrides = args_repeated (args, "--set", &n);
+    t->conf = conf_load (args_positional (args), overrides, n, err);
+    if (!t->conf)
+        return -1;
+    const char *run = args_value (args, "--run"), *out = args_value (args, "--out");
+    run = *run ? run : t->conf->run.name;
+    size_t length = strlen (run);
+    if (length == 0 || length > STORE_RUN_MAX ||
+        strspn (run, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
+        return err_set (
+            err, ERR_CONFIG,
+            "run id '%s': 1 to %d letters, digits, dots, dashes, underscores are wanted", run,
+            STORE_RUN_MAX);
+    memcpy (t->run, run, length + 1);
+    if (*out)
+        return fs_join (t->dir, ".", out, err);
+    snprintf (t->dir, sizeof t->dir, "runs/%s", run);
+    return 0;
+}
+
+static int open_tasks (trainer_t *t, err_t *err)
+{
+    const conf_t *conf = t->conf;
+    task_options_t options = {.family = conf->task.family,
+                              .path = *conf->task.path ? conf->task.path : NULL,
+                              .seed = (uint64_t) conf->task.seed,
+                              .heldout = conf->task.heldout,
+                              .style = conf->task.style};
+    t->tasks = task_set_open (&options, err);
+    if (!t->tasks)
+        return -1;
+    size_t train = task_set_size (t->tasks, TASK_TRAIN);
+    size_t heldout = task_set_size (t->tasks, TASK_HELDOUT);
+    if (train == 0)
+        return err_set (err, ERR_CONFIG, "task: no tasks are left to train on (%zu held out)",
+                        heldout);
+    if (heldout < (size_t) conf->evaluation.tasks)
+        log_warn ("evaluation.fewer", "tasks=%zu asked=%lld", heldout,
+                  (long long) conf->evaluation.tasks);
+    log_info ("tasks", "family=%s train=%zu heldout=%zu", conf->task.family, train, heldout);
+    return 0;
+}
+
+/*  Goes on from the newest complete checkpoint; without one the run begins anew. */
+static int resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    int found = checkpoint_newest (t->dir, path, checkpoint, err);
+    if (found <= 0)
+        return found;
+    hash_t config;
+    if (trainer_config_hash (t->conf, &config, err) != 0)
+        return -1;
+    if (!hash_equal (&config, &checkpoint->config))
+        return err_set (
+            err, ERR_CONFIG,
+            "%s was made under another configuration: resume with the same one, or name "
+            "another folder with --out",
+            path);
+    if (checkpoint_load (path, checkpoint, t->team.policies, t->team.policies_n, critic, err) != 0)
+        return -1;
+    t->done = checkpoint->step;
+    t->wall_before = checkpoint->wall_s;
+    t->first_step_s = checkpoint->first_step_s;
+    log_info ("resumed", "checkpoint=%s step=%llu", path, (unsigned long long) t->done);
+    return 0;
+}
+
+/*  Takes the run in Redis and forgets there what comes after the checkpoint. */
+static int acquire (trainer_t *t, err_t *err)
+{
+    char holder[HOLDER_MAX], cwd[FS_PATH_MAX];
+    buf_t record = {0};
+    t->store = store_new (svc_redis (t->svc), err);
+    t->lease_store = t->store ? store_new (svc_redis (t->svc), err) : NULL;
+    if (!t->lease_store)
+        return -1;
+    bool absolute = t->dir[0] == '/';
+    if (absolute || !getcwd (cwd, sizeof cwd))
+        cwd[0] = 0;
+    snprintf (holder, sizeof holder, "%s%s%s", cwd, absolute ? "" : "/", t->dir);
+    conf_print (t->conf, false, &record);
+    int rc = store_run_acquire (t->store, t->run, holder, LEASE_MS, record.data, record.size,
+                                &t->epoch, err);
+    buf_free (&record);
+    if (rc != 0)
+        return -1;
+    atomic_store (&t->lease_held, true);
+    return store_step_drop_after (t->store, t->run, t->epoch, t->done, err);
+}
+
+static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
+                        err_t *err)
+{
+    if (strcmp (t->conf->loss.advantage, "group") == 0)
+        return 0;
+    t->critic = critic_new (svc_bus (t->svc), t->run, t->conf, err);
+    if (!t->critic)
+        return -1;
+    if (hash_is_zero (&checkpoint->critic))
+        return 0;
+    critic_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
+    return publish_extra (t->publish, state->data, state->size, err);
+}
+
+static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+{
+    bool again = args_flag (svc_args (t->svc), "--resume");
+    if ((t->lock = rundir_open (t->dir, again, err)) < 0 || open_tasks (t, err) != 0 ||
+        team_load (&t->team, t->conf, svc_pool (t->svc), err) != 0 ||
+        (again && resume (t, checkpoint, critic, err) != 0))
+        return -1;
+    t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
+    if (!t->metrics || report_cut_episodes (t, err) != 0 || acquire (t, err) != 0 ||
+        bus_subscribe (svc_bus (t->svc), t->run, err) != 0)
+        return -1;
+    t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
+    if (!t->publish || open_critic (t, checkpoint, critic, err) != 0)
+        return -1;
+    return stages_start (t, err);
+}
+
+static void tell_objective (const conf_t *conf)
+{
+    buf_t text = {0};
+    conf_objective (conf, &text);
+    char *rest = text.data, *line;
+    while (rest && (line = strsep (&rest, "\n")))
+        if (*line)
+            log_info ("objective", "%s", line);
+    buf_free (&text);
+}
+
+int trainer_open (svc_run_t *svc, void **state, err_t *err)
+{
+    trainer_t *t = calloc (1, sizeof *t);
+    if (!t)
+        return err_set (err, ERR_LIMIT, "no memory");
+    *state = t;
+    t->svc = svc;
+    t->lock = -1;
+    t->started = clock_s ();
+    if (read_arguments (t, err) != 0)
+        return -1;
+    tell_objective (t->conf);
+    checkpoint_t checkpoint = {0};
+    buf_t critic = {.max = SIZE_MAX};
+    int rc = open_run (t, &checkpoint, &critic, err);
+    buf_free (&critic);
+    return rc;
+}
+
+void trainer_close (svc_run_t *svc, void **state)
+{
+    (void) svc;
+    trainer_t *t = *state;
+    if (!t)
+        return;
+    rollout_destroy (&t->rollout);
+    round_destroy (&t->round);
+    round_destroy (&t->greedy);
+    critic_destroy (&t->critic);
+    publish_destroy (&t->publish);
+    metrics_close (&t->metrics);
+    store_destroy (&t->lease_store);
+    store_destroy (&t->store);
+    task_set_destroy (&t->tasks);
+    team_unload (&t->team);
+    conf_destroy (&t->conf);
+    if (t->lock >= 0)
+        close (t->lock);
+    free (t);
+    *state = NULL;
+}
+
+/*  ---- running ------------------------------------------------------------------------------------ */
+
+static void fail (trainer_t *t, const err_t *err)
+{
+    char text[ERR_TEXT_MAX + 16];
+    log_err ("failed", err);
+    snprintf (text, sizeof text, "failed: %s", err->text);
+    report_state (t, text);
+    svc_stop (t->svc, err->code == ERR_CONFIG ? SVC_EXIT_CONFIG : EXIT_FAILURE);
+}
+
+/*  Events are hints only: how many groups were finished since the stage began. */
+static void count_event (trainer_t *t, const bus_item_t *item)
+{
+    size_t run = strlen (t->run);
+    if (strncmp (item->name, t->run, run) == 0 && item->name[run] == '/' &&
+        strcmp (item->name + run + 1, wire_event_name (WIRE_GROUP_COMMITTED)) == 0)
+        t->seen++;
+}
+
+void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
+{
+    trainer_t *t = svc_state (svc);
+    err_t err = {0};
+    int rc = 0;
+    if (item->kind == BUS_EVENT)
+        count_event (t, item);
+    else
+        rc = publish_item (t->publish, item, &err);
+    if (rc == 0 && t->critic)
+        rc = critic_item (t->critic, item, &err);
+    if (rc < 0)
+        fail (t, &err);
+}
+
+int trainer_work (svc_run_t *svc)
+{
+    trainer_t *t = svc_state (svc);
+    err_t err = {0};
+    if (svc_stopping (svc))
+        return -1;
+    if (atomic_load (&t->lease_lost)) {
+        err_set (&err, ERR_STALE, "run %s was taken over by another trainer", t->run);
+        fail (t, &err);
+        return -1;
+    }
+    int wait = stages_work (t, &err);
+    if (wait < 0)
+        fail (t, &err);
+    return wait;
+}
+
+void trainer_pulse (svc_run_t *svc)
+{
+    trainer_t *t = svc_state (svc);
+    if (!atomic_load (&t->lease_held) || clock_left_ms (t->lease_renewed_ms + RENEW_MS) > 0)
+        return;
+    t->lease_renewed_ms = clock_ms ();
+    err_t err = {0};
+    int rc = store_run_renew (t->lease_store, t->run, t->epoch, LEASE_MS, &err);
+    if (rc != 0 && err.code == ERR_STALE && atomic_load (&t->lease_held))
+        atomic_store (&t->lease_lost, true);
+    else if (rc != 0)
+        log_err ("lease", &err); /* tried again; the commit of a step decides */
+}
+
+void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),
+                     void *to)
+{
+    const trainer_t *t = svc_state (svc);
+    metric (to, "steps_done", (double) t->done);
+    metric (to, "steps", (double) t->conf->trainer.steps);
+    metric (to, "stage", t->stage);
+    metric (to, "wall_s", trainer_wall_s (t));
+}

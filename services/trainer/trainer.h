@@ -1,0 +1,89 @@
+/*  trainer - a running trainer: what it holds, and the callbacks that main.c lists.
+ *
+ *  The work is a walk through stages (stages.c); report.c writes down and tells what happened.
+ */
+#ifndef QUINTET_TRAINER_TRAINER_H
+#define QUINTET_TRAINER_TRAINER_H
+
+#include <stdatomic.h>
+
+#include "checkpoint.h"
+#include "critic.h"
+#include "metrics.h"
+#include "publish.h"
+#include "round.h"
+#include "schedule.h"
+#include "store/store.h"
+#include "svc/svc.h"
+#include "task/task.h"
+#include "team.h"
+#include "update.h"
+
+/*  In the order of a step. */
+typedef enum {
+    STAGE_PUBLISH,  /* the bus gets the version */
+    STAGE_EVALUATE, /* when due: held-out tasks under this version */
+    STAGE_SAMPLE,   /* the step's groups are opened and waited for */
+    STAGE_VALUE,    /* the critic's values */
+    STAGE_TRAIN,    /* advantages, losses, gradients, AdamW */
+    STAGE_LEARN,    /* the critic learns */
+    STAGE_SAVE,     /* metrics, checkpoint, commit of the step */
+    STAGE_DONE,
+    STAGE_COUNT
+} stage_t;
+
+typedef struct {
+    svc_run_t *svc;
+    conf_t *conf;
+    char run[STORE_RUN_MAX + 1];
+    char dir[FS_PATH_MAX];
+    int lock; /* of the folder */
+
+    store_t *store;
+    uint64_t epoch;
+    store_t *lease_store; /* the heartbeat thread's own connection, to renew the lease on the run */
+    int64_t lease_renewed_ms;
+    atomic_bool lease_held; /* it shall be renewed */
+    atomic_bool lease_lost; /* somebody else has the run */
+
+    team_t team;
+    task_set_t *tasks;
+    publish_t *publish;
+    critic_t *critic; /* NULL: no critic wanted */
+    metrics_t *metrics;
+
+    uint64_t done; /* steps done: the number of the version that is out */
+    stage_t stage;
+    double stage_s[STAGE_COUNT]; /* time in each stage since the last line of metrics */
+    double stage_since, line_since;
+    double started;      /* clock_s of this process */
+    double wall_before;  /* seconds of the run before this process */
+    double first_step_s; /* from the run's start to its first optimiser step */
+
+    round_t *round;     /* of the step, or sampled evaluation */
+    round_t *greedy;    /* evaluation */
+    rollout_t *rollout; /* of the step */
+    size_t seen;        /* events of finished groups in this stage */
+    int64_t poll_at_ms; /* when the store is asked next */
+    double lr;
+    size_t zero_spread;
+    bool critic_used;                      /* in this step */
+    update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */
+} trainer_t;
+
+int trainer_open (svc_run_t *svc, void **state, err_t *err);
+void trainer_close (svc_run_t *svc, void **state);
+void trainer_on_item (svc_run_t *svc, const bus_item_t *item);
+int trainer_work (svc_run_t *svc);
+void trainer_pulse (svc_run_t *svc);
+void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),
+                     void *to);
+
+/*  Hash of everything in a configuration that the weights follow from: how many processes take part, how
+ *  often is saved or evaluated may change on resume. */
+int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err);
+
+/*  Seconds of the run so far, those before a resume included. */
+double trainer_wall_s (const trainer_t *trainer);
+
+#endif

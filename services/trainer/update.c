@@ -1,0 +1,138 @@
+/*  update - see update.h */
+#include "update.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*  What one completion adds to the sums. */
+typedef struct {
+    loss_sums_t loss;
+    double entropy, logp_diff_max;
+} part_t;
+
+typedef struct {
+    const batch_t *batch;
+    const loss_config_t *loss;
+    const float *reference; /* log-probabilities of the batch's tokens; NULL without a KL term */
+    double *logp, *old, *ref, *dlogp; /* by token of the batch: each completion has its own place */
+    part_t *parts;                    /* by item of the batch */
+} work_t;
+
+static void work_close (work_t *work)
+{
+    free (work->logp);
+    free (work->old);
+    free (work->ref);
+    free (work->dlogp);
+    free (work->parts);
+}
+
+static int work_open (work_t *work, const batch_t *batch, const loss_config_t *loss, err_t *err)
+{
+    size_t n = batch->tokens + 1;
+    *work = (work_t){.batch = batch,
+                     .loss = loss,
+                     .logp = calloc (n, sizeof (double)),
+                     .old = calloc (n, sizeof (double)),
+                     .ref = calloc (n, sizeof (double)),
+                     .dlogp = calloc (n, sizeof (double)),
+                     .parts = calloc (batch->items_n + 1, sizeof (part_t))};
+    if (work->logp && work->old && work->ref && work->dlogp && work->parts)
+        return 0;
+    work_close (work);
+    return err_set (err, ERR_LIMIT, "no memory for the losses of %zu tokens", batch->tokens);
+}
+
+/*  Loss and gradient of one completion; logp, entropy and dlogp are its own tokens'. */
+static void one_completion (work_t *work, size_t item, const float *logp, const float *entropy,
+                            float *dlogp)
+{
+    const batch_item_t *it = &work->batch->items[item];
+    part_t *part = &work->parts[item];
+    size_t n = it->completion->ids.n, at = it->first_token;
+    for (size_t t = 0; t < n; t++) {
+        work->logp[at + t] = logp[t];
+        work->old[at + t] = it->completion->logps[t];
+        work->ref[at + t] = work->reference ? work->reference[at + t] : 0;
+        part->entropy += entropy[t];
+        part->logp_diff_max =
+            fmax (part->logp_diff_max, fabs ((double) logp[t] - it->completion->logps[t]));
+    }
+    loss_sequence_t sequence = {.n = n,
+                                .logp = work->logp + at,
+                                .old = work->old + at,
+                                .ref = work->reference ? work->ref + at : NULL,
+                                .advantage = it->advantage};
+    loss_sequence (work->loss, &work->batch->norm, &sequence, work->dlogp + at, &part->loss);
+    for (size_t t = 0; t < n; t++)
+        dlogp[t] = (float) work->dlogp[at + t];
+}
+
+static void on_group (void *context, size_t group, size_t first, const float *logp,
+                      const float *entropy, float *dlogp)
+{
+    work_t *work = context;
+    const batch_t *batch = work->batch;
+    for (size_t i = batch->first_item[group]; i < batch->first_item[group + 1]; i++) {
+        size_t at = batch->items[i].first_token - first;
+        one_completion (work, i, logp + at, entropy + at, dlogp + at);
+    }
+}
+
+static void add_up (const work_t *work, update_stats_t *stats)
+{
+    for (size_t i = 0; i < work->batch->items_n; i++) {
+        const part_t *part = &work->parts[i];
+        loss_add (&stats->sums, &part->loss);
+        stats->entropy += part->entropy;
+        if (stats->updates == 0)
+            stats->logp_diff_max = fmax (stats->logp_diff_max, part->logp_diff_max);
+    }
+    stats->tokens += work->batch->tokens;
+}
+
+static int gradient_of (policy_t *policy, const batch_t *batch, const update_options_t *options,
+                        update_stats_t *stats, err_t *err)
+{
+    work_t work;
+    if (work_open (&work, batch, &options->loss, err) != 0)
+        return -1;
+    float *reference = NULL;
+    int rc = 0;
+    if (options->loss.kl > 0) {
+        reference = calloc (batch->tokens + 1, sizeof *reference);
+        rc = reference ? train_score (policy->reference_train, batch->groups, batch->groups_n,
+                                      options->temperature, reference, NULL, err)
+                       : err_set (err, ERR_LIMIT, "no memory for reference log-probabilities");
+    }
+    work.reference = reference;
+    if (rc == 0)
+        rc = train_run (policy->train, batch->groups, batch->groups_n, options->temperature,
+                        on_group, &work, policy->gradient, err);
+    if (rc == 0)
+        add_up (&work, stats);
+    free (reference);
+    work_close (&work);
+    return rc;
+}
+
+int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
+                update_stats_t *stats, err_t *err)
+{
+    if (batch->groups_n == 0)
+        memset (policy->gradient, 0, policy->n * sizeof *policy->gradient);
+    else if (gradient_of (policy, batch, options, stats, err) != 0)
+        return -1;
+    double norm = 0;
+    if (adamw_step (&policy->optimiser, &options->adamw, policy->model, policy->params,
+                    policy->gradient, policy->pool, &norm) != 0)
+        return err_set (err, ERR_INTERNAL,
+                        "policy %s: the gradient of update %zu is not finite (norm %g), nothing of "
+                        "it was applied: lower trainer.lr or set trainer.clip_norm",
+                        policy->name, stats->updates + 1, norm);
+    model_set (policy->model, policy->params, policy->pool);
+    stats->gradient_norm = fmax (stats->gradient_norm, norm);
+    stats->updates++;
+    return 0;
+}

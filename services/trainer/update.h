@@ -1,0 +1,37 @@
+/*  update - one optimiser update of a policy from one minibatch.
+ *
+ *      update_options_t options = {.loss = ..., .adamw = ..., .temperature = 1};
+ *      update_run (policy, batch, &options, &stats, &err);
+ *
+ *  A pure function of weights, optimiser state, batch and options: losses are computed per completion on
+ *  any thread, their sums taken afterwards in the order of the batch. A gradient that is not finite is an
+ *  error, and nothing is applied.
+ */
+#ifndef QUINTET_TRAINER_UPDATE_H
+#define QUINTET_TRAINER_UPDATE_H
+
+#include "batch.h"
+#include "learn/loss.h"
+#include "model/adamw.h"
+#include "policy.h"
+
+typedef struct {
+    loss_config_t loss;
+    adamw_options_t adamw;
+    float temperature;
+} update_options_t;
+
+/*  Of one step: update_run adds to it. {0} is empty. */
+typedef struct {
+    size_t updates;
+    loss_sums_t sums;
+    double entropy;       /* summed over tokens */
+    double logp_diff_max; /* |training - sampling| of the first update, before any weight moved */
+    double gradient_norm; /* before clipping, largest of the updates */
+    size_t tokens;        /* computed */
+} update_stats_t;
+
+int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
+                update_stats_t *stats, err_t *err);
+
+#endif
