@@ -48,7 +48,7 @@ typedef struct {
 typedef struct {
     const char *run;
     wire_version_t version;
-    uint64_t seed;  /* the coordinates of the random numbers, with each episode's index: */
+    uint64_t seed; /* the coordinates of the random numbers, with each episode's index: */
     wire_phase_t phase;
     uint64_t step, group;
     uint32_t role, turn;
@@ -124,7 +124,7 @@ typedef struct {
     wire_phase_t phase;
     uint64_t step, group;
     uint64_t seed;
-    const char *task; /* JSON */
+    const char *task;  /* JSON */
     uint32_t episodes; /* G */
     const wire_role_t *roles;
     size_t roles_n;
@@ -162,8 +162,8 @@ typedef struct {
 
 typedef struct {
     const char *run;
-    uint64_t step;    /* values for step k come from state k - 1 */
-    hash_t state;     /* hash of that state */
+    uint64_t step;                  /* values for step k come from state k - 1 */
+    hash_t state;                   /* hash of that state */
     const wire_episode_t *episodes; /* their states; completions are not read */
     size_t episodes_n;
 } wire_value_request_t;
@@ -181,7 +181,7 @@ typedef struct {
 typedef struct {
     const char *run;
     uint64_t step;
-    hash_t state;        /* from which to learn: an object, fetched by a critic that does not hold it;
+    hash_t state; /* from which to learn: an object, fetched by a critic that does not hold it;
                             zero: make the first state from seed and shape */
     uint64_t seed;
     uint32_t width, layers, heads, context; /* shape of the value network, for the first state */
@@ -192,7 +192,8 @@ typedef struct {
 } wire_learn_request_t;
 
 typedef struct {
-    hash_t state;  /* after learning: its weights and optimiser as one object on the policies actor */
+    hash_t
+        state; /* after learning: its weights and optimiser as one object on the policies actor */
     uint64_t size;
     double explained_variance; /* on these episodes, before learning from them */
     double loss;
@@ -207,8 +208,8 @@ typedef enum {
     WIRE_STEP_DONE,        /* step, metrics: everything that is logged */
     WIRE_EVAL_DONE,        /* step, metrics */
     WIRE_POLICY_PUBLISHED, /* version */
-    WIRE_SERVICE_STATUS,   /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
-    WIRE_RUN_STATE,        /* text: "training", "evaluating", "done", "failed: ..." */
+    WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
+    WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 
@@ -239,11 +240,12 @@ typedef struct {
     wire_version_t version;
     hash_t config;    /* object: text of config.json */
     hash_t tokenizer; /* object: text of tokenizer.json */
-    const char *dtype; /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
+    const char
+        *dtype; /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
     const char *compute; /* "f32", "bf16": what everybody computes with */
     wire_encoding_t encoding;
-    uint64_t size;    /* bytes of the weights object */
-    bool retired;     /* agents may forget this version */
+    uint64_t size; /* bytes of the weights object */
+    bool retired;  /* agents may forget this version */
 } wire_manifest_t;
 
 /*  ---- pack and unpack, one pair per message ------------------------------------------------------ */

@@ -1,0 +1,293 @@
+/*  convert - see convert.h */
+#include "wire/convert.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void convert_pack (const ProtobufCMessage *message, buf_t *bytes)
+{
+    size_t size = protobuf_c_message_get_packed_size (message);
+    uint8_t *packed = malloc (size + 1);
+    if (!packed) {
+        bytes->failed = true;
+        return;
+    }
+    protobuf_c_message_pack (message, packed);
+    buf_append (bytes, packed, size);
+    free (packed);
+}
+
+static void *allocate (void *arena, size_t size)
+{
+    return arena_alloc (arena, size);
+}
+
+static void leave (void *arena, void *data)
+{
+    (void) arena;
+    (void) data;
+}
+
+/*  protobuf-c turns a megabyte on the wire into tens of megabytes of memory: the arena's budget bounds
+ *  that. Depth is bounded by the schemas, which have no recursive type. */
+ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, arena_t *arena,
+                                  const void *data, size_t size, err_t *err)
+{
+    ProtobufCAllocator allocator = {.alloc = allocate, .free = leave, .allocator_data = arena};
+    ProtobufCMessage *message =
+        size > WIRE_FRAME_MAX * 4u
+            ? NULL
+            : protobuf_c_message_unpack (descriptor, &allocator, size, (const uint8_t *) data);
+    if (!message)
+        err_set (err, ERR_INPUT, "%zu bytes are no %s, or need more memory than is allowed", size,
+                 descriptor->short_name);
+    return message;
+}
+
+void *convert_array (arena_t *arena, size_t n, size_t size)
+{
+    void *array = arena ? arena_alloc (arena, (n ? n : 1) * size) : NULL;
+    return array ? memset (array, 0, (n ? n : 1) * size) : NULL;
+}
+
+int convert_count (size_t n, size_t most, const char *field, err_t *err)
+{
+    if (n > most)
+        return err_set (err, ERR_INPUT, "%s: %zu items, at most %zu are allowed", field, n, most);
+    return 0;
+}
+
+int convert_name (const char *text, const char *field, err_t *err)
+{
+    if (strlen (text) > LIMIT_NAME)
+        return err_set (err, ERR_INPUT, "%s: a name has at most %u bytes", field, LIMIT_NAME);
+    return 0;
+}
+
+int convert_finite (double value, const char *field, err_t *err)
+{
+    return isfinite (value) ? 0 : err_set (err, ERR_INPUT, "%s: not a finite number", field);
+}
+
+int convert_floats (const float *values, size_t n, const char *field, err_t *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite (values[i]))
+            return err_set (err, ERR_INPUT, "%s: number %zu is not finite", field, i);
+    return 0;
+}
+
+int convert_hash (const ProtobufCBinaryData *in, bool may_be_empty, hash_t *out, const char *field,
+                  err_t *err)
+{
+    *out = (hash_t){{0}};
+    if (in->len == 0 && may_be_empty)
+        return 0;
+    if (in->len != HASH_SIZE)
+        return err_set (err, ERR_INPUT, "%s: a hash has %d bytes, not %zu", field, HASH_SIZE,
+                        in->len);
+    memcpy (out->bytes, in->data, HASH_SIZE);
+    return 0;
+}
+
+int convert_phase (int in, wire_phase_t *out, err_t *err)
+{
+    if (in < 0 || in >= WIRE_PHASE_COUNT)
+        return err_set (err, ERR_INPUT, "phase: %d is unknown", in);
+    *out = (wire_phase_t) in;
+    return 0;
+}
+
+int convert_version (const Quintet__Version *in, wire_version_t *out, err_t *err)
+{
+    if (!in)
+        return err_set (err, ERR_INPUT, "version: is missing");
+    *out = (wire_version_t){.policy = in->policy, .number = in->number};
+    if (convert_name (in->policy, "version.policy", err) != 0)
+        return -1;
+    return convert_hash (&in->hash, true, &out->hash, "version.hash", err);
+}
+
+int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err)
+{
+    if (!in)
+        return err_set (err, ERR_INPUT, "weights: are missing");
+    *out = (wire_weights_t){.quality = in->quality, .speed = in->speed, .cost = in->cost};
+    double sum = fabs (in->quality) + fabs (in->speed) + fabs (in->cost);
+    return convert_finite (sum, "weights", err);
+}
+
+int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, const wire_part_t **out,
+                   err_t *err)
+{
+    if (convert_count (n, LIMIT_PARTS, "parts", err) != 0)
+        return -1;
+    wire_part_t *parts = convert_array (arena, n, sizeof *parts);
+    if (!parts)
+        return err_set (err, ERR_LIMIT, "parts: no memory for %zu", n);
+    for (size_t i = 0; i < n; i++)
+        parts[i] = (wire_part_t){.name = in[i]->name, .value = in[i]->value};
+    *out = parts;
+    return 0;
+}
+
+int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *out, err_t *err)
+{
+    if (!in)
+        return err_set (err, ERR_INPUT, "reward: is missing");
+    *out = (wire_reward_t){.reward = in->reward,
+                           .quality = in->quality,
+                           .speed = in->speed,
+                           .cost = in->cost,
+                           .success = in->success,
+                           .agreement = in->agreement,
+                           .parts_n = in->n_parts,
+                           .verdict = in->verdict};
+    double sum = in->reward + in->quality + in->speed + in->cost + in->agreement;
+    if (convert_finite (sum, "reward", err) != 0)
+        return -1;
+    return convert_parts (arena, in->parts, in->n_parts, &out->parts, err);
+}
+
+static int convert_completions (arena_t *arena, const Quintet__Episode *in, wire_episode_t *out,
+                                err_t *err)
+{
+    wire_completion_t *list = convert_array (arena, in->n_completions, sizeof *list);
+    if (!list)
+        return err_set (err, ERR_LIMIT, "completions: no memory for %zu", in->n_completions);
+    for (size_t i = 0; i < in->n_completions; i++) {
+        const Quintet__Completion *c = in->completions[i];
+        if (c->n_ids != c->n_logps)
+            return err_set (err, ERR_INPUT, "completions: %zu ids but %zu log-probabilities",
+                            c->n_ids, c->n_logps);
+        if (convert_floats (c->logps, c->n_logps, "completions.logps", err) != 0)
+            return -1;
+        list[i] = (wire_completion_t){.role = c->role,
+                                      .turn = c->turn,
+                                      .prompt = c->prompt,
+                                      .ids = {.data = c->ids, .n = c->n_ids},
+                                      .logps = c->logps,
+                                      .stopped = c->stopped};
+    }
+    out->completions = list;
+    out->completions_n = in->n_completions;
+    return 0;
+}
+
+int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
+                      const wire_episode_t **out, err_t *err)
+{
+    if (convert_count (n, LIMIT_EPISODES, "episodes", err) != 0)
+        return -1;
+    wire_episode_t *list = convert_array (arena, n, sizeof *list);
+    if (!list)
+        return err_set (err, ERR_LIMIT, "episodes: no memory for %zu", n);
+    for (size_t i = 0; i < n; i++) {
+        list[i].state = in[i]->state;
+        if (convert_reward (arena, in[i]->reward, &list[i].reward, err) != 0 ||
+            convert_completions (arena, in[i], &list[i], err) != 0)
+            return err_wrap (err, "episode %zu", i);
+    }
+    *out = list;
+    return 0;
+}
+
+ProtobufCBinaryData convert_to_hash (const hash_t *in)
+{
+    if (hash_is_zero (in))
+        return (ProtobufCBinaryData){0};
+    return (ProtobufCBinaryData){.len = HASH_SIZE, .data = convert_borrow (in->bytes)};
+}
+
+Quintet__Version convert_to_version (const wire_version_t *in)
+{
+    Quintet__Version out = QUINTET__VERSION__INIT;
+    out.policy = convert_borrow (in->policy ? in->policy : "");
+    out.number = in->number;
+    out.hash = convert_to_hash (&in->hash);
+    return out;
+}
+
+Quintet__Weights convert_to_weights (const wire_weights_t *in)
+{
+    Quintet__Weights out = QUINTET__WEIGHTS__INIT;
+    out.quality = in->quality;
+    out.speed = in->speed;
+    out.cost = in->cost;
+    return out;
+}
+
+Quintet__Part **convert_to_parts (arena_t *arena, const wire_part_t *in, size_t n)
+{
+    Quintet__Part **list = convert_array (arena, n, sizeof *list);
+    Quintet__Part *parts = convert_array (arena, n, sizeof *parts);
+    if (!list || !parts)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        quintet__part__init (&parts[i]);
+        parts[i].name = convert_borrow (in[i].name);
+        parts[i].value = in[i].value;
+        list[i] = &parts[i];
+    }
+    return list;
+}
+
+Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
+{
+    Quintet__Reward *out = convert_array (arena, 1, sizeof *out);
+    Quintet__Part **parts = convert_to_parts (arena, in->parts, in->parts_n);
+    if (!out || !parts)
+        return NULL;
+    quintet__reward__init (out);
+    out->reward = in->reward;
+    out->quality = in->quality;
+    out->speed = in->speed;
+    out->cost = in->cost;
+    out->success = in->success;
+    out->agreement = in->agreement;
+    out->n_parts = in->parts_n;
+    out->parts = parts;
+    out->verdict = convert_borrow (in->verdict ? in->verdict : "");
+    return out;
+}
+
+static int to_completions (arena_t *arena, const wire_episode_t *in, Quintet__Episode *out)
+{
+    Quintet__Completion **list = convert_array (arena, in->completions_n, sizeof *list);
+    Quintet__Completion *all = convert_array (arena, in->completions_n, sizeof *all);
+    if (!list || !all)
+        return -1;
+    for (size_t i = 0; i < in->completions_n; i++) {
+        const wire_completion_t *c = &in->completions[i];
+        quintet__completion__init (&all[i]);
+        all[i].role = c->role;
+        all[i].turn = c->turn;
+        all[i].prompt = c->prompt;
+        all[i].n_ids = all[i].n_logps = c->ids.n;
+        all[i].ids = convert_borrow (c->ids.data);
+        all[i].logps = convert_borrow (c->logps);
+        all[i].stopped = c->stopped;
+        list[i] = &all[i];
+    }
+    out->n_completions = in->completions_n;
+    out->completions = list;
+    return 0;
+}
+
+Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in, size_t n)
+{
+    Quintet__Episode **list = convert_array (arena, n, sizeof *list);
+    Quintet__Episode *all = convert_array (arena, n, sizeof *all);
+    if (!list || !all)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        quintet__episode__init (&all[i]);
+        all[i].state = convert_borrow (in[i].state ? in[i].state : "");
+        all[i].reward = convert_to_reward (arena, &in[i].reward);
+        if (!all[i].reward || to_completions (arena, &in[i], &all[i]) != 0)
+            return NULL;
+        list[i] = &all[i];
+    }
+    return list;
+}

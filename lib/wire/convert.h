@@ -1,0 +1,62 @@
+/*  convert - between plain structs and generated protobuf; private to wire.
+ *
+ *      CONVERT_PACK (quintet__act_reply, &pb, bytes);
+ *      Quintet__ActReply *pb = CONVERT_UNPACK (quintet__act_reply, arena, data, size, err);
+ */
+#ifndef QUINTET_WIRE_CONVERT_H
+#define QUINTET_WIRE_CONVERT_H
+
+#include "event.pb-c.h"
+#include "team.pb-c.h"
+#include "wire/wire.h"
+
+/*  Most items that a repeated field may hold. */
+#define LIMIT_IDS      (1u << 20)
+#define LIMIT_EPISODES (1u << 16)
+#define LIMIT_PROMPTS  (1u << 16)
+#define LIMIT_PARTS    256u
+#define LIMIT_ROLES    8u
+#define LIMIT_NAME     128u
+
+void convert_pack (const ProtobufCMessage *message, buf_t *bytes);
+ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, arena_t *arena,
+                                  const void *data, size_t size, err_t *err);
+#define CONVERT_UNPACK(name, arena, data, size, err)                                               \
+    (void *) convert_unpack (&name##__descriptor, arena, data, size, err)
+
+/*  Memory for packing: freed with convert_free; packing fails into buf_failed when it runs out. */
+void *convert_array (arena_t *arena, size_t n, size_t size);
+
+/*  Each returns 0, or -1 and an error that names the field. */
+int convert_count (size_t n, size_t most, const char *field, err_t *err);
+int convert_name (const char *text, const char *field, err_t *err);
+int convert_finite (double value, const char *field, err_t *err);
+int convert_floats (const float *values, size_t n, const char *field, err_t *err);
+int convert_hash (const ProtobufCBinaryData *in, bool may_be_empty, hash_t *out, const char *field,
+                  err_t *err);
+int convert_phase (int in, wire_phase_t *out, err_t *err);
+int convert_version (const Quintet__Version *in, wire_version_t *out, err_t *err);
+int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err);
+int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, const wire_part_t **out,
+                   err_t *err);
+int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *out, err_t *err);
+int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
+                      const wire_episode_t **out, err_t *err);
+
+/*  protobuf-c's structs are not const-correct; nothing is written through these pointers. */
+static inline void *convert_borrow (const void *data)
+{
+    return (void *) (uintptr_t) data;
+}
+
+/*  The other way; arrays come from the arena, the rest is borrowed from the plain struct. */
+ProtobufCBinaryData convert_to_hash (const hash_t *in);
+Quintet__Version convert_to_version (const wire_version_t *in);
+Quintet__Weights convert_to_weights (const wire_weights_t *in);
+Quintet__Part **convert_to_parts (arena_t *arena, const wire_part_t *in, size_t n);
+Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in);
+Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in, size_t n);
+
+#define CONVERT_BUDGET ((size_t) 1 << 30) /* of an arena for packing */
+
+#endif

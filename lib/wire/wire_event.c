@@ -1,0 +1,97 @@
+/*  wire_event - events and manifests; see wire.h */
+#include "wire/convert.h"
+
+const char *wire_event_name (wire_event_kind_t kind)
+{
+    static const char *const names[WIRE_EVENT_COUNT] = {
+        "step.opened", "group.committed",  "episode.shown",  "step.done",
+        "eval.done",   "policy.published", "service.status", "run.state"};
+    return (unsigned) kind < WIRE_EVENT_COUNT ? names[kind] : "unknown";
+}
+
+const char *wire_phase_name (wire_phase_t phase)
+{
+    static const char *const names[WIRE_PHASE_COUNT] = {"train", "eval-sampled", "eval-greedy"};
+    return (unsigned) phase < WIRE_PHASE_COUNT ? names[phase] : "unknown";
+}
+
+void wire_event_pack (const wire_event_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    Quintet__Version version = convert_to_version (&message->version);
+    Quintet__Event pb = QUINTET__EVENT__INIT;
+    pb.kind = (Quintet__EventKind) message->kind;
+    pb.run = convert_borrow (message->run ? message->run : "");
+    pb.step = message->step;
+    pb.group = message->group;
+    pb.phase = (Quintet__Phase) message->phase;
+    pb.version = &version;
+    pb.n_metrics = message->metrics_n;
+    pb.metrics = convert_to_parts (arena, message->metrics, message->metrics_n);
+    pb.text = convert_borrow (message->text ? message->text : "");
+    if (pb.metrics)
+        convert_pack (&pb.base, bytes);
+    else
+        bytes->failed = true;
+    arena_destroy (&arena);
+}
+
+const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
+{
+    const Quintet__Event *in = CONVERT_UNPACK (quintet__event, arena, data, size, err);
+    wire_event_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    if (!out || convert_version (in->version, &out->version, err) != 0 ||
+        convert_phase ((int) in->phase, &out->phase, err) != 0 ||
+        convert_parts (arena, in->metrics, in->n_metrics, &out->metrics, err) != 0)
+        return NULL;
+    if ((unsigned) in->kind >= WIRE_EVENT_COUNT) {
+        err_set (err, ERR_INPUT, "an event of unknown kind %d", (int) in->kind);
+        return NULL;
+    }
+    out->kind = (wire_event_kind_t) in->kind;
+    out->run = in->run;
+    out->step = in->step;
+    out->group = in->group;
+    out->metrics_n = in->n_metrics;
+    out->text = in->text;
+    return out;
+}
+
+void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
+{
+    Quintet__Version version = convert_to_version (&message->version);
+    Quintet__Manifest pb = QUINTET__MANIFEST__INIT;
+    pb.run = convert_borrow (message->run);
+    pb.version = &version;
+    pb.config = convert_to_hash (&message->config);
+    pb.tokenizer = convert_to_hash (&message->tokenizer);
+    pb.dtype = convert_borrow (message->dtype);
+    pb.compute = convert_borrow (message->compute);
+    pb.encoding = (Quintet__Encoding) message->encoding;
+    pb.size = message->size;
+    pb.retired = message->retired;
+    convert_pack (&pb.base, bytes);
+}
+
+const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, size_t size,
+                                             err_t *err)
+{
+    const Quintet__Manifest *in = CONVERT_UNPACK (quintet__manifest, arena, data, size, err);
+    wire_manifest_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_version (in->version, &out->version, err) != 0 ||
+        convert_hash (&in->config, false, &out->config, "config", err) != 0 ||
+        convert_hash (&in->tokenizer, true, &out->tokenizer, "tokenizer", err) != 0)
+        return NULL;
+    if (in->encoding != QUINTET__ENCODING__FULL) {
+        err_set (err, ERR_INPUT, "a manifest in unknown encoding %d", (int) in->encoding);
+        return NULL;
+    }
+    out->run = in->run;
+    out->dtype = in->dtype;
+    out->compute = in->compute;
+    out->encoding = (wire_encoding_t) in->encoding;
+    out->size = in->size;
+    out->retired = in->retired;
+    return out;
+}

@@ -1,0 +1,163 @@
+/*  wire_group - groups and their results; see wire.h */
+#include <string.h>
+
+#include "wire/convert.h"
+
+static Quintet__Role **to_roles (arena_t *arena, const wire_role_t *in, size_t n)
+{
+    Quintet__Role **list = convert_array (arena, n, sizeof *list);
+    Quintet__Role *all = convert_array (arena, n, sizeof *all);
+    Quintet__Version *versions = convert_array (arena, n, sizeof *versions);
+    for (size_t i = 0; list && all && versions && i < n; i++) {
+        versions[i] = convert_to_version (&in[i].version);
+        quintet__role__init (&all[i]);
+        all[i].name = convert_borrow (in[i].name);
+        all[i].version = &versions[i];
+        all[i].tokenizer = convert_to_hash (&in[i].tokenizer);
+        all[i].n_stops = in[i].stops.n;
+        all[i].stops = convert_borrow (in[i].stops.data);
+        all[i].n_prefix = in[i].prefix.n;
+        all[i].prefix = convert_borrow (in[i].prefix.data);
+        all[i].chat = convert_borrow (in[i].chat ? in[i].chat : "");
+        list[i] = &all[i];
+    }
+    return all && versions ? list : NULL;
+}
+
+void wire_group_pack (const wire_group_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    Quintet__Weights weights = convert_to_weights (&message->weights);
+    Quintet__Group pb = QUINTET__GROUP__INIT;
+    pb.run = convert_borrow (message->run);
+    pb.phase = (Quintet__Phase) message->phase;
+    pb.step = message->step;
+    pb.group = message->group;
+    pb.seed = message->seed;
+    pb.task = convert_borrow (message->task);
+    pb.episodes = message->episodes;
+    pb.n_roles = message->roles_n;
+    pb.roles = to_roles (arena, message->roles, message->roles_n);
+    pb.temperature = message->temperature;
+    pb.max_tokens = message->max_tokens;
+    pb.max_turns = message->max_turns;
+    pb.weights = &weights;
+    pb.command = convert_borrow (message->command ? message->command : "");
+    if (pb.roles)
+        convert_pack (&pb.base, bytes);
+    else
+        bytes->failed = true;
+    arena_destroy (&arena);
+}
+
+static int from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
+{
+    if (convert_count (in->n_roles, LIMIT_ROLES, "roles", err) != 0)
+        return -1;
+    wire_role_t *roles = convert_array (arena, in->n_roles, sizeof *roles);
+    if (!roles)
+        return err_set (err, ERR_LIMIT, "roles: no memory");
+    for (size_t i = 0; i < in->n_roles; i++) {
+        const Quintet__Role *r = in->roles[i];
+        roles[i] = (wire_role_t){.name = r->name,
+                                 .stops = {.data = r->stops, .n = r->n_stops},
+                                 .prefix = {.data = r->prefix, .n = r->n_prefix},
+                                 .chat = r->chat};
+        if (convert_name (r->name, "roles.name", err) != 0 ||
+            convert_version (r->version, &roles[i].version, err) != 0 ||
+            convert_hash (&r->tokenizer, true, &roles[i].tokenizer, "roles.tokenizer", err) != 0)
+            return -1;
+    }
+    out->roles = roles;
+    out->roles_n = in->n_roles;
+    return 0;
+}
+
+const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
+{
+    const Quintet__Group *in = CONVERT_UNPACK (quintet__group, arena, data, size, err);
+    wire_group_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    if (!out)
+        return NULL;
+    *out = (wire_group_t){.run = in->run,
+                          .step = in->step,
+                          .group = in->group,
+                          .seed = in->seed,
+                          .task = in->task,
+                          .episodes = in->episodes,
+                          .temperature = in->temperature,
+                          .max_tokens = in->max_tokens,
+                          .max_turns = in->max_turns,
+                          .command = in->command};
+    if (convert_name (in->run, "run", err) != 0 ||
+        convert_phase ((int) in->phase, &out->phase, err) != 0 ||
+        convert_weights (in->weights, &out->weights, err) != 0 ||
+        convert_finite ((double) in->temperature, "temperature", err) != 0 ||
+        from_roles (arena, in, out, err) != 0)
+        return NULL;
+    if (in->episodes == 0 || in->episodes > LIMIT_EPISODES || in->n_roles == 0) {
+        err_set (err, ERR_INPUT, "a group of %u episodes and %zu roles", in->episodes, in->n_roles);
+        return NULL;
+    }
+    return out;
+}
+
+void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    size_t n = message->prompts_n;
+    Quintet__Ids **list = convert_array (arena, n, sizeof *list);
+    Quintet__Ids *all = convert_array (arena, n, sizeof *all);
+    for (size_t i = 0; list && all && i < n; i++) {
+        quintet__ids__init (&all[i]);
+        all[i].n_ids = message->prompts[i].n;
+        all[i].ids = convert_borrow (message->prompts[i].data);
+        list[i] = &all[i];
+    }
+    Quintet__Episodes pb = QUINTET__EPISODES__INIT;
+    pb.group = message->group;
+    pb.n_prompts = n;
+    pb.prompts = list;
+    pb.n_episodes = message->episodes_n;
+    pb.episodes = convert_to_episodes (arena, message->episodes, message->episodes_n);
+    if (list && all && pb.episodes)
+        convert_pack (&pb.base, bytes);
+    else
+        bytes->failed = true;
+    arena_destroy (&arena);
+}
+
+static int check_completions (const wire_episodes_t *message, err_t *err)
+{
+    for (size_t e = 0; e < message->episodes_n; e++)
+        for (size_t c = 0; c < message->episodes[e].completions_n; c++) {
+            const wire_completion_t *it = &message->episodes[e].completions[c];
+            if (it->prompt >= message->prompts_n || it->ids.n == 0)
+                return err_set (err, ERR_INPUT,
+                                "episode %zu, completion %zu: %zu ids after prompt %u of %zu", e, c,
+                                it->ids.n, it->prompt, message->prompts_n);
+        }
+    return 0;
+}
+
+const wire_episodes_t *wire_episodes_unpack (arena_t *arena, const void *data, size_t size,
+                                             err_t *err)
+{
+    const Quintet__Episodes *in = CONVERT_UNPACK (quintet__episodes, arena, data, size, err);
+    wire_episodes_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    if (!out || convert_count (in->n_prompts, LIMIT_PROMPTS, "prompts", err) != 0)
+        return NULL;
+    wire_ids_t *prompts = convert_array (arena, in->n_prompts, sizeof *prompts);
+    if (!prompts)
+        return NULL;
+    for (size_t i = 0; i < in->n_prompts; i++)
+        prompts[i] = (wire_ids_t){.data = in->prompts[i]->ids, .n = in->prompts[i]->n_ids};
+    out->group = in->group;
+    out->prompts = prompts;
+    out->prompts_n = in->n_prompts;
+    out->episodes_n = in->n_episodes;
+    if (convert_episodes (arena, in->episodes, in->n_episodes, &out->episodes, err) != 0 ||
+        check_completions (out, err) != 0)
+        return NULL;
+    return out;
+}
