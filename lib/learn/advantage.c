@@ -47,12 +47,13 @@ void advantage_group (const double *rewards, const size_t *first, size_t groups,
 {
     stats_open (rewards, first, groups, stats);
     for (size_t g = 0; g < groups; g++) {
-        spread_t group = spread_of (rewards + first[g], first[g + 1] - first[g]);
+        size_t n = first[g + 1] - first[g];
+        spread_t group = spread_of (rewards + first[g], n);
         double divisor = scale == ADVANTAGE_SCALE_GROUP   ? group.std + STD_EPSILON
                          : scale == ADVANTAGE_SCALE_BATCH ? stats->std + STD_EPSILON
                                                           : 1;
         double keep = group.spread < SPREAD_MIN ? 0 : 1;
-        stats->zero_spread += keep == 0;
+        stats->zero_spread += keep == 0 && n > 0;
         for (size_t i = first[g]; i < first[g + 1]; i++)
             advantages[i] = keep * (rewards[i] - group.mean) / divisor;
     }
@@ -66,7 +67,7 @@ void advantage_rloo (const double *rewards, const size_t *first, size_t groups, 
         size_t n = first[g + 1] - first[g];
         spread_t group = spread_of (rewards + first[g], n);
         double keep = group.spread < SPREAD_MIN ? 0 : 1;
-        stats->zero_spread += keep == 0;
+        stats->zero_spread += keep == 0 && n > 0;
         /* R_i - (sum - R_i) / (n - 1) = (R_i - mean) n / (n - 1) */
         for (size_t i = first[g]; i < first[g + 1]; i++)
             advantages[i] =

@@ -19,7 +19,7 @@ typedef enum {
 
 typedef struct {
     double mean, std;   /* of all rewards */
-    size_t zero_spread; /* groups that give no gradient */
+    size_t zero_spread; /* groups that give no gradient; empty ones are not counted */
 } advantage_stats_t;
 
 /*  first[g] .. first[g + 1] - 1 are the rewards of group g; first has groups + 1 entries. */

@@ -28,7 +28,7 @@ static int from_groups (credit_t *credit, const rollout_t *r, const credit_optio
 static int of_role (const rollout_t *r, size_t e, uint32_t role, const double *values,
                     double lambda, double *advantages, err_t *err)
 {
-    double value[TURNS_MAX], advantage[TURNS_MAX];
+    double value[TURNS_MAX] = {0}, advantage[TURNS_MAX];
     size_t at[TURNS_MAX], turns = 0;
     const wire_episode_t *episode = r->episode[e];
     for (size_t c = 0; c < episode->completions_n; c++) {

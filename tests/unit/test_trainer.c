@@ -1,0 +1,411 @@
+/* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c services/trainer/credit.c services/trainer/vectors.c services/trainer/rundir.c */
+/*  The trainer's pure parts: schedule, intervals, curves, metrics, batches, credit, files. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../services/trainer/batch.h"
+#include "../../services/trainer/credit.h"
+#include "../../services/trainer/measure.h"
+#include "../../services/trainer/metrics.h"
+#include "../../services/trainer/rundir.h"
+#include "../../services/trainer/schedule.h"
+#include "../../services/trainer/tensorboard.h"
+#include "../../services/trainer/vectors.h"
+#include "base/fs.h"
+
+#define assert_near(got, want, tolerance)                                                          \
+    do {                                                                                           \
+        double got_ = (got), want_ = (want);                                                       \
+        if (!(fabs (got_ - want_) <= (tolerance)))                                                 \
+            fail_msg ("%s = %.17g, want %.17g", #got, got_, want_);                                \
+    } while (0)
+
+static char dir[FS_PATH_MAX];
+
+static const char *in_dir (const char *name)
+{
+    static char path[FS_PATH_MAX];
+    assert_int_equal (fs_join (path, dir, name, NULL), 0);
+    return path;
+}
+
+static int make_dir (void **state)
+{
+    (void) state;
+    snprintf (dir, sizeof dir, "/tmp/quintet-test-trainer-XXXXXX");
+    return mkdtemp (dir) ? 0 : -1;
+}
+
+static int remove_dir (void **state)
+{
+    (void) state;
+    return fs_remove (dir, NULL);
+}
+
+/*  ---- schedule ------------------------------------------------------------------------------------- */
+
+static void schedule_rises_and_falls (void **state)
+{
+    (void) state;
+    schedule_t s = {SCHEDULE_LINEAR, .lr = 2, .end = 0.1, .warmup = 4, .steps = 104};
+    assert_near (schedule_lr (&s, 0), 0.5, 1e-15);
+    assert_near (schedule_lr (&s, 3), 2, 1e-15);
+    assert_near (schedule_lr (&s, 4), 2, 1e-15);
+    assert_near (schedule_lr (&s, 54), 2 * 0.55, 1e-15);
+    assert_near (schedule_lr (&s, 104), 0.2, 1e-15);
+    assert_near (schedule_lr (&s, 999), 0.2, 1e-15);
+    s.kind = SCHEDULE_COSINE;
+    assert_near (schedule_lr (&s, 4), 2, 1e-15);
+    assert_near (schedule_lr (&s, 54), 2 * 0.55, 1e-12);
+    assert_near (schedule_lr (&s, 29), 2 * (0.1 + 0.9 * (1 + sqrt (0.5)) / 2), 1e-12);
+    s.kind = SCHEDULE_CONSTANT;
+    assert_near (schedule_lr (&s, 80), 2, 0);
+    assert_int_equal (schedule_kind ("cosine"), SCHEDULE_COSINE);
+    assert_int_equal (schedule_kind ("linear"), SCHEDULE_LINEAR);
+    assert_int_equal (schedule_kind ("constant"), SCHEDULE_CONSTANT);
+}
+
+/*  ---- intervals ------------------------------------------------------------------------------------ */
+
+/*  8 of 10 worked out by hand; none of n: [0, z^2 / (n + z^2)]. */
+static void wilson_interval (void **state)
+{
+    (void) state;
+    interval_t i = measure_wilson (8, 10);
+    assert_near (i.low, 0.4901625, 1e-6);
+    assert_near (i.high, 0.9433178, 1e-6);
+    i = measure_wilson (0, 20);
+    assert_near (i.low, 0, 0);
+    assert_near (i.high, 3.841458820694124 / (20 + 3.841458820694124), 1e-12);
+    i = measure_wilson (20, 20);
+    assert_near (i.high, 1, 1e-15);
+    i = measure_wilson (0, 0);
+    assert_near (i.low, 0, 0);
+    assert_near (i.high, 1, 0);
+}
+
+/*  ---- curves ----------------------------------------------------------------------------------------- */
+
+static uint64_t little (const char *data, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t) (uint8_t) data[i] << 8 * i;
+    return value;
+}
+
+static void crc_of_known_texts (void **state)
+{
+    (void) state;
+    uint8_t zeros[32] = {0};
+    assert_int_equal (tensorboard_crc ("123456789", 9), 0xE3069283);
+    assert_int_equal (tensorboard_crc (zeros, 32), 0x8A9136AA); /* RFC 3720, B.4 */
+}
+
+static void curves_are_framed_events (void **state)
+{
+    (void) state;
+    buf_t bytes = {0};
+    const char *names[] = {"a", "step/loss"};
+    tensorboard_scalars (&bytes, 1.5, 300, names, (double[]){1, -2.5}, 2);
+    size_t n = little (bytes.data, 8);
+    assert_int_equal (bytes.size, n + 16);
+    assert_int_equal (little (bytes.data + 8, 4), tensorboard_masked_crc (bytes.data, 8));
+    assert_int_equal (little (bytes.data + 12 + n, 4), tensorboard_masked_crc (bytes.data + 12, n));
+    const unsigned char want[] = {0x09, 0,    0,    0,    0,   0,    0,    0xF8, 0x3F, /* 1.5 */
+                                  0x10, 0xAC, 2,                                       /* 300 */
+                                  0x2A, 28,                                            /* summary */
+                                  0x0A, 8,    0x0A, 1,    'a', 0x15, 0,    0,    0x80, 0x3F,
+                                  0x0A, 16,   0x0A, 9,    's', 't',  'e',  'p',  '/',  'l',
+                                  'o',  's',  's',  0x15, 0,   0,    0x20, 0xC0};
+    assert_int_equal (n, sizeof want);
+    assert_memory_equal (bytes.data + 12, want, sizeof want);
+    buf_free (&bytes);
+}
+
+/*  ---- metrics ---------------------------------------------------------------------------------------- */
+
+static void write_line (metrics_t *metrics, uint64_t step, double value)
+{
+    err_t err = {0};
+    metrics_begin (metrics, "step", step);
+    metrics_add (metrics, "reward_mean", value);
+    metrics_addf (metrics, NAN, "odd/%d", 1);
+    if (metrics_end (metrics, &err) != 0)
+        fail_msg ("%s", err.text);
+}
+
+static void keep (void *context, const char *name, double value)
+{
+    if (strcmp (name, "reward_mean") == 0)
+        *(double *) context = value;
+}
+
+static double found (const metrics_t *metrics, uint64_t step)
+{
+    double value = -1;
+    metrics_find (metrics, "step", step, keep, &value);
+    return value;
+}
+
+static size_t size_of (const char *name)
+{
+    buf_t text = {0};
+    err_t err = {0};
+    if (fs_read (in_dir (name), 1 << 20, &text, &err) != 0)
+        fail_msg ("%s", err.text);
+    size_t size = text.size;
+    buf_free (&text);
+    return size;
+}
+
+static void metrics_are_cut_to_a_checkpoint (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    metrics_t *metrics = metrics_open (dir, 0, &err);
+    assert_non_null (metrics);
+    write_line (metrics, 1, 0.25);
+    uint64_t offset = metrics_offset (metrics);
+    size_t curves = size_of ("events.out.tfevents.quintet");
+    write_line (metrics, 2, 0.5);
+    size_t n;
+    const wire_part_t *parts = metrics_parts (metrics, &n);
+    assert_int_equal (n, 1); /* what is not finite is null in the line, and not told */
+    assert_string_equal (parts[0].name, "reward_mean");
+    metrics_close (&metrics);
+
+    metrics = metrics_open (dir, offset, &err);
+    assert_non_null (metrics);
+    assert_int_equal (size_of ("metrics.jsonl"), offset);
+    assert_int_equal (size_of ("events.out.tfevents.quintet"), curves);
+    assert_near (found (metrics, 1), 0.25, 0);
+    assert_near (found (metrics, 2), -1, 0);
+    write_line (metrics, 2, 0.75);
+    assert_near (found (metrics, 2), 0.75, 0);
+    metrics_close (&metrics);
+
+    metrics = metrics_open (dir, 1 << 20, &err);
+    assert_null (metrics);
+    assert_int_equal (err.code, ERR_INPUT);
+}
+
+/*  ---- files ------------------------------------------------------------------------------------------ */
+
+static void vectors_come_back (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    float m[] = {1, 2, 3}, v[] = {-1, 0.5f}, a[3], b[2];
+    const char *path = in_dir ("vectors");
+    assert_int_equal (vectors_write (path, (vectors_t[]){{"m", m, 3}, {"v", v, 2}}, 2, &err), 0);
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"v", b, 2}, {"m", a, 3}}, 2, &err), 0);
+    assert_memory_equal (a, m, sizeof m);
+    assert_memory_equal (b, v, sizeof v);
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"w", b, 2}}, 1, &err), -1);
+    assert_non_null (strstr (err.text, "'w'"));
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", b, 2}}, 1, &err), -1);
+    assert_int_equal (truncate (path, 100), 0);
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"v", b, 2}}, 1, &err), -1);
+    assert_int_equal (truncate (path, 4), 0);
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", a, 3}}, 1, &err), -1);
+    m[1] = NAN;
+    assert_int_equal (vectors_write (path, (vectors_t[]){{"m", m, 3}}, 1, &err), 0);
+    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", a, 3}}, 1, &err), -1);
+    assert_non_null (strstr (err.text, "not finite"));
+}
+
+static void a_folder_has_one_trainer (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    char path[FS_PATH_MAX];
+    snprintf (path, sizeof path, "%s", in_dir ("run"));
+    int lock = rundir_open (path, false, &err);
+    assert_true (lock >= 0);
+    assert_int_equal (rundir_open (path, true, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "another trainer"));
+    close (lock);
+    assert_int_equal (fs_write (in_dir ("run/metrics.jsonl"), "", 0, &err), 0);
+    assert_int_equal (rundir_open (path, false, &err), -1);
+    assert_non_null (strstr (err.text, "--resume"));
+    lock = rundir_open (path, true, &err);
+    assert_true (lock >= 0);
+    close (lock);
+}
+
+/*  ---- rollouts --------------------------------------------------------------------------------------- */
+
+/*  Two groups of two episodes and a dead one between them; two roles, two turns in group 0. */
+static const int32_t ids[] = {1, 2, 3, 4, 5, 6};
+static const float logps[] = {-1, -1, -1, -1, -1, -1};
+
+static wire_completion_t completion (uint32_t role, uint32_t turn, uint32_t prompt, size_t n)
+{
+    return (wire_completion_t){.role = role,
+                               .turn = turn,
+                               .prompt = prompt,
+                               .ids = {.data = ids, .n = n},
+                               .logps = logps,
+                               .stopped = n < 6};
+}
+
+typedef struct {
+    wire_ids_t prompts[3];
+    wire_completion_t completions[6][4];
+    wire_episode_t episodes[4];
+    wire_episodes_t groups[2];
+    rollout_t *rollout;
+} world_t;
+
+static void world_open (world_t *w, const double rewards[4])
+{
+    err_t err = {0};
+    for (size_t i = 0; i < 3; i++)
+        w->prompts[i] = (wire_ids_t){.data = ids, .n = i + 1};
+    for (size_t e = 0; e < 4; e++) {
+        wire_completion_t *c = w->completions[e];
+        c[0] = completion (0, 0, 0, 2 + e);
+        c[1] = completion (1, 0, 1, 1);
+        c[2] = completion (0, 1, 2, 3);
+        w->episodes[e] = (wire_episode_t){
+            .state = "{}",
+            .reward = {.reward = rewards[e], .quality = rewards[e], .success = rewards[e] > 0.5},
+            .completions = c,
+            .completions_n = e < 2 ? 3 : 2};
+    }
+    w->completions[3][0] = completion (0, 0, 0, 6); /* cut by the length limit */
+    for (size_t g = 0; g < 2; g++)
+        w->groups[g] = (wire_episodes_t){.group = 2 * g,
+                                         .prompts = w->prompts,
+                                         .prompts_n = g ? 2 : 3,
+                                         .episodes = w->episodes + 2 * g,
+                                         .episodes_n = 2};
+    w->rollout = rollout_new (3, &err);
+    assert_non_null (w->rollout);
+    w->rollout->group[0] = &w->groups[0];
+    w->rollout->group[2] = &w->groups[1];
+    assert_int_equal (rollout_add (w->rollout, 1, NULL, 0, "why", NULL, &err), 0);
+    assert_int_equal (rollout_index (w->rollout, &err), 0);
+}
+
+static void rollout_numbers_episodes_and_completions (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){1, 0, 0.5, 0.5});
+    const rollout_t *r = w.rollout;
+    assert_int_equal (r->episodes, 4);
+    assert_int_equal (r->completions, 10);
+    assert_int_equal (r->first_episode[1], 2);
+    assert_int_equal (r->first_episode[2], 2);
+    assert_int_equal (r->first_completion[2], 6);
+    assert_string_equal (r->reason[1], "why");
+    assert_int_equal (rollout_critical_path (r->episode[0]), 2 + 3);
+    assert_int_equal (rollout_tokens (r->episode[1]), 3 + 1 + 3);
+    measure_t m;
+    measure_rollout (r, &m);
+    assert_int_equal (m.dead, 1);
+    assert_int_equal (m.successes, 1);
+    assert_int_equal (m.truncated, 1);
+    assert_int_equal (m.longest, 6);
+    assert_near (m.reward.mean, 0.5, 1e-15);
+    assert_near (m.reward.std, sqrt (0.5 / 3), 1e-15);
+    assert_near (m.episode_tokens, (6 + 7 + 5 + 7) / 4.0, 1e-15);
+    rollout_destroy (&w.rollout);
+}
+
+static void batches_hold_what_teaches (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){1, 0, 0.5, 0.5});
+    err_t err = {0};
+    credit_t credit = {0};
+    credit_options_t options = {.scale = ADVANTAGE_SCALE_GROUP, .group = true};
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    assert_int_equal (credit.zero_spread,
+                      2); /* the equal one, and the dead one: nothing to learn */
+    size_t policies[] = {0, 0};
+    batch_source_t source = {
+        .rollout = w.rollout, .advantages = credit.advantages, .policies = policies, .policy = 0};
+    batch_t *batch = batch_new (&source, 0, 3, &err);
+    assert_int_equal (batch->groups_n, 3); /* the three prompts of group 0 */
+    assert_int_equal (batch->items_n, 6);
+    assert_int_equal (batch->tokens, 2 + 3 + 1 + 1 + 3 + 3);
+    assert_int_equal (batch->norm.sequences, 10); /* counted though left out */
+    assert_int_equal (batch->norm.tokens, 13 + 4 + 1 + 6 + 1);
+    assert_int_equal (batch->items[2].number, 1);
+    assert_int_equal (batch->items[3].number, 4);
+    assert_int_equal (batch->items[3].first_token, 6);
+    assert_true (batch->items[0].advantage > 0 && batch->items[1].advantage < 0);
+    batch_destroy (&batch);
+
+    source.keep_flat = source.mask_truncated = true;
+    policies[1] = 1;
+    batch = batch_new (&source, 2, 3, &err);
+    assert_int_equal (batch->items_n, 1); /* role 0 of group 2, without the one that was cut */
+    assert_int_equal (batch->norm.sequences, 2);
+    assert_int_equal (batch->norm.tokens, 4);
+    batch_destroy (&batch);
+    credit_free (&credit);
+    rollout_destroy (&w.rollout);
+}
+
+static void critic_credit_follows_turns (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){1, 0, 0.5, 0.25});
+    err_t err = {0};
+    credit_t critic = {0}, both = {0}, group = {0};
+    double values[10];
+    for (size_t i = 0; i < 10; i++)
+        values[i] = 0.1 * (double) i;
+    credit_options_t options = {.group = false, .critic = true, .lambda = 1};
+    assert_int_equal (credit_compute (&critic, w.rollout, &options, values, &err), 0);
+    /* lambda 1: reward minus value, normalised. Episode 0: role 0 at 0 and 2, role 1 at 1. */
+    double want[10], rewards[] = {1, 1, 1, 0, 0, 0, 0.5, 0.5, 0.25, 0.25};
+    for (size_t i = 0; i < 10; i++)
+        want[i] = rewards[i] - values[i];
+    advantage_normalise (want, 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_near (critic.advantages[i], want[i], 1e-12);
+    options.group = true;
+    assert_int_equal (credit_compute (&both, w.rollout, &options, values, &err), 0);
+    options.critic = false;
+    assert_int_equal (credit_compute (&group, w.rollout, &options, values, &err), 0);
+    advantage_normalise (group.advantages, 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_near (both.advantages[i], (group.advantages[i] + want[i]) / 2, 1e-12);
+    credit_free (&critic);
+    credit_free (&both);
+    credit_free (&group);
+    rollout_destroy (&w.rollout);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (schedule_rises_and_falls),
+        cmocka_unit_test (wilson_interval),
+        cmocka_unit_test (crc_of_known_texts),
+        cmocka_unit_test (curves_are_framed_events),
+        cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
+        cmocka_unit_test (vectors_come_back),
+        cmocka_unit_test (a_folder_has_one_trainer),
+        cmocka_unit_test (rollout_numbers_episodes_and_completions),
+        cmocka_unit_test (batches_hold_what_teaches),
+        cmocka_unit_test (critic_credit_follows_turns),
+    };
+    return cmocka_run_group_tests_name ("trainer", tests, make_dir, remove_dir);
+}
