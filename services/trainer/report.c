@@ -246,6 +246,15 @@ static void add_critic (const trainer_t *t)
     metrics_add (t->metrics, "critic_used", t->critic_used);
 }
 
+/*  Versions that each agent's last status was behind the one that this step was sampled with. */
+static void add_lag (const trainer_t *t)
+{
+    for (size_t i = 0; i < t->lag.n; i++) {
+        double lag = (double) t->done - 1 - (double) t->lag.agents[i].version;
+        metrics_addf (t->metrics, fmax (lag, 0), "lag/%s", t->lag.agents[i].name);
+    }
+}
+
 int report_step (trainer_t *t, err_t *err)
 {
     measure_t measure;
@@ -258,6 +267,7 @@ int report_step (trainer_t *t, err_t *err)
     for (size_t p = 0; p < t->team.policies_n; p++)
         add_update (t, p);
     add_critic (t);
+    add_lag (t);
     add_times (t, &measure);
     if (metrics_end (t->metrics, err) != 0)
         return -1;

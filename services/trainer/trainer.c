@@ -12,9 +12,10 @@
 #include "rundir.h"
 #include "stages.h"
 
-#define LEASE_MS   10000
-#define RENEW_MS   2000
-#define HOLDER_MAX (FS_PATH_MAX + 16)
+#define LEASE_MS     10000
+#define RENEW_MS     2000
+#define EVENT_BUDGET ((size_t) 1 << 20)
+#define HOLDER_MAX   (FS_PATH_MAX + 16)
 
 double trainer_wall_s (const trainer_t *trainer)
 {
@@ -168,7 +169,8 @@ static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
     if (!t->metrics || report_cut_episodes (t, err) != 0 || acquire (t, err) != 0 ||
-        bus_subscribe (svc_bus (t->svc), t->run, err) != 0)
+        bus_subscribe (svc_bus (t->svc), t->run, err) != 0 ||
+        bus_subscribe (svc_bus (t->svc), "service/", err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || open_critic (t, checkpoint, critic, err) != 0)
@@ -195,6 +197,8 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err)
     *state = t;
     t->svc = svc;
     t->lock = -1;
+    if (!(t->arena = arena_new (EVENT_BUDGET)))
+        return err_set (err, ERR_LIMIT, "no memory");
     t->started = clock_s ();
     if (read_arguments (t, err) != 0)
         return -1;
@@ -223,6 +227,7 @@ void trainer_close (svc_run_t *svc, void **state)
     task_set_destroy (&t->tasks);
     team_unload (&t->team);
     conf_destroy (&t->conf);
+    arena_destroy (&t->arena);
     if (t->lock >= 0)
         close (t->lock);
     free (t);
@@ -240,13 +245,19 @@ static void fail (trainer_t *t, const err_t *err)
     svc_stop (t->svc, err->code == ERR_CONFIG ? SVC_EXIT_CONFIG : EXIT_FAILURE);
 }
 
-/*  Events are hints only: how many groups were finished since the stage began. */
-static void count_event (trainer_t *t, const bus_item_t *item)
+/*  Events are hints only: how many groups were finished since the stage began, what agents hold. */
+static void on_event (trainer_t *t, const bus_item_t *item)
 {
     size_t run = strlen (t->run);
-    if (strncmp (item->name, t->run, run) == 0 && item->name[run] == '/' &&
-        strcmp (item->name + run + 1, wire_event_name (WIRE_GROUP_COMMITTED)) == 0)
+    if (strncmp (item->name, "service/", 8) == 0) {
+        arena_reset (t->arena);
+        const wire_event_t *event = wire_event_unpack (t->arena, item->payload, item->size, NULL);
+        if (event)
+            lag_event (&t->lag, t->run, event);
+    } else if (strncmp (item->name, t->run, run) == 0 && item->name[run] == '/' &&
+               strcmp (item->name + run + 1, wire_event_name (WIRE_GROUP_COMMITTED)) == 0) {
         t->seen++;
+    }
 }
 
 void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
@@ -255,7 +266,7 @@ void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
     err_t err = {0};
     int rc = 0;
     if (item->kind == BUS_EVENT)
-        count_event (t, item);
+        on_event (t, item);
     else
         rc = publish_item (t->publish, item, &err);
     if (rc == 0 && t->critic)

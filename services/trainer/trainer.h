@@ -9,6 +9,7 @@
 
 #include "checkpoint.h"
 #include "critic.h"
+#include "lag.h"
 #include "metrics.h"
 #include "publish.h"
 #include "round.h"
@@ -69,6 +70,8 @@ typedef struct {
     size_t zero_spread;
     bool critic_used;                      /* in this step */
     update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */
+    lag_t lag;
+    arena_t *arena; /* of one event */
 } trainer_t;
 
 int trainer_open (svc_run_t *svc, void **state, err_t *err);

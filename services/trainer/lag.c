@@ -1,0 +1,54 @@
+/*  lag - see lag.h */
+#include "lag.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define FORGET_MS 5000
+
+static void forget (lag_t *lag, int64_t now)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < lag->n; i++)
+        if (now - lag->agents[i].heard_ms < FORGET_MS)
+            lag->agents[kept++] = lag->agents[i];
+    lag->n = kept;
+}
+
+/*  Whether the event has versions of this run, and the oldest of them. */
+static bool oldest (const char *run, const wire_event_t *event, uint64_t *version)
+{
+    char prefix[160];
+    bool found = false;
+    int length = snprintf (prefix, sizeof prefix, "version/%s/", run);
+    for (size_t i = 0; i < event->metrics_n; i++) {
+        const wire_part_t *m = &event->metrics[i];
+        if (strncmp (m->name, prefix, (size_t) length) != 0 || m->value < 0)
+            continue;
+        uint64_t number = (uint64_t) m->value;
+        *version = found && *version < number ? *version : number;
+        found = true;
+    }
+    return found;
+}
+
+void lag_event (lag_t *lag, const char *run, const wire_event_t *event)
+{
+    uint64_t version = 0;
+    if (!oldest (run, event, &version))
+        return;
+    int64_t now = clock_ms ();
+    forget (lag, now);
+    size_t i = 0;
+    while (i < lag->n && strcmp (lag->agents[i].name, event->text) != 0)
+        i++;
+    if (i == LAG_AGENTS_MAX)
+        return;
+    lag->n = i == lag->n ? i + 1 : lag->n;
+    snprintf (lag->agents[i].name, LAG_NAME_MAX, "%s", event->text);
+    lag->agents[i].version = version;
+    lag->agents[i].heard_ms = now;
+}
