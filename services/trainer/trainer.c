@@ -160,6 +160,16 @@ static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_
     return publish_extra (t->publish, state->data, state->size, err);
 }
 
+static int subscribe (trainer_t *t, err_t *err)
+{
+    char topic[STORE_RUN_MAX + 48];
+    snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (WIRE_GROUP_COMMITTED));
+    return bus_subscribe (svc_bus (t->svc), topic, err) == 0 &&
+                   bus_subscribe (svc_bus (t->svc), "service/", err) == 0
+               ? 0
+               : -1;
+}
+
 static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
@@ -169,8 +179,7 @@ static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
     if (!t->metrics || report_cut_episodes (t, err) != 0 || acquire (t, err) != 0 ||
-        bus_subscribe (svc_bus (t->svc), t->run, err) != 0 ||
-        bus_subscribe (svc_bus (t->svc), "service/", err) != 0)
+        subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || open_critic (t, checkpoint, critic, err) != 0)
