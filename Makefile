@@ -102,7 +102,7 @@ $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: schemas/%.proto
 	protoc-c --proto_path=schemas --c_out=$(GEN) $<
 
 # wire is the only user of the generated headers; every generated file must exist before it.
-$(OUT)/lib/wire/%.o: | $(GEN_C)
+$(patsubst %.c,$(OUT)/%.o,$(wildcard lib/wire/*.c)): | $(GEN_C)
 $(OUT)/gen/%.o: $(GEN)/%.c | $(GEN_C)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c $< -o $@
