@@ -37,7 +37,7 @@ static void fill_bytes (policy_t *policy)
         for (size_t i = 0; i < policy->n; i++)
             memcpy ((char *) policy->bytes + 2 * i, (const char *) &rounded[i] + 2, 2);
     }
-    policy->version.hash = hash_of (policy->bytes, policy->bytes_n);
+    policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
 }
 
 void policy_advance (policy_t *policy)
@@ -144,8 +144,8 @@ static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, co
     policy->config_text = strdup (hf_config_text (hf));
     if (!policy->tokenizer_text || !policy->config_text)
         return no_memory (policy, err);
-    policy->tokenizer_hash = hash_of (text, strlen (text));
-    policy->config_hash = hash_of (policy->config_text, strlen (policy->config_text));
+    policy->tokenizer_hash = hash_object (text, strlen (text));
+    policy->config_hash = hash_object (policy->config_text, strlen (policy->config_text));
     return 0;
 }
 

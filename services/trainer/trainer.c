@@ -143,7 +143,15 @@ static int acquire (trainer_t *t, err_t *err)
     if (rc != 0)
         return -1;
     atomic_store (&t->lease_held, true);
-    return store_step_drop_after (t->store, t->run, t->epoch, t->done, err);
+    if (store_step_drop_after (t->store, t->run, t->epoch, t->done, err) != 0)
+        return -1;
+    /* The checkpoint comes before the commit of its step: a trainer that died in between left the step
+     * open. Redis may also have lost it, or never have seen it. */
+    err_t gone = {0};
+    if (t->done && store_step_commit (t->store, t->run, t->epoch, WIRE_TRAIN, t->done, &gone) != 0)
+        log_debug ("resume.commit", "step=%llu text=\"%s\"", (unsigned long long) t->done,
+                   gone.text);
+    return 0;
 }
 
 static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
