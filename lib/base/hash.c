@@ -11,6 +11,27 @@ hash_t hash_of (const void *data, size_t size)
     return hash;
 }
 
+hash_t hash_root (const hash_t *chunks, size_t n)
+{
+    return n == 1 ? chunks[0] : hash_of (chunks, n * sizeof *chunks);
+}
+
+hash_t hash_object (const void *data, size_t size)
+{
+    if (size <= HASH_CHUNK)
+        return hash_of (data, size);
+    crypto_generichash_state state;
+    crypto_generichash_init (&state, NULL, 0, HASH_SIZE);
+    for (size_t at = 0; at < size; at += HASH_CHUNK) {
+        size_t n = size - at < HASH_CHUNK ? size - at : HASH_CHUNK;
+        hash_t chunk = hash_of ((const char *) data + at, n);
+        crypto_generichash_update (&state, chunk.bytes, HASH_SIZE);
+    }
+    hash_t root;
+    crypto_generichash_final (&state, root.bytes, HASH_SIZE);
+    return root;
+}
+
 bool hash_equal (const hash_t *a, const hash_t *b)
 {
     return memcmp (a->bytes, b->bytes, HASH_SIZE) == 0;

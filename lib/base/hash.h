@@ -14,6 +14,14 @@ typedef struct {
 } hash_t;
 
 hash_t hash_of (const void *data, size_t size);
+
+/*  Names an object that travels in chunks of HASH_CHUNK bytes, so that each is hashed once: hash_of its
+ *  content when it is one chunk, else of the hashes of its chunks, one after the other. */
+#define HASH_CHUNK ((size_t) 1 << 20)
+hash_t hash_object (const void *data, size_t size);
+/*  The same from the hashes of the chunks, n >= 1. */
+hash_t hash_root (const hash_t *chunks, size_t n);
+
 bool hash_equal (const hash_t *a, const hash_t *b);
 bool hash_is_zero (const hash_t *hash);
 /*  Lower-case hexadecimal with a 0 at its end. Returns out. */

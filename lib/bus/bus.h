@@ -24,10 +24,11 @@
 #include "base/hash.h"
 
 typedef struct {
-    const char *address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". The three actors are at
-                            PATH.events, PATH.requests, PATH.policies, or at the port, port + 1, + 2 */
-    const char *name;    /* who we are, unique: "agent-1", in envelopes and logs */
-    const char *numerics; /* numeric path, told in READY ("" where it does not matter) */
+    const char
+        *address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". See address.h for the sockets
+                            behind it */
+    const char *name;              /* who we are, unique: "agent-1", in envelopes and logs */
+    const char *numerics;          /* numeric path, told in READY ("" where it does not matter) */
     void (*pulse) (void *context); /* called by the heartbeat thread every 500 ms, or NULL */
     void *context;
 } bus_options_t;
@@ -35,26 +36,26 @@ typedef struct {
 typedef struct bus bus_t;
 
 typedef enum {
-    BUS_REQUEST, /* serve it: bus_reply or bus_refuse with item.id, sooner or later */
-    BUS_REPLY,   /* to bus_call number item.call: code ERR_NONE and payload, or code and text */
-    BUS_EVENT,   /* of a subscribed topic; item.missed: events of this publisher lost before it */
-    BUS_OBJECT,  /* to bus_fetch number item.call: whole and verified, or code and text */
+    BUS_REQUEST,   /* serve it: bus_reply or bus_refuse with item.id, sooner or later */
+    BUS_REPLY,     /* to bus_call number item.call: code ERR_NONE and payload, or code and text */
+    BUS_EVENT,     /* of a subscribed topic; item.missed: events of this publisher lost before it */
+    BUS_OBJECT,    /* to bus_fetch number item.call: whole and verified, or code and text */
     BUS_CANCELLED, /* request item.id needs no answer any more (deadline passed, client gone) */
-    BUS_PEER     /* bus (re)connected with another boot id: upload again what it should hold */
+    BUS_PEER       /* bus (re)connected with another boot id: upload again what it should hold */
 } bus_kind_t;
 
 typedef struct {
     bus_kind_t kind;
-    uint64_t id;         /* REQUEST, CANCELLED: handle of the request */
-    uint64_t call;       /* REPLY, OBJECT: what bus_call or bus_fetch returned */
-    const char *name;    /* REQUEST: service; EVENT: topic; REPLY, OBJECT: the peer that answered */
-    const char *sender;  /* REQUEST, EVENT: who sent it */
+    uint64_t id;        /* REQUEST, CANCELLED: handle of the request */
+    uint64_t call;      /* REPLY, OBJECT: what bus_call or bus_fetch returned */
+    const char *name;   /* REQUEST: service; EVENT: topic; REPLY, OBJECT: the peer that answered */
+    const char *sender; /* REQUEST, EVENT: who sent it */
     const char *trace;
     err_code_t code;
     const char *text;
     const void *payload; /* valid until the next bus_ call */
     size_t size;
-    int64_t left_ms;     /* REQUEST: until its deadline */
+    int64_t left_ms; /* REQUEST: until its deadline */
     uint64_t missed;
 } bus_item_t;
 
@@ -76,9 +77,9 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
 /*  Client. id: names the request for idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL:
  *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
-uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload, size_t size,
-                   int64_t deadline_ms);
-/*  Forgets a call; no reply will come. */
+uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
+                   size_t size, int64_t deadline_ms);
+/*  Forgets a call, a fetch or an offer; nothing will come of it. */
 void bus_cancel (bus_t *bus, uint64_t call);
 
 /*  Worker: credit = how many requests it holds at once. Serving a name again changes the credit. */
@@ -106,8 +107,8 @@ int bus_manifests (bus_t *bus);
 
 /*  Counters since the start: resent, refused, dropped ... for the status event. */
 typedef struct {
-    uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in, events_missed,
-        bytes_fetched;
+    uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in,
+        events_missed, bytes_fetched;
 } bus_counters_t;
 bus_counters_t bus_counters (const bus_t *bus);
 

@@ -149,7 +149,7 @@ static int learn (critic_t *critic, uint64_t id, const network_t *old,
         network_destroy (&network);
         return err_set (err, ERR_LIMIT, "no memory for the critic's state");
     }
-    wire_learn_reply_t answer = {.state = hash_of (state.data, state.size),
+    wire_learn_reply_t answer = {.state = hash_object (state.data, state.size),
                                  .size = state.size,
                                  .explained_variance = learnt.explained_variance,
                                  .loss = learnt.loss};

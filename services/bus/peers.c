@@ -1,0 +1,184 @@
+/*  peers - see peers.h */
+#include "peers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define BUCKETS   256
+#define FORGET_MS 60000
+
+struct peers {
+    peer_t *bucket[BUCKETS]; /* by boot id */
+    peer_t *last;            /* the peer of the last message: most come in runs */
+};
+
+peers_t *peers_new (void)
+{
+    return calloc (1, sizeof (peers_t));
+}
+
+void peers_destroy (peers_t **self)
+{
+    if (!*self)
+        return;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (peer_t *p = (*self)->bucket[i], *next; p; p = next) {
+            next = p->next;
+            free (p);
+        }
+    free (*self);
+    *self = NULL;
+}
+
+static peer_t *by_boot (peers_t *peers, const envelope_t *e)
+{
+    if (!e->boot)
+        return NULL;
+    if (peers->last && peers->last->boot == e->boot)
+        return peers->last;
+    peer_t **bucket = &peers->bucket[(e->boot >> 8) % BUCKETS], *p = *bucket;
+    while (p && p->boot != e->boot)
+        p = p->next;
+    if (!p) {
+        p = calloc (1, sizeof *p);
+        if (!p)
+            return NULL;
+        p->boot = e->boot;
+        p->fd = -1;
+        p->next = *bucket;
+        *bucket = p;
+        slice_text (e->sender, p->name, sizeof p->name);
+        p->deadline_ms = clock_ms () + PEER_DEAD_MS;
+    }
+    return peers->last = p;
+}
+
+peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e)
+{
+    peer_t *p = by_boot (peers, e);
+    if (!p)
+        return NULL;
+    if (p->identity_n != n || memcmp (p->identity, identity, n) != 0) {
+        memcpy (p->identity, identity, n);
+        p->identity_n = n;
+    }
+    if (p->dead) {
+        p->dead = false;
+        p->deadline_ms = clock_ms () + PEER_DEAD_MS;
+    }
+    return p;
+}
+
+void peers_heartbeat (peers_t *peers, const envelope_t *e, int fd)
+{
+    peer_t *p = by_boot (peers, e);
+    if (!p || p->dead)
+        return; /* a dead one comes back with a message, not with a heartbeat */
+    p->fd = fd;
+    p->deadline_ms = clock_ms () + PEER_DEAD_MS;
+}
+
+peer_t *peers_next_dead (peers_t *peers, int64_t now)
+{
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (peer_t **at = &peers->bucket[i]; *at;) {
+            peer_t *p = *at;
+            if (!p->dead && now >= p->deadline_ms) {
+                p->dead = true;
+                p->buried_ms = now;
+                return p;
+            }
+            if (p->dead && now - p->buried_ms > FORGET_MS) {
+                if (peers->last == p)
+                    peers->last = NULL;
+                *at = p->next;
+                free (p);
+            } else {
+                at = &p->next;
+            }
+        }
+    return NULL;
+}
+
+void *peers_monitor (void *context, void *socket)
+{
+    const char *endpoint = "inproc://monitor-requests";
+    void *monitor = zmq_socket (context, ZMQ_PAIR);
+    if (monitor && (zmq_socket_monitor (socket, endpoint, ZMQ_EVENT_DISCONNECTED) != 0 ||
+                    zmq_connect (monitor, endpoint) != 0)) {
+        zmq_close (monitor);
+        monitor = NULL;
+    }
+    return monitor;
+}
+
+/*  A monitor's message: event (16 bits) and file descriptor (32 bits), then the address
+ *  (zmq_socket_monitor(3)). */
+void peers_disconnected (peers_t *peers, void *monitor)
+{
+    uint8_t event[6];
+    char address[256];
+    while (zmq_recv (monitor, event, sizeof event, ZMQ_DONTWAIT) == (int) sizeof event) {
+        if (zmq_recv (monitor, address, sizeof address, ZMQ_DONTWAIT) < 0)
+            return;
+        int32_t fd;
+        memcpy (&fd, event + 2, sizeof fd);
+        int64_t soon = clock_ms () + PEER_SUSPECT_MS;
+        for (size_t i = 0; i < BUCKETS; i++)
+            for (peer_t *p = peers->bucket[i]; p; p = p->next)
+                if (p->fd == fd && !p->dead && p->deadline_ms > soon)
+                    p->deadline_ms = soon;
+    }
+}
+
+/*  ZeroMQ takes over any file of that name; so ask first whether somebody answers there. */
+static int check_ipc (const char *path, err_t *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen (path) >= sizeof address.sun_path)
+        return err_set (err, ERR_CONFIG, "%s: too long for a socket's path", path);
+    memcpy (address.sun_path, path, strlen (path));
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
+    int rc = connect (fd, (struct sockaddr *) &address, sizeof address);
+    close (fd);
+    if (rc == 0)
+        return err_set (err, ERR_CONFIG,
+                        "%s: another bus serves this socket; give this one another --bus", path);
+    return 0;
+}
+
+int peers_bind (void *socket, const char *endpoint, err_t *err)
+{
+    int on = 1, linger = 0, hwm = 20000, beat = 1000, timeout = 3000;
+    int64_t most = (int64_t) ENVELOPE_FRAME_MAX + 4096;
+    if (strncmp (endpoint, "ipc://", 6) == 0 && check_ipc (endpoint + 6, err) != 0)
+        return -1;
+    zmq_setsockopt (socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt (socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
+    zmq_setsockopt (socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
+    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
+    zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &beat, sizeof beat);
+    zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
+    int type = 0;
+    size_t size = sizeof type;
+    zmq_getsockopt (socket, ZMQ_TYPE, &type, &size);
+    if (type == ZMQ_ROUTER) {
+        zmq_setsockopt (socket, ZMQ_ROUTER_MANDATORY, &on, sizeof on);
+        zmq_setsockopt (socket, ZMQ_ROUTER_HANDOVER, &on, sizeof on);
+    }
+    if (zmq_bind (socket, endpoint) != 0)
+        return err_set (err, ERR_CONFIG, "%s: %s%s", endpoint, zmq_strerror (errno),
+                        errno == EADDRINUSE
+                            ? "; another program listens there: give this bus another --bus"
+                            : "");
+    return 0;
+}
