@@ -7,8 +7,10 @@
  *
  *  Every transition is one Redis function (functions.lua): atomic, idempotent, checked against a fence.
  *  Payloads are opaque bytes. A lost connection is re-made and the call repeated until its deadline;
- *  ERR_NETWORK names the address after that, ERR_STALE says that a fence or an epoch is no longer valid.
- *  One thread uses a store_t.
+ *  ERR_NETWORK names the address after that, ERR_STALE says that a fence or an epoch is no longer valid,
+ *  ERR_MISSING that Redis knows no such run or step (it was released, dropped, or Redis lost its data).
+ *  Run names are letters, digits and "._-". One thread uses a store_t. Ignores SIGPIPE where that would
+ *  end the process.
  */
 #ifndef QUINTET_STORE_STORE_H
 #define QUINTET_STORE_STORE_H
@@ -41,7 +43,7 @@ int store_boot (store_t *store, char boot[41], err_t *err);
 int store_run_acquire (store_t *store, const char *run, const char *holder, int64_t lease_ms,
                        const void *record, size_t size, uint64_t *epoch, err_t *err);
 int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t lease_ms, err_t *err);
-/*  Deletes every key of the run. */
+/*  Deletes every key of the run; a run that is not there is fine. */
 int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *err);
 
 typedef struct {
@@ -50,7 +52,8 @@ typedef struct {
 } store_bytes_t;
 
 /*  A step is (run, phase, step); phases are small numbers. Opening an open step with the same content is
- *  a success. Groups are numbered from 0 in the step. */
+ *  a success, with other content ERR_INPUT, opening a committed one ERR_STALE. Groups are numbered from 0
+ *  in the step. */
 int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
                      const store_bytes_t *groups, size_t n, err_t *err);
 
@@ -66,7 +69,8 @@ typedef int (*store_each_fn) (void *context, uint64_t group, const void *data, s
                               const char *reason);
 int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t step,
                        store_each_fn each, void *context, err_t *err);
-/*  The step is trained: its groups are dropped, except those of the last STORE_KEPT steps. */
+/*  The step is trained: its groups are dropped, except those of the last STORE_KEPT steps of its phase.
+ *  ERR_INPUT while it has unfinished groups. */
 int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned phase,
                        uint64_t step, err_t *err);
 /*  On resume: forgets every step > step of every phase. */
@@ -84,7 +88,8 @@ typedef struct {
 } store_claim_t;
 
 /*  1: claimed one pending (or expired) group of any run, lowest (step, group) first, fairly over runs;
- *  0: none. */
+ *  0: none. Runs whose trainer's lease ended are left alone. A lease ends for its holder when somebody
+ *  else claims the group, not before. */
 int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_claim_t *claim,
                  err_t *err);
 int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, err_t *err);
@@ -99,6 +104,10 @@ int store_dead (store_t *store, const store_claim_t *claim, const char *reason, 
 /*  A failure of the machinery: pending again. tries: how often that happened so far. */
 int store_giveup (store_t *store, const store_claim_t *claim, const char *reason, uint64_t *tries,
                   err_t *err);
+
+/*  Gives back every group that a process of this name holds: for one that starts under the name of a
+ *  dead one. n: how many. */
+int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err);
 
 /*  ---- looking -------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,466 @@
+#!lua name=quintet
+-- The transitions of the shared episode state. Each function is one atomic, idempotent step; the
+-- answer is a list whose first element is "none" or the name of an error code (lib/base/err.h) and
+-- whose second one is, for an error, its text.
+--
+-- DESIGN
+--   q:runs                  zset: runs with work, by the time (us) of their last claim: fair turns
+--   q:<run>:run             hash: epoch, holder, until (ms): the trainer's lease; record;
+--                           boot, fence_epoch, fence_counter: where fences come from
+--   q:<run>:steps           zset: ids of all steps that exist
+--   q:<run>:s:<step>        hash: state (open, closed), n, leased, committed, dead
+--   q:<run>:g:<group>       hash: state (pending, leased, committed, dead), payload, tries, fence,
+--                           holder, turns, t0..tN (global states), result, reason, gaveup
+--   q:<run>:pending         zset: ids of groups that wait, all with score 0: in order of their ids
+--   q:<run>:leased          zset: ids of groups under a lease, by its end (ms)
+--   q:<run>:holders         hash: holder -> "token group" of its last claim: a repeated claim finds it
+--   q:<run>:log             stream of bounded length
+-- A step's id is "%012d/%d" of (step, phase), a group's that and "/%06d": ids sort as they are played.
+-- Only `open` creates a group; everything else answers "stale" for one that is not there. The end of a
+-- run's keys is `release`, or the first `acquire` by anybody a week after its lease ended.
+-- Time is Redis's. A lease that ended is taken away when somebody claims, and not before: its holder
+-- may still commit, since nobody else has started. Single Redis, no cluster: keys are made here.
+
+local WEEK_MS = 7 * 24 * 3600 * 1000
+
+local function int (x)
+    return string.format ('%.0f', x)
+end
+
+local function now_ms ()
+    local t = redis.call ('TIME')
+    return tonumber (t[1]) * 1000 + math.floor (tonumber (t[2]) / 1000)
+end
+
+local function now_us ()
+    local t = redis.call ('TIME')
+    return tonumber (t[1]) * 1000000 + tonumber (t[2])
+end
+
+local function key (run, name)
+    return 'q:' .. run .. ':' .. name
+end
+
+local function step_key (run, step)
+    return 'q:' .. run .. ':s:' .. step
+end
+
+local function group_key (run, group)
+    return 'q:' .. run .. ':g:' .. group
+end
+
+local function group_id (step, index)
+    return string.format ('%s/%06d', step, index)
+end
+
+local function step_of (group)
+    return string.sub (group, 1, -8)
+end
+
+-- Changes when Redis was restarted; kept for the life of the process that loaded this library.
+local boot_id
+local function boot ()
+    if not boot_id then
+        boot_id = string.match (redis.call ('INFO', 'server'), 'run_id:(%x+)')
+    end
+    return boot_id
+end
+
+-- nil when the trainer with this epoch still owns the run, else the answer to give.
+local function not_owner (run, epoch)
+    local now = redis.call ('HGET', key (run, 'run'), 'epoch')
+    if not now then
+        return {'missing', "Redis does not know run '" .. run ..
+                "': it was released, or Redis lost its data; acquire it again"}
+    end
+    if now ~= epoch then
+        return {'stale', "run '" .. run .. "' was taken over by the trainer of epoch " .. now ..
+                " (ours is " .. epoch .. ")"}
+    end
+end
+
+local function count (run, group, name, by)
+    redis.call ('HINCRBY', step_key (run, step_of (group)), name, by)
+end
+
+local function drop_step (run, step)
+    local n = tonumber (redis.call ('HGET', step_key (run, step), 'n') or 0)
+    for i = 0, n - 1 do
+        local group = group_id (step, i)
+        redis.call ('ZREM', key (run, 'pending'), group)
+        redis.call ('ZREM', key (run, 'leased'), group)
+        redis.call ('DEL', group_key (run, group))
+    end
+    redis.call ('DEL', step_key (run, step))
+    redis.call ('ZREM', key (run, 'steps'), step)
+end
+
+local function drop_run (run)
+    for _, step in ipairs (redis.call ('ZRANGE', key (run, 'steps'), 0, -1)) do
+        drop_step (run, step)
+    end
+    redis.call ('DEL', key (run, 'run'), key (run, 'steps'), key (run, 'pending'),
+                key (run, 'leased'), key (run, 'holders'), key (run, 'log'))
+    redis.call ('ZREM', 'q:runs', run)
+end
+
+-- ---- the trainer's side --------------------------------------------------------------------------
+
+-- run holder lease_ms record -> epoch
+local function acquire (_, args)
+    local run, holder, lease, record = args[1], args[2], tonumber (args[3]), args[4]
+    local now = now_ms ()
+    for _, other in ipairs (redis.call ('ZRANGE', 'q:runs', 0, -1)) do
+        local till = redis.call ('HGET', key (other, 'run'), 'until')
+        if other ~= run and till and tonumber (till) + WEEK_MS < now then
+            drop_run (other)
+        end
+    end
+    local old = redis.call ('HMGET', key (run, 'run'), 'epoch', 'holder', 'until')
+    if old[1] and old[2] ~= holder and tonumber (old[3]) > now then
+        return {'busy', "run '" .. run .. "' belongs to '" .. old[2] .. "' for " ..
+                int (tonumber (old[3]) - now) .. ' ms more unless it renews'}
+    end
+    -- Not below the clock, so that epochs grow even when Redis lost its data in between.
+    local epoch = int (math.max (tonumber (old[1] or 0) + 1, now))
+    redis.call ('HSET', key (run, 'run'), 'epoch', epoch, 'holder', holder, 'until',
+                int (now + lease), 'record', record)
+    redis.call ('ZADD', 'q:runs', 'NX', 0, run)
+    return {'none', epoch}
+end
+
+-- run epoch lease_ms
+local function renew_run (_, args)
+    local refused = not_owner (args[1], args[2])
+    if refused then
+        return refused
+    end
+    redis.call ('HSET', key (args[1], 'run'), 'until', int (now_ms () + tonumber (args[3])))
+    return {'none'}
+end
+
+-- run epoch; releasing what is not there is a success
+local function release (_, args)
+    local refused = not_owner (args[1], args[2])
+    if refused and refused[1] == 'missing' then
+        return {'none'}
+    end
+    if not refused then
+        drop_run (args[1])
+    end
+    return refused or {'none'}
+end
+
+-- run epoch step payload...
+local function open (_, args)
+    local run, step, n = args[1], args[3], #args - 3
+    local refused = not_owner (run, args[2])
+    if refused then
+        return refused
+    end
+    local old = redis.call ('HMGET', step_key (run, step), 'state', 'n')
+    if old[1] == 'closed' then
+        return {'stale', 'step ' .. step .. " of run '" .. run .. "' is committed already"}
+    end
+    for i = 1, old[1] and n or 0 do
+        local payload = redis.call ('HGET', group_key (run, group_id (step, i - 1)), 'payload')
+        if tonumber (old[2]) ~= n or payload ~= args[3 + i] then
+            return {'bad-input', 'step ' .. step .. " of run '" .. run ..
+                    "' is open with other groups; drop it first"}
+        end
+    end
+    if old[1] then
+        return {'none'}
+    end
+    redis.call ('ZADD', key (run, 'steps'), 0, step)
+    redis.call ('HSET', step_key (run, step), 'state', 'open', 'n', n, 'leased', 0, 'committed', 0,
+                'dead', 0)
+    for i = 1, n do
+        local group = group_id (step, i - 1)
+        redis.call ('HSET', group_key (run, group), 'state', 'pending', 'payload', args[3 + i],
+                    'tries', 0, 'turns', 0)
+        redis.call ('ZADD', key (run, 'pending'), 0, group)
+    end
+    return {'none'}
+end
+
+-- run step -> n leased committed dead
+local function status (_, args)
+    local s = redis.call ('HMGET', step_key (args[1], args[2]), 'n', 'leased', 'committed', 'dead')
+    if not s[1] then
+        return {'missing', 'step ' .. args[2] .. " of run '" .. args[1] .. "' is not in Redis"}
+    end
+    return {'none', s[1], s[2], s[3], s[4]}
+end
+
+-- run step index -> state, result or reason
+local function result (_, args)
+    local group = group_id (args[2], tonumber (args[3]))
+    local g = redis.call ('HMGET', group_key (args[1], group), 'state', 'result', 'reason')
+    if not g[1] then
+        return {'missing', 'group ' .. group .. " of run '" .. args[1] .. "' is not in Redis"}
+    end
+    return {'none', g[1], g[2] or g[3] or ''}
+end
+
+-- run epoch step kept
+local function close (_, args)
+    local run, step = args[1], args[3]
+    local refused = not_owner (run, args[2])
+    if refused then
+        return refused
+    end
+    local s = redis.call ('HMGET', step_key (run, step), 'state', 'n', 'committed', 'dead')
+    if not s[1] then
+        return {'missing', 'step ' .. step .. " of run '" .. run .. "' is not in Redis"}
+    end
+    if s[1] == 'open' and tonumber (s[3]) + tonumber (s[4]) < tonumber (s[2]) then
+        return {'bad-input', 'step ' .. step .. " of run '" .. run .. "' has unfinished groups"}
+    end
+    redis.call ('HSET', step_key (run, step), 'state', 'closed')
+    local phase, closed = string.match (step, '/(%d+)$'), {}
+    for _, other in ipairs (redis.call ('ZRANGE', key (run, 'steps'), 0, -1)) do
+        if string.match (other, '/(%d+)$') == phase and
+           redis.call ('HGET', step_key (run, other), 'state') == 'closed' then
+            closed[#closed + 1] = other
+        end
+    end
+    for i = 1, #closed - tonumber (args[4]) do
+        drop_step (run, closed[i])
+    end
+    return {'none'}
+end
+
+-- run epoch step-number
+local function drop_after (_, args)
+    local refused = not_owner (args[1], args[2])
+    if refused then
+        return refused
+    end
+    for _, step in ipairs (redis.call ('ZRANGE', key (args[1], 'steps'), 0, -1)) do
+        if tonumber (string.match (step, '^(%d+)/')) > tonumber (args[3]) then
+            drop_step (args[1], step)
+        end
+    end
+    return {'none'}
+end
+
+-- ---- the environment's side ----------------------------------------------------------------------
+
+-- Back among the pending ones, to be started again at turn 0.
+local function put_back (run, group)
+    local g = group_key (run, group)
+    for i = 0, tonumber (redis.call ('HGET', g, 'turns')) - 1 do
+        redis.call ('HDEL', g, 't' .. i)
+    end
+    redis.call ('HDEL', g, 'fence', 'holder')
+    redis.call ('HSET', g, 'state', 'pending', 'turns', 0)
+    redis.call ('ZREM', key (run, 'leased'), group)
+    redis.call ('ZADD', key (run, 'pending'), 0, group)
+    count (run, group, 'leased', -1)
+    return redis.call ('HINCRBY', g, 'tries', 1)
+end
+
+-- Fences never repeat within a run: the counter starts anew only under a new, greater epoch, which
+-- every start of Redis brings, since Redis may come back with an old state.
+local function new_fence (run)
+    local r = key (run, 'run')
+    local old = redis.call ('HMGET', r, 'boot', 'fence_epoch')
+    if old[1] ~= boot () then
+        redis.call ('HSET', r, 'boot', boot (), 'fence_counter', 0, 'fence_epoch',
+                    int (math.max (tonumber (old[2] or 0) + 1, now_ms ())))
+    end
+    local counter = redis.call ('HINCRBY', r, 'fence_counter', 1)
+    return redis.call ('HGET', r, 'fence_epoch') .. ':' .. int (counter)
+end
+
+local function claimed (run, group)
+    local g = redis.call ('HMGET', group_key (run, group), 'fence', 'payload')
+    return {'none', run, group, g[1], g[2]}
+end
+
+local function lease (run, group, holder, lease_ms, token)
+    redis.call ('ZREM', key (run, 'pending'), group)
+    redis.call ('ZADD', key (run, 'leased'), int (now_ms () + lease_ms), group)
+    redis.call ('HSET', group_key (run, group), 'state', 'leased', 'holder', holder, 'fence',
+                new_fence (run))
+    redis.call ('HSET', key (run, 'holders'), holder, token .. ' ' .. group)
+    redis.call ('ZADD', 'q:runs', int (now_us ()), run)
+    count (run, group, 'leased', 1)
+    return claimed (run, group)
+end
+
+-- What the same claim was given when its answer got lost.
+local function claimed_before (runs, holder, token)
+    for _, run in ipairs (runs) do
+        local last = redis.call ('HGET', key (run, 'holders'), holder)
+        if last and string.sub (last, 1, #token + 1) == token .. ' ' then
+            local group = string.sub (last, #token + 2)
+            local g = redis.call ('HMGET', group_key (run, group), 'state', 'holder')
+            if g[1] == 'leased' and g[2] == holder then
+                return claimed (run, group)
+            end
+        end
+    end
+end
+
+-- holder lease_ms token -> run group fence payload, or nothing. A run whose trainer's lease ended
+-- waits for a trainer.
+local function claim (_, args)
+    local holder, lease_ms, token = args[1], tonumber (args[2]), args[3]
+    local runs, now = redis.call ('ZRANGE', 'q:runs', 0, -1), now_ms ()
+    local before = claimed_before (runs, holder, token)
+    if before then
+        return before
+    end
+    for _, run in ipairs (runs) do
+        local till = redis.call ('HGET', key (run, 'run'), 'until')
+        if not till then
+            redis.call ('ZREM', 'q:runs', run)
+        elseif tonumber (till) > now then
+            local ended = redis.call ('ZRANGEBYSCORE', key (run, 'leased'), '-inf', int (now),
+                                      'LIMIT', 0, 100)
+            for _, group in ipairs (ended) do
+                put_back (run, group)
+            end
+            local first = redis.call ('ZRANGE', key (run, 'pending'), 0, 0)[1]
+            if first then
+                return lease (run, first, holder, lease_ms, token)
+            end
+        end
+    end
+    return {'none'}
+end
+
+-- nil when the fence is the group's present one, else the answer to give; and the group's state.
+local function not_holder (run, group, fence)
+    local g = redis.call ('HMGET', group_key (run, group), 'state', 'fence', 'holder')
+    if not g[1] then
+        return {'stale', 'group ' .. group .. " of run '" .. run ..
+                "' is gone: its step was committed or dropped"}
+    end
+    if g[2] ~= fence then
+        return {'stale', 'group ' .. group .. " of run '" .. run .. "' is not ours any more: " ..
+                (g[3] and "'" .. g[3] .. "' has it" or 'it waits to be claimed')}
+    end
+    return nil, g[1]
+end
+
+local function not_playing (run, group, fence)
+    local refused, state = not_holder (run, group, fence)
+    if not refused and state ~= 'leased' then
+        refused = {'stale', 'group ' .. group .. " of run '" .. run .. "' is " .. state}
+    end
+    return refused
+end
+
+-- run group fence lease_ms
+local function renew (_, args)
+    local refused = not_playing (args[1], args[2], args[3])
+    if refused then
+        return refused
+    end
+    redis.call ('ZADD', key (args[1], 'leased'), int (now_ms () + tonumber (args[4])), args[2])
+    return {'none'}
+end
+
+-- run group fence turn states
+local function turn (_, args)
+    local refused = not_playing (args[1], args[2], args[3])
+    if refused then
+        return refused
+    end
+    local g, number = group_key (args[1], args[2]), tonumber (args[4])
+    local turns = math.max (tonumber (redis.call ('HGET', g, 'turns')), number + 1)
+    redis.call ('HSET', g, 't' .. args[4], args[5], 'turns', turns)
+    return {'none'}
+end
+
+local function finish (run, group, fence, state, field, value)
+    local refused, now = not_holder (run, group, fence)
+    if refused or now == state then
+        return refused or {'none'}
+    end
+    refused = not_playing (run, group, fence)
+    if refused then
+        return refused
+    end
+    local g = group_key (run, group)
+    redis.call ('HSET', g, 'state', state, field, value)
+    redis.call ('ZREM', key (run, 'leased'), group)
+    count (run, group, 'leased', -1)
+    count (run, group, state, 1)
+    return {'none'}
+end
+
+-- run group fence result
+local function commit (_, args)
+    return finish (args[1], args[2], args[3], 'committed', 'result', args[4])
+end
+
+-- run group fence reason
+local function dead (_, args)
+    return finish (args[1], args[2], args[3], 'dead', 'reason', args[4])
+end
+
+-- run group fence reason -> tries
+local function give_up (_, args)
+    local g = group_key (args[1], args[2])
+    local last = redis.call ('HMGET', g, 'gaveup', 'tries')
+    if last[1] == args[3] then
+        return {'none', last[2]}
+    end
+    local refused = not_playing (args[1], args[2], args[3])
+    if refused then
+        return refused
+    end
+    redis.call ('HSET', g, 'gaveup', args[3], 'reason', args[4])
+    return {'none', int (put_back (args[1], args[2]))}
+end
+
+-- holder -> how many groups it had
+local function orphans (_, args)
+    local n = 0
+    for _, run in ipairs (redis.call ('ZRANGE', 'q:runs', 0, -1)) do
+        for _, group in ipairs (redis.call ('ZRANGE', key (run, 'leased'), 0, -1)) do
+            if redis.call ('HGET', group_key (run, group), 'holder') == args[1] then
+                put_back (run, group)
+                n = n + 1
+            end
+        end
+    end
+    return {'none', int (n)}
+end
+
+-- ---- looking -------------------------------------------------------------------------------------
+
+-- run maximum event text
+local function log (_, args)
+    if redis.call ('EXISTS', key (args[1], 'run')) == 0 then
+        return {'missing', "Redis does not know run '" .. args[1] .. "'"}
+    end
+    redis.call ('XADD', key (args[1], 'log'), 'MAXLEN', args[2], '*', 'event', args[3], 'text', args[4])
+    return {'none'}
+end
+
+local function tell_boot ()
+    return {'none', boot ()}
+end
+
+redis.register_function ('quintet_acquire', acquire)
+redis.register_function ('quintet_renew_run', renew_run)
+redis.register_function ('quintet_release', release)
+redis.register_function ('quintet_open', open)
+redis.register_function ('quintet_status', status)
+redis.register_function ('quintet_result', result)
+redis.register_function ('quintet_close', close)
+redis.register_function ('quintet_drop_after', drop_after)
+redis.register_function ('quintet_claim', claim)
+redis.register_function ('quintet_renew', renew)
+redis.register_function ('quintet_turn', turn)
+redis.register_function ('quintet_commit', commit)
+redis.register_function ('quintet_dead', dead)
+redis.register_function ('quintet_give_up', give_up)
+redis.register_function ('quintet_orphans', orphans)
+redis.register_function ('quintet_log', log)
+redis.register_function ('quintet_boot', tell_boot)

@@ -1,0 +1,705 @@
+/*  The store against a private Redis: every transition, its repetition and its refusal. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+
+#include "redis_fixture.h"
+#include "store/store.h"
+
+#define LEASE 60000
+#define TRAIN 0
+#define EVAL  1
+
+static redis_fixture_t redis;
+static store_t *store;
+static uint64_t epoch; /* of run "r" */
+static err_t err;
+
+/*  A raw look at Redis, beside the store. */
+static redisReply *ask (const char *command, ...)
+{
+    redisContext *raw = redisConnectUnix (redis.socket);
+    assert_non_null (raw);
+    va_list args;
+    va_start (args, command);
+    redisReply *reply = redisvCommand (raw, command, args);
+    va_end (args);
+    redisFree (raw);
+    assert_non_null (reply);
+    return reply;
+}
+
+static size_t count_keys (const char *pattern)
+{
+    redisReply *reply = ask ("KEYS %s", pattern);
+    size_t n = reply->elements;
+    freeReplyObject (reply);
+    return n;
+}
+
+#define fine(call)                                                                                 \
+    do {                                                                                           \
+        if ((call) < 0)                                                                            \
+            fail_msg ("%s: %s: %s", #call, err_name (err.code), err.text);                         \
+    } while (0)
+
+#define refused(call, expected)                                                                    \
+    do {                                                                                           \
+        err = (err_t){0};                                                                          \
+        assert_int_equal (call, -1);                                                               \
+        if (err.code != (expected))                                                                \
+            fail_msg ("%s: got %s (%s), expected %s", #call, err_name (err.code), err.text,        \
+                      err_name (expected));                                                        \
+        assert_true (err.text[0] != 0);                                                            \
+    } while (0)
+
+static int whole_open (void **state)
+{
+    (void) state;
+    redis_fixture_open (&redis);
+    return 0;
+}
+
+static int whole_close (void **state)
+{
+    (void) state;
+    redis_fixture_close (&redis);
+    return 0;
+}
+
+static int each_open (void **state)
+{
+    (void) state;
+    freeReplyObject (ask ("FLUSHALL"));
+    store = store_new (redis.address, &err);
+    if (!store)
+        fail_msg ("%s", err.text);
+    fine (store_run_acquire (store, "r", "trainer", LEASE, "record", 6, &epoch, &err));
+    return 0;
+}
+
+static int each_close (void **state)
+{
+    (void) state;
+    store_destroy (&store);
+    return 0;
+}
+
+static void open_run_step (const char *run, uint64_t of, unsigned phase, uint64_t step, size_t n)
+{
+    char text[8][16];
+    store_bytes_t groups[8];
+    for (size_t g = 0; g < n; g++) {
+        int size =
+            snprintf (text[g], sizeof text[g], "%u-%llu-%zu", phase, (unsigned long long) step, g);
+        groups[g] = (store_bytes_t){text[g], (size_t) size};
+    }
+    fine (store_step_open (store, run, of, phase, step, groups, n, &err));
+}
+
+static void open_step (unsigned phase, uint64_t step, size_t n)
+{
+    open_run_step ("r", epoch, phase, step, n);
+}
+
+static store_claim_t claim_as (store_t *from, const char *holder, int64_t lease_ms)
+{
+    store_claim_t claim = {0};
+    int rc = store_claim (from, holder, lease_ms, &claim, &err);
+    if (rc != 1)
+        fail_msg ("claim: %d, expected 1: %s", rc, err.text);
+    return claim;
+}
+
+static store_claim_t claim_one (void)
+{
+    return claim_as (store, "environment-1", LEASE);
+}
+
+static void none_to_claim (void)
+{
+    store_claim_t claim = {0};
+    assert_int_equal (store_claim (store, "environment-1", LEASE, &claim, &err), 0);
+}
+
+static void counts (unsigned phase, uint64_t step, size_t pending, size_t leased, size_t committed,
+                    size_t dead)
+{
+    store_status_t s;
+    fine (store_step_status (store, "r", phase, step, &s, &err));
+    if (s.pending != pending || s.leased != leased || s.committed != committed || s.dead != dead)
+        fail_msg ("%zu pending, %zu leased, %zu committed, %zu dead; expected %zu %zu %zu %zu",
+                  s.pending, s.leased, s.committed, s.dead, pending, leased, committed, dead);
+}
+
+typedef struct {
+    char text[256];
+} heard_t;
+
+static int hear (void *context, uint64_t group, const void *data, size_t size, const char *reason)
+{
+    heard_t *heard = context;
+    size_t n = strlen (heard->text);
+    snprintf (heard->text + n, sizeof heard->text - n, "%llu%s%s(%zu);", (unsigned long long) group,
+              data ? "=" : "!", data ? (const char *) data : reason, size);
+    return 0;
+}
+
+/*  ---- the trainer's side ------------------------------------------------------------------------- */
+
+static void epochs_grow_and_older_ones_are_refused (void **state)
+{
+    (void) state;
+    uint64_t second = 0;
+    refused (store_run_acquire (store, "r", "other", LEASE, "", 0, &second, &err), ERR_BUSY);
+    assert_non_null (strstr (err.text, "'trainer'"));
+    fine (store_run_acquire (store, "r", "trainer", 1, "", 0, &second, &err));
+    assert_true (second > epoch);
+    refused (store_run_renew (store, "r", epoch, LEASE, &err), ERR_STALE);
+    refused (store_step_open (store, "r", epoch, TRAIN, 1, NULL, 0, &err), ERR_STALE);
+    refused (store_step_commit (store, "r", epoch, TRAIN, 1, &err), ERR_STALE);
+    refused (store_step_drop_after (store, "r", epoch, 0, &err), ERR_STALE);
+    refused (store_run_release (store, "r", epoch, &err), ERR_STALE);
+    fine (store_run_renew (store, "r", second, LEASE, &err));
+    refused (store_run_acquire (store, "r", "other", LEASE, "", 0, &epoch, &err), ERR_BUSY);
+}
+
+static void another_holder_gets_the_run_when_the_lease_ended (void **state)
+{
+    (void) state;
+    uint64_t second = 0;
+    fine (store_run_renew (store, "r", epoch, 1, &err));
+    int64_t deadline = clock_ms () + 5000;
+    while (store_run_acquire (store, "r", "other", LEASE, "", 0, &second, &err) != 0) {
+        assert_int_equal (err.code, ERR_BUSY);
+        assert_true (clock_left_ms (deadline) > 0);
+    }
+    assert_true (second > epoch);
+}
+
+static void epochs_grow_even_over_a_flush (void **state)
+{
+    (void) state;
+    uint64_t second = 0;
+    freeReplyObject (ask ("FLUSHALL"));
+    refused (store_run_renew (store, "r", epoch, LEASE, &err), ERR_MISSING);
+    fine (store_run_acquire (store, "r", "trainer", LEASE, "", 0, &second, &err));
+    assert_true (second > epoch);
+}
+
+static void opening_twice_is_opening_once (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 3);
+    store_claim_t claim = claim_one ();
+    open_step (TRAIN, 1, 3);
+    counts (TRAIN, 1, 2, 1, 0, 0);
+    buf_free (&claim.payload);
+    store_bytes_t other[3] = {{"a", 1}, {"b", 1}, {"c", 1}};
+    refused (store_step_open (store, "r", epoch, TRAIN, 1, other, 3, &err), ERR_INPUT);
+    refused (store_step_open (store, "r", epoch, TRAIN, 1, other, 2, &err), ERR_INPUT);
+}
+
+static void a_step_lives_from_open_to_commit (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 7, 3);
+    refused (store_step_commit (store, "r", epoch, TRAIN, 7, &err), ERR_INPUT);
+    store_claim_t claim[3];
+    for (int i = 0; i < 3; i++)
+        claim[i] = claim_one ();
+    fine (store_commit (store, &claim[2], "zw\0ei", 5, &err));
+    fine (store_commit (store, &claim[0], "null", 4, &err));
+    fine (store_dead (store, &claim[1], "no such role", &err));
+    counts (TRAIN, 7, 0, 0, 2, 1);
+    heard_t heard = {0};
+    fine (store_step_groups (store, "r", TRAIN, 7, hear, &heard, &err));
+    assert_string_equal (heard.text, "0=null(4);1!no such role(0);2=zw(5);");
+    fine (store_step_commit (store, "r", epoch, TRAIN, 7, &err));
+    fine (store_step_commit (store, "r", epoch, TRAIN, 7, &err));
+    store_bytes_t again = {"7", 1};
+    refused (store_step_open (store, "r", epoch, TRAIN, 7, &again, 1, &err), ERR_STALE);
+    for (int i = 0; i < 3; i++)
+        buf_free (&claim[i].payload);
+}
+
+static void old_steps_are_dropped (void **state)
+{
+    (void) state;
+    for (uint64_t step = 1; step <= 5; step++) {
+        open_step (TRAIN, step, 2);
+        open_step (EVAL, step, 1);
+        for (int i = 0; i < 3; i++) {
+            store_claim_t claim = claim_one ();
+            fine (store_turn (store, &claim, 0, "state", 5, &err));
+            fine (store_commit (store, &claim, "x", 1, &err));
+            buf_free (&claim.payload);
+        }
+        fine (store_step_commit (store, "r", epoch, TRAIN, step, &err));
+        fine (store_step_commit (store, "r", epoch, EVAL, step, &err));
+    }
+    assert_int_equal (count_keys ("q:r:s:*"), 2 * STORE_KEPT);
+    assert_int_equal (count_keys ("q:r:g:*"), 3 * STORE_KEPT);
+    store_status_t status;
+    refused (store_step_status (store, "r", TRAIN, 3, &status, &err), ERR_MISSING);
+    counts (TRAIN, 4, 0, 0, 2, 0);
+    fine (store_step_drop_after (store, "r", epoch, 4, &err));
+    refused (store_step_status (store, "r", TRAIN, 5, &status, &err), ERR_MISSING);
+    refused (store_step_status (store, "r", EVAL, 5, &status, &err), ERR_MISSING);
+    counts (EVAL, 4, 0, 0, 1, 0);
+}
+
+static void releasing_leaves_nothing (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 4);
+    store_claim_t claim = claim_one ();
+    fine (store_log (store, "r", "opened", "text", &err));
+    assert_true (count_keys ("q:*") > 4);
+    fine (store_run_release (store, "r", epoch, &err));
+    assert_int_equal (count_keys ("*"), 0);
+    fine (store_run_release (store, "r", epoch, &err));
+    refused (store_commit (store, &claim, "x", 1, &err), ERR_STALE);
+    refused (store_log (store, "r", "opened", "text", &err), ERR_MISSING);
+    assert_int_equal (count_keys ("*"), 0);
+    buf_free (&claim.payload);
+}
+
+static void a_run_that_nobody_owned_for_a_week_is_dropped (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    freeReplyObject (ask ("HSET q:r:run until 1000"));
+    uint64_t other;
+    fine (store_run_acquire (store, "s", "trainer", LEASE, "", 0, &other, &err));
+    assert_int_equal (count_keys ("q:r:*"), 0);
+    assert_int_equal (count_keys ("q:s:*"), 1);
+}
+
+static void a_run_name_cannot_reach_into_another_run (void **state)
+{
+    (void) state;
+    const char *bad[] = {"", "a:b", "a b", "a*", "r\n", "r/s"};
+    uint64_t e;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        refused (store_run_acquire (store, bad[i], "t", LEASE, "", 0, &e, &err), ERR_INPUT);
+    char longest[STORE_RUN_MAX + 2];
+    memset (longest, 'a', sizeof longest - 1);
+    longest[STORE_RUN_MAX + 1] = 0;
+    refused (store_run_acquire (store, longest, "t", LEASE, "", 0, &e, &err), ERR_INPUT);
+    fine (store_run_acquire (store, longest + 1, "t", LEASE, "", 0, &e, &err));
+}
+
+/*  ---- the environment's side --------------------------------------------------------------------- */
+
+static void claims_come_in_order (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 10, 2);
+    open_step (TRAIN, 9, 2);
+    open_step (EVAL, 9, 1);
+    const char *expected[] = {"0-9-0", "0-9-1", "1-9-0", "0-10-0", "0-10-1"};
+    uint64_t counter = 0;
+    for (size_t i = 0; i < 5; i++) {
+        store_claim_t claim = claim_one ();
+        assert_string_equal (claim.payload.data, expected[i]);
+        assert_string_equal (claim.run, "r");
+        assert_true (claim.fence_counter > counter);
+        counter = claim.fence_counter;
+        buf_free (&claim.payload);
+    }
+    none_to_claim ();
+    counts (TRAIN, 10, 0, 2, 0, 0);
+}
+
+static void claims_are_fair_over_runs (void **state)
+{
+    (void) state;
+    uint64_t other;
+    open_step (TRAIN, 1, 3);
+    fine (store_run_acquire (store, "s", "trainer", LEASE, "", 0, &other, &err));
+    open_run_step ("s", other, TRAIN, 50, 3);
+    char order[16] = "";
+    for (int i = 0; i < 6; i++) {
+        store_claim_t claim = claim_one ();
+        order[i] = claim.run[0];
+        buf_free (&claim.payload);
+    }
+    assert_true (strcmp (order, "rsrsrs") == 0 || strcmp (order, "srsrsr") == 0);
+}
+
+static void a_run_without_a_trainer_waits (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    freeReplyObject (ask ("HSET q:r:run until 1000"));
+    none_to_claim ();
+    fine (store_run_renew (store, "r", epoch, LEASE, &err));
+    store_claim_t claim = claim_one ();
+    buf_free (&claim.payload);
+}
+
+/*  Ends every lease of run r now, instead of waiting for it. */
+static void end_leases (void)
+{
+    redisReply *all = ask ("ZRANGE q:r:leased 0 -1");
+    for (size_t i = 0; i < all->elements; i++)
+        freeReplyObject (ask ("ZADD q:r:leased 1 %s", all->element[i]->str));
+    freeReplyObject (all);
+}
+
+static void a_reclaimed_group_starts_again_and_its_old_holder_is_refused (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    store_claim_t old = claim_one ();
+    fine (store_turn (store, &old, 0, "t", 1, &err));
+    fine (store_turn (store, &old, 1, "t", 1, &err));
+    end_leases ();
+    fine (store_turn (store, &old, 2, "t", 1, &err)); /* nobody else has it yet */
+    store_claim_t new = claim_as (store, "environment-2", LEASE);
+    assert_true (new.fence_counter > old.fence_counter);
+    redisReply *turns = ask ("HEXISTS q:r:g:%s t0", "000000000001/0/000000");
+    assert_int_equal (turns->integer, 0);
+    freeReplyObject (turns);
+    uint64_t tries;
+    refused (store_renew (store, &old, LEASE, &err), ERR_STALE);
+    assert_non_null (strstr (err.text, "environment-2"));
+    refused (store_turn (store, &old, 1, "t", 1, &err), ERR_STALE);
+    refused (store_commit (store, &old, "old", 3, &err), ERR_STALE);
+    refused (store_dead (store, &old, "old", &err), ERR_STALE);
+    refused (store_giveup (store, &old, "old", &tries, &err), ERR_STALE);
+    fine (store_commit (store, &new, "new", 3, &err));
+    refused (store_commit (store, &old, "old", 3, &err), ERR_STALE);
+    heard_t heard = {0};
+    fine (store_step_groups (store, "r", TRAIN, 1, hear, &heard, &err));
+    assert_string_equal (heard.text, "0=new(3);");
+    buf_free (&old.payload);
+    buf_free (&new.payload);
+}
+
+static void renewing_keeps_the_lease (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    store_claim_t claim = claim_one ();
+    end_leases ();
+    fine (store_renew (store, &claim, LEASE, &err));
+    none_to_claim ();
+    buf_free (&claim.payload);
+}
+
+static void committing_twice_is_committing_once (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    store_claim_t claim = claim_one ();
+    fine (store_commit (store, &claim, "first", 5, &err));
+    fine (store_commit (store, &claim, "second", 6, &err));
+    refused (store_dead (store, &claim, "late", &err), ERR_STALE);
+    refused (store_renew (store, &claim, LEASE, &err), ERR_STALE);
+    counts (TRAIN, 1, 1, 0, 1, 0);
+    buf_free (&claim.payload);
+    heard_t heard = {0};
+    fine (store_step_groups (store, "r", TRAIN, 1, hear, &heard, &err));
+    assert_string_equal (heard.text, "0=first(5);");
+    claim = claim_one ();
+    fine (store_dead (store, &claim, "why", &err));
+    fine (store_dead (store, &claim, "why", &err));
+    refused (store_commit (store, &claim, "late", 4, &err), ERR_STALE);
+    counts (TRAIN, 1, 0, 0, 1, 1);
+    buf_free (&claim.payload);
+}
+
+static void giving_up_makes_it_pending_and_counts (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    uint64_t tries = 0;
+    for (uint64_t i = 1; i <= 3; i++) {
+        store_claim_t claim = claim_one ();
+        fine (store_giveup (store, &claim, "no agent", &tries, &err));
+        assert_int_equal (tries, i);
+        fine (store_giveup (store, &claim, "no agent", &tries, &err));
+        assert_int_equal (tries, i);
+        counts (TRAIN, 1, 1, 0, 0, 0);
+        buf_free (&claim.payload);
+    }
+}
+
+static void nothing_creates_a_missing_group (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 2, 1);
+    store_claim_t claim = claim_one ();
+    fine (store_step_drop_after (store, "r", epoch, 1, &err));
+    size_t keys = count_keys ("*");
+    uint64_t tries;
+    refused (store_commit (store, &claim, "x", 1, &err), ERR_STALE);
+    refused (store_turn (store, &claim, 0, "x", 1, &err), ERR_STALE);
+    refused (store_renew (store, &claim, LEASE, &err), ERR_STALE);
+    refused (store_dead (store, &claim, "x", &err), ERR_STALE);
+    refused (store_giveup (store, &claim, "x", &tries, &err), ERR_STALE);
+    assert_int_equal (count_keys ("*"), keys);
+    /* Nor does an old claim fit the group that was opened anew under the same id. */
+    open_step (TRAIN, 2, 1);
+    refused (store_commit (store, &claim, "x", 1, &err), ERR_STALE);
+    store_claim_t again = claim_one ();
+    refused (store_commit (store, &claim, "x", 1, &err), ERR_STALE);
+    fine (store_commit (store, &again, "y", 1, &err));
+    buf_free (&claim.payload);
+    buf_free (&again.payload);
+}
+
+static void a_new_process_gives_back_what_its_predecessor_held (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 3);
+    store_claim_t a = claim_as (store, "environment-1", LEASE);
+    store_claim_t b = claim_as (store, "environment-2", LEASE);
+    store_claim_t c = claim_as (store, "environment-1", LEASE);
+    uint64_t n = 0;
+    fine (store_orphans (store, "environment-1", &n, &err));
+    assert_int_equal (n, 2);
+    counts (TRAIN, 1, 2, 1, 0, 0);
+    refused (store_renew (store, &a, LEASE, &err), ERR_STALE);
+    fine (store_renew (store, &b, LEASE, &err));
+    buf_free (&a.payload);
+    buf_free (&b.payload);
+    buf_free (&c.payload);
+}
+
+static void the_log_is_bounded (void **state)
+{
+    (void) state;
+    for (int i = 0; i < 1010; i++)
+        fine (store_log (store, "r", "event", "text", &err));
+    redisReply *reply = ask ("XLEN q:r:log");
+    assert_int_equal (reply->integer, 1000);
+    freeReplyObject (reply);
+}
+
+/*  ---- machinery ------------------------------------------------------------------------------------ */
+
+static void a_restart_brings_greater_fences_and_keeps_the_work (void **state)
+{
+    (void) state;
+    char before[41], after[41];
+    open_step (TRAIN, 1, 2);
+    store_claim_t old = claim_one ();
+    fine (store_boot (store, before, &err));
+    redis_fixture_kill (&redis);
+    redis_fixture_start (&redis);
+    fine (store_boot (store, after, &err));
+    assert_string_not_equal (before, after);
+    store_claim_t new = claim_one ();
+    if (new.fence_epoch <= old.fence_epoch)
+        fail_msg ("fence epoch %llu after the restart, %llu before",
+                  (unsigned long long) new.fence_epoch, (unsigned long long) old.fence_epoch);
+    fine (store_commit (store, &old, "old", 3, &err)); /* its lease came back with the data */
+    fine (store_commit (store, &new, "new", 3, &err));
+    counts (TRAIN, 1, 0, 0, 2, 0);
+    buf_free (&old.payload);
+    buf_free (&new.payload);
+}
+
+static void functions_are_loaded_again (void **state)
+{
+    (void) state;
+    freeReplyObject (ask ("FUNCTION FLUSH"));
+    open_step (TRAIN, 1, 1);
+    counts (TRAIN, 1, 1, 0, 0, 0);
+}
+
+/*  Redis is away when the call starts, and comes back while it waits. */
+static void *ask_status (void *context)
+{
+    err_t *why = context;
+    store_status_t status;
+    if (store_step_status (store, "r", TRAIN, 1, &status, why) != 0)
+        return why;
+    return NULL;
+}
+
+static void a_call_waits_for_redis_to_come_back (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    for (int i = 0; i < 2; i++) {
+        err_t why = {0};
+        pthread_t thread;
+        void *failed;
+        if (i == 0)
+            redis_fixture_kill (&redis);
+        else
+            redis_fixture_signal (&redis, SIGSTOP);
+        pthread_create (&thread, NULL, ask_status, &why);
+        clock_sleep_ms (50); /* so that the call really meets the outage; it passes either way */
+        if (i == 0)
+            redis_fixture_start (&redis);
+        else
+            redis_fixture_signal (&redis, SIGCONT);
+        pthread_join (thread, &failed);
+        if (failed)
+            fail_msg ("outage %d: %s", i, why.text);
+    }
+}
+
+static void a_deadline_names_the_address (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 1);
+    store_deadline (store, 150);
+    store_status_t status;
+    redis_fixture_signal (&redis, SIGSTOP);
+    refused (store_step_status (store, "r", TRAIN, 1, &status, &err), ERR_NETWORK);
+    assert_non_null (strstr (err.text, redis.address));
+    redis_fixture_signal (&redis, SIGCONT);
+    redis_fixture_kill (&redis);
+    refused (store_step_status (store, "r", TRAIN, 1, &status, &err), ERR_NETWORK);
+    assert_non_null (strstr (err.text, redis.address));
+    redis_fixture_start (&redis);
+    counts (TRAIN, 1, 1, 0, 0, 0);
+}
+
+/*  The answer of a claim is lost: the next claim gives the same group, not a second one. */
+static void a_claim_whose_answer_was_lost_is_found_again (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    store_deadline (store, 100);
+    redis_fixture_signal (&redis, SIGSTOP);
+    store_claim_t claim = {0};
+    refused (store_claim (store, "environment-1", LEASE, &claim, &err), ERR_NETWORK);
+    redis_fixture_signal (&redis, SIGCONT); /* carries out what lies in its socket */
+    store_deadline (store, 5000);
+    int64_t deadline = clock_ms () + 5000;
+    store_status_t status = {0};
+    while (status.leased == 0 && clock_left_ms (deadline) > 0)
+        fine (store_step_status (store, "r", TRAIN, 1, &status, &err));
+    assert_int_equal (status.leased, 1);
+    claim = claim_one ();
+    assert_string_equal (claim.payload.data, "0-1-0");
+    counts (TRAIN, 1, 1, 1, 0, 0);
+    fine (store_commit (store, &claim, "x", 1, &err));
+    buf_free (&claim.payload);
+    claim = claim_one ();
+    assert_string_equal (claim.payload.data, "0-1-1");
+    buf_free (&claim.payload);
+}
+
+static void bad_addresses_and_servers_are_named (void **state)
+{
+    (void) state;
+    const char *bad[] = {"",           "unix:",     "tcp:",          "tcp:host",       "tcp:host:0",
+                         "tcp:host:x", "tcp::6379", "http://host:1", "/run/redis.sock"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err = (err_t){0};
+        assert_null (store_new (bad[i], &err));
+        if (err.code != ERR_CONFIG)
+            fail_msg ("'%s': %s: %s", bad[i], err_name (err.code), err.text);
+        assert_non_null (strstr (err.text, bad[i]));
+    }
+}
+
+static void a_full_redis_says_so (void **state)
+{
+    (void) state;
+    freeReplyObject (ask ("CONFIG SET maxmemory 1"));
+    store_bytes_t group = {"x", 1};
+    refused (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err), ERR_LIMIT);
+    assert_non_null (strstr (err.text, "maxmemory"));
+    freeReplyObject (ask ("CONFIG SET maxmemory 0"));
+    fine (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err));
+}
+
+/*  Many claimants, every group played once: no two get the same, none is lost. */
+typedef struct {
+    char name[16];
+    size_t committed, stale;
+} player_t;
+
+static void *play (void *context)
+{
+    player_t *player = context;
+    err_t why = {0};
+    store_t *own = store_new (redis.address, &why);
+    store_claim_t claim = {0};
+    int rc;
+    while (own && (rc = store_claim (own, player->name, 1, &claim, &why)) == 1) {
+        if (store_commit (own, &claim, player->name, strlen (player->name), &why) == 0)
+            player->committed++;
+        else if (why.code == ERR_STALE)
+            player->stale++;
+        buf_free (&claim.payload);
+    }
+    store_destroy (&own);
+    return NULL;
+}
+
+static void every_group_is_committed_once_by_many_claimants (void **state)
+{
+    (void) state;
+    enum { PLAYERS = 4, STEPS = 20 };
+    for (uint64_t step = 1; step <= STEPS; step++)
+        open_step (TRAIN, step, 8);
+    player_t players[PLAYERS];
+    pthread_t threads[PLAYERS];
+    for (int i = 0; i < PLAYERS; i++) {
+        players[i] = (player_t){0};
+        snprintf (players[i].name, sizeof players[i].name, "environment-%d", i);
+        pthread_create (&threads[i], NULL, play, &players[i]);
+    }
+    size_t committed = 0;
+    for (int i = 0; i < PLAYERS; i++) {
+        pthread_join (threads[i], NULL);
+        committed += players[i].committed;
+    }
+    /* A player ends when nothing was pending just then; a lease of 1 ms may have ended after that. */
+    player_t last = {.name = "environment-9"};
+    play (&last);
+    assert_int_equal (committed + last.committed, 8 * STEPS);
+    for (uint64_t step = 1; step <= STEPS; step++)
+        counts (TRAIN, step, 0, 0, 8, 0);
+}
+
+#define each(test) cmocka_unit_test_setup_teardown (test, each_open, each_close)
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        each (epochs_grow_and_older_ones_are_refused),
+        each (another_holder_gets_the_run_when_the_lease_ended),
+        each (epochs_grow_even_over_a_flush),
+        each (opening_twice_is_opening_once),
+        each (a_step_lives_from_open_to_commit),
+        each (old_steps_are_dropped),
+        each (releasing_leaves_nothing),
+        each (a_run_that_nobody_owned_for_a_week_is_dropped),
+        each (a_run_name_cannot_reach_into_another_run),
+        each (claims_come_in_order),
+        each (claims_are_fair_over_runs),
+        each (a_run_without_a_trainer_waits),
+        each (a_reclaimed_group_starts_again_and_its_old_holder_is_refused),
+        each (renewing_keeps_the_lease),
+        each (committing_twice_is_committing_once),
+        each (giving_up_makes_it_pending_and_counts),
+        each (nothing_creates_a_missing_group),
+        each (a_new_process_gives_back_what_its_predecessor_held),
+        each (the_log_is_bounded),
+        each (a_restart_brings_greater_fences_and_keeps_the_work),
+        each (functions_are_loaded_again),
+        each (a_call_waits_for_redis_to_come_back),
+        each (a_deadline_names_the_address),
+        each (a_claim_whose_answer_was_lost_is_found_again),
+        each (bad_addresses_and_servers_are_named),
+        each (a_full_redis_says_so),
+        each (every_group_is_committed_once_by_many_claimants),
+    };
+    return cmocka_run_group_tests (tests, whole_open, whole_close);
+}
