@@ -122,7 +122,7 @@ local function acquire (_, args)
                 int (tonumber (old[3]) - now) .. ' ms more unless it renews'}
     end
     -- Not below the clock, so that epochs grow even when Redis lost its data in between.
-    local epoch = int (math.max (tonumber (old[1] or 0) + 1, now))
+    local epoch = int (math.max (tonumber (old[1] or 0) + 1, now_us ()))
     redis.call ('HSET', key (run, 'run'), 'epoch', epoch, 'holder', holder, 'until',
                 int (now + lease), 'record', record)
     redis.call ('ZADD', 'q:runs', 'NX', 0, run)
@@ -268,7 +268,7 @@ local function new_fence (run)
     local old = redis.call ('HMGET', r, 'boot', 'fence_epoch')
     if old[1] ~= boot () then
         redis.call ('HSET', r, 'boot', boot (), 'fence_counter', 0, 'fence_epoch',
-                    int (math.max (tonumber (old[2] or 0) + 1, now_ms ())))
+                    int (math.max (tonumber (old[2] or 0) + 1, now_us ())))
     end
     local counter = redis.call ('HINCRBY', r, 'fence_counter', 1)
     return redis.call ('HGET', r, 'fence_epoch') .. ':' .. int (counter)
