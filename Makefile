@@ -126,11 +126,14 @@ $(ARCHIVE): $(LIB_O)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BIN)/quintet: $$(patsubst %.c,$(OUT)/%.o,$$(wildcard services/cli/*.c)) $(ARCHIVE)
+# (a function, since a % in a pattern rule's own text would be taken for the stem)
+OBJECTS = $(patsubst %.c,$(OUT)/%.o,$(wildcard services/$(1)/*.c))
+
+$(BIN)/quintet: $$(call OBJECTS,cli) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
-$(BIN)/quintet-%: $$(patsubst %.c,$(OUT)/%.o,$$(wildcard services/$$*/*.c)) $(ARCHIVE)
+$(BIN)/quintet-%: $$(call OBJECTS,$$*) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 
-#define HEALTH_MS 950
+#define HEALTH_MS 800
 
 /*  Statuses are events that come twice a second, so one must come in time. */
 static int await_status (bus_t *bus, int64_t deadline, err_t *err)

@@ -419,8 +419,8 @@ void vault_run (vault_t *v)
             }
             if (first && known)
                 on_frame (v, &frame);
-            zmq_msg_close (&identity);
-            identity = frame; /* its "more" flag goes on */
+            zmq_msg_move (&identity, &frame); /* its "more" flag goes on */
+            zmq_msg_close (&frame);
         }
         zmq_msg_close (&identity);
     }

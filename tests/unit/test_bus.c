@@ -1,0 +1,425 @@
+/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/vault.c */
+/*  The bus as services use it: real sockets, the real broker on its threads. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../services/bus/actors.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "bus/bus.h"
+#include "bus/envelope.h"
+#include "envelope.pb-c.h"
+
+#define PATIENCE_MS 10000
+
+typedef struct {
+    char dir[64], address[96];
+    actors_t *actors;
+} fixture_t;
+
+static int setup (void **state)
+{
+    fixture_t *f = calloc (1, sizeof *f);
+    snprintf (f->dir, sizeof f->dir, "/tmp/quintet-bus-XXXXXX");
+    if (!mkdtemp (f->dir))
+        return -1;
+    snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
+    err_t err = {0};
+    f->actors = actors_new (f->address, &err);
+    *state = f;
+    return f->actors ? 0 : -1;
+}
+
+static int teardown (void **state)
+{
+    fixture_t *f = *state;
+    actors_destroy (&f->actors);
+    fs_remove (f->dir, NULL);
+    free (f);
+    return 0;
+}
+
+static bus_t *join (const fixture_t *f, const char *name)
+{
+    err_t err = {0};
+    bus_options_t options = {.address = f->address, .name = name, .numerics = "same"};
+    bus_t *bus = bus_new (&options, &err);
+    assert_non_null (bus);
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), 0);
+    return bus;
+}
+
+/*  Waits for an item of a kind; others are dropped. */
+static bus_item_t await (bus_t *bus, bus_kind_t kind)
+{
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    while (clock_ms () < deadline) {
+        bus_item_t item;
+        err_t err = {0};
+        int rc = bus_next (bus, &item, 100, &err);
+        assert_true (rc >= 0);
+        if (rc == 1 && item.kind == kind)
+            return item;
+    }
+    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
+    return (bus_item_t){0};
+}
+
+/*  Lets a bus_t do what it has to, until nothing comes for a moment. */
+static bool quiet (bus_t *bus, int ms)
+{
+    bus_item_t item;
+    return bus_next (bus, &item, ms, NULL) == 0;
+}
+
+static void envelope_is_protobuf (void **state)
+{
+    (void) state;
+    char hash[HASH_SIZE];
+    memset (hash, 7, sizeof hash);
+    envelope_t e = {.kind = ENVELOPE_CHUNK,
+                    .id = slice_of ("run/1"),
+                    .trace = slice_of ("t"),
+                    .sender = slice_of ("agent-1"),
+                    .boot = 0x0123456789abcdef,
+                    .sequence = 300,
+                    .left_ms = 70000,
+                    .service = slice_of ("act"),
+                    .code = 3,
+                    .text = slice_of ("why"),
+                    .credit = 200,
+                    .ticket = UINT64_MAX,
+                    .hash = {hash, sizeof hash},
+                    .size = 1u << 31,
+                    .index = 5,
+                    .epoch = 9,
+                    .objects = {hash, sizeof hash},
+                    .payload = slice_of ("payload")};
+    zmq_msg_t frame;
+    assert_int_equal (envelope_pack (&e, (slice_t){"", 0}, &frame), 0);
+    Quintet__Envelope *pb =
+        quintet__envelope__unpack (NULL, zmq_msg_size (&frame), zmq_msg_data (&frame));
+    assert_non_null (pb);
+    assert_int_equal (pb->kind, QUINTET__KIND__CHUNK);
+    assert_string_equal (pb->service, "act");
+    uint8_t bytes[1024];
+    size_t size = quintet__envelope__pack (pb, bytes);
+    assert_int_equal (size, zmq_msg_size (&frame));
+    assert_memory_equal (bytes, zmq_msg_data (&frame), size);
+    quintet__envelope__free_unpacked (pb, NULL);
+    envelope_t back;
+    assert_int_equal (envelope_patch (&frame, 77, 12), 0);
+    assert_int_equal (envelope_parse (zmq_msg_data (&frame), size, &back), 0);
+    assert_int_equal (back.ticket, 77);
+    assert_int_equal (back.left_ms, 12);
+    assert_int_equal (back.size, 1u << 31);
+    assert_true (slice_equal (back.payload, e.payload));
+    for (size_t cut = 0; cut < size;
+         cut++) /* a cut frame is refused, or lacks fields; it never reads on */
+        envelope_parse (zmq_msg_data (&frame), cut, &back);
+    zmq_msg_close (&frame);
+}
+
+static void a_call_is_answered (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    err_t err = {0};
+    assert_int_equal (bus_serve (worker, "echo", 4, &err), 0);
+    uint64_t call = bus_call (client, "echo", NULL, "hello", 5, PATIENCE_MS);
+    bus_item_t item = await (worker, BUS_REQUEST);
+    assert_string_equal (item.name, "echo");
+    assert_string_equal (item.sender, "client");
+    assert_int_equal (item.size, 5);
+    assert_true (item.left_ms > 0 && item.left_ms <= PATIENCE_MS);
+    assert_int_equal (bus_reply (worker, item.id, "HELLO", 5), 0);
+    item = await (client, BUS_REPLY);
+    assert_int_equal (item.call, call);
+    assert_int_equal (item.code, ERR_NONE);
+    assert_memory_equal (item.payload, "HELLO", 5);
+    call = bus_call (client, "echo", NULL, "x", 1, PATIENCE_MS);
+    item = await (worker, BUS_REQUEST);
+    bus_refuse (worker, item.id, ERR_INPUT, "no %s", "x");
+    item = await (client, BUS_REPLY);
+    assert_int_equal (item.code, ERR_INPUT);
+    assert_string_equal (item.text, "no x");
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
+static void a_call_that_nobody_serves_times_out (void **state)
+{
+    bus_t *client = join (*state, "client");
+    bus_call (client, "nobody", NULL, "", 0, 200);
+    bus_item_t item = await (client, BUS_REPLY);
+    assert_int_equal (item.code, ERR_TIMEOUT);
+    assert_non_null (strstr (item.text, "'nobody'"));
+    assert_int_equal (bus_counters (client).timeouts, 1);
+    bus_destroy (&client);
+}
+
+static void credit_bounds_what_a_worker_has (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    err_t err = {0};
+    bus_serve (worker, "echo", 2, &err);
+    for (int i = 0; i < 5; i++)
+        bus_call (client, "echo", NULL, "", 0, PATIENCE_MS);
+    bus_item_t first = await (worker, BUS_REQUEST);
+    uint64_t id = first.id;
+    await (worker, BUS_REQUEST);
+    assert_true (quiet (worker, 200));
+    bus_reply (worker, id, "", 0);
+    await (worker, BUS_REQUEST);
+    assert_true (quiet (worker, 200));
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
+static void the_same_id_gets_the_same_answer (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    err_t err = {0};
+    bus_serve (worker, "echo", 4, &err);
+    bus_call (client, "echo", "run/1", "a", 1, PATIENCE_MS);
+    bus_item_t item = await (worker, BUS_REQUEST);
+    bus_reply (worker, item.id, "once", 4);
+    await (client, BUS_REPLY);
+    bus_call (client, "echo", "run/1", "a", 1, PATIENCE_MS);
+    for (int i = 0; i < 100 && bus_counters (worker).repeated == 0; i++)
+        assert_true (quiet (worker, 20)); /* the worker's service never sees it */
+    item = await (client, BUS_REPLY);
+    assert_memory_equal (item.payload, "once", 4);
+    assert_int_equal (bus_counters (worker).repeated, 1);
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
+static void a_dead_worker_is_replaced (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    err_t err = {0};
+    bus_serve (worker, "echo", 4, &err);
+    bus_call (client, "echo", "run/2", "a", 1, 60000);
+    await (worker, BUS_REQUEST);
+    bus_destroy (&worker); /* says nothing, as a killed process would */
+    bus_t *second = join (*state, "second");
+    bus_serve (second, "echo", 4, &err);
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    bus_item_t item = {0};
+    while (clock_ms () < deadline && item.kind != BUS_REPLY) {
+        bus_item_t got;
+        if (bus_next (second, &got, 20, &err) == 1 && got.kind == BUS_REQUEST)
+            bus_reply (second, got.id, "second", 6);
+        if (bus_next (client, &got, 20, &err) == 1)
+            item = got;
+    }
+    assert_int_equal (item.kind, BUS_REPLY);
+    assert_memory_equal (item.payload, "second", 6);
+    bus_destroy (&client);
+    bus_destroy (&second);
+}
+
+static void a_restarted_bus_is_joined_again (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *client = join (f, "client"), *worker = join (f, "worker");
+    err_t err = {0};
+    bus_serve (worker, "echo", 4, &err);
+    quiet (worker, 10);
+    quiet (client, 10);
+    actors_destroy (&f->actors);
+    bus_call (client, "echo", "run/3", "a", 1, 60000);
+    f->actors = actors_new (f->address, &err);
+    assert_non_null (f->actors);
+    bool client_knows = false, worker_knows = false, answered = false;
+    for (int64_t deadline = clock_ms () + PATIENCE_MS;
+         clock_ms () < deadline && !(client_knows && worker_knows && answered);) {
+        bus_item_t item;
+        if (bus_next (worker, &item, 20, &err) == 1) {
+            worker_knows |= item.kind == BUS_PEER;
+            if (item.kind == BUS_REQUEST)
+                bus_reply (worker, item.id, "", 0);
+        }
+        if (bus_next (client, &item, 20, &err) == 1) {
+            client_knows |= item.kind == BUS_PEER;
+            answered |= item.kind == BUS_REPLY;
+        }
+    }
+    assert_true (client_knows);
+    assert_true (worker_knows);
+    assert_true (answered);
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
+static void other_numerics_are_refused (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *worker = join (f, "worker");
+    err_t err = {0};
+    bus_serve (worker, "act", 1, &err);
+    quiet (worker, 50);
+    bus_options_t options = {.address = f->address, .name = "other", .numerics = "different"};
+    bus_t *other = bus_new (&options, &err);
+    bus_serve (other, "act", 1, &err);
+    bus_item_t item;
+    int rc = 0;
+    for (int i = 0; i < 100 && rc == 0; i++)
+        rc = bus_next (other, &item, 50, &err);
+    assert_int_equal (rc, -1);
+    assert_non_null (strstr (err.text, "different"));
+    bus_destroy (&worker);
+    bus_destroy (&other);
+}
+
+/*  A subscription takes a moment to reach the publisher: publish until the first event comes. */
+static void events_arrive_in_order (void **state)
+{
+    bus_t *publisher = join (*state, "publisher"), *tap = join (*state, "tap");
+    err_t err = {0};
+    assert_int_equal (bus_subscribe (tap, "run/", &err), 0);
+    bus_item_t item;
+    int got = 0;
+    for (int i = 0; i < 500 && !got; i++) {
+        bus_publish (publisher, "run/first", "f", 1);
+        got = bus_next (tap, &item, 10, &err);
+    }
+    assert_int_equal (got, 1);
+    bus_publish (publisher, "other/x", "x", 1);
+    for (int i = 0; i < 10; i++)
+        bus_publish (publisher, "run/second", &(char){(char) i}, 1);
+    for (int next = 0; next < 10;) {
+        item = await (tap, BUS_EVENT);
+        assert_string_not_equal (item.name, "other/x");
+        if (strcmp (item.name, "run/second") != 0)
+            continue;
+        assert_int_equal (((const char *) item.payload)[0], next++);
+        assert_int_equal (item.missed, 0);
+    }
+    bus_destroy (&publisher);
+    bus_destroy (&tap);
+}
+
+static char *big (size_t size)
+{
+    char *data = malloc (size);
+    for (size_t i = 0; i < size; i++)
+        data[i] = (char) (i * 2654435761u >> 13);
+    return data;
+}
+
+static void objects_travel_whole (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *agent = join (*state, "agent");
+    size_t sizes[] = {0, 1, HASH_CHUNK, HASH_CHUNK + 1, 21 * HASH_CHUNK / 2};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char *data = big (sizes[i] + 1);
+        hash_t hash = hash_object (data, sizes[i]);
+        uint64_t offer = bus_offer (trainer, "r", data, sizes[i]);
+        bus_item_t item = await (trainer, BUS_OBJECT);
+        assert_int_equal (item.call, offer);
+        assert_int_equal (item.code, ERR_NONE);
+        uint64_t fetch = bus_fetch (agent, &hash, sizes[i], PATIENCE_MS);
+        item = await (agent, BUS_OBJECT);
+        assert_int_equal (item.call, fetch);
+        assert_int_equal (item.code, ERR_NONE);
+        assert_int_equal (item.size, sizes[i]);
+        assert_memory_equal (item.payload, data, sizes[i]);
+        free (data);
+    }
+    hash_t unknown = hash_of ("unknown", 7);
+    bus_fetch (agent, &unknown, 0, PATIENCE_MS);
+    assert_int_equal (await (agent, BUS_OBJECT).code, ERR_MISSING);
+    bus_destroy (&trainer);
+    bus_destroy (&agent);
+}
+
+static void manifests_need_their_objects (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *agent = join (*state, "agent");
+    err_t err = {0};
+    bus_subscribe (agent, "policy/", &err);
+    hash_t hash = hash_of ("weights", 7);
+    bus_manifest (trainer, "r", 2, "main", "m0", 2, &hash, 1);
+    assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_MISSING);
+    bus_offer (trainer, "r", "weights", 7);
+    await (trainer, BUS_OBJECT);
+    bus_manifest (trainer, "r", 2, "main", "m1", 2, &hash, 1);
+    assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_NONE);
+    bus_manifest (trainer, "r", 1, "main", "m2", 2, &hash, 1);
+    assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_STALE);
+    bus_manifests (agent);
+    bus_item_t item = await (agent, BUS_EVENT);
+    assert_string_equal (item.name, "policy/r/main");
+    assert_memory_equal (item.payload, "m1", 2);
+    for (int i = 0; i < 40; i++) { /* enough others to push out what nobody needs */
+        bus_offer (trainer, "r", &i, sizeof i);
+        await (trainer, BUS_OBJECT);
+    }
+    bus_fetch (agent, &hash, 7, PATIENCE_MS);
+    assert_int_equal (await (agent, BUS_OBJECT).code, ERR_NONE);
+    bus_retire (trainer, "r", 2, "main");
+    await (trainer, BUS_OBJECT);
+    for (int i = 100; i < 140; i++) {
+        bus_offer (trainer, "r", &i, sizeof i);
+        await (trainer, BUS_OBJECT);
+    }
+    bus_fetch (agent, &hash, 7, PATIENCE_MS);
+    assert_int_equal (await (agent, BUS_OBJECT).code, ERR_MISSING);
+    bus_destroy (&trainer);
+    bus_destroy (&agent);
+}
+
+static void an_occupied_socket_is_refused (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    assert_null (actors_new (f->address, &err));
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "bus.requests"));
+    assert_null (actors_new ("tcp://nonsense", &err));
+    bus_options_t options = {.address = "http://x", .name = "x"};
+    assert_null (bus_new (&options, &err));
+    assert_non_null (strstr (err.text, "http://x"));
+}
+
+static void a_wake_ends_the_wait (void **state)
+{
+    bus_t *bus = join (*state, "waiter");
+    bus_item_t item;
+    while (bus_next (bus, &item, 10, NULL) != 0)
+        ;
+    bus_wake (bus);
+    int64_t start = clock_ms ();
+    assert_int_equal (bus_next (bus, &item, 5000, NULL), 0);
+    assert_true (clock_ms () - start < 4000);
+    bus_destroy (&bus);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (envelope_is_protobuf),
+        cmocka_unit_test_setup_teardown (a_call_is_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_call_that_nobody_serves_times_out, setup, teardown),
+        cmocka_unit_test_setup_teardown (credit_bounds_what_a_worker_has, setup, teardown),
+        cmocka_unit_test_setup_teardown (the_same_id_gets_the_same_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_dead_worker_is_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_restarted_bus_is_joined_again, setup, teardown),
+        cmocka_unit_test_setup_teardown (other_numerics_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown (events_arrive_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown (objects_travel_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown (manifests_need_their_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown (an_occupied_socket_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_wake_ends_the_wait, setup, teardown),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
