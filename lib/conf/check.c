@@ -10,6 +10,11 @@ static bool is (const char *value, const char *word)
     return strcmp (value, word) == 0;
 }
 
+static bool differs (double a, double b)
+{
+    return a < b || a > b;
+}
+
 /*  The first key of the critic that differs from its default; every one is a number of 8 bytes. */
 static const char *changed_critic_key (const conf_t *conf, const conf_t *fresh)
 {
@@ -36,6 +41,37 @@ static int check_critic (const conf_t *conf, const char *name, err_t *err)
             "%s: critic.%s does nothing while loss.advantage is group: leave it out, or "
             "set loss.advantage to critic or group+critic",
             name, key);
+    return 0;
+}
+
+/*  Keys of the loss that some losses do not read. */
+static int check_loss_keys (const conf_t *conf, const char *name, err_t *err)
+{
+    const char *type = conf->loss.type;
+    bool clips = !is (type, "cispo") && !is (type, "sapo") && !is (type, "vespo");
+    bool levels = !is (type, "vespo") && !is (type, "rloo");
+    const char *key = NULL;
+    conf_t *fresh = conf_defaults ();
+    if (!fresh)
+        return err_set (err, ERR_LIMIT, "no memory for a configuration");
+    if (!clips && conf->loss.delta > 0)
+        key = "delta";
+    else if (!clips && differs (conf->loss.clip_low, fresh->loss.clip_low))
+        key = "clip_low";
+    else if (!clips && !is (type, "cispo") && differs (conf->loss.clip_high, fresh->loss.clip_high))
+        key = "clip_high";
+    else if (!levels && is (conf->loss.level, "sequence"))
+        key = "level";
+    else if (!is (type, "sapo") && differs (conf->loss.sapo_positive, fresh->loss.sapo_positive))
+        key = "sapo_positive";
+    else if (!is (type, "sapo") && differs (conf->loss.sapo_negative, fresh->loss.sapo_negative))
+        key = "sapo_negative";
+    conf_destroy (&fresh);
+    if (key)
+        return err_set (err, ERR_CONFIG, "%s: loss.%s does nothing with loss.type %s: leave it out",
+                        name, key, type);
+    if (conf->loss.kl_ratio && !(conf->loss.kl > 0))
+        return err_set (err, ERR_CONFIG, "%s: loss.kl_ratio does nothing while loss.kl is 0", name);
     return 0;
 }
 
@@ -83,5 +119,7 @@ int conf_check (const conf_t *conf, const char *name, err_t *err)
         return err_set (err, ERR_CONFIG,
                         "%s: run.name '%s': 1 to 48 letters, digits, '-', '_' or '.'", name,
                         conf->run.name);
-    return check_loss (conf, name, err) == 0 ? check_critic (conf, name, err) : -1;
+    if (check_loss (conf, name, err) != 0 || check_loss_keys (conf, name, err) != 0)
+        return -1;
+    return check_critic (conf, name, err);
 }

@@ -107,24 +107,56 @@ static void advantage_formula (const conf_t *conf, buf_t *text)
                                                      : "batch + 1e-4)");
 }
 
+/*  What the token losses are added up with. */
+static const char *reduction (const char *type)
+{
+    return is (type, "grpo") || is (type, "sapo") || is (type, "rloo")
+               ? "mean_sequences mean_tokens"
+           : is (type, "luspo")   ? "mean_sequences sum_tokens"
+           : is (type, "dr_grpo") ? "1 / (sequences max_tokens) sum_tokens"
+                                  : "mean_tokens";
+}
+
+/*  The surrogate of one token, x being the name of its importance ratio. */
+static void surrogate_formula (const conf_t *conf, char x, buf_t *text)
+{
+    const char *type = conf->loss.type;
+    if (is (type, "cispo"))
+        buf_printf (text, "stop (min (%c, %g)) A logp", x, 1 + conf->loss.clip_high);
+    else if (is (type, "vespo"))
+        buf_text (text, "stop (phi (exp (sum_t (logp - logp_old)))) A logp");
+    else if (is (type, "sapo"))
+        buf_printf (text, "4/tau sigmoid (tau (%c - 1)) A [tau %g, or %g where A < 0]", x,
+                    conf->loss.sapo_positive, conf->loss.sapo_negative);
+    else if (conf->loss.delta > 0)
+        buf_printf (text, "min (min (%c, %g) A, clip (%c, %g, %g) A)", x, conf->loss.delta, x,
+                    1 - conf->loss.clip_low, 1 + conf->loss.clip_high);
+    else
+        buf_printf (text, "min (%c A, clip (%c, %g, %g) A)", x, x, 1 - conf->loss.clip_low,
+                    1 + conf->loss.clip_high);
+}
+
 static void loss_formula (const conf_t *conf, buf_t *text)
 {
     const char *type = conf->loss.type;
-    const char *ratio = is (conf->loss.level, "sequence") ? "s = exp (mean_t (logp - logp_old))"
-                                                          : "r = exp (logp - logp_old)";
-    char x = is (conf->loss.level, "sequence") ? 's' : 'r';
-    if (is (type, "cispo"))
-        buf_printf (text, "loss = -mean_tokens (stop (min (%c, %g)) A logp)", x,
-                    1 + conf->loss.clip_high);
-    else if (is (type, "sapo") || is (type, "vespo"))
-        buf_printf (text, "loss = %s (A, %c), soft weights in place of the clip", type, x);
-    else
-        buf_printf (text, "loss = -%s (min (%c A, clip (%c, %g, %g) A))",
-                    is (type, "grpo") ? "mean_sequences mean_tokens" : "mean_tokens", x, x,
-                    1 - conf->loss.clip_low, 1 + conf->loss.clip_high);
+    bool sequence = is (conf->loss.level, "sequence") || is (type, "rloo");
+    char x = sequence ? 's' : 'r';
+    buf_printf (text, "loss = -%s (", reduction (type));
+    surrogate_formula (conf, x, text);
+    buf_char (text, ')');
     if (conf->loss.kl > 0)
-        buf_printf (text, " + %g KL_k3 (policy, first policy)", conf->loss.kl);
-    buf_printf (text, ", %s  [%s]\n", ratio, type);
+        buf_printf (text, " + %g %s%sKL_k3 (policy, first policy)", conf->loss.kl,
+                    conf->loss.kl_ratio ? (char[]){x, 0} : "", conf->loss.kl_ratio ? " " : "");
+    buf_printf (text, ", %s  [%s]\n",
+                is (type, "rloo") ? "s = exp (sum_t (logp - logp_old))"
+                : sequence        ? "s = exp (mean_t (logp - logp_old))"
+                                  : "r = exp (logp - logp_old)",
+                type);
+    if (conf->loss.off_policy_kl > 0)
+        buf_printf (text, "left out: completions with A < 0 and mean_t (logp_old - logp) > %g\n",
+                    conf->loss.off_policy_kl);
+    if (conf->loss.mask_truncated)
+        buf_text (text, "left out: completions that the length limit cut\n");
 }
 
 void conf_objective (const conf_t *conf, buf_t *text)

@@ -199,16 +199,27 @@ static stage_t after_value (const trainer_t *t)
 
 /*  ---- train ---------------------------------------------------------------------------------------- */
 
-static update_options_t options_of (const conf_t *conf, double lr)
+static loss_config_t loss_of (const conf_t *conf)
 {
     loss_type_t type = loss_type (conf->loss.type);
-    return (update_options_t){.loss = {.type = type,
-                                       .sequence_level = strcmp (conf->loss.level, "sequence") == 0,
-                                       .clip_low = conf->loss.clip_low,
-                                       .clip_high = conf->loss.clip_high,
-                                       .delta = conf->loss.delta,
-                                       .kl = conf->loss.kl,
-                                       .max_tokens = (double) conf->task.max_tokens},
+    /* CISPO's bound is of the ratio itself; the key says how far above 1. */
+    double high = conf->loss.clip_high + (type == LOSS_CISPO ? 1 : 0);
+    return (loss_config_t){.type = type,
+                           .sequence_level = strcmp (conf->loss.level, "sequence") == 0,
+                           .clip_low = conf->loss.clip_low,
+                           .clip_high = high,
+                           .delta = conf->loss.delta,
+                           .kl = conf->loss.kl,
+                           .kl_ratio = conf->loss.kl_ratio,
+                           .off_policy_kl = conf->loss.off_policy_kl,
+                           .sapo_positive = conf->loss.sapo_positive,
+                           .sapo_negative = conf->loss.sapo_negative,
+                           .max_tokens = (double) conf->task.max_tokens};
+}
+
+static update_options_t options_of (const conf_t *conf, double lr)
+{
+    return (update_options_t){.loss = loss_of (conf),
                               .adamw = {.lr = lr,
                                         .beta1 = conf->trainer.beta1,
                                         .beta2 = conf->trainer.beta2,
