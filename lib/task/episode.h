@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -66,9 +68,12 @@ int episode_step (episode_t *episode, err_t *err);
 /*  Appends the global state as one line of JSON without newline. */
 int episode_state (const episode_t *episode, buf_t *json, err_t *err);
 
+/*  The same as a value, borrowed: for scorers. */
+const json_t *episode_json (const episode_t *episode);
+
 /*  Measures over all turns, for speed and cost (see reward.h). */
 size_t episode_tokens (const episode_t *episode); /* of all completions */
-size_t episode_critical_path (
-    const episode_t *episode); /* sum over turns of the longest completion */
+/*  Sum over turns of the longest completion. */
+size_t episode_critical_path (const episode_t *episode);
 
 #endif

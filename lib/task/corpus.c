@@ -1,0 +1,65 @@
+/*  corpus - see corpus.h */
+#include "task/corpus.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/family.h"
+
+struct corpus {
+    const family_t *family;
+    task_set_t *set;
+    uint64_t seed;
+    size_t roles;
+};
+
+corpus_t *corpus_new (const task_options_t *options, err_t *err)
+{
+    corpus_t *corpus = calloc (1, sizeof *corpus);
+    if (!corpus) {
+        err_set (err, ERR_LIMIT, "no memory for a corpus");
+        return NULL;
+    }
+    corpus->set = task_set_open (options, err);
+    if (!corpus->set) {
+        free (corpus);
+        return NULL;
+    }
+    corpus->family = family_find (options->family);
+    corpus->seed = options->seed;
+    while (corpus->family->corpus_roles[corpus->roles])
+        corpus->roles++;
+    return corpus;
+}
+
+void corpus_destroy (corpus_t **corpus)
+{
+    if (!*corpus)
+        return;
+    task_set_destroy (&(*corpus)->set);
+    free (*corpus);
+    *corpus = NULL;
+}
+
+/*  A task of the train split, worded anew: the wording follows from the text's own index. */
+int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *completion,
+                err_t *err)
+{
+    rng_t rng = {.key = rng_key ((uint64_t[]){corpus->seed, 0xc0495, index}, 3)};
+    size_t n = task_set_size (corpus->set, TASK_TRAIN);
+    const char *text = task_set_get (corpus->set, TASK_TRAIN, rng_below (&rng, n));
+    const char *role = corpus->family->corpus_roles[rng_below (&rng, corpus->roles)];
+    json_t *task = json_loads (text, 0, NULL);
+    if (!task)
+        return err_set (err, ERR_LIMIT, "no memory for text %llu of the corpus",
+                        (unsigned long long) index);
+    if (corpus->family->reword)
+        corpus->family->reword (task, &rng);
+    corpus->family->observe (task, role, prompt);
+    corpus->family->imagine (task, role, &rng, completion);
+    json_decref (task);
+    return buf_failed (prompt) || buf_failed (completion)
+               ? err_set (err, ERR_LIMIT, "text %llu of the corpus is too long",
+                          (unsigned long long) index)
+               : 0;
+}

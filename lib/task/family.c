@@ -1,0 +1,27 @@
+/*  family - see family.h */
+#include "task/family.h"
+
+#include <string.h>
+
+const family_t *family_find (const char *name)
+{
+    static const family_t *const all[] = {&family_coding, &family_writing};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp (all[i]->name, name) == 0)
+            return all[i];
+    return NULL;
+}
+
+bool family_knows (const family_t *family, const char *role)
+{
+    for (const char *const *r = family->roles; *r; r++)
+        if (strcmp (*r, role) == 0)
+            return true;
+    return false;
+}
+
+const char *family_text (const json_t *object, const char *key)
+{
+    const char *text = json_string_value (json_object_get (object, key));
+    return text ? text : "";
+}

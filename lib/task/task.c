@@ -1,0 +1,208 @@
+/*  task - see task.h */
+#include "task/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/hash.h"
+#include "base/rng.h"
+#include "task/family.h"
+
+#define LINE_MAX_BYTES ((size_t) 4 << 20)
+#define TASKS_MAX      ((size_t) 10 << 20)
+
+struct task_set {
+    const family_t *family;
+    char **json[2]; /* by split */
+    size_t n[2];
+};
+
+/*  Whether a task is held out: a function of its content and the seed alone. The built-in coding set is split
+ *  by composition, so all wordings of one are on the same side. */
+static bool is_heldout (const json_t *task, uint64_t seed, double share)
+{
+    const char *id = family_text (task, "id");
+    hash_t hash = hash_of (id, strlen (id));
+    uint64_t words[2];
+    memcpy (words, hash.bytes, sizeof words);
+    return rng_uniform_d (rng_key ((uint64_t[]){seed, words[0], words[1]}, 3), 0) < share;
+}
+
+static int add (task_set_t *set, const task_options_t *o, json_t *task, err_t *err)
+{
+    int split = is_heldout (task, o->seed, o->heldout) ? TASK_HELDOUT : TASK_TRAIN;
+    size_t n = set->n[split];
+    json_object_set_new (task, "family", json_string (set->family->name));
+    json_object_set_new (task, "style", json_string (o->style ? o->style : "plain"));
+    char *line = json_dumps (task, JSON_COMPACT);
+    if (line && (n & (n - 1)) == 0) {
+        char **grown = realloc (set->json[split], (n ? 2 * n : 1) * sizeof *grown);
+        if (!grown) {
+            free (line);
+            line = NULL;
+        } else {
+            set->json[split] = grown;
+        }
+    }
+    if (!line)
+        return err_set (err, ERR_LIMIT, "no memory for the task set");
+    set->json[split][set->n[split]++] = line;
+    return 0;
+}
+
+static int make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
+{
+    size_t n = set->family->builtin (o->style ? o->style : "plain");
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        json_t *task = set->family->generate (o->style ? o->style : "plain", o->seed, i);
+        rc = task ? add (set, o, task, err)
+                  : err_set (err, ERR_INTERNAL, "%s task %zu cannot be made", set->family->name, i);
+        json_decref (task);
+    }
+    return rc;
+}
+
+static int read_line (task_set_t *set, const task_options_t *o, const char *line, size_t number,
+                      err_t *err)
+{
+    json_error_t problem;
+    json_t *task = json_loads (line, JSON_REJECT_DUPLICATES, &problem);
+    int rc = 0;
+    if (!task)
+        rc = err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
+    else if (!json_is_object (task))
+        rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
+    else if (set->family->adopt (task, err) == 0)
+        rc = add (set, o, task, err);
+    else
+        rc = -1;
+    json_decref (task);
+    return rc == 0 ? 0 : err_wrap (err, "%s:%zu", o->path, number);
+}
+
+/*  zlib's gzread also reads plain files as they are. */
+static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
+{
+    gzFile file = gzopen (o->path, "rb");
+    char *line = malloc (LINE_MAX_BYTES);
+    int rc = 0;
+    if (!file)
+        rc = err_errno (err, ERR_INPUT, "%s", o->path);
+    else if (!line)
+        rc = err_set (err, ERR_LIMIT, "no memory for %s", o->path);
+    for (size_t number = 1; rc == 0 && gzgets (file, line, (int) LINE_MAX_BYTES); number++) {
+        size_t size = strlen (line);
+        if (size == LINE_MAX_BYTES - 1)
+            rc = err_set (err, ERR_LIMIT, "%s:%zu: a line of more than %zu bytes", o->path, number,
+                          LINE_MAX_BYTES);
+        else if (set->n[0] + set->n[1] >= TASKS_MAX)
+            rc = err_set (err, ERR_LIMIT, "%s: more than %zu tasks", o->path, TASKS_MAX);
+        else if (strspn (line, " \t\r\n") < size)
+            rc = read_line (set, o, line, number, err);
+    }
+    int problem = 0;
+    const char *text = file ? gzerror (file, &problem) : "";
+    if (rc == 0 && problem != Z_OK && problem != Z_STREAM_END)
+        rc = err_set (err, ERR_INPUT, "%s: %s", o->path, text);
+    if (file)
+        gzclose (file);
+    free (line);
+    return rc;
+}
+
+/*  A small file of own tasks may fall on one side alone: then both sides are all of it. */
+static int settle (task_set_t *set, const task_options_t *o, err_t *err)
+{
+    if (set->n[TASK_TRAIN] + set->n[TASK_HELDOUT] == 0)
+        return err_set (err, ERR_INPUT, "%s: no task in it",
+                        o->path ? o->path : "the built-in set");
+    for (int side = 0; side < 2; side++) {
+        int other = !side;
+        if (set->n[side])
+            continue;
+        set->json[side] = calloc (set->n[other], sizeof (char *));
+        for (size_t i = 0; set->json[side] && i < set->n[other]; i++)
+            if ((set->json[side][i] = strdup (set->json[other][i])))
+                set->n[side]++;
+        if (set->n[side] != set->n[other])
+            return err_set (err, ERR_LIMIT, "no memory for the task set");
+    }
+    return 0;
+}
+
+task_set_t *task_set_open (const task_options_t *options, err_t *err)
+{
+    task_set_t *set = calloc (1, sizeof *set);
+    if (!set) {
+        err_set (err, ERR_LIMIT, "no memory for the task set");
+        return NULL;
+    }
+    set->family = family_find (options->family);
+    int rc;
+    if (!set->family)
+        rc = err_set (err, ERR_CONFIG, "no task family '%s': coding or writing", options->family);
+    else if (options->path && *options->path)
+        rc = read_file (set, options, err);
+    else
+        rc = make_builtin (set, options, err);
+    if (rc == 0)
+        rc = settle (set, options, err);
+    if (rc != 0)
+        task_set_destroy (&set);
+    return set;
+}
+
+void task_set_destroy (task_set_t **self)
+{
+    task_set_t *set = *self;
+    if (!set)
+        return;
+    for (int split = 0; split < 2; split++) {
+        for (size_t i = 0; i < set->n[split]; i++)
+            free (set->json[split][i]);
+        free (set->json[split]);
+    }
+    free (set);
+    *self = NULL;
+}
+
+size_t task_set_size (const task_set_t *set, task_split_t split)
+{
+    return set->n[split];
+}
+
+const char *task_set_get (const task_set_t *set, task_split_t split, size_t index)
+{
+    return set->json[split][index];
+}
+
+/*  Position p of pass number q over n tasks: a permutation by a 4-round Feistel network on the smallest
+ *  even number of bits that holds n, walked until it falls below n (Black and Rogaway 2002, "cycle
+ *  walking"). Needs no table. */
+static size_t permuted (uint64_t key, size_t p, size_t n)
+{
+    unsigned half = 1;
+    while ((size_t) 1 << (2 * half) < n)
+        half++;
+    uint64_t mask = ((uint64_t) 1 << half) - 1, x = p;
+    do {
+        uint64_t left = x >> half, right = x & mask;
+        for (uint64_t round = 0; round < 4; round++) {
+            uint64_t next = left ^ (rng_bits (key, round << 32 | right) & mask);
+            left = right;
+            right = next;
+        }
+        x = left << half | right;
+    } while (x >= n);
+    return x;
+}
+
+size_t task_set_pick (const task_set_t *set, uint64_t seed, uint64_t first_group_of_step,
+                      uint64_t group)
+{
+    uint64_t at = first_group_of_step + group, n = set->n[TASK_TRAIN];
+    return permuted (rng_key ((uint64_t[]){seed, 0x7a5c, at / n}, 3), at % n, n);
+}
