@@ -1,0 +1,173 @@
+/*  answers - what the replies do to a group. See group.h */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const wire_sample_t *sample_of (const wire_act_reply_t *reply, size_t episode, size_t *next)
+{
+    while (*next < reply->samples_n && reply->samples[*next].episode < episode)
+        (*next)++;
+    return *next < reply->samples_n && reply->samples[*next].episode == episode
+               ? &reply->samples[*next]
+               : NULL;
+}
+
+/*  One sample for every acting episode, in order, none else, of the version asked for. */
+static int check_act (const group_t *group, size_t role, const wire_act_reply_t *reply, err_t *err)
+{
+    const wire_version_t *asked = &group->message->roles[role].version;
+    if (strcmp (reply->version.policy, asked->policy) != 0 ||
+        reply->version.number != asked->number || !hash_equal (&reply->version.hash, &asked->hash))
+        return err_set (err, ERR_STALE,
+                        "the agent answered under policy %s version %" PRIu64
+                        ", asked was %s version %" PRIu64 " (or other weights of that number)",
+                        reply->version.policy, reply->version.number, asked->policy, asked->number);
+    size_t next = 0, expected = 0;
+    for (size_t e = 0; e < group->n; e++) {
+        if (group->seats[role].prompt_of[e] == NOT_ACTING)
+            continue;
+        const wire_sample_t *sample = sample_of (reply, e, &next);
+        if (!sample || sample->ids.n == 0 || sample->ids.n > group->message->max_tokens)
+            return err_set (err, ERR_INTERNAL, "the agent's sample for episode %zu has %zu tokens",
+                            e, sample ? sample->ids.n : 0);
+        expected++;
+    }
+    if (expected != reply->samples_n)
+        return err_set (err, ERR_INTERNAL, "the agent answered %zu samples, asked were %zu",
+                        reply->samples_n, expected);
+    return 0;
+}
+
+static size_t role_of_ask (const group_t *group, size_t ask)
+{
+    size_t r = 0;
+    while (!group->seats[r].acts || group->seats[r].ask != ask)
+        r++;
+    return r;
+}
+
+/*  Tokens of a prompt that other roles wrote: all but the brief and the role's own words. */
+static size_t tokens_read (const group_t *group, size_t role, const table_t *table, size_t prompt_n)
+{
+    size_t own = group->seats[role].brief + table->written[role];
+    return group->turn > 0 && prompt_n > own ? prompt_n - own : 0;
+}
+
+static int apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample, err_t *err)
+{
+    table_t *table = &group->tables[e];
+    seat_t *seat = &group->seats[role];
+    wire_completion_t completion = {.role = (uint32_t) role,
+                                    .turn = group->turn,
+                                    .prompt = seat->prompt_of[e],
+                                    .ids = sample->ids,
+                                    .logps = sample->logps,
+                                    .stopped = sample->stopped};
+    if (result_completion (group->result, e, &completion) != 0)
+        return err_set (err, ERR_LIMIT, "no memory for a completion");
+    buf_t text = {0};
+    buf_text (&text, "");
+    tokenizer_decode (seat->tokenizer, sample->ids.data, sample->ids.n, TOKENIZER_PLAIN, &text);
+    size_t prompt_n = result_prompt_ids (group->result, seat->prompt_of[e])->n;
+    episode_action_t action = {.text = text.data,
+                               .size = text.size,
+                               .tokens = sample->ids.n,
+                               .tokens_read = tokens_read (group, role, table, prompt_n),
+                               .truncated = !sample->stopped};
+    int rc = buf_failed (&text) ? err_set (err, ERR_INPUT, "a completion is too long")
+                                : episode_act (table->episode, role, &action, err);
+    table->written[role] += sample->ids.n;
+    buf_free (&text);
+    return rc;
+}
+
+static int play_turn (group_t *group, err_t *err)
+{
+    size_t next[EPISODE_ROLES_MAX] = {0};
+    for (size_t e = 0; e < group->n; e++) {
+        for (size_t r = 0; r < group->message->roles_n; r++) {
+            const seat_t *seat = &group->seats[r];
+            if (!seat->acts || seat->prompt_of[e] == NOT_ACTING)
+                continue;
+            const wire_sample_t *sample = sample_of (group->replies[seat->ask], e, &next[r]);
+            if (apply (group, e, r, sample, err) != 0)
+                return err_wrap (err, "episode %zu, role %s", e, group->message->roles[r].name);
+        }
+        if (group->tables[e].acts && episode_step (group->tables[e].episode, err) != 0)
+            return err_wrap (err, "episode %zu", e);
+    }
+    return 0;
+}
+
+/*  The states of all episodes, also kept one by one for scoring and for the result. */
+static int write_states (group_t *group, err_t *err)
+{
+    buf_clear (&group->bytes);
+    for (size_t e = 0; e < group->n; e++) {
+        size_t start = group->bytes.size;
+        if (episode_state (group->tables[e].episode, &group->bytes, err) != 0)
+            return err_wrap (err, "episode %zu", e);
+        free (group->tables[e].state);
+        group->tables[e].state =
+            group->bytes.data ? strndup (group->bytes.data + start, group->bytes.size - start)
+                              : NULL;
+        buf_char (&group->bytes, '\n');
+        if (buf_failed (&group->bytes) || !group->tables[e].state)
+            return err_set (err, ERR_INPUT, "the global states are too large");
+    }
+    return 0;
+}
+
+static void end_turn (group_t *group)
+{
+    err_t err = {0};
+    if (play_turn (group, &err) != 0 || write_states (group, &err) != 0)
+        group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
+    else
+        group->state = GROUP_STORING;
+}
+
+static void end_score (group_t *group)
+{
+    const char **states = calloc (group->n, sizeof *states);
+    for (size_t e = 0; states && e < group->n; e++)
+        states[e] = group->tables[e].state;
+    buf_clear (&group->bytes);
+    if (!states)
+        group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
+    else if (result_write (group->result, group->message->group, states, group->score->rewards,
+                           &group->bytes) != 0)
+        group_fail (group, ERR_INPUT, "the result is too large to be stored");
+    else
+        group->state = GROUP_DONE;
+    free (states);
+}
+
+int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err)
+{
+    bool act = strcmp (group->asks[ask].service, "act") == 0;
+    if (act) {
+        const wire_act_reply_t *reply = wire_act_reply_unpack (group->arena, data, size, err);
+        if (!reply || check_act (group, role_of_ask (group, ask), reply, err) != 0)
+            return -1;
+        group->replies[ask] = reply;
+    } else {
+        const wire_score_reply_t *reply = wire_score_reply_unpack (group->arena, data, size, err);
+        if (!reply)
+            return -1;
+        if (reply->rewards_n != group->n)
+            return err_set (err, ERR_INTERNAL, "%zu rewards for %zu episodes", reply->rewards_n,
+                            group->n);
+        group->score = reply;
+    }
+    group->asks[ask].answered = true;
+    if (--group->unanswered > 0)
+        return 0;
+    if (act)
+        end_turn (group);
+    else
+        end_score (group);
+    return 0;
+}

@@ -1,0 +1,203 @@
+/*  asks - the requests of a group. See group.h */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "prompt.h"
+
+static void forget_asks (group_t *group)
+{
+    for (size_t i = 0; i < group->asks_n; i++) {
+        buf_free (&group->asks[i].payload);
+        group->asks[i] = (group_ask_t){0};
+        group->replies[i] = NULL;
+    }
+    group->asks_n = group->unanswered = 0;
+}
+
+/*  The content's hash is part of the id: should a step be played again under other weights, nobody
+ *  answers it from what was kept of the first time. */
+static void finish_ask (group_t *group, group_ask_t *ask, const char *where)
+{
+    const wire_group_t *m = group->message;
+    if (buf_failed (&ask->payload)) {
+        group_fail (group, ERR_INPUT,
+                    "a request to '%s' is larger than the bus's frames of %d bytes", ask->service,
+                    WIRE_FRAME_MAX);
+        return;
+    }
+    hash_t hash = hash_of (ask->payload.data, ask->payload.size);
+    char hex[HASH_HEX_SIZE];
+    snprintf (ask->id, sizeof ask->id, "%s/%s/%" PRIu64 "/%" PRIu64 "%s/%s/%.16s", m->run,
+              wire_phase_name (m->phase), m->step, m->group, where, ask->service,
+              hash_hex (&hash, hex));
+}
+
+static group_ask_t *new_ask (group_t *group, const char *service)
+{
+    group_ask_t *ask = &group->asks[group->asks_n++];
+    *ask = (group_ask_t){.service = service, .payload.max = WIRE_FRAME_MAX - 4096};
+    group->unanswered++;
+    return ask;
+}
+
+/*  One distinct prompt of a role's turn. */
+typedef struct {
+    char *text;
+    uint32_t index;     /* in the result */
+    uint32_t *episodes; /* that share it */
+    size_t n;
+} shared_t;
+
+/*  The distinct prompt that equals text, or the next free one. */
+static shared_t *find_shared (shared_t *list, size_t n, const char *text)
+{
+    size_t i = 0;
+    while (i < n && strcmp (list[i].text, text) != 0)
+        i++;
+    return &list[i];
+}
+
+static int start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text, err_t *err)
+{
+    seat_t *seat = &group->seats[role];
+    tokenizer_ids_t ids = {0};
+    shared->episodes = calloc (group->n, sizeof *shared->episodes);
+    int rc = shared->episodes ? 0 : err_set (err, ERR_LIMIT, "no memory for a prompt");
+    if (rc == 0)
+        rc = prompt_encode (seat->tokenizer, &group->message->roles[role], text->data, text->size,
+                            &ids, err);
+    if (rc == 0 && ids.n == 0)
+        rc = err_set (err, ERR_INPUT, "an empty prompt");
+    if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
+        rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
+    if (seat->brief == 0)
+        seat->brief = ids.n;
+    tokenizer_ids_free (&ids);
+    shared->text = buf_take (text);
+    return rc;
+}
+
+/*  Fills list with the distinct prompts of a role in this turn. */
+static int gather_prompts (group_t *group, size_t role, shared_t *list, size_t *n, err_t *err)
+{
+    seat_t *seat = &group->seats[role];
+    int rc = 0;
+    for (size_t e = 0; rc == 0 && e < group->n; e++) {
+        const episode_t *episode = group->tables[e].episode;
+        seat->prompt_of[e] = NOT_ACTING;
+        if (episode_done (episode) || !episode_acts (episode, role))
+            continue;
+        buf_t text = {0};
+        buf_text (&text, "");
+        rc = episode_observe (episode, role, &text, err);
+        if (rc == 0 && buf_failed (&text))
+            rc = err_set (err, ERR_INPUT, "a prompt is too long");
+        shared_t *shared = rc == 0 ? find_shared (list, *n, text.data) : NULL;
+        if (shared == &list[*n]) {
+            (*n)++;
+            rc = start_shared (group, role, shared, &text, err);
+        }
+        if (rc == 0) {
+            shared->episodes[shared->n++] = (uint32_t) e;
+            seat->prompt_of[e] = shared->index;
+        }
+        buf_free (&text);
+    }
+    return rc;
+}
+
+static void write_act (group_t *group, size_t role, const shared_t *list, size_t n)
+{
+    const wire_group_t *m = group->message;
+    const wire_role_t *r = &m->roles[role];
+    wire_prompt_t *prompts = calloc (n, sizeof *prompts);
+    if (!prompts) {
+        group_fail (group, ERR_LIMIT, "no memory for a request of %zu prompts", n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        prompts[i] = (wire_prompt_t){.ids = *result_prompt_ids (group->result, list[i].index),
+                                     .episodes = list[i].episodes,
+                                     .episodes_n = list[i].n};
+    wire_act_request_t request = {.run = m->run,
+                                  .version = r->version,
+                                  .seed = m->seed,
+                                  .phase = m->phase,
+                                  .step = m->step,
+                                  .group = m->group,
+                                  .role = (uint32_t) role,
+                                  .turn = group->turn,
+                                  .temperature = m->temperature,
+                                  .max_tokens = m->max_tokens,
+                                  .stops = r->stops,
+                                  .prompts = prompts,
+                                  .prompts_n = n};
+    char where[160];
+    snprintf (where, sizeof where, "/%u/%.100s", group->turn, r->name);
+    group->seats[role].ask = group->asks_n;
+    group->seats[role].acts = true;
+    group_ask_t *ask = new_ask (group, "act");
+    wire_act_request_pack (&request, &ask->payload);
+    finish_ask (group, ask, where);
+    free (prompts);
+}
+
+static void ask_role (group_t *group, size_t role)
+{
+    err_t err = {0};
+    size_t n = 0;
+    shared_t *list = calloc (group->n + 1, sizeof *list);
+    int rc = list ? gather_prompts (group, role, list, &n, &err)
+                  : err_set (&err, ERR_LIMIT, "no memory for prompts");
+    group->seats[role].acts = false;
+    if (rc != 0)
+        group_fail (group, err.code, "turn %u, role %s: %s", group->turn,
+                    group->message->roles[role].name, err.text);
+    else if (n)
+        write_act (group, role, list, n);
+    for (size_t i = 0; list && i < n; i++) {
+        free (list[i].text);
+        free (list[i].episodes);
+    }
+    free (list);
+}
+
+void group_begin_turn (group_t *group)
+{
+    forget_asks (group);
+    group->state = GROUP_ASKING;
+    for (size_t e = 0; e < group->n; e++)
+        group->tables[e].acts = !episode_done (group->tables[e].episode);
+    for (size_t r = 0; r < group->message->roles_n && group->state == GROUP_ASKING; r++)
+        ask_role (group, r);
+    if (group->state == GROUP_ASKING && group->asks_n == 0)
+        group_fail (group, ERR_INPUT, "turn %u: no role acts, and the episode is not done",
+                    group->turn);
+}
+
+void group_ask_score (group_t *group)
+{
+    const wire_group_t *m = group->message;
+    const char **states = calloc (group->n, sizeof *states);
+    if (!states) {
+        group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
+        return;
+    }
+    for (size_t e = 0; e < group->n; e++)
+        states[e] = group->tables[e].state;
+    wire_score_request_t request = {.run = m->run,
+                                    .family = group->family,
+                                    .command = m->command,
+                                    .weights = m->weights,
+                                    .states = states,
+                                    .states_n = group->n};
+    forget_asks (group);
+    group->state = GROUP_ASKING;
+    group_ask_t *ask = new_ask (group, "score");
+    wire_score_request_pack (&request, &ask->payload);
+    finish_ask (group, ask, "");
+    free (states);
+}

@@ -1,0 +1,473 @@
+/*  environment - see environment.h */
+#include "environment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "group.h"
+#include "store/store.h"
+#include "svc/args.h"
+#include "tokenizers.h"
+
+#define LEASE_MS       10000 /* a group whose environment died is claimed again after that */
+#define RENEW_MS       3000
+#define POLL_MS        250  /* events are hints: look four times a second anyway */
+#define STORE_MS       1000 /* a call to Redis may block the loop that long */
+#define STORE_AGAIN_MS 200
+#define CALL_AGAIN_MS  100 /* doubled with every refusal, up to */
+#define CALL_AGAIN_MAX 2000
+#define ACT_MAX_MS     600000
+#define SCORE_MS       120000
+#define PATIENCE_MS    900000 /* without progress until a group is given back */
+#define RUNS_MAX       32     /* whose events we listen to; more are polled */
+
+/*  One request of a group on the bus. */
+typedef struct {
+    uint64_t number;  /* 0: not under way */
+    int64_t again_ms; /* not before */
+    unsigned refusals;
+} call_t;
+
+/*  One claimed group. */
+typedef struct {
+    group_t *group; /* NULL: this place is free */
+    store_claim_t claim;
+    call_t calls[EPISODE_ROLES_MAX]; /* of each of its asks */
+    const tokenizer_t *tokenizers[EPISODE_ROLES_MAX];
+    int64_t claimed_ms, renewed_ms, moved_ms;
+    err_t trouble; /* what failed last */
+} player_t;
+
+typedef struct {
+    svc_run_t *svc;
+    bus_t *bus;
+    store_t *store;
+    tokenizers_t *tokenizers;
+    player_t *players;
+    size_t players_n, live;
+    int64_t claim_ms;       /* when to look for groups again */
+    int64_t store_again_ms; /* Redis failed: leave it alone until then */
+    int64_t act_ms;         /* what an agent needs to answer at most, as learnt */
+    char runs[RUNS_MAX][STORE_RUN_MAX + 1];
+    size_t runs_n;
+    buf_t event;
+    uint64_t committed, dead, given_up, lost, refused;
+    int64_t busy_us;
+} environment_t;
+
+/*  ---- open and close -------------------------------------------------------------------------------- */
+
+static void player_leave (environment_t *env, player_t *player)
+{
+    for (size_t i = 0; i < EPISODE_ROLES_MAX; i++) {
+        if (player->calls[i].number)
+            bus_cancel (env->bus, player->calls[i].number);
+        tokenizers_release (env->tokenizers, player->tokenizers[i]);
+    }
+    group_destroy (&player->group);
+    buf_free (&player->claim.payload);
+    *player = (player_t){0};
+    env->live--;
+    env->claim_ms = 0;
+}
+
+/*  What is under way goes back, so that others need not wait for the leases to end. */
+static void give_all_back (environment_t *env)
+{
+    err_t err = {0};
+    uint64_t n;
+    store_deadline (env->store, 200);
+    if (env->live && store_orphans (env->store, svc_name (env->svc), &n, &err) != 0)
+        log_err ("groups.not_given_back", &err);
+    for (size_t i = 0; i < env->players_n; i++)
+        if (env->players[i].group)
+            player_leave (env, &env->players[i]);
+}
+
+void environment_close (svc_run_t *run, void **state)
+{
+    (void) run;
+    environment_t *env = *state;
+    if (!env)
+        return;
+    if (env->store && env->players)
+        give_all_back (env);
+    tokenizers_destroy (&env->tokenizers);
+    store_destroy (&env->store);
+    buf_free (&env->event);
+    free (env->players);
+    free (env);
+    *state = NULL;
+}
+
+int environment_open (svc_run_t *run, void **state, err_t *err)
+{
+    long long groups, act_s;
+    if (args_number (svc_args (run), "--groups", 1, 4096, &groups, err) != 0 ||
+        args_number (svc_args (run), "--act-timeout", 1, ACT_MAX_MS / 1000, &act_s, err) != 0)
+        return -1;
+    environment_t *env = calloc (1, sizeof *env);
+    if (!env)
+        return err_set (err, ERR_LIMIT, "no memory");
+    *state = env;
+    env->svc = run;
+    env->bus = svc_bus (run);
+    env->act_ms = act_s * 1000;
+    env->players_n = (size_t) groups;
+    env->players = calloc (env->players_n, sizeof *env->players);
+    env->tokenizers = tokenizers_new (env->bus);
+    if (!env->players || !env->tokenizers)
+        return err_set (err, ERR_LIMIT, "no memory for %lld groups", groups);
+    env->store = store_new (svc_redis (run), err);
+    uint64_t orphans = 0;
+    if (!env->store || store_orphans (env->store, svc_name (run), &orphans, err) != 0)
+        return -1;
+    if (orphans)
+        log_info ("groups.given_back",
+                  "groups=%" PRIu64 " text=\"a predecessor of this name held them\"", orphans);
+    store_deadline (env->store, STORE_MS);
+    return 0;
+}
+
+/*  ---- one group --------------------------------------------------------------------------------------- */
+
+static void publish_committed (environment_t *env, const player_t *player)
+{
+    const wire_group_t *m = group_message (player->group);
+    wire_part_t metrics[GROUP_METRICS + 1];
+    group_metrics (player->group, metrics);
+    metrics[GROUP_METRICS] =
+        (wire_part_t){"seconds", (double) (clock_ms () - player->claimed_ms) / 1e3};
+    wire_event_t event = {.kind = WIRE_GROUP_COMMITTED,
+                          .run = m->run,
+                          .step = m->step,
+                          .group = m->group,
+                          .phase = m->phase,
+                          .version = {.policy = ""},
+                          .metrics = metrics,
+                          .metrics_n = GROUP_METRICS + 1,
+                          .text = ""};
+    char topic[STORE_RUN_MAX + 32];
+    snprintf (topic, sizeof topic, "%s/%s", m->run, wire_event_name (event.kind));
+    buf_clear (&env->event);
+    wire_event_pack (&event, &env->event);
+    bus_publish (env->bus, topic, env->event.data, env->event.size);
+}
+
+static void log_group (const player_t *player, const char *event, const char *why)
+{
+    log_warn (event, "run=%s phase=%u step=%" PRIu64 " group=%" PRIu64 " text=\"%s\"",
+              player->claim.run, player->claim.phase, player->claim.step, player->claim.group, why);
+}
+
+/*  What an answer of the store means for the group: true when it was carried out. Otherwise the group was
+ *  lost and is left, or Redis is in trouble and the same is tried again later. */
+static bool stored (environment_t *env, player_t *player, int rc, const err_t *err)
+{
+    if (rc == 0)
+        return true;
+    if (err->code == ERR_STALE) {
+        log_group (player, "group.lost", err->text);
+        env->lost++;
+        player_leave (env, player);
+    } else {
+        player->trouble = *err;
+        env->store_again_ms = clock_ms () + STORE_AGAIN_MS;
+    }
+    return false;
+}
+
+static bool give_up (environment_t *env, player_t *player, const char *why)
+{
+    err_t err = {0};
+    uint64_t tries = 0;
+    int rc = store_giveup (env->store, &player->claim, why, &tries, &err);
+    if (!stored (env, player, rc, &err))
+        return false;
+    log_group (player, "group.given_up", why);
+    env->given_up++;
+    player_leave (env, player);
+    /* Not at once again, by us: what was in the way would be so still. */
+    env->claim_ms = clock_ms () + POLL_MS;
+    return false;
+}
+
+/*  It failed: dead when everybody would fail likewise, else back into the store. */
+static bool player_failed (environment_t *env, player_t *player)
+{
+    const err_t *why = group_error (player->group);
+    if (why->code != ERR_INPUT)
+        return give_up (env, player, why->text);
+    err_t err = {0};
+    if (!stored (env, player, store_dead (env->store, &player->claim, why->text, &err), &err))
+        return false;
+    log_group (player, "group.dead", why->text);
+    env->dead++;
+    player_leave (env, player);
+    return false;
+}
+
+static bool player_commit (environment_t *env, player_t *player)
+{
+    err_t err = {0};
+    const buf_t *result = group_result (player->group);
+    int rc = store_commit (env->store, &player->claim, result->data, result->size, &err);
+    if (!stored (env, player, rc, &err))
+        return false;
+    publish_committed (env, player);
+    env->committed++;
+    player_leave (env, player);
+    return false;
+}
+
+static bool player_store (environment_t *env, player_t *player)
+{
+    err_t err = {0};
+    unsigned turn;
+    const buf_t *states = group_turn (player->group, &turn);
+    int rc = store_turn (env->store, &player->claim, turn, states->data, states->size, &err);
+    if (!stored (env, player, rc, &err))
+        return false;
+    memset (player->calls, 0, sizeof player->calls);
+    group_stored (player->group);
+    return true;
+}
+
+static bool player_read (environment_t *env, player_t *player)
+{
+    const wire_group_t *m = group_message (player->group);
+    for (size_t r = 0; r < m->roles_n; r++) {
+        if (player->tokenizers[r])
+            continue;
+        player->tokenizers[r] =
+            tokenizers_take (env->tokenizers, &m->roles[r].tokenizer, &player->trouble);
+        if (player->tokenizers[r]) {
+            group_tokenizer (player->group, r, player->tokenizers[r]);
+        } else if (player->trouble.code == ERR_INPUT) {
+            group_fail (player->group, ERR_INPUT, "role %s: %s", m->roles[r].name,
+                        player->trouble.text);
+            return true;
+        }
+    }
+    return group_state (player->group) != GROUP_READING;
+}
+
+static bool player_ask (environment_t *env, player_t *player)
+{
+    int64_t now = clock_ms ();
+    for (size_t i = 0; i < group_asks (player->group); i++) {
+        const group_ask_t *ask = group_ask (player->group, i);
+        call_t *call = &player->calls[i];
+        if (ask->answered || call->number || now < call->again_ms)
+            continue;
+        bool act = strcmp (ask->service, "act") == 0;
+        call->number = bus_call (env->bus, ask->service, ask->id, ask->payload.data,
+                                 ask->payload.size, act ? env->act_ms : SCORE_MS);
+        if (!call->number)
+            call->again_ms = now + CALL_AGAIN_MS;
+    }
+    return false;
+}
+
+/*  Does all that can be done for a group now. */
+static void player_advance (environment_t *env, player_t *player)
+{
+    static bool (*const does[]) (environment_t *, player_t *) = {[GROUP_READING] = player_read,
+                                                                 [GROUP_ASKING] = player_ask,
+                                                                 [GROUP_STORING] = player_store,
+                                                                 [GROUP_DONE] = player_commit,
+                                                                 [GROUP_FAILED] = player_failed};
+    bool more = true;
+    while (more) {
+        group_state_t state = group_state (player->group);
+        bool wants_store = state != GROUP_READING && state != GROUP_ASKING;
+        if (wants_store && clock_ms () < env->store_again_ms)
+            return;
+        more = does[state](env, player);
+        if (more)
+            player->moved_ms = clock_ms ();
+    }
+}
+
+/*  Keeps the lease, and gives the group back when nothing moved for long. */
+static void player_keep (environment_t *env, player_t *player, int64_t now)
+{
+    if (now < env->store_again_ms)
+        return;
+    if (now - player->moved_ms > PATIENCE_MS) {
+        err_t why = player->trouble;
+        if (!why.text[0])
+            err_set (&why, ERR_TIMEOUT, "nobody answered");
+        err_wrap (&why, "no progress for %d s", PATIENCE_MS / 1000);
+        give_up (env, player, why.text);
+    } else if (now - player->renewed_ms > RENEW_MS) {
+        err_t err = {0};
+        int rc = store_renew (env->store, &player->claim, LEASE_MS, &err);
+        if (stored (env, player, rc, &err))
+            player->renewed_ms = now;
+    }
+}
+
+/*  ---- claiming ---------------------------------------------------------------------------------------- */
+
+/*  Hears of a run's steps from its first group on; until then, and without events, it is polled. */
+static void listen (environment_t *env, const char *run)
+{
+    for (size_t i = 0; i < env->runs_n; i++)
+        if (strcmp (env->runs[i], run) == 0)
+            return;
+    if (env->runs_n == RUNS_MAX)
+        return;
+    char topic[STORE_RUN_MAX + 32];
+    err_t err = {0};
+    snprintf (topic, sizeof topic, "%s/%s", run, wire_event_name (WIRE_STEP_OPENED));
+    if (bus_subscribe (env->bus, topic, &err) != 0)
+        log_err ("events.unheard", &err);
+    else
+        snprintf (env->runs[env->runs_n++], STORE_RUN_MAX + 1, "%s", run);
+}
+
+/*  A payload that is no group cannot be played by anybody. */
+static void refuse_claim (environment_t *env, player_t *player, const err_t *why)
+{
+    err_t err = {0};
+    uint64_t tries;
+    log_group (player, "group.refused", why->text);
+    int rc = why->code == ERR_INPUT
+                 ? store_dead (env->store, &player->claim, why->text, &err)
+                 : store_giveup (env->store, &player->claim, why->text, &tries, &err);
+    if (rc != 0)
+        log_err ("group.unsettled", &err);
+    env->dead += rc == 0 && why->code == ERR_INPUT;
+    player_leave (env, player);
+}
+
+/*  1: claimed a group and began it; 0: none there; -1: Redis is in trouble. */
+static int claim_one (environment_t *env, player_t *player)
+{
+    err_t err = {0};
+    int rc = store_claim (env->store, svc_name (env->svc), LEASE_MS, &player->claim, &err);
+    if (rc != 1)
+        return rc;
+    player->claimed_ms = player->renewed_ms = player->moved_ms = clock_ms ();
+    env->live++;
+    listen (env, player->claim.run);
+    player->group = group_new (player->claim.payload.data, player->claim.payload.size, &err);
+    if (player->group)
+        player_advance (env, player);
+    else
+        refuse_claim (env, player, &err);
+    return 1;
+}
+
+static void claim_groups (environment_t *env, int64_t now)
+{
+    if (now < env->claim_ms || now < env->store_again_ms)
+        return;
+    int rc = 1;
+    for (size_t i = 0; i < env->players_n && rc == 1; i++)
+        if (!env->players[i].group)
+            rc = claim_one (env, &env->players[i]);
+    env->claim_ms = now + POLL_MS;
+    if (rc < 0)
+        env->store_again_ms = now + STORE_AGAIN_MS;
+}
+
+/*  ---- what the loop calls ------------------------------------------------------------------------------- */
+
+static player_t *find_call (environment_t *env, uint64_t number, size_t *ask)
+{
+    for (size_t i = 0; i < env->players_n; i++)
+        for (*ask = 0; env->players[i].group && *ask < EPISODE_ROLES_MAX; (*ask)++)
+            if (env->players[i].calls[*ask].number == number)
+                return &env->players[i];
+    return NULL;
+}
+
+/*  A peer refused, or answered what does not fit: bad input is the content's fault, the rest may pass. */
+static void on_refusal (environment_t *env, player_t *player, size_t ask, const err_t *err)
+{
+    call_t *call = &player->calls[ask];
+    const char *service = group_ask (player->group, ask)->service;
+    env->refused++;
+    player->trouble = *err;
+    if (err->code == ERR_INPUT) {
+        group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
+        return;
+    }
+    if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 && env->act_ms < ACT_MAX_MS)
+        env->act_ms = 2 * env->act_ms < ACT_MAX_MS ? 2 * env->act_ms : ACT_MAX_MS;
+    int64_t pause = CALL_AGAIN_MS << (call->refusals < 6 ? call->refusals : 6);
+    call->again_ms = clock_ms () + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
+    if (call->refusals++ == 0)
+        log_group (player, "call.again", err->text);
+}
+
+static void on_reply (environment_t *env, const bus_item_t *item)
+{
+    size_t ask;
+    player_t *player = find_call (env, item->call, &ask);
+    if (!player)
+        return;
+    player->calls[ask].number = 0;
+    err_t err = {0};
+    if (item->code != ERR_NONE) {
+        err_set (&err, item->code, "%s%s%s", item->name, item->name[0] ? ": " : "", item->text);
+        on_refusal (env, player, ask, &err);
+    } else if (group_answer (player->group, ask, item->payload, item->size, &err) != 0) {
+        /* A peer that answers nonsense is no fault of the group's. */
+        err.code = err.code == ERR_INPUT ? ERR_INTERNAL : err.code;
+        err_wrap (&err, "%s", item->name);
+        on_refusal (env, player, ask, &err);
+    } else {
+        player->moved_ms = clock_ms ();
+    }
+    player_advance (env, player);
+}
+
+void environment_on_item (svc_run_t *run, const bus_item_t *item)
+{
+    environment_t *env = svc_state (run);
+    int64_t start = clock_us ();
+    if (item->kind == BUS_REPLY)
+        on_reply (env, item);
+    else if (item->kind == BUS_OBJECT)
+        tokenizers_item (env->tokenizers, item);
+    else if (item->kind == BUS_EVENT)
+        env->claim_ms = 0;
+    env->busy_us += clock_us () - start;
+}
+
+int environment_work (svc_run_t *run)
+{
+    environment_t *env = svc_state (run);
+    int64_t start = clock_us (), now = clock_ms ();
+    for (size_t i = 0; i < env->players_n; i++)
+        if (env->players[i].group)
+            player_advance (env, &env->players[i]);
+    for (size_t i = 0; i < env->players_n; i++)
+        if (env->players[i].group)
+            player_keep (env, &env->players[i], now);
+    claim_groups (env, now);
+    env->busy_us += clock_us () - start;
+    int64_t wait = clock_left_ms (env->claim_ms), store = clock_left_ms (env->store_again_ms);
+    wait = store > wait ? store : wait;
+    return wait < CALL_AGAIN_MS || env->live == 0 ? (int) wait : CALL_AGAIN_MS;
+}
+
+void environment_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
+                         void *to)
+{
+    const environment_t *env = svc_state (run);
+    metric (to, "groups_in_flight", (double) env->live);
+    metric (to, "groups_committed", (double) env->committed);
+    metric (to, "groups_dead", (double) env->dead);
+    metric (to, "groups_given_up", (double) env->given_up);
+    metric (to, "groups_lost", (double) env->lost);
+    metric (to, "calls_refused", (double) env->refused);
+    metric (to, "busy_s", (double) env->busy_us / 1e6);
+}

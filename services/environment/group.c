@@ -1,0 +1,202 @@
+/*  group - see group.h */
+#include "group.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define GROUP_BUDGET ((size_t) 1 << 30) /* memory of its message and of all answers */
+
+/*  ---- birth and death ------------------------------------------------------------------------------ */
+
+void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
+{
+    va_list args;
+    char text[ERR_TEXT_MAX];
+    va_start (args, fmt);
+    vsnprintf (text, sizeof text, fmt, args);
+    va_end (args);
+    err_set (&group->error, code, "%s", text);
+    group->state = GROUP_FAILED;
+}
+
+static void read_family (group_t *group)
+{
+    json_error_t why;
+    json_t *task = json_loads (group->message->task, 0, &why);
+    const char *family = json_string_value (json_object_get (task, "family"));
+    if (!task)
+        group_fail (group, ERR_INPUT, "the task is no JSON: %s at byte %d", why.text, why.position);
+    else if (!family)
+        group_fail (group, ERR_INPUT, "the task names no family");
+    else
+        group->family = strdup (family);
+    json_decref (task);
+}
+
+static void make_episodes (group_t *group)
+{
+    const wire_group_t *m = group->message;
+    const char *roles[EPISODE_ROLES_MAX];
+    episode_limits_t limits = {.tokens = m->max_tokens, .turns = m->max_turns};
+    for (size_t r = 0; r < m->roles_n; r++)
+        roles[r] = m->roles[r].name;
+    for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {
+        err_t err = {0};
+        group->tables[e].episode = episode_new (m->task, roles, m->roles_n, &limits, &err);
+        if (!group->tables[e].episode)
+            group_fail (group, err.code, "the task: %s", err.text);
+    }
+}
+
+static int allocate (group_t *group, err_t *err)
+{
+    const wire_group_t *m = group->message;
+    group->n = m->episodes;
+    group->tables = calloc (group->n, sizeof *group->tables);
+    group->result = result_new (group->n);
+    bool fine = group->tables && group->result;
+    for (size_t r = 0; r < m->roles_n; r++) {
+        group->seats[r].prompt_of = calloc (group->n, sizeof *group->seats[r].prompt_of);
+        fine = fine && group->seats[r].prompt_of;
+    }
+    return fine ? 0 : err_set (err, ERR_LIMIT, "no memory for a group of %zu episodes", group->n);
+}
+
+group_t *group_new (const void *payload, size_t size, err_t *err)
+{
+    group_t *group = calloc (1, sizeof *group);
+    if (group)
+        group->arena = arena_new (GROUP_BUDGET);
+    int rc = group && group->arena ? 0 : err_set (err, ERR_LIMIT, "no memory for a group");
+    if (rc == 0)
+        rc = (group->message = wire_group_unpack (group->arena, payload, size, err)) ? 0 : -1;
+    if (rc == 0 && group->message->roles_n > EPISODE_ROLES_MAX)
+        rc = err_set (err, ERR_INPUT, "a group of %zu roles", group->message->roles_n);
+    if (rc == 0)
+        rc = allocate (group, err);
+    if (rc != 0) {
+        group_destroy (&group);
+        return NULL;
+    }
+    read_family (group);
+    make_episodes (group);
+    return group;
+}
+
+void group_destroy (group_t **group)
+{
+    group_t *g = *group;
+    if (!g)
+        return;
+    for (size_t e = 0; g->tables && e < g->n; e++) {
+        episode_destroy (&g->tables[e].episode);
+        free (g->tables[e].state);
+    }
+    for (size_t r = 0; r < EPISODE_ROLES_MAX; r++) {
+        free (g->seats[r].prompt_of);
+        buf_free (&g->asks[r].payload);
+    }
+    free (g->tables);
+    free (g->family);
+    result_destroy (&g->result);
+    buf_free (&g->bytes);
+    arena_destroy (&g->arena);
+    free (g);
+    *group = NULL;
+}
+
+const wire_group_t *group_message (const group_t *group)
+{
+    return group->message;
+}
+
+group_state_t group_state (const group_t *group)
+{
+    return group->state;
+}
+
+const err_t *group_error (const group_t *group)
+{
+    return &group->error;
+}
+
+void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
+{
+    group->seats[role].tokenizer = tokenizer;
+    for (size_t r = 0; r < group->message->roles_n; r++)
+        if (!group->seats[r].tokenizer)
+            return;
+    if (group->state == GROUP_READING)
+        group_begin_turn (group);
+}
+
+bool group_has_tokenizer (const group_t *group, size_t role)
+{
+    return group->seats[role].tokenizer != NULL;
+}
+
+size_t group_asks (const group_t *group)
+{
+    return group->asks_n;
+}
+
+const group_ask_t *group_ask (const group_t *group, size_t ask)
+{
+    return &group->asks[ask];
+}
+
+/*  ---- storing ---------------------------------------------------------------------------------------- */
+
+const buf_t *group_turn (const group_t *group, unsigned *turn)
+{
+    *turn = group->turn;
+    return &group->bytes;
+}
+
+void group_stored (group_t *group)
+{
+    bool done = true;
+    for (size_t e = 0; e < group->n; e++)
+        done = done && episode_done (group->tables[e].episode);
+    group->turn++;
+    if (done)
+        group_ask_score (group);
+    else
+        group_begin_turn (group);
+}
+
+const buf_t *group_result (const group_t *group)
+{
+    return &group->bytes;
+}
+
+void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
+{
+    static const char *const names[GROUP_METRICS] = {
+        "reward",  "quality",   "speed",  "cost",
+        "success", "agreement", "tokens", "critical_path_tokens",
+        "episodes"};
+    double sums[GROUP_METRICS] = {0};
+    for (size_t e = 0; e < group->n; e++) {
+        const wire_reward_t *reward = &group->score->rewards[e];
+        const episode_t *episode = group->tables[e].episode;
+        const double values[GROUP_METRICS] = {reward->reward,
+                                              reward->quality,
+                                              reward->speed,
+                                              reward->cost,
+                                              reward->success ? 1 : 0,
+                                              reward->agreement,
+                                              (double) episode_tokens (episode),
+                                              (double) episode_critical_path (episode),
+                                              (double) group->n};
+        for (size_t i = 0; i < GROUP_METRICS; i++)
+            sums[i] += values[i];
+    }
+    for (size_t i = 0; i < GROUP_METRICS; i++)
+        metrics[i] = (wire_part_t){.name = names[i], .value = sums[i] / (double) group->n};
+}

@@ -1,0 +1,49 @@
+/*  internal - what the files of a group share: group.c, asks.c, answers.c. */
+#ifndef QUINTET_ENVIRONMENT_INTERNAL_H
+#define QUINTET_ENVIRONMENT_INTERNAL_H
+
+#include "group.h"
+#include "result.h"
+
+#define NOT_ACTING UINT32_MAX
+
+/*  One episode. */
+typedef struct {
+    episode_t *episode;
+    bool acts;                         /* in this turn: it is not done */
+    char *state;                       /* global state at the end */
+    size_t written[EPISODE_ROLES_MAX]; /* tokens of each role's own completions so far */
+} table_t;
+
+/*  One role. */
+typedef struct {
+    const tokenizer_t *tokenizer;
+    uint32_t *prompt_of; /* of each episode in this turn: index into the result, or NOT_ACTING */
+    size_t brief;        /* tokens of its first prompt: what it reads that nobody wrote */
+    size_t ask;          /* which of the turn's asks is its own */
+    bool acts;
+} seat_t;
+
+struct group {
+    arena_t *arena;
+    const wire_group_t *message;
+    char *family;
+    group_state_t state;
+    err_t error;
+    table_t *tables;
+    size_t n; /* episodes */
+    seat_t seats[EPISODE_ROLES_MAX];
+    unsigned turn;
+    group_ask_t asks[EPISODE_ROLES_MAX];
+    const wire_act_reply_t *replies[EPISODE_ROLES_MAX]; /* by ask */
+    size_t asks_n, unanswered;
+    const wire_score_reply_t *score; /* NULL until scored */
+    result_t *result;
+    buf_t bytes; /* the turn's states; at the end the packed result */
+};
+
+/*  asks.c: what is asked of agents in a turn, and of the reward service at the end. */
+void group_begin_turn (group_t *group);
+void group_ask_score (group_t *group);
+
+#endif

@@ -1,0 +1,33 @@
+/*  quintet-environment - plays groups: claims them, drives their episodes, commits their results.
+ *
+ *  The story: a group waits in the store; it is claimed under a lease (environment.c). Its task becomes G
+ *  equal episodes (group.c). Each turn, every acting role's prompts go to an agent as one request
+ *  (prompt.c), with tokenizers fetched by hash (tokenizers.c); the completions are the actions; the turn's
+ *  global states are stored. The finished episodes are scored by the reward service, and the whole is
+ *  committed once (result.c). Many groups are under way at once, none waits for another.
+ */
+#include "environment.h"
+
+static const svc_t service = {
+    .name = "environment",
+    .about =
+        "Plays episodes: claims groups from Redis, asks agents to act and the reward service to\n"
+        "score, commits what came out. Start as many as you like, anywhere.\n"
+        "\n"
+        "  quintet-environment --bus tcp://10.0.0.1:5550 --redis tcp:10.0.0.1:6379\n",
+    .redis = true,
+    .options = {{"--groups", "N", "32", "groups played at once"},
+                {"--act-timeout", "S", "90",
+                 "seconds an agent has to answer at first; doubled\n"
+                 "whenever that was not enough"}},
+    .open = environment_open,
+    .close = environment_close,
+    .on_item = environment_on_item,
+    .work = environment_work,
+    .status = environment_status,
+};
+
+int main (int argc, char **argv)
+{
+    return svc_main (&service, argc, argv);
+}

@@ -1,0 +1,18 @@
+/*  prompt - from what a role observes to the ids that its policy reads.
+ *
+ *      prompt_encode (tokenizer, &role, text, size, &ids, &err);
+ *
+ *  The role's prefix (such as the begin token), then the text in its chat format: "" or "plain" for the
+ *  text alone, "chatml", "llama3", or a pattern of the user's own that contains {prompt}.
+ */
+#ifndef QUINTET_ENVIRONMENT_PROMPT_H
+#define QUINTET_ENVIRONMENT_PROMPT_H
+
+#include "model/tokenizer.h"
+#include "wire/wire.h"
+
+/*  Appends to ids. ERR_INPUT: the chat format is not known. */
+int prompt_encode (const tokenizer_t *tokenizer, const wire_role_t *role, const char *text,
+                   size_t size, tokenizer_ids_t *ids, err_t *err);
+
+#endif

@@ -1,0 +1,104 @@
+/*  result - see result.h */
+#include "result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    wire_completion_t *completion;
+    size_t n, capacity;
+} row_t;
+
+struct result {
+    row_t *rows; /* one per episode */
+    size_t episodes;
+    wire_ids_t *prompts;
+    size_t prompts_n, prompts_capacity;
+};
+
+result_t *result_new (size_t episodes)
+{
+    result_t *result = calloc (1, sizeof *result);
+    if (!result)
+        return NULL;
+    result->episodes = episodes;
+    result->rows = calloc (episodes, sizeof *result->rows);
+    if (!result->rows)
+        result_destroy (&result);
+    return result;
+}
+
+void result_destroy (result_t **result)
+{
+    if (!*result)
+        return;
+    for (size_t i = 0; (*result)->rows && i < (*result)->episodes; i++)
+        free ((*result)->rows[i].completion);
+    for (size_t i = 0; i < (*result)->prompts_n; i++)
+        free ((void *) (uintptr_t) (*result)->prompts[i].data);
+    free ((*result)->prompts);
+    free ((*result)->rows);
+    free (*result);
+    *result = NULL;
+}
+
+int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *index)
+{
+    if (result->prompts_n == result->prompts_capacity) {
+        size_t capacity = result->prompts_capacity ? 2 * result->prompts_capacity : 8;
+        wire_ids_t *grown = realloc (result->prompts, capacity * sizeof *grown);
+        if (!grown)
+            return -1;
+        result->prompts = grown;
+        result->prompts_capacity = capacity;
+    }
+    int32_t *copy = malloc (n * sizeof *copy + 1);
+    if (!copy)
+        return -1;
+    if (n)
+        memcpy (copy, ids, n * sizeof *copy);
+    *index = (uint32_t) result->prompts_n;
+    result->prompts[result->prompts_n++] = (wire_ids_t){.data = copy, .n = n};
+    return 0;
+}
+
+const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index)
+{
+    return &result->prompts[index];
+}
+
+int result_completion (result_t *result, size_t episode, const wire_completion_t *completion)
+{
+    row_t *row = &result->rows[episode];
+    if (row->n == row->capacity) {
+        size_t capacity = row->capacity ? 2 * row->capacity : 4;
+        wire_completion_t *grown = realloc (row->completion, capacity * sizeof *grown);
+        if (!grown)
+            return -1;
+        row->completion = grown;
+        row->capacity = capacity;
+    }
+    row->completion[row->n++] = *completion;
+    return 0;
+}
+
+int result_write (const result_t *result, uint64_t group, const char *const *states,
+                  const wire_reward_t *rewards, buf_t *bytes)
+{
+    wire_episode_t *episodes = calloc (result->episodes, sizeof *episodes);
+    if (!episodes)
+        return -1;
+    for (size_t i = 0; i < result->episodes; i++)
+        episodes[i] = (wire_episode_t){.state = states[i],
+                                       .reward = rewards[i],
+                                       .completions = result->rows[i].completion,
+                                       .completions_n = result->rows[i].n};
+    wire_episodes_t message = {.group = group,
+                               .prompts = result->prompts,
+                               .prompts_n = result->prompts_n,
+                               .episodes = episodes,
+                               .episodes_n = result->episodes};
+    wire_episodes_pack (&message, bytes);
+    free (episodes);
+    return buf_failed (bytes) ? -1 : 0;
+}

@@ -1,0 +1,30 @@
+/*  result - what came out of a group: every episode's completions, final state and reward.
+ *
+ *      result_t *result = result_new (episodes);
+ *      result_prompt (result, ids, n, &index);                  a distinct prompt
+ *      result_completion (result, episode, &completion);        in the order of (turn, role)
+ *      result_write (result, group, states, rewards, &bytes);   wire_episodes_t, to be committed
+ *      result_destroy (&result);
+ *
+ *  Ids and log-probabilities are borrowed: they lie where the replies were unpacked.
+ */
+#ifndef QUINTET_ENVIRONMENT_RESULT_H
+#define QUINTET_ENVIRONMENT_RESULT_H
+
+#include "wire/wire.h"
+
+typedef struct result result_t;
+
+result_t *result_new (size_t episodes);
+void result_destroy (result_t **result);
+
+/*  Copies the ids. 0, or -1 when memory ran out. */
+int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *index);
+const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index);
+int result_completion (result_t *result, size_t episode, const wire_completion_t *completion);
+
+/*  Appends to bytes. states and rewards: one per episode. 0, or -1 when it is too large. */
+int result_write (const result_t *result, uint64_t group, const char *const *states,
+                  const wire_reward_t *rewards, buf_t *bytes);
+
+#endif
