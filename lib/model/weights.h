@@ -1,0 +1,67 @@
+/*  weights - the inside of model_t, for the forward pass, the sampler and the trainer.
+ *
+ *      const weights_layer_t *l = &model->layers[i];
+ *      forward_matmul (model, &l->qkv, ...);              packed panels
+ *      weights_unpack (&l->down, w);                      back to [outputs, k] float32
+ *      params[model->layers[i].at.down]                   where it lies in the flat vector
+ *
+ *  The model holds every matrix once, in panels (kernels.h); no flat copy. Tensors lie in the flat
+ *  vector such that q, k and v (also their biases), and gate and up, are one matrix each.
+ */
+#ifndef QUINTET_MODEL_WEIGHTS_H
+#define QUINTET_MODEL_WEIGHTS_H
+
+#include "model/kernels.h"
+#include "model/model.h"
+
+typedef struct {
+    size_t outputs, k;
+    model_compute_t type;
+    void *panels;      /* float or uint16_t; kernels.h has the layout */
+    const float *bias; /* [outputs], NULL: none */
+    size_t at;         /* of the [outputs, k] matrix in the flat vector */
+} weights_matrix_t;
+
+/*  A vector of float32 (rounded when compute is bf16). */
+typedef struct {
+    float *data; /* NULL: the model has no such vector */
+    size_t n;
+    size_t at;
+} weights_vector_t;
+
+typedef struct {
+    weights_vector_t norm_attention; /* [width] */
+    weights_matrix_t qkv;            /* [q_dim + 2 kv_dim, width]: q rows, k rows, v rows */
+    weights_vector_t qkv_bias;       /* [q_dim + 2 kv_dim], when qkv_bias */
+    weights_vector_t q_norm, k_norm; /* [head_dim], when qk_norm */
+    weights_matrix_t out;            /* [width, q_dim] */
+    weights_vector_t norm_mlp;       /* [width] */
+    weights_matrix_t gate_up;        /* [2 ff, width]: gate rows, up rows */
+    weights_matrix_t down;           /* [width, ff] */
+} weights_layer_t;
+
+struct model {
+    model_config_t config;
+    model_compute_t compute;
+    const kernels_t *kernels;
+    size_t q_dim, kv_dim; /* heads * head_dim, kv_heads * head_dim */
+    weights_layer_t *layers;
+    weights_vector_t norm;      /* the last one */
+    weights_matrix_t embedding; /* [vocab, width]; panels NULL when tied: the head's are read */
+    void *embedding_rows;       /* untied: [vocab][width] in the type of compute */
+    weights_matrix_t head;      /* [vocab or 1, width] */
+    model_tensor_t *tensors;
+    size_t tensors_n, params;
+    double *inverse_frequency; /* [head_dim / 2], each a float32 value */
+    float *rope;               /* [rope_n][2][head_dim / 2]: cos, sin */
+    size_t rope_n;
+    void *memory; /* panels, vectors, rows */
+    size_t bytes;
+};
+
+/*  Back to float32 [outputs, k], row-major; exact. */
+void weights_unpack (const weights_matrix_t *matrix, float *w);
+/*  The same for outputs first .. last - 1 alone, into w [last - first, k]. */
+void weights_unpack_rows (const weights_matrix_t *matrix, size_t first, size_t last, float *w);
+
+#endif
