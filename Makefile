@@ -114,7 +114,7 @@ EMBEDDED = $(wildcard $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
 define ISA_RULE
 $(OUT)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=fast $(ISA_$(1)) -DISA=$(1) $(PKG_CFLAGS) -c $$< -o $$@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=fast -Wno-psabi $(ISA_$(1)) -DISA=$(1) $(PKG_CFLAGS) -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
 

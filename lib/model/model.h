@@ -44,12 +44,12 @@ typedef struct {
     double norm_eps; /* rms_norm_eps */
     model_rope_t rope;
     double rope_theta;
-    double rope_factor;              /* LINEAR, LLAMA3 */
-    double rope_low, rope_high;      /* LLAMA3: low_freq_factor, high_freq_factor */
-    size_t rope_original_context;    /* LLAMA3 */
-    bool tied;       /* the head is the embedding */
-    bool qkv_bias;   /* Qwen2 */
-    bool qk_norm;    /* Qwen3 */
+    double rope_factor;           /* LINEAR, LLAMA3 */
+    double rope_low, rope_high;   /* LLAMA3: low_freq_factor, high_freq_factor */
+    size_t rope_original_context; /* LLAMA3 */
+    bool tied;                    /* the head is the embedding */
+    bool qkv_bias;                /* Qwen2 */
+    bool qk_norm;                 /* Qwen3 */
     bool value_head; /* one scalar per position instead of logits: a critic (never tied) */
 } model_config_t;
 
@@ -59,11 +59,11 @@ int model_config_check (const model_config_t *config, err_t *err);
 #define MODEL_NAME_MAX 96
 
 typedef struct {
-    char name[MODEL_NAME_MAX]; /* as in Hugging Face files: "model.layers.0.self_attn.q_proj.weight" */
+    char name[MODEL_NAME_MAX]; /* Hugging Face's: "model.layers.0.self_attn.q_proj.weight" */
     size_t rows, columns;      /* a vector has rows = 1 and rank 1 */
     int rank;
-    size_t offset;             /* of its first element in params */
-    bool decay;                /* matrices are decayed by AdamW, vectors are not */
+    size_t offset; /* of its first element in params */
+    bool decay;    /* matrices are decayed by AdamW, vectors are not */
 } model_tensor_t;
 
 typedef struct model model_t;

@@ -23,24 +23,24 @@
 #define SAMPLER_STOPS_MAX 8
 
 typedef struct {
-    const int32_t *prompt;  /* at least one id */
+    const int32_t *prompt; /* at least one id */
     size_t prompt_n;
-    size_t samples;         /* how many completions share the prompt */
-    const uint64_t *keys;   /* one rng key per sample; token at position p draws rng_uniform (key, p) */
-    float temperature;      /* 0: greedy (lowest id wins a tie); log-probabilities then at 1 */
-    size_t max_tokens;      /* per completion, the stop token included */
+    size_t samples;       /* how many completions share the prompt */
+    const uint64_t *keys; /* one rng key per sample; position p draws rng_uniform (key, p) */
+    float temperature;    /* 0: greedy (lowest id wins a tie); log-probabilities then at 1 */
+    size_t max_tokens;    /* per completion, the stop token included */
     int32_t stops[SAMPLER_STOPS_MAX];
     size_t stops_n;
-    uint64_t tag;           /* the caller's; comes back with every result */
+    uint64_t tag; /* the caller's; comes back with every result */
 } sampler_job_t;
 
 typedef struct {
     uint64_t tag;
-    size_t sample;        /* 0..samples-1 */
-    const int32_t *ids;   /* valid until the next sampler_ call */
-    const float *logps;   /* log softmax (logits / temperature) over the whole vocabulary */
+    size_t sample;      /* 0..samples-1 */
+    const int32_t *ids; /* valid until the next sampler_ call */
+    const float *logps; /* log softmax (logits / temperature) over the whole vocabulary */
     size_t n;
-    bool stopped;         /* the last id is a stop token; otherwise cut by the length limit */
+    bool stopped; /* the last id is a stop token; otherwise cut by the length limit */
 } sampler_result_t;
 
 typedef struct sampler sampler_t;
