@@ -1,0 +1,48 @@
+/*  bench - how a benchmark tells what it measured: a line for people, and one of JSON for machines.
+ *
+ *      bench_tell ("store.groups", rate, "1/s", bare_rate);       limit: what was measured beside it
+ *
+ *  JSON goes to the end of the file that QUINTET_BENCH_JSON names, when it does:
+ *  {"name": "store.groups", "value": 5100, "unit": "1/s", "limit": 6000, "share": 0.85}
+ *  share is how much of the limit was reached: value / limit, and limit / value for units of which less is
+ *  better (s, ms, us, MB).
+ */
+#ifndef QUINTET_TESTS_BENCH_H
+#define QUINTET_TESTS_BENCH_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static inline bool bench_less_is_better (const char *unit)
+{
+    static const char *const units[] = {"s", "ms", "us", "MB"};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp (units[i], unit) == 0)
+            return true;
+    return false;
+}
+
+/*  limit: NAN when there is none. */
+static inline void bench_tell (const char *name, double value, const char *unit, double limit)
+{
+    double share = bench_less_is_better (unit) ? limit / value : value / limit;
+    printf ("%-44s %12.6g %-8s", name, value, unit);
+    if (!isnan (limit))
+        printf ("  limit %12.6g  share %5.2f", limit, share);
+    printf ("\n");
+    fflush (stdout);
+    const char *path = getenv ("QUINTET_BENCH_JSON");
+    FILE *file = path && *path ? fopen (path, "ae") : NULL;
+    if (!file)
+        return;
+    fprintf (file, "{\"name\": \"%s\", \"value\": %.9g, \"unit\": \"%s\"", name, value, unit);
+    if (!isnan (limit))
+        fprintf (file, ", \"limit\": %.9g, \"share\": %.4g", limit, share);
+    fprintf (file, "}\n");
+    fclose (file);
+}
+
+#endif
