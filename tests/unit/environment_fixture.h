@@ -58,16 +58,16 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
                               .command = ""};
 }
 
-/*  What an agent might answer: for every episode asked for, its number of tokens that differ by role and
- *  episode, the last one the stop token. */
-static inline void fixture_act (const void *data, size_t size, buf_t *bytes)
+/*  What an agent might answer: for every episode asked for, a number of tokens that differs by role and
+ *  episode, the last one the stop token. -1, and no bytes: the request is refused. */
+static inline int fixture_act (const void *data, size_t size, buf_t *bytes)
 {
     err_t err = {0};
     arena_t *arena = arena_new (1 << 20);
     const wire_act_request_t *request = wire_act_request_unpack (arena, data, size, &err);
     if (!request) {
-        fprintf (stderr, "act request: %s\n", err.text);
-        abort ();
+        arena_destroy (&arena);
+        return -1;
     }
     wire_sample_t samples[64];
     int32_t ids[64][8];
@@ -96,16 +96,17 @@ static inline void fixture_act (const void *data, size_t size, buf_t *bytes)
         .version = request->version, .samples = samples, .samples_n = n, .decode_us = 5};
     wire_act_reply_pack (&reply, bytes);
     arena_destroy (&arena);
+    return 0;
 }
 
-static inline void fixture_score (const void *data, size_t size, buf_t *bytes)
+static inline int fixture_score (const void *data, size_t size, buf_t *bytes)
 {
     err_t err = {0};
     arena_t *arena = arena_new (1 << 20);
     const wire_score_request_t *request = wire_score_request_unpack (arena, data, size, &err);
     if (!request) {
-        fprintf (stderr, "score request: %s\n", err.text);
-        abort ();
+        arena_destroy (&arena);
+        return -1;
     }
     static const wire_part_t part = {"tests", 0.5};
     wire_reward_t rewards[64];
@@ -119,6 +120,7 @@ static inline void fixture_score (const void *data, size_t size, buf_t *bytes)
     wire_score_reply_t reply = {.rewards = rewards, .rewards_n = request->states_n};
     wire_score_reply_pack (&reply, bytes);
     arena_destroy (&arena);
+    return 0;
 }
 
 #endif
