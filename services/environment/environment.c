@@ -164,6 +164,18 @@ static void log_group (const player_t *player, const char *event, const char *wh
               player->claim.run, player->claim.phase, player->claim.step, player->claim.group, why);
 }
 
+/*  Also kept with the run, where whoever looks for the reason finds it; best effort. */
+static void note_group (environment_t *env, const player_t *player, const char *event,
+                        const char *why)
+{
+    char text[ERR_TEXT_MAX + 128];
+    log_group (player, event, why);
+    snprintf (text, sizeof text, "phase %u, step %" PRIu64 ", group %" PRIu64 ", %s: %s",
+              player->claim.phase, player->claim.step, player->claim.group, svc_name (env->svc),
+              why);
+    store_log (env->store, player->claim.run, event, text, NULL);
+}
+
 /*  What an answer of the store means for the group: true when it was carried out. Otherwise the group was
  *  lost and is left, or Redis is in trouble and the same is tried again later. */
 static bool stored (environment_t *env, player_t *player, int rc, const err_t *err)
@@ -188,7 +200,7 @@ static bool give_up (environment_t *env, player_t *player, const char *why)
     int rc = store_giveup (env->store, &player->claim, why, &tries, &err);
     if (!stored (env, player, rc, &err))
         return false;
-    log_group (player, "group.given_up", why);
+    note_group (env, player, "group.given_up", why);
     env->given_up++;
     player_leave (env, player);
     /* Not at once again, by us: what was in the way would be so still. */
@@ -205,7 +217,7 @@ static bool player_failed (environment_t *env, player_t *player)
     err_t err = {0};
     if (!stored (env, player, store_dead (env->store, &player->claim, why->text, &err), &err))
         return false;
-    log_group (player, "group.dead", why->text);
+    note_group (env, player, "group.dead", why->text);
     env->dead++;
     player_leave (env, player);
     return false;
@@ -336,7 +348,7 @@ static void refuse_claim (environment_t *env, player_t *player, const err_t *why
 {
     err_t err = {0};
     uint64_t tries;
-    log_group (player, "group.refused", why->text);
+    note_group (env, player, "group.refused", why->text);
     int rc = why->code == ERR_INPUT
                  ? store_dead (env->store, &player->claim, why->text, &err)
                  : store_giveup (env->store, &player->claim, why->text, &tries, &err);
