@@ -49,6 +49,8 @@ static inline size_t kv_blocks (size_t from, size_t to)
 {
     return (to + KERNELS_BLOCK - 1) / KERNELS_BLOCK - from / KERNELS_BLOCK;
 }
+/*  First block of one kv head; the others follow. */
+float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head);
 /*  Writes the key and value rows (kv_dim floats each, after norm and rope) of a position. */
 void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, const float *k,
              const float *v);
@@ -71,8 +73,6 @@ size_t forward_scratch (const model_t *model, size_t n);
  *  and v. */
 void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t position, float *q,
                     float *k, float *v);
-/*  cos and sin [head_dim / 2] of a position; buffer: head_dim floats that may be used for them. */
-const float *forward_rope (const model_t *model, size_t position, float *buffer, const float **sin);
 
 /*  One row: all heads of q [q_dim] over positions 0 .. position; out [q_dim]. own holds the blocks
  *  from own->first on, prefix those before (NULL when own->first is 0). scores: position + 16 floats
@@ -91,9 +91,9 @@ void forward_head_logp (const model_t *model, const float *logits, float tempera
                         float *logp, float *entropy, float *exps, float *sum);
 /*  Draws an id with a uniform u in [0, 1) (inverse of the cumulative sum over ids), or the likeliest
  *  (lowest id on ties) at temperature 0, and gives the logp that forward_head_logp gives for it.
- *  Overwrites logits. */
-int32_t forward_head_sample (const model_t *model, float *logits, float temperature, float u,
-                             float *logp);
+ *  exps: [vocab] of scratch. */
+int32_t forward_head_sample (const model_t *model, const float *logits, float temperature, float u,
+                             float *exps, float *logp);
 
 /*  ---- the whole pass over rows, for sampling and for model_logits ---- */
 typedef struct {
@@ -105,15 +105,18 @@ typedef struct {
 
 typedef struct forward forward_t;
 
-/*  Buffers for `rows` rows at once and sequences up to `context`. */
-forward_t *forward_new (const model_t *model, size_t rows, size_t context, err_t *err);
+/*  Buffers for `rows` rows at once, sequences up to `context`, and pools of up to `threads`. */
+forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_t threads,
+                        err_t *err);
 void forward_destroy (forward_t **forward);
 size_t forward_bytes (const forward_t *forward);
 /*  All layers and the last norm, n <= rows. Rows of one sequence may come together, in any order.
  *  Returns [n, width], valid until the next call. */
 const float *forward_run (forward_t *forward, const forward_row_t *rows, size_t n, pool_t *pool);
-/*  The head on m of the rows that forward_run has just computed, picked by index (NULL: the first m).
- *  Returns [m, outputs of the head]; the caller may overwrite it. */
+/*  How many rows forward_head takes at once (logits are large); at least 1. */
+size_t forward_head_rows (const forward_t *forward);
+/*  The head on m of the rows that forward_run has just computed, picked by index. Returns [m, outputs
+ *  of the head], valid until the next call; the caller may overwrite it. */
 float *forward_head (forward_t *forward, const size_t *picked, size_t m, pool_t *pool);
 
 #endif

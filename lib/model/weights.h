@@ -3,7 +3,7 @@
  *      const weights_layer_t *l = &model->layers[i];
  *      forward_matmul (model, &l->qkv, ...);              packed panels
  *      weights_unpack (&l->down, w);                      back to [outputs, k] float32
- *      params[model->layers[i].at.down]                   where it lies in the flat vector
+ *      gradient + l->down.at                              its place in the flat vector
  *
  *  The model holds every matrix once, in panels (kernels.h); no flat copy. Tensors lie in the flat
  *  vector such that q, k and v (also their biases), and gate and up, are one matrix each.
@@ -18,7 +18,7 @@ typedef struct {
     size_t outputs, k;
     model_compute_t type;
     void *panels;      /* float or uint16_t; kernels.h has the layout */
-    const float *bias; /* [outputs], NULL: none */
+    const float *bias; /* [outputs] inside the model, NULL: none */
     size_t at;         /* of the [outputs, k] matrix in the flat vector */
 } weights_matrix_t;
 
@@ -46,19 +46,25 @@ struct model {
     const kernels_t *kernels;
     size_t q_dim, kv_dim; /* heads * head_dim, kv_heads * head_dim */
     weights_layer_t *layers;
-    weights_vector_t norm;      /* the last one */
-    weights_matrix_t embedding; /* [vocab, width]; panels NULL when tied: the head's are read */
-    void *embedding_rows;       /* untied: [vocab][width] in the type of compute */
-    weights_matrix_t head;      /* [vocab or 1, width] */
+    weights_vector_t norm; /* the last one */
+    size_t embedding;      /* where [vocab, width] lies in the flat vector */
+    void *embedding_rows;  /* untied: [vocab][width], float or uint16_t; tied: NULL, see head */
+    weights_matrix_t head; /* [vocab or 1, width] */
     model_tensor_t *tensors;
     size_t tensors_n, params;
-    double *inverse_frequency; /* [head_dim / 2], each a float32 value */
-    float *rope;               /* [rope_n][2][head_dim / 2]: cos, sin */
+    float *inverse_frequency; /* [head_dim / 2] */
+    float *rope; /* positions 0 .. rope_n - 1: [rope_n][2][head_dim / 2], cos and sin */
     size_t rope_n;
-    void *memory; /* panels, vectors, rows */
-    size_t bytes;
+    char *memory; /* panels, vectors and rows: one piece */
+    size_t bytes; /* of it */
 };
 
+/*  What a weight becomes in that type. */
+float weights_round (float x, model_compute_t type);
+
+/*  Fills one panel from the whole matrix w [outputs, k]. */
+void weights_pack (weights_matrix_t *matrix, size_t panel, const float *w);
+size_t weights_panel_bytes (const weights_matrix_t *matrix);
 /*  Back to float32 [outputs, k], row-major; exact. */
 void weights_unpack (const weights_matrix_t *matrix, float *w);
 /*  The same for outputs first .. last - 1 alone, into w [last - first, k]. */

@@ -1,0 +1,232 @@
+/*  forward - see forward.h: the row functions; forward_run.c strings them together */
+#include "model/forward.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "model/rope.h"
+
+/*  A product below this many multiply-adds is not worth waking other threads for. */
+#define ALONE_MAX ((size_t) 1 << 17)
+/*  Pieces per thread that a product is cut into, so that a slow thread delays the others little. */
+#define PIECES_PER_THREAD ((size_t) 4)
+
+/*  ---- embedding and norm ---- */
+
+/*  A tied embedding is read from the head's panels: row id is one lane of one panel. */
+static void embed_from_head (const model_t *model, size_t id, float *x)
+{
+    weights_unpack_rows (&model->head, id, id + 1, x);
+}
+
+void forward_embed (const model_t *model, const int32_t *ids, size_t n, float *x)
+{
+    size_t width = model->config.width;
+    for (size_t i = 0; i < n; i++, x += width) {
+        size_t id = (size_t) ids[i];
+        assert (id < model->config.vocab);
+        if (!model->embedding_rows)
+            embed_from_head (model, id, x);
+        else if (model->compute == COMPUTE_BF16)
+            model->kernels->from_bf16 (x, (uint16_t *) model->embedding_rows + id * width, width);
+        else
+            memcpy (x, (float *) model->embedding_rows + id * width, width * sizeof *x);
+    }
+}
+
+void forward_norm (const model_t *model, const weights_vector_t *gain, const float *x, size_t n,
+                   float *y, float *scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        float r = model->kernels->norm (y + i * gain->n, x + i * gain->n, gain->data, gain->n,
+                                        (float) model->config.norm_eps);
+        if (scale)
+            scale[i] = r;
+    }
+}
+
+/*  ---- products ---- */
+
+typedef struct {
+    kernels_matmul_t product;
+    const kernels_t *kernels;
+    model_compute_t type;
+    size_t pieces;
+} product_t;
+
+static void multiply (const product_t *p, size_t first, size_t last)
+{
+    kernels_matmul_t m = p->product;
+    m.first = first;
+    m.last = last;
+    if (p->type == COMPUTE_BF16)
+        p->kernels->matmul_bf16 (&m);
+    else
+        p->kernels->matmul_f32 (&m);
+}
+
+static void multiply_piece (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    const product_t *p = context;
+    size_t panels = kernels_panels (p->product.outputs);
+    multiply (p, i * panels / p->pieces, (i + 1) * panels / p->pieces);
+}
+
+/*  Elements of a row of x rounded to bfloat16: even. */
+static size_t rounded_stride (size_t k)
+{
+    return k + k % 2;
+}
+
+static void round_rows (const model_t *model, const float *x, size_t n, size_t k, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i++, x += k, y += rounded_stride (k)) {
+        model->kernels->to_bf16 (y, x, k);
+        if (k % 2 == 1)
+            y[k] = 0;
+    }
+}
+
+size_t forward_scratch (const model_t *model, size_t n)
+{
+    if (model->compute == COMPUTE_F32)
+        return 0;
+    const model_config_t *c = &model->config;
+    size_t widest = c->width;
+    if (widest < c->ff)
+        widest = c->ff;
+    if (widest < model->q_dim)
+        widest = model->q_dim;
+    return n * rounded_stride (widest) * sizeof (uint16_t);
+}
+
+void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
+                     const float *add, float *y, void *scratch, pool_t *pool)
+{
+    assert (!add || !w->bias);
+    if (n == 0)
+        return;
+    product_t p = {.kernels = model->kernels, .type = w->type};
+    p.product = (kernels_matmul_t){.panels = w->panels,
+                                   .x = x,
+                                   .x_stride = w->k,
+                                   .y = y,
+                                   .y_stride = w->outputs,
+                                   .add = add ? add : w->bias,
+                                   .add_stride = add ? w->outputs : 0,
+                                   .n = n,
+                                   .k = w->k,
+                                   .outputs = w->outputs};
+    if (w->type == COMPUTE_BF16) {
+        round_rows (model, x, n, w->k, scratch);
+        p.product.x = scratch;
+        p.product.x_stride = rounded_stride (w->k);
+    }
+    size_t panels = kernels_panels (w->outputs), threads = pool_threads (pool);
+    if (threads == 1 || panels == 1 || n * w->k * w->outputs < ALONE_MAX) {
+        multiply (&p, 0, panels);
+        return;
+    }
+    p.pieces = threads * PIECES_PER_THREAD < panels ? threads * PIECES_PER_THREAD : panels;
+    pool_run (pool, multiply_piece, &p, p.pieces);
+}
+
+/*  ---- attention ---- */
+
+static void head_norms (const model_t *model, const weights_vector_t *gain, float *x, size_t heads)
+{
+    if (gain->data)
+        forward_norm (model, gain, x, heads, x, NULL);
+}
+
+#define HEAD_DIM_MAX 4096 /* model_config_check */
+
+void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t position, float *q,
+                    float *k, float *v)
+{
+    const model_config_t *c = &model->config;
+    const weights_layer_t *l = &model->layers[layer];
+    float buffer[HEAD_DIM_MAX];
+    const float *sin, *cos = rope_at (model, position, buffer, &sin);
+    memcpy (q, qkv, model->q_dim * sizeof *q);
+    memcpy (k, qkv + model->q_dim, model->kv_dim * sizeof *k);
+    memcpy (v, qkv + model->q_dim + model->kv_dim, model->kv_dim * sizeof *v);
+    head_norms (model, &l->q_norm, q, c->heads);
+    head_norms (model, &l->k_norm, k, c->kv_heads);
+    for (size_t h = 0; h < c->heads; h++)
+        model->kernels->rope (q + h * c->head_dim, cos, sin, c->head_dim / 2);
+    for (size_t h = 0; h < c->kv_heads; h++)
+        model->kernels->rope (k + h * c->head_dim, cos, sin, c->head_dim / 2);
+}
+
+void forward_attention (const model_t *model, size_t layer, const float *q, size_t position,
+                        const kv_t *prefix, const kv_t *own, float *out, float *scores, float *max,
+                        float *sum)
+{
+    const model_config_t *c = &model->config;
+    size_t group = c->heads / c->kv_heads, step = group * c->head_dim;
+    for (size_t h = 0; h < c->kv_heads; h++) {
+        kernels_attention_t a = {.q = q + h * step,
+                                 .out = out + h * step,
+                                 .prefix = own->first ? kv_head (model, prefix, layer, h) : NULL,
+                                 .own = kv_head (model, own, layer, h),
+                                 .own_first = own->first,
+                                 .keys = position + 1,
+                                 .group = group,
+                                 .head_dim = c->head_dim,
+                                 .scale = (float) (1.0 / sqrt ((double) c->head_dim)),
+                                 .scores = scores,
+                                 .max = max ? max + h * group : NULL,
+                                 .sum = sum ? sum + h * group : NULL};
+        model->kernels->attention (&a);
+    }
+}
+
+void forward_swiglu (const model_t *model, const float *gate_up, size_t n, float *act)
+{
+    size_t ff = model->config.ff;
+    for (size_t i = 0; i < n; i++)
+        model->kernels->swiglu (act + i * ff, gate_up + 2 * i * ff, gate_up + (2 * i + 1) * ff, ff);
+}
+
+/*  ---- the head ---- */
+
+static float inverse_of (float temperature)
+{
+    return temperature > 0 ? 1.0f / temperature : 1.0f;
+}
+
+static float logp_of (float logit, float inverse_temperature, const kernels_softmax_t *s)
+{
+    return (float) ((double) (logit * inverse_temperature) - (double) s->max -
+                    log ((double) s->sum));
+}
+
+void forward_head_logp (const model_t *model, const float *logits, float temperature, int32_t id,
+                        float *logp, float *entropy, float *exps, float *sum)
+{
+    float inverse = inverse_of (temperature), logit = logits[id];
+    kernels_softmax_t s = model->kernels->softmax (logits, model->config.vocab, inverse, exps);
+    *logp = logp_of (logit, inverse, &s);
+    if (entropy)
+        *entropy = (float) (log ((double) s.sum) - (double) s.dot / (double) s.sum);
+    if (sum)
+        *sum = s.sum;
+}
+
+int32_t forward_head_sample (const model_t *model, const float *logits, float temperature, float u,
+                             float *exps, float *logp)
+{
+    const kernels_t *kernels = model->kernels;
+    size_t vocab = model->config.vocab, id = 0;
+    float inverse = inverse_of (temperature);
+    if (!(temperature > 0))
+        id = kernels->argmax (logits, vocab);
+    kernels_softmax_t s = kernels->softmax (logits, vocab, inverse, temperature > 0 ? exps : NULL);
+    if (temperature > 0)
+        id = kernels->search (exps, vocab, u * s.sum);
+    *logp = logp_of (logits[id], inverse, &s);
+    return (int32_t) id;
+}

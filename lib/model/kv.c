@@ -1,0 +1,48 @@
+/*  kv - keys and values of sequences in blocks of 16 positions: see forward.h and kernels.h */
+#include <string.h>
+
+#include "model/forward.h"
+
+static size_t value_stride (const model_t *model)
+{
+    return (model->config.head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
+}
+
+size_t kv_floats (const model_t *model, size_t blocks)
+{
+    const model_config_t *c = &model->config;
+    return c->layers * c->kv_heads * blocks * kernels_block_floats (c->head_dim);
+}
+
+float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head)
+{
+    const model_config_t *c = &model->config;
+    return kv->data +
+           (layer * c->kv_heads + head) * kv->blocks * kernels_block_floats (c->head_dim);
+}
+
+void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, const float *k,
+             const float *v)
+{
+    size_t dim = model->config.head_dim, lane = position % KERNELS_BLOCK;
+    size_t block = position / KERNELS_BLOCK - kv->first;
+    for (size_t h = 0; h < model->config.kv_heads; h++, k += dim, v += dim) {
+        float *keys = kv_head (model, kv, layer, h) + block * kernels_block_floats (dim);
+        float *values = keys + KERNELS_BLOCK * dim + lane * value_stride (model);
+        for (size_t d = 0; d < dim; d++)
+            keys[d * KERNELS_BLOCK + lane] = k[d];
+        memcpy (values, v, dim * sizeof *v);
+    }
+}
+
+void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own)
+{
+    size_t block = own->first;
+    if (length <= block * KERNELS_BLOCK)
+        return; /* the prefix ends with a whole block */
+    size_t floats = kernels_block_floats (model->config.head_dim);
+    for (size_t l = 0; l < model->config.layers; l++)
+        for (size_t h = 0; h < model->config.kv_heads; h++)
+            memcpy (kv_head (model, own, l, h), kv_head (model, prefix, l, h) + block * floats,
+                    floats * sizeof (float));
+}

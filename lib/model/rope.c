@@ -1,0 +1,74 @@
+/*  rope - see rope.h */
+#include "model/rope.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define TABLE_MAX ((size_t) 4096) /* positions in the table; later ones are computed when met */
+
+/*  The frequencies of Llama 3.1 and later (transformers, _compute_llama3_parameters): long waves
+ *  are stretched by factor, short ones stay, those between are blended. */
+static float scale_llama3 (const model_config_t *c, float frequency)
+{
+    float original = (float) c->rope_original_context, factor = (float) c->rope_factor;
+    float low = (float) c->rope_low, high = (float) c->rope_high;
+    float wave = (float) (2 * M_PI) / frequency;
+    if (wave < original / high)
+        return frequency;
+    if (wave > original / low)
+        return frequency / factor;
+    float smooth = (original / wave - low) / (high - low);
+    return (1.0f - smooth) * frequency / factor + smooth * frequency;
+}
+
+static float inverse_frequency (const model_config_t *c, size_t i)
+{
+    float exponent = (float) (2 * i) / (float) c->head_dim;
+    float frequency = 1.0f / (float) pow (c->rope_theta, (double) exponent);
+    switch (c->rope) {
+    case ROPE_PLAIN:
+        return frequency;
+    case ROPE_LINEAR:
+        return frequency / (float) c->rope_factor;
+    case ROPE_LLAMA3:
+        return scale_llama3 (c, frequency);
+    }
+    return frequency;
+}
+
+static void compute (const model_t *model, size_t position, float *cos_sin)
+{
+    size_t half = model->config.head_dim / 2;
+    for (size_t i = 0; i < half; i++) {
+        double angle = (double) ((float) position * model->inverse_frequency[i]);
+        cos_sin[i] = (float) cos (angle);
+        cos_sin[half + i] = (float) sin (angle);
+    }
+}
+
+int rope_prepare (model_t *model)
+{
+    const model_config_t *c = &model->config;
+    model->rope_n = c->context < TABLE_MAX ? c->context : TABLE_MAX;
+    model->inverse_frequency = calloc (c->head_dim / 2, sizeof (float));
+    model->rope = calloc (model->rope_n * c->head_dim, sizeof (float));
+    if (!model->inverse_frequency || !model->rope)
+        return -1;
+    for (size_t i = 0; i < c->head_dim / 2; i++)
+        model->inverse_frequency[i] = inverse_frequency (c, i);
+    for (size_t p = 0; p < model->rope_n; p++)
+        compute (model, p, model->rope + p * c->head_dim);
+    return 0;
+}
+
+const float *rope_at (const model_t *model, size_t position, float *buffer, const float **sin)
+{
+    size_t dim = model->config.head_dim;
+    const float *cos_sin = buffer;
+    if (position < model->rope_n)
+        cos_sin = model->rope + position * dim;
+    else
+        compute (model, position, buffer);
+    *sin = cos_sin + dim / 2;
+    return cos_sin;
+}
