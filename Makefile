@@ -21,7 +21,7 @@ BIN  := $(if $(filter release,$(V)),build/bin,$(OUT)/bin)
 GEN  := build/gen
 
 CC        := gcc
-PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libpcre2-8 zlib \
+PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libpcre2-8 libutf8proc zlib \
              libsodium libseccomp libcurl
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
              -Wmissing-prototypes -Werror
