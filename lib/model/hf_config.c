@@ -1,0 +1,281 @@
+/*  hf_config - config.json of Hugging Face, read and written. See hf.h
+ *
+ *  Two dialects: transformers 5 writes rope_parameters and dtype, older ones rope_theta, rope_scaling and
+ *  torch_dtype. What changes the computation and is not supported is refused by name.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/hf.h"
+
+#define SIZE_MAX_ALLOWED (1LL << 31)
+
+static const struct {
+    const char *type, *class;
+} archs[ARCH_COUNT] = {{"llama", "LlamaForCausalLM"},
+                       {"mistral", "MistralForCausalLM"},
+                       {"qwen2", "Qwen2ForCausalLM"},
+                       {"qwen3", "Qwen3ForCausalLM"}};
+
+static const char *text_of (const json_t *object, const char *key)
+{
+    return json_string_value (json_object_get (object, key));
+}
+
+static bool is_set (const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get (object, key);
+    return value && !json_is_null (value);
+}
+
+/*  A size; fallback -1: it must be there. */
+static int read_size (const json_t *root, const char *key, json_int_t fallback, size_t *to,
+                      err_t *err)
+{
+    const json_t *value = json_object_get (root, key);
+    if (!is_set (root, key)) {
+        if (fallback < 0)
+            return err_set (err, ERR_INPUT, "config.json: %s is missing", key);
+        *to = (size_t) fallback;
+        return 0;
+    }
+    json_int_t size = json_integer_value (value);
+    if (!json_is_integer (value) || size < 1 || size > SIZE_MAX_ALLOWED)
+        return err_set (err, ERR_INPUT, "config.json: %s %lld is no sensible size", key,
+                        (long long) size);
+    *to = (size_t) size;
+    return 0;
+}
+
+static int read_arch (const json_t *root, model_config_t *model, err_t *err)
+{
+    const char *class =
+        json_string_value (json_array_get (json_object_get (root, "architectures"), 0));
+    const char *type = text_of (root, "model_type");
+    for (int a = 0; a < ARCH_COUNT; a++)
+        if (class ? strcmp (class, archs[a].class) == 0 : type && !strcmp (type, archs[a].type)) {
+            model->arch = (model_arch_t) a;
+            return 0;
+        }
+    return err_set (
+        err, ERR_INPUT,
+        "config.json: architecture %s is not supported; llama, mistral, qwen2 and qwen3 "
+        "are",
+        class  ? class
+        : type ? type
+               : "(none named)");
+}
+
+static int read_sizes (const json_t *root, model_config_t *m, err_t *err)
+{
+    if (read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
+        read_size (root, "num_hidden_layers", -1, &m->layers, err) != 0 ||
+        read_size (root, "num_attention_heads", -1, &m->heads, err) != 0 ||
+        read_size (root, "intermediate_size", -1, &m->ff, err) != 0 ||
+        read_size (root, "vocab_size", -1, &m->vocab, err) != 0 ||
+        read_size (root, "max_position_embeddings", 2048, &m->context, err) != 0 ||
+        read_size (root, "num_key_value_heads", (json_int_t) m->heads, &m->kv_heads, err) != 0)
+        return -1;
+    if (m->heads % m->kv_heads)
+        return err_set (err, ERR_INPUT,
+                        "config.json: %zu heads are no multiple of %zu key-value heads", m->heads,
+                        m->kv_heads);
+    return read_size (root, "head_dim", (json_int_t) (m->width / m->heads), &m->head_dim, err);
+}
+
+static int refuse_flag (const json_t *root, const char *key, err_t *err)
+{
+    if (json_is_true (json_object_get (root, key)))
+        return err_set (err, ERR_INPUT, "config.json: %s true is not supported", key);
+    return 0;
+}
+
+/*  Options of these architectures that would change the computation. */
+static int refuse_options (const json_t *root, const model_config_t *m, err_t *err)
+{
+    const char *act = text_of (root, "hidden_act");
+    if (act && strcmp (act, "silu") != 0)
+        return err_set (err, ERR_INPUT, "config.json: hidden_act %s is not supported; silu is",
+                        act);
+    if (is_set (root, "quantization_config")) {
+        const char *method =
+            text_of (json_object_get (root, "quantization_config"), "quant_method");
+        return err_set (
+            err, ERR_INPUT,
+            "config.json: quantization_config %s is not supported; bring the folder with "
+            "F32, BF16 or F16 weights",
+            method ? method : "");
+    }
+    const json_t *partial = json_object_get (root, "partial_rotary_factor");
+    const json_t *in_rope =
+        json_object_get (json_object_get (root, "rope_parameters"), "partial_rotary_factor");
+    partial = json_is_number (partial) ? partial : in_rope;
+    if (json_is_number (partial) && fabs (json_number_value (partial) - 1) > 1e-9)
+        return err_set (err, ERR_INPUT, "config.json: partial_rotary_factor %g is not supported",
+                        json_number_value (partial));
+    const json_t *window = json_object_get (root, "sliding_window");
+    const json_t *uses = json_object_get (root, "use_sliding_window");
+    bool windowed = json_is_integer (window) && (uses ? json_is_true (uses) : true);
+    if (windowed && (size_t) json_integer_value (window) < m->context)
+        return err_set (
+            err, ERR_INPUT,
+            "config.json: sliding_window %lld shorter than max_position_embeddings %zu is "
+            "not supported",
+            (long long) json_integer_value (window), m->context);
+    if (m->arch != ARCH_QWEN2 && refuse_flag (root, "attention_bias", err) != 0)
+        return -1;
+    return refuse_flag (root, "mlp_bias", err);
+}
+
+static double number_of (const json_t *object, const char *key, double fallback)
+{
+    const json_t *value = json_object_get (object, key);
+    return json_is_number (value) ? json_number_value (value) : fallback;
+}
+
+static int read_rope (const json_t *root, model_config_t *m, err_t *err)
+{
+    const json_t *rope = json_object_get (root, "rope_parameters");
+    if (!json_is_object (rope))
+        rope = json_object_get (root, "rope_scaling");
+    const char *type = text_of (rope, "rope_type");
+    if (!type)
+        type = text_of (rope, "type");
+    m->rope_theta = number_of (rope, "rope_theta", number_of (root, "rope_theta", 10000));
+    m->rope = ROPE_PLAIN;
+    if (!type || strcmp (type, "default") == 0)
+        return 0;
+    m->rope_factor = number_of (rope, "factor", 1);
+    m->rope_low = number_of (rope, "low_freq_factor", 1);
+    m->rope_high = number_of (rope, "high_freq_factor", 4);
+    m->rope_original_context =
+        (size_t) number_of (rope, "original_max_position_embeddings", (double) m->context);
+    if (strcmp (type, "linear") == 0)
+        m->rope = ROPE_LINEAR;
+    else if (strcmp (type, "llama3") == 0)
+        m->rope = ROPE_LLAMA3;
+    else
+        return err_set (err, ERR_INPUT, "config.json: rope type %s is not supported", type);
+    return 0;
+}
+
+static int read_dtype (const json_t *root, hf_config_t *config, err_t *err)
+{
+    const char *type = text_of (root, "dtype");
+    if (!type)
+        type = text_of (root, "torch_dtype");
+    if (!type || strcmp (type, "float32") == 0)
+        config->dtype = HF_F32;
+    else if (strcmp (type, "bfloat16") == 0)
+        config->dtype = HF_BF16;
+    else if (strcmp (type, "float16") == 0)
+        config->dtype = HF_F16;
+    else
+        return err_set (err, ERR_INPUT, "config.json: dtype %s is not supported", type);
+    return 0;
+}
+
+static void read_eos (const json_t *root, hf_config_t *config)
+{
+    const json_t *eos = json_object_get (root, "eos_token_id"), *value;
+    size_t i;
+    if (json_is_integer (eos) && config->eos_n == 0)
+        config->eos[config->eos_n++] = (int32_t) json_integer_value (eos);
+    json_array_foreach (eos, i, value) if (json_is_integer (value) && config->eos_n < HF_EOS_MAX)
+        config->eos[config->eos_n++] = (int32_t) json_integer_value (value);
+    if (config->bos < 0 && json_is_integer (json_object_get (root, "bos_token_id")))
+        config->bos = (int32_t) json_integer_value (json_object_get (root, "bos_token_id"));
+}
+
+static json_t *parse (const char *text, const char *name, err_t *err)
+{
+    json_error_t problem;
+    json_t *root = json_loads (text, JSON_REJECT_DUPLICATES, &problem);
+    if (!json_is_object (root)) {
+        json_decref (root);
+        err_set (err, ERR_INPUT, "%s: line %d: %s", name, problem.line, problem.text);
+        return NULL;
+    }
+    return root;
+}
+
+int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
+                     err_t *err)
+{
+    *config = (hf_config_t){.bos = -1};
+    model_config_t *m = &config->model;
+    json_t *root = parse (config_json, "config.json", err), *generation = NULL;
+    if (!root)
+        return -1;
+    int rc = 0;
+    if (generation_json && !(generation = parse (generation_json, "generation_config.json", err)))
+        rc = -1;
+    if (rc == 0)
+        rc = read_arch (root, m, err) || read_sizes (root, m, err) ||
+                     refuse_options (root, m, err) || read_rope (root, m, err) ||
+                     read_dtype (root, config, err)
+                 ? -1
+                 : 0;
+    m->norm_eps = number_of (root, "rms_norm_eps", 1e-6);
+    m->tied = json_is_true (json_object_get (root, "tie_word_embeddings"));
+    m->qkv_bias = m->arch == ARCH_QWEN2;
+    m->qk_norm = m->arch == ARCH_QWEN3;
+    m->value_head = json_is_true (json_object_get (root, "value_head"));
+    if (generation)
+        read_eos (generation, config);
+    if (config->eos_n == 0)
+        read_eos (root, config);
+    json_decref (generation);
+    json_decref (root);
+    return rc == 0 ? model_config_check (m, err) : -1;
+}
+
+static json_t *rope_json (const model_config_t *m)
+{
+    static const char *const names[] = {"default", "linear", "llama3"};
+    json_t *rope =
+        json_pack ("{s:f, s:s}", "rope_theta", m->rope_theta, "rope_type", names[m->rope]);
+    if (m->rope != ROPE_PLAIN)
+        json_object_set_new (rope, "factor", json_real (m->rope_factor));
+    if (m->rope == ROPE_LLAMA3) {
+        json_object_set_new (rope, "low_freq_factor", json_real (m->rope_low));
+        json_object_set_new (rope, "high_freq_factor", json_real (m->rope_high));
+        json_object_set_new (rope, "original_max_position_embeddings",
+                             json_integer ((json_int_t) m->rope_original_context));
+    }
+    return rope;
+}
+
+char *hf_config_json (const hf_config_t *config)
+{
+    static const char *const dtypes[] = {"float32", "bfloat16", "float16"};
+    const model_config_t *m = &config->model;
+    json_t *root = json_pack (
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:b, s:s, s:s, s:b}",
+        "architectures", archs[m->arch].class, "model_type", archs[m->arch].type, "hidden_size",
+        (json_int_t) m->width, "num_hidden_layers", (json_int_t) m->layers, "num_attention_heads",
+        (json_int_t) m->heads, "num_key_value_heads", (json_int_t) m->kv_heads, "head_dim",
+        (json_int_t) m->head_dim, "intermediate_size", (json_int_t) m->ff, "vocab_size",
+        (json_int_t) m->vocab, "max_position_embeddings", (json_int_t) m->context, "rms_norm_eps",
+        m->norm_eps, "rope_parameters", rope_json (m), "tie_word_embeddings", m->tied, "hidden_act",
+        "silu", "dtype", dtypes[config->dtype], "attention_bias", m->qkv_bias);
+    if (!root)
+        return NULL;
+    if (m->value_head)
+        json_object_set_new (root, "value_head", json_true ());
+    if (config->bos >= 0)
+        json_object_set_new (root, "bos_token_id", json_integer (config->bos));
+    if (config->eos_n == 1)
+        json_object_set_new (root, "eos_token_id", json_integer (config->eos[0]));
+    if (config->eos_n > 1) {
+        json_t *eos = json_array ();
+        for (size_t i = 0; i < config->eos_n; i++)
+            json_array_append_new (eos, json_integer (config->eos[i]));
+        json_object_set_new (root, "eos_token_id", eos);
+    }
+    char *text = json_dumps (root, JSON_INDENT (2));
+    json_decref (root);
+    return text;
+}
