@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "base/log.h"
-#include "vectors.h"
+#include "model/safetensors.h"
 
 #define FOLDER     "checkpoints"
 #define PREFIX     "step-"
@@ -26,20 +26,37 @@
 
 /*  ---- writing ----------------------------------------------------------------------------------- */
 
+/*  What the optimiser of a policy remembers: flat vectors of its parameters' length. With bf16 compute the
+ *  folder's weights are rounded, and the float32 masters belong to it. */
+typedef struct {
+    const char *name[3];
+    float *data[3];
+    size_t n;
+} memory_t;
+
+static memory_t memory_of (const policy_t *policy)
+{
+    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
+    return (memory_t){.name = {"m", "v", "masters"},
+                      .data = {policy->optimiser.m, policy->optimiser.v, policy->params},
+                      .n = bf16 ? 3 : 2};
+}
+
 static int save_policy (const char *dir, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX];
+    memory_t memory = memory_of (policy);
+    safetensors_tensor_t tensors[3];
+    for (size_t i = 0; i < memory.n; i++)
+        tensors[i] = (safetensors_tensor_t){
+            .name = memory.name[i], .data = memory.data[i], .shape = {policy->n}, .rank = 1};
     float *params = policy->params;
-    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
-    vectors_t vectors[] = {{"m", policy->optimiser.m, policy->n},
-                           {"v", policy->optimiser.v, policy->n},
-                           {"masters", policy->params, policy->n}};
-    if (bf16)
+    if (model_compute (policy->model) == COMPUTE_BF16)
         model_get (policy->model, params = policy->gradient); /* what is computed with */
     if (hf_save (dir, &policy->config, policy->model, params, policy->tokenizer_text, err) != 0 ||
         fs_join (path, dir, OPTIMIZER, err) != 0)
         return -1;
-    return vectors_write (path, vectors, bf16 ? 3 : 2, err);
+    return safetensors_write (path, tensors, memory.n, SAFETENSORS_F32, err);
 }
 
 /*  A policy among several: written aside and synced, then named. */
@@ -285,17 +302,29 @@ int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *ch
     return n < 0 ? -1 : 0;
 }
 
+static int load_memory (const char *path, const policy_t *policy, err_t *err)
+{
+    memory_t memory = memory_of (policy);
+    safetensors_t *file = safetensors_open (path, err);
+    int rc = file ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < memory.n; i++) {
+        const safetensors_entry_t *entry = safetensors_find (file, memory.name[i]);
+        if (!entry || entry->type != SAFETENSORS_F32 || entry->n != policy->n)
+            rc = err_set (err, ERR_INPUT, "%s: tensor '%s' is missing or not %zu numbers of F32",
+                          path, memory.name[i], policy->n);
+        else
+            rc = safetensors_read (file, entry, memory.data[i], err);
+    }
+    safetensors_close (&file);
+    return rc;
+}
+
 static int load_policy (const char *dir, const checkpoint_t *checkpoint, const json_t *record,
                         policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX];
-    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
-    vectors_t vectors[] = {{"m", policy->optimiser.m, policy->n},
-                           {"v", policy->optimiser.v, policy->n},
-                           {"masters", policy->params, policy->n}};
     if (policy_restore (policy, dir, checkpoint->step, err) != 0 ||
-        fs_join (path, dir, OPTIMIZER, err) != 0 ||
-        vectors_read (path, vectors, bf16 ? 3 : 2, err) != 0)
+        fs_join (path, dir, OPTIMIZER, err) != 0 || load_memory (path, policy, err) != 0)
         return -1;
     hash_t weights;
     if (hash_from_hex (json_string_value (json_object_get (record, "weights")), &weights) != 0 ||

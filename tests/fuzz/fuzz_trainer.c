@@ -1,20 +1,17 @@
-/* with: services/trainer/rollout.c services/trainer/batch.c services/trainer/measure.c services/trainer/vectors.c */
-/*  fuzz_trainer [SECONDS] [SEED]: damaged groups and optimiser files. Whatever the bytes are, they are
- *  refused, or give a rollout whose indices and ids are inside their arrays. */
+/* with: services/trainer/rollout.c services/trainer/batch.c services/trainer/measure.c */
+/*  fuzz_trainer [SECONDS] [SEED]: damaged groups from the store. Whatever the bytes are, they are refused,
+ *  or give a rollout whose indices and ids are inside their arrays. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../../services/trainer/batch.h"
 #include "../../services/trainer/measure.h"
-#include "../../services/trainer/vectors.h"
 #include "base/clock.h"
 #include "base/rng.h"
 
 #define EPISODES 3
 #define VOCAB    50
-#define FLOATS   40
 
 static void seed_group (buf_t *bytes)
 {
@@ -98,40 +95,16 @@ static size_t try_group (rng_t *rng, const buf_t *seed)
     return taken;
 }
 
-static size_t try_vectors (rng_t *rng, const char *path, const char *seed, size_t seed_size)
-{
-    float out[FLOATS];
-    char data[4096];
-    size_t size = seed_size;
-    memcpy (data, seed, size);
-    mutate (rng, data, &size);
-    FILE *file = fopen (path, "w");
-    if (!file || fwrite (data, 1, size, file) != size || fclose (file) != 0)
-        return 0;
-    return vectors_read (path, (vectors_t[]){{"m", out, FLOATS}}, 1, NULL) == 0;
-}
-
 int main (int argc, char **argv)
 {
     double seconds = argc > 1 ? strtod (argv[1], NULL) : 2;
     rng_t rng = {.key = argc > 2 ? strtoull (argv[2], NULL, 10) : 1};
-    char path[64], file[4096];
-    float values[FLOATS] = {0};
     size_t n = 0, taken = 0;
     buf_t group = {0};
     seed_group (&group);
-    snprintf (path, sizeof path, "/dev/shm/quintet-fuzz-%ld", (long) getpid ());
-    FILE *seed = NULL;
-    size_t size = 0;
-    if (vectors_write (path, (vectors_t[]){{"m", values, FLOATS}}, 1, NULL) == 0 &&
-        (seed = fopen (path, "r"))) {
-        size = fread (file, 1, sizeof file, seed);
-        fclose (seed);
-    }
     for (double end = clock_s () + seconds; clock_s () < end; n++)
-        taken += n % 4 ? try_group (&rng, &group) : try_vectors (&rng, path, file, size);
-    unlink (path);
+        taken += try_group (&rng, &group);
     buf_free (&group);
     printf ("fuzz_trainer: %zu inputs, %zu taken\n", n, taken);
-    return n > 0 && taken > 0 && size > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return taken > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,4 +1,4 @@
-/* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c services/trainer/credit.c services/trainer/vectors.c services/trainer/rundir.c */
+/* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c services/trainer/credit.c services/trainer/rundir.c */
 /*  The trainer's pure parts: schedule, intervals, curves, metrics, batches, credit, files. */
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +18,6 @@
 #include "../../services/trainer/rundir.h"
 #include "../../services/trainer/schedule.h"
 #include "../../services/trainer/tensorboard.h"
-#include "../../services/trainer/vectors.h"
 #include "base/fs.h"
 
 #define assert_near(got, want, tolerance)                                                          \
@@ -198,30 +197,7 @@ static void metrics_are_cut_to_a_checkpoint (void **state)
     assert_int_equal (err.code, ERR_INPUT);
 }
 
-/*  ---- files ------------------------------------------------------------------------------------------ */
-
-static void vectors_come_back (void **state)
-{
-    (void) state;
-    err_t err = {0};
-    float m[] = {1, 2, 3}, v[] = {-1, 0.5f}, a[3], b[2];
-    const char *path = in_dir ("vectors");
-    assert_int_equal (vectors_write (path, (vectors_t[]){{"m", m, 3}, {"v", v, 2}}, 2, &err), 0);
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"v", b, 2}, {"m", a, 3}}, 2, &err), 0);
-    assert_memory_equal (a, m, sizeof m);
-    assert_memory_equal (b, v, sizeof v);
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"w", b, 2}}, 1, &err), -1);
-    assert_non_null (strstr (err.text, "'w'"));
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", b, 2}}, 1, &err), -1);
-    assert_int_equal (truncate (path, 100), 0);
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"v", b, 2}}, 1, &err), -1);
-    assert_int_equal (truncate (path, 4), 0);
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", a, 3}}, 1, &err), -1);
-    m[1] = NAN;
-    assert_int_equal (vectors_write (path, (vectors_t[]){{"m", m, 3}}, 1, &err), 0);
-    assert_int_equal (vectors_read (path, (vectors_t[]){{"m", a, 3}}, 1, &err), -1);
-    assert_non_null (strstr (err.text, "not finite"));
-}
+/*  ---- folder ----------------------------------------------------------------------------------------- */
 
 static void a_folder_has_one_trainer (void **state)
 {
@@ -400,7 +376,6 @@ int main (void)
         cmocka_unit_test (crc_of_known_texts),
         cmocka_unit_test (curves_are_framed_events),
         cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
-        cmocka_unit_test (vectors_come_back),
         cmocka_unit_test (a_folder_has_one_trainer),
         cmocka_unit_test (rollout_numbers_episodes_and_completions),
         cmocka_unit_test (batches_hold_what_teaches),

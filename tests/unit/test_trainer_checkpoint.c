@@ -1,4 +1,4 @@
-/* with: services/trainer/checkpoint.c services/trainer/vectors.c services/trainer/policy.c services/trainer/update.c services/trainer/batch.c services/trainer/rollout.c */
+/* with: services/trainer/checkpoint.c services/trainer/policy.c services/trainer/update.c services/trainer/batch.c services/trainer/rollout.c */
 /*  Policies in training: updates that do not depend on threads, checkpoints that come back whole or are
  *  passed over. */
 #include <fcntl.h>
