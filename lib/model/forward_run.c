@@ -1,0 +1,287 @@
+/*  forward_run - the whole pass over rows: see forward.h
+ *
+ *  Every stage of a layer is either a product, cut into panels, or work per row, cut into rows. Cuts
+ *  only decide who computes what; results do not depend on them.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/forward.h"
+
+#define LOGITS_BYTES_MAX  ((size_t) 64 << 20)
+#define LOGITS_ROWS_MIN   ((size_t) 16)
+#define PIECES_PER_THREAD ((size_t) 4)
+/*  Floats touched per stage below which other threads are not woken. */
+#define ALONE_MAX ((size_t) 1 << 15)
+
+struct forward {
+    const model_t *model;
+    size_t rows, context, threads, head_rows;
+    char *memory; /* all that follows */
+    size_t bytes;
+    float *x, *h;   /* [rows, width] */
+    float *qkv;     /* [rows, q_dim + 2 kv_dim] */
+    float *q, *att; /* [rows, q_dim] */
+    float *gate_up; /* [rows, 2 ff] */
+    float *act;     /* [rows, ff] */
+    float *k, *v;   /* [threads, kv_dim] */
+    float *scores;  /* [threads, context + 16] */
+    float *picked;  /* [head_rows, width] */
+    float *logits;  /* [head_rows, outputs of the head] */
+    int32_t *ids;   /* [rows] */
+    void *rounded;  /* scratch of the products */
+    /* of the run under way */
+    const forward_row_t *row;
+    size_t n, layer, pieces;
+};
+
+static void *cut (forward_t *f, size_t bytes)
+{
+    char *p = f->memory ? f->memory + f->bytes : NULL;
+    f->bytes += (bytes + 63) / 64 * 64;
+    return p;
+}
+
+static void place (forward_t *f)
+{
+    const model_t *m = f->model;
+    const model_config_t *c = &m->config;
+    size_t rows = f->rows * sizeof (float), threads = f->threads * sizeof (float);
+    f->bytes = 0;
+    f->x = cut (f, rows * c->width);
+    f->h = cut (f, rows * c->width);
+    f->qkv = cut (f, rows * (m->q_dim + 2 * m->kv_dim));
+    f->q = cut (f, rows * m->q_dim);
+    f->att = cut (f, rows * m->q_dim);
+    f->gate_up = cut (f, rows * 2 * c->ff);
+    f->act = cut (f, rows * c->ff);
+    f->k = cut (f, threads * m->kv_dim);
+    f->v = cut (f, threads * m->kv_dim);
+    f->scores = cut (f, threads * (f->context + KERNELS_BLOCK));
+    f->picked = cut (f, f->head_rows * c->width * sizeof (float));
+    f->logits = cut (f, f->head_rows * m->head.outputs * sizeof (float));
+    f->ids = cut (f, f->rows * sizeof (int32_t));
+    f->rounded = cut (f, forward_scratch (m, f->rows > f->head_rows ? f->rows : f->head_rows));
+}
+
+static size_t head_rows (const model_t *model, size_t rows)
+{
+    size_t fit = LOGITS_BYTES_MAX / (model->head.outputs * sizeof (float));
+    fit = fit < LOGITS_ROWS_MIN ? LOGITS_ROWS_MIN : fit;
+    return rows < fit ? rows : fit;
+}
+
+forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_t threads,
+                        err_t *err)
+{
+    forward_t *f = calloc (1, sizeof *f);
+    if (f) {
+        *f = (forward_t){.model = model, .rows = rows, .context = context, .threads = threads};
+        f->head_rows = head_rows (model, rows);
+        place (f);
+        f->memory = aligned_alloc (64, f->bytes);
+        if (f->memory) {
+            place (f);
+            return f;
+        }
+    }
+    err_set (err, ERR_LIMIT, "no memory for the buffers of %zu rows (%zu MB)", rows,
+             f ? f->bytes >> 20 : 0);
+    free (f);
+    return NULL;
+}
+
+void forward_destroy (forward_t **self)
+{
+    if (*self)
+        free ((*self)->memory);
+    free (*self);
+    *self = NULL;
+}
+
+size_t forward_bytes (const forward_t *f)
+{
+    return f->bytes;
+}
+
+size_t forward_head_rows (const forward_t *f)
+{
+    return f->head_rows;
+}
+
+/*  ---- work per row ---- */
+
+/*  Runs fn over pieces of the rows; per_row: floats that a row touches. */
+static void each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *pool)
+{
+    size_t most = pool_threads (pool) * PIECES_PER_THREAD;
+    f->pieces = f->n < most ? f->n : most;
+    if (pool_threads (pool) == 1 || f->n * per_row < ALONE_MAX)
+        f->pieces = 1;
+    pool_run (pool, fn, f, f->pieces);
+}
+
+static size_t piece_begin (const forward_t *f, size_t i)
+{
+    return i * f->n / f->pieces;
+}
+
+static void norm_piece (forward_t *f, const weights_vector_t *gain, size_t i)
+{
+    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1),
+           width = f->model->config.width;
+    forward_norm (f->model, gain, f->x + first * width, last - first, f->h + first * width, NULL);
+}
+
+static void norm_attention (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    forward_t *f = context;
+    norm_piece (f, &f->model->layers[f->layer].norm_attention, i);
+}
+
+static void norm_mlp (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    forward_t *f = context;
+    norm_piece (f, &f->model->layers[f->layer].norm_mlp, i);
+}
+
+static void norm_last (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    forward_t *f = context;
+    norm_piece (f, &f->model->norm, i);
+}
+
+static void heads (void *context, size_t i, size_t thread)
+{
+    forward_t *f = context;
+    const model_t *m = f->model;
+    float *k = f->k + thread * m->kv_dim, *v = f->v + thread * m->kv_dim;
+    for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
+        const forward_row_t *row = &f->row[r];
+        forward_heads (m, f->layer, f->qkv + r * (m->q_dim + 2 * m->kv_dim), row->position,
+                       f->q + r * m->q_dim, k, v);
+        kv_put (m, row->own, f->layer, row->position, k, v);
+    }
+}
+
+static void attention (void *context, size_t i, size_t thread)
+{
+    forward_t *f = context;
+    const model_t *m = f->model;
+    float *scores = f->scores + thread * (f->context + KERNELS_BLOCK);
+    for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
+        const forward_row_t *row = &f->row[r];
+        forward_attention (m, f->layer, f->q + r * m->q_dim, row->position, row->prefix, row->own,
+                           f->att + r * m->q_dim, scores, NULL, NULL);
+    }
+}
+
+static void swiglu (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    forward_t *f = context;
+    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), ff = f->model->config.ff;
+    forward_swiglu (f->model, f->gate_up + 2 * first * ff, last - first, f->act + first * ff);
+}
+
+/*  ---- the pass ---- */
+
+static size_t most_keys (const forward_t *f)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < f->n; i++)
+        most = f->row[i].position > most ? f->row[i].position : most;
+    return most + 1;
+}
+
+static void run_layer (forward_t *f, size_t keys, pool_t *pool)
+{
+    const model_t *m = f->model;
+    const model_config_t *c = &m->config;
+    const weights_layer_t *l = &m->layers[f->layer];
+    size_t n = f->n;
+    each_piece (f, norm_attention, c->width, pool);
+    forward_matmul (m, &l->qkv, f->h, n, NULL, f->qkv, f->rounded, pool);
+    each_piece (f, heads, m->q_dim, pool);
+    each_piece (f, attention, 2 * keys * m->q_dim, pool);
+    forward_matmul (m, &l->out, f->att, n, f->x, f->x, f->rounded, pool);
+    each_piece (f, norm_mlp, c->width, pool);
+    forward_matmul (m, &l->gate_up, f->h, n, NULL, f->gate_up, f->rounded, pool);
+    each_piece (f, swiglu, 4 * c->ff, pool);
+    forward_matmul (m, &l->down, f->act, n, f->x, f->x, f->rounded, pool);
+}
+
+const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, pool_t *pool)
+{
+    assert (n <= f->rows && pool_threads (pool) <= f->threads);
+    f->row = rows;
+    f->n = n;
+    size_t keys = most_keys (f);
+    assert (keys <= f->context);
+    for (size_t i = 0; i < n; i++)
+        f->ids[i] = rows[i].id;
+    forward_embed (f->model, f->ids, n, f->x);
+    for (f->layer = 0; f->layer < f->model->config.layers; f->layer++)
+        run_layer (f, keys, pool);
+    each_piece (f, norm_last, f->model->config.width, pool);
+    return f->h;
+}
+
+float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
+{
+    assert (m <= f->head_rows);
+    size_t width = f->model->config.width;
+    for (size_t i = 0; i < m; i++)
+        memcpy (f->picked + i * width, f->h + picked[i] * width, width * sizeof (float));
+    forward_matmul (f->model, &f->model->head, f->picked, m, NULL, f->logits, f->rounded, pool);
+    return f->logits;
+}
+
+/*  ---- one sequence from its beginning ---- */
+
+#define CHUNK ((size_t) 64)
+
+static void head_of_chunk (forward_t *f, size_t n, float *logits, pool_t *pool)
+{
+    size_t outputs = f->model->head.outputs;
+    for (size_t first = 0; first < n; first += f->head_rows) {
+        size_t picked[CHUNK], m = n - first < f->head_rows ? n - first : f->head_rows;
+        for (size_t i = 0; i < m; i++)
+            picked[i] = first + i;
+        memcpy (logits + first * outputs, forward_head (f, picked, m, pool),
+                m * outputs * sizeof *logits);
+    }
+}
+
+int model_logits (const model_t *model, const int32_t *ids, size_t n, float *logits, pool_t *pool,
+                  err_t *err)
+{
+    if (n < 1 || n > model->config.context)
+        return err_set (err, ERR_INPUT, "%zu tokens; the model takes 1 to %zu", n,
+                        model->config.context);
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0 || (size_t) ids[i] >= model->config.vocab)
+            return err_set (err, ERR_INPUT,
+                            "token %d at place %zu lies outside the vocabulary (%zu)", (int) ids[i],
+                            i, model->config.vocab);
+    forward_t *f = forward_new (model, CHUNK, n, pool_threads (pool), err);
+    kv_t kv = {.blocks = kv_blocks (0, n)};
+    if (f && !(kv.data = calloc (kv_floats (model, kv.blocks), sizeof (float))))
+        err_set (err, ERR_LIMIT, "no memory for the keys and values of %zu tokens", n);
+    for (size_t first = 0; f && kv.data && first < n; first += CHUNK) {
+        forward_row_t rows[CHUNK];
+        size_t m = n - first < CHUNK ? n - first : CHUNK;
+        for (size_t i = 0; i < m; i++)
+            rows[i] = (forward_row_t){.id = ids[first + i], .position = first + i, .own = &kv};
+        forward_run (f, rows, m, pool);
+        head_of_chunk (f, m, logits + first * model->head.outputs, pool);
+    }
+    int rc = f && kv.data ? 0 : -1;
+    free (kv.data);
+    forward_destroy (&f);
+    return rc;
+}
