@@ -6,6 +6,7 @@
 #ifndef QUINTET_TESTS_ENVIRONMENT_FIXTURE_H
 #define QUINTET_TESTS_ENVIRONMENT_FIXTURE_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
