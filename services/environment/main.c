@@ -18,8 +18,7 @@ static const svc_t service = {
     .redis = true,
     .options = {{"--groups", "N", "32", "groups played at once"},
                 {"--act-timeout", "S", "90",
-                 "seconds an agent has to answer at first; doubled\n"
-                 "whenever that was not enough"}},
+                 "seconds an agent has to answer at first; doubled when it was late"}},
     .open = environment_open,
     .close = environment_close,
     .on_item = environment_on_item,
