@@ -1,0 +1,112 @@
+/*  command - see command.h */
+#include "command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "line_process.h"
+
+#define ANSWER_MS 20000
+#define TRIES     3
+
+struct command {
+    char *text;
+    line_process_t *process;
+};
+
+command_t *command_new (const char *text, err_t *err)
+{
+    command_t *command = calloc (1, sizeof *command);
+    if (!command || !(command->text = strdup (text))) {
+        free (command);
+        err_set (err, ERR_LIMIT, "no memory for a scorer");
+        return NULL;
+    }
+    return command;
+}
+
+void command_destroy (command_t **command)
+{
+    if (!*command)
+        return;
+    line_process_destroy (&(*command)->process);
+    free ((*command)->text);
+    free (*command);
+    *command = NULL;
+}
+
+const char *command_text (const command_t *command)
+{
+    return command->text;
+}
+
+static int ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
+{
+    char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};
+    if (!c->process && !(c->process = line_process_new (argv, NULL, -1, err)))
+        return -1;
+    int rc = line_process_ask (c->process, line->data, line->size, ANSWER_MS, answer, err);
+    if (rc != 0) {
+        err_wrap (err, "scorer '%s'", c->text);
+        line_process_destroy (&c->process);
+    }
+    return rc;
+}
+
+static int read_answer (const command_t *c, const buf_t *answer, reward_score_t *score, err_t *err)
+{
+    json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
+    const json_t *quality = json_object_get (root, "quality");
+    const char *name;
+    *score = (reward_score_t){.unused = -1};
+    if (!json_is_number (quality) || json_number_value (quality) < 0 ||
+        json_number_value (quality) > 1) {
+        json_decref (root);
+        return err_set (
+            err, ERR_IO,
+            "scorer '%s' answered '%.120s'; a line like {\"quality\": 0.7} with a number "
+            "from 0 to 1 is wanted",
+            c->text, answer->data ? answer->data : "");
+    }
+    score->quality = json_number_value (quality);
+    const json_t *success = json_object_get (root, "success");
+    score->success = json_is_boolean (success) ? json_is_true (success) : score->quality >= 0.999;
+    const json_t *agreement = json_object_get (root, "agreement");
+    score->agreement = json_is_number (agreement) ? json_number_value (agreement) : score->quality;
+    json_object_foreach (root, name, value)
+    {
+        double x = json_number_value (value);
+        if (!json_is_number (value) || value == quality || x < 0 || x > 1 ||
+            score->parts_n == REWARD_PARTS_MAX)
+            continue;
+        reward_part_t *part = &score->parts[score->parts_n++];
+        snprintf (part->name, sizeof part->name, "%s", name);
+        part->value = x;
+    }
+    const char *verdict = json_string_value (json_object_get (root, "verdict"));
+    snprintf (score->verdict, sizeof score->verdict, "%s", verdict ? verdict : "");
+    json_decref (root);
+    return 0;
+}
+
+int command_score (command_t *c, const episode_t *episode, reward_score_t *score, err_t *err)
+{
+    buf_t line = {0}, answer = {0};
+    int rc = episode_state (episode, &line, err);
+    for (int i = 0; rc == 0 && i < TRIES; i++) {
+        buf_clear (&answer);
+        rc = ask (c, &line, &answer, err);
+        if (rc == 0)
+            break;
+        log_warn ("scorer.restart", "text=\"%s\"", err->text);
+        if (i + 1 < TRIES)
+            rc = 0;
+    }
+    if (rc == 0)
+        rc = read_answer (c, &answer, score, err);
+    buf_free (&line);
+    buf_free (&answer);
+    return rc;
+}

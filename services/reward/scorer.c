@@ -1,0 +1,65 @@
+/*  scorer - see scorer.h */
+#include "scorer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "coding.h"
+#include "command.h"
+#include "sandbox.h"
+
+struct scorer {
+    sandbox_t *sandbox;
+    command_t *command;
+};
+
+scorer_t *scorer_new (void)
+{
+    return calloc (1, sizeof (scorer_t));
+}
+
+void scorer_destroy (scorer_t **scorer)
+{
+    if (!*scorer)
+        return;
+    sandbox_destroy (&(*scorer)->sandbox);
+    command_destroy (&(*scorer)->command);
+    free (*scorer);
+    *scorer = NULL;
+}
+
+static int by_command (scorer_t *s, const char *command, const episode_t *episode,
+                       reward_score_t *score, err_t *err)
+{
+    if (s->command && strcmp (command_text (s->command), command) != 0)
+        command_destroy (&s->command);
+    if (!s->command && !(s->command = command_new (command, err)))
+        return -1;
+    return command_score (s->command, episode, score, err);
+}
+
+static int by_family (scorer_t *s, const char *family, const episode_t *episode,
+                      reward_score_t *score, err_t *err)
+{
+    if (strcmp (family, "writing") == 0)
+        return reward_score_writing (episode, score, err);
+    if (strcmp (family, "coding") != 0)
+        return err_set (err, ERR_INPUT, "no scorer for task family '%s'", family);
+    if (!s->sandbox && !(s->sandbox = sandbox_new (err)))
+        return -1;
+    return coding_score (s->sandbox, episode, score, err);
+}
+
+int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
+{
+    episode_t *episode = episode_parse (job->state, strlen (job->state), err);
+    if (!episode)
+        return -1;
+    reward_score_t score;
+    int rc = *job->command ? by_command (s, job->command, episode, &score, err)
+                           : by_family (s, job->family, episode, &score, err);
+    if (rc == 0)
+        rc = reward_join (episode, &job->weights, &score, reward, err);
+    episode_destroy (&episode);
+    return rc;
+}

@@ -1,0 +1,29 @@
+/*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
+ *
+ *      scorer_t *scorer = scorer_new ();
+ *      scorer_score (scorer, &job, &reward, &err);
+ *      scorer_destroy (&scorer);
+ *
+ *  Sandbox and program are started at first use and again when they die. ERR_INPUT is a property of the
+ *  episode; anything else is the machinery's and worth another try. One thread uses a scorer_t.
+ */
+#ifndef QUINTET_REWARD_SCORER_H
+#define QUINTET_REWARD_SCORER_H
+
+#include "base/err.h"
+#include "task/reward.h"
+
+typedef struct {
+    const char *family;
+    const char *command; /* "" for the family's own scorer */
+    reward_weights_t weights;
+    const char *state; /* JSON */
+} scorer_job_t;
+
+typedef struct scorer scorer_t;
+
+scorer_t *scorer_new (void);
+void scorer_destroy (scorer_t **scorer);
+int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
+
+#endif

@@ -1,0 +1,243 @@
+/*  workers - see workers.h */
+#include "workers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "scorer.h"
+
+#define REQUESTS_MAX 1024
+#define MEMORY       4096 /* remembered rewards */
+#define TRIES        3
+
+typedef struct {
+    hash_t hash;
+    reward_t reward;
+    bool used;
+} memory_t;
+
+struct workers {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    pthread_t *threads;
+    size_t threads_n;
+    bool stop;
+    scored_t *request[REQUESTS_MAX]; /* in order of arrival */
+    size_t n;
+    memory_t *memory; /* by hash */
+    workers_status_t status;
+    void (*wake) (void *context);
+    void *context;
+};
+
+/*  Everything that a reward depends on. */
+static hash_t name_of (const scorer_job_t *job)
+{
+    buf_t text = {0};
+    buf_printf (&text, "%s|%.17g|%.17g|%.17g|%s", job->family, job->weights.quality,
+                job->weights.speed, job->weights.cost, job->state);
+    hash_t hash = hash_of (text.data ? text.data : "", text.size);
+    buf_free (&text);
+    return hash;
+}
+
+static memory_t *memory_slot (workers_t *w, const hash_t *hash)
+{
+    uint64_t word;
+    memcpy (&word, hash->bytes, sizeof word);
+    return &w->memory[word % MEMORY];
+}
+
+static bool remembered (workers_t *w, const hash_t *hash, reward_t *reward)
+{
+    pthread_mutex_lock (&w->lock);
+    memory_t *m = memory_slot (w, hash);
+    bool known = m->used && hash_equal (&m->hash, hash);
+    if (known)
+        *reward = m->reward;
+    w->status.scored++;
+    w->status.remembered += known;
+    pthread_mutex_unlock (&w->lock);
+    return known;
+}
+
+static void remember (workers_t *w, const hash_t *hash, const reward_t *reward)
+{
+    pthread_mutex_lock (&w->lock);
+    *memory_slot (w, hash) = (memory_t){.hash = *hash, .reward = *reward, .used = true};
+    pthread_mutex_unlock (&w->lock);
+}
+
+/*  A failure that is no property of the episode is tried again. */
+static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, reward_t *reward,
+                  err_t *err)
+{
+    bool own = *job->command;
+    hash_t hash = name_of (job);
+    if (!own && remembered (w, &hash, reward))
+        return 0;
+    int rc = -1;
+    for (int i = 0; i < TRIES && rc != 0; i++) {
+        rc = scorer_score (scorer, job, reward, err);
+        if (rc != 0 && (err->code == ERR_INPUT || err->code == ERR_CONFIG))
+            break;
+    }
+    if (rc == 0 && !own)
+        remember (w, &hash, reward);
+    return rc;
+}
+
+/*  The next state to score: request and index; under the lock. */
+static scored_t *hand_out (workers_t *w, size_t *index)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        scored_t *s = w->request[i];
+        if (s->next < s->request->states_n) {
+            *index = s->next++;
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static void *run (void *argument)
+{
+    workers_t *w = argument;
+    scorer_t *scorer = scorer_new ();
+    pthread_mutex_lock (&w->lock);
+    while (!w->stop && scorer) {
+        size_t index;
+        scored_t *s = hand_out (w, &index);
+        if (!s) {
+            pthread_cond_wait (&w->work, &w->lock);
+            continue;
+        }
+        bool skip = s->failed || s->cancelled;
+        pthread_mutex_unlock (&w->lock);
+        const wire_score_request_t *r = s->request;
+        scorer_job_t job = {.family = r->family,
+                            .command = r->command,
+                            .weights = {r->weights.quality, r->weights.speed, r->weights.cost},
+                            .state = r->states[index]};
+        err_t err = {0};
+        int rc = skip ? 0 : score (w, scorer, &job, &s->rewards[index], &err);
+        pthread_mutex_lock (&w->lock);
+        if (rc != 0 && !s->failed) {
+            s->failed = true;
+            s->err = err;
+        }
+        if (++s->done == r->states_n)
+            w->wake (w->context);
+    }
+    pthread_mutex_unlock (&w->lock);
+    scorer_destroy (&scorer);
+    return NULL;
+}
+
+workers_t *workers_new (size_t n, void (*wake) (void *context), void *context, err_t *err)
+{
+    workers_t *w = calloc (1, sizeof *w);
+    if (w) {
+        pthread_mutex_init (&w->lock, NULL);
+        pthread_cond_init (&w->work, NULL);
+        w->wake = wake;
+        w->context = context;
+        w->threads = calloc (n, sizeof *w->threads);
+        w->memory = calloc (MEMORY, sizeof *w->memory);
+    }
+    bool ok = w && w->threads && w->memory;
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = pthread_create (&w->threads[i], NULL, run, w) == 0;
+        w->threads_n += ok;
+    }
+    if (!ok) {
+        err_set (err, ERR_LIMIT, "no memory or threads for %zu scorers", n);
+        workers_destroy (&w);
+    }
+    return w;
+}
+
+void workers_destroy (workers_t **self)
+{
+    workers_t *w = *self;
+    if (!w)
+        return;
+    pthread_mutex_lock (&w->lock);
+    w->stop = true;
+    pthread_cond_broadcast (&w->work);
+    pthread_mutex_unlock (&w->lock);
+    for (size_t i = 0; i < w->threads_n; i++)
+        pthread_join (w->threads[i], NULL);
+    for (size_t i = 0; i < w->n; i++)
+        scored_free (&w->request[i]);
+    pthread_mutex_destroy (&w->lock);
+    pthread_cond_destroy (&w->work);
+    free (w->threads);
+    free (w->memory);
+    free (w);
+    *self = NULL;
+}
+
+int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request)
+{
+    scored_t *s = calloc (1, sizeof *s);
+    reward_t *rewards = s ? calloc (request->states_n + 1, sizeof *rewards) : NULL;
+    pthread_mutex_lock (&w->lock);
+    bool ok = rewards && w->n < REQUESTS_MAX;
+    if (ok) {
+        *s = (scored_t){.id = id, .arena = arena, .request = request, .rewards = rewards};
+        w->request[w->n++] = s;
+        pthread_cond_broadcast (&w->work);
+    }
+    pthread_mutex_unlock (&w->lock);
+    if (!ok) {
+        free (rewards);
+        free (s);
+    }
+    return ok ? 0 : -1;
+}
+
+void workers_cancel (workers_t *w, uint64_t id)
+{
+    pthread_mutex_lock (&w->lock);
+    for (size_t i = 0; i < w->n; i++)
+        if (w->request[i]->id == id)
+            w->request[i]->cancelled = true;
+    pthread_mutex_unlock (&w->lock);
+}
+
+scored_t *workers_take (workers_t *w)
+{
+    scored_t *found = NULL;
+    pthread_mutex_lock (&w->lock);
+    for (size_t i = 0; i < w->n && !found; i++)
+        if (w->request[i]->done == w->request[i]->request->states_n) {
+            found = w->request[i];
+            memmove (&w->request[i], &w->request[i + 1], (--w->n - i) * sizeof *w->request);
+        }
+    pthread_mutex_unlock (&w->lock);
+    return found;
+}
+
+void scored_free (scored_t **scored)
+{
+    if (!*scored)
+        return;
+    arena_destroy (&(*scored)->arena);
+    free ((*scored)->rewards);
+    free (*scored);
+    *scored = NULL;
+}
+
+workers_status_t workers_status (workers_t *w)
+{
+    pthread_mutex_lock (&w->lock);
+    workers_status_t status = w->status;
+    status.waiting = w->n;
+    pthread_mutex_unlock (&w->lock);
+    return status;
+}
