@@ -9,8 +9,10 @@
 
 /*  A product below this many multiply-adds is not worth waking other threads for. */
 #define ALONE_MAX ((size_t) 1 << 17)
-/*  Pieces per thread that a product is cut into, so that a slow thread delays the others little. */
-#define PIECES_PER_THREAD ((size_t) 4)
+/*  Pieces per thread that a product is cut into, so that a slow thread delays the others little: by
+ *  panels, and where these are few also by rows, of which a piece then has at least ROWS_LEAST. */
+#define PIECES_PER_THREAD ((size_t) 8)
+#define ROWS_LEAST        ((size_t) 12)
 
 /*  ---- embedding and norm ---- */
 
@@ -52,26 +54,48 @@ typedef struct {
     kernels_matmul_t product;
     const kernels_t *kernels;
     model_compute_t type;
-    size_t pieces;
+    size_t across, down; /* pieces by panels, pieces by rows */
 } product_t;
 
-static void multiply (const product_t *p, size_t first, size_t last)
+static void multiply (const product_t *p, const kernels_matmul_t *m)
 {
-    kernels_matmul_t m = p->product;
-    m.first = first;
-    m.last = last;
     if (p->type == COMPUTE_BF16)
-        p->kernels->matmul_bf16 (&m);
+        p->kernels->matmul_bf16 (m);
     else
-        p->kernels->matmul_f32 (&m);
+        p->kernels->matmul_f32 (m);
 }
 
 static void multiply_piece (void *context, size_t i, size_t thread)
 {
     (void) thread;
     const product_t *p = context;
-    size_t panels = kernels_panels (p->product.outputs);
-    multiply (p, i * panels / p->pieces, (i + 1) * panels / p->pieces);
+    kernels_matmul_t m = p->product;
+    size_t panels = kernels_panels (m.outputs), column = i / p->down;
+    size_t row = i % p->down * m.n / p->down, end = (i % p->down + 1) * m.n / p->down;
+    m.first = column * panels / p->across;
+    m.last = (column + 1) * panels / p->across;
+    m.x = (const char *) m.x +
+          row * m.x_stride * (p->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
+    m.y += row * m.y_stride;
+    m.add = m.add ? m.add + row * m.add_stride : NULL;
+    m.n = end - row;
+    multiply (p, &m);
+}
+
+static void multiply_all (product_t *p, pool_t *pool)
+{
+    const kernels_matmul_t *m = &p->product;
+    size_t panels = kernels_panels (m->outputs), threads = pool_threads (pool);
+    size_t most = threads * PIECES_PER_THREAD;
+    if (threads == 1 || m->n * m->k * m->outputs < ALONE_MAX) {
+        multiply (p, m);
+        return;
+    }
+    p->across = panels < most ? panels : most;
+    p->down = panels < most ? m->n / ROWS_LEAST : 1;
+    p->down = p->down > 1 ? p->down : 1;
+    p->down = p->down < threads ? p->down : threads;
+    pool_run (pool, multiply_piece, p, p->across * p->down);
 }
 
 /*  Elements of a row of x rounded to bfloat16: even. */
@@ -118,19 +142,14 @@ void forward_matmul (const model_t *model, const weights_matrix_t *w, const floa
                                    .add_stride = add ? w->outputs : 0,
                                    .n = n,
                                    .k = w->k,
-                                   .outputs = w->outputs};
+                                   .outputs = w->outputs,
+                                   .last = kernels_panels (w->outputs)};
     if (w->type == COMPUTE_BF16) {
         round_rows (model, x, n, w->k, scratch);
         p.product.x = scratch;
         p.product.x_stride = rounded_stride (w->k);
     }
-    size_t panels = kernels_panels (w->outputs), threads = pool_threads (pool);
-    if (threads == 1 || panels == 1 || n * w->k * w->outputs < ALONE_MAX) {
-        multiply (&p, 0, panels);
-        return;
-    }
-    p.pieces = threads * PIECES_PER_THREAD < panels ? threads * PIECES_PER_THREAD : panels;
-    pool_run (pool, multiply_piece, &p, p.pieces);
+    multiply_all (&p, pool);
 }
 
 /*  ---- attention ---- */

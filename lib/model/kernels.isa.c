@@ -74,8 +74,14 @@ V16_INLINE bits_t bits_load (const uint16_t *p)
 
 #define PART ((size_t) (2 * LANES)) /* outputs of one tile; a panel has 32 / PART parts */
 
-/*  out [height][32] = x [height][k] times one part of a panel. b: first value of the part. */
-typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void *b, size_t k);
+/*  out [height][32] = x [height][k] times one part of a panel. b: first value of the part. Meanwhile
+ *  memory from `ahead` on is called for, `step` bytes for every row of the panel. */
+typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void *b, size_t k,
+                         const char *ahead, size_t step);
+
+#define TILE_PARAMETERS                                                                            \
+    float *out, const void *rows, size_t stride, const void *panel, size_t k, const char *ahead,   \
+        size_t step
 
 #define TILE_ZERO(r) reg_t a##r = {0}, c##r = {0};
 #define TILE_SAVE(r)                                                                               \
@@ -89,12 +95,13 @@ typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void 
         c##r += v * b1;                                                                            \
     }
 #define F32_TILE(height)                                                                           \
-    static void f32_tile_##height (float *out, const void *rows, size_t stride, const void *panel, \
-                                   size_t k)                                                       \
+    static void f32_tile_##height (TILE_PARAMETERS)                                                \
     {                                                                                              \
         const float *restrict x = rows, *restrict b = panel;                                       \
         ROWS_##height (TILE_ZERO) for (size_t i = 0; i < k; i++, b += KERNELS_PANEL)               \
         {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            ahead += step;                                                                         \
             reg_t b0 = reg_load (b), b1 = reg_load (b + LANES);                                    \
             ROWS_##height (F32_STEP)                                                               \
         }                                                                                          \
@@ -117,12 +124,13 @@ HEIGHTS (F32_TILE)
         c##r += odd.value * odd1;                                                                  \
     }
 #define WIDEN_TILE(height)                                                                         \
-    static void widen_tile_##height (float *out, const void *rows, size_t stride,                  \
-                                     const void *panel, size_t k)                                  \
+    static void widen_tile_##height (TILE_PARAMETERS)                                              \
     {                                                                                              \
         const uint16_t *restrict x = rows, *restrict b = panel;                                    \
         ROWS_##height (TILE_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL) \
         {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            ahead += step;                                                                         \
             bits_t w0 = bits_load (b), w1 = bits_load (b + 2 * LANES);                             \
             reg_t even0 = (reg_t) (w0 << 16), even1 = (reg_t) (w1 << 16);                          \
             reg_t odd0 = (reg_t) (w0 & 0xffff0000u), odd1 = (reg_t) (w1 & 0xffff0000u);            \
@@ -146,12 +154,13 @@ HEIGHTS (WIDEN_TILE)
     _mm512_storeu_ps (out + (r) *KERNELS_PANEL, a##r);                                             \
     _mm512_storeu_ps (out + (r) *KERNELS_PANEL + LANES, c##r);
 #define DOT_TILE(height)                                                                           \
-    static void dot_tile_##height (float *out, const void *rows, size_t stride, const void *panel, \
-                                   size_t k)                                                       \
+    static void dot_tile_##height (TILE_PARAMETERS)                                                \
     {                                                                                              \
         const uint16_t *restrict x = rows, *restrict b = panel;                                    \
         ROWS_##height (DOT_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL)  \
         {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            ahead += step;                                                                         \
             __m512bh b0 = (__m512bh) _mm512_loadu_si512 (b);                                       \
             __m512bh b1 = (__m512bh) _mm512_loadu_si512 (b + 2 * LANES);                           \
             ROWS_##height (DOT_STEP)                                                               \
@@ -178,14 +187,18 @@ static void finish (const kernels_matmul_t *m, const float *out, size_t row, siz
     }
 }
 
-/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. size: bytes of a value of x; pairs: values
+/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
+ *  the next one, each for its share. size: bytes of a value of x; pairs: values
  *  of k that lie side by side in the panel. */
 static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t size, size_t pairs)
 {
     size_t count = (m->n + TILE_ROWS - 1) / TILE_ROWS;
-    size_t panel_bytes = (m->k + pairs - 1) / pairs * pairs * KERNELS_PANEL * size;
+    size_t steps = (m->k + pairs - 1) / pairs, step_bytes = pairs * KERNELS_PANEL * size;
+    size_t panel_bytes = steps * step_bytes, calls = count * (KERNELS_PANEL / PART);
+    size_t share = (step_bytes + calls - 1) / calls;
     for (size_t p = m->first; p < m->last; p++) {
         const char *panel = (const char *) m->panels + p * panel_bytes;
+        const char *ahead = panel + (p + 1 < m->last ? panel_bytes : 0);
         for (size_t t = 0; t < count; t++) {
             size_t row = t * m->n / count, height = (t + 1) * m->n / count - row;
             const char *x = (const char *) m->x + row * m->x_stride * size;
@@ -194,7 +207,9 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t si
                 if (column >= m->outputs)
                     break;
                 float out[TILE_ROWS * KERNELS_PANEL];
-                tiles[height - 1](out, x, m->x_stride, panel + part * pairs * size, m->k);
+                tiles[height - 1](out, x, m->x_stride, panel + part * pairs * size, m->k, ahead,
+                                  share);
+                ahead += share * steps;
                 size_t left = m->outputs - column;
                 finish (m, out, row, height, column, left < PART ? left : PART);
             }
