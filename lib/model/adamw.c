@@ -1,0 +1,85 @@
+/*  adamw - see adamw.h. Runs over tensors in pieces of fixed size, so results do not depend on threads. */
+#include "model/adamw.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define PIECE ((size_t) 1 << 15)
+
+typedef struct {
+    const float *gradient;
+    size_t n;
+    double *sums;
+} norm_t;
+
+static void norm_piece (void *context, size_t piece, size_t thread)
+{
+    (void) thread;
+    const norm_t *c = context;
+    size_t from = piece * PIECE, to = from + PIECE < c->n ? from + PIECE : c->n;
+    double sum = 0;
+    for (size_t i = from; i < to; i++)
+        sum += (double) c->gradient[i] * (double) c->gradient[i];
+    c->sums[piece] = sum;
+}
+
+double adamw_norm (const float *gradient, size_t n, pool_t *pool)
+{
+    size_t pieces = (n + PIECE - 1) / PIECE;
+    norm_t c = {.gradient = gradient, .n = n, .sums = calloc (pieces + 1, sizeof (double))};
+    if (!c.sums)
+        return NAN;
+    pool_run (pool, norm_piece, &c, pieces);
+    double sum = 0;
+    for (size_t i = 0; i < pieces; i++)
+        sum += c.sums[i];
+    free (c.sums);
+    return sqrt (sum);
+}
+
+typedef struct {
+    adamw_t *state;
+    const adamw_options_t *options;
+    const model_t *model;
+    float *params;
+    const float *gradient;
+    float clip, step_size, correction; /* correction: 1 / sqrt (1 - beta2^t) */
+} step_t;
+
+static void step_piece (void *context, size_t tensor, size_t thread)
+{
+    (void) thread;
+    const step_t *c = context;
+    const model_tensor_t *t = model_tensor (c->model, tensor);
+    const adamw_options_t *o = c->options;
+    float b1 = (float) o->beta1, b2 = (float) o->beta2, eps = (float) o->eps;
+    float keep = t->decay ? (float) (1 - o->lr * o->decay) : 1.0f;
+    float *m = c->state->m + t->offset, *v = c->state->v + t->offset, *p = c->params + t->offset;
+    const float *gradient = c->gradient + t->offset;
+    for (size_t i = 0; i < t->rows * t->columns; i++) {
+        float g = gradient[i] * c->clip;
+        m[i] += (g - m[i]) * (1 - b1);
+        v[i] = v[i] * b2 + (1 - b2) * g * g;
+        p[i] = p[i] * keep - c->step_size * m[i] / (sqrtf (v[i]) * c->correction + eps);
+    }
+}
+
+int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *model, float *params,
+                const float *gradient, pool_t *pool, double *norm)
+{
+    *norm = adamw_norm (gradient, state->n, pool);
+    if (!isfinite (*norm))
+        return -1;
+    double t = (double) ++state->step;
+    double clip = options->clip_norm > 0 ? options->clip_norm / (*norm + 1e-6) : 1;
+    step_t c = {.state = state,
+                .options = options,
+                .model = model,
+                .params = params,
+                .gradient = gradient,
+                .clip = (float) (clip < 1 ? clip : 1),
+                .step_size = (float) (options->lr / (1 - pow (options->beta1, t))),
+                .correction = (float) (1 / sqrt (1 - pow (options->beta2, t)))};
+    pool_run (pool, step_piece, &c, model_tensors (model));
+    return 0;
+}

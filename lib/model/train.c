@@ -1,0 +1,234 @@
+/*  train - see train.h: batches, pieces, the sum of the gradients. */
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/train_internal.h"
+
+/*  Pieces have a gradient each: many for small models, whose batches are cheap to balance so, few where a
+ *  gradient takes much memory. Never a function of the threads. */
+#define PIECES_SMALL 8
+#define PIECES_LARGE 2
+#define SMALL_MODEL  ((size_t) 8 << 20) /* weights */
+#define SUM_FLOATS   ((size_t) 1 << 16) /* of one piece of the sum */
+
+struct train {
+    const model_t *model;
+    pool_t *pool;
+    size_t pieces;
+    float *params;      /* the flat weights of this run */
+    float *gradients;   /* [pieces - 1][params]: piece 0 writes into the caller's */
+    train_work_t *work; /* by thread */
+    size_t work_n;
+    /* of the run under way */
+    const train_group_t *groups;
+    size_t *first_group; /* [pieces + 1] */
+    size_t *first_token; /* by group */
+    size_t groups_n;
+    float temperature;
+    train_loss_fn loss;
+    void *context;
+    float *gradient, *logp, *entropy;
+};
+
+train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
+{
+    train_t *t = calloc (1, sizeof *t);
+    if (t) {
+        *t = (train_t){.model = model,
+                       .pool = pool,
+                       .pieces = model_params (model) < SMALL_MODEL ? PIECES_SMALL : PIECES_LARGE,
+                       .work_n = pool_threads (pool)};
+        t->work = calloc (t->work_n, sizeof *t->work);
+        t->first_group = calloc (t->pieces + 1, sizeof *t->first_group);
+        /* The threads are ours: a product inside a piece stays on one. */
+        openblas_set_num_threads (1);
+    }
+    if (!t || !t->work || !t->first_group) {
+        err_set (err, ERR_LIMIT, "no memory for a training pass");
+        train_destroy (&t);
+    }
+    return t;
+}
+
+static void forget_work (train_t *t)
+{
+    for (size_t i = 0; t->work && i < t->work_n; i++)
+        train_work_free (&t->work[i]);
+}
+
+void train_destroy (train_t **self)
+{
+    train_t *t = *self;
+    if (!t)
+        return;
+    forget_work (t);
+    free (t->work);
+    free (t->first_group);
+    free (t->first_token);
+    free (t->params);
+    free (t->gradients);
+    free (t);
+    *self = NULL;
+}
+
+static size_t tokens_of (const train_group_t *g)
+{
+    size_t n = 0;
+    for (size_t c = 0; c < g->completions_n; c++)
+        n += g->completions[c].n;
+    return n;
+}
+
+static int check_ids (const train_t *t, const train_tokens_t *tokens, size_t group, err_t *err)
+{
+    for (size_t i = 0; i < tokens->n; i++)
+        if (tokens->ids[i] < 0 || (size_t) tokens->ids[i] >= t->model->config.vocab)
+            return err_set (err, ERR_INPUT, "group %zu: id %d is outside the vocabulary of %zu",
+                            group, tokens->ids[i], t->model->config.vocab);
+    return tokens->n ? 0 : err_set (err, ERR_INPUT, "group %zu: an empty run of tokens", group);
+}
+
+static int check (const train_t *t, err_t *err)
+{
+    for (size_t g = 0; g < t->groups_n; g++) {
+        const train_group_t *group = &t->groups[g];
+        if (check_ids (t, &group->prompt, g, err) != 0)
+            return -1;
+        for (size_t c = 0; c < group->completions_n; c++) {
+            if (check_ids (t, &group->completions[c], g, err) != 0)
+                return -1;
+            if (group->prompt.n + group->completions[c].n > t->model->config.context)
+                return err_set (
+                    err, ERR_INPUT, "group %zu: %zu tokens, the model's context has %zu", g,
+                    group->prompt.n + group->completions[c].n, t->model->config.context);
+        }
+        if (group->completions_n == 0)
+            return err_set (err, ERR_INPUT, "group %zu has no completions", g);
+    }
+    return 0;
+}
+
+/*  Cuts the groups into pieces of about equal tokens, in order. */
+static int cut_batch (train_t *t, err_t *err)
+{
+    size_t *first = realloc (t->first_token, (t->groups_n + 1) * sizeof *first);
+    if (!first)
+        return err_set (err, ERR_LIMIT, "no memory for %zu groups", t->groups_n);
+    t->first_token = first;
+    size_t total = 0, weight = 0, seen = 0, piece = 0;
+    for (size_t g = 0; g < t->groups_n; g++) {
+        first[g] = total;
+        total += tokens_of (&t->groups[g]);
+        weight += tokens_of (&t->groups[g]) + t->groups[g].prompt.n;
+    }
+    first[t->groups_n] = total;
+    t->first_group[0] = 0;
+    for (size_t g = 0; g < t->groups_n; g++) {
+        while (piece + 1 < t->pieces && seen * t->pieces >= weight * (piece + 1))
+            t->first_group[++piece] = g;
+        seen += tokens_of (&t->groups[g]) + t->groups[g].prompt.n;
+    }
+    while (piece < t->pieces)
+        t->first_group[++piece] = t->groups_n;
+    return 0;
+}
+
+static int prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
+                    err_t *err)
+{
+    t->groups = groups;
+    t->groups_n = n;
+    t->temperature = temperature;
+    if (check (t, err) != 0 || cut_batch (t, err) != 0)
+        return -1;
+    for (size_t i = 0; i < t->work_n; i++) {
+        if (train_work_fits (&t->work[i], groups, n))
+            continue;
+        train_work_free (&t->work[i]);
+        if (train_work_new (&t->work[i], t->model, groups, n, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static float *gradient_of (train_t *t, size_t piece)
+{
+    return piece ? t->gradients + (piece - 1) * model_params (t->model) : t->gradient;
+}
+
+static void learn_piece (void *context, size_t piece, size_t thread)
+{
+    train_t *t = context;
+    train_work_t *w = &t->work[thread];
+    float *gradient = gradient_of (t, piece);
+    memset (gradient, 0, model_params (t->model) * sizeof *gradient);
+    for (size_t g = t->first_group[piece]; g < t->first_group[piece + 1]; g++) {
+        train_forward (w, &t->groups[g], t->temperature);
+        t->loss (t->context, g, t->first_token[g], w->logp, w->entropy, w->dlogp);
+        train_backward (w, t->temperature, t->params, gradient);
+    }
+}
+
+/*  A fixed tree: piece i takes piece i + distance. */
+static void sum_part (void *context, size_t part, size_t thread)
+{
+    (void) thread;
+    train_t *t = context;
+    size_t n = model_params (t->model), from = part * SUM_FLOATS;
+    size_t size = n - from < SUM_FLOATS ? n - from : SUM_FLOATS;
+    const backward_t *b = backward_for (t->model->kernels);
+    for (size_t distance = 1; distance < t->pieces; distance *= 2)
+        for (size_t i = 0; i + distance < t->pieces; i += 2 * distance)
+            b->add (gradient_of (t, i) + from, gradient_of (t, i + distance) + from, size);
+}
+
+int train_run (train_t *t, const train_group_t *groups, size_t n, float temperature,
+               train_loss_fn loss, void *context, float *gradient, err_t *err)
+{
+    size_t params = model_params (t->model);
+    if (!t->gradients)
+        t->gradients = malloc ((t->pieces - 1) * params * sizeof (float));
+    if (!t->params)
+        t->params = malloc (params * sizeof (float));
+    if (!t->gradients || !t->params)
+        return err_set (err, ERR_LIMIT, "no memory for %zu gradients of %zu weights", t->pieces,
+                        params);
+    if (prepare (t, groups, n, temperature, err) != 0)
+        return -1;
+    model_get (t->model, t->params);
+    t->loss = loss;
+    t->context = context;
+    t->gradient = gradient;
+    pool_run (t->pool, learn_piece, t, t->pieces);
+    pool_run (t->pool, sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
+    return 0;
+}
+
+static void score_group (void *context, size_t g, size_t thread)
+{
+    train_t *t = context;
+    train_work_t *w = &t->work[thread];
+    train_forward (w, &t->groups[g], t->temperature);
+    size_t n = t->first_token[g + 1] - t->first_token[g];
+    memcpy (t->logp + t->first_token[g], w->logp, n * sizeof *w->logp);
+    if (t->entropy)
+        memcpy (t->entropy + t->first_token[g], w->entropy, n * sizeof *w->entropy);
+}
+
+int train_score (train_t *t, const train_group_t *groups, size_t n, float temperature, float *logp,
+                 float *entropy, err_t *err)
+{
+    if (prepare (t, groups, n, temperature, err) != 0)
+        return -1;
+    t->logp = logp;
+    t->entropy = entropy;
+    pool_run (t->pool, score_group, t, n);
+    return 0;
+}
+
+size_t train_bytes (const train_t *t, const train_group_t *groups, size_t n)
+{
+    return t->work_n * train_work_bytes (t->model, groups, n) +
+           t->pieces * model_params (t->model) * sizeof (float);
+}

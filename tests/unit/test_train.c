@@ -1,0 +1,363 @@
+/*  The training pass: its gradients against finite differences, its bits against threads and the sampler. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "model/adamw.h"
+#include "model/sampler.h"
+#include "model/train.h"
+
+static model_config_t small_config (void)
+{
+    return (model_config_t){.arch = ARCH_LLAMA,
+                            .width = 24,
+                            .layers = 2,
+                            .heads = 4,
+                            .kv_heads = 2,
+                            .head_dim = 8,
+                            .ff = 40,
+                            .vocab = 37,
+                            .context = 128,
+                            .norm_eps = 1e-5,
+                            .rope = ROPE_PLAIN,
+                            .rope_theta = 10000,
+                            .tied = true};
+}
+
+#define GROUPS      5
+#define COMPLETIONS 3
+
+typedef struct {
+    int32_t ids[4096];
+    train_tokens_t completions[GROUPS][COMPLETIONS];
+    train_group_t groups[GROUPS];
+    size_t tokens;
+} batch_t;
+
+/*  Prompts of 1 to 40 tokens, completions of 1 to 20. */
+static void make_batch (batch_t *batch, size_t vocab)
+{
+    rng_t rng = {.key = 7};
+    size_t at = 0;
+    batch->tokens = 0;
+    for (size_t i = 0; i < 4096; i++)
+        batch->ids[i] = (int32_t) rng_below (&rng, vocab);
+    static const size_t prompts[GROUPS] = {1, 5, 16, 17, 40};
+    for (size_t g = 0; g < GROUPS; g++) {
+        batch->groups[g].prompt = (train_tokens_t){batch->ids + at, prompts[g]};
+        at += prompts[g];
+        for (size_t c = 0; c < COMPLETIONS; c++) {
+            size_t n = 1 + (g * 7 + c * 5) % 20;
+            batch->completions[g][c] = (train_tokens_t){batch->ids + at, n};
+            at += n;
+            batch->tokens += n;
+        }
+        batch->groups[g].completions = batch->completions[g];
+        batch->groups[g].completions_n = COMPLETIONS;
+    }
+}
+
+/*  loss = sum over tokens of w_t logp_t, w_t fixed. */
+static float weight_of (size_t token)
+{
+    return (float) (rng_uniform_d (99, token) - 0.5);
+}
+
+typedef struct {
+    const batch_t *batch;
+    float *logp;
+} probe_t;
+
+static void weighted (void *context, size_t group, size_t first, const float *logp,
+                      const float *entropy, float *dlogp)
+{
+    probe_t *probe = context;
+    size_t n = 0;
+    for (size_t c = 0; c < COMPLETIONS; c++)
+        n += probe->batch->groups[group].completions[c].n;
+    for (size_t i = 0; i < n; i++) {
+        assert_true (entropy[i] > -1e-4f);
+        dlogp[i] = weight_of (first + i);
+        probe->logp[first + i] = logp[i];
+    }
+}
+
+static double loss_of (train_t *train, const batch_t *batch, float temperature, float *logp)
+{
+    err_t err = {0};
+    assert_int_equal (train_score (train, batch->groups, GROUPS, temperature, logp, NULL, &err), 0);
+    double loss = 0;
+    for (size_t i = 0; i < batch->tokens; i++)
+        loss += (double) weight_of (i) * (double) logp[i];
+    return loss;
+}
+
+typedef struct {
+    model_t *model;
+    train_t *train;
+    float *params, *gradient, *logp;
+    size_t n;
+    batch_t batch;
+} bench_t;
+
+static void bench_open (bench_t *b, const model_config_t *config, pool_t *pool)
+{
+    err_t err = {0};
+    b->model = model_new (config, COMPUTE_F32, &err);
+    if (!b->model)
+        fail_msg ("%s", err.text);
+    b->train = train_new (b->model, pool, &err);
+    assert_non_null (b->train);
+    b->n = model_params (b->model);
+    b->params = calloc (b->n, sizeof (float));
+    b->gradient = calloc (b->n, sizeof (float));
+    b->logp = calloc (4096, sizeof (float));
+    model_init_params (b->model, 3, b->params);
+    /* Larger than at the start of a training, and norms and biases away from 1 and 0. */
+    for (size_t i = 0; i < b->n; i++)
+        b->params[i] = b->params[i] * 6 + 0.2f * (float) (rng_uniform_d (5, i) - 0.5);
+    model_set (b->model, b->params, NULL);
+    make_batch (&b->batch, config->vocab);
+}
+
+static void bench_close (bench_t *b)
+{
+    train_destroy (&b->train);
+    model_destroy (&b->model);
+    free (b->params);
+    free (b->gradient);
+    free (b->logp);
+}
+
+static void run (bench_t *b, float temperature)
+{
+    err_t err = {0};
+    probe_t probe = {.batch = &b->batch, .logp = b->logp};
+    if (train_run (b->train, b->batch.groups, GROUPS, temperature, weighted, &probe, b->gradient,
+                   &err) != 0)
+        fail_msg ("%s", err.text);
+}
+
+/*  For each tensor, the derivative along its own gradient: (L (p + h u) - L (p - h u)) / 2 h = |g|. */
+static void check_gradients (const model_config_t *config, float temperature)
+{
+    bench_t b;
+    bench_open (&b, config, NULL);
+    run (&b, temperature);
+    float *moved = calloc (b.n, sizeof *moved), *logp = calloc (4096, sizeof *logp);
+    for (size_t t = 0; t < model_tensors (b.model); t++) {
+        const model_tensor_t *tensor = model_tensor (b.model, t);
+        size_t size = tensor->rows * tensor->columns;
+        const float *g = b.gradient + tensor->offset;
+        double norm = 0;
+        for (size_t i = 0; i < size; i++)
+            norm += (double) g[i] * (double) g[i];
+        norm = sqrt (norm);
+        assert_true (norm > 1e-6);
+        double sides[2], h = 0.03 / norm < 4e-3 ? 0.03 / norm : 4e-3;
+        for (int side = 0; side < 2; side++) {
+            memcpy (moved, b.params, b.n * sizeof *moved);
+            for (size_t i = 0; i < size; i++)
+                moved[tensor->offset + i] += (float) ((side ? h : -h) * (double) g[i] / norm);
+            model_set (b.model, moved, NULL);
+            sides[side] = loss_of (b.train, &b.batch, temperature, logp);
+        }
+        double slope = (sides[1] - sides[0]) / (2 * h);
+        if (fabs (slope - norm) > 0.01 * norm + 2e-3)
+            fail_msg ("%s: slope %g, gradient %g", tensor->name, slope, norm);
+        model_set (b.model, b.params, NULL);
+    }
+    free (moved);
+    free (logp);
+    bench_close (&b);
+}
+
+static void gradients_of_llama (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    check_gradients (&config, 1);
+    config.tied = false;
+    check_gradients (&config, 0.7f);
+}
+
+static void gradients_of_qwen (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    config.arch = ARCH_QWEN2;
+    config.qkv_bias = true;
+    check_gradients (&config, 1);
+    config = small_config ();
+    config.arch = ARCH_QWEN3;
+    config.qk_norm = true;
+    config.head_dim = 12;
+    check_gradients (&config, 1);
+}
+
+static void gradients_of_a_value_head (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    config.tied = false;
+    config.value_head = true;
+    check_gradients (&config, 1);
+}
+
+static void threads_change_no_bit (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    bench_t one, other;
+    bench_open (&one, &config, NULL);
+    run (&one, 1);
+    for (size_t threads = 2; threads <= 3; threads++) {
+        pool_t *pool = pool_new (threads);
+        bench_open (&other, &config, pool);
+        run (&other, 1);
+        assert_memory_equal (one.gradient, other.gradient, one.n * sizeof (float));
+        assert_memory_equal (one.logp, other.logp, one.batch.tokens * sizeof (float));
+        bench_close (&other);
+        pool_destroy (&pool);
+    }
+    bench_close (&one);
+}
+
+/*  What the sampler drew has, in training, the very log-probabilities under which it was drawn. */
+static void sampler_and_training_agree (void **state)
+{
+    (void) state;
+    enum { N = 6, MOST = 30 };
+    model_config_t config = small_config ();
+    bench_t b;
+    bench_open (&b, &config, NULL);
+    err_t err = {0};
+    static int32_t prompt[21] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6};
+    uint64_t keys[N] = {1, 2, 3, 4, 5, 6};
+    for (size_t prompt_n = 1; prompt_n <= 21; prompt_n += 5) {
+        sampler_t *sampler = sampler_new (b.model, 64, NULL, &err);
+        sampler_job_t job = {.prompt = prompt,
+                             .prompt_n = prompt_n,
+                             .samples = N,
+                             .keys = keys,
+                             .temperature = 1,
+                             .max_tokens = MOST,
+                             .stops = {0},
+                             .stops_n = 1};
+        assert_int_equal (sampler_add (sampler, &job, &err), 0);
+        static int32_t ids[N][MOST];
+        static float logps[N][MOST];
+        train_tokens_t completions[N];
+        sampler_result_t result;
+        size_t taken = 0;
+        while (taken < N) {
+            sampler_step (sampler);
+            while (sampler_take (sampler, &result)) {
+                memcpy (ids[result.sample], result.ids, result.n * sizeof **ids);
+                memcpy (logps[result.sample], result.logps, result.n * sizeof **logps);
+                completions[result.sample] = (train_tokens_t){ids[result.sample], result.n};
+                taken++;
+            }
+        }
+        train_group_t group = {
+            .prompt = {prompt, prompt_n}, .completions = completions, .completions_n = N};
+        float logp[N * MOST];
+        assert_int_equal (train_score (b.train, &group, 1, 1, logp, NULL, &err), 0);
+        for (size_t c = 0, at = 0; c < N; c++)
+            for (size_t j = 0; j < completions[c].n; j++, at++)
+                if (memcmp (&logp[at], &logps[c][j], sizeof (float)) != 0)
+                    fail_msg ("prompt %zu, completion %zu, token %zu: %.9g and %.9g", prompt_n, c,
+                              j, (double) logps[c][j], (double) logp[at]);
+        sampler_destroy (&sampler);
+    }
+    bench_close (&b);
+}
+
+static void bad_batches_are_refused (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    bench_t b;
+    bench_open (&b, &config, NULL);
+    err_t err = {0};
+    int32_t ids[2] = {1, 37};
+    train_tokens_t completion = {ids, 2};
+    train_group_t group = {.prompt = {ids, 1}, .completions = &completion, .completions_n = 1};
+    assert_int_equal (train_score (b.train, &group, 1, 1, b.logp, NULL, &err), -1);
+    assert_non_null (strstr (err.text, "37"));
+    group.prompt.n = 0;
+    assert_int_equal (train_score (b.train, &group, 1, 1, b.logp, NULL, &err), -1);
+    bench_close (&b);
+}
+
+/*  AdamW in double precision, written out from the paper. */
+static void adamw_follows_the_paper (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    bench_t b;
+    bench_open (&b, &config, NULL);
+    float *m = calloc (b.n, sizeof *m), *v = calloc (b.n, sizeof *v);
+    double *p2 = calloc (b.n, sizeof *p2), *m2 = calloc (b.n, sizeof *m2),
+           *v2 = calloc (b.n, sizeof *v2);
+    adamw_t adamw = {.m = m, .v = v, .n = b.n};
+    adamw_options_t o = {
+        .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.1, .clip_norm = 0.5};
+    for (size_t i = 0; i < b.n; i++)
+        p2[i] = (double) b.params[i];
+    for (int t = 1; t <= 5; t++) {
+        double norm, wanted = 0;
+        for (size_t i = 0; i < b.n; i++) {
+            b.gradient[i] = (float) (rng_uniform_d ((uint64_t) t, i) - 0.4);
+            wanted += (double) b.gradient[i] * (double) b.gradient[i];
+        }
+        wanted = sqrt (wanted);
+        assert_int_equal (adamw_step (&adamw, &o, b.model, b.params, b.gradient, NULL, &norm), 0);
+        assert_true (fabs (norm - wanted) < 1e-9 * wanted);
+        double clip = 0.5 / (wanted + 1e-6);
+        for (size_t k = 0; k < model_tensors (b.model); k++) {
+            const model_tensor_t *tensor = model_tensor (b.model, k);
+            for (size_t i = tensor->offset; i < tensor->offset + tensor->rows * tensor->columns;
+                 i++) {
+                double g = (double) b.gradient[i] * clip;
+                m2[i] = 0.9 * m2[i] + 0.1 * g;
+                v2[i] = 0.99 * v2[i] + 0.01 * g * g;
+                p2[i] -= tensor->decay ? 0.01 * 0.1 * p2[i] : 0;
+                p2[i] -= 0.01 * (m2[i] / (1 - pow (0.9, t))) /
+                         (sqrt (v2[i] / (1 - pow (0.99, t))) + 1e-8);
+                if (fabs (p2[i] - (double) b.params[i]) > 2e-6)
+                    fail_msg ("step %d, weight %zu: %.9g and %.9g", t, i, p2[i],
+                              (double) b.params[i]);
+            }
+        }
+    }
+    b.gradient[7] = NAN;
+    double norm;
+    assert_int_equal (adamw_step (&adamw, &o, b.model, b.params, b.gradient, NULL, &norm), -1);
+    assert_int_equal (adamw.step, 5);
+    free (m);
+    free (v);
+    free (p2);
+    free (m2);
+    free (v2);
+    bench_close (&b);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (gradients_of_llama),         cmocka_unit_test (gradients_of_qwen),
+        cmocka_unit_test (gradients_of_a_value_head),  cmocka_unit_test (threads_change_no_bit),
+        cmocka_unit_test (sampler_and_training_agree), cmocka_unit_test (bad_batches_are_refused),
+        cmocka_unit_test (adamw_follows_the_paper),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
