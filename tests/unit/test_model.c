@@ -366,8 +366,8 @@ static void far_positions_turn_as_near_ones (void **state)
     for (size_t position = 4000; position < 9000; position += 97) {
         forward_heads (model, 0, qkv, position, q, k, v);
         for (size_t i = 0; i < 5; i++) {
-            double frequency = 1 / pow (10000, (double) (2 * i) / 10);
-            double angle = (double) ((float) position * (float) frequency);
+            float frequency = 1.0f / (float) pow (10000, (double) ((float) (2 * i) / 10.0f));
+            double angle = (double) ((float) position * frequency);
             double expected = (double) qkv[i] * cos (angle) - (double) qkv[i + 5] * sin (angle);
             fixture_near ("q", i, (double) q[i], expected, 2e-6);
         }
