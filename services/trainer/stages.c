@@ -72,15 +72,16 @@ static stage_t after_publish (const trainer_t *t)
 
 /*  ---- groups: evaluate and sample ------------------------------------------------------------------ */
 
-/*  1 when the rounds under way are finished. The store is asked when the time has come, or when as many
- *  events of finished groups were seen as there are groups: they are hints, the store is the truth. */
+/*  1 when the rounds under way are finished. The store is asked when the time has come, or on news once as
+ *  many groups were told of as there are: events are hints, the store is the truth. */
 static int groups_poll (trainer_t *t, err_t *err)
 {
     size_t wanted = round_groups (t->round) + (t->greedy ? round_groups (t->greedy) : 0);
-    if (t->seen < wanted && clock_left_ms (t->poll_at_ms) > 0)
+    bool news = t->told >= wanted && t->told > t->told_before;
+    if (!news && clock_left_ms (t->poll_at_ms) > 0)
         return 0;
     t->poll_at_ms = clock_ms () + POLL_MS;
-    t->seen = 0;
+    t->told_before = t->told;
     int ready = round_poll (t->round, err);
     if (ready == 1 && t->greedy)
         ready = round_poll (t->greedy, err);
@@ -89,7 +90,7 @@ static int groups_poll (trainer_t *t, err_t *err)
 
 static void groups_begin (trainer_t *t)
 {
-    t->seen = 0;
+    t->told = t->told_before = 0;
     t->poll_at_ms = clock_ms () + POLL_MS;
 }
 

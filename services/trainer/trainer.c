@@ -273,7 +273,7 @@ static void on_event (trainer_t *t, const bus_item_t *item)
             lag_event (&t->lag, t->run, event);
     } else if (strncmp (item->name, t->run, run) == 0 && item->name[run] == '/' &&
                strcmp (item->name + run + 1, wire_event_name (WIRE_GROUP_COMMITTED)) == 0) {
-        t->seen++;
+        t->told++;
     }
 }
 

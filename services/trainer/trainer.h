@@ -64,7 +64,8 @@ typedef struct {
     round_t *round;     /* of the step, or sampled evaluation */
     round_t *greedy;    /* evaluation */
     rollout_t *rollout; /* of the step */
-    size_t seen;        /* events of finished groups in this stage */
+    size_t told;        /* events of finished groups in this stage */
+    size_t told_before; /* as many when the store was asked last */
     int64_t poll_at_ms; /* when the store is asked next */
     double lr;
     size_t zero_spread;
