@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -50,7 +51,8 @@ int rundir_open (const char *dir, bool resume, err_t *err)
     int fd = lock_file (lock, err);
     if (fd < 0)
         return err_wrap (err, "%s", dir);
-    if (!resume && fs_exists (lines)) {
+    struct stat st;
+    if (!resume && stat (lines, &st) == 0 && st.st_size > 0) {
         close (fd);
         return err_set (err, ERR_CONFIG,
                         "%s: holds a run already: go on with --resume, or name another folder with "

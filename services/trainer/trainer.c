@@ -178,16 +178,25 @@ static int subscribe (trainer_t *t, err_t *err)
                : -1;
 }
 
-static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+/*  Everything that comes from the user's files. What is wrong there is wrong at the next start, too. */
+static int load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
-    if ((t->lock = rundir_open (t->dir, again, err)) < 0 || open_tasks (t, err) != 0 ||
-        team_load (&t->team, t->conf, svc_pool (t->svc), err) != 0 ||
-        (again && resume (t, checkpoint, critic, err) != 0))
+    if ((t->lock = rundir_open (t->dir, again, err)) >= 0 && open_tasks (t, err) == 0 &&
+        team_load (&t->team, t->conf, svc_pool (t->svc), err) == 0 &&
+        (!again || resume (t, checkpoint, critic, err) == 0))
+        return 0;
+    if (err->code == ERR_INPUT || err->code == ERR_MISSING)
+        err->code = ERR_CONFIG;
+    return -1;
+}
+
+static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+{
+    if (load_run (t, checkpoint, critic, err) != 0 || acquire (t, err) != 0)
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
-    if (!t->metrics || report_cut_episodes (t, err) != 0 || acquire (t, err) != 0 ||
-        subscribe (t, err) != 0)
+    if (!t->metrics || report_cut_episodes (t, err) != 0 || subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || open_critic (t, checkpoint, critic, err) != 0)

@@ -211,7 +211,7 @@ static void a_folder_has_one_trainer (void **state)
     assert_int_equal (err.code, ERR_CONFIG);
     assert_non_null (strstr (err.text, "another trainer"));
     close (lock);
-    assert_int_equal (fs_write (in_dir ("run/metrics.jsonl"), "", 0, &err), 0);
+    assert_int_equal (fs_write (in_dir ("run/metrics.jsonl"), "{}", 2, &err), 0);
     assert_int_equal (rundir_open (path, false, &err), -1);
     assert_non_null (strstr (err.text, "--resume"));
     lock = rundir_open (path, true, &err);
