@@ -184,6 +184,13 @@ void forward_attention (const model_t *model, size_t layer, const float *q, size
                         const kv_t *prefix, const kv_t *own, float *out, float *scores, float *max,
                         float *sum)
 {
+    forward_attention_ahead (model, layer, q, position, prefix, own, out, scores, max, sum, NULL);
+}
+
+void forward_attention_ahead (const model_t *model, size_t layer, const float *q, size_t position,
+                              const kv_t *prefix, const kv_t *own, float *out, float *scores,
+                              float *max, float *sum, const kv_t *next)
+{
     const model_config_t *c = &model->config;
     size_t group = c->heads / c->kv_heads, step = group * c->head_dim;
     for (size_t h = 0; h < c->kv_heads; h++) {
@@ -199,6 +206,10 @@ void forward_attention (const model_t *model, size_t layer, const float *q, size
                                  .scores = scores,
                                  .max = max ? max + h * group : NULL,
                                  .sum = sum ? sum + h * group : NULL};
+        if (h + 1 < c->kv_heads)
+            a.ahead = kv_head (model, own, layer, h + 1);
+        else if (next)
+            a.ahead = kv_head (model, next, layer, 0);
         model->kernels->attention (&a);
     }
 }

@@ -54,6 +54,8 @@ float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head)
 /*  Writes the key and value rows (kv_dim floats each, after norm and rope) of a position. */
 void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, const float *k,
              const float *v);
+/*  Calls for the memory that kv_put will write. */
+void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t position);
 /*  Copies positions own->first * 16 .. length - 1 from the prefix into own (all layers). */
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own);
 
@@ -81,6 +83,10 @@ void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t
 void forward_attention (const model_t *model, size_t layer, const float *q, size_t position,
                         const kv_t *prefix, const kv_t *own, float *out, float *scores, float *max,
                         float *sum);
+/*  The same; meanwhile the blocks of `next`, whose turn comes next in that layer, are called for. */
+void forward_attention_ahead (const model_t *model, size_t layer, const float *q, size_t position,
+                              const kv_t *prefix, const kv_t *own, float *out, float *scores,
+                              float *max, float *sum, const kv_t *next);
 void forward_swiglu (const model_t *model, const float *gate_up, size_t n, float *act);
 
 /*  ---- the head ----

@@ -171,6 +171,8 @@ static void heads (void *context, size_t i, size_t thread)
     float *k = f->k + thread * m->kv_dim, *v = f->v + thread * m->kv_dim;
     for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
+        if (r + 1 < f->n)
+            kv_expect (m, row[1].own, f->layer, row[1].position);
         forward_heads (m, f->layer, f->qkv + r * (m->q_dim + 2 * m->kv_dim), row->position,
                        f->q + r * m->q_dim, k, v);
         kv_put (m, row->own, f->layer, row->position, k, v);
@@ -184,8 +186,9 @@ static void attention (void *context, size_t i, size_t thread)
     float *scores = f->scores + thread * (f->context + KERNELS_BLOCK);
     for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
-        forward_attention (m, f->layer, f->q + r * m->q_dim, row->position, row->prefix, row->own,
-                           f->att + r * m->q_dim, scores, NULL, NULL);
+        forward_attention_ahead (m, f->layer, f->q + r * m->q_dim, row->position, row->prefix,
+                                 row->own, f->att + r * m->q_dim, scores, NULL, NULL,
+                                 r + 1 < f->n ? row[1].own : NULL);
     }
 }
 

@@ -52,8 +52,9 @@ typedef struct {
     const float *own;    /* blocks own_first and on */
     size_t own_first;
     size_t keys, group, head_dim;
-    float scale;      /* 1 / sqrt (head_dim) */
-    float *scores;    /* scratch: keys rounded up to 16 floats */
+    float scale;        /* 1 / sqrt (head_dim) */
+    float *scores;      /* scratch: keys rounded up to 16 floats */
+    const float *ahead; /* blocks that will be attended next: called for meanwhile; NULL: none */
     float *max, *sum; /* [group], or both NULL: probability of key j is exp (score_j - max) / sum */
 } kernels_attention_t;
 

@@ -243,15 +243,24 @@ static void matmul_dot (const kernels_matmul_t *m)
 
 /*  ---- attention ---- */
 
-/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. */
-V16_INLINE void block_scores (const float *q, const float *keys, size_t head_dim, float scale,
-                              float *scores)
+V16_INLINE void call_for (const float *p, size_t lines)
+{
+    for (size_t i = 0; i < lines; i++)
+        __builtin_prefetch (p + i * V16);
+}
+
+/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. Here and
+ *  below, the same place of the block ahead is called for with every line that is read. */
+V16_INLINE void block_scores (const float *q, const float *keys, const float *ahead,
+                              size_t head_dim, float scale, float *scores)
 {
     for (size_t part = 0; part < KERNELS_BLOCK; part += LANES) {
         const float *k = keys + part;
         reg_t a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
         size_t d = 0;
         for (; d + 4 <= head_dim; d += 4, k += 4 * KERNELS_BLOCK) {
+            if (part == 0)
+                call_for (ahead + d * KERNELS_BLOCK, 4);
             a0 += q[d] * reg_load (k);
             a1 += q[d + 1] * reg_load (k + KERNELS_BLOCK);
             a2 += q[d + 2] * reg_load (k + 2 * KERNELS_BLOCK);
@@ -269,7 +278,7 @@ typedef struct {
 
 /*  Adds the values of `keys` keys of a block, weighted, for two registers of dimensions: four chains
  *  over the keys j % 4. A block begins at a multiple of 16, so a chain goes on from block to block. */
-V16_INLINE void block_values (values_t *sum, const float *values, size_t stride,
+V16_INLINE void block_values (values_t *sum, const float *values, const float *ahead, size_t stride,
                               const float *weights, size_t keys, size_t second)
 {
     values_t s = *sum;
@@ -278,6 +287,8 @@ V16_INLINE void block_values (values_t *sum, const float *values, size_t stride,
     s.chain[i][0] += weights[j + (i)] * reg_load (values + (i) *stride);                           \
     s.chain[i][1] += weights[j + (i)] * reg_load (values + (i) *stride + second);
     for (; j + 4 <= keys; j += 4, values += 4 * stride) {
+        for (size_t i = 0; i < 4; i++)
+            call_for (ahead + (j + i) * stride, 2 * LANES > V16 ? 2 : 1);
         VALUES_STEP (0)
         VALUES_STEP (1)
         VALUES_STEP (2)
@@ -301,6 +312,14 @@ V16_INLINE const float *block_at (const kernels_attention_t *a, size_t block)
     size_t floats = kernels_block_floats (a->head_dim);
     return block < a->own_first ? a->prefix + block * floats
                                 : a->own + (block - a->own_first) * floats;
+}
+
+/*  Where the block ahead lies for the block at work; the block itself when there is none. */
+V16_INLINE const float *block_ahead (const kernels_attention_t *a, size_t block)
+{
+    if (block < a->own_first || !a->ahead)
+        return block_at (a, block);
+    return a->ahead + (block - a->own_first) * kernels_block_floats (a->head_dim);
 }
 
 /*  scores become exp (score - max); returns their sum. */
@@ -338,7 +357,8 @@ static void attention_values (const kernels_attention_t *a, const float *weights
         size_t second = d + LANES < stride ? LANES : 0;
         for (size_t b = 0; b < blocks; b++) {
             size_t left = a->keys - b * KERNELS_BLOCK;
-            block_values (&s, block_at (a, b) + KERNELS_BLOCK * a->head_dim + d, stride,
+            size_t at = KERNELS_BLOCK * a->head_dim + d;
+            block_values (&s, block_at (a, b) + at, block_ahead (a, b) + at, stride,
                           weights + b * KERNELS_BLOCK, left < KERNELS_BLOCK ? left : KERNELS_BLOCK,
                           second);
         }
@@ -358,7 +378,8 @@ static void attention (const kernels_attention_t *a)
     for (size_t g = 0; g < a->group; g++) {
         const float *q = a->q + g * a->head_dim;
         for (size_t b = 0; b < blocks; b++)
-            block_scores (q, block_at (a, b), a->head_dim, a->scale, a->scores + b * KERNELS_BLOCK);
+            block_scores (q, block_at (a, b), block_ahead (a, b), a->head_dim, a->scale,
+                          a->scores + b * KERNELS_BLOCK);
         float max, sum = attention_softmax (a->scores, a->keys, &max);
         attention_values (a, a->scores, sum, a->out + g * a->head_dim);
         if (a->max) {

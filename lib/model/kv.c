@@ -35,6 +35,16 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
     }
 }
 
+void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t position)
+{
+    size_t dim = model->config.head_dim, block = position / KERNELS_BLOCK - kv->first;
+    for (size_t h = 0; h < model->config.kv_heads; h++) {
+        const float *keys = kv_head (model, kv, layer, h) + block * kernels_block_floats (dim);
+        for (size_t d = 0; d < dim; d++)
+            __builtin_prefetch (keys + d * KERNELS_BLOCK, 1);
+    }
+}
+
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own)
 {
     size_t block = own->first;
