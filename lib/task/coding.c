@@ -361,10 +361,21 @@ static void reduction (const char *reduce, const char *map, const char *conditio
     buf_free (&list);
 }
 
+/*  Three in ten functions have a docstring, three in ten a comment. */
+static void note (rng_t *rng, const char *what, buf_t *out)
+{
+    if (chance (rng, 0.3))
+        buf_printf (out, "    \"\"\"Return %s.\"\"\"\n", what);
+    if (chance (rng, 0.3))
+        buf_printf (out, "    # compute %s\n", what);
+}
+
 static void loop (const coder_t *c, const char *name, const char *map, const char *condition,
                   const char *source, buf_t *out)
 {
-    buf_printf (out, "def %s(xs):\n    out = []\n    for x in %s:\n", name, source);
+    buf_printf (out, "def %s(xs):\n", name);
+    note (c->rng, "the result for the list", out);
+    buf_printf (out, "    out = []\n    for x in %s:\n", source);
     if (*condition)
         buf_printf (out, "        if %s:\n            out.append(%s)\n", condition, map);
     else
@@ -374,14 +385,6 @@ static void loop (const coder_t *c, const char *name, const char *map, const cha
         buf_printf (out, c->reduce, "out");
     else
         buf_text (out, "out");
-}
-
-static void note (rng_t *rng, const char *what, buf_t *out)
-{
-    if (chance (rng, 0.15))
-        buf_printf (out, "    \"\"\"%s\"\"\"\n", what);
-    else if (chance (rng, 0.15))
-        buf_printf (out, "    # %s\n", what);
 }
 
 static void write_aux (const coder_t *c, by_t by, buf_t *out)
@@ -395,7 +398,12 @@ static void write_aux (const coder_t *c, by_t by, buf_t *out)
     }
     bool element = by == BY_MAP || by == BY_PREDICATE;
     buf_printf (out, "def aux(%s):\n", element ? "x" : "xs");
-    note (rng, by == BY_MAP ? "one element" : by == BY_PREDICATE ? "is it wanted" : "a list", out);
+    note (rng,
+          by == BY_MAP         ? "the mapped value"
+          : by == BY_PREDICATE ? "whether to keep the value"
+          : by == BY_REDUCER   ? "the reduced list"
+                               : "the list of values",
+          out);
     buf_text (out, "    return ");
     if (element)
         buf_text (out, by == BY_MAP ? c->map : condition);
@@ -421,7 +429,7 @@ static void write_main (const coder_t *c, by_t by, buf_t *out)
         return;
     }
     buf_text (out, "def main(xs):\n");
-    note (rng, "the whole", out);
+    note (rng, "the result for the list", out);
     buf_text (out, "    return ");
     reduction (reduce, map, condition, source, out);
 }

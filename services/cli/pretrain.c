@@ -207,7 +207,7 @@ static int step (pretrain_t *p, size_t k, double *loss, err_t *err)
 static int learn (pretrain_t *p, err_t *err)
 {
     size_t steps = p->options->steps, seen = 0;
-    double loss, smooth = 0, start = clock_s ();
+    double loss = 0, smooth = 0, start = clock_s ();
     int64_t told = 0;
     for (size_t k = 0; k < steps; k++) {
         if (step (p, k, &loss, err) != 0)

@@ -1,0 +1,66 @@
+/*  quintet eval - a model on a configuration's held-out tasks: a run of no steps. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "cli.h"
+
+static const args_option_t options[] = {
+    {"--model", "DIR", "", "the model, in place of model.path; a checkpoint of a run, for example"},
+    {"--out", "DIR", "", "keep the results there; else only printed"},
+    {"--json", NULL, NULL, "one JSON object per line"},
+    {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
+    {0}};
+
+static const args_spec_t spec = {
+    .program = "quintet eval",
+    .about = "Evaluates a model on the held-out tasks of CONFIG, sampled and greedy, without "
+             "training.\n\n"
+             "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/step-80\n",
+    .positional = "CONFIG",
+    .options = options};
+
+static int run (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&spec, argc, argv, &status);
+    if (!args)
+        return status;
+    char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX], model[FS_PATH_MAX + 16];
+    char *words[ARGS_REPEATED_MAX * 2 + 16];
+    size_t n = 0, sets_n;
+    bool keep = *args_value (args, "--out");
+    if (!keep && !mkdtemp (folder)) {
+        fprintf (stderr, "quintet eval: no folder can be made in /tmp\n");
+        args_destroy (&args);
+        return EXIT_FAILURE;
+    }
+    snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
+              keep ? "" : "/run");
+    snprintf (model, sizeof model, "model.path=%s", args_value (args, "--model"));
+    const char *const *sets = args_repeated (args, "--set", &sets_n);
+    const char *fixed[] = {"run",   args_positional (args), "--out", out,
+                           "--set", "trainer.steps=0",      "--set", "run.baseline=none"};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        words[n++] = (char *) (uintptr_t) fixed[i];
+    if (*args_value (args, "--model")) {
+        words[n++] = (char *) "--set";
+        words[n++] = model;
+    }
+    for (size_t i = 0; i < sets_n; i++) {
+        words[n++] = (char *) "--set";
+        words[n++] = (char *) (uintptr_t) sets[i];
+    }
+    if (args_flag (args, "--json"))
+        words[n++] = (char *) "--json";
+    words[n] = NULL;
+    status = cli_run.run ((int) n, words);
+    if (!keep)
+        fs_remove (folder, NULL);
+    args_destroy (&args);
+    return status;
+}
+
+const cli_command_t cli_eval = {"eval", "CONFIG", "evaluate a model on held-out tasks", run};

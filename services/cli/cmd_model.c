@@ -1,0 +1,312 @@
+/*  quintet generate, tokenize, logits, models - a model folder by itself, without any service. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "cli.h"
+#include "model/hf.h"
+#include "model/sampler.h"
+
+/*  A folder, opened, its weights in a model. */
+typedef struct {
+    hf_t *hf;
+    model_t *model;
+    tokenizer_t *tokenizer;
+    pool_t *pool;
+} loaded_t;
+
+static void unload (loaded_t *l)
+{
+    tokenizer_destroy (&l->tokenizer);
+    model_destroy (&l->model);
+    hf_destroy (&l->hf);
+    pool_destroy (&l->pool);
+}
+
+static int load_tokenizer (loaded_t *l, const char *dir, err_t *err)
+{
+    const char *text = hf_tokenizer_text (l->hf);
+    if (!text)
+        return err_set (err, ERR_INPUT, "%s: no tokenizer.json in it", dir);
+    l->tokenizer = tokenizer_parse (text, strlen (text), err);
+    return l->tokenizer ? 0 : err_wrap (err, "%s", dir);
+}
+
+static int load (loaded_t *l, const char *dir, bool weights, bool tokenizer, err_t *err)
+{
+    if (!*dir)
+        return err_set (err, ERR_CONFIG, "--model DIR is missing: a Hugging Face model folder");
+    if (!(l->hf = hf_open (dir, err)) || (tokenizer && load_tokenizer (l, dir, err) != 0))
+        return -1;
+    if (!weights)
+        return 0;
+    long cores = sysconf (_SC_NPROCESSORS_ONLN);
+    l->pool = pool_new (cores > 0 ? (size_t) cores : 1);
+    l->model = model_new (&hf_config (l->hf)->model, COMPUTE_F32, err);
+    if (!l->model)
+        return -1;
+    float *params = malloc (model_params (l->model) * sizeof *params);
+    if (!params)
+        return err_set (err, ERR_LIMIT, "no memory for %zu weights", model_params (l->model));
+    int rc = hf_params (l->hf, l->model, params, err);
+    if (rc == 0)
+        model_set (l->model, params, l->pool);
+    free (params);
+    return rc;
+}
+
+/*  ---- generate ------------------------------------------------------------------------------------------ */
+
+static const args_option_t generate_options[] = {
+    {"--model", "DIR", "", "Hugging Face model folder"},
+    {"--max-tokens", "N", "128", "longest continuation"},
+    {"--temperature", "T", "1", "0: the likeliest token each time"},
+    {"--seed", "N", "1", "of the random numbers"},
+    {0}};
+
+static const args_spec_t generate_spec = {
+    .program = "quintet generate",
+    .about =
+        "Continues a text.\n\n"
+        "  quintet generate --model deploy/models/coding $'Return the sum of xs.\\n# solo\\n'\n",
+    .positional = "TEXT",
+    .options = generate_options};
+
+static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *args, err_t *err)
+{
+    long long most, seed;
+    char *end;
+    double temperature = strtod (args_value (args, "--temperature"), &end);
+    if (*end || !(temperature >= 0 && temperature <= 100))
+        return err_set (err, ERR_CONFIG, "--temperature %s: a number from 0 to 100 is wanted",
+                        args_value (args, "--temperature"));
+    if (args_number (args, "--max-tokens", 1, 1 << 20, &most, err) != 0 ||
+        args_number (args, "--seed", 0, 1LL << 53, &seed, err) != 0)
+        return -1;
+    const hf_config_t *config = hf_config (l->hf);
+    uint64_t key = rng_key ((uint64_t[]){(uint64_t) seed}, 1);
+    sampler_job_t job = {.prompt = prompt->data,
+                         .prompt_n = prompt->n,
+                         .samples = 1,
+                         .keys = &key,
+                         .temperature = (float) temperature,
+                         .max_tokens = (size_t) most,
+                         .stops_n = config->eos_n};
+    memcpy (job.stops, config->eos, config->eos_n * sizeof *job.stops);
+    sampler_t *sampler = sampler_new (l->model, 1, l->pool, err);
+    int rc = sampler ? sampler_add (sampler, &job, err) : -1;
+    sampler_result_t result;
+    bool taken = false;
+    while (rc == 0 && !taken) {
+        sampler_step (sampler);
+        taken = sampler_take (sampler, &result);
+    }
+    if (taken) {
+        buf_t text = {0};
+        tokenizer_decode (l->tokenizer, result.ids, result.n, TOKENIZER_PLAIN, &text);
+        printf ("%s\n", text.data ? text.data : "");
+        buf_free (&text);
+    }
+    sampler_destroy (&sampler);
+    return rc;
+}
+
+static int run_generate (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&generate_spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    loaded_t l = {0};
+    tokenizer_ids_t prompt = {0};
+    const char *text = args_positional (args);
+    int rc = load (&l, args_value (args, "--model"), true, true, &err);
+    if (rc == 0)
+        rc = tokenizer_encode (l.tokenizer, text, strlen (text), TOKENIZER_BOS, &prompt, &err);
+    if (rc == 0)
+        rc = sample (&l, &prompt, args, &err);
+    tokenizer_ids_free (&prompt);
+    unload (&l);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("generate", &err);
+}
+
+/*  ---- tokenize ------------------------------------------------------------------------------------------ */
+
+static const args_option_t tokenize_options[] = {
+    {"--model", "DIR", "", "folder with a tokenizer.json"},
+    {"--no-special", NULL, NULL, "without begin and end tokens"},
+    {0}};
+
+static const args_spec_t tokenize_spec = {
+    .program = "quintet tokenize",
+    .about = "Prints the token ids of a text, and the text that they decode to.\n\n"
+             "  quintet tokenize --model deploy/models/coding 'def aux(xs):'\n",
+    .positional = "TEXT",
+    .options = tokenize_options};
+
+static int run_tokenize (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&tokenize_spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    loaded_t l = {0};
+    tokenizer_ids_t ids = {0};
+    const char *text = args_positional (args);
+    int flags = args_flag (args, "--no-special") ? 0 : TOKENIZER_BOS;
+    int rc = load (&l, args_value (args, "--model"), false, true, &err);
+    if (rc == 0)
+        rc = tokenizer_encode (l.tokenizer, text, strlen (text), flags, &ids, &err);
+    if (rc == 0) {
+        buf_t back = {0};
+        for (size_t i = 0; i < ids.n; i++)
+            printf ("%s%d", i ? "," : "", ids.data[i]);
+        tokenizer_decode (l.tokenizer, ids.data, ids.n, 0, &back);
+        printf ("\n%s\n", back.data ? back.data : "");
+        buf_free (&back);
+    }
+    tokenizer_ids_free (&ids);
+    unload (&l);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("tokenize", &err);
+}
+
+/*  ---- logits -------------------------------------------------------------------------------------------- */
+
+static const args_option_t logits_options[] = {
+    {"--model", "DIR", "", "Hugging Face model folder"},
+    {"--ids", "1,2,3", "", "token ids"},
+    {"--json", NULL, NULL, "all logits as JSON; else the five likeliest per position"},
+    {0}};
+
+static const args_spec_t logits_spec = {
+    .program = "quintet logits",
+    .about = "Prints the logits after each of the given tokens.\n\n"
+             "  quintet logits --model deploy/models/coding --ids 40,41,42 --json\n",
+    .options = logits_options};
+
+static int read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
+{
+    ids->data = calloc (strlen (text) + 1, sizeof *ids->data);
+    while (ids->data && *text) {
+        char *end;
+        errno = 0;
+        long id = strtol (text, &end, 10);
+        if (end == text || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
+            return err_set (err, ERR_CONFIG, "--ids: '%s' begins with no token id", text);
+        ids->data[ids->n++] = (int32_t) id;
+        text = *end ? end + 1 : end;
+    }
+    return ids->n ? 0 : err_set (err, ERR_CONFIG, "--ids 1,2,3 is missing");
+}
+
+static void print_row (const float *logits, size_t vocab, bool json, bool last)
+{
+    if (json) {
+        for (size_t i = 0; i < vocab; i++)
+            printf ("%s%.9g", i ? "," : "[", (double) logits[i]);
+        printf (last ? "]" : "],\n");
+        return;
+    }
+    size_t shown[5];
+    for (size_t k = 0; k < 5 && k < vocab; k++) {
+        size_t best = vocab;
+        for (size_t i = 0; i < vocab; i++) {
+            bool taken = false;
+            for (size_t j = 0; j < k; j++)
+                taken |= shown[j] == i;
+            if (!taken && (best == vocab || logits[i] > logits[best]))
+                best = i;
+        }
+        shown[k] = best;
+        printf ("%s%zu: %.4f", k ? "  " : "", best, (double) logits[best]);
+    }
+    printf ("\n");
+}
+
+static int run_logits (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&logits_spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    loaded_t l = {0};
+    tokenizer_ids_t ids = {0};
+    float *logits = NULL;
+    bool json = args_flag (args, "--json");
+    int rc = read_ids (args_value (args, "--ids"), &ids, &err);
+    if (rc == 0)
+        rc = load (&l, args_value (args, "--model"), true, false, &err);
+    if (rc == 0) {
+        size_t vocab = model_config (l.model)->value_head ? 1 : model_config (l.model)->vocab;
+        logits = malloc (ids.n * vocab * sizeof *logits);
+        rc = logits ? model_logits (l.model, ids.data, ids.n, logits, l.pool, &err)
+                    : err_set (&err, ERR_LIMIT, "no memory for the logits");
+        if (rc == 0 && json)
+            printf ("[");
+        for (size_t i = 0; rc == 0 && i < ids.n; i++)
+            print_row (logits + i * vocab, vocab, json, i + 1 == ids.n);
+        if (rc == 0 && json)
+            printf ("]\n");
+    }
+    free (logits);
+    tokenizer_ids_free (&ids);
+    unload (&l);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("logits", &err);
+}
+
+/*  ---- models -------------------------------------------------------------------------------------------- */
+
+static const args_option_t models_options[] = {{0}};
+
+static const args_spec_t models_spec = {
+    .program = "quintet models",
+    .about = "Says what a model folder holds, whether it runs here, and what memory it needs.\n\n"
+             "  quintet models deploy/models/coding\n",
+    .positional = "DIR",
+    .options = models_options};
+
+static int run_models (int argc, char **argv)
+{
+    static const char *const archs[] = {"llama", "mistral", "qwen2", "qwen3"};
+    static const char *const dtypes[] = {"float32", "bfloat16", "float16"};
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&models_spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    loaded_t l = {0};
+    const char *dir = args_positional (args);
+    int rc = load (&l, dir, true, false, &err);
+    if (rc == 0) {
+        const model_config_t *m = model_config (l.model);
+        double mb = (double) model_bytes (l.model) / 1e6, n = (double) model_params (l.model);
+        printf ("%s: %s, %.2f million weights stored as %s\n", dir, archs[m->arch], n / 1e6,
+                dtypes[hf_config (l.hf)->dtype]);
+        printf ("  %zu wide, %zu layers, %zu heads (%zu for keys and values) of %zu, ff %zu, "
+                "vocabulary %zu%s, context %zu\n",
+                m->width, m->layers, m->heads, m->kv_heads, m->head_dim, m->ff, m->vocab,
+                m->tied ? " (tied)" : "", m->context);
+        printf ("  runs here with the %s kernels; about %.0f MB to sample, %.0f MB to train, and "
+                "the activations of a batch\n",
+                model_isa (), mb, mb + n * 4 * (4 + (n < 8e6 ? 8 : 2)) / 1e6);
+        printf ("  tokenizer.json: %s\n", hf_tokenizer_text (l.hf) ? "yes" : "none");
+    }
+    unload (&l);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("models", &err);
+}
+
+const cli_command_t cli_generate = {"generate", "TEXT", "continue a text with a model",
+                                    run_generate};
+const cli_command_t cli_tokenize = {"tokenize", "TEXT", "token ids of a text", run_tokenize};
+const cli_command_t cli_logits = {"logits", "", "logits after given tokens", run_logits};
+const cli_command_t cli_models = {"models", "DIR", "what a model folder holds", run_models};

@@ -1,0 +1,300 @@
+/*  quintet run - trains a team and shows how it learns.
+ *
+ *  The story: everything is checked before anything starts; a suite is started (suite.c); a trainer runs for
+ *  the team, and one more for the single agent when the configuration asks to compare; events of the bus
+ *  become the view (live.c); the result is read from the folders that the trainers leave (result.c).
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "cli.h"
+#include "live.h"
+#include "model/hf.h"
+#include "result.h"
+#include "suite.h"
+#include "svc/svc.h"
+
+#define SETS_MAX 80
+#define TURN_MS  50
+
+static const args_option_t options[] = {
+    {"--out", "DIR", "", "folder of the run (runs/NAME)"},
+    {"--resume", NULL, NULL, "go on where the run in --out stopped"},
+    {"--set", "SECTION.KEY=VALUE...", NULL, "override a key, such as trainer.lr=3e-4"},
+    {"--json", NULL, NULL, "one JSON object per line instead of the view"},
+    {"--print-config", NULL, NULL, "print what is in force, and the objective; start nothing"},
+    {"--agents", "N", "", "agent processes, in place of run.agents"},
+    {"--environments", "N", "", "environment processes, in place of run.environments"},
+    {"--bus", "ADDRESS", "", "use the suite on this bus; needs --redis"},
+    {"--redis", "ADDRESS", "", "Redis of that suite"},
+    {0}};
+
+static const args_spec_t spec = {
+    .program = "quintet run",
+    .about = "Trains the team that CONFIG describes and shows how it learns. Starts everything it\n"
+             "needs, privately: two runs can go on side by side. Ctrl-C stops it within 2 s; with\n"
+             "--resume it goes on.\n\n"
+             "  quintet run deploy/config/coding.yml\n"
+             "  quintet run deploy/config/coding.yml --set trainer.steps=20 --out runs/short\n",
+    .positional = "CONFIG",
+    .options = options,
+    .environment = true};
+
+typedef struct {
+    const char *config;
+    const char *sets[SETS_MAX];
+    size_t sets_n;
+    char more[4][64]; /* overrides made here */
+    conf_t *conf;
+    char out[FS_PATH_MAX];
+    bool resume, json, print;
+    const char *bus, *redis;
+    suite_t *suite;
+    live_t *live;
+    arena_t *arena;
+    double started_s, first_step_s;
+} run_t;
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal (int number)
+{
+    (void) number;
+    interrupted = 1;
+}
+
+static const char *given (const args_t *args, const char *key)
+{
+    const char *value = args_value (args, key);
+    return *value ? value : NULL;
+}
+
+static int read_arguments (run_t *run, const args_t *args, err_t *err)
+{
+    size_t n;
+    const char *const *sets = args_repeated (args, "--set", &n);
+    run->config = args_positional (args);
+    for (size_t i = 0; i < n && run->sets_n < SETS_MAX - 4; i++)
+        run->sets[run->sets_n++] = sets[i];
+    static const char *const counts[] = {"agents", "environments"};
+    for (size_t i = 0; i < 2; i++) {
+        char key[32];
+        snprintf (key, sizeof key, "--%s", counts[i]);
+        if (!given (args, key))
+            continue;
+        snprintf (run->more[i], sizeof run->more[i], "run.%s=%s", counts[i],
+                  args_value (args, key));
+        run->sets[run->sets_n++] = run->more[i];
+    }
+    run->conf = conf_load (run->config, run->sets, run->sets_n, err);
+    if (!run->conf)
+        return -1;
+    run->resume = args_flag (args, "--resume");
+    run->json = args_flag (args, "--json");
+    run->print = args_flag (args, "--print-config");
+    run->bus = given (args, "--bus");
+    run->redis = given (args, "--redis");
+    if (given (args, "--out"))
+        snprintf (run->out, sizeof run->out, "%s", args_value (args, "--out"));
+    else
+        snprintf (run->out, sizeof run->out, "runs/%s", run->conf->run.name);
+    return 0;
+}
+
+/*  What can be known to be wrong before anything starts. */
+static int check (const run_t *run, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    hf_t *hf = hf_open (run->conf->model.path, err);
+    if (!hf)
+        return -1;
+    bool tokenizer = hf_tokenizer_text (hf) != NULL;
+    hf_destroy (&hf);
+    if (!tokenizer)
+        return err_set (err, ERR_CONFIG, "%s: no tokenizer.json in it", run->conf->model.path);
+    if (fs_join (path, run->out, "metrics.jsonl", err) != 0)
+        return -1;
+    if (fs_exists (path) && !run->resume)
+        return err_set (
+            err, ERR_CONFIG,
+            "%s holds a run already: go on with --resume, or name another folder with --out",
+            run->out);
+    if (!fs_exists (path) && run->resume)
+        return err_set (err, ERR_CONFIG, "%s holds no run to resume: leave --resume out", run->out);
+    return 0;
+}
+
+static void print_config (const run_t *run)
+{
+    buf_t text = {0};
+    conf_print (run->conf, true, &text);
+    buf_text (&text, "\n# The objective:\n");
+    buf_t formulas = {0};
+    conf_objective (run->conf, &formulas);
+    for (char *rest = formulas.data, *line; rest && (line = strsep (&rest, "\n"));)
+        if (*line)
+            buf_printf (&text, "#   %s\n", line);
+    fwrite (text.data, 1, text.size, stdout);
+    buf_free (&formulas);
+    buf_free (&text);
+}
+
+/*  Takes events for a moment. */
+static int watch (run_t *run, err_t *err)
+{
+    bus_item_t item;
+    int64_t until = clock_ms () + TURN_MS;
+    int rc;
+    while ((rc = bus_next (suite_bus (run->suite), &item, (int) clock_left_ms (until), err)) > 0) {
+        if (item.kind != BUS_EVENT || strncmp (item.name, "policy/", 7) == 0)
+            continue;
+        arena_reset (run->arena);
+        const wire_event_t *event = wire_event_unpack (run->arena, item.payload, item.size, NULL);
+        if (!event)
+            continue;
+        if (event->kind == WIRE_STEP_DONE && run->first_step_s <= 0)
+            run->first_step_s = clock_s () - run->started_s;
+        live_event (run->live, event);
+    }
+    live_draw (run->live);
+    return rc;
+}
+
+/*  One trainer from start to end. solo: the single agent, in OUT/solo. */
+static int train (run_t *run, bool solo, err_t *err)
+{
+    char program[FS_PATH_MAX], out[FS_PATH_MAX], id[96], tokens[64];
+    const char *argv[2 * SETS_MAX + 24] = {0};
+    size_t n = 0;
+    const char *who = solo ? "solo" : "team";
+    snprintf (id, sizeof id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
+    if (fs_join (out, run->out, solo ? "solo" : ".", err) != 0)
+        return -1;
+    snprintf (tokens, sizeof tokens, "task.max_tokens=%lld",
+              (long long) (2 * run->conf->task.max_tokens));
+    argv[n++] = supervisor_program ("quintet-trainer", program, sizeof program);
+    argv[n++] = run->config;
+    const char *fixed[] = {"--bus",   suite_bus_address (run->suite),
+                           "--redis", suite_redis_address (run->suite),
+                           "--name",  who,
+                           "--run",   id,
+                           "--out",   solo ? out : run->out};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        argv[n++] = fixed[i];
+    for (size_t i = 0; i < run->sets_n; i++) {
+        argv[n++] = "--set";
+        argv[n++] = run->sets[i];
+    }
+    static const char *const alone[] = {"team.roles=solo", "team.policies=shared"};
+    for (size_t i = 0; solo && i < 3; i++) {
+        argv[n++] = "--set";
+        argv[n++] = i < 2 ? alone[i] : tokens;
+    }
+    char path[FS_PATH_MAX];
+    bool resumes = fs_join (path, solo ? out : run->out, "metrics.jsonl", err) == 0 &&
+                   fs_exists (path) && run->resume;
+    argv[n++] = resumes ? "--resume" : NULL;
+    live_begin (run->live, who, id, (size_t) run->conf->trainer.steps);
+    supervisor_t *supervisor = suite_supervisor (run->suite);
+    if (supervisor_add (supervisor, who, argv, SUPERVISE_UNTIL, err) != 0)
+        return -1;
+    while (!supervisor_done (supervisor, who)) {
+        if (interrupted)
+            return err_set (err, ERR_NONE, "interrupted");
+        if (supervisor_turn (supervisor, err) != 0 || watch (run, err) < 0)
+            return -1;
+    }
+    supervisor_remove (supervisor, who);
+    return 0;
+}
+
+static int train_all (run_t *run, err_t *err)
+{
+    bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
+    int64_t deadline = clock_ms () + 10000;
+    while (bus_ready (suite_bus (run->suite), 20, err) != 0)
+        if (interrupted || supervisor_turn (suite_supervisor (run->suite), err) != 0 ||
+            clock_ms () > deadline)
+            return -1;
+    live_ready (run->live, clock_s () - run->started_s);
+    if (train (run, false, err) != 0 || (solo && train (run, true, err) != 0))
+        return -1;
+    return 0;
+}
+
+static int finish (run_t *run, err_t *err)
+{
+    result_t result = {.first_step_s = run->first_step_s, .wall_s = clock_s () - run->started_s};
+    bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
+    int rc = result_read (&result, run->out, solo, err);
+    if (rc == 0)
+        rc = result_report (&result, run->conf->run.name, err);
+    if (rc == 0 && run->json)
+        result_json (&result, stdout);
+    else if (rc == 0)
+        result_print (&result, stdout);
+    result_free (&result);
+    return rc;
+}
+
+static int start (run_t *run, err_t *err)
+{
+    char logs[FS_PATH_MAX];
+    live_mode_t mode = run->json ? LIVE_JSON : isatty (1) ? LIVE_SCREEN : LIVE_LINES;
+    if (check (run, err) != 0 || fs_join (logs, run->out, "logs", err) != 0)
+        return -1;
+    if (!run->json) {
+        buf_t formulas = {0};
+        conf_objective (run->conf, &formulas);
+        fputs (formulas.data ? formulas.data : "", stdout);
+        fflush (stdout);
+        buf_free (&formulas);
+    }
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction (SIGINT, &action, NULL);
+    sigaction (SIGTERM, &action, NULL);
+    sigaction (SIGHUP, &action, NULL);
+    signal (SIGPIPE, SIG_IGN);
+    suite_options_t suite = {.bus = run->bus, .redis = run->redis, .logs = logs};
+    run->suite = suite_new (run->conf, &suite, err);
+    run->arena = arena_new (16 << 20);
+    if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
+        return -1;
+    return train_all (run, err);
+}
+
+static int run_command (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    run_t run = {.started_s = clock_s ()};
+    int rc = read_arguments (&run, args, &err);
+    if (rc == 0 && run.print)
+        print_config (&run);
+    else if (rc == 0)
+        rc = start (&run, &err);
+    if (run.live)
+        live_leave (run.live);
+    live_destroy (&run.live);
+    suite_destroy (&run.suite);
+    if (rc == 0 && !run.print && !interrupted)
+        rc = finish (&run, &err);
+    arena_destroy (&run.arena);
+    conf_destroy (&run.conf);
+    args_destroy (&args);
+    if (interrupted) {
+        fprintf (stderr, "stopped; --resume goes on from the last checkpoint\n");
+        return 130;
+    }
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("run", &err);
+}
+
+const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run_command};

@@ -1,0 +1,39 @@
+/*  live - what people see of a run while it goes: a screen that is drawn in place, lines, or JSON.
+ *
+ *      live_t *live = live_new (LIVE_SCREEN, &err);
+ *      live_begin (live, "team", "coding", steps);
+ *      live_event (live, event);                       every event of the bus
+ *      live_draw (live);                               a few times a second
+ *      live_destroy (&live);                           the cursor is back
+ */
+#ifndef QUINTET_CLI_LIVE_H
+#define QUINTET_CLI_LIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "wire/wire.h"
+
+typedef enum {
+    LIVE_SCREEN, /* a terminal: drawn in place */
+    LIVE_LINES,  /* one line per step and evaluation */
+    LIVE_JSON    /* one object per line */
+} live_mode_t;
+
+typedef struct live live_t;
+
+live_t *live_new (live_mode_t mode, err_t *err);
+void live_destroy (live_t **live);
+
+/*  A trainer starts: who it trains ("team", "solo"), its run id, its steps. */
+void live_begin (live_t *live, const char *who, const char *run, size_t steps);
+/*  All services answer. */
+void live_ready (live_t *live, double seconds);
+/*  Events of other runs are left out. */
+void live_event (live_t *live, const wire_event_t *event);
+void live_draw (live_t *live);
+/*  Leaves the screen as it is and goes below it, for what is printed next. */
+void live_leave (live_t *live);
+
+#endif

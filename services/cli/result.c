@@ -1,0 +1,201 @@
+/*  result - see result.h. The page is in report.c. */
+#include "result.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+
+static json_t *read_result (const char *folder, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    json_error_t problem;
+    if (fs_join (path, folder, "result.json", err) != 0)
+        return NULL;
+    json_t *result = json_load_file (path, 0, &problem);
+    if (!json_is_object (result)) {
+        json_decref (result);
+        err_set (err, ERR_IO, "%s: %s", path, problem.text);
+        return NULL;
+    }
+    return result;
+}
+
+int result_read (result_t *r, const char *out, bool with_solo, err_t *err)
+{
+    char solo[FS_PATH_MAX];
+    snprintf (r->out, sizeof r->out, "%s", out);
+    if (!(r->team = read_result (out, err)))
+        return -1;
+    if (!with_solo)
+        return 0;
+    if (fs_join (solo, out, "solo", err) != 0)
+        return -1;
+    r->solo = read_result (solo, err);
+    return r->solo ? 0 : -1;
+}
+
+void result_free (result_t *r)
+{
+    json_decref (r->team);
+    json_decref (r->solo);
+    *r = (result_t){0};
+}
+
+json_t *result_lines (const char *folder, const char *file)
+{
+    char path[FS_PATH_MAX];
+    json_t *list = json_array ();
+    if (fs_join (path, folder, file, NULL) != 0)
+        return list;
+    FILE *lines = fopen (path, "re");
+    char *text = NULL;
+    size_t capacity = 0;
+    while (lines && getline (&text, &capacity, lines) > 0) {
+        json_t *line = json_loads (text, 0, NULL);
+        if (line)
+            json_array_append_new (list, line);
+    }
+    free (text);
+    if (lines)
+        fclose (lines);
+    return list;
+}
+
+static double number (const json_t *result, const char *when, const char *key)
+{
+    const json_t *value = json_object_get (json_object_get (result, when), key);
+    return json_is_number (value) ? json_number_value (value) : NAN;
+}
+
+static void row (FILE *to, const json_t *result, const char *label, const char *key,
+                 const char *format)
+{
+    char before[32], after[32];
+    snprintf (before, sizeof before, format, number (result, "before", key));
+    snprintf (after, sizeof after, format, number (result, "after", key));
+    fprintf (to, "  %-34s %10s -> %-10s\n", label, before, after);
+}
+
+static void print_one (FILE *to, const json_t *result, const char *title)
+{
+    fprintf (to, "\n%s (%lld steps, %.0f held-out tasks, %.1f s)\n", title,
+             (long long) json_integer_value (json_object_get (result, "steps")),
+             number (result, "after", "n"), json_number_value (json_object_get (result, "wall_s")));
+    row (to, result, "pass rate, sampled", "sampled", "%.3f");
+    row (to, result, "pass rate, greedy", "greedy", "%.3f");
+    row (to, result, "quality", "quality", "%.3f");
+    row (to, result, "agreement of the roles", "agreement", "%.3f");
+    row (to, result, "tokens per completion", "completion_tokens", "%.1f");
+    row (to, result, "tokens per episode", "tokens", "%.1f");
+    row (to, result, "decode steps on the critical path", "critical_path_tokens", "%.1f");
+}
+
+static void print_episode (FILE *to, const json_t *episode, const char *when)
+{
+    const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
+    const json_t *reward = json_object_get (episode, "reward");
+    size_t t, a;
+    fprintf (to, "\n  %s: %s\n", when,
+             json_string_value (json_object_get (reward, "verdict"))
+                 ? json_string_value (json_object_get (reward, "verdict"))
+                 : "");
+    json_array_foreach (turns, t, turn)
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+    {
+        fprintf (to, "    [%s, %lld tokens]\n",
+                 json_string_value (json_object_get (action, "role")),
+                 (long long) json_integer_value (json_object_get (action, "tokens")));
+        const char *text = json_string_value (json_object_get (action, "text"));
+        while (text && *text) {
+            size_t n = strcspn (text, "\n");
+            fprintf (to, "    %.*s\n", (int) n, text);
+            text += n + (text[n] == '\n');
+        }
+    }
+}
+
+/*  The first held-out task that was shown both before and after. */
+static void print_example (FILE *to, const char *out)
+{
+    json_t *all = result_lines (out, "episodes.jsonl");
+    const json_t *first = NULL, *last = NULL, *episode;
+    size_t i;
+    json_array_foreach (all, i, episode)
+    {
+        const char *phase = json_string_value (json_object_get (episode, "phase"));
+        if (!phase || strcmp (phase, "eval-sampled") != 0)
+            continue;
+        const json_t *id = json_object_get (json_object_get (episode, "task"), "id");
+        if (!first)
+            first = episode;
+        if (json_equal (id, json_object_get (json_object_get (first, "task"), "id")))
+            last = episode;
+    }
+    if (first && last && first != last) {
+        const char *brief =
+            json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
+        fprintf (to, "\nOne held-out task: %s\n", brief ? brief : "");
+        print_episode (to, first, "before");
+        print_episode (to, last, "after");
+    }
+    json_decref (all);
+}
+
+void result_print (const result_t *r, FILE *to)
+{
+    if (r->solo)
+        print_one (to, r->solo, "Single agent");
+    print_one (to, r->team, "Team");
+    if (r->solo) {
+        double path = number (r->team, "after", "critical_path_tokens");
+        fprintf (to,
+                 "\nThe team's critical path is %.2f times shorter than the untrained single "
+                 "agent's and %.2f times than the trained one's.\n",
+                 number (r->solo, "before", "critical_path_tokens") / path,
+                 number (r->solo, "after", "critical_path_tokens") / path);
+    }
+    fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
+             r->first_step_s);
+    print_example (to, r->out);
+    fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n", r->out);
+}
+
+static json_t *side (const json_t *result, const char *when)
+{
+    static const char *const keys[] = {"sampled",
+                                       "greedy",
+                                       "critical_path_tokens",
+                                       "tokens",
+                                       "completion_tokens",
+                                       "quality",
+                                       "agreement",
+                                       "reward",
+                                       "n"};
+    json_t *object = json_object ();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        double value = number (result, when, keys[i]);
+        json_object_set_new (object, keys[i], isfinite (value) ? json_real (value) : json_null ());
+    }
+    return object;
+}
+
+static json_t *sides (const json_t *result)
+{
+    return result ? json_pack ("{s:o, s:o}", "before", side (result, "before"), "after",
+                               side (result, "after"))
+                  : json_null ();
+}
+
+void result_json (const result_t *r, FILE *to)
+{
+    json_t *line =
+        json_pack ("{s:s, s:f, s:f, s:o, s:o}", "event", "result", "first_step_s", r->first_step_s,
+                   "wall_s", r->wall_s, "team", sides (r->team), "solo", sides (r->solo));
+    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    fprintf (to, "%s\n", text ? text : "{}");
+    fflush (to);
+    free (text);
+    json_decref (line);
+}

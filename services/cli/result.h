@@ -1,0 +1,36 @@
+/*  result - what a run came to: read from its folder, shown as a table, as JSON, as a page.
+ *
+ *      result_t result = {0};
+ *      result_read (&result, out, with_solo, &err);
+ *      result_print (&result, stdout);
+ *      result_free (&result);
+ */
+#ifndef QUINTET_CLI_RESULT_H
+#define QUINTET_CLI_RESULT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+typedef struct {
+    char out[1024];
+    json_t *team, *solo;         /* result.json of each; solo NULL without a baseline */
+    double first_step_s, wall_s; /* from the start of the command */
+} result_t;
+
+int result_read (result_t *result, const char *out, bool with_solo, err_t *err);
+void result_free (result_t *result);
+
+/*  The table, and one held-out task before -> after in full. */
+void result_print (const result_t *result, FILE *to);
+/*  The last line of --json. */
+void result_json (const result_t *result, FILE *to);
+/*  OUT/report.html: one page that needs no network. */
+int result_report (const result_t *result, const char *name, err_t *err);
+
+/*  Lines of a JSONL file that are objects, as an array (empty when there is no such file). */
+json_t *result_lines (const char *folder, const char *file);
+
+#endif

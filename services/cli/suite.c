@@ -1,0 +1,180 @@
+/*  suite - see suite.h */
+#include "suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+
+struct suite {
+    char dir[96]; /* "" when the suite is somebody else's */
+    char bus_address[256], redis_address[256];
+    supervisor_t *supervisor;
+    bus_t *bus;
+};
+
+/*  Whether PATH has a program. */
+static bool on_path (const char *name)
+{
+    char path[FS_PATH_MAX];
+    const char *at = getenv ("PATH");
+    while (at && *at) {
+        size_t n = strcspn (at, ":");
+        snprintf (path, sizeof path, "%.*s/%s", (int) n, at, name);
+        if (n && access (path, X_OK) == 0)
+            return true;
+        at += n + (at[n] == ':');
+    }
+    return false;
+}
+
+static int check_programs (const conf_t *conf, err_t *err)
+{
+    if (!on_path ("redis-server"))
+        return err_set (err, ERR_CONFIG,
+                        "there is no redis-server on PATH: apt-get install redis-server, or name a "
+                        "running one with --redis and --bus");
+    if (strcmp (conf->task.family, "coding") == 0 && !*conf->reward.command && !on_path ("python3"))
+        return err_set (err, ERR_CONFIG,
+                        "there is no python3 on PATH, which runs the tests of the coding family: "
+                        "apt-get install python3");
+    return 0;
+}
+
+/*  A folder with a short path, since a unix socket's has at most 107 bytes. */
+static int make_folder (suite_t *s, err_t *err)
+{
+    const char *base = getenv ("XDG_RUNTIME_DIR");
+    if (!base || strlen (base) > 50 || access (base, W_OK) != 0)
+        base = "/tmp";
+    snprintf (s->dir, sizeof s->dir, "%s/quintet-XXXXXX", base);
+    if (!mkdtemp (s->dir)) {
+        s->dir[0] = 0;
+        return err_errno (err, ERR_IO, "%s: no folder for the run's sockets", base);
+    }
+    snprintf (s->bus_address, sizeof s->bus_address, "ipc://%s/bus", s->dir);
+    snprintf (s->redis_address, sizeof s->redis_address, "unix:%s/redis.sock", s->dir);
+    return 0;
+}
+
+static int start_redis (suite_t *s, err_t *err)
+{
+    char path[128];
+    snprintf (path, sizeof path, "%s/redis.sock", s->dir);
+    const char *argv[] = {
+        "redis-server", "--port", "0",           "--unixsocket", path,    "--save", "",
+        "--appendonly", "no",     "--daemonize", "no",           "--dir", s->dir,   NULL};
+    return supervisor_add (s->supervisor, "redis", argv, SUPERVISE_ALWAYS, err);
+}
+
+/*  Starts n instances of a service; extra: more arguments, NULL ends. */
+static int start_service (suite_t *s, const char *service, int64_t n, const char *const *extra,
+                          err_t *err)
+{
+    char program[64], path[FS_PATH_MAX], name[64];
+    snprintf (program, sizeof program, "quintet-%s", service);
+    for (int64_t i = 1; i <= n; i++) {
+        snprintf (name, sizeof name, "%s-%lld", service, (long long) i);
+        const char *argv[24] = {supervisor_program (program, path, sizeof path), "--bus",
+                                s->bus_address, "--name", name};
+        size_t at = 5;
+        for (size_t e = 0; extra && extra[e] && at < 22; e++)
+            argv[at++] = extra[e];
+        if (supervisor_add (s->supervisor, name, argv, SUPERVISE_ALWAYS, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int start_services (suite_t *s, const conf_t *conf, err_t *err)
+{
+    char threads[24], workers[24];
+    snprintf (threads, sizeof threads, "%lld", (long long) conf->run.threads);
+    snprintf (workers, sizeof workers, "%lld", (long long) conf->reward.workers);
+    const char *with_threads[] = {"--threads", threads, NULL};
+    const char *with_redis[] = {"--redis", s->redis_address, NULL};
+    const char *with_workers[] = {"--workers", workers, NULL};
+    bool critic = strcmp (conf->loss.advantage, "group") != 0;
+    return start_redis (s, err) || start_service (s, "bus", 1, NULL, err) ||
+                   start_service (s, "agent", conf->run.agents, with_threads, err) ||
+                   start_service (s, "environment", conf->run.environments, with_redis, err) ||
+                   start_service (s, "reward", conf->run.rewards, with_workers, err) ||
+                   start_service (s, "critic", critic, with_threads, err)
+               ? -1
+               : 0;
+}
+
+static int join_bus (suite_t *s, err_t *err)
+{
+    char name[64];
+    snprintf (name, sizeof name, "view-%ld", (long) getpid ());
+    bus_options_t options = {.address = s->bus_address, .name = name, .numerics = ""};
+    s->bus = bus_new (&options, err);
+    return s->bus ? bus_subscribe (s->bus, "", err) : -1;
+}
+
+suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *err)
+{
+    suite_t *s = calloc (1, sizeof *s);
+    if (!s) {
+        err_set (err, ERR_LIMIT, "no memory for a suite");
+        return NULL;
+    }
+    int rc = 0;
+    bool own = !options->bus && !options->redis;
+    if (!own && (!options->bus || !options->redis))
+        rc = err_set (err, ERR_CONFIG, "--bus and --redis go together: both name a running suite");
+    if (rc == 0 && own)
+        rc = check_programs (conf, err) == 0 ? make_folder (s, err) : -1;
+    if (rc == 0 && !own) {
+        snprintf (s->bus_address, sizeof s->bus_address, "%s", options->bus);
+        snprintf (s->redis_address, sizeof s->redis_address, "%s", options->redis);
+    }
+    if (rc == 0) {
+        s->supervisor = supervisor_new (options->logs, err);
+        rc = s->supervisor ? 0 : -1;
+    }
+    if (rc == 0 && own)
+        rc = start_services (s, conf, err);
+    if (rc == 0)
+        rc = join_bus (s, err);
+    if (rc != 0)
+        suite_destroy (&s);
+    return s;
+}
+
+void suite_destroy (suite_t **self)
+{
+    suite_t *s = *self;
+    if (!s)
+        return;
+    supervisor_destroy (&s->supervisor);
+    bus_destroy (&s->bus);
+    if (*s->dir)
+        fs_remove (s->dir, NULL);
+    free (s);
+    *self = NULL;
+}
+
+bus_t *suite_bus (suite_t *s)
+{
+    return s->bus;
+}
+
+supervisor_t *suite_supervisor (suite_t *s)
+{
+    return s->supervisor;
+}
+
+const char *suite_bus_address (const suite_t *s)
+{
+    return s->bus_address;
+}
+
+const char *suite_redis_address (const suite_t *s)
+{
+    return s->redis_address;
+}

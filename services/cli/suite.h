@@ -1,0 +1,29 @@
+/*  suite - the processes of a run: Redis, bus, services; private, in a fresh folder, or somebody else's.
+ *
+ *      suite_t *suite = suite_new (conf, &options, &err);           everything started
+ *      suite_destroy (&suite);                                      nothing is left
+ */
+#ifndef QUINTET_CLI_SUITE_H
+#define QUINTET_CLI_SUITE_H
+
+#include "bus/bus.h"
+#include "conf/conf.h"
+#include "supervisor.h"
+
+typedef struct {
+    const char *bus, *redis; /* addresses of a suite that runs already; NULL: start one */
+    const char *logs;        /* folder */
+} suite_options_t;
+
+typedef struct suite suite_t;
+
+/*  ERR_CONFIG when a program is missing (redis-server, python3). */
+suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *err);
+void suite_destroy (suite_t **suite);
+
+bus_t *suite_bus (suite_t *suite); /* ours, subscribed to everything */
+supervisor_t *suite_supervisor (suite_t *suite);
+const char *suite_bus_address (const suite_t *suite);
+const char *suite_redis_address (const suite_t *suite);
+
+#endif

@@ -1,0 +1,270 @@
+/*  supervisor - see supervisor.h */
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "svc/svc.h"
+
+#define CHILDREN_MAX 256
+#define ARGS_MAX     160
+#define PAUSE_MS     100   /* before the first restart; doubles */
+#define STEADY_MS    20000 /* one that ran so long starts again from the first pause */
+#define RESTARTS_MAX 8     /* in a row */
+#define TERM_MS      1500  /* between asking and killing */
+
+typedef struct {
+    char name[64];
+    char *argv[ARGS_MAX + 1];
+    supervise_t how;
+    pid_t pid; /* 0: not running */
+    bool done;
+    int restarts; /* in a row */
+    int64_t started_ms, start_at_ms;
+} child_t;
+
+struct supervisor {
+    char logs[FS_PATH_MAX];
+    child_t *child[CHILDREN_MAX];
+    size_t n;
+    int restarts;
+};
+
+supervisor_t *supervisor_new (const char *log_folder, err_t *err)
+{
+    supervisor_t *s = calloc (1, sizeof *s);
+    if (!s) {
+        err_set (err, ERR_LIMIT, "no memory for a supervisor");
+        return NULL;
+    }
+    snprintf (s->logs, sizeof s->logs, "%s", log_folder);
+    if (fs_mkdirs (log_folder, err) != 0)
+        supervisor_destroy (&s);
+    return s;
+}
+
+static void log_path (const supervisor_t *s, const child_t *c, char *path, size_t size)
+{
+    snprintf (path, size, "%s/%s.log", s->logs, c->name);
+}
+
+static void become (const supervisor_t *s, const child_t *c, pid_t parent)
+{
+    char path[FS_PATH_MAX + 80], number[32];
+    log_path (s, c, path, sizeof path);
+    setpgid (0, 0);
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid () != parent)
+        _exit (1);
+    snprintf (number, sizeof number, "%ld", (long) parent);
+    setenv ("QUINTET_SUPERVISOR", number, 1);
+    int log = open (path, O_WRONLY | O_CREAT | O_APPEND, 0644), none = open ("/dev/null", O_RDONLY);
+    if (log >= 0 && none >= 0) {
+        dup2 (none, 0);
+        dup2 (log, 1);
+        dup2 (log, 2);
+    }
+    sigset_t empty;
+    sigemptyset (&empty);
+    sigprocmask (SIG_SETMASK, &empty, NULL);
+    execvp (c->argv[0], c->argv);
+    dprintf (2, "%s: %s\n", c->argv[0], strerror (errno));
+    _exit (SVC_EXIT_CONFIG);
+}
+
+static int start (supervisor_t *s, child_t *c, err_t *err)
+{
+    pid_t parent = getpid ();
+    c->pid = fork ();
+    if (c->pid < 0) {
+        c->pid = 0;
+        return err_errno (err, ERR_LIMIT, "start %s", c->name);
+    }
+    if (c->pid == 0)
+        become (s, c, parent);
+    setpgid (c->pid, c->pid);
+    c->started_ms = clock_ms ();
+    return 0;
+}
+
+static void child_free (child_t *c)
+{
+    for (char **word = c->argv; *word; word++)
+        free (*word);
+    free (c);
+}
+
+int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, supervise_t how,
+                    err_t *err)
+{
+    child_t *c = s->n < CHILDREN_MAX ? calloc (1, sizeof *c) : NULL;
+    if (!c)
+        return err_set (err, ERR_LIMIT, "too many processes, or no memory for %s", name);
+    snprintf (c->name, sizeof c->name, "%s", name);
+    c->how = how;
+    for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
+        c->argv[i] = strdup (argv[i]);
+    s->child[s->n++] = c;
+    return start (s, c, err);
+}
+
+/*  The last lines of a log, as one line. */
+static void log_end (const supervisor_t *s, const child_t *c, char *text, size_t size)
+{
+    char path[FS_PATH_MAX + 80];
+    buf_t content = {0};
+    log_path (s, c, path, sizeof path);
+    text[0] = 0;
+    if (fs_read (path, 64 << 20, &content, NULL) == 0 && content.size) {
+        char *from = content.data + content.size - 1;
+        while (from > content.data && *from == '\n')
+            *from-- = 0;
+        char *line = strrchr (content.data, '\n');
+        char *words = strstr (line ? line : content.data, "text=\"");
+        snprintf (text, size, "%s", words ? words + 6 : line ? line + 1 : content.data);
+        size_t n = strlen (text);
+        if (words && n && text[n - 1] == '"')
+            text[n - 1] = 0;
+    }
+    buf_free (&content);
+}
+
+static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
+{
+    char why[512], last[600];
+    c->pid = 0;
+    if (c->how == SUPERVISE_UNTIL && WIFEXITED (status) && WEXITSTATUS (status) == 0) {
+        c->done = true;
+        return 0;
+    }
+    log_end (s, c, last, sizeof last);
+    if (WIFEXITED (status) && WEXITSTATUS (status) == SVC_EXIT_CONFIG)
+        return err_set (err, ERR_CONFIG, "%s: %.500s", c->name, last);
+    if (clock_ms () - c->started_ms > STEADY_MS)
+        c->restarts = 0;
+    if (WIFSIGNALED (status))
+        snprintf (why, sizeof why, "was killed by signal %d", WTERMSIG (status));
+    else
+        snprintf (why, sizeof why, "ended with status %d", WEXITSTATUS (status));
+    if (c->restarts >= RESTARTS_MAX)
+        return err_set (err, ERR_IO, "%s %s %d times in a row (%s/%s.log): %.400s", c->name, why,
+                        RESTARTS_MAX + 1, s->logs, c->name, last);
+    c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
+    c->restarts++;
+    s->restarts++;
+    return 0;
+}
+
+int supervisor_turn (supervisor_t *s, err_t *err)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        child_t *c = s->child[i];
+        int status;
+        if (c->pid && waitpid (c->pid, &status, WNOHANG) == c->pid &&
+            ended (s, c, status, err) != 0)
+            return -1;
+        if (!c->pid && !c->done && clock_ms () >= c->start_at_ms && start (s, c, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void signal_child (const child_t *c, int number)
+{
+    if (c->pid) {
+        kill (-c->pid, number);
+        kill (c->pid, number);
+    }
+}
+
+/*  Waits until the children from..n-1 are gone. */
+static void reap (supervisor_t *s, size_t from)
+{
+    int64_t deadline = clock_ms () + TERM_MS;
+    for (bool killed = false;;) {
+        size_t left = 0;
+        for (size_t i = from; i < s->n; i++) {
+            child_t *c = s->child[i];
+            if (c->pid && waitpid (c->pid, NULL, killed ? 0 : WNOHANG) != 0)
+                c->pid = 0;
+            left += c->pid != 0;
+        }
+        if (!left)
+            return;
+        if (clock_ms () >= deadline) {
+            for (size_t i = from; i < s->n; i++)
+                signal_child (s->child[i], SIGKILL);
+            killed = true;
+        } else {
+            clock_sleep_ms (5);
+        }
+    }
+}
+
+void supervisor_remove (supervisor_t *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp (s->child[i]->name, name) != 0)
+            continue;
+        child_t *c = s->child[i];
+        s->child[i] = s->child[s->n - 1];
+        s->child[s->n - 1] = c;
+        signal_child (c, SIGTERM);
+        reap (s, s->n - 1);
+        child_free (c);
+        s->n--;
+        return;
+    }
+}
+
+void supervisor_destroy (supervisor_t **self)
+{
+    supervisor_t *s = *self;
+    if (!s)
+        return;
+    for (size_t i = s->n; i-- > 0;)
+        signal_child (s->child[i], SIGTERM);
+    reap (s, 0);
+    for (size_t i = 0; i < s->n; i++)
+        child_free (s->child[i]);
+    free (s);
+    *self = NULL;
+}
+
+bool supervisor_done (const supervisor_t *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp (s->child[i]->name, name) == 0)
+            return s->child[i]->done;
+    return false;
+}
+
+int supervisor_restarts (const supervisor_t *s)
+{
+    return s->restarts;
+}
+
+const char *supervisor_program (const char *name, char *path, size_t size)
+{
+    char self[FS_PATH_MAX];
+    ssize_t n = readlink ("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = 0;
+    char *slash = strrchr (self, '/');
+    if (slash) {
+        snprintf (path, size, "%.*s/%s", (int) (slash - self), self, name);
+        if (access (path, X_OK) == 0)
+            return path;
+    }
+    snprintf (path, size, "%s", name);
+    return path;
+}

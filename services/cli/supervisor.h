@@ -1,0 +1,45 @@
+/*  supervisor - starts programs, keeps them running, ends them all.
+ *
+ *      supervisor_t *s = supervisor_new (log_folder, &err);
+ *      supervisor_add (s, "agent-1", argv, SUPERVISE_ALWAYS, &err);
+ *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
+ *      supervisor_destroy (&s);                                 everything is gone within 2 s
+ *
+ *  Each child has its own process group, writes to LOGS/NAME.log, and dies with this process even when that
+ *  is killed. One that crashes is started again after a while (0.1 s, doubling); one that ends with status 78
+ *  (its configuration is wrong) never.
+ */
+#ifndef QUINTET_CLI_SUPERVISOR_H
+#define QUINTET_CLI_SUPERVISOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+typedef enum {
+    SUPERVISE_ALWAYS, /* a service: its end is a crash */
+    SUPERVISE_UNTIL   /* may end with status 0: then it is done */
+} supervise_t;
+
+typedef struct supervisor supervisor_t;
+
+supervisor_t *supervisor_new (const char *log_folder, err_t *err);
+void supervisor_destroy (supervisor_t **supervisor);
+
+/*  argv[0] is a path; all is copied. Starts it. */
+int supervisor_add (supervisor_t *supervisor, const char *name, const char *const *argv,
+                    supervise_t how, err_t *err);
+/*  Ends one child and forgets it. */
+void supervisor_remove (supervisor_t *supervisor, const char *name);
+
+/*  Looks after everybody. -1: a child cannot be kept running; the error has the end of its log. */
+int supervisor_turn (supervisor_t *supervisor, err_t *err);
+/*  Whether a SUPERVISE_UNTIL child ended with status 0. */
+bool supervisor_done (const supervisor_t *supervisor, const char *name);
+int supervisor_restarts (const supervisor_t *supervisor);
+
+/*  The path of a program beside this one, or just its name (for PATH). */
+const char *supervisor_program (const char *name, char *path, size_t size);
+
+#endif
