@@ -1,0 +1,267 @@
+/*  sampler_run - one step of the sampler: prompts, new rows, a token for every row; see sampler.c */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "model/sampler_internal.h"
+
+/*  ---- prompts ---- */
+
+/*  The first token of every sample, from the logits after the prompt. */
+static void draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
+{
+    for (size_t i = 0; i < job->samples; i++)
+        job->first[i] =
+            forward_head_sample (s->model, logits, job->temperature, rng_uniform (job->keys[i], 0),
+                                 s->exps[thread], &job->first_logps[i]);
+}
+
+typedef struct {
+    forward_row_t rows[SAMPLER_CHUNK_ROWS];
+    size_t n;
+    job_t
+        *ends[SAMPLER_CHUNK_ROWS]; /* jobs whose last position is in the chunk, and in which row */
+    size_t picked[SAMPLER_CHUNK_ROWS];
+    size_t ends_n;
+} chunk_t;
+
+static void run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool, size_t thread)
+{
+    if (chunk->n == 0)
+        return;
+    forward_run (f, chunk->rows, chunk->n, pool);
+    size_t most = forward_head_rows (f);
+    for (size_t first = 0; first < chunk->ends_n; first += most) {
+        size_t m = chunk->ends_n - first < most ? chunk->ends_n - first : most;
+        const float *logits = forward_head (f, chunk->picked + first, m, pool);
+        for (size_t i = 0; i < m; i++)
+            draw_first (s, chunk->ends[first + i], logits + i * s->model->config.vocab, thread);
+    }
+    chunk->n = chunk->ends_n = 0;
+}
+
+/*  Computes the prompts of jobs, position after position, as many rows at once as fit. */
+static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, size_t rows,
+                     pool_t *pool, size_t thread)
+{
+    chunk_t chunk = {.n = 0};
+    for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < jobs[j]->prompt_n; p++) {
+            chunk.rows[chunk.n] =
+                (forward_row_t){.id = jobs[j]->prompt[p], .position = p, .own = &jobs[j]->prefix};
+            if (p + 1 == jobs[j]->prompt_n) {
+                chunk.ends[chunk.ends_n] = jobs[j];
+                chunk.picked[chunk.ends_n++] = chunk.n;
+            }
+            if (++chunk.n == rows)
+                run_chunk (s, f, &chunk, pool, thread);
+        }
+    run_chunk (s, f, &chunk, pool, thread);
+}
+
+static void prefill_one (void *context, size_t i, size_t thread)
+{
+    sampler_t *s = context;
+    prefill (s, &s->fresh[i], 1, s->forward[thread], SAMPLER_BLOCK_ROWS, NULL, thread);
+}
+
+/*  Notes the jobs that will get a row in this step and whose prompt is not computed yet. */
+static void gather_fresh (sampler_t *s)
+{
+    size_t free_rows = s->rows_n - s->active;
+    s->fresh_n = 0;
+    for (job_t *job = s->jobs; job && free_rows > 0; job = job->next) {
+        size_t left = job->samples - job->started;
+        if (left == 0)
+            continue;
+        free_rows -= left < free_rows ? left : free_rows;
+        if (job->prefix.data)
+            continue;
+        job->prefix.blocks = kv_blocks (0, job->prompt_n);
+        job->prefix.data = calloc (kv_floats (s->model, job->prefix.blocks), sizeof (float));
+        if (job->prefix.data)
+            s->fresh[s->fresh_n++] = job;
+    }
+}
+
+static void prefill_fresh (sampler_t *s)
+{
+    gather_fresh (s);
+    if (s->apart)
+        pool_run (s->pool, prefill_one, s, s->fresh_n);
+    else
+        prefill (s, s->fresh, s->fresh_n, s->forward[0], SAMPLER_CHUNK_ROWS, s->pool, 0);
+}
+
+/*  ---- rows ---- */
+
+static bool is_stop (const job_t *job, int32_t id)
+{
+    for (size_t i = 0; i < job->stops_n; i++)
+        if (job->stops[i] == id)
+            return true;
+    return false;
+}
+
+static void append (row_t *row, int32_t id, float logp)
+{
+    output_t *output = row->output;
+    output->ids[output->n] = id;
+    output->logps[output->n++] = logp;
+    output->stopped = is_stop (row->job, id);
+}
+
+/*  Moves the completion out of its row when it is at its end. */
+static void finish (sampler_t *s, row_t *row)
+{
+    output_t *output = row->output;
+    if (!output->stopped && output->n < row->job->max_tokens)
+        return;
+    *s->done_end = output;
+    s->done_end = &output->next;
+    row->output = NULL;
+    sampler_leave (s, row);
+}
+
+static int make_room (const sampler_t *s, row_t *row, const job_t *job)
+{
+    size_t end = job->prompt_n + job->max_tokens;
+    row->own.first = job->prompt_n / KERNELS_BLOCK;
+    row->own.blocks = kv_blocks (job->prompt_n, end);
+    size_t floats = kv_floats (s->model, row->own.blocks);
+    if (floats > row->floats) {
+        free (row->own.data);
+        row->own.data = calloc (floats, sizeof (float));
+        row->floats = row->own.data ? floats : 0;
+    }
+    size_t token = sizeof (int32_t) + sizeof (float);
+    row->output = malloc (sizeof *row->output + job->max_tokens * token);
+    if (row->own.data && row->output)
+        return 0;
+    free (row->output);
+    row->output = NULL;
+    return -1;
+}
+
+/*  Gives the next sample of the job a row. */
+static int start (sampler_t *s, row_t *row, job_t *job)
+{
+    if (make_room (s, row, job) != 0)
+        return -1;
+    size_t sample = job->started++;
+    *row->output = (output_t){.tag = job->tag, .sample = sample};
+    row->output->logps = (float *) (row->output->ids + job->max_tokens);
+    row->key = job->keys[sample];
+    row->job = job;
+    job->live++;
+    s->active++;
+    s->waiting--;
+    kv_branch (s->model, &job->prefix, job->prompt_n, &row->own);
+    append (row, job->first[sample], job->first_logps[sample]);
+    finish (s, row);
+    return 0;
+}
+
+/*  Fills free rows in the order in which jobs came; what finds no memory goes on waiting. */
+static void start_all (sampler_t *s)
+{
+    size_t r = 0;
+    for (job_t *job = s->jobs; job; job = job->next)
+        while (job->prefix.data && job->started < job->samples) {
+            while (r < s->rows_n && s->rows[r].job)
+                r++;
+            if (r == s->rows_n || start (s, &s->rows[r], job) != 0)
+                return;
+        }
+}
+
+/*  ---- decoding ---- */
+
+static void draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
+{
+    float logp, u = rng_uniform (row->key, row->output->n);
+    int32_t id =
+        forward_head_sample (s->model, logits, row->job->temperature, u, s->exps[thread], &logp);
+    append (row, id, logp);
+}
+
+typedef struct {
+    sampler_t *sampler;
+    const float *logits;
+    size_t first;
+} drawing_t;
+
+static void draw_one (void *context, size_t i, size_t thread)
+{
+    const drawing_t *d = context;
+    draw (d->sampler, d->sampler->step_row[d->first + i],
+          d->logits + i * d->sampler->model->config.vocab, thread);
+}
+
+/*  One token for rows first .. first + n - 1 of the step. */
+static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool, size_t thread)
+{
+    forward_run (f, s->step + first, n, pool);
+    size_t most = forward_head_rows (f), picked[SAMPLER_CHUNK_ROWS];
+    most = most < SAMPLER_CHUNK_ROWS ? most : SAMPLER_CHUNK_ROWS;
+    for (size_t done = 0; done < n; done += most) {
+        size_t m = n - done < most ? n - done : most;
+        for (size_t i = 0; i < m; i++)
+            picked[i] = done + i;
+        drawing_t drawing = {s, forward_head (f, picked, m, pool), first + done};
+        if (pool)
+            pool_run (pool, draw_one, &drawing, m);
+        else
+            for (size_t i = 0; i < m; i++)
+                draw_one (&drawing, i, thread);
+    }
+}
+
+static void decode_block (void *context, size_t i, size_t thread)
+{
+    sampler_t *s = context;
+    size_t first = i * s->step_n / s->blocks, last = (i + 1) * s->step_n / s->blocks;
+    decode (s, first, last - first, s->forward[thread], NULL, thread);
+}
+
+static void gather_rows (sampler_t *s)
+{
+    s->step_n = 0;
+    for (size_t i = 0; i < s->rows_n; i++) {
+        row_t *row = &s->rows[i];
+        if (!row->job)
+            continue;
+        s->step_row[s->step_n] = row;
+        s->step[s->step_n++] = (forward_row_t){.id = row->output->ids[row->output->n - 1],
+                                               .position = row->job->prompt_n + row->output->n - 1,
+                                               .prefix = &row->job->prefix,
+                                               .own = &row->own};
+    }
+}
+
+static void decode_all (sampler_t *s)
+{
+    gather_rows (s);
+    if (s->step_n == 0)
+        return;
+    if (s->apart) {
+        size_t least = (s->step_n + SAMPLER_BLOCK_ROWS - 1) / SAMPLER_BLOCK_ROWS;
+        s->blocks = s->threads > least ? s->threads : least;
+        s->blocks = s->blocks < s->step_n ? s->blocks : s->step_n;
+        pool_run (s->pool, decode_block, s, s->blocks);
+    } else
+        decode (s, 0, s->step_n, s->forward[0], s->pool, 0);
+    for (size_t i = 0; i < s->step_n; i++)
+        finish (s, s->step_row[i]);
+}
+
+size_t sampler_step (sampler_t *s)
+{
+    free (s->taken);
+    s->taken = NULL;
+    prefill_fresh (s);
+    start_all (s);
+    decode_all (s);
+    sampler_sweep (s);
+    return sampler_pending (s);
+}
