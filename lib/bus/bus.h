@@ -24,8 +24,8 @@
 #include "base/hash.h"
 
 typedef struct {
-    const char
-        *address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". See address.h for the sockets
+    const char *
+        address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". See address.h for the sockets
                             behind it */
     const char *name;              /* who we are, unique: "agent-1", in envelopes and logs */
     const char *numerics;          /* numeric path, told in READY ("" where it does not matter) */

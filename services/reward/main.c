@@ -4,113 +4,7 @@
  *  with a sandbox or the user's own program (scorer.c), and joined with speed and coordination cost
  *  (lib/task/reward.c). The loop only takes requests and sends replies. Nothing is kept between requests.
  */
-#include <stdlib.h>
-
-#include "svc/svc.h"
-#include "workers.h"
-
-#define REQUEST_BUDGET ((size_t) 256 << 20)
-
-static void wake (void *bus)
-{
-    bus_wake (bus);
-}
-
-static int open_reward (svc_run_t *run, void **state, err_t *err)
-{
-    long long n;
-    if (args_number (svc_args (run), "--workers", 1, 256, &n, err) != 0)
-        return -1;
-    workers_t *workers = workers_new ((size_t) n, wake, svc_bus (run), err);
-    *state = workers;
-    return workers ? 0 : -1;
-}
-
-static void close_reward (svc_run_t *run, void **state)
-{
-    (void) run;
-    workers_t *workers = *state;
-    workers_destroy (&workers);
-    *state = NULL;
-}
-
-static void on_score (svc_run_t *run, const bus_item_t *item)
-{
-    err_t err = {0};
-    arena_t *arena = arena_new (REQUEST_BUDGET);
-    const wire_score_request_t *request =
-        arena ? wire_score_request_unpack (arena, item->payload, item->size, &err) : NULL;
-    if (request && request->states_n == 0)
-        err_set (&err, ERR_INPUT, "a score request without episodes");
-    if (!request || request->states_n == 0) {
-        bus_refuse (svc_bus (run), item->id, err.code, "%s", err.text);
-    } else if (workers_add (svc_state (run), item->id, arena, request) == 0) {
-        return;
-    } else {
-        bus_refuse (svc_bus (run), item->id, ERR_BUSY, "too many score requests wait already");
-    }
-    arena_destroy (&arena);
-}
-
-static void reply (svc_run_t *run, const scored_t *scored)
-{
-    size_t n = scored->request->states_n;
-    wire_reward_t *rewards = calloc (n, sizeof *rewards);
-    wire_part_t *parts = calloc (n * REWARD_PARTS_MAX, sizeof *parts);
-    buf_t bytes = {.max = WIRE_FRAME_MAX};
-    for (size_t i = 0; rewards && parts && i < n; i++) {
-        const reward_t *r = &scored->rewards[i];
-        wire_part_t *own = parts + i * REWARD_PARTS_MAX;
-        for (size_t p = 0; p < r->parts_n; p++)
-            own[p] = (wire_part_t){.name = r->parts[p].name, .value = r->parts[p].value};
-        rewards[i] = (wire_reward_t){.reward = r->reward,
-                                     .quality = r->quality,
-                                     .speed = r->speed,
-                                     .cost = r->cost,
-                                     .success = r->success,
-                                     .agreement = r->agreement,
-                                     .parts = own,
-                                     .parts_n = r->parts_n,
-                                     .verdict = r->verdict};
-    }
-    if (rewards && parts)
-        wire_score_reply_pack (&(wire_score_reply_t){.rewards = rewards, .rewards_n = n}, &bytes);
-    if (!rewards || !parts || buf_failed (&bytes))
-        bus_refuse (svc_bus (run), scored->id, ERR_LIMIT, "no memory for the reply");
-    else
-        bus_reply (svc_bus (run), scored->id, bytes.data, bytes.size);
-    buf_free (&bytes);
-    free (rewards);
-    free (parts);
-}
-
-static int work (svc_run_t *run)
-{
-    scored_t *scored;
-    while ((scored = workers_take (svc_state (run)))) {
-        if (scored->failed)
-            bus_refuse (svc_bus (run), scored->id, scored->err.code, "%s", scored->err.text);
-        else if (!scored->cancelled)
-            reply (run, scored);
-        scored_free (&scored);
-    }
-    return -1;
-}
-
-static void on_item (svc_run_t *run, const bus_item_t *item)
-{
-    if (item->kind == BUS_CANCELLED)
-        workers_cancel (svc_state (run), item->id);
-}
-
-static void status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
-                    void *to)
-{
-    workers_status_t s = workers_status (svc_state (run));
-    metric (to, "episodes_scored", (double) s.scored);
-    metric (to, "episodes_remembered", (double) s.remembered);
-    metric (to, "requests_waiting", (double) s.waiting);
-}
+#include "service.h"
 
 static const svc_t service = {
     .name = "reward",
@@ -121,12 +15,12 @@ static const svc_t service = {
         "  quintet-reward --bus tcp://10.0.0.1:5550 --workers 4\n",
     .credit = 256,
     .options = {{"--workers", "N", "2", "episodes scored at once"}},
-    .routes = {{"score", on_score}},
-    .open = open_reward,
-    .close = close_reward,
-    .on_item = on_item,
-    .work = work,
-    .status = status,
+    .routes = {{"score", reward_on_score}},
+    .open = reward_open,
+    .close = reward_close,
+    .on_item = reward_on_item,
+    .work = reward_work,
+    .status = reward_status,
 };
 
 int main (int argc, char **argv)
