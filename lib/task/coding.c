@@ -365,9 +365,9 @@ static void reduction (const char *reduce, const char *map, const char *conditio
 static void note (rng_t *rng, const char *what, buf_t *out)
 {
     if (chance (rng, 0.3))
-        buf_printf (out, "    \"\"\"Return %s.\"\"\"\n", what);
+        buf_printf (out, "    \"\"\"Return %s of the given input.\"\"\"\n", what);
     if (chance (rng, 0.3))
-        buf_printf (out, "    # compute %s\n", what);
+        buf_printf (out, "    # now compute %s step by step\n", what);
 }
 
 static void loop (const coder_t *c, const char *name, const char *map, const char *condition,
