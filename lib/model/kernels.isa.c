@@ -101,6 +101,7 @@ typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void 
         ROWS_##height (TILE_ZERO) for (size_t i = 0; i < k; i++, b += KERNELS_PANEL)               \
         {                                                                                          \
             __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
             ahead += step;                                                                         \
             reg_t b0 = reg_load (b), b1 = reg_load (b + LANES);                                    \
             ROWS_##height (F32_STEP)                                                               \
@@ -130,6 +131,7 @@ HEIGHTS (F32_TILE)
         ROWS_##height (TILE_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL) \
         {                                                                                          \
             __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
             ahead += step;                                                                         \
             bits_t w0 = bits_load (b), w1 = bits_load (b + 2 * LANES);                             \
             reg_t even0 = (reg_t) (w0 << 16), even1 = (reg_t) (w1 << 16);                          \
@@ -160,6 +162,7 @@ HEIGHTS (WIDEN_TILE)
         ROWS_##height (DOT_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL)  \
         {                                                                                          \
             __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
             ahead += step;                                                                         \
             __m512bh b0 = (__m512bh) _mm512_loadu_si512 (b);                                       \
             __m512bh b1 = (__m512bh) _mm512_loadu_si512 (b + 2 * LANES);                           \
