@@ -1,4 +1,4 @@
-/*  adamw - see adamw.h. Runs over tensors in pieces of fixed size, so results do not depend on threads. */
+/*  adamw - see adamw.h. Works on pieces of fixed size, so results do not depend on threads. */
 #include "model/adamw.h"
 
 #include <math.h>
@@ -46,21 +46,31 @@ typedef struct {
     float clip, step_size, correction; /* correction: 1 / sqrt (1 - beta2^t) */
 } step_t;
 
-static void step_piece (void *context, size_t tensor, size_t thread)
+static void step_range (const step_t *c, size_t from, size_t to, bool decay)
+{
+    const adamw_options_t *o = c->options;
+    float rest1 = (float) (1 - o->beta1), rest2 = (float) (1 - o->beta2), b2 = (float) o->beta2;
+    float eps = (float) o->eps, keep = decay ? (float) (1 - o->lr * o->decay) : 1.0f;
+    float *m = c->state->m, *v = c->state->v, *p = c->params;
+    for (size_t i = from; i < to; i++) {
+        float g = c->gradient[i] * c->clip;
+        m[i] += (g - m[i]) * rest1;
+        v[i] = v[i] * b2 + rest2 * g * g;
+        p[i] = p[i] * keep - c->step_size * m[i] / (sqrtf (v[i]) * c->correction + eps);
+    }
+}
+
+/*  A piece may hold the end of one tensor and the beginning of another. */
+static void step_piece (void *context, size_t piece, size_t thread)
 {
     (void) thread;
     const step_t *c = context;
-    const model_tensor_t *t = model_tensor (c->model, tensor);
-    const adamw_options_t *o = c->options;
-    float b1 = (float) o->beta1, b2 = (float) o->beta2, eps = (float) o->eps;
-    float keep = t->decay ? (float) (1 - o->lr * o->decay) : 1.0f;
-    float *m = c->state->m + t->offset, *v = c->state->v + t->offset, *p = c->params + t->offset;
-    const float *gradient = c->gradient + t->offset;
-    for (size_t i = 0; i < t->rows * t->columns; i++) {
-        float g = gradient[i] * c->clip;
-        m[i] += (g - m[i]) * (1 - b1);
-        v[i] = v[i] * b2 + (1 - b2) * g * g;
-        p[i] = p[i] * keep - c->step_size * m[i] / (sqrtf (v[i]) * c->correction + eps);
+    size_t from = piece * PIECE, to = from + PIECE < c->state->n ? from + PIECE : c->state->n;
+    for (size_t i = 0; i < model_tensors (c->model); i++) {
+        const model_tensor_t *t = model_tensor (c->model, i);
+        size_t end = t->offset + t->rows * t->columns;
+        if (t->offset < to && end > from)
+            step_range (c, t->offset > from ? t->offset : from, end < to ? end : to, t->decay);
     }
 }
 
@@ -80,6 +90,6 @@ int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *m
                 .clip = (float) (clip < 1 ? clip : 1),
                 .step_size = (float) (options->lr / (1 - pow (options->beta1, t))),
                 .correction = (float) (1 / sqrt (1 - pow (options->beta2, t)))};
-    pool_run (pool, step_piece, &c, model_tensors (model));
+    pool_run (pool, step_piece, &c, (state->n + PIECE - 1) / PIECE);
     return 0;
 }

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "model/adamw.h"
 #include "model/sampler.h"
 #include "model/train.h"
 
@@ -298,66 +297,12 @@ static void bad_batches_are_refused (void **state)
     bench_close (&b);
 }
 
-/*  AdamW in double precision, written out from the paper. */
-static void adamw_follows_the_paper (void **state)
-{
-    (void) state;
-    model_config_t config = small_config ();
-    bench_t b;
-    bench_open (&b, &config, NULL);
-    float *m = calloc (b.n, sizeof *m), *v = calloc (b.n, sizeof *v);
-    double *p2 = calloc (b.n, sizeof *p2), *m2 = calloc (b.n, sizeof *m2),
-           *v2 = calloc (b.n, sizeof *v2);
-    adamw_t adamw = {.m = m, .v = v, .n = b.n};
-    adamw_options_t o = {
-        .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.1, .clip_norm = 0.5};
-    for (size_t i = 0; i < b.n; i++)
-        p2[i] = (double) b.params[i];
-    for (int t = 1; t <= 5; t++) {
-        double norm, wanted = 0;
-        for (size_t i = 0; i < b.n; i++) {
-            b.gradient[i] = (float) (rng_uniform_d ((uint64_t) t, i) - 0.4);
-            wanted += (double) b.gradient[i] * (double) b.gradient[i];
-        }
-        wanted = sqrt (wanted);
-        assert_int_equal (adamw_step (&adamw, &o, b.model, b.params, b.gradient, NULL, &norm), 0);
-        assert_true (fabs (norm - wanted) < 1e-9 * wanted);
-        double clip = 0.5 / (wanted + 1e-6);
-        for (size_t k = 0; k < model_tensors (b.model); k++) {
-            const model_tensor_t *tensor = model_tensor (b.model, k);
-            for (size_t i = tensor->offset; i < tensor->offset + tensor->rows * tensor->columns;
-                 i++) {
-                double g = (double) b.gradient[i] * clip;
-                m2[i] = 0.9 * m2[i] + 0.1 * g;
-                v2[i] = 0.99 * v2[i] + 0.01 * g * g;
-                p2[i] -= tensor->decay ? 0.01 * 0.1 * p2[i] : 0;
-                p2[i] -= 0.01 * (m2[i] / (1 - pow (0.9, t))) /
-                         (sqrt (v2[i] / (1 - pow (0.99, t))) + 1e-8);
-                if (fabs (p2[i] - (double) b.params[i]) > 2e-6)
-                    fail_msg ("step %d, weight %zu: %.9g and %.9g", t, i, p2[i],
-                              (double) b.params[i]);
-            }
-        }
-    }
-    b.gradient[7] = NAN;
-    double norm;
-    assert_int_equal (adamw_step (&adamw, &o, b.model, b.params, b.gradient, NULL, &norm), -1);
-    assert_int_equal (adamw.step, 5);
-    free (m);
-    free (v);
-    free (p2);
-    free (m2);
-    free (v2);
-    bench_close (&b);
-}
-
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (gradients_of_llama),         cmocka_unit_test (gradients_of_qwen),
         cmocka_unit_test (gradients_of_a_value_head),  cmocka_unit_test (threads_change_no_bit),
         cmocka_unit_test (sampler_and_training_agree), cmocka_unit_test (bad_batches_are_refused),
-        cmocka_unit_test (adamw_follows_the_paper),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
