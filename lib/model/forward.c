@@ -75,7 +75,7 @@ static void multiply_piece (void *context, size_t i, size_t thread)
     m.first = column * panels / p->across;
     m.last = (column + 1) * panels / p->across;
     m.x = (const char *) m.x +
-          row * m.x_stride * (p->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
+          row * m.x_stride * (p->type == COMPUTE_BF16 ? p->kernels->rounded_bytes : sizeof (float));
     m.y += row * m.y_stride;
     m.add = m.add ? m.add + row * m.add_stride : NULL;
     m.n = end - row;
@@ -104,12 +104,12 @@ static size_t rounded_stride (size_t k)
     return k + k % 2;
 }
 
-static void round_rows (const model_t *model, const float *x, size_t n, size_t k, uint16_t *y)
+static void round_rows (const model_t *model, const float *x, size_t n, size_t k, char *y)
 {
-    for (size_t i = 0; i < n; i++, x += k, y += rounded_stride (k)) {
-        model->kernels->to_bf16 (y, x, k);
-        if (k % 2 == 1)
-            y[k] = 0;
+    size_t bytes = model->kernels->rounded_bytes, stride = rounded_stride (k) * bytes;
+    for (size_t i = 0; i < n; i++, x += k, y += stride) {
+        model->kernels->round_bf16 (y, x, k);
+        memset (y + k * bytes, 0, stride - k * bytes);
     }
 }
 
@@ -123,7 +123,7 @@ size_t forward_scratch (const model_t *model, size_t n)
         widest = c->ff;
     if (widest < model->q_dim)
         widest = model->q_dim;
-    return n * rounded_stride (widest) * sizeof (uint16_t);
+    return n * rounded_stride (widest) * model->kernels->rounded_bytes;
 }
 
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,

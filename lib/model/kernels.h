@@ -33,8 +33,8 @@
  *  .. last - 1. */
 typedef struct {
     const void *panels; /* float, or uint16_t for matmul_bf16: of the whole matrix */
-    const void *x;      /* float rows, or rows of bfloat16 (uint16_t) for matmul_bf16 */
-    size_t x_stride;    /* elements from row to row; for bfloat16 even, with zeros up to even k */
+    const void *x;      /* float rows; for matmul_bf16 what round_bf16 made of them */
+    size_t x_stride;    /* elements from row to row; for matmul_bf16 even, with 0 up to even k */
     float *y;
     size_t y_stride;
     const float *add;  /* NULL: nothing; may be y itself */
@@ -67,6 +67,11 @@ typedef struct {
 
 typedef struct {
     const char *name; /* "avx512", "avx2", "plain" */
+
+    /*  Bytes of an element of x of matmul_bf16: 2 where the CPU multiplies bfloat16, else 4 (a float
+     *  rounded to bfloat16). */
+    size_t rounded_bytes;
+    void (*round_bf16) (void *y, const float *x, size_t n);
 
     void (*matmul_f32) (const kernels_matmul_t *m);
     void (*matmul_bf16) (const kernels_matmul_t *m);

@@ -110,33 +110,35 @@ typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void 
     }
 HEIGHTS (F32_TILE)
 
-/*  Two values of k at a time; the chain runs over the even one, then the odd one. */
-#define WIDEN_STEP(r)                                                                              \
+/*  Two values of k at a time; the chain runs over the even one, then the odd one. x: floats that are
+ *  bfloat16 values. */
+#define EVEN_STEP(r)                                                                               \
     {                                                                                              \
-        uint32_t pair;                                                                             \
-        memcpy (&pair, x + (r) *stride + 2 * i, sizeof pair);                                      \
-        union {                                                                                    \
-            uint32_t bits;                                                                         \
-            float value;                                                                           \
-        } even = {.bits = pair << 16}, odd = {.bits = pair & 0xffff0000u};                         \
-        a##r += even.value * even0;                                                                \
-        c##r += even.value * even1;                                                                \
-        a##r += odd.value * odd0;                                                                  \
-        c##r += odd.value * odd1;                                                                  \
+        float v = x[(r) *stride + 2 * i];                                                          \
+        a##r += v * b0;                                                                            \
+        c##r += v * b1;                                                                            \
+    }
+#define ODD_STEP(r)                                                                                \
+    {                                                                                              \
+        float v = x[(r) *stride + 2 * i + 1];                                                      \
+        a##r += v * b0;                                                                            \
+        c##r += v * b1;                                                                            \
     }
 #define WIDEN_TILE(height)                                                                         \
     static void widen_tile_##height (TILE_PARAMETERS)                                              \
     {                                                                                              \
-        const uint16_t *restrict x = rows, *restrict b = panel;                                    \
+        const float *restrict x = rows;                                                            \
+        const uint16_t *restrict b = panel;                                                        \
         ROWS_##height (TILE_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL) \
         {                                                                                          \
             __builtin_prefetch (ahead);                                                            \
             __builtin_prefetch (ahead + step / 2);                                                 \
             ahead += step;                                                                         \
-            bits_t w0 = bits_load (b), w1 = bits_load (b + 2 * LANES);                             \
-            reg_t even0 = (reg_t) (w0 << 16), even1 = (reg_t) (w1 << 16);                          \
-            reg_t odd0 = (reg_t) (w0 & 0xffff0000u), odd1 = (reg_t) (w1 & 0xffff0000u);            \
-            ROWS_##height (WIDEN_STEP)                                                             \
+            reg_t b0 = (reg_t) (bits_load (b) << 16);                                              \
+            reg_t b1 = (reg_t) (bits_load (b + 2 * LANES) << 16);                                  \
+            ROWS_##height (EVEN_STEP) b0 = (reg_t) (bits_load (b) & 0xffff0000u);                  \
+            b1 = (reg_t) (bits_load (b + 2 * LANES) & 0xffff0000u);                                \
+            ROWS_##height (ODD_STEP)                                                               \
         }                                                                                          \
         ROWS_##height (TILE_SAVE)                                                                  \
     }
@@ -191,9 +193,10 @@ static void finish (const kernels_matmul_t *m, const float *out, size_t row, siz
 }
 
 /*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
- *  the next one, each for its share. size: bytes of a value of x; pairs: values
- *  of k that lie side by side in the panel. */
-static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t size, size_t pairs)
+ *  the next one, each for its share. x_size, size: bytes of a value of x and of a weight; pairs: values of k
+ *  that lie side by side in the panel. */
+static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size, size_t size,
+                      size_t pairs)
 {
     size_t count = (m->n + TILE_ROWS - 1) / TILE_ROWS;
     size_t steps = (m->k + pairs - 1) / pairs, step_bytes = pairs * KERNELS_PANEL * size;
@@ -204,7 +207,7 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t si
         const char *ahead = panel + (p + 1 < m->last ? panel_bytes : 0);
         for (size_t t = 0; t < count; t++) {
             size_t row = t * m->n / count, height = (t + 1) * m->n / count - row;
-            const char *x = (const char *) m->x + row * m->x_stride * size;
+            const char *x = (const char *) m->x + row * m->x_stride * x_size;
             for (size_t part = 0; part < KERNELS_PANEL; part += PART) {
                 size_t column = p * KERNELS_PANEL + part;
                 if (column >= m->outputs)
@@ -227,20 +230,20 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t si
 static void matmul_f32 (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (F32_NAME)};
-    multiply (m, tiles, sizeof (float), 1);
+    multiply (m, tiles, sizeof (float), sizeof (float), 1);
 }
 
 static void matmul_widened (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (WIDEN_NAME)};
-    multiply (m, tiles, sizeof (uint16_t), 2);
+    multiply (m, tiles, sizeof (float), sizeof (uint16_t), 2);
 }
 
 #if defined(__AVX512BF16__)
 static void matmul_dot (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (DOT_NAME)};
-    multiply (m, tiles, sizeof (uint16_t), 2);
+    multiply (m, tiles, sizeof (uint16_t), sizeof (uint16_t), 2);
 }
 #endif
 
@@ -510,13 +513,17 @@ static size_t argmax (const float *x, size_t n)
     return 0;
 }
 
+static uint16_t bf16_of (float x)
+{
+    uint32_t bits;
+    memcpy (&bits, &x, sizeof bits);
+    return (uint16_t) ((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
 static void to_bf16 (uint16_t *y, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy (&bits, x + i, sizeof bits);
-        y[i] = (uint16_t) ((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = bf16_of (x[i]);
 }
 
 static void from_bf16 (float *y, const uint16_t *x, size_t n)
@@ -527,19 +534,38 @@ static void from_bf16 (float *y, const uint16_t *x, size_t n)
     }
 }
 
-#define TABLE(label, bf16)                                                                         \
+#if defined(__AVX512BF16__)
+static void round_narrow (void *y, const float *x, size_t n)
+{
+    to_bf16 (y, x, n);
+}
+#endif
+
+static void round_wide (void *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t) bf16_of (x[i]) << 16;
+        memcpy ((float *) y + i, &bits, sizeof bits);
+    }
+}
+
+#define TABLE(label, bf16, round, bytes)                                                           \
     {                                                                                              \
-        .name = (label), .matmul_f32 = matmul_f32, .matmul_bf16 = (bf16), .attention = attention,  \
-        .norm = norm, .rope = rope, .swiglu = swiglu, .softmax = softmax, .search = search,        \
-        .argmax = argmax, .to_bf16 = to_bf16, .from_bf16 = from_bf16                               \
+        .name = (label), .matmul_f32 = matmul_f32, .matmul_bf16 = (bf16), .round_bf16 = (round),   \
+        .rounded_bytes = (bytes), .attention = attention, .norm = norm, .rope = rope,              \
+        .swiglu = swiglu, .softmax = softmax, .search = search, .argmax = argmax,                  \
+        .to_bf16 = to_bf16, .from_bf16 = from_bf16                                                 \
     }
 
 extern const kernels_t PASTE (kernels_, ISA);
 #if defined(__AVX512BF16__)
-const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_dot);
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_dot, round_narrow,
+                                               sizeof (uint16_t));
 /* For CPUs with AVX-512 but without its bfloat16 products. */
 extern const kernels_t kernels_avx512_widen;
-const kernels_t kernels_avx512_widen = TABLE ("avx512-widen", matmul_widened);
+const kernels_t kernels_avx512_widen =
+    TABLE ("avx512-widen", matmul_widened, round_wide, sizeof (float));
 #else
-const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_widened);
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_widened, round_wide,
+                                               sizeof (float));
 #endif

@@ -41,7 +41,7 @@ typedef struct {
     size_t n, k, outputs;
     model_compute_t type;
     float *x, *w, *add;
-    uint16_t *x16;
+    char *rounded;
     weights_matrix_t matrix;
 } product_t;
 
@@ -52,14 +52,15 @@ static product_t product_new (const kernels_t *kernels, size_t n, size_t k, size
     p.x = room (n * k);
     p.w = room (outputs * k);
     p.add = room (n * outputs);
-    p.x16 = room (n * (k + 1));
+    p.rounded = room (n * (k + 1));
     fixture_fill (p.x, n * k, 1, n);
     fixture_fill (p.w, outputs * k, 1, k);
     fixture_fill (p.add, n * outputs, 1, outputs);
     for (size_t i = 0; i < n; i++) {
-        kernels->to_bf16 (p.x16 + i * (k + k % 2), p.x + i * k, k);
+        size_t bytes = kernels->rounded_bytes;
+        kernels->round_bf16 (p.rounded + i * (k + k % 2) * bytes, p.x + i * k, k);
         if (k % 2)
-            p.x16[i * (k + 1) + k] = 0;
+            memset (p.rounded + (i * (k + 1) + k) * bytes, 0, bytes);
     }
     p.matrix = (weights_matrix_t){.outputs = outputs, .k = k, .type = type};
     p.matrix.panels = room (kernels_panels (outputs) * (k + 1) * KERNELS_PANEL);
@@ -73,7 +74,7 @@ static void product_free (product_t *p)
     free (p->x);
     free (p->w);
     free (p->add);
-    free (p->x16);
+    free (p->rounded);
     free (p->matrix.panels);
 }
 
@@ -93,7 +94,7 @@ static void multiply (const kernels_t *kernels, const product_t *p, size_t row, 
                           .outputs = p->outputs,
                           .last = kernels_panels (p->outputs)};
     if (p->type == COMPUTE_BF16) {
-        m.x = p->x16 + row * stride;
+        m.x = p->rounded + row * stride * kernels->rounded_bytes;
         kernels->matmul_bf16 (&m);
     } else
         kernels->matmul_f32 (&m);
