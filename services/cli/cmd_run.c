@@ -201,7 +201,8 @@ static int train (run_t *run, bool solo, err_t *err)
     argv[n++] = resumes ? "--resume" : NULL;
     live_begin (run->live, who, id, (size_t) run->conf->trainer.steps);
     supervisor_t *supervisor = suite_supervisor (run->suite);
-    if (supervisor_add (supervisor, who, argv, SUPERVISE_UNTIL, err) != 0)
+    if (supervisor_add (supervisor, who, argv, resumes ? NULL : "--resume", SUPERVISE_UNTIL, err) !=
+        0)
         return -1;
     while (!supervisor_done (supervisor, who)) {
         if (interrupted)

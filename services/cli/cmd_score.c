@@ -144,7 +144,7 @@ static int run (int argc, char **argv)
         {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address, NULL}};
     static const char *const names[] = {"bus", "reward"};
     for (size_t i = 0; rc == 0 && i < 2; i++)
-        rc = supervisor_add (supervisor, names[i], services[i], SUPERVISE_ALWAYS, &err);
+        rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
     if (rc == 0)
         rc = ask (supervisor, address, &file, args, &err);
     supervisor_destroy (&supervisor);

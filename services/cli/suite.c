@@ -67,7 +67,7 @@ static int start_redis (suite_t *s, err_t *err)
     const char *argv[] = {
         "redis-server", "--port", "0",           "--unixsocket", path,    "--save", "",
         "--appendonly", "no",     "--daemonize", "no",           "--dir", s->dir,   NULL};
-    return supervisor_add (s->supervisor, "redis", argv, SUPERVISE_ALWAYS, err);
+    return supervisor_add (s->supervisor, "redis", argv, NULL, SUPERVISE_ALWAYS, err);
 }
 
 /*  Starts n instances of a service; extra: more arguments, NULL ends. */
@@ -83,7 +83,7 @@ static int start_service (suite_t *s, const char *service, int64_t n, const char
         size_t at = 5;
         for (size_t e = 0; extra && extra[e] && at < 22; e++)
             argv[at++] = extra[e];
-        if (supervisor_add (s->supervisor, name, argv, SUPERVISE_ALWAYS, err) != 0)
+        if (supervisor_add (s->supervisor, name, argv, NULL, SUPERVISE_ALWAYS, err) != 0)
             return -1;
     }
     return 0;

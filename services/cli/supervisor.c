@@ -25,7 +25,8 @@
 
 typedef struct {
     char name[64];
-    char *argv[ARGS_MAX + 1];
+    char *argv[ARGS_MAX + 2];
+    char *again; /* argument that is added when it is started again, or NULL */
     supervise_t how;
     pid_t pid; /* 0: not running */
     bool done;
@@ -101,11 +102,24 @@ static void child_free (child_t *c)
 {
     for (char **word = c->argv; *word; word++)
         free (*word);
+    free (c->again);
     free (c);
 }
 
-int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, supervise_t how,
-                    err_t *err)
+/*  From the second start on. */
+static void add_again (child_t *c)
+{
+    size_t n = 0;
+    while (c->argv[n])
+        n++;
+    if (c->again && n < ARGS_MAX + 1) {
+        c->argv[n] = c->again;
+        c->again = NULL;
+    }
+}
+
+int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, const char *again,
+                    supervise_t how, err_t *err)
 {
     child_t *c = s->n < CHILDREN_MAX ? calloc (1, sizeof *c) : NULL;
     if (!c)
@@ -114,6 +128,7 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
     c->how = how;
     for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
         c->argv[i] = strdup (argv[i]);
+    c->again = again ? strdup (again) : NULL;
     s->child[s->n++] = c;
     return start (s, c, err);
 }
@@ -162,6 +177,7 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
     c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
     c->restarts++;
     s->restarts++;
+    add_again (c);
     return 0;
 }
 

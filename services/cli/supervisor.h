@@ -1,7 +1,7 @@
 /*  supervisor - starts programs, keeps them running, ends them all.
  *
  *      supervisor_t *s = supervisor_new (log_folder, &err);
- *      supervisor_add (s, "agent-1", argv, SUPERVISE_ALWAYS, &err);
+ *      supervisor_add (s, "agent-1", argv, NULL, SUPERVISE_ALWAYS, &err);
  *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
  *      supervisor_destroy (&s);                                 everything is gone within 2 s
  *
@@ -27,9 +27,10 @@ typedef struct supervisor supervisor_t;
 supervisor_t *supervisor_new (const char *log_folder, err_t *err);
 void supervisor_destroy (supervisor_t **supervisor);
 
-/*  argv[0] is a path; all is copied. Starts it. */
+/*  argv[0] is a path; all is copied. Starts it. again: an argument that is added whenever it is started
+ *  again ("--resume"), or NULL. */
 int supervisor_add (supervisor_t *supervisor, const char *name, const char *const *argv,
-                    supervise_t how, err_t *err);
+                    const char *again, supervise_t how, err_t *err);
 /*  Ends one child and forgets it. */
 void supervisor_remove (supervisor_t *supervisor, const char *name);
 
