@@ -20,6 +20,7 @@
 #define REPEATS     3
 #define PROMPT      ((size_t) 16)
 #define STREAMS_MAX ((size_t) 64)
+#define GROUP       ((size_t) 8)
 #define CONTEXT     ((size_t) 512)
 
 static double seconds = 0.25;
@@ -191,14 +192,15 @@ static void add_jobs (sampler_t *sampler, size_t jobs, size_t samples, size_t pr
     }
 }
 
-/*  Tokens per second of as many streams, each with a prompt of its own, after the prompts. */
+/*  Tokens per second of as many streams, eight to a prompt, after the prompts. */
 static double decode_speed (const model_t *model, size_t streams, pool_t *pool, double limit)
 {
     sampler_t *sampler = sampler_new (model, streams, pool, NULL);
     double best = 0, wanted = seconds * limit / (double) streams / REPEATS;
     size_t steps = wanted < 4 ? 4 : wanted > 200 ? 200 : (size_t) wanted;
     for (int r = 0; r < REPEATS; r++) {
-        add_jobs (sampler, streams, 1, PROMPT, steps + 2);
+        size_t samples = streams < GROUP ? streams : GROUP;
+        add_jobs (sampler, streams / samples, samples, PROMPT, steps + 2);
         sampler_step (sampler); /* the prompts, and the first two tokens */
         double start = clock_s ();
         while (sampler_step (sampler) > 0)
@@ -236,7 +238,7 @@ static void bench_step (pool_t *pool)
     sampler_t *sampler = sampler_new (model, 128, pool, NULL);
     double best = 0;
     for (int r = 0; r < 5; r++) {
-        add_jobs (sampler, 16, 8, 40, 32);
+        add_jobs (sampler, 16, GROUP, 40, 32);
         double start = clock_s ();
         while (sampler_step (sampler) > 0)
             ;
