@@ -37,9 +37,12 @@ static int next (reader_t *r, yaml_event_t *event)
         memset (event, 0, sizeof *event);
         return fail (r, r->parser.problem_mark.line, problem, "");
     }
-    if (event->type == YAML_ALIAS_EVENT)
-        return fail (r, event->start_mark.line, "aliases are not supported: write the value", "");
-    return 0;
+    if (event->type != YAML_ALIAS_EVENT)
+        return 0;
+    size_t line = event->start_mark.line;
+    yaml_event_delete (event);
+    memset (event, 0, sizeof *event);
+    return fail (r, line, "aliases are not supported: write the value", "");
 }
 
 /*  The value of a key as text: a scalar, or the words of a sequence of scalars. */

@@ -1,0 +1,77 @@
+/*  fuzz_model [SECONDS] [SEED]: config.json, tokenizer.json and safetensors files, damaged. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "model/hf.h"
+#include "model/safetensors.h"
+#include "mutate.h"
+
+static char path[64] = "/tmp/quintet-fuzz-XXXXXX";
+
+static void try_safetensors (const char *data, size_t size)
+{
+    int fd = open (path, O_WRONLY | O_TRUNC);
+    if (fd < 0 || write (fd, data, size) != (ssize_t) size)
+        abort ();
+    close (fd);
+    err_t err = {0};
+    safetensors_t *file = safetensors_open (path, &err);
+    for (size_t i = 0; file && i < safetensors_count (file); i++) {
+        const safetensors_entry_t *e = safetensors_entry (file, i);
+        float *values = malloc ((e->n + 1) * sizeof *values);
+        if (values)
+            safetensors_read (file, e, values, &err);
+        free (values);
+    }
+    safetensors_close (&file);
+}
+
+static void try_one (const char *data, size_t size)
+{
+    err_t err = {0};
+    hf_config_t config;
+    if (size && data[0] == 'S') {
+        try_safetensors (data + 1, size - 1);
+        return;
+    }
+    if (strlen (data) == size)
+        hf_config_parse (data, NULL, &config, &err);
+    tokenizer_t *tokenizer = tokenizer_parse (data, size, &err);
+    if (tokenizer) {
+        tokenizer_ids_t ids = {0};
+        buf_t text = {0};
+        static const char words[] = "def aux(xs): caf\xc3\xa9 \xff <|end|> 12";
+        tokenizer_encode (tokenizer, words, sizeof words - 1, TOKENIZER_BOS, &ids, &err);
+        tokenizer_decode (tokenizer, ids.data, ids.n, 0, &text);
+        tokenizer_ids_free (&ids);
+        buf_free (&text);
+        tokenizer_destroy (&tokenizer);
+    }
+}
+
+int main (int argc, char **argv)
+{
+    static const char config[] =
+        "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":48,\"num_hidden_layers\":2,"
+        "\"num_attention_heads\":6,\"num_key_value_heads\":2,\"intermediate_size\":64,\"vocab_"
+        "size\":99,"
+        "\"rope_parameters\":{\"rope_type\":\"llama3\",\"factor\":8,\"rope_theta\":10000},"
+        "\"eos_token_id\":[1,2],\"dtype\":\"bfloat16\"}";
+    static const char tensors[] =
+        "S\x58\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+        "\"b\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[8,12]}}  01234567abcd";
+    static const char *const texts[] = {"def aux(xs): return xs", "caf\xc3\xa9 again and again"};
+    err_t err = {0};
+    int fd = mkstemp (path);
+    char *tokenizer = tokenizer_train (texts, 2, 270, (const char *const[]){"<|end|>"}, 1, &err);
+    if (!tokenizer || fd < 0)
+        return 1;
+    close (fd);
+    const char *seeds[] = {config, tensors, tokenizer};
+    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer)};
+    int rc = fuzz_main (argc, argv, seeds, sizes, 3, try_one);
+    unlink (path);
+    free (tokenizer);
+    return rc;
+}

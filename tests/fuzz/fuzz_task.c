@@ -1,0 +1,48 @@
+/*  fuzz_task [SECONDS] [SEED]: configurations, tasks and global states, damaged. */
+#include "conf/conf.h"
+#include "mutate.h"
+#include "task/episode.h"
+#include "task/reward.h"
+
+static void try_one (const char *data, size_t size)
+{
+    err_t err = {0};
+    conf_t *conf = conf_parse (data, size, "fuzz.yml", NULL, 0, &err);
+    conf_destroy (&conf);
+    episode_t *episode = episode_parse (data, size, &err);
+    if (episode) {
+        reward_score_t score;
+        reward_t reward;
+        reward_weights_t weights = {1, 0.3, 0.1};
+        buf_t text = {0};
+        if (reward_score_writing (episode, &score, &err) == 0)
+            reward_join (episode, &weights, &score, &reward, &err);
+        episode_observe (episode, 0, &text, &err);
+        buf_clear (&text);
+        episode_state (episode, &text, &err);
+        buf_free (&text);
+        episode_destroy (&episode);
+    }
+}
+
+int main (int argc, char **argv)
+{
+    static const char conf[] = "run:\n  name: x\nmodel:\n  path: m\nteam:\n  roles: [aux, main]\n"
+                               "task:\n  family: coding\ntrainer:\n  lr: 1e-3\n";
+    static const char state[] =
+        "{\"task\":{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"Write about the garden in "
+        "winter.\","
+        "\"terms\":[\"garden\",\"winter\"]},\"roles\":[\"summary\",\"details\"],\"limits\":{"
+        "\"tokens\":96,"
+        "\"turns\":0},\"turns\":[{\"actions\":[{\"role\":\"summary\",\"text\":\"# Summary\\nWe see "
+        "the grey "
+        "light of the garden in winter. Moreover, we love it.\",\"tokens\":20,\"truncated\":false,"
+        "\"tokens_read\":0},{\"role\":\"details\",\"text\":\"# Details\\nIn winter we see the "
+        "colours of the "
+        "garden. However, we find the old "
+        "walls.\",\"tokens\":30,\"truncated\":false,\"tokens_read\":5}]}],"
+        "\"artifact\":\"\",\"done\":true}";
+    const char *seeds[] = {conf, state};
+    size_t sizes[] = {sizeof conf - 1, sizeof state - 1};
+    return fuzz_main (argc, argv, seeds, sizes, 2, try_one);
+}
