@@ -107,7 +107,10 @@ struct bus {
     bus_transfer_t *transfers;
     uint64_t transfer_number;
     /* events */
-    bus_seen_t *published, *seen; /* BUS_SEEN_MAX each, hashed by name */
+    bus_seen_t *published, *seen;           /* BUS_SEEN_MAX each, hashed by name */
+    bus_seen_t *last_published, *last_seen; /* most events come in runs */
+    /* the inbox that gave the last item is asked first, for a while */
+    size_t favourite, favoured;
     /* pulse thread */
     pthread_t pulse_thread;
     bool pulse_runs;

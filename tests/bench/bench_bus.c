@@ -319,6 +319,15 @@ static void measure_taps (void)
 
 /*  ---- policies ------------------------------------------------------------------------------------------ */
 
+static void await_object (bus_t *bus, bus_item_t *item)
+{
+    for (double end = clock_s () + 30; clock_s () < end;)
+        if (bus_next (bus, item, 1000, NULL) > 0 && item->kind == BUS_OBJECT)
+            return;
+    fprintf (stderr, "bench_bus: no object within 30 s\n");
+    exit (1);
+}
+
 static void measure_policies (void)
 {
     bus_t *trainer = join ("trainer"), *agent = join ("agent");
@@ -330,12 +339,10 @@ static void measure_policies (void)
     hash_t hash = hash_object (content, OBJECT_SIZE);
     double hashing = (double) OBJECT_SIZE / (clock_s () - start) / 1e6;
     bus_offer (trainer, "bench", content, OBJECT_SIZE);
-    while (bus_next (trainer, &item, 30000, NULL) > 0 && item.kind != BUS_OBJECT)
-        ;
+    await_object (trainer, &item);
     start = clock_s ();
     bus_fetch (agent, &hash, OBJECT_SIZE, 60000);
-    while (bus_next (agent, &item, 30000, NULL) > 0 && item.kind != BUS_OBJECT)
-        ;
+    await_object (agent, &item);
     double rate = (double) OBJECT_SIZE / (clock_s () - start) / 1e6;
     if (item.code != ERR_NONE)
         fprintf (stderr, "bench_bus: %s\n", item.text);
