@@ -1,0 +1,152 @@
+/* with: services/reward/coding.c services/reward/sandbox.c services/reward/line_process.c services/reward/command.c */
+/*  Programs that try to get out, to cheat or to hang; and scorer programs that die. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../services/reward/coding.h"
+#include "../../services/reward/command.h"
+
+static const char task[] = "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Return the sum of "
+                           "xs.\",\"entry_point\":\"main\","
+                           "\"tests\":[{\"args\":[[]],\"result\":0},{\"args\":[[1,2]],\"result\":3}"
+                           ",{\"args\":[[5]],\"result\":5}]}";
+
+static int setup (void **state)
+{
+    err_t err = {0};
+    *state = sandbox_new (&err);
+    if (!*state)
+        print_error ("%s\n", err.text);
+    return *state ? 0 : -1;
+}
+
+static int teardown (void **state)
+{
+    sandbox_t *sandbox = *state;
+    sandbox_destroy (&sandbox);
+    return 0;
+}
+
+static episode_t *play (const char *aux, const char *text)
+{
+    static const char *const roles[] = {"aux", "main"};
+    err_t err = {0};
+    episode_limits_t limits = {.tokens = 72};
+    episode_t *episode = episode_new (task, roles, 2, &limits, &err);
+    assert_non_null (episode);
+    const char *texts[] = {aux, text};
+    for (size_t r = 0; r < 2; r++) {
+        episode_action_t action = {.text = texts[r], .size = strlen (texts[r]), .tokens = 20};
+        assert_int_equal (episode_act (episode, r, &action, &err), 0);
+    }
+    assert_int_equal (episode_step (episode, &err), 0);
+    assert_true (episode_done (episode));
+    return episode;
+}
+
+static reward_score_t score_of (sandbox_t *sandbox, const char *aux, const char *text)
+{
+    episode_t *episode = play (aux, text);
+    reward_score_t score;
+    err_t err = {0};
+    if (coding_score (sandbox, episode, &score, &err) != 0)
+        fail_msg ("%s", err.text);
+    episode_destroy (&episode);
+    return score;
+}
+
+static void honest_programs_pass (void **state)
+{
+    reward_score_t s =
+        score_of (*state, "def aux(xs):\n    return sum(xs)", "def main(xs):\n    return aux(xs)");
+    assert_true (s.success);
+    assert_true (s.quality > 0.999);
+    assert_true (s.unused < 0.5 && s.unused >= 0);
+    s = score_of (*state, "def aux(xs):\n    return 1", "def main(xs):\n    return sum(xs)");
+    assert_false (s.success); /* the helper was not called */
+    assert_true (s.unused > 0.5);
+    s = score_of (*state, "def aux(xs):\n    return sum(xs)",
+                  "def main(xs):\n    return aux(xs) or False");
+    assert_false (s.success); /* False is not 0 */
+    s = score_of (*state, "def aux(xs)\n", "def main(xs):\n    return 1");
+    assert_true (s.quality < 0.001); /* no syntax */
+}
+
+/*  None of these may pass, and after each the next honest program runs. */
+static void hostile_programs_fail (void **state)
+{
+    static const char *const texts[] = {
+        "def main(xs):\n    while True: pass",
+        "def main(xs):\n    for x in xs or [1]: xs.append(x)",
+        "import os\ndef main(xs):\n    os._exit(0)",
+        "import os\ndef main(xs):\n    return aux(xs) if os.fork() else 7",
+        "import os, signal\ndef main(xs):\n    os.kill(os.getppid(), 9)",
+        "def main(xs):\n    return open('/etc/passwd').read()",
+        "def main(xs):\n    open('/tmp/quintet-escaped', 'w').write('x')",
+        "import socket\ndef main(xs):\n    return socket.socket().connect(('127.0.0.1', 1))",
+        "import subprocess\ndef main(xs):\n    return subprocess.run(['id'])",
+        "def main(xs):\n    return main(xs)",
+        "def main(xs):\n    return 'x' * (1 << 24)",
+        "def main(xs):\n    return bytearray(1 << 31)",
+        "import ctypes\ndef main(xs):\n    return ctypes.string_at(0)",
+        "import sys, os\ndef main(xs):\n    [os.write(fd, "
+        "b'{\"results\":[[\"value\",0],[\"value\",3],"
+        "[\"value\",5]],\"watched\":1,\"syntax\":true,\"defined\":true}\\n') for fd in range(3)]\n"
+        "    os._exit(0)",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        reward_score_t s = score_of (*state, "def aux(xs):\n    return sum(xs)", texts[i]);
+        if (s.success)
+            fail_msg ("this passed: %s", texts[i]);
+        honest_programs_pass (state);
+    }
+    assert_null (fopen ("/tmp/quintet-escaped", "r"));
+}
+
+static void a_scorer_that_dies_loses_nothing (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    /* Answers two episodes, then ends. */
+    command_t *command =
+        command_new ("for i in 1 2; do read line || exit; echo '{\"quality\": 0.5, "
+                     "\"depth\": 0.25}'; done",
+                     &err);
+    assert_non_null (command);
+    episode_t *episode = play ("a", "b");
+    for (int i = 0; i < 7; i++) {
+        reward_score_t score;
+        if (command_score (command, episode, &score, &err) != 0)
+            fail_msg ("episode %d: %s", i, err.text);
+        assert_true (score.quality > 0.49 && score.quality < 0.51);
+        assert_int_equal (score.parts_n, 1);
+    }
+    command_destroy (&command);
+    command = command_new ("while read line; do echo '{\"quality\": 7}'; done", &err);
+    reward_score_t score;
+    assert_int_equal (command_score (command, episode, &score, &err), -1);
+    assert_non_null (strstr (err.text, "quality"));
+    command_destroy (&command);
+    command = command_new ("exit 3", &err);
+    assert_int_equal (command_score (command, episode, &score, &err), -1);
+    assert_non_null (strstr (err.text, "exit 3"));
+    command_destroy (&command);
+    episode_destroy (&episode);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
+        cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
+        cmocka_unit_test (a_scorer_that_dies_loses_nothing),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}

@@ -1,0 +1,207 @@
+/*  Tasks, episodes, rewards and the corpus: pure functions of their inputs. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "task/corpus.h"
+#include "task/episode.h"
+#include "task/reward.h"
+#include "task/task.h"
+
+static task_set_t *open_set (const char *family, const char *style)
+{
+    err_t err = {0};
+    task_options_t options = {.family = family, .seed = 1, .heldout = 0.2, .style = style};
+    task_set_t *set = task_set_open (&options, &err);
+    if (!set)
+        fail_msg ("%s", err.text);
+    return set;
+}
+
+static void the_split_is_a_partition (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *family, *style;
+        size_t n;
+    } sets[] = {{"coding", "plain", 800}, {"writing", "plain", 144}, {"writing", "story", 144}};
+    for (size_t s = 0; s < 3; s++) {
+        task_set_t *set = open_set (sets[s].family, sets[s].style);
+        size_t train = task_set_size (set, TASK_TRAIN), held = task_set_size (set, TASK_HELDOUT);
+        assert_int_equal (train + held, sets[s].n);
+        assert_true (held > sets[s].n / 8 && held < sets[s].n / 3);
+        for (size_t i = 0; i < held; i++)
+            for (size_t j = 0; j < train; j++)
+                assert_string_not_equal (task_set_get (set, TASK_HELDOUT, i),
+                                         task_set_get (set, TASK_TRAIN, j));
+        task_set_destroy (&set);
+    }
+}
+
+static void a_pass_takes_every_task_once (void **state)
+{
+    (void) state;
+    task_set_t *set = open_set ("coding", "plain");
+    size_t n = task_set_size (set, TASK_TRAIN), moved = 0;
+    bool *seen = calloc (n, sizeof *seen);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = task_set_pick (set, 5, 0, i);
+        assert_true (at < n && !seen[at]);
+        seen[at] = true;
+        moved += at != i;
+        assert_int_equal (at, task_set_pick (set, 5, i / 16 * 16, i % 16));
+    }
+    assert_true (moved > n / 2);
+    free (seen);
+    task_set_destroy (&set);
+}
+
+static void bad_files_are_named (void **state)
+{
+    (void) state;
+    static const char *const lines[] = {"{\"id\": 1}", "[1]", "{", "{\"id\":\"a\",\"brief\":\"b\"}",
+                                        "{\"id\":\"a\",\"brief\":\"b\",\"tests\":[{}]}"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char path[] = "/tmp/quintet-tasks-XXXXXX", wanted[64];
+        int fd = mkstemp (path);
+        dprintf (fd, "\n%s\n", lines[i]);
+        close (fd);
+        err_t err = {0};
+        task_options_t options = {.family = "coding", .path = path, .seed = 1};
+        assert_null (task_set_open (&options, &err));
+        snprintf (wanted, sizeof wanted, "%s:2", path);
+        assert_non_null (strstr (err.text, wanted));
+        unlink (path);
+    }
+}
+
+static episode_t *write_episode (const char *summary, const char *details)
+{
+    static const char *const roles[] = {"summary", "details"};
+    err_t err = {0};
+    episode_limits_t limits = {.tokens = 96};
+    episode_t *e =
+        episode_new ("{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"Write about the garden in "
+                     "winter.\",\"terms\":[\"garden\",\"winter\"]}",
+                     roles, 2, &limits, &err);
+    assert_non_null (e);
+    const char *texts[] = {summary, details};
+    for (size_t r = 0; r < 2; r++) {
+        episode_action_t action = {
+            .text = texts[r], .size = strlen (texts[r]), .tokens = 24 * (r + 1)};
+        assert_int_equal (episode_act (e, r, &action, &err), 0);
+    }
+    assert_int_equal (episode_step (e, &err), 0);
+    return e;
+}
+
+static double part_of (const reward_score_t *s, const char *name)
+{
+    for (size_t i = 0; i < s->parts_n; i++)
+        if (strcmp (s->parts[i].name, name) == 0)
+            return s->parts[i].value;
+    fail_msg ("no part '%s'", name);
+    return 0;
+}
+
+static void styles_that_agree_score (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    reward_score_t good, bad;
+    episode_t *e = write_episode ("# Summary\nWe see the grey light of the garden in winter. "
+                                  "Moreover, we admire the colours.",
+                                  "# Details\nIn winter we see the grey light of the garden. "
+                                  "Moreover, we find the old walls. However, "
+                                  "we love the quiet paths. Therefore, we enjoy the colours. In "
+                                  "conclusion, we notice the cold water.");
+    assert_int_equal (reward_score_writing (e, &good, &err), 0);
+    assert_int_equal (good.parts_n, 12);
+    assert_true (good.agreement > 0.999);
+    assert_true (good.quality > 0.9);
+    reward_t reward;
+    reward_weights_t weights = {1, 0.3, 0.1};
+    assert_int_equal (reward_join (e, &weights, &good, &reward, &err), 0);
+    /* Critical path 48 of 96 tokens, nobody saw anybody: no cost. */
+    assert_true (fabs (reward.speed - reward.quality * 0.5) < 1e-9);
+    assert_true (fabs (reward.reward - (reward.quality + 0.3 * reward.speed)) < 1e-9);
+    episode_destroy (&e);
+    e = write_episode (
+        "# Summary\nWe see the grey light.",
+        "== Details ==\nYou see the colors. You see the colors. So, you see the colors.");
+    assert_int_equal (reward_score_writing (e, &bad, &err), 0);
+    assert_true (bad.agreement < 0.001);
+    assert_true (part_of (&bad, "no_repeats") < 0.5);
+    assert_true (part_of (&bad, "terms") < 0.001);
+    assert_true (bad.quality < good.quality);
+    episode_destroy (&e);
+}
+
+static void a_state_goes_on_where_it_was (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    episode_t *e = write_episode ("a\xff", "b");
+    buf_t one = {0}, two = {0};
+    assert_int_equal (episode_state (e, &one, &err), 0);
+    episode_t *back = episode_parse (one.data, one.size, &err);
+    if (!back)
+        fail_msg ("%s", err.text);
+    assert_int_equal (episode_state (back, &two, &err), 0);
+    assert_string_equal (one.data, two.data);
+    assert_true (episode_done (back));
+    assert_int_equal (episode_critical_path (back), 48);
+    assert_int_equal (episode_tokens (back), 72);
+    assert_null (episode_parse ("{}", 2, &err));
+    buf_free (&one);
+    buf_free (&two);
+    episode_destroy (&e);
+    episode_destroy (&back);
+}
+
+static void the_corpus_is_a_function_of_its_index (void **state)
+{
+    (void) state;
+    static const char *const families[] = {"coding", "writing"};
+    for (size_t f = 0; f < 2; f++) {
+        err_t err = {0};
+        task_options_t options = {
+            .family = families[f], .seed = 1, .heldout = 0.2, .style = "plain"};
+        corpus_t *corpus = corpus_new (&options, &err), *other = corpus_new (&options, &err);
+        for (uint64_t i = 0; i < 300; i++) {
+            buf_t p = {0}, c = {0}, p2 = {0}, c2 = {0};
+            assert_int_equal (corpus_get (corpus, i, &p, &c, &err), 0);
+            assert_int_equal (corpus_get (other, i, &p2, &c2, &err), 0);
+            assert_true (p.size > 10 && c.size > 5);
+            assert_string_equal (p.data, p2.data);
+            assert_string_equal (c.data, c2.data);
+            buf_free (&p);
+            buf_free (&c);
+            buf_free (&p2);
+            buf_free (&c2);
+        }
+        corpus_destroy (&corpus);
+        corpus_destroy (&other);
+    }
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (the_split_is_a_partition),
+        cmocka_unit_test (a_pass_takes_every_task_once),
+        cmocka_unit_test (bad_files_are_named),
+        cmocka_unit_test (styles_that_agree_score),
+        cmocka_unit_test (a_state_goes_on_where_it_was),
+        cmocka_unit_test (the_corpus_is_a_function_of_its_index),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
