@@ -11,7 +11,7 @@ extern const backward_t backward_avx512, backward_avx2;
 const backward_t *backward_for (const kernels_t *kernels)
 {
 #if defined(__x86_64__)
-    if (strcmp (kernels->name, "avx512") == 0)
+    if (strncmp (kernels->name, "avx512", strlen ("avx512")) == 0)
         return &backward_avx512;
     if (strcmp (kernels->name, "avx2") == 0)
         return &backward_avx2;

@@ -13,34 +13,58 @@
 
 #include "model/kernels.h"
 
-/*  Keys of one run of positions, row-major with a stride: rows 0..n-1. */
+/*  The keys 0 .. n-1 of one run of positions, of one kv head. Besides their rows, they and their values
+ *  are given in blocks of sixteen keys, [block][dim][16], zeros where there is no key. */
 typedef struct {
-    const float *k, *v;
-    float *dk, *dv;
-    size_t n, stride;
+    const float *rows; /* key j at rows + j * stride */
+    size_t stride, n;
+    const float *keys, *values; /* blocks */
+    float *dkeys, *dvalues;     /* blocks, += */
 } backward_keys_t;
 
-/*  One query row of one head over the keys of up to two runs (prompt, completion). */
+/*  A run of query rows, and the `group` query heads that share a kv head. Every row sees all `shared` keys
+ *  (the prompt's), and row i the `own` keys 0 .. i. */
 typedef struct {
-    const float *q, *out, *dout; /* [dim] */
-    float *dq;                   /* [dim], += */
-    backward_keys_t keys[2];
-    size_t dim;
-    float scale, max, sum; /* of the forward pass: p_j = exp (scale q k_j - max) / sum */
+    const float *q, *out, *dout; /* row i, head g, dimension d: [i * stride + g * dim + d] */
+    float *dq;                   /* likewise */
+    const float *max, *sum; /* of the forward pass: [i * heads + g]; p = exp (score - max) / sum */
+    size_t rows, stride, heads, group, dim;
+    float scale; /* of the scores */
+    backward_keys_t shared, own;
+    float *scratch; /* backward_scratch (dim) floats */
 } backward_attention_t;
 
+#define BACKWARD_TILE ((size_t) 12) /* most query rows at a time */
+
+static inline size_t backward_scratch (size_t dim)
+{
+    return BACKWARD_TILE * (3 * dim + KERNELS_BLOCK);
+}
+
+/*  Floats of n keys of one kv head in blocks. */
+static inline size_t backward_key_floats (size_t n, size_t dim)
+{
+    return (n + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK * dim;
+}
+
 typedef struct {
-    /*  y = x r gain: dx +=, dgain += (NULL: not wanted), from dy and r = 1 / rms. */
+    /*  y = x r gain: dx +=, dgain +=, from dy and r = 1 / rms. */
     void (*norm) (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
                   float scale, size_t n);
     /*  act = silu (gate) up: dgate and dup from dact. */
     void (*swiglu) (float *dgate, float *dup, const float *dact, const float *gate, const float *up,
                     size_t n);
-    /*  dq +=, dk +=, dv += (Vaswani et al. 2017, section 3.2.1, differentiated). */
+    /*  dq, dkeys, dvalues (Vaswani et al. 2017, section 3.2.1, differentiated; the probabilities are
+     *  computed again, as Dao et al. 2022, algorithm 4, does). */
     void (*attention) (const backward_attention_t *a);
-    /*  x *= factor; y += x; y += a x */
-    void (*scale) (float *x, float factor, size_t n);
-    void (*add) (float *y, const float *x, size_t n);
+    void (*scale) (float *x, float factor, size_t n); /* x *= factor */
+    void (*add) (float *y, const float *x, size_t n); /* y += x */
+    /*  y [columns, rows] = x [rows, columns]^T; strides are floats from row to row. */
+    void (*transpose) (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
+                       size_t columns);
+    /*  Panels of 32: float [k][32] to bfloat16 [(k + 1) / 2][32][2], and back (k even or not). */
+    void (*pair) (uint16_t *y, const float *x, size_t k);
+    void (*unpair) (float *y, const uint16_t *x, size_t k);
 } backward_t;
 
 /*  Those compiled for the same instruction set as the kernels. */

@@ -6,84 +6,57 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_ (a, b)
 
-static float dot (const float *a, const float *b, size_t n)
-{
-    v16f sum = v16_zero ();
-    size_t i = 0;
-    for (; i + V16 <= n; i += V16)
-        sum += v16_load (a + i) * v16_load (b + i);
-    float s = v16_sum (sum);
-    for (; i < n; i++)
-        s += a[i] * b[i];
-    return s;
-}
+/*  Query rows whose sums a register file holds. */
+#if defined(__AVX512F__)
+#define ROWS   12
+#define UNROLL _Pragma ("GCC unroll 12")
+#else
+#define ROWS   4
+#define UNROLL _Pragma ("GCC unroll 4")
+#endif
+
+/*  ---- rows ---- */
 
 static void norm (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
                   float r, size_t n)
 {
-    float sum = 0;
     v16f sums = v16_zero ();
     size_t i = 0;
     for (; i + V16 <= n; i += V16)
         sums += v16_load (dy + i) * v16_load (gain + i) * v16_load (x + i);
-    sum = v16_sum (sums);
+    float sum = v16_sum (sums);
     for (; i < n; i++)
         sum += dy[i] * gain[i] * x[i];
     float pull = r * r * r * sum / (float) n;
     for (i = 0; i < n; i++)
         dx[i] += r * gain[i] * dy[i] - pull * x[i];
-    if (dgain)
-        for (i = 0; i < n; i++)
-            dgain[i] += dy[i] * x[i] * r;
+    for (i = 0; i < n; i++)
+        dgain[i] += dy[i] * x[i] * r;
+}
+
+V16_INLINE void swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
+{
+    v16f s = v16_sigmoid (gate);
+    *dgate = d * up * s * (1.0f + gate * (1.0f - s));
+    *dup = d * gate * s;
 }
 
 static void swiglu (float *dgate, float *dup, const float *dact, const float *gate, const float *up,
                     size_t n)
 {
-    for (size_t i = 0; i < n; i += V16) {
-        size_t m = n - i < V16 ? n - i : V16;
-        v16f g = v16_load_n (gate + i, m, 0), u = v16_load_n (up + i, m, 0);
-        v16f d = v16_load_n (dact + i, m, 0), s = v16_sigmoid (g), one = v16_set (1);
-        v16_store_n (dgate + i, d * u * s * (one + g * (one - s)), m);
-        v16_store_n (dup + i, d * g * s, m);
+    v16f dg, du;
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16) {
+        swiglu_sixteen (&dg, &du, v16_load (dact + i), v16_load (gate + i), v16_load (up + i));
+        v16_store (dgate + i, dg);
+        v16_store (dup + i, du);
     }
-}
-
-/*  Scores and the products with dout of up to sixteen keys at once. */
-static void attention_run (const backward_attention_t *a, const backward_keys_t *keys, float delta)
-{
-    size_t dim = a->dim;
-    for (size_t first = 0; first < keys->n; first += V16) {
-        size_t m = keys->n - first < V16 ? keys->n - first : V16;
-        float score[V16] = {0}, product[V16] = {0}, p[V16], ds[V16];
-        for (size_t j = 0; j < m; j++) {
-            score[j] = dot (a->q, keys->k + (first + j) * keys->stride, dim);
-            product[j] = dot (a->dout, keys->v + (first + j) * keys->stride, dim);
-        }
-        v16f weight = v16_exp (v16_load (score) * v16_set (a->scale) - v16_set (a->max)) *
-                      v16_set (1 / a->sum);
-        v16_store (p, weight);
-        v16_store (ds, weight * (v16_load (product) - v16_set (delta)) * v16_set (a->scale));
-        for (size_t j = 0; j < m; j++) {
-            const float *k = keys->k + (first + j) * keys->stride;
-            float *dk = keys->dk + (first + j) * keys->stride;
-            float *dv = keys->dv + (first + j) * keys->stride;
-            float pj = p[j], dsj = ds[j];
-            for (size_t d = 0; d < dim; d++)
-                a->dq[d] += dsj * k[d];
-            for (size_t d = 0; d < dim; d++)
-                dk[d] += dsj * a->q[d];
-            for (size_t d = 0; d < dim; d++)
-                dv[d] += pj * a->dout[d];
-        }
-    }
-}
-
-static void attention (const backward_attention_t *a)
-{
-    float delta = dot (a->dout, a->out, a->dim);
-    attention_run (a, &a->keys[0], delta);
-    attention_run (a, &a->keys[1], delta);
+    if (i == n)
+        return;
+    swiglu_sixteen (&dg, &du, v16_load_n (dact + i, n - i, 0), v16_load_n (gate + i, n - i, 0),
+                    v16_load_n (up + i, n - i, 0));
+    v16_store_n (dgate + i, dg, n - i);
+    v16_store_n (dup + i, du, n - i);
 }
 
 static void scale (float *x, float factor, size_t n)
@@ -98,6 +71,233 @@ static void add (float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
+/*  ---- turning matrices around ---- */
+
+/*  One of four steps: exchanges the bit `width` of row number and lane number. */
+#define EXCHANGE(width)                                                                            \
+    for (size_t i = 0; i < V16; i++)                                                               \
+        if (!(i & (width))) {                                                                      \
+            v16i low, high;                                                                        \
+            for (int l = 0; l < V16; l++) {                                                        \
+                low[l] = l & (width) ? l - (width) + V16 : l;                                      \
+                high[l] = l & (width) ? l + V16 : l + (width);                                     \
+            }                                                                                      \
+            v16f a = r[i], b = r[i + (width)];                                                     \
+            r[i] = __builtin_shuffle (a, b, low);                                                  \
+            r[i + (width)] = __builtin_shuffle (a, b, high);                                       \
+        }
+
+static void transpose_sixteen (float *y, size_t y_stride, const float *x, size_t x_stride)
+{
+    v16f r[V16];
+    for (size_t i = 0; i < V16; i++)
+        r[i] = v16_load (x + i * x_stride);
+    EXCHANGE (1)
+    EXCHANGE (2)
+    EXCHANGE (4)
+    EXCHANGE (8)
+    for (size_t i = 0; i < V16; i++)
+        v16_store (y + i * y_stride, r[i]);
+}
+
+static void transpose (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
+                       size_t columns)
+{
+    for (size_t i = 0; i < rows; i += V16)
+        for (size_t j = 0; j < columns; j += V16)
+            if (i + V16 <= rows && j + V16 <= columns)
+                transpose_sixteen (y + j * y_stride + i, y_stride, x + i * x_stride + j, x_stride);
+            else
+                for (size_t c = j; c < j + V16 && c < columns; c++)
+                    for (size_t r = i; r < i + V16 && r < rows; r++)
+                        y[c * y_stride + r] = x[r * x_stride + c];
+}
+
+V16_INLINE v16u rounded (const float *x)
+{
+    v16u bits = (v16u) v16_load (x);
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
+}
+
+static void pair (uint16_t *y, const float *x, size_t k)
+{
+    for (size_t i = 0; i < k; i += 2, x += 2 * KERNELS_PANEL, y += 2 * KERNELS_PANEL)
+        for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
+            v16u low = rounded (x + c) >> 16, high = {0};
+            if (i + 1 < k)
+                high = rounded (x + KERNELS_PANEL + c) & 0xffff0000u;
+            v16u both = low | high;
+            memcpy (y + 2 * c, &both, sizeof both);
+        }
+}
+
+static void unpair (float *y, const uint16_t *x, size_t k)
+{
+    for (size_t i = 0; i < k; i += 2, x += 2 * KERNELS_PANEL, y += 2 * KERNELS_PANEL)
+        for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
+            v16u both;
+            memcpy (&both, x + 2 * c, sizeof both);
+            v16_store (y + c, (v16f) (both << 16));
+            if (i + 1 < k)
+                v16_store (y + KERNELS_PANEL + c, (v16f) (both & 0xffff0000u));
+        }
+}
+
+/*  ---- attention ---- */
+
+/*  Query rows of one tile: an item is a head of a row. Items beyond the last are zeros, which give nothing. */
+typedef struct {
+    const backward_attention_t *a;
+    size_t first, items;                         /* item i is head i % group of row i / group */
+    size_t dim, padded;                          /* dim, and it rounded up to 16 */
+    float *q, *dout, *dq;                        /* [dim][ROWS] twice, [ROWS][padded] */
+    float max[ROWS], inverse[ROWS], delta[ROWS]; /* delta = out . dout */
+} tile_t;
+
+static void tile_load (tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    memset (t->q, 0, 2 * ROWS * t->dim * sizeof *t->q);
+    memset (t->dq, 0, ROWS * t->padded * sizeof *t->dq);
+    for (size_t r = 0; r < ROWS; r++) {
+        size_t row = (t->first + r) / a->group, head = (t->first + r) % a->group;
+        size_t at = row * a->stride + head * t->dim;
+        t->max[r] = t->inverse[r] = t->delta[r] = 0;
+        if (r >= t->items)
+            continue;
+        t->max[r] = a->max[row * a->heads + head];
+        t->inverse[r] = 1 / a->sum[row * a->heads + head];
+        float delta = 0;
+        for (size_t d = 0; d < t->dim; d++) {
+            t->q[d * ROWS + r] = a->q[at + d];
+            t->dout[d * ROWS + r] = a->dout[at + d];
+            delta += a->out[at + d] * a->dout[at + d];
+        }
+        t->delta[r] = delta;
+    }
+}
+
+static void tile_save (const tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    for (size_t r = 0; r < t->items; r++) {
+        size_t row = (t->first + r) / a->group, head = (t->first + r) % a->group;
+        memcpy (a->dq + row * a->stride + head * t->dim, t->dq + r * t->padded,
+                t->dim * sizeof *a->dq);
+    }
+}
+
+/*  sums[r] = rows[r] . key, for sixteen keys at once. */
+V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
+{
+    v16f s[ROWS];
+    UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_zero ();
+    for (size_t d = 0; d < dim; d++, rows += ROWS, keys += V16) {
+        v16f key = v16_load (keys);
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += rows[r] * key;
+    }
+    UNROLL for (size_t r = 0; r < ROWS; r++) sums[r] = s[r];
+}
+
+/*  out [dim][16] += sum over rows of rows[r][dim] weights[r][16]; two chains. */
+V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows, size_t dim)
+{
+    v16f w[ROWS];
+    UNROLL for (size_t r = 0; r < ROWS; r++) w[r] = weights[r];
+    for (size_t d = 0; d < dim; d++, rows += ROWS, out += V16) {
+        v16f even = v16_load (out), odd = v16_zero ();
+        UNROLL for (size_t r = 0; r < ROWS; r += 2)
+        {
+            even += rows[r] * w[r];
+            odd += rows[r + 1] * w[r + 1];
+        }
+        v16_store (out, even + odd);
+    }
+}
+
+/*  dq[r] += sum over the block's keys of weights[r][key] key. */
+V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], const float *rows,
+                         size_t stride, size_t keys, size_t dim)
+{
+    float w[ROWS][V16];
+    UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (w[r], weights[r]);
+    for (size_t d = 0; d < dim; d += V16) {
+        v16f s[ROWS];
+        size_t lanes = dim - d < V16 ? dim - d : V16;
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_load (dq + r * padded + d);
+        for (size_t j = 0; j < keys; j++) {
+            const float *row = rows + j * stride + d;
+            v16f key = lanes == V16 ? v16_load (row) : v16_load_n (row, lanes, 0);
+            UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += w[r][j] * key;
+        }
+        UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (dq + r * padded + d, s[r]);
+    }
+}
+
+static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/*  One block of keys, from key `first` on. Item r sees the first seen[r] of its keys. */
+static void tile_block (tile_t *t, const backward_keys_t *k, size_t first, const int32_t *seen)
+{
+    size_t at = first * t->dim, keys = k->n - first < V16 ? k->n - first : V16;
+    v16f p[ROWS], ds[ROWS];
+    scores (p, t->q, k->keys + at, t->dim);
+    scores (ds, t->dout, k->values + at, t->dim);
+    for (size_t r = 0; r < ROWS; r++) {
+        v16f e = v16_exp (p[r] * t->a->scale - t->max[r]) * t->inverse[r];
+        v16i visible = lane_numbers < (seen[r] - (v16i){0});
+        p[r] = v16_pick (visible, e, v16_zero ());
+        ds[r] = p[r] * (ds[r] - t->delta[r]) * t->a->scale;
+    }
+    spread (k->dvalues + at, p, t->dout, t->dim);
+    spread (k->dkeys + at, ds, t->q, t->dim);
+    collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
+}
+
+static void tile_run (tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    size_t last = (t->first + t->items - 1) / a->group; /* row */
+    int32_t seen[ROWS];
+    for (size_t first = 0; first < a->shared.n; first += V16) {
+        size_t keys = a->shared.n - first < V16 ? a->shared.n - first : V16;
+        for (size_t r = 0; r < ROWS; r++)
+            seen[r] = (int32_t) keys;
+        tile_block (t, &a->shared, first, seen);
+    }
+    for (size_t first = 0; first <= last; first += V16) {
+        for (size_t r = 0; r < ROWS; r++) {
+            size_t row = (t->first + (r < t->items ? r : 0)) / a->group;
+            size_t keys = row + 1 > first ? row + 1 - first : 0;
+            seen[r] = (int32_t) (keys < V16 ? keys : V16);
+        }
+        tile_block (t, &a->own, first, seen);
+    }
+}
+
+static void attention (const backward_attention_t *a)
+{
+    size_t total = a->rows * a->group, padded = (a->dim + V16 - 1) / V16 * V16;
+    tile_t t = {.a = a,
+                .dim = a->dim,
+                .padded = padded,
+                .q = a->scratch,
+                .dout = a->scratch + ROWS * a->dim,
+                .dq = a->scratch + 2 * ROWS * a->dim};
+    for (t.first = 0; t.first < total; t.first += ROWS) {
+        t.items = total - t.first < ROWS ? total - t.first : ROWS;
+        tile_load (&t);
+        tile_run (&t);
+        tile_save (&t);
+    }
+}
+
 extern const backward_t JOIN (backward_, ISA);
-const backward_t JOIN (backward_, ISA) = {
-    .norm = norm, .swiglu = swiglu, .attention = attention, .scale = scale, .add = add};
+const backward_t JOIN (backward_, ISA) = {.norm = norm,
+                                          .swiglu = swiglu,
+                                          .attention = attention,
+                                          .scale = scale,
+                                          .add = add,
+                                          .transpose = transpose,
+                                          .pair = pair,
+                                          .unpair = unpair};

@@ -1,24 +1,23 @@
 /*  train - see train.h: batches, pieces, the sum of the gradients. */
-#include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/train_internal.h"
 
-/*  Pieces have a gradient each: many for small models, whose batches are cheap to balance so, few where a
- *  gradient takes much memory. Never a function of the threads. */
-#define PIECES_SMALL 8
-#define PIECES_LARGE 2
-#define SMALL_MODEL  ((size_t) 8 << 20) /* weights */
-#define SUM_FLOATS   ((size_t) 1 << 16) /* of one piece of the sum */
+/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient of its own:
+ *  its products are too small to share. A large model's groups come one after the other, and all threads work on
+ *  each: one gradient, one set of activations. Never a function of the threads. */
+#define PIECES      8
+#define SMALL_MODEL ((size_t) 4 << 20) /* weights */
+#define SUM_FLOATS  ((size_t) 1 << 16) /* of one piece of the sum */
 
 struct train {
     const model_t *model;
-    pool_t *pool;
+    pool_t *pool;  /* of pieces */
+    pool_t *inner; /* of the work inside one; one of the two is NULL */
     size_t pieces;
-    float *params;      /* the flat weights of this run */
     float *gradients;   /* [pieces - 1][params]: piece 0 writes into the caller's */
-    train_work_t *work; /* by thread */
+    train_work_t *work; /* by thread of the pool of pieces */
     size_t work_n;
     /* of the run under way */
     const train_group_t *groups;
@@ -35,14 +34,14 @@ train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
 {
     train_t *t = calloc (1, sizeof *t);
     if (t) {
+        bool small = model_params (model) < SMALL_MODEL;
         *t = (train_t){.model = model,
-                       .pool = pool,
-                       .pieces = model_params (model) < SMALL_MODEL ? PIECES_SMALL : PIECES_LARGE,
-                       .work_n = pool_threads (pool)};
+                       .pool = small ? pool : NULL,
+                       .inner = small ? NULL : pool,
+                       .pieces = small ? PIECES : 1};
+        t->work_n = pool_threads (t->pool);
         t->work = calloc (t->work_n, sizeof *t->work);
         t->first_group = calloc (t->pieces + 1, sizeof *t->first_group);
-        /* The threads are ours: a product inside a piece stays on one. */
-        openblas_set_num_threads (1);
     }
     if (!t || !t->work || !t->first_group) {
         err_set (err, ERR_LIMIT, "no memory for a training pass");
@@ -66,18 +65,9 @@ void train_destroy (train_t **self)
     free (t->work);
     free (t->first_group);
     free (t->first_token);
-    free (t->params);
     free (t->gradients);
     free (t);
     *self = NULL;
-}
-
-static size_t tokens_of (const train_group_t *g)
-{
-    size_t n = 0;
-    for (size_t c = 0; c < g->completions_n; c++)
-        n += g->completions[c].n;
-    return n;
 }
 
 static int check_ids (const train_t *t, const train_tokens_t *tokens, size_t group, err_t *err)
@@ -119,15 +109,15 @@ static int cut_batch (train_t *t, err_t *err)
     size_t total = 0, weight = 0, seen = 0, piece = 0;
     for (size_t g = 0; g < t->groups_n; g++) {
         first[g] = total;
-        total += tokens_of (&t->groups[g]);
-        weight += tokens_of (&t->groups[g]) + t->groups[g].prompt.n;
+        total += train_tokens (&t->groups[g]);
+        weight += train_tokens (&t->groups[g]) + t->groups[g].prompt.n;
     }
     first[t->groups_n] = total;
     t->first_group[0] = 0;
     for (size_t g = 0; g < t->groups_n; g++) {
         while (piece + 1 < t->pieces && seen * t->pieces >= weight * (piece + 1))
             t->first_group[++piece] = g;
-        seen += tokens_of (&t->groups[g]) + t->groups[g].prompt.n;
+        seen += train_tokens (&t->groups[g]) + t->groups[g].prompt.n;
     }
     while (piece < t->pieces)
         t->first_group[++piece] = t->groups_n;
@@ -135,7 +125,7 @@ static int cut_batch (train_t *t, err_t *err)
 }
 
 static int prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
-                    err_t *err)
+                    bool learns, err_t *err)
 {
     t->groups = groups;
     t->groups_n = n;
@@ -143,10 +133,10 @@ static int prepare (train_t *t, const train_group_t *groups, size_t n, float tem
     if (check (t, err) != 0 || cut_batch (t, err) != 0)
         return -1;
     for (size_t i = 0; i < t->work_n; i++) {
-        if (train_work_fits (&t->work[i], groups, n))
+        if (train_work_fits (&t->work[i], learns, groups, n))
             continue;
         train_work_free (&t->work[i]);
-        if (train_work_new (&t->work[i], t->model, groups, n, err) != 0)
+        if (train_work_new (&t->work[i], t->model, t->inner, learns, groups, n, err) != 0)
             return -1;
     }
     return 0;
@@ -164,9 +154,10 @@ static void learn_piece (void *context, size_t piece, size_t thread)
     float *gradient = gradient_of (t, piece);
     memset (gradient, 0, model_params (t->model) * sizeof *gradient);
     for (size_t g = t->first_group[piece]; g < t->first_group[piece + 1]; g++) {
-        train_forward (w, &t->groups[g], t->temperature);
+        train_lay_out (w, &t->groups[g], t->temperature);
+        train_forward (w);
         t->loss (t->context, g, t->first_token[g], w->logp, w->entropy, w->dlogp);
-        train_backward (w, t->temperature, t->params, gradient);
+        train_backward (w, gradient);
     }
 }
 
@@ -187,21 +178,19 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
                train_loss_fn loss, void *context, float *gradient, err_t *err)
 {
     size_t params = model_params (t->model);
-    if (!t->gradients)
+    if (!t->gradients && t->pieces > 1)
         t->gradients = malloc ((t->pieces - 1) * params * sizeof (float));
-    if (!t->params)
-        t->params = malloc (params * sizeof (float));
-    if (!t->gradients || !t->params)
+    if (!t->gradients && t->pieces > 1)
         return err_set (err, ERR_LIMIT, "no memory for %zu gradients of %zu weights", t->pieces,
                         params);
-    if (prepare (t, groups, n, temperature, err) != 0)
+    if (prepare (t, groups, n, temperature, true, err) != 0)
         return -1;
-    model_get (t->model, t->params);
     t->loss = loss;
     t->context = context;
     t->gradient = gradient;
     pool_run (t->pool, learn_piece, t, t->pieces);
-    pool_run (t->pool, sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
+    if (t->pieces > 1)
+        pool_run (t->pool, sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
     return 0;
 }
 
@@ -209,7 +198,8 @@ static void score_group (void *context, size_t g, size_t thread)
 {
     train_t *t = context;
     train_work_t *w = &t->work[thread];
-    train_forward (w, &t->groups[g], t->temperature);
+    train_lay_out (w, &t->groups[g], t->temperature);
+    train_forward (w);
     size_t n = t->first_token[g + 1] - t->first_token[g];
     memcpy (t->logp + t->first_token[g], w->logp, n * sizeof *w->logp);
     if (t->entropy)
@@ -219,7 +209,7 @@ static void score_group (void *context, size_t g, size_t thread)
 int train_score (train_t *t, const train_group_t *groups, size_t n, float temperature, float *logp,
                  float *entropy, err_t *err)
 {
-    if (prepare (t, groups, n, temperature, err) != 0)
+    if (prepare (t, groups, n, temperature, false, err) != 0)
         return -1;
     t->logp = logp;
     t->entropy = entropy;
@@ -229,6 +219,6 @@ int train_score (train_t *t, const train_group_t *groups, size_t n, float temper
 
 size_t train_bytes (const train_t *t, const train_group_t *groups, size_t n)
 {
-    return t->work_n * train_work_bytes (t->model, groups, n) +
-           t->pieces * model_params (t->model) * sizeof (float);
+    return t->work_n * train_work_bytes (t->model, t->inner, true, groups, n) +
+           (t->pieces - 1) * model_params (t->model) * sizeof (float);
 }

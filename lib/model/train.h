@@ -57,7 +57,7 @@ int train_run (train_t *train, const train_group_t *groups, size_t n, float temp
 int train_score (train_t *train, const train_group_t *groups, size_t n, float temperature,
                  float *logp, float *entropy, err_t *err);
 
-/*  Bytes that train_run needs at most for such groups, its gradient buffers included. */
+/*  Bytes that train_run needs for such groups, besides the model and the gradient that it is given. */
 size_t train_bytes (const train_t *train, const train_group_t *groups, size_t n);
 
 #endif

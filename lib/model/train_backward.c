@@ -1,30 +1,15 @@
 /*  train_backward - a group backwards; see train_internal.h
  *
- *  Products go through OpenBLAS on one thread: their shapes follow from the group alone, so their order of
- *  summation does as well.
+ *  Gradients of vectors (norms, biases) are sums over rows and are added by one thread, in order; what
+ *  goes through all threads writes rows, columns or heads of its own.
  */
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
 #include "model/rope.h"
 #include "model/train_internal.h"
 
-/*  dx [n, k] = (or +=) dy [n, outputs] W [outputs, k] */
-static void back_input (const float *dy, const weights_matrix_t *w, const float *params, size_t n,
-                        float beta, float *dx)
-{
-    cblas_sgemm (CblasRowMajor, CblasNoTrans, CblasNoTrans, (int) n, (int) w->k, (int) w->outputs,
-                 1, dy, (int) w->outputs, params + w->at, (int) w->k, beta, dx, (int) w->k);
-}
-
-/*  dW [outputs, k] += dy [n, outputs]^T x [n, k] */
-static void back_weight (const float *dy, const float *x, const weights_matrix_t *w, size_t n,
-                         float *gradient)
-{
-    cblas_sgemm (CblasRowMajor, CblasTrans, CblasNoTrans, (int) w->outputs, (int) w->k, (int) n, 1,
-                 dy, (int) w->outputs, x, (int) w->k, 1, gradient + w->at, (int) w->k);
-}
+#define HEAD_DIM_MAX 4096 /* model_config_check */
 
 static void back_norm (const train_work_t *w, const weights_vector_t *gain, const float *dy,
                        const float *x, const float *scale, size_t n, float *gradient, float *dx)
@@ -35,92 +20,175 @@ static void back_norm (const train_work_t *w, const weights_vector_t *gain, cons
                     scale[i], width);
 }
 
-/*  exps become the gradient by the logits: sum over the row's tokens of dlogp (1[v = id] - p_v) / T. */
-static void back_logits (train_work_t *w, float temperature)
+/*  ---- the head ---- */
+
+/*  Sum of dlogp over the tokens that are chosen at a head row. */
+static float pull_of (const train_work_t *w, size_t row)
 {
     const train_group_t *g = w->group;
-    size_t vocab = w->model->head.outputs, from = w->prompt_n - 1, token = 0;
-    bool value = w->model->config.value_head;
-    float inverse = 1 / (temperature > 0 ? temperature : 1);
-    float *pull = w->dact; /* sums of dlogp per row; dact is free until the layers */
-    memset (pull, 0, w->head_rows * sizeof *pull);
-    for (size_t c = 0; c < g->completions_n; c++)
-        for (size_t j = 0; j < g->completions[c].n; j++, token++)
-            pull[j ? w->first[c] + j - 1 - from : 0] += w->dlogp[token];
-    for (size_t row = 0; row < w->head_rows; row++)
-        if (value)
-            w->exps[row] = pull[row];
-        else
-            w->b->scale (w->exps + row * vocab, -pull[row] * inverse / w->sums[row], vocab);
-    token = 0;
-    for (size_t c = 0; !value && c < g->completions_n; c++)
-        for (size_t j = 0; j < g->completions[c].n; j++, token++) {
-            size_t row = j ? w->first[c] + j - 1 - from : 0;
-            w->exps[row * vocab + (size_t) g->completions[c].ids[j]] += w->dlogp[token] * inverse;
-        }
+    size_t token = 0;
+    float pull = 0;
+    if (row > 0)
+        return w->dlogp[w->token[row]];
+    for (size_t c = 0; c < g->completions_n; token += g->completions[c++].n)
+        pull += w->dlogp[token];
+    return pull;
 }
 
-static void back_head (train_work_t *w, float temperature, const float *params, float *gradient)
+/*  exps become the gradient by the logits: sum over the row's tokens of dlogp (1[v = id] - p_v) / T. */
+static void back_logits (train_work_t *w, size_t first, size_t end, size_t thread)
+{
+    (void) thread;
+    const train_group_t *g = w->group;
+    size_t outputs = w->model->head.outputs;
+    float inverse = 1 / (w->temperature > 0 ? w->temperature : 1);
+    for (size_t i = first; i < end; i++) {
+        size_t row = w->head_first + i, token = 0;
+        float *d = w->exps + i * outputs, pull = pull_of (w, row);
+        if (w->model->config.value_head) {
+            *d = pull;
+            continue;
+        }
+        w->b->scale (d, -pull * inverse / w->sums[i], outputs);
+        if (row > 0)
+            d[train_id (w, w->token[row])] += pull * inverse;
+        for (size_t c = 0; row == 0 && c < g->completions_n; token += g->completions[c++].n)
+            d[g->completions[c].ids[0]] += w->dlogp[token] * inverse;
+    }
+}
+
+static void back_head (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
-    size_t width = m->config.width, from = w->prompt_n - 1;
-    back_logits (w, temperature);
-    back_weight (w->exps, w->hidden, &m->head, w->head_rows, gradient);
-    back_input (w->exps, &m->head, params, w->head_rows, 0, w->dh);
+    size_t width = m->config.width, from = w->prompt_n - 1, n = w->head_rows;
+    for (size_t first = 0; first < w->head_rows; first += n) {
+        /* The way here has left the logits of the last tile. */
+        if (w->head_tile < w->head_rows)
+            n = train_forward_head (w, first);
+        train_each (w, n, back_logits);
+        products_weight (&w->products, w->exps, w->hidden + first * width, n, &m->head, gradient);
+        products_input (&w->products, w->exps, n, &m->head, w->dh + first * width);
+    }
     memset (w->dx, 0, w->rows * width * sizeof *w->dx);
     back_norm (w, &m->norm, w->dh, w->x + from * width, w->scale, w->head_rows, gradient,
                w->dx + from * width);
 }
 
-static void back_mlp (train_work_t *w, size_t layer, const float *params, float *gradient)
+/*  ---- mlp ---- */
+
+static void back_swiglu (train_work_t *w, size_t first, size_t end, size_t thread)
 {
-    const model_t *m = w->model;
-    const weights_layer_t *lw = &m->layers[layer];
-    const train_layer_t *l = &w->layers[layer];
-    size_t n = w->rows, ff = m->config.ff;
-    back_weight (w->dx, l->act, &lw->down, n, gradient);
-    back_input (w->dx, &lw->down, params, n, 0, w->dact);
-    for (size_t i = 0; i < n; i++)
-        w->b->swiglu (w->dgate_up + i * 2 * ff, w->dgate_up + i * 2 * ff + ff, w->dact + i * ff,
-                      l->gate_up + i * 2 * ff, l->gate_up + i * 2 * ff + ff, ff);
-    back_weight (w->dgate_up, l->h2, &lw->gate_up, n, gradient);
-    back_input (w->dgate_up, &lw->gate_up, params, n, 0, w->dh);
+    (void) thread;
+    const train_layer_t *l = &w->layers[w->layer];
+    size_t ff = w->model->config.ff;
+    for (size_t i = first; i < end; i++) {
+        float *d = w->dgate_up + i * 2 * ff;
+        const float *gate = l->gate_up + i * 2 * ff;
+        w->b->swiglu (d, d + ff, w->dact + i * ff, gate, gate + ff, ff);
+    }
+}
+
+static void back_mlp (train_work_t *w, float *gradient)
+{
+    const weights_layer_t *lw = &w->model->layers[w->layer];
+    const train_layer_t *l = &w->layers[w->layer];
+    products_t *p = &w->products;
+    size_t n = w->rows;
+    products_weight (p, w->dx, l->act, n, &lw->down, gradient);
+    products_input (p, w->dx, n, &lw->down, w->dact);
+    train_each (w, n, back_swiglu);
+    products_weight (p, w->dgate_up, l->h2, n, &lw->gate_up, gradient);
+    products_input (p, w->dgate_up, n, &lw->gate_up, w->dh);
     back_norm (w, &lw->norm_mlp, w->dh, l->middle, l->scale2, n, gradient, w->dx);
 }
 
-/*  One row, all heads: over the prompt's rows (as far as its position) and its completion's own. */
-static void back_attention_row (train_work_t *w, const train_layer_t *l, size_t row, size_t first)
+/*  ---- attention ---- */
+
+/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end. */
+static void to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
+                       const float *rows, float *blocks)
+{
+    size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
+    rows += run->first * stride + head * dim;
+    blocks += head * w->key_floats + run->keys_at;
+    for (size_t i = 0; i < run->n; i += KERNELS_BLOCK, blocks += dim * KERNELS_BLOCK) {
+        size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
+        if (n < KERNELS_BLOCK)
+            memset (blocks, 0, dim * KERNELS_BLOCK * sizeof *blocks);
+        w->b->transpose (blocks, KERNELS_BLOCK, rows + i * stride, stride, n, dim);
+    }
+}
+
+static void from_blocks (const train_work_t *w, const train_run_t *run, size_t head,
+                         const float *blocks, float *rows)
+{
+    size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
+    rows += run->first * stride + head * dim;
+    blocks += head * w->key_floats + run->keys_at;
+    for (size_t i = 0; i < run->n; i += KERNELS_BLOCK, blocks += dim * KERNELS_BLOCK) {
+        size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
+        w->b->transpose (rows + i * stride, stride, blocks, KERNELS_BLOCK, dim, n);
+    }
+}
+
+static backward_keys_t keys_of (const train_work_t *w, const train_run_t *run, size_t head)
+{
+    const model_t *m = w->model;
+    const train_layer_t *l = &w->layers[w->layer];
+    size_t at = head * w->key_floats + run->keys_at;
+    return (backward_keys_t){.rows = l->k + run->first * m->kv_dim + head * m->config.head_dim,
+                             .stride = m->kv_dim,
+                             .n = run->n,
+                             .keys = w->keys + at,
+                             .values = w->values + at,
+                             .dkeys = w->dkeys + at,
+                             .dvalues = w->dvalues + at};
+}
+
+static void back_attention_run (const train_work_t *w, size_t index, size_t head, float *scratch)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
-    size_t dim = c->head_dim, share = c->heads / c->kv_heads, kv_dim = m->kv_dim;
-    bool prompt = row < w->prompt_n;
-    for (size_t h = 0; h < c->heads; h++) {
-        size_t at = row * m->q_dim + h * dim, kv = h / share * dim;
-        backward_attention_t a = {.q = l->q + at,
-                                  .out = l->att + at,
-                                  .dout = w->datt + at,
-                                  .dq = w->dq + at,
-                                  .dim = dim,
-                                  .scale = 1 / sqrtf ((float) dim),
-                                  .max = l->max[row * c->heads + h],
-                                  .sum = l->sum[row * c->heads + h]};
-        a.keys[0] = (backward_keys_t){.k = l->k + kv,
-                                      .v = l->v + kv,
-                                      .dk = w->dk + kv,
-                                      .dv = w->dv + kv,
-                                      .n = prompt ? row + 1 : w->prompt_n,
-                                      .stride = kv_dim};
-        if (!prompt) {
-            size_t own = first * kv_dim + kv;
-            a.keys[1] = (backward_keys_t){.k = l->k + own,
-                                          .v = l->v + own,
-                                          .dk = w->dk + own,
-                                          .dv = w->dv + own,
-                                          .n = row - first + 1,
-                                          .stride = kv_dim};
-        }
-        w->b->attention (&a);
+    const train_layer_t *l = &w->layers[w->layer];
+    const train_run_t *run = &w->runs[index];
+    size_t group = c->heads / c->kv_heads;
+    size_t at = run->first * m->q_dim + head * group * c->head_dim;
+    backward_attention_t a = {.q = l->q + at,
+                              .out = l->att + at,
+                              .dout = w->datt + at,
+                              .dq = w->dq + at,
+                              .max = l->max + run->first * c->heads + head * group,
+                              .sum = l->sum + run->first * c->heads + head * group,
+                              .rows = run->n,
+                              .stride = m->q_dim,
+                              .heads = c->heads,
+                              .group = group,
+                              .dim = c->head_dim,
+                              .scale = (float) (1.0 / sqrt ((double) c->head_dim)),
+                              .own = keys_of (w, run, head),
+                              .scratch = scratch};
+    if (index > 0)
+        a.shared = keys_of (w, &w->runs[0], head);
+    w->b->attention (&a);
+}
+
+/*  All rows of one kv head: the prompt's gradients gather what all completions add. */
+static void back_attention_head (void *context, size_t head, size_t thread)
+{
+    train_work_t *w = context;
+    const train_layer_t *l = &w->layers[w->layer];
+    size_t runs = w->group->completions_n + 1;
+    for (size_t i = 0; i < runs; i++) {
+        to_blocks (w, &w->runs[i], head, l->k, w->keys);
+        to_blocks (w, &w->runs[i], head, l->v, w->values);
+    }
+    memset (w->dkeys + head * w->key_floats, 0, w->key_floats * sizeof *w->dkeys);
+    memset (w->dvalues + head * w->key_floats, 0, w->key_floats * sizeof *w->dvalues);
+    for (size_t i = 0; i < runs; i++)
+        back_attention_run (w, i, head, w->scratch + thread * w->scratch_floats);
+    for (size_t i = 0; i < runs; i++) {
+        from_blocks (w, &w->runs[i], head, w->dkeys, w->dk);
+        from_blocks (w, &w->runs[i], head, w->dvalues, w->dv);
     }
 }
 
@@ -130,7 +198,7 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
 {
     const model_t *m = w->model;
     size_t dim = m->config.head_dim, half = dim / 2;
-    float buffer[2 * 1024], minus[1024];
+    float buffer[HEAD_DIM_MAX], minus[HEAD_DIM_MAX / 2];
     const float *sine, *cosine = rope_at (m, position, buffer, &sine);
     for (size_t i = 0; i < half; i++)
         minus[i] = -sine[i];
@@ -149,11 +217,11 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
     }
 }
 
-static void back_heads (train_work_t *w, size_t layer, float *gradient)
+static void back_heads (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
-    const weights_layer_t *lw = &m->layers[layer];
-    const train_layer_t *l = &w->layers[layer];
+    const weights_layer_t *lw = &m->layers[w->layer];
+    const train_layer_t *l = &w->layers[w->layer];
     size_t wide = m->q_dim + 2 * m->kv_dim;
     for (size_t row = 0; row < w->rows; row++) {
         const float *pre = l->qkv + row * wide;
@@ -168,38 +236,33 @@ static void back_heads (train_work_t *w, size_t layer, float *gradient)
     }
 }
 
-static void back_attention (train_work_t *w, size_t layer, const float *params, float *gradient)
+static void back_attention (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
-    const weights_layer_t *lw = &m->layers[layer];
-    const train_layer_t *l = &w->layers[layer];
+    const weights_layer_t *lw = &m->layers[w->layer];
+    const train_layer_t *l = &w->layers[w->layer];
+    products_t *p = &w->products;
     size_t n = w->rows;
-    back_weight (w->dx, l->att, &lw->out, n, gradient);
-    back_input (w->dx, &lw->out, params, n, 0, w->datt);
-    memset (w->dq, 0, n * m->q_dim * sizeof *w->dq);
-    memset (w->dk, 0, n * m->kv_dim * sizeof *w->dk);
-    memset (w->dv, 0, n * m->kv_dim * sizeof *w->dv);
-    for (size_t row = 0; row < w->prompt_n; row++)
-        back_attention_row (w, l, row, 0);
-    for (size_t c = 0; c < w->group->completions_n; c++) {
-        size_t end = w->first[c] + w->group->completions[c].n - 1;
-        for (size_t row = w->first[c]; row < end; row++)
-            back_attention_row (w, l, row, w->first[c]);
-    }
-    back_heads (w, layer, gradient);
-    back_weight (w->dqkv, l->h1, &lw->qkv, n, gradient);
-    back_input (w->dqkv, &lw->qkv, params, n, 0, w->dh);
+    products_weight (p, w->dx, l->att, n, &lw->out, gradient);
+    products_input (p, w->dx, n, &lw->out, w->datt);
+    pool_run (w->pool, back_attention_head, w, m->config.kv_heads);
+    back_heads (w, gradient);
+    products_weight (p, w->dqkv, l->h1, n, &lw->qkv, gradient);
+    products_input (p, w->dqkv, n, &lw->qkv, w->dh);
     back_norm (w, &lw->norm_attention, w->dh, l->x, l->scale1, n, gradient, w->dx);
 }
 
-void train_backward (train_work_t *w, float temperature, const float *params, float *gradient)
+void train_backward (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
     size_t width = m->config.width;
-    back_head (w, temperature, params, gradient);
+    back_head (w, gradient);
     for (size_t l = m->config.layers; l-- > 0;) {
-        back_mlp (w, l, params, gradient);
-        back_attention (w, l, params, gradient);
+        w->layer = l;
+        if (!w->whole)
+            train_forward_layer (w, l);
+        back_mlp (w, gradient);
+        back_attention (w, gradient);
     }
     for (size_t row = 0; row < w->rows; row++)
         w->b->add (gradient + m->embedding + (size_t) w->ids[row] * width, w->dx + row * width,

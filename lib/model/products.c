@@ -1,0 +1,242 @@
+/*  products - see products.h
+ *
+ *  A product is cut into blocks of at most PRODUCTS_DEPTH summands (and, for weights, HEIGHT outputs). Of a block, the left
+ *  operand is brought into the kernel's shape first, by all threads; then every thread packs one
+ *  panel of 32 columns of the right operand after the other and multiplies.
+ */
+#include "model/products.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEIGHT ((size_t) 512) /* outputs of a block of dW */
+#define STRIP  ((size_t) 16)  /* rows or outputs that a thread turns at a time */
+
+static size_t least (size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool multiplies_narrow (const model_t *model)
+{
+    return model->compute == COMPUTE_BF16 && model->kernels->rounded_bytes == sizeof (uint16_t);
+}
+
+static size_t turned_bytes (const model_t *model, size_t rows_max)
+{
+    size_t weight = HEIGHT * least (rows_max + 1, PRODUCTS_DEPTH) * sizeof (float);
+    size_t input = multiplies_narrow (model) ? rows_max * PRODUCTS_DEPTH * sizeof (uint16_t) : 0;
+    return ((weight > input ? weight : input) + 63) / 64 * 64;
+}
+
+static size_t panel_floats (void)
+{
+    return 2 * PRODUCTS_DEPTH * KERNELS_PANEL;
+}
+
+size_t products_bytes (const model_t *model, size_t rows_max, size_t threads)
+{
+    return turned_bytes (model, rows_max) + threads * panel_floats () * sizeof (float);
+}
+
+int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err)
+{
+    *p = (products_t){.model = model,
+                      .b = backward_for (model->kernels),
+                      .pool = pool,
+                      .narrow = multiplies_narrow (model),
+                      .rows_max = rows_max,
+                      .turned_max = turned_bytes (model, rows_max)};
+    p->turned = aligned_alloc (64, p->turned_max);
+    p->panels = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
+    if (p->turned && p->panels)
+        return 0;
+    products_close (p);
+    return err_set (err, ERR_LIMIT, "no memory for the products of %zu rows", rows_max);
+}
+
+void products_close (products_t *p)
+{
+    free (p->turned);
+    free (p->panels);
+    *p = (products_t){0};
+}
+
+/*  One block: y [n, columns] = (or +=) left [n, depth] right [depth, columns]. */
+typedef struct {
+    products_t *p;
+    const weights_matrix_t *w;
+    const float *dy, *x;
+    size_t rows;          /* of dy and x */
+    size_t first, height; /* dW: outputs */
+    size_t from, depth;   /* what is summed: outputs (dx) or rows (dW) */
+    const void *left;
+    size_t left_stride;
+    float *y; /* where column 0 of the block's first row lies */
+    size_t n, columns;
+    bool more; /* += */
+    void (*pack) (const void *block, size_t column, size_t columns, float *panel, float *scratch);
+} block_t;
+
+static void multiply_panel (void *context, size_t i, size_t thread)
+{
+    const block_t *c = context;
+    const products_t *p = c->p;
+    float *panel = p->panels + thread * panel_floats ();
+    float *scratch = panel + PRODUCTS_DEPTH * KERNELS_PANEL;
+    size_t column = i * KERNELS_PANEL, columns = least (KERNELS_PANEL, c->columns - column);
+    const void *packed = panel;
+    c->pack (c, column, columns, panel, scratch);
+    if (p->narrow) {
+        p->b->pair ((uint16_t *) scratch, panel, c->depth);
+        packed = scratch;
+    }
+    kernels_matmul_t m = {.panels = packed,
+                          .x = c->left,
+                          .x_stride = c->left_stride,
+                          .y = c->y + column,
+                          .y_stride = c->columns,
+                          .add = c->more ? c->y + column : NULL,
+                          .add_stride = c->columns,
+                          .n = c->n,
+                          .k = c->depth,
+                          .outputs = columns,
+                          .last = 1};
+    if (p->narrow)
+        p->model->kernels->matmul_bf16 (&m);
+    else
+        p->model->kernels->matmul_f32 (&m);
+}
+
+static void multiply_block (block_t *c)
+{
+    pool_run (c->p->pool, multiply_panel, c, kernels_panels (c->columns));
+}
+
+/*  ---- dx = dy W ---- */
+
+/*  The model's panels hold [k][32 outputs]; wanted are [outputs][32 k]. */
+static void pack_weights (const void *block, size_t column, size_t columns, float *panel,
+                          float *scratch)
+{
+    const block_t *c = block;
+    const weights_matrix_t *w = c->w;
+    size_t panel_bytes = weights_panel_bytes (w);
+    if (columns < KERNELS_PANEL)
+        memset (panel, 0, c->depth * KERNELS_PANEL * sizeof *panel);
+    for (size_t o = 0; o < c->depth; o += KERNELS_PANEL) {
+        const char *from = (const char *) w->panels + (c->from + o) / KERNELS_PANEL * panel_bytes;
+        const float *rows = (const float *) from + column * KERNELS_PANEL;
+        if (w->type == COMPUTE_BF16) {
+            c->p->b->unpair (scratch, (const uint16_t *) from + column * KERNELS_PANEL, columns);
+            rows = scratch;
+        }
+        c->p->b->transpose (panel + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL, columns,
+                            least (KERNELS_PANEL, c->depth - o));
+    }
+}
+
+static void round_strip (void *context, size_t i, size_t thread)
+{
+    (void) thread;
+    const block_t *c = context;
+    size_t end = least ((i + 1) * STRIP, c->rows);
+    for (size_t row = i * STRIP; row < end; row++) {
+        uint16_t *y = (uint16_t *) c->p->turned + row * c->left_stride;
+        c->p->model->kernels->to_bf16 (y, c->dy + row * c->w->outputs + c->from, c->depth);
+        if (c->depth % 2 == 1)
+            y[c->depth] = 0;
+    }
+}
+
+void products_input (products_t *p, const float *dy, size_t n, const weights_matrix_t *w, float *dx)
+{
+    for (size_t from = 0; from < w->outputs; from += PRODUCTS_DEPTH) {
+        block_t c = {.p = p,
+                     .w = w,
+                     .dy = dy,
+                     .rows = n,
+                     .from = from,
+                     .depth = least (PRODUCTS_DEPTH, w->outputs - from),
+                     .left = dy + from,
+                     .left_stride = w->outputs,
+                     .y = dx,
+                     .n = n,
+                     .columns = w->k,
+                     .more = from > 0,
+                     .pack = pack_weights};
+        if (p->narrow) {
+            c.left = p->turned;
+            c.left_stride = c.depth + c.depth % 2;
+            pool_run (p->pool, round_strip, &c, (n + STRIP - 1) / STRIP);
+        }
+        multiply_block (&c);
+    }
+}
+
+/*  ---- dW += dy^T x ---- */
+
+static void pack_rows (const void *block, size_t column, size_t columns, float *panel,
+                       float *scratch)
+{
+    (void) scratch;
+    const block_t *c = block;
+    const float *x = c->x + c->from * c->columns + column;
+    if (columns < KERNELS_PANEL)
+        memset (panel, 0, c->depth * KERNELS_PANEL * sizeof *panel);
+    for (size_t i = 0; i < c->depth; i++, x += c->columns, panel += KERNELS_PANEL)
+        if (columns == KERNELS_PANEL)
+            memcpy (panel, x, KERNELS_PANEL * sizeof *panel);
+        else
+            memcpy (panel, x, columns * sizeof *panel);
+}
+
+/*  Sixteen outputs of dy become rows. */
+static void turn_strip (void *context, size_t i, size_t thread)
+{
+    const block_t *c = context;
+    const products_t *p = c->p;
+    size_t first = i * STRIP, outputs = least (STRIP, c->height - first);
+    const float *dy = c->dy + c->from * c->w->outputs + c->first + first;
+    float *turned = (float *) p->turned + first * c->left_stride;
+    size_t stride = c->left_stride;
+    if (p->narrow) {
+        turned = p->panels + thread * panel_floats ();
+        stride = PRODUCTS_DEPTH;
+    }
+    p->b->transpose (turned, stride, dy, c->w->outputs, c->depth, outputs);
+    for (size_t o = 0; p->narrow && o < outputs; o++) {
+        uint16_t *y = (uint16_t *) p->turned + (first + o) * c->left_stride;
+        p->model->kernels->to_bf16 (y, turned + o * stride, c->depth);
+        if (c->depth % 2 == 1)
+            y[c->depth] = 0;
+    }
+}
+
+void products_weight (products_t *p, const float *dy, const float *x, size_t n,
+                      const weights_matrix_t *w, float *gradient)
+{
+    for (size_t from = 0; from < n; from += PRODUCTS_DEPTH)
+        for (size_t first = 0; first < w->outputs; first += HEIGHT) {
+            size_t depth = least (PRODUCTS_DEPTH, n - from);
+            size_t height = least (HEIGHT, w->outputs - first);
+            block_t c = {.p = p,
+                         .w = w,
+                         .dy = dy,
+                         .x = x,
+                         .rows = n,
+                         .first = first,
+                         .height = height,
+                         .from = from,
+                         .depth = depth,
+                         .left = p->turned,
+                         .left_stride = depth + depth % 2,
+                         .y = gradient + w->at + first * w->k,
+                         .n = height,
+                         .columns = w->k,
+                         .more = true,
+                         .pack = pack_rows};
+            pool_run (p->pool, turn_strip, &c, (height + STRIP - 1) / STRIP);
+            multiply_block (&c);
+        }
+}

@@ -1,0 +1,45 @@
+/*  products - the two matrix products of the backward pass, on the kernels of the forward pass.
+ *
+ *      products_t p = {0};
+ *      products_open (&p, model, rows_max, pool, &err);
+ *      products_input (&p, dy, n, &layer->down, dx);                 dx = dy W
+ *      products_weight (&p, dy, x, n, &layer->down, gradient);       dW += dy^T x
+ *      products_close (&p);
+ *
+ *  Both walk over what they sum in runs of PRODUCTS_DEPTH, in order, so their bits follow from the
+ *  shapes alone and not from threads. The weights are turned around while they are packed, from the
+ *  panels that the model holds: there is no second copy of them. Models that compute in bfloat16
+ *  multiply in bfloat16 here as well (dy and x rounded, sums in float32), as PyTorch does, where the
+ *  CPU can.
+ */
+#ifndef QUINTET_MODEL_PRODUCTS_H
+#define QUINTET_MODEL_PRODUCTS_H
+
+#include "model/backward.h"
+#include "model/weights.h"
+
+#define PRODUCTS_DEPTH ((size_t) 1024)
+
+typedef struct {
+    const model_t *model;
+    const backward_t *b;
+    pool_t *pool;
+    bool narrow; /* multiply in bfloat16 */
+    size_t rows_max;
+    size_t turned_max; /* bytes of turned */
+    char *turned;      /* rows of the left operand, as the kernel wants them */
+    float *panels;     /* [threads][2][PRODUCTS_DEPTH][32]: a panel, scratch */
+} products_t;
+
+int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err);
+void products_close (products_t *p);
+size_t products_bytes (const model_t *model, size_t rows_max, size_t threads);
+
+/*  dx [n, k] from dy [n, outputs]; n <= rows_max. */
+void products_input (products_t *p, const float *dy, size_t n, const weights_matrix_t *w,
+                     float *dx);
+/*  gradient: the flat vector; dy [n, outputs], x [n, k]. */
+void products_weight (products_t *p, const float *dy, const float *x, size_t n,
+                      const weights_matrix_t *w, float *gradient);
+
+#endif

@@ -1,0 +1,283 @@
+/*  train_work - memory for a group, and where its rows lie; see train_internal.h */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/train_internal.h"
+
+/*  Activations, and logits, beyond these are computed a second time on the way back. Both give the same bits. */
+#define ACTIVATIONS_MAX ((size_t) 256 << 20)
+#define LOGITS_MAX      ((size_t) 64 << 20)
+#define TILE_LEAST      ((size_t) 16) /* head rows */
+#define ROWS_EACH       ((size_t) 16)
+
+size_t train_tokens (const train_group_t *g)
+{
+    size_t n = 0;
+    for (size_t c = 0; c < g->completions_n; c++)
+        n += g->completions[c].n;
+    return n;
+}
+
+static size_t larger (size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static train_size_t size_of (const train_group_t *groups, size_t n)
+{
+    train_size_t most = {0};
+    for (size_t g = 0; g < n; g++) {
+        size_t tokens = train_tokens (&groups[g]), own = tokens - groups[g].completions_n;
+        most.rows = larger (most.rows, groups[g].prompt.n + own);
+        most.head_rows = larger (most.head_rows, own + 1);
+        most.tokens = larger (most.tokens, tokens);
+        most.completions = larger (most.completions, groups[g].completions_n);
+        for (size_t c = 0; c < groups[g].completions_n; c++)
+            most.positions =
+                larger (most.positions, groups[g].prompt.n + groups[g].completions[c].n);
+    }
+    return most;
+}
+
+/*  ---- memory ---- */
+
+static void *cut (train_work_t *w, size_t n, size_t size)
+{
+    char *p = w->memory ? w->memory + w->bytes : NULL;
+    w->bytes += (n * size + 63) / 64 * 64;
+    return p;
+}
+
+static float *floats (train_work_t *w, size_t rows, size_t columns)
+{
+    return cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
+}
+
+static void place_layer (train_work_t *w, train_layer_t *l)
+{
+    const model_t *m = w->model;
+    const model_config_t *c = &m->config;
+    size_t r = w->most.rows;
+    l->h1 = floats (w, r, c->width);
+    l->scale1 = floats (w, r, 1);
+    l->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
+    l->q = floats (w, r, m->q_dim);
+    l->k = floats (w, r, m->kv_dim);
+    l->v = floats (w, r, m->kv_dim);
+    l->att = floats (w, r, m->q_dim);
+    l->max = floats (w, r, c->heads);
+    l->sum = floats (w, r, c->heads);
+    l->middle = floats (w, r, c->width);
+    l->h2 = floats (w, r, c->width);
+    l->scale2 = floats (w, r, 1);
+    l->gate_up = floats (w, r, 2 * c->ff);
+    l->act = floats (w, r, c->ff);
+}
+
+static void place_layers (train_work_t *w)
+{
+    size_t layers = w->model->config.layers;
+    train_layer_t shared = {0};
+    w->layers = cut (w, layers, sizeof *w->layers);
+    if (!w->whole)
+        place_layer (w, &shared);
+    for (size_t i = 0; i < layers; i++) {
+        train_layer_t layer = shared;
+        if (w->whole)
+            place_layer (w, &layer);
+        layer.x = floats (w, w->most.rows, w->model->config.width);
+        if (w->memory)
+            w->layers[i] = layer;
+    }
+}
+
+static void place_backward (train_work_t *w)
+{
+    const model_t *m = w->model;
+    const model_config_t *c = &m->config;
+    size_t r = w->most.rows;
+    w->dlogp = floats (w, w->most.tokens, 1);
+    w->dx = floats (w, r, c->width);
+    w->dh = floats (w, r, c->width);
+    w->dqkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
+    w->dq = floats (w, r, m->q_dim);
+    w->dk = floats (w, r, m->kv_dim);
+    w->dv = floats (w, r, m->kv_dim);
+    w->datt = floats (w, r, m->q_dim);
+    w->dgate_up = floats (w, r, 2 * c->ff);
+    w->dact = floats (w, r, c->ff);
+    /* Every run may end with a block that is nearly empty. */
+    w->key_floats = (r + (w->most.completions + 1) * KERNELS_BLOCK) * c->head_dim;
+    w->keys = floats (w, c->kv_heads, w->key_floats);
+    w->values = floats (w, c->kv_heads, w->key_floats);
+    w->dkeys = floats (w, c->kv_heads, w->key_floats);
+    w->dvalues = floats (w, c->kv_heads, w->key_floats);
+}
+
+/*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's last,
+ *  unfinished block. */
+static size_t kv_blocks_most (const train_work_t *w)
+{
+    return w->most.positions / KERNELS_BLOCK + 2 + w->most.rows / KERNELS_BLOCK +
+           2 * w->most.completions;
+}
+
+static void place (train_work_t *w)
+{
+    const model_t *m = w->model;
+    const model_config_t *c = &m->config;
+    size_t r = w->most.rows;
+    w->bytes = 0;
+    place_layers (w);
+    w->x = floats (w, r, c->width);
+    w->hidden = floats (w, w->most.head_rows, c->width);
+    w->scale = floats (w, w->most.head_rows, 1);
+    w->exps = floats (w, w->head_tile, m->head.outputs);
+    w->sums = floats (w, w->head_tile, 1);
+    w->logp = floats (w, w->most.tokens, 1);
+    w->entropy = floats (w, w->most.tokens, 1);
+    if (w->learns)
+        place_backward (w);
+    w->scratch_floats = w->most.positions + 2 * KERNELS_BLOCK + backward_scratch (c->head_dim);
+    w->scratch = floats (w, pool_threads (w->pool), w->scratch_floats);
+    w->kv_memory = floats (w, kv_floats (m, kv_blocks_most (w)), 1);
+    w->rounded = cut (w, forward_scratch (m, r), 1);
+    w->runs = cut (w, w->most.completions + 1, sizeof *w->runs);
+    w->ids = cut (w, r, sizeof *w->ids);
+    w->position = cut (w, r, sizeof *w->position);
+    w->run = cut (w, r, sizeof *w->run);
+    w->token = cut (w, w->most.head_rows, sizeof *w->token);
+}
+
+static void plan (train_work_t *w, const model_t *model, pool_t *pool, bool learns,
+                  train_size_t most)
+{
+    size_t weights = model_params (model) * sizeof (float);
+    size_t rows = (LOGITS_MAX + weights / 4) / (model->head.outputs * sizeof (float));
+    *w = (train_work_t){.model = model,
+                        .b = backward_for (model->kernels),
+                        .pool = pool,
+                        .most = most,
+                        .learns = learns,
+                        .whole = learns,
+                        .head_tile = larger (rows, TILE_LEAST)};
+    if (w->head_tile > most.head_rows)
+        w->head_tile = most.head_rows;
+    place (w);
+    if (w->bytes > ACTIVATIONS_MAX + weights) {
+        w->whole = false;
+        place (w);
+    }
+}
+
+size_t train_work_bytes (const model_t *model, pool_t *pool, bool learns,
+                         const train_group_t *groups, size_t n)
+{
+    train_work_t w;
+    plan (&w, model, pool, learns, size_of (groups, n));
+    return w.bytes + (learns ? products_bytes (model, w.most.rows, pool_threads (pool)) : 0);
+}
+
+bool train_work_fits (const train_work_t *w, bool learns, const train_group_t *groups, size_t n)
+{
+    train_size_t most = size_of (groups, n);
+    return w->memory && (w->learns || !learns) && w->most.rows >= most.rows &&
+           w->most.head_rows >= most.head_rows && w->most.tokens >= most.tokens &&
+           w->most.completions >= most.completions && w->most.positions >= most.positions;
+}
+
+int train_work_new (train_work_t *w, const model_t *model, pool_t *pool, bool learns,
+                    const train_group_t *groups, size_t n, err_t *err)
+{
+    plan (w, model, pool, learns, size_of (groups, n));
+    w->memory = aligned_alloc (64, w->bytes);
+    if (!w->memory ||
+        (learns && products_open (&w->products, model, w->most.rows, pool, err) != 0)) {
+        err_set (err, ERR_LIMIT,
+                 "no memory for the activations of %zu rows (%zu MB): fewer episodes per group or "
+                 "shorter completions need less",
+                 w->most.rows, w->bytes >> 20);
+        train_work_free (w);
+        return -1;
+    }
+    memset (w->memory, 0, w->bytes); /* padding of keys and values must be finite */
+    place (w);
+    return 0;
+}
+
+void train_work_free (train_work_t *w)
+{
+    products_close (&w->products);
+    free (w->memory);
+    *w = (train_work_t){0};
+}
+
+/*  ---- rows ---- */
+
+/*  Sets where a run's keys go; returns how far the kv memory is used. */
+static float *lay_run (train_work_t *w, size_t index, size_t first_row, size_t n, size_t position,
+                       size_t end, float *kv)
+{
+    train_run_t *run = &w->runs[index];
+    const train_run_t *last = index ? run - 1 : NULL;
+    *run = (train_run_t){.first = first_row, .n = n};
+    run->kv =
+        (kv_t){.data = kv, .first = position / KERNELS_BLOCK, .blocks = kv_blocks (position, end)};
+    run->keys_at =
+        last ? last->keys_at + backward_key_floats (last->n, w->model->config.head_dim) : 0;
+    for (size_t i = 0; i < n; i++) {
+        w->position[first_row + i] = position + i;
+        w->run[first_row + i] = index;
+    }
+    return kv + kv_floats (w->model, run->kv.blocks);
+}
+
+void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
+{
+    size_t p = g->prompt.n, row = p, token = 0;
+    w->group = g;
+    w->temperature = temperature;
+    w->prompt_n = p;
+    memcpy (w->ids, g->prompt.ids, p * sizeof *w->ids);
+    float *kv = lay_run (w, 0, 0, p, 0, p, w->kv_memory);
+    for (size_t c = 0; c < g->completions_n; c++) {
+        const train_tokens_t *t = &g->completions[c];
+        memcpy (w->ids + row, t->ids, (t->n - 1) * sizeof *w->ids);
+        kv = lay_run (w, 1 + c, row, t->n - 1, p, p + t->n, kv);
+        for (size_t j = 1; j < t->n; j++)
+            w->token[row + j - p] = token + j;
+        row += t->n - 1;
+        token += t->n;
+    }
+    w->rows = row;
+    w->head_rows = row - p + 1;
+}
+
+int32_t train_id (const train_work_t *w, size_t token)
+{
+    for (size_t c = 0;; token -= w->group->completions[c++].n)
+        if (token < w->group->completions[c].n)
+            return w->group->completions[c].ids[token];
+}
+
+typedef struct {
+    train_work_t *work;
+    size_t n;
+    train_rows_fn fn;
+} each_t;
+
+static void each_piece (void *context, size_t i, size_t thread)
+{
+    const each_t *e = context;
+    size_t end = (i + 1) * ROWS_EACH;
+    e->fn (e->work, i * ROWS_EACH, end < e->n ? end : e->n, thread);
+}
+
+void train_each (train_work_t *w, size_t n, train_rows_fn fn)
+{
+    each_t e = {.work = w, .n = n, .fn = fn};
+    if (w->pool)
+        pool_run (w->pool, each_piece, &e, (n + ROWS_EACH - 1) / ROWS_EACH);
+    else
+        fn (w, 0, n, 0);
+}
