@@ -16,7 +16,7 @@ static const svc_t service = {
     .credit = 256,
     .numerics = model_isa,
     .options = {{"--rows", "N", "256", "completions decoded at once, per policy version"},
-                {"--kept", "N", "4", "versions of one policy that are held at most"}},
+                {"--kept", "N", "2", "versions of one policy that are held at most"}},
     .routes = {{"act", agent_on_act}},
     .open = agent_open,
     .close = agent_close,
