@@ -87,30 +87,47 @@ static void add (float *y, const float *x, size_t n)
             r[i + (width)] = __builtin_shuffle (a, b, high);                                       \
         }
 
+#define TRANSPOSE                                                                                  \
+    EXCHANGE (1)                                                                                   \
+    EXCHANGE (2)                                                                                   \
+    EXCHANGE (4)                                                                                   \
+    EXCHANGE (8)
+
 static void transpose_sixteen (float *y, size_t y_stride, const float *x, size_t x_stride)
 {
     v16f r[V16];
     for (size_t i = 0; i < V16; i++)
         r[i] = v16_load (x + i * x_stride);
-    EXCHANGE (1)
-    EXCHANGE (2)
-    EXCHANGE (4)
-    EXCHANGE (8)
+    TRANSPOSE
     for (size_t i = 0; i < V16; i++)
         v16_store (y + i * y_stride, r[i]);
+}
+
+static void transpose_some (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
+                            size_t columns)
+{
+    v16f r[V16];
+    for (size_t i = 0; i < V16; i++)
+        r[i] = i < rows ? v16_load_n (x + i * x_stride, columns, 0) : v16_zero ();
+    TRANSPOSE
+    for (size_t i = 0; i < V16; i++)
+        if (i < columns)
+            v16_store_n (y + i * y_stride, r[i], rows);
 }
 
 static void transpose (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
                        size_t columns)
 {
     for (size_t i = 0; i < rows; i += V16)
-        for (size_t j = 0; j < columns; j += V16)
-            if (i + V16 <= rows && j + V16 <= columns)
-                transpose_sixteen (y + j * y_stride + i, y_stride, x + i * x_stride + j, x_stride);
+        for (size_t j = 0; j < columns; j += V16) {
+            float *to = y + j * y_stride + i;
+            const float *from = x + i * x_stride + j;
+            size_t m = rows - i, n = columns - j;
+            if (m >= V16 && n >= V16)
+                transpose_sixteen (to, y_stride, from, x_stride);
             else
-                for (size_t c = j; c < j + V16 && c < columns; c++)
-                    for (size_t r = i; r < i + V16 && r < rows; r++)
-                        y[c * y_stride + r] = x[r * x_stride + c];
+                transpose_some (to, y_stride, from, x_stride, m < V16 ? m : V16, n < V16 ? n : V16);
+        }
 }
 
 V16_INLINE v16u rounded (const float *x)

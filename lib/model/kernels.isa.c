@@ -192,6 +192,18 @@ static void finish (const kernels_matmul_t *m, const float *out, size_t row, siz
     }
 }
 
+/*  Calls for what `finish` will add: a tile takes long enough for it to come. */
+static void call_for_rows (const kernels_matmul_t *m, size_t row, size_t height, size_t column)
+{
+    if (!m->add || m->add_stride == 0)
+        return;
+    for (size_t r = 0; r < height; r++) {
+        const float *add = m->add + (row + r) * m->add_stride + column;
+        __builtin_prefetch (add);
+        __builtin_prefetch (add + PART - 1);
+    }
+}
+
 /*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
  *  the next one, each for its share. x_size, size: bytes of a value of x and of a weight; pairs: values of k
  *  that lie side by side in the panel. */
@@ -213,6 +225,7 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_
                 if (column >= m->outputs)
                     break;
                 float out[TILE_ROWS * KERNELS_PANEL];
+                call_for_rows (m, row, height, column);
                 tiles[height - 1](out, x, m->x_stride, panel + part * pairs * size, m->k, ahead,
                                   share);
                 ahead += share * steps;

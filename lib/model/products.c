@@ -10,7 +10,9 @@
 #include <string.h>
 
 #define HEIGHT ((size_t) 512) /* outputs of a block of dW */
-#define STRIP  ((size_t) 16)  /* rows or outputs that a thread turns at a time */
+#define STRIP                                                                                      \
+    ((size_t) 64) /* outputs that a thread turns at a time: whole lines of memory, side by side */
+#define ROWS ((size_t) 16) /* rows that a thread rounds at a time */
 
 static size_t least (size_t a, size_t b)
 {
@@ -136,12 +138,12 @@ static void pack_weights (const void *block, size_t column, size_t columns, floa
     }
 }
 
-static void round_strip (void *context, size_t i, size_t thread)
+static void round_rows (void *context, size_t i, size_t thread)
 {
     (void) thread;
     const block_t *c = context;
-    size_t end = least ((i + 1) * STRIP, c->rows);
-    for (size_t row = i * STRIP; row < end; row++) {
+    size_t end = least ((i + 1) * ROWS, c->rows);
+    for (size_t row = i * ROWS; row < end; row++) {
         uint16_t *y = (uint16_t *) c->p->turned + row * c->left_stride;
         c->p->model->kernels->to_bf16 (y, c->dy + row * c->w->outputs + c->from, c->depth);
         if (c->depth % 2 == 1)
@@ -168,7 +170,7 @@ void products_input (products_t *p, const float *dy, size_t n, const weights_mat
         if (p->narrow) {
             c.left = p->turned;
             c.left_stride = c.depth + c.depth % 2;
-            pool_run (p->pool, round_strip, &c, (n + STRIP - 1) / STRIP);
+            pool_run (p->pool, round_rows, &c, (n + ROWS - 1) / ROWS);
         }
         multiply_block (&c);
     }
@@ -191,7 +193,7 @@ static void pack_rows (const void *block, size_t column, size_t columns, float *
             memcpy (panel, x, columns * sizeof *panel);
 }
 
-/*  Sixteen outputs of dy become rows. */
+/*  Some outputs of dy become rows. */
 static void turn_strip (void *context, size_t i, size_t thread)
 {
     const block_t *c = context;

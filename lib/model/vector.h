@@ -40,18 +40,26 @@ V16_INLINE void v16_store (float *p, v16f v)
 /*  The first n <= 16 lanes; the others get fill. */
 V16_INLINE v16f v16_load_n (const float *p, size_t n, float fill)
 {
+#if defined(__AVX512F__)
+    return (v16f) _mm512_mask_loadu_ps (_mm512_set1_ps (fill), (__mmask16) ((1u << n) - 1), p);
+#else
     float lanes[V16];
     for (size_t i = 0; i < V16; i++)
         lanes[i] = i < n ? p[i] : fill;
     return v16_load (lanes);
+#endif
 }
 
 V16_INLINE void v16_store_n (float *p, v16f v, size_t n)
 {
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps (p, (__mmask16) ((1u << n) - 1), (__m512) v);
+#else
     float lanes[V16];
     v16_store (lanes, v);
     for (size_t i = 0; i < n; i++)
         p[i] = lanes[i];
+#endif
 }
 
 V16_INLINE v16f v16_set (float x)
