@@ -84,10 +84,9 @@ static int run_tests (sandbox_t *sandbox, const json_t *task, const char *progra
         snprintf (o->why, sizeof o->why, "stopped: %s", killed);
     else if (*text_of (answer, "why"))
         snprintf (o->why, sizeof o->why, "%.250s", text_of (answer, "why"));
+    bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
-    return strcmp (killed, "wall")
-               ? 0
-               : err_set (err, ERR_TIMEOUT, "the program was given no CPU time");
+    return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
 }
 
 /*  HumanEval: one test, `check (candidate)`, run in a process of its own. */
@@ -110,10 +109,9 @@ static int run_check (sandbox_t *sandbox, const json_t *task, const char *progra
     const char *killed = text_of (answer, "killed");
     snprintf (o->why, sizeof o->why, "%s%.240s", *killed ? "stopped: " : "",
               *killed ? killed : text_of (answer, "why"));
+    bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
-    return strcmp (killed, "wall")
-               ? 0
-               : err_set (err, ERR_TIMEOUT, "the program was given no CPU time");
+    return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
 }
 
 static void add_part (reward_score_t *score, const char *name, double value)
