@@ -9,13 +9,17 @@
  *  each: one gradient, one set of activations. Never a function of the threads. */
 #define PIECES      8
 #define SMALL_MODEL ((size_t) 4 << 20) /* weights */
-#define SUM_FLOATS  ((size_t) 1 << 16) /* of one piece of the sum */
+/*  Of a group, besides as much as the weights take (activations), or a quarter of that (logits). */
+#define ACTIVATIONS_MAX ((size_t) 256 << 20)
+#define LOGITS_MAX      ((size_t) 64 << 20)
+#define SUM_FLOATS      ((size_t) 1 << 16) /* of one piece of the sum */
 
 struct train {
     const model_t *model;
     pool_t *pool;  /* of pieces */
     pool_t *inner; /* of the work inside one; one of the two is NULL */
     size_t pieces;
+    train_limits_t limits;
     float *gradients;   /* [pieces - 1][params]: piece 0 writes into the caller's */
     train_work_t *work; /* by thread of the pool of pieces */
     size_t work_n;
@@ -35,10 +39,12 @@ train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
     train_t *t = calloc (1, sizeof *t);
     if (t) {
         bool small = model_params (model) < SMALL_MODEL;
+        size_t weights = model_params (model) * sizeof (float);
         *t = (train_t){.model = model,
                        .pool = small ? pool : NULL,
                        .inner = small ? NULL : pool,
-                       .pieces = small ? PIECES : 1};
+                       .pieces = small ? PIECES : 1,
+                       .limits = {ACTIVATIONS_MAX + weights, LOGITS_MAX + weights / 4}};
         t->work_n = pool_threads (t->pool);
         t->work = calloc (t->work_n, sizeof *t->work);
         t->first_group = calloc (t->pieces + 1, sizeof *t->first_group);
@@ -54,6 +60,13 @@ static void forget_work (train_t *t)
 {
     for (size_t i = 0; t->work && i < t->work_n; i++)
         train_work_free (&t->work[i]);
+}
+
+void train_limit (train_t *t, size_t activations, size_t logits)
+{
+    forget_work (t);
+    t->limits.activations = activations ? activations : t->limits.activations;
+    t->limits.logits = logits ? logits : t->limits.logits;
 }
 
 void train_destroy (train_t **self)
@@ -136,7 +149,8 @@ static int prepare (train_t *t, const train_group_t *groups, size_t n, float tem
         if (train_work_fits (&t->work[i], learns, groups, n))
             continue;
         train_work_free (&t->work[i]);
-        if (train_work_new (&t->work[i], t->model, t->inner, learns, groups, n, err) != 0)
+        if (train_work_new (&t->work[i], t->model, t->inner, &t->limits, learns, groups, n, err) !=
+            0)
             return -1;
     }
     return 0;
@@ -219,6 +233,6 @@ int train_score (train_t *t, const train_group_t *groups, size_t n, float temper
 
 size_t train_bytes (const train_t *t, const train_group_t *groups, size_t n)
 {
-    return t->work_n * train_work_bytes (t->model, t->inner, true, groups, n) +
+    return t->work_n * train_work_bytes (t->model, t->inner, &t->limits, true, groups, n) +
            (t->pieces - 1) * model_params (t->model) * sizeof (float);
 }

@@ -47,6 +47,11 @@ typedef struct train train_t;
 train_t *train_new (const model_t *model, pool_t *pool, err_t *err);
 void train_destroy (train_t **train);
 
+/*  Bytes of activations, and of logits, that one group may take before they are thrown away and computed a
+ *  second time on the way back (a third more work, a fraction of the memory). 0 leaves a limit as it is; by
+ *  default they grow with the model. */
+void train_limit (train_t *train, size_t activations, size_t logits);
+
 /*  gradient: model_params floats, overwritten. Works through the batch with memory for a few groups
  *  per thread at a time. */
 int train_run (train_t *train, const train_group_t *groups, size_t n, float temperature,

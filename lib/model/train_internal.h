@@ -42,6 +42,11 @@ typedef struct {
     size_t rows, head_rows, tokens, completions, positions;
 } train_size_t;
 
+/*  Bytes that a group may take before it is computed twice. */
+typedef struct {
+    size_t activations, logits;
+} train_limits_t;
+
 typedef struct {
     const model_t *model;
     const backward_t *b;
@@ -81,13 +86,14 @@ typedef struct {
 } train_work_t;
 
 /*  ---- train_work.c ---- */
-int train_work_new (train_work_t *work, const model_t *model, pool_t *pool, bool learns,
-                    const train_group_t *groups, size_t n, err_t *err);
+int train_work_new (train_work_t *work, const model_t *model, pool_t *pool,
+                    const train_limits_t *limits, bool learns, const train_group_t *groups,
+                    size_t n, err_t *err);
 /*  Whether memory made for other groups is enough for these. */
 bool train_work_fits (const train_work_t *work, bool learns, const train_group_t *groups, size_t n);
 void train_work_free (train_work_t *work);
-size_t train_work_bytes (const model_t *model, pool_t *pool, bool learns,
-                         const train_group_t *groups, size_t n);
+size_t train_work_bytes (const model_t *model, pool_t *pool, const train_limits_t *limits,
+                         bool learns, const train_group_t *groups, size_t n);
 /*  Places the rows of a group. */
 void train_lay_out (train_work_t *work, const train_group_t *group, float temperature);
 size_t train_tokens (const train_group_t *group);

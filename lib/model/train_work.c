@@ -4,11 +4,8 @@
 
 #include "model/train_internal.h"
 
-/*  Activations, and logits, beyond these are computed a second time on the way back. Both give the same bits. */
-#define ACTIVATIONS_MAX ((size_t) 256 << 20)
-#define LOGITS_MAX      ((size_t) 64 << 20)
-#define TILE_LEAST      ((size_t) 16) /* head rows */
-#define ROWS_EACH       ((size_t) 16)
+#define TILE_LEAST ((size_t) 16) /* head rows */
+#define ROWS_EACH  ((size_t) 16)
 
 size_t train_tokens (const train_group_t *g)
 {
@@ -149,11 +146,10 @@ static void place (train_work_t *w)
     w->token = cut (w, w->most.head_rows, sizeof *w->token);
 }
 
-static void plan (train_work_t *w, const model_t *model, pool_t *pool, bool learns,
-                  train_size_t most)
+static void plan (train_work_t *w, const model_t *model, pool_t *pool, const train_limits_t *limits,
+                  bool learns, train_size_t most)
 {
-    size_t weights = model_params (model) * sizeof (float);
-    size_t rows = (LOGITS_MAX + weights / 4) / (model->head.outputs * sizeof (float));
+    size_t rows = limits->logits / (model->head.outputs * sizeof (float));
     *w = (train_work_t){.model = model,
                         .b = backward_for (model->kernels),
                         .pool = pool,
@@ -164,17 +160,17 @@ static void plan (train_work_t *w, const model_t *model, pool_t *pool, bool lear
     if (w->head_tile > most.head_rows)
         w->head_tile = most.head_rows;
     place (w);
-    if (w->bytes > ACTIVATIONS_MAX + weights) {
+    if (w->whole && w->bytes > limits->activations) {
         w->whole = false;
         place (w);
     }
 }
 
-size_t train_work_bytes (const model_t *model, pool_t *pool, bool learns,
-                         const train_group_t *groups, size_t n)
+size_t train_work_bytes (const model_t *model, pool_t *pool, const train_limits_t *limits,
+                         bool learns, const train_group_t *groups, size_t n)
 {
     train_work_t w;
-    plan (&w, model, pool, learns, size_of (groups, n));
+    plan (&w, model, pool, limits, learns, size_of (groups, n));
     return w.bytes + (learns ? products_bytes (model, w.most.rows, pool_threads (pool)) : 0);
 }
 
@@ -186,10 +182,11 @@ bool train_work_fits (const train_work_t *w, bool learns, const train_group_t *g
            w->most.completions >= most.completions && w->most.positions >= most.positions;
 }
 
-int train_work_new (train_work_t *w, const model_t *model, pool_t *pool, bool learns,
-                    const train_group_t *groups, size_t n, err_t *err)
+int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
+                    const train_limits_t *limits, bool learns, const train_group_t *groups,
+                    size_t n, err_t *err)
 {
-    plan (w, model, pool, learns, size_of (groups, n));
+    plan (w, model, pool, limits, learns, size_of (groups, n));
     w->memory = aligned_alloc (64, w->bytes);
     if (!w->memory ||
         (learns && products_open (&w->products, model, w->most.rows, pool, err) != 0)) {

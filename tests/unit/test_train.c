@@ -1,18 +1,9 @@
 /*  The training pass: its gradients against finite differences, its bits against threads and the sampler. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/rng.h"
 #include "model/sampler.h"
 #include "model/train.h"
+#include "model_fixture.h"
 
 static model_config_t small_config (void)
 {
@@ -89,6 +80,23 @@ static void weighted (void *context, size_t group, size_t first, const float *lo
     }
 }
 
+/*  The same for groups of one completion. */
+typedef struct {
+    const train_group_t *groups;
+    float *logp;
+} alone_t;
+
+static void weighted_alone (void *context, size_t group, size_t first, const float *logp,
+                            const float *entropy, float *dlogp)
+{
+    const alone_t *alone = context;
+    (void) entropy;
+    for (size_t i = 0; i < alone->groups[group].completions[0].n; i++) {
+        dlogp[i] = weight_of (first + i);
+        alone->logp[first + i] = logp[i];
+    }
+}
+
 static double loss_of (train_t *train, const batch_t *batch, float temperature, float *logp)
 {
     err_t err = {0};
@@ -107,10 +115,11 @@ typedef struct {
     batch_t batch;
 } bench_t;
 
-static void bench_open (bench_t *b, const model_config_t *config, pool_t *pool)
+static void bench_open_as (bench_t *b, const model_config_t *config, model_compute_t compute,
+                           pool_t *pool)
 {
     err_t err = {0};
-    b->model = model_new (config, COMPUTE_F32, &err);
+    b->model = model_new (config, compute, &err);
     if (!b->model)
         fail_msg ("%s", err.text);
     b->train = train_new (b->model, pool, &err);
@@ -125,6 +134,11 @@ static void bench_open (bench_t *b, const model_config_t *config, pool_t *pool)
         b->params[i] = b->params[i] * 6 + 0.2f * (float) (rng_uniform_d (5, i) - 0.5);
     model_set (b->model, b->params, NULL);
     make_batch (&b->batch, config->vocab);
+}
+
+static void bench_open (bench_t *b, const model_config_t *config, pool_t *pool)
+{
+    bench_open_as (b, config, COMPUTE_F32, pool);
 }
 
 static void bench_close (bench_t *b)
@@ -188,6 +202,19 @@ static void gradients_of_llama (void **state)
     check_gradients (&config, 0.7f);
 }
 
+static void gradients_of_llama3 (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    config.rope = ROPE_LLAMA3;
+    config.rope_factor = 8;
+    config.rope_low = 1;
+    config.rope_high = 4;
+    config.rope_original_context = 32;
+    config.kv_heads = 1;
+    check_gradients (&config, 1);
+}
+
 static void gradients_of_qwen (void **state)
 {
     (void) state;
@@ -211,33 +238,213 @@ static void gradients_of_a_value_head (void **state)
     check_gradients (&config, 1);
 }
 
-static void threads_change_no_bit (void **state)
+/*  More weights than a batch is cut into pieces for: threads share every group. */
+static model_config_t large_config (void)
 {
-    (void) state;
     model_config_t config = small_config ();
+    config.width = 264;
+    config.head_dim = 64;
+    config.ff = 2100;
+    config.vocab = 900;
+    return config;
+}
+
+static void check_threads (const model_config_t *config, model_compute_t compute)
+{
     bench_t one, other;
-    bench_open (&one, &config, NULL);
+    bench_open_as (&one, config, compute, NULL);
     run (&one, 1);
     for (size_t threads = 2; threads <= 3; threads++) {
         pool_t *pool = pool_new (threads);
-        bench_open (&other, &config, pool);
+        bench_open_as (&other, config, compute, pool);
         run (&other, 1);
-        assert_memory_equal (one.gradient, other.gradient, one.n * sizeof (float));
-        assert_memory_equal (one.logp, other.logp, one.batch.tokens * sizeof (float));
+        fixture_same ("gradient", other.gradient, one.gradient, one.n);
+        fixture_same ("logp", other.logp, one.logp, one.batch.tokens);
         bench_close (&other);
         pool_destroy (&pool);
     }
     bench_close (&one);
 }
 
-/*  What the sampler drew has, in training, the very log-probabilities under which it was drawn. */
-static void sampler_and_training_agree (void **state)
+static void threads_change_no_bit (void **state)
 {
     (void) state;
-    enum { N = 6, MOST = 30 };
+    model_config_t small = small_config (), large = large_config ();
+    check_threads (&small, COMPUTE_F32);
+    check_threads (&small, COMPUTE_BF16);
+    check_threads (&large, COMPUTE_F32);
+    check_threads (&large, COMPUTE_BF16);
+}
+
+/*  |a - b| over |b|, both as vectors. */
+static double distance (const float *a, const float *b, size_t n)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        difference += pow ((double) a[i] - (double) b[i], 2);
+        size += pow ((double) b[i], 2);
+    }
+    return sqrt (difference / size);
+}
+
+/*  Throwing activations away changes no bit; logits in tiles are summed in another order. */
+static void check_limits (const model_config_t *config)
+{
+    bench_t free_one, bound;
+    bench_open (&free_one, config, NULL);
+    bench_open (&bound, config, NULL);
+    run (&free_one, 1);
+    size_t before = train_bytes (bound.train, bound.batch.groups, GROUPS);
+    train_limit (bound.train, 1, 0);
+    run (&bound, 1);
+    assert_true (train_bytes (bound.train, bound.batch.groups, GROUPS) < before);
+    fixture_same ("gradient", bound.gradient, free_one.gradient, bound.n);
+    train_limit (bound.train, 0, 1);
+    run (&bound, 1);
+    fixture_same ("logp", bound.logp, free_one.logp, bound.batch.tokens);
+    fixture_near ("gradient", 0, distance (bound.gradient, free_one.gradient, bound.n), 0, 1e-6);
+    bench_close (&free_one);
+    bench_close (&bound);
+}
+
+static void memory_limits_change_no_result (void **state)
+{
+    (void) state;
+    model_config_t small = small_config (), large = large_config ();
+    check_limits (&small);
+    check_limits (&large);
+}
+
+/*  Memory that an earlier, larger batch left behind is not felt. */
+static void earlier_batches_are_forgotten (void **state)
+{
+    (void) state;
+    model_config_t config = small_config ();
+    bench_t fresh, used;
+    bench_open (&fresh, &config, NULL);
+    bench_open (&used, &config, NULL);
+    run (&used, 1);
+    probe_t probe = {.batch = &fresh.batch, .logp = fresh.logp};
+    err_t err = {0};
+    assert_int_equal (train_run (fresh.train, fresh.batch.groups, 2, 0.8f, weighted, &probe,
+                                 fresh.gradient, &err),
+                      0);
+    probe.logp = used.logp;
+    assert_int_equal (
+        train_run (used.train, used.batch.groups, 2, 0.8f, weighted, &probe, used.gradient, &err),
+        0);
+    fixture_same ("gradient", used.gradient, fresh.gradient, fresh.n);
+    bench_close (&fresh);
+    bench_close (&used);
+}
+
+/*  A prompt of its own for every completion. */
+static void shared_prompts_are_only_faster (void **state)
+{
+    (void) state;
+    enum { N = GROUPS * COMPLETIONS };
+    model_config_t config = small_config ();
+    bench_t shared;
+    bench_open (&shared, &config, NULL);
+    run (&shared, 1);
+    train_group_t alone[N];
+    for (size_t i = 0; i < N; i++)
+        alone[i] = (train_group_t){.prompt = shared.batch.groups[i / COMPLETIONS].prompt,
+                                   .completions =
+                                       &shared.batch.completions[i / COMPLETIONS][i % COMPLETIONS],
+                                   .completions_n = 1};
+    float *gradient = calloc (shared.n, sizeof *gradient), *logp = calloc (4096, sizeof *logp);
+    alone_t context = {.groups = alone, .logp = logp};
+    err_t err = {0};
+    assert_int_equal (
+        train_run (shared.train, alone, N, 1, weighted_alone, &context, gradient, &err), 0);
+    fixture_same ("logp", logp, shared.logp, shared.batch.tokens);
+    fixture_near ("gradient", 0, distance (gradient, shared.gradient, shared.n), 0, 1e-6);
+    free (gradient);
+    free (logp);
+    bench_close (&shared);
+}
+
+/*  Products in bfloat16 leave two digits, where the weights are like those at a training's start. */
+static void bf16_follows_f32 (void **state)
+{
+    (void) state;
+    model_config_t config = large_config ();
+    bench_t narrow, wide;
+    bench_open_as (&narrow, &config, COMPUTE_BF16, NULL);
+    bench_open (&wide, &config, NULL);
+    model_init_params (wide.model, 3, wide.params);
+    model_set (narrow.model, wide.params, NULL);
+    model_get (narrow.model, wide.params);
+    model_set (wide.model, wide.params, NULL);
+    run (&narrow, 1);
+    run (&wide, 1);
+    for (size_t t = 0; t < model_tensors (wide.model); t++) {
+        const model_tensor_t *tensor = model_tensor (wide.model, t);
+        fixture_near (tensor->name, 0,
+                      distance (narrow.gradient + tensor->offset, wide.gradient + tensor->offset,
+                                tensor->rows * tensor->columns),
+                      0, 0.02);
+    }
+    bench_close (&narrow);
+    bench_close (&wide);
+}
+
+/*  Log-probability and entropy written out over the logits of the whole sequence. */
+static void check_tokens_of (const bench_t *b, const train_group_t *g, size_t c, double temperature,
+                             const float *logp, const float *entropy)
+{
+    size_t vocab = model_config (b->model)->vocab, p = g->prompt.n, n = g->completions[c].n;
+    int32_t ids[128];
+    float *logits = calloc ((p + n) * vocab, sizeof *logits);
+    err_t err = {0};
+    memcpy (ids, g->prompt.ids, p * sizeof *ids);
+    memcpy (ids + p, g->completions[c].ids, n * sizeof *ids);
+    assert_int_equal (model_logits (b->model, ids, p + n, logits, NULL, &err), 0);
+    for (size_t j = 0; j < n; j++) {
+        const float *z = logits + (p + j - 1) * vocab;
+        double max = -INFINITY, sum = 0, mean = 0;
+        for (size_t v = 0; v < vocab; v++)
+            max = fmax (max, (double) z[v] / temperature);
+        for (size_t v = 0; v < vocab; v++) {
+            double e = exp ((double) z[v] / temperature - max);
+            sum += e;
+            mean += e * ((double) z[v] / temperature - max);
+        }
+        fixture_near ("logp", j, (double) logp[j],
+                      (double) z[ids[p + j]] / temperature - max - log (sum), 2e-5);
+        fixture_near ("entropy", j, (double) entropy[j], log (sum) - mean / sum, 2e-5);
+    }
+    free (logits);
+}
+
+static void tokens_have_their_logp_and_entropy (void **state)
+{
+    (void) state;
     model_config_t config = small_config ();
     bench_t b;
     bench_open (&b, &config, NULL);
+    float logp[4096], entropy[4096];
+    err_t err = {0};
+    assert_int_equal (train_score (b.train, b.batch.groups, GROUPS, 0.6f, logp, entropy, &err), 0);
+    size_t at = 0;
+    for (size_t g = 0; g < GROUPS; g++)
+        for (size_t c = 0; c < COMPLETIONS; c++) {
+            check_tokens_of (&b, &b.batch.groups[g], c, 0.6, logp + at, entropy + at);
+            at += b.batch.groups[g].completions[c].n;
+        }
+    /* A pass with gradients says the same, bit by bit. */
+    run (&b, 0.6f);
+    fixture_same ("logp", b.logp, logp, b.batch.tokens);
+    bench_close (&b);
+}
+
+/*  What the sampler drew has, in training, the very log-probabilities under which it was drawn. */
+static void check_sampler (const model_config_t *config, model_compute_t compute)
+{
+    enum { N = 6, MOST = 30 };
+    bench_t b;
+    bench_open_as (&b, config, compute, NULL);
     err_t err = {0};
     static int32_t prompt[21] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4, 6};
     uint64_t keys[N] = {1, 2, 3, 4, 5, 6};
@@ -280,6 +487,15 @@ static void sampler_and_training_agree (void **state)
     bench_close (&b);
 }
 
+static void sampler_and_training_agree (void **state)
+{
+    (void) state;
+    model_config_t config = small_config (), large = large_config ();
+    check_sampler (&config, COMPUTE_F32);
+    check_sampler (&config, COMPUTE_BF16);
+    check_sampler (&large, COMPUTE_BF16);
+}
+
 static void bad_batches_are_refused (void **state)
 {
     (void) state;
@@ -300,9 +516,18 @@ static void bad_batches_are_refused (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test (gradients_of_llama),         cmocka_unit_test (gradients_of_qwen),
-        cmocka_unit_test (gradients_of_a_value_head),  cmocka_unit_test (threads_change_no_bit),
-        cmocka_unit_test (sampler_and_training_agree), cmocka_unit_test (bad_batches_are_refused),
+        cmocka_unit_test (gradients_of_llama),
+        cmocka_unit_test (gradients_of_llama3),
+        cmocka_unit_test (gradients_of_qwen),
+        cmocka_unit_test (gradients_of_a_value_head),
+        cmocka_unit_test (tokens_have_their_logp_and_entropy),
+        cmocka_unit_test (threads_change_no_bit),
+        cmocka_unit_test (memory_limits_change_no_result),
+        cmocka_unit_test (earlier_batches_are_forgotten),
+        cmocka_unit_test (shared_prompts_are_only_faster),
+        cmocka_unit_test (bf16_follows_f32),
+        cmocka_unit_test (sampler_and_training_agree),
+        cmocka_unit_test (bad_batches_are_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
