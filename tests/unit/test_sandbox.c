@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,7 @@ static void a_scorer_that_dies_loses_nothing (void **state)
 
 int main (void)
 {
+    signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
         cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
