@@ -74,19 +74,19 @@ V16_INLINE bits_t bits_load (const uint16_t *p)
 
 #define PART ((size_t) (2 * LANES)) /* outputs of one tile; a panel has 32 / PART parts */
 
-/*  out [height][32] = x [height][k] times one part of a panel. b: first value of the part. Meanwhile
- *  memory from `ahead` on is called for, `step` bytes for every row of the panel. */
-typedef void (*tile_fn) (float *out, const void *x, size_t x_stride, const void *b, size_t k,
-                         const char *ahead, size_t step);
+/*  out [height][PART] (rows out_stride apart) = x [height][k] times one part of a panel. b: first value of
+ *  the part. Meanwhile memory from `ahead` on is called for, `step` bytes for every row of the panel. */
+typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_stride,
+                         const void *b, size_t k, const char *ahead, size_t step);
 
 #define TILE_PARAMETERS                                                                            \
-    float *out, const void *rows, size_t stride, const void *panel, size_t k, const char *ahead,   \
-        size_t step
+    float *out, size_t out_stride, const void *rows, size_t stride, const void *panel, size_t k,   \
+        const char *ahead, size_t step
 
 #define TILE_ZERO(r) reg_t a##r = {0}, c##r = {0};
 #define TILE_SAVE(r)                                                                               \
-    reg_store (out + (r) *KERNELS_PANEL, a##r);                                                    \
-    reg_store (out + (r) *KERNELS_PANEL + LANES, c##r);
+    reg_store (out + (r) *out_stride, a##r);                                                       \
+    reg_store (out + (r) *out_stride + LANES, c##r);
 
 #define F32_STEP(r)                                                                                \
     {                                                                                              \
@@ -155,8 +155,8 @@ HEIGHTS (WIDEN_TILE)
         c##r = _mm512_dpbf16_ps (c##r, v, b1);                                                     \
     }
 #define DOT_SAVE(r)                                                                                \
-    _mm512_storeu_ps (out + (r) *KERNELS_PANEL, a##r);                                             \
-    _mm512_storeu_ps (out + (r) *KERNELS_PANEL + LANES, c##r);
+    _mm512_storeu_ps (out + (r) *out_stride, a##r);                                                \
+    _mm512_storeu_ps (out + (r) *out_stride + LANES, c##r);
 #define DOT_TILE(height)                                                                           \
     static void dot_tile_##height (TILE_PARAMETERS)                                                \
     {                                                                                              \
@@ -225,12 +225,15 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_
                 if (column >= m->outputs)
                     break;
                 float out[TILE_ROWS * KERNELS_PANEL];
+                size_t columns = m->outputs - column < PART ? m->outputs - column : PART;
+                bool direct = columns == PART && !m->add;
                 call_for_rows (m, row, height, column);
-                tiles[height - 1](out, x, m->x_stride, panel + part * pairs * size, m->k, ahead,
-                                  share);
+                tiles[height - 1](direct ? m->y + row * m->y_stride + column : out,
+                                  direct ? m->y_stride : KERNELS_PANEL, x, m->x_stride,
+                                  panel + part * pairs * size, m->k, ahead, share);
                 ahead += share * steps;
-                size_t left = m->outputs - column;
-                finish (m, out, row, height, column, left < PART ? left : PART);
+                if (!direct)
+                    finish (m, out, row, height, column, columns);
             }
         }
     }
