@@ -1,7 +1,8 @@
 /*  Sampling speed of four shapes of model, beside what the machine could do.
  *
  *  The limit of a decode step is the larger of two times, both measured here: its multiply-adds at the
- *  product kernel's speed, and its weights read once at the speed at which as much memory is read.
+ *  product kernel's speed, and its weights, keys and values read once, at the speed at which as much memory
+ *  is read.
  *
  *      bench_model [SHAPE] [SECONDS]      one shape alone (0.4M, 15M, 135M, 0.5B); seconds per figure
  */
@@ -21,6 +22,7 @@
 #define PROMPT      ((size_t) 16)
 #define STREAMS_MAX ((size_t) 64)
 #define GROUP       ((size_t) 8)
+#define STEPS_MAX   64
 #define CONTEXT     ((size_t) 512)
 
 static double seconds = 0.25;
@@ -192,12 +194,19 @@ static void add_jobs (sampler_t *sampler, size_t jobs, size_t samples, size_t pr
     }
 }
 
+/*  Tokens that every stream decodes: a stated time's worth of the limit, within reason. */
+static size_t steps_of (size_t streams, double limit)
+{
+    double wanted = seconds * limit / (double) streams / REPEATS;
+    return wanted < 4 ? 4 : wanted > STEPS_MAX ? STEPS_MAX : (size_t) wanted;
+}
+
 /*  Tokens per second of as many streams, eight to a prompt, after the prompts. */
 static double decode_speed (const model_t *model, size_t streams, pool_t *pool, double limit)
 {
     sampler_t *sampler = sampler_new (model, streams, pool, NULL);
-    double best = 0, wanted = seconds * limit / (double) streams / REPEATS;
-    size_t steps = wanted < 4 ? 4 : wanted > 200 ? 200 : (size_t) wanted;
+    size_t steps = steps_of (streams, limit);
+    double best = 0;
     for (int r = 0; r < REPEATS; r++) {
         size_t samples = streams < GROUP ? streams : GROUP;
         add_jobs (sampler, streams / samples, samples, PROMPT, steps + 2);
@@ -218,11 +227,13 @@ static void bench_shape (const shape_t *s, model_compute_t type, pool_t *pool)
 {
     static const size_t streams[] = {1, 8, STREAMS_MAX};
     model_t *model = make_model (s, type, pool);
-    double gemm = gemm_speed (type, pool), read = read_speed (model_bytes (model), pool);
+    double gemm = gemm_speed (type, pool), weights = (double) model_bytes (model);
     for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
-        double n = (double) streams[i];
-        double compute = n * (double) model_params (model) / gemm;
-        double limit = n / fmax (compute, (double) model_bytes (model) / read);
+        double n = (double) streams[i], compute = n * (double) model_params (model) / gemm;
+        double keys = (double) (PROMPT + steps_of (streams[i], n / compute) / 2);
+        double position = (double) (2 * s->layers * s->kv_heads * (s->width / s->heads)) * 4;
+        double bytes = weights + n * keys * position;
+        double limit = n / fmax (compute, bytes / read_speed ((size_t) bytes, pool));
         char name[96];
         snprintf (name, sizeof name, "decode.%s.%s.%zu_threads.%zu_streams", s->name,
                   type == COMPUTE_BF16 ? "bf16" : "f32", pool_threads (pool), streams[i]);
