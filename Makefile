@@ -4,7 +4,7 @@
 #   make test     set up, build, run every test
 #   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
 #   make golden REF=DIR   compare with reference data in that layout
-#   make build    build only (V=asan or V=tsan: a variant beside the release)
+#   make build    build only (V=asan or V=tsan: a variant beside the release; VERBOSE=1: every command)
 #
 # A new file under lib/ or services/, a new service, test, benchmark or fuzzer is found by its
 # place and its name: nothing here needs an edit.
@@ -33,8 +33,12 @@ VERSION   := $(shell cat lib/base/VERSION)
 CFLAGS    := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fno-math-errno -pthread $(SANITIZE)
 CPPFLAGS  := -D_GNU_SOURCE -DQUINTET_VERSION='"$(VERSION)"' -Ilib -I$(GEN) -MMD -MP
 LDFLAGS   := -pthread $(SANITIZE) -Wl,--as-needed
-PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+
+# One short line per file that is made, or with VERBOSE=1 the command itself.
+Q   := $(if $(VERBOSE),,@)
+SAY := @$(if $(VERBOSE),:,printf '  %-5s %s\n')
 
 # The numeric kernels are one source per file name *.isa.c, compiled once for every instruction set
 # and picked at run time.
@@ -99,13 +103,15 @@ clean:
 
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: schemas/%.proto
 	@mkdir -p $(GEN)
-	protoc-c --proto_path=schemas --c_out=$(GEN) $<
+	$(SAY) PROTO $<
+	$(Q)protoc-c --proto_path=schemas --c_out=$(GEN) $<
 
 # wire is the only user of the generated headers; every generated file must exist before it.
 $(patsubst %.c,$(OUT)/%.o,$(wildcard lib/wire/*.c)): | $(GEN_C)
 $(OUT)/gen/%.o: $(GEN)/%.c | $(GEN_C)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c $< -o $@
+	$(SAY) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -c $< -o $@
 
 # Files that are embedded (Redis functions, Python, HTML) stand beside the C that embeds them.
 .SECONDEXPANSION:
@@ -114,32 +120,38 @@ EMBEDDED = $(wildcard $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
 define ISA_RULE
 $(OUT)/%.$(1).o: %.isa.c
 	@mkdir -p $$(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=fast -Wno-psabi $(ISA_$(1)) -DISA=$(1) $(PKG_CFLAGS) -c $$< -o $$@
+	$$(SAY) CC '$$< ($(1))'
+	$$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) -ffp-contract=fast -Wno-psabi $(ISA_$(1)) -DISA=$(1) $(PKG_CFLAGS) -c $$< -o $$@
 endef
 $(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
 
 $(OUT)/%.o: %.c $$(call EMBEDDED,$$(dir $$*))
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(PKG_CFLAGS) -c $< -o $@
+	$(SAY) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(PKG_CFLAGS) -c $< -o $@
 
 $(ARCHIVE): $(LIB_O)
 	@rm -f $@
-	ar rcs $@ $^
+	$(SAY) AR $@
+	$(Q)ar rcs $@ $^
 
 # (a function, since a % in a pattern rule's own text would be taken for the stem)
 OBJECTS = $(patsubst %.c,$(OUT)/%.o,$(wildcard services/$(1)/*.c))
 
 $(BIN)/quintet: $$(call OBJECTS,cli) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
 $(BIN)/quintet-%: $$(call OBJECTS,$$*) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
 # A test that needs a service's own file lists it in a first-line comment: /* with: services/x/y.c */
 WITH = $(patsubst %.c,$(OUT)/%.o,$(shell sed -n '1s|^/\* with: \(.*\) \*/$$|\1|p' $(1)))
 $(OUT)/tests/%: $(OUT)/tests/%.o $$(call WITH,tests/$$*.c) $(ARCHIVE)
-	$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -lm -o $@
+	$(SAY) LINK $@
+	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -lm -o $@
 
 -include $(shell find $(OUT) -name '*.d' 2>/dev/null)
