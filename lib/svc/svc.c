@@ -321,6 +321,11 @@ const args_t *svc_args (const svc_run_t *run)
     return run->args;
 }
 
+void svc_tell (svc_run_t *run)
+{
+    run->told_ms = clock_ms () - STATUS_MS;
+}
+
 void svc_stop (svc_run_t *run, int exit_status)
 {
     run->exit_status = exit_status;

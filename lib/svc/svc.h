@@ -67,6 +67,7 @@ const char *svc_redis (const svc_run_t *run);
 const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
 const args_t *svc_args (const svc_run_t *run);
 void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
+void svc_tell (svc_run_t *run);                  /* the next status goes out at once */
 bool svc_stopping (const svc_run_t *run);        /* any thread; for long computations */
 
 #endif

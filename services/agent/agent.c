@@ -68,13 +68,22 @@ static void on_manifest (agent_t *agent, const bus_item_t *item)
         log_err ("manifest.refused", &err);
 }
 
+/*  Who watches hears of a new version at once, not with the next pulse. */
+static void on_object (svc_run_t *run, agent_t *agent, const bus_item_t *item)
+{
+    size_t held = versions_status (agent->versions).held;
+    versions_object (agent->versions, item);
+    if (versions_status (agent->versions).held != held)
+        svc_tell (run);
+}
+
 void agent_on_item (svc_run_t *run, const bus_item_t *item)
 {
     agent_t *agent = svc_state (run);
     if (item->kind == BUS_EVENT)
         on_manifest (agent, item);
     else if (item->kind == BUS_OBJECT)
-        versions_object (agent->versions, item);
+        on_object (run, agent, item);
     else if (item->kind == BUS_CANCELLED)
         acts_cancel (agent->acts, item->id);
     else if (item->kind == BUS_PEER)
