@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-#define HISTORY    512
+#define CURVE      40 /* bars of the sparkline */
 #define AGENTS_MAX 16
 #define LINES_MAX  60
 #define DRAW_MS    200
@@ -29,8 +29,9 @@ struct live {
     size_t steps;
     double begun_s; /* of this trainer */
     uint64_t step;
-    double reward[HISTORY]; /* of the last steps */
-    size_t rewards;
+    double *rewards; /* of every step so far */
+    size_t rewards_n;
+    double reward;
     double quality, speed, cost, success, sampled_per_s, trained_per_s;
     double heldout_sampled, heldout_greedy;
     bool evaluated;
@@ -74,6 +75,7 @@ void live_destroy (live_t **self)
     }
     json_decref (live->episode);
     buf_free (&live->out);
+    free (live->rewards);
     free (live);
     *self = NULL;
 }
@@ -86,6 +88,7 @@ void live_begin (live_t *live, const char *who, const char *run, size_t steps)
                     .drawn_lines = live->drawn_lines,
                     .out = live->out};
     json_decref (live->episode);
+    free (live->rewards);
     snprintf (fresh.who, sizeof fresh.who, "%s", who);
     snprintf (fresh.run, sizeof fresh.run, "%s", run);
     *live = fresh;
@@ -122,12 +125,23 @@ static void print_json (const live_t *live, const char *kind, const wire_event_t
     json_decref (line);
 }
 
+static void remember (live_t *live, double reward)
+{
+    size_t room = live->rewards_n + 1;
+    double *grown = room & (room - 1) ? live->rewards : NULL;
+    if (!grown) /* full at every power of two */
+        grown = realloc (live->rewards, 2 * room * sizeof *grown);
+    if (!grown)
+        return;
+    live->rewards = grown;
+    live->rewards[live->rewards_n++] = reward;
+}
+
 static void on_step (live_t *live, const wire_event_t *e)
 {
     live->step = e->step;
-    if (live->rewards == HISTORY)
-        memmove (live->reward, live->reward + 1, --live->rewards * sizeof *live->reward);
-    live->reward[live->rewards++] = metric (e, "reward_mean");
+    live->reward = metric (e, "reward_mean");
+    remember (live, live->reward);
     live->quality = metric (e, "quality_mean");
     live->speed = metric (e, "speed_mean");
     live->cost = metric (e, "cost_mean");
@@ -141,9 +155,8 @@ static void on_step (live_t *live, const wire_event_t *e)
         printf ("%-4s step %llu of %zu  %.0f s  reward %.3f = quality %.2f, speed %.2f, cost %.2f"
                 "  pass %.2f  path %.1f tokens  %.0f tokens/s sampled, %.0f trained\n",
                 live->who, (unsigned long long) e->step, live->steps, clock_s () - live->begun_s,
-                live->reward[live->rewards - 1], live->quality, live->speed, live->cost,
-                live->success, metric (e, "critical_path_tokens"), live->sampled_per_s,
-                live->trained_per_s);
+                live->reward, live->quality, live->speed, live->cost, live->success,
+                metric (e, "critical_path_tokens"), live->sampled_per_s, live->trained_per_s);
     fflush (stdout);
 }
 
@@ -226,18 +239,23 @@ static void line (live_t *live, size_t width, size_t *lines, const char *text)
     ++*lines;
 }
 
+/*  The whole run in at most `width` bars, each the mean of as many steps. */
 static void sparkline (const live_t *live, size_t width, buf_t *text)
 {
-    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    size_t n = live->rewards < width ? live->rewards : width, from = live->rewards - n;
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = from; i < live->rewards; i++) {
-        low = fmin (low, live->reward[i]);
-        high = fmax (high, live->reward[i]);
+    static const char *const shapes[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    size_t n = live->rewards_n, bars = n < width ? n : width;
+    double mean[CURVE], low = INFINITY, high = -INFINITY;
+    for (size_t b = 0; b < bars; b++) {
+        size_t from = b * n / bars, to = (b + 1) * n / bars;
+        mean[b] = 0;
+        for (size_t i = from; i < to; i++)
+            mean[b] += live->rewards[i] / (double) (to - from);
+        low = fmin (low, mean[b]);
+        high = fmax (high, mean[b]);
     }
-    for (size_t i = from; i < live->rewards; i++) {
-        double at = high > low ? (live->reward[i] - low) / (high - low) : 0.5;
-        buf_text (text, bars[(size_t) (at * 7.99)]);
+    for (size_t b = 0; b < bars; b++) {
+        double at = high > low ? (mean[b] - low) / (high - low) : 0.5;
+        buf_text (text, shapes[at > 0 ? (size_t) (at * 7.99) : 0]);
     }
 }
 
@@ -294,10 +312,10 @@ static void status_lines (live_t *live, size_t width, size_t *lines)
         n += snprintf (text + n, sizeof text - (size_t) n, ", about %.0f s left", left);
     snprintf (text + n, sizeof text - (size_t) n, "   %s", live->state);
     line (live, width, lines, text);
-    if (live->rewards) {
+    if (live->rewards_n) {
         buf_t curve = {0};
-        sparkline (live, width > 60 ? 40 : 16, &curve);
-        snprintf (text, sizeof text, "  reward  %.3f  %s", live->reward[live->rewards - 1],
+        sparkline (live, width > 60 ? CURVE : CURVE / 2, &curve);
+        snprintf (text, sizeof text, "  reward  %.3f  %s", live->reward,
                   curve.data ? curve.data : "");
         buf_free (&curve);
         line (live, width, lines, text);

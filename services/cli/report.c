@@ -5,6 +5,7 @@
 
 #include "base/embed.h"
 #include "base/fs.h"
+#include "examples.h"
 #include "result.h"
 
 EMBED (report_page, "services/cli/report.html")
@@ -178,37 +179,27 @@ static void episode (const json_t *e, buf_t *out)
     buf_text (out, "</p></div>\n");
 }
 
-/*  Held-out tasks that were shown more than once: the first and the last time beside each other. */
 static void episodes (const result_t *r, buf_t *out)
 {
-    json_t *all = result_lines (r->out, "episodes.jsonl");
-    size_t shown = 0, n = json_array_size (all);
-    buf_text (out, "<h2>Episodes, before and after</h2>\n");
-    for (size_t i = 0; i < n && shown < EPISODES_SHOWN; i++) {
-        const json_t *first = json_array_get (all, i), *last = NULL;
-        const char *phase = json_string_value (json_object_get (first, "phase"));
-        const json_t *task = json_object_get (first, "task"), *id = json_object_get (task, "id");
-        if (!phase || strncmp (phase, "eval", 4) != 0 ||
-            json_integer_value (json_object_get (first, "step")) != 0)
-            continue;
-        for (size_t j = i + 1; j < n; j++) {
-            const json_t *other = json_array_get (all, j);
-            const json_t *same = json_object_get (json_object_get (other, "task"), "id");
-            if (json_equal (same, id) &&
-                json_equal (json_object_get (other, "phase"), json_object_get (first, "phase")))
-                last = other;
-        }
-        if (!last)
-            continue;
+    json_t *pairs = examples_read (r->out), *pair;
+    size_t i;
+    buf_text (out, "<h2>Held-out tasks, before and after</h2>\n"
+                   "<p>Of the first tasks of the evaluation; those that failed before and pass now "
+                   "come first.</p>\n");
+    json_array_foreach (pairs, i, pair)
+    {
+        const json_t *first = json_array_get (pair, 0);
+        if (i == EPISODES_SHOWN)
+            break;
         buf_text (out, "<h3>");
-        escape (json_string_value (json_object_get (task, "brief")), out);
+        escape (json_string_value (json_object_get (json_object_get (first, "task"), "brief")),
+                out);
         buf_text (out, "</h3>\n<div class=\"pair\">");
         episode (first, out);
-        episode (last, out);
+        episode (json_array_get (pair, 1), out);
         buf_text (out, "</div>\n");
-        shown++;
     }
-    json_decref (all);
+    json_decref (pairs);
 }
 
 static void fill (const char *mark, const char *value, buf_t *page)

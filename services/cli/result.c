@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "examples.h"
 
 static json_t *read_result (const char *folder, err_t *err)
 {
@@ -116,31 +117,19 @@ static void print_episode (FILE *to, const json_t *episode, const char *when)
     }
 }
 
-/*  The first held-out task that was shown both before and after. */
 static void print_example (FILE *to, const char *out)
 {
-    json_t *all = result_lines (out, "episodes.jsonl");
-    const json_t *first = NULL, *last = NULL, *episode;
-    size_t i;
-    json_array_foreach (all, i, episode)
-    {
-        const char *phase = json_string_value (json_object_get (episode, "phase"));
-        if (!phase || strcmp (phase, "eval-sampled") != 0)
-            continue;
-        const json_t *id = json_object_get (json_object_get (episode, "task"), "id");
-        if (!first)
-            first = episode;
-        if (json_equal (id, json_object_get (json_object_get (first, "task"), "id")))
-            last = episode;
-    }
-    if (first && last && first != last) {
-        const char *brief =
-            json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
-        fprintf (to, "\nOne held-out task: %s\n", brief ? brief : "");
+    json_t *pairs = examples_read (out);
+    const json_t *pair = json_array_get (pairs, 0), *first = json_array_get (pair, 0);
+    const char *brief =
+        json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
+    if (pair) {
+        fprintf (to, "\nA held-out task%s: %s\n",
+                 examples_learned (pair) ? " that training solved" : "", brief ? brief : "");
         print_episode (to, first, "before");
-        print_episode (to, last, "after");
+        print_episode (to, json_array_get (pair, 1), "after");
     }
-    json_decref (all);
+    json_decref (pairs);
 }
 
 void result_print (const result_t *r, FILE *to)

@@ -15,6 +15,7 @@
 #define EPISODES     "episodes.jsonl"
 #define RESULT       "result.json"
 #define EPISODES_MAX ((size_t) 1 << 30)
+#define EXAMPLES     ((size_t) 8)        /* episodes of each evaluation that are written down */
 #define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
 
 /*  ---- events --------------------------------------------------------------------------------------- */
@@ -79,9 +80,10 @@ static json_t *reward_json (const wire_reward_t *reward)
                       parts, "verdict", reward->verdict);
 }
 
-/*  Appends one episode to episodes.jsonl and tells it: the global state with "step", "phase" and "reward"
- *  added. */
-static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, err_t *err)
+/*  Appends one episode to episodes.jsonl: the global state with "step", "phase" and "reward" added. Also
+ *  tells it when `tell`. */
+static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, bool tell,
+                 err_t *err)
 {
     json_t *state = json_loads (episode->state, 0, NULL);
     if (!json_is_object (state)) {
@@ -100,7 +102,7 @@ static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode
         rc = err_errno (err, ERR_IO, "%s: cannot write", path);
     if (file && fclose (file) != 0 && rc == 0)
         rc = err_errno (err, ERR_IO, "%s: cannot write", path);
-    if (rc == 0 && strlen (text) <= SHOWN_MAX)
+    if (rc == 0 && tell && strlen (text) <= SHOWN_MAX)
         publish_event (
             t, &(wire_event_t){
                    .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = text});
@@ -276,7 +278,7 @@ int report_step (trainer_t *t, err_t *err)
               (unsigned long long) t->done, measure.reward.mean,
               rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
               trainer_wall_s (t));
-    return show (t, WIRE_TRAIN, t->rollout->episode[0], err);
+    return show (t, WIRE_TRAIN, t->rollout->episode[0], true, err);
 }
 
 /*  ---- evaluation ----------------------------------------------------------------------------------- */
@@ -306,6 +308,14 @@ static void add_evaluation (metrics_t *m, const char *before, const measure_t *m
         metrics_addf (m, list[i].value, "%s%s", before, list[i].name);
 }
 
+static int show_examples (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, err_t *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
+        rc = show (t, phase, rollout->episode[i], i == 0, err);
+    return rc;
+}
+
 int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *greedy, err_t *err)
 {
     measure_t s, g;
@@ -325,9 +335,9 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
               (unsigned long long) t->done, s.groups, rate (s.successes, s.groups),
               rate (g.successes, g.groups), s.reward.mean, s.critical_path);
-    if (sampled->episodes && show (t, WIRE_EVAL_SAMPLED, sampled->episode[0], err) != 0)
+    if (show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
-    return greedy->episodes ? show (t, WIRE_EVAL_GREEDY, greedy->episode[0], err) : 0;
+    return show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
 }
 
 /*  ---- result ------------------------------------------------------------------------------------- */
