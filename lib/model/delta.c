@@ -1,0 +1,227 @@
+/*  delta - see delta.h */
+#include "delta.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { DENSE, SPARSE, XOR };
+
+#define DEFLATE_LEVEL 1
+#define VARINT_MAX    10 /* bytes */
+
+static void put_varint (buf_t *out, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        buf_char (out, (char) (value | 0x80));
+    buf_char (out, (char) value);
+}
+
+static size_t varint_size (uint64_t value)
+{
+    size_t n = 1;
+    for (; value >= 0x80; value >>= 7)
+        n++;
+    return n;
+}
+
+/*  ---- encode ------------------------------------------------------------------------------------- */
+
+static bool differs (const char *before, const char *after, size_t element, size_t width)
+{
+    return memcmp (before + element * width, after + element * width, width) != 0;
+}
+
+typedef struct {
+    size_t changed, sparse_size;
+    size_t same_bytes; /* of all n * width */
+} survey_t;
+
+static survey_t survey (const char *before, const char *after, size_t n, size_t width)
+{
+    survey_t s = {0};
+    size_t last = 0, gaps = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!differs (before, after, i, width)) {
+            s.same_bytes += width;
+            continue;
+        }
+        for (size_t b = 0; b < width; b++)
+            s.same_bytes += before[i * width + b] == after[i * width + b];
+        gaps += varint_size (i - last);
+        last = i + 1;
+        s.changed++;
+    }
+    s.sparse_size = varint_size (s.changed) + gaps + s.changed * width;
+    return s;
+}
+
+static void put_sparse (const char *before, const char *after, size_t n, size_t width,
+                        size_t changed, buf_t *out)
+{
+    size_t last = 0;
+    buf_char (out, SPARSE);
+    put_varint (out, changed);
+    for (size_t i = 0; i < n; i++)
+        if (differs (before, after, i, width)) {
+            put_varint (out, i - last);
+            last = i + 1;
+        }
+    for (size_t i = 0; i < n; i++)
+        if (differs (before, after, i, width))
+            buf_append (out, after + i * width, width);
+}
+
+/*  Whether the deflated planes of before ^ after took fewer than `limit` bytes; only then are they put. */
+static bool put_xor (const char *before, const char *after, size_t n, size_t width, size_t limit,
+                     buf_t *out)
+{
+    uLongf size = compressBound ((uLong) (n * width));
+    Bytef *planes = malloc (n * width), *packed = malloc (size);
+    bool smaller = false;
+    for (size_t b = 0; planes && b < width; b++)
+        for (size_t i = 0; i < n; i++)
+            planes[b * n + i] = (Bytef) (before[i * width + b] ^ after[i * width + b]);
+    if (planes && packed &&
+        compress2 (packed, &size, planes, (uLong) (n * width), DEFLATE_LEVEL) == Z_OK)
+        smaller = varint_size (size) + size < limit;
+    if (smaller) {
+        buf_char (out, XOR);
+        put_varint (out, size);
+        buf_append (out, packed, size);
+    }
+    free (planes);
+    free (packed);
+    return smaller;
+}
+
+static void put_tensor (const char *before, const char *after, size_t n, size_t width, buf_t *out)
+{
+    survey_t s = survey (before, after, n, width);
+    size_t best = s.sparse_size < n * width ? s.sparse_size : n * width;
+    /* Deflate takes time, and makes little of planes that are mostly noise. */
+    bool worth = s.same_bytes * 2 > n * width && best > n * width / 16;
+    if (worth && put_xor (before, after, n, width, best, out))
+        return;
+    if (best == s.sparse_size && best < n * width) {
+        put_sparse (before, after, n, width, s.changed, out);
+    } else {
+        buf_char (out, DENSE);
+        buf_append (out, after, n * width);
+    }
+}
+
+void delta_encode (const delta_layout_t *layout, const void *before, const void *after, buf_t *out)
+{
+    for (size_t t = 0; t < model_tensors (layout->model); t++) {
+        const model_tensor_t *tensor = model_tensor (layout->model, t);
+        size_t at = tensor->offset * layout->width;
+        put_tensor ((const char *) before + at, (const char *) after + at,
+                    tensor->rows * tensor->columns, layout->width, out);
+    }
+}
+
+/*  ---- apply -------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *at, *end;
+} reader_t;
+
+static bool take_varint (reader_t *r, uint64_t *value)
+{
+    *value = 0;
+    for (unsigned i = 0; i < VARINT_MAX && r->at < r->end; i++) {
+        uint8_t byte = *r->at++;
+        *value |= (uint64_t) (byte & 0x7f) << (7 * i);
+        if (!(byte & 0x80))
+            return true;
+    }
+    return false;
+}
+
+static const uint8_t *take_bytes (reader_t *r, uint64_t n)
+{
+    if ((uint64_t) (r->end - r->at) < n)
+        return NULL;
+    r->at += n;
+    return r->at - n;
+}
+
+static bool apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
+{
+    uint64_t changed, gap, element = 0;
+    if (!take_varint (r, &changed) || changed > n)
+        return false;
+    reader_t gaps = *r;
+    for (uint64_t i = 0; i < changed; i++)
+        if (!take_varint (r, &gap))
+            return false;
+    const uint8_t *values = take_bytes (r, changed * width);
+    if (!values)
+        return false;
+    for (uint64_t i = 0; i < changed; i++, element++) {
+        if (!take_varint (&gaps, &gap) || gap >= n - element)
+            return false;
+        element += gap;
+        memcpy (bytes + element * width, values + i * width, width);
+    }
+    return true;
+}
+
+static bool apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
+{
+    uint64_t size;
+    if (!take_varint (r, &size))
+        return false;
+    const uint8_t *packed = take_bytes (r, size);
+    uLongf planes_n = (uLongf) (n * width);
+    Bytef *planes = packed ? malloc (n * width) : NULL;
+    bool good = planes && uncompress (planes, &planes_n, packed, (uLong) size) == Z_OK &&
+                planes_n == n * width;
+    for (size_t b = 0; good && b < width; b++)
+        for (size_t i = 0; i < n; i++)
+            bytes[i * width + b] = (char) (bytes[i * width + b] ^ (char) planes[b * n + i]);
+    free (planes);
+    return good;
+}
+
+static bool apply_dense (reader_t *r, char *bytes, size_t n, size_t width)
+{
+    const uint8_t *from = take_bytes (r, n * width);
+    if (from)
+        memcpy (bytes, from, n * width);
+    return from != NULL;
+}
+
+static bool apply_tensor (reader_t *r, char *bytes, size_t n, size_t width)
+{
+    const uint8_t *form = take_bytes (r, 1);
+    if (!form)
+        return false;
+    switch (*form) {
+    case DENSE:
+        return apply_dense (r, bytes, n, width);
+    case SPARSE:
+        return apply_sparse (r, bytes, n, width);
+    case XOR:
+        return apply_xor (r, bytes, n, width);
+    default:
+        return false;
+    }
+}
+
+int delta_apply (const delta_layout_t *layout, void *bytes, const void *delta, size_t size,
+                 err_t *err)
+{
+    reader_t r = {delta, (const uint8_t *) delta + size};
+    for (size_t t = 0; t < model_tensors (layout->model); t++) {
+        const model_tensor_t *tensor = model_tensor (layout->model, t);
+        if (!apply_tensor (&r, (char *) bytes + tensor->offset * layout->width,
+                           tensor->rows * tensor->columns, layout->width))
+            return err_set (err, ERR_INPUT, "the delta is damaged at tensor %s", tensor->name);
+    }
+    return r.at == r.end ? 0
+                         : err_set (err, ERR_INPUT, "the delta has %zu bytes too many",
+                                    (size_t) (r.end - r.at));
+}
