@@ -232,8 +232,6 @@ const char *wire_phase_name (wire_phase_t phase); /* "train", "eval-sampled", "e
 
 #define WIRE_CHUNK (1 << 20)
 
-typedef enum { WIRE_FULL } wire_encoding_t;
-
 /*  Says what a version is made of. Objects are named by their hash. */
 typedef struct {
     const char *run;
@@ -243,9 +241,11 @@ typedef struct {
     const char
         *dtype; /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
     const char *compute; /* "f32", "bf16": what everybody computes with */
-    wire_encoding_t encoding;
-    uint64_t size; /* bytes of the weights object */
-    bool retired;  /* agents may forget this version */
+    uint64_t size;       /* bytes of the weights object */
+    bool retired;        /* agents may forget this version */
+    hash_t before;       /* version.hash of the version before, when there is a delta; else zero */
+    hash_t delta;        /* object: what changed since (model/delta.h) */
+    uint64_t delta_size; /* its bytes */
 } wire_manifest_t;
 
 /*  ---- pack and unpack, one pair per message ------------------------------------------------------ */

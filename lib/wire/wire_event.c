@@ -67,9 +67,11 @@ void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
     pb.tokenizer = convert_to_hash (&message->tokenizer);
     pb.dtype = convert_borrow (message->dtype);
     pb.compute = convert_borrow (message->compute);
-    pb.encoding = (Quintet__Encoding) message->encoding;
     pb.size = message->size;
     pb.retired = message->retired;
+    pb.before = convert_to_hash (&message->before);
+    pb.delta = convert_to_hash (&message->delta);
+    pb.delta_size = message->delta_size;
     convert_pack (&pb.base, bytes);
 }
 
@@ -81,17 +83,15 @@ const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, s
     if (!out || convert_name (in->run, "run", err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
         convert_hash (&in->config, false, &out->config, "config", err) != 0 ||
-        convert_hash (&in->tokenizer, true, &out->tokenizer, "tokenizer", err) != 0)
+        convert_hash (&in->tokenizer, true, &out->tokenizer, "tokenizer", err) != 0 ||
+        convert_hash (&in->before, true, &out->before, "before", err) != 0 ||
+        convert_hash (&in->delta, true, &out->delta, "delta", err) != 0)
         return NULL;
-    if (in->encoding != QUINTET__ENCODING__FULL) {
-        err_set (err, ERR_INPUT, "a manifest in unknown encoding %d", (int) in->encoding);
-        return NULL;
-    }
     out->run = in->run;
     out->dtype = in->dtype;
     out->compute = in->compute;
-    out->encoding = (wire_encoding_t) in->encoding;
     out->size = in->size;
     out->retired = in->retired;
+    out->delta_size = in->delta_size;
     return out;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "model/delta.h"
 
 #define SMALL_FILE_MAX ((size_t) 16 << 20)
 
@@ -40,10 +41,29 @@ static void fill_bytes (policy_t *policy)
     policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
 }
 
+/*  Only bf16 weights stay what they were often enough. */
+static void encode_delta (policy_t *policy, const void *before)
+{
+    delta_layout_t layout = {policy->model, policy->bytes_n / policy->n};
+    policy->delta.max = policy->bytes_n / 2; /* longer ones are not worth it */
+    delta_encode (&layout, before, policy->bytes, &policy->delta);
+    if (buf_failed (&policy->delta))
+        buf_free (&policy->delta);
+}
+
 void policy_advance (policy_t *policy)
 {
+    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
+    void *before = bf16 ? malloc (policy->bytes_n) : NULL;
+    if (before)
+        memcpy (before, policy->bytes, policy->bytes_n);
+    policy->before = policy->version.hash;
     policy->version.number++;
     fill_bytes (policy);
+    buf_free (&policy->delta);
+    if (before)
+        encode_delta (policy, before);
+    free (before);
 }
 
 static int allocate (policy_t *policy, err_t *err)
@@ -211,6 +231,7 @@ void policy_destroy (policy_t **policy)
     free (p->optimiser.m);
     free (p->optimiser.v);
     free (p->bytes);
+    buf_free (&p->delta);
     free (p);
     *policy = NULL;
 }
@@ -235,5 +256,6 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
     model_set (policy->model, policy->params, policy->pool);
     policy->version.number = number;
     fill_bytes (policy);
+    buf_free (&policy->delta);
     return 0;
 }

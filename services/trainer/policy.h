@@ -41,6 +41,9 @@ typedef struct {
     wire_version_t version; /* its policy is name; the hash is of bytes */
     void *bytes;            /* weights as published: f32, or bf16 with bf16 compute */
     size_t bytes_n;
+    hash_t
+        before; /* the version before, and what changed since; nothing where it would be no shorter */
+    buf_t delta;
     pool_t *pool; /* borrowed */
 } policy_t;
 
@@ -56,7 +59,8 @@ int policy_keep_reference (policy_t *policy, err_t *err);
 /*  Replaces weights by those of another folder (a checkpoint's) and sets the version's number. */
 int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err);
 
-/*  The weights changed and the model has them: bytes and hash follow, the number goes up by one. */
+/*  The weights changed and the model has them: bytes, hash and delta follow, the number goes up by
+ *  one. */
 void policy_advance (policy_t *policy);
 
 /*  "f32" or "bf16". */

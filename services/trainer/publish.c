@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-enum { CONFIG, TOKENIZER, WEIGHTS, OBJECTS };
+enum { CONFIG, TOKENIZER, WEIGHTS, DELTA, OBJECTS };
 
 typedef struct {
     const policy_t *policy;
@@ -50,11 +50,13 @@ static void start (publish_t *publish, upload_t *upload)
     bus_t *bus = publish->bus;
     *upload = (upload_t){
         .policy = p,
-        .offers = {[CONFIG] =
-                       bus_offer (bus, publish->run, p->config_text, strlen (p->config_text)),
-                   [TOKENIZER] =
-                       bus_offer (bus, publish->run, p->tokenizer_text, strlen (p->tokenizer_text)),
-                   [WEIGHTS] = bus_offer (bus, publish->run, p->bytes, p->bytes_n)}};
+        .offers = {
+            [CONFIG] = bus_offer (bus, publish->run, p->config_text, strlen (p->config_text)),
+            [TOKENIZER] =
+                bus_offer (bus, publish->run, p->tokenizer_text, strlen (p->tokenizer_text)),
+            [WEIGHTS] = bus_offer (bus, publish->run, p->bytes, p->bytes_n),
+            [DELTA] =
+                p->delta.size ? bus_offer (bus, publish->run, p->delta.data, p->delta.size) : 0}};
 }
 
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err)
@@ -83,22 +85,28 @@ static int announce (publish_t *publish, upload_t *upload, err_t *err)
 {
     const policy_t *p = upload->policy;
     hash_t objects[OBJECTS] = {p->config_hash, p->tokenizer_hash, p->version.hash};
+    bool short_cut = p->delta.size > 0;
+    if (short_cut)
+        objects[DELTA] = hash_object (p->delta.data, p->delta.size);
     wire_manifest_t manifest = {.run = publish->run,
                                 .version = p->version,
                                 .config = p->config_hash,
                                 .tokenizer = p->tokenizer_hash,
                                 .dtype = policy_dtype (p),
                                 .compute = policy_dtype (p),
-                                .encoding = WIRE_FULL,
-                                .size = p->bytes_n};
+                                .size = p->bytes_n,
+                                .before = short_cut ? p->before : (hash_t){{0}},
+                                .delta = objects[DELTA],
+                                .delta_size = p->delta.size};
     buf_t bytes = {0};
     wire_manifest_pack (&manifest, &bytes);
     int rc = buf_failed (&bytes)
                  ? err_set (err, ERR_LIMIT, "no memory for the manifest of policy %s", p->name)
                  : 0;
     if (rc == 0)
-        upload->manifest = bus_manifest (publish->bus, publish->run, publish->epoch, p->name,
-                                         bytes.data, bytes.size, objects, OBJECTS);
+        upload->manifest =
+            bus_manifest (publish->bus, publish->run, publish->epoch, p->name, bytes.data,
+                          bytes.size, objects, short_cut ? OBJECTS : DELTA);
     buf_free (&bytes);
     return rc;
 }
