@@ -56,6 +56,8 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
              const float *v);
 /*  Calls for the memory that kv_put will write. */
 void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t position);
+/*  Copies the blocks of `from` to the first ones of `to`. */
+void kv_copy (const model_t *model, const kv_t *from, kv_t *to);
 /*  Copies positions own->first * 16 .. length - 1 from the prefix into own (all layers). */
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own);
 
@@ -115,6 +117,8 @@ typedef struct forward forward_t;
 forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_t threads,
                         err_t *err);
 void forward_destroy (forward_t **forward);
+/*  What comes next reads another model of the same shape. */
+void forward_use (forward_t *forward, const model_t *model);
 size_t forward_bytes (const forward_t *forward);
 /*  All layers and the last norm, n <= rows. Rows of one sequence may come together, in any order.
  *  Returns [n, width], valid until the next call. */

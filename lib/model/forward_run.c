@@ -101,6 +101,11 @@ void forward_destroy (forward_t **self)
     *self = NULL;
 }
 
+void forward_use (forward_t *f, const model_t *model)
+{
+    f->model = model;
+}
+
 size_t forward_bytes (const forward_t *f)
 {
     return f->bytes;

@@ -45,6 +45,15 @@ void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t posit
     }
 }
 
+void kv_copy (const model_t *model, const kv_t *from, kv_t *to)
+{
+    size_t floats = from->blocks * kernels_block_floats (model->config.head_dim);
+    for (size_t l = 0; l < model->config.layers; l++)
+        for (size_t h = 0; h < model->config.kv_heads; h++)
+            memcpy (kv_head (model, to, l, h), kv_head (model, from, l, h),
+                    floats * sizeof (float));
+}
+
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own)
 {
     size_t block = own->first;

@@ -72,7 +72,12 @@ sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *
         err_set (err, ERR_LIMIT, "no memory for a sampler");
         return NULL;
     }
-    *s = (sampler_t){.model = model, .pool = pool, .rows_n = rows, .threads = pool_threads (pool)};
+    *s = (sampler_t){.model = model,
+                     .shape = model->config,
+                     .compute = model->compute,
+                     .pool = pool,
+                     .rows_n = rows,
+                     .threads = pool_threads (pool)};
     s->apart = model_bytes (model) <= ROWS_APART_BYTES;
     s->jobs_end = &s->jobs;
     s->done_end = &s->done;
@@ -122,9 +127,21 @@ void sampler_destroy (sampler_t **self)
 
 /*  ---- jobs come and go ---- */
 
+/*  Everything that buffers are sized by. */
+static bool same_shape (const sampler_t *s, const model_t *model)
+{
+    const model_config_t *a = &s->shape, *b = &model->config;
+    return model->compute == s->compute && a->width == b->width && a->layers == b->layers &&
+           a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
+           a->ff == b->ff && a->vocab == b->vocab && a->context == b->context &&
+           a->tied == b->tied && !b->value_head;
+}
+
 static int check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
 {
-    const model_config_t *c = &s->model->config;
+    const model_config_t *c = &s->shape;
+    if (job->model && !same_shape (s, job->model))
+        return err_set (err, ERR_INPUT, "the job's model has another shape than the sampler");
     if (job->prompt_n < 1 || job->samples < 1 || job->max_tokens < 1)
         return err_set (err, ERR_INPUT,
                         "a prompt of %zu ids, %zu samples, %zu tokens at most: each must "
@@ -152,12 +169,13 @@ static int check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
     return 0;
 }
 
-static job_t *make_job (const sampler_job_t *from)
+static job_t *make_job (const sampler_t *s, const sampler_job_t *from)
 {
     job_t *job = calloc (1, sizeof *job);
     if (!job)
         return NULL;
-    *job = (job_t){.tag = from->tag,
+    *job = (job_t){.model = from->model ? from->model : s->model,
+                   .tag = from->tag,
                    .prompt_n = from->prompt_n,
                    .samples = from->samples,
                    .max_tokens = from->max_tokens,
@@ -188,7 +206,7 @@ int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
     forget_taken (s);
     if (check_job (s, from, err) != 0)
         return -1;
-    job_t *job = make_job (from);
+    job_t *job = make_job (s, from);
     if (!job)
         return err_set (err, ERR_LIMIT, "no memory for %zu samples", from->samples);
     *s->jobs_end = job;
@@ -258,14 +276,14 @@ size_t sampler_pending (const sampler_t *s)
 
 size_t sampler_bytes (const sampler_t *s)
 {
-    size_t bytes = s->threads * s->model->config.vocab * sizeof (float);
+    size_t bytes = s->threads * s->shape.vocab * sizeof (float);
     for (size_t i = 0; i < (s->apart ? s->threads : 1); i++)
         bytes += forward_bytes (s->forward[i]);
     for (size_t i = 0; i < s->rows_n; i++)
         bytes += s->rows[i].floats * sizeof (float);
     for (const job_t *job = s->jobs; job; job = job->next)
         if (job->prefix.data)
-            bytes += kv_floats (s->model, job->prefix.blocks) * sizeof (float);
+            bytes += kv_floats (job->model, job->prefix.blocks) * sizeof (float);
     return bytes;
 }
 

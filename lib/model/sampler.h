@@ -23,6 +23,7 @@
 #define SAMPLER_STOPS_MAX 8
 
 typedef struct {
+    const model_t *model;  /* whose weights; of the sampler's shape. NULL: the sampler's own */
     const int32_t *prompt; /* at least one id */
     size_t prompt_n;
     size_t samples;       /* how many completions share the prompt */
@@ -45,8 +46,9 @@ typedef struct {
 
 typedef struct sampler sampler_t;
 
-/*  rows: how many completions are decoded at once (more wait inside, in order). The model is
- *  borrowed and must not change (model_set) while rows are pending. */
+/*  rows: how many completions are decoded at once (more wait inside, in order). One sampler serves all
+ *  models of a shape: they share its memory. Models are borrowed: none may change (model_set) or go while
+ *  jobs of it are pending, and the sampler's own may go when no job asks for it any more. */
 sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *err);
 void sampler_destroy (sampler_t **sampler);
 

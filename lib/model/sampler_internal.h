@@ -20,6 +20,7 @@ typedef struct output {
 
 typedef struct job {
     struct job *next;
+    const model_t *model;
     uint64_t tag;
     size_t prompt_n, samples, max_tokens, stops_n;
     int32_t stops[SAMPLER_STOPS_MAX];
@@ -41,7 +42,9 @@ typedef struct {
 } row_t;
 
 struct sampler {
-    const model_t *model;
+    const model_t *model; /* of jobs that name none */
+    model_config_t shape;
+    model_compute_t compute;
     pool_t *pool;
     bool apart; /* rows are cut, not products */
     size_t threads;
@@ -54,8 +57,9 @@ struct sampler {
     /* of the step under way */
     forward_row_t *step; /* [rows_n] */
     row_t **step_row;    /* [rows_n] */
-    size_t step_n, blocks;
-    job_t **fresh; /* [rows_n] jobs to compute the prompt of */
+    size_t step_n;
+    size_t part, part_n, blocks; /* rows of one model, in how many blocks they are cut */
+    job_t **fresh;               /* [rows_n] jobs to compute the prompt of */
     size_t fresh_n;
 };
 

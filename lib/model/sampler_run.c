@@ -5,18 +5,21 @@
 #include "base/rng.h"
 #include "model/sampler_internal.h"
 
+#define ROOM_FIRST ((size_t) 32) /* tokens */
+
 /*  ---- prompts ---- */
 
 /*  The first token of every sample, from the logits after the prompt. */
 static void draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
 {
     for (size_t i = 0; i < job->samples; i++)
-        job->first[i] =
-            forward_head_sample (s->model, logits, job->temperature, rng_uniform (job->keys[i], 0),
-                                 s->exps[thread], &job->first_logps[i]);
+        job->first[i] = forward_head_sample (job->model, logits, job->temperature,
+                                             rng_uniform (job->keys[i], 0), s->exps[thread],
+                                             &job->first_logps[i]);
 }
 
 typedef struct {
+    const model_t *model;
     forward_row_t rows[SAMPLER_CHUNK_ROWS];
     size_t n;
     job_t
@@ -29,13 +32,14 @@ static void run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool,
 {
     if (chunk->n == 0)
         return;
+    forward_use (f, chunk->model);
     forward_run (f, chunk->rows, chunk->n, pool);
     size_t most = forward_head_rows (f);
     for (size_t first = 0; first < chunk->ends_n; first += most) {
         size_t m = chunk->ends_n - first < most ? chunk->ends_n - first : most;
         const float *logits = forward_head (f, chunk->picked + first, m, pool);
         for (size_t i = 0; i < m; i++)
-            draw_first (s, chunk->ends[first + i], logits + i * s->model->config.vocab, thread);
+            draw_first (s, chunk->ends[first + i], logits + i * s->shape.vocab, thread);
     }
     chunk->n = chunk->ends_n = 0;
 }
@@ -45,7 +49,10 @@ static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, s
                      pool_t *pool, size_t thread)
 {
     chunk_t chunk = {.n = 0};
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++) {
+        if (jobs[j]->model != chunk.model)
+            run_chunk (s, f, &chunk, pool, thread);
+        chunk.model = jobs[j]->model;
         for (size_t p = 0; p < jobs[j]->prompt_n; p++) {
             chunk.rows[chunk.n] =
                 (forward_row_t){.id = jobs[j]->prompt[p], .position = p, .own = &jobs[j]->prefix};
@@ -56,6 +63,7 @@ static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, s
             if (++chunk.n == rows)
                 run_chunk (s, f, &chunk, pool, thread);
         }
+    }
     run_chunk (s, f, &chunk, pool, thread);
 }
 
@@ -78,7 +86,7 @@ static void gather_fresh (sampler_t *s)
         if (job->prefix.data)
             continue;
         job->prefix.blocks = kv_blocks (0, job->prompt_n);
-        job->prefix.data = calloc (kv_floats (s->model, job->prefix.blocks), sizeof (float));
+        job->prefix.data = calloc (kv_floats (job->model, job->prefix.blocks), sizeof (float));
         if (job->prefix.data)
             s->fresh[s->fresh_n++] = job;
     }
@@ -123,18 +131,35 @@ static void finish (sampler_t *s, row_t *row)
     sampler_leave (s, row);
 }
 
-static int make_room (const sampler_t *s, row_t *row, const job_t *job)
+/*  Moves the row's keys and values into blocks for positions up to `end`. */
+static int grow (row_t *row, const job_t *job, size_t end)
 {
-    size_t end = job->prompt_n + job->max_tokens;
+    kv_t grown = {.first = row->own.first, .blocks = kv_blocks (job->prompt_n, end)};
+    size_t floats = kv_floats (job->model, grown.blocks);
+    grown.data = calloc (floats, sizeof (float));
+    if (!grown.data)
+        return -1;
+    kv_copy (job->model, &row->own, &grown);
+    free (row->own.data);
+    row->own = grown;
+    row->floats = floats;
+    return 0;
+}
+
+/*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST tokens and
+ *  doubles it when it is full. */
+static int make_room (row_t *row, const job_t *job)
+{
+    size_t first = job->max_tokens < ROOM_FIRST ? job->max_tokens : ROOM_FIRST;
+    size_t token = sizeof (int32_t) + sizeof (float);
     row->own.first = job->prompt_n / KERNELS_BLOCK;
-    row->own.blocks = kv_blocks (job->prompt_n, end);
-    size_t floats = kv_floats (s->model, row->own.blocks);
-    if (floats > row->floats) {
+    row->own.blocks = kv_blocks (job->prompt_n, job->prompt_n + first);
+    size_t floats = kv_floats (job->model, row->own.blocks);
+    if (floats > row->floats || row->floats > 2 * floats) {
         free (row->own.data);
         row->own.data = calloc (floats, sizeof (float));
         row->floats = row->own.data ? floats : 0;
     }
-    size_t token = sizeof (int32_t) + sizeof (float);
     row->output = malloc (sizeof *row->output + job->max_tokens * token);
     if (row->own.data && row->output)
         return 0;
@@ -143,10 +168,21 @@ static int make_room (const sampler_t *s, row_t *row, const job_t *job)
     return -1;
 }
 
+/*  Room for the position that the row comes to now. Without memory the row waits for the next step. */
+static bool has_room (row_t *row)
+{
+    const job_t *job = row->job;
+    size_t end = job->prompt_n + row->output->n, most = job->prompt_n + job->max_tokens;
+    if ((end - 1) / KERNELS_BLOCK < row->own.first + row->own.blocks)
+        return true;
+    end += row->output->n;
+    return grow (row, job, end < most ? end : most) == 0;
+}
+
 /*  Gives the next sample of the job a row. */
 static int start (sampler_t *s, row_t *row, job_t *job)
 {
-    if (make_room (s, row, job) != 0)
+    if (make_room (row, job) != 0)
         return -1;
     size_t sample = job->started++;
     *row->output = (output_t){.tag = job->tag, .sample = sample};
@@ -156,7 +192,7 @@ static int start (sampler_t *s, row_t *row, job_t *job)
     job->live++;
     s->active++;
     s->waiting--;
-    kv_branch (s->model, &job->prefix, job->prompt_n, &row->own);
+    kv_branch (job->model, &job->prefix, job->prompt_n, &row->own);
     append (row, job->first[sample], job->first_logps[sample]);
     finish (s, row);
     return 0;
@@ -180,8 +216,8 @@ static void start_all (sampler_t *s)
 static void draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
 {
     float logp, u = rng_uniform (row->key, row->output->n);
-    int32_t id =
-        forward_head_sample (s->model, logits, row->job->temperature, u, s->exps[thread], &logp);
+    int32_t id = forward_head_sample (row->job->model, logits, row->job->temperature, u,
+                                      s->exps[thread], &logp);
     append (row, id, logp);
 }
 
@@ -194,13 +230,14 @@ typedef struct {
 static void draw_one (void *context, size_t i, size_t thread)
 {
     const drawing_t *d = context;
-    draw (d->sampler, d->sampler->step_row[d->first + i],
-          d->logits + i * d->sampler->model->config.vocab, thread);
+    draw (d->sampler, d->sampler->step_row[d->first + i], d->logits + i * d->sampler->shape.vocab,
+          thread);
 }
 
-/*  One token for rows first .. first + n - 1 of the step. */
+/*  One token for rows first .. first + n - 1 of the step, all of one model. */
 static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool, size_t thread)
 {
+    forward_use (f, s->step_row[first]->job->model);
     forward_run (f, s->step + first, n, pool);
     size_t most = forward_head_rows (f), picked[SAMPLER_CHUNK_ROWS];
     most = most < SAMPLER_CHUNK_ROWS ? most : SAMPLER_CHUNK_ROWS;
@@ -220,8 +257,8 @@ static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *
 static void decode_block (void *context, size_t i, size_t thread)
 {
     sampler_t *s = context;
-    size_t first = i * s->step_n / s->blocks, last = (i + 1) * s->step_n / s->blocks;
-    decode (s, first, last - first, s->forward[thread], NULL, thread);
+    size_t first = i * s->part_n / s->blocks, last = (i + 1) * s->part_n / s->blocks;
+    decode (s, s->part + first, last - first, s->forward[thread], NULL, thread);
 }
 
 static void gather_rows (sampler_t *s)
@@ -229,7 +266,7 @@ static void gather_rows (sampler_t *s)
     s->step_n = 0;
     for (size_t i = 0; i < s->rows_n; i++) {
         row_t *row = &s->rows[i];
-        if (!row->job)
+        if (!row->job || !has_room (row))
             continue;
         s->step_row[s->step_n] = row;
         s->step[s->step_n++] = (forward_row_t){.id = row->output->ids[row->output->n - 1],
@@ -239,18 +276,43 @@ static void gather_rows (sampler_t *s)
     }
 }
 
+/*  Brings the rows of one model to the front of what is left of the step. */
+static void next_part (sampler_t *s)
+{
+    s->part += s->part_n;
+    s->part_n = 0;
+    for (size_t i = s->part; i < s->step_n; i++) {
+        size_t to = s->part + s->part_n;
+        if (s->step_row[i]->job->model != s->step_row[s->part]->job->model)
+            continue;
+        row_t *row = s->step_row[i];
+        forward_row_t step = s->step[i];
+        s->step_row[i] = s->step_row[to];
+        s->step[i] = s->step[to];
+        s->step_row[to] = row;
+        s->step[to] = step;
+        s->part_n++;
+    }
+}
+
+static void decode_part (sampler_t *s)
+{
+    if (!s->apart) {
+        decode (s, s->part, s->part_n, s->forward[0], s->pool, 0);
+        return;
+    }
+    size_t least = (s->part_n + SAMPLER_BLOCK_ROWS - 1) / SAMPLER_BLOCK_ROWS;
+    s->blocks = s->threads > least ? s->threads : least;
+    s->blocks = s->blocks < s->part_n ? s->blocks : s->part_n;
+    pool_run (s->pool, decode_block, s, s->blocks);
+}
+
 static void decode_all (sampler_t *s)
 {
     gather_rows (s);
-    if (s->step_n == 0)
-        return;
-    if (s->apart) {
-        size_t least = (s->step_n + SAMPLER_BLOCK_ROWS - 1) / SAMPLER_BLOCK_ROWS;
-        s->blocks = s->threads > least ? s->threads : least;
-        s->blocks = s->blocks < s->step_n ? s->blocks : s->step_n;
-        pool_run (s->pool, decode_block, s, s->blocks);
-    } else
-        decode (s, 0, s->step_n, s->forward[0], s->pool, 0);
+    s->part = s->part_n = 0;
+    for (next_part (s); s->part_n > 0; next_part (s))
+        decode_part (s);
     for (size_t i = 0; i < s->step_n; i++)
         finish (s, s->step_row[i]);
 }
