@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/printable.h"
+
 #define LOG_LINE_MAX 4096
 
 static char log_who[64] = "quintet";
@@ -37,11 +39,16 @@ static void log_line (log_level_t level, const char *event, const char *fmt, va_
     used = n < 0 ? used : used + (size_t) n;
     if (used > sizeof line - 2)
         used = sizeof line - 2;
-    for (size_t i = 0; i < used; i++)
-        if (line[i] == '\n' || line[i] == '\r')
-            line[i] = ' ';
-    line[used] = '\n';
-    ssize_t written = write (STDERR_FILENO, line, used + 1);
+    char out[LOG_LINE_MAX + sizeof (printable_char_t)];
+    size_t n_out = 0;
+    for (size_t i = 0; i < used && n_out < LOG_LINE_MAX - 1;) {
+        printable_char_t shown;
+        i += printable_next (line + i, used - i, PRINTABLE_LINE, &shown);
+        memcpy (out + n_out, shown.bytes, shown.size);
+        n_out += shown.size;
+    }
+    out[n_out] = '\n';
+    ssize_t written = write (STDERR_FILENO, out, n_out + 1);
     (void) written; /* a log that cannot be written has nowhere to say so */
 }
 

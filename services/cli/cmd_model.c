@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
 #include "model/hf.h"
@@ -107,7 +108,8 @@ static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *arg
     if (taken) {
         buf_t text = {0};
         tokenizer_decode (l->tokenizer, result.ids, result.n, TOKENIZER_PLAIN, &text);
-        printf ("%s\n", text.data ? text.data : "");
+        printable_print (stdout, text.data, text.size, PRINTABLE_LINES);
+        putchar ('\n');
         buf_free (&text);
     }
     sampler_destroy (&sampler);
@@ -168,7 +170,9 @@ static int run_tokenize (int argc, char **argv)
         for (size_t i = 0; i < ids.n; i++)
             printf ("%s%d", i ? "," : "", ids.data[i]);
         tokenizer_decode (l.tokenizer, ids.data, ids.n, 0, &back);
-        printf ("\n%s\n", back.data ? back.data : "");
+        putchar ('\n');
+        printable_print (stdout, back.data, back.size, PRINTABLE_LINES);
+        putchar ('\n');
         buf_free (&back);
     }
     tokenizer_ids_free (&ids);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/printable.h"
 #include "bus/bus.h"
 #include "cli.h"
 #include "supervisor.h"
@@ -71,15 +72,18 @@ static void print_rewards (const void *payload, size_t size, err_t *err)
     for (size_t i = 0; reply && i < reply->rewards_n; i++) {
         const wire_reward_t *r = &reply->rewards[i];
         json_t *parts = json_object ();
+        buf_t verdict = {0};
+        printable_text (&verdict, r->verdict, strlen (r->verdict), PRINTABLE_LINE);
         for (size_t p = 0; p < r->parts_n; p++)
             json_object_set_new (parts, r->parts[p].name, json_real (r->parts[p].value));
         json_t *line =
             json_pack ("{s:f, s:f, s:f, s:f, s:b, s:s, s:o}", "reward", r->reward, "quality",
                        r->quality, "speed", r->speed, "cost", r->cost, "success", (int) r->success,
-                       "verdict", r->verdict, "parts", parts);
-        char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
+                       "verdict", verdict.data ? verdict.data : "", "parts", parts);
+        char *text = json_dumps (line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION (9));
         puts (text ? text : "{}");
         free (text);
+        buf_free (&verdict);
         json_decref (line);
     }
     arena_destroy (&arena);

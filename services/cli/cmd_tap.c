@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "cli.h"
 #include "wire/wire.h"
 #include "bus/bus.h"
@@ -36,30 +37,39 @@ static void on_signal (int number)
 
 static void print_json (const bus_item_t *item, const wire_event_t *e)
 {
+    buf_t words = {0};
+    printable_text (&words, e->text, strlen (e->text), PRINTABLE_LINES);
     json_t *metrics = json_object ();
     for (size_t i = 0; i < e->metrics_n; i++)
         if (isfinite (e->metrics[i].value))
             json_object_set_new (metrics, e->metrics[i].name, json_real (e->metrics[i].value));
-    json_t *line = json_pack (
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:o}", "topic", item->name, "sender",
-        item->sender, "event", wire_event_name (e->kind), "run", e->run, "step",
-        (json_int_t) e->step, "group", (json_int_t) e->group, "phase", wire_phase_name (e->phase),
-        "missed", (json_int_t) item->missed, "text", e->text, "metrics", metrics);
-    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    json_t *line =
+        json_pack ("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:o}", "topic", item->name,
+                   "sender", item->sender, "event", wire_event_name (e->kind), "run", e->run,
+                   "step", (json_int_t) e->step, "group", (json_int_t) e->group, "phase",
+                   wire_phase_name (e->phase), "missed", (json_int_t) item->missed, "text",
+                   words.data ? words.data : "", "metrics", metrics);
+    char *text = json_dumps (line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION (9));
     if (text)
         puts (text);
     free (text);
+    buf_free (&words);
     json_decref (line);
 }
 
 static void print_text (const bus_item_t *item, const wire_event_t *e)
 {
+    buf_t line = {0};
     if (item->missed)
-        printf ("(%llu events of %s lost here)\n", (unsigned long long) item->missed, item->sender);
-    printf ("%-32s step %llu", item->name, (unsigned long long) e->step);
+        buf_printf (&line, "(%llu events of %s lost here) ", (unsigned long long) item->missed,
+                    item->sender);
+    buf_printf (&line, "%-32s step %llu", item->name, (unsigned long long) e->step);
     for (size_t i = 0; i < e->metrics_n; i++)
-        printf ("  %s=%.6g", e->metrics[i].name, e->metrics[i].value);
-    printf ("%s%.300s\n", *e->text ? "  " : "", e->text);
+        buf_printf (&line, "  %s=%.6g", e->metrics[i].name, e->metrics[i].value);
+    buf_printf (&line, "%s%.300s", *e->text ? "  " : "", e->text);
+    printable_print (stdout, line.data, line.size, PRINTABLE_LINE);
+    putchar ('\n');
+    buf_free (&line);
 }
 
 static int listen_to (bus_t *bus, bool json, err_t *err)

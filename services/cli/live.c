@@ -11,10 +11,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/printable.h"
 
 #define CURVE      40 /* bars of the sparkline */
 #define AGENTS_MAX 16
-#define LINES_MAX  60
+#define ROWS_MAX   7 /* of what one role wrote */
 #define DRAW_MS    200
 
 typedef struct {
@@ -225,18 +226,22 @@ void live_event (live_t *live, const wire_event_t *e)
 
 /*  ---- the screen --------------------------------------------------------------------------------------- */
 
-/*  Cut to the width of the terminal; control characters of a model's text never reach it. */
+/*  One line, cut to the width of the terminal: a label, and words of a model, a task or a peer. */
+static void words_line (live_t *live, size_t width, size_t *lines, const char *label,
+                        const char *words, size_t n)
+{
+    size_t left = strlen (label);
+    left = left < width ? width - left : 0;
+    buf_text (&live->out, "\x1b[2K");
+    printable_cut (&live->out, label, strlen (label), width);
+    printable_cut (&live->out, words, n, left);
+    buf_text (&live->out, "\n");
+    ++*lines;
+}
+
 static void line (live_t *live, size_t width, size_t *lines, const char *text)
 {
-    size_t n = 0;
-    buf_text (&live->out, "\x1b[2K");
-    for (const unsigned char *c = (const unsigned char *) text; *c && n < width; c++) {
-        if ((*c & 0xc0) != 0x80)
-            n++;
-        buf_char (&live->out, *c < ' ' && *c != 0x1b ? ' ' : (char) *c);
-    }
-    buf_text (&live->out, "\x1b[0m\n");
-    ++*lines;
+    words_line (live, width, lines, "", text, strlen (text));
 }
 
 /*  The whole run in at most `width` bars, each the mean of as many steps. */
@@ -259,6 +264,21 @@ static void sparkline (const live_t *live, size_t width, buf_t *text)
     }
 }
 
+static void action_lines (live_t *live, size_t width, size_t *lines, const json_t *action)
+{
+    const char *role = json_string_value (json_object_get (action, "role"));
+    const char *words = json_string_value (json_object_get (action, "text"));
+    char label[64];
+    snprintf (label, sizeof label, "  %-8.8s", role ? role : "");
+    for (size_t row = 0; words && row < ROWS_MAX; row++) {
+        size_t n = strcspn (words, "\n");
+        words_line (live, width, lines, row ? "          " : label, words, n);
+        if (!words[n])
+            break;
+        words += n + 1;
+    }
+}
+
 static void episode_lines (live_t *live, size_t width, size_t *lines)
 {
     const json_t *task = json_object_get (live->episode, "task"), *action;
@@ -271,25 +291,8 @@ static void episode_lines (live_t *live, size_t width, size_t *lines)
     char text[512];
     size_t i;
     line (live, width, lines, "");
-    snprintf (text, sizeof text, "  task    %.400s", brief ? brief : "");
-    line (live, width, lines, text);
-    json_array_foreach (actions, i, action)
-    {
-        const char *role = json_string_value (json_object_get (action, "role"));
-        const char *words = json_string_value (json_object_get (action, "text"));
-        for (size_t row = 0; words && row < 7; row++) {
-            size_t n = strcspn (words, "\n");
-            snprintf (text, sizeof text, "  %-8.8s%.*s",
-                      row    ? ""
-                      : role ? role
-                             : "",
-                      (int) n, words);
-            line (live, width, lines, text);
-            if (!words[n])
-                break;
-            words += n + 1;
-        }
-    }
+    words_line (live, width, lines, "  task    ", brief ? brief : "", brief ? strlen (brief) : 0);
+    json_array_foreach (actions, i, action) action_lines (live, width, lines, action);
     const char *verdict = json_string_value (json_object_get (reward, "verdict"));
     snprintf (text, sizeof text,
               "  verdict %.200s   reward %.2f = quality %.2f, speed %.2f, cost %.2f",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/printable.h"
 #include "cli.h"
 #include "svc/svc.h"
 
@@ -42,7 +43,9 @@ args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status)
 
 int cli_fail (const char *name, const err_t *err)
 {
-    fprintf (stderr, "quintet %s: %s\n", name, err->text);
+    fprintf (stderr, "quintet %s: ", name);
+    printable_print (stderr, err->text, strlen (err->text), PRINTABLE_LINE);
+    fputc ('\n', stderr);
     return err->code == ERR_CONFIG || err->code == ERR_INPUT ? SVC_EXIT_CONFIG : EXIT_FAILURE;
 }
 

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "base/fs.h"
+#include "base/printable.h"
 #include "examples.h"
 
 static json_t *read_result (const char *folder, err_t *err)
@@ -93,25 +95,35 @@ static void print_one (FILE *to, const json_t *result, const char *title)
     row (to, result, "decode steps on the critical path", "critical_path_tokens", "%.1f");
 }
 
+/*  Words of a model or a task: after the label, as one line. */
+static void print_words (FILE *to, const char *label, const char *words)
+{
+    fputs (label, to);
+    printable_print (to, words ? words : "", words ? strlen (words) : 0, PRINTABLE_LINE);
+    fputc ('\n', to);
+}
+
 static void print_episode (FILE *to, const json_t *episode, const char *when)
 {
     const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
     const json_t *reward = json_object_get (episode, "reward");
     size_t t, a;
-    fprintf (to, "\n  %s: %s\n", when,
-             json_string_value (json_object_get (reward, "verdict"))
-                 ? json_string_value (json_object_get (reward, "verdict"))
-                 : "");
+    fprintf (to, "\n  %s: ", when);
+    print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
     json_array_foreach (turns, t, turn)
         json_array_foreach (json_object_get (turn, "actions"), a, action)
     {
-        fprintf (to, "    [%s, %lld tokens]\n",
-                 json_string_value (json_object_get (action, "role")),
+        const char *role = json_string_value (json_object_get (action, "role"));
+        fputs ("    [", to);
+        printable_print (to, role ? role : "", role ? strlen (role) : 0, PRINTABLE_LINE);
+        fprintf (to, ", %lld tokens]\n",
                  (long long) json_integer_value (json_object_get (action, "tokens")));
         const char *text = json_string_value (json_object_get (action, "text"));
         while (text && *text) {
             size_t n = strcspn (text, "\n");
-            fprintf (to, "    %.*s\n", (int) n, text);
+            fputs ("    ", to);
+            printable_print (to, text, n, PRINTABLE_LINE);
+            fputc ('\n', to);
             text += n + (text[n] == '\n');
         }
     }
@@ -124,8 +136,10 @@ static void print_example (FILE *to, const char *out)
     const char *brief =
         json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
     if (pair) {
-        fprintf (to, "\nA held-out task%s: %s\n",
-                 examples_learned (pair) ? " that training solved" : "", brief ? brief : "");
+        print_words (to,
+                     examples_learned (pair) ? "\nA held-out task that training solved: "
+                                             : "\nA held-out task: ",
+                     brief);
         print_episode (to, first, "before");
         print_episode (to, json_array_get (pair, 1), "after");
     }
