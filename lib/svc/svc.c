@@ -83,7 +83,7 @@ static void add_metric (void *to, const char *name, double value)
 static double resident_bytes (void)
 {
     unsigned long total = 0, resident = 0;
-    FILE *file = fopen ("/proc/self/statm", "r");
+    FILE *file = fopen ("/proc/self/statm", "re");
     if (file && fscanf (file, "%lu %lu", &total, &resident) != 2)
         resident = 0;
     if (file)

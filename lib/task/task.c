@@ -86,7 +86,7 @@ static int read_line (task_set_t *set, const task_options_t *o, const char *line
 /*  zlib's gzread also reads plain files as they are. */
 static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
 {
-    gzFile file = gzopen (o->path, "rb");
+    gzFile file = gzopen (o->path, "rbe");
     char *line = malloc (LINE_MAX_BYTES);
     int rc = 0;
     if (!file)

@@ -1,16 +1,23 @@
 /*  suite - see suite.h */
 #include "suite.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 
+#define FOLDER "quintet-" /* and six characters, in the folder for sockets */
+
 struct suite {
     char dir[96]; /* "" when the suite is somebody else's */
+    int lock;     /* on dir/lock as long as this process lives; -1: none */
     char bus_address[256], redis_address[256];
     supervisor_t *supervisor;
     bus_t *bus;
@@ -44,20 +51,55 @@ static int check_programs (const conf_t *conf, err_t *err)
     return 0;
 }
 
+/*  Locks a new folder. The file gets its name once it is locked, so that no sweep finds it free. */
+static int lock_folder (suite_t *s, err_t *err)
+{
+    char made[128], lock[128];
+    snprintf (made, sizeof made, "%s/lock.new", s->dir);
+    snprintf (lock, sizeof lock, "%s/lock", s->dir);
+    s->lock = open (made, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (s->lock < 0 || flock (s->lock, LOCK_EX | LOCK_NB) != 0 || rename (made, lock) != 0)
+        return err_errno (err, ERR_IO, "%s: cannot be locked", s->dir);
+    return 0;
+}
+
+/*  Removes the folders of runs that were killed before they could: the lock of a dead process is free. */
+static void sweep (const char *base)
+{
+    char pattern[96], path[160];
+    glob_t found;
+    snprintf (pattern, sizeof pattern, "%s/" FOLDER "??????", base);
+    if (glob (pattern, GLOB_NOSORT, NULL, &found) != 0)
+        return;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        snprintf (path, sizeof path, "%.120s/lock", found.gl_pathv[i]);
+        struct stat st;
+        bool ours =
+            lstat (found.gl_pathv[i], &st) == 0 && S_ISDIR (st.st_mode) && st.st_uid == geteuid ();
+        int lock = ours ? open (path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
+        if (lock >= 0 && flock (lock, LOCK_EX | LOCK_NB) == 0)
+            fs_remove (found.gl_pathv[i], NULL);
+        if (lock >= 0)
+            close (lock);
+    }
+    globfree (&found);
+}
+
 /*  A folder with a short path, since a unix socket's has at most 107 bytes. */
 static int make_folder (suite_t *s, err_t *err)
 {
     const char *base = getenv ("XDG_RUNTIME_DIR");
     if (!base || strlen (base) > 50 || access (base, W_OK) != 0)
         base = "/tmp";
-    snprintf (s->dir, sizeof s->dir, "%s/quintet-XXXXXX", base);
+    sweep (base);
+    snprintf (s->dir, sizeof s->dir, "%s/" FOLDER "XXXXXX", base);
     if (!mkdtemp (s->dir)) {
         s->dir[0] = 0;
         return err_errno (err, ERR_IO, "%s: no folder for the run's sockets", base);
     }
     snprintf (s->bus_address, sizeof s->bus_address, "ipc://%s/bus", s->dir);
     snprintf (s->redis_address, sizeof s->redis_address, "unix:%s/redis.sock", s->dir);
-    return 0;
+    return lock_folder (s, err);
 }
 
 static int start_redis (suite_t *s, err_t *err)
@@ -124,6 +166,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
         return NULL;
     }
     int rc = 0;
+    s->lock = -1;
     bool own = !options->bus && !options->redis;
     if (!own && (!options->bus || !options->redis))
         rc = err_set (err, ERR_CONFIG, "--bus and --redis go together: both name a running suite");
@@ -155,6 +198,8 @@ void suite_destroy (suite_t **self)
     bus_destroy (&s->bus);
     if (*s->dir)
         fs_remove (s->dir, NULL);
+    if (s->lock >= 0)
+        close (s->lock);
     free (s);
     *self = NULL;
 }

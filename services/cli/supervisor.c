@@ -69,12 +69,15 @@ static void become (const supervisor_t *s, const child_t *c, pid_t parent)
         _exit (1);
     snprintf (number, sizeof number, "%ld", (long) parent);
     setenv ("QUINTET_SUPERVISOR", number, 1);
-    int log = open (path, O_WRONLY | O_CREAT | O_APPEND, 0644), none = open ("/dev/null", O_RDONLY);
+    int log = open (path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    int none = open ("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log >= 0 && none >= 0) {
         dup2 (none, 0);
         dup2 (log, 1);
         dup2 (log, 2);
     }
+    /* Nothing else goes along, whoever opened it: not what our own caller left open either. */
+    close_range (3, ~0U, CLOSE_RANGE_CLOEXEC);
     sigset_t empty;
     sigemptyset (&empty);
     sigprocmask (SIG_SETMASK, &empty, NULL);

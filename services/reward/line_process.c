@@ -19,12 +19,16 @@ struct line_process {
     buf_t rest; /* read beyond the last line */
 };
 
-static void become (char *const argv[], char *const environment[], const int pipes[4], int keep_fd)
+static void become (char *const argv[], char *const environment[], const int pipes[4], int keep_fd,
+                    pid_t parent)
 {
     setpgid (0, 0);
     prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid () != parent)
+        _exit (127);
     signal (SIGPIPE, SIG_DFL);
-    signal (SIGINT, SIG_IGN); /* Ctrl-C at a terminal is the parent's to handle */
+    signal (SIGINT, SIG_IGN);                  /* Ctrl-C at a terminal is the parent's to handle */
+    close_range (3, ~0U, CLOSE_RANGE_CLOEXEC); /* whoever opened it: the program gets its pipes */
     if (keep_fd >= 0)
         fcntl (keep_fd, F_SETFD, 0);
     dup2 (pipes[0], 0);
@@ -41,6 +45,7 @@ line_process_t *line_process_new (char *const argv[], char *const environment[],
 {
     int pipes[4] = {-1, -1, -1, -1}; /* to the child: read, write; from it: read, write */
     line_process_t *p = calloc (1, sizeof *p);
+    pid_t parent = getpid ();
     if (!p || pipe2 (pipes, O_CLOEXEC) != 0 || pipe2 (pipes + 2, O_CLOEXEC) != 0 ||
         (p->pid = fork ()) < 0) {
         err_errno (err, ERR_IO, "start '%s'", argv[0]);
@@ -51,7 +56,7 @@ line_process_t *line_process_new (char *const argv[], char *const environment[],
         return NULL;
     }
     if (p->pid == 0)
-        become (argv, environment, pipes, keep_fd);
+        become (argv, environment, pipes, keep_fd, parent);
     close (pipes[0]);
     close (pipes[3]);
     p->to = pipes[1];

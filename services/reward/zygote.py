@@ -207,9 +207,13 @@ def check(request, calls, answers, verdict):
 
 
 def start(keep, cpu_s, memory, work):
+    zygote = os.getpid()
     pid = os.fork()
     if pid == 0:
         try:
+            libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+            if os.getppid() != zygote:
+                os._exit(1)
             become_program(keep, cpu_s, memory)
             work()
         except BaseException:
