@@ -13,7 +13,8 @@
 #include "peers.h"
 
 #define OBJECT_MAX ((uint64_t) 16 << 30)
-#define LOOSE_MAX  16 /* complete objects that no manifest needs */
+#define LOOSE_MAX  64 /* objects that no manifest needs yet */
+#define PAST_MAX   2  /* objects that no manifest needs any more: somebody may be fetching them */
 #define WINDOW     8  /* chunks wanted at once from an uploader */
 #define RUNS_MAX   256
 #define NEEDS_MAX  64 /* objects of one manifest */
@@ -28,6 +29,7 @@ typedef struct object {
     uint8_t *got;
     hash_t *chunk_hash;
     uint32_t needs; /* manifests */
+    bool needed;    /* by a manifest, now or before */
 } object_t;
 
 typedef struct manifest {
@@ -142,10 +144,10 @@ static void object_free (vault_t *v, object_t *o)
 /*  Of the objects without a manifest only the newest stay. */
 static void drop_loose (vault_t *v)
 {
-    size_t loose = 0;
+    size_t loose = 0, past = 0;
     for (object_t *o = v->objects, *next; o; o = next) {
         next = o->next;
-        if (o->needs == 0 && ++loose > LOOSE_MAX)
+        if (o->needs == 0 && (o->needed ? ++past > PAST_MAX : ++loose > LOOSE_MAX))
             object_free (v, o);
     }
 }
@@ -338,8 +340,10 @@ static void on_manifest (vault_t *v, const envelope_t *e)
                      "the bus does not hold every object of this manifest");
         return;
     }
-    for (size_t i = 0; i < m->n; i++)
+    for (size_t i = 0; i < m->n; i++) {
         m->objects[i]->needs++;
+        m->objects[i]->needed = true;
+    }
     manifest_t **old = manifest_find (v, e);
     if (*old)
         manifest_free (v, old);
