@@ -1,143 +1,9 @@
 /*  The sampler: a sample is a function of its own inputs, whatever goes on around it. */
-#include "model_fixture.h"
+#include "sampler_fixture.h"
 
 #include <math.h>
 
 #include "model/forward.h"
-#include "model/sampler.h"
-
-#define TOKENS_MAX 40
-
-typedef struct {
-    size_t n;
-    bool stopped, there;
-    int32_t ids[TOKENS_MAX];
-    float logps[TOKENS_MAX];
-} sample_t;
-
-#define SAMPLES_MAX 80
-
-/*  What a run gave, by tag and sample. */
-typedef struct {
-    sample_t samples[8][SAMPLES_MAX];
-    size_t count;
-} harvest_t;
-
-static void collect (sampler_t *sampler, harvest_t *harvest)
-{
-    sampler_result_t r;
-    while (sampler_take (sampler, &r)) {
-        assert_true (r.tag < 8 && r.sample < SAMPLES_MAX && r.n <= TOKENS_MAX);
-        sample_t *s = &harvest->samples[r.tag][r.sample];
-        assert_false (s->there);
-        *s = (sample_t){.n = r.n, .stopped = r.stopped, .there = true};
-        memcpy (s->ids, r.ids, r.n * sizeof *r.ids);
-        memcpy (s->logps, r.logps, r.n * sizeof *r.logps);
-        harvest->count++;
-    }
-}
-
-static void run (sampler_t *sampler, harvest_t *harvest)
-{
-    while (sampler_step (sampler) > 0)
-        collect (sampler, harvest);
-    collect (sampler, harvest);
-}
-
-static harvest_t *harvest_new (void)
-{
-    harvest_t *harvest = calloc (1, sizeof *harvest);
-    assert_non_null (harvest);
-    return harvest;
-}
-
-static void add (sampler_t *sampler, const sampler_job_t *job)
-{
-    err_t err = {0};
-    if (sampler_add (sampler, job, &err) != 0)
-        fail_msg ("sampler_add: %s", err.text);
-}
-
-static sampler_t *open_sampler (const model_t *model, size_t rows, pool_t *pool)
-{
-    err_t err = {0};
-    sampler_t *sampler = sampler_new (model, rows, pool, &err);
-    if (!sampler)
-        fail_msg ("sampler_new: %s", err.text);
-    return sampler;
-}
-
-static void same_sample (const sample_t *got, const sample_t *expected)
-{
-    assert_true (got->there && expected->there);
-    assert_int_equal (got->n, expected->n);
-    assert_int_equal (got->stopped, expected->stopped);
-    assert_memory_equal (got->ids, expected->ids, got->n * sizeof *got->ids);
-    fixture_same ("logp", got->logps, expected->logps, got->n);
-}
-
-/*  Jobs whose prompts end within, at and after a block of keys. */
-static int32_t prompts[4][40];
-static uint64_t keys[4][SAMPLES_MAX];
-
-static sampler_job_t job_of (size_t i, size_t samples)
-{
-    static const size_t lengths[] = {7, 16, 33, 1};
-    for (size_t p = 0; p < 40; p++)
-        prompts[i][p] = (int32_t) (rng_bits (i, p) % 83);
-    for (size_t s = 0; s < SAMPLES_MAX; s++)
-        keys[i][s] = rng_key ((uint64_t[]){i, s}, 2);
-    return (sampler_job_t){.prompt = prompts[i],
-                           .prompt_n = lengths[i],
-                           .samples = samples,
-                           .keys = keys[i],
-                           .temperature = i == 3 ? 0.7f : 1.0f,
-                           .max_tokens = 20 + i * 5,
-                           .stops = {5, 17},
-                           .stops_n = 2,
-                           .tag = i};
-}
-
-/*  Small: rows are cut among threads. Large: products are. */
-static model_t *small_model (model_compute_t compute)
-{
-    model_config_t config = fixture_config ();
-    return fixture_model (&config, compute);
-}
-
-static model_t *large_model (model_compute_t compute)
-{
-    model_config_t config = fixture_config ();
-    config.width = 128;
-    config.vocab = 20000;
-    model_t *model = fixture_model (&config, compute);
-    assert_true (model_bytes (model) > (compute == COMPUTE_F32 ? 8u << 20 : 4u << 20));
-    return model;
-}
-
-/*  Every sample of every job, each alone in a sampler of one row. */
-static harvest_t *harvest_alone (const model_t *model, size_t samples)
-{
-    harvest_t *harvest = harvest_new ();
-    for (size_t i = 0; i < 4; i++)
-        for (size_t s = 0; s < samples; s++) {
-            sampler_t *sampler = open_sampler (model, 1, NULL);
-            sampler_job_t job = job_of (i, 1);
-            job.keys = &keys[i][s];
-            add (sampler, &job);
-            sampler_result_t r;
-            while (sampler_step (sampler) > 0)
-                ;
-            assert_true (sampler_take (sampler, &r));
-            sample_t *to = &harvest->samples[i][s];
-            *to = (sample_t){.n = r.n, .stopped = r.stopped, .there = true};
-            memcpy (to->ids, r.ids, r.n * sizeof *r.ids);
-            memcpy (to->logps, r.logps, r.n * sizeof *r.logps);
-            assert_false (sampler_take (sampler, &r));
-            sampler_destroy (&sampler);
-        }
-    return harvest;
-}
 
 static void crowd_equals_alone (const model_t *model, size_t samples)
 {
@@ -576,61 +442,6 @@ static void wild_weights_stay_inside (void **state)
     model_destroy (&model);
 }
 
-/*  Another model of the same shape. */
-static model_t *other_model (const model_t *model)
-{
-    model_t *other = model_new (model_config (model), model_compute (model), NULL);
-    float *params = calloc (model_params (model), sizeof *params);
-    assert_true (other && params);
-    model_get (model, params);
-    for (size_t i = 0; i < model_params (model); i++)
-        params[i] *= 0.8f;
-    model_set (other, params, NULL);
-    free (params);
-    return other;
-}
-
-static void share (model_t *one)
-{
-    model_t *other = other_model (one), *wide = large_model (COMPUTE_BF16);
-    harvest_t *of_one = harvest_alone (one, 8), *of_other = harvest_alone (other, 8);
-    pool_t *pool = pool_new (2);
-    harvest_t *both = harvest_new ();
-    sampler_t *sampler = open_sampler (one, 24, pool);
-    for (size_t i = 0; i < 8; i++) {
-        sampler_job_t job = job_of (i % 4, 8);
-        job.tag = i;
-        job.model = i % 2 == i / 4 ? other : NULL;
-        add (sampler, &job);
-    }
-    run (sampler, both);
-    assert_int_equal (both->count, 64);
-    for (size_t i = 0; i < 8; i++)
-        for (size_t k = 0; k < 8; k++)
-            same_sample (&both->samples[i][k],
-                         &(i % 2 == i / 4 ? of_other : of_one)->samples[i % 4][k]);
-    sampler_job_t job = job_of (0, 1);
-    job.model = wide;
-    err_t err = {0};
-    assert_int_equal (sampler_add (sampler, &job, &err), -1);
-    assert_non_null (strstr (err.text, "another shape"));
-    sampler_destroy (&sampler);
-    pool_destroy (&pool);
-    free (of_one);
-    free (of_other);
-    free (both);
-    model_destroy (&wide);
-    model_destroy (&other);
-    model_destroy (&one);
-}
-
-static void models_of_a_shape_share_a_sampler (void **state)
-{
-    (void) state;
-    share (small_model (COMPUTE_F32));
-    share (large_model (COMPUTE_F32));
-}
-
 int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (a_sample_is_the_same_in_any_crowd),
@@ -646,7 +457,6 @@ int main (void)
                                        cmocka_unit_test (pending_counts_down),
                                        cmocka_unit_test (it_can_be_destroyed_at_any_time),
                                        cmocka_unit_test (bad_jobs_are_refused),
-                                       cmocka_unit_test (wild_weights_stay_inside),
-                                       cmocka_unit_test (models_of_a_shape_share_a_sampler)};
+                                       cmocka_unit_test (wild_weights_stay_inside)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
