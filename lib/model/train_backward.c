@@ -261,6 +261,8 @@ void train_backward (train_work_t *w, float *gradient)
         w->layer = l;
         if (!w->whole)
             train_forward_layer (w, l);
+        else if (l + 1 < m->config.layers)
+            train_forward_act (w, l);
         back_mlp (w, gradient);
         back_attention (w, gradient);
     }

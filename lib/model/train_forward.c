@@ -57,6 +57,12 @@ static void activate (train_work_t *w, size_t first, size_t end, size_t thread)
     forward_swiglu (w->model, l->gate_up + first * 2 * ff, end - first, l->act + first * ff);
 }
 
+void train_forward_act (train_work_t *w, size_t layer)
+{
+    w->layer = layer;
+    train_each (w, w->rows, activate);
+}
+
 void train_forward_layer (train_work_t *w, size_t layer)
 {
     const model_t *m = w->model;

@@ -18,7 +18,7 @@
 #include "model/products.h"
 #include "model/train.h"
 
-/*  Activations of one layer, all [rows, ...]. */
+/*  Activations of one layer, all [rows, ...]. All layers share one act, and one qkv without QK-norm. */
 typedef struct {
     float *x;               /* [width] before the layer */
     float *h1, *scale1;     /* [width] normed, 1 / rms */
@@ -53,8 +53,7 @@ typedef struct {
     pool_t *pool; /* the threads that work on this group; NULL: the caller alone */
     train_size_t most;
     bool learns; /* has the memory for going backwards */
-    bool
-        whole; /* keeps all activations; otherwise layers share all but x, and are computed again */
+    bool whole;  /* keeps activations; otherwise layers share all but x, and are computed again */
     size_t head_tile; /* head rows whose logits are kept at a time */
     char *memory;
     size_t bytes;
@@ -110,6 +109,8 @@ void train_each (train_work_t *work, size_t n, train_rows_fn fn);
 void train_forward (train_work_t *work);
 /*  Computes a layer's activations again, from its x. */
 void train_forward_layer (train_work_t *work, size_t layer);
+/*  Computes a layer's act again, from its gate_up. */
+void train_forward_act (train_work_t *work, size_t layer);
 /*  Logits of head rows `first` and on, at most head_tile of them: exps and sums. Returns how many. */
 size_t train_forward_head (train_work_t *work, size_t first);
 

@@ -50,6 +50,15 @@ static float *floats (train_work_t *w, size_t rows, size_t columns)
     return cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
 }
 
+/*  What layers share even when all else is kept: going backwards does not need it, or soon has it again. */
+static void place_shared (train_work_t *w, train_layer_t *l)
+{
+    const model_t *m = w->model;
+    l->act = floats (w, w->most.rows, m->config.ff);
+    if (!m->config.qk_norm)
+        l->qkv = floats (w, w->most.rows, m->q_dim + 2 * m->kv_dim);
+}
+
 static void place_layer (train_work_t *w, train_layer_t *l)
 {
     const model_t *m = w->model;
@@ -57,7 +66,8 @@ static void place_layer (train_work_t *w, train_layer_t *l)
     size_t r = w->most.rows;
     l->h1 = floats (w, r, c->width);
     l->scale1 = floats (w, r, 1);
-    l->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
+    if (m->config.qk_norm)
+        l->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
     l->q = floats (w, r, m->q_dim);
     l->k = floats (w, r, m->kv_dim);
     l->v = floats (w, r, m->kv_dim);
@@ -68,7 +78,6 @@ static void place_layer (train_work_t *w, train_layer_t *l)
     l->h2 = floats (w, r, c->width);
     l->scale2 = floats (w, r, 1);
     l->gate_up = floats (w, r, 2 * c->ff);
-    l->act = floats (w, r, c->ff);
 }
 
 static void place_layers (train_work_t *w)
@@ -76,6 +85,7 @@ static void place_layers (train_work_t *w)
     size_t layers = w->model->config.layers;
     train_layer_t shared = {0};
     w->layers = cut (w, layers, sizeof *w->layers);
+    place_shared (w, &shared);
     if (!w->whole)
         place_layer (w, &shared);
     for (size_t i = 0; i < layers; i++) {
