@@ -100,6 +100,8 @@ void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t siz
  *  refused per run. Retiring drops an object that no manifest needs. */
 uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t size);
 uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms);
+/*  The content of the object that bus_next has just given: the caller's now (free). */
+void *bus_keep (bus_t *bus);
 uint64_t bus_manifest (bus_t *bus, const char *run, uint64_t epoch, const char *name,
                        const void *manifest, size_t size, const hash_t *objects, size_t objects_n);
 uint64_t bus_retire (bus_t *bus, const char *run, uint64_t epoch, const char *name);

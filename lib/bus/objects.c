@@ -319,6 +319,14 @@ int objects_tick (bus_t *bus, int64_t now, bus_item_t *item)
     return 0;
 }
 
+void *bus_keep (bus_t *bus)
+{
+    void *content = bus->delivered ? bus->delivered->data : NULL;
+    if (content)
+        bus->delivered->data = NULL;
+    return content;
+}
+
 void objects_delivered (bus_t *bus)
 {
     if (bus->delivered)

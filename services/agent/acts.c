@@ -46,6 +46,8 @@ acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err)
 
 static void act_free (act_t *act)
 {
+    if (act->version)
+        version_release (act->version);
     arena_destroy (&act->arena);
     *act = (act_t){0};
 }
@@ -113,7 +115,8 @@ static int start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
         return err_set (err, ERR_LIMIT, "the request needs more than %zu bytes", ACT_BUDGET);
     for (size_t e = 0; e < prompt->episodes_n; e++)
         keys[e] = sample_key (r, prompt->episodes[e]);
-    sampler_job_t job = {.prompt = prompt->ids.data,
+    sampler_job_t job = {.model = version_model (act->version),
+                         .prompt = prompt->ids.data,
                          .prompt_n = prompt->ids.n,
                          .samples = prompt->episodes_n,
                          .keys = keys,
@@ -138,6 +141,7 @@ static void act_start (acts_t *acts, act_t *act, version_t *version)
     act->samples = arena_alloc (act->arena, act->samples_n * sizeof *act->samples);
     act->started_us = clock_us ();
     act->version = version;
+    version_hold (version);
     int rc = act->samples && act->samples_n
                  ? 0
                  : err_set (&err, ERR_INPUT, "the request names no episodes, or too many");
@@ -254,10 +258,9 @@ static void take (acts_t *acts, const sampler_result_t *result)
         act_reply (acts, act);
 }
 
-static void step (void *context, version_t *version)
+static void step (void *context, sampler_t *sampler)
 {
     acts_t *acts = context;
-    sampler_t *sampler = version_sampler (version);
     sampler_result_t result;
     sampler_step (sampler);
     while (sampler_take (sampler, &result))

@@ -68,22 +68,13 @@ static void on_manifest (agent_t *agent, const bus_item_t *item)
         log_err ("manifest.refused", &err);
 }
 
-/*  Who watches hears of a new version at once, not with the next pulse. */
-static void on_object (svc_run_t *run, agent_t *agent, const bus_item_t *item)
-{
-    size_t held = versions_status (agent->versions).held;
-    versions_object (agent->versions, item);
-    if (versions_status (agent->versions).held != held)
-        svc_tell (run);
-}
-
 void agent_on_item (svc_run_t *run, const bus_item_t *item)
 {
     agent_t *agent = svc_state (run);
     if (item->kind == BUS_EVENT)
         on_manifest (agent, item);
     else if (item->kind == BUS_OBJECT)
-        on_object (run, agent, item);
+        versions_object (agent->versions, item);
     else if (item->kind == BUS_CANCELLED)
         acts_cancel (agent->acts, item->id);
     else if (item->kind == BUS_PEER)
@@ -92,7 +83,10 @@ void agent_on_item (svc_run_t *run, const bus_item_t *item)
 
 int agent_work (svc_run_t *run)
 {
-    return acts_step (((agent_t *) svc_state (run))->acts);
+    agent_t *agent = svc_state (run);
+    if (versions_tidy (agent->versions))
+        svc_tell (run); /* who watches hears of a new version at once */
+    return acts_step (agent->acts);
 }
 
 typedef struct {
@@ -123,6 +117,7 @@ void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, d
     metric (to, "busy_s", (double) acts.busy_us / 1e6);
     metric (to, "versions_held", (double) versions.held);
     metric (to, "bytes", (double) versions.bytes);
+    metric (to, "deltas", (double) versions.deltas);
     metric (to, "swap_s", (double) versions.swap_us / 1e6);
     agent->told_tokens = acts.tokens;
     agent->told_us = now;

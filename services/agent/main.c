@@ -1,7 +1,7 @@
 /*  quintet-agent - hosts policies and answers act requests.
  *
- *  The story: manifests announce policy versions, whose objects are fetched and verified (versions.c). An
- *  act request names a version and lists prompts; it joins the batch of that version (acts.c). Between two
+ *  The story: manifests announce policy versions, whose objects are fetched, verified (versions.c) and made into
+ *  models aside (build.c). An act request names a version and lists prompts; it joins the batch (acts.c). Between two
  *  items from the bus one token is decoded for every row. What is complete is replied.
  */
 #include "agent.h"
@@ -15,7 +15,7 @@ static const svc_t service = {
              "  quintet-agent --bus tcp://10.0.0.1:5550 --threads 8\n",
     .credit = 256,
     .numerics = model_isa,
-    .options = {{"--rows", "N", "256", "completions decoded at once, per policy version"},
+    .options = {{"--rows", "N", "128", "completions decoded at once, of policies of one shape"},
                 {"--kept", "N", "2", "versions of one policy that are held at most"}},
     .routes = {{"act", agent_on_act}},
     .open = agent_open,

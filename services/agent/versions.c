@@ -6,19 +6,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "model/hf.h"
+#include "build.h"
 
 #define FETCH_MS       120000 /* for one object; the bus resumes after a reconnect */
 #define NAME_MAX_CHARS 64
 #define CONFIG_MAX     ((size_t) 1 << 20)
 
-/*  What decodes a version; goes to the next version of the same shape when this one retires. */
-typedef struct engine {
-    struct engine *next;
+/*  What versions with the same config.json share. */
+typedef struct shape {
+    struct shape *next;
     hash_t config;
-    model_t *model;
+    model_compute_t compute;
     sampler_t *sampler;
-} engine_t;
+    model_t *spare; /* of a version that is gone, for the next one */
+} shape_t;
 
 struct version {
     version_t *next; /* newest first */
@@ -26,13 +27,17 @@ struct version {
     wire_version_t name; /* its policy points at this struct's */
     hash_t config;
     uint64_t size;
-    bool widen; /* weights come as bf16 */
+    bool halves; /* weights travel as bf16 */
     model_compute_t compute;
     uint64_t config_call, weights_call; /* fetches under way; 0: none */
-    buf_t config_text;
-    bool have_config;
-    float *weights; /* verified and widened, until the model has them */
-    engine_t *engine;
+    char *config_text;
+    void *bytes; /* fetched: the weights, or the delta */
+    uint64_t bytes_n;
+    version_t *before; /* held: bytes are, or will be, what changed since */
+    build_t *build;
+    model_t *model; /* complete: the version is usable */
+    shape_t *shape;
+    size_t holders;
     bool retired;
 };
 
@@ -41,8 +46,9 @@ struct versions {
     pool_t *pool;
     size_t rows, kept;
     version_t *first;
-    engine_t *spare; /* engines without a version */
+    shape_t *shapes;
     int64_t swap_us;
+    uint64_t deltas;
 };
 
 versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err)
@@ -56,46 +62,109 @@ versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, er
     return versions;
 }
 
-static void engine_destroy (engine_t *engine)
+/*  ---- shapes ------------------------------------------------------------------------------------- */
+
+static shape_t *find_shape (const versions_t *versions, const version_t *v)
 {
-    sampler_destroy (&engine->sampler);
-    model_destroy (&engine->model);
-    free (engine);
+    shape_t *shape = versions->shapes;
+    while (shape && !(hash_equal (&shape->config, &v->config) && shape->compute == v->compute))
+        shape = shape->next;
+    return shape;
 }
 
-/*  Keeps at most one spare engine: enough for one version to follow another. */
-static void engine_spare (versions_t *versions, engine_t *engine)
+static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
 {
-    if (versions->spare)
-        engine_destroy (versions->spare);
-    versions->spare = engine;
-}
-
-static void version_destroy (versions_t *versions, version_t *version)
-{
-    if (version->config_call)
-        bus_cancel (versions->bus, version->config_call);
-    if (version->weights_call)
-        bus_cancel (versions->bus, version->weights_call);
-    if (version->engine)
-        engine_spare (versions, version->engine);
-    buf_free (&version->config_text);
-    free (version->weights);
-    free (version);
-}
-
-void versions_destroy (versions_t **versions)
-{
-    if (!*versions)
-        return;
-    for (version_t *v = (*versions)->first, *next; v; v = next) {
-        next = v->next;
-        version_destroy (*versions, v);
+    shape_t *shape = find_shape (versions, v);
+    if (shape)
+        return shape;
+    shape = calloc (1, sizeof *shape);
+    sampler_t *sampler = sampler_new (v->model, versions->rows, versions->pool, err);
+    if (!shape || !sampler) {
+        if (sampler)
+            err_set (err, ERR_LIMIT, "no memory for a sampler");
+        sampler_destroy (&sampler);
+        free (shape);
+        return NULL;
     }
-    if ((*versions)->spare)
-        engine_destroy ((*versions)->spare);
-    free (*versions);
-    *versions = NULL;
+    *shape = (shape_t){
+        .next = versions->shapes, .config = v->config, .compute = v->compute, .sampler = sampler};
+    versions->shapes = shape;
+    return shape;
+}
+
+static void shape_destroy (shape_t *shape)
+{
+    sampler_destroy (&shape->sampler);
+    model_destroy (&shape->spare);
+    free (shape);
+}
+
+/*  Frees shapes that no version has. */
+static void sweep_shapes (versions_t *versions)
+{
+    for (shape_t **at = &versions->shapes; *at;) {
+        shape_t *shape = *at;
+        const version_t *v = versions->first;
+        while (v && find_shape (versions, v) != shape)
+            v = v->next;
+        if (v) {
+            at = &shape->next;
+            continue;
+        }
+        *at = shape->next;
+        shape_destroy (shape);
+    }
+}
+
+/*  ---- a version's life --------------------------------------------------------------------------- */
+
+static void free_bytes (version_t *v)
+{
+    free (v->bytes);
+    v->bytes = NULL;
+    v->bytes_n = 0;
+}
+
+static void leave_before (version_t *v)
+{
+    if (v->before)
+        v->before->holders--;
+    v->before = NULL;
+}
+
+static void version_destroy (versions_t *versions, version_t *v)
+{
+    if (v->config_call)
+        bus_cancel (versions->bus, v->config_call);
+    if (v->weights_call)
+        bus_cancel (versions->bus, v->weights_call);
+    if (v->build)
+        v->model = build_finish (&v->build, &(err_t){0});
+    if (v->model && v->shape && !v->shape->spare)
+        v->shape->spare = v->model;
+    else
+        model_destroy (&v->model);
+    leave_before (v);
+    free_bytes (v);
+    free (v->config_text);
+    free (v);
+}
+
+void versions_destroy (versions_t **self)
+{
+    versions_t *versions = *self;
+    if (!versions)
+        return;
+    for (version_t *v = versions->first; v; v = v->next)
+        leave_before (v);
+    for (version_t *v = versions->first, *next; v; v = next) {
+        next = v->next;
+        version_destroy (versions, v);
+    }
+    versions->first = NULL;
+    sweep_shapes (versions);
+    free (versions);
+    *self = NULL;
 }
 
 static version_t *lookup (const versions_t *versions, const char *run, const wire_version_t *name)
@@ -110,7 +179,7 @@ static version_t *lookup (const versions_t *versions, const char *run, const wir
 version_t *versions_find (versions_t *versions, const char *run, const wire_version_t *name)
 {
     version_t *v = lookup (versions, run, name);
-    return v && v->engine ? v : NULL;
+    return v && v->model ? v : NULL;
 }
 
 bool versions_expected (const versions_t *versions, const char *run, const wire_version_t *name)
@@ -118,9 +187,24 @@ bool versions_expected (const versions_t *versions, const char *run, const wire_
     return lookup (versions, run, name) != NULL;
 }
 
+void version_hold (version_t *version)
+{
+    version->holders++;
+}
+
+void version_release (version_t *version)
+{
+    version->holders--;
+}
+
+const model_t *version_model (const version_t *version)
+{
+    return version->model;
+}
+
 sampler_t *version_sampler (const version_t *version)
 {
-    return version->engine->sampler;
+    return version->shape->sampler;
 }
 
 const wire_version_t *version_name (const version_t *version)
@@ -137,6 +221,18 @@ static void unlink_version (versions_t *versions, version_t *version)
         }
 }
 
+static void drop (versions_t *versions, version_t *v, err_t *err)
+{
+    err_wrap (err, "policy %s version %llu of run %s", v->policy,
+              (unsigned long long) v->name.number, v->run);
+    log_err ("policy.dropped", err);
+    unlink_version (versions, v);
+    version_destroy (versions, v);
+    sweep_shapes (versions);
+}
+
+/*  ---- manifests ---------------------------------------------------------------------------------- */
+
 /*  Retires what lies more than `kept` versions of the same policy back. A version with another hash and
  *  the same number is of an earlier life of the trainer. */
 static void retire_old (versions_t *versions, const version_t *newest)
@@ -148,15 +244,48 @@ static void retire_old (versions_t *versions, const version_t *newest)
             v->retired = true;
 }
 
-static int version_new (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
+/*  The version that a delta starts from, when it is here and computes with the bits that were published. */
+static version_t *held_before (const versions_t *versions, const wire_manifest_t *manifest,
+                               const version_t *v)
 {
-    if (strlen (manifest->run) > NAME_MAX_CHARS ||
-        strlen (manifest->version.policy) > NAME_MAX_CHARS)
+    for (version_t *b = versions->first; !hash_is_zero (&manifest->delta) && b; b = b->next)
+        if (b->model && b->halves == v->halves && b->compute == v->compute &&
+            hash_equal (&b->config, &v->config) && hash_equal (&b->name.hash, &manifest->before))
+            return b;
+    return NULL;
+}
+
+static void fetch_whole (versions_t *versions, version_t *v)
+{
+    leave_before (v);
+    v->weights_call = bus_fetch (versions->bus, &v->name.hash, v->size, FETCH_MS);
+}
+
+static void fetch_weights (versions_t *versions, version_t *v, const wire_manifest_t *manifest)
+{
+    v->before = held_before (versions, manifest, v);
+    if (!v->before) {
+        fetch_whole (versions, v);
+        return;
+    }
+    version_hold (v->before);
+    v->weights_call = bus_fetch (versions->bus, &manifest->delta, manifest->delta_size, FETCH_MS);
+}
+
+static int check_manifest (const wire_manifest_t *m, err_t *err)
+{
+    if (strlen (m->run) > NAME_MAX_CHARS || strlen (m->version.policy) > NAME_MAX_CHARS)
         return err_set (err, ERR_INPUT, "names of run and policy have at most %d characters",
                         NAME_MAX_CHARS);
-    bool bf16 = strcmp (manifest->dtype, "bf16") == 0;
-    if (!bf16 && strcmp (manifest->dtype, "f32") != 0)
-        return err_set (err, ERR_INPUT, "weights of type '%s'; known: f32, bf16", manifest->dtype);
+    if (strcmp (m->dtype, "bf16") != 0 && strcmp (m->dtype, "f32") != 0)
+        return err_set (err, ERR_INPUT, "weights of type '%s'; known: f32, bf16", m->dtype);
+    return 0;
+}
+
+static int version_new (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
+{
+    if (check_manifest (manifest, err) != 0)
+        return -1;
     version_t *v = calloc (1, sizeof *v);
     if (!v)
         return err_set (err, ERR_LIMIT, "no memory for a policy version");
@@ -166,10 +295,10 @@ static int version_new (versions_t *versions, const wire_manifest_t *manifest, e
     v->name.policy = v->policy;
     v->config = manifest->config;
     v->size = manifest->size;
-    v->widen = bf16;
+    v->halves = strcmp (manifest->dtype, "bf16") == 0;
     v->compute = strcmp (manifest->compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32;
     v->config_call = bus_fetch (versions->bus, &manifest->config, 0, FETCH_MS);
-    v->weights_call = bus_fetch (versions->bus, &v->name.hash, v->size, FETCH_MS);
+    fetch_weights (versions, v, manifest);
     v->next = versions->first;
     versions->first = v;
     retire_old (versions, v);
@@ -188,87 +317,55 @@ int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, er
     return version_new (versions, manifest, err);
 }
 
-/*  An engine of this shape: the spare one when it fits, else a new one. */
-static engine_t *engine_for (versions_t *versions, const version_t *v, err_t *err)
+/*  ---- from objects to a model -------------------------------------------------------------------- */
+
+static int start_build (versions_t *versions, version_t *v, err_t *err)
 {
-    engine_t *engine = versions->spare;
-    if (engine && hash_equal (&engine->config, &v->config) &&
-        model_compute (engine->model) == v->compute) {
-        versions->spare = NULL;
-        return engine;
-    }
-    hf_config_t config;
-    if (hf_config_parse (v->config_text.data, NULL, &config, err) != 0)
-        return NULL;
-    engine = calloc (1, sizeof *engine);
-    if (!engine) {
-        err_set (err, ERR_LIMIT, "no memory for a model");
-        return NULL;
-    }
-    engine->config = v->config;
-    engine->model = model_new (&config.model, v->compute, err);
-    if (engine->model)
-        engine->sampler = sampler_new (engine->model, versions->rows, versions->pool, err);
-    if (!engine->sampler) {
-        engine_destroy (engine);
-        return NULL;
-    }
-    return engine;
+    shape_t *shape = find_shape (versions, v);
+    build_parts_t parts = {.config = v->config_text,
+                           .compute = v->compute,
+                           .halves = v->halves,
+                           .bytes = v->bytes,
+                           .size = v->bytes_n,
+                           .before = v->before ? v->before->model : NULL,
+                           .hash = v->name.hash,
+                           .spare = shape ? shape->spare : NULL,
+                           .bus = versions->bus};
+    if (v->before && !(parts.config = strdup (v->config_text)))
+        return err_set (err, ERR_LIMIT, "no memory for its config.json");
+    v->config_text = v->before ? v->config_text : NULL;
+    v->bytes = NULL;
+    if (shape)
+        shape->spare = NULL;
+    v->build = build_start (&parts, err);
+    return v->build ? 0 : -1;
 }
 
-static int version_ready (versions_t *versions, version_t *v, err_t *err)
+static int take_config (version_t *v, const bus_item_t *item, err_t *err)
 {
-    int64_t start = clock_us ();
-    engine_t *engine = engine_for (versions, v, err);
-    if (!engine)
-        return -1;
-    size_t params = model_params (engine->model);
-    if (v->size != params * (v->widen ? 2 : 4)) {
-        engine_spare (versions, engine);
-        return err_set (err, ERR_INPUT, "its weights have %llu bytes, its config.json needs %zu",
-                        (unsigned long long) v->size, params * (v->widen ? 2 : 4));
-    }
-    model_set (engine->model, v->weights, versions->pool);
-    free (v->weights);
-    v->weights = NULL;
-    v->engine = engine;
-    versions->swap_us = clock_us () - start;
-    log_debug ("policy.held", "run=%s policy=%s version=%llu us=%lld", v->run, v->policy,
-               (unsigned long long) v->name.number, (long long) versions->swap_us);
-    return 0;
-}
-
-static float *widened (const void *data, size_t size, bool bf16)
-{
-    float *weights = malloc (bf16 ? size * 2 : size);
-    if (!weights || !bf16)
-        return weights ? memcpy (weights, data, size) : NULL;
-    for (size_t i = 0; i < size / 2; i++) {
-        uint16_t half;
-        memcpy (&half, (const char *) data + 2 * i, sizeof half);
-        uint32_t word = (uint32_t) half << 16;
-        memcpy (&weights[i], &word, sizeof word);
-    }
-    return weights;
+    if (item->size > CONFIG_MAX)
+        return err_set (err, ERR_LIMIT, "its config.json has %zu bytes", item->size);
+    v->config_text = strndup (item->payload, item->size);
+    return v->config_text ? 0 : err_set (err, ERR_LIMIT, "no memory for its config.json");
 }
 
 static int take_object (versions_t *versions, version_t *v, const bus_item_t *item, err_t *err)
 {
     bool is_config = v->config_call == item->call;
     *(is_config ? &v->config_call : &v->weights_call) = 0;
+    if (item->code != ERR_NONE && !is_config && v->before) {
+        fetch_whole (versions, v); /* the bus keeps a delta for a while only */
+        return 0;
+    }
     if (item->code != ERR_NONE)
         return err_set (err, item->code, "%s", item->text);
-    if (is_config) {
-        if (item->size > CONFIG_MAX)
-            return err_set (err, ERR_LIMIT, "its config.json has %zu bytes", item->size);
-        buf_append (&v->config_text, item->payload, item->size);
-        v->have_config = true;
-    } else {
-        v->weights = widened (item->payload, item->size, v->widen);
-        if (!v->weights)
-            return err_set (err, ERR_LIMIT, "no memory for %zu bytes of weights", item->size);
+    if (is_config && take_config (v, item, err) != 0)
+        return -1;
+    if (!is_config) {
+        v->bytes_n = item->size;
+        v->bytes = bus_keep (versions->bus);
     }
-    return v->have_config && v->weights ? version_ready (versions, v, err) : 0;
+    return v->config_text && v->bytes ? start_build (versions, v, err) : 0;
 }
 
 bool versions_object (versions_t *versions, const bus_item_t *item)
@@ -277,43 +374,75 @@ bool versions_object (versions_t *versions, const bus_item_t *item)
         if (v->config_call != item->call && v->weights_call != item->call)
             continue;
         err_t err = {0};
-        if (take_object (versions, v, item, &err) != 0) {
-            err_wrap (&err, "policy %s version %llu of run %s", v->policy,
-                      (unsigned long long) v->name.number, v->run);
-            log_err ("policy.dropped", &err);
-            unlink_version (versions, v);
-            version_destroy (versions, v);
-        }
+        if (take_object (versions, v, item, &err) != 0)
+            drop (versions, v, &err);
         return true;
     }
     return false;
 }
 
-void versions_each_busy (versions_t *versions, void (*each) (void *context, version_t *version),
-                         void *context)
+/*  A delta that does not lead to the version gives way to the whole. */
+static int finish_build (versions_t *versions, version_t *v, err_t *err)
 {
+    int64_t start = clock_us ();
+    v->model = build_finish (&v->build, err);
+    if (!v->model && v->before) {
+        log_err ("policy.delta", err);
+        *err = (err_t){0};
+        fetch_whole (versions, v);
+        return 0;
+    }
+    if (!v->model || !(v->shape = shape_of (versions, v, err)))
+        return -1;
+    versions->deltas += v->before != NULL;
+    leave_before (v);
+    versions->swap_us = clock_us () - start;
+    log_debug ("policy.held", "run=%s policy=%s version=%llu us=%lld", v->run, v->policy,
+               (unsigned long long) v->name.number, (long long) versions->swap_us);
+    return 0;
+}
+
+bool versions_tidy (versions_t *versions)
+{
+    bool fresh = false;
     for (version_t *v = versions->first, *next; v; v = next) {
+        err_t err = {0};
         next = v->next;
-        if (v->engine && sampler_pending (v->engine->sampler) > 0) {
-            each (context, v);
-        } else if (v->retired) {
+        if (v->build && build_done (v->build)) {
+            if (finish_build (versions, v, &err) != 0)
+                drop (versions, v, &err);
+            else
+                fresh = fresh || v->model;
+        } else if (v->retired && !v->build && v->holders == 0) {
             unlink_version (versions, v);
             version_destroy (versions, v);
+            sweep_shapes (versions);
         }
     }
+    return fresh;
+}
+
+/*  ---- looking ------------------------------------------------------------------------------------ */
+
+void versions_each_busy (versions_t *versions, void (*each) (void *context, sampler_t *sampler),
+                         void *context)
+{
+    for (shape_t *shape = versions->shapes; shape; shape = shape->next)
+        if (sampler_pending (shape->sampler) > 0)
+            each (context, shape->sampler);
 }
 
 versions_status_t versions_status (const versions_t *versions)
 {
-    versions_status_t status = {.swap_us = versions->swap_us};
+    versions_status_t status = {.swap_us = versions->swap_us, .deltas = versions->deltas};
     for (const version_t *v = versions->first; v; v = v->next) {
-        if (!v->engine) {
-            status.expected++;
-            continue;
-        }
-        status.held++;
-        status.bytes += model_bytes (v->engine->model) + sampler_bytes (v->engine->sampler);
+        status.held += v->model != NULL;
+        status.expected += v->model == NULL;
+        status.bytes += v->model ? model_bytes (v->model) : 0;
     }
+    for (const shape_t *shape = versions->shapes; shape; shape = shape->next)
+        status.bytes +=
+            sampler_bytes (shape->sampler) + (shape->spare ? model_bytes (shape->spare) : 0);
     return status;
 }
 
@@ -324,9 +453,9 @@ void versions_newest (const versions_t *versions,
     for (const version_t *v = versions->first; v; v = v->next) {
         bool newer = false;
         for (const version_t *o = versions->first; o && !newer; o = o->next)
-            newer = o != v && o->engine && o->name.number > v->name.number &&
+            newer = o != v && o->model && o->name.number > v->name.number &&
                     strcmp (o->run, v->run) == 0 && strcmp (o->policy, v->policy) == 0;
-        if (v->engine && !newer)
+        if (v->model && !newer)
             each (context, v->run, &v->name);
     }
 }

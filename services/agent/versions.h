@@ -6,8 +6,9 @@
  *      version_t *v = versions_find (versions, run, &version);
  *      versions_destroy (&versions);
  *
- *  A version is usable only when every object of it was verified by hash; a model is then filled aside and
- *  put in place by one pointer. Models of retired versions are used again for the next ones.
+ *  A version is usable only when every object of it was verified by hash and its model is complete: it is
+ *  made aside, by a thread, while others decode, and put in place by one pointer. Where the version before
+ *  is held, only what changed is fetched. Versions of one shape share a sampler.
  */
 #ifndef QUINTET_AGENT_VERSIONS_H
 #define QUINTET_AGENT_VERSIONS_H
@@ -22,8 +23,8 @@
 typedef struct versions versions_t;
 typedef struct version version_t;
 
-/*  rows: completions that each version's sampler decodes at once. kept: versions of one policy that are
- *  held at most, the newest. bus and pool are borrowed. */
+/*  rows: completions that a sampler decodes at once. kept: versions of one policy that are held at most,
+ *  the newest. bus and pool are borrowed. */
 versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err);
 void versions_destroy (versions_t **versions);
 
@@ -31,22 +32,30 @@ void versions_destroy (versions_t **versions);
 int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, err_t *err);
 /*  True when the item was a fetch of ours. A version that cannot be made is dropped and logged. */
 bool versions_object (versions_t *versions, const bus_item_t *item);
+/*  Puts versions in place whose models are complete, forgets retired ones that nobody uses. True when there
+ *  is a new one. */
+bool versions_tidy (versions_t *versions);
 
 /*  The version when it is usable, else NULL. The content hash must agree. */
 version_t *versions_find (versions_t *versions, const char *run, const wire_version_t *version);
 /*  Whether it was announced and is being fetched. */
 bool versions_expected (const versions_t *versions, const char *run, const wire_version_t *version);
 
+/*  A usable version stays while it is held. */
+void version_hold (version_t *version);
+void version_release (version_t *version);
+const model_t *version_model (const version_t *version);
 sampler_t *version_sampler (const version_t *version);
 const wire_version_t *version_name (const version_t *version);
 
-/*  Usable versions with decoding to do, in turn: calls each. Frees retired ones that are idle. */
-void versions_each_busy (versions_t *versions, void (*each) (void *context, version_t *version),
+/*  Calls each for all samplers with decoding to do. */
+void versions_each_busy (versions_t *versions, void (*each) (void *context, sampler_t *sampler),
                          void *context);
 
 typedef struct {
     size_t held, expected, bytes;
-    int64_t swap_us; /* longest time that the last swap kept decoding waiting */
+    uint64_t deltas; /* versions that were put together from a delta */
+    int64_t swap_us; /* how long the last swap kept decoding waiting */
 } versions_status_t;
 versions_status_t versions_status (const versions_t *versions);
 /*  Newest usable number of every policy, for the status event. */

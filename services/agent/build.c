@@ -1,0 +1,147 @@
+/*  build - see build.h */
+#include "build.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/delta.h"
+#include "model/hf.h"
+
+struct build {
+    build_parts_t parts;
+    pthread_t thread;
+    model_t *model;
+    err_t err;
+    atomic_bool done;
+};
+
+static void free_parts (build_parts_t *parts)
+{
+    free (parts->config);
+    free (parts->bytes);
+    model_destroy (&parts->spare);
+}
+
+static int no_memory (const build_t *b, err_t *err)
+{
+    return err_set (err, ERR_LIMIT, "no memory for %llu bytes of weights",
+                    (unsigned long long) b->parts.size);
+}
+
+static float *widened (const void *bytes, size_t n, bool halves)
+{
+    float *floats = malloc ((n + !n) * sizeof *floats);
+    for (size_t i = 0; floats && i < n; i++) {
+        uint32_t word = 0;
+        if (halves)
+            memcpy ((char *) &word + 2, (const char *) bytes + 2 * i, 2); /* little-endian */
+        else
+            memcpy (&word, (const char *) bytes + 4 * i, 4);
+        memcpy (&floats[i], &word, sizeof word);
+    }
+    return floats;
+}
+
+/*  The bytes in which a model's weights travel. */
+static char *bytes_of (const model_t *model, bool halves)
+{
+    size_t n = model_params (model), width = halves ? 2 : 4;
+    char *bytes = malloc (n * width);
+    float *floats = malloc (n * sizeof *floats);
+    if (bytes && floats) {
+        model_get (model, floats);
+        for (size_t i = 0; i < n; i++)
+            memcpy (bytes + i * width, (char *) &floats[i] + 4 - width, width);
+    }
+    free (floats);
+    if (!floats)
+        free (bytes);
+    return floats ? bytes : NULL;
+}
+
+/*  Puts the whole in the delta's place. */
+static int put_together (build_t *b, err_t *err)
+{
+    build_parts_t *p = &b->parts;
+    size_t width = p->halves ? 2 : 4, size = model_params (p->before) * width;
+    char *whole = bytes_of (p->before, p->halves);
+    if (!whole)
+        return no_memory (b, err);
+    int rc = delta_apply (&(delta_layout_t){p->before, width}, whole, p->bytes, p->size, err);
+    hash_t hash = rc == 0 ? hash_object (whole, size) : (hash_t){{0}};
+    if (rc == 0 && !hash_equal (&hash, &p->hash))
+        rc = err_set (err, ERR_INPUT, "the delta leads to other weights than it should");
+    free (p->bytes);
+    p->bytes = whole;
+    p->size = size;
+    return rc;
+}
+
+static int make_model (build_t *b, err_t *err)
+{
+    build_parts_t *p = &b->parts;
+    hf_config_t config;
+    if (hf_config_parse (p->config, NULL, &config, err) != 0)
+        return -1;
+    if (!p->spare)
+        p->spare = model_new (&config.model, p->compute, err);
+    if (!p->spare)
+        return -1;
+    size_t n = model_params (p->spare), wanted = n * (p->halves ? 2 : 4);
+    if (p->size != wanted)
+        return err_set (err, ERR_INPUT, "its weights have %llu bytes, its config.json needs %zu",
+                        (unsigned long long) p->size, wanted);
+    float *floats = widened (p->bytes, n, p->halves);
+    if (!floats)
+        return no_memory (b, err);
+    model_set (p->spare, floats, NULL);
+    free (floats);
+    b->model = p->spare;
+    p->spare = NULL;
+    return 0;
+}
+
+static void *run (void *context)
+{
+    build_t *b = context;
+    if (!b->parts.before || put_together (b, &b->err) == 0)
+        make_model (b, &b->err);
+    atomic_store (&b->done, true);
+    bus_wake (b->parts.bus);
+    return NULL;
+}
+
+build_t *build_start (const build_parts_t *parts, err_t *err)
+{
+    build_t *b = calloc (1, sizeof *b);
+    if (b) {
+        b->parts = *parts;
+        if (pthread_create (&b->thread, NULL, run, b) == 0)
+            return b;
+    }
+    err_set (err, ERR_LIMIT, "no memory, or no thread, to make a model");
+    free_parts (
+        &(build_parts_t){.config = parts->config, .bytes = parts->bytes, .spare = parts->spare});
+    free (b);
+    return NULL;
+}
+
+bool build_done (const build_t *build)
+{
+    return atomic_load (&build->done);
+}
+
+model_t *build_finish (build_t **build, err_t *err)
+{
+    build_t *b = *build;
+    pthread_join (b->thread, NULL);
+    model_t *model = b->model;
+    if (!model)
+        *err = b->err;
+    free_parts (&b->parts);
+    free (b);
+    *build = NULL;
+    return model;
+}
