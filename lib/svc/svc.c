@@ -2,6 +2,7 @@
 #include "svc/svc.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -252,6 +253,14 @@ static size_t all_options (const svc_t *service, args_option_t *options)
     return n;
 }
 
+/*  glibc raises the size from which a block is a mapping of its own as such blocks are freed, and then keeps
+ *  what weights, keys and activations took. Fixed, it gives them back. */
+static void give_memory_back (void)
+{
+    mallopt (M_MMAP_THRESHOLD, 128 << 10);
+    mallopt (M_ARENA_MAX, 2);
+}
+
 int svc_main (const svc_t *service, int argc, char **argv)
 {
     args_option_t options[SVC_OPTIONS_MAX + COMMON_OPTIONS + 1];
@@ -263,6 +272,7 @@ int svc_main (const svc_t *service, int argc, char **argv)
                         .positional = service->positional,
                         .options = options,
                         .environment = true};
+    give_memory_back ();
     err_t err = {0};
     args_t *args = args_parse (&spec, argc, argv, &err);
     long long threads;
