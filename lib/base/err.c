@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,11 +41,13 @@ int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
     if (err) {
         va_list args;
         va_start (args, fmt);
-        err->code = code;
+        bool full = number == ENOSPC || number == EDQUOT;
+        err->code = full ? ERR_FULL : code;
         int n = vsnprintf (err->text, sizeof err->text, fmt, args);
         va_end (args);
         if (n >= 0 && (size_t) n < sizeof err->text)
-            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %s", strerror (number));
+            snprintf (err->text + n, sizeof err->text - (size_t) n, ": %s%s", strerror (number),
+                      full ? "; make room there and try again" : "");
     }
     return -1;
 }

@@ -21,7 +21,8 @@
     X (ERR_STALE, "stale")              /* a fence, epoch or version is no longer valid */         \
     X (ERR_MISSING, "missing")          /* what was asked for is not there */                      \
     X (ERR_LIMIT, "limit")              /* a size or budget would be exceeded */                   \
-    X (ERR_INTERNAL, "internal")        /* should not happen */
+    X (ERR_INTERNAL, "internal")        /* should not happen */                                    \
+    X (ERR_FULL, "disk-full")           /* somebody must make room first; never retried */
 
 #define ERR_X(code, name) code,
 typedef enum { ERR_CODES (ERR_X) ERR_COUNT } err_code_t;
@@ -41,7 +42,8 @@ int err_set (err_t *err, err_code_t code, const char *fmt, ...)
 /*  Puts "prefix: " before the text that is there, keeps the code, returns -1. */
 int err_wrap (err_t *err, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 
-/*  As err_set, with ": " and the text of errno at the end. */
+/*  As err_set, with ": " and the text of errno at the end. When that is a full disk or quota, the code
+ *  becomes ERR_FULL and the text says what to do. */
 int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 

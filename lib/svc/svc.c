@@ -210,6 +210,21 @@ static void name_instance (svc_run_t *run)
                   (long) getpid ());
 }
 
+static int status_of (const err_t *err)
+{
+    return err->code == ERR_CONFIG ? SVC_EXIT_CONFIG
+           : err->code == ERR_FULL ? SVC_EXIT_FULL
+                                   : EXIT_FAILURE;
+}
+
+static void tell_failure (const err_t *err)
+{
+    const char *number = getenv ("QUINTET_LAST_WORDS");
+    log_err ("failed", err);
+    if (number && dprintf ((int) strtol (number, NULL, 10), "%s", err->text) < 0)
+        log_warn ("last.words", "fd=%s", number);
+}
+
 static int run_service (const svc_t *service, args_t *args)
 {
     svc_run_t *run = calloc (1, sizeof *run);
@@ -224,8 +239,8 @@ static int run_service (const svc_t *service, args_t *args)
     err_t err = {0};
     int status;
     if (start (run, &err) != 0) {
-        log_err ("failed", &err);
-        status = err.code == ERR_CONFIG ? SVC_EXIT_CONFIG : EXIT_FAILURE;
+        tell_failure (&err);
+        status = status_of (&err);
     } else {
         log_info ("stopped", "uptime_s=%.1f", (double) (clock_ms () - run->started_ms) / 1e3);
         status = run->exit_status;
@@ -340,6 +355,12 @@ void svc_stop (svc_run_t *run, int exit_status)
 {
     run->exit_status = exit_status;
     atomic_store (&run->stopping, true);
+}
+
+void svc_fail (svc_run_t *run, const err_t *err)
+{
+    tell_failure (err);
+    svc_stop (run, status_of (err));
 }
 
 bool svc_stopping (const svc_run_t *run)

@@ -10,7 +10,9 @@
  *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route, and
  *  calls work () whenever there is nothing to take (or always, when work () said it has more to do).
  *  SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status: 0 ended as
- *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments or configuration (never restarted).
+ *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments or configuration, 74 (EX_IOERR) a full
+ *  disk (never restarted). Why it failed is logged, and written to the file descriptor QUINTET_LAST_WORDS
+ *  where there is one: a supervisor can tell it even when no log can be written.
  */
 #ifndef QUINTET_SVC_SVC_H
 #define QUINTET_SVC_SVC_H
@@ -25,6 +27,7 @@
 #include "svc/args.h"
 
 #define SVC_EXIT_CONFIG 78
+#define SVC_EXIT_FULL   74
 #define SVC_OPTIONS_MAX 12
 #define SVC_ROUTES_MAX  8
 
@@ -67,7 +70,9 @@ const char *svc_redis (const svc_run_t *run);
 const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
 const args_t *svc_args (const svc_run_t *run);
 void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
-void svc_tell (svc_run_t *run);                  /* the next status goes out at once */
-bool svc_stopping (const svc_run_t *run);        /* any thread; for long computations */
+/*  Logs the error, leaves it as the last words, and ends the loop with the status that fits. */
+void svc_fail (svc_run_t *run, const err_t *err);
+void svc_tell (svc_run_t *run);           /* the next status goes out at once */
+bool svc_stopping (const svc_run_t *run); /* any thread; for long computations */
 
 #endif

@@ -112,7 +112,8 @@ static int check (const run_t *run, err_t *err)
     char path[FS_PATH_MAX];
     hf_t *hf = hf_open (run->conf->model.path, err);
     if (!hf)
-        return -1;
+        return err_wrap (err, "model.path (copy that folder anew, or name another with --set "
+                              "model.path=DIR)");
     bool tokenizer = hf_tokenizer_text (hf) != NULL;
     hf_destroy (&hf);
     if (!tokenizer)
@@ -233,11 +234,12 @@ static int finish (run_t *run, err_t *err)
     result_t result = {.first_step_s = run->first_step_s, .wall_s = clock_s () - run->started_s};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int rc = result_read (&result, run->out, solo, err);
+    int known = rc;
     if (rc == 0)
         rc = result_report (&result, run->conf->run.name, err);
-    if (rc == 0 && run->json)
+    if (known == 0 && run->json)
         result_json (&result, stdout);
-    else if (rc == 0)
+    else if (known == 0) /* also when the page could not be written */
         result_print (&result, stdout);
     result_free (&result);
     return rc;
@@ -295,7 +297,11 @@ static int run_command (int argc, char **argv)
         fprintf (stderr, "stopped; --resume goes on from the last checkpoint\n");
         return 130;
     }
-    return rc == 0 ? EXIT_SUCCESS : cli_fail ("run", &err);
+    if (rc != 0)
+        status = cli_fail ("run", &err);
+    if (rc != 0 && err.code == ERR_FULL)
+        fprintf (stderr, "then --resume goes on from the last checkpoint\n");
+    return status;
 }
 
 const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run_command};

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -22,6 +23,7 @@
 #define STEADY_MS    20000 /* one that ran so long starts again from the first pause */
 #define RESTARTS_MAX 8     /* in a row */
 #define TERM_MS      1500  /* between asking and killing */
+#define WORDS_FD     3     /* of a child: takes its last words */
 
 typedef struct {
     char name[64];
@@ -29,6 +31,7 @@ typedef struct {
     char *again; /* argument that is added when it is started again, or NULL */
     supervise_t how;
     pid_t pid; /* 0: not running */
+    int words; /* a file in memory, since the disk of the log may be full; -1: none */
     bool done;
     int restarts; /* in a row */
     int64_t started_ms, start_at_ms;
@@ -76,8 +79,13 @@ static void become (const supervisor_t *s, const child_t *c, pid_t parent)
         dup2 (log, 1);
         dup2 (log, 2);
     }
+    if (c->words >= 0 && (dup2 (c->words, WORDS_FD) == WORDS_FD)) {
+        snprintf (number, sizeof number, "%d", WORDS_FD);
+        setenv ("QUINTET_LAST_WORDS", number, 1);
+        fcntl (WORDS_FD, F_SETFD, 0);
+    }
     /* Nothing else goes along, whoever opened it: not what our own caller left open either. */
-    close_range (3, ~0U, CLOSE_RANGE_CLOEXEC);
+    close_range (WORDS_FD + (c->words >= 0), ~0U, CLOSE_RANGE_CLOEXEC);
     sigset_t empty;
     sigemptyset (&empty);
     sigprocmask (SIG_SETMASK, &empty, NULL);
@@ -89,6 +97,8 @@ static void become (const supervisor_t *s, const child_t *c, pid_t parent)
 static int start (supervisor_t *s, child_t *c, err_t *err)
 {
     pid_t parent = getpid ();
+    if (c->words >= 0 && (ftruncate (c->words, 0) != 0 || lseek (c->words, 0, SEEK_SET) != 0))
+        return err_errno (err, ERR_IO, "start %s", c->name);
     c->pid = fork ();
     if (c->pid < 0) {
         c->pid = 0;
@@ -106,6 +116,8 @@ static void child_free (child_t *c)
     for (char **word = c->argv; *word; word++)
         free (*word);
     free (c->again);
+    if (c->words >= 0)
+        close (c->words);
     free (c);
 }
 
@@ -129,6 +141,7 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
         return err_set (err, ERR_LIMIT, "too many processes, or no memory for %s", name);
     snprintf (c->name, sizeof c->name, "%s", name);
     c->how = how;
+    c->words = memfd_create ("last-words", MFD_CLOEXEC);
     for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
         c->argv[i] = strdup (argv[i]);
     c->again = again ? strdup (again) : NULL;
@@ -136,38 +149,39 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
     return start (s, c, err);
 }
 
-/*  The last lines of a log, as one line. */
-static void log_end (const supervisor_t *s, const child_t *c, char *text, size_t size)
+/*  What it said last: its last words, or the last line of its log. */
+static void said_last (const supervisor_t *s, const child_t *c, char *text, size_t size)
 {
     char path[FS_PATH_MAX + 80];
     buf_t content = {0};
+    ssize_t told = c->words >= 0 ? pread (c->words, text, size - 1, 0) : 0;
+    text[told > 0 ? told : 0] = 0;
+    if (told > 0)
+        return;
     log_path (s, c, path, sizeof path);
-    text[0] = 0;
     if (fs_read (path, 64 << 20, &content, NULL) == 0 && content.size) {
         char *from = content.data + content.size - 1;
         while (from > content.data && *from == '\n')
             *from-- = 0;
         char *line = strrchr (content.data, '\n');
-        char *words = strstr (line ? line : content.data, "text=\"");
-        snprintf (text, size, "%s", words ? words + 6 : line ? line + 1 : content.data);
-        size_t n = strlen (text);
-        if (words && n && text[n - 1] == '"')
-            text[n - 1] = 0;
+        snprintf (text, size, "%s", line ? line + 1 : content.data);
     }
     buf_free (&content);
 }
 
 static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
 {
-    char why[512], last[600];
+    char why[64], last[ERR_TEXT_MAX - 100];
     c->pid = 0;
     if (c->how == SUPERVISE_UNTIL && WIFEXITED (status) && WEXITSTATUS (status) == 0) {
         c->done = true;
         return 0;
     }
-    log_end (s, c, last, sizeof last);
+    said_last (s, c, last, sizeof last);
     if (WIFEXITED (status) && WEXITSTATUS (status) == SVC_EXIT_CONFIG)
-        return err_set (err, ERR_CONFIG, "%s: %.500s", c->name, last);
+        return err_set (err, ERR_CONFIG, "%s: %s", c->name, last);
+    if (WIFEXITED (status) && WEXITSTATUS (status) == SVC_EXIT_FULL)
+        return err_set (err, ERR_FULL, "%s: %s", c->name, last);
     if (clock_ms () - c->started_ms > STEADY_MS)
         c->restarts = 0;
     if (WIFSIGNALED (status))
@@ -175,8 +189,8 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
     else
         snprintf (why, sizeof why, "ended with status %d", WEXITSTATUS (status));
     if (c->restarts >= RESTARTS_MAX)
-        return err_set (err, ERR_IO, "%s %s %d times in a row (%s/%s.log): %.400s", c->name, why,
-                        RESTARTS_MAX + 1, s->logs, c->name, last);
+        return err_set (err, ERR_IO, "%s %s %d times in a row: %.400s (its log: %s/%s.log)",
+                        c->name, why, RESTARTS_MAX + 1, last, s->logs, c->name);
     c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
     c->restarts++;
     s->restarts++;

@@ -7,7 +7,7 @@
  *
  *  Each child has its own process group, writes to LOGS/NAME.log, and dies with this process even when that
  *  is killed. One that crashes is started again after a while (0.1 s, doubling); one that ends with status 78
- *  (its configuration is wrong) never.
+ *  (its configuration is wrong) or 74 (a disk is full) never.
  */
 #ifndef QUINTET_CLI_SUPERVISOR_H
 #define QUINTET_CLI_SUPERVISOR_H
@@ -34,7 +34,8 @@ int supervisor_add (supervisor_t *supervisor, const char *name, const char *cons
 /*  Ends one child and forgets it. */
 void supervisor_remove (supervisor_t *supervisor, const char *name);
 
-/*  Looks after everybody. -1: a child cannot be kept running; the error has the end of its log. */
+/*  Looks after everybody. -1: a child cannot be kept running; the error has its last words (svc.h), or else
+ *  the end of its log. */
 int supervisor_turn (supervisor_t *supervisor, err_t *err);
 /*  Whether a SUPERVISE_UNTIL child ended with status 0. */
 bool supervisor_done (const supervisor_t *supervisor, const char *name);

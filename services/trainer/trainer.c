@@ -265,10 +265,9 @@ void trainer_close (svc_run_t *svc, void **state)
 static void fail (trainer_t *t, const err_t *err)
 {
     char text[ERR_TEXT_MAX + 16];
-    log_err ("failed", err);
     snprintf (text, sizeof text, "failed: %s", err->text);
     report_state (t, text);
-    svc_stop (t->svc, err->code == ERR_CONFIG ? SVC_EXIT_CONFIG : EXIT_FAILURE);
+    svc_fail (t->svc, err);
 }
 
 /*  Events are hints only: how many groups were finished since the stage began, what agents hold. */
