@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "store/store.h"
 
 #define FOLDER "quintet-" /* and six characters, in the folder for sockets */
 
@@ -158,6 +159,16 @@ static int join_bus (suite_t *s, err_t *err)
     return s->bus ? bus_subscribe (s->bus, "", err) : -1;
 }
 
+/*  Somebody else's Redis is asked first: a trainer that cannot reach it would try again and again. */
+static int check_redis (const char *address, err_t *err)
+{
+    store_t *store = store_new (address, err);
+    if (!store)
+        return err_wrap (err, "--redis");
+    store_destroy (&store);
+    return 0;
+}
+
 suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *err)
 {
     suite_t *s = calloc (1, sizeof *s);
@@ -175,6 +186,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
     if (rc == 0 && !own) {
         snprintf (s->bus_address, sizeof s->bus_address, "%s", options->bus);
         snprintf (s->redis_address, sizeof s->redis_address, "%s", options->redis);
+        rc = check_redis (s->redis_address, err);
     }
     if (rc == 0) {
         s->supervisor = supervisor_new (options->logs, err);

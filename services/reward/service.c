@@ -84,6 +84,9 @@ int reward_work (svc_run_t *run)
 {
     scored_t *scored;
     while ((scored = workers_take (svc_state (run)))) {
+        /* No sandbox can be had here: said and ended, since asking again would never end. */
+        if (scored->failed && scored->err.code == ERR_CONFIG && !svc_stopping (run))
+            svc_fail (run, &scored->err);
         if (scored->failed)
             bus_refuse (svc_bus (run), scored->id, scored->err.code, "%s", scored->err.text);
         else if (!scored->cancelled)
