@@ -48,7 +48,7 @@ static inline size_t backward_key_floats (size_t n, size_t dim)
 }
 
 typedef struct {
-    /*  y = x r gain: dx +=, dgain +=, from dy and r = 1 / rms. */
+    /*  y = x r gain: dx +=, dgain += (unless NULL), from dy and r = 1 / rms. */
     void (*norm) (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
                   float scale, size_t n);
     /*  act = silu (gate) up: dgate and dup from dact. */

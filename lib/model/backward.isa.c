@@ -30,7 +30,7 @@ static void norm (float *dx, float *dgain, const float *dy, const float *x, cons
     float pull = r * r * r * sum / (float) n;
     for (i = 0; i < n; i++)
         dx[i] += r * gain[i] * dy[i] - pull * x[i];
-    for (i = 0; i < n; i++)
+    for (i = 0; dgain && i < n; i++)
         dgain[i] += dy[i] * x[i] * r;
 }
 

@@ -115,15 +115,40 @@ static void round_rows (const model_t *model, const float *x, size_t n, size_t k
 
 size_t forward_scratch (const model_t *model, size_t n)
 {
+    size_t low = n * model->lora.rank * sizeof (float);
     if (model->compute == COMPUTE_F32)
-        return 0;
+        return low;
     const model_config_t *c = &model->config;
     size_t widest = c->width;
     if (widest < c->ff)
         widest = c->ff;
     if (widest < model->q_dim)
         widest = model->q_dim;
-    return n * rounded_stride (widest) * model->kernels->rounded_bytes;
+    size_t rounded = n * rounded_stride (widest) * model->kernels->rounded_bytes;
+    return rounded > low ? rounded : low;
+}
+
+/*  y += s B (A x), both products in order, as all products are. */
+static void add_adapter (const model_t *model, const weights_adapter_t *adapter, const float *x,
+                         size_t n, kernels_matmul_t *of, float *low, pool_t *pool)
+{
+    size_t rank = adapter->a.outputs;
+    product_t up = {.kernels = model->kernels, .type = COMPUTE_F32};
+    up.product = (kernels_matmul_t){.panels = adapter->b.panels,
+                                    .x = low,
+                                    .x_stride = rank,
+                                    .y = of->y + adapter->first,
+                                    .y_stride = of->y_stride,
+                                    .add = of->y + adapter->first,
+                                    .add_stride = of->y_stride,
+                                    .n = n,
+                                    .k = rank,
+                                    .outputs = adapter->b.outputs,
+                                    .last = kernels_panels (adapter->b.outputs)};
+    forward_matmul (model, &adapter->a, x, n, NULL, low, NULL, pool);
+    for (size_t i = 0; i < n * rank; i++)
+        low[i] *= adapter->scale;
+    multiply_all (&up, pool);
 }
 
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
@@ -150,6 +175,8 @@ void forward_matmul (const model_t *model, const weights_matrix_t *w, const floa
         p.product.x_stride = rounded_stride (w->k);
     }
     multiply_all (&p, pool);
+    for (size_t i = 0; i < w->adapters_n; i++)
+        add_adapter (model, &w->adapters[i], x, n, &p.product, scratch, pool);
 }
 
 /*  ---- attention ---- */

@@ -67,8 +67,9 @@ void forward_embed (const model_t *model, const int32_t *ids, size_t n, float *x
 void forward_norm (const model_t *model, const weights_vector_t *gain, const float *x, size_t n,
                    float *y, float *scale);
 
-/*  y [n, outputs] = x [n, k] W^T + bias + add (both as far as they are given; not both at once).
- *  add may be y. scratch: forward_scratch (model, n) bytes (0 of them for f32; NULL then). */
+/*  y [n, outputs] = x [n, k] W^T + bias + add (both as far as they are given; not both at once), and what
+ *  adapters add. add may be y, x may not. scratch: forward_scratch (model, n) bytes (0 of them for f32
+ *  without adapters; NULL then). */
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
                      const float *add, float *y, void *scratch, pool_t *pool);
 size_t forward_scratch (const model_t *model, size_t n);

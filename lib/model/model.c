@@ -211,6 +211,12 @@ static void visit_layer (model_t *m, weights_layer_t *l,
 static void visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, void *),
                    void (*vector) (model_t *, weights_vector_t *, void *), void *context)
 {
+    for (size_t i = 0; i < m->adapters_n; i++) {
+        matrix (m, &m->adapters[i].a, context);
+        matrix (m, &m->adapters[i].b, context);
+    }
+    if (m->base)
+        return;
     for (size_t i = 0; i < m->config.layers; i++)
         visit_layer (m, &m->layers[i], matrix, vector, context);
     vector (m, &m->norm, context);
@@ -303,8 +309,11 @@ void model_destroy (model_t **self)
         return;
     if (m->memory)
         munmap (m->memory, m->bytes);
-    free (m->rope);
-    free (m->inverse_frequency);
+    if (!m->base) {
+        free (m->rope);
+        free (m->inverse_frequency);
+    }
+    free (m->adapters);
     free (m->tensors);
     free (m->layers);
     free (m);
@@ -319,6 +328,11 @@ const model_config_t *model_config (const model_t *model)
 model_compute_t model_compute (const model_t *model)
 {
     return model->compute;
+}
+
+model_compute_t model_params_type (const model_t *model)
+{
+    return model->base ? COMPUTE_F32 : model->compute;
 }
 
 size_t model_params (const model_t *model)
@@ -351,6 +365,10 @@ size_t model_bytes (const model_t *model)
 
 void model_init_params (const model_t *model, uint64_t seed, float *params)
 {
+    if (model->base) {
+        lora_init_params (model, seed, params);
+        return;
+    }
     double residual = sqrt (2.0 * (double) model->config.layers);
     for (size_t i = 0; i < model->tensors_n; i++) {
         const model_tensor_t *t = &model->tensors[i];
@@ -396,6 +414,8 @@ static void set_vector (model_t *m, weights_vector_t *v, void *context)
 void model_set (model_t *model, const float *params, pool_t *pool)
 {
     visit (model, set_matrix, set_vector, &(packing_t){.from = params, .pool = pool});
+    if (model->base)
+        return;
     size_t n = model->config.vocab * model->config.width;
     const float *rows = params + model->embedding;
     if (model->embedding_rows && model->compute == COMPUTE_BF16)
@@ -420,6 +440,8 @@ void model_get (const model_t *model, float *params)
 {
     /* Only params are written; the visitor hands out the model for the sake of model_set. */
     visit ((model_t *) (uintptr_t) model, get_matrix, get_vector, params);
+    if (model->base)
+        return;
     size_t n = model->config.vocab * model->config.width;
     float *rows = params + model->embedding;
     if (model->embedding_rows && model->compute == COMPUTE_BF16)

@@ -74,6 +74,8 @@ void model_destroy (model_t **model);
 
 const model_config_t *model_config (const model_t *model);
 model_compute_t model_compute (const model_t *model);
+/*  What model_set rounds params to: adapters (lora.h) stay float32 whatever the base computes with. */
+model_compute_t model_params_type (const model_t *model);
 size_t model_params (const model_t *model);  /* number of floats in params */
 size_t model_tensors (const model_t *model); /* number of tensors */
 const model_tensor_t *model_tensor (const model_t *model, size_t index);
@@ -96,7 +98,7 @@ int model_logits (const model_t *model, const int32_t *ids, size_t n, float *log
  *  variable QUINTET_ISA names another one. Part of a run's numeric path. */
 const char *model_isa (void);
 
-/*  Bytes that the model itself takes (weights as kept and packed). */
+/*  Bytes that the model itself takes (weights as kept and packed), a base not counted. */
 size_t model_bytes (const model_t *model);
 
 #endif

@@ -68,7 +68,9 @@ void products_close (products_t *p)
 typedef struct {
     products_t *p;
     const weights_matrix_t *w;
-    const float *dy, *x;
+    products_rows_t dy;
+    const float *x;
+    bool narrow;
     size_t rows;          /* of dy and x */
     size_t first, height; /* dW: outputs */
     size_t from, depth;   /* what is summed: outputs (dx) or rows (dW) */
@@ -89,7 +91,7 @@ static void multiply_panel (void *context, size_t i, size_t thread)
     size_t column = i * KERNELS_PANEL, columns = least (KERNELS_PANEL, c->columns - column);
     const void *packed = panel;
     c->pack (c, column, columns, panel, scratch);
-    if (p->narrow) {
+    if (c->narrow) {
         p->b->pair ((uint16_t *) scratch, panel, c->depth);
         packed = scratch;
     }
@@ -104,7 +106,7 @@ static void multiply_panel (void *context, size_t i, size_t thread)
                           .k = c->depth,
                           .outputs = columns,
                           .last = 1};
-    if (p->narrow)
+    if (c->narrow)
         p->model->kernels->matmul_bf16 (&m);
     else
         p->model->kernels->matmul_f32 (&m);
@@ -145,29 +147,36 @@ static void round_rows (void *context, size_t i, size_t thread)
     size_t end = least ((i + 1) * ROWS, c->rows);
     for (size_t row = i * ROWS; row < end; row++) {
         uint16_t *y = (uint16_t *) c->p->turned + row * c->left_stride;
-        c->p->model->kernels->to_bf16 (y, c->dy + row * c->w->outputs + c->from, c->depth);
+        c->p->model->kernels->to_bf16 (y, c->dy.data + row * c->dy.stride + c->from, c->depth);
         if (c->depth % 2 == 1)
             y[c->depth] = 0;
     }
 }
 
-void products_input (products_t *p, const float *dy, size_t n, const weights_matrix_t *w, float *dx)
+static bool is_narrow (const products_t *p, const weights_matrix_t *w)
+{
+    return p->narrow && w->type == COMPUTE_BF16;
+}
+
+void products_input (products_t *p, products_rows_t dy, size_t n, const weights_matrix_t *w,
+                     bool more, float *dx)
 {
     for (size_t from = 0; from < w->outputs; from += PRODUCTS_DEPTH) {
         block_t c = {.p = p,
                      .w = w,
                      .dy = dy,
+                     .narrow = is_narrow (p, w),
                      .rows = n,
                      .from = from,
                      .depth = least (PRODUCTS_DEPTH, w->outputs - from),
-                     .left = dy + from,
-                     .left_stride = w->outputs,
+                     .left = dy.data + from,
+                     .left_stride = dy.stride,
                      .y = dx,
                      .n = n,
                      .columns = w->k,
-                     .more = from > 0,
+                     .more = more || from > 0,
                      .pack = pack_weights};
-        if (p->narrow) {
+        if (c.narrow) {
             c.left = p->turned;
             c.left_stride = c.depth + c.depth % 2;
             pool_run (p->pool, round_rows, &c, (n + ROWS - 1) / ROWS);
@@ -199,15 +208,15 @@ static void turn_strip (void *context, size_t i, size_t thread)
     const block_t *c = context;
     const products_t *p = c->p;
     size_t first = i * STRIP, outputs = least (STRIP, c->height - first);
-    const float *dy = c->dy + c->from * c->w->outputs + c->first + first;
+    const float *dy = c->dy.data + c->from * c->dy.stride + c->first + first;
     float *turned = (float *) p->turned + first * c->left_stride;
     size_t stride = c->left_stride;
-    if (p->narrow) {
+    if (c->narrow) {
         turned = p->panels + thread * panel_floats ();
         stride = PRODUCTS_DEPTH;
     }
-    p->b->transpose (turned, stride, dy, c->w->outputs, c->depth, outputs);
-    for (size_t o = 0; p->narrow && o < outputs; o++) {
+    p->b->transpose (turned, stride, dy, c->dy.stride, c->depth, outputs);
+    for (size_t o = 0; c->narrow && o < outputs; o++) {
         uint16_t *y = (uint16_t *) p->turned + (first + o) * c->left_stride;
         p->model->kernels->to_bf16 (y, turned + o * stride, c->depth);
         if (c->depth % 2 == 1)
@@ -215,9 +224,11 @@ static void turn_strip (void *context, size_t i, size_t thread)
     }
 }
 
-void products_weight (products_t *p, const float *dy, const float *x, size_t n,
+void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,
                       const weights_matrix_t *w, float *gradient)
 {
+    if (w->at == WEIGHTS_FROZEN)
+        return;
     for (size_t from = 0; from < n; from += PRODUCTS_DEPTH)
         for (size_t first = 0; first < w->outputs; first += HEIGHT) {
             size_t depth = least (PRODUCTS_DEPTH, n - from);
@@ -226,6 +237,7 @@ void products_weight (products_t *p, const float *dy, const float *x, size_t n,
                          .w = w,
                          .dy = dy,
                          .x = x,
+                         .narrow = is_narrow (p, w),
                          .rows = n,
                          .first = first,
                          .height = height,

@@ -2,8 +2,8 @@
  *
  *      products_t p = {0};
  *      products_open (&p, model, rows_max, pool, &err);
- *      products_input (&p, dy, n, &layer->down, dx);                 dx = dy W
- *      products_weight (&p, dy, x, n, &layer->down, gradient);       dW += dy^T x
+ *      products_input (&p, rows, n, &layer->down, false, dx);        dx = dy W
+ *      products_weight (&p, rows, x, n, &layer->down, gradient);     dW += dy^T x
  *      products_close (&p);
  *
  *  Both walk over what they sum in runs of PRODUCTS_DEPTH, in order, so their bits follow from the
@@ -24,7 +24,7 @@ typedef struct {
     const model_t *model;
     const backward_t *b;
     pool_t *pool;
-    bool narrow; /* multiply in bfloat16 */
+    bool narrow; /* multiply bfloat16 matrices in bfloat16 */
     size_t rows_max;
     size_t turned_max; /* bytes of turned */
     char *turned;      /* rows of the left operand, as the kernel wants them */
@@ -35,11 +35,17 @@ int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t 
 void products_close (products_t *p);
 size_t products_bytes (const model_t *model, size_t rows_max, size_t threads);
 
-/*  dx [n, k] from dy [n, outputs]; n <= rows_max. */
-void products_input (products_t *p, const float *dy, size_t n, const weights_matrix_t *w,
-                     float *dx);
-/*  gradient: the flat vector; dy [n, outputs], x [n, k]. */
-void products_weight (products_t *p, const float *dy, const float *x, size_t n,
+/*  dy: rows of a matrix' outputs, which may be some columns of wider rows. */
+typedef struct {
+    const float *data;
+    size_t stride; /* floats from row to row */
+} products_rows_t;
+
+/*  dx [n, k] (+= with more) from dy [n, outputs]; n <= rows_max. */
+void products_input (products_t *p, products_rows_t dy, size_t n, const weights_matrix_t *w,
+                     bool more, float *dx);
+/*  gradient: the flat vector; dy [n, outputs], x [n, k]. Nothing for a frozen matrix. */
+void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,
                       const weights_matrix_t *w, float *gradient);
 
 #endif

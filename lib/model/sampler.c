@@ -75,10 +75,11 @@ sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *
     *s = (sampler_t){.model = model,
                      .shape = model->config,
                      .compute = model->compute,
+                     .rank = model->lora.rank,
                      .pool = pool,
                      .rows_n = rows,
                      .threads = pool_threads (pool)};
-    s->apart = model_bytes (model) <= ROWS_APART_BYTES;
+    s->apart = model_bytes (model->base ? model->base : model) <= ROWS_APART_BYTES;
     s->jobs_end = &s->jobs;
     s->done_end = &s->done;
     if (make_buffers (s, err) != 0)
@@ -134,7 +135,7 @@ static bool same_shape (const sampler_t *s, const model_t *model)
     return model->compute == s->compute && a->width == b->width && a->layers == b->layers &&
            a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
            a->ff == b->ff && a->vocab == b->vocab && a->context == b->context &&
-           a->tied == b->tied && !b->value_head;
+           a->tied == b->tied && !b->value_head && model->lora.rank <= s->rank;
 }
 
 static int check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)

@@ -45,6 +45,7 @@ struct sampler {
     const model_t *model; /* of jobs that name none */
     model_config_t shape;
     model_compute_t compute;
+    size_t rank; /* of adapters, at most */
     pool_t *pool;
     bool apart; /* rows are cut, not products */
     size_t threads;

@@ -38,8 +38,9 @@ train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
 {
     train_t *t = calloc (1, sizeof *t);
     if (t) {
-        bool small = model_params (model) < SMALL_MODEL;
-        size_t weights = model_params (model) * sizeof (float);
+        size_t of_base = model->base ? model_params (model->base) : 0;
+        size_t weights = (model_params (model) + of_base) * sizeof (float);
+        bool small = model_params (model) + of_base < SMALL_MODEL;
         *t = (train_t){.model = model,
                        .pool = small ? pool : NULL,
                        .inner = small ? NULL : pool,

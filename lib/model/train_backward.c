@@ -11,13 +11,48 @@
 
 #define HEAD_DIM_MAX 4096 /* model_config_check */
 
+/*  Where a tensor's gradient goes; NULL when it does not learn. */
+static float *gradient_at (float *gradient, size_t at)
+{
+    return at == WEIGHTS_FROZEN ? NULL : gradient + at;
+}
+
 static void back_norm (const train_work_t *w, const weights_vector_t *gain, const float *dy,
                        const float *x, const float *scale, size_t n, float *gradient, float *dx)
 {
     size_t width = gain->n;
     for (size_t i = 0; i < n; i++)
-        w->b->norm (dx + i * width, gradient + gain->at, dy + i * width, x + i * width, gain->data,
-                    scale[i], width);
+        w->b->norm (dx + i * width, gradient_at (gradient, gain->at), dy + i * width, x + i * width,
+                    gain->data, scale[i], width);
+}
+
+/*  y += s B u with u = A x: dB += s dy^T u, dA += du^T x and dx += du A with du = s dy B. */
+static void back_adapter (train_work_t *w, const weights_adapter_t *adapter, products_rows_t dy,
+                          const float *x, size_t n, float *gradient, float *dx)
+{
+    products_t *p = &w->products;
+    size_t rank = adapter->a.outputs;
+    products_rows_t du = {w->dlow, rank};
+    forward_matmul (w->model, &adapter->a, x, n, NULL, w->low, w->rounded, w->pool);
+    w->b->scale (w->low, adapter->scale, n * rank);
+    products_weight (p, dy, w->low, n, &adapter->b, gradient);
+    products_input (p, dy, n, &adapter->b, false, w->dlow);
+    w->b->scale (w->dlow, adapter->scale, n * rank);
+    products_weight (p, du, x, n, &adapter->a, gradient);
+    products_input (p, du, n, &adapter->a, true, dx);
+}
+
+/*  y = x W^T: dW and dx, with what adapters add to y. */
+static void back_product (train_work_t *w, const weights_matrix_t *m, const float *dy,
+                          const float *x, size_t n, float *gradient, float *dx)
+{
+    products_rows_t rows = {dy, m->outputs};
+    products_weight (&w->products, rows, x, n, m, gradient);
+    products_input (&w->products, rows, n, m, false, dx);
+    for (size_t i = 0; i < m->adapters_n; i++) {
+        rows.data = dy + m->adapters[i].first;
+        back_adapter (w, &m->adapters[i], rows, x, n, gradient, dx);
+    }
 }
 
 /*  ---- the head ---- */
@@ -66,8 +101,8 @@ static void back_head (train_work_t *w, float *gradient)
         if (w->head_tile < w->head_rows)
             n = train_forward_head (w, first);
         train_each (w, n, back_logits);
-        products_weight (&w->products, w->exps, w->hidden + first * width, n, &m->head, gradient);
-        products_input (&w->products, w->exps, n, &m->head, w->dh + first * width);
+        back_product (w, &m->head, w->exps, w->hidden + first * width, n, gradient,
+                      w->dh + first * width);
     }
     memset (w->dx, 0, w->rows * width * sizeof *w->dx);
     back_norm (w, &m->norm, w->dh, w->x + from * width, w->scale, w->head_rows, gradient,
@@ -92,13 +127,10 @@ static void back_mlp (train_work_t *w, float *gradient)
 {
     const weights_layer_t *lw = &w->model->layers[w->layer];
     const train_layer_t *l = &w->layers[w->layer];
-    products_t *p = &w->products;
     size_t n = w->rows;
-    products_weight (p, w->dx, l->act, n, &lw->down, gradient);
-    products_input (p, w->dx, n, &lw->down, w->dact);
+    back_product (w, &lw->down, w->dx, l->act, n, gradient, w->dact);
     train_each (w, n, back_swiglu);
-    products_weight (p, w->dgate_up, l->h2, n, &lw->gate_up, gradient);
-    products_input (p, w->dgate_up, n, &lw->gate_up, w->dh);
+    back_product (w, &lw->gate_up, w->dgate_up, l->h2, n, gradient, w->dh);
     back_norm (w, &lw->norm_mlp, w->dh, l->middle, l->scale2, n, gradient, w->dx);
 }
 
@@ -213,7 +245,7 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
             squares += pre[d] * pre[d];
         float scale = 1 / sqrtf (squares / (float) dim + (float) m->config.norm_eps);
         memset (dpre, 0, dim * sizeof *dpre);
-        w->b->norm (dpre, gradient + gain->at, dy, pre, gain->data, scale, dim);
+        w->b->norm (dpre, gradient_at (gradient, gain->at), dy, pre, gain->data, scale, dim);
     }
 }
 
@@ -231,7 +263,7 @@ static void back_heads (train_work_t *w, float *gradient)
         back_rope (w, &lw->k_norm, pre + m->q_dim, w->position[row], m->config.kv_heads,
                    w->dk + row * m->kv_dim, gradient, d + m->q_dim);
         memcpy (d + m->q_dim + m->kv_dim, w->dv + row * m->kv_dim, m->kv_dim * sizeof *d);
-        if (lw->qkv_bias.data)
+        if (lw->qkv_bias.data && lw->qkv_bias.at != WEIGHTS_FROZEN)
             w->b->add (gradient + lw->qkv_bias.at, d, wide);
     }
 }
@@ -241,14 +273,11 @@ static void back_attention (train_work_t *w, float *gradient)
     const model_t *m = w->model;
     const weights_layer_t *lw = &m->layers[w->layer];
     const train_layer_t *l = &w->layers[w->layer];
-    products_t *p = &w->products;
     size_t n = w->rows;
-    products_weight (p, w->dx, l->att, n, &lw->out, gradient);
-    products_input (p, w->dx, n, &lw->out, w->datt);
+    back_product (w, &lw->out, w->dx, l->att, n, gradient, w->datt);
     pool_run (w->pool, back_attention_head, w, m->config.kv_heads);
     back_heads (w, gradient);
-    products_weight (p, w->dqkv, l->h1, n, &lw->qkv, gradient);
-    products_input (p, w->dqkv, n, &lw->qkv, w->dh);
+    back_product (w, &lw->qkv, w->dqkv, l->h1, n, gradient, w->dh);
     back_norm (w, &lw->norm_attention, w->dh, l->x, l->scale1, n, gradient, w->dx);
 }
 
@@ -266,7 +295,7 @@ void train_backward (train_work_t *w, float *gradient)
         back_mlp (w, gradient);
         back_attention (w, gradient);
     }
-    for (size_t row = 0; row < w->rows; row++)
+    for (size_t row = 0; m->embedding != WEIGHTS_FROZEN && row < w->rows; row++)
         w->b->add (gradient + m->embedding + (size_t) w->ids[row] * width, w->dx + row * width,
                    width);
 }

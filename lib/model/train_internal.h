@@ -65,6 +65,7 @@ typedef struct {
     float *exps, *sums; /* [head_tile, outputs]: exp (logit / T - max), or values; [head_tile] */
     float *logp, *entropy, *dlogp; /* [tokens] */
     float *dx, *dh, *dqkv, *dq, *dk, *dv, *datt, *dgate_up, *dact;
+    float *low, *dlow; /* [rows, rank]: between the two matrices of an adapter */
     float *keys, *values, *dkeys, *dvalues; /* [kv_heads][key_floats], blocks (backward.h) */
     size_t key_floats;
     float *scratch; /* [threads][scratch_floats]: of attention, forwards and backwards */

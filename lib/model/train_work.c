@@ -113,6 +113,8 @@ static void place_backward (train_work_t *w)
     w->datt = floats (w, r, m->q_dim);
     w->dgate_up = floats (w, r, 2 * c->ff);
     w->dact = floats (w, r, c->ff);
+    w->low = floats (w, r, m->lora.rank);
+    w->dlow = floats (w, r, m->lora.rank);
     /* Every run may end with a block that is nearly empty. */
     w->key_floats = (r + (w->most.completions + 1) * KERNELS_BLOCK) * c->head_dim;
     w->keys = floats (w, c->kv_heads, w->key_floats);

@@ -12,15 +12,30 @@
 #define QUINTET_MODEL_WEIGHTS_H
 
 #include "model/kernels.h"
-#include "model/model.h"
+#include "model/lora.h"
+
+/*  Place of what is no part of the flat vector: the base of an adapted model, which does not learn. */
+#define WEIGHTS_FROZEN SIZE_MAX
+
+struct weights_adapter;
 
 typedef struct {
     size_t outputs, k;
     model_compute_t type;
     void *panels;      /* float or uint16_t; kernels.h has the layout */
     const float *bias; /* [outputs] inside the model, NULL: none */
-    size_t at;         /* of the [outputs, k] matrix in the flat vector */
+    size_t at;         /* of the [outputs, k] matrix in the flat vector, or WEIGHTS_FROZEN */
+    const struct weights_adapter *adapters; /* add to the product; each to outputs of its own */
+    size_t adapters_n;
 } weights_matrix_t;
+
+/*  y += scale B (A x), always in float32 (Hu et al. 2021, section 4.1). */
+typedef struct weights_adapter {
+    weights_matrix_t a; /* [rank, k] */
+    weights_matrix_t b; /* [outputs of one projection, rank] */
+    size_t first;       /* of the joined matrix' outputs */
+    float scale;
+} weights_adapter_t;
 
 /*  A vector of float32 (rounded when compute is bf16). */
 typedef struct {
@@ -57,6 +72,12 @@ struct model {
     size_t rope_n;
     char *memory; /* panels, vectors and rows: one piece */
     size_t bytes; /* of it */
+    /*  Of an adapted model (lora.h): all of the above but tensors and memory is the base's or points into it,
+     *  and the flat vector holds the adapters alone. */
+    const model_t *base; /* NULL: a model of its own */
+    lora_config_t lora;
+    weights_adapter_t *adapters; /* of all matrices, in the order of tensors */
+    size_t adapters_n;
 };
 
 /*  What a weight becomes in that type. */

@@ -428,8 +428,8 @@ static void check_products (const weights_matrix_t *w, const model_t *model, siz
         float *gradient = room (params_n);
         for (size_t i = 0; i < params_n; i++)
             gradient[i] = 0.25f;
-        products_input (&p, dy, n, w, dx);
-        products_weight (&p, dy, x, n, w, gradient);
+        products_input (&p, (products_rows_t){dy, w->outputs}, n, w, false, dx);
+        products_weight (&p, (products_rows_t){dy, w->outputs}, x, n, w, gradient);
         if (!first) {
             compare_input (dy, params, w, n, narrow, dx);
             compare_weight (dy, x, w, n, narrow, 0.25f, gradient);

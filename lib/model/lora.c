@@ -1,0 +1,219 @@
+/*  lora - see lora.h: the adapted model. Its folders are in peft.c.
+ *
+ *  DESIGN
+ *  An adapted model is a copy of the base's struct whose matrices point at the base's panels and at the
+ *  adapters that add to them; every place in the flat vector that the base has is WEIGHTS_FROZEN.
+ */
+#include "model/lora.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/rng.h"
+#include "model/weights.h"
+
+#define CACHE_LINE ((size_t) 64)
+
+#define TARGET_TEXT(name, text) text,
+static const char *const target_name[] = {LORA_TARGETS (TARGET_TEXT)};
+
+static bool has (const lora_config_t *config, lora_target_t target)
+{
+    return (config->targets >> target & 1u) != 0;
+}
+
+int lora_add_target (lora_config_t *config, const char *name, err_t *err)
+{
+    if (strcmp (name, "all-linear") == 0) {
+        config->targets |= LORA_ALL_LINEAR;
+        return 0;
+    }
+    for (unsigned t = 0; t < LORA_TARGET_COUNT; t++)
+        if (strcmp (name, target_name[t]) == 0) {
+            config->targets |= 1u << t;
+            return 0;
+        }
+    return err_set (err, ERR_INPUT,
+                    "no adapter goes on '%s'; known: q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                    "up_proj, down_proj, lm_head, all-linear",
+                    name);
+}
+
+/*  ---- what is adapted ---- */
+
+typedef struct {
+    weights_matrix_t *matrix;
+    size_t first, outputs;
+    const char *block; /* in names */
+} place_t;
+
+static place_t place_of (const model_t *m, weights_layer_t *l, lora_target_t target)
+{
+    size_t ff = m->config.ff, width = m->config.width, q = m->q_dim, kv = m->kv_dim;
+    switch (target) {
+    case LORA_Q:
+        return (place_t){&l->qkv, 0, q, "self_attn"};
+    case LORA_K:
+        return (place_t){&l->qkv, q, kv, "self_attn"};
+    case LORA_V:
+        return (place_t){&l->qkv, q + kv, kv, "self_attn"};
+    case LORA_O:
+        return (place_t){&l->out, 0, width, "self_attn"};
+    case LORA_GATE:
+        return (place_t){&l->gate_up, 0, ff, "mlp"};
+    case LORA_UP:
+        return (place_t){&l->gate_up, ff, ff, "mlp"};
+    default:
+        return (place_t){&l->down, 0, width, "mlp"};
+    }
+}
+
+static weights_matrix_t add_tensor (model_t *m, const char *module, char which, size_t outputs,
+                                    size_t k)
+{
+    model_tensor_t *t = &m->tensors[m->tensors_n++];
+    *t = (model_tensor_t){
+        .rows = outputs, .columns = k, .rank = 2, .offset = m->params, .decay = true};
+    snprintf (t->name, sizeof t->name, "base_model.model.%s.lora_%c.weight", module, which);
+    m->params += outputs * k;
+    return (weights_matrix_t){.outputs = outputs, .k = k, .type = COMPUTE_F32, .at = t->offset};
+}
+
+static void add_adapter (model_t *m, const place_t *place, const char *module)
+{
+    const lora_config_t *c = &m->lora;
+    double rank = (double) c->rank;
+    weights_adapter_t *adapter = &m->adapters[m->adapters_n++];
+    weights_matrix_t *matrix = place->matrix;
+    *adapter = (weights_adapter_t){
+        .a = add_tensor (m, module, 'A', c->rank, matrix->k),
+        .b = add_tensor (m, module, 'B', place->outputs, c->rank),
+        .first = place->first,
+        .scale = (float) (c->alpha / (c->rslora ? sqrt (rank) : rank)),
+    };
+    if (matrix->adapters_n++ == 0)
+        matrix->adapters = adapter;
+}
+
+static void add_adapters (model_t *m)
+{
+    char module[64];
+    for (size_t i = 0; i < m->config.layers; i++)
+        for (lora_target_t t = 0; t < LORA_HEAD; t++) {
+            if (!has (&m->lora, t))
+                continue;
+            place_t place = place_of (m, &m->layers[i], t);
+            snprintf (module, sizeof module, "model.layers.%zu.%s.%s", i, place.block,
+                      target_name[t]);
+            add_adapter (m, &place, module);
+        }
+    if (has (&m->lora, LORA_HEAD))
+        add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, target_name[LORA_HEAD]);
+}
+
+static void freeze (model_t *m)
+{
+    m->embedding = m->norm.at = m->head.at = WEIGHTS_FROZEN;
+    for (size_t i = 0; i < m->config.layers; i++) {
+        weights_layer_t *l = &m->layers[i];
+        l->qkv.at = l->out.at = l->gate_up.at = l->down.at = WEIGHTS_FROZEN;
+        l->norm_attention.at = l->qkv_bias.at = l->norm_mlp.at = WEIGHTS_FROZEN;
+        l->q_norm.at = l->k_norm.at = WEIGHTS_FROZEN;
+    }
+}
+
+/*  ---- memory ---- */
+
+static void place_panels (model_t *m, weights_matrix_t *w)
+{
+    w->panels = m->memory ? m->memory + m->bytes : NULL;
+    size_t bytes = kernels_panels (w->outputs) * weights_panel_bytes (w);
+    m->bytes += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+static void place_all (model_t *m)
+{
+    m->bytes = 0;
+    for (size_t i = 0; i < m->adapters_n; i++) {
+        place_panels (m, &m->adapters[i].a);
+        place_panels (m, &m->adapters[i].b);
+    }
+}
+
+static int allocate (model_t *m)
+{
+    place_all (m);
+    void *p = mmap (NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return -1;
+    m->memory = p;
+    place_all (m);
+    return 0;
+}
+
+static int check (const model_t *base, const lora_config_t *config, err_t *err)
+{
+    if (base->base)
+        return err_set (err, ERR_INPUT, "an adapter needs a base without adapters");
+    if (config->rank < 1 || config->rank > LORA_RANK_MAX)
+        return err_set (err, ERR_INPUT, "an adapter's rank is %zu; it must lie between 1 and %d",
+                        config->rank, LORA_RANK_MAX);
+    if (!(config->alpha > 0) || !isfinite (config->alpha))
+        return err_set (err, ERR_INPUT, "an adapter's lora_alpha is %g; it must be above 0",
+                        config->alpha);
+    if (config->targets == 0)
+        return err_set (err, ERR_INPUT, "an adapter without targets adapts nothing");
+    if (base->config.value_head && has (config, LORA_HEAD))
+        return err_set (err, ERR_INPUT, "lm_head cannot be adapted: the model has a value head");
+    return 0;
+}
+
+model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
+{
+    if (check (base, config, err) != 0)
+        return NULL;
+    size_t layers = base->config.layers;
+    size_t most = layers * (size_t) LORA_HEAD + 1;
+    model_t *m = calloc (1, sizeof *m);
+    if (m) {
+        *m = *base;
+        m->base = base;
+        m->lora = *config;
+        m->memory = NULL;
+        m->params = m->tensors_n = 0;
+        m->layers = malloc (layers * sizeof *m->layers);
+        m->adapters = calloc (most, sizeof *m->adapters);
+        m->tensors = calloc (2 * most, sizeof *m->tensors);
+    }
+    if (m && m->layers && m->adapters && m->tensors) {
+        memcpy (m->layers, base->layers, layers * sizeof *m->layers);
+        freeze (m);
+        add_adapters (m);
+        if (allocate (m) == 0)
+            return m;
+    }
+    err_set (err, ERR_LIMIT, "no memory for adapters of rank %zu on %zu layers", config->rank,
+             layers);
+    model_destroy (&m);
+    return NULL;
+}
+
+const lora_config_t *lora_config (const model_t *model)
+{
+    return model->base ? &model->lora : NULL;
+}
+
+void lora_init_params (const model_t *model, uint64_t seed, float *params)
+{
+    memset (params, 0, model->params * sizeof *params);
+    for (size_t i = 0; i < model->tensors_n; i += 2) {
+        const model_tensor_t *a = &model->tensors[i];
+        double limit = 1 / sqrt ((double) a->columns);
+        rng_t rng = {.key = rng_key ((uint64_t[]){seed, i}, 2)};
+        for (size_t j = 0; j < a->rows * a->columns; j++)
+            params[a->offset + j] = (float) (limit * (2 * rng_unit (&rng) - 1));
+    }
+}
