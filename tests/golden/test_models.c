@@ -14,6 +14,7 @@
 
 #include "base/fs.h"
 #include "model/hf.h"
+#include "model/lora.h"
 #include "model/safetensors.h"
 #include "model/sampler.h"
 #include "model/train.h"
@@ -32,6 +33,7 @@ static const char *reference (void)
 typedef struct {
     char name[128];
     hf_t *hf;
+    model_t *base; /* of an adapted model, else NULL */
     model_t *model;
     safetensors_t *file;
     int32_t *ids;
@@ -64,7 +66,24 @@ static int32_t read_int (const safetensors_entry_t *e, size_t i)
     return narrow;
 }
 
-static void open_case (case_t *c, const char *folder, const char *reference_path)
+/*  The model becomes the base of a PEFT folder's adapters. */
+static void adapt (case_t *c, const char *folder)
+{
+    err_t err = {0};
+    lora_config_t lora;
+    c->base = c->model;
+    if (lora_read_config (folder, &lora, &err) != 0 ||
+        !(c->model = lora_new (c->base, &lora, &err)))
+        fail_msg ("%s", err.text);
+    float *params = malloc (model_params (c->model) * sizeof *params);
+    if (lora_read_params (folder, c->model, params, &err) != 0)
+        fail_msg ("%s", err.text);
+    model_set (c->model, params, NULL);
+    free (params);
+}
+
+static void open_case (case_t *c, const char *folder, const char *adapter,
+                       const char *reference_path)
 {
     err_t err = {0};
     c->hf = hf_open (folder, &err);
@@ -78,6 +97,8 @@ static void open_case (case_t *c, const char *folder, const char *reference_path
         fail_msg ("%s", err.text);
     model_set (c->model, params, NULL);
     free (params);
+    if (adapter)
+        adapt (c, adapter);
     c->file = safetensors_open (reference_path, &err);
     if (!c->file)
         fail_msg ("%s", err.text);
@@ -94,6 +115,7 @@ static void close_case (case_t *c)
 {
     safetensors_close (&c->file);
     model_destroy (&c->model);
+    model_destroy (&c->base);
     hf_destroy (&c->hf);
     free (c->ids);
 }
@@ -142,6 +164,16 @@ static void weighted (void *context, size_t group, size_t first, const float *lo
     }
 }
 
+/*  "grad." and a tensor's name as the reference has it: PEFT names the adapter ("default") in it. */
+static void gradient_name (char name[160], const char *tensor)
+{
+    const char *end = strstr (tensor, ".lora_") ? strrchr (tensor, '.') : NULL;
+    if (end)
+        snprintf (name, 160, "grad.%.*s.default%s", (int) (end - tensor), tensor, end);
+    else
+        snprintf (name, 160, "grad.%s", tensor);
+}
+
 /*  Each row of ids is a prompt of one token and a completion of the rest. */
 static void gradient_errors (const case_t *c, double *logprob_error, double *gradient_error,
                              char *worst)
@@ -173,10 +205,13 @@ static void gradient_errors (const case_t *c, double *logprob_error, double *gra
         const model_tensor_t *tensor = model_tensor (c->model, t);
         char name[160];
         size_t m;
-        snprintf (name, sizeof name, "grad.%s", tensor->name);
+        gradient_name (name, tensor->name);
         float *g = read_floats (c->file, name, &m);
+        if (!g && c->base)
+            fail_msg ("the reference has no %s", name);
         if (!g)
             continue;
+        assert_int_equal (m, tensor->rows * tensor->columns);
         double most = 0, error = 0;
         for (size_t i = 0; i < m; i++) {
             most = fmax (most, fabs ((double) g[i]));
@@ -227,15 +262,18 @@ static size_t greedy_differences (const case_t *c)
 
 static void check_model (const char *name)
 {
-    char folder[FS_PATH_MAX], path[FS_PATH_MAX], worst[160] = "";
+    char folder[FS_PATH_MAX], path[FS_PATH_MAX], adapter[FS_PATH_MAX], worst[160] = "";
     case_t c = {0};
     bool stories = strcmp (name, "stories260k") == 0;
-    snprintf (folder, sizeof folder, stories ? "%s/../models/%s" : "%s/models/%s", reference (),
-              name);
+    const char *lora = strstr (name, "-lora");
+    int base_size = (int) (lora ? lora - name : (long) strlen (name));
+    snprintf (folder, sizeof folder, stories ? "%s/../models/%.*s" : "%s/models/%.*s", reference (),
+              base_size, name);
+    snprintf (adapter, sizeof adapter, "%s/models/%s", reference (), name);
     snprintf (path, sizeof path, "%s/models/%s/reference.safetensors", reference (), name);
     if (!fs_exists (folder) || !fs_exists (path))
         skip ();
-    open_case (&c, folder, path);
+    open_case (&c, folder, lora ? adapter : NULL, path);
     double logits = logits_error (&c), logprobs, gradients;
     gradient_errors (&c, &logprobs, &gradients, worst);
     size_t greedy = greedy_differences (&c);
@@ -257,6 +295,7 @@ static void check_model (const char *name)
     X (llama3_rope_v4, "llama3-rope-scaled-v4-config")                                             \
     X (mistral, "mistral")                                                                         \
     X (qwen2_tied, "qwen2-bias-tied")                                                              \
+    X (qwen2_lora, "qwen2-bias-tied-lora")                                                         \
     X (qwen2_sharded, "qwen2-sharded-bf16")                                                        \
     X (qwen3, "qwen3-qknorm")                                                                      \
     X (qwen3_wide, "qwen3-untied-wide-heads")                                                      \
