@@ -1,0 +1,352 @@
+/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/vault.c */
+/*  Command lines, and the run time of a service: a small one, in a process of its own, at a real bus. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../services/bus/actors.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "bus/bus.h"
+#include "svc/args.h"
+#include "svc/svc.h"
+
+#define PATIENCE_MS 10000
+#define AS_SERVICE  "as-service" /* the first word when this program plays a service */
+
+/*  ---- args ---------------------------------------------------------------------------------------------- */
+
+static const args_option_t options[] = {{"--rows", "N", "256", "completions at once"},
+                                        {"--set", "KEY=VALUE...", NULL, "override a key"},
+                                        {"--json", NULL, NULL, "as JSON"},
+                                        {0}};
+static const args_spec_t spec = {.program = "quintet-x",
+                                 .about = "Does x.\n\n  quintet-x --rows 3 file\n",
+                                 .positional = "[FILE]",
+                                 .options = options,
+                                 .environment = true};
+
+#define PARSE(err, ...)                                                                            \
+    parse (err, (char *[]){(char *) "x", __VA_ARGS__},                                             \
+           sizeof ((char *[]){(char *) "x", __VA_ARGS__}) / sizeof (char *))
+#define W(word) ((char *) (uintptr_t) (word))
+
+static args_t *parse (err_t *err, char **argv, size_t n)
+{
+    *err = (err_t){0};
+    return args_parse (&spec, (int) n, argv, err);
+}
+
+static void options_have_values_and_fallbacks (void **state)
+{
+    (void) state;
+    err_t err;
+    size_t n;
+    long long rows;
+    unsetenv ("QUINTET_ROWS");
+    args_t *args = PARSE (&err, W ("--set"), W ("a=1"), W ("file"), W ("--set=b=2"), W ("--json"));
+    assert_non_null (args);
+    assert_string_equal (args_value (args, "--rows"), "256");
+    assert_false (args_given (args, "--rows"));
+    assert_string_equal (args_positional (args), "file");
+    assert_true (args_flag (args, "--json"));
+    const char *const *sets = args_repeated (args, "--set", &n);
+    assert_int_equal (n, 2);
+    assert_string_equal (sets[0], "a=1");
+    assert_string_equal (sets[1], "b=2");
+    args_destroy (&args);
+    setenv ("QUINTET_ROWS", "17", 1);
+    args = PARSE (&err, W ("file"));
+    assert_int_equal (args_number (args, "--rows", 1, 100, &rows, &err), 0);
+    assert_int_equal (rows, 17);
+    args_destroy (&args);
+    args = PARSE (&err, W ("--rows=18"));
+    assert_string_equal (args_value (args, "--rows"), "18"); /* the line goes before */
+    args_destroy (&args);
+    unsetenv ("QUINTET_ROWS");
+}
+
+static void is_refused (args_t *args, const err_t *err, const char *wanted)
+{
+    assert_null (args);
+    assert_int_equal (err->code, ERR_CONFIG);
+    if (!strstr (err->text, wanted))
+        fail_msg ("'%s' holds no '%s'", err->text, wanted);
+}
+
+static void what_is_wrong_is_named (void **state)
+{
+    (void) state;
+    err_t err;
+    is_refused (PARSE (&err, W ("--row"), W ("3")), &err,
+                "--row: no such option; did you mean --rows");
+    is_refused (PARSE (&err, W ("--rows")), &err, "--rows: its value N is missing");
+    is_refused (PARSE (&err, W ("--json=1")), &err, "--json takes no value");
+    is_refused (PARSE (&err, W ("--rows=1"), W ("--rows=2")), &err, "--rows is given twice");
+    is_refused (PARSE (&err, W ("one"), W ("two")), &err, "two");
+}
+
+static void numbers_are_whole_and_within_bounds (void **state)
+{
+    (void) state;
+    static const char *const wrong[] = {"", "x", "3x", "1.5", "0", "101", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char word[64];
+        err_t err;
+        long long rows = -7;
+        snprintf (word, sizeof word, "--rows=%s", wrong[i]);
+        args_t *args = PARSE (&err, word);
+        assert_non_null (args);
+        assert_int_equal (args_number (args, "--rows", 1, 100, &rows, &err), -1);
+        assert_int_equal (err.code, ERR_CONFIG);
+        assert_non_null (strstr (err.text, "--rows"));
+        assert_int_equal (rows, -7);
+        args_destroy (&args);
+    }
+}
+
+/*  ---- a service in a process of its own ------------------------------------------------------------------ */
+
+static int open_ (svc_run_t *run, void **state, err_t *err)
+{
+    *state = run;
+    const char *fails = args_value (svc_args (run), "--fails");
+    if (strcmp (fails, "configuration") == 0)
+        return err_set (err, ERR_CONFIG, "the key is wrong");
+    if (strcmp (fails, "disk") == 0)
+        return err_set (err, ERR_FULL, "no room");
+    return *fails ? err_set (err, ERR_IO, "broken") : 0;
+}
+
+static void on_echo (svc_run_t *run, const bus_item_t *item)
+{
+    err_t err = {0};
+    if (item->size == 4 && memcmp (item->payload, "fail", 4) == 0) {
+        bus_refuse (svc_bus (run), item->id, ERR_INPUT, "as you wish");
+        err_set (&err, ERR_FULL, "failed while it ran");
+        svc_fail (run, &err);
+        return;
+    }
+    bus_reply (svc_bus (run), item->id, item->payload, item->size);
+}
+
+static const svc_t service = {.name = "echo",
+                              .about = "Says what it is told.\n\n  quintet-echo\n",
+                              .credit = 2,
+                              .options = {{"--fails", "HOW", "", "at its start"}},
+                              .routes = {{"echo", on_echo}},
+                              .open = open_};
+
+typedef struct {
+    char dir[64], address[96];
+    actors_t *actors;
+    pid_t pid;
+} fixture_t;
+
+static char *in (const fixture_t *f, const char *name, char path[FS_PATH_MAX])
+{
+    assert_int_equal (fs_join (path, f->dir, name, NULL), 0);
+    return path;
+}
+
+/*  Starts `quintet-echo WORD...`, which is this program again; out, err and words are files of the folder. */
+static pid_t spawn (const fixture_t *f, char **words, size_t n)
+{
+    static const char *const names[] = {"out", "err", "words"};
+    char path[FS_PATH_MAX];
+    pid_t pid = fork ();
+    assert_true (pid >= 0);
+    if (pid)
+        return pid;
+    for (int i = 0; i < 3; i++) {
+        int fd = open (in (f, names[i], path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        dup2 (fd, 10 + i);
+    }
+    for (int i = 0; i < 3; i++)
+        dup2 (10 + i, 1 + i);
+    setenv ("QUINTET_LAST_WORDS", "3", 1);
+    char *argv[16] = {W ("quintet-echo"), W (AS_SERVICE)};
+    memcpy (argv + 2, words, n * sizeof *words);
+    execv ("/proc/self/exe", argv);
+    _exit (99);
+}
+
+static int ending (pid_t pid)
+{
+    int status = -1;
+    assert_int_equal (waitpid (pid, &status, 0), pid);
+    assert_true (WIFEXITED (status));
+    return WEXITSTATUS (status);
+}
+
+#define SPAWN(f, ...)                                                                              \
+    spawn (f, (char *[]){__VA_ARGS__}, sizeof ((char *[]){__VA_ARGS__}) / sizeof (char *))
+#define RUN(f, ...) ending (SPAWN (f, __VA_ARGS__))
+
+static void holds (const fixture_t *f, const char *name, const char *wanted)
+{
+    char path[FS_PATH_MAX];
+    buf_t content = {0};
+    err_t err = {0};
+    assert_int_equal (fs_read (in (f, name, path), 1 << 20, &content, &err), 0);
+    if (!strstr (content.data, wanted))
+        fail_msg ("%s holds no '%s':\n%s", name, wanted, content.data);
+    buf_free (&content);
+}
+
+static int setup (void **state)
+{
+    fixture_t *f = calloc (1, sizeof *f);
+    snprintf (f->dir, sizeof f->dir, "/tmp/quintet-svc-XXXXXX");
+    if (!mkdtemp (f->dir))
+        return -1;
+    snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
+    *state = f;
+    return 0;
+}
+
+static int teardown (void **state)
+{
+    fixture_t *f = *state;
+    if (f->pid) {
+        kill (f->pid, SIGKILL);
+        waitpid (f->pid, NULL, 0);
+    }
+    actors_destroy (&f->actors);
+    fs_remove (f->dir, NULL);
+    free (f);
+    return 0;
+}
+
+static void every_service_tells_what_it_is (void **state)
+{
+    fixture_t *f = *state;
+    assert_int_equal (RUN (f, W ("--help")), 0);
+    holds (f, "out", "Says what it is told.");
+    holds (f, "out", "--fails HOW");
+    holds (f, "out", "--health");
+    assert_int_equal (RUN (f, W ("--version")), 0);
+    holds (f, "out", "quintet-echo " QUINTET_VERSION);
+}
+
+static void wrong_arguments_end_with_78 (void **state)
+{
+    fixture_t *f = *state;
+    assert_int_equal (RUN (f, W ("--nonsense")), 78);
+    holds (f, "err", "--nonsense: no such option");
+    assert_int_equal (RUN (f, W ("--bus")), 78);
+    holds (f, "err", "--bus: its value ADDRESS is missing");
+    assert_int_equal (RUN (f, W ("--threads=many")), 78);
+    holds (f, "err", "--threads many");
+}
+
+static void a_failed_start_leaves_its_status_and_last_words (void **state)
+{
+    fixture_t *f = *state;
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--fails=configuration")), 78);
+    holds (f, "words", "the key is wrong");
+    holds (f, "err", "code=bad-configuration");
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--fails=disk")), 74);
+    holds (f, "words", "no room");
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--fails=otherwise")), 1);
+    holds (f, "words", "broken");
+}
+
+static void without_a_bus_nobody_is_healthy (void **state)
+{
+    fixture_t *f = *state;
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 1);
+    holds (f, "err", "quintet-echo is not alive");
+}
+
+/*  A running service, the bus that it finds, and a client of both. */
+static bus_t *running (fixture_t *f)
+{
+    err_t err = {0};
+    f->pid = SPAWN (f, W ("--bus"), f->address, W ("--name"), W ("echo-1"));
+    f->actors = actors_new (f->address, &err);
+    assert_non_null (f->actors);
+    bus_options_t mine = {.address = f->address, .name = "client", .numerics = ""};
+    bus_t *bus = bus_new (&mine, &err);
+    assert_non_null (bus);
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), 0);
+    return bus;
+}
+
+static bus_item_t await (bus_t *bus, bus_kind_t kind)
+{
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    while (clock_ms () < deadline) {
+        bus_item_t item;
+        assert_true (bus_next (bus, &item, 100, NULL) >= 0);
+        if (item.kind == kind)
+            return item;
+    }
+    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
+    return (bus_item_t){0};
+}
+
+static void a_running_service_answers_tells_and_ends (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    bus_t *bus = running (f);
+    bus_call (bus, "echo", "test/1", "hello", 5, PATIENCE_MS);
+    bus_item_t item = await (bus, BUS_REPLY);
+    assert_int_equal (item.code, ERR_NONE);
+    assert_memory_equal (item.payload, "hello", 5);
+    assert_string_equal (item.name, "echo-1");
+    assert_int_equal (bus_subscribe (bus, "service/echo-1", &err), 0);
+    item = await (bus, BUS_EVENT); /* its status */
+    assert_string_equal (item.name, "service/echo-1");
+    bus_destroy (&bus);
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 0);
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--name"), W ("another"), W ("--health")),
+                      1);
+    kill (f->pid, SIGTERM);
+    pid_t pid = f->pid;
+    f->pid = 0;
+    assert_int_equal (ending (pid), 0);
+}
+
+static void what_fails_while_it_runs_leaves_last_words (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *bus = running (f);
+    bus_call (bus, "echo", "test/1", "fail", 4, PATIENCE_MS);
+    assert_int_equal (await (bus, BUS_REPLY).code, ERR_INPUT);
+    bus_destroy (&bus);
+    pid_t pid = f->pid;
+    f->pid = 0;
+    assert_int_equal (ending (pid), 74);
+    holds (f, "words", "failed while it ran");
+}
+
+int main (int argc, char **argv)
+{
+    if (argc > 1 && strcmp (argv[1], AS_SERVICE) == 0)
+        return svc_main (&service, argc - 1, argv + 1);
+#define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (options_have_values_and_fallbacks),
+        cmocka_unit_test (what_is_wrong_is_named),
+        cmocka_unit_test (numbers_are_whole_and_within_bounds),
+        TEST (every_service_tells_what_it_is),
+        TEST (wrong_arguments_end_with_78),
+        TEST (a_failed_start_leaves_its_status_and_last_words),
+        TEST (without_a_bus_nobody_is_healthy),
+        TEST (a_running_service_answers_tells_and_ends),
+        TEST (what_fails_while_it_runs_leaves_last_words),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
