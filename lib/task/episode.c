@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "task/family.h"
 
@@ -118,12 +119,13 @@ static int check_turns (const json_t *turns, err_t *err)
 
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
 {
-    json_error_t problem;
+    json_error_t problem = {.text = "it is too long"};
     json_t *state =
         size > STATE_MAX ? NULL : json_loadb (state_json, size, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object (state)) {
+        err_set (err, ERR_INPUT, "a global state is a JSON object of at most %zu bytes: %s",
+                 STATE_MAX, state ? "this is none" : problem.text);
         json_decref (state);
-        err_set (err, ERR_INPUT, "a global state is a JSON object of at most %zu bytes", STATE_MAX);
         return NULL;
     }
     episode_t *e = adopt (state, err);
@@ -173,17 +175,23 @@ int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
     return buf_failed (prompt) ? err_set (err, ERR_LIMIT, "the observation is too long") : 0;
 }
 
-/*  A copy of the text that is valid UTF-8: what is not becomes '?', as JSON cannot carry it. */
+/*  The text as JSON and C strings can carry it: what is no UTF-8, and a byte 0, becomes U+FFFD. */
 static json_t *json_text (const char *text, size_t size)
 {
-    json_t *value = json_stringn (text, size);
-    if (value)
-        return value;
-    char *copy = malloc (size + 1);
-    for (size_t i = 0; copy && i < size; i++)
-        copy[i] = (unsigned char) text[i] < 0x80 ? text[i] : '?';
-    value = copy ? json_stringn (copy, size) : NULL;
-    free (copy);
+    buf_t clean = {.max = 3 * size + 1};
+    for (size_t at = 0; at < size;) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) text + at,
+                                               (utf8proc_ssize_t) (size - at), &point);
+        if (n > 0 && point != 0)
+            buf_append (&clean, text + at, (size_t) n);
+        else
+            buf_text (&clean, "\xef\xbf\xbd");
+        at += n > 0 ? (size_t) n : 1;
+    }
+    json_t *value =
+        buf_failed (&clean) ? NULL : json_stringn (clean.data ? clean.data : "", clean.size);
+    buf_free (&clean);
     return value;
 }
 

@@ -83,7 +83,7 @@ static void bad_files_are_named (void **state)
     }
 }
 
-static episode_t *write_episode (const char *summary, const char *details)
+static episode_t *write_sized (const char *summary, size_t summary_n, const char *details)
 {
     static const char *const roles[] = {"summary", "details"};
     err_t err = {0};
@@ -94,13 +94,18 @@ static episode_t *write_episode (const char *summary, const char *details)
                      roles, 2, &limits, &err);
     assert_non_null (e);
     const char *texts[] = {summary, details};
+    size_t sizes[] = {summary_n, strlen (details)};
     for (size_t r = 0; r < 2; r++) {
-        episode_action_t action = {
-            .text = texts[r], .size = strlen (texts[r]), .tokens = 24 * (r + 1)};
+        episode_action_t action = {.text = texts[r], .size = sizes[r], .tokens = 24 * (r + 1)};
         assert_int_equal (episode_act (e, r, &action, &err), 0);
     }
     assert_int_equal (episode_step (e, &err), 0);
     return e;
+}
+
+static episode_t *write_episode (const char *summary, const char *details)
+{
+    return write_sized (summary, strlen (summary), details);
 }
 
 static double part_of (const reward_score_t *s, const char *name)
@@ -167,6 +172,28 @@ static void a_state_goes_on_where_it_was (void **state)
     episode_destroy (&back);
 }
 
+/*  Models write any bytes: the state stays one that everybody can read. */
+static void wild_bytes_become_text (void **state)
+{
+    (void) state;
+    static const char wild[] = "caf\xc3\xa9 \0 \xff \xed\xa0\x80 \x1b \xe2\x82";
+    err_t err = {0};
+    buf_t text = {0};
+    episode_t *e = write_sized (wild, sizeof wild - 1, "b");
+    assert_int_equal (episode_state (e, &text, &err), 0);
+    episode_t *back = episode_parse (text.data, text.size, &err);
+    if (!back)
+        fail_msg ("%s", err.text);
+    const char *expected = "caf\xc3\xa9 \xef\xbf\xbd \xef\xbf\xbd "
+                           "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd \\u001B "
+                           "\xef\xbf\xbd\xef\xbf\xbd";
+    if (!strstr (text.data, expected))
+        fail_msg ("'%s' is not in %s", expected, text.data);
+    buf_free (&text);
+    episode_destroy (&e);
+    episode_destroy (&back);
+}
+
 static void the_corpus_is_a_function_of_its_index (void **state)
 {
     (void) state;
@@ -201,6 +228,7 @@ int main (void)
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
+        cmocka_unit_test (wild_bytes_become_text),
         cmocka_unit_test (the_corpus_is_a_function_of_its_index),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
