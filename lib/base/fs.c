@@ -79,29 +79,64 @@ static void parent_of (const char *path, char out[FS_PATH_MAX])
         *slash = 0;
 }
 
+int fs_create (fs_file_t *file, const char *path, err_t *err)
+{
+    int n =
+        snprintf (file->temporary, sizeof file->temporary, "%s.tmp.%ld", path, (long) getpid ());
+    file->fd = -1;
+    if (n >= (int) sizeof file->temporary)
+        return err_set (err, ERR_INPUT, "%s: the path is too long", path);
+    snprintf (file->path, sizeof file->path, "%s", path);
+    file->fd = open (file->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    return file->fd < 0 ? err_errno (err, ERR_IO, "%s: cannot create", file->temporary) : 0;
+}
+
+void fs_abandon (fs_file_t *file)
+{
+    if (file->fd < 0)
+        return;
+    close (file->fd);
+    unlink (file->temporary);
+    file->fd = -1;
+}
+
+int fs_append (fs_file_t *file, const void *data, size_t size, err_t *err)
+{
+    if (file->fd >= 0 && write_all (file->fd, data, size) == 0)
+        return 0;
+    if (file->fd >= 0)
+        err_errno (err, ERR_IO, "%s: cannot write %zu bytes", file->path, size);
+    fs_abandon (file);
+    return -1;
+}
+
+int fs_commit (fs_file_t *file, err_t *err)
+{
+    char folder[FS_PATH_MAX];
+    if (file->fd < 0)
+        return -1;
+    if (fsync (file->fd) != 0) {
+        err_errno (err, ERR_IO, "%s: cannot write", file->path);
+        fs_abandon (file);
+        return -1;
+    }
+    parent_of (file->path, folder);
+    if (rename (file->temporary, file->path) != 0 || sync_path (folder) != 0) {
+        err_errno (err, ERR_IO, "%s: cannot rename into place", file->path);
+        fs_abandon (file);
+        return -1;
+    }
+    close (file->fd);
+    file->fd = -1;
+    return 0;
+}
+
 int fs_write (const char *path, const void *data, size_t size, err_t *err)
 {
-    char temporary[FS_PATH_MAX], folder[FS_PATH_MAX];
-    if (snprintf (temporary, sizeof temporary, "%s.tmp.%ld", path, (long) getpid ()) >=
-        (int) sizeof temporary)
-        return err_set (err, ERR_INPUT, "%s: the path is too long", path);
-    int fd = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        return err_errno (err, ERR_IO, "%s: cannot create", temporary);
-    if (write_all (fd, data, size) != 0 || fsync (fd) != 0) {
-        err_errno (err, ERR_IO, "%s: cannot write %zu bytes", path, size);
-        close (fd);
-        unlink (temporary);
+    fs_file_t file;
+    if (fs_create (&file, path, err) != 0 || fs_append (&file, data, size, err) != 0)
         return -1;
-    }
-    close (fd);
-    parent_of (path, folder);
-    if (rename (temporary, path) != 0 || sync_path (folder) != 0) {
-        err_errno (err, ERR_IO, "%s: cannot rename into place", path);
-        unlink (temporary);
-        return -1;
-    }
-    return 0;
+    return fs_commit (&file, err);
 }
 
 int fs_mkdirs (const char *path, err_t *err)

@@ -17,6 +17,22 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err);
  *  is left behind and an old file is untouched. */
 int fs_write (const char *path, const void *data, size_t size, err_t *err);
 
+/*  The same in pieces. A failed append or commit, and abandon, leave nothing behind and close the file; an
+ *  append after a failed one fails, too.
+ *
+ *      fs_file_t file;
+ *      fs_create (&file, path, &err); fs_append (&file, data, size, &err); ... fs_commit (&file, &err);
+ */
+typedef struct {
+    int fd; /* -1: closed */
+    char path[FS_PATH_MAX], temporary[FS_PATH_MAX];
+} fs_file_t;
+
+int fs_create (fs_file_t *file, const char *path, err_t *err);
+int fs_append (fs_file_t *file, const void *data, size_t size, err_t *err);
+int fs_commit (fs_file_t *file, err_t *err);
+void fs_abandon (fs_file_t *file);
+
 /*  mkdir -p. */
 int fs_mkdirs (const char *path, err_t *err);
 

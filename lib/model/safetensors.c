@@ -18,6 +18,8 @@
 #define HEADER_MAX  ((uint64_t) 100 << 20) /* as the format's own library */
 #define ENTRIES_MAX ((size_t) 1 << 20)
 
+#define BLOCK ((size_t) 16384) /* elements converted at once */
+
 struct safetensors {
     char path[FS_PATH_MAX];
     void *map;
@@ -280,22 +282,21 @@ static uint16_t to_half (float value)
     return (uint16_t) (sign | (((exponent + 14) << 10) + (steps - 1024)));
 }
 
-static void append_data (buf_t *out, const safetensors_tensor_t *t, size_t n,
-                         safetensors_type_t type)
+static int append_data (fs_file_t *out, const safetensors_tensor_t *t, size_t n,
+                        safetensors_type_t type, err_t *err)
 {
-    if (type == SAFETENSORS_F32) {
-        buf_append (out, t->data, n * sizeof *t->data);
-        return;
-    }
-    uint16_t block[512];
-    for (size_t i = 0; i < n;) {
-        size_t m = n - i < 512 ? n - i : 512;
+    if (type == SAFETENSORS_F32)
+        return fs_append (out, t->data, n * sizeof *t->data, err);
+    uint16_t block[BLOCK];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i += BLOCK) {
+        size_t m = n - i < BLOCK ? n - i : BLOCK;
         for (size_t j = 0; j < m; j++)
             block[j] =
                 type == SAFETENSORS_BF16 ? to_bf16 (t->data[i + j]) : to_half (t->data[i + j]);
-        buf_append (out, block, m * sizeof *block);
-        i += m;
+        rc = fs_append (out, block, m * sizeof *block, err);
     }
+    return rc;
 }
 
 static size_t elements (const safetensors_tensor_t *t)
@@ -328,18 +329,22 @@ static char *header_of (const safetensors_tensor_t *tensors, size_t n, safetenso
 int safetensors_write (const char *path, const safetensors_tensor_t *tensors, size_t n,
                        safetensors_type_t type, err_t *err)
 {
+    static const char spaces[8] = "        ";
+    fs_file_t out;
     char *header = header_of (tensors, n, type);
-    buf_t out = {.max = SIZE_MAX / 4};
     if (!header)
         return err_set (err, ERR_LIMIT, "no memory to write %s", path);
-    uint64_t size = (strlen (header) + 7) & ~(uint64_t) 7; /* data aligned to 8 bytes */
-    buf_append (&out, &size, sizeof size);
-    buf_printf (&out, "%-*s", (int) size, header);
-    for (size_t i = 0; i < n; i++)
-        append_data (&out, &tensors[i], elements (&tensors[i]), type);
-    int rc = buf_failed (&out) ? err_set (err, ERR_LIMIT, "no memory to write %s", path)
-                               : fs_write (path, out.data, out.size, err);
+    size_t length = strlen (header), padding = -length & 7; /* data aligned to 8 bytes */
+    uint64_t size = length + padding;
+    int rc = fs_create (&out, path, err);
+    if (rc == 0)
+        rc = fs_append (&out, &size, sizeof size, err);
+    if (rc == 0)
+        rc = fs_append (&out, header, length, err);
+    if (rc == 0)
+        rc = fs_append (&out, spaces, padding, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = append_data (&out, &tensors[i], elements (&tensors[i]), type, err);
     free (header);
-    buf_free (&out);
-    return rc;
+    return rc == 0 ? fs_commit (&out, err) : -1;
 }
