@@ -93,12 +93,15 @@ int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 
 /*  Policy objects: content-addressed bytes. bus_offer uploads (in the background, driven by
- *  bus_next; content is copied or, with free_content, taken over) and answers with BUS_OBJECT when the bus
+ *  bus_next; content is copied) and answers with BUS_OBJECT when the bus
  *  holds it; bus_fetch downloads in hashed chunks and verifies. A manifest is a small object that is also
  *  kept by name and published as event "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks
  *  for all that the bus holds (they come as BUS_EVENT with the same topics). epoch: stale ones are
  *  refused per run. Retiring drops an object that no manifest needs. */
 uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t size);
+/*  The same without a copy: content, whose hash is known, must stay as it is until the answer comes or the
+ *  offer is cancelled. */
+uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size);
 uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms);
 /*  The content of the object that bus_next has just given: the caller's now (free). */
 void *bus_keep (bus_t *bus);

@@ -59,6 +59,7 @@ typedef struct bus_transfer {
     bool upload;
     hash_t hash;
     char *data; /* content, or where it is put together */
+    bool lent;  /* data is the caller's */
     uint64_t size;
     uint32_t chunks, asked, have;
     hash_t *chunk_hash; /* download: of each chunk */

@@ -28,7 +28,8 @@ static void *policies (bus_t *bus)
 
 static void transfer_free (bus_transfer_t *t)
 {
-    free (t->data);
+    if (!t->lent)
+        free (t->data);
     free (t->chunk_hash);
     free (t->got);
     free (t);
@@ -47,6 +48,12 @@ static bus_transfer_t *transfer_new (bus_t *bus, bool upload, const hash_t *hash
     t->next = bus->transfers;
     bus->transfers = t;
     return t;
+}
+
+static void fail (bus_transfer_t *t, err_code_t code, const char *text)
+{
+    err_set (&t->err, code, "%s", text);
+    t->finished = t->failed = true;
 }
 
 static uint32_t chunks_of (uint64_t size)
@@ -85,19 +92,29 @@ uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t siz
 {
     (void) run;
     hash_t hash = hash_object (content, size);
-    bus_transfer_t *t = policies (bus) ? transfer_new (bus, true, &hash, OFFER_MS) : NULL;
+    char *copy = malloc (size + 1);
+    if (copy && size)
+        memcpy (copy, content, size);
+    uint64_t number = bus_lend (bus, &hash, copy, size);
+    if (number)
+        bus->transfers->lent = false; /* the newest */
+    else
+        free (copy);
+    return number;
+}
+
+uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size)
+{
+    bus_transfer_t *t = policies (bus) ? transfer_new (bus, true, hash, OFFER_MS) : NULL;
     if (!t)
         return 0;
     t->size = size;
-    t->data = malloc (size + 1);
-    if (!t->data) {
-        t->finished = t->failed = true;
-        err_set (&t->err, ERR_LIMIT, "no memory for an object of %zu bytes", size);
-        return t->number;
-    }
-    if (size)
-        memcpy (t->data, content, size);
-    put (bus, t, 0);
+    t->data = (char *) content; /* only read */
+    t->lent = true;
+    if (content)
+        put (bus, t, 0);
+    else
+        fail (t, ERR_LIMIT, "no memory for the object");
     return t->number;
 }
 
@@ -169,12 +186,6 @@ static bus_transfer_t *find (bus_t *bus, uint64_t number)
     while (t && t->number != number)
         t = t->next;
     return t;
-}
-
-static void fail (bus_transfer_t *t, err_code_t code, const char *text)
-{
-    err_set (&t->err, code, "%s", text);
-    t->finished = t->failed = true;
 }
 
 static int begin_download (bus_transfer_t *t, uint64_t size)

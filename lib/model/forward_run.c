@@ -9,8 +9,8 @@
 
 #include "model/forward.h"
 
-#define LOGITS_BYTES_MAX  ((size_t) 64 << 20)
-#define LOGITS_ROWS_MIN   ((size_t) 16)
+#define LOGITS_BYTES_MAX  ((size_t) 16 << 20)
+#define LOGITS_ROWS_MIN   ((size_t) 64) /* the head's weights are read once for as many */
 #define PIECES_PER_THREAD ((size_t) 4)
 /*  Floats touched per stage below which other threads are not woken. */
 #define ALONE_MAX  ((size_t) 1 << 15)

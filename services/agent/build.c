@@ -21,7 +21,6 @@ static void free_parts (build_parts_t *parts)
 {
     free (parts->config);
     free (parts->bytes);
-    model_destroy (&parts->spare);
 }
 
 static int no_memory (const build_t *b, err_t *err)
@@ -30,15 +29,12 @@ static int no_memory (const build_t *b, err_t *err)
                     (unsigned long long) b->parts.size);
 }
 
-static float *widened (const void *bytes, size_t n, bool halves)
+static float *widened (const void *halves, size_t n)
 {
     float *floats = malloc ((n + !n) * sizeof *floats);
     for (size_t i = 0; floats && i < n; i++) {
         uint32_t word = 0;
-        if (halves)
-            memcpy ((char *) &word + 2, (const char *) bytes + 2 * i, 2); /* little-endian */
-        else
-            memcpy (&word, (const char *) bytes + 4 * i, 4);
+        memcpy ((char *) &word + 2, (const char *) halves + 2 * i, 2); /* little-endian */
         memcpy (&floats[i], &word, sizeof word);
     }
     return floats;
@@ -83,24 +79,24 @@ static int make_model (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
     hf_config_t config;
-    if (hf_config_parse (p->config, NULL, &config, err) != 0)
+    model_t *model = NULL;
+    if (hf_config_parse (p->config, NULL, &config, err) != 0 ||
+        !(model = model_new (&config.model, p->compute, err)))
         return -1;
-    if (!p->spare)
-        p->spare = model_new (&config.model, p->compute, err);
-    if (!p->spare)
-        return -1;
-    size_t n = model_params (p->spare), wanted = n * (p->halves ? 2 : 4);
-    if (p->size != wanted)
-        return err_set (err, ERR_INPUT, "its weights have %llu bytes, its config.json needs %zu",
-                        (unsigned long long) p->size, wanted);
-    float *floats = widened (p->bytes, n, p->halves);
-    if (!floats)
-        return no_memory (b, err);
-    model_set (p->spare, floats, NULL);
-    free (floats);
-    b->model = p->spare;
-    p->spare = NULL;
-    return 0;
+    size_t n = model_params (model), wanted = n * (p->halves ? 2 : 4);
+    bool fits = p->size == wanted;
+    float *floats = !fits ? NULL : p->halves ? widened (p->bytes, n) : p->bytes; /* aligned */
+    if (floats)
+        model_set (model, floats, NULL);
+    if (p->halves)
+        free (floats);
+    b->model = floats ? model : NULL;
+    if (floats)
+        return 0;
+    model_destroy (&model);
+    return fits ? no_memory (b, err)
+                : err_set (err, ERR_INPUT, "its weights have %llu bytes, its config.json needs %zu",
+                           (unsigned long long) p->size, wanted);
 }
 
 static void *run (void *context)
@@ -122,8 +118,7 @@ build_t *build_start (const build_parts_t *parts, err_t *err)
             return b;
     }
     err_set (err, ERR_LIMIT, "no memory, or no thread, to make a model");
-    free_parts (
-        &(build_parts_t){.config = parts->config, .bytes = parts->bytes, .spare = parts->spare});
+    free_parts (&(build_parts_t){.config = parts->config, .bytes = parts->bytes});
     free (b);
     return NULL;
 }

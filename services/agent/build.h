@@ -22,7 +22,6 @@ typedef struct {
     uint64_t size;
     const model_t *before; /* NULL: bytes are the whole. Must stay as it is until the end */
     hash_t hash;           /* of the whole, when it is put together from a delta */
-    model_t *spare;        /* filled if it has the right shape, or NULL; taken over */
     bus_t *bus;            /* woken at the end */
 } build_parts_t;
 

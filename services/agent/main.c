@@ -16,7 +16,7 @@ static const svc_t service = {
     .credit = 256,
     .numerics = model_isa,
     .options = {{"--rows", "N", "128", "completions decoded at once, of policies of one shape"},
-                {"--kept", "N", "2", "versions of one policy that are held at most"}},
+                {"--kept", "N", "1", "versions of one policy that are held at most"}},
     .routes = {{"act", agent_on_act}},
     .open = agent_open,
     .close = agent_close,

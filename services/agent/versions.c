@@ -18,7 +18,6 @@ typedef struct shape {
     hash_t config;
     model_compute_t compute;
     sampler_t *sampler;
-    model_t *spare; /* of a version that is gone, for the next one */
 } shape_t;
 
 struct version {
@@ -95,7 +94,6 @@ static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
 static void shape_destroy (shape_t *shape)
 {
     sampler_destroy (&shape->sampler);
-    model_destroy (&shape->spare);
     free (shape);
 }
 
@@ -140,10 +138,7 @@ static void version_destroy (versions_t *versions, version_t *v)
         bus_cancel (versions->bus, v->weights_call);
     if (v->build)
         v->model = build_finish (&v->build, &(err_t){0});
-    if (v->model && v->shape && !v->shape->spare)
-        v->shape->spare = v->model;
-    else
-        model_destroy (&v->model);
+    model_destroy (&v->model);
     leave_before (v);
     free_bytes (v);
     free (v->config_text);
@@ -321,7 +316,6 @@ int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, er
 
 static int start_build (versions_t *versions, version_t *v, err_t *err)
 {
-    shape_t *shape = find_shape (versions, v);
     build_parts_t parts = {.config = v->config_text,
                            .compute = v->compute,
                            .halves = v->halves,
@@ -329,14 +323,11 @@ static int start_build (versions_t *versions, version_t *v, err_t *err)
                            .size = v->bytes_n,
                            .before = v->before ? v->before->model : NULL,
                            .hash = v->name.hash,
-                           .spare = shape ? shape->spare : NULL,
                            .bus = versions->bus};
     if (v->before && !(parts.config = strdup (v->config_text)))
         return err_set (err, ERR_LIMIT, "no memory for its config.json");
     v->config_text = v->before ? v->config_text : NULL;
     v->bytes = NULL;
-    if (shape)
-        shape->spare = NULL;
     v->build = build_start (&parts, err);
     return v->build ? 0 : -1;
 }
@@ -441,8 +432,7 @@ versions_status_t versions_status (const versions_t *versions)
         status.bytes += v->model ? model_bytes (v->model) : 0;
     }
     for (const shape_t *shape = versions->shapes; shape; shape = shape->next)
-        status.bytes +=
-            sampler_bytes (shape->sampler) + (shape->spare ? model_bytes (shape->spare) : 0);
+        status.bytes += sampler_bytes (shape->sampler);
     return status;
 }
 

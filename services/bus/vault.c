@@ -14,8 +14,9 @@
 
 #define OBJECT_MAX ((uint64_t) 16 << 30)
 #define LOOSE_MAX  64 /* objects that no manifest needs yet */
-#define PAST_MAX   2  /* objects that no manifest needs any more: somebody may be fetching them */
-#define WINDOW     8  /* chunks wanted at once from an uploader */
+/*  Bytes of objects that no manifest needs any more: somebody may be fetching them. */
+#define PAST_BYTES ((uint64_t) 8 << 20)
+#define WINDOW     8 /* chunks wanted at once from an uploader */
 #define RUNS_MAX   256
 #define NEEDS_MAX  64 /* objects of one manifest */
 #define MANIFESTS  4096
@@ -144,10 +145,13 @@ static void object_free (vault_t *v, object_t *o)
 /*  Of the objects without a manifest only the newest stay. */
 static void drop_loose (vault_t *v)
 {
-    size_t loose = 0, past = 0;
+    size_t loose = 0;
+    uint64_t past = 0;
     for (object_t *o = v->objects, *next; o; o = next) {
         next = o->next;
-        if (o->needs == 0 && (o->needed ? ++past > PAST_MAX : ++loose > LOOSE_MAX))
+        if (o->needs > 0)
+            continue;
+        if (o->needed ? (past += o->size) > PAST_BYTES : ++loose > LOOSE_MAX)
             object_free (v, o);
     }
 }

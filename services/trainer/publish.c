@@ -48,13 +48,16 @@ static void start (publish_t *publish, upload_t *upload)
 {
     const policy_t *p = upload->policy;
     bus_t *bus = publish->bus;
+    for (size_t o = 0; o < OBJECTS; o++)
+        if (upload->offers[o])
+            bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
     *upload = (upload_t){
         .policy = p,
         .offers = {
             [CONFIG] = bus_offer (bus, publish->run, p->config_text, strlen (p->config_text)),
             [TOKENIZER] =
                 bus_offer (bus, publish->run, p->tokenizer_text, strlen (p->tokenizer_text)),
-            [WEIGHTS] = bus_offer (bus, publish->run, p->bytes, p->bytes_n),
+            [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
             [DELTA] =
                 p->delta.size ? bus_offer (bus, publish->run, p->delta.data, p->delta.size) : 0}};
 }

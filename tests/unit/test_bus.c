@@ -370,13 +370,18 @@ static void manifests_need_their_objects (void **state)
     await (trainer, BUS_OBJECT);
     bus_fetch (agent, &hash, 7, PATIENCE_MS); /* for a while it stays: somebody may be at it */
     assert_int_equal (await (agent, BUS_OBJECT).code, ERR_NONE);
-    for (int i = 100; i < 104; i++) {
-        hash_t other = hash_of (&i, sizeof i);
-        bus_offer (trainer, "r", &i, sizeof i);
+    size_t large = (size_t) 5 << 20;
+    char *others = calloc (1, large);
+    assert_non_null (others);
+    for (int i = 1; i < 4; i++) {
+        others[0] = (char) i;
+        hash_t other = hash_object (others, large);
+        bus_offer (trainer, "r", others, large);
         await (trainer, BUS_OBJECT);
         bus_manifest (trainer, "r", 2, "main", "m", 1, &other, 1);
         assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_NONE);
     }
+    free (others);
     bus_fetch (agent, &hash, 7, PATIENCE_MS);
     assert_int_equal (await (agent, BUS_OBJECT).code, ERR_MISSING);
     bus_destroy (&trainer);
