@@ -10,7 +10,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +161,7 @@ static void bench_idle (void)
 typedef struct {
     const char *name;
     model_config_t model;
+    const char *compute;
     const char *groups, *size, *tokens; /* groups of a step, episodes of two completions in each */
     double seconds, megabytes;          /* limits */
 } shape_t;
@@ -185,8 +188,9 @@ static void write_model (const shape_t *s, const char *folder)
 /*  Starts a run; its lines of JSON come from *lines. */
 static pid_t start_run (const shape_t *s, const char *folder, FILE **lines)
 {
-    char model[160], groups[64], size[64], tokens[64], steps[64], out[160];
+    char model[160], compute[64], groups[64], size[64], tokens[64], steps[64], out[160];
     snprintf (model, sizeof model, "model.path=%s", folder);
+    snprintf (compute, sizeof compute, "model.compute=%s", s->compute);
     snprintf (groups, sizeof groups, "trainer.groups=%s", s->groups);
     snprintf (size, sizeof size, "trainer.group_size=%s", s->size);
     snprintf (tokens, sizeof tokens, "task.max_tokens=%s", s->tokens);
@@ -200,6 +204,8 @@ static pid_t start_run (const shape_t *s, const char *folder, FILE **lines)
                     out,
                     "--set",
                     model,
+                    "--set",
+                    compute,
                     "--set",
                     groups,
                     "--set",
@@ -239,19 +245,37 @@ static void tell (const shape_t *s, const char *what, double value, const char *
     bench_tell (name, value, unit, limit);
 }
 
+typedef struct {
+    pid_t pid;
+    atomic_bool stop;
+    double peak; /* MB */
+} watch_t;
+
+static void *watch (void *context)
+{
+    watch_t *w = context;
+    while (!atomic_load (&w->stop)) {
+        w->peak = fmax (w->peak, resident_family (w->pid));
+        nanosleep (&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return NULL;
+}
+
 static void bench_step (const shape_t *s)
 {
     char folder[128], *text = NULL;
     size_t capacity = 0, n = 0;
-    double step_s[STEPS], first_s = NAN, peak = 0, tokens = 0;
+    double step_s[STEPS], first_s = NAN, tokens = 0;
     FILE *lines;
     snprintf (folder, sizeof folder, "%s/%s", dir, s->name);
     write_model (s, folder);
-    pid_t pid = start_run (s, folder, &lines);
+    watch_t watched = {.pid = start_run (s, folder, &lines)};
+    pthread_t watcher;
+    if (pthread_create (&watcher, NULL, watch, &watched) != 0)
+        fail (s->name, "no thread");
     while (getline (&text, &capacity, lines) > 0) {
         json_t *line = json_loads (text, 0, NULL);
         const char *event = json_string_value (json_object_get (line, "event"));
-        peak = fmax (peak, resident_family (pid));
         if (event && strcmp (event, "step") == 0 && n < STEPS) {
             step_s[n++] = json_number_value (json_object_get (line, "step_s"));
             tokens = json_number_value (json_object_get (line, "tokens"));
@@ -263,13 +287,15 @@ static void bench_step (const shape_t *s)
     free (text);
     fclose (lines);
     int status = 0;
-    waitpid (pid, &status, 0);
+    atomic_store (&watched.stop, true);
+    pthread_join (watcher, NULL);
+    waitpid (watched.pid, &status, 0);
     if (status != 0 || n == 0)
         fail (s->name, "the run failed; see its logs");
     qsort (step_s, n, sizeof *step_s, ascending);
     tell (s, "step", step_s[n / 2], "s", s->seconds);
     tell (s, "first_step", first_s, "s", NAN);
-    tell (s, "memory", peak, "MB", s->megabytes);
+    tell (s, "memory", watched.peak, "MB", s->megabytes);
     tell (s, "tokens", tokens, "tokens", NAN);
 }
 
@@ -283,12 +309,13 @@ int main (void)
                                 .head_dim = 24,
                                 .ff = 256,
                                 .vocab = 512},
+                               "f32",
                                "8",
                                "8",
                                "32",
                                0.62,
                                640},
-                              {"15M",
+                              {"15M.f32",
                                {.width = 288,
                                 .layers = 6,
                                 .heads = 6,
@@ -296,6 +323,21 @@ int main (void)
                                 .head_dim = 48,
                                 .ff = 768,
                                 .vocab = 32000},
+                               "f32",
+                               "4",
+                               "8",
+                               "64",
+                               21,
+                               5100},
+                              {"15M.bf16",
+                               {.width = 288,
+                                .layers = 6,
+                                .heads = 6,
+                                .kv_heads = 6,
+                                .head_dim = 48,
+                                .ff = 768,
+                                .vocab = 32000},
+                               "bf16",
                                "4",
                                "8",
                                "64",
@@ -313,6 +355,7 @@ int main (void)
         s.model.tied = true;
         bench_step (&s);
     }
-    if (!getenv ("QUINTET_KEEP")) fs_remove (dir, &err);
+    if (!getenv ("QUINTET_KEEP"))
+        fs_remove (dir, &err);
     return 0;
 }
