@@ -76,6 +76,10 @@
     R (kl, 0, 0, 100, "weight of the KL to the first policy (k3); 0: off")                         \
     B (kl_ratio, false, "KL weighted by the importance ratio: unbiased off policy")                \
     T (scale, "group", "group|batch|none", "what advantages are divided by")                       \
+    T (correction, "none", "none|token_truncate|token_mask|sequence_truncate|sequence_mask",       \
+       "weight for sampling under other numerics: c = exp (logp_start - logp_sampled)")            \
+    R (correction_cap, 2.0, 1, 1e6,                                                                \
+       "where c is cut (truncate), or beyond which it counts 0 (mask)")                            \
     B (mask_truncated, false, "leave completions out that the length limit cut")                   \
     T (advantage, "group", "group|critic|group+critic", "where the baseline comes from")
 

@@ -152,6 +152,15 @@ static void loss_formula (const conf_t *conf, buf_t *text)
                 : sequence        ? "s = exp (mean_t (logp - logp_old))"
                                   : "r = exp (logp - logp_old)",
                 type);
+    if (!is (conf->loss.correction, "none")) {
+        bool whole = strncmp (conf->loss.correction, "sequence", 8) == 0;
+        bool mask = strstr (conf->loss.correction, "mask") != NULL;
+        buf_printf (text, "each %s weighs ", whole ? "completion" : "token");
+        buf_printf (text, mask ? "c where c <= %g, else 0" : "min (c, %g)",
+                    conf->loss.correction_cap);
+        buf_printf (text, ", c = exp (%slogp_start - logp_sampled%s)\n", whole ? "mean_t (" : "",
+                    whole ? ")" : "");
+    }
     if (conf->loss.off_policy_kl > 0)
         buf_printf (text, "left out: completions with A < 0 and mean_t (logp_old - logp) > %g\n",
                     conf->loss.off_policy_kl);

@@ -105,6 +105,7 @@ void batch_destroy (batch_t **batch)
 {
     if (!*batch)
         return;
+    free ((*batch)->old);
     free ((*batch)->groups);
     free ((*batch)->first_item);
     free ((*batch)->completions);

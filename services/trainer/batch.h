@@ -41,6 +41,8 @@ typedef struct {
     train_tokens_t *completions;
     batch_item_t *items; /* one per completion, in the same order */
     size_t items_n, tokens;
+    float *
+        old; /* [tokens] under the weights of the step's start; NULL: as the sampler reported them */
     loss_norm_t norm;
 } batch_t;
 

@@ -9,8 +9,9 @@
 #include "credit.h"
 #include "report.h"
 
-#define POLL_MS   250
-#define PUBLISH_S 60.0
+#define POLL_MS         250
+#define PUBLISH_S       60.0
+#define MINIBATCHES_MAX 64 /* keys.h */
 
 typedef struct {
     const char *name;
@@ -200,6 +201,16 @@ static stage_t after_value (const trainer_t *t)
 
 /*  ---- train ---------------------------------------------------------------------------------------- */
 
+static loss_correction_t correction_of (const char *name)
+{
+    static const char *const names[] = {"none", "token_truncate", "token_mask", "sequence_truncate",
+                                        "sequence_mask"}; /* in the order of the type */
+    size_t i = 0;
+    while (i + 1 < sizeof names / sizeof *names && strcmp (names[i], name) != 0)
+        i++;
+    return (loss_correction_t) i;
+}
+
 static loss_config_t loss_of (const conf_t *conf)
 {
     loss_type_t type = loss_type (conf->loss.type);
@@ -213,6 +224,8 @@ static loss_config_t loss_of (const conf_t *conf)
                            .kl = conf->loss.kl,
                            .kl_ratio = conf->loss.kl_ratio,
                            .off_policy_kl = conf->loss.off_policy_kl,
+                           .correction = correction_of (conf->loss.correction),
+                           .correction_cap = conf->loss.correction_cap,
                            .sapo_positive = conf->loss.sapo_positive,
                            .sapo_negative = conf->loss.sapo_negative,
                            .max_tokens = (double) conf->task.max_tokens};
@@ -253,18 +266,24 @@ static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, er
                              .mask_truncated = conf->loss.mask_truncated,
                              .keep_flat = conf->loss.kl > 0};
     size_t n = (size_t) conf->trainer.minibatches, groups = t->rollout->groups;
+    batch_t *batches[MINIBATCHES_MAX] = {0};
+    policy_t *p = t->team.policies[policy];
+    int rc = 0;
     n = n > groups ? groups : n;
     t->updates[policy] = (update_stats_t){0};
-    for (size_t m = 0; m < n; m++) {
-        batch_t *batch = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
-        int rc =
-            batch ? update_run (t->team.policies[policy], batch, &options, &t->updates[policy], err)
-                  : -1;
-        batch_destroy (&batch);
-        if (rc != 0)
-            return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
+    for (size_t m = 0; rc == 0 && m < n; m++) {
+        batches[m] = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
+        rc = batches[m] ? 0 : -1;
+        if (rc == 0 && options.loss.correction != LOSS_CORRECT_NONE)
+            rc = update_start (p, batches[m], options.temperature, err);
     }
-    policy_advance (t->team.policies[policy]);
+    for (size_t m = 0; rc == 0 && m < n; m++)
+        rc = update_run (p, batches[m], &options, &t->updates[policy], err);
+    for (size_t m = 0; m < n; m++)
+        batch_destroy (&batches[m]);
+    if (rc != 0)
+        return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
+    policy_advance (p);
     return 0;
 }
 

@@ -15,8 +15,9 @@ typedef struct {
     const batch_t *batch;
     const loss_config_t *loss;
     const float *reference; /* log-probabilities of the batch's tokens; NULL without a KL term */
-    double *logp, *old, *ref, *dlogp; /* by token of the batch: each completion has its own place */
-    part_t *parts;                    /* by item of the batch */
+    double *logp, *old, *ref, *sampler,
+        *dlogp;    /* by token of the batch: each completion has its own place */
+    part_t *parts; /* by item of the batch */
 } work_t;
 
 static void work_close (work_t *work)
@@ -24,6 +25,7 @@ static void work_close (work_t *work)
     free (work->logp);
     free (work->old);
     free (work->ref);
+    free (work->sampler);
     free (work->dlogp);
     free (work->parts);
 }
@@ -36,9 +38,10 @@ static int work_open (work_t *work, const batch_t *batch, const loss_config_t *l
                      .logp = calloc (n, sizeof (double)),
                      .old = calloc (n, sizeof (double)),
                      .ref = calloc (n, sizeof (double)),
+                     .sampler = calloc (n, sizeof (double)),
                      .dlogp = calloc (n, sizeof (double)),
                      .parts = calloc (batch->items_n + 1, sizeof (part_t))};
-    if (work->logp && work->old && work->ref && work->dlogp && work->parts)
+    if (work->logp && work->old && work->ref && work->sampler && work->dlogp && work->parts)
         return 0;
     work_close (work);
     return err_set (err, ERR_LIMIT, "no memory for the losses of %zu tokens", batch->tokens);
@@ -53,7 +56,8 @@ static void one_completion (work_t *work, size_t item, const float *logp, const 
     size_t n = it->completion->ids.n, at = it->first_token;
     for (size_t t = 0; t < n; t++) {
         work->logp[at + t] = logp[t];
-        work->old[at + t] = it->completion->logps[t];
+        work->sampler[at + t] = it->completion->logps[t];
+        work->old[at + t] = work->batch->old ? work->batch->old[at + t] : it->completion->logps[t];
         work->ref[at + t] = work->reference ? work->reference[at + t] : 0;
         part->entropy += entropy[t];
         part->logp_diff_max =
@@ -63,6 +67,7 @@ static void one_completion (work_t *work, size_t item, const float *logp, const 
                                 .logp = work->logp + at,
                                 .old = work->old + at,
                                 .ref = work->reference ? work->ref + at : NULL,
+                                .sampler = work->sampler + at,
                                 .advantage = it->advantage};
     loss_sequence (work->loss, &work->batch->norm, &sequence, work->dlogp + at, &part->loss);
     for (size_t t = 0; t < n; t++)
@@ -90,6 +95,15 @@ static void add_up (const work_t *work, update_stats_t *stats)
             stats->logp_diff_max = fmax (stats->logp_diff_max, part->logp_diff_max);
     }
     stats->tokens += work->batch->tokens;
+}
+
+int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err)
+{
+    batch->old = calloc (batch->tokens + 1, sizeof *batch->old);
+    if (!batch->old)
+        return err_set (err, ERR_LIMIT, "no memory for %zu log-probabilities", batch->tokens);
+    return train_score (policy->train, batch->groups, batch->groups_n, temperature, batch->old,
+                        NULL, err);
 }
 
 static int gradient_of (policy_t *policy, const batch_t *batch, const update_options_t *options,

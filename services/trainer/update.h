@@ -31,6 +31,9 @@ typedef struct {
     size_t tokens;        /* computed */
 } update_stats_t;
 
+/*  Fills batch->old: before the first update of a step, when its losses correct for the sampler's numerics. */
+int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err);
+
 int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
                 update_stats_t *stats, err_t *err);
 
