@@ -212,6 +212,54 @@ static void updates_follow_the_advantages (void **state)
     policy_destroy (&policy);
 }
 
+/*  One completion's sampler found its tokens e^-1 times as likely: within the cap it counts more, beyond it
+ *  not at all, and without correction its ratio is clipped. */
+static double loss_with (policy_t *policy, loss_correction_t correction, double cap)
+{
+    world_t w;
+    err_t err = {0};
+    update_stats_t stats = {0};
+    update_options_t o = options ();
+    o.adamw.lr = 0;
+    o.loss.correction = correction;
+    o.loss.correction_cap = cap;
+    world_open (&w, policy, 7);
+    for (size_t e = 0; e < GROUPS * EPISODES; e++)
+        w.advantages[e] = w.batch->items[e].advantage = e == 0;
+    for (size_t t = 0; t < w.completions[0].ids.n; t++)
+        w.logps[0][t] -= 1;
+    if (correction != LOSS_CORRECT_NONE)
+        assert_int_equal (update_start (policy, w.batch, 1, &err), 0);
+    assert_int_equal (update_run (policy, w.batch, &o, &stats, &err), 0);
+    double share =
+        stats.sums.loss * (double) w.batch->norm.tokens / (double) w.completions[0].ids.n;
+    world_close (&w);
+    return share;
+}
+
+static void samplers_of_other_numerics_are_corrected_for (void **state)
+{
+    (void) state;
+    policy_t *policy = load ("one", "f32", NULL);
+    const double e = exp (1);
+    const struct {
+        loss_correction_t correction;
+        double cap, expected;
+    } cases[] = {{LOSS_CORRECT_NONE, 0, -1.2},
+                 {LOSS_CORRECT_TOKEN_TRUNCATE, 2, -2},
+                 {LOSS_CORRECT_TOKEN_TRUNCATE, 3, -e},
+                 {LOSS_CORRECT_TOKEN_MASK, 2, 0},
+                 {LOSS_CORRECT_SEQUENCE_TRUNCATE, 2.5, -2.5},
+                 {LOSS_CORRECT_SEQUENCE_MASK, 3, -e}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        double got = loss_with (policy, cases[i].correction, cases[i].cap);
+        if (!(fabs (got - cases[i].expected) < 1e-4))
+            fail_msg ("correction %d, cap %g: loss %.7g, expected %.7g", cases[i].correction,
+                      cases[i].cap, got, cases[i].expected);
+    }
+    policy_destroy (&policy);
+}
+
 static void a_gradient_that_is_not_finite_is_not_applied (void **state)
 {
     (void) state;
@@ -420,6 +468,7 @@ static void old_ones_are_pruned (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (samplers_of_other_numerics_are_corrected_for),
         cmocka_unit_test (updates_do_not_feel_threads),
         cmocka_unit_test (updates_follow_the_advantages),
         cmocka_unit_test (a_gradient_that_is_not_finite_is_not_applied),
