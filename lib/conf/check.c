@@ -95,6 +95,38 @@ static int check_loss (const conf_t *conf, const char *name, err_t *err)
     return 0;
 }
 
+static bool same_list (const conf_list_t *a, const conf_list_t *b)
+{
+    for (size_t i = 0; i < a->n && i < b->n; i++)
+        if (!is (a->item[i], b->item[i]))
+            return false;
+    return a->n == b->n;
+}
+
+/*  Keys of adapters that say nothing: without adapters, or beside a folder that says it all. */
+static int check_adapter (const conf_t *conf, const char *name, err_t *err)
+{
+    conf_t *fresh = conf_defaults ();
+    if (!fresh)
+        return err_set (err, ERR_LIMIT, "no memory for a configuration");
+    bool none = is (conf->model.adapter, "none"), given = *conf->model.adapter_path;
+    const char *key = NULL;
+    if (conf->model.lora_rank != fresh->model.lora_rank)
+        key = "lora_rank";
+    else if (differs (conf->model.lora_alpha, fresh->model.lora_alpha))
+        key = "lora_alpha";
+    else if (!same_list (&conf->model.lora_targets, &fresh->model.lora_targets))
+        key = "lora_targets";
+    else if (none && given)
+        key = "adapter_path";
+    conf_destroy (&fresh);
+    if (key && (none || given))
+        return err_set (err, ERR_CONFIG, "%s: model.%s does nothing %s: leave it out%s", name, key,
+                        none ? "while model.adapter is none" : "beside model.adapter_path",
+                        none ? ", or set model.adapter to lora" : "");
+    return 0;
+}
+
 int conf_check (const conf_t *conf, const char *name, err_t *err)
 {
     if (!*conf->task.family)
@@ -121,5 +153,5 @@ int conf_check (const conf_t *conf, const char *name, err_t *err)
                         conf->run.name);
     if (check_loss (conf, name, err) != 0 || check_loss_keys (conf, name, err) != 0)
         return -1;
-    return check_critic (conf, name, err);
+    return check_adapter (conf, name, err) == 0 ? check_critic (conf, name, err) : -1;
 }

@@ -255,8 +255,9 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     else if (err)
         err->code = ERR_CONFIG;
     buf_free (&text);
-    if (conf &&
-        (resolve (&conf->model.path, path, err) != 0 || resolve (&conf->task.path, path, err) != 0))
+    if (conf && (resolve (&conf->model.path, path, err) != 0 ||
+                 resolve (&conf->model.adapter_path, path, err) != 0 ||
+                 resolve (&conf->task.path, path, err) != 0))
         conf_destroy (&conf);
     return conf;
 }

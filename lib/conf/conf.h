@@ -6,7 +6,7 @@
  *      conf_destroy (&conf);
  *
  *  An unknown key, a wrong type, a value out of range, a missing file: an error with file, line and key.
- *  Relative paths in a file (model.path, task.path) are relative to the working directory, else to the
+ *  Relative paths in a file (model.path, model.adapter_path, task.path) are relative to the working directory, else to the
  *  file's own folder.
  */
 #ifndef QUINTET_CONF_CONF_H

@@ -246,6 +246,10 @@ typedef struct {
     hash_t before;       /* version.hash of the version before, when there is a delta; else zero */
     hash_t delta;        /* object: what changed since (model/delta.h) */
     uint64_t delta_size; /* its bytes */
+    hash_t base; /* object: frozen weights, in the type of compute, that this version's adapters go
+                            on; zero: it stands by itself */
+    uint64_t base_size; /* its bytes */
+    hash_t adapter;     /* object: text of adapter_config.json; zero without a base */
 } wire_manifest_t;
 
 /*  ---- pack and unpack, one pair per message ------------------------------------------------------ */

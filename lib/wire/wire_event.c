@@ -72,6 +72,9 @@ void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
     pb.before = convert_to_hash (&message->before);
     pb.delta = convert_to_hash (&message->delta);
     pb.delta_size = message->delta_size;
+    pb.base_weights = convert_to_hash (&message->base);
+    pb.base_size = message->base_size;
+    pb.adapter = convert_to_hash (&message->adapter);
     convert_pack (&pb.base, bytes);
 }
 
@@ -85,13 +88,20 @@ const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, s
         convert_hash (&in->config, false, &out->config, "config", err) != 0 ||
         convert_hash (&in->tokenizer, true, &out->tokenizer, "tokenizer", err) != 0 ||
         convert_hash (&in->before, true, &out->before, "before", err) != 0 ||
-        convert_hash (&in->delta, true, &out->delta, "delta", err) != 0)
+        convert_hash (&in->delta, true, &out->delta, "delta", err) != 0 ||
+        convert_hash (&in->base_weights, true, &out->base, "base", err) != 0 ||
+        convert_hash (&in->adapter, true, &out->adapter, "adapter", err) != 0)
         return NULL;
+    if (hash_is_zero (&out->base) != hash_is_zero (&out->adapter)) {
+        err_set (err, ERR_INPUT, "a base and an adapter go together");
+        return NULL;
+    }
     out->run = in->run;
     out->dtype = in->dtype;
     out->compute = in->compute;
     out->size = in->size;
     out->retired = in->retired;
     out->delta_size = in->delta_size;
+    out->base_size = in->base_size;
     return out;
 }

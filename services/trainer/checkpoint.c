@@ -36,7 +36,7 @@ typedef struct {
 
 static memory_t memory_of (const policy_t *policy)
 {
-    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
+    bool bf16 = model_params_type (policy->model) == COMPUTE_BF16;
     return (memory_t){.name = {"m", "v", "masters"},
                       .data = {policy->optimiser.m, policy->optimiser.v, policy->params},
                       .n = bf16 ? 3 : 2};
@@ -50,11 +50,7 @@ static int save_policy (const char *dir, policy_t *policy, err_t *err)
     for (size_t i = 0; i < memory.n; i++)
         tensors[i] = (safetensors_tensor_t){
             .name = memory.name[i], .data = memory.data[i], .shape = {policy->n}, .rank = 1};
-    float *params = policy->params;
-    if (model_compute (policy->model) == COMPUTE_BF16)
-        model_get (policy->model, params = policy->gradient); /* what is computed with */
-    if (hf_save (dir, &policy->config, policy->model, params, policy->tokenizer_text, err) != 0 ||
-        fs_join (path, dir, OPTIMIZER, err) != 0)
+    if (policy_save (policy, dir, err) != 0 || fs_join (path, dir, OPTIMIZER, err) != 0)
         return -1;
     return safetensors_write (path, tensors, memory.n, SAFETENSORS_F32, err);
 }

@@ -5,8 +5,8 @@
  *      checkpoint_load (path, &checkpoint, policies, n, &critic, &err);
  *      checkpoint_prune (dir, 2, &err);
  *
- *  With one policy the folder is an ordinary Hugging Face folder with three files more; with several,
- *  each has a folder of its name inside. optimizer.safetensors: AdamW's m and v, and with bf16 compute the
+ *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three files more;
+ *  with several, each has a folder of its name inside. optimizer.safetensors: AdamW's m and v, and with bf16 compute the
  *  float32 masters. trainer.json: position of the run, and the sizes of all other files: a folder
  *  whose files do not have these sizes is torn and passed over.
  */

@@ -22,7 +22,17 @@ static int no_memory (const policy_t *policy, err_t *err)
                     policy->name, policy->n);
 }
 
+static bool has_halves (const policy_t *policy)
+{
+    return model_params_type (policy->model) == COMPUTE_BF16;
+}
+
 const char *policy_dtype (const policy_t *policy)
+{
+    return has_halves (policy) ? "bf16" : "f32";
+}
+
+const char *policy_compute (const policy_t *policy)
 {
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
 }
@@ -30,10 +40,11 @@ const char *policy_dtype (const policy_t *policy)
 /*  The version's bytes: what the model computes with, little-endian, bf16 as upper halves. */
 static void fill_bytes (policy_t *policy)
 {
-    if (model_compute (policy->model) == COMPUTE_F32) {
+    if (!has_halves (policy)) {
         memcpy (policy->bytes, policy->params, policy->bytes_n);
     } else {
-        float *rounded = policy->gradient; /* free between two updates */
+        /* The gradient is free between two updates; a base needs its masters no more. */
+        float *rounded = policy->gradient ? policy->gradient : policy->params;
         model_get (policy->model, rounded);
         for (size_t i = 0; i < policy->n; i++)
             memcpy ((char *) policy->bytes + 2 * i, (const char *) &rounded[i] + 2, 2);
@@ -53,8 +64,7 @@ static void encode_delta (policy_t *policy, const void *before)
 
 void policy_advance (policy_t *policy)
 {
-    bool bf16 = model_compute (policy->model) == COMPUTE_BF16;
-    void *before = bf16 ? malloc (policy->bytes_n) : NULL;
+    void *before = has_halves (policy) ? malloc (policy->bytes_n) : NULL;
     if (before)
         memcpy (before, policy->bytes, policy->bytes_n);
     policy->before = policy->version.hash;
@@ -69,17 +79,23 @@ void policy_advance (policy_t *policy)
 static int allocate (policy_t *policy, err_t *err)
 {
     policy->n = model_params (policy->model);
-    policy->bytes_n = policy->n * (model_compute (policy->model) == COMPUTE_BF16 ? 2 : 4);
+    policy->bytes_n = policy->n * (has_halves (policy) ? 2 : 4);
     policy->params = calloc (policy->n, sizeof (float));
+    policy->bytes = malloc (policy->bytes_n);
+    return policy->params && policy->bytes ? 0 : no_memory (policy, err);
+}
+
+/*  What only those have that learn. */
+static int allocate_learning (policy_t *policy, err_t *err)
+{
     policy->gradient = calloc (policy->n, sizeof (float));
     policy->optimiser = (adamw_t){.m = calloc (policy->n, sizeof (float)),
                                   .v = calloc (policy->n, sizeof (float)),
                                   .n = policy->n};
-    policy->bytes = malloc (policy->bytes_n);
-    if (!policy->params || !policy->gradient || !policy->optimiser.m || !policy->optimiser.v ||
-        !policy->bytes)
+    if (!policy->gradient || !policy->optimiser.m || !policy->optimiser.v)
         return no_memory (policy, err);
-    return 0;
+    policy->train = train_new (policy->model, policy->pool, err);
+    return policy->train ? 0 : -1;
 }
 
 static void add_stop (policy_t *policy, int32_t id)
@@ -170,33 +186,33 @@ static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, co
 }
 
 static int load (policy_t *policy, const char *dir, const char *compute, const char *chat,
-                 err_t *err)
+                 bool learns, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     if (!hf)
         return -1;
     bool bf16 = strcmp (compute, "bf16") == 0;
+    policy->path = strdup (dir);
     policy->config = *hf_config (hf);
     policy->config.dtype = bf16 ? HF_BF16 : HF_F32;
     int rc = read_tokenizer (policy, hf, dir, chat, err);
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
-        rc = policy->model ? allocate (policy, err) : -1;
+        rc = policy->model && policy->path ? allocate (policy, err) : -1;
     }
     if (rc == 0)
         rc = hf_params (hf, policy->model, policy->params, err);
+    if (rc == 0 && learns)
+        rc = allocate_learning (policy, err);
     if (rc == 0) {
         model_set (policy->model, policy->params, policy->pool);
         fill_bytes (policy);
-        policy->train = train_new (policy->model, policy->pool, err);
-        rc = policy->train ? 0 : -1;
     }
     hf_destroy (&hf);
     return rc;
 }
 
-policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
-                       pool_t *pool, err_t *err)
+static policy_t *policy_new (const char *name, pool_t *pool, err_t *err)
 {
     policy_t *policy = calloc (1, sizeof *policy);
     if (!policy || strlen (name) >= POLICY_NAME_MAX) {
@@ -208,8 +224,75 @@ policy_t *policy_load (const char *name, const char *dir, const char *compute, c
     memcpy (policy->name, name, strlen (name));
     policy->version.policy = policy->name;
     policy->pool = pool;
-    if (load (policy, dir, compute, chat, err) != 0) {
+    return policy;
+}
+
+policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
+                       pool_t *pool, err_t *err)
+{
+    policy_t *policy = policy_new (name, pool, err);
+    if (policy && load (policy, dir, compute, chat, true, err) != 0) {
         err_wrap (err, "model %s", dir);
+        policy_destroy (&policy);
+    }
+    return policy;
+}
+
+policy_t *policy_load_base (const char *dir, const char *compute, const char *chat, pool_t *pool,
+                            err_t *err)
+{
+    policy_t *policy = policy_new ("base", pool, err);
+    if (policy && load (policy, dir, compute, chat, false, err) != 0) {
+        err_wrap (err, "model %s", dir);
+        policy_destroy (&policy);
+    }
+    if (policy) {
+        free (policy->params);
+        policy->params = NULL;
+    }
+    return policy;
+}
+
+/*  All that an adapted policy has from its base. */
+static int take_base (policy_t *policy, const policy_t *base, err_t *err)
+{
+    policy->base = base;
+    policy->config = base->config;
+    policy->config_hash = base->config_hash;
+    policy->tokenizer_hash = base->tokenizer_hash;
+    memcpy (policy->stops, base->stops, sizeof base->stops);
+    memcpy (policy->prefix, base->prefix, sizeof base->prefix);
+    policy->stops_n = base->stops_n;
+    policy->prefix_n = base->prefix_n;
+    policy->chat = base->chat;
+    policy->path = strdup (base->path);
+    policy->config_text = strdup (base->config_text);
+    policy->tokenizer_text = strdup (base->tokenizer_text);
+    return policy->path && policy->config_text && policy->tokenizer_text ? 0
+                                                                         : no_memory (policy, err);
+}
+
+static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, err_t *err)
+{
+    policy->model = lora_new (policy->base->model, lora, err);
+    if (!policy->model || allocate (policy, err) != 0 || allocate_learning (policy, err) != 0)
+        return -1;
+    policy->adapter_text = lora_json (lora, policy->path);
+    if (!policy->adapter_text)
+        return no_memory (policy, err);
+    policy->adapter_hash = hash_object (policy->adapter_text, strlen (policy->adapter_text));
+    model_init_params (policy->model, seed, policy->params);
+    model_set (policy->model, policy->params, policy->pool);
+    fill_bytes (policy);
+    return 0;
+}
+
+policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
+                        uint64_t seed, err_t *err)
+{
+    policy_t *policy = policy_new (name, base->pool, err);
+    if (policy && (take_base (policy, base, err) != 0 || adapt (policy, lora, seed, err) != 0)) {
+        err_wrap (err, "adapters of %s", name);
         policy_destroy (&policy);
     }
     return policy;
@@ -224,6 +307,8 @@ void policy_destroy (policy_t **policy)
     train_destroy (&p->reference_train);
     model_destroy (&p->model);
     model_destroy (&p->reference);
+    free (p->path);
+    free (p->adapter_text);
     free (p->config_text);
     free (p->tokenizer_text);
     free (p->params);
@@ -238,7 +323,10 @@ void policy_destroy (policy_t **policy)
 
 int policy_keep_reference (policy_t *policy, err_t *err)
 {
-    policy->reference = model_new (&policy->config.model, model_compute (policy->model), err);
+    const policy_t *base = policy->base;
+    policy->reference = base
+                            ? lora_new (base->model, lora_config (policy->model), err)
+                            : model_new (&policy->config.model, model_compute (policy->model), err);
     if (!policy->reference)
         return -1;
     model_set (policy->reference, policy->params, policy->pool);
@@ -246,11 +334,40 @@ int policy_keep_reference (policy_t *policy, err_t *err)
     return policy->reference_train ? 0 : -1;
 }
 
-int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err)
+int policy_save (policy_t *policy, const char *dir, err_t *err)
+{
+    if (policy->base)
+        return lora_save (dir, policy->model, policy->params, policy->path, err);
+    float *params = policy->params;
+    if (has_halves (policy))
+        model_get (policy->model, params = policy->gradient); /* what is computed with */
+    return hf_save (dir, &policy->config, policy->model, params, policy->tokenizer_text, err);
+}
+
+static int read_adapters (policy_t *policy, const char *dir, err_t *err)
+{
+    lora_config_t theirs;
+    const lora_config_t *ours = lora_config (policy->model);
+    if (lora_read_config (dir, &theirs, err) != 0)
+        return -1;
+    bool same = theirs.rank == ours->rank && theirs.targets == ours->targets &&
+                theirs.rslora == ours->rslora && theirs.alpha >= ours->alpha &&
+                theirs.alpha <= ours->alpha;
+    return same ? lora_read_params (dir, policy->model, policy->params, err)
+                : err_set (err, ERR_INPUT, "%s: its adapters have other settings", dir);
+}
+
+static int read_weights (policy_t *policy, const char *dir, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     int rc = hf ? hf_params (hf, policy->model, policy->params, err) : -1;
     hf_destroy (&hf);
+    return rc;
+}
+
+int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err)
+{
+    int rc = policy->base ? read_adapters (policy, dir, err) : read_weights (policy, dir, err);
     if (rc != 0)
         return err_wrap (err, "policy %s", policy->name);
     model_set (policy->model, policy->params, policy->pool);

@@ -4,6 +4,11 @@
  *      ... gradient ...  adamw_step (&policy->optimiser, ..., policy->params, policy->gradient, ...);
  *      policy_advance (policy);                           the next version: bytes, hash
  *      policy_destroy (&policy);
+ *
+ *  Or adapters that learn on a base that does not, one for several of them:
+ *
+ *      policy_t *base = policy_load_base (model_dir, "bf16", "none", pool, &err);
+ *      policy_t *policy = policy_adapt ("main", base, &lora, seed, &err);
  */
 #ifndef QUINTET_TRAINER_POLICY_H
 #define QUINTET_TRAINER_POLICY_H
@@ -12,6 +17,7 @@
 #include "base/hash.h"
 #include "model/adamw.h"
 #include "model/hf.h"
+#include "model/lora.h"
 #include "model/train.h"
 #include "wire/wire.h"
 
@@ -19,8 +25,12 @@
 #define POLICY_STOPS_MAX  16
 #define POLICY_PREFIX_MAX 16
 
-typedef struct {
+typedef struct policy {
     char name[POLICY_NAME_MAX];
+    char *path;                /* folder of the model */
+    const struct policy *base; /* borrowed; NULL: all weights are the policy's own */
+    char *adapter_text;        /* adapter_config.json; NULL without a base */
+    hash_t adapter_hash;
     hf_config_t config; /* dtype: as checkpoints store it */
     char *config_text;  /* as agents get it */
     char *tokenizer_text;
@@ -32,14 +42,14 @@ typedef struct {
     const char *chat; /* name of the chat format, "" for none */
     model_t *model;
     train_t *train;
-    size_t n;      /* floats */
-    float *params; /* float32 masters */
+    size_t n;      /* floats that learn: all weights, or those of the adapters */
+    float *params; /* float32 masters; NULL, as are gradient and optimiser, for a base */
     float *gradient;
     adamw_t optimiser;
     model_t *reference; /* the first policy, for the KL term; NULL without one */
     train_t *reference_train;
     wire_version_t version; /* its policy is name; the hash is of bytes */
-    void *bytes;            /* weights as published: f32, or bf16 with bf16 compute */
+    void *bytes;            /* weights as published: f32, or bf16 with bf16 compute and no base */
     size_t bytes_n;
     hash_t
         before; /* the version before, and what changed since; nothing where it would be no shorter */
@@ -51,10 +61,19 @@ typedef struct {
  *  tokenizer_config.json). Errors name the folder. */
 policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
                        pool_t *pool, err_t *err);
+/*  What others are adapted from. Nothing of it learns, and nothing is kept for that. */
+policy_t *policy_load_base (const char *dir, const char *compute, const char *chat, pool_t *pool,
+                            err_t *err);
+/*  New adapters, which change nothing yet, on a base that stays while they are. Pure in seed. */
+policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
+                        uint64_t seed, err_t *err);
 void policy_destroy (policy_t **policy);
 
 /*  Keeps the weights as they are now as the reference of the KL term. */
 int policy_keep_reference (policy_t *policy, err_t *err);
+
+/*  Writes what learns into an existing folder: an ordinary model's, or PEFT's. */
+int policy_save (policy_t *policy, const char *dir, err_t *err);
 
 /*  Replaces weights by those of another folder (a checkpoint's) and sets the version's number. */
 int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err);
@@ -63,7 +82,8 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
  *  one. */
 void policy_advance (policy_t *policy);
 
-/*  "f32" or "bf16". */
+/*  "f32" or "bf16": of the version's bytes; of the matrix products, which is also a base's bytes'. */
 const char *policy_dtype (const policy_t *policy);
+const char *policy_compute (const policy_t *policy);
 
 #endif

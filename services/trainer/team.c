@@ -3,6 +3,61 @@
 
 #include <string.h>
 
+#include "base/fs.h"
+#include "base/rng.h"
+
+/*  The folder of a policy's adapters to begin from: model.adapter_path itself, or its folder of that name. */
+static int adapter_folder (const conf_t *conf, const char *name, char path[FS_PATH_MAX], err_t *err)
+{
+    if (fs_join (path, conf->model.adapter_path, name, err) != 0)
+        return -1;
+    return fs_exists (path) ? 0 : fs_join (path, conf->model.adapter_path, ".", err);
+}
+
+static int adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora, err_t *err)
+{
+    *lora = (lora_config_t){0};
+    if (*conf->model.adapter_path)
+        return lora_read_config (folder, lora, err) == 0 ? 0 : err_wrap (err, "model.adapter_path");
+    lora->rank = (size_t) conf->model.lora_rank;
+    lora->alpha = conf->model.lora_alpha;
+    for (size_t i = 0; i < conf->model.lora_targets.n; i++)
+        if (lora_add_target (lora, conf->model.lora_targets.item[i], err) != 0)
+            return err_wrap (err, "model.lora_targets");
+    return 0;
+}
+
+static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err)
+{
+    const conf_t *conf = team->conf;
+    char folder[FS_PATH_MAX] = "";
+    lora_config_t lora;
+    uint64_t coordinates[] = {(uint64_t) conf->run.seed, team->policies_n};
+    if (!team->base && !(team->base = policy_load_base (conf->model.path, conf->model.compute,
+                                                        conf->model.chat, pool, err)))
+        return NULL;
+    if ((*conf->model.adapter_path && adapter_folder (conf, name, folder, err) != 0) ||
+        adapter_config (conf, folder, &lora, err) != 0)
+        return NULL;
+    policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);
+    if (policy && *folder && policy_restore (policy, folder, 0, err) != 0)
+        policy_destroy (&policy);
+    return policy;
+}
+
+static int add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
+{
+    const conf_t *conf = team->conf;
+    policy_t *policy = strcmp (conf->model.adapter, "lora") == 0
+                           ? adapt (team, name, pool, err)
+                           : policy_load (name, conf->model.path, conf->model.compute,
+                                          conf->model.chat, pool, err);
+    if (!policy)
+        return -1;
+    team->policies[team->policies_n++] = policy;
+    return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
+}
+
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
     bool shared = strcmp (conf->team.policies, "shared") == 0;
@@ -10,16 +65,9 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
     if (team->roles == 0)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
     for (size_t role = 0; role < team->roles; role++) {
-        if (!shared || role == 0) {
-            policy_t *policy =
-                policy_load (shared ? TEAM_SHARED : conf->team.roles.item[role], conf->model.path,
-                             conf->model.compute, conf->model.chat, pool, err);
-            if (!policy)
-                return -1;
-            team->policies[team->policies_n++] = policy;
-            if (conf->loss.kl > 0 && policy_keep_reference (policy, err) != 0)
-                return -1;
-        }
+        const char *name = shared ? TEAM_SHARED : conf->team.roles.item[role];
+        if ((!shared || role == 0) && add_policy (team, name, pool, err) != 0)
+            return -1;
         team->policy_of[role] = team->policies_n - 1;
         team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;
         team->context[role] = team->policies[team->policies_n - 1]->config.model.context;
@@ -32,4 +80,5 @@ void team_unload (team_t *team)
     for (size_t p = 0; p < team->policies_n; p++)
         policy_destroy (&team->policies[p]);
     team->policies_n = 0;
+    policy_destroy (&team->base);
 }

@@ -4,6 +4,8 @@
  *      team_load (&team, conf, pool, &err);
  *      policy_t *policy = team.policies[team.policy_of[role]];
  *      team_unload (&team);
+ *
+ *  With model.adapter lora all policies are adapters on one base.
  */
 #ifndef QUINTET_TRAINER_TEAM_H
 #define QUINTET_TRAINER_TEAM_H
@@ -16,6 +18,7 @@
 typedef struct {
     const conf_t *conf; /* borrowed */
     size_t roles;
+    policy_t *base; /* of adapters; NULL without */
     policy_t *policies[CONF_LIST_MAX];
     size_t policies_n;
     size_t policy_of[CONF_LIST_MAX];                     /* by role */

@@ -364,6 +364,68 @@ static void bf16_comes_back (void **state)
     round_trip ("bf16");
 }
 
+static policy_t *adapt (const char *name, const policy_t *base, uint64_t seed)
+{
+    err_t err = {0};
+    lora_config_t lora = {.rank = 4, .alpha = 8, .targets = LORA_ALL_LINEAR};
+    policy_t *policy = policy_adapt (name, base, &lora, seed, &err);
+    if (!policy)
+        fail_msg ("%s", err.text);
+    return policy;
+}
+
+/*  Adapters of two roles on one base: a PEFT folder each, that learns on to the same bits. */
+static void adapters_come_back (void **state)
+{
+    (void) state;
+    clear_checkpoints ();
+    err_t err = {0};
+    char path[FS_PATH_MAX], folder[FS_PATH_MAX];
+    policy_t *base = policy_load_base (model_dir, "bf16", "none", NULL, &err);
+    assert_non_null (base);
+    assert_true (!base->params && !base->gradient && !base->optimiser.m && !base->train);
+    policy_t *policies[] = {adapt ("aux", base, 1), adapt ("main", base, 2)};
+    policy_t *again[] = {adapt ("aux", base, 3), adapt ("main", base, 4)};
+    assert_true (policies[0]->n < base->n / 2);
+    assert_string_equal (policy_dtype (policies[0]), "f32");
+    assert_string_equal (policy_compute (policies[0]), "bf16");
+    for (size_t p = 0; p < 2; p++) {
+        update_stats_t stats = train (policies[p], 1 + p);
+        assert_true (stats.gradient_norm > 0 && stats.logp_diff_max == 0);
+        policy_advance (policies[p]);
+    }
+    assert_false (hash_equal (&policies[0]->version.hash, &policies[1]->version.hash));
+    save (1, policies, 2, NULL);
+    checkpoint_t c;
+    buf_t none = {0};
+    assert_int_equal (checkpoint_newest (dir, path, &c, &err), 1);
+    if (checkpoint_load (path, &c, again, 2, &none, &err) != 0)
+        fail_msg ("%s", err.text);
+    for (size_t p = 0; p < 2; p++) {
+        same_policy (policies[p], again[p]);
+        train (policies[p], 3);
+        train (again[p], 3);
+        policy_advance (policies[p]);
+        policy_advance (again[p]);
+        same_policy (policies[p], again[p]);
+    }
+    lora_config_t lora; /* an ordinary folder for PEFT */
+    assert_int_equal (fs_join (folder, path, "main", &err), 0);
+    assert_int_equal (lora_read_config (folder, &lora, &err), 0);
+    assert_int_equal (lora.rank, 4);
+    lora.rank = 2;
+    policy_t *other = policy_adapt ("main", base, &lora, 1, &err);
+    assert_non_null (other);
+    assert_int_equal (policy_restore (other, folder, 1, &err), -1);
+    assert_non_null (strstr (err.text, "other settings"));
+    policy_destroy (&other);
+    for (size_t p = 0; p < 2; p++) {
+        policy_destroy (&policies[p]);
+        policy_destroy (&again[p]);
+    }
+    policy_destroy (&base);
+}
+
 static void several_policies_come_back (void **state)
 {
     (void) state;
@@ -474,6 +536,7 @@ int main (void)
         cmocka_unit_test (a_gradient_that_is_not_finite_is_not_applied),
         cmocka_unit_test (f32_comes_back),
         cmocka_unit_test (bf16_comes_back),
+        cmocka_unit_test (adapters_come_back),
         cmocka_unit_test (several_policies_come_back),
         cmocka_unit_test (torn_ones_are_passed_over),
         cmocka_unit_test (changed_weights_are_refused),
