@@ -103,27 +103,27 @@ static bool same_list (const conf_list_t *a, const conf_list_t *b)
     return a->n == b->n;
 }
 
-/*  Keys of adapters that say nothing: without adapters, or beside a folder that says it all. */
+/*  Keys of adapters that say nothing, without adapters. */
 static int check_adapter (const conf_t *conf, const char *name, err_t *err)
 {
+    if (!is (conf->model.adapter, "none"))
+        return 0;
     conf_t *fresh = conf_defaults ();
     if (!fresh)
         return err_set (err, ERR_LIMIT, "no memory for a configuration");
-    bool none = is (conf->model.adapter, "none"), given = *conf->model.adapter_path;
-    const char *key = NULL;
+    const char *key = *conf->model.adapter_path ? "adapter_path" : NULL;
     if (conf->model.lora_rank != fresh->model.lora_rank)
         key = "lora_rank";
     else if (differs (conf->model.lora_alpha, fresh->model.lora_alpha))
         key = "lora_alpha";
     else if (!same_list (&conf->model.lora_targets, &fresh->model.lora_targets))
         key = "lora_targets";
-    else if (none && given)
-        key = "adapter_path";
     conf_destroy (&fresh);
-    if (key && (none || given))
-        return err_set (err, ERR_CONFIG, "%s: model.%s does nothing %s: leave it out%s", name, key,
-                        none ? "while model.adapter is none" : "beside model.adapter_path",
-                        none ? ", or set model.adapter to lora" : "");
+    if (key)
+        return err_set (err, ERR_CONFIG,
+                        "%s: model.%s does nothing while model.adapter is none: leave it out, or "
+                        "set model.adapter to lora",
+                        name, key);
     return 0;
 }
 

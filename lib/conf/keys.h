@@ -29,7 +29,8 @@
     N (lora_rank, 16, 1, 1024, "of the adapters")                                                  \
     R (lora_alpha, 32, 1e-3, 1e6, "adapters add lora_alpha / lora_rank B A x")                     \
     L (lora_targets, "all-linear", "q_proj .. down_proj, lm_head; all-linear: all but lm_head")    \
-    T (adapter_path, "", NULL, "PEFT folder (or one with a folder per role) to begin from")
+    T (adapter_path, "", NULL,                                                                     \
+       "PEFT folder (or one per role in it) to begin from; its settings count")
 
 #define CONF_TEAM(T, N, R, B, L)                                                                   \
     L (roles, "", "seats of the team, as the task family knows them")                              \

@@ -1,4 +1,5 @@
 /*  quintet eval - a model on a configuration's held-out tasks: a run of no steps. */
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "cli.h"
 
 static const args_option_t options[] = {
-    {"--model", "DIR", "", "the model, in place of model.path; a checkpoint of a run, for example"},
+    {"--model", "DIR", "",
+     "in place of model.path, or with adapters of model.adapter_path; a checkpoint, for example"},
     {"--out", "DIR", "", "keep the results there; else only printed"},
     {"--json", NULL, NULL, "one JSON object per line"},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
@@ -22,6 +24,20 @@ static const args_spec_t spec = {
     .positional = "CONFIG",
     .options = options};
 
+/*  Whether DIR or a folder in it, one per role, is PEFT's. */
+static bool holds_adapters (const char *dir)
+{
+    bool any = false;
+    for (int below = 0; *dir && !any && below < 2; below++) {
+        char pattern[FS_PATH_MAX + 32];
+        glob_t found;
+        snprintf (pattern, sizeof pattern, "%s/%sadapter_config.json", dir, below ? "*/" : "");
+        any = glob (pattern, GLOB_NOSORT, NULL, &found) == 0;
+        globfree (&found);
+    }
+    return any;
+}
+
 static int run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
@@ -29,7 +45,7 @@ static int run (int argc, char **argv)
     if (!args)
         return status;
     char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX], model[FS_PATH_MAX + 16];
-    char *words[ARGS_REPEATED_MAX * 2 + 16];
+    char *words[ARGS_REPEATED_MAX * 2 + 20];
     size_t n = 0, sets_n;
     bool keep = *args_value (args, "--out");
     if (!keep && !mkdtemp (folder)) {
@@ -39,7 +55,9 @@ static int run (int argc, char **argv)
     }
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
-    snprintf (model, sizeof model, "model.path=%s", args_value (args, "--model"));
+    bool adapters = holds_adapters (args_value (args, "--model"));
+    snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path",
+              args_value (args, "--model"));
     const char *const *sets = args_repeated (args, "--set", &sets_n);
     const char *fixed[] = {"run",   args_positional (args), "--out", out,
                            "--set", "trainer.steps=0",      "--set", "run.baseline=none"};
@@ -48,6 +66,10 @@ static int run (int argc, char **argv)
     if (*args_value (args, "--model")) {
         words[n++] = (char *) "--set";
         words[n++] = model;
+    }
+    if (adapters) {
+        words[n++] = (char *) "--set";
+        words[n++] = (char *) "model.adapter=lora";
     }
     for (size_t i = 0; i < sets_n; i++) {
         words[n++] = (char *) "--set";

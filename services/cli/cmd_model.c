@@ -9,11 +9,13 @@
 #include "base/rng.h"
 #include "cli.h"
 #include "model/hf.h"
+#include "model/lora.h"
 #include "model/sampler.h"
 
 /*  A folder, opened, its weights in a model. */
 typedef struct {
     hf_t *hf;
+    model_t *base; /* of an adapted model, else NULL */
     model_t *model;
     tokenizer_t *tokenizer;
     pool_t *pool;
@@ -23,6 +25,7 @@ static void unload (loaded_t *l)
 {
     tokenizer_destroy (&l->tokenizer);
     model_destroy (&l->model);
+    model_destroy (&l->base);
     hf_destroy (&l->hf);
     pool_destroy (&l->pool);
 }
@@ -59,10 +62,31 @@ static int load (loaded_t *l, const char *dir, bool weights, bool tokenizer, err
     return rc;
 }
 
+/*  Puts a PEFT folder's adapters on the model, if one is named. */
+static int adapt (loaded_t *l, const char *dir, err_t *err)
+{
+    lora_config_t lora;
+    if (!*dir)
+        return 0;
+    l->base = l->model;
+    l->model = NULL;
+    if (lora_read_config (dir, &lora, err) != 0 || !(l->model = lora_new (l->base, &lora, err)))
+        return -1;
+    float *params = malloc (model_params (l->model) * sizeof *params);
+    if (!params)
+        return err_set (err, ERR_LIMIT, "no memory for %zu weights", model_params (l->model));
+    int rc = lora_read_params (dir, l->model, params, err);
+    if (rc == 0)
+        model_set (l->model, params, l->pool);
+    free (params);
+    return rc;
+}
+
 /*  ---- generate ------------------------------------------------------------------------------------------ */
 
 static const args_option_t generate_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
+    {"--adapter", "DIR", "", "PEFT folder with LoRA adapters of that model"},
     {"--max-tokens", "N", "128", "longest continuation"},
     {"--temperature", "T", "1", "0: the likeliest token each time"},
     {"--seed", "N", "1", "of the random numbers"},
@@ -128,6 +152,8 @@ static int run_generate (int argc, char **argv)
     const char *text = args_positional (args);
     int rc = load (&l, args_value (args, "--model"), true, true, &err);
     if (rc == 0)
+        rc = adapt (&l, args_value (args, "--adapter"), &err);
+    if (rc == 0)
         rc = tokenizer_encode (l.tokenizer, text, strlen (text), TOKENIZER_BOS, &prompt, &err);
     if (rc == 0)
         rc = sample (&l, &prompt, args, &err);
@@ -185,6 +211,7 @@ static int run_tokenize (int argc, char **argv)
 
 static const args_option_t logits_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
+    {"--adapter", "DIR", "", "PEFT folder with LoRA adapters of that model"},
     {"--ids", "1,2,3", "", "token ids"},
     {"--json", NULL, NULL, "all logits as JSON; else the five likeliest per position"},
     {0}};
@@ -248,6 +275,8 @@ static int run_logits (int argc, char **argv)
     int rc = read_ids (args_value (args, "--ids"), &ids, &err);
     if (rc == 0)
         rc = load (&l, args_value (args, "--model"), true, false, &err);
+    if (rc == 0)
+        rc = adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0) {
         size_t vocab = model_config (l.model)->value_head ? 1 : model_config (l.model)->vocab;
         logits = malloc (ids.n * vocab * sizeof *logits);

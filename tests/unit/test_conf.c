@@ -10,8 +10,7 @@
 
 #include "conf/conf.h"
 
-#define GOOD_TASK "team:\n  roles: [aux, main]\ntask:\n  family: coding\n"
-#define GOOD      "model:\n  path: m\n" GOOD_TASK
+#define GOOD "model:\n  path: m\nteam:\n  roles: [aux, main]\ntask:\n  family: coding\n"
 
 static conf_t *parse (const char *text, const char *override, err_t *err)
 {
@@ -62,8 +61,6 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD, "model.lora_rank=4", "model.lora_rank does nothing while model.adapter is none");
     refused (GOOD, "model.lora_targets=q_proj", "model.lora_targets does nothing while");
     refused (GOOD, "model.adapter_path=x", "model.adapter_path does nothing while");
-    refused ("model:\n  path: m\n  adapter: lora\n  adapter_path: x\n" GOOD_TASK,
-             "model.lora_alpha=3", "model.lora_alpha does nothing beside model.adapter_path");
     refused (GOOD, "trainer.lr", "--set trainer.lr");
     refused (GOOD, "trainer.rl=1", "did you mean lr");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");
