@@ -8,6 +8,7 @@
 
 #include "model/delta.h"
 #include "model/hf.h"
+#include "model/lora.h"
 
 struct build {
     build_parts_t parts;
@@ -75,13 +76,23 @@ static int put_together (build_t *b, err_t *err)
     return rc;
 }
 
+/*  A model of the shape that the config says, without weights. */
+static model_t *shaped (const build_parts_t *p, err_t *err)
+{
+    hf_config_t config;
+    lora_config_t lora;
+    if (p->base)
+        return lora_parse (p->config, &lora, err) == 0 ? lora_new (p->base, &lora, err) : NULL;
+    return hf_config_parse (p->config, NULL, &config, err) == 0
+               ? model_new (&config.model, p->compute, err)
+               : NULL;
+}
+
 static int make_model (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
-    hf_config_t config;
-    model_t *model = NULL;
-    if (hf_config_parse (p->config, NULL, &config, err) != 0 ||
-        !(model = model_new (&config.model, p->compute, err)))
+    model_t *model = shaped (p, err);
+    if (!model)
         return -1;
     size_t n = model_params (model), wanted = n * (p->halves ? 2 : 4);
     bool fits = p->size == wanted;
@@ -95,7 +106,8 @@ static int make_model (build_t *b, err_t *err)
         return 0;
     model_destroy (&model);
     return fits ? no_memory (b, err)
-                : err_set (err, ERR_INPUT, "its weights have %llu bytes, its config.json needs %zu",
+                : err_set (err, ERR_INPUT,
+                           "its weights have %llu bytes, its configuration needs %zu",
                            (unsigned long long) p->size, wanted);
 }
 

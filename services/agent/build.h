@@ -15,8 +15,10 @@
 #include "model/model.h"
 
 typedef struct {
-    char *config; /* text of config.json; taken over */
+    char *config; /* text of config.json, or with a base of adapter_config.json; taken over */
     model_compute_t compute;
+    const model_t
+        *base;   /* that the weights are adapters of, or NULL. Must stay while the model does */
     bool halves; /* weights travel as bf16, else as f32 */
     void *bytes; /* the weights, or what changed since `before`; taken over */
     uint64_t size;

@@ -12,10 +12,10 @@
 #define NAME_MAX_CHARS 64
 #define CONFIG_MAX     ((size_t) 1 << 20)
 
-/*  What versions with the same config.json share. */
+/*  What versions with the same config.json (and adapter_config.json) share. */
 typedef struct shape {
     struct shape *next;
-    hash_t config;
+    hash_t config, adapter;
     model_compute_t compute;
     sampler_t *sampler;
 } shape_t;
@@ -25,6 +25,9 @@ struct version {
     char run[NAME_MAX_CHARS + 1], policy[NAME_MAX_CHARS + 1];
     wire_version_t name; /* its policy points at this struct's */
     hash_t config;
+    hash_t adapter;  /* zero: the weights are all, not adapters */
+    version_t *base; /* held: what the adapters go on */
+    bool is_base;    /* of others, nobody's version */
     uint64_t size;
     bool halves; /* weights travel as bf16 */
     model_compute_t compute;
@@ -66,7 +69,8 @@ versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, er
 static shape_t *find_shape (const versions_t *versions, const version_t *v)
 {
     shape_t *shape = versions->shapes;
-    while (shape && !(hash_equal (&shape->config, &v->config) && shape->compute == v->compute))
+    while (shape && !(hash_equal (&shape->config, &v->config) &&
+                      hash_equal (&shape->adapter, &v->adapter) && shape->compute == v->compute))
         shape = shape->next;
     return shape;
 }
@@ -85,8 +89,11 @@ static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
         free (shape);
         return NULL;
     }
-    *shape = (shape_t){
-        .next = versions->shapes, .config = v->config, .compute = v->compute, .sampler = sampler};
+    *shape = (shape_t){.next = versions->shapes,
+                       .config = v->config,
+                       .adapter = v->adapter,
+                       .compute = v->compute,
+                       .sampler = sampler};
     versions->shapes = shape;
     return shape;
 }
@@ -103,7 +110,7 @@ static void sweep_shapes (versions_t *versions)
     for (shape_t **at = &versions->shapes; *at;) {
         shape_t *shape = *at;
         const version_t *v = versions->first;
-        while (v && find_shape (versions, v) != shape)
+        while (v && (v->is_base || find_shape (versions, v) != shape))
             v = v->next;
         if (v) {
             at = &shape->next;
@@ -130,6 +137,13 @@ static void leave_before (version_t *v)
     v->before = NULL;
 }
 
+static void leave_base (version_t *v)
+{
+    if (v->base)
+        v->base->holders--;
+    v->base = NULL;
+}
+
 static void version_destroy (versions_t *versions, version_t *v)
 {
     if (v->config_call)
@@ -140,6 +154,7 @@ static void version_destroy (versions_t *versions, version_t *v)
         v->model = build_finish (&v->build, &(err_t){0});
     model_destroy (&v->model);
     leave_before (v);
+    leave_base (v);
     free_bytes (v);
     free (v->config_text);
     free (v);
@@ -150,8 +165,10 @@ void versions_destroy (versions_t **self)
     versions_t *versions = *self;
     if (!versions)
         return;
-    for (version_t *v = versions->first; v; v = v->next)
+    for (version_t *v = versions->first; v; v = v->next) {
         leave_before (v);
+        leave_base (v);
+    }
     for (version_t *v = versions->first, *next; v; v = next) {
         next = v->next;
         version_destroy (versions, v);
@@ -165,8 +182,9 @@ void versions_destroy (versions_t **self)
 static version_t *lookup (const versions_t *versions, const char *run, const wire_version_t *name)
 {
     for (version_t *v = versions->first; v; v = v->next)
-        if (v->name.number == name->number && strcmp (v->policy, name->policy) == 0 &&
-            strcmp (v->run, run) == 0 && hash_equal (&v->name.hash, &name->hash))
+        if (!v->is_base && v->name.number == name->number &&
+            strcmp (v->policy, name->policy) == 0 && strcmp (v->run, run) == 0 &&
+            hash_equal (&v->name.hash, &name->hash))
             return v;
     return NULL;
 }
@@ -216,8 +234,15 @@ static void unlink_version (versions_t *versions, version_t *version)
         }
 }
 
+/*  With a base go those that were to stand on it. */
 static void drop (versions_t *versions, version_t *v, err_t *err)
 {
+    for (version_t *o = versions->first, *next; v->is_base && o; o = next) {
+        err_t why = *err;
+        next = o->next;
+        if (o->base == v)
+            drop (versions, o, &why);
+    }
     err_wrap (err, "policy %s version %llu of run %s", v->policy,
               (unsigned long long) v->name.number, v->run);
     log_err ("policy.dropped", err);
@@ -244,7 +269,7 @@ static version_t *held_before (const versions_t *versions, const wire_manifest_t
                                const version_t *v)
 {
     for (version_t *b = versions->first; !hash_is_zero (&manifest->delta) && b; b = b->next)
-        if (b->model && b->halves == v->halves && b->compute == v->compute &&
+        if (b->model && b->base == v->base && b->halves == v->halves && b->compute == v->compute &&
             hash_equal (&b->config, &v->config) && hash_equal (&b->name.hash, &manifest->before))
             return b;
     return NULL;
@@ -277,6 +302,43 @@ static int check_manifest (const wire_manifest_t *m, err_t *err)
     return 0;
 }
 
+/*  The base that a manifest names, when it is held or on its way. */
+static version_t *find_base (const versions_t *versions, const version_t *wanted)
+{
+    version_t *b = versions->first;
+    while (b && !(b->is_base && b->compute == wanted->compute &&
+                  hash_equal (&b->config, &wanted->config) &&
+                  hash_equal (&b->name.hash, &wanted->name.hash)))
+        b = b->next;
+    return b;
+}
+
+/*  A base comes whole, belongs to no run, and is retired from the beginning: it stays while it is held. */
+static int hold_base (versions_t *versions, version_t *v, const wire_manifest_t *manifest,
+                      err_t *err)
+{
+    version_t wanted = {.name = {.policy = "", .hash = manifest->base},
+                        .config = manifest->config,
+                        .size = manifest->base_size,
+                        .halves = v->compute == COMPUTE_BF16,
+                        .compute = v->compute,
+                        .is_base = true,
+                        .retired = true};
+    v->base = find_base (versions, &wanted);
+    if (!v->base) {
+        v->base = calloc (1, sizeof *v->base);
+        if (!v->base)
+            return err_set (err, ERR_LIMIT, "no memory for a policy's base");
+        *v->base = wanted;
+        v->base->config_call = bus_fetch (versions->bus, &manifest->config, 0, FETCH_MS);
+        fetch_whole (versions, v->base);
+        v->base->next = versions->first;
+        versions->first = v->base;
+    }
+    version_hold (v->base);
+    return 0;
+}
+
 static int version_new (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
 {
     if (check_manifest (manifest, err) != 0)
@@ -292,7 +354,14 @@ static int version_new (versions_t *versions, const wire_manifest_t *manifest, e
     v->size = manifest->size;
     v->halves = strcmp (manifest->dtype, "bf16") == 0;
     v->compute = strcmp (manifest->compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32;
-    v->config_call = bus_fetch (versions->bus, &manifest->config, 0, FETCH_MS);
+    v->adapter = manifest->adapter;
+    bool adapts = !hash_is_zero (&manifest->base);
+    if (adapts && hold_base (versions, v, manifest, err) != 0) {
+        free (v);
+        return -1;
+    }
+    v->config_call =
+        bus_fetch (versions->bus, adapts ? &v->adapter : &manifest->config, 0, FETCH_MS);
     fetch_weights (versions, v, manifest);
     v->next = versions->first;
     versions->first = v;
@@ -321,23 +390,30 @@ static int start_build (versions_t *versions, version_t *v, err_t *err)
                            .halves = v->halves,
                            .bytes = v->bytes,
                            .size = v->bytes_n,
+                           .base = v->base ? v->base->model : NULL,
                            .before = v->before ? v->before->model : NULL,
                            .hash = v->name.hash,
                            .bus = versions->bus};
     if (v->before && !(parts.config = strdup (v->config_text)))
-        return err_set (err, ERR_LIMIT, "no memory for its config.json");
+        return err_set (err, ERR_LIMIT, "no memory for its configuration");
     v->config_text = v->before ? v->config_text : NULL;
     v->bytes = NULL;
     v->build = build_start (&parts, err);
     return v->build ? 0 : -1;
 }
 
+/*  Whether all is here that a build takes. */
+static bool is_ready (const version_t *v)
+{
+    return v->config_text && v->bytes && (!v->base || v->base->model);
+}
+
 static int take_config (version_t *v, const bus_item_t *item, err_t *err)
 {
     if (item->size > CONFIG_MAX)
-        return err_set (err, ERR_LIMIT, "its config.json has %zu bytes", item->size);
+        return err_set (err, ERR_LIMIT, "its configuration has %zu bytes", item->size);
     v->config_text = strndup (item->payload, item->size);
-    return v->config_text ? 0 : err_set (err, ERR_LIMIT, "no memory for its config.json");
+    return v->config_text ? 0 : err_set (err, ERR_LIMIT, "no memory for its configuration");
 }
 
 static int take_object (versions_t *versions, version_t *v, const bus_item_t *item, err_t *err)
@@ -356,7 +432,7 @@ static int take_object (versions_t *versions, version_t *v, const bus_item_t *it
         v->bytes_n = item->size;
         v->bytes = bus_keep (versions->bus);
     }
-    return v->config_text && v->bytes ? start_build (versions, v, err) : 0;
+    return is_ready (v) ? start_build (versions, v, err) : 0;
 }
 
 bool versions_object (versions_t *versions, const bus_item_t *item)
@@ -372,6 +448,17 @@ bool versions_object (versions_t *versions, const bus_item_t *item)
     return false;
 }
 
+/*  A base is complete: those that waited for it go on. */
+static void start_waiting (versions_t *versions, const version_t *base)
+{
+    for (version_t *v = versions->first, *next; v; v = next) {
+        err_t err = {0};
+        next = v->next;
+        if (v->base == base && is_ready (v) && start_build (versions, v, &err) != 0)
+            drop (versions, v, &err);
+    }
+}
+
 /*  A delta that does not lead to the version gives way to the whole. */
 static int finish_build (versions_t *versions, version_t *v, err_t *err)
 {
@@ -381,6 +468,10 @@ static int finish_build (versions_t *versions, version_t *v, err_t *err)
         log_err ("policy.delta", err);
         *err = (err_t){0};
         fetch_whole (versions, v);
+        return 0;
+    }
+    if (v->model && v->is_base) {
+        start_waiting (versions, v);
         return 0;
     }
     if (!v->model || !(v->shape = shape_of (versions, v, err)))
@@ -403,7 +494,7 @@ bool versions_tidy (versions_t *versions)
             if (finish_build (versions, v, &err) != 0)
                 drop (versions, v, &err);
             else
-                fresh = fresh || v->model;
+                fresh = fresh || (v->model && !v->is_base);
         } else if (v->retired && !v->build && v->holders == 0) {
             unlink_version (versions, v);
             version_destroy (versions, v);
@@ -427,8 +518,8 @@ versions_status_t versions_status (const versions_t *versions)
 {
     versions_status_t status = {.swap_us = versions->swap_us, .deltas = versions->deltas};
     for (const version_t *v = versions->first; v; v = v->next) {
-        status.held += v->model != NULL;
-        status.expected += v->model == NULL;
+        status.held += v->model && !v->is_base;
+        status.expected += !v->model && !v->is_base;
         status.bytes += v->model ? model_bytes (v->model) : 0;
     }
     for (const shape_t *shape = versions->shapes; shape; shape = shape->next)
@@ -445,7 +536,7 @@ void versions_newest (const versions_t *versions,
         for (const version_t *o = versions->first; o && !newer; o = o->next)
             newer = o != v && o->model && o->name.number > v->name.number &&
                     strcmp (o->run, v->run) == 0 && strcmp (o->policy, v->policy) == 0;
-        if (v->model && !newer)
+        if (v->model && !v->is_base && !newer)
             each (context, v->run, &v->name);
     }
 }

@@ -8,7 +8,8 @@
  *
  *  A version is usable only when every object of it was verified by hash and its model is complete: it is
  *  made aside, by a thread, while others decode, and put in place by one pointer. Where the version before
- *  is held, only what changed is fetched. Versions of one shape share a sampler.
+ *  is held, only what changed is fetched. Versions of one shape share a sampler. Versions that are adapters
+ *  share their base, which is fetched once and stays as long as one of them does.
  */
 #ifndef QUINTET_AGENT_VERSIONS_H
 #define QUINTET_AGENT_VERSIONS_H

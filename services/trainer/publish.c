@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-enum { CONFIG, TOKENIZER, WEIGHTS, DELTA, OBJECTS };
+enum { CONFIG, TOKENIZER, WEIGHTS, DELTA, ADAPTER, BASE, OBJECTS };
 
 typedef struct {
     const policy_t *policy;
@@ -23,6 +23,8 @@ struct publish {
     size_t n;
     buf_t extra;
     uint64_t extra_call;
+    uint64_t base_call; /* offer of the policies' common base under way */
+    bool base_held;     /* the bus has it: it goes there once */
 };
 
 publish_t *publish_new (bus_t *bus, const char *run, uint64_t epoch, err_t *err)
@@ -44,22 +46,37 @@ void publish_destroy (publish_t **publish)
     *publish = NULL;
 }
 
+/*  The offer that an upload waits for until the bus has the base; 0 when it does. */
+static uint64_t offer_base (publish_t *publish, const policy_t *base)
+{
+    if (base && !publish->base_held && !publish->base_call)
+        publish->base_call =
+            bus_lend (publish->bus, &base->version.hash, base->bytes, base->bytes_n);
+    return base ? publish->base_call : 0;
+}
+
+static uint64_t offer_text (publish_t *publish, const char *text)
+{
+    return text ? bus_offer (publish->bus, publish->run, text, strlen (text)) : 0;
+}
+
 static void start (publish_t *publish, upload_t *upload)
 {
     const policy_t *p = upload->policy;
     bus_t *bus = publish->bus;
-    for (size_t o = 0; o < OBJECTS; o++)
+    for (size_t o = 0; o < BASE; o++)
         if (upload->offers[o])
             bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
-    *upload = (upload_t){
-        .policy = p,
-        .offers = {
-            [CONFIG] = bus_offer (bus, publish->run, p->config_text, strlen (p->config_text)),
-            [TOKENIZER] =
-                bus_offer (bus, publish->run, p->tokenizer_text, strlen (p->tokenizer_text)),
-            [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
-            [DELTA] =
-                p->delta.size ? bus_offer (bus, publish->run, p->delta.data, p->delta.size) : 0}};
+    *upload =
+        (upload_t){.policy = p,
+                   .offers = {[CONFIG] = offer_text (publish, p->config_text),
+                              [TOKENIZER] = offer_text (publish, p->tokenizer_text),
+                              [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
+                              [DELTA] = p->delta.size ? bus_offer (bus, publish->run, p->delta.data,
+                                                                   p->delta.size)
+                                                      : 0,
+                              [ADAPTER] = offer_text (publish, p->adapter_text),
+                              [BASE] = offer_base (publish, p->base)}};
 }
 
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err)
@@ -84,38 +101,59 @@ int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err
     return 0;
 }
 
+/*  The objects that a manifest names. */
+static size_t needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
+{
+    const hash_t *named[OBJECTS] = {
+        [CONFIG] = &m->config, [TOKENIZER] = &m->tokenizer, [WEIGHTS] = &m->version.hash,
+        [DELTA] = &m->delta,   [ADAPTER] = &m->adapter,     [BASE] = &m->base};
+    size_t n = 0;
+    for (size_t o = 0; o < OBJECTS; o++)
+        if (!hash_is_zero (named[o]))
+            objects[n++] = *named[o];
+    return n;
+}
+
 static int announce (publish_t *publish, upload_t *upload, err_t *err)
 {
     const policy_t *p = upload->policy;
-    hash_t objects[OBJECTS] = {p->config_hash, p->tokenizer_hash, p->version.hash};
     bool short_cut = p->delta.size > 0;
-    if (short_cut)
-        objects[DELTA] = hash_object (p->delta.data, p->delta.size);
     wire_manifest_t manifest = {.run = publish->run,
                                 .version = p->version,
                                 .config = p->config_hash,
                                 .tokenizer = p->tokenizer_hash,
                                 .dtype = policy_dtype (p),
-                                .compute = policy_dtype (p),
+                                .compute = policy_compute (p),
                                 .size = p->bytes_n,
                                 .before = short_cut ? p->before : (hash_t){{0}},
-                                .delta = objects[DELTA],
                                 .delta_size = p->delta.size};
+    if (short_cut)
+        manifest.delta = hash_object (p->delta.data, p->delta.size);
+    if (p->base) {
+        manifest.base = p->base->version.hash;
+        manifest.base_size = p->base->bytes_n;
+        manifest.adapter = p->adapter_hash;
+    }
+    hash_t objects[OBJECTS];
+    size_t n = needed (&manifest, objects);
     buf_t bytes = {0};
     wire_manifest_pack (&manifest, &bytes);
     int rc = buf_failed (&bytes)
                  ? err_set (err, ERR_LIMIT, "no memory for the manifest of policy %s", p->name)
                  : 0;
     if (rc == 0)
-        upload->manifest =
-            bus_manifest (publish->bus, publish->run, publish->epoch, p->name, bytes.data,
-                          bytes.size, objects, short_cut ? OBJECTS : DELTA);
+        upload->manifest = bus_manifest (publish->bus, publish->run, publish->epoch, p->name,
+                                         bytes.data, bytes.size, objects, n);
     buf_free (&bytes);
     return rc;
 }
 
 static void start_again (publish_t *publish)
 {
+    if (publish->base_call)
+        bus_cancel (publish->bus, publish->base_call);
+    publish->base_call = 0;
+    publish->base_held = false;
     for (size_t i = 0; i < publish->n; i++)
         start (publish, &publish->uploads[i]);
     if (publish->extra.size)
@@ -124,25 +162,24 @@ static void start_again (publish_t *publish)
     log_info ("policies.again", "policies=%zu text=\"the bus was restarted\"", publish->n);
 }
 
-/*  An answer for one of this upload's calls: 1 when it was, else 0. */
+/*  An answer, for one of this upload's calls or not. */
 static int take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err)
 {
     if (upload->manifest == call) {
         upload->manifest = 0;
         upload->announced = true;
-        return 1;
+        return 0;
     }
-    size_t missing = 0, ours = 0;
+    size_t missing = 0;
+    bool ours = false;
     for (size_t o = 0; o < OBJECTS; o++) {
         if (upload->offers[o] == call) {
             upload->offers[o] = 0;
-            ours = 1;
+            ours = true;
         }
         missing += upload->offers[o] != 0;
     }
-    if (ours && missing == 0 && announce (publish, upload, err) != 0)
-        return -1;
-    return (int) ours;
+    return ours && missing == 0 ? announce (publish, upload, err) : 0;
 }
 
 static bool waits_for (const publish_t *publish, uint64_t call)
@@ -172,10 +209,14 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
         publish->extra_call = 0;
         return 1;
     }
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < publish->n; i++)
-        rc = take (publish, &publish->uploads[i], item->call, err);
-    return rc;
+    if (item->call == publish->base_call) {
+        publish->base_call = 0;
+        publish->base_held = true;
+    }
+    for (size_t i = 0; i < publish->n; i++) /* a base is waited for by all */
+        if (take (publish, &publish->uploads[i], item->call, err) != 0)
+            return -1;
+    return 1;
 }
 
 bool publish_done (const publish_t *publish)

@@ -7,7 +7,8 @@
  *      publish_destroy (&publish);
  *
  *  A version is three objects (config.json, tokenizer.json, weights) and a manifest that names them; the
- *  manifest goes out when the bus has answered for all three. A new version's manifest takes the
+ *  manifest goes out when the bus has answered for all three. Adapters have two more (adapter_config.json,
+ *  the base), and the base goes to the bus once. A new version's manifest takes the
  *  place of the old one: in synchronous mode nobody needs that any more.
  */
 #ifndef QUINTET_TRAINER_PUBLISH_H
