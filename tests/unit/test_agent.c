@@ -1,0 +1,445 @@
+/* with: services/agent/agent.c services/agent/acts.c services/agent/versions.c services/agent/build.c services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/vault.c */
+/*  A whole agent at a real bus, turned by hand: requests wait for their version, answers depend on nothing but
+ *  the request, what is wrong is refused. */
+#include "../../services/agent/agent.h"
+
+#include <math.h>
+#include <unistd.h>
+
+#include "../../services/bus/actors.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "model/hf.h"
+#include "model_fixture.h"
+#include "svc/args.h"
+#include "wire/wire.h"
+
+#define PATIENCE_MS 10000
+#define TOKENS      12
+#define STOP        5
+
+/*  ---- the run time, as far as an agent sees it ----------------------------------------------------------- */
+
+struct svc_run {
+    void *state;
+    bus_t *bus;
+    args_t *args;
+    size_t told;
+};
+
+void *svc_state (const svc_run_t *run)
+{
+    return run->state;
+}
+
+bus_t *svc_bus (const svc_run_t *run)
+{
+    return run->bus;
+}
+
+pool_t *svc_pool (const svc_run_t *run)
+{
+    (void) run;
+    return NULL;
+}
+
+const args_t *svc_args (const svc_run_t *run)
+{
+    return run->args;
+}
+
+void svc_tell (svc_run_t *run)
+{
+    run->told++;
+}
+
+/*  ---- fixture -------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char dir[64], address[96];
+    actors_t *actors;
+    bus_t *trainer;
+    svc_run_t run; /* the agent */
+    arena_t *arena;
+} fixture_t;
+
+static bus_t *join (const fixture_t *f, const char *name)
+{
+    err_t err = {0};
+    bus_options_t options = {.address = f->address, .name = name, .numerics = ""};
+    bus_t *bus = bus_new (&options, &err);
+    assert_non_null (bus);
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), 0);
+    return bus;
+}
+
+static int setup (void **state)
+{
+    static const args_option_t options[] = {
+        {"--rows", "N", "4", ""}, {"--kept", "N", "2", ""}, {0}};
+    static const args_spec_t spec = {.program = "agent", .about = "", .options = options};
+    fixture_t *f = calloc (1, sizeof *f);
+    err_t err = {0};
+    assert_non_null (f);
+    snprintf (f->dir, sizeof f->dir, "/tmp/quintet-agent-XXXXXX");
+    assert_non_null (mkdtemp (f->dir));
+    snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
+    f->actors = actors_new (f->address, &err);
+    assert_non_null (f->actors);
+    f->trainer = join (f, "trainer");
+    f->run.bus = join (f, "agent-1");
+    f->run.args = args_parse (&spec, 1, (char *[]){(char *) (uintptr_t) "agent"}, &err);
+    f->arena = arena_new (16 << 20);
+    assert_true (f->run.args && f->arena);
+    assert_int_equal (agent_open (&f->run, &f->run.state, &err), 0);
+    assert_int_equal (bus_serve (f->run.bus, "act", 8, &err), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown (void **state)
+{
+    fixture_t *f = *state;
+    agent_close (&f->run, &f->run.state);
+    bus_destroy (&f->run.bus);
+    bus_destroy (&f->trainer);
+    actors_destroy (&f->actors);
+    args_destroy (&f->run.args);
+    arena_destroy (&f->arena);
+    fs_remove (f->dir, NULL);
+    free (f);
+    return 0;
+}
+
+/*  One turn of the agent's loop, as lib/svc has it. */
+static void turn (fixture_t *f)
+{
+    bus_item_t item;
+    int rc = bus_next (f->run.bus, &item, 2, NULL);
+    assert_true (rc >= 0);
+    if (rc == 1 && item.kind == BUS_REQUEST)
+        agent_on_act (&f->run, &item);
+    else if (rc == 1)
+        agent_on_item (&f->run, &item);
+    agent_work (&f->run);
+}
+
+/*  Turns the agent until the trainer gets an item of the kind. */
+static bus_item_t await (fixture_t *f, bus_kind_t kind)
+{
+    bus_item_t item;
+    for (int64_t deadline = clock_ms () + PATIENCE_MS; clock_ms () < deadline;) {
+        turn (f);
+        if (bus_next (f->trainer, &item, 0, NULL) == 1 && item.kind == kind)
+            return item;
+    }
+    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
+    return item;
+}
+
+static hash_t offer (fixture_t *f, const void *data, size_t size)
+{
+    bus_offer (f->trainer, "r", data, size);
+    assert_int_equal (await (f, BUS_OBJECT).code, ERR_NONE);
+    return hash_object (data, size);
+}
+
+/*  The name of a version of random weights; seed: other weights. */
+static wire_version_t version_of (uint64_t number, uint64_t seed, char **config, float **params,
+                                  size_t *n)
+{
+    hf_config_t hf = {.model = fixture_config (), .bos = -1};
+    model_t *model = fixture_model (&hf.model, COMPUTE_F32);
+    *n = model_params (model);
+    *params = calloc (*n, sizeof **params);
+    *config = hf_config_json (&hf);
+    assert_true (*params && *config);
+    model_get (model, *params);
+    fixture_fill (*params + 100, 1000, 0.4, seed);
+    model_destroy (&model);
+    return (wire_version_t){
+        .policy = "main", .number = number, .hash = hash_object (*params, *n * sizeof **params)};
+}
+
+/*  announce: upload it, too. */
+static wire_version_t make_version (fixture_t *f, uint64_t number, uint64_t seed, bool announce)
+{
+    char *config;
+    float *params;
+    size_t n;
+    wire_version_t version = version_of (number, seed, &config, &params, &n);
+    if (announce) {
+        wire_manifest_t m = {.run = "r",
+                             .version = version,
+                             .dtype = "f32",
+                             .compute = "f32",
+                             .size = n * sizeof *params};
+        hash_t objects[] = {m.config = offer (f, config, strlen (config)),
+                            offer (f, params, n * sizeof *params)};
+        buf_t bytes = {0};
+        wire_manifest_pack (&m, &bytes);
+        bus_manifest (f->trainer, "r", 1, "main", bytes.data, bytes.size, objects, 2);
+        assert_int_equal (await (f, BUS_OBJECT).code, ERR_NONE);
+        buf_free (&bytes);
+    }
+    free (config);
+    free (params);
+    return version;
+}
+
+static const int32_t words[] = {3, 14, 15, 9, 26}, other_words[] = {27, 18, 28};
+static const int32_t stop = STOP;
+
+static wire_act_request_t request_of (const wire_version_t *version, const wire_prompt_t *prompts,
+                                      size_t n)
+{
+    return (wire_act_request_t){.run = "r",
+                                .version = *version,
+                                .seed = 7,
+                                .phase = WIRE_TRAIN,
+                                .step = 3,
+                                .group = 2,
+                                .temperature = 1,
+                                .max_tokens = TOKENS,
+                                .stops = {.data = &stop, .n = 1},
+                                .prompts = prompts,
+                                .prompts_n = n};
+}
+
+static void call (fixture_t *f, const char *id, const wire_act_request_t *request, int64_t ms)
+{
+    buf_t bytes = {0};
+    wire_act_request_pack (request, &bytes);
+    assert_false (buf_failed (&bytes));
+    bus_call (f->trainer, "act", id, bytes.data, bytes.size, ms);
+    buf_free (&bytes);
+}
+
+/*  The answer, in the fixture's arena. */
+static const wire_act_reply_t *answer (fixture_t *f)
+{
+    err_t err = {0};
+    bus_item_t item = await (f, BUS_REPLY);
+    if (item.code != ERR_NONE)
+        fail_msg ("refused: %s", item.text);
+    const wire_act_reply_t *reply = wire_act_reply_unpack (f->arena, item.payload, item.size, &err);
+    if (!reply)
+        fail_msg ("%s", err.text);
+    return reply;
+}
+
+static const wire_act_reply_t *ask (fixture_t *f, const char *id, const wire_act_request_t *request)
+{
+    call (f, id, request, PATIENCE_MS);
+    return answer (f);
+}
+
+static const wire_sample_t *sample_of (const wire_act_reply_t *reply, uint32_t episode)
+{
+    for (size_t i = 0; i < reply->samples_n; i++)
+        if (reply->samples[i].episode == episode)
+            return &reply->samples[i];
+    fail_msg ("no sample of episode %u", episode);
+    return NULL;
+}
+
+static void expect_same (const wire_sample_t *a, const wire_sample_t *b)
+{
+    assert_int_equal (a->ids.n, b->ids.n);
+    assert_int_equal (a->stopped, b->stopped);
+    for (size_t t = 0; t < a->ids.n; t++)
+        if (a->ids.data[t] != b->ids.data[t] ||
+            memcmp (&a->logps[t], &b->logps[t], sizeof *a->logps) != 0)
+            fail_msg ("episode %u, token %zu: %d (%.9g) and %d (%.9g)", a->episode, t,
+                      a->ids.data[t], (double) a->logps[t], b->ids.data[t], (double) b->logps[t]);
+}
+
+/*  ---- tests ---------------------------------------------------------------------------------------------- */
+
+static void an_answer_has_every_episode_in_order (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t version = make_version (f, 1, 11, true);
+    static const uint32_t some[] = {4, 0}, more[] = {3, 1, 2};
+    const wire_prompt_t prompts[] = {{{words, 5}, some, 2}, {{other_words, 3}, more, 3}};
+    wire_act_request_t request = request_of (&version, prompts, 2);
+    const wire_act_reply_t *reply = ask (f, "r/a", &request);
+    assert_int_equal (reply->samples_n, 5);
+    assert_string_equal (reply->version.policy, "main");
+    assert_int_equal (reply->version.number, 1);
+    assert_true (hash_equal (&reply->version.hash, &version.hash));
+    for (uint32_t e = 0; e < 5; e++) {
+        const wire_sample_t *s = &reply->samples[e];
+        assert_int_equal (s->episode, e);
+        assert_in_range (s->ids.n, 1, TOKENS);
+        assert_true (s->stopped == (s->ids.data[s->ids.n - 1] == STOP));
+        assert_true (s->stopped || s->ids.n == TOKENS);
+        for (size_t t = 0; t < s->ids.n; t++)
+            assert_true (isfinite (s->logps[t]) && s->logps[t] <= 0 && s->ids.data[t] < 83);
+    }
+    assert_true (f->run.told > 0); /* that a version came is told at once */
+}
+
+/*  Whoever shares the batch, and however a group is cut into requests. */
+static void a_sample_depends_on_its_coordinates_alone (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t version = make_version (f, 1, 11, true);
+    static const uint32_t all[] = {0, 1, 2, 3, 4, 5, 6}, one[] = {5};
+    const wire_prompt_t whole = {{words, 5}, all, 7}, alone = {{words, 5}, one, 1};
+    wire_act_request_t request = request_of (&version, &whole, 1);
+    const wire_act_reply_t *first = ask (f, "r/whole", &request);
+    request.prompts = &alone;
+    const wire_act_reply_t *second = ask (f, "r/alone", &request);
+    assert_int_equal (second->samples_n, 1);
+    expect_same (sample_of (first, 5), sample_of (second, 5));
+    request.step++; /* other coordinates, another sample */
+    const wire_act_reply_t *third = ask (f, "r/later", &request);
+    const wire_sample_t *a = sample_of (second, 5), *b = sample_of (third, 5);
+    size_t n = a->ids.n < b->ids.n ? a->ids.n : b->ids.n;
+    assert_true (memcmp (a->ids.data, b->ids.data, n * sizeof *a->ids.data) != 0);
+}
+
+static void greedy_samples_are_all_the_same (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t version = make_version (f, 1, 11, true);
+    static const uint32_t all[] = {0, 1, 2};
+    const wire_prompt_t prompt = {{words, 5}, all, 3};
+    wire_act_request_t request = request_of (&version, &prompt, 1);
+    request.temperature = 0;
+    const wire_act_reply_t *reply = ask (f, "r/greedy", &request);
+    expect_same (&reply->samples[0], &reply->samples[1]);
+    expect_same (&reply->samples[0], &reply->samples[2]);
+}
+
+static void a_request_waits_for_its_version_and_no_other (void **state)
+{
+    fixture_t *f = *state;
+    make_version (f, 1, 11, true);
+    wire_version_t next = make_version (f, 2, 12, false); /* known by name only */
+    static const uint32_t all[] = {0, 1};
+    const wire_prompt_t prompt = {{words, 5}, all, 2};
+    wire_act_request_t request = request_of (&next, &prompt, 1);
+    call (f, "r/early", &request, PATIENCE_MS);
+    for (int i = 0; i < 50; i++) {
+        bus_item_t item;
+        turn (f);
+        if (bus_next (f->trainer, &item, 0, NULL) == 1)
+            assert_int_not_equal (item.kind, BUS_REPLY);
+    }
+    make_version (f, 2, 12, true);
+    const wire_act_reply_t *reply = answer (f);
+    assert_int_equal (reply->version.number, 2);
+    assert_true (hash_equal (&reply->version.hash, &next.hash));
+}
+
+static void a_version_that_never_comes_is_refused (void **state)
+{
+    fixture_t *f = *state;
+    make_version (f, 1, 11, true);
+    wire_version_t never = make_version (f, 9, 13, false);
+    static const uint32_t all[] = {0};
+    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    wire_act_request_t request = request_of (&never, &prompt, 1);
+    call (f, "r/never", &request, 300);
+    bus_item_t item = await (f, BUS_REPLY);
+    assert_true (item.code == ERR_MISSING || item.code == ERR_TIMEOUT);
+    wire_version_t version = make_version (f, 10, 14, true); /* and the agent goes on */
+    request.version = version;
+    assert_int_equal (ask (f, "r/after", &request)->version.number, 10);
+}
+
+static void is_refused (fixture_t *f, const char *id, const wire_act_request_t *request,
+                        err_code_t code)
+{
+    call (f, id, request, PATIENCE_MS);
+    bus_item_t item = await (f, BUS_REPLY);
+    if (item.code != code)
+        fail_msg ("%s: %s (%s), wanted %s", id, err_name (item.code), item.text, err_name (code));
+}
+
+static void what_is_wrong_is_refused (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t version = make_version (f, 1, 11, true);
+    static const uint32_t all[] = {0};
+    static const int32_t beyond[] = {3, 83}, negative[] = {3, -1};
+    static int32_t endless[200];
+    const wire_prompt_t good = {{words, 5}, all, 1}, bad[] = {{{beyond, 2}, all, 1},
+                                                              {{negative, 2}, all, 1},
+                                                              {{endless, 200}, all, 1}};
+    wire_act_request_t request = request_of (&version, bad, 1);
+    is_refused (f, "r/beyond", &request, ERR_INPUT);
+    request.prompts = bad + 1;
+    is_refused (f, "r/negative", &request, ERR_INPUT);
+    request.prompts = bad + 2; /* longer than the context */
+    call (f, "r/endless", &request, PATIENCE_MS);
+    assert_int_not_equal (await (f, BUS_REPLY).code, ERR_NONE);
+    request.prompts = &good;
+    request.temperature = NAN;
+    is_refused (f, "r/nan", &request, ERR_INPUT);
+    bus_call (f->trainer, "act", "r/noise", "\xff\xff\xff noise", 9, PATIENCE_MS);
+    assert_int_equal (await (f, BUS_REPLY).code, ERR_INPUT);
+    request.temperature = 1;
+    assert_int_equal (ask (f, "r/good", &request)->samples_n, 1);
+}
+
+typedef struct {
+    double decoding, waiting, version;
+} seen_t;
+
+static void see (void *to, const char *name, double value)
+{
+    seen_t *seen = to;
+    if (strcmp (name, "requests_decoding") == 0)
+        seen->decoding = value;
+    if (strcmp (name, "requests_waiting") == 0)
+        seen->waiting = value;
+    if (strcmp (name, "version/r/main") == 0)
+        seen->version = value;
+}
+
+static void a_cancelled_request_is_forgotten (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t never = make_version (f, 9, 13, false);
+    make_version (f, 1, 11, true);
+    static const uint32_t all[] = {0};
+    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    wire_act_request_t request = request_of (&never, &prompt, 1);
+    buf_t bytes = {0};
+    wire_act_request_pack (&request, &bytes);
+    uint64_t number = bus_call (f->trainer, "act", "r/never", bytes.data, bytes.size, PATIENCE_MS);
+    buf_free (&bytes);
+    seen_t seen = {0};
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    for (; seen.waiting != 1 || seen.version != 1; agent_status (&f->run, see, &seen)) {
+        bus_item_t item;
+        assert_true (clock_ms () < deadline);
+        bus_next (f->trainer, &item, 0, NULL);
+        turn (f);
+    }
+    bus_cancel (f->trainer, number);
+    for (; seen.waiting != 0; agent_status (&f->run, see, &seen)) {
+        bus_item_t item;
+        assert_true (clock_ms () < deadline);
+        bus_next (f->trainer, &item, 0, NULL);
+        turn (f);
+    }
+}
+
+int main (void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST (an_answer_has_every_episode_in_order),
+        TEST (a_sample_depends_on_its_coordinates_alone),
+        TEST (greedy_samples_are_all_the_same),
+        TEST (a_request_waits_for_its_version_and_no_other),
+        TEST (a_version_that_never_comes_is_refused),
+        TEST (what_is_wrong_is_refused),
+        TEST (a_cancelled_request_is_forgotten),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
