@@ -1,6 +1,7 @@
 /*  network - see network.h */
 #include "network.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "model/adamw.h"
 #include "model/train.h"
 
+#define WIDTH_MAX   8192
+#define LAYERS_MAX  128
+#define CONTEXT_MAX (1u << 20)
 #define STATE_MAGIC 0x31637469726351u /* "Qcritic1" without its end, little-endian */
 
 /*  The first bytes of a state object; then params, m, v. */
@@ -48,6 +52,11 @@ static model_config_t config_of (const network_shape_t *shape)
 static network_t *network_zero (const network_shape_t *shape, pool_t *pool, err_t *err)
 {
     model_config_t config = config_of (shape);
+    if (shape->width > WIDTH_MAX || shape->layers > LAYERS_MAX || shape->context > CONTEXT_MAX) {
+        err_set (err, ERR_INPUT, "the critic's shape: at most %d wide, %d layers, %u of context",
+                 WIDTH_MAX, LAYERS_MAX, CONTEXT_MAX);
+        return NULL;
+    }
     if (shape->context < 2 || model_config_check (&config, err) != 0) {
         err_wrap (err, "the critic's shape");
         return NULL;
@@ -87,6 +96,18 @@ network_t *network_new (const network_shape_t *shape, uint64_t seed, pool_t *poo
     return network;
 }
 
+/*  Whether the bytes are as many as the header says, and no fewer than its shape needs: what claims a large
+ *  network in a few bytes is refused before memory is taken for it. */
+static bool is_filled (const header_t *header, size_t size)
+{
+    uint64_t rest = size - sizeof *header, width = header->shape.width;
+    if (width > WIDTH_MAX || header->shape.layers > LAYERS_MAX)
+        return false;
+    uint64_t least = width * (RECORDS_VOCAB + header->shape.layers * 4 * width);
+    return rest % (3 * sizeof (float)) == 0 && header->params == rest / (3 * sizeof (float)) &&
+           header->params >= least;
+}
+
 network_t *network_parse (const void *data, size_t size, pool_t *pool, err_t *err)
 {
     header_t header;
@@ -95,7 +116,7 @@ network_t *network_parse (const void *data, size_t size, pool_t *pool, err_t *er
         return NULL;
     }
     memcpy (&header, data, sizeof header);
-    if (header.magic != STATE_MAGIC || header.shape.width > 8192 || header.shape.layers > 128) {
+    if (header.magic != STATE_MAGIC || !is_filled (&header, size)) {
         err_set (err, ERR_INPUT, "this object is not a critic's state");
         return NULL;
     }
@@ -103,7 +124,7 @@ network_t *network_parse (const void *data, size_t size, pool_t *pool, err_t *er
     if (!network)
         return NULL;
     size_t bytes = network->n * sizeof (float);
-    if (header.params != network->n || size != sizeof header + 3 * bytes) {
+    if (header.params != network->n) {
         err_set (err, ERR_INPUT, "a critic's state of %zu bytes; its shape needs %zu", size,
                  sizeof header + 3 * bytes);
         network_destroy (&network);
