@@ -243,8 +243,11 @@ static void drop (versions_t *versions, version_t *v, err_t *err)
         if (o->base == v)
             drop (versions, o, &why);
     }
-    err_wrap (err, "policy %s version %llu of run %s", v->policy,
-              (unsigned long long) v->name.number, v->run);
+    if (v->is_base)
+        err_wrap (err, "a base of adapters");
+    else
+        err_wrap (err, "policy %s version %llu of run %s", v->policy,
+                  (unsigned long long) v->name.number, v->run);
     log_err ("policy.dropped", err);
     unlink_version (versions, v);
     version_destroy (versions, v);

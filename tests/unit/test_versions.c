@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "model/delta.h"
 #include "model/hf.h"
+#include "model/lora.h"
 #include "model_fixture.h"
 
 #define PATIENCE_MS 10000
@@ -253,24 +254,163 @@ static void a_held_version_stays (void **state)
     assert_int_equal (versions_status (f->versions).held, 2);
 }
 
+/*  Works until a version that cannot be made was announced and is gone. */
+static void expect_dropped (fixture_t *f, const wire_version_t *bad)
+{
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    bool announced = false;
+    bus_manifests (f->agent);
+    while (!announced || versions_expected (f->versions, "r", bad)) {
+        bus_item_t item;
+        assert_true (clock_ms () < deadline);
+        if (bus_next (f->agent, &item, 20, NULL) == 1)
+            take_item (f, &item);
+        announced = announced || versions_expected (f->versions, "r", bad);
+        versions_tidy (f->versions);
+    }
+    assert_null (versions_find (f->versions, "r", bad));
+}
+
 static void a_wrong_size_is_dropped (void **state)
 {
     fixture_t *f = *state;
     f->n -= 1;
     wire_version_t bad = publish (f, 0, NULL, (hash_t){{0}});
     f->n += 1;
-    int64_t deadline = clock_ms () + PATIENCE_MS;
-    bus_manifests (f->agent);
-    bool announced = false;
-    while (!announced || versions_expected (f->versions, "r", &bad)) {
-        bus_item_t item;
-        assert_true (clock_ms () < deadline);
-        if (bus_next (f->agent, &item, 20, NULL) == 1)
-            take_item (f, &item);
-        announced = announced || versions_expected (f->versions, "r", &bad);
-        versions_tidy (f->versions);
-    }
+    expect_dropped (f, &bad);
     assert_int_equal (versions_status (f->versions).held, 0);
+}
+
+/*  ---- adapters ---- */
+
+#define RANK 3
+
+typedef struct {
+    model_t *base, *model; /* as they should come out */
+    char *config;
+    float *params;
+    size_t n;
+} adapters_t;
+
+static adapters_t make_adapters (const fixture_t *f)
+{
+    err_t err = {0};
+    lora_config_t lora = {.rank = RANK, .alpha = 6, .targets = LORA_ALL_LINEAR};
+    adapters_t a = {.base = model_new (model_config (f->model), COMPUTE_BF16, &err)};
+    float *params = calloc (f->n, sizeof *params);
+    model_init_params (a.base, 3, params);
+    model_set (a.base, params, NULL);
+    model_get (a.base, params);
+    for (size_t i = 0; i < f->n; i++)
+        memcpy (f->bytes + 2 * i, (char *) &params[i] + 2, 2);
+    free (params);
+    a.model = lora_new (a.base, &lora, &err);
+    assert_non_null (a.model);
+    a.config = lora_json (&lora, "base");
+    a.n = model_params (a.model);
+    a.params = calloc (a.n, sizeof *a.params);
+    return a;
+}
+
+static void free_adapters (adapters_t *a)
+{
+    model_destroy (&a->model);
+    model_destroy (&a->base);
+    free (a->config);
+    free (a->params);
+}
+
+/*  The next version of a policy: other adapters, the same base. */
+static wire_version_t publish_adapters (fixture_t *f, adapters_t *a, const char *policy,
+                                        uint64_t number, size_t base_bytes)
+{
+    fixture_fill (a->params, a->n, 0.2, number + 100 * (uint64_t) policy[0]);
+    wire_manifest_t m = {.run = "r",
+                         .version = {.policy = policy, .number = number},
+                         .dtype = "f32",
+                         .compute = "bf16",
+                         .size = a->n * sizeof (float),
+                         .base_size = base_bytes};
+    hash_t objects[4];
+    objects[0] = m.config = offer (f, f->config, strlen (f->config));
+    objects[1] = m.version.hash = offer (f, a->params, a->n * sizeof (float));
+    objects[2] = m.base = offer (f, f->bytes, base_bytes);
+    objects[3] = m.adapter = offer (f, a->config, strlen (a->config));
+    buf_t bytes = {0};
+    wire_manifest_pack (&m, &bytes);
+    bus_manifest (f->trainer, "r", 1, policy, bytes.data, bytes.size, objects, 4);
+    answered (f);
+    buf_free (&bytes);
+    return m.version;
+}
+
+static void expect_adapters (const adapters_t *a, const version_t *v)
+{
+    static const int32_t ids[] = {3, 1, 4, 1, 5, 9, 2, 6};
+    enum { N = sizeof ids / sizeof *ids };
+    err_t err = {0};
+    size_t vocab = model_config (a->model)->vocab;
+    float *wanted = calloc (2 * N * vocab, sizeof *wanted), *got = wanted + N * vocab;
+    model_set (a->model, a->params, NULL);
+    assert_int_equal (model_logits (a->model, ids, N, wanted, NULL, &err), 0);
+    assert_int_equal (model_logits (version_model (v), ids, N, got, NULL, &err), 0);
+    fixture_same ("logits", got, wanted, N * vocab);
+    free (wanted);
+}
+
+/*  Two policies, several versions each: the base travels once, is kept once, and goes with the last. */
+static void adapters_share_a_base (void **state)
+{
+    fixture_t *f = *state;
+    adapters_t a = make_adapters (f);
+    uint64_t texts = strlen (f->config) + strlen (a.config), size = a.n * sizeof (float);
+    version_t *v[2];
+    for (uint64_t number = 0; number < 4; number++)
+        for (size_t p = 0; p < 2; p++) {
+            const char *policy = p ? "main" : "aux";
+            wire_version_t name = publish_adapters (f, &a, policy, number, 2 * f->n);
+            v[p] = usable (f, &name);
+            expect_adapters (&a, v[p]);
+            versions_status_t s = versions_status (f->versions);
+            assert_int_equal (s.held, number == 0 ? 1 + p : number == 1 ? 3 + p : 4);
+            assert_int_equal (s.expected, 0);
+        }
+    assert_ptr_equal (version_sampler (v[0]), version_sampler (v[1]));
+    uint64_t fetched = bus_counters (f->agent).bytes_fetched, most = 2 * f->n + 8 * (size + texts);
+    if (fetched > most || fetched < 2 * f->n + 8 * size)
+        fail_msg ("%d bytes were fetched for a base and 8 versions, at most %d", (int) fetched,
+                  (int) most);
+    hash_t none = {{0}};
+    wire_version_t last = {0};
+    for (uint64_t number = 10; number < 13; number++) { /* versions that stand by themselves */
+        change (f, number);
+        last = publish (f, number, NULL, none);
+        expect_weights (f, usable (f, &last));
+    }
+    free_adapters (&a);
+}
+
+static void damaged_adapters_are_dropped (void **state)
+{
+    fixture_t *f = *state;
+    adapters_t a = make_adapters (f);
+    wire_version_t bad = publish_adapters (f, &a, "aux", 0, 2 * f->n - 2); /* a base cut short */
+    expect_dropped (f, &bad);
+    a.n -= 1;
+    bad = publish_adapters (f, &a, "aux", 1, 2 * f->n);
+    a.n += 1;
+    expect_dropped (f, &bad);
+    char *config = a.config;
+    a.config = strdup ("{\"peft_type\": \"LOHA\"}");
+    bad = publish_adapters (f, &a, "aux", 2, 2 * f->n);
+    expect_dropped (f, &bad);
+    free (a.config);
+    a.config = config;
+    versions_tidy (f->versions); /* the base, too, is gone */
+    assert_int_equal (versions_status (f->versions).bytes, 0);
+    wire_version_t good = publish_adapters (f, &a, "aux", 3, 2 * f->n);
+    expect_adapters (&a, usable (f, &good));
+    free_adapters (&a);
 }
 
 int main (void)
@@ -279,6 +419,8 @@ int main (void)
         cmocka_unit_test_setup_teardown (deltas_lead_on_from_the_whole, setup, teardown),
         cmocka_unit_test_setup_teardown (the_whole_when_a_delta_does_not_help, setup, teardown),
         cmocka_unit_test_setup_teardown (a_held_version_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown (a_wrong_size_is_dropped, setup, teardown)};
+        cmocka_unit_test_setup_teardown (a_wrong_size_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown (adapters_share_a_base, setup, teardown),
+        cmocka_unit_test_setup_teardown (damaged_adapters_are_dropped, setup, teardown)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
