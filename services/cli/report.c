@@ -5,6 +5,7 @@
 
 #include "base/embed.h"
 #include "base/fs.h"
+#include "base/printable.h"
 #include "examples.h"
 #include "result.h"
 
@@ -16,19 +17,23 @@ EMBED (report_page, "services/cli/report.html")
 #define PLOT_LEFT      38.0
 #define PLOT_BOTTOM    20.0
 
+/*  Text of a user, a task or a model. */
 static void escape (const char *text, buf_t *out)
 {
-    for (; text && *text; text++)
-        if (*text == '<')
+    buf_t safe = {0};
+    printable_text (&safe, text ? text : "", text ? strlen (text) : 0, PRINTABLE_LINES);
+    for (size_t i = 0; i < safe.size; i++)
+        if (safe.data[i] == '<')
             buf_text (out, "&lt;");
-        else if (*text == '>')
+        else if (safe.data[i] == '>')
             buf_text (out, "&gt;");
-        else if (*text == '&')
+        else if (safe.data[i] == '&')
             buf_text (out, "&amp;");
-        else if (*text == '"')
+        else if (safe.data[i] == '"')
             buf_text (out, "&quot;");
         else
-            buf_char (out, *text);
+            buf_char (out, safe.data[i]);
+    buf_free (&safe);
 }
 
 typedef struct {

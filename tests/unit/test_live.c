@@ -1,0 +1,396 @@
+/* with: services/cli/live.c */
+/*  What people see of a run: read back from a terminal of a given size, from a file, as JSON. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+#include "../../services/cli/live.h"
+#include "base/buf.h"
+#include "base/clock.h"
+
+/*  ---- a clock that the test turns ------------------------------------------------------------------------ */
+
+static int64_t now_ms = 1000000;
+
+int64_t clock_ms (void)
+{
+    return now_ms;
+}
+
+double clock_s (void)
+{
+    return (double) now_ms / 1e3;
+}
+
+/*  ---- where the view is drawn ---------------------------------------------------------------------------- */
+
+typedef struct {
+    int shown, old; /* what the view wrote is read from `shown`; the test's own stdout */
+    buf_t text;     /* all that was read so far */
+} screen_t;
+
+/*  Puts `fd` in place of stdout. */
+static void divert (screen_t *s, int fd)
+{
+    fflush (stdout);
+    s->old = dup (1);
+    assert_true (s->old >= 0 && dup2 (fd, 1) == 1);
+    close (fd);
+}
+
+static screen_t terminal (unsigned short columns, unsigned short rows)
+{
+    screen_t s = {.shown = posix_openpt (O_RDWR | O_NOCTTY)};
+    assert_true (s.shown >= 0 && grantpt (s.shown) == 0 && unlockpt (s.shown) == 0);
+    int slave = open (ptsname (s.shown), O_RDWR | O_NOCTTY);
+    assert_true (slave >= 0);
+    struct winsize size = {.ws_col = columns, .ws_row = rows};
+    assert_int_equal (ioctl (slave, TIOCSWINSZ, &size), 0);
+    fcntl (s.shown, F_SETFL, O_NONBLOCK);
+    divert (&s, slave);
+    return s;
+}
+
+static screen_t file (void)
+{
+    char path[] = "/tmp/quintet-live-XXXXXX";
+    int fd = mkstemp (path);
+    screen_t s = {.shown = open (path, O_RDONLY)};
+    assert_true (fd >= 0 && s.shown >= 0);
+    unlink (path);
+    divert (&s, fd);
+    return s;
+}
+
+/*  What was written since the last look. */
+static const char *look (screen_t *s)
+{
+    char block[4096];
+    ssize_t n;
+    fflush (stdout);
+    buf_clear (&s->text);
+    buf_text (&s->text, "");
+    while ((n = read (s->shown, block, sizeof block)) > 0)
+        buf_append (&s->text, block, (size_t) n);
+    return s->text.data;
+}
+
+static void restore (screen_t *s)
+{
+    fflush (stdout);
+    dup2 (s->old, 1);
+    close (s->old);
+    close (s->shown);
+    buf_free (&s->text);
+}
+
+/*  ---- events --------------------------------------------------------------------------------------------- */
+
+static live_t *begin (live_mode_t mode)
+{
+    err_t err = {0};
+    live_t *live = live_new (mode, &err);
+    assert_non_null (live);
+    live_begin (live, "team", "demo", 9);
+    return live;
+}
+
+static void step (live_t *live, const char *run, uint64_t number, double reward)
+{
+    wire_part_t metrics[] = {{"reward_mean", reward},
+                             {"quality_mean", 0.75},
+                             {"speed_mean", 0.5},
+                             {"cost_mean", 0.25},
+                             {"success", 0.625},
+                             {"critical_path_tokens", 33.5},
+                             {"sampled_tokens_per_s", 12345},
+                             {"trained_tokens_per_s", 6789}};
+    live_event (live, &(wire_event_t){.kind = WIRE_STEP_DONE,
+                                      .run = run,
+                                      .step = number,
+                                      .text = "",
+                                      .metrics = metrics,
+                                      .metrics_n = sizeof metrics / sizeof *metrics});
+}
+
+static void evaluate (live_t *live)
+{
+    wire_part_t metrics[] = {{"sampled", 0.875}, {"greedy", 0.9375}};
+    live_event (live, &(wire_event_t){.kind = WIRE_EVAL_DONE,
+                                      .run = "demo",
+                                      .step = 3,
+                                      .text = "",
+                                      .metrics = metrics,
+                                      .metrics_n = 2});
+}
+
+static void tell (live_t *live, const char *agent, double version)
+{
+    wire_part_t metric = {"version/demo/main", version};
+    live_event (live, &(wire_event_t){.kind = WIRE_SERVICE_STATUS,
+                                      .run = "",
+                                      .text = agent,
+                                      .metrics = &metric,
+                                      .metrics_n = 1});
+}
+
+/*  An episode whose roles wrote these words. */
+static void show (live_t *live, const char *aux, const char *main_)
+{
+    json_t *episode =
+        json_pack ("{s:{s:s}, s:[{s:[{s:s,s:s},{s:s,s:s}]}], s:{s:s, s:f, s:f, s:f, s:f}}", "task",
+                   "brief", "Return the sum of xs.", "turns", "actions", "role", "aux", "text", aux,
+                   "role", "main", "text", main_, "reward", "verdict", "3 of 5 tests", "reward",
+                   0.5, "quality", 0.6, "speed", 0.1, "cost", 0.2);
+    assert_non_null (episode);
+    char *text = json_dumps (episode, 0);
+    live_event (live, &(wire_event_t){.kind = WIRE_EPISODE_SHOWN, .run = "demo", .text = text});
+    free (text);
+    json_decref (episode);
+}
+
+/*  ---- checks --------------------------------------------------------------------------------------------- */
+
+static void holds (const char *text, const char *wanted)
+{
+    if (!strstr (text, wanted))
+        fail_msg ("no '%s' in:\n%s", wanted, text);
+}
+
+/*  The length of the escape sequence at text, if it is one that the view itself uses; else 0. */
+static size_t own_sequence (const char *text)
+{
+    static const char *const fixed[] = {"\x1b[?25l", "\x1b[?25h", "\x1b[2K", "\x1b[J"};
+    for (size_t i = 0; i < 4; i++)
+        if (strncmp (text, fixed[i], strlen (fixed[i])) == 0)
+            return strlen (fixed[i]);
+    size_t digits = strncmp (text, "\x1b[", 2) == 0 ? strspn (text + 2, "0123456789") : 0;
+    return digits && text[2 + digits] == 'A' ? digits + 3 : 0;
+}
+
+/*  No line is wider than the terminal, and no byte that it would obey is a stranger's. Counts the lines. */
+static size_t check_frame (const char *text, size_t columns)
+{
+    size_t column = 0, lines = 0;
+    for (const char *c = text; *c;) {
+        size_t own = own_sequence (c);
+        utf8proc_int32_t character;
+        utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) c, -1, &character);
+        if (own) {
+            c += own;
+            continue;
+        }
+        if (n <= 0)
+            fail_msg ("byte 0x%02x is no UTF-8", (unsigned char) *c);
+        bool ends = *c == '\n' || *c == '\r';
+        if (!ends && utf8proc_category (character) == UTF8PROC_CATEGORY_CC)
+            fail_msg ("control character U+%04X", (unsigned) character);
+        column = ends ? 0 : column + (size_t) utf8proc_charwidth (character);
+        lines += *c == '\n';
+        if (column > columns)
+            fail_msg ("more than %zu columns in:\n%s", columns, text);
+        c += n;
+    }
+    return lines;
+}
+
+/*  ---- tests ---------------------------------------------------------------------------------------------- */
+
+static void the_screen_tells_everything (void **state)
+{
+    (void) state;
+    screen_t s = terminal (120, 40);
+    live_t *live = begin (LIVE_SCREEN);
+    for (uint64_t k = 1; k <= 3; k++) {
+        now_ms += 2000;
+        step (live, "demo", k, 0.2 * (double) k);
+    }
+    step (live, "other", 8, 0.123456); /* another run's */
+    evaluate (live);
+    tell (live, "agent-1", 3);
+    tell (live, "agent-2", 2);
+    show (live, "def aux(xs):\n    return xs", "def main(xs):\n    return sum(aux(xs))");
+    live_draw (live);
+    live_destroy (&live);
+    const char *text = look (&s);
+    static const char *const wanted[] = {"team  step 3 of 9  6 s, about 12 s left",
+                                         "reward  0.600  ▁▄█",
+                                         "quality 0.75",
+                                         "speed 0.50",
+                                         "cost 0.25",
+                                         "pass rate 0.62",
+                                         "12345/s sampled, 6789/s trained",
+                                         "held-out pass rate 0.875 sampled, 0.938 greedy",
+                                         "agent-1 has 3 (lag 0)",
+                                         "agent-2 has 2 (lag 1)",
+                                         "task    Return the sum of xs.",
+                                         "aux     def aux(xs):",
+                                         "              return xs",
+                                         "main    def main(xs):",
+                                         "verdict 3 of 5 tests",
+                                         "reward 0.50 = quality 0.60, speed 0.10, cost 0.20"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        holds (text, wanted[i]);
+    check_frame (text, 120);
+    assert_memory_equal (text, "\x1b[?25l", 6); /* the cursor goes, and comes back */
+    assert_string_equal (text + strlen (text) - 6, "\x1b[?25h");
+    restore (&s);
+}
+
+static void no_line_is_wider_than_the_terminal (void **state)
+{
+    (void) state;
+    static const unsigned short widths[] = {21, 40, 61, 80, 200};
+    char wide[2000] = "", narrow[2000] = "";
+    for (size_t i = 0; i < 300; i++) {
+        memcpy (wide + 3 * i, "漢", 4); /* two columns each */
+        memcpy (narrow + i, "x", 2);
+    }
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+        screen_t s = terminal (widths[i], 40);
+        live_t *live = begin (LIVE_SCREEN);
+        for (uint64_t k = 1; k <= 100; k++)
+            step (live, "demo", k, 1e6 * (double) (k % 7));
+        evaluate (live);
+        for (int a = 0; a < 16; a++)
+            tell (live, wide + 3 * (280 + a), a);
+        show (live, narrow, wide);
+        live_draw (live);
+        live_destroy (&live);
+        assert_in_range (check_frame (look (&s), widths[i]), 8, 39);
+        restore (&s);
+    }
+}
+
+static void what_a_model_writes_is_no_command (void **state)
+{
+    (void) state;
+    screen_t s = terminal (100, 40);
+    live_t *live = begin (LIVE_SCREEN);
+    step (live, "demo", 1, 0.5);
+    show (live, "\x1b[2J\x1b]0;owned\x07\x1b[31mred",
+          "\xc2\x9b"
+          "5n\r\x08\x7f\xe2\x80\xae back");
+    tell (live, "agent\x1b[2J", 1);
+    live_event (live, &(wire_event_t){.kind = WIRE_RUN_STATE, .run = "demo", .text = "\x1b[H\x9b"});
+    live_draw (live);
+    live_destroy (&live);
+    const char *text = look (&s);
+    check_frame (text, 100);
+    holds (text, "[31mred"); /* shown, not obeyed */
+    restore (&s);
+}
+
+static void the_next_frame_is_drawn_over_the_last (void **state)
+{
+    (void) state;
+    screen_t s = terminal (80, 40);
+    live_t *live = begin (LIVE_SCREEN);
+    step (live, "demo", 1, 0.5);
+    live_draw (live);
+    size_t lines = check_frame (look (&s), 80);
+    live_draw (live); /* too soon */
+    assert_string_equal (look (&s), "");
+    now_ms += 1000;
+    evaluate (live);
+    live_draw (live);
+    char up[16];
+    snprintf (up, sizeof up, "\x1b[%zuA", lines);
+    const char *text = look (&s);
+    assert_memory_equal (text, up, strlen (up));
+    assert_int_equal (check_frame (text, 80), lines + 1);
+    live_leave (live); /* what is printed now goes below: the next frame begins there */
+    now_ms += 1000;
+    live_draw (live);
+    assert_memory_equal (look (&s), "\x1b[2K", 4);
+    live_destroy (&live);
+    restore (&s);
+}
+
+static void a_low_terminal_shows_no_episode (void **state)
+{
+    (void) state;
+    screen_t s = terminal (80, 15);
+    live_t *live = begin (LIVE_SCREEN);
+    step (live, "demo", 1, 0.5);
+    show (live, "a", "b");
+    live_draw (live);
+    live_destroy (&live);
+    const char *text = look (&s);
+    assert_null (strstr (text, "verdict"));
+    assert_in_range (check_frame (text, 80), 3, 14);
+    restore (&s);
+}
+
+static void without_a_terminal_there_is_a_line_per_step (void **state)
+{
+    (void) state;
+    screen_t s = file ();
+    live_t *live = begin (LIVE_LINES);
+    live_ready (live, 0.5);
+    now_ms += 4000;
+    step (live, "demo", 1, 0.25);
+    step (live, "other", 1, 0.5);
+    evaluate (live);
+    live_draw (live);
+    live_destroy (&live);
+    const char *text = look (&s);
+    assert_int_equal (check_frame (text, 1000), 2);
+    holds (text, "team step 1 of 9  4 s  reward 0.250 = quality 0.75, speed 0.50, cost 0.25");
+    holds (text, "held-out tasks after step 3: pass rate 0.875 sampled, 0.938 greedy");
+    assert_null (strchr (text, 0x1b));
+    restore (&s);
+}
+
+static void json_is_one_object_per_line (void **state)
+{
+    (void) state;
+    screen_t s = file ();
+    live_t *live = begin (LIVE_JSON);
+    live_ready (live, 0.5);
+    step (live, "demo", 1, 0.25);
+    evaluate (live);
+    show (live, "a", "b");
+    live_draw (live);
+    live_destroy (&live);
+    char *rest = strdup (look (&s)), *at = rest;
+    static const char *const kinds[] = {"ready", "step", "eval"};
+    assert_non_null (rest);
+    for (size_t i = 0; i < 3; i++) {
+        char *line = strsep (&at, "\n");
+        json_t *object = json_loads (line, 0, NULL);
+        assert_true (json_is_object (object));
+        assert_string_equal (json_string_value (json_object_get (object, "event")), kinds[i]);
+        if (i == 1)
+            assert_true (json_real_value (json_object_get (object, "reward_mean")) == 0.25);
+        json_decref (object);
+    }
+    assert_string_equal (at, "");
+    free (rest);
+    restore (&s);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (the_screen_tells_everything),
+        cmocka_unit_test (no_line_is_wider_than_the_terminal),
+        cmocka_unit_test (what_a_model_writes_is_no_command),
+        cmocka_unit_test (the_next_frame_is_drawn_over_the_last),
+        cmocka_unit_test (a_low_terminal_shows_no_episode),
+        cmocka_unit_test (without_a_terminal_there_is_a_line_per_step),
+        cmocka_unit_test (json_is_one_object_per_line),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
