@@ -44,6 +44,20 @@ static int check_critic (const conf_t *conf, const char *name, err_t *err)
     return 0;
 }
 
+static int check_chat (const conf_t *conf, const char *name, err_t *err)
+{
+    static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is (conf->model.chat, names[i]))
+            return 0;
+    if (strstr (conf->model.chat, "{prompt}"))
+        return 0;
+    return err_set (err, ERR_CONFIG,
+                    "%s: model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
+                    "pattern with {prompt}",
+                    name, conf->model.chat);
+}
+
 /*  Keys of the loss that some losses do not read. */
 static int check_loss_keys (const conf_t *conf, const char *name, err_t *err)
 {
@@ -151,7 +165,8 @@ int conf_check (const conf_t *conf, const char *name, err_t *err)
         return err_set (err, ERR_CONFIG,
                         "%s: run.name '%s': 1 to 48 letters, digits, '-', '_' or '.'", name,
                         conf->run.name);
-    if (check_loss (conf, name, err) != 0 || check_loss_keys (conf, name, err) != 0)
+    if (check_chat (conf, name, err) != 0 || check_loss (conf, name, err) != 0 ||
+        check_loss_keys (conf, name, err) != 0)
         return -1;
     return check_adapter (conf, name, err) == 0 ? check_critic (conf, name, err) : -1;
 }

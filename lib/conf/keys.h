@@ -24,7 +24,8 @@
 #define CONF_MODEL(T, N, R, B, L)                                                                  \
     T (path, "", NULL, "Hugging Face folder: config.json, model.safetensors, tokenizer.json")      \
     T (compute, "f32", "f32|bf16", "what the matrix products read")                                \
-    T (chat, "none", "none|auto|chatml|llama3|plain", "chat format around prompts")                \
+    T (chat, "none", NULL,                                                                         \
+       "chat format: none, auto, chatml, llama3, plain, or a pattern with {prompt}")               \
     T (adapter, "none", "none|lora", "lora: the model stays as it is, adapters on it learn")       \
     N (lora_rank, 16, 1, 1024, "of the adapters")                                                  \
     R (lora_alpha, 32, 1e-3, 1e6, "adapters add lora_alpha / lora_rank B A x")                     \

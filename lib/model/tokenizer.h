@@ -11,6 +11,7 @@
 #ifndef QUINTET_MODEL_TOKENIZER_H
 #define QUINTET_MODEL_TOKENIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,15 @@ void tokenizer_destroy (tokenizer_t **tokenizer);
 /*  Appends to ids. Text is UTF-8; invalid bytes become U+FFFD. */
 int tokenizer_encode (const tokenizer_t *tokenizer, const char *text, size_t size, int flags,
                       tokenizer_ids_t *ids, err_t *err);
+/*  The same of several texts as if they were one: tokens may reach over their edges. Special tokens are not
+ *  found in literal parts. */
+typedef struct {
+    const char *text;
+    size_t size;
+    bool literal;
+} tokenizer_part_t;
+int tokenizer_encode_parts (const tokenizer_t *tokenizer, const tokenizer_part_t *parts, size_t n,
+                            tokenizer_ids_t *ids, err_t *err);
 /*  Appends text; ids out of range are left out. */
 void tokenizer_decode (const tokenizer_t *tokenizer, const int32_t *ids, size_t n, int flags,
                        buf_t *text);

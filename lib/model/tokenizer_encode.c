@@ -11,6 +11,8 @@
 
 #define MATCH_LIMIT 10000000u
 
+#define PARTS_MAX 8 /* of a text */
+
 typedef struct {
     int32_t id;
     int32_t left, right; /* neighbours, -1: none */
@@ -31,6 +33,8 @@ typedef struct {
     symbol_t *symbols;
     candidate_t *heap;
     size_t capacity, heap_n;
+    const size_t *ends; /* of the parts, each in the valid text */
+    const tokenizer_part_t *parts;
     bool failed;
 } encoder_t;
 
@@ -310,6 +314,17 @@ static bool is_space (char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/*  Whether bytes at .. at + size - 1 touch a literal part. */
+static bool in_literal (const encoder_t *e, size_t at, size_t size)
+{
+    size_t part = 0;
+    while (e->ends[part] <= at)
+        part++;
+    while (!e->parts[part].literal && e->ends[part] < at + size)
+        part++;
+    return e->parts[part].literal;
+}
+
 /*  Added tokens are found from left to right, the longest first. */
 static void encode_text (encoder_t *e, const char *text, size_t size)
 {
@@ -318,7 +333,8 @@ static void encode_text (encoder_t *e, const char *text, size_t size)
     for (size_t at = 0; at < size; at++)
         for (size_t i = 0; i < t->added_n; i++) {
             const token_t *token = &t->tokens[t->added[i]];
-            if (!matches (token, text, size, at))
+            if (!matches (token, text, size, at) ||
+                (token->special && in_literal (e, at, token->size)))
                 continue;
             size_t end = at, next = at + token->size;
             while (token->lstrip && end > from && is_space (text[end - 1]))
@@ -334,15 +350,21 @@ static void encode_text (encoder_t *e, const char *text, size_t size)
     encode_section (e, text + from, size - from, from == 0);
 }
 
-int tokenizer_encode (const tokenizer_t *t, const char *text, size_t size, int flags,
-                      tokenizer_ids_t *ids, err_t *err)
+static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n, int flags,
+                   tokenizer_ids_t *ids, err_t *err)
 {
+    size_t ends[PARTS_MAX];
     encoder_t e = {.t = t,
                    .ids = ids,
                    .match = pcre2_match_data_create (4, NULL),
-                   .limits = pcre2_match_context_create (NULL)};
+                   .limits = pcre2_match_context_create (NULL),
+                   .ends = ends,
+                   .parts = parts};
     buf_t valid = {.max = SIZE_MAX / 4};
-    tokenizer_lossy (text, size, &valid);
+    for (size_t i = 0; i < n; i++) {
+        tokenizer_lossy (parts[i].text, parts[i].size, &valid);
+        ends[i] = valid.size;
+    }
     if (!e.match || !e.limits || buf_failed (&valid)) {
         e.failed = true;
     } else {
@@ -354,14 +376,27 @@ int tokenizer_encode (const tokenizer_t *t, const char *text, size_t size, int f
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->after_n; i++)
             push (&e, t->after[i]);
     }
+    size_t size = valid.size;
     pcre2_match_data_free (e.match);
     pcre2_match_context_free (e.limits);
     buf_free (&valid);
     free (e.symbols);
     free (e.heap);
     return e.failed ? err_set (err, ERR_LIMIT,
-                               "no memory to tokenise %zu bytes, or a splitter "
-                               "gave up",
-                               size)
+                               "no memory to tokenise %zu bytes, or a splitter gave up", size)
                     : 0;
+}
+
+int tokenizer_encode (const tokenizer_t *t, const char *text, size_t size, int flags,
+                      tokenizer_ids_t *ids, err_t *err)
+{
+    return encode (t, &(tokenizer_part_t){text, size, false}, 1, flags, ids, err);
+}
+
+int tokenizer_encode_parts (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n,
+                            tokenizer_ids_t *ids, err_t *err)
+{
+    if (n < 1 || n > PARTS_MAX)
+        return err_set (err, ERR_INTERNAL, "%zu parts of a text; 1 to %d", n, PARTS_MAX);
+    return encode (t, parts, n, 0, ids, err);
 }

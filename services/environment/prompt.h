@@ -2,8 +2,7 @@
  *
  *      prompt_encode (tokenizer, &role, text, size, &ids, &err);
  *
- *  The role's prefix (such as the begin token), then the text in its chat format: "" or "plain" for the
- *  text alone, "chatml", "llama3", or a pattern of the user's own that contains {prompt}.
+ *  The role's prefix (such as the begin token), then the text in its chat format (model/chat.h; "" is none).
  */
 #ifndef QUINTET_ENVIRONMENT_PROMPT_H
 #define QUINTET_ENVIRONMENT_PROMPT_H

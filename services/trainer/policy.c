@@ -5,16 +5,8 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "model/chat.h"
 #include "model/delta.h"
-
-#define SMALL_FILE_MAX ((size_t) 16 << 20)
-
-/*  What marks a chat template as one of the known formats, and the token that ends a turn in it. */
-static const struct {
-    const char *name, *mark, *end;
-} chats[] = {{"chatml", "<|im_start|>", "<|im_end|>"},
-             {"llama3", "<|start_header_id|>", "<|eot_id|>"},
-             {"plain", NULL, NULL}};
 
 static int no_memory (const policy_t *policy, err_t *err)
 {
@@ -123,36 +115,19 @@ static int find_prefix (policy_t *policy, const tokenizer_t *tokenizer, err_t *e
     return rc;
 }
 
-/*  The chat format that a folder's tokenizer_config.json has, or NULL. */
-static const char *detect_chat (const char *dir)
-{
-    char path[FS_PATH_MAX];
-    buf_t text = {0};
-    const char *found = NULL;
-    if (fs_join (path, dir, "tokenizer_config.json", NULL) == 0 &&
-        fs_read (path, SMALL_FILE_MAX, &text, NULL) == 0)
-        for (size_t i = 0; !found && chats[i].mark; i++)
-            found = strstr (text.data, chats[i].mark) ? chats[i].name : NULL;
-    buf_free (&text);
-    return found;
-}
-
 static int find_chat (policy_t *policy, const char *dir, const char *chat,
                       const tokenizer_t *tokenizer, err_t *err)
 {
-    policy->chat = "";
-    if (strcmp (chat, "none") == 0)
-        return 0;
-    if (strcmp (chat, "auto") == 0 && !(chat = detect_chat (dir)))
+    chat_format_t format;
+    if (chat_find (dir, chat, &format, err) != 0)
+        return -1;
+    policy->chat = format.name;
+    int32_t end = format.end ? tokenizer_id (tokenizer, format.end) : -1;
+    if (format.end && end < 0)
         return err_set (err, ERR_CONFIG,
-                        "model.chat auto: its tokenizer_config.json has no chat format known here "
-                        "(chatml, llama3); name one, or none");
-    for (size_t i = 0; i < sizeof chats / sizeof *chats; i++)
-        if (strcmp (chats[i].name, chat) == 0) {
-            policy->chat = chats[i].name;
-            if (chats[i].end)
-                add_stop (policy, tokenizer_id (tokenizer, chats[i].end));
-        }
+                        "model.chat %s: its tokenizer has no %s, which ends a turn there",
+                        format.name, format.end);
+    add_stop (policy, end);
     return 0;
 }
 
