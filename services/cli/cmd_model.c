@@ -1,4 +1,4 @@
-/*  quintet generate, tokenize, logits, models - a model folder by itself, without any service. */
+/*  quintet generate, tokenize, logits - a model folder by itself, without any service. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,50 +296,7 @@ static int run_logits (int argc, char **argv)
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("logits", &err);
 }
 
-/*  ---- models -------------------------------------------------------------------------------------------- */
-
-static const args_option_t models_options[] = {{0}};
-
-static const args_spec_t models_spec = {
-    .program = "quintet models",
-    .about = "Says what a model folder holds, whether it runs here, and what memory it needs.\n\n"
-             "  quintet models deploy/models/coding\n",
-    .positional = "DIR",
-    .options = models_options};
-
-static int run_models (int argc, char **argv)
-{
-    static const char *const archs[] = {"llama", "mistral", "qwen2", "qwen3"};
-    static const char *const dtypes[] = {"float32", "bfloat16", "float16"};
-    int status = EXIT_SUCCESS;
-    args_t *args = cli_args (&models_spec, argc, argv, &status);
-    if (!args)
-        return status;
-    err_t err = {0};
-    loaded_t l = {0};
-    const char *dir = args_positional (args);
-    int rc = load (&l, dir, true, false, &err);
-    if (rc == 0) {
-        const model_config_t *m = model_config (l.model);
-        double mb = (double) model_bytes (l.model) / 1e6, n = (double) model_params (l.model);
-        printf ("%s: %s, %.2f million weights stored as %s\n", dir, archs[m->arch], n / 1e6,
-                dtypes[hf_config (l.hf)->dtype]);
-        printf ("  %zu wide, %zu layers, %zu heads (%zu for keys and values) of %zu, ff %zu, "
-                "vocabulary %zu%s, context %zu\n",
-                m->width, m->layers, m->heads, m->kv_heads, m->head_dim, m->ff, m->vocab,
-                m->tied ? " (tied)" : "", m->context);
-        printf ("  runs here with the %s kernels; about %.0f MB to sample, %.0f MB to train, and "
-                "the activations of a batch\n",
-                model_isa (), mb, mb + n * 4 * (4 + (n < 8e6 ? 8 : 2)) / 1e6);
-        printf ("  tokenizer.json: %s\n", hf_tokenizer_text (l.hf) ? "yes" : "none");
-    }
-    unload (&l);
-    args_destroy (&args);
-    return rc == 0 ? EXIT_SUCCESS : cli_fail ("models", &err);
-}
-
 const cli_command_t cli_generate = {"generate", "TEXT", "continue a text with a model",
                                     run_generate};
 const cli_command_t cli_tokenize = {"tokenize", "TEXT", "token ids of a text", run_tokenize};
 const cli_command_t cli_logits = {"logits", "", "logits after given tokens", run_logits};
-const cli_command_t cli_models = {"models", "DIR", "what a model folder holds", run_models};

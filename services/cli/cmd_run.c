@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "cli.h"
+#include "fit.h"
 #include "live.h"
 #include "model/hf.h"
 #include "result.h"
@@ -58,6 +59,7 @@ typedef struct {
     live_t *live;
     arena_t *arena;
     double started_s, first_step_s;
+    fit_t fit;
 } run_t;
 
 static volatile sig_atomic_t interrupted;
@@ -107,7 +109,7 @@ static int read_arguments (run_t *run, const args_t *args, err_t *err)
 }
 
 /*  What can be known to be wrong before anything starts. */
-static int check (const run_t *run, err_t *err)
+static int check (run_t *run, err_t *err)
 {
     char path[FS_PATH_MAX];
     hf_t *hf = hf_open (run->conf->model.path, err);
@@ -115,7 +117,11 @@ static int check (const run_t *run, err_t *err)
         return err_wrap (err, "model.path (copy that folder anew, or name another with --set "
                               "model.path=DIR)");
     bool tokenizer = hf_tokenizer_text (hf) != NULL;
+    /* Services that run elsewhere have memory of their own. */
+    int rc = run->bus ? 0 : fit_check (run->conf, hf_config (hf), &run->fit, err);
     hf_destroy (&hf);
+    if (rc != 0)
+        return -1;
     if (!tokenizer)
         return err_set (err, ERR_CONFIG, "%s: no tokenizer.json in it", run->conf->model.path);
     if (fs_join (path, run->out, "metrics.jsonl", err) != 0)
@@ -255,6 +261,8 @@ static int start (run_t *run, err_t *err)
         buf_t formulas = {0};
         conf_objective (run->conf, &formulas);
         fputs (formulas.data ? formulas.data : "", stdout);
+        if (!run->bus)
+            fit_print (&run->fit, stdout);
         fflush (stdout);
         buf_free (&formulas);
     }

@@ -1,0 +1,115 @@
+/* with: services/cli/fit.c */
+/*  What a model is said to take, against what the modules take when they work. */
+#include "model/memory.h"
+
+#include "../../services/cli/fit.h"
+#include "conf/table.h"
+#include "model/sampler.h"
+#include "model/train.h"
+#include "model_fixture.h"
+
+#define ROWS   ((size_t) 12)
+#define PROMPT ((size_t) 20)
+#define TOKENS ((size_t) 100)
+
+static void within (const char *what, size_t got, size_t said, double allowed)
+{
+    double ratio = (double) got / (double) said;
+    if (ratio > 1 + allowed || ratio < 1 - allowed)
+        fail_msg ("%s: %zu bytes in use, %zu said", what, got, said);
+}
+
+static memory_need_t needed (const model_config_t *config, const lora_config_t *lora)
+{
+    memory_plan_t plan = {.compute = COMPUTE_F32,
+                          .rows = ROWS,
+                          .prompt = PROMPT,
+                          .tokens = TOKENS,
+                          .group = 4,
+                          .threads = 1,
+                          .lora = lora};
+    memory_need_t need;
+    err_t err = {0};
+    if (memory_need (config, &plan, &need, &err) != 0)
+        fail_msg ("memory_need: %s", err.text);
+    return need;
+}
+
+/*  All rows busy to their last token. */
+static void sampling_takes_what_is_said (void **state)
+{
+    (void) state;
+    model_config_t config = fixture_config ();
+    model_t *model = fixture_model (&config, COMPUTE_F32);
+    memory_need_t need = needed (&config, NULL);
+    sampler_t *sampler = sampler_new (model, ROWS, NULL, NULL);
+    int32_t prompt[PROMPT] = {0};
+    uint64_t keys[ROWS] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    sampler_job_t job = {.prompt = prompt,
+                         .prompt_n = PROMPT,
+                         .samples = ROWS,
+                         .keys = keys,
+                         .temperature = 1,
+                         .max_tokens = TOKENS};
+    size_t most = 0;
+    assert_non_null (sampler);
+    assert_int_equal (sampler_add (sampler, &job, NULL), 0);
+    do
+        most = sampler_bytes (sampler) > most ? sampler_bytes (sampler) : most;
+    while (sampler_step (sampler) > 0);
+    within ("sampling", most, need.cache + need.decoding, 0.2);
+    assert_int_equal (need.weights, model_bytes (model));
+    assert_int_equal (need.sample, need.weights + need.cache + need.decoding);
+    sampler_destroy (&sampler);
+    model_destroy (&model);
+}
+
+static void adapters_learn_with_less (void **state)
+{
+    (void) state;
+    model_config_t config = fixture_config ();
+    lora_config_t lora = {.rank = 2, .alpha = 4, .targets = LORA_ALL_LINEAR};
+    memory_need_t all = needed (&config, NULL), adapters = needed (&config, &lora);
+    assert_int_equal (all.trained, all.params);
+    assert_int_equal (all.masters, 16 * all.params);
+    assert_int_equal (adapters.params, all.params);
+    assert_true (adapters.trained < all.trained / 4);
+    assert_true (adapters.train < all.train);
+    assert_true (adapters.weights > all.weights);
+}
+
+static void a_run_that_does_not_fit_is_refused (void **state)
+{
+    (void) state;
+    conf_t *conf = conf_defaults ();
+    hf_config_t config = {.model = fixture_config ()};
+    fit_t fit;
+    err_t err = {0};
+    assert_non_null (conf);
+    if (fit_check (conf, &config, &fit, &err) != 0)
+        fail_msg ("a small model: %s", err.text);
+    assert_int_equal (fit.sum, fit.trainer + fit.agents + fit.bus + fit.others);
+    assert_true (fit.sum > 0 && fit.sum < (size_t) 1 << 30);
+    config.model.width = 65536;
+    config.model.ff = 262144;
+    config.model.layers = 200;
+    config.model.head_dim = 128;
+    config.model.heads = config.model.kv_heads = 512;
+    assert_int_equal (fit_check (conf, &config, &fit, &err), -1);
+    if (!strstr (err.text, "take a smaller"))
+        fail_msg ("the error does not say what to do: %s", err.text);
+    err = (err_t){0};
+    config.model = fixture_config ();
+    conf->task.max_tokens = 400;
+    assert_int_equal (fit_check (conf, &config, &fit, &err), -1);
+    assert_non_null (strstr (err.text, "task.max_tokens is 400"));
+    conf_destroy (&conf);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test (sampling_takes_what_is_said),
+                                       cmocka_unit_test (adapters_learn_with_less),
+                                       cmocka_unit_test (a_run_that_does_not_fit_is_refused)};
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
