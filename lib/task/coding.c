@@ -305,23 +305,48 @@ static void observe (const json_t *task, const char *role, buf_t *prompt)
         buf_text (prompt, family_text (task, "brief"));
 }
 
-/*  The file that the team hands in: helpers first. A HumanEval completion goes on after its prompt, unless it
- *  defines the function itself. */
+/*  The code of an answer: what stands between the first two fences of Markdown, else all of it. */
+static void code_of (const char *text, const char **code, size_t *size)
+{
+    const char *fence = strstr (text, "```");
+    const char *begin = fence ? strchr (fence, '\n') : NULL;
+    *code = begin ? begin + 1 : text;
+    const char *end = begin ? strstr (begin, "```") : NULL;
+    *size = end ? (size_t) (end - *code) : strlen (*code);
+}
+
+/*  A HumanEval completion goes on after its prompt; where it defines the function itself, it comes after a
+ *  prompt that stands alone, for the sake of its imports. */
+static void merge_human (const json_t *task, bool helper, const char *text, buf_t *artifact)
+{
+    char defines[160];
+    const char *code;
+    size_t size;
+    snprintf (defines, sizeof defines, "def %.128s(", family_text (task, "entry_point"));
+    code_of (text, &code, &size);
+    const char *defined = strstr (code, helper ? "def aux(" : defines);
+    if (helper && (!defined || defined >= code + size))
+        buf_text (artifact, "def aux(");
+    else if (!helper)
+        buf_printf (artifact, "%s%s", family_text (task, "brief"),
+                    defined && defined < code + size ? "\n" : "");
+    buf_append (artifact, code, size);
+    buf_char (artifact, '\n');
+}
+
+/*  The file that the team hands in: helpers first. */
 static void merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact)
 {
     bool human = json_is_string (json_object_get (task, "prompt"));
-    for (int pass = 0; pass < 2; pass++)
+    for (int helpers = 1; helpers >= 0; helpers--)
         for (size_t i = 0; i < n; i++) {
-            if (is_helper (roles[i]) == (pass == 1))
+            if (is_helper (roles[i]) != (helpers == 1))
                 continue;
-            char defines[160];
-            snprintf (defines, sizeof defines, "def %.128s(", family_text (task, "entry_point"));
-            if (human && is_helper (roles[i]) && strncmp (texts[i], "def ", 4) != 0)
-                buf_text (artifact, "def aux(");
-            else if (human && pass == 1 && !strstr (texts[i], defines))
-                buf_text (artifact, family_text (task, "brief"));
-            buf_printf (artifact, "%s\n", texts[i]);
+            if (human)
+                merge_human (task, helpers == 1, texts[i], artifact);
+            else
+                buf_printf (artifact, "%s\n", texts[i]);
         }
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,6 +195,46 @@ static void wild_bytes_become_text (void **state)
     episode_destroy (&back);
 }
 
+/*  HumanEval: what a chatting model fences in is its code; a whole function comes after its prompt. */
+static void answers_become_one_file (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    static const struct {
+        const char *aux, *main, *file;
+    } cases[] = {
+        {"x):\n    return x", "    return aux(n)\n",
+         "def aux(x):\n    return x\nimport os\ndef f(n):\n    return aux(n)\n\n"},
+        {"Sure:\n```python\ndef aux(x):\n    return x\n```\nThat is it.",
+         "```\ndef f(n):\n    return aux(n)\n```",
+         "def aux(x):\n    return x\n\nimport os\ndef f(n):\n\ndef f(n):\n    return aux(n)\n\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err_t err = {0};
+        buf_t text = {0};
+        episode_limits_t limits = {.tokens = 96};
+        episode_t *e = episode_new (
+            "{\"id\":\"h\",\"family\":\"coding\",\"prompt\":\"import os\\ndef f(n):\\n\","
+            "\"brief\":\"import os\\ndef f(n):\\n\",\"entry_point\":\"f\",\"test\":\"\"}",
+            roles, 2, &limits, &err);
+        if (!e)
+            fail_msg ("%s", err.text);
+        const char *texts[] = {cases[i].aux, cases[i].main};
+        for (size_t r = 0; r < 2; r++) {
+            episode_action_t action = {.text = texts[r], .size = strlen (texts[r]), .tokens = 9};
+            assert_int_equal (episode_act (e, r, &action, &err), 0);
+        }
+        assert_int_equal (episode_step (e, &err), 0);
+        assert_int_equal (episode_state (e, &text, &err), 0);
+        json_t *whole = json_loads (text.data, 0, NULL);
+        assert_string_equal (json_string_value (json_object_get (whole, "artifact")),
+                             cases[i].file);
+        json_decref (whole);
+        buf_free (&text);
+        episode_destroy (&e);
+    }
+}
+
 static void the_corpus_is_a_function_of_its_index (void **state)
 {
     (void) state;
@@ -229,6 +270,7 @@ int main (void)
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
         cmocka_unit_test (wild_bytes_become_text),
+        cmocka_unit_test (answers_become_one_file),
         cmocka_unit_test (the_corpus_is_a_function_of_its_index),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
