@@ -130,17 +130,17 @@ size_t forward_scratch (const model_t *model, size_t n)
 
 /*  y += s B (A x), both products in order, as all products are. */
 static void add_adapter (const model_t *model, const weights_adapter_t *adapter, const float *x,
-                         size_t n, kernels_matmul_t *of, float *low, pool_t *pool)
+                         size_t n, float *y, size_t stride, float *low, pool_t *pool)
 {
     size_t rank = adapter->a.outputs;
     product_t up = {.kernels = model->kernels, .type = COMPUTE_F32};
     up.product = (kernels_matmul_t){.panels = adapter->b.panels,
                                     .x = low,
                                     .x_stride = rank,
-                                    .y = of->y + adapter->first,
-                                    .y_stride = of->y_stride,
-                                    .add = of->y + adapter->first,
-                                    .add_stride = of->y_stride,
+                                    .y = y + adapter->first,
+                                    .y_stride = stride,
+                                    .add = y + adapter->first,
+                                    .add_stride = stride,
                                     .n = n,
                                     .k = rank,
                                     .outputs = adapter->b.outputs,
@@ -175,8 +175,14 @@ void forward_matmul (const model_t *model, const weights_matrix_t *w, const floa
         p.product.x_stride = rounded_stride (w->k);
     }
     multiply_all (&p, pool);
+    forward_adapt (model, w, x, n, y, scratch, pool);
+}
+
+void forward_adapt (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
+                    float *y, void *scratch, pool_t *pool)
+{
     for (size_t i = 0; i < w->adapters_n; i++)
-        add_adapter (model, &w->adapters[i], x, n, &p.product, scratch, pool);
+        add_adapter (model, &w->adapters[i], x, n, y, w->outputs, scratch, pool);
 }
 
 /*  ---- attention ---- */

@@ -72,6 +72,9 @@ void forward_norm (const model_t *model, const weights_vector_t *gain, const flo
  *  without adapters; NULL then). */
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
                      const float *add, float *y, void *scratch, pool_t *pool);
+/*  What adapters add alone: y [n, outputs] += that. */
+void forward_adapt (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
+                    float *y, void *scratch, pool_t *pool);
 size_t forward_scratch (const model_t *model, size_t n);
 
 /*  From one row of the qkv product: q, k after QK-norm (when the model has it) and rope at position,
@@ -108,8 +111,9 @@ int32_t forward_head_sample (const model_t *model, const float *logits, float te
 typedef struct {
     int32_t id;
     size_t position;
-    const kv_t *prefix; /* NULL: none */
-    kv_t *own;          /* gets the row's key and value */
+    const kv_t *prefix;   /* NULL: none */
+    kv_t *own;            /* gets the row's key and value */
+    const model_t *model; /* whose adapters; on the base of forward_use's model. NULL: that model */
 } forward_row_t;
 
 typedef struct forward forward_t;
@@ -118,7 +122,8 @@ typedef struct forward forward_t;
 forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_t threads,
                         err_t *err);
 void forward_destroy (forward_t **forward);
-/*  What comes next reads another model of the same shape. */
+/*  What comes next reads another model of the same shape. Adapted models of one base may come together:
+ *  the base is read once for all rows, adapters for each run of rows that have them. */
 void forward_use (forward_t *forward, const model_t *model);
 size_t forward_bytes (const forward_t *forward);
 /*  All layers and the last norm, n <= rows. Rows of one sequence may come together, in any order.

@@ -4,6 +4,7 @@
  *  only decide who computes what; results do not depend on them.
  */
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,15 @@
 #define ALONE_MAX  ((size_t) 1 << 15)
 #define EMBED_COST ((size_t) 8) /* a tied embedding is gathered, a value from a cache line each */
 
-struct forward {
+/*  Rows one after the other that have the same adapters. */
+typedef struct {
     const model_t *model;
+    size_t first, n;
+} span_t;
+
+struct forward {
+    const model_t *model; /* of rows that name none */
+    const model_t *root;  /* whose weights all rows read */
     size_t rows, context, threads, head_rows;
     char *memory; /* all that follows */
     size_t bytes;
@@ -31,10 +39,12 @@ struct forward {
     float *picked;  /* [head_rows, width] */
     float *logits;  /* [head_rows, outputs of the head] */
     int32_t *ids;   /* [rows] */
+    span_t *spans;  /* [rows] */
+    span_t *heads;  /* [head_rows]: those of the picked rows */
     void *rounded;  /* scratch of the products */
     /* of the run under way */
     const forward_row_t *row;
-    size_t n, layer, pieces;
+    size_t n, layer, pieces, spans_n;
 };
 
 static void *cut (forward_t *f, size_t bytes)
@@ -46,7 +56,7 @@ static void *cut (forward_t *f, size_t bytes)
 
 static void place (forward_t *f)
 {
-    const model_t *m = f->model;
+    const model_t *m = f->root;
     const model_config_t *c = &m->config;
     size_t rows = f->rows * sizeof (float), threads = f->threads * sizeof (float);
     f->bytes = 0;
@@ -63,7 +73,10 @@ static void place (forward_t *f)
     f->picked = cut (f, f->head_rows * c->width * sizeof (float));
     f->logits = cut (f, f->head_rows * m->head.outputs * sizeof (float));
     f->ids = cut (f, f->rows * sizeof (int32_t));
-    f->rounded = cut (f, forward_scratch (m, f->rows > f->head_rows ? f->rows : f->head_rows));
+    f->spans = cut (f, f->rows * sizeof (span_t));
+    f->heads = cut (f, f->head_rows * sizeof (span_t));
+    f->rounded =
+        cut (f, forward_scratch (f->model, f->rows > f->head_rows ? f->rows : f->head_rows));
 }
 
 static size_t head_rows (const model_t *model, size_t rows)
@@ -78,7 +91,11 @@ forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_
 {
     forward_t *f = calloc (1, sizeof *f);
     if (f) {
-        *f = (forward_t){.model = model, .rows = rows, .context = context, .threads = threads};
+        *f = (forward_t){.model = model,
+                         .root = weights_root (model),
+                         .rows = rows,
+                         .context = context,
+                         .threads = threads};
         f->head_rows = head_rows (model, rows);
         place (f);
         f->memory = aligned_alloc (64, f->bytes);
@@ -104,6 +121,7 @@ void forward_destroy (forward_t **self)
 void forward_use (forward_t *f, const model_t *model)
 {
     f->model = model;
+    f->root = weights_root (model);
 }
 
 size_t forward_bytes (const forward_t *f)
@@ -138,41 +156,40 @@ static void embed (void *context, size_t i, size_t thread)
     (void) thread;
     forward_t *f = context;
     size_t first = piece_begin (f, i), last = piece_begin (f, i + 1);
-    forward_embed (f->model, f->ids + first, last - first, f->x + first * f->model->config.width);
+    forward_embed (f->root, f->ids + first, last - first, f->x + first * f->root->config.width);
 }
 
 static void norm_piece (forward_t *f, const weights_vector_t *gain, size_t i)
 {
-    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1),
-           width = f->model->config.width;
-    forward_norm (f->model, gain, f->x + first * width, last - first, f->h + first * width, NULL);
+    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), width = f->root->config.width;
+    forward_norm (f->root, gain, f->x + first * width, last - first, f->h + first * width, NULL);
 }
 
 static void norm_attention (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->model->layers[f->layer].norm_attention, i);
+    norm_piece (f, &f->root->layers[f->layer].norm_attention, i);
 }
 
 static void norm_mlp (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->model->layers[f->layer].norm_mlp, i);
+    norm_piece (f, &f->root->layers[f->layer].norm_mlp, i);
 }
 
 static void norm_last (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->model->norm, i);
+    norm_piece (f, &f->root->norm, i);
 }
 
 static void heads (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
-    const model_t *m = f->model;
+    const model_t *m = f->root;
     float *k = f->k + thread * m->kv_dim, *v = f->v + thread * m->kv_dim;
     for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
@@ -187,7 +204,7 @@ static void heads (void *context, size_t i, size_t thread)
 static void attention (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
-    const model_t *m = f->model;
+    const model_t *m = f->root;
     float *scores = f->scores + thread * (f->context + KERNELS_BLOCK);
     for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
@@ -201,8 +218,8 @@ static void swiglu (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), ff = f->model->config.ff;
-    forward_swiglu (f->model, f->gate_up + 2 * first * ff, last - first, f->act + first * ff);
+    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), ff = f->root->config.ff;
+    forward_swiglu (f->root, f->gate_up + 2 * first * ff, last - first, f->act + first * ff);
 }
 
 /*  ---- the pass ---- */
@@ -215,21 +232,49 @@ static size_t most_keys (const forward_t *f)
     return most + 1;
 }
 
+static const model_t *model_of (const forward_t *f, size_t row)
+{
+    return f->row[row].model ? f->row[row].model : f->model;
+}
+
+/*  Puts a row after those that are there. */
+static size_t add_to_spans (span_t *spans, size_t n, const model_t *model, size_t row)
+{
+    if (n == 0 || spans[n - 1].model != model)
+        spans[n++] = (span_t){.model = model, .first = row};
+    spans[n - 1].n++;
+    return n;
+}
+
+/*  A product of the layer, of the matrix at that place of its struct: the base's for all rows, then every
+ *  span's adapters. */
+static void product (forward_t *f, size_t place, const float *x, const float *add, float *y,
+                     pool_t *pool)
+{
+    const weights_matrix_t *w = (const void *) ((const char *) &f->root->layers[f->layer] + place);
+    forward_matmul (f->root, w, x, f->n, add, y, f->rounded, pool);
+    for (size_t i = 0; i < f->spans_n; i++) {
+        const span_t *s = &f->spans[i];
+        const weights_matrix_t *adapted =
+            (const void *) ((const char *) &s->model->layers[f->layer] + place);
+        forward_adapt (s->model, adapted, x + s->first * w->k, s->n, y + s->first * w->outputs,
+                       f->rounded, pool);
+    }
+}
+
 static void run_layer (forward_t *f, size_t keys, pool_t *pool)
 {
-    const model_t *m = f->model;
+    const model_t *m = f->root;
     const model_config_t *c = &m->config;
-    const weights_layer_t *l = &m->layers[f->layer];
-    size_t n = f->n;
     each_piece (f, norm_attention, c->width, pool);
-    forward_matmul (m, &l->qkv, f->h, n, NULL, f->qkv, f->rounded, pool);
+    product (f, offsetof (weights_layer_t, qkv), f->h, NULL, f->qkv, pool);
     each_piece (f, heads, m->q_dim, pool);
     each_piece (f, attention, 2 * keys * m->q_dim, pool);
-    forward_matmul (m, &l->out, f->att, n, f->x, f->x, f->rounded, pool);
+    product (f, offsetof (weights_layer_t, out), f->att, f->x, f->x, pool);
     each_piece (f, norm_mlp, c->width, pool);
-    forward_matmul (m, &l->gate_up, f->h, n, NULL, f->gate_up, f->rounded, pool);
+    product (f, offsetof (weights_layer_t, gate_up), f->h, NULL, f->gate_up, pool);
     each_piece (f, swiglu, 4 * c->ff, pool);
-    forward_matmul (m, &l->down, f->act, n, f->x, f->x, f->rounded, pool);
+    product (f, offsetof (weights_layer_t, down), f->act, f->x, f->x, pool);
 }
 
 const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, pool_t *pool)
@@ -239,22 +284,31 @@ const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, poo
     f->n = n;
     size_t keys = most_keys (f);
     assert (keys <= f->context);
-    for (size_t i = 0; i < n; i++)
+    f->spans_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert (weights_root (model_of (f, i)) == f->root);
         f->ids[i] = rows[i].id;
-    each_piece (f, embed, f->model->config.width * EMBED_COST, pool);
-    for (f->layer = 0; f->layer < f->model->config.layers; f->layer++)
+        f->spans_n = add_to_spans (f->spans, f->spans_n, model_of (f, i), i);
+    }
+    each_piece (f, embed, f->root->config.width * EMBED_COST, pool);
+    for (f->layer = 0; f->layer < f->root->config.layers; f->layer++)
         run_layer (f, keys, pool);
-    each_piece (f, norm_last, f->model->config.width, pool);
+    each_piece (f, norm_last, f->root->config.width, pool);
     return f->h;
 }
 
 float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
 {
     assert (m <= f->head_rows);
-    size_t width = f->model->config.width;
-    for (size_t i = 0; i < m; i++)
+    size_t width = f->root->config.width, outputs = f->root->head.outputs, n = 0;
+    for (size_t i = 0; i < m; i++) {
         memcpy (f->picked + i * width, f->h + picked[i] * width, width * sizeof (float));
-    forward_matmul (f->model, &f->model->head, f->picked, m, NULL, f->logits, f->rounded, pool);
+        n = add_to_spans (f->heads, n, model_of (f, picked[i]), i);
+    }
+    forward_matmul (f->root, &f->root->head, f->picked, m, NULL, f->logits, f->rounded, pool);
+    for (const span_t *s = f->heads; s < f->heads + n; s++)
+        forward_adapt (s->model, &s->model->head, f->picked + s->first * width, s->n,
+                       f->logits + s->first * outputs, f->rounded, pool);
     return f->logits;
 }
 
@@ -264,7 +318,7 @@ float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
 
 static void head_of_chunk (forward_t *f, size_t n, float *logits, pool_t *pool)
 {
-    size_t outputs = f->model->head.outputs;
+    size_t outputs = f->root->head.outputs;
     for (size_t first = 0; first < n; first += f->head_rows) {
         size_t picked[CHUNK], m = n - first < f->head_rows ? n - first : f->head_rows;
         for (size_t i = 0; i < m; i++)

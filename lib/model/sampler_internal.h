@@ -59,7 +59,7 @@ struct sampler {
     forward_row_t *step; /* [rows_n] */
     row_t **step_row;    /* [rows_n] */
     size_t step_n;
-    size_t part, part_n, blocks; /* rows of one model, in how many blocks they are cut */
+    size_t part, part_n, blocks; /* rows on one base, in how many blocks they are cut */
     job_t **fresh;               /* [rows_n] jobs to compute the prompt of */
     size_t fresh_n;
 };

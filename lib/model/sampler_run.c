@@ -50,12 +50,14 @@ static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, s
 {
     chunk_t chunk = {.n = 0};
     for (size_t j = 0; j < n; j++) {
-        if (jobs[j]->model != chunk.model)
+        if (chunk.model && weights_root (jobs[j]->model) != weights_root (chunk.model))
             run_chunk (s, f, &chunk, pool, thread);
         chunk.model = jobs[j]->model;
         for (size_t p = 0; p < jobs[j]->prompt_n; p++) {
-            chunk.rows[chunk.n] =
-                (forward_row_t){.id = jobs[j]->prompt[p], .position = p, .own = &jobs[j]->prefix};
+            chunk.rows[chunk.n] = (forward_row_t){.id = jobs[j]->prompt[p],
+                                                  .position = p,
+                                                  .own = &jobs[j]->prefix,
+                                                  .model = jobs[j]->model};
             if (p + 1 == jobs[j]->prompt_n) {
                 chunk.ends[chunk.ends_n] = jobs[j];
                 chunk.picked[chunk.ends_n++] = chunk.n;
@@ -234,7 +236,7 @@ static void draw_one (void *context, size_t i, size_t thread)
           thread);
 }
 
-/*  One token for rows first .. first + n - 1 of the step, all of one model. */
+/*  One token for rows first .. first + n - 1 of the step, all on one base. */
 static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool, size_t thread)
 {
     forward_use (f, s->step_row[first]->job->model);
@@ -272,18 +274,22 @@ static void gather_rows (sampler_t *s)
         s->step[s->step_n++] = (forward_row_t){.id = row->output->ids[row->output->n - 1],
                                                .position = row->job->prompt_n + row->output->n - 1,
                                                .prefix = &row->job->prefix,
-                                               .own = &row->own};
+                                               .own = &row->own,
+                                               .model = row->job->model};
     }
 }
 
-/*  Brings the rows of one model to the front of what is left of the step. */
-static void next_part (sampler_t *s)
+/*  Brings the rows of one model more with the part's base to the part's end; false when there is none. */
+static bool extend_part (sampler_t *s)
 {
-    s->part += s->part_n;
-    s->part_n = 0;
-    for (size_t i = s->part; i < s->step_n; i++) {
+    const model_t *model = NULL;
+    for (size_t i = s->part + s->part_n; i < s->step_n; i++) {
         size_t to = s->part + s->part_n;
-        if (s->step_row[i]->job->model != s->step_row[s->part]->job->model)
+        const model_t *its = s->step_row[i]->job->model;
+        if (!model && (s->part_n == 0 ||
+                       weights_root (its) == weights_root (s->step_row[s->part]->job->model)))
+            model = its;
+        if (its != model)
             continue;
         row_t *row = s->step_row[i];
         forward_row_t step = s->step[i];
@@ -293,6 +299,16 @@ static void next_part (sampler_t *s)
         s->step[to] = step;
         s->part_n++;
     }
+    return model != NULL;
+}
+
+/*  The rows that read the same weights, those with the same adapters side by side. */
+static void next_part (sampler_t *s)
+{
+    s->part += s->part_n;
+    s->part_n = 0;
+    while (extend_part (s))
+        ;
 }
 
 static void decode_part (sampler_t *s)

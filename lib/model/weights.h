@@ -80,6 +80,12 @@ struct model {
     size_t adapters_n;
 };
 
+/*  The model whose weights an adapted model's adapters go on; a model of its own is that itself. */
+static inline const model_t *weights_root (const model_t *model)
+{
+    return model->base ? model->base : model;
+}
+
 /*  What a weight becomes in that type. */
 float weights_round (float x, model_compute_t type);
 

@@ -335,23 +335,21 @@ static void nothing_is_kept_for_the_base (void **state)
 
 /*  Two adapters and their base in one sampler; each completion has the bits that it has alone, and that
  *  training computes. */
-static void sampler_and_training_agree (void **state)
+static void check_sampler (const model_config_t *config, pool_t *pool)
 {
-    (void) state;
     enum { MODELS = 3, SAMPLES = 4, MOST = 20 };
-    model_config_t config = fixture_config ();
     for (model_compute_t compute = COMPUTE_F32; compute <= COMPUTE_BF16; compute++) {
         err_t err = {0};
-        adapted_t a = adapted (&config, compute, 5, EVERY);
+        adapted_t a = adapted (config, compute, 5, EVERY);
         lora_config_t lora = {.rank = 4, .alpha = 4, .rslora = true, .targets = LORA_ALL_LINEAR};
         model_t *second = lora_new (a.base, &lora, &err);
         model_set (second, a.params, NULL);
         const model_t *models[MODELS] = {a.model, second, a.base};
-        sampler_t *sampler = sampler_new (a.model, 7, NULL, &err);
+        sampler_t *sampler = sampler_new (a.model, 7, pool, &err);
         uint64_t keys[SAMPLES] = {1, 2, 3, 4};
         for (size_t m = 0; m < MODELS; m++) {
             sampler_job_t job = {.model = models[m],
-                                 .prompt = ids_of (config.vocab),
+                                 .prompt = ids_of (config->vocab),
                                  .prompt_n = 19,
                                  .samples = SAMPLES,
                                  .keys = keys,
@@ -367,7 +365,7 @@ static void sampler_and_training_agree (void **state)
             for (; sampler_take (sampler, &result); taken++) {
                 float logp[MOST];
                 train_tokens_t completion = {result.ids, result.n};
-                train_group_t group = {.prompt = {ids_of (config.vocab), 19},
+                train_group_t group = {.prompt = {ids_of (config->vocab), 19},
                                        .completions = &completion,
                                        .completions_n = 1};
                 train_t *train = train_new (models[result.tag], NULL, &err);
@@ -380,6 +378,20 @@ static void sampler_and_training_agree (void **state)
         model_destroy (&second);
         drop (&a);
     }
+}
+
+/*  Rows cut, and, of a model that is too large for that, products. */
+static void sampler_and_training_agree (void **state)
+{
+    (void) state;
+    model_config_t config = fixture_config ();
+    pool_t *pool = pool_new (2);
+    check_sampler (&config, NULL);
+    check_sampler (&config, pool);
+    config.vocab = 40000;
+    config.width = 120;
+    check_sampler (&config, pool);
+    pool_destroy (&pool);
 }
 
 /*  ---- folders ---- */
