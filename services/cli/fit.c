@@ -38,7 +38,7 @@ static int plan_of (const conf_t *conf, const model_config_t *model, memory_plan
     plan->lora = lora;
     for (size_t i = 0; i < conf->model.lora_targets.n; i++)
         if (lora_add_target (lora, conf->model.lora_targets.item[i], err) != 0)
-            return -1;
+            return err_wrap (err, "model.lora_targets");
     return 0;
 }
 

@@ -1,9 +1,10 @@
-/*  fuzz_model [SECONDS] [SEED]: config.json, tokenizer.json and safetensors files, damaged. */
+/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json and safetensors files, damaged. */
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "model/hf.h"
+#include "model/lora.h"
 #include "model/safetensors.h"
 #include "mutate.h"
 
@@ -31,12 +32,15 @@ static void try_one (const char *data, size_t size)
 {
     err_t err = {0};
     hf_config_t config;
+    lora_config_t lora;
     if (size && data[0] == 'S') {
         try_safetensors (data + 1, size - 1);
         return;
     }
     if (strlen (data) == size)
         hf_config_parse (data, NULL, &config, &err);
+    if (strlen (data) == size && lora_parse (data, &lora, &err) == 0)
+        free (lora_json (&lora, "base"));
     tokenizer_t *tokenizer = tokenizer_parse (data, size, &err);
     if (tokenizer) {
         tokenizer_ids_t ids = {0};
@@ -68,9 +72,13 @@ int main (int argc, char **argv)
     if (!tokenizer || fd < 0)
         return 1;
     close (fd);
-    const char *seeds[] = {config, tensors, tokenizer};
-    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer)};
-    int rc = fuzz_main (argc, argv, seeds, sizes, 3, try_one);
+    static const char adapter[] =
+        "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"use_rslora\":true,\"bias\":\"none\","
+        "\"target_modules\":[\"q_proj\",\"lm_head\"],\"modules_to_save\":null,\"rank_pattern\":{}}";
+    const char *seeds[] = {config, tensors, tokenizer, adapter};
+    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer),
+                      sizeof adapter - 1};
+    int rc = fuzz_main (argc, argv, seeds, sizes, 4, try_one);
     unlink (path);
     free (tokenizer);
     return rc;
