@@ -276,6 +276,10 @@ static int start (run_t *run, err_t *err)
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
+    if (!run->json) {
+        printf ("Tap: quintet tap --bus %s\n", suite_bus_address (run->suite));
+        fflush (stdout);
+    }
     return train_all (run, err);
 }
 
