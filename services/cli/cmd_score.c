@@ -1,5 +1,6 @@
 /*  quintet score - scores finished episodes again: what a scorer says, without a run. */
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,14 @@ static void print_rewards (const void *payload, size_t size, err_t *err)
     arena_destroy (&arena);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_signal (int number)
+{
+    (void) number;
+    interrupted = 1;
+}
+
 static int ask (supervisor_t *supervisor, const char *address, const file_t *file,
                 const args_t *args, err_t *err)
 {
@@ -113,7 +122,7 @@ static int ask (supervisor_t *supervisor, const char *address, const file_t *fil
         bus_call (bus, "score", NULL, bytes.data, bytes.size, WAIT_MS);
     for (bool done = false; rc == 0 && !done;) {
         bus_item_t item;
-        rc = supervisor_turn (supervisor, err);
+        rc = interrupted ? err_set (err, ERR_NONE, "stopped") : supervisor_turn (supervisor, err);
         if (rc == 0 && bus_next (bus, &item, 100, err) > 0 && item.kind == BUS_REPLY) {
             done = true;
             if (item.code != ERR_NONE)
@@ -137,6 +146,9 @@ static int run (int argc, char **argv)
     file_t file = {0};
     char dir[] = "/tmp/quintet-XXXXXX", address[64], bus[FS_PATH_MAX], reward[FS_PATH_MAX];
     supervisor_t *supervisor = NULL;
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction (SIGINT, &action, NULL);
+    sigaction (SIGTERM, &action, NULL);
     int rc = read_file (args_positional (args), &file, &err);
     if (rc == 0 && !mkdtemp (dir))
         rc = err_errno (&err, ERR_IO, "/tmp");
@@ -157,7 +169,9 @@ static int run (int argc, char **argv)
         free (file.states[i]);
     free (file.states);
     args_destroy (&args);
-    return rc == 0 ? EXIT_SUCCESS : cli_fail ("score", &err);
+    if (rc != 0)
+        status = interrupted ? 130 : cli_fail ("score", &err);
+    return status;
 }
 
 const cli_command_t cli_score = {"score", "FILE", "score finished episodes again", run};

@@ -1,6 +1,7 @@
 /*  supervisor - see supervisor.h */
 #include "supervisor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -52,6 +53,7 @@ supervisor_t *supervisor_new (const char *log_folder, err_t *err)
         return NULL;
     }
     snprintf (s->logs, sizeof s->logs, "%s", log_folder);
+    prctl (PR_SET_CHILD_SUBREAPER, 1);
     if (fs_mkdirs (log_folder, err) != 0)
         supervisor_destroy (&s);
     return s;
@@ -244,6 +246,40 @@ static void reap (supervisor_t *s, size_t from)
     }
 }
 
+/*  The parent of a process, 0 when it is gone. */
+static pid_t parent_of (const char *pid)
+{
+    char path[300];
+    buf_t stat = {0};
+    long parent = 0;
+    snprintf (path, sizeof path, "/proc/%s/stat", pid);
+    if (fs_read (path, 4096, &stat, NULL) == 0) {
+        const char *end = strrchr (stat.data, ')'); /* of its name; then " S PARENT ..." */
+        parent = end && strlen (end) > 4 ? strtol (end + 4, NULL, 10) : 0;
+    }
+    buf_free (&stat);
+    return (pid_t) parent;
+}
+
+/*  Kills what the children have left behind, such as the program that a shell was running. Those who lose
+ *  their parent by that become ours, too: until there is nobody. */
+static void reap_orphans (void)
+{
+    for (bool found = true; found;) {
+        DIR *dir = opendir ("/proc");
+        found = false;
+        for (struct dirent *entry; dir && (entry = readdir (dir));) {
+            pid_t pid = (pid_t) strtol (entry->d_name, NULL, 10);
+            if (pid <= 0 || parent_of (entry->d_name) != getpid ())
+                continue;
+            kill (pid, SIGKILL);
+            found = waitpid (pid, NULL, 0) == pid || found;
+        }
+        if (dir)
+            closedir (dir);
+    }
+}
+
 void supervisor_remove (supervisor_t *s, const char *name)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -268,6 +304,7 @@ void supervisor_destroy (supervisor_t **self)
     for (size_t i = s->n; i-- > 0;)
         signal_child (s->child[i], SIGTERM);
     reap (s, 0);
+    reap_orphans ();
     for (size_t i = 0; i < s->n; i++)
         child_free (s->child[i]);
     free (s);

@@ -5,9 +5,10 @@
  *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
  *      supervisor_destroy (&s);                                 everything is gone within 2 s
  *
- *  Each child has its own process group, writes to LOGS/NAME.log, and dies with this process even when that
- *  is killed. One that crashes is started again after a while (0.1 s, doubling); one that ends with status 78
- *  (its configuration is wrong) or 74 (a disk is full) never.
+ *  This process becomes the parent of whatever its children leave behind, and ends that, too: it must have no
+ *  children but these. Each child has its own process group, writes to LOGS/NAME.log, and dies with this
+ *  process even when that is killed. One that crashes is started again after a while (0.1 s, doubling); one
+ *  that ends with status 78 (its configuration is wrong) or 74 (a disk is full) never.
  */
 #ifndef QUINTET_CLI_SUPERVISOR_H
 #define QUINTET_CLI_SUPERVISOR_H

@@ -300,6 +300,20 @@ static void the_end_takes_those_who_do_not_listen_and_their_children (void **sta
     buf_free (&seen);
 }
 
+/*  Its parent, a shell, is killed and takes nobody along; it has a session of its own. */
+static void the_end_takes_orphans (void **state)
+{
+    fixture_t *f = *state;
+    buf_t seen = {0};
+    start (f, "shell", "setsid sh -c 'sleep 100 & echo $! >\"$0\"; wait' \"$0/orphan\" & wait",
+           NULL, SUPERVISE_ALWAYS);
+    pid_t orphan = (pid_t) strtol (first_line (f, "orphan", &seen), NULL, 10);
+    assert_false (gone (orphan));
+    supervisor_destroy (&f->supervisor);
+    assert_true (gone (orphan));
+    buf_free (&seen);
+}
+
 static void removing_one_leaves_the_others (void **state)
 {
     fixture_t *f = *state;
@@ -351,6 +365,7 @@ int main (void)
         TEST (a_missing_program_is_named),
         TEST (a_child_gets_no_open_file),
         TEST (the_end_takes_those_who_do_not_listen_and_their_children),
+        TEST (the_end_takes_orphans),
         TEST (removing_one_leaves_the_others),
         TEST (children_die_with_a_killed_supervisor),
     };
