@@ -130,19 +130,21 @@ static void back_mlp (train_work_t *w, float *gradient)
     size_t n = w->rows;
     back_product (w, &lw->down, w->dx, l->act, n, gradient, w->dact);
     train_each (w, n, back_swiglu);
-    back_product (w, &lw->gate_up, w->dgate_up, l->h2, n, gradient, w->dh);
+    forward_norm (w->model, &lw->norm_mlp, l->middle, n, w->h, NULL);
+    back_product (w, &lw->gate_up, w->dgate_up, w->h, n, gradient, w->dh);
     back_norm (w, &lw->norm_mlp, w->dh, l->middle, l->scale2, n, gradient, w->dx);
 }
 
 /*  ---- attention ---- */
 
-/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end. */
+/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end; blocks
+ *  are the thread's. */
 static void to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
                        const float *rows, float *blocks)
 {
     size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
     rows += run->first * stride + head * dim;
-    blocks += head * w->key_floats + run->keys_at;
+    blocks += run->keys_at;
     for (size_t i = 0; i < run->n; i += KERNELS_BLOCK, blocks += dim * KERNELS_BLOCK) {
         size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
         if (n < KERNELS_BLOCK)
@@ -156,18 +158,19 @@ static void from_blocks (const train_work_t *w, const train_run_t *run, size_t h
 {
     size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
     rows += run->first * stride + head * dim;
-    blocks += head * w->key_floats + run->keys_at;
+    blocks += run->keys_at;
     for (size_t i = 0; i < run->n; i += KERNELS_BLOCK, blocks += dim * KERNELS_BLOCK) {
         size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
         w->b->transpose (rows + i * stride, stride, blocks, KERNELS_BLOCK, dim, n);
     }
 }
 
-static backward_keys_t keys_of (const train_work_t *w, const train_run_t *run, size_t head)
+static backward_keys_t keys_of (const train_work_t *w, const train_run_t *run, size_t head,
+                                size_t thread)
 {
     const model_t *m = w->model;
     const train_layer_t *l = &w->layers[w->layer];
-    size_t at = head * w->key_floats + run->keys_at;
+    size_t at = thread * w->key_floats + run->keys_at;
     return (backward_keys_t){.rows = l->k + run->first * m->kv_dim + head * m->config.head_dim,
                              .stride = m->kv_dim,
                              .n = run->n,
@@ -177,7 +180,7 @@ static backward_keys_t keys_of (const train_work_t *w, const train_run_t *run, s
                              .dvalues = w->dvalues + at};
 }
 
-static void back_attention_run (const train_work_t *w, size_t index, size_t head, float *scratch)
+static void back_attention_run (const train_work_t *w, size_t index, size_t head, size_t thread)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
@@ -197,10 +200,10 @@ static void back_attention_run (const train_work_t *w, size_t index, size_t head
                               .group = group,
                               .dim = c->head_dim,
                               .scale = (float) (1.0 / sqrt ((double) c->head_dim)),
-                              .own = keys_of (w, run, head),
-                              .scratch = scratch};
+                              .own = keys_of (w, run, head, thread),
+                              .scratch = w->scratch + thread * w->scratch_floats};
     if (index > 0)
-        a.shared = keys_of (w, &w->runs[0], head);
+        a.shared = keys_of (w, &w->runs[0], head, thread);
     w->b->attention (&a);
 }
 
@@ -209,18 +212,18 @@ static void back_attention_head (void *context, size_t head, size_t thread)
 {
     train_work_t *w = context;
     const train_layer_t *l = &w->layers[w->layer];
-    size_t runs = w->group->completions_n + 1;
+    size_t runs = w->group->completions_n + 1, at = thread * w->key_floats;
     for (size_t i = 0; i < runs; i++) {
-        to_blocks (w, &w->runs[i], head, l->k, w->keys);
-        to_blocks (w, &w->runs[i], head, l->v, w->values);
+        to_blocks (w, &w->runs[i], head, l->k, w->keys + at);
+        to_blocks (w, &w->runs[i], head, l->v, w->values + at);
     }
-    memset (w->dkeys + head * w->key_floats, 0, w->key_floats * sizeof *w->dkeys);
-    memset (w->dvalues + head * w->key_floats, 0, w->key_floats * sizeof *w->dvalues);
+    memset (w->dkeys + at, 0, w->key_floats * sizeof *w->dkeys);
+    memset (w->dvalues + at, 0, w->key_floats * sizeof *w->dvalues);
     for (size_t i = 0; i < runs; i++)
-        back_attention_run (w, i, head, w->scratch + thread * w->scratch_floats);
+        back_attention_run (w, i, head, thread);
     for (size_t i = 0; i < runs; i++) {
-        from_blocks (w, &w->runs[i], head, w->dkeys, w->dk);
-        from_blocks (w, &w->runs[i], head, w->dvalues, w->dv);
+        from_blocks (w, &w->runs[i], head, w->dkeys + at, w->dk);
+        from_blocks (w, &w->runs[i], head, w->dvalues + at, w->dv);
     }
 }
 
@@ -277,7 +280,8 @@ static void back_attention (train_work_t *w, float *gradient)
     back_product (w, &lw->out, w->dx, l->att, n, gradient, w->datt);
     pool_run (w->pool, back_attention_head, w, m->config.kv_heads);
     back_heads (w, gradient);
-    back_product (w, &lw->qkv, w->dqkv, l->h1, n, gradient, w->dh);
+    forward_norm (m, &lw->norm_attention, l->x, n, w->h, NULL);
+    back_product (w, &lw->qkv, w->dqkv, w->h, n, gradient, w->dh);
     back_norm (w, &lw->norm_attention, w->dh, l->x, l->scale1, n, gradient, w->dx);
 }
 
@@ -290,7 +294,7 @@ void train_backward (train_work_t *w, float *gradient)
         w->layer = l;
         if (!w->whole)
             train_forward_layer (w, l);
-        else if (l + 1 < m->config.layers)
+        else
             train_forward_act (w, l);
         back_mlp (w, gradient);
         back_attention (w, gradient);

@@ -20,7 +20,7 @@ static void put_rows (train_work_t *w, kv_t *kv, size_t first, size_t end)
     const model_t *m = w->model;
     const train_layer_t *l = &w->layers[w->layer];
     for (size_t row = first; row < end; row++)
-        kv_put (m, kv, w->layer, w->position[row], l->k + row * m->kv_dim, l->v + row * m->kv_dim);
+        kv_put (m, kv, 0, w->position[row], l->k + row * m->kv_dim, l->v + row * m->kv_dim);
 }
 
 /*  A completion's own blocks begin with what sticks out of the prompt's whole blocks. */
@@ -43,7 +43,7 @@ static void attend (train_work_t *w, size_t first, size_t end, size_t thread)
     size_t heads = m->config.heads;
     for (size_t row = first; row < end; row++) {
         const kv_t *own = &w->runs[w->run[row]].kv;
-        forward_attention (m, w->layer, l->q + row * m->q_dim, w->position[row],
+        forward_attention (m, 0, l->q + row * m->q_dim, w->position[row],
                            own->first ? &w->runs[0].kv : NULL, own, l->att + row * m->q_dim,
                            scratch, l->max + row * heads, l->sum + row * heads);
     }
@@ -70,14 +70,14 @@ void train_forward_layer (train_work_t *w, size_t layer)
     const train_layer_t *l = &w->layers[layer];
     size_t n = w->rows;
     w->layer = layer;
-    forward_norm (m, &lw->norm_attention, l->x, n, l->h1, l->scale1);
-    forward_matmul (m, &lw->qkv, l->h1, n, NULL, l->qkv, w->rounded, w->pool);
+    forward_norm (m, &lw->norm_attention, l->x, n, w->h, l->scale1);
+    forward_matmul (m, &lw->qkv, w->h, n, NULL, l->qkv, w->rounded, w->pool);
     train_each (w, n, take_heads);
     put_keys (w);
     train_each (w, n, attend);
     forward_matmul (m, &lw->out, l->att, n, l->x, l->middle, w->rounded, w->pool);
-    forward_norm (m, &lw->norm_mlp, l->middle, n, l->h2, l->scale2);
-    forward_matmul (m, &lw->gate_up, l->h2, n, NULL, l->gate_up, w->rounded, w->pool);
+    forward_norm (m, &lw->norm_mlp, l->middle, n, w->h, l->scale2);
+    forward_matmul (m, &lw->gate_up, w->h, n, NULL, l->gate_up, w->rounded, w->pool);
     train_each (w, n, activate);
 }
 
@@ -94,13 +94,20 @@ static void choose_first (train_work_t *w, float *logits)
                            c + 1 == g->completions_n ? logits : NULL, w->sums);
 }
 
+static void take_value (train_work_t *w, size_t token, float value)
+{
+    w->logp[token] = value;
+    w->entropy[token] = 0;
+}
+
 static void take_values (train_work_t *w, size_t row, float value)
 {
     const train_group_t *g = w->group;
     size_t token = 0;
-    w->logp[row ? w->token[row] : 0] = value;
+    if (row > 0)
+        take_value (w, w->token[row], value);
     for (size_t c = 0; row == 0 && c < g->completions_n; token += g->completions[c++].n)
-        w->logp[token] = value;
+        take_value (w, token, value);
 }
 
 static void choose (train_work_t *w, size_t first, size_t end, size_t thread)

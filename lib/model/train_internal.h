@@ -18,23 +18,23 @@
 #include "model/products.h"
 #include "model/train.h"
 
-/*  Activations of one layer, all [rows, ...]. All layers share one act, and one qkv without QK-norm. */
+/*  Activations of one layer, all [rows, ...]. All layers share one act, and one qkv without QK-norm; the
+ *  normed rows before a product are computed again (w->h). */
 typedef struct {
     float *x;               /* [width] before the layer */
-    float *h1, *scale1;     /* [width] normed, 1 / rms */
+    float *scale1;          /* 1 / rms of x */
     float *qkv;             /* as the product gave it */
     float *q, *k, *v;       /* after norm and rope */
     float *att, *max, *sum; /* [q_dim]; [heads] each */
-    float *middle;          /* [width] after attention */
-    float *h2, *scale2;     /* [width] */
+    float *middle, *scale2; /* [width] after attention; 1 / rms */
     float *gate_up, *act;   /* [2 ff], [ff] */
 } train_layer_t;
 
 /*  A run of rows with keys of its own: the prompt, or a completion. */
 typedef struct {
     size_t first, n; /* rows */
-    kv_t kv;         /* as forward.h has it */
-    size_t keys_at;  /* backward: where its blocks lie among those of a kv head */
+    kv_t kv;         /* as forward.h has it, of the layer at work alone: its layer 0 */
+    size_t keys_at;  /* backward: where its blocks lie among those of all runs */
 } train_run_t;
 
 /*  The most of a group that memory is made for. */
@@ -60,13 +60,14 @@ typedef struct {
     products_t products;
 
     train_layer_t *layers;
-    float *x, *hidden,
-        *scale;         /* after the last layer: [width]; normed, and 1 / rms, of head rows */
-    float *exps, *sums; /* [head_tile, outputs]: exp (logit / T - max), or values; [head_tile] */
+    float *x;              /* after the last layer: [width] */
+    float *h;              /* normed, as a layer's next product reads it; in the place of x */
+    float *hidden, *scale; /* of head rows: x normed, and 1 / rms */
+    float *exps, *sums;    /* [head_tile, outputs]: exp (logit / T - max), or values; [head_tile] */
     float *logp, *entropy, *dlogp; /* [tokens] */
     float *dx, *dh, *dqkv, *dq, *dk, *dv, *datt, *dgate_up, *dact;
     float *low, *dlow; /* [rows, rank]: between the two matrices of an adapter */
-    float *keys, *values, *dkeys, *dvalues; /* [kv_heads][key_floats], blocks (backward.h) */
+    float *keys, *values, *dkeys, *dvalues; /* [threads][key_floats], blocks (backward.h) */
     size_t key_floats;
     float *scratch; /* [threads][scratch_floats]: of attention, forwards and backwards */
     size_t scratch_floats;

@@ -50,21 +50,11 @@ static float *floats (train_work_t *w, size_t rows, size_t columns)
     return cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
 }
 
-/*  What layers share even when all else is kept: going backwards does not need it, or soon has it again. */
-static void place_shared (train_work_t *w, train_layer_t *l)
-{
-    const model_t *m = w->model;
-    l->act = floats (w, w->most.rows, m->config.ff);
-    if (!m->config.qk_norm)
-        l->qkv = floats (w, w->most.rows, m->q_dim + 2 * m->kv_dim);
-}
-
 static void place_layer (train_work_t *w, train_layer_t *l)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
     size_t r = w->most.rows;
-    l->h1 = floats (w, r, c->width);
     l->scale1 = floats (w, r, 1);
     if (m->config.qk_norm)
         l->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
@@ -75,17 +65,15 @@ static void place_layer (train_work_t *w, train_layer_t *l)
     l->max = floats (w, r, c->heads);
     l->sum = floats (w, r, c->heads);
     l->middle = floats (w, r, c->width);
-    l->h2 = floats (w, r, c->width);
     l->scale2 = floats (w, r, 1);
     l->gate_up = floats (w, r, 2 * c->ff);
 }
 
-static void place_layers (train_work_t *w)
+/*  shared: what layers have in common even when all else is kept. */
+static void place_layers (train_work_t *w, train_layer_t shared)
 {
     size_t layers = w->model->config.layers;
-    train_layer_t shared = {0};
     w->layers = cut (w, layers, sizeof *w->layers);
-    place_shared (w, &shared);
     if (!w->whole)
         place_layer (w, &shared);
     for (size_t i = 0; i < layers; i++) {
@@ -98,31 +86,6 @@ static void place_layers (train_work_t *w)
     }
 }
 
-static void place_backward (train_work_t *w)
-{
-    const model_t *m = w->model;
-    const model_config_t *c = &m->config;
-    size_t r = w->most.rows;
-    w->dlogp = floats (w, w->most.tokens, 1);
-    w->dx = floats (w, r, c->width);
-    w->dh = floats (w, r, c->width);
-    w->dqkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
-    w->dq = floats (w, r, m->q_dim);
-    w->dk = floats (w, r, m->kv_dim);
-    w->dv = floats (w, r, m->kv_dim);
-    w->datt = floats (w, r, m->q_dim);
-    w->dgate_up = floats (w, r, 2 * c->ff);
-    w->dact = floats (w, r, c->ff);
-    w->low = floats (w, r, m->lora.rank);
-    w->dlow = floats (w, r, m->lora.rank);
-    /* Every run may end with a block that is nearly empty. */
-    w->key_floats = (r + (w->most.completions + 1) * KERNELS_BLOCK) * c->head_dim;
-    w->keys = floats (w, c->kv_heads, w->key_floats);
-    w->values = floats (w, c->kv_heads, w->key_floats);
-    w->dkeys = floats (w, c->kv_heads, w->key_floats);
-    w->dvalues = floats (w, c->kv_heads, w->key_floats);
-}
-
 /*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's last,
  *  unfinished block. */
 static size_t kv_blocks_most (const train_work_t *w)
@@ -131,25 +94,111 @@ static size_t kv_blocks_most (const train_work_t *w)
            2 * w->most.completions;
 }
 
+/*  Of one layer: backwards reads k and v. */
+static size_t kv_layer_floats (const train_work_t *w, size_t blocks)
+{
+    const model_config_t *c = &w->model->config;
+    return c->kv_heads * blocks * kernels_block_floats (c->head_dim);
+}
+
+/*  ---- memory of one stage, which the next has for itself ---- */
+
+/*  A layer forwards: act is the first, for its product reads it after all else here is done with. */
+static void place_layer_stage (train_work_t *w, train_layer_t *shared)
+{
+    const model_t *m = w->model;
+    size_t r = w->most.rows, from = w->bytes;
+    shared->act = floats (w, r, m->config.ff);
+    size_t end = w->bytes;
+    if (!m->config.qk_norm) {
+        w->bytes = from; /* the heads take it apart before there is act */
+        shared->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
+        w->bytes = larger (w->bytes, end);
+    }
+    w->kv_memory = floats (w, kv_layer_floats (w, kv_blocks_most (w)), 1);
+}
+
+static void place_head_stage (train_work_t *w)
+{
+    const model_t *m = w->model;
+    w->hidden = floats (w, w->most.head_rows, m->config.width);
+    w->scale = floats (w, w->most.head_rows, 1);
+    w->exps = floats (w, w->head_tile, m->head.outputs);
+    w->sums = floats (w, w->head_tile, 1);
+}
+
+/*  An mlp backwards: dgate_up takes the place of act, from which dact was made. */
+static void place_mlp_stage (train_work_t *w)
+{
+    size_t ff = w->model->config.ff;
+    w->dgate_up = floats (w, w->most.rows, 2 * ff);
+    w->dact = floats (w, w->most.rows, ff);
+}
+
+static void place_attention_stage (train_work_t *w)
+{
+    const model_t *m = w->model;
+    size_t r = w->most.rows, threads = pool_threads (w->pool);
+    w->dqkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
+    w->dq = floats (w, r, m->q_dim);
+    w->dk = floats (w, r, m->kv_dim);
+    w->dv = floats (w, r, m->kv_dim);
+    w->datt = floats (w, r, m->q_dim);
+    /* Every run may end with a block that is nearly empty. */
+    w->key_floats = (r + (w->most.completions + 1) * KERNELS_BLOCK) * m->config.head_dim;
+    w->keys = floats (w, threads, w->key_floats);
+    w->values = floats (w, threads, w->key_floats);
+    w->dkeys = floats (w, threads, w->key_floats);
+    w->dvalues = floats (w, threads, w->key_floats);
+}
+
+/*  Stages lie over each other; layers get to know what they share of them. */
+static void place_stages (train_work_t *w, train_layer_t *shared)
+{
+    size_t from = w->bytes, end;
+    place_layer_stage (w, shared);
+    end = w->bytes;
+    w->bytes = from;
+    place_head_stage (w);
+    end = larger (end, w->bytes);
+    if (w->learns) {
+        w->bytes = from;
+        place_mlp_stage (w);
+        end = larger (end, w->bytes);
+        w->bytes = from;
+        place_attention_stage (w);
+        end = larger (end, w->bytes);
+    }
+    w->bytes = end;
+}
+
+static void place_backward (train_work_t *w)
+{
+    const model_t *m = w->model;
+    size_t r = w->most.rows;
+    w->dlogp = floats (w, w->most.tokens, 1);
+    w->dx = floats (w, r, m->config.width);
+    w->dh = floats (w, r, m->config.width);
+    w->low = floats (w, r, m->lora.rank);
+    w->dlow = floats (w, r, m->lora.rank);
+}
+
 static void place (train_work_t *w)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
     size_t r = w->most.rows;
+    train_layer_t shared = {0};
     w->bytes = 0;
-    place_layers (w);
-    w->x = floats (w, r, c->width);
-    w->hidden = floats (w, w->most.head_rows, c->width);
-    w->scale = floats (w, w->most.head_rows, 1);
-    w->exps = floats (w, w->head_tile, m->head.outputs);
-    w->sums = floats (w, w->head_tile, 1);
+    place_stages (w, &shared);
+    place_layers (w, shared);
+    w->x = w->h = floats (w, r, c->width);
     w->logp = floats (w, w->most.tokens, 1);
     w->entropy = floats (w, w->most.tokens, 1);
     if (w->learns)
         place_backward (w);
     w->scratch_floats = w->most.positions + 2 * KERNELS_BLOCK + backward_scratch (c->head_dim);
     w->scratch = floats (w, pool_threads (w->pool), w->scratch_floats);
-    w->kv_memory = floats (w, kv_floats (m, kv_blocks_most (w)), 1);
     w->rounded = cut (w, forward_scratch (m, r), 1);
     w->runs = cut (w, w->most.completions + 1, sizeof *w->runs);
     w->ids = cut (w, r, sizeof *w->ids);
@@ -209,7 +258,6 @@ int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
         train_work_free (w);
         return -1;
     }
-    memset (w->memory, 0, w->bytes); /* padding of keys and values must be finite */
     place (w);
     return 0;
 }
@@ -238,7 +286,7 @@ static float *lay_run (train_work_t *w, size_t index, size_t first_row, size_t n
         w->position[first_row + i] = position + i;
         w->run[first_row + i] = index;
     }
-    return kv + kv_floats (w->model, run->kv.blocks);
+    return kv + kv_layer_floats (w, run->kv.blocks);
 }
 
 void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
