@@ -48,8 +48,8 @@ typedef struct {
 } bus_served_t;
 
 #define BUS_SERVED_MAX  16
-#define BUS_WORK_TABLE  4096
-#define BUS_REPLY_BYTES ((size_t) 64 << 20) /* of replies kept for repeating */
+#define BUS_WORK_TABLE  16384
+#define BUS_REPLY_BYTES ((size_t) 8 << 20) /* of replies kept for repeating */
 
 /*  ---- objects.c ---------------------------------------------------------------------------------------- */
 
