@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "bus/internal.h"
 
 #define WINDOW     8    /* chunks asked for at once */
@@ -189,26 +189,13 @@ static bus_transfer_t *find (bus_t *bus, uint64_t number)
     return t;
 }
 
-/*  Memory for content; a large one's in huge pages, for page faults are a third of a download. */
-static char *room (uint64_t size)
-{
-    size_t page = (size_t) 2 << 20;
-    if (size < page)
-        return malloc (size + 1);
-    size_t whole = (size + page) / page * page;
-    char *data = aligned_alloc (page, whole);
-    if (data)
-        madvise (data, whole, MADV_HUGEPAGE);
-    return data;
-}
-
 static int begin_download (bus_transfer_t *t, uint64_t size)
 {
     if (size > OBJECT_MAX)
         return -1;
     t->size = size;
     t->chunks = chunks_of (size);
-    t->data = room (size);
+    t->data = pages_alloc (size + 1);
     t->chunk_hash = calloc (t->chunks, sizeof *t->chunk_hash);
     t->got = calloc (t->chunks, 1);
     t->asked = 1;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "model/forward.h"
 
 #define LOGITS_BYTES_MAX  ((size_t) 16 << 20)
@@ -98,7 +99,7 @@ forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_
                          .threads = threads};
         f->head_rows = head_rows (model, rows);
         place (f);
-        f->memory = aligned_alloc (64, f->bytes);
+        f->memory = pages_alloc (f->bytes);
         if (f->memory) {
             place (f);
             return f;

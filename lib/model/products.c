@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
+
 #define HEIGHT ((size_t) 512) /* outputs of a block of dW */
 #define STRIP                                                                                      \
     ((size_t) 64) /* outputs that a thread turns at a time: whole lines of memory, side by side */
@@ -49,7 +51,7 @@ int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t 
                       .narrow = multiplies_narrow (model),
                       .rows_max = rows_max,
                       .turned_max = turned_bytes (model, rows_max)};
-    p->turned = aligned_alloc (64, p->turned_max);
+    p->turned = pages_alloc (p->turned_max);
     p->panels = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
     if (p->turned && p->panels)
         return 0;

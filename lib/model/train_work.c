@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "model/train_internal.h"
 
 #define TILE_LEAST ((size_t) 16) /* head rows */
@@ -248,7 +249,7 @@ int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
                     size_t n, err_t *err)
 {
     plan (w, model, pool, limits, learns, size_of (groups, n));
-    w->memory = aligned_alloc (64, w->bytes);
+    w->memory = pages_alloc (w->bytes);
     if (!w->memory ||
         (learns && products_open (&w->products, model, w->most.rows, pool, err) != 0)) {
         err_set (err, ERR_LIMIT,
