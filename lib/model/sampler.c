@@ -15,6 +15,7 @@
 
 #define ROWS_APART_BYTES ((size_t) 8 << 20) /* of weights: up to here rows are cut, not products */
 #define WAITING_MAX      ((size_t) 1 << 16) /* samples inside */
+#define ROW_KEPT         ((size_t) 256 << 10) /* bytes of keys and values that a free row holds on to */
 
 /*  ---- life ---- */
 
@@ -216,6 +217,19 @@ int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
     return 0;
 }
 
+/*  With nothing to decode, others can use the memory of long rows. */
+static void rest (sampler_t *s)
+{
+    for (size_t i = 0; i < s->rows_n; i++) {
+        row_t *row = &s->rows[i];
+        if (row->floats * sizeof (float) <= ROW_KEPT)
+            continue;
+        free (row->own.data);
+        row->own.data = NULL;
+        row->floats = 0;
+    }
+}
+
 void sampler_sweep (sampler_t *s)
 {
     for (job_t **at = &s->jobs; *at;) {
@@ -230,6 +244,8 @@ void sampler_sweep (sampler_t *s)
     s->jobs_end = &s->jobs;
     while (*s->jobs_end)
         s->jobs_end = &(*s->jobs_end)->next;
+    if (!s->jobs)
+        rest (s);
 }
 
 void sampler_leave (sampler_t *s, row_t *row)
