@@ -29,12 +29,11 @@ const char *policy_compute (const policy_t *policy)
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
 }
 
-/*  The version's bytes: what the model computes with, little-endian, bf16 as upper halves. */
+/*  The version's bytes: what the model computes with, little-endian: the masters themselves, or with bf16
+ *  their upper halves. */
 static void fill_bytes (policy_t *policy)
 {
-    if (!has_halves (policy)) {
-        memcpy (policy->bytes, policy->params, policy->bytes_n);
-    } else {
+    if (has_halves (policy)) {
         /* The gradient is free between two updates; a base needs its masters no more. */
         float *rounded = policy->gradient ? policy->gradient : policy->params;
         model_get (policy->model, rounded);
@@ -73,7 +72,7 @@ static int allocate (policy_t *policy, err_t *err)
     policy->n = model_params (policy->model);
     policy->bytes_n = policy->n * (has_halves (policy) ? 2 : 4);
     policy->params = calloc (policy->n, sizeof (float));
-    policy->bytes = malloc (policy->bytes_n);
+    policy->bytes = has_halves (policy) ? malloc (policy->bytes_n) : policy->params;
     return policy->params && policy->bytes ? 0 : no_memory (policy, err);
 }
 
@@ -222,7 +221,8 @@ policy_t *policy_load_base (const char *dir, const char *compute, const char *ch
         policy_destroy (&policy);
     }
     if (policy) {
-        free (policy->params);
+        if (policy->bytes != policy->params)
+            free (policy->params);
         policy->params = NULL;
     }
     return policy;
@@ -286,11 +286,12 @@ void policy_destroy (policy_t **policy)
     free (p->adapter_text);
     free (p->config_text);
     free (p->tokenizer_text);
+    if (p->bytes != p->params)
+        free (p->bytes);
     free (p->params);
     free (p->gradient);
     free (p->optimiser.m);
     free (p->optimiser.v);
-    free (p->bytes);
     buf_free (&p->delta);
     free (p);
     *policy = NULL;

@@ -49,12 +49,12 @@ typedef struct policy {
     model_t *reference; /* the first policy, for the KL term; NULL without one */
     train_t *reference_train;
     wire_version_t version; /* its policy is name; the hash is of bytes */
-    void *bytes;            /* weights as published: f32, or bf16 with bf16 compute and no base */
+    /*  Weights as published: params themselves, or with bf16 halves of their own. */
+    void *bytes;
     size_t bytes_n;
-    hash_t
-        before; /* the version before, and what changed since; nothing where it would be no shorter */
-    buf_t delta;
-    pool_t *pool; /* borrowed */
+    hash_t before; /* the version before, and */
+    buf_t delta;   /* what changed since; nothing where it would be no shorter */
+    pool_t *pool;  /* borrowed */
 } policy_t;
 
 /*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the folder's

@@ -297,6 +297,8 @@ static int train_enter (trainer_t *t, err_t *err)
 
 static int train_poll (trainer_t *t, err_t *err)
 {
+    if (!publish_done (t->publish)) /* a bus that was restarted reads the weights once more */
+        return 0;
     const conf_t *conf = t->conf;
     schedule_t schedule = {.kind = schedule_kind (conf->trainer.schedule),
                            .lr = conf->trainer.lr,
@@ -405,7 +407,7 @@ static const stage_steps_t stages[STAGE_COUNT] = {
     [STAGE_EVALUATE] = {"evaluate", evaluate_enter, evaluate_poll, after_evaluate, groups_late},
     [STAGE_SAMPLE] = {"sample", sample_enter, sample_poll, after_sample, groups_late},
     [STAGE_VALUE] = {"value", value_enter, critic_poll, after_value, critic_late},
-    [STAGE_TRAIN] = {"train", train_enter, train_poll, after_train, NULL},
+    [STAGE_TRAIN] = {"train", train_enter, train_poll, after_train, publish_late},
     [STAGE_LEARN] = {"learn", nothing_to_enter, critic_poll, after_learn, critic_late},
     [STAGE_SAVE] = {"save", nothing_to_enter, save_poll, after_save, NULL},
     [STAGE_DONE] = {"done", done_enter, done_poll, NULL, NULL},
