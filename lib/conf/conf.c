@@ -261,3 +261,13 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
         conf_destroy (&conf);
     return conf;
 }
+
+bool conf_shares (const conf_t *conf)
+{
+    return strcmp (conf->team.policies, "shared") == 0;
+}
+
+const char *conf_policy (const conf_t *conf, size_t role)
+{
+    return conf_shares (conf) ? "shared" : conf->team.roles.item[role];
+}

@@ -55,6 +55,10 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
                     size_t n, err_t *err);
 void conf_destroy (conf_t **conf);
 
+/*  Whether all roles use one policy; the name of the policy of a role: "shared", or the role's. */
+bool conf_shares (const conf_t *conf);
+const char *conf_policy (const conf_t *conf, size_t role);
+
 /*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help: each key's
  *  help as a comment. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);

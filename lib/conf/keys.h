@@ -68,6 +68,8 @@
     R (eps, 1e-8, 0, 1, "AdamW")                                                                   \
     R (decay, 0.0, 0, 1, "AdamW's weight decay, of matrices")                                      \
     R (clip_norm, 1.0, 0, 1e9, "largest gradient norm; 0: not clipped")                            \
+    N (activations_mb, 0, 0, 1048576,                                                              \
+       "MB of activations kept per group, beyond that they are computed again; 0: by the model")   \
     N (checkpoint_every, 10, 1, 1000000, "steps between checkpoints on disk")                      \
     N (checkpoints_kept, 2, 1, 1000, "older ones are removed")
 

@@ -16,6 +16,7 @@
 #ifndef QUINTET_MODEL_LORA_H
 #define QUINTET_MODEL_LORA_H
 
+#include "base/fs.h"
 #include "model/model.h"
 
 /*  Projections that may have an adapter, in the order of a layer's tensors; the head comes after all layers. */
@@ -57,6 +58,8 @@ int lora_add_target (lora_config_t *config, const char *name, err_t *err);
 int lora_parse (const char *json, lora_config_t *config, err_t *err);
 char *lora_json (const lora_config_t *config, const char *base);
 
+/*  The folder of a policy's adapters: parent/name where there is one, else parent itself. */
+int lora_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err);
 /*  From a PEFT folder: what it adapts, then its tensors, of which none may be missing and none too much. */
 int lora_read_config (const char *dir, lora_config_t *config, err_t *err);
 int lora_read_params (const char *dir, const model_t *model, float *params, err_t *err);

@@ -36,7 +36,8 @@ static int need_training (const model_t *model, const memory_plan_t *plan, pool_
         completions[c].n = plan->tokens;
     train_group_t group = {
         .prompt = {.n = plan->prompt}, .completions = completions, .completions_n = plan->group};
-    size_t width = plan->compute == COMPUTE_BF16 && !plan->lora ? 2 : 4;
+    train_limit (train, plan->activations, 0);
+    size_t width = model_params_type (model) == COMPUTE_BF16 ? 2 : sizeof (float);
     need->trained = model_params (model);
     need->masters = 4 * sizeof (float) * need->trained;
     need->published = width * need->trained;
@@ -63,7 +64,9 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
     if (rc == 0)
         rc = need_training (model, plan, pool, need, err);
     need->sample = need->weights + need->cache + need->decoding;
-    need->train = need->weights + need->masters + need->activations + need->published;
+    need->train = need->weights + need->masters + need->activations;
+    if (model && model_params_type (model) == COMPUTE_BF16)
+        need->train += need->published;
     pool_destroy (&pool);
     model_destroy (&adapted);
     model_destroy (&base);

@@ -19,6 +19,7 @@ typedef struct {
     size_t prompt, tokens; /* longest of each */
     size_t group;          /* completions that share a prompt in training */
     size_t threads;
+    size_t activations;        /* train_limit's; 0: by the model */
     const lora_config_t *lora; /* NULL: all weights learn */
 } memory_plan_t;
 
@@ -30,9 +31,9 @@ typedef struct {
     size_t decoding;    /* sampling: buffers of a step */
     size_t masters;     /* training: float32 weights, gradient, both moments of AdamW */
     size_t activations; /* training: of the groups in hand at once */
-    size_t published;   /* training: the version as it travels */
+    size_t published;   /* the version as it travels; in training f32 masters are it */
     size_t sample;      /* weights + cache + decoding */
-    size_t train;       /* weights + masters + activations + published */
+    size_t train;       /* weights + masters + activations, and published where that is bf16 */
 } memory_need_t;
 
 int memory_need (const model_config_t *config, const memory_plan_t *plan, memory_need_t *need,

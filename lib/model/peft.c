@@ -159,6 +159,13 @@ char *lora_json (const lora_config_t *config, const char *base)
 
 /*  ---- folders ---- */
 
+int lora_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err)
+{
+    if (fs_join (dir, parent, name, err) != 0)
+        return -1;
+    return fs_exists (dir) ? 0 : fs_join (dir, parent, ".", err);
+}
+
 int lora_read_config (const char *dir, lora_config_t *config, err_t *err)
 {
     char path[FS_PATH_MAX];

@@ -81,10 +81,8 @@ static void print_need (const use_t *use, const memory_need_t n[2])
             megabytes (sum (use, &n[1])));
     const memory_need_t *f = &n[0];
     if (use->trains)
-        printf (
-            "   (f32: weights %.0f, masters and moments %.0f, activations %.0f, published %.0f)\n",
-            megabytes (f->weights), megabytes (f->masters), megabytes (f->activations),
-            megabytes (f->published));
+        printf ("   (f32: weights %.0f, masters and moments %.0f, activations %.0f)\n",
+                megabytes (f->weights), megabytes (f->masters), megabytes (f->activations));
     else
         printf ("   (f32: weights %.0f, keys and values %.0f, buffers %.0f)\n",
                 megabytes (f->weights), megabytes (f->cache), megabytes (f->decoding));

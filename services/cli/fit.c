@@ -15,6 +15,7 @@
 static int plan_of (const conf_t *conf, const model_config_t *model, memory_plan_t *plan,
                     lora_config_t *lora, err_t *err)
 {
+    char folder[FS_PATH_MAX];
     long cores = sysconf (_SC_NPROCESSORS_ONLN);
     size_t threads = conf->run.threads ? (size_t) conf->run.threads
                      : cores > 0       ? (size_t) cores
@@ -30,12 +31,18 @@ static int plan_of (const conf_t *conf, const model_config_t *model, memory_plan
         .tokens = tokens,
         .prompt = PROMPT < model->context - tokens ? PROMPT : model->context - tokens,
         .group = (size_t) conf->trainer.group_size,
+        .activations = (size_t) conf->trainer.activations_mb * 1000000,
         .threads = threads};
     if (strcmp (conf->model.adapter, "lora") != 0)
         return 0;
+    plan->lora = lora;
+    if (*conf->model.adapter_path) /* those of one role stand for all */
+        return lora_find (conf->model.adapter_path, conf_policy (conf, 0), folder, err) == 0 &&
+                       lora_read_config (folder, lora, err) == 0
+                   ? 0
+                   : err_wrap (err, "model.adapter_path");
     *lora =
         (lora_config_t){.rank = (size_t) conf->model.lora_rank, .alpha = conf->model.lora_alpha};
-    plan->lora = lora;
     for (size_t i = 0; i < conf->model.lora_targets.n; i++)
         if (lora_add_target (lora, conf->model.lora_targets.item[i], err) != 0)
             return err_wrap (err, "model.lora_targets");
@@ -52,7 +59,7 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     if (memory_need (&config->model, &plan, &need, err) != 0)
         return err_wrap (err, "the model does not fit here (take a smaller one, or model.compute "
                               "bf16)");
-    size_t policies = strcmp (conf->team.policies, "per_role") == 0 ? conf->team.roles.n : 1;
+    size_t policies = conf_shares (conf) ? 1 : conf->team.roles.n;
     size_t shared = plan.lora ? need.weights : 0;        /* the base is there once */
     size_t own = need.train - need.activations - shared; /* of each policy */
     size_t reference = conf->loss.kl > 0 && !plan.lora ? policies * need.weights : 0;

@@ -6,14 +6,6 @@
 #include "base/fs.h"
 #include "base/rng.h"
 
-/*  The folder of a policy's adapters to begin from: model.adapter_path itself, or its folder of that name. */
-static int adapter_folder (const conf_t *conf, const char *name, char path[FS_PATH_MAX], err_t *err)
-{
-    if (fs_join (path, conf->model.adapter_path, name, err) != 0)
-        return -1;
-    return fs_exists (path) ? 0 : fs_join (path, conf->model.adapter_path, ".", err);
-}
-
 static int adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora, err_t *err)
 {
     *lora = (lora_config_t){0};
@@ -36,7 +28,8 @@ static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err
     if (!team->base && !(team->base = policy_load_base (conf->model.path, conf->model.compute,
                                                         conf->model.chat, pool, err)))
         return NULL;
-    if ((*conf->model.adapter_path && adapter_folder (conf, name, folder, err) != 0) ||
+    if ((*conf->model.adapter_path &&
+         lora_find (conf->model.adapter_path, name, folder, err) != 0) ||
         adapter_config (conf, folder, &lora, err) != 0)
         return NULL;
     policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);
@@ -55,18 +48,18 @@ static int add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
     if (!policy)
         return -1;
     team->policies[team->policies_n++] = policy;
+    train_limit (policy->train, (size_t) conf->trainer.activations_mb * 1000000, 0);
     return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
 }
 
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
-    bool shared = strcmp (conf->team.policies, "shared") == 0;
     *team = (team_t){.conf = conf, .roles = conf->team.roles.n};
     if (team->roles == 0)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
     for (size_t role = 0; role < team->roles; role++) {
-        const char *name = shared ? TEAM_SHARED : conf->team.roles.item[role];
-        if ((!shared || role == 0) && add_policy (team, name, pool, err) != 0)
+        if ((!conf_shares (conf) || role == 0) &&
+            add_policy (team, conf_policy (conf, role), pool, err) != 0)
             return -1;
         team->policy_of[role] = team->policies_n - 1;
         team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;

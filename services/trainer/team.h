@@ -13,8 +13,6 @@
 #include "conf/conf.h"
 #include "policy.h"
 
-#define TEAM_SHARED "shared" /* name of the policy that all roles use */
-
 typedef struct {
     const conf_t *conf; /* borrowed */
     size_t roles;

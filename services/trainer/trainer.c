@@ -34,7 +34,7 @@ int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
         free (same->run.name);
         same->run.name = strdup ("");
         same->run.agents = same->run.environments = same->run.rewards = same->run.threads = 0;
-        same->run.timeout_s = same->reward.workers = 0;
+        same->run.timeout_s = same->reward.workers = same->trainer.activations_mb = 0;
         free (same->run.baseline);
         same->run.baseline = strdup ("");
         same->trainer.checkpoint_every = same->trainer.checkpoints_kept = 0;

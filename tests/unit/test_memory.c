@@ -72,10 +72,33 @@ static void adapters_learn_with_less (void **state)
     memory_need_t all = needed (&config, NULL), adapters = needed (&config, &lora);
     assert_int_equal (all.trained, all.params);
     assert_int_equal (all.masters, 16 * all.params);
+    assert_int_equal (all.train, all.weights + all.masters + all.activations);
     assert_int_equal (adapters.params, all.params);
     assert_true (adapters.trained < all.trained / 4);
     assert_true (adapters.train < all.train);
     assert_true (adapters.weights > all.weights);
+}
+
+/*  A bound on what is kept is honoured, and bf16 weights travel as a copy of their own. */
+static void a_plan_says_how_much_is_kept (void **state)
+{
+    (void) state;
+    model_config_t config = fixture_config ();
+    memory_plan_t plan = {.compute = COMPUTE_BF16,
+                          .rows = ROWS,
+                          .prompt = PROMPT,
+                          .tokens = 64,
+                          .group = 8,
+                          .threads = 1};
+    memory_need_t free_of, bound;
+    config.layers = 8;
+    assert_int_equal (memory_need (&config, &plan, &free_of, NULL), 0);
+    plan.activations = 1;
+    assert_int_equal (memory_need (&config, &plan, &bound, NULL), 0);
+    assert_true (bound.activations < free_of.activations);
+    assert_int_equal (bound.published, 2 * bound.params);
+    assert_int_equal (bound.train,
+                      bound.weights + bound.masters + bound.activations + bound.published);
 }
 
 static void a_run_that_does_not_fit_is_refused (void **state)
@@ -110,6 +133,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (sampling_takes_what_is_said),
                                        cmocka_unit_test (adapters_learn_with_less),
+                                       cmocka_unit_test (a_plan_says_how_much_is_kept),
                                        cmocka_unit_test (a_run_that_does_not_fit_is_refused)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
