@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "model/delta.h"
 #include "model/hf.h"
 #include "model/lora.h"
@@ -32,7 +33,7 @@ static int no_memory (const build_t *b, err_t *err)
 
 static float *widened (const void *halves, size_t n)
 {
-    float *floats = malloc ((n + !n) * sizeof *floats);
+    float *floats = pages_alloc (n * sizeof *floats);
     for (size_t i = 0; floats && i < n; i++) {
         uint32_t word = 0;
         memcpy ((char *) &word + 2, (const char *) halves + 2 * i, 2); /* little-endian */
@@ -45,8 +46,8 @@ static float *widened (const void *halves, size_t n)
 static char *bytes_of (const model_t *model, bool halves)
 {
     size_t n = model_params (model), width = halves ? 2 : 4;
-    char *bytes = malloc (n * width);
-    float *floats = malloc (n * sizeof *floats);
+    char *bytes = pages_alloc (n * width);
+    float *floats = pages_alloc (n * sizeof *floats);
     if (bytes && floats) {
         model_get (model, floats);
         for (size_t i = 0; i < n; i++)
@@ -116,6 +117,7 @@ static void *run (void *context)
     build_t *b = context;
     if (!b->parts.before || put_together (b, &b->err) == 0)
         make_model (b, &b->err);
+    free_parts (&b->parts); /* large ones take milliseconds, which decoding need not wait for */
     atomic_store (&b->done, true);
     bus_wake (b->parts.bus);
     return NULL;
@@ -147,7 +149,6 @@ model_t *build_finish (build_t **build, err_t *err)
     model_t *model = b->model;
     if (!model)
         *err = b->err;
-    free_parts (&b->parts);
     free (b);
     *build = NULL;
     return model;
