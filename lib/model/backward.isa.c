@@ -130,22 +130,71 @@ static void transpose (float *y, size_t y_stride, const float *x, size_t x_strid
         }
 }
 
-V16_INLINE v16u rounded (const float *x)
+/*  Sixteen bfloat16 values of each of two rows, side by side; high may be NULL: zeros. */
+V16_INLINE v16u paired (const float *low, const float *high, size_t n)
 {
-    v16u bits = (v16u) v16_load (x);
-    return bits + 0x7fffu + ((bits >> 16) & 1u);
+    v16u zero = {0}, l = n ? v16_round (v16_load_n (low, n, 0)) : zero;
+    v16u h = n && high ? v16_round (v16_load_n (high, n, 0)) : zero;
+    return l >> 16 | (h & 0xffff0000u);
 }
 
-static void pair (uint16_t *y, const float *x, size_t k)
+/*  Up to 32 rows of up to 16 columns. */
+static void transpose_bf16_some (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
+                                 size_t rows, size_t columns)
 {
-    for (size_t i = 0; i < k; i += 2, x += 2 * KERNELS_PANEL, y += 2 * KERNELS_PANEL)
+    v16f r[V16];
+    for (size_t i = 0; i < V16; i++, x += 2 * x_stride)
+        r[i] = 2 * i < rows ? (v16f) paired (x, 2 * i + 1 < rows ? x + x_stride : NULL, columns)
+                            : v16_zero ();
+    TRANSPOSE
+    for (size_t i = 0; i < columns; i++, y += y_stride)
+        v16_store_n ((float *) (void *) y, r[i], (rows + 1) / 2);
+}
+
+static void transpose_bf16 (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
+                            size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i += 2 * V16)
+        for (size_t j = 0; j < columns; j += V16)
+            transpose_bf16_some (y + j * y_stride + i, y_stride, x + i * x_stride + j, x_stride,
+                                 rows - i < 2 * V16 ? rows - i : 2 * V16,
+                                 columns - j < V16 ? columns - j : V16);
+}
+
+static void pair (uint16_t *y, const float *x, size_t stride, size_t k, size_t columns)
+{
+    for (size_t i = 0; i < k; i += 2, x += 2 * stride, y += 2 * KERNELS_PANEL)
         for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
-            v16u low = rounded (x + c) >> 16, high = {0};
-            if (i + 1 < k)
-                high = rounded (x + KERNELS_PANEL + c) & 0xffff0000u;
-            v16u both = low | high;
+            size_t n = columns < c ? 0 : columns - c < V16 ? columns - c : V16;
+            v16u both = paired (x + c, i + 1 < k ? x + stride + c : NULL, n);
             memcpy (y + 2 * c, &both, sizeof both);
         }
+}
+
+/*  Of two outputs with their values of k in pairs, the pairs of outputs for every k. */
+V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
+{
+    const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
+    v16u even = (a & 0xffffu) | b << 16, odd = a >> 16 | (b & 0xffff0000u);
+    v16u low = __builtin_shuffle (even, odd, first);
+    v16u high = __builtin_shuffle (even, odd, first + 8);
+    memcpy (y, &low, sizeof low);
+    memcpy (y + KERNELS_PANEL, &high, sizeof high);
+}
+
+static void turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t outputs)
+{
+    for (size_t half = 0; half < outputs; half += V16) {
+        v16f r[V16];
+        for (size_t i = 0; i < V16; i++) {
+            r[i] = v16_zero ();
+            if (2 * i < k)
+                memcpy (&r[i], x + 2 * (i * KERNELS_PANEL + half), sizeof r[i]);
+        }
+        TRANSPOSE
+        for (size_t j = 0; j < V16 && half + j < outputs; j += 2)
+            turn_two (y + (half + j) * KERNELS_PANEL, (v16u) r[j], (v16u) r[j + 1]);
+    }
 }
 
 static void unpair (float *y, const uint16_t *x, size_t k)
@@ -316,5 +365,7 @@ const backward_t JOIN (backward_, ISA) = {.norm = norm,
                                           .scale = scale,
                                           .add = add,
                                           .transpose = transpose,
+                                          .transpose_bf16 = transpose_bf16,
                                           .pair = pair,
+                                          .turn_pairs = turn_pairs,
                                           .unpair = unpair};

@@ -35,7 +35,7 @@ static size_t turned_bytes (const model_t *model, size_t rows_max)
 
 static size_t panel_floats (void)
 {
-    return 2 * PRODUCTS_DEPTH * KERNELS_PANEL;
+    return (PRODUCTS_DEPTH + KERNELS_PANEL) * KERNELS_PANEL;
 }
 
 size_t products_bytes (const model_t *model, size_t rows_max, size_t threads)
@@ -49,9 +49,8 @@ int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t 
                       .b = backward_for (model->kernels),
                       .pool = pool,
                       .narrow = multiplies_narrow (model),
-                      .rows_max = rows_max,
-                      .turned_max = turned_bytes (model, rows_max)};
-    p->turned = pages_alloc (p->turned_max);
+                      .rows_max = rows_max};
+    p->turned = pages_alloc (turned_bytes (model, rows_max));
     p->panels = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
     if (p->turned && p->panels)
         return 0;
@@ -81,7 +80,8 @@ typedef struct {
     float *y; /* where column 0 of the block's first row lies */
     size_t n, columns;
     bool more; /* += */
-    void (*pack) (const void *block, size_t column, size_t columns, float *panel, float *scratch);
+    /*  One panel of the right operand: columns from `column` on, as the kernel wants them. */
+    void (*pack) (const void *block, size_t column, size_t columns, void *panel, float *scratch);
 } block_t;
 
 static void multiply_panel (void *context, size_t i, size_t thread)
@@ -89,15 +89,9 @@ static void multiply_panel (void *context, size_t i, size_t thread)
     const block_t *c = context;
     const products_t *p = c->p;
     float *panel = p->panels + thread * panel_floats ();
-    float *scratch = panel + PRODUCTS_DEPTH * KERNELS_PANEL;
     size_t column = i * KERNELS_PANEL, columns = least (KERNELS_PANEL, c->columns - column);
-    const void *packed = panel;
-    c->pack (c, column, columns, panel, scratch);
-    if (c->narrow) {
-        p->b->pair ((uint16_t *) scratch, panel, c->depth);
-        packed = scratch;
-    }
-    kernels_matmul_t m = {.panels = packed,
+    c->pack (c, column, columns, panel, panel + PRODUCTS_DEPTH * KERNELS_PANEL);
+    kernels_matmul_t m = {.panels = panel,
                           .x = c->left,
                           .x_stride = c->left_stride,
                           .y = c->y + column,
@@ -122,14 +116,15 @@ static void multiply_block (block_t *c)
 /*  ---- dx = dy W ---- */
 
 /*  The model's panels hold [k][32 outputs]; wanted are [outputs][32 k]. */
-static void pack_weights (const void *block, size_t column, size_t columns, float *panel,
+static void pack_weights (const void *block, size_t column, size_t columns, void *panel,
                           float *scratch)
 {
     const block_t *c = block;
     const weights_matrix_t *w = c->w;
+    float *to = panel;
     size_t panel_bytes = weights_panel_bytes (w);
     if (columns < KERNELS_PANEL)
-        memset (panel, 0, c->depth * KERNELS_PANEL * sizeof *panel);
+        memset (to, 0, c->depth * KERNELS_PANEL * sizeof *to);
     for (size_t o = 0; o < c->depth; o += KERNELS_PANEL) {
         const char *from = (const char *) w->panels + (c->from + o) / KERNELS_PANEL * panel_bytes;
         const float *rows = (const float *) from + column * KERNELS_PANEL;
@@ -137,9 +132,22 @@ static void pack_weights (const void *block, size_t column, size_t columns, floa
             c->p->b->unpair (scratch, (const uint16_t *) from + column * KERNELS_PANEL, columns);
             rows = scratch;
         }
-        c->p->b->transpose (panel + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL, columns,
+        c->p->b->transpose (to + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL, columns,
                             least (KERNELS_PANEL, c->depth - o));
     }
+}
+
+static void pack_weights_narrow (const void *block, size_t column, size_t columns, void *panel,
+                                 float *scratch)
+{
+    (void) scratch;
+    const block_t *c = block;
+    size_t panel_values = weights_panel_bytes (c->w) / sizeof (uint16_t);
+    const uint16_t *from = c->w->panels;
+    from += c->from / KERNELS_PANEL * panel_values + column * KERNELS_PANEL;
+    for (size_t o = 0; o < c->depth; o += KERNELS_PANEL, from += panel_values)
+        c->p->b->turn_pairs ((uint16_t *) panel + o * KERNELS_PANEL, from, columns,
+                             least (KERNELS_PANEL, c->depth - o));
 }
 
 static void round_rows (void *context, size_t i, size_t thread)
@@ -179,6 +187,7 @@ void products_input (products_t *p, products_rows_t dy, size_t n, const weights_
                      .more = more || from > 0,
                      .pack = pack_weights};
         if (c.narrow) {
+            c.pack = pack_weights_narrow;
             c.left = p->turned;
             c.left_stride = c.depth + c.depth % 2;
             pool_run (p->pool, round_rows, &c, (n + ROWS - 1) / ROWS);
@@ -189,41 +198,45 @@ void products_input (products_t *p, products_rows_t dy, size_t n, const weights_
 
 /*  ---- dW += dy^T x ---- */
 
-static void pack_rows (const void *block, size_t column, size_t columns, float *panel,
+static void pack_rows (const void *block, size_t column, size_t columns, void *panel,
                        float *scratch)
 {
     (void) scratch;
     const block_t *c = block;
     const float *x = c->x + c->from * c->columns + column;
+    float *to = panel;
     if (columns < KERNELS_PANEL)
-        memset (panel, 0, c->depth * KERNELS_PANEL * sizeof *panel);
-    for (size_t i = 0; i < c->depth; i++, x += c->columns, panel += KERNELS_PANEL)
+        memset (to, 0, c->depth * KERNELS_PANEL * sizeof *to);
+    for (size_t i = 0; i < c->depth; i++, x += c->columns, to += KERNELS_PANEL)
         if (columns == KERNELS_PANEL)
-            memcpy (panel, x, KERNELS_PANEL * sizeof *panel);
+            memcpy (to, x, KERNELS_PANEL * sizeof *to);
         else
-            memcpy (panel, x, columns * sizeof *panel);
+            memcpy (to, x, columns * sizeof *to);
+}
+
+static void pack_rows_narrow (const void *block, size_t column, size_t columns, void *panel,
+                              float *scratch)
+{
+    (void) scratch;
+    const block_t *c = block;
+    c->p->b->pair (panel, c->x + c->from * c->columns + column, c->columns, c->depth, columns);
 }
 
 /*  Some outputs of dy become rows. */
 static void turn_strip (void *context, size_t i, size_t thread)
 {
+    (void) thread;
     const block_t *c = context;
     const products_t *p = c->p;
     size_t first = i * STRIP, outputs = least (STRIP, c->height - first);
+    size_t to = first * c->left_stride;
     const float *dy = c->dy.data + c->from * c->dy.stride + c->first + first;
-    float *turned = (float *) p->turned + first * c->left_stride;
-    size_t stride = c->left_stride;
-    if (c->narrow) {
-        turned = p->panels + thread * panel_floats ();
-        stride = PRODUCTS_DEPTH;
-    }
-    p->b->transpose (turned, stride, dy, c->dy.stride, c->depth, outputs);
-    for (size_t o = 0; c->narrow && o < outputs; o++) {
-        uint16_t *y = (uint16_t *) p->turned + (first + o) * c->left_stride;
-        p->model->kernels->to_bf16 (y, turned + o * stride, c->depth);
-        if (c->depth % 2 == 1)
-            y[c->depth] = 0;
-    }
+    if (c->narrow)
+        p->b->transpose_bf16 ((uint16_t *) p->turned + to, c->left_stride, dy, c->dy.stride,
+                              c->depth, outputs);
+    else
+        p->b->transpose ((float *) p->turned + to, c->left_stride, dy, c->dy.stride, c->depth,
+                         outputs);
 }
 
 void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,
@@ -251,7 +264,7 @@ void products_weight (products_t *p, products_rows_t dy, const float *x, size_t 
                          .n = height,
                          .columns = w->k,
                          .more = true,
-                         .pack = pack_rows};
+                         .pack = is_narrow (p, w) ? pack_rows_narrow : pack_rows};
             pool_run (p->pool, turn_strip, &c, (height + STRIP - 1) / STRIP);
             multiply_block (&c);
         }

@@ -26,9 +26,8 @@ typedef struct {
     pool_t *pool;
     bool narrow; /* multiply bfloat16 matrices in bfloat16 */
     size_t rows_max;
-    size_t turned_max; /* bytes of turned */
-    char *turned;      /* rows of the left operand, as the kernel wants them */
-    float *panels;     /* [threads][2][PRODUCTS_DEPTH][32]: a panel, scratch */
+    char *turned;  /* rows of the left operand, as the kernel wants them */
+    float *panels; /* [threads][PRODUCTS_DEPTH + 32][32]: a panel, scratch */
 } products_t;
 
 int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err);

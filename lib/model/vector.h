@@ -20,7 +20,6 @@
 typedef float v16f __attribute__ ((vector_size (64)));
 typedef int32_t v16i __attribute__ ((vector_size (64)));
 typedef uint32_t v16u __attribute__ ((vector_size (64)));
-typedef uint16_t v16h __attribute__ ((vector_size (32)));
 
 #define V16        16
 #define V16_INLINE static inline __attribute__ ((always_inline, unused))
@@ -147,17 +146,11 @@ V16_INLINE v16f v16_sigmoid (v16f x)
     return v16_set (1.0f) / (v16_set (1.0f) + v16_exp (-x));
 }
 
-/*  To bfloat16, nearest, ties to even (finite values), and back. */
-V16_INLINE v16h v16_to_bf16 (v16f x)
+/*  To bfloat16, nearest, ties to even (finite values): in the upper half of each lane. */
+V16_INLINE v16u v16_round (v16f x)
 {
     v16u bits = (v16u) x;
-    bits += 0x7fffu + ((bits >> 16) & 1u);
-    return __builtin_convertvector(bits >> 16, v16h);
-}
-
-V16_INLINE v16f v16_from_bf16 (v16h h)
-{
-    return (v16f) (__builtin_convertvector(h, v16u) << 16);
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
 }
 
 #endif

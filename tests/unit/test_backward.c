@@ -137,30 +137,85 @@ static void check_transpose (const backward_t *b)
     free (before);
 }
 
+static uint16_t half_of (float x)
+{
+    uint32_t bits;
+    float value = weights_round (x, COMPUTE_BF16);
+    memcpy (&bits, &value, sizeof bits);
+    return (uint16_t) (bits >> 16);
+}
+
+static void check_transpose_bf16 (const backward_t *b)
+{
+    enum { MOST = 66, STRIDE = 70 };
+    float *x = filled (MOST * STRIDE, 1, 1);
+    uint16_t *y = (uint16_t *) room (MOST * STRIDE / 2 + 1);
+    for (size_t rows = 1; rows <= MOST; rows += rows < 35 ? 1 : 8)
+        for (size_t columns = 1; columns <= MOST; columns += columns < 18 ? 3 : 8) {
+            memset (y, 0xff, MOST * STRIDE * sizeof *y);
+            b->transpose_bf16 (y, STRIDE, x, STRIDE, rows, columns);
+            for (size_t c = 0; c < MOST; c++)
+                for (size_t r = 0; r < STRIDE; r++)
+                    assert_int_equal (y[c * STRIDE + r], c >= columns || r >= rows + rows % 2
+                                                             ? 0xffff
+                                                         : r < rows ? half_of (x[r * STRIDE + c])
+                                                                    : 0);
+        }
+    free (x);
+    free (y);
+}
+
+static size_t pair_at (size_t k, size_t column)
+{
+    return k / 2 * 2 * KERNELS_PANEL + 2 * column + k % 2;
+}
+
+/*  Float rows to a panel and back. */
+static void check_pair (const backward_t *b, size_t k, size_t columns)
+{
+    enum { MOST = 9, STRIDE = KERNELS_PANEL + 3 };
+    float *x = filled (MOST * STRIDE, 3, 1), back[MOST * KERNELS_PANEL];
+    uint16_t panel[(MOST + 1) * KERNELS_PANEL];
+    memset (panel, 0xff, sizeof panel);
+    b->pair (panel, x, STRIDE, k, columns);
+    for (size_t i = 0; i < k + k % 2; i++)
+        for (size_t c = 0; c < KERNELS_PANEL; c++)
+            assert_int_equal (panel[pair_at (i, c)],
+                              i < k && c < columns ? half_of (x[i * STRIDE + c]) : 0);
+    b->unpair (back, panel, k);
+    for (size_t i = 0; i < k; i++)
+        for (size_t c = 0; c < KERNELS_PANEL; c++) {
+            float value = c < columns ? weights_round (x[i * STRIDE + c], COMPUTE_BF16) : 0;
+            fixture_same ("back", back + i * KERNELS_PANEL + c, &value, 1);
+        }
+    free (x);
+}
+
+/*  A panel's transpose; beyond k the source holds what does not belong to it. */
+static void check_turned (const backward_t *b, size_t k, size_t outputs)
+{
+    uint16_t x[KERNELS_PANEL * KERNELS_PANEL], y[KERNELS_PANEL * KERNELS_PANEL];
+    memset (x, 0xff, sizeof x);
+    memset (y, 0xff, sizeof y);
+    for (size_t i = 0; i < k + k % 2; i++)
+        for (size_t o = 0; o < KERNELS_PANEL; o++)
+            x[pair_at (i, o)] = i < k && o < outputs ? (uint16_t) (1 + i * KERNELS_PANEL + o) : 0;
+    b->turn_pairs (y, x, k, outputs);
+    for (size_t o = 0; o < outputs + outputs % 2; o++)
+        for (size_t i = 0; i < KERNELS_PANEL; i++)
+            assert_int_equal (y[pair_at (o, i)],
+                              i < k && o < outputs ? 1 + i * KERNELS_PANEL + o : 0);
+}
+
 static void check_pairs (const backward_t *b)
 {
-    enum { MOST = 9 };
-    float *x = filled (MOST * KERNELS_PANEL, 3, 1);
-    for (size_t k = 1; k <= MOST; k++) {
-        uint16_t panel[(MOST + 1) * KERNELS_PANEL];
-        float back[MOST * KERNELS_PANEL];
-        memset (panel, 0xff, sizeof panel);
-        b->pair (panel, x, k);
-        for (size_t i = 0; i < k + k % 2; i++)
-            for (size_t c = 0; c < KERNELS_PANEL; c++) {
-                size_t at = i / 2 * 2 * KERNELS_PANEL + 2 * c + i % 2;
-                float value = i < k ? weights_round (x[i * KERNELS_PANEL + c], COMPUTE_BF16) : 0;
-                uint32_t bits;
-                memcpy (&bits, &value, sizeof bits);
-                assert_int_equal (panel[at], bits >> 16);
-            }
-        b->unpair (back, panel, k);
-        for (size_t i = 0; i < k * KERNELS_PANEL; i++) {
-            float value = weights_round (x[i], COMPUTE_BF16);
-            fixture_same ("back", back + i, &value, 1);
+    const size_t widths[] = {1, 15, 16, 17, 31, 32};
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (size_t n = 1; n <= KERNELS_PANEL; n++) {
+            check_turned (b, widths[w], n);
+            if (n <= 9)
+                check_pair (b, n, widths[w]);
         }
-    }
-    free (x);
 }
 
 /*  ---- attention ---- */
@@ -476,6 +531,7 @@ WITH_ALL (norm)
 WITH_ALL (swiglu)
 WITH_ALL (sums)
 WITH_ALL (transpose)
+WITH_ALL (transpose_bf16)
 WITH_ALL (pairs)
 WITH_ALL (attention)
 
@@ -498,6 +554,7 @@ int main (void)
         cmocka_unit_test (swiglu),
         cmocka_unit_test (sums),
         cmocka_unit_test (transpose),
+        cmocka_unit_test (transpose_bf16),
         cmocka_unit_test (pairs),
         cmocka_unit_test (attention),
         cmocka_unit_test (products_in_f32),
