@@ -13,7 +13,7 @@
 #define ACTIVATIONS_MAX ((size_t) 256 << 20)
 #define LOGITS_MAX      ((size_t) 64 << 20)
 #define SUM_FLOATS      ((size_t) 1 << 16)  /* of one piece of the sum */
-#define KEPT_MAX        ((size_t) 32 << 20) /* of activations between two runs */
+#define KEPT_MAX        ((size_t) 32 << 20) /* of activations at rest */
 
 struct train {
     const model_t *model;
@@ -64,8 +64,7 @@ static void forget_work (train_t *t)
         train_work_free (&t->work[i]);
 }
 
-/*  Between two runs others need the memory that many activations took. */
-static void forget_large (train_t *t)
+void train_rest (train_t *t)
 {
     for (size_t i = 0; i < t->work_n; i++)
         if (t->work[i].bytes > KEPT_MAX)
@@ -215,7 +214,6 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
     pool_run (t->pool, learn_piece, t, t->pieces);
     if (t->pieces > 1)
         pool_run (t->pool, sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
-    forget_large (t);
     return 0;
 }
 

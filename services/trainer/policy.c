@@ -55,6 +55,9 @@ static void encode_delta (policy_t *policy, const void *before)
 
 void policy_advance (policy_t *policy)
 {
+    train_rest (policy->train);
+    if (policy->reference_train)
+        train_rest (policy->reference_train);
     void *before = has_halves (policy) ? malloc (policy->bytes_n) : NULL;
     if (before)
         memcpy (before, policy->bytes, policy->bytes_n);

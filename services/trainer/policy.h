@@ -79,7 +79,7 @@ int policy_save (policy_t *policy, const char *dir, err_t *err);
 int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err);
 
 /*  The weights changed and the model has them: bytes, hash and delta follow, the number goes up by
- *  one. */
+ *  one. The memory of the training pass is given back: agents sample next. */
 void policy_advance (policy_t *policy);
 
 /*  "f32" or "bf16": of the version's bytes; of the matrix products, which is also a base's bytes'. */

@@ -334,6 +334,11 @@ static void earlier_batches_are_forgotten (void **state)
         train_run (used.train, used.batch.groups, 2, 0.8f, weighted, &probe, used.gradient, &err),
         0);
     fixture_same ("gradient", used.gradient, fresh.gradient, fresh.n);
+    train_rest (used.train);
+    assert_int_equal (
+        train_run (used.train, used.batch.groups, 2, 0.8f, weighted, &probe, used.gradient, &err),
+        0);
+    fixture_same ("gradient after a rest", used.gradient, fresh.gradient, fresh.n);
     bench_close (&fresh);
     bench_close (&used);
 }
