@@ -95,7 +95,7 @@ void bus_destroy (bus_t **self)
     calls_free (bus);
     objects_free (bus);
     zmq_msg_close (&bus->frame);
-    void *sockets[] = {bus->requests, bus->policies, bus->publish, bus->subscribe};
+    void *sockets[] = {bus->requests, bus->publish, bus->subscribe};
     for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++)
         if (sockets[i])
             zmq_close (sockets[i]);
@@ -252,7 +252,7 @@ static int take_event (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
 /*  ---- the inbox --------------------------------------------------------------------------------------- */
 
 /*  Parses before the frame moves into bus->frame; slices point into it, so it moves first. */
-static int take_frame (bus_t *bus, zmq_msg_t *frame, bool policies, bus_item_t *item)
+static int take_frame (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
 {
     bus_hold (bus, frame);
     envelope_t e;
@@ -266,13 +266,15 @@ static int take_frame (bus_t *bus, zmq_msg_t *frame, bool policies, bus_item_t *
                          .payload = e.payload.data,
                          .size = e.payload.size,
                          .left_ms = e.left_ms};
-    return policies ? objects_frame (bus, &e, item) : calls_frame (bus, &e, item);
+    return calls_frame (bus, &e, item);
 }
 
 /*  An item of one inbox, if it has one. */
 static int take_from (bus_t *bus, size_t inbox, bus_item_t *item)
 {
-    void *socket = inbox == 0 ? bus->requests : inbox == 1 ? bus->policies : bus->subscribe;
+    if (inbox == 1)
+        return objects_take (bus, item);
+    void *socket = inbox == 0 ? bus->requests : bus->subscribe;
     while (socket) {
         zmq_msg_t frame;
         zmq_msg_init (&frame);
@@ -280,8 +282,7 @@ static int take_from (bus_t *bus, size_t inbox, bus_item_t *item)
             zmq_msg_close (&frame);
             return 0;
         }
-        int rc = inbox == 2 ? take_event (bus, &frame, item)
-                            : take_frame (bus, &frame, inbox == 1, item);
+        int rc = inbox == 0 ? take_frame (bus, &frame, item) : take_event (bus, &frame, item);
         zmq_msg_close (&frame);
         if (rc)
             return 1;
@@ -322,8 +323,6 @@ static int tick (bus_t *bus, int64_t now, bus_item_t *item)
         return 0;
     int rc = calls_tick (bus, now, item);
     if (rc == 0)
-        rc = objects_tick (bus, now, item);
-    if (rc == 0)
         bus->ticked_ms = now;
     return rc;
 }
@@ -331,11 +330,9 @@ static int tick (bus_t *bus, int64_t now, bus_item_t *item)
 /*  Sleeps until a socket or the eventfd is readable. True when somebody called bus_wake. */
 static bool sleep_until (bus_t *bus, int64_t ms)
 {
-    zmq_pollitem_t items[4] = {{.fd = bus->wake, .events = ZMQ_POLLIN},
+    zmq_pollitem_t items[3] = {{.fd = bus->wake, .events = ZMQ_POLLIN},
                                {.socket = bus->requests, .events = ZMQ_POLLIN}};
     int n = 2;
-    if (bus->policies)
-        items[n++] = (zmq_pollitem_t){.socket = bus->policies, .events = ZMQ_POLLIN};
     if (bus->subscribe)
         items[n++] = (zmq_pollitem_t){.socket = bus->subscribe, .events = ZMQ_POLLIN};
     zmq_poll (items, n, (long) ms);
@@ -358,8 +355,7 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         if (woken || now >= until)
             return 0;
         int64_t left = until - now;
-        bool busy = bus->calls_n || bus->transfers;
-        woken = sleep_until (bus, busy && left > BUS_TICK_MS ? BUS_TICK_MS : left);
+        woken = sleep_until (bus, bus->calls_n && left > BUS_TICK_MS ? BUS_TICK_MS : left);
         now = clock_ms ();
         /* A wake for a new bus is ours; tick tells. Any other ends the wait. */
         if (woken && atomic_load (&bus->bus_boot) != bus->known_boot)

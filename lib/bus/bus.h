@@ -79,7 +79,7 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
  *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
-/*  Forgets a call, a fetch or an offer; nothing will come of it. */
+/*  Forgets a call, a fetch or an offer; nothing will come of it, and what was lent is not read any more. */
 void bus_cancel (bus_t *bus, uint64_t call);
 
 /*  Worker: credit = how many requests it holds at once. Serving a name again changes the credit. */
@@ -92,9 +92,9 @@ int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 
-/*  Policy objects: content-addressed bytes. bus_offer uploads (in the background, driven by
- *  bus_next; content is copied) and answers with BUS_OBJECT when the bus
- *  holds it; bus_fetch downloads in hashed chunks and verifies. A manifest is a small object that is also
+/*  Policy objects: content-addressed bytes, carried by a thread of the connection's own. bus_offer uploads
+ *  (content is copied) and answers with BUS_OBJECT when the bus holds it; bus_fetch downloads in hashed
+ *  chunks and verifies; size: what it must have, 0 when that is not known. A manifest is a small object that is also
  *  kept by name and published as event "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks
  *  for all that the bus holds (they come as BUS_EVENT with the same topics). epoch: stale ones are
  *  refused per run. Retiring drops an object that no manifest needs. */

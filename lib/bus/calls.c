@@ -101,8 +101,10 @@ uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *
 void bus_cancel (bus_t *bus, uint64_t number)
 {
     bus_call_t *call = call_find (bus, number);
-    if (!call)
+    if (!call) {
+        objects_cancel (bus, number);
         return;
+    }
     envelope_t e = {.kind = ENVELOPE_CANCEL, .id = slice_of (call->id), .sequence = call->number};
     bus_send (bus, bus->requests, &e);
     call_free (call);

@@ -3,6 +3,7 @@
  *      bus.c      life, bus_next, events
  *      calls.c    client and worker: requests and replies
  *      objects.c  policies: uploads, downloads, manifests
+ *      courier.c  the thread that carries them
  *      pulse.c    the heartbeat thread
  */
 #ifndef QUINTET_BUS_INTERNAL_H
@@ -53,21 +54,7 @@ typedef struct {
 
 /*  ---- objects.c ---------------------------------------------------------------------------------------- */
 
-typedef struct bus_transfer {
-    struct bus_transfer *next;
-    uint64_t number;
-    bool upload;
-    hash_t hash;
-    char *data; /* content, or where it is put together */
-    bool lent;  /* data is the caller's */
-    uint64_t size;
-    uint32_t chunks, asked, have;
-    hash_t *chunk_hash; /* download: of each chunk */
-    uint8_t *got;       /* download: flags per chunk */
-    int64_t moved_ms, deadline_ms;
-    bool finished, failed;
-    err_t err;
-} bus_transfer_t;
+typedef struct courier courier_t; /* the thread that carries objects, and what it has in hand */
 
 typedef struct {
     char name[2 * ENVELOPE_NAME_MAX + 256]; /* sender and topic */
@@ -82,7 +69,7 @@ struct bus {
     uint64_t boot; /* ours */
     address_t address;
     void *context;
-    void *requests, *policies, *publish, *subscribe; /* the last three made at first use */
+    void *requests, *publish, *subscribe; /* the last two made at first use */
     int wake;
     int64_t ticked_ms;
     bus_counters_t counters;
@@ -91,7 +78,6 @@ struct bus {
     bool frame_held;
     char item_name[2 * ENVELOPE_NAME_MAX + 1], item_sender[ENVELOPE_NAME_MAX + 1],
         item_trace[ENVELOPE_ID_MAX + 1], item_text[ENVELOPE_TEXT_MAX + 1];
-    bus_transfer_t *delivered; /* freed at the next bus_next */
     /* client */
     bus_call_t *calls;
     size_t calls_n, calls_next;
@@ -104,9 +90,7 @@ struct bus {
     size_t reply_bytes;
     bus_work_t **hands; /* by handle's slot */
     size_t hands_n;
-    /* objects */
-    bus_transfer_t *transfers;
-    uint64_t transfer_number;
+    courier_t *courier; /* objects; made at first use */
     /* events */
     bus_seen_t *published, *seen;           /* BUS_SEEN_MAX each, hashed by name */
     bus_seen_t *last_published, *last_seen; /* most events come in runs */
@@ -135,8 +119,7 @@ void calls_again (bus_t *bus); /* the bus is a new one: register, send everythin
 void calls_free (bus_t *bus);
 
 /*  objects.c */
-int objects_frame (bus_t *bus, const envelope_t *e, bus_item_t *item);
-int objects_tick (bus_t *bus, int64_t now, bus_item_t *item);
+int objects_take (bus_t *bus, bus_item_t *item);
 /*  The object that bus_next delivered last is not looked at any more. */
 void objects_delivered (bus_t *bus);
 void objects_cancel (bus_t *bus, uint64_t number);

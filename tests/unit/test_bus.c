@@ -342,6 +342,40 @@ static void objects_travel_whole (void **state)
     bus_destroy (&agent);
 }
 
+/*  What was lent may go at once, however far its upload is. */
+static void a_cancelled_transfer_is_forgotten (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *agent = join (*state, "agent");
+    size_t size = 40 * HASH_CHUNK;
+    char *held = big (size);
+    hash_t held_hash = hash_object (held, size);
+    bus_lend (trainer, &held_hash, held, size);
+    assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_NONE);
+    for (int i = 0; i < 20; i++) {
+        char *lent = big (size);
+        lent[0] = (char) (i + 1);
+        hash_t hash = hash_object (lent, size);
+        uint64_t upload = bus_lend (trainer, &hash, lent, size);
+        uint64_t download = bus_fetch (agent, &held_hash, size, PATIENCE_MS);
+        clock_sleep_ms (i);
+        bus_cancel (trainer, upload);
+        bus_cancel (agent, download);
+        free (lent);
+    }
+    uint64_t offer = bus_offer (trainer, "r", "small", 5);
+    assert_int_equal (await (trainer, BUS_OBJECT).call, offer);
+    hash_t small = hash_of ("small", 5);
+    bus_fetch (agent, &small, 6, PATIENCE_MS); /* has another size */
+    assert_int_equal (await (agent, BUS_OBJECT).code, ERR_INPUT);
+    uint64_t fetch = bus_fetch (agent, &small, 5, PATIENCE_MS);
+    bus_item_t item = await (agent, BUS_OBJECT);
+    assert_int_equal (item.call, fetch);
+    assert_int_equal (item.size, 5);
+    bus_destroy (&trainer);
+    bus_destroy (&agent);
+    free (held);
+}
+
 static void manifests_need_their_objects (void **state)
 {
     bus_t *trainer = join (*state, "trainer"), *agent = join (*state, "agent");
@@ -427,6 +461,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (other_numerics_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown (events_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown (objects_travel_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_cancelled_transfer_is_forgotten, setup, teardown),
         cmocka_unit_test_setup_teardown (manifests_need_their_objects, setup, teardown),
         cmocka_unit_test_setup_teardown (an_occupied_socket_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown (a_wake_ends_the_wait, setup, teardown),
