@@ -59,20 +59,6 @@ typedef struct {
     void (*attention) (const backward_attention_t *a);
     void (*scale) (float *x, float factor, size_t n); /* x *= factor */
     void (*add) (float *y, const float *x, size_t n); /* y += x */
-    /*  y [columns, rows] = x [rows, columns]^T; strides are floats from row to row. */
-    void (*transpose) (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
-                       size_t columns);
-    /*  The same, rounded to bfloat16: y [columns, rows], with a zero after an odd number of rows. */
-    void (*transpose_bf16) (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
-                            size_t rows, size_t columns);
-    /*  A bfloat16 panel [(k + 1) / 2][32][2] of float rows [k][columns], stride floats from row to row; zeros
-     *  where there is no row or column. */
-    void (*pair) (uint16_t *y, const float *x, size_t stride, size_t k, size_t columns);
-    /*  Of a bfloat16 panel of 32 outputs, x [(k + 1) / 2][32][2] with k <= 32, its transpose: outputs in
-     *  pairs, y [(outputs + 1) / 2][32 k][2]. */
-    void (*turn_pairs) (uint16_t *y, const uint16_t *x, size_t k, size_t outputs);
-    /*  A bfloat16 panel [(k + 1) / 2][32][2] to float [k][32]. */
-    void (*unpair) (float *y, const uint16_t *x, size_t k);
 } backward_t;
 
 /*  Those compiled for the same instruction set as the kernels. */

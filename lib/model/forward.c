@@ -19,7 +19,7 @@
 /*  A tied embedding is read from the head's panels: row id is one lane of one panel. */
 static void embed_from_head (const model_t *model, size_t id, float *x)
 {
-    weights_unpack_rows (&model->head, id, id + 1, x);
+    weights_unpack_row (&model->head, id, x);
 }
 
 void forward_embed (const model_t *model, const int32_t *ids, size_t n, float *x)

@@ -385,6 +385,7 @@ void model_init_params (const model_t *model, uint64_t seed, float *params)
 
 typedef struct {
     const float *from;
+    const panels_t *panels;
     weights_matrix_t *matrix;
     pool_t *pool;
 } packing_t;
@@ -393,13 +394,13 @@ static void pack_panel (void *context, size_t panel, size_t thread)
 {
     (void) thread;
     packing_t *p = context;
-    weights_pack (p->matrix, panel, p->from + p->matrix->at);
+    weights_pack (p->matrix, p->panels, panel, p->from + p->matrix->at);
 }
 
 static void set_matrix (model_t *m, weights_matrix_t *w, void *context)
 {
-    (void) m;
     packing_t *p = context;
+    p->panels = panels_for (m->kernels);
     p->matrix = w;
     pool_run (p->pool, pack_panel, p, kernels_panels (w->outputs));
 }
@@ -426,8 +427,7 @@ void model_set (model_t *model, const float *params, pool_t *pool)
 
 static void get_matrix (model_t *m, weights_matrix_t *w, void *context)
 {
-    (void) m;
-    weights_unpack (w, (float *) context + w->at);
+    weights_unpack (w, panels_for (m->kernels), (float *) context + w->at);
 }
 
 static void get_vector (model_t *m, weights_vector_t *v, void *context)

@@ -46,13 +46,13 @@ size_t products_bytes (const model_t *model, size_t rows_max, size_t threads)
 int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err)
 {
     *p = (products_t){.model = model,
-                      .b = backward_for (model->kernels),
+                      .panels = panels_for (model->kernels),
                       .pool = pool,
                       .narrow = multiplies_narrow (model),
                       .rows_max = rows_max};
     p->turned = pages_alloc (turned_bytes (model, rows_max));
-    p->panels = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
-    if (p->turned && p->panels)
+    p->space = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
+    if (p->turned && p->space)
         return 0;
     products_close (p);
     return err_set (err, ERR_LIMIT, "no memory for the products of %zu rows", rows_max);
@@ -61,7 +61,7 @@ int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t 
 void products_close (products_t *p)
 {
     free (p->turned);
-    free (p->panels);
+    free (p->space);
     *p = (products_t){0};
 }
 
@@ -88,7 +88,7 @@ static void multiply_panel (void *context, size_t i, size_t thread)
 {
     const block_t *c = context;
     const products_t *p = c->p;
-    float *panel = p->panels + thread * panel_floats ();
+    float *panel = p->space + thread * panel_floats ();
     size_t column = i * KERNELS_PANEL, columns = least (KERNELS_PANEL, c->columns - column);
     c->pack (c, column, columns, panel, panel + PRODUCTS_DEPTH * KERNELS_PANEL);
     kernels_matmul_t m = {.panels = panel,
@@ -129,11 +129,12 @@ static void pack_weights (const void *block, size_t column, size_t columns, void
         const char *from = (const char *) w->panels + (c->from + o) / KERNELS_PANEL * panel_bytes;
         const float *rows = (const float *) from + column * KERNELS_PANEL;
         if (w->type == COMPUTE_BF16) {
-            c->p->b->unpair (scratch, (const uint16_t *) from + column * KERNELS_PANEL, columns);
+            c->p->panels->unpair (scratch, (const uint16_t *) from + column * KERNELS_PANEL,
+                                  columns);
             rows = scratch;
         }
-        c->p->b->transpose (to + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL, columns,
-                            least (KERNELS_PANEL, c->depth - o));
+        c->p->panels->transpose (to + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL,
+                                 columns, least (KERNELS_PANEL, c->depth - o));
     }
 }
 
@@ -146,8 +147,8 @@ static void pack_weights_narrow (const void *block, size_t column, size_t column
     const uint16_t *from = c->w->panels;
     from += c->from / KERNELS_PANEL * panel_values + column * KERNELS_PANEL;
     for (size_t o = 0; o < c->depth; o += KERNELS_PANEL, from += panel_values)
-        c->p->b->turn_pairs ((uint16_t *) panel + o * KERNELS_PANEL, from, columns,
-                             least (KERNELS_PANEL, c->depth - o));
+        c->p->panels->turn_pairs ((uint16_t *) panel + o * KERNELS_PANEL, from, columns,
+                                  least (KERNELS_PANEL, c->depth - o));
 }
 
 static void round_rows (void *context, size_t i, size_t thread)
@@ -219,7 +220,7 @@ static void pack_rows_narrow (const void *block, size_t column, size_t columns, 
 {
     (void) scratch;
     const block_t *c = block;
-    c->p->b->pair (panel, c->x + c->from * c->columns + column, c->columns, c->depth, columns);
+    c->p->panels->pair (panel, c->x + c->from * c->columns + column, c->columns, c->depth, columns);
 }
 
 /*  Some outputs of dy become rows. */
@@ -232,11 +233,11 @@ static void turn_strip (void *context, size_t i, size_t thread)
     size_t to = first * c->left_stride;
     const float *dy = c->dy.data + c->from * c->dy.stride + c->first + first;
     if (c->narrow)
-        p->b->transpose_bf16 ((uint16_t *) p->turned + to, c->left_stride, dy, c->dy.stride,
-                              c->depth, outputs);
+        p->panels->transpose_bf16 ((uint16_t *) p->turned + to, c->left_stride, dy, c->dy.stride,
+                                   c->depth, outputs);
     else
-        p->b->transpose ((float *) p->turned + to, c->left_stride, dy, c->dy.stride, c->depth,
-                         outputs);
+        p->panels->transpose ((float *) p->turned + to, c->left_stride, dy, c->dy.stride, c->depth,
+                              outputs);
 }
 
 void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,

@@ -15,19 +15,18 @@
 #ifndef QUINTET_MODEL_PRODUCTS_H
 #define QUINTET_MODEL_PRODUCTS_H
 
-#include "model/backward.h"
 #include "model/weights.h"
 
 #define PRODUCTS_DEPTH ((size_t) 1024)
 
 typedef struct {
     const model_t *model;
-    const backward_t *b;
+    const panels_t *panels;
     pool_t *pool;
     bool narrow; /* multiply bfloat16 matrices in bfloat16 */
     size_t rows_max;
-    char *turned;  /* rows of the left operand, as the kernel wants them */
-    float *panels; /* [threads][PRODUCTS_DEPTH + 32][32]: a panel, scratch */
+    char *turned; /* rows of the left operand, as the kernel wants them */
+    float *space; /* [threads][PRODUCTS_DEPTH + 32][32]: a panel, scratch */
 } products_t;
 
 int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err);

@@ -149,7 +149,7 @@ static void to_blocks (const train_work_t *w, const train_run_t *run, size_t hea
         size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
         if (n < KERNELS_BLOCK)
             memset (blocks, 0, dim * KERNELS_BLOCK * sizeof *blocks);
-        w->b->transpose (blocks, KERNELS_BLOCK, rows + i * stride, stride, n, dim);
+        w->products.panels->transpose (blocks, KERNELS_BLOCK, rows + i * stride, stride, n, dim);
     }
 }
 
@@ -161,7 +161,7 @@ static void from_blocks (const train_work_t *w, const train_run_t *run, size_t h
     blocks += run->keys_at;
     for (size_t i = 0; i < run->n; i += KERNELS_BLOCK, blocks += dim * KERNELS_BLOCK) {
         size_t n = run->n - i < KERNELS_BLOCK ? run->n - i : KERNELS_BLOCK;
-        w->b->transpose (rows + i * stride, stride, blocks, KERNELS_BLOCK, dim, n);
+        w->products.panels->transpose (rows + i * stride, stride, blocks, KERNELS_BLOCK, dim, n);
     }
 }
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define STRIP ((size_t) 16) /* values of k that are moved at once: a cache line of every row */
-
 static uint16_t to_bf16 (float x)
 {
     uint32_t bits;
@@ -35,6 +33,12 @@ size_t weights_panel_bytes (const weights_matrix_t *m)
     return panel_values (m) * (m->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
 }
 
+static size_t outputs_of (const weights_matrix_t *m, size_t panel)
+{
+    size_t left = m->outputs - panel * KERNELS_PANEL;
+    return left < KERNELS_PANEL ? left : KERNELS_PANEL;
+}
+
 /*  Where the weight of (output, k) lies, in values from the start of the panels. */
 static size_t place (const weights_matrix_t *m, size_t output, size_t k)
 {
@@ -44,40 +48,37 @@ static size_t place (const weights_matrix_t *m, size_t output, size_t k)
     return panel + k * KERNELS_PANEL + lane;
 }
 
-void weights_pack (weights_matrix_t *m, size_t panel, const float *w)
+void weights_pack (weights_matrix_t *m, const panels_t *panels, size_t panel, const float *w)
 {
-    size_t first = panel * KERNELS_PANEL;
-    size_t n = m->outputs - first < KERNELS_PANEL ? m->outputs - first : KERNELS_PANEL;
-    float *floats = m->panels;
-    uint16_t *halves = m->panels;
-    if (n < KERNELS_PANEL || m->k % 2 == 1)
-        memset ((char *) m->panels + panel * weights_panel_bytes (m), 0, weights_panel_bytes (m));
-    for (size_t k0 = 0; k0 < m->k; k0 += STRIP) {
-        size_t k1 = k0 + STRIP < m->k ? k0 + STRIP : m->k;
-        for (size_t c = first; c < first + n; c++)
-            for (size_t k = k0; k < k1; k++)
-                if (m->type == COMPUTE_BF16)
-                    halves[place (m, c, k)] = to_bf16 (w[c * m->k + k]);
-                else
-                    floats[place (m, c, k)] = w[c * m->k + k];
+    char *to = (char *) m->panels + panel * weights_panel_bytes (m);
+    size_t first = panel * KERNELS_PANEL, n = outputs_of (m, panel);
+    if (m->type == COMPUTE_BF16) {
+        panels->pack_bf16 ((uint16_t *) to, w + first * m->k, m->k, n);
+        return;
+    }
+    if (n < KERNELS_PANEL)
+        memset (to, 0, weights_panel_bytes (m));
+    panels->transpose ((float *) to, KERNELS_PANEL, w + first * m->k, m->k, n, m->k);
+}
+
+void weights_unpack (const weights_matrix_t *m, const panels_t *panels, float *w)
+{
+    for (size_t p = 0; p < kernels_panels (m->outputs); p++) {
+        const char *from = (const char *) m->panels + p * weights_panel_bytes (m);
+        float *to = w + p * KERNELS_PANEL * m->k;
+        if (m->type == COMPUTE_BF16)
+            panels->unpack_bf16 (to, (const uint16_t *) from, m->k, outputs_of (m, p));
+        else
+            panels->transpose (to, m->k, (const float *) from, KERNELS_PANEL, m->k,
+                               outputs_of (m, p));
     }
 }
 
-void weights_unpack_rows (const weights_matrix_t *m, size_t first, size_t last, float *w)
+void weights_unpack_row (const weights_matrix_t *m, size_t output, float *w)
 {
     const float *floats = m->panels;
     const uint16_t *halves = m->panels;
-    for (size_t k0 = 0; k0 < m->k; k0 += STRIP) {
-        size_t k1 = k0 + STRIP < m->k ? k0 + STRIP : m->k;
-        for (size_t c = first; c < last; c++)
-            for (size_t k = k0; k < k1; k++)
-                w[(c - first) * m->k + k] = m->type == COMPUTE_BF16
-                                                ? from_bf16 (halves[place (m, c, k)])
-                                                : floats[place (m, c, k)];
-    }
-}
-
-void weights_unpack (const weights_matrix_t *m, float *w)
-{
-    weights_unpack_rows (m, 0, m->outputs, w);
+    for (size_t k = 0; k < m->k; k++)
+        w[k] = m->type == COMPUTE_BF16 ? from_bf16 (halves[place (m, output, k)])
+                                       : floats[place (m, output, k)];
 }

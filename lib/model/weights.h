@@ -2,7 +2,7 @@
  *
  *      const weights_layer_t *l = &model->layers[i];
  *      forward_matmul (model, &l->qkv, ...);              packed panels
- *      weights_unpack (&l->down, w);                      back to [outputs, k] float32
+ *      weights_unpack (&l->down, panels, w);              back to [outputs, k] float32
  *      gradient + l->down.at                              its place in the flat vector
  *
  *  The model holds every matrix once, in panels (kernels.h); no flat copy. Tensors lie in the flat
@@ -13,6 +13,7 @@
 
 #include "model/kernels.h"
 #include "model/lora.h"
+#include "model/panels.h"
 
 /*  Place of what is no part of the flat vector: the base of an adapted model, which does not learn. */
 #define WEIGHTS_FROZEN SIZE_MAX
@@ -90,11 +91,11 @@ static inline const model_t *weights_root (const model_t *model)
 float weights_round (float x, model_compute_t type);
 
 /*  Fills one panel from the whole matrix w [outputs, k]. */
-void weights_pack (weights_matrix_t *matrix, size_t panel, const float *w);
+void weights_pack (weights_matrix_t *matrix, const panels_t *panels, size_t panel, const float *w);
 size_t weights_panel_bytes (const weights_matrix_t *matrix);
 /*  Back to float32 [outputs, k], row-major; exact. */
-void weights_unpack (const weights_matrix_t *matrix, float *w);
-/*  The same for outputs first .. last - 1 alone, into w [last - first, k]. */
-void weights_unpack_rows (const weights_matrix_t *matrix, size_t first, size_t last, float *w);
+void weights_unpack (const weights_matrix_t *matrix, const panels_t *panels, float *w);
+/*  The same for one output alone, into w [k]. */
+void weights_unpack_row (const weights_matrix_t *matrix, size_t output, float *w);
 
 #endif

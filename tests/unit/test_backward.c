@@ -117,107 +117,6 @@ static void check_sums (const backward_t *b)
 
 /*  ---- turning around ---- */
 
-static void check_transpose (const backward_t *b)
-{
-    enum { MOST = 50, STRIDE = 57 };
-    float *x = filled (MOST * STRIDE, 1, 1), *before = filled (MOST * STRIDE, 1, 2);
-    for (size_t rows = 1; rows <= MOST; rows += rows < 18 ? 1 : 8)
-        for (size_t columns = 1; columns <= MOST; columns += columns < 18 ? 3 : 8) {
-            float *y = filled (MOST * STRIDE, 1, 2);
-            b->transpose (y, STRIDE, x, STRIDE, rows, columns);
-            for (size_t c = 0; c < MOST; c++)
-                for (size_t r = 0; r < STRIDE; r++) {
-                    bool inside = c < columns && r < rows;
-                    fixture_same ("y", y + c * STRIDE + r,
-                                  inside ? x + r * STRIDE + c : before + c * STRIDE + r, 1);
-                }
-            free (y);
-        }
-    free (x);
-    free (before);
-}
-
-static uint16_t half_of (float x)
-{
-    uint32_t bits;
-    float value = weights_round (x, COMPUTE_BF16);
-    memcpy (&bits, &value, sizeof bits);
-    return (uint16_t) (bits >> 16);
-}
-
-static void check_transpose_bf16 (const backward_t *b)
-{
-    enum { MOST = 66, STRIDE = 70 };
-    float *x = filled (MOST * STRIDE, 1, 1);
-    uint16_t *y = (uint16_t *) room (MOST * STRIDE / 2 + 1);
-    for (size_t rows = 1; rows <= MOST; rows += rows < 35 ? 1 : 8)
-        for (size_t columns = 1; columns <= MOST; columns += columns < 18 ? 3 : 8) {
-            memset (y, 0xff, MOST * STRIDE * sizeof *y);
-            b->transpose_bf16 (y, STRIDE, x, STRIDE, rows, columns);
-            for (size_t c = 0; c < MOST; c++)
-                for (size_t r = 0; r < STRIDE; r++)
-                    assert_int_equal (y[c * STRIDE + r], c >= columns || r >= rows + rows % 2
-                                                             ? 0xffff
-                                                         : r < rows ? half_of (x[r * STRIDE + c])
-                                                                    : 0);
-        }
-    free (x);
-    free (y);
-}
-
-static size_t pair_at (size_t k, size_t column)
-{
-    return k / 2 * 2 * KERNELS_PANEL + 2 * column + k % 2;
-}
-
-/*  Float rows to a panel and back. */
-static void check_pair (const backward_t *b, size_t k, size_t columns)
-{
-    enum { MOST = 9, STRIDE = KERNELS_PANEL + 3 };
-    float *x = filled (MOST * STRIDE, 3, 1), back[MOST * KERNELS_PANEL];
-    uint16_t panel[(MOST + 1) * KERNELS_PANEL];
-    memset (panel, 0xff, sizeof panel);
-    b->pair (panel, x, STRIDE, k, columns);
-    for (size_t i = 0; i < k + k % 2; i++)
-        for (size_t c = 0; c < KERNELS_PANEL; c++)
-            assert_int_equal (panel[pair_at (i, c)],
-                              i < k && c < columns ? half_of (x[i * STRIDE + c]) : 0);
-    b->unpair (back, panel, k);
-    for (size_t i = 0; i < k; i++)
-        for (size_t c = 0; c < KERNELS_PANEL; c++) {
-            float value = c < columns ? weights_round (x[i * STRIDE + c], COMPUTE_BF16) : 0;
-            fixture_same ("back", back + i * KERNELS_PANEL + c, &value, 1);
-        }
-    free (x);
-}
-
-/*  A panel's transpose; beyond k the source holds what does not belong to it. */
-static void check_turned (const backward_t *b, size_t k, size_t outputs)
-{
-    uint16_t x[KERNELS_PANEL * KERNELS_PANEL], y[KERNELS_PANEL * KERNELS_PANEL];
-    memset (x, 0xff, sizeof x);
-    memset (y, 0xff, sizeof y);
-    for (size_t i = 0; i < k + k % 2; i++)
-        for (size_t o = 0; o < KERNELS_PANEL; o++)
-            x[pair_at (i, o)] = i < k && o < outputs ? (uint16_t) (1 + i * KERNELS_PANEL + o) : 0;
-    b->turn_pairs (y, x, k, outputs);
-    for (size_t o = 0; o < outputs + outputs % 2; o++)
-        for (size_t i = 0; i < KERNELS_PANEL; i++)
-            assert_int_equal (y[pair_at (o, i)],
-                              i < k && o < outputs ? 1 + i * KERNELS_PANEL + o : 0);
-}
-
-static void check_pairs (const backward_t *b)
-{
-    const size_t widths[] = {1, 15, 16, 17, 31, 32};
-    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
-        for (size_t n = 1; n <= KERNELS_PANEL; n++) {
-            check_turned (b, widths[w], n);
-            if (n <= 9)
-                check_pair (b, n, widths[w]);
-        }
-}
-
 /*  ---- attention ---- */
 
 typedef struct {
@@ -530,9 +429,6 @@ static void check_all_products (model_compute_t compute)
 WITH_ALL (norm)
 WITH_ALL (swiglu)
 WITH_ALL (sums)
-WITH_ALL (transpose)
-WITH_ALL (transpose_bf16)
-WITH_ALL (pairs)
 WITH_ALL (attention)
 
 static void products_in_f32 (void **state)
@@ -553,9 +449,6 @@ int main (void)
         cmocka_unit_test (norm),
         cmocka_unit_test (swiglu),
         cmocka_unit_test (sums),
-        cmocka_unit_test (transpose),
-        cmocka_unit_test (transpose_bf16),
-        cmocka_unit_test (pairs),
         cmocka_unit_test (attention),
         cmocka_unit_test (products_in_f32),
         cmocka_unit_test (products_in_bf16),

