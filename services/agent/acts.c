@@ -29,6 +29,8 @@ struct acts {
     act_t *slot; /* a request's slot does not move while it is in hand */
     size_t slots;
     int64_t asked_ms;
+    int64_t decoded_us; /* when the last decode step ended; 0: nothing was left to decode */
+    int64_t pause_us;   /* the longest since then */
     buf_t reply;
     acts_status_t status;
 };
@@ -270,11 +272,14 @@ static void step (void *context, sampler_t *sampler)
 int acts_step (acts_t *acts)
 {
     int64_t start = clock_us ();
+    if (acts->decoded_us && start - acts->decoded_us > acts->pause_us)
+        acts->pause_us = start - acts->decoded_us;
     acts_waiting (acts);
     versions_each_busy (acts->versions, step, acts);
     acts_status_t now = acts_status (acts);
+    acts->decoded_us = now.decoding ? clock_us () : 0;
     if (now.decoding)
-        acts->status.busy_us += (uint64_t) (clock_us () - start);
+        acts->status.busy_us += (uint64_t) (acts->decoded_us - start);
     return now.decoding ? 0 : now.waiting ? WAITING_POLL_MS : -1;
 }
 
@@ -285,4 +290,11 @@ acts_status_t acts_status (const acts_t *acts)
         if (acts->slot[i].id)
             ++*(acts->slot[i].version ? &status.decoding : &status.waiting);
     return status;
+}
+
+uint64_t acts_pause_us (acts_t *acts)
+{
+    int64_t pause = acts->pause_us;
+    acts->pause_us = 0;
+    return (uint64_t) pause;
 }

@@ -38,5 +38,8 @@ typedef struct {
     uint64_t busy_us;          /* spent in decode steps */
 } acts_status_t;
 acts_status_t acts_status (const acts_t *acts);
+/*  The longest that rows in hand waited from one decode step to the next since the last call: for new requests,
+ *  policy versions on their way, and everything else that the loop does. */
+uint64_t acts_pause_us (acts_t *acts);
 
 #endif

@@ -118,7 +118,7 @@ void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, d
     metric (to, "versions_held", (double) versions.held);
     metric (to, "bytes", (double) versions.bytes);
     metric (to, "deltas", (double) versions.deltas);
-    metric (to, "swap_s", (double) versions.swap_us / 1e6);
+    metric (to, "pause_s", (double) acts_pause_us (agent->acts) / 1e6);
     agent->told_tokens = acts.tokens;
     agent->told_us = now;
     versions_newest (agent->versions, tell_version, &(teller_t){.metric = metric, .to = to});

@@ -49,7 +49,6 @@ struct versions {
     size_t rows, kept;
     version_t *first;
     shape_t *shapes;
-    int64_t swap_us;
     uint64_t deltas;
 };
 
@@ -465,7 +464,6 @@ static void start_waiting (versions_t *versions, const version_t *base)
 /*  A delta that does not lead to the version gives way to the whole. */
 static int finish_build (versions_t *versions, version_t *v, err_t *err)
 {
-    int64_t start = clock_us ();
     v->model = build_finish (&v->build, err);
     if (!v->model && v->before) {
         log_err ("policy.delta", err);
@@ -481,9 +479,8 @@ static int finish_build (versions_t *versions, version_t *v, err_t *err)
         return -1;
     versions->deltas += v->before != NULL;
     leave_before (v);
-    versions->swap_us = clock_us () - start;
-    log_debug ("policy.held", "run=%s policy=%s version=%llu us=%lld", v->run, v->policy,
-               (unsigned long long) v->name.number, (long long) versions->swap_us);
+    log_debug ("policy.held", "run=%s policy=%s version=%llu", v->run, v->policy,
+               (unsigned long long) v->name.number);
     return 0;
 }
 
@@ -519,7 +516,7 @@ void versions_each_busy (versions_t *versions, void (*each) (void *context, samp
 
 versions_status_t versions_status (const versions_t *versions)
 {
-    versions_status_t status = {.swap_us = versions->swap_us, .deltas = versions->deltas};
+    versions_status_t status = {.deltas = versions->deltas};
     for (const version_t *v = versions->first; v; v = v->next) {
         status.held += v->model && !v->is_base;
         status.expected += !v->model && !v->is_base;

@@ -56,7 +56,6 @@ void versions_each_busy (versions_t *versions, void (*each) (void *context, samp
 typedef struct {
     size_t held, expected, bytes;
     uint64_t deltas; /* versions that were put together from a delta */
-    int64_t swap_us; /* how long the last swap kept decoding waiting */
 } versions_status_t;
 versions_status_t versions_status (const versions_t *versions);
 /*  Newest usable number of every policy, for the status event. */
