@@ -179,31 +179,90 @@ const char *hf_tokenizer_text (const hf_t *hf)
     return hf->tokenizer_text;
 }
 
-static int read_tensor (const hf_t *hf, const model_tensor_t *t, float *params, err_t *err)
+/*  ---- weights ------------------------------------------------------------------------------------------ */
+
+/*  Where a tensor of the model lies in the folder. */
+typedef struct {
+    const safetensors_t *file;
+    const safetensors_entry_t *entry;
+} found_t;
+
+static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
 {
-    for (size_t s = 0; s < hf->shards; s++) {
-        const safetensors_entry_t *e = safetensors_find (hf->shard[s], t->name);
-        if (!e)
-            continue;
-        bool fits = t->rank == 1
-                        ? e->rank == 1 && e->shape[0] == t->columns
-                        : e->rank == 2 && e->shape[0] == t->rows && e->shape[1] == t->columns;
-        if (!fits)
-            return err_set (err, ERR_INPUT,
-                            "%s: tensor %s has the shape [%zu, %zu], config.json says [%zu, %zu]",
-                            hf->dir, t->name, e->shape[0], e->rank > 1 ? e->shape[1] : 1, t->rows,
-                            t->columns);
-        return safetensors_read (hf->shard[s], e, params + t->offset, err);
+    const safetensors_entry_t *e = NULL;
+    for (size_t s = 0; !e && s < hf->shards; s++) {
+        found->file = hf->shard[s];
+        e = found->entry = safetensors_find (hf->shard[s], t->name);
     }
-    return err_set (err, ERR_INPUT, "%s: tensor %s is missing", hf->dir, t->name);
+    if (!e)
+        return err_set (err, ERR_INPUT, "%s: tensor %s is missing", hf->dir, t->name);
+    bool fits = t->rank == 1 ? e->rank == 1 && e->shape[0] == t->columns
+                             : e->rank == 2 && e->shape[0] == t->rows && e->shape[1] == t->columns;
+    return fits ? 0
+                : err_set (err, ERR_INPUT,
+                           "%s: tensor %s has the shape [%zu, %zu], config.json says [%zu, %zu]",
+                           hf->dir, t->name, e->shape[0], e->rank > 1 ? e->shape[1] : 1, t->rows,
+                           t->columns);
 }
 
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err)
 {
-    for (size_t i = 0; i < model_tensors (model); i++)
-        if (read_tensor (hf, model_tensor (model, i), params, err) != 0)
+    for (size_t i = 0; i < model_tensors (model); i++) {
+        const model_tensor_t *t = model_tensor (model, i);
+        found_t f;
+        if (find_tensor (hf, t, &f, err) != 0 ||
+            safetensors_read (f.file, f.entry, 0, f.entry->n, params + t->offset, err) != 0)
             return -1;
+    }
     return 0;
+}
+
+typedef struct {
+    const model_t *model;
+    found_t *found; /* by tensor */
+} folder_t;
+
+/*  The tensor that the param belongs to. */
+static size_t tensor_at (const model_t *model, size_t at)
+{
+    size_t low = 0, high = model_tensors (model);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (model_tensor (model, middle)->offset <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/*  A model_source_fn: a piece may go over several tensors, which are one matrix in the model. */
+static int read_piece (void *context, size_t at, size_t n, float *out, err_t *err)
+{
+    const folder_t *f = context;
+    for (size_t i = tensor_at (f->model, at); n > 0; i++) {
+        const model_tensor_t *t = model_tensor (f->model, i);
+        size_t first = at - t->offset, left = t->rows * t->columns - first;
+        size_t m = n < left ? n : left;
+        if (safetensors_read (f->found[i].file, f->found[i].entry, first, m, out, err) != 0)
+            return -1;
+        at += m;
+        out += m;
+        n -= m;
+    }
+    return 0;
+}
+
+int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err)
+{
+    folder_t f = {.model = model, .found = calloc (model_tensors (model), sizeof *f.found)};
+    int rc = f.found ? 0 : err_set (err, ERR_LIMIT, "no memory for a list of tensors");
+    for (size_t i = 0; rc == 0 && i < model_tensors (model); i++)
+        rc = find_tensor (hf, model_tensor (model, i), &f.found[i], err);
+    if (rc == 0)
+        rc = model_fill (model, read_piece, &f, pool, err);
+    free (f.found);
+    return rc;
 }
 
 /*  ---- writing ------------------------------------------------------------------------------------------ */

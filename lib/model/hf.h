@@ -1,7 +1,7 @@
 /*  hf - ordinary Hugging Face model folders, in and out.
  *
  *      hf_t *hf = hf_open (dir, &err);                     config, tensors checked; weights mapped
- *      float *params = ...; hf_params (hf, model, params, &err);
+ *      hf_fill (hf, model, pool, &err);
  *      hf_save (dir, &config, model, params, tokenizer_json, &err);
  *      hf_destroy (&hf);
  *
@@ -45,8 +45,10 @@ const hf_config_t *hf_config (const hf_t *hf);
 /*  Text of the folder's config.json and tokenizer.json (NULL when it has none). */
 const char *hf_config_text (const hf_t *hf);
 const char *hf_tokenizer_text (const hf_t *hf);
-/*  Fills the flat vector; refuses NaN and infinity by tensor name. */
+/*  Fills the flat vector, or the model itself without such a vector in between; refuses NaN and infinity by tensor
+ *  name. */
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err);
+int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err);
 
 /*  Writes config.json, generation_config.json, model.safetensors and tokenizer.json (its text;
  *  NULL: none) into an existing folder. config->dtype says how weights are stored. */

@@ -1,12 +1,16 @@
 /*  memory - see memory.h */
 #include "model/memory.h"
 
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/forward.h"
 #include "model/sampler.h"
 #include "model/train.h"
+#include "model/weights.h"
 
 /*  A sampler without rows in use says what its buffers take; keys and values follow from the plan. */
 static int need_sampling (const model_t *model, const memory_plan_t *plan, pool_t *pool,
@@ -51,7 +55,7 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
                  err_t *err)
 {
     *need = (memory_need_t){0};
-    model_t *base = model_new (config, plan->compute, err);
+    model_t *base = weights_shape (config, plan->compute, err);
     model_t *adapted = base && plan->lora ? lora_new (base, plan->lora, err) : NULL;
     model_t *model = plan->lora ? adapted : base;
     pool_t *pool = plan->threads > 1 ? pool_new (plan->threads) : NULL;
@@ -73,15 +77,86 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
     return rc;
 }
 
-size_t memory_available (void)
+/*  ---- what is free --------------------------------------------------------------------------------- */
+
+/*  The number after `key` in a file, or the first of it (key NULL); SIZE_MAX without one ("max"). */
+static size_t number_in (const char *path, const char *key)
 {
     char line[256];
-    unsigned long long kilobytes = 0;
-    FILE *file = fopen ("/proc/meminfo", "re");
-    while (file && fgets (line, sizeof line, file))
-        if (sscanf (line, "MemAvailable: %llu kB", &kilobytes) == 1)
-            break;
+    unsigned long long number;
+    size_t found = SIZE_MAX, length = key ? strlen (key) : 0;
+    FILE *file = fopen (path, "re");
+    while (file && found == SIZE_MAX && fgets (line, sizeof line, file))
+        if (strncmp (line, key ? key : "", length) == 0 &&
+            sscanf (line + length, " %llu", &number) == 1)
+            found = (size_t) number;
     if (file)
         fclose (file);
-    return (size_t) kilobytes << 10;
+    return found;
+}
+
+/*  What a control group leaves of its limit: file pages that were not used for long are given up before anything
+ *  fails. */
+static size_t group_leaves (const char *group, int version)
+{
+    static const char *const names[][3] = {
+        {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+        {"memory.max", "memory.current", "inactive_file"}};
+    const char *const *name = names[version - 1];
+    char path[PATH_MAX + 32];
+    snprintf (path, sizeof path, "%s/%s", group, name[0]);
+    size_t limit = number_in (path, NULL);
+    snprintf (path, sizeof path, "%s/%s", group, name[1]);
+    size_t used = number_in (path, NULL);
+    snprintf (path, sizeof path, "%s/memory.stat", group);
+    size_t files = number_in (path, name[2]);
+    if (limit == SIZE_MAX || used == SIZE_MAX)
+        return SIZE_MAX;
+    used -= files < used ? files : 0;
+    return used < limit ? limit - used : 0;
+}
+
+size_t memory_group_leaves (const char *root, const char *group, int version)
+{
+    char path[PATH_MAX];
+    int n = snprintf (path, sizeof path, "%s%s", root, group);
+    size_t least = SIZE_MAX;
+    if (n < 0 || (size_t) n >= sizeof path)
+        return least;
+    for (char *end = path + n; end; end = strrchr (path, '/')) {
+        *end = 0;
+        size_t left = strlen (path) >= strlen (root) ? group_leaves (path, version) : SIZE_MAX;
+        least = left < least ? left : least;
+    }
+    return least;
+}
+
+/*  A line of /proc/self/cgroup: hierarchy, controllers, group. */
+static size_t line_leaves (char *line)
+{
+    char *group = strchr (line, ':');
+    group = group ? strchr (group + 1, ':') : NULL;
+    if (!group)
+        return SIZE_MAX;
+    group++;
+    group[strcspn (group, "\n")] = 0;
+    if (strncmp (line, "0::", 3) == 0)
+        return memory_group_leaves ("/sys/fs/cgroup", group, 2);
+    return strstr (line, ":memory:") ? memory_group_leaves ("/sys/fs/cgroup/memory", group, 1)
+                                     : SIZE_MAX;
+}
+
+size_t memory_available (void)
+{
+    char line[PATH_MAX];
+    FILE *file = fopen ("/proc/self/cgroup", "re");
+    size_t least = number_in ("/proc/meminfo", "MemAvailable:");
+    least = least == SIZE_MAX ? 0 : least << 10;
+    while (file && fgets (line, sizeof line, file)) {
+        size_t left = line_leaves (line);
+        least = left < least ? left : least;
+    }
+    if (file)
+        fclose (file);
+    return least;
 }

@@ -39,7 +39,10 @@ typedef struct {
 int memory_need (const model_config_t *config, const memory_plan_t *plan, memory_need_t *need,
                  err_t *err);
 
-/*  What the machine could give now without swapping (MemAvailable); 0 where it does not say. */
+/*  What the machine could give now without swapping (MemAvailable), or the control groups that this process is in,
+ *  as containers are; 0 where the machine does not say. */
 size_t memory_available (void);
+/*  Of the group and all above it, mounted at root, of version 1 or 2; SIZE_MAX: no limit. */
+size_t memory_group_leaves (const char *root, const char *group, int version);
 
 #endif

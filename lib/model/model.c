@@ -207,9 +207,8 @@ static void visit_layer (model_t *m, weights_layer_t *l,
             vector (m, vectors[i], context);
 }
 
-/*  Calls back for every matrix and every vector that the model has. */
-static void visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, void *),
-                   void (*vector) (model_t *, weights_vector_t *, void *), void *context)
+void weights_visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, void *),
+                    void (*vector) (model_t *, weights_vector_t *, void *), void *context)
 {
     for (size_t i = 0; i < m->adapters_n; i++) {
         matrix (m, &m->adapters[i].a, context);
@@ -250,7 +249,7 @@ static size_t value_bytes (const model_t *m)
 static void place_all (model_t *m)
 {
     m->bytes = 0;
-    visit (m, place_matrix, place_vector, NULL);
+    weights_visit (m, place_matrix, place_vector, NULL);
     if (!m->config.tied)
         m->embedding_rows = cut (m, m->config.vocab * m->config.width * value_bytes (m));
     for (size_t i = 0; i < m->config.layers; i++)
@@ -259,7 +258,6 @@ static void place_all (model_t *m)
 
 static int allocate (model_t *m, err_t *err)
 {
-    place_all (m);
     void *p = mmap (NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return err_errno (err, ERR_LIMIT, "no memory for %zu MB of weights", m->bytes >> 20);
@@ -269,7 +267,7 @@ static int allocate (model_t *m, err_t *err)
     return 0;
 }
 
-model_t *model_new (const model_config_t *config, model_compute_t compute, err_t *err)
+model_t *weights_shape (const model_config_t *config, model_compute_t compute, err_t *err)
 {
     if (model_config_check (config, err) != 0)
         return NULL;
@@ -292,14 +290,20 @@ model_t *model_new (const model_config_t *config, model_compute_t compute, err_t
     if (!m->tensors || rope_prepare (m) != 0)
         goto none;
     lay_out (m);
-    if (allocate (m, err) == 0)
-        return m;
-    model_destroy (&m);
-    return NULL;
+    place_all (m);
+    return m;
 none:
     err_set (err, ERR_LIMIT, "no memory for a model of %zu layers", config->layers);
     model_destroy (&m);
     return NULL;
+}
+
+model_t *model_new (const model_config_t *config, model_compute_t compute, err_t *err)
+{
+    model_t *m = weights_shape (config, compute, err);
+    if (m && allocate (m, err) != 0)
+        model_destroy (&m);
+    return m;
 }
 
 void model_destroy (model_t **self)
@@ -381,71 +385,4 @@ void model_init_params (const model_t *model, uint64_t seed, float *params)
         for (size_t j = 0; j < n; j++)
             p[j] = t->rank == 2 ? (float) (deviation * rng_normal (&rng)) : bias ? 0.0f : 1.0f;
     }
-}
-
-typedef struct {
-    const float *from;
-    const panels_t *panels;
-    weights_matrix_t *matrix;
-    pool_t *pool;
-} packing_t;
-
-static void pack_panel (void *context, size_t panel, size_t thread)
-{
-    (void) thread;
-    packing_t *p = context;
-    weights_pack (p->matrix, p->panels, panel, p->from + p->matrix->at);
-}
-
-static void set_matrix (model_t *m, weights_matrix_t *w, void *context)
-{
-    packing_t *p = context;
-    p->panels = panels_for (m->kernels);
-    p->matrix = w;
-    pool_run (p->pool, pack_panel, p, kernels_panels (w->outputs));
-}
-
-static void set_vector (model_t *m, weights_vector_t *v, void *context)
-{
-    packing_t *p = context;
-    for (size_t i = 0; i < v->n; i++)
-        v->data[i] = weights_round (p->from[v->at + i], m->compute);
-}
-
-void model_set (model_t *model, const float *params, pool_t *pool)
-{
-    visit (model, set_matrix, set_vector, &(packing_t){.from = params, .pool = pool});
-    if (model->base)
-        return;
-    size_t n = model->config.vocab * model->config.width;
-    const float *rows = params + model->embedding;
-    if (model->embedding_rows && model->compute == COMPUTE_BF16)
-        model->kernels->to_bf16 (model->embedding_rows, rows, n);
-    else if (model->embedding_rows)
-        memcpy (model->embedding_rows, rows, n * sizeof *rows);
-}
-
-static void get_matrix (model_t *m, weights_matrix_t *w, void *context)
-{
-    weights_unpack (w, panels_for (m->kernels), (float *) context + w->at);
-}
-
-static void get_vector (model_t *m, weights_vector_t *v, void *context)
-{
-    (void) m;
-    memcpy ((float *) context + v->at, v->data, v->n * sizeof (float));
-}
-
-void model_get (const model_t *model, float *params)
-{
-    /* Only params are written; the visitor hands out the model for the sake of model_set. */
-    visit ((model_t *) (uintptr_t) model, get_matrix, get_vector, params);
-    if (model->base)
-        return;
-    size_t n = model->config.vocab * model->config.width;
-    float *rows = params + model->embedding;
-    if (model->embedding_rows && model->compute == COMPUTE_BF16)
-        model->kernels->from_bf16 (rows, model->embedding_rows, n);
-    else if (model->embedding_rows)
-        memcpy (rows, model->embedding_rows, n * sizeof *rows);
 }

@@ -89,6 +89,14 @@ void model_set (model_t *model, const float *params, pool_t *pool);
 /*  The params that the model computes with. */
 void model_get (const model_t *model, float *params);
 
+/*  The same piece by piece, without the whole vector in memory. A source fills out with params at .. at + n - 1,
+ *  a sink gets them; either is called from any thread of the pool, for pieces apart. model_fill: -1 and a
+ *  source's error, the model then is undefined. Both: ERR_LIMIT without memory for a piece per thread. */
+typedef int (*model_source_fn) (void *context, size_t at, size_t n, float *out, err_t *err);
+typedef void (*model_sink_fn) (void *context, size_t at, size_t n, const float *values);
+int model_fill (model_t *model, model_source_fn source, void *context, pool_t *pool, err_t *err);
+int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t *pool, err_t *err);
+
 /*  Logits [n, vocab] of one sequence from its beginning (value head: [n, 1]). For looking at a
  *  model and for tests; sampling and training have their own passes. */
 int model_logits (const model_t *model, const int32_t *ids, size_t n, float *logits, pool_t *pool,

@@ -197,7 +197,7 @@ static int read_tensor (const safetensors_t *file, const model_tensor_t *t, floa
         return err_set (err, ERR_INPUT, "tensor %s has the shape [%zu, %zu], wanted is [%zu, %zu]",
                         t->name, e->rank > 0 ? e->shape[0] : 1, e->rank > 1 ? e->shape[1] : 1,
                         t->rows, t->columns);
-    return safetensors_read (file, e, params + t->offset, err);
+    return safetensors_read (file, e, 0, e->n, params + t->offset, err);
 }
 
 int lora_read_params (const char *dir, const model_t *model, float *params, err_t *err)

@@ -204,57 +204,72 @@ const safetensors_entry_t *safetensors_find (const safetensors_t *file, const ch
     return file->n ? bsearch (&key, file->entries, file->n, sizeof key, by_name) : NULL;
 }
 
-/*  IEEE half to single. */
+/*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's bias. */
 static float from_half (uint16_t h)
 {
-    uint32_t sign = (uint32_t) (h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
+    uint32_t bits = (uint32_t) (h & 0x7fff) << 13, sign = (uint32_t) (h & 0x8000) << 16;
     float value;
-    if (exponent == 0)
-        value = ldexpf ((float) fraction, -24);
-    else if (exponent == 31)
-        value = fraction ? NAN : INFINITY;
-    else
-        value = ldexpf ((float) (fraction | 1024), (int) exponent - 25);
-    return sign ? -value : value;
+    memcpy (&value, &bits, sizeof value);
+    value *= 0x1p112f;
+    memcpy (&bits, &value, sizeof bits);
+    bits |= (h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0;
+    bits |= sign;
+    memcpy (&value, &bits, sizeof value);
+    return value;
 }
 
-static float element (const safetensors_entry_t *e, size_t i)
+static void widen (const safetensors_entry_t *e, size_t first, size_t n, float *out)
 {
-    const char *at = (const char *) e->data + i * types[e->type].size;
-    uint16_t half;
-    uint32_t word;
-    float value = 0;
-    double wide;
-    switch (e->type) {
-    case SAFETENSORS_F32:
-        memcpy (&value, at, sizeof value);
-        return value;
-    case SAFETENSORS_BF16:
-        memcpy (&half, at, sizeof half);
-        word = (uint32_t) half << 16;
-        memcpy (&value, &word, sizeof value);
-        return value;
-    case SAFETENSORS_F16:
-        memcpy (&half, at, sizeof half);
-        return from_half (half);
-    case SAFETENSORS_F64:
-        memcpy (&wide, at, sizeof wide);
-        return (float) wide;
-    default:
-        return NAN;
+    const char *at = (const char *) e->data + first * types[e->type].size;
+    for (size_t i = 0; i < n && e->type == SAFETENSORS_BF16; i++) {
+        uint16_t half;
+        memcpy (&half, at + i * sizeof half, sizeof half);
+        uint32_t word = (uint32_t) half << 16;
+        memcpy (&out[i], &word, sizeof word);
     }
+    for (size_t i = 0; i < n && e->type == SAFETENSORS_F16; i++) {
+        uint16_t half;
+        memcpy (&half, at + i * sizeof half, sizeof half);
+        out[i] = from_half (half);
+    }
+    for (size_t i = 0; i < n && e->type == SAFETENSORS_F64; i++) {
+        double wide;
+        memcpy (&wide, at + i * sizeof wide, sizeof wide);
+        out[i] = (float) wide;
+    }
+    if (e->type == SAFETENSORS_F32)
+        memcpy (out, at, n * sizeof *out);
 }
 
-int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, float *out,
-                      err_t *err)
+/*  Index of the first that is not finite; n: all are. */
+static size_t first_infinite (const float *x, size_t n)
 {
-    for (size_t i = 0; i < e->n; i++) {
-        out[i] = element (e, i);
-        if (!isfinite (out[i]))
-            return err_set (err, ERR_INPUT, "%s: tensor %s: element %zu is not a finite number",
-                            file->path, e->name, i);
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy (&bits, &x[i], sizeof bits);
+        any |= (bits & 0x7f800000u) == 0x7f800000u;
     }
-    return 0;
+    size_t i = any ? 0 : n;
+    while (i < n && isfinite (x[i]))
+        i++;
+    return i;
+}
+
+int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, size_t first,
+                      size_t n, float *out, err_t *err)
+{
+    if (e->type == SAFETENSORS_I64 || e->type == SAFETENSORS_I32)
+        return err_set (err, ERR_INPUT, "%s: tensor %s has type %s, not floating-point numbers",
+                        file->path, e->name, types[e->type].name);
+    if (first > e->n || n > e->n - first)
+        return err_set (err, ERR_INPUT, "%s: tensor %s has %zu elements, not %zu", file->path,
+                        e->name, e->n, first + n);
+    widen (e, first, n, out);
+    size_t bad = first_infinite (out, n);
+    return bad == n ? 0
+                    : err_set (err, ERR_INPUT, "%s: tensor %s: element %zu is not a finite number",
+                               file->path, e->name, first + bad);
 }
 
 /*  ---- writing ------------------------------------------------------------------------------------------ */

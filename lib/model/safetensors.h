@@ -2,7 +2,7 @@
  *
  *      safetensors_t *file = safetensors_open (path, &err);            mapped; only the header is read
  *      const safetensors_entry_t *e = safetensors_find (file, "model.norm.weight");
- *      safetensors_read (file, e, floats, &err);
+ *      safetensors_read (file, e, 0, e->n, floats, &err);
  *      safetensors_close (&file);
  *
  *  Everything in a file is untrusted: sizes, offsets, overlaps, shapes and types are checked at opening.
@@ -43,10 +43,10 @@ void safetensors_close (safetensors_t **file);
 size_t safetensors_count (const safetensors_t *file);
 const safetensors_entry_t *safetensors_entry (const safetensors_t *file, size_t index);
 const safetensors_entry_t *safetensors_find (const safetensors_t *file, const char *name);
-/*  Converts to float32: F32, BF16, F16 (F64 rounds). ERR_INPUT names the tensor and the first element that is not
- *  finite. */
-int safetensors_read (const safetensors_t *file, const safetensors_entry_t *entry, float *out,
-                      err_t *err);
+/*  Elements first .. first + n - 1 as float32: of F32, BF16, F16 (F64 rounds). ERR_INPUT names the tensor and the
+ *  first element that is not finite. */
+int safetensors_read (const safetensors_t *file, const safetensors_entry_t *entry, size_t first,
+                      size_t n, float *out, err_t *err);
 
 /*  For writing: float32 content, stored as type F32, BF16 (nearest, ties to even) or F16. */
 typedef struct {

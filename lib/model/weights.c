@@ -33,7 +33,7 @@ size_t weights_panel_bytes (const weights_matrix_t *m)
     return panel_values (m) * (m->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
 }
 
-static size_t outputs_of (const weights_matrix_t *m, size_t panel)
+size_t weights_outputs (const weights_matrix_t *m, size_t panel)
 {
     size_t left = m->outputs - panel * KERNELS_PANEL;
     return left < KERNELS_PANEL ? left : KERNELS_PANEL;
@@ -48,30 +48,27 @@ static size_t place (const weights_matrix_t *m, size_t output, size_t k)
     return panel + k * KERNELS_PANEL + lane;
 }
 
-void weights_pack (weights_matrix_t *m, const panels_t *panels, size_t panel, const float *w)
+void weights_pack (weights_matrix_t *m, const panels_t *panels, size_t panel, const float *rows)
 {
     char *to = (char *) m->panels + panel * weights_panel_bytes (m);
-    size_t first = panel * KERNELS_PANEL, n = outputs_of (m, panel);
+    size_t n = weights_outputs (m, panel);
     if (m->type == COMPUTE_BF16) {
-        panels->pack_bf16 ((uint16_t *) to, w + first * m->k, m->k, n);
+        panels->pack_bf16 ((uint16_t *) to, rows, m->k, n);
         return;
     }
     if (n < KERNELS_PANEL)
         memset (to, 0, weights_panel_bytes (m));
-    panels->transpose ((float *) to, KERNELS_PANEL, w + first * m->k, m->k, n, m->k);
+    panels->transpose ((float *) to, KERNELS_PANEL, rows, m->k, n, m->k);
 }
 
-void weights_unpack (const weights_matrix_t *m, const panels_t *panels, float *w)
+void weights_unpack (const weights_matrix_t *m, const panels_t *panels, size_t panel, float *rows)
 {
-    for (size_t p = 0; p < kernels_panels (m->outputs); p++) {
-        const char *from = (const char *) m->panels + p * weights_panel_bytes (m);
-        float *to = w + p * KERNELS_PANEL * m->k;
-        if (m->type == COMPUTE_BF16)
-            panels->unpack_bf16 (to, (const uint16_t *) from, m->k, outputs_of (m, p));
-        else
-            panels->transpose (to, m->k, (const float *) from, KERNELS_PANEL, m->k,
-                               outputs_of (m, p));
-    }
+    const char *from = (const char *) m->panels + panel * weights_panel_bytes (m);
+    size_t n = weights_outputs (m, panel);
+    if (m->type == COMPUTE_BF16)
+        panels->unpack_bf16 (rows, (const uint16_t *) from, m->k, n);
+    else
+        panels->transpose (rows, m->k, (const float *) from, KERNELS_PANEL, m->k, n);
 }
 
 void weights_unpack_row (const weights_matrix_t *m, size_t output, float *w)

@@ -2,7 +2,7 @@
  *
  *      const weights_layer_t *l = &model->layers[i];
  *      forward_matmul (model, &l->qkv, ...);              packed panels
- *      weights_unpack (&l->down, panels, w);              back to [outputs, k] float32
+ *      weights_unpack (&l->down, panels, i, rows);        a panel back to float32 rows
  *      gradient + l->down.at                              its place in the flat vector
  *
  *  The model holds every matrix once, in panels (kernels.h); no flat copy. Tensors lie in the flat
@@ -87,15 +87,25 @@ static inline const model_t *weights_root (const model_t *model)
     return model->base ? model->base : model;
 }
 
+/*  A model without memory for its weights: model_bytes says what they would take, nothing can be computed. */
+model_t *weights_shape (const model_config_t *config, model_compute_t compute, err_t *err);
+
 /*  What a weight becomes in that type. */
 float weights_round (float x, model_compute_t type);
 
-/*  Fills one panel from the whole matrix w [outputs, k]. */
-void weights_pack (weights_matrix_t *matrix, const panels_t *panels, size_t panel, const float *w);
+/*  Calls back for every matrix and every vector that the model has of its own. */
+void weights_visit (model_t *model, void (*matrix) (model_t *, weights_matrix_t *, void *),
+                    void (*vector) (model_t *, weights_vector_t *, void *), void *context);
+
+/*  Outputs that a panel has. */
+size_t weights_outputs (const weights_matrix_t *matrix, size_t panel);
+/*  Fills one panel from its outputs' rows [.., k]; and back to float32, exact. */
+void weights_pack (weights_matrix_t *matrix, const panels_t *panels, size_t panel,
+                   const float *rows);
+void weights_unpack (const weights_matrix_t *matrix, const panels_t *panels, size_t panel,
+                     float *rows);
 size_t weights_panel_bytes (const weights_matrix_t *matrix);
-/*  Back to float32 [outputs, k], row-major; exact. */
-void weights_unpack (const weights_matrix_t *matrix, const panels_t *panels, float *w);
-/*  The same for one output alone, into w [k]. */
+/*  One output alone, into w [k]. */
 void weights_unpack_row (const weights_matrix_t *matrix, size_t output, float *w);
 
 #endif

@@ -31,32 +31,49 @@ static int no_memory (const build_t *b, err_t *err)
                     (unsigned long long) b->parts.size);
 }
 
-static float *widened (const void *halves, size_t n)
+/*  The bytes in which weights travel: floats, or halves that are the upper half of each. Little-endian. */
+typedef struct {
+    char *bytes;
+    size_t width;
+} travel_t;
+
+static int read_piece (void *context, size_t at, size_t n, float *out, err_t *err)
 {
-    float *floats = pages_alloc (n * sizeof *floats);
-    for (size_t i = 0; floats && i < n; i++) {
-        uint32_t word = 0;
-        memcpy ((char *) &word + 2, (const char *) halves + 2 * i, 2); /* little-endian */
-        memcpy (&floats[i], &word, sizeof word);
+    (void) err;
+    const travel_t *t = context;
+    const char *from = t->bytes + at * t->width;
+    if (t->width == sizeof *out)
+        memcpy (out, from, n * sizeof *out);
+    for (size_t i = 0; t->width < sizeof *out && i < n; i++) {
+        uint16_t half;
+        memcpy (&half, from + i * sizeof half, sizeof half);
+        uint32_t word = (uint32_t) half << 16;
+        memcpy (&out[i], &word, sizeof word);
     }
-    return floats;
+    return 0;
 }
 
-/*  The bytes in which a model's weights travel. */
-static char *bytes_of (const model_t *model, bool halves)
+static void write_piece (void *context, size_t at, size_t n, const float *values)
 {
-    size_t n = model_params (model), width = halves ? 2 : 4;
-    char *bytes = pages_alloc (n * width);
-    float *floats = pages_alloc (n * sizeof *floats);
-    if (bytes && floats) {
-        model_get (model, floats);
-        for (size_t i = 0; i < n; i++)
-            memcpy (bytes + i * width, (char *) &floats[i] + 4 - width, width);
+    const travel_t *t = context;
+    char *to = t->bytes + at * t->width;
+    if (t->width == sizeof *values)
+        memcpy (to, values, n * sizeof *values);
+    for (size_t i = 0; t->width < sizeof *values && i < n; i++) {
+        uint32_t word;
+        memcpy (&word, &values[i], sizeof word);
+        uint16_t half = (uint16_t) (word >> 16);
+        memcpy (to + i * sizeof half, &half, sizeof half);
     }
-    free (floats);
-    if (!floats)
-        free (bytes);
-    return floats ? bytes : NULL;
+}
+
+static char *bytes_of (const model_t *model, size_t width, err_t *err)
+{
+    travel_t t = {.bytes = pages_alloc (model_params (model) * width), .width = width};
+    if (t.bytes && model_pour (model, write_piece, &t, NULL, err) == 0)
+        return t.bytes;
+    free (t.bytes);
+    return NULL;
 }
 
 /*  Puts the whole in the delta's place. */
@@ -64,7 +81,7 @@ static int put_together (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
     size_t width = p->halves ? 2 : 4, size = model_params (p->before) * width;
-    char *whole = bytes_of (p->before, p->halves);
+    char *whole = bytes_of (p->before, width, err);
     if (!whole)
         return no_memory (b, err);
     int rc = delta_apply (&(delta_layout_t){p->before, width}, whole, p->bytes, p->size, err);
@@ -95,21 +112,17 @@ static int make_model (build_t *b, err_t *err)
     model_t *model = shaped (p, err);
     if (!model)
         return -1;
-    size_t n = model_params (model), wanted = n * (p->halves ? 2 : 4);
-    bool fits = p->size == wanted;
-    float *floats = !fits ? NULL : p->halves ? widened (p->bytes, n) : p->bytes; /* aligned */
-    if (floats)
-        model_set (model, floats, NULL);
-    if (p->halves)
-        free (floats);
-    b->model = floats ? model : NULL;
-    if (floats)
-        return 0;
-    model_destroy (&model);
-    return fits ? no_memory (b, err)
-                : err_set (err, ERR_INPUT,
-                           "its weights have %llu bytes, its configuration needs %zu",
-                           (unsigned long long) p->size, wanted);
+    travel_t travel = {.bytes = p->bytes, .width = p->halves ? 2 : 4};
+    size_t wanted = model_params (model) * travel.width;
+    int rc =
+        p->size == wanted
+            ? model_fill (model, read_piece, &travel, NULL, err)
+            : err_set (err, ERR_INPUT, "its weights have %llu bytes, its configuration needs %zu",
+                       (unsigned long long) p->size, wanted);
+    if (rc != 0)
+        model_destroy (&model);
+    b->model = model;
+    return rc;
 }
 
 static void *run (void *context)

@@ -52,14 +52,7 @@ static int load (loaded_t *l, const char *dir, bool weights, bool tokenizer, err
     l->model = model_new (&hf_config (l->hf)->model, COMPUTE_F32, err);
     if (!l->model)
         return -1;
-    float *params = malloc (model_params (l->model) * sizeof *params);
-    if (!params)
-        return err_set (err, ERR_LIMIT, "no memory for %zu weights", model_params (l->model));
-    int rc = hf_params (l->hf, l->model, params, err);
-    if (rc == 0)
-        model_set (l->model, params, l->pool);
-    free (params);
-    return rc;
+    return hf_fill (l->hf, l->model, l->pool, err);
 }
 
 /*  Puts a PEFT folder's adapters on the model, if one is named. */

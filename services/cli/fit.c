@@ -60,16 +60,19 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
         return err_wrap (err, "the model does not fit here (take a smaller one, or model.compute "
                               "bf16)");
     size_t policies = conf_shares (conf) ? 1 : conf->team.roles.n;
-    size_t shared = plan.lora ? need.weights : 0;        /* the base is there once */
+    size_t width = plan.compute == COMPUTE_BF16 ? 2 : sizeof (float);
+    size_t shared = plan.lora ? need.weights : 0;        /* the base is there once, */
+    size_t base = plan.lora ? need.params * width : 0;   /* and as it travels */
     size_t own = need.train - need.activations - shared; /* of each policy */
+    /* While the next version is made, a second one is there, the bytes that it is made of, and a delta. */
+    size_t made = (plan.lora ? need.published : need.weights) + 2 * need.published;
     size_t reference = conf->loss.kl > 0 && !plan.lora ? policies * need.weights : 0;
     *fit = (fit_t){
-        .trainer = SERVICE + shared + policies * own + need.activations + reference,
-        /* While the next version is made, two are there, and the bytes that it is made of. */
+        .trainer = SERVICE + shared + base + policies * own + need.activations + reference +
+                   2 * need.published,
         .agents = (size_t) conf->run.agents *
-                  (SERVICE + need.sample + (policies - 1) * (need.weights - shared) +
-                   (plan.lora ? 2 * need.published : need.weights + need.published)),
-        .bus = SERVICE + (policies + 1) * need.published + shared,
+                  (SERVICE + base + need.sample + (policies - 1) * (need.weights - shared) + made),
+        .bus = SERVICE + base + (policies + 1) * need.published,
         .others = OTHERS,
         .available = memory_available ()};
     fit->sum = fit->trainer + fit->agents + fit->bus + fit->others;
@@ -78,7 +81,8 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     return err_set (err, ERR_LIMIT,
                     "the run would take about %.0f MB (trainer %.0f, agents %.0f, bus %.0f, others "
                     "%.0f), and %.0f MB are free: take a smaller model, model.compute bf16, "
-                    "model.adapter lora, a smaller trainer.group_size or task.max_tokens",
+                    "model.adapter lora, a smaller trainer.group_size or task.max_tokens, or "
+                    "trainer.activations_mb",
                     MB (fit->sum), MB (fit->trainer), MB (fit->agents), MB (fit->bus),
                     MB (fit->others), MB (fit->available));
 }

@@ -309,7 +309,7 @@ static int load_memory (const char *path, const policy_t *policy, err_t *err)
             rc = err_set (err, ERR_INPUT, "%s: tensor '%s' is missing or not %zu numbers of F32",
                           path, memory.name[i], policy->n);
         else
-            rc = safetensors_read (file, entry, memory.data[i], err);
+            rc = safetensors_read (file, entry, 0, entry->n, memory.data[i], err);
     }
     safetensors_close (&file);
     return rc;

@@ -29,18 +29,31 @@ const char *policy_compute (const policy_t *policy)
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
 }
 
-/*  The version's bytes: what the model computes with, little-endian: the masters themselves, or with bf16
- *  their upper halves. */
-static void fill_bytes (policy_t *policy)
+static size_t width_of (const policy_t *policy)
 {
-    if (has_halves (policy)) {
-        /* The gradient is free between two updates; a base needs its masters no more. */
-        float *rounded = policy->gradient ? policy->gradient : policy->params;
-        model_get (policy->model, rounded);
-        for (size_t i = 0; i < policy->n; i++)
-            memcpy ((char *) policy->bytes + 2 * i, (const char *) &rounded[i] + 2, 2);
-    }
+    return has_halves (policy) ? sizeof (uint16_t) : sizeof (float);
+}
+
+/*  A model_sink_fn: floats, or their upper halves, little-endian. */
+static void take_bytes (void *context, size_t at, size_t n, const float *values)
+{
+    const policy_t *policy = context;
+    size_t width = width_of (policy);
+    char *to = (char *) policy->bytes + at * width;
+    if (width == sizeof *values)
+        memcpy (to, values, n * sizeof *values);
+    for (size_t i = 0; width < sizeof *values && i < n; i++)
+        memcpy (to + 2 * i, (const char *) &values[i] + 2, 2);
+}
+
+/*  The version's bytes: what the model computes with, or the masters themselves. */
+static int fill_bytes (policy_t *policy, err_t *err)
+{
+    if (policy->bytes != policy->params &&
+        model_pour (policy->model, take_bytes, policy, policy->pool, err) != 0)
+        return -1;
     policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
+    return 0;
 }
 
 /*  Only bf16 weights stay what they were often enough. */
@@ -53,7 +66,7 @@ static void encode_delta (policy_t *policy, const void *before)
         buf_free (&policy->delta);
 }
 
-void policy_advance (policy_t *policy)
+int policy_advance (policy_t *policy, err_t *err)
 {
     train_rest (policy->train);
     if (policy->reference_train)
@@ -63,20 +76,23 @@ void policy_advance (policy_t *policy)
         memcpy (before, policy->bytes, policy->bytes_n);
     policy->before = policy->version.hash;
     policy->version.number++;
-    fill_bytes (policy);
+    int rc = fill_bytes (policy, err);
     buf_free (&policy->delta);
-    if (before)
+    if (rc == 0 && before)
         encode_delta (policy, before);
     free (before);
+    return rc;
 }
 
-static int allocate (policy_t *policy, err_t *err)
+/*  learns: has float32 masters, which are the bytes unless these are halves. */
+static int allocate (policy_t *policy, bool learns, err_t *err)
 {
     policy->n = model_params (policy->model);
-    policy->bytes_n = policy->n * (has_halves (policy) ? 2 : 4);
-    policy->params = calloc (policy->n, sizeof (float));
-    policy->bytes = has_halves (policy) ? malloc (policy->bytes_n) : policy->params;
-    return policy->params && policy->bytes ? 0 : no_memory (policy, err);
+    policy->bytes_n = policy->n * width_of (policy);
+    policy->params = learns ? calloc (policy->n, sizeof (float)) : NULL;
+    bool apart = !learns || has_halves (policy);
+    policy->bytes = apart ? malloc (policy->bytes_n) : policy->params;
+    return policy->bytes && (policy->params || !learns) ? 0 : no_memory (policy, err);
 }
 
 /*  What only those have that learn. */
@@ -175,16 +191,18 @@ static int load (policy_t *policy, const char *dir, const char *compute, const c
     int rc = read_tokenizer (policy, hf, dir, chat, err);
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
-        rc = policy->model && policy->path ? allocate (policy, err) : -1;
+        rc = policy->model && policy->path ? allocate (policy, learns, err) : -1;
     }
-    if (rc == 0)
+    if (rc == 0 && learns)
         rc = hf_params (hf, policy->model, policy->params, err);
     if (rc == 0 && learns)
         rc = allocate_learning (policy, err);
-    if (rc == 0) {
+    if (rc == 0 && learns)
         model_set (policy->model, policy->params, policy->pool);
-        fill_bytes (policy);
-    }
+    else if (rc == 0)
+        rc = hf_fill (hf, policy->model, policy->pool, err);
+    if (rc == 0)
+        rc = fill_bytes (policy, err);
     hf_destroy (&hf);
     return rc;
 }
@@ -223,11 +241,6 @@ policy_t *policy_load_base (const char *dir, const char *compute, const char *ch
         err_wrap (err, "model %s", dir);
         policy_destroy (&policy);
     }
-    if (policy) {
-        if (policy->bytes != policy->params)
-            free (policy->params);
-        policy->params = NULL;
-    }
     return policy;
 }
 
@@ -253,7 +266,7 @@ static int take_base (policy_t *policy, const policy_t *base, err_t *err)
 static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, err_t *err)
 {
     policy->model = lora_new (policy->base->model, lora, err);
-    if (!policy->model || allocate (policy, err) != 0 || allocate_learning (policy, err) != 0)
+    if (!policy->model || allocate (policy, true, err) != 0 || allocate_learning (policy, err) != 0)
         return -1;
     policy->adapter_text = lora_json (lora, policy->path);
     if (!policy->adapter_text)
@@ -261,8 +274,7 @@ static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, er
     policy->adapter_hash = hash_object (policy->adapter_text, strlen (policy->adapter_text));
     model_init_params (policy->model, seed, policy->params);
     model_set (policy->model, policy->params, policy->pool);
-    fill_bytes (policy);
-    return 0;
+    return fill_bytes (policy, err);
 }
 
 policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
@@ -351,7 +363,6 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
         return err_wrap (err, "policy %s", policy->name);
     model_set (policy->model, policy->params, policy->pool);
     policy->version.number = number;
-    fill_bytes (policy);
     buf_free (&policy->delta);
-    return 0;
+    return fill_bytes (policy, err);
 }

@@ -2,7 +2,7 @@
  *
  *      policy_t *policy = policy_load ("main", model_dir, "f32", pool, &err);
  *      ... gradient ...  adamw_step (&policy->optimiser, ..., policy->params, policy->gradient, ...);
- *      policy_advance (policy);                           the next version: bytes, hash
+ *      policy_advance (policy, &err);                     the next version: bytes, hash
  *      policy_destroy (&policy);
  *
  *  Or adapters that learn on a base that does not, one for several of them:
@@ -80,7 +80,7 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
 
 /*  The weights changed and the model has them: bytes, hash and delta follow, the number goes up by
  *  one. The memory of the training pass is given back: agents sample next. */
-void policy_advance (policy_t *policy);
+int policy_advance (policy_t *policy, err_t *err);
 
 /*  "f32" or "bf16": of the version's bytes; of the matrix products, which is also a base's bytes'. */
 const char *policy_dtype (const policy_t *policy);

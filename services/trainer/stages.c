@@ -283,8 +283,7 @@ static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, er
         batch_destroy (&batches[m]);
     if (rc != 0)
         return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
-    policy_advance (p);
-    return 0;
+    return policy_advance (p, err);
 }
 
 /*  The critic learns in its own process while the policies are trained here. */

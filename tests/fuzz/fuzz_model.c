@@ -22,7 +22,7 @@ static void try_safetensors (const char *data, size_t size)
         const safetensors_entry_t *e = safetensors_entry (file, i);
         float *values = malloc ((e->n + 1) * sizeof *values);
         if (values)
-            safetensors_read (file, e, values, &err);
+            safetensors_read (file, e, 0, e->n, values, &err);
         free (values);
     }
     safetensors_close (&file);

@@ -32,7 +32,7 @@ static size_t read_tensor (const safetensors_t *file, const char *letter, int st
     err_t err = {0};
     snprintf (name, sizeof name, "%s%d", letter, step);
     const safetensors_entry_t *e = safetensors_find (file, name);
-    if (!e || e->n > MOST || safetensors_read (file, e, out, &err) != 0)
+    if (!e || e->n > MOST || safetensors_read (file, e, 0, e->n, out, &err) != 0)
         fail_msg ("%s: %s", name, e ? err.text : "is missing");
     return e->n;
 }

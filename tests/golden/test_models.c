@@ -47,7 +47,7 @@ static float *read_floats (const safetensors_t *file, const char *name, size_t *
     if (!e)
         return NULL;
     float *values = malloc ((e->n + 1) * sizeof *values);
-    if (safetensors_read (file, e, values, &err) != 0)
+    if (safetensors_read (file, e, 0, e->n, values, &err) != 0)
         fail_msg ("%s", err.text);
     if (n)
         *n = e->n;

@@ -65,7 +65,7 @@ static product_t product_new (const kernels_t *kernels, size_t n, size_t k, size
     p.matrix = (weights_matrix_t){.outputs = outputs, .k = k, .type = type};
     p.matrix.panels = room (kernels_panels (outputs) * (k + 1) * KERNELS_PANEL);
     for (size_t i = 0; i < kernels_panels (outputs); i++)
-        weights_pack (&p.matrix, panels_for (kernels), i, p.w);
+        weights_pack (&p.matrix, panels_for (kernels), i, p.w + i * KERNELS_PANEL * k);
     return p;
 }
 

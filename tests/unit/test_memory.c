@@ -2,7 +2,10 @@
 /*  What a model is said to take, against what the modules take when they work. */
 #include "model/memory.h"
 
+#include <sys/stat.h>
+
 #include "../../services/cli/fit.h"
+#include "base/fs.h"
 #include "conf/table.h"
 #include "model/sampler.h"
 #include "model/train.h"
@@ -113,14 +116,14 @@ static void a_run_that_does_not_fit_is_refused (void **state)
         fail_msg ("a small model: %s", err.text);
     assert_int_equal (fit.sum, fit.trainer + fit.agents + fit.bus + fit.others);
     assert_true (fit.sum > 0 && fit.sum < (size_t) 1 << 30);
-    config.model.width = 65536;
-    config.model.ff = 262144;
-    config.model.layers = 200;
+    config.model.width = 16384; /* 400 billion weights */
+    config.model.ff = 53248;
+    config.model.layers = 126;
     config.model.head_dim = 128;
-    config.model.heads = config.model.kv_heads = 512;
+    config.model.heads = config.model.kv_heads = 128;
     assert_int_equal (fit_check (conf, &config, &fit, &err), -1);
-    if (!strstr (err.text, "take a smaller"))
-        fail_msg ("the error does not say what to do: %s", err.text);
+    if (!strstr (err.text, "take a smaller") || !strstr (err.text, "trainer"))
+        fail_msg ("the error does not say the sum and what to do: %s", err.text);
     err = (err_t){0};
     config.model = fixture_config ();
     conf->task.max_tokens = 400;
@@ -129,11 +132,48 @@ static void a_run_that_does_not_fit_is_refused (void **state)
     conf_destroy (&conf);
 }
 
+static void put (const char *dir, const char *name, const char *text)
+{
+    char path[FS_PATH_MAX];
+    assert_int_equal (fs_join (path, dir, name, NULL), 0);
+    assert_int_equal (fs_write (path, text, strlen (text), NULL), 0);
+}
+
+/*  The tightest of a group and those above it counts. */
+static void control_groups_have_a_say (void **state)
+{
+    (void) state;
+    char root[] = "/tmp/quintet-memory-XXXXXX", inner[64];
+    assert_non_null (mkdtemp (root));
+    snprintf (inner, sizeof inner, "%s/inner", root);
+    assert_int_equal (mkdir (inner, 0700), 0);
+    assert_true (memory_group_leaves (root, "/inner", 2) == SIZE_MAX);
+    put (inner, "memory.max", "max\n");
+    put (inner, "memory.current", "1000\n");
+    assert_true (memory_group_leaves (root, "/inner", 2) == SIZE_MAX);
+    put (root, "memory.max", "5000\n");
+    put (root, "memory.current", "3000\n");
+    assert_int_equal (memory_group_leaves (root, "/inner", 2), 2000);
+    put (root, "memory.stat", "anon 2000\ninactive_file 400\n");
+    assert_int_equal (memory_group_leaves (root, "/inner", 2), 2400);
+    put (inner, "memory.max", "1500\n");
+    assert_int_equal (memory_group_leaves (root, "/inner", 2), 500);
+    put (inner, "memory.current", "2000\n");
+    assert_int_equal (memory_group_leaves (root, "/inner", 2), 0);
+    put (root, "memory.limit_in_bytes", "900\n");
+    put (root, "memory.usage_in_bytes", "800\n");
+    put (root, "memory.stat", "total_inactive_file 50\n");
+    assert_int_equal (memory_group_leaves (root, "/elsewhere", 1), 150);
+    assert_true (memory_available () > 0);
+    fs_remove (root, NULL);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (sampling_takes_what_is_said),
                                        cmocka_unit_test (adapters_learn_with_less),
                                        cmocka_unit_test (a_plan_says_how_much_is_kept),
-                                       cmocka_unit_test (a_run_that_does_not_fit_is_refused)};
+                                       cmocka_unit_test (a_run_that_does_not_fit_is_refused),
+                                       cmocka_unit_test (control_groups_have_a_say)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -376,9 +376,73 @@ static void far_positions_turn_as_near_ones (void **state)
     model_destroy (&model);
 }
 
+/*  ---- piece by piece ---- */
+
+typedef struct {
+    float *params;
+    size_t n;
+    _Atomic size_t moved;
+    size_t broken; /* a piece that holds it cannot be had; n: none */
+} store_t;
+
+static int from_store (void *context, size_t at, size_t n, float *out, err_t *err)
+{
+    store_t *s = context;
+    assert_true (at + n <= s->n);
+    memcpy (out, s->params + at, n * sizeof *out);
+    s->moved += n;
+    return s->broken < at || s->broken >= at + n
+               ? 0
+               : err_set (err, ERR_INPUT, "weight %zu is broken", s->broken);
+}
+
+static void to_store (void *context, size_t at, size_t n, const float *values)
+{
+    store_t *s = context;
+    assert_true (at + n <= s->n);
+    memcpy (s->params + at, values, n * sizeof *values);
+    s->moved += n;
+}
+
+static void a_model_can_be_filled_in_pieces (void **state)
+{
+    (void) state;
+    pool_t *pool = pool_new (3);
+    for (size_t i = 0; i < 2 * KINDS; i++) {
+        model_config_t config = kind (i / 2);
+        model_compute_t compute = i % 2 ? COMPUTE_BF16 : COMPUTE_F32;
+        model_t *whole = fixture_model (&config, compute), *pieces = NULL;
+        size_t n = model_params (whole);
+        float *params = calloc (n, sizeof *params), *again = calloc (n, sizeof *again);
+        err_t err = {0};
+        assert_true (params && again);
+        model_get (whole, params);
+        pieces = model_new (&config, compute, &err);
+        store_t store = {.params = params, .n = n, .broken = n};
+        assert_int_equal (model_fill (pieces, from_store, &store, pool, &err), 0);
+        assert_int_equal (store.moved, n); /* each weight once */
+        model_get (pieces, again);
+        fixture_same ("filled", again, params, n);
+        memset (again, 0, n * sizeof *again);
+        store_t out = {.params = again, .n = n};
+        assert_int_equal (model_pour (pieces, to_store, &out, pool, &err), 0);
+        assert_int_equal (out.moved, n);
+        fixture_same ("poured", again, params, n);
+        store.broken = n / 2;
+        assert_int_equal (model_fill (pieces, from_store, &store, pool, &err), -1);
+        assert_non_null (strstr (err.text, "is broken"));
+        free (params);
+        free (again);
+        model_destroy (&whole);
+        model_destroy (&pieces);
+    }
+    pool_destroy (&pool);
+}
+
 int main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (bad_shapes_are_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test (a_model_can_be_filled_in_pieces),
+                                       cmocka_unit_test (bad_shapes_are_refused),
                                        cmocka_unit_test (tensors_fill_the_flat_vector),
                                        cmocka_unit_test (params_come_back),
                                        cmocka_unit_test (first_params_are_pure_in_the_seed),

@@ -145,7 +145,7 @@ static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_com
     assert_non_null (m.panels);
     memset (m.panels, 0xff, panels * bytes);
     for (size_t p = 0; p < panels; p++)
-        weights_pack (&m, b, p, w);
+        weights_pack (&m, b, p, w + p * KERNELS_PANEL * k);
     for (size_t o = 0; o < panels * KERNELS_PANEL; o++)
         for (size_t i = 0; i < k + (type == COMPUTE_BF16 ? k % 2 : 0); i++) {
             const char *panel = (const char *) m.panels + o / KERNELS_PANEL * bytes;
@@ -160,7 +160,8 @@ static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_com
         }
     for (size_t i = 0; i < outputs * k; i++)
         w[i] = weights_round (w[i], type);
-    weights_unpack (&m, b, back);
+    for (size_t p = 0; p < panels; p++)
+        weights_unpack (&m, b, p, back + p * KERNELS_PANEL * k);
     fixture_same ("unpacked", back, w, outputs * k);
     weights_unpack_row (&m, outputs - 1, row);
     fixture_same ("row", row, w + (outputs - 1) * k, k);

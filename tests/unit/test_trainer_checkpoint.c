@@ -182,8 +182,8 @@ static void updates_do_not_feel_threads (void **state)
         assert_true (a.sums.ratio_min == 1 && a.sums.ratio_max == 1);
         assert_int_equal (a.updates, 1);
     }
-    policy_advance (one);
-    policy_advance (three);
+    assert_int_equal (policy_advance (one, NULL), 0);
+    assert_int_equal (policy_advance (three, NULL), 0);
     assert_int_equal (one->version.number, 1);
     assert_true (hash_equal (&one->version.hash, &three->version.hash));
     policy_destroy (&one);
@@ -322,7 +322,7 @@ static void round_trip (const char *compute)
     char path[FS_PATH_MAX];
     policy_t *policy = load ("one", compute, NULL), *again = load ("one", compute, NULL);
     train (policy, 1);
-    policy_advance (policy);
+    assert_int_equal (policy_advance (policy, NULL), 0);
     buf_t critic = {0}, back = {0};
     buf_text (&critic, "state of the critic");
     save (1, &policy, 1, &critic);
@@ -339,8 +339,8 @@ static void round_trip (const char *compute)
     same_policy (policy, again);
     train (policy, 2);
     train (again, 2);
-    policy_advance (policy);
-    policy_advance (again);
+    assert_int_equal (policy_advance (policy, NULL), 0);
+    assert_int_equal (policy_advance (again, NULL), 0);
     same_policy (policy, again);
 
     hf_t *hf = hf_open (path, &err); /* an ordinary folder for everybody else */
@@ -392,7 +392,7 @@ static void adapters_come_back (void **state)
     for (size_t p = 0; p < 2; p++) {
         update_stats_t stats = train (policies[p], 1 + p);
         assert_true (stats.gradient_norm > 0 && stats.logp_diff_max == 0);
-        policy_advance (policies[p]);
+        assert_int_equal (policy_advance (policies[p], NULL), 0);
     }
     assert_false (hash_equal (&policies[0]->version.hash, &policies[1]->version.hash));
     save (1, policies, 2, NULL);
@@ -405,8 +405,8 @@ static void adapters_come_back (void **state)
         same_policy (policies[p], again[p]);
         train (policies[p], 3);
         train (again[p], 3);
-        policy_advance (policies[p]);
-        policy_advance (again[p]);
+        assert_int_equal (policy_advance (policies[p], NULL), 0);
+        assert_int_equal (policy_advance (again[p], NULL), 0);
         same_policy (policies[p], again[p]);
     }
     lora_config_t lora; /* an ordinary folder for PEFT */
@@ -437,8 +437,8 @@ static void several_policies_come_back (void **state)
     checkpoint_t c;
     train (policies[0], 1);
     train (policies[1], 2);
-    policy_advance (policies[0]);
-    policy_advance (policies[1]);
+    assert_int_equal (policy_advance (policies[0], NULL), 0);
+    assert_int_equal (policy_advance (policies[1], NULL), 0);
     save (1, policies, 2, NULL);
     assert_int_equal (checkpoint_newest (dir, path, &c, &err), 1);
     assert_int_equal (checkpoint_load (path, &c, again, 2, NULL, &err), 0);
