@@ -72,7 +72,7 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
                    2 * need.published,
         .agents = (size_t) conf->run.agents *
                   (SERVICE + base + need.sample + (policies - 1) * (need.weights - shared) + made),
-        .bus = SERVICE + base + (policies + 1) * need.published,
+        .bus = SERVICE + base + (policies + 1) * need.published + need.published / 2,
         .others = OTHERS,
         .available = memory_available ()};
     fit->sum = fit->trainer + fit->agents + fit->bus + fit->others;
