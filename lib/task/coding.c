@@ -315,6 +315,30 @@ static void code_of (const char *text, const char **code, size_t *size)
     *size = end ? (size_t) (end - *code) : strlen (*code);
 }
 
+/*  How much of a function's body there is: a model of code that is not stopped goes on with the file, so the body
+ *  ends before the first line that begins at the margin. A bracket there closes what the prompt began. */
+static size_t body_of (const char *code, size_t size)
+{
+    for (const char *line = memchr (code, '\n', size); line;
+         line = memchr (line, '\n', size - (size_t) (line - code))) {
+        line++;
+        if ((size_t) (line - code) < size && !strchr (" \t\r\n)]}", *line))
+            return (size_t) (line - code);
+    }
+    return size;
+}
+
+/*  Whether an answer is a file of its own rather than the rest of one. */
+static bool begins_file (const char *code)
+{
+    static const char *const begins[] = {"def ", "import ", "from ", "class ", "@", "#"};
+    code += strspn (code, "\r\n");
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp (code, begins[i], strlen (begins[i])) == 0)
+            return true;
+    return false;
+}
+
 /*  A HumanEval completion goes on after its prompt; where it defines the function itself, it comes after a
  *  prompt that stands alone, for the sake of its imports. */
 static void merge_human (const json_t *task, bool helper, const char *text, buf_t *artifact)
@@ -324,13 +348,13 @@ static void merge_human (const json_t *task, bool helper, const char *text, buf_
     size_t size;
     snprintf (defines, sizeof defines, "def %.128s(", family_text (task, "entry_point"));
     code_of (text, &code, &size);
-    const char *defined = strstr (code, helper ? "def aux(" : defines);
-    if (helper && (!defined || defined >= code + size))
+    const char *definition = strstr (code, helper ? "def aux(" : defines);
+    bool whole = definition && definition < code + size && begins_file (code);
+    if (helper && !whole)
         buf_text (artifact, "def aux(");
     else if (!helper)
-        buf_printf (artifact, "%s%s", family_text (task, "brief"),
-                    defined && defined < code + size ? "\n" : "");
-    buf_append (artifact, code, size);
+        buf_printf (artifact, "%s%s", family_text (task, "brief"), whole ? "\n" : "");
+    buf_append (artifact, code, whole ? size : body_of (code, size));
     buf_char (artifact, '\n');
 }
 

@@ -195,7 +195,8 @@ static void wild_bytes_become_text (void **state)
     episode_destroy (&back);
 }
 
-/*  HumanEval: what a chatting model fences in is its code; a whole function comes after its prompt. */
+/*  HumanEval: what a chatting model fences in is its code; a whole function comes after its prompt; a body ends where
+ *  the model goes on with something else. */
 static void answers_become_one_file (void **state)
 {
     (void) state;
@@ -208,6 +209,13 @@ static void answers_become_one_file (void **state)
         {"Sure:\n```python\ndef aux(x):\n    return x\n```\nThat is it.",
          "```\ndef f(n):\n    return aux(n)\n```",
          "def aux(x):\n    return x\n\nimport os\ndef f(n):\n\ndef f(n):\n    return aux(n)\n\n"},
+        {"\n    x,\n):\n\n    return x\n\nclass A:\n    pass",
+         "    return aux(n)\n\ndef f(n):\n    return 0\nprint(f(1))",
+         "def aux(\n    x,\n):\n\n    return x\n\n\nimport os\ndef f(n):\n    return aux(n)\n\n\n"},
+        {"def aux(x):\n    return x\n\nK = 1\n", "\nimport re\ndef f(n):\n    return aux(n)",
+         "def aux(x):\n    return x\n\nK = 1\n\nimport os\ndef f(n):\n\n\nimport re\ndef f(n):\n   "
+         " "
+         "return aux(n)\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         err_t err = {0};
