@@ -5,7 +5,8 @@
  *      suite.15M...       64 completions of 64 tokens, model 288 wide, 6 layers, vocabulary 32000
  *
  *  The limits are what the same step takes a usual Python stack on two cores of this kind (0.62 s and 640 MB;
- *  21 s and 5.1 GB), for idle services a second and 15 MB. Weights are random, so completions run to their end.
+ *  21 s and 5.1 GB), for idle services a second and 15 MB. Weights are random and learn slowly, so completions
+ *  run to their end.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -78,7 +79,7 @@ static pid_t parent_of (pid_t pid)
     return end ? (pid_t) strtol (end + 4, NULL, 10) : 0;
 }
 
-/*  Of a process and its children. */
+/*  Of a process and all that come from it. */
 static double resident_family (pid_t pid)
 {
     double sum = resident (pid);
@@ -86,7 +87,7 @@ static double resident_family (pid_t pid)
     for (struct dirent *e; proc && (e = readdir (proc));) {
         pid_t child = (pid_t) strtol (e->d_name, NULL, 10);
         if (child > 0 && parent_of (child) == pid)
-            sum += resident (child);
+            sum += resident_family (child);
     }
     if (proc)
         closedir (proc);
@@ -217,7 +218,7 @@ static pid_t start_run (const shape_t *s, const char *folder, FILE **lines)
                     "--set",
                     "trainer.minibatches=1",
                     "--set",
-                    "trainer.lr=0",
+                    "trainer.lr=1e-5",
                     "--set",
                     "evaluation.tasks=1",
                     NULL};
