@@ -1,7 +1,7 @@
 /*  backward - gradients of the pieces of a forward pass; pure functions on rows, compiled per instruction
  *  set (backward.isa.c).
  *
- *      const backward_t *b = backward_for (model->kernels);
+ *      const backward_t *b = model->kernels->backward;
  *      b->norm (dx, dgain, dy, x, gain, scale, n);
  *
  *  d-prefixed names are gradients of the loss by what they name; "+=" means that it is added.
@@ -47,7 +47,7 @@ static inline size_t backward_key_floats (size_t n, size_t dim)
     return (n + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK * dim;
 }
 
-typedef struct {
+typedef struct backward {
     /*  y = x r gain: dx +=, dgain += (unless NULL), from dy and r = 1 / rms. */
     void (*norm) (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
                   float scale, size_t n);
@@ -60,8 +60,5 @@ typedef struct {
     void (*scale) (float *x, float factor, size_t n); /* x *= factor */
     void (*add) (float *y, const float *x, size_t n); /* y += x */
 } backward_t;
-
-/*  Those compiled for the same instruction set as the kernels. */
-const backward_t *backward_for (const kernels_t *kernels);
 
 #endif

@@ -93,6 +93,9 @@ typedef struct {
     size_t (*argmax) (const float *x, size_t n);
     void (*to_bf16) (uint16_t *y, const float *x, size_t n);
     void (*from_bf16) (float *y, const uint16_t *x, size_t n);
+
+    const struct panels *panels;     /* panels.h, */
+    const struct backward *backward; /* backward.h: those of the same instruction set */
 } kernels_t;
 
 /*  The kernels in use, the same during the life of the process. ERR_CONFIG when QUINTET_ISA names

@@ -570,9 +570,12 @@ static void round_wide (void *y, const float *x, size_t n)
         .name = (label), .matmul_f32 = matmul_f32, .matmul_bf16 = (bf16), .round_bf16 = (round),   \
         .rounded_bytes = (bytes), .attention = attention, .norm = norm, .rope = rope,              \
         .swiglu = swiglu, .softmax = softmax, .search = search, .argmax = argmax,                  \
-        .to_bf16 = to_bf16, .from_bf16 = from_bf16                                                 \
+        .to_bf16 = to_bf16, .from_bf16 = from_bf16, .panels = &PASTE (panels_, ISA),               \
+        .backward = &PASTE (backward_, ISA)                                                        \
     }
 
+extern const struct panels PASTE (panels_, ISA);
+extern const struct backward PASTE (backward_, ISA);
 extern const kernels_t PASTE (kernels_, ISA);
 #if defined(__AVX512BF16__)
 const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_dot, round_narrow,

@@ -1,7 +1,7 @@
 /*  panels - brings matrices into the shape in which the products read them (kernels.h), and back; compiled per
  *  instruction set (panels.isa.c).
  *
- *      const panels_t *p = panels_for (model->kernels);
+ *      const panels_t *p = model->kernels->panels;
  *      p->pack_bf16 (panel, w, k, outputs);
  *
  *  Values of bfloat16 are rounded to nearest, ties to even.
@@ -14,7 +14,7 @@
 
 #include "model/kernels.h"
 
-typedef struct {
+typedef struct panels {
     /*  y [columns, rows] = x [rows, columns]^T; strides are floats from row to row. */
     void (*transpose) (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
                        size_t columns);
@@ -33,8 +33,5 @@ typedef struct {
     void (*pack_bf16) (uint16_t *panel, const float *w, size_t k, size_t outputs);
     void (*unpack_bf16) (float *w, const uint16_t *panel, size_t k, size_t outputs);
 } panels_t;
-
-/*  Those compiled for the same instruction set as the kernels. */
-const panels_t *panels_for (const kernels_t *kernels);
 
 #endif

@@ -133,7 +133,7 @@ static void move_rows (void *context, size_t piece, size_t thread)
 static void move_all (transfer_t *t)
 {
     model_t *m = t->model;
-    t->panels = panels_for (m->kernels);
+    t->panels = m->kernels->panels;
     weights_visit (m, move_matrix, move_vector, t);
     if (!m->base && m->embedding_rows)
         pool_run (t->pool, move_rows, t, kernels_panels (m->config.vocab));

@@ -46,7 +46,7 @@ size_t products_bytes (const model_t *model, size_t rows_max, size_t threads)
 int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err)
 {
     *p = (products_t){.model = model,
-                      .panels = panels_for (model->kernels),
+                      .panels = model->kernels->panels,
                       .pool = pool,
                       .narrow = multiplies_narrow (model),
                       .rows_max = rows_max};

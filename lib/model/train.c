@@ -191,7 +191,7 @@ static void sum_part (void *context, size_t part, size_t thread)
     train_t *t = context;
     size_t n = model_params (t->model), from = part * SUM_FLOATS;
     size_t size = n - from < SUM_FLOATS ? n - from : SUM_FLOATS;
-    const backward_t *b = backward_for (t->model->kernels);
+    const backward_t *b = t->model->kernels->backward;
     for (size_t distance = 1; distance < t->pieces; distance *= 2)
         for (size_t i = 0; i + distance < t->pieces; i += 2 * distance)
             b->add (gradient_of (t, i) + from, gradient_of (t, i + distance) + from, size);

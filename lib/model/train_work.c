@@ -213,7 +213,7 @@ static void plan (train_work_t *w, const model_t *model, pool_t *pool, const tra
 {
     size_t rows = limits->logits / (model->head.outputs * sizeof (float));
     *w = (train_work_t){.model = model,
-                        .b = backward_for (model->kernels),
+                        .b = model->kernels->backward,
                         .pool = pool,
                         .most = most,
                         .learns = learns,

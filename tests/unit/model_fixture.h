@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "model/kernels.h"
 #include "model/model.h"
 
 /*  Fills x with numbers from -scale to scale. */
@@ -20,6 +21,37 @@ static inline void fixture_fill (float *x, size_t n, double scale, uint64_t seed
     rng_t rng = {.key = rng_key (&seed, 1)};
     for (size_t i = 0; i < n; i++)
         x[i] = (float) ((2 * rng_unit (&rng) - 1) * scale);
+}
+
+/*  Zeros, with one float more than asked for; the caller frees. */
+static inline float *fixture_room (size_t n)
+{
+    float *p = calloc (n + 1, sizeof *p);
+    assert_non_null (p);
+    return p;
+}
+
+static inline float *fixture_filled (size_t n, double scale, uint64_t seed)
+{
+    float *p = fixture_room (n);
+    fixture_fill (p, n, scale, seed);
+    return p;
+}
+
+/*  Runs a check with the kernels of every instruction set there is; plain ones are always there. */
+static inline void fixture_with_all (void (*check) (const kernels_t *))
+{
+    static const char *const names[] = {"avx512", "avx512-widen", "avx2", "plain"};
+    size_t ran = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const kernels_t *kernels = kernels_named (names[i]);
+        if (!kernels)
+            continue;
+        assert_string_equal (kernels->name, names[i]);
+        check (kernels);
+        ran++;
+    }
+    assert_true (ran >= 1);
 }
 
 /*  A shape in which nothing divides anything: odd sizes find what even ones hide. */

@@ -6,43 +6,16 @@
 #include "model/products.h"
 #include "model_fixture.h"
 
-static const char *const names[] = {"avx512", "avx512-widen", "avx2", "plain"};
-
-static void with_all (void (*check) (const backward_t *))
-{
-    size_t ran = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const kernels_t *kernels = kernels_named (names[i]);
-        if (!kernels)
-            continue;
-        check (backward_for (kernels));
-        ran++;
-    }
-    assert_true (ran >= 1);
-}
-
-static float *room (size_t n)
-{
-    float *p = calloc (n + 1, sizeof *p);
-    assert_non_null (p);
-    return p;
-}
-
-static float *filled (size_t n, double scale, uint64_t seed)
-{
-    float *p = room (n);
-    fixture_fill (p, n, scale, seed);
-    return p;
-}
-
 /*  ---- rows ---- */
 
 /*  y_i = x_i gain_i / rms: dx by the quotient rule, element by element. */
 static void check_norm_of (const backward_t *b, size_t n)
 {
-    float *x = filled (n, 2, 1), *gain = filled (n, 1, 2), *dy = filled (n, 1, 3);
-    float *dx = filled (n, 1, 4), *before = filled (n, 1, 4), *dgain = filled (n, 1, 5);
-    float *dgain_before = filled (n, 1, 5);
+    float *x = fixture_filled (n, 2, 1), *gain = fixture_filled (n, 1, 2),
+          *dy = fixture_filled (n, 1, 3);
+    float *dx = fixture_filled (n, 1, 4), *before = fixture_filled (n, 1, 4),
+          *dgain = fixture_filled (n, 1, 5);
+    float *dgain_before = fixture_filled (n, 1, 5);
     double squares = 0;
     for (size_t i = 0; i < n; i++)
         squares += (double) x[i] * (double) x[i];
@@ -64,8 +37,9 @@ static void check_norm_of (const backward_t *b, size_t n)
         free (all[i]);
 }
 
-static void check_norm (const backward_t *b)
+static void check_norm (const kernels_t *kernels)
 {
+    const backward_t *b = kernels->backward;
     for (size_t n = 1; n <= 50; n += 7)
         check_norm_of (b, n);
 }
@@ -75,13 +49,16 @@ static double silu (double x)
     return x / (1 + exp (-x));
 }
 
-static void check_swiglu (const backward_t *b)
+static void check_swiglu (const kernels_t *kernels)
 {
+    const backward_t *b = kernels->backward;
     enum { N = 45 };
     const double h = 1e-5;
-    float *gate = filled (N, 5, 1), *up = filled (N, 2, 2), *dact = filled (N, 1, 3);
+    float *gate = fixture_filled (N, 5, 1), *up = fixture_filled (N, 2, 2),
+          *dact = fixture_filled (N, 1, 3);
     for (size_t n = 1; n <= N; n += 11) {
-        float *dgate = filled (N, 1, 4), *dup = filled (N, 1, 4), *before = filled (N, 1, 4);
+        float *dgate = fixture_filled (N, 1, 4), *dup = fixture_filled (N, 1, 4),
+              *before = fixture_filled (N, 1, 4);
         b->swiglu (dgate, dup, dact, gate, up, n);
         for (size_t i = 0; i < n; i++) {
             double g = (double) gate[i], d = (double) dact[i];
@@ -100,10 +77,12 @@ static void check_swiglu (const backward_t *b)
     free (dact);
 }
 
-static void check_sums (const backward_t *b)
+static void check_sums (const kernels_t *kernels)
 {
+    const backward_t *b = kernels->backward;
     enum { N = 37 };
-    float *x = filled (N, 1, 1), *y = filled (N, 1, 2), *before = filled (N, 1, 2);
+    float *x = fixture_filled (N, 1, 1), *y = fixture_filled (N, 1, 2),
+          *before = fixture_filled (N, 1, 2);
     b->add (y, x, N);
     for (size_t i = 0; i < N; i++)
         fixture_near ("add", i, (double) y[i], (double) before[i] + (double) x[i], 1e-6);
@@ -131,12 +110,12 @@ static keys_t keys_new (size_t n, size_t dim, uint64_t seed)
     keys_t s = {.n = n,
                 .dim = dim,
                 .stride = stride,
-                .k = filled (n * stride, 1.5, seed),
-                .v = filled (n * stride, 1, seed + 1),
-                .keys = room (floats),
-                .values = room (floats),
-                .dkeys = room (floats),
-                .dvalues = room (floats)};
+                .k = fixture_filled (n * stride, 1.5, seed),
+                .v = fixture_filled (n * stride, 1, seed + 1),
+                .keys = fixture_room (floats),
+                .values = fixture_room (floats),
+                .dkeys = fixture_room (floats),
+                .dvalues = fixture_room (floats)};
     for (size_t j = 0; j < n; j++)
         for (size_t d = 0; d < dim; d++) {
             size_t at = (j / 16 * dim + d) * 16 + j % 16;
@@ -260,19 +239,19 @@ static void check_attention_of (const backward_t *b, size_t rows, size_t group, 
                      .group = group,
                      .dim = dim,
                      .shared_n = shared_n,
-                     .q = filled (rows * stride, 1.5, 1),
-                     .out = room (rows * stride),
-                     .dout = filled (rows * stride, 1, 2),
-                     .dq = room (rows * stride),
-                     .max = room (rows * (group + 1)),
-                     .sum = room (rows * (group + 1)),
+                     .q = fixture_filled (rows * stride, 1.5, 1),
+                     .out = fixture_room (rows * stride),
+                     .dout = fixture_filled (rows * stride, 1, 2),
+                     .dq = fixture_room (rows * stride),
+                     .max = fixture_room (rows * (group + 1)),
+                     .sum = fixture_room (rows * (group + 1)),
                      .shared = keys_new (shared_n, dim, 3),
                      .own = keys_new (rows, dim, 5),
                      .dk = calloc (keys * dim, sizeof (double)),
                      .dv = calloc (keys * dim, sizeof (double))};
     double scale = 1 / sqrt ((double) dim), p[128];
     double *dq = calloc (rows * stride, sizeof *dq);
-    float *scratch = room (backward_scratch (dim));
+    float *scratch = fixture_room (backward_scratch (dim));
     for (size_t row = 0; row < rows; row++)
         for (size_t head = 0; head < group; head++) {
             twin_forward (&a, row, head, scale, p);
@@ -303,8 +282,9 @@ static void check_attention_of (const backward_t *b, size_t rows, size_t group, 
     attention_free (&a);
 }
 
-static void check_attention (const backward_t *b)
+static void check_attention (const kernels_t *kernels)
 {
+    const backward_t *b = kernels->backward;
     static const size_t rows[] = {1, 12, 13, 33}, groups[] = {1, 3}, dims[] = {2, 10, 16, 24};
     static const size_t shared[] = {0, 1, 16, 41};
     for (size_t i = 0; i < 4; i++)
@@ -371,15 +351,16 @@ static void check_products (const weights_matrix_t *w, const model_t *model, siz
     size_t params_n = model_params (model);
     bool narrow =
         model->compute == COMPUTE_BF16 && model->kernels->rounded_bytes == sizeof (uint16_t);
-    float *params = room (params_n), *dy = filled (n * w->outputs, 1, 1);
-    float *x = filled (n * w->k, 1, 2), *dx = filled (n * w->k, 1, 3), *first = NULL;
+    float *params = fixture_room (params_n), *dy = fixture_filled (n * w->outputs, 1, 1);
+    float *x = fixture_filled (n * w->k, 1, 2), *dx = fixture_filled (n * w->k, 1, 3),
+          *first = NULL;
     model_get (model, params);
     for (size_t threads = 1; threads <= 3; threads++) {
         err_t err = {0};
         products_t p;
         pool_t *pool = pool_new (threads);
         assert_int_equal (products_open (&p, model, n, pool, &err), 0);
-        float *gradient = room (params_n);
+        float *gradient = fixture_room (params_n);
         for (size_t i = 0; i < params_n; i++)
             gradient[i] = 0.25f;
         products_input (&p, (products_rows_t){dy, w->outputs}, n, w, false, dx);
@@ -424,7 +405,7 @@ static void check_all_products (model_compute_t compute)
     static void what (void **state)                                                                \
     {                                                                                              \
         (void) state;                                                                              \
-        with_all (check_##what);                                                                   \
+        fixture_with_all (check_##what);                                                           \
     }
 WITH_ALL (norm)
 WITH_ALL (swiglu)

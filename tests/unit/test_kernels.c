@@ -3,25 +3,7 @@
 
 #include <math.h>
 
-#include "model/kernels.h"
 #include "model/weights.h"
-
-static const char *const names[] = {"avx512", "avx512-widen", "avx2", "plain"};
-
-/*  Runs a check with all kernels there are; plain ones are always there. */
-static void with_all (void (*check) (const kernels_t *))
-{
-    size_t ran = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const kernels_t *kernels = kernels_named (names[i]);
-        if (!kernels)
-            continue;
-        assert_string_equal (kernels->name, names[i]);
-        check (kernels);
-        ran++;
-    }
-    assert_true (ran >= 1);
-}
 
 static void *room (size_t n)
 {
@@ -65,7 +47,7 @@ static product_t product_new (const kernels_t *kernels, size_t n, size_t k, size
     p.matrix = (weights_matrix_t){.outputs = outputs, .k = k, .type = type};
     p.matrix.panels = room (kernels_panels (outputs) * (k + 1) * KERNELS_PANEL);
     for (size_t i = 0; i < kernels_panels (outputs); i++)
-        weights_pack (&p.matrix, panels_for (kernels), i, p.w + i * KERNELS_PANEL * k);
+        weights_pack (&p.matrix, kernels->panels, i, p.w + i * KERNELS_PANEL * k);
     return p;
 }
 
@@ -152,7 +134,7 @@ static void check_products (const kernels_t *kernels)
 static void products (void **state)
 {
     (void) state;
-    with_all (check_products);
+    fixture_with_all (check_products);
 }
 
 /*  A checker that could not see a wrong weight would be worth nothing. */
@@ -287,7 +269,7 @@ static void check_attention (const kernels_t *kernels)
 static void attention (void **state)
 {
     (void) state;
-    with_all (check_attention);
+    fixture_with_all (check_attention);
 }
 
 /*  ---- rows ---- */
@@ -368,25 +350,25 @@ static void check_bf16 (const kernels_t *kernels)
 static void norm (void **state)
 {
     (void) state;
-    with_all (check_norm);
+    fixture_with_all (check_norm);
 }
 
 static void rope (void **state)
 {
     (void) state;
-    with_all (check_rope);
+    fixture_with_all (check_rope);
 }
 
 static void swiglu (void **state)
 {
     (void) state;
-    with_all (check_swiglu);
+    fixture_with_all (check_swiglu);
 }
 
 static void bf16 (void **state)
 {
     (void) state;
-    with_all (check_bf16);
+    fixture_with_all (check_bf16);
 }
 
 /*  ---- the head ---- */
@@ -474,25 +456,25 @@ static void check_argmax (const kernels_t *kernels)
 static void exponential (void **state)
 {
     (void) state;
-    with_all (check_exp);
+    fixture_with_all (check_exp);
 }
 
 static void softmax (void **state)
 {
     (void) state;
-    with_all (check_softmax);
+    fixture_with_all (check_softmax);
 }
 
 static void search (void **state)
 {
     (void) state;
-    with_all (check_search);
+    fixture_with_all (check_search);
 }
 
 static void argmax (void **state)
 {
     (void) state;
-    with_all (check_argmax);
+    fixture_with_all (check_argmax);
 }
 
 int main (void)

@@ -3,42 +3,14 @@
 #include "model/weights.h"
 #include "model_fixture.h"
 
-static const char *const names[] = {"avx512", "avx512-widen", "avx2", "plain"};
-
-static void with_all (void (*check) (const panels_t *))
+static void check_transpose (const kernels_t *kernels)
 {
-    size_t ran = 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const kernels_t *kernels = kernels_named (names[i]);
-        if (!kernels)
-            continue;
-        check (panels_for (kernels));
-        ran++;
-    }
-    assert_true (ran >= 1);
-}
-
-static float *room (size_t n)
-{
-    float *p = calloc (n + 1, sizeof *p);
-    assert_non_null (p);
-    return p;
-}
-
-static float *filled (size_t n, double scale, uint64_t seed)
-{
-    float *p = room (n);
-    fixture_fill (p, n, scale, seed);
-    return p;
-}
-
-static void check_transpose (const panels_t *b)
-{
+    const panels_t *b = kernels->panels;
     enum { MOST = 50, STRIDE = 57 };
-    float *x = filled (MOST * STRIDE, 1, 1), *before = filled (MOST * STRIDE, 1, 2);
+    float *x = fixture_filled (MOST * STRIDE, 1, 1), *before = fixture_filled (MOST * STRIDE, 1, 2);
     for (size_t rows = 1; rows <= MOST; rows += rows < 18 ? 1 : 8)
         for (size_t columns = 1; columns <= MOST; columns += columns < 18 ? 3 : 8) {
-            float *y = filled (MOST * STRIDE, 1, 2);
+            float *y = fixture_filled (MOST * STRIDE, 1, 2);
             b->transpose (y, STRIDE, x, STRIDE, rows, columns);
             for (size_t c = 0; c < MOST; c++)
                 for (size_t r = 0; r < STRIDE; r++) {
@@ -60,11 +32,12 @@ static uint16_t half_of (float x)
     return (uint16_t) (bits >> 16);
 }
 
-static void check_transpose_bf16 (const panels_t *b)
+static void check_transpose_bf16 (const kernels_t *kernels)
 {
+    const panels_t *b = kernels->panels;
     enum { MOST = 66, STRIDE = 70 };
-    float *x = filled (MOST * STRIDE, 1, 1);
-    uint16_t *y = (uint16_t *) room (MOST * STRIDE / 2 + 1);
+    float *x = fixture_filled (MOST * STRIDE, 1, 1);
+    uint16_t *y = (uint16_t *) fixture_room (MOST * STRIDE / 2 + 1);
     for (size_t rows = 1; rows <= MOST; rows += rows < 35 ? 1 : 8)
         for (size_t columns = 1; columns <= MOST; columns += columns < 18 ? 3 : 8) {
             memset (y, 0xff, MOST * STRIDE * sizeof *y);
@@ -89,7 +62,7 @@ static size_t pair_at (size_t k, size_t column)
 static void check_pair (const panels_t *b, size_t k, size_t columns)
 {
     enum { MOST = 9, STRIDE = KERNELS_PANEL + 3 };
-    float *x = filled (MOST * STRIDE, 3, 1), back[MOST * KERNELS_PANEL];
+    float *x = fixture_filled (MOST * STRIDE, 3, 1), back[MOST * KERNELS_PANEL];
     uint16_t panel[(MOST + 1) * KERNELS_PANEL];
     memset (panel, 0xff, sizeof panel);
     b->pair (panel, x, STRIDE, k, columns);
@@ -122,8 +95,9 @@ static void check_turned (const panels_t *b, size_t k, size_t outputs)
                               i < k && o < outputs ? 1 + i * KERNELS_PANEL + o : 0);
 }
 
-static void check_pairs (const panels_t *b)
+static void check_pairs (const kernels_t *kernels)
 {
+    const panels_t *b = kernels->panels;
     const size_t widths[] = {1, 15, 16, 17, 31, 32};
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
         for (size_t n = 1; n <= KERNELS_PANEL; n++) {
@@ -138,7 +112,8 @@ static void check_pairs (const panels_t *b)
 /*  Into panels and back; only bfloat16 rounds. */
 static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_compute_t type)
 {
-    float *w = filled (outputs * k, 2, outputs + k), *back = room (outputs * k), *row = room (k);
+    float *w = fixture_filled (outputs * k, 2, outputs + k), *back = fixture_room (outputs * k),
+          *row = fixture_room (k);
     weights_matrix_t m = {.outputs = outputs, .k = k, .type = type};
     size_t panels = kernels_panels (outputs), bytes = weights_panel_bytes (&m);
     m.panels = malloc (panels * bytes);
@@ -171,8 +146,9 @@ static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_com
     free (row);
 }
 
-static void check_matrices (const panels_t *b)
+static void check_matrices (const kernels_t *kernels)
 {
+    const panels_t *b = kernels->panels;
     const size_t outputs[] = {1, 15, 32, 45, 64}, inputs[] = {1, 2, 16, 31, 33, 48, 67};
     for (size_t o = 0; o < sizeof outputs / sizeof *outputs; o++)
         for (size_t k = 0; k < sizeof inputs / sizeof *inputs; k++) {
@@ -185,7 +161,7 @@ static void check_matrices (const panels_t *b)
     static void name (void **state)                                                                \
     {                                                                                              \
         (void) state;                                                                              \
-        with_all (check_##name);                                                                   \
+        fixture_with_all (check_##name);                                                           \
     }
 WITH_ALL (transpose)
 WITH_ALL (transpose_bf16)
