@@ -47,15 +47,10 @@ static int ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
     char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};
     if (!c->process && !(c->process = line_process_new (argv, NULL, -1, err)))
         return -1;
-    int rc = line_process_ask (c->process, line->data, line->size, ANSWER_MS, answer, err);
-    if (rc != 0) {
-        err_wrap (err, "scorer '%s'", c->text);
-        line_process_destroy (&c->process);
-    }
-    return rc;
+    return line_process_ask (c->process, line->data, line->size, ANSWER_MS, answer, err);
 }
 
-static int read_answer (const command_t *c, const buf_t *answer, reward_score_t *score, err_t *err)
+static int read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
 {
     json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
     const json_t *quality = json_object_get (root, "quality");
@@ -64,11 +59,10 @@ static int read_answer (const command_t *c, const buf_t *answer, reward_score_t 
     if (!json_is_number (quality) || json_number_value (quality) < 0 ||
         json_number_value (quality) > 1) {
         json_decref (root);
-        return err_set (
-            err, ERR_IO,
-            "scorer '%s' answered '%.120s'; a line like {\"quality\": 0.7} with a number "
-            "from 0 to 1 is wanted",
-            c->text, answer->data ? answer->data : "");
+        return err_set (err, ERR_INPUT,
+                        "it answered '%.120s'; a line like {\"quality\": 0.7} with a number from 0 "
+                        "to 1 is wanted, and not more than one line per episode",
+                        answer->data ? answer->data : "");
     }
     score->quality = json_number_value (quality);
     const json_t *success = json_object_get (root, "success");
@@ -99,13 +93,16 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
         buf_clear (&answer);
         rc = ask (c, &line, &answer, err);
         if (rc == 0)
+            rc = read_answer (&answer, score, err);
+        if (rc == 0)
             break;
+        /* Whatever else it has to say would be taken for the next episode's answer. */
+        line_process_destroy (&c->process);
+        err_wrap (err, "scorer '%s'", c->text);
         log_warn ("scorer.restart", "text=\"%s\"", err->text);
         if (i + 1 < TRIES)
             rc = 0;
     }
-    if (rc == 0)
-        rc = read_answer (c, &answer, score, err);
     buf_free (&line);
     buf_free (&answer);
     return rc;

@@ -132,12 +132,20 @@ static int read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t 
     }
 }
 
+/*  What the child says before it is asked, or after its answer, would be taken for the next answer. */
+static int check_quiet (const line_process_t *p, err_t *err)
+{
+    struct pollfd item = {.fd = p->from, .events = POLLIN};
+    bool more = p->rest.size > 0 || (poll (&item, 1, 0) > 0 && (item.revents & POLLIN));
+    return more ? err_set (err, ERR_INPUT, "it prints more than one line per episode") : 0;
+}
+
 int line_process_ask (line_process_t *p, const char *line, size_t size, int64_t deadline_ms,
                       buf_t *answer, err_t *err)
 {
     int64_t deadline = clock_ms () + deadline_ms;
-    if (line &&
-        (send_all (p, line, size, deadline, err) != 0 || send_all (p, "\n", 1, deadline, err) != 0))
+    if (line && (check_quiet (p, err) != 0 || send_all (p, line, size, deadline, err) != 0 ||
+                 send_all (p, "\n", 1, deadline, err) != 0))
         return -1;
-    return read_line (p, deadline, answer, err);
+    return read_line (p, deadline, answer, err) == 0 ? check_quiet (p, err) : -1;
 }

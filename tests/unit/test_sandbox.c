@@ -142,6 +142,42 @@ static void a_scorer_that_dies_loses_nothing (void **state)
     episode_destroy (&episode);
 }
 
+/*  Another episode's line must not be taken for this one's. */
+static void a_scorer_that_says_more_is_refused (void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        "echo loading model; while read line; do echo '{\"quality\": 0.5}'; done",
+        "while read line; do printf '{\"quality\": 0.5}\\n{\"quality\": 0.6}\\n'; done",
+    };
+    episode_t *episode = play ("a", "b");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        err_t err = {0};
+        command_t *command = command_new (texts[i], &err);
+        for (int k = 0; k < 2; k++) {
+            reward_score_t score;
+            assert_int_equal (command_score (command, episode, &score, &err), -1);
+            assert_int_equal (err.code, ERR_INPUT);
+            if (!strstr (err.text, "more than one line"))
+                fail_msg ("%s", err.text);
+        }
+        command_destroy (&command);
+    }
+    /* The second line comes late, after the answer was taken: the next episode gets a fresh process. */
+    err_t err = {0};
+    command_t *command =
+        command_new ("read line; echo '{\"quality\": 0.5}'; echo late; read line; echo '"
+                     "{\"quality\": 0.1}'",
+                     &err);
+    for (int k = 0; k < 3; k++) {
+        reward_score_t score;
+        int rc = command_score (command, episode, &score, &err);
+        assert_true (rc != 0 || (score.quality > 0.49 && score.quality < 0.51));
+    }
+    command_destroy (&command);
+    episode_destroy (&episode);
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -149,6 +185,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
         cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
+        cmocka_unit_test (a_scorer_that_says_more_is_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
