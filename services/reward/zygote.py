@@ -10,7 +10,9 @@ whoever knows the expected ones compares them elsewhere.
     -> {"syntax": true, "defined": true, "watched": 3, "results": [["value", ...], ["error", "text"], ...]}
 {"program": text, "entry": name, "setup": text, "test": text, "watch": name, "cpu_s": 5}
     -> {"syntax": true, "watched": 0, "passed": true, "why": ""}
-What killed a program is said instead of results: {"killed": "cpu" | "memory" | "signal 11" | "wall"}.
+What killed a program is said instead of results: {"killed": "cpu" | "signal 11" | "output" | ...}. Only
+"wall" is no verdict: the program could have run, and was not let. A program that sleeps is another case:
+nothing outside wakes it, so one whose threads all sleep on "waits for nothing", however busy the machine is.
 """
 import ast, bisect, builtins, cmath, collections, copy, ctypes, datetime, decimal, fractions, functools
 import hashlib, heapq, io, itertools, json, math, operator, os, random, re, resource, select, signal
@@ -18,6 +20,9 @@ import statistics, string, struct, sys, time, types, typing
 
 OUTPUT_MAX = 1 << 20
 WALL_S = 30.0
+LOOK_S = 0.2
+ASLEEP_S = 1.5  # without waking once
+LOOKS = 50  # or at nine in ten of so many looks
 FD_MAX = 32
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,13 +34,14 @@ def call(number, *arguments):
     return result
 
 
-def lock_files():
-    """Landlock: reading below the standard library is all that is left (landlock(7), syscalls 444 to 446)."""
+def lock_files(*more):
+    """Landlock: reading below the standard library and below more is all that is left (landlock(7),
+    syscalls 444 to 446)."""
     everything = (1 << 13) - 1
     read = 1 << 2 | 1 << 3
     attribute = struct.pack("Q", everything)
     rules = call(444, attribute, ctypes.c_size_t(len(attribute)), ctypes.c_uint(0))
-    for folder in {os.path.dirname(os.__file__)}:
+    for folder in {os.path.dirname(os.__file__), *more}:
         fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
         rule = struct.pack("=Qi", read, fd)
         call(445, ctypes.c_int(rules), ctypes.c_int(1), rule, ctypes.c_uint(0))
@@ -80,6 +86,7 @@ def become_program(keep, cpu_s, memory):
     sys.stdin = sys.stdout = sys.stderr = io.StringIO()
     sys.setrecursionlimit(2000)
     random.seed(0)
+    lock_files()
     limit(cpu_s, memory)
     lock_calls()
 
@@ -222,17 +229,64 @@ def start(keep, cpu_s, memory, work):
     return pid
 
 
-def read_line(fd, deadline):
-    data = b""
-    while not data.endswith(b"\n") and len(data) <= OUTPUT_MAX + 1:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([fd], [], [], left)[0]:
-            return None
-        piece = os.read(fd, 1 << 16)
-        if not piece:
-            break
-        data += piece
-    return data
+def asleep(pids):
+    """How often each thread of these processes went to sleep so far; None while one runs or could."""
+    counts = {}
+    try:
+        for pid in pids:
+            for thread in os.listdir("/proc/%d/task" % pid):
+                with open("/proc/%d/task/%s/status" % (pid, thread)) as file:
+                    status = dict(line.split(":", 1) for line in file)
+                if status["State"].split()[0] not in "SZ":
+                    return None
+                counts[thread] = status["voluntary_ctxt_switches"]
+    except (FileNotFoundError, ProcessLookupError):  # it ends
+        return None
+    return counts
+
+
+class Watch:
+    """Looks now and then whether a program waits: a starved one is seen ready to run, time after time."""
+    def __init__(self, pids):
+        self.pids, self.looks, self.slept = pids, 0, 0
+        self.counts, self.since = None, time.monotonic()
+
+    def waits(self):
+        now, counts = time.monotonic(), asleep(self.pids)
+        self.looks += 1
+        self.slept += counts is not None
+        if counts is None or counts != self.counts:
+            self.counts, self.since = counts, now
+        mostly = self.slept > 0.9 * max(self.looks, LOOKS)
+        return mostly or now - self.since > ASLEEP_S
+
+
+def read_line(fd, pids):
+    """What comes until a newline or the end, and None; or None, and why nothing will come."""
+    deadline = time.monotonic() + WALL_S
+    data, watch = b"", Watch(pids)
+    while b"\n" not in data and len(data) <= OUTPUT_MAX + 1:
+        if select.select([fd], [], [], LOOK_S)[0]:
+            piece = os.read(fd, 1 << 16)
+            if not piece:
+                break
+            data += piece
+        elif watch.waits():
+            return None, "waits for nothing"
+        elif time.monotonic() > deadline:
+            return None, "wall"
+    return data, None
+
+
+def checked(line):
+    """A program can write anything where its answer is read; what is no answer is said to be none."""
+    try:
+        said = json.loads(line)
+        if type(said) is dict and not said.keys() & {"killed", "failed"}:
+            return said
+    except (ValueError, RecursionError):
+        pass
+    return {"killed": "output"}
 
 
 def ending(status):
@@ -259,18 +313,15 @@ def answer_one(request):
         for fd in (asked, ask, told, tell):
             os.close(fd)
     os.close(outside)
-    data = read_line(inside, time.monotonic() + WALL_S)
+    data, why = read_line(inside, pids)
     os.close(inside)
     statuses = []
     for pid in reversed(pids):
-        if data is None or len(pids) > 1:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)  # changes nothing of one that is ending already
         statuses.append(os.waitpid(pid, 0)[1])
-    if data is None:
-        return b'{"killed":"wall"}\n'
-    if data.endswith(b"\n"):
-        return data
-    return json.dumps({"killed": ending(statuses[0])}).encode() + b"\n"
+    if why is None and b"\n" in data:
+        return checked(data.split(b"\n", 1)[0])
+    return {"killed": why or ending(statuses[0])}
 
 
 def main():
@@ -280,10 +331,11 @@ def main():
     while piece := os.read(fd, 65536):
         FILTER += piece
     os.close(fd)
-    lock_files()
+    lock_files("/proc")
+    os.listdir("/proc/%d/task" % os.getpid())
     write_all(1, b'{"ready":true}\n')
     for line in sys.stdin.buffer:
-        write_all(1, answer_one(json.loads(line)))
+        write_all(1, json.dumps(answer_one(json.loads(line)), separators=(",", ":")).encode() + b"\n")
 
 
 try:

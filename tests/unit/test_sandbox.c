@@ -35,12 +35,16 @@ static int teardown (void **state)
     return 0;
 }
 
-static episode_t *play (const char *aux, const char *text)
+static const char human[] = "{\"id\":\"h\",\"family\":\"coding\",\"prompt\":\"def f(n):\\n\","
+                            "\"brief\":\"def f(n):\\n\",\"entry_point\":\"f\","
+                            "\"test\":\"def check(f):\\n    assert f(2) == 4\\n\"}";
+
+static episode_t *play (const char *of, const char *aux, const char *text)
 {
     static const char *const roles[] = {"aux", "main"};
     err_t err = {0};
     episode_limits_t limits = {.tokens = 72};
-    episode_t *episode = episode_new (task, roles, 2, &limits, &err);
+    episode_t *episode = episode_new (of, roles, 2, &limits, &err);
     assert_non_null (episode);
     const char *texts[] = {aux, text};
     for (size_t r = 0; r < 2; r++) {
@@ -54,7 +58,7 @@ static episode_t *play (const char *aux, const char *text)
 
 static reward_score_t score_of (sandbox_t *sandbox, const char *aux, const char *text)
 {
-    episode_t *episode = play (aux, text);
+    episode_t *episode = play (task, aux, text);
     reward_score_t score;
     err_t err = {0};
     if (coding_score (sandbox, episode, &score, &err) != 0)
@@ -101,6 +105,14 @@ static void hostile_programs_fail (void **state)
         "b'{\"results\":[[\"value\",0],[\"value\",3],"
         "[\"value\",5]],\"watched\":1,\"syntax\":true,\"defined\":true}\\n') for fd in range(3)]\n"
         "    os._exit(0)",
+        "import os\ndef main(xs):\n    for fd in range(32):\n        try: os.write(fd, "
+        "b'{\"killed\":\"wall\"}\\n')\n"
+        "        except OSError: pass",
+        "import os\ndef main(xs):\n    for fd in range(32):\n        try: os.write(fd, "
+        "b'{}\\n{\"failed\":1}\\n')\n"
+        "        except OSError: pass",
+        "def main(xs):\n    return '\\ud800'",
+        "def main(xs):\n    return 'a\\0'",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         reward_score_t s = score_of (*state, "def aux(xs):\n    return sum(xs)", texts[i]);
@@ -109,6 +121,61 @@ static void hostile_programs_fail (void **state)
         honest_programs_pass (state);
     }
     assert_null (fopen ("/tmp/quintet-escaped", "r"));
+}
+
+/*  A program that waits uses no CPU, and still gets its verdict. */
+static void waiting_programs_fail (void **state)
+{
+    static const char *const texts[] = {
+        "import time\ndef main(xs):\n    time.sleep(1000)\n    return sum(xs)",
+        "import threading\ndef main(xs):\n    lock = threading.Lock()\n    lock.acquire()\n"
+        "    lock.acquire()",
+        "import threading\ndef main(xs):\n    lock = threading.Lock()\n    lock.acquire()\n"
+        "    assert lock.acquire(timeout=1000)\n    return sum(xs)",
+        "import queue\ndef main(xs):\n    q = queue.Queue()\n    while True:\n"
+        "        try: return q.get(timeout=0.05)\n        except queue.Empty: pass",
+        "def main(xs):\n    return int(input())",
+        "import sys\ndef main(xs):\n    return int(sys.stdin.readline())",
+        "import select\ndef main(xs):\n    select.select([], [], [])\n    return sum(xs)",
+        "import select\ndef main(xs):\n    select.poll().poll()\n    return sum(xs)",
+        "import signal\ndef main(xs):\n    while True: signal.pause()",
+        "import queue\ndef more(q):\n    while True: yield q.get()\n"
+        "def main(xs):\n    return sum(more(queue.Queue()))",
+        "import threading\ndef main(xs):\n    here = threading.current_thread()\n"
+        "    t = threading.Thread(target=lambda: here.join())\n    t.start()\n    t.join()",
+        "import os, threading\ndef main(xs):\n    lock = threading.Lock()\n"
+        "    for fd in range(32):\n        try: os.write(fd, b'{}\\n')\n"
+        "        except OSError: pass\n    lock.acquire()\n    lock.acquire()",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (score_of (*state, "def aux(xs):\n    return sum(xs)", texts[i]).success)
+            fail_msg ("this passed: %s", texts[i]);
+    static const char *const halves[] = {
+        "    import threading\n    lock = threading.Lock()\n    lock.acquire()\n    lock.acquire()",
+        "    import os\n    for fd in range(32):\n        try: os.read(fd, 9)\n"
+        "        except OSError: pass",
+        "    import time\n    time.sleep(1000)\n    return 4",
+    };
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        episode_t *episode = play (human, "n):\n    return n", halves[i]);
+        reward_score_t score;
+        err_t err = {0};
+        if (coding_score (*state, episode, &score, &err) != 0)
+            fail_msg ("%s: %s", halves[i], err.text);
+        assert_false (score.success);
+        episode_destroy (&episode);
+    }
+}
+
+static void threads_may_wait_for_each_other (void **state)
+{
+    reward_score_t s = score_of (
+        *state, "def aux(xs):\n    return sum(xs)",
+        "from concurrent.futures import ThreadPoolExecutor\nimport queue\n"
+        "def main(xs):\n    q = queue.Queue()\n    with ThreadPoolExecutor(2) as pool:\n"
+        "        pool.submit(lambda: q.put(aux(xs)))\n        return pool.submit(q.get).result()");
+    if (!s.success)
+        fail_msg ("%s", s.verdict);
 }
 
 static void a_scorer_that_dies_loses_nothing (void **state)
@@ -121,7 +188,7 @@ static void a_scorer_that_dies_loses_nothing (void **state)
                      "\"depth\": 0.25}'; done",
                      &err);
     assert_non_null (command);
-    episode_t *episode = play ("a", "b");
+    episode_t *episode = play (task, "a", "b");
     for (int i = 0; i < 7; i++) {
         reward_score_t score;
         if (command_score (command, episode, &score, &err) != 0)
@@ -150,7 +217,7 @@ static void a_scorer_that_says_more_is_refused (void **state)
         "echo loading model; while read line; do echo '{\"quality\": 0.5}'; done",
         "while read line; do printf '{\"quality\": 0.5}\\n{\"quality\": 0.6}\\n'; done",
     };
-    episode_t *episode = play ("a", "b");
+    episode_t *episode = play (task, "a", "b");
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         err_t err = {0};
         command_t *command = command_new (texts[i], &err);
@@ -184,6 +251,8 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
         cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown (waiting_programs_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, setup, teardown),
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
         cmocka_unit_test (a_scorer_that_says_more_is_refused),
     };
