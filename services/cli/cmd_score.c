@@ -157,7 +157,8 @@ static int run (int argc, char **argv)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
     const char *services[][8] = {
         {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address, NULL},
-        {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address, NULL}};
+        {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address,
+         "--command", args_value (args, "--command"), NULL}};
     static const char *const names[] = {"bus", "reward"};
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);

@@ -139,12 +139,12 @@ static int start_services (suite_t *s, const conf_t *conf, err_t *err)
     snprintf (workers, sizeof workers, "%lld", (long long) conf->reward.workers);
     const char *with_threads[] = {"--threads", threads, NULL};
     const char *with_redis[] = {"--redis", s->redis_address, NULL};
-    const char *with_workers[] = {"--workers", workers, NULL};
+    const char *with_scorer[] = {"--workers", workers, "--command", conf->reward.command, NULL};
     bool critic = strcmp (conf->loss.advantage, "group") != 0;
     return start_redis (s, err) || start_service (s, "bus", 1, NULL, err) ||
                    start_service (s, "agent", conf->run.agents, with_threads, err) ||
                    start_service (s, "environment", conf->run.environments, with_redis, err) ||
-                   start_service (s, "reward", conf->run.rewards, with_workers, err) ||
+                   start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
                    start_service (s, "critic", critic, with_threads, err)
                ? -1
                : 0;

@@ -37,11 +37,6 @@ void command_destroy (command_t **command)
     *command = NULL;
 }
 
-const char *command_text (const command_t *command)
-{
-    return command->text;
-}
-
 static int ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
 {
     char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};

@@ -18,7 +18,6 @@ typedef struct command command_t;
 
 command_t *command_new (const char *text, err_t *err);
 void command_destroy (command_t **command);
-const char *command_text (const command_t *command);
 int command_score (command_t *command, const episode_t *episode, reward_score_t *score, err_t *err);
 
 #endif

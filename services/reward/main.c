@@ -12,9 +12,11 @@ static const svc_t service = {
         "Scores finished episodes: runs code against hidden tests in a sandbox, checks texts,\n"
         "or asks a scorer program of yours; adds speed and coordination cost.\n"
         "\n"
-        "  quintet-reward --bus tcp://10.0.0.1:5550 --workers 4\n",
+        "  quintet-reward --bus tcp://10.0.0.1:5550 --workers 4\n"
+        "  quintet-reward --bus tcp://10.0.0.1:5550 --command 'python3 my_scorer.py'\n",
     .credit = 256,
-    .options = {{"--workers", "N", "2", "episodes scored at once"}},
+    .options = {{"--workers", "N", "2", "episodes scored at once"},
+                {"--command", "PROGRAM", "", "the scorer program that runs may ask for"}},
     .routes = {{"score", reward_on_score}},
     .open = reward_open,
     .close = reward_close,

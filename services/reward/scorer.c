@@ -9,13 +9,17 @@
 #include "sandbox.h"
 
 struct scorer {
+    const char *text; /* of the program that may be started */
     sandbox_t *sandbox;
     command_t *command;
 };
 
-scorer_t *scorer_new (void)
+scorer_t *scorer_new (const char *command)
 {
-    return calloc (1, sizeof (scorer_t));
+    scorer_t *scorer = calloc (1, sizeof *scorer);
+    if (scorer)
+        scorer->text = command;
+    return scorer;
 }
 
 void scorer_destroy (scorer_t **scorer)
@@ -31,8 +35,11 @@ void scorer_destroy (scorer_t **scorer)
 static int by_command (scorer_t *s, const char *command, const episode_t *episode,
                        reward_score_t *score, err_t *err)
 {
-    if (s->command && strcmp (command_text (s->command), command) != 0)
-        command_destroy (&s->command);
+    if (strcmp (s->text, command) != 0)
+        return err_set (err, ERR_INPUT,
+                        "scorer '%s' is not what this reward service was started with (%s%s): "
+                        "start it with quintet-reward --command '%s'",
+                        command, *s->text ? "--command " : "no --command", s->text, command);
     if (!s->command && !(s->command = command_new (command, err)))
         return -1;
     return command_score (s->command, episode, score, err);

@@ -1,11 +1,14 @@
 /*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
  *
- *      scorer_t *scorer = scorer_new ();
+ *      scorer_t *scorer = scorer_new ("");
  *      scorer_score (scorer, &job, &reward, &err);
  *      scorer_destroy (&scorer);
  *
  *  Sandbox and program are started at first use and again when they die. ERR_INPUT is a property of the
- *  episode; anything else is the machinery's and worth another try. One thread uses a scorer_t.
+ *  job; anything else is the machinery's and worth another try. One thread uses a scorer_t.
+ *
+ *  The program is the one that the service was started with. A job only says which one it counts on: else
+ *  whoever reaches the bus could run anything here.
  */
 #ifndef QUINTET_REWARD_SCORER_H
 #define QUINTET_REWARD_SCORER_H
@@ -22,7 +25,8 @@ typedef struct {
 
 typedef struct scorer scorer_t;
 
-scorer_t *scorer_new (void);
+/*  command: the user's own program, or "" when there is none; borrowed. */
+scorer_t *scorer_new (const char *command);
 void scorer_destroy (scorer_t **scorer);
 int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
 

@@ -17,7 +17,8 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     long long n;
     if (args_number (svc_args (run), "--workers", 1, 256, &n, err) != 0)
         return -1;
-    workers_t *workers = workers_new ((size_t) n, wake, svc_bus (run), err);
+    const char *command = args_value (svc_args (run), "--command");
+    workers_t *workers = workers_new ((size_t) n, command, wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;
 }

@@ -29,6 +29,7 @@ struct workers {
     scored_t *request[REQUESTS_MAX]; /* in order of arrival */
     size_t n;
     memory_t *memory; /* by hash */
+    const char *command;
     workers_status_t status;
     void (*wake) (void *context);
     void *context;
@@ -107,7 +108,7 @@ static scored_t *hand_out (workers_t *w, size_t *index)
 static void *run (void *argument)
 {
     workers_t *w = argument;
-    scorer_t *scorer = scorer_new ();
+    scorer_t *scorer = scorer_new (w->command);
     pthread_mutex_lock (&w->lock);
     while (!w->stop && scorer) {
         size_t index;
@@ -138,12 +139,14 @@ static void *run (void *argument)
     return NULL;
 }
 
-workers_t *workers_new (size_t n, void (*wake) (void *context), void *context, err_t *err)
+workers_t *workers_new (size_t n, const char *command, void (*wake) (void *context), void *context,
+                        err_t *err)
 {
     workers_t *w = calloc (1, sizeof *w);
     if (w) {
         pthread_mutex_init (&w->lock, NULL);
         pthread_cond_init (&w->work, NULL);
+        w->command = command;
         w->wake = wake;
         w->context = context;
         w->threads = calloc (n, sizeof *w->threads);

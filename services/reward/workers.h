@@ -1,6 +1,6 @@
 /*  workers - threads that score episodes, so that the service's loop never waits for one.
  *
- *      workers_t *workers = workers_new (4, wake, context, &err);
+ *      workers_t *workers = workers_new (4, command, wake, context, &err);
  *      workers_add (workers, request_id, request);       takes the request over
  *      while ((done = workers_take (workers))) ...       finished requests; scored_free (&done)
  *      workers_destroy (&workers);
@@ -28,8 +28,9 @@ typedef struct {
 
 typedef struct workers workers_t;
 
-/*  wake (context) is called from a worker when a request is finished. */
-workers_t *workers_new (size_t n, void (*wake) (void *context), void *context, err_t *err);
+/*  command: see scorer.h; borrowed. wake (context) is called from a worker when a request is finished. */
+workers_t *workers_new (size_t n, const char *command, void (*wake) (void *context), void *context,
+                        err_t *err);
 /*  Waits for what is being scored. */
 void workers_destroy (workers_t **workers);
 

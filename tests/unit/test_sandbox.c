@@ -1,4 +1,4 @@
-/* with: services/reward/coding.c services/reward/sandbox.c services/reward/line_process.c services/reward/command.c */
+/* with: services/reward/coding.c services/reward/sandbox.c services/reward/line_process.c services/reward/command.c services/reward/scorer.c */
 /*  Programs that try to get out, to cheat or to hang; and scorer programs that die. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +13,7 @@
 
 #include "../../services/reward/coding.h"
 #include "../../services/reward/command.h"
+#include "../../services/reward/scorer.h"
 
 static const char task[] = "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Return the sum of "
                            "xs.\",\"entry_point\":\"main\","
@@ -245,6 +246,33 @@ static void a_scorer_that_says_more_is_refused (void **state)
     episode_destroy (&episode);
 }
 
+static void only_the_service_s_own_program_runs (void **state)
+{
+    (void) state;
+    static const char own[] = "while read line; do echo '{\"quality\": 0.5}'; done";
+    err_t err = {0};
+    buf_t text = {0};
+    episode_t *episode = play (task, "a", "b");
+    assert_int_equal (episode_state (episode, &text, &err), 0);
+    const char *const started[] = {own, ""};
+    for (size_t i = 0; i < 2; i++) {
+        scorer_t *scorer = scorer_new (started[i]);
+        reward_t reward;
+        scorer_job_t job = {
+            .family = "coding", .command = own, .weights = {1, 0, 0}, .state = text.data};
+        assert_int_equal (scorer_score (scorer, &job, &reward, &err), *started[i] ? 0 : -1);
+        job.command = "touch /tmp/quintet-escaped; echo '{\"quality\": 1}'";
+        assert_int_equal (scorer_score (scorer, &job, &reward, &err), -1);
+        assert_int_equal (err.code, ERR_INPUT);
+        if (!strstr (err.text, "start it with quintet-reward --command 'touch"))
+            fail_msg ("%s", err.text);
+        scorer_destroy (&scorer);
+    }
+    assert_null (fopen ("/tmp/quintet-escaped", "r"));
+    buf_free (&text);
+    episode_destroy (&episode);
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -255,6 +283,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, setup, teardown),
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
         cmocka_unit_test (a_scorer_that_says_more_is_refused),
+        cmocka_unit_test (only_the_service_s_own_program_runs),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
