@@ -44,7 +44,8 @@
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \
-    N (max_turns, 0, 0, 64, "longest episode; 0: as the family needs")
+    N (max_turns, 0, 0, 64,                                                                        \
+       "turns of an episode, each seeing what was written before; 0: as the family needs")
 
 #define CONF_REWARD(T, N, R, B, L)                                                                 \
     R (quality, 1.0, 0, 100, "w_q")                                                                \

@@ -169,8 +169,21 @@ bool episode_acts (const episode_t *e, size_t role)
     return !e->done && role < e->roles;
 }
 
+/*  What the team wrote in earlier turns, before what the family says: a prompt may be the beginning of the
+ *  role's own text, which must come last. */
+static void recall (const episode_t *e, buf_t *prompt)
+{
+    const json_t *turn, *action;
+    size_t t, a;
+    json_array_foreach (e->turns, t, turn)
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            buf_printf (prompt, "# %s wrote in turn %zu:\n%s\n\n", family_text (action, "role"),
+                        t + 1, family_text (action, "text"));
+}
+
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
+    recall (e, prompt);
     e->family->observe (json_object_get (e->state, "task"), role_name (e, role), prompt);
     return buf_failed (prompt) ? err_set (err, ERR_LIMIT, "the observation is too long") : 0;
 }

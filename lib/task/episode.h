@@ -58,8 +58,9 @@ size_t episode_roles (const episode_t *episode);
 const char *episode_role (const episode_t *episode, size_t role);
 /*  Whether a role acts in this turn (all roles of a turn act in parallel). */
 bool episode_acts (const episode_t *episode, size_t role);
-/*  Appends the prompt text of an acting role for this turn. Equal for all episodes of a group in their
- *  first turn. */
+/*  Appends the prompt text of an acting role for this turn: the brief as its family words it, and from the
+ *  second turn on what every role wrote before; the artifact is of the last turn alone. Equal for all
+ *  episodes of a group in their first turn. */
 int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
 /*  Records the action of an acting role; its text is copied. */
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);

@@ -29,6 +29,7 @@ typedef struct {
     json_t *(*generate) (const char *style, uint64_t seed, size_t i);
     /*  Checks a task and brings it into the family's form (in place); file formats of others too. */
     int (*adopt) (json_t *task, err_t *err);
+    /*  What a role is asked; a later turn's prompt ends with it. */
     void (*observe) (const json_t *task, const char *role, buf_t *prompt);
     void (*merge) (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);

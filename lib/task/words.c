@@ -155,34 +155,47 @@ static double shared_grams (const words_t *own, const words_t *seen)
     return all ? (double) shared / (double) all : 0;
 }
 
+/*  What the other roles wrote in the first n turns. */
+static void words_of_others (const json_t *turns, size_t n, const char *role, words_t *words)
+{
+    const json_t *turn, *action;
+    size_t t, a;
+    json_array_foreach (turns, t, turn)
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+    {
+        const char *text = json_string_value (json_object_get (action, "text"));
+        const char *who = json_string_value (json_object_get (action, "role"));
+        if (t < n && text && who && strcmp (who, role) != 0)
+            words_split (text, words);
+    }
+}
+
 void words_communication (const json_t *state, double *read, double *budget, double *repeated)
 {
     const json_t *turns = json_object_get (state, "turns"), *turn, *action;
     double limit =
         (double) json_integer_value (json_object_get (json_object_get (state, "limits"), "tokens"));
+    double others = (double) json_array_size (json_object_get (state, "roles")) - 1;
     size_t t, a, readers = 0;
-    words_t seen = {0};
     *read = *budget = *repeated = 0;
     json_array_foreach (turns, t, turn)
-    {
-        size_t before = seen.n;
         json_array_foreach (json_object_get (turn, "actions"), a, action)
-        {
-            double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
-            const char *text = json_string_value (json_object_get (action, "text"));
-            if (tokens > 0) {
-                words_t own = {0}, visible = {.word = seen.word, .n = before};
-                words_split (text ? text : "", &own);
-                *read += tokens;
-                *budget += limit * (double) t;
-                *repeated += shared_grams (&own, &visible);
-                readers++;
-                words_free (&own);
-            }
-            words_split (text ? text : "", &seen);
-        }
+    {
+        double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
+        const char *text = json_string_value (json_object_get (action, "text"));
+        const char *role = json_string_value (json_object_get (action, "role"));
+        if (!(tokens > 0) || !(others > 0))
+            continue;
+        words_t own = {0}, seen = {0};
+        words_split (text ? text : "", &own);
+        words_of_others (turns, t, role ? role : "", &seen);
+        *read += tokens;
+        *budget += limit * others * (double) t;
+        *repeated += shared_grams (&own, &seen);
+        readers++;
+        words_free (&own);
+        words_free (&seen);
     }
     if (readers)
         *repeated /= (double) readers;
-    words_free (&seen);
 }

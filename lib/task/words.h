@@ -37,7 +37,8 @@ double words_overlap (const words_t *a, const words_t *b);
 double words_repeated_sentences (const char *text);
 
 /*  Of a global state: tokens read from other roles over all actions, the tokens that could have been read
- *  (0: nobody saw anybody), and the share of word 4-grams of a role that it could already see. */
+ *  (0: nobody saw anybody), and the share of word 4-grams of a role that another had written where it could
+ *  see it. Its own come again rightly: what a team hands in is what it wrote in the last turn. */
 void words_communication (const json_t *state, double *read, double *budget, double *repeated);
 
 #endif

@@ -173,6 +173,62 @@ static void a_state_goes_on_where_it_was (void **state)
     episode_destroy (&back);
 }
 
+/*  A second turn sees the first one's texts; what the team hands in is the second one's. */
+static void later_turns_see_earlier_ones (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *task, *roles[2], *artifact;
+    } cases[] = {
+        {"{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"Write.\"}",
+         {"summary", "details"},
+         "three words again more\n\none two three four"},
+        {"{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"Write.\",\"tests\":[]}",
+         {"aux", "main"},
+         "three words again more\none two three four\n"},
+    };
+    static const char *const texts[2][2] = {{"one two three four", "five six seven eight"},
+                                            {"three words again more", "one two three four"}};
+    for (size_t i = 0; i < 2; i++) {
+        err_t err = {0};
+        buf_t first = {0}, second = {0}, wanted = {0};
+        episode_limits_t limits = {.tokens = 10, .turns = 2};
+        episode_t *e = episode_new (cases[i].task, cases[i].roles, 2, &limits, &err);
+        if (!e)
+            fail_msg ("%s", err.text);
+        for (size_t t = 0; t < 2; t++) {
+            assert_int_equal (episode_observe (e, 1, t ? &second : &first, &err), 0);
+            for (size_t r = 0; r < 2; r++) {
+                episode_action_t action = {.text = texts[t][r],
+                                           .size = strlen (texts[t][r]),
+                                           .tokens = 8,
+                                           .tokens_read = 5 * t};
+                assert_int_equal (episode_act (e, r, &action, &err), 0);
+            }
+            assert_int_equal (episode_step (e, &err), 0);
+        }
+        assert_true (episode_done (e));
+        buf_printf (&wanted, "# %s wrote in turn 1:\n%s\n\n# %s wrote in turn 1:\n%s\n\n%s",
+                    cases[i].roles[0], texts[0][0], cases[i].roles[1], texts[0][1], first.data);
+        assert_string_equal (second.data, wanted.data);
+        assert_string_equal (json_string_value (json_object_get (episode_json (e), "artifact")),
+                             cases[i].artifact);
+        reward_t reward;
+        reward_score_t score = {.quality = 1, .unused = -1};
+        assert_int_equal (reward_join (e, &(reward_weights_t){1, 0, 1}, &score, &reward, &err), 0);
+        const double parts[] = {0.5, 0.5, 0.5}; /* one turn of two, 5 of 10 tokens, one of two */
+        assert_int_equal (reward.parts_n, 3);
+        for (size_t p = 0; p < 3; p++)
+            if (fabs (reward.parts[p].value - parts[p]) > 1e-12)
+                fail_msg ("%s %g, wanted %g", reward.parts[p].name, reward.parts[p].value,
+                          parts[p]);
+        buf_free (&first);
+        buf_free (&second);
+        buf_free (&wanted);
+        episode_destroy (&e);
+    }
+}
+
 /*  Models write any bytes: the state stays one that everybody can read. */
 static void wild_bytes_become_text (void **state)
 {
@@ -277,6 +333,7 @@ int main (void)
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
+        cmocka_unit_test (later_turns_see_earlier_ones),
         cmocka_unit_test (wild_bytes_become_text),
         cmocka_unit_test (answers_become_one_file),
         cmocka_unit_test (the_corpus_is_a_function_of_its_index),
