@@ -86,6 +86,9 @@ static int check_loss_keys (const conf_t *conf, const char *name, err_t *err)
                         name, key, type);
     if (conf->loss.kl_ratio && !(conf->loss.kl > 0))
         return err_set (err, ERR_CONFIG, "%s: loss.kl_ratio does nothing while loss.kl is 0", name);
+    if (!is (conf->loss.kl_estimator, "k3") && !(conf->loss.kl > 0))
+        return err_set (err, ERR_CONFIG, "%s: loss.kl_estimator does nothing while loss.kl is 0",
+                        name);
     return 0;
 }
 

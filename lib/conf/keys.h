@@ -79,11 +79,13 @@
     T (level, "token", "token|sequence", "of the importance ratio (sequence: GSPO)")               \
     R (clip_low, 0.2, 0, 1, "epsilon below 1")                                                     \
     R (clip_high, 0.2, 0, 100, "epsilon above 1")                                                  \
-    R (delta, 0, 0, 1e6, "two-sided clip of the ratio (INTELLECT-2); 0: off")                      \
+    R (delta, 0, 0, 1e6,                                                                           \
+       "largest ratio where the advantage is negative: dual clip (Ye et al. 2020); 0: off")        \
     R (off_policy_kl, 0, 0, 100, "drop bad completions that drifted further (in KL); 0: off")      \
     R (sapo_positive, 1.0, 0.01, 100, "SAPO's temperature where the advantage is positive")        \
     R (sapo_negative, 1.05, 0.01, 100, "SAPO's temperature where it is negative")                  \
-    R (kl, 0, 0, 100, "weight of the KL to the first policy (k3); 0: off")                         \
+    R (kl, 0, 0, 100, "weight of the KL to the first policy; 0: off")                              \
+    T (kl_estimator, "k3", "k1|k2|k3", "of that KL (Schulman); k1 pulls only with kl_ratio")       \
     B (kl_ratio, false, "KL weighted by the importance ratio: unbiased off policy")                \
     T (scale, "group", "group|batch|none", "what advantages are divided by")                       \
     T (correction, "none", "none|token_truncate|token_mask|sequence_truncate|sequence_mask",       \

@@ -145,8 +145,9 @@ static void loss_formula (const conf_t *conf, buf_t *text)
     surrogate_formula (conf, x, text);
     buf_char (text, ')');
     if (conf->loss.kl > 0)
-        buf_printf (text, " + %g %s%sKL_k3 (policy, first policy)", conf->loss.kl,
-                    conf->loss.kl_ratio ? (char[]){x, 0} : "", conf->loss.kl_ratio ? " " : "");
+        buf_printf (text, " + %g %s%sKL_%s (policy, first policy)", conf->loss.kl,
+                    conf->loss.kl_ratio ? (char[]){x, 0} : "", conf->loss.kl_ratio ? " " : "",
+                    conf->loss.kl_estimator);
     buf_printf (text, ", %s  [%s]\n",
                 is (type, "rloo") ? "s = exp (sum_t (logp - logp_old))"
                 : sequence        ? "s = exp (mean_t (logp - logp_old))"

@@ -7,7 +7,8 @@
  *
  *      s   clipped    - min (min (w, delta) A, clip (w, 1 - clip_low, 1 + clip_high) A)
  *                     PPO (Schulman et al. 2017, eq. 7); two bounds: DAPO (Yu et al. 2025); delta:
- *                     INTELLECT-2 (Prime Intellect 2025)
+ *                     INTELLECT-2 (Prime Intellect 2025), from 1 + clip_high on the same as the dual
+ *                     clip (Ye et al. 2020, eq. 5, its c), which max (.., c A) adds where A < 0
  *          CISPO      - sg (min (w, clip_high)) A logp              (MiniMax-M1, 2025)
  *          SAPO       - 4/tau sigmoid (tau (w - 1)) A, tau by A's sign   (Gao et al. 2025)
  *          VESPO      - sg (phi (W)) A logp, W = exp (sum r), phi (W) = W^k exp (lambda (1 - W)),
@@ -16,8 +17,8 @@
  *                     (Ahmadian et al. 2024)
  *      c   the correction of loss.h (truncated importance sampling: Yao et al. 2025)
  *      o   0 where A < 0 and mean (sampler - logp) > off_policy_kl   (DeepSeek-V3.2, 2025)
- *      k   exp (ref - logp) - (ref - logp) - 1, times w with kl_ratio
- *                     (Schulman, "Approximating KL divergence", k3; weighted: DeepSeek-V3.2)
+ *      k   with d = ref - logp: k1 = - d, k2 = d^2 / 2, k3 = exp (d) - d - 1; times w with kl_ratio
+ *                     (Schulman, "Approximating KL divergence"; weighted: DeepSeek-V3.2)
  *
  *  sg () is not differentiated. The batch's loss adds l_t up as
  *
@@ -48,6 +49,13 @@ const char *loss_name (loss_type_t type)
     static const char *const names[] = {LOSS_TYPES (LOSS_X)};
 #undef LOSS_X
     return (unsigned) type < LOSS_TYPE_COUNT ? names[type] : "unknown";
+}
+
+loss_kl_t loss_kl (const char *name)
+{
+    return strcmp (name, "k1") == 0   ? LOSS_KL_K1
+           : strcmp (name, "k2") == 0 ? LOSS_KL_K2
+                                      : LOSS_KL_K3;
 }
 
 /*  Everything about a sequence that its tokens share. */
@@ -187,12 +195,16 @@ static term_t surrogate (const shared_t *shared, double w, double logp)
     return (term_t){.value = -weight * advantage * logp, .by_logp = -weight * advantage};
 }
 
-static term_t divergence (const loss_config_t *config, double w, double ref_minus_logp)
+static term_t divergence (const loss_config_t *config, double w, double d)
 {
-    double ratio = exp (ref_minus_logp), k3 = ratio - ref_minus_logp - 1;
+    term_t k = {.value = exp (d) - d - 1, .by_logp = 1 - exp (d)};
+    if (config->kl_estimator == LOSS_KL_K1)
+        k = (term_t){.value = -d, .by_logp = 1};
+    else if (config->kl_estimator == LOSS_KL_K2)
+        k = (term_t){.value = d * d / 2, .by_logp = -d};
     if (config->kl_ratio)
-        return (term_t){.value = k3 * w, .by_ratio = k3, .by_logp = (1 - ratio) * w};
-    return (term_t){.value = k3, .by_logp = 1 - ratio};
+        k = (term_t){.value = k.value * w, .by_ratio = k.value, .by_logp = k.by_logp * w};
+    return k;
 }
 
 /*  What a token of this sequence is multiplied with in the batch's loss. */

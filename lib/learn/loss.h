@@ -43,12 +43,18 @@ typedef enum {
     LOSS_CORRECT_SEQUENCE_MASK
 } loss_correction_t;
 
+/*  Estimators of KL (policy, reference) from the policy's own samples (Schulman, "Approximating KL
+ *  divergence"). As part of a loss they differ by their gradients: that of k1 is 0 on average, unless it is
+ *  weighted by the importance ratio. */
+typedef enum { LOSS_KL_K3, LOSS_KL_K1, LOSS_KL_K2 } loss_kl_t;
+
 typedef struct {
     loss_type_t type;
     bool sequence_level; /* one importance ratio per sequence, of the mean log ratio (GSPO) */
     double clip_low, clip_high; /* epsilons around 1; CISPO: clip_high is the bound itself */
-    double delta;         /* upper bound of the ratio where the advantage is negative; 0: none */
-    double kl;            /* weight of the KL to the reference; 0: none, ref is not read */
+    double delta; /* upper bound of the ratio where the advantage is negative; 0: none */
+    double kl;    /* weight of the KL to the reference; 0: none, ref is not read */
+    loss_kl_t kl_estimator;
     bool kl_ratio;        /* KL weighted by the importance ratio: unbiased off policy */
     double off_policy_kl; /* drop sequences with negative advantage that drifted further; 0: none */
     loss_correction_t correction;
@@ -98,6 +104,8 @@ typedef struct {
 /*  LOSS_TYPE_COUNT for an unknown name. */
 loss_type_t loss_type (const char *name);
 const char *loss_name (loss_type_t type);
+/*  "k1", "k2"; anything else is k3. */
+loss_kl_t loss_kl (const char *name);
 
 /*  Sets dlogp[n] to d loss / d logp of the batch's loss, and part to what this sequence adds. */
 void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,

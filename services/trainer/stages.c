@@ -222,6 +222,7 @@ static loss_config_t loss_of (const conf_t *conf)
                            .clip_high = high,
                            .delta = conf->loss.delta,
                            .kl = conf->loss.kl,
+                           .kl_estimator = loss_kl (conf->loss.kl_estimator),
                            .kl_ratio = conf->loss.kl_ratio,
                            .off_policy_kl = conf->loss.off_policy_kl,
                            .correction = correction_of (conf->loss.correction),

@@ -109,10 +109,16 @@ static void gradients_match_differences (void **state)
         check_gradient (&config, 2, "sequence");
         config.kl = 0.1;
         check_gradient (&config, 3, "sequence with kl");
-        config.kl_ratio = true;
-        check_gradient (&config, 4, "sequence with weighted kl");
-        config.sequence_level = false;
-        check_gradient (&config, 5, "token with weighted kl");
+        for (int k = LOSS_KL_K3; k <= LOSS_KL_K2; k++) {
+            config.kl_estimator = (loss_kl_t) k;
+            config.sequence_level = true;
+            config.kl_ratio = false;
+            check_gradient (&config, 3, "sequence with k1, k2, k3");
+            config.kl_ratio = true;
+            check_gradient (&config, 4, "sequence with weighted kl");
+            config.sequence_level = false;
+            check_gradient (&config, 5, "token with weighted kl");
+        }
         config.delta = 1.4;
         check_gradient (&config, 6, "two-sided");
         config.off_policy_kl = 0.1;
@@ -204,6 +210,46 @@ static void copied_reference_cases_match (void **state)
     }
 }
 
+/*  Schulman's estimators of one token, and what the metric says of them. */
+static void estimators_of_the_kl (void **state)
+{
+    (void) state;
+    static const char *const names[] = {"k1", "k2", "k3"};
+    double logp = log (0.5), ref = log (0.2), d = ref - logp, dlogp;
+    const double values[] = {-d, d * d / 2, 0.4 - d - 1}, slopes[] = {1, -d, 1 - 0.4};
+    for (size_t i = 0; i < 3; i++) {
+        loss_config_t config = plain (LOSS_DAPO);
+        config.kl = 1;
+        config.kl_estimator = loss_kl (names[i]);
+        loss_norm_t norm = {.sequences = 1, .tokens = 1};
+        loss_sequence_t s = {.n = 1, .logp = &logp, .old = &logp, .ref = &ref};
+        loss_sums_t sums;
+        loss_sequence (&config, &norm, &s, &dlogp, &sums);
+        if (fabs (sums.kl - values[i]) > 1e-15 || fabs (dlogp - slopes[i]) > 1e-15)
+            fail_msg ("%s: %.17g, slope %.17g", names[i], sums.kl, dlogp);
+    }
+}
+
+/*  Where the advantage is negative, delta is the dual clip's c: max (min (w A, clip (w) A), c A). */
+static void delta_is_the_dual_clip (void **state)
+{
+    (void) state;
+    loss_config_t config = plain (LOSS_DAPO);
+    config.delta = 3;
+    for (double w = 0.1; w < 6; w += 0.1)
+        for (double a = -1; a <= 1; a += 2) {
+            double logp = log (w), old = 0, dlogp;
+            double inner = fmin (w * a, fmin (fmax (w, 0.8), 1.28) * a);
+            double want = a < 0 ? fmax (inner, config.delta * a) : inner;
+            loss_norm_t norm = {.sequences = 1, .tokens = 1};
+            loss_sequence_t s = {.n = 1, .logp = &logp, .old = &old, .advantage = a};
+            loss_sums_t sums;
+            loss_sequence (&config, &norm, &s, &dlogp, &sums);
+            if (fabs (sums.loss + want) > 1e-14)
+                fail_msg ("w %g, A %g: loss %.17g, want %.17g", w, a, sums.loss, -want);
+        }
+}
+
 static void names_are_read_back (void **state)
 {
     (void) state;
@@ -220,6 +266,8 @@ int main (void)
         cmocka_unit_test (masked_tokens_do_not_matter),
         cmocka_unit_test (on_policy_nothing_is_clipped),
         cmocka_unit_test (copied_reference_cases_match),
+        cmocka_unit_test (estimators_of_the_kl),
+        cmocka_unit_test (delta_is_the_dual_clip),
         cmocka_unit_test (names_are_read_back),
     };
     return cmocka_run_group_tests_name ("loss", tests, NULL, NULL);
