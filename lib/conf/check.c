@@ -103,6 +103,12 @@ static int check_loss (const conf_t *conf, const char *name, err_t *err)
                         "%s: trainer.group_size 1 leaves nothing to compare an episode with: "
                         "at least 2 with loss.advantage %s",
                         name, conf->loss.advantage);
+    if (conf->loss.overlong_tokens > conf->task.max_tokens)
+        return err_set (
+            err, ERR_CONFIG,
+            "%s: loss.overlong_tokens %lld is more than task.max_tokens %lld, the longest "
+            "completion",
+            name, (long long) conf->loss.overlong_tokens, (long long) conf->task.max_tokens);
     if (conf->trainer.minibatches > conf->trainer.groups)
         return err_set (err, ERR_CONFIG,
                         "%s: trainer.minibatches %lld are whole groups each, but there are only "

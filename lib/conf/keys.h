@@ -93,6 +93,8 @@
     R (correction_cap, 2.0, 1, 1e6,                                                                \
        "where c is cut (truncate), or beyond which it counts 0 (mask)")                            \
     B (mask_truncated, false, "leave completions out that the length limit cut")                   \
+    N (overlong_tokens, 0, 0, 65536,                                                               \
+       "reward falls by up to 1 over the last tokens before task.max_tokens (DAPO); 0: off")       \
     T (advantage, "group", "group|critic|group+critic", "where the baseline comes from")
 
 #define CONF_CRITIC(T, N, R, B, L)                                                                 \

@@ -173,6 +173,10 @@ void conf_objective (const conf_t *conf, buf_t *text)
 {
     buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,
                 conf->reward.speed, conf->reward.cost);
+    if (conf->loss.overlong_tokens > 0)
+        buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
+                    (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
+                    (long long) conf->loss.overlong_tokens);
     advantage_formula (conf, text);
     loss_formula (conf, text);
 }

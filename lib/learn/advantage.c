@@ -75,6 +75,12 @@ void advantage_rloo (const double *rewards, const size_t *first, size_t groups, 
     }
 }
 
+double advantage_overlong (size_t tokens, size_t longest, size_t cache)
+{
+    double into = (double) tokens + (double) cache - (double) longest;
+    return cache && into > 0 ? -fmin (into / (double) cache, 1) : 0;
+}
+
 void advantage_gae (const double *values, size_t turns, double reward, double lambda,
                     double *advantages)
 {

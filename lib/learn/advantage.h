@@ -30,6 +30,10 @@ void advantage_group (const double *rewards, const size_t *first, size_t groups,
 void advantage_rloo (const double *rewards, const size_t *first, size_t groups, double *advantages,
                      advantage_stats_t *stats);
 
+/*  What the reward of a completion loses by its length (soft overlong punishment, DAPO: Yu et al. 2025,
+ *  eq. 13): 0 up to longest - cache tokens, then in a line down to -1 at longest. cache 0: nothing. */
+double advantage_overlong (size_t tokens, size_t longest, size_t cache);
+
 /*  Generalised advantage estimation over the turns of one episode (Schulman et al. 2016, eq. 16), gamma 1,
  *  reward at the end: values[t] is V before turn t. */
 void advantage_gae (const double *values, size_t turns, double reward, double lambda,

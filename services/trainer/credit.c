@@ -5,17 +5,34 @@
 
 #define TURNS_MAX 256
 
-static int from_groups (credit_t *credit, const rollout_t *r, const credit_options_t *options,
-                        err_t *err)
+/*  The joint rewards, less the mean punishment of each episode's overlong completions. */
+static double *shape (const rollout_t *r, const credit_options_t *options, double *overlong)
+{
+    double *rewards = calloc (r->episodes + 1, sizeof *rewards);
+    for (size_t e = 0; rewards && e < r->episodes; e++) {
+        const wire_episode_t *episode = r->episode[e];
+        double sum = 0;
+        for (size_t c = 0; c < episode->completions_n; c++)
+            sum += advantage_overlong (episode->completions[c].ids.n, options->max_tokens,
+                                       options->overlong_tokens);
+        sum /= (double) (episode->completions_n ? episode->completions_n : 1);
+        rewards[e] = r->rewards[e] + sum;
+        *overlong += sum / (double) r->episodes;
+    }
+    return rewards;
+}
+
+static int from_groups (credit_t *credit, const rollout_t *r, const double *rewards,
+                        const credit_options_t *options, err_t *err)
 {
     advantage_stats_t stats;
     double *episodes = calloc (r->episodes + 1, sizeof *episodes);
     if (!episodes)
         return err_set (err, ERR_LIMIT, "no memory for %zu advantages", r->episodes);
     if (options->leave_one_out)
-        advantage_rloo (r->rewards, r->first_episode, r->groups, episodes, &stats);
+        advantage_rloo (rewards, r->first_episode, r->groups, episodes, &stats);
     else
-        advantage_group (r->rewards, r->first_episode, r->groups, options->scale, episodes, &stats);
+        advantage_group (rewards, r->first_episode, r->groups, options->scale, episodes, &stats);
     credit->zero_spread = stats.zero_spread;
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = r->first_completion[e]; c < r->first_completion[e + 1]; c++)
@@ -25,8 +42,8 @@ static int from_groups (credit_t *credit, const rollout_t *r, const credit_optio
 }
 
 /*  GAE over the turns in which one role of an episode acted. */
-static int of_role (const rollout_t *r, size_t e, uint32_t role, const double *values,
-                    double lambda, double *advantages, err_t *err)
+static int of_role (const rollout_t *r, size_t e, double reward, uint32_t role,
+                    const double *values, double lambda, double *advantages, err_t *err)
 {
     double value[TURNS_MAX] = {0}, advantage[TURNS_MAX];
     size_t at[TURNS_MAX], turns = 0;
@@ -40,14 +57,14 @@ static int of_role (const rollout_t *r, size_t e, uint32_t role, const double *v
         value[turns] = values[at[turns]];
         turns++;
     }
-    advantage_gae (value, turns, r->rewards[e], lambda, advantage);
+    advantage_gae (value, turns, reward, lambda, advantage);
     for (size_t t = 0; t < turns; t++)
         advantages[at[t]] = advantage[t];
     return 0;
 }
 
-static int from_critic (const rollout_t *r, const double *values, double lambda, double *advantages,
-                        err_t *err)
+static int from_critic (const rollout_t *r, const double *rewards, const double *values,
+                        double lambda, double *advantages, err_t *err)
 {
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
@@ -55,7 +72,7 @@ static int from_critic (const rollout_t *r, const double *values, double lambda,
             bool first = true; /* of this role in the episode */
             for (size_t b = 0; first && b < c; b++)
                 first = r->episode[e]->completions[b].role != role;
-            if (first && of_role (r, e, role, values, lambda, advantages, err) != 0)
+            if (first && of_role (r, e, rewards[e], role, values, lambda, advantages, err) != 0)
                 return -1;
         }
     advantage_normalise (advantages, r->completions);
@@ -69,17 +86,19 @@ int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_opt
     size_t n = rollout->completions;
     credit->advantages = calloc (n + 1, sizeof (double));
     double *critic = values && options->critic ? calloc (n + 1, sizeof *critic) : NULL;
-    int rc = credit->advantages && (critic || !values || !options->critic)
-                 ? from_groups (credit, rollout, options, err)
+    double *rewards = shape (rollout, options, &credit->overlong);
+    int rc = credit->advantages && rewards && (critic || !values || !options->critic)
+                 ? from_groups (credit, rollout, rewards, options, err)
                  : err_set (err, ERR_LIMIT, "no memory for %zu advantages", n);
     if (rc == 0 && critic)
-        rc = from_critic (rollout, values, options->lambda, critic, err);
+        rc = from_critic (rollout, rewards, values, options->lambda, critic, err);
     if (rc == 0 && critic && options->group)
         advantage_normalise (credit->advantages, n);
     for (size_t c = 0; rc == 0 && critic && c < n; c++)
         credit->advantages[c] =
             options->group ? (credit->advantages[c] + critic[c]) / 2 : critic[c];
     free (critic);
+    free (rewards);
     return rc;
 }
 

@@ -18,11 +18,14 @@ typedef struct {
     bool leave_one_out; /* RLOO's baseline */
     bool group, critic; /* which baselines; both: mean of the two, each normalised over the batch */
     double lambda;      /* GAE over turns */
+    size_t max_tokens;  /* of a completion */
+    size_t overlong_tokens; /* the last of these, over which rewards fall; 0: none */
 } credit_options_t;
 
 typedef struct {
     double *advantages; /* by flat number of the completion */
     size_t zero_spread; /* groups */
+    double overlong;    /* what the mean reward lost by completions that were too long; <= 0 */
 } credit_t;
 
 /*  values: V before each completion by flat number, from the critic; NULL: the group baseline alone,

@@ -264,6 +264,8 @@ int report_step (trainer_t *t, err_t *err)
     metrics_begin (t->metrics, "step", t->done);
     add_measure (t->metrics, &measure);
     metrics_add (t->metrics, "zero_spread", rate (t->zero_spread, measure.groups));
+    if (t->conf->loss.overlong_tokens > 0)
+        metrics_add (t->metrics, "overlong", t->overlong);
     metrics_add (t->metrics, "lr", t->lr);
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)

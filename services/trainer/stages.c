@@ -253,7 +253,9 @@ static credit_options_t credit_of (const conf_t *conf)
                               .leave_one_out = strcmp (conf->loss.type, "rloo") == 0,
                               .group = strcmp (from, "critic") != 0,
                               .critic = strcmp (from, "group") != 0,
-                              .lambda = conf->critic.lambda};
+                              .lambda = conf->critic.lambda,
+                              .max_tokens = (size_t) conf->task.max_tokens,
+                              .overlong_tokens = (size_t) conf->loss.overlong_tokens};
 }
 
 static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
@@ -312,6 +314,7 @@ static int train_poll (trainer_t *t, err_t *err)
     t->critic_used = values != NULL;
     int rc = credit_compute (&credit, t->rollout, &options, values, err);
     t->zero_spread = credit.zero_spread;
+    t->overlong = credit.overlong;
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
         rc = train_policy (t, p, &credit, err);
     credit_free (&credit);

@@ -69,6 +69,7 @@ typedef struct {
     int64_t poll_at_ms; /* when the store is asked next */
     double lr;
     size_t zero_spread;
+    double overlong;                       /* see credit.h */
     bool critic_used;                      /* in this step */
     update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */
     lag_t lag;

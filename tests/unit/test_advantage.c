@@ -76,6 +76,16 @@ static void rloo_compares_with_the_others (void **state)
     assert_int_equal (stats.zero_spread, 1);
 }
 
+static void long_completions_lose_reward (void **state)
+{
+    (void) state;
+    assert_near (advantage_overlong (48, 64, 16), 0, 0);
+    assert_near (advantage_overlong (52, 64, 16), -0.25, 1e-15);
+    assert_near (advantage_overlong (64, 64, 16), -1, 0);
+    assert_near (advantage_overlong (70, 64, 16), -1, 0);
+    assert_near (advantage_overlong (64, 64, 0), 0, 0);
+}
+
 static void gae_is_the_discounted_sum_of_deltas (void **state)
 {
     (void) state;
@@ -126,6 +136,7 @@ int main (void)
         cmocka_unit_test (equal_rewards_teach_nothing),
         cmocka_unit_test (batch_and_none_differ_in_the_divisor_only),
         cmocka_unit_test (rloo_compares_with_the_others),
+        cmocka_unit_test (long_completions_lose_reward),
         cmocka_unit_test (gae_is_the_discounted_sum_of_deltas),
         cmocka_unit_test (normalised_has_mean_0_and_deviation_1),
         cmocka_unit_test (explained_variance_of_good_and_bad_values),

@@ -62,6 +62,7 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD, "model.lora_targets=q_proj", "model.lora_targets does nothing while");
     refused (GOOD, "model.adapter_path=x", "model.adapter_path does nothing while");
     refused (GOOD, "loss.kl_estimator=k2", "loss.kl_estimator does nothing while loss.kl is 0");
+    refused (GOOD, "loss.overlong_tokens=65", "loss.overlong_tokens 65 is more than");
     refused (GOOD, "trainer.lr", "--set trainer.lr");
     refused (GOOD, "trainer.rl=1", "did you mean lr");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");

@@ -368,6 +368,25 @@ static void critic_credit_follows_turns (void **state)
     rollout_destroy (&w.rollout);
 }
 
+/*  Lengths 2 1 3 | 3 1 3 and, past the limit of 3, 4 1 | 6 1: equal rewards differ by their lengths. */
+static void overlong_completions_cost_reward (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){0.5, 0.5, 0.5, 0.5});
+    err_t err = {0};
+    credit_t credit = {0};
+    credit_options_t options = {
+        .scale = ADVANTAGE_SCALE_NONE, .group = true, .max_tokens = 3, .overlong_tokens = 2};
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    assert_near (credit.overlong, -(0.5 + 2.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
+    assert_int_equal (credit.zero_spread, 1);
+    assert_near (credit.advantages[0], (2.0 / 3 - 0.5) / 2, 1e-15);
+    assert_near (credit.advantages[3], -(2.0 / 3 - 0.5) / 2, 1e-15);
+    credit_free (&credit);
+    rollout_destroy (&w.rollout);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,6 +399,7 @@ int main (void)
         cmocka_unit_test (rollout_numbers_episodes_and_completions),
         cmocka_unit_test (batches_hold_what_teaches),
         cmocka_unit_test (critic_credit_follows_turns),
+        cmocka_unit_test (overlong_completions_cost_reward),
     };
     return cmocka_run_group_tests_name ("trainer", tests, make_dir, remove_dir);
 }
