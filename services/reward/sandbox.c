@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -109,8 +110,11 @@ static int start (sandbox_t *sandbox, err_t *err)
     int fd = make_filter (err);
     if (fd < 0)
         return -1;
-    char number[16];
+    char number[16], path[PATH_MAX];
+    const char *search = getenv ("PATH");
     snprintf (number, sizeof number, "%d", fd);
+    /* The one by which python3 is found: Python finds its library by it, too. */
+    snprintf (path, sizeof path, "PATH=%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
     char *argv[] = {(char *) "python3",
                     (char *) "-s",
                     (char *) "-S",
@@ -119,8 +123,7 @@ static int start (sandbox_t *sandbox, err_t *err)
                     (char *) (uintptr_t) zygote_source,
                     number,
                     NULL};
-    char *environment[] = {(char *) "PYTHONHASHSEED=0", (char *) "LANG=C.UTF-8",
-                           (char *) "PATH=/usr/local/bin:/usr/bin:/bin", NULL};
+    char *environment[] = {(char *) "PYTHONHASHSEED=0", (char *) "LANG=C.UTF-8", path, NULL};
     sandbox->zygote = line_process_new (argv, environment, fd, err);
     close (fd);
     if (!sandbox->zygote)
@@ -128,9 +131,11 @@ static int start (sandbox_t *sandbox, err_t *err)
     buf_t word = {0};
     int rc = line_process_ask (sandbox->zygote, NULL, 0, START_MS, &word, err);
     if (rc != 0) {
-        err_set (err, ERR_CONFIG,
-                 "python3 does not start: the coding family runs tests with it; "
-                 "install python3 (apt-get install python3)");
+        err_set (
+            err, ERR_CONFIG,
+            "python3 does not start, and the coding family runs tests with it: install python3 "
+            "(apt-get install python3), or see in the reward service's log what the first "
+            "python3 on PATH says");
     } else if (strcmp (word.data, "{\"ready\":true}") != 0) {
         rc = err_set (err, ERR_CONFIG,
                       "the sandbox cannot be locked here, so no program will be run: %s (Landlock "
