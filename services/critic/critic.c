@@ -3,7 +3,8 @@
  *  A state is named by the hash of its bytes. Two requests exist: learn (state k - 1 -> state k) and value
  *  (state, transcripts -> values). Both are pure functions of a state that is either held, or fetched from the
  *  bus as an object; the request waits meanwhile. The last states are kept, so a repeated request finds the
- *  state that it names and gives the same answer.
+ *  state that it names and gives the same answer. What was learnt is told when the bus holds the new state:
+ *  whoever hears of it can fetch it.
  */
 #include "critic.h"
 
@@ -28,22 +29,26 @@ typedef struct {
     int64_t used_us;
 } held_t;
 
-/*  A request that waits for its state. */
+typedef struct critic critic_t;
+typedef void serve_fn (critic_t *critic, uint64_t id, const void *payload, size_t size);
+
+/*  A request that waits for the bus. */
 typedef struct {
     uint64_t id; /* 0: free */
     uint64_t call;
-    bool learn;
+    /* What goes on with payload when state is fetched. NULL: the state is uploaded, payload is the reply. */
+    serve_fn *serve;
     hash_t state;
     buf_t payload;
 } waiting_t;
 
-typedef struct {
+struct critic {
     svc_run_t *run;
     held_t held[STATES_KEPT];
     waiting_t waiting[WAITING_MAX];
     arena_t *arena; /* of one request */
     uint64_t learnt, valued;
-} critic_t;
+};
 
 int critic_open (svc_run_t *run, void **state, err_t *err)
 {
@@ -135,6 +140,25 @@ static network_t *learnt_from (critic_t *critic, const network_t *old,
     return network;
 }
 
+/*  Keeps payload until the bus has answered a call. */
+static int wait_for (critic_t *critic, const waiting_t *what, const void *payload, size_t size,
+                     err_t *err)
+{
+    if (!what->call)
+        return err_set (err, ERR_LIMIT, "no memory to exchange a state with the bus");
+    for (size_t i = 0; i < WAITING_MAX; i++) {
+        waiting_t *w = &critic->waiting[i];
+        if (w->id)
+            continue;
+        *w = *what;
+        w->payload = (buf_t){.max = WIRE_FRAME_MAX};
+        buf_append (&w->payload, payload, size);
+        return 0;
+    }
+    bus_cancel (svc_bus (critic->run), what->call);
+    return err_set (err, ERR_BUSY, "%d requests wait for the bus already", WAITING_MAX);
+}
+
 static int learn (critic_t *critic, uint64_t id, const network_t *old,
                   const wire_learn_request_t *request, err_t *err)
 {
@@ -153,14 +177,15 @@ static int learn (critic_t *critic, uint64_t id, const network_t *old,
                                  .size = state.size,
                                  .explained_variance = learnt.explained_variance,
                                  .loss = learnt.loss};
-    bus_offer (svc_bus (critic->run), request->run, state.data, state.size);
     keep (critic, &answer.state, &network);
     wire_learn_reply_pack (&answer, &reply);
-    bus_reply (svc_bus (critic->run), id, reply.data, reply.size);
+    waiting_t told = {
+        .id = id, .call = bus_offer (svc_bus (critic->run), request->run, state.data, state.size)};
+    int rc = wait_for (critic, &told, reply.data, reply.size, err);
     critic->learnt++;
     buf_free (&reply);
     buf_free (&state);
-    return 0;
+    return rc;
 }
 
 static const char **states_of (const wire_value_request_t *request)
@@ -204,21 +229,15 @@ static int value (critic_t *critic, uint64_t id, network_t *network,
     return rc;
 }
 
-static void wait_for (critic_t *critic, uint64_t id, bool is_learn, const hash_t *state,
-                      const void *payload, size_t size)
+/*  The request is served when its state has come. */
+static int fetch_first (critic_t *critic, uint64_t id, serve_fn *serve, const hash_t *state,
+                        const void *payload, size_t size, err_t *err)
 {
-    for (size_t i = 0; i < WAITING_MAX; i++) {
-        waiting_t *w = &critic->waiting[i];
-        if (w->id)
-            continue;
-        *w = (waiting_t){
-            .id = id, .learn = is_learn, .state = *state, .payload.max = WIRE_FRAME_MAX};
-        buf_append (&w->payload, payload, size);
-        w->call = bus_fetch (svc_bus (critic->run), state, 0, FETCH_MS);
-        return;
-    }
-    bus_refuse (svc_bus (critic->run), id, ERR_BUSY, "%d requests wait for their states already",
-                WAITING_MAX);
+    waiting_t served = {.id = id,
+                        .call = bus_fetch (svc_bus (critic->run), state, 0, FETCH_MS),
+                        .serve = serve,
+                        .state = *state};
+    return wait_for (critic, &served, payload, size, err);
 }
 
 static void serve_learn (critic_t *critic, uint64_t id, const void *payload, size_t size)
@@ -231,11 +250,9 @@ static void serve_learn (critic_t *critic, uint64_t id, const void *payload, siz
     if (rc == 0) {
         bool first = hash_is_zero (&request->state);
         const network_t *old = first ? NULL : find (critic, &request->state);
-        if (!first && !old) {
-            wait_for (critic, id, true, &request->state, payload, size);
-            return;
-        }
-        rc = learn (critic, id, old, request, &err);
+        rc = first || old
+                 ? learn (critic, id, old, request, &err)
+                 : fetch_first (critic, id, serve_learn, &request->state, payload, size, &err);
     }
     if (rc != 0)
         bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
@@ -250,11 +267,8 @@ static void serve_value (critic_t *critic, uint64_t id, const void *payload, siz
     int rc = request ? 0 : -1;
     if (rc == 0) {
         network_t *network = find (critic, &request->state);
-        if (!network) {
-            wait_for (critic, id, false, &request->state, payload, size);
-            return;
-        }
-        rc = value (critic, id, network, request, &err);
+        rc = network ? value (critic, id, network, request, &err)
+                     : fetch_first (critic, id, serve_value, &request->state, payload, size, &err);
     }
     if (rc != 0)
         bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
@@ -270,30 +284,56 @@ void critic_on_value (svc_run_t *run, const bus_item_t *item)
     serve_value (svc_state (run), item->id, item->payload, item->size);
 }
 
+/*  The bus holds what was learnt, or does not take it. */
+static void tell_learnt (critic_t *critic, const waiting_t *w, const bus_item_t *item)
+{
+    if (item->code != ERR_NONE)
+        bus_refuse (svc_bus (critic->run), w->id, item->code,
+                    "the bus does not take the critic's state: %s", item->text);
+    else
+        bus_reply (svc_bus (critic->run), w->id, w->payload.data, w->payload.size);
+}
+
 /*  A state came, or cannot be had: the request that waited for it goes on. */
+static void go_on (critic_t *critic, const waiting_t *w, const bus_item_t *item)
+{
+    err_t err = {0};
+    network_t *network = NULL;
+    if (item->code != ERR_NONE)
+        err_set (&err, ERR_MISSING, "the critic's state cannot be had: %s", item->text);
+    else
+        network = network_parse (item->payload, item->size, svc_pool (critic->run), &err);
+    if (!network) {
+        bus_refuse (svc_bus (critic->run), w->id, err.code, "%s", err.text);
+        return;
+    }
+    keep (critic, &w->state, &network);
+    w->serve (critic, w->id, w->payload.data, w->payload.size);
+}
+
 static void on_object (critic_t *critic, const bus_item_t *item)
 {
     for (size_t i = 0; i < WAITING_MAX; i++) {
-        waiting_t *w = &critic->waiting[i];
-        if (!w->id || w->call != item->call)
+        if (!critic->waiting[i].id || critic->waiting[i].call != item->call)
             continue;
-        waiting_t found = *w;
-        *w = (waiting_t){0};
-        err_t err = {0};
-        network_t *network = NULL;
-        if (item->code != ERR_NONE)
-            err_set (&err, ERR_MISSING, "the critic's state cannot be had: %s", item->text);
-        else
-            network = network_parse (item->payload, item->size, svc_pool (critic->run), &err);
-        if (!network) {
-            bus_refuse (svc_bus (critic->run), found.id, err.code, "%s", err.text);
-        } else {
-            keep (critic, &found.state, &network);
-            (found.learn ? serve_learn : serve_value) (critic, found.id, found.payload.data,
-                                                       found.payload.size);
-        }
+        waiting_t found = critic->waiting[i];
+        critic->waiting[i] = (waiting_t){0};
+        (found.serve ? go_on : tell_learnt) (critic, &found, item);
         buf_free (&found.payload);
         return;
+    }
+}
+
+/*  A new bus holds nothing yet of what the trainers may fetch. */
+static void offer_again (critic_t *critic)
+{
+    for (size_t i = 0; i < STATES_KEPT; i++) {
+        buf_t state = {.max = STATE_MAX};
+        if (critic->held[i].network)
+            network_bytes (critic->held[i].network, &state);
+        if (state.size && !buf_failed (&state))
+            bus_offer (svc_bus (critic->run), "", state.data, state.size);
+        buf_free (&state);
     }
 }
 
@@ -302,6 +342,8 @@ void critic_on_item (svc_run_t *run, const bus_item_t *item)
     critic_t *critic = svc_state (run);
     if (item->kind == BUS_OBJECT)
         on_object (critic, item);
+    else if (item->kind == BUS_PEER)
+        offer_again (critic);
     for (size_t i = 0; item->kind == BUS_CANCELLED && i < WAITING_MAX; i++)
         if (critic->waiting[i].id == item->id) {
             buf_free (&critic->waiting[i].payload);

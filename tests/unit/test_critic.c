@@ -266,7 +266,7 @@ struct svc_run {
 };
 
 static struct {
-    uint64_t replied, refused, fetch;
+    uint64_t replied, refused, fetch, offer; /* the last ones */
     err_code_t code;
     buf_t reply, offered;
     hash_t wanted;
@@ -311,14 +311,19 @@ uint64_t bus_offer (bus_t *of, const char *run, const void *content, size_t size
     (void) of, (void) run;
     buf_clear (&bus.offered);
     buf_append (&bus.offered, content, size);
-    return 1;
+    return bus.offer += 2;
+}
+
+void bus_cancel (bus_t *of, uint64_t call)
+{
+    (void) of, (void) call;
 }
 
 uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadline_ms)
 {
     (void) of, (void) size, (void) deadline_ms;
     bus.wanted = *hash;
-    return ++bus.fetch;
+    return bus.fetch += 2;
 }
 
 typedef struct {
@@ -335,6 +340,7 @@ static int setup (void **state)
     fixture_t *f = calloc (1, sizeof *f);
     err_t err = {0};
     memset (&bus, 0, sizeof bus);
+    bus.fetch = 1; /* odd numbers are fetches, even ones offers */
     f->arena = arena_new (16 << 20);
     simple_task (f->texts, f->states, f->returns);
     *state = f;
@@ -373,11 +379,22 @@ static void send_learn (fixture_t *f, const hash_t *from)
     buf_free (&bytes);
 }
 
+/*  The bus's answer to an offer or a fetch: done, or a code. */
+static void answer (fixture_t *f, uint64_t call, err_code_t code)
+{
+    critic_on_item (&f->run, &(bus_item_t){.kind = BUS_OBJECT,
+                                           .call = call,
+                                           .code = code,
+                                           .text = code ? "not here" : "",
+                                           .payload = ""});
+}
+
 /*  The state that is made from another; zero: from nothing. */
 static hash_t learn_from (fixture_t *f, const hash_t *from)
 {
     err_t err = {0};
     send_learn (f, from);
+    answer (f, bus.offer, ERR_NONE);
     assert_int_equal (bus.replied, f->id);
     const wire_learn_reply_t *reply =
         wire_learn_reply_unpack (f->arena, bus.reply.data, bus.reply.size, &err);
@@ -411,6 +428,37 @@ static void the_same_learning_gives_the_same_state (void **state)
     assert_false (hash_equal (&first, &second));
     hash_t anew = learn_from (f, &none);
     assert_true (hash_equal (&first, &anew));
+}
+
+/*  Who hears of a state fetches it: it is told when the bus holds it, and not at all when it does not. */
+static void what_was_learnt_is_told_when_the_bus_holds_it (void **state)
+{
+    fixture_t *f = *state;
+    hash_t none = {{0}};
+    send_learn (f, &none);
+    assert_int_not_equal (bus.replied, f->id);
+    answer (f, bus.offer + 2, ERR_NONE); /* another object's */
+    assert_int_not_equal (bus.replied, f->id);
+    answer (f, bus.offer, ERR_NONE);
+    assert_int_equal (bus.replied, f->id);
+    send_learn (f, &none);
+    answer (f, bus.offer, ERR_TIMEOUT);
+    assert_int_equal (bus.refused, f->id);
+    assert_int_equal (bus.code, ERR_TIMEOUT);
+    assert_int_not_equal (bus.replied, f->id);
+}
+
+/*  It has nothing of what a trainer was told of. */
+static void a_new_bus_is_given_the_states (void **state)
+{
+    fixture_t *f = *state;
+    hash_t none = {{0}}, kept = learn_from (f, &none);
+    uint64_t before = bus.offer;
+    buf_clear (&bus.offered);
+    critic_on_item (&f->run, &(bus_item_t){.kind = BUS_PEER});
+    assert_int_equal (bus.offer, before + 2);
+    hash_t offered = hash_object (bus.offered.data, bus.offered.size);
+    assert_true (hash_equal (&kept, &offered));
 }
 
 /*  A critic that was killed: the next one fetches the state that a request names. */
@@ -449,10 +497,7 @@ static void what_cannot_be_had_is_refused (void **state)
     fixture_t *f = *state;
     hash_t unknown = hash_of ("unknown", 7), none = {{0}};
     send_learn (f, &unknown);
-    critic_on_item (&f->run, &(bus_item_t){.kind = BUS_OBJECT,
-                                           .call = bus.fetch,
-                                           .code = ERR_MISSING,
-                                           .text = "not here"});
+    answer (f, bus.fetch, ERR_MISSING);
     assert_int_equal (bus.refused, f->id);
     assert_int_equal (bus.code, ERR_MISSING);
     send_value (f, &unknown);
@@ -467,10 +512,7 @@ static void what_cannot_be_had_is_refused (void **state)
     assert_int_equal (bus.code, ERR_INPUT);
     send_learn (f, &unknown); /* one that is cancelled while it waits */
     critic_on_item (&f->run, &(bus_item_t){.kind = BUS_CANCELLED, .id = f->id});
-    critic_on_item (&f->run, &(bus_item_t){.kind = BUS_OBJECT,
-                                           .call = bus.fetch,
-                                           .code = ERR_MISSING,
-                                           .text = "not here"});
+    answer (f, bus.fetch, ERR_MISSING);
     assert_int_not_equal (bus.refused, f->id);
 }
 
@@ -484,6 +526,8 @@ int main (void)
         cmocka_unit_test (a_state_goes_on_where_it_was_kept),
         cmocka_unit_test (damaged_states_are_refused),
         TEST (the_same_learning_gives_the_same_state),
+        TEST (what_was_learnt_is_told_when_the_bus_holds_it),
+        TEST (a_new_bus_is_given_the_states),
         TEST (a_new_critic_restores_the_state_that_it_is_asked_for),
         TEST (what_cannot_be_had_is_refused),
     };
