@@ -1,31 +1,51 @@
 /*  critic - see critic.h */
 #include "critic.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "learn/advantage.h"
 #include "wire/wire.h"
 
 #define REPLY_BUDGET ((size_t) 64 << 20)
 #define STATE_MAX    ((size_t) 1 << 30)
-#define ID_MAX       160
+#define REQUEST_MAX  (WIRE_FRAME_MAX - 4096) /* room for the envelope */
+#define ID_MAX       200
+#define AGAIN_MS     200
+
+typedef int take_fn (critic_t *critic, const bus_item_t *item, err_t *err);
+
+/*  What is asked for: one thing at a time. */
+typedef struct {
+    const char *service; /* NULL: the bytes of the state */
+    uint64_t step;
+    char id[ID_MAX];
+    buf_t payload;
+    uint64_t size; /* of the state's bytes */
+    take_fn *take; /* its answer; NULL: nothing is asked for */
+    uint64_t call; /* under way; 0: asked again at again_ms */
+    int64_t again_ms;
+    err_t trouble; /* why it is asked again */
+} request_t;
 
 struct critic {
     bus_t *bus;
     const char *run;
+    uint64_t epoch;
     const conf_t *conf;
-    arena_t *arena;           /* of one reply */
-    const rollout_t *rollout; /* of the request under way */
-    uint64_t value_call, learn_call, fetch_call;
+    arena_t *arena; /* of one reply */
+    request_t request;
+    const rollout_t *rollout; /* that values are asked for */
     bool fetch;
     critic_status_t status;
     double *values; /* by flat number of the completion */
     buf_t bytes;
 };
 
-critic_t *critic_new (bus_t *bus, const char *run, const conf_t *conf, err_t *err)
+critic_t *critic_new (bus_t *bus, const char *run, uint64_t epoch, const conf_t *conf, err_t *err)
 {
     critic_t *critic = calloc (1, sizeof *critic);
     arena_t *arena = critic ? arena_new (REPLY_BUDGET) : NULL;
@@ -34,8 +54,13 @@ critic_t *critic_new (bus_t *bus, const char *run, const conf_t *conf, err_t *er
         err_set (err, ERR_LIMIT, "no memory for the critic's replies");
         return NULL;
     }
-    *critic =
-        (critic_t){.bus = bus, .run = run, .conf = conf, .arena = arena, .bytes.max = STATE_MAX};
+    *critic = (critic_t){.bus = bus,
+                         .run = run,
+                         .epoch = epoch,
+                         .conf = conf,
+                         .arena = arena,
+                         .request.payload.max = REQUEST_MAX,
+                         .bytes.max = STATE_MAX};
     return critic;
 }
 
@@ -45,93 +70,57 @@ void critic_destroy (critic_t **critic)
         return;
     arena_destroy (&(*critic)->arena);
     free ((*critic)->values);
+    buf_free (&(*critic)->request.payload);
     buf_free (&(*critic)->bytes);
     free (*critic);
     *critic = NULL;
 }
 
-/*  Sends one request; the id is the same whenever this step is done again. */
-static uint64_t call (critic_t *critic, const char *service, uint64_t step, const buf_t *payload)
+static int64_t timeout_ms (const critic_t *critic)
 {
-    char id[ID_MAX];
-    snprintf (id, sizeof id, "%s/%llu/%s", critic->run, (unsigned long long) step, service);
-    return bus_call (critic->bus, service, id, payload->data, payload->size,
-                     critic->conf->run.timeout_s * 1000);
+    return critic->conf->run.timeout_s * 1000;
 }
 
-int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
+static int send (critic_t *critic, err_t *err)
 {
-    free (critic->values);
-    critic->values = NULL;
-    if (hash_is_zero (&critic->status.state))
-        return 0;
-    wire_episode_t *episodes = calloc (rollout->episodes + 1, sizeof *episodes);
-    if (!episodes)
-        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
-    for (size_t e = 0; e < rollout->episodes; e++) {
-        episodes[e] = *rollout->episode[e];
-        episodes[e].completions_n = 0; /* the critic reads states only */
-    }
-    wire_value_request_t request = {.run = critic->run,
-                                    .step = step,
-                                    .state = critic->status.state,
-                                    .episodes = episodes,
-                                    .episodes_n = rollout->episodes};
-    buf_t payload = {.max = WIRE_FRAME_MAX};
-    wire_value_request_pack (&request, &payload);
-    free (episodes);
-    int rc = buf_failed (&payload)
-                 ? err_set (err, ERR_LIMIT, "the states of a step's %zu episodes pass %d bytes",
-                            rollout->episodes, WIRE_FRAME_MAX)
-                 : 0;
-    if (rc == 0) {
-        critic->rollout = rollout;
-        critic->value_call = call (critic, "value", step, &payload);
-    }
-    buf_free (&payload);
-    return rc;
+    request_t *r = &critic->request;
+    r->call = r->service
+                  ? bus_call (critic->bus, r->service, r->id, r->payload.data, r->payload.size,
+                              timeout_ms (critic))
+                  : bus_fetch (critic->bus, &critic->status.state, r->size, timeout_ms (critic));
+    return r->call ? 0 : err_set (err, ERR_LIMIT, "no memory for a request to the critic");
 }
 
-static void pack_learn (const critic_t *critic, uint64_t step, const rollout_t *rollout,
-                        const char **states, buf_t *payload)
+/*  Empties the request for another one to the critic. */
+static request_t *new_request (critic_t *critic, const char *service, uint64_t step)
 {
-    for (size_t e = 0; e < rollout->episodes; e++)
-        states[e] = rollout->episode[e]->state;
-    const conf_t *conf = critic->conf;
-    wire_learn_request_t request = {.run = critic->run,
-                                    .step = step,
-                                    .state = critic->status.state,
-                                    .seed = (uint64_t) conf->run.seed,
-                                    .width = (uint32_t) conf->critic.width,
-                                    .layers = (uint32_t) conf->critic.layers,
-                                    .heads = (uint32_t) conf->critic.heads,
-                                    .context = (uint32_t) conf->critic.context,
-                                    .lr = conf->critic.lr,
-                                    .states = states,
-                                    .returns = rollout->rewards,
-                                    .states_n = rollout->episodes};
-    wire_learn_request_pack (&request, payload);
+    request_t *r = &critic->request;
+    buf_clear (&r->payload);
+    r->payload.failed = false;
+    r->service = service;
+    r->step = step;
+    r->trouble = (err_t){0};
+    return r;
 }
 
-int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, bool fetch, err_t *err)
+/*  Sends what was written into the request. The id is the same whenever this trainer asks this: the content's
+ *  hash tells other content of the same step apart, the epoch another life of the run, whose states the
+ *  bus may hold no more. */
+static int ask (critic_t *critic, take_fn *take, err_t *err)
 {
-    const char **states = calloc (rollout->episodes + 1, sizeof *states);
-    if (!states)
-        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
-    buf_t payload = {.max = WIRE_FRAME_MAX};
-    pack_learn (critic, step, rollout, states, &payload);
-    free (states);
-    int rc = buf_failed (&payload)
-                 ? err_set (err, ERR_LIMIT, "the states of a step's %zu episodes pass %d bytes",
-                            rollout->episodes, WIRE_FRAME_MAX)
-                 : 0;
-    if (rc == 0) {
-        buf_clear (&critic->bytes);
-        critic->fetch = fetch;
-        critic->learn_call = call (critic, "learn", step, &payload);
-    }
-    buf_free (&payload);
-    return rc;
+    request_t *r = &critic->request;
+    if (buf_failed (&r->payload))
+        return err_set (err, ERR_CONFIG,
+                        "step %" PRIu64 ": the transcripts of its episodes pass the %d MiB of a "
+                        "request to the critic: lower trainer.groups, trainer.group_size or "
+                        "task.max_tokens, or set loss.advantage to group",
+                        r->step, WIRE_FRAME_MAX >> 20);
+    hash_t hash = hash_of (r->payload.data, r->payload.size);
+    char hex[HASH_HEX_SIZE];
+    snprintf (r->id, sizeof r->id, "%s/%" PRIu64 "/%" PRIu64 "/%s/%.16s", critic->run,
+              critic->epoch, r->step, r->service, hash_hex (&hash, hex));
+    r->take = take;
+    return send (critic, err);
 }
 
 /*  Whether the values say better than the mean which episodes end well; then they are used from now on. */
@@ -181,20 +170,6 @@ static int take_values (critic_t *critic, const bus_item_t *item, err_t *err)
     return rc;
 }
 
-static int take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
-{
-    const wire_learn_reply_t *reply =
-        wire_learn_reply_unpack (critic->arena, item->payload, item->size, err);
-    if (!reply)
-        return -1;
-    critic->status.state = reply->state;
-    critic->status.loss = reply->loss;
-    if (critic->fetch)
-        critic->fetch_call =
-            bus_fetch (critic->bus, &reply->state, reply->size, critic->conf->run.timeout_s * 1000);
-    return 0;
-}
-
 static int take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
 {
     buf_append (&critic->bytes, item->payload, item->size);
@@ -204,30 +179,117 @@ static int take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
                : 0;
 }
 
+static int take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
+{
+    const wire_learn_reply_t *reply =
+        wire_learn_reply_unpack (critic->arena, item->payload, item->size, err);
+    if (!reply)
+        return -1;
+    critic->status.state = reply->state;
+    critic->status.loss = reply->loss;
+    if (!critic->fetch)
+        return 0;
+    request_t *r = new_request (critic, NULL, critic->request.step);
+    r->size = reply->size;
+    r->take = take_bytes;
+    return send (critic, err);
+}
+
+/*  ---- asking -------------------------------------------------------------------------------------- */
+
+int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
+{
+    free (critic->values);
+    critic->values = NULL;
+    if (hash_is_zero (&critic->status.state))
+        return 0;
+    wire_episode_t *episodes = calloc (rollout->episodes + 1, sizeof *episodes);
+    if (!episodes)
+        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
+    for (size_t e = 0; e < rollout->episodes; e++) {
+        episodes[e] = *rollout->episode[e];
+        episodes[e].completions_n = 0; /* the critic reads states only */
+    }
+    wire_value_request_t request = {.run = critic->run,
+                                    .step = step,
+                                    .state = critic->status.state,
+                                    .episodes = episodes,
+                                    .episodes_n = rollout->episodes};
+    critic->rollout = rollout;
+    wire_value_request_pack (&request, &new_request (critic, "value", step)->payload);
+    free (episodes);
+    return ask (critic, take_values, err);
+}
+
+int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, bool fetch, err_t *err)
+{
+    const char **states = calloc (rollout->episodes + 1, sizeof *states);
+    if (!states)
+        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
+    for (size_t e = 0; e < rollout->episodes; e++)
+        states[e] = rollout->episode[e]->state;
+    const conf_t *conf = critic->conf;
+    wire_learn_request_t request = {.run = critic->run,
+                                    .step = step,
+                                    .state = critic->status.state,
+                                    .seed = (uint64_t) conf->run.seed,
+                                    .width = (uint32_t) conf->critic.width,
+                                    .layers = (uint32_t) conf->critic.layers,
+                                    .heads = (uint32_t) conf->critic.heads,
+                                    .context = (uint32_t) conf->critic.context,
+                                    .lr = conf->critic.lr,
+                                    .states = states,
+                                    .returns = rollout->rewards,
+                                    .states_n = rollout->episodes};
+    wire_learn_request_pack (&request, &new_request (critic, "learn", step)->payload);
+    free (states);
+    buf_clear (&critic->bytes);
+    critic->fetch = fetch;
+    return ask (critic, take_learnt, err);
+}
+
+/*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the bus. */
+static bool may_pass (const request_t *r, err_code_t code)
+{
+    return code == ERR_BUSY || code == ERR_NETWORK || code == ERR_TIMEOUT ||
+           (code == ERR_MISSING && !r->service);
+}
+
 int critic_item (critic_t *critic, const bus_item_t *item, err_t *err)
 {
-    int (*take) (critic_t *, const bus_item_t *, err_t *) = NULL;
-    uint64_t *calls[] = {&critic->value_call, &critic->learn_call, &critic->fetch_call};
-    int (*takes[]) (critic_t *, const bus_item_t *, err_t *) = {take_values, take_learnt,
-                                                                take_bytes};
-    if ((item->kind != BUS_REPLY && item->kind != BUS_OBJECT) || item->call == 0)
+    request_t *r = &critic->request;
+    if ((item->kind != BUS_REPLY && item->kind != BUS_OBJECT) || item->call == 0 ||
+        item->call != r->call)
         return 0;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (*calls[i] == item->call) {
-            *calls[i] = 0;
-            take = takes[i];
-        }
-    if (!take)
-        return 0;
-    arena_reset (critic->arena);
+    r->call = 0;
+    if (may_pass (r, item->code)) {
+        err_set (&r->trouble, item->code, "%s", item->text);
+        r->again_ms = clock_ms () + AGAIN_MS;
+        return 1;
+    }
     if (item->code != ERR_NONE)
         return err_set (err, item->code, "the critic: %s", item->text);
+    take_fn *take = r->take;
+    r->take = NULL;
+    arena_reset (critic->arena);
     return take (critic, item, err) == 0 ? 1 : -1;
 }
 
-bool critic_busy (const critic_t *critic)
+int critic_poll (critic_t *critic, err_t *err)
 {
-    return critic->value_call || critic->learn_call || critic->fetch_call;
+    const request_t *r = &critic->request;
+    if (!r->take)
+        return 1;
+    return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : send (critic, err);
+}
+
+int critic_late (const critic_t *critic, const char *bus, double waited_s, err_t *err)
+{
+    const request_t *r = &critic->request;
+    return err_set (err, ERR_TIMEOUT,
+                    "step %" PRIu64 ": no %s from a critic on the bus at %s in %.0f s: %s", r->step,
+                    r->service ? r->service : "state", bus, waited_s,
+                    r->trouble.code ? r->trouble.text : "is one running?");
 }
 
 const double *critic_values (const critic_t *critic)

@@ -1,7 +1,7 @@
 /*  critic - the trainer's side of the centralised value function: asks for values, lets it learn.
  *
- *      critic_t *critic = critic_new (bus, run, conf, &err);
- *      critic_ask (critic, step, rollout, &err);       then critic_item (...) until !critic_busy (critic)
+ *      critic_t *critic = critic_new (bus, run, epoch, conf, &err);
+ *      critic_ask (critic, step, rollout, &err);       then critic_item (...) until critic_poll (...) == 1
  *      values = critic_values (critic);                  by flat number of the completion, or NULL
  *      critic_learn (critic, step, rollout, &err);     the same
  *      critic_destroy (&critic);
@@ -9,6 +9,9 @@
  *  The state is named by its hash and belongs to the step: values of step k come from state k - 1, learning
  *  makes state k. Its values are used from the first step on whose episodes it explains better than their
  *  mean does (explained variance above 0): a cold critic ruins a run.
+ *
+ *  A critic that is busy, or a bus that does not hold the state yet, is asked again until the caller's
+ *  patience ends; every other refusal is an error.
  */
 #ifndef QUINTET_TRAINER_CRITIC_H
 #define QUINTET_TRAINER_CRITIC_H
@@ -22,7 +25,8 @@
 
 typedef struct critic critic_t;
 
-critic_t *critic_new (bus_t *bus, const char *run, const conf_t *conf, err_t *err);
+/*  epoch: of the trainer's hold on the run. */
+critic_t *critic_new (bus_t *bus, const char *run, uint64_t epoch, const conf_t *conf, err_t *err);
 void critic_destroy (critic_t **critic);
 
 /*  Values of all completions, when there is a state already (else nothing happens). */
@@ -32,7 +36,10 @@ int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, boo
                   err_t *err);
 /*  1: the item was the critic's; 0: not; -1: the critic failed. */
 int critic_item (critic_t *critic, const bus_item_t *item, err_t *err);
-bool critic_busy (const critic_t *critic);
+/*  1: all is answered; 0: not yet; -1. Asks again what was put off. */
+int critic_poll (critic_t *critic, err_t *err);
+/*  Sets a timeout error that says what is missing, from a critic on the bus at this address; returns -1. */
+int critic_late (const critic_t *critic, const char *bus, double waited_s, err_t *err);
 
 /*  Of the last critic_ask; NULL while the critic is not trusted. */
 const double *critic_values (const critic_t *critic);

@@ -31,6 +31,11 @@ static double timeout_s (const trainer_t *t)
     return (double) t->conf->run.timeout_s;
 }
 
+static const char *bus_address (const trainer_t *t)
+{
+    return args_value (svc_args (t->svc), "--bus");
+}
+
 static round_source_t source_of (const trainer_t *t)
 {
     return (round_source_t){
@@ -180,17 +185,14 @@ static int value_enter (trainer_t *t, err_t *err)
     return critic_ask (t->critic, t->done + 1, t->rollout, err);
 }
 
-static int critic_poll (trainer_t *t, err_t *err)
+static int answer_poll (trainer_t *t, err_t *err)
 {
-    (void) err;
-    return !critic_busy (t->critic);
+    return critic_poll (t->critic, err);
 }
 
-static int critic_late (trainer_t *t, double waited_s, err_t *err)
+static int answer_late (trainer_t *t, double waited_s, err_t *err)
 {
-    return err_set (err, ERR_TIMEOUT,
-                    "step %llu: no answer from the critic in %.0f s: is one running?",
-                    (unsigned long long) t->done + 1, waited_s);
+    return critic_late (t->critic, bus_address (t), waited_s, err);
 }
 
 static stage_t after_value (const trainer_t *t)
@@ -409,9 +411,9 @@ static const stage_steps_t stages[STAGE_COUNT] = {
     [STAGE_PUBLISH] = {"publish", publish_enter, publish_poll, after_publish, publish_late},
     [STAGE_EVALUATE] = {"evaluate", evaluate_enter, evaluate_poll, after_evaluate, groups_late},
     [STAGE_SAMPLE] = {"sample", sample_enter, sample_poll, after_sample, groups_late},
-    [STAGE_VALUE] = {"value", value_enter, critic_poll, after_value, critic_late},
+    [STAGE_VALUE] = {"value", value_enter, answer_poll, after_value, answer_late},
     [STAGE_TRAIN] = {"train", train_enter, train_poll, after_train, publish_late},
-    [STAGE_LEARN] = {"learn", nothing_to_enter, critic_poll, after_learn, critic_late},
+    [STAGE_LEARN] = {"learn", nothing_to_enter, answer_poll, after_learn, answer_late},
     [STAGE_SAVE] = {"save", nothing_to_enter, save_poll, after_save, NULL},
     [STAGE_DONE] = {"done", done_enter, done_poll, NULL, NULL},
 };

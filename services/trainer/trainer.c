@@ -159,7 +159,7 @@ static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_
 {
     if (strcmp (t->conf->loss.advantage, "group") == 0)
         return 0;
-    t->critic = critic_new (svc_bus (t->svc), t->run, t->conf, err);
+    t->critic = critic_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
     if (!t->critic)
         return -1;
     if (hash_is_zero (&checkpoint->critic))
