@@ -14,6 +14,7 @@
 
 #define LEASE_MS     10000
 #define RENEW_MS     2000
+#define RENEWAL_MS   500 /* for one renewal: it is on the thread that sends the heartbeats */
 #define EVENT_BUDGET ((size_t) 1 << 20)
 #define HOLDER_MAX   (FS_PATH_MAX + 16)
 
@@ -132,6 +133,7 @@ static int acquire (trainer_t *t, err_t *err)
     t->lease_store = t->store ? store_new (svc_redis (t->svc), err) : NULL;
     if (!t->lease_store)
         return -1;
+    store_deadline (t->lease_store, RENEWAL_MS);
     bool absolute = t->dir[0] == '/';
     if (absolute || !getcwd (cwd, sizeof cwd))
         cwd[0] = 0;
