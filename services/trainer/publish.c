@@ -11,7 +11,7 @@ enum { CONFIG, TOKENIZER, WEIGHTS, DELTA, ADAPTER, BASE, OBJECTS };
 typedef struct {
     const policy_t *policy;
     uint64_t offers[OBJECTS]; /* bus calls under way; 0: the bus holds it */
-    uint64_t manifest;        /* bus call under way */
+    uint64_t manifest;        /* bus call under way, or the one that retires it */
     bool announced;           /* the bus has the manifest */
 } upload_t;
 
@@ -25,6 +25,7 @@ struct publish {
     uint64_t extra_call;
     uint64_t base_call; /* offer of the policies' common base under way */
     bool base_held;     /* the bus has it: it goes there once */
+    bool retiring;
 };
 
 publish_t *publish_new (bus_t *bus, const char *run, uint64_t epoch, err_t *err)
@@ -114,9 +115,8 @@ static size_t needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
     return n;
 }
 
-static int announce (publish_t *publish, upload_t *upload, err_t *err)
+static wire_manifest_t manifest_of (const publish_t *publish, const policy_t *p)
 {
-    const policy_t *p = upload->policy;
     bool short_cut = p->delta.size > 0;
     wire_manifest_t manifest = {.run = publish->run,
                                 .version = p->version,
@@ -134,6 +134,13 @@ static int announce (publish_t *publish, upload_t *upload, err_t *err)
         manifest.base_size = p->base->bytes_n;
         manifest.adapter = p->adapter_hash;
     }
+    return manifest;
+}
+
+static int announce (publish_t *publish, upload_t *upload, err_t *err)
+{
+    const policy_t *p = upload->policy;
+    wire_manifest_t manifest = manifest_of (publish, p);
     hash_t objects[OBJECTS];
     size_t n = needed (&manifest, objects);
     buf_t bytes = {0};
@@ -150,6 +157,11 @@ static int announce (publish_t *publish, upload_t *upload, err_t *err)
 
 static void start_again (publish_t *publish)
 {
+    if (publish->retiring) { /* a new bus knows nothing of this run: that is what was wanted */
+        for (size_t i = 0; i < publish->n; i++)
+            publish->uploads[i].announced = true;
+        return;
+    }
     if (publish->base_call)
         bus_cancel (publish->bus, publish->base_call);
     publish->base_call = 0;
@@ -196,14 +208,16 @@ static bool waits_for (const publish_t *publish, uint64_t call)
 
 int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
 {
-    if (item->kind == BUS_PEER) {
+    bool ours = (item->kind == BUS_OBJECT || item->kind == BUS_REPLY) && item->call != 0 &&
+                waits_for (publish, item->call);
+    /* A bus that was restarted in between has not the objects that it answered for before. */
+    if (item->kind == BUS_PEER || (ours && item->code == ERR_MISSING)) {
         start_again (publish);
         return 1;
     }
-    if ((item->kind != BUS_OBJECT && item->kind != BUS_REPLY) || item->call == 0 ||
-        !waits_for (publish, item->call))
+    if (!ours)
         return 0;
-    if (item->code != ERR_NONE)
+    if (item->code != ERR_NONE && !publish->retiring)
         return err_set (err, item->code, "uploading to the bus: %s", item->text);
     if (item->call == publish->extra_call) {
         publish->extra_call = 0;
@@ -217,6 +231,27 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
         if (take (publish, &publish->uploads[i], item->call, err) != 0)
             return -1;
     return 1;
+}
+
+/*  The manifest that says so needs no objects; the bus tells it to the agents, and then drops it. */
+void publish_retire (publish_t *publish)
+{
+    static const hash_t none = {{0}};
+    publish->retiring = true;
+    for (size_t i = 0; i < publish->n; i++) {
+        upload_t *upload = &publish->uploads[i];
+        wire_manifest_t manifest = manifest_of (publish, upload->policy);
+        buf_t bytes = {0};
+        manifest.retired = true;
+        wire_manifest_pack (&manifest, &bytes);
+        if (!buf_failed (&bytes))
+            bus_manifest (publish->bus, publish->run, publish->epoch, upload->policy->name,
+                          bytes.data, bytes.size, &none, 0);
+        buf_free (&bytes);
+        upload->manifest =
+            bus_retire (publish->bus, publish->run, publish->epoch, upload->policy->name);
+        upload->announced = upload->manifest == 0;
+    }
 }
 
 bool publish_done (const publish_t *publish)

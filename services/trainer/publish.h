@@ -4,6 +4,7 @@
  *      publish_versions (publish, policies, n, &err);          uploads what they are now
  *      publish_item (publish, item, &err);                       every item from the bus
  *      if (publish_done (publish)) ...                           the bus holds everything
+ *      publish_retire (publish);                                 and forgets it, done when publish_done
  *      publish_destroy (&publish);
  *
  *  A version is three objects (config.json, tokenizer.json, weights) and a manifest that names them; the
@@ -29,6 +30,9 @@ void publish_destroy (publish_t **publish);
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err);
 /*  One object more that the bus must hold (the critic's state, on resume); copied. */
 int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err);
+
+/*  The run is over: agents forget its versions, then the bus does. */
+void publish_retire (publish_t *publish);
 
 /*  1: the item was about an upload, or the bus restarted and all is uploaded again; 0: not ours; -1: an
  *  upload was refused. */

@@ -10,7 +10,8 @@
 #include "report.h"
 
 #define POLL_MS         250
-#define PUBLISH_S       60.0
+#define PUBLISH_S       60.0 /* for the bus to take a version, at least */
+#define RETIRE_S        2.0
 #define MINIBATCHES_MAX 64 /* keys.h */
 
 typedef struct {
@@ -61,8 +62,8 @@ static int publish_poll (trainer_t *t, err_t *err)
 static int publish_late (trainer_t *t, double waited_s, err_t *err)
 {
     return err_set (err, ERR_TIMEOUT,
-                    "version %llu could not be uploaded in %.0f s: is the bus there?",
-                    (unsigned long long) t->done, waited_s);
+                    "version %llu could not be uploaded to the bus at %s in %.0f s: is it there?",
+                    (unsigned long long) t->done, bus_address (t), waited_s);
 }
 
 static bool evaluation_due (const trainer_t *t)
@@ -105,29 +106,36 @@ static int evaluate_enter (trainer_t *t, err_t *err)
     round_source_t source = source_of (t);
     report_state (t, "evaluating");
     groups_begin (t);
-    t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
-    t->greedy = t->round ? round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err) : NULL;
+    if (!t->round)
+        t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
+    if (t->round)
+        t->greedy = round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err);
     return t->greedy ? 0 : -1;
 }
 
-static int evaluate_close (trainer_t *t, err_t *err)
+static int evaluate_report (trainer_t *t, err_t *err)
 {
     rollout_t *sampled = round_take (t->round, err);
     rollout_t *greedy = sampled ? round_take (t->greedy, err) : NULL;
     int rc = greedy ? report_evaluation (t, sampled, greedy, err) : -1;
     rollout_destroy (&sampled);
     rollout_destroy (&greedy);
-    if (rc == 0 && (round_commit (t->round, err) != 0 || round_commit (t->greedy, err) != 0))
-        rc = -1;
-    round_destroy (&t->round);
-    round_destroy (&t->greedy);
-    return rc == 0 ? 1 : -1;
+    return rc;
 }
 
 static int evaluate_poll (trainer_t *t, err_t *err)
 {
-    int ready = groups_poll (t, err);
-    return ready == 1 ? evaluate_close (t, err) : ready;
+    int ready = t->reported ? 1 : groups_poll (t, err);
+    if (ready != 1)
+        return ready;
+    if (!t->reported && evaluate_report (t, err) != 0)
+        return -1;
+    t->reported = true;
+    if (round_commit (t->round, err) != 0 || round_commit (t->greedy, err) != 0)
+        return -1;
+    round_destroy (&t->round);
+    round_destroy (&t->greedy);
+    return 1;
 }
 
 static int groups_late (trainer_t *t, double waited_s, err_t *err)
@@ -359,14 +367,16 @@ static int save_checkpoint (trainer_t *t, err_t *err)
 
 static int save_poll (trainer_t *t, err_t *err)
 {
-    if (report_step (t, err) != 0)
+    if (!t->reported && report_step (t, err) != 0)
         return -1;
-    if (checkpoint_due (t, t->done) && save_checkpoint (t, err) != 0)
+    if (!t->reported && checkpoint_due (t, t->done) && save_checkpoint (t, err) != 0)
         return -1;
-    int rc = round_commit (t->round, err);
+    t->reported = true;
+    if (round_commit (t->round, err) != 0)
+        return -1;
     round_destroy (&t->round);
     rollout_destroy (&t->rollout);
-    return rc == 0 ? 1 : -1;
+    return 1;
 }
 
 static stage_t after_save (const trainer_t *t)
@@ -387,15 +397,17 @@ static int done_enter (trainer_t *t, err_t *err)
 {
     if (report_result (t, err) != 0)
         return -1;
-    for (size_t p = 0; p < t->team.policies_n; p++)
-        bus_retire (svc_bus (t->svc), t->run, t->epoch, t->team.policies[p]->name);
-    atomic_store (&t->lease_held, false);
-    return store_run_release (t->store, t->run, t->epoch, err);
+    publish_retire (t->publish);
+    return 0;
 }
 
 static int done_poll (trainer_t *t, err_t *err)
 {
-    (void) err;
+    if (!publish_done (t->publish) && clock_s () - t->stage_since < RETIRE_S)
+        return 0;
+    atomic_store (&t->lease_held, false);
+    if (store_run_release (t->store, t->run, t->epoch, err) != 0)
+        return -1;
     svc_stop (t->svc, 0);
     return 0;
 }
@@ -423,32 +435,54 @@ const char *stages_name (stage_t stage)
     return stages[stage].name;
 }
 
-static int enter (trainer_t *t, stage_t stage, err_t *err)
+static void move_to (trainer_t *t, stage_t stage)
 {
     double now = clock_s ();
     t->stage_s[t->stage] += now - t->stage_since;
     t->stage = stage;
     t->stage_since = now;
-    return stages[stage].enter (t, err);
+    t->entered = t->reported = t->troubled = false;
 }
 
-int stages_start (trainer_t *t, err_t *err)
+void stages_start (trainer_t *t)
 {
     t->stage_since = t->line_since = clock_s ();
-    return enter (t, STAGE_PUBLISH, err);
+    move_to (t, STAGE_PUBLISH);
+}
+
+static double deadline_s (const trainer_t *t)
+{
+    return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, timeout_s (t)) : timeout_s (t);
+}
+
+/*  Who is away or busy may be back before the deadline: what failed is done again then. */
+static int again (trainer_t *t, double waited_s, err_t *err)
+{
+    bool may_pass = err->code == ERR_NETWORK || err->code == ERR_BUSY;
+    if (!may_pass || waited_s > deadline_s (t))
+        return -1;
+    if (!t->troubled)
+        log_err ("stage.again", err);
+    t->troubled = true;
+    return POLL_MS;
 }
 
 int stages_work (trainer_t *t, err_t *err)
 {
     const stage_steps_t *stage = &stages[t->stage];
-    int ready = stage->poll (t, err);
-    if (ready < 0)
-        return -1;
-    if (ready)
-        return enter (t, stage->next (t), err);
-    double waited = clock_s () - t->stage_since;
-    double deadline = t->stage == STAGE_PUBLISH ? PUBLISH_S : timeout_s (t);
-    if (stage->late && waited > deadline)
-        return stage->late (t, waited, err);
-    return POLL_MS;
+    bool begins = !t->entered;
+    int rc = begins ? stage->enter (t, err) : stage->poll (t, err);
+    double waited_s = clock_s () - t->stage_since;
+    if (rc < 0)
+        return again (t, waited_s, err);
+    t->entered = true;
+    t->troubled = false;
+    if (begins)
+        return 0;
+    if (rc == 0 && stage->late && waited_s > deadline_s (t))
+        return stage->late (t, waited_s, err);
+    if (rc == 0)
+        return POLL_MS;
+    move_to (t, stage->next (t));
+    return 0;
 }
