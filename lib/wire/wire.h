@@ -210,6 +210,7 @@ typedef enum {
     WIRE_POLICY_PUBLISHED, /* version */
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
+    WIRE_GROUP_REFUSED,  /* step, group, phase, text: why no agent will ever play it */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 
@@ -248,8 +249,9 @@ typedef struct {
     uint64_t delta_size; /* its bytes */
     hash_t base; /* object: frozen weights, in the type of compute, that this version's adapters go
                             on; zero: it stands by itself */
-    uint64_t base_size; /* its bytes */
-    hash_t adapter;     /* object: text of adapter_config.json; zero without a base */
+    uint64_t base_size;   /* its bytes */
+    hash_t adapter;       /* object: text of adapter_config.json; zero without a base */
+    const char *numerics; /* numeric path of the trainer: whoever samples must have the same */
 } wire_manifest_t;
 
 /*  ---- pack and unpack, one pair per message ------------------------------------------------------ */

@@ -4,8 +4,8 @@
 const char *wire_event_name (wire_event_kind_t kind)
 {
     static const char *const names[WIRE_EVENT_COUNT] = {
-        "step.opened", "group.committed",  "episode.shown",  "step.done",
-        "eval.done",   "policy.published", "service.status", "run.state"};
+        "step.opened",      "group.committed", "episode.shown", "step.done",    "eval.done",
+        "policy.published", "service.status",  "run.state",     "group.refused"};
     return (unsigned) kind < WIRE_EVENT_COUNT ? names[kind] : "unknown";
 }
 
@@ -75,6 +75,7 @@ void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
     pb.base_weights = convert_to_hash (&message->base);
     pb.base_size = message->base_size;
     pb.adapter = convert_to_hash (&message->adapter);
+    pb.numerics = convert_borrow (message->numerics ? message->numerics : "");
     convert_pack (&pb.base, bytes);
 }
 
@@ -103,5 +104,6 @@ const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, s
     out->retired = in->retired;
     out->delta_size = in->delta_size;
     out->base_size = in->base_size;
+    out->numerics = in->numerics;
     return out;
 }

@@ -162,6 +162,21 @@ static void ask_manifests (acts_t *acts)
     bus_manifests (acts->bus);
 }
 
+/*  Starts a request whose version is here, refuses one whose version never will be; others wait. */
+static void act_settle (acts_t *acts, act_t *act)
+{
+    const char *run = act->request->run;
+    const wire_version_t *name = &act->request->version;
+    version_t *v = versions_find (acts->versions, run, name);
+    const err_t *refused = versions_refused (acts->versions, run, name);
+    if (v)
+        act_start (acts, act, v);
+    else if (refused)
+        act_refuse (acts, act, refused);
+    else if (!versions_expected (acts->versions, run, name))
+        ask_manifests (acts);
+}
+
 void acts_request (acts_t *acts, const bus_item_t *item)
 {
     err_t err = {0};
@@ -178,11 +193,7 @@ void acts_request (acts_t *acts, const bus_item_t *item)
         act_refuse (acts, act, &err);
         return;
     }
-    version_t *v = versions_find (acts->versions, act->request->run, &act->request->version);
-    if (v)
-        act_start (acts, act, v);
-    else if (!versions_expected (acts->versions, act->request->run, &act->request->version))
-        ask_manifests (acts);
+    act_settle (acts, act);
 }
 
 void acts_cancel (acts_t *acts, uint64_t id)
@@ -198,17 +209,13 @@ void acts_waiting (acts_t *acts)
         act_t *act = &acts->slot[i];
         if (!act->id || act->version)
             continue;
-        const wire_version_t *name = &act->request->version;
-        version_t *v = versions_find (acts->versions, act->request->run, name);
-        if (v) {
-            act_start (acts, act, v);
-        } else if (clock_ms () >= act->deadline_ms) {
+        act_settle (acts, act);
+        if (act->id && !act->version && clock_ms () >= act->deadline_ms) {
+            const wire_version_t *name = &act->request->version;
             err_t err = {0};
             err_set (&err, ERR_MISSING, "this agent could not get policy %s version %llu in time",
                      name->policy, (unsigned long long) name->number);
             act_refuse (acts, act, &err);
-        } else if (!versions_expected (acts->versions, act->request->run, name)) {
-            ask_manifests (acts);
         }
     }
 }

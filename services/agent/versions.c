@@ -41,6 +41,7 @@ struct version {
     shape_t *shape;
     size_t holders;
     bool retired;
+    err_t refused; /* why it was not fetched; ERR_NONE: it was */
 };
 
 struct versions {
@@ -199,6 +200,13 @@ bool versions_expected (const versions_t *versions, const char *run, const wire_
     return lookup (versions, run, name) != NULL;
 }
 
+const err_t *versions_refused (const versions_t *versions, const char *run,
+                               const wire_version_t *name)
+{
+    const version_t *v = lookup (versions, run, name);
+    return v && v->refused.code ? &v->refused : NULL;
+}
+
 void version_hold (version_t *version)
 {
     version->holders++;
@@ -294,11 +302,23 @@ static void fetch_weights (versions_t *versions, version_t *v, const wire_manife
     v->weights_call = bus_fetch (versions->bus, &manifest->delta, manifest->delta_size, FETCH_MS);
 }
 
-static int check_manifest (const wire_manifest_t *m, err_t *err)
+static int check_names (const wire_manifest_t *m, err_t *err)
 {
     if (strlen (m->run) > NAME_MAX_CHARS || strlen (m->version.policy) > NAME_MAX_CHARS)
         return err_set (err, ERR_INPUT, "names of run and policy have at most %d characters",
                         NAME_MAX_CHARS);
+    return 0;
+}
+
+static int check_manifest (const wire_manifest_t *m, err_t *err)
+{
+    const char *ours = model_isa ();
+    if (strcmp (m->numerics, ours) != 0)
+        return err_set (err, ERR_CONFIG,
+                        "policy %s of run %s is trained with the kernels '%s', here they are '%s': "
+                        "a run's machines must compute alike (QUINTET_ISA=%s picks kernels)",
+                        m->version.policy, m->run, m->numerics, ours,
+                        *m->numerics ? m->numerics : ours);
     if (strcmp (m->dtype, "bf16") != 0 && strcmp (m->dtype, "f32") != 0)
         return err_set (err, ERR_INPUT, "weights of type '%s'; known: f32, bf16", m->dtype);
     return 0;
@@ -341,9 +361,10 @@ static int hold_base (versions_t *versions, version_t *v, const wire_manifest_t 
     return 0;
 }
 
+/*  A version that is refused stays known, with the reason, until it is retired. */
 static int version_new (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
 {
-    if (check_manifest (manifest, err) != 0)
+    if (check_names (manifest, err) != 0)
         return -1;
     version_t *v = calloc (1, sizeof *v);
     if (!v)
@@ -358,22 +379,32 @@ static int version_new (versions_t *versions, const wire_manifest_t *manifest, e
     v->compute = strcmp (manifest->compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32;
     v->adapter = manifest->adapter;
     bool adapts = !hash_is_zero (&manifest->base);
-    if (adapts && hold_base (versions, v, manifest, err) != 0) {
+    int rc = check_manifest (manifest, &v->refused);
+    if (rc == 0 && adapts && hold_base (versions, v, manifest, err) != 0) {
         free (v);
         return -1;
     }
-    v->config_call =
-        bus_fetch (versions->bus, adapts ? &v->adapter : &manifest->config, 0, FETCH_MS);
-    fetch_weights (versions, v, manifest);
+    if (rc == 0) {
+        v->config_call =
+            bus_fetch (versions->bus, adapts ? &v->adapter : &manifest->config, 0, FETCH_MS);
+        fetch_weights (versions, v, manifest);
+    } else {
+        *err = v->refused;
+    }
     v->next = versions->first;
     versions->first = v;
     retire_old (versions, v);
-    return 0;
+    return rc;
 }
 
 int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
 {
     version_t *v = lookup (versions, manifest->run, &manifest->version);
+    if (v && v->refused.code && check_manifest (manifest, &(err_t){0}) == 0) {
+        unlink_version (versions, v); /* the run began anew, under another trainer */
+        version_destroy (versions, v);
+        v = NULL;
+    }
     if (v) {
         v->retired = v->retired || manifest->retired;
         return 0;

@@ -39,8 +39,11 @@ bool versions_tidy (versions_t *versions);
 
 /*  The version when it is usable, else NULL. The content hash must agree. */
 version_t *versions_find (versions_t *versions, const char *run, const wire_version_t *version);
-/*  Whether it was announced and is being fetched. */
+/*  Whether it was announced. */
 bool versions_expected (const versions_t *versions, const char *run, const wire_version_t *version);
+/*  Why it will not be usable here, ever, or NULL. */
+const err_t *versions_refused (const versions_t *versions, const char *run,
+                               const wire_version_t *version);
 
 /*  A usable version stays while it is held. */
 void version_hold (version_t *version);

@@ -5,6 +5,7 @@
  *  could not get again (critic.c). What it reads is in records.c, what it computes in network.c.
  */
 #include "critic.h"
+#include "model/model.h"
 
 static const svc_t service = {
     .name = "critic",
@@ -13,6 +14,7 @@ static const svc_t service = {
              "\n"
              "  quintet-critic --bus tcp://10.0.0.1:5550\n",
     .credit = 8,
+    .numerics = model_isa,
     .routes = {{"learn", critic_on_learn}, {"value", critic_on_value}},
     .open = critic_open,
     .close = critic_close,

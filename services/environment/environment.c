@@ -135,6 +135,15 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
 
 /*  ---- one group --------------------------------------------------------------------------------------- */
 
+static void publish (environment_t *env, const wire_event_t *event)
+{
+    char topic[STORE_RUN_MAX + 32];
+    snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
+    buf_clear (&env->event);
+    wire_event_pack (event, &env->event);
+    bus_publish (env->bus, topic, env->event.data, env->event.size);
+}
+
 static void publish_committed (environment_t *env, const player_t *player)
 {
     const wire_group_t *m = group_message (player->group);
@@ -151,11 +160,21 @@ static void publish_committed (environment_t *env, const player_t *player)
                           .metrics = metrics,
                           .metrics_n = GROUP_METRICS + 1,
                           .text = ""};
-    char topic[STORE_RUN_MAX + 32];
-    snprintf (topic, sizeof topic, "%s/%s", m->run, wire_event_name (event.kind));
-    buf_clear (&env->event);
-    wire_event_pack (&event, &env->event);
-    bus_publish (env->bus, topic, env->event.data, env->event.size);
+    publish (env, &event);
+}
+
+/*  Agents that cannot serve a run as they are configured never will: whoever runs it is told, again with every
+ *  refusal. */
+static void publish_refused (environment_t *env, const player_t *player, const err_t *why)
+{
+    const wire_group_t *m = group_message (player->group);
+    publish (env, &(wire_event_t){.kind = WIRE_GROUP_REFUSED,
+                                  .run = m->run,
+                                  .step = m->step,
+                                  .group = m->group,
+                                  .phase = m->phase,
+                                  .version = {.policy = ""},
+                                  .text = why->text});
 }
 
 static void log_group (const player_t *player, const char *event, const char *why)
@@ -411,6 +430,8 @@ static void on_refusal (environment_t *env, player_t *player, size_t ask, const 
         group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
         return;
     }
+    if (err->code == ERR_CONFIG && strcmp (service, "act") == 0)
+        publish_refused (env, player, err);
     if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 && env->act_ms < ACT_MAX_MS)
         env->act_ms = 2 * env->act_ms < ACT_MAX_MS ? 2 * env->act_ms : ACT_MAX_MS;
     int64_t pause = CALL_AGAIN_MS << (call->refusals < 6 ? call->refusals : 6);

@@ -104,11 +104,12 @@ static json_t *record_of (const checkpoint_t *c, policy_t *const *policies, size
                                json_pack ("{s:s, s:s, s:I}", "name", policies[i]->name, "weights",
                                           hash_hex (&policies[i]->version.hash, weights), "updates",
                                           (json_int_t) policies[i]->optimiser.step));
-    return json_pack ("{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:b, s:o}", "format", FORMAT,
+    return json_pack ("{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:o}", "format", FORMAT,
                       "step", (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s",
                       c->wall_s, "first_step_s", c->first_step_s, "metrics_offset",
                       (json_int_t) c->metrics_offset, "config", hash_hex (&c->config, config),
-                      "critic", hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic),
+                      "numerics", c->numerics, "critic",
+                      hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic),
                       "critic_trusted", c->critic_trusted, "policies", list);
 }
 
@@ -237,6 +238,8 @@ static int parse_record (const json_t *record, checkpoint_t *checkpoint)
                        .critic_trusted = json_is_true (json_object_get (record, "critic_trusted"))};
     const char *config = json_string_value (json_object_get (record, "config"));
     const char *critic = json_string_value (json_object_get (record, "critic"));
+    const char *numerics = json_string_value (json_object_get (record, "numerics"));
+    snprintf (checkpoint->numerics, sizeof checkpoint->numerics, "%s", numerics ? numerics : "");
     return hash_from_hex (config, &checkpoint->config) == 0 &&
                    hash_from_hex (critic, &checkpoint->critic) == 0
                ? 0

@@ -27,6 +27,7 @@ typedef struct {
     double first_step_s;     /* from the start to the first optimiser step; 0: none yet */
     uint64_t metrics_offset; /* bytes of metrics.jsonl that belong to it */
     hash_t config;           /* of the configuration that it was made under */
+    char numerics[32];       /* numeric path of the trainer that made it */
     hash_t critic;       /* of the critic's state, whose bytes are in critic.state; zero: none */
     bool critic_trusted; /* its values are in use */
 } checkpoint_t;

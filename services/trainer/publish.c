@@ -126,7 +126,8 @@ static wire_manifest_t manifest_of (const publish_t *publish, const policy_t *p)
                                 .compute = policy_compute (p),
                                 .size = p->bytes_n,
                                 .before = short_cut ? p->before : (hash_t){{0}},
-                                .delta_size = p->delta.size};
+                                .delta_size = p->delta.size,
+                                .numerics = model_isa ()};
     if (short_cut)
         manifest.delta = hash_object (p->delta.data, p->delta.size);
     if (p->base) {

@@ -2,6 +2,7 @@
 #include "stages.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -350,6 +351,7 @@ static int save_checkpoint (trainer_t *t, err_t *err)
                                .wall_s = trainer_wall_s (t),
                                .first_step_s = t->first_step_s,
                                .metrics_offset = metrics_offset (t->metrics)};
+    snprintf (checkpoint.numerics, sizeof checkpoint.numerics, "%s", model_isa ());
     const buf_t *critic = NULL;
     if (t->critic) {
         critic_status_t status = critic_status (t->critic);

@@ -115,6 +115,12 @@ static int resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t 
             "%s was made under another configuration: resume with the same one, or name "
             "another folder with --out",
             path);
+    if (strcmp (checkpoint->numerics, model_isa ()) != 0)
+        return err_set (
+            err, ERR_CONFIG,
+            "%s was made with the kernels '%s', here they are '%s': go on where they are the "
+            "same (QUINTET_ISA picks them), or name another folder with --out",
+            path, checkpoint->numerics, model_isa ());
     if (checkpoint_load (path, checkpoint, t->team.policies, t->team.policies_n, critic, err) != 0)
         return -1;
     t->done = checkpoint->step;
@@ -139,6 +145,7 @@ static int acquire (trainer_t *t, err_t *err)
         cwd[0] = 0;
     snprintf (holder, sizeof holder, "%s%s%s", cwd, absolute ? "" : "/", t->dir);
     conf_print (t->conf, false, &record);
+    buf_printf (&record, "# numerics: %s\n", model_isa ());
     int rc = store_run_acquire (t->store, t->run, holder, LEASE_MS, record.data, record.size,
                                 &t->epoch, err);
     buf_free (&record);
@@ -173,7 +180,7 @@ static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_
 static int subscribe (trainer_t *t, err_t *err)
 {
     char topic[STORE_RUN_MAX + 48];
-    snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (WIRE_GROUP_COMMITTED));
+    snprintf (topic, sizeof topic, "%s/group.", t->run);
     return bus_subscribe (svc_bus (t->svc), topic, err) == 0 &&
                    bus_subscribe (svc_bus (t->svc), "service/", err) == 0
                ? 0
@@ -273,19 +280,23 @@ static void fail (trainer_t *t, const err_t *err)
     svc_fail (t->svc, err);
 }
 
-/*  Events are hints only: how many groups were finished since the stage began, what agents hold. */
-static void on_event (trainer_t *t, const bus_item_t *item)
+/*  Events are hints: how many groups were finished since the stage began, what agents hold, and that they
+ *  will not play this run, which is told again until somebody hears it. */
+static int on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {
-    size_t run = strlen (t->run);
-    if (strncmp (item->name, "service/", 8) == 0) {
-        arena_reset (t->arena);
-        const wire_event_t *event = wire_event_unpack (t->arena, item->payload, item->size, NULL);
-        if (event)
-            lag_event (&t->lag, t->run, event);
-    } else if (strncmp (item->name, t->run, run) == 0 && item->name[run] == '/' &&
-               strcmp (item->name + run + 1, wire_event_name (WIRE_GROUP_COMMITTED)) == 0) {
+    arena_reset (t->arena);
+    const wire_event_t *event = wire_event_unpack (t->arena, item->payload, item->size, NULL);
+    if (!event)
+        return 0;
+    bool ours = strcmp (event->run, t->run) == 0;
+    if (event->kind == WIRE_SERVICE_STATUS)
+        lag_event (&t->lag, t->run, event);
+    else if (event->kind == WIRE_GROUP_COMMITTED && ours)
         t->told++;
-    }
+    else if (event->kind == WIRE_GROUP_REFUSED && ours)
+        return err_set (err, ERR_CONFIG, "step %llu (%s): %s", (unsigned long long) event->step,
+                        wire_phase_name (event->phase), event->text);
+    return 0;
 }
 
 void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
@@ -294,7 +305,7 @@ void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
     err_t err = {0};
     int rc = 0;
     if (item->kind == BUS_EVENT)
-        on_event (t, item);
+        rc = on_event (t, item, &err);
     else
         rc = publish_item (t->publish, item, &err);
     if (rc == 0 && t->critic)

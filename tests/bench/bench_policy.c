@@ -163,6 +163,7 @@ static double publish (trainer_t *t, bool with_delta)
                          .config = t->config,
                          .dtype = "bf16",
                          .compute = "bf16",
+                         .numerics = model_isa (),
                          .size = t->bytes};
     hash_t objects[3] = {t->config};
     m.version.number++;

@@ -61,6 +61,8 @@ typedef struct {
     bus_t *trainer;
     svc_run_t run; /* the agent */
     arena_t *arena;
+    const char *numerics; /* of the trainer; NULL: like ours */
+    bool retired;         /* what is announced */
 } fixture_t;
 
 static bus_t *join (const fixture_t *f, const char *name)
@@ -173,6 +175,8 @@ static wire_version_t make_version (fixture_t *f, uint64_t number, uint64_t seed
                              .version = version,
                              .dtype = "f32",
                              .compute = "f32",
+                             .numerics = f->numerics ? f->numerics : model_isa (),
+                             .retired = f->retired,
                              .size = n * sizeof *params};
         hash_t objects[] = {m.config = offer (f, config, strlen (config)),
                             offer (f, params, n * sizeof *params)};
@@ -385,8 +389,29 @@ static void what_is_wrong_is_refused (void **state)
     assert_int_equal (ask (f, "r/good", &request)->samples_n, 1);
 }
 
+/*  Other kernels give other bits: said at once, and why, to whoever asks. */
+static void a_version_of_another_numeric_path_is_refused (void **state)
+{
+    fixture_t *f = *state;
+    f->numerics = "abacus";
+    wire_version_t version = make_version (f, 1, 11, true);
+    static const uint32_t all[] = {0};
+    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    wire_act_request_t request = request_of (&version, &prompt, 1);
+    for (int i = 0; i < 2; i++) {
+        call (f, i ? "r/once more" : "r/once", &request, PATIENCE_MS);
+        bus_item_t item = await (f, BUS_REPLY);
+        assert_int_equal (item.code, ERR_CONFIG);
+        if (!strstr (item.text, "'abacus'") || !strstr (item.text, model_isa ()))
+            fail_msg ("%s", item.text);
+    }
+    f->numerics = NULL;
+    make_version (f, 1, 11, true); /* the same weights, of a trainer that computes alike */
+    assert_int_equal (ask (f, "r/after", &request)->version.number, 1);
+}
+
 typedef struct {
-    double decoding, waiting, version;
+    double decoding, waiting, version, held;
 } seen_t;
 
 static void see (void *to, const char *name, double value)
@@ -398,6 +423,30 @@ static void see (void *to, const char *name, double value)
         seen->waiting = value;
     if (strcmp (name, "version/r/main") == 0)
         seen->version = value;
+    if (strcmp (name, "versions_held") == 0)
+        seen->held = value;
+}
+
+/*  The run is over: nothing of it stays in memory. */
+static void a_retired_version_is_forgotten (void **state)
+{
+    fixture_t *f = *state;
+    seen_t seen = {0};
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    make_version (f, 1, 11, true);
+    for (bool held = true;; agent_status (&f->run, see, &seen)) {
+        bus_item_t item;
+        assert_true (clock_ms () < deadline);
+        bus_next (f->trainer, &item, 0, NULL);
+        turn (f);
+        if (held && seen.held == 1) {
+            f->retired = true;
+            make_version (f, 1, 11, true);
+            held = false;
+        } else if (!held && seen.held == 0) {
+            return;
+        }
+    }
 }
 
 static void a_cancelled_request_is_forgotten (void **state)
@@ -439,7 +488,9 @@ int main (void)
         TEST (a_request_waits_for_its_version_and_no_other),
         TEST (a_version_that_never_comes_is_refused),
         TEST (what_is_wrong_is_refused),
+        TEST (a_version_of_another_numeric_path_is_refused),
         TEST (a_cancelled_request_is_forgotten),
+        TEST (a_retired_version_is_forgotten),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -384,6 +384,27 @@ static void what_may_pass_is_asked_again (void **state)
     assert_int_equal (results (1).groups, 1);
 }
 
+/*  No agent will ever play it: the run hears of it, and the group stays as it is. */
+static void a_refusal_for_good_is_told (void **state)
+{
+    (void) state;
+    open_step (3, 1);
+    give_tokenizer ();
+    size_t before = bus.published;
+    refuse (wait_call ("act"), ERR_CONFIG, "other kernels");
+    assert_int_equal (bus.published, before + 1);
+    assert_string_equal (bus.topic, "r/group.refused");
+    arena_t *arena = arena_new (1 << 20);
+    const wire_event_t *event = wire_event_unpack (arena, bus.event.data, bus.event.size, &err);
+    assert_non_null (event);
+    assert_int_equal (event->kind, WIRE_GROUP_REFUSED);
+    assert_int_equal (event->step, 3);
+    assert_non_null (strstr (event->text, "other kernels"));
+    arena_destroy (&arena);
+    answer_all (3, 1);
+    assert_int_equal (results (3).groups, 1);
+}
+
 static void an_answer_that_does_not_fit_is_asked_again (void **state)
 {
     (void) state;
@@ -532,6 +553,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         each (a_step_is_played_to_the_end),
         each (what_may_pass_is_asked_again),
+        each (a_refusal_for_good_is_told),
         each (an_answer_that_does_not_fit_is_asked_again),
         each (bad_input_makes_a_group_dead),
         each (a_payload_that_is_no_group_is_dead),

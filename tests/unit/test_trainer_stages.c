@@ -437,6 +437,57 @@ static void a_run_that_is_over_is_retired (void **state)
     arena_destroy (&arena);
 }
 
+static void agents_that_refuse_the_run_end_it (void **state)
+{
+    fixture_t *f = *state;
+    until (f, STAGE_EVALUATE);
+    buf_t bytes = {0};
+    wire_event_t event = {.kind = WIRE_GROUP_REFUSED,
+                          .run = "other",
+                          .step = 1,
+                          .phase = WIRE_EVAL_SAMPLED,
+                          .version = {.policy = ""},
+                          .text = "agent-1: other kernels"};
+    wire_event_pack (&event, &bytes);
+    bus_item_t item = {.kind = BUS_EVENT, .name = "", .payload = bytes.data, .size = bytes.size};
+    trainer_on_item (&f->run, &item);
+    assert_false (f->run.stopped);
+    event.run = "r";
+    buf_clear (&bytes);
+    wire_event_pack (&event, &bytes);
+    item.payload = bytes.data;
+    item.size = bytes.size;
+    trainer_on_item (&f->run, &item);
+    assert_true (f->run.failed);
+    assert_int_equal (f->run.why.code, ERR_CONFIG);
+    assert_non_null (strstr (f->run.why.text, "agent-1: other kernels"));
+    buf_free (&bytes);
+}
+
+/*  Whose path it was is written with every checkpoint and with the run; another one is refused by name. */
+static void a_run_stays_on_its_numeric_path (void **state)
+{
+    fixture_t *f = *state;
+    char path[FS_PATH_MAX], *at;
+    err_t err = {0};
+    buf_t record = {0};
+    finish (f);
+    close_trainer (f);
+    assert_int_equal (fs_join (path, f->dir, "checkpoints/step-2/trainer.json", &err), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &record, &err), 0);
+    at = strstr (record.data, "\"numerics\": \"");
+    assert_non_null (at);
+    at += strlen ("\"numerics\": \"");
+    assert_int_equal (strncmp (at, model_isa (), strlen (model_isa ())), 0);
+    *at = 'X';
+    assert_int_equal (fs_write (path, record.data, record.size, &err), 0);
+    buf_free (&record);
+    assert_int_equal (open_trainer (f, true, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    if (!strstr (err.text, "kernels 'X") || !strstr (err.text, model_isa ()))
+        fail_msg ("%s", err.text);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -448,6 +499,8 @@ int main (void)
         TEST (a_bus_that_takes_nothing_is_named),
         TEST (objects_that_the_bus_lost_are_sent_again),
         TEST (a_run_that_is_over_is_retired),
+        TEST (agents_that_refuse_the_run_end_it),
+        TEST (a_run_stays_on_its_numeric_path),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);
 }

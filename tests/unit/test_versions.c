@@ -114,6 +114,7 @@ static wire_version_t publish (fixture_t *f, uint64_t number, const buf_t *delta
                          .version = {.policy = "main", .number = number},
                          .dtype = "bf16",
                          .compute = "bf16",
+                         .numerics = model_isa (),
                          .size = 2 * f->n};
     hash_t objects[3];
     size_t n = 2;
@@ -329,6 +330,7 @@ static wire_version_t publish_adapters (fixture_t *f, adapters_t *a, const char 
                          .version = {.policy = policy, .number = number},
                          .dtype = "f32",
                          .compute = "bf16",
+                         .numerics = model_isa (),
                          .size = a->n * sizeof (float),
                          .base_size = base_bytes};
     hash_t objects[4];
