@@ -62,7 +62,11 @@ const char *conf_policy (const conf_t *conf, size_t role);
 /*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help: each key's
  *  help as a comment. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);
-/*  The objective in force, as formulas: reward, advantage, loss, one line each. */
+/*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may answer as it likes. */
+bool conf_reproducible (const conf_t *conf);
+
+/*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible: no" where
+ *  that is so. */
 void conf_objective (const conf_t *conf, buf_t *text);
 
 #endif

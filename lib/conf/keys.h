@@ -18,8 +18,7 @@
     N (rewards, 1, 1, 64, "reward processes")                                                      \
     N (threads, 0, 0, 256, "threads of agent and trainer; 0: one per core")                        \
     N (timeout_s, 600, 1, 86400, "longest wait for the groups of one step")                        \
-    T (baseline, "none", "none|solo", "train one agent that does everything, too, to compare")     \
-    B (determined, true, "whether runs with the same seed must give the same weights")
+    T (baseline, "none", "none|solo", "train one agent that does everything, too, to compare")
 
 #define CONF_MODEL(T, N, R, B, L)                                                                  \
     T (path, "", NULL, "Hugging Face folder: config.json, model.safetensors, tokenizer.json")      \

@@ -169,6 +169,11 @@ static void loss_formula (const conf_t *conf, buf_t *text)
         buf_text (text, "left out: completions that the length limit cut\n");
 }
 
+bool conf_reproducible (const conf_t *conf)
+{
+    return !*conf->reward.command;
+}
+
 void conf_objective (const conf_t *conf, buf_t *text)
 {
     buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,
@@ -179,4 +184,7 @@ void conf_objective (const conf_t *conf, buf_t *text)
                     (long long) conf->loss.overlong_tokens);
     advantage_formula (conf, text);
     loss_formula (conf, text);
+    if (!conf_reproducible (conf))
+        buf_text (text,
+                  "reproducible: no (reward.command may score the same episode differently)\n");
 }

@@ -355,9 +355,10 @@ static json_t *result_of (const trainer_t *t)
     json_t *before = json_object (), *after = json_object ();
     metrics_find (t->metrics, "eval", 0, keep_number, before);
     metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, keep_number, after);
-    return json_pack ("{s:s, s:I, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
-                      (json_int_t) t->done, "first_step_s", t->first_step_s, "wall_s",
-                      trainer_wall_s (t), "before", before, "after", after);
+    return json_pack ("{s:s, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
+                      (json_int_t) t->done, "reproducible", (int) conf_reproducible (t->conf),
+                      "first_step_s", t->first_step_s, "wall_s", trainer_wall_s (t), "before",
+                      before, "after", after);
 }
 
 int report_result (trainer_t *t, err_t *err)

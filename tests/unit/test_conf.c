@@ -53,7 +53,7 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD "trainer:\n  steps: -1\n", NULL, "is not between");
     refused (GOOD "trainer:\n  steps: 1\n  steps: 2\n", NULL, "x.yml:9: steps: given twice");
     refused (GOOD "trainer:\n  schedule: wavy\n", NULL, "constant|linear|cosine");
-    refused (GOOD "run:\n  determined: perhaps\n", NULL, "neither true nor false");
+    refused (GOOD "loss:\n  kl_ratio: perhaps\n", NULL, "neither true nor false");
     refused (GOOD "run: &a\n  seed: 1\n", "x", "section.key=value");
     refused (GOOD "run:\n  seed: *a\n", NULL, "x.yml:8");
     refused (GOOD "run:\n  seed: {a: 1}\n", NULL, "x.yml:8");
@@ -92,11 +92,29 @@ static void what_is_printed_reads_back (void **state)
     buf_clear (&again);
     conf_objective (conf, &again);
     assert_non_null (strstr (again.data, "R = 1 quality + 0.1 speed"));
+    assert_non_null (strstr (again.data, "reproducible: no"));
     buf_free (&plain);
     buf_free (&helped);
     buf_free (&again);
     conf_destroy (&conf);
     conf_destroy (&back);
+}
+
+/*  Nobody knows what a program of the user's own answers the next time. */
+static void what_is_not_reproducible_is_said (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    buf_t text = {0};
+    conf_t *own = parse (GOOD, "reward.command=mine", &err), *built_in = parse (GOOD, NULL, &err);
+    assert_true (own && built_in);
+    assert_false (conf_reproducible (own));
+    assert_true (conf_reproducible (built_in));
+    conf_objective (built_in, &text);
+    assert_null (strstr (text.data, "reproducible"));
+    buf_free (&text);
+    conf_destroy (&own);
+    conf_destroy (&built_in);
 }
 
 int main (void)
@@ -105,6 +123,7 @@ int main (void)
         cmocka_unit_test (values_are_read),
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (what_is_printed_reads_back),
+        cmocka_unit_test (what_is_not_reproducible_is_said),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

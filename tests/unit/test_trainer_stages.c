@@ -435,6 +435,7 @@ static void a_run_that_is_over_is_retired (void **state)
     assert_int_equal (bus.manifest_objects, 0); /* it keeps nothing on the bus */
     assert_int_equal (bus.retired, 1);
     arena_destroy (&arena);
+    assert_int_equal (count (f, "result.json", "\"reproducible\": true"), 1);
 }
 
 static void agents_that_refuse_the_run_end_it (void **state)
