@@ -127,9 +127,12 @@ static void cell (const json_t *result, const char *when, const char *key, const
                   buf_t *out)
 {
     const json_t *value = json_object_get (json_object_get (result, when), key);
+    char interval[RESULT_INTERVAL];
     buf_text (out, "<td>");
     if (json_is_number (value))
         buf_printf (out, format, json_number_value (value));
+    if (*result_interval (result, when, key, interval))
+        buf_printf (out, " <span class=\"interval\">%s</span>", interval);
     buf_text (out, "</td>");
 }
 
@@ -158,8 +161,13 @@ static void table (const result_t *r, buf_t *out)
         cell (r->team, "after", rows[i].key, rows[i].format, out);
         buf_text (out, "</tr>\n");
     }
-    buf_printf (out, "</table>\n<p>%.1f s in all, %.1f s to the first optimiser step.</p>\n",
-                r->wall_s, r->first_step_s);
+    const json_t *n = json_object_get (json_object_get (r->team, "after"), "n");
+    buf_printf (out,
+                "</table>\n<p>%.0f tasks; in brackets the 95%% interval (Wilson).</p>\n"
+                "<p>%.1f s in all, %.1f s to the first optimiser step.</p>\n",
+                json_number_value (n), r->wall_s, r->first_step_s);
+    if (!result_reproducible (r))
+        buf_text (out, "<p>" RESULT_NOT_REPRODUCIBLE "</p>\n");
 }
 
 static void episode (const json_t *e, buf_t *out)

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <string.h>
 
 #include "base/fs.h"
 #include "base/printable.h"
@@ -72,22 +71,49 @@ static double number (const json_t *result, const char *when, const char *key)
     return json_is_number (value) ? json_number_value (value) : NAN;
 }
 
+const char *result_interval (const json_t *result, const char *when, const char *key,
+                             char text[RESULT_INTERVAL])
+{
+    char low[32], high[32];
+    snprintf (low, sizeof low, "%s_low", key);
+    snprintf (high, sizeof high, "%s_high", key);
+    double from = number (result, when, low), to = number (result, when, high);
+    bool known = isfinite (from) && isfinite (to);
+    snprintf (text, RESULT_INTERVAL, known ? "[%.3f, %.3f]" : "", from, to);
+    return text;
+}
+
+static void print_row (FILE *to, const char *label, const char *before, const char *after)
+{
+    fprintf (to, "  %-34s %-20s -> %s\n", label, before, after);
+}
+
+static void rate (FILE *to, const json_t *result, const char *label, const char *key)
+{
+    char text[2][64], interval[RESULT_INTERVAL];
+    static const char *const when[] = {"before", "after"};
+    for (size_t i = 0; i < 2; i++)
+        snprintf (text[i], sizeof text[i], "%.3f %s", number (result, when[i], key),
+                  result_interval (result, when[i], key, interval));
+    print_row (to, label, text[0], text[1]);
+}
+
 static void row (FILE *to, const json_t *result, const char *label, const char *key,
                  const char *format)
 {
     char before[32], after[32];
     snprintf (before, sizeof before, format, number (result, "before", key));
     snprintf (after, sizeof after, format, number (result, "after", key));
-    fprintf (to, "  %-34s %10s -> %-10s\n", label, before, after);
+    print_row (to, label, before, after);
 }
 
 static void print_one (FILE *to, const json_t *result, const char *title)
 {
-    fprintf (to, "\n%s (%lld steps, %.0f held-out tasks, %.1f s)\n", title,
+    fprintf (to, "\n%s (%lld steps, %.0f held-out tasks [95%% interval], %.1f s)\n", title,
              (long long) json_integer_value (json_object_get (result, "steps")),
              number (result, "after", "n"), json_number_value (json_object_get (result, "wall_s")));
-    row (to, result, "pass rate, sampled", "sampled", "%.3f");
-    row (to, result, "pass rate, greedy", "greedy", "%.3f");
+    rate (to, result, "pass rate, sampled", "sampled");
+    rate (to, result, "pass rate, greedy", "greedy");
     row (to, result, "quality", "quality", "%.3f");
     row (to, result, "agreement of the roles", "agreement", "%.3f");
     row (to, result, "tokens per completion", "completion_tokens", "%.1f");
@@ -146,6 +172,11 @@ static void print_example (FILE *to, const char *out)
     json_decref (pairs);
 }
 
+bool result_reproducible (const result_t *r)
+{
+    return !json_is_false (json_object_get (r->team, "reproducible"));
+}
+
 void result_print (const result_t *r, FILE *to)
 {
     if (r->solo)
@@ -161,6 +192,8 @@ void result_print (const result_t *r, FILE *to)
     }
     fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
              r->first_step_s);
+    if (!result_reproducible (r))
+        fputs (RESULT_NOT_REPRODUCIBLE "\n", to);
     print_example (to, r->out);
     fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n", r->out);
 }
@@ -168,7 +201,11 @@ void result_print (const result_t *r, FILE *to)
 static json_t *side (const json_t *result, const char *when)
 {
     static const char *const keys[] = {"sampled",
+                                       "sampled_low",
+                                       "sampled_high",
                                        "greedy",
+                                       "greedy_low",
+                                       "greedy_high",
                                        "critical_path_tokens",
                                        "tokens",
                                        "completion_tokens",
@@ -194,8 +231,9 @@ static json_t *sides (const json_t *result)
 void result_json (const result_t *r, FILE *to)
 {
     json_t *line =
-        json_pack ("{s:s, s:f, s:f, s:o, s:o}", "event", "result", "first_step_s", r->first_step_s,
-                   "wall_s", r->wall_s, "team", sides (r->team), "solo", sides (r->solo));
+        json_pack ("{s:s, s:f, s:f, s:b, s:o, s:o}", "event", "result", "first_step_s",
+                   r->first_step_s, "wall_s", r->wall_s, "reproducible",
+                   (int) result_reproducible (r), "team", sides (r->team), "solo", sides (r->solo));
     char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
     fprintf (to, "%s\n", text ? text : "{}");
     fflush (to);

@@ -15,11 +15,12 @@
 #include "base/fs.h"
 
 #define SIDE(sampled, path)                                                                        \
-    "{\"sampled\":" sampled ",\"greedy\":0.5,\"quality\":0.25,\"agreement\":0.125,"                \
+    "{\"sampled\":" sampled ",\"sampled_low\":0.125,\"sampled_high\":0.9921875,\"greedy\":0.5,"    \
+    "\"quality\":0.25,\"agreement\":0.125,"                                                        \
     "\"completion_tokens\":20.5,\"tokens\":41,\"critical_path_tokens\":" path                      \
     ",\"reward\":0.1,\"n\":64}"
 #define RESULT(before, after)                                                                      \
-    "{\"steps\":9,\"wall_s\":12.5,\"before\":" before ",\"after\":" after "}"
+    "{\"steps\":9,\"reproducible\":false,\"wall_s\":12.5,\"before\":" before ",\"after\":" after "}"
 #define EPISODE(phase, id, step, text, verdict, success)                                           \
     "{\"phase\":\"" phase "\",\"step\":" step ",\"task\":{\"id\":\"" id "\",\"brief\":\"Do " id    \
     ".\"},\"turns\":[{\"actions\":[{\"role\":\"main\",\"text\":\"" text                            \
@@ -107,10 +108,13 @@ static void the_table_has_before_and_after (void **state)
     result_t result;
     read_all (*state, &result, true);
     char *text = printed (&result, result_print);
-    holds (text, "Single agent (9 steps, 64 held-out tasks, 12.5 s)");
-    holds (text, "pass rate, sampled                      0.500 -> 0.750");
-    holds (text, "pass rate, sampled                      0.250 -> 0.984");
-    holds (text, "decode steps on the critical path        40.0 -> 16.0");
+    holds (text, "Single agent (9 steps, 64 held-out tasks [95% interval], 12.5 s)");
+    holds (text,
+           "  pass rate, sampled                 0.500 [0.125, 0.992] -> 0.750 [0.125, 0.992]\n");
+    holds (text,
+           "  pass rate, sampled                 0.250 [0.125, 0.992] -> 0.984 [0.125, 0.992]\n");
+    holds (text, "  decode steps on the critical path  40.0                 -> 16.0\n");
+    holds (text, "\nreproducible: no");
     holds (text, "3.00 times shorter than the untrained single agent's and 1.50 times");
     holds (text, "65.5 s in all, 2.2 s to the first");
     holds (text, "A held-out task that training solved: Do learnt.");
@@ -135,6 +139,9 @@ static void the_json_line_has_both (void **state)
     const json_t *after = json_object_get (json_object_get (line, "team"), "after");
     assert_true (json_real_value (json_object_get (after, "sampled")) == 0.984375);
     assert_true (json_real_value (json_object_get (after, "critical_path_tokens")) == 16);
+    assert_true (json_real_value (json_object_get (after, "sampled_low")) == 0.125);
+    assert_true (json_real_value (json_object_get (after, "sampled_high")) == 0.9921875);
+    assert_true (json_is_false (json_object_get (line, "reproducible")));
     assert_true (json_is_object (json_object_get (line, "solo")));
     assert_true (json_real_value (json_object_get (line, "first_step_s")) == 2.25);
     json_decref (line);
@@ -159,7 +166,10 @@ static void the_page_is_whole_and_harmless (void **state)
     assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
     assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
     holds (page.data, "<title>a &lt;name&gt; - Quintet</title>");
-    holds (page.data, "<td>0.250</td><td>0.984</td>");
+    holds (page.data,
+           "<td>0.250 <span class=\"interval\">[0.125, 0.992]</span></td><td>0.984 <span");
+    holds (page.data, "64 tasks; in brackets the 95% interval");
+    holds (page.data, "reproducible: no");
     holds (page.data, "<polyline class=\"team\"");
     /* Two points from the lower left to the upper right; null and the torn line are none. */
     holds (page.data, "points=\"176.0,130.0 314.0,8.0 \"");
