@@ -185,6 +185,20 @@ static void add_measure (metrics_t *m, const measure_t *measure)
     metrics_add (m, "critical_path_tokens", measure->critical_path);
 }
 
+/*  What the loss in use cuts, and nothing that another one would. */
+static void add_cuts (metrics_t *m, const loss_metrics_t *l, loss_type_t type, const char *end)
+{
+    if (type == LOSS_CISPO) {
+        metrics_addf (m, l->clip_cispo, "clip_cispo%s", end);
+    } else if (type == LOSS_VESPO) {
+        metrics_addf (m, l->phi, "phi%s", end);
+    } else if (type != LOSS_SAPO) {
+        metrics_addf (m, l->clip_low, "clip_low%s", end);
+        metrics_addf (m, l->clip_high, "clip_high%s", end);
+        metrics_addf (m, l->clip, "clip%s", end);
+    }
+}
+
 /*  One policy's update; with several policies the names end in "/POLICY". */
 static void add_update (const trainer_t *t, size_t policy)
 {
@@ -200,10 +214,6 @@ static void add_update (const trainer_t *t, size_t policy)
     double tokens = fmax ((double) u->tokens, 1), updates = fmax ((double) u->updates, 1);
     const wire_part_t list[] = {{"loss", l.loss / updates},
                                 {"entropy", u->entropy / tokens},
-                                {"kl", l.kl},
-                                {"clip_low", l.clip_low},
-                                {"clip_high", l.clip_high},
-                                {"clip", l.clip},
                                 {"ratio_min", l.ratio_min},
                                 {"ratio_mean", l.ratio_mean},
                                 {"ratio_max", l.ratio_max},
@@ -214,6 +224,9 @@ static void add_update (const trainer_t *t, size_t policy)
                                 {"version", (double) p->version.number}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         metrics_addf (t->metrics, list[i].value, "%s%s", list[i].name, end);
+    add_cuts (t->metrics, &l, config.type, end);
+    if (p->reference)
+        metrics_addf (t->metrics, l.kl, "kl%s", end);
 }
 
 /*  Seconds of each stage since the last line; the stage that is under way counts up to now. */

@@ -181,7 +181,8 @@ static int close_all (void **state)
     return 0;
 }
 
-static int open_trainer (fixture_t *f, bool resume, err_t *err)
+/*  more: one more override, or --resume. */
+static int open_trainer (fixture_t *f, char *more, err_t *err)
 {
     static const args_option_t options[] = {{"--bus", "ADDRESS", "ipc:///x/bus", ""},
                                             {"--set", "KEY...", NULL, ""},
@@ -200,10 +201,10 @@ static int open_trainer (fixture_t *f, bool resume, err_t *err)
                     "--set=trainer.group_size=2",
                     "--set=trainer.checkpoint_every=1",
                     "--set=evaluation.tasks=2",
-                    "--resume"};
+                    more};
     memset (&bus, 0, sizeof bus);
     f->run = (svc_run_t){.pool = pool_new (1)};
-    f->run.args = args_parse (&spec, resume ? 10 : 9, argv, err);
+    f->run.args = args_parse (&spec, more ? 10 : 9, argv, err);
     assert_non_null (f->run.args);
     return trainer_open (&f->run, &f->run.state, err);
 }
@@ -226,7 +227,7 @@ static int setup (void **state)
     if (!redis.pid) /* a test before failed */
         redis_fixture_start (&redis);
     f->store = store_new (redis.address, &err);
-    if (!f->store || open_trainer (f, false, &err) != 0)
+    if (!f->store || open_trainer (f, NULL, &err) != 0)
         fail_msg ("%s", err.text);
     *state = f;
     return 0;
@@ -438,6 +439,33 @@ static void a_run_that_is_over_is_retired (void **state)
     assert_int_equal (count (f, "result.json", "\"reproducible\": true"), 1);
 }
 
+/*  A run of its own with another loss. */
+static void begin_with (fixture_t *f, char *loss)
+{
+    err_t err = {0};
+    finish (f);
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    if (open_trainer (f, loss, &err) != 0)
+        fail_msg ("%s", err.text);
+    finish (f);
+}
+
+static void what_is_logged_belongs_to_the_loss (void **state)
+{
+    fixture_t *f = *state;
+    begin_with (f, "--set=loss.type=cispo");
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_cispo\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_low\":"), 0);
+    assert_int_equal (count (f, "metrics.jsonl", "\"kl\":"), 0); /* to what? */
+    begin_with (f, "--set=loss.type=vespo");
+    assert_int_equal (count (f, "metrics.jsonl", "\"phi\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip\":"), 0);
+    begin_with (f, "--set=loss.kl=0.1");
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_low\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"kl\":"), 2);
+}
+
 static void agents_that_refuse_the_run_end_it (void **state)
 {
     fixture_t *f = *state;
@@ -483,7 +511,7 @@ static void a_run_stays_on_its_numeric_path (void **state)
     *at = 'X';
     assert_int_equal (fs_write (path, record.data, record.size, &err), 0);
     buf_free (&record);
-    assert_int_equal (open_trainer (f, true, &err), -1);
+    assert_int_equal (open_trainer (f, "--resume", &err), -1);
     assert_int_equal (err.code, ERR_CONFIG);
     if (!strstr (err.text, "kernels 'X") || !strstr (err.text, model_isa ()))
         fail_msg ("%s", err.text);
@@ -500,6 +528,7 @@ int main (void)
         TEST (a_bus_that_takes_nothing_is_named),
         TEST (objects_that_the_bus_lost_are_sent_again),
         TEST (a_run_that_is_over_is_retired),
+        TEST (what_is_logged_belongs_to_the_loss),
         TEST (agents_that_refuse_the_run_end_it),
         TEST (a_run_stays_on_its_numeric_path),
     };
