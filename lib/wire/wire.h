@@ -132,6 +132,8 @@ typedef struct {
     uint32_t max_tokens, max_turns;
     wire_weights_t weights;
     const char *command; /* scorer */
+    uint32_t
+        timeout_s; /* how long an agent may take at most: no longer does the run wait for a step */
 } wire_group_t;
 
 typedef struct {

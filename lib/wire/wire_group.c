@@ -43,6 +43,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.max_turns = message->max_turns;
     pb.weights = &weights;
     pb.command = convert_borrow (message->command ? message->command : "");
+    pb.timeout_s = message->timeout_s;
     if (pb.roles)
         convert_pack (&pb.base, bytes);
     else
@@ -88,7 +89,8 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .temperature = in->temperature,
                           .max_tokens = in->max_tokens,
                           .max_turns = in->max_turns,
-                          .command = in->command};
+                          .command = in->command,
+                          .timeout_s = in->timeout_s};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||

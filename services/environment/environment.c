@@ -20,9 +20,9 @@
 #define STORE_AGAIN_MS 200
 #define CALL_AGAIN_MS  100 /* doubled with every refusal, up to */
 #define CALL_AGAIN_MAX 2000
-#define ACT_MAX_MS     600000
+#define ACT_MAX_S      86400
 #define SCORE_MS       120000
-#define PATIENCE_MS    900000 /* without progress until a group is given back */
+#define PATIENCE_MS    900000 /* without progress until a group is given back, at least */
 #define RUNS_MAX       32     /* whose events we listen to; more are polled */
 
 /*  One request of a group on the bus. */
@@ -51,7 +51,7 @@ typedef struct {
     size_t players_n, live;
     int64_t claim_ms;       /* when to look for groups again */
     int64_t store_again_ms; /* Redis failed: leave it alone until then */
-    int64_t act_ms;         /* what an agent needs to answer at most, as learnt */
+    int64_t act_ms;         /* what an agent is given to answer, as learnt */
     char runs[RUNS_MAX][STORE_RUN_MAX + 1];
     size_t runs_n;
     buf_t event;
@@ -108,7 +108,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
 {
     long long groups, act_s;
     if (args_number (svc_args (run), "--groups", 1, 4096, &groups, err) != 0 ||
-        args_number (svc_args (run), "--act-timeout", 1, ACT_MAX_MS / 1000, &act_s, err) != 0)
+        args_number (svc_args (run), "--act-timeout", 1, ACT_MAX_S, &act_s, err) != 0)
         return -1;
     environment_t *env = calloc (1, sizeof *env);
     if (!env)
@@ -287,6 +287,12 @@ static bool player_read (environment_t *env, player_t *player)
     return group_state (player->group) != GROUP_READING;
 }
 
+/*  How long the group's run waits for anything: an answer that takes longer comes too late. */
+static int64_t patience_ms (const player_t *player)
+{
+    return (int64_t) group_message (player->group)->timeout_s * 1000;
+}
+
 static bool player_ask (environment_t *env, player_t *player)
 {
     int64_t now = clock_ms ();
@@ -329,11 +335,12 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
 {
     if (now < env->store_again_ms)
         return;
-    if (now - player->moved_ms > PATIENCE_MS) {
+    int64_t patience = patience_ms (player) > PATIENCE_MS ? patience_ms (player) : PATIENCE_MS;
+    if (now - player->moved_ms > patience) {
         err_t why = player->trouble;
         if (!why.text[0])
             err_set (&why, ERR_TIMEOUT, "nobody answered");
-        err_wrap (&why, "no progress for %d s", PATIENCE_MS / 1000);
+        err_wrap (&why, "no progress for %lld s", (long long) patience / 1000);
         give_up (env, player, why.text);
     } else if (now - player->renewed_ms > RENEW_MS) {
         err_t err = {0};
@@ -432,8 +439,10 @@ static void on_refusal (environment_t *env, player_t *player, size_t ask, const 
     }
     if (err->code == ERR_CONFIG && strcmp (service, "act") == 0)
         publish_refused (env, player, err);
-    if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 && env->act_ms < ACT_MAX_MS)
-        env->act_ms = 2 * env->act_ms < ACT_MAX_MS ? 2 * env->act_ms : ACT_MAX_MS;
+    /* Whoever asks again begins anew: once more must do, and no more than the run has. */
+    if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 &&
+        env->act_ms < patience_ms (player))
+        env->act_ms = patience_ms (player);
     int64_t pause = CALL_AGAIN_MS << (call->refusals < 6 ? call->refusals : 6);
     call->again_ms = clock_ms () + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
     if (call->refusals++ == 0)

@@ -18,7 +18,7 @@ static const svc_t service = {
     .redis = true,
     .options = {{"--groups", "N", "32", "groups played at once"},
                 {"--act-timeout", "S", "90",
-                 "seconds an agent has to answer at first; doubled when it was late"}},
+                 "seconds an agent has to answer; once it was late, as many as the run waits"}},
     .open = environment_open,
     .close = environment_close,
     .on_item = environment_on_item,

@@ -61,7 +61,8 @@ static void write_group (const round_t *round, size_t group, buf_t *bytes)
         .max_tokens = (uint32_t) conf->task.max_tokens,
         .max_turns = (uint32_t) conf->task.max_turns,
         .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
-        .command = conf->reward.command};
+        .command = conf->reward.command,
+        .timeout_s = (uint32_t) conf->run.timeout_s};
     wire_group_pack (&message, bytes);
 }
 

@@ -56,7 +56,8 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
                               .temperature = 1,
                               .max_tokens = 72,
                               .weights = {0.7, 0.3, 0.1},
-                              .command = ""};
+                              .command = "",
+                              .timeout_s = 3600};
 }
 
 /*  What an agent might answer: for every episode asked for, a number of tokens that differs by role and
