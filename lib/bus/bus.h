@@ -75,7 +75,7 @@ void bus_wake (bus_t *bus);
 /*  Waits until the bus answers; ERR_TIMEOUT names its address. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
-/*  Client. id: names the request for idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL:
+/*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL:
  *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
@@ -84,6 +84,7 @@ void bus_cancel (bus_t *bus, uint64_t call);
 
 /*  Worker: credit = how many requests it holds at once. Serving a name again changes the credit. */
 int bus_serve (bus_t *bus, const char *service, size_t credit, err_t *err);
+/*  A reply that is too large becomes a refusal. */
 int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size);
 int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));

@@ -55,6 +55,8 @@ static void call_free (bus_call_t *call)
 
 static void call_send (bus_t *bus, bus_call_t *call)
 {
+    if (!call->payload)
+        return; /* calls_tick says why */
     int64_t left = clock_left_ms (call->deadline_ms);
     envelope_t e = {.kind = ENVELOPE_REQUEST,
                     .id = slice_of (call->id),
@@ -80,18 +82,19 @@ uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *
         snprintf (made, sizeof made, "%s#%llx.%llx", bus->name, (unsigned long long) bus->boot,
                   (unsigned long long) number);
     int64_t now = clock_ms ();
+    bool fits = size <= WIRE_PAYLOAD_MAX;
     *call = (bus_call_t){.number = number,
                          .id = strndup (id ? id : made, ENVELOPE_ID_MAX),
                          .service = strndup (service, ENVELOPE_NAME_MAX),
-                         .payload = malloc (size + 1),
+                         .payload = fits ? malloc (size + 1) : NULL,
                          .size = size,
                          .start_ms = now,
                          .deadline_ms = now + deadline_ms};
-    if (!call->id || !call->service || !call->payload) {
+    if (!call->id || !call->service || (fits && !call->payload)) {
         call_free (call);
         return 0;
     }
-    if (size)
+    if (fits && size)
         memcpy (call->payload, payload, size);
     call_send (bus, call);
     bus->counters.calls++;
@@ -123,22 +126,36 @@ static int on_reply (bus_t *bus, const envelope_t *e, bus_item_t *item)
     return 1;
 }
 
+/*  Its end without an answer from anybody; why stands in item_text. */
+static int call_fail (bus_t *bus, bus_call_t *call, err_code_t code, bus_item_t *item)
+{
+    *item = (bus_item_t){.kind = BUS_REPLY,
+                         .call = call->number,
+                         .name = "",
+                         .sender = "",
+                         .trace = "",
+                         .code = code,
+                         .text = bus->item_text};
+    bus_cancel (bus, call->number);
+    return 1;
+}
+
 static int call_timeout (bus_t *bus, bus_call_t *call, bus_item_t *item)
 {
     snprintf (bus->item_text, sizeof bus->item_text,
               "no answer from any '%s' within %lld ms (request %s, bus %s)", call->service,
               (long long) (call->deadline_ms - call->start_ms), call->id,
               bus->address.endpoint[ADDRESS_REQUESTS]);
-    *item = (bus_item_t){.kind = BUS_REPLY,
-                         .call = call->number,
-                         .name = "",
-                         .sender = "",
-                         .trace = "",
-                         .code = ERR_TIMEOUT,
-                         .text = bus->item_text};
-    bus_cancel (bus, call->number);
     bus->counters.timeouts++;
-    return 1;
+    return call_fail (bus, call, ERR_TIMEOUT, item);
+}
+
+static int call_too_large (bus_t *bus, bus_call_t *call, bus_item_t *item)
+{
+    snprintf (bus->item_text, sizeof bus->item_text,
+              "a request to '%s' of %zu bytes; a message has at most %d (request %s)",
+              call->service, call->size, WIRE_PAYLOAD_MAX, call->id);
+    return call_fail (bus, call, ERR_LIMIT, item);
 }
 
 /*  Sends again at one and two thirds of the deadline, gives up at its end. */
@@ -149,6 +166,8 @@ int calls_tick (bus_t *bus, int64_t now, bus_item_t *item)
         if (!call->number)
             continue;
         int64_t third = (call->deadline_ms - call->start_ms) / 3;
+        if (!call->payload)
+            return call_too_large (bus, call, item);
         if (now >= call->deadline_ms)
             return call_timeout (bus, call, item);
         if (call->tries < 3 && now >= call->start_ms + third * call->tries)
@@ -311,6 +330,9 @@ static int answer (bus_t *bus, uint64_t handle, uint32_t code, const void *data,
 
 int bus_reply (bus_t *bus, uint64_t handle, const void *payload, size_t size)
 {
+    if (size > WIRE_PAYLOAD_MAX)
+        return bus_refuse (bus, handle, ERR_LIMIT, "a reply of %zu bytes; a message has at most %d",
+                           size, WIRE_PAYLOAD_MAX);
     return answer (bus, handle, 0, payload, size);
 }
 

@@ -17,12 +17,16 @@
 #include <zmq.h>
 
 #include "base/hash.h"
+#include "wire/wire.h"
 
 #define ENVELOPE_PROTOCOL  1
 #define ENVELOPE_NAME_MAX  128
 #define ENVELOPE_ID_MAX    200
 #define ENVELOPE_TEXT_MAX  1024
-#define ENVELOPE_FRAME_MAX ((size_t) 16 << 20)
+#define ENVELOPE_ROOM      ((size_t) 4 << 10) /* for all but the payload */
+#define ENVELOPE_FRAME_MAX (WIRE_PAYLOAD_MAX + ENVELOPE_ROOM)
+/*  Payload of an event: a shown episode of 64 KiB and what goes with it. Bounds what waits for a slow tap. */
+#define ENVELOPE_EVENT_MAX ((size_t) 68 << 10)
 
 typedef enum {
     ENVELOPE_NONE,

@@ -36,7 +36,7 @@ ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, 
 {
     ProtobufCAllocator allocator = {.alloc = allocate, .free = leave, .allocator_data = arena};
     ProtobufCMessage *message =
-        size > WIRE_FRAME_MAX * 4u
+        size > WIRE_PAYLOAD_MAX * 4u
             ? NULL
             : protobuf_c_message_unpack (descriptor, &allocator, size, (const uint8_t *) data);
     if (!message)

@@ -20,8 +20,9 @@
 #include "base/err.h"
 #include "base/hash.h"
 
-#define WIRE_PROTOCOL  1          /* version of the protocol, in every envelope */
-#define WIRE_FRAME_MAX (16 << 20) /* bytes; larger frames are refused by the sockets */
+#define WIRE_PROTOCOL 1 /* version of the protocol, in every envelope */
+/*  Bytes of one message: the bus's frames of 16 MiB have room for its envelope besides. */
+#define WIRE_PAYLOAD_MAX ((16 << 20) - (4 << 10))
 
 typedef struct {
     const int32_t *data;

@@ -42,7 +42,7 @@ acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err)
         err_set (err, ERR_LIMIT, "no memory for the table of requests");
         return NULL;
     }
-    *acts = (acts_t){.bus = bus, .versions = versions, .reply.max = WIRE_FRAME_MAX};
+    *acts = (acts_t){.bus = bus, .versions = versions, .reply.max = WIRE_PAYLOAD_MAX};
     return acts;
 }
 
@@ -237,7 +237,8 @@ static void act_reply (acts_t *acts, act_t *act)
     acts->reply.failed = false;
     wire_act_reply_pack (&reply, &acts->reply);
     if (buf_failed (&acts->reply))
-        bus_refuse (acts->bus, act->id, ERR_LIMIT, "the reply would pass %d bytes", WIRE_FRAME_MAX);
+        bus_refuse (acts->bus, act->id, ERR_LIMIT, "the reply would pass %d bytes",
+                    WIRE_PAYLOAD_MAX);
     else
         bus_reply (acts->bus, act->id, acts->reply.data, acts->reply.size);
     act_free (act);

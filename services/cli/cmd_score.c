@@ -103,7 +103,7 @@ static int ask (supervisor_t *supervisor, const char *address, const file_t *fil
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
     bus_t *bus = bus_new (&bus_options, err);
-    buf_t bytes = {.max = WIRE_FRAME_MAX};
+    buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
     wire_score_request_t request = {.run = "score",
                                     .family = file->family,
                                     .command = args_value (args, "--command"),
@@ -115,8 +115,8 @@ static int ask (supervisor_t *supervisor, const char *address, const file_t *fil
     wire_score_request_pack (&request, &bytes);
     int rc = !bus ? -1
              : buf_failed (&bytes)
-                 ? err_set (err, ERR_LIMIT, "the file is too large for one request (%d MB)",
-                            WIRE_FRAME_MAX >> 20)
+                 ? err_set (err, ERR_LIMIT, "the file is too large for one request of %d bytes",
+                            WIRE_PAYLOAD_MAX)
                  : 0;
     if (rc == 0)
         bus_call (bus, "score", NULL, bytes.data, bytes.size, WAIT_MS);

@@ -151,7 +151,7 @@ static int wait_for (critic_t *critic, const waiting_t *what, const void *payloa
         if (w->id)
             continue;
         *w = *what;
-        w->payload = (buf_t){.max = WIRE_FRAME_MAX};
+        w->payload = (buf_t){.max = WIRE_PAYLOAD_MAX};
         buf_append (&w->payload, payload, size);
         return 0;
     }

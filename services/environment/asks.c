@@ -23,9 +23,8 @@ static void finish_ask (group_t *group, group_ask_t *ask, const char *where)
 {
     const wire_group_t *m = group->message;
     if (buf_failed (&ask->payload)) {
-        group_fail (group, ERR_INPUT,
-                    "a request to '%s' is larger than the bus's frames of %d bytes", ask->service,
-                    WIRE_FRAME_MAX);
+        group_fail (group, ERR_INPUT, "a request to '%s' would pass the %d bytes of a message",
+                    ask->service, WIRE_PAYLOAD_MAX);
         return;
     }
     hash_t hash = hash_of (ask->payload.data, ask->payload.size);
@@ -38,7 +37,7 @@ static void finish_ask (group_t *group, group_ask_t *ask, const char *where)
 static group_ask_t *new_ask (group_t *group, const char *service)
 {
     group_ask_t *ask = &group->asks[group->asks_n++];
-    *ask = (group_ask_t){.service = service, .payload.max = WIRE_FRAME_MAX - 4096};
+    *ask = (group_ask_t){.service = service, .payload.max = WIRE_PAYLOAD_MAX};
     group->unanswered++;
     return ask;
 }

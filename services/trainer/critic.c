@@ -12,7 +12,6 @@
 
 #define REPLY_BUDGET ((size_t) 64 << 20)
 #define STATE_MAX    ((size_t) 1 << 30)
-#define REQUEST_MAX  (WIRE_FRAME_MAX - 4096) /* room for the envelope */
 #define ID_MAX       200
 #define AGAIN_MS     200
 
@@ -59,7 +58,7 @@ critic_t *critic_new (bus_t *bus, const char *run, uint64_t epoch, const conf_t 
                          .epoch = epoch,
                          .conf = conf,
                          .arena = arena,
-                         .request.payload.max = REQUEST_MAX,
+                         .request.payload.max = WIRE_PAYLOAD_MAX,
                          .bytes.max = STATE_MAX};
     return critic;
 }
@@ -114,7 +113,7 @@ static int ask (critic_t *critic, take_fn *take, err_t *err)
                         "step %" PRIu64 ": the transcripts of its episodes pass the %d MiB of a "
                         "request to the critic: lower trainer.groups, trainer.group_size or "
                         "task.max_tokens, or set loss.advantage to group",
-                        r->step, WIRE_FRAME_MAX >> 20);
+                        r->step, WIRE_PAYLOAD_MAX >> 20);
     hash_t hash = hash_of (r->payload.data, r->payload.size);
     char hex[HASH_HEX_SIZE];
     snprintf (r->id, sizeof r->id, "%s/%" PRIu64 "/%" PRIu64 "/%s/%.16s", critic->run,
