@@ -11,8 +11,6 @@
 #include "base/log.h"
 #include "bus/internal.h"
 
-#define EVENT_MAX                                                                                  \
-    ((size_t) 256 << 10) /* bytes of an event's payload: bounds what waits for a slow tap */
 #define EVENT_HWM  10000 /* events */
 #define FAVOUR_MAX 64    /* items from one inbox before the others are asked */
 
@@ -190,8 +188,6 @@ void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t siz
 {
     err_t err = {0};
     void *socket = bus_socket (bus, &bus->publish, ZMQ_PUB, ADDRESS_PUBLISH, &err);
-    if (!socket || size > EVENT_MAX)
-        return;
     envelope_t e = {.kind = ENVELOPE_EVENT,
                     .sender = slice_of (bus->name),
                     .boot = bus->boot,
@@ -199,8 +195,13 @@ void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t siz
                         ++seen_entry (bus->published, &bus->last_published, topic)->sequence,
                     .payload = {.data = payload, .size = size}};
     zmq_msg_t frame;
-    if (envelope_pack (&e, (slice_t){topic, strlen (topic) + 1}, &frame) != 0)
+    if (!socket || size > ENVELOPE_EVENT_MAX ||
+        envelope_pack (&e, (slice_t){topic, strlen (topic) + 1}, &frame) != 0) {
+        if (bus->counters.events_dropped++ == 0)
+            log_warn ("event.dropped", "topic=%s bytes=%zu most=%zu", topic, size,
+                      ENVELOPE_EVENT_MAX);
         return;
+    }
     if (zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
     bus->counters.events_out++;
@@ -232,8 +233,10 @@ static int take_event (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
     const char *end = memchr (data, 0, size);
     envelope_t e;
     if (!end || (size_t) (end - data) >= sizeof bus->item_name ||
-        envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e) != 0)
+        envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e) != 0) {
+        bus->counters.malformed++;
         return 0;
+    }
     size_t at = (size_t) (e.payload.data - data);
     memcpy (bus->item_name, data, (size_t) (end + 1 - data));
     *item = (bus_item_t){.kind = BUS_EVENT,
@@ -256,8 +259,10 @@ static int take_frame (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
 {
     bus_hold (bus, frame);
     envelope_t e;
-    if (envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e) != 0)
+    if (envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e) != 0) {
+        bus->counters.malformed++;
         return 0;
+    }
     *item = (bus_item_t){.name = slice_text (e.service, bus->item_name, sizeof bus->item_name),
                          .sender = slice_text (e.sender, bus->item_sender, sizeof bus->item_sender),
                          .trace = slice_text (e.trace, bus->item_trace, sizeof bus->item_trace),

@@ -89,7 +89,7 @@ int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size);
 int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));
 
-/*  Events. */
+/*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. */
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 
@@ -114,7 +114,7 @@ int bus_manifests (bus_t *bus);
 /*  Counters since the start: resent, refused, dropped ... for the status event. */
 typedef struct {
     uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in,
-        events_missed, bytes_fetched;
+        events_missed, events_dropped, malformed, bytes_fetched;
 } bus_counters_t;
 bus_counters_t bus_counters (const bus_t *bus);
 
