@@ -170,8 +170,10 @@ int calls_tick (bus_t *bus, int64_t now, bus_item_t *item)
             return call_too_large (bus, call, item);
         if (now >= call->deadline_ms)
             return call_timeout (bus, call, item);
-        if (call->tries < 3 && now >= call->start_ms + third * call->tries)
+        if (call->timed < 2 && now >= call->start_ms + third * (call->timed + 1)) {
+            call->timed++;
             call_send (bus, call);
+        }
     }
     return 0;
 }

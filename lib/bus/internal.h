@@ -28,7 +28,7 @@ typedef struct {
     void *payload; /* NULL: too large to be sent */
     size_t size;
     int64_t start_ms, deadline_ms;
-    uint32_t tries;
+    uint32_t tries, timed; /* how often it was sent; how often of these because time had passed */
 } bus_call_t;
 
 typedef struct bus_work {
