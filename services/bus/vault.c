@@ -185,10 +185,11 @@ static void want (vault_t *v, const envelope_t *e, uint32_t index)
     answer (v, e, (envelope_t){.kind = ENVELOPE_WANT, .index = index});
 }
 
-/*  An upload that stalled begins again with chunk 0: then everything still missing is wanted. */
-static void want_more (vault_t *v, const envelope_t *e, object_t *o)
+/*  An upload that stalled, or that another uploader takes over, begins again with chunk 0: then everything
+ *  still missing is wanted. */
+static void want_more (vault_t *v, const envelope_t *e, object_t *o, bool again)
 {
-    if (e->index == 0 && o->have > 1)
+    if (again)
         for (uint32_t i = 0, n = 0; i < o->wanted && n < WINDOW; i++)
             if (!o->got[i]) {
                 want (v, e, i);
@@ -224,9 +225,10 @@ static void on_put (vault_t *v, const envelope_t *e)
         return;
     }
     if (!complete (o)) {
+        bool again = e->index == 0 && o->got[0];
         take_chunk (v, e, o);
         if (!complete (o)) {
-            want_more (v, e, o);
+            want_more (v, e, o, again);
             return;
         }
         hash_t root = hash_root (o->chunk_hash, o->chunks);
