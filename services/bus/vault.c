@@ -13,7 +13,11 @@
 #include "peers.h"
 
 #define OBJECT_MAX ((uint64_t) 16 << 30)
-#define LOOSE_MAX  64 /* objects that no manifest needs yet */
+/*  Objects that no manifest needs yet: how many, and how many bytes of those of more than one chunk, though as
+ *  many of these as a team of eight policies has published at once. */
+#define LOOSE_MAX   64
+#define LOOSE_BYTES ((uint64_t) 64 << 20)
+#define LOOSE_LARGE 20
 /*  Bytes of objects that no manifest needs any more: somebody may be fetching them. */
 #define PAST_BYTES ((uint64_t) 8 << 20)
 #define WINDOW     8 /* chunks wanted at once from an uploader */
@@ -145,13 +149,22 @@ static void object_free (vault_t *v, object_t *o)
 /*  Of the objects without a manifest only the newest stay. */
 static void drop_loose (vault_t *v)
 {
-    size_t loose = 0;
-    uint64_t past = 0;
+    size_t loose = 0, large = 0;
+    uint64_t past = 0, bytes = 0;
     for (object_t *o = v->objects, *next; o; o = next) {
         next = o->next;
         if (o->needs > 0)
             continue;
-        if (o->needed ? (past += o->size) > PAST_BYTES : ++loose > LOOSE_MAX)
+        bool drop;
+        if (o->needed) {
+            drop = (past += o->size) > PAST_BYTES;
+        } else if (o->chunks > 1) {
+            bytes += o->size;
+            drop = ++loose > LOOSE_MAX || (++large > LOOSE_LARGE && bytes > LOOSE_BYTES);
+        } else {
+            drop = ++loose > LOOSE_MAX;
+        }
+        if (drop)
             object_free (v, o);
     }
 }
@@ -335,6 +348,10 @@ static void on_manifest (vault_t *v, const envelope_t *e)
 {
     if (!current (v, e)) {
         answer_code (v, e, ENVELOPE_DONE, ERR_STALE, "a newer trainer holds this run");
+        return;
+    }
+    if (e->payload.size > ENVELOPE_EVENT_MAX) {
+        answer_code (v, e, ENVELOPE_DONE, ERR_LIMIT, "a manifest is larger than an event may be");
         return;
     }
     manifest_t *m = calloc (1, sizeof *m);

@@ -5,7 +5,7 @@
  *      vault_destroy (&vault);
  *
  *  Objects live in memory as long as a manifest needs them; of the others the newest few are kept (a
- *  critic's states). After a restart the vault is empty: trainers upload again what is not retired.
+ *  critic's states, what a trainer is about to name). After a restart the vault is empty: trainers upload again what is not retired.
  */
 #ifndef QUINTET_BUS_VAULT_H
 #define QUINTET_BUS_VAULT_H
