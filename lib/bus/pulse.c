@@ -7,7 +7,23 @@
 #include "base/clock.h"
 #include "bus/internal.h"
 
-/*  Takes what the bus answered; a changed boot id wakes the main thread. */
+#define ANSWER_MAX 4096 /* bytes of what the bus answers */
+
+/*  A bus with another boot id, or for which this is another life of ours, wakes the main thread. */
+static void learn (bus_t *bus, const envelope_t *e)
+{
+    uint64_t boot = atomic_load (&bus->bus_boot), life = bus->life;
+    bus->life = e->epoch;
+    if (boot && boot != e->boot)
+        atomic_store (&bus->replaced, true);
+    if (boot && (boot != e->boot || life != e->epoch)) {
+        atomic_store (&bus->forgotten, true);
+        bus_wake (bus);
+    }
+    atomic_store (&bus->bus_boot, e->boot);
+}
+
+/*  Takes what the bus answered. */
 static void hear (bus_t *bus, void *socket)
 {
     zmq_msg_t frame;
@@ -35,11 +51,15 @@ static void *run (void *argument)
 {
     bus_t *bus = argument;
     void *socket = zmq_socket (bus->context, ZMQ_DEALER);
-    int zero = 0, few = 4, soon = 20, later = 500;
+    int zero = 0, few = 4, soon = 20, later = 500, ping = 1000, timeout = 3000;
+    int64_t most = ANSWER_MAX;
     zmq_setsockopt (socket, ZMQ_LINGER, &zero, sizeof zero);
     zmq_setsockopt (socket, ZMQ_SNDHWM, &few, sizeof few);
     zmq_setsockopt (socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon);
     zmq_setsockopt (socket, ZMQ_RECONNECT_IVL_MAX, &later, sizeof later);
+    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
+    zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &ping, sizeof ping);
+    zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
     zmq_connect (socket, bus->address.endpoint[ADDRESS_REQUESTS]);
     int64_t next = 0;
     while (!atomic_load (&bus->pulse_stop)) {
