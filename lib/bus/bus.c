@@ -313,16 +313,14 @@ static int take_any (bus_t *bus, bus_item_t *item)
 /*  Deadlines, resending, and a bus that is a new one. */
 static int tick (bus_t *bus, int64_t now, bus_item_t *item)
 {
-    uint64_t boot = atomic_load (&bus->bus_boot);
-    if (boot != bus->known_boot) {
-        bool again = bus->known_boot != 0;
-        bus->known_boot = boot;
-        if (again) {
-            calls_again (bus);
-            *item =
-                (bus_item_t){.kind = BUS_PEER, .name = "", .sender = "", .trace = "", .text = ""};
-            return 1;
-        }
+    if (atomic_load (&bus->forgotten)) {
+        atomic_store (&bus->forgotten, false);
+        calls_again (bus);
+    }
+    if (atomic_load (&bus->replaced)) {
+        atomic_store (&bus->replaced, false);
+        *item = (bus_item_t){.kind = BUS_PEER, .name = "", .sender = "", .trace = "", .text = ""};
+        return 1;
     }
     if (now - bus->ticked_ms < BUS_TICK_MS)
         return 0;
@@ -362,8 +360,8 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         int64_t left = until - now;
         woken = sleep_until (bus, bus->calls_n && left > BUS_TICK_MS ? BUS_TICK_MS : left);
         now = clock_ms ();
-        /* A wake for a new bus is ours; tick tells. Any other ends the wait. */
-        if (woken && atomic_load (&bus->bus_boot) != bus->known_boot)
+        /* A wake by the pulse is ours; tick looks. Any other ends the wait. */
+        if (woken && (atomic_load (&bus->forgotten) || atomic_load (&bus->replaced)))
             woken = false;
     }
 }

@@ -7,8 +7,8 @@
  *
  *  One thread uses a bus_t; its sockets connect outward only. Everything that arrives comes through
  *  bus_next, one item at a time. Nothing here blocks longer than the time given. Lost connections are
- *  re-made, workers register again, calls in flight are sent again with the same id until their deadline
- *  (at one and two thirds of it as well); the first reply wins. A worker keeps its last replies by id
+ *  re-made; when the bus is a new one, or took this one for dead, workers register again, and calls in flight are
+ *  sent again with the same id (at one and two thirds of their deadline as well); the first reply wins. A worker keeps its last replies by id
  *  (bounded in bytes) and repeats them. A small thread of its own sends heartbeats, so a long
  *  computation between two bus_next calls is no death.
  */

@@ -108,7 +108,7 @@ void bus_cancel (bus_t *bus, uint64_t number)
         objects_cancel (bus, number);
         return;
     }
-    envelope_t e = {.kind = ENVELOPE_CANCEL, .id = slice_of (call->id), .sequence = call->number};
+    envelope_t e = {.kind = ENVELOPE_CANCEL, .sequence = call->number};
     bus_send (bus, bus->requests, &e);
     call_free (call);
 }
@@ -281,15 +281,18 @@ static int on_request (bus_t *bus, const envelope_t *e, bus_item_t *item)
     return 1;
 }
 
+/*  The ticket tells a request apart from another try, or another client's request, with the same id. */
 static int on_cancel (bus_t *bus, const envelope_t *e, bus_item_t *item)
 {
-    char id[ENVELOPE_ID_MAX + 1];
-    bus_work_t *work = work_find (bus, slice_text (e->id, id, sizeof id));
-    if (!work || work->replied)
+    size_t slot = 0;
+    while (slot < bus->hands_n && !(bus->hands[slot] && bus->hands[slot]->ticket == e->ticket))
+        slot++;
+    if (slot == bus->hands_n)
         return 0;
+    bus_work_t *work = bus->hands[slot];
     item->kind = BUS_CANCELLED;
     item->id = work->handle;
-    bus->hands[work->handle & SLOT_MASK] = NULL;
+    bus->hands[slot] = NULL;
     work_unchain (bus, work);
     work_free (work);
     return 1;

@@ -99,11 +99,14 @@ struct bus {
     /* pulse thread */
     pthread_t pulse_thread;
     bool pulse_runs;
+    int64_t pulse_start_ms;
     atomic_bool pulse_stop;
     void (*pulse) (void *context);
     void *pulse_context;
     _Atomic uint64_t bus_boot; /* of the bus, as last heard; 0: not yet */
-    uint64_t known_boot;       /* what the main thread acted on */
+    uint64_t life;             /* of ours there, as last heard; the pulse thread's own */
+    atomic_bool replaced;      /* the bus is a new one */
+    atomic_bool forgotten;     /* it does not know us any more, or something for us was lost */
     char refused[ENVELOPE_TEXT_MAX + 1];
 };
 
@@ -115,7 +118,7 @@ const char *bus_hold (bus_t *bus, zmq_msg_t *frame); /* keeps a frame until the 
 /*  calls.c: each returns 1 when item was filled. */
 int calls_frame (bus_t *bus, const envelope_t *e, bus_item_t *item);
 int calls_tick (bus_t *bus, int64_t now, bus_item_t *item);
-void calls_again (bus_t *bus); /* the bus is a new one: register, send everything again */
+void calls_again (bus_t *bus); /* the bus forgot us: register, send everything again */
 void calls_free (bus_t *bus);
 
 /*  objects.c */

@@ -1,5 +1,5 @@
 /*  pulse - the heartbeat thread of a bus_t: it keeps a service alive for the bus while its main thread
- *  computes, notices when the bus is a new one, and calls the service's own pulse. */
+ *  computes, notices when the bus is a new one or forgot us, and calls the service's own pulse. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,14 +9,16 @@
 
 #define ANSWER_MAX 4096 /* bytes of what the bus answers */
 
-/*  A bus with another boot id, or for which this is another life of ours, wakes the main thread. */
+/*  A bus with another boot id, or for which this is another life of ours, wakes the main thread. So does a first
+ *  answer that comes late: there may have been a life before. */
 static void learn (bus_t *bus, const envelope_t *e)
 {
     uint64_t boot = atomic_load (&bus->bus_boot), life = bus->life;
     bus->life = e->epoch;
     if (boot && boot != e->boot)
         atomic_store (&bus->replaced, true);
-    if (boot && (boot != e->boot || life != e->epoch)) {
+    bool first = boot == 0 && clock_left_ms (bus->pulse_start_ms + BUS_HEARTBEAT_MS) > 0;
+    if (!first && (boot != e->boot || life != e->epoch)) {
         atomic_store (&bus->forgotten, true);
         bus_wake (bus);
     }
@@ -31,9 +33,8 @@ static void hear (bus_t *bus, void *socket)
     while (zmq_msg_recv (&frame, socket, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
         if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) == 0 &&
-            e.kind == ENVELOPE_HEARTBEAT && e.boot &&
-            atomic_exchange (&bus->bus_boot, e.boot) != e.boot)
-            bus_wake (bus);
+            e.kind == ENVELOPE_HEARTBEAT && e.boot)
+            learn (bus, &e);
     }
     zmq_msg_close (&frame);
 }
@@ -79,6 +80,7 @@ static void *run (void *argument)
 
 int pulse_start (bus_t *bus, err_t *err)
 {
+    bus->pulse_start_ms = clock_ms ();
     int rc = pthread_create (&bus->pulse_thread, NULL, run, bus);
     if (rc != 0)
         return err_set (err, ERR_LIMIT, "no thread for heartbeats: %s", strerror (rc));

@@ -140,6 +140,9 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "expired", (double) b.expired);
     metric (to, "worker_deaths", (double) b.deaths);
     metric (to, "unroutable", (double) b.unroutable);
+    metric (to, "frames_malformed", (double) (b.malformed + v.malformed));
+    metric (to, "peers", (double) b.peers);
+    metric (to, "services", (double) b.services);
     metric (to, "workers", (double) b.workers);
     metric (to, "queued", (double) b.queued);
     metric (to, "in_flight", (double) b.in_flight);
@@ -148,4 +151,5 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "manifests", (double) v.manifests);
     metric (to, "chunks_in", (double) v.chunks_in);
     metric (to, "chunks_out", (double) v.chunks_out);
+    metric (to, "refused", (double) v.refused);
 }

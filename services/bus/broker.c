@@ -15,59 +15,47 @@
 #include "base/log.h"
 #include "bus/envelope.h"
 #include "peers.h"
+#include "services.h"
 
-#define SERVICES_MAX 32
-#define WORKERS_MAX  256 /* of one service */
-#define FLIGHTS_MAX  65536
-#define QUEUE_MAX    16384 /* requests of one service */
-#define QUEUE_BYTES  ((size_t) 256 << 20)
-#define TICK_MS      50
-#define SLOT_BITS    20
-#define SLOT_MASK    (((uint64_t) 1 << SLOT_BITS) - 1)
-#define BATCH        64 /* frames taken before clocks and monitors are looked at again */
+#define FLIGHTS_MAX 65536
+#define TICK_MS     50
+#define SLOT_BITS   20
+#define SLOT_MASK   (((uint64_t) 1 << SLOT_BITS) - 1)
+#define BATCH       64    /* frames taken before clocks and monitors are looked at again */
 
 typedef struct {
     uint64_t ticket; /* 0: free */
     peer_t *client, *worker;
-    size_t service;
+    service_t *service;
     uint64_t sequence; /* the client's number */
     int64_t deadline_ms;
     uint32_t next_free;
 } flight_t;
 
-typedef struct {
-    peer_t *client;
-    uint64_t sequence;
-    int64_t deadline_ms;
-    zmq_msg_t frame;
-} pending_t;
-
-typedef struct {
-    peer_t *peer;
-    uint32_t credit, used;
-} worker_t;
-
-typedef struct {
-    char name[ENVELOPE_NAME_MAX + 1];
-    char numerics[ENVELOPE_NAME_MAX + 1]; /* of its workers, while there are any */
-    worker_t worker[WORKERS_MAX];
-    size_t workers, turn;
-    pending_t *queue; /* a ring of QUEUE_MAX, made at first use */
-    size_t head, queued, queued_bytes;
-} service_t;
-
 struct broker {
     void *socket, *monitor;
     uint64_t boot, generation;
     peers_t *peers;
-    service_t *service[SERVICES_MAX];
-    size_t services;
+    services_t services;
     flight_t *flight;
     uint32_t first_free, flights;
-    _Atomic uint64_t count[9]; /* in the order of broker_status_t */
+    _Atomic uint64_t count[12]; /* in the order of broker_status_t */
 };
 
-enum { REQUESTS, REPLIES, BUSY, EXPIRED, DEATHS, UNROUTABLE, WORKERS, QUEUED, IN_FLIGHT };
+enum {
+    REQUESTS,
+    REPLIES,
+    BUSY,
+    EXPIRED,
+    DEATHS,
+    UNROUTABLE,
+    MALFORMED,
+    PEERS,
+    SERVICES,
+    WORKERS,
+    QUEUED,
+    IN_FLIGHT
+};
 
 static void add (broker_t *b, int what, uint64_t n)
 {
@@ -101,27 +89,29 @@ broker_t *broker_new (void *context, const char *endpoint, uint64_t boot, err_t 
 
 /*  ---- sending ----------------------------------------------------------------------------------------- */
 
-static int send_frame (broker_t *b, const peer_t *to, zmq_msg_t *frame)
+/*  On failure the frame is still the caller's, and the peer is told that something for it was lost. */
+static int send_frame (broker_t *b, peer_t *to, zmq_msg_t *frame)
 {
     if (zmq_send (b->socket, to->identity, to->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
         zmq_msg_send (frame, b->socket, ZMQ_DONTWAIT) >= 0)
         return 0;
-    zmq_msg_close (frame);
+    peers_lost (b->peers, to);
     add (b, UNROUTABLE, 1);
     return -1;
 }
 
-static void send_envelope (broker_t *b, const peer_t *to, const envelope_t *envelope)
+static void send_envelope (broker_t *b, peer_t *to, const envelope_t *envelope)
 {
     envelope_t e = *envelope;
     e.sender = slice_of ("bus");
     e.boot = b->boot;
     zmq_msg_t frame;
-    if (envelope_pack (&e, (slice_t){"", 0}, &frame) == 0)
-        send_frame (b, to, &frame);
+    if (envelope_pack (&e, (slice_t){"", 0}, &frame) == 0 && send_frame (b, to, &frame) != 0)
+        zmq_msg_close (&frame);
 }
 
-static void refuse (broker_t *b, const peer_t *client, uint64_t sequence, err_code_t code,
+/*  The bus's own reply: nothing but a code. */
+static void answer (broker_t *b, peer_t *client, uint64_t sequence, err_code_t code,
                     const char *text)
 {
     envelope_t e = {
@@ -157,17 +147,20 @@ static flight_t *flight_find (broker_t *b, uint64_t ticket)
                                                                            : NULL;
 }
 
-static worker_t *worker_of (service_t *s, const peer_t *peer)
+/*  The flight of a client's request. */
+static flight_t *flight_of (broker_t *b, const peer_t *client, uint64_t sequence)
 {
-    for (size_t i = 0; i < s->workers; i++)
-        if (s->worker[i].peer == peer)
-            return &s->worker[i];
+    for (uint32_t i = 0; i < b->flights; i++) {
+        flight_t *f = &b->flight[i];
+        if (f->ticket && f->client == client && f->sequence == sequence)
+            return f;
+    }
     return NULL;
 }
 
 static void flight_end (broker_t *b, flight_t *f)
 {
-    worker_t *w = worker_of (b->service[f->service], f->worker);
+    worker_t *w = service_worker (f->service, f->worker);
     if (w && w->used)
         w->used--;
     f->ticket = 0;
@@ -176,252 +169,41 @@ static void flight_end (broker_t *b, flight_t *f)
     add (b, IN_FLIGHT, (uint64_t) -1);
 }
 
-/*  ---- services ------------------------------------------------------------------------------------------ */
-
-static service_t *service_find (broker_t *b, slice_t name, bool make, size_t *index)
+/*  Ends a flight that nobody waits for, and tells its worker. */
+static void flight_cancel (broker_t *b, flight_t *f)
 {
-    for (size_t i = 0; i < b->services; i++)
-        if (slice_equal (slice_of (b->service[i]->name), name)) {
-            *index = i;
-            return b->service[i];
-        }
-    if (!make || b->services == SERVICES_MAX || name.size == 0 || name.size > ENVELOPE_NAME_MAX)
-        return NULL;
-    service_t *s = calloc (1, sizeof *s);
-    if (!s)
-        return NULL;
-    slice_text (name, s->name, sizeof s->name);
-    *index = b->services;
-    return b->service[b->services++] = s;
-}
-
-/*  The worker with the most free credit; ties go round. */
-static worker_t *worker_free (service_t *s)
-{
-    worker_t *best = NULL;
-    for (size_t i = 0; i < s->workers; i++) {
-        worker_t *w = &s->worker[(s->turn + i) % s->workers];
-        if (w->used < w->credit && (!best || w->credit - w->used > best->credit - best->used))
-            best = w;
-    }
-    if (best)
-        s->turn = (size_t) (best - s->worker) + 1;
-    return best;
-}
-
-static int assign (broker_t *b, size_t service, worker_t *w, pending_t *p)
-{
-    flight_t *f = flight_new (b);
-    int64_t left = clock_left_ms (p->deadline_ms);
-    if (!f || envelope_patch (&p->frame, f->ticket, left > 0 ? (uint32_t) left : 1) != 0) {
-        if (f) {
-            f->worker = NULL;
-            flight_end (b, f);
-        }
-        zmq_msg_close (&p->frame);
-        refuse (b, p->client, p->sequence, f ? ERR_INPUT : ERR_BUSY,
-                f ? "a request without room for a ticket" : "too many requests are in flight");
-        return -1;
-    }
-    f->client = p->client;
-    f->worker = w->peer;
-    f->service = service;
-    f->sequence = p->sequence;
-    f->deadline_ms = p->deadline_ms;
-    w->used++;
-    return send_frame (b, w->peer, &p->frame);
-}
-
-static pending_t dequeue (broker_t *b, service_t *s)
-{
-    pending_t p = s->queue[s->head];
-    s->head = (s->head + 1) % QUEUE_MAX;
-    s->queued--;
-    s->queued_bytes -= zmq_msg_size (&p.frame);
-    add (b, QUEUED, (uint64_t) -1);
-    return p;
-}
-
-static void drain (broker_t *b, size_t service)
-{
-    service_t *s = b->service[service];
-    worker_t *w;
-    while (s->queued && (w = worker_free (s))) {
-        pending_t p = dequeue (b, s);
-        if (!p.client || clock_ms () >= p.deadline_ms) {
-            zmq_msg_close (&p.frame);
-            add (b, EXPIRED, 1);
-        } else {
-            assign (b, service, w, &p);
-        }
-    }
-}
-
-static void enqueue (broker_t *b, service_t *s, pending_t *p)
-{
-    if (!s->queue)
-        s->queue = calloc (QUEUE_MAX, sizeof *s->queue);
-    size_t size = zmq_msg_size (&p->frame);
-    if (!s->queue || s->queued == QUEUE_MAX || s->queued_bytes + size > QUEUE_BYTES) {
-        zmq_msg_close (&p->frame);
-        refuse (b, p->client, p->sequence, ERR_BUSY, "the queue of this service is full");
-        add (b, BUSY, 1);
-        return;
-    }
-    s->queue[(s->head + s->queued++) % QUEUE_MAX] = *p;
-    s->queued_bytes += size;
-    add (b, QUEUED, 1);
-}
-
-/*  ---- what arrives ---------------------------------------------------------------------------------------- */
-
-/*  A client that sends again (tries > 0) is answered by the first try when that is still under way. */
-static bool is_known (broker_t *b, const peer_t *client, uint64_t sequence)
-{
-    for (uint32_t i = 0; i < b->flights; i++)
-        if (b->flight[i].ticket && b->flight[i].client == client &&
-            b->flight[i].sequence == sequence)
-            return true;
-    for (size_t s = 0; s < b->services; s++)
-        for (size_t i = 0; i < b->service[s]->queued; i++) {
-            const pending_t *p = &b->service[s]->queue[(b->service[s]->head + i) % QUEUE_MAX];
-            if (p->client == client && p->sequence == sequence)
-                return true;
-        }
-    return false;
-}
-
-static void on_request (broker_t *b, peer_t *client, const envelope_t *e, zmq_msg_t *frame)
-{
-    size_t index;
-    service_t *s = service_find (b, e->service, true, &index);
-    add (b, REQUESTS, 1);
-    if (!s) {
-        refuse (b, client, e->sequence, ERR_LIMIT, "too many different services on this bus");
-        return;
-    }
-    if (e->index > 0 && is_known (b, client, e->sequence))
-        return;
-    pending_t p = {.client = client,
-                   .sequence = e->sequence,
-                   .deadline_ms = clock_ms () + (int64_t) e->left_ms};
-    zmq_msg_init (&p.frame);
-    zmq_msg_move (&p.frame, frame);
-    worker_t *w = s->queued ? NULL : worker_free (s);
-    if (w)
-        assign (b, index, w, &p);
-    else
-        enqueue (b, s, &p);
-}
-
-static void on_reply (broker_t *b, const peer_t *worker, const envelope_t *e, zmq_msg_t *frame)
-{
-    flight_t *f = flight_find (b, e->ticket);
-    if (!f || f->worker != worker)
-        return;
-    peer_t *client = f->client;
-    size_t service = f->service;
-    flight_end (b, f);
-    add (b, REPLIES, 1);
-    if (!client->dead) {
-        zmq_msg_t out;
-        zmq_msg_init (&out);
-        zmq_msg_move (&out, frame);
-        send_frame (b, client, &out);
-    }
-    if (b->service[service]->queued)
-        drain (b, service);
-}
-
-static void cancel (broker_t *b, flight_t *f, slice_t id)
-{
-    envelope_t e = {.kind = ENVELOPE_CANCEL, .id = id, .ticket = f->ticket};
+    envelope_t e = {.kind = ENVELOPE_CANCEL, .ticket = f->ticket};
     send_envelope (b, f->worker, &e);
-    size_t service = f->service;
     flight_end (b, f);
-    drain (b, service);
 }
 
-static void on_cancel (broker_t *b, const peer_t *client, const envelope_t *e)
-{
-    for (uint32_t i = 0; i < b->flights; i++) {
-        flight_t *f = &b->flight[i];
-        if (f->ticket && f->client == client && f->sequence == e->sequence) {
-            cancel (b, f, e->id);
-            return;
-        }
-    }
-}
+/*  ---- deaths --------------------------------------------------------------------------------------------- */
 
-static void on_ready (broker_t *b, peer_t *peer, const envelope_t *e)
-{
-    size_t index;
-    service_t *s = service_find (b, e->service, true, &index);
-    envelope_t no = {.kind = ENVELOPE_REFUSED};
-    char numerics[ENVELOPE_NAME_MAX + 1], text[ENVELOPE_TEXT_MAX];
-    slice_text (e->text, numerics, sizeof numerics);
-    worker_t *w = s ? worker_of (s, peer) : NULL;
-    if (s && !w && s->workers < WORKERS_MAX) {
-        if (s->workers && strcmp (s->numerics, numerics) != 0) {
-            snprintf (text, sizeof text,
-                      "this '%s' computes with '%s', the others on this bus with '%s': the same "
-                      "weights could not be promised (QUINTET_ISA picks one)",
-                      s->name, numerics, s->numerics);
-            no.text = slice_of (text);
-            send_envelope (b, peer, &no);
-            return;
-        }
-        memcpy (s->numerics, numerics, sizeof numerics);
-        w = &s->worker[s->workers++];
-        *w = (worker_t){.peer = peer};
-        add (b, WORKERS, 1);
-        log_info ("worker.ready", "service=%s worker=%s credit=%u", s->name, peer->name, e->credit);
-    }
-    if (!w) {
-        no.text = slice_of ("too many services or workers on this bus");
-        send_envelope (b, peer, &no);
-        return;
-    }
-    w->credit = e->credit;
-    drain (b, index);
-}
-
-/*  What a dead client has queued goes nowhere. */
-static void orphan (broker_t *b, const peer_t *client)
-{
-    for (size_t s = 0; s < b->services; s++)
-        for (size_t i = 0; i < b->service[s]->queued; i++) {
-            pending_t *p = &b->service[s]->queue[(b->service[s]->head + i) % QUEUE_MAX];
-            if (p->client == client)
-                p->client = NULL;
-        }
-}
-
-/*  Who waited for a dead worker is told, and sends again. */
+/*  Nothing points to the peer afterwards. Who waited for it is told, and sends again; who works for it is told,
+ *  and stops. */
 static void bury (broker_t *b, peer_t *peer)
 {
-    orphan (b, peer);
     bool worked = false;
-    for (size_t s = 0; s < b->services; s++) {
-        worker_t *w = worker_of (b->service[s], peer);
+    peer->dead = true;
+    for (size_t i = 0; i < b->services.n; i++) {
+        service_t *s = b->services.service[i];
+        service_orphan (s, peer);
+        worker_t *w = service_worker (s, peer);
         if (!w)
             continue;
-        *w = b->service[s]->worker[--b->service[s]->workers];
+        service_drop_worker (s, w);
         worked = true;
         add (b, WORKERS, (uint64_t) -1);
     }
     for (uint32_t i = 0; i < b->flights; i++) {
         flight_t *f = &b->flight[i];
-        if (!f->ticket)
-            continue;
-        if (f->worker == peer) {
+        if (f->ticket && f->worker == peer) {
             envelope_t lost = {.kind = ENVELOPE_LOST, .sequence = f->sequence};
-            peer_t *client = f->client;
             flight_end (b, f);
-            if (!client->dead)
-                send_envelope (b, client, &lost);
-        } else if (f->client == peer) {
-            flight_end (b, f);
+            if (f->client != peer)
+                send_envelope (b, f->client, &lost);
+        } else if (f->ticket && f->client == peer) {
+            flight_cancel (b, f);
         }
     }
     if (worked) {
@@ -430,22 +212,195 @@ static void bury (broker_t *b, peer_t *peer)
     }
 }
 
+/*  ---- handing out ---------------------------------------------------------------------------------------- */
+
+static void give_up (broker_t *b, pending_t *p, err_code_t code, const char *text)
+{
+    zmq_msg_close (&p->frame);
+    answer (b, p->client, p->sequence, code, text);
+    add (b, BUSY, code == ERR_BUSY);
+}
+
+/*  False: the worker cannot be reached. It is buried, and the request still to be handed out. */
+static bool assign (broker_t *b, service_t *s, worker_t *w, pending_t *p)
+{
+    flight_t *f = flight_new (b);
+    if (!f) {
+        give_up (b, p, ERR_BUSY, "too many requests are in flight");
+        return true;
+    }
+    int64_t left = clock_left_ms (p->deadline_ms);
+    w->used++;
+    f->client = p->client;
+    f->worker = w->peer;
+    f->service = s;
+    f->sequence = p->sequence;
+    f->deadline_ms = p->deadline_ms;
+    bool fits = envelope_patch (&p->frame, f->ticket, left > 0 ? (uint32_t) left : 1) == 0;
+    if (fits && send_frame (b, w->peer, &p->frame) == 0)
+        return true;
+    flight_end (b, f);
+    if (fits)
+        bury (b, w->peer);
+    else
+        give_up (b, p, ERR_INPUT, "a request without room for a ticket");
+    return !fits;
+}
+
+/*  Hands a request to the worker, or to another that can be reached; without one it waits. */
+static void place (broker_t *b, service_t *s, worker_t *w, pending_t *p)
+{
+    while (w && !assign (b, s, w, p))
+        w = service_free_worker (s);
+    if (w)
+        return;
+    if (p->client->dead)
+        zmq_msg_close (&p->frame); /* it was its own worker */
+    else if (service_push (s, p) == 0)
+        add (b, QUEUED, 1);
+    else
+        give_up (b, p, ERR_BUSY, "the queue of this service is full");
+}
+
+static void drain (broker_t *b, service_t *s)
+{
+    worker_t *w;
+    while (s->queued && (w = service_free_worker (s))) {
+        pending_t p = service_pop (s);
+        add (b, QUEUED, (uint64_t) -1);
+        if (p.client && clock_ms () < p.deadline_ms) {
+            place (b, s, w, &p);
+        } else {
+            zmq_msg_close (&p.frame);
+            add (b, EXPIRED, p.client != NULL);
+        }
+    }
+}
+
+/*  ---- what arrives ---------------------------------------------------------------------------------------- */
+
+/*  A client that sends again (tries > 0) is answered by the first try when that is still under way. Its worker
+ *  gets it once more: the first may have been lost on the way there. */
+static bool is_known (broker_t *b, const service_t *s, peer_t *client, const envelope_t *e,
+                      zmq_msg_t *frame)
+{
+    flight_t *f = flight_of (b, client, e->sequence);
+    if (!f)
+        return service_pending (s, client, e->sequence) != NULL;
+    if (envelope_patch (frame, f->ticket, e->left_ms) == 0 && send_frame (b, f->worker, frame) != 0)
+        bury (b, f->worker); /* which tells the client */
+    return true;
+}
+
+static void on_request (broker_t *b, peer_t *client, const envelope_t *e, zmq_msg_t *frame)
+{
+    add (b, REQUESTS, 1);
+    service_t *s = services_of (&b->services, e->service);
+    if (!s) {
+        answer (b, client, e->sequence, ERR_LIMIT, "too many different services on this bus");
+        return;
+    }
+    if (e->index > 0 && is_known (b, s, client, e, frame))
+        return;
+    pending_t p = {.client = client,
+                   .sequence = e->sequence,
+                   .deadline_ms = clock_ms () + (int64_t) e->left_ms};
+    zmq_msg_init (&p.frame);
+    zmq_msg_move (&p.frame, frame);
+    place (b, s, s->queued ? NULL : service_free_worker (s), &p);
+}
+
+static void on_reply (broker_t *b, const peer_t *worker, const envelope_t *e, zmq_msg_t *frame)
+{
+    flight_t *f = flight_find (b, e->ticket);
+    if (!f || f->worker != worker)
+        return;
+    flight_end (b, f);
+    add (b, REPLIES, 1);
+    send_frame (b, f->client, frame);
+    drain (b, f->service);
+}
+
+static void on_cancel (broker_t *b, const peer_t *client, const envelope_t *e)
+{
+    flight_t *f = flight_of (b, client, e->sequence);
+    if (f) {
+        flight_cancel (b, f);
+        drain (b, f->service);
+        return;
+    }
+    for (size_t i = 0; i < b->services.n; i++) {
+        service_t *s = b->services.service[i];
+        pending_t *p = service_pending (s, client, e->sequence);
+        if (p)
+            service_forget (s, p);
+    }
+}
+
+static void refuse_worker (broker_t *b, peer_t *peer, const char *text)
+{
+    send_envelope (b, peer, &(envelope_t){.kind = ENVELOPE_REFUSED, .text = slice_of (text)});
+}
+
+static void on_ready (broker_t *b, peer_t *peer, const envelope_t *e)
+{
+    service_t *s = services_of (&b->services, e->service);
+    char numerics[ENVELOPE_NAME_MAX + 1], text[ENVELOPE_TEXT_MAX];
+    slice_text (e->text, numerics, sizeof numerics);
+    worker_t *w = s ? service_worker (s, peer) : NULL;
+    if (s && !w) {
+        if (s->workers && strcmp (s->numerics, numerics) != 0) {
+            snprintf (text, sizeof text,
+                      "this '%s' computes with '%s', the others on this bus with '%s': the same "
+                      "weights could not be promised (QUINTET_ISA picks one)",
+                      s->name, numerics, s->numerics);
+            refuse_worker (b, peer, text);
+            return;
+        }
+        if ((w = service_add_worker (s, peer))) {
+            memcpy (s->numerics, numerics, sizeof numerics);
+            add (b, WORKERS, 1);
+            log_info ("worker.ready", "service=%s worker=%s credit=%u", s->name, peer->name,
+                      e->credit);
+        }
+    }
+    if (!w) {
+        refuse_worker (b, peer, "too many services or workers on this bus");
+        return;
+    }
+    w->credit = e->credit;
+    drain (b, s);
+}
+
+/*  Who finds no room among the peers is told, where it waits for an answer. */
+static void turn_away (broker_t *b, peer_t *stranger, const envelope_t *e)
+{
+    const char *text = "too many peers on this bus";
+    if (e->kind == ENVELOPE_REQUEST)
+        answer (b, stranger, e->sequence, ERR_LIMIT, text);
+    else if (e->kind == ENVELOPE_READY)
+        refuse_worker (b, stranger, text);
+}
+
 static void on_frame (broker_t *b, const void *identity, size_t identity_n, zmq_msg_t *frame)
 {
     envelope_t e;
-    if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != 0)
+    peer_t sender = {.identity_n = identity_n};
+    memcpy (sender.identity, identity, identity_n);
+    if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != 0) {
+        add (b, MALFORMED, 1);
         return;
+    }
     if (e.kind == ENVELOPE_HEARTBEAT) {
-        peers_heartbeat (b->peers, &e, zmq_msg_get (frame, ZMQ_SRCFD));
-        peer_t pulse = {.identity_n = identity_n};
-        memcpy (pulse.identity, identity, identity_n);
-        send_envelope (b, &pulse, &(envelope_t){.kind = ENVELOPE_HEARTBEAT});
+        const peer_t *peer = peers_heartbeat (b->peers, &e, zmq_msg_get (frame, ZMQ_SRCFD));
+        envelope_t heard = {.kind = ENVELOPE_HEARTBEAT, .epoch = peer ? peer->life : 0};
+        send_envelope (b, &sender, &heard);
         return;
     }
     peer_t *peer = peers_of (b->peers, identity, identity_n, &e);
     if (!peer)
-        return;
-    if (e.kind == ENVELOPE_REQUEST)
+        turn_away (b, &sender, &e);
+    else if (e.kind == ENVELOPE_REQUEST)
         on_request (b, peer, &e, frame);
     else if (e.kind == ENVELOPE_REPLY)
         on_reply (b, peer, &e, frame);
@@ -462,18 +417,25 @@ static void expire (broker_t *b, int64_t now)
     for (uint32_t i = 0; i < b->flights; i++)
         if (b->flight[i].ticket && now >= b->flight[i].deadline_ms) {
             add (b, EXPIRED, 1);
-            cancel (b, &b->flight[i], (slice_t){"", 0});
-        }
-    for (size_t s = 0; s < b->services; s++)
-        while (b->service[s]->queued &&
-               now >= b->service[s]->queue[b->service[s]->head].deadline_ms) {
-            pending_t p = dequeue (b, b->service[s]);
-            zmq_msg_close (&p.frame);
-            add (b, EXPIRED, 1);
+            flight_cancel (b, &b->flight[i]);
         }
     peer_t *dead;
     while ((dead = peers_next_dead (b->peers, now)))
         bury (b, dead);
+    for (size_t i = 0; i < b->services.n; i++) {
+        service_t *s = b->services.service[i];
+        const pending_t *first;
+        while ((first = service_first (s)) && (!first->client || now >= first->deadline_ms)) {
+            pending_t p = service_pop (s);
+            zmq_msg_close (&p.frame);
+            add (b, QUEUED, (uint64_t) -1);
+            add (b, EXPIRED, p.client != NULL);
+        }
+        drain (b, s);
+    }
+    services_sweep (&b->services);
+    atomic_store_explicit (&b->count[PEERS], peers_count (b->peers), memory_order_relaxed);
+    atomic_store_explicit (&b->count[SERVICES], b->services.n, memory_order_relaxed);
 }
 
 /*  Takes what is there, at most BATCH frames. -1: the context is shut down. */
@@ -525,14 +487,7 @@ void broker_destroy (broker_t **self)
     broker_t *b = *self;
     if (!b)
         return;
-    for (size_t s = 0; s < b->services; s++) {
-        while (b->service[s]->queued) {
-            pending_t p = dequeue (b, b->service[s]);
-            zmq_msg_close (&p.frame);
-        }
-        free (b->service[s]->queue);
-        free (b->service[s]);
-    }
+    services_free (&b->services);
     if (b->monitor)
         zmq_close (b->monitor);
     if (b->socket)
@@ -545,9 +500,10 @@ void broker_destroy (broker_t **self)
 
 void broker_status (const broker_t *b, broker_status_t *status)
 {
-    uint64_t *to[] = {&status->requests, &status->replies, &status->busy,
-                      &status->expired,  &status->deaths,  &status->unroutable,
-                      &status->workers,  &status->queued,  &status->in_flight};
+    uint64_t *to[] = {&status->requests,  &status->replies, &status->busy,
+                      &status->expired,   &status->deaths,  &status->unroutable,
+                      &status->malformed, &status->peers,   &status->services,
+                      &status->workers,   &status->queued,  &status->in_flight};
     for (size_t i = 0; i < sizeof to / sizeof *to; i++)
         *to[i] = atomic_load_explicit (&b->count[i], memory_order_relaxed);
 }

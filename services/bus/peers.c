@@ -11,12 +11,13 @@
 
 #include "base/clock.h"
 
-#define BUCKETS   256
-#define FORGET_MS 60000
+#define BUCKETS 256
 
 struct peers {
     peer_t *bucket[BUCKETS]; /* by boot id */
     peer_t *last;            /* the peer of the last message: most come in runs */
+    size_t n;
+    uint64_t lives;
 };
 
 peers_t *peers_new (void)
@@ -37,24 +38,39 @@ void peers_destroy (peers_t **self)
     *self = NULL;
 }
 
+static peer_t *find (const peers_t *peers, uint64_t boot)
+{
+    if (peers->last && peers->last->boot == boot)
+        return peers->last;
+    peer_t *p = peers->bucket[(boot >> 8) % BUCKETS];
+    while (p && p->boot != boot)
+        p = p->next;
+    return p;
+}
+
+static peer_t *add (peers_t *peers, const envelope_t *e)
+{
+    peer_t *p = peers->n < PEERS_MAX ? calloc (1, sizeof *p) : NULL;
+    if (!p)
+        return NULL;
+    peer_t **bucket = &peers->bucket[(e->boot >> 8) % BUCKETS];
+    *p = (peer_t){.next = *bucket, .boot = e->boot, .fd = -1, .dead = true};
+    slice_text (e->sender, p->name, sizeof p->name);
+    *bucket = p;
+    peers->n++;
+    return p;
+}
+
 static peer_t *by_boot (peers_t *peers, const envelope_t *e)
 {
     if (!e->boot)
         return NULL;
-    if (peers->last && peers->last->boot == e->boot)
-        return peers->last;
-    peer_t **bucket = &peers->bucket[(e->boot >> 8) % BUCKETS], *p = *bucket;
-    while (p && p->boot != e->boot)
-        p = p->next;
-    if (!p) {
-        p = calloc (1, sizeof *p);
-        if (!p)
-            return NULL;
-        p->boot = e->boot;
-        p->fd = -1;
-        p->next = *bucket;
-        *bucket = p;
-        slice_text (e->sender, p->name, sizeof p->name);
+    peer_t *p = find (peers, e->boot);
+    if (!p && !(p = add (peers, e)))
+        return NULL;
+    if (p->dead) {
+        p->dead = false;
+        p->life = ++peers->lives;
         p->deadline_ms = clock_ms () + PEER_DEAD_MS;
     }
     return peers->last = p;
@@ -63,26 +79,26 @@ static peer_t *by_boot (peers_t *peers, const envelope_t *e)
 peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e)
 {
     peer_t *p = by_boot (peers, e);
-    if (!p)
-        return NULL;
-    if (p->identity_n != n || memcmp (p->identity, identity, n) != 0) {
+    if (p && (p->identity_n != n || memcmp (p->identity, identity, n) != 0)) {
         memcpy (p->identity, identity, n);
         p->identity_n = n;
-    }
-    if (p->dead) {
-        p->dead = false;
-        p->deadline_ms = clock_ms () + PEER_DEAD_MS;
     }
     return p;
 }
 
-void peers_heartbeat (peers_t *peers, const envelope_t *e, int fd)
+const peer_t *peers_heartbeat (peers_t *peers, const envelope_t *e, int fd)
 {
     peer_t *p = by_boot (peers, e);
-    if (!p || p->dead)
-        return; /* a dead one comes back with a message, not with a heartbeat */
+    if (!p)
+        return NULL;
     p->fd = fd;
     p->deadline_ms = clock_ms () + PEER_DEAD_MS;
+    return p;
+}
+
+void peers_lost (peers_t *peers, peer_t *peer)
+{
+    peer->life = ++peers->lives;
 }
 
 peer_t *peers_next_dead (peers_t *peers, int64_t now)
@@ -90,21 +106,24 @@ peer_t *peers_next_dead (peers_t *peers, int64_t now)
     for (size_t i = 0; i < BUCKETS; i++)
         for (peer_t **at = &peers->bucket[i]; *at;) {
             peer_t *p = *at;
-            if (!p->dead && now >= p->deadline_ms) {
-                p->dead = true;
-                p->buried_ms = now;
-                return p;
-            }
-            if (p->dead && now - p->buried_ms > FORGET_MS) {
+            if (p->dead) {
                 if (peers->last == p)
                     peers->last = NULL;
                 *at = p->next;
+                peers->n--;
                 free (p);
+            } else if (now >= p->deadline_ms) {
+                return p;
             } else {
                 at = &p->next;
             }
         }
     return NULL;
+}
+
+size_t peers_count (const peers_t *peers)
+{
+    return peers->n;
 }
 
 void *peers_monitor (void *context, void *socket)
@@ -133,8 +152,12 @@ void peers_disconnected (peers_t *peers, void *monitor)
         int64_t soon = clock_ms () + PEER_SUSPECT_MS;
         for (size_t i = 0; i < BUCKETS; i++)
             for (peer_t *p = peers->bucket[i]; p; p = p->next)
-                if (p->fd == fd && !p->dead && p->deadline_ms > soon)
-                    p->deadline_ms = soon;
+                if (p->fd == fd && !p->dead) {
+                    p->fd = -1;
+                    peers_lost (peers, p);
+                    if (p->deadline_ms > soon)
+                        p->deadline_ms = soon;
+                }
     }
 }
 

@@ -62,10 +62,10 @@ struct vault {
     /* the message under way */
     char identity[PEER_IDENTITY_MAX];
     size_t identity_n;
-    _Atomic uint64_t count[6];
+    _Atomic uint64_t count[7]; /* in the order of vault_status_t */
 };
 
-enum { OBJECTS, BYTES, MANIFEST_COUNT, CHUNKS_IN, CHUNKS_OUT, REFUSED };
+enum { OBJECTS, BYTES, MANIFEST_COUNT, CHUNKS_IN, CHUNKS_OUT, REFUSED, MALFORMED };
 
 static void add (vault_t *v, int what, uint64_t n)
 {
@@ -410,8 +410,8 @@ static void on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
     if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != 0)
-        return;
-    if (e.kind == ENVELOPE_PUT)
+        add (v, MALFORMED, 1);
+    else if (e.kind == ENVELOPE_PUT)
         on_put (v, &e);
     else if (e.kind == ENVELOPE_GET)
         on_get (v, &e);
@@ -472,8 +472,8 @@ void vault_destroy (vault_t **self)
 
 void vault_status (const vault_t *v, vault_status_t *status)
 {
-    uint64_t *to[] = {&status->objects,   &status->bytes,      &status->manifests,
-                      &status->chunks_in, &status->chunks_out, &status->refused};
+    uint64_t *to[] = {&status->objects,    &status->bytes,   &status->manifests, &status->chunks_in,
+                      &status->chunks_out, &status->refused, &status->malformed};
     for (size_t i = 0; i < sizeof to / sizeof *to; i++)
         *to[i] = atomic_load_explicit (&v->count[i], memory_order_relaxed);
 }
