@@ -15,7 +15,8 @@
 #include "peers.h"
 #include "vault.h"
 
-#define EVENT_HWM 10000 /* events that wait for one slow tap */
+#define EVENT_HWM                                                                                  \
+    4096 /* events that wait for one slow tap: with ENVELOPE_EVENT_MAX, 272 MiB at most */
 
 struct actors {
     void *context;
@@ -52,11 +53,11 @@ static int bind_events (actors_t *a, err_t *err)
     a->subscribe = zmq_socket (a->context, ZMQ_XPUB);
     if (!a->publish || !a->subscribe)
         return err_set (err, ERR_LIMIT, "no memory for the events actor");
-    if (peers_bind (a->publish, a->address.endpoint[ADDRESS_PUBLISH], err) != 0 ||
-        peers_bind (a->subscribe, a->address.endpoint[ADDRESS_SUBSCRIBE], err) != 0)
+    if (peers_bind (a->publish, a->address.endpoint[ADDRESS_PUBLISH], EVENT_HWM, ENVELOPE_EVENT_MAX,
+                    err) != 0 ||
+        peers_bind (a->subscribe, a->address.endpoint[ADDRESS_SUBSCRIBE], EVENT_HWM,
+                    ENVELOPE_EVENT_MAX, err) != 0)
         return -1;
-    int hwm = EVENT_HWM;
-    zmq_setsockopt (a->subscribe, ZMQ_SNDHWM, &hwm, sizeof hwm);
     return zmq_bind (a->publish, "inproc://publish") == 0
                ? 0
                : err_set (err, ERR_INTERNAL, "inproc://publish: %s", zmq_strerror (zmq_errno ()));

@@ -22,6 +22,7 @@
 #define SLOT_BITS   20
 #define SLOT_MASK   (((uint64_t) 1 << SLOT_BITS) - 1)
 #define BATCH       64    /* frames taken before clocks and monitors are looked at again */
+#define HWM         20000 /* messages that wait for one peer */
 
 typedef struct {
     uint64_t ticket; /* 0: free */
@@ -78,7 +79,7 @@ broker_t *broker_new (void *context, const char *endpoint, uint64_t boot, err_t 
     b->first_free = UINT32_MAX;
     b->socket = zmq_socket (context, ZMQ_ROUTER);
     int rc = b->peers && b->flight && b->socket
-                 ? peers_bind (b->socket, endpoint, err)
+                 ? peers_bind (b->socket, endpoint, HWM, WIRE_PAYLOAD_MAX, err)
                  : err_set (err, ERR_LIMIT, "no memory for the requests actor");
     if (rc == 0)
         b->monitor = peers_monitor (context, b->socket);

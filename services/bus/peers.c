@@ -179,16 +179,16 @@ static int check_ipc (const char *path, err_t *err)
     return 0;
 }
 
-int peers_bind (void *socket, const char *endpoint, err_t *err)
+int peers_bind (void *socket, const char *endpoint, int hwm, size_t most, err_t *err)
 {
-    int on = 1, linger = 0, hwm = 20000, beat = 1000, timeout = 3000;
-    int64_t most = (int64_t) ENVELOPE_FRAME_MAX + 4096;
+    int on = 1, linger = 0, beat = 1000, timeout = 3000;
+    int64_t size_max = (int64_t) (most + ENVELOPE_ROOM);
     if (strncmp (endpoint, "ipc://", 6) == 0 && check_ipc (endpoint + 6, err) != 0)
         return -1;
     zmq_setsockopt (socket, ZMQ_LINGER, &linger, sizeof linger);
     zmq_setsockopt (socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
     zmq_setsockopt (socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
-    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
+    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max);
     zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &beat, sizeof beat);
     zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
     int type = 0;

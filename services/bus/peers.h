@@ -53,8 +53,9 @@ void peers_lost (peers_t *peers, peer_t *peer);
 peer_t *peers_next_dead (peers_t *peers, int64_t now);
 size_t peers_count (const peers_t *peers);
 
-/*  Binds with the bus's options; refuses a socket file that a living process serves. */
-int peers_bind (void *socket, const char *endpoint, err_t *err);
+/*  Binds with the bus's options; refuses a socket file that a living process serves. hwm: messages that wait
+ *  for, or from, one peer; most: bytes of one message's content. */
+int peers_bind (void *socket, const char *endpoint, int hwm, size_t most, err_t *err);
 /*  A PAIR socket that tells of broken connections, or NULL. */
 void *peers_monitor (void *context, void *socket);
 

@@ -24,6 +24,7 @@
 #define RUNS_MAX   256
 #define NEEDS_MAX  64 /* objects of one manifest */
 #define MANIFESTS  4096
+#define HWM        20000 /* messages that wait for one peer */
 
 typedef struct object {
     struct object *next; /* newest first */
@@ -84,7 +85,7 @@ vault_t *vault_new (void *context, const char *endpoint, const char *publish, ui
     v->socket = zmq_socket (context, ZMQ_ROUTER);
     v->publish = zmq_socket (context, ZMQ_PUB);
     int linger = 0;
-    int rc = v->socket && v->publish ? peers_bind (v->socket, endpoint, err)
+    int rc = v->socket && v->publish ? peers_bind (v->socket, endpoint, HWM, WIRE_PAYLOAD_MAX, err)
                                      : err_set (err, ERR_LIMIT, "no memory for the policies actor");
     if (rc == 0) {
         zmq_setsockopt (v->publish, ZMQ_LINGER, &linger, sizeof linger);
