@@ -79,6 +79,9 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
  *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
+/*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends heartbeats, or
+ *  one whose name goes on with "-", else ERR_MISSING. */
+#define BUS_ALIVE "alive"
 /*  Forgets a call, a fetch or an offer; nothing will come of it, and what was lent is not read any more. */
 void bus_cancel (bus_t *bus, uint64_t call);
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bus/bus.h"
 #include "bus/envelope.h"
 #include "peers.h"
 #include "services.h"
@@ -296,6 +297,12 @@ static bool is_known (broker_t *b, const service_t *s, peer_t *client, const env
 static void on_request (broker_t *b, peer_t *client, const envelope_t *e, zmq_msg_t *frame)
 {
     add (b, REQUESTS, 1);
+    if (slice_equal (e->service, slice_of (BUS_ALIVE))) {
+        bool alive = peers_alive (b->peers, e->payload);
+        answer (b, client, e->sequence, alive ? ERR_NONE : ERR_MISSING,
+                alive ? "" : "nobody of this name is there");
+        return;
+    }
     service_t *s = services_of (&b->services, e->service);
     if (!s) {
         answer (b, client, e->sequence, ERR_LIMIT, "too many different services on this bus");

@@ -126,6 +126,18 @@ size_t peers_count (const peers_t *peers)
     return peers->n;
 }
 
+bool peers_alive (const peers_t *peers, slice_t name)
+{
+    if (name.size == 0 || name.size > ENVELOPE_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (const peer_t *p = peers->bucket[i]; p; p = p->next)
+            if (!p->dead && p->fd >= 0 && strncmp (p->name, name.data, name.size) == 0 &&
+                (p->name[name.size] == 0 || p->name[name.size] == '-'))
+                return true;
+    return false;
+}
+
 void *peers_monitor (void *context, void *socket)
 {
     const char *endpoint = "inproc://monitor-requests";

@@ -52,6 +52,8 @@ void peers_lost (peers_t *peers, peer_t *peer);
 /*  The next peer whose time is over, to be buried and marked dead; NULL: no more. Frees those that are dead. */
 peer_t *peers_next_dead (peers_t *peers, int64_t now);
 size_t peers_count (const peers_t *peers);
+/*  Whether somebody of this name sends heartbeats, or of a name that goes on with "-". */
+bool peers_alive (const peers_t *peers, slice_t name);
 
 /*  Binds with the bus's options; refuses a socket file that a living process serves. hwm: messages that wait
  *  for, or from, one peer; most: bytes of one message's content. */

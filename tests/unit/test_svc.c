@@ -128,9 +128,18 @@ static int open_ (svc_run_t *run, void **state, err_t *err)
     return *fails ? err_set (err, ERR_IO, "broken") : 0;
 }
 
+static uint64_t asked; /* the request that waits for what another service says */
+
 static void on_echo (svc_run_t *run, const bus_item_t *item)
 {
     err_t err = {0};
+    if (item->size == 3 && memcmp (item->payload, "ask", 3) == 0) {
+        asked = item->id;
+        bus_call (svc_bus (run), "other", "test/other", "", 0, 60000);
+        return;
+    }
+    if (item->size == 4 && memcmp (item->payload, "busy", 4) == 0)
+        clock_sleep_ms (2500);
     if (item->size == 4 && memcmp (item->payload, "fail", 4) == 0) {
         bus_refuse (svc_bus (run), item->id, ERR_INPUT, "as you wish");
         err_set (&err, ERR_FULL, "failed while it ran");
@@ -140,12 +149,19 @@ static void on_echo (svc_run_t *run, const bus_item_t *item)
     bus_reply (svc_bus (run), item->id, item->payload, item->size);
 }
 
+static void on_item (svc_run_t *run, const bus_item_t *item)
+{
+    if (item->kind == BUS_REPLY)
+        bus_reply (svc_bus (run), asked, item->payload, item->size);
+}
+
 static const svc_t service = {.name = "echo",
                               .about = "Says what it is told.\n\n  quintet-echo\n",
                               .credit = 2,
                               .options = {{"--fails", "HOW", "", "at its start"}},
                               .routes = {{"echo", on_echo}},
-                              .open = open_};
+                              .open = open_,
+                              .on_item = on_item};
 
 typedef struct {
     char dir[64], address[96];
@@ -319,6 +335,43 @@ static void a_running_service_answers_tells_and_ends (void **state)
     assert_int_equal (ending (pid), 0);
 }
 
+static void a_busy_service_is_healthy (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *bus = running (f);
+    bus_call (bus, "echo", "test/1", "busy", 4, PATIENCE_MS);
+    assert_int_equal (bus_next (bus, &(bus_item_t){0}, 500, NULL), 0); /* until it has it */
+    int64_t start = clock_ms ();
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 0);
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--name=echo-1"), W ("--health")), 0);
+    assert_true (clock_ms () - start < 1500);
+    kill (f->pid, SIGKILL);
+    waitpid (f->pid, NULL, 0);
+    f->pid = 0;
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 1);
+    bus_destroy (&bus);
+}
+
+/*  The bus took it for dead meanwhile: as a worker and as a client. */
+static void a_service_goes_on_after_a_pause (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *bus = running (f);
+    bus_call (bus, "echo", "test/1", "ask", 3, 60000);
+    assert_int_equal (bus_serve (bus, "other", 1, NULL), 0);
+    await (bus, BUS_REQUEST);
+    kill (f->pid, SIGSTOP);
+    await (bus, BUS_CANCELLED);
+    kill (f->pid, SIGCONT);
+    bus_reply (bus, await (bus, BUS_REQUEST).id, "said", 4);
+    bus_item_t item = await (bus, BUS_REPLY);
+    assert_int_equal (item.code, ERR_NONE);
+    assert_memory_equal (item.payload, "said", 4);
+    bus_call (bus, "echo", "test/2", "hello", 5, 60000);
+    assert_memory_equal (await (bus, BUS_REPLY).payload, "hello", 5);
+    bus_destroy (&bus);
+}
+
 static void what_fails_while_it_runs_leaves_last_words (void **state)
 {
     fixture_t *f = *state;
@@ -346,6 +399,8 @@ int main (int argc, char **argv)
         TEST (a_failed_start_leaves_its_status_and_last_words),
         TEST (without_a_bus_nobody_is_healthy),
         TEST (a_running_service_answers_tells_and_ends),
+        TEST (a_busy_service_is_healthy),
+        TEST (a_service_goes_on_after_a_pause),
         TEST (what_fails_while_it_runs_leaves_last_words),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
