@@ -6,79 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "../../services/bus/actors.h"
-#include "base/clock.h"
-#include "base/fs.h"
-#include "bus/bus.h"
 #include "bus/envelope.h"
+#include "bus_fixture.h"
 #include "envelope.pb-c.h"
-
-#define PATIENCE_MS 10000
-
-typedef struct {
-    char dir[64], address[96];
-    actors_t *actors;
-} fixture_t;
-
-static int setup (void **state)
-{
-    fixture_t *f = calloc (1, sizeof *f);
-    snprintf (f->dir, sizeof f->dir, "/tmp/quintet-bus-XXXXXX");
-    if (!mkdtemp (f->dir))
-        return -1;
-    snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
-    err_t err = {0};
-    f->actors = actors_new (f->address, &err);
-    *state = f;
-    return f->actors ? 0 : -1;
-}
-
-static int teardown (void **state)
-{
-    fixture_t *f = *state;
-    actors_destroy (&f->actors);
-    fs_remove (f->dir, NULL);
-    free (f);
-    return 0;
-}
-
-static bus_t *join (const fixture_t *f, const char *name)
-{
-    err_t err = {0};
-    bus_options_t options = {.address = f->address, .name = name, .numerics = "same"};
-    bus_t *bus = bus_new (&options, &err);
-    assert_non_null (bus);
-    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), 0);
-    return bus;
-}
-
-/*  Waits for an item of a kind; others are dropped. */
-static bus_item_t await (bus_t *bus, bus_kind_t kind)
-{
-    int64_t deadline = clock_ms () + PATIENCE_MS;
-    while (clock_ms () < deadline) {
-        bus_item_t item;
-        err_t err = {0};
-        int rc = bus_next (bus, &item, 100, &err);
-        assert_true (rc >= 0);
-        if (rc == 1 && item.kind == kind)
-            return item;
-    }
-    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
-    return (bus_item_t){0};
-}
-
-/*  Lets a bus_t do what it has to, until nothing comes for a moment. */
-static bool quiet (bus_t *bus, int ms)
-{
-    bus_item_t item;
-    return bus_next (bus, &item, ms, NULL) == 0;
-}
 
 static void envelope_is_protobuf (void **state)
 {

@@ -1,0 +1,276 @@
+/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/*  What the bus and a bus_t do about what was lost: frames, connections, peers. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "bus_fixture.h"
+
+static void ready (raw_t *worker, uint32_t credit)
+{
+    raw_send (worker, (envelope_t){.kind = ENVELOPE_READY,
+                                   .service = slice_of ("echo"),
+                                   .credit = credit,
+                                   .text = slice_of ("same")});
+}
+
+/*  Asks through raw until the worker has it: then it is registered. */
+static void await_worker (const fixture_t *f, raw_t *worker)
+{
+    bus_t *client = join (f, "first");
+    bus_call (client, "echo", NULL, "", 0, PATIENCE_MS);
+    envelope_t e = raw_await (worker, ENVELOPE_REQUEST);
+    raw_send (worker,
+              (envelope_t){.kind = ENVELOPE_REPLY, .ticket = e.ticket, .sequence = e.sequence});
+    await (client, BUS_REPLY);
+    bus_destroy (&client);
+}
+
+/*  ---- requests -------------------------------------------------------------------------------------------- */
+
+static void a_request_lost_on_its_way_comes_again (void **state)
+{
+    bus_t *client = join (*state, "client");
+    raw_t worker = raw_open (*state, "requests", ZMQ_DEALER);
+    ready (&worker, 4);
+    uint64_t call = bus_call (client, "echo", NULL, "a", 1, 1500);
+    uint64_t ticket = raw_await (&worker, ENVELOPE_REQUEST).ticket;
+    envelope_t e;
+    bool again = false;
+    for (int64_t deadline = clock_ms () + 1400; !again && clock_ms () < deadline;) {
+        quiet (client, 20);
+        again = raw_take (&worker, &e, 20) && e.kind == ENVELOPE_REQUEST;
+    }
+    assert_true (again);
+    assert_int_equal (e.ticket, ticket);
+    raw_send (&worker,
+              (envelope_t){.kind = ENVELOPE_REPLY, .ticket = e.ticket, .sequence = e.sequence});
+    bus_item_t item = await (client, BUS_REPLY);
+    assert_int_equal (item.call, call);
+    assert_int_equal (item.code, ERR_NONE);
+    bus_destroy (&client);
+    raw_close (&worker);
+}
+
+/*  The bus takes a worker that sends no heartbeats for alive for two seconds. */
+static void a_worker_that_cannot_be_reached_is_passed_over (void **state)
+{
+    bus_t *client = join (*state, "client"), *second = join (*state, "second");
+    raw_t first = raw_open (*state, "requests", ZMQ_DEALER);
+    ready (&first, 9);
+    await_worker (*state, &first);
+    raw_close (&first);
+    clock_sleep_ms (100); /* until the bus's socket has noticed */
+    bus_serve (second, "echo", 4, NULL);
+    int64_t start = clock_ms ();
+    bus_call (client, "echo", NULL, "a", 1, 60000);
+    await (second, BUS_REQUEST);
+    assert_true (clock_ms () - start < 1000);
+    bus_destroy (&client);
+    bus_destroy (&second);
+}
+
+static void a_cancelled_request_is_not_handed_out (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    bus_cancel (client, bus_call (client, "echo", NULL, "first", 5, PATIENCE_MS));
+    bus_call (client, "echo", NULL, "second", 6, PATIENCE_MS);
+    clock_sleep_ms (100); /* until the bus has all three */
+    bus_serve (worker, "echo", 4, NULL);
+    assert_int_equal (await (worker, BUS_REQUEST).size, 6);
+    assert_true (quiet (worker, 200));
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
+static void a_worker_hears_that_nobody_waits (void **state)
+{
+    bus_t *client = join (*state, "client"), *worker = join (*state, "worker");
+    bus_serve (worker, "echo", 4, NULL);
+    bus_call (client, "echo", NULL, "", 0, 300); /* the client does not look at its clock */
+    uint64_t id = await (worker, BUS_REQUEST).id;
+    assert_int_equal (await (worker, BUS_CANCELLED).id, id);
+    bus_call (client, "echo", NULL, "", 0, 60000);
+    id = await (worker, BUS_REQUEST).id;
+    bus_destroy (&client); /* says nothing, as a killed process would */
+    assert_int_equal (await (worker, BUS_CANCELLED).id, id);
+    bus_destroy (&worker);
+}
+
+/*  ---- what a bus_t does, at a bus that is played here --------------------------------------------------- */
+
+typedef struct {
+    raw_t bus;
+    uint64_t epoch;
+    unsigned readies, requests;
+    unsigned lose; /* so many requests are answered with LOST */
+} played_t;
+
+/*  Takes one frame, if there is one, and answers as the bus would. */
+static void play (played_t *p)
+{
+    envelope_t e;
+    if (!raw_take (&p->bus, &e, 10))
+        return;
+    p->readies += e.kind == ENVELOPE_READY;
+    p->requests += e.kind == ENVELOPE_REQUEST;
+    if (e.kind == ENVELOPE_HEARTBEAT)
+        raw_send (&p->bus, (envelope_t){.kind = ENVELOPE_HEARTBEAT, .epoch = p->epoch});
+    if (e.kind == ENVELOPE_REQUEST && p->lose) {
+        p->lose--;
+        raw_send (&p->bus, (envelope_t){.kind = ENVELOPE_LOST, .sequence = e.sequence});
+    }
+}
+
+static bus_t *join_played (const fixture_t *f)
+{
+    bus_options_t options = {.address = f->address, .name = "peer", .numerics = ""};
+    bus_t *bus = bus_new (&options, NULL);
+    assert_non_null (bus);
+    return bus;
+}
+
+static void who_was_forgotten_registers_and_sends_again (void **state)
+{
+    played_t p = {.bus = raw_open (*state, "requests", ZMQ_ROUTER), .epoch = 7};
+    bus_t *peer = join_played (*state);
+    bus_serve (peer, "echo", 4, NULL);
+    bus_call (peer, "other", NULL, "", 0, 60000);
+    for (int64_t end = clock_ms () + 1300; clock_ms () < end;) { /* two heartbeats and more */
+        play (&p);
+        quiet (peer, 5);
+    }
+    assert_int_equal (p.readies, 1);
+    assert_int_equal (p.requests, 1);
+    p.epoch = 8;
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && (p.readies < 2 || p.requests < 2);) {
+        play (&p);
+        quiet (peer, 5);
+    }
+    assert_int_equal (p.readies, 2);
+    assert_int_equal (p.requests, 2);
+    bus_destroy (&peer);
+    raw_close (&p.bus);
+}
+
+/*  Who hears the bus late may have been forgotten before. */
+static void a_late_first_answer_is_not_trusted (void **state)
+{
+    played_t p = {.bus = raw_open (*state, "requests", ZMQ_ROUTER), .epoch = 7};
+    bus_t *peer = join_played (*state);
+    bus_serve (peer, "echo", 4, NULL);
+    clock_sleep_ms (700);
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && p.readies < 2;) {
+        play (&p);
+        quiet (peer, 5);
+    }
+    assert_int_equal (p.readies, 2);
+    bus_destroy (&peer);
+    raw_close (&p.bus);
+}
+
+static void losses_leave_the_timed_tries (void **state)
+{
+    played_t p = {.bus = raw_open (*state, "requests", ZMQ_ROUTER), .epoch = 7, .lose = 2};
+    bus_t *peer = join_played (*state);
+    bus_item_t item = {0};
+    bus_call (peer, "other", NULL, "", 0, 900);
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && item.kind != BUS_REPLY;) {
+        play (&p);
+        bus_next (peer, &item, 5, NULL);
+    }
+    assert_int_equal (item.code, ERR_TIMEOUT);
+    assert_int_equal (p.requests, 5); /* the first, two for the losses, at one and two thirds */
+    bus_destroy (&peer);
+    raw_close (&p.bus);
+}
+
+static void a_huge_heartbeat_is_not_taken (void **state)
+{
+    raw_t bus = raw_open (*state, "requests", ZMQ_ROUTER);
+    bus_t *peer = join_played (*state);
+    size_t size = 1 << 20;
+    char *payload = calloc (1, size);
+    raw_await (&bus, ENVELOPE_HEARTBEAT);
+    raw_send (&bus,
+              (envelope_t){.kind = ENVELOPE_HEARTBEAT, .epoch = 1, .payload = {payload, size}});
+    assert_int_equal (bus_ready (peer, 300, NULL), -1);
+    free (payload);
+    bus_destroy (&peer);
+    raw_close (&bus);
+}
+
+/*  A frozen bus keeps its connections; another takes its place. First of all tests: it forks. */
+static void a_frozen_bus_is_left_for_another (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    char path[128];
+    pid_t pid = fork ();
+    if (pid == 0) {
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        actors_new (f->address, &err);
+        for (;;)
+            pause ();
+    }
+    bus_t *peer = join (f, "peer");
+    kill (pid, SIGSTOP);
+    snprintf (path, sizeof path, "%s/bus.requests", f->dir);
+    unlink (path);
+    f->actors = NULL;
+    raw_t other = raw_open (f, "requests", ZMQ_ROUTER);
+    raw_await (&other, ENVELOPE_HEARTBEAT);
+    kill (pid, SIGKILL);
+    waitpid (pid, NULL, 0);
+    bus_destroy (&peer);
+    raw_close (&other);
+}
+
+/*  ---- objects -------------------------------------------------------------------------------------------- */
+
+static void an_upload_that_stopped_is_taken_over (void **state)
+{
+    size_t size = 3 * HASH_CHUNK;
+    char *content = calloc (1, size);
+    hash_t hash = hash_object (content, size);
+    raw_t first = raw_open (*state, "policies", ZMQ_DEALER);
+    raw_send (&first, (envelope_t){.kind = ENVELOPE_PUT,
+                                   .hash = {(const char *) hash.bytes, HASH_SIZE},
+                                   .size = size,
+                                   .payload = {content, HASH_CHUNK}});
+    raw_await (&first, ENVELOPE_WANT);
+    raw_close (&first);
+    bus_t *second = join (*state, "second");
+    uint64_t offer = bus_lend (second, &hash, content, size);
+    bus_item_t item = await (second, BUS_OBJECT);
+    assert_int_equal (item.call, offer);
+    assert_int_equal (item.code, ERR_NONE);
+    bus_destroy (&second);
+    free (content);
+}
+
+int main (void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
+#define BARE(name) cmocka_unit_test_setup_teardown (name, setup_address, teardown)
+    const struct CMUnitTest tests[] = {
+        BARE (a_frozen_bus_is_left_for_another),
+        BARE (who_was_forgotten_registers_and_sends_again),
+        BARE (a_late_first_answer_is_not_trusted),
+        BARE (losses_leave_the_timed_tries),
+        BARE (a_huge_heartbeat_is_not_taken),
+        TEST (a_request_lost_on_its_way_comes_again),
+        TEST (a_worker_that_cannot_be_reached_is_passed_over),
+        TEST (a_cancelled_request_is_not_handed_out),
+        TEST (a_worker_hears_that_nobody_waits),
+        TEST (an_upload_that_stopped_is_taken_over),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
