@@ -11,11 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
+int fs_open (const char *path, err_t *err)
 {
-    int fd = open (path, O_RDONLY | O_CLOEXEC);
+    /* A pipe in place of a file would keep a blocking open waiting for ever. */
+    int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
     if (fd < 0)
         return err_errno (err, errno == ENOENT ? ERR_MISSING : ERR_IO, "%s", path);
+    if (fstat (fd, &st) == 0 && S_ISREG (st.st_mode))
+        return fd;
+    close (fd);
+    return err_set (err, ERR_INPUT, "%s: is not a regular file", path);
+}
+
+int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
+{
+    int fd = fs_open (path, err);
+    if (fd < 0)
+        return -1;
     content->max = max;
     char block[65536];
     ssize_t n;

@@ -10,7 +10,11 @@
 
 #define FS_PATH_MAX 4096
 
-/*  Reads a whole file of at most max bytes into an empty buf. */
+/*  A regular file for reading; returns its descriptor. Anything else (a folder, a pipe, a device) is
+ *  ERR_INPUT, and never waited for. */
+int fs_open (const char *path, err_t *err);
+
+/*  Reads a whole regular file of at most max bytes into an empty buf. */
 int fs_read (const char *path, size_t max, buf_t *content, err_t *err);
 
 /*  Writes to a temporary name beside path, fsyncs, renames, fsyncs the folder. On error nothing

@@ -1,7 +1,6 @@
 /*  safetensors - see safetensors.h */
 #include "model/safetensors.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -36,15 +35,15 @@ static const struct {
 
 static int map_file (safetensors_t *file, err_t *err)
 {
-    int fd = open (file->path, O_RDONLY | O_CLOEXEC);
-    struct stat info;
-    if (fd < 0 || fstat (fd, &info) != 0) {
-        err_errno (err, ERR_INPUT, "%s", file->path);
-        if (fd >= 0)
-            close (fd);
+    int fd = fs_open (file->path, err);
+    struct stat info = {0};
+    if (fd < 0) {
+        if (err)
+            err->code = ERR_INPUT;
         return -1;
     }
-    file->map_n = info.st_size > 0 ? (size_t) info.st_size : 0;
+    if (fstat (fd, &info) == 0 && info.st_size > 0)
+        file->map_n = (size_t) info.st_size;
     void *map = file->map_n >= 8 ? mmap (NULL, file->map_n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
     close (fd);
     if (!map)
@@ -151,7 +150,8 @@ static int read_header (safetensors_t *file, err_t *err)
     json_t *value;
     int rc = 0;
     if (!json_is_object (header) || json_object_size (header) > ENTRIES_MAX)
-        rc = err_set (err, ERR_INPUT, "%s: its header is not JSON: %s", file->path, problem.text);
+        rc = err_set (err, ERR_INPUT, "%s: its header is no JSON object of tensors%s%s", file->path,
+                      header ? "" : ": ", header ? "" : problem.text);
     else if (!(file->entries = calloc (json_object_size (header) + 1, sizeof *file->entries)))
         rc = err_set (err, ERR_LIMIT, "no memory for %s", file->path);
     if (rc == 0)

@@ -143,6 +143,15 @@ static void fs_writes_whole_files (void **state)
     assert_non_null (strstr (err.text, path));
     buf_free (&content);
     assert_int_equal (fs_read ("/nonexistent/x", 5, &content, &err), -1);
+    assert_int_equal (err.code, ERR_MISSING);
+    assert_int_equal (fs_read (dir, 5, &content, &err), -1);
+    assert_non_null (strstr (err.text, "is not a regular file"));
+    assert_int_equal (fs_join (path, dir, "pipe", &err), 0);
+    assert_int_equal (mkfifo (path, 0600), 0);
+    alarm (10); /* nobody writes: a read that waits ends the test */
+    assert_int_equal (fs_read (path, 5, &content, &err), -1);
+    assert_non_null (strstr (err.text, "is not a regular file"));
+    alarm (0);
     assert_int_equal (fs_join (deep, dir, "x/y/z", &err), 0);
     assert_int_equal (fs_mkdirs (deep, &err), 0);
     assert_int_equal (fs_mkdirs (deep, &err), 0);
