@@ -17,7 +17,7 @@
 #define PREFIX     "step-"
 #define TEMPORARY  ".writing" /* at the end of a name: not complete, removed by the next start */
 #define RECORD     "trainer.json"
-#define OPTIMIZER  "optimizer.safetensors"
+#define OPTIMIZER  "optimizer.state"
 #define CRITIC     "critic.state"
 #define FORMAT     1
 #define FILES_MAX  1024

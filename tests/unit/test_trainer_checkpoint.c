@@ -470,7 +470,7 @@ static void torn_ones_are_passed_over (void **state)
     for (uint64_t step = 1; step <= 4; step++)
         save (step, &policy, 1, NULL);
     assert_int_equal (newest (), 4);
-    in_dir (path, "checkpoints/step-4/optimizer.safetensors");
+    in_dir (path, "checkpoints/step-4/optimizer.state");
     assert_int_equal (truncate (path, 200), 0);
     assert_int_equal (newest (), 3);
     in_dir (path, "checkpoints/step-3/trainer.json");
