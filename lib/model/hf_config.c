@@ -3,14 +3,15 @@
  *  Two dialects: transformers 5 writes rope_parameters and dtype, older ones rope_theta, rope_scaling and
  *  torch_dtype. What changes the computation and is not supported is refused by name.
  */
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/hf.h"
+#include "model/parse.h"
 
 #define SIZE_MAX_ALLOWED (1LL << 31)
+#define DEFAULT_WINDOW   4096
 
 static const struct {
     const char *type, *class;
@@ -30,21 +31,29 @@ static bool is_set (const json_t *object, const char *key)
     return value && !json_is_null (value);
 }
 
+/*  Names a key and its value as it stands in the file. */
+static int refuse_value (const json_t *object, const char *key, const char *why, err_t *err)
+{
+    char *text = json_dumps (json_object_get (object, key),
+                             JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION (15));
+    err_set (err, ERR_INPUT, "config.json: %s %.80s is %s", key, text ? text : "", why);
+    free (text);
+    return -1;
+}
+
 /*  A size; fallback -1: it must be there. */
 static int read_size (const json_t *root, const char *key, json_int_t fallback, size_t *to,
                       err_t *err)
 {
-    const json_t *value = json_object_get (root, key);
+    int64_t size;
     if (!is_set (root, key)) {
         if (fallback < 0)
             return err_set (err, ERR_INPUT, "config.json: %s is missing", key);
         *to = (size_t) fallback;
         return 0;
     }
-    json_int_t size = json_integer_value (value);
-    if (!json_is_integer (value) || size < 1 || size > SIZE_MAX_ALLOWED)
-        return err_set (err, ERR_INPUT, "config.json: %s %lld is no sensible size", key,
-                        (long long) size);
+    if (!parse_whole (json_object_get (root, key), &size) || size < 1 || size > SIZE_MAX_ALLOWED)
+        return refuse_value (root, key, "no sensible size", err);
     *to = (size_t) size;
     return 0;
 }
@@ -92,6 +101,27 @@ static int refuse_flag (const json_t *root, const char *key, err_t *err)
     return 0;
 }
 
+/*  As transformers reads it: Llama knows no window, Qwen uses none unless told to, and Mistral's is of 4096
+ *  tokens where the key is missing. */
+static int refuse_window (const json_t *root, const model_config_t *m, err_t *err)
+{
+    const json_t *window = json_object_get (root, "sliding_window");
+    bool qwen = m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3;
+    bool uses = qwen && json_is_true (json_object_get (root, "use_sliding_window"));
+    int64_t size = DEFAULT_WINDOW;
+    if (!(uses || m->arch == ARCH_MISTRAL) || json_is_null (window))
+        return 0;
+    if (window && !parse_whole (window, &size))
+        return refuse_value (root, "sliding_window", "no sensible size", err);
+    if (size >= (int64_t) m->context)
+        return 0;
+    return err_set (
+        err, ERR_INPUT,
+        "config.json: sliding_window %lld%s shorter than max_position_embeddings %zu is "
+        "not supported",
+        (long long) size, window ? "" : " (it is not set, which means that)", m->context);
+}
+
 /*  Options of these architectures that would change the computation. */
 static int refuse_options (const json_t *root, const model_config_t *m, err_t *err)
 {
@@ -115,15 +145,8 @@ static int refuse_options (const json_t *root, const model_config_t *m, err_t *e
     if (json_is_number (partial) && fabs (json_number_value (partial) - 1) > 1e-9)
         return err_set (err, ERR_INPUT, "config.json: partial_rotary_factor %g is not supported",
                         json_number_value (partial));
-    const json_t *window = json_object_get (root, "sliding_window");
-    const json_t *uses = json_object_get (root, "use_sliding_window");
-    bool windowed = json_is_integer (window) && (uses ? json_is_true (uses) : true);
-    if (windowed && (size_t) json_integer_value (window) < m->context)
-        return err_set (
-            err, ERR_INPUT,
-            "config.json: sliding_window %lld shorter than max_position_embeddings %zu is "
-            "not supported",
-            (long long) json_integer_value (window), m->context);
+    if (refuse_window (root, m, err) != 0)
+        return -1;
     if (m->arch != ARCH_QWEN2 && refuse_flag (root, "attention_bias", err) != 0)
         return -1;
     return refuse_flag (root, "mlp_bias", err);
@@ -177,28 +200,24 @@ static int read_dtype (const json_t *root, hf_config_t *config, err_t *err)
     return 0;
 }
 
+static void add_eos (const json_t *value, hf_config_t *config)
+{
+    int64_t id;
+    if (config->eos_n < HF_EOS_MAX && parse_whole (value, &id) && id >= 0 && id <= INT32_MAX)
+        config->eos[config->eos_n++] = (int32_t) id;
+}
+
 static void read_eos (const json_t *root, hf_config_t *config)
 {
     const json_t *eos = json_object_get (root, "eos_token_id"), *value;
     size_t i;
-    if (json_is_integer (eos) && config->eos_n == 0)
-        config->eos[config->eos_n++] = (int32_t) json_integer_value (eos);
-    json_array_foreach (eos, i, value) if (json_is_integer (value) && config->eos_n < HF_EOS_MAX)
-        config->eos[config->eos_n++] = (int32_t) json_integer_value (value);
-    if (config->bos < 0 && json_is_integer (json_object_get (root, "bos_token_id")))
-        config->bos = (int32_t) json_integer_value (json_object_get (root, "bos_token_id"));
-}
-
-static json_t *parse (const char *text, const char *name, err_t *err)
-{
-    json_error_t problem;
-    json_t *root = json_loads (text, JSON_REJECT_DUPLICATES, &problem);
-    if (!json_is_object (root)) {
-        json_decref (root);
-        err_set (err, ERR_INPUT, "%s: line %d: %s", name, problem.line, problem.text);
-        return NULL;
-    }
-    return root;
+    int64_t bos;
+    if (config->eos_n == 0)
+        add_eos (eos, config);
+    json_array_foreach (eos, i, value) add_eos (value, config);
+    if (config->bos < 0 && parse_whole (json_object_get (root, "bos_token_id"), &bos) && bos >= 0 &&
+        bos <= INT32_MAX)
+        config->bos = (int32_t) bos;
 }
 
 int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
@@ -206,11 +225,13 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
 {
     *config = (hf_config_t){.bos = -1};
     model_config_t *m = &config->model;
-    json_t *root = parse (config_json, "config.json", err), *generation = NULL;
+    json_t *root = parse_json (config_json, strlen (config_json), "config.json", err),
+           *generation = NULL;
     if (!root)
         return -1;
     int rc = 0;
-    if (generation_json && !(generation = parse (generation_json, "generation_config.json", err)))
+    if (generation_json && !(generation = parse_json (generation_json, strlen (generation_json),
+                                                      "generation_config.json", err)))
         rc = -1;
     if (rc == 0)
         rc = read_arch (root, m, err) || read_sizes (root, m, err) ||
