@@ -1,5 +1,4 @@
-/*  tokenizer - see tokenizer.h. Reads tokenizer.json; what it does not know it refuses by name. */
-#include <jansson.h>
+/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,197 +124,6 @@ static size_t power_above (size_t n)
 
 /*  ---- reading -------------------------------------------------------------------------------------------- */
 
-static const char *type_of (const json_t *part)
-{
-    const char *type = json_string_value (json_object_get (part, "type"));
-    return type ? type : "";
-}
-
-static int refuse (err_t *err, const char *what, const char *type)
-{
-    return err_set (err, ERR_INPUT, "tokenizer: %s '%s' is not supported", what, type);
-}
-
-pcre2_code *tokenizer_regex (const char *pattern, err_t *err)
-{
-    int code;
-    PCRE2_SIZE at;
-    pcre2_code *regex =
-        pcre2_compile ((PCRE2_SPTR) pattern, PCRE2_ZERO_TERMINATED,
-                       PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &code, &at, NULL);
-    if (!regex) {
-        char text[120];
-        pcre2_get_error_message (code, (PCRE2_UCHAR *) text, sizeof text);
-        err_set (err, ERR_INPUT, "tokenizer: splitter '%.200s': %s", pattern, text);
-        return NULL;
-    }
-    pcre2_jit_compile (regex, PCRE2_JIT_COMPLETE); /* without it, matching is only slower */
-    return regex;
-}
-
-static int add_split (tokenizer_t *t, const char *pattern, err_t *err)
-{
-    if (t->splits == TOKENIZER_SPLITS_MAX)
-        return err_set (err, ERR_INPUT, "tokenizer: more than %d splitters", TOKENIZER_SPLITS_MAX);
-    t->split[t->splits] = tokenizer_regex (pattern, err);
-    return t->split[t->splits] ? (t->splits++, 0) : -1;
-}
-
-static int read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    const char *space = json_string_value (json_object_get (part, "replacement"));
-    const char *scheme = json_string_value (json_object_get (part, "prepend_scheme"));
-    if (!space || strlen (space) >= sizeof t->space)
-        return err_set (err, ERR_INPUT, "tokenizer: Metaspace without replacement");
-    if (json_is_true (json_object_get (part, "split")))
-        return refuse (err, "Metaspace option", "split: true");
-    memcpy (t->space, space, strlen (space) + 1);
-    memcpy (t->prepend, space, strlen (space) + 1);
-    if (!scheme || strcmp (scheme, "always") == 0)
-        t->prepend_scheme = PREPEND_ALWAYS;
-    else if (strcmp (scheme, "first") == 0)
-        t->prepend_scheme = PREPEND_FIRST;
-    else
-        t->prepend_scheme = PREPEND_NEVER;
-    return 0;
-}
-
-static int read_pre (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    const char *type = type_of (part);
-    if (json_is_null (part) || !part)
-        return 0;
-    if (strcmp (type, "Sequence") == 0) {
-        size_t i;
-        const json_t *inner;
-        json_array_foreach (json_object_get (part, "pretokenizers"), i,
-                            inner) if (read_pre (t, inner, err) != 0) return -1;
-        return 0;
-    }
-    if (strcmp (type, "ByteLevel") == 0) {
-        t->byte_level = true;
-        if (json_is_true (json_object_get (part, "add_prefix_space")))
-            return refuse (err, "ByteLevel option", "add_prefix_space: true");
-        const json_t *regex = json_object_get (part, "use_regex");
-        return !regex || json_is_true (regex) ? add_split (t, TOKENIZER_GPT2, err) : 0;
-    }
-    if (strcmp (type, "Digits") == 0 && t->splits == 0) {
-        t->digits = json_is_true (json_object_get (part, "individual_digits"));
-        return t->digits ? 0 : refuse (err, "Digits option", "individual_digits: false");
-    }
-    if (strcmp (type, "Metaspace") == 0)
-        return read_metaspace (t, part, err);
-    if (strcmp (type, "Split") != 0)
-        return refuse (err, "pre_tokenizer", type);
-    const json_t *pattern = json_object_get (json_object_get (part, "pattern"), "Regex");
-    const char *behavior = json_string_value (json_object_get (part, "behavior"));
-    if (!json_is_string (pattern) || !behavior || strcmp (behavior, "Isolated") != 0 ||
-        json_is_true (json_object_get (part, "invert")))
-        return refuse (err, "Split", behavior ? behavior : "without a Regex pattern");
-    return add_split (t, json_string_value (pattern), err);
-}
-
-static int read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    const char *type = type_of (part);
-    if (json_is_null (part) || !part)
-        return 0;
-    if (strcmp (type, "Sequence") == 0) {
-        size_t i;
-        const json_t *inner;
-        json_array_foreach (json_object_get (part, "normalizers"), i,
-                            inner) if (read_normalizer (t, inner, err) != 0) return -1;
-        return 0;
-    }
-    const char *prepend = json_string_value (json_object_get (part, "prepend"));
-    const char *content = json_string_value (json_object_get (part, "content"));
-    const char *from =
-        json_string_value (json_object_get (json_object_get (part, "pattern"), "String"));
-    if (strcmp (type, "NFC") == 0) {
-        t->nfc = true;
-        return 0;
-    }
-    if (strcmp (type, "Prepend") == 0 && prepend && strlen (prepend) < sizeof t->prepend) {
-        memcpy (t->prepend, prepend, strlen (prepend) + 1);
-        t->prepend_scheme = PREPEND_ALWAYS;
-        t->prepend_even = true;
-        return 0;
-    }
-    if (strcmp (type, "Replace") == 0 && from && strcmp (from, " ") == 0 && content &&
-        strlen (content) < sizeof t->space) {
-        memcpy (t->space, content, strlen (content) + 1);
-        return 0;
-    }
-    return refuse (err, "normalizer", type);
-}
-
-static int read_template (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    size_t i;
-    const json_t *piece, *tokens = json_object_get (part, "special_tokens");
-    bool after = false;
-    json_array_foreach (json_object_get (part, "single"), i, piece)
-    {
-        const char *name =
-            json_string_value (json_object_get (json_object_get (piece, "SpecialToken"), "id"));
-        if (!name) {
-            after = true;
-            continue;
-        }
-        const json_t *ids = json_object_get (json_object_get (tokens, name), "ids"), *id;
-        size_t j;
-        json_array_foreach (ids, j, id)
-        {
-            size_t *n = after ? &t->after_n : &t->before_n;
-            if (*n == TOKENIZER_PIECES_MAX)
-                return err_set (err, ERR_INPUT, "tokenizer: post_processor is too long");
-            (after ? t->after : t->before)[(*n)++] = (int32_t) json_integer_value (id);
-        }
-    }
-    return 0;
-}
-
-static int read_post (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    const char *type = type_of (part);
-    if (json_is_null (part) || !part || strcmp (type, "ByteLevel") == 0)
-        return 0;
-    if (strcmp (type, "Sequence") == 0) {
-        size_t i;
-        const json_t *inner;
-        json_array_foreach (json_object_get (part, "processors"), i,
-                            inner) if (read_post (t, inner, err) != 0) return -1;
-        return 0;
-    }
-    return strcmp (type, "TemplateProcessing") == 0 ? read_template (t, part, err)
-                                                    : refuse (err, "post_processor", type);
-}
-
-/*  Decoders follow from the model; only what would change the text is looked at. */
-static int read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
-{
-    static const char *const known[] = {"ByteLevel", "Replace",   "ByteFallback",
-                                        "Fuse",      "Metaspace", NULL};
-    const char *type = type_of (part);
-    if (json_is_null (part) || !part)
-        return 0;
-    if (strcmp (type, "Sequence") == 0) {
-        size_t i;
-        const json_t *inner;
-        json_array_foreach (json_object_get (part, "decoders"), i,
-                            inner) if (read_decoder (t, inner, err) != 0) return -1;
-        return 0;
-    }
-    if (strcmp (type, "Strip") == 0 || strcmp (type, "Metaspace") == 0) {
-        t->strip_first = true;
-        return 0;
-    }
-    for (const char *const *k = known; *k; k++)
-        if (strcmp (type, *k) == 0)
-            return 0;
-    return refuse (err, "decoder", type);
-}
-
 /*  The bytes that a byte-level token's printable characters stand for; other characters are taken as they
  *  are (added tokens). */
 static size_t unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
@@ -339,7 +147,7 @@ static size_t unprint (const char *text, size_t size, char *out, const int16_t *
     return n;
 }
 
-static int set_token (tokenizer_t *t, json_int_t id, const char *text, bool literal,
+static int set_token (tokenizer_t *t, int64_t id, const char *text, bool literal,
                       const int16_t *byte_of, err_t *err)
 {
     size_t size = strlen (text);
@@ -379,41 +187,59 @@ static int read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
     const char *text;
     json_t *value;
     size_t i;
+    int64_t id;
     memset (byte_of, -1, sizeof byte_of);
     for (unsigned b = 0; b < 256; b++)
         byte_of[tokenizer_byte_char ((unsigned char) b)] = (int16_t) b;
     json_t *vocab = json_object_get (json_object_get (root, "model"), "vocab");
     if (!json_is_object (vocab) || json_object_size (vocab) == 0)
         return err_set (err, ERR_INPUT, "tokenizer: model.vocab is missing");
-    json_object_foreach (vocab, text,
-                         value) if (!json_is_integer (value) ||
-                                    set_token (t, json_integer_value (value), text, false, byte_of,
-                                               err) != 0) return json_is_integer (value)
-        ? -1
-        : err_set (err, ERR_INPUT, "tokenizer: token '%.40s' has no id", text);
+    json_object_foreach (vocab, text, value)
+    {
+        if (!parse_whole (value, &id))
+            return err_set (err, ERR_INPUT, "tokenizer: token '%.40s' has no id", text);
+        if (set_token (t, id, text, false, byte_of, err) != 0)
+            return -1;
+    }
     json_array_foreach (json_object_get (root, "added_tokens"), i, value)
     {
-        json_int_t id = json_integer_value (json_object_get (value, "id"));
         const char *content = json_string_value (json_object_get (value, "content"));
-        if (!content || !*content || set_token (t, id, content, true, byte_of, err) != 0)
-            return content ? -1 : err_set (err, ERR_INPUT, "tokenizer: an added token is empty");
+        if (!content || !*content || !parse_whole (json_object_get (value, "id"), &id))
+            return err_set (err, ERR_INPUT, "tokenizer: added token %zu has no content or no id",
+                            i);
+        if (set_token (t, id, content, true, byte_of, err) != 0)
+            return -1;
         token_t *token = &t->tokens[id];
         token->added = true;
         token->special = json_is_true (json_object_get (value, "special"));
         token->lstrip = json_is_true (json_object_get (value, "lstrip"));
         token->rstrip = json_is_true (json_object_get (value, "rstrip"));
         token->single_word = json_is_true (json_object_get (value, "single_word"));
+        token->normalized = json_is_true (json_object_get (value, "normalized"));
     }
     while (t->n && !t->tokens[t->n - 1].data)
         t->n--;
     return 0;
 }
 
-static int by_length (const void *a, const void *b, void *tokenizer)
+static int by_length (const void *a, const void *b)
 {
-    const tokenizer_t *t = tokenizer;
-    uint32_t x = t->tokens[*(const int32_t *) a].size, y = t->tokens[*(const int32_t *) b].size;
+    size_t x = ((const added_t *) a)->size, y = ((const added_t *) b)->size;
     return (x < y) - (x > y);
+}
+
+/*  What a token is looked for as: its content, normalised where the text is by then. */
+static void add_added (tokenizer_t *t, int32_t id)
+{
+    const token_t *token = &t->tokens[id];
+    buf_t text = {0};
+    if (token->normalized)
+        tokenizer_normalize (t, token->data, token->size, &text);
+    else
+        buf_append (&text, token->data, token->size);
+    size_t size = text.size;
+    t->added[t->added_n++] = (added_t){.id = id, .size = size, .text = buf_take (&text)};
+    t->added_normal |= token->normalized;
 }
 
 static int make_tables (tokenizer_t *t, err_t *err)
@@ -431,7 +257,7 @@ static int make_tables (tokenizer_t *t, err_t *err)
         if (!token->data)
             continue;
         if (token->added)
-            t->added[t->added_n++] = (int32_t) id;
+            add_added (t, (int32_t) id);
         /* An added token is found in the text before anything else, never as a piece. */
         if (!token->added || tokenizer_lookup (t, token->data, token->size) < 0)
             map_add (t, (int32_t) id);
@@ -440,7 +266,7 @@ static int make_tables (tokenizer_t *t, err_t *err)
         if (token->byte >= 0)
             t->byte_id[token->byte] = (int32_t) id;
     }
-    qsort_r (t->added, t->added_n, sizeof *t->added, by_length, t);
+    qsort (t->added, t->added_n, sizeof *t->added, by_length);
     return 0;
 }
 
@@ -508,15 +334,15 @@ static int read_merges (tokenizer_t *t, const json_t *model, err_t *err)
 static int read_model (tokenizer_t *t, const json_t *root, err_t *err)
 {
     const json_t *model = json_object_get (root, "model");
-    const char *type = type_of (model);
+    const char *type = tokenizer_type (model);
     if (*type && strcmp (type, "BPE") != 0)
-        return refuse (err, "model", type);
+        return tokenizer_refuse (err, "model", type);
     static const char *const off[] = {"continuing_subword_prefix", "end_of_word_suffix", "dropout"};
     for (size_t i = 0; i < 3; i++) {
         const json_t *value = json_object_get (model, off[i]);
         const char *text = json_string_value (value);
         if (value && !json_is_null (value) && !(text && !*text))
-            return refuse (err, "model option", off[i]);
+            return tokenizer_refuse (err, "model option", off[i]);
     }
     t->byte_fallback = json_is_true (json_object_get (model, "byte_fallback"));
     t->ignore_merges = json_is_true (json_object_get (model, "ignore_merges"));
@@ -531,22 +357,13 @@ static int read_model (tokenizer_t *t, const json_t *root, err_t *err)
 
 tokenizer_t *tokenizer_parse (const char *json, size_t size, err_t *err)
 {
-    json_error_t problem;
-    json_t *root = json_loadb (json, size, 0, &problem);
-    tokenizer_t *t = calloc (1, sizeof *t);
-    int rc = 0;
-    if (!root || !t)
-        rc = err_set (err, ERR_INPUT, "tokenizer: line %d: %s", root ? 0 : problem.line,
-                      root ? "no memory" : problem.text);
-    else if (read_pre (t, json_object_get (root, "pre_tokenizer"), err) != 0 ||
-             read_normalizer (t, json_object_get (root, "normalizer"), err) != 0 ||
-             read_decoder (t, json_object_get (root, "decoder"), err) != 0 ||
-             read_model (t, root, err) != 0 ||
-             read_post (t, json_object_get (root, "post_processor"), err) != 0)
-        rc = -1;
-    json_decref (root);
-    if (rc != 0)
+    json_t *root = parse_json (json, size, "tokenizer", err);
+    tokenizer_t *t = root ? calloc (1, sizeof *t) : NULL;
+    if (root && !t)
+        err_set (err, ERR_LIMIT, "no memory for a tokenizer");
+    if (t && (tokenizer_read_steps (t, root, err) != 0 || read_model (t, root, err) != 0))
         tokenizer_destroy (&t);
+    json_decref (root);
     return t;
 }
 
@@ -562,6 +379,8 @@ void tokenizer_destroy (tokenizer_t **self)
     free (t->tokens);
     free (t->map.slot);
     free (t->merges);
+    for (size_t i = 0; i < t->added_n; i++)
+        free (t->added[i].text);
     free (t->added);
     free (t);
     *self = NULL;
@@ -575,10 +394,11 @@ size_t tokenizer_vocab (const tokenizer_t *t)
 int32_t tokenizer_id (const tokenizer_t *t, const char *content)
 {
     size_t size = strlen (content);
-    for (size_t i = 0; i < t->added_n; i++)
-        if (t->tokens[t->added[i]].size == size &&
-            memcmp (t->tokens[t->added[i]].data, content, size) == 0)
-            return t->added[i];
+    for (size_t i = 0; i < t->added_n; i++) {
+        const token_t *token = &t->tokens[t->added[i].id];
+        if (token->size == size && memcmp (token->data, content, size) == 0)
+            return t->added[i].id;
+    }
     return id_of_text (t, content, size);
 }
 

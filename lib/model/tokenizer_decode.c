@@ -23,7 +23,8 @@ static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, i
                            buf_t *out)
 {
     buf_t bytes = {0};
-    size_t space = strlen (t->space);
+    const char *mark = *t->space ? t->space : t->normal_space;
+    size_t space = strlen (mark);
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || (size_t) ids[i] >= t->n)
             continue;
@@ -36,8 +37,7 @@ static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, i
         }
         flush_bytes (&bytes, out);
         for (size_t at = 0; at < token->size;) {
-            if (space && token->size - at >= space &&
-                memcmp (token->data + at, t->space, space) == 0) {
+            if (space && token->size - at >= space && memcmp (token->data + at, mark, space) == 0) {
                 buf_char (out, ' ');
                 at += space;
             } else {

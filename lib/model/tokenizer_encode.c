@@ -33,8 +33,8 @@ typedef struct {
     symbol_t *symbols;
     candidate_t *heap;
     size_t capacity, heap_n;
-    const size_t *ends; /* of the parts, each in the valid text */
     const tokenizer_part_t *parts;
+    size_t parts_n;
     bool failed;
 } encoder_t;
 
@@ -250,120 +250,220 @@ static void split_digits (encoder_t *e, const char *text, size_t size)
 
 /*  ---- normalising ----------------------------------------------------------------------------------------- */
 
-static void replace_spaces (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
+static void replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
 {
     for (size_t i = 0; i < size; i++)
         if (text[i] == ' ')
-            buf_text (out, t->space);
+            buf_text (out, space);
         else
             buf_char (out, text[i]);
 }
 
+/*  Composition neither makes nor takes spaces, and joins nothing to what is put first: the order of the steps
+ *  does not matter. */
+void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
+{
+    utf8proc_uint8_t *composed = NULL;
+    if (size == 0)
+        return;
+    if (t->nfc) {
+        utf8proc_ssize_t n = utf8proc_map ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size,
+                                           &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        out->failed |= n < 0;
+        text = (const char *) composed;
+        size = n < 0 ? 0 : (size_t) n;
+    }
+    buf_text (out, t->normal_prepend);
+    if (t->normal_replace)
+        replace_spaces (text, size, t->normal_space, out);
+    else
+        buf_append (out, text, size);
+    free (composed);
+}
+
+/*  What no added token is in, normalised. first: the text begins with it. */
 static void encode_section (encoder_t *e, const char *text, size_t size, bool first)
 {
     const tokenizer_t *t = e->t;
     buf_t out = {.max = SIZE_MAX / 4};
     if (size == 0)
         return;
-    if (t->nfc) {
-        utf8proc_uint8_t *composed = NULL;
-        utf8proc_ssize_t n = utf8proc_map ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size,
-                                           &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        if (n >= 0)
-            buf_append (&out, composed, (size_t) n);
-        free (composed);
-    } else if (*t->space) {
+    if (*t->space) {
         buf_t replaced = {.max = SIZE_MAX / 4};
-        replace_spaces (t, text, size, &replaced);
+        replace_spaces (text, size, t->space, &replaced);
         bool wanted =
             t->prepend_scheme == PREPEND_ALWAYS || (t->prepend_scheme == PREPEND_FIRST && first);
-        bool there = strncmp (replaced.data, t->prepend, strlen (t->prepend)) == 0;
-        if (wanted && (t->prepend_even || !there))
-            buf_text (&out, t->prepend);
+        if (wanted && strncmp (replaced.data, t->space, strlen (t->space)) != 0)
+            buf_text (&out, t->space);
         buf_append (&out, replaced.data, replaced.size);
         buf_free (&replaced);
-    } else {
-        buf_append (&out, text, size);
+        text = out.data;
+        size = out.size;
     }
     if (buf_failed (&out))
         e->failed = true;
     else if (t->digits)
-        split_digits (e, out.data, out.size);
+        split_digits (e, text, size);
     else
-        split (e, 0, out.data, out.size);
+        split (e, 0, text, size);
     buf_free (&out);
 }
 
-static bool word_at (const char *text, size_t size, size_t at)
+/*  ---- added tokens ---------------------------------------------------------------------------------------- */
+
+static utf8proc_int32_t char_at (const char *text, size_t size)
 {
-    return at < size &&
-           (text[at] == '_' || (text[at] >= '0' && text[at] <= '9') ||
-            ((text[at] | 32) >= 'a' && (text[at] | 32) <= 'z') || (unsigned char) text[at] >= 0x80);
+    utf8proc_int32_t c = -1;
+    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) (size < 4 ? size : 4),
+                      &c);
+    return c;
 }
 
-static bool matches (const token_t *token, const char *text, size_t size, size_t at)
+/*  The character before at. */
+static utf8proc_int32_t char_before (const char *text, size_t at)
 {
-    if (size - at < token->size || memcmp (text + at, token->data, token->size) != 0)
-        return false;
-    return !token->single_word ||
-           (!(at && word_at (text, size, at - 1)) && !word_at (text, size, at + token->size));
+    size_t from = at - 1;
+    while (from && ((unsigned char) text[from] & 0xc0) == 0x80)
+        from--;
+    return char_at (text + from, at - from);
 }
 
-static bool is_space (char c)
+/*  As \w of regular expressions. */
+static bool is_word (utf8proc_int32_t c)
 {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+    utf8proc_category_t category = utf8proc_category (c);
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+           category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d;
 }
+
+/*  As \s. Returns the bytes of the space at text, or 0. */
+static size_t space_length (utf8proc_int32_t c)
+{
+    utf8proc_category_t category = utf8proc_category (c);
+    bool space = (c >= '\t' && c <= '\r') || c == 0x85 || category == UTF8PROC_CATEGORY_ZS ||
+                 category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+    return !space ? 0 : c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
+}
+
+/*  A text in which added tokens are looked for, raw or normalised. */
+typedef struct {
+    const char *text;
+    size_t size;
+    size_t ends[PARTS_MAX]; /* of the parts in it */
+    bool first;             /* the whole text begins with it */
+    bool normal;
+} stretch_t;
 
 /*  Whether bytes at .. at + size - 1 touch a literal part. */
-static bool in_literal (const encoder_t *e, size_t at, size_t size)
+static bool in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_t size)
 {
     size_t part = 0;
-    while (e->ends[part] <= at)
+    while (s->ends[part] <= at)
         part++;
-    while (!e->parts[part].literal && e->ends[part] < at + size)
+    while (!e->parts[part].literal && s->ends[part] < at + size)
         part++;
     return e->parts[part].literal;
 }
 
-/*  Added tokens are found from left to right, the longest first. */
-static void encode_text (encoder_t *e, const char *text, size_t size)
+/*  The longest added token at a place, or NULL. */
+static const added_t *find_added (const encoder_t *e, const stretch_t *s, size_t at)
 {
-    const tokenizer_t *t = e->t;
-    size_t from = 0;
-    for (size_t at = 0; at < size; at++)
-        for (size_t i = 0; i < t->added_n; i++) {
-            const token_t *token = &t->tokens[t->added[i]];
-            if (!matches (token, text, size, at) ||
-                (token->special && in_literal (e, at, token->size)))
-                continue;
-            size_t end = at, next = at + token->size;
-            while (token->lstrip && end > from && is_space (text[end - 1]))
-                end--;
-            while (token->rstrip && next < size && is_space (text[next]))
-                next++;
-            encode_section (e, text + from, end - from, from == 0);
-            push (e, t->added[i]);
-            from = next;
-            at = next - 1;
-            break;
-        }
-    encode_section (e, text + from, size - from, from == 0);
+    for (size_t i = 0; i < e->t->added_n; i++) {
+        const added_t *added = &e->t->added[i];
+        const token_t *token = &e->t->tokens[added->id];
+        if (token->normalized == s->normal && added->size <= s->size - at &&
+            memcmp (s->text + at, added->text, added->size) == 0 &&
+            !(token->special && in_literal (e, s, at, added->size)))
+            return added;
+    }
+    return NULL;
+}
+
+static bool stands_alone (const stretch_t *s, size_t at, size_t end)
+{
+    return !(at && is_word (char_before (s->text, at))) &&
+           !(end < s->size && is_word (char_at (s->text + end, s->size - end)));
+}
+
+static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end);
+
+/*  Added tokens are found from left to right, the longest first. */
+static void encode_stretch (encoder_t *e, const stretch_t *s)
+{
+    size_t from = 0, length;
+    for (size_t at = 0; at < s->size; at++) {
+        const added_t *added = find_added (e, s, at);
+        if (!added)
+            continue;
+        const token_t *token = &e->t->tokens[added->id];
+        size_t end = at, next = at + added->size;
+        at = next - 1;
+        if (token->single_word && !stands_alone (s, end, next))
+            continue;
+        while (token->lstrip && end > from &&
+               (length = space_length (char_before (s->text, end))) > 0)
+            end -= length;
+        while (token->rstrip && next < s->size &&
+               (length = space_length (char_at (s->text + next, s->size - next))) > 0)
+            next += length;
+        encode_between (e, s, from, end);
+        push (e, added->id);
+        from = next;
+        at = next - 1;
+    }
+    encode_between (e, s, from, s->size);
+}
+
+/*  Where the normalised text of a prefix ends. */
+static size_t normal_size (const tokenizer_t *t, const char *text, size_t size)
+{
+    buf_t out = {.max = SIZE_MAX / 4};
+    tokenizer_normalize (t, text, size, &out);
+    size_t n = out.size;
+    buf_free (&out);
+    return n;
+}
+
+/*  Raw text is normalised, and searched for the tokens that are looked for after that. */
+static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end)
+{
+    const char *text = s->text + from;
+    size_t size = end > from ? end - from : 0;
+    bool first = s->first && from == 0;
+    if (s->normal || size == 0) {
+        encode_section (e, text, size, first);
+        return;
+    }
+    buf_t out = {.max = SIZE_MAX / 4};
+    tokenizer_normalize (e->t, text, size, &out);
+    stretch_t normal = {.text = out.data, .size = out.size, .first = first, .normal = true};
+    for (size_t p = 0; e->t->added_normal && p < e->parts_n; p++) {
+        size_t place = s->ends[p] < from ? 0 : s->ends[p] - from;
+        normal.ends[p] = place < size ? normal_size (e->t, text, place) : out.size;
+    }
+    if (buf_failed (&out))
+        e->failed = true;
+    else if (e->t->added_normal)
+        encode_stretch (e, &normal);
+    else
+        encode_section (e, out.data, out.size, first);
+    buf_free (&out);
 }
 
 static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n, int flags,
                    tokenizer_ids_t *ids, err_t *err)
 {
-    size_t ends[PARTS_MAX];
+    stretch_t all = {.first = true};
     encoder_t e = {.t = t,
                    .ids = ids,
                    .match = pcre2_match_data_create (4, NULL),
                    .limits = pcre2_match_context_create (NULL),
-                   .ends = ends,
-                   .parts = parts};
+                   .parts = parts,
+                   .parts_n = n};
     buf_t valid = {.max = SIZE_MAX / 4};
     for (size_t i = 0; i < n; i++) {
         tokenizer_lossy (parts[i].text, parts[i].size, &valid);
-        ends[i] = valid.size;
+        all.ends[i] = valid.size;
     }
     if (!e.match || !e.limits || buf_failed (&valid)) {
         e.failed = true;
@@ -371,8 +471,9 @@ static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n
         pcre2_set_match_limit (e.limits, MATCH_LIMIT);
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->before_n; i++)
             push (&e, t->before[i]);
-        if (valid.size)
-            encode_text (&e, valid.data, valid.size);
+        all.text = valid.data;
+        all.size = valid.size;
+        encode_stretch (&e, &all);
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->after_n; i++)
             push (&e, t->after[i]);
     }
