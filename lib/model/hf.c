@@ -1,16 +1,18 @@
 /*  hf - see hf.h: folders. config.json itself is in hf_config.c. */
 #include "model/hf.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
+#include "model/parse.h"
 #include "model/safetensors.h"
+#include "model/weights.h"
 
 #define SHARDS_MAX 256
 #define TEXT_MAX   ((size_t) 64 << 20)
+#define SHAPE_TEXT 200
 
 struct hf {
     char dir[FS_PATH_MAX];
@@ -44,36 +46,76 @@ static int read_text (const hf_t *hf, const char *name, bool needed, char **text
 static int open_shard (hf_t *hf, const char *name, err_t *err)
 {
     char path[FS_PATH_MAX];
-    if (hf->shards == SHARDS_MAX || strchr (name, '/'))
-        return err_set (err, ERR_INPUT, "%s: shard '%s'", hf->dir, name);
+    if (hf->shards == SHARDS_MAX)
+        return err_set (err, ERR_LIMIT, "%s: its index names more than %d files", hf->dir,
+                        SHARDS_MAX);
+    if (strchr (name, '/') || name[0] == '.' || !*name)
+        return err_set (err, ERR_INPUT, "%s: its index names '%.80s', which is no file in it",
+                        hf->dir, name);
     if (fs_join (path, hf->dir, name, err) != 0)
         return -1;
     hf->shard[hf->shards] = safetensors_open (path, err);
     return hf->shard[hf->shards] ? (hf->shards++, 0) : -1;
 }
 
-/*  Every distinct file that the index names. */
-static int open_index (hf_t *hf, const char *text, err_t *err)
+/*  Every tensor of a shard is one that the index has there, and nowhere else. */
+static int check_shard (const hf_t *hf, size_t shard, const char *name, const json_t *map,
+                        err_t *err)
 {
-    json_t *index = json_loads (text, 0, NULL), *value;
+    for (size_t i = 0; i < safetensors_count (hf->shard[shard]); i++) {
+        const char *tensor = safetensors_entry (hf->shard[shard], i)->name;
+        const char *place = json_string_value (json_object_get (map, tensor));
+        if (!place)
+            return err_set (err, ERR_INPUT, "%s: tensor %s of %s is not in the index", hf->dir,
+                            tensor, name);
+        if (strcmp (place, name) != 0)
+            return err_set (err, ERR_INPUT,
+                            "%s: tensor %s is in %s, the index says that it is in %s", hf->dir,
+                            tensor, name, place);
+    }
+    return 0;
+}
+
+/*  Every distinct file that the index names; each tensor is where the index says. */
+static int open_shards (hf_t *hf, const json_t *map, err_t *err)
+{
     const char *tensor, *seen[SHARDS_MAX];
-    size_t n = 0;
-    int rc = json_is_object (json_object_get (index, "weight_map"))
-                 ? 0
-                 : err_set (err, ERR_INPUT, "%s: model.safetensors.index.json has no weight_map",
-                            hf->dir);
-    json_object_foreach (json_object_get (index, "weight_map"), tensor, value)
+    json_t *value;
+    json_object_foreach ((json_t *) (uintptr_t) map, tensor, value)
     {
         const char *name = json_string_value (value);
-        bool known = !name;
-        for (size_t i = 0; i < n && !known; i++)
-            known = strcmp (seen[i], name) == 0;
-        if (known || rc != 0)
-            continue;
-        rc = open_shard (hf, name, err);
-        if (rc == 0)
-            seen[n++] = name;
+        size_t s = 0;
+        if (!name)
+            return err_set (err, ERR_INPUT, "%s: its index names no file for tensor %s", hf->dir,
+                            tensor);
+        while (s < hf->shards && strcmp (seen[s], name) != 0)
+            s++;
+        if (s == hf->shards) {
+            if (open_shard (hf, name, err) != 0)
+                return -1;
+            seen[s] = name;
+        }
+        if (!safetensors_find (hf->shard[s], tensor))
+            return err_set (err, ERR_INPUT,
+                            "%s: the index says that tensor %s is in %s, which does not have it",
+                            hf->dir, tensor, name);
     }
+    for (size_t s = 0; s < hf->shards; s++)
+        if (check_shard (hf, s, seen[s], map, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int open_index (hf_t *hf, const char *text, err_t *err)
+{
+    json_t *index = parse_json (text, strlen (text), "model.safetensors.index.json", err);
+    if (!index)
+        return err_wrap (err, "%s", hf->dir);
+    const json_t *map = json_object_get (index, "weight_map");
+    int rc = json_object_size (map)
+                 ? open_shards (hf, map, err)
+                 : err_set (err, ERR_INPUT, "%s: model.safetensors.index.json has no weight_map",
+                            hf->dir);
     json_decref (index);
     return rc;
 }
@@ -95,25 +137,136 @@ static int open_weights (hf_t *hf, err_t *err)
     return rc;
 }
 
-/*  Before anything of the size that config.json claims is allocated. */
-static int check_size (const hf_t *hf, err_t *err)
+/*  ---- the tensors that a shape has, and no others -------------------------------------------------------- */
+
+/*  Where a tensor of the model lies in the folder. */
+typedef struct {
+    const safetensors_t *file;
+    const safetensors_entry_t *entry;
+} found_t;
+
+static found_t find_name (const hf_t *hf, const char *name)
 {
-    const model_config_t *m = &hf->config.model;
-    double layer =
-        (double) m->width * (double) m->head_dim * (double) (2 * m->heads + 2 * m->kv_heads) +
-        3.0 * (double) m->width * (double) m->ff;
-    double wanted = (double) m->vocab * (double) m->width + (double) m->layers * layer, have = 0;
-    for (size_t s = 0; s < hf->shards; s++)
-        for (size_t i = 0; i < safetensors_count (hf->shard[s]); i++)
-            have += (double) safetensors_entry (hf->shard[s], i)->n;
-    if (wanted > have)
-        return err_set (
-            err, ERR_INPUT,
-            "%s: config.json describes a model of %.0f weights, more weights than the file "
-            "has (%.0f)",
-            hf->dir, wanted, have);
+    found_t found = {0};
+    for (size_t s = 0; s < hf->shards && !found.entry; s++)
+        found = (found_t){hf->shard[s], safetensors_find (hf->shard[s], name)};
+    return found;
+}
+
+/*  "[48, 96]" */
+static void shape_text (const size_t *shape, int rank, char text[SHAPE_TEXT])
+{
+    size_t n = (size_t) snprintf (text, SHAPE_TEXT, "[");
+    for (int r = 0; r < rank; r++)
+        n += (size_t) snprintf (text + n, SHAPE_TEXT - n, "%s%zu", r ? ", " : "", shape[r]);
+    snprintf (text + n, SHAPE_TEXT - n, "]");
+}
+
+/*  It must be there, of the shape, and of a type that can be read. */
+static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
+{
+    *found = find_name (hf, t->name);
+    const safetensors_entry_t *e = found->entry;
+    const size_t wanted[] = {t->rank == 1 ? t->columns : t->rows, t->columns};
+    if (!e)
+        return err_set (err, ERR_INPUT, "%s: tensor %s is missing%s", hf->dir, t->name,
+                        strcmp (t->name, "lm_head.weight") == 0
+                            ? " (and config.json does not set tie_word_embeddings)"
+                            : "");
+    bool fits = e->rank == t->rank;
+    for (int r = 0; r < t->rank && fits; r++)
+        fits = e->shape[r] == wanted[r];
+    if (!fits) {
+        char has[SHAPE_TEXT], says[SHAPE_TEXT];
+        shape_text (e->shape, e->rank, has);
+        shape_text (wanted, t->rank, says);
+        return err_set (err, ERR_INPUT, "%s: tensor %s has the shape %s, config.json says %s",
+                        hf->dir, t->name, has, says);
+    }
+    if (e->type == SAFETENSORS_I32 || e->type == SAFETENSORS_I64)
+        return err_set (err, ERR_INPUT,
+                        "%s: tensor %s holds whole numbers; bring weights in F32, BF16 or F16",
+                        hf->dir, t->name);
     return 0;
 }
+
+/*  The head of a tied model, when it is written all the same: once more the embedding. Loaders disagree on which
+ *  counts where they differ. */
+static int check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err_t *err)
+{
+    const safetensors_entry_t *e = find_name (hf, "model.embed_tokens.weight").entry;
+    if (e && e->type == head->type && e->n == head->n &&
+        memcmp (e->data, head->data, safetensors_bytes (e)) == 0)
+        return 0;
+    return err_set (err, ERR_INPUT,
+                    "%s: lm_head.weight is not the embedding, to which config.json ties it; set "
+                    "tie_word_embeddings to false there if it is a head of its own",
+                    hf->dir);
+}
+
+static bool ends_with (const char *text, const char *end)
+{
+    size_t n = strlen (text), m = strlen (end);
+    return n >= m && strcmp (text + n - m, end) == 0;
+}
+
+static int by_name (const void *a, const void *b)
+{
+    return strcmp (((const model_tensor_t *) a)->name, ((const model_tensor_t *) b)->name);
+}
+
+/*  A tensor of the model that its shape does not use would be dropped in silence: a bias, a layer too many.
+ *  Other names are of other heads. */
+static int check_use (const hf_t *hf, const safetensors_entry_t *e, const model_t *sorted,
+                      err_t *err)
+{
+    model_tensor_t key;
+    bool ours = strncmp (e->name, "model.", 6) == 0 || strncmp (e->name, "lm_head.", 8) == 0;
+    snprintf (key.name, sizeof key.name, "%s", e->name);
+    if (!ours || ends_with (e->name, ".rotary_emb.inv_freq") ||
+        (strlen (e->name) < sizeof key.name &&
+         bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, by_name)))
+        return 0;
+    if (hf->config.model.tied && strcmp (e->name, "lm_head.weight") == 0)
+        return check_tied_head (hf, e, err);
+    return err_set (err, ERR_INPUT,
+                    "%s: tensor %.200s belongs to no model of the architecture and the sizes that "
+                    "config.json says",
+                    hf->dir, e->name);
+}
+
+/*  Stored as what most weights are. */
+static hf_dtype_t dtype_of (const size_t counts[SAFETENSORS_TYPES])
+{
+    size_t f32 = counts[SAFETENSORS_F32] + counts[SAFETENSORS_F64];
+    size_t bf16 = counts[SAFETENSORS_BF16], f16 = counts[SAFETENSORS_F16];
+    if (f32 >= bf16 && f32 >= f16)
+        return HF_F32;
+    return bf16 >= f16 ? HF_BF16 : HF_F16;
+}
+
+static int check_tensors (hf_t *hf, err_t *err)
+{
+    size_t counts[SAFETENSORS_TYPES] = {0};
+    model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);
+    int rc = shape ? 0 : err_wrap (err, "%s", hf->dir);
+    for (size_t i = 0; rc == 0 && i < shape->tensors_n; i++) {
+        found_t found;
+        rc = find_tensor (hf, &shape->tensors[i], &found, err);
+        if (rc == 0)
+            counts[found.entry->type] += found.entry->n;
+    }
+    if (rc == 0)
+        qsort (shape->tensors, shape->tensors_n, sizeof *shape->tensors, by_name);
+    for (size_t s = 0; rc == 0 && s < hf->shards; s++)
+        for (size_t i = 0; rc == 0 && i < safetensors_count (hf->shard[s]); i++)
+            rc = check_use (hf, safetensors_entry (hf->shard[s], i), shape, err);
+    hf->config.dtype = dtype_of (counts);
+    model_destroy (&shape);
+    return rc;
+}
+
+/*  ---- opening ---------------------------------------------------------------------------------------------- */
 
 hf_t *hf_open (const char *dir, err_t *err)
 {
@@ -144,7 +297,7 @@ hf_t *hf_open (const char *dir, err_t *err)
     if (rc == 0)
         rc = open_weights (hf, err);
     if (rc == 0)
-        rc = check_size (hf, err);
+        rc = check_tensors (hf, err);
     free (generation);
     if (rc != 0)
         hf_destroy (&hf);
@@ -180,30 +333,6 @@ const char *hf_tokenizer_text (const hf_t *hf)
 }
 
 /*  ---- weights ------------------------------------------------------------------------------------------ */
-
-/*  Where a tensor of the model lies in the folder. */
-typedef struct {
-    const safetensors_t *file;
-    const safetensors_entry_t *entry;
-} found_t;
-
-static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
-{
-    const safetensors_entry_t *e = NULL;
-    for (size_t s = 0; !e && s < hf->shards; s++) {
-        found->file = hf->shard[s];
-        e = found->entry = safetensors_find (hf->shard[s], t->name);
-    }
-    if (!e)
-        return err_set (err, ERR_INPUT, "%s: tensor %s is missing", hf->dir, t->name);
-    bool fits = t->rank == 1 ? e->rank == 1 && e->shape[0] == t->columns
-                             : e->rank == 2 && e->shape[0] == t->rows && e->shape[1] == t->columns;
-    return fits ? 0
-                : err_set (err, ERR_INPUT,
-                           "%s: tensor %s has the shape [%zu, %zu], config.json says [%zu, %zu]",
-                           hf->dir, t->name, e->shape[0], e->rank > 1 ? e->shape[1] : 1, t->rows,
-                           t->columns);
-}
 
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err)
 {

@@ -24,7 +24,7 @@ typedef enum { HF_F32, HF_BF16, HF_F16 } hf_dtype_t;
 
 typedef struct {
     model_config_t model;
-    hf_dtype_t dtype;        /* as stored */
+    hf_dtype_t dtype; /* as stored: of a folder, what its tensors are; else what config.json says */
     int32_t eos[HF_EOS_MAX]; /* from generation_config.json, else config.json */
     size_t eos_n;
     int32_t bos; /* -1: none */

@@ -204,6 +204,11 @@ const safetensors_entry_t *safetensors_find (const safetensors_t *file, const ch
     return file->n ? bsearch (&key, file->entries, file->n, sizeof key, by_name) : NULL;
 }
 
+size_t safetensors_bytes (const safetensors_entry_t *entry)
+{
+    return entry->n * types[entry->type].size;
+}
+
 /*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's bias. */
 static float from_half (uint16_t h)
 {

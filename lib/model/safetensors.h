@@ -43,6 +43,7 @@ void safetensors_close (safetensors_t **file);
 size_t safetensors_count (const safetensors_t *file);
 const safetensors_entry_t *safetensors_entry (const safetensors_t *file, size_t index);
 const safetensors_entry_t *safetensors_find (const safetensors_t *file, const char *name);
+size_t safetensors_bytes (const safetensors_entry_t *entry); /* of its data */
 /*  Elements first .. first + n - 1 as float32: of F32, BF16, F16 (F64 rounds). ERR_INPUT names the tensor and the
  *  first element that is not finite. */
 int safetensors_read (const safetensors_t *file, const safetensors_entry_t *entry, size_t first,
