@@ -22,7 +22,8 @@
 
 #define CONF_MODEL(T, N, R, B, L)                                                                  \
     T (path, "", NULL, "Hugging Face folder: config.json, model.safetensors, tokenizer.json")      \
-    T (compute, "f32", "f32|bf16", "what the matrix products read")                                \
+    T (compute, "f32", "f32|bf16",                                                                 \
+       "what the matrix products read; checkpoints keep the model's dtype if it holds that")       \
     T (chat, "none", NULL,                                                                         \
        "chat format: none, auto, chatml, llama3, plain, or a pattern with {prompt}")               \
     T (adapter, "none", "none|lora", "lora: the model stays as it is, adapters on it learn")       \

@@ -11,6 +11,7 @@
 #ifndef QUINTET_MODEL_HF_H
 #define QUINTET_MODEL_HF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,8 +35,17 @@ typedef struct {
  *  name the key. */
 int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
                      err_t *err);
-/*  The text of a config.json that other tools load (newer dialect). Caller frees. */
+/*  The text of a config.json that other tools load, in both dialects. Caller frees. */
 char *hf_config_json (const hf_config_t *config);
+/*  A config.json as it was, but for the dtype that it names. NULL: no memory. Caller frees. */
+char *hf_config_stored (const char *config_json, hf_dtype_t dtype);
+
+/*  How weights that came as source are stored after training: as they came where that holds all that was
+ *  computed with, else as what that is. Float32 holds bfloat16; neither bfloat16 nor float16 holds float32, nor
+ *  float16 the range of bfloat16. */
+hf_dtype_t hf_dtype_kept (hf_dtype_t source, model_compute_t compute);
+/*  "float32", "bfloat16", "float16". */
+const char *hf_dtype_name (hf_dtype_t dtype);
 
 typedef struct hf hf_t;
 
@@ -54,5 +64,23 @@ int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err);
  *  NULL: none) into an existing folder. config->dtype says how weights are stored. */
 int hf_save (const char *dir, const hf_config_t *config, const model_t *model, const float *params,
              const char *tokenizer_json, err_t *err);
+
+/*  The other small files of a folder (tokenizer_config.json, chat_template.jinja, generation_config.json, a licence):
+ *  regular ones of up to 16 MiB, but for weights and lists of weights in any format. */
+typedef struct hf_files hf_files_t;
+
+hf_files_t *hf_files_read (const char *dir, err_t *err);
+void hf_files_destroy (hf_files_t **files);
+/*  Into an existing folder. tokenizer: those of the tokenizer alone, as folders of adapters have them. */
+int hf_files_write (const hf_files_t *files, const char *dir, bool tokenizer, err_t *err);
+
+/*  A folder again, with other weights. */
+typedef struct {
+    const char *config, *tokenizer; /* texts of config.json and tokenizer.json */
+    const hf_files_t *files;
+} hf_kept_t;
+
+int hf_save_like (const char *dir, const hf_kept_t *kept, hf_dtype_t dtype, const model_t *model,
+                  const float *params, err_t *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "model/hf.h"
 #include "model/parse.h"
 
@@ -253,11 +254,15 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
     return rc == 0 ? model_config_check (m, err) : -1;
 }
 
-static json_t *rope_json (const model_config_t *m)
+/*  ---- writing -------------------------------------------------------------------------------------------- */
+
+/*  The dialect of transformers 5, where theta is among the parameters; or what older ones call rope_scaling. */
+static json_t *rope_json (const model_config_t *m, bool with_theta)
 {
     static const char *const names[] = {"default", "linear", "llama3"};
-    json_t *rope =
-        json_pack ("{s:f, s:s}", "rope_theta", m->rope_theta, "rope_type", names[m->rope]);
+    json_t *rope = json_pack ("{s:s}", "rope_type", names[m->rope]);
+    if (with_theta)
+        json_object_set_new (rope, "rope_theta", json_real (m->rope_theta));
     if (m->rope != ROPE_PLAIN)
         json_object_set_new (rope, "factor", json_real (m->rope_factor));
     if (m->rope == ROPE_LLAMA3) {
@@ -269,34 +274,98 @@ static json_t *rope_json (const model_config_t *m)
     return rope;
 }
 
+static json_t *eos_json (const hf_config_t *config)
+{
+    json_t *eos = json_array ();
+    for (size_t i = 0; i < config->eos_n; i++)
+        json_array_append_new (eos, json_integer (config->eos[i]));
+    return eos;
+}
+
 char *hf_config_json (const hf_config_t *config)
 {
-    static const char *const dtypes[] = {"float32", "bfloat16", "float16"};
+    const char *dtype = hf_dtype_name (config->dtype);
     const model_config_t *m = &config->model;
     json_t *root = json_pack (
-        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:b, s:s, s:s, s:b}",
+        "{s:[s], s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:b, s:s, s:s, s:s, "
+        "s:b}",
         "architectures", archs[m->arch].class, "model_type", archs[m->arch].type, "hidden_size",
         (json_int_t) m->width, "num_hidden_layers", (json_int_t) m->layers, "num_attention_heads",
         (json_int_t) m->heads, "num_key_value_heads", (json_int_t) m->kv_heads, "head_dim",
         (json_int_t) m->head_dim, "intermediate_size", (json_int_t) m->ff, "vocab_size",
         (json_int_t) m->vocab, "max_position_embeddings", (json_int_t) m->context, "rms_norm_eps",
-        m->norm_eps, "rope_parameters", rope_json (m), "tie_word_embeddings", m->tied, "hidden_act",
-        "silu", "dtype", dtypes[config->dtype], "attention_bias", m->qkv_bias);
+        m->norm_eps, "rope_theta", m->rope_theta, "rope_parameters", rope_json (m, true),
+        "tie_word_embeddings", m->tied, "hidden_act", "silu", "dtype", dtype, "torch_dtype", dtype,
+        "attention_bias", m->qkv_bias);
     if (!root)
         return NULL;
+    if (m->rope != ROPE_PLAIN)
+        json_object_set_new (root, "rope_scaling", rope_json (m, false));
+    if (m->arch == ARCH_MISTRAL)
+        json_object_set_new (root, "sliding_window", json_null ());
     if (m->value_head)
         json_object_set_new (root, "value_head", json_true ());
     if (config->bos >= 0)
         json_object_set_new (root, "bos_token_id", json_integer (config->bos));
     if (config->eos_n == 1)
         json_object_set_new (root, "eos_token_id", json_integer (config->eos[0]));
-    if (config->eos_n > 1) {
-        json_t *eos = json_array ();
-        for (size_t i = 0; i < config->eos_n; i++)
-            json_array_append_new (eos, json_integer (config->eos[i]));
-        json_object_set_new (root, "eos_token_id", eos);
-    }
-    char *text = json_dumps (root, JSON_INDENT (2));
+    if (config->eos_n > 1)
+        json_object_set_new (root, "eos_token_id", eos_json (config));
+    char *text = json_dumps (root, JSON_INDENT (2) | JSON_REAL_PRECISION (15));
     json_decref (root);
+    return text;
+}
+
+/*  The place behind the string that begins at text, which is a quotation mark. */
+static const char *after_string (const char *text)
+{
+    for (text++; *text && *text != '"'; text++)
+        if (*text == '\\' && text[1])
+            text++;
+    return *text ? text + 1 : text;
+}
+
+/*  The value of a key of the outermost object, if it is a string, in a text that is JSON. */
+static const char *find_string (const char *json, const char *key)
+{
+    size_t depth = 0;
+    for (const char *at = json; *at;) {
+        const char *end = at + 1;
+        if (*at == '"') {
+            end = after_string (at);
+            const char *next = end + strspn (end, " \t\r\n");
+            if (depth == 1 && *next == ':' && (size_t) (end - at) == strlen (key) + 2 &&
+                memcmp (at + 1, key, strlen (key)) == 0) {
+                next++;
+                next += strspn (next, " \t\r\n");
+                return *next == '"' ? next : NULL;
+            }
+        }
+        depth += *at == '{' || *at == '[';
+        depth -= *at == '}' || *at == ']';
+        at = end;
+    }
+    return NULL;
+}
+
+char *hf_config_stored (const char *config_json, hf_dtype_t dtype)
+{
+    static const char *const keys[] = {"dtype", "torch_dtype"};
+    char *text = strdup (config_json);
+    for (size_t i = 0; text && i < 2; i++) {
+        const char *value = find_string (text, keys[i]);
+        if (!value)
+            continue;
+        buf_t edited = {0};
+        buf_append (&edited, text, (size_t) (value - text));
+        buf_printf (&edited, "\"%s\"%s", hf_dtype_name (dtype), after_string (value));
+        bool failed = buf_failed (&edited);
+        free (text);
+        text = buf_take (&edited);
+        if (failed) {
+            free (text);
+            text = NULL;
+        }
+    }
     return text;
 }

@@ -92,7 +92,6 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
                       size_t tokens, err_t *err)
 {
     static const char *const archs[] = {"llama", "mistral", "qwen2", "qwen3"};
-    static const char *const dtypes[] = {"float32", "bfloat16", "float16"};
     const hf_config_t *config = hf_config (hf);
     const model_config_t *c = &config->model;
     memory_need_t n[USES][2];
@@ -104,7 +103,7 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
         json_t *line = json_pack (
             "{s:s, s:b, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:s}",
             "dir", dir, "runs", 1, "architecture", archs[c->arch], "parameters",
-            (json_int_t) n[0][0].params, "dtype", dtypes[config->dtype], "width",
+            (json_int_t) n[0][0].params, "dtype", hf_dtype_name (config->dtype), "width",
             (json_int_t) c->width, "layers", (json_int_t) c->layers, "heads", (json_int_t) c->heads,
             "kv_heads", (json_int_t) c->kv_heads, "ff", (json_int_t) c->ff, "vocabulary",
             (json_int_t) c->vocab, "tied", (int) c->tied, "context", (json_int_t) c->context,
@@ -123,7 +122,7 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
         return 0;
     }
     printf ("%s: %s, %.2f million weights stored as %s\n", dir, archs[c->arch],
-            (double) n[0][0].params / 1e6, dtypes[config->dtype]);
+            (double) n[0][0].params / 1e6, hf_dtype_name (config->dtype));
     printf (
         "  %zu wide, %zu layers, %zu heads (%zu for keys and values) of %zu, ff %zu, vocabulary "
         "%zu%s, context %zu\n",

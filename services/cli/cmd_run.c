@@ -60,6 +60,7 @@ typedef struct {
     arena_t *arena;
     double started_s, first_step_s;
     fit_t fit;
+    hf_dtype_t dtype; /* the model's, as stored */
 } run_t;
 
 static volatile sig_atomic_t interrupted;
@@ -117,6 +118,7 @@ static int check (run_t *run, err_t *err)
         return err_wrap (err, "model.path (copy that folder anew, or name another with --set "
                               "model.path=DIR)");
     bool tokenizer = hf_tokenizer_text (hf) != NULL;
+    run->dtype = hf_config (hf)->dtype;
     /* Services that run elsewhere have memory of their own. */
     int rc = run->bus ? 0 : fit_check (run->conf, hf_config (hf), &run->fit, err);
     hf_destroy (&hf);
@@ -251,6 +253,17 @@ static int finish (run_t *run, err_t *err)
     return rc;
 }
 
+/*  When checkpoints are not stored as the model is. */
+static void print_stored (const run_t *run)
+{
+    const char *compute = run->conf->model.compute;
+    hf_dtype_t kept =
+        hf_dtype_kept (run->dtype, strcmp (compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32);
+    if (kept != run->dtype && strcmp (run->conf->model.adapter, "none") == 0)
+        printf ("Checkpoints: in %s; the model's %s would not hold what model.compute %s makes\n",
+                hf_dtype_name (kept), hf_dtype_name (run->dtype), compute);
+}
+
 static int start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
@@ -263,6 +276,7 @@ static int start (run_t *run, err_t *err)
         fputs (formulas.data ? formulas.data : "", stdout);
         if (!run->bus)
             fit_print (&run->fit, stdout);
+        print_stored (run);
         fflush (stdout);
         buf_free (&formulas);
     }

@@ -187,8 +187,9 @@ static int load (policy_t *policy, const char *dir, const char *compute, const c
     bool bf16 = strcmp (compute, "bf16") == 0;
     policy->path = strdup (dir);
     policy->config = *hf_config (hf);
-    policy->config.dtype = bf16 ? HF_BF16 : HF_F32;
-    int rc = read_tokenizer (policy, hf, dir, chat, err);
+    policy->config.dtype = hf_dtype_kept (policy->config.dtype, bf16 ? COMPUTE_BF16 : COMPUTE_F32);
+    policy->files = hf_files_read (dir, err);
+    int rc = policy->files ? read_tokenizer (policy, hf, dir, chat, err) : -1;
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
         rc = policy->model && policy->path ? allocate (policy, learns, err) : -1;
@@ -297,6 +298,7 @@ void policy_destroy (policy_t **policy)
     train_destroy (&p->reference_train);
     model_destroy (&p->model);
     model_destroy (&p->reference);
+    hf_files_destroy (&p->files);
     free (p->path);
     free (p->adapter_text);
     free (p->config_text);
@@ -325,14 +327,27 @@ int policy_keep_reference (policy_t *policy, err_t *err)
     return policy->reference_train ? 0 : -1;
 }
 
+static int save_adapters (policy_t *policy, const char *dir, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    const char *tokenizer = policy->tokenizer_text;
+    return lora_save (dir, policy->model, policy->params, policy->path, err) != 0 ||
+                   fs_join (path, dir, "tokenizer.json", err) != 0 ||
+                   fs_write (path, tokenizer, strlen (tokenizer), err) != 0 ||
+                   hf_files_write (policy->base->files, dir, true, err) != 0
+               ? -1
+               : 0;
+}
+
 int policy_save (policy_t *policy, const char *dir, err_t *err)
 {
     if (policy->base)
-        return lora_save (dir, policy->model, policy->params, policy->path, err);
+        return save_adapters (policy, dir, err);
     float *params = policy->params;
     if (has_halves (policy))
         model_get (policy->model, params = policy->gradient); /* what is computed with */
-    return hf_save (dir, &policy->config, policy->model, params, policy->tokenizer_text, err);
+    hf_kept_t kept = {policy->config_text, policy->tokenizer_text, policy->files};
+    return hf_save_like (dir, &kept, policy->config.dtype, policy->model, params, err);
 }
 
 static int read_adapters (policy_t *policy, const char *dir, err_t *err)

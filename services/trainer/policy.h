@@ -34,6 +34,8 @@ typedef struct policy {
     hf_config_t config; /* dtype: as checkpoints store it */
     char *config_text;  /* as agents get it */
     char *tokenizer_text;
+    hf_files_t
+        *files; /* the folder's other ones, for checkpoints; NULL with a base, whose they are */
     hash_t config_hash, tokenizer_hash;
     int32_t stops[POLICY_STOPS_MAX]; /* tokens that end a completion */
     size_t stops_n;
@@ -72,7 +74,8 @@ void policy_destroy (policy_t **policy);
 /*  Keeps the weights as they are now as the reference of the KL term. */
 int policy_keep_reference (policy_t *policy, err_t *err);
 
-/*  Writes what learns into an existing folder: an ordinary model's, or PEFT's. */
+/*  Writes what learns into an existing folder: an ordinary model's, with all that the first one has, or PEFT's, with
+ *  the tokenizer's files. */
 int policy_save (policy_t *policy, const char *dir, err_t *err);
 
 /*  Replaces weights by those of another folder (a checkpoint's) and sets the version's number. */

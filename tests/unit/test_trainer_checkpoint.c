@@ -29,6 +29,33 @@ static void in_dir (char path[FS_PATH_MAX], const char *name)
     assert_int_equal (fs_join (path, dir, name, NULL), 0);
 }
 
+/*  What other tools put beside a model. */
+static int write_extras (void)
+{
+    char path[FS_PATH_MAX];
+    err_t err = {0};
+    return fs_join (path, model_dir, "chat_template.jinja", &err) == 0 &&
+                   fs_write (path, "{{ x }}", 7, &err) == 0 &&
+                   fs_join (path, model_dir, "generation_config.json", &err) == 0
+               ? fs_write (path, "{\"eos_token_id\":0,\"top_k\":20}", 30, &err)
+               : -1;
+}
+
+static void same_file (const char *a_dir, const char *b_dir, const char *name)
+{
+    char path[FS_PATH_MAX];
+    err_t err = {0};
+    buf_t a = {0}, b = {0};
+    assert_int_equal (fs_join (path, a_dir, name, &err), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &a, &err), 0);
+    assert_int_equal (fs_join (path, b_dir, name, &err), 0);
+    if (fs_read (path, 1 << 20, &b, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_string_equal (a.data, b.data);
+    buf_free (&a);
+    buf_free (&b);
+}
+
 /*  A folder with a tiny random model and a tokenizer made from two texts. */
 static int make_model (void **state)
 {
@@ -63,6 +90,8 @@ static int make_model (void **state)
     if (rc == 0) {
         model_init_params (model, 7, params);
         rc = hf_save (model_dir, &config, model, params, tokenizer, &err);
+        if (rc == 0)
+            rc = write_extras ();
     }
     if (rc != 0)
         fprintf (stderr, "%s\n", err.text);
@@ -345,7 +374,12 @@ static void round_trip (const char *compute)
 
     hf_t *hf = hf_open (path, &err); /* an ordinary folder for everybody else */
     assert_non_null (hf);
+    assert_int_equal (hf_config (hf)->dtype, HF_F32); /* as the model's folder */
     hf_destroy (&hf);
+    static const char *const files[] = {"config.json", "generation_config.json", "tokenizer.json",
+                                        "chat_template.jinja"};
+    for (size_t i = 0; i < 4; i++)
+        same_file (model_dir, path, files[i]);
     buf_free (&critic);
     buf_free (&back);
     policy_destroy (&policy);
@@ -413,6 +447,8 @@ static void adapters_come_back (void **state)
     assert_int_equal (fs_join (folder, path, "main", &err), 0);
     assert_int_equal (lora_read_config (folder, &lora, &err), 0);
     assert_int_equal (lora.rank, 4);
+    same_file (model_dir, folder, "tokenizer.json");
+    same_file (model_dir, folder, "chat_template.jinja");
     lora.rank = 2;
     policy_t *other = policy_adapt ("main", base, &lora, 1, &err);
     assert_non_null (other);
