@@ -58,7 +58,8 @@ int lora_add_target (lora_config_t *config, const char *name, err_t *err);
 int lora_parse (const char *json, lora_config_t *config, err_t *err);
 char *lora_json (const lora_config_t *config, const char *base);
 
-/*  The folder of a policy's adapters: parent/name where there is one, else parent itself. */
+/*  The folder of a policy's adapters: parent/name where there is one, else parent itself if it
+ *  holds adapters. */
 int lora_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err);
 /*  From a PEFT folder: what it adapts, then its tensors, of which none may be missing and none too much. */
 int lora_read_config (const char *dir, lora_config_t *config, err_t *err);

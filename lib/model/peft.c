@@ -161,9 +161,16 @@ char *lora_json (const lora_config_t *config, const char *base)
 
 int lora_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err)
 {
-    if (fs_join (dir, parent, name, err) != 0)
+    char own[FS_PATH_MAX];
+    if (fs_join (own, parent, CONFIG, err) != 0 || fs_join (dir, parent, name, err) != 0)
         return -1;
-    return fs_exists (dir) ? 0 : fs_join (dir, parent, ".", err);
+    if (fs_exists (dir))
+        return 0;
+    snprintf (dir, FS_PATH_MAX, "%s", parent);
+    return fs_exists (own)
+               ? 0
+               : err_set (err, ERR_INPUT, "%s: neither " CONFIG " nor a folder '%s' in it", parent,
+                          name);
 }
 
 int lora_read_config (const char *dir, lora_config_t *config, err_t *err)

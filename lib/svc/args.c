@@ -85,6 +85,16 @@ static int take (args_t *args, int argc, char **argv, int *at, err_t *err)
     return 0;
 }
 
+static int take_positional (args_t *args, const char *word, err_t *err)
+{
+    if (!args->spec->positional || args->positional)
+        return err_set (err, ERR_CONFIG, "'%s': %s", word,
+                        args->spec->positional ? "one argument is wanted, not two"
+                                               : "only options are wanted (--help lists them)");
+    args->positional = word;
+    return 0;
+}
+
 /*  QUINTET_ROWS for --rows. */
 static const char *from_environment (const args_option_t *option)
 {
@@ -106,19 +116,20 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
     }
     args->spec = spec;
     int rc = 0;
+    bool options = true;
     for (int at = 1; rc == 0 && at < argc; at++) {
-        if (strcmp (argv[at], "--help") == 0 || strcmp (argv[at], "-h") == 0)
+        if (options && strcmp (argv[at], "--") == 0)
+            options = false;
+        else if (!options)
+            rc = take_positional (args, argv[at], err);
+        else if (strcmp (argv[at], "--help") == 0 || strcmp (argv[at], "-h") == 0)
             args->help = true;
         else if (strcmp (argv[at], "--version") == 0)
             args->version = true;
         else if (strncmp (argv[at], "--", 2) == 0)
             rc = take (args, argc, argv, &at, err);
-        else if (!spec->positional || args->positional)
-            rc = err_set (err, ERR_CONFIG, "'%s': %s", argv[at],
-                          spec->positional ? "one argument is wanted, not two"
-                                           : "only options are wanted (--help lists them)");
         else
-            args->positional = argv[at];
+            rc = take_positional (args, argv[at], err);
     }
     for (size_t i = 0; spec->environment && spec->options[i].key; i++)
         if (spec->options[i].placeholder && !args->slot[i].value && !repeats (&spec->options[i]))

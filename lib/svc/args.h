@@ -5,7 +5,7 @@
  *      args_value (args, "--rows") ...
  *      args_destroy (&args);
  *
- *  "--key value" and "--key=value" mean the same; an option that is not given comes from the environment
+ *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option; an option that is not given comes from the environment
  *  (QUINTET_ROWS for --rows), else it is the fallback.
  */
 #ifndef QUINTET_SVC_ARGS_H

@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
 #include "model/hf.h"
 #include "model/lora.h"
 #include "model/sampler.h"
+
+#define TEXT_MAX ((size_t) 64 << 20)
 
 /*  A folder, opened, its weights in a model. */
 typedef struct {
@@ -32,27 +35,61 @@ static void unload (loaded_t *l)
 
 static int load_tokenizer (loaded_t *l, const char *dir, err_t *err)
 {
-    const char *text = hf_tokenizer_text (l->hf);
-    if (!text)
-        return err_set (err, ERR_INPUT, "%s: no tokenizer.json in it", dir);
-    l->tokenizer = tokenizer_parse (text, strlen (text), err);
-    return l->tokenizer ? 0 : err_wrap (err, "%s", dir);
+    char path[FS_PATH_MAX];
+    buf_t text = {0};
+    if (!*dir)
+        return err_set (err, ERR_CONFIG, "--model DIR is missing: a folder with a tokenizer.json");
+    if (fs_join (path, dir, "tokenizer.json", err) != 0 ||
+        fs_read (path, TEXT_MAX, &text, err) != 0)
+        return -1;
+    l->tokenizer = tokenizer_parse (text.data, text.size, err);
+    buf_free (&text);
+    return l->tokenizer ? 0 : err_wrap (err, "%s", path);
 }
 
-static int load (loaded_t *l, const char *dir, bool weights, bool tokenizer, err_t *err)
+static int load (loaded_t *l, const char *dir, err_t *err)
 {
     if (!*dir)
         return err_set (err, ERR_CONFIG, "--model DIR is missing: a Hugging Face model folder");
-    if (!(l->hf = hf_open (dir, err)) || (tokenizer && load_tokenizer (l, dir, err) != 0))
+    if (!(l->hf = hf_open (dir, err)))
         return -1;
-    if (!weights)
-        return 0;
     long cores = sysconf (_SC_NPROCESSORS_ONLN);
     l->pool = pool_new (cores > 0 ? (size_t) cores : 1);
     l->model = model_new (&hf_config (l->hf)->model, COMPUTE_F32, err);
     if (!l->model)
         return -1;
     return hf_fill (l->hf, l->model, l->pool, err);
+}
+
+/*  The text that is given, or all of the standard input where it is left out or "-". */
+static int read_input (const args_t *args, buf_t *text, err_t *err)
+{
+    const char *given = args_positional (args);
+    char block[4096];
+    size_t n;
+    text->max = TEXT_MAX;
+    if (given && strcmp (given, "-") != 0)
+        buf_text (text, given);
+    else if (!given && isatty (STDIN_FILENO))
+        return err_set (err, ERR_CONFIG, "TEXT is missing (--help shows an example)");
+    else
+        while ((n = fread (block, 1, sizeof block, stdin)) > 0)
+            buf_append (text, block, n);
+    if (!text->data)
+        buf_text (text, "");
+    return buf_failed (text)
+               ? err_set (err, ERR_LIMIT, "the text is longer than %zu bytes", TEXT_MAX)
+               : 0;
+}
+
+/*  A terminal obeys control characters; whatever else reads gets the text as it is. */
+static void print_text (const buf_t *text)
+{
+    if (isatty (STDOUT_FILENO))
+        printable_print (stdout, text->data, text->size, PRINTABLE_LINES);
+    else
+        fwrite (text->data, 1, text->size, stdout);
+    putchar ('\n');
 }
 
 /*  Puts a PEFT folder's adapters on the model, if one is named. */
@@ -88,19 +125,20 @@ static const args_option_t generate_options[] = {
 static const args_spec_t generate_spec = {
     .program = "quintet generate",
     .about =
-        "Continues a text.\n\n"
+        "Continues a text: the argument, or without one (or with -) the standard input.\n\n"
         "  quintet generate --model deploy/models/coding $'Return the sum of xs.\\n# solo\\n'\n",
-    .positional = "TEXT",
+    .positional = "[TEXT]",
     .options = generate_options};
 
 static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *args, err_t *err)
 {
     long long most, seed;
     char *end;
-    double temperature = strtod (args_value (args, "--temperature"), &end);
-    if (*end || !(temperature >= 0 && temperature <= 100))
+    const char *given = args_value (args, "--temperature");
+    double temperature = strtod (given, &end);
+    if (end == given || *end || !(temperature >= 0 && temperature <= 100))
         return err_set (err, ERR_CONFIG, "--temperature %s: a number from 0 to 100 is wanted",
-                        args_value (args, "--temperature"));
+                        given);
     if (args_number (args, "--max-tokens", 1, 1 << 20, &most, err) != 0 ||
         args_number (args, "--seed", 0, 1LL << 53, &seed, err) != 0)
         return -1;
@@ -125,8 +163,7 @@ static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *arg
     if (taken) {
         buf_t text = {0};
         tokenizer_decode (l->tokenizer, result.ids, result.n, TOKENIZER_PLAIN, &text);
-        printable_print (stdout, text.data, text.size, PRINTABLE_LINES);
-        putchar ('\n');
+        print_text (&text);
         buf_free (&text);
     }
     sampler_destroy (&sampler);
@@ -142,14 +179,20 @@ static int run_generate (int argc, char **argv)
     err_t err = {0};
     loaded_t l = {0};
     tokenizer_ids_t prompt = {0};
-    const char *text = args_positional (args);
-    int rc = load (&l, args_value (args, "--model"), true, true, &err);
+    buf_t text = {0};
+    const char *dir = args_value (args, "--model");
+    int rc = read_input (args, &text, &err);
+    if (rc == 0)
+        rc = load (&l, dir, &err);
+    if (rc == 0)
+        rc = load_tokenizer (&l, dir, &err);
     if (rc == 0)
         rc = adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0)
-        rc = tokenizer_encode (l.tokenizer, text, strlen (text), TOKENIZER_BOS, &prompt, &err);
+        rc = tokenizer_encode (l.tokenizer, text.data, text.size, TOKENIZER_BOS, &prompt, &err);
     if (rc == 0)
         rc = sample (&l, &prompt, args, &err);
+    buf_free (&text);
     tokenizer_ids_free (&prompt);
     unload (&l);
     args_destroy (&args);
@@ -165,9 +208,13 @@ static const args_option_t tokenize_options[] = {
 
 static const args_spec_t tokenize_spec = {
     .program = "quintet tokenize",
-    .about = "Prints the token ids of a text, and the text that they decode to.\n\n"
-             "  quintet tokenize --model deploy/models/coding 'def aux(xs):'\n",
-    .positional = "TEXT",
+    .about =
+        "Prints the token ids of a text, and the text that they decode to. The text is the "
+        "argument,\n"
+        "or without one (or with -) the standard input.\n\n"
+        "  quintet tokenize --model deploy/models/coding 'def aux(xs):'\n"
+        "  quintet tokenize --model deploy/models/coding -- '--text that looks like an option'\n",
+    .positional = "[TEXT]",
     .options = tokenize_options};
 
 static int run_tokenize (int argc, char **argv)
@@ -179,21 +226,23 @@ static int run_tokenize (int argc, char **argv)
     err_t err = {0};
     loaded_t l = {0};
     tokenizer_ids_t ids = {0};
-    const char *text = args_positional (args);
+    buf_t text = {0};
     int flags = args_flag (args, "--no-special") ? 0 : TOKENIZER_BOS;
-    int rc = load (&l, args_value (args, "--model"), false, true, &err);
+    int rc = read_input (args, &text, &err);
     if (rc == 0)
-        rc = tokenizer_encode (l.tokenizer, text, strlen (text), flags, &ids, &err);
+        rc = load_tokenizer (&l, args_value (args, "--model"), &err);
+    if (rc == 0)
+        rc = tokenizer_encode (l.tokenizer, text.data, text.size, flags, &ids, &err);
     if (rc == 0) {
         buf_t back = {0};
         for (size_t i = 0; i < ids.n; i++)
             printf ("%s%d", i ? "," : "", ids.data[i]);
         tokenizer_decode (l.tokenizer, ids.data, ids.n, 0, &back);
         putchar ('\n');
-        printable_print (stdout, back.data, back.size, PRINTABLE_LINES);
-        putchar ('\n');
+        print_text (&back);
         buf_free (&back);
     }
+    buf_free (&text);
     tokenizer_ids_free (&ids);
     unload (&l);
     args_destroy (&args);
@@ -225,6 +274,8 @@ static int read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
         if (end == text || errno || id < 0 || id > INT32_MAX || (*end && *end != ','))
             return err_set (err, ERR_CONFIG, "--ids: '%s' begins with no token id", text);
         ids->data[ids->n++] = (int32_t) id;
+        if (*end && !end[1])
+            return err_set (err, ERR_CONFIG, "--ids: nothing stands behind the last comma");
         text = *end ? end + 1 : end;
     }
     return ids->n ? 0 : err_set (err, ERR_CONFIG, "--ids 1,2,3 is missing");
@@ -267,7 +318,7 @@ static int run_logits (int argc, char **argv)
     bool json = args_flag (args, "--json");
     int rc = read_ids (args_value (args, "--ids"), &ids, &err);
     if (rc == 0)
-        rc = load (&l, args_value (args, "--model"), true, false, &err);
+        rc = load (&l, args_value (args, "--model"), &err);
     if (rc == 0)
         rc = adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0) {

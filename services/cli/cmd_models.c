@@ -192,23 +192,30 @@ static int by_name (const struct dirent **a, const struct dirent **b)
     return strcmp ((*a)->d_name, (*b)->d_name);
 }
 
-static int show_folders (models_t *m, const char *dir, err_t *err)
+static void show_folders (models_t *m, const char *dir);
+
+/*  A model's folder, or what Hugging Face's cache has of one: models--OWNER--NAME/snapshots/COMMIT. */
+static void show_entry (models_t *m, const char *dir)
+{
+    char snapshots[FS_PATH_MAX];
+    if (holds_model (dir))
+        show_or_tell (m, dir);
+    else if (fs_join (snapshots, dir, "snapshots", NULL) == 0 && fs_exists (snapshots))
+        show_folders (m, snapshots);
+}
+
+static void show_folders (models_t *m, const char *dir)
 {
     struct dirent **entries = NULL;
     int n = scandir (dir, &entries, NULL, by_name);
-    if (n < 0)
-        return err_errno (err, ERR_IO, "%s: cannot read the folder", dir);
     for (int i = 0; i < n; i++) {
         char path[FS_PATH_MAX];
         if (entries[i]->d_name[0] != '.' && m->shown < FOLDERS_MAX &&
-            fs_join (path, dir, entries[i]->d_name, NULL) == 0 && holds_model (path))
-            show_or_tell (m, path);
+            fs_join (path, dir, entries[i]->d_name, NULL) == 0)
+            show_entry (m, path);
         free (entries[i]);
     }
     free (entries);
-    return m->shown
-               ? 0
-               : err_set (err, ERR_INPUT, "%s: no config.json in it, nor in a folder in it", dir);
 }
 
 static int read_options (const args_t *args, models_t *m, err_t *err)
@@ -244,10 +251,14 @@ static int run_models (int argc, char **argv)
     int rc = read_options (args, &m, &err);
     if (rc == 0 && !*dir)
         rc = err_set (&err, ERR_CONFIG, "which folder? quintet models DIR");
-    if (rc == 0 && holds_model (dir))
-        show_or_tell (&m, dir);
-    else if (rc == 0)
-        rc = show_folders (&m, dir, &err);
+    if (rc == 0 && !fs_exists (dir))
+        rc = err_set (&err, ERR_INPUT, "%s: there is no such folder", dir);
+    if (rc == 0)
+        show_entry (&m, dir);
+    if (rc == 0 && !m.shown)
+        show_folders (&m, dir);
+    if (rc == 0 && !m.shown)
+        rc = err_set (&err, ERR_INPUT, "%s: no config.json in it, nor in a folder in it", dir);
     args_destroy (&args);
     if (rc != 0)
         return cli_fail ("models", &err);

@@ -558,6 +558,17 @@ static void bases_without_room_are_refused (void **state)
     drop (&a);
 }
 
+static void a_role_without_adapters_is_named (void **state)
+{
+    (void) state;
+    char dir[] = "/tmp/quintet-lora-XXXXXX", found[FS_PATH_MAX];
+    err_t err = {0};
+    assert_non_null (mkdtemp (dir));
+    assert_int_equal (lora_find (dir, "main", found, &err), -1);
+    assert_non_null (strstr (err.text, "neither adapter_config.json nor a folder 'main' in it"));
+    assert_int_equal (fs_remove (dir, &err), 0);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (fresh_adapters_leave_the_base_as_it_is),
@@ -570,6 +581,7 @@ int main (void)
                                        cmocka_unit_test (a_written_adapter_reads_back),
                                        cmocka_unit_test (options_are_refused_by_name),
                                        cmocka_unit_test (tensors_are_refused_by_name),
+                                       cmocka_unit_test (a_role_without_adapters_is_named),
                                        cmocka_unit_test (bases_without_room_are_refused)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -74,6 +74,11 @@ static void options_have_values_and_fallbacks (void **state)
     assert_string_equal (args_value (args, "--rows"), "18"); /* the line goes before */
     args_destroy (&args);
     unsetenv ("QUINTET_ROWS");
+    args = PARSE (&err, W ("--json"), W ("--"), W ("--rows")); /* behind -- nothing is an option */
+    assert_non_null (args);
+    assert_true (args_flag (args, "--json"));
+    assert_string_equal (args_positional (args), "--rows");
+    args_destroy (&args);
 }
 
 static void is_refused (args_t *args, const err_t *err, const char *wanted)
@@ -94,6 +99,7 @@ static void what_is_wrong_is_named (void **state)
     is_refused (PARSE (&err, W ("--json=1")), &err, "--json takes no value");
     is_refused (PARSE (&err, W ("--rows=1"), W ("--rows=2")), &err, "--rows is given twice");
     is_refused (PARSE (&err, W ("one"), W ("two")), &err, "two");
+    is_refused (PARSE (&err, W ("one"), W ("--"), W ("--two")), &err, "'--two': one argument");
 }
 
 static void numbers_are_whole_and_within_bounds (void **state)
