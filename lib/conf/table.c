@@ -144,7 +144,7 @@ static bool is_choice (const char *choices, const char *text)
 static int set_text (char **to, const conf_key_t *key, const char *text, err_t *err)
 {
     if (key->choices && !is_choice (key->choices, text))
-        return err_set (err, ERR_CONFIG, "'%s' is none of %s", text, key->choices);
+        return err_set (err, ERR_CONFIG, "'%s' is none of %s (%s)", text, key->choices, key->help);
     char *copy = strdup (text);
     if (!copy)
         return err_set (err, ERR_LIMIT, "no memory");
