@@ -25,7 +25,7 @@
     T (compute, "f32", "f32|bf16",                                                                 \
        "what the matrix products read; checkpoints keep the model's dtype if it holds that")       \
     T (chat, "none", NULL,                                                                         \
-       "chat format: none, auto, chatml, llama3, plain, or a pattern with {prompt}")               \
+       "chat format: none, auto, chatml, llama3, plain, a pattern with {prompt} or {prompt|trim}") \
     T (adapter, "none", "none|lora", "lora: the model stays as it is, adapters on it learn")       \
     N (lora_rank, 16, 1, 1024, "of the adapters")                                                  \
     R (lora_alpha, 32, 1e-3, 1e6, "adapters add lora_alpha / lora_rank B A x")                     \
@@ -75,7 +75,8 @@
     N (checkpoints_kept, 2, 1, 1000, "older ones are removed")
 
 #define CONF_LOSS(T, N, R, B, L)                                                                   \
-    T (type, "dapo", "grpo|bnpo|dr_grpo|dapo|cispo|sapo|luspo|vespo|rloo", "policy-gradient loss") \
+    T (type, "dapo", "grpo|bnpo|dr_grpo|dapo|cispo|sapo|luspo|vespo|rloo",                         \
+       "policy-gradient loss; GSPO is grpo at level sequence")                                     \
     T (level, "token", "token|sequence", "of the importance ratio (sequence: GSPO)")               \
     R (clip_low, 0.2, 0, 1, "epsilon below 1")                                                     \
     R (clip_high, 0.2, 0, 100, "epsilon above 1")                                                  \

@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
+#include "model/chat.h"
 #include "model/hf.h"
 #include "model/lora.h"
 #include "model/sampler.h"
@@ -87,7 +88,7 @@ static void print_text (const buf_t *text)
 {
     if (isatty (STDOUT_FILENO))
         printable_print (stdout, text->data, text->size, PRINTABLE_LINES);
-    else
+    else if (text->size)
         fwrite (text->data, 1, text->size, stdout);
     putchar ('\n');
 }
@@ -117,6 +118,7 @@ static int adapt (loaded_t *l, const char *dir, err_t *err)
 static const args_option_t generate_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
     {"--adapter", "DIR", "", "PEFT folder with LoRA adapters of that model"},
+    {"--chat", "FORMAT", "", "as model.chat: auto, chatml, llama3, plain, a pattern with {prompt}"},
     {"--max-tokens", "N", "128", "longest continuation"},
     {"--temperature", "T", "1", "0: the likeliest token each time"},
     {"--seed", "N", "1", "of the random numbers"},
@@ -130,7 +132,29 @@ static const args_spec_t generate_spec = {
     .positional = "[TEXT]",
     .options = generate_options};
 
-static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *args, err_t *err)
+/*  The text as it stands, or as a message of the user in a chat format; *stop: the token that ends an answer then, or
+ *  -1. */
+static int encode_prompt (const loaded_t *l, const args_t *args, const buf_t *text,
+                          tokenizer_ids_t *ids, int32_t *stop, err_t *err)
+{
+    chat_format_t format;
+    const char *chat = args_value (args, "--chat");
+    *stop = -1;
+    if (!*chat)
+        return tokenizer_encode (l->tokenizer, text->data, text->size, TOKENIZER_BOS, ids, err);
+    if (chat_find (args_value (args, "--model"), chat, &format, err) != 0)
+        return -1;
+    if (format.end)
+        *stop = tokenizer_id (l->tokenizer, format.end);
+    int rc = format.whole ? 0 : tokenizer_encode (l->tokenizer, "", 0, TOKENIZER_BOS, ids, err);
+    if (rc == 0)
+        rc = chat_encode (l->tokenizer, &format, text->data, text->size, ids, err);
+    chat_free (&format);
+    return rc;
+}
+
+static int sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t stop, const args_t *args,
+                   err_t *err)
 {
     long long most, seed;
     char *end;
@@ -152,6 +176,8 @@ static int sample (loaded_t *l, const tokenizer_ids_t *prompt, const args_t *arg
                          .max_tokens = (size_t) most,
                          .stops_n = config->eos_n};
     memcpy (job.stops, config->eos, config->eos_n * sizeof *job.stops);
+    if (stop >= 0 && job.stops_n < sizeof job.stops / sizeof *job.stops)
+        job.stops[job.stops_n++] = stop;
     sampler_t *sampler = sampler_new (l->model, 1, l->pool, err);
     int rc = sampler ? sampler_add (sampler, &job, err) : -1;
     sampler_result_t result;
@@ -180,6 +206,7 @@ static int run_generate (int argc, char **argv)
     loaded_t l = {0};
     tokenizer_ids_t prompt = {0};
     buf_t text = {0};
+    int32_t stop;
     const char *dir = args_value (args, "--model");
     int rc = read_input (args, &text, &err);
     if (rc == 0)
@@ -189,9 +216,9 @@ static int run_generate (int argc, char **argv)
     if (rc == 0)
         rc = adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0)
-        rc = tokenizer_encode (l.tokenizer, text.data, text.size, TOKENIZER_BOS, &prompt, &err);
+        rc = encode_prompt (&l, args, &text, &prompt, &stop, &err);
     if (rc == 0)
-        rc = sample (&l, &prompt, args, &err);
+        rc = sample (&l, &prompt, stop, args, &err);
     buf_free (&text);
     tokenizer_ids_free (&prompt);
     unload (&l);

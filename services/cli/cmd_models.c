@@ -128,14 +128,33 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
         "%zu%s, context %zu\n",
         c->width, c->layers, c->heads, c->kv_heads, c->head_dim, c->ff, c->vocab,
         c->tied ? " (tied)" : "", c->context);
-    if (tokens)
-        printf ("  tokenizer of %zu tokens, chat format: %s\n", tokens, chat);
-    else
+    if (tokens) {
+        printf ("  tokenizer of %zu tokens, chat format: ", tokens);
+        printable_print (stdout, chat, strlen (chat), PRINTABLE_LINE);
+        printf ("\n");
+    } else
         printf ("  no tokenizer.json: it can compute logits, but not play\n");
     printf ("  runs here with the %s kernels\n", model_isa ());
     for (size_t u = 0; u < USES; u++)
         print_need (&uses[u], n[u]);
     return 0;
+}
+
+/*  Name or pattern of the chat format, as one line; where the template cannot be followed, why. */
+static void tell_chat (const models_t *m, const char *dir, buf_t *chat)
+{
+    chat_format_t format = {.name = "none"};
+    err_t why = {0};
+    if (chat_find (dir, "auto", &format, &why) != 0)
+        format.name = "none";
+    for (const char *c = format.name; *c; c++)
+        if (*c == '\n' && !m->json)
+            buf_text (chat, "\\n");
+        else
+            buf_char (chat, *c);
+    if (format.name != format.pattern && !m->json && chat_has_template (dir) && *why.text)
+        buf_printf (chat, " (%s)", why.text);
+    chat_free (&format);
 }
 
 static int show (const models_t *m, const char *dir, err_t *err)
@@ -144,7 +163,7 @@ static int show (const models_t *m, const char *dir, err_t *err)
     if (!hf)
         return -1;
     const char *text = hf_tokenizer_text (hf);
-    chat_format_t chat = {.name = "none"};
+    buf_t chat = {0};
     size_t tokens = 0;
     int rc = 0;
     if (text) {
@@ -152,10 +171,11 @@ static int show (const models_t *m, const char *dir, err_t *err)
         rc = tokenizer ? 0 : err_wrap (err, "%s: tokenizer.json", dir);
         tokens = tokenizer ? tokenizer_vocab (tokenizer) : 0;
         tokenizer_destroy (&tokenizer);
-        chat_find (dir, "auto", &chat, NULL);
     }
+    tell_chat (m, dir, &chat);
     if (rc == 0)
-        rc = print_all (m, dir, hf, chat.name, tokens, err);
+        rc = print_all (m, dir, hf, chat.data, tokens, err);
+    buf_free (&chat);
     hf_destroy (&hf);
     return rc;
 }

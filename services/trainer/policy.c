@@ -139,14 +139,18 @@ static int find_chat (policy_t *policy, const char *dir, const char *chat,
     chat_format_t format;
     if (chat_find (dir, chat, &format, err) != 0)
         return -1;
-    policy->chat = format.name;
     int32_t end = format.end ? tokenizer_id (tokenizer, format.end) : -1;
-    if (format.end && end < 0)
-        return err_set (err, ERR_CONFIG,
-                        "model.chat %s: its tokenizer has no %s, which ends a turn there",
-                        format.name, format.end);
+    int rc = format.end && end < 0
+                 ? err_set (err, ERR_CONFIG,
+                            "model.chat %.80s: its tokenizer has no %s, which ends a turn there",
+                            format.name, format.end)
+                 : 0;
     add_stop (policy, end);
-    return 0;
+    if (format.whole)
+        policy->prefix_n = 0;
+    policy->chat = strdup (format.name);
+    chat_free (&format);
+    return rc == 0 && !policy->chat ? no_memory (policy, err) : rc;
 }
 
 static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, const char *chat,
@@ -256,12 +260,13 @@ static int take_base (policy_t *policy, const policy_t *base, err_t *err)
     memcpy (policy->prefix, base->prefix, sizeof base->prefix);
     policy->stops_n = base->stops_n;
     policy->prefix_n = base->prefix_n;
-    policy->chat = base->chat;
+    policy->chat = strdup (base->chat);
     policy->path = strdup (base->path);
     policy->config_text = strdup (base->config_text);
     policy->tokenizer_text = strdup (base->tokenizer_text);
-    return policy->path && policy->config_text && policy->tokenizer_text ? 0
-                                                                         : no_memory (policy, err);
+    return policy->path && policy->chat && policy->config_text && policy->tokenizer_text
+               ? 0
+               : no_memory (policy, err);
 }
 
 static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, err_t *err)
@@ -299,6 +304,7 @@ void policy_destroy (policy_t **policy)
     model_destroy (&p->model);
     model_destroy (&p->reference);
     hf_files_destroy (&p->files);
+    free (p->chat);
     free (p->path);
     free (p->adapter_text);
     free (p->config_text);

@@ -41,7 +41,7 @@ typedef struct policy {
     size_t stops_n;
     int32_t prefix[POLICY_PREFIX_MAX]; /* tokens before every prompt */
     size_t prefix_n;
-    const char *chat; /* name of the chat format, "" for none */
+    char *chat; /* name or pattern of the chat format */
     model_t *model;
     train_t *train;
     size_t n;      /* floats that learn: all weights, or those of the adapters */
@@ -60,7 +60,7 @@ typedef struct policy {
 } policy_t;
 
 /*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the folder's
- *  tokenizer_config.json). Errors name the folder. */
+ *  chat template). Errors name the folder. */
 policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
                        pool_t *pool, err_t *err);
 /*  What others are adapted from. Nothing of it learns, and nothing is kept for that. */

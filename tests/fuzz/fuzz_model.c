@@ -1,9 +1,11 @@
-/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json and safetensors files, damaged. */
+/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json, safetensors files and chat
+ *  templates, damaged. */
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/fs.h"
 #include "model/hf.h"
+#include "model/jinja.h"
 #include "model/lora.h"
 #include "model/safetensors.h"
 #include "mutate.h"
@@ -28,6 +30,17 @@ static void try_safetensors (const char *data, size_t size)
     safetensors_close (&file);
 }
 
+static void try_template (const char *template)
+{
+    err_t err = {0};
+    buf_t out = {.max = 1 << 16};
+    json_t *variables = json_pack ("{s:[{s:s, s:s}], s:b, s:n}", "messages", "role", "user",
+                                   "content", "Hi", "add_generation_prompt", 1, "tools");
+    jinja_render (template, variables, &out, &err);
+    json_decref (variables);
+    buf_free (&out);
+}
+
 static void try_one (const char *data, size_t size)
 {
     err_t err = {0};
@@ -37,8 +50,12 @@ static void try_one (const char *data, size_t size)
         try_safetensors (data + 1, size - 1);
         return;
     }
-    if (strlen (data) == size)
-        hf_config_parse (data, NULL, &config, &err);
+    if (size && data[0] == 'J') {
+        try_template (data + 1);
+        return;
+    }
+    if (strlen (data) == size && hf_config_parse (data, NULL, &config, &err) == 0)
+        free (hf_config_stored (data, HF_F32));
     if (strlen (data) == size && lora_parse (data, &lora, &err) == 0)
         free (lora_json (&lora, "base"));
     tokenizer_t *tokenizer = tokenizer_parse (data, size, &err);
@@ -75,10 +92,15 @@ int main (int argc, char **argv)
     static const char adapter[] =
         "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"use_rslora\":true,\"bias\":\"none\","
         "\"target_modules\":[\"q_proj\",\"lm_head\"],\"modules_to_save\":null,\"rank_pattern\":{}}";
-    const char *seeds[] = {config, tensors, tokenizer, adapter};
-    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer),
-                      sizeof adapter - 1};
-    int rc = fuzz_main (argc, argv, seeds, sizes, 4, try_one);
+    static const char template[] =
+        "J{%- set ns = namespace(a=[1, 2]) %}{% for m in messages[::-1] %}{{- '<' + m.role ~ '>' "
+        "+ m['content'][0:5] | trim if m.content is string and not (loop.index0 % 2 == 1) else "
+        "raise_exception('x') }}{% set ns.a = ns.a %}{% endfor %}{#- c -#}{% if tools %}{{ f(1) "
+        "}}{% elif add_generation_prompt and 'a' not in ['b'] %}\n{{ 'A\\n' }}{% endif %}";
+    const char *seeds[] = {config, tensors, tokenizer, adapter, template};
+    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer), sizeof adapter - 1,
+                      sizeof template - 1};
+    int rc = fuzz_main (argc, argv, seeds, sizes, 5, try_one);
     unlink (path);
     free (tokenizer);
     return rc;

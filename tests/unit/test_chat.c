@@ -45,35 +45,81 @@ static tokenizer_t *tokenizer (void)
     return t;
 }
 
+#define CHATML_LOOP                                                                                \
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"   \
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+#define CHATML "<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+
 static void formats_are_found (void **state)
 {
     (void) state;
     static const struct {
-        const char *config, *jinja, *found;
+        const char *config, *jinja, *name, *end;
     } cases[] = {
-        {"{\"chat_template\":\"{% for m in messages %}<|im_start|>{{m}}\"}", NULL, "chatml"},
-        {"{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"<|im_start|>\"},"
-         "{\"name\":\"default\",\"template\":\"<|start_header_id|>x\"}]}",
-         NULL, "llama3"},
-        {"{}", "{{ '<|start_header_id|>' }}", "llama3"},
-        {"{\"added_tokens_decoder\":{\"1\":{\"content\":\"<|im_start|>\"}}}", NULL, NULL},
-        {"{\"chat_template\":\"[INST] {{ m }} [/INST]\"}", NULL, NULL},
-        {"not JSON", NULL, NULL},
+        {"{\"model_max_length\":1000000000000000019884624838656,\"chat_template\":\"" CHATML_LOOP
+         "\"}",
+         NULL, "chatml", "<|im_end|>"},
+        {"{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"{{ f() }}\"},"
+         "{\"name\":\"default\",\"template\":\"" CHATML_LOOP "\"}]}",
+         NULL, "chatml", "<|im_end|>"},
+        /* A default system message is part of the format. */
+        {"{\"chat_template\":\"{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\\\nYou "
+         "help.<|im_end|>\\\\n' }}{% endif %}" CHATML_LOOP "\"}",
+         NULL, "<|im_start|>system\nYou help.<|im_end|>\n" CHATML, "<|im_end|>"},
+        /* The file goes before; special tokens come from the configuration. */
+        {"{\"bos_token\":{\"content\":\"<b>\"},\"chat_template\":\"x\"}",
+         "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + "
+         "'<|end_header_id|>\\n\\n' + m['content'] | trim + '<|eot_id|>' }}{% endfor %}{{ "
+         "'<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}",
+         "<b><|start_header_id|>user<|end_header_id|>\n\n{prompt|trim}<|eot_id|><|start_header_id|>"
+         "assistant<|end_header_id|>\n\n",
+         "<|eot_id|>"},
+        {"{\"eos_token\":\"</s>\"}", "{{ '[INST] ' + messages[0].content + ' [/INST]' }}",
+         "[INST] {prompt} [/INST]", "</s>"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        chat_format_t format, again;
+        err_t err = {0};
+        put ("tokenizer_config.json", cases[i].config);
+        put ("chat_template.jinja", cases[i].jinja);
+        assert_true (chat_has_template (dir));
+        if (chat_find (dir, "auto", &format, &err) != 0)
+            fail_msg ("%s", err.text);
+        assert_string_equal (format.name, cases[i].name);
+        assert_string_equal (format.end, cases[i].end);
+        assert_true (format.whole);
+        assert_int_equal (chat_find (NULL, format.name, &again, &err), 0);
+        assert_string_equal (again.pattern, format.pattern);
+        chat_free (&format);
+    }
+}
+
+static void folders_without_a_format_are_told (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *config, *jinja, *why;
+    } cases[] = {
+        {"{\"added_tokens_decoder\":{\"1\":{\"content\":\"<|im_start|>\"}}}", NULL,
+         "has no chat template"},
+        {"not JSON", NULL, "tokenizer_config.json: line 1"},
+        {"{}", "{{ strftime_now('%d') }}{{ messages[0].content }}", "writes the date"},
+        {"{}", "{{ messages[0].content }}{{ messages[0].content }}", "just once"},
+        {"{}", "{{ messages[0].content }} for {prompt}", "just once"},
+        {"{}", "hello", "just once"},
+        {"{}", "{{ messages[0].content.lstrip() }}", "more to the text of the user than trimming"},
+        {"{}", "{% if messages[0].content == 'x' %}", "if has no end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         chat_format_t format;
         err_t err = {0};
         put ("tokenizer_config.json", cases[i].config);
         put ("chat_template.jinja", cases[i].jinja);
-        int rc = chat_find (dir, "auto", &format, &err);
-        if (cases[i].found) {
-            assert_int_equal (rc, 0);
-            assert_string_equal (format.name, cases[i].found);
-        } else {
-            assert_int_equal (rc, -1);
-            assert_non_null (strstr (err.text, "set model.chat to none, chatml"));
-            assert_non_null (strstr (err.text, dir));
-        }
+        assert_int_equal (chat_find (dir, "auto", &format, &err), -1);
+        if (!strstr (err.text, cases[i].why) || !strstr (err.text, dir) ||
+            !strstr (err.text, "; set model.chat to none, chatml"))
+            fail_msg ("got '%s', wanted '%s'", err.text, cases[i].why);
+        assert_int_equal (chat_has_template (dir), i > 0);
     }
     chat_format_t format;
     err_t err = {0};
@@ -140,10 +186,30 @@ static void ordinary_text_is_one_piece (void **state)
     tokenizer_destroy (&t);
 }
 
+static void prompts_are_trimmed_where_the_format_says (void **state)
+{
+    (void) state;
+    static const char *const texts[] = {" \t\nhello there\r\n ", "hello there", " \n "};
+    tokenizer_t *t = tokenizer ();
+    for (size_t i = 0; i < 3; i++)
+        for (size_t trims = 0; trims < 2; trims++) {
+            buf_t back = {0}, whole = {0};
+            tokenizer_ids_t ids = encoded (t, trims ? "a{prompt|trim}b" : "a{prompt}b", texts[i]);
+            tokenizer_decode (t, ids.data, ids.n, 0, &back);
+            buf_printf (&whole, "a%sb", !trims ? texts[i] : i < 2 ? "hello there" : "");
+            assert_string_equal (back.data, whole.data);
+            buf_free (&back);
+            buf_free (&whole);
+            tokenizer_ids_free (&ids);
+        }
+    tokenizer_destroy (&t);
+}
+
 int main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (formats_are_found),
-                                       cmocka_unit_test (only_the_format_steers),
-                                       cmocka_unit_test (ordinary_text_is_one_piece)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (formats_are_found), cmocka_unit_test (folders_without_a_format_are_told),
+        cmocka_unit_test (prompts_are_trimmed_where_the_format_says),
+        cmocka_unit_test (only_the_format_steers), cmocka_unit_test (ordinary_text_is_one_piece)};
     return cmocka_run_group_tests (tests, make_dir, remove_dir);
 }

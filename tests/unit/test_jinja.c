@@ -1,0 +1,157 @@
+/*  Chat templates: what comes out is what jinja2 writes (3.1, trim_blocks and lstrip_blocks); what is not known is
+ *  refused, and no template takes long. */
+#include "model/jinja.h"
+
+#include "model_fixture.h"
+
+static json_t *variables (void)
+{
+    return json_pack ("{s:[{s:s, s:s}], s:b, s:n, s:s}", "messages", "role", "user", "content",
+                      "Hi \xc3\xa9", "add_generation_prompt", 1, "tools", "bos_token", "<s>");
+}
+
+/*  why "": out is what is written; else it is refused and says why. */
+static void check (const char *template, const char *out, const char *why)
+{
+    buf_t text = {.max = 1 << 16};
+    err_t err = {0};
+    json_t *v = variables ();
+    buf_text (&text, "");
+    int rc = jinja_render (template, v, &text, &err);
+    json_decref (v);
+    if (*why ? rc == 0 || !strstr (err.text, why) : rc != 0 || strcmp (text.data, out) != 0)
+        fail_msg ("%s: got '%s' (%s), wanted '%s'%s", template, rc == 0 ? text.data : "", err.text,
+                  out, why);
+    buf_free (&text);
+}
+
+static void templates_write_what_jinja_writes (void **state)
+{
+    (void) state;
+    static const char *const cases[][2] = {
+        {"plain\n", "plain"},
+        {"a \n  {% if true %}  b {% endif %}\n c  {#- x -#}  d {# y #}\n e{%+ if 1 %} f{% endif "
+         "+%}\n g {{ 'x' -}}  h\n",
+         "a \n  b  cd  e f\n g xh"},
+        {"\n\n  {% for m in messages %}\n   {{ loop.index }}{% if not loop.last %},{% endif "
+         "%}\n\t{%- endfor %}\n\n",
+         "\n\n   1"},
+        {"{{ bos_token }}{%- for message in messages -%}\n  {{ message['role'] + ': ' + "
+         "message.content }}\n{%- endfor %}",
+         "<s>user: Hi \xc3\xa9"},
+        {"{{ 'it\\'s' \"\\n\\\"\" }}{{ 1 }}{{ none }}{{ true }}{{ missing }}", "it's\n\"1NoneTrue"},
+        {"{{ 'a' if messages[1] is defined else 'b' if tools else 'c' }}{{ 'x' if tools }}", "c"},
+        {"{{ messages[5].content if messages[5] else 'none there' }}", "none there"},
+        {"{% if tools %}{{ tools | tojson }}{% elif not tools and 'i' in 'hi' %}yes{% else %}no{% "
+         "endif %}",
+         "yes"},
+        {"{{ 2 + 3 - 1 }}{{ -3 + 5 }}{{ 7 % 4 }}{{ 'a' ~ 1 }}{{ 3 > 2 }}{{ 3 <= 2 }}",
+         "423a1TrueFalse"},
+        {"{{ not 'a' in 'abc' }}{{ 'd' not in ['a', 'd'] }}{{ 'role' in messages[0] }}",
+         "FalseFalseTrue"},
+        {"{{ messages[0].content[:2] }}|{{ messages[0].content[3:] }}|{{ messages[0].content[-1:] "
+         "}}",
+         "Hi|\xc3\xa9|\xc3\xa9"},
+        {"{{ messages | length }}{{ messages[1:] | length }}{{ messages[::-1][0].role }}{{ "
+         "messages[-1].role }}",
+         "10useruser"},
+        {"{{ ' a b\\n' | trim }}|{{ 'xxay'.strip('xy') }}|{{ ' a '.rstrip() }}|{{ "
+         "'ab'.startswith('a') }}{{ 'ab'.endswith('a') }}",
+         "a b|a| a|TrueFalse"},
+        {"{{ missing | default('d') }}{{ '' | default('e', true) }}{{ 'a' | upper }}{{ "
+         "messages[0].get('x', 'y') }}",
+         "deAy"},
+        {"{% set ns = namespace(a=1, b=false) %}{% for m in messages %}{% set ns.a = ns.a + 4 %}{% "
+         "set z = 3 %}{% endfor %}{{ ns.a }}{{ z is defined }}{{ ns.b is false }}",
+         "5FalseTrue"},
+        {"{% for i in ['u', 'v'] %}{{ i }}{{ loop.first }}{% endfor %}{% for i in [] %}x{% else "
+         "%}empty{% endfor %}",
+         "uTruevFalseempty"},
+        {"{% macro f(x) %}{{ x | tojson }}{% endmacro %}{% generation %}g{% endgeneration %}", "g"},
+        {"{% if false %}{{ unknown(1) | what }}{% set x %}{% endset %}{{ '%}' }}{% endif %}ok",
+         "ok"},
+        {"{{ true or unknown(1) }}{{ false and messages.x.y }}", "TrueFalse"},
+        {"{{ messages is string }}{{ messages is iterable }}{{ tools is none }}{{ x is not defined "
+         "}}",
+         "FalseTrueTrueTrue"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check (cases[i][0], cases[i][1], "");
+}
+
+static void what_is_not_known_is_refused (void **state)
+{
+    (void) state;
+    static const char *const cases[][2] = {
+        {"\n\n{{ strftime_now('%d') }}", "line 3: it writes the date"},
+        {"{{ raise_exception('no system') }}", "no system"},
+        {"{{ messages | tojson }}", "filter tojson"},
+        {"{{ messages.x.y }}", "attribute y of what is undefined"},
+        {"{{ f(1) }}", "function f"},
+        {"{{ 'a'.split('b') }}", "method split"},
+        {"{{ 'a' + missing }}", "undefined"},
+        {"{{ 1 + 'a' }}", "'+' of such values"},
+        {"{{ 1 == 1 == 1 }}", "chain"},
+        {"{% set x %}a{% endset %}", "such a set"},
+        {"{% include 'x' %}", "tag include"},
+        {"{% for a, b in messages %}{% endfor %}", "loop over pairs"},
+        {"{% for a in messages if a %}{% endfor %}", "part of it"},
+        {"{% for a in 'abc' %}{% endfor %}", "no list"},
+        {"{{ messages }}", "list or an object"},
+        {"{{ {'a': 1} }}", "expression is wanted"},
+        {"{% if 1 %}", "if has no end"},
+        {"{% for a in [] %}", "for has no end"},
+        {"{% endif %}", "end without a beginning"},
+        {"{{ 'a", "no end"},
+        {"{{ 1 ", "wanted"},
+        {"{# a", "comment has no end"},
+        {"{{ '\\x41' }}", "escape"},
+        {"{{ x is divisibleby(3) }}", "divisibleby"},
+        {"{{ 1.5 }}", "fractions"},
+        {"{{ \"\xff\" }}", "UTF-8"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check (cases[i][0], "", cases[i][1]);
+}
+
+/*  Text that repeats a piece n times between two ends. */
+static void repeated (const char *before, const char *piece, size_t n, const char *after,
+                      const char *why)
+{
+    buf_t text = {0};
+    buf_text (&text, before);
+    for (size_t i = 0; i < n; i++)
+        buf_text (&text, piece);
+    buf_text (&text, after);
+    check (text.data, "", why);
+    buf_free (&text);
+}
+
+static void no_template_takes_long (void **state)
+{
+    (void) state;
+    repeated ("{{ ", "(", 100000, "", "nested too deep");
+    repeated ("{{ ", "not ", 100000, "1 }}", "nested too deep");
+    repeated ("{{ ", "[", 100000, "", "nested too deep");
+    repeated ("{{ 1 ", "if 1 else 1 ", 100000, "}}", "nested too deep");
+    repeated ("", "{% if 1 %}", 100000, "", "nested too deep");
+    repeated ("{% set n = namespace(a='ab') %}", "{% set n.a = n.a + n.a %}", 60, "",
+              "does too much");
+    buf_t nested = {0};
+    for (size_t i = 0; i < 8; i++)
+        buf_text (&nested, "{% for a in [1,1,1,1,1,1,1,1,1,1] %}");
+    for (size_t i = 0; i < 8; i++)
+        buf_text (&nested, "{% endfor %}");
+    check (nested.data, "", "does too much");
+    buf_free (&nested);
+    check ("{% set n = namespace() %}{% set n.a = n %}{% set n.b = [n, n] %}{{ n == n.b }}",
+           "False", "");
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test (templates_write_what_jinja_writes),
+                                       cmocka_unit_test (what_is_not_known_is_refused),
+                                       cmocka_unit_test (no_template_takes_long)};
+    return cmocka_run_group_tests_name ("jinja", tests, NULL, NULL);
+}
