@@ -48,15 +48,19 @@ static int load_tokenizer (loaded_t *l, const char *dir, err_t *err)
     return l->tokenizer ? 0 : err_wrap (err, "%s", path);
 }
 
-static int load (loaded_t *l, const char *dir, err_t *err)
+static int load (loaded_t *l, const args_t *args, err_t *err)
 {
+    const char *dir = args_value (args, "--model"), *compute = args_value (args, "--compute");
+    bool bf16 = strcmp (compute, "bf16") == 0;
     if (!*dir)
         return err_set (err, ERR_CONFIG, "--model DIR is missing: a Hugging Face model folder");
+    if (!bf16 && strcmp (compute, "f32") != 0)
+        return err_set (err, ERR_CONFIG, "--compute '%s' is neither f32 nor bf16", compute);
     if (!(l->hf = hf_open (dir, err)))
         return -1;
     long cores = sysconf (_SC_NPROCESSORS_ONLN);
     l->pool = pool_new (cores > 0 ? (size_t) cores : 1);
-    l->model = model_new (&hf_config (l->hf)->model, COMPUTE_F32, err);
+    l->model = model_new (&hf_config (l->hf)->model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
     if (!l->model)
         return -1;
     return hf_fill (l->hf, l->model, l->pool, err);
@@ -118,6 +122,7 @@ static int adapt (loaded_t *l, const char *dir, err_t *err)
 static const args_option_t generate_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
     {"--adapter", "DIR", "", "PEFT folder with LoRA adapters of that model"},
+    {"--compute", "TYPE", "f32", "f32, or bf16: half the memory, what the matrix products read"},
     {"--chat", "FORMAT", "", "as model.chat: auto, chatml, llama3, plain, a pattern with {prompt}"},
     {"--max-tokens", "N", "128", "longest continuation"},
     {"--temperature", "T", "1", "0: the likeliest token each time"},
@@ -210,7 +215,7 @@ static int run_generate (int argc, char **argv)
     const char *dir = args_value (args, "--model");
     int rc = read_input (args, &text, &err);
     if (rc == 0)
-        rc = load (&l, dir, &err);
+        rc = load (&l, args, &err);
     if (rc == 0)
         rc = load_tokenizer (&l, dir, &err);
     if (rc == 0)
@@ -281,6 +286,7 @@ static int run_tokenize (int argc, char **argv)
 static const args_option_t logits_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
     {"--adapter", "DIR", "", "PEFT folder with LoRA adapters of that model"},
+    {"--compute", "TYPE", "f32", "f32, or bf16: half the memory, what the matrix products read"},
     {"--ids", "1,2,3", "", "token ids"},
     {"--json", NULL, NULL, "all logits as JSON; else the five likeliest per position"},
     {0}};
@@ -345,7 +351,7 @@ static int run_logits (int argc, char **argv)
     bool json = args_flag (args, "--json");
     int rc = read_ids (args_value (args, "--ids"), &ids, &err);
     if (rc == 0)
-        rc = load (&l, args_value (args, "--model"), &err);
+        rc = load (&l, args, &err);
     if (rc == 0)
         rc = adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0) {
