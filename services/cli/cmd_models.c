@@ -115,6 +115,7 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
             snprintf (key, sizeof key, "%s_bf16_bytes", uses[u].name);
             json_object_set_new (line, key, json_integer ((json_int_t) sum (&uses[u], &n[u][1])));
         }
+        json_object_set_new (line, "free_bytes", json_integer ((json_int_t) memory_available ()));
         char *text = json_dumps (line, JSON_COMPACT);
         puts (text ? text : "{}");
         free (text);
@@ -134,7 +135,8 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
         printf ("\n");
     } else
         printf ("  no tokenizer.json: it can compute logits, but not play\n");
-    printf ("  runs here with the %s kernels\n", model_isa ());
+    printf ("  runs here with the %s kernels, as far as memory goes: %.0f MB are free\n",
+            model_isa (), megabytes (memory_available ()));
     for (size_t u = 0; u < USES; u++)
         print_need (&uses[u], n[u]);
     return 0;
