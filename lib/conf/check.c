@@ -1,6 +1,7 @@
 /*  check - see check.h */
 #include "conf/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/table.h"
@@ -10,172 +11,177 @@ static bool is (const char *value, const char *word)
     return strcmp (value, word) == 0;
 }
 
-static bool differs (double a, double b)
+/*  ---- keys that say something and do nothing ------------------------------------------------------- */
+
+typedef struct {
+    bool idle;
+    const char *key; /* "loss.delta", or "critic.": all of the section */
+    const char *why;
+} rule_t;
+
+static bool differs (const conf_t *conf, const conf_t *fresh, const conf_section_t *section,
+                     const conf_key_t *key)
 {
-    return a < b || a > b;
+    buf_t value = {0}, usual = {0};
+    conf_print_value (conf, section, key, &value);
+    conf_print_value (fresh, section, key, &usual);
+    bool same = value.data && usual.data && is (value.data, usual.data);
+    buf_free (&value);
+    buf_free (&usual);
+    return !same;
 }
 
-/*  The first key of the critic that differs from its default; every one is a number of 8 bytes. */
-static const char *changed_critic_key (const conf_t *conf, const conf_t *fresh)
+bool conf_changed (const conf_t *conf, const char *name)
 {
-    const conf_section_t *section = conf_section ("critic");
-    for (size_t k = 0; k < section->n; k++)
-        if (memcmp ((const char *) &conf->critic + section->keys[k].offset,
-                    (const char *) &fresh->critic + section->keys[k].offset, 8) != 0)
-            return section->keys[k].name;
-    return NULL;
-}
-
-static int check_critic (const conf_t *conf, const char *name, err_t *err)
-{
-    if (!is (conf->loss.advantage, "group"))
-        return 0;
+    const conf_section_t *section;
+    const conf_key_t *key = conf_look_up (name, &section);
     conf_t *fresh = conf_defaults ();
-    if (!fresh)
-        return err_set (err, ERR_LIMIT, "no memory for a configuration");
-    const char *key = changed_critic_key (conf, fresh);
+    bool changed = key && fresh && differs (conf, fresh, section, key);
     conf_destroy (&fresh);
-    if (key)
-        return err_set (
-            err, ERR_CONFIG,
-            "%s: critic.%s does nothing while loss.advantage is group: leave it out, or "
-            "set loss.advantage to critic or group+critic",
-            name, key);
+    return changed;
+}
+
+static bool matches (const rule_t *rule, const char *name)
+{
+    size_t n = strlen (rule->key);
+    return rule->idle && strncmp (rule->key, name, n) == 0 && (!name[n] || rule->key[n - 1] == '.');
+}
+
+/*  A key that has its default is none that the user counts on. */
+static int check_rules (const conf_t *conf, const rule_t *rules, size_t rules_n, err_t *err)
+{
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++)
+        for (size_t k = 0; k < sections[s].n; k++) {
+            char name[96];
+            snprintf (name, sizeof name, "%s.%s", sections[s].name, sections[s].keys[k].name);
+            for (size_t r = 0; r < rules_n; r++)
+                if (matches (&rules[r], name) && conf_changed (conf, name))
+                    return conf_refuse (conf, name, err, "does nothing %s", rules[r].why);
+        }
     return 0;
 }
 
-static int check_chat (const conf_t *conf, const char *name, err_t *err)
+static int check_idle (const conf_t *conf, err_t *err)
+{
+    static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
+                                     "model.adapter to lora";
+    char by_type[96];
+    const char *type = conf->loss.type;
+    bool weighs = is (type, "cispo") || is (type, "sapo") || is (type, "vespo");
+    bool fixed = is (type, "vespo") || is (type, "rloo");
+    bool plain = is (conf->model.adapter, "none");
+    snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
+    const rule_t rules[] = {
+        {weighs, "loss.delta", by_type},
+        {weighs, "loss.clip_low", by_type},
+        {weighs && !is (type, "cispo"), "loss.clip_high", by_type},
+        {fixed, "loss.level", by_type},
+        {!is (type, "sapo"), "loss.sapo_positive", by_type},
+        {!is (type, "sapo"), "loss.sapo_negative", by_type},
+        {!(conf->loss.kl > 0), "loss.kl_ratio", "while loss.kl is 0"},
+        {!(conf->loss.kl > 0), "loss.kl_estimator", "while loss.kl is 0"},
+        {is (conf->loss.correction, "none"), "loss.correction_cap",
+         "while loss.correction is none: leave it out, or choose a correction"},
+        {is (conf->trainer.schedule, "constant"), "trainer.lr_end",
+         "while trainer.schedule is constant: leave it out, or set linear or cosine"},
+        {is (conf->task.family, "coding"), "task.style", "in the coding family: leave it out"},
+        {plain, "model.adapter_path", no_adapter},
+        {plain, "model.lora_rank", no_adapter},
+        {plain, "model.lora_alpha", no_adapter},
+        {plain, "model.lora_targets", no_adapter},
+        {is (conf->loss.advantage, "group"), "critic.",
+         "while loss.advantage is group: leave it out, or set loss.advantage to critic or "
+         "group+critic"},
+    };
+    return check_rules (conf, rules, sizeof rules / sizeof *rules, err);
+}
+
+/*  ---- keys that do not go together ------------------------------------------------------------------- */
+
+static int check_chat (const conf_t *conf, err_t *err)
 {
     static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (is (conf->model.chat, names[i]))
             return 0;
-    if (strstr (conf->model.chat, "{prompt}"))
+    if (strstr (conf->model.chat, "{prompt}") || strstr (conf->model.chat, "{prompt|trim}"))
         return 0;
-    return err_set (err, ERR_CONFIG,
-                    "%s: model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
-                    "pattern with {prompt}",
-                    name, conf->model.chat);
+    return conf_refuse (conf, "model.chat", err,
+                        "'%.80s' is not known: none, auto, chatml, llama3, plain or a pattern with "
+                        "{prompt}",
+                        conf->model.chat);
 }
 
-/*  Keys of the loss that some losses do not read. */
-static int check_loss_keys (const conf_t *conf, const char *name, err_t *err)
-{
-    const char *type = conf->loss.type;
-    bool clips = !is (type, "cispo") && !is (type, "sapo") && !is (type, "vespo");
-    bool levels = !is (type, "vespo") && !is (type, "rloo");
-    const char *key = NULL;
-    conf_t *fresh = conf_defaults ();
-    if (!fresh)
-        return err_set (err, ERR_LIMIT, "no memory for a configuration");
-    if (!clips && conf->loss.delta > 0)
-        key = "delta";
-    else if (!clips && differs (conf->loss.clip_low, fresh->loss.clip_low))
-        key = "clip_low";
-    else if (!clips && !is (type, "cispo") && differs (conf->loss.clip_high, fresh->loss.clip_high))
-        key = "clip_high";
-    else if (!levels && is (conf->loss.level, "sequence"))
-        key = "level";
-    else if (!is (type, "sapo") && differs (conf->loss.sapo_positive, fresh->loss.sapo_positive))
-        key = "sapo_positive";
-    else if (!is (type, "sapo") && differs (conf->loss.sapo_negative, fresh->loss.sapo_negative))
-        key = "sapo_negative";
-    conf_destroy (&fresh);
-    if (key)
-        return err_set (err, ERR_CONFIG, "%s: loss.%s does nothing with loss.type %s: leave it out",
-                        name, key, type);
-    if (conf->loss.kl_ratio && !(conf->loss.kl > 0))
-        return err_set (err, ERR_CONFIG, "%s: loss.kl_ratio does nothing while loss.kl is 0", name);
-    if (!is (conf->loss.kl_estimator, "k3") && !(conf->loss.kl > 0))
-        return err_set (err, ERR_CONFIG, "%s: loss.kl_estimator does nothing while loss.kl is 0",
-                        name);
-    return 0;
-}
-
-static int check_loss (const conf_t *conf, const char *name, err_t *err)
+static int check_loss (const conf_t *conf, err_t *err)
 {
     if (is (conf->loss.type, "rloo") && !is (conf->loss.scale, "none"))
-        return err_set (err, ERR_CONFIG,
-                        "%s: loss.scale is %s, but rloo does not divide: set loss.scale to none",
-                        name, conf->loss.scale);
-    if (conf->trainer.group_size < 2 && !is (conf->loss.advantage, "critic"))
-        return err_set (err, ERR_CONFIG,
-                        "%s: trainer.group_size 1 leaves nothing to compare an episode with: "
-                        "at least 2 with loss.advantage %s",
-                        name, conf->loss.advantage);
+        return conf_refuse (conf, "loss.scale", err,
+                            "is %s, but rloo does not divide: set it to none", conf->loss.scale);
+    if (conf->loss.delta > 0 && conf->loss.delta <= 1 + conf->loss.clip_high)
+        return conf_refuse (conf, "loss.delta", err,
+                            "%g cuts below the clip at 1 + loss.clip_high = %g: above that, or 0",
+                            conf->loss.delta, 1 + conf->loss.clip_high);
     if (conf->loss.overlong_tokens > conf->task.max_tokens)
-        return err_set (
-            err, ERR_CONFIG,
-            "%s: loss.overlong_tokens %lld is more than task.max_tokens %lld, the longest "
-            "completion",
-            name, (long long) conf->loss.overlong_tokens, (long long) conf->task.max_tokens);
+        return conf_refuse (conf, "loss.overlong_tokens", err,
+                            "%lld is more than task.max_tokens %lld, the longest completion",
+                            (long long) conf->loss.overlong_tokens,
+                            (long long) conf->task.max_tokens);
+    if (!(conf->reward.quality + conf->reward.speed + conf->reward.cost > 0))
+        return conf_refuse (conf, "reward.quality", err,
+                            "0, as speed and cost: every reward would be 0, and nothing learnt");
+    return 0;
+}
+
+static int check_trainer (const conf_t *conf, err_t *err)
+{
+    if (conf->trainer.group_size < 2 && !is (conf->loss.advantage, "critic"))
+        return conf_refuse (conf, "trainer.group_size", err,
+                            "1 leaves nothing to compare an episode with: at least 2 with "
+                            "loss.advantage %s",
+                            conf->loss.advantage);
     if (conf->trainer.minibatches > conf->trainer.groups)
-        return err_set (err, ERR_CONFIG,
-                        "%s: trainer.minibatches %lld are whole groups each, but there are only "
-                        "%lld groups",
-                        name, (long long) conf->trainer.minibatches,
-                        (long long) conf->trainer.groups);
+        return conf_refuse (conf, "trainer.minibatches", err,
+                            "%lld are whole groups each, but there are only %lld groups",
+                            (long long) conf->trainer.minibatches,
+                            (long long) conf->trainer.groups);
+    if (!is (conf->loss.advantage, "group") && conf->critic.width % conf->critic.heads != 0)
+        return conf_refuse (conf, "critic.width", err, "%lld is not divisible by critic.heads %lld",
+                            (long long) conf->critic.width, (long long) conf->critic.heads);
     return 0;
 }
 
-static bool same_list (const conf_list_t *a, const conf_list_t *b)
-{
-    for (size_t i = 0; i < a->n && i < b->n; i++)
-        if (!is (a->item[i], b->item[i]))
-            return false;
-    return a->n == b->n;
-}
-
-/*  Keys of adapters that say nothing, without adapters. */
-static int check_adapter (const conf_t *conf, const char *name, err_t *err)
-{
-    if (!is (conf->model.adapter, "none"))
-        return 0;
-    conf_t *fresh = conf_defaults ();
-    if (!fresh)
-        return err_set (err, ERR_LIMIT, "no memory for a configuration");
-    const char *key = *conf->model.adapter_path ? "adapter_path" : NULL;
-    if (conf->model.lora_rank != fresh->model.lora_rank)
-        key = "lora_rank";
-    else if (differs (conf->model.lora_alpha, fresh->model.lora_alpha))
-        key = "lora_alpha";
-    else if (!same_list (&conf->model.lora_targets, &fresh->model.lora_targets))
-        key = "lora_targets";
-    conf_destroy (&fresh);
-    if (key)
-        return err_set (err, ERR_CONFIG,
-                        "%s: model.%s does nothing while model.adapter is none: leave it out, or "
-                        "set model.adapter to lora",
-                        name, key);
-    return 0;
-}
-
-int conf_check (const conf_t *conf, const char *name, err_t *err)
+static int check_team (const conf_t *conf, err_t *err)
 {
     if (!*conf->task.family)
-        return err_set (err, ERR_CONFIG,
-                        "%s: task.family is missing: coding or writing says what the team works at",
-                        name);
+        return conf_refuse (conf, "task.family", err,
+                            "is missing: coding or writing says what the team works at");
     if (conf->team.roles.n == 0)
-        return err_set (err, ERR_CONFIG,
-                        "%s: team.roles is missing: name the seats, such as [aux, main] for coding",
-                        name);
+        return conf_refuse (conf, "team.roles", err,
+                            "is missing: name the seats, such as [aux, main] for coding");
     for (size_t i = 0; i < conf->team.roles.n; i++)
         for (size_t j = 0; j < i; j++)
             if (is (conf->team.roles.item[i], conf->team.roles.item[j]))
-                return err_set (err, ERR_CONFIG, "%s: team.roles names '%s' twice", name,
-                                conf->team.roles.item[i]);
+                return conf_refuse (conf, "team.roles", err, "names '%s' twice",
+                                    conf->team.roles.item[i]);
     if (!*conf->model.path)
-        return err_set (err, ERR_CONFIG,
-                        "%s: model.path is missing: the folder of the model to start from", name);
+        return conf_refuse (conf, "model.path", err,
+                            "is missing: the folder of the model to start from");
     if (strspn (conf->run.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_.") != strlen (conf->run.name) ||
         !*conf->run.name || strlen (conf->run.name) > 48 || *conf->run.name == '.')
-        return err_set (err, ERR_CONFIG,
-                        "%s: run.name '%s': 1 to 48 letters, digits, '-', '_' or '.'", name,
-                        conf->run.name);
-    if (check_chat (conf, name, err) != 0 || check_loss (conf, name, err) != 0 ||
-        check_loss_keys (conf, name, err) != 0)
-        return -1;
-    return check_adapter (conf, name, err) == 0 ? check_critic (conf, name, err) : -1;
+        return conf_refuse (conf, "run.name", err, "'%s': 1 to 48 letters, digits, '-', '_' or '.'",
+                            conf->run.name);
+    return 0;
+}
+
+int conf_check (const conf_t *conf, err_t *err)
+{
+    int (*const checks[]) (const conf_t *, err_t *) = {check_team, check_chat, check_loss,
+                                                       check_trainer, check_idle};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
+        rc = checks[i](conf, err);
+    return rc;
 }

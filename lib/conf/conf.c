@@ -5,6 +5,7 @@
  */
 #include "conf/conf.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,14 @@
 #include "conf/check.h"
 #include "conf/table.h"
 
-#define CONF_FILE_MAX ((size_t) 1 << 20)
-#define CONF_KEYS_MAX 256 /* keys of one section, for finding duplicates */
+#define CONF_FILE_MAX  ((size_t) 1 << 20)
+#define CONF_KEYS_MAX  256 /* keys of one section, for finding duplicates */
+#define NAME_MAX_BYTES 160 /* of "section.key" */
 
 typedef struct {
     yaml_parser_t parser;
+    const char *text; /* all of the file */
+    size_t size;
     const char *name; /* of the file, in errors */
     conf_t *conf;
     err_t *err;
@@ -34,7 +38,10 @@ static int next (reader_t *r, yaml_event_t *event)
 {
     if (!yaml_parser_parse (&r->parser, event)) {
         const char *problem = r->parser.problem ? r->parser.problem : "not YAML";
+        size_t at = r->parser.problem_mark.index;
         memset (event, 0, sizeof *event);
+        if (at < r->size && r->text[at] == '\t')
+            problem = "a tab: YAML wants spaces before a key";
         return fail (r, r->parser.problem_mark.line, problem, "");
     }
     if (event->type != YAML_ALIAS_EVENT)
@@ -73,22 +80,32 @@ static int read_value (reader_t *r, const char *key, buf_t *text)
     return rc;
 }
 
+/*  A key that there is not, or for section NULL a section. */
+static int unknown (const conf_section_t *section, const char *name, const char *where,
+                    const char *full, err_t *err)
+{
+    buf_t hint = {0};
+    conf_suggest (section, name, &hint);
+    err_set (err, ERR_CONFIG, "%s: %s: no such %s%s (--print-config lists all)", where, full,
+             section ? "key" : "section", hint.data ? hint.data : "");
+    buf_free (&hint);
+    return -1;
+}
+
 static int read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
                      bool *seen)
 {
     const conf_key_t *key = conf_find (section, name);
+    char where[FS_PATH_MAX + 32], full[NAME_MAX_BYTES];
+    snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
+    snprintf (full, sizeof full, "%s.%.100s", section->name, name);
     if (!key)
-        return err_set (r->err, ERR_CONFIG,
-                        "%s:%zu: %s.%s: no such key; did you mean %s.%s? (--help lists all)",
-                        r->name, line + 1, section->name, name, section->name,
-                        conf_nearest (section, name));
+        return unknown (section, name, where, full, r->err);
     if (seen[key - section->keys])
-        return fail (r, line, name, ": given twice");
+        return fail (r, line, full, ": given twice");
     seen[key - section->keys] = true;
     buf_t text = {.max = 1 << 16};
-    char where[FS_PATH_MAX + 32];
-    snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
-    int rc = read_value (r, name, &text);
+    int rc = read_value (r, full, &text);
     if (rc == 0)
         rc = conf_set (r->conf, section, key, text.data ? text.data : "", where, r->err);
     buf_free (&text);
@@ -100,8 +117,9 @@ static const conf_section_t *begin_section (reader_t *r, const char *name, size_
     size_t n;
     const conf_section_t *section = conf_section (name);
     if (!section) {
-        err_set (r->err, ERR_CONFIG, "%s:%zu: %s: no such section; did you mean %s?", r->name,
-                 line + 1, name, conf_nearest (NULL, name));
+        char where[FS_PATH_MAX + 32];
+        snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
+        unknown (NULL, name, where, name, r->err);
         return NULL;
     }
     bool *seen = &r->seen_section[section - conf_sections (&n)];
@@ -144,18 +162,20 @@ static int read_section (reader_t *r, const char *name, size_t line)
     }
 }
 
-/*  From the start of the document to its end. */
+/*  From the start of the stream to its end: one document. */
 static int read_document (reader_t *r)
 {
     yaml_event_t event;
-    size_t depth = 0;
+    size_t depth = 0, documents = 0;
     for (;;) {
         if (next (r, &event) != 0)
             return -1;
         yaml_event_type_t type = event.type;
         size_t line = event.start_mark.line;
         int rc = 0;
-        if (type == YAML_MAPPING_START_EVENT)
+        if (type == YAML_DOCUMENT_START_EVENT && documents++)
+            rc = fail (r, line, "a second document: a file holds one configuration", "");
+        else if (type == YAML_MAPPING_START_EVENT)
             depth++;
         else if (type == YAML_SCALAR_EVENT && depth == 1)
             rc = read_section (r, (const char *) event.data.scalar.value, line);
@@ -166,14 +186,14 @@ static int read_document (reader_t *r)
         yaml_event_delete (&event);
         if (rc != 0)
             return -1;
-        if (type == YAML_DOCUMENT_END_EVENT || type == YAML_STREAM_END_EVENT)
+        if (type == YAML_STREAM_END_EVENT)
             return 0;
     }
 }
 
 static int read_text (conf_t *conf, const char *text, size_t size, const char *name, err_t *err)
 {
-    reader_t r = {.name = name, .conf = conf, .err = err};
+    reader_t r = {.text = text, .size = size, .name = name, .conf = conf, .err = err};
     if (!yaml_parser_initialize (&r.parser))
         return err_set (err, ERR_LIMIT, "no memory");
     yaml_parser_set_input_string (&r.parser, (const unsigned char *) text, size);
@@ -185,24 +205,23 @@ static int read_text (conf_t *conf, const char *text, size_t size, const char *n
 /*  "section.key=value" */
 static int set_override (conf_t *conf, const char *word, err_t *err)
 {
-    char name[128], where[192];
+    char name[NAME_MAX_BYTES], where[192];
     size_t size = strcspn (word, "=");
     snprintf (where, sizeof where, "--set %.150s", word);
-    if (word[size] != '=' || size >= sizeof name)
-        return err_set (err, ERR_CONFIG, "%s: section.key=value is wanted", where);
-    memcpy (name, word, size);
-    name[size] = 0;
+    memcpy (name, word, size < sizeof name ? size : 0);
+    name[size < sizeof name ? size : 0] = 0;
     char *dot = strchr (name, '.');
-    if (dot)
-        *dot = 0;
+    if (word[size] != '=' || !dot)
+        return err_set (err, ERR_CONFIG,
+                        "%s: section.key=value is wanted, such as trainer.steps=20", where);
+    *dot = 0;
     const conf_section_t *section = conf_section (name);
-    if (!dot || !section)
-        return err_set (err, ERR_CONFIG, "%s: no section '%s'; did you mean %s?", where, name,
-                        conf_nearest (NULL, name));
-    const conf_key_t *key = conf_find (section, dot + 1);
+    const conf_key_t *key = section ? conf_find (section, dot + 1) : NULL;
+    if (!section)
+        return unknown (NULL, name, where, name, err);
+    *dot = '.';
     if (!key)
-        return err_set (err, ERR_CONFIG, "%s: no key '%s' in %s; did you mean %s?", where, dot + 1,
-                        name, conf_nearest (section, dot + 1));
+        return unknown (section, dot + 1, where, name, err);
     return conf_set (conf, section, key, word + size + 1, where, err);
 }
 
@@ -214,14 +233,45 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
         err_set (err, ERR_LIMIT, "no memory for a configuration");
         return NULL;
     }
-    int rc = read_text (conf, text, size, name, err);
+    int rc = (conf->file = strdup (name)) ? read_text (conf, text, size, name, err)
+                                          : err_set (err, ERR_LIMIT, "no memory");
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = set_override (conf, overrides[i], err);
     if (rc == 0)
-        rc = conf_check (conf, name, err);
+        rc = conf_check (conf, err);
     if (rc != 0)
         conf_destroy (&conf);
     return conf;
+}
+
+static const char *where_of (const conf_t *conf, const char *name)
+{
+    const conf_section_t *section;
+    const conf_key_t *key = conf_look_up (name, &section);
+    return key ? conf->where[conf_index (section, key)] : NULL;
+}
+
+bool conf_given (const conf_t *conf, const char *key)
+{
+    return where_of (conf, key) != NULL;
+}
+
+int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)
+{
+    char text[ERR_TEXT_MAX];
+    const char *where = where_of (conf, key);
+    va_list args;
+    va_start (args, fmt);
+    vsnprintf (text, sizeof text, fmt, args);
+    va_end (args);
+    return err_set (err, ERR_CONFIG, "%s: %s %s", where ? where : conf->file, key, text);
+}
+
+int conf_wrap (const conf_t *conf, const char *key, err_t *err)
+{
+    const char *where = where_of (conf, key);
+    err->code = ERR_CONFIG;
+    return err_wrap (err, "%s: %s", where ? where : conf->file, key);
 }
 
 /*  A relative path that is not there from the working directory is looked for beside the file. */

@@ -27,6 +27,12 @@ typedef struct {
     size_t n;
 } conf_list_t;
 
+#define CONF_ONE(key, ...)             +1
+#define CONF_EACH(section, KEYS, help) KEYS (CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE)
+enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
+#undef CONF_ONE
+#undef CONF_EACH
+
 #define CONF_T(key, ...) char *key;
 #define CONF_N(key, ...) int64_t key;
 #define CONF_R(key, ...) double key;
@@ -38,6 +44,9 @@ typedef struct {
     } section;
 typedef struct {
     CONF_SECTIONS (CONF_S)
+    char *file; /* its name, in errors */
+    char *where
+        [CONF_KEYS]; /* each key was given: "coding.yml:12", "--set trainer.lr=1"; NULL: nowhere */
 } conf_t;
 #undef CONF_T
 #undef CONF_N
@@ -55,6 +64,17 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
                     size_t n, err_t *err);
 void conf_destroy (conf_t **conf);
 
+/*  Whether the user gave a key ("trainer.lr"), be it its default. */
+bool conf_given (const conf_t *conf, const char *key);
+/*  Whether it is not its default. */
+bool conf_changed (const conf_t *conf, const char *key);
+/*  Sets ERR_CONFIG, "coding.yml:12: trainer.lr TEXT" for a key that was given, "coding.yml: trainer.lr TEXT" for
+ *  one that was left out; returns -1. */
+int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)
+    __attribute__ ((format (printf, 4, 5)));
+/*  The same for an error that is there: "coding.yml:12: model.path: TEXT". */
+int conf_wrap (const conf_t *conf, const char *key, err_t *err);
+
 /*  Whether all roles use one policy; the name of the policy of a role: "shared", or the role's. */
 bool conf_shares (const conf_t *conf);
 const char *conf_policy (const conf_t *conf, size_t role);
@@ -64,6 +84,12 @@ const char *conf_policy (const conf_t *conf, size_t role);
 void conf_print (const conf_t *conf, bool help, buf_t *text);
 /*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may answer as it likes. */
 bool conf_reproducible (const conf_t *conf);
+/*  The keys that weights follow from, one line each: how many processes take part, how often is saved or evaluated
+ *  and how many steps are made may change when a run goes on. */
+void conf_essence (const conf_t *conf, buf_t *text);
+/*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys that differ, with
+ *  both values. */
+int conf_compare (const conf_t *conf, const char *path, err_t *err);
 
 /*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible: no" where
  *  that is so. */

@@ -40,7 +40,7 @@
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", "coding|writing", "what the team works at")                                     \
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
-    T (style, "plain", "plain|story|chat", "how observations are worded")                          \
+    T (style, "plain", "plain|story", "which built-in set of the writing family")                  \
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \

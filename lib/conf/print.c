@@ -31,8 +31,14 @@ static void real (buf_t *text, double value)
     buf_text (text, out);
 }
 
-static void print_value (const void *at, const conf_key_t *key, buf_t *text)
+#define SECTION_AT(section, KEYS, h) &conf->section,
+
+void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
+                       buf_t *text)
 {
+    const void *base[] = {CONF_SECTIONS (SECTION_AT)};
+    size_t n;
+    const void *at = (const char *) base[section - conf_sections (&n)] + key->offset;
     const conf_list_t *list = at;
     switch (key->kind) {
     case CONF_TEXT:
@@ -58,11 +64,8 @@ static void print_value (const void *at, const conf_key_t *key, buf_t *text)
     }
 }
 
-#define SECTION_AT(section, KEYS, h) &conf->section,
-
 void conf_print (const conf_t *conf, bool help, buf_t *text)
 {
-    const void *base[] = {CONF_SECTIONS (SECTION_AT)};
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
     for (size_t s = 0; s < n; s++) {
@@ -73,7 +76,7 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
             const conf_key_t *key = &sections[s].keys[k];
             size_t from = text->size;
             buf_printf (text, "  %s: ", key->name);
-            print_value ((const char *) base[s] + key->offset, key, text);
+            conf_print_value (conf, &sections[s], key, text);
             if (help) {
                 size_t width = text->size - from;
                 buf_printf (text, "%*s# %s%s%s%s", width < 34 ? (int) (34 - width) : 1, "",

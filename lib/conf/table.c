@@ -108,11 +108,53 @@ static size_t distance (const char *a, const char *b)
     return row[m];
 }
 
-const char *conf_nearest (const conf_section_t *section, const char *name)
+const conf_key_t *conf_look_up (const char *name, const conf_section_t **section)
 {
-    size_t n, least = SIZE_MAX;
+    size_t n, size = strcspn (name, ".");
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; name[size] && s < n; s++)
+        if (strlen (sections[s].name) == size && strncmp (sections[s].name, name, size) == 0) {
+            *section = &sections[s];
+            return conf_find (*section, name + size + 1);
+        }
+    return NULL;
+}
+
+/*  What other trainers call the same. */
+static const struct {
+    const char *theirs, *ours;
+} synonyms[] = {{"learning_rate", "trainer.lr"},
+                {"batch_size", "trainer.groups"},
+                {"max_steps", "trainer.steps"},
+                {"num_steps", "trainer.steps"},
+                {"epochs", "trainer.steps"},
+                {"num_generations", "trainer.group_size"},
+                {"lr_scheduler", "trainer.schedule"},
+                {"warmup_steps", "trainer.warmup"},
+                {"weight_decay", "trainer.decay"},
+                {"max_grad_norm", "trainer.clip_norm"},
+                {"grad_clip", "trainer.clip_norm"},
+                {"temp", "trainer.temperature"},
+                {"algorithm", "loss.type"},
+                {"beta", "loss.kl"},
+                {"kl_coef", "loss.kl"},
+                {"epsilon", "loss.clip_low"},
+                {"epsilon_high", "loss.clip_high"},
+                {"max_new_tokens", "task.max_tokens"},
+                {"max_completion_length", "task.max_tokens"},
+                {"dataset", "task.path"},
+                {"model_name", "model.path"},
+                {"precision", "model.compute"},
+                {"dtype", "model.compute"},
+                {"scorer", "reward.command"}};
+
+/*  The nearest of our own names, in the section or in the list of sections; "" when none is near. */
+static const char *nearest (const conf_section_t *section, const char *name)
+{
+    size_t n, least = strlen (name) / 3; /* more is a guess at random */
     const conf_section_t *sections = conf_sections (&n);
     const char *best = "";
+    least = (least < 2 ? 2 : least) + 1;
     if (section)
         n = section->n;
     for (size_t i = 0; i < n; i++) {
@@ -124,6 +166,34 @@ const char *conf_nearest (const conf_section_t *section, const char *name)
         }
     }
     return best;
+}
+
+void conf_suggest (const conf_section_t *section, const char *name, buf_t *text)
+{
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    const char *near = nearest (section, name);
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
+        if (strcmp (synonyms[i].theirs, name) == 0) {
+            buf_printf (text, "; did you mean %s?", synonyms[i].ours);
+            return;
+        }
+    for (size_t s = 0; s < n; s++)
+        if (conf_find (&sections[s], name)) {
+            buf_printf (text, "; did you mean %s.%s?", sections[s].name, name);
+            return;
+        }
+    if (*near)
+        buf_printf (text, "; did you mean %s%s%s?", section ? section->name : "",
+                    section ? "." : "", near);
+}
+
+size_t conf_index (const conf_section_t *section, const conf_key_t *key)
+{
+    size_t n, at = 0;
+    for (const conf_section_t *s = conf_sections (&n); s < section; s++)
+        at += s->n;
+    return at + (size_t) (key - section->keys);
 }
 
 static void *field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
@@ -160,11 +230,21 @@ static void list_free (conf_list_t *list)
     list->n = 0;
 }
 
+/*  "aux main", "aux, main" or "[aux, main]". */
 static int set_list (conf_list_t *list, const char *text, err_t *err)
 {
+    const char *end = text + strlen (text), *from = text + strspn (text, " ");
+    while (end > from && end[-1] == ' ')
+        end--;
+    bool opens = *from == '[', closes = end > from && end[-1] == ']';
+    if (opens != closes || strpbrk (from + opens, "[\"'") ||
+        memchr (from, ']', (size_t) (end - closes - from)))
+        return err_set (err, ERR_CONFIG, "'%s' is no list such as [aux, main]", text);
     list_free (list);
-    while (*(text += strspn (text, " ,"))) {
-        size_t size = strcspn (text, " ,");
+    text = from + opens;
+    end -= closes;
+    while ((text += strspn (text, " ,")) < end) {
+        size_t size = strcspn (text, " ,]");
         if (list->n == CONF_LIST_MAX)
             return err_set (err, ERR_CONFIG, "more than %d items", CONF_LIST_MAX);
         list->item[list->n] = strndup (text, size);
@@ -211,7 +291,12 @@ int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key
              : key->kind == CONF_LIST ? set_list (to, text, err)
              : key->kind == CONF_BOOL ? set_bool (to, text, err)
                                       : set_number (to, key, text, err);
-    return rc == 0 ? 0 : err_wrap (err, "%s: %s.%s", where, section->name, key->name);
+    if (rc != 0)
+        return err_wrap (err, "%s: %s.%s", where, section->name, key->name);
+    char **given = &conf->where[conf_index (section, key)];
+    free (*given);
+    *given = strdup (where);
+    return *given ? 0 : err_set (err, ERR_LIMIT, "no memory");
 }
 
 static int set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
@@ -264,6 +349,9 @@ void conf_destroy (conf_t **conf)
             else if (key->kind == CONF_LIST)
                 list_free (at);
         }
+    for (size_t k = 0; k < CONF_KEYS; k++)
+        free ((*conf)->where[k]);
+    free ((*conf)->file);
     free (*conf);
     *conf = NULL;
 }

@@ -34,10 +34,18 @@ const conf_section_t *conf_sections (size_t *n);
 /*  NULL when there is none of that name. */
 const conf_section_t *conf_section (const char *name);
 const conf_key_t *conf_find (const conf_section_t *section, const char *name);
-/*  The known name nearest to a misspelt one: of the section's keys, or of the sections for NULL. */
-const char *conf_nearest (const conf_section_t *section, const char *name);
+/*  Appends what may have been meant by a name that is not known ("; did you mean trainer.lr?"), or nothing.
+ *  section NULL: it stands for a section. */
+void conf_suggest (const conf_section_t *section, const char *name, buf_t *text);
 
-/*  Sets a key from its text; where ("file:line") opens the error. A list's text is its words, apart by
+/*  The key of "trainer.lr" and its section; NULL: there is none. */
+const conf_key_t *conf_look_up (const char *name, const conf_section_t **section);
+/*  The place of a key in conf_t.where. */
+size_t conf_index (const conf_section_t *section, const conf_key_t *key);
+/*  Its value as YAML. */
+void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
+                       buf_t *text);
+/*  Sets a key from its text; where ("file:line") is kept, and opens the error. A list's text is its words, apart by
  *  spaces or commas. */
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err);

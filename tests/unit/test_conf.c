@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 
@@ -51,7 +52,8 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD "trainer:\n  steps: many\n", NULL, "x.yml:8: trainer.steps: 'many'");
     refused (GOOD "trainer:\n  steps: 1.5\n", NULL, "x.yml:8: trainer.steps");
     refused (GOOD "trainer:\n  steps: -1\n", NULL, "is not between");
-    refused (GOOD "trainer:\n  steps: 1\n  steps: 2\n", NULL, "x.yml:9: steps: given twice");
+    refused (GOOD "trainer:\n  steps: 1\n  steps: 2\n", NULL,
+             "x.yml:9: trainer.steps: given twice");
     refused (GOOD "trainer:\n  schedule: wavy\n", NULL, "constant|linear|cosine");
     refused (GOOD "loss:\n  kl_ratio: perhaps\n", NULL, "neither true nor false");
     refused (GOOD "run: &a\n  seed: 1\n", "x", "section.key=value");
@@ -64,15 +66,95 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD, "loss.kl_estimator=k2", "loss.kl_estimator does nothing while loss.kl is 0");
     refused (GOOD, "loss.overlong_tokens=65", "loss.overlong_tokens 65 is more than");
     refused (GOOD, "trainer.lr", "--set trainer.lr");
-    refused (GOOD, "trainer.rl=1", "did you mean lr");
+    refused (GOOD, "trainer.rl=1", "did you mean trainer.lr?");
+    refused (GOOD, "trainer.learning_rate=1", "did you mean trainer.lr?");
+    refused (GOOD, "trainer.max_tokens=1", "did you mean task.max_tokens?");
+    refused (GOOD, "trainer.qwertyuiop=1", "no such key (--print-config lists all)");
+    refused (GOOD, "trainer=3", "section.key=value is wanted");
+    refused (GOOD "trainer:\n\tsteps: 3\n", NULL, "x.yml:8: a tab");
+    refused (GOOD "---\ntrainer:\n  steps: 3\n", NULL, "x.yml:7: a second document");
+    refused (GOOD, "team.roles=[aux, main", "no list such as [aux, main]");
+    refused (GOOD, "team.roles=aux]", "no list such as [aux, main]");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");
     refused ("model:\n  path: m\ntask:\n  family: coding\n", NULL, "team.roles");
-    refused (GOOD "trainer:\n  group_size: 1\n", NULL, "group_size");
-    refused (GOOD "critic:\n  width: 32\n", NULL, "critic.width");
     err_t err = {0};
     assert_null (conf_load ("/nowhere/x.yml", NULL, 0, &err));
     assert_int_equal (err.code, ERR_CONFIG);
     assert_non_null (strstr (err.text, "/nowhere/x.yml"));
+}
+
+static void keys_that_do_not_go_together_are_named_with_their_line (void **state)
+{
+    (void) state;
+    refused (GOOD "trainer:\n  group_size: 1\n", NULL, "x.yml:8: trainer.group_size 1 leaves");
+    refused (GOOD "critic:\n  width: 32\n", NULL, "x.yml:8: critic.width does nothing while");
+    refused (GOOD "loss:\n  correction_cap: 3\n", NULL,
+             "x.yml:8: loss.correction_cap does nothing");
+    refused (GOOD "loss:\n  kl_ratio: true\n", NULL, "x.yml:8: loss.kl_ratio does nothing");
+    refused (GOOD "trainer:\n  schedule: constant\n  lr_end: 0.5\n", NULL,
+             "x.yml:9: trainer.lr_end does nothing while trainer.schedule is constant");
+    refused (GOOD "  style: story\n", NULL,
+             "x.yml:7: task.style does nothing in the coding family");
+    refused (GOOD, "task.style=chat", "'chat' is none of plain|story");
+    refused (GOOD "loss:\n  advantage: critic\ncritic:\n  width: 30\n", NULL,
+             "x.yml:10: critic.width 30 is not divisible by critic.heads 4");
+    refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,
+             "x.yml:8: reward.quality 0");
+    refused (GOOD "loss:\n  delta: 1.2\n", NULL, "x.yml:8: loss.delta 1.2 cuts below");
+    refused (GOOD "model:\n", "loss.delta=1.1", "x.yml:7: model: given twice");
+    refused (GOOD, "loss.delta=1.1", "--set loss.delta=1.1: loss.delta 1.1 cuts");
+    /* What has its default does no harm where it does nothing. */
+    err_t err = {0};
+    conf_t *conf = parse (GOOD "trainer:\n  schedule: constant\n  lr_end: 0.1\n",
+                          "loss.correction_cap=2", &err);
+    if (!conf)
+        fail_msg ("%s", err.text);
+    assert_true (conf_given (conf, "trainer.lr_end") && conf_given (conf, "loss.correction_cap"));
+    assert_false (conf_given (conf, "trainer.lr"));
+    conf_destroy (&conf);
+}
+
+static void lists_are_words_with_or_without_brackets (void **state)
+{
+    (void) state;
+    static const char *const ways[] = {"team.roles=[aux, main]", "team.roles=aux,main",
+                                       "team.roles= [ aux main ] ", "team.roles=aux main"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        err_t err = {0};
+        conf_t *conf = parse (GOOD, ways[i], &err);
+        if (!conf)
+            fail_msg ("%s", err.text);
+        assert_int_equal (conf->team.roles.n, 2);
+        assert_string_equal (conf->team.roles.item[0], "aux");
+        assert_string_equal (conf->team.roles.item[1], "main");
+        conf_destroy (&conf);
+    }
+}
+
+static void what_a_resumed_run_may_not_change_is_named (void **state)
+{
+    (void) state;
+    char path[] = "/tmp/quintet-conf-XXXXXX";
+    int fd = mkstemp (path);
+    err_t err = {0};
+    buf_t text = {0};
+    conf_t *first = parse (GOOD, "trainer.steps=20", &err);
+    assert_true (fd >= 0 && first);
+    conf_print (first, false, &text);
+    assert_int_equal (write (fd, text.data, text.size), (ssize_t) text.size);
+    close (fd);
+    conf_t *longer = parse (GOOD, "trainer.steps=23", &err);
+    conf_t *other = parse (GOOD "trainer:\n  lr: 0.5\n", "loss.type=grpo", &err);
+    assert_true (longer && other);
+    assert_int_equal (conf_compare (longer, path, &err), 0);
+    assert_int_equal (conf_compare (other, path, &err), -1);
+    assert_non_null (strstr (err.text, "trainer.lr: 0.001 (and not 0.5), "
+                                       "loss.type: \"dapo\" (and not \"grpo\"): --resume with"));
+    unlink (path);
+    buf_free (&text);
+    conf_destroy (&first);
+    conf_destroy (&longer);
+    conf_destroy (&other);
 }
 
 static void what_is_printed_reads_back (void **state)
@@ -122,6 +204,9 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (values_are_read),
         cmocka_unit_test (what_is_wrong_is_named),
+        cmocka_unit_test (keys_that_do_not_go_together_are_named_with_their_line),
+        cmocka_unit_test (lists_are_words_with_or_without_brackets),
+        cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (what_is_printed_reads_back),
         cmocka_unit_test (what_is_not_reproducible_is_said),
     };

@@ -1,0 +1,89 @@
+/*  compare - whether a run may go on under another configuration. See conf.h */
+#include <string.h>
+
+#include "base/fs.h"
+#include "conf/table.h"
+
+/*  What weights do not follow from. The learning rate follows from the steps, but only from the next one on: a
+ *  run may be made longer. */
+static const char *const free_keys[] = {"run.name",
+                                        "run.agents",
+                                        "run.environments",
+                                        "run.rewards",
+                                        "run.threads",
+                                        "run.timeout_s",
+                                        "run.baseline",
+                                        "reward.workers",
+                                        "trainer.steps",
+                                        "evaluation.every",
+                                        "trainer.checkpoint_every",
+                                        "trainer.checkpoints_kept",
+                                        "evaluation.tasks",
+                                        "trainer.activations_mb"};
+
+static bool is_free (const conf_section_t *section, const conf_key_t *key)
+{
+    size_t n = strlen (section->name);
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        if (strncmp (free_keys[i], section->name, n) == 0 && free_keys[i][n] == '.' &&
+            strcmp (free_keys[i] + n + 1, key->name) == 0)
+            return true;
+    return false;
+}
+
+void conf_essence (const conf_t *conf, buf_t *text)
+{
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++)
+        for (size_t k = 0; k < sections[s].n; k++) {
+            const conf_key_t *key = &sections[s].keys[k];
+            if (is_free (&sections[s], key))
+                continue;
+            buf_printf (text, "%s.%s: ", sections[s].name, key->name);
+            conf_print_value (conf, &sections[s], key, text);
+            buf_char (text, '\n');
+        }
+}
+
+/*  The lines of two essences are the same keys in the same order. */
+static void list_differences (char *ours, char *theirs, buf_t *list)
+{
+    char *mine, *other;
+    while ((mine = strsep (&ours, "\n")) && (other = strsep (&theirs, "\n"))) {
+        const char *value = strchr (mine, ' ');
+        if (strcmp (mine, other) == 0 || !value)
+            continue;
+        buf_printf (list, "%s%s (and not%s)", list->size ? ", " : "", other, value);
+    }
+}
+
+int conf_compare (const conf_t *conf, const char *path, err_t *err)
+{
+    buf_t file = {0}, ours = {0}, theirs = {0}, list = {0};
+    conf_t *other = NULL;
+    int rc = fs_read (path, (size_t) 1 << 20, &file, err);
+    if (rc == 0)
+        other = conf_parse (file.data ? file.data : "", file.size, path, NULL, 0, err);
+    rc = other ? 0 : -1;
+    if (rc == 0) {
+        conf_essence (conf, &ours);
+        conf_essence (other, &theirs);
+        if (buf_failed (&ours) || buf_failed (&theirs))
+            rc = err_set (err, ERR_LIMIT, "no memory to compare configurations");
+    }
+    if (rc == 0) {
+        list_differences (ours.data, theirs.data, &list);
+        if (list.size)
+            rc = err_set (err, ERR_CONFIG,
+                          "the run was made with %s: --resume with the same, or name another "
+                          "folder with --out (%s has all that was in force)",
+                          list.data, path);
+    }
+    conf_destroy (&other);
+    buf_free (&file);
+    buf_free (&ours);
+    buf_free (&theirs);
+    buf_free (&list);
+    return rc;
+}
