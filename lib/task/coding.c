@@ -257,6 +257,13 @@ static int adopt_tests (const json_t *task, err_t *err)
     return 0;
 }
 
+/*  A name as Python allows it, of ASCII. */
+static bool is_identifier (const char *name)
+{
+    static const char bytes[] = "0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return *name && !strchr ("0123456789", *name) && strspn (name, bytes) == strlen (name);
+}
+
 /*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests", "entry_point"}. */
 static int adopt (json_t *task, err_t *err)
 {
@@ -275,6 +282,9 @@ static int adopt (json_t *task, err_t *err)
         if (!*family_text (task, "entry_point"))
             json_object_set_new (task, "entry_point", json_string ("main"));
     }
+    if (!is_identifier (family_text (task, "entry_point")))
+        return err_set (err, ERR_INPUT, "\"entry_point\" '%.80s' is no name of a function",
+                        family_text (task, "entry_point"));
     return *family_text (task, "id") ? 0 : err_set (err, ERR_INPUT, "needs \"id\": a text");
 }
 

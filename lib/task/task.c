@@ -17,6 +17,8 @@ struct task_set {
     const family_t *family;
     char **json[2]; /* by split */
     size_t n[2];
+    bool shared;    /* both sides are the same tasks */
+    json_t *number; /* of the line that has an id, while a file is read */
 };
 
 /*  Whether a task is held out: a function of its content and the seed alone. The built-in coding set is split
@@ -65,6 +67,19 @@ static int make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
     return rc;
 }
 
+/*  An id stands for a task: in the split, in logs, in reports. */
+static int check_id (const task_set_t *set, const json_t *task, size_t number, err_t *err)
+{
+    const char *id = family_text (task, "id");
+    const json_t *other = json_object_get (set->number, id);
+    if (other)
+        return err_set (err, ERR_INPUT, "id '%.100s' stands in line %lld already", id,
+                        (long long) json_integer_value (other));
+    return json_object_set_new (set->number, id, json_integer ((json_int_t) number)) == 0
+               ? 0
+               : err_set (err, ERR_LIMIT, "no memory for its id");
+}
+
 static int read_line (task_set_t *set, const task_options_t *o, const char *line, size_t number,
                       err_t *err)
 {
@@ -75,10 +90,10 @@ static int read_line (task_set_t *set, const task_options_t *o, const char *line
         rc = err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
     else if (!json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
-    else if (set->family->adopt (task, err) == 0)
-        rc = add (set, o, task, err);
-    else
+    else if (set->family->adopt (task, err) != 0 || check_id (set, task, number, err) != 0)
         rc = -1;
+    else
+        rc = add (set, o, task, err);
     json_decref (task);
     return rc == 0 ? 0 : err_wrap (err, "%s:%zu", o->path, number);
 }
@@ -89,9 +104,10 @@ static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
     gzFile file = gzopen (o->path, "rbe");
     char *line = malloc (LINE_MAX_BYTES);
     int rc = 0;
+    set->number = json_object ();
     if (!file)
         rc = err_errno (err, ERR_INPUT, "%s", o->path);
-    else if (!line)
+    else if (!line || !set->number)
         rc = err_set (err, ERR_LIMIT, "no memory for %s", o->path);
     for (size_t number = 1; rc == 0 && gzgets (file, line, (int) LINE_MAX_BYTES); number++) {
         size_t size = strlen (line);
@@ -110,27 +126,32 @@ static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
     if (file)
         gzclose (file);
     free (line);
+    json_decref (set->number);
+    set->number = NULL;
     return rc;
 }
 
-/*  A small file of own tasks may fall on one side alone: then both sides are all of it. */
+/*  Without a share to hold out, both sides are all of it. Else neither may be empty: what was trained on is no
+ *  measure of what was learnt. */
 static int settle (task_set_t *set, const task_options_t *o, err_t *err)
 {
-    if (set->n[TASK_TRAIN] + set->n[TASK_HELDOUT] == 0)
-        return err_set (err, ERR_INPUT, "%s: no task in it",
-                        o->path ? o->path : "the built-in set");
-    for (int side = 0; side < 2; side++) {
-        int other = !side;
-        if (set->n[side])
-            continue;
-        set->json[side] = calloc (set->n[other], sizeof (char *));
-        for (size_t i = 0; set->json[side] && i < set->n[other]; i++)
-            if ((set->json[side][i] = strdup (set->json[other][i])))
-                set->n[side]++;
-        if (set->n[side] != set->n[other])
-            return err_set (err, ERR_LIMIT, "no memory for the task set");
-    }
-    return 0;
+    const char *name = o->path ? o->path : "the built-in set";
+    size_t n = set->n[TASK_TRAIN] + set->n[TASK_HELDOUT];
+    if (n == 0)
+        return err_set (err, ERR_INPUT, "%s: no task in it", name);
+    if (o->heldout > 0 && (set->n[TASK_TRAIN] == 0 || set->n[TASK_HELDOUT] == 0))
+        return err_set (err, ERR_INPUT,
+                        "%s: task.heldout %g leaves none of its %zu tasks to %s: set another "
+                        "task.seed or task.heldout, or 0 to evaluate on the tasks of training",
+                        name, o->heldout, n, set->n[TASK_TRAIN] ? "evaluate on" : "train on");
+    set->shared = set->n[TASK_HELDOUT] == 0;
+    if (!set->shared)
+        return 0;
+    set->json[TASK_HELDOUT] = calloc (n, sizeof (char *));
+    for (size_t i = 0; set->json[TASK_HELDOUT] && i < n; i++)
+        if ((set->json[TASK_HELDOUT][i] = strdup (set->json[TASK_TRAIN][i])))
+            set->n[TASK_HELDOUT]++;
+    return set->n[TASK_HELDOUT] == n ? 0 : err_set (err, ERR_LIMIT, "no memory for the task set");
 }
 
 task_set_t *task_set_open (const task_options_t *options, err_t *err)
@@ -172,6 +193,11 @@ void task_set_destroy (task_set_t **self)
 size_t task_set_size (const task_set_t *set, task_split_t split)
 {
     return set->n[split];
+}
+
+bool task_set_shared (const task_set_t *set)
+{
+    return set->shared;
 }
 
 const char *task_set_get (const task_set_t *set, task_split_t split, size_t index)

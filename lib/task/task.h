@@ -13,6 +13,7 @@
 #ifndef QUINTET_TASK_TASK_H
 #define QUINTET_TASK_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,15 +25,20 @@ typedef struct {
     const char *family; /* "coding", "writing" */
     const char *path; /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
     uint64_t seed;    /* of the generated set and of the split */
-    double heldout;   /* share held out, by content: a task is on the same side in every set */
-    const char *style; /* family's choice of prompt format: "plain" (built-in), "story", "chat" */
+    double
+        heldout; /* share held out, by content: a task is on the same side in every set. 0: both sides are
+                       all tasks */
+    const char *style; /* the family's choice of a built-in set: "plain", "story" */
 } task_options_t;
 
 typedef struct task_set task_set_t;
 
+/*  ERR_INPUT names file and line: a task that is none, an id that stands twice; or a split with an empty side. */
 task_set_t *task_set_open (const task_options_t *options, err_t *err);
 void task_set_destroy (task_set_t **set);
 size_t task_set_size (const task_set_t *set, task_split_t split);
+/*  Whether evaluation is on the tasks of training. */
+bool task_set_shared (const task_set_t *set);
 /*  One task as one line of JSON, valid as long as the set; index < size. */
 const char *task_set_get (const task_set_t *set, task_split_t split, size_t index);
 /*  The index that group `group` of step `step` trains on: a permutation of the train split per pass

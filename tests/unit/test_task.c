@@ -84,6 +84,51 @@ static void bad_files_are_named (void **state)
     }
 }
 
+/*  Opens a set of these lines. */
+static task_set_t *open_lines (const char *lines, double heldout, err_t *err)
+{
+    char path[] = "/tmp/quintet-tasks-XXXXXX";
+    int fd = mkstemp (path);
+    assert_true (fd >= 0 && dprintf (fd, "%s", lines) > 0);
+    close (fd);
+    task_options_t options = {.family = "coding", .path = path, .seed = 1, .heldout = heldout};
+    task_set_t *set = task_set_open (&options, err);
+    unlink (path);
+    return set;
+}
+
+#define LINE(id, more)                                                                             \
+    "{\"id\":\"" id "\",\"brief\":\"b\"," more "\"tests\":[{\"args\":[1],\"result\":1}]}\n"
+
+static void an_id_stands_once_and_an_entry_point_is_a_name (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    assert_null (open_lines (LINE ("a", "") LINE ("b", "") LINE ("a", ""), 0, &err));
+    assert_non_null (strstr (err.text, ":3: id 'a' stands in line 1 already"));
+    assert_null (open_lines (LINE ("a", "") LINE ("b", "\"entry_point\":\"f (x)\","), 0, &err));
+    assert_non_null (strstr (err.text, ":2: \"entry_point\" 'f (x)' is no name"));
+    assert_null (open_lines (LINE ("a", "\"entry_point\":\"2f\","), 0, &err));
+}
+
+/*  Nobody is told that what was trained on was held out. */
+static void a_split_has_two_sides_or_none (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    assert_null (open_lines (LINE ("a", ""), 0.2, &err));
+    assert_non_null (strstr (err.text, "task.heldout 0.2 leaves none of its 1 tasks to"));
+    task_set_t *set = open_lines (LINE ("a", "") LINE ("b", ""), 0, &err);
+    assert_non_null (set);
+    assert_true (task_set_shared (set));
+    assert_int_equal (task_set_size (set, TASK_TRAIN), 2);
+    assert_int_equal (task_set_size (set, TASK_HELDOUT), 2);
+    task_set_destroy (&set);
+    set = open_set ("coding", "plain");
+    assert_false (task_set_shared (set));
+    task_set_destroy (&set);
+}
+
 static episode_t *write_sized (const char *summary, size_t summary_n, const char *details)
 {
     static const char *const roles[] = {"summary", "details"};
@@ -331,6 +376,8 @@ int main (void)
         cmocka_unit_test (the_split_is_a_partition),
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
+        cmocka_unit_test (an_id_stands_once_and_an_entry_point_is_a_name),
+        cmocka_unit_test (a_split_has_two_sides_or_none),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
         cmocka_unit_test (later_turns_see_earlier_ones),
