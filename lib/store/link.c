@@ -26,6 +26,7 @@ struct link {
     char host[LINK_HOST_MAX]; /* of tcp */
     int port;
     redisContext *redis; /* NULL: not connected */
+    bool met;            /* it has answered once */
     bool troubled;       /* said in the log that Redis cannot be reached */
     store_bytes_t parts[LINK_PARTS_MAX];
 };
@@ -230,9 +231,13 @@ static try_t try_once (link_t *link, const char **argv, const size_t *sizes, siz
     return outcome;
 }
 
-/*  One line when trouble starts and one when it ends, however many calls it takes. */
+/*  One line when trouble starts and one when it ends, however many calls it takes. A server that is still starting is
+ *  no trouble yet. */
 static void note_trouble (link_t *link, bool trouble, const err_t *err)
 {
+    link->met = link->met || !trouble;
+    if (!link->met)
+        return;
     if (trouble && !link->troubled)
         log_warn ("redis.lost", "address=%s text=\"%s\"", link->address, err->text);
     else if (!trouble && link->troubled)
