@@ -10,6 +10,7 @@
 #include "model/safetensors.h"
 #include "model/weights.h"
 
+#define PIECE      ((size_t) 1 << 16) /* weights looked at in one go */
 #define SHARDS_MAX 256
 #define TEXT_MAX   ((size_t) 64 << 20)
 #define SHAPE_TEXT 200
@@ -391,5 +392,27 @@ int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err)
     if (rc == 0)
         rc = model_fill (model, read_piece, &f, pool, err);
     free (f.found);
+    return rc;
+}
+
+static int check_tensor (const hf_t *hf, const model_tensor_t *t, float *piece, err_t *err)
+{
+    found_t f;
+    int rc = find_tensor (hf, t, &f, err);
+    for (size_t at = 0; rc == 0 && at < f.entry->n; at += PIECE)
+        rc = safetensors_read (f.file, f.entry, at,
+                               f.entry->n - at < PIECE ? f.entry->n - at : PIECE, piece, err);
+    return rc;
+}
+
+int hf_check (const hf_t *hf, err_t *err)
+{
+    model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);
+    float *piece = malloc (PIECE * sizeof *piece);
+    int rc = !shape ? -1 : piece ? 0 : err_set (err, ERR_LIMIT, "no memory to read %s", hf->dir);
+    for (size_t i = 0; rc == 0 && i < model_tensors (shape); i++)
+        rc = check_tensor (hf, model_tensor (shape, i), piece, err);
+    free (piece);
+    model_destroy (&shape);
     return rc;
 }

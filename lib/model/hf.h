@@ -59,6 +59,8 @@ const char *hf_tokenizer_text (const hf_t *hf);
  *  name. */
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err);
 int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err);
+/*  Reads every weight of the model once and keeps none: what hf_params would refuse is refused. */
+int hf_check (const hf_t *hf, err_t *err);
 
 /*  Writes config.json, generation_config.json, model.safetensors and tokenizer.json (its text;
  *  NULL: none) into an existing folder. config->dtype says how weights are stored. */
