@@ -97,6 +97,10 @@ static void tell_status (svc_run_t *run)
     run->told_ms = clock_ms ();
     run->metrics_n = 0;
     bus_counters_t counters = bus_counters (run->bus);
+    char kind[METRIC_NAME];
+    snprintf (kind, sizeof kind, "service/%s",
+              run->service->name); /* instances have names of any form */
+    add_metric (run, kind, 1);
     add_metric (run, "uptime_s", (double) (run->told_ms - run->started_ms) / 1e3);
     add_metric (run, "rss_bytes", resident_bytes ());
     add_metric (run, "served", (double) counters.served);
@@ -215,9 +219,11 @@ static void name_instance (svc_run_t *run)
 
 static int status_of (const err_t *err)
 {
-    return err->code == ERR_CONFIG ? SVC_EXIT_CONFIG
-           : err->code == ERR_FULL ? SVC_EXIT_FULL
-                                   : EXIT_FAILURE;
+    bool wrong = err->code == ERR_CONFIG || err->code == ERR_INPUT;
+    return wrong                      ? SVC_EXIT_CONFIG
+           : err->code == ERR_TIMEOUT ? SVC_EXIT_LATE
+           : err->code == ERR_FULL    ? SVC_EXIT_FULL
+                                      : EXIT_FAILURE;
 }
 
 static void tell_failure (const err_t *err)

@@ -10,8 +10,8 @@
  *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route, and
  *  calls work () whenever there is nothing to take (or always, when work () said it has more to do).
  *  SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status: 0 ended as
- *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments or configuration, 74 (EX_IOERR) a full
- *  disk (never restarted). Why it failed is logged, and written to the file descriptor QUINTET_LAST_WORDS
+ *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments, configuration or data, 74 (EX_IOERR) a
+ *  full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it failed is logged, and written to the file descriptor QUINTET_LAST_WORDS
  *  where there is one: a supervisor can tell it even when no log can be written.
  */
 #ifndef QUINTET_SVC_SVC_H
@@ -28,6 +28,7 @@
 
 #define SVC_EXIT_CONFIG 78
 #define SVC_EXIT_FULL   74
+#define SVC_EXIT_LATE   75
 #define SVC_OPTIONS_MAX 12
 #define SVC_ROUTES_MAX  8
 

@@ -214,6 +214,7 @@ typedef enum {
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
     WIRE_GROUP_REFUSED,  /* step, group, phase, text: why no agent will ever play it */
+    WIRE_GROUP_TROUBLE, /* step, group, phase, text: who failed it last, and how; it is tried again */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 

@@ -163,12 +163,12 @@ static void publish_committed (environment_t *env, const player_t *player)
     publish (env, &event);
 }
 
-/*  Agents that cannot serve a run as they are configured never will: whoever runs it is told, again with every
- *  refusal. */
-static void publish_refused (environment_t *env, const player_t *player, const err_t *why)
+/*  What is in the way of a group, said again with every refusal: to people who watch the run, and to its trainer. */
+static void publish_trouble (environment_t *env, const player_t *player, wire_event_kind_t kind,
+                             const err_t *why)
 {
     const wire_group_t *m = group_message (player->group);
-    publish (env, &(wire_event_t){.kind = WIRE_GROUP_REFUSED,
+    publish (env, &(wire_event_t){.kind = kind,
                                   .run = m->run,
                                   .step = m->step,
                                   .group = m->group,
@@ -437,8 +437,9 @@ static void on_refusal (environment_t *env, player_t *player, size_t ask, const 
         group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
         return;
     }
-    if (err->code == ERR_CONFIG && strcmp (service, "act") == 0)
-        publish_refused (env, player, err);
+    /* Agents that cannot serve a run as they are configured never will. */
+    bool never = err->code == ERR_CONFIG && strcmp (service, "act") == 0;
+    publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
     /* Whoever asks again begins anew: once more must do, and no more than the run has. */
     if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 &&
         env->act_ms < patience_ms (player))

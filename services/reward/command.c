@@ -95,6 +95,8 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
         line_process_destroy (&c->process);
         err_wrap (err, "scorer '%s'", c->text);
         log_warn ("scorer.restart", "text=\"%s\"", err->text);
+        if (err->code == ERR_TIMEOUT) /* who asked shall hear of it before it gives up */
+            break;
         if (i + 1 < TRIES)
             rc = 0;
     }

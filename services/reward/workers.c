@@ -81,8 +81,8 @@ static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, rewar
     hash_t hash = name_of (job);
     if (!own && remembered (w, &hash, reward))
         return 0;
-    int rc = -1;
-    for (int i = 0; i < TRIES && rc != 0; i++) {
+    int rc = -1, tries = own ? 1 : TRIES; /* a program of the user's has its own (command.c) */
+    for (int i = 0; i < tries && rc != 0; i++) {
         rc = scorer_score (scorer, job, reward, err);
         if (rc != 0 && (err->code == ERR_INPUT || err->code == ERR_CONFIG))
             break;

@@ -128,7 +128,7 @@ int round_poll (round_t *round, err_t *err)
     return round->status.committed + round->status.dead >= round->groups;
 }
 
-int round_late (const round_t *round, double waited_s, err_t *err)
+int round_late (const round_t *round, double waited_s, const char *trouble, err_t *err)
 {
     const store_status_t *s = &round->status;
     return err_set (err, ERR_TIMEOUT,
@@ -136,8 +136,9 @@ int round_late (const round_t *round, double waited_s, err_t *err)
                     "in an environment's hands): %s",
                     (unsigned long long) round->step, wire_phase_name (round->phase),
                     s->pending + s->leased, round->groups, waited_s, s->pending, s->leased,
-                    s->leased ? "look at the environments' logs for what they wait for"
-                              : "is an environment running?");
+                    *trouble    ? trouble
+                    : s->leased ? "look at the environments' logs for what they wait for"
+                                : "is an environment running?");
 }
 
 typedef struct {

@@ -36,8 +36,8 @@ void round_destroy (round_t **round);
 
 /*  1: every group is committed or dead; 0: not yet; -1. */
 int round_poll (round_t *round, err_t *err);
-/*  Sets a timeout error that says what is missing; returns -1. */
-int round_late (const round_t *round, double waited_s, err_t *err);
+/*  Sets a timeout error that says what is missing, and what was in its way ("": not known); returns -1. */
+int round_late (const round_t *round, double waited_s, const char *trouble, err_t *err);
 /*  The finished groups; the caller destroys them. */
 rollout_t *round_take (round_t *round, err_t *err);
 /*  Tells the store that they are used. */

@@ -99,6 +99,7 @@ static int groups_poll (trainer_t *t, err_t *err)
 static void groups_begin (trainer_t *t)
 {
     t->told = t->told_before = 0;
+    t->trouble[0] = 0;
     t->poll_at_ms = clock_ms () + POLL_MS;
 }
 
@@ -111,14 +112,29 @@ static int evaluate_enter (trainer_t *t, err_t *err)
         t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
     if (t->round)
         t->greedy = round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err);
-    return t->greedy ? 0 : -1;
+    if (!t->greedy)
+        return -1;
+    report_opened (t, WIRE_EVAL_SAMPLED, t->done + 1, round_groups (t->round));
+    report_opened (t, WIRE_EVAL_GREEDY, t->done + 1, round_groups (t->greedy));
+    return 0;
+}
+
+/*  What nobody could play says nothing about the policies. */
+static int check_played (const trainer_t *t, const rollout_t *rollout, err_t *err)
+{
+    if (rollout->episodes || rollout->groups == 0)
+        return 0;
+    return err_set (err, ERR_INPUT, "step %llu: all %zu groups failed; the first one: %s",
+                    (unsigned long long) t->done + 1, rollout->groups, rollout->reason[0]);
 }
 
 static int evaluate_report (trainer_t *t, err_t *err)
 {
     rollout_t *sampled = round_take (t->round, err);
     rollout_t *greedy = sampled ? round_take (t->greedy, err) : NULL;
-    int rc = greedy ? report_evaluation (t, sampled, greedy, err) : -1;
+    int rc = greedy && check_played (t, sampled, err) == 0 && check_played (t, greedy, err) == 0
+                 ? report_evaluation (t, sampled, greedy, err)
+                 : -1;
     rollout_destroy (&sampled);
     rollout_destroy (&greedy);
     return rc;
@@ -142,7 +158,7 @@ static int evaluate_poll (trainer_t *t, err_t *err)
 static int groups_late (trainer_t *t, double waited_s, err_t *err)
 {
     const round_t *late = t->greedy && round_poll (t->round, err) == 1 ? t->greedy : t->round;
-    return round_late (late, waited_s, err);
+    return round_late (late, waited_s, t->trouble, err);
 }
 
 static stage_t after_evaluate (const trainer_t *t)
@@ -168,13 +184,7 @@ static int sample_poll (trainer_t *t, err_t *err)
     if (ready != 1)
         return ready;
     t->rollout = round_take (t->round, err);
-    if (!t->rollout)
-        return -1;
-    if (t->rollout->episodes == 0)
-        return err_set (err, ERR_INPUT, "step %llu: all %zu groups failed; the first one: %s",
-                        (unsigned long long) t->done + 1, t->rollout->groups,
-                        t->rollout->reason[0]);
-    return 1;
+    return t->rollout && check_played (t, t->rollout, err) == 0 ? 1 : -1;
 }
 
 static stage_t after_sample (const trainer_t *t)

@@ -95,6 +95,8 @@ static int open_tasks (trainer_t *t, err_t *err)
     if (heldout < (size_t) conf->evaluation.tasks)
         log_warn ("evaluation.fewer", "tasks=%zu asked=%lld", heldout,
                   (long long) conf->evaluation.tasks);
+    if (task_set_shared (t->tasks))
+        log_warn ("evaluation.trained", "text=\"evaluation is on the tasks of training\"");
     log_info ("tasks", "family=%s train=%zu heldout=%zu", conf->task.family, train, heldout);
     return 0;
 }
@@ -149,6 +151,11 @@ static int acquire (trainer_t *t, err_t *err)
     int rc = store_run_acquire (t->store, t->run, holder, LEASE_MS, record.data, record.size,
                                 &t->epoch, err);
     buf_free (&record);
+    if (rc != 0 && err->code == ERR_BUSY) {
+        err_wrap (err, "another trainer is at work (wait for its end, or name this run otherwise "
+                       "with --set run.name=NAME)");
+        err->code = ERR_CONFIG;
+    }
     if (rc != 0)
         return -1;
     atomic_store (&t->lease_held, true);
@@ -180,7 +187,7 @@ static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_
 static int subscribe (trainer_t *t, err_t *err)
 {
     char topic[STORE_RUN_MAX + 48];
-    snprintf (topic, sizeof topic, "%s/group.", t->run);
+    snprintf (topic, sizeof topic, "%s/group.", t->run); /* committed, in trouble */
     return bus_subscribe (svc_bus (t->svc), topic, err) == 0 &&
                    bus_subscribe (svc_bus (t->svc), "service/", err) == 0
                ? 0
@@ -280,8 +287,8 @@ static void fail (trainer_t *t, const err_t *err)
     svc_fail (t->svc, err);
 }
 
-/*  Events are hints: how many groups were finished since the stage began, what agents hold, and that they
- *  will not play this run, which is told again until somebody hears it. */
+/*  Events are hints: how many groups were finished since the stage began, what is in their way, what agents hold,
+ *  and that they will not play this run, which is told again until somebody hears it. */
 static int on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {
     arena_reset (t->arena);
@@ -293,6 +300,8 @@ static int on_event (trainer_t *t, const bus_item_t *item, err_t *err)
         lag_event (&t->lag, t->run, event);
     else if (event->kind == WIRE_GROUP_COMMITTED && ours)
         t->told++;
+    else if (event->kind == WIRE_GROUP_TROUBLE && ours)
+        snprintf (t->trouble, sizeof t->trouble, "%s", event->text);
     else if (event->kind == WIRE_GROUP_REFUSED && ours)
         return err_set (err, ERR_CONFIG, "step %llu (%s): %s", (unsigned long long) event->step,
                         wire_phase_name (event->phase), event->text);

@@ -64,12 +64,13 @@ typedef struct {
     double wall_before;  /* seconds of the run before this process */
     double first_step_s; /* from the run's start to its first optimiser step */
 
-    round_t *round;     /* of the step, or sampled evaluation */
-    round_t *greedy;    /* evaluation */
-    rollout_t *rollout; /* of the step */
-    size_t told;        /* events of finished groups in this stage */
-    size_t told_before; /* as many when the store was asked last */
-    int64_t poll_at_ms; /* when the store is asked next */
+    round_t *round;             /* of the step, or sampled evaluation */
+    round_t *greedy;            /* evaluation */
+    rollout_t *rollout;         /* of the step */
+    size_t told;                /* events of finished groups in this stage */
+    size_t told_before;         /* as many when the store was asked last */
+    int64_t poll_at_ms;         /* when the store is asked next */
+    char trouble[ERR_TEXT_MAX]; /* what was last in the way of a group of this stage */
     double lr;
     size_t zero_spread;
     double overlong;                       /* see credit.h */

@@ -466,31 +466,59 @@ static void what_is_logged_belongs_to_the_loss (void **state)
     assert_int_equal (count (f, "metrics.jsonl", "\"kl\":"), 2);
 }
 
+static void hear (fixture_t *f, const char *run, wire_event_kind_t kind, const char *text)
+{
+    buf_t bytes = {0};
+    wire_event_t event = {.kind = kind, .run = run, .version = {.policy = ""}, .text = text};
+    wire_event_pack (&event, &bytes);
+    bus_item_t item = {.kind = BUS_EVENT, .name = "", .payload = bytes.data, .size = bytes.size};
+    trainer_on_item (&f->run, &item);
+    buf_free (&bytes);
+}
+
 static void agents_that_refuse_the_run_end_it (void **state)
 {
     fixture_t *f = *state;
     until (f, STAGE_EVALUATE);
-    buf_t bytes = {0};
-    wire_event_t event = {.kind = WIRE_GROUP_REFUSED,
-                          .run = "other",
-                          .step = 1,
-                          .phase = WIRE_EVAL_SAMPLED,
-                          .version = {.policy = ""},
-                          .text = "agent-1: other kernels"};
-    wire_event_pack (&event, &bytes);
-    bus_item_t item = {.kind = BUS_EVENT, .name = "", .payload = bytes.data, .size = bytes.size};
-    trainer_on_item (&f->run, &item);
+    hear (f, "other", WIRE_GROUP_REFUSED, "agent-1: other kernels");
     assert_false (f->run.stopped);
-    event.run = "r";
-    buf_clear (&bytes);
-    wire_event_pack (&event, &bytes);
-    item.payload = bytes.data;
-    item.size = bytes.size;
-    trainer_on_item (&f->run, &item);
+    hear (f, "r", WIRE_GROUP_REFUSED, "agent-1: other kernels");
     assert_true (f->run.failed);
     assert_int_equal (f->run.why.code, ERR_CONFIG);
     assert_non_null (strstr (f->run.why.text, "agent-1: other kernels"));
-    buf_free (&bytes);
+}
+
+static void what_was_waited_for_is_said_at_the_end (void **state)
+{
+    fixture_t *f = *state;
+    until (f, STAGE_EVALUATE);
+    hear (f, "r", WIRE_GROUP_TROUBLE, "reward-1: scorer 'x': it ended");
+    assert_false (f->run.stopped);
+    trainer (f)->stage_since -= 700; /* beyond run.timeout_s */
+    turn (f);
+    assert_true (f->run.failed);
+    assert_int_equal (f->run.why.code, ERR_TIMEOUT);
+    assert_non_null (strstr (f->run.why.text, "2 of 2 groups are missing"));
+    assert_non_null (strstr (f->run.why.text, "reward-1: scorer 'x': it ended"));
+}
+
+static void an_evaluation_that_nobody_could_play_is_no_result (void **state)
+{
+    fixture_t *f = *state;
+    store_claim_t claim = {0};
+    err_t err = {0};
+    until (f, STAGE_EVALUATE);
+    while (store_claim (f->store, "environment-1", 60000, &claim, &err) == 1) {
+        assert_int_equal (store_dead (f->store, &claim, "no such role", &err), 0);
+        buf_free (&claim.payload);
+    }
+    int64_t deadline = clock_ms () + WAIT_MS;
+    while (!f->run.stopped && clock_ms () < deadline)
+        turn (f);
+    assert_true (f->run.failed);
+    assert_int_equal (f->run.why.code, ERR_INPUT);
+    assert_non_null (strstr (f->run.why.text, "all 2 groups failed; the first one: no such role"));
+    assert_int_equal (count (f, "metrics.jsonl", "event"), 0);
 }
 
 /*  Whose path it was is written with every checkpoint and with the run; another one is refused by name. */
@@ -530,6 +558,8 @@ int main (void)
         TEST (a_run_that_is_over_is_retired),
         TEST (what_is_logged_belongs_to_the_loss),
         TEST (agents_that_refuse_the_run_end_it),
+        TEST (what_was_waited_for_is_said_at_the_end),
+        TEST (an_evaluation_that_nobody_could_play_is_no_result),
         TEST (a_run_stays_on_its_numeric_path),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);
