@@ -43,6 +43,8 @@ struct supervisor {
     child_t *child[CHILDREN_MAX];
     size_t n;
     int restarts;
+    void (*tell) (void *context, const char *name, const char *why); /* of a restart; or NULL */
+    void *context;
 };
 
 supervisor_t *supervisor_new (const char *log_folder, err_t *err)
@@ -151,6 +153,14 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
     return start (s, c, err);
 }
 
+void supervisor_watch (supervisor_t *s,
+                       void (*restarts) (void *context, const char *name, const char *why),
+                       void *context)
+{
+    s->tell = restarts;
+    s->context = context;
+}
+
 /*  What it said last: its last words, or the last line of its log. */
 static void said_last (const supervisor_t *s, const child_t *c, char *text, size_t size)
 {
@@ -180,10 +190,14 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
         return 0;
     }
     said_last (s, c, last, sizeof last);
-    if (WIFEXITED (status) && WEXITSTATUS (status) == SVC_EXIT_CONFIG)
-        return err_set (err, ERR_CONFIG, "%s: %s", c->name, last);
-    if (WIFEXITED (status) && WEXITSTATUS (status) == SVC_EXIT_FULL)
-        return err_set (err, ERR_FULL, "%s: %s", c->name, last);
+    int code = WIFEXITED (status) ? WEXITSTATUS (status) : 0;
+    if (code == SVC_EXIT_CONFIG || code == SVC_EXIT_FULL ||
+        (code == SVC_EXIT_LATE && c->how == SUPERVISE_UNTIL))
+        return err_set (err,
+                        code == SVC_EXIT_CONFIG ? ERR_CONFIG
+                        : code == SVC_EXIT_FULL ? ERR_FULL
+                                                : ERR_TIMEOUT,
+                        "%s: %s", c->name, last);
     if (clock_ms () - c->started_ms > STEADY_MS)
         c->restarts = 0;
     if (WIFSIGNALED (status))
@@ -196,6 +210,8 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
     c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
     c->restarts++;
     s->restarts++;
+    if (s->tell)
+        s->tell (s->context, c->name, why);
     add_again (c);
     return 0;
 }
@@ -214,12 +230,11 @@ int supervisor_turn (supervisor_t *s, err_t *err)
     return 0;
 }
 
+/*  Once only: a service takes a second SIGTERM for impatience. */
 static void signal_child (const child_t *c, int number)
 {
-    if (c->pid) {
-        kill (-c->pid, number);
+    if (c->pid && kill (-c->pid, number) != 0) /* it has no group yet */
         kill (c->pid, number);
-    }
 }
 
 /*  Waits until the children from..n-1 are gone. */

@@ -8,7 +8,8 @@
  *  This process becomes the parent of whatever its children leave behind, and ends that, too: it must have no
  *  children but these. Each child has its own process group, writes to LOGS/NAME.log, and dies with this
  *  process even when that is killed. One that crashes is started again after a while (0.1 s, doubling); one
- *  that ends with status 78 (its configuration is wrong) or 74 (a disk is full) never.
+ *  that ends with status 78 (its configuration is wrong) or 74 (a disk is full) never, nor one that may end and
+ *  whose deadline passed (75).
  */
 #ifndef QUINTET_CLI_SUPERVISOR_H
 #define QUINTET_CLI_SUPERVISOR_H
@@ -34,6 +35,11 @@ int supervisor_add (supervisor_t *supervisor, const char *name, const char *cons
                     const char *again, supervise_t how, err_t *err);
 /*  Ends one child and forgets it. */
 void supervisor_remove (supervisor_t *supervisor, const char *name);
+
+/*  Calls (context, name, "was killed by signal 9") whenever one is going to be started again. */
+void supervisor_watch (supervisor_t *supervisor,
+                       void (*restarts) (void *context, const char *name, const char *why),
+                       void *context);
 
 /*  Looks after everybody. -1: a child cannot be kept running; the error has its last words (svc.h), or else
  *  the end of its log. */

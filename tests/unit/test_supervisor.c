@@ -194,14 +194,14 @@ static void one_that_ran_long_may_crash_again_and_again (void **state)
     }
 }
 
-static void wrong_configuration_and_full_disks_are_not_tried_again (void **state)
+static void what_would_fail_again_is_not_tried_again (void **state)
 {
     fixture_t *f = *state;
     static const struct {
         int status;
         err_code_t code;
-    } cases[] = {{78, ERR_CONFIG}, {74, ERR_FULL}};
-    for (size_t i = 0; i < 2; i++) {
+    } cases[] = {{78, ERR_CONFIG}, {74, ERR_FULL}, {75, ERR_TIMEOUT}};
+    for (size_t i = 0; i < 3; i++) {
         err_t err = {0};
         char script[128];
         snprintf (script, sizeof script,
@@ -214,6 +214,50 @@ static void wrong_configuration_and_full_disks_are_not_tried_again (void **state
         supervisor_remove (f->supervisor, "trainer");
     }
     assert_int_equal (supervisor_restarts (f->supervisor), 0);
+}
+
+static void hear (void *context, const char *name, const char *why)
+{
+    buf_printf (context, "%s %s\n", name, why);
+}
+
+static void whoever_watches_hears_of_a_restart (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    buf_t heard = {0};
+    supervisor_watch (f->supervisor, hear, &heard);
+    start (f, "agent", "kill -9 $$", NULL, SUPERVISE_ALWAYS);
+    assert_int_equal (turn_until (f, 1, &err), 0);
+    supervisor_remove (f->supervisor, "agent");
+    start (f, "reward", "exit 75", NULL,
+           SUPERVISE_ALWAYS); /* a service's deadline is its own affair */
+    assert_int_equal (turn_until (f, 2, &err), 0);
+    assert_string_equal (heard.data, "agent was killed by signal 9\nreward ended with status 75\n");
+    buf_free (&heard);
+}
+
+/*  A service that is asked twice gives up what it would write down at its end. */
+static void one_is_asked_to_end_once (void **state)
+{
+    fixture_t *f = *state;
+    buf_t seen = {0};
+    for (int i = 0; i < 20; i++) {
+        start (f, "trainer",
+               "trap 'echo asked >>\"$0/asked\"; n=0; while [ $n -lt 2000 ]; do n=$((n+1)); done; "
+               "exit' "
+               "TERM; echo up >\"$0/up\"; while :; do sleep 0.01; done",
+               NULL, SUPERVISE_UNTIL);
+        first_line (f, "up", &seen);
+        supervisor_remove (f->supervisor, "trainer");
+        assert_string_equal (first_line (f, "asked", &seen), "asked\n");
+        char path[FS_PATH_MAX];
+        assert_int_equal (fs_join (path, f->dir, "asked", NULL), 0);
+        unlink (path);
+        assert_int_equal (fs_join (path, f->dir, "up", NULL), 0);
+        unlink (path);
+    }
+    buf_free (&seen);
 }
 
 static void without_last_words_the_log_tells (void **state)
@@ -360,7 +404,9 @@ int main (void)
         TEST (a_service_that_ends_is_started_again_after_a_pause),
         TEST (one_that_always_crashes_is_given_up),
         TEST (one_that_ran_long_may_crash_again_and_again),
-        TEST (wrong_configuration_and_full_disks_are_not_tried_again),
+        TEST (what_would_fail_again_is_not_tried_again),
+        TEST (whoever_watches_hears_of_a_restart),
+        TEST (one_is_asked_to_end_once),
         TEST (without_last_words_the_log_tells),
         TEST (a_missing_program_is_named),
         TEST (a_child_gets_no_open_file),
