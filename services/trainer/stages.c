@@ -360,7 +360,7 @@ static int save_checkpoint (trainer_t *t, err_t *err)
                                .seed = (uint64_t) t->conf->run.seed,
                                .wall_s = trainer_wall_s (t),
                                .first_step_s = t->first_step_s,
-                               .metrics_offset = metrics_offset (t->metrics)};
+                               .metrics_offset = t->step_offset};
     snprintf (checkpoint.numerics, sizeof checkpoint.numerics, "%s", model_isa ());
     const buf_t *critic = NULL;
     if (t->critic) {
@@ -374,14 +374,31 @@ static int save_checkpoint (trainer_t *t, err_t *err)
         checkpoint_save (t->dir, &checkpoint, t->team.policies, t->team.policies_n, critic, err) !=
             0)
         return -1;
+    t->saved = t->done;
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
+}
+
+static int save_step (trainer_t *t, bool due, err_t *err)
+{
+    if (report_step (t, err) != 0)
+        return -1;
+    t->step_offset = metrics_offset (t->metrics);
+    return due ? save_checkpoint (t, err) : 0;
+}
+
+/*  Asked to stop while it trained, it ends with the step trained and not yet written down. Of a critic there is no
+ *  state but that of the last checkpoint. */
+int stages_keep (trainer_t *t, err_t *err)
+{
+    if (t->critic || t->done == t->saved || t->stage == STAGE_DONE)
+        return 0;
+    bool open = t->stage == STAGE_SAVE && !t->reported;
+    return open ? save_step (t, true, err) : save_checkpoint (t, err);
 }
 
 static int save_poll (trainer_t *t, err_t *err)
 {
-    if (!t->reported && report_step (t, err) != 0)
-        return -1;
-    if (!t->reported && checkpoint_due (t, t->done) && save_checkpoint (t, err) != 0)
+    if (!t->reported && save_step (t, checkpoint_due (t, t->done), err) != 0)
         return -1;
     t->reported = true;
     if (round_commit (t->round, err) != 0)

@@ -14,6 +14,8 @@
 
 void stages_start (trainer_t *trainer);
 int stages_work (trainer_t *trainer, err_t *err);
+/*  At the end, wherever the walk is: a checkpoint of the last whole step, when there is none and it can be had. */
+int stages_keep (trainer_t *trainer, err_t *err);
 const char *stages_name (stage_t stage);
 
 #endif

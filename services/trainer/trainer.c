@@ -26,28 +26,12 @@ double trainer_wall_s (const trainer_t *trainer)
 int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
 {
     buf_t text = {0};
-    conf_print (conf, false, &text);
-    conf_t *same = buf_failed (&text)
-                       ? NULL
-                       : conf_parse (text.data, text.size, "the configuration", NULL, 0, err);
-    buf_clear (&text);
-    if (same) {
-        free (same->run.name);
-        same->run.name = strdup ("");
-        same->run.agents = same->run.environments = same->run.rewards = same->run.threads = 0;
-        same->run.timeout_s = same->reward.workers = same->trainer.activations_mb = 0;
-        free (same->run.baseline);
-        same->run.baseline = strdup ("");
-        same->trainer.checkpoint_every = same->trainer.checkpoints_kept = 0;
-        same->evaluation.every = same->evaluation.tasks = 0;
-        conf_print (same, false, &text);
-    }
-    bool ok = same && !buf_failed (&text);
-    if (ok)
+    conf_essence (conf, &text);
+    bool failed = buf_failed (&text);
+    if (!failed)
         *hash = hash_of (text.data, text.size);
-    conf_destroy (&same);
     buf_free (&text);
-    return ok ? 0 : err_wrap (err, "hashing the configuration");
+    return failed ? err_set (err, ERR_LIMIT, "no memory to hash the configuration") : 0;
 }
 
 /*  ---- opening ------------------------------------------------------------------------------------ */
@@ -125,7 +109,10 @@ static int resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t 
             path, checkpoint->numerics, model_isa ());
     if (checkpoint_load (path, checkpoint, t->team.policies, t->team.policies_n, critic, err) != 0)
         return -1;
-    t->done = checkpoint->step;
+    if (checkpoint->step > (uint64_t) t->conf->trainer.steps)
+        return conf_refuse (t->conf, "trainer.steps", err, "%lld: %s is further already",
+                            (long long) t->conf->trainer.steps, path);
+    t->done = t->saved = checkpoint->step;
     t->wall_before = checkpoint->wall_s;
     t->first_step_s = checkpoint->first_step_s;
     log_info ("resumed", "checkpoint=%s step=%llu", path, (unsigned long long) t->done);
@@ -194,13 +181,28 @@ static int subscribe (trainer_t *t, err_t *err)
                : -1;
 }
 
+/*  Writes down what is in force. A run that goes on has to be the one that it was. */
+static int keep_config (const trainer_t *t, bool again, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    buf_t text = {0};
+    if (fs_join (path, t->dir, "config.yml", err) != 0 ||
+        (again && fs_exists (path) && conf_compare (t->conf, path, err) != 0))
+        return -1;
+    conf_print (t->conf, false, &text);
+    int rc = buf_failed (&text) ? err_set (err, ERR_LIMIT, "no memory for %s", path)
+                                : fs_write (path, text.data, text.size, err);
+    buf_free (&text);
+    return rc;
+}
+
 /*  Everything that comes from the user's files. What is wrong there is wrong at the next start, too. */
 static int load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
     if ((t->lock = rundir_open (t->dir, again, err)) >= 0 && open_tasks (t, err) == 0 &&
         team_load (&t->team, t->conf, svc_pool (t->svc), err) == 0 &&
-        (!again || resume (t, checkpoint, critic, err) == 0))
+        (!again || resume (t, checkpoint, critic, err) == 0) && keep_config (t, again, err) == 0)
         return 0;
     if (err->code == ERR_INPUT || err->code == ERR_MISSING)
         err->code = ERR_CONFIG;
@@ -257,8 +259,11 @@ void trainer_close (svc_run_t *svc, void **state)
 {
     (void) svc;
     trainer_t *t = *state;
+    err_t err = {0};
     if (!t)
         return;
+    if (!t->failed && stages_keep (t, &err) != 0)
+        log_err ("checkpoint.lost", &err);
     rollout_destroy (&t->rollout);
     round_destroy (&t->round);
     round_destroy (&t->greedy);
@@ -284,6 +289,7 @@ static void fail (trainer_t *t, const err_t *err)
     char text[ERR_TEXT_MAX + 16];
     snprintf (text, sizeof text, "failed: %s", err->text);
     report_state (t, text);
+    t->failed = err->code != ERR_TIMEOUT;
     svc_fail (t->svc, err);
 }
 

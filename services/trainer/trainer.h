@@ -53,7 +53,10 @@ typedef struct {
     critic_t *critic; /* NULL: no critic wanted */
     metrics_t *metrics;
 
-    uint64_t done; /* steps done: the number of the version that is out */
+    uint64_t done;        /* steps done: the number of the version that is out */
+    uint64_t saved;       /* of these, those of the newest checkpoint */
+    uint64_t step_offset; /* bytes of metrics up to the last step */
+    bool failed;          /* what is in memory is not to be kept */
     stage_t stage;
     bool entered;  /* its beginning is done */
     bool reported; /* its results are written down; what is left is telling the store */
@@ -88,8 +91,7 @@ void trainer_pulse (svc_run_t *svc);
 void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),
                      void *to);
 
-/*  Hash of everything in a configuration that the weights follow from: how many processes take part, how
- *  often is saved or evaluated may change on resume. */
+/*  Hash of everything in a configuration that the weights follow from (conf_essence). */
 int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err);
 
 /*  Seconds of the run so far, those before a resume included. */

@@ -521,6 +521,33 @@ static void an_evaluation_that_nobody_could_play_is_no_result (void **state)
     assert_int_equal (count (f, "metrics.jsonl", "event"), 0);
 }
 
+/*  As after a signal: what was done is kept, be the step's end written down already or not. */
+static void a_trainer_that_is_asked_to_stop_keeps_the_last_whole_step (void **state)
+{
+    fixture_t *f = *state;
+    static const stage_t stages[] = {STAGE_SAVE, STAGE_PUBLISH};
+    for (size_t i = 0; i < 2; i++) {
+        err_t err = {0};
+        close_trainer (f);
+        fs_remove (f->dir, NULL);
+        if (open_trainer (f, "--set=trainer.checkpoint_every=100", &err) != 0)
+            fail_msg ("%s", err.text);
+        int64_t deadline = clock_ms () + WAIT_MS;
+        while (trainer (f)->done == 0 || trainer (f)->stage != stages[i]) {
+            play_all (f);
+            turn (f);
+            assert_true (!f->run.stopped && clock_ms () < deadline);
+        }
+        assert_int_equal (count (f, "metrics.jsonl", "\"event\":\"step\""), i);
+        store_run_release (trainer (f)->store, "r", trainer (f)->epoch, &err);
+        close_trainer (f);
+        if (open_trainer (f, "--resume", &err) != 0)
+            fail_msg ("%s", err.text);
+        assert_int_equal (trainer (f)->done, 1);
+        assert_int_equal (count (f, "metrics.jsonl", "\"event\":\"step\""), 1);
+    }
+}
+
 /*  Whose path it was is written with every checkpoint and with the run; another one is refused by name. */
 static void a_run_stays_on_its_numeric_path (void **state)
 {
@@ -560,6 +587,7 @@ int main (void)
         TEST (agents_that_refuse_the_run_end_it),
         TEST (what_was_waited_for_is_said_at_the_end),
         TEST (an_evaluation_that_nobody_could_play_is_no_result),
+        TEST (a_trainer_that_is_asked_to_stop_keeps_the_last_whole_step),
         TEST (a_run_stays_on_its_numeric_path),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);
