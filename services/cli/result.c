@@ -83,9 +83,19 @@ const char *result_interval (const json_t *result, const char *when, const char 
     return text;
 }
 
-static void print_row (FILE *to, const char *label, const char *before, const char *after)
+/*  Without steps there is one evaluation, and nothing to compare it with. */
+static bool trained (const json_t *result)
 {
-    fprintf (to, "  %-34s %-20s -> %s\n", label, before, after);
+    return json_integer_value (json_object_get (result, "steps")) > 0;
+}
+
+static void print_row (FILE *to, const json_t *result, const char *label, const char *before,
+                       const char *after)
+{
+    if (trained (result))
+        fprintf (to, "  %-34s %-20s -> %s\n", label, before, after);
+    else
+        fprintf (to, "  %-34s %s\n", label, after);
 }
 
 static void rate (FILE *to, const json_t *result, const char *label, const char *key)
@@ -95,7 +105,7 @@ static void rate (FILE *to, const json_t *result, const char *label, const char 
     for (size_t i = 0; i < 2; i++)
         snprintf (text[i], sizeof text[i], "%.3f %s", number (result, when[i], key),
                   result_interval (result, when[i], key, interval));
-    print_row (to, label, text[0], text[1]);
+    print_row (to, result, label, text[0], text[1]);
 }
 
 static void row (FILE *to, const json_t *result, const char *label, const char *key,
@@ -104,14 +114,17 @@ static void row (FILE *to, const json_t *result, const char *label, const char *
     char before[32], after[32];
     snprintf (before, sizeof before, format, number (result, "before", key));
     snprintf (after, sizeof after, format, number (result, "after", key));
-    print_row (to, label, before, after);
+    print_row (to, result, label, before, after);
 }
 
 static void print_one (FILE *to, const json_t *result, const char *title)
 {
-    fprintf (to, "\n%s (%lld steps, %.0f held-out tasks [95%% interval], %.1f s)\n", title,
-             (long long) json_integer_value (json_object_get (result, "steps")),
-             number (result, "after", "n"), json_number_value (json_object_get (result, "wall_s")));
+    fprintf (to, "\n%s (", title);
+    if (trained (result))
+        fprintf (to, "%lld steps, ",
+                 (long long) json_integer_value (json_object_get (result, "steps")));
+    fprintf (to, "%.0f held-out tasks [95%% interval], %.1f s)\n", number (result, "after", "n"),
+             json_number_value (json_object_get (result, "wall_s")));
     rate (to, result, "pass rate, sampled", "sampled");
     rate (to, result, "pass rate, greedy", "greedy");
     row (to, result, "quality", "quality", "%.3f");
@@ -190,12 +203,16 @@ void result_print (const result_t *r, FILE *to)
                  number (r->solo, "before", "critical_path_tokens") / path,
                  number (r->solo, "after", "critical_path_tokens") / path);
     }
-    fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
-             r->first_step_s);
+    if (trained (r->team))
+        fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
+                 r->first_step_s);
     if (!result_reproducible (r))
         fputs (RESULT_NOT_REPRODUCIBLE "\n", to);
-    print_example (to, r->out);
-    fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n", r->out);
+    if (trained (r->team))
+        print_example (to, r->out);
+    if (!r->passing)
+        fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n",
+                 r->out);
 }
 
 static json_t *side (const json_t *result, const char *when)

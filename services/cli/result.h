@@ -18,6 +18,7 @@ typedef struct {
     char out[1024];
     json_t *team, *solo;         /* result.json of each; solo NULL without a baseline */
     double first_step_s, wall_s; /* from the start of the command */
+    bool passing;                /* the folder is about to be removed */
 } result_t;
 
 int result_read (result_t *result, const char *out, bool with_solo, err_t *err);
