@@ -49,21 +49,37 @@ int cli_fail (const char *name, const err_t *err)
     return err->code == ERR_CONFIG || err->code == ERR_INPUT ? SVC_EXIT_CONFIG : EXIT_FAILURE;
 }
 
+/*  The status to end with: output that went nowhere is no success. */
+static int written (int status)
+{
+    if (fflush (stdout) == 0 && !ferror (stdout))
+        return status;
+    fprintf (stderr, "quintet: the output could not be written (is a disk full?)\n");
+    return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
+}
+
+static int run_command (const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp (commands[i]->name, name) == 0)
+            return written (commands[i]->run (argc, argv));
+    fprintf (stderr, "quintet: there is no command '%s' (quintet --help lists them)\n", name);
+    return SVC_EXIT_CONFIG;
+}
+
 int main (int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "--help";
     log_open ("quintet", LOG_WARN);
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (strcmp (commands[i]->name, word) == 0)
-            return commands[i]->run (argc - 1, argv + 1);
+    if (argc > 2 && strcmp (word, "help") == 0) /* quintet help run */
+        return run_command (argv[2], 2, (char *[]){argv[2], (char *) "--help", NULL});
     if (strcmp (word, "--version") == 0) {
         printf ("quintet %s\n", QUINTET_VERSION);
-        return EXIT_SUCCESS;
+        return written (EXIT_SUCCESS);
     }
-    if (strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0) {
+    if (strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0 || strcmp (word, "help") == 0) {
         help (stdout);
-        return EXIT_SUCCESS;
+        return written (EXIT_SUCCESS);
     }
-    fprintf (stderr, "quintet: there is no command '%s' (quintet --help lists them)\n", word);
-    return SVC_EXIT_CONFIG;
+    return run_command (word, argc - 1, argv + 1);
 }
