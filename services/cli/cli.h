@@ -6,6 +6,8 @@
 #ifndef QUINTET_CLI_CLI_H
 #define QUINTET_CLI_CLI_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "svc/args.h"
 
@@ -17,6 +19,9 @@ typedef struct {
 extern const cli_command_t cli_run, cli_eval, cli_tap, cli_generate, cli_tokenize, cli_logits,
     cli_models, cli_score, cli_pretrain;
 
+/*  `quintet run` on behalf of another command, whose name errors begin with. passing: its folder is removed
+ *  afterwards. */
+int cli_run_for (const char *name, bool passing, int argc, char **argv);
 /*  Parses the arguments of a subcommand; handles --help and wrong ones. NULL: *status is to be returned. */
 args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status);
 /*  Prints "quintet NAME: text" and returns the exit status that fits. */

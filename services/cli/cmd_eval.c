@@ -78,7 +78,7 @@ static int run (int argc, char **argv)
     if (args_flag (args, "--json"))
         words[n++] = (char *) "--json";
     words[n] = NULL;
-    status = cli_run.run ((int) n, words);
+    status = cli_run_for ("eval", !keep, (int) n, words);
     if (!keep)
         fs_remove (folder, NULL);
     args_destroy (&args);

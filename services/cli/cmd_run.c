@@ -1,7 +1,7 @@
 /*  quintet run - trains a team and shows how it learns.
  *
- *  The story: everything is checked before anything starts; a suite is started (suite.c); a trainer runs for
- *  the team, and one more for the single agent when the configuration asks to compare; events of the bus
+ *  The story: everything is checked before anything starts (check.c); a suite is started (suite.c); a trainer
+ *  runs for the team, and one more for the single agent when the configuration asks to compare; events of the bus
  *  become the view (live.c); the result is read from the folders that the trainers leave (result.c).
  */
 #include <signal.h>
@@ -12,16 +12,19 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "check.h"
 #include "cli.h"
-#include "fit.h"
+#include "folder.h"
 #include "live.h"
-#include "model/hf.h"
+#include "presence.h"
 #include "result.h"
 #include "suite.h"
 #include "svc/svc.h"
 
 #define SETS_MAX 80
 #define TURN_MS  50
+#define SAY_MS   1500  /* until missing services are named: they tell their status twice a second */
+#define PARTS_MS 60000 /* until they are given up: who starts a suite starts it in any order */
 
 static const args_option_t options[] = {
     {"--out", "DIR", "", "folder of the run (runs/NAME)"},
@@ -47,20 +50,23 @@ static const args_spec_t spec = {
     .environment = true};
 
 typedef struct {
+    const char *name; /* of the command */
+    bool passing;     /* OUT is removed afterwards */
     const char *config;
     const char *sets[SETS_MAX];
     size_t sets_n;
     char more[4][64]; /* overrides made here */
     conf_t *conf;
     char out[FS_PATH_MAX];
+    char folder[FS_PATH_MAX]; /* of the trainer that runs, or ran last */
     bool resume, json, print;
     const char *bus, *redis;
     suite_t *suite;
     live_t *live;
     arena_t *arena;
+    presence_t presence;
     double started_s, first_step_s;
-    fit_t fit;
-    hf_dtype_t dtype; /* the model's, as stored */
+    check_t check;
 } run_t;
 
 static volatile sig_atomic_t interrupted;
@@ -109,33 +115,47 @@ static int read_arguments (run_t *run, const args_t *args, err_t *err)
     return 0;
 }
 
+/*  A longer schedule is another one from the next step on. */
+static void note_steps (run_t *run, const char *config)
+{
+    conf_t *before = conf_load (config, NULL, 0, NULL);
+    long long was = before ? before->trainer.steps : 0, is = run->conf->trainer.steps;
+    if (before && was != is && strcmp (run->conf->trainer.schedule, "constant") != 0)
+        buf_printf (
+            &run->check.notes,
+            "Note: trainer.steps was %lld and is %lld: from here on the learning rate follows "
+            "the schedule of %lld steps, so the weights are those of no run that was made in "
+            "one go\n",
+            was, is, is);
+    conf_destroy (&before);
+}
+
+/*  Whether the folder is fit for what is asked. */
+static int check_folder (run_t *run, err_t *err)
+{
+    char config[FS_PATH_MAX];
+    bool holds = folder_holds_run (run->out);
+    if (holds && !run->resume)
+        return err_set (err, ERR_CONFIG, "%s holds a run already: %sname another folder with --out",
+                        run->out, strcmp (run->name, "run") == 0 ? "go on with --resume, or " : "");
+    if (!holds && run->resume)
+        return err_set (err, ERR_CONFIG, "%s holds no run to resume: leave --resume out", run->out);
+    if (!run->resume || fs_join (config, run->out, "config.yml", err) != 0 || !fs_exists (config))
+        return 0;
+    if (conf_compare (run->conf, config, err) != 0)
+        return -1;
+    if (folder_step (run->out) > (size_t) run->conf->trainer.steps)
+        return conf_refuse (run->conf, "trainer.steps", err, "%lld: %s is at step %zu already",
+                            (long long) run->conf->trainer.steps, run->out, folder_step (run->out));
+    note_steps (run, config);
+    return 0;
+}
+
 /*  What can be known to be wrong before anything starts. */
 static int check (run_t *run, err_t *err)
 {
-    char path[FS_PATH_MAX];
-    hf_t *hf = hf_open (run->conf->model.path, err);
-    if (!hf)
-        return err_wrap (err, "model.path (copy that folder anew, or name another with --set "
-                              "model.path=DIR)");
-    bool tokenizer = hf_tokenizer_text (hf) != NULL;
-    run->dtype = hf_config (hf)->dtype;
-    /* Services that run elsewhere have memory of their own. */
-    int rc = run->bus ? 0 : fit_check (run->conf, hf_config (hf), &run->fit, err);
-    hf_destroy (&hf);
-    if (rc != 0)
-        return -1;
-    if (!tokenizer)
-        return err_set (err, ERR_CONFIG, "%s: no tokenizer.json in it", run->conf->model.path);
-    if (fs_join (path, run->out, "metrics.jsonl", err) != 0)
-        return -1;
-    if (fs_exists (path) && !run->resume)
-        return err_set (
-            err, ERR_CONFIG,
-            "%s holds a run already: go on with --resume, or name another folder with --out",
-            run->out);
-    if (!fs_exists (path) && run->resume)
-        return err_set (err, ERR_CONFIG, "%s holds no run to resume: leave --resume out", run->out);
-    return 0;
+    return check_folder (run, err) == 0 ? check_run (&run->check, run->conf, run->bus != NULL, err)
+                                        : -1;
 }
 
 static void print_config (const run_t *run)
@@ -168,10 +188,58 @@ static int watch (run_t *run, err_t *err)
             continue;
         if (event->kind == WIRE_STEP_DONE && run->first_step_s <= 0)
             run->first_step_s = clock_s () - run->started_s;
+        presence_event (&run->presence, event);
         live_event (run->live, event);
     }
     live_draw (run->live);
     return rc;
+}
+
+static bool is_trainer (const char *name)
+{
+    return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
+}
+
+/*  The supervisor tells. */
+static void on_restart (void *context, const char *name, const char *why)
+{
+    run_t *run = context;
+    size_t step = folder_step (run->folder);
+    live_restart (run->live, name, why, is_trainer (name) ? &step : NULL);
+}
+
+/*  How to start a service that a run on somebody else's suite misses. */
+static void say_missing (const run_t *run, const char *kind, char *text, size_t size)
+{
+    const char *command = run->conf->reward.command;
+    bool reward = strcmp (kind, "reward") == 0 && *command;
+    bool redis = strcmp (kind, "environment") == 0;
+    snprintf (text, size,
+              "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s", kind,
+              run->bus, kind, run->bus, redis ? " --redis " : "", redis ? run->redis : "",
+              reward ? " --command '" : "", reward ? command : "", reward ? "'" : "");
+}
+
+/*  Until every service that the run needs has been heard of. */
+static int await_parts (run_t *run, err_t *err)
+{
+    bool critic = strcmp (run->conf->loss.advantage, "group") != 0;
+    int64_t started = clock_ms ();
+    const char *missing;
+    char text[512];
+    while ((missing = presence_missing (&run->presence, critic))) {
+        int64_t waited = clock_ms () - started;
+        if (interrupted)
+            return err_set (err, ERR_NONE, "interrupted");
+        if (watch (run, err) < 0)
+            return -1;
+        say_missing (run, missing, text, sizeof text);
+        if (waited > PARTS_MS)
+            return err_set (err, ERR_TIMEOUT, "%s (waited %d s)", text, PARTS_MS / 1000);
+        if (waited > SAY_MS)
+            live_waits (run->live, text);
+    }
+    return 0;
 }
 
 /*  One trainer from start to end. solo: the single agent, in OUT/solo. */
@@ -184,6 +252,7 @@ static int train (run_t *run, bool solo, err_t *err)
     snprintf (id, sizeof id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
     if (fs_join (out, run->out, solo ? "solo" : ".", err) != 0)
         return -1;
+    snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->out);
     snprintf (tokens, sizeof tokens, "task.max_tokens=%lld",
               (long long) (2 * run->conf->task.max_tokens));
     argv[n++] = supervisor_program ("quintet-trainer", program, sizeof program);
@@ -192,7 +261,7 @@ static int train (run_t *run, bool solo, err_t *err)
                            "--redis", suite_redis_address (run->suite),
                            "--name",  who,
                            "--run",   id,
-                           "--out",   solo ? out : run->out};
+                           "--out",   run->folder};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[n++] = fixed[i];
     for (size_t i = 0; i < run->sets_n; i++) {
@@ -204,11 +273,10 @@ static int train (run_t *run, bool solo, err_t *err)
         argv[n++] = "--set";
         argv[n++] = i < 2 ? alone[i] : tokens;
     }
-    char path[FS_PATH_MAX];
-    bool resumes = fs_join (path, solo ? out : run->out, "metrics.jsonl", err) == 0 &&
-                   fs_exists (path) && run->resume;
+    bool resumes = run->resume && folder_holds_run (run->folder);
     argv[n++] = resumes ? "--resume" : NULL;
-    live_begin (run->live, who, id, (size_t) run->conf->trainer.steps);
+    live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
+                resumes ? folder_step (run->folder) : 0);
     supervisor_t *supervisor = suite_supervisor (run->suite);
     if (supervisor_add (supervisor, who, argv, resumes ? NULL : "--resume", SUPERVISE_UNTIL, err) !=
         0)
@@ -231,7 +299,9 @@ static int train_all (run_t *run, err_t *err)
         if (interrupted || supervisor_turn (suite_supervisor (run->suite), err) != 0 ||
             clock_ms () > deadline)
             return -1;
-    live_ready (run->live, clock_s () - run->started_s);
+    if (run->bus && await_parts (run, err) != 0)
+        return -1;
+    live_ready (run->live, clock_s () - run->started_s, suite_bus_address (run->suite));
     if (train (run, false, err) != 0 || (solo && train (run, true, err) != 0))
         return -1;
     return 0;
@@ -239,11 +309,13 @@ static int train_all (run_t *run, err_t *err)
 
 static int finish (run_t *run, err_t *err)
 {
-    result_t result = {.first_step_s = run->first_step_s, .wall_s = clock_s () - run->started_s};
+    result_t result = {.first_step_s = run->first_step_s,
+                       .wall_s = clock_s () - run->started_s,
+                       .passing = run->passing};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int rc = result_read (&result, run->out, solo, err);
     int known = rc;
-    if (rc == 0)
+    if (rc == 0 && !run->passing)
         rc = result_report (&result, run->conf->run.name, err);
     if (known == 0 && run->json)
         result_json (&result, stdout);
@@ -257,17 +329,19 @@ static int finish (run_t *run, err_t *err)
 static void print_stored (const run_t *run)
 {
     const char *compute = run->conf->model.compute;
-    hf_dtype_t kept =
-        hf_dtype_kept (run->dtype, strcmp (compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32);
-    if (kept != run->dtype && strcmp (run->conf->model.adapter, "none") == 0)
+    hf_dtype_t kept = hf_dtype_kept (run->check.dtype,
+                                     strcmp (compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32);
+    if (kept != run->check.dtype && strcmp (run->conf->model.adapter, "none") == 0)
         printf ("Checkpoints: in %s; the model's %s would not hold what model.compute %s makes\n",
-                hf_dtype_name (kept), hf_dtype_name (run->dtype), compute);
+                hf_dtype_name (kept), hf_dtype_name (run->check.dtype), compute);
 }
 
 static int start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
-    live_mode_t mode = run->json ? LIVE_JSON : isatty (1) ? LIVE_SCREEN : LIVE_LINES;
+    const char *terminal = getenv ("TERM");
+    bool screen = isatty (1) && terminal && *terminal && strcmp (terminal, "dumb") != 0;
+    live_mode_t mode = run->json ? LIVE_JSON : screen ? LIVE_SCREEN : LIVE_LINES;
     if (check (run, err) != 0 || fs_join (logs, run->out, "logs", err) != 0)
         return -1;
     if (!run->json) {
@@ -275,21 +349,23 @@ static int start (run_t *run, err_t *err)
         conf_objective (run->conf, &formulas);
         fputs (formulas.data ? formulas.data : "", stdout);
         if (!run->bus)
-            fit_print (&run->fit, stdout);
+            fit_print (&run->check.fit, stdout);
         print_stored (run);
+        fputs (run->check.notes.data ? run->check.notes.data : "", stdout);
         fflush (stdout);
         buf_free (&formulas);
     }
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction action = {.sa_handler = on_signal};
-    sigaction (SIGINT, &action, NULL);
-    sigaction (SIGTERM, &action, NULL);
-    sigaction (SIGHUP, &action, NULL);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        sigaction (ends[i], &action, NULL);
     signal (SIGPIPE, SIG_IGN);
     suite_options_t suite = {.bus = run->bus, .redis = run->redis, .logs = logs};
     run->suite = suite_new (run->conf, &suite, err);
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
+    supervisor_watch (suite_supervisor (run->suite), on_restart, run);
     if (!run->json) {
         printf ("Tap: quintet tap --bus %s\n", suite_bus_address (run->suite));
         fflush (stdout);
@@ -297,37 +373,66 @@ static int start (run_t *run, err_t *err)
     return train_all (run, err);
 }
 
-static int run_command (int argc, char **argv)
+/*  What --resume would do after an end that was not the run's own. */
+static void say_resume (const run_t *run)
+{
+    size_t step = folder_step (run->folder);
+    if (run->passing || strcmp (run->name, "run") != 0)
+        return;
+    if (step)
+        fprintf (stderr, "--resume goes on from step %zu\n", step);
+    else if (folder_holds_run (run->out))
+        fprintf (stderr, "there is no checkpoint yet: --resume begins anew\n");
+}
+
+/*  Everything is gone when it returns. */
+static int carry_out (run_t *run, err_t *err)
+{
+    int rc = start (run, err);
+    if (run->live)
+        live_leave (run->live);
+    live_destroy (&run->live);
+    suite_destroy (&run->suite);
+    if (interrupted) {
+        fprintf (stderr,
+                 isatty (2) ? "\nstopped\n" : "stopped\n"); /* after the terminal's own ^C */
+        say_resume (run);
+        return 130;
+    }
+    if (rc == 0)
+        rc = finish (run, err);
+    if (rc == 0)
+        return EXIT_SUCCESS;
+    int status = cli_fail (run->name, err);
+    if (*run->folder)
+        say_resume (run);
+    return status;
+}
+
+int cli_run_for (const char *name, bool passing, int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&spec, argc, argv, &status);
     if (!args)
         return status;
     err_t err = {0};
-    run_t run = {.started_s = clock_s ()};
-    int rc = read_arguments (&run, args, &err);
-    if (rc == 0 && run.print)
+    run_t run = {.name = name, .passing = passing, .started_s = clock_s ()};
+    if (read_arguments (&run, args, &err) != 0)
+        status = cli_fail (name, &err);
+    else if (run.print)
         print_config (&run);
-    else if (rc == 0)
-        rc = start (&run, &err);
-    if (run.live)
-        live_leave (run.live);
-    live_destroy (&run.live);
-    suite_destroy (&run.suite);
-    if (rc == 0 && !run.print && !interrupted)
-        rc = finish (&run, &err);
+    else
+        status = carry_out (&run, &err);
+    check_free (&run.check);
     arena_destroy (&run.arena);
     conf_destroy (&run.conf);
     args_destroy (&args);
-    if (interrupted) {
-        fprintf (stderr, "stopped; --resume goes on from the last checkpoint\n");
-        return 130;
-    }
-    if (rc != 0)
-        status = cli_fail ("run", &err);
-    if (rc != 0 && err.code == ERR_FULL)
-        fprintf (stderr, "then --resume goes on from the last checkpoint\n");
     return status;
+}
+
+static int run_command (int argc, char **argv)
+{
+    return cli_run_for ("run", false, argc, argv);
 }
 
 const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run_command};

@@ -17,6 +17,8 @@
 #define AGENTS_MAX 16
 #define ROWS_MAX   7 /* of what one role wrote */
 #define DRAW_MS    200
+#define NOTE_MS    20000 /* that a note stays */
+#define ALIVE_MS   5000  /* since an agent's last status, of two a second */
 
 typedef struct {
     char name[64];
@@ -27,16 +29,21 @@ typedef struct {
 struct live {
     live_mode_t mode;
     char who[16], run[64], state[128];
-    size_t steps;
-    double begun_s; /* of this trainer */
+    size_t steps, from; /* all, and those that were done before */
+    double begun_s;     /* of this trainer */
     uint64_t step;
-    double *rewards; /* of every step so far */
+    double *rewards; /* of every step since `from` */
     size_t rewards_n;
     double reward;
     double quality, speed, cost, success, sampled_per_s, trained_per_s;
     double heldout_sampled, heldout_greedy;
     bool evaluated;
+    uint64_t evaluated_step;
+    wire_phase_t phase; /* of the groups under way */
     size_t groups, committed;
+    char note[256];
+    int64_t note_until_ms;
+    char waits[256]; /* said last */
     agent_t agents[AGENTS_MAX];
     size_t agents_n;
     json_t *episode;
@@ -81,10 +88,78 @@ void live_destroy (live_t **self)
     *self = NULL;
 }
 
-void live_begin (live_t *live, const char *who, const char *run, size_t steps)
+/*  {"event": kind, "who": ..., "run": ..., "step": ...}, without those that are not known yet. */
+static json_t *object (const live_t *live, const char *kind)
+{
+    json_t *line = json_pack ("{s:s}", "event", kind);
+    if (*live->who)
+        json_object_update_new (line, json_pack ("{s:s, s:s}", "who", live->who, "run", live->run));
+    return line;
+}
+
+static void put_object (json_t *line)
+{
+    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    if (text)
+        puts (text);
+    fflush (stdout);
+    free (text);
+    json_decref (line);
+}
+
+/*  On the screen it stays for a while; where there is none, it is a line. */
+static void note (live_t *live, const char *text)
+{
+    snprintf (live->note, sizeof live->note, "%s", text);
+    live->note_until_ms = clock_ms () + NOTE_MS;
+    if (live->mode != LIVE_LINES && (live->mode != LIVE_SCREEN || *live->who))
+        return;
+    printf ("%s%s", live->who, *live->who ? "  " : "");
+    printable_print (stdout, text, strlen (text), PRINTABLE_LINE);
+    putchar ('\n');
+    fflush (stdout);
+}
+
+void live_restart (live_t *live, const char *name, const char *why, const size_t *step)
+{
+    char text[256];
+    int n = snprintf (text, sizeof text, "%s%s %s; ", step ? "trainer of the " : "", name, why);
+    if (!step)
+        snprintf (text + n, sizeof text - (size_t) n, "it is started again");
+    else
+        snprintf (text + n, sizeof text - (size_t) n, "going on from step %zu", *step);
+    if (live->mode == LIVE_JSON) {
+        json_t *line = object (live, "restart");
+        json_object_update_new (
+            line, json_pack ("{s:s, s:s}", "service", step ? "trainer" : name, "why", why));
+        if (step)
+            json_object_set_new (line, "from_step", json_integer ((json_int_t) *step));
+        put_object (line);
+    }
+    note (live, text);
+}
+
+void live_waits (live_t *live, const char *text)
+{
+    bool same = strncmp (live->waits, text, sizeof live->waits - 1) == 0;
+    live->note_until_ms = same ? clock_ms () + NOTE_MS : live->note_until_ms;
+    if (same)
+        return;
+    snprintf (live->waits, sizeof live->waits, "%s", text);
+    if (live->mode == LIVE_JSON) {
+        json_t *line = object (live, "waits");
+        json_object_set_new (line, "text", json_string (text));
+        put_object (line);
+    }
+    note (live, text);
+}
+
+void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from)
 {
     live_t fresh = {.mode = live->mode,
                     .steps = steps,
+                    .from = from,
+                    .step = from,
                     .begun_s = clock_s (),
                     .drawn_lines = live->drawn_lines,
                     .out = live->out};
@@ -93,14 +168,23 @@ void live_begin (live_t *live, const char *who, const char *run, size_t steps)
     snprintf (fresh.who, sizeof fresh.who, "%s", who);
     snprintf (fresh.run, sizeof fresh.run, "%s", run);
     *live = fresh;
+    if (from && live->mode == LIVE_JSON) {
+        json_t *line = object (live, "resume");
+        json_object_set_new (line, "from_step", json_integer ((json_int_t) from));
+        put_object (line);
+    } else if (from) {
+        char text[64];
+        snprintf (text, sizeof text, "goes on from step %zu of %zu", from, steps);
+        note (live, text);
+    }
 }
 
-void live_ready (live_t *live, double seconds)
+void live_ready (live_t *live, double seconds, const char *bus)
 {
-    if (live->mode == LIVE_JSON) {
-        printf ("{\"event\":\"ready\",\"ready_s\":%.3f}\n", seconds);
-        fflush (stdout);
-    }
+    if (live->mode == LIVE_JSON)
+        put_object (
+            json_pack ("{s:s, s:f, s:s}", "event", "ready", "ready_s", seconds, "bus", bus));
+    live->waits[0] = 0;
 }
 
 static double metric (const wire_event_t *e, const char *name)
@@ -111,23 +195,51 @@ static double metric (const wire_event_t *e, const char *name)
     return NAN;
 }
 
-static void print_json (const live_t *live, const char *kind, const wire_event_t *e)
+/*  Whether a metric counts something, for all its steps and policies. An evaluation's "tokens" are a mean. */
+static bool is_count (const char *name, wire_event_kind_t kind)
 {
-    json_t *line = json_pack ("{s:s, s:s, s:s, s:I}", "event", kind, "who", live->who, "run",
-                              live->run, "step", (json_int_t) e->step);
-    for (size_t i = 0; i < e->metrics_n; i++)
-        if (isfinite (e->metrics[i].value))
-            json_object_set_new (line, e->metrics[i].name, json_real (e->metrics[i].value));
-    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
-    if (text)
-        puts (text);
-    fflush (stdout);
-    free (text);
-    json_decref (line);
+    static const char *const counts[] = {"n",
+                                         "groups",
+                                         "episodes",
+                                         "completions",
+                                         "dead_groups",
+                                         "completion_tokens_max",
+                                         "trained_tokens",
+                                         "updates",
+                                         "version",
+                                         "staleness",
+                                         "lag",
+                                         "critic_used",
+                                         "greedy_dead_groups",
+                                         "tokens"};
+    size_t n = sizeof counts / sizeof *counts - (kind != WIRE_STEP_DONE),
+           size = strcspn (name, "/");
+    for (size_t i = 0; i < n; i++)
+        if (strlen (counts[i]) == size && strncmp (counts[i], name, size) == 0)
+            return true;
+    return false;
 }
 
+static void print_json (const live_t *live, const char *kind, const wire_event_t *e)
+{
+    json_t *line = object (live, kind);
+    json_object_set_new (line, "step", json_integer ((json_int_t) e->step));
+    for (size_t i = 0; i < e->metrics_n; i++) {
+        double value = e->metrics[i].value;
+        if (isfinite (value))
+            json_object_set_new (line, e->metrics[i].name,
+                                 is_count (e->metrics[i].name, e->kind)
+                                     ? json_integer ((json_int_t) value)
+                                     : json_real (value));
+    }
+    put_object (line);
+}
+
+/*  A trainer that was started again does steps again. */
 static void remember (live_t *live, double reward)
 {
+    size_t before = live->step > live->from ? (size_t) live->step - live->from - 1 : 0;
+    live->rewards_n = live->rewards_n < before ? live->rewards_n : before;
     size_t room = live->rewards_n + 1;
     double *grown = room & (room - 1) ? live->rewards : NULL;
     if (!grown) /* full at every power of two */
@@ -150,6 +262,9 @@ static void on_step (live_t *live, const wire_event_t *e)
     live->sampled_per_s = metric (e, "sampled_tokens_per_s");
     live->trained_per_s = metric (e, "trained_tokens_per_s");
     live->committed = 0;
+    if (*live->waits) /* no more */
+        live->note_until_ms = 0;
+    live->waits[0] = 0;
     if (live->mode == LIVE_JSON)
         print_json (live, "step", e);
     else if (live->mode == LIVE_LINES)
@@ -164,6 +279,9 @@ static void on_step (live_t *live, const wire_event_t *e)
 static void on_eval (live_t *live, const wire_event_t *e)
 {
     live->evaluated = true;
+    live->evaluated_step = e->step;
+    live->waits[0] = 0;
+    live->note_until_ms = 0;
     live->heldout_sampled = metric (e, "sampled");
     live->heldout_greedy = metric (e, "greedy");
     if (live->mode == LIVE_JSON)
@@ -186,14 +304,26 @@ static void on_status (live_t *live, const wire_event_t *e)
             version = e->metrics[m].value;
     if (version < 0)
         return;
-    while (i < live->agents_n && strcmp (live->agents[i].name, e->text) != 0)
+    while (i < live->agents_n && strverscmp (live->agents[i].name, e->text) < 0)
         i++;
-    if (i == AGENTS_MAX)
-        return;
-    live->agents_n += i == live->agents_n;
+    if (i == live->agents_n || strcmp (live->agents[i].name, e->text) != 0) {
+        if (live->agents_n == AGENTS_MAX)
+            return;
+        memmove (&live->agents[i + 1], &live->agents[i],
+                 (live->agents_n++ - i) * sizeof *live->agents);
+    }
     snprintf (live->agents[i].name, sizeof live->agents[i].name, "%s", e->text);
     live->agents[i].version = version;
     live->agents[i].heard_ms = clock_ms ();
+}
+
+/*  The two halves of an evaluation are under way together. */
+static void on_opened (live_t *live, const wire_event_t *e)
+{
+    bool more = e->phase == WIRE_EVAL_GREEDY && live->phase == WIRE_EVAL_SAMPLED;
+    live->groups = (more ? live->groups : 0) + (size_t) fmax (metric (e, "groups"), 0);
+    live->committed = more ? live->committed : 0;
+    live->phase = e->phase;
 }
 
 void live_event (live_t *live, const wire_event_t *e)
@@ -210,12 +340,13 @@ void live_event (live_t *live, const wire_event_t *e)
         on_eval (live, e);
     else if (e->kind == WIRE_RUN_STATE)
         snprintf (live->state, sizeof live->state, "%s", e->text);
-    else if (e->kind == WIRE_STEP_OPENED) {
-        live->groups = (size_t) fmax (metric (e, "groups"), 0);
-        live->committed = 0;
-    } else if (e->kind == WIRE_GROUP_COMMITTED) {
-        live->committed++;
-    } else if (e->kind == WIRE_EPISODE_SHOWN) {
+    else if (e->kind == WIRE_STEP_OPENED)
+        on_opened (live, e);
+    else if (e->kind == WIRE_GROUP_COMMITTED)
+        live->committed += (e->phase == WIRE_TRAIN) == (live->phase == WIRE_TRAIN);
+    else if (e->kind == WIRE_GROUP_TROUBLE)
+        live_waits (live, e->text);
+    else if (e->kind == WIRE_EPISODE_SHOWN) {
         json_t *episode = json_loads (e->text, 0, NULL);
         if (episode) {
             json_decref (live->episode);
@@ -264,13 +395,14 @@ static void sparkline (const live_t *live, size_t width, buf_t *text)
     }
 }
 
-static void action_lines (live_t *live, size_t width, size_t *lines, const json_t *action)
+static void action_lines (live_t *live, size_t width, size_t rows, size_t *lines,
+                          const json_t *action)
 {
     const char *role = json_string_value (json_object_get (action, "role"));
     const char *words = json_string_value (json_object_get (action, "text"));
     char label[64];
     snprintf (label, sizeof label, "  %-8.8s", role ? role : "");
-    for (size_t row = 0; words && row < ROWS_MAX; row++) {
+    for (size_t row = 0; words && row < rows; row++) {
         size_t n = strcspn (words, "\n");
         words_line (live, width, lines, row ? "          " : label, words, n);
         if (!words[n])
@@ -279,7 +411,8 @@ static void action_lines (live_t *live, size_t width, size_t *lines, const json_
     }
 }
 
-static void episode_lines (live_t *live, size_t width, size_t *lines)
+/*  In at most `rows` lines. */
+static void episode_lines (live_t *live, size_t width, size_t rows, size_t *lines)
 {
     const json_t *task = json_object_get (live->episode, "task"), *action;
     const json_t *reward = json_object_get (live->episode, "reward");
@@ -288,33 +421,45 @@ static void episode_lines (live_t *live, size_t width, size_t *lines)
         json_array_get (turns, json_array_size (turns) ? json_array_size (turns) - 1 : 0),
         "actions");
     const char *brief = json_string_value (json_object_get (task, "brief"));
-    char text[512];
-    size_t i;
+    const char *verdict = json_string_value (json_object_get (reward, "verdict"));
+    size_t i, n = json_array_size (actions), each = rows > 4 && n ? (rows - 4) / n : 0;
+    char text[128];
     line (live, width, lines, "");
     words_line (live, width, lines, "  task    ", brief ? brief : "", brief ? strlen (brief) : 0);
-    json_array_foreach (actions, i, action) action_lines (live, width, lines, action);
-    const char *verdict = json_string_value (json_object_get (reward, "verdict"));
-    snprintf (text, sizeof text,
-              "  verdict %.200s   reward %.2f = quality %.2f, speed %.2f, cost %.2f",
-              verdict ? verdict : "", json_number_value (json_object_get (reward, "reward")),
+    each = each < ROWS_MAX ? each : ROWS_MAX;
+    json_array_foreach (actions, i, action) action_lines (live, width, each, lines, action);
+    words_line (live, width, lines, "  verdict ", verdict ? verdict : "",
+                verdict ? strlen (verdict) : 0);
+    snprintf (text, sizeof text, "  reward  %.2f = quality %.2f, speed %.2f, cost %.2f",
+              json_number_value (json_object_get (reward, "reward")),
               json_number_value (json_object_get (reward, "quality")),
               json_number_value (json_object_get (reward, "speed")),
               json_number_value (json_object_get (reward, "cost")));
     line (live, width, lines, text);
 }
 
-static void status_lines (live_t *live, size_t width, size_t *lines)
+/*  Those that were heard of lately, in the order of their names. */
+static void agents_line (live_t *live, size_t width, size_t *lines)
 {
-    char text[512];
-    double elapsed = clock_s () - live->begun_s;
-    double left =
-        live->step ? elapsed / (double) live->step * (double) (live->steps - live->step) : NAN;
-    int n = snprintf (text, sizeof text, "%s  step %llu of %zu  %.0f s", live->who,
-                      (unsigned long long) live->step, live->steps, elapsed);
-    if (isfinite (left))
-        n += snprintf (text + n, sizeof text - (size_t) n, ", about %.0f s left", left);
-    snprintf (text + n, sizeof text - (size_t) n, "   %s", live->state);
-    line (live, width, lines, text);
+    buf_t text = {0};
+    for (size_t i = 0; i < live->agents_n; i++) {
+        const agent_t *agent = &live->agents[i];
+        double lag = (double) live->step - agent->version;
+        if (clock_ms () - agent->heard_ms > ALIVE_MS)
+            continue;
+        buf_printf (&text, "%s%s has version %.0f", text.size ? ", " : "", agent->name,
+                    agent->version);
+        if (lag > 0)
+            buf_printf (&text, " (%.0f behind)", lag);
+    }
+    if (text.size)
+        words_line (live, width, lines, "  agents  ", text.data, text.size);
+    buf_free (&text);
+}
+
+static void progress_lines (live_t *live, size_t width, size_t *lines)
+{
+    char text[256];
     if (live->rewards_n) {
         buf_t curve = {0};
         sparkline (live, width > 60 ? CURVE : CURVE / 2, &curve);
@@ -329,24 +474,40 @@ static void status_lines (live_t *live, size_t width, size_t *lines)
                   live->sampled_per_s, live->trained_per_s);
         line (live, width, lines, text);
     }
-    if (live->evaluated) {
-        snprintf (text, sizeof text, "  held-out pass rate %.3f sampled, %.3f greedy",
-                  live->heldout_sampled, live->heldout_greedy);
+    if (!live->evaluated)
+        return;
+    snprintf (text, sizeof text, "  held-out pass rate %.3f sampled, %.3f greedy, after step %llu",
+              live->heldout_sampled, live->heldout_greedy,
+              (unsigned long long) live->evaluated_step);
+    line (live, width, lines, text);
+}
+
+static void status_lines (live_t *live, size_t width, size_t *lines)
+{
+    char text[256];
+    double elapsed = clock_s () - live->begun_s, done = (double) live->step - (double) live->from;
+    double left = done > 0 ? elapsed / done * ((double) live->steps - (double) live->step) : NAN;
+    int n = snprintf (text, sizeof text, "%s  step %llu of %zu  %.0f s", live->who,
+                      (unsigned long long) live->step, live->steps, elapsed);
+    if (isfinite (left))
+        n += snprintf (text + n, sizeof text - (size_t) n, ", about %.0f s left", left);
+    snprintf (text + n, sizeof text - (size_t) n, "   %s", live->state);
+    line (live, width, lines, text);
+    progress_lines (live, width, lines);
+    size_t finished = live->committed < live->groups ? live->committed : live->groups;
+    if (live->groups) {
+        snprintf (text, sizeof text, "  groups  %zu of %zu %s", finished, live->groups,
+                  live->phase == WIRE_TRAIN ? "played" : "evaluated");
         line (live, width, lines, text);
     }
-    n = snprintf (text, sizeof text, "  groups  %zu of %zu in flight   policy version %llu;",
-                  live->groups > live->committed ? live->groups - live->committed : 0, live->groups,
-                  (unsigned long long) live->step);
-    for (size_t i = 0; i < live->agents_n && n < 400; i++)
-        n += snprintf (text + n, sizeof text - (size_t) n, " %s has %.0f (lag %.0f)",
-                       live->agents[i].name, live->agents[i].version,
-                       fmax ((double) live->step - live->agents[i].version, 0));
-    line (live, width, lines, text);
+    agents_line (live, width, lines);
+    if (clock_ms () < live->note_until_ms)
+        words_line (live, width, lines, "  note    ", live->note, strlen (live->note));
 }
 
 void live_draw (live_t *live)
 {
-    if (live->mode != LIVE_SCREEN || clock_ms () - live->drawn_ms < DRAW_MS)
+    if (live->mode != LIVE_SCREEN || !*live->who || clock_ms () - live->drawn_ms < DRAW_MS)
         return;
     struct winsize size = {.ws_col = 80, .ws_row = 24};
     ioctl (1, TIOCGWINSZ, &size);
@@ -356,8 +517,8 @@ void live_draw (live_t *live)
     if (live->drawn_lines)
         buf_printf (&live->out, "\x1b[%zuA", live->drawn_lines);
     status_lines (live, width, &lines);
-    if (live->episode && size.ws_row > 20)
-        episode_lines (live, width, &lines);
+    if (live->episode && size.ws_row > 20 && size.ws_row > lines + 6)
+        episode_lines (live, width, size.ws_row - lines - 1, &lines);
     buf_text (&live->out, "\x1b[J");
     fwrite (live->out.data, 1, live->out.size, stdout);
     fflush (stdout);

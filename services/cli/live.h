@@ -1,7 +1,7 @@
 /*  live - what people see of a run while it goes: a screen that is drawn in place, lines, or JSON.
  *
  *      live_t *live = live_new (LIVE_SCREEN, &err);
- *      live_begin (live, "team", "coding", steps);
+ *      live_begin (live, "team", "coding", steps, 0);
  *      live_event (live, event);                       every event of the bus
  *      live_draw (live);                               a few times a second
  *      live_destroy (&live);                           the cursor is back
@@ -26,10 +26,14 @@ typedef struct live live_t;
 live_t *live_new (live_mode_t mode, err_t *err);
 void live_destroy (live_t **live);
 
-/*  A trainer starts: who it trains ("team", "solo"), its run id, its steps. */
-void live_begin (live_t *live, const char *who, const char *run, size_t steps);
-/*  All services answer. */
-void live_ready (live_t *live, double seconds);
+/*  A trainer starts: who it trains ("team", "solo"), its run id, its steps, and the step that it goes on from. */
+void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from);
+/*  All services answer on the bus at this address. */
+void live_ready (live_t *live, double seconds, const char *bus);
+/*  A service, or with the step that it goes on from a trainer, is started again. */
+void live_restart (live_t *live, const char *name, const char *why, const size_t *step);
+/*  What is waited for; said again when it is another text. */
+void live_waits (live_t *live, const char *text);
 /*  Events of other runs are left out. */
 void live_event (live_t *live, const wire_event_t *event);
 void live_draw (live_t *live);

@@ -102,7 +102,7 @@ static live_t *begin (live_mode_t mode)
     err_t err = {0};
     live_t *live = live_new (mode, &err);
     assert_non_null (live);
-    live_begin (live, "team", "demo", 9);
+    live_begin (live, "team", "demo", 9, 0);
     return live;
 }
 
@@ -126,13 +126,35 @@ static void step (live_t *live, const char *run, uint64_t number, double reward)
 
 static void evaluate (live_t *live)
 {
-    wire_part_t metrics[] = {{"sampled", 0.875}, {"greedy", 0.9375}};
+    wire_part_t metrics[] = {{"sampled", 0.875}, {"greedy", 0.9375}, {"n", 152}};
     live_event (live, &(wire_event_t){.kind = WIRE_EVAL_DONE,
                                       .run = "demo",
                                       .step = 3,
                                       .text = "",
                                       .metrics = metrics,
-                                      .metrics_n = 2});
+                                      .metrics_n = 3});
+}
+
+static void open_groups (live_t *live, wire_phase_t phase, double groups)
+{
+    wire_part_t metric = {"groups", groups};
+    live_event (live, &(wire_event_t){.kind = WIRE_STEP_OPENED,
+                                      .run = "demo",
+                                      .phase = phase,
+                                      .text = "",
+                                      .metrics = &metric,
+                                      .metrics_n = 1});
+}
+
+static void commit (live_t *live, wire_phase_t phase)
+{
+    live_event (live, &(wire_event_t){
+                          .kind = WIRE_GROUP_COMMITTED, .run = "demo", .phase = phase, .text = ""});
+}
+
+static void in_trouble (live_t *live, const char *text)
+{
+    live_event (live, &(wire_event_t){.kind = WIRE_GROUP_TROUBLE, .run = "demo", .text = text});
 }
 
 static void tell (live_t *live, const char *agent, double version)
@@ -218,8 +240,11 @@ static void the_screen_tells_everything (void **state)
     }
     step (live, "other", 8, 0.123456); /* another run's */
     evaluate (live);
-    tell (live, "agent-1", 3);
+    tell (live, "agent-10", 3);
     tell (live, "agent-2", 2);
+    tell (live, "agent-1", 3);
+    open_groups (live, WIRE_TRAIN, 4);
+    commit (live, WIRE_TRAIN);
     show (live, "def aux(xs):\n    return xs", "def main(xs):\n    return sum(aux(xs))");
     live_draw (live);
     live_destroy (&live);
@@ -231,15 +256,16 @@ static void the_screen_tells_everything (void **state)
                                          "cost 0.25",
                                          "pass rate 0.62",
                                          "12345/s sampled, 6789/s trained",
-                                         "held-out pass rate 0.875 sampled, 0.938 greedy",
-                                         "agent-1 has 3 (lag 0)",
-                                         "agent-2 has 2 (lag 1)",
+                                         "pass rate 0.875 sampled, 0.938 greedy, after step 3",
+                                         "groups  1 of 4 played",
+                                         "agents  agent-1 has version 3, agent-2 has version 2 (1 "
+                                         "behind), agent-10 has version 3\r\n",
                                          "task    Return the sum of xs.",
                                          "aux     def aux(xs):",
                                          "              return xs",
                                          "main    def main(xs):",
-                                         "verdict 3 of 5 tests",
-                                         "reward 0.50 = quality 0.60, speed 0.10, cost 0.20"};
+                                         "verdict 3 of 5 tests\r\n",
+                                         "reward  0.50 = quality 0.60, speed 0.10, cost 0.20"};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         holds (text, wanted[i]);
     check_frame (text, 120);
@@ -333,12 +359,62 @@ static void a_low_terminal_shows_no_episode (void **state)
     restore (&s);
 }
 
+/*  24 rows are full and no more: what is drawn over must not have scrolled away. */
+static void a_usual_terminal_shows_all_and_is_not_overrun (void **state)
+{
+    (void) state;
+    screen_t s = terminal (80, 24);
+    live_t *live = begin (LIVE_SCREEN);
+    for (uint64_t k = 1; k <= 9; k++)
+        step (live, "demo", k, 0.1 * (double) k);
+    evaluate (live);
+    open_groups (live, WIRE_EVAL_SAMPLED, 10);
+    commit (live, WIRE_EVAL_SAMPLED);
+    open_groups (live, WIRE_EVAL_GREEDY, 10);
+    commit (live, WIRE_EVAL_GREEDY);
+    commit (live, WIRE_TRAIN); /* late, of the step before */
+    tell (live, "agent-1", 9);
+    in_trouble (live, "reward-1: scorer 'x' ended");
+    show (live, "a\nb\nc\nd\ne\nf\ng\nh\ni", "k\nl\nm\nn\no\np\nq\nr\ns\nt");
+    live_draw (live);
+    live_destroy (&live);
+    const char *text = look (&s);
+    assert_in_range (check_frame (text, 80), 18, 23);
+    holds (text, "groups  2 of 20 evaluated");
+    holds (text, "note    reward-1: scorer 'x' ended");
+    holds (text, "verdict 3 of 5 tests\r\n");
+    holds (text, "speed 0.10, cost 0.20\r\n");
+    restore (&s);
+}
+
+static void what_is_waited_for_and_restarted_is_said (void **state)
+{
+    (void) state;
+    screen_t s = file ();
+    live_t *live = begin (LIVE_LINES);
+    in_trouble (live, "reward-1: scorer 'x' ended");
+    in_trouble (live, "reward-1: scorer 'x' ended");
+    step (live, "demo", 1, 0.5);
+    in_trouble (live, "reward-1: scorer 'x' ended");
+    live_restart (live, "team", "was killed by signal 9", &(size_t){10});
+    live_restart (live, "agent-1", "ended with status 1", NULL);
+    live_begin (live, "solo", "demo-solo", 9, 4);
+    live_destroy (&live);
+    const char *text = look (&s);
+    assert_int_equal (check_frame (text, 1000), 6);
+    holds (text, "team  reward-1: scorer 'x' ended\nteam step 1");
+    holds (text, "team  trainer of the team was killed by signal 9; going on from step 10\n");
+    holds (text, "team  agent-1 ended with status 1; it is started again\n");
+    holds (text, "solo  goes on from step 4 of 9\n");
+    restore (&s);
+}
+
 static void without_a_terminal_there_is_a_line_per_step (void **state)
 {
     (void) state;
     screen_t s = file ();
     live_t *live = begin (LIVE_LINES);
-    live_ready (live, 0.5);
+    live_ready (live, 0.5, "ipc:///x/bus");
     now_ms += 4000;
     step (live, "demo", 1, 0.25);
     step (live, "other", 1, 0.5);
@@ -358,20 +434,29 @@ static void json_is_one_object_per_line (void **state)
     (void) state;
     screen_t s = file ();
     live_t *live = begin (LIVE_JSON);
-    live_ready (live, 0.5);
+    live_ready (live, 0.5, "ipc:///x/bus");
     step (live, "demo", 1, 0.25);
     evaluate (live);
+    live_restart (live, "team", "was killed by signal 9", &(size_t){10});
+    live_waits (live, "nobody");
     show (live, "a", "b");
     live_draw (live);
     live_destroy (&live);
     char *rest = strdup (look (&s)), *at = rest;
-    static const char *const kinds[] = {"ready", "step", "eval"};
+    static const char *const kinds[] = {"ready", "step", "eval", "restart", "waits"};
     assert_non_null (rest);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 5; i++) {
         char *line = strsep (&at, "\n");
         json_t *object = json_loads (line, 0, NULL);
         assert_true (json_is_object (object));
         assert_string_equal (json_string_value (json_object_get (object, "event")), kinds[i]);
+        if (i == 0)
+            assert_string_equal (json_string_value (json_object_get (object, "bus")),
+                                 "ipc:///x/bus");
+        if (i == 2)
+            assert_true (json_is_integer (json_object_get (object, "n")));
+        if (i == 3)
+            assert_int_equal (json_integer_value (json_object_get (object, "from_step")), 10);
         if (i == 1)
             assert_true (json_real_value (json_object_get (object, "reward_mean")) == 0.25);
         json_decref (object);
@@ -389,6 +474,8 @@ int main (void)
         cmocka_unit_test (what_a_model_writes_is_no_command),
         cmocka_unit_test (the_next_frame_is_drawn_over_the_last),
         cmocka_unit_test (a_low_terminal_shows_no_episode),
+        cmocka_unit_test (a_usual_terminal_shows_all_and_is_not_overrun),
+        cmocka_unit_test (what_is_waited_for_and_restarted_is_said),
         cmocka_unit_test (without_a_terminal_there_is_a_line_per_step),
         cmocka_unit_test (json_is_one_object_per_line),
     };

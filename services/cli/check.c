@@ -1,0 +1,276 @@
+/*  check - see check.h */
+#include "check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "model/chat.h"
+#include "model/hf.h"
+#include "model/lora.h"
+#include "task/episode.h"
+#include "task/family.h"
+#include "task/task.h"
+#include "trial.h"
+
+/*  What the prompts are made of, and how they fit. */
+typedef struct {
+    const conf_t *conf;
+    const task_set_t *tasks;
+    const tokenizer_t *tokenizer;
+    chat_format_t chat;
+    size_t prefix;    /* tokens before every text */
+    size_t context;   /* of the model */
+    size_t n, long_n; /* tasks, and those of them of which a prompt is too long */
+    char id[96];      /* of the longest */
+    const char *role;
+    size_t most; /* its tokens */
+} prompts_t;
+
+/*  Adds "Note: coding.yml:12: KEY TEXT". */
+#define NOTE(check, conf, key, ...)                                                                \
+    do {                                                                                           \
+        err_t note = {0};                                                                          \
+        conf_refuse (conf, key, &note, __VA_ARGS__);                                               \
+        buf_printf (&(check)->notes, "Note: %s\n", note.text);                                     \
+    } while (0)
+
+static bool has_baseline (const conf_t *conf)
+{
+    return strcmp (conf->run.baseline, "solo") == 0;
+}
+
+static int check_roles (const conf_t *conf, err_t *err)
+{
+    const family_t *family = family_find (conf->task.family);
+    if (!family)
+        return conf_refuse (conf, "task.family", err, "%s is not known", conf->task.family);
+    buf_t known = {0};
+    int rc = 0;
+    for (const char *const *role = family->roles; *role; role++)
+        buf_printf (&known, "%s%s", known.size ? ", " : "", *role);
+    for (size_t r = 0; rc == 0 && r < conf->team.roles.n; r++)
+        if (!family_knows (family, conf->team.roles.item[r]))
+            rc = conf_refuse (conf, "team.roles", err,
+                              "names '%.60s', and the %s family has no such seat: %s",
+                              conf->team.roles.item[r], family->name, known.data);
+    buf_free (&known);
+    return rc;
+}
+
+/*  Adapters that are there have their own settings: others, given beside them, would do nothing. */
+static int check_settings (const conf_t *conf, const lora_config_t *there, err_t *err)
+{
+    lora_config_t asked = {0};
+    for (size_t i = 0; i < conf->model.lora_targets.n; i++)
+        if (lora_add_target (&asked, conf->model.lora_targets.item[i], err) != 0)
+            return conf_wrap (conf, "model.lora_targets", err);
+    if (!there)
+        return 0;
+    static const char why[] = "does nothing beside model.adapter_path, whose adapters have another";
+    const struct {
+        const char *key;
+        bool differs;
+    } keys[] = {{"model.lora_rank", (size_t) conf->model.lora_rank != there->rank},
+                {"model.lora_alpha",
+                 conf->model.lora_alpha < there->alpha || conf->model.lora_alpha > there->alpha},
+                {"model.lora_targets", asked.targets != there->targets}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].differs && conf_changed (conf, keys[i].key))
+            return conf_refuse (conf, keys[i].key, err, "%s", why);
+    return 0;
+}
+
+static int check_adapters (const conf_t *conf, err_t *err)
+{
+    char folder[FS_PATH_MAX];
+    if (strcmp (conf->model.adapter, "lora") != 0)
+        return 0;
+    if (!*conf->model.adapter_path)
+        return check_settings (conf, NULL, err);
+    size_t policies = conf_shares (conf) ? 1 : conf->team.roles.n;
+    for (size_t p = 0; p < policies; p++) {
+        lora_config_t there = {0};
+        if (lora_find (conf->model.adapter_path, conf_policy (conf, p), folder, err) != 0 ||
+            lora_read_config (folder, &there, err) != 0)
+            return conf_wrap (conf, "model.adapter_path", err);
+        if (check_settings (conf, &there, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/*  ---- tasks and prompts ------------------------------------------------------------------------------ */
+
+/*  Adds the tokens of what a role sees in its first turn. */
+static int count_prompt (const prompts_t *p, const episode_t *episode, size_t role, size_t *tokens,
+                         err_t *err)
+{
+    buf_t text = {0};
+    tokenizer_ids_t ids = {0};
+    int rc = episode_observe (episode, role, &text, err);
+    if (rc == 0)
+        rc = chat_encode (p->tokenizer, &p->chat, text.data ? text.data : "", text.size, &ids, err);
+    *tokens = p->prefix + ids.n;
+    tokenizer_ids_free (&ids);
+    buf_free (&text);
+    return rc;
+}
+
+static int count_task (prompts_t *p, const char *task, const char *const *roles, size_t n,
+                       size_t written, err_t *err)
+{
+    episode_limits_t limits = {.tokens = written};
+    episode_t *episode = episode_new (task, roles, n, &limits, err);
+    int rc = episode ? 0 : -1;
+    bool fits = true;
+    for (size_t r = 0; rc == 0 && r < n; r++) {
+        size_t tokens = 0;
+        if (episode_acts (episode, r))
+            rc = count_prompt (p, episode, r, &tokens, err);
+        fits = fits && tokens + written <= p->context;
+        if (tokens > p->most) {
+            const json_t *json = json_object_get (episode_json (episode), "task");
+            snprintf (p->id, sizeof p->id, "%s", family_text (json, "id"));
+            p->most = tokens;
+            p->role = roles[r];
+        }
+    }
+    p->n++;
+    p->long_n += !fits;
+    episode_destroy (&episode);
+    return rc;
+}
+
+/*  A few tasks that are too long are dead groups; all of them are a mistake. */
+static int check_fit (check_t *check, prompts_t *p, const char *const *roles, size_t n,
+                      size_t written, err_t *err)
+{
+    const conf_t *conf = p->conf;
+    int rc = 0;
+    p->n = p->long_n = p->most = 0;
+    for (int split = 0; split < 2; split++)
+        for (size_t i = 0; rc == 0 && i < task_set_size (p->tasks, (task_split_t) split); i++)
+            rc = count_task (p, task_set_get (p->tasks, (task_split_t) split, i), roles, n, written,
+                             err);
+    if (rc != 0)
+        return conf_wrap (conf, *conf->task.path ? "task.path" : "team.roles", err);
+    err_t text = {0};
+    conf_refuse (
+        conf, "task.max_tokens", &text,
+        "%lld leaves no room for %zu of %zu tasks: of the model's context of %zu tokens %s "
+        "may write %zu, and the prompt of task '%s' has %zu",
+        (long long) conf->task.max_tokens, p->long_n, p->n, p->context, p->role, written, p->id,
+        p->most);
+    if (p->long_n == p->n)
+        return err_set (err, ERR_CONFIG, "%s", text.text);
+    if (p->long_n)
+        buf_printf (&check->notes, "Note: %s. These tasks count as failed\n", text.text);
+    return 0;
+}
+
+static int check_prompts (check_t *check, prompts_t *p, err_t *err)
+{
+    static const char *const solo[] = {"solo"};
+    tokenizer_ids_t ids = {0};
+    const conf_t *conf = p->conf;
+    size_t written = (size_t) conf->task.max_tokens;
+    if (tokenizer_encode (p->tokenizer, "", 0, TOKENIZER_BOS, &ids, err) != 0)
+        return conf_wrap (conf, "model.path", err);
+    p->prefix = p->chat.whole ? 0 : ids.n;
+    tokenizer_ids_free (&ids);
+    if (check_fit (check, p, (const char *const *) conf->team.roles.item, conf->team.roles.n,
+                   written, err) != 0)
+        return -1;
+    /* The single agent writes as much as two. */
+    return has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
+}
+
+static task_set_t *open_tasks (check_t *check, const conf_t *conf, err_t *err)
+{
+    task_options_t options = {.family = conf->task.family,
+                              .path = *conf->task.path ? conf->task.path : NULL,
+                              .seed = (uint64_t) conf->task.seed,
+                              .heldout = conf->task.heldout,
+                              .style = conf->task.style};
+    task_set_t *tasks = task_set_open (&options, err);
+    if (!tasks) {
+        conf_wrap (conf, *conf->task.path ? "task.path" : "task.heldout", err);
+        return NULL;
+    }
+    size_t heldout = task_set_size (tasks, TASK_HELDOUT);
+    if (task_set_shared (tasks))
+        NOTE (check, conf, "task.heldout",
+              "is 0: every \"held-out\" figure below is of tasks that are trained on");
+    if ((size_t) conf->evaluation.tasks > heldout && conf_given (conf, "evaluation.tasks"))
+        NOTE (check, conf, "evaluation.tasks", "%lld is more than the %zu held-out tasks there are",
+              (long long) conf->evaluation.tasks, heldout);
+    return tasks;
+}
+
+/*  ---- the whole ---------------------------------------------------------------------------------------- */
+
+static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_t *err)
+{
+    const char *text = hf_tokenizer_text (hf);
+    if (!text)
+        return conf_refuse (conf, "model.path", err, "%s has no tokenizer.json in it",
+                            conf->model.path);
+    prompts_t p = {.conf = conf, .context = hf_config (hf)->model.context};
+    tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
+    if (!tokenizer) {
+        err_wrap (err, "%s/tokenizer.json", conf->model.path);
+        return conf_wrap (conf, "model.path", err);
+    }
+    task_set_t *tasks = NULL;
+    check->dtype = hf_config (hf)->dtype;
+    int rc = chat_find (conf->model.path, conf->model.chat, &p.chat, err);
+    if (rc == 0 && p.chat.end && tokenizer_id (tokenizer, p.chat.end) < 0)
+        rc = err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there",
+                      p.chat.end);
+    if (rc != 0)
+        conf_wrap (conf, "model.chat", err);
+    else if (hf_check (hf, err) != 0)
+        rc = conf_wrap (conf, "model.path", err);
+    else if (!(tasks = open_tasks (check, conf, err)))
+        rc = -1;
+    p.tokenizer = tokenizer;
+    p.tasks = tasks;
+    if (rc == 0)
+        rc = check_prompts (check, &p, err);
+    task_set_destroy (&tasks);
+    chat_free (&p.chat);
+    tokenizer_destroy (&tokenizer);
+    return rc;
+}
+
+static void note_steps (check_t *check, const conf_t *conf)
+{
+    long long warmup = conf->trainer.warmup, steps = conf->trainer.steps;
+    if (steps > 0 && warmup >= steps)
+        NOTE (check, conf, "trainer.warmup", "takes all of the %lld steps", steps);
+}
+
+int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
+{
+    if (check_roles (conf, err) != 0 || check_adapters (conf, err) != 0)
+        return -1;
+    note_steps (check, conf);
+    hf_t *hf = hf_open (conf->model.path, err);
+    if (!hf)
+        return conf_wrap (conf, "model.path", err);
+    int rc = check_model (check, conf, hf, err);
+    if (rc == 0 && !elsewhere)
+        rc = fit_check (conf, hf_config (hf), &check->fit, err);
+    hf_destroy (&hf);
+    if (rc == 0 && !elsewhere && *conf->reward.command &&
+        trial_start (conf->reward.command, err) != 0)
+        rc = conf_wrap (conf, "reward.command", err);
+    return rc;
+}
+
+void check_free (check_t *check)
+{
+    buf_free (&check->notes);
+}

@@ -1,0 +1,25 @@
+/*  presence - see presence.h */
+#include "presence.h"
+
+#include <string.h>
+
+static const char *const kinds[] = {"agent", "environment", "reward", "critic"};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+void presence_event (presence_t *p, const wire_event_t *event)
+{
+    static const char before[] = "service/"; /* svc.c */
+    for (size_t m = 0; event->kind == WIRE_SERVICE_STATUS && m < event->metrics_n; m++)
+        for (size_t k = 0; k < KINDS; k++)
+            if (strncmp (event->metrics[m].name, before, sizeof before - 1) == 0 &&
+                strcmp (event->metrics[m].name + sizeof before - 1, kinds[k]) == 0)
+                p->seen |= 1u << k;
+}
+
+const char *presence_missing (const presence_t *p, bool critic)
+{
+    for (size_t k = 0; k < KINDS - !critic; k++)
+        if (!(p->seen >> k & 1))
+            return kinds[k];
+    return NULL;
+}

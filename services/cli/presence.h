@@ -1,0 +1,22 @@
+/*  presence - which services are alive on a bus, by their status events.
+ *
+ *      presence_t presence = {0};
+ *      presence_event (&presence, event);                         every event of the bus
+ *      const char *missing = presence_missing (&presence, false);     "agent", or NULL
+ */
+#ifndef QUINTET_CLI_PRESENCE_H
+#define QUINTET_CLI_PRESENCE_H
+
+#include <stdbool.h>
+
+#include "wire/wire.h"
+
+typedef struct {
+    unsigned seen; /* 1 << kind */
+} presence_t;
+
+void presence_event (presence_t *presence, const wire_event_t *event);
+/*  The first kind that a run needs and that has not been heard of; NULL: all are there. */
+const char *presence_missing (const presence_t *presence, bool critic);
+
+#endif
