@@ -1,0 +1,39 @@
+/*  fuzz_chat [SECONDS] [SEED]: chat templates, damaged; and conversations that they write out. */
+#include "model/jinja.h"
+#include "mutate.h"
+
+static const char chatml[] =
+    "{%- if messages[0]['role'] == 'system' %}{{- '<|im_start|>system\\n' + messages[0].content + "
+    "'<|im_end|>\\n' }}{%- else %}{{- '<|im_start|>system\\nYou help.<|im_end|>\\n' }}{%- endif %}"
+    "{%- for m in messages %}{%- if (m.role == \"user\") or (m.role == \"system\" and not "
+    "loop.first) %}{{- '<|im_start|>' + m.role + '\\n' + m.content|trim + '<|im_end|>' + '\\n' }}"
+    "{%- endif %}{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
+    "{%- endif %}";
+static const char words[] =
+    "{% set ns = namespace(found=false, n=0) %}{# a comment #}{% for m in messages[::-1] %}{% set "
+    "ns.n = ns.n + loop.index0 * 2 - 1 %}{% if m is mapping and 'content' in m and m.content is "
+    "string %}{% set ns.found = true %}{{ m.content.split('\\n')[0].strip() ~ ns.n }}{% elif "
+    "loop.last %}{{ raise_exception('no ' + m.role) }}{% endif %}{% endfor %}{{ bos_token if "
+    "ns.found else '' }}{{ messages|length }}{{ [1, 2.5, none, true]|join(', ') }}{{ x.y is "
+    "defined }}{{ 'a' * 3 }}{{ messages[0].content[1:-1:2]|upper }}";
+
+static void try_one (const char *data, size_t size)
+{
+    (void) size; /* a 0 ends it */
+    err_t err = {0};
+    buf_t out = {.max = 1 << 20};
+    json_t *variables =
+        json_pack ("{s:[{s:s, s:s}, {s:s, s:s}], s:b, s:s, s:n}", "messages", "role", "system",
+                   "content", "Be kind.\n", "role", "user", "content", " Hi \xc3\xa9 there ",
+                   "add_generation_prompt", 1, "bos_token", "<s>", "tools");
+    jinja_render (data, variables, &out, &err);
+    json_decref (variables);
+    buf_free (&out);
+}
+
+int main (int argc, char **argv)
+{
+    const char *seeds[] = {chatml, words};
+    size_t sizes[] = {sizeof chatml - 1, sizeof words - 1};
+    return fuzz_main (argc, argv, seeds, sizes, 2, try_one);
+}
