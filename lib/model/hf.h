@@ -67,6 +67,10 @@ int hf_check (const hf_t *hf, err_t *err);
 int hf_save (const char *dir, const hf_config_t *config, const model_t *model, const float *params,
              const char *tokenizer_json, err_t *err);
 
+/*  The weights alone, or those of adapters (lora.h), into a file of the folder. */
+int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const model_t *model,
+                     const float *params, err_t *err);
+
 /*  The other small files of a folder (tokenizer_config.json, chat_template.jinja, generation_config.json, a licence):
  *  regular ones of up to 16 MiB, but for weights and lists of weights in any format. */
 typedef struct hf_files hf_files_t;

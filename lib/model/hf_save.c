@@ -7,11 +7,13 @@
 #include "model/hf.h"
 #include "model/safetensors.h"
 
-static int write_weights (const char *dir, hf_dtype_t dtype, const model_t *model,
-                          const float *params, err_t *err)
+#define WEIGHTS "model.safetensors"
+
+int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const model_t *model,
+                     const float *params, err_t *err)
 {
     char path[FS_PATH_MAX];
-    if (fs_join (path, dir, "model.safetensors", err) != 0)
+    if (fs_join (path, dir, name, err) != 0)
         return -1;
     size_t n = model_tensors (model);
     safetensors_tensor_t *list = calloc (n, sizeof *list);
@@ -61,7 +63,7 @@ int hf_save (const char *dir, const hf_config_t *config, const model_t *model, c
     if (rc == 0 && tokenizer_json)
         rc = write_text (dir, "tokenizer.json", tokenizer_json, err);
     if (rc == 0)
-        rc = write_weights (dir, config->dtype, model, params, err);
+        rc = hf_save_weights (dir, WEIGHTS, config->dtype, model, params, err);
     free (text);
     free (generation);
     return rc;
@@ -77,7 +79,7 @@ int hf_save_like (const char *dir, const hf_kept_t *kept, hf_dtype_t dtype, cons
     if (rc == 0)
         rc = hf_files_write (kept->files, dir, false, err);
     if (rc == 0)
-        rc = write_weights (dir, dtype, model, params, err);
+        rc = hf_save_weights (dir, WEIGHTS, dtype, model, params, err);
     free (config);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "model/hf.h"
 #include "model/lora.h"
 #include "model/safetensors.h"
 
@@ -231,22 +232,6 @@ int lora_read_params (const char *dir, const model_t *model, float *params, err_
     return rc == 0 ? 0 : err_wrap (err, "%s", path);
 }
 
-static int write_tensors (const char *path, const model_t *model, const float *params, err_t *err)
-{
-    size_t n = model_tensors (model);
-    safetensors_tensor_t *list = calloc (n, sizeof *list);
-    if (!list)
-        return err_set (err, ERR_LIMIT, "no memory to write %s", path);
-    for (size_t i = 0; i < n; i++) {
-        const model_tensor_t *t = model_tensor (model, i);
-        list[i] = (safetensors_tensor_t){
-            .name = t->name, .data = params + t->offset, .shape = {t->rows, t->columns}, .rank = 2};
-    }
-    int rc = safetensors_write (path, list, n, SAFETENSORS_F32, err);
-    free (list);
-    return rc;
-}
-
 int lora_save (const char *dir, const model_t *model, const float *params, const char *base,
                err_t *err)
 {
@@ -257,9 +242,7 @@ int lora_save (const char *dir, const model_t *model, const float *params, const
     if (rc == 0)
         rc = fs_write (path, text, strlen (text), err);
     if (rc == 0)
-        rc = fs_join (path, dir, WEIGHTS, err);
-    if (rc == 0)
-        rc = write_tensors (path, model, params, err);
+        rc = hf_save_weights (dir, WEIGHTS, HF_F32, model, params, err);
     free (text);
     return rc;
 }
