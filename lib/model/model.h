@@ -97,6 +97,11 @@ typedef void (*model_sink_fn) (void *context, size_t at, size_t n, const float *
 int model_fill (model_t *model, model_source_fn source, void *context, pool_t *pool, err_t *err);
 int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t *pool, err_t *err);
 
+/*  From and to the bytes in which weights travel: little-endian floats (width 4), or the upper half of each
+ *  (width 2), which is all that there is to a bfloat16 model's. model_params * width of them, aligned or not. */
+int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err);
+int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err);
+
 /*  Logits [n, vocab] of one sequence from its beginning (value head: [n, 1]). For looking at a
  *  model and for tests; sampling and training have their own passes. */
 int model_logits (const model_t *model, const int32_t *ids, size_t n, float *logits, pool_t *pool,

@@ -179,3 +179,51 @@ int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t 
     transfer_t t = {.model = m, .pool = pool, .out = true, .sink = sink, .context = context};
     return move_pieces (&t, err);
 }
+
+/*  ---- the bytes in which weights travel -------------------------------------------------------------------- */
+
+typedef struct {
+    const char *from;
+    char *to;
+    size_t width;
+} travel_t;
+
+static int read_bytes (void *context, size_t at, size_t n, float *out, err_t *err)
+{
+    (void) err;
+    const travel_t *t = context;
+    const char *from = t->from + at * t->width;
+    if (t->width == sizeof *out)
+        memcpy (out, from, n * sizeof *out);
+    for (size_t i = 0; t->width < sizeof *out && i < n; i++) {
+        uint16_t half;
+        memcpy (&half, from + i * sizeof half, sizeof half);
+        uint32_t word = (uint32_t) half << 16;
+        memcpy (&out[i], &word, sizeof word);
+    }
+    return 0;
+}
+
+static void write_bytes (void *context, size_t at, size_t n, const float *values)
+{
+    const travel_t *t = context;
+    char *to = t->to + at * t->width;
+    if (t->width == sizeof *values)
+        memcpy (to, values, n * sizeof *values);
+    for (size_t i = 0; t->width < sizeof *values && i < n; i++) {
+        uint32_t word;
+        memcpy (&word, &values[i], sizeof word);
+        uint16_t half = (uint16_t) (word >> 16);
+        memcpy (to + i * sizeof half, &half, sizeof half);
+    }
+}
+
+int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err)
+{
+    return model_fill (model, read_bytes, &(travel_t){.from = bytes, .width = width}, pool, err);
+}
+
+int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err)
+{
+    return model_pour (model, write_bytes, &(travel_t){.to = bytes, .width = width}, pool, err);
+}

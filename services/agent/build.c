@@ -31,48 +31,12 @@ static int no_memory (const build_t *b, err_t *err)
                     (unsigned long long) b->parts.size);
 }
 
-/*  The bytes in which weights travel: floats, or halves that are the upper half of each. Little-endian. */
-typedef struct {
-    char *bytes;
-    size_t width;
-} travel_t;
-
-static int read_piece (void *context, size_t at, size_t n, float *out, err_t *err)
-{
-    (void) err;
-    const travel_t *t = context;
-    const char *from = t->bytes + at * t->width;
-    if (t->width == sizeof *out)
-        memcpy (out, from, n * sizeof *out);
-    for (size_t i = 0; t->width < sizeof *out && i < n; i++) {
-        uint16_t half;
-        memcpy (&half, from + i * sizeof half, sizeof half);
-        uint32_t word = (uint32_t) half << 16;
-        memcpy (&out[i], &word, sizeof word);
-    }
-    return 0;
-}
-
-static void write_piece (void *context, size_t at, size_t n, const float *values)
-{
-    const travel_t *t = context;
-    char *to = t->bytes + at * t->width;
-    if (t->width == sizeof *values)
-        memcpy (to, values, n * sizeof *values);
-    for (size_t i = 0; t->width < sizeof *values && i < n; i++) {
-        uint32_t word;
-        memcpy (&word, &values[i], sizeof word);
-        uint16_t half = (uint16_t) (word >> 16);
-        memcpy (to + i * sizeof half, &half, sizeof half);
-    }
-}
-
 static char *bytes_of (const model_t *model, size_t width, err_t *err)
 {
-    travel_t t = {.bytes = pages_alloc (model_params (model) * width), .width = width};
-    if (t.bytes && model_pour (model, write_piece, &t, NULL, err) == 0)
-        return t.bytes;
-    free (t.bytes);
+    char *bytes = pages_alloc (model_params (model) * width);
+    if (bytes && model_pour_bytes (model, bytes, width, NULL, err) == 0)
+        return bytes;
+    free (bytes);
     return NULL;
 }
 
@@ -112,11 +76,10 @@ static int make_model (build_t *b, err_t *err)
     model_t *model = shaped (p, err);
     if (!model)
         return -1;
-    travel_t travel = {.bytes = p->bytes, .width = p->halves ? 2 : 4};
-    size_t wanted = model_params (model) * travel.width;
+    size_t width = p->halves ? 2 : 4, wanted = model_params (model) * width;
     int rc =
         p->size == wanted
-            ? model_fill (model, read_piece, &travel, NULL, err)
+            ? model_fill_bytes (model, p->bytes, width, NULL, err)
             : err_set (err, ERR_INPUT, "its weights have %llu bytes, its configuration needs %zu",
                        (unsigned long long) p->size, wanted);
     if (rc != 0)

@@ -34,23 +34,11 @@ static size_t width_of (const policy_t *policy)
     return has_halves (policy) ? sizeof (uint16_t) : sizeof (float);
 }
 
-/*  A model_sink_fn: floats, or their upper halves, little-endian. */
-static void take_bytes (void *context, size_t at, size_t n, const float *values)
-{
-    const policy_t *policy = context;
-    size_t width = width_of (policy);
-    char *to = (char *) policy->bytes + at * width;
-    if (width == sizeof *values)
-        memcpy (to, values, n * sizeof *values);
-    for (size_t i = 0; width < sizeof *values && i < n; i++)
-        memcpy (to + 2 * i, (const char *) &values[i] + 2, 2);
-}
-
 /*  The version's bytes: what the model computes with, or the masters themselves. */
 static int fill_bytes (policy_t *policy, err_t *err)
 {
     if (policy->bytes != policy->params &&
-        model_pour (policy->model, take_bytes, policy, policy->pool, err) != 0)
+        model_pour_bytes (policy->model, policy->bytes, width_of (policy), policy->pool, err) != 0)
         return -1;
     policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
     return 0;

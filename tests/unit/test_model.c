@@ -428,6 +428,19 @@ static void a_model_can_be_filled_in_pieces (void **state)
         assert_int_equal (model_pour (pieces, to_store, &out, pool, &err), 0);
         assert_int_equal (out.moved, n);
         fixture_same ("poured", again, params, n);
+        size_t width = compute == COMPUTE_BF16 ? 2 : 4;
+        char *bytes = malloc (n * width + 1);
+        assert_non_null (bytes);
+        assert_int_equal (model_pour_bytes (pieces, bytes + 1, width, pool, &err), 0);
+        for (size_t j = 0; j < n; j++)
+            assert_memory_equal (bytes + 1 + j * width, (const char *) &params[j] + 4 - width,
+                                 width);
+        memset (again, 0, n * sizeof *again);
+        model_set (pieces, again, NULL);
+        assert_int_equal (model_fill_bytes (pieces, bytes + 1, width, pool, &err), 0);
+        model_get (pieces, again);
+        fixture_same ("travelled", again, params, n);
+        free (bytes);
         store.broken = n / 2;
         assert_int_equal (model_fill (pieces, from_store, &store, pool, &err), -1);
         assert_non_null (strstr (err.text, "is broken"));
