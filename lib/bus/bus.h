@@ -7,10 +7,10 @@
  *
  *  One thread uses a bus_t; its sockets connect outward only. Everything that arrives comes through
  *  bus_next, one item at a time. Nothing here blocks longer than the time given. Lost connections are
- *  re-made; when the bus is a new one, or took this one for dead, workers register again, and calls in flight are
- *  sent again with the same id (at one and two thirds of their deadline as well); the first reply wins. A worker keeps its last replies by id
- *  (bounded in bytes) and repeats them. A small thread of its own sends heartbeats, so a long
- *  computation between two bus_next calls is no death.
+ *  re-made; when the bus is a new one, or took this one for dead, workers register again, and calls in
+ *  flight are sent again with the same id (at one and two thirds of their deadline as well); the first
+ *  reply wins. A worker keeps its last replies by id (bounded in bytes) and repeats them. A small thread of
+ *  its own sends heartbeats, so a long computation between two bus_next calls is no death.
  */
 #ifndef QUINTET_BUS_BUS_H
 #define QUINTET_BUS_BUS_H
@@ -75,8 +75,9 @@ void bus_wake (bus_t *bus);
 /*  Waits until the bus answers; ERR_TIMEOUT names its address. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
-/*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL:
- *  made up. Returns the call number > 0; every call gets exactly one BUS_REPLY. */
+/*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for
+ *  idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL: made up. Returns the call number > 0;
+ *  every call gets exactly one BUS_REPLY. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
 /*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends heartbeats, or

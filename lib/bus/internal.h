@@ -75,7 +75,6 @@ struct bus {
     bus_counters_t counters;
     /* the item that bus_next returned last */
     zmq_msg_t frame;
-    bool frame_held;
     char item_name[2 * ENVELOPE_NAME_MAX + 1], item_sender[ENVELOPE_NAME_MAX + 1],
         item_trace[ENVELOPE_ID_MAX + 1], item_text[ENVELOPE_TEXT_MAX + 1];
     /* client */

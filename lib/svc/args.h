@@ -5,8 +5,8 @@
  *      args_value (args, "--rows") ...
  *      args_destroy (&args);
  *
- *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option; an option that is not given comes from the environment
- *  (QUINTET_ROWS for --rows), else it is the fallback.
+ *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option. An option that is not
+ *  given comes from the environment (QUINTET_ROWS for --rows), else it is the fallback.
  */
 #ifndef QUINTET_SVC_ARGS_H
 #define QUINTET_SVC_ARGS_H

@@ -11,8 +11,9 @@
  *  calls work () whenever there is nothing to take (or always, when work () said it has more to do).
  *  SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status: 0 ended as
  *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments, configuration or data, 74 (EX_IOERR) a
- *  full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it failed is logged, and written to the file descriptor QUINTET_LAST_WORDS
- *  where there is one: a supervisor can tell it even when no log can be written.
+ *  full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it failed is logged, and written to
+ *  the file descriptor QUINTET_LAST_WORDS where there is one: a supervisor can tell it even when no log can
+ *  be written.
  */
 #ifndef QUINTET_SVC_SVC_H
 #define QUINTET_SVC_SVC_H

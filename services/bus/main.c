@@ -1,9 +1,9 @@
 /*  quintet-bus - the one address that every service needs, besides Redis.
  *
  *  The story: three actors, each with own sockets and thread (actors.c). Requests go to workers that have
- *  credit (broker.c, who knows its peers: peers.c, and what they serve: services.c); events are forwarded to whoever taps; policies are kept
- *  as content-addressed objects (vault.c). The bus is a service like the others: it also connects to itself,
- *  to publish its own status.
+ *  credit (broker.c, who knows its peers: peers.c, and what they serve: services.c); events are forwarded to
+ *  whoever taps; policies are kept as content-addressed objects (vault.c). The bus is a service like the
+ *  others: it also connects to itself, to publish its own status.
  */
 #include "actors.h"
 #include "svc/svc.h"
