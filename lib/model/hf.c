@@ -205,12 +205,6 @@ static int check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err
                     hf->dir);
 }
 
-static bool ends_with (const char *text, const char *end)
-{
-    size_t n = strlen (text), m = strlen (end);
-    return n >= m && strcmp (text + n - m, end) == 0;
-}
-
 static int by_name (const void *a, const void *b)
 {
     return strcmp (((const model_tensor_t *) a)->name, ((const model_tensor_t *) b)->name);
@@ -224,7 +218,7 @@ static int check_use (const hf_t *hf, const safetensors_entry_t *e, const model_
     model_tensor_t key;
     bool ours = strncmp (e->name, "model.", 6) == 0 || strncmp (e->name, "lm_head.", 8) == 0;
     snprintf (key.name, sizeof key.name, "%s", e->name);
-    if (!ours || ends_with (e->name, ".rotary_emb.inv_freq") ||
+    if (!ours || parse_ends_with (e->name, ".rotary_emb.inv_freq") ||
         (strlen (e->name) < sizeof key.name &&
          bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, by_name)))
         return 0;

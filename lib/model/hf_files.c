@@ -8,6 +8,7 @@
 
 #include "base/fs.h"
 #include "model/hf.h"
+#include "model/parse.h"
 
 #define FILE_MAX  ((size_t) 16 << 20)
 #define FILES_MAX 256
@@ -22,12 +23,6 @@ struct hf_files {
     size_t n;
 };
 
-static bool ends_with (const char *text, const char *end)
-{
-    size_t n = strlen (text), m = strlen (end);
-    return n >= m && strcmp (text + n - m, end) == 0;
-}
-
 /*  Weights in any format and lists of them, what belongs to a run, and what the caller writes itself. */
 static bool is_left_out (const char *name)
 {
@@ -38,7 +33,7 @@ static bool is_left_out (const char *name)
                                         "trainer.json"};
     bool found = name[0] == '.';
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        found = found || ends_with (name, ends[i]);
+        found = found || parse_ends_with (name, ends[i]);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         found = found || strcmp (name, names[i]) == 0;
     return found;

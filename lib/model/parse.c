@@ -2,6 +2,7 @@
 #include "model/parse.h"
 
 #include <math.h>
+#include <string.h>
 
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
 
@@ -28,4 +29,10 @@ bool parse_whole (const json_t *value, int64_t *whole)
         return false;
     *whole = (int64_t) number;
     return true;
+}
+
+bool parse_ends_with (const char *name, const char *end)
+{
+    size_t n = strlen (name), m = strlen (end);
+    return n >= m && strcmp (name + n - m, end) == 0;
 }

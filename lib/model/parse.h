@@ -25,4 +25,7 @@ json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
 /*  Whether value is a whole number that a double holds exactly (up to 2^53); fills *whole then. */
 bool parse_whole (const json_t *value, int64_t *whole);
 
+/*  Whether a name ends like that. */
+bool parse_ends_with (const char *name, const char *end);
+
 #endif
