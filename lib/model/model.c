@@ -264,7 +264,8 @@ static int allocate (model_t *m, err_t *err)
     madvise (p, m->bytes, MADV_HUGEPAGE);
     m->memory = p;
     place_all (m);
-    return 0;
+    return rope_prepare (m) == 0 ? 0
+                                 : err_set (err, ERR_LIMIT, "no memory for a table of positions");
 }
 
 model_t *weights_shape (const model_config_t *config, model_compute_t compute, err_t *err)
@@ -287,7 +288,7 @@ model_t *weights_shape (const model_config_t *config, model_compute_t compute, e
         goto none;
     lay_out (m);
     m->tensors = calloc (m->tensors_n, sizeof *m->tensors);
-    if (!m->tensors || rope_prepare (m) != 0)
+    if (!m->tensors)
         goto none;
     lay_out (m);
     place_all (m);
