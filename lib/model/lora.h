@@ -4,19 +4,14 @@
  *      model_t *model = lora_new (base, &lora, &err);     shares the base's weights
  *      model_init_params (model, seed, params);           model_params (model): those of adapters alone
  *      model_set (model, params, pool);
- *      lora_save (dir, model, params, "Qwen/Qwen2.5-0.5B", &err);
  *
  *  An adapted model is a model_t whose flat vector, tensors and gradient are its adapters' and nothing
  *  else: training, optimiser, transfer between processes need no more. Adapters are float32, also where the
  *  base computes in bfloat16 (as PEFT has them). A base serves any number of adapted models at once.
- *
- *  Folders are PEFT's: adapter_config.json, adapter_model.safetensors. They are untrusted, and what
- *  would mean something else than the formula above is refused by name.
  */
 #ifndef QUINTET_MODEL_LORA_H
 #define QUINTET_MODEL_LORA_H
 
-#include "base/fs.h"
 #include "model/model.h"
 
 /*  Projections that may have an adapter, in the order of a layer's tensors; the head comes after all layers. */
@@ -53,19 +48,5 @@ void lora_init_params (const model_t *model, uint64_t seed, float *params);
 
 /*  Adds the target of that name ("q_proj", or "all-linear"). */
 int lora_add_target (lora_config_t *config, const char *name, err_t *err);
-
-/*  From the text of an adapter_config.json, and back (caller frees); base: its base_model_name_or_path. */
-int lora_parse (const char *json, lora_config_t *config, err_t *err);
-char *lora_json (const lora_config_t *config, const char *base);
-
-/*  The folder of a policy's adapters: parent/name where there is one, else parent itself if it
- *  holds adapters. */
-int lora_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err);
-/*  From a PEFT folder: what it adapts, then its tensors, of which none may be missing and none too much. */
-int lora_read_config (const char *dir, lora_config_t *config, err_t *err);
-int lora_read_params (const char *dir, const model_t *model, float *params, err_t *err);
-/*  Into an existing folder. */
-int lora_save (const char *dir, const model_t *model, const float *params, const char *base,
-               err_t *err);
 
 #endif

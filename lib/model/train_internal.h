@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-#include "model/backward.h"
+#include "kernels/backward.h"
 #include "model/forward.h"
 #include "model/products.h"
 #include "model/train.h"

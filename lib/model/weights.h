@@ -11,9 +11,9 @@
 #ifndef QUINTET_MODEL_WEIGHTS_H
 #define QUINTET_MODEL_WEIGHTS_H
 
-#include "model/kernels.h"
+#include "kernels/kernels.h"
+#include "kernels/panels.h"
 #include "model/lora.h"
-#include "model/panels.h"
 
 /*  Place of what is no part of the flat vector: the base of an adapted model, which does not learn. */
 #define WEIGHTS_FROZEN SIZE_MAX

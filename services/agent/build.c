@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "base/pages.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
 #include "model/delta.h"
-#include "model/hf.h"
 #include "model/lora.h"
 
 struct build {
@@ -64,7 +65,7 @@ static model_t *shaped (const build_parts_t *p, err_t *err)
     hf_config_t config;
     lora_config_t lora;
     if (p->base)
-        return lora_parse (p->config, &lora, err) == 0 ? lora_new (p->base, &lora, err) : NULL;
+        return peft_parse (p->config, &lora, err) == 0 ? lora_new (p->base, &lora, err) : NULL;
     return hf_config_parse (p->config, NULL, &config, err) == 0
                ? model_new (&config.model, p->compute, err)
                : NULL;

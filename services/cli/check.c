@@ -6,12 +6,13 @@
 
 #include <jansson.h>
 
-#include "model/chat.h"
-#include "model/hf.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
 #include "model/lora.h"
 #include "task/episode.h"
 #include "task/family.h"
 #include "task/task.h"
+#include "text/chat.h"
 #include "trial.h"
 
 /*  What the prompts are made of, and how they fit. */
@@ -92,8 +93,8 @@ static int check_adapters (const conf_t *conf, err_t *err)
     size_t policies = conf_shares (conf) ? 1 : conf->team.roles.n;
     for (size_t p = 0; p < policies; p++) {
         lora_config_t there = {0};
-        if (lora_find (conf->model.adapter_path, conf_policy (conf, p), folder, err) != 0 ||
-            lora_read_config (folder, &there, err) != 0)
+        if (peft_find (conf->model.adapter_path, conf_policy (conf, p), folder, err) != 0 ||
+            peft_read_config (folder, &there, err) != 0)
             return conf_wrap (conf, "model.adapter_path", err);
         if (check_settings (conf, &there, err) != 0)
             return -1;

@@ -9,10 +9,11 @@
 #include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
-#include "model/chat.h"
-#include "model/hf.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
 #include "model/lora.h"
 #include "model/sampler.h"
+#include "text/chat.h"
 
 #define TEXT_MAX ((size_t) 64 << 20)
 
@@ -105,12 +106,12 @@ static int adapt (loaded_t *l, const char *dir, err_t *err)
         return 0;
     l->base = l->model;
     l->model = NULL;
-    if (lora_read_config (dir, &lora, err) != 0 || !(l->model = lora_new (l->base, &lora, err)))
+    if (peft_read_config (dir, &lora, err) != 0 || !(l->model = lora_new (l->base, &lora, err)))
         return -1;
     float *params = malloc (model_params (l->model) * sizeof *params);
     if (!params)
         return err_set (err, ERR_LIMIT, "no memory for %zu weights", model_params (l->model));
-    int rc = lora_read_params (dir, l->model, params, err);
+    int rc = peft_read_params (dir, l->model, params, err);
     if (rc == 0)
         model_set (l->model, params, l->pool);
     free (params);

@@ -9,9 +9,9 @@
 #include "base/fs.h"
 #include "base/printable.h"
 #include "cli.h"
-#include "model/chat.h"
-#include "model/hf.h"
+#include "formats/hf.h"
 #include "model/memory.h"
+#include "text/chat.h"
 
 #define FOLDERS_MAX 4096
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "formats/peft.h"
 #include "model/memory.h"
 
 #define AGENT_ROWS ((size_t) 128)      /* quintet-agent --rows */
@@ -37,8 +38,8 @@ static int plan_of (const conf_t *conf, const model_config_t *model, memory_plan
         return 0;
     plan->lora = lora;
     if (*conf->model.adapter_path) /* those of one role stand for all */
-        return lora_find (conf->model.adapter_path, conf_policy (conf, 0), folder, err) == 0 &&
-                       lora_read_config (folder, lora, err) == 0
+        return peft_find (conf->model.adapter_path, conf_policy (conf, 0), folder, err) == 0 &&
+                       peft_read_config (folder, lora, err) == 0
                    ? 0
                    : err_wrap (err, "model.adapter_path");
     *lora =

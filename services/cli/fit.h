@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "conf/conf.h"
-#include "model/hf.h"
+#include "formats/hf.h"
 
 /*  Bytes, estimated. */
 typedef struct {

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "formats/hf.h"
 #include "model/adamw.h"
-#include "model/hf.h"
 #include "model/train.h"
 #include "task/corpus.h"
 

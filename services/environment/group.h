@@ -17,8 +17,8 @@
 #ifndef QUINTET_ENVIRONMENT_GROUP_H
 #define QUINTET_ENVIRONMENT_GROUP_H
 
-#include "model/tokenizer.h"
 #include "task/episode.h"
+#include "text/tokenizer.h"
 #include "wire/wire.h"
 
 #define GROUP_ID_MAX 200

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/chat.h"
+#include "text/chat.h"
 
 static int append_prefix (const wire_ids_t *prefix, tokenizer_ids_t *ids, err_t *err)
 {

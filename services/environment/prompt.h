@@ -7,7 +7,7 @@
 #ifndef QUINTET_ENVIRONMENT_PROMPT_H
 #define QUINTET_ENVIRONMENT_PROMPT_H
 
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 #include "wire/wire.h"
 
 /*  Appends to ids. ERR_INPUT: the chat format is not known. */

@@ -10,7 +10,7 @@
 #define QUINTET_ENVIRONMENT_TOKENIZERS_H
 
 #include "bus/bus.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 typedef struct tokenizers tokenizers_t;
 

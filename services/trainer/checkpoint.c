@@ -11,7 +11,7 @@
 #include <jansson.h>
 
 #include "base/log.h"
-#include "model/safetensors.h"
+#include "formats/safetensors.h"
 
 #define FOLDER     "checkpoints"
 #define PREFIX     "step-"

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "model/chat.h"
+#include "formats/peft.h"
 #include "model/delta.h"
+#include "text/chat.h"
 
 static int no_memory (const policy_t *policy, err_t *err)
 {
@@ -262,7 +263,7 @@ static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, er
     policy->model = lora_new (policy->base->model, lora, err);
     if (!policy->model || allocate (policy, true, err) != 0 || allocate_learning (policy, err) != 0)
         return -1;
-    policy->adapter_text = lora_json (lora, policy->path);
+    policy->adapter_text = peft_json (lora, policy->path);
     if (!policy->adapter_text)
         return no_memory (policy, err);
     policy->adapter_hash = hash_object (policy->adapter_text, strlen (policy->adapter_text));
@@ -325,7 +326,7 @@ static int save_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     char path[FS_PATH_MAX];
     const char *tokenizer = policy->tokenizer_text;
-    return lora_save (dir, policy->model, policy->params, policy->path, err) != 0 ||
+    return peft_save (dir, policy->model, policy->params, policy->path, err) != 0 ||
                    fs_join (path, dir, "tokenizer.json", err) != 0 ||
                    fs_write (path, tokenizer, strlen (tokenizer), err) != 0 ||
                    hf_files_write (policy->base->files, dir, true, err) != 0
@@ -348,12 +349,12 @@ static int read_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     lora_config_t theirs;
     const lora_config_t *ours = lora_config (policy->model);
-    if (lora_read_config (dir, &theirs, err) != 0)
+    if (peft_read_config (dir, &theirs, err) != 0)
         return -1;
     bool same = theirs.rank == ours->rank && theirs.targets == ours->targets &&
                 theirs.rslora == ours->rslora && theirs.alpha >= ours->alpha &&
                 theirs.alpha <= ours->alpha;
-    return same ? lora_read_params (dir, policy->model, policy->params, err)
+    return same ? peft_read_params (dir, policy->model, policy->params, err)
                 : err_set (err, ERR_INPUT, "%s: its adapters have other settings", dir);
 }
 

@@ -15,8 +15,8 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "formats/hf.h"
 #include "model/adamw.h"
-#include "model/hf.h"
 #include "model/lora.h"
 #include "model/train.h"
 #include "wire/wire.h"

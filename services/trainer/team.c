@@ -5,12 +5,13 @@
 
 #include "base/fs.h"
 #include "base/rng.h"
+#include "formats/peft.h"
 
 static int adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora, err_t *err)
 {
     *lora = (lora_config_t){0};
     if (*conf->model.adapter_path)
-        return lora_read_config (folder, lora, err) == 0 ? 0 : err_wrap (err, "model.adapter_path");
+        return peft_read_config (folder, lora, err) == 0 ? 0 : err_wrap (err, "model.adapter_path");
     lora->rank = (size_t) conf->model.lora_rank;
     lora->alpha = conf->model.lora_alpha;
     for (size_t i = 0; i < conf->model.lora_targets.n; i++)
@@ -29,7 +30,7 @@ static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err
                                                         conf->model.chat, pool, err)))
         return NULL;
     if ((*conf->model.adapter_path &&
-         lora_find (conf->model.adapter_path, name, folder, err) != 0) ||
+         peft_find (conf->model.adapter_path, name, folder, err) != 0) ||
         adapter_config (conf, folder, &lora, err) != 0)
         return NULL;
     policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);

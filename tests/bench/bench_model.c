@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "bench.h"
-#include "model/kernels.h"
+#include "kernels/kernels.h"
 #include "model/sampler.h"
 
 #define REPEATS     3

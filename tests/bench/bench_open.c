@@ -10,7 +10,7 @@
 #include "base/fs.h"
 #include "base/pages.h"
 #include "bench.h"
-#include "model/hf.h"
+#include "formats/hf.h"
 
 #define REPEATS 3
 #define THREADS 2

@@ -17,8 +17,8 @@
 #include "base/fs.h"
 #include "bench.h"
 #include "bus/bus.h"
+#include "formats/hf.h"
 #include "model/delta.h"
-#include "model/hf.h"
 #include "wire/wire.h"
 
 #define VERSIONS    5 /* of each kind */

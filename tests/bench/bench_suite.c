@@ -22,7 +22,7 @@
 #include "base/fs.h"
 #include "bench.h"
 #include "bus/bus.h"
-#include "model/hf.h"
+#include "formats/hf.h"
 
 #define STEPS       20
 #define PATIENCE_MS 20000

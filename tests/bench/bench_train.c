@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "bench.h"
+#include "kernels/kernels.h"
 #include "model/adamw.h"
-#include "model/kernels.h"
 #include "model/train.h"
 
 typedef struct {

@@ -1,5 +1,5 @@
 /*  fuzz_chat [SECONDS] [SEED]: chat templates, damaged; and conversations that they write out. */
-#include "model/jinja.h"
+#include "text/jinja.h"
 #include "mutate.h"
 
 static const char chatml[] =

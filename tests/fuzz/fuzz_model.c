@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "model/hf.h"
-#include "model/jinja.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
+#include "formats/safetensors.h"
 #include "model/lora.h"
-#include "model/safetensors.h"
+#include "text/jinja.h"
 #include "mutate.h"
 
 static char path[64] = "/tmp/quintet-fuzz-XXXXXX";
@@ -56,8 +57,8 @@ static void try_one (const char *data, size_t size)
     }
     if (strlen (data) == size && hf_config_parse (data, NULL, &config, &err) == 0)
         free (hf_config_stored (data, HF_F32));
-    if (strlen (data) == size && lora_parse (data, &lora, &err) == 0)
-        free (lora_json (&lora, "base"));
+    if (strlen (data) == size && peft_parse (data, &lora, &err) == 0)
+        free (peft_json (&lora, "base"));
     tokenizer_t *tokenizer = tokenizer_parse (data, size, &err);
     if (tokenizer) {
         tokenizer_ids_t ids = {0};

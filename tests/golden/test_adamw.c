@@ -13,8 +13,8 @@
 #include <jansson.h>
 
 #include "base/fs.h"
+#include "formats/safetensors.h"
 #include "model/adamw.h"
-#include "model/safetensors.h"
 #include "model/weights.h"
 
 #define LIMIT 1e-6

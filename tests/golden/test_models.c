@@ -13,9 +13,10 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "model/hf.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
+#include "formats/safetensors.h"
 #include "model/lora.h"
-#include "model/safetensors.h"
 #include "model/sampler.h"
 #include "model/train.h"
 
@@ -72,11 +73,11 @@ static void adapt (case_t *c, const char *folder)
     err_t err = {0};
     lora_config_t lora;
     c->base = c->model;
-    if (lora_read_config (folder, &lora, &err) != 0 ||
+    if (peft_read_config (folder, &lora, &err) != 0 ||
         !(c->model = lora_new (c->base, &lora, &err)))
         fail_msg ("%s", err.text);
     float *params = malloc (model_params (c->model) * sizeof *params);
-    if (lora_read_params (folder, c->model, params, &err) != 0)
+    if (peft_read_params (folder, c->model, params, &err) != 0)
         fail_msg ("%s", err.text);
     model_set (c->model, params, NULL);
     free (params);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 static const char *reference (void)
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 #include "wire/wire.h"
 
 #define FIXTURE_TASK "{\"id\": \"t\", \"family\": \"coding\", \"brief\": \"Return the sum of xs.\"}"

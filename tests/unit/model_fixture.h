@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "model/kernels.h"
+#include "kernels/kernels.h"
 #include "model/model.h"
 
 /*  Fills x with numbers from -scale to scale. */

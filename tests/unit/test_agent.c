@@ -9,7 +9,7 @@
 #include "../../services/bus/actors.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "model/hf.h"
+#include "formats/hf.h"
 #include "model_fixture.h"
 #include "svc/args.h"
 #include "wire/wire.h"

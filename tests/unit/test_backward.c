@@ -2,7 +2,7 @@
  *  double. */
 #include <math.h>
 
-#include "model/backward.h"
+#include "kernels/backward.h"
 #include "model/products.h"
 #include "model_fixture.h"
 

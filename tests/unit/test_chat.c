@@ -1,5 +1,5 @@
 /*  Chat formats: found by name or in a folder, and never steered by the text inside. */
-#include "model/chat.h"
+#include "text/chat.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,12 +1,12 @@
 /*  Model folders: what is in them is what config.json and the index say, or is refused by name; and they go into
  *  other folders word for word. */
-#include "model/hf.h"
+#include "formats/hf.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "model/safetensors.h"
+#include "formats/safetensors.h"
 #include "model_fixture.h"
 
 #define TENSORS_MAX 64

@@ -1,6 +1,6 @@
 /*  Chat templates: what comes out is what jinja2 writes (3.1, trim_blocks and lstrip_blocks); what is not known is
  *  refused, and no template takes long. */
-#include "model/jinja.h"
+#include "text/jinja.h"
 
 #include "model_fixture.h"
 

@@ -4,8 +4,9 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "formats/peft.h"
+#include "formats/safetensors.h"
 #include "model/lora.h"
-#include "model/safetensors.h"
 #include "model/sampler.h"
 #include "model/train.h"
 #include "model/weights.h"
@@ -410,17 +411,17 @@ static void a_written_adapter_reads_back (void **state)
     model_config_t config = fixture_config ();
     adapted_t a = adapted (&config, COMPUTE_F32, 3, EVERY & ~(1u << LORA_GATE));
     make_folder (dir);
-    if (lora_save (dir, a.model, a.params, "some/base \"quoted\"", &err) != 0)
+    if (peft_save (dir, a.model, a.params, "some/base \"quoted\"", &err) != 0)
         fail_msg ("%s", err.text);
     lora_config_t lora;
-    if (lora_read_config (dir, &lora, &err) != 0)
+    if (peft_read_config (dir, &lora, &err) != 0)
         fail_msg ("%s", err.text);
     assert_int_equal (lora.rank, 3);
     assert_int_equal (lora.targets, lora_config (a.model)->targets);
     fixture_near ("alpha", 0, lora.alpha, 6, 0);
     assert_false (lora.rslora);
     float *params = calloc (a.n, sizeof *params);
-    if (lora_read_params (dir, a.model, params, &err) != 0)
+    if (peft_read_params (dir, a.model, params, &err) != 0)
         fail_msg ("%s", err.text);
     fixture_same ("params", params, a.params, a.n);
     free (params);
@@ -462,17 +463,17 @@ static void options_are_refused_by_name (void **state)
         err_t err = {0};
         lora_config_t lora;
         snprintf (text, sizeof text, "{%s}", plain);
-        if (lora_parse (text, &lora, &err) != 0)
+        if (peft_parse (text, &lora, &err) != 0)
             fail_msg ("%s", err.text);
         snprintf (text, sizeof text, "{%s, %s}", plain, cases[i].more);
-        if (lora_parse (text, &lora, &err) == 0 || !strstr (err.text, cases[i].word))
+        if (peft_parse (text, &lora, &err) == 0 || !strstr (err.text, cases[i].word))
             fail_msg ("%s: '%s' is wanted, got: %s", cases[i].more, cases[i].word,
                       err.text[0] ? err.text : "(taken)");
     }
     err_t err = {0};
     lora_config_t lora;
-    assert_int_equal (lora_parse ("[1, 2]", &lora, &err), -1);
-    assert_int_equal (lora_parse ("{\"peft_type\":", &lora, &err), -1);
+    assert_int_equal (peft_parse ("[1, 2]", &lora, &err), -1);
+    assert_int_equal (peft_parse ("{\"peft_type\":", &lora, &err), -1);
 }
 
 /*  A file of tensors "a", "b" ... that are those of the model but for what `spoil` does. */
@@ -494,7 +495,7 @@ static void check_tensors (void (*spoil) (safetensors_tensor_t *tensors, size_t 
     make_folder (dir);
     assert_int_equal (fs_join (path, dir, "adapter_model.safetensors", &err), 0);
     assert_int_equal (safetensors_write (path, tensors, n, SAFETENSORS_F32, &err), 0);
-    int rc = lora_read_params (dir, a.model, a.params, &err);
+    int rc = peft_read_params (dir, a.model, a.params, &err);
     if (rc != (*word ? -1 : 0) || !strstr (err.text, word))
         fail_msg ("'%s' is wanted, got: %s", word, err.text);
     fs_remove (dir, NULL);
@@ -564,7 +565,7 @@ static void a_role_without_adapters_is_named (void **state)
     char dir[] = "/tmp/quintet-lora-XXXXXX", found[FS_PATH_MAX];
     err_t err = {0};
     assert_non_null (mkdtemp (dir));
-    assert_int_equal (lora_find (dir, "main", found, &err), -1);
+    assert_int_equal (peft_find (dir, "main", found, &err), -1);
     assert_non_null (strstr (err.text, "neither adapter_config.json nor a folder 'main' in it"));
     assert_int_equal (fs_remove (dir, &err), 0);
 }

@@ -1,5 +1,5 @@
 /*  The shapes of panels, of every instruction set, against their definition, element by element. */
-#include "model/panels.h"
+#include "kernels/panels.h"
 #include "model/weights.h"
 #include "model_fixture.h"
 

@@ -16,8 +16,8 @@
 #include "../../services/cli/pretrain.h"
 #include "base/fs.h"
 #include "base/hash.h"
-#include "model/hf.h"
-#include "model/tokenizer.h"
+#include "formats/hf.h"
+#include "text/tokenizer.h"
 
 typedef struct {
     char dir[64];

@@ -1,6 +1,6 @@
 /*  Steps around a tokenizer's model: normaliser, added tokens, numbers of any length. The ids are those that Hugging
  *  Face's tokenizers library gives. */
-#include "model/tokenizer.h"
+#include "text/tokenizer.h"
 
 #include "model_fixture.h"
 

@@ -17,6 +17,7 @@
 #include "../../services/trainer/update.h"
 #include "base/fs.h"
 #include "base/rng.h"
+#include "formats/peft.h"
 
 #define GROUPS   3
 #define EPISODES 4
@@ -445,7 +446,7 @@ static void adapters_come_back (void **state)
     }
     lora_config_t lora; /* an ordinary folder for PEFT */
     assert_int_equal (fs_join (folder, path, "main", &err), 0);
-    assert_int_equal (lora_read_config (folder, &lora, &err), 0);
+    assert_int_equal (peft_read_config (folder, &lora, &err), 0);
     assert_int_equal (lora.rank, 4);
     same_file (model_dir, folder, "tokenizer.json");
     same_file (model_dir, folder, "chat_template.jinja");

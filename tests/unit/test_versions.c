@@ -7,8 +7,9 @@
 #include "../../services/bus/actors.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "formats/hf.h"
+#include "formats/peft.h"
 #include "model/delta.h"
-#include "model/hf.h"
 #include "model/lora.h"
 #include "model_fixture.h"
 
@@ -307,7 +308,7 @@ static adapters_t make_adapters (const fixture_t *f)
     free (params);
     a.model = lora_new (a.base, &lora, &err);
     assert_non_null (a.model);
-    a.config = lora_json (&lora, "base");
+    a.config = peft_json (&lora, "base");
     a.n = model_params (a.model);
     a.params = calloc (a.n, sizeof *a.params);
     return a;

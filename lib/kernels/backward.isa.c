@@ -1,0 +1,225 @@
+/*  backward - see backward.h. Compiled once per instruction set, with -DISA=name. */
+#include "kernels/backward.h"
+
+#include "kernels/vector.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b)  JOIN_ (a, b)
+
+/*  Query rows whose sums a register file holds. */
+#if defined(__AVX512F__)
+#define ROWS   12
+#define UNROLL _Pragma ("GCC unroll 12")
+#else
+#define ROWS   4
+#define UNROLL _Pragma ("GCC unroll 4")
+#endif
+
+/*  ---- rows ---- */
+
+static void norm (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
+                  float r, size_t n)
+{
+    v16f sums = v16_zero ();
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16)
+        sums += v16_load (dy + i) * v16_load (gain + i) * v16_load (x + i);
+    float sum = v16_sum (sums);
+    for (; i < n; i++)
+        sum += dy[i] * gain[i] * x[i];
+    float pull = r * r * r * sum / (float) n;
+    for (i = 0; i < n; i++)
+        dx[i] += r * gain[i] * dy[i] - pull * x[i];
+    for (i = 0; dgain && i < n; i++)
+        dgain[i] += dy[i] * x[i] * r;
+}
+
+V16_INLINE void swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
+{
+    v16f s = v16_sigmoid (gate);
+    *dgate = d * up * s * (1.0f + gate * (1.0f - s));
+    *dup = d * gate * s;
+}
+
+static void swiglu (float *dgate, float *dup, const float *dact, const float *gate, const float *up,
+                    size_t n)
+{
+    v16f dg, du;
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16) {
+        swiglu_sixteen (&dg, &du, v16_load (dact + i), v16_load (gate + i), v16_load (up + i));
+        v16_store (dgate + i, dg);
+        v16_store (dup + i, du);
+    }
+    if (i == n)
+        return;
+    swiglu_sixteen (&dg, &du, v16_load_n (dact + i, n - i, 0), v16_load_n (gate + i, n - i, 0),
+                    v16_load_n (up + i, n - i, 0));
+    v16_store_n (dgate + i, dg, n - i);
+    v16_store_n (dup + i, du, n - i);
+}
+
+static void scale (float *x, float factor, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] *= factor;
+}
+
+static void add (float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+/*  ---- attention ---- */
+
+/*  Query rows of one tile: an item is a head of a row. Items beyond the last are zeros, which give nothing. */
+typedef struct {
+    const backward_attention_t *a;
+    size_t first, items;                         /* item i is head i % group of row i / group */
+    size_t dim, padded;                          /* dim, and it rounded up to 16 */
+    float *q, *dout, *dq;                        /* [dim][ROWS] twice, [ROWS][padded] */
+    float max[ROWS], inverse[ROWS], delta[ROWS]; /* delta = out . dout */
+} tile_t;
+
+static void tile_load (tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    memset (t->q, 0, 2 * ROWS * t->dim * sizeof *t->q);
+    memset (t->dq, 0, ROWS * t->padded * sizeof *t->dq);
+    for (size_t r = 0; r < ROWS; r++) {
+        size_t row = (t->first + r) / a->group, head = (t->first + r) % a->group;
+        size_t at = row * a->stride + head * t->dim;
+        t->max[r] = t->inverse[r] = t->delta[r] = 0;
+        if (r >= t->items)
+            continue;
+        t->max[r] = a->max[row * a->heads + head];
+        t->inverse[r] = 1 / a->sum[row * a->heads + head];
+        float delta = 0;
+        for (size_t d = 0; d < t->dim; d++) {
+            t->q[d * ROWS + r] = a->q[at + d];
+            t->dout[d * ROWS + r] = a->dout[at + d];
+            delta += a->out[at + d] * a->dout[at + d];
+        }
+        t->delta[r] = delta;
+    }
+}
+
+static void tile_save (const tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    for (size_t r = 0; r < t->items; r++) {
+        size_t row = (t->first + r) / a->group, head = (t->first + r) % a->group;
+        memcpy (a->dq + row * a->stride + head * t->dim, t->dq + r * t->padded,
+                t->dim * sizeof *a->dq);
+    }
+}
+
+/*  sums[r] = rows[r] . key, for sixteen keys at once. */
+V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
+{
+    v16f s[ROWS];
+    UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_zero ();
+    for (size_t d = 0; d < dim; d++, rows += ROWS, keys += V16) {
+        v16f key = v16_load (keys);
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += rows[r] * key;
+    }
+    UNROLL for (size_t r = 0; r < ROWS; r++) sums[r] = s[r];
+}
+
+/*  out [dim][16] += sum over rows of rows[r][dim] weights[r][16]; two chains. */
+V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows, size_t dim)
+{
+    v16f w[ROWS];
+    UNROLL for (size_t r = 0; r < ROWS; r++) w[r] = weights[r];
+    for (size_t d = 0; d < dim; d++, rows += ROWS, out += V16) {
+        v16f even = v16_load (out), odd = v16_zero ();
+        UNROLL for (size_t r = 0; r < ROWS; r += 2)
+        {
+            even += rows[r] * w[r];
+            odd += rows[r + 1] * w[r + 1];
+        }
+        v16_store (out, even + odd);
+    }
+}
+
+/*  dq[r] += sum over the block's keys of weights[r][key] key. */
+V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], const float *rows,
+                         size_t stride, size_t keys, size_t dim)
+{
+    float w[ROWS][V16];
+    UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (w[r], weights[r]);
+    for (size_t d = 0; d < dim; d += V16) {
+        v16f s[ROWS];
+        size_t lanes = dim - d < V16 ? dim - d : V16;
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_load (dq + r * padded + d);
+        for (size_t j = 0; j < keys; j++) {
+            const float *row = rows + j * stride + d;
+            v16f key = lanes == V16 ? v16_load (row) : v16_load_n (row, lanes, 0);
+            UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += w[r][j] * key;
+        }
+        UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (dq + r * padded + d, s[r]);
+    }
+}
+
+static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+/*  One block of keys, from key `first` on. Item r sees the first seen[r] of its keys. */
+static void tile_block (tile_t *t, const backward_keys_t *k, size_t first, const int32_t *seen)
+{
+    size_t at = first * t->dim, keys = k->n - first < V16 ? k->n - first : V16;
+    v16f p[ROWS], ds[ROWS];
+    scores (p, t->q, k->keys + at, t->dim);
+    scores (ds, t->dout, k->values + at, t->dim);
+    for (size_t r = 0; r < ROWS; r++) {
+        v16f e = v16_exp (p[r] * t->a->scale - t->max[r]) * t->inverse[r];
+        v16i visible = lane_numbers < (seen[r] - (v16i){0});
+        p[r] = v16_pick (visible, e, v16_zero ());
+        ds[r] = p[r] * (ds[r] - t->delta[r]) * t->a->scale;
+    }
+    spread (k->dvalues + at, p, t->dout, t->dim);
+    spread (k->dkeys + at, ds, t->q, t->dim);
+    collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
+}
+
+static void tile_run (tile_t *t)
+{
+    const backward_attention_t *a = t->a;
+    size_t last = (t->first + t->items - 1) / a->group; /* row */
+    int32_t seen[ROWS];
+    for (size_t first = 0; first < a->shared.n; first += V16) {
+        size_t keys = a->shared.n - first < V16 ? a->shared.n - first : V16;
+        for (size_t r = 0; r < ROWS; r++)
+            seen[r] = (int32_t) keys;
+        tile_block (t, &a->shared, first, seen);
+    }
+    for (size_t first = 0; first <= last; first += V16) {
+        for (size_t r = 0; r < ROWS; r++) {
+            size_t row = (t->first + (r < t->items ? r : 0)) / a->group;
+            size_t keys = row + 1 > first ? row + 1 - first : 0;
+            seen[r] = (int32_t) (keys < V16 ? keys : V16);
+        }
+        tile_block (t, &a->own, first, seen);
+    }
+}
+
+static void attention (const backward_attention_t *a)
+{
+    size_t total = a->rows * a->group, padded = (a->dim + V16 - 1) / V16 * V16;
+    tile_t t = {.a = a,
+                .dim = a->dim,
+                .padded = padded,
+                .q = a->scratch,
+                .dout = a->scratch + ROWS * a->dim,
+                .dq = a->scratch + 2 * ROWS * a->dim};
+    for (t.first = 0; t.first < total; t.first += ROWS) {
+        t.items = total - t.first < ROWS ? total - t.first : ROWS;
+        tile_load (&t);
+        tile_run (&t);
+        tile_save (&t);
+    }
+}
+
+extern const backward_t JOIN (backward_, ISA);
+const backward_t JOIN (backward_, ISA) = {
+    .norm = norm, .swiglu = swiglu, .attention = attention, .scale = scale, .add = add};

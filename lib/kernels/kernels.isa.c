@@ -1,0 +1,590 @@
+/*  kernels - see kernels.h; this file is compiled once for every instruction set (ISA is its name)
+ *
+ *  The product works on tiles of up to TILE_ROWS rows by two registers of outputs, whose accumulators
+ *  fill the register file. A tile walks over k from the first to the last, whatever its height: that
+ *  is what makes a row's result independent of its neighbours.
+ */
+#include "kernels/kernels.h"
+
+#include <math.h>
+
+#include "kernels/vector.h"
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b)  PASTE_ (a, b)
+#define TEXT_(a)     #a
+#define TEXT(a)      TEXT_ (a)
+
+/* One register. */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define LANES     16
+#define TILE_ROWS 12
+#elif defined(__AVX2__)
+#define LANES     8
+#define TILE_ROWS 6
+#else
+#define LANES     4
+#define TILE_ROWS 4
+#endif
+typedef float reg_t __attribute__ ((vector_size (4 * LANES)));
+typedef uint32_t bits_t __attribute__ ((vector_size (4 * LANES)));
+
+V16_INLINE reg_t reg_load (const float *p)
+{
+    reg_t r;
+    memcpy (&r, p, sizeof r);
+    return r;
+}
+
+V16_INLINE void reg_store (float *p, reg_t r)
+{
+    memcpy (p, &r, sizeof r);
+}
+
+V16_INLINE bits_t bits_load (const uint16_t *p)
+{
+    bits_t r;
+    memcpy (&r, p, sizeof r);
+    return r;
+}
+
+/*  ---- products ---- */
+
+#define ROWS_1(X)  X (0)
+#define ROWS_2(X)  ROWS_1 (X) X (1)
+#define ROWS_3(X)  ROWS_2 (X) X (2)
+#define ROWS_4(X)  ROWS_3 (X) X (3)
+#define ROWS_5(X)  ROWS_4 (X) X (4)
+#define ROWS_6(X)  ROWS_5 (X) X (5)
+#define ROWS_7(X)  ROWS_6 (X) X (6)
+#define ROWS_8(X)  ROWS_7 (X) X (7)
+#define ROWS_9(X)  ROWS_8 (X) X (8)
+#define ROWS_10(X) ROWS_9 (X) X (9)
+#define ROWS_11(X) ROWS_10 (X) X (10)
+#define ROWS_12(X) ROWS_11 (X) X (11)
+
+#if TILE_ROWS == 12
+#define HEIGHTS(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12)
+#elif TILE_ROWS == 6
+#define HEIGHTS(X) X (1) X (2) X (3) X (4) X (5) X (6)
+#else
+#define HEIGHTS(X) X (1) X (2) X (3) X (4)
+#endif
+
+#define PART ((size_t) (2 * LANES)) /* outputs of one tile; a panel has 32 / PART parts */
+
+/*  out [height][PART] (rows out_stride apart) = x [height][k] times one part of a panel. b: first value of
+ *  the part. Meanwhile memory from `ahead` on is called for, `step` bytes for every row of the panel. */
+typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_stride,
+                         const void *b, size_t k, const char *ahead, size_t step);
+
+#define TILE_PARAMETERS                                                                            \
+    float *out, size_t out_stride, const void *rows, size_t stride, const void *panel, size_t k,   \
+        const char *ahead, size_t step
+
+#define TILE_ZERO(r) reg_t a##r = {0}, c##r = {0};
+#define TILE_SAVE(r)                                                                               \
+    reg_store (out + (r) *out_stride, a##r);                                                       \
+    reg_store (out + (r) *out_stride + LANES, c##r);
+
+#define F32_STEP(r)                                                                                \
+    {                                                                                              \
+        float v = x[(r) *stride + i];                                                              \
+        a##r += v * b0;                                                                            \
+        c##r += v * b1;                                                                            \
+    }
+#define F32_TILE(height)                                                                           \
+    static void f32_tile_##height (TILE_PARAMETERS)                                                \
+    {                                                                                              \
+        const float *restrict x = rows, *restrict b = panel;                                       \
+        ROWS_##height (TILE_ZERO) for (size_t i = 0; i < k; i++, b += KERNELS_PANEL)               \
+        {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
+            ahead += step;                                                                         \
+            reg_t b0 = reg_load (b), b1 = reg_load (b + LANES);                                    \
+            ROWS_##height (F32_STEP)                                                               \
+        }                                                                                          \
+        ROWS_##height (TILE_SAVE)                                                                  \
+    }
+HEIGHTS (F32_TILE)
+
+/*  Two values of k at a time; the chain runs over the even one, then the odd one. x: floats that are
+ *  bfloat16 values. */
+#define EVEN_STEP(r)                                                                               \
+    {                                                                                              \
+        float v = x[(r) *stride + 2 * i];                                                          \
+        a##r += v * b0;                                                                            \
+        c##r += v * b1;                                                                            \
+    }
+#define ODD_STEP(r)                                                                                \
+    {                                                                                              \
+        float v = x[(r) *stride + 2 * i + 1];                                                      \
+        a##r += v * b0;                                                                            \
+        c##r += v * b1;                                                                            \
+    }
+#define WIDEN_TILE(height)                                                                         \
+    static void widen_tile_##height (TILE_PARAMETERS)                                              \
+    {                                                                                              \
+        const float *restrict x = rows;                                                            \
+        const uint16_t *restrict b = panel;                                                        \
+        ROWS_##height (TILE_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL) \
+        {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
+            ahead += step;                                                                         \
+            reg_t b0 = (reg_t) (bits_load (b) << 16);                                              \
+            reg_t b1 = (reg_t) (bits_load (b + 2 * LANES) << 16);                                  \
+            ROWS_##height (EVEN_STEP) b0 = (reg_t) (bits_load (b) & 0xffff0000u);                  \
+            b1 = (reg_t) (bits_load (b + 2 * LANES) & 0xffff0000u);                                \
+            ROWS_##height (ODD_STEP)                                                               \
+        }                                                                                          \
+        ROWS_##height (TILE_SAVE)                                                                  \
+    }
+HEIGHTS (WIDEN_TILE)
+
+#if defined(__AVX512BF16__)
+#define DOT_ZERO(r) __m512 a##r = _mm512_setzero_ps (), c##r = _mm512_setzero_ps ();
+#define DOT_STEP(r)                                                                                \
+    {                                                                                              \
+        int32_t pair;                                                                              \
+        memcpy (&pair, x + (r) *stride + 2 * i, sizeof pair);                                      \
+        __m512bh v = (__m512bh) _mm512_set1_epi32 (pair);                                          \
+        a##r = _mm512_dpbf16_ps (a##r, v, b0);                                                     \
+        c##r = _mm512_dpbf16_ps (c##r, v, b1);                                                     \
+    }
+#define DOT_SAVE(r)                                                                                \
+    _mm512_storeu_ps (out + (r) *out_stride, a##r);                                                \
+    _mm512_storeu_ps (out + (r) *out_stride + LANES, c##r);
+#define DOT_TILE(height)                                                                           \
+    static void dot_tile_##height (TILE_PARAMETERS)                                                \
+    {                                                                                              \
+        const uint16_t *restrict x = rows, *restrict b = panel;                                    \
+        ROWS_##height (DOT_ZERO) for (size_t i = 0; i < (k + 1) / 2; i++, b += 2 * KERNELS_PANEL)  \
+        {                                                                                          \
+            __builtin_prefetch (ahead);                                                            \
+            __builtin_prefetch (ahead + step / 2);                                                 \
+            ahead += step;                                                                         \
+            __m512bh b0 = (__m512bh) _mm512_loadu_si512 (b);                                       \
+            __m512bh b1 = (__m512bh) _mm512_loadu_si512 (b + 2 * LANES);                           \
+            ROWS_##height (DOT_STEP)                                                               \
+        }                                                                                          \
+        ROWS_##height (DOT_SAVE)                                                                   \
+    }
+HEIGHTS (DOT_TILE)
+#endif
+
+/*  From a tile's outputs to y: adds what is to be added, leaves out the padding of the last panel. */
+static void finish (const kernels_matmul_t *m, const float *out, size_t row, size_t height,
+                    size_t column, size_t columns)
+{
+    for (size_t r = 0; r < height; r++, out += KERNELS_PANEL) {
+        float *y = m->y + (row + r) * m->y_stride + column;
+        const float *add = m->add ? m->add + (row + r) * m->add_stride + column : NULL;
+        if (columns < PART)
+            for (size_t i = 0; i < columns; i++)
+                y[i] = add ? out[i] + add[i] : out[i];
+        else
+            for (size_t i = 0; i < PART; i += LANES)
+                reg_store (y + i,
+                           add ? reg_load (out + i) + reg_load (add + i) : reg_load (out + i));
+    }
+}
+
+/*  Calls for what `finish` will add: a tile takes long enough for it to come. */
+static void call_for_rows (const kernels_matmul_t *m, size_t row, size_t height, size_t column)
+{
+    if (!m->add || m->add_stride == 0)
+        return;
+    for (size_t r = 0; r < height; r++) {
+        const float *add = m->add + (row + r) * m->add_stride + column;
+        __builtin_prefetch (add);
+        __builtin_prefetch (add + PART - 1);
+    }
+}
+
+/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
+ *  the next one, each for its share. x_size, size: bytes of a value of x and of a weight; pairs: values of k
+ *  that lie side by side in the panel. */
+static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size, size_t size,
+                      size_t pairs)
+{
+    size_t count = (m->n + TILE_ROWS - 1) / TILE_ROWS;
+    size_t steps = (m->k + pairs - 1) / pairs, step_bytes = pairs * KERNELS_PANEL * size;
+    size_t panel_bytes = steps * step_bytes, calls = count * (KERNELS_PANEL / PART);
+    size_t share = (step_bytes + calls - 1) / calls;
+    for (size_t p = m->first; p < m->last; p++) {
+        const char *panel = (const char *) m->panels + p * panel_bytes;
+        const char *ahead = panel + (p + 1 < m->last ? panel_bytes : 0);
+        for (size_t t = 0; t < count; t++) {
+            size_t row = t * m->n / count, height = (t + 1) * m->n / count - row;
+            const char *x = (const char *) m->x + row * m->x_stride * x_size;
+            for (size_t part = 0; part < KERNELS_PANEL; part += PART) {
+                size_t column = p * KERNELS_PANEL + part;
+                if (column >= m->outputs)
+                    break;
+                float out[TILE_ROWS * KERNELS_PANEL];
+                size_t columns = m->outputs - column < PART ? m->outputs - column : PART;
+                bool direct = columns == PART && !m->add;
+                call_for_rows (m, row, height, column);
+                tiles[height - 1](direct ? m->y + row * m->y_stride + column : out,
+                                  direct ? m->y_stride : KERNELS_PANEL, x, m->x_stride,
+                                  panel + part * pairs * size, m->k, ahead, share);
+                ahead += share * steps;
+                if (!direct)
+                    finish (m, out, row, height, column, columns);
+            }
+        }
+    }
+}
+
+#define F32_NAME(height)   f32_tile_##height,
+#define WIDEN_NAME(height) widen_tile_##height,
+#define DOT_NAME(height)   dot_tile_##height,
+
+static void matmul_f32 (const kernels_matmul_t *m)
+{
+    static const tile_fn tiles[] = {HEIGHTS (F32_NAME)};
+    multiply (m, tiles, sizeof (float), sizeof (float), 1);
+}
+
+static void matmul_widened (const kernels_matmul_t *m)
+{
+    static const tile_fn tiles[] = {HEIGHTS (WIDEN_NAME)};
+    multiply (m, tiles, sizeof (float), sizeof (uint16_t), 2);
+}
+
+#if defined(__AVX512BF16__)
+static void matmul_dot (const kernels_matmul_t *m)
+{
+    static const tile_fn tiles[] = {HEIGHTS (DOT_NAME)};
+    multiply (m, tiles, sizeof (uint16_t), sizeof (uint16_t), 2);
+}
+#endif
+
+/*  ---- attention ---- */
+
+V16_INLINE void call_for (const float *p, size_t lines)
+{
+    for (size_t i = 0; i < lines; i++)
+        __builtin_prefetch (p + i * V16);
+}
+
+/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. Here and
+ *  below, the same place of the block ahead is called for with every line that is read. */
+V16_INLINE void block_scores (const float *q, const float *keys, const float *ahead,
+                              size_t head_dim, float scale, float *scores)
+{
+    for (size_t part = 0; part < KERNELS_BLOCK; part += LANES) {
+        const float *k = keys + part;
+        reg_t a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
+        size_t d = 0;
+        for (; d + 4 <= head_dim; d += 4, k += 4 * KERNELS_BLOCK) {
+            if (part == 0)
+                call_for (ahead + d * KERNELS_BLOCK, 4);
+            a0 += q[d] * reg_load (k);
+            a1 += q[d + 1] * reg_load (k + KERNELS_BLOCK);
+            a2 += q[d + 2] * reg_load (k + 2 * KERNELS_BLOCK);
+            a3 += q[d + 3] * reg_load (k + 3 * KERNELS_BLOCK);
+        }
+        for (; d < head_dim; d++, k += KERNELS_BLOCK)
+            a0 += q[d] * reg_load (k);
+        reg_store (scores + part, ((a0 + a1) + (a2 + a3)) * scale);
+    }
+}
+
+typedef struct {
+    reg_t chain[4][2];
+} values_t;
+
+/*  Adds the values of `keys` keys of a block, weighted, for two registers of dimensions: four chains
+ *  over the keys j % 4. A block begins at a multiple of 16, so a chain goes on from block to block. */
+V16_INLINE void block_values (values_t *sum, const float *values, const float *ahead, size_t stride,
+                              const float *weights, size_t keys, size_t second)
+{
+    values_t s = *sum;
+    size_t j = 0;
+#define VALUES_STEP(i)                                                                             \
+    s.chain[i][0] += weights[j + (i)] * reg_load (values + (i) *stride);                           \
+    s.chain[i][1] += weights[j + (i)] * reg_load (values + (i) *stride + second);
+    for (; j + 4 <= keys; j += 4, values += 4 * stride) {
+        for (size_t i = 0; i < 4; i++)
+            call_for (ahead + (j + i) * stride, 2 * LANES > V16 ? 2 : 1);
+        VALUES_STEP (0)
+        VALUES_STEP (1)
+        VALUES_STEP (2)
+        VALUES_STEP (3)
+    }
+    if (j < keys) {
+        VALUES_STEP (0)
+    }
+    if (j + 1 < keys) {
+        VALUES_STEP (1)
+    }
+    if (j + 2 < keys) {
+        VALUES_STEP (2)
+    }
+#undef VALUES_STEP
+    *sum = s;
+}
+
+V16_INLINE const float *block_at (const kernels_attention_t *a, size_t block)
+{
+    size_t floats = kernels_block_floats (a->head_dim);
+    return block < a->own_first ? a->prefix + block * floats
+                                : a->own + (block - a->own_first) * floats;
+}
+
+/*  Where the block ahead lies for the block at work; the block itself when there is none. */
+V16_INLINE const float *block_ahead (const kernels_attention_t *a, size_t block)
+{
+    if (block < a->own_first || !a->ahead)
+        return block_at (a, block);
+    return a->ahead + (block - a->own_first) * kernels_block_floats (a->head_dim);
+}
+
+/*  scores become exp (score - max); returns their sum. */
+static float attention_softmax (float *scores, size_t keys, float *highest)
+{
+    v16f max = v16_set (-INFINITY), sum = v16_zero ();
+    size_t whole = keys / V16 * V16;
+    for (size_t j = 0; j < whole; j += V16)
+        max = v16_max (max, v16_load (scores + j));
+    if (whole < keys)
+        max = v16_max (max, v16_load_n (scores + whole, keys - whole, -INFINITY));
+    float m = *highest = v16_highest (max);
+    for (size_t j = 0; j < whole; j += V16) {
+        v16f e = v16_exp (v16_load (scores + j) - m);
+        v16_store (scores + j, e);
+        sum += e;
+    }
+    if (whole < keys) {
+        v16f e = v16_exp (v16_load_n (scores + whole, keys - whole, -INFINITY) - m);
+        v16_store (scores + whole, e);
+        sum += e;
+    }
+    return v16_sum (sum);
+}
+
+/*  out = sum of weights * values / sum; two registers of dimensions at a time (one at the end). */
+static void attention_values (const kernels_attention_t *a, const float *weights, float sum,
+                              float *out)
+{
+    size_t stride = (a->head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
+    size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
+    float inverse = 1.0f / sum;
+    for (size_t d = 0; d < a->head_dim; d += 2 * LANES) {
+        values_t s = {0};
+        size_t second = d + LANES < stride ? LANES : 0;
+        for (size_t b = 0; b < blocks; b++) {
+            size_t left = a->keys - b * KERNELS_BLOCK;
+            size_t at = KERNELS_BLOCK * a->head_dim + d;
+            block_values (&s, block_at (a, b) + at, block_ahead (a, b) + at, stride,
+                          weights + b * KERNELS_BLOCK, left < KERNELS_BLOCK ? left : KERNELS_BLOCK,
+                          second);
+        }
+        float both[2 * LANES];
+        for (size_t i = 0; i < 2; i++)
+            reg_store (both + i * LANES,
+                       ((s.chain[0][i] + s.chain[1][i]) + (s.chain[2][i] + s.chain[3][i])) *
+                           inverse);
+        size_t n = a->head_dim - d < 2 * LANES ? a->head_dim - d : 2 * LANES;
+        memcpy (out + d, both, n * sizeof *out);
+    }
+}
+
+static void attention (const kernels_attention_t *a)
+{
+    size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
+    for (size_t g = 0; g < a->group; g++) {
+        const float *q = a->q + g * a->head_dim;
+        for (size_t b = 0; b < blocks; b++)
+            block_scores (q, block_at (a, b), block_ahead (a, b), a->head_dim, a->scale,
+                          a->scores + b * KERNELS_BLOCK);
+        float max, sum = attention_softmax (a->scores, a->keys, &max);
+        attention_values (a, a->scores, sum, a->out + g * a->head_dim);
+        if (a->max) {
+            a->max[g] = max;
+            a->sum[g] = sum;
+        }
+    }
+}
+
+/*  ---- rows ---- */
+
+static float norm (float *y, const float *x, const float *gain, size_t n, float eps)
+{
+    v16f squares = v16_zero ();
+    size_t whole = n / V16 * V16;
+    for (size_t i = 0; i < whole; i += V16) {
+        v16f v = v16_load (x + i);
+        squares += v * v;
+    }
+    if (whole < n) {
+        v16f v = v16_load_n (x + whole, n - whole, 0.0f);
+        squares += v * v;
+    }
+    float r = 1.0f / sqrtf (v16_sum (squares) / (float) n + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * r * gain[i];
+    return r;
+}
+
+static void rope (float *x, const float *cos, const float *sin, size_t half)
+{
+    for (size_t i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cos[i] - b * sin[i];
+        x[i + half] = b * cos[i] + a * sin[i];
+    }
+}
+
+static void swiglu (float *y, const float *gate, const float *up, size_t n)
+{
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16) {
+        v16f g = v16_load (gate + i);
+        v16_store (y + i, g * v16_sigmoid (g) * v16_load (up + i));
+    }
+    if (i < n) {
+        v16f g = v16_load_n (gate + i, n - i, 0.0f);
+        v16_store_n (y + i, g * v16_sigmoid (g) * v16_load_n (up + i, n - i, 0.0f), n - i);
+    }
+}
+
+/*  ---- the head ---- */
+
+#define FAR_BELOW -1e30f /* a logit whose exponential is 0, and times 0 still 0 */
+
+static float highest (const float *x, size_t n)
+{
+    v16f max = v16_set (-INFINITY);
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16)
+        max = v16_max (max, v16_load (x + i));
+    if (i < n)
+        max = v16_max (max, v16_load_n (x + i, n - i, -INFINITY));
+    return v16_highest (max);
+}
+
+static kernels_softmax_t softmax (const float *logits, size_t n, float inverse_temperature,
+                                  float *exps)
+{
+    float max = highest (logits, n) * inverse_temperature;
+    v16f sum = v16_zero (), dot = v16_zero ();
+    size_t i = 0;
+    for (; i + V16 <= n; i += V16) {
+        v16f z = v16_load (logits + i) * inverse_temperature - max, e = v16_exp (z);
+        sum += e;
+        dot += e * z;
+        if (exps)
+            v16_store (exps + i, e);
+    }
+    if (i < n) {
+        v16f z = v16_load_n (logits + i, n - i, FAR_BELOW) * inverse_temperature - max;
+        v16f e = v16_exp (z);
+        sum += e;
+        dot += e * z;
+        if (exps)
+            v16_store_n (exps + i, e, n - i);
+    }
+    return (kernels_softmax_t){.max = max, .sum = v16_sum (sum), .dot = v16_sum (dot)};
+}
+
+#define SEARCH_RUN ((size_t) (4 * V16))
+
+/*  Runs of 64 are summed as a whole; the run that passes the target is looked through one by one. */
+static size_t search (const float *exps, size_t n, float target)
+{
+    double below = 0;
+    size_t start = 0;
+    for (; start + SEARCH_RUN <= n; start += SEARCH_RUN) {
+        const float *e = exps + start;
+        v16f run =
+            (v16_load (e) + v16_load (e + V16)) + (v16_load (e + 2 * V16) + v16_load (e + 3 * V16));
+        double next = below + (double) v16_sum (run);
+        if (next > (double) target)
+            break;
+        below = next;
+    }
+    size_t last = 0;
+    for (size_t i = start; i < n; i++) {
+        below += (double) exps[i];
+        if (below > (double) target)
+            return i;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (exps[i] > 0)
+            last = i;
+    return last;
+}
+
+static size_t argmax (const float *x, size_t n)
+{
+    float max = highest (x, n);
+    for (size_t i = 0; i < n; i++)
+        if (x[i] == max)
+            return i;
+    return 0;
+}
+
+static uint16_t bf16_of (float x)
+{
+    uint32_t bits;
+    memcpy (&bits, &x, sizeof bits);
+    return (uint16_t) ((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+static void to_bf16 (uint16_t *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = bf16_of (x[i]);
+}
+
+static void from_bf16 (float *y, const uint16_t *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t) x[i] << 16;
+        memcpy (y + i, &bits, sizeof bits);
+    }
+}
+
+#if defined(__AVX512BF16__)
+static void round_narrow (void *y, const float *x, size_t n)
+{
+    to_bf16 (y, x, n);
+}
+#endif
+
+static void round_wide (void *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = (uint32_t) bf16_of (x[i]) << 16;
+        memcpy ((float *) y + i, &bits, sizeof bits);
+    }
+}
+
+#define TABLE(label, bf16, round, bytes)                                                           \
+    {                                                                                              \
+        .name = (label), .matmul_f32 = matmul_f32, .matmul_bf16 = (bf16), .round_bf16 = (round),   \
+        .rounded_bytes = (bytes), .attention = attention, .norm = norm, .rope = rope,              \
+        .swiglu = swiglu, .softmax = softmax, .search = search, .argmax = argmax,                  \
+        .to_bf16 = to_bf16, .from_bf16 = from_bf16, .panels = &PASTE (panels_, ISA),               \
+        .backward = &PASTE (backward_, ISA)                                                        \
+    }
+
+extern const struct panels PASTE (panels_, ISA);
+extern const struct backward PASTE (backward_, ISA);
+extern const kernels_t PASTE (kernels_, ISA);
+#if defined(__AVX512BF16__)
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_dot, round_narrow,
+                                               sizeof (uint16_t));
+/* For CPUs with AVX-512 but without its bfloat16 products. */
+extern const kernels_t kernels_avx512_widen;
+const kernels_t kernels_avx512_widen =
+    TABLE ("avx512-widen", matmul_widened, round_wide, sizeof (float));
+#else
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_widened, round_wide,
+                                               sizeof (float));
+#endif

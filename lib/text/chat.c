@@ -1,0 +1,239 @@
+/*  chat - see chat.h */
+#include "chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "text/jinja.h"
+#include "text/parse.h"
+
+#define FILE_MAX ((size_t) 16 << 20)
+#define TEXT_MAX ((size_t) 64 << 10) /* around a prompt */
+#define MARK     "\x01"              /* stands for the prompt while a template writes */
+#define ADVICE                                                                                     \
+    "set model.chat to none, chatml, llama3, plain or a pattern with " CHAT_PLACE                  \
+    " (or " CHAT_TRIMMED ")"
+
+static const chat_format_t formats[] = {
+    {"none", CHAT_PLACE, NULL, false, {0}},
+    {"plain", CHAT_PLACE "\n", NULL, false, {0}},
+    {"chatml",
+     "<|im_start|>user\n" CHAT_PLACE "<|im_end|>\n<|im_start|>assistant\n",
+     "<|im_end|>",
+     false,
+     {0}},
+    {"llama3",
+     "<|start_header_id|>user<|end_header_id|>\n\n" CHAT_TRIMMED
+     "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+     "<|eot_id|>",
+     false,
+     {0}},
+};
+#define FORMATS (sizeof formats / sizeof *formats)
+
+/*  ---- what a folder says --------------------------------------------------------------------------------- */
+
+/*  A file that is not there stays empty, without an error. */
+static int read_file (const char *dir, const char *name, buf_t *text, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, dir, name, err) != 0)
+        return -1;
+    return fs_exists (path) ? fs_read (path, FILE_MAX, text, err) : 0;
+}
+
+/*  A template is text, or a list of {"name", "template"}: then the one named default. */
+static const char *template_of (const json_t *config)
+{
+    const json_t *all = json_object_get (config, "chat_template"), *one;
+    size_t i;
+    json_array_foreach (all, i, one)
+    {
+        const char *name = json_string_value (json_object_get (one, "name"));
+        if (name && strcmp (name, "default") == 0)
+            return json_string_value (json_object_get (one, "template"));
+    }
+    return json_string_value (all);
+}
+
+/*  tokenizer_config.json, and the text of the template. *template is empty without one. */
+static int read_folder (const char *dir, json_t **config, buf_t *template, err_t *err)
+{
+    buf_t text = {0};
+    *config = NULL;
+    int rc = read_file (dir, "tokenizer_config.json", &text, err);
+    if (rc == 0 && text.size &&
+        !(*config = parse_json (text.data, text.size, "tokenizer_config.json", err)))
+        rc = -1;
+    buf_free (&text);
+    if (rc == 0)
+        rc = read_file (dir, "chat_template.jinja", template, err);
+    const char *inside = template_of (*config);
+    if (rc == 0 && !template->size && inside)
+        buf_text (template, inside);
+    return rc == 0 ? 0 : err_wrap (err, "%s", dir);
+}
+
+bool chat_has_template (const char *dir)
+{
+    buf_t template = {.max = FILE_MAX};
+    json_t *config;
+    bool has = read_folder (dir, &config, &template, NULL) != 0 || template.size > 0;
+    json_decref (config);
+    buf_free (&template);
+    return has;
+}
+
+/*  ---- what its template writes --------------------------------------------------------------------------- */
+
+/*  A special token is text, or {"content": text}. */
+static const char *token_of (const json_t *config, const char *key)
+{
+    const json_t *token = json_object_get (config, key);
+    return json_string_value (json_is_object (token) ? json_object_get (token, "content") : token);
+}
+
+/*  All that transformers gives a template for one message of the user. */
+static int write_message (const char *template, const json_t *config, const char *content,
+                          buf_t *out, err_t *err)
+{
+    static const char *const tokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token"};
+    json_t *variables =
+        json_pack ("{s:[{s:s, s:s}], s:b, s:n, s:n}", "messages", "role", "user", "content",
+                   content, "add_generation_prompt", 1, "tools", "documents");
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
+        const char *text = token_of (config, tokens[i]);
+        if (text)
+            json_object_set_new (variables, tokens[i], json_string (text));
+    }
+    int rc = jinja_render (template, variables, out, err);
+    json_decref (variables);
+    return rc;
+}
+
+static int fill (chat_format_t *format, const char *before, size_t size, const char *place,
+                 const char *after, const char *eos, err_t *err)
+{
+    static const char *const ends[] = {"<|im_end|>", "<|eot_id|>"};
+    buf_t text = {0};
+    buf_append (&text, before, size);
+    buf_printf (&text, "%s%s", place, after);
+    *format = (chat_format_t){.end = eos, .whole = true};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (strncmp (after, ends[i], strlen (ends[i])) == 0)
+            format->end = ends[i];
+    format->owned[0] = buf_take (&text);
+    if (format->end)
+        format->end = format->owned[1] = strdup (format->end);
+    if (!format->owned[0] || (eos && !format->owned[1])) {
+        chat_free (format);
+        return err_set (err, ERR_LIMIT, "no memory for a chat format");
+    }
+    format->name = format->pattern = format->owned[0];
+    for (size_t i = 0; i < FORMATS; i++)
+        if (strcmp (formats[i].pattern, format->pattern) == 0)
+            format->name = formats[i].name;
+    return 0;
+}
+
+/*  The template writes a mark, and the mark with white space around it: what stands around the mark is the pattern,
+ *  and whether the white space is there says whether it trims. */
+static int follow (const char *template, const json_t *config, chat_format_t *format, err_t *err)
+{
+    static const char spaced[] = " \n" MARK "\n ";
+    buf_t plain = {.max = TEXT_MAX}, wide = {.max = TEXT_MAX}, untrimmed = {.max = TEXT_MAX};
+    int rc = write_message (template, config, MARK, &plain, err);
+    if (rc == 0)
+        rc = write_message (template, config, spaced, &wide, err);
+    const char *mark = plain.data ? strstr (plain.data, MARK) : NULL;
+    if (rc == 0 && (!mark || strstr (mark + 1, MARK) || strstr (plain.data, "{prompt")))
+        rc = err_set (err, ERR_INPUT, "it does not write the text of the user just once");
+    if (rc == 0) {
+        size_t before = (size_t) (mark - plain.data);
+        buf_append (&untrimmed, plain.data, before);
+        buf_printf (&untrimmed, "%s%s", spaced, mark + 1);
+        bool trims = strcmp (wide.data, plain.data) == 0;
+        rc = trims || strcmp (wide.data, untrimmed.data) == 0
+                 ? fill (format, plain.data, before, trims ? CHAT_TRIMMED : CHAT_PLACE, mark + 1,
+                         token_of (config, "eos_token"), err)
+                 : err_set (err, ERR_INPUT, "it does more to the text of the user than trimming");
+    }
+    buf_free (&plain);
+    buf_free (&wide);
+    buf_free (&untrimmed);
+    return rc;
+}
+
+/*  The tokens themselves are listed in tokenizer_config.json of many models that were never taught a format:
+ *  only the template counts. */
+static int detect (const char *dir, chat_format_t *format, err_t *err)
+{
+    buf_t template = {.max = FILE_MAX};
+    json_t *config;
+    err_t why = {0};
+    int rc = read_folder (dir, &config, &template, &why);
+    if (rc == 0 && !template.size)
+        rc = err_set (&why, ERR_INPUT, "%s: has no chat template", dir);
+    else if (rc == 0 && follow (template.data, config, format, &why) != 0)
+        rc = err_wrap (&why, "%s: its chat template cannot be followed", dir);
+    json_decref (config);
+    buf_free (&template);
+    return rc == 0 ? 0 : err_set (err, ERR_CONFIG, "%s; " ADVICE, why.text);
+}
+
+/*  ---- formats ---------------------------------------------------------------------------------------------- */
+
+/*  The place in a pattern, its length in *size; NULL: none. */
+static const char *find_place (const char *pattern, size_t *size)
+{
+    const char *plain = strstr (pattern, CHAT_PLACE), *trimmed = strstr (pattern, CHAT_TRIMMED);
+    const char *place = plain ? plain : trimmed;
+    *size = strlen (plain ? CHAT_PLACE : CHAT_TRIMMED);
+    return place;
+}
+
+int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err)
+{
+    size_t size;
+    *format = (chat_format_t){0};
+    for (size_t i = 0; i < FORMATS; i++)
+        if (strcmp (formats[i].name, name) == 0) {
+            *format = formats[i];
+            return 0;
+        }
+    if (strcmp (name, "auto") == 0 && dir)
+        return detect (dir, format, err);
+    if (!find_place (name, &size))
+        return err_set (err, ERR_CONFIG,
+                        "model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
+                        "pattern with " CHAT_PLACE,
+                        name);
+    *format = (chat_format_t){.name = name, .pattern = name};
+    return 0;
+}
+
+void chat_free (chat_format_t *format)
+{
+    for (size_t i = 0; i < 2; i++)
+        free (format->owned[i]);
+    *format = (chat_format_t){0};
+}
+
+int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, const char *text,
+                 size_t size, tokenizer_ids_t *ids, err_t *err)
+{
+    static const char space[] = " \t\n\r\v\f";
+    size_t length;
+    const char *place = find_place (format->pattern, &length), *after = place + length;
+    bool trims = length > strlen (CHAT_PLACE);
+    for (; trims && size && memchr (space, *text, strlen (space)); size--)
+        text++;
+    while (trims && size && memchr (space, text[size - 1], strlen (space)))
+        size--;
+    tokenizer_part_t parts[] = {{format->pattern, (size_t) (place - format->pattern), false},
+                                {text, size, true},
+                                {after, strlen (after), false}};
+    return tokenizer_encode_parts (tokenizer, parts, 3, ids, err);
+}

@@ -1,0 +1,46 @@
+/*  chat - formats in which a model was taught to be spoken to, around a prompt.
+ *
+ *      chat_format_t format;
+ *      chat_find (dir, "auto", &format, &err);                   or "none", "chatml", ..., "Q: {prompt}\nA:"
+ *      chat_encode (tokenizer, &format, text, size, &ids, &err);
+ *      chat_free (&format);
+ *
+ *  Tokens that steer a conversation, such as <|im_end|>, count as such in the format's own parts only:
+ *  where the text of a task or of another model spells one out, it stays text.
+ */
+#ifndef QUINTET_TEXT_CHAT_H
+#define QUINTET_TEXT_CHAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "text/tokenizer.h"
+
+#define CHAT_PLACE   "{prompt}"
+#define CHAT_TRIMMED "{prompt|trim}" /* without the white space around it */
+
+typedef struct {
+    const char
+        *name; /* "none", "chatml", ..., or the pattern itself: chat_find takes it everywhere */
+    const char *pattern; /* contains one of the places */
+    const char *end;     /* token that ends the model's turn, or NULL */
+    bool whole; /* from a template: what a tokenizer puts before a text is in it, or left out */
+    char *owned[2];
+} chat_format_t;
+
+/*  The format of a name, or a pattern of the user's own (kept, not copied). NULL dir: "auto" is not known.
+ *  "auto" writes a message of the user with the chat template of the folder (chat_template.jinja, or that in
+ *  tokenizer_config.json), and takes what stands around it, a default system message too. A template that cannot be
+ *  followed exactly is refused. ERR_CONFIG says what may be set instead. */
+int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err);
+void chat_free (chat_format_t *format);
+
+/*  Whether a folder has a chat template at all. */
+bool chat_has_template (const char *dir);
+
+/*  Appends to ids. */
+int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, const char *text,
+                 size_t size, tokenizer_ids_t *ids, err_t *err);
+
+#endif

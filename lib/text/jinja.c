@@ -1,0 +1,305 @@
+/*  jinja - see jinja.h. Tags and text; blocks that do not count are read over by their tags alone. */
+#include <string.h>
+
+#include "text/jinja_internal.h"
+
+/*  What ended a run of text and tags. */
+typedef enum { AT_END, AT_ELIF, AT_ELSE, AT_ENDIF, AT_ENDFOR, AT_ENDMACRO } at_t;
+
+static at_t run (jinja_t *j, bool live);
+
+/*  ---- text ---------------------------------------------------------------------------------------------- */
+
+static size_t spaces_before (const char *from, const char *end)
+{
+    const char *at = end;
+    while (at > from && strchr (" \t\r\n\v\f", at[-1]))
+        at--;
+    return (size_t) (end - at);
+}
+
+/*  Blanks between the beginning of a line and a block (lstrip_blocks). */
+static size_t indent_before (const jinja_t *j, const char *from, const char *end)
+{
+    const char *at = end;
+    while (at > from && (at[-1] == ' ' || at[-1] == '\t'))
+        at--;
+    return at > from ? (at[-1] == '\n' ? (size_t) (end - at) : 0)
+                     : (j->line_start ? (size_t) (end - at) : 0);
+}
+
+/*  The text up to the next tag, which j->at is at then. */
+static void read_text (jinja_t *j, bool live)
+{
+    const char *from = j->at, *end = from;
+    if (j->strip)
+        from += strspn (from, " \t\r\n\v\f");
+    else if (j->newline && *from == '\n')
+        from++;
+    j->line_start = from > j->at ? from[-1] == '\n' : from == j->template && j->at == j->template;
+    end = from;
+    while (*end && !(end[0] == '{' && end[1] && strchr ("{%#", end[1])))
+        end++;
+    size_t cut = 0;
+    if (*end && end[2] == '-')
+        cut = spaces_before (from, end);
+    else if (*end && end[1] != '{' && end[2] != '+')
+        cut = indent_before (j, from, end);
+    else if (!*end && end > from && end[-1] == '\n')
+        cut = 1; /* of the file, not of the text */
+    if (live)
+        buf_append (j->out, from, (size_t) (end - from) - cut);
+    j->at = end;
+}
+
+/*  Behind a tag: what becomes of the text that follows. */
+static void tag_ended (jinja_t *j, const char *end, bool block)
+{
+    j->strip = false;
+    j->newline = block;
+    if (jinja_take (j, end))
+        return;
+    j->strip = *j->at == '-';
+    j->newline = false;
+    if (*j->at == '-' || (block && *j->at == '+'))
+        j->at++;
+    if (!jinja_take (j, end))
+        jinja_fail (j, "'%s' is wanted at '%.20s'", end, j->at);
+}
+
+/*  To the end of a tag that does not count; a string may hold what looks like it. */
+static void skip_tag (jinja_t *j, const char *end, bool block)
+{
+    while (*j->at && strncmp (j->at, end, 2) != 0) {
+        char quote = *j->at == '"' || *j->at == '\'' ? *j->at : 0;
+        j->at++;
+        while (quote && *j->at && *j->at != quote)
+            j->at += j->at[0] == '\\' && j->at[1] ? 2 : 1;
+        j->at += quote && *j->at;
+    }
+    if (*j->at && (j->at[-1] == '-' || (block && j->at[-1] == '+')))
+        j->at--;
+    tag_ended (j, end, block);
+}
+
+static void skip_comment (jinja_t *j)
+{
+    const char *end = strstr (j->at, "#}");
+    if (!end) {
+        jinja_fail (j, "a comment has no end");
+        return;
+    }
+    bool minus = end > j->at && end[-1] == '-';
+    j->at = end + 2;
+    j->strip = minus;
+    j->newline = !minus;
+}
+
+/*  ---- blocks -------------------------------------------------------------------------------------------- */
+
+static void run_if (jinja_t *j, bool live)
+{
+    bool done = !live; /* a branch was taken, or none is to be */
+    at_t end = AT_ELIF;
+    while (!j->failed && (end == AT_ELIF || end == AT_ELSE)) {
+        bool take = !done;
+        if (end == AT_ELIF && !done) {
+            take = jinja_truth (jinja_expression (j));
+            tag_ended (j, "%}", true);
+        } else if (end == AT_ELIF) {
+            skip_tag (j, "%}", true);
+        } else {
+            tag_ended (j, "%}", true);
+        }
+        done = done || take;
+        end = run (j, take);
+    }
+    if (!j->failed && end != AT_ENDIF)
+        jinja_fail (j, "an if has no end");
+    tag_ended (j, "%}", true);
+}
+
+static json_t *loop_of (jinja_t *j, size_t i, size_t n)
+{
+    json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I}", "index0", (json_int_t) i,
+                              "index", (json_int_t) i + 1, "first", i == 0, "last", i + 1 == n,
+                              "length", (json_int_t) n, "revindex", (json_int_t) (n - i),
+                              "revindex0", (json_int_t) (n - i - 1));
+    jinja_spend (j, 1024); /* what these take */
+    return jinja_keep (j, loop);
+}
+
+static bool open_scope (jinja_t *j)
+{
+    if (j->scopes == JINJA_SCOPES_MAX) {
+        jinja_fail (j, "its loops are nested too deep");
+        return false;
+    }
+    return (j->scope[j->scopes++] = jinja_keep (j, json_object ())) != NULL;
+}
+
+static void run_for (jinja_t *j, bool live)
+{
+    char name[JINJA_WORD] = "";
+    json_t *list = NULL;
+    if (live) {
+        if (!jinja_word (j, name) || !jinja_key (j, "in"))
+            jinja_fail (j, "a loop over pairs is not known here");
+        list = j->failed ? NULL : jinja_operand (j);
+        if (!j->failed && (!json_is_array (list) || jinja_key (j, "if")))
+            jinja_fail (j, "a loop over what is no list, or over a part of it, is not known here");
+        tag_ended (j, "%}", true);
+    } else {
+        skip_tag (j, "%}", true);
+    }
+    jinja_t start = *j;
+    size_t n = json_array_size (list), rounds = n ? n : 1;
+    at_t end = AT_ENDFOR;
+    for (size_t i = 0; !j->failed && i < rounds; i++) {
+        j->at = start.at;
+        j->strip = start.strip;
+        j->newline = start.newline;
+        if (!open_scope (j))
+            return;
+        if (n) {
+            json_object_set (j->scope[j->scopes - 1], name, json_array_get (list, i));
+            json_object_set (j->scope[j->scopes - 1], "loop", loop_of (j, i, n));
+        }
+        end = run (j, n > 0);
+        j->scopes--;
+    }
+    if (!j->failed && end == AT_ELSE) {
+        tag_ended (j, "%}", true);
+        end = run (j, live && n == 0);
+    }
+    if (!j->failed && end != AT_ENDFOR)
+        jinja_fail (j, "a for has no end");
+    tag_ended (j, "%}", true);
+}
+
+/*  set NAME = x, or set NAMESPACE.NAME = x. */
+static void run_set (jinja_t *j)
+{
+    char name[JINJA_WORD], field[JINJA_WORD] = "";
+    bool right = jinja_word (j, name);
+    if (right && jinja_take (j, "."))
+        right = jinja_word (j, field);
+    if (!right || !jinja_take (j, "=")) {
+        jinja_fail (j, "such a set is not known here");
+        return;
+    }
+    json_t *to = *field ? jinja_lookup (j, name) : j->scope[j->scopes - 1];
+    json_t *value = jinja_expression (j);
+    if (!json_is_object (to))
+        jinja_fail (j, "set %s.%s: it is no namespace", name, field);
+    else if (!j->failed && value && *field) /* a copy: nothing comes to hold itself */
+        json_object_set_new (to, field, json_deep_copy (value));
+    else if (!j->failed && value)
+        json_object_set (to, name, value);
+    else if (!j->failed)
+        json_object_del (to, *field ? field : name);
+    tag_ended (j, "%}", true);
+}
+
+/*  A tag that ends or divides a block. */
+static bool divides (jinja_t *j, at_t *which)
+{
+    static const struct {
+        const char *word;
+        at_t which;
+    } words[] = {{"elif", AT_ELIF},
+                 {"else", AT_ELSE},
+                 {"endif", AT_ENDIF},
+                 {"endfor", AT_ENDFOR},
+                 {"endmacro", AT_ENDMACRO}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (jinja_key (j, words[i].word)) {
+            *which = words[i].which;
+            return true;
+        }
+    return false;
+}
+
+static void run_block (jinja_t *j, bool live)
+{
+    char word[JINJA_WORD] = "";
+    if (!jinja_word (j, word))
+        jinja_fail (j, "a tag without a name");
+    else if (strcmp (word, "if") == 0)
+        run_if (j, live);
+    else if (strcmp (word, "for") == 0)
+        run_for (j, live);
+    else if (strcmp (word, "macro") == 0) { /* known once it is called */
+        skip_tag (j, "%}", true);
+        if (run (j, false) != AT_ENDMACRO)
+            jinja_fail (j, "a macro has no end");
+        tag_ended (j, "%}", true);
+    } else if (strcmp (word, "generation") == 0 || strcmp (word, "endgeneration") == 0)
+        tag_ended (j, "%}", true); /* marks what is trained, for transformers */
+    else if (!live)
+        skip_tag (j, "%}", true);
+    else if (strcmp (word, "set") == 0)
+        run_set (j);
+    else
+        jinja_unless_dead (j, "the tag", word);
+}
+
+static void run_output (jinja_t *j, bool live)
+{
+    if (!live) {
+        skip_tag (j, "}}", false);
+        return;
+    }
+    const json_t *value = jinja_expression (j);
+    if (!j->failed)
+        jinja_write (j, value, j->out);
+    tag_ended (j, "}}", false);
+}
+
+/*  Text and tags up to one that ends or divides the block around them, whose word is read. */
+static at_t run (jinja_t *j, bool live)
+{
+    at_t which = AT_END;
+    j->depth++;
+    while (!j->failed) {
+        const char *start = j->at;
+        read_text (j, live);
+        if (!jinja_spend (j, (size_t) (j->at - start) + 1))
+            break;
+        if (!*j->at)
+            break;
+        char kind = j->at[1];
+        j->at += 2;
+        if (kind == '#') {
+            skip_comment (j);
+            continue;
+        }
+        j->at += *j->at == '-' || (kind == '%' && *j->at == '+');
+        if (kind == '{')
+            run_output (j, live);
+        else if (divides (j, &which))
+            break;
+        else
+            run_block (j, live);
+    }
+    j->depth--;
+    return which;
+}
+
+int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err)
+{
+    jinja_t j = {.template = template,
+                 .at = template,
+                 .pool = json_array (),
+                 .out = out,
+                 .err = err,
+                 .line_start = true};
+    json_t *globals = jinja_keep (&j, json_deep_copy (variables));
+    j.scope[j.scopes++] = globals;
+    if (globals && run (&j, true) != AT_END)
+        jinja_fail (&j, "an end without a beginning");
+    json_decref (j.pool);
+    if (!j.failed && buf_failed (out))
+        return err_set (err, ERR_LIMIT, "it writes more than %zu bytes", out->max);
+    return j.failed ? -1 : 0;
+}

@@ -1,0 +1,545 @@
+/*  jinja_express - see jinja_internal.h. Precedence as in Jinja: x if y else z, or, and, not, comparisons, + -, ~,
+ *  %, unary -, then attributes, indices, calls, filters and tests from left to right. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/jinja_internal.h"
+
+/*  ---- words and symbols ---------------------------------------------------------------------------------- */
+
+void jinja_space (jinja_t *j)
+{
+    j->at += strspn (j->at, " \t\r\n");
+}
+
+bool jinja_take (jinja_t *j, const char *symbol)
+{
+    jinja_space (j);
+    if (strncmp (j->at, symbol, strlen (symbol)) != 0)
+        return false;
+    j->at += strlen (symbol);
+    return true;
+}
+
+static size_t word_length (const char *at)
+{
+    size_t n = 0;
+    while (isalpha ((unsigned char) at[n]) || at[n] == '_' ||
+           (n && isdigit ((unsigned char) at[n])))
+        n++;
+    return n;
+}
+
+bool jinja_word (jinja_t *j, char word[JINJA_WORD])
+{
+    jinja_space (j);
+    size_t n = word_length (j->at);
+    if (n == 0 || n >= JINJA_WORD)
+        return false;
+    memcpy (word, j->at, n);
+    word[n] = 0;
+    j->at += n;
+    return true;
+}
+
+bool jinja_key (jinja_t *j, const char *word)
+{
+    jinja_space (j);
+    size_t n = word_length (j->at);
+    if (n != strlen (word) || strncmp (j->at, word, n) != 0)
+        return false;
+    j->at += n;
+    return true;
+}
+
+/*  ---- values --------------------------------------------------------------------------------------------- */
+
+static json_t *boolean (jinja_t *j, bool value)
+{
+    return j->dead ? NULL : jinja_keep (j, json_boolean (value));
+}
+
+/*  A string in quotes, and others that follow: one text. */
+static json_t *read_string (jinja_t *j)
+{
+    buf_t text = {0};
+    while (*j->at == '"' || *j->at == '\'') {
+        char quote = *j->at++;
+        for (; *j->at && *j->at != quote; j->at++) {
+            static const char from[] = "nrt\\'\"", to[] = "\n\r\t\\'\"";
+            const char *known = j->at[0] == '\\' && j->at[1] ? strchr (from, j->at[1]) : NULL;
+            if (j->at[0] == '\\' && (j->at[1] == 'x' || j->at[1] == 'u'))
+                jinja_unless_dead (j, "the escape", (char[]){'\\', j->at[1], 0});
+            buf_char (&text, known ? to[known - from] : *j->at);
+            j->at += known != NULL;
+        }
+        if (!*j->at)
+            jinja_fail (j, "a string has no end");
+        else
+            j->at++;
+        jinja_space (j);
+    }
+    json_t *value = j->dead ? NULL : jinja_text (j, text.data ? text.data : "", text.size);
+    buf_free (&text);
+    return value;
+}
+
+static json_t *read_list (jinja_t *j, const char *end)
+{
+    json_t *list = jinja_keep (j, json_array ());
+    while (!j->failed && !jinja_take (j, end)) {
+        json_t *item = jinja_expression (j);
+        if (!j->dead && item)
+            json_array_append (list, item);
+        if (!jinja_take (j, ",")) {
+            if (!jinja_take (j, end))
+                jinja_fail (j, "a list has no end");
+            break;
+        }
+    }
+    return list;
+}
+
+/*  Behind "(". Names before "=" go to named. */
+static void read_args (jinja_t *j, jinja_args_t *args)
+{
+    *args = (jinja_args_t){0};
+    while (!j->failed && !jinja_take (j, ")")) {
+        char name[JINJA_WORD];
+        const char *back = j->at;
+        bool named = jinja_word (j, name) && jinja_take (j, "=") && *j->at != '=';
+        if (!named)
+            j->at = back;
+        json_t *value = jinja_expression (j);
+        if (named && !args->named)
+            args->named = jinja_keep (j, json_object ());
+        if (named && value)
+            json_object_set (args->named, name, value);
+        else if (!named && args->n == JINJA_ARGS_MAX)
+            jinja_fail (j, "a call has more than %d arguments", JINJA_ARGS_MAX);
+        else if (!named)
+            args->value[args->n++] = value;
+        if (!jinja_take (j, ",")) {
+            if (!jinja_take (j, ")"))
+                jinja_fail (j, "a call has no end");
+            break;
+        }
+    }
+}
+
+static json_t *read_name (jinja_t *j, const char *word)
+{
+    static const struct {
+        const char *word;
+        int value;
+    } constants[] = {{"true", 1},  {"True", 1},  {"false", 0},
+                     {"False", 0}, {"none", -1}, {"None", -1}};
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (strcmp (word, constants[i].word) == 0)
+            return constants[i].value < 0 ? json_null () : boolean (j, constants[i].value);
+    if (!jinja_take (j, "("))
+        return jinja_lookup (j, word);
+    jinja_args_t args;
+    read_args (j, &args);
+    return j->failed ? NULL : jinja_function (j, word, &args);
+}
+
+static json_t *read_primary (jinja_t *j)
+{
+    char word[JINJA_WORD];
+    jinja_space (j);
+    if (*j->at == '"' || *j->at == '\'')
+        return read_string (j);
+    if (isdigit ((unsigned char) *j->at)) {
+        char *end;
+        long long number = strtoll (j->at, &end, 10);
+        j->at = end;
+        return *end == '.' ? jinja_fail (j, "fractions are not known here")
+                           : jinja_keep (j, json_integer (number));
+    }
+    if (jinja_take (j, "["))
+        return read_list (j, "]");
+    if (jinja_take (j, "(")) {
+        json_t *value = jinja_expression (j);
+        return jinja_take (j, ")") ? value : jinja_fail (j, "')' is missing, or a tuple");
+    }
+    if (jinja_word (j, word))
+        return read_name (j, word);
+    return jinja_fail (j, "an expression is wanted at '%.20s'", j->at);
+}
+
+/*  ---- attributes, indices, calls, filters, tests --------------------------------------------------------- */
+
+static json_t *attribute (jinja_t *j, json_t *self, const char *name)
+{
+    if (j->dead)
+        return NULL;
+    if (!self)
+        return jinja_fail (j, "the attribute %s of what is undefined", name);
+    return json_object_get (self, name);
+}
+
+/*  Python's: -1 is the last. */
+static size_t place (json_int_t index, size_t n)
+{
+    return index >= 0 ? (size_t) index : (size_t) -index <= n ? n - (size_t) -index : SIZE_MAX;
+}
+
+static size_t clamp (const json_t *bound, size_t n, size_t fallback)
+{
+    json_int_t at = json_integer_value (bound);
+    if (!json_is_integer (bound))
+        return fallback;
+    if (at < 0)
+        at = (size_t) -at <= n ? at + (json_int_t) n : 0;
+    return (size_t) at < n ? (size_t) at : n;
+}
+
+/*  Where character i of a text begins. */
+static size_t char_place (const char *text, size_t i)
+{
+    size_t at = 0;
+    for (; text[at] && i; i--)
+        do
+            at++;
+        while (((unsigned char) text[at] & 0xc0) == 0x80);
+    return at;
+}
+
+static json_t *slice (jinja_t *j, json_t *self, const json_t *from, const json_t *to,
+                      const json_t *step)
+{
+    json_int_t by = step ? json_integer_value (step) : 1;
+    const char *text = json_string_value (self);
+    if (j->dead)
+        return NULL;
+    if (!(text || json_is_array (self)) || (by != 1 && (by != -1 || text || from || to)))
+        return jinja_fail (j, "such a slice is not known here");
+    size_t n = jinja_length (self), first = clamp (from, n, 0), end = clamp (to, n, n);
+    end = end < first ? first : end;
+    if (text) {
+        size_t place = char_place (text, first);
+        return jinja_text (j, text + place, char_place (text, end) - place);
+    }
+    json_t *list = jinja_keep (j, json_array ());
+    jinja_spend (j, n);
+    for (size_t i = first; i < end; i++)
+        json_array_append (list, json_array_get (self, by == 1 ? i : n - 1 - i));
+    return list;
+}
+
+/*  Behind "[". */
+static json_t *read_index (jinja_t *j, json_t *self)
+{
+    json_t *bound[3] = {0};
+    bool colon = false;
+    for (size_t i = 0; i < 3; i++) {
+        jinja_space (j);
+        if (*j->at != ':' && *j->at != ']')
+            bound[i] = jinja_expression (j);
+        if (!jinja_take (j, ":"))
+            break;
+        colon = true;
+    }
+    if (!jinja_take (j, "]"))
+        return jinja_fail (j, "']' is missing");
+    if (colon)
+        return slice (j, self, bound[0], bound[1], bound[2]);
+    if (j->dead)
+        return NULL;
+    if (json_is_string (bound[0]))
+        return attribute (j, self, json_string_value (bound[0]));
+    if (json_is_array (self) && json_is_integer (bound[0]))
+        return json_array_get (self, place (json_integer_value (bound[0]), json_array_size (self)));
+    return jinja_fail (j, "such an index is not known here");
+}
+
+static json_t *read_attribute (jinja_t *j, json_t *self)
+{
+    char name[JINJA_WORD];
+    jinja_args_t args;
+    if (!jinja_word (j, name))
+        return jinja_fail (j, "a name is wanted behind '.'");
+    if (!jinja_take (j, "("))
+        return attribute (j, self, name);
+    read_args (j, &args);
+    return j->failed ? NULL : jinja_method (j, self, name, &args);
+}
+
+static json_t *read_filter (jinja_t *j, json_t *self)
+{
+    char name[JINJA_WORD];
+    jinja_args_t args = {0};
+    if (!jinja_word (j, name))
+        return jinja_fail (j, "a filter is wanted behind '|'");
+    if (jinja_take (j, "("))
+        read_args (j, &args);
+    return j->failed ? NULL : jinja_filter (j, name, self, &args);
+}
+
+static json_t *read_test (jinja_t *j, json_t *self)
+{
+    char name[JINJA_WORD];
+    bool not = jinja_key (j, "not");
+    if (!jinja_word (j, name))
+        return jinja_fail (j, "a test is wanted behind 'is'");
+    json_t *is = jinja_test (j, name, self);
+    if (jinja_take (j, "(")) {
+        jinja_args_t args;
+        read_args (j, &args);
+        return jinja_unless_dead (j, "with arguments the test", name);
+    }
+    return not &&is ? boolean (j, !json_is_true (is)) : is;
+}
+
+static json_t *read_unary (jinja_t *j)
+{
+    if (jinja_take (j, "-")) {
+        json_t *value = read_primary (j);
+        if (j->dead)
+            return NULL;
+        return json_is_integer (value) ? jinja_keep (j, json_integer (-json_integer_value (value)))
+                                       : jinja_fail (j, "'-' before what is no whole number");
+    }
+    json_t *value = read_primary (j);
+    while (!j->failed) {
+        if (jinja_take (j, "."))
+            value = read_attribute (j, value);
+        else if (jinja_take (j, "["))
+            value = read_index (j, value);
+        else if (jinja_take (j, "|"))
+            value = read_filter (j, value);
+        else if (jinja_key (j, "is"))
+            value = read_test (j, value);
+        else
+            break;
+    }
+    return value;
+}
+
+/*  ---- operators ------------------------------------------------------------------------------------------- */
+
+/*  Whether a symbol is next that is not the end of a tag ("-}}", "%}"). */
+static bool operator_next (jinja_t *j, const char *symbol)
+{
+    jinja_space (j);
+    size_t n = strlen (symbol);
+    if (strncmp (j->at, symbol, n) != 0 || j->at[n] == '}' || strncmp (j->at + n, "%}", 2) == 0)
+        return false;
+    j->at += n;
+    return true;
+}
+
+static json_t *read_modulo (jinja_t *j)
+{
+    json_t *left = read_unary (j);
+    while (!j->failed && operator_next (j, "%")) {
+        json_t *right = read_unary (j);
+        json_int_t a = json_integer_value (left), b = json_integer_value (right);
+        if (j->dead)
+            continue;
+        if (!json_is_integer (left) || a < 0 || b < 1)
+            return jinja_fail (j, "'%%' of such values is not known here");
+        left = jinja_keep (j, json_integer (a % b));
+    }
+    return left;
+}
+
+static json_t *join (jinja_t *j, const json_t *left, const json_t *right)
+{
+    buf_t text = {0};
+    jinja_write (j, left, &text);
+    jinja_write (j, right, &text);
+    json_t *value = jinja_text (j, text.data ? text.data : "", text.size);
+    buf_free (&text);
+    return value;
+}
+
+static json_t *read_concat (jinja_t *j)
+{
+    json_t *left = read_modulo (j);
+    while (!j->failed && jinja_take (j, "~")) {
+        json_t *right = read_modulo (j);
+        left = j->dead ? NULL : join (j, left, right);
+    }
+    return left;
+}
+
+static json_t *add (jinja_t *j, const json_t *left, const json_t *right, bool minus)
+{
+    json_int_t a = json_integer_value (left), b = json_integer_value (right), sum;
+    if (j->dead)
+        return NULL;
+    if (json_is_string (left) && json_is_string (right) && !minus)
+        return join (j, left, right);
+    if (json_is_integer (left) && json_is_integer (right) &&
+        !(minus ? __builtin_sub_overflow (a, b, &sum) : __builtin_add_overflow (a, b, &sum)))
+        return jinja_keep (j, json_integer (sum));
+    return jinja_fail (j, "'%c' of %s", minus ? '-' : '+',
+                       left && right ? "such values is not known here" : "what is undefined");
+}
+
+static json_t *read_sum (jinja_t *j)
+{
+    json_t *left = read_concat (j);
+    while (!j->failed) {
+        bool minus = operator_next (j, "-");
+        if (!minus && !operator_next (j, "+"))
+            break;
+        json_t *right = read_concat (j);
+        left = add (j, left, right, minus);
+    }
+    return left;
+}
+
+static bool contains (jinja_t *j, const json_t *list, const json_t *item)
+{
+    size_t i;
+    const json_t *one;
+    if (json_is_string (list) && json_is_string (item))
+        return strstr (json_string_value (list), json_string_value (item)) != NULL;
+    if (json_is_object (list) && json_is_string (item))
+        return json_object_get (list, json_string_value (item)) != NULL;
+    if (!json_is_array (list))
+        jinja_fail (j, "'in' of such a value is not known here");
+    json_array_foreach (list, i, one) if (json_equal (one, item)) return true;
+    return false;
+}
+
+static json_t *compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b)
+{
+    json_int_t x = json_integer_value (a), y = json_integer_value (b);
+    if (j->dead)
+        return NULL;
+    if (strcmp (symbol, "in") == 0)
+        return boolean (j, contains (j, b, a));
+    if (strcmp (symbol, "not in") == 0)
+        return boolean (j, !contains (j, b, a));
+    if (symbol[0] == '=' || symbol[0] == '!')
+        return boolean (j, ((!a && !b) || json_equal (a, b)) == (symbol[0] == '='));
+    if (!json_is_integer (a) || !json_is_integer (b))
+        return jinja_fail (j, "'%s' of what are no whole numbers", symbol);
+    bool equal = symbol[1] == '=' && x == y;
+    return boolean (j, equal || (symbol[0] == '<' ? x < y : x > y));
+}
+
+static const char *comparison_next (jinja_t *j)
+{
+    static const char *const symbols[] = {"==", "!=", "<=", ">=", "<", ">"};
+    for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
+        if (jinja_take (j, symbols[i]))
+            return symbols[i];
+    const char *back = j->at;
+    if (jinja_key (j, "in"))
+        return "in";
+    if (jinja_key (j, "not") && jinja_key (j, "in"))
+        return "not in";
+    j->at = back;
+    return NULL;
+}
+
+static json_t *read_not (jinja_t *j)
+{
+    if (jinja_key (j, "not")) {
+        j->depth++;
+        json_t *value = jinja_spend (j, 1) ? read_not (j) : NULL;
+        j->depth--;
+        return boolean (j, !jinja_truth (value));
+    }
+    json_t *left = read_sum (j);
+    const char *symbol = j->failed ? NULL : comparison_next (j);
+    if (!symbol)
+        return left;
+    json_t *right = read_sum (j);
+    left = j->failed ? NULL : compare (j, symbol, left, right);
+    return !j->failed && comparison_next (j) ? jinja_fail (j, "a chain of comparisons") : left;
+}
+
+static json_t *read_and (jinja_t *j)
+{
+    json_t *left = read_not (j);
+    while (!j->failed && jinja_key (j, "and")) {
+        bool skip = !jinja_truth (left);
+        j->dead += skip;
+        json_t *right = read_not (j);
+        j->dead -= skip;
+        left = skip ? left : right;
+    }
+    return left;
+}
+
+json_t *jinja_operand (jinja_t *j)
+{
+    json_t *left = read_and (j);
+    while (!j->failed && jinja_key (j, "or")) {
+        bool skip = jinja_truth (left);
+        j->dead += skip;
+        json_t *right = read_and (j);
+        j->dead -= skip;
+        left = skip ? left : right;
+    }
+    return left;
+}
+
+/*  Whether an "if" belongs to the expression that begins here: looked for up to its end, brackets and strings passed
+ *  over. */
+static bool choice_ahead (const char *at)
+{
+    size_t open = 0;
+    while (*at && strncmp (at, "%}", 2) != 0 && strncmp (at, "}}", 2) != 0) {
+        size_t n = word_length (at);
+        if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]", *at)))
+            return false;
+        if (open == 0 && n == 2 && strncmp (at, "if", 2) == 0)
+            return true;
+        if (*at == '"' || *at == '\'') {
+            char quote = *at++;
+            while (*at && *at != quote)
+                at += at[0] == '\\' && at[1] ? 2 : 1;
+        }
+        open += *at == '(' || *at == '[';
+        open -= *at == ')' || *at == ']';
+        at += n ? n : *at != 0;
+    }
+    return false;
+}
+
+/*  x if y else z: x is read for its end first, and evaluated once y is known. */
+static json_t *read_choice (jinja_t *j)
+{
+    if (!choice_ahead (j->at))
+        return jinja_operand (j);
+    const char *start = j->at;
+    j->dead++;
+    jinja_operand (j);
+    j->dead--;
+    if (j->failed || !jinja_key (j, "if"))
+        return jinja_fail (j, "'if' is wanted");
+    bool first = jinja_truth (jinja_operand (j));
+    const char *behind = j->at;
+    json_t *value = NULL, *other = NULL;
+    if (first && !j->failed) {
+        j->at = start;
+        value = jinja_operand (j);
+        j->at = behind;
+    }
+    if (!j->failed && jinja_key (j, "else")) {
+        j->dead += first;
+        other = jinja_expression (j);
+        j->dead -= first;
+    }
+    return first ? value : other;
+}
+
+json_t *jinja_expression (jinja_t *j)
+{
+    const char *start = j->at;
+    json_t *value = NULL;
+    j->depth++;
+    if (jinja_spend (j, 1))
+        value = read_choice (j);
+    j->depth--;
+    return jinja_spend (j, (size_t) (j->at - start)) && !j->failed ? value : NULL;
+}

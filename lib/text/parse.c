@@ -1,0 +1,38 @@
+/*  parse - see parse.h */
+#include "text/parse.h"
+
+#include <math.h>
+#include <string.h>
+
+#define WHOLE_MAX 9007199254740992.0 /* 2^53 */
+
+json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
+{
+    json_error_t problem;
+    json_t *root =
+        json_loadb (text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &problem);
+    if (json_is_object (root))
+        return root;
+    if (root)
+        err_set (err, ERR_INPUT, "%s: is no JSON object", name);
+    else
+        err_set (err, ERR_INPUT, "%s: line %d: %s", name, problem.line, problem.text);
+    json_decref (root);
+    return NULL;
+}
+
+bool parse_whole (const json_t *value, int64_t *whole)
+{
+    double number = json_number_value (value);
+    if (!json_is_number (value) || fabs (number) > WHOLE_MAX || number < floor (number) ||
+        number > floor (number))
+        return false;
+    *whole = (int64_t) number;
+    return true;
+}
+
+bool parse_ends_with (const char *name, const char *end)
+{
+    size_t n = strlen (name), m = strlen (end);
+    return n >= m && strcmp (name + n - m, end) == 0;
+}

@@ -1,0 +1,503 @@
+/*  tokenizer_encode - text to ids. See tokenizer.h
+ *
+ *  Added tokens are cut out first; what lies between is normalised, split into pieces, and each piece is
+ *  merged by rank: a heap of candidate pairs over a linked list, so a long piece costs n log n.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "text/tokenizer_internal.h"
+
+#define MATCH_LIMIT 10000000u
+
+#define PARTS_MAX 8 /* of a text */
+
+typedef struct {
+    int32_t id;
+    int32_t left, right; /* neighbours, -1: none */
+} symbol_t;
+
+typedef struct {
+    uint32_t rank;
+    int32_t at;
+    int32_t left_id, right_id; /* as they were; changed ones make the entry stale */
+    int32_t id;
+} candidate_t;
+
+typedef struct {
+    const tokenizer_t *t;
+    tokenizer_ids_t *ids;
+    pcre2_match_data *match;
+    pcre2_match_context *limits;
+    symbol_t *symbols;
+    candidate_t *heap;
+    size_t capacity, heap_n;
+    const tokenizer_part_t *parts;
+    size_t parts_n;
+    bool failed;
+} encoder_t;
+
+int tokenizer_push (tokenizer_ids_t *ids, int32_t id)
+{
+    if (ids->n == ids->capacity) {
+        size_t n = ids->capacity ? 2 * ids->capacity : 64;
+        int32_t *grown = realloc (ids->data, n * sizeof *grown);
+        if (!grown)
+            return -1;
+        ids->data = grown;
+        ids->capacity = n;
+    }
+    ids->data[ids->n++] = id;
+    return 0;
+}
+
+static void push (encoder_t *e, int32_t id)
+{
+    if (tokenizer_push (e->ids, id) != 0)
+        e->failed = true;
+}
+
+/*  ---- merging ------------------------------------------------------------------------------------------- */
+
+static bool before (const candidate_t *a, const candidate_t *b)
+{
+    return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
+}
+
+static void heap_push (encoder_t *e, candidate_t c)
+{
+    size_t i = e->heap_n++;
+    while (i && before (&c, &e->heap[(i - 1) / 2])) {
+        e->heap[i] = e->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    e->heap[i] = c;
+}
+
+static candidate_t heap_pop (encoder_t *e)
+{
+    candidate_t top = e->heap[0], last = e->heap[--e->heap_n];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < e->heap_n; i = child) {
+        if (child + 1 < e->heap_n && before (&e->heap[child + 1], &e->heap[child]))
+            child++;
+        if (!before (&e->heap[child], &last))
+            break;
+        e->heap[i] = e->heap[child];
+    }
+    e->heap[i] = last;
+    return top;
+}
+
+static void consider (encoder_t *e, int32_t at)
+{
+    const symbol_t *s = &e->symbols[at];
+    if (at < 0 || s->right < 0)
+        return;
+    int32_t right = e->symbols[s->right].id;
+    const merge_t *m = tokenizer_merge (e->t, s->id, right);
+    if (m)
+        heap_push (e, (candidate_t){m->rank, at, s->id, right, m->id});
+}
+
+static void merge_all (encoder_t *e, size_t n)
+{
+    e->heap_n = 0;
+    for (size_t i = 0; i + 1 < n; i++)
+        consider (e, (int32_t) i);
+    while (e->heap_n) {
+        candidate_t c = heap_pop (e);
+        symbol_t *s = &e->symbols[c.at];
+        if (s->id != c.left_id || s->right < 0 || e->symbols[s->right].id != c.right_id)
+            continue;
+        symbol_t *gone = &e->symbols[s->right];
+        s->id = c.id;
+        s->right = gone->right;
+        gone->id = -2; /* no candidate names it again */
+        if (s->right >= 0)
+            e->symbols[s->right].left = c.at;
+        if (s->left >= 0)
+            consider (e, s->left);
+        consider (e, c.at);
+    }
+}
+
+static bool reserve (encoder_t *e, size_t n)
+{
+    if (n <= e->capacity)
+        return true;
+    symbol_t *symbols = realloc (e->symbols, n * sizeof *symbols);
+    if (symbols)
+        e->symbols = symbols;
+    /* Every merge adds at most two candidates to the n - 1 first ones. */
+    candidate_t *heap = realloc (e->heap, 3 * n * sizeof *heap);
+    if (heap)
+        e->heap = heap;
+    if (!symbols || !heap) {
+        e->failed = true;
+        return false;
+    }
+    e->capacity = n;
+    return true;
+}
+
+/*  The first symbols of a piece: bytes, or characters with their bytes as a way out. Returns how many. */
+static size_t first_symbols (encoder_t *e, const char *text, size_t size)
+{
+    const tokenizer_t *t = e->t;
+    size_t n = 0;
+    bool was_unknown = false;
+    for (size_t at = 0; at < size;) {
+        size_t skip,
+            length = t->byte_level ? 1 : tokenizer_utf8_length (text + at, size - at, &skip);
+        if (!length)
+            length = 1;
+        int32_t id = t->byte_level ? t->byte_id[(unsigned char) text[at]]
+                                   : tokenizer_lookup (t, text + at, length);
+        bool fallback = id < 0 && t->byte_fallback;
+        for (size_t i = 0; fallback && i < length; i++)
+            fallback = t->byte_id[(unsigned char) text[at + i]] >= 0;
+        if (fallback) {
+            for (size_t i = 0; i < length; i++)
+                e->symbols[n++].id = t->byte_id[(unsigned char) text[at + i]];
+        } else if (id >= 0) {
+            e->symbols[n++].id = id;
+        } else if (t->unknown >= 0 && !(was_unknown && t->fuse_unknown)) {
+            e->symbols[n++].id = t->unknown;
+        }
+        was_unknown = id < 0 && !fallback;
+        at += length;
+    }
+    for (size_t i = 0; i < n; i++) {
+        e->symbols[i].left = (int32_t) i - 1;
+        e->symbols[i].right = i + 1 < n ? (int32_t) i + 1 : -1;
+    }
+    return n;
+}
+
+static void encode_piece (encoder_t *e, const char *text, size_t size)
+{
+    if (size == 0 || !reserve (e, size))
+        return;
+    int32_t whole = e->t->ignore_merges ? tokenizer_lookup (e->t, text, size) : -1;
+    if (whole >= 0) {
+        push (e, whole);
+        return;
+    }
+    size_t n = first_symbols (e, text, size);
+    merge_all (e, n);
+    for (int32_t i = n ? 0 : -1; i >= 0; i = e->symbols[i].right)
+        push (e, e->symbols[i].id);
+}
+
+/*  ---- splitting ------------------------------------------------------------------------------------------ */
+
+/*  Matches of splitter `level` and the gaps between them are pieces, each split further. */
+static void split (encoder_t *e, size_t level, const char *text, size_t size)
+{
+    if (level == e->t->splits) {
+        encode_piece (e, text, size);
+        return;
+    }
+    size_t at = 0, from = 0;
+    while (at <= size && size) {
+        int rc = pcre2_match (e->t->split[level], (PCRE2_SPTR) text, size, at, PCRE2_NO_UTF_CHECK,
+                              e->match, e->limits);
+        if (rc < 0) {
+            if (rc != PCRE2_ERROR_NOMATCH)
+                e->failed = true;
+            break;
+        }
+        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer (e->match);
+        if (ends[1] == ends[0]) {
+            at = ends[1] + 1;
+            continue;
+        }
+        size_t start = ends[0], end = ends[1]; /* the match data is used again below */
+        if (start > from)
+            split (e, level + 1, text + from, start - from);
+        split (e, level + 1, text + start, end - start);
+        at = from = end;
+    }
+    if (from < size)
+        split (e, level + 1, text + from, size - from);
+}
+
+static bool is_digit (const char *text, size_t length)
+{
+    utf8proc_int32_t c;
+    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) length, &c);
+    utf8proc_category_t category = utf8proc_category (c);
+    return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
+           category == UTF8PROC_CATEGORY_NO;
+}
+
+static void split_digits (encoder_t *e, const char *text, size_t size)
+{
+    size_t from = 0;
+    for (size_t at = 0, skip; at < size;) {
+        size_t length = tokenizer_utf8_length (text + at, size - at, &skip);
+        if (is_digit (text + at, length)) {
+            split (e, 0, text + from, at - from);
+            split (e, 0, text + at, length);
+            from = at + length;
+        }
+        at += length;
+    }
+    split (e, 0, text + from, size - from);
+}
+
+/*  ---- normalising ----------------------------------------------------------------------------------------- */
+
+static void replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
+{
+    for (size_t i = 0; i < size; i++)
+        if (text[i] == ' ')
+            buf_text (out, space);
+        else
+            buf_char (out, text[i]);
+}
+
+/*  Composition neither makes nor takes spaces, and joins nothing to what is put first: the order of the steps
+ *  does not matter. */
+void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
+{
+    utf8proc_uint8_t *composed = NULL;
+    if (size == 0)
+        return;
+    if (t->nfc) {
+        utf8proc_ssize_t n = utf8proc_map ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size,
+                                           &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        out->failed |= n < 0;
+        text = (const char *) composed;
+        size = n < 0 ? 0 : (size_t) n;
+    }
+    buf_text (out, t->normal_prepend);
+    if (t->normal_replace)
+        replace_spaces (text, size, t->normal_space, out);
+    else
+        buf_append (out, text, size);
+    free (composed);
+}
+
+/*  What no added token is in, normalised. first: the text begins with it. */
+static void encode_section (encoder_t *e, const char *text, size_t size, bool first)
+{
+    const tokenizer_t *t = e->t;
+    buf_t out = {.max = SIZE_MAX / 4};
+    if (size == 0)
+        return;
+    if (*t->space) {
+        buf_t replaced = {.max = SIZE_MAX / 4};
+        replace_spaces (text, size, t->space, &replaced);
+        bool wanted =
+            t->prepend_scheme == PREPEND_ALWAYS || (t->prepend_scheme == PREPEND_FIRST && first);
+        if (wanted && strncmp (replaced.data, t->space, strlen (t->space)) != 0)
+            buf_text (&out, t->space);
+        buf_append (&out, replaced.data, replaced.size);
+        buf_free (&replaced);
+        text = out.data;
+        size = out.size;
+    }
+    if (buf_failed (&out))
+        e->failed = true;
+    else if (t->digits)
+        split_digits (e, text, size);
+    else
+        split (e, 0, text, size);
+    buf_free (&out);
+}
+
+/*  ---- added tokens ---------------------------------------------------------------------------------------- */
+
+static utf8proc_int32_t char_at (const char *text, size_t size)
+{
+    utf8proc_int32_t c = -1;
+    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) (size < 4 ? size : 4),
+                      &c);
+    return c;
+}
+
+/*  The character before at. */
+static utf8proc_int32_t char_before (const char *text, size_t at)
+{
+    size_t from = at - 1;
+    while (from && ((unsigned char) text[from] & 0xc0) == 0x80)
+        from--;
+    return char_at (text + from, at - from);
+}
+
+/*  As \w of regular expressions. */
+static bool is_word (utf8proc_int32_t c)
+{
+    utf8proc_category_t category = utf8proc_category (c);
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+           category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d;
+}
+
+/*  As \s. Returns the bytes of the space at text, or 0. */
+static size_t space_length (utf8proc_int32_t c)
+{
+    utf8proc_category_t category = utf8proc_category (c);
+    bool space = (c >= '\t' && c <= '\r') || c == 0x85 || category == UTF8PROC_CATEGORY_ZS ||
+                 category == UTF8PROC_CATEGORY_ZL || category == UTF8PROC_CATEGORY_ZP;
+    return !space ? 0 : c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
+}
+
+/*  A text in which added tokens are looked for, raw or normalised. */
+typedef struct {
+    const char *text;
+    size_t size;
+    size_t ends[PARTS_MAX]; /* of the parts in it */
+    bool first;             /* the whole text begins with it */
+    bool normal;
+} stretch_t;
+
+/*  Whether bytes at .. at + size - 1 touch a literal part. */
+static bool in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_t size)
+{
+    size_t part = 0;
+    while (s->ends[part] <= at)
+        part++;
+    while (!e->parts[part].literal && s->ends[part] < at + size)
+        part++;
+    return e->parts[part].literal;
+}
+
+/*  The longest added token at a place, or NULL. */
+static const added_t *find_added (const encoder_t *e, const stretch_t *s, size_t at)
+{
+    for (size_t i = 0; i < e->t->added_n; i++) {
+        const added_t *added = &e->t->added[i];
+        const token_t *token = &e->t->tokens[added->id];
+        if (token->normalized == s->normal && added->size <= s->size - at &&
+            memcmp (s->text + at, added->text, added->size) == 0 &&
+            !(token->special && in_literal (e, s, at, added->size)))
+            return added;
+    }
+    return NULL;
+}
+
+static bool stands_alone (const stretch_t *s, size_t at, size_t end)
+{
+    return !(at && is_word (char_before (s->text, at))) &&
+           !(end < s->size && is_word (char_at (s->text + end, s->size - end)));
+}
+
+static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end);
+
+/*  Added tokens are found from left to right, the longest first. */
+static void encode_stretch (encoder_t *e, const stretch_t *s)
+{
+    size_t from = 0, length;
+    for (size_t at = 0; at < s->size; at++) {
+        const added_t *added = find_added (e, s, at);
+        if (!added)
+            continue;
+        const token_t *token = &e->t->tokens[added->id];
+        size_t end = at, next = at + added->size;
+        at = next - 1;
+        if (token->single_word && !stands_alone (s, end, next))
+            continue;
+        while (token->lstrip && end > from &&
+               (length = space_length (char_before (s->text, end))) > 0)
+            end -= length;
+        while (token->rstrip && next < s->size &&
+               (length = space_length (char_at (s->text + next, s->size - next))) > 0)
+            next += length;
+        encode_between (e, s, from, end);
+        push (e, added->id);
+        from = next;
+        at = next - 1;
+    }
+    encode_between (e, s, from, s->size);
+}
+
+/*  Where the normalised text of a prefix ends. */
+static size_t normal_size (const tokenizer_t *t, const char *text, size_t size)
+{
+    buf_t out = {.max = SIZE_MAX / 4};
+    tokenizer_normalize (t, text, size, &out);
+    size_t n = out.size;
+    buf_free (&out);
+    return n;
+}
+
+/*  Raw text is normalised, and searched for the tokens that are looked for after that. */
+static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end)
+{
+    const char *text = s->text + from;
+    size_t size = end > from ? end - from : 0;
+    bool first = s->first && from == 0;
+    if (s->normal || size == 0) {
+        encode_section (e, text, size, first);
+        return;
+    }
+    buf_t out = {.max = SIZE_MAX / 4};
+    tokenizer_normalize (e->t, text, size, &out);
+    stretch_t normal = {.text = out.data, .size = out.size, .first = first, .normal = true};
+    for (size_t p = 0; e->t->added_normal && p < e->parts_n; p++) {
+        size_t place = s->ends[p] < from ? 0 : s->ends[p] - from;
+        normal.ends[p] = place < size ? normal_size (e->t, text, place) : out.size;
+    }
+    if (buf_failed (&out))
+        e->failed = true;
+    else if (e->t->added_normal)
+        encode_stretch (e, &normal);
+    else
+        encode_section (e, out.data, out.size, first);
+    buf_free (&out);
+}
+
+static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n, int flags,
+                   tokenizer_ids_t *ids, err_t *err)
+{
+    stretch_t all = {.first = true};
+    encoder_t e = {.t = t,
+                   .ids = ids,
+                   .match = pcre2_match_data_create (4, NULL),
+                   .limits = pcre2_match_context_create (NULL),
+                   .parts = parts,
+                   .parts_n = n};
+    buf_t valid = {.max = SIZE_MAX / 4};
+    for (size_t i = 0; i < n; i++) {
+        tokenizer_lossy (parts[i].text, parts[i].size, &valid);
+        all.ends[i] = valid.size;
+    }
+    if (!e.match || !e.limits || buf_failed (&valid)) {
+        e.failed = true;
+    } else {
+        pcre2_set_match_limit (e.limits, MATCH_LIMIT);
+        for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->before_n; i++)
+            push (&e, t->before[i]);
+        all.text = valid.data;
+        all.size = valid.size;
+        encode_stretch (&e, &all);
+        for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->after_n; i++)
+            push (&e, t->after[i]);
+    }
+    size_t size = valid.size;
+    pcre2_match_data_free (e.match);
+    pcre2_match_context_free (e.limits);
+    buf_free (&valid);
+    free (e.symbols);
+    free (e.heap);
+    return e.failed ? err_set (err, ERR_LIMIT,
+                               "no memory to tokenise %zu bytes, or a splitter gave up", size)
+                    : 0;
+}
+
+int tokenizer_encode (const tokenizer_t *t, const char *text, size_t size, int flags,
+                      tokenizer_ids_t *ids, err_t *err)
+{
+    return encode (t, &(tokenizer_part_t){text, size, false}, 1, flags, ids, err);
+}
+
+int tokenizer_encode_parts (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n,
+                            tokenizer_ids_t *ids, err_t *err)
+{
+    if (n < 1 || n > PARTS_MAX)
+        return err_set (err, ERR_INTERNAL, "%zu parts of a text; 1 to %d", n, PARTS_MAX);
+    return encode (t, parts, n, 0, ids, err);
+}
