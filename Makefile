@@ -54,7 +54,7 @@ endif
 PROTOS   := $(wildcard schemas/*.proto)
 GEN_C    := $(PROTOS:schemas/%.proto=$(GEN)/%.pb-c.c)
 GEN_O    := $(GEN_C:$(GEN)/%.c=$(OUT)/gen/%.o)
-LIB_C    := $(wildcard lib/*/*.c)
+LIB_C    := $(wildcard lib/*/*.c lib/*/*/*.c)
 ISA_C    := $(filter %.isa.c,$(LIB_C))
 LIB_O    := $(patsubst %.c,$(OUT)/%.o,$(filter-out $(ISA_C),$(LIB_C))) \
             $(foreach isa,$(ISAS),$(ISA_C:%.isa.c=$(OUT)/%.$(isa).o)) $(GEN_O)

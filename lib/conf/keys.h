@@ -10,6 +10,8 @@
 #ifndef QUINTET_CONF_KEYS_H
 #define QUINTET_CONF_KEYS_H
 
+#include "task/families.h"
+
 #define CONF_RUN(T, N, R, B, L)                                                                    \
     T (name, "run", NULL, "name of the run: its folder, its keys, its lines in the tap")           \
     N (seed, 1, 0, 1LL << 53, "everything random follows from it")                                 \
@@ -38,7 +40,7 @@
     T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")
 
 #define CONF_TASK(T, N, R, B, L)                                                                   \
-    T (family, "", "coding|writing", "what the team works at")                                     \
+    T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
     T (style, "plain", "plain|story", "which built-in set of the writing family")                  \
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \

@@ -3,9 +3,16 @@
 
 #include <string.h>
 
+#include "task/families.h"
+
+#define FAMILY_DECLARE(name) extern const family_t family_##name;
+TASK_FAMILIES (FAMILY_DECLARE)
+
+#define FAMILY_ADDRESS(name) &family_##name,
+
 const family_t *family_find (const char *name)
 {
-    static const family_t *const all[] = {&family_coding, &family_writing};
+    static const family_t *const all[] = {TASK_FAMILIES (FAMILY_ADDRESS)};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp (all[i]->name, name) == 0)
             return all[i];

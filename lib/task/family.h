@@ -1,10 +1,11 @@
-/*  family - what a task family is: who observes what, and what the team hands in.
+/*  family - what a task family is: who observes what, what the team hands in, and what that is worth.
  *
  *      const family_t *family = family_find ("coding");
- *      family->observe (task, "aux", &prompt, &err);
+ *      family->observe (task, "aux", &prompt);
  *      family->merge (task, roles, texts, n, &artifact);
+ *      family->score (episode, &capabilities, &score, &err);
  *
- *  A family is one constant struct of pure functions; a new one is a new file and a line in family.c.
+ *  A family is one constant struct of pure functions; another one is a folder and a line in families.h.
  */
 #ifndef QUINTET_TASK_FAMILY_H
 #define QUINTET_TASK_FAMILY_H
@@ -17,8 +18,21 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "task/reward.h"
 
 #define FAMILY_ROLES_MAX 4
+
+/*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands it in. */
+typedef struct {
+    void *self;
+    /*  Runs a program of the team's: a request and its answer as lib/task/coding/score.c and the reward
+     *  service's sandbox agree on them. NULL with err: the machinery failed, nothing is known of the program. */
+    json_t *(*run) (void *self, const json_t *request, err_t *err);
+} task_sandbox_t;
+
+typedef struct {
+    const task_sandbox_t *sandbox; /* NULL: there is none here */
+} task_capabilities_t;
 
 typedef struct {
     const char *name;
@@ -33,14 +47,16 @@ typedef struct {
     void (*observe) (const json_t *task, const char *role, buf_t *prompt);
     void (*merge) (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);
+    /*  Scores a finished episode. ERR_INPUT: a property of the episode; anything else is the machinery's, and
+     *  worth another try. */
+    int (*score) (const episode_t *episode, const task_capabilities_t *capabilities,
+                  reward_score_t *score, err_t *err);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */
     void (*reword) (json_t *task, rng_t *rng);
     /*  A text of the corpus for a task and role: what an untrained agent would write. */
     void (*imagine) (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
     const char *const *corpus_roles; /* of which the corpus has texts, NULL ends */
 } family_t;
-
-extern const family_t family_coding, family_writing;
 
 /*  NULL when there is none. */
 const family_t *family_find (const char *name);

@@ -4,9 +4,7 @@
  *      speed = quality x (1 - critical path / limit)
  *      cost  = mean of the parts that apply: extra turns, tokens read, redundancy, unused artifacts
  *
- *  Quality comes from the family's scorer (scorer functions here for families that are pure; the coding
- *  family is scored by the reward service, which owns the sandbox). Everything else is derived here from
- *  the global state.
+ *  Quality comes from the family's scorer (family.h). Everything else is derived here from the global state.
  */
 #ifndef QUINTET_TASK_REWARD_H
 #define QUINTET_TASK_REWARD_H
@@ -52,8 +50,5 @@ typedef struct {
 /*  Joins a score with what the global state says about speed and cost. */
 int reward_join (const episode_t *episode, const reward_weights_t *weights,
                  const reward_score_t *score, reward_t *reward, err_t *err);
-
-/*  Quality of a finished writing episode; pure. */
-int reward_score_writing (const episode_t *episode, reward_score_t *score, err_t *err);
 
 #endif

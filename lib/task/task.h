@@ -7,8 +7,8 @@
  *
  *  A task travels as JSON: {"id": "...", "family": "coding", "brief": "...", ...hidden checks...}. A
  *  family is one struct of functions (family.h): what each role observes, what its action does to the
- *  shared state, and for families that need no sandbox how an episode is scored. Everything here is
- *  pure: no clock, no sockets, no global state.
+ *  shared state, and how an episode is scored. Everything here is pure: no clock, no sockets, no global
+ *  state.
  */
 #ifndef QUINTET_TASK_TASK_H
 #define QUINTET_TASK_TASK_H

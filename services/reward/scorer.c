@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "coding.h"
 #include "command.h"
 #include "sandbox.h"
+#include "task/family.h"
 
 struct scorer {
     const char *text; /* of the program that may be started */
@@ -32,8 +32,8 @@ void scorer_destroy (scorer_t **scorer)
     *scorer = NULL;
 }
 
-static int by_command (scorer_t *s, const char *command, const episode_t *episode,
-                       reward_score_t *score, err_t *err)
+static int scorer_by_command (scorer_t *s, const char *command, const episode_t *episode,
+                              reward_score_t *score, err_t *err)
 {
     if (strcmp (s->text, command) != 0)
         return err_set (err, ERR_INPUT,
@@ -45,16 +45,24 @@ static int by_command (scorer_t *s, const char *command, const episode_t *episod
     return command_score (s->command, episode, score, err);
 }
 
-static int by_family (scorer_t *s, const char *family, const episode_t *episode,
-                      reward_score_t *score, err_t *err)
+/*  The sandbox as a family's scorer is given it. Started by the first program, so that a service which
+ *  scores texts alone needs no Python. */
+static json_t *scorer_run (void *self, const json_t *request, err_t *err)
 {
-    if (strcmp (family, "writing") == 0)
-        return reward_score_writing (episode, score, err);
-    if (strcmp (family, "coding") != 0)
-        return err_set (err, ERR_INPUT, "no scorer for task family '%s'", family);
+    scorer_t *s = self;
     if (!s->sandbox && !(s->sandbox = sandbox_new (err)))
-        return -1;
-    return coding_score (s->sandbox, episode, score, err);
+        return NULL;
+    return sandbox_run (s->sandbox, request, err);
+}
+
+static int scorer_by_family (scorer_t *s, const char *family, const episode_t *episode,
+                             reward_score_t *score, err_t *err)
+{
+    const family_t *known = family_find (family);
+    if (!known)
+        return err_set (err, ERR_INPUT, "no scorer for task family '%s'", family);
+    const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
+    return known->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, score, err);
 }
 
 int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
@@ -63,8 +71,8 @@ int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t 
     if (!episode)
         return -1;
     reward_score_t score;
-    int rc = *job->command ? by_command (s, job->command, episode, &score, err)
-                           : by_family (s, job->family, episode, &score, err);
+    int rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
+                           : scorer_by_family (s, job->family, episode, &score, err);
     if (rc == 0)
         rc = reward_join (episode, &job->weights, &score, reward, err);
     episode_destroy (&episode);

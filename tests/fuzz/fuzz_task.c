@@ -2,6 +2,7 @@
 #include "conf/conf.h"
 #include "mutate.h"
 #include "task/episode.h"
+#include "task/family.h"
 #include "task/reward.h"
 
 static void try_one (const char *data, size_t size)
@@ -15,7 +16,7 @@ static void try_one (const char *data, size_t size)
         reward_t reward;
         reward_weights_t weights = {1, 0.3, 0.1};
         buf_t text = {0};
-        if (reward_score_writing (episode, &score, &err) == 0)
+        if (family_find ("writing")->score (episode, &(task_capabilities_t){0}, &score, &err) == 0)
             reward_join (episode, &weights, &score, &reward, &err);
         episode_observe (episode, 0, &text, &err);
         buf_clear (&text);

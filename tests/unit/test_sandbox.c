@@ -1,4 +1,4 @@
-/* with: services/reward/coding.c services/reward/sandbox.c services/reward/line_process.c services/reward/command.c services/reward/scorer.c */
+/* with: services/reward/sandbox.c services/reward/line_process.c services/reward/command.c services/reward/scorer.c */
 /*  Programs that try to get out, to cheat or to hang; and scorer programs that die. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,9 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../services/reward/coding.h"
 #include "../../services/reward/command.h"
+#include "../../services/reward/sandbox.h"
 #include "../../services/reward/scorer.h"
+#include "task/family.h"
 
 static const char task[] = "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Return the sum of "
                            "xs.\",\"entry_point\":\"main\","
@@ -57,12 +58,25 @@ static episode_t *play (const char *of, const char *aux, const char *text)
     return episode;
 }
 
+static json_t *run (void *sandbox, const json_t *request, err_t *err)
+{
+    return sandbox_run (sandbox, request, err);
+}
+
+static int score_in (sandbox_t *sandbox, const episode_t *episode, reward_score_t *score,
+                     err_t *err)
+{
+    const task_sandbox_t lent = {.self = sandbox, .run = run};
+    return family_find ("coding")->score (episode, &(task_capabilities_t){.sandbox = &lent}, score,
+                                          err);
+}
+
 static reward_score_t score_of (sandbox_t *sandbox, const char *aux, const char *text)
 {
     episode_t *episode = play (task, aux, text);
     reward_score_t score;
     err_t err = {0};
-    if (coding_score (sandbox, episode, &score, &err) != 0)
+    if (score_in (sandbox, episode, &score, &err) != 0)
         fail_msg ("%s", err.text);
     episode_destroy (&episode);
     return score;
@@ -161,7 +175,7 @@ static void waiting_programs_fail (void **state)
         episode_t *episode = play (human, "n):\n    return n", halves[i]);
         reward_score_t score;
         err_t err = {0};
-        if (coding_score (*state, episode, &score, &err) != 0)
+        if (score_in (*state, episode, &score, &err) != 0)
             fail_msg ("%s: %s", halves[i], err.text);
         assert_false (score.success);
         episode_destroy (&episode);

@@ -14,6 +14,7 @@
 
 #include "task/corpus.h"
 #include "task/episode.h"
+#include "task/family.h"
 #include "task/reward.h"
 #include "task/task.h"
 
@@ -174,7 +175,8 @@ static void styles_that_agree_score (void **state)
                                   "Moreover, we find the old walls. However, "
                                   "we love the quiet paths. Therefore, we enjoy the colours. In "
                                   "conclusion, we notice the cold water.");
-    assert_int_equal (reward_score_writing (e, &good, &err), 0);
+    assert_int_equal (family_find ("writing")->score (e, &(task_capabilities_t){0}, &good, &err),
+                      0);
     assert_int_equal (good.parts_n, 12);
     assert_true (good.agreement > 0.999);
     assert_true (good.quality > 0.9);
@@ -188,7 +190,7 @@ static void styles_that_agree_score (void **state)
     e = write_episode (
         "# Summary\nWe see the grey light.",
         "== Details ==\nYou see the colors. You see the colors. So, you see the colors.");
-    assert_int_equal (reward_score_writing (e, &bad, &err), 0);
+    assert_int_equal (family_find ("writing")->score (e, &(task_capabilities_t){0}, &bad, &err), 0);
     assert_true (bad.agreement < 0.001);
     assert_true (part_of (&bad, "no_repeats") < 0.5);
     assert_true (part_of (&bad, "terms") < 0.001);

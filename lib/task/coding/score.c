@@ -1,28 +1,22 @@
-/*  coding - see coding.h */
-#include "coding.h"
-
+/*  score - a coding episode: the team's file is run against the task's hidden tests. See coding.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CPU_S       0.4 /* an honest program of the built-in set takes a few milliseconds */
-#define CPU_HUMAN_S 10.0
+#include "task/coding/coding.h"
+
+#define CODING_CPU_S       0.4 /* an honest program of the built-in set takes a few milliseconds */
+#define CODING_CPU_HUMAN_S 10.0
 
 typedef struct {
     bool syntax, defined;
     json_int_t watched;
     size_t passed, tests;
     char why[256];
-} outcome_t;
-
-static const char *text_of (const json_t *object, const char *key)
-{
-    const char *text = json_string_value (json_object_get (object, key));
-    return text ? text : "";
-}
+} coding_outcome_t;
 
 /*  Whether the team has a helper whose work must be used: the second seat, or both in one. */
-static bool has_helper (const json_t *state, bool human)
+static bool coding_has_helper (const json_t *state, bool human)
 {
     const json_t *roles = json_object_get (state, "roles"), *role;
     size_t i;
@@ -35,7 +29,8 @@ static bool has_helper (const json_t *state, bool human)
     return !human; /* solo writes both in the built-in set */
 }
 
-static void explain (outcome_t *o, const json_t *test, const json_t *result, const char *entry)
+static void coding_explain (coding_outcome_t *o, const json_t *test, const json_t *result,
+                            const char *entry)
 {
     char *args = json_dumps (json_object_get (test, "args"), JSON_COMPACT | JSON_ENCODE_ANY);
     char *wanted = json_dumps (json_object_get (test, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
@@ -49,10 +44,10 @@ static void explain (outcome_t *o, const json_t *test, const json_t *result, con
     free (got);
 }
 
-static int run_tests (sandbox_t *sandbox, const json_t *task, const char *program, outcome_t *o,
-                      err_t *err)
+static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *task, const char *program,
+                             coding_outcome_t *o, err_t *err)
 {
-    const char *entry = text_of (task, "entry_point");
+    const char *entry = family_text (task, "entry_point");
     const json_t *tests = json_object_get (task, "tests"), *test;
     json_t *calls = json_array ();
     size_t i;
@@ -60,8 +55,8 @@ static int run_tests (sandbox_t *sandbox, const json_t *task, const char *progra
     json_array_foreach (tests, i, test)
         json_array_append_new (calls, json_pack ("[s, O]", entry, json_object_get (test, "args")));
     json_t *request = json_pack ("{s:s, s:o, s:s, s:f}", "program", program, "calls", calls,
-                                 "watch", "aux", "cpu_s", CPU_S);
-    json_t *answer = request ? sandbox_run (sandbox, request, err) : NULL;
+                                 "watch", "aux", "cpu_s", CODING_CPU_S);
+    json_t *answer = request ? sandbox->run (sandbox->self, request, err) : NULL;
     json_decref (request);
     if (!answer)
         return -1;
@@ -74,30 +69,30 @@ static int run_tests (sandbox_t *sandbox, const json_t *task, const char *progra
                     json_equal (json_array_get (result, 1), json_object_get (test, "result"));
         o->passed += same;
         if (!same && !o->why[0] && result)
-            explain (o, test, result, entry);
+            coding_explain (o, test, result, entry);
     }
     o->syntax = json_is_true (json_object_get (answer, "syntax"));
     o->defined = json_is_true (json_object_get (answer, "defined"));
     o->watched = json_integer_value (json_object_get (answer, "watched"));
-    const char *killed = text_of (answer, "killed");
+    const char *killed = family_text (answer, "killed");
     if (*killed)
         snprintf (o->why, sizeof o->why, "stopped: %s", killed);
-    else if (*text_of (answer, "why"))
-        snprintf (o->why, sizeof o->why, "%.250s", text_of (answer, "why"));
+    else if (*family_text (answer, "why"))
+        snprintf (o->why, sizeof o->why, "%.250s", family_text (answer, "why"));
     bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
     return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
 }
 
 /*  HumanEval: one test, `check (candidate)`, run in a process of its own. */
-static int run_check (sandbox_t *sandbox, const json_t *task, const char *program, outcome_t *o,
-                      err_t *err)
+static int coding_run_check (const task_sandbox_t *sandbox, const json_t *task, const char *program,
+                             coding_outcome_t *o, err_t *err)
 {
     json_t *request =
         json_pack ("{s:s, s:s, s:s, s:s, s:s, s:f}", "program", program, "entry",
-                   text_of (task, "entry_point"), "setup", text_of (task, "prompt"), "test",
-                   text_of (task, "test"), "watch", "aux", "cpu_s", CPU_HUMAN_S);
-    json_t *answer = request ? sandbox_run (sandbox, request, err) : NULL;
+                   family_text (task, "entry_point"), "setup", family_text (task, "prompt"), "test",
+                   family_text (task, "test"), "watch", "aux", "cpu_s", CODING_CPU_HUMAN_S);
+    json_t *answer = request ? sandbox->run (sandbox->self, request, err) : NULL;
     json_decref (request);
     if (!answer)
         return -1;
@@ -106,30 +101,35 @@ static int run_check (sandbox_t *sandbox, const json_t *task, const char *progra
     o->syntax = json_is_true (json_object_get (answer, "syntax"));
     o->watched = json_integer_value (json_object_get (answer, "watched"));
     o->defined = o->watched > 0;
-    const char *killed = text_of (answer, "killed");
+    const char *killed = family_text (answer, "killed");
     snprintf (o->why, sizeof o->why, "%s%.240s", *killed ? "stopped: " : "",
-              *killed ? killed : text_of (answer, "why"));
+              *killed ? killed : family_text (answer, "why"));
     bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
     return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
 }
 
-static void add_part (reward_score_t *score, const char *name, double value)
+static void coding_add_part (reward_score_t *score, const char *name, double value)
 {
     reward_part_t *part = &score->parts[score->parts_n++];
     snprintf (part->name, sizeof part->name, "%s", name);
     part->value = value;
 }
 
-int coding_score (sandbox_t *sandbox, const episode_t *episode, reward_score_t *score, err_t *err)
+int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
+                  reward_score_t *score, err_t *err)
 {
+    const task_sandbox_t *sandbox = capabilities->sandbox;
+    if (!sandbox)
+        return err_set (err, ERR_CONFIG,
+                        "coding episodes are scored in a sandbox, and none is here");
     const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
-    const char *program = text_of (state, "artifact");
+    const char *program = family_text (state, "artifact");
     bool human = json_is_string (json_object_get (task, "test"));
-    outcome_t o = {0};
-    if ((human ? run_check : run_tests) (sandbox, task, program, &o, err) != 0)
+    coding_outcome_t o = {0};
+    if ((human ? coding_run_check : coding_run_tests) (sandbox, task, program, &o, err) != 0)
         return -1;
-    bool helper = has_helper (state, human), used = !helper || o.watched > 0;
+    bool helper = coding_has_helper (state, human), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;
     bool all = o.tests && o.passed == o.tests;
     *score = (reward_score_t){.quality = 0.1 * o.syntax + 0.1 * (o.syntax && used) + 0.4 * share +
@@ -137,10 +137,10 @@ int coding_score (sandbox_t *sandbox, const episode_t *episode, reward_score_t *
                               .success = all && used,
                               .agreement = all && used,
                               .unused = helper ? !used : -1};
-    add_part (score, "syntax", o.syntax);
-    add_part (score, "helper_called", used);
-    add_part (score, "tests", share);
-    add_part (score, "all_tests", all);
+    coding_add_part (score, "syntax", o.syntax);
+    coding_add_part (score, "helper_called", used);
+    coding_add_part (score, "tests", share);
+    coding_add_part (score, "all_tests", all);
     snprintf (score->verdict, sizeof score->verdict, "%zu of %zu tests%s%s%s", o.passed, o.tests,
               helper && !used ? ", helper not called" : "", o.why[0] && !all ? "; " : "",
               all ? "" : o.why);

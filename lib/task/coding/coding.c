@@ -1,0 +1,17 @@
+/*  coding - small Python functions, written by two agents in parallel: `aux`, and `main` which calls it. */
+#include "task/coding/coding.h"
+
+const family_t family_coding = {
+    .name = "coding",
+    .roles = {"aux", "main", "helper", "solo"},
+    .turns = 1,
+    .builtin = coding_builtin,
+    .generate = coding_generate,
+    .adopt = coding_adopt,
+    .observe = coding_observe,
+    .merge = coding_merge,
+    .score = coding_score,
+    .reword = coding_reword,
+    .imagine = coding_imagine,
+    .corpus_roles = coding_corpus_roles,
+};

@@ -1,0 +1,48 @@
+/*  coding - what the files of the coding family share. Private to lib/task/coding.
+ *
+ *      generate.c   the built-in set            observe.c   what each seat is asked
+ *      adopt.c      tasks from users' files      merge.c     the file that the team hands in
+ *      score.c      tests in the sandbox         corpus.c    what an untrained team would write
+ *
+ *  A function's comment stands in family.h, at the member of family_t that it is.
+ */
+#ifndef QUINTET_TASK_CODING_H
+#define QUINTET_TASK_CODING_H
+
+#include "task/family.h"
+
+#define CODING_FILTERS  10
+#define CODING_MAPS     10
+#define CODING_REDUCES  8
+#define CODING_SYNONYMS 3
+
+typedef struct {
+    const char *code; /* an expression of x, or a reduction with %s for the list */
+    const char *words[CODING_SYNONYMS];
+} coding_part_t;
+
+extern const coding_part_t coding_filters[CODING_FILTERS];
+extern const coding_part_t coding_maps[CODING_MAPS];
+extern const coding_part_t coding_reduces[CODING_REDUCES];
+extern const char *const coding_corpus_roles[];
+
+/*  Whether a seat writes the helper; by its name, wherever it sits. */
+bool coding_is_helper (const char *role);
+/*  Appends the brief of a composition in one of its wordings. */
+void coding_say (size_t filter, size_t map, size_t reduce, rng_t *rng, buf_t *brief);
+
+size_t coding_builtin (const char *style);
+json_t *coding_generate (const char *style, uint64_t seed, size_t i);
+int coding_adopt (json_t *task, err_t *err);
+void coding_observe (const json_t *task, const char *role, buf_t *prompt);
+void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
+                   buf_t *artifact);
+/*  quality = 0.1 syntax + 0.1 helper called + 0.4 share of tests passed + 0.4 all passed; a team without a
+ *  helper has that part for free. Success: all tests pass and the helper was really called. Expected values
+ *  never enter the process that runs the program; equal means equal in value and type. */
+int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
+                  reward_score_t *score, err_t *err);
+void coding_reword (json_t *task, rng_t *rng);
+void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
+
+#endif

@@ -1,0 +1,246 @@
+/*  score - how a short text and its elaboration are scored. See writing.h */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "task/words.h"
+#include "task/writing/writing.h"
+
+typedef enum { HEAD_NONE, HEAD_HASH, HEAD_EQUALS, HEAD_COLON, HEAD_STAR } writing_head_t;
+
+typedef struct {
+    const char *heading; /* first line */
+    size_t heading_n;
+    writing_head_t head;
+    const char *body;
+    words_t words; /* of the body */
+    bool truncated;
+} writing_piece_t;
+
+static const char *const writing_uk[] = {"colours", "colour",  "grey",   "neighbours", "neighbour",
+                                         "harbour", "theatre", "centre", NULL};
+static const char *const writing_us[] = {"colors",   "color",  "gray", "neighbors",
+                                         "neighbor", "center", NULL};
+static const char *const writing_formal[] = {
+    "moreover", "however", "therefore", "subsequently", "furthermore", "conclusion", NULL};
+static const char *const writing_plain[] = {"also", "but", "so", "then", "short", NULL};
+static const char *const writing_persons[][6] = {{"we", "our", "us", NULL},
+                                                 {"you", "your", NULL},
+                                                 {"they", "their", "them", NULL},
+                                                 {"one", "one's", NULL}};
+#define WRITING_PERSONS (sizeof writing_persons / sizeof *writing_persons)
+
+static const char *const writing_categories[][8] = {
+    {"also", "moreover", "furthermore", "besides", "and then", NULL},
+    {"but", "however", "yet", "although", "instead", NULL},
+    {"so", "therefore", "because", "thus", "hence", NULL},
+    {"then", "subsequently", "first", "later", "finally", "after", "when", NULL}};
+#define WRITING_CATEGORIES (sizeof writing_categories / sizeof *writing_categories)
+
+static const char *const writing_endings[] = {"in short", "in conclusion", "to sum up",
+                                              "in the end", NULL};
+static const char *const writing_happy_endings[] = {"the end", "happy",   "happily", "learned",
+                                                    "smiled",  "friends", NULL};
+
+static double writing_clamp (double x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+/*  1 inside [low, high], falling to 0 at half of low and twice high. */
+static double writing_within (double x, double low, double high)
+{
+    if (x < low)
+        return writing_clamp (2 * x / low - 1);
+    return x > high ? writing_clamp (2 - x / high) : 1;
+}
+
+static writing_head_t writing_head_of (const char *line, size_t n)
+{
+    if (n > 2 && line[0] == '#' && line[1] == ' ')
+        return HEAD_HASH;
+    if (n > 6 && strncmp (line, "== ", 3) == 0 && strncmp (line + n - 3, " ==", 3) == 0)
+        return HEAD_EQUALS;
+    if (n > 4 && strncmp (line, "* ", 2) == 0 && strncmp (line + n - 2, " *", 2) == 0)
+        return HEAD_STAR;
+    return n > 1 && n < 40 && line[n - 1] == ':' ? HEAD_COLON : HEAD_NONE;
+}
+
+static void writing_read_piece (const char *text, bool story, writing_piece_t *piece)
+{
+    piece->heading = text;
+    piece->heading_n = strcspn (text, "\n");
+    piece->head = story ? HEAD_NONE : writing_head_of (text, piece->heading_n);
+    piece->body = piece->head ? text + piece->heading_n : text;
+    words_split (piece->body, &piece->words);
+}
+
+/*  Which of two word lists a text keeps to: 1 the first, -1 the second, 0 neither or both. */
+static int writing_side_of (const words_t *words, const char *const *first,
+                            const char *const *second)
+{
+    size_t a = words_count_any (words, first), b = words_count_any (words, second);
+    return (a > 0) - (b > 0);
+}
+
+static size_t writing_person_of (const words_t *words)
+{
+    size_t best = WRITING_PERSONS, most = 0, kinds = 0;
+    for (size_t p = 0; p < WRITING_PERSONS; p++) {
+        size_t n = words_count_any (words, writing_persons[p]);
+        kinds += n > 0;
+        if (n > most) {
+            most = n;
+            best = p;
+        }
+    }
+    return kinds == 1 ? best : WRITING_PERSONS;
+}
+
+static double writing_transitions_of (const words_t *words, double wanted)
+{
+    double found = 0;
+    for (size_t c = 0; c < WRITING_CATEGORIES; c++)
+        found += words_have_any (words, writing_categories[c]);
+    return writing_clamp (found / wanted);
+}
+
+static bool writing_is_closed (const char *body)
+{
+    size_t n = strlen (body);
+    while (n && strchr (" \n\"", body[n - 1]))
+        n--;
+    return n && strchr (".!?", body[n - 1]);
+}
+
+static void writing_check (reward_score_t *score, const char *name, double value, bool cross)
+{
+    reward_part_t *part = &score->parts[score->parts_n++];
+    snprintf (part->name, sizeof part->name, "%s", name);
+    part->value = writing_clamp (value);
+    score->quality += part->value;
+    if (cross)
+        score->agreement += part->value;
+}
+
+static double writing_terms_of (const json_t *task, const writing_piece_t *a,
+                                const writing_piece_t *b)
+{
+    const json_t *terms = json_object_get (task, "terms"), *term;
+    size_t i;
+    double found = 0, wanted = 0;
+    json_array_foreach (terms, i, term)
+    {
+        const char *const list[] = {json_is_string (term) ? json_string_value (term) : "", NULL};
+        found += words_have_any (&a->words, list) + words_have_any (&b->words, list);
+        wanted += 2;
+    }
+    return wanted > 0 ? found / wanted : 1;
+}
+
+static void writing_check_style (const writing_piece_t *a, const writing_piece_t *b,
+                                 reward_score_t *score)
+{
+    int spelling[2] = {writing_side_of (&a->words, writing_uk, writing_us),
+                       writing_side_of (&b->words, writing_uk, writing_us)};
+    int reg[2] = {writing_side_of (&a->words, writing_formal, writing_plain),
+                  writing_side_of (&b->words, writing_formal, writing_plain)};
+    size_t person = writing_person_of (&a->words);
+    writing_check (score, "headings", ((a->head != HEAD_NONE) + (b->head != HEAD_NONE)) / 2.0,
+                   false);
+    writing_check (score, "heading_style", a->head != HEAD_NONE && a->head == b->head, true);
+    writing_check (score, "spelling", spelling[0] && spelling[0] == spelling[1], true);
+    writing_check (score, "register", reg[0] && reg[0] == reg[1], true);
+    writing_check (score, "person",
+                   person < WRITING_PERSONS && person == writing_person_of (&b->words), true);
+}
+
+static void writing_check_content (const json_t *task, const writing_piece_t *a,
+                                   const writing_piece_t *b, bool story, reward_score_t *score)
+{
+    double na = (double) a->words.n, nb = (double) b->words.n;
+    double unique = nb > 0 ? (double) words_distinct (&b->words) / nb : 0;
+    double overlap = words_overlap (&a->words, &b->words);
+    writing_check (score, "length_ratio",
+                   na > 0 ? writing_within (nb / na, story ? 0.8 : 1.6, story ? 1.5 : 4) : 0,
+                   story);
+    writing_check (score, "unique_words",
+                   nb > 8 ? writing_within (unique, story ? 0.6 : 0.5, 1) : 0, false);
+    writing_check (score, "overlap", writing_within (overlap, 0.25, 0.9), story);
+    writing_check (
+        score, "transitions",
+        story ? (writing_transitions_of (&a->words, 2) + writing_transitions_of (&b->words, 2)) / 2
+              : writing_transitions_of (&b->words, 3),
+        false);
+    writing_check (score, "terms", writing_terms_of (task, a, b), false);
+    writing_check (
+        score, "ending",
+        (0.5 * (writing_is_closed (a->body) && writing_is_closed (b->body)) +
+         0.5 * words_have_any (&b->words, story ? writing_happy_endings : writing_endings)),
+        false);
+    writing_check (
+        score, "no_repeats",
+        1 - 2 * (words_repeated_sentences (a->body) + words_repeated_sentences (b->body)), false);
+    if (story)
+        writing_check (score, "same_hero",
+                       words_overlap (&a->words, &b->words) > 0.1 &&
+                           writing_terms_of (task, a, b) > 0.4,
+                       true);
+}
+
+static void writing_verdict (reward_score_t *score)
+{
+    size_t worst = 0;
+    for (size_t i = 0; i < score->parts_n; i++)
+        if (score->parts[i].value < score->parts[worst].value)
+            worst = i;
+    snprintf (score->verdict, sizeof score->verdict,
+              "%.0f%% of %zu checks, styles agree %.0f%%; weakest: %s %.2f", 100 * score->quality,
+              score->parts_n, 100 * score->agreement, score->parts[worst].name,
+              score->parts[worst].value);
+}
+
+/*  Two pieces: what the two roles wrote, or what one wrote around the line "---". */
+static bool writing_split_pieces (const json_t *state, bool story, char *solo, size_t solo_size,
+                                  writing_piece_t pieces[2])
+{
+    const json_t *turns = json_object_get (state, "turns");
+    const json_t *actions = json_object_get (json_array_get (turns, 0), "actions");
+    const char *first = family_text (json_array_get (actions, 0), "text"), *second;
+    if (json_array_size (actions) >= 2) {
+        second = family_text (json_array_get (actions, 1), "text");
+    } else {
+        snprintf (solo, solo_size, "%s", first);
+        char *line = strstr (solo, "\n---\n");
+        if (line)
+            *line = 0;
+        first = solo;
+        second = line ? line + 5 : "";
+    }
+    writing_read_piece (first, story, &pieces[0]);
+    writing_read_piece (second, story, &pieces[1]);
+    return json_array_size (actions) > 0;
+}
+
+int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
+                   reward_score_t *score, err_t *err)
+{
+    (void) capabilities; /* texts are checked here, nothing runs */
+    const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
+    bool story = writing_is_story (family_text (task, "style"));
+    static _Thread_local char solo[1 << 16];
+    writing_piece_t pieces[2] = {{0}};
+    *score = (reward_score_t){.unused = -1};
+    if (!writing_split_pieces (state, story, solo, sizeof solo, pieces))
+        return err_set (err, ERR_INPUT, "the episode has no actions");
+    if (!story)
+        writing_check_style (&pieces[0], &pieces[1], score);
+    writing_check_content (task, &pieces[0], &pieces[1], story, score);
+    score->quality /= (double) score->parts_n;
+    score->agreement /= story ? 3 : 4;
+    score->success = score->agreement > 0.999 && score->quality >= 0.9;
+    writing_verdict (score);
+    words_free (&pieces[0].words);
+    words_free (&pieces[1].words);
+    return 0;
+}

@@ -1,0 +1,32 @@
+/*  writing - what the files of the writing family share. Private to lib/task/writing.
+ *
+ *      generate.c   the built-in sets           observe.c   what each seat is asked
+ *      adopt.c      tasks from users' files      merge.c     the text that the team hands in
+ *      score.c      the checks of a text         corpus.c    what an untrained team would write
+ *
+ *  A function's comment stands in family.h, at the member of family_t that it is.
+ */
+#ifndef QUINTET_TASK_WRITING_H
+#define QUINTET_TASK_WRITING_H
+
+#include "task/family.h"
+
+extern const char *const writing_corpus_roles[];
+
+/*  Whether a style, of a set or of a task, is the stories'. */
+bool writing_is_story (const char *style);
+
+size_t writing_builtin (const char *style);
+json_t *writing_generate (const char *style, uint64_t seed, size_t i);
+int writing_adopt (json_t *task, err_t *err);
+void writing_observe (const json_t *task, const char *role, buf_t *prompt);
+void writing_merge (const json_t *task, const char *const *roles, const char *const *texts,
+                    size_t n, buf_t *artifact);
+/*  Twelve checks, each graded in [0, 1]; quality is their mean. Four of them compare the two parts and can only
+ *  be met together: heading style, spelling, register, person; `agreement` is the mean of those. Stories have
+ *  no house style: eight checks, agreement the mean of the three that compare the parts. */
+int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
+                   reward_score_t *score, err_t *err);
+void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
+
+#endif
