@@ -52,7 +52,7 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
     return 0;
 }
 
-static int write_all (int fd, const char *data, size_t size)
+static int fs_write_all (int fd, const char *data, size_t size)
 {
     while (size) {
         ssize_t n = write (fd, data, size);
@@ -66,7 +66,7 @@ static int write_all (int fd, const char *data, size_t size)
     return 0;
 }
 
-static int sync_path (const char *path)
+static int fs_sync_path (const char *path)
 {
     int fd = open (path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -77,7 +77,7 @@ static int sync_path (const char *path)
 }
 
 /*  The folder that holds path, into out. */
-static void parent_of (const char *path, char out[FS_PATH_MAX])
+static void fs_parent_of (const char *path, char out[FS_PATH_MAX])
 {
     snprintf (out, FS_PATH_MAX, "%s", path);
     size_t n = strlen (out);
@@ -115,7 +115,7 @@ void fs_abandon (fs_file_t *file)
 
 int fs_append (fs_file_t *file, const void *data, size_t size, err_t *err)
 {
-    if (file->fd >= 0 && write_all (file->fd, data, size) == 0)
+    if (file->fd >= 0 && fs_write_all (file->fd, data, size) == 0)
         return 0;
     if (file->fd >= 0)
         err_errno (err, ERR_IO, "%s: cannot write %zu bytes", file->path, size);
@@ -133,8 +133,8 @@ int fs_commit (fs_file_t *file, err_t *err)
         fs_abandon (file);
         return -1;
     }
-    parent_of (file->path, folder);
-    if (rename (file->temporary, file->path) != 0 || sync_path (folder) != 0) {
+    fs_parent_of (file->path, folder);
+    if (rename (file->temporary, file->path) != 0 || fs_sync_path (folder) != 0) {
         err_errno (err, ERR_IO, "%s: cannot rename into place", file->path);
         fs_abandon (file);
         return -1;
@@ -174,7 +174,7 @@ int fs_mkdirs (const char *path, err_t *err)
     return 0;
 }
 
-static int sync_folder (const char *path, err_t *err)
+static int fs_sync_folder (const char *path, err_t *err)
 {
     DIR *dir = opendir (path);
     if (!dir)
@@ -186,11 +186,11 @@ static int sync_folder (const char *path, err_t *err)
         char file[FS_PATH_MAX];
         if (fs_join (file, path, entry->d_name, err) != 0)
             rc = -1;
-        else if (sync_path (file) != 0)
+        else if (fs_sync_path (file) != 0)
             rc = err_errno (err, ERR_IO, "%s: cannot sync", file);
     }
     closedir (dir);
-    if (rc == 0 && sync_path (path) != 0)
+    if (rc == 0 && fs_sync_path (path) != 0)
         rc = err_errno (err, ERR_IO, "%s: cannot sync", path);
     return rc;
 }
@@ -200,7 +200,7 @@ int fs_publish_folder (const char *from, const char *to, err_t *err)
     char old[FS_PATH_MAX], parent[FS_PATH_MAX];
     if (snprintf (old, sizeof old, "%s.old.%ld", to, (long) getpid ()) >= (int) sizeof old)
         return err_set (err, ERR_INPUT, "%s: the path is too long", to);
-    if (sync_folder (from, err) != 0)
+    if (fs_sync_folder (from, err) != 0)
         return -1;
     bool moved = fs_exists (to);
     if (moved && rename (to, old) != 0)
@@ -211,13 +211,13 @@ int fs_publish_folder (const char *from, const char *to, err_t *err)
             err_wrap (err, "%s stays at %s", to, old);
         return -1;
     }
-    parent_of (to, parent);
-    if (sync_path (parent) != 0)
+    fs_parent_of (to, parent);
+    if (fs_sync_path (parent) != 0)
         return err_errno (err, ERR_IO, "%s: cannot sync", parent);
     return moved ? fs_remove (old, err) : 0;
 }
 
-static int remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int fs_remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void) st;
     (void) type;
@@ -230,7 +230,7 @@ int fs_remove (const char *path, err_t *err)
     struct stat st;
     if (lstat (path, &st) != 0 && errno == ENOENT)
         return 0;
-    if (nftw (path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+    if (nftw (path, fs_remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
         return err_errno (err, ERR_IO, "%s: cannot remove", path);
     return 0;
 }

@@ -35,25 +35,25 @@ struct pool {
     void *context;
 };
 
-static void relax (void)
+static void pool_pause (void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause ();
 #endif
 }
 
-static void draw (pool_t *pool, size_t thread)
+static void pool_draw (pool_t *pool, size_t thread)
 {
     for (size_t i; (i = atomic_fetch_add (&pool->next, 1)) < pool->n;)
         pool->fn (pool->context, i, thread);
 }
 
-static void await_round (pool_t *pool, size_t seen)
+static void pool_await_round (pool_t *pool, size_t seen)
 {
     for (int spin = 0; spin < POOL_SPINS; spin++) {
         if (atomic_load (&pool->round) != seen)
             return;
-        relax ();
+        pool_pause ();
     }
     pthread_mutex_lock (&pool->lock);
     while (atomic_load (&pool->round) == seen)
@@ -61,21 +61,21 @@ static void await_round (pool_t *pool, size_t seen)
     pthread_mutex_unlock (&pool->lock);
 }
 
-static void *work (void *arg)
+static void *pool_work (void *arg)
 {
     worker_t *self = arg;
     pool_t *pool = self->pool;
     for (size_t seen = 0;;) {
-        await_round (pool, seen);
+        pool_await_round (pool, seen);
         seen = atomic_load (&pool->round);
         if (atomic_load (&pool->stop))
             return NULL;
-        draw (pool, self->index);
+        pool_draw (pool, self->index);
         atomic_fetch_sub (&pool->busy, 1);
     }
 }
 
-static void begin_round (pool_t *pool)
+static void pool_begin_round (pool_t *pool)
 {
     pthread_mutex_lock (&pool->lock);
     atomic_fetch_add (&pool->round, 1);
@@ -99,7 +99,7 @@ pool_t *pool_new (size_t threads)
     for (; pool->started < pool->threads - 1; pool->started++) {
         worker_t *w = &pool->workers[pool->started];
         *w = (worker_t){.pool = pool, .index = pool->started + 1};
-        if (pthread_create (&w->thread, NULL, work, w) != 0) {
+        if (pthread_create (&w->thread, NULL, pool_work, w) != 0) {
             pool_destroy (&pool);
             return NULL;
         }
@@ -113,7 +113,7 @@ void pool_destroy (pool_t **self)
     if (!pool)
         return;
     atomic_store (&pool->stop, true);
-    begin_round (pool);
+    pool_begin_round (pool);
     for (size_t i = 0; i < pool->started; i++)
         pthread_join (pool->workers[i].thread, NULL);
     pthread_cond_destroy (&pool->wake);
@@ -140,11 +140,11 @@ void pool_run (pool_t *pool, pool_fn fn, void *context, size_t n)
     pool->n = n;
     atomic_store (&pool->busy, pool->threads - 1);
     atomic_store (&pool->next, 0);
-    begin_round (pool);
-    draw (pool, 0);
+    pool_begin_round (pool);
+    pool_draw (pool, 0);
     for (int spin = 0; atomic_load (&pool->busy) != 0; spin++)
         if (spin < POOL_SPINS)
-            relax ();
+            pool_pause ();
         else
             sched_yield ();
 }

@@ -7,13 +7,13 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static bool reverses (utf8proc_int32_t c)
+static bool printable_reverses (utf8proc_int32_t c)
 {
     return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
            (c >= 0x2066 && c <= 0x2069);
 }
 
-static bool shows (utf8proc_int32_t c)
+static bool printable_shows (utf8proc_int32_t c)
 {
     switch (utf8proc_category (c)) {
     case UTF8PROC_CATEGORY_CC:
@@ -22,11 +22,11 @@ static bool shows (utf8proc_int32_t c)
     case UTF8PROC_CATEGORY_ZP:
         return false;
     default:
-        return !reverses (c);
+        return !printable_reverses (c);
     }
 }
 
-static void show (printable_char_t *shown, const char *bytes, size_t size, size_t columns)
+static void printable_show (printable_char_t *shown, const char *bytes, size_t size, size_t columns)
 {
     memcpy (shown->bytes, bytes, size);
     shown->size = size;
@@ -37,16 +37,16 @@ size_t printable_next (const char *text, size_t size, printable_t how, printable
 {
     utf8proc_int32_t c;
     if (*text == '\n' || *text == '\t') {
-        show (shown, how == PRINTABLE_LINES ? text : " ", 1, 1);
+        printable_show (shown, how == PRINTABLE_LINES ? text : " ", 1, 1);
         return 1;
     }
     utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) text,
                                            size < 4 ? (utf8proc_ssize_t) size : 4, &c);
-    if (n <= 0 || !shows (c)) {
-        show (shown, REPLACEMENT, 3, 1);
+    if (n <= 0 || !printable_shows (c)) {
+        printable_show (shown, REPLACEMENT, 3, 1);
         return n > 0 ? (size_t) n : 1;
     }
-    show (shown, text, (size_t) n, (size_t) utf8proc_charwidth (c));
+    printable_show (shown, text, (size_t) n, (size_t) utf8proc_charwidth (c));
     return (size_t) n;
 }
 

@@ -9,7 +9,7 @@
 #define PHILOX_W1 0xBB67AE85u
 
 /*  The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit. */
-static uint64_t mix (uint64_t x)
+static uint64_t rng_mix (uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
@@ -20,7 +20,7 @@ uint64_t rng_key (const uint64_t *coordinates, size_t n)
 {
     uint64_t key = 0x243F6A8885A308D3u; /* digits of pi */
     for (size_t i = 0; i < n; i++)
-        key = mix (key * 0x9E3779B97F4A7C15u + coordinates[i] + 1);
+        key = rng_mix (key * 0x9E3779B97F4A7C15u + coordinates[i] + 1);
     return key;
 }
 

@@ -6,7 +6,7 @@
 
 #include "conf/table.h"
 
-static bool is (const char *value, const char *word)
+static bool conf_check_is (const char *value, const char *word)
 {
     return strcmp (value, word) == 0;
 }
@@ -19,13 +19,13 @@ typedef struct {
     const char *why;
 } rule_t;
 
-static bool differs (const conf_t *conf, const conf_t *fresh, const conf_section_t *section,
-                     const conf_key_t *key)
+static bool conf_check_differs (const conf_t *conf, const conf_t *fresh,
+                                const conf_section_t *section, const conf_key_t *key)
 {
     buf_t value = {0}, usual = {0};
     conf_print_value (conf, section, key, &value);
     conf_print_value (fresh, section, key, &usual);
-    bool same = value.data && usual.data && is (value.data, usual.data);
+    bool same = value.data && usual.data && conf_check_is (value.data, usual.data);
     buf_free (&value);
     buf_free (&usual);
     return !same;
@@ -36,19 +36,19 @@ bool conf_changed (const conf_t *conf, const char *name)
     const conf_section_t *section;
     const conf_key_t *key = conf_look_up (name, &section);
     conf_t *fresh = conf_defaults ();
-    bool changed = key && fresh && differs (conf, fresh, section, key);
+    bool changed = key && fresh && conf_check_differs (conf, fresh, section, key);
     conf_destroy (&fresh);
     return changed;
 }
 
-static bool matches (const rule_t *rule, const char *name)
+static bool conf_check_matches (const rule_t *rule, const char *name)
 {
     size_t n = strlen (rule->key);
     return rule->idle && strncmp (rule->key, name, n) == 0 && (!name[n] || rule->key[n - 1] == '.');
 }
 
 /*  A key that has its default is none that the user counts on. */
-static int check_rules (const conf_t *conf, const rule_t *rules, size_t rules_n, err_t *err)
+static int conf_check_rules (const conf_t *conf, const rule_t *rules, size_t rules_n, err_t *err)
 {
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
@@ -57,54 +57,56 @@ static int check_rules (const conf_t *conf, const rule_t *rules, size_t rules_n,
             char name[96];
             snprintf (name, sizeof name, "%s.%s", sections[s].name, sections[s].keys[k].name);
             for (size_t r = 0; r < rules_n; r++)
-                if (matches (&rules[r], name) && conf_changed (conf, name))
+                if (conf_check_matches (&rules[r], name) && conf_changed (conf, name))
                     return conf_refuse (conf, name, err, "does nothing %s", rules[r].why);
         }
     return 0;
 }
 
-static int check_idle (const conf_t *conf, err_t *err)
+static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
                                      "model.adapter to lora";
     char by_type[96];
     const char *type = conf->loss.type;
-    bool weighs = is (type, "cispo") || is (type, "sapo") || is (type, "vespo");
-    bool fixed = is (type, "vespo") || is (type, "rloo");
-    bool plain = is (conf->model.adapter, "none");
+    bool weighs = conf_check_is (type, "cispo") || conf_check_is (type, "sapo") ||
+                  conf_check_is (type, "vespo");
+    bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
+    bool plain = conf_check_is (conf->model.adapter, "none");
     snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
     const rule_t rules[] = {
         {weighs, "loss.delta", by_type},
         {weighs, "loss.clip_low", by_type},
-        {weighs && !is (type, "cispo"), "loss.clip_high", by_type},
+        {weighs && !conf_check_is (type, "cispo"), "loss.clip_high", by_type},
         {fixed, "loss.level", by_type},
-        {!is (type, "sapo"), "loss.sapo_positive", by_type},
-        {!is (type, "sapo"), "loss.sapo_negative", by_type},
+        {!conf_check_is (type, "sapo"), "loss.sapo_positive", by_type},
+        {!conf_check_is (type, "sapo"), "loss.sapo_negative", by_type},
         {!(conf->loss.kl > 0), "loss.kl_ratio", "while loss.kl is 0"},
         {!(conf->loss.kl > 0), "loss.kl_estimator", "while loss.kl is 0"},
-        {is (conf->loss.correction, "none"), "loss.correction_cap",
+        {conf_check_is (conf->loss.correction, "none"), "loss.correction_cap",
          "while loss.correction is none: leave it out, or choose a correction"},
-        {is (conf->trainer.schedule, "constant"), "trainer.lr_end",
+        {conf_check_is (conf->trainer.schedule, "constant"), "trainer.lr_end",
          "while trainer.schedule is constant: leave it out, or set linear or cosine"},
-        {is (conf->task.family, "coding"), "task.style", "in the coding family: leave it out"},
+        {conf_check_is (conf->task.family, "coding"), "task.style",
+         "in the coding family: leave it out"},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
         {plain, "model.lora_targets", no_adapter},
-        {is (conf->loss.advantage, "group"), "critic.",
+        {conf_check_is (conf->loss.advantage, "group"), "critic.",
          "while loss.advantage is group: leave it out, or set loss.advantage to critic or "
          "group+critic"},
     };
-    return check_rules (conf, rules, sizeof rules / sizeof *rules, err);
+    return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
 }
 
 /*  ---- keys that do not go together ------------------------------------------------------------------- */
 
-static int check_chat (const conf_t *conf, err_t *err)
+static int conf_check_chat (const conf_t *conf, err_t *err)
 {
     static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is (conf->model.chat, names[i]))
+        if (conf_check_is (conf->model.chat, names[i]))
             return 0;
     if (strstr (conf->model.chat, "{prompt}") || strstr (conf->model.chat, "{prompt|trim}"))
         return 0;
@@ -114,9 +116,9 @@ static int check_chat (const conf_t *conf, err_t *err)
                         conf->model.chat);
 }
 
-static int check_loss (const conf_t *conf, err_t *err)
+static int conf_check_loss (const conf_t *conf, err_t *err)
 {
-    if (is (conf->loss.type, "rloo") && !is (conf->loss.scale, "none"))
+    if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
         return conf_refuse (conf, "loss.scale", err,
                             "is %s, but rloo does not divide: set it to none", conf->loss.scale);
     if (conf->loss.delta > 0 && conf->loss.delta <= 1 + conf->loss.clip_high)
@@ -134,9 +136,9 @@ static int check_loss (const conf_t *conf, err_t *err)
     return 0;
 }
 
-static int check_trainer (const conf_t *conf, err_t *err)
+static int conf_check_trainer (const conf_t *conf, err_t *err)
 {
-    if (conf->trainer.group_size < 2 && !is (conf->loss.advantage, "critic"))
+    if (conf->trainer.group_size < 2 && !conf_check_is (conf->loss.advantage, "critic"))
         return conf_refuse (conf, "trainer.group_size", err,
                             "1 leaves nothing to compare an episode with: at least 2 with "
                             "loss.advantage %s",
@@ -146,13 +148,14 @@ static int check_trainer (const conf_t *conf, err_t *err)
                             "%lld are whole groups each, but there are only %lld groups",
                             (long long) conf->trainer.minibatches,
                             (long long) conf->trainer.groups);
-    if (!is (conf->loss.advantage, "group") && conf->critic.width % conf->critic.heads != 0)
+    if (!conf_check_is (conf->loss.advantage, "group") &&
+        conf->critic.width % conf->critic.heads != 0)
         return conf_refuse (conf, "critic.width", err, "%lld is not divisible by critic.heads %lld",
                             (long long) conf->critic.width, (long long) conf->critic.heads);
     return 0;
 }
 
-static int check_team (const conf_t *conf, err_t *err)
+static int conf_check_team (const conf_t *conf, err_t *err)
 {
     if (!*conf->task.family)
         return conf_refuse (conf, "task.family", err,
@@ -162,7 +165,7 @@ static int check_team (const conf_t *conf, err_t *err)
                             "is missing: name the seats, such as [aux, main] for coding");
     for (size_t i = 0; i < conf->team.roles.n; i++)
         for (size_t j = 0; j < i; j++)
-            if (is (conf->team.roles.item[i], conf->team.roles.item[j]))
+            if (conf_check_is (conf->team.roles.item[i], conf->team.roles.item[j]))
                 return conf_refuse (conf, "team.roles", err, "names '%s' twice",
                                     conf->team.roles.item[i]);
     if (!*conf->model.path)
@@ -178,8 +181,8 @@ static int check_team (const conf_t *conf, err_t *err)
 
 int conf_check (const conf_t *conf, err_t *err)
 {
-    int (*const checks[]) (const conf_t *, err_t *) = {check_team, check_chat, check_loss,
-                                                       check_trainer, check_idle};
+    int (*const checks[]) (const conf_t *, err_t *) = {
+        conf_check_team, conf_check_chat, conf_check_loss, conf_check_trainer, conf_check_idle};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
         rc = checks[i](conf, err);

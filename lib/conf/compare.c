@@ -21,7 +21,7 @@ static const char *const free_keys[] = {"run.name",
                                         "evaluation.tasks",
                                         "trainer.activations_mb"};
 
-static bool is_free (const conf_section_t *section, const conf_key_t *key)
+static bool conf_compare_is_free (const conf_section_t *section, const conf_key_t *key)
 {
     size_t n = strlen (section->name);
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
@@ -38,7 +38,7 @@ void conf_essence (const conf_t *conf, buf_t *text)
     for (size_t s = 0; s < n; s++)
         for (size_t k = 0; k < sections[s].n; k++) {
             const conf_key_t *key = &sections[s].keys[k];
-            if (is_free (&sections[s], key))
+            if (conf_compare_is_free (&sections[s], key))
                 continue;
             buf_printf (text, "%s.%s: ", sections[s].name, key->name);
             conf_print_value (conf, &sections[s], key, text);
@@ -47,7 +47,7 @@ void conf_essence (const conf_t *conf, buf_t *text)
 }
 
 /*  The lines of two essences are the same keys in the same order. */
-static void list_differences (char *ours, char *theirs, buf_t *list)
+static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list)
 {
     char *mine, *other;
     while ((mine = strsep (&ours, "\n")) && (other = strsep (&theirs, "\n"))) {
@@ -73,7 +73,7 @@ int conf_compare (const conf_t *conf, const char *path, err_t *err)
             rc = err_set (err, ERR_LIMIT, "no memory to compare configurations");
     }
     if (rc == 0) {
-        list_differences (ours.data, theirs.data, &list);
+        conf_compare_list_differences (ours.data, theirs.data, &list);
         if (list.size)
             rc = err_set (err, ERR_CONFIG,
                           "the run was made with %s: --resume with the same, or name another "

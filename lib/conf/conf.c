@@ -29,12 +29,12 @@ typedef struct {
     bool seen_section[64];
 } reader_t;
 
-static int fail (reader_t *r, size_t line, const char *text, const char *what)
+static int conf_fail (reader_t *r, size_t line, const char *text, const char *what)
 {
     return err_set (r->err, ERR_CONFIG, "%s:%zu: %s%s", r->name, line + 1, text, what);
 }
 
-static int next (reader_t *r, yaml_event_t *event)
+static int conf_next (reader_t *r, yaml_event_t *event)
 {
     if (!yaml_parser_parse (&r->parser, event)) {
         const char *problem = r->parser.problem ? r->parser.problem : "not YAML";
@@ -42,21 +42,21 @@ static int next (reader_t *r, yaml_event_t *event)
         memset (event, 0, sizeof *event);
         if (at < r->size && r->text[at] == '\t')
             problem = "a tab: YAML wants spaces before a key";
-        return fail (r, r->parser.problem_mark.line, problem, "");
+        return conf_fail (r, r->parser.problem_mark.line, problem, "");
     }
     if (event->type != YAML_ALIAS_EVENT)
         return 0;
     size_t line = event->start_mark.line;
     yaml_event_delete (event);
     memset (event, 0, sizeof *event);
-    return fail (r, line, "aliases are not supported: write the value", "");
+    return conf_fail (r, line, "aliases are not supported: write the value", "");
 }
 
 /*  The value of a key as text: a scalar, or the words of a sequence of scalars. */
-static int read_value (reader_t *r, const char *key, buf_t *text)
+static int conf_read_value (reader_t *r, const char *key, buf_t *text)
 {
     yaml_event_t event;
-    if (next (r, &event) != 0)
+    if (conf_next (r, &event) != 0)
         return -1;
     int rc = 0;
     size_t line = event.start_mark.line;
@@ -64,25 +64,25 @@ static int read_value (reader_t *r, const char *key, buf_t *text)
         buf_append (text, event.data.scalar.value, event.data.scalar.length);
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         yaml_event_delete (&event);
-        while ((rc = next (r, &event)) == 0 && event.type == YAML_SCALAR_EVENT) {
+        while ((rc = conf_next (r, &event)) == 0 && event.type == YAML_SCALAR_EVENT) {
             buf_append (text, event.data.scalar.value, event.data.scalar.length);
             buf_char (text, ' ');
             yaml_event_delete (&event);
         }
         if (rc == 0 && event.type != YAML_SEQUENCE_END_EVENT)
-            rc = fail (r, line, key, ": a list of words is wanted");
+            rc = conf_fail (r, line, key, ": a list of words is wanted");
     } else {
-        rc = fail (r, line, key, ": one value or a list is wanted, not a section");
+        rc = conf_fail (r, line, key, ": one value or a list is wanted, not a section");
     }
     yaml_event_delete (&event);
     if (rc == 0 && (buf_failed (text) || (text->size && memchr (text->data, 0, text->size))))
-        rc = fail (r, line, key, ": not a text");
+        rc = conf_fail (r, line, key, ": not a text");
     return rc;
 }
 
 /*  A key that there is not, or for section NULL a section. */
-static int unknown (const conf_section_t *section, const char *name, const char *where,
-                    const char *full, err_t *err)
+static int conf_unknown (const conf_section_t *section, const char *name, const char *where,
+                         const char *full, err_t *err)
 {
     buf_t hint = {0};
     conf_suggest (section, name, &hint);
@@ -92,53 +92,53 @@ static int unknown (const conf_section_t *section, const char *name, const char 
     return -1;
 }
 
-static int read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
-                     bool *seen)
+static int conf_read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
+                          bool *seen)
 {
     const conf_key_t *key = conf_find (section, name);
     char where[FS_PATH_MAX + 32], full[NAME_MAX_BYTES];
     snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
     snprintf (full, sizeof full, "%s.%.100s", section->name, name);
     if (!key)
-        return unknown (section, name, where, full, r->err);
+        return conf_unknown (section, name, where, full, r->err);
     if (seen[key - section->keys])
-        return fail (r, line, full, ": given twice");
+        return conf_fail (r, line, full, ": given twice");
     seen[key - section->keys] = true;
     buf_t text = {.max = 1 << 16};
-    int rc = read_value (r, full, &text);
+    int rc = conf_read_value (r, full, &text);
     if (rc == 0)
         rc = conf_set (r->conf, section, key, text.data ? text.data : "", where, r->err);
     buf_free (&text);
     return rc;
 }
 
-static const conf_section_t *begin_section (reader_t *r, const char *name, size_t line)
+static const conf_section_t *conf_begin_section (reader_t *r, const char *name, size_t line)
 {
     size_t n;
     const conf_section_t *section = conf_section (name);
     if (!section) {
         char where[FS_PATH_MAX + 32];
         snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
-        unknown (NULL, name, where, name, r->err);
+        conf_unknown (NULL, name, where, name, r->err);
         return NULL;
     }
     bool *seen = &r->seen_section[section - conf_sections (&n)];
     if (*seen) {
-        fail (r, line, name, ": given twice");
+        conf_fail (r, line, name, ": given twice");
         return NULL;
     }
     *seen = true;
     return section;
 }
 
-static int read_section (reader_t *r, const char *name, size_t line)
+static int conf_read_section (reader_t *r, const char *name, size_t line)
 {
-    const conf_section_t *section = begin_section (r, name, line);
+    const conf_section_t *section = conf_begin_section (r, name, line);
     if (!section)
         return -1;
     bool seen[CONF_KEYS_MAX] = {false};
     yaml_event_t event;
-    if (next (r, &event) != 0)
+    if (conf_next (r, &event) != 0)
         return -1;
     bool empty = event.type == YAML_SCALAR_EVENT && event.data.scalar.length == 0;
     bool mapping = event.type == YAML_MAPPING_START_EVENT;
@@ -146,16 +146,16 @@ static int read_section (reader_t *r, const char *name, size_t line)
     if (empty)
         return 0;
     if (!mapping)
-        return fail (r, line, name, ": a section holds lines of  key: value");
+        return conf_fail (r, line, name, ": a section holds lines of  key: value");
     for (;;) {
-        if (next (r, &event) != 0)
+        if (conf_next (r, &event) != 0)
             return -1;
         int rc = 1;
         if (event.type == YAML_SCALAR_EVENT)
-            rc = read_key (r, section, (const char *) event.data.scalar.value,
-                           event.start_mark.line, seen);
+            rc = conf_read_key (r, section, (const char *) event.data.scalar.value,
+                                event.start_mark.line, seen);
         else if (event.type != YAML_MAPPING_END_EVENT)
-            rc = fail (r, event.start_mark.line, name, ": a key must be a word");
+            rc = conf_fail (r, event.start_mark.line, name, ": a key must be a word");
         yaml_event_delete (&event);
         if (rc != 0)
             return rc < 0 ? -1 : 0;
@@ -163,26 +163,26 @@ static int read_section (reader_t *r, const char *name, size_t line)
 }
 
 /*  From the start of the stream to its end: one document. */
-static int read_document (reader_t *r)
+static int conf_read_document (reader_t *r)
 {
     yaml_event_t event;
     size_t depth = 0, documents = 0;
     for (;;) {
-        if (next (r, &event) != 0)
+        if (conf_next (r, &event) != 0)
             return -1;
         yaml_event_type_t type = event.type;
         size_t line = event.start_mark.line;
         int rc = 0;
         if (type == YAML_DOCUMENT_START_EVENT && documents++)
-            rc = fail (r, line, "a second document: a file holds one configuration", "");
+            rc = conf_fail (r, line, "a second document: a file holds one configuration", "");
         else if (type == YAML_MAPPING_START_EVENT)
             depth++;
         else if (type == YAML_SCALAR_EVENT && depth == 1)
-            rc = read_section (r, (const char *) event.data.scalar.value, line);
+            rc = conf_read_section (r, (const char *) event.data.scalar.value, line);
         else if (type == YAML_SCALAR_EVENT && event.data.scalar.length == 0)
             ; /* an empty file: all defaults */
         else if (type == YAML_SCALAR_EVENT || type == YAML_SEQUENCE_START_EVENT)
-            rc = fail (r, line, "a file holds sections:  name:  and below it  key: value", "");
+            rc = conf_fail (r, line, "a file holds sections:  name:  and below it  key: value", "");
         yaml_event_delete (&event);
         if (rc != 0)
             return -1;
@@ -191,19 +191,20 @@ static int read_document (reader_t *r)
     }
 }
 
-static int read_text (conf_t *conf, const char *text, size_t size, const char *name, err_t *err)
+static int conf_read_text (conf_t *conf, const char *text, size_t size, const char *name,
+                           err_t *err)
 {
     reader_t r = {.text = text, .size = size, .name = name, .conf = conf, .err = err};
     if (!yaml_parser_initialize (&r.parser))
         return err_set (err, ERR_LIMIT, "no memory");
     yaml_parser_set_input_string (&r.parser, (const unsigned char *) text, size);
-    int rc = read_document (&r);
+    int rc = conf_read_document (&r);
     yaml_parser_delete (&r.parser);
     return rc;
 }
 
 /*  "section.key=value" */
-static int set_override (conf_t *conf, const char *word, err_t *err)
+static int conf_set_override (conf_t *conf, const char *word, err_t *err)
 {
     char name[NAME_MAX_BYTES], where[192];
     size_t size = strcspn (word, "=");
@@ -218,10 +219,10 @@ static int set_override (conf_t *conf, const char *word, err_t *err)
     const conf_section_t *section = conf_section (name);
     const conf_key_t *key = section ? conf_find (section, dot + 1) : NULL;
     if (!section)
-        return unknown (NULL, name, where, name, err);
+        return conf_unknown (NULL, name, where, name, err);
     *dot = '.';
     if (!key)
-        return unknown (section, dot + 1, where, name, err);
+        return conf_unknown (section, dot + 1, where, name, err);
     return conf_set (conf, section, key, word + size + 1, where, err);
 }
 
@@ -233,10 +234,10 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
         err_set (err, ERR_LIMIT, "no memory for a configuration");
         return NULL;
     }
-    int rc = (conf->file = strdup (name)) ? read_text (conf, text, size, name, err)
+    int rc = (conf->file = strdup (name)) ? conf_read_text (conf, text, size, name, err)
                                           : err_set (err, ERR_LIMIT, "no memory");
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = set_override (conf, overrides[i], err);
+        rc = conf_set_override (conf, overrides[i], err);
     if (rc == 0)
         rc = conf_check (conf, err);
     if (rc != 0)
@@ -244,7 +245,7 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
     return conf;
 }
 
-static const char *where_of (const conf_t *conf, const char *name)
+static const char *conf_where_of (const conf_t *conf, const char *name)
 {
     const conf_section_t *section;
     const conf_key_t *key = conf_look_up (name, &section);
@@ -253,13 +254,13 @@ static const char *where_of (const conf_t *conf, const char *name)
 
 bool conf_given (const conf_t *conf, const char *key)
 {
-    return where_of (conf, key) != NULL;
+    return conf_where_of (conf, key) != NULL;
 }
 
 int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];
-    const char *where = where_of (conf, key);
+    const char *where = conf_where_of (conf, key);
     va_list args;
     va_start (args, fmt);
     vsnprintf (text, sizeof text, fmt, args);
@@ -269,13 +270,13 @@ int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fm
 
 int conf_wrap (const conf_t *conf, const char *key, err_t *err)
 {
-    const char *where = where_of (conf, key);
+    const char *where = conf_where_of (conf, key);
     err->code = ERR_CONFIG;
     return err_wrap (err, "%s: %s", where ? where : conf->file, key);
 }
 
 /*  A relative path that is not there from the working directory is looked for beside the file. */
-static int resolve (char **path, const char *file, err_t *err)
+static int conf_resolve (char **path, const char *file, err_t *err)
 {
     const char *slash = strrchr (file, '/');
     if (!**path || **path == '/' || !slash || fs_exists (*path))
@@ -305,9 +306,9 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     else if (err)
         err->code = ERR_CONFIG;
     buf_free (&text);
-    if (conf && (resolve (&conf->model.path, path, err) != 0 ||
-                 resolve (&conf->model.adapter_path, path, err) != 0 ||
-                 resolve (&conf->task.path, path, err) != 0))
+    if (conf && (conf_resolve (&conf->model.path, path, err) != 0 ||
+                 conf_resolve (&conf->model.adapter_path, path, err) != 0 ||
+                 conf_resolve (&conf->task.path, path, err) != 0))
         conf_destroy (&conf);
     return conf;
 }

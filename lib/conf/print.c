@@ -5,7 +5,7 @@
 
 #include "conf/table.h"
 
-static void quote (buf_t *text, const char *value)
+static void conf_print_quote (buf_t *text, const char *value)
 {
     buf_char (text, '"');
     for (; *value; value++)
@@ -19,7 +19,7 @@ static void quote (buf_t *text, const char *value)
 }
 
 /*  The shortest text that strtod reads back to the same number. */
-static void real (buf_t *text, double value)
+static void conf_print_real (buf_t *text, double value)
 {
     char out[40];
     for (int digits = 1; digits <= 17; digits++) {
@@ -42,13 +42,13 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
     const conf_list_t *list = at;
     switch (key->kind) {
     case CONF_TEXT:
-        quote (text, *(char *const *) at);
+        conf_print_quote (text, *(char *const *) at);
         break;
     case CONF_WHOLE:
         buf_printf (text, "%lld", (long long) *(const int64_t *) at);
         break;
     case CONF_REAL:
-        real (text, *(const double *) at);
+        conf_print_real (text, *(const double *) at);
         break;
     case CONF_BOOL:
         buf_text (text, *(const bool *) at ? "true" : "false");
@@ -57,7 +57,7 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
         buf_char (text, '[');
         for (size_t i = 0; i < list->n; i++) {
             buf_text (text, i ? ", " : "");
-            quote (text, list->item[i]);
+            conf_print_quote (text, list->item[i]);
         }
         buf_char (text, ']');
         break;
@@ -88,47 +88,48 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
     }
 }
 
-static bool is (const char *value, const char *word)
+static bool conf_print_is (const char *value, const char *word)
 {
     return strcmp (value, word) == 0;
 }
 
-static void advantage_formula (const conf_t *conf, buf_t *text)
+static void conf_print_advantage_formula (const conf_t *conf, buf_t *text)
 {
     const char *a = conf->loss.advantage;
-    if (is (a, "critic"))
+    if (conf_print_is (a, "critic"))
         buf_printf (text, "advantage = normalised GAE (R, V; gamma 1, lambda %g)\n",
                     conf->critic.lambda);
-    else if (is (conf->loss.type, "rloo"))
+    else if (conf_print_is (conf->loss.type, "rloo"))
         buf_text (text, "advantage = R - mean of the others in the group\n");
     else
         buf_printf (text, "advantage = %s(R - mean_group)%s%s\n",
-                    is (a, "group") ? "" : "mean of normalised GAE and ",
-                    is (conf->loss.scale, "none") ? "" : " / (std_",
-                    is (conf->loss.scale, "none")    ? ""
-                    : is (conf->loss.scale, "group") ? "group + 1e-4)"
-                                                     : "batch + 1e-4)");
+                    conf_print_is (a, "group") ? "" : "mean of normalised GAE and ",
+                    conf_print_is (conf->loss.scale, "none") ? "" : " / (std_",
+                    conf_print_is (conf->loss.scale, "none")    ? ""
+                    : conf_print_is (conf->loss.scale, "group") ? "group + 1e-4)"
+                                                                : "batch + 1e-4)");
 }
 
 /*  What the token losses are added up with. */
-static const char *reduction (const char *type)
+static const char *conf_print_reduction (const char *type)
 {
-    return is (type, "grpo") || is (type, "sapo") || is (type, "rloo")
+    return conf_print_is (type, "grpo") || conf_print_is (type, "sapo") ||
+                   conf_print_is (type, "rloo")
                ? "mean_sequences mean_tokens"
-           : is (type, "luspo")   ? "mean_sequences sum_tokens"
-           : is (type, "dr_grpo") ? "1 / (sequences max_tokens) sum_tokens"
-                                  : "mean_tokens";
+           : conf_print_is (type, "luspo")   ? "mean_sequences sum_tokens"
+           : conf_print_is (type, "dr_grpo") ? "1 / (sequences max_tokens) sum_tokens"
+                                             : "mean_tokens";
 }
 
 /*  The surrogate of one token, x being the name of its importance ratio. */
-static void surrogate_formula (const conf_t *conf, char x, buf_t *text)
+static void conf_print_surrogate_formula (const conf_t *conf, char x, buf_t *text)
 {
     const char *type = conf->loss.type;
-    if (is (type, "cispo"))
+    if (conf_print_is (type, "cispo"))
         buf_printf (text, "stop (min (%c, %g)) A logp", x, 1 + conf->loss.clip_high);
-    else if (is (type, "vespo"))
+    else if (conf_print_is (type, "vespo"))
         buf_text (text, "stop (phi (exp (sum_t (logp - logp_old)))) A logp");
-    else if (is (type, "sapo"))
+    else if (conf_print_is (type, "sapo"))
         buf_printf (text, "4/tau sigmoid (tau (%c - 1)) A [tau %g, or %g where A < 0]", x,
                     conf->loss.sapo_positive, conf->loss.sapo_negative);
     else if (conf->loss.delta > 0)
@@ -139,24 +140,24 @@ static void surrogate_formula (const conf_t *conf, char x, buf_t *text)
                     1 + conf->loss.clip_high);
 }
 
-static void loss_formula (const conf_t *conf, buf_t *text)
+static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
 {
     const char *type = conf->loss.type;
-    bool sequence = is (conf->loss.level, "sequence") || is (type, "rloo");
+    bool sequence = conf_print_is (conf->loss.level, "sequence") || conf_print_is (type, "rloo");
     char x = sequence ? 's' : 'r';
-    buf_printf (text, "loss = -%s (", reduction (type));
-    surrogate_formula (conf, x, text);
+    buf_printf (text, "loss = -%s (", conf_print_reduction (type));
+    conf_print_surrogate_formula (conf, x, text);
     buf_char (text, ')');
     if (conf->loss.kl > 0)
         buf_printf (text, " + %g %s%sKL_%s (policy, first policy)", conf->loss.kl,
                     conf->loss.kl_ratio ? (char[]){x, 0} : "", conf->loss.kl_ratio ? " " : "",
                     conf->loss.kl_estimator);
     buf_printf (text, ", %s  [%s]\n",
-                is (type, "rloo") ? "s = exp (sum_t (logp - logp_old))"
-                : sequence        ? "s = exp (mean_t (logp - logp_old))"
-                                  : "r = exp (logp - logp_old)",
+                conf_print_is (type, "rloo") ? "s = exp (sum_t (logp - logp_old))"
+                : sequence                   ? "s = exp (mean_t (logp - logp_old))"
+                                             : "r = exp (logp - logp_old)",
                 type);
-    if (!is (conf->loss.correction, "none")) {
+    if (!conf_print_is (conf->loss.correction, "none")) {
         bool whole = strncmp (conf->loss.correction, "sequence", 8) == 0;
         bool mask = strstr (conf->loss.correction, "mask") != NULL;
         buf_printf (text, "each %s weighs ", whole ? "completion" : "token");
@@ -185,8 +186,8 @@ void conf_objective (const conf_t *conf, buf_t *text)
         buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
                     (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
                     (long long) conf->loss.overlong_tokens);
-    advantage_formula (conf, text);
-    loss_formula (conf, text);
+    conf_print_advantage_formula (conf, text);
+    conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))
         buf_text (text,
                   "reproducible: no (reward.command may score the same episode differently)\n");

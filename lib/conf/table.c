@@ -82,14 +82,14 @@ const conf_key_t *conf_find (const conf_section_t *section, const char *name)
     return NULL;
 }
 
-static size_t smallest (size_t a, size_t b, size_t c)
+static size_t table_smallest (size_t a, size_t b, size_t c)
 {
     size_t least = a < b ? a : b;
     return least < c ? least : c;
 }
 
 /*  Levenshtein's edit distance of two short words. */
-static size_t distance (const char *a, const char *b)
+static size_t table_distance (const char *a, const char *b)
 {
     size_t n = strlen (a), m = strlen (b), row[WORD_MAX + 1];
     if (n > WORD_MAX || m > WORD_MAX)
@@ -101,7 +101,7 @@ static size_t distance (const char *a, const char *b)
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
             size_t above = row[j];
-            row[j] = smallest (above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
+            row[j] = table_smallest (above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
             corner = above;
         }
     }
@@ -149,7 +149,7 @@ static const struct {
                 {"scorer", "reward.command"}};
 
 /*  The nearest of our own names, in the section or in the list of sections; "" when none is near. */
-static const char *nearest (const conf_section_t *section, const char *name)
+static const char *table_nearest (const conf_section_t *section, const char *name)
 {
     size_t n, least = strlen (name) / 3; /* more is a guess at random */
     const conf_section_t *sections = conf_sections (&n);
@@ -159,7 +159,7 @@ static const char *nearest (const conf_section_t *section, const char *name)
         n = section->n;
     for (size_t i = 0; i < n; i++) {
         const char *known = section ? section->keys[i].name : sections[i].name;
-        size_t d = distance (name, known);
+        size_t d = table_distance (name, known);
         if (d < least) {
             least = d;
             best = known;
@@ -172,7 +172,7 @@ void conf_suggest (const conf_section_t *section, const char *name, buf_t *text)
 {
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
-    const char *near = nearest (section, name);
+    const char *near = table_nearest (section, name);
     for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
         if (strcmp (synonyms[i].theirs, name) == 0) {
             buf_printf (text, "; did you mean %s?", synonyms[i].ours);
@@ -196,13 +196,13 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key)
     return at + (size_t) (key - section->keys);
 }
 
-static void *field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
+static void *table_field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
     size_t n;
     return (char *) conf + section_offset[section - conf_sections (&n)] + key->offset;
 }
 
-static bool is_choice (const char *choices, const char *text)
+static bool table_is_choice (const char *choices, const char *text)
 {
     size_t size = strlen (text);
     for (const char *at = choices; at; at = strchr (at, '|'), at += at != NULL)
@@ -211,9 +211,9 @@ static bool is_choice (const char *choices, const char *text)
     return false;
 }
 
-static int set_text (char **to, const conf_key_t *key, const char *text, err_t *err)
+static int table_set_text (char **to, const conf_key_t *key, const char *text, err_t *err)
 {
-    if (key->choices && !is_choice (key->choices, text))
+    if (key->choices && !table_is_choice (key->choices, text))
         return err_set (err, ERR_CONFIG, "'%s' is none of %s (%s)", text, key->choices, key->help);
     char *copy = strdup (text);
     if (!copy)
@@ -223,7 +223,7 @@ static int set_text (char **to, const conf_key_t *key, const char *text, err_t *
     return 0;
 }
 
-static void list_free (conf_list_t *list)
+static void table_list_free (conf_list_t *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free (list->item[i]);
@@ -231,7 +231,7 @@ static void list_free (conf_list_t *list)
 }
 
 /*  "aux main", "aux, main" or "[aux, main]". */
-static int set_list (conf_list_t *list, const char *text, err_t *err)
+static int table_set_list (conf_list_t *list, const char *text, err_t *err)
 {
     const char *end = text + strlen (text), *from = text + strspn (text, " ");
     while (end > from && end[-1] == ' ')
@@ -240,7 +240,7 @@ static int set_list (conf_list_t *list, const char *text, err_t *err)
     if (opens != closes || strpbrk (from + opens, "[\"'") ||
         memchr (from, ']', (size_t) (end - closes - from)))
         return err_set (err, ERR_CONFIG, "'%s' is no list such as [aux, main]", text);
-    list_free (list);
+    table_list_free (list);
     text = from + opens;
     end -= closes;
     while ((text += strspn (text, " ,")) < end) {
@@ -255,7 +255,7 @@ static int set_list (conf_list_t *list, const char *text, err_t *err)
     return 0;
 }
 
-static int set_number (void *to, const conf_key_t *key, const char *text, err_t *err)
+static int table_set_number (void *to, const conf_key_t *key, const char *text, err_t *err)
 {
     char *end;
     errno = 0;
@@ -274,7 +274,7 @@ static int set_number (void *to, const conf_key_t *key, const char *text, err_t 
     return 0;
 }
 
-static int set_bool (bool *to, const char *text, err_t *err)
+static int table_set_bool (bool *to, const char *text, err_t *err)
 {
     bool yes = strcmp (text, "true") == 0;
     if (!yes && strcmp (text, "false") != 0)
@@ -286,11 +286,11 @@ static int set_bool (bool *to, const char *text, err_t *err)
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err)
 {
-    void *to = field (conf, section, key);
-    int rc = key->kind == CONF_TEXT   ? set_text (to, key, text, err)
-             : key->kind == CONF_LIST ? set_list (to, text, err)
-             : key->kind == CONF_BOOL ? set_bool (to, text, err)
-                                      : set_number (to, key, text, err);
+    void *to = table_field (conf, section, key);
+    int rc = key->kind == CONF_TEXT   ? table_set_text (to, key, text, err)
+             : key->kind == CONF_LIST ? table_set_list (to, text, err)
+             : key->kind == CONF_BOOL ? table_set_bool (to, text, err)
+                                      : table_set_number (to, key, text, err);
     if (rc != 0)
         return err_wrap (err, "%s: %s.%s", where, section->name, key->name);
     char **given = &conf->where[conf_index (section, key)];
@@ -299,14 +299,14 @@ int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key
     return *given ? 0 : err_set (err, ERR_LIMIT, "no memory");
 }
 
-static int set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
+static int table_set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
-    void *to = field (conf, section, key);
+    void *to = table_field (conf, section, key);
     switch (key->kind) {
     case CONF_TEXT:
         return (*(char **) to = strdup (key->text)) ? 0 : -1;
     case CONF_LIST:
-        return set_list (to, key->text, NULL);
+        return table_set_list (to, key->text, NULL);
     case CONF_WHOLE:
         *(int64_t *) to = (int64_t) key->number;
         return 0;
@@ -328,7 +328,7 @@ conf_t *conf_defaults (void)
     int rc = conf ? 0 : -1;
     for (size_t s = 0; s < n; s++)
         for (size_t k = 0; rc == 0 && k < sections[s].n; k++)
-            rc = set_default (conf, &sections[s], &sections[s].keys[k]);
+            rc = table_set_default (conf, &sections[s], &sections[s].keys[k]);
     if (rc != 0)
         conf_destroy (&conf);
     return conf;
@@ -343,11 +343,11 @@ void conf_destroy (conf_t **conf)
     for (size_t s = 0; s < n; s++)
         for (size_t k = 0; k < sections[s].n; k++) {
             const conf_key_t *key = &sections[s].keys[k];
-            void *at = field (*conf, &sections[s], key);
+            void *at = table_field (*conf, &sections[s], key);
             if (key->kind == CONF_TEXT)
                 free (*(char **) at);
             else if (key->kind == CONF_LIST)
-                list_free (at);
+                table_list_free (at);
         }
     for (size_t k = 0; k < CONF_KEYS; k++)
         free ((*conf)->where[k]);

@@ -25,7 +25,7 @@ struct hf {
 
 /*  The text of a file of the folder, or NULL; an error only when it is there and cannot be read, or must
  *  be there. */
-static int read_text (const hf_t *hf, const char *name, bool needed, char **text, err_t *err)
+static int hf_read_text (const hf_t *hf, const char *name, bool needed, char **text, err_t *err)
 {
     char path[FS_PATH_MAX];
     buf_t content = {0};
@@ -44,7 +44,7 @@ static int read_text (const hf_t *hf, const char *name, bool needed, char **text
     return *text ? 0 : err_set (err, ERR_LIMIT, "no memory for %s", path);
 }
 
-static int open_shard (hf_t *hf, const char *name, err_t *err)
+static int hf_open_shard (hf_t *hf, const char *name, err_t *err)
 {
     char path[FS_PATH_MAX];
     if (hf->shards == SHARDS_MAX)
@@ -60,8 +60,8 @@ static int open_shard (hf_t *hf, const char *name, err_t *err)
 }
 
 /*  Every tensor of a shard is one that the index has there, and nowhere else. */
-static int check_shard (const hf_t *hf, size_t shard, const char *name, const json_t *map,
-                        err_t *err)
+static int hf_check_shard (const hf_t *hf, size_t shard, const char *name, const json_t *map,
+                           err_t *err)
 {
     for (size_t i = 0; i < safetensors_count (hf->shard[shard]); i++) {
         const char *tensor = safetensors_entry (hf->shard[shard], i)->name;
@@ -78,7 +78,7 @@ static int check_shard (const hf_t *hf, size_t shard, const char *name, const js
 }
 
 /*  Every distinct file that the index names; each tensor is where the index says. */
-static int open_shards (hf_t *hf, const json_t *map, err_t *err)
+static int hf_open_shards (hf_t *hf, const json_t *map, err_t *err)
 {
     const char *tensor, *seen[SHARDS_MAX];
     json_t *value;
@@ -92,7 +92,7 @@ static int open_shards (hf_t *hf, const json_t *map, err_t *err)
         while (s < hf->shards && strcmp (seen[s], name) != 0)
             s++;
         if (s == hf->shards) {
-            if (open_shard (hf, name, err) != 0)
+            if (hf_open_shard (hf, name, err) != 0)
                 return -1;
             seen[s] = name;
         }
@@ -102,38 +102,38 @@ static int open_shards (hf_t *hf, const json_t *map, err_t *err)
                             hf->dir, tensor, name);
     }
     for (size_t s = 0; s < hf->shards; s++)
-        if (check_shard (hf, s, seen[s], map, err) != 0)
+        if (hf_check_shard (hf, s, seen[s], map, err) != 0)
             return -1;
     return 0;
 }
 
-static int open_index (hf_t *hf, const char *text, err_t *err)
+static int hf_open_index (hf_t *hf, const char *text, err_t *err)
 {
     json_t *index = parse_json (text, strlen (text), "model.safetensors.index.json", err);
     if (!index)
         return err_wrap (err, "%s", hf->dir);
     const json_t *map = json_object_get (index, "weight_map");
     int rc = json_object_size (map)
-                 ? open_shards (hf, map, err)
+                 ? hf_open_shards (hf, map, err)
                  : err_set (err, ERR_INPUT, "%s: model.safetensors.index.json has no weight_map",
                             hf->dir);
     json_decref (index);
     return rc;
 }
 
-static int open_weights (hf_t *hf, err_t *err)
+static int hf_open_weights (hf_t *hf, err_t *err)
 {
     char path[FS_PATH_MAX], *index = NULL;
     if (fs_join (path, hf->dir, "model.safetensors", err) != 0)
         return -1;
     if (fs_exists (path))
-        return open_shard (hf, "model.safetensors", err);
-    if (read_text (hf, "model.safetensors.index.json", false, &index, err) != 0)
+        return hf_open_shard (hf, "model.safetensors", err);
+    if (hf_read_text (hf, "model.safetensors.index.json", false, &index, err) != 0)
         return -1;
     if (!index)
         return err_set (err, ERR_INPUT, "%s: neither model.safetensors nor its index in it",
                         hf->dir);
-    int rc = open_index (hf, index, err);
+    int rc = hf_open_index (hf, index, err);
     free (index);
     return rc;
 }
@@ -146,7 +146,7 @@ typedef struct {
     const safetensors_entry_t *entry;
 } found_t;
 
-static found_t find_name (const hf_t *hf, const char *name)
+static found_t hf_find_name (const hf_t *hf, const char *name)
 {
     found_t found = {0};
     for (size_t s = 0; s < hf->shards && !found.entry; s++)
@@ -155,7 +155,7 @@ static found_t find_name (const hf_t *hf, const char *name)
 }
 
 /*  "[48, 96]" */
-static void shape_text (const size_t *shape, int rank, char text[SHAPE_TEXT])
+static void hf_shape_text (const size_t *shape, int rank, char text[SHAPE_TEXT])
 {
     size_t n = (size_t) snprintf (text, SHAPE_TEXT, "[");
     for (int r = 0; r < rank; r++)
@@ -164,9 +164,9 @@ static void shape_text (const size_t *shape, int rank, char text[SHAPE_TEXT])
 }
 
 /*  It must be there, of the shape, and of a type that can be read. */
-static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
+static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
 {
-    *found = find_name (hf, t->name);
+    *found = hf_find_name (hf, t->name);
     const safetensors_entry_t *e = found->entry;
     const size_t wanted[] = {t->rank == 1 ? t->columns : t->rows, t->columns};
     if (!e)
@@ -179,8 +179,8 @@ static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found,
         fits = e->shape[r] == wanted[r];
     if (!fits) {
         char has[SHAPE_TEXT], says[SHAPE_TEXT];
-        shape_text (e->shape, e->rank, has);
-        shape_text (wanted, t->rank, says);
+        hf_shape_text (e->shape, e->rank, has);
+        hf_shape_text (wanted, t->rank, says);
         return err_set (err, ERR_INPUT, "%s: tensor %s has the shape %s, config.json says %s",
                         hf->dir, t->name, has, says);
     }
@@ -193,9 +193,9 @@ static int find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found,
 
 /*  The head of a tied model, when it is written all the same: once more the embedding. Loaders disagree on which
  *  counts where they differ. */
-static int check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err_t *err)
+static int hf_check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err_t *err)
 {
-    const safetensors_entry_t *e = find_name (hf, "model.embed_tokens.weight").entry;
+    const safetensors_entry_t *e = hf_find_name (hf, "model.embed_tokens.weight").entry;
     if (e && e->type == head->type && e->n == head->n &&
         memcmp (e->data, head->data, safetensors_bytes (e)) == 0)
         return 0;
@@ -205,25 +205,25 @@ static int check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err
                     hf->dir);
 }
 
-static int by_name (const void *a, const void *b)
+static int hf_by_name (const void *a, const void *b)
 {
     return strcmp (((const model_tensor_t *) a)->name, ((const model_tensor_t *) b)->name);
 }
 
 /*  A tensor of the model that its shape does not use would be dropped in silence: a bias, a layer too many.
  *  Other names are of other heads. */
-static int check_use (const hf_t *hf, const safetensors_entry_t *e, const model_t *sorted,
-                      err_t *err)
+static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const model_t *sorted,
+                         err_t *err)
 {
     model_tensor_t key;
     bool ours = strncmp (e->name, "model.", 6) == 0 || strncmp (e->name, "lm_head.", 8) == 0;
     snprintf (key.name, sizeof key.name, "%s", e->name);
     if (!ours || parse_ends_with (e->name, ".rotary_emb.inv_freq") ||
         (strlen (e->name) < sizeof key.name &&
-         bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, by_name)))
+         bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, hf_by_name)))
         return 0;
     if (hf->config.model.tied && strcmp (e->name, "lm_head.weight") == 0)
-        return check_tied_head (hf, e, err);
+        return hf_check_tied_head (hf, e, err);
     return err_set (err, ERR_INPUT,
                     "%s: tensor %.200s belongs to no model of the architecture and the sizes that "
                     "config.json says",
@@ -231,7 +231,7 @@ static int check_use (const hf_t *hf, const safetensors_entry_t *e, const model_
 }
 
 /*  Stored as what most weights are. */
-static hf_dtype_t dtype_of (const size_t counts[SAFETENSORS_TYPES])
+static hf_dtype_t hf_dtype_of (const size_t counts[SAFETENSORS_TYPES])
 {
     size_t f32 = counts[SAFETENSORS_F32] + counts[SAFETENSORS_F64];
     size_t bf16 = counts[SAFETENSORS_BF16], f16 = counts[SAFETENSORS_F16];
@@ -240,23 +240,23 @@ static hf_dtype_t dtype_of (const size_t counts[SAFETENSORS_TYPES])
     return bf16 >= f16 ? HF_BF16 : HF_F16;
 }
 
-static int check_tensors (hf_t *hf, err_t *err)
+static int hf_check_tensors (hf_t *hf, err_t *err)
 {
     size_t counts[SAFETENSORS_TYPES] = {0};
     model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);
     int rc = shape ? 0 : err_wrap (err, "%s", hf->dir);
     for (size_t i = 0; rc == 0 && i < shape->tensors_n; i++) {
         found_t found;
-        rc = find_tensor (hf, &shape->tensors[i], &found, err);
+        rc = hf_find_tensor (hf, &shape->tensors[i], &found, err);
         if (rc == 0)
             counts[found.entry->type] += found.entry->n;
     }
     if (rc == 0)
-        qsort (shape->tensors, shape->tensors_n, sizeof *shape->tensors, by_name);
+        qsort (shape->tensors, shape->tensors_n, sizeof *shape->tensors, hf_by_name);
     for (size_t s = 0; rc == 0 && s < hf->shards; s++)
         for (size_t i = 0; rc == 0 && i < safetensors_count (hf->shard[s]); i++)
-            rc = check_use (hf, safetensors_entry (hf->shard[s], i), shape, err);
-    hf->config.dtype = dtype_of (counts);
+            rc = hf_check_use (hf, safetensors_entry (hf->shard[s], i), shape, err);
+    hf->config.dtype = hf_dtype_of (counts);
     model_destroy (&shape);
     return rc;
 }
@@ -279,20 +279,20 @@ hf_t *hf_open (const char *dir, err_t *err)
                             "a Hugging Face model",
                             dir);
     if (rc == 0)
-        rc = read_text (hf, "config.json", true, &hf->config_text, err);
+        rc = hf_read_text (hf, "config.json", true, &hf->config_text, err);
     if (rc == 0)
-        rc = read_text (hf, "generation_config.json", false, &generation, err);
+        rc = hf_read_text (hf, "generation_config.json", false, &generation, err);
     if (rc == 0) {
         rc = hf_config_parse (hf->config_text, generation, &hf->config, err);
         if (rc != 0)
             err_wrap (err, "%s", dir);
     }
     if (rc == 0)
-        rc = read_text (hf, "tokenizer.json", false, &hf->tokenizer_text, err);
+        rc = hf_read_text (hf, "tokenizer.json", false, &hf->tokenizer_text, err);
     if (rc == 0)
-        rc = open_weights (hf, err);
+        rc = hf_open_weights (hf, err);
     if (rc == 0)
-        rc = check_tensors (hf, err);
+        rc = hf_check_tensors (hf, err);
     free (generation);
     if (rc != 0)
         hf_destroy (&hf);
@@ -334,7 +334,7 @@ int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err)
     for (size_t i = 0; i < model_tensors (model); i++) {
         const model_tensor_t *t = model_tensor (model, i);
         found_t f;
-        if (find_tensor (hf, t, &f, err) != 0 ||
+        if (hf_find_tensor (hf, t, &f, err) != 0 ||
             safetensors_read (f.file, f.entry, 0, f.entry->n, params + t->offset, err) != 0)
             return -1;
     }
@@ -347,7 +347,7 @@ typedef struct {
 } folder_t;
 
 /*  The tensor that the param belongs to. */
-static size_t tensor_at (const model_t *model, size_t at)
+static size_t hf_tensor_at (const model_t *model, size_t at)
 {
     size_t low = 0, high = model_tensors (model);
     while (high - low > 1) {
@@ -361,10 +361,10 @@ static size_t tensor_at (const model_t *model, size_t at)
 }
 
 /*  A model_source_fn: a piece may go over several tensors, which are one matrix in the model. */
-static int read_piece (void *context, size_t at, size_t n, float *out, err_t *err)
+static int hf_read_piece (void *context, size_t at, size_t n, float *out, err_t *err)
 {
     const folder_t *f = context;
-    for (size_t i = tensor_at (f->model, at); n > 0; i++) {
+    for (size_t i = hf_tensor_at (f->model, at); n > 0; i++) {
         const model_tensor_t *t = model_tensor (f->model, i);
         size_t first = at - t->offset, left = t->rows * t->columns - first;
         size_t m = n < left ? n : left;
@@ -382,17 +382,17 @@ int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err)
     folder_t f = {.model = model, .found = calloc (model_tensors (model), sizeof *f.found)};
     int rc = f.found ? 0 : err_set (err, ERR_LIMIT, "no memory for a list of tensors");
     for (size_t i = 0; rc == 0 && i < model_tensors (model); i++)
-        rc = find_tensor (hf, model_tensor (model, i), &f.found[i], err);
+        rc = hf_find_tensor (hf, model_tensor (model, i), &f.found[i], err);
     if (rc == 0)
-        rc = model_fill (model, read_piece, &f, pool, err);
+        rc = model_fill (model, hf_read_piece, &f, pool, err);
     free (f.found);
     return rc;
 }
 
-static int check_tensor (const hf_t *hf, const model_tensor_t *t, float *piece, err_t *err)
+static int hf_check_tensor (const hf_t *hf, const model_tensor_t *t, float *piece, err_t *err)
 {
     found_t f;
-    int rc = find_tensor (hf, t, &f, err);
+    int rc = hf_find_tensor (hf, t, &f, err);
     for (size_t at = 0; rc == 0 && at < f.entry->n; at += PIECE)
         rc = safetensors_read (f.file, f.entry, at,
                                f.entry->n - at < PIECE ? f.entry->n - at : PIECE, piece, err);
@@ -405,7 +405,7 @@ int hf_check (const hf_t *hf, err_t *err)
     float *piece = malloc (PIECE * sizeof *piece);
     int rc = !shape ? -1 : piece ? 0 : err_set (err, ERR_LIMIT, "no memory to read %s", hf->dir);
     for (size_t i = 0; rc == 0 && i < model_tensors (shape); i++)
-        rc = check_tensor (hf, model_tensor (shape, i), piece, err);
+        rc = hf_check_tensor (hf, model_tensor (shape, i), piece, err);
     free (piece);
     model_destroy (&shape);
     return rc;

@@ -21,19 +21,20 @@ static const struct {
                        {"qwen2", "Qwen2ForCausalLM"},
                        {"qwen3", "Qwen3ForCausalLM"}};
 
-static const char *text_of (const json_t *object, const char *key)
+static const char *hf_config_text_of (const json_t *object, const char *key)
 {
     return json_string_value (json_object_get (object, key));
 }
 
-static bool is_set (const json_t *object, const char *key)
+static bool hf_config_is_set (const json_t *object, const char *key)
 {
     const json_t *value = json_object_get (object, key);
     return value && !json_is_null (value);
 }
 
 /*  Names a key and its value as it stands in the file. */
-static int refuse_value (const json_t *object, const char *key, const char *why, err_t *err)
+static int hf_config_refuse_value (const json_t *object, const char *key, const char *why,
+                                   err_t *err)
 {
     char *text = json_dumps (json_object_get (object, key),
                              JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION (15));
@@ -43,27 +44,27 @@ static int refuse_value (const json_t *object, const char *key, const char *why,
 }
 
 /*  A size; fallback -1: it must be there. */
-static int read_size (const json_t *root, const char *key, json_int_t fallback, size_t *to,
-                      err_t *err)
+static int hf_config_read_size (const json_t *root, const char *key, json_int_t fallback,
+                                size_t *to, err_t *err)
 {
     int64_t size;
-    if (!is_set (root, key)) {
+    if (!hf_config_is_set (root, key)) {
         if (fallback < 0)
             return err_set (err, ERR_INPUT, "config.json: %s is missing", key);
         *to = (size_t) fallback;
         return 0;
     }
     if (!parse_whole (json_object_get (root, key), &size) || size < 1 || size > SIZE_MAX_ALLOWED)
-        return refuse_value (root, key, "no sensible size", err);
+        return hf_config_refuse_value (root, key, "no sensible size", err);
     *to = (size_t) size;
     return 0;
 }
 
-static int read_arch (const json_t *root, model_config_t *model, err_t *err)
+static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t *err)
 {
     const char *class =
         json_string_value (json_array_get (json_object_get (root, "architectures"), 0));
-    const char *type = text_of (root, "model_type");
+    const char *type = hf_config_text_of (root, "model_type");
     for (int a = 0; a < ARCH_COUNT; a++)
         if (class ? strcmp (class, archs[a].class) == 0 : type && !strcmp (type, archs[a].type)) {
             model->arch = (model_arch_t) a;
@@ -78,24 +79,26 @@ static int read_arch (const json_t *root, model_config_t *model, err_t *err)
                : "(none named)");
 }
 
-static int read_sizes (const json_t *root, model_config_t *m, err_t *err)
+static int hf_config_read_sizes (const json_t *root, model_config_t *m, err_t *err)
 {
-    if (read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
-        read_size (root, "num_hidden_layers", -1, &m->layers, err) != 0 ||
-        read_size (root, "num_attention_heads", -1, &m->heads, err) != 0 ||
-        read_size (root, "intermediate_size", -1, &m->ff, err) != 0 ||
-        read_size (root, "vocab_size", -1, &m->vocab, err) != 0 ||
-        read_size (root, "max_position_embeddings", 2048, &m->context, err) != 0 ||
-        read_size (root, "num_key_value_heads", (json_int_t) m->heads, &m->kv_heads, err) != 0)
+    if (hf_config_read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
+        hf_config_read_size (root, "num_hidden_layers", -1, &m->layers, err) != 0 ||
+        hf_config_read_size (root, "num_attention_heads", -1, &m->heads, err) != 0 ||
+        hf_config_read_size (root, "intermediate_size", -1, &m->ff, err) != 0 ||
+        hf_config_read_size (root, "vocab_size", -1, &m->vocab, err) != 0 ||
+        hf_config_read_size (root, "max_position_embeddings", 2048, &m->context, err) != 0 ||
+        hf_config_read_size (root, "num_key_value_heads", (json_int_t) m->heads, &m->kv_heads,
+                             err) != 0)
         return -1;
     if (m->heads % m->kv_heads)
         return err_set (err, ERR_INPUT,
                         "config.json: %zu heads are no multiple of %zu key-value heads", m->heads,
                         m->kv_heads);
-    return read_size (root, "head_dim", (json_int_t) (m->width / m->heads), &m->head_dim, err);
+    return hf_config_read_size (root, "head_dim", (json_int_t) (m->width / m->heads), &m->head_dim,
+                                err);
 }
 
-static int refuse_flag (const json_t *root, const char *key, err_t *err)
+static int hf_config_refuse_flag (const json_t *root, const char *key, err_t *err)
 {
     if (json_is_true (json_object_get (root, key)))
         return err_set (err, ERR_INPUT, "config.json: %s true is not supported", key);
@@ -104,7 +107,7 @@ static int refuse_flag (const json_t *root, const char *key, err_t *err)
 
 /*  As transformers reads it: Llama knows no window, Qwen uses none unless told to, and Mistral's is of 4096
  *  tokens where the key is missing. */
-static int refuse_window (const json_t *root, const model_config_t *m, err_t *err)
+static int hf_config_refuse_window (const json_t *root, const model_config_t *m, err_t *err)
 {
     const json_t *window = json_object_get (root, "sliding_window");
     bool qwen = m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3;
@@ -113,7 +116,7 @@ static int refuse_window (const json_t *root, const model_config_t *m, err_t *er
     if (!(uses || m->arch == ARCH_MISTRAL) || json_is_null (window))
         return 0;
     if (window && !parse_whole (window, &size))
-        return refuse_value (root, "sliding_window", "no sensible size", err);
+        return hf_config_refuse_value (root, "sliding_window", "no sensible size", err);
     if (size >= (int64_t) m->context)
         return 0;
     return err_set (
@@ -124,15 +127,15 @@ static int refuse_window (const json_t *root, const model_config_t *m, err_t *er
 }
 
 /*  Options of these architectures that would change the computation. */
-static int refuse_options (const json_t *root, const model_config_t *m, err_t *err)
+static int hf_config_refuse_options (const json_t *root, const model_config_t *m, err_t *err)
 {
-    const char *act = text_of (root, "hidden_act");
+    const char *act = hf_config_text_of (root, "hidden_act");
     if (act && strcmp (act, "silu") != 0)
         return err_set (err, ERR_INPUT, "config.json: hidden_act %s is not supported; silu is",
                         act);
-    if (is_set (root, "quantization_config")) {
+    if (hf_config_is_set (root, "quantization_config")) {
         const char *method =
-            text_of (json_object_get (root, "quantization_config"), "quant_method");
+            hf_config_text_of (json_object_get (root, "quantization_config"), "quant_method");
         return err_set (
             err, ERR_INPUT,
             "config.json: quantization_config %s is not supported; bring the folder with "
@@ -146,36 +149,37 @@ static int refuse_options (const json_t *root, const model_config_t *m, err_t *e
     if (json_is_number (partial) && fabs (json_number_value (partial) - 1) > 1e-9)
         return err_set (err, ERR_INPUT, "config.json: partial_rotary_factor %g is not supported",
                         json_number_value (partial));
-    if (refuse_window (root, m, err) != 0)
+    if (hf_config_refuse_window (root, m, err) != 0)
         return -1;
-    if (m->arch != ARCH_QWEN2 && refuse_flag (root, "attention_bias", err) != 0)
+    if (m->arch != ARCH_QWEN2 && hf_config_refuse_flag (root, "attention_bias", err) != 0)
         return -1;
-    return refuse_flag (root, "mlp_bias", err);
+    return hf_config_refuse_flag (root, "mlp_bias", err);
 }
 
-static double number_of (const json_t *object, const char *key, double fallback)
+static double hf_config_number_of (const json_t *object, const char *key, double fallback)
 {
     const json_t *value = json_object_get (object, key);
     return json_is_number (value) ? json_number_value (value) : fallback;
 }
 
-static int read_rope (const json_t *root, model_config_t *m, err_t *err)
+static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *err)
 {
     const json_t *rope = json_object_get (root, "rope_parameters");
     if (!json_is_object (rope))
         rope = json_object_get (root, "rope_scaling");
-    const char *type = text_of (rope, "rope_type");
+    const char *type = hf_config_text_of (rope, "rope_type");
     if (!type)
-        type = text_of (rope, "type");
-    m->rope_theta = number_of (rope, "rope_theta", number_of (root, "rope_theta", 10000));
+        type = hf_config_text_of (rope, "type");
+    m->rope_theta =
+        hf_config_number_of (rope, "rope_theta", hf_config_number_of (root, "rope_theta", 10000));
     m->rope = ROPE_PLAIN;
     if (!type || strcmp (type, "default") == 0)
         return 0;
-    m->rope_factor = number_of (rope, "factor", 1);
-    m->rope_low = number_of (rope, "low_freq_factor", 1);
-    m->rope_high = number_of (rope, "high_freq_factor", 4);
-    m->rope_original_context =
-        (size_t) number_of (rope, "original_max_position_embeddings", (double) m->context);
+    m->rope_factor = hf_config_number_of (rope, "factor", 1);
+    m->rope_low = hf_config_number_of (rope, "low_freq_factor", 1);
+    m->rope_high = hf_config_number_of (rope, "high_freq_factor", 4);
+    m->rope_original_context = (size_t) hf_config_number_of (
+        rope, "original_max_position_embeddings", (double) m->context);
     if (strcmp (type, "linear") == 0)
         m->rope = ROPE_LINEAR;
     else if (strcmp (type, "llama3") == 0)
@@ -185,11 +189,11 @@ static int read_rope (const json_t *root, model_config_t *m, err_t *err)
     return 0;
 }
 
-static int read_dtype (const json_t *root, hf_config_t *config, err_t *err)
+static int hf_config_read_dtype (const json_t *root, hf_config_t *config, err_t *err)
 {
-    const char *type = text_of (root, "dtype");
+    const char *type = hf_config_text_of (root, "dtype");
     if (!type)
-        type = text_of (root, "torch_dtype");
+        type = hf_config_text_of (root, "torch_dtype");
     if (!type || strcmp (type, "float32") == 0)
         config->dtype = HF_F32;
     else if (strcmp (type, "bfloat16") == 0)
@@ -201,21 +205,21 @@ static int read_dtype (const json_t *root, hf_config_t *config, err_t *err)
     return 0;
 }
 
-static void add_eos (const json_t *value, hf_config_t *config)
+static void hf_config_add_eos (const json_t *value, hf_config_t *config)
 {
     int64_t id;
     if (config->eos_n < HF_EOS_MAX && parse_whole (value, &id) && id >= 0 && id <= INT32_MAX)
         config->eos[config->eos_n++] = (int32_t) id;
 }
 
-static void read_eos (const json_t *root, hf_config_t *config)
+static void hf_config_read_eos (const json_t *root, hf_config_t *config)
 {
     const json_t *eos = json_object_get (root, "eos_token_id"), *value;
     size_t i;
     int64_t bos;
     if (config->eos_n == 0)
-        add_eos (eos, config);
-    json_array_foreach (eos, i, value) add_eos (value, config);
+        hf_config_add_eos (eos, config);
+    json_array_foreach (eos, i, value) hf_config_add_eos (value, config);
     if (config->bos < 0 && parse_whole (json_object_get (root, "bos_token_id"), &bos) && bos >= 0 &&
         bos <= INT32_MAX)
         config->bos = (int32_t) bos;
@@ -235,20 +239,20 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
                                                       "generation_config.json", err)))
         rc = -1;
     if (rc == 0)
-        rc = read_arch (root, m, err) || read_sizes (root, m, err) ||
-                     refuse_options (root, m, err) || read_rope (root, m, err) ||
-                     read_dtype (root, config, err)
+        rc = hf_config_read_arch (root, m, err) || hf_config_read_sizes (root, m, err) ||
+                     hf_config_refuse_options (root, m, err) ||
+                     hf_config_read_rope (root, m, err) || hf_config_read_dtype (root, config, err)
                  ? -1
                  : 0;
-    m->norm_eps = number_of (root, "rms_norm_eps", 1e-6);
+    m->norm_eps = hf_config_number_of (root, "rms_norm_eps", 1e-6);
     m->tied = json_is_true (json_object_get (root, "tie_word_embeddings"));
     m->qkv_bias = m->arch == ARCH_QWEN2;
     m->qk_norm = m->arch == ARCH_QWEN3;
     m->value_head = json_is_true (json_object_get (root, "value_head"));
     if (generation)
-        read_eos (generation, config);
+        hf_config_read_eos (generation, config);
     if (config->eos_n == 0)
-        read_eos (root, config);
+        hf_config_read_eos (root, config);
     json_decref (generation);
     json_decref (root);
     return rc == 0 ? model_config_check (m, err) : -1;
@@ -257,7 +261,7 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
 /*  ---- writing -------------------------------------------------------------------------------------------- */
 
 /*  The dialect of transformers 5, where theta is among the parameters; or what older ones call rope_scaling. */
-static json_t *rope_json (const model_config_t *m, bool with_theta)
+static json_t *hf_config_rope_json (const model_config_t *m, bool with_theta)
 {
     static const char *const names[] = {"default", "linear", "llama3"};
     json_t *rope = json_pack ("{s:s}", "rope_type", names[m->rope]);
@@ -274,7 +278,7 @@ static json_t *rope_json (const model_config_t *m, bool with_theta)
     return rope;
 }
 
-static json_t *eos_json (const hf_config_t *config)
+static json_t *hf_config_eos_json (const hf_config_t *config)
 {
     json_t *eos = json_array ();
     for (size_t i = 0; i < config->eos_n; i++)
@@ -294,13 +298,13 @@ char *hf_config_json (const hf_config_t *config)
         (json_int_t) m->heads, "num_key_value_heads", (json_int_t) m->kv_heads, "head_dim",
         (json_int_t) m->head_dim, "intermediate_size", (json_int_t) m->ff, "vocab_size",
         (json_int_t) m->vocab, "max_position_embeddings", (json_int_t) m->context, "rms_norm_eps",
-        m->norm_eps, "rope_theta", m->rope_theta, "rope_parameters", rope_json (m, true),
+        m->norm_eps, "rope_theta", m->rope_theta, "rope_parameters", hf_config_rope_json (m, true),
         "tie_word_embeddings", m->tied, "hidden_act", "silu", "dtype", dtype, "torch_dtype", dtype,
         "attention_bias", m->qkv_bias);
     if (!root)
         return NULL;
     if (m->rope != ROPE_PLAIN)
-        json_object_set_new (root, "rope_scaling", rope_json (m, false));
+        json_object_set_new (root, "rope_scaling", hf_config_rope_json (m, false));
     if (m->arch == ARCH_MISTRAL)
         json_object_set_new (root, "sliding_window", json_null ());
     if (m->value_head)
@@ -310,14 +314,14 @@ char *hf_config_json (const hf_config_t *config)
     if (config->eos_n == 1)
         json_object_set_new (root, "eos_token_id", json_integer (config->eos[0]));
     if (config->eos_n > 1)
-        json_object_set_new (root, "eos_token_id", eos_json (config));
+        json_object_set_new (root, "eos_token_id", hf_config_eos_json (config));
     char *text = json_dumps (root, JSON_INDENT (2) | JSON_REAL_PRECISION (15));
     json_decref (root);
     return text;
 }
 
 /*  The place behind the string that begins at text, which is a quotation mark. */
-static const char *after_string (const char *text)
+static const char *hf_config_after_string (const char *text)
 {
     for (text++; *text && *text != '"'; text++)
         if (*text == '\\' && text[1])
@@ -326,13 +330,13 @@ static const char *after_string (const char *text)
 }
 
 /*  The value of a key of the outermost object, if it is a string, in a text that is JSON. */
-static const char *find_string (const char *json, const char *key)
+static const char *hf_config_find_string (const char *json, const char *key)
 {
     size_t depth = 0;
     for (const char *at = json; *at;) {
         const char *end = at + 1;
         if (*at == '"') {
-            end = after_string (at);
+            end = hf_config_after_string (at);
             const char *next = end + strspn (end, " \t\r\n");
             if (depth == 1 && *next == ':' && (size_t) (end - at) == strlen (key) + 2 &&
                 memcmp (at + 1, key, strlen (key)) == 0) {
@@ -353,12 +357,12 @@ char *hf_config_stored (const char *config_json, hf_dtype_t dtype)
     static const char *const keys[] = {"dtype", "torch_dtype"};
     char *text = strdup (config_json);
     for (size_t i = 0; text && i < 2; i++) {
-        const char *value = find_string (text, keys[i]);
+        const char *value = hf_config_find_string (text, keys[i]);
         if (!value)
             continue;
         buf_t edited = {0};
         buf_append (&edited, text, (size_t) (value - text));
-        buf_printf (&edited, "\"%s\"%s", hf_dtype_name (dtype), after_string (value));
+        buf_printf (&edited, "\"%s\"%s", hf_dtype_name (dtype), hf_config_after_string (value));
         bool failed = buf_failed (&edited);
         free (text);
         text = buf_take (&edited);

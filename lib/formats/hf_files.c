@@ -24,7 +24,7 @@ struct hf_files {
 };
 
 /*  Weights in any format and lists of them, what belongs to a run, and what the caller writes itself. */
-static bool is_left_out (const char *name)
+static bool hf_files_is_left_out (const char *name)
 {
     static const char *const ends[] = {
         ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5",    ".msgpack",   ".gguf",
@@ -39,7 +39,7 @@ static bool is_left_out (const char *name)
     return found;
 }
 
-static bool of_tokenizer (const char *name)
+static bool hf_files_of_tokenizer (const char *name)
 {
     static const char *const begins[] = {
         "tokenizer", "special_tokens_map.json", "added_tokens.json", "chat_template", "vocab",
@@ -52,7 +52,7 @@ static bool of_tokenizer (const char *name)
 
 /*  A regular file, or a link as Hugging Face's cache has them: ../../blobs/HASH. Other links could lead to anything
  *  that is nobody's business in a folder which may be published. */
-static bool is_plain (const char *path)
+static bool hf_files_is_plain (const char *path)
 {
     static const char cache[] = "../../blobs/";
     struct stat st;
@@ -69,15 +69,15 @@ static bool is_plain (const char *path)
     return S_ISREG (st.st_mode) && (size_t) st.st_size <= FILE_MAX;
 }
 
-static int read_one (hf_files_t *files, const char *dir, const char *name, err_t *err)
+static int hf_files_read_one (hf_files_t *files, const char *dir, const char *name, err_t *err)
 {
     char path[FS_PATH_MAX];
     buf_t content = {0};
-    if (is_left_out (name))
+    if (hf_files_is_left_out (name))
         return 0;
     if (fs_join (path, dir, name, err) != 0)
         return -1;
-    if (!is_plain (path))
+    if (!hf_files_is_plain (path))
         return 0;
     if (files->n == FILES_MAX)
         return err_set (err, ERR_LIMIT, "%s: more than %d files besides the weights", dir,
@@ -103,7 +103,7 @@ hf_files_t *hf_files_read (const char *dir, err_t *err)
     else if (!handle)
         rc = err_errno (err, ERR_IO, "%s", dir);
     for (struct dirent *entry; rc == 0 && (entry = readdir (handle));)
-        rc = read_one (files, dir, entry->d_name, err);
+        rc = hf_files_read_one (files, dir, entry->d_name, err);
     if (handle)
         closedir (handle);
     if (rc != 0)
@@ -116,7 +116,7 @@ int hf_files_write (const hf_files_t *files, const char *dir, bool tokenizer, er
     for (size_t i = 0; i < files->n; i++) {
         const file_t *f = &files->file[i];
         char path[FS_PATH_MAX];
-        if (tokenizer && !of_tokenizer (f->name))
+        if (tokenizer && !hf_files_of_tokenizer (f->name))
             continue;
         if (fs_join (path, dir, f->name, err) != 0 || fs_write (path, f->data, f->size, err) != 0)
             return -1;

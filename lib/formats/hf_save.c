@@ -32,7 +32,7 @@ int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const 
     return rc;
 }
 
-static int write_text (const char *dir, const char *name, const char *text, err_t *err)
+static int hf_save_write_text (const char *dir, const char *name, const char *text, err_t *err)
 {
     char path[FS_PATH_MAX];
     if (!text)
@@ -40,7 +40,7 @@ static int write_text (const char *dir, const char *name, const char *text, err_
     return fs_join (path, dir, name, err) == 0 ? fs_write (path, text, strlen (text), err) : -1;
 }
 
-static char *generation_json (const hf_config_t *config)
+static char *hf_save_generation_json (const hf_config_t *config)
 {
     json_t *root = json_object (), *eos = json_array ();
     for (size_t i = 0; i < config->eos_n; i++)
@@ -56,12 +56,12 @@ static char *generation_json (const hf_config_t *config)
 int hf_save (const char *dir, const hf_config_t *config, const model_t *model, const float *params,
              const char *tokenizer_json, err_t *err)
 {
-    char *text = hf_config_json (config), *generation = generation_json (config);
-    int rc = write_text (dir, "config.json", text, err);
+    char *text = hf_config_json (config), *generation = hf_save_generation_json (config);
+    int rc = hf_save_write_text (dir, "config.json", text, err);
     if (rc == 0)
-        rc = write_text (dir, "generation_config.json", generation, err);
+        rc = hf_save_write_text (dir, "generation_config.json", generation, err);
     if (rc == 0 && tokenizer_json)
-        rc = write_text (dir, "tokenizer.json", tokenizer_json, err);
+        rc = hf_save_write_text (dir, "tokenizer.json", tokenizer_json, err);
     if (rc == 0)
         rc = hf_save_weights (dir, WEIGHTS, config->dtype, model, params, err);
     free (text);
@@ -73,9 +73,9 @@ int hf_save_like (const char *dir, const hf_kept_t *kept, hf_dtype_t dtype, cons
                   const float *params, err_t *err)
 {
     char *config = hf_config_stored (kept->config, dtype);
-    int rc = write_text (dir, "config.json", config, err);
+    int rc = hf_save_write_text (dir, "config.json", config, err);
     if (rc == 0)
-        rc = write_text (dir, "tokenizer.json", kept->tokenizer, err);
+        rc = hf_save_write_text (dir, "tokenizer.json", kept->tokenizer, err);
     if (rc == 0)
         rc = hf_files_write (kept->files, dir, false, err);
     if (rc == 0)

@@ -24,7 +24,7 @@ static const char *const ignored[] = {
 static const char *const known[] = {"peft_type",      "task_type",  "r",   "lora_alpha",
                                     "target_modules", "use_rslora", "bias"};
 
-static bool among (const char *name, const char *const *list, size_t n)
+static bool peft_among (const char *name, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp (name, list[i]) == 0)
@@ -33,7 +33,7 @@ static bool among (const char *name, const char *const *list, size_t n)
 }
 
 /*  Whether a value switches nothing on: null, false, 0, "", [], {}. */
-static bool is_off (const json_t *value)
+static bool peft_is_off (const json_t *value)
 {
     if (json_is_number (value))
         return fpclassify (json_number_value (value)) == FP_ZERO;
@@ -45,14 +45,14 @@ static bool is_off (const json_t *value)
 }
 
 /*  Options of today and of tomorrow: what is switched on and not known here is refused. */
-static int check_options (const json_t *root, err_t *err)
+static int peft_check_options (const json_t *root, err_t *err)
 {
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *) (uintptr_t) root, key, value)
     {
-        if (!among (key, ignored, sizeof ignored / sizeof *ignored) &&
-            !among (key, known, sizeof known / sizeof *known) && !is_off (value))
+        if (!peft_among (key, ignored, sizeof ignored / sizeof *ignored) &&
+            !peft_among (key, known, sizeof known / sizeof *known) && !peft_is_off (value))
             return err_set (err, ERR_INPUT,
                             "%.64s is set; plain LoRA adapters without it are supported", key);
     }
@@ -66,8 +66,8 @@ static int check_options (const json_t *root, err_t *err)
     return 0;
 }
 
-static int check_text (const json_t *root, const char *key, const char *wanted, bool needed,
-                       err_t *err)
+static int peft_check_text (const json_t *root, const char *key, const char *wanted, bool needed,
+                            err_t *err)
 {
     const json_t *value = json_object_get (root, key);
     const char *text = json_string_value (value);
@@ -77,7 +77,7 @@ static int check_text (const json_t *root, const char *key, const char *wanted, 
                     wanted);
 }
 
-static int parse_targets (const json_t *root, lora_config_t *config, err_t *err)
+static int peft_parse_targets (const json_t *root, lora_config_t *config, err_t *err)
 {
     const json_t *list = json_object_get (root, "target_modules"), *item;
     size_t i;
@@ -98,7 +98,7 @@ static int parse_targets (const json_t *root, lora_config_t *config, err_t *err)
     return 0;
 }
 
-static int parse_numbers (const json_t *root, lora_config_t *config, err_t *err)
+static int peft_parse_numbers (const json_t *root, lora_config_t *config, err_t *err)
 {
     const json_t *rank = json_object_get (root, "r"), *alpha = json_object_get (root, "lora_alpha");
     json_int_t r = json_integer_value (rank);
@@ -123,17 +123,17 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
     if (!json_is_object (root))
         rc = err_set (err, ERR_INPUT, "line %d: no JSON object: %s", where.line, where.text);
     if (rc == 0)
-        rc = check_text (root, "peft_type", "LORA", true, err);
+        rc = peft_check_text (root, "peft_type", "LORA", true, err);
     if (rc == 0)
-        rc = check_text (root, "task_type", "CAUSAL_LM", false, err);
+        rc = peft_check_text (root, "task_type", "CAUSAL_LM", false, err);
     if (rc == 0)
-        rc = check_text (root, "bias", "none", false, err);
+        rc = peft_check_text (root, "bias", "none", false, err);
     if (rc == 0)
-        rc = check_options (root, err);
+        rc = peft_check_options (root, err);
     if (rc == 0)
-        rc = parse_numbers (root, config, err);
+        rc = peft_parse_numbers (root, config, err);
     if (rc == 0)
-        rc = parse_targets (root, config, err);
+        rc = peft_parse_targets (root, config, err);
     json_decref (root);
     return rc == 0 ? 0 : err_wrap (err, CONFIG);
 }
@@ -187,7 +187,7 @@ int peft_read_config (const char *dir, lora_config_t *config, err_t *err)
     return rc;
 }
 
-static const model_tensor_t *tensor_named (const model_t *model, const char *name)
+static const model_tensor_t *peft_tensor_named (const model_t *model, const char *name)
 {
     for (size_t i = 0; i < model_tensors (model); i++)
         if (strcmp (model_tensor (model, i)->name, name) == 0)
@@ -195,8 +195,8 @@ static const model_tensor_t *tensor_named (const model_t *model, const char *nam
     return NULL;
 }
 
-static int read_tensor (const safetensors_t *file, const model_tensor_t *t, float *params,
-                        err_t *err)
+static int peft_read_tensor (const safetensors_t *file, const model_tensor_t *t, float *params,
+                             err_t *err)
 {
     const safetensors_entry_t *e = safetensors_find (file, t->name);
     if (!e)
@@ -218,10 +218,10 @@ int peft_read_params (const char *dir, const model_t *model, float *params, err_
         return -1;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < model_tensors (model); i++)
-        rc = read_tensor (file, model_tensor (model, i), params, err);
+        rc = peft_read_tensor (file, model_tensor (model, i), params, err);
     for (size_t i = 0; rc == 0 && i < safetensors_count (file); i++) {
         const char *name = safetensors_entry (file, i)->name;
-        if (!tensor_named (model, name))
+        if (!peft_tensor_named (model, name))
             rc = err_set (err, ERR_INPUT,
                           "tensor %.128s belongs to no adapter that " CONFIG " names%s", name,
                           strstr (name, ".base_layer.")

@@ -33,7 +33,7 @@ static const struct {
 } types[SAFETENSORS_TYPES] = {{"F32", 4}, {"BF16", 2}, {"F16", 2},
                               {"I64", 8}, {"I32", 4},  {"F64", 8}};
 
-static int map_file (safetensors_t *file, err_t *err)
+static int safetensors_map_file (safetensors_t *file, err_t *err)
 {
     int fd = fs_open (file->path, err);
     struct stat info = {0};
@@ -55,7 +55,7 @@ static int map_file (safetensors_t *file, err_t *err)
     return 0;
 }
 
-static int read_shape (const json_t *shape, safetensors_entry_t *e)
+static int safetensors_read_shape (const json_t *shape, safetensors_entry_t *e)
 {
     size_t i;
     const json_t *value;
@@ -74,8 +74,8 @@ static int read_shape (const json_t *shape, safetensors_entry_t *e)
 }
 
 /*  One entry of the header; data starts at `data` and has `room` bytes. */
-static int read_entry (safetensors_t *file, const char *name, const json_t *value, const char *data,
-                       size_t room, err_t *err)
+static int safetensors_read_entry (safetensors_t *file, const char *name, const json_t *value,
+                                   const char *data, size_t room, err_t *err)
 {
     safetensors_entry_t *e = &file->entries[file->n];
     const char *type = json_string_value (json_object_get (value, "dtype"));
@@ -90,7 +90,7 @@ static int read_entry (safetensors_t *file, const char *name, const json_t *valu
         return err_set (err, ERR_INPUT, "%s: tensor %s: type %s is not supported", file->path, name,
                         type ? type : "(none)");
     size_t bytes;
-    if (read_shape (json_object_get (value, "shape"), e) != 0 ||
+    if (safetensors_read_shape (json_object_get (value, "shape"), e) != 0 ||
         __builtin_mul_overflow (e->n, types[e->type].size, &bytes))
         return err_set (err, ERR_INPUT, "%s: tensor %s: bad shape", file->path, name);
     if (json_array_size (offsets) != 2 || begin < 0 || end < begin || (uint64_t) end > room)
@@ -109,13 +109,13 @@ static int read_entry (safetensors_t *file, const char *name, const json_t *valu
     return 0;
 }
 
-static int by_name (const void *a, const void *b)
+static int safetensors_by_name (const void *a, const void *b)
 {
     return strcmp (((const safetensors_entry_t *) a)->name,
                    ((const safetensors_entry_t *) b)->name);
 }
 
-static int by_data (const void *a, const void *b)
+static int safetensors_by_data (const void *a, const void *b)
 {
     const char *x = ((const safetensors_entry_t *) a)->data,
                *y = ((const safetensors_entry_t *) b)->data;
@@ -123,20 +123,20 @@ static int by_data (const void *a, const void *b)
 }
 
 /*  Tensors may not share bytes. */
-static int check_overlap (safetensors_t *file, err_t *err)
+static int safetensors_check_overlap (safetensors_t *file, err_t *err)
 {
-    qsort (file->entries, file->n, sizeof *file->entries, by_data);
+    qsort (file->entries, file->n, sizeof *file->entries, safetensors_by_data);
     for (size_t i = 1; i < file->n; i++) {
         const safetensors_entry_t *a = &file->entries[i - 1], *b = &file->entries[i];
         if ((const char *) a->data + a->n * types[a->type].size > (const char *) b->data && b->n)
             return err_set (err, ERR_INPUT, "%s: tensors %s and %s overlap", file->path, a->name,
                             b->name);
     }
-    qsort (file->entries, file->n, sizeof *file->entries, by_name);
+    qsort (file->entries, file->n, sizeof *file->entries, safetensors_by_name);
     return 0;
 }
 
-static int read_header (safetensors_t *file, err_t *err)
+static int safetensors_read_header (safetensors_t *file, err_t *err)
 {
     uint64_t size;
     memcpy (&size, file->map, sizeof size);
@@ -156,9 +156,9 @@ static int read_header (safetensors_t *file, err_t *err)
         rc = err_set (err, ERR_LIMIT, "no memory for %s", file->path);
     if (rc == 0)
         json_object_foreach (header, name, value) if (rc == 0 && strcmp (name, "__metadata__") != 0)
-            rc = read_entry (file, name, value, data, file->map_n - 8 - size, err);
+            rc = safetensors_read_entry (file, name, value, data, file->map_n - 8 - size, err);
     json_decref (header);
-    return rc == 0 ? check_overlap (file, err) : -1;
+    return rc == 0 ? safetensors_check_overlap (file, err) : -1;
 }
 
 safetensors_t *safetensors_open (const char *path, err_t *err)
@@ -169,7 +169,7 @@ safetensors_t *safetensors_open (const char *path, err_t *err)
         return NULL;
     }
     snprintf (file->path, sizeof file->path, "%s", path);
-    if (map_file (file, err) != 0 || read_header (file, err) != 0)
+    if (safetensors_map_file (file, err) != 0 || safetensors_read_header (file, err) != 0)
         safetensors_close (&file);
     return file;
 }
@@ -201,7 +201,7 @@ const safetensors_entry_t *safetensors_entry (const safetensors_t *file, size_t 
 const safetensors_entry_t *safetensors_find (const safetensors_t *file, const char *name)
 {
     safetensors_entry_t key = {.name = (char *) (uintptr_t) name};
-    return file->n ? bsearch (&key, file->entries, file->n, sizeof key, by_name) : NULL;
+    return file->n ? bsearch (&key, file->entries, file->n, sizeof key, safetensors_by_name) : NULL;
 }
 
 size_t safetensors_bytes (const safetensors_entry_t *entry)
@@ -210,7 +210,7 @@ size_t safetensors_bytes (const safetensors_entry_t *entry)
 }
 
 /*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's bias. */
-static float from_half (uint16_t h)
+static float safetensors_from_half (uint16_t h)
 {
     uint32_t bits = (uint32_t) (h & 0x7fff) << 13, sign = (uint32_t) (h & 0x8000) << 16;
     float value;
@@ -223,7 +223,7 @@ static float from_half (uint16_t h)
     return value;
 }
 
-static void widen (const safetensors_entry_t *e, size_t first, size_t n, float *out)
+static void safetensors_widen (const safetensors_entry_t *e, size_t first, size_t n, float *out)
 {
     const char *at = (const char *) e->data + first * types[e->type].size;
     for (size_t i = 0; i < n && e->type == SAFETENSORS_BF16; i++) {
@@ -235,7 +235,7 @@ static void widen (const safetensors_entry_t *e, size_t first, size_t n, float *
     for (size_t i = 0; i < n && e->type == SAFETENSORS_F16; i++) {
         uint16_t half;
         memcpy (&half, at + i * sizeof half, sizeof half);
-        out[i] = from_half (half);
+        out[i] = safetensors_from_half (half);
     }
     for (size_t i = 0; i < n && e->type == SAFETENSORS_F64; i++) {
         double wide;
@@ -247,7 +247,7 @@ static void widen (const safetensors_entry_t *e, size_t first, size_t n, float *
 }
 
 /*  Index of the first that is not finite; n: all are. */
-static size_t first_infinite (const float *x, size_t n)
+static size_t safetensors_first_infinite (const float *x, size_t n)
 {
     uint32_t any = 0;
     for (size_t i = 0; i < n; i++) {
@@ -270,8 +270,8 @@ int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, s
     if (first > e->n || n > e->n - first)
         return err_set (err, ERR_INPUT, "%s: tensor %s has %zu elements, not %zu", file->path,
                         e->name, e->n, first + n);
-    widen (e, first, n, out);
-    size_t bad = first_infinite (out, n);
+    safetensors_widen (e, first, n, out);
+    size_t bad = safetensors_first_infinite (out, n);
     return bad == n ? 0
                     : err_set (err, ERR_INPUT, "%s: tensor %s: element %zu is not a finite number",
                                file->path, e->name, first + bad);
@@ -279,7 +279,7 @@ int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, s
 
 /*  ---- writing ------------------------------------------------------------------------------------------ */
 
-static uint16_t to_bf16 (float value)
+static uint16_t safetensors_to_bf16 (float value)
 {
     uint32_t word;
     memcpy (&word, &value, sizeof word);
@@ -287,7 +287,7 @@ static uint16_t to_bf16 (float value)
 }
 
 /*  Nearest, ties to even; too large becomes infinity, which reading refuses. */
-static uint16_t to_half (float value)
+static uint16_t safetensors_to_half (float value)
 {
     uint16_t sign = signbit (value) ? 0x8000 : 0;
     float size = fabsf (value);
@@ -302,8 +302,8 @@ static uint16_t to_half (float value)
     return (uint16_t) (sign | (((exponent + 14) << 10) + (steps - 1024)));
 }
 
-static int append_data (fs_file_t *out, const safetensors_tensor_t *t, size_t n,
-                        safetensors_type_t type, err_t *err)
+static int safetensors_append_data (fs_file_t *out, const safetensors_tensor_t *t, size_t n,
+                                    safetensors_type_t type, err_t *err)
 {
     if (type == SAFETENSORS_F32)
         return fs_append (out, t->data, n * sizeof *t->data, err);
@@ -312,14 +312,14 @@ static int append_data (fs_file_t *out, const safetensors_tensor_t *t, size_t n,
     for (size_t i = 0; rc == 0 && i < n; i += BLOCK) {
         size_t m = n - i < BLOCK ? n - i : BLOCK;
         for (size_t j = 0; j < m; j++)
-            block[j] =
-                type == SAFETENSORS_BF16 ? to_bf16 (t->data[i + j]) : to_half (t->data[i + j]);
+            block[j] = type == SAFETENSORS_BF16 ? safetensors_to_bf16 (t->data[i + j])
+                                                : safetensors_to_half (t->data[i + j]);
         rc = fs_append (out, block, m * sizeof *block, err);
     }
     return rc;
 }
 
-static size_t elements (const safetensors_tensor_t *t)
+static size_t safetensors_elements (const safetensors_tensor_t *t)
 {
     size_t n = 1;
     for (int r = 0; r < t->rank; r++)
@@ -327,7 +327,8 @@ static size_t elements (const safetensors_tensor_t *t)
     return n;
 }
 
-static char *header_of (const safetensors_tensor_t *tensors, size_t n, safetensors_type_t type)
+static char *safetensors_header_of (const safetensors_tensor_t *tensors, size_t n,
+                                    safetensors_type_t type)
 {
     size_t at = 0;
     json_t *header = json_pack ("{s:{s:s}}", "__metadata__", "format", "pt");
@@ -335,7 +336,7 @@ static char *header_of (const safetensors_tensor_t *tensors, size_t n, safetenso
         json_t *shape = json_array ();
         for (int r = 0; r < tensors[i].rank; r++)
             json_array_append_new (shape, json_integer ((json_int_t) tensors[i].shape[r]));
-        size_t end = at + elements (&tensors[i]) * types[type].size;
+        size_t end = at + safetensors_elements (&tensors[i]) * types[type].size;
         json_object_set_new (header, tensors[i].name,
                              json_pack ("{s:s, s:o, s:[I, I]}", "dtype", types[type].name, "shape",
                                         shape, "data_offsets", (json_int_t) at, (json_int_t) end));
@@ -351,7 +352,7 @@ int safetensors_write (const char *path, const safetensors_tensor_t *tensors, si
 {
     static const char spaces[8] = "        ";
     fs_file_t out;
-    char *header = header_of (tensors, n, type);
+    char *header = safetensors_header_of (tensors, n, type);
     if (!header)
         return err_set (err, ERR_LIMIT, "no memory to write %s", path);
     size_t length = strlen (header), padding = -length & 7; /* data aligned to 8 bytes */
@@ -364,7 +365,8 @@ int safetensors_write (const char *path, const safetensors_tensor_t *tensors, si
     if (rc == 0)
         rc = fs_append (&out, spaces, padding, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = append_data (&out, &tensors[i], elements (&tensors[i]), type, err);
+        rc = safetensors_append_data (&out, &tensors[i], safetensors_elements (&tensors[i]), type,
+                                      err);
     free (header);
     return rc == 0 ? fs_commit (&out, err) : -1;
 }

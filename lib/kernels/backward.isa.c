@@ -17,8 +17,8 @@
 
 /*  ---- rows ---- */
 
-static void norm (float *dx, float *dgain, const float *dy, const float *x, const float *gain,
-                  float r, size_t n)
+static void backward_norm (float *dx, float *dgain, const float *dy, const float *x,
+                           const float *gain, float r, size_t n)
 {
     v16f sums = v16_zero ();
     size_t i = 0;
@@ -41,8 +41,8 @@ V16_INLINE void swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f 
     *dup = d * gate * s;
 }
 
-static void swiglu (float *dgate, float *dup, const float *dact, const float *gate, const float *up,
-                    size_t n)
+static void backward_swiglu (float *dgate, float *dup, const float *dact, const float *gate,
+                             const float *up, size_t n)
 {
     v16f dg, du;
     size_t i = 0;
@@ -59,13 +59,13 @@ static void swiglu (float *dgate, float *dup, const float *dact, const float *ga
     v16_store_n (dup + i, du, n - i);
 }
 
-static void scale (float *x, float factor, size_t n)
+static void backward_scale (float *x, float factor, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         x[i] *= factor;
 }
 
-static void add (float *y, const float *x, size_t n)
+static void backward_add (float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         y[i] += x[i];
@@ -82,7 +82,7 @@ typedef struct {
     float max[ROWS], inverse[ROWS], delta[ROWS]; /* delta = out . dout */
 } tile_t;
 
-static void tile_load (tile_t *t)
+static void backward_tile_load (tile_t *t)
 {
     const backward_attention_t *a = t->a;
     memset (t->q, 0, 2 * ROWS * t->dim * sizeof *t->q);
@@ -105,7 +105,7 @@ static void tile_load (tile_t *t)
     }
 }
 
-static void tile_save (const tile_t *t)
+static void backward_tile_save (const tile_t *t)
 {
     const backward_attention_t *a = t->a;
     for (size_t r = 0; r < t->items; r++) {
@@ -165,7 +165,8 @@ V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], con
 static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /*  One block of keys, from key `first` on. Item r sees the first seen[r] of its keys. */
-static void tile_block (tile_t *t, const backward_keys_t *k, size_t first, const int32_t *seen)
+static void backward_tile_block (tile_t *t, const backward_keys_t *k, size_t first,
+                                 const int32_t *seen)
 {
     size_t at = first * t->dim, keys = k->n - first < V16 ? k->n - first : V16;
     v16f p[ROWS], ds[ROWS];
@@ -182,7 +183,7 @@ static void tile_block (tile_t *t, const backward_keys_t *k, size_t first, const
     collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
 }
 
-static void tile_run (tile_t *t)
+static void backward_tile_run (tile_t *t)
 {
     const backward_attention_t *a = t->a;
     size_t last = (t->first + t->items - 1) / a->group; /* row */
@@ -191,7 +192,7 @@ static void tile_run (tile_t *t)
         size_t keys = a->shared.n - first < V16 ? a->shared.n - first : V16;
         for (size_t r = 0; r < ROWS; r++)
             seen[r] = (int32_t) keys;
-        tile_block (t, &a->shared, first, seen);
+        backward_tile_block (t, &a->shared, first, seen);
     }
     for (size_t first = 0; first <= last; first += V16) {
         for (size_t r = 0; r < ROWS; r++) {
@@ -199,11 +200,11 @@ static void tile_run (tile_t *t)
             size_t keys = row + 1 > first ? row + 1 - first : 0;
             seen[r] = (int32_t) (keys < V16 ? keys : V16);
         }
-        tile_block (t, &a->own, first, seen);
+        backward_tile_block (t, &a->own, first, seen);
     }
 }
 
-static void attention (const backward_attention_t *a)
+static void backward_attention (const backward_attention_t *a)
 {
     size_t total = a->rows * a->group, padded = (a->dim + V16 - 1) / V16 * V16;
     tile_t t = {.a = a,
@@ -214,12 +215,15 @@ static void attention (const backward_attention_t *a)
                 .dq = a->scratch + 2 * ROWS * a->dim};
     for (t.first = 0; t.first < total; t.first += ROWS) {
         t.items = total - t.first < ROWS ? total - t.first : ROWS;
-        tile_load (&t);
-        tile_run (&t);
-        tile_save (&t);
+        backward_tile_load (&t);
+        backward_tile_run (&t);
+        backward_tile_save (&t);
     }
 }
 
 extern const backward_t JOIN (backward_, ISA);
-const backward_t JOIN (backward_, ISA) = {
-    .norm = norm, .swiglu = swiglu, .attention = attention, .scale = scale, .add = add};
+const backward_t JOIN (backward_, ISA) = {.norm = backward_norm,
+                                          .swiglu = backward_swiglu,
+                                          .attention = backward_attention,
+                                          .scale = backward_scale,
+                                          .add = backward_add};

@@ -13,26 +13,26 @@ extern const kernels_t kernels_avx512, kernels_avx512_widen, kernels_avx2;
 extern const kernels_t kernels_plain;
 
 #if defined(__x86_64__)
-static bool has_avx512 (void)
+static bool kernels_has_avx512 (void)
 {
     return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
            __builtin_cpu_supports ("avx512cd") && __builtin_cpu_supports ("avx512dq") &&
            __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("fma");
 }
 
-static bool has_avx512_bf16 (void)
+static bool kernels_has_avx512_bf16 (void)
 {
-    return has_avx512 () && __builtin_cpu_supports ("avx512bf16");
+    return kernels_has_avx512 () && __builtin_cpu_supports ("avx512bf16");
 }
 
-static bool has_avx2 (void)
+static bool kernels_has_avx2 (void)
 {
     return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") &&
            __builtin_cpu_supports ("bmi2");
 }
 #endif
 
-static bool has_plain (void)
+static bool kernels_has_plain (void)
 {
     return true;
 }
@@ -43,11 +43,11 @@ static const struct {
     bool (*runs) (void);
 } tables[] = {
 #if defined(__x86_64__)
-    {&kernels_avx512, has_avx512_bf16},
-    {&kernels_avx512_widen, has_avx512},
-    {&kernels_avx2, has_avx2},
+    {&kernels_avx512, kernels_has_avx512_bf16},
+    {&kernels_avx512_widen, kernels_has_avx512},
+    {&kernels_avx2, kernels_has_avx2},
 #endif
-    {&kernels_plain, has_plain},
+    {&kernels_plain, kernels_has_plain},
 };
 
 #define TABLES (sizeof tables / sizeof *tables)
@@ -63,7 +63,7 @@ const kernels_t *kernels_named (const char *name)
 static const kernels_t *chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void choose (void)
+static void kernels_choose (void)
 {
     const char *name = getenv ("QUINTET_ISA");
     if (name && *name) {
@@ -77,7 +77,7 @@ static void choose (void)
 
 const kernels_t *kernels_get (err_t *err)
 {
-    pthread_once (&once, choose);
+    pthread_once (&once, kernels_choose);
     if (chosen)
         return chosen;
     buf_t names = {0};

@@ -176,8 +176,8 @@ HEIGHTS (DOT_TILE)
 #endif
 
 /*  From a tile's outputs to y: adds what is to be added, leaves out the padding of the last panel. */
-static void finish (const kernels_matmul_t *m, const float *out, size_t row, size_t height,
-                    size_t column, size_t columns)
+static void kernels_finish (const kernels_matmul_t *m, const float *out, size_t row, size_t height,
+                            size_t column, size_t columns)
 {
     for (size_t r = 0; r < height; r++, out += KERNELS_PANEL) {
         float *y = m->y + (row + r) * m->y_stride + column;
@@ -193,7 +193,8 @@ static void finish (const kernels_matmul_t *m, const float *out, size_t row, siz
 }
 
 /*  Calls for what `finish` will add: a tile takes long enough for it to come. */
-static void call_for_rows (const kernels_matmul_t *m, size_t row, size_t height, size_t column)
+static void kernels_call_for_rows (const kernels_matmul_t *m, size_t row, size_t height,
+                                   size_t column)
 {
     if (!m->add || m->add_stride == 0)
         return;
@@ -207,8 +208,8 @@ static void call_for_rows (const kernels_matmul_t *m, size_t row, size_t height,
 /*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
  *  the next one, each for its share. x_size, size: bytes of a value of x and of a weight; pairs: values of k
  *  that lie side by side in the panel. */
-static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size, size_t size,
-                      size_t pairs)
+static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size,
+                              size_t size, size_t pairs)
 {
     size_t count = (m->n + TILE_ROWS - 1) / TILE_ROWS;
     size_t steps = (m->k + pairs - 1) / pairs, step_bytes = pairs * KERNELS_PANEL * size;
@@ -227,13 +228,13 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_
                 float out[TILE_ROWS * KERNELS_PANEL];
                 size_t columns = m->outputs - column < PART ? m->outputs - column : PART;
                 bool direct = columns == PART && !m->add;
-                call_for_rows (m, row, height, column);
+                kernels_call_for_rows (m, row, height, column);
                 tiles[height - 1](direct ? m->y + row * m->y_stride + column : out,
                                   direct ? m->y_stride : KERNELS_PANEL, x, m->x_stride,
                                   panel + part * pairs * size, m->k, ahead, share);
                 ahead += share * steps;
                 if (!direct)
-                    finish (m, out, row, height, column, columns);
+                    kernels_finish (m, out, row, height, column, columns);
             }
         }
     }
@@ -243,23 +244,23 @@ static void multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_
 #define WIDEN_NAME(height) widen_tile_##height,
 #define DOT_NAME(height)   dot_tile_##height,
 
-static void matmul_f32 (const kernels_matmul_t *m)
+static void kernels_matmul_f32 (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (F32_NAME)};
-    multiply (m, tiles, sizeof (float), sizeof (float), 1);
+    kernels_multiply (m, tiles, sizeof (float), sizeof (float), 1);
 }
 
-static void matmul_widened (const kernels_matmul_t *m)
+static void kernels_matmul_widened (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (WIDEN_NAME)};
-    multiply (m, tiles, sizeof (float), sizeof (uint16_t), 2);
+    kernels_multiply (m, tiles, sizeof (float), sizeof (uint16_t), 2);
 }
 
 #if defined(__AVX512BF16__)
-static void matmul_dot (const kernels_matmul_t *m)
+static void kernels_matmul_dot (const kernels_matmul_t *m)
 {
     static const tile_fn tiles[] = {HEIGHTS (DOT_NAME)};
-    multiply (m, tiles, sizeof (uint16_t), sizeof (uint16_t), 2);
+    kernels_multiply (m, tiles, sizeof (uint16_t), sizeof (uint16_t), 2);
 }
 #endif
 
@@ -345,7 +346,7 @@ V16_INLINE const float *block_ahead (const kernels_attention_t *a, size_t block)
 }
 
 /*  scores become exp (score - max); returns their sum. */
-static float attention_softmax (float *scores, size_t keys, float *highest)
+static float kernels_attention_softmax (float *scores, size_t keys, float *highest)
 {
     v16f max = v16_set (-INFINITY), sum = v16_zero ();
     size_t whole = keys / V16 * V16;
@@ -368,8 +369,8 @@ static float attention_softmax (float *scores, size_t keys, float *highest)
 }
 
 /*  out = sum of weights * values / sum; two registers of dimensions at a time (one at the end). */
-static void attention_values (const kernels_attention_t *a, const float *weights, float sum,
-                              float *out)
+static void kernels_attention_values (const kernels_attention_t *a, const float *weights, float sum,
+                                      float *out)
 {
     size_t stride = (a->head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
     size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
@@ -394,7 +395,7 @@ static void attention_values (const kernels_attention_t *a, const float *weights
     }
 }
 
-static void attention (const kernels_attention_t *a)
+static void kernels_attention (const kernels_attention_t *a)
 {
     size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
     for (size_t g = 0; g < a->group; g++) {
@@ -402,8 +403,8 @@ static void attention (const kernels_attention_t *a)
         for (size_t b = 0; b < blocks; b++)
             block_scores (q, block_at (a, b), block_ahead (a, b), a->head_dim, a->scale,
                           a->scores + b * KERNELS_BLOCK);
-        float max, sum = attention_softmax (a->scores, a->keys, &max);
-        attention_values (a, a->scores, sum, a->out + g * a->head_dim);
+        float max, sum = kernels_attention_softmax (a->scores, a->keys, &max);
+        kernels_attention_values (a, a->scores, sum, a->out + g * a->head_dim);
         if (a->max) {
             a->max[g] = max;
             a->sum[g] = sum;
@@ -413,7 +414,7 @@ static void attention (const kernels_attention_t *a)
 
 /*  ---- rows ---- */
 
-static float norm (float *y, const float *x, const float *gain, size_t n, float eps)
+static float kernels_norm (float *y, const float *x, const float *gain, size_t n, float eps)
 {
     v16f squares = v16_zero ();
     size_t whole = n / V16 * V16;
@@ -431,7 +432,7 @@ static float norm (float *y, const float *x, const float *gain, size_t n, float 
     return r;
 }
 
-static void rope (float *x, const float *cos, const float *sin, size_t half)
+static void kernels_rope (float *x, const float *cos, const float *sin, size_t half)
 {
     for (size_t i = 0; i < half; i++) {
         float a = x[i], b = x[i + half];
@@ -440,7 +441,7 @@ static void rope (float *x, const float *cos, const float *sin, size_t half)
     }
 }
 
-static void swiglu (float *y, const float *gate, const float *up, size_t n)
+static void kernels_swiglu (float *y, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
     for (; i + V16 <= n; i += V16) {
@@ -457,7 +458,7 @@ static void swiglu (float *y, const float *gate, const float *up, size_t n)
 
 #define FAR_BELOW -1e30f /* a logit whose exponential is 0, and times 0 still 0 */
 
-static float highest (const float *x, size_t n)
+static float kernels_highest (const float *x, size_t n)
 {
     v16f max = v16_set (-INFINITY);
     size_t i = 0;
@@ -468,10 +469,10 @@ static float highest (const float *x, size_t n)
     return v16_highest (max);
 }
 
-static kernels_softmax_t softmax (const float *logits, size_t n, float inverse_temperature,
-                                  float *exps)
+static kernels_softmax_t kernels_softmax (const float *logits, size_t n, float inverse_temperature,
+                                          float *exps)
 {
-    float max = highest (logits, n) * inverse_temperature;
+    float max = kernels_highest (logits, n) * inverse_temperature;
     v16f sum = v16_zero (), dot = v16_zero ();
     size_t i = 0;
     for (; i + V16 <= n; i += V16) {
@@ -495,7 +496,7 @@ static kernels_softmax_t softmax (const float *logits, size_t n, float inverse_t
 #define SEARCH_RUN ((size_t) (4 * V16))
 
 /*  Runs of 64 are summed as a whole; the run that passes the target is looked through one by one. */
-static size_t search (const float *exps, size_t n, float target)
+static size_t kernels_search (const float *exps, size_t n, float target)
 {
     double below = 0;
     size_t start = 0;
@@ -520,29 +521,29 @@ static size_t search (const float *exps, size_t n, float target)
     return last;
 }
 
-static size_t argmax (const float *x, size_t n)
+static size_t kernels_argmax (const float *x, size_t n)
 {
-    float max = highest (x, n);
+    float max = kernels_highest (x, n);
     for (size_t i = 0; i < n; i++)
         if (x[i] == max)
             return i;
     return 0;
 }
 
-static uint16_t bf16_of (float x)
+static uint16_t kernels_bf16_of (float x)
 {
     uint32_t bits;
     memcpy (&bits, &x, sizeof bits);
     return (uint16_t) ((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-static void to_bf16 (uint16_t *y, const float *x, size_t n)
+static void kernels_to_bf16 (uint16_t *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = bf16_of (x[i]);
+        y[i] = kernels_bf16_of (x[i]);
 }
 
-static void from_bf16 (float *y, const uint16_t *x, size_t n)
+static void kernels_from_bf16 (float *y, const uint16_t *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits = (uint32_t) x[i] << 16;
@@ -551,40 +552,41 @@ static void from_bf16 (float *y, const uint16_t *x, size_t n)
 }
 
 #if defined(__AVX512BF16__)
-static void round_narrow (void *y, const float *x, size_t n)
+static void kernels_round_narrow (void *y, const float *x, size_t n)
 {
-    to_bf16 (y, x, n);
+    kernels_to_bf16 (y, x, n);
 }
 #endif
 
-static void round_wide (void *y, const float *x, size_t n)
+static void kernels_round_wide (void *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint32_t bits = (uint32_t) bf16_of (x[i]) << 16;
+        uint32_t bits = (uint32_t) kernels_bf16_of (x[i]) << 16;
         memcpy ((float *) y + i, &bits, sizeof bits);
     }
 }
 
 #define TABLE(label, bf16, round, bytes)                                                           \
     {                                                                                              \
-        .name = (label), .matmul_f32 = matmul_f32, .matmul_bf16 = (bf16), .round_bf16 = (round),   \
-        .rounded_bytes = (bytes), .attention = attention, .norm = norm, .rope = rope,              \
-        .swiglu = swiglu, .softmax = softmax, .search = search, .argmax = argmax,                  \
-        .to_bf16 = to_bf16, .from_bf16 = from_bf16, .panels = &PASTE (panels_, ISA),               \
-        .backward = &PASTE (backward_, ISA)                                                        \
+        .name = (label), .matmul_f32 = kernels_matmul_f32, .matmul_bf16 = (bf16),                  \
+        .round_bf16 = (round), .rounded_bytes = (bytes), .attention = kernels_attention,           \
+        .norm = kernels_norm, .rope = kernels_rope, .swiglu = kernels_swiglu,                      \
+        .softmax = kernels_softmax, .search = kernels_search, .argmax = kernels_argmax,            \
+        .to_bf16 = kernels_to_bf16, .from_bf16 = kernels_from_bf16,                                \
+        .panels = &PASTE (panels_, ISA), .backward = &PASTE (backward_, ISA)                       \
     }
 
 extern const struct panels PASTE (panels_, ISA);
 extern const struct backward PASTE (backward_, ISA);
 extern const kernels_t PASTE (kernels_, ISA);
 #if defined(__AVX512BF16__)
-const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_dot, round_narrow,
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), kernels_matmul_dot, kernels_round_narrow,
                                                sizeof (uint16_t));
 /* For CPUs with AVX-512 but without its bfloat16 products. */
 extern const kernels_t kernels_avx512_widen;
 const kernels_t kernels_avx512_widen =
-    TABLE ("avx512-widen", matmul_widened, round_wide, sizeof (float));
+    TABLE ("avx512-widen", kernels_matmul_widened, kernels_round_wide, sizeof (float));
 #else
-const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), matmul_widened, round_wide,
-                                               sizeof (float));
+const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), kernels_matmul_widened,
+                                               kernels_round_wide, sizeof (float));
 #endif

@@ -26,7 +26,7 @@
     EXCHANGE (4)                                                                                   \
     EXCHANGE (8)
 
-static void transpose_sixteen (float *y, size_t y_stride, const float *x, size_t x_stride)
+static void panels_transpose_sixteen (float *y, size_t y_stride, const float *x, size_t x_stride)
 {
     v16f r[V16];
     for (size_t i = 0; i < V16; i++)
@@ -36,8 +36,8 @@ static void transpose_sixteen (float *y, size_t y_stride, const float *x, size_t
         v16_store (y + i * y_stride, r[i]);
 }
 
-static void transpose_some (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
-                            size_t columns)
+static void panels_transpose_some (float *y, size_t y_stride, const float *x, size_t x_stride,
+                                   size_t rows, size_t columns)
 {
     v16f r[V16];
     for (size_t i = 0; i < V16; i++)
@@ -48,8 +48,8 @@ static void transpose_some (float *y, size_t y_stride, const float *x, size_t x_
             v16_store_n (y + i * y_stride, r[i], rows);
 }
 
-static void transpose (float *y, size_t y_stride, const float *x, size_t x_stride, size_t rows,
-                       size_t columns)
+static void panels_transpose (float *y, size_t y_stride, const float *x, size_t x_stride,
+                              size_t rows, size_t columns)
 {
     for (size_t i = 0; i < rows; i += V16)
         for (size_t j = 0; j < columns; j += V16) {
@@ -57,9 +57,10 @@ static void transpose (float *y, size_t y_stride, const float *x, size_t x_strid
             const float *from = x + i * x_stride + j;
             size_t m = rows - i, n = columns - j;
             if (m >= V16 && n >= V16)
-                transpose_sixteen (to, y_stride, from, x_stride);
+                panels_transpose_sixteen (to, y_stride, from, x_stride);
             else
-                transpose_some (to, y_stride, from, x_stride, m < V16 ? m : V16, n < V16 ? n : V16);
+                panels_transpose_some (to, y_stride, from, x_stride, m < V16 ? m : V16,
+                                       n < V16 ? n : V16);
         }
 }
 
@@ -72,8 +73,8 @@ V16_INLINE v16u paired (const float *low, const float *high, size_t n)
 }
 
 /*  Up to 32 rows of up to 16 columns. */
-static void transpose_bf16_some (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
-                                 size_t rows, size_t columns)
+static void panels_transpose_bf16_some (uint16_t *y, size_t y_stride, const float *x,
+                                        size_t x_stride, size_t rows, size_t columns)
 {
     v16f r[V16];
     for (size_t i = 0; i < V16; i++, x += 2 * x_stride)
@@ -84,17 +85,17 @@ static void transpose_bf16_some (uint16_t *y, size_t y_stride, const float *x, s
         v16_store_n ((float *) (void *) y, r[i], (rows + 1) / 2);
 }
 
-static void transpose_bf16 (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
-                            size_t rows, size_t columns)
+static void panels_transpose_bf16 (uint16_t *y, size_t y_stride, const float *x, size_t x_stride,
+                                   size_t rows, size_t columns)
 {
     for (size_t i = 0; i < rows; i += 2 * V16)
         for (size_t j = 0; j < columns; j += V16)
-            transpose_bf16_some (y + j * y_stride + i, y_stride, x + i * x_stride + j, x_stride,
-                                 rows - i < 2 * V16 ? rows - i : 2 * V16,
-                                 columns - j < V16 ? columns - j : V16);
+            panels_transpose_bf16_some (y + j * y_stride + i, y_stride, x + i * x_stride + j,
+                                        x_stride, rows - i < 2 * V16 ? rows - i : 2 * V16,
+                                        columns - j < V16 ? columns - j : V16);
 }
 
-static void pair (uint16_t *y, const float *x, size_t stride, size_t k, size_t columns)
+static void panels_pair (uint16_t *y, const float *x, size_t stride, size_t k, size_t columns)
 {
     for (size_t i = 0; i < k; i += 2, x += 2 * stride, y += 2 * KERNELS_PANEL)
         for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
@@ -115,7 +116,7 @@ V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
     memcpy (y + KERNELS_PANEL, &high, sizeof high);
 }
 
-static void turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t outputs)
+static void panels_turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < outputs; half += V16) {
         v16f r[V16];
@@ -130,7 +131,7 @@ static void turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t outputs
     }
 }
 
-static void unpair (float *y, const uint16_t *x, size_t k)
+static void panels_unpair (float *y, const uint16_t *x, size_t k)
 {
     for (size_t i = 0; i < k; i += 2, x += 2 * KERNELS_PANEL, y += 2 * KERNELS_PANEL)
         for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
@@ -157,7 +158,7 @@ V16_INLINE void store (float *p, v16f v, size_t n)
         v16_store_n (p, v, n);
 }
 
-static size_t beyond (size_t n, size_t at)
+static size_t panels_beyond (size_t n, size_t at)
 {
     return n > at ? n - at : 0;
 }
@@ -166,13 +167,13 @@ static size_t beyond (size_t n, size_t at)
 V16_INLINE v16f pairs_of (const float *row, size_t n)
 {
     const v16i even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-    v16f a = load (row, n), b = load (row + V16, beyond (n, V16));
+    v16f a = load (row, n), b = load (row + V16, panels_beyond (n, V16));
     v16u low = v16_round (__builtin_shuffle (a, b, even));
     v16u high = v16_round (__builtin_shuffle (a, b, even + 1));
     return (v16f) (low >> 16 | (high & 0xffff0000u));
 }
 
-static void pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t outputs)
+static void panels_pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < KERNELS_PANEL; half += V16)
         for (size_t from = 0; from < k; from += 2 * V16) {
@@ -197,7 +198,7 @@ V16_INLINE void unpair_row (float *row, v16u pairs, size_t n)
         store (row + V16, __builtin_shuffle (even, odd, first + 8), n - V16);
 }
 
-static void unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outputs)
+static void panels_unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < outputs; half += V16)
         for (size_t from = 0; from < k; from += 2 * V16) {
@@ -215,10 +216,10 @@ static void unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outpu
 }
 
 extern const panels_t JOIN (panels_, ISA);
-const panels_t JOIN (panels_, ISA) = {.transpose = transpose,
-                                      .transpose_bf16 = transpose_bf16,
-                                      .pair = pair,
-                                      .turn_pairs = turn_pairs,
-                                      .unpair = unpair,
-                                      .pack_bf16 = pack_bf16,
-                                      .unpack_bf16 = unpack_bf16};
+const panels_t JOIN (panels_, ISA) = {.transpose = panels_transpose,
+                                      .transpose_bf16 = panels_transpose_bf16,
+                                      .pair = panels_pair,
+                                      .turn_pairs = panels_turn_pairs,
+                                      .unpair = panels_unpair,
+                                      .pack_bf16 = panels_pack_bf16,
+                                      .unpack_bf16 = panels_unpack_bf16};

@@ -12,7 +12,7 @@ typedef struct {
     double spread;    /* largest - smallest */
 } spread_t;
 
-static spread_t spread_of (const double *x, size_t n)
+static spread_t advantage_spread_of (const double *x, size_t n)
 {
     spread_t s = {0};
     if (n == 0)
@@ -34,21 +34,21 @@ static spread_t spread_of (const double *x, size_t n)
     return s;
 }
 
-static void stats_open (const double *rewards, const size_t *first, size_t groups,
-                        advantage_stats_t *stats)
+static void advantage_stats_open (const double *rewards, const size_t *first, size_t groups,
+                                  advantage_stats_t *stats)
 {
     size_t begin = groups ? first[0] : 0, end = groups ? first[groups] : 0;
-    spread_t all = spread_of (rewards + begin, end - begin);
+    spread_t all = advantage_spread_of (rewards + begin, end - begin);
     *stats = (advantage_stats_t){.mean = all.mean, .std = all.std};
 }
 
 void advantage_group (const double *rewards, const size_t *first, size_t groups,
                       advantage_scale_t scale, double *advantages, advantage_stats_t *stats)
 {
-    stats_open (rewards, first, groups, stats);
+    advantage_stats_open (rewards, first, groups, stats);
     for (size_t g = 0; g < groups; g++) {
         size_t n = first[g + 1] - first[g];
-        spread_t group = spread_of (rewards + first[g], n);
+        spread_t group = advantage_spread_of (rewards + first[g], n);
         double divisor = scale == ADVANTAGE_SCALE_GROUP   ? group.std + STD_EPSILON
                          : scale == ADVANTAGE_SCALE_BATCH ? stats->std + STD_EPSILON
                                                           : 1;
@@ -62,10 +62,10 @@ void advantage_group (const double *rewards, const size_t *first, size_t groups,
 void advantage_rloo (const double *rewards, const size_t *first, size_t groups, double *advantages,
                      advantage_stats_t *stats)
 {
-    stats_open (rewards, first, groups, stats);
+    advantage_stats_open (rewards, first, groups, stats);
     for (size_t g = 0; g < groups; g++) {
         size_t n = first[g + 1] - first[g];
-        spread_t group = spread_of (rewards + first[g], n);
+        spread_t group = advantage_spread_of (rewards + first[g], n);
         double keep = group.spread < SPREAD_MIN ? 0 : 1;
         stats->zero_spread += keep == 0 && n > 0;
         /* R_i - (sum - R_i) / (n - 1) = (R_i - mean) n / (n - 1) */
@@ -94,7 +94,7 @@ void advantage_gae (const double *values, size_t turns, double reward, double la
 
 void advantage_normalise (double *advantages, size_t n)
 {
-    spread_t s = spread_of (advantages, n);
+    spread_t s = advantage_spread_of (advantages, n);
     bool flat = s.spread < SPREAD_MIN;
     for (size_t i = 0; i < n; i++)
         advantages[i] = flat ? 0 : (advantages[i] - s.mean) / s.std;

@@ -71,75 +71,75 @@ typedef struct {
     double on_policy;  /* o above: 0 or 1 */
 } shared_t;
 
-static bool counts (const loss_sequence_t *s, size_t t)
+static bool loss_counts (const loss_sequence_t *s, size_t t)
 {
     return !s->mask || s->mask[t];
 }
 
-static double token_count (const loss_sequence_t *s)
+static double loss_token_count (const loss_sequence_t *s)
 {
     size_t n = 0;
     for (size_t t = 0; t < s->n; t++)
-        n += counts (s, t);
+        n += loss_counts (s, t);
     return (double) n;
 }
 
 /*  Sum of a - b over the unmasked tokens. */
-static double difference (const loss_sequence_t *s, const double *a, const double *b)
+static double loss_difference (const loss_sequence_t *s, const double *a, const double *b)
 {
     double sum = 0;
     for (size_t t = 0; t < s->n; t++)
-        if (counts (s, t))
+        if (loss_counts (s, t))
             sum += a[t] - b[t];
     return sum;
 }
 
-static double vespo_phi (const loss_sequence_t *s)
+static double loss_vespo_phi (const loss_sequence_t *s)
 {
     double lowest = log (1e-8), log_w = 0;
     for (size_t t = 0; t < s->n; t++)
-        if (counts (s, t))
+        if (loss_counts (s, t))
             log_w += fmin (fmax (s->logp[t] - s->old[t], -LOG_RATIO_MAX), LOG_RATIO_MAX);
     log_w = fmin (fmax (log_w, lowest), LOG_RATIO_MAX);
     double k = s->advantage >= 0 ? 2 : 3, lambda = s->advantage >= 0 ? 3 : 2;
     return exp (lambda + k * log_w - lambda * exp (log_w));
 }
 
-static double corrected (double c, double cap, bool truncate)
+static double loss_corrected (double c, double cap, bool truncate)
 {
     return c <= cap ? c : truncate ? cap : 0;
 }
 
-static double token_correction (const shared_t *shared, size_t t)
+static double loss_token_correction (const shared_t *shared, size_t t)
 {
     loss_correction_t mode = shared->config->correction;
     const loss_sequence_t *s = shared->sequence;
     if ((mode != LOSS_CORRECT_TOKEN_TRUNCATE && mode != LOSS_CORRECT_TOKEN_MASK) || !s->sampler)
         return shared->correction;
-    return corrected (exp (s->old[t] - s->sampler[t]), shared->config->correction_cap,
-                      mode == LOSS_CORRECT_TOKEN_TRUNCATE);
+    return loss_corrected (exp (s->old[t] - s->sampler[t]), shared->config->correction_cap,
+                           mode == LOSS_CORRECT_TOKEN_TRUNCATE);
 }
 
-static shared_t shared_of (const loss_config_t *config, const loss_sequence_t *s)
+static shared_t loss_shared_of (const loss_config_t *config, const loss_sequence_t *s)
 {
     shared_t shared = {.config = config, .sequence = s, .correction = 1, .on_policy = 1};
     const double *sampler = s->sampler ? s->sampler : s->old;
-    shared.count = token_count (s);
+    shared.count = loss_token_count (s);
     double n = fmax (shared.count, 1);
     shared.shared_ratio = config->sequence_level || config->type == LOSS_RLOO;
     if (shared.shared_ratio) {
         shared.ratio_slope = config->type == LOSS_RLOO ? 1 : 1 / n;
-        shared.ratio = exp (shared.ratio_slope * difference (s, s->logp, s->old));
+        shared.ratio = exp (shared.ratio_slope * loss_difference (s, s->logp, s->old));
     }
     if (config->type == LOSS_VESPO)
-        shared.phi = vespo_phi (s);
+        shared.phi = loss_vespo_phi (s);
     if (config->correction == LOSS_CORRECT_SEQUENCE_TRUNCATE ||
         config->correction == LOSS_CORRECT_SEQUENCE_MASK)
         shared.correction =
-            corrected (exp (difference (s, s->old, sampler) / n), config->correction_cap,
-                       config->correction == LOSS_CORRECT_SEQUENCE_TRUNCATE);
+            loss_corrected (exp (loss_difference (s, s->old, sampler) / n), config->correction_cap,
+                            config->correction == LOSS_CORRECT_SEQUENCE_TRUNCATE);
     if (config->off_policy_kl > 0 && s->advantage < 0 &&
-        difference (s, sampler, s->logp) / n > config->off_policy_kl)
+        loss_difference (s, sampler, s->logp) / n > config->off_policy_kl)
         shared.on_policy = 0;
     return shared;
 }
@@ -150,7 +150,7 @@ typedef struct {
     double value, by_ratio, by_logp;
 } term_t;
 
-static term_t clipped (const loss_config_t *config, double w, double advantage)
+static term_t loss_clipped (const loss_config_t *config, double w, double advantage)
 {
     double low = 1 - config->clip_low, high = 1 + config->clip_high;
     bool bounded = config->delta > 0 && w > config->delta;
@@ -165,7 +165,7 @@ static term_t clipped (const loss_config_t *config, double w, double advantage)
     return term;
 }
 
-static term_t sapo (const loss_config_t *config, double w, double advantage)
+static term_t loss_sapo (const loss_config_t *config, double w, double advantage)
 {
     double tau = advantage > 0 ? config->sapo_positive : config->sapo_negative;
     if (tau <= 0)
@@ -175,7 +175,7 @@ static term_t sapo (const loss_config_t *config, double w, double advantage)
                     .by_ratio = -4 * sigmoid * (1 - sigmoid) * advantage};
 }
 
-static term_t surrogate (const shared_t *shared, double w, double logp)
+static term_t loss_surrogate (const shared_t *shared, double w, double logp)
 {
     const loss_config_t *config = shared->config;
     double advantage = shared->sequence->advantage;
@@ -188,14 +188,14 @@ static term_t surrogate (const shared_t *shared, double w, double logp)
         weight = shared->phi;
         break;
     case LOSS_SAPO:
-        return sapo (config, w, advantage);
+        return loss_sapo (config, w, advantage);
     default:
-        return clipped (config, w, advantage);
+        return loss_clipped (config, w, advantage);
     }
     return (term_t){.value = -weight * advantage * logp, .by_logp = -weight * advantage};
 }
 
-static term_t divergence (const loss_config_t *config, double w, double d)
+static term_t loss_divergence (const loss_config_t *config, double w, double d)
 {
     term_t k = {.value = exp (d) - d - 1, .by_logp = 1 - exp (d)};
     if (config->kl_estimator == LOSS_KL_K1)
@@ -208,7 +208,7 @@ static term_t divergence (const loss_config_t *config, double w, double d)
 }
 
 /*  What a token of this sequence is multiplied with in the batch's loss. */
-static double token_weight (const loss_config_t *config, const loss_norm_t *norm, double count)
+static double loss_token_weight (const loss_config_t *config, const loss_norm_t *norm, double count)
 {
     double sequences = fmax ((double) norm->sequences, 1);
     switch (config->type) {
@@ -225,8 +225,8 @@ static double token_weight (const loss_config_t *config, const loss_norm_t *norm
     }
 }
 
-static void count_clipped (const loss_config_t *config, double w, double advantage,
-                           loss_sums_t *part)
+static void loss_count_clipped (const loss_config_t *config, double w, double advantage,
+                                loss_sums_t *part)
 {
     bool low = w < 1 - config->clip_low && advantage < 0;
     bool high = w > 1 + config->clip_high && advantage > 0;
@@ -237,7 +237,7 @@ static void count_clipped (const loss_config_t *config, double w, double advanta
 }
 
 /*  Turns counts into the sequence's own shares. */
-static void close_part (const shared_t *shared, loss_sums_t *part)
+static void loss_close_part (const shared_t *shared, loss_sums_t *part)
 {
     double n = fmax (shared->count, 1);
     part->sequences = 1;
@@ -255,7 +255,7 @@ static void close_part (const shared_t *shared, loss_sums_t *part)
                           .phi = part->phi,
                           .ratio_min = part->ratio_min,
                           .ratio_max = part->ratio_max};
-    count_clipped (shared->config, shared->ratio, shared->sequence->advantage, part);
+    loss_count_clipped (shared->config, shared->ratio, shared->sequence->advantage, part);
     part->low_min = part->low;
     part->high_max = part->high;
 }
@@ -263,20 +263,20 @@ static void close_part (const shared_t *shared, loss_sums_t *part)
 void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,
                     const loss_sequence_t *sequence, double *dlogp, loss_sums_t *part)
 {
-    shared_t shared = shared_of (config, sequence);
-    double weight = token_weight (config, norm, shared.count);
+    shared_t shared = loss_shared_of (config, sequence);
+    double weight = loss_token_weight (config, norm, shared.count);
     double by_shared_ratio = 0;
     *part = (loss_sums_t){0};
     for (size_t t = 0; t < sequence->n; t++) {
         dlogp[t] = 0;
-        if (!counts (sequence, t))
+        if (!loss_counts (sequence, t))
             continue;
         double logp = sequence->logp[t];
         double w = shared.shared_ratio ? shared.ratio : exp (logp - sequence->old[t]);
-        double keep = token_correction (&shared, t) * shared.on_policy;
-        term_t s = surrogate (&shared, w, logp), k = {0};
+        double keep = loss_token_correction (&shared, t) * shared.on_policy;
+        term_t s = loss_surrogate (&shared, w, logp), k = {0};
         if (config->kl > 0)
-            k = divergence (config, w, sequence->ref[t] - logp);
+            k = loss_divergence (config, w, sequence->ref[t] - logp);
         double by_ratio = weight * (keep * s.by_ratio + config->kl * k.by_ratio);
         dlogp[t] = weight * (keep * s.by_logp + config->kl * k.by_logp);
         if (shared.shared_ratio)
@@ -288,12 +288,12 @@ void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,
         part->ratio += w;
         part->ratio_min = part->tokens++ ? fmin (part->ratio_min, w) : w;
         part->ratio_max = fmax (part->ratio_max, w);
-        count_clipped (config, w, sequence->advantage, part);
+        loss_count_clipped (config, w, sequence->advantage, part);
     }
     for (size_t t = 0; shared.shared_ratio && t < sequence->n; t++)
-        if (counts (sequence, t))
+        if (loss_counts (sequence, t))
             dlogp[t] += by_shared_ratio * shared.ratio * shared.ratio_slope;
-    close_part (&shared, part);
+    loss_close_part (&shared, part);
 }
 
 void loss_add (loss_sums_t *sums, const loss_sums_t *part)

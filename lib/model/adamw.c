@@ -12,7 +12,7 @@ typedef struct {
     double *sums;
 } norm_t;
 
-static void norm_piece (void *context, size_t piece, size_t thread)
+static void adamw_norm_piece (void *context, size_t piece, size_t thread)
 {
     (void) thread;
     const norm_t *c = context;
@@ -29,7 +29,7 @@ double adamw_norm (const float *gradient, size_t n, pool_t *pool)
     norm_t c = {.gradient = gradient, .n = n, .sums = calloc (pieces + 1, sizeof (double))};
     if (!c.sums)
         return NAN;
-    pool_run (pool, norm_piece, &c, pieces);
+    pool_run (pool, adamw_norm_piece, &c, pieces);
     double sum = 0;
     for (size_t i = 0; i < pieces; i++)
         sum += c.sums[i];
@@ -46,7 +46,7 @@ typedef struct {
     float clip, step_size, correction; /* correction: 1 / sqrt (1 - beta2^t) */
 } step_t;
 
-static void step_range (const step_t *c, size_t from, size_t to, bool decay)
+static void adamw_step_range (const step_t *c, size_t from, size_t to, bool decay)
 {
     const adamw_options_t *o = c->options;
     float rest1 = (float) (1 - o->beta1), rest2 = (float) (1 - o->beta2), b2 = (float) o->beta2;
@@ -61,7 +61,7 @@ static void step_range (const step_t *c, size_t from, size_t to, bool decay)
 }
 
 /*  A piece may hold the end of one tensor and the beginning of another. */
-static void step_piece (void *context, size_t piece, size_t thread)
+static void adamw_step_piece (void *context, size_t piece, size_t thread)
 {
     (void) thread;
     const step_t *c = context;
@@ -70,7 +70,8 @@ static void step_piece (void *context, size_t piece, size_t thread)
         const model_tensor_t *t = model_tensor (c->model, i);
         size_t end = t->offset + t->rows * t->columns;
         if (t->offset < to && end > from)
-            step_range (c, t->offset > from ? t->offset : from, end < to ? end : to, t->decay);
+            adamw_step_range (c, t->offset > from ? t->offset : from, end < to ? end : to,
+                              t->decay);
     }
 }
 
@@ -90,6 +91,6 @@ int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *m
                 .clip = (float) (clip < 1 ? clip : 1),
                 .step_size = (float) (options->lr / (1 - pow (options->beta1, t))),
                 .correction = (float) (1 / sqrt (1 - pow (options->beta2, t)))};
-    pool_run (pool, step_piece, &c, (state->n + PIECE - 1) / PIECE);
+    pool_run (pool, adamw_step_piece, &c, (state->n + PIECE - 1) / PIECE);
     return 0;
 }

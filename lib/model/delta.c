@@ -11,14 +11,14 @@ enum { DENSE, SPARSE, XOR };
 #define DEFLATE_LEVEL 1
 #define VARINT_MAX    10 /* bytes */
 
-static void put_varint (buf_t *out, uint64_t value)
+static void delta_put_varint (buf_t *out, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
         buf_char (out, (char) (value | 0x80));
     buf_char (out, (char) value);
 }
 
-static size_t varint_size (uint64_t value)
+static size_t delta_varint_size (uint64_t value)
 {
     size_t n = 1;
     for (; value >= 0x80; value >>= 7)
@@ -28,7 +28,7 @@ static size_t varint_size (uint64_t value)
 
 /*  ---- encode ------------------------------------------------------------------------------------- */
 
-static bool differs (const char *before, const char *after, size_t element, size_t width)
+static bool delta_differs (const char *before, const char *after, size_t element, size_t width)
 {
     return memcmp (before + element * width, after + element * width, width) != 0;
 }
@@ -38,44 +38,44 @@ typedef struct {
     size_t same_bytes; /* of all n * width */
 } survey_t;
 
-static survey_t survey (const char *before, const char *after, size_t n, size_t width)
+static survey_t delta_survey (const char *before, const char *after, size_t n, size_t width)
 {
     survey_t s = {0};
     size_t last = 0, gaps = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!differs (before, after, i, width)) {
+        if (!delta_differs (before, after, i, width)) {
             s.same_bytes += width;
             continue;
         }
         for (size_t b = 0; b < width; b++)
             s.same_bytes += before[i * width + b] == after[i * width + b];
-        gaps += varint_size (i - last);
+        gaps += delta_varint_size (i - last);
         last = i + 1;
         s.changed++;
     }
-    s.sparse_size = varint_size (s.changed) + gaps + s.changed * width;
+    s.sparse_size = delta_varint_size (s.changed) + gaps + s.changed * width;
     return s;
 }
 
-static void put_sparse (const char *before, const char *after, size_t n, size_t width,
-                        size_t changed, buf_t *out)
+static void delta_put_sparse (const char *before, const char *after, size_t n, size_t width,
+                              size_t changed, buf_t *out)
 {
     size_t last = 0;
     buf_char (out, SPARSE);
-    put_varint (out, changed);
+    delta_put_varint (out, changed);
     for (size_t i = 0; i < n; i++)
-        if (differs (before, after, i, width)) {
-            put_varint (out, i - last);
+        if (delta_differs (before, after, i, width)) {
+            delta_put_varint (out, i - last);
             last = i + 1;
         }
     for (size_t i = 0; i < n; i++)
-        if (differs (before, after, i, width))
+        if (delta_differs (before, after, i, width))
             buf_append (out, after + i * width, width);
 }
 
 /*  Whether the deflated planes of before ^ after took fewer than `limit` bytes; only then are they put. */
-static bool put_xor (const char *before, const char *after, size_t n, size_t width, size_t limit,
-                     buf_t *out)
+static bool delta_put_xor (const char *before, const char *after, size_t n, size_t width,
+                           size_t limit, buf_t *out)
 {
     uLongf size = compressBound ((uLong) (n * width));
     Bytef *planes = malloc (n * width), *packed = malloc (size);
@@ -85,10 +85,10 @@ static bool put_xor (const char *before, const char *after, size_t n, size_t wid
             planes[b * n + i] = (Bytef) (before[i * width + b] ^ after[i * width + b]);
     if (planes && packed &&
         compress2 (packed, &size, planes, (uLong) (n * width), DEFLATE_LEVEL) == Z_OK)
-        smaller = varint_size (size) + size < limit;
+        smaller = delta_varint_size (size) + size < limit;
     if (smaller) {
         buf_char (out, XOR);
-        put_varint (out, size);
+        delta_put_varint (out, size);
         buf_append (out, packed, size);
     }
     free (planes);
@@ -96,16 +96,17 @@ static bool put_xor (const char *before, const char *after, size_t n, size_t wid
     return smaller;
 }
 
-static void put_tensor (const char *before, const char *after, size_t n, size_t width, buf_t *out)
+static void delta_put_tensor (const char *before, const char *after, size_t n, size_t width,
+                              buf_t *out)
 {
-    survey_t s = survey (before, after, n, width);
+    survey_t s = delta_survey (before, after, n, width);
     size_t best = s.sparse_size < n * width ? s.sparse_size : n * width;
     /* Deflate takes time, and makes little of planes that are mostly noise. */
     bool worth = s.same_bytes * 2 > n * width && best > n * width / 16;
-    if (worth && put_xor (before, after, n, width, best, out))
+    if (worth && delta_put_xor (before, after, n, width, best, out))
         return;
     if (best == s.sparse_size && best < n * width) {
-        put_sparse (before, after, n, width, s.changed, out);
+        delta_put_sparse (before, after, n, width, s.changed, out);
     } else {
         buf_char (out, DENSE);
         buf_append (out, after, n * width);
@@ -117,8 +118,8 @@ void delta_encode (const delta_layout_t *layout, const void *before, const void 
     for (size_t t = 0; t < model_tensors (layout->model); t++) {
         const model_tensor_t *tensor = model_tensor (layout->model, t);
         size_t at = tensor->offset * layout->width;
-        put_tensor ((const char *) before + at, (const char *) after + at,
-                    tensor->rows * tensor->columns, layout->width, out);
+        delta_put_tensor ((const char *) before + at, (const char *) after + at,
+                          tensor->rows * tensor->columns, layout->width, out);
     }
 }
 
@@ -128,7 +129,7 @@ typedef struct {
     const uint8_t *at, *end;
 } reader_t;
 
-static bool take_varint (reader_t *r, uint64_t *value)
+static bool delta_take_varint (reader_t *r, uint64_t *value)
 {
     *value = 0;
     for (unsigned i = 0; i < VARINT_MAX && r->at < r->end; i++) {
@@ -140,7 +141,7 @@ static bool take_varint (reader_t *r, uint64_t *value)
     return false;
 }
 
-static const uint8_t *take_bytes (reader_t *r, uint64_t n)
+static const uint8_t *delta_take_bytes (reader_t *r, uint64_t n)
 {
     if ((uint64_t) (r->end - r->at) < n)
         return NULL;
@@ -148,20 +149,20 @@ static const uint8_t *take_bytes (reader_t *r, uint64_t n)
     return r->at - n;
 }
 
-static bool apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
 {
     uint64_t changed, gap, element = 0;
-    if (!take_varint (r, &changed) || changed > n)
+    if (!delta_take_varint (r, &changed) || changed > n)
         return false;
     reader_t gaps = *r;
     for (uint64_t i = 0; i < changed; i++)
-        if (!take_varint (r, &gap))
+        if (!delta_take_varint (r, &gap))
             return false;
-    const uint8_t *values = take_bytes (r, changed * width);
+    const uint8_t *values = delta_take_bytes (r, changed * width);
     if (!values)
         return false;
     for (uint64_t i = 0; i < changed; i++, element++) {
-        if (!take_varint (&gaps, &gap) || gap >= n - element)
+        if (!delta_take_varint (&gaps, &gap) || gap >= n - element)
             return false;
         element += gap;
         memcpy (bytes + element * width, values + i * width, width);
@@ -169,12 +170,12 @@ static bool apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
     return true;
 }
 
-static bool apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
 {
     uint64_t size;
-    if (!take_varint (r, &size))
+    if (!delta_take_varint (r, &size))
         return false;
-    const uint8_t *packed = take_bytes (r, size);
+    const uint8_t *packed = delta_take_bytes (r, size);
     uLongf planes_n = (uLongf) (n * width);
     Bytef *planes = packed ? malloc (n * width) : NULL;
     bool good = planes && uncompress (planes, &planes_n, packed, (uLong) size) == Z_OK &&
@@ -186,26 +187,26 @@ static bool apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
     return good;
 }
 
-static bool apply_dense (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_apply_dense (reader_t *r, char *bytes, size_t n, size_t width)
 {
-    const uint8_t *from = take_bytes (r, n * width);
+    const uint8_t *from = delta_take_bytes (r, n * width);
     if (from)
         memcpy (bytes, from, n * width);
     return from != NULL;
 }
 
-static bool apply_tensor (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_apply_tensor (reader_t *r, char *bytes, size_t n, size_t width)
 {
-    const uint8_t *form = take_bytes (r, 1);
+    const uint8_t *form = delta_take_bytes (r, 1);
     if (!form)
         return false;
     switch (*form) {
     case DENSE:
-        return apply_dense (r, bytes, n, width);
+        return delta_apply_dense (r, bytes, n, width);
     case SPARSE:
-        return apply_sparse (r, bytes, n, width);
+        return delta_apply_sparse (r, bytes, n, width);
     case XOR:
-        return apply_xor (r, bytes, n, width);
+        return delta_apply_xor (r, bytes, n, width);
     default:
         return false;
     }
@@ -217,8 +218,8 @@ int delta_apply (const delta_layout_t *layout, void *bytes, const void *delta, s
     reader_t r = {delta, (const uint8_t *) delta + size};
     for (size_t t = 0; t < model_tensors (layout->model); t++) {
         const model_tensor_t *tensor = model_tensor (layout->model, t);
-        if (!apply_tensor (&r, (char *) bytes + tensor->offset * layout->width,
-                           tensor->rows * tensor->columns, layout->width))
+        if (!delta_apply_tensor (&r, (char *) bytes + tensor->offset * layout->width,
+                                 tensor->rows * tensor->columns, layout->width))
             return err_set (err, ERR_INPUT, "the delta is damaged at tensor %s", tensor->name);
     }
     return r.at == r.end ? 0

@@ -17,7 +17,7 @@
 /*  ---- embedding and norm ---- */
 
 /*  A tied embedding is read from the head's panels: row id is one lane of one panel. */
-static void embed_from_head (const model_t *model, size_t id, float *x)
+static void forward_embed_from_head (const model_t *model, size_t id, float *x)
 {
     weights_unpack_row (&model->head, id, x);
 }
@@ -29,7 +29,7 @@ void forward_embed (const model_t *model, const int32_t *ids, size_t n, float *x
         size_t id = (size_t) ids[i];
         assert (id < model->config.vocab);
         if (!model->embedding_rows)
-            embed_from_head (model, id, x);
+            forward_embed_from_head (model, id, x);
         else if (model->compute == COMPUTE_BF16)
             model->kernels->from_bf16 (x, (uint16_t *) model->embedding_rows + id * width, width);
         else
@@ -57,7 +57,7 @@ typedef struct {
     size_t across, down; /* pieces by panels, pieces by rows */
 } product_t;
 
-static void multiply (const product_t *p, const kernels_matmul_t *m)
+static void forward_multiply (const product_t *p, const kernels_matmul_t *m)
 {
     if (p->type == COMPUTE_BF16)
         p->kernels->matmul_bf16 (m);
@@ -65,7 +65,7 @@ static void multiply (const product_t *p, const kernels_matmul_t *m)
         p->kernels->matmul_f32 (m);
 }
 
-static void multiply_piece (void *context, size_t i, size_t thread)
+static void forward_multiply_piece (void *context, size_t i, size_t thread)
 {
     (void) thread;
     const product_t *p = context;
@@ -79,34 +79,34 @@ static void multiply_piece (void *context, size_t i, size_t thread)
     m.y += row * m.y_stride;
     m.add = m.add ? m.add + row * m.add_stride : NULL;
     m.n = end - row;
-    multiply (p, &m);
+    forward_multiply (p, &m);
 }
 
-static void multiply_all (product_t *p, pool_t *pool)
+static void forward_multiply_all (product_t *p, pool_t *pool)
 {
     const kernels_matmul_t *m = &p->product;
     size_t panels = kernels_panels (m->outputs), threads = pool_threads (pool);
     size_t most = threads * PIECES_PER_THREAD;
     if (threads == 1 || m->n * m->k * m->outputs < ALONE_MAX) {
-        multiply (p, m);
+        forward_multiply (p, m);
         return;
     }
     p->across = panels < most ? panels : most;
     p->down = panels < most ? m->n / ROWS_LEAST : 1;
     p->down = p->down > 1 ? p->down : 1;
     p->down = p->down < threads ? p->down : threads;
-    pool_run (pool, multiply_piece, p, p->across * p->down);
+    pool_run (pool, forward_multiply_piece, p, p->across * p->down);
 }
 
 /*  Elements of a row of x rounded to bfloat16: even. */
-static size_t rounded_stride (size_t k)
+static size_t forward_rounded_stride (size_t k)
 {
     return k + k % 2;
 }
 
-static void round_rows (const model_t *model, const float *x, size_t n, size_t k, char *y)
+static void forward_round_rows (const model_t *model, const float *x, size_t n, size_t k, char *y)
 {
-    size_t bytes = model->kernels->rounded_bytes, stride = rounded_stride (k) * bytes;
+    size_t bytes = model->kernels->rounded_bytes, stride = forward_rounded_stride (k) * bytes;
     for (size_t i = 0; i < n; i++, x += k, y += stride) {
         model->kernels->round_bf16 (y, x, k);
         memset (y + k * bytes, 0, stride - k * bytes);
@@ -124,13 +124,14 @@ size_t forward_scratch (const model_t *model, size_t n)
         widest = c->ff;
     if (widest < model->q_dim)
         widest = model->q_dim;
-    size_t rounded = n * rounded_stride (widest) * model->kernels->rounded_bytes;
+    size_t rounded = n * forward_rounded_stride (widest) * model->kernels->rounded_bytes;
     return rounded > low ? rounded : low;
 }
 
 /*  y += s B (A x), both products in order, as all products are. */
-static void add_adapter (const model_t *model, const weights_adapter_t *adapter, const float *x,
-                         size_t n, float *y, size_t stride, float *low, pool_t *pool)
+static void forward_add_adapter (const model_t *model, const weights_adapter_t *adapter,
+                                 const float *x, size_t n, float *y, size_t stride, float *low,
+                                 pool_t *pool)
 {
     size_t rank = adapter->a.outputs;
     product_t up = {.kernels = model->kernels, .type = COMPUTE_F32};
@@ -148,7 +149,7 @@ static void add_adapter (const model_t *model, const weights_adapter_t *adapter,
     forward_matmul (model, &adapter->a, x, n, NULL, low, NULL, pool);
     for (size_t i = 0; i < n * rank; i++)
         low[i] *= adapter->scale;
-    multiply_all (&up, pool);
+    forward_multiply_all (&up, pool);
 }
 
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
@@ -170,11 +171,11 @@ void forward_matmul (const model_t *model, const weights_matrix_t *w, const floa
                                    .outputs = w->outputs,
                                    .last = kernels_panels (w->outputs)};
     if (w->type == COMPUTE_BF16) {
-        round_rows (model, x, n, w->k, scratch);
+        forward_round_rows (model, x, n, w->k, scratch);
         p.product.x = scratch;
-        p.product.x_stride = rounded_stride (w->k);
+        p.product.x_stride = forward_rounded_stride (w->k);
     }
-    multiply_all (&p, pool);
+    forward_multiply_all (&p, pool);
     forward_adapt (model, w, x, n, y, scratch, pool);
 }
 
@@ -182,12 +183,13 @@ void forward_adapt (const model_t *model, const weights_matrix_t *w, const float
                     float *y, void *scratch, pool_t *pool)
 {
     for (size_t i = 0; i < w->adapters_n; i++)
-        add_adapter (model, &w->adapters[i], x, n, y, w->outputs, scratch, pool);
+        forward_add_adapter (model, &w->adapters[i], x, n, y, w->outputs, scratch, pool);
 }
 
 /*  ---- attention ---- */
 
-static void head_norms (const model_t *model, const weights_vector_t *gain, float *x, size_t heads)
+static void forward_head_norms (const model_t *model, const weights_vector_t *gain, float *x,
+                                size_t heads)
 {
     if (gain->data)
         forward_norm (model, gain, x, heads, x, NULL);
@@ -205,8 +207,8 @@ void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t
     memcpy (q, qkv, model->q_dim * sizeof *q);
     memcpy (k, qkv + model->q_dim, model->kv_dim * sizeof *k);
     memcpy (v, qkv + model->q_dim + model->kv_dim, model->kv_dim * sizeof *v);
-    head_norms (model, &l->q_norm, q, c->heads);
-    head_norms (model, &l->k_norm, k, c->kv_heads);
+    forward_head_norms (model, &l->q_norm, q, c->heads);
+    forward_head_norms (model, &l->k_norm, k, c->kv_heads);
     for (size_t h = 0; h < c->heads; h++)
         model->kernels->rope (q + h * c->head_dim, cos, sin, c->head_dim / 2);
     for (size_t h = 0; h < c->kv_heads; h++)
@@ -256,12 +258,12 @@ void forward_swiglu (const model_t *model, const float *gate_up, size_t n, float
 
 /*  ---- the head ---- */
 
-static float inverse_of (float temperature)
+static float forward_inverse_of (float temperature)
 {
     return temperature > 0 ? 1.0f / temperature : 1.0f;
 }
 
-static float logp_of (float logit, float inverse_temperature, const kernels_softmax_t *s)
+static float forward_logp_of (float logit, float inverse_temperature, const kernels_softmax_t *s)
 {
     return (float) ((double) (logit * inverse_temperature) - (double) s->max -
                     log ((double) s->sum));
@@ -270,9 +272,9 @@ static float logp_of (float logit, float inverse_temperature, const kernels_soft
 void forward_head_logp (const model_t *model, const float *logits, float temperature, int32_t id,
                         float *logp, float *entropy, float *exps, float *sum)
 {
-    float inverse = inverse_of (temperature), logit = logits[id];
+    float inverse = forward_inverse_of (temperature), logit = logits[id];
     kernels_softmax_t s = model->kernels->softmax (logits, model->config.vocab, inverse, exps);
-    *logp = logp_of (logit, inverse, &s);
+    *logp = forward_logp_of (logit, inverse, &s);
     if (entropy)
         *entropy = (float) (log ((double) s.sum) - (double) s.dot / (double) s.sum);
     if (sum)
@@ -284,12 +286,12 @@ int32_t forward_head_sample (const model_t *model, const float *logits, float te
 {
     const kernels_t *kernels = model->kernels;
     size_t vocab = model->config.vocab, id = 0;
-    float inverse = inverse_of (temperature);
+    float inverse = forward_inverse_of (temperature);
     if (!(temperature > 0))
         id = kernels->argmax (logits, vocab);
     kernels_softmax_t s = kernels->softmax (logits, vocab, inverse, temperature > 0 ? exps : NULL);
     if (temperature > 0)
         id = kernels->search (exps, vocab, u * s.sum);
-    *logp = logp_of (logits[id], inverse, &s);
+    *logp = forward_logp_of (logits[id], inverse, &s);
     return (int32_t) id;
 }

@@ -48,39 +48,39 @@ struct forward {
     size_t n, layer, pieces, spans_n;
 };
 
-static void *cut (forward_t *f, size_t bytes)
+static void *run_cut (forward_t *f, size_t bytes)
 {
     char *p = f->memory ? f->memory + f->bytes : NULL;
     f->bytes += (bytes + 63) / 64 * 64;
     return p;
 }
 
-static void place (forward_t *f)
+static void run_place (forward_t *f)
 {
     const model_t *m = f->root;
     const model_config_t *c = &m->config;
     size_t rows = f->rows * sizeof (float), threads = f->threads * sizeof (float);
     f->bytes = 0;
-    f->x = cut (f, rows * c->width);
-    f->h = cut (f, rows * c->width);
-    f->qkv = cut (f, rows * (m->q_dim + 2 * m->kv_dim));
-    f->q = cut (f, rows * m->q_dim);
-    f->att = cut (f, rows * m->q_dim);
-    f->gate_up = cut (f, rows * 2 * c->ff);
-    f->act = cut (f, rows * c->ff);
-    f->k = cut (f, threads * m->kv_dim);
-    f->v = cut (f, threads * m->kv_dim);
-    f->scores = cut (f, threads * (f->context + KERNELS_BLOCK));
-    f->picked = cut (f, f->head_rows * c->width * sizeof (float));
-    f->logits = cut (f, f->head_rows * m->head.outputs * sizeof (float));
-    f->ids = cut (f, f->rows * sizeof (int32_t));
-    f->spans = cut (f, f->rows * sizeof (span_t));
-    f->heads = cut (f, f->head_rows * sizeof (span_t));
+    f->x = run_cut (f, rows * c->width);
+    f->h = run_cut (f, rows * c->width);
+    f->qkv = run_cut (f, rows * (m->q_dim + 2 * m->kv_dim));
+    f->q = run_cut (f, rows * m->q_dim);
+    f->att = run_cut (f, rows * m->q_dim);
+    f->gate_up = run_cut (f, rows * 2 * c->ff);
+    f->act = run_cut (f, rows * c->ff);
+    f->k = run_cut (f, threads * m->kv_dim);
+    f->v = run_cut (f, threads * m->kv_dim);
+    f->scores = run_cut (f, threads * (f->context + KERNELS_BLOCK));
+    f->picked = run_cut (f, f->head_rows * c->width * sizeof (float));
+    f->logits = run_cut (f, f->head_rows * m->head.outputs * sizeof (float));
+    f->ids = run_cut (f, f->rows * sizeof (int32_t));
+    f->spans = run_cut (f, f->rows * sizeof (span_t));
+    f->heads = run_cut (f, f->head_rows * sizeof (span_t));
     f->rounded =
-        cut (f, forward_scratch (f->model, f->rows > f->head_rows ? f->rows : f->head_rows));
+        run_cut (f, forward_scratch (f->model, f->rows > f->head_rows ? f->rows : f->head_rows));
 }
 
-static size_t head_rows (const model_t *model, size_t rows)
+static size_t run_head_rows (const model_t *model, size_t rows)
 {
     size_t fit = LOGITS_BYTES_MAX / (model->head.outputs * sizeof (float));
     fit = fit < LOGITS_ROWS_MIN ? LOGITS_ROWS_MIN : fit;
@@ -97,11 +97,11 @@ forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_
                          .rows = rows,
                          .context = context,
                          .threads = threads};
-        f->head_rows = head_rows (model, rows);
-        place (f);
+        f->head_rows = run_head_rows (model, rows);
+        run_place (f);
         f->memory = pages_alloc (f->bytes);
         if (f->memory) {
-            place (f);
+            run_place (f);
             return f;
         }
     }
@@ -138,7 +138,7 @@ size_t forward_head_rows (const forward_t *f)
 /*  ---- work per row ---- */
 
 /*  Runs fn over pieces of the rows; per_row: floats that a row touches. */
-static void each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *pool)
+static void run_each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *pool)
 {
     size_t most = pool_threads (pool) * PIECES_PER_THREAD;
     f->pieces = f->n < most ? f->n : most;
@@ -147,52 +147,53 @@ static void each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *pool)
     pool_run (pool, fn, f, f->pieces);
 }
 
-static size_t piece_begin (const forward_t *f, size_t i)
+static size_t run_piece_begin (const forward_t *f, size_t i)
 {
     return i * f->n / f->pieces;
 }
 
-static void embed (void *context, size_t i, size_t thread)
+static void run_embed (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1);
+    size_t first = run_piece_begin (f, i), last = run_piece_begin (f, i + 1);
     forward_embed (f->root, f->ids + first, last - first, f->x + first * f->root->config.width);
 }
 
-static void norm_piece (forward_t *f, const weights_vector_t *gain, size_t i)
+static void run_norm_piece (forward_t *f, const weights_vector_t *gain, size_t i)
 {
-    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), width = f->root->config.width;
+    size_t first = run_piece_begin (f, i), last = run_piece_begin (f, i + 1),
+           width = f->root->config.width;
     forward_norm (f->root, gain, f->x + first * width, last - first, f->h + first * width, NULL);
 }
 
-static void norm_attention (void *context, size_t i, size_t thread)
+static void run_norm_attention (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->root->layers[f->layer].norm_attention, i);
+    run_norm_piece (f, &f->root->layers[f->layer].norm_attention, i);
 }
 
-static void norm_mlp (void *context, size_t i, size_t thread)
+static void run_norm_mlp (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->root->layers[f->layer].norm_mlp, i);
+    run_norm_piece (f, &f->root->layers[f->layer].norm_mlp, i);
 }
 
-static void norm_last (void *context, size_t i, size_t thread)
+static void run_norm_last (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    norm_piece (f, &f->root->norm, i);
+    run_norm_piece (f, &f->root->norm, i);
 }
 
-static void heads (void *context, size_t i, size_t thread)
+static void run_heads (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
     const model_t *m = f->root;
     float *k = f->k + thread * m->kv_dim, *v = f->v + thread * m->kv_dim;
-    for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
+    for (size_t r = run_piece_begin (f, i); r < run_piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
         if (r + 1 < f->n)
             kv_expect (m, row[1].own, f->layer, row[1].position);
@@ -202,12 +203,12 @@ static void heads (void *context, size_t i, size_t thread)
     }
 }
 
-static void attention (void *context, size_t i, size_t thread)
+static void run_attention (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
     const model_t *m = f->root;
     float *scores = f->scores + thread * (f->context + KERNELS_BLOCK);
-    for (size_t r = piece_begin (f, i); r < piece_begin (f, i + 1); r++) {
+    for (size_t r = run_piece_begin (f, i); r < run_piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
         forward_attention_ahead (m, f->layer, f->q + r * m->q_dim, row->position, row->prefix,
                                  row->own, f->att + r * m->q_dim, scores, NULL, NULL,
@@ -215,17 +216,18 @@ static void attention (void *context, size_t i, size_t thread)
     }
 }
 
-static void swiglu (void *context, size_t i, size_t thread)
+static void run_swiglu (void *context, size_t i, size_t thread)
 {
     (void) thread;
     forward_t *f = context;
-    size_t first = piece_begin (f, i), last = piece_begin (f, i + 1), ff = f->root->config.ff;
+    size_t first = run_piece_begin (f, i), last = run_piece_begin (f, i + 1),
+           ff = f->root->config.ff;
     forward_swiglu (f->root, f->gate_up + 2 * first * ff, last - first, f->act + first * ff);
 }
 
 /*  ---- the pass ---- */
 
-static size_t most_keys (const forward_t *f)
+static size_t run_most_keys (const forward_t *f)
 {
     size_t most = 0;
     for (size_t i = 0; i < f->n; i++)
@@ -233,13 +235,13 @@ static size_t most_keys (const forward_t *f)
     return most + 1;
 }
 
-static const model_t *model_of (const forward_t *f, size_t row)
+static const model_t *run_model_of (const forward_t *f, size_t row)
 {
     return f->row[row].model ? f->row[row].model : f->model;
 }
 
 /*  Puts a row after those that are there. */
-static size_t add_to_spans (span_t *spans, size_t n, const model_t *model, size_t row)
+static size_t run_add_to_spans (span_t *spans, size_t n, const model_t *model, size_t row)
 {
     if (n == 0 || spans[n - 1].model != model)
         spans[n++] = (span_t){.model = model, .first = row};
@@ -249,8 +251,8 @@ static size_t add_to_spans (span_t *spans, size_t n, const model_t *model, size_
 
 /*  A product of the layer, of the matrix at that place of its struct: the base's for all rows, then every
  *  span's adapters. */
-static void product (forward_t *f, size_t place, const float *x, const float *add, float *y,
-                     pool_t *pool)
+static void run_product (forward_t *f, size_t place, const float *x, const float *add, float *y,
+                         pool_t *pool)
 {
     const weights_matrix_t *w = (const void *) ((const char *) &f->root->layers[f->layer] + place);
     forward_matmul (f->root, w, x, f->n, add, y, f->rounded, pool);
@@ -267,15 +269,15 @@ static void run_layer (forward_t *f, size_t keys, pool_t *pool)
 {
     const model_t *m = f->root;
     const model_config_t *c = &m->config;
-    each_piece (f, norm_attention, c->width, pool);
-    product (f, offsetof (weights_layer_t, qkv), f->h, NULL, f->qkv, pool);
-    each_piece (f, heads, m->q_dim, pool);
-    each_piece (f, attention, 2 * keys * m->q_dim, pool);
-    product (f, offsetof (weights_layer_t, out), f->att, f->x, f->x, pool);
-    each_piece (f, norm_mlp, c->width, pool);
-    product (f, offsetof (weights_layer_t, gate_up), f->h, NULL, f->gate_up, pool);
-    each_piece (f, swiglu, 4 * c->ff, pool);
-    product (f, offsetof (weights_layer_t, down), f->act, f->x, f->x, pool);
+    run_each_piece (f, run_norm_attention, c->width, pool);
+    run_product (f, offsetof (weights_layer_t, qkv), f->h, NULL, f->qkv, pool);
+    run_each_piece (f, run_heads, m->q_dim, pool);
+    run_each_piece (f, run_attention, 2 * keys * m->q_dim, pool);
+    run_product (f, offsetof (weights_layer_t, out), f->att, f->x, f->x, pool);
+    run_each_piece (f, run_norm_mlp, c->width, pool);
+    run_product (f, offsetof (weights_layer_t, gate_up), f->h, NULL, f->gate_up, pool);
+    run_each_piece (f, run_swiglu, 4 * c->ff, pool);
+    run_product (f, offsetof (weights_layer_t, down), f->act, f->x, f->x, pool);
 }
 
 const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, pool_t *pool)
@@ -283,18 +285,18 @@ const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, poo
     assert (n <= f->rows && pool_threads (pool) <= f->threads);
     f->row = rows;
     f->n = n;
-    size_t keys = most_keys (f);
+    size_t keys = run_most_keys (f);
     assert (keys <= f->context);
     f->spans_n = 0;
     for (size_t i = 0; i < n; i++) {
-        assert (weights_root (model_of (f, i)) == f->root);
+        assert (weights_root (run_model_of (f, i)) == f->root);
         f->ids[i] = rows[i].id;
-        f->spans_n = add_to_spans (f->spans, f->spans_n, model_of (f, i), i);
+        f->spans_n = run_add_to_spans (f->spans, f->spans_n, run_model_of (f, i), i);
     }
-    each_piece (f, embed, f->root->config.width * EMBED_COST, pool);
+    run_each_piece (f, run_embed, f->root->config.width * EMBED_COST, pool);
     for (f->layer = 0; f->layer < f->root->config.layers; f->layer++)
         run_layer (f, keys, pool);
-    each_piece (f, norm_last, f->root->config.width, pool);
+    run_each_piece (f, run_norm_last, f->root->config.width, pool);
     return f->h;
 }
 
@@ -304,7 +306,7 @@ float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
     size_t width = f->root->config.width, outputs = f->root->head.outputs, n = 0;
     for (size_t i = 0; i < m; i++) {
         memcpy (f->picked + i * width, f->h + picked[i] * width, width * sizeof (float));
-        n = add_to_spans (f->heads, n, model_of (f, picked[i]), i);
+        n = run_add_to_spans (f->heads, n, run_model_of (f, picked[i]), i);
     }
     forward_matmul (f->root, &f->root->head, f->picked, m, NULL, f->logits, f->rounded, pool);
     for (const span_t *s = f->heads; s < f->heads + n; s++)
@@ -317,7 +319,7 @@ float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
 
 #define CHUNK ((size_t) 64)
 
-static void head_of_chunk (forward_t *f, size_t n, float *logits, pool_t *pool)
+static void run_head_of_chunk (forward_t *f, size_t n, float *logits, pool_t *pool)
 {
     size_t outputs = f->root->head.outputs;
     for (size_t first = 0; first < n; first += f->head_rows) {
@@ -350,7 +352,7 @@ int model_logits (const model_t *model, const int32_t *ids, size_t n, float *log
         for (size_t i = 0; i < m; i++)
             rows[i] = (forward_row_t){.id = ids[first + i], .position = first + i, .own = &kv};
         forward_run (f, rows, m, pool);
-        head_of_chunk (f, m, logits + first * model->head.outputs, pool);
+        run_head_of_chunk (f, m, logits + first * model->head.outputs, pool);
     }
     int rc = f && kv.data ? 0 : -1;
     free (kv.data);

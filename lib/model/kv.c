@@ -3,7 +3,7 @@
 
 #include "model/forward.h"
 
-static size_t value_stride (const model_t *model)
+static size_t kv_value_stride (const model_t *model)
 {
     return (model->config.head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
 }
@@ -28,7 +28,7 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
     size_t block = position / KERNELS_BLOCK - kv->first;
     for (size_t h = 0; h < model->config.kv_heads; h++, k += dim, v += dim) {
         float *keys = kv_head (model, kv, layer, h) + block * kernels_block_floats (dim);
-        float *values = keys + KERNELS_BLOCK * dim + lane * value_stride (model);
+        float *values = keys + KERNELS_BLOCK * dim + lane * kv_value_stride (model);
         for (size_t d = 0; d < dim; d++)
             keys[d * KERNELS_BLOCK + lane] = k[d];
         memcpy (values, v, dim * sizeof *v);

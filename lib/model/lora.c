@@ -20,7 +20,7 @@
 #define TARGET_TEXT(name, text) text,
 static const char *const target_name[] = {LORA_TARGETS (TARGET_TEXT)};
 
-static bool has (const lora_config_t *config, lora_target_t target)
+static bool lora_has (const lora_config_t *config, lora_target_t target)
 {
     return (config->targets >> target & 1u) != 0;
 }
@@ -50,7 +50,7 @@ typedef struct {
     const char *block; /* in names */
 } place_t;
 
-static place_t place_of (const model_t *m, weights_layer_t *l, lora_target_t target)
+static place_t lora_place_of (const model_t *m, weights_layer_t *l, lora_target_t target)
 {
     size_t ff = m->config.ff, width = m->config.width, q = m->q_dim, kv = m->kv_dim;
     switch (target) {
@@ -71,8 +71,8 @@ static place_t place_of (const model_t *m, weights_layer_t *l, lora_target_t tar
     }
 }
 
-static weights_matrix_t add_tensor (model_t *m, const char *module, char which, size_t outputs,
-                                    size_t k)
+static weights_matrix_t lora_add_tensor (model_t *m, const char *module, char which, size_t outputs,
+                                         size_t k)
 {
     model_tensor_t *t = &m->tensors[m->tensors_n++];
     *t = (model_tensor_t){
@@ -82,15 +82,15 @@ static weights_matrix_t add_tensor (model_t *m, const char *module, char which, 
     return (weights_matrix_t){.outputs = outputs, .k = k, .type = COMPUTE_F32, .at = t->offset};
 }
 
-static void add_adapter (model_t *m, const place_t *place, const char *module)
+static void lora_add_adapter (model_t *m, const place_t *place, const char *module)
 {
     const lora_config_t *c = &m->lora;
     double rank = (double) c->rank;
     weights_adapter_t *adapter = &m->adapters[m->adapters_n++];
     weights_matrix_t *matrix = place->matrix;
     *adapter = (weights_adapter_t){
-        .a = add_tensor (m, module, 'A', c->rank, matrix->k),
-        .b = add_tensor (m, module, 'B', place->outputs, c->rank),
+        .a = lora_add_tensor (m, module, 'A', c->rank, matrix->k),
+        .b = lora_add_tensor (m, module, 'B', place->outputs, c->rank),
         .first = place->first,
         .scale = (float) (c->alpha / (c->rslora ? sqrt (rank) : rank)),
     };
@@ -98,23 +98,23 @@ static void add_adapter (model_t *m, const place_t *place, const char *module)
         matrix->adapters = adapter;
 }
 
-static void add_adapters (model_t *m)
+static void lora_add_adapters (model_t *m)
 {
     char module[64];
     for (size_t i = 0; i < m->config.layers; i++)
         for (lora_target_t t = 0; t < LORA_HEAD; t++) {
-            if (!has (&m->lora, t))
+            if (!lora_has (&m->lora, t))
                 continue;
-            place_t place = place_of (m, &m->layers[i], t);
+            place_t place = lora_place_of (m, &m->layers[i], t);
             snprintf (module, sizeof module, "model.layers.%zu.%s.%s", i, place.block,
                       target_name[t]);
-            add_adapter (m, &place, module);
+            lora_add_adapter (m, &place, module);
         }
-    if (has (&m->lora, LORA_HEAD))
-        add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, target_name[LORA_HEAD]);
+    if (lora_has (&m->lora, LORA_HEAD))
+        lora_add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, target_name[LORA_HEAD]);
 }
 
-static void freeze (model_t *m)
+static void lora_freeze (model_t *m)
 {
     m->embedding = m->norm.at = m->head.at = WEIGHTS_FROZEN;
     for (size_t i = 0; i < m->config.layers; i++) {
@@ -127,34 +127,34 @@ static void freeze (model_t *m)
 
 /*  ---- memory ---- */
 
-static void place_panels (model_t *m, weights_matrix_t *w)
+static void lora_place_panels (model_t *m, weights_matrix_t *w)
 {
     w->panels = m->memory ? m->memory + m->bytes : NULL;
     size_t bytes = kernels_panels (w->outputs) * weights_panel_bytes (w);
     m->bytes += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
-static void place_all (model_t *m)
+static void lora_place_all (model_t *m)
 {
     m->bytes = 0;
     for (size_t i = 0; i < m->adapters_n; i++) {
-        place_panels (m, &m->adapters[i].a);
-        place_panels (m, &m->adapters[i].b);
+        lora_place_panels (m, &m->adapters[i].a);
+        lora_place_panels (m, &m->adapters[i].b);
     }
 }
 
-static int allocate (model_t *m)
+static int lora_allocate (model_t *m)
 {
-    place_all (m);
+    lora_place_all (m);
     void *p = mmap (NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return -1;
     m->memory = p;
-    place_all (m);
+    lora_place_all (m);
     return 0;
 }
 
-static int check (const model_t *base, const lora_config_t *config, err_t *err)
+static int lora_check (const model_t *base, const lora_config_t *config, err_t *err)
 {
     if (base->base)
         return err_set (err, ERR_INPUT, "an adapter needs a base without adapters");
@@ -166,14 +166,14 @@ static int check (const model_t *base, const lora_config_t *config, err_t *err)
                         config->alpha);
     if (config->targets == 0)
         return err_set (err, ERR_INPUT, "an adapter without targets adapts nothing");
-    if (base->config.value_head && has (config, LORA_HEAD))
+    if (base->config.value_head && lora_has (config, LORA_HEAD))
         return err_set (err, ERR_INPUT, "lm_head cannot be adapted: the model has a value head");
     return 0;
 }
 
 model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
 {
-    if (check (base, config, err) != 0)
+    if (lora_check (base, config, err) != 0)
         return NULL;
     size_t layers = base->config.layers;
     size_t most = layers * (size_t) LORA_HEAD + 1;
@@ -190,9 +190,9 @@ model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
     }
     if (m && m->layers && m->adapters && m->tensors) {
         memcpy (m->layers, base->layers, layers * sizeof *m->layers);
-        freeze (m);
-        add_adapters (m);
-        if (allocate (m) == 0)
+        lora_freeze (m);
+        lora_add_adapters (m);
+        if (lora_allocate (m) == 0)
             return m;
     }
     err_set (err, ERR_LIMIT, "no memory for adapters of rank %zu on %zu layers", config->rank,

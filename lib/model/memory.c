@@ -13,8 +13,8 @@
 #include "model/weights.h"
 
 /*  A sampler without rows in use says what its buffers take; keys and values follow from the plan. */
-static int need_sampling (const model_t *model, const memory_plan_t *plan, pool_t *pool,
-                          memory_need_t *need, err_t *err)
+static int memory_need_sampling (const model_t *model, const memory_plan_t *plan, pool_t *pool,
+                                 memory_need_t *need, err_t *err)
 {
     sampler_t *sampler = sampler_new (model, plan->rows, pool, err);
     if (!sampler)
@@ -26,8 +26,8 @@ static int need_sampling (const model_t *model, const memory_plan_t *plan, pool_
     return 0;
 }
 
-static int need_training (const model_t *model, const memory_plan_t *plan, pool_t *pool,
-                          memory_need_t *need, err_t *err)
+static int memory_need_training (const model_t *model, const memory_plan_t *plan, pool_t *pool,
+                                 memory_need_t *need, err_t *err)
 {
     train_t *train = train_new (model, pool, err);
     train_tokens_t *completions = calloc (plan->group, sizeof *completions);
@@ -63,10 +63,10 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
     if (rc == 0) {
         need->params = model_params (base);
         need->weights = model_bytes (base) + (adapted ? model_bytes (adapted) : 0);
-        rc = need_sampling (model, plan, pool, need, err);
+        rc = memory_need_sampling (model, plan, pool, need, err);
     }
     if (rc == 0)
-        rc = need_training (model, plan, pool, need, err);
+        rc = memory_need_training (model, plan, pool, need, err);
     need->sample = need->weights + need->cache + need->decoding;
     need->train = need->weights + need->masters + need->activations;
     if (model && model_params_type (model) == COMPUTE_BF16)
@@ -80,7 +80,7 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
 /*  ---- what is free --------------------------------------------------------------------------------- */
 
 /*  The number after `key` in a file, or the first of it (key NULL); SIZE_MAX without one ("max"). */
-static size_t number_in (const char *path, const char *key)
+static size_t memory_number_in (const char *path, const char *key)
 {
     char line[256];
     unsigned long long number;
@@ -97,7 +97,7 @@ static size_t number_in (const char *path, const char *key)
 
 /*  What a control group leaves of its limit: file pages that were not used for long are given up before anything
  *  fails. */
-static size_t group_leaves (const char *group, int version)
+static size_t memory_one_group_leaves (const char *group, int version)
 {
     static const char *const names[][3] = {
         {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
@@ -105,11 +105,11 @@ static size_t group_leaves (const char *group, int version)
     const char *const *name = names[version - 1];
     char path[PATH_MAX + 32];
     snprintf (path, sizeof path, "%s/%s", group, name[0]);
-    size_t limit = number_in (path, NULL);
+    size_t limit = memory_number_in (path, NULL);
     snprintf (path, sizeof path, "%s/%s", group, name[1]);
-    size_t used = number_in (path, NULL);
+    size_t used = memory_number_in (path, NULL);
     snprintf (path, sizeof path, "%s/memory.stat", group);
-    size_t files = number_in (path, name[2]);
+    size_t files = memory_number_in (path, name[2]);
     if (limit == SIZE_MAX || used == SIZE_MAX)
         return SIZE_MAX;
     used -= files < used ? files : 0;
@@ -125,14 +125,15 @@ size_t memory_group_leaves (const char *root, const char *group, int version)
         return least;
     for (char *end = path + n; end; end = strrchr (path, '/')) {
         *end = 0;
-        size_t left = strlen (path) >= strlen (root) ? group_leaves (path, version) : SIZE_MAX;
+        size_t left =
+            strlen (path) >= strlen (root) ? memory_one_group_leaves (path, version) : SIZE_MAX;
         least = left < least ? left : least;
     }
     return least;
 }
 
 /*  A line of /proc/self/cgroup: hierarchy, controllers, group. */
-static size_t line_leaves (char *line)
+static size_t memory_line_leaves (char *line)
 {
     char *group = strchr (line, ':');
     group = group ? strchr (group + 1, ':') : NULL;
@@ -150,10 +151,10 @@ size_t memory_available (void)
 {
     char line[PATH_MAX];
     FILE *file = fopen ("/proc/self/cgroup", "re");
-    size_t least = number_in ("/proc/meminfo", "MemAvailable:");
+    size_t least = memory_number_in ("/proc/meminfo", "MemAvailable:");
     least = least == SIZE_MAX ? 0 : least << 10;
     while (file && fgets (line, sizeof line, file)) {
-        size_t left = line_leaves (line);
+        size_t left = memory_line_leaves (line);
         least = left < least ? left : least;
     }
     if (file)

@@ -24,7 +24,7 @@
 
 #define PARAMS_MAX ((double) ((size_t) 1 << 40))
 
-static double count_params (const model_config_t *c)
+static double model_count_params (const model_config_t *c)
 {
     double width = (double) c->width, ff = (double) c->ff, dim = (double) c->head_dim;
     double q = (double) c->heads * dim, kv = (double) c->kv_heads * dim, vocab = (double) c->vocab;
@@ -32,7 +32,7 @@ static double count_params (const model_config_t *c)
     return vocab * width * 2 + (double) c->layers * layer + width;
 }
 
-static int check_sizes (const model_config_t *c, err_t *err)
+static int model_check_sizes (const model_config_t *c, err_t *err)
 {
     const struct {
         const char *key;
@@ -56,13 +56,13 @@ static int check_sizes (const model_config_t *c, err_t *err)
     if (c->head_dim % 2 != 0)
         return err_set (err, ERR_INPUT, "head_dim is %zu; rotary positions need an even number",
                         c->head_dim);
-    if (count_params (c) > PARAMS_MAX)
+    if (model_count_params (c) > PARAMS_MAX)
         return err_set (err, ERR_INPUT, "the shape has %.3g weights; at most %.3g can be held",
-                        count_params (c), PARAMS_MAX);
+                        model_count_params (c), PARAMS_MAX);
     return 0;
 }
 
-static int check_rope (const model_config_t *c, err_t *err)
+static int model_check_rope (const model_config_t *c, err_t *err)
 {
     if (!(c->rope_theta > 0) || !isfinite (c->rope_theta))
         return err_set (err, ERR_INPUT, "rope_theta is %g; it must be a number above 0",
@@ -87,7 +87,7 @@ int model_config_check (const model_config_t *c, err_t *err)
 {
     if ((unsigned) c->arch >= ARCH_COUNT)
         return err_set (err, ERR_INPUT, "architecture number %d is unknown", (int) c->arch);
-    if (check_sizes (c, err) != 0 || check_rope (c, err) != 0)
+    if (model_check_sizes (c, err) != 0 || model_check_rope (c, err) != 0)
         return -1;
     if (!(c->norm_eps >= 0) || !isfinite (c->norm_eps))
         return err_set (err, ERR_INPUT, "rms_norm_eps is %g; it must be a number from 0 on",
@@ -119,83 +119,84 @@ __attribute__ ((format (printf, 5, 6))) static size_t add_tensor (model_t *m, in
     return at;
 }
 
-static weights_matrix_t matrix_at (const model_t *m, size_t outputs, size_t k, size_t at)
+static weights_matrix_t model_matrix_at (const model_t *m, size_t outputs, size_t k, size_t at)
 {
     return (weights_matrix_t){.outputs = outputs, .k = k, .type = m->compute, .at = at};
 }
 
-static weights_vector_t vector_at (size_t n, size_t at)
+static weights_vector_t model_vector_at (size_t n, size_t at)
 {
     return (weights_vector_t){.n = n, .at = at};
 }
 
-static void lay_out_attention (model_t *m, size_t i, weights_layer_t *l)
+static void model_lay_out_attention (model_t *m, size_t i, weights_layer_t *l)
 {
     const model_config_t *c = &m->config;
     size_t outputs[] = {m->q_dim, m->kv_dim, m->kv_dim}, all = m->q_dim + 2 * m->kv_dim;
-    l->qkv = matrix_at (m, all, c->width, m->params);
+    l->qkv = model_matrix_at (m, all, c->width, m->params);
     for (size_t j = 0; j < 3; j++)
         add_tensor (m, 2, outputs[j], c->width, "model.layers.%zu.self_attn.%c_proj.weight", i,
                     "qkv"[j]);
     if (c->qkv_bias) {
-        l->qkv_bias = vector_at (all, m->params);
+        l->qkv_bias = model_vector_at (all, m->params);
         for (size_t j = 0; j < 3; j++)
             add_tensor (m, 1, 1, outputs[j], "model.layers.%zu.self_attn.%c_proj.bias", i,
                         "qkv"[j]);
     }
     if (c->qk_norm) {
         size_t n = c->head_dim;
-        l->q_norm =
-            vector_at (n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.q_norm.weight", i));
-        l->k_norm =
-            vector_at (n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.k_norm.weight", i));
+        l->q_norm = model_vector_at (
+            n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.q_norm.weight", i));
+        l->k_norm = model_vector_at (
+            n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.k_norm.weight", i));
     }
-    l->out = matrix_at (
+    l->out = model_matrix_at (
         m, c->width, m->q_dim,
         add_tensor (m, 2, c->width, m->q_dim, "model.layers.%zu.self_attn.o_proj.weight", i));
 }
 
-static void lay_out_layer (model_t *m, size_t i)
+static void model_lay_out_layer (model_t *m, size_t i)
 {
     const model_config_t *c = &m->config;
     weights_layer_t *l = &m->layers[i];
     size_t width = c->width;
-    l->norm_attention = vector_at (
+    l->norm_attention = model_vector_at (
         width, add_tensor (m, 1, 1, width, "model.layers.%zu.input_layernorm.weight", i));
-    lay_out_attention (m, i, l);
-    l->norm_mlp = vector_at (
+    model_lay_out_attention (m, i, l);
+    l->norm_mlp = model_vector_at (
         width, add_tensor (m, 1, 1, width, "model.layers.%zu.post_attention_layernorm.weight", i));
-    l->gate_up =
-        matrix_at (m, 2 * c->ff, width,
-                   add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.gate_proj.weight", i));
+    l->gate_up = model_matrix_at (
+        m, 2 * c->ff, width,
+        add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.gate_proj.weight", i));
     add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.up_proj.weight", i);
-    l->down =
-        matrix_at (m, width, c->ff,
-                   add_tensor (m, 2, width, c->ff, "model.layers.%zu.mlp.down_proj.weight", i));
+    l->down = model_matrix_at (
+        m, width, c->ff,
+        add_tensor (m, 2, width, c->ff, "model.layers.%zu.mlp.down_proj.weight", i));
 }
 
-static void lay_out (model_t *m)
+static void model_lay_out (model_t *m)
 {
     const model_config_t *c = &m->config;
     m->params = m->tensors_n = 0;
     m->embedding = add_tensor (m, 2, c->vocab, c->width, "model.embed_tokens.weight");
     for (size_t i = 0; i < c->layers; i++)
-        lay_out_layer (m, i);
-    m->norm = vector_at (c->width, add_tensor (m, 1, 1, c->width, "model.norm.weight"));
+        model_lay_out_layer (m, i);
+    m->norm = model_vector_at (c->width, add_tensor (m, 1, 1, c->width, "model.norm.weight"));
     if (c->value_head)
-        m->head = matrix_at (m, 1, c->width, add_tensor (m, 2, 1, c->width, "score.weight"));
+        m->head = model_matrix_at (m, 1, c->width, add_tensor (m, 2, 1, c->width, "score.weight"));
     else if (c->tied)
-        m->head = matrix_at (m, c->vocab, c->width, m->embedding);
+        m->head = model_matrix_at (m, c->vocab, c->width, m->embedding);
     else
-        m->head = matrix_at (m, c->vocab, c->width,
-                             add_tensor (m, 2, c->vocab, c->width, "lm_head.weight"));
+        m->head = model_matrix_at (m, c->vocab, c->width,
+                                   add_tensor (m, 2, c->vocab, c->width, "lm_head.weight"));
 }
 
 /*  ---- memory ---- */
 
-static void visit_layer (model_t *m, weights_layer_t *l,
-                         void (*matrix) (model_t *, weights_matrix_t *, void *),
-                         void (*vector) (model_t *, weights_vector_t *, void *), void *context)
+static void model_visit_layer (model_t *m, weights_layer_t *l,
+                               void (*matrix) (model_t *, weights_matrix_t *, void *),
+                               void (*vector) (model_t *, weights_vector_t *, void *),
+                               void *context)
 {
     weights_matrix_t *matrices[] = {&l->qkv, &l->out, &l->gate_up, &l->down};
     weights_vector_t *vectors[] = {&l->norm_attention, &l->qkv_bias, &l->q_norm, &l->k_norm,
@@ -217,53 +218,54 @@ void weights_visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, v
     if (m->base)
         return;
     for (size_t i = 0; i < m->config.layers; i++)
-        visit_layer (m, &m->layers[i], matrix, vector, context);
+        model_visit_layer (m, &m->layers[i], matrix, vector, context);
     vector (m, &m->norm, context);
     matrix (m, &m->head, context);
 }
 
-static void *cut (model_t *m, size_t bytes)
+static void *model_cut (model_t *m, size_t bytes)
 {
     char *p = m->memory ? m->memory + m->bytes : NULL;
     m->bytes += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     return p;
 }
 
-static void place_matrix (model_t *m, weights_matrix_t *w, void *context)
+static void model_place_matrix (model_t *m, weights_matrix_t *w, void *context)
 {
     (void) context;
-    w->panels = cut (m, kernels_panels (w->outputs) * weights_panel_bytes (w));
+    w->panels = model_cut (m, kernels_panels (w->outputs) * weights_panel_bytes (w));
 }
 
-static void place_vector (model_t *m, weights_vector_t *v, void *context)
+static void model_place_vector (model_t *m, weights_vector_t *v, void *context)
 {
     (void) context;
-    v->data = cut (m, v->n * sizeof (float));
+    v->data = model_cut (m, v->n * sizeof (float));
 }
 
-static size_t value_bytes (const model_t *m)
+static size_t model_value_bytes (const model_t *m)
 {
     return m->compute == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float);
 }
 
-static void place_all (model_t *m)
+static void model_place_all (model_t *m)
 {
     m->bytes = 0;
-    weights_visit (m, place_matrix, place_vector, NULL);
+    weights_visit (m, model_place_matrix, model_place_vector, NULL);
     if (!m->config.tied)
-        m->embedding_rows = cut (m, m->config.vocab * m->config.width * value_bytes (m));
+        m->embedding_rows =
+            model_cut (m, m->config.vocab * m->config.width * model_value_bytes (m));
     for (size_t i = 0; i < m->config.layers; i++)
         m->layers[i].qkv.bias = m->layers[i].qkv_bias.data;
 }
 
-static int allocate (model_t *m, err_t *err)
+static int model_allocate (model_t *m, err_t *err)
 {
     void *p = mmap (NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return err_errno (err, ERR_LIMIT, "no memory for %zu MB of weights", m->bytes >> 20);
     madvise (p, m->bytes, MADV_HUGEPAGE);
     m->memory = p;
-    place_all (m);
+    model_place_all (m);
     return rope_prepare (m) == 0 ? 0
                                  : err_set (err, ERR_LIMIT, "no memory for a table of positions");
 }
@@ -286,12 +288,12 @@ model_t *weights_shape (const model_config_t *config, model_compute_t compute, e
     m->layers = calloc (config->layers, sizeof *m->layers);
     if (!m->layers)
         goto none;
-    lay_out (m);
+    model_lay_out (m);
     m->tensors = calloc (m->tensors_n, sizeof *m->tensors);
     if (!m->tensors)
         goto none;
-    lay_out (m);
-    place_all (m);
+    model_lay_out (m);
+    model_place_all (m);
     return m;
 none:
     err_set (err, ERR_LIMIT, "no memory for a model of %zu layers", config->layers);
@@ -302,7 +304,7 @@ none:
 model_t *model_new (const model_config_t *config, model_compute_t compute, err_t *err)
 {
     model_t *m = weights_shape (config, compute, err);
-    if (m && allocate (m, err) != 0)
+    if (m && model_allocate (m, err) != 0)
         model_destroy (&m);
     return m;
 }

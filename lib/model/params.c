@@ -29,30 +29,30 @@ typedef struct {
 } transfer_t;
 
 /*  Where params from `at` on are worked on. */
-static float *place (const transfer_t *t, size_t at, size_t thread)
+static float *params_place (const transfer_t *t, size_t at, size_t thread)
 {
     return t->flat ? t->flat + at : t->space + thread * t->piece;
 }
 
-static void larger (transfer_t *t, size_t floats)
+static void params_larger (transfer_t *t, size_t floats)
 {
     t->piece = floats > t->piece ? floats : t->piece;
 }
 
-static void size_matrix (model_t *m, weights_matrix_t *w, void *context)
+static void params_size_matrix (model_t *m, weights_matrix_t *w, void *context)
 {
     (void) m;
-    larger (context, KERNELS_PANEL * w->k);
+    params_larger (context, KERNELS_PANEL * w->k);
 }
 
-static void size_vector (model_t *m, weights_vector_t *v, void *context)
+static void params_size_vector (model_t *m, weights_vector_t *v, void *context)
 {
     (void) m;
-    larger (context, v->n);
+    params_larger (context, v->n);
 }
 
 /*  Brings a piece there before it goes into the model, */
-static void fetch (transfer_t *t, size_t at, size_t n, float *place)
+static void params_fetch (transfer_t *t, size_t at, size_t n, float *place)
 {
     err_t err = {0};
     if (!t->source || atomic_load (&t->failed) || t->source (t->context, at, n, place, &err) == 0)
@@ -64,60 +64,60 @@ static void fetch (transfer_t *t, size_t at, size_t n, float *place)
 }
 
 /*  and away from there when it came out. */
-static void drain (const transfer_t *t, size_t at, size_t n, const float *place)
+static void params_drain (const transfer_t *t, size_t at, size_t n, const float *place)
 {
     if (t->sink)
         t->sink (t->context, at, n, place);
 }
 
-static void move_panel (void *context, size_t panel, size_t thread)
+static void params_move_panel (void *context, size_t panel, size_t thread)
 {
     transfer_t *t = context;
     weights_matrix_t *w = t->matrix;
     size_t at = w->at + panel * KERNELS_PANEL * w->k, n = weights_outputs (w, panel) * w->k;
-    float *rows = place (t, at, thread);
+    float *rows = params_place (t, at, thread);
     if (t->out) {
         weights_unpack (w, t->panels, panel, rows);
-        drain (t, at, n, rows);
+        params_drain (t, at, n, rows);
     } else {
-        fetch (t, at, n, rows);
+        params_fetch (t, at, n, rows);
         weights_pack (w, t->panels, panel, rows);
     }
 }
 
-static void move_matrix (model_t *m, weights_matrix_t *w, void *context)
+static void params_move_matrix (model_t *m, weights_matrix_t *w, void *context)
 {
     (void) m;
     transfer_t *t = context;
     t->matrix = w;
-    pool_run (t->pool, move_panel, t, kernels_panels (w->outputs));
+    pool_run (t->pool, params_move_panel, t, kernels_panels (w->outputs));
 }
 
-static void move_vector (model_t *m, weights_vector_t *v, void *context)
+static void params_move_vector (model_t *m, weights_vector_t *v, void *context)
 {
     transfer_t *t = context;
-    float *values = place (t, v->at, 0);
+    float *values = params_place (t, v->at, 0);
     if (t->out) {
         memcpy (values, v->data, v->n * sizeof *values);
-        drain (t, v->at, v->n, values);
+        params_drain (t, v->at, v->n, values);
         return;
     }
-    fetch (t, v->at, v->n, values);
+    params_fetch (t, v->at, v->n, values);
     for (size_t i = 0; i < v->n; i++)
         v->data[i] = weights_round (values[i], m->compute);
 }
 
 /*  Rows of an embedding that the head does not hold. */
-static void move_rows (void *context, size_t piece, size_t thread)
+static void params_move_rows (void *context, size_t piece, size_t thread)
 {
     transfer_t *t = context;
     const model_t *m = t->model;
     size_t width = m->config.width, first = piece * KERNELS_PANEL, left = m->config.vocab - first;
     size_t from = first * width, n = (left < KERNELS_PANEL ? left : KERNELS_PANEL) * width;
-    float *rows = place (t, m->embedding + from, thread), *floats = m->embedding_rows;
+    float *rows = params_place (t, m->embedding + from, thread), *floats = m->embedding_rows;
     uint16_t *halves = m->embedding_rows;
     if (!t->out)
-        fetch (t, m->embedding + from, n, rows);
+        params_fetch (t, m->embedding + from, n, rows);
     if (!t->out && m->compute == COMPUTE_BF16)
         m->kernels->to_bf16 (halves + from, rows, n);
     else if (!t->out)
@@ -127,41 +127,41 @@ static void move_rows (void *context, size_t piece, size_t thread)
     else
         memcpy (rows, floats + from, n * sizeof *rows);
     if (t->out)
-        drain (t, m->embedding + from, n, rows);
+        params_drain (t, m->embedding + from, n, rows);
 }
 
-static void move_all (transfer_t *t)
+static void params_move_all (transfer_t *t)
 {
     model_t *m = t->model;
     t->panels = m->kernels->panels;
-    weights_visit (m, move_matrix, move_vector, t);
+    weights_visit (m, params_move_matrix, params_move_vector, t);
     if (!m->base && m->embedding_rows)
-        pool_run (t->pool, move_rows, t, kernels_panels (m->config.vocab));
+        pool_run (t->pool, params_move_rows, t, kernels_panels (m->config.vocab));
 }
 
 void model_set (model_t *model, const float *params, pool_t *pool)
 {
     float *flat = (float *) (uintptr_t) params; /* only read */
-    move_all (&(transfer_t){.model = model, .pool = pool, .flat = flat});
+    params_move_all (&(transfer_t){.model = model, .pool = pool, .flat = flat});
 }
 
 void model_get (const model_t *model, float *params)
 {
     /* Only params are written; the visitor hands out the model for the sake of model_set. */
     model_t *m = (model_t *) (uintptr_t) model;
-    move_all (&(transfer_t){.model = m, .out = true, .flat = params});
+    params_move_all (&(transfer_t){.model = m, .out = true, .flat = params});
 }
 
-static int move_pieces (transfer_t *t, err_t *err)
+static int params_move_pieces (transfer_t *t, err_t *err)
 {
-    larger (t, KERNELS_PANEL * t->model->config.width);
-    weights_visit (t->model, size_matrix, size_vector, t);
+    params_larger (t, KERNELS_PANEL * t->model->config.width);
+    weights_visit (t->model, params_size_matrix, params_size_vector, t);
     t->space = malloc (pool_threads (t->pool) * t->piece * sizeof *t->space);
     if (!t->space)
         return err_set (err, ERR_LIMIT, "no memory to move weights");
     t->err = err;
     pthread_mutex_init (&t->lock, NULL);
-    move_all (t);
+    params_move_all (t);
     pthread_mutex_destroy (&t->lock);
     free (t->space);
     return atomic_load (&t->failed) ? -1 : 0;
@@ -170,14 +170,14 @@ static int move_pieces (transfer_t *t, err_t *err)
 int model_fill (model_t *model, model_source_fn source, void *context, pool_t *pool, err_t *err)
 {
     transfer_t t = {.model = model, .pool = pool, .source = source, .context = context};
-    return move_pieces (&t, err);
+    return params_move_pieces (&t, err);
 }
 
 int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t *pool, err_t *err)
 {
     model_t *m = (model_t *) (uintptr_t) model;
     transfer_t t = {.model = m, .pool = pool, .out = true, .sink = sink, .context = context};
-    return move_pieces (&t, err);
+    return params_move_pieces (&t, err);
 }
 
 /*  ---- the bytes in which weights travel -------------------------------------------------------------------- */
@@ -188,7 +188,7 @@ typedef struct {
     size_t width;
 } travel_t;
 
-static int read_bytes (void *context, size_t at, size_t n, float *out, err_t *err)
+static int params_read_bytes (void *context, size_t at, size_t n, float *out, err_t *err)
 {
     (void) err;
     const travel_t *t = context;
@@ -204,7 +204,7 @@ static int read_bytes (void *context, size_t at, size_t n, float *out, err_t *er
     return 0;
 }
 
-static void write_bytes (void *context, size_t at, size_t n, const float *values)
+static void params_write_bytes (void *context, size_t at, size_t n, const float *values)
 {
     const travel_t *t = context;
     char *to = t->to + at * t->width;
@@ -220,10 +220,12 @@ static void write_bytes (void *context, size_t at, size_t n, const float *values
 
 int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err)
 {
-    return model_fill (model, read_bytes, &(travel_t){.from = bytes, .width = width}, pool, err);
+    return model_fill (model, params_read_bytes, &(travel_t){.from = bytes, .width = width}, pool,
+                       err);
 }
 
 int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err)
 {
-    return model_pour (model, write_bytes, &(travel_t){.to = bytes, .width = width}, pool, err);
+    return model_pour (model, params_write_bytes, &(travel_t){.to = bytes, .width = width}, pool,
+                       err);
 }

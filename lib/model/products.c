@@ -16,31 +16,33 @@
     ((size_t) 64) /* outputs that a thread turns at a time: whole lines of memory, side by side */
 #define ROWS ((size_t) 16) /* rows that a thread rounds at a time */
 
-static size_t least (size_t a, size_t b)
+static size_t products_least (size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static bool multiplies_narrow (const model_t *model)
+static bool products_multiplies_narrow (const model_t *model)
 {
     return model->compute == COMPUTE_BF16 && model->kernels->rounded_bytes == sizeof (uint16_t);
 }
 
-static size_t turned_bytes (const model_t *model, size_t rows_max)
+static size_t products_turned_bytes (const model_t *model, size_t rows_max)
 {
-    size_t weight = HEIGHT * least (rows_max + 1, PRODUCTS_DEPTH) * sizeof (float);
-    size_t input = multiplies_narrow (model) ? rows_max * PRODUCTS_DEPTH * sizeof (uint16_t) : 0;
+    size_t weight = HEIGHT * products_least (rows_max + 1, PRODUCTS_DEPTH) * sizeof (float);
+    size_t input =
+        products_multiplies_narrow (model) ? rows_max * PRODUCTS_DEPTH * sizeof (uint16_t) : 0;
     return ((weight > input ? weight : input) + 63) / 64 * 64;
 }
 
-static size_t panel_floats (void)
+static size_t products_panel_floats (void)
 {
     return (PRODUCTS_DEPTH + KERNELS_PANEL) * KERNELS_PANEL;
 }
 
 size_t products_bytes (const model_t *model, size_t rows_max, size_t threads)
 {
-    return turned_bytes (model, rows_max) + threads * panel_floats () * sizeof (float);
+    return products_turned_bytes (model, rows_max) +
+           threads * products_panel_floats () * sizeof (float);
 }
 
 int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t *pool, err_t *err)
@@ -48,10 +50,10 @@ int products_open (products_t *p, const model_t *model, size_t rows_max, pool_t 
     *p = (products_t){.model = model,
                       .panels = model->kernels->panels,
                       .pool = pool,
-                      .narrow = multiplies_narrow (model),
+                      .narrow = products_multiplies_narrow (model),
                       .rows_max = rows_max};
-    p->turned = pages_alloc (turned_bytes (model, rows_max));
-    p->space = aligned_alloc (64, pool_threads (pool) * panel_floats () * sizeof (float));
+    p->turned = pages_alloc (products_turned_bytes (model, rows_max));
+    p->space = aligned_alloc (64, pool_threads (pool) * products_panel_floats () * sizeof (float));
     if (p->turned && p->space)
         return 0;
     products_close (p);
@@ -84,12 +86,13 @@ typedef struct {
     void (*pack) (const void *block, size_t column, size_t columns, void *panel, float *scratch);
 } block_t;
 
-static void multiply_panel (void *context, size_t i, size_t thread)
+static void products_multiply_panel (void *context, size_t i, size_t thread)
 {
     const block_t *c = context;
     const products_t *p = c->p;
-    float *panel = p->space + thread * panel_floats ();
-    size_t column = i * KERNELS_PANEL, columns = least (KERNELS_PANEL, c->columns - column);
+    float *panel = p->space + thread * products_panel_floats ();
+    size_t column = i * KERNELS_PANEL,
+           columns = products_least (KERNELS_PANEL, c->columns - column);
     c->pack (c, column, columns, panel, panel + PRODUCTS_DEPTH * KERNELS_PANEL);
     kernels_matmul_t m = {.panels = panel,
                           .x = c->left,
@@ -108,16 +111,16 @@ static void multiply_panel (void *context, size_t i, size_t thread)
         p->model->kernels->matmul_f32 (&m);
 }
 
-static void multiply_block (block_t *c)
+static void products_multiply_block (block_t *c)
 {
-    pool_run (c->p->pool, multiply_panel, c, kernels_panels (c->columns));
+    pool_run (c->p->pool, products_multiply_panel, c, kernels_panels (c->columns));
 }
 
 /*  ---- dx = dy W ---- */
 
 /*  The model's panels hold [k][32 outputs]; wanted are [outputs][32 k]. */
-static void pack_weights (const void *block, size_t column, size_t columns, void *panel,
-                          float *scratch)
+static void products_pack_weights (const void *block, size_t column, size_t columns, void *panel,
+                                   float *scratch)
 {
     const block_t *c = block;
     const weights_matrix_t *w = c->w;
@@ -134,12 +137,12 @@ static void pack_weights (const void *block, size_t column, size_t columns, void
             rows = scratch;
         }
         c->p->panels->transpose (to + o * KERNELS_PANEL, KERNELS_PANEL, rows, KERNELS_PANEL,
-                                 columns, least (KERNELS_PANEL, c->depth - o));
+                                 columns, products_least (KERNELS_PANEL, c->depth - o));
     }
 }
 
-static void pack_weights_narrow (const void *block, size_t column, size_t columns, void *panel,
-                                 float *scratch)
+static void products_pack_weights_narrow (const void *block, size_t column, size_t columns,
+                                          void *panel, float *scratch)
 {
     (void) scratch;
     const block_t *c = block;
@@ -148,14 +151,14 @@ static void pack_weights_narrow (const void *block, size_t column, size_t column
     from += c->from / KERNELS_PANEL * panel_values + column * KERNELS_PANEL;
     for (size_t o = 0; o < c->depth; o += KERNELS_PANEL, from += panel_values)
         c->p->panels->turn_pairs ((uint16_t *) panel + o * KERNELS_PANEL, from, columns,
-                                  least (KERNELS_PANEL, c->depth - o));
+                                  products_least (KERNELS_PANEL, c->depth - o));
 }
 
-static void round_rows (void *context, size_t i, size_t thread)
+static void products_round_rows (void *context, size_t i, size_t thread)
 {
     (void) thread;
     const block_t *c = context;
-    size_t end = least ((i + 1) * ROWS, c->rows);
+    size_t end = products_least ((i + 1) * ROWS, c->rows);
     for (size_t row = i * ROWS; row < end; row++) {
         uint16_t *y = (uint16_t *) c->p->turned + row * c->left_stride;
         c->p->model->kernels->to_bf16 (y, c->dy.data + row * c->dy.stride + c->from, c->depth);
@@ -164,7 +167,7 @@ static void round_rows (void *context, size_t i, size_t thread)
     }
 }
 
-static bool is_narrow (const products_t *p, const weights_matrix_t *w)
+static bool products_is_narrow (const products_t *p, const weights_matrix_t *w)
 {
     return p->narrow && w->type == COMPUTE_BF16;
 }
@@ -176,31 +179,31 @@ void products_input (products_t *p, products_rows_t dy, size_t n, const weights_
         block_t c = {.p = p,
                      .w = w,
                      .dy = dy,
-                     .narrow = is_narrow (p, w),
+                     .narrow = products_is_narrow (p, w),
                      .rows = n,
                      .from = from,
-                     .depth = least (PRODUCTS_DEPTH, w->outputs - from),
+                     .depth = products_least (PRODUCTS_DEPTH, w->outputs - from),
                      .left = dy.data + from,
                      .left_stride = dy.stride,
                      .y = dx,
                      .n = n,
                      .columns = w->k,
                      .more = more || from > 0,
-                     .pack = pack_weights};
+                     .pack = products_pack_weights};
         if (c.narrow) {
-            c.pack = pack_weights_narrow;
+            c.pack = products_pack_weights_narrow;
             c.left = p->turned;
             c.left_stride = c.depth + c.depth % 2;
-            pool_run (p->pool, round_rows, &c, (n + ROWS - 1) / ROWS);
+            pool_run (p->pool, products_round_rows, &c, (n + ROWS - 1) / ROWS);
         }
-        multiply_block (&c);
+        products_multiply_block (&c);
     }
 }
 
 /*  ---- dW += dy^T x ---- */
 
-static void pack_rows (const void *block, size_t column, size_t columns, void *panel,
-                       float *scratch)
+static void products_pack_rows (const void *block, size_t column, size_t columns, void *panel,
+                                float *scratch)
 {
     (void) scratch;
     const block_t *c = block;
@@ -215,8 +218,8 @@ static void pack_rows (const void *block, size_t column, size_t columns, void *p
             memcpy (to, x, columns * sizeof *to);
 }
 
-static void pack_rows_narrow (const void *block, size_t column, size_t columns, void *panel,
-                              float *scratch)
+static void products_pack_rows_narrow (const void *block, size_t column, size_t columns,
+                                       void *panel, float *scratch)
 {
     (void) scratch;
     const block_t *c = block;
@@ -224,12 +227,12 @@ static void pack_rows_narrow (const void *block, size_t column, size_t columns, 
 }
 
 /*  Some outputs of dy become rows. */
-static void turn_strip (void *context, size_t i, size_t thread)
+static void products_turn_strip (void *context, size_t i, size_t thread)
 {
     (void) thread;
     const block_t *c = context;
     const products_t *p = c->p;
-    size_t first = i * STRIP, outputs = least (STRIP, c->height - first);
+    size_t first = i * STRIP, outputs = products_least (STRIP, c->height - first);
     size_t to = first * c->left_stride;
     const float *dy = c->dy.data + c->from * c->dy.stride + c->first + first;
     if (c->narrow)
@@ -247,13 +250,13 @@ void products_weight (products_t *p, products_rows_t dy, const float *x, size_t 
         return;
     for (size_t from = 0; from < n; from += PRODUCTS_DEPTH)
         for (size_t first = 0; first < w->outputs; first += HEIGHT) {
-            size_t depth = least (PRODUCTS_DEPTH, n - from);
-            size_t height = least (HEIGHT, w->outputs - first);
+            size_t depth = products_least (PRODUCTS_DEPTH, n - from);
+            size_t height = products_least (HEIGHT, w->outputs - first);
             block_t c = {.p = p,
                          .w = w,
                          .dy = dy,
                          .x = x,
-                         .narrow = is_narrow (p, w),
+                         .narrow = products_is_narrow (p, w),
                          .rows = n,
                          .first = first,
                          .height = height,
@@ -265,8 +268,9 @@ void products_weight (products_t *p, products_rows_t dy, const float *x, size_t 
                          .n = height,
                          .columns = w->k,
                          .more = true,
-                         .pack = is_narrow (p, w) ? pack_rows_narrow : pack_rows};
-            pool_run (p->pool, turn_strip, &c, (height + STRIP - 1) / STRIP);
-            multiply_block (&c);
+                         .pack = products_is_narrow (p, w) ? products_pack_rows_narrow
+                                                           : products_pack_rows};
+            pool_run (p->pool, products_turn_strip, &c, (height + STRIP - 1) / STRIP);
+            products_multiply_block (&c);
         }
 }

@@ -8,7 +8,7 @@
 
 /*  The frequencies of Llama 3.1 and later (transformers, _compute_llama3_parameters): long waves
  *  are stretched by factor, short ones stay, those between are blended. */
-static float scale_llama3 (const model_config_t *c, float frequency)
+static float rope_scale_llama3 (const model_config_t *c, float frequency)
 {
     float original = (float) c->rope_original_context, factor = (float) c->rope_factor;
     float low = (float) c->rope_low, high = (float) c->rope_high;
@@ -21,7 +21,7 @@ static float scale_llama3 (const model_config_t *c, float frequency)
     return (1.0f - smooth) * frequency / factor + smooth * frequency;
 }
 
-static float inverse_frequency (const model_config_t *c, size_t i)
+static float rope_inverse_frequency (const model_config_t *c, size_t i)
 {
     float exponent = (float) (2 * i) / (float) c->head_dim;
     float frequency = 1.0f / (float) pow (c->rope_theta, (double) exponent);
@@ -31,12 +31,12 @@ static float inverse_frequency (const model_config_t *c, size_t i)
     case ROPE_LINEAR:
         return frequency / (float) c->rope_factor;
     case ROPE_LLAMA3:
-        return scale_llama3 (c, frequency);
+        return rope_scale_llama3 (c, frequency);
     }
     return frequency;
 }
 
-static void compute (const model_t *model, size_t position, float *cos_sin)
+static void rope_compute (const model_t *model, size_t position, float *cos_sin)
 {
     size_t half = model->config.head_dim / 2;
     for (size_t i = 0; i < half; i++) {
@@ -55,9 +55,9 @@ int rope_prepare (model_t *model)
     if (!model->inverse_frequency || !model->rope)
         return -1;
     for (size_t i = 0; i < c->head_dim / 2; i++)
-        model->inverse_frequency[i] = inverse_frequency (c, i);
+        model->inverse_frequency[i] = rope_inverse_frequency (c, i);
     for (size_t p = 0; p < model->rope_n; p++)
-        compute (model, p, model->rope + p * c->head_dim);
+        rope_compute (model, p, model->rope + p * c->head_dim);
     return 0;
 }
 
@@ -68,7 +68,7 @@ const float *rope_at (const model_t *model, size_t position, float *buffer, cons
     if (position < model->rope_n)
         cos_sin = model->rope + position * dim;
     else
-        compute (model, position, buffer);
+        rope_compute (model, position, buffer);
     *sin = cos_sin + dim / 2;
     return cos_sin;
 }

@@ -19,7 +19,7 @@
 
 /*  ---- life ---- */
 
-static void free_job (job_t **self)
+static void sampler_free_job (job_t **self)
 {
     job_t *job = *self;
     if (job) {
@@ -33,7 +33,7 @@ static void free_job (job_t **self)
     *self = NULL;
 }
 
-static int make_buffers (sampler_t *s, err_t *err)
+static int sampler_make_buffers (sampler_t *s, err_t *err)
 {
     const model_t *model = s->model;
     size_t forwards = s->apart ? s->threads : 1, rows = s->apart ? SAMPLER_BLOCK_ROWS : s->rows_n;
@@ -83,12 +83,12 @@ sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *
     s->apart = model_bytes (model->base ? model->base : model) <= ROWS_APART_BYTES;
     s->jobs_end = &s->jobs;
     s->done_end = &s->done;
-    if (make_buffers (s, err) != 0)
+    if (sampler_make_buffers (s, err) != 0)
         sampler_destroy (&s);
     return s;
 }
 
-static void free_outputs (output_t **list)
+static void sampler_free_outputs (output_t **list)
 {
     while (*list) {
         output_t *output = *list;
@@ -105,7 +105,7 @@ void sampler_destroy (sampler_t **self)
     while (s->jobs) {
         job_t *job = s->jobs;
         s->jobs = job->next;
-        free_job (&job);
+        sampler_free_job (&job);
     }
     for (size_t i = 0; s->rows && i < s->rows_n; i++) {
         free (s->rows[i].own.data);
@@ -115,7 +115,7 @@ void sampler_destroy (sampler_t **self)
         forward_destroy (&s->forward[i]);
     for (size_t i = 0; s->exps && i < s->threads; i++)
         free (s->exps[i]);
-    free_outputs (&s->done);
+    sampler_free_outputs (&s->done);
     free (s->taken);
     free (s->forward);
     free (s->exps);
@@ -130,7 +130,7 @@ void sampler_destroy (sampler_t **self)
 /*  ---- jobs come and go ---- */
 
 /*  Everything that buffers are sized by. */
-static bool same_shape (const sampler_t *s, const model_t *model)
+static bool sampler_same_shape (const sampler_t *s, const model_t *model)
 {
     const model_config_t *a = &s->shape, *b = &model->config;
     return model->compute == s->compute && a->width == b->width && a->layers == b->layers &&
@@ -139,10 +139,10 @@ static bool same_shape (const sampler_t *s, const model_t *model)
            a->tied == b->tied && !b->value_head && model->lora.rank <= s->rank;
 }
 
-static int check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
+static int sampler_check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
 {
     const model_config_t *c = &s->shape;
-    if (job->model && !same_shape (s, job->model))
+    if (job->model && !sampler_same_shape (s, job->model))
         return err_set (err, ERR_INPUT, "the job's model has another shape than the sampler");
     if (job->prompt_n < 1 || job->samples < 1 || job->max_tokens < 1)
         return err_set (err, ERR_INPUT,
@@ -171,7 +171,7 @@ static int check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
     return 0;
 }
 
-static job_t *make_job (const sampler_t *s, const sampler_job_t *from)
+static job_t *sampler_make_job (const sampler_t *s, const sampler_job_t *from)
 {
     job_t *job = calloc (1, sizeof *job);
     if (!job)
@@ -188,7 +188,7 @@ static job_t *make_job (const sampler_t *s, const sampler_job_t *from)
     job->first = calloc (from->samples, sizeof *job->first);
     job->first_logps = calloc (from->samples, sizeof *job->first_logps);
     if (!job->keys || !job->prompt || !job->first || !job->first_logps) {
-        free_job (&job);
+        sampler_free_job (&job);
         return NULL;
     }
     memcpy (job->keys, from->keys, from->samples * sizeof *job->keys);
@@ -197,7 +197,7 @@ static job_t *make_job (const sampler_t *s, const sampler_job_t *from)
     return job;
 }
 
-static void forget_taken (sampler_t *s)
+static void sampler_free_taken (sampler_t *s)
 {
     free (s->taken);
     s->taken = NULL;
@@ -205,10 +205,10 @@ static void forget_taken (sampler_t *s)
 
 int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
 {
-    forget_taken (s);
-    if (check_job (s, from, err) != 0)
+    sampler_free_taken (s);
+    if (sampler_check_job (s, from, err) != 0)
         return -1;
-    job_t *job = make_job (s, from);
+    job_t *job = sampler_make_job (s, from);
     if (!job)
         return err_set (err, ERR_LIMIT, "no memory for %zu samples", from->samples);
     *s->jobs_end = job;
@@ -218,7 +218,7 @@ int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
 }
 
 /*  With nothing to decode, others can use the memory of long rows. */
-static void rest (sampler_t *s)
+static void sampler_set_idle (sampler_t *s)
 {
     for (size_t i = 0; i < s->rows_n; i++) {
         row_t *row = &s->rows[i];
@@ -239,13 +239,13 @@ void sampler_sweep (sampler_t *s)
             continue;
         }
         *at = job->next;
-        free_job (&job);
+        sampler_free_job (&job);
     }
     s->jobs_end = &s->jobs;
     while (*s->jobs_end)
         s->jobs_end = &(*s->jobs_end)->next;
     if (!s->jobs)
-        rest (s);
+        sampler_set_idle (s);
 }
 
 void sampler_leave (sampler_t *s, row_t *row)
@@ -257,7 +257,7 @@ void sampler_leave (sampler_t *s, row_t *row)
 
 void sampler_cancel (sampler_t *s, uint64_t tag)
 {
-    forget_taken (s);
+    sampler_free_taken (s);
     for (size_t i = 0; i < s->rows_n; i++) {
         row_t *row = &s->rows[i];
         if (row->job && row->job->tag == tag) {
@@ -306,7 +306,7 @@ size_t sampler_bytes (const sampler_t *s)
 
 bool sampler_take (sampler_t *s, sampler_result_t *result)
 {
-    forget_taken (s);
+    sampler_free_taken (s);
     output_t *output = s->done;
     if (!output)
         return false;

@@ -10,7 +10,7 @@
 /*  ---- prompts ---- */
 
 /*  The first token of every sample, from the logits after the prompt. */
-static void draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
+static void sampler_draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
 {
     for (size_t i = 0; i < job->samples; i++)
         job->first[i] = forward_head_sample (job->model, logits, job->temperature,
@@ -28,7 +28,8 @@ typedef struct {
     size_t ends_n;
 } chunk_t;
 
-static void run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool, size_t thread)
+static void sampler_run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool,
+                               size_t thread)
 {
     if (chunk->n == 0)
         return;
@@ -39,19 +40,19 @@ static void run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool,
         size_t m = chunk->ends_n - first < most ? chunk->ends_n - first : most;
         const float *logits = forward_head (f, chunk->picked + first, m, pool);
         for (size_t i = 0; i < m; i++)
-            draw_first (s, chunk->ends[first + i], logits + i * s->shape.vocab, thread);
+            sampler_draw_first (s, chunk->ends[first + i], logits + i * s->shape.vocab, thread);
     }
     chunk->n = chunk->ends_n = 0;
 }
 
 /*  Computes the prompts of jobs, position after position, as many rows at once as fit. */
-static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, size_t rows,
-                     pool_t *pool, size_t thread)
+static void sampler_prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, size_t rows,
+                             pool_t *pool, size_t thread)
 {
     chunk_t chunk = {.n = 0};
     for (size_t j = 0; j < n; j++) {
         if (chunk.model && weights_root (jobs[j]->model) != weights_root (chunk.model))
-            run_chunk (s, f, &chunk, pool, thread);
+            sampler_run_chunk (s, f, &chunk, pool, thread);
         chunk.model = jobs[j]->model;
         for (size_t p = 0; p < jobs[j]->prompt_n; p++) {
             chunk.rows[chunk.n] = (forward_row_t){.id = jobs[j]->prompt[p],
@@ -63,20 +64,20 @@ static void prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, s
                 chunk.picked[chunk.ends_n++] = chunk.n;
             }
             if (++chunk.n == rows)
-                run_chunk (s, f, &chunk, pool, thread);
+                sampler_run_chunk (s, f, &chunk, pool, thread);
         }
     }
-    run_chunk (s, f, &chunk, pool, thread);
+    sampler_run_chunk (s, f, &chunk, pool, thread);
 }
 
-static void prefill_one (void *context, size_t i, size_t thread)
+static void sampler_prefill_one (void *context, size_t i, size_t thread)
 {
     sampler_t *s = context;
-    prefill (s, &s->fresh[i], 1, s->forward[thread], SAMPLER_BLOCK_ROWS, NULL, thread);
+    sampler_prefill (s, &s->fresh[i], 1, s->forward[thread], SAMPLER_BLOCK_ROWS, NULL, thread);
 }
 
 /*  Notes the jobs that will get a row in this step and whose prompt is not computed yet. */
-static void gather_fresh (sampler_t *s)
+static void sampler_gather_fresh (sampler_t *s)
 {
     size_t free_rows = s->rows_n - s->active;
     s->fresh_n = 0;
@@ -94,18 +95,18 @@ static void gather_fresh (sampler_t *s)
     }
 }
 
-static void prefill_fresh (sampler_t *s)
+static void sampler_prefill_fresh (sampler_t *s)
 {
-    gather_fresh (s);
+    sampler_gather_fresh (s);
     if (s->apart)
-        pool_run (s->pool, prefill_one, s, s->fresh_n);
+        pool_run (s->pool, sampler_prefill_one, s, s->fresh_n);
     else
-        prefill (s, s->fresh, s->fresh_n, s->forward[0], SAMPLER_CHUNK_ROWS, s->pool, 0);
+        sampler_prefill (s, s->fresh, s->fresh_n, s->forward[0], SAMPLER_CHUNK_ROWS, s->pool, 0);
 }
 
 /*  ---- rows ---- */
 
-static bool is_stop (const job_t *job, int32_t id)
+static bool sampler_is_stop (const job_t *job, int32_t id)
 {
     for (size_t i = 0; i < job->stops_n; i++)
         if (job->stops[i] == id)
@@ -113,16 +114,16 @@ static bool is_stop (const job_t *job, int32_t id)
     return false;
 }
 
-static void append (row_t *row, int32_t id, float logp)
+static void sampler_append (row_t *row, int32_t id, float logp)
 {
     output_t *output = row->output;
     output->ids[output->n] = id;
     output->logps[output->n++] = logp;
-    output->stopped = is_stop (row->job, id);
+    output->stopped = sampler_is_stop (row->job, id);
 }
 
 /*  Moves the completion out of its row when it is at its end. */
-static void finish (sampler_t *s, row_t *row)
+static void sampler_finish (sampler_t *s, row_t *row)
 {
     output_t *output = row->output;
     if (!output->stopped && output->n < row->job->max_tokens)
@@ -134,7 +135,7 @@ static void finish (sampler_t *s, row_t *row)
 }
 
 /*  Moves the row's keys and values into blocks for positions up to `end`. */
-static int grow (row_t *row, const job_t *job, size_t end)
+static int sampler_grow (row_t *row, const job_t *job, size_t end)
 {
     kv_t grown = {.first = row->own.first, .blocks = kv_blocks (job->prompt_n, end)};
     size_t floats = kv_floats (job->model, grown.blocks);
@@ -150,7 +151,7 @@ static int grow (row_t *row, const job_t *job, size_t end)
 
 /*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST tokens and
  *  doubles it when it is full. */
-static int make_room (row_t *row, const job_t *job)
+static int sampler_make_room (row_t *row, const job_t *job)
 {
     size_t first = job->max_tokens < ROOM_FIRST ? job->max_tokens : ROOM_FIRST;
     size_t token = sizeof (int32_t) + sizeof (float);
@@ -171,20 +172,20 @@ static int make_room (row_t *row, const job_t *job)
 }
 
 /*  Room for the position that the row comes to now. Without memory the row waits for the next step. */
-static bool has_room (row_t *row)
+static bool sampler_has_room (row_t *row)
 {
     const job_t *job = row->job;
     size_t end = job->prompt_n + row->output->n, most = job->prompt_n + job->max_tokens;
     if ((end - 1) / KERNELS_BLOCK < row->own.first + row->own.blocks)
         return true;
     end += row->output->n;
-    return grow (row, job, end < most ? end : most) == 0;
+    return sampler_grow (row, job, end < most ? end : most) == 0;
 }
 
 /*  Gives the next sample of the job a row. */
-static int start (sampler_t *s, row_t *row, job_t *job)
+static int sampler_start (sampler_t *s, row_t *row, job_t *job)
 {
-    if (make_room (row, job) != 0)
+    if (sampler_make_room (row, job) != 0)
         return -1;
     size_t sample = job->started++;
     *row->output = (output_t){.tag = job->tag, .sample = sample};
@@ -195,32 +196,32 @@ static int start (sampler_t *s, row_t *row, job_t *job)
     s->active++;
     s->waiting--;
     kv_branch (job->model, &job->prefix, job->prompt_n, &row->own);
-    append (row, job->first[sample], job->first_logps[sample]);
-    finish (s, row);
+    sampler_append (row, job->first[sample], job->first_logps[sample]);
+    sampler_finish (s, row);
     return 0;
 }
 
 /*  Fills free rows in the order in which jobs came; what finds no memory goes on waiting. */
-static void start_all (sampler_t *s)
+static void sampler_start_all (sampler_t *s)
 {
     size_t r = 0;
     for (job_t *job = s->jobs; job; job = job->next)
         while (job->prefix.data && job->started < job->samples) {
             while (r < s->rows_n && s->rows[r].job)
                 r++;
-            if (r == s->rows_n || start (s, &s->rows[r], job) != 0)
+            if (r == s->rows_n || sampler_start (s, &s->rows[r], job) != 0)
                 return;
         }
 }
 
 /*  ---- decoding ---- */
 
-static void draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
+static void sampler_draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
 {
     float logp, u = rng_uniform (row->key, row->output->n);
     int32_t id = forward_head_sample (row->job->model, logits, row->job->temperature, u,
                                       s->exps[thread], &logp);
-    append (row, id, logp);
+    sampler_append (row, id, logp);
 }
 
 typedef struct {
@@ -229,15 +230,16 @@ typedef struct {
     size_t first;
 } drawing_t;
 
-static void draw_one (void *context, size_t i, size_t thread)
+static void sampler_draw_one (void *context, size_t i, size_t thread)
 {
     const drawing_t *d = context;
-    draw (d->sampler, d->sampler->step_row[d->first + i], d->logits + i * d->sampler->shape.vocab,
-          thread);
+    sampler_draw (d->sampler, d->sampler->step_row[d->first + i],
+                  d->logits + i * d->sampler->shape.vocab, thread);
 }
 
 /*  One token for rows first .. first + n - 1 of the step, all on one base. */
-static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool, size_t thread)
+static void sampler_decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool,
+                            size_t thread)
 {
     forward_use (f, s->step_row[first]->job->model);
     forward_run (f, s->step + first, n, pool);
@@ -249,26 +251,26 @@ static void decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *
             picked[i] = done + i;
         drawing_t drawing = {s, forward_head (f, picked, m, pool), first + done};
         if (pool)
-            pool_run (pool, draw_one, &drawing, m);
+            pool_run (pool, sampler_draw_one, &drawing, m);
         else
             for (size_t i = 0; i < m; i++)
-                draw_one (&drawing, i, thread);
+                sampler_draw_one (&drawing, i, thread);
     }
 }
 
-static void decode_block (void *context, size_t i, size_t thread)
+static void sampler_decode_block (void *context, size_t i, size_t thread)
 {
     sampler_t *s = context;
     size_t first = i * s->part_n / s->blocks, last = (i + 1) * s->part_n / s->blocks;
-    decode (s, s->part + first, last - first, s->forward[thread], NULL, thread);
+    sampler_decode (s, s->part + first, last - first, s->forward[thread], NULL, thread);
 }
 
-static void gather_rows (sampler_t *s)
+static void sampler_gather_rows (sampler_t *s)
 {
     s->step_n = 0;
     for (size_t i = 0; i < s->rows_n; i++) {
         row_t *row = &s->rows[i];
-        if (!row->job || !has_room (row))
+        if (!row->job || !sampler_has_room (row))
             continue;
         s->step_row[s->step_n] = row;
         s->step[s->step_n++] = (forward_row_t){.id = row->output->ids[row->output->n - 1],
@@ -280,7 +282,7 @@ static void gather_rows (sampler_t *s)
 }
 
 /*  Brings the rows of one model more with the part's base to the part's end; false when there is none. */
-static bool extend_part (sampler_t *s)
+static bool sampler_extend_part (sampler_t *s)
 {
     const model_t *model = NULL;
     for (size_t i = s->part + s->part_n; i < s->step_n; i++) {
@@ -303,43 +305,43 @@ static bool extend_part (sampler_t *s)
 }
 
 /*  The rows that read the same weights, those with the same adapters side by side. */
-static void next_part (sampler_t *s)
+static void sampler_next_part (sampler_t *s)
 {
     s->part += s->part_n;
     s->part_n = 0;
-    while (extend_part (s))
+    while (sampler_extend_part (s))
         ;
 }
 
-static void decode_part (sampler_t *s)
+static void sampler_decode_part (sampler_t *s)
 {
     if (!s->apart) {
-        decode (s, s->part, s->part_n, s->forward[0], s->pool, 0);
+        sampler_decode (s, s->part, s->part_n, s->forward[0], s->pool, 0);
         return;
     }
     size_t least = (s->part_n + SAMPLER_BLOCK_ROWS - 1) / SAMPLER_BLOCK_ROWS;
     s->blocks = s->threads > least ? s->threads : least;
     s->blocks = s->blocks < s->part_n ? s->blocks : s->part_n;
-    pool_run (s->pool, decode_block, s, s->blocks);
+    pool_run (s->pool, sampler_decode_block, s, s->blocks);
 }
 
-static void decode_all (sampler_t *s)
+static void sampler_decode_all (sampler_t *s)
 {
-    gather_rows (s);
+    sampler_gather_rows (s);
     s->part = s->part_n = 0;
-    for (next_part (s); s->part_n > 0; next_part (s))
-        decode_part (s);
+    for (sampler_next_part (s); s->part_n > 0; sampler_next_part (s))
+        sampler_decode_part (s);
     for (size_t i = 0; i < s->step_n; i++)
-        finish (s, s->step_row[i]);
+        sampler_finish (s, s->step_row[i]);
 }
 
 size_t sampler_step (sampler_t *s)
 {
     free (s->taken);
     s->taken = NULL;
-    prefill_fresh (s);
-    start_all (s);
-    decode_all (s);
+    sampler_prefill_fresh (s);
+    sampler_start_all (s);
+    sampler_decode_all (s);
     sampler_sweep (s);
     return sampler_pending (s);
 }

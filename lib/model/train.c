@@ -58,7 +58,7 @@ train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
     return t;
 }
 
-static void forget_work (train_t *t)
+static void train_free_work (train_t *t)
 {
     for (size_t i = 0; t->work && i < t->work_n; i++)
         train_work_free (&t->work[i]);
@@ -73,7 +73,7 @@ void train_rest (train_t *t)
 
 void train_limit (train_t *t, size_t activations, size_t logits)
 {
-    forget_work (t);
+    train_free_work (t);
     t->limits.activations = activations ? activations : t->limits.activations;
     t->limits.logits = logits ? logits : t->limits.logits;
 }
@@ -83,7 +83,7 @@ void train_destroy (train_t **self)
     train_t *t = *self;
     if (!t)
         return;
-    forget_work (t);
+    train_free_work (t);
     free (t->work);
     free (t->first_group);
     free (t->first_token);
@@ -92,7 +92,8 @@ void train_destroy (train_t **self)
     *self = NULL;
 }
 
-static int check_ids (const train_t *t, const train_tokens_t *tokens, size_t group, err_t *err)
+static int train_check_ids (const train_t *t, const train_tokens_t *tokens, size_t group,
+                            err_t *err)
 {
     for (size_t i = 0; i < tokens->n; i++)
         if (tokens->ids[i] < 0 || (size_t) tokens->ids[i] >= t->model->config.vocab)
@@ -101,14 +102,14 @@ static int check_ids (const train_t *t, const train_tokens_t *tokens, size_t gro
     return tokens->n ? 0 : err_set (err, ERR_INPUT, "group %zu: an empty run of tokens", group);
 }
 
-static int check (const train_t *t, err_t *err)
+static int train_check (const train_t *t, err_t *err)
 {
     for (size_t g = 0; g < t->groups_n; g++) {
         const train_group_t *group = &t->groups[g];
-        if (check_ids (t, &group->prompt, g, err) != 0)
+        if (train_check_ids (t, &group->prompt, g, err) != 0)
             return -1;
         for (size_t c = 0; c < group->completions_n; c++) {
-            if (check_ids (t, &group->completions[c], g, err) != 0)
+            if (train_check_ids (t, &group->completions[c], g, err) != 0)
                 return -1;
             if (group->prompt.n + group->completions[c].n > t->model->config.context)
                 return err_set (
@@ -122,7 +123,7 @@ static int check (const train_t *t, err_t *err)
 }
 
 /*  Cuts the groups into pieces of about equal tokens, in order. */
-static int cut_batch (train_t *t, err_t *err)
+static int train_split_batch (train_t *t, err_t *err)
 {
     size_t *first = realloc (t->first_token, (t->groups_n + 1) * sizeof *first);
     if (!first)
@@ -146,13 +147,13 @@ static int cut_batch (train_t *t, err_t *err)
     return 0;
 }
 
-static int prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
-                    bool learns, err_t *err)
+static int train_prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
+                          bool learns, err_t *err)
 {
     t->groups = groups;
     t->groups_n = n;
     t->temperature = temperature;
-    if (check (t, err) != 0 || cut_batch (t, err) != 0)
+    if (train_check (t, err) != 0 || train_split_batch (t, err) != 0)
         return -1;
     for (size_t i = 0; i < t->work_n; i++) {
         if (train_work_fits (&t->work[i], learns, groups, n))
@@ -165,16 +166,16 @@ static int prepare (train_t *t, const train_group_t *groups, size_t n, float tem
     return 0;
 }
 
-static float *gradient_of (train_t *t, size_t piece)
+static float *train_gradient_of (train_t *t, size_t piece)
 {
     return piece ? t->gradients + (piece - 1) * model_params (t->model) : t->gradient;
 }
 
-static void learn_piece (void *context, size_t piece, size_t thread)
+static void train_learn_piece (void *context, size_t piece, size_t thread)
 {
     train_t *t = context;
     train_work_t *w = &t->work[thread];
-    float *gradient = gradient_of (t, piece);
+    float *gradient = train_gradient_of (t, piece);
     memset (gradient, 0, model_params (t->model) * sizeof *gradient);
     for (size_t g = t->first_group[piece]; g < t->first_group[piece + 1]; g++) {
         train_lay_out (w, &t->groups[g], t->temperature);
@@ -185,7 +186,7 @@ static void learn_piece (void *context, size_t piece, size_t thread)
 }
 
 /*  A fixed tree: piece i takes piece i + distance. */
-static void sum_part (void *context, size_t part, size_t thread)
+static void train_sum_part (void *context, size_t part, size_t thread)
 {
     (void) thread;
     train_t *t = context;
@@ -194,7 +195,8 @@ static void sum_part (void *context, size_t part, size_t thread)
     const backward_t *b = t->model->kernels->backward;
     for (size_t distance = 1; distance < t->pieces; distance *= 2)
         for (size_t i = 0; i + distance < t->pieces; i += 2 * distance)
-            b->add (gradient_of (t, i) + from, gradient_of (t, i + distance) + from, size);
+            b->add (train_gradient_of (t, i) + from, train_gradient_of (t, i + distance) + from,
+                    size);
 }
 
 int train_run (train_t *t, const train_group_t *groups, size_t n, float temperature,
@@ -206,18 +208,18 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
     if (!t->gradients && t->pieces > 1)
         return err_set (err, ERR_LIMIT, "no memory for %zu gradients of %zu weights", t->pieces,
                         params);
-    if (prepare (t, groups, n, temperature, true, err) != 0)
+    if (train_prepare (t, groups, n, temperature, true, err) != 0)
         return -1;
     t->loss = loss;
     t->context = context;
     t->gradient = gradient;
-    pool_run (t->pool, learn_piece, t, t->pieces);
+    pool_run (t->pool, train_learn_piece, t, t->pieces);
     if (t->pieces > 1)
-        pool_run (t->pool, sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
+        pool_run (t->pool, train_sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
     return 0;
 }
 
-static void score_group (void *context, size_t g, size_t thread)
+static void train_score_group (void *context, size_t g, size_t thread)
 {
     train_t *t = context;
     train_work_t *w = &t->work[thread];
@@ -232,11 +234,11 @@ static void score_group (void *context, size_t g, size_t thread)
 int train_score (train_t *t, const train_group_t *groups, size_t n, float temperature, float *logp,
                  float *entropy, err_t *err)
 {
-    if (prepare (t, groups, n, temperature, false, err) != 0)
+    if (train_prepare (t, groups, n, temperature, false, err) != 0)
         return -1;
     t->logp = logp;
     t->entropy = entropy;
-    pool_run (t->pool, score_group, t, n);
+    pool_run (t->pool, train_score_group, t, n);
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #define HEAD_DIM_MAX 4096 /* model_config_check */
 
 /*  Where a tensor's gradient goes; NULL when it does not learn. */
-static float *gradient_at (float *gradient, size_t at)
+static float *back_gradient_at (float *gradient, size_t at)
 {
     return at == WEIGHTS_FROZEN ? NULL : gradient + at;
 }
@@ -22,8 +22,8 @@ static void back_norm (const train_work_t *w, const weights_vector_t *gain, cons
 {
     size_t width = gain->n;
     for (size_t i = 0; i < n; i++)
-        w->b->norm (dx + i * width, gradient_at (gradient, gain->at), dy + i * width, x + i * width,
-                    gain->data, scale[i], width);
+        w->b->norm (dx + i * width, back_gradient_at (gradient, gain->at), dy + i * width,
+                    x + i * width, gain->data, scale[i], width);
 }
 
 /*  y += s B u with u = A x: dB += s dy^T u, dA += du^T x and dx += du A with du = s dy B. */
@@ -58,7 +58,7 @@ static void back_product (train_work_t *w, const weights_matrix_t *m, const floa
 /*  ---- the head ---- */
 
 /*  Sum of dlogp over the tokens that are chosen at a head row. */
-static float pull_of (const train_work_t *w, size_t row)
+static float back_pull_of (const train_work_t *w, size_t row)
 {
     const train_group_t *g = w->group;
     size_t token = 0;
@@ -79,7 +79,7 @@ static void back_logits (train_work_t *w, size_t first, size_t end, size_t threa
     float inverse = 1 / (w->temperature > 0 ? w->temperature : 1);
     for (size_t i = first; i < end; i++) {
         size_t row = w->head_first + i, token = 0;
-        float *d = w->exps + i * outputs, pull = pull_of (w, row);
+        float *d = w->exps + i * outputs, pull = back_pull_of (w, row);
         if (w->model->config.value_head) {
             *d = pull;
             continue;
@@ -139,8 +139,8 @@ static void back_mlp (train_work_t *w, float *gradient)
 
 /*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end; blocks
  *  are the thread's. */
-static void to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
-                       const float *rows, float *blocks)
+static void back_to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
+                            const float *rows, float *blocks)
 {
     size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
     rows += run->first * stride + head * dim;
@@ -153,8 +153,8 @@ static void to_blocks (const train_work_t *w, const train_run_t *run, size_t hea
     }
 }
 
-static void from_blocks (const train_work_t *w, const train_run_t *run, size_t head,
-                         const float *blocks, float *rows)
+static void back_from_blocks (const train_work_t *w, const train_run_t *run, size_t head,
+                              const float *blocks, float *rows)
 {
     size_t dim = w->model->config.head_dim, stride = w->model->kv_dim;
     rows += run->first * stride + head * dim;
@@ -165,8 +165,8 @@ static void from_blocks (const train_work_t *w, const train_run_t *run, size_t h
     }
 }
 
-static backward_keys_t keys_of (const train_work_t *w, const train_run_t *run, size_t head,
-                                size_t thread)
+static backward_keys_t back_keys_of (const train_work_t *w, const train_run_t *run, size_t head,
+                                     size_t thread)
 {
     const model_t *m = w->model;
     const train_layer_t *l = &w->layers[w->layer];
@@ -200,10 +200,10 @@ static void back_attention_run (const train_work_t *w, size_t index, size_t head
                               .group = group,
                               .dim = c->head_dim,
                               .scale = (float) (1.0 / sqrt ((double) c->head_dim)),
-                              .own = keys_of (w, run, head, thread),
+                              .own = back_keys_of (w, run, head, thread),
                               .scratch = w->scratch + thread * w->scratch_floats};
     if (index > 0)
-        a.shared = keys_of (w, &w->runs[0], head, thread);
+        a.shared = back_keys_of (w, &w->runs[0], head, thread);
     w->b->attention (&a);
 }
 
@@ -214,16 +214,16 @@ static void back_attention_head (void *context, size_t head, size_t thread)
     const train_layer_t *l = &w->layers[w->layer];
     size_t runs = w->group->completions_n + 1, at = thread * w->key_floats;
     for (size_t i = 0; i < runs; i++) {
-        to_blocks (w, &w->runs[i], head, l->k, w->keys + at);
-        to_blocks (w, &w->runs[i], head, l->v, w->values + at);
+        back_to_blocks (w, &w->runs[i], head, l->k, w->keys + at);
+        back_to_blocks (w, &w->runs[i], head, l->v, w->values + at);
     }
     memset (w->dkeys + at, 0, w->key_floats * sizeof *w->dkeys);
     memset (w->dvalues + at, 0, w->key_floats * sizeof *w->dvalues);
     for (size_t i = 0; i < runs; i++)
         back_attention_run (w, i, head, thread);
     for (size_t i = 0; i < runs; i++) {
-        from_blocks (w, &w->runs[i], head, w->dkeys + at, w->dk);
-        from_blocks (w, &w->runs[i], head, w->dvalues + at, w->dv);
+        back_from_blocks (w, &w->runs[i], head, w->dkeys + at, w->dk);
+        back_from_blocks (w, &w->runs[i], head, w->dvalues + at, w->dv);
     }
 }
 
@@ -248,7 +248,7 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
             squares += pre[d] * pre[d];
         float scale = 1 / sqrtf (squares / (float) dim + (float) m->config.norm_eps);
         memset (dpre, 0, dim * sizeof *dpre);
-        w->b->norm (dpre, gradient_at (gradient, gain->at), dy, pre, gain->data, scale, dim);
+        w->b->norm (dpre, back_gradient_at (gradient, gain->at), dy, pre, gain->data, scale, dim);
     }
 }
 

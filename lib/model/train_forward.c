@@ -4,7 +4,7 @@
 
 /*  ---- layers ---- */
 
-static void take_heads (train_work_t *w, size_t first, size_t end, size_t thread)
+static void train_take_heads (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
     const model_t *m = w->model;
@@ -15,7 +15,7 @@ static void take_heads (train_work_t *w, size_t first, size_t end, size_t thread
                        l->k + row * m->kv_dim, l->v + row * m->kv_dim);
 }
 
-static void put_rows (train_work_t *w, kv_t *kv, size_t first, size_t end)
+static void train_put_rows (train_work_t *w, kv_t *kv, size_t first, size_t end)
 {
     const model_t *m = w->model;
     const train_layer_t *l = &w->layers[w->layer];
@@ -24,18 +24,18 @@ static void put_rows (train_work_t *w, kv_t *kv, size_t first, size_t end)
 }
 
 /*  A completion's own blocks begin with what sticks out of the prompt's whole blocks. */
-static void put_keys (train_work_t *w)
+static void train_put_keys (train_work_t *w)
 {
     size_t p = w->prompt_n, whole = p / KERNELS_BLOCK * KERNELS_BLOCK;
-    put_rows (w, &w->runs[0].kv, 0, p);
+    train_put_rows (w, &w->runs[0].kv, 0, p);
     for (size_t c = 1; c <= w->group->completions_n; c++) {
         train_run_t *run = &w->runs[c];
-        put_rows (w, &run->kv, whole, p);
-        put_rows (w, &run->kv, run->first, run->first + run->n);
+        train_put_rows (w, &run->kv, whole, p);
+        train_put_rows (w, &run->kv, run->first, run->first + run->n);
     }
 }
 
-static void attend (train_work_t *w, size_t first, size_t end, size_t thread)
+static void train_attend (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     const model_t *m = w->model;
     const train_layer_t *l = &w->layers[w->layer];
@@ -49,7 +49,7 @@ static void attend (train_work_t *w, size_t first, size_t end, size_t thread)
     }
 }
 
-static void activate (train_work_t *w, size_t first, size_t end, size_t thread)
+static void train_activate (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
     const train_layer_t *l = &w->layers[w->layer];
@@ -60,7 +60,7 @@ static void activate (train_work_t *w, size_t first, size_t end, size_t thread)
 void train_forward_act (train_work_t *w, size_t layer)
 {
     w->layer = layer;
-    train_each (w, w->rows, activate);
+    train_each (w, w->rows, train_activate);
 }
 
 void train_forward_layer (train_work_t *w, size_t layer)
@@ -72,19 +72,19 @@ void train_forward_layer (train_work_t *w, size_t layer)
     w->layer = layer;
     forward_norm (m, &lw->norm_attention, l->x, n, w->h, l->scale1);
     forward_matmul (m, &lw->qkv, w->h, n, NULL, l->qkv, w->rounded, w->pool);
-    train_each (w, n, take_heads);
-    put_keys (w);
-    train_each (w, n, attend);
+    train_each (w, n, train_take_heads);
+    train_put_keys (w);
+    train_each (w, n, train_attend);
     forward_matmul (m, &lw->out, l->att, n, l->x, l->middle, w->rounded, w->pool);
     forward_norm (m, &lw->norm_mlp, l->middle, n, w->h, l->scale2);
     forward_matmul (m, &lw->gate_up, w->h, n, NULL, l->gate_up, w->rounded, w->pool);
-    train_each (w, n, activate);
+    train_each (w, n, train_activate);
 }
 
 /*  ---- the head ---- */
 
 /*  The prompt's last row is asked for the first token of every completion: its logits stay until the last. */
-static void choose_first (train_work_t *w, float *logits)
+static void train_choose_first (train_work_t *w, float *logits)
 {
     const train_group_t *g = w->group;
     size_t token = 0;
@@ -94,23 +94,23 @@ static void choose_first (train_work_t *w, float *logits)
                            c + 1 == g->completions_n ? logits : NULL, w->sums);
 }
 
-static void take_value (train_work_t *w, size_t token, float value)
+static void train_take_value (train_work_t *w, size_t token, float value)
 {
     w->logp[token] = value;
     w->entropy[token] = 0;
 }
 
-static void take_values (train_work_t *w, size_t row, float value)
+static void train_take_values (train_work_t *w, size_t row, float value)
 {
     const train_group_t *g = w->group;
     size_t token = 0;
     if (row > 0)
-        take_value (w, w->token[row], value);
+        train_take_value (w, w->token[row], value);
     for (size_t c = 0; row == 0 && c < g->completions_n; token += g->completions[c++].n)
-        take_value (w, token, value);
+        train_take_value (w, token, value);
 }
 
-static void choose (train_work_t *w, size_t first, size_t end, size_t thread)
+static void train_choose (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
     size_t outputs = w->model->head.outputs;
@@ -118,9 +118,9 @@ static void choose (train_work_t *w, size_t first, size_t end, size_t thread)
         size_t row = w->head_first + i, token = w->token[row];
         float *logits = w->exps + i * outputs;
         if (w->model->config.value_head)
-            take_values (w, row, *logits);
+            train_take_values (w, row, *logits);
         else if (row == 0)
-            choose_first (w, logits);
+            train_choose_first (w, logits);
         else
             forward_head_logp (w->model, logits, w->temperature, train_id (w, token),
                                &w->logp[token], &w->entropy[token], logits, &w->sums[i]);
@@ -134,7 +134,7 @@ size_t train_forward_head (train_work_t *w, size_t first)
     w->head_first = first;
     forward_matmul (m, &m->head, w->hidden + first * m->config.width, n, NULL, w->exps, w->rounded,
                     w->pool);
-    train_each (w, n, choose);
+    train_each (w, n, train_choose);
     return n;
 }
 

@@ -16,72 +16,72 @@ size_t train_tokens (const train_group_t *g)
     return n;
 }
 
-static size_t larger (size_t a, size_t b)
+static size_t work_larger (size_t a, size_t b)
 {
     return a > b ? a : b;
 }
 
-static train_size_t size_of (const train_group_t *groups, size_t n)
+static train_size_t work_size_of (const train_group_t *groups, size_t n)
 {
     train_size_t most = {0};
     for (size_t g = 0; g < n; g++) {
         size_t tokens = train_tokens (&groups[g]), own = tokens - groups[g].completions_n;
-        most.rows = larger (most.rows, groups[g].prompt.n + own);
-        most.head_rows = larger (most.head_rows, own + 1);
-        most.tokens = larger (most.tokens, tokens);
-        most.completions = larger (most.completions, groups[g].completions_n);
+        most.rows = work_larger (most.rows, groups[g].prompt.n + own);
+        most.head_rows = work_larger (most.head_rows, own + 1);
+        most.tokens = work_larger (most.tokens, tokens);
+        most.completions = work_larger (most.completions, groups[g].completions_n);
         for (size_t c = 0; c < groups[g].completions_n; c++)
             most.positions =
-                larger (most.positions, groups[g].prompt.n + groups[g].completions[c].n);
+                work_larger (most.positions, groups[g].prompt.n + groups[g].completions[c].n);
     }
     return most;
 }
 
 /*  ---- memory ---- */
 
-static void *cut (train_work_t *w, size_t n, size_t size)
+static void *work_cut (train_work_t *w, size_t n, size_t size)
 {
     char *p = w->memory ? w->memory + w->bytes : NULL;
     w->bytes += (n * size + 63) / 64 * 64;
     return p;
 }
 
-static float *floats (train_work_t *w, size_t rows, size_t columns)
+static float *work_floats (train_work_t *w, size_t rows, size_t columns)
 {
-    return cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
+    return work_cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
 }
 
-static void place_layer (train_work_t *w, train_layer_t *l)
+static void work_place_layer (train_work_t *w, train_layer_t *l)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
     size_t r = w->most.rows;
-    l->scale1 = floats (w, r, 1);
+    l->scale1 = work_floats (w, r, 1);
     if (m->config.qk_norm)
-        l->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
-    l->q = floats (w, r, m->q_dim);
-    l->k = floats (w, r, m->kv_dim);
-    l->v = floats (w, r, m->kv_dim);
-    l->att = floats (w, r, m->q_dim);
-    l->max = floats (w, r, c->heads);
-    l->sum = floats (w, r, c->heads);
-    l->middle = floats (w, r, c->width);
-    l->scale2 = floats (w, r, 1);
-    l->gate_up = floats (w, r, 2 * c->ff);
+        l->qkv = work_floats (w, r, m->q_dim + 2 * m->kv_dim);
+    l->q = work_floats (w, r, m->q_dim);
+    l->k = work_floats (w, r, m->kv_dim);
+    l->v = work_floats (w, r, m->kv_dim);
+    l->att = work_floats (w, r, m->q_dim);
+    l->max = work_floats (w, r, c->heads);
+    l->sum = work_floats (w, r, c->heads);
+    l->middle = work_floats (w, r, c->width);
+    l->scale2 = work_floats (w, r, 1);
+    l->gate_up = work_floats (w, r, 2 * c->ff);
 }
 
 /*  shared: what layers have in common even when all else is kept. */
-static void place_layers (train_work_t *w, train_layer_t shared)
+static void work_place_layers (train_work_t *w, train_layer_t shared)
 {
     size_t layers = w->model->config.layers;
-    w->layers = cut (w, layers, sizeof *w->layers);
+    w->layers = work_cut (w, layers, sizeof *w->layers);
     if (!w->whole)
-        place_layer (w, &shared);
+        work_place_layer (w, &shared);
     for (size_t i = 0; i < layers; i++) {
         train_layer_t layer = shared;
         if (w->whole)
-            place_layer (w, &layer);
-        layer.x = floats (w, w->most.rows, w->model->config.width);
+            work_place_layer (w, &layer);
+        layer.x = work_floats (w, w->most.rows, w->model->config.width);
         if (w->memory)
             w->layers[i] = layer;
     }
@@ -89,14 +89,14 @@ static void place_layers (train_work_t *w, train_layer_t shared)
 
 /*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's last,
  *  unfinished block. */
-static size_t kv_blocks_most (const train_work_t *w)
+static size_t work_kv_blocks_most (const train_work_t *w)
 {
     return w->most.positions / KERNELS_BLOCK + 2 + w->most.rows / KERNELS_BLOCK +
            2 * w->most.completions;
 }
 
 /*  Of one layer: backwards reads k and v. */
-static size_t kv_layer_floats (const train_work_t *w, size_t blocks)
+static size_t work_kv_layer_floats (const train_work_t *w, size_t blocks)
 {
     const model_config_t *c = &w->model->config;
     return c->kv_heads * blocks * kernels_block_floats (c->head_dim);
@@ -105,111 +105,111 @@ static size_t kv_layer_floats (const train_work_t *w, size_t blocks)
 /*  ---- memory of one stage, which the next has for itself ---- */
 
 /*  A layer forwards: act is the first, for its product reads it after all else here is done with. */
-static void place_layer_stage (train_work_t *w, train_layer_t *shared)
+static void work_place_layer_stage (train_work_t *w, train_layer_t *shared)
 {
     const model_t *m = w->model;
     size_t r = w->most.rows, from = w->bytes;
-    shared->act = floats (w, r, m->config.ff);
+    shared->act = work_floats (w, r, m->config.ff);
     size_t end = w->bytes;
     if (!m->config.qk_norm) {
         w->bytes = from; /* the heads take it apart before there is act */
-        shared->qkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
-        w->bytes = larger (w->bytes, end);
+        shared->qkv = work_floats (w, r, m->q_dim + 2 * m->kv_dim);
+        w->bytes = work_larger (w->bytes, end);
     }
-    w->kv_memory = floats (w, kv_layer_floats (w, kv_blocks_most (w)), 1);
+    w->kv_memory = work_floats (w, work_kv_layer_floats (w, work_kv_blocks_most (w)), 1);
 }
 
-static void place_head_stage (train_work_t *w)
+static void work_place_head_stage (train_work_t *w)
 {
     const model_t *m = w->model;
-    w->hidden = floats (w, w->most.head_rows, m->config.width);
-    w->scale = floats (w, w->most.head_rows, 1);
-    w->exps = floats (w, w->head_tile, m->head.outputs);
-    w->sums = floats (w, w->head_tile, 1);
+    w->hidden = work_floats (w, w->most.head_rows, m->config.width);
+    w->scale = work_floats (w, w->most.head_rows, 1);
+    w->exps = work_floats (w, w->head_tile, m->head.outputs);
+    w->sums = work_floats (w, w->head_tile, 1);
 }
 
 /*  An mlp backwards: dgate_up takes the place of act, from which dact was made. */
-static void place_mlp_stage (train_work_t *w)
+static void work_place_mlp_stage (train_work_t *w)
 {
     size_t ff = w->model->config.ff;
-    w->dgate_up = floats (w, w->most.rows, 2 * ff);
-    w->dact = floats (w, w->most.rows, ff);
+    w->dgate_up = work_floats (w, w->most.rows, 2 * ff);
+    w->dact = work_floats (w, w->most.rows, ff);
 }
 
-static void place_attention_stage (train_work_t *w)
+static void work_place_attention_stage (train_work_t *w)
 {
     const model_t *m = w->model;
     size_t r = w->most.rows, threads = pool_threads (w->pool);
-    w->dqkv = floats (w, r, m->q_dim + 2 * m->kv_dim);
-    w->dq = floats (w, r, m->q_dim);
-    w->dk = floats (w, r, m->kv_dim);
-    w->dv = floats (w, r, m->kv_dim);
-    w->datt = floats (w, r, m->q_dim);
+    w->dqkv = work_floats (w, r, m->q_dim + 2 * m->kv_dim);
+    w->dq = work_floats (w, r, m->q_dim);
+    w->dk = work_floats (w, r, m->kv_dim);
+    w->dv = work_floats (w, r, m->kv_dim);
+    w->datt = work_floats (w, r, m->q_dim);
     /* Every run may end with a block that is nearly empty. */
     w->key_floats = (r + (w->most.completions + 1) * KERNELS_BLOCK) * m->config.head_dim;
-    w->keys = floats (w, threads, w->key_floats);
-    w->values = floats (w, threads, w->key_floats);
-    w->dkeys = floats (w, threads, w->key_floats);
-    w->dvalues = floats (w, threads, w->key_floats);
+    w->keys = work_floats (w, threads, w->key_floats);
+    w->values = work_floats (w, threads, w->key_floats);
+    w->dkeys = work_floats (w, threads, w->key_floats);
+    w->dvalues = work_floats (w, threads, w->key_floats);
 }
 
 /*  Stages lie over each other; layers get to know what they share of them. */
-static void place_stages (train_work_t *w, train_layer_t *shared)
+static void work_place_stages (train_work_t *w, train_layer_t *shared)
 {
     size_t from = w->bytes, end;
-    place_layer_stage (w, shared);
+    work_place_layer_stage (w, shared);
     end = w->bytes;
     w->bytes = from;
-    place_head_stage (w);
-    end = larger (end, w->bytes);
+    work_place_head_stage (w);
+    end = work_larger (end, w->bytes);
     if (w->learns) {
         w->bytes = from;
-        place_mlp_stage (w);
-        end = larger (end, w->bytes);
+        work_place_mlp_stage (w);
+        end = work_larger (end, w->bytes);
         w->bytes = from;
-        place_attention_stage (w);
-        end = larger (end, w->bytes);
+        work_place_attention_stage (w);
+        end = work_larger (end, w->bytes);
     }
     w->bytes = end;
 }
 
-static void place_backward (train_work_t *w)
+static void work_place_backward (train_work_t *w)
 {
     const model_t *m = w->model;
     size_t r = w->most.rows;
-    w->dlogp = floats (w, w->most.tokens, 1);
-    w->dx = floats (w, r, m->config.width);
-    w->dh = floats (w, r, m->config.width);
-    w->low = floats (w, r, m->lora.rank);
-    w->dlow = floats (w, r, m->lora.rank);
+    w->dlogp = work_floats (w, w->most.tokens, 1);
+    w->dx = work_floats (w, r, m->config.width);
+    w->dh = work_floats (w, r, m->config.width);
+    w->low = work_floats (w, r, m->lora.rank);
+    w->dlow = work_floats (w, r, m->lora.rank);
 }
 
-static void place (train_work_t *w)
+static void work_place (train_work_t *w)
 {
     const model_t *m = w->model;
     const model_config_t *c = &m->config;
     size_t r = w->most.rows;
     train_layer_t shared = {0};
     w->bytes = 0;
-    place_stages (w, &shared);
-    place_layers (w, shared);
-    w->x = w->h = floats (w, r, c->width);
-    w->logp = floats (w, w->most.tokens, 1);
-    w->entropy = floats (w, w->most.tokens, 1);
+    work_place_stages (w, &shared);
+    work_place_layers (w, shared);
+    w->x = w->h = work_floats (w, r, c->width);
+    w->logp = work_floats (w, w->most.tokens, 1);
+    w->entropy = work_floats (w, w->most.tokens, 1);
     if (w->learns)
-        place_backward (w);
+        work_place_backward (w);
     w->scratch_floats = w->most.positions + 2 * KERNELS_BLOCK + backward_scratch (c->head_dim);
-    w->scratch = floats (w, pool_threads (w->pool), w->scratch_floats);
-    w->rounded = cut (w, forward_scratch (m, r), 1);
-    w->runs = cut (w, w->most.completions + 1, sizeof *w->runs);
-    w->ids = cut (w, r, sizeof *w->ids);
-    w->position = cut (w, r, sizeof *w->position);
-    w->run = cut (w, r, sizeof *w->run);
-    w->token = cut (w, w->most.head_rows, sizeof *w->token);
+    w->scratch = work_floats (w, pool_threads (w->pool), w->scratch_floats);
+    w->rounded = work_cut (w, forward_scratch (m, r), 1);
+    w->runs = work_cut (w, w->most.completions + 1, sizeof *w->runs);
+    w->ids = work_cut (w, r, sizeof *w->ids);
+    w->position = work_cut (w, r, sizeof *w->position);
+    w->run = work_cut (w, r, sizeof *w->run);
+    w->token = work_cut (w, w->most.head_rows, sizeof *w->token);
 }
 
-static void plan (train_work_t *w, const model_t *model, pool_t *pool, const train_limits_t *limits,
-                  bool learns, train_size_t most)
+static void work_plan (train_work_t *w, const model_t *model, pool_t *pool,
+                       const train_limits_t *limits, bool learns, train_size_t most)
 {
     size_t rows = limits->logits / (model->head.outputs * sizeof (float));
     *w = (train_work_t){.model = model,
@@ -218,13 +218,13 @@ static void plan (train_work_t *w, const model_t *model, pool_t *pool, const tra
                         .most = most,
                         .learns = learns,
                         .whole = learns,
-                        .head_tile = larger (rows, TILE_LEAST)};
+                        .head_tile = work_larger (rows, TILE_LEAST)};
     if (w->head_tile > most.head_rows)
         w->head_tile = most.head_rows;
-    place (w);
+    work_place (w);
     if (w->whole && w->bytes > limits->activations) {
         w->whole = false;
-        place (w);
+        work_place (w);
     }
 }
 
@@ -232,13 +232,13 @@ size_t train_work_bytes (const model_t *model, pool_t *pool, const train_limits_
                          bool learns, const train_group_t *groups, size_t n)
 {
     train_work_t w;
-    plan (&w, model, pool, limits, learns, size_of (groups, n));
+    work_plan (&w, model, pool, limits, learns, work_size_of (groups, n));
     return w.bytes + (learns ? products_bytes (model, w.most.rows, pool_threads (pool)) : 0);
 }
 
 bool train_work_fits (const train_work_t *w, bool learns, const train_group_t *groups, size_t n)
 {
-    train_size_t most = size_of (groups, n);
+    train_size_t most = work_size_of (groups, n);
     return w->memory && (w->learns || !learns) && w->most.rows >= most.rows &&
            w->most.head_rows >= most.head_rows && w->most.tokens >= most.tokens &&
            w->most.completions >= most.completions && w->most.positions >= most.positions;
@@ -248,7 +248,7 @@ int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
                     const train_limits_t *limits, bool learns, const train_group_t *groups,
                     size_t n, err_t *err)
 {
-    plan (w, model, pool, limits, learns, size_of (groups, n));
+    work_plan (w, model, pool, limits, learns, work_size_of (groups, n));
     w->memory = pages_alloc (w->bytes);
     if (!w->memory ||
         (learns && products_open (&w->products, model, w->most.rows, pool, err) != 0)) {
@@ -259,7 +259,7 @@ int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
         train_work_free (w);
         return -1;
     }
-    place (w);
+    work_place (w);
     return 0;
 }
 
@@ -273,8 +273,8 @@ void train_work_free (train_work_t *w)
 /*  ---- rows ---- */
 
 /*  Sets where a run's keys go; returns how far the kv memory is used. */
-static float *lay_run (train_work_t *w, size_t index, size_t first_row, size_t n, size_t position,
-                       size_t end, float *kv)
+static float *work_lay_run (train_work_t *w, size_t index, size_t first_row, size_t n,
+                            size_t position, size_t end, float *kv)
 {
     train_run_t *run = &w->runs[index];
     const train_run_t *last = index ? run - 1 : NULL;
@@ -287,7 +287,7 @@ static float *lay_run (train_work_t *w, size_t index, size_t first_row, size_t n
         w->position[first_row + i] = position + i;
         w->run[first_row + i] = index;
     }
-    return kv + kv_layer_floats (w, run->kv.blocks);
+    return kv + work_kv_layer_floats (w, run->kv.blocks);
 }
 
 void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
@@ -297,11 +297,11 @@ void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
     w->temperature = temperature;
     w->prompt_n = p;
     memcpy (w->ids, g->prompt.ids, p * sizeof *w->ids);
-    float *kv = lay_run (w, 0, 0, p, 0, p, w->kv_memory);
+    float *kv = work_lay_run (w, 0, 0, p, 0, p, w->kv_memory);
     for (size_t c = 0; c < g->completions_n; c++) {
         const train_tokens_t *t = &g->completions[c];
         memcpy (w->ids + row, t->ids, (t->n - 1) * sizeof *w->ids);
-        kv = lay_run (w, 1 + c, row, t->n - 1, p, p + t->n, kv);
+        kv = work_lay_run (w, 1 + c, row, t->n - 1, p, p + t->n, kv);
         for (size_t j = 1; j < t->n; j++)
             w->token[row + j - p] = token + j;
         row += t->n - 1;
@@ -324,7 +324,7 @@ typedef struct {
     train_rows_fn fn;
 } each_t;
 
-static void each_piece (void *context, size_t i, size_t thread)
+static void work_each_piece (void *context, size_t i, size_t thread)
 {
     const each_t *e = context;
     size_t end = (i + 1) * ROWS_EACH;
@@ -335,7 +335,7 @@ void train_each (train_work_t *w, size_t n, train_rows_fn fn)
 {
     each_t e = {.work = w, .n = n, .fn = fn};
     if (w->pool)
-        pool_run (w->pool, each_piece, &e, (n + ROWS_EACH - 1) / ROWS_EACH);
+        pool_run (w->pool, work_each_piece, &e, (n + ROWS_EACH - 1) / ROWS_EACH);
     else
         fn (w, 0, n, 0);
 }

@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-static uint16_t to_bf16 (float x)
+static uint16_t weights_to_bf16 (float x)
 {
     uint32_t bits;
     memcpy (&bits, &x, sizeof bits);
     return (uint16_t) ((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-static float from_bf16 (uint16_t x)
+static float weights_from_bf16 (uint16_t x)
 {
     uint32_t bits = (uint32_t) x << 16;
     float value;
@@ -20,17 +20,18 @@ static float from_bf16 (uint16_t x)
 
 float weights_round (float x, model_compute_t type)
 {
-    return type == COMPUTE_BF16 ? from_bf16 (to_bf16 (x)) : x;
+    return type == COMPUTE_BF16 ? weights_from_bf16 (weights_to_bf16 (x)) : x;
 }
 
-static size_t panel_values (const weights_matrix_t *m)
+static size_t weights_panel_values (const weights_matrix_t *m)
 {
     return (m->type == COMPUTE_BF16 ? m->k + m->k % 2 : m->k) * KERNELS_PANEL;
 }
 
 size_t weights_panel_bytes (const weights_matrix_t *m)
 {
-    return panel_values (m) * (m->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
+    return weights_panel_values (m) *
+           (m->type == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float));
 }
 
 size_t weights_outputs (const weights_matrix_t *m, size_t panel)
@@ -40,9 +41,9 @@ size_t weights_outputs (const weights_matrix_t *m, size_t panel)
 }
 
 /*  Where the weight of (output, k) lies, in values from the start of the panels. */
-static size_t place (const weights_matrix_t *m, size_t output, size_t k)
+static size_t weights_place (const weights_matrix_t *m, size_t output, size_t k)
 {
-    size_t panel = output / KERNELS_PANEL * panel_values (m), lane = output % KERNELS_PANEL;
+    size_t panel = output / KERNELS_PANEL * weights_panel_values (m), lane = output % KERNELS_PANEL;
     if (m->type == COMPUTE_BF16)
         return panel + k / 2 * 2 * KERNELS_PANEL + 2 * lane + k % 2;
     return panel + k * KERNELS_PANEL + lane;
@@ -76,6 +77,6 @@ void weights_unpack_row (const weights_matrix_t *m, size_t output, float *w)
     const float *floats = m->panels;
     const uint16_t *halves = m->panels;
     for (size_t k = 0; k < m->k; k++)
-        w[k] = m->type == COMPUTE_BF16 ? from_bf16 (halves[place (m, output, k)])
-                                       : floats[place (m, output, k)];
+        w[k] = m->type == COMPUTE_BF16 ? weights_from_bf16 (halves[weights_place (m, output, k)])
+                                       : floats[weights_place (m, output, k)];
 }

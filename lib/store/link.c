@@ -34,7 +34,7 @@ struct link {
 /*  What one try came to. */
 typedef enum { TRY_DONE, TRY_AGAIN, TRY_FAILED } try_t;
 
-static int parse_tcp (link_t *link, const char *text, err_t *err)
+static int link_parse_tcp (link_t *link, const char *text, err_t *err)
 {
     if (strncmp (text, "//", 2) == 0)
         text += 2;
@@ -62,7 +62,7 @@ link_t *link_new (const char *address, err_t *err)
         rc = (link->path = strdup (address + 5)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
     else if (rc == 0)
         rc = strncmp (address, "tcp:", 4) == 0
-                 ? parse_tcp (link, address + 4, err)
+                 ? link_parse_tcp (link, address + 4, err)
                  : err_set (err, ERR_CONFIG,
                             "Redis address '%s': expected unix:PATH or tcp:HOST:PORT", address);
     if (rc != 0) {
@@ -76,7 +76,7 @@ link_t *link_new (const char *address, err_t *err)
     return link;
 }
 
-static void disconnect (link_t *link)
+static void link_disconnect (link_t *link)
 {
     if (link->redis)
         redisFree (link->redis);
@@ -87,21 +87,21 @@ void link_destroy (link_t **link)
 {
     if (!*link)
         return;
-    disconnect (*link);
+    link_disconnect (*link);
     free ((*link)->path);
     free ((*link)->address);
     free (*link);
     *link = NULL;
 }
 
-static struct timeval timeout_of (int64_t ms)
+static struct timeval link_timeout_of (int64_t ms)
 {
     ms = ms < 1 ? 1 : ms;
     return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 }
 
 /*  Why the connection is of no use; says it in words and drops it. */
-static int broken (link_t *link, err_t *err)
+static int link_is_broken (link_t *link, err_t *err)
 {
     int code = errno;
     char why[160];
@@ -111,79 +111,80 @@ static int broken (link_t *link, err_t *err)
         snprintf (why, sizeof why, "it does not answer");
     else
         snprintf (why, sizeof why, "%s", link->redis->errstr);
-    disconnect (link);
+    link_disconnect (link);
     return err_set (err, ERR_NETWORK,
                     "Redis at %s: %s; check that it runs there and that this machine reaches it",
                     link->address, why);
 }
 
-static int connected (link_t *link, int64_t left_ms, err_t *err)
+static int link_connected (link_t *link, int64_t left_ms, err_t *err)
 {
-    struct timeval timeout = timeout_of (left_ms);
+    struct timeval timeout = link_timeout_of (left_ms);
     if (!link->redis) {
         link->redis = link->path ? redisConnectUnixWithTimeout (link->path, timeout)
                                  : redisConnectWithTimeout (link->host, link->port, timeout);
         if (!link->redis || link->redis->err)
-            return broken (link, err);
+            return link_is_broken (link, err);
         fcntl (link->redis->fd, F_SETFD, FD_CLOEXEC);
         if (!link->path)
             redisEnableKeepAlive (link->redis);
     }
     if (redisSetTimeout (link->redis, timeout) != REDIS_OK)
-        return broken (link, err);
+        return link_is_broken (link, err);
     return 0;
 }
 
-static bool starts (const char *text, const char *with)
+static bool link_is_loading (const char *text, const char *with)
 {
     return strncmp (text, with, strlen (with)) == 0;
 }
 
 /*  Redis's own errors, as opposed to those that our functions answer. */
-static try_t redis_error (const link_t *link, const char *text, err_t *err)
+static try_t link_redis_error (const link_t *link, const char *text, err_t *err)
 {
     const char *at = link->address;
-    if (starts (text, "LOADING") || starts (text, "BUSY ")) {
+    if (link_is_loading (text, "LOADING") || link_is_loading (text, "BUSY ")) {
         err_set (err, ERR_NETWORK, "Redis at %s is busy: %s", at, text);
         return TRY_AGAIN;
     }
-    if (starts (text, "MISCONF")) {
+    if (link_is_loading (text, "MISCONF")) {
         err_set (err, ERR_IO,
                  "Redis at %s cannot write to its disk and takes nothing more: make room or look "
                  "at its log: %s",
                  at, text);
         return TRY_AGAIN;
     }
-    if (starts (text, "OOM"))
+    if (link_is_loading (text, "OOM"))
         err_set (err, ERR_LIMIT, "Redis at %s is at its memory limit: raise maxmemory: %s", at,
                  text);
-    else if (starts (text, "NOAUTH") || starts (text, "WRONGPASS") || starts (text, "NOPERM"))
+    else if (link_is_loading (text, "NOAUTH") || link_is_loading (text, "WRONGPASS") ||
+             link_is_loading (text, "NOPERM"))
         err_set (err, ERR_CONFIG, "Redis at %s refuses us: %s", at, text);
-    else if (starts (text, "ERR unknown command"))
+    else if (link_is_loading (text, "ERR unknown command"))
         err_set (err, ERR_CONFIG, "Redis at %s is too old, version 7 is needed: %s", at, text);
     else
         err_set (err, ERR_INTERNAL, "Redis at %s: %s", at, text);
     return TRY_FAILED;
 }
 
-static try_t load_functions (link_t *link, err_t *err)
+static try_t link_load_functions (link_t *link, err_t *err)
 {
     const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", store_functions};
     size_t sizes[] = {8, 4, 7, store_functions_size ()};
     redisReply *reply = redisCommandArgv (link->redis, 4, argv, sizes);
     if (!reply) {
-        broken (link, err);
+        link_is_broken (link, err);
         return TRY_AGAIN;
     }
     try_t outcome = TRY_DONE;
     if (reply->type == REDIS_REPLY_ERROR)
-        outcome = redis_error (link, reply->str, err);
+        outcome = link_redis_error (link, reply->str, err);
     freeReplyObject (reply);
     return outcome;
 }
 
 /*  Translates {"none", part...} or {code, text}. */
-static try_t take_answer (link_t *link, redisReply *reply, link_reply_t *answer, err_t *err)
+static try_t link_take_answer (link_t *link, redisReply *reply, link_reply_t *answer, err_t *err)
 {
     const char *code = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                                reply->elements <= LINK_PARTS_MAX + 1
@@ -208,24 +209,24 @@ static try_t take_answer (link_t *link, redisReply *reply, link_reply_t *answer,
     return TRY_DONE;
 }
 
-static try_t try_once (link_t *link, const char **argv, const size_t *sizes, size_t n,
-                       link_reply_t *answer, err_t *err)
+static try_t link_try_once (link_t *link, const char **argv, const size_t *sizes, size_t n,
+                            link_reply_t *answer, err_t *err)
 {
     redisReply *reply = redisCommandArgv (link->redis, (int) n, argv, sizes);
     if (reply && reply->type == REDIS_REPLY_ERROR &&
-        starts (reply->str, "ERR Function not found")) {
+        link_is_loading (reply->str, "ERR Function not found")) {
         freeReplyObject (reply);
-        try_t outcome = load_functions (link, err);
+        try_t outcome = link_load_functions (link, err);
         if (outcome != TRY_DONE)
             return outcome;
         reply = redisCommandArgv (link->redis, (int) n, argv, sizes);
     }
     if (!reply) {
-        broken (link, err);
+        link_is_broken (link, err);
         return TRY_AGAIN;
     }
-    try_t outcome = reply->type == REDIS_REPLY_ERROR ? redis_error (link, reply->str, err)
-                                                     : take_answer (link, reply, answer, err);
+    try_t outcome = reply->type == REDIS_REPLY_ERROR ? link_redis_error (link, reply->str, err)
+                                                     : link_take_answer (link, reply, answer, err);
     if (outcome != TRY_DONE)
         freeReplyObject (reply);
     return outcome;
@@ -233,7 +234,7 @@ static try_t try_once (link_t *link, const char **argv, const size_t *sizes, siz
 
 /*  One line when trouble starts and one when it ends, however many calls it takes. A server that is still starting is
  *  no trouble yet. */
-static void note_trouble (link_t *link, bool trouble, const err_t *err)
+static void link_note_trouble (link_t *link, bool trouble, const err_t *err)
 {
     link->met = link->met || !trouble;
     if (!link->met)
@@ -246,17 +247,17 @@ static void note_trouble (link_t *link, bool trouble, const err_t *err)
 }
 
 /*  n 0: only loads the functions. */
-static try_t try_until (link_t *link, int64_t deadline_ms, const char **argv, const size_t *sizes,
-                        size_t n, link_reply_t *answer, err_t *err)
+static try_t link_try_until (link_t *link, int64_t deadline_ms, const char **argv,
+                             const size_t *sizes, size_t n, link_reply_t *answer, err_t *err)
 {
     int64_t end = clock_ms () + deadline_ms, backoff = LINK_BACKOFF_MS;
     for (;;) {
         err_t why = {0};
         try_t outcome = TRY_AGAIN;
-        if (connected (link, clock_left_ms (end), &why) == 0)
-            outcome =
-                n ? try_once (link, argv, sizes, n, answer, &why) : load_functions (link, &why);
-        note_trouble (link, outcome == TRY_AGAIN, &why);
+        if (link_connected (link, clock_left_ms (end), &why) == 0)
+            outcome = n ? link_try_once (link, argv, sizes, n, answer, &why)
+                        : link_load_functions (link, &why);
+        link_note_trouble (link, outcome == TRY_AGAIN, &why);
         if (outcome != TRY_DONE && err)
             *err = why;
         if (outcome != TRY_AGAIN || clock_left_ms (end) == 0)
@@ -282,7 +283,7 @@ int link_call (link_t *link, int64_t deadline_ms, const char *function, const st
             argv[i + 3] = args[i].size ? args[i].data : "";
             sizes[i + 3] = args[i].size;
         }
-        outcome = try_until (link, deadline_ms, argv, sizes, n + 3, reply, err);
+        outcome = link_try_until (link, deadline_ms, argv, sizes, n + 3, reply, err);
     } else {
         err_set (err, ERR_LIMIT, "no memory for a call of %zu arguments", n);
     }
@@ -300,5 +301,5 @@ void link_reply_free (link_reply_t *reply)
 
 int link_load (link_t *link, int64_t deadline_ms, err_t *err)
 {
-    return try_until (link, deadline_ms, NULL, NULL, 0, NULL, err) == TRY_DONE ? 0 : -1;
+    return link_try_until (link, deadline_ms, NULL, NULL, 0, NULL, err) == TRY_DONE ? 0 : -1;
 }

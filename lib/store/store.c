@@ -34,44 +34,44 @@ typedef struct {
     char fence[FENCE_MAX];
 } call_args_t;
 
-static void add_bytes (call_args_t *args, const void *data, size_t size)
+static void store_add_bytes (call_args_t *args, const void *data, size_t size)
 {
     assert (args->n < STORE_ARGS_MAX);
     args->arg[args->n++] = (store_bytes_t){data, size};
 }
 
-static void add_text (call_args_t *args, const char *text)
+static void store_add_text (call_args_t *args, const char *text)
 {
-    add_bytes (args, text, strlen (text));
+    store_add_bytes (args, text, strlen (text));
 }
 
-static void add_number (call_args_t *args, uint64_t number)
+static void store_add_number (call_args_t *args, uint64_t number)
 {
     char *text = args->numbers[args->n];
     snprintf (text, NUMBER_MAX, "%" PRIu64, number);
-    add_text (args, text);
+    store_add_text (args, text);
 }
 
 /*  Ids sort as groups are played: by step, phase, group. */
-static void add_step (call_args_t *args, unsigned phase, uint64_t step)
+static void store_add_step (call_args_t *args, unsigned phase, uint64_t step)
 {
     snprintf (args->id, ID_MAX, "%012" PRIu64 "/%u", step, phase);
-    add_text (args, args->id);
+    store_add_text (args, args->id);
 }
 
-static void add_claim (call_args_t *args, const store_claim_t *claim)
+static void store_add_claim (call_args_t *args, const store_claim_t *claim)
 {
     snprintf (args->id, ID_MAX, "%012" PRIu64 "/%u/%06" PRIu64, claim->step, claim->phase,
               claim->group);
     snprintf (args->fence, FENCE_MAX, "%" PRIu64 ":%" PRIu64, claim->fence_epoch,
               claim->fence_counter);
-    add_text (args, claim->run);
-    add_text (args, args->id);
-    add_text (args, args->fence);
+    store_add_text (args, claim->run);
+    store_add_text (args, args->id);
+    store_add_text (args, args->fence);
 }
 
 /*  Keys are made of the name: it must not reach into another run's. */
-static int add_run (call_args_t *args, const char *run, err_t *err)
+static int store_add_run (call_args_t *args, const char *run, err_t *err)
 {
     size_t n = strlen (run);
     bool fine = n > 0 && n <= STORE_RUN_MAX;
@@ -82,12 +82,12 @@ static int add_run (call_args_t *args, const char *run, err_t *err)
         return err_set (err, ERR_INPUT,
                         "run name '%.80s': use 1 to %d letters, digits, '.', '_' and '-'", run,
                         STORE_RUN_MAX);
-    add_text (args, run);
+    store_add_text (args, run);
     return 0;
 }
 
-static int call (store_t *store, const char *function, const call_args_t *args, size_t parts,
-                 link_reply_t *reply, err_t *err)
+static int store_call (store_t *store, const char *function, const call_args_t *args, size_t parts,
+                       link_reply_t *reply, err_t *err)
 {
     if (link_call (store->link, store->deadline_ms, function, args->arg, args->n, reply, err) != 0)
         return -1;
@@ -98,28 +98,29 @@ static int call (store_t *store, const char *function, const call_args_t *args, 
 }
 
 /*  A call of which only success counts. */
-static int call_plain (store_t *store, const char *function, const call_args_t *args, err_t *err)
+static int store_call_plain (store_t *store, const char *function, const call_args_t *args,
+                             err_t *err)
 {
     link_reply_t reply;
-    int rc = call (store, function, args, 0, &reply, err);
+    int rc = store_call (store, function, args, 0, &reply, err);
     if (rc == 0)
         link_reply_free (&reply);
     return rc;
 }
 
-static uint64_t number_of (const store_bytes_t *part)
+static uint64_t store_number_of (const store_bytes_t *part)
 {
     return strtoull (part->data, NULL, 10);
 }
 
 /*  A call that answers one number. */
-static int call_number (store_t *store, const char *function, const call_args_t *args,
-                        uint64_t *number, err_t *err)
+static int store_call_number (store_t *store, const char *function, const call_args_t *args,
+                              uint64_t *number, err_t *err)
 {
     link_reply_t reply;
-    if (call (store, function, args, 1, &reply, err) != 0)
+    if (store_call (store, function, args, 1, &reply, err) != 0)
         return -1;
-    *number = number_of (&reply.parts[0]);
+    *number = store_number_of (&reply.parts[0]);
     link_reply_free (&reply);
     return 0;
 }
@@ -160,7 +161,7 @@ int store_boot (store_t *store, char boot[41], err_t *err)
 {
     call_args_t args = {0};
     link_reply_t reply;
-    if (call (store, "quintet_boot", &args, 1, &reply, err) != 0)
+    if (store_call (store, "quintet_boot", &args, 1, &reply, err) != 0)
         return -1;
     snprintf (boot, 41, "%s", (const char *) reply.parts[0].data);
     link_reply_free (&reply);
@@ -173,41 +174,41 @@ int store_run_acquire (store_t *store, const char *run, const char *holder, int6
                        const void *record, size_t size, uint64_t *epoch, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_text (&args, holder);
-    add_number (&args, (uint64_t) lease_ms);
-    add_bytes (&args, record, size);
-    return call_number (store, "quintet_acquire", &args, epoch, err);
+    store_add_text (&args, holder);
+    store_add_number (&args, (uint64_t) lease_ms);
+    store_add_bytes (&args, record, size);
+    return store_call_number (store, "quintet_acquire", &args, epoch, err);
 }
 
 int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t lease_ms, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_number (&args, epoch);
-    add_number (&args, (uint64_t) lease_ms);
-    return call_plain (store, "quintet_renew_run", &args, err);
+    store_add_number (&args, epoch);
+    store_add_number (&args, (uint64_t) lease_ms);
+    return store_call_plain (store, "quintet_renew_run", &args, err);
 }
 
 int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_number (&args, epoch);
-    return call_plain (store, "quintet_release", &args, err);
+    store_add_number (&args, epoch);
+    return store_call_plain (store, "quintet_release", &args, err);
 }
 
 int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
                      const store_bytes_t *groups, size_t n, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_number (&args, epoch);
-    add_step (&args, phase, step);
+    store_add_number (&args, epoch);
+    store_add_step (&args, phase, step);
     store_bytes_t *all = calloc (args.n + n, sizeof *all);
     if (!all)
         return err_set (err, ERR_LIMIT, "no memory for a step of %zu groups", n);
@@ -223,20 +224,20 @@ int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned p
     return rc;
 }
 
-static int step_size (store_t *store, const char *run, unsigned phase, uint64_t step,
-                      store_status_t *status, size_t *n, err_t *err)
+static int store_step_size (store_t *store, const char *run, unsigned phase, uint64_t step,
+                            store_status_t *status, size_t *n, err_t *err)
 {
     call_args_t args = {0};
     link_reply_t reply;
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_step (&args, phase, step);
-    if (call (store, "quintet_status", &args, 4, &reply, err) != 0)
+    store_add_step (&args, phase, step);
+    if (store_call (store, "quintet_status", &args, 4, &reply, err) != 0)
         return -1;
-    *n = number_of (&reply.parts[0]);
-    *status = (store_status_t){.leased = number_of (&reply.parts[1]),
-                               .committed = number_of (&reply.parts[2]),
-                               .dead = number_of (&reply.parts[3])};
+    *n = store_number_of (&reply.parts[0]);
+    *status = (store_status_t){.leased = store_number_of (&reply.parts[1]),
+                               .committed = store_number_of (&reply.parts[2]),
+                               .dead = store_number_of (&reply.parts[3])};
     status->pending = *n - status->leased - status->committed - status->dead;
     link_reply_free (&reply);
     return 0;
@@ -246,7 +247,7 @@ int store_step_status (store_t *store, const char *run, unsigned phase, uint64_t
                        store_status_t *status, err_t *err)
 {
     size_t n;
-    return step_size (store, run, phase, step, status, &n, err);
+    return store_step_size (store, run, phase, step, status, &n, err);
 }
 
 int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t step,
@@ -254,16 +255,16 @@ int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t
 {
     store_status_t status;
     size_t n;
-    if (step_size (store, run, phase, step, &status, &n, err) != 0)
+    if (store_step_size (store, run, phase, step, &status, &n, err) != 0)
         return -1;
     int stop = 0;
     for (uint64_t g = 0; g < n && !stop; g++) {
         call_args_t args = {0};
         link_reply_t reply;
-        add_text (&args, run);
-        add_step (&args, phase, step);
-        add_number (&args, g);
-        if (call (store, "quintet_result", &args, 2, &reply, err) != 0)
+        store_add_text (&args, run);
+        store_add_step (&args, phase, step);
+        store_add_number (&args, g);
+        if (store_call (store, "quintet_result", &args, 2, &reply, err) != 0)
             return -1;
         const char *state = reply.parts[0].data;
         if (strcmp (state, "committed") == 0)
@@ -279,29 +280,29 @@ int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned
                        uint64_t step, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_number (&args, epoch);
-    add_step (&args, phase, step);
-    add_number (&args, STORE_KEPT);
-    return call_plain (store, "quintet_close", &args, err);
+    store_add_number (&args, epoch);
+    store_add_step (&args, phase, step);
+    store_add_number (&args, STORE_KEPT);
+    return store_call_plain (store, "quintet_close", &args, err);
 }
 
 int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint64_t step,
                            err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_number (&args, epoch);
-    add_number (&args, step);
-    return call_plain (store, "quintet_drop_after", &args, err);
+    store_add_number (&args, epoch);
+    store_add_number (&args, step);
+    return store_call_plain (store, "quintet_drop_after", &args, err);
 }
 
 /*  ---- the environment's side --------------------------------------------------------------------- */
 
 /*  Parts: run, group id, fence, payload. */
-static int take_claim (const link_reply_t *reply, store_claim_t *claim, err_t *err)
+static int store_take_claim (const link_reply_t *reply, store_claim_t *claim, err_t *err)
 {
     *claim = (store_claim_t){0};
     snprintf (claim->run, sizeof claim->run, "%s", (const char *) reply->parts[0].data);
@@ -324,13 +325,13 @@ int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_cla
 {
     call_args_t args = {0};
     link_reply_t reply;
-    add_text (&args, holder);
-    add_number (&args, (uint64_t) lease_ms);
-    add_number (&args, store->token);
-    if (call (store, "quintet_claim", &args, 0, &reply, err) != 0)
+    store_add_text (&args, holder);
+    store_add_number (&args, (uint64_t) lease_ms);
+    store_add_number (&args, store->token);
+    if (store_call (store, "quintet_claim", &args, 0, &reply, err) != 0)
         return -1; /* with the same token next time: this claim may have been carried out */
     store->token = rng_next (&store->tokens);
-    int rc = reply.n >= 4 ? take_claim (&reply, claim, err) : 0;
+    int rc = reply.n >= 4 ? store_take_claim (&reply, claim, err) : 0;
     link_reply_free (&reply);
     return rc;
 }
@@ -338,52 +339,52 @@ int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_cla
 int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, err_t *err)
 {
     call_args_t args = {0};
-    add_claim (&args, claim);
-    add_number (&args, (uint64_t) lease_ms);
-    return call_plain (store, "quintet_renew", &args, err);
+    store_add_claim (&args, claim);
+    store_add_number (&args, (uint64_t) lease_ms);
+    return store_call_plain (store, "quintet_renew", &args, err);
 }
 
 int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const void *data,
                 size_t size, err_t *err)
 {
     call_args_t args = {0};
-    add_claim (&args, claim);
-    add_number (&args, turn);
-    add_bytes (&args, data, size);
-    return call_plain (store, "quintet_turn", &args, err);
+    store_add_claim (&args, claim);
+    store_add_number (&args, turn);
+    store_add_bytes (&args, data, size);
+    return store_call_plain (store, "quintet_turn", &args, err);
 }
 
 int store_commit (store_t *store, const store_claim_t *claim, const void *data, size_t size,
                   err_t *err)
 {
     call_args_t args = {0};
-    add_claim (&args, claim);
-    add_bytes (&args, data, size);
-    return call_plain (store, "quintet_commit", &args, err);
+    store_add_claim (&args, claim);
+    store_add_bytes (&args, data, size);
+    return store_call_plain (store, "quintet_commit", &args, err);
 }
 
 int store_dead (store_t *store, const store_claim_t *claim, const char *reason, err_t *err)
 {
     call_args_t args = {0};
-    add_claim (&args, claim);
-    add_text (&args, reason);
-    return call_plain (store, "quintet_dead", &args, err);
+    store_add_claim (&args, claim);
+    store_add_text (&args, reason);
+    return store_call_plain (store, "quintet_dead", &args, err);
 }
 
 int store_giveup (store_t *store, const store_claim_t *claim, const char *reason, uint64_t *tries,
                   err_t *err)
 {
     call_args_t args = {0};
-    add_claim (&args, claim);
-    add_text (&args, reason);
-    return call_number (store, "quintet_give_up", &args, tries, err);
+    store_add_claim (&args, claim);
+    store_add_text (&args, reason);
+    return store_call_number (store, "quintet_give_up", &args, tries, err);
 }
 
 int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err)
 {
     call_args_t args = {0};
-    add_text (&args, holder);
-    return call_number (store, "quintet_orphans", &args, n, err);
+    store_add_text (&args, holder);
+    return store_call_number (store, "quintet_orphans", &args, n, err);
 }
 
 /*  ---- looking -------------------------------------------------------------------------------------- */
@@ -391,10 +392,10 @@ int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err)
 int store_log (store_t *store, const char *run, const char *event, const char *text, err_t *err)
 {
     call_args_t args = {0};
-    if (add_run (&args, run, err) != 0)
+    if (store_add_run (&args, run, err) != 0)
         return -1;
-    add_text (&args, STORE_LOG_LENGTH);
-    add_text (&args, event);
-    add_text (&args, text);
-    return call_plain (store, "quintet_log", &args, err);
+    store_add_text (&args, STORE_LOG_LENGTH);
+    store_add_text (&args, event);
+    store_add_text (&args, text);
+    return store_call_plain (store, "quintet_log", &args, err);
 }

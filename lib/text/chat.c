@@ -35,7 +35,7 @@ static const chat_format_t formats[] = {
 /*  ---- what a folder says --------------------------------------------------------------------------------- */
 
 /*  A file that is not there stays empty, without an error. */
-static int read_file (const char *dir, const char *name, buf_t *text, err_t *err)
+static int chat_read_file (const char *dir, const char *name, buf_t *text, err_t *err)
 {
     char path[FS_PATH_MAX];
     if (fs_join (path, dir, name, err) != 0)
@@ -44,7 +44,7 @@ static int read_file (const char *dir, const char *name, buf_t *text, err_t *err
 }
 
 /*  A template is text, or a list of {"name", "template"}: then the one named default. */
-static const char *template_of (const json_t *config)
+static const char *chat_template_of (const json_t *config)
 {
     const json_t *all = json_object_get (config, "chat_template"), *one;
     size_t i;
@@ -58,18 +58,18 @@ static const char *template_of (const json_t *config)
 }
 
 /*  tokenizer_config.json, and the text of the template. *template is empty without one. */
-static int read_folder (const char *dir, json_t **config, buf_t *template, err_t *err)
+static int chat_read_folder (const char *dir, json_t **config, buf_t *template, err_t *err)
 {
     buf_t text = {0};
     *config = NULL;
-    int rc = read_file (dir, "tokenizer_config.json", &text, err);
+    int rc = chat_read_file (dir, "tokenizer_config.json", &text, err);
     if (rc == 0 && text.size &&
         !(*config = parse_json (text.data, text.size, "tokenizer_config.json", err)))
         rc = -1;
     buf_free (&text);
     if (rc == 0)
-        rc = read_file (dir, "chat_template.jinja", template, err);
-    const char *inside = template_of (*config);
+        rc = chat_read_file (dir, "chat_template.jinja", template, err);
+    const char *inside = chat_template_of (*config);
     if (rc == 0 && !template->size && inside)
         buf_text (template, inside);
     return rc == 0 ? 0 : err_wrap (err, "%s", dir);
@@ -79,7 +79,7 @@ bool chat_has_template (const char *dir)
 {
     buf_t template = {.max = FILE_MAX};
     json_t *config;
-    bool has = read_folder (dir, &config, &template, NULL) != 0 || template.size > 0;
+    bool has = chat_read_folder (dir, &config, &template, NULL) != 0 || template.size > 0;
     json_decref (config);
     buf_free (&template);
     return has;
@@ -88,15 +88,15 @@ bool chat_has_template (const char *dir)
 /*  ---- what its template writes --------------------------------------------------------------------------- */
 
 /*  A special token is text, or {"content": text}. */
-static const char *token_of (const json_t *config, const char *key)
+static const char *chat_token_of (const json_t *config, const char *key)
 {
     const json_t *token = json_object_get (config, key);
     return json_string_value (json_is_object (token) ? json_object_get (token, "content") : token);
 }
 
 /*  All that transformers gives a template for one message of the user. */
-static int write_message (const char *template, const json_t *config, const char *content,
-                          buf_t *out, err_t *err)
+static int chat_write_message (const char *template, const json_t *config, const char *content,
+                               buf_t *out, err_t *err)
 {
     static const char *const tokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
@@ -104,7 +104,7 @@ static int write_message (const char *template, const json_t *config, const char
         json_pack ("{s:[{s:s, s:s}], s:b, s:n, s:n}", "messages", "role", "user", "content",
                    content, "add_generation_prompt", 1, "tools", "documents");
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
-        const char *text = token_of (config, tokens[i]);
+        const char *text = chat_token_of (config, tokens[i]);
         if (text)
             json_object_set_new (variables, tokens[i], json_string (text));
     }
@@ -113,8 +113,8 @@ static int write_message (const char *template, const json_t *config, const char
     return rc;
 }
 
-static int fill (chat_format_t *format, const char *before, size_t size, const char *place,
-                 const char *after, const char *eos, err_t *err)
+static int chat_fill (chat_format_t *format, const char *before, size_t size, const char *place,
+                      const char *after, const char *eos, err_t *err)
 {
     static const char *const ends[] = {"<|im_end|>", "<|eot_id|>"};
     buf_t text = {0};
@@ -140,13 +140,14 @@ static int fill (chat_format_t *format, const char *before, size_t size, const c
 
 /*  The template writes a mark, and the mark with white space around it: what stands around the mark is the pattern,
  *  and whether the white space is there says whether it trims. */
-static int follow (const char *template, const json_t *config, chat_format_t *format, err_t *err)
+static int chat_follow (const char *template, const json_t *config, chat_format_t *format,
+                        err_t *err)
 {
     static const char spaced[] = " \n" MARK "\n ";
     buf_t plain = {.max = TEXT_MAX}, wide = {.max = TEXT_MAX}, untrimmed = {.max = TEXT_MAX};
-    int rc = write_message (template, config, MARK, &plain, err);
+    int rc = chat_write_message (template, config, MARK, &plain, err);
     if (rc == 0)
-        rc = write_message (template, config, spaced, &wide, err);
+        rc = chat_write_message (template, config, spaced, &wide, err);
     const char *mark = plain.data ? strstr (plain.data, MARK) : NULL;
     if (rc == 0 && (!mark || strstr (mark + 1, MARK) || strstr (plain.data, "{prompt")))
         rc = err_set (err, ERR_INPUT, "it does not write the text of the user just once");
@@ -156,8 +157,8 @@ static int follow (const char *template, const json_t *config, chat_format_t *fo
         buf_printf (&untrimmed, "%s%s", spaced, mark + 1);
         bool trims = strcmp (wide.data, plain.data) == 0;
         rc = trims || strcmp (wide.data, untrimmed.data) == 0
-                 ? fill (format, plain.data, before, trims ? CHAT_TRIMMED : CHAT_PLACE, mark + 1,
-                         token_of (config, "eos_token"), err)
+                 ? chat_fill (format, plain.data, before, trims ? CHAT_TRIMMED : CHAT_PLACE,
+                              mark + 1, chat_token_of (config, "eos_token"), err)
                  : err_set (err, ERR_INPUT, "it does more to the text of the user than trimming");
     }
     buf_free (&plain);
@@ -168,15 +169,15 @@ static int follow (const char *template, const json_t *config, chat_format_t *fo
 
 /*  The tokens themselves are listed in tokenizer_config.json of many models that were never taught a format:
  *  only the template counts. */
-static int detect (const char *dir, chat_format_t *format, err_t *err)
+static int chat_detect (const char *dir, chat_format_t *format, err_t *err)
 {
     buf_t template = {.max = FILE_MAX};
     json_t *config;
     err_t why = {0};
-    int rc = read_folder (dir, &config, &template, &why);
+    int rc = chat_read_folder (dir, &config, &template, &why);
     if (rc == 0 && !template.size)
         rc = err_set (&why, ERR_INPUT, "%s: has no chat template", dir);
-    else if (rc == 0 && follow (template.data, config, format, &why) != 0)
+    else if (rc == 0 && chat_follow (template.data, config, format, &why) != 0)
         rc = err_wrap (&why, "%s: its chat template cannot be followed", dir);
     json_decref (config);
     buf_free (&template);
@@ -186,7 +187,7 @@ static int detect (const char *dir, chat_format_t *format, err_t *err)
 /*  ---- formats ---------------------------------------------------------------------------------------------- */
 
 /*  The place in a pattern, its length in *size; NULL: none. */
-static const char *find_place (const char *pattern, size_t *size)
+static const char *chat_find_place (const char *pattern, size_t *size)
 {
     const char *plain = strstr (pattern, CHAT_PLACE), *trimmed = strstr (pattern, CHAT_TRIMMED);
     const char *place = plain ? plain : trimmed;
@@ -204,8 +205,8 @@ int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *
             return 0;
         }
     if (strcmp (name, "auto") == 0 && dir)
-        return detect (dir, format, err);
-    if (!find_place (name, &size))
+        return chat_detect (dir, format, err);
+    if (!chat_find_place (name, &size))
         return err_set (err, ERR_CONFIG,
                         "model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
                         "pattern with " CHAT_PLACE,
@@ -226,7 +227,7 @@ int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, cons
 {
     static const char space[] = " \t\n\r\v\f";
     size_t length;
-    const char *place = find_place (format->pattern, &length), *after = place + length;
+    const char *place = chat_find_place (format->pattern, &length), *after = place + length;
     bool trims = length > strlen (CHAT_PLACE);
     for (; trims && size && memchr (space, *text, strlen (space)); size--)
         text++;

@@ -6,11 +6,11 @@
 /*  What ended a run of text and tags. */
 typedef enum { AT_END, AT_ELIF, AT_ELSE, AT_ENDIF, AT_ENDFOR, AT_ENDMACRO } at_t;
 
-static at_t run (jinja_t *j, bool live);
+static at_t jinja_run (jinja_t *j, bool live);
 
 /*  ---- text ---------------------------------------------------------------------------------------------- */
 
-static size_t spaces_before (const char *from, const char *end)
+static size_t jinja_spaces_before (const char *from, const char *end)
 {
     const char *at = end;
     while (at > from && strchr (" \t\r\n\v\f", at[-1]))
@@ -19,7 +19,7 @@ static size_t spaces_before (const char *from, const char *end)
 }
 
 /*  Blanks between the beginning of a line and a block (lstrip_blocks). */
-static size_t indent_before (const jinja_t *j, const char *from, const char *end)
+static size_t jinja_indent_before (const jinja_t *j, const char *from, const char *end)
 {
     const char *at = end;
     while (at > from && (at[-1] == ' ' || at[-1] == '\t'))
@@ -29,7 +29,7 @@ static size_t indent_before (const jinja_t *j, const char *from, const char *end
 }
 
 /*  The text up to the next tag, which j->at is at then. */
-static void read_text (jinja_t *j, bool live)
+static void jinja_read_text (jinja_t *j, bool live)
 {
     const char *from = j->at, *end = from;
     if (j->strip)
@@ -42,9 +42,9 @@ static void read_text (jinja_t *j, bool live)
         end++;
     size_t cut = 0;
     if (*end && end[2] == '-')
-        cut = spaces_before (from, end);
+        cut = jinja_spaces_before (from, end);
     else if (*end && end[1] != '{' && end[2] != '+')
-        cut = indent_before (j, from, end);
+        cut = jinja_indent_before (j, from, end);
     else if (!*end && end > from && end[-1] == '\n')
         cut = 1; /* of the file, not of the text */
     if (live)
@@ -53,7 +53,7 @@ static void read_text (jinja_t *j, bool live)
 }
 
 /*  Behind a tag: what becomes of the text that follows. */
-static void tag_ended (jinja_t *j, const char *end, bool block)
+static void jinja_tag_ended (jinja_t *j, const char *end, bool block)
 {
     j->strip = false;
     j->newline = block;
@@ -68,7 +68,7 @@ static void tag_ended (jinja_t *j, const char *end, bool block)
 }
 
 /*  To the end of a tag that does not count; a string may hold what looks like it. */
-static void skip_tag (jinja_t *j, const char *end, bool block)
+static void jinja_skip_tag (jinja_t *j, const char *end, bool block)
 {
     while (*j->at && strncmp (j->at, end, 2) != 0) {
         char quote = *j->at == '"' || *j->at == '\'' ? *j->at : 0;
@@ -79,10 +79,10 @@ static void skip_tag (jinja_t *j, const char *end, bool block)
     }
     if (*j->at && (j->at[-1] == '-' || (block && j->at[-1] == '+')))
         j->at--;
-    tag_ended (j, end, block);
+    jinja_tag_ended (j, end, block);
 }
 
-static void skip_comment (jinja_t *j)
+static void jinja_skip_comment (jinja_t *j)
 {
     const char *end = strstr (j->at, "#}");
     if (!end) {
@@ -97,7 +97,7 @@ static void skip_comment (jinja_t *j)
 
 /*  ---- blocks -------------------------------------------------------------------------------------------- */
 
-static void run_if (jinja_t *j, bool live)
+static void jinja_run_if (jinja_t *j, bool live)
 {
     bool done = !live; /* a branch was taken, or none is to be */
     at_t end = AT_ELIF;
@@ -105,21 +105,21 @@ static void run_if (jinja_t *j, bool live)
         bool take = !done;
         if (end == AT_ELIF && !done) {
             take = jinja_truth (jinja_expression (j));
-            tag_ended (j, "%}", true);
+            jinja_tag_ended (j, "%}", true);
         } else if (end == AT_ELIF) {
-            skip_tag (j, "%}", true);
+            jinja_skip_tag (j, "%}", true);
         } else {
-            tag_ended (j, "%}", true);
+            jinja_tag_ended (j, "%}", true);
         }
         done = done || take;
-        end = run (j, take);
+        end = jinja_run (j, take);
     }
     if (!j->failed && end != AT_ENDIF)
         jinja_fail (j, "an if has no end");
-    tag_ended (j, "%}", true);
+    jinja_tag_ended (j, "%}", true);
 }
 
-static json_t *loop_of (jinja_t *j, size_t i, size_t n)
+static json_t *jinja_loop_of (jinja_t *j, size_t i, size_t n)
 {
     json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I}", "index0", (json_int_t) i,
                               "index", (json_int_t) i + 1, "first", i == 0, "last", i + 1 == n,
@@ -129,7 +129,7 @@ static json_t *loop_of (jinja_t *j, size_t i, size_t n)
     return jinja_keep (j, loop);
 }
 
-static bool open_scope (jinja_t *j)
+static bool jinja_open_scope (jinja_t *j)
 {
     if (j->scopes == JINJA_SCOPES_MAX) {
         jinja_fail (j, "its loops are nested too deep");
@@ -138,7 +138,7 @@ static bool open_scope (jinja_t *j)
     return (j->scope[j->scopes++] = jinja_keep (j, json_object ())) != NULL;
 }
 
-static void run_for (jinja_t *j, bool live)
+static void jinja_run_for (jinja_t *j, bool live)
 {
     char name[JINJA_WORD] = "";
     json_t *list = NULL;
@@ -148,9 +148,9 @@ static void run_for (jinja_t *j, bool live)
         list = j->failed ? NULL : jinja_operand (j);
         if (!j->failed && (!json_is_array (list) || jinja_key (j, "if")))
             jinja_fail (j, "a loop over what is no list, or over a part of it, is not known here");
-        tag_ended (j, "%}", true);
+        jinja_tag_ended (j, "%}", true);
     } else {
-        skip_tag (j, "%}", true);
+        jinja_skip_tag (j, "%}", true);
     }
     jinja_t start = *j;
     size_t n = json_array_size (list), rounds = n ? n : 1;
@@ -159,26 +159,26 @@ static void run_for (jinja_t *j, bool live)
         j->at = start.at;
         j->strip = start.strip;
         j->newline = start.newline;
-        if (!open_scope (j))
+        if (!jinja_open_scope (j))
             return;
         if (n) {
             json_object_set (j->scope[j->scopes - 1], name, json_array_get (list, i));
-            json_object_set (j->scope[j->scopes - 1], "loop", loop_of (j, i, n));
+            json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, i, n));
         }
-        end = run (j, n > 0);
+        end = jinja_run (j, n > 0);
         j->scopes--;
     }
     if (!j->failed && end == AT_ELSE) {
-        tag_ended (j, "%}", true);
-        end = run (j, live && n == 0);
+        jinja_tag_ended (j, "%}", true);
+        end = jinja_run (j, live && n == 0);
     }
     if (!j->failed && end != AT_ENDFOR)
         jinja_fail (j, "a for has no end");
-    tag_ended (j, "%}", true);
+    jinja_tag_ended (j, "%}", true);
 }
 
 /*  set NAME = x, or set NAMESPACE.NAME = x. */
-static void run_set (jinja_t *j)
+static void jinja_run_set (jinja_t *j)
 {
     char name[JINJA_WORD], field[JINJA_WORD] = "";
     bool right = jinja_word (j, name);
@@ -198,11 +198,11 @@ static void run_set (jinja_t *j)
         json_object_set (to, name, value);
     else if (!j->failed)
         json_object_del (to, *field ? field : name);
-    tag_ended (j, "%}", true);
+    jinja_tag_ended (j, "%}", true);
 }
 
 /*  A tag that ends or divides a block. */
-static bool divides (jinja_t *j, at_t *which)
+static bool jinja_divides (jinja_t *j, at_t *which)
 {
     static const struct {
         const char *word;
@@ -220,50 +220,50 @@ static bool divides (jinja_t *j, at_t *which)
     return false;
 }
 
-static void run_block (jinja_t *j, bool live)
+static void jinja_run_block (jinja_t *j, bool live)
 {
     char word[JINJA_WORD] = "";
     if (!jinja_word (j, word))
         jinja_fail (j, "a tag without a name");
     else if (strcmp (word, "if") == 0)
-        run_if (j, live);
+        jinja_run_if (j, live);
     else if (strcmp (word, "for") == 0)
-        run_for (j, live);
+        jinja_run_for (j, live);
     else if (strcmp (word, "macro") == 0) { /* known once it is called */
-        skip_tag (j, "%}", true);
-        if (run (j, false) != AT_ENDMACRO)
+        jinja_skip_tag (j, "%}", true);
+        if (jinja_run (j, false) != AT_ENDMACRO)
             jinja_fail (j, "a macro has no end");
-        tag_ended (j, "%}", true);
+        jinja_tag_ended (j, "%}", true);
     } else if (strcmp (word, "generation") == 0 || strcmp (word, "endgeneration") == 0)
-        tag_ended (j, "%}", true); /* marks what is trained, for transformers */
+        jinja_tag_ended (j, "%}", true); /* marks what is trained, for transformers */
     else if (!live)
-        skip_tag (j, "%}", true);
+        jinja_skip_tag (j, "%}", true);
     else if (strcmp (word, "set") == 0)
-        run_set (j);
+        jinja_run_set (j);
     else
         jinja_unless_dead (j, "the tag", word);
 }
 
-static void run_output (jinja_t *j, bool live)
+static void jinja_run_output (jinja_t *j, bool live)
 {
     if (!live) {
-        skip_tag (j, "}}", false);
+        jinja_skip_tag (j, "}}", false);
         return;
     }
     const json_t *value = jinja_expression (j);
     if (!j->failed)
         jinja_write (j, value, j->out);
-    tag_ended (j, "}}", false);
+    jinja_tag_ended (j, "}}", false);
 }
 
 /*  Text and tags up to one that ends or divides the block around them, whose word is read. */
-static at_t run (jinja_t *j, bool live)
+static at_t jinja_run (jinja_t *j, bool live)
 {
     at_t which = AT_END;
     j->depth++;
     while (!j->failed) {
         const char *start = j->at;
-        read_text (j, live);
+        jinja_read_text (j, live);
         if (!jinja_spend (j, (size_t) (j->at - start) + 1))
             break;
         if (!*j->at)
@@ -271,16 +271,16 @@ static at_t run (jinja_t *j, bool live)
         char kind = j->at[1];
         j->at += 2;
         if (kind == '#') {
-            skip_comment (j);
+            jinja_skip_comment (j);
             continue;
         }
         j->at += *j->at == '-' || (kind == '%' && *j->at == '+');
         if (kind == '{')
-            run_output (j, live);
-        else if (divides (j, &which))
+            jinja_run_output (j, live);
+        else if (jinja_divides (j, &which))
             break;
         else
-            run_block (j, live);
+            jinja_run_block (j, live);
     }
     j->depth--;
     return which;
@@ -296,7 +296,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
                  .line_start = true};
     json_t *globals = jinja_keep (&j, json_deep_copy (variables));
     j.scope[j.scopes++] = globals;
-    if (globals && run (&j, true) != AT_END)
+    if (globals && jinja_run (&j, true) != AT_END)
         jinja_fail (&j, "an end without a beginning");
     json_decref (j.pool);
     if (!j.failed && buf_failed (out))

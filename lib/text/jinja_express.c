@@ -23,7 +23,7 @@ bool jinja_take (jinja_t *j, const char *symbol)
     return true;
 }
 
-static size_t word_length (const char *at)
+static size_t express_word_length (const char *at)
 {
     size_t n = 0;
     while (isalpha ((unsigned char) at[n]) || at[n] == '_' ||
@@ -35,7 +35,7 @@ static size_t word_length (const char *at)
 bool jinja_word (jinja_t *j, char word[JINJA_WORD])
 {
     jinja_space (j);
-    size_t n = word_length (j->at);
+    size_t n = express_word_length (j->at);
     if (n == 0 || n >= JINJA_WORD)
         return false;
     memcpy (word, j->at, n);
@@ -47,7 +47,7 @@ bool jinja_word (jinja_t *j, char word[JINJA_WORD])
 bool jinja_key (jinja_t *j, const char *word)
 {
     jinja_space (j);
-    size_t n = word_length (j->at);
+    size_t n = express_word_length (j->at);
     if (n != strlen (word) || strncmp (j->at, word, n) != 0)
         return false;
     j->at += n;
@@ -56,13 +56,13 @@ bool jinja_key (jinja_t *j, const char *word)
 
 /*  ---- values --------------------------------------------------------------------------------------------- */
 
-static json_t *boolean (jinja_t *j, bool value)
+static json_t *express_boolean (jinja_t *j, bool value)
 {
     return j->dead ? NULL : jinja_keep (j, json_boolean (value));
 }
 
 /*  A string in quotes, and others that follow: one text. */
-static json_t *read_string (jinja_t *j)
+static json_t *express_read_string (jinja_t *j)
 {
     buf_t text = {0};
     while (*j->at == '"' || *j->at == '\'') {
@@ -86,7 +86,7 @@ static json_t *read_string (jinja_t *j)
     return value;
 }
 
-static json_t *read_list (jinja_t *j, const char *end)
+static json_t *express_read_list (jinja_t *j, const char *end)
 {
     json_t *list = jinja_keep (j, json_array ());
     while (!j->failed && !jinja_take (j, end)) {
@@ -103,7 +103,7 @@ static json_t *read_list (jinja_t *j, const char *end)
 }
 
 /*  Behind "(". Names before "=" go to named. */
-static void read_args (jinja_t *j, jinja_args_t *args)
+static void express_read_args (jinja_t *j, jinja_args_t *args)
 {
     *args = (jinja_args_t){0};
     while (!j->failed && !jinja_take (j, ")")) {
@@ -129,7 +129,7 @@ static void read_args (jinja_t *j, jinja_args_t *args)
     }
 }
 
-static json_t *read_name (jinja_t *j, const char *word)
+static json_t *express_read_name (jinja_t *j, const char *word)
 {
     static const struct {
         const char *word;
@@ -138,20 +138,20 @@ static json_t *read_name (jinja_t *j, const char *word)
                      {"False", 0}, {"none", -1}, {"None", -1}};
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (strcmp (word, constants[i].word) == 0)
-            return constants[i].value < 0 ? json_null () : boolean (j, constants[i].value);
+            return constants[i].value < 0 ? json_null () : express_boolean (j, constants[i].value);
     if (!jinja_take (j, "("))
         return jinja_lookup (j, word);
     jinja_args_t args;
-    read_args (j, &args);
+    express_read_args (j, &args);
     return j->failed ? NULL : jinja_function (j, word, &args);
 }
 
-static json_t *read_primary (jinja_t *j)
+static json_t *express_read_primary (jinja_t *j)
 {
     char word[JINJA_WORD];
     jinja_space (j);
     if (*j->at == '"' || *j->at == '\'')
-        return read_string (j);
+        return express_read_string (j);
     if (isdigit ((unsigned char) *j->at)) {
         char *end;
         long long number = strtoll (j->at, &end, 10);
@@ -160,19 +160,19 @@ static json_t *read_primary (jinja_t *j)
                            : jinja_keep (j, json_integer (number));
     }
     if (jinja_take (j, "["))
-        return read_list (j, "]");
+        return express_read_list (j, "]");
     if (jinja_take (j, "(")) {
         json_t *value = jinja_expression (j);
         return jinja_take (j, ")") ? value : jinja_fail (j, "')' is missing, or a tuple");
     }
     if (jinja_word (j, word))
-        return read_name (j, word);
+        return express_read_name (j, word);
     return jinja_fail (j, "an expression is wanted at '%.20s'", j->at);
 }
 
 /*  ---- attributes, indices, calls, filters, tests --------------------------------------------------------- */
 
-static json_t *attribute (jinja_t *j, json_t *self, const char *name)
+static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
 {
     if (j->dead)
         return NULL;
@@ -182,12 +182,12 @@ static json_t *attribute (jinja_t *j, json_t *self, const char *name)
 }
 
 /*  Python's: -1 is the last. */
-static size_t place (json_int_t index, size_t n)
+static size_t express_place (json_int_t index, size_t n)
 {
     return index >= 0 ? (size_t) index : (size_t) -index <= n ? n - (size_t) -index : SIZE_MAX;
 }
 
-static size_t clamp (const json_t *bound, size_t n, size_t fallback)
+static size_t express_clamp (const json_t *bound, size_t n, size_t fallback)
 {
     json_int_t at = json_integer_value (bound);
     if (!json_is_integer (bound))
@@ -198,7 +198,7 @@ static size_t clamp (const json_t *bound, size_t n, size_t fallback)
 }
 
 /*  Where character i of a text begins. */
-static size_t char_place (const char *text, size_t i)
+static size_t express_char_place (const char *text, size_t i)
 {
     size_t at = 0;
     for (; text[at] && i; i--)
@@ -208,8 +208,8 @@ static size_t char_place (const char *text, size_t i)
     return at;
 }
 
-static json_t *slice (jinja_t *j, json_t *self, const json_t *from, const json_t *to,
-                      const json_t *step)
+static json_t *express_slice (jinja_t *j, json_t *self, const json_t *from, const json_t *to,
+                              const json_t *step)
 {
     json_int_t by = step ? json_integer_value (step) : 1;
     const char *text = json_string_value (self);
@@ -217,11 +217,12 @@ static json_t *slice (jinja_t *j, json_t *self, const json_t *from, const json_t
         return NULL;
     if (!(text || json_is_array (self)) || (by != 1 && (by != -1 || text || from || to)))
         return jinja_fail (j, "such a slice is not known here");
-    size_t n = jinja_length (self), first = clamp (from, n, 0), end = clamp (to, n, n);
+    size_t n = jinja_length (self), first = express_clamp (from, n, 0),
+           end = express_clamp (to, n, n);
     end = end < first ? first : end;
     if (text) {
-        size_t place = char_place (text, first);
-        return jinja_text (j, text + place, char_place (text, end) - place);
+        size_t place = express_char_place (text, first);
+        return jinja_text (j, text + place, express_char_place (text, end) - place);
     }
     json_t *list = jinja_keep (j, json_array ());
     jinja_spend (j, n);
@@ -231,7 +232,7 @@ static json_t *slice (jinja_t *j, json_t *self, const json_t *from, const json_t
 }
 
 /*  Behind "[". */
-static json_t *read_index (jinja_t *j, json_t *self)
+static json_t *express_read_index (jinja_t *j, json_t *self)
 {
     json_t *bound[3] = {0};
     bool colon = false;
@@ -246,40 +247,41 @@ static json_t *read_index (jinja_t *j, json_t *self)
     if (!jinja_take (j, "]"))
         return jinja_fail (j, "']' is missing");
     if (colon)
-        return slice (j, self, bound[0], bound[1], bound[2]);
+        return express_slice (j, self, bound[0], bound[1], bound[2]);
     if (j->dead)
         return NULL;
     if (json_is_string (bound[0]))
-        return attribute (j, self, json_string_value (bound[0]));
+        return express_attribute (j, self, json_string_value (bound[0]));
     if (json_is_array (self) && json_is_integer (bound[0]))
-        return json_array_get (self, place (json_integer_value (bound[0]), json_array_size (self)));
+        return json_array_get (
+            self, express_place (json_integer_value (bound[0]), json_array_size (self)));
     return jinja_fail (j, "such an index is not known here");
 }
 
-static json_t *read_attribute (jinja_t *j, json_t *self)
+static json_t *express_read_attribute (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
     jinja_args_t args;
     if (!jinja_word (j, name))
         return jinja_fail (j, "a name is wanted behind '.'");
     if (!jinja_take (j, "("))
-        return attribute (j, self, name);
-    read_args (j, &args);
+        return express_attribute (j, self, name);
+    express_read_args (j, &args);
     return j->failed ? NULL : jinja_method (j, self, name, &args);
 }
 
-static json_t *read_filter (jinja_t *j, json_t *self)
+static json_t *express_read_filter (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
     jinja_args_t args = {0};
     if (!jinja_word (j, name))
         return jinja_fail (j, "a filter is wanted behind '|'");
     if (jinja_take (j, "("))
-        read_args (j, &args);
+        express_read_args (j, &args);
     return j->failed ? NULL : jinja_filter (j, name, self, &args);
 }
 
-static json_t *read_test (jinja_t *j, json_t *self)
+static json_t *express_read_test (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
     bool not = jinja_key (j, "not");
@@ -288,31 +290,31 @@ static json_t *read_test (jinja_t *j, json_t *self)
     json_t *is = jinja_test (j, name, self);
     if (jinja_take (j, "(")) {
         jinja_args_t args;
-        read_args (j, &args);
+        express_read_args (j, &args);
         return jinja_unless_dead (j, "with arguments the test", name);
     }
-    return not &&is ? boolean (j, !json_is_true (is)) : is;
+    return not &&is ? express_boolean (j, !json_is_true (is)) : is;
 }
 
-static json_t *read_unary (jinja_t *j)
+static json_t *express_read_unary (jinja_t *j)
 {
     if (jinja_take (j, "-")) {
-        json_t *value = read_primary (j);
+        json_t *value = express_read_primary (j);
         if (j->dead)
             return NULL;
         return json_is_integer (value) ? jinja_keep (j, json_integer (-json_integer_value (value)))
                                        : jinja_fail (j, "'-' before what is no whole number");
     }
-    json_t *value = read_primary (j);
+    json_t *value = express_read_primary (j);
     while (!j->failed) {
         if (jinja_take (j, "."))
-            value = read_attribute (j, value);
+            value = express_read_attribute (j, value);
         else if (jinja_take (j, "["))
-            value = read_index (j, value);
+            value = express_read_index (j, value);
         else if (jinja_take (j, "|"))
-            value = read_filter (j, value);
+            value = express_read_filter (j, value);
         else if (jinja_key (j, "is"))
-            value = read_test (j, value);
+            value = express_read_test (j, value);
         else
             break;
     }
@@ -322,7 +324,7 @@ static json_t *read_unary (jinja_t *j)
 /*  ---- operators ------------------------------------------------------------------------------------------- */
 
 /*  Whether a symbol is next that is not the end of a tag ("-}}", "%}"). */
-static bool operator_next (jinja_t *j, const char *symbol)
+static bool express_operator_next (jinja_t *j, const char *symbol)
 {
     jinja_space (j);
     size_t n = strlen (symbol);
@@ -332,11 +334,11 @@ static bool operator_next (jinja_t *j, const char *symbol)
     return true;
 }
 
-static json_t *read_modulo (jinja_t *j)
+static json_t *express_read_modulo (jinja_t *j)
 {
-    json_t *left = read_unary (j);
-    while (!j->failed && operator_next (j, "%")) {
-        json_t *right = read_unary (j);
+    json_t *left = express_read_unary (j);
+    while (!j->failed && express_operator_next (j, "%")) {
+        json_t *right = express_read_unary (j);
         json_int_t a = json_integer_value (left), b = json_integer_value (right);
         if (j->dead)
             continue;
@@ -347,7 +349,7 @@ static json_t *read_modulo (jinja_t *j)
     return left;
 }
 
-static json_t *join (jinja_t *j, const json_t *left, const json_t *right)
+static json_t *express_join (jinja_t *j, const json_t *left, const json_t *right)
 {
     buf_t text = {0};
     jinja_write (j, left, &text);
@@ -357,23 +359,23 @@ static json_t *join (jinja_t *j, const json_t *left, const json_t *right)
     return value;
 }
 
-static json_t *read_concat (jinja_t *j)
+static json_t *express_read_concat (jinja_t *j)
 {
-    json_t *left = read_modulo (j);
+    json_t *left = express_read_modulo (j);
     while (!j->failed && jinja_take (j, "~")) {
-        json_t *right = read_modulo (j);
-        left = j->dead ? NULL : join (j, left, right);
+        json_t *right = express_read_modulo (j);
+        left = j->dead ? NULL : express_join (j, left, right);
     }
     return left;
 }
 
-static json_t *add (jinja_t *j, const json_t *left, const json_t *right, bool minus)
+static json_t *express_add (jinja_t *j, const json_t *left, const json_t *right, bool minus)
 {
     json_int_t a = json_integer_value (left), b = json_integer_value (right), sum;
     if (j->dead)
         return NULL;
     if (json_is_string (left) && json_is_string (right) && !minus)
-        return join (j, left, right);
+        return express_join (j, left, right);
     if (json_is_integer (left) && json_is_integer (right) &&
         !(minus ? __builtin_sub_overflow (a, b, &sum) : __builtin_add_overflow (a, b, &sum)))
         return jinja_keep (j, json_integer (sum));
@@ -381,20 +383,20 @@ static json_t *add (jinja_t *j, const json_t *left, const json_t *right, bool mi
                        left && right ? "such values is not known here" : "what is undefined");
 }
 
-static json_t *read_sum (jinja_t *j)
+static json_t *express_read_sum (jinja_t *j)
 {
-    json_t *left = read_concat (j);
+    json_t *left = express_read_concat (j);
     while (!j->failed) {
-        bool minus = operator_next (j, "-");
-        if (!minus && !operator_next (j, "+"))
+        bool minus = express_operator_next (j, "-");
+        if (!minus && !express_operator_next (j, "+"))
             break;
-        json_t *right = read_concat (j);
-        left = add (j, left, right, minus);
+        json_t *right = express_read_concat (j);
+        left = express_add (j, left, right, minus);
     }
     return left;
 }
 
-static bool contains (jinja_t *j, const json_t *list, const json_t *item)
+static bool express_contains (jinja_t *j, const json_t *list, const json_t *item)
 {
     size_t i;
     const json_t *one;
@@ -408,24 +410,24 @@ static bool contains (jinja_t *j, const json_t *list, const json_t *item)
     return false;
 }
 
-static json_t *compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b)
+static json_t *express_compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b)
 {
     json_int_t x = json_integer_value (a), y = json_integer_value (b);
     if (j->dead)
         return NULL;
     if (strcmp (symbol, "in") == 0)
-        return boolean (j, contains (j, b, a));
+        return express_boolean (j, express_contains (j, b, a));
     if (strcmp (symbol, "not in") == 0)
-        return boolean (j, !contains (j, b, a));
+        return express_boolean (j, !express_contains (j, b, a));
     if (symbol[0] == '=' || symbol[0] == '!')
-        return boolean (j, ((!a && !b) || json_equal (a, b)) == (symbol[0] == '='));
+        return express_boolean (j, ((!a && !b) || json_equal (a, b)) == (symbol[0] == '='));
     if (!json_is_integer (a) || !json_is_integer (b))
         return jinja_fail (j, "'%s' of what are no whole numbers", symbol);
     bool equal = symbol[1] == '=' && x == y;
-    return boolean (j, equal || (symbol[0] == '<' ? x < y : x > y));
+    return express_boolean (j, equal || (symbol[0] == '<' ? x < y : x > y));
 }
 
-static const char *comparison_next (jinja_t *j)
+static const char *express_comparison_next (jinja_t *j)
 {
     static const char *const symbols[] = {"==", "!=", "<=", ">=", "<", ">"};
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
@@ -440,30 +442,31 @@ static const char *comparison_next (jinja_t *j)
     return NULL;
 }
 
-static json_t *read_not (jinja_t *j)
+static json_t *express_read_not (jinja_t *j)
 {
     if (jinja_key (j, "not")) {
         j->depth++;
-        json_t *value = jinja_spend (j, 1) ? read_not (j) : NULL;
+        json_t *value = jinja_spend (j, 1) ? express_read_not (j) : NULL;
         j->depth--;
-        return boolean (j, !jinja_truth (value));
+        return express_boolean (j, !jinja_truth (value));
     }
-    json_t *left = read_sum (j);
-    const char *symbol = j->failed ? NULL : comparison_next (j);
+    json_t *left = express_read_sum (j);
+    const char *symbol = j->failed ? NULL : express_comparison_next (j);
     if (!symbol)
         return left;
-    json_t *right = read_sum (j);
-    left = j->failed ? NULL : compare (j, symbol, left, right);
-    return !j->failed && comparison_next (j) ? jinja_fail (j, "a chain of comparisons") : left;
+    json_t *right = express_read_sum (j);
+    left = j->failed ? NULL : express_compare (j, symbol, left, right);
+    return !j->failed && express_comparison_next (j) ? jinja_fail (j, "a chain of comparisons")
+                                                     : left;
 }
 
-static json_t *read_and (jinja_t *j)
+static json_t *express_read_and (jinja_t *j)
 {
-    json_t *left = read_not (j);
+    json_t *left = express_read_not (j);
     while (!j->failed && jinja_key (j, "and")) {
         bool skip = !jinja_truth (left);
         j->dead += skip;
-        json_t *right = read_not (j);
+        json_t *right = express_read_not (j);
         j->dead -= skip;
         left = skip ? left : right;
     }
@@ -472,11 +475,11 @@ static json_t *read_and (jinja_t *j)
 
 json_t *jinja_operand (jinja_t *j)
 {
-    json_t *left = read_and (j);
+    json_t *left = express_read_and (j);
     while (!j->failed && jinja_key (j, "or")) {
         bool skip = jinja_truth (left);
         j->dead += skip;
-        json_t *right = read_and (j);
+        json_t *right = express_read_and (j);
         j->dead -= skip;
         left = skip ? left : right;
     }
@@ -485,11 +488,11 @@ json_t *jinja_operand (jinja_t *j)
 
 /*  Whether an "if" belongs to the expression that begins here: looked for up to its end, brackets and strings passed
  *  over. */
-static bool choice_ahead (const char *at)
+static bool express_choice_ahead (const char *at)
 {
     size_t open = 0;
     while (*at && strncmp (at, "%}", 2) != 0 && strncmp (at, "}}", 2) != 0) {
-        size_t n = word_length (at);
+        size_t n = express_word_length (at);
         if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]", *at)))
             return false;
         if (open == 0 && n == 2 && strncmp (at, "if", 2) == 0)
@@ -507,9 +510,9 @@ static bool choice_ahead (const char *at)
 }
 
 /*  x if y else z: x is read for its end first, and evaluated once y is known. */
-static json_t *read_choice (jinja_t *j)
+static json_t *express_read_choice (jinja_t *j)
 {
-    if (!choice_ahead (j->at))
+    if (!express_choice_ahead (j->at))
         return jinja_operand (j);
     const char *start = j->at;
     j->dead++;
@@ -539,7 +542,7 @@ json_t *jinja_expression (jinja_t *j)
     json_t *value = NULL;
     j->depth++;
     if (jinja_spend (j, 1))
-        value = read_choice (j);
+        value = express_read_choice (j);
     j->depth--;
     return jinja_spend (j, (size_t) (j->at - start)) && !j->failed ? value : NULL;
 }

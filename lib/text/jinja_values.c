@@ -92,8 +92,8 @@ json_t *jinja_lookup (const jinja_t *j, const char *name)
 /*  ---- text ---------------------------------------------------------------------------------------------- */
 
 /*  Python's strip: of any of these characters, at either end. */
-static json_t *strip (jinja_t *j, const json_t *value, const char *characters, bool left,
-                      bool right)
+static json_t *values_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
+                             bool right)
 {
     const char *text = json_string_value (value);
     size_t size = json_string_length (value);
@@ -106,7 +106,7 @@ static json_t *strip (jinja_t *j, const json_t *value, const char *characters, b
     return jinja_text (j, text, size);
 }
 
-static bool begins (const json_t *value, const json_t *with, bool at_end)
+static bool values_begins (const json_t *value, const json_t *with, bool at_end)
 {
     size_t n = json_string_length (value), m = json_string_length (with);
     return n >= m && memcmp (json_string_value (value) + (at_end ? n - m : 0),
@@ -114,7 +114,7 @@ static bool begins (const json_t *value, const json_t *with, bool at_end)
 }
 
 /*  ASCII: other letters are left to an error. */
-static json_t *change_case (jinja_t *j, const json_t *value, bool upper)
+static json_t *values_change_case (jinja_t *j, const json_t *value, bool upper)
 {
     buf_t out = {0};
     const char *text = json_string_value (value);
@@ -150,14 +150,14 @@ json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_a
                    ? args->value[0]
                    : value;
     if (strcmp (name, "trim") == 0 && text && args->n == 0)
-        return strip (j, value, SPACE, true, true);
+        return values_strip (j, value, SPACE, true, true);
     if ((strcmp (name, "length") == 0 || strcmp (name, "count") == 0) &&
         (text || json_is_array (value) || json_is_object (value)))
         return jinja_keep (j, json_integer ((json_int_t) jinja_length (value)));
     if ((strcmp (name, "safe") == 0 || strcmp (name, "string") == 0) && text)
         return value;
     if ((strcmp (name, "upper") == 0 || strcmp (name, "lower") == 0) && text)
-        return change_case (j, value, *name == 'u');
+        return values_change_case (j, value, *name == 'u');
     if (strcmp (name, "first") == 0 && json_is_array (value))
         return json_array_get (value, 0);
     if (strcmp (name, "last") == 0 && json_array_size (value))
@@ -215,16 +215,16 @@ json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_ar
     bool plain = args->n <= 1 && !args->named && (args->n == 0 || json_is_string (first));
     const char *characters = args->n ? json_string_value (first) : SPACE;
     if (strcmp (name, "strip") == 0 && text && plain)
-        return strip (j, self, characters, true, true);
+        return values_strip (j, self, characters, true, true);
     if (strcmp (name, "lstrip") == 0 && text && plain)
-        return strip (j, self, characters, true, false);
+        return values_strip (j, self, characters, true, false);
     if (strcmp (name, "rstrip") == 0 && text && plain)
-        return strip (j, self, characters, false, true);
+        return values_strip (j, self, characters, false, true);
     if ((strcmp (name, "startswith") == 0 || strcmp (name, "endswith") == 0) && text && plain &&
         args->n)
-        return jinja_keep (j, json_boolean (begins (self, first, *name == 'e')));
+        return jinja_keep (j, json_boolean (values_begins (self, first, *name == 'e')));
     if ((strcmp (name, "upper") == 0 || strcmp (name, "lower") == 0) && text && args->n == 0)
-        return change_case (j, self, *name == 'u');
+        return values_change_case (j, self, *name == 'u');
     if (strcmp (name, "get") == 0 && json_is_object (self) && json_is_string (first)) {
         json_t *value = json_object_get (self, json_string_value (first));
         return value ? value : args->n > 1 ? args->value[1] : jinja_keep (j, json_null ());

@@ -68,7 +68,7 @@ void tokenizer_lossy (const char *text, size_t size, buf_t *out)
 
 /*  ---- tables ------------------------------------------------------------------------------------------- */
 
-static size_t hash_bytes (const char *data, size_t size)
+static size_t tokenizer_hash_bytes (const char *data, size_t size)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
     for (size_t i = 0; i < size; i++)
@@ -78,30 +78,30 @@ static size_t hash_bytes (const char *data, size_t size)
 
 int32_t tokenizer_lookup (const tokenizer_t *t, const char *data, size_t size)
 {
-    for (size_t i = hash_bytes (data, size) & t->map.mask;; i = (i + 1) & t->map.mask) {
+    for (size_t i = tokenizer_hash_bytes (data, size) & t->map.mask;; i = (i + 1) & t->map.mask) {
         int32_t id = t->map.slot[i];
         if (id < 0 || (t->tokens[id].size == size && memcmp (t->tokens[id].data, data, size) == 0))
             return id;
     }
 }
 
-static void map_add (tokenizer_t *t, int32_t id)
+static void tokenizer_map_add (tokenizer_t *t, int32_t id)
 {
-    size_t i = hash_bytes (t->tokens[id].data, t->tokens[id].size) & t->map.mask;
+    size_t i = tokenizer_hash_bytes (t->tokens[id].data, t->tokens[id].size) & t->map.mask;
     while (t->map.slot[i] >= 0)
         i = (i + 1) & t->map.mask;
     t->map.slot[i] = id;
 }
 
-static size_t hash_pair (uint64_t pair)
+static size_t tokenizer_hash_pair (uint64_t pair)
 {
     pair *= 0x9e3779b97f4a7c15u;
     return (size_t) (pair ^ pair >> 32);
 }
 
-static merge_t *merge_slot (const tokenizer_t *t, uint64_t pair)
+static merge_t *tokenizer_merge_slot (const tokenizer_t *t, uint64_t pair)
 {
-    size_t i = hash_pair (pair) & t->merges_mask;
+    size_t i = tokenizer_hash_pair (pair) & t->merges_mask;
     while (t->merges[i].pair != UINT64_MAX && t->merges[i].pair != pair)
         i = (i + 1) & t->merges_mask;
     return &t->merges[i];
@@ -110,11 +110,11 @@ static merge_t *merge_slot (const tokenizer_t *t, uint64_t pair)
 const merge_t *tokenizer_merge (const tokenizer_t *t, int32_t left, int32_t right)
 {
     uint64_t pair = (uint64_t) (uint32_t) left << 32 | (uint32_t) right;
-    const merge_t *m = merge_slot (t, pair);
+    const merge_t *m = tokenizer_merge_slot (t, pair);
     return m->pair == pair ? m : NULL;
 }
 
-static size_t power_above (size_t n)
+static size_t tokenizer_power_above (size_t n)
 {
     size_t size = 64;
     while (size < 2 * n)
@@ -126,7 +126,7 @@ static size_t power_above (size_t n)
 
 /*  The bytes that a byte-level token's printable characters stand for; other characters are taken as they
  *  are (added tokens). */
-static size_t unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
+static size_t tokenizer_unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
 {
     size_t n = 0;
     for (size_t at = 0; at < size;) {
@@ -147,8 +147,8 @@ static size_t unprint (const char *text, size_t size, char *out, const int16_t *
     return n;
 }
 
-static int set_token (tokenizer_t *t, int64_t id, const char *text, bool literal,
-                      const int16_t *byte_of, err_t *err)
+static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bool literal,
+                                const int16_t *byte_of, err_t *err)
 {
     size_t size = strlen (text);
     if (id < 0 || (size_t) id >= VOCAB_MAX || size >= 65536)
@@ -171,7 +171,7 @@ static int set_token (tokenizer_t *t, int64_t id, const char *text, bool literal
     token->size = (uint32_t) size;
     token->byte = -1;
     if (t->byte_level && !literal)
-        token->size = (uint32_t) unprint (text, size, data, byte_of);
+        token->size = (uint32_t) tokenizer_unprint (text, size, data, byte_of);
     else
         memcpy (data, text, size);
     token->data = data;
@@ -181,7 +181,7 @@ static int set_token (tokenizer_t *t, int64_t id, const char *text, bool literal
     return 0;
 }
 
-static int read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
+static int tokenizer_read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
 {
     int16_t byte_of[512];
     const char *text;
@@ -198,7 +198,7 @@ static int read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
     {
         if (!parse_whole (value, &id))
             return err_set (err, ERR_INPUT, "tokenizer: token '%.40s' has no id", text);
-        if (set_token (t, id, text, false, byte_of, err) != 0)
+        if (tokenizer_set_token (t, id, text, false, byte_of, err) != 0)
             return -1;
     }
     json_array_foreach (json_object_get (root, "added_tokens"), i, value)
@@ -207,7 +207,7 @@ static int read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
         if (!content || !*content || !parse_whole (json_object_get (value, "id"), &id))
             return err_set (err, ERR_INPUT, "tokenizer: added token %zu has no content or no id",
                             i);
-        if (set_token (t, id, content, true, byte_of, err) != 0)
+        if (tokenizer_set_token (t, id, content, true, byte_of, err) != 0)
             return -1;
         token_t *token = &t->tokens[id];
         token->added = true;
@@ -222,14 +222,14 @@ static int read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
     return 0;
 }
 
-static int by_length (const void *a, const void *b)
+static int tokenizer_by_length (const void *a, const void *b)
 {
     size_t x = ((const added_t *) a)->size, y = ((const added_t *) b)->size;
     return (x < y) - (x > y);
 }
 
 /*  What a token is looked for as: its content, normalised where the text is by then. */
-static void add_added (tokenizer_t *t, int32_t id)
+static void tokenizer_add_added (tokenizer_t *t, int32_t id)
 {
     const token_t *token = &t->tokens[id];
     buf_t text = {0};
@@ -242,9 +242,9 @@ static void add_added (tokenizer_t *t, int32_t id)
     t->added_normal |= token->normalized;
 }
 
-static int make_tables (tokenizer_t *t, err_t *err)
+static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
 {
-    size_t slots = power_above (t->n);
+    size_t slots = tokenizer_power_above (t->n);
     t->map.slot = malloc (slots * sizeof *t->map.slot);
     t->added = calloc (t->n + 1, sizeof *t->added);
     if (!t->map.slot || !t->added)
@@ -257,20 +257,20 @@ static int make_tables (tokenizer_t *t, err_t *err)
         if (!token->data)
             continue;
         if (token->added)
-            add_added (t, (int32_t) id);
+            tokenizer_add_added (t, (int32_t) id);
         /* An added token is found in the text before anything else, never as a piece. */
         if (!token->added || tokenizer_lookup (t, token->data, token->size) < 0)
-            map_add (t, (int32_t) id);
+            tokenizer_map_add (t, (int32_t) id);
         if (t->byte_level && token->size == 1 && !token->added)
             t->byte_id[(unsigned char) token->data[0]] = (int32_t) id;
         if (token->byte >= 0)
             t->byte_id[token->byte] = (int32_t) id;
     }
-    qsort (t->added, t->added_n, sizeof *t->added, by_length);
+    qsort (t->added, t->added_n, sizeof *t->added, tokenizer_by_length);
     return 0;
 }
 
-static int32_t id_of_text (const tokenizer_t *t, const char *text, size_t size)
+static int32_t tokenizer_id_of_text (const tokenizer_t *t, const char *text, size_t size)
 {
     char out[4096];
     int16_t byte_of[512];
@@ -279,10 +279,12 @@ static int32_t id_of_text (const tokenizer_t *t, const char *text, size_t size)
     memset (byte_of, -1, sizeof byte_of);
     for (unsigned b = 0; b < 256; b++)
         byte_of[tokenizer_byte_char ((unsigned char) b)] = (int16_t) b;
-    return size < sizeof out ? tokenizer_lookup (t, out, unprint (text, size, out, byte_of)) : -1;
+    return size < sizeof out
+               ? tokenizer_lookup (t, out, tokenizer_unprint (text, size, out, byte_of))
+               : -1;
 }
 
-static int read_merge (tokenizer_t *t, const json_t *entry, uint32_t rank, err_t *err)
+static int tokenizer_read_merge (tokenizer_t *t, const json_t *entry, uint32_t rank, err_t *err)
 {
     const char *left = NULL, *right = NULL;
     size_t left_n = 0, right_n = 0;
@@ -304,34 +306,35 @@ static int read_merge (tokenizer_t *t, const json_t *entry, uint32_t rank, err_t
         return err_set (err, ERR_INPUT, "tokenizer: merge %u is too long", rank);
     memcpy (both, left, left_n);
     memcpy (both + left_n, right, right_n);
-    int32_t a = id_of_text (t, left, left_n), b = id_of_text (t, right, right_n);
-    int32_t id = id_of_text (t, both, left_n + right_n);
+    int32_t a = tokenizer_id_of_text (t, left, left_n),
+            b = tokenizer_id_of_text (t, right, right_n);
+    int32_t id = tokenizer_id_of_text (t, both, left_n + right_n);
     if (a < 0 || b < 0 || id < 0)
         return err_set (err, ERR_INPUT, "tokenizer: merge %u names a token that is not there",
                         rank);
-    merge_t *slot = merge_slot (t, (uint64_t) (uint32_t) a << 32 | (uint32_t) b);
+    merge_t *slot = tokenizer_merge_slot (t, (uint64_t) (uint32_t) a << 32 | (uint32_t) b);
     if (slot->pair == UINT64_MAX)
         *slot =
             (merge_t){.pair = (uint64_t) (uint32_t) a << 32 | (uint32_t) b, .rank = rank, .id = id};
     return 0;
 }
 
-static int read_merges (tokenizer_t *t, const json_t *model, err_t *err)
+static int tokenizer_read_merges (tokenizer_t *t, const json_t *model, err_t *err)
 {
     const json_t *merges = json_object_get (model, "merges"), *entry;
-    size_t n = json_array_size (merges), slots = power_above (n), i;
+    size_t n = json_array_size (merges), slots = tokenizer_power_above (n), i;
     t->merges = malloc (slots * sizeof *t->merges);
     if (!t->merges)
         return err_set (err, ERR_LIMIT, "no memory for %zu merges", n);
     t->merges_mask = slots - 1;
     for (i = 0; i < slots; i++)
         t->merges[i].pair = UINT64_MAX;
-    json_array_foreach (merges, i,
-                        entry) if (read_merge (t, entry, (uint32_t) i, err) != 0) return -1;
+    json_array_foreach (merges, i, entry) if (tokenizer_read_merge (t, entry, (uint32_t) i, err) !=
+                                              0) return -1;
     return 0;
 }
 
-static int read_model (tokenizer_t *t, const json_t *root, err_t *err)
+static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
 {
     const json_t *model = json_object_get (root, "model");
     const char *type = tokenizer_type (model);
@@ -347,8 +350,8 @@ static int read_model (tokenizer_t *t, const json_t *root, err_t *err)
     t->byte_fallback = json_is_true (json_object_get (model, "byte_fallback"));
     t->ignore_merges = json_is_true (json_object_get (model, "ignore_merges"));
     t->fuse_unknown = json_is_true (json_object_get (model, "fuse_unk"));
-    if (read_vocab (t, root, err) != 0 || make_tables (t, err) != 0 ||
-        read_merges (t, model, err) != 0)
+    if (tokenizer_read_vocab (t, root, err) != 0 || tokenizer_make_tables (t, err) != 0 ||
+        tokenizer_read_merges (t, model, err) != 0)
         return -1;
     const char *unknown = json_string_value (json_object_get (model, "unk_token"));
     t->unknown = unknown ? tokenizer_lookup (t, unknown, strlen (unknown)) : -1;
@@ -361,7 +364,7 @@ tokenizer_t *tokenizer_parse (const char *json, size_t size, err_t *err)
     tokenizer_t *t = root ? calloc (1, sizeof *t) : NULL;
     if (root && !t)
         err_set (err, ERR_LIMIT, "no memory for a tokenizer");
-    if (t && (tokenizer_read_steps (t, root, err) != 0 || read_model (t, root, err) != 0))
+    if (t && (tokenizer_read_steps (t, root, err) != 0 || tokenizer_read_model (t, root, err) != 0))
         tokenizer_destroy (&t);
     json_decref (root);
     return t;
@@ -399,7 +402,7 @@ int32_t tokenizer_id (const tokenizer_t *t, const char *content)
         if (token->size == size && memcmp (token->data, content, size) == 0)
             return t->added[i].id;
     }
-    return id_of_text (t, content, size);
+    return tokenizer_id_of_text (t, content, size);
 }
 
 void tokenizer_ids_free (tokenizer_ids_t *ids)

@@ -4,7 +4,7 @@
 #include "text/tokenizer_internal.h"
 
 /*  Bytes from fallback tokens that follow each other: valid UTF-8 as it is, else one U+FFFD per byte. */
-static void flush_bytes (buf_t *bytes, buf_t *out)
+static void decode_flush_bytes (buf_t *bytes, buf_t *out)
 {
     bool valid = true;
     for (size_t at = 0, skip; at < bytes->size && valid;) {
@@ -35,7 +35,7 @@ static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, i
             buf_char (&bytes, (char) token->byte);
             continue;
         }
-        flush_bytes (&bytes, out);
+        decode_flush_bytes (&bytes, out);
         for (size_t at = 0; at < token->size;) {
             if (space && token->size - at >= space && memcmp (token->data + at, mark, space) == 0) {
                 buf_char (out, ' ');
@@ -45,7 +45,7 @@ static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, i
             }
         }
     }
-    flush_bytes (&bytes, out);
+    decode_flush_bytes (&bytes, out);
     buf_free (&bytes);
 }
 

@@ -52,7 +52,7 @@ int tokenizer_push (tokenizer_ids_t *ids, int32_t id)
     return 0;
 }
 
-static void push (encoder_t *e, int32_t id)
+static void encode_push (encoder_t *e, int32_t id)
 {
     if (tokenizer_push (e->ids, id) != 0)
         e->failed = true;
@@ -60,29 +60,29 @@ static void push (encoder_t *e, int32_t id)
 
 /*  ---- merging ------------------------------------------------------------------------------------------- */
 
-static bool before (const candidate_t *a, const candidate_t *b)
+static bool encode_before (const candidate_t *a, const candidate_t *b)
 {
     return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
 }
 
-static void heap_push (encoder_t *e, candidate_t c)
+static void encode_heap_push (encoder_t *e, candidate_t c)
 {
     size_t i = e->heap_n++;
-    while (i && before (&c, &e->heap[(i - 1) / 2])) {
+    while (i && encode_before (&c, &e->heap[(i - 1) / 2])) {
         e->heap[i] = e->heap[(i - 1) / 2];
         i = (i - 1) / 2;
     }
     e->heap[i] = c;
 }
 
-static candidate_t heap_pop (encoder_t *e)
+static candidate_t encode_heap_pop (encoder_t *e)
 {
     candidate_t top = e->heap[0], last = e->heap[--e->heap_n];
     size_t i = 0;
     for (size_t child; (child = 2 * i + 1) < e->heap_n; i = child) {
-        if (child + 1 < e->heap_n && before (&e->heap[child + 1], &e->heap[child]))
+        if (child + 1 < e->heap_n && encode_before (&e->heap[child + 1], &e->heap[child]))
             child++;
-        if (!before (&e->heap[child], &last))
+        if (!encode_before (&e->heap[child], &last))
             break;
         e->heap[i] = e->heap[child];
     }
@@ -90,7 +90,7 @@ static candidate_t heap_pop (encoder_t *e)
     return top;
 }
 
-static void consider (encoder_t *e, int32_t at)
+static void encode_consider (encoder_t *e, int32_t at)
 {
     const symbol_t *s = &e->symbols[at];
     if (at < 0 || s->right < 0)
@@ -98,16 +98,16 @@ static void consider (encoder_t *e, int32_t at)
     int32_t right = e->symbols[s->right].id;
     const merge_t *m = tokenizer_merge (e->t, s->id, right);
     if (m)
-        heap_push (e, (candidate_t){m->rank, at, s->id, right, m->id});
+        encode_heap_push (e, (candidate_t){m->rank, at, s->id, right, m->id});
 }
 
-static void merge_all (encoder_t *e, size_t n)
+static void encode_merge_all (encoder_t *e, size_t n)
 {
     e->heap_n = 0;
     for (size_t i = 0; i + 1 < n; i++)
-        consider (e, (int32_t) i);
+        encode_consider (e, (int32_t) i);
     while (e->heap_n) {
-        candidate_t c = heap_pop (e);
+        candidate_t c = encode_heap_pop (e);
         symbol_t *s = &e->symbols[c.at];
         if (s->id != c.left_id || s->right < 0 || e->symbols[s->right].id != c.right_id)
             continue;
@@ -118,12 +118,12 @@ static void merge_all (encoder_t *e, size_t n)
         if (s->right >= 0)
             e->symbols[s->right].left = c.at;
         if (s->left >= 0)
-            consider (e, s->left);
-        consider (e, c.at);
+            encode_consider (e, s->left);
+        encode_consider (e, c.at);
     }
 }
 
-static bool reserve (encoder_t *e, size_t n)
+static bool encode_reserve (encoder_t *e, size_t n)
 {
     if (n <= e->capacity)
         return true;
@@ -143,7 +143,7 @@ static bool reserve (encoder_t *e, size_t n)
 }
 
 /*  The first symbols of a piece: bytes, or characters with their bytes as a way out. Returns how many. */
-static size_t first_symbols (encoder_t *e, const char *text, size_t size)
+static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
 {
     const tokenizer_t *t = e->t;
     size_t n = 0;
@@ -178,23 +178,23 @@ static size_t first_symbols (encoder_t *e, const char *text, size_t size)
 
 static void encode_piece (encoder_t *e, const char *text, size_t size)
 {
-    if (size == 0 || !reserve (e, size))
+    if (size == 0 || !encode_reserve (e, size))
         return;
     int32_t whole = e->t->ignore_merges ? tokenizer_lookup (e->t, text, size) : -1;
     if (whole >= 0) {
-        push (e, whole);
+        encode_push (e, whole);
         return;
     }
-    size_t n = first_symbols (e, text, size);
-    merge_all (e, n);
+    size_t n = encode_first_symbols (e, text, size);
+    encode_merge_all (e, n);
     for (int32_t i = n ? 0 : -1; i >= 0; i = e->symbols[i].right)
-        push (e, e->symbols[i].id);
+        encode_push (e, e->symbols[i].id);
 }
 
 /*  ---- splitting ------------------------------------------------------------------------------------------ */
 
 /*  Matches of splitter `level` and the gaps between them are pieces, each split further. */
-static void split (encoder_t *e, size_t level, const char *text, size_t size)
+static void encode_split (encoder_t *e, size_t level, const char *text, size_t size)
 {
     if (level == e->t->splits) {
         encode_piece (e, text, size);
@@ -216,15 +216,15 @@ static void split (encoder_t *e, size_t level, const char *text, size_t size)
         }
         size_t start = ends[0], end = ends[1]; /* the match data is used again below */
         if (start > from)
-            split (e, level + 1, text + from, start - from);
-        split (e, level + 1, text + start, end - start);
+            encode_split (e, level + 1, text + from, start - from);
+        encode_split (e, level + 1, text + start, end - start);
         at = from = end;
     }
     if (from < size)
-        split (e, level + 1, text + from, size - from);
+        encode_split (e, level + 1, text + from, size - from);
 }
 
-static bool is_digit (const char *text, size_t length)
+static bool encode_is_digit (const char *text, size_t length)
 {
     utf8proc_int32_t c;
     utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) length, &c);
@@ -233,24 +233,24 @@ static bool is_digit (const char *text, size_t length)
            category == UTF8PROC_CATEGORY_NO;
 }
 
-static void split_digits (encoder_t *e, const char *text, size_t size)
+static void encode_split_digits (encoder_t *e, const char *text, size_t size)
 {
     size_t from = 0;
     for (size_t at = 0, skip; at < size;) {
         size_t length = tokenizer_utf8_length (text + at, size - at, &skip);
-        if (is_digit (text + at, length)) {
-            split (e, 0, text + from, at - from);
-            split (e, 0, text + at, length);
+        if (encode_is_digit (text + at, length)) {
+            encode_split (e, 0, text + from, at - from);
+            encode_split (e, 0, text + at, length);
             from = at + length;
         }
         at += length;
     }
-    split (e, 0, text + from, size - from);
+    encode_split (e, 0, text + from, size - from);
 }
 
 /*  ---- normalising ----------------------------------------------------------------------------------------- */
 
-static void replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
+static void encode_replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
 {
     for (size_t i = 0; i < size; i++)
         if (text[i] == ' ')
@@ -275,7 +275,7 @@ void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, b
     }
     buf_text (out, t->normal_prepend);
     if (t->normal_replace)
-        replace_spaces (text, size, t->normal_space, out);
+        encode_replace_spaces (text, size, t->normal_space, out);
     else
         buf_append (out, text, size);
     free (composed);
@@ -290,7 +290,7 @@ static void encode_section (encoder_t *e, const char *text, size_t size, bool fi
         return;
     if (*t->space) {
         buf_t replaced = {.max = SIZE_MAX / 4};
-        replace_spaces (text, size, t->space, &replaced);
+        encode_replace_spaces (text, size, t->space, &replaced);
         bool wanted =
             t->prepend_scheme == PREPEND_ALWAYS || (t->prepend_scheme == PREPEND_FIRST && first);
         if (wanted && strncmp (replaced.data, t->space, strlen (t->space)) != 0)
@@ -303,15 +303,15 @@ static void encode_section (encoder_t *e, const char *text, size_t size, bool fi
     if (buf_failed (&out))
         e->failed = true;
     else if (t->digits)
-        split_digits (e, text, size);
+        encode_split_digits (e, text, size);
     else
-        split (e, 0, text, size);
+        encode_split (e, 0, text, size);
     buf_free (&out);
 }
 
 /*  ---- added tokens ---------------------------------------------------------------------------------------- */
 
-static utf8proc_int32_t char_at (const char *text, size_t size)
+static utf8proc_int32_t encode_char_at (const char *text, size_t size)
 {
     utf8proc_int32_t c = -1;
     utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) (size < 4 ? size : 4),
@@ -320,16 +320,16 @@ static utf8proc_int32_t char_at (const char *text, size_t size)
 }
 
 /*  The character before at. */
-static utf8proc_int32_t char_before (const char *text, size_t at)
+static utf8proc_int32_t encode_char_before (const char *text, size_t at)
 {
     size_t from = at - 1;
     while (from && ((unsigned char) text[from] & 0xc0) == 0x80)
         from--;
-    return char_at (text + from, at - from);
+    return encode_char_at (text + from, at - from);
 }
 
 /*  As \w of regular expressions. */
-static bool is_word (utf8proc_int32_t c)
+static bool encode_is_word (utf8proc_int32_t c)
 {
     utf8proc_category_t category = utf8proc_category (c);
     return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
@@ -337,7 +337,7 @@ static bool is_word (utf8proc_int32_t c)
 }
 
 /*  As \s. Returns the bytes of the space at text, or 0. */
-static size_t space_length (utf8proc_int32_t c)
+static size_t encode_space_length (utf8proc_int32_t c)
 {
     utf8proc_category_t category = utf8proc_category (c);
     bool space = (c >= '\t' && c <= '\r') || c == 0x85 || category == UTF8PROC_CATEGORY_ZS ||
@@ -355,7 +355,7 @@ typedef struct {
 } stretch_t;
 
 /*  Whether bytes at .. at + size - 1 touch a literal part. */
-static bool in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_t size)
+static bool encode_in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_t size)
 {
     size_t part = 0;
     while (s->ends[part] <= at)
@@ -366,23 +366,23 @@ static bool in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_
 }
 
 /*  The longest added token at a place, or NULL. */
-static const added_t *find_added (const encoder_t *e, const stretch_t *s, size_t at)
+static const added_t *encode_find_added (const encoder_t *e, const stretch_t *s, size_t at)
 {
     for (size_t i = 0; i < e->t->added_n; i++) {
         const added_t *added = &e->t->added[i];
         const token_t *token = &e->t->tokens[added->id];
         if (token->normalized == s->normal && added->size <= s->size - at &&
             memcmp (s->text + at, added->text, added->size) == 0 &&
-            !(token->special && in_literal (e, s, at, added->size)))
+            !(token->special && encode_in_literal (e, s, at, added->size)))
             return added;
     }
     return NULL;
 }
 
-static bool stands_alone (const stretch_t *s, size_t at, size_t end)
+static bool encode_stands_alone (const stretch_t *s, size_t at, size_t end)
 {
-    return !(at && is_word (char_before (s->text, at))) &&
-           !(end < s->size && is_word (char_at (s->text + end, s->size - end)));
+    return !(at && encode_is_word (encode_char_before (s->text, at))) &&
+           !(end < s->size && encode_is_word (encode_char_at (s->text + end, s->size - end)));
 }
 
 static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end);
@@ -392,22 +392,22 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
 {
     size_t from = 0, length;
     for (size_t at = 0; at < s->size; at++) {
-        const added_t *added = find_added (e, s, at);
+        const added_t *added = encode_find_added (e, s, at);
         if (!added)
             continue;
         const token_t *token = &e->t->tokens[added->id];
         size_t end = at, next = at + added->size;
         at = next - 1;
-        if (token->single_word && !stands_alone (s, end, next))
+        if (token->single_word && !encode_stands_alone (s, end, next))
             continue;
         while (token->lstrip && end > from &&
-               (length = space_length (char_before (s->text, end))) > 0)
+               (length = encode_space_length (encode_char_before (s->text, end))) > 0)
             end -= length;
         while (token->rstrip && next < s->size &&
-               (length = space_length (char_at (s->text + next, s->size - next))) > 0)
+               (length = encode_space_length (encode_char_at (s->text + next, s->size - next))) > 0)
             next += length;
         encode_between (e, s, from, end);
-        push (e, added->id);
+        encode_push (e, added->id);
         from = next;
         at = next - 1;
     }
@@ -415,7 +415,7 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
 }
 
 /*  Where the normalised text of a prefix ends. */
-static size_t normal_size (const tokenizer_t *t, const char *text, size_t size)
+static size_t encode_normal_size (const tokenizer_t *t, const char *text, size_t size)
 {
     buf_t out = {.max = SIZE_MAX / 4};
     tokenizer_normalize (t, text, size, &out);
@@ -439,7 +439,7 @@ static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_
     stretch_t normal = {.text = out.data, .size = out.size, .first = first, .normal = true};
     for (size_t p = 0; e->t->added_normal && p < e->parts_n; p++) {
         size_t place = s->ends[p] < from ? 0 : s->ends[p] - from;
-        normal.ends[p] = place < size ? normal_size (e->t, text, place) : out.size;
+        normal.ends[p] = place < size ? encode_normal_size (e->t, text, place) : out.size;
     }
     if (buf_failed (&out))
         e->failed = true;
@@ -470,12 +470,12 @@ static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n
     } else {
         pcre2_set_match_limit (e.limits, MATCH_LIMIT);
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->before_n; i++)
-            push (&e, t->before[i]);
+            encode_push (&e, t->before[i]);
         all.text = valid.data;
         all.size = valid.size;
         encode_stretch (&e, &all);
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->after_n; i++)
-            push (&e, t->after[i]);
+            encode_push (&e, t->after[i]);
     }
     size_t size = valid.size;
     pcre2_match_data_free (e.match);

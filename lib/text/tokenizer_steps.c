@@ -34,7 +34,7 @@ pcre2_code *tokenizer_regex (const char *pattern, err_t *err)
     return regex;
 }
 
-static int add_split (tokenizer_t *t, const char *pattern, err_t *err)
+static int steps_add_split (tokenizer_t *t, const char *pattern, err_t *err)
 {
     if (t->splits == TOKENIZER_SPLITS_MAX)
         return err_set (err, ERR_INPUT, "tokenizer: more than %d splitters", TOKENIZER_SPLITS_MAX);
@@ -42,7 +42,7 @@ static int add_split (tokenizer_t *t, const char *pattern, err_t *err)
     return t->split[t->splits] ? (t->splits++, 0) : -1;
 }
 
-static int read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *space = json_string_value (json_object_get (part, "replacement"));
     const char *scheme = json_string_value (json_object_get (part, "prepend_scheme"));
@@ -60,7 +60,7 @@ static int read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
     return 0;
 }
 
-static int read_pre (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
     if (json_is_null (part) || !part)
@@ -69,7 +69,7 @@ static int read_pre (tokenizer_t *t, const json_t *part, err_t *err)
         size_t i;
         const json_t *inner;
         json_array_foreach (json_object_get (part, "pretokenizers"), i,
-                            inner) if (read_pre (t, inner, err) != 0) return -1;
+                            inner) if (steps_read_pre (t, inner, err) != 0) return -1;
         return 0;
     }
     if (strcmp (type, "ByteLevel") == 0) {
@@ -77,14 +77,14 @@ static int read_pre (tokenizer_t *t, const json_t *part, err_t *err)
         if (json_is_true (json_object_get (part, "add_prefix_space")))
             return tokenizer_refuse (err, "ByteLevel option", "add_prefix_space: true");
         const json_t *regex = json_object_get (part, "use_regex");
-        return !regex || json_is_true (regex) ? add_split (t, TOKENIZER_GPT2, err) : 0;
+        return !regex || json_is_true (regex) ? steps_add_split (t, TOKENIZER_GPT2, err) : 0;
     }
     if (strcmp (type, "Digits") == 0 && t->splits == 0) {
         t->digits = json_is_true (json_object_get (part, "individual_digits"));
         return t->digits ? 0 : tokenizer_refuse (err, "Digits option", "individual_digits: false");
     }
     if (strcmp (type, "Metaspace") == 0)
-        return read_metaspace (t, part, err);
+        return steps_read_metaspace (t, part, err);
     if (strcmp (type, "Split") != 0)
         return tokenizer_refuse (err, "pre_tokenizer", type);
     const json_t *pattern = json_object_get (json_object_get (part, "pattern"), "Regex");
@@ -92,10 +92,10 @@ static int read_pre (tokenizer_t *t, const json_t *part, err_t *err)
     if (!json_is_string (pattern) || !behavior || strcmp (behavior, "Isolated") != 0 ||
         json_is_true (json_object_get (part, "invert")))
         return tokenizer_refuse (err, "Split", behavior ? behavior : "without a Regex pattern");
-    return add_split (t, json_string_value (pattern), err);
+    return steps_add_split (t, json_string_value (pattern), err);
 }
 
-static int read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
     if (json_is_null (part) || !part)
@@ -104,7 +104,7 @@ static int read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
         size_t i;
         const json_t *inner;
         json_array_foreach (json_object_get (part, "normalizers"), i,
-                            inner) if (read_normalizer (t, inner, err) != 0) return -1;
+                            inner) if (steps_read_normalizer (t, inner, err) != 0) return -1;
         return 0;
     }
     const char *prepend = json_string_value (json_object_get (part, "prepend"));
@@ -129,7 +129,7 @@ static int read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
     return tokenizer_refuse (err, "normalizer", type);
 }
 
-static int read_template (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
 {
     size_t i;
     const json_t *piece, *tokens = json_object_get (part, "special_tokens");
@@ -158,7 +158,7 @@ static int read_template (tokenizer_t *t, const json_t *part, err_t *err)
     return 0;
 }
 
-static int read_post (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
     if (json_is_null (part) || !part || strcmp (type, "ByteLevel") == 0)
@@ -167,16 +167,16 @@ static int read_post (tokenizer_t *t, const json_t *part, err_t *err)
         size_t i;
         const json_t *inner;
         json_array_foreach (json_object_get (part, "processors"), i,
-                            inner) if (read_post (t, inner, err) != 0) return -1;
+                            inner) if (steps_read_post (t, inner, err) != 0) return -1;
         return 0;
     }
     return strcmp (type, "TemplateProcessing") == 0
-               ? read_template (t, part, err)
+               ? steps_read_template (t, part, err)
                : tokenizer_refuse (err, "post_processor", type);
 }
 
 /*  Decoders follow from the model; only what would change the text is looked at. */
-static int read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
+static int steps_read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
 {
     static const char *const known[] = {"ByteLevel", "Replace",   "ByteFallback",
                                         "Fuse",      "Metaspace", NULL};
@@ -187,7 +187,7 @@ static int read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
         size_t i;
         const json_t *inner;
         json_array_foreach (json_object_get (part, "decoders"), i,
-                            inner) if (read_decoder (t, inner, err) != 0) return -1;
+                            inner) if (steps_read_decoder (t, inner, err) != 0) return -1;
         return 0;
     }
     if (strcmp (type, "Strip") == 0 || strcmp (type, "Metaspace") == 0) {
@@ -202,10 +202,10 @@ static int read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
 
 int tokenizer_read_steps (tokenizer_t *t, const json_t *root, err_t *err)
 {
-    return read_pre (t, json_object_get (root, "pre_tokenizer"), err) != 0 ||
-                   read_normalizer (t, json_object_get (root, "normalizer"), err) != 0 ||
-                   read_decoder (t, json_object_get (root, "decoder"), err) != 0 ||
-                   read_post (t, json_object_get (root, "post_processor"), err) != 0
+    return steps_read_pre (t, json_object_get (root, "pre_tokenizer"), err) != 0 ||
+                   steps_read_normalizer (t, json_object_get (root, "normalizer"), err) != 0 ||
+                   steps_read_decoder (t, json_object_get (root, "decoder"), err) != 0 ||
+                   steps_read_post (t, json_object_get (root, "post_processor"), err) != 0
                ? -1
                : 0;
 }

@@ -31,7 +31,7 @@ typedef struct {
     bool failed;
 } trainer_t;
 
-static void count_word (trainer_t *t, const char *text, size_t size)
+static void tokenizer_train_count_word (trainer_t *t, const char *text, size_t size)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
     for (size_t i = 0; i < size; i++)
@@ -59,8 +59,8 @@ static void count_word (trainer_t *t, const char *text, size_t size)
     word->count++;
 }
 
-static void count_text (trainer_t *t, const pcre2_code *regex, pcre2_match_data *match,
-                        const char *text)
+static void tokenizer_train_count_text (trainer_t *t, const pcre2_code *regex,
+                                        pcre2_match_data *match, const char *text)
 {
     size_t size = strlen (text);
     for (size_t at = 0; at < size;) {
@@ -68,13 +68,13 @@ static void count_text (trainer_t *t, const pcre2_code *regex, pcre2_match_data 
             return;
         const PCRE2_SIZE *ends = pcre2_get_ovector_pointer (match);
         if (ends[1] > ends[0])
-            count_word (t, text + ends[0], ends[1] - ends[0]);
+            tokenizer_train_count_word (t, text + ends[0], ends[1] - ends[0]);
         at = ends[1] > at ? ends[1] : at + 1;
     }
 }
 
 /*  The pair that occurs most; of equals the one whose bytes come first. */
-static bool best_pair (const trainer_t *t, int32_t *left, int32_t *right)
+static bool tokenizer_train_best_pair (const trainer_t *t, int32_t *left, int32_t *right)
 {
     uint32_t most = 1;
     bool found = false;
@@ -91,7 +91,7 @@ static bool best_pair (const trainer_t *t, int32_t *left, int32_t *right)
     return found;
 }
 
-static void count_pairs (trainer_t *t)
+static void tokenizer_train_count_pairs (trainer_t *t)
 {
     for (size_t a = 0; a < t->tokens; a++)
         memset (t->counts + a * VOCAB_MAX, 0, t->tokens * sizeof *t->counts);
@@ -101,7 +101,7 @@ static void count_pairs (trainer_t *t)
                 (uint32_t) t->words[w].count;
 }
 
-static void apply (trainer_t *t, int32_t left, int32_t right, int32_t id)
+static void tokenizer_train_apply (trainer_t *t, int32_t left, int32_t right, int32_t id)
 {
     for (size_t w = 0; w < MAP_SIZE; w++) {
         word_t *word = &t->words[w];
@@ -116,7 +116,7 @@ static void apply (trainer_t *t, int32_t left, int32_t right, int32_t id)
 }
 
 /*  The printable characters that stand for a token's bytes. */
-static json_t *printable (const char *data, size_t size)
+static json_t *tokenizer_train_printable (const char *data, size_t size)
 {
     buf_t text = {0};
     for (size_t i = 0; i < size; i++) {
@@ -129,7 +129,7 @@ static json_t *printable (const char *data, size_t size)
     return value;
 }
 
-static bool add_token (trainer_t *t, int32_t left, int32_t right)
+static bool tokenizer_train_add_token (trainer_t *t, int32_t left, int32_t right)
 {
     size_t n = t->token_size[left] + t->token_size[right];
     char *data = malloc (n);
@@ -139,13 +139,14 @@ static bool add_token (trainer_t *t, int32_t left, int32_t right)
     memcpy (data + t->token_size[left], t->token[right], t->token_size[right]);
     t->token[t->tokens] = data;
     t->token_size[t->tokens++] = n;
-    json_array_append_new (t->merges,
-                           json_pack ("[o, o]", printable (t->token[left], t->token_size[left]),
-                                      printable (t->token[right], t->token_size[right])));
+    json_array_append_new (
+        t->merges,
+        json_pack ("[o, o]", tokenizer_train_printable (t->token[left], t->token_size[left]),
+                   tokenizer_train_printable (t->token[right], t->token_size[right])));
     return true;
 }
 
-static int learn (trainer_t *t, size_t wanted)
+static int tokenizer_train_learn (trainer_t *t, size_t wanted)
 {
     for (unsigned b = 0; b < 256; b++) {
         t->token[b] = malloc (1);
@@ -157,18 +158,19 @@ static int learn (trainer_t *t, size_t wanted)
     t->tokens = 256;
     while (t->tokens < wanted) {
         int32_t left = 0, right = 0;
-        count_pairs (t);
-        if (!best_pair (t, &left, &right))
+        tokenizer_train_count_pairs (t);
+        if (!tokenizer_train_best_pair (t, &left, &right))
             return 0;
         int32_t id = (int32_t) t->tokens;
-        if (!add_token (t, left, right))
+        if (!tokenizer_train_add_token (t, left, right))
             return -1;
-        apply (t, left, right, id);
+        tokenizer_train_apply (t, left, right, id);
     }
     return 0;
 }
 
-static char *write_json (const trainer_t *t, const char *const *specials, size_t specials_n)
+static char *tokenizer_train_write_json (const trainer_t *t, const char *const *specials,
+                                         size_t specials_n)
 {
     json_t *vocab = json_object (), *added = json_array ();
     for (size_t i = 0; i < specials_n; i++) {
@@ -179,7 +181,7 @@ static char *write_json (const trainer_t *t, const char *const *specials, size_t
                                           "lstrip", 0, "rstrip", 0, "normalized", 0, "special", 1));
     }
     for (size_t i = 0; i < t->tokens; i++) {
-        json_t *name = printable (t->token[i], t->token_size[i]);
+        json_t *name = tokenizer_train_printable (t->token[i], t->token_size[i]);
         json_object_set_new (vocab, json_string_value (name),
                              json_integer ((json_int_t) (i + specials_n)));
         json_decref (name);
@@ -199,7 +201,7 @@ static char *write_json (const trainer_t *t, const char *const *specials, size_t
     return text;
 }
 
-static void trainer_free (trainer_t *t)
+static void tokenizer_train_trainer_free (trainer_t *t)
 {
     for (size_t w = 0; t->words && w < MAP_SIZE; w++) {
         free (t->words[w].text);
@@ -231,15 +233,15 @@ char *tokenizer_train (const char *const *texts, size_t n, size_t vocab,
         t->merges = json_array ();
         t->failed = !t->words || !t->counts || !t->merges;
         for (size_t i = 0; i < n && !t->failed; i++)
-            count_text (t, regex, match, texts[i]);
-        if (!t->failed && learn (t, vocab - specials_n) == 0)
-            json = write_json (t, specials, specials_n);
+            tokenizer_train_count_text (t, regex, match, texts[i]);
+        if (!t->failed && tokenizer_train_learn (t, vocab - specials_n) == 0)
+            json = tokenizer_train_write_json (t, specials, specials_n);
     }
     if (!json)
         err_set (err, ERR_LIMIT, "no memory to train a tokenizer");
     pcre2_match_data_free (match);
     pcre2_code_free (regex);
     if (t)
-        trainer_free (t);
+        tokenizer_train_trainer_free (t);
     return json;
 }

@@ -18,12 +18,12 @@ void convert_pack (const ProtobufCMessage *message, buf_t *bytes)
     free (packed);
 }
 
-static void *allocate (void *arena, size_t size)
+static void *convert_allocate (void *arena, size_t size)
 {
     return arena_alloc (arena, size);
 }
 
-static void leave (void *arena, void *data)
+static void convert_leave (void *arena, void *data)
 {
     (void) arena;
     (void) data;
@@ -34,7 +34,8 @@ static void leave (void *arena, void *data)
 ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, arena_t *arena,
                                   const void *data, size_t size, err_t *err)
 {
-    ProtobufCAllocator allocator = {.alloc = allocate, .free = leave, .allocator_data = arena};
+    ProtobufCAllocator allocator = {
+        .alloc = convert_allocate, .free = convert_leave, .allocator_data = arena};
     ProtobufCMessage *message =
         size > WIRE_PAYLOAD_MAX * 4u
             ? NULL
@@ -252,7 +253,7 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
     return out;
 }
 
-static int to_completions (arena_t *arena, const wire_episode_t *in, Quintet__Episode *out)
+static int convert_to_completions (arena_t *arena, const wire_episode_t *in, Quintet__Episode *out)
 {
     Quintet__Completion **list = convert_array (arena, in->completions_n, sizeof *list);
     Quintet__Completion *all = convert_array (arena, in->completions_n, sizeof *all);
@@ -285,7 +286,7 @@ Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in
         quintet__episode__init (&all[i]);
         all[i].state = convert_borrow (in[i].state ? in[i].state : "");
         all[i].reward = convert_to_reward (arena, &in[i].reward);
-        if (!all[i].reward || to_completions (arena, &in[i], &all[i]) != 0)
+        if (!all[i].reward || convert_to_completions (arena, &in[i], &all[i]) != 0)
             return NULL;
         list[i] = &all[i];
     }

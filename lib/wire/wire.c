@@ -6,7 +6,7 @@
 #include "wire/convert.h"
 
 /*  Ends a pack function: what could not be built fails the buf, so the caller sees it in one place. */
-static void finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes)
+static void wire_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes)
 {
     if (ok)
         convert_pack (message, bytes);
@@ -17,7 +17,7 @@ static void finish (bool ok, const ProtobufCMessage *message, arena_t **arena, b
 
 /*  ---- act ------------------------------------------------------------------------------------------ */
 
-static Quintet__Prompt **to_prompts (arena_t *arena, const wire_prompt_t *in, size_t n)
+static Quintet__Prompt **wire_to_prompts (arena_t *arena, const wire_prompt_t *in, size_t n)
 {
     Quintet__Prompt **list = convert_array (arena, n, sizeof *list);
     Quintet__Prompt *all = convert_array (arena, n, sizeof *all);
@@ -50,12 +50,12 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     pb.n_stops = message->stops.n;
     pb.stops = convert_borrow (message->stops.data);
     pb.n_prompts = message->prompts_n;
-    pb.prompts = to_prompts (arena, message->prompts, message->prompts_n);
-    finish (pb.prompts != NULL, &pb.base, &arena, bytes);
+    pb.prompts = wire_to_prompts (arena, message->prompts, message->prompts_n);
+    wire_finish (pb.prompts != NULL, &pb.base, &arena, bytes);
 }
 
-static int from_prompts (arena_t *arena, const Quintet__ActRequest *in, wire_act_request_t *out,
-                         err_t *err)
+static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
+                              wire_act_request_t *out, err_t *err)
 {
     if (convert_count (in->n_prompts, LIMIT_PROMPTS, "prompts", err) != 0)
         return -1;
@@ -97,7 +97,7 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
         convert_version (in->version, &out->version, err) != 0 ||
         convert_finite ((double) in->temperature, "temperature", err) != 0 ||
         convert_count (in->n_stops, LIMIT_PARTS, "stops", err) != 0 ||
-        from_prompts (arena, in, out, err) != 0)
+        wire_from_prompts (arena, in, out, err) != 0)
         return NULL;
     if (in->temperature < 0 || in->max_tokens == 0 || in->max_tokens > LIMIT_IDS) {
         err_set (err, ERR_INPUT, "temperature %g and max_tokens %u: out of range",
@@ -129,7 +129,7 @@ void wire_act_reply_pack (const wire_act_reply_t *message, buf_t *bytes)
     pb.n_samples = n;
     pb.samples = list;
     pb.decode_us = message->decode_us;
-    finish (list && all, &pb.base, &arena, bytes);
+    wire_finish (list && all, &pb.base, &arena, bytes);
 }
 
 const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data, size_t size,
@@ -174,7 +174,7 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.weights = &weights;
     pb.n_states = message->states_n;
     pb.states = convert_borrow (message->states);
-    finish (true, &pb.base, &arena, bytes);
+    wire_finish (true, &pb.base, &arena, bytes);
 }
 
 const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const void *data,
@@ -208,7 +208,7 @@ void wire_score_reply_pack (const wire_score_reply_t *message, buf_t *bytes)
     Quintet__ScoreReply pb = QUINTET__SCORE_REPLY__INIT;
     pb.n_rewards = message->rewards_n;
     pb.rewards = list;
-    finish (ok, &pb.base, &arena, bytes);
+    wire_finish (ok, &pb.base, &arena, bytes);
 }
 
 const wire_score_reply_t *wire_score_reply_unpack (arena_t *arena, const void *data, size_t size,
@@ -238,7 +238,7 @@ void wire_value_request_pack (const wire_value_request_t *message, buf_t *bytes)
     pb.state = convert_to_hash (&message->state);
     pb.n_episodes = message->episodes_n;
     pb.episodes = convert_to_episodes (arena, message->episodes, message->episodes_n);
-    finish (pb.episodes != NULL, &pb.base, &arena, bytes);
+    wire_finish (pb.episodes != NULL, &pb.base, &arena, bytes);
 }
 
 const wire_value_request_t *wire_value_request_unpack (arena_t *arena, const void *data,
@@ -274,7 +274,7 @@ void wire_value_reply_pack (const wire_value_reply_t *message, buf_t *bytes)
     Quintet__ValueReply pb = QUINTET__VALUE_REPLY__INIT;
     pb.n_values = n;
     pb.values = list;
-    finish (list && all, &pb.base, &arena, bytes);
+    wire_finish (list && all, &pb.base, &arena, bytes);
 }
 
 const wire_value_reply_t *wire_value_reply_unpack (arena_t *arena, const void *data, size_t size,
@@ -312,7 +312,7 @@ void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
     pb.n_states = pb.n_returns = message->states_n;
     pb.states = convert_borrow (message->states);
     pb.returns = convert_borrow (message->returns);
-    finish (true, &pb.base, &arena, bytes);
+    wire_finish (true, &pb.base, &arena, bytes);
 }
 
 const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const void *data,
@@ -355,7 +355,7 @@ void wire_learn_reply_pack (const wire_learn_reply_t *message, buf_t *bytes)
     pb.size = message->size;
     pb.explained_variance = message->explained_variance;
     pb.loss = message->loss;
-    finish (true, &pb.base, &arena, bytes);
+    wire_finish (true, &pb.base, &arena, bytes);
 }
 
 const wire_learn_reply_t *wire_learn_reply_unpack (arena_t *arena, const void *data, size_t size,

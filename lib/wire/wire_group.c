@@ -3,7 +3,7 @@
 
 #include "wire/convert.h"
 
-static Quintet__Role **to_roles (arena_t *arena, const wire_role_t *in, size_t n)
+static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, size_t n)
 {
     Quintet__Role **list = convert_array (arena, n, sizeof *list);
     Quintet__Role *all = convert_array (arena, n, sizeof *all);
@@ -37,7 +37,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.task = convert_borrow (message->task);
     pb.episodes = message->episodes;
     pb.n_roles = message->roles_n;
-    pb.roles = to_roles (arena, message->roles, message->roles_n);
+    pb.roles = wire_to_roles (arena, message->roles, message->roles_n);
     pb.temperature = message->temperature;
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
@@ -51,7 +51,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     arena_destroy (&arena);
 }
 
-static int from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
+static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
 {
     if (convert_count (in->n_roles, LIMIT_ROLES, "roles", err) != 0)
         return -1;
@@ -95,7 +95,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
         convert_finite ((double) in->temperature, "temperature", err) != 0 ||
-        from_roles (arena, in, out, err) != 0)
+        wire_from_roles (arena, in, out, err) != 0)
         return NULL;
     if (in->episodes == 0 || in->episodes > LIMIT_EPISODES || in->n_roles == 0) {
         err_set (err, ERR_INPUT, "a group of %u episodes and %zu roles", in->episodes, in->n_roles);
@@ -129,7 +129,7 @@ void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
     arena_destroy (&arena);
 }
 
-static int check_completions (const wire_episodes_t *message, err_t *err)
+static int wire_check_completions (const wire_episodes_t *message, err_t *err)
 {
     for (size_t e = 0; e < message->episodes_n; e++)
         for (size_t c = 0; c < message->episodes[e].completions_n; c++) {
@@ -159,7 +159,7 @@ const wire_episodes_t *wire_episodes_unpack (arena_t *arena, const void *data, s
     out->prompts_n = in->n_prompts;
     out->episodes_n = in->n_episodes;
     if (convert_episodes (arena, in->episodes, in->n_episodes, &out->episodes, err) != 0 ||
-        check_completions (out, err) != 0)
+        wire_check_completions (out, err) != 0)
         return NULL;
     return out;
 }

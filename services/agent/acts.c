@@ -66,7 +66,7 @@ void acts_destroy (acts_t **acts)
     *acts = NULL;
 }
 
-static act_t *free_slot (acts_t *acts)
+static act_t *acts_free_slot (acts_t *acts)
 {
     for (size_t i = 0; i < acts->slots; i++)
         if (!acts->slot[i].id)
@@ -82,7 +82,7 @@ static act_t *free_slot (acts_t *acts)
     return first;
 }
 
-static uint64_t tag_of (const acts_t *acts, const act_t *act, size_t prompt)
+static uint64_t acts_tag_of (const acts_t *acts, const act_t *act, size_t prompt)
 {
     return (uint64_t) (act - acts->slot) << 32 | prompt;
 }
@@ -91,7 +91,7 @@ static void act_forget (acts_t *acts, act_t *act)
 {
     if (act->version)
         for (size_t p = 0; p < act->request->prompts_n; p++)
-            sampler_cancel (version_sampler (act->version), tag_of (acts, act, p));
+            sampler_cancel (version_sampler (act->version), acts_tag_of (acts, act, p));
     act_free (act);
 }
 
@@ -102,13 +102,13 @@ static void act_refuse (acts_t *acts, act_t *act, const err_t *err)
 }
 
 /*  The random numbers of a sample follow from these coordinates and the token's position alone. */
-static uint64_t sample_key (const wire_act_request_t *r, uint32_t episode)
+static uint64_t acts_sample_key (const wire_act_request_t *r, uint32_t episode)
 {
     return rng_key ((uint64_t[]){r->seed, r->phase, r->step, r->group, episode, r->role, r->turn},
                     7);
 }
 
-static int start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
+static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
 {
     const wire_act_request_t *r = act->request;
     const wire_prompt_t *prompt = &r->prompts[p];
@@ -116,7 +116,7 @@ static int start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
     if (!keys)
         return err_set (err, ERR_LIMIT, "the request needs more than %zu bytes", ACT_BUDGET);
     for (size_t e = 0; e < prompt->episodes_n; e++)
-        keys[e] = sample_key (r, prompt->episodes[e]);
+        keys[e] = acts_sample_key (r, prompt->episodes[e]);
     sampler_job_t job = {.model = version_model (act->version),
                          .prompt = prompt->ids.data,
                          .prompt_n = prompt->ids.n,
@@ -125,7 +125,7 @@ static int start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
                          .temperature = r->temperature,
                          .max_tokens = r->max_tokens,
                          .stops_n = r->stops.n,
-                         .tag = tag_of (acts, act, p)};
+                         .tag = acts_tag_of (acts, act, p)};
     if (r->stops.n > SAMPLER_STOPS_MAX)
         return err_set (err, ERR_INPUT, "%zu stop tokens; at most %d", r->stops.n,
                         SAMPLER_STOPS_MAX);
@@ -148,13 +148,13 @@ static void act_start (acts_t *acts, act_t *act, version_t *version)
                  ? 0
                  : err_set (&err, ERR_INPUT, "the request names no episodes, or too many");
     for (size_t p = 0; rc == 0 && p < r->prompts_n; p++)
-        rc = start_prompt (acts, act, p, &err);
+        rc = acts_start_prompt (acts, act, p, &err);
     if (rc != 0)
         act_refuse (acts, act, &err);
 }
 
 /*  Asks the bus what versions there are; the answers come as events. */
-static void ask_manifests (acts_t *acts)
+static void acts_ask_manifests (acts_t *acts)
 {
     if (clock_ms () - acts->asked_ms < ASK_MANIFESTS_MS)
         return;
@@ -174,13 +174,13 @@ static void act_settle (acts_t *acts, act_t *act)
     else if (refused)
         act_refuse (acts, act, refused);
     else if (!versions_expected (acts->versions, run, name))
-        ask_manifests (acts);
+        acts_ask_manifests (acts);
 }
 
 void acts_request (acts_t *acts, const bus_item_t *item)
 {
     err_t err = {0};
-    act_t *act = free_slot (acts);
+    act_t *act = acts_free_slot (acts);
     arena_t *arena = act ? arena_new (ACT_BUDGET) : NULL;
     if (!arena) {
         bus_refuse (acts->bus, item->id, ERR_BUSY, "no memory for another request");
@@ -220,7 +220,7 @@ void acts_waiting (acts_t *acts)
     }
 }
 
-static int by_episode (const void *a, const void *b)
+static int acts_by_episode (const void *a, const void *b)
 {
     uint32_t x = ((const wire_sample_t *) a)->episode, y = ((const wire_sample_t *) b)->episode;
     return (x > y) - (x < y);
@@ -228,7 +228,7 @@ static int by_episode (const void *a, const void *b)
 
 static void act_reply (acts_t *acts, act_t *act)
 {
-    qsort (act->samples, act->samples_n, sizeof *act->samples, by_episode);
+    qsort (act->samples, act->samples_n, sizeof *act->samples, acts_by_episode);
     wire_act_reply_t reply = {.version = *version_name (act->version),
                               .samples = act->samples,
                               .samples_n = act->samples_n,
@@ -244,7 +244,7 @@ static void act_reply (acts_t *acts, act_t *act)
     act_free (act);
 }
 
-static void take (acts_t *acts, const sampler_result_t *result)
+static void acts_take (acts_t *acts, const sampler_result_t *result)
 {
     act_t *act = &acts->slot[result->tag >> 32];
     size_t prompt = result->tag & UINT32_MAX;
@@ -268,13 +268,13 @@ static void take (acts_t *acts, const sampler_result_t *result)
         act_reply (acts, act);
 }
 
-static void step (void *context, sampler_t *sampler)
+static void acts_decode (void *context, sampler_t *sampler)
 {
     acts_t *acts = context;
     sampler_result_t result;
     sampler_step (sampler);
     while (sampler_take (sampler, &result))
-        take (acts, &result);
+        acts_take (acts, &result);
 }
 
 int acts_step (acts_t *acts)
@@ -283,7 +283,7 @@ int acts_step (acts_t *acts)
     if (acts->decoded_us && start - acts->decoded_us > acts->pause_us)
         acts->pause_us = start - acts->decoded_us;
     acts_waiting (acts);
-    versions_each_busy (acts->versions, step, acts);
+    versions_each_busy (acts->versions, acts_decode, acts);
     acts_status_t now = acts_status (acts);
     acts->decoded_us = now.decoding ? clock_us () : 0;
     if (now.decoding)

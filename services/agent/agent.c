@@ -58,7 +58,7 @@ void agent_on_act (svc_run_t *run, const bus_item_t *item)
     acts_request (((agent_t *) svc_state (run))->acts, item);
 }
 
-static void on_manifest (agent_t *agent, const bus_item_t *item)
+static void agent_on_manifest (agent_t *agent, const bus_item_t *item)
 {
     err_t err = {0};
     arena_reset (agent->arena);
@@ -72,7 +72,7 @@ void agent_on_item (svc_run_t *run, const bus_item_t *item)
 {
     agent_t *agent = svc_state (run);
     if (item->kind == BUS_EVENT)
-        on_manifest (agent, item);
+        agent_on_manifest (agent, item);
     else if (item->kind == BUS_OBJECT)
         versions_object (agent->versions, item);
     else if (item->kind == BUS_CANCELLED)
@@ -94,7 +94,7 @@ typedef struct {
     void *to;
 } teller_t;
 
-static void tell_version (void *context, const char *run, const wire_version_t *version)
+static void agent_publish_version (void *context, const char *run, const wire_version_t *version)
 {
     const teller_t *teller = context;
     char name[160];
@@ -121,5 +121,6 @@ void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, d
     metric (to, "pause_s", (double) acts_pause_us (agent->acts) / 1e6);
     agent->told_tokens = acts.tokens;
     agent->told_us = now;
-    versions_newest (agent->versions, tell_version, &(teller_t){.metric = metric, .to = to});
+    versions_newest (agent->versions, agent_publish_version,
+                     &(teller_t){.metric = metric, .to = to});
 }

@@ -20,19 +20,19 @@ struct build {
     atomic_bool done;
 };
 
-static void free_parts (build_parts_t *parts)
+static void build_free_parts (build_parts_t *parts)
 {
     free (parts->config);
     free (parts->bytes);
 }
 
-static int no_memory (const build_t *b, err_t *err)
+static int build_no_memory (const build_t *b, err_t *err)
 {
     return err_set (err, ERR_LIMIT, "no memory for %llu bytes of weights",
                     (unsigned long long) b->parts.size);
 }
 
-static char *bytes_of (const model_t *model, size_t width, err_t *err)
+static char *build_bytes_of (const model_t *model, size_t width, err_t *err)
 {
     char *bytes = pages_alloc (model_params (model) * width);
     if (bytes && model_pour_bytes (model, bytes, width, NULL, err) == 0)
@@ -42,13 +42,13 @@ static char *bytes_of (const model_t *model, size_t width, err_t *err)
 }
 
 /*  Puts the whole in the delta's place. */
-static int put_together (build_t *b, err_t *err)
+static int build_assemble (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
     size_t width = p->halves ? 2 : 4, size = model_params (p->before) * width;
-    char *whole = bytes_of (p->before, width, err);
+    char *whole = build_bytes_of (p->before, width, err);
     if (!whole)
-        return no_memory (b, err);
+        return build_no_memory (b, err);
     int rc = delta_apply (&(delta_layout_t){p->before, width}, whole, p->bytes, p->size, err);
     hash_t hash = rc == 0 ? hash_object (whole, size) : (hash_t){{0}};
     if (rc == 0 && !hash_equal (&hash, &p->hash))
@@ -60,7 +60,7 @@ static int put_together (build_t *b, err_t *err)
 }
 
 /*  A model of the shape that the config says, without weights. */
-static model_t *shaped (const build_parts_t *p, err_t *err)
+static model_t *build_shaped (const build_parts_t *p, err_t *err)
 {
     hf_config_t config;
     lora_config_t lora;
@@ -71,10 +71,10 @@ static model_t *shaped (const build_parts_t *p, err_t *err)
                : NULL;
 }
 
-static int make_model (build_t *b, err_t *err)
+static int build_make_model (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
-    model_t *model = shaped (p, err);
+    model_t *model = build_shaped (p, err);
     if (!model)
         return -1;
     size_t width = p->halves ? 2 : 4, wanted = model_params (model) * width;
@@ -89,12 +89,13 @@ static int make_model (build_t *b, err_t *err)
     return rc;
 }
 
-static void *run (void *context)
+static void *build_run (void *context)
 {
     build_t *b = context;
-    if (!b->parts.before || put_together (b, &b->err) == 0)
-        make_model (b, &b->err);
-    free_parts (&b->parts); /* large ones take milliseconds, which decoding need not wait for */
+    if (!b->parts.before || build_assemble (b, &b->err) == 0)
+        build_make_model (b, &b->err);
+    build_free_parts (
+        &b->parts); /* large ones take milliseconds, which decoding need not wait for */
     atomic_store (&b->done, true);
     bus_wake (b->parts.bus);
     return NULL;
@@ -105,11 +106,11 @@ build_t *build_start (const build_parts_t *parts, err_t *err)
     build_t *b = calloc (1, sizeof *b);
     if (b) {
         b->parts = *parts;
-        if (pthread_create (&b->thread, NULL, run, b) == 0)
+        if (pthread_create (&b->thread, NULL, build_run, b) == 0)
             return b;
     }
     err_set (err, ERR_LIMIT, "no memory, or no thread, to make a model");
-    free_parts (&(build_parts_t){.config = parts->config, .bytes = parts->bytes});
+    build_free_parts (&(build_parts_t){.config = parts->config, .bytes = parts->bytes});
     free (b);
     return NULL;
 }

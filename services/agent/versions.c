@@ -66,7 +66,7 @@ versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, er
 
 /*  ---- shapes ------------------------------------------------------------------------------------- */
 
-static shape_t *find_shape (const versions_t *versions, const version_t *v)
+static shape_t *versions_find_shape (const versions_t *versions, const version_t *v)
 {
     shape_t *shape = versions->shapes;
     while (shape && !(hash_equal (&shape->config, &v->config) &&
@@ -77,7 +77,7 @@ static shape_t *find_shape (const versions_t *versions, const version_t *v)
 
 static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
 {
-    shape_t *shape = find_shape (versions, v);
+    shape_t *shape = versions_find_shape (versions, v);
     if (shape)
         return shape;
     shape = calloc (1, sizeof *shape);
@@ -105,12 +105,12 @@ static void shape_destroy (shape_t *shape)
 }
 
 /*  Frees shapes that no version has. */
-static void sweep_shapes (versions_t *versions)
+static void versions_sweep_shapes (versions_t *versions)
 {
     for (shape_t **at = &versions->shapes; *at;) {
         shape_t *shape = *at;
         const version_t *v = versions->first;
-        while (v && (v->is_base || find_shape (versions, v) != shape))
+        while (v && (v->is_base || versions_find_shape (versions, v) != shape))
             v = v->next;
         if (v) {
             at = &shape->next;
@@ -123,21 +123,21 @@ static void sweep_shapes (versions_t *versions)
 
 /*  ---- a version's life --------------------------------------------------------------------------- */
 
-static void free_bytes (version_t *v)
+static void versions_free_bytes (version_t *v)
 {
     free (v->bytes);
     v->bytes = NULL;
     v->bytes_n = 0;
 }
 
-static void leave_before (version_t *v)
+static void versions_leave_before (version_t *v)
 {
     if (v->before)
         v->before->holders--;
     v->before = NULL;
 }
 
-static void leave_base (version_t *v)
+static void versions_leave_base (version_t *v)
 {
     if (v->base)
         v->base->holders--;
@@ -153,9 +153,9 @@ static void version_destroy (versions_t *versions, version_t *v)
     if (v->build)
         v->model = build_finish (&v->build, &(err_t){0});
     model_destroy (&v->model);
-    leave_before (v);
-    leave_base (v);
-    free_bytes (v);
+    versions_leave_before (v);
+    versions_leave_base (v);
+    versions_free_bytes (v);
     free (v->config_text);
     free (v);
 }
@@ -166,20 +166,21 @@ void versions_destroy (versions_t **self)
     if (!versions)
         return;
     for (version_t *v = versions->first; v; v = v->next) {
-        leave_before (v);
-        leave_base (v);
+        versions_leave_before (v);
+        versions_leave_base (v);
     }
     for (version_t *v = versions->first, *next; v; v = next) {
         next = v->next;
         version_destroy (versions, v);
     }
     versions->first = NULL;
-    sweep_shapes (versions);
+    versions_sweep_shapes (versions);
     free (versions);
     *self = NULL;
 }
 
-static version_t *lookup (const versions_t *versions, const char *run, const wire_version_t *name)
+static version_t *versions_lookup (const versions_t *versions, const char *run,
+                                   const wire_version_t *name)
 {
     for (version_t *v = versions->first; v; v = v->next)
         if (!v->is_base && v->name.number == name->number &&
@@ -191,19 +192,19 @@ static version_t *lookup (const versions_t *versions, const char *run, const wir
 
 version_t *versions_find (versions_t *versions, const char *run, const wire_version_t *name)
 {
-    version_t *v = lookup (versions, run, name);
+    version_t *v = versions_lookup (versions, run, name);
     return v && v->model ? v : NULL;
 }
 
 bool versions_expected (const versions_t *versions, const char *run, const wire_version_t *name)
 {
-    return lookup (versions, run, name) != NULL;
+    return versions_lookup (versions, run, name) != NULL;
 }
 
 const err_t *versions_refused (const versions_t *versions, const char *run,
                                const wire_version_t *name)
 {
-    const version_t *v = lookup (versions, run, name);
+    const version_t *v = versions_lookup (versions, run, name);
     return v && v->refused.code ? &v->refused : NULL;
 }
 
@@ -232,7 +233,7 @@ const wire_version_t *version_name (const version_t *version)
     return &version->name;
 }
 
-static void unlink_version (versions_t *versions, version_t *version)
+static void versions_unlink_version (versions_t *versions, version_t *version)
 {
     for (version_t **at = &versions->first; *at; at = &(*at)->next)
         if (*at == version) {
@@ -242,13 +243,13 @@ static void unlink_version (versions_t *versions, version_t *version)
 }
 
 /*  With a base go those that were to stand on it. */
-static void drop (versions_t *versions, version_t *v, err_t *err)
+static void versions_drop (versions_t *versions, version_t *v, err_t *err)
 {
     for (version_t *o = versions->first, *next; v->is_base && o; o = next) {
         err_t why = *err;
         next = o->next;
         if (o->base == v)
-            drop (versions, o, &why);
+            versions_drop (versions, o, &why);
     }
     if (v->is_base)
         err_wrap (err, "a base of adapters");
@@ -256,16 +257,16 @@ static void drop (versions_t *versions, version_t *v, err_t *err)
         err_wrap (err, "policy %s version %llu of run %s", v->policy,
                   (unsigned long long) v->name.number, v->run);
     log_err ("policy.dropped", err);
-    unlink_version (versions, v);
+    versions_unlink_version (versions, v);
     version_destroy (versions, v);
-    sweep_shapes (versions);
+    versions_sweep_shapes (versions);
 }
 
 /*  ---- manifests ---------------------------------------------------------------------------------- */
 
 /*  Retires what lies more than `kept` versions of the same policy back. A version with another hash and
  *  the same number is of an earlier life of the trainer. */
-static void retire_old (versions_t *versions, const version_t *newest)
+static void versions_retire_old (versions_t *versions, const version_t *newest)
 {
     size_t same = 0;
     for (version_t *v = versions->first; v; v = v->next)
@@ -275,8 +276,8 @@ static void retire_old (versions_t *versions, const version_t *newest)
 }
 
 /*  The version that a delta starts from, when it is here and computes with the bits that were published. */
-static version_t *held_before (const versions_t *versions, const wire_manifest_t *manifest,
-                               const version_t *v)
+static version_t *versions_held_before (const versions_t *versions, const wire_manifest_t *manifest,
+                                        const version_t *v)
 {
     for (version_t *b = versions->first; !hash_is_zero (&manifest->delta) && b; b = b->next)
         if (b->model && b->base == v->base && b->halves == v->halves && b->compute == v->compute &&
@@ -285,24 +286,25 @@ static version_t *held_before (const versions_t *versions, const wire_manifest_t
     return NULL;
 }
 
-static void fetch_whole (versions_t *versions, version_t *v)
+static void versions_fetch_whole (versions_t *versions, version_t *v)
 {
-    leave_before (v);
+    versions_leave_before (v);
     v->weights_call = bus_fetch (versions->bus, &v->name.hash, v->size, FETCH_MS);
 }
 
-static void fetch_weights (versions_t *versions, version_t *v, const wire_manifest_t *manifest)
+static void versions_fetch_weights (versions_t *versions, version_t *v,
+                                    const wire_manifest_t *manifest)
 {
-    v->before = held_before (versions, manifest, v);
+    v->before = versions_held_before (versions, manifest, v);
     if (!v->before) {
-        fetch_whole (versions, v);
+        versions_fetch_whole (versions, v);
         return;
     }
     version_hold (v->before);
     v->weights_call = bus_fetch (versions->bus, &manifest->delta, manifest->delta_size, FETCH_MS);
 }
 
-static int check_names (const wire_manifest_t *m, err_t *err)
+static int versions_check_names (const wire_manifest_t *m, err_t *err)
 {
     if (strlen (m->run) > NAME_MAX_CHARS || strlen (m->version.policy) > NAME_MAX_CHARS)
         return err_set (err, ERR_INPUT, "names of run and policy have at most %d characters",
@@ -310,7 +312,7 @@ static int check_names (const wire_manifest_t *m, err_t *err)
     return 0;
 }
 
-static int check_manifest (const wire_manifest_t *m, err_t *err)
+static int versions_check_manifest (const wire_manifest_t *m, err_t *err)
 {
     const char *ours = model_isa ();
     if (strcmp (m->numerics, ours) != 0)
@@ -325,7 +327,7 @@ static int check_manifest (const wire_manifest_t *m, err_t *err)
 }
 
 /*  The base that a manifest names, when it is held or on its way. */
-static version_t *find_base (const versions_t *versions, const version_t *wanted)
+static version_t *versions_find_base (const versions_t *versions, const version_t *wanted)
 {
     version_t *b = versions->first;
     while (b && !(b->is_base && b->compute == wanted->compute &&
@@ -336,8 +338,8 @@ static version_t *find_base (const versions_t *versions, const version_t *wanted
 }
 
 /*  A base comes whole, belongs to no run, and is retired from the beginning: it stays while it is held. */
-static int hold_base (versions_t *versions, version_t *v, const wire_manifest_t *manifest,
-                      err_t *err)
+static int versions_hold_base (versions_t *versions, version_t *v, const wire_manifest_t *manifest,
+                               err_t *err)
 {
     version_t wanted = {.name = {.policy = "", .hash = manifest->base},
                         .config = manifest->config,
@@ -346,14 +348,14 @@ static int hold_base (versions_t *versions, version_t *v, const wire_manifest_t 
                         .compute = v->compute,
                         .is_base = true,
                         .retired = true};
-    v->base = find_base (versions, &wanted);
+    v->base = versions_find_base (versions, &wanted);
     if (!v->base) {
         v->base = calloc (1, sizeof *v->base);
         if (!v->base)
             return err_set (err, ERR_LIMIT, "no memory for a policy's base");
         *v->base = wanted;
         v->base->config_call = bus_fetch (versions->bus, &manifest->config, 0, FETCH_MS);
-        fetch_whole (versions, v->base);
+        versions_fetch_whole (versions, v->base);
         v->base->next = versions->first;
         versions->first = v->base;
     }
@@ -364,7 +366,7 @@ static int hold_base (versions_t *versions, version_t *v, const wire_manifest_t 
 /*  A version that is refused stays known, with the reason, until it is retired. */
 static int version_new (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
 {
-    if (check_names (manifest, err) != 0)
+    if (versions_check_names (manifest, err) != 0)
         return -1;
     version_t *v = calloc (1, sizeof *v);
     if (!v)
@@ -379,29 +381,29 @@ static int version_new (versions_t *versions, const wire_manifest_t *manifest, e
     v->compute = strcmp (manifest->compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32;
     v->adapter = manifest->adapter;
     bool adapts = !hash_is_zero (&manifest->base);
-    int rc = check_manifest (manifest, &v->refused);
-    if (rc == 0 && adapts && hold_base (versions, v, manifest, err) != 0) {
+    int rc = versions_check_manifest (manifest, &v->refused);
+    if (rc == 0 && adapts && versions_hold_base (versions, v, manifest, err) != 0) {
         free (v);
         return -1;
     }
     if (rc == 0) {
         v->config_call =
             bus_fetch (versions->bus, adapts ? &v->adapter : &manifest->config, 0, FETCH_MS);
-        fetch_weights (versions, v, manifest);
+        versions_fetch_weights (versions, v, manifest);
     } else {
         *err = v->refused;
     }
     v->next = versions->first;
     versions->first = v;
-    retire_old (versions, v);
+    versions_retire_old (versions, v);
     return rc;
 }
 
 int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, err_t *err)
 {
-    version_t *v = lookup (versions, manifest->run, &manifest->version);
-    if (v && v->refused.code && check_manifest (manifest, &(err_t){0}) == 0) {
-        unlink_version (versions, v); /* the run began anew, under another trainer */
+    version_t *v = versions_lookup (versions, manifest->run, &manifest->version);
+    if (v && v->refused.code && versions_check_manifest (manifest, &(err_t){0}) == 0) {
+        versions_unlink_version (versions, v); /* the run began anew, under another trainer */
         version_destroy (versions, v);
         v = NULL;
     }
@@ -416,7 +418,7 @@ int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, er
 
 /*  ---- from objects to a model -------------------------------------------------------------------- */
 
-static int start_build (versions_t *versions, version_t *v, err_t *err)
+static int versions_start_build (versions_t *versions, version_t *v, err_t *err)
 {
     build_parts_t parts = {.config = v->config_text,
                            .compute = v->compute,
@@ -436,12 +438,12 @@ static int start_build (versions_t *versions, version_t *v, err_t *err)
 }
 
 /*  Whether all is here that a build takes. */
-static bool is_ready (const version_t *v)
+static bool versions_is_ready (const version_t *v)
 {
     return v->config_text && v->bytes && (!v->base || v->base->model);
 }
 
-static int take_config (version_t *v, const bus_item_t *item, err_t *err)
+static int versions_take_config (version_t *v, const bus_item_t *item, err_t *err)
 {
     if (item->size > CONFIG_MAX)
         return err_set (err, ERR_LIMIT, "its configuration has %zu bytes", item->size);
@@ -449,23 +451,24 @@ static int take_config (version_t *v, const bus_item_t *item, err_t *err)
     return v->config_text ? 0 : err_set (err, ERR_LIMIT, "no memory for its configuration");
 }
 
-static int take_object (versions_t *versions, version_t *v, const bus_item_t *item, err_t *err)
+static int versions_take_object (versions_t *versions, version_t *v, const bus_item_t *item,
+                                 err_t *err)
 {
     bool is_config = v->config_call == item->call;
     *(is_config ? &v->config_call : &v->weights_call) = 0;
     if (item->code != ERR_NONE && !is_config && v->before) {
-        fetch_whole (versions, v); /* the bus keeps a delta for a while only */
+        versions_fetch_whole (versions, v); /* the bus keeps a delta for a while only */
         return 0;
     }
     if (item->code != ERR_NONE)
         return err_set (err, item->code, "%s", item->text);
-    if (is_config && take_config (v, item, err) != 0)
+    if (is_config && versions_take_config (v, item, err) != 0)
         return -1;
     if (!is_config) {
         v->bytes_n = item->size;
         v->bytes = bus_keep (versions->bus);
     }
-    return is_ready (v) ? start_build (versions, v, err) : 0;
+    return versions_is_ready (v) ? versions_start_build (versions, v, err) : 0;
 }
 
 bool versions_object (versions_t *versions, const bus_item_t *item)
@@ -474,42 +477,43 @@ bool versions_object (versions_t *versions, const bus_item_t *item)
         if (v->config_call != item->call && v->weights_call != item->call)
             continue;
         err_t err = {0};
-        if (take_object (versions, v, item, &err) != 0)
-            drop (versions, v, &err);
+        if (versions_take_object (versions, v, item, &err) != 0)
+            versions_drop (versions, v, &err);
         return true;
     }
     return false;
 }
 
 /*  A base is complete: those that waited for it go on. */
-static void start_waiting (versions_t *versions, const version_t *base)
+static void versions_start_waiting (versions_t *versions, const version_t *base)
 {
     for (version_t *v = versions->first, *next; v; v = next) {
         err_t err = {0};
         next = v->next;
-        if (v->base == base && is_ready (v) && start_build (versions, v, &err) != 0)
-            drop (versions, v, &err);
+        if (v->base == base && versions_is_ready (v) &&
+            versions_start_build (versions, v, &err) != 0)
+            versions_drop (versions, v, &err);
     }
 }
 
 /*  A delta that does not lead to the version gives way to the whole. */
-static int finish_build (versions_t *versions, version_t *v, err_t *err)
+static int versions_finish_build (versions_t *versions, version_t *v, err_t *err)
 {
     v->model = build_finish (&v->build, err);
     if (!v->model && v->before) {
         log_err ("policy.delta", err);
         *err = (err_t){0};
-        fetch_whole (versions, v);
+        versions_fetch_whole (versions, v);
         return 0;
     }
     if (v->model && v->is_base) {
-        start_waiting (versions, v);
+        versions_start_waiting (versions, v);
         return 0;
     }
     if (!v->model || !(v->shape = shape_of (versions, v, err)))
         return -1;
     versions->deltas += v->before != NULL;
-    leave_before (v);
+    versions_leave_before (v);
     log_debug ("policy.held", "run=%s policy=%s version=%llu", v->run, v->policy,
                (unsigned long long) v->name.number);
     return 0;
@@ -522,14 +526,14 @@ bool versions_tidy (versions_t *versions)
         err_t err = {0};
         next = v->next;
         if (v->build && build_done (v->build)) {
-            if (finish_build (versions, v, &err) != 0)
-                drop (versions, v, &err);
+            if (versions_finish_build (versions, v, &err) != 0)
+                versions_drop (versions, v, &err);
             else
                 fresh = fresh || (v->model && !v->is_base);
         } else if (v->retired && !v->build && v->holders == 0) {
-            unlink_version (versions, v);
+            versions_unlink_version (versions, v);
             version_destroy (versions, v);
-            sweep_shapes (versions);
+            versions_sweep_shapes (versions);
         }
     }
     return fresh;

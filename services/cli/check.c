@@ -37,7 +37,7 @@ typedef struct {
         buf_printf (&(check)->notes, "Note: %s\n", note.text);                                     \
     } while (0)
 
-static bool has_baseline (const conf_t *conf)
+static bool check_has_baseline (const conf_t *conf)
 {
     return strcmp (conf->run.baseline, "solo") == 0;
 }
@@ -105,8 +105,8 @@ static int check_adapters (const conf_t *conf, err_t *err)
 /*  ---- tasks and prompts ------------------------------------------------------------------------------ */
 
 /*  Adds the tokens of what a role sees in its first turn. */
-static int count_prompt (const prompts_t *p, const episode_t *episode, size_t role, size_t *tokens,
-                         err_t *err)
+static int check_count_prompt (const prompts_t *p, const episode_t *episode, size_t role,
+                               size_t *tokens, err_t *err)
 {
     buf_t text = {0};
     tokenizer_ids_t ids = {0};
@@ -119,8 +119,8 @@ static int count_prompt (const prompts_t *p, const episode_t *episode, size_t ro
     return rc;
 }
 
-static int count_task (prompts_t *p, const char *task, const char *const *roles, size_t n,
-                       size_t written, err_t *err)
+static int check_count_task (prompts_t *p, const char *task, const char *const *roles, size_t n,
+                             size_t written, err_t *err)
 {
     episode_limits_t limits = {.tokens = written};
     episode_t *episode = episode_new (task, roles, n, &limits, err);
@@ -129,7 +129,7 @@ static int count_task (prompts_t *p, const char *task, const char *const *roles,
     for (size_t r = 0; rc == 0 && r < n; r++) {
         size_t tokens = 0;
         if (episode_acts (episode, r))
-            rc = count_prompt (p, episode, r, &tokens, err);
+            rc = check_count_prompt (p, episode, r, &tokens, err);
         fits = fits && tokens + written <= p->context;
         if (tokens > p->most) {
             const json_t *json = json_object_get (episode_json (episode), "task");
@@ -153,8 +153,8 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
     p->n = p->long_n = p->most = 0;
     for (int split = 0; split < 2; split++)
         for (size_t i = 0; rc == 0 && i < task_set_size (p->tasks, (task_split_t) split); i++)
-            rc = count_task (p, task_set_get (p->tasks, (task_split_t) split, i), roles, n, written,
-                             err);
+            rc = check_count_task (p, task_set_get (p->tasks, (task_split_t) split, i), roles, n,
+                                   written, err);
     if (rc != 0)
         return conf_wrap (conf, *conf->task.path ? "task.path" : "team.roles", err);
     err_t text = {0};
@@ -185,10 +185,10 @@ static int check_prompts (check_t *check, prompts_t *p, err_t *err)
                    written, err) != 0)
         return -1;
     /* The single agent writes as much as two. */
-    return has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
+    return check_has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
 }
 
-static task_set_t *open_tasks (check_t *check, const conf_t *conf, err_t *err)
+static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *err)
 {
     task_options_t options = {.family = conf->task.family,
                               .path = *conf->task.path ? conf->task.path : NULL,
@@ -234,7 +234,7 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_
         conf_wrap (conf, "model.chat", err);
     else if (hf_check (hf, err) != 0)
         rc = conf_wrap (conf, "model.path", err);
-    else if (!(tasks = open_tasks (check, conf, err)))
+    else if (!(tasks = check_open_tasks (check, conf, err)))
         rc = -1;
     p.tokenizer = tokenizer;
     p.tasks = tasks;
@@ -246,7 +246,7 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_
     return rc;
 }
 
-static void note_steps (check_t *check, const conf_t *conf)
+static void check_note_steps (check_t *check, const conf_t *conf)
 {
     long long warmup = conf->trainer.warmup, steps = conf->trainer.steps;
     if (steps > 0 && warmup >= steps)
@@ -257,7 +257,7 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
 {
     if (check_roles (conf, err) != 0 || check_adapters (conf, err) != 0)
         return -1;
-    note_steps (check, conf);
+    check_note_steps (check, conf);
     hf_t *hf = hf_open (conf->model.path, err);
     if (!hf)
         return conf_wrap (conf, "model.path", err);

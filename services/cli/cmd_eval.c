@@ -25,7 +25,7 @@ static const args_spec_t spec = {
     .options = options};
 
 /*  Whether DIR or a folder in it, one per role, is PEFT's. */
-static bool holds_adapters (const char *dir)
+static bool cmd_eval_holds_adapters (const char *dir)
 {
     bool any = false;
     for (int below = 0; *dir && !any && below < 2; below++) {
@@ -38,7 +38,7 @@ static bool holds_adapters (const char *dir)
     return any;
 }
 
-static int run (int argc, char **argv)
+static int cmd_eval_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&spec, argc, argv, &status);
@@ -55,7 +55,7 @@ static int run (int argc, char **argv)
     }
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
-    bool adapters = holds_adapters (args_value (args, "--model"));
+    bool adapters = cmd_eval_holds_adapters (args_value (args, "--model"));
     snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path",
               args_value (args, "--model"));
     const char *const *sets = args_repeated (args, "--set", &sets_n);
@@ -85,4 +85,5 @@ static int run (int argc, char **argv)
     return status;
 }
 
-const cli_command_t cli_eval = {"eval", "CONFIG", "evaluate a model on held-out tasks", run};
+const cli_command_t cli_eval = {"eval", "CONFIG", "evaluate a model on held-out tasks",
+                                cmd_eval_run};

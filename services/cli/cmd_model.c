@@ -26,7 +26,7 @@ typedef struct {
     pool_t *pool;
 } loaded_t;
 
-static void unload (loaded_t *l)
+static void cmd_model_unload (loaded_t *l)
 {
     tokenizer_destroy (&l->tokenizer);
     model_destroy (&l->model);
@@ -35,7 +35,7 @@ static void unload (loaded_t *l)
     pool_destroy (&l->pool);
 }
 
-static int load_tokenizer (loaded_t *l, const char *dir, err_t *err)
+static int cmd_model_load_tokenizer (loaded_t *l, const char *dir, err_t *err)
 {
     char path[FS_PATH_MAX];
     buf_t text = {0};
@@ -49,7 +49,7 @@ static int load_tokenizer (loaded_t *l, const char *dir, err_t *err)
     return l->tokenizer ? 0 : err_wrap (err, "%s", path);
 }
 
-static int load (loaded_t *l, const args_t *args, err_t *err)
+static int cmd_model_load (loaded_t *l, const args_t *args, err_t *err)
 {
     const char *dir = args_value (args, "--model"), *compute = args_value (args, "--compute");
     bool bf16 = strcmp (compute, "bf16") == 0;
@@ -68,7 +68,7 @@ static int load (loaded_t *l, const args_t *args, err_t *err)
 }
 
 /*  The text that is given, or all of the standard input where it is left out or "-". */
-static int read_input (const args_t *args, buf_t *text, err_t *err)
+static int cmd_model_read_input (const args_t *args, buf_t *text, err_t *err)
 {
     const char *given = args_positional (args);
     char block[4096];
@@ -89,7 +89,7 @@ static int read_input (const args_t *args, buf_t *text, err_t *err)
 }
 
 /*  A terminal obeys control characters; whatever else reads gets the text as it is. */
-static void print_text (const buf_t *text)
+static void cmd_model_print_text (const buf_t *text)
 {
     if (isatty (STDOUT_FILENO))
         printable_print (stdout, text->data, text->size, PRINTABLE_LINES);
@@ -99,7 +99,7 @@ static void print_text (const buf_t *text)
 }
 
 /*  Puts a PEFT folder's adapters on the model, if one is named. */
-static int adapt (loaded_t *l, const char *dir, err_t *err)
+static int cmd_model_adapt (loaded_t *l, const char *dir, err_t *err)
 {
     lora_config_t lora;
     if (!*dir)
@@ -140,8 +140,8 @@ static const args_spec_t generate_spec = {
 
 /*  The text as it stands, or as a message of the user in a chat format; *stop: the token that ends an answer then, or
  *  -1. */
-static int encode_prompt (const loaded_t *l, const args_t *args, const buf_t *text,
-                          tokenizer_ids_t *ids, int32_t *stop, err_t *err)
+static int cmd_model_encode_prompt (const loaded_t *l, const args_t *args, const buf_t *text,
+                                    tokenizer_ids_t *ids, int32_t *stop, err_t *err)
 {
     chat_format_t format;
     const char *chat = args_value (args, "--chat");
@@ -159,8 +159,8 @@ static int encode_prompt (const loaded_t *l, const args_t *args, const buf_t *te
     return rc;
 }
 
-static int sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t stop, const args_t *args,
-                   err_t *err)
+static int cmd_model_sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t stop,
+                             const args_t *args, err_t *err)
 {
     long long most, seed;
     char *end;
@@ -195,14 +195,14 @@ static int sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t stop, con
     if (taken) {
         buf_t text = {0};
         tokenizer_decode (l->tokenizer, result.ids, result.n, TOKENIZER_PLAIN, &text);
-        print_text (&text);
+        cmd_model_print_text (&text);
         buf_free (&text);
     }
     sampler_destroy (&sampler);
     return rc;
 }
 
-static int run_generate (int argc, char **argv)
+static int cmd_model_run_generate (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&generate_spec, argc, argv, &status);
@@ -214,20 +214,20 @@ static int run_generate (int argc, char **argv)
     buf_t text = {0};
     int32_t stop;
     const char *dir = args_value (args, "--model");
-    int rc = read_input (args, &text, &err);
+    int rc = cmd_model_read_input (args, &text, &err);
     if (rc == 0)
-        rc = load (&l, args, &err);
+        rc = cmd_model_load (&l, args, &err);
     if (rc == 0)
-        rc = load_tokenizer (&l, dir, &err);
+        rc = cmd_model_load_tokenizer (&l, dir, &err);
     if (rc == 0)
-        rc = adapt (&l, args_value (args, "--adapter"), &err);
+        rc = cmd_model_adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0)
-        rc = encode_prompt (&l, args, &text, &prompt, &stop, &err);
+        rc = cmd_model_encode_prompt (&l, args, &text, &prompt, &stop, &err);
     if (rc == 0)
-        rc = sample (&l, &prompt, stop, args, &err);
+        rc = cmd_model_sample (&l, &prompt, stop, args, &err);
     buf_free (&text);
     tokenizer_ids_free (&prompt);
-    unload (&l);
+    cmd_model_unload (&l);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("generate", &err);
 }
@@ -250,7 +250,7 @@ static const args_spec_t tokenize_spec = {
     .positional = "[TEXT]",
     .options = tokenize_options};
 
-static int run_tokenize (int argc, char **argv)
+static int cmd_model_run_tokenize (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&tokenize_spec, argc, argv, &status);
@@ -261,9 +261,9 @@ static int run_tokenize (int argc, char **argv)
     tokenizer_ids_t ids = {0};
     buf_t text = {0};
     int flags = args_flag (args, "--no-special") ? 0 : TOKENIZER_BOS;
-    int rc = read_input (args, &text, &err);
+    int rc = cmd_model_read_input (args, &text, &err);
     if (rc == 0)
-        rc = load_tokenizer (&l, args_value (args, "--model"), &err);
+        rc = cmd_model_load_tokenizer (&l, args_value (args, "--model"), &err);
     if (rc == 0)
         rc = tokenizer_encode (l.tokenizer, text.data, text.size, flags, &ids, &err);
     if (rc == 0) {
@@ -272,12 +272,12 @@ static int run_tokenize (int argc, char **argv)
             printf ("%s%d", i ? "," : "", ids.data[i]);
         tokenizer_decode (l.tokenizer, ids.data, ids.n, 0, &back);
         putchar ('\n');
-        print_text (&back);
+        cmd_model_print_text (&back);
         buf_free (&back);
     }
     buf_free (&text);
     tokenizer_ids_free (&ids);
-    unload (&l);
+    cmd_model_unload (&l);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("tokenize", &err);
 }
@@ -298,7 +298,7 @@ static const args_spec_t logits_spec = {
              "  quintet logits --model deploy/models/coding --ids 40,41,42 --json\n",
     .options = logits_options};
 
-static int read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
+static int cmd_model_read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
 {
     ids->data = calloc (strlen (text) + 1, sizeof *ids->data);
     while (ids->data && *text) {
@@ -315,7 +315,7 @@ static int read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
     return ids->n ? 0 : err_set (err, ERR_CONFIG, "--ids 1,2,3 is missing");
 }
 
-static void print_row (const float *logits, size_t vocab, bool json, bool last)
+static void cmd_model_print_row (const float *logits, size_t vocab, bool json, bool last)
 {
     if (json) {
         for (size_t i = 0; i < vocab; i++)
@@ -339,7 +339,7 @@ static void print_row (const float *logits, size_t vocab, bool json, bool last)
     printf ("\n");
 }
 
-static int run_logits (int argc, char **argv)
+static int cmd_model_run_logits (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&logits_spec, argc, argv, &status);
@@ -350,11 +350,11 @@ static int run_logits (int argc, char **argv)
     tokenizer_ids_t ids = {0};
     float *logits = NULL;
     bool json = args_flag (args, "--json");
-    int rc = read_ids (args_value (args, "--ids"), &ids, &err);
+    int rc = cmd_model_read_ids (args_value (args, "--ids"), &ids, &err);
     if (rc == 0)
-        rc = load (&l, args, &err);
+        rc = cmd_model_load (&l, args, &err);
     if (rc == 0)
-        rc = adapt (&l, args_value (args, "--adapter"), &err);
+        rc = cmd_model_adapt (&l, args_value (args, "--adapter"), &err);
     if (rc == 0) {
         size_t vocab = model_config (l.model)->value_head ? 1 : model_config (l.model)->vocab;
         logits = malloc (ids.n * vocab * sizeof *logits);
@@ -363,18 +363,19 @@ static int run_logits (int argc, char **argv)
         if (rc == 0 && json)
             printf ("[");
         for (size_t i = 0; rc == 0 && i < ids.n; i++)
-            print_row (logits + i * vocab, vocab, json, i + 1 == ids.n);
+            cmd_model_print_row (logits + i * vocab, vocab, json, i + 1 == ids.n);
         if (rc == 0 && json)
             printf ("]\n");
     }
     free (logits);
     tokenizer_ids_free (&ids);
-    unload (&l);
+    cmd_model_unload (&l);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("logits", &err);
 }
 
 const cli_command_t cli_generate = {"generate", "TEXT", "continue a text with a model",
-                                    run_generate};
-const cli_command_t cli_tokenize = {"tokenize", "TEXT", "token ids of a text", run_tokenize};
-const cli_command_t cli_logits = {"logits", "", "logits after given tokens", run_logits};
+                                    cmd_model_run_generate};
+const cli_command_t cli_tokenize = {"tokenize", "TEXT", "token ids of a text",
+                                    cmd_model_run_tokenize};
+const cli_command_t cli_logits = {"logits", "", "logits after given tokens", cmd_model_run_logits};

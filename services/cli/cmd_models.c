@@ -52,13 +52,13 @@ static const use_t uses[] = {{"sample", "to sample", false, false},
                              {"train_lora", "to train adapters", true, true}};
 #define USES (sizeof uses / sizeof *uses)
 
-static double megabytes (size_t bytes)
+static double cmd_models_megabytes (size_t bytes)
 {
     return (double) bytes / 1e6;
 }
 
-static int need (const models_t *m, const hf_config_t *config, model_compute_t compute,
-                 const use_t *use, memory_need_t *out, err_t *err)
+static int cmd_models_need (const models_t *m, const hf_config_t *config, model_compute_t compute,
+                            const use_t *use, memory_need_t *out, err_t *err)
 {
     memory_plan_t plan = m->plan;
     plan.compute = compute;
@@ -70,26 +70,29 @@ static int need (const models_t *m, const hf_config_t *config, model_compute_t c
     return memory_need (&config->model, &plan, out, err);
 }
 
-static size_t sum (const use_t *use, const memory_need_t *n)
+static size_t cmd_models_sum (const use_t *use, const memory_need_t *n)
 {
     return use->trains ? n->train : n->sample;
 }
 
-static void print_need (const use_t *use, const memory_need_t n[2])
+static void cmd_models_print_need (const use_t *use, const memory_need_t n[2])
 {
-    printf ("  %-22s %8.0f MB in f32 %8.0f MB in bf16", use->text, megabytes (sum (use, &n[0])),
-            megabytes (sum (use, &n[1])));
+    printf ("  %-22s %8.0f MB in f32 %8.0f MB in bf16", use->text,
+            cmd_models_megabytes (cmd_models_sum (use, &n[0])),
+            cmd_models_megabytes (cmd_models_sum (use, &n[1])));
     const memory_need_t *f = &n[0];
     if (use->trains)
         printf ("   (f32: weights %.0f, masters and moments %.0f, activations %.0f)\n",
-                megabytes (f->weights), megabytes (f->masters), megabytes (f->activations));
+                cmd_models_megabytes (f->weights), cmd_models_megabytes (f->masters),
+                cmd_models_megabytes (f->activations));
     else
         printf ("   (f32: weights %.0f, keys and values %.0f, buffers %.0f)\n",
-                megabytes (f->weights), megabytes (f->cache), megabytes (f->decoding));
+                cmd_models_megabytes (f->weights), cmd_models_megabytes (f->cache),
+                cmd_models_megabytes (f->decoding));
 }
 
-static int print_all (const models_t *m, const char *dir, const hf_t *hf, const char *chat,
-                      size_t tokens, err_t *err)
+static int cmd_models_print_all (const models_t *m, const char *dir, const hf_t *hf,
+                                 const char *chat, size_t tokens, err_t *err)
 {
     static const char *const archs[] = {"llama", "mistral", "qwen2", "qwen3"};
     const hf_config_t *config = hf_config (hf);
@@ -97,7 +100,8 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
     memory_need_t n[USES][2];
     for (size_t u = 0; u < USES; u++)
         for (size_t b = 0; b < 2; b++)
-            if (need (m, config, b ? COMPUTE_BF16 : COMPUTE_F32, &uses[u], &n[u][b], err) != 0)
+            if (cmd_models_need (m, config, b ? COMPUTE_BF16 : COMPUTE_F32, &uses[u], &n[u][b],
+                                 err) != 0)
                 return -1;
     if (m->json) {
         json_t *line = json_pack (
@@ -111,9 +115,11 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
         for (size_t u = 0; u < USES; u++) {
             char key[64];
             snprintf (key, sizeof key, "%s_f32_bytes", uses[u].name);
-            json_object_set_new (line, key, json_integer ((json_int_t) sum (&uses[u], &n[u][0])));
+            json_object_set_new (line, key,
+                                 json_integer ((json_int_t) cmd_models_sum (&uses[u], &n[u][0])));
             snprintf (key, sizeof key, "%s_bf16_bytes", uses[u].name);
-            json_object_set_new (line, key, json_integer ((json_int_t) sum (&uses[u], &n[u][1])));
+            json_object_set_new (line, key,
+                                 json_integer ((json_int_t) cmd_models_sum (&uses[u], &n[u][1])));
         }
         json_object_set_new (line, "free_bytes", json_integer ((json_int_t) memory_available ()));
         char *text = json_dumps (line, JSON_COMPACT);
@@ -136,14 +142,14 @@ static int print_all (const models_t *m, const char *dir, const hf_t *hf, const 
     } else
         printf ("  no tokenizer.json: it can compute logits, but not play\n");
     printf ("  runs here with the %s kernels, as far as memory goes: %.0f MB are free\n",
-            model_isa (), megabytes (memory_available ()));
+            model_isa (), cmd_models_megabytes (memory_available ()));
     for (size_t u = 0; u < USES; u++)
-        print_need (&uses[u], n[u]);
+        cmd_models_print_need (&uses[u], n[u]);
     return 0;
 }
 
 /*  Name or pattern of the chat format, as one line; where the template cannot be followed, why. */
-static void tell_chat (const models_t *m, const char *dir, buf_t *chat)
+static void cmd_models_print_chat (const models_t *m, const char *dir, buf_t *chat)
 {
     chat_format_t format = {.name = "none"};
     err_t why = {0};
@@ -159,7 +165,7 @@ static void tell_chat (const models_t *m, const char *dir, buf_t *chat)
     chat_free (&format);
 }
 
-static int show (const models_t *m, const char *dir, err_t *err)
+static int cmd_models_show (const models_t *m, const char *dir, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     if (!hf)
@@ -174,20 +180,20 @@ static int show (const models_t *m, const char *dir, err_t *err)
         tokens = tokenizer ? tokenizer_vocab (tokenizer) : 0;
         tokenizer_destroy (&tokenizer);
     }
-    tell_chat (m, dir, &chat);
+    cmd_models_print_chat (m, dir, &chat);
     if (rc == 0)
-        rc = print_all (m, dir, hf, chat.data, tokens, err);
+        rc = cmd_models_print_all (m, dir, hf, chat.data, tokens, err);
     buf_free (&chat);
     hf_destroy (&hf);
     return rc;
 }
 
 /*  A folder that cannot be run is told, and counts; the others are looked at all the same. */
-static void show_or_tell (models_t *m, const char *dir)
+static void cmd_models_show_or_explain (models_t *m, const char *dir)
 {
     err_t err = {0};
     m->shown++;
-    if (show (m, dir, &err) == 0)
+    if (cmd_models_show (m, dir, &err) == 0)
         return;
     m->refused++;
     if (m->json) {
@@ -203,44 +209,44 @@ static void show_or_tell (models_t *m, const char *dir)
     }
 }
 
-static bool holds_model (const char *dir)
+static bool cmd_models_holds_model (const char *dir)
 {
     char path[FS_PATH_MAX];
     return fs_join (path, dir, "config.json", NULL) == 0 && fs_exists (path);
 }
 
-static int by_name (const struct dirent **a, const struct dirent **b)
+static int cmd_models_by_name (const struct dirent **a, const struct dirent **b)
 {
     return strcmp ((*a)->d_name, (*b)->d_name);
 }
 
-static void show_folders (models_t *m, const char *dir);
+static void cmd_models_show_folders (models_t *m, const char *dir);
 
 /*  A model's folder, or what Hugging Face's cache has of one: models--OWNER--NAME/snapshots/COMMIT. */
-static void show_entry (models_t *m, const char *dir)
+static void cmd_models_show_entry (models_t *m, const char *dir)
 {
     char snapshots[FS_PATH_MAX];
-    if (holds_model (dir))
-        show_or_tell (m, dir);
+    if (cmd_models_holds_model (dir))
+        cmd_models_show_or_explain (m, dir);
     else if (fs_join (snapshots, dir, "snapshots", NULL) == 0 && fs_exists (snapshots))
-        show_folders (m, snapshots);
+        cmd_models_show_folders (m, snapshots);
 }
 
-static void show_folders (models_t *m, const char *dir)
+static void cmd_models_show_folders (models_t *m, const char *dir)
 {
     struct dirent **entries = NULL;
-    int n = scandir (dir, &entries, NULL, by_name);
+    int n = scandir (dir, &entries, NULL, cmd_models_by_name);
     for (int i = 0; i < n; i++) {
         char path[FS_PATH_MAX];
         if (entries[i]->d_name[0] != '.' && m->shown < FOLDERS_MAX &&
             fs_join (path, dir, entries[i]->d_name, NULL) == 0)
-            show_entry (m, path);
+            cmd_models_show_entry (m, path);
         free (entries[i]);
     }
     free (entries);
 }
 
-static int read_options (const args_t *args, models_t *m, err_t *err)
+static int cmd_models_read_options (const args_t *args, models_t *m, err_t *err)
 {
     long long rows, prompt, tokens, group, rank;
     if (args_number (args, "--rows", 1, 65536, &rows, err) != 0 ||
@@ -261,7 +267,7 @@ static int read_options (const args_t *args, models_t *m, err_t *err)
     return 0;
 }
 
-static int run_models (int argc, char **argv)
+static int cmd_models_run_models (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&models_spec, argc, argv, &status);
@@ -270,15 +276,15 @@ static int run_models (int argc, char **argv)
     err_t err = {0};
     models_t m = {0};
     const char *dir = args_positional (args);
-    int rc = read_options (args, &m, &err);
+    int rc = cmd_models_read_options (args, &m, &err);
     if (rc == 0 && !*dir)
         rc = err_set (&err, ERR_CONFIG, "which folder? quintet models DIR");
     if (rc == 0 && !fs_exists (dir))
         rc = err_set (&err, ERR_INPUT, "%s: there is no such folder", dir);
     if (rc == 0)
-        show_entry (&m, dir);
+        cmd_models_show_entry (&m, dir);
     if (rc == 0 && !m.shown)
-        show_folders (&m, dir);
+        cmd_models_show_folders (&m, dir);
     if (rc == 0 && !m.shown)
         rc = err_set (&err, ERR_INPUT, "%s: no config.json in it, nor in a folder in it", dir);
     args_destroy (&args);
@@ -287,4 +293,5 @@ static int run_models (int argc, char **argv)
     return m.refused ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-const cli_command_t cli_models = {"models", "DIR", "what model folders hold and need", run_models};
+const cli_command_t cli_models = {"models", "DIR", "what model folders hold and need",
+                                  cmd_models_run_models};

@@ -26,7 +26,7 @@ static const args_spec_t spec = {
         "  quintet pretrain --family coding --out my-seed\n",
     .options = options};
 
-static int read_options (const args_t *args, pretrain_options_t *o, err_t *err)
+static int cmd_pretrain_read_options (const args_t *args, pretrain_options_t *o, err_t *err)
 {
     long long seed;
     const struct {
@@ -56,7 +56,7 @@ static int read_options (const args_t *args, pretrain_options_t *o, err_t *err)
     return 0;
 }
 
-static int run (int argc, char **argv)
+static int cmd_pretrain_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&spec, argc, argv, &status);
@@ -64,7 +64,7 @@ static int run (int argc, char **argv)
         return status;
     err_t err = {0};
     pretrain_options_t o = PRETRAIN_DEFAULTS;
-    int rc = read_options (args, &o, &err);
+    int rc = cmd_pretrain_read_options (args, &o, &err);
     if (rc == 0)
         rc = pretrain_run (&o, &err);
     if (rc == 0)
@@ -73,4 +73,4 @@ static int run (int argc, char **argv)
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("pretrain", &err);
 }
 
-const cli_command_t cli_pretrain = {"pretrain", "", "make a seed model", run};
+const cli_command_t cli_pretrain = {"pretrain", "", "make a seed model", cmd_pretrain_run};

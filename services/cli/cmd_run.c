@@ -71,19 +71,19 @@ typedef struct {
 
 static volatile sig_atomic_t interrupted;
 
-static void on_signal (int number)
+static void cmd_run_on_signal (int number)
 {
     (void) number;
     interrupted = 1;
 }
 
-static const char *given (const args_t *args, const char *key)
+static const char *cmd_run_given (const args_t *args, const char *key)
 {
     const char *value = args_value (args, key);
     return *value ? value : NULL;
 }
 
-static int read_arguments (run_t *run, const args_t *args, err_t *err)
+static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
 {
     size_t n;
     const char *const *sets = args_repeated (args, "--set", &n);
@@ -94,7 +94,7 @@ static int read_arguments (run_t *run, const args_t *args, err_t *err)
     for (size_t i = 0; i < 2; i++) {
         char key[32];
         snprintf (key, sizeof key, "--%s", counts[i]);
-        if (!given (args, key))
+        if (!cmd_run_given (args, key))
             continue;
         snprintf (run->more[i], sizeof run->more[i], "run.%s=%s", counts[i],
                   args_value (args, key));
@@ -106,9 +106,9 @@ static int read_arguments (run_t *run, const args_t *args, err_t *err)
     run->resume = args_flag (args, "--resume");
     run->json = args_flag (args, "--json");
     run->print = args_flag (args, "--print-config");
-    run->bus = given (args, "--bus");
-    run->redis = given (args, "--redis");
-    if (given (args, "--out"))
+    run->bus = cmd_run_given (args, "--bus");
+    run->redis = cmd_run_given (args, "--redis");
+    if (cmd_run_given (args, "--out"))
         snprintf (run->out, sizeof run->out, "%s", args_value (args, "--out"));
     else
         snprintf (run->out, sizeof run->out, "runs/%s", run->conf->run.name);
@@ -116,7 +116,7 @@ static int read_arguments (run_t *run, const args_t *args, err_t *err)
 }
 
 /*  A longer schedule is another one from the next step on. */
-static void note_steps (run_t *run, const char *config)
+static void cmd_run_note_steps (run_t *run, const char *config)
 {
     conf_t *before = conf_load (config, NULL, 0, NULL);
     long long was = before ? before->trainer.steps : 0, is = run->conf->trainer.steps;
@@ -131,7 +131,7 @@ static void note_steps (run_t *run, const char *config)
 }
 
 /*  Whether the folder is fit for what is asked. */
-static int check_folder (run_t *run, err_t *err)
+static int cmd_run_check_folder (run_t *run, err_t *err)
 {
     char config[FS_PATH_MAX];
     bool holds = folder_holds_run (run->out);
@@ -147,18 +147,19 @@ static int check_folder (run_t *run, err_t *err)
     if (folder_step (run->out) > (size_t) run->conf->trainer.steps)
         return conf_refuse (run->conf, "trainer.steps", err, "%lld: %s is at step %zu already",
                             (long long) run->conf->trainer.steps, run->out, folder_step (run->out));
-    note_steps (run, config);
+    cmd_run_note_steps (run, config);
     return 0;
 }
 
 /*  What can be known to be wrong before anything starts. */
-static int check (run_t *run, err_t *err)
+static int cmd_run_check (run_t *run, err_t *err)
 {
-    return check_folder (run, err) == 0 ? check_run (&run->check, run->conf, run->bus != NULL, err)
-                                        : -1;
+    return cmd_run_check_folder (run, err) == 0
+               ? check_run (&run->check, run->conf, run->bus != NULL, err)
+               : -1;
 }
 
-static void print_config (const run_t *run)
+static void cmd_run_print_config (const run_t *run)
 {
     buf_t text = {0};
     conf_print (run->conf, true, &text);
@@ -174,7 +175,7 @@ static void print_config (const run_t *run)
 }
 
 /*  Takes events for a moment. */
-static int watch (run_t *run, err_t *err)
+static int cmd_run_watch (run_t *run, err_t *err)
 {
     bus_item_t item;
     int64_t until = clock_ms () + TURN_MS;
@@ -195,21 +196,21 @@ static int watch (run_t *run, err_t *err)
     return rc;
 }
 
-static bool is_trainer (const char *name)
+static bool cmd_run_is_trainer (const char *name)
 {
     return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
 }
 
 /*  The supervisor tells. */
-static void on_restart (void *context, const char *name, const char *why)
+static void cmd_run_on_restart (void *context, const char *name, const char *why)
 {
     run_t *run = context;
     size_t step = folder_step (run->folder);
-    live_restart (run->live, name, why, is_trainer (name) ? &step : NULL);
+    live_restart (run->live, name, why, cmd_run_is_trainer (name) ? &step : NULL);
 }
 
 /*  How to start a service that a run on somebody else's suite misses. */
-static void say_missing (const run_t *run, const char *kind, char *text, size_t size)
+static void cmd_run_print_missing (const run_t *run, const char *kind, char *text, size_t size)
 {
     const char *command = run->conf->reward.command;
     bool reward = strcmp (kind, "reward") == 0 && *command;
@@ -221,7 +222,7 @@ static void say_missing (const run_t *run, const char *kind, char *text, size_t 
 }
 
 /*  Until every service that the run needs has been heard of. */
-static int await_parts (run_t *run, err_t *err)
+static int cmd_run_wait_for_services (run_t *run, err_t *err)
 {
     bool critic = strcmp (run->conf->loss.advantage, "group") != 0;
     int64_t started = clock_ms ();
@@ -231,9 +232,9 @@ static int await_parts (run_t *run, err_t *err)
         int64_t waited = clock_ms () - started;
         if (interrupted)
             return err_set (err, ERR_NONE, "interrupted");
-        if (watch (run, err) < 0)
+        if (cmd_run_watch (run, err) < 0)
             return -1;
-        say_missing (run, missing, text, sizeof text);
+        cmd_run_print_missing (run, missing, text, sizeof text);
         if (waited > PARTS_MS)
             return err_set (err, ERR_TIMEOUT, "%s (waited %d s)", text, PARTS_MS / 1000);
         if (waited > SAY_MS)
@@ -243,7 +244,7 @@ static int await_parts (run_t *run, err_t *err)
 }
 
 /*  One trainer from start to end. solo: the single agent, in OUT/solo. */
-static int train (run_t *run, bool solo, err_t *err)
+static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
     char program[FS_PATH_MAX], out[FS_PATH_MAX], id[96], tokens[64];
     const char *argv[2 * SETS_MAX + 24] = {0};
@@ -284,14 +285,14 @@ static int train (run_t *run, bool solo, err_t *err)
     while (!supervisor_done (supervisor, who)) {
         if (interrupted)
             return err_set (err, ERR_NONE, "interrupted");
-        if (supervisor_turn (supervisor, err) != 0 || watch (run, err) < 0)
+        if (supervisor_turn (supervisor, err) != 0 || cmd_run_watch (run, err) < 0)
             return -1;
     }
     supervisor_remove (supervisor, who);
     return 0;
 }
 
-static int train_all (run_t *run, err_t *err)
+static int cmd_run_train_all (run_t *run, err_t *err)
 {
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int64_t deadline = clock_ms () + 10000;
@@ -299,15 +300,15 @@ static int train_all (run_t *run, err_t *err)
         if (interrupted || supervisor_turn (suite_supervisor (run->suite), err) != 0 ||
             clock_ms () > deadline)
             return -1;
-    if (run->bus && await_parts (run, err) != 0)
+    if (run->bus && cmd_run_wait_for_services (run, err) != 0)
         return -1;
     live_ready (run->live, clock_s () - run->started_s, suite_bus_address (run->suite));
-    if (train (run, false, err) != 0 || (solo && train (run, true, err) != 0))
+    if (cmd_run_train (run, false, err) != 0 || (solo && cmd_run_train (run, true, err) != 0))
         return -1;
     return 0;
 }
 
-static int finish (run_t *run, err_t *err)
+static int cmd_run_finish (run_t *run, err_t *err)
 {
     result_t result = {.first_step_s = run->first_step_s,
                        .wall_s = clock_s () - run->started_s,
@@ -326,7 +327,7 @@ static int finish (run_t *run, err_t *err)
 }
 
 /*  When checkpoints are not stored as the model is. */
-static void print_stored (const run_t *run)
+static void cmd_run_print_stored (const run_t *run)
 {
     const char *compute = run->conf->model.compute;
     hf_dtype_t kept = hf_dtype_kept (run->check.dtype,
@@ -336,13 +337,13 @@ static void print_stored (const run_t *run)
                 hf_dtype_name (kept), hf_dtype_name (run->check.dtype), compute);
 }
 
-static int start (run_t *run, err_t *err)
+static int cmd_run_start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
     const char *terminal = getenv ("TERM");
     bool screen = isatty (1) && terminal && *terminal && strcmp (terminal, "dumb") != 0;
     live_mode_t mode = run->json ? LIVE_JSON : screen ? LIVE_SCREEN : LIVE_LINES;
-    if (check (run, err) != 0 || fs_join (logs, run->out, "logs", err) != 0)
+    if (cmd_run_check (run, err) != 0 || fs_join (logs, run->out, "logs", err) != 0)
         return -1;
     if (!run->json) {
         buf_t formulas = {0};
@@ -350,13 +351,13 @@ static int start (run_t *run, err_t *err)
         fputs (formulas.data ? formulas.data : "", stdout);
         if (!run->bus)
             fit_print (&run->check.fit, stdout);
-        print_stored (run);
+        cmd_run_print_stored (run);
         fputs (run->check.notes.data ? run->check.notes.data : "", stdout);
         fflush (stdout);
         buf_free (&formulas);
     }
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = cmd_run_on_signal};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         sigaction (ends[i], &action, NULL);
     signal (SIGPIPE, SIG_IGN);
@@ -365,16 +366,16 @@ static int start (run_t *run, err_t *err)
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
-    supervisor_watch (suite_supervisor (run->suite), on_restart, run);
+    supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
     if (!run->json) {
         printf ("Tap: quintet tap --bus %s\n", suite_bus_address (run->suite));
         fflush (stdout);
     }
-    return train_all (run, err);
+    return cmd_run_train_all (run, err);
 }
 
 /*  What --resume would do after an end that was not the run's own. */
-static void say_resume (const run_t *run)
+static void cmd_run_print_resume (const run_t *run)
 {
     size_t step = folder_step (run->folder);
     if (run->passing || strcmp (run->name, "run") != 0)
@@ -386,9 +387,9 @@ static void say_resume (const run_t *run)
 }
 
 /*  Everything is gone when it returns. */
-static int carry_out (run_t *run, err_t *err)
+static int cmd_run_execute (run_t *run, err_t *err)
 {
-    int rc = start (run, err);
+    int rc = cmd_run_start (run, err);
     if (run->live)
         live_leave (run->live);
     live_destroy (&run->live);
@@ -396,16 +397,16 @@ static int carry_out (run_t *run, err_t *err)
     if (interrupted) {
         fprintf (stderr,
                  isatty (2) ? "\nstopped\n" : "stopped\n"); /* after the terminal's own ^C */
-        say_resume (run);
+        cmd_run_print_resume (run);
         return 130;
     }
     if (rc == 0)
-        rc = finish (run, err);
+        rc = cmd_run_finish (run, err);
     if (rc == 0)
         return EXIT_SUCCESS;
     int status = cli_fail (run->name, err);
     if (*run->folder)
-        say_resume (run);
+        cmd_run_print_resume (run);
     return status;
 }
 
@@ -417,12 +418,12 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv)
         return status;
     err_t err = {0};
     run_t run = {.name = name, .passing = passing, .started_s = clock_s ()};
-    if (read_arguments (&run, args, &err) != 0)
+    if (cmd_run_read_arguments (&run, args, &err) != 0)
         status = cli_fail (name, &err);
     else if (run.print)
-        print_config (&run);
+        cmd_run_print_config (&run);
     else
-        status = carry_out (&run, &err);
+        status = cmd_run_execute (&run, &err);
     check_free (&run.check);
     arena_destroy (&run.arena);
     conf_destroy (&run.conf);
@@ -430,9 +431,9 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv)
     return status;
 }
 
-static int run_command (int argc, char **argv)
+static int cmd_run_command (int argc, char **argv)
 {
     return cli_run_for ("run", false, argc, argv);
 }
 
-const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run_command};
+const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", cmd_run_command};

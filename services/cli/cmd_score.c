@@ -39,7 +39,7 @@ typedef struct {
     char family[64];
 } file_t;
 
-static int read_file (const char *path, file_t *file, err_t *err)
+static int cmd_score_read_file (const char *path, file_t *file, err_t *err)
 {
     FILE *lines = fopen (path, "re");
     char *text = NULL;
@@ -66,7 +66,7 @@ static int read_file (const char *path, file_t *file, err_t *err)
     return rc == 0 && file->n == 0 ? err_set (err, ERR_INPUT, "%s: no episode in it", path) : rc;
 }
 
-static void print_rewards (const void *payload, size_t size, err_t *err)
+static void cmd_score_print_rewards (const void *payload, size_t size, err_t *err)
 {
     arena_t *arena = arena_new ((size_t) 1 << 30);
     const wire_score_reply_t *reply = wire_score_reply_unpack (arena, payload, size, err);
@@ -92,14 +92,14 @@ static void print_rewards (const void *payload, size_t size, err_t *err)
 
 static volatile sig_atomic_t interrupted;
 
-static void on_signal (int number)
+static void cmd_score_on_signal (int number)
 {
     (void) number;
     interrupted = 1;
 }
 
-static int ask (supervisor_t *supervisor, const char *address, const file_t *file,
-                const args_t *args, err_t *err)
+static int cmd_score_ask (supervisor_t *supervisor, const char *address, const file_t *file,
+                          const args_t *args, err_t *err)
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
     bus_t *bus = bus_new (&bus_options, err);
@@ -128,7 +128,7 @@ static int ask (supervisor_t *supervisor, const char *address, const file_t *fil
             if (item.code != ERR_NONE)
                 rc = err_set (err, item.code, "%s", item.text);
             else
-                print_rewards (item.payload, item.size, err);
+                cmd_score_print_rewards (item.payload, item.size, err);
         }
     }
     bus_destroy (&bus);
@@ -136,7 +136,7 @@ static int ask (supervisor_t *supervisor, const char *address, const file_t *fil
     return rc;
 }
 
-static int run (int argc, char **argv)
+static int cmd_score_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&spec, argc, argv, &status);
@@ -146,10 +146,10 @@ static int run (int argc, char **argv)
     file_t file = {0};
     char dir[] = "/tmp/quintet-XXXXXX", address[64], bus[FS_PATH_MAX], reward[FS_PATH_MAX];
     supervisor_t *supervisor = NULL;
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = cmd_score_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    int rc = read_file (args_positional (args), &file, &err);
+    int rc = cmd_score_read_file (args_positional (args), &file, &err);
     if (rc == 0 && !mkdtemp (dir))
         rc = err_errno (&err, ERR_IO, "/tmp");
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
@@ -163,7 +163,7 @@ static int run (int argc, char **argv)
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
     if (rc == 0)
-        rc = ask (supervisor, address, &file, args, &err);
+        rc = cmd_score_ask (supervisor, address, &file, args, &err);
     supervisor_destroy (&supervisor);
     fs_remove (dir, NULL);
     for (size_t i = 0; i < file.n; i++)
@@ -175,4 +175,4 @@ static int run (int argc, char **argv)
     return status;
 }
 
-const cli_command_t cli_score = {"score", "FILE", "score finished episodes again", run};
+const cli_command_t cli_score = {"score", "FILE", "score finished episodes again", cmd_score_run};

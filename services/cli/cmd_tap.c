@@ -29,13 +29,13 @@ static const args_spec_t spec = {
 
 static volatile sig_atomic_t interrupted;
 
-static void on_signal (int number)
+static void cmd_tap_on_signal (int number)
 {
     (void) number;
     interrupted = 1;
 }
 
-static void print_json (const bus_item_t *item, const wire_event_t *e)
+static void cmd_tap_print_json (const bus_item_t *item, const wire_event_t *e)
 {
     buf_t words = {0};
     printable_text (&words, e->text, strlen (e->text), PRINTABLE_LINES);
@@ -57,7 +57,7 @@ static void print_json (const bus_item_t *item, const wire_event_t *e)
     json_decref (line);
 }
 
-static void print_text (const bus_item_t *item, const wire_event_t *e)
+static void cmd_tap_print_text (const bus_item_t *item, const wire_event_t *e)
 {
     buf_t line = {0};
     if (item->missed)
@@ -72,7 +72,7 @@ static void print_text (const bus_item_t *item, const wire_event_t *e)
     buf_free (&line);
 }
 
-static int listen_to (bus_t *bus, bool json, err_t *err)
+static int cmd_tap_listen_to (bus_t *bus, bool json, err_t *err)
 {
     arena_t *arena = arena_new (16 << 20);
     int rc = 0;
@@ -84,14 +84,14 @@ static int listen_to (bus_t *bus, bool json, err_t *err)
         arena_reset (arena);
         const wire_event_t *e = wire_event_unpack (arena, item.payload, item.size, NULL);
         if (e)
-            (json ? print_json : print_text) (&item, e);
+            (json ? cmd_tap_print_json : cmd_tap_print_text) (&item, e);
         fflush (stdout);
     }
     arena_destroy (&arena);
     return rc < 0 ? -1 : 0;
 }
 
-static int run (int argc, char **argv)
+static int cmd_tap_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
     args_t *args = cli_args (&spec, argc, argv, &status);
@@ -100,7 +100,7 @@ static int run (int argc, char **argv)
     err_t err = {0};
     char name[48];
     snprintf (name, sizeof name, "tap-%ld", (long) getpid ());
-    struct sigaction action = {.sa_handler = on_signal};
+    struct sigaction action = {.sa_handler = cmd_tap_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
     bus_options_t bus_options = {.address = args_value (args, "--bus"), .name = name};
@@ -110,10 +110,10 @@ static int run (int argc, char **argv)
     if (rc == 0)
         rc = bus_subscribe (bus, prefix ? prefix : "", &err);
     if (rc == 0)
-        rc = listen_to (bus, args_flag (args, "--json"), &err);
+        rc = cmd_tap_listen_to (bus, args_flag (args, "--json"), &err);
     bus_destroy (&bus);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("tap", &err);
 }
 
-const cli_command_t cli_tap = {"tap", "[PREFIX]", "print what happens on a bus", run};
+const cli_command_t cli_tap = {"tap", "[PREFIX]", "print what happens on a bus", cmd_tap_run};

@@ -5,28 +5,29 @@
 
 #include "result.h"
 
-static const json_t *task_id (const json_t *episode)
+static const json_t *examples_task_id (const json_t *episode)
 {
     return json_object_get (json_object_get (episode, "task"), "id");
 }
 
-static bool success (const json_t *episode)
+static bool examples_success (const json_t *episode)
 {
     return json_is_true (json_object_get (json_object_get (episode, "reward"), "success"));
 }
 
 bool examples_learned (const json_t *pair)
 {
-    return !success (json_array_get (pair, 0)) && success (json_array_get (pair, 1));
+    return !examples_success (json_array_get (pair, 0)) &&
+           examples_success (json_array_get (pair, 1));
 }
 
 /*  The pair that the episode belongs to: to that of its task, or to a new one. */
-static void put (json_t *pairs, json_t *episode)
+static void examples_put (json_t *pairs, json_t *episode)
 {
     json_t *pair;
     size_t i;
-    json_array_foreach (
-        pairs, i, pair) if (json_equal (task_id (json_array_get (pair, 0)), task_id (episode)))
+    json_array_foreach (pairs, i, pair) if (json_equal (examples_task_id (json_array_get (pair, 0)),
+                                                        examples_task_id (episode)))
     {
         json_array_set (pair, 1, episode);
         return;
@@ -34,7 +35,7 @@ static void put (json_t *pairs, json_t *episode)
     json_array_append_new (pairs, json_pack ("[O, n]", episode));
 }
 
-static json_t *pairs_of (const json_t *episodes, const char *wanted)
+static json_t *examples_pairs_of (const json_t *episodes, const char *wanted)
 {
     json_t *pairs = json_array (), *episode;
     size_t i;
@@ -42,7 +43,7 @@ static json_t *pairs_of (const json_t *episodes, const char *wanted)
     {
         const char *phase = json_string_value (json_object_get (episode, "phase"));
         if (phase && strcmp (phase, wanted) == 0)
-            put (pairs, episode);
+            examples_put (pairs, episode);
     }
     for (i = json_array_size (pairs); i-- > 0;)
         if (!json_is_object (json_array_get (json_array_get (pairs, i), 1)))
@@ -53,8 +54,8 @@ static json_t *pairs_of (const json_t *episodes, const char *wanted)
 json_t *examples_read (const char *out)
 {
     json_t *episodes = result_lines (out, "episodes.jsonl"), *all = json_array (), *pair;
-    json_t *sampled = pairs_of (episodes, "eval-sampled"),
-           *greedy = pairs_of (episodes, "eval-greedy");
+    json_t *sampled = examples_pairs_of (episodes, "eval-sampled"),
+           *greedy = examples_pairs_of (episodes, "eval-greedy");
     json_array_extend (sampled, greedy);
     for (int learned = 1; learned >= 0; learned--) {
         size_t i;

@@ -13,8 +13,8 @@
 #define OTHERS     (4 * SERVICE)       /* environment, reward, Redis, this command */
 #define MB(bytes)  ((double) (bytes) / 1e6)
 
-static int plan_of (const conf_t *conf, const model_config_t *model, memory_plan_t *plan,
-                    lora_config_t *lora, err_t *err)
+static int fit_plan_of (const conf_t *conf, const model_config_t *model, memory_plan_t *plan,
+                        lora_config_t *lora, err_t *err)
 {
     char folder[FS_PATH_MAX];
     long cores = sysconf (_SC_NPROCESSORS_ONLN);
@@ -55,7 +55,7 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     memory_plan_t plan;
     memory_need_t need;
     lora_config_t lora;
-    if (plan_of (conf, &config->model, &plan, &lora, err) != 0)
+    if (fit_plan_of (conf, &config->model, &plan, &lora, err) != 0)
         return -1;
     if (memory_need (&config->model, &plan, &need, err) != 0)
         return err_wrap (err, "the model does not fit here (take a smaller one, or model.compute "

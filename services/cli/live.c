@@ -89,7 +89,7 @@ void live_destroy (live_t **self)
 }
 
 /*  {"event": kind, "who": ..., "run": ..., "step": ...}, without those that are not known yet. */
-static json_t *object (const live_t *live, const char *kind)
+static json_t *live_object (const live_t *live, const char *kind)
 {
     json_t *line = json_pack ("{s:s}", "event", kind);
     if (*live->who)
@@ -97,7 +97,7 @@ static json_t *object (const live_t *live, const char *kind)
     return line;
 }
 
-static void put_object (json_t *line)
+static void live_put_object (json_t *line)
 {
     char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
     if (text)
@@ -108,7 +108,7 @@ static void put_object (json_t *line)
 }
 
 /*  On the screen it stays for a while; where there is none, it is a line. */
-static void note (live_t *live, const char *text)
+static void live_note (live_t *live, const char *text)
 {
     snprintf (live->note, sizeof live->note, "%s", text);
     live->note_until_ms = clock_ms () + NOTE_MS;
@@ -129,14 +129,14 @@ void live_restart (live_t *live, const char *name, const char *why, const size_t
     else
         snprintf (text + n, sizeof text - (size_t) n, "going on from step %zu", *step);
     if (live->mode == LIVE_JSON) {
-        json_t *line = object (live, "restart");
+        json_t *line = live_object (live, "restart");
         json_object_update_new (
             line, json_pack ("{s:s, s:s}", "service", step ? "trainer" : name, "why", why));
         if (step)
             json_object_set_new (line, "from_step", json_integer ((json_int_t) *step));
-        put_object (line);
+        live_put_object (line);
     }
-    note (live, text);
+    live_note (live, text);
 }
 
 void live_waits (live_t *live, const char *text)
@@ -147,11 +147,11 @@ void live_waits (live_t *live, const char *text)
         return;
     snprintf (live->waits, sizeof live->waits, "%s", text);
     if (live->mode == LIVE_JSON) {
-        json_t *line = object (live, "waits");
+        json_t *line = live_object (live, "waits");
         json_object_set_new (line, "text", json_string (text));
-        put_object (line);
+        live_put_object (line);
     }
-    note (live, text);
+    live_note (live, text);
 }
 
 void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from)
@@ -169,25 +169,25 @@ void live_begin (live_t *live, const char *who, const char *run, size_t steps, s
     snprintf (fresh.run, sizeof fresh.run, "%s", run);
     *live = fresh;
     if (from && live->mode == LIVE_JSON) {
-        json_t *line = object (live, "resume");
+        json_t *line = live_object (live, "resume");
         json_object_set_new (line, "from_step", json_integer ((json_int_t) from));
-        put_object (line);
+        live_put_object (line);
     } else if (from) {
         char text[64];
         snprintf (text, sizeof text, "goes on from step %zu of %zu", from, steps);
-        note (live, text);
+        live_note (live, text);
     }
 }
 
 void live_ready (live_t *live, double seconds, const char *bus)
 {
     if (live->mode == LIVE_JSON)
-        put_object (
+        live_put_object (
             json_pack ("{s:s, s:f, s:s}", "event", "ready", "ready_s", seconds, "bus", bus));
     live->waits[0] = 0;
 }
 
-static double metric (const wire_event_t *e, const char *name)
+static double live_metric (const wire_event_t *e, const char *name)
 {
     for (size_t i = 0; i < e->metrics_n; i++)
         if (strcmp (e->metrics[i].name, name) == 0)
@@ -196,7 +196,7 @@ static double metric (const wire_event_t *e, const char *name)
 }
 
 /*  Whether a metric counts something, for all its steps and policies. An evaluation's "tokens" are a mean. */
-static bool is_count (const char *name, wire_event_kind_t kind)
+static bool live_is_count (const char *name, wire_event_kind_t kind)
 {
     static const char *const counts[] = {"n",
                                          "groups",
@@ -220,23 +220,23 @@ static bool is_count (const char *name, wire_event_kind_t kind)
     return false;
 }
 
-static void print_json (const live_t *live, const char *kind, const wire_event_t *e)
+static void live_print_json (const live_t *live, const char *kind, const wire_event_t *e)
 {
-    json_t *line = object (live, kind);
+    json_t *line = live_object (live, kind);
     json_object_set_new (line, "step", json_integer ((json_int_t) e->step));
     for (size_t i = 0; i < e->metrics_n; i++) {
         double value = e->metrics[i].value;
         if (isfinite (value))
             json_object_set_new (line, e->metrics[i].name,
-                                 is_count (e->metrics[i].name, e->kind)
+                                 live_is_count (e->metrics[i].name, e->kind)
                                      ? json_integer ((json_int_t) value)
                                      : json_real (value));
     }
-    put_object (line);
+    live_put_object (line);
 }
 
 /*  A trainer that was started again does steps again. */
-static void remember (live_t *live, double reward)
+static void live_remember (live_t *live, double reward)
 {
     size_t before = live->step > live->from ? (size_t) live->step - live->from - 1 : 0;
     live->rewards_n = live->rewards_n < before ? live->rewards_n : before;
@@ -250,51 +250,51 @@ static void remember (live_t *live, double reward)
     live->rewards[live->rewards_n++] = reward;
 }
 
-static void on_step (live_t *live, const wire_event_t *e)
+static void live_on_step (live_t *live, const wire_event_t *e)
 {
     live->step = e->step;
-    live->reward = metric (e, "reward_mean");
-    remember (live, live->reward);
-    live->quality = metric (e, "quality_mean");
-    live->speed = metric (e, "speed_mean");
-    live->cost = metric (e, "cost_mean");
-    live->success = metric (e, "success");
-    live->sampled_per_s = metric (e, "sampled_tokens_per_s");
-    live->trained_per_s = metric (e, "trained_tokens_per_s");
+    live->reward = live_metric (e, "reward_mean");
+    live_remember (live, live->reward);
+    live->quality = live_metric (e, "quality_mean");
+    live->speed = live_metric (e, "speed_mean");
+    live->cost = live_metric (e, "cost_mean");
+    live->success = live_metric (e, "success");
+    live->sampled_per_s = live_metric (e, "sampled_tokens_per_s");
+    live->trained_per_s = live_metric (e, "trained_tokens_per_s");
     live->committed = 0;
     if (*live->waits) /* no more */
         live->note_until_ms = 0;
     live->waits[0] = 0;
     if (live->mode == LIVE_JSON)
-        print_json (live, "step", e);
+        live_print_json (live, "step", e);
     else if (live->mode == LIVE_LINES)
         printf ("%-4s step %llu of %zu  %.0f s  reward %.3f = quality %.2f, speed %.2f, cost %.2f"
                 "  pass %.2f  path %.1f tokens  %.0f tokens/s sampled, %.0f trained\n",
                 live->who, (unsigned long long) e->step, live->steps, clock_s () - live->begun_s,
                 live->reward, live->quality, live->speed, live->cost, live->success,
-                metric (e, "critical_path_tokens"), live->sampled_per_s, live->trained_per_s);
+                live_metric (e, "critical_path_tokens"), live->sampled_per_s, live->trained_per_s);
     fflush (stdout);
 }
 
-static void on_eval (live_t *live, const wire_event_t *e)
+static void live_on_eval (live_t *live, const wire_event_t *e)
 {
     live->evaluated = true;
     live->evaluated_step = e->step;
     live->waits[0] = 0;
     live->note_until_ms = 0;
-    live->heldout_sampled = metric (e, "sampled");
-    live->heldout_greedy = metric (e, "greedy");
+    live->heldout_sampled = live_metric (e, "sampled");
+    live->heldout_greedy = live_metric (e, "greedy");
     if (live->mode == LIVE_JSON)
-        print_json (live, "eval", e);
+        live_print_json (live, "eval", e);
     else if (live->mode == LIVE_LINES)
         printf ("%-4s held-out tasks after step %llu: pass rate %.3f sampled, %.3f greedy; quality "
                 "%.3f, agreement %.3f\n",
                 live->who, (unsigned long long) e->step, live->heldout_sampled,
-                live->heldout_greedy, metric (e, "quality"), metric (e, "agreement"));
+                live->heldout_greedy, live_metric (e, "quality"), live_metric (e, "agreement"));
     fflush (stdout);
 }
 
-static void on_status (live_t *live, const wire_event_t *e)
+static void live_on_status (live_t *live, const wire_event_t *e)
 {
     char wanted[96];
     size_t n = (size_t) snprintf (wanted, sizeof wanted, "version/%s/", live->run), i = 0;
@@ -318,10 +318,10 @@ static void on_status (live_t *live, const wire_event_t *e)
 }
 
 /*  The two halves of an evaluation are under way together. */
-static void on_opened (live_t *live, const wire_event_t *e)
+static void live_on_opened (live_t *live, const wire_event_t *e)
 {
     bool more = e->phase == WIRE_EVAL_GREEDY && live->phase == WIRE_EVAL_SAMPLED;
-    live->groups = (more ? live->groups : 0) + (size_t) fmax (metric (e, "groups"), 0);
+    live->groups = (more ? live->groups : 0) + (size_t) fmax (live_metric (e, "groups"), 0);
     live->committed = more ? live->committed : 0;
     live->phase = e->phase;
 }
@@ -329,19 +329,19 @@ static void on_opened (live_t *live, const wire_event_t *e)
 void live_event (live_t *live, const wire_event_t *e)
 {
     if (e->kind == WIRE_SERVICE_STATUS) {
-        on_status (live, e);
+        live_on_status (live, e);
         return;
     }
     if (strcmp (e->run, live->run) != 0)
         return;
     if (e->kind == WIRE_STEP_DONE)
-        on_step (live, e);
+        live_on_step (live, e);
     else if (e->kind == WIRE_EVAL_DONE)
-        on_eval (live, e);
+        live_on_eval (live, e);
     else if (e->kind == WIRE_RUN_STATE)
         snprintf (live->state, sizeof live->state, "%s", e->text);
     else if (e->kind == WIRE_STEP_OPENED)
-        on_opened (live, e);
+        live_on_opened (live, e);
     else if (e->kind == WIRE_GROUP_COMMITTED)
         live->committed += (e->phase == WIRE_TRAIN) == (live->phase == WIRE_TRAIN);
     else if (e->kind == WIRE_GROUP_TROUBLE)
@@ -358,8 +358,8 @@ void live_event (live_t *live, const wire_event_t *e)
 /*  ---- the screen --------------------------------------------------------------------------------------- */
 
 /*  One line, cut to the width of the terminal: a label, and words of a model, a task or a peer. */
-static void words_line (live_t *live, size_t width, size_t *lines, const char *label,
-                        const char *words, size_t n)
+static void live_words_line (live_t *live, size_t width, size_t *lines, const char *label,
+                             const char *words, size_t n)
 {
     size_t left = strlen (label);
     left = left < width ? width - left : 0;
@@ -370,13 +370,13 @@ static void words_line (live_t *live, size_t width, size_t *lines, const char *l
     ++*lines;
 }
 
-static void line (live_t *live, size_t width, size_t *lines, const char *text)
+static void live_line (live_t *live, size_t width, size_t *lines, const char *text)
 {
-    words_line (live, width, lines, "", text, strlen (text));
+    live_words_line (live, width, lines, "", text, strlen (text));
 }
 
 /*  The whole run in at most `width` bars, each the mean of as many steps. */
-static void sparkline (const live_t *live, size_t width, buf_t *text)
+static void live_sparkline (const live_t *live, size_t width, buf_t *text)
 {
     static const char *const shapes[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     size_t n = live->rewards_n, bars = n < width ? n : width;
@@ -395,8 +395,8 @@ static void sparkline (const live_t *live, size_t width, buf_t *text)
     }
 }
 
-static void action_lines (live_t *live, size_t width, size_t rows, size_t *lines,
-                          const json_t *action)
+static void live_action_lines (live_t *live, size_t width, size_t rows, size_t *lines,
+                               const json_t *action)
 {
     const char *role = json_string_value (json_object_get (action, "role"));
     const char *words = json_string_value (json_object_get (action, "text"));
@@ -404,7 +404,7 @@ static void action_lines (live_t *live, size_t width, size_t rows, size_t *lines
     snprintf (label, sizeof label, "  %-8.8s", role ? role : "");
     for (size_t row = 0; words && row < rows; row++) {
         size_t n = strcspn (words, "\n");
-        words_line (live, width, lines, row ? "          " : label, words, n);
+        live_words_line (live, width, lines, row ? "          " : label, words, n);
         if (!words[n])
             break;
         words += n + 1;
@@ -412,7 +412,7 @@ static void action_lines (live_t *live, size_t width, size_t rows, size_t *lines
 }
 
 /*  In at most `rows` lines. */
-static void episode_lines (live_t *live, size_t width, size_t rows, size_t *lines)
+static void live_episode_lines (live_t *live, size_t width, size_t rows, size_t *lines)
 {
     const json_t *task = json_object_get (live->episode, "task"), *action;
     const json_t *reward = json_object_get (live->episode, "reward");
@@ -424,22 +424,23 @@ static void episode_lines (live_t *live, size_t width, size_t rows, size_t *line
     const char *verdict = json_string_value (json_object_get (reward, "verdict"));
     size_t i, n = json_array_size (actions), each = rows > 4 && n ? (rows - 4) / n : 0;
     char text[128];
-    line (live, width, lines, "");
-    words_line (live, width, lines, "  task    ", brief ? brief : "", brief ? strlen (brief) : 0);
+    live_line (live, width, lines, "");
+    live_words_line (live, width, lines, "  task    ", brief ? brief : "",
+                     brief ? strlen (brief) : 0);
     each = each < ROWS_MAX ? each : ROWS_MAX;
-    json_array_foreach (actions, i, action) action_lines (live, width, each, lines, action);
-    words_line (live, width, lines, "  verdict ", verdict ? verdict : "",
-                verdict ? strlen (verdict) : 0);
+    json_array_foreach (actions, i, action) live_action_lines (live, width, each, lines, action);
+    live_words_line (live, width, lines, "  verdict ", verdict ? verdict : "",
+                     verdict ? strlen (verdict) : 0);
     snprintf (text, sizeof text, "  reward  %.2f = quality %.2f, speed %.2f, cost %.2f",
               json_number_value (json_object_get (reward, "reward")),
               json_number_value (json_object_get (reward, "quality")),
               json_number_value (json_object_get (reward, "speed")),
               json_number_value (json_object_get (reward, "cost")));
-    line (live, width, lines, text);
+    live_line (live, width, lines, text);
 }
 
 /*  Those that were heard of lately, in the order of their names. */
-static void agents_line (live_t *live, size_t width, size_t *lines)
+static void live_agents_line (live_t *live, size_t width, size_t *lines)
 {
     buf_t text = {0};
     for (size_t i = 0; i < live->agents_n; i++) {
@@ -453,36 +454,36 @@ static void agents_line (live_t *live, size_t width, size_t *lines)
             buf_printf (&text, " (%.0f behind)", lag);
     }
     if (text.size)
-        words_line (live, width, lines, "  agents  ", text.data, text.size);
+        live_words_line (live, width, lines, "  agents  ", text.data, text.size);
     buf_free (&text);
 }
 
-static void progress_lines (live_t *live, size_t width, size_t *lines)
+static void live_progress_lines (live_t *live, size_t width, size_t *lines)
 {
     char text[256];
     if (live->rewards_n) {
         buf_t curve = {0};
-        sparkline (live, width > 60 ? CURVE : CURVE / 2, &curve);
+        live_sparkline (live, width > 60 ? CURVE : CURVE / 2, &curve);
         snprintf (text, sizeof text, "  reward  %.3f  %s", live->reward,
                   curve.data ? curve.data : "");
         buf_free (&curve);
-        line (live, width, lines, text);
+        live_line (live, width, lines, text);
         snprintf (text, sizeof text, "  quality %.2f   speed %.2f   cost %.2f   pass rate %.2f",
                   live->quality, live->speed, live->cost, live->success);
-        line (live, width, lines, text);
+        live_line (live, width, lines, text);
         snprintf (text, sizeof text, "  tokens  %.0f/s sampled, %.0f/s trained",
                   live->sampled_per_s, live->trained_per_s);
-        line (live, width, lines, text);
+        live_line (live, width, lines, text);
     }
     if (!live->evaluated)
         return;
     snprintf (text, sizeof text, "  held-out pass rate %.3f sampled, %.3f greedy, after step %llu",
               live->heldout_sampled, live->heldout_greedy,
               (unsigned long long) live->evaluated_step);
-    line (live, width, lines, text);
+    live_line (live, width, lines, text);
 }
 
-static void status_lines (live_t *live, size_t width, size_t *lines)
+static void live_status_lines (live_t *live, size_t width, size_t *lines)
 {
     char text[256];
     double elapsed = clock_s () - live->begun_s, done = (double) live->step - (double) live->from;
@@ -492,17 +493,17 @@ static void status_lines (live_t *live, size_t width, size_t *lines)
     if (isfinite (left))
         n += snprintf (text + n, sizeof text - (size_t) n, ", about %.0f s left", left);
     snprintf (text + n, sizeof text - (size_t) n, "   %s", live->state);
-    line (live, width, lines, text);
-    progress_lines (live, width, lines);
+    live_line (live, width, lines, text);
+    live_progress_lines (live, width, lines);
     size_t finished = live->committed < live->groups ? live->committed : live->groups;
     if (live->groups) {
         snprintf (text, sizeof text, "  groups  %zu of %zu %s", finished, live->groups,
                   live->phase == WIRE_TRAIN ? "played" : "evaluated");
-        line (live, width, lines, text);
+        live_line (live, width, lines, text);
     }
-    agents_line (live, width, lines);
+    live_agents_line (live, width, lines);
     if (clock_ms () < live->note_until_ms)
-        words_line (live, width, lines, "  note    ", live->note, strlen (live->note));
+        live_words_line (live, width, lines, "  note    ", live->note, strlen (live->note));
 }
 
 void live_draw (live_t *live)
@@ -516,9 +517,9 @@ void live_draw (live_t *live)
     buf_clear (&live->out);
     if (live->drawn_lines)
         buf_printf (&live->out, "\x1b[%zuA", live->drawn_lines);
-    status_lines (live, width, &lines);
+    live_status_lines (live, width, &lines);
     if (live->episode && size.ws_row > 20 && size.ws_row > lines + 6)
-        episode_lines (live, width, size.ws_row - lines - 1, &lines);
+        live_episode_lines (live, width, size.ws_row - lines - 1, &lines);
     buf_text (&live->out, "\x1b[J");
     fwrite (live->out.data, 1, live->out.size, stdout);
     fflush (stdout);

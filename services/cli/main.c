@@ -13,7 +13,7 @@ static const cli_command_t *const commands[] = {&cli_run,      &cli_eval,   &cli
                                                 &cli_pretrain, &cli_logits, &cli_models};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
-static void help (FILE *to)
+static void main_help (FILE *to)
 {
     fprintf (to, "quintet trains teams of language-model agents to work together.\n\n");
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -50,7 +50,7 @@ int cli_fail (const char *name, const err_t *err)
 }
 
 /*  The status to end with: output that went nowhere is no success. */
-static int written (int status)
+static int main_written (int status)
 {
     if (fflush (stdout) == 0 && !ferror (stdout))
         return status;
@@ -58,11 +58,11 @@ static int written (int status)
     return status == EXIT_SUCCESS ? EXIT_FAILURE : status;
 }
 
-static int run_command (const char *name, int argc, char **argv)
+static int main_run_command (const char *name, int argc, char **argv)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp (commands[i]->name, name) == 0)
-            return written (commands[i]->run (argc, argv));
+            return main_written (commands[i]->run (argc, argv));
     fprintf (stderr, "quintet: there is no command '%s' (quintet --help lists them)\n", name);
     return SVC_EXIT_CONFIG;
 }
@@ -72,14 +72,14 @@ int main (int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : "--help";
     log_open ("quintet", LOG_WARN);
     if (argc > 2 && strcmp (word, "help") == 0) /* quintet help run */
-        return run_command (argv[2], 2, (char *[]){argv[2], (char *) "--help", NULL});
+        return main_run_command (argv[2], 2, (char *[]){argv[2], (char *) "--help", NULL});
     if (strcmp (word, "--version") == 0) {
         printf ("quintet %s\n", QUINTET_VERSION);
-        return written (EXIT_SUCCESS);
+        return main_written (EXIT_SUCCESS);
     }
     if (strcmp (word, "--help") == 0 || strcmp (word, "-h") == 0 || strcmp (word, "help") == 0) {
-        help (stdout);
-        return written (EXIT_SUCCESS);
+        main_help (stdout);
+        return main_written (EXIT_SUCCESS);
     }
-    return run_command (word, argc - 1, argv + 1);
+    return main_run_command (word, argc - 1, argv + 1);
 }

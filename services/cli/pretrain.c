@@ -37,7 +37,7 @@ typedef struct {
     buf_t prompt, completion;
 } pretrain_t;
 
-static int make_tokenizer (pretrain_t *p, err_t *err)
+static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
 {
     size_t n = 2 * TOKENIZER_TEXTS;
     char **texts = calloc (n, sizeof *texts);
@@ -61,7 +61,7 @@ static int make_tokenizer (pretrain_t *p, err_t *err)
     return rc;
 }
 
-static model_config_t config_of (const pretrain_t *p)
+static model_config_t pretrain_config_of (const pretrain_t *p)
 {
     const pretrain_options_t *o = p->options;
     return (model_config_t){.arch = ARCH_LLAMA,
@@ -79,9 +79,9 @@ static model_config_t config_of (const pretrain_t *p)
                             .tied = true};
 }
 
-static int make_model (pretrain_t *p, err_t *err)
+static int pretrain_make_model (pretrain_t *p, err_t *err)
 {
-    model_config_t config = config_of (p);
+    model_config_t config = pretrain_config_of (p);
     p->model = model_new (&config, COMPUTE_F32, err);
     if (!p->model)
         return -1;
@@ -130,7 +130,7 @@ static void pretrain_free (pretrain_t *p)
 }
 
 /*  Text `index` of the corpus becomes group i: its prompt, and its completion with the end token. */
-static int read_text (pretrain_t *p, size_t i, uint64_t index, err_t *err)
+static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *err)
 {
     tokenizer_ids_t *prompt = &p->prompt_ids[i], *completion = &p->completion_ids[i];
     prompt->n = completion->n = 0;
@@ -155,8 +155,8 @@ static int read_text (pretrain_t *p, size_t i, uint64_t index, err_t *err)
 }
 
 /*  Cross-entropy, averaged over the tokens of the batch. */
-static void cross_entropy (void *context, size_t group, size_t first, const float *logp,
-                           const float *entropy, float *dlogp)
+static void pretrain_cross_entropy (void *context, size_t group, size_t first, const float *logp,
+                                    const float *entropy, float *dlogp)
 {
     (void) first;
     (void) entropy;
@@ -169,7 +169,7 @@ static void cross_entropy (void *context, size_t group, size_t first, const floa
     p->nll[group] = sum;
 }
 
-static double rate_at (const pretrain_options_t *o, size_t step)
+static double pretrain_rate_at (const pretrain_options_t *o, size_t step)
 {
     double warmup = ceil (0.02 * (double) o->steps), at = (double) step + 1;
     if (at < warmup)
@@ -178,17 +178,17 @@ static double rate_at (const pretrain_options_t *o, size_t step)
 }
 
 /*  One step; *loss in nats per token. */
-static int step (pretrain_t *p, size_t k, double *loss, err_t *err)
+static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
 {
     p->tokens = 0;
     for (size_t i = 0; i < p->options->batch; i++)
-        if (read_text (p, i, (uint64_t) k * p->options->batch + i, err) != 0)
+        if (pretrain_read_text (p, i, (uint64_t) k * p->options->batch + i, err) != 0)
             return -1;
     model_set (p->model, p->params, p->pool);
-    if (train_run (p->train, p->groups, p->options->batch, 1, cross_entropy, p, p->gradient, err) !=
-        0)
+    if (train_run (p->train, p->groups, p->options->batch, 1, pretrain_cross_entropy, p,
+                   p->gradient, err) != 0)
         return -1;
-    adamw_options_t options = {.lr = rate_at (p->options, k),
+    adamw_options_t options = {.lr = pretrain_rate_at (p->options, k),
                                .beta1 = 0.9,
                                .beta2 = 0.98,
                                .eps = 1e-8,
@@ -204,13 +204,13 @@ static int step (pretrain_t *p, size_t k, double *loss, err_t *err)
     return 0;
 }
 
-static int learn (pretrain_t *p, err_t *err)
+static int pretrain_learn (pretrain_t *p, err_t *err)
 {
     size_t steps = p->options->steps, seen = 0;
     double loss = 0, smooth = 0, start = clock_s ();
     int64_t told = 0;
     for (size_t k = 0; k < steps; k++) {
-        if (step (p, k, &loss, err) != 0)
+        if (pretrain_step (p, k, &loss, err) != 0)
             return -1;
         seen += p->tokens;
         smooth = k ? 0.98 * smooth + 0.02 * loss : loss;
@@ -225,7 +225,7 @@ static int learn (pretrain_t *p, err_t *err)
     return 0;
 }
 
-static int save (pretrain_t *p, err_t *err)
+static int pretrain_save (pretrain_t *p, err_t *err)
 {
     hf_config_t config = {.model = *model_config (p->model), .dtype = HF_BF16, .bos = -1};
     config.eos[0] = tokenizer_id (p->tokenizer, END_TOKEN);
@@ -256,17 +256,17 @@ int pretrain_run (const pretrain_options_t *options, err_t *err)
     if (rc == 0) {
         fprintf (stderr, "making a tokenizer of %zu tokens from %d texts\n", options->vocab,
                  2 * TOKENIZER_TEXTS);
-        rc = make_tokenizer (&p, err);
+        rc = pretrain_make_tokenizer (&p, err);
     }
     if (rc == 0)
-        rc = make_model (&p, err);
+        rc = pretrain_make_model (&p, err);
     if (rc == 0) {
         fprintf (stderr, "training %zu weights on %zu texts\n", model_params (p.model),
                  options->steps * options->batch);
-        rc = learn (&p, err);
+        rc = pretrain_learn (&p, err);
     }
     if (rc == 0)
-        rc = save (&p, err);
+        rc = pretrain_save (&p, err);
     pretrain_free (&p);
     return rc;
 }

@@ -18,7 +18,7 @@ EMBED (report_page, "services/cli/report.html")
 #define PLOT_BOTTOM    20.0
 
 /*  Text of a user, a task or a model. */
-static void escape (const char *text, buf_t *out)
+static void report_escape (const char *text, buf_t *out)
 {
     buf_t safe = {0};
     printable_text (&safe, text ? text : "", text ? strlen (text) : 0, PRINTABLE_LINES);
@@ -40,7 +40,7 @@ typedef struct {
     double least, most, last_step;
 } range_t;
 
-static void widen (range_t *range, const json_t *lines, const char *kind, const char *key)
+static void report_widen (range_t *range, const json_t *lines, const char *kind, const char *key)
 {
     const json_t *line;
     size_t i;
@@ -57,8 +57,8 @@ static void widen (range_t *range, const json_t *lines, const char *kind, const 
     }
 }
 
-static void curve (const range_t *range, const json_t *lines, const char *kind, const char *key,
-                   const char *class, buf_t *out)
+static void report_curve (const range_t *range, const json_t *lines, const char *kind,
+                          const char *key, const char *class, buf_t *out)
 {
     const json_t *line;
     size_t i;
@@ -77,12 +77,12 @@ static void curve (const range_t *range, const json_t *lines, const char *kind, 
     buf_text (out, "\"/>");
 }
 
-static void plot (const json_t *team, const json_t *solo, const char *kind, const char *key,
-                  const char *title, buf_t *out)
+static void report_plot (const json_t *team, const json_t *solo, const char *kind, const char *key,
+                         const char *title, buf_t *out)
 {
     range_t range = {.least = INFINITY, .most = -INFINITY};
-    widen (&range, team, kind, key);
-    widen (&range, solo, kind, key);
+    report_widen (&range, team, kind, key);
+    report_widen (&range, solo, kind, key);
     if (!isfinite (range.least))
         return;
     if (range.most - range.least < 1e-9)
@@ -94,12 +94,12 @@ static void plot (const json_t *team, const json_t *solo, const char *kind, cons
         "<text x=\"0\" y=\"14\">%.3g</text><text x=\"0\" y=\"%.0f\">%.3g</text><text x=\"%.0f\" "
         "y=\"%.0f\" text-anchor=\"end\">step %.0f</text>",
         range.most, PLOT_H - PLOT_BOTTOM, range.least, PLOT_W - 6, PLOT_H - 4, range.last_step);
-    curve (&range, solo, kind, key, "solo", out);
-    curve (&range, team, kind, key, "team", out);
+    report_curve (&range, solo, kind, key, "solo", out);
+    report_curve (&range, team, kind, key, "team", out);
     buf_printf (out, "</svg><figcaption>%s</figcaption></figure>\n", title);
 }
 
-static void plots (const result_t *r, buf_t *out)
+static void report_plots (const result_t *r, buf_t *out)
 {
     char solo_dir[FS_PATH_MAX];
     json_t *team = result_lines (r->out, "metrics.jsonl");
@@ -117,14 +117,14 @@ static void plots (const result_t *r, buf_t *out)
     buf_text (out, r->solo ? " <span class=\"solo\">&#9632; single agent</span></p>\n" : "</p>\n");
     buf_text (out, "<div class=\"plots\">\n");
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        plot (team, solo, list[i].kind, list[i].key, list[i].title, out);
+        report_plot (team, solo, list[i].kind, list[i].key, list[i].title, out);
     buf_text (out, "</div>\n");
     json_decref (team);
     json_decref (solo);
 }
 
-static void cell (const json_t *result, const char *when, const char *key, const char *format,
-                  buf_t *out)
+static void report_cell (const json_t *result, const char *when, const char *key,
+                         const char *format, buf_t *out)
 {
     const json_t *value = json_object_get (json_object_get (result, when), key);
     char interval[RESULT_INTERVAL];
@@ -136,7 +136,7 @@ static void cell (const json_t *result, const char *when, const char *key, const
     buf_text (out, "</td>");
 }
 
-static void table (const result_t *r, buf_t *out)
+static void report_table (const result_t *r, buf_t *out)
 {
     static const struct {
         const char *key, *label, *format;
@@ -154,11 +154,11 @@ static void table (const result_t *r, buf_t *out)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         buf_printf (out, "<tr><td>%s</td>", rows[i].label);
         if (r->solo) {
-            cell (r->solo, "before", rows[i].key, rows[i].format, out);
-            cell (r->solo, "after", rows[i].key, rows[i].format, out);
+            report_cell (r->solo, "before", rows[i].key, rows[i].format, out);
+            report_cell (r->solo, "after", rows[i].key, rows[i].format, out);
         }
-        cell (r->team, "before", rows[i].key, rows[i].format, out);
-        cell (r->team, "after", rows[i].key, rows[i].format, out);
+        report_cell (r->team, "before", rows[i].key, rows[i].format, out);
+        report_cell (r->team, "after", rows[i].key, rows[i].format, out);
         buf_text (out, "</tr>\n");
     }
     const json_t *n = json_object_get (json_object_get (r->team, "after"), "n");
@@ -170,7 +170,7 @@ static void table (const result_t *r, buf_t *out)
         buf_text (out, "<p>" RESULT_NOT_REPRODUCIBLE "</p>\n");
 }
 
-static void episode (const json_t *e, buf_t *out)
+static void report_episode (const json_t *e, buf_t *out)
 {
     const json_t *turns = json_object_get (e, "turns"), *turn, *action;
     const json_t *reward = json_object_get (e, "reward");
@@ -182,17 +182,17 @@ static void episode (const json_t *e, buf_t *out)
         json_array_foreach (json_object_get (turn, "actions"), a, action)
     {
         buf_text (out, "<span class=\"role\">");
-        escape (json_string_value (json_object_get (action, "role")), out);
+        report_escape (json_string_value (json_object_get (action, "role")), out);
         buf_text (out, "</span><pre>");
-        escape (json_string_value (json_object_get (action, "text")), out);
+        report_escape (json_string_value (json_object_get (action, "text")), out);
         buf_text (out, "</pre>");
     }
     buf_printf (out, "<p>reward %.3f: ", json_number_value (json_object_get (reward, "reward")));
-    escape (json_string_value (json_object_get (reward, "verdict")), out);
+    report_escape (json_string_value (json_object_get (reward, "verdict")), out);
     buf_text (out, "</p></div>\n");
 }
 
-static void episodes (const result_t *r, buf_t *out)
+static void report_episodes (const result_t *r, buf_t *out)
 {
     json_t *pairs = examples_read (r->out), *pair;
     size_t i;
@@ -205,17 +205,17 @@ static void episodes (const result_t *r, buf_t *out)
         if (i == EPISODES_SHOWN)
             break;
         buf_text (out, "<h3>");
-        escape (json_string_value (json_object_get (json_object_get (first, "task"), "brief")),
-                out);
+        report_escape (
+            json_string_value (json_object_get (json_object_get (first, "task"), "brief")), out);
         buf_text (out, "</h3>\n<div class=\"pair\">");
-        episode (first, out);
-        episode (json_array_get (pair, 1), out);
+        report_episode (first, out);
+        report_episode (json_array_get (pair, 1), out);
         buf_text (out, "</div>\n");
     }
     json_decref (pairs);
 }
 
-static void fill (const char *mark, const char *value, buf_t *page)
+static void report_fill (const char *mark, const char *value, buf_t *page)
 {
     buf_t out = {0};
     const char *at = page->data, *found;
@@ -234,13 +234,13 @@ int result_report (const result_t *r, const char *name, err_t *err)
     buf_t page = {0}, body = {0}, title = {0};
     char path[FS_PATH_MAX];
     buf_text (&page, report_page);
-    escape (name, &title);
+    report_escape (name, &title);
     buf_text (&title, " - Quintet");
-    table (r, &body);
-    plots (r, &body);
-    episodes (r, &body);
-    fill ("@TITLE@", title.data, &page);
-    fill ("@BODY@", body.data, &page);
+    report_table (r, &body);
+    report_plots (r, &body);
+    report_episodes (r, &body);
+    report_fill ("@TITLE@", title.data, &page);
+    report_fill ("@BODY@", body.data, &page);
     int rc = fs_join (path, r->out, "report.html", err);
     if (rc == 0)
         rc = buf_failed (&page) || buf_failed (&body)

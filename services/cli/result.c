@@ -9,7 +9,7 @@
 #include "base/printable.h"
 #include "examples.h"
 
-static json_t *read_result (const char *folder, err_t *err)
+static json_t *result_read_result (const char *folder, err_t *err)
 {
     char path[FS_PATH_MAX];
     json_error_t problem;
@@ -28,13 +28,13 @@ int result_read (result_t *r, const char *out, bool with_solo, err_t *err)
 {
     char solo[FS_PATH_MAX];
     snprintf (r->out, sizeof r->out, "%s", out);
-    if (!(r->team = read_result (out, err)))
+    if (!(r->team = result_read_result (out, err)))
         return -1;
     if (!with_solo)
         return 0;
     if (fs_join (solo, out, "solo", err) != 0)
         return -1;
-    r->solo = read_result (solo, err);
+    r->solo = result_read_result (solo, err);
     return r->solo ? 0 : -1;
 }
 
@@ -65,7 +65,7 @@ json_t *result_lines (const char *folder, const char *file)
     return list;
 }
 
-static double number (const json_t *result, const char *when, const char *key)
+static double result_number (const json_t *result, const char *when, const char *key)
 {
     const json_t *value = json_object_get (json_object_get (result, when), key);
     return json_is_number (value) ? json_number_value (value) : NAN;
@@ -77,78 +77,79 @@ const char *result_interval (const json_t *result, const char *when, const char 
     char low[32], high[32];
     snprintf (low, sizeof low, "%s_low", key);
     snprintf (high, sizeof high, "%s_high", key);
-    double from = number (result, when, low), to = number (result, when, high);
+    double from = result_number (result, when, low), to = result_number (result, when, high);
     bool known = isfinite (from) && isfinite (to);
     snprintf (text, RESULT_INTERVAL, known ? "[%.3f, %.3f]" : "", from, to);
     return text;
 }
 
 /*  Without steps there is one evaluation, and nothing to compare it with. */
-static bool trained (const json_t *result)
+static bool result_trained (const json_t *result)
 {
     return json_integer_value (json_object_get (result, "steps")) > 0;
 }
 
-static void print_row (FILE *to, const json_t *result, const char *label, const char *before,
-                       const char *after)
+static void result_print_row (FILE *to, const json_t *result, const char *label, const char *before,
+                              const char *after)
 {
-    if (trained (result))
+    if (result_trained (result))
         fprintf (to, "  %-34s %-20s -> %s\n", label, before, after);
     else
         fprintf (to, "  %-34s %s\n", label, after);
 }
 
-static void rate (FILE *to, const json_t *result, const char *label, const char *key)
+static void result_rate (FILE *to, const json_t *result, const char *label, const char *key)
 {
     char text[2][64], interval[RESULT_INTERVAL];
     static const char *const when[] = {"before", "after"};
     for (size_t i = 0; i < 2; i++)
-        snprintf (text[i], sizeof text[i], "%.3f %s", number (result, when[i], key),
+        snprintf (text[i], sizeof text[i], "%.3f %s", result_number (result, when[i], key),
                   result_interval (result, when[i], key, interval));
-    print_row (to, result, label, text[0], text[1]);
+    result_print_row (to, result, label, text[0], text[1]);
 }
 
-static void row (FILE *to, const json_t *result, const char *label, const char *key,
-                 const char *format)
+static void result_row (FILE *to, const json_t *result, const char *label, const char *key,
+                        const char *format)
 {
     char before[32], after[32];
-    snprintf (before, sizeof before, format, number (result, "before", key));
-    snprintf (after, sizeof after, format, number (result, "after", key));
-    print_row (to, result, label, before, after);
+    snprintf (before, sizeof before, format, result_number (result, "before", key));
+    snprintf (after, sizeof after, format, result_number (result, "after", key));
+    result_print_row (to, result, label, before, after);
 }
 
-static void print_one (FILE *to, const json_t *result, const char *title)
+static void result_print_one (FILE *to, const json_t *result, const char *title)
 {
     fprintf (to, "\n%s (", title);
-    if (trained (result))
+    if (result_trained (result))
         fprintf (to, "%lld steps, ",
                  (long long) json_integer_value (json_object_get (result, "steps")));
-    fprintf (to, "%.0f held-out tasks [95%% interval], %.1f s)\n", number (result, "after", "n"),
+    fprintf (to, "%.0f held-out tasks [95%% interval], %.1f s)\n",
+             result_number (result, "after", "n"),
              json_number_value (json_object_get (result, "wall_s")));
-    rate (to, result, "pass rate, sampled", "sampled");
-    rate (to, result, "pass rate, greedy", "greedy");
-    row (to, result, "quality", "quality", "%.3f");
-    row (to, result, "agreement of the roles", "agreement", "%.3f");
-    row (to, result, "tokens per completion", "completion_tokens", "%.1f");
-    row (to, result, "tokens per episode", "tokens", "%.1f");
-    row (to, result, "decode steps on the critical path", "critical_path_tokens", "%.1f");
+    result_rate (to, result, "pass rate, sampled", "sampled");
+    result_rate (to, result, "pass rate, greedy", "greedy");
+    result_row (to, result, "quality", "quality", "%.3f");
+    result_row (to, result, "agreement of the roles", "agreement", "%.3f");
+    result_row (to, result, "tokens per completion", "completion_tokens", "%.1f");
+    result_row (to, result, "tokens per episode", "tokens", "%.1f");
+    result_row (to, result, "decode steps on the critical path", "critical_path_tokens", "%.1f");
 }
 
 /*  Words of a model or a task: after the label, as one line. */
-static void print_words (FILE *to, const char *label, const char *words)
+static void result_print_words (FILE *to, const char *label, const char *words)
 {
     fputs (label, to);
     printable_print (to, words ? words : "", words ? strlen (words) : 0, PRINTABLE_LINE);
     fputc ('\n', to);
 }
 
-static void print_episode (FILE *to, const json_t *episode, const char *when)
+static void result_print_episode (FILE *to, const json_t *episode, const char *when)
 {
     const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
     const json_t *reward = json_object_get (episode, "reward");
     size_t t, a;
     fprintf (to, "\n  %s: ", when);
-    print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
+    result_print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
     json_array_foreach (turns, t, turn)
         json_array_foreach (json_object_get (turn, "actions"), a, action)
     {
@@ -168,19 +169,19 @@ static void print_episode (FILE *to, const json_t *episode, const char *when)
     }
 }
 
-static void print_example (FILE *to, const char *out)
+static void result_print_example (FILE *to, const char *out)
 {
     json_t *pairs = examples_read (out);
     const json_t *pair = json_array_get (pairs, 0), *first = json_array_get (pair, 0);
     const char *brief =
         json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
     if (pair) {
-        print_words (to,
-                     examples_learned (pair) ? "\nA held-out task that training solved: "
-                                             : "\nA held-out task: ",
-                     brief);
-        print_episode (to, first, "before");
-        print_episode (to, json_array_get (pair, 1), "after");
+        result_print_words (to,
+                            examples_learned (pair) ? "\nA held-out task that training solved: "
+                                                    : "\nA held-out task: ",
+                            brief);
+        result_print_episode (to, first, "before");
+        result_print_episode (to, json_array_get (pair, 1), "after");
     }
     json_decref (pairs);
 }
@@ -193,29 +194,29 @@ bool result_reproducible (const result_t *r)
 void result_print (const result_t *r, FILE *to)
 {
     if (r->solo)
-        print_one (to, r->solo, "Single agent");
-    print_one (to, r->team, "Team");
+        result_print_one (to, r->solo, "Single agent");
+    result_print_one (to, r->team, "Team");
     if (r->solo) {
-        double path = number (r->team, "after", "critical_path_tokens");
+        double path = result_number (r->team, "after", "critical_path_tokens");
         fprintf (to,
                  "\nThe team's critical path is %.2f times shorter than the untrained single "
                  "agent's and %.2f times than the trained one's.\n",
-                 number (r->solo, "before", "critical_path_tokens") / path,
-                 number (r->solo, "after", "critical_path_tokens") / path);
+                 result_number (r->solo, "before", "critical_path_tokens") / path,
+                 result_number (r->solo, "after", "critical_path_tokens") / path);
     }
-    if (trained (r->team))
+    if (result_trained (r->team))
         fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
                  r->first_step_s);
     if (!result_reproducible (r))
         fputs (RESULT_NOT_REPRODUCIBLE "\n", to);
-    if (trained (r->team))
-        print_example (to, r->out);
+    if (result_trained (r->team))
+        result_print_example (to, r->out);
     if (!r->passing)
         fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n",
                  r->out);
 }
 
-static json_t *side (const json_t *result, const char *when)
+static json_t *result_side (const json_t *result, const char *when)
 {
     static const char *const keys[] = {"sampled",
                                        "sampled_low",
@@ -232,25 +233,25 @@ static json_t *side (const json_t *result, const char *when)
                                        "n"};
     json_t *object = json_object ();
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        double value = number (result, when, keys[i]);
+        double value = result_number (result, when, keys[i]);
         json_object_set_new (object, keys[i], isfinite (value) ? json_real (value) : json_null ());
     }
     return object;
 }
 
-static json_t *sides (const json_t *result)
+static json_t *result_sides (const json_t *result)
 {
-    return result ? json_pack ("{s:o, s:o}", "before", side (result, "before"), "after",
-                               side (result, "after"))
+    return result ? json_pack ("{s:o, s:o}", "before", result_side (result, "before"), "after",
+                               result_side (result, "after"))
                   : json_null ();
 }
 
 void result_json (const result_t *r, FILE *to)
 {
-    json_t *line =
-        json_pack ("{s:s, s:f, s:f, s:b, s:o, s:o}", "event", "result", "first_step_s",
-                   r->first_step_s, "wall_s", r->wall_s, "reproducible",
-                   (int) result_reproducible (r), "team", sides (r->team), "solo", sides (r->solo));
+    json_t *line = json_pack ("{s:s, s:f, s:f, s:b, s:o, s:o}", "event", "result", "first_step_s",
+                              r->first_step_s, "wall_s", r->wall_s, "reproducible",
+                              (int) result_reproducible (r), "team", result_sides (r->team), "solo",
+                              result_sides (r->solo));
     char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
     fprintf (to, "%s\n", text ? text : "{}");
     fflush (to);

@@ -25,7 +25,7 @@ struct suite {
 };
 
 /*  Whether PATH has a program. */
-static bool on_path (const char *name)
+static bool suite_on_path (const char *name)
 {
     char path[FS_PATH_MAX];
     const char *at = getenv ("PATH");
@@ -39,13 +39,14 @@ static bool on_path (const char *name)
     return false;
 }
 
-static int check_programs (const conf_t *conf, err_t *err)
+static int suite_check_programs (const conf_t *conf, err_t *err)
 {
-    if (!on_path ("redis-server"))
+    if (!suite_on_path ("redis-server"))
         return err_set (err, ERR_CONFIG,
                         "there is no redis-server on PATH: apt-get install redis-server, or name a "
                         "running one with --redis and --bus");
-    if (strcmp (conf->task.family, "coding") == 0 && !*conf->reward.command && !on_path ("python3"))
+    if (strcmp (conf->task.family, "coding") == 0 && !*conf->reward.command &&
+        !suite_on_path ("python3"))
         return err_set (err, ERR_CONFIG,
                         "there is no python3 on PATH, which runs the tests of the coding family: "
                         "apt-get install python3");
@@ -53,7 +54,7 @@ static int check_programs (const conf_t *conf, err_t *err)
 }
 
 /*  Locks a new folder. The file gets its name once it is locked, so that no sweep finds it free. */
-static int lock_folder (suite_t *s, err_t *err)
+static int suite_lock_folder (suite_t *s, err_t *err)
 {
     char made[128], lock[128];
     snprintf (made, sizeof made, "%s/lock.new", s->dir);
@@ -65,7 +66,7 @@ static int lock_folder (suite_t *s, err_t *err)
 }
 
 /*  Removes the folders of runs that were killed before they could: the lock of a dead process is free. */
-static void sweep (const char *base)
+static void suite_sweep (const char *base)
 {
     char pattern[96], path[160];
     glob_t found;
@@ -87,12 +88,12 @@ static void sweep (const char *base)
 }
 
 /*  A folder with a short path, since a unix socket's has at most 107 bytes. */
-static int make_folder (suite_t *s, err_t *err)
+static int suite_make_folder (suite_t *s, err_t *err)
 {
     const char *base = getenv ("XDG_RUNTIME_DIR");
     if (!base || strlen (base) > 50 || access (base, W_OK) != 0)
         base = "/tmp";
-    sweep (base);
+    suite_sweep (base);
     snprintf (s->dir, sizeof s->dir, "%s/" FOLDER "XXXXXX", base);
     if (!mkdtemp (s->dir)) {
         s->dir[0] = 0;
@@ -100,10 +101,10 @@ static int make_folder (suite_t *s, err_t *err)
     }
     snprintf (s->bus_address, sizeof s->bus_address, "ipc://%s/bus", s->dir);
     snprintf (s->redis_address, sizeof s->redis_address, "unix:%s/redis.sock", s->dir);
-    return lock_folder (s, err);
+    return suite_lock_folder (s, err);
 }
 
-static int start_redis (suite_t *s, err_t *err)
+static int suite_start_redis (suite_t *s, err_t *err)
 {
     char path[128];
     snprintf (path, sizeof path, "%s/redis.sock", s->dir);
@@ -114,8 +115,8 @@ static int start_redis (suite_t *s, err_t *err)
 }
 
 /*  Starts n instances of a service; extra: more arguments, NULL ends. */
-static int start_service (suite_t *s, const char *service, int64_t n, const char *const *extra,
-                          err_t *err)
+static int suite_start_service (suite_t *s, const char *service, int64_t n,
+                                const char *const *extra, err_t *err)
 {
     char program[64], path[FS_PATH_MAX], name[64];
     snprintf (program, sizeof program, "quintet-%s", service);
@@ -132,7 +133,7 @@ static int start_service (suite_t *s, const char *service, int64_t n, const char
     return 0;
 }
 
-static int start_services (suite_t *s, const conf_t *conf, err_t *err)
+static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
 {
     char threads[24], workers[24];
     snprintf (threads, sizeof threads, "%lld", (long long) conf->run.threads);
@@ -141,16 +142,17 @@ static int start_services (suite_t *s, const conf_t *conf, err_t *err)
     const char *with_redis[] = {"--redis", s->redis_address, NULL};
     const char *with_scorer[] = {"--workers", workers, "--command", conf->reward.command, NULL};
     bool critic = strcmp (conf->loss.advantage, "group") != 0;
-    return start_redis (s, err) || start_service (s, "bus", 1, NULL, err) ||
-                   start_service (s, "agent", conf->run.agents, with_threads, err) ||
-                   start_service (s, "environment", conf->run.environments, with_redis, err) ||
-                   start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
-                   start_service (s, "critic", critic, with_threads, err)
+    return suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
+                   suite_start_service (s, "agent", conf->run.agents, with_threads, err) ||
+                   suite_start_service (s, "environment", conf->run.environments, with_redis,
+                                        err) ||
+                   suite_start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
+                   suite_start_service (s, "critic", critic, with_threads, err)
                ? -1
                : 0;
 }
 
-static int join_bus (suite_t *s, err_t *err)
+static int suite_join_bus (suite_t *s, err_t *err)
 {
     char name[64];
     snprintf (name, sizeof name, "view-%ld", (long) getpid ());
@@ -160,7 +162,7 @@ static int join_bus (suite_t *s, err_t *err)
 }
 
 /*  Somebody else's Redis is asked first: a trainer that cannot reach it would try again and again. */
-static int check_redis (const char *address, err_t *err)
+static int suite_check_redis (const char *address, err_t *err)
 {
     store_t *store = store_new (address, err);
     if (!store)
@@ -182,20 +184,20 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
     if (!own && (!options->bus || !options->redis))
         rc = err_set (err, ERR_CONFIG, "--bus and --redis go together: both name a running suite");
     if (rc == 0 && own)
-        rc = check_programs (conf, err) == 0 ? make_folder (s, err) : -1;
+        rc = suite_check_programs (conf, err) == 0 ? suite_make_folder (s, err) : -1;
     if (rc == 0 && !own) {
         snprintf (s->bus_address, sizeof s->bus_address, "%s", options->bus);
         snprintf (s->redis_address, sizeof s->redis_address, "%s", options->redis);
-        rc = check_redis (s->redis_address, err);
+        rc = suite_check_redis (s->redis_address, err);
     }
     if (rc == 0) {
         s->supervisor = supervisor_new (options->logs, err);
         rc = s->supervisor ? 0 : -1;
     }
     if (rc == 0 && own)
-        rc = start_services (s, conf, err);
+        rc = suite_start_services (s, conf, err);
     if (rc == 0)
-        rc = join_bus (s, err);
+        rc = suite_join_bus (s, err);
     if (rc != 0)
         suite_destroy (&s);
     return s;

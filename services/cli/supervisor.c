@@ -61,15 +61,15 @@ supervisor_t *supervisor_new (const char *log_folder, err_t *err)
     return s;
 }
 
-static void log_path (const supervisor_t *s, const child_t *c, char *path, size_t size)
+static void supervisor_log_path (const supervisor_t *s, const child_t *c, char *path, size_t size)
 {
     snprintf (path, size, "%s/%s.log", s->logs, c->name);
 }
 
-static void become (const supervisor_t *s, const child_t *c, pid_t parent)
+static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t parent)
 {
     char path[FS_PATH_MAX + 80], number[32];
-    log_path (s, c, path, sizeof path);
+    supervisor_log_path (s, c, path, sizeof path);
     setpgid (0, 0);
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     if (getppid () != parent)
@@ -98,7 +98,7 @@ static void become (const supervisor_t *s, const child_t *c, pid_t parent)
     _exit (SVC_EXIT_CONFIG);
 }
 
-static int start (supervisor_t *s, child_t *c, err_t *err)
+static int supervisor_start (supervisor_t *s, child_t *c, err_t *err)
 {
     pid_t parent = getpid ();
     if (c->words >= 0 && (ftruncate (c->words, 0) != 0 || lseek (c->words, 0, SEEK_SET) != 0))
@@ -109,13 +109,13 @@ static int start (supervisor_t *s, child_t *c, err_t *err)
         return err_errno (err, ERR_LIMIT, "start %s", c->name);
     }
     if (c->pid == 0)
-        become (s, c, parent);
+        supervisor_exec (s, c, parent);
     setpgid (c->pid, c->pid);
     c->started_ms = clock_ms ();
     return 0;
 }
 
-static void child_free (child_t *c)
+static void supervisor_child_free (child_t *c)
 {
     for (char **word = c->argv; *word; word++)
         free (*word);
@@ -126,7 +126,7 @@ static void child_free (child_t *c)
 }
 
 /*  From the second start on. */
-static void add_again (child_t *c)
+static void supervisor_restart (child_t *c)
 {
     size_t n = 0;
     while (c->argv[n])
@@ -150,7 +150,7 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
         c->argv[i] = strdup (argv[i]);
     c->again = again ? strdup (again) : NULL;
     s->child[s->n++] = c;
-    return start (s, c, err);
+    return supervisor_start (s, c, err);
 }
 
 void supervisor_watch (supervisor_t *s,
@@ -162,7 +162,7 @@ void supervisor_watch (supervisor_t *s,
 }
 
 /*  What it said last: its last words, or the last line of its log. */
-static void said_last (const supervisor_t *s, const child_t *c, char *text, size_t size)
+static void supervisor_last_line (const supervisor_t *s, const child_t *c, char *text, size_t size)
 {
     char path[FS_PATH_MAX + 80];
     buf_t content = {0};
@@ -170,7 +170,7 @@ static void said_last (const supervisor_t *s, const child_t *c, char *text, size
     text[told > 0 ? told : 0] = 0;
     if (told > 0)
         return;
-    log_path (s, c, path, sizeof path);
+    supervisor_log_path (s, c, path, sizeof path);
     if (fs_read (path, 64 << 20, &content, NULL) == 0 && content.size) {
         char *from = content.data + content.size - 1;
         while (from > content.data && *from == '\n')
@@ -181,7 +181,7 @@ static void said_last (const supervisor_t *s, const child_t *c, char *text, size
     buf_free (&content);
 }
 
-static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
+static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *err)
 {
     char why[64], last[ERR_TEXT_MAX - 100];
     c->pid = 0;
@@ -189,7 +189,7 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
         c->done = true;
         return 0;
     }
-    said_last (s, c, last, sizeof last);
+    supervisor_last_line (s, c, last, sizeof last);
     int code = WIFEXITED (status) ? WEXITSTATUS (status) : 0;
     if (code == SVC_EXIT_CONFIG || code == SVC_EXIT_FULL ||
         (code == SVC_EXIT_LATE && c->how == SUPERVISE_UNTIL))
@@ -212,7 +212,7 @@ static int ended (supervisor_t *s, child_t *c, int status, err_t *err)
     s->restarts++;
     if (s->tell)
         s->tell (s->context, c->name, why);
-    add_again (c);
+    supervisor_restart (c);
     return 0;
 }
 
@@ -222,23 +222,24 @@ int supervisor_turn (supervisor_t *s, err_t *err)
         child_t *c = s->child[i];
         int status;
         if (c->pid && waitpid (c->pid, &status, WNOHANG) == c->pid &&
-            ended (s, c, status, err) != 0)
+            supervisor_on_exit (s, c, status, err) != 0)
             return -1;
-        if (!c->pid && !c->done && clock_ms () >= c->start_at_ms && start (s, c, err) != 0)
+        if (!c->pid && !c->done && clock_ms () >= c->start_at_ms &&
+            supervisor_start (s, c, err) != 0)
             return -1;
     }
     return 0;
 }
 
 /*  Once only: a service takes a second SIGTERM for impatience. */
-static void signal_child (const child_t *c, int number)
+static void supervisor_signal_child (const child_t *c, int number)
 {
     if (c->pid && kill (-c->pid, number) != 0) /* it has no group yet */
         kill (c->pid, number);
 }
 
 /*  Waits until the children from..n-1 are gone. */
-static void reap (supervisor_t *s, size_t from)
+static void supervisor_reap (supervisor_t *s, size_t from)
 {
     int64_t deadline = clock_ms () + TERM_MS;
     for (bool killed = false;;) {
@@ -253,7 +254,7 @@ static void reap (supervisor_t *s, size_t from)
             return;
         if (clock_ms () >= deadline) {
             for (size_t i = from; i < s->n; i++)
-                signal_child (s->child[i], SIGKILL);
+                supervisor_signal_child (s->child[i], SIGKILL);
             killed = true;
         } else {
             clock_sleep_ms (5);
@@ -262,7 +263,7 @@ static void reap (supervisor_t *s, size_t from)
 }
 
 /*  The parent of a process, 0 when it is gone. */
-static pid_t parent_of (const char *pid)
+static pid_t supervisor_parent_of (const char *pid)
 {
     char path[300];
     buf_t stat = {0};
@@ -278,14 +279,14 @@ static pid_t parent_of (const char *pid)
 
 /*  Kills what the children have left behind, such as the program that a shell was running. Those who lose
  *  their parent by that become ours, too: until there is nobody. */
-static void reap_orphans (void)
+static void supervisor_reap_orphans (void)
 {
     for (bool found = true; found;) {
         DIR *dir = opendir ("/proc");
         found = false;
         for (struct dirent *entry; dir && (entry = readdir (dir));) {
             pid_t pid = (pid_t) strtol (entry->d_name, NULL, 10);
-            if (pid <= 0 || parent_of (entry->d_name) != getpid ())
+            if (pid <= 0 || supervisor_parent_of (entry->d_name) != getpid ())
                 continue;
             kill (pid, SIGKILL);
             found = waitpid (pid, NULL, 0) == pid || found;
@@ -303,9 +304,9 @@ void supervisor_remove (supervisor_t *s, const char *name)
         child_t *c = s->child[i];
         s->child[i] = s->child[s->n - 1];
         s->child[s->n - 1] = c;
-        signal_child (c, SIGTERM);
-        reap (s, s->n - 1);
-        child_free (c);
+        supervisor_signal_child (c, SIGTERM);
+        supervisor_reap (s, s->n - 1);
+        supervisor_child_free (c);
         s->n--;
         return;
     }
@@ -317,11 +318,11 @@ void supervisor_destroy (supervisor_t **self)
     if (!s)
         return;
     for (size_t i = s->n; i-- > 0;)
-        signal_child (s->child[i], SIGTERM);
-    reap (s, 0);
-    reap_orphans ();
+        supervisor_signal_child (s->child[i], SIGTERM);
+    supervisor_reap (s, 0);
+    supervisor_reap_orphans ();
     for (size_t i = 0; i < s->n; i++)
-        child_free (s->child[i]);
+        supervisor_child_free (s->child[i]);
     free (s);
     *self = NULL;
 }

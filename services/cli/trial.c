@@ -13,7 +13,7 @@
 
 #define TRIAL_MS 500
 
-static void become (const char *command, int input, int output)
+static void trial_exec (const char *command, int input, int output)
 {
     setpgid (0, 0);
     int none = open ("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -25,7 +25,7 @@ static void become (const char *command, int input, int output)
 }
 
 /*  The last line of what it said on standard error; "" when it said nothing. */
-static void last_line (int fd, char *text, size_t size)
+static void trial_last_line (int fd, char *text, size_t size)
 {
     char all[4096];
     ssize_t n = read (fd, all, sizeof all - 1);
@@ -45,7 +45,7 @@ int trial_start (const char *command, err_t *err)
         (pid = fork ()) < 0)
         err_errno (err, ERR_IO, "cannot be started");
     if (pid == 0)
-        become (command, pipes[0], pipes[3]);
+        trial_exec (command, pipes[0], pipes[3]);
     if (pid > 0)
         setpgid (pid, pid);
     bool ended = false;
@@ -54,7 +54,7 @@ int trial_start (const char *command, err_t *err)
         ended = waitpid (pid, &status, WNOHANG) == pid;
     }
     if (ended) {
-        last_line (pipes[2], said, sizeof said);
+        trial_last_line (pipes[2], said, sizeof said);
         err_set (err, ERR_CONFIG, "'%.200s' ended at once (status %d)%s%s", command,
                  WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status),
                  *said ? ": " : "", said);

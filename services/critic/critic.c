@@ -77,7 +77,7 @@ void critic_close (svc_run_t *run, void **state)
     *state = NULL;
 }
 
-static network_t *find (critic_t *critic, const hash_t *hash)
+static network_t *critic_find (critic_t *critic, const hash_t *hash)
 {
     for (size_t i = 0; i < STATES_KEPT; i++)
         if (critic->held[i].network && hash_equal (&critic->held[i].hash, hash)) {
@@ -88,7 +88,7 @@ static network_t *find (critic_t *critic, const hash_t *hash)
 }
 
 /*  Takes the network over; the state that was used longest ago goes. */
-static void keep (critic_t *critic, const hash_t *hash, network_t **network)
+static void critic_store_state (critic_t *critic, const hash_t *hash, network_t **network)
 {
     held_t *slot = &critic->held[0];
     for (size_t i = 0; i < STATES_KEPT; i++) {
@@ -106,7 +106,7 @@ static void keep (critic_t *critic, const hash_t *hash, network_t **network)
 }
 
 /*  Every record of an episode has the episode's joint reward as its target. */
-static double *returns_of (const records_t *records, const double *returns)
+static double *critic_returns_of (const records_t *records, const double *returns)
 {
     double *targets = calloc (records->n + 1, sizeof *targets);
     for (size_t i = 0; targets && i < records->n; i++)
@@ -115,9 +115,9 @@ static double *returns_of (const records_t *records, const double *returns)
 }
 
 /*  A network that has learnt; the old one is untouched. */
-static network_t *learnt_from (critic_t *critic, const network_t *old,
-                               const wire_learn_request_t *request, network_learnt_t *learnt,
-                               err_t *err)
+static network_t *critic_parent_of (critic_t *critic, const network_t *old,
+                                    const wire_learn_request_t *request, network_learnt_t *learnt,
+                                    err_t *err)
 {
     network_shape_t shape = {request->width, request->layers, request->heads, request->context};
     pool_t *pool = svc_pool (critic->run);
@@ -127,7 +127,7 @@ static network_t *learnt_from (critic_t *critic, const network_t *old,
         return NULL;
     records_t *records =
         records_new (request->states, request->states_n, network_context (network), err);
-    double *targets = records ? returns_of (records, request->returns) : NULL;
+    double *targets = records ? critic_returns_of (records, request->returns) : NULL;
     int rc = -1;
     if (records && !targets)
         err_set (err, ERR_LIMIT, "no memory for %zu returns", records->n);
@@ -141,8 +141,8 @@ static network_t *learnt_from (critic_t *critic, const network_t *old,
 }
 
 /*  Keeps payload until the bus has answered a call. */
-static int wait_for (critic_t *critic, const waiting_t *what, const void *payload, size_t size,
-                     err_t *err)
+static int critic_wait_for (critic_t *critic, const waiting_t *what, const void *payload,
+                            size_t size, err_t *err)
 {
     if (!what->call)
         return err_set (err, ERR_LIMIT, "no memory to exchange a state with the bus");
@@ -159,11 +159,11 @@ static int wait_for (critic_t *critic, const waiting_t *what, const void *payloa
     return err_set (err, ERR_BUSY, "%d requests wait for the bus already", WAITING_MAX);
 }
 
-static int learn (critic_t *critic, uint64_t id, const network_t *old,
-                  const wire_learn_request_t *request, err_t *err)
+static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *old,
+                              const wire_learn_request_t *request, err_t *err)
 {
     network_learnt_t learnt = {0};
-    network_t *network = learnt_from (critic, old, request, &learnt, err);
+    network_t *network = critic_parent_of (critic, old, request, &learnt, err);
     if (!network)
         return -1;
     buf_t state = {.max = STATE_MAX}, reply = {0};
@@ -177,18 +177,18 @@ static int learn (critic_t *critic, uint64_t id, const network_t *old,
                                  .size = state.size,
                                  .explained_variance = learnt.explained_variance,
                                  .loss = learnt.loss};
-    keep (critic, &answer.state, &network);
+    critic_store_state (critic, &answer.state, &network);
     wire_learn_reply_pack (&answer, &reply);
     waiting_t told = {
         .id = id, .call = bus_offer (svc_bus (critic->run), request->run, state.data, state.size)};
-    int rc = wait_for (critic, &told, reply.data, reply.size, err);
+    int rc = critic_wait_for (critic, &told, reply.data, reply.size, err);
     critic->learnt++;
     buf_free (&reply);
     buf_free (&state);
     return rc;
 }
 
-static const char **states_of (const wire_value_request_t *request)
+static const char **critic_states_of (const wire_value_request_t *request)
 {
     const char **states = calloc (request->episodes_n + 1, sizeof *states);
     for (size_t i = 0; states && i < request->episodes_n; i++)
@@ -196,10 +196,10 @@ static const char **states_of (const wire_value_request_t *request)
     return states;
 }
 
-static int value (critic_t *critic, uint64_t id, network_t *network,
-                  const wire_value_request_t *request, err_t *err)
+static int critic_value (critic_t *critic, uint64_t id, network_t *network,
+                         const wire_value_request_t *request, err_t *err)
 {
-    const char **states = states_of (request);
+    const char **states = critic_states_of (request);
     if (!states)
         return err_set (err, ERR_LIMIT, "no memory for %zu episodes", request->episodes_n);
     records_t *records = records_new (states, request->episodes_n, network_context (network), err);
@@ -230,17 +230,17 @@ static int value (critic_t *critic, uint64_t id, network_t *network,
 }
 
 /*  The request is served when its state has come. */
-static int fetch_first (critic_t *critic, uint64_t id, serve_fn *serve, const hash_t *state,
-                        const void *payload, size_t size, err_t *err)
+static int critic_fetch_first (critic_t *critic, uint64_t id, serve_fn *serve, const hash_t *state,
+                               const void *payload, size_t size, err_t *err)
 {
     waiting_t served = {.id = id,
                         .call = bus_fetch (svc_bus (critic->run), state, 0, FETCH_MS),
                         .serve = serve,
                         .state = *state};
-    return wait_for (critic, &served, payload, size, err);
+    return critic_wait_for (critic, &served, payload, size, err);
 }
 
-static void serve_learn (critic_t *critic, uint64_t id, const void *payload, size_t size)
+static void critic_serve_learn (critic_t *critic, uint64_t id, const void *payload, size_t size)
 {
     err_t err = {0};
     arena_reset (critic->arena);
@@ -249,16 +249,16 @@ static void serve_learn (critic_t *critic, uint64_t id, const void *payload, siz
     int rc = request ? 0 : -1;
     if (rc == 0) {
         bool first = hash_is_zero (&request->state);
-        const network_t *old = first ? NULL : find (critic, &request->state);
-        rc = first || old
-                 ? learn (critic, id, old, request, &err)
-                 : fetch_first (critic, id, serve_learn, &request->state, payload, size, &err);
+        const network_t *old = first ? NULL : critic_find (critic, &request->state);
+        rc = first || old ? critic_learn_step (critic, id, old, request, &err)
+                          : critic_fetch_first (critic, id, critic_serve_learn, &request->state,
+                                                payload, size, &err);
     }
     if (rc != 0)
         bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
 }
 
-static void serve_value (critic_t *critic, uint64_t id, const void *payload, size_t size)
+static void critic_serve_value (critic_t *critic, uint64_t id, const void *payload, size_t size)
 {
     err_t err = {0};
     arena_reset (critic->arena);
@@ -266,9 +266,10 @@ static void serve_value (critic_t *critic, uint64_t id, const void *payload, siz
         wire_value_request_unpack (critic->arena, payload, size, &err);
     int rc = request ? 0 : -1;
     if (rc == 0) {
-        network_t *network = find (critic, &request->state);
-        rc = network ? value (critic, id, network, request, &err)
-                     : fetch_first (critic, id, serve_value, &request->state, payload, size, &err);
+        network_t *network = critic_find (critic, &request->state);
+        rc = network ? critic_value (critic, id, network, request, &err)
+                     : critic_fetch_first (critic, id, critic_serve_value, &request->state, payload,
+                                           size, &err);
     }
     if (rc != 0)
         bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
@@ -276,16 +277,16 @@ static void serve_value (critic_t *critic, uint64_t id, const void *payload, siz
 
 void critic_on_learn (svc_run_t *run, const bus_item_t *item)
 {
-    serve_learn (svc_state (run), item->id, item->payload, item->size);
+    critic_serve_learn (svc_state (run), item->id, item->payload, item->size);
 }
 
 void critic_on_value (svc_run_t *run, const bus_item_t *item)
 {
-    serve_value (svc_state (run), item->id, item->payload, item->size);
+    critic_serve_value (svc_state (run), item->id, item->payload, item->size);
 }
 
 /*  The bus holds what was learnt, or does not take it. */
-static void tell_learnt (critic_t *critic, const waiting_t *w, const bus_item_t *item)
+static void critic_send_learnt (critic_t *critic, const waiting_t *w, const bus_item_t *item)
 {
     if (item->code != ERR_NONE)
         bus_refuse (svc_bus (critic->run), w->id, item->code,
@@ -295,7 +296,7 @@ static void tell_learnt (critic_t *critic, const waiting_t *w, const bus_item_t 
 }
 
 /*  A state came, or cannot be had: the request that waited for it goes on. */
-static void go_on (critic_t *critic, const waiting_t *w, const bus_item_t *item)
+static void critic_continue (critic_t *critic, const waiting_t *w, const bus_item_t *item)
 {
     err_t err = {0};
     network_t *network = NULL;
@@ -307,25 +308,25 @@ static void go_on (critic_t *critic, const waiting_t *w, const bus_item_t *item)
         bus_refuse (svc_bus (critic->run), w->id, err.code, "%s", err.text);
         return;
     }
-    keep (critic, &w->state, &network);
+    critic_store_state (critic, &w->state, &network);
     w->serve (critic, w->id, w->payload.data, w->payload.size);
 }
 
-static void on_object (critic_t *critic, const bus_item_t *item)
+static void critic_on_object (critic_t *critic, const bus_item_t *item)
 {
     for (size_t i = 0; i < WAITING_MAX; i++) {
         if (!critic->waiting[i].id || critic->waiting[i].call != item->call)
             continue;
         waiting_t found = critic->waiting[i];
         critic->waiting[i] = (waiting_t){0};
-        (found.serve ? go_on : tell_learnt) (critic, &found, item);
+        (found.serve ? critic_continue : critic_send_learnt) (critic, &found, item);
         buf_free (&found.payload);
         return;
     }
 }
 
 /*  A new bus holds nothing yet of what the trainers may fetch. */
-static void offer_again (critic_t *critic)
+static void critic_upload_again (critic_t *critic)
 {
     for (size_t i = 0; i < STATES_KEPT; i++) {
         buf_t state = {.max = STATE_MAX};
@@ -341,9 +342,9 @@ void critic_on_item (svc_run_t *run, const bus_item_t *item)
 {
     critic_t *critic = svc_state (run);
     if (item->kind == BUS_OBJECT)
-        on_object (critic, item);
+        critic_on_object (critic, item);
     else if (item->kind == BUS_PEER)
-        offer_again (critic);
+        critic_upload_again (critic);
     for (size_t i = 0; item->kind == BUS_CANCELLED && i < WAITING_MAX; i++)
         if (critic->waiting[i].id == item->id) {
             buf_free (&critic->waiting[i].payload);

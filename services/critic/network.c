@@ -31,7 +31,7 @@ struct network {
     adamw_t adamw;
 };
 
-static model_config_t config_of (const network_shape_t *shape)
+static model_config_t network_config_of (const network_shape_t *shape)
 {
     return (model_config_t){.arch = ARCH_LLAMA,
                             .width = shape->width,
@@ -51,7 +51,7 @@ static model_config_t config_of (const network_shape_t *shape)
 /*  Weights and moments zero. */
 static network_t *network_zero (const network_shape_t *shape, pool_t *pool, err_t *err)
 {
-    model_config_t config = config_of (shape);
+    model_config_t config = network_config_of (shape);
     if (shape->width > WIDTH_MAX || shape->layers > LAYERS_MAX || shape->context > CONTEXT_MAX) {
         err_set (err, ERR_INPUT, "the critic's shape: at most %d wide, %d layers, %u of context",
                  WIDTH_MAX, LAYERS_MAX, CONTEXT_MAX);
@@ -98,7 +98,7 @@ network_t *network_new (const network_shape_t *shape, uint64_t seed, pool_t *poo
 
 /*  Whether the bytes are as many as the header says, and no fewer than its shape needs: what claims a large
  *  network in a few bytes is refused before memory is taken for it. */
-static bool is_filled (const header_t *header, size_t size)
+static bool network_is_filled (const header_t *header, size_t size)
 {
     uint64_t rest = size - sizeof *header, width = header->shape.width;
     if (width > WIDTH_MAX || header->shape.layers > LAYERS_MAX)
@@ -116,7 +116,7 @@ network_t *network_parse (const void *data, size_t size, pool_t *pool, err_t *er
         return NULL;
     }
     memcpy (&header, data, sizeof header);
-    if (header.magic != STATE_MAGIC || !is_filled (&header, size)) {
+    if (header.magic != STATE_MAGIC || !network_is_filled (&header, size)) {
         err_set (err, ERR_INPUT, "this object is not a critic's state");
         return NULL;
     }
@@ -197,7 +197,7 @@ typedef struct {
 
 static const int32_t unread = 0;
 
-static void batch_free (batch_t *batch)
+static void network_batch_free (batch_t *batch)
 {
     free (batch->groups);
     free (batch->completions);
@@ -205,7 +205,7 @@ static void batch_free (batch_t *batch)
     free (batch->values);
 }
 
-static int batch_make (batch_t *batch, const records_t *records, err_t *err)
+static int network_batch_make (batch_t *batch, const records_t *records, err_t *err)
 {
     batch->n = records->n;
     batch->groups = calloc (records->texts_n + 1, sizeof *batch->groups);
@@ -236,8 +236,8 @@ static int batch_make (batch_t *batch, const records_t *records, err_t *err)
 }
 
 /*  d/dV of the mean over all records of (V - R)^2. */
-static void squared_error (void *context, size_t group, size_t first, const float *value,
-                           const float *entropy, float *dvalue)
+static void network_squared_error (void *context, size_t group, size_t first, const float *value,
+                                   const float *entropy, float *dvalue)
 {
     (void) entropy;
     batch_t *batch = context;
@@ -252,13 +252,13 @@ int network_values (network_t *network, const records_t *records, double *values
 {
     batch_t batch = {0};
     float *flat = calloc (records->n + 1, sizeof *flat);
-    int rc = flat ? batch_make (&batch, records, err)
+    int rc = flat ? network_batch_make (&batch, records, err)
                   : err_set (err, ERR_LIMIT, "no memory for %zu values", records->n);
     if (rc == 0)
         rc = train_score (network->train, batch.groups, records->texts_n, 1, flat, NULL, err);
     for (size_t i = 0; rc == 0 && i < records->n; i++)
         values[batch.record[i]] = (double) flat[i];
-    batch_free (&batch);
+    network_batch_free (&batch);
     free (flat);
     return rc;
 }
@@ -267,10 +267,10 @@ int network_learn (network_t *network, const records_t *records, const double *r
                    network_learnt_t *learnt, err_t *err)
 {
     batch_t batch = {.returns = returns};
-    int rc = batch_make (&batch, records, err);
+    int rc = network_batch_make (&batch, records, err);
     if (rc == 0)
-        rc = train_run (network->train, batch.groups, records->texts_n, 1, squared_error, &batch,
-                        network->gradient, err);
+        rc = train_run (network->train, batch.groups, records->texts_n, 1, network_squared_error,
+                        &batch, network->gradient, err);
     if (rc == 0) {
         adamw_options_t options = {
             .lr = lr, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip_norm = 1};
@@ -285,6 +285,6 @@ int network_learn (network_t *network, const records_t *records, const double *r
             err_set (err, ERR_INTERNAL, "the critic's gradient is not finite");
         model_set (network->model, network->params, network->pool);
     }
-    batch_free (&batch);
+    network_batch_free (&batch);
     return rc;
 }

@@ -11,7 +11,7 @@
 #define TEXT_MAX    ((size_t) 4 << 20)
 #define RECORDS_MAX ((size_t) 1 << 20)
 
-static int ids_of (const buf_t *text, size_t context, record_text_t *out)
+static int records_ids_of (const buf_t *text, size_t context, record_text_t *out)
 {
     size_t bytes = text->size < context - 1 ? text->size : context - 1;
     out->ids = malloc ((bytes + 1) * sizeof *out->ids);
@@ -25,7 +25,7 @@ static int ids_of (const buf_t *text, size_t context, record_text_t *out)
     return 0;
 }
 
-static size_t find_text (const records_t *records, const record_text_t *text)
+static size_t records_find_text (const records_t *records, const record_text_t *text)
 {
     for (size_t i = records->texts_n; i-- > 0;)
         if (records->texts[i].n == text->n &&
@@ -35,23 +35,23 @@ static size_t find_text (const records_t *records, const record_text_t *text)
 }
 
 /*  Grows by doubling whenever n is a power of two. */
-static void *grown (void *array, size_t n, size_t size)
+static void *records_grown (void *array, size_t n, size_t size)
 {
     if (n & (n - 1))
         return array;
     return realloc (array, (n ? 2 * n : 1) * size);
 }
 
-static int add (records_t *records, record_t record, const buf_t *text, size_t context)
+static int records_add (records_t *records, record_t record, const buf_t *text, size_t context)
 {
     record_text_t ids;
-    if (records->n >= RECORDS_MAX || buf_failed (text) || ids_of (text, context, &ids) != 0)
+    if (records->n >= RECORDS_MAX || buf_failed (text) || records_ids_of (text, context, &ids) != 0)
         return -1;
-    record.text = find_text (records, &ids);
+    record.text = records_find_text (records, &ids);
     if (record.text < records->texts_n) {
         free (ids.ids);
     } else {
-        record_text_t *texts = grown (records->texts, records->texts_n, sizeof *texts);
+        record_text_t *texts = records_grown (records->texts, records->texts_n, sizeof *texts);
         if (!texts) {
             free (ids.ids);
             return -1;
@@ -59,7 +59,7 @@ static int add (records_t *records, record_t record, const buf_t *text, size_t c
         records->texts = texts;
         records->texts[records->texts_n++] = ids;
     }
-    record_t *list = grown (records->record, records->n, sizeof *list);
+    record_t *list = records_grown (records->record, records->n, sizeof *list);
     if (!list)
         return -1;
     records->record = list;
@@ -67,7 +67,7 @@ static int add (records_t *records, record_t record, const buf_t *text, size_t c
     return 0;
 }
 
-static uint32_t role_index (const json_t *roles, const char *name)
+static uint32_t records_role_index (const json_t *roles, const char *name)
 {
     size_t i;
     json_t *role;
@@ -78,8 +78,9 @@ static uint32_t role_index (const json_t *roles, const char *name)
 }
 
 /*  The records of one turn, in order of their roles; then the turn joins the text. */
-static int read_turn (records_t *records, uint32_t episode, uint32_t turn, const json_t *roles,
-                      const json_t *actions, buf_t *text, size_t context)
+static int records_read_turn (records_t *records, uint32_t episode, uint32_t turn,
+                              const json_t *roles, const json_t *actions, buf_t *text,
+                              size_t context)
 {
     size_t before = text->size, i;
     json_t *action;
@@ -87,10 +88,10 @@ static int read_turn (records_t *records, uint32_t episode, uint32_t turn, const
         json_array_foreach (actions, i, action)
         {
             const char *name = json_string_value (json_object_get (action, "role"));
-            if (role_index (roles, name) != role)
+            if (records_role_index (roles, name) != role)
                 continue;
             buf_printf (text, "@%s", name);
-            if (add (records, (record_t){episode, turn, role, 0}, text, context) != 0)
+            if (records_add (records, (record_t){episode, turn, role, 0}, text, context) != 0)
                 return -1;
             text->size = before;
         }
@@ -105,7 +106,8 @@ static int read_turn (records_t *records, uint32_t episode, uint32_t turn, const
     return 0;
 }
 
-static int read_state (records_t *records, uint32_t episode, const char *state, size_t context)
+static int records_read_state (records_t *records, uint32_t episode, const char *state,
+                               size_t context)
 {
     json_t *json = json_loads (state, JSON_REJECT_DUPLICATES, NULL);
     const char *brief =
@@ -118,8 +120,8 @@ static int read_state (records_t *records, uint32_t episode, const char *state, 
     size_t turn;
     json_t *entry;
     json_array_foreach (turns, turn, entry) if (rc == 0) rc =
-        read_turn (records, episode, (uint32_t) turn, roles, json_object_get (entry, "actions"),
-                   &text, context);
+        records_read_turn (records, episode, (uint32_t) turn, roles,
+                           json_object_get (entry, "actions"), &text, context);
     buf_free (&text);
     json_decref (json);
     return rc;
@@ -129,7 +131,7 @@ records_t *records_new (const char *const *states, size_t n, size_t context, err
 {
     records_t *records = calloc (1, sizeof *records);
     for (size_t i = 0; records && i < n; i++)
-        if (read_state (records, (uint32_t) i, states[i], context) != 0) {
+        if (records_read_state (records, (uint32_t) i, states[i], context) != 0) {
             err_set (err, ERR_INPUT, "the global state of episode %zu is malformed or too large",
                      i);
             records_destroy (&records);

@@ -5,7 +5,8 @@
 
 #include "internal.h"
 
-static const wire_sample_t *sample_of (const wire_act_reply_t *reply, size_t episode, size_t *next)
+static const wire_sample_t *answers_sample_of (const wire_act_reply_t *reply, size_t episode,
+                                               size_t *next)
 {
     while (*next < reply->samples_n && reply->samples[*next].episode < episode)
         (*next)++;
@@ -15,7 +16,8 @@ static const wire_sample_t *sample_of (const wire_act_reply_t *reply, size_t epi
 }
 
 /*  One sample for every acting episode, in order, none else, of the version asked for. */
-static int check_act (const group_t *group, size_t role, const wire_act_reply_t *reply, err_t *err)
+static int answers_check_act (const group_t *group, size_t role, const wire_act_reply_t *reply,
+                              err_t *err)
 {
     const wire_version_t *asked = &group->message->roles[role].version;
     if (strcmp (reply->version.policy, asked->policy) != 0 ||
@@ -28,7 +30,7 @@ static int check_act (const group_t *group, size_t role, const wire_act_reply_t 
     for (size_t e = 0; e < group->n; e++) {
         if (group->seats[role].prompt_of[e] == NOT_ACTING)
             continue;
-        const wire_sample_t *sample = sample_of (reply, e, &next);
+        const wire_sample_t *sample = answers_sample_of (reply, e, &next);
         if (!sample || sample->ids.n == 0 || sample->ids.n > group->message->max_tokens)
             return err_set (err, ERR_INTERNAL, "the agent's sample for episode %zu has %zu tokens",
                             e, sample ? sample->ids.n : 0);
@@ -40,7 +42,7 @@ static int check_act (const group_t *group, size_t role, const wire_act_reply_t 
     return 0;
 }
 
-static size_t role_of_ask (const group_t *group, size_t ask)
+static size_t answers_role_of_ask (const group_t *group, size_t ask)
 {
     size_t r = 0;
     while (!group->seats[r].acts || group->seats[r].ask != ask)
@@ -49,13 +51,15 @@ static size_t role_of_ask (const group_t *group, size_t ask)
 }
 
 /*  Tokens of a prompt that other roles wrote: all but the brief and the role's own words. */
-static size_t tokens_read (const group_t *group, size_t role, const table_t *table, size_t prompt_n)
+static size_t answers_tokens_read (const group_t *group, size_t role, const table_t *table,
+                                   size_t prompt_n)
 {
     size_t own = group->seats[role].brief + table->written[role];
     return group->turn > 0 && prompt_n > own ? prompt_n - own : 0;
 }
 
-static int apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample, err_t *err)
+static int answers_apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample,
+                          err_t *err)
 {
     table_t *table = &group->tables[e];
     seat_t *seat = &group->seats[role];
@@ -74,7 +78,7 @@ static int apply (group_t *group, size_t e, size_t role, const wire_sample_t *sa
     episode_action_t action = {.text = text.data,
                                .size = text.size,
                                .tokens = sample->ids.n,
-                               .tokens_read = tokens_read (group, role, table, prompt_n),
+                               .tokens_read = answers_tokens_read (group, role, table, prompt_n),
                                .truncated = !sample->stopped};
     int rc = buf_failed (&text) ? err_set (err, ERR_INPUT, "a completion is too long")
                                 : episode_act (table->episode, role, &action, err);
@@ -83,7 +87,7 @@ static int apply (group_t *group, size_t e, size_t role, const wire_sample_t *sa
     return rc;
 }
 
-static int play_turn (group_t *group, err_t *err)
+static int answers_play_turn (group_t *group, err_t *err)
 {
     size_t next[EPISODE_ROLES_MAX] = {0};
     for (size_t e = 0; e < group->n; e++) {
@@ -91,8 +95,9 @@ static int play_turn (group_t *group, err_t *err)
             const seat_t *seat = &group->seats[r];
             if (!seat->acts || seat->prompt_of[e] == NOT_ACTING)
                 continue;
-            const wire_sample_t *sample = sample_of (group->replies[seat->ask], e, &next[r]);
-            if (apply (group, e, r, sample, err) != 0)
+            const wire_sample_t *sample =
+                answers_sample_of (group->replies[seat->ask], e, &next[r]);
+            if (answers_apply (group, e, r, sample, err) != 0)
                 return err_wrap (err, "episode %zu, role %s", e, group->message->roles[r].name);
         }
         if (group->tables[e].acts && episode_step (group->tables[e].episode, err) != 0)
@@ -102,7 +107,7 @@ static int play_turn (group_t *group, err_t *err)
 }
 
 /*  The states of all episodes, also kept one by one for scoring and for the result. */
-static int write_states (group_t *group, err_t *err)
+static int answers_write_states (group_t *group, err_t *err)
 {
     buf_clear (&group->bytes);
     for (size_t e = 0; e < group->n; e++) {
@@ -120,16 +125,16 @@ static int write_states (group_t *group, err_t *err)
     return 0;
 }
 
-static void end_turn (group_t *group)
+static void answers_end_turn (group_t *group)
 {
     err_t err = {0};
-    if (play_turn (group, &err) != 0 || write_states (group, &err) != 0)
+    if (answers_play_turn (group, &err) != 0 || answers_write_states (group, &err) != 0)
         group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
     else
         group->state = GROUP_STORING;
 }
 
-static void end_score (group_t *group)
+static void answers_end_score (group_t *group)
 {
     const char **states = calloc (group->n, sizeof *states);
     for (size_t e = 0; states && e < group->n; e++)
@@ -150,7 +155,7 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
     bool act = strcmp (group->asks[ask].service, "act") == 0;
     if (act) {
         const wire_act_reply_t *reply = wire_act_reply_unpack (group->arena, data, size, err);
-        if (!reply || check_act (group, role_of_ask (group, ask), reply, err) != 0)
+        if (!reply || answers_check_act (group, answers_role_of_ask (group, ask), reply, err) != 0)
             return -1;
         group->replies[ask] = reply;
     } else {
@@ -166,8 +171,8 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
     if (--group->unanswered > 0)
         return 0;
     if (act)
-        end_turn (group);
+        answers_end_turn (group);
     else
-        end_score (group);
+        answers_end_score (group);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include "internal.h"
 #include "prompt.h"
 
-static void forget_asks (group_t *group)
+static void asks_forget_asks (group_t *group)
 {
     for (size_t i = 0; i < group->asks_n; i++) {
         buf_free (&group->asks[i].payload);
@@ -19,7 +19,7 @@ static void forget_asks (group_t *group)
 
 /*  The content's hash is part of the id: should a step be played again under other weights, nobody
  *  answers it from what was kept of the first time. */
-static void finish_ask (group_t *group, group_ask_t *ask, const char *where)
+static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where)
 {
     const wire_group_t *m = group->message;
     if (buf_failed (&ask->payload)) {
@@ -34,7 +34,7 @@ static void finish_ask (group_t *group, group_ask_t *ask, const char *where)
               hash_hex (&hash, hex));
 }
 
-static group_ask_t *new_ask (group_t *group, const char *service)
+static group_ask_t *asks_new_ask (group_t *group, const char *service)
 {
     group_ask_t *ask = &group->asks[group->asks_n++];
     *ask = (group_ask_t){.service = service, .payload.max = WIRE_PAYLOAD_MAX};
@@ -51,7 +51,7 @@ typedef struct {
 } shared_t;
 
 /*  The distinct prompt that equals text, or the next free one. */
-static shared_t *find_shared (shared_t *list, size_t n, const char *text)
+static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
 {
     size_t i = 0;
     while (i < n && strcmp (list[i].text, text) != 0)
@@ -59,7 +59,8 @@ static shared_t *find_shared (shared_t *list, size_t n, const char *text)
     return &list[i];
 }
 
-static int start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text, err_t *err)
+static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text,
+                              err_t *err)
 {
     seat_t *seat = &group->seats[role];
     tokenizer_ids_t ids = {0};
@@ -80,7 +81,7 @@ static int start_shared (group_t *group, size_t role, shared_t *shared, buf_t *t
 }
 
 /*  Fills list with the distinct prompts of a role in this turn. */
-static int gather_prompts (group_t *group, size_t role, shared_t *list, size_t *n, err_t *err)
+static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, size_t *n, err_t *err)
 {
     seat_t *seat = &group->seats[role];
     int rc = 0;
@@ -94,10 +95,10 @@ static int gather_prompts (group_t *group, size_t role, shared_t *list, size_t *
         rc = episode_observe (episode, role, &text, err);
         if (rc == 0 && buf_failed (&text))
             rc = err_set (err, ERR_INPUT, "a prompt is too long");
-        shared_t *shared = rc == 0 ? find_shared (list, *n, text.data) : NULL;
+        shared_t *shared = rc == 0 ? asks_find_shared (list, *n, text.data) : NULL;
         if (shared == &list[*n]) {
             (*n)++;
-            rc = start_shared (group, role, shared, &text, err);
+            rc = asks_start_shared (group, role, shared, &text, err);
         }
         if (rc == 0) {
             shared->episodes[shared->n++] = (uint32_t) e;
@@ -108,7 +109,7 @@ static int gather_prompts (group_t *group, size_t role, shared_t *list, size_t *
     return rc;
 }
 
-static void write_act (group_t *group, size_t role, const shared_t *list, size_t n)
+static void asks_write_act (group_t *group, size_t role, const shared_t *list, size_t n)
 {
     const wire_group_t *m = group->message;
     const wire_role_t *r = &m->roles[role];
@@ -138,25 +139,25 @@ static void write_act (group_t *group, size_t role, const shared_t *list, size_t
     snprintf (where, sizeof where, "/%u/%.100s", group->turn, r->name);
     group->seats[role].ask = group->asks_n;
     group->seats[role].acts = true;
-    group_ask_t *ask = new_ask (group, "act");
+    group_ask_t *ask = asks_new_ask (group, "act");
     wire_act_request_pack (&request, &ask->payload);
-    finish_ask (group, ask, where);
+    asks_finish_ask (group, ask, where);
     free (prompts);
 }
 
-static void ask_role (group_t *group, size_t role)
+static void asks_ask_role (group_t *group, size_t role)
 {
     err_t err = {0};
     size_t n = 0;
     shared_t *list = calloc (group->n + 1, sizeof *list);
-    int rc = list ? gather_prompts (group, role, list, &n, &err)
+    int rc = list ? asks_gather_prompts (group, role, list, &n, &err)
                   : err_set (&err, ERR_LIMIT, "no memory for prompts");
     group->seats[role].acts = false;
     if (rc != 0)
         group_fail (group, err.code, "turn %u, role %s: %s", group->turn,
                     group->message->roles[role].name, err.text);
     else if (n)
-        write_act (group, role, list, n);
+        asks_write_act (group, role, list, n);
     for (size_t i = 0; list && i < n; i++) {
         free (list[i].text);
         free (list[i].episodes);
@@ -166,12 +167,12 @@ static void ask_role (group_t *group, size_t role)
 
 void group_begin_turn (group_t *group)
 {
-    forget_asks (group);
+    asks_forget_asks (group);
     group->state = GROUP_ASKING;
     for (size_t e = 0; e < group->n; e++)
         group->tables[e].acts = !episode_done (group->tables[e].episode);
     for (size_t r = 0; r < group->message->roles_n && group->state == GROUP_ASKING; r++)
-        ask_role (group, r);
+        asks_ask_role (group, r);
     if (group->state == GROUP_ASKING && group->asks_n == 0)
         group_fail (group, ERR_INPUT, "turn %u: no role acts, and the episode is not done",
                     group->turn);
@@ -193,10 +194,10 @@ void group_ask_score (group_t *group)
                                     .weights = m->weights,
                                     .states = states,
                                     .states_n = group->n};
-    forget_asks (group);
+    asks_forget_asks (group);
     group->state = GROUP_ASKING;
-    group_ask_t *ask = new_ask (group, "score");
+    group_ask_t *ask = asks_new_ask (group, "score");
     wire_score_request_pack (&request, &ask->payload);
-    finish_ask (group, ask, "");
+    asks_finish_ask (group, ask, "");
     free (states);
 }

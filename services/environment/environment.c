@@ -76,7 +76,7 @@ static void player_leave (environment_t *env, player_t *player)
 }
 
 /*  What is under way goes back, so that others need not wait for the leases to end. */
-static void give_all_back (environment_t *env)
+static void environment_release_all (environment_t *env)
 {
     err_t err = {0};
     uint64_t n;
@@ -95,7 +95,7 @@ void environment_close (svc_run_t *run, void **state)
     if (!env)
         return;
     if (env->store && env->players)
-        give_all_back (env);
+        environment_release_all (env);
     tokenizers_destroy (&env->tokenizers);
     store_destroy (&env->store);
     buf_free (&env->event);
@@ -135,7 +135,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
 
 /*  ---- one group --------------------------------------------------------------------------------------- */
 
-static void publish (environment_t *env, const wire_event_t *event)
+static void environment_publish (environment_t *env, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 32];
     snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
@@ -144,7 +144,7 @@ static void publish (environment_t *env, const wire_event_t *event)
     bus_publish (env->bus, topic, env->event.data, env->event.size);
 }
 
-static void publish_committed (environment_t *env, const player_t *player)
+static void environment_publish_committed (environment_t *env, const player_t *player)
 {
     const wire_group_t *m = group_message (player->group);
     wire_part_t metrics[GROUP_METRICS + 1];
@@ -160,35 +160,35 @@ static void publish_committed (environment_t *env, const player_t *player)
                           .metrics = metrics,
                           .metrics_n = GROUP_METRICS + 1,
                           .text = ""};
-    publish (env, &event);
+    environment_publish (env, &event);
 }
 
 /*  What is in the way of a group, said again with every refusal: to people who watch the run, and to its trainer. */
-static void publish_trouble (environment_t *env, const player_t *player, wire_event_kind_t kind,
-                             const err_t *why)
+static void environment_publish_trouble (environment_t *env, const player_t *player,
+                                         wire_event_kind_t kind, const err_t *why)
 {
     const wire_group_t *m = group_message (player->group);
-    publish (env, &(wire_event_t){.kind = kind,
-                                  .run = m->run,
-                                  .step = m->step,
-                                  .group = m->group,
-                                  .phase = m->phase,
-                                  .version = {.policy = ""},
-                                  .text = why->text});
+    environment_publish (env, &(wire_event_t){.kind = kind,
+                                              .run = m->run,
+                                              .step = m->step,
+                                              .group = m->group,
+                                              .phase = m->phase,
+                                              .version = {.policy = ""},
+                                              .text = why->text});
 }
 
-static void log_group (const player_t *player, const char *event, const char *why)
+static void environment_log_group (const player_t *player, const char *event, const char *why)
 {
     log_warn (event, "run=%s phase=%u step=%" PRIu64 " group=%" PRIu64 " text=\"%s\"",
               player->claim.run, player->claim.phase, player->claim.step, player->claim.group, why);
 }
 
 /*  Also kept with the run, where whoever looks for the reason finds it; best effort. */
-static void note_group (environment_t *env, const player_t *player, const char *event,
-                        const char *why)
+static void environment_note_group (environment_t *env, const player_t *player, const char *event,
+                                    const char *why)
 {
     char text[ERR_TEXT_MAX + 128];
-    log_group (player, event, why);
+    environment_log_group (player, event, why);
     snprintf (text, sizeof text, "phase %u, step %" PRIu64 ", group %" PRIu64 ", %s: %s",
               player->claim.phase, player->claim.step, player->claim.group, svc_name (env->svc),
               why);
@@ -197,12 +197,12 @@ static void note_group (environment_t *env, const player_t *player, const char *
 
 /*  What an answer of the store means for the group: true when it was carried out. Otherwise the group was
  *  lost and is left, or Redis is in trouble and the same is tried again later. */
-static bool stored (environment_t *env, player_t *player, int rc, const err_t *err)
+static bool environment_on_stored (environment_t *env, player_t *player, int rc, const err_t *err)
 {
     if (rc == 0)
         return true;
     if (err->code == ERR_STALE) {
-        log_group (player, "group.lost", err->text);
+        environment_log_group (player, "group.lost", err->text);
         env->lost++;
         player_leave (env, player);
     } else {
@@ -212,14 +212,14 @@ static bool stored (environment_t *env, player_t *player, int rc, const err_t *e
     return false;
 }
 
-static bool give_up (environment_t *env, player_t *player, const char *why)
+static bool environment_fail_group (environment_t *env, player_t *player, const char *why)
 {
     err_t err = {0};
     uint64_t tries = 0;
     int rc = store_giveup (env->store, &player->claim, why, &tries, &err);
-    if (!stored (env, player, rc, &err))
+    if (!environment_on_stored (env, player, rc, &err))
         return false;
-    note_group (env, player, "group.given_up", why);
+    environment_note_group (env, player, "group.given_up", why);
     env->given_up++;
     player_leave (env, player);
     /* Not at once again, by us: what was in the way would be so still. */
@@ -232,11 +232,12 @@ static bool player_failed (environment_t *env, player_t *player)
 {
     const err_t *why = group_error (player->group);
     if (why->code != ERR_INPUT)
-        return give_up (env, player, why->text);
+        return environment_fail_group (env, player, why->text);
     err_t err = {0};
-    if (!stored (env, player, store_dead (env->store, &player->claim, why->text, &err), &err))
+    if (!environment_on_stored (env, player,
+                                store_dead (env->store, &player->claim, why->text, &err), &err))
         return false;
-    note_group (env, player, "group.dead", why->text);
+    environment_note_group (env, player, "group.dead", why->text);
     env->dead++;
     player_leave (env, player);
     return false;
@@ -247,9 +248,9 @@ static bool player_commit (environment_t *env, player_t *player)
     err_t err = {0};
     const buf_t *result = group_result (player->group);
     int rc = store_commit (env->store, &player->claim, result->data, result->size, &err);
-    if (!stored (env, player, rc, &err))
+    if (!environment_on_stored (env, player, rc, &err))
         return false;
-    publish_committed (env, player);
+    environment_publish_committed (env, player);
     env->committed++;
     player_leave (env, player);
     return false;
@@ -261,7 +262,7 @@ static bool player_store (environment_t *env, player_t *player)
     unsigned turn;
     const buf_t *states = group_turn (player->group, &turn);
     int rc = store_turn (env->store, &player->claim, turn, states->data, states->size, &err);
-    if (!stored (env, player, rc, &err))
+    if (!environment_on_stored (env, player, rc, &err))
         return false;
     memset (player->calls, 0, sizeof player->calls);
     group_stored (player->group);
@@ -288,7 +289,7 @@ static bool player_read (environment_t *env, player_t *player)
 }
 
 /*  How long the group's run waits for anything: an answer that takes longer comes too late. */
-static int64_t patience_ms (const player_t *player)
+static int64_t environment_patience_ms (const player_t *player)
 {
     return (int64_t) group_message (player->group)->timeout_s * 1000;
 }
@@ -335,17 +336,19 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
 {
     if (now < env->store_again_ms)
         return;
-    int64_t patience = patience_ms (player) > PATIENCE_MS ? patience_ms (player) : PATIENCE_MS;
+    int64_t patience = environment_patience_ms (player) > PATIENCE_MS
+                           ? environment_patience_ms (player)
+                           : PATIENCE_MS;
     if (now - player->moved_ms > patience) {
         err_t why = player->trouble;
         if (!why.text[0])
             err_set (&why, ERR_TIMEOUT, "nobody answered");
         err_wrap (&why, "no progress for %lld s", (long long) patience / 1000);
-        give_up (env, player, why.text);
+        environment_fail_group (env, player, why.text);
     } else if (now - player->renewed_ms > RENEW_MS) {
         err_t err = {0};
         int rc = store_renew (env->store, &player->claim, LEASE_MS, &err);
-        if (stored (env, player, rc, &err))
+        if (environment_on_stored (env, player, rc, &err))
             player->renewed_ms = now;
     }
 }
@@ -353,7 +356,7 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
 /*  ---- claiming ---------------------------------------------------------------------------------------- */
 
 /*  Hears of a run's steps from its first group on; until then, and without events, it is polled. */
-static void listen (environment_t *env, const char *run)
+static void environment_subscribe (environment_t *env, const char *run)
 {
     for (size_t i = 0; i < env->runs_n; i++)
         if (strcmp (env->runs[i], run) == 0)
@@ -370,11 +373,11 @@ static void listen (environment_t *env, const char *run)
 }
 
 /*  A payload that is no group cannot be played by anybody. */
-static void refuse_claim (environment_t *env, player_t *player, const err_t *why)
+static void environment_refuse_claim (environment_t *env, player_t *player, const err_t *why)
 {
     err_t err = {0};
     uint64_t tries;
-    note_group (env, player, "group.refused", why->text);
+    environment_note_group (env, player, "group.refused", why->text);
     int rc = why->code == ERR_INPUT
                  ? store_dead (env->store, &player->claim, why->text, &err)
                  : store_giveup (env->store, &player->claim, why->text, &tries, &err);
@@ -385,7 +388,7 @@ static void refuse_claim (environment_t *env, player_t *player, const err_t *why
 }
 
 /*  1: claimed a group and began it; 0: none there; -1: Redis is in trouble. */
-static int claim_one (environment_t *env, player_t *player)
+static int environment_claim_one (environment_t *env, player_t *player)
 {
     err_t err = {0};
     int rc = store_claim (env->store, svc_name (env->svc), LEASE_MS, &player->claim, &err);
@@ -393,23 +396,23 @@ static int claim_one (environment_t *env, player_t *player)
         return rc;
     player->claimed_ms = player->renewed_ms = player->moved_ms = clock_ms ();
     env->live++;
-    listen (env, player->claim.run);
+    environment_subscribe (env, player->claim.run);
     player->group = group_new (player->claim.payload.data, player->claim.payload.size, &err);
     if (player->group)
         player_advance (env, player);
     else
-        refuse_claim (env, player, &err);
+        environment_refuse_claim (env, player, &err);
     return 1;
 }
 
-static void claim_groups (environment_t *env, int64_t now)
+static void environment_claim_groups (environment_t *env, int64_t now)
 {
     if (now < env->claim_ms || now < env->store_again_ms)
         return;
     int rc = 1;
     for (size_t i = 0; i < env->players_n && rc == 1; i++)
         if (!env->players[i].group)
-            rc = claim_one (env, &env->players[i]);
+            rc = environment_claim_one (env, &env->players[i]);
     env->claim_ms = now + POLL_MS;
     if (rc < 0)
         env->store_again_ms = now + STORE_AGAIN_MS;
@@ -417,7 +420,7 @@ static void claim_groups (environment_t *env, int64_t now)
 
 /*  ---- what the loop calls ------------------------------------------------------------------------------- */
 
-static player_t *find_call (environment_t *env, uint64_t number, size_t *ask)
+static player_t *environment_find_call (environment_t *env, uint64_t number, size_t *ask)
 {
     for (size_t i = 0; i < env->players_n; i++)
         for (*ask = 0; env->players[i].group && *ask < EPISODE_ROLES_MAX; (*ask)++)
@@ -427,7 +430,8 @@ static player_t *find_call (environment_t *env, uint64_t number, size_t *ask)
 }
 
 /*  A peer refused, or answered what does not fit: bad input is the content's fault, the rest may pass. */
-static void on_refusal (environment_t *env, player_t *player, size_t ask, const err_t *err)
+static void environment_on_refusal (environment_t *env, player_t *player, size_t ask,
+                                    const err_t *err)
 {
     call_t *call = &player->calls[ask];
     const char *service = group_ask (player->group, ask)->service;
@@ -439,33 +443,33 @@ static void on_refusal (environment_t *env, player_t *player, size_t ask, const 
     }
     /* Agents that cannot serve a run as they are configured never will. */
     bool never = err->code == ERR_CONFIG && strcmp (service, "act") == 0;
-    publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
+    environment_publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
     /* Whoever asks again begins anew: once more must do, and no more than the run has. */
     if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 &&
-        env->act_ms < patience_ms (player))
-        env->act_ms = patience_ms (player);
+        env->act_ms < environment_patience_ms (player))
+        env->act_ms = environment_patience_ms (player);
     int64_t pause = CALL_AGAIN_MS << (call->refusals < 6 ? call->refusals : 6);
     call->again_ms = clock_ms () + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
     if (call->refusals++ == 0)
-        log_group (player, "call.again", err->text);
+        environment_log_group (player, "call.again", err->text);
 }
 
-static void on_reply (environment_t *env, const bus_item_t *item)
+static void environment_on_reply (environment_t *env, const bus_item_t *item)
 {
     size_t ask;
-    player_t *player = find_call (env, item->call, &ask);
+    player_t *player = environment_find_call (env, item->call, &ask);
     if (!player)
         return;
     player->calls[ask].number = 0;
     err_t err = {0};
     if (item->code != ERR_NONE) {
         err_set (&err, item->code, "%s%s%s", item->name, item->name[0] ? ": " : "", item->text);
-        on_refusal (env, player, ask, &err);
+        environment_on_refusal (env, player, ask, &err);
     } else if (group_answer (player->group, ask, item->payload, item->size, &err) != 0) {
         /* A peer that answers nonsense is no fault of the group's. */
         err.code = err.code == ERR_INPUT ? ERR_INTERNAL : err.code;
         err_wrap (&err, "%s", item->name);
-        on_refusal (env, player, ask, &err);
+        environment_on_refusal (env, player, ask, &err);
     } else {
         player->moved_ms = clock_ms ();
     }
@@ -477,7 +481,7 @@ void environment_on_item (svc_run_t *run, const bus_item_t *item)
     environment_t *env = svc_state (run);
     int64_t start = clock_us ();
     if (item->kind == BUS_REPLY)
-        on_reply (env, item);
+        environment_on_reply (env, item);
     else if (item->kind == BUS_OBJECT)
         tokenizers_item (env->tokenizers, item);
     else if (item->kind == BUS_EVENT)
@@ -495,7 +499,7 @@ int environment_work (svc_run_t *run)
     for (size_t i = 0; i < env->players_n; i++)
         if (env->players[i].group)
             player_keep (env, &env->players[i], now);
-    claim_groups (env, now);
+    environment_claim_groups (env, now);
     env->busy_us += clock_us () - start;
     int64_t wait = clock_left_ms (env->claim_ms), store = clock_left_ms (env->store_again_ms);
     wait = store > wait ? store : wait;

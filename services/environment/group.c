@@ -24,7 +24,7 @@ void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
     group->state = GROUP_FAILED;
 }
 
-static void read_family (group_t *group)
+static void group_read_family (group_t *group)
 {
     json_error_t why;
     json_t *task = json_loads (group->message->task, 0, &why);
@@ -38,7 +38,7 @@ static void read_family (group_t *group)
     json_decref (task);
 }
 
-static void make_episodes (group_t *group)
+static void group_make_episodes (group_t *group)
 {
     const wire_group_t *m = group->message;
     const char *roles[EPISODE_ROLES_MAX];
@@ -53,7 +53,7 @@ static void make_episodes (group_t *group)
     }
 }
 
-static int allocate (group_t *group, err_t *err)
+static int group_allocate (group_t *group, err_t *err)
 {
     const wire_group_t *m = group->message;
     group->n = m->episodes;
@@ -78,13 +78,13 @@ group_t *group_new (const void *payload, size_t size, err_t *err)
     if (rc == 0 && group->message->roles_n > EPISODE_ROLES_MAX)
         rc = err_set (err, ERR_INPUT, "a group of %zu roles", group->message->roles_n);
     if (rc == 0)
-        rc = allocate (group, err);
+        rc = group_allocate (group, err);
     if (rc != 0) {
         group_destroy (&group);
         return NULL;
     }
-    read_family (group);
-    make_episodes (group);
+    group_read_family (group);
+    group_make_episodes (group);
     return group;
 }
 

@@ -6,7 +6,7 @@
 
 #include "text/chat.h"
 
-static int append_prefix (const wire_ids_t *prefix, tokenizer_ids_t *ids, err_t *err)
+static int prompt_append_prefix (const wire_ids_t *prefix, tokenizer_ids_t *ids, err_t *err)
 {
     size_t n = ids->n + prefix->n;
     if (n > ids->capacity) {
@@ -29,7 +29,7 @@ int prompt_encode (const tokenizer_t *tokenizer, const wire_role_t *role, const 
     if (chat_find (NULL, *role->chat ? role->chat : "none", &format, err) != 0)
         return err_set (err, ERR_INPUT, "role %s: '%.80s' is no chat format known here", role->name,
                         role->chat);
-    if (append_prefix (&role->prefix, ids, err) != 0)
+    if (prompt_append_prefix (&role->prefix, ids, err) != 0)
         return -1;
     return chat_encode (tokenizer, &format, text, size, ids, err);
 }

@@ -35,7 +35,7 @@ tokenizers_t *tokenizers_new (bus_t *bus)
     return tokenizers;
 }
 
-static void entry_free (tokenizers_t *tokenizers, entry_t *e)
+static void tokenizers_entry_free (tokenizers_t *tokenizers, entry_t *e)
 {
     if (e->call)
         bus_cancel (tokenizers->bus, e->call);
@@ -50,13 +50,13 @@ void tokenizers_destroy (tokenizers_t **tokenizers)
         return;
     for (entry_t *e = (*tokenizers)->first, *next; e; e = next) {
         next = e->next;
-        entry_free (*tokenizers, e);
+        tokenizers_entry_free (*tokenizers, e);
     }
     free (*tokenizers);
     *tokenizers = NULL;
 }
 
-static void let_go (tokenizers_t *tokenizers)
+static void tokenizers_drop_unused (tokenizers_t *tokenizers)
 {
     for (entry_t **at = &tokenizers->first; *at;) {
         entry_t *e = *at;
@@ -64,18 +64,18 @@ static void let_go (tokenizers_t *tokenizers)
             at = &e->next;
         } else {
             *at = e->next;
-            entry_free (tokenizers, e);
+            tokenizers_entry_free (tokenizers, e);
         }
     }
 }
 
-static entry_t *find (tokenizers_t *tokenizers, const hash_t *hash)
+static entry_t *tokenizers_find (tokenizers_t *tokenizers, const hash_t *hash)
 {
     for (entry_t *e = tokenizers->first; e; e = e->next)
         if (hash_equal (&e->hash, hash))
             return e;
     if (tokenizers->n >= KEPT)
-        let_go (tokenizers);
+        tokenizers_drop_unused (tokenizers);
     entry_t *e = calloc (1, sizeof *e);
     if (!e)
         return NULL;
@@ -89,7 +89,7 @@ static entry_t *find (tokenizers_t *tokenizers, const hash_t *hash)
 
 const tokenizer_t *tokenizers_take (tokenizers_t *tokenizers, const hash_t *hash, err_t *err)
 {
-    entry_t *e = find (tokenizers, hash);
+    entry_t *e = tokenizers_find (tokenizers, hash);
     if (!e) {
         err_set (err, ERR_BUSY, "no memory for a tokenizer");
         return NULL;

@@ -3,18 +3,18 @@
 
 #include <stdlib.h>
 
-static bool is_ours (const batch_source_t *source, const wire_completion_t *c)
+static bool batch_is_ours (const batch_source_t *source, const wire_completion_t *c)
 {
     return source->policies[c->role] == source->policy;
 }
 
-static bool is_masked (const batch_source_t *source, const wire_completion_t *c)
+static bool batch_is_masked (const batch_source_t *source, const wire_completion_t *c)
 {
     return source->mask_truncated && !c->stopped;
 }
 
 /*  Whether some completion of the group would move the weights. */
-static bool teaches (const batch_source_t *source, size_t group)
+static bool batch_teaches (const batch_source_t *source, size_t group)
 {
     const rollout_t *r = source->rollout;
     size_t begin = r->first_completion[r->first_episode[group]];
@@ -26,29 +26,30 @@ static bool teaches (const batch_source_t *source, size_t group)
 }
 
 /*  Counts what the loss divides by, over all completions of the policy. */
-static void count (const batch_source_t *source, size_t first, size_t end, batch_t *batch)
+static void batch_count (const batch_source_t *source, size_t first, size_t end, batch_t *batch)
 {
     const rollout_t *r = source->rollout;
     for (size_t e = r->first_episode[first]; e < r->first_episode[end]; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             const wire_completion_t *completion = &r->episode[e]->completions[c];
-            if (!is_ours (source, completion))
+            if (!batch_is_ours (source, completion))
                 continue;
             batch->norm.sequences++;
-            batch->norm.tokens += is_masked (source, completion) ? 0 : completion->ids.n;
+            batch->norm.tokens += batch_is_masked (source, completion) ? 0 : completion->ids.n;
         }
 }
 
 /*  Appends the train group of one prompt; nothing when no completion of ours has it. */
-static void add_prompt (const batch_source_t *source, size_t group, size_t prompt, batch_t *batch)
+static void batch_add_prompt (const batch_source_t *source, size_t group, size_t prompt,
+                              batch_t *batch)
 {
     const rollout_t *r = source->rollout;
     size_t begin = batch->items_n;
     for (size_t e = r->first_episode[group]; e < r->first_episode[group + 1]; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             const wire_completion_t *completion = &r->episode[e]->completions[c];
-            if (completion->prompt != prompt || !is_ours (source, completion) ||
-                is_masked (source, completion))
+            if (completion->prompt != prompt || !batch_is_ours (source, completion) ||
+                batch_is_masked (source, completion))
                 continue;
             size_t number = r->first_completion[e] + c;
             batch->completions[batch->items_n] =
@@ -70,7 +71,7 @@ static void add_prompt (const batch_source_t *source, size_t group, size_t promp
     batch->first_item[batch->groups_n] = batch->items_n;
 }
 
-static int reserve (batch_t *batch, size_t prompts, size_t completions, err_t *err)
+static int batch_reserve (batch_t *batch, size_t prompts, size_t completions, err_t *err)
 {
     batch->groups = calloc (prompts + 1, sizeof *batch->groups);
     batch->first_item = calloc (prompts + 2, sizeof *batch->first_item);
@@ -90,14 +91,15 @@ batch_t *batch_new (const batch_source_t *source, size_t first, size_t end, err_
     size_t completions =
         r->first_completion[r->first_episode[end]] - r->first_completion[r->first_episode[first]];
     batch_t *batch = calloc (1, sizeof *batch);
-    if (!batch || reserve (batch, prompts, completions, err) != 0) {
+    if (!batch || batch_reserve (batch, prompts, completions, err) != 0) {
         batch_destroy (&batch);
         return NULL;
     }
-    count (source, first, end, batch);
+    batch_count (source, first, end, batch);
     for (size_t g = first; g < end; g++)
-        for (size_t p = 0; r->group[g] && teaches (source, g) && p < r->group[g]->prompts_n; p++)
-            add_prompt (source, g, p, batch);
+        for (size_t p = 0; r->group[g] && batch_teaches (source, g) && p < r->group[g]->prompts_n;
+             p++)
+            batch_add_prompt (source, g, p, batch);
     return batch;
 }
 

@@ -34,7 +34,7 @@ typedef struct {
     size_t n;
 } memory_t;
 
-static memory_t memory_of (const policy_t *policy)
+static memory_t checkpoint_memory_of (const policy_t *policy)
 {
     bool bf16 = model_params_type (policy->model) == COMPUTE_BF16;
     return (memory_t){.name = {"m", "v", "masters"},
@@ -42,10 +42,10 @@ static memory_t memory_of (const policy_t *policy)
                       .n = bf16 ? 3 : 2};
 }
 
-static int save_policy (const char *dir, policy_t *policy, err_t *err)
+static int checkpoint_save_policy (const char *dir, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX];
-    memory_t memory = memory_of (policy);
+    memory_t memory = checkpoint_memory_of (policy);
     safetensors_tensor_t tensors[3];
     for (size_t i = 0; i < memory.n; i++)
         tensors[i] = (safetensors_tensor_t){
@@ -56,19 +56,19 @@ static int save_policy (const char *dir, policy_t *policy, err_t *err)
 }
 
 /*  A policy among several: written aside and synced, then named. */
-static int save_policy_folder (const char *dir, policy_t *policy, err_t *err)
+static int checkpoint_save_policy_folder (const char *dir, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX], aside[FS_PATH_MAX + sizeof TEMPORARY];
     if (fs_join (path, dir, policy->name, err) != 0)
         return -1;
     snprintf (aside, sizeof aside, "%s%s", path, TEMPORARY);
-    if (fs_mkdirs (aside, err) != 0 || save_policy (aside, policy, err) != 0)
+    if (fs_mkdirs (aside, err) != 0 || checkpoint_save_policy (aside, policy, err) != 0)
         return -1;
     return fs_publish_folder (aside, path, err);
 }
 
 /*  {"model.safetensors": bytes, "aux/model.safetensors": bytes ...} of all files below dir. */
-static int list_files (json_t *files, const char *dir, const char *below, err_t *err)
+static int checkpoint_list_files (json_t *files, const char *dir, const char *below, err_t *err)
 {
     DIR *handle = opendir (dir);
     if (!handle)
@@ -86,7 +86,7 @@ static int list_files (json_t *files, const char *dir, const char *below, err_t 
         snprintf (name, sizeof name, "%s%s", below, entry->d_name);
         if (rc == 0 && S_ISDIR (st.st_mode)) {
             strncat (name, "/", sizeof name - strlen (name) - 1);
-            rc = list_files (files, path, name, err);
+            rc = checkpoint_list_files (files, path, name, err);
         } else if (rc == 0) {
             json_object_set_new (files, name, json_integer (st.st_size));
         }
@@ -95,7 +95,7 @@ static int list_files (json_t *files, const char *dir, const char *below, err_t 
     return rc;
 }
 
-static json_t *record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
+static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
 {
     char config[HASH_HEX_SIZE], critic[HASH_HEX_SIZE], weights[HASH_HEX_SIZE];
     json_t *list = json_array ();
@@ -113,12 +113,12 @@ static json_t *record_of (const checkpoint_t *c, policy_t *const *policies, size
                       "critic_trusted", c->critic_trusted, "policies", list);
 }
 
-static int save_record (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
-                        size_t n, err_t *err)
+static int checkpoint_save_record (const char *dir, const checkpoint_t *checkpoint,
+                                   policy_t *const *policies, size_t n, err_t *err)
 {
     char path[FS_PATH_MAX];
-    json_t *record = record_of (checkpoint, policies, n), *files = json_object ();
-    int rc = list_files (files, dir, "", err);
+    json_t *record = checkpoint_record_of (checkpoint, policies, n), *files = json_object ();
+    int rc = checkpoint_list_files (files, dir, "", err);
     json_object_set_new (record, "files", files);
     char *text = json_dumps (record, JSON_INDENT (2));
     if (rc == 0 && !text)
@@ -130,20 +130,21 @@ static int save_record (const char *dir, const checkpoint_t *checkpoint, policy_
     return rc;
 }
 
-static int save_into (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
-                      size_t n, const buf_t *critic, err_t *err)
+static int checkpoint_save_into (const char *dir, const checkpoint_t *checkpoint,
+                                 policy_t *const *policies, size_t n, const buf_t *critic,
+                                 err_t *err)
 {
     char path[FS_PATH_MAX];
-    int rc = n == 1 ? save_policy (dir, policies[0], err) : 0;
+    int rc = n == 1 ? checkpoint_save_policy (dir, policies[0], err) : 0;
     for (size_t i = 0; n > 1 && rc == 0 && i < n; i++)
-        rc = save_policy_folder (dir, policies[i], err);
+        rc = checkpoint_save_policy_folder (dir, policies[i], err);
     if (rc == 0 && critic && (rc = fs_join (path, dir, CRITIC, err)) == 0)
         rc = fs_write (path, critic->data, critic->size, err);
-    return rc == 0 ? save_record (dir, checkpoint, policies, n, err) : -1;
+    return rc == 0 ? checkpoint_save_record (dir, checkpoint, policies, n, err) : -1;
 }
 
-static int path_of (char path[FS_PATH_MAX], const char *dir, uint64_t step, const char *end,
-                    err_t *err)
+static int checkpoint_path_of (char path[FS_PATH_MAX], const char *dir, uint64_t step,
+                               const char *end, err_t *err)
 {
     char name[96];
     snprintf (name, sizeof name, FOLDER "/" PREFIX "%llu%s", (unsigned long long) step, end);
@@ -154,14 +155,14 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
                      size_t n, const buf_t *critic, err_t *err)
 {
     char path[FS_PATH_MAX], aside[FS_PATH_MAX];
-    if (path_of (path, dir, checkpoint->step, "", err) != 0 ||
-        path_of (aside, dir, checkpoint->step, TEMPORARY, err) != 0)
+    if (checkpoint_path_of (path, dir, checkpoint->step, "", err) != 0 ||
+        checkpoint_path_of (aside, dir, checkpoint->step, TEMPORARY, err) != 0)
         return -1;
     int rc = fs_remove (aside, err);
     if (rc == 0)
         rc = fs_mkdirs (aside, err);
     if (rc == 0)
-        rc = save_into (aside, checkpoint, policies, n, critic, err);
+        rc = checkpoint_save_into (aside, checkpoint, policies, n, critic, err);
     if (rc == 0)
         rc = fs_publish_folder (aside, path, err);
     if (rc != 0) {
@@ -173,7 +174,7 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
 
 /*  ---- reading ----------------------------------------------------------------------------------- */
 
-static int hash_from_hex (const char *hex, hash_t *hash)
+static int checkpoint_hash_from_hex (const char *hex, hash_t *hash)
 {
     *hash = (hash_t){0};
     if (!hex || !*hex)
@@ -189,7 +190,7 @@ static int hash_from_hex (const char *hex, hash_t *hash)
     return 0;
 }
 
-static json_t *read_record (const char *path, err_t *err)
+static json_t *checkpoint_read_record (const char *path, err_t *err)
 {
     char file[FS_PATH_MAX];
     buf_t text = {0};
@@ -207,7 +208,7 @@ static json_t *read_record (const char *path, err_t *err)
 }
 
 /*  Whether every file is there with the size that the record gives. */
-static int check_files (const char *path, const json_t *record, err_t *err)
+static int checkpoint_check_files (const char *path, const json_t *record, err_t *err)
 {
     const char *name;
     json_t *size;
@@ -226,7 +227,7 @@ static int check_files (const char *path, const json_t *record, err_t *err)
     return 0;
 }
 
-static int parse_record (const json_t *record, checkpoint_t *checkpoint)
+static int checkpoint_parse_record (const json_t *record, checkpoint_t *checkpoint)
 {
     *checkpoint =
         (checkpoint_t){.step = (uint64_t) json_integer_value (json_object_get (record, "step")),
@@ -240,25 +241,25 @@ static int parse_record (const json_t *record, checkpoint_t *checkpoint)
     const char *critic = json_string_value (json_object_get (record, "critic"));
     const char *numerics = json_string_value (json_object_get (record, "numerics"));
     snprintf (checkpoint->numerics, sizeof checkpoint->numerics, "%s", numerics ? numerics : "");
-    return hash_from_hex (config, &checkpoint->config) == 0 &&
-                   hash_from_hex (critic, &checkpoint->critic) == 0
+    return checkpoint_hash_from_hex (config, &checkpoint->config) == 0 &&
+                   checkpoint_hash_from_hex (critic, &checkpoint->critic) == 0
                ? 0
                : -1;
 }
 
 /*  0 and the record of a complete checkpoint, else -1. */
-static int inspect (const char *path, checkpoint_t *checkpoint, err_t *err)
+static int checkpoint_inspect (const char *path, checkpoint_t *checkpoint, err_t *err)
 {
-    json_t *record = read_record (path, err);
-    int rc = record ? check_files (path, record, err) : -1;
-    if (rc == 0 && parse_record (record, checkpoint) != 0)
+    json_t *record = checkpoint_read_record (path, err);
+    int rc = record ? checkpoint_check_files (path, record, err) : -1;
+    if (rc == 0 && checkpoint_parse_record (record, checkpoint) != 0)
         rc = err_set (err, ERR_INPUT, "%s: its record is damaged", path);
     json_decref (record);
     return rc;
 }
 
 /*  The steps of all folders step-N, newest first; removes unfinished ones. Returns how many, or -1. */
-static int steps_of (const char *dir, uint64_t steps[FILES_MAX], err_t *err)
+static int checkpoint_steps_of (const char *dir, uint64_t steps[FILES_MAX], err_t *err)
 {
     char folder[FS_PATH_MAX], path[FS_PATH_MAX];
     if (fs_join (folder, dir, FOLDER, err) != 0)
@@ -289,21 +290,21 @@ int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *ch
                        err_t *err)
 {
     uint64_t steps[FILES_MAX];
-    int n = steps_of (dir, steps, err);
+    int n = checkpoint_steps_of (dir, steps, err);
     for (int i = 0; i < n; i++) {
         err_t torn = {0};
-        if (path_of (path, dir, steps[i], "", err) != 0)
+        if (checkpoint_path_of (path, dir, steps[i], "", err) != 0)
             return -1;
-        if (inspect (path, checkpoint, &torn) == 0)
+        if (checkpoint_inspect (path, checkpoint, &torn) == 0)
             return 1;
         log_warn ("checkpoint.passed_over", "path=%s text=\"%s\"", path, torn.text);
     }
     return n < 0 ? -1 : 0;
 }
 
-static int load_memory (const char *path, const policy_t *policy, err_t *err)
+static int checkpoint_load_memory (const char *path, const policy_t *policy, err_t *err)
 {
-    memory_t memory = memory_of (policy);
+    memory_t memory = checkpoint_memory_of (policy);
     safetensors_t *file = safetensors_open (path, err);
     int rc = file ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < memory.n; i++) {
@@ -318,15 +319,16 @@ static int load_memory (const char *path, const policy_t *policy, err_t *err)
     return rc;
 }
 
-static int load_policy (const char *dir, const checkpoint_t *checkpoint, const json_t *record,
-                        policy_t *policy, err_t *err)
+static int checkpoint_load_policy (const char *dir, const checkpoint_t *checkpoint,
+                                   const json_t *record, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX];
     if (policy_restore (policy, dir, checkpoint->step, err) != 0 ||
-        fs_join (path, dir, OPTIMIZER, err) != 0 || load_memory (path, policy, err) != 0)
+        fs_join (path, dir, OPTIMIZER, err) != 0 || checkpoint_load_memory (path, policy, err) != 0)
         return -1;
     hash_t weights;
-    if (hash_from_hex (json_string_value (json_object_get (record, "weights")), &weights) != 0 ||
+    if (checkpoint_hash_from_hex (json_string_value (json_object_get (record, "weights")),
+                                  &weights) != 0 ||
         !hash_equal (&weights, &policy->version.hash))
         return err_set (err, ERR_INPUT,
                         "%s: its weights are not those that were saved; remove this checkpoint to "
@@ -337,7 +339,7 @@ static int load_policy (const char *dir, const checkpoint_t *checkpoint, const j
 }
 
 /*  The record's entry of a policy, or NULL. */
-static const json_t *entry_of (const json_t *record, const char *name)
+static const json_t *checkpoint_entry_of (const json_t *record, const char *name)
 {
     const json_t *list = json_object_get (record, "policies");
     for (size_t i = 0; i < json_array_size (list); i++) {
@@ -352,16 +354,16 @@ static const json_t *entry_of (const json_t *record, const char *name)
 int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, buf_t *critic, err_t *err)
 {
-    json_t *record = read_record (path, err);
+    json_t *record = checkpoint_read_record (path, err);
     int rc = record ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         char dir[FS_PATH_MAX];
-        const json_t *entry = entry_of (record, policies[i]->name);
+        const json_t *entry = checkpoint_entry_of (record, policies[i]->name);
         rc = fs_join (dir, path, n == 1 ? "." : policies[i]->name, err);
         if (rc == 0 && !entry)
             rc = err_set (err, ERR_INPUT, "%s: has no policy '%s'", path, policies[i]->name);
         if (rc == 0)
-            rc = load_policy (dir, checkpoint, entry, policies[i], err);
+            rc = checkpoint_load_policy (dir, checkpoint, entry, policies[i], err);
     }
     char file[FS_PATH_MAX];
     if (rc == 0 && !hash_is_zero (&checkpoint->critic) &&
@@ -374,10 +376,10 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
 int checkpoint_prune (const char *dir, size_t keep, err_t *err)
 {
     uint64_t steps[FILES_MAX];
-    int n = steps_of (dir, steps, err);
+    int n = checkpoint_steps_of (dir, steps, err);
     for (int i = n; i-- > (int) keep;) {
         char path[FS_PATH_MAX];
-        if (path_of (path, dir, steps[i], "", err) != 0 || fs_remove (path, err) != 0)
+        if (checkpoint_path_of (path, dir, steps[i], "", err) != 0 || fs_remove (path, err) != 0)
             return -1;
     }
     return n < 0 ? -1 : 0;

@@ -6,7 +6,7 @@
 #define TURNS_MAX 256
 
 /*  The joint rewards, less the mean punishment of each episode's overlong completions. */
-static double *shape (const rollout_t *r, const credit_options_t *options, double *overlong)
+static double *credit_shape (const rollout_t *r, const credit_options_t *options, double *overlong)
 {
     double *rewards = calloc (r->episodes + 1, sizeof *rewards);
     for (size_t e = 0; rewards && e < r->episodes; e++) {
@@ -22,8 +22,8 @@ static double *shape (const rollout_t *r, const credit_options_t *options, doubl
     return rewards;
 }
 
-static int from_groups (credit_t *credit, const rollout_t *r, const double *rewards,
-                        const credit_options_t *options, err_t *err)
+static int credit_from_groups (credit_t *credit, const rollout_t *r, const double *rewards,
+                               const credit_options_t *options, err_t *err)
 {
     advantage_stats_t stats;
     double *episodes = calloc (r->episodes + 1, sizeof *episodes);
@@ -42,8 +42,8 @@ static int from_groups (credit_t *credit, const rollout_t *r, const double *rewa
 }
 
 /*  GAE over the turns in which one role of an episode acted. */
-static int of_role (const rollout_t *r, size_t e, double reward, uint32_t role,
-                    const double *values, double lambda, double *advantages, err_t *err)
+static int credit_of_role (const rollout_t *r, size_t e, double reward, uint32_t role,
+                           const double *values, double lambda, double *advantages, err_t *err)
 {
     double value[TURNS_MAX] = {0}, advantage[TURNS_MAX];
     size_t at[TURNS_MAX], turns = 0;
@@ -63,8 +63,8 @@ static int of_role (const rollout_t *r, size_t e, double reward, uint32_t role,
     return 0;
 }
 
-static int from_critic (const rollout_t *r, const double *rewards, const double *values,
-                        double lambda, double *advantages, err_t *err)
+static int credit_from_critic (const rollout_t *r, const double *rewards, const double *values,
+                               double lambda, double *advantages, err_t *err)
 {
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
@@ -72,7 +72,8 @@ static int from_critic (const rollout_t *r, const double *rewards, const double 
             bool first = true; /* of this role in the episode */
             for (size_t b = 0; first && b < c; b++)
                 first = r->episode[e]->completions[b].role != role;
-            if (first && of_role (r, e, rewards[e], role, values, lambda, advantages, err) != 0)
+            if (first &&
+                credit_of_role (r, e, rewards[e], role, values, lambda, advantages, err) != 0)
                 return -1;
         }
     advantage_normalise (advantages, r->completions);
@@ -86,12 +87,12 @@ int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_opt
     size_t n = rollout->completions;
     credit->advantages = calloc (n + 1, sizeof (double));
     double *critic = values && options->critic ? calloc (n + 1, sizeof *critic) : NULL;
-    double *rewards = shape (rollout, options, &credit->overlong);
+    double *rewards = credit_shape (rollout, options, &credit->overlong);
     int rc = credit->advantages && rewards && (critic || !values || !options->critic)
-                 ? from_groups (credit, rollout, rewards, options, err)
+                 ? credit_from_groups (credit, rollout, rewards, options, err)
                  : err_set (err, ERR_LIMIT, "no memory for %zu advantages", n);
     if (rc == 0 && critic)
-        rc = from_critic (rollout, rewards, values, options->lambda, critic, err);
+        rc = credit_from_critic (rollout, rewards, values, options->lambda, critic, err);
     if (rc == 0 && critic && options->group)
         advantage_normalise (credit->advantages, n);
     for (size_t c = 0; rc == 0 && critic && c < n; c++)

@@ -75,23 +75,23 @@ void critic_destroy (critic_t **critic)
     *critic = NULL;
 }
 
-static int64_t timeout_ms (const critic_t *critic)
+static int64_t critic_timeout_ms (const critic_t *critic)
 {
     return critic->conf->run.timeout_s * 1000;
 }
 
-static int send (critic_t *critic, err_t *err)
+static int critic_send (critic_t *critic, err_t *err)
 {
     request_t *r = &critic->request;
-    r->call = r->service
-                  ? bus_call (critic->bus, r->service, r->id, r->payload.data, r->payload.size,
-                              timeout_ms (critic))
-                  : bus_fetch (critic->bus, &critic->status.state, r->size, timeout_ms (critic));
+    r->call = r->service ? bus_call (critic->bus, r->service, r->id, r->payload.data,
+                                     r->payload.size, critic_timeout_ms (critic))
+                         : bus_fetch (critic->bus, &critic->status.state, r->size,
+                                      critic_timeout_ms (critic));
     return r->call ? 0 : err_set (err, ERR_LIMIT, "no memory for a request to the critic");
 }
 
 /*  Empties the request for another one to the critic. */
-static request_t *new_request (critic_t *critic, const char *service, uint64_t step)
+static request_t *critic_new_request (critic_t *critic, const char *service, uint64_t step)
 {
     request_t *r = &critic->request;
     buf_clear (&r->payload);
@@ -105,7 +105,7 @@ static request_t *new_request (critic_t *critic, const char *service, uint64_t s
 /*  Sends what was written into the request. The id is the same whenever this trainer asks this: the content's
  *  hash tells other content of the same step apart, the epoch another life of the run, whose states the
  *  bus may hold no more. */
-static int ask (critic_t *critic, take_fn *take, err_t *err)
+static int critic_exchange (critic_t *critic, take_fn *take, err_t *err)
 {
     request_t *r = &critic->request;
     if (buf_failed (&r->payload))
@@ -119,11 +119,11 @@ static int ask (critic_t *critic, take_fn *take, err_t *err)
     snprintf (r->id, sizeof r->id, "%s/%" PRIu64 "/%" PRIu64 "/%s/%.16s", critic->run,
               critic->epoch, r->step, r->service, hash_hex (&hash, hex));
     r->take = take;
-    return send (critic, err);
+    return critic_send (critic, err);
 }
 
 /*  Whether the values say better than the mean which episodes end well; then they are used from now on. */
-static void judge (critic_t *critic, const double *returns)
+static void critic_judge (critic_t *critic, const double *returns)
 {
     const rollout_t *r = critic->rollout;
     critic->status.explained_variance =
@@ -135,7 +135,7 @@ static void judge (critic_t *critic, const double *returns)
     }
 }
 
-static int take_values (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_take_values (critic_t *critic, const bus_item_t *item, err_t *err)
 {
     const rollout_t *r = critic->rollout;
     const wire_value_reply_t *reply =
@@ -164,12 +164,12 @@ static int take_values (critic_t *critic, const bus_item_t *item, err_t *err)
             returns[number] = r->rewards[e];
         }
     if (rc == 0)
-        judge (critic, returns);
+        critic_judge (critic, returns);
     free (returns);
     return rc;
 }
 
-static int take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
 {
     buf_append (&critic->bytes, item->payload, item->size);
     return buf_failed (&critic->bytes)
@@ -178,7 +178,7 @@ static int take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
                : 0;
 }
 
-static int take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
 {
     const wire_learn_reply_t *reply =
         wire_learn_reply_unpack (critic->arena, item->payload, item->size, err);
@@ -188,10 +188,10 @@ static int take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
     critic->status.loss = reply->loss;
     if (!critic->fetch)
         return 0;
-    request_t *r = new_request (critic, NULL, critic->request.step);
+    request_t *r = critic_new_request (critic, NULL, critic->request.step);
     r->size = reply->size;
-    r->take = take_bytes;
-    return send (critic, err);
+    r->take = critic_take_bytes;
+    return critic_send (critic, err);
 }
 
 /*  ---- asking -------------------------------------------------------------------------------------- */
@@ -215,9 +215,9 @@ int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t
                                     .episodes = episodes,
                                     .episodes_n = rollout->episodes};
     critic->rollout = rollout;
-    wire_value_request_pack (&request, &new_request (critic, "value", step)->payload);
+    wire_value_request_pack (&request, &critic_new_request (critic, "value", step)->payload);
     free (episodes);
-    return ask (critic, take_values, err);
+    return critic_exchange (critic, critic_take_values, err);
 }
 
 int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, bool fetch, err_t *err)
@@ -240,15 +240,15 @@ int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, boo
                                     .states = states,
                                     .returns = rollout->rewards,
                                     .states_n = rollout->episodes};
-    wire_learn_request_pack (&request, &new_request (critic, "learn", step)->payload);
+    wire_learn_request_pack (&request, &critic_new_request (critic, "learn", step)->payload);
     free (states);
     buf_clear (&critic->bytes);
     critic->fetch = fetch;
-    return ask (critic, take_learnt, err);
+    return critic_exchange (critic, critic_take_learnt, err);
 }
 
 /*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the bus. */
-static bool may_pass (const request_t *r, err_code_t code)
+static bool critic_may_pass (const request_t *r, err_code_t code)
 {
     return code == ERR_BUSY || code == ERR_NETWORK || code == ERR_TIMEOUT ||
            (code == ERR_MISSING && !r->service);
@@ -261,7 +261,7 @@ int critic_item (critic_t *critic, const bus_item_t *item, err_t *err)
         item->call != r->call)
         return 0;
     r->call = 0;
-    if (may_pass (r, item->code)) {
+    if (critic_may_pass (r, item->code)) {
         err_set (&r->trouble, item->code, "%s", item->text);
         r->again_ms = clock_ms () + AGAIN_MS;
         return 1;
@@ -279,7 +279,7 @@ int critic_poll (critic_t *critic, err_t *err)
     const request_t *r = &critic->request;
     if (!r->take)
         return 1;
-    return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : send (critic, err);
+    return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : critic_send (critic, err);
 }
 
 int critic_late (const critic_t *critic, const char *bus, double waited_s, err_t *err)

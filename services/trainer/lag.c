@@ -9,7 +9,7 @@
 
 #define FORGET_MS 5000
 
-static void forget (lag_t *lag, int64_t now)
+static void lag_forget (lag_t *lag, int64_t now)
 {
     size_t kept = 0;
     for (size_t i = 0; i < lag->n; i++)
@@ -19,7 +19,7 @@ static void forget (lag_t *lag, int64_t now)
 }
 
 /*  Whether the event has versions of this run, and the oldest of them. */
-static bool oldest (const char *run, const wire_event_t *event, uint64_t *version)
+static bool lag_oldest (const char *run, const wire_event_t *event, uint64_t *version)
 {
     char prefix[160];
     bool found = false;
@@ -38,10 +38,10 @@ static bool oldest (const char *run, const wire_event_t *event, uint64_t *versio
 void lag_event (lag_t *lag, const char *run, const wire_event_t *event)
 {
     uint64_t version = 0;
-    if (!oldest (run, event, &version))
+    if (!lag_oldest (run, event, &version))
         return;
     int64_t now = clock_ms ();
-    forget (lag, now);
+    lag_forget (lag, now);
     size_t i = 0;
     while (i < lag->n && strcmp (lag->agents[i].name, event->text) != 0)
         i++;

@@ -7,21 +7,21 @@
 
 #define Z95 1.959963984540054 /* quantile of the normal distribution at 0.975 */
 
-static void add (spread_t *sums, double x)
+static void measure_add (spread_t *sums, double x)
 {
     sums->mean += x;
     sums->std += x * x;
 }
 
 /*  Sums of x and x^2 to mean and deviation. Rewards are of the order of 1: nothing cancels badly. */
-static void close_spread (spread_t *s, size_t n)
+static void measure_close_spread (spread_t *s, size_t n)
 {
     double count = (double) n;
     s->mean = n ? s->mean / count : 0;
     s->std = n > 1 ? sqrt (fmax (0, (s->std - count * s->mean * s->mean) / (count - 1))) : 0;
 }
 
-static void add_part (measure_t *m, const wire_part_t *part)
+static void measure_add_part (measure_t *m, const wire_part_t *part)
 {
     size_t i = 0;
     while (i < m->parts_n && strcmp (m->parts[i].name, part->name) != 0)
@@ -36,13 +36,13 @@ static void add_part (measure_t *m, const wire_part_t *part)
     m->parts[i].n++;
 }
 
-static void add_episode (measure_t *m, const wire_episode_t *episode)
+static void measure_add_episode (measure_t *m, const wire_episode_t *episode)
 {
     const wire_reward_t *reward = &episode->reward;
-    add (&m->reward, reward->reward);
-    add (&m->quality, reward->quality);
-    add (&m->speed, reward->speed);
-    add (&m->cost, reward->cost);
+    measure_add (&m->reward, reward->reward);
+    measure_add (&m->quality, reward->quality);
+    measure_add (&m->speed, reward->speed);
+    measure_add (&m->cost, reward->cost);
     m->successes += reward->success;
     m->agreement += reward->agreement;
     m->critical_path += (double) rollout_critical_path (episode);
@@ -54,7 +54,7 @@ static void add_episode (measure_t *m, const wire_episode_t *episode)
         m->longest = completion->ids.n > m->longest ? completion->ids.n : m->longest;
     }
     for (size_t p = 0; p < reward->parts_n; p++)
-        add_part (m, &reward->parts[p]);
+        measure_add_part (m, &reward->parts[p]);
 }
 
 void measure_rollout (const rollout_t *rollout, measure_t *m)
@@ -63,11 +63,11 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
     for (size_t g = 0; g < rollout->groups; g++)
         m->dead += !rollout->group[g];
     for (size_t e = 0; e < rollout->episodes; e++)
-        add_episode (m, rollout->episode[e]);
-    close_spread (&m->reward, m->n);
-    close_spread (&m->quality, m->n);
-    close_spread (&m->speed, m->n);
-    close_spread (&m->cost, m->n);
+        measure_add_episode (m, rollout->episode[e]);
+    measure_close_spread (&m->reward, m->n);
+    measure_close_spread (&m->quality, m->n);
+    measure_close_spread (&m->speed, m->n);
+    measure_close_spread (&m->cost, m->n);
     double episodes = fmax ((double) m->n, 1);
     m->agreement /= episodes;
     m->critical_path /= episodes;

@@ -34,14 +34,14 @@ struct metrics {
     size_t n;
 };
 
-static double now_s (void)
+static double metrics_now_s (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
     return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
 }
 
-static int write_out (int fd, const char *path, const buf_t *bytes, err_t *err)
+static int metrics_write_out (int fd, const char *path, const buf_t *bytes, err_t *err)
 {
     if (buf_failed (bytes))
         return err_set (err, ERR_LIMIT, "%s: a line of more than %zu bytes", path, bytes->max);
@@ -57,7 +57,7 @@ static int write_out (int fd, const char *path, const buf_t *bytes, err_t *err)
 }
 
 /*  The curves of one line. Train and evaluation go to tabs of their own: "step/loss", "eval/greedy". */
-static void draw (buf_t *bytes, const json_t *line)
+static void metrics_draw (buf_t *bytes, const json_t *line)
 {
     static const char *const not_curves[] = {"step", "time_s"};
     const char *names[METRICS_MAX];
@@ -81,8 +81,8 @@ static void draw (buf_t *bytes, const json_t *line)
 }
 
 /*  Calls each with every line of the file; stops when it returns non-zero, and returns that. */
-static int each_line (const char *path, int (*each) (void *context, const json_t *line),
-                      void *context)
+static int metrics_each_line (const char *path, int (*each) (void *context, const json_t *line),
+                              void *context)
 {
     FILE *file = fopen (path, "re");
     char *text = NULL;
@@ -100,23 +100,23 @@ static int each_line (const char *path, int (*each) (void *context, const json_t
     return rc;
 }
 
-static int draw_line (void *context, const json_t *line)
+static int metrics_draw_line (void *context, const json_t *line)
 {
-    draw (context, line);
+    metrics_draw (context, line);
     return 0;
 }
 
-static int draw_all (metrics_t *metrics, err_t *err)
+static int metrics_draw_all (metrics_t *metrics, err_t *err)
 {
     buf_t bytes = {.max = FILE_MAX};
-    tensorboard_header (&bytes, now_s ());
-    each_line (metrics->lines, draw_line, &bytes);
-    int rc = write_out (metrics->curves_fd, metrics->curves, &bytes, err);
+    tensorboard_header (&bytes, metrics_now_s ());
+    metrics_each_line (metrics->lines, metrics_draw_line, &bytes);
+    int rc = metrics_write_out (metrics->curves_fd, metrics->curves, &bytes, err);
     buf_free (&bytes);
     return rc;
 }
 
-static int cut (metrics_t *metrics, err_t *err)
+static int metrics_cut (metrics_t *metrics, err_t *err)
 {
     off_t size = lseek (metrics->lines_fd, 0, SEEK_END);
     if (size < 0 || (uint64_t) size < metrics->offset)
@@ -131,7 +131,7 @@ static int cut (metrics_t *metrics, err_t *err)
     return 0;
 }
 
-static int open_files (metrics_t *metrics, const char *dir, err_t *err)
+static int metrics_open_files (metrics_t *metrics, const char *dir, err_t *err)
 {
     if (fs_join (metrics->lines, dir, LINES, err) != 0 ||
         fs_join (metrics->curves, dir, CURVES, err) != 0)
@@ -142,7 +142,7 @@ static int open_files (metrics_t *metrics, const char *dir, err_t *err)
     metrics->curves_fd = open (metrics->curves, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (metrics->curves_fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", metrics->curves);
-    return cut (metrics, err) == 0 ? draw_all (metrics, err) : -1;
+    return metrics_cut (metrics, err) == 0 ? metrics_draw_all (metrics, err) : -1;
 }
 
 metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
@@ -154,7 +154,7 @@ metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
     }
     metrics->lines_fd = metrics->curves_fd = -1;
     metrics->offset = offset;
-    if (open_files (metrics, dir, err) != 0)
+    if (metrics_open_files (metrics, dir, err) != 0)
         metrics_close (&metrics);
     return metrics;
 }
@@ -175,7 +175,7 @@ void metrics_begin (metrics_t *metrics, const char *event, uint64_t step)
 {
     snprintf (metrics->event, sizeof metrics->event, "%s", event);
     metrics->step = step;
-    metrics->time_s = now_s ();
+    metrics->time_s = metrics_now_s ();
     metrics->n = 0;
 }
 
@@ -198,7 +198,7 @@ void metrics_addf (metrics_t *metrics, double value, const char *fmt, ...)
     metrics_add (metrics, name, value);
 }
 
-static json_t *line_of (const metrics_t *metrics)
+static json_t *metrics_line_of (const metrics_t *metrics)
 {
     json_t *line = json_pack ("{s:s, s:I, s:f}", "event", metrics->event, "step",
                               (json_int_t) metrics->step, "time_s", metrics->time_s);
@@ -211,7 +211,7 @@ static json_t *line_of (const metrics_t *metrics)
 }
 
 /*  Null in the line, left out of the event: the wire carries finite numbers only. */
-static void drop_infinite (metrics_t *metrics)
+static void metrics_drop_infinite (metrics_t *metrics)
 {
     size_t kept = 0;
     for (size_t i = 0; i < metrics->n; i++)
@@ -223,20 +223,20 @@ static void drop_infinite (metrics_t *metrics)
 int metrics_end (metrics_t *metrics, err_t *err)
 {
     buf_t text = {.max = LINE_MAX}, curves = {.max = LINE_MAX};
-    json_t *line = line_of (metrics);
+    json_t *line = metrics_line_of (metrics);
     char *json = line ? json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (14)) : NULL;
     int rc = json ? 0 : err_set (err, ERR_LIMIT, "%s: no memory for a line", metrics->lines);
     if (json) {
         buf_text (&text, json);
         buf_char (&text, '\n');
-        draw (&curves, line);
-        rc = write_out (metrics->lines_fd, metrics->lines, &text, err);
+        metrics_draw (&curves, line);
+        rc = metrics_write_out (metrics->lines_fd, metrics->lines, &text, err);
     }
     if (rc == 0) {
         metrics->offset += text.size;
-        rc = write_out (metrics->curves_fd, metrics->curves, &curves, err);
+        rc = metrics_write_out (metrics->curves_fd, metrics->curves, &curves, err);
     }
-    drop_infinite (metrics);
+    metrics_drop_infinite (metrics);
     free (json);
     json_decref (line);
     buf_free (&text);
@@ -269,7 +269,7 @@ typedef struct {
     void *context;
 } search_t;
 
-static int tell_line (void *context, const json_t *line)
+static int metrics_print_line (void *context, const json_t *line)
 {
     const search_t *search = context;
     const char *event = json_string_value (json_object_get (line, "event"));
@@ -290,6 +290,7 @@ static int tell_line (void *context, const json_t *line)
 int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
                   void (*each) (void *context, const char *name, double value), void *context)
 {
-    return each_line (metrics->lines, tell_line,
-                      &(search_t){.event = event, .step = step, .each = each, .context = context});
+    return metrics_each_line (
+        metrics->lines, metrics_print_line,
+        &(search_t){.event = event, .step = step, .each = each, .context = context});
 }

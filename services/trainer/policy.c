@@ -9,20 +9,20 @@
 #include "model/delta.h"
 #include "text/chat.h"
 
-static int no_memory (const policy_t *policy, err_t *err)
+static int policy_no_memory (const policy_t *policy, err_t *err)
 {
     return err_set (err, ERR_LIMIT, "policy %s: no memory for %zu parameters and their optimiser",
                     policy->name, policy->n);
 }
 
-static bool has_halves (const policy_t *policy)
+static bool policy_has_halves (const policy_t *policy)
 {
     return model_params_type (policy->model) == COMPUTE_BF16;
 }
 
 const char *policy_dtype (const policy_t *policy)
 {
-    return has_halves (policy) ? "bf16" : "f32";
+    return policy_has_halves (policy) ? "bf16" : "f32";
 }
 
 const char *policy_compute (const policy_t *policy)
@@ -30,23 +30,24 @@ const char *policy_compute (const policy_t *policy)
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
 }
 
-static size_t width_of (const policy_t *policy)
+static size_t policy_width_of (const policy_t *policy)
 {
-    return has_halves (policy) ? sizeof (uint16_t) : sizeof (float);
+    return policy_has_halves (policy) ? sizeof (uint16_t) : sizeof (float);
 }
 
 /*  The version's bytes: what the model computes with, or the masters themselves. */
-static int fill_bytes (policy_t *policy, err_t *err)
+static int policy_fill_bytes (policy_t *policy, err_t *err)
 {
     if (policy->bytes != policy->params &&
-        model_pour_bytes (policy->model, policy->bytes, width_of (policy), policy->pool, err) != 0)
+        model_pour_bytes (policy->model, policy->bytes, policy_width_of (policy), policy->pool,
+                          err) != 0)
         return -1;
     policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
     return 0;
 }
 
 /*  Only bf16 weights stay what they were often enough. */
-static void encode_delta (policy_t *policy, const void *before)
+static void policy_encode_delta (policy_t *policy, const void *before)
 {
     delta_layout_t layout = {policy->model, policy->bytes_n / policy->n};
     policy->delta.max = policy->bytes_n / 2; /* longer ones are not worth it */
@@ -60,44 +61,44 @@ int policy_advance (policy_t *policy, err_t *err)
     train_rest (policy->train);
     if (policy->reference_train)
         train_rest (policy->reference_train);
-    void *before = has_halves (policy) ? malloc (policy->bytes_n) : NULL;
+    void *before = policy_has_halves (policy) ? malloc (policy->bytes_n) : NULL;
     if (before)
         memcpy (before, policy->bytes, policy->bytes_n);
     policy->before = policy->version.hash;
     policy->version.number++;
-    int rc = fill_bytes (policy, err);
+    int rc = policy_fill_bytes (policy, err);
     buf_free (&policy->delta);
     if (rc == 0 && before)
-        encode_delta (policy, before);
+        policy_encode_delta (policy, before);
     free (before);
     return rc;
 }
 
 /*  learns: has float32 masters, which are the bytes unless these are halves. */
-static int allocate (policy_t *policy, bool learns, err_t *err)
+static int policy_allocate (policy_t *policy, bool learns, err_t *err)
 {
     policy->n = model_params (policy->model);
-    policy->bytes_n = policy->n * width_of (policy);
+    policy->bytes_n = policy->n * policy_width_of (policy);
     policy->params = learns ? calloc (policy->n, sizeof (float)) : NULL;
-    bool apart = !learns || has_halves (policy);
+    bool apart = !learns || policy_has_halves (policy);
     policy->bytes = apart ? malloc (policy->bytes_n) : policy->params;
-    return policy->bytes && (policy->params || !learns) ? 0 : no_memory (policy, err);
+    return policy->bytes && (policy->params || !learns) ? 0 : policy_no_memory (policy, err);
 }
 
 /*  What only those have that learn. */
-static int allocate_learning (policy_t *policy, err_t *err)
+static int policy_allocate_learning (policy_t *policy, err_t *err)
 {
     policy->gradient = calloc (policy->n, sizeof (float));
     policy->optimiser = (adamw_t){.m = calloc (policy->n, sizeof (float)),
                                   .v = calloc (policy->n, sizeof (float)),
                                   .n = policy->n};
     if (!policy->gradient || !policy->optimiser.m || !policy->optimiser.v)
-        return no_memory (policy, err);
+        return policy_no_memory (policy, err);
     policy->train = train_new (policy->model, policy->pool, err);
     return policy->train ? 0 : -1;
 }
 
-static void add_stop (policy_t *policy, int32_t id)
+static void policy_add_stop (policy_t *policy, int32_t id)
 {
     for (size_t i = 0; i < policy->stops_n; i++)
         if (policy->stops[i] == id)
@@ -107,7 +108,7 @@ static void add_stop (policy_t *policy, int32_t id)
 }
 
 /*  What the tokenizer puts before every text by itself. */
-static int find_prefix (policy_t *policy, const tokenizer_t *tokenizer, err_t *err)
+static int policy_find_prefix (policy_t *policy, const tokenizer_t *tokenizer, err_t *err)
 {
     tokenizer_ids_t ids = {0};
     int rc = tokenizer_encode (tokenizer, "", 0, TOKENIZER_BOS, &ids, err);
@@ -122,8 +123,8 @@ static int find_prefix (policy_t *policy, const tokenizer_t *tokenizer, err_t *e
     return rc;
 }
 
-static int find_chat (policy_t *policy, const char *dir, const char *chat,
-                      const tokenizer_t *tokenizer, err_t *err)
+static int policy_find_chat (policy_t *policy, const char *dir, const char *chat,
+                             const tokenizer_t *tokenizer, err_t *err)
 {
     chat_format_t format;
     if (chat_find (dir, chat, &format, err) != 0)
@@ -134,16 +135,16 @@ static int find_chat (policy_t *policy, const char *dir, const char *chat,
                             "model.chat %.80s: its tokenizer has no %s, which ends a turn there",
                             format.name, format.end)
                  : 0;
-    add_stop (policy, end);
+    policy_add_stop (policy, end);
     if (format.whole)
         policy->prefix_n = 0;
     policy->chat = strdup (format.name);
     chat_free (&format);
-    return rc == 0 && !policy->chat ? no_memory (policy, err) : rc;
+    return rc == 0 && !policy->chat ? policy_no_memory (policy, err) : rc;
 }
 
-static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, const char *chat,
-                           err_t *err)
+static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir,
+                                  const char *chat, err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
@@ -152,10 +153,10 @@ static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, co
     if (!tokenizer)
         return err_wrap (err, "tokenizer.json");
     for (size_t i = 0; i < policy->config.eos_n; i++)
-        add_stop (policy, policy->config.eos[i]);
-    int rc = find_prefix (policy, tokenizer, err);
+        policy_add_stop (policy, policy->config.eos[i]);
+    int rc = policy_find_prefix (policy, tokenizer, err);
     if (rc == 0)
-        rc = find_chat (policy, dir, chat, tokenizer, err);
+        rc = policy_find_chat (policy, dir, chat, tokenizer, err);
     if (rc == 0 && tokenizer_vocab (tokenizer) > policy->config.model.vocab)
         rc = err_set (err, ERR_CONFIG, "its tokenizer has %zu tokens, its model %zu",
                       tokenizer_vocab (tokenizer), policy->config.model.vocab);
@@ -165,14 +166,14 @@ static int read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir, co
     policy->tokenizer_text = strdup (text);
     policy->config_text = strdup (hf_config_text (hf));
     if (!policy->tokenizer_text || !policy->config_text)
-        return no_memory (policy, err);
+        return policy_no_memory (policy, err);
     policy->tokenizer_hash = hash_object (text, strlen (text));
     policy->config_hash = hash_object (policy->config_text, strlen (policy->config_text));
     return 0;
 }
 
-static int load (policy_t *policy, const char *dir, const char *compute, const char *chat,
-                 bool learns, err_t *err)
+static int policy_read (policy_t *policy, const char *dir, const char *compute, const char *chat,
+                        bool learns, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     if (!hf)
@@ -182,21 +183,21 @@ static int load (policy_t *policy, const char *dir, const char *compute, const c
     policy->config = *hf_config (hf);
     policy->config.dtype = hf_dtype_kept (policy->config.dtype, bf16 ? COMPUTE_BF16 : COMPUTE_F32);
     policy->files = hf_files_read (dir, err);
-    int rc = policy->files ? read_tokenizer (policy, hf, dir, chat, err) : -1;
+    int rc = policy->files ? policy_read_tokenizer (policy, hf, dir, chat, err) : -1;
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
-        rc = policy->model && policy->path ? allocate (policy, learns, err) : -1;
+        rc = policy->model && policy->path ? policy_allocate (policy, learns, err) : -1;
     }
     if (rc == 0 && learns)
         rc = hf_params (hf, policy->model, policy->params, err);
     if (rc == 0 && learns)
-        rc = allocate_learning (policy, err);
+        rc = policy_allocate_learning (policy, err);
     if (rc == 0 && learns)
         model_set (policy->model, policy->params, policy->pool);
     else if (rc == 0)
         rc = hf_fill (hf, policy->model, policy->pool, err);
     if (rc == 0)
-        rc = fill_bytes (policy, err);
+        rc = policy_fill_bytes (policy, err);
     hf_destroy (&hf);
     return rc;
 }
@@ -220,7 +221,7 @@ policy_t *policy_load (const char *name, const char *dir, const char *compute, c
                        pool_t *pool, err_t *err)
 {
     policy_t *policy = policy_new (name, pool, err);
-    if (policy && load (policy, dir, compute, chat, true, err) != 0) {
+    if (policy && policy_read (policy, dir, compute, chat, true, err) != 0) {
         err_wrap (err, "model %s", dir);
         policy_destroy (&policy);
     }
@@ -231,7 +232,7 @@ policy_t *policy_load_base (const char *dir, const char *compute, const char *ch
                             err_t *err)
 {
     policy_t *policy = policy_new ("base", pool, err);
-    if (policy && load (policy, dir, compute, chat, false, err) != 0) {
+    if (policy && policy_read (policy, dir, compute, chat, false, err) != 0) {
         err_wrap (err, "model %s", dir);
         policy_destroy (&policy);
     }
@@ -239,7 +240,7 @@ policy_t *policy_load_base (const char *dir, const char *compute, const char *ch
 }
 
 /*  All that an adapted policy has from its base. */
-static int take_base (policy_t *policy, const policy_t *base, err_t *err)
+static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
 {
     policy->base = base;
     policy->config = base->config;
@@ -255,28 +256,31 @@ static int take_base (policy_t *policy, const policy_t *base, err_t *err)
     policy->tokenizer_text = strdup (base->tokenizer_text);
     return policy->path && policy->chat && policy->config_text && policy->tokenizer_text
                ? 0
-               : no_memory (policy, err);
+               : policy_no_memory (policy, err);
 }
 
-static int adapt (policy_t *policy, const lora_config_t *lora, uint64_t seed, err_t *err)
+static int policy_add_adapters (policy_t *policy, const lora_config_t *lora, uint64_t seed,
+                                err_t *err)
 {
     policy->model = lora_new (policy->base->model, lora, err);
-    if (!policy->model || allocate (policy, true, err) != 0 || allocate_learning (policy, err) != 0)
+    if (!policy->model || policy_allocate (policy, true, err) != 0 ||
+        policy_allocate_learning (policy, err) != 0)
         return -1;
     policy->adapter_text = peft_json (lora, policy->path);
     if (!policy->adapter_text)
-        return no_memory (policy, err);
+        return policy_no_memory (policy, err);
     policy->adapter_hash = hash_object (policy->adapter_text, strlen (policy->adapter_text));
     model_init_params (policy->model, seed, policy->params);
     model_set (policy->model, policy->params, policy->pool);
-    return fill_bytes (policy, err);
+    return policy_fill_bytes (policy, err);
 }
 
 policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
                         uint64_t seed, err_t *err)
 {
     policy_t *policy = policy_new (name, base->pool, err);
-    if (policy && (take_base (policy, base, err) != 0 || adapt (policy, lora, seed, err) != 0)) {
+    if (policy && (policy_take_base (policy, base, err) != 0 ||
+                   policy_add_adapters (policy, lora, seed, err) != 0)) {
         err_wrap (err, "adapters of %s", name);
         policy_destroy (&policy);
     }
@@ -322,7 +326,7 @@ int policy_keep_reference (policy_t *policy, err_t *err)
     return policy->reference_train ? 0 : -1;
 }
 
-static int save_adapters (policy_t *policy, const char *dir, err_t *err)
+static int policy_save_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     char path[FS_PATH_MAX];
     const char *tokenizer = policy->tokenizer_text;
@@ -337,15 +341,15 @@ static int save_adapters (policy_t *policy, const char *dir, err_t *err)
 int policy_save (policy_t *policy, const char *dir, err_t *err)
 {
     if (policy->base)
-        return save_adapters (policy, dir, err);
+        return policy_save_adapters (policy, dir, err);
     float *params = policy->params;
-    if (has_halves (policy))
+    if (policy_has_halves (policy))
         model_get (policy->model, params = policy->gradient); /* what is computed with */
     hf_kept_t kept = {policy->config_text, policy->tokenizer_text, policy->files};
     return hf_save_like (dir, &kept, policy->config.dtype, policy->model, params, err);
 }
 
-static int read_adapters (policy_t *policy, const char *dir, err_t *err)
+static int policy_read_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     lora_config_t theirs;
     const lora_config_t *ours = lora_config (policy->model);
@@ -358,7 +362,7 @@ static int read_adapters (policy_t *policy, const char *dir, err_t *err)
                 : err_set (err, ERR_INPUT, "%s: its adapters have other settings", dir);
 }
 
-static int read_weights (policy_t *policy, const char *dir, err_t *err)
+static int policy_read_weights (policy_t *policy, const char *dir, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     int rc = hf ? hf_params (hf, policy->model, policy->params, err) : -1;
@@ -368,11 +372,12 @@ static int read_weights (policy_t *policy, const char *dir, err_t *err)
 
 int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err)
 {
-    int rc = policy->base ? read_adapters (policy, dir, err) : read_weights (policy, dir, err);
+    int rc = policy->base ? policy_read_adapters (policy, dir, err)
+                          : policy_read_weights (policy, dir, err);
     if (rc != 0)
         return err_wrap (err, "policy %s", policy->name);
     model_set (policy->model, policy->params, policy->pool);
     policy->version.number = number;
     buf_free (&policy->delta);
-    return fill_bytes (policy, err);
+    return policy_fill_bytes (policy, err);
 }

@@ -48,7 +48,7 @@ void publish_destroy (publish_t **publish)
 }
 
 /*  The offer that an upload waits for until the bus has the base; 0 when it does. */
-static uint64_t offer_base (publish_t *publish, const policy_t *base)
+static uint64_t publish_offer_base (publish_t *publish, const policy_t *base)
 {
     if (base && !publish->base_held && !publish->base_call)
         publish->base_call =
@@ -56,12 +56,12 @@ static uint64_t offer_base (publish_t *publish, const policy_t *base)
     return base ? publish->base_call : 0;
 }
 
-static uint64_t offer_text (publish_t *publish, const char *text)
+static uint64_t publish_offer_text (publish_t *publish, const char *text)
 {
     return text ? bus_offer (publish->bus, publish->run, text, strlen (text)) : 0;
 }
 
-static void start (publish_t *publish, upload_t *upload)
+static void publish_start (publish_t *publish, upload_t *upload)
 {
     const policy_t *p = upload->policy;
     bus_t *bus = publish->bus;
@@ -70,14 +70,14 @@ static void start (publish_t *publish, upload_t *upload)
             bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
     *upload =
         (upload_t){.policy = p,
-                   .offers = {[CONFIG] = offer_text (publish, p->config_text),
-                              [TOKENIZER] = offer_text (publish, p->tokenizer_text),
+                   .offers = {[CONFIG] = publish_offer_text (publish, p->config_text),
+                              [TOKENIZER] = publish_offer_text (publish, p->tokenizer_text),
                               [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
                               [DELTA] = p->delta.size ? bus_offer (bus, publish->run, p->delta.data,
                                                                    p->delta.size)
                                                       : 0,
-                              [ADAPTER] = offer_text (publish, p->adapter_text),
-                              [BASE] = offer_base (publish, p->base)}};
+                              [ADAPTER] = publish_offer_text (publish, p->adapter_text),
+                              [BASE] = publish_offer_base (publish, p->base)}};
 }
 
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err)
@@ -87,7 +87,7 @@ int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, e
     publish->n = n;
     for (size_t i = 0; i < n; i++) {
         publish->uploads[i].policy = policies[i];
-        start (publish, &publish->uploads[i]);
+        publish_start (publish, &publish->uploads[i]);
     }
     return 0;
 }
@@ -103,7 +103,7 @@ int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err
 }
 
 /*  The objects that a manifest names. */
-static size_t needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
+static size_t publish_needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
 {
     const hash_t *named[OBJECTS] = {
         [CONFIG] = &m->config, [TOKENIZER] = &m->tokenizer, [WEIGHTS] = &m->version.hash,
@@ -115,7 +115,7 @@ static size_t needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
     return n;
 }
 
-static wire_manifest_t manifest_of (const publish_t *publish, const policy_t *p)
+static wire_manifest_t publish_manifest_of (const publish_t *publish, const policy_t *p)
 {
     bool short_cut = p->delta.size > 0;
     wire_manifest_t manifest = {.run = publish->run,
@@ -138,12 +138,12 @@ static wire_manifest_t manifest_of (const publish_t *publish, const policy_t *p)
     return manifest;
 }
 
-static int announce (publish_t *publish, upload_t *upload, err_t *err)
+static int publish_announce (publish_t *publish, upload_t *upload, err_t *err)
 {
     const policy_t *p = upload->policy;
-    wire_manifest_t manifest = manifest_of (publish, p);
+    wire_manifest_t manifest = publish_manifest_of (publish, p);
     hash_t objects[OBJECTS];
-    size_t n = needed (&manifest, objects);
+    size_t n = publish_needed (&manifest, objects);
     buf_t bytes = {0};
     wire_manifest_pack (&manifest, &bytes);
     int rc = buf_failed (&bytes)
@@ -156,7 +156,7 @@ static int announce (publish_t *publish, upload_t *upload, err_t *err)
     return rc;
 }
 
-static void start_again (publish_t *publish)
+static void publish_start_again (publish_t *publish)
 {
     if (publish->retiring) { /* a new bus knows nothing of this run: that is what was wanted */
         for (size_t i = 0; i < publish->n; i++)
@@ -168,7 +168,7 @@ static void start_again (publish_t *publish)
     publish->base_call = 0;
     publish->base_held = false;
     for (size_t i = 0; i < publish->n; i++)
-        start (publish, &publish->uploads[i]);
+        publish_start (publish, &publish->uploads[i]);
     if (publish->extra.size)
         publish->extra_call =
             bus_offer (publish->bus, publish->run, publish->extra.data, publish->extra.size);
@@ -176,7 +176,7 @@ static void start_again (publish_t *publish)
 }
 
 /*  An answer, for one of this upload's calls or not. */
-static int take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err)
+static int publish_take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err)
 {
     if (upload->manifest == call) {
         upload->manifest = 0;
@@ -192,10 +192,10 @@ static int take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err
         }
         missing += upload->offers[o] != 0;
     }
-    return ours && missing == 0 ? announce (publish, upload, err) : 0;
+    return ours && missing == 0 ? publish_announce (publish, upload, err) : 0;
 }
 
-static bool waits_for (const publish_t *publish, uint64_t call)
+static bool publish_waits_for (const publish_t *publish, uint64_t call)
 {
     bool ours = call == publish->extra_call;
     for (size_t i = 0; i < publish->n; i++) {
@@ -210,10 +210,10 @@ static bool waits_for (const publish_t *publish, uint64_t call)
 int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
 {
     bool ours = (item->kind == BUS_OBJECT || item->kind == BUS_REPLY) && item->call != 0 &&
-                waits_for (publish, item->call);
+                publish_waits_for (publish, item->call);
     /* A bus that was restarted in between has not the objects that it answered for before. */
     if (item->kind == BUS_PEER || (ours && item->code == ERR_MISSING)) {
-        start_again (publish);
+        publish_start_again (publish);
         return 1;
     }
     if (!ours)
@@ -229,7 +229,7 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
         publish->base_held = true;
     }
     for (size_t i = 0; i < publish->n; i++) /* a base is waited for by all */
-        if (take (publish, &publish->uploads[i], item->call, err) != 0)
+        if (publish_take (publish, &publish->uploads[i], item->call, err) != 0)
             return -1;
     return 1;
 }
@@ -241,7 +241,7 @@ void publish_retire (publish_t *publish)
     publish->retiring = true;
     for (size_t i = 0; i < publish->n; i++) {
         upload_t *upload = &publish->uploads[i];
-        wire_manifest_t manifest = manifest_of (publish, upload->policy);
+        wire_manifest_t manifest = publish_manifest_of (publish, upload->policy);
         buf_t bytes = {0};
         manifest.retired = true;
         wire_manifest_pack (&manifest, &bytes);

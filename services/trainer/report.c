@@ -20,7 +20,7 @@
 
 /*  ---- events --------------------------------------------------------------------------------------- */
 
-static void publish_event (trainer_t *t, const wire_event_t *event)
+static void report_publish_event (trainer_t *t, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 48];
     buf_t bytes = {0};
@@ -37,7 +37,8 @@ static void publish_event (trainer_t *t, const wire_event_t *event)
 
 void report_state (trainer_t *t, const char *text)
 {
-    publish_event (t, &(wire_event_t){.kind = WIRE_RUN_STATE, .step = t->done, .text = text});
+    report_publish_event (t,
+                          &(wire_event_t){.kind = WIRE_RUN_STATE, .step = t->done, .text = text});
 }
 
 void report_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups)
@@ -45,31 +46,31 @@ void report_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t grou
     wire_part_t metrics[] = {{"groups", (double) groups},
                              {"group_size", (double) t->conf->trainer.group_size},
                              {"steps", (double) t->conf->trainer.steps}};
-    publish_event (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,
-                                      .step = step,
-                                      .phase = phase,
-                                      .metrics = metrics,
-                                      .metrics_n = 3});
+    report_publish_event (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,
+                                             .step = step,
+                                             .phase = phase,
+                                             .metrics = metrics,
+                                             .metrics_n = 3});
 }
 
 void report_published (trainer_t *t)
 {
     for (size_t p = 0; p < t->team.policies_n; p++)
-        publish_event (t, &(wire_event_t){.kind = WIRE_POLICY_PUBLISHED,
-                                          .step = t->done,
-                                          .version = t->team.policies[p]->version});
+        report_publish_event (t, &(wire_event_t){.kind = WIRE_POLICY_PUBLISHED,
+                                                 .step = t->done,
+                                                 .version = t->team.policies[p]->version});
 }
 
-static void publish_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
+static void report_publish_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
 {
     wire_event_t event = {.kind = kind, .step = t->done, .phase = phase};
     event.metrics = metrics_parts (t->metrics, &event.metrics_n);
-    publish_event (t, &event);
+    report_publish_event (t, &event);
 }
 
 /*  ---- episodes for people -------------------------------------------------------------------------- */
 
-static json_t *reward_json (const wire_reward_t *reward)
+static json_t *report_reward_json (const wire_reward_t *reward)
 {
     json_t *parts = json_object ();
     for (size_t i = 0; i < reward->parts_n; i++)
@@ -82,8 +83,8 @@ static json_t *reward_json (const wire_reward_t *reward)
 
 /*  Appends one episode to episodes.jsonl: the global state with "step", "phase" and "reward" added. Also
  *  tells it when `tell`. */
-static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, bool tell,
-                 err_t *err)
+static int report_show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, bool tell,
+                        err_t *err)
 {
     json_t *state = json_loads (episode->state, 0, NULL);
     if (!json_is_object (state)) {
@@ -92,7 +93,7 @@ static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode
     }
     json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
     json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
-    json_object_set_new (state, "reward", reward_json (&episode->reward));
+    json_object_set_new (state, "reward", report_reward_json (&episode->reward));
     char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9)), path[FS_PATH_MAX];
     json_decref (state);
     int rc = text ? fs_join (path, t->dir, EPISODES, err)
@@ -103,7 +104,7 @@ static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode
     if (file && fclose (file) != 0 && rc == 0)
         rc = err_errno (err, ERR_IO, "%s: cannot write", path);
     if (rc == 0 && tell && strlen (text) <= SHOWN_MAX)
-        publish_event (
+        report_publish_event (
             t, &(wire_event_t){
                    .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = text});
     free (text);
@@ -111,7 +112,7 @@ static int show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode
 }
 
 /*  Whether the run still has this line after going back to version `done`. */
-static bool still_true (const char *text, uint64_t done)
+static bool report_still_true (const char *text, uint64_t done)
 {
     json_t *line = json_loads (text, 0, NULL);
     const char *phase = json_string_value (json_object_get (line, "phase"));
@@ -132,7 +133,7 @@ int report_cut_episodes (trainer_t *t, err_t *err)
     char *text = NULL;
     size_t capacity = 0;
     while (file && getline (&text, &capacity, file) > 0)
-        if (still_true (text, t->done))
+        if (report_still_true (text, t->done))
             buf_text (&kept, text);
     free (text);
     if (file)
@@ -146,33 +147,33 @@ int report_cut_episodes (trainer_t *t, err_t *err)
 
 /*  ---- a step ------------------------------------------------------------------------------------- */
 
-static void add_spread (metrics_t *m, const char *name, spread_t spread)
+static void report_add_spread (metrics_t *m, const char *name, spread_t spread)
 {
     metrics_addf (m, spread.mean, "%s_mean", name);
     metrics_addf (m, spread.std, "%s_std", name);
 }
 
-static void add_parts (metrics_t *m, const measure_t *measure)
+static void report_add_parts (metrics_t *m, const measure_t *measure)
 {
     for (size_t i = 0; i < measure->parts_n; i++)
         metrics_addf (m, measure->parts[i].sum / (double) measure->parts[i].n, "part/%s",
                       measure->parts[i].name);
 }
 
-static double rate (size_t part, size_t whole)
+static double report_rate (size_t part, size_t whole)
 {
     return whole ? (double) part / (double) whole : 0;
 }
 
-static void add_measure (metrics_t *m, const measure_t *measure)
+static void report_add_measure (metrics_t *m, const measure_t *measure)
 {
-    add_spread (m, "reward", measure->reward);
-    add_spread (m, "quality", measure->quality);
-    add_spread (m, "speed", measure->speed);
-    add_spread (m, "cost", measure->cost);
-    metrics_add (m, "success", rate (measure->successes, measure->n));
+    report_add_spread (m, "reward", measure->reward);
+    report_add_spread (m, "quality", measure->quality);
+    report_add_spread (m, "speed", measure->speed);
+    report_add_spread (m, "cost", measure->cost);
+    metrics_add (m, "success", report_rate (measure->successes, measure->n));
     metrics_add (m, "agreement", measure->agreement);
-    add_parts (m, measure);
+    report_add_parts (m, measure);
     metrics_add (m, "episodes", (double) measure->n);
     metrics_add (m, "groups", (double) measure->groups);
     metrics_add (m, "dead_groups", (double) measure->dead);
@@ -180,13 +181,14 @@ static void add_measure (metrics_t *m, const measure_t *measure)
     metrics_add (m, "tokens", (double) measure->tokens);
     metrics_add (m, "completion_tokens", measure->completion_tokens);
     metrics_add (m, "completion_tokens_max", (double) measure->longest);
-    metrics_add (m, "truncated", rate (measure->truncated, measure->completions));
+    metrics_add (m, "truncated", report_rate (measure->truncated, measure->completions));
     metrics_add (m, "episode_tokens", measure->episode_tokens);
     metrics_add (m, "critical_path_tokens", measure->critical_path);
 }
 
 /*  What the loss in use cuts, and nothing that another one would. */
-static void add_cuts (metrics_t *m, const loss_metrics_t *l, loss_type_t type, const char *end)
+static void report_add_cuts (metrics_t *m, const loss_metrics_t *l, loss_type_t type,
+                             const char *end)
 {
     if (type == LOSS_CISPO) {
         metrics_addf (m, l->clip_cispo, "clip_cispo%s", end);
@@ -200,7 +202,7 @@ static void add_cuts (metrics_t *m, const loss_metrics_t *l, loss_type_t type, c
 }
 
 /*  One policy's update; with several policies the names end in "/POLICY". */
-static void add_update (const trainer_t *t, size_t policy)
+static void report_add_update (const trainer_t *t, size_t policy)
 {
     const update_stats_t *u = &t->updates[policy];
     const policy_t *p = t->team.policies[policy];
@@ -224,13 +226,13 @@ static void add_update (const trainer_t *t, size_t policy)
                                 {"version", (double) p->version.number}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         metrics_addf (t->metrics, list[i].value, "%s%s", list[i].name, end);
-    add_cuts (t->metrics, &l, config.type, end);
+    report_add_cuts (t->metrics, &l, config.type, end);
     if (p->reference)
         metrics_addf (t->metrics, l.kl, "kl%s", end);
 }
 
 /*  Seconds of each stage since the last line; the stage that is under way counts up to now. */
-static void add_times (trainer_t *t, const measure_t *measure)
+static void report_add_times (trainer_t *t, const measure_t *measure)
 {
     double now = clock_s (), step_s = now - t->line_since;
     size_t trained = 0;
@@ -251,7 +253,7 @@ static void add_times (trainer_t *t, const measure_t *measure)
     t->line_since = now;
 }
 
-static void add_critic (const trainer_t *t)
+static void report_add_critic (const trainer_t *t)
 {
     if (!t->critic)
         return;
@@ -262,7 +264,7 @@ static void add_critic (const trainer_t *t)
 }
 
 /*  Versions that each agent's last status was behind the one that this step was sampled with. */
-static void add_lag (const trainer_t *t)
+static void report_add_lag (const trainer_t *t)
 {
     for (size_t i = 0; i < t->lag.n; i++) {
         double lag = (double) t->done - 1 - (double) t->lag.agents[i].version;
@@ -275,59 +277,61 @@ int report_step (trainer_t *t, err_t *err)
     measure_t measure;
     measure_rollout (t->rollout, &measure);
     metrics_begin (t->metrics, "step", t->done);
-    add_measure (t->metrics, &measure);
-    metrics_add (t->metrics, "zero_spread", rate (t->zero_spread, measure.groups));
+    report_add_measure (t->metrics, &measure);
+    metrics_add (t->metrics, "zero_spread", report_rate (t->zero_spread, measure.groups));
     if (t->conf->loss.overlong_tokens > 0)
         metrics_add (t->metrics, "overlong", t->overlong);
     metrics_add (t->metrics, "lr", t->lr);
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)
-        add_update (t, p);
-    add_critic (t);
-    add_lag (t);
-    add_times (t, &measure);
+        report_add_update (t, p);
+    report_add_critic (t);
+    report_add_lag (t);
+    report_add_times (t, &measure);
     if (metrics_end (t->metrics, err) != 0)
         return -1;
-    publish_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
+    report_publish_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
     log_info ("step", "step=%llu reward=%.4f success=%.3f tokens=%zu zero_spread=%zu wall_s=%.2f",
               (unsigned long long) t->done, measure.reward.mean,
-              rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
+              report_rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
               trainer_wall_s (t));
-    return show (t, WIRE_TRAIN, t->rollout->episode[0], true, err);
+    return report_show (t, WIRE_TRAIN, t->rollout->episode[0], true, err);
 }
 
 /*  ---- evaluation ----------------------------------------------------------------------------------- */
 
 /*  A group that died counts as a failed task. */
-static void add_rate (metrics_t *m, const char *name, const measure_t *measure)
+static void report_add_rate (metrics_t *m, const char *name, const measure_t *measure)
 {
     interval_t interval = measure_wilson (measure->successes, measure->groups);
-    metrics_add (m, name, rate (measure->successes, measure->groups));
+    metrics_add (m, name, report_rate (measure->successes, measure->groups));
     metrics_addf (m, interval.low, "%s_low", name);
     metrics_addf (m, interval.high, "%s_high", name);
 }
 
-static void add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
+static void report_add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
 {
-    const wire_part_t list[] = {{"reward", measure->reward.mean},
-                                {"quality", measure->quality.mean},
-                                {"speed", measure->speed.mean},
-                                {"cost", measure->cost.mean},
-                                {"agreement", measure->agreement},
-                                {"tokens", measure->episode_tokens},
-                                {"completion_tokens", measure->completion_tokens},
-                                {"critical_path_tokens", measure->critical_path},
-                                {"truncated", rate (measure->truncated, measure->completions)},
-                                {"dead_groups", (double) measure->dead}};
+    const wire_part_t list[] = {
+        {"reward", measure->reward.mean},
+        {"quality", measure->quality.mean},
+        {"speed", measure->speed.mean},
+        {"cost", measure->cost.mean},
+        {"agreement", measure->agreement},
+        {"tokens", measure->episode_tokens},
+        {"completion_tokens", measure->completion_tokens},
+        {"critical_path_tokens", measure->critical_path},
+        {"truncated", report_rate (measure->truncated, measure->completions)},
+        {"dead_groups", (double) measure->dead}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         metrics_addf (m, list[i].value, "%s%s", before, list[i].name);
 }
 
-static int show_examples (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, err_t *err)
+static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout_t *rollout,
+                                 err_t *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
-        rc = show (t, phase, rollout->episode[i], i == 0, err);
+        rc = report_show (t, phase, rollout->episode[i], i == 0, err);
     return rc;
 }
 
@@ -338,36 +342,36 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     measure_rollout (greedy, &g);
     metrics_begin (t->metrics, "eval", t->done);
     metrics_add (t->metrics, "n", (double) s.groups);
-    add_rate (t->metrics, "sampled", &s);
-    add_rate (t->metrics, "greedy", &g);
-    add_evaluation (t->metrics, "", &s);
-    add_evaluation (t->metrics, "greedy_", &g);
-    add_parts (t->metrics, &s);
+    report_add_rate (t->metrics, "sampled", &s);
+    report_add_rate (t->metrics, "greedy", &g);
+    report_add_evaluation (t->metrics, "", &s);
+    report_add_evaluation (t->metrics, "greedy_", &g);
+    report_add_parts (t->metrics, &s);
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
     if (metrics_end (t->metrics, err) != 0)
         return -1;
-    publish_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
+    report_publish_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
-              (unsigned long long) t->done, s.groups, rate (s.successes, s.groups),
-              rate (g.successes, g.groups), s.reward.mean, s.critical_path);
-    if (show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
+              (unsigned long long) t->done, s.groups, report_rate (s.successes, s.groups),
+              report_rate (g.successes, g.groups), s.reward.mean, s.critical_path);
+    if (report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
-    return show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
+    return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
 }
 
 /*  ---- result ------------------------------------------------------------------------------------- */
 
-static void keep_number (void *context, const char *name, double value)
+static void report_keep_number (void *context, const char *name, double value)
 {
     if (strcmp (name, "step") != 0 && strcmp (name, "time_s") != 0 && strcmp (name, "wall_s") != 0)
         json_object_set_new (context, name, json_real (value));
 }
 
-static json_t *result_of (const trainer_t *t)
+static json_t *report_result_of (const trainer_t *t)
 {
     json_t *before = json_object (), *after = json_object ();
-    metrics_find (t->metrics, "eval", 0, keep_number, before);
-    metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, keep_number, after);
+    metrics_find (t->metrics, "eval", 0, report_keep_number, before);
+    metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, report_keep_number, after);
     return json_pack ("{s:s, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
                       (json_int_t) t->done, "reproducible", (int) conf_reproducible (t->conf),
                       "first_step_s", t->first_step_s, "wall_s", trainer_wall_s (t), "before",
@@ -377,7 +381,7 @@ static json_t *result_of (const trainer_t *t)
 int report_result (trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX];
-    json_t *result = result_of (t);
+    json_t *result = report_result_of (t);
     char *text = json_dumps (result, JSON_INDENT (2) | JSON_REAL_PRECISION (9));
     json_decref (result);
     int rc = text ? fs_join (path, t->dir, RESULT, err)

@@ -42,7 +42,7 @@ void rollout_destroy (rollout_t **rollout)
     *rollout = NULL;
 }
 
-static int check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err_t *err)
+static int rollout_check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err_t *err)
 {
     if (ids->n == 0)
         return err_set (err, ERR_INPUT, "%s has no tokens", what);
@@ -53,8 +53,8 @@ static int check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err
     return 0;
 }
 
-static int check_completion (const wire_episodes_t *group, const wire_completion_t *c,
-                             const rollout_limits_t *limits, err_t *err)
+static int rollout_check_completion (const wire_episodes_t *group, const wire_completion_t *c,
+                                     const rollout_limits_t *limits, err_t *err)
 {
     if (c->role >= limits->roles)
         return err_set (err, ERR_INPUT, "a completion of role %u; there are %zu roles", c->role,
@@ -68,19 +68,21 @@ static int check_completion (const wire_episodes_t *group, const wire_completion
                         "a prompt of %zu tokens and a completion of %zu; "
                         "the model's context is %zu",
                         prompt->n, c->ids.n, limits->context[c->role]);
-    if (check_ids (prompt, limits->vocab[c->role], "a prompt", err) != 0)
+    if (rollout_check_ids (prompt, limits->vocab[c->role], "a prompt", err) != 0)
         return -1;
-    return check_ids (&c->ids, limits->vocab[c->role], "a completion", err);
+    return rollout_check_ids (&c->ids, limits->vocab[c->role], "a completion", err);
 }
 
-static int check_group (const wire_episodes_t *group, const rollout_limits_t *limits, err_t *err)
+static int rollout_check_group (const wire_episodes_t *group, const rollout_limits_t *limits,
+                                err_t *err)
 {
     if (group->episodes_n != limits->episodes)
         return err_set (err, ERR_INPUT, "it has %zu episodes, %zu were asked for",
                         group->episodes_n, limits->episodes);
     for (size_t e = 0; e < group->episodes_n; e++)
         for (size_t c = 0; c < group->episodes[e].completions_n; c++)
-            if (check_completion (group, &group->episodes[e].completions[c], limits, err) != 0)
+            if (rollout_check_completion (group, &group->episodes[e].completions[c], limits, err) !=
+                0)
                 return err_wrap (err, "episode %zu", e);
     return 0;
 }
@@ -97,7 +99,7 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
         return 0;
     }
     const wire_episodes_t *episodes = wire_episodes_unpack (rollout->arena, data, size, err);
-    if (!episodes || check_group (episodes, limits, err) != 0)
+    if (!episodes || rollout_check_group (episodes, limits, err) != 0)
         return err_wrap (err, "group %llu", (unsigned long long) group);
     rollout->group[group] = episodes;
     return 0;

@@ -11,12 +11,12 @@ struct round {
     store_status_t status; /* as of the last poll */
 };
 
-static size_t smaller (size_t a, size_t b)
+static size_t round_smaller (size_t a, size_t b)
 {
     return a < b ? a : b;
 }
 
-static const char *task_of (const round_t *round, size_t group)
+static const char *round_task_of (const round_t *round, size_t group)
 {
     const task_set_t *tasks = round->from.tasks;
     if (round->phase != WIRE_TRAIN)
@@ -26,7 +26,7 @@ static const char *task_of (const round_t *round, size_t group)
     return task_set_get (tasks, TASK_TRAIN, task_set_pick (tasks, seed, first, group));
 }
 
-static void fill_roles (const team_t *team, wire_role_t *roles)
+static void round_fill_roles (const team_t *team, wire_role_t *roles)
 {
     for (size_t r = 0; r < team->roles; r++) {
         const policy_t *policy = team->policies[team->policy_of[r]];
@@ -39,19 +39,19 @@ static void fill_roles (const team_t *team, wire_role_t *roles)
     }
 }
 
-static void write_group (const round_t *round, size_t group, buf_t *bytes)
+static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
 {
     const team_t *team = round->from.team;
     const conf_t *conf = team->conf;
     wire_role_t roles[CONF_LIST_MAX];
-    fill_roles (team, roles);
+    round_fill_roles (team, roles);
     wire_group_t message = {
         .run = round->from.run,
         .phase = round->phase,
         .step = round->step,
         .group = group,
         .seed = (uint64_t) conf->run.seed,
-        .task = task_of (round, group),
+        .task = round_task_of (round, group),
         .episodes = (uint32_t) round->group_size,
         .roles = roles,
         .roles_n = team->roles,
@@ -66,14 +66,14 @@ static void write_group (const round_t *round, size_t group, buf_t *bytes)
     wire_group_pack (&message, bytes);
 }
 
-static int open_groups (const round_t *round, err_t *err)
+static int round_open_groups (const round_t *round, err_t *err)
 {
     store_bytes_t *list = calloc (round->groups, sizeof *list);
     buf_t *bytes = calloc (round->groups, sizeof *bytes);
     int rc =
         list && bytes ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu groups", round->groups);
     for (size_t g = 0; rc == 0 && g < round->groups; g++) {
-        write_group (round, g, &bytes[g]);
+        round_write_group (round, g, &bytes[g]);
         if (buf_failed (&bytes[g]))
             rc = err_set (err, ERR_LIMIT, "group %zu is too large to be written", g);
         list[g] = (store_bytes_t){.data = bytes[g].data, .size = bytes[g].size};
@@ -101,10 +101,10 @@ round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t 
         round->groups = (size_t) conf->trainer.groups;
         round->group_size = (size_t) conf->trainer.group_size;
     } else {
-        round->groups =
-            smaller ((size_t) conf->evaluation.tasks, task_set_size (source->tasks, TASK_HELDOUT));
+        round->groups = round_smaller ((size_t) conf->evaluation.tasks,
+                                       task_set_size (source->tasks, TASK_HELDOUT));
     }
-    if (round->groups && open_groups (round, err) != 0) {
+    if (round->groups && round_open_groups (round, err) != 0) {
         err_wrap (err, "opening step %llu (%s)", (unsigned long long) step,
                   wire_phase_name (phase));
         round_destroy (&round);
@@ -147,8 +147,8 @@ typedef struct {
     err_t *err;
 } taker_t;
 
-static int take_group (void *context, uint64_t group, const void *data, size_t size,
-                       const char *reason)
+static int round_take_group (void *context, uint64_t group, const void *data, size_t size,
+                             const char *reason)
 {
     const taker_t *taker = context;
     return rollout_add (taker->rollout, group, data, size, reason, &taker->limits, taker->err);
@@ -167,7 +167,7 @@ rollout_t *round_take (round_t *round, err_t *err)
     if (rc == 0 && round->groups) {
         err->code = ERR_NONE; /* set by take_group when that is what stops the walk */
         rc = store_step_groups (round->from.store, round->from.run, (unsigned) round->phase,
-                                round->step, take_group, &taker, err);
+                                round->step, round_take_group, &taker, err);
         if (err->code != ERR_NONE)
             rc = -1;
     }

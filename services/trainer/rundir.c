@@ -15,7 +15,7 @@
 
 /*  The lock is the kernel's: it ends with the process, however that ends. The file tells people whose
  *  it is. */
-static int lock_file (const char *path, err_t *err)
+static int rundir_lock_file (const char *path, err_t *err)
 {
     char owner[32] = "";
     int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -48,7 +48,7 @@ int rundir_open (const char *dir, bool resume, err_t *err)
     if (fs_mkdirs (dir, err) != 0 || fs_join (lock, dir, LOCK, err) != 0 ||
         fs_join (lines, dir, "metrics.jsonl", err) != 0)
         return -1;
-    int fd = lock_file (lock, err);
+    int fd = rundir_lock_file (lock, err);
     if (fd < 0)
         return err_wrap (err, "%s", dir);
     struct stat st;

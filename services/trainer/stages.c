@@ -23,22 +23,22 @@ typedef struct {
     int (*late) (trainer_t *t, double waited_s, err_t *err); /* sets the error; returns -1 */
 } stage_steps_t;
 
-static uint64_t steps (const trainer_t *t)
+static uint64_t stage_steps (const trainer_t *t)
 {
     return (uint64_t) t->conf->trainer.steps;
 }
 
-static double timeout_s (const trainer_t *t)
+static double stage_timeout_s (const trainer_t *t)
 {
     return (double) t->conf->run.timeout_s;
 }
 
-static const char *bus_address (const trainer_t *t)
+static const char *stage_bus_address (const trainer_t *t)
 {
     return args_value (svc_args (t->svc), "--bus");
 }
 
-static round_source_t source_of (const trainer_t *t)
+static round_source_t stage_source_of (const trainer_t *t)
 {
     return (round_source_t){
         .store = t->store, .run = t->run, .epoch = t->epoch, .team = &t->team, .tasks = t->tasks};
@@ -46,12 +46,12 @@ static round_source_t source_of (const trainer_t *t)
 
 /*  ---- publish ----------------------------------------------------------------------------------- */
 
-static int publish_enter (trainer_t *t, err_t *err)
+static int stage_publish_enter (trainer_t *t, err_t *err)
 {
     return publish_versions (t->publish, t->team.policies, t->team.policies_n, err);
 }
 
-static int publish_poll (trainer_t *t, err_t *err)
+static int stage_publish_poll (trainer_t *t, err_t *err)
 {
     (void) err;
     if (!publish_done (t->publish))
@@ -60,29 +60,29 @@ static int publish_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
-static int publish_late (trainer_t *t, double waited_s, err_t *err)
+static int stage_publish_late (trainer_t *t, double waited_s, err_t *err)
 {
     return err_set (err, ERR_TIMEOUT,
                     "version %llu could not be uploaded to the bus at %s in %.0f s: is it there?",
-                    (unsigned long long) t->done, bus_address (t), waited_s);
+                    (unsigned long long) t->done, stage_bus_address (t), waited_s);
 }
 
-static bool evaluation_due (const trainer_t *t)
+static bool stage_evaluation_due (const trainer_t *t)
 {
     uint64_t every = (uint64_t) t->conf->evaluation.every;
-    return t->done == 0 || t->done >= steps (t) || (every && t->done % every == 0);
+    return t->done == 0 || t->done >= stage_steps (t) || (every && t->done % every == 0);
 }
 
-static stage_t after_publish (const trainer_t *t)
+static stage_t stage_after_publish (const trainer_t *t)
 {
-    return evaluation_due (t) ? STAGE_EVALUATE : STAGE_SAMPLE;
+    return stage_evaluation_due (t) ? STAGE_EVALUATE : STAGE_SAMPLE;
 }
 
 /*  ---- groups: evaluate and sample ------------------------------------------------------------------ */
 
 /*  1 when the rounds under way are finished. The store is asked when the time has come, or on news once as
  *  many groups were told of as there are: events are hints, the store is the truth. */
-static int groups_poll (trainer_t *t, err_t *err)
+static int stage_groups_poll (trainer_t *t, err_t *err)
 {
     size_t wanted = round_groups (t->round) + (t->greedy ? round_groups (t->greedy) : 0);
     bool news = t->told >= wanted && t->told > t->told_before;
@@ -96,18 +96,18 @@ static int groups_poll (trainer_t *t, err_t *err)
     return ready;
 }
 
-static void groups_begin (trainer_t *t)
+static void stage_groups_begin (trainer_t *t)
 {
     t->told = t->told_before = 0;
     t->trouble[0] = 0;
     t->poll_at_ms = clock_ms () + POLL_MS;
 }
 
-static int evaluate_enter (trainer_t *t, err_t *err)
+static int stage_evaluate_enter (trainer_t *t, err_t *err)
 {
-    round_source_t source = source_of (t);
+    round_source_t source = stage_source_of (t);
     report_state (t, "evaluating");
-    groups_begin (t);
+    stage_groups_begin (t);
     if (!t->round)
         t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
     if (t->round)
@@ -120,7 +120,7 @@ static int evaluate_enter (trainer_t *t, err_t *err)
 }
 
 /*  What nobody could play says nothing about the policies. */
-static int check_played (const trainer_t *t, const rollout_t *rollout, err_t *err)
+static int stage_check_played (const trainer_t *t, const rollout_t *rollout, err_t *err)
 {
     if (rollout->episodes || rollout->groups == 0)
         return 0;
@@ -128,11 +128,12 @@ static int check_played (const trainer_t *t, const rollout_t *rollout, err_t *er
                     (unsigned long long) t->done + 1, rollout->groups, rollout->reason[0]);
 }
 
-static int evaluate_report (trainer_t *t, err_t *err)
+static int stage_evaluate_report (trainer_t *t, err_t *err)
 {
     rollout_t *sampled = round_take (t->round, err);
     rollout_t *greedy = sampled ? round_take (t->greedy, err) : NULL;
-    int rc = greedy && check_played (t, sampled, err) == 0 && check_played (t, greedy, err) == 0
+    int rc = greedy && stage_check_played (t, sampled, err) == 0 &&
+                     stage_check_played (t, greedy, err) == 0
                  ? report_evaluation (t, sampled, greedy, err)
                  : -1;
     rollout_destroy (&sampled);
@@ -140,12 +141,12 @@ static int evaluate_report (trainer_t *t, err_t *err)
     return rc;
 }
 
-static int evaluate_poll (trainer_t *t, err_t *err)
+static int stage_evaluate_poll (trainer_t *t, err_t *err)
 {
-    int ready = t->reported ? 1 : groups_poll (t, err);
+    int ready = t->reported ? 1 : stage_groups_poll (t, err);
     if (ready != 1)
         return ready;
-    if (!t->reported && evaluate_report (t, err) != 0)
+    if (!t->reported && stage_evaluate_report (t, err) != 0)
         return -1;
     t->reported = true;
     if (round_commit (t->round, err) != 0 || round_commit (t->greedy, err) != 0)
@@ -155,22 +156,22 @@ static int evaluate_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
-static int groups_late (trainer_t *t, double waited_s, err_t *err)
+static int stage_groups_late (trainer_t *t, double waited_s, err_t *err)
 {
     const round_t *late = t->greedy && round_poll (t->round, err) == 1 ? t->greedy : t->round;
     return round_late (late, waited_s, t->trouble, err);
 }
 
-static stage_t after_evaluate (const trainer_t *t)
+static stage_t stage_after_evaluate (const trainer_t *t)
 {
-    return t->done >= steps (t) ? STAGE_DONE : STAGE_SAMPLE;
+    return t->done >= stage_steps (t) ? STAGE_DONE : STAGE_SAMPLE;
 }
 
-static int sample_enter (trainer_t *t, err_t *err)
+static int stage_sample_enter (trainer_t *t, err_t *err)
 {
-    round_source_t source = source_of (t);
+    round_source_t source = stage_source_of (t);
     report_state (t, "training");
-    groups_begin (t);
+    stage_groups_begin (t);
     t->round = round_open (&source, WIRE_TRAIN, t->done + 1, err);
     if (!t->round)
         return -1;
@@ -178,43 +179,43 @@ static int sample_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
-static int sample_poll (trainer_t *t, err_t *err)
+static int stage_sample_poll (trainer_t *t, err_t *err)
 {
-    int ready = groups_poll (t, err);
+    int ready = stage_groups_poll (t, err);
     if (ready != 1)
         return ready;
     t->rollout = round_take (t->round, err);
-    return t->rollout && check_played (t, t->rollout, err) == 0 ? 1 : -1;
+    return t->rollout && stage_check_played (t, t->rollout, err) == 0 ? 1 : -1;
 }
 
-static stage_t after_sample (const trainer_t *t)
+static stage_t stage_after_sample (const trainer_t *t)
 {
     return t->critic ? STAGE_VALUE : STAGE_TRAIN;
 }
 
 /*  ---- critic --------------------------------------------------------------------------------------- */
 
-static bool checkpoint_due (const trainer_t *t, uint64_t done)
+static bool stage_checkpoint_due (const trainer_t *t, uint64_t done)
 {
-    return done >= steps (t) || done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
+    return done >= stage_steps (t) || done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
 }
 
-static int value_enter (trainer_t *t, err_t *err)
+static int stage_value_enter (trainer_t *t, err_t *err)
 {
     return critic_ask (t->critic, t->done + 1, t->rollout, err);
 }
 
-static int answer_poll (trainer_t *t, err_t *err)
+static int stage_answer_poll (trainer_t *t, err_t *err)
 {
     return critic_poll (t->critic, err);
 }
 
-static int answer_late (trainer_t *t, double waited_s, err_t *err)
+static int stage_answer_late (trainer_t *t, double waited_s, err_t *err)
 {
-    return critic_late (t->critic, bus_address (t), waited_s, err);
+    return critic_late (t->critic, stage_bus_address (t), waited_s, err);
 }
 
-static stage_t after_value (const trainer_t *t)
+static stage_t stage_after_value (const trainer_t *t)
 {
     (void) t;
     return STAGE_TRAIN;
@@ -222,7 +223,7 @@ static stage_t after_value (const trainer_t *t)
 
 /*  ---- train ---------------------------------------------------------------------------------------- */
 
-static loss_correction_t correction_of (const char *name)
+static loss_correction_t stage_correction_of (const char *name)
 {
     static const char *const names[] = {"none", "token_truncate", "token_mask", "sequence_truncate",
                                         "sequence_mask"}; /* in the order of the type */
@@ -232,7 +233,7 @@ static loss_correction_t correction_of (const char *name)
     return (loss_correction_t) i;
 }
 
-static loss_config_t loss_of (const conf_t *conf)
+static loss_config_t stage_loss_of (const conf_t *conf)
 {
     loss_type_t type = loss_type (conf->loss.type);
     /* CISPO's bound is of the ratio itself; the key says how far above 1. */
@@ -246,16 +247,16 @@ static loss_config_t loss_of (const conf_t *conf)
                            .kl_estimator = loss_kl (conf->loss.kl_estimator),
                            .kl_ratio = conf->loss.kl_ratio,
                            .off_policy_kl = conf->loss.off_policy_kl,
-                           .correction = correction_of (conf->loss.correction),
+                           .correction = stage_correction_of (conf->loss.correction),
                            .correction_cap = conf->loss.correction_cap,
                            .sapo_positive = conf->loss.sapo_positive,
                            .sapo_negative = conf->loss.sapo_negative,
                            .max_tokens = (double) conf->task.max_tokens};
 }
 
-static update_options_t options_of (const conf_t *conf, double lr)
+static update_options_t stage_options_of (const conf_t *conf, double lr)
 {
-    return (update_options_t){.loss = loss_of (conf),
+    return (update_options_t){.loss = stage_loss_of (conf),
                               .adamw = {.lr = lr,
                                         .beta1 = conf->trainer.beta1,
                                         .beta2 = conf->trainer.beta2,
@@ -265,7 +266,7 @@ static update_options_t options_of (const conf_t *conf, double lr)
                               .temperature = (float) conf->trainer.temperature};
 }
 
-static credit_options_t credit_of (const conf_t *conf)
+static credit_options_t stage_credit_of (const conf_t *conf)
 {
     const char *scale = conf->loss.scale, *from = conf->loss.advantage;
     return (credit_options_t){.scale = strcmp (scale, "group") == 0   ? ADVANTAGE_SCALE_GROUP
@@ -279,10 +280,10 @@ static credit_options_t credit_of (const conf_t *conf)
                               .overlong_tokens = (size_t) conf->loss.overlong_tokens};
 }
 
-static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
+static int stage_train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
 {
     const conf_t *conf = t->conf;
-    update_options_t options = options_of (conf, t->lr);
+    update_options_t options = stage_options_of (conf, t->lr);
     batch_source_t source = {.rollout = t->rollout,
                              .advantages = credit->advantages,
                              .policies = t->team.policy_of,
@@ -311,14 +312,14 @@ static int train_policy (trainer_t *t, size_t policy, const credit_t *credit, er
 }
 
 /*  The critic learns in its own process while the policies are trained here. */
-static int train_enter (trainer_t *t, err_t *err)
+static int stage_train_enter (trainer_t *t, err_t *err)
 {
     return t->critic ? critic_learn (t->critic, t->done + 1, t->rollout,
-                                     checkpoint_due (t, t->done + 1), err)
+                                     stage_checkpoint_due (t, t->done + 1), err)
                      : 0;
 }
 
-static int train_poll (trainer_t *t, err_t *err)
+static int stage_train_poll (trainer_t *t, err_t *err)
 {
     if (!publish_done (t->publish)) /* a bus that was restarted reads the weights once more */
         return 0;
@@ -327,8 +328,8 @@ static int train_poll (trainer_t *t, err_t *err)
                            .lr = conf->trainer.lr,
                            .end = conf->trainer.lr_end,
                            .warmup = (uint64_t) conf->trainer.warmup,
-                           .steps = steps (t)};
-    credit_options_t options = credit_of (conf);
+                           .steps = stage_steps (t)};
+    credit_options_t options = stage_credit_of (conf);
     credit_t credit = {0};
     const double *values = t->critic ? critic_values (t->critic) : NULL;
     t->lr = schedule_lr (&schedule, t->done);
@@ -337,7 +338,7 @@ static int train_poll (trainer_t *t, err_t *err)
     t->zero_spread = credit.zero_spread;
     t->overlong = credit.overlong;
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
-        rc = train_policy (t, p, &credit, err);
+        rc = stage_train_policy (t, p, &credit, err);
     credit_free (&credit);
     if (rc != 0)
         return -1;
@@ -347,14 +348,14 @@ static int train_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
-static stage_t after_train (const trainer_t *t)
+static stage_t stage_after_train (const trainer_t *t)
 {
     return t->critic ? STAGE_LEARN : STAGE_SAVE;
 }
 
 /*  ---- save ----------------------------------------------------------------------------------------- */
 
-static int save_checkpoint (trainer_t *t, err_t *err)
+static int stage_save_checkpoint (trainer_t *t, err_t *err)
 {
     checkpoint_t checkpoint = {.step = t->done,
                                .seed = (uint64_t) t->conf->run.seed,
@@ -378,12 +379,12 @@ static int save_checkpoint (trainer_t *t, err_t *err)
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 
-static int save_step (trainer_t *t, bool due, err_t *err)
+static int stage_save_step (trainer_t *t, bool due, err_t *err)
 {
     if (report_step (t, err) != 0)
         return -1;
     t->step_offset = metrics_offset (t->metrics);
-    return due ? save_checkpoint (t, err) : 0;
+    return due ? stage_save_checkpoint (t, err) : 0;
 }
 
 /*  Asked to stop while it trained, it ends with the step trained and not yet written down. Of a critic there is no
@@ -393,12 +394,12 @@ int stages_keep (trainer_t *t, err_t *err)
     if (t->critic || t->done == t->saved || t->stage == STAGE_DONE)
         return 0;
     bool open = t->stage == STAGE_SAVE && !t->reported;
-    return open ? save_step (t, true, err) : save_checkpoint (t, err);
+    return open ? stage_save_step (t, true, err) : stage_save_checkpoint (t, err);
 }
 
-static int save_poll (trainer_t *t, err_t *err)
+static int stage_save_poll (trainer_t *t, err_t *err)
 {
-    if (!t->reported && save_step (t, checkpoint_due (t, t->done), err) != 0)
+    if (!t->reported && stage_save_step (t, stage_checkpoint_due (t, t->done), err) != 0)
         return -1;
     t->reported = true;
     if (round_commit (t->round, err) != 0)
@@ -408,13 +409,13 @@ static int save_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
-static stage_t after_save (const trainer_t *t)
+static stage_t stage_after_save (const trainer_t *t)
 {
     (void) t;
     return STAGE_PUBLISH;
 }
 
-static stage_t after_learn (const trainer_t *t)
+static stage_t stage_after_learn (const trainer_t *t)
 {
     (void) t;
     return STAGE_SAVE;
@@ -422,7 +423,7 @@ static stage_t after_learn (const trainer_t *t)
 
 /*  ---- done ----------------------------------------------------------------------------------------- */
 
-static int done_enter (trainer_t *t, err_t *err)
+static int stage_done_enter (trainer_t *t, err_t *err)
 {
     if (report_result (t, err) != 0)
         return -1;
@@ -430,7 +431,7 @@ static int done_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
-static int done_poll (trainer_t *t, err_t *err)
+static int stage_done_poll (trainer_t *t, err_t *err)
 {
     if (!publish_done (t->publish) && clock_s () - t->stage_since < RETIRE_S)
         return 0;
@@ -441,7 +442,7 @@ static int done_poll (trainer_t *t, err_t *err)
     return 0;
 }
 
-static int nothing_to_enter (trainer_t *t, err_t *err)
+static int stage_nothing_to_enter (trainer_t *t, err_t *err)
 {
     (void) t;
     (void) err;
@@ -449,14 +450,20 @@ static int nothing_to_enter (trainer_t *t, err_t *err)
 }
 
 static const stage_steps_t stages[STAGE_COUNT] = {
-    [STAGE_PUBLISH] = {"publish", publish_enter, publish_poll, after_publish, publish_late},
-    [STAGE_EVALUATE] = {"evaluate", evaluate_enter, evaluate_poll, after_evaluate, groups_late},
-    [STAGE_SAMPLE] = {"sample", sample_enter, sample_poll, after_sample, groups_late},
-    [STAGE_VALUE] = {"value", value_enter, answer_poll, after_value, answer_late},
-    [STAGE_TRAIN] = {"train", train_enter, train_poll, after_train, publish_late},
-    [STAGE_LEARN] = {"learn", nothing_to_enter, answer_poll, after_learn, answer_late},
-    [STAGE_SAVE] = {"save", nothing_to_enter, save_poll, after_save, NULL},
-    [STAGE_DONE] = {"done", done_enter, done_poll, NULL, NULL},
+    [STAGE_PUBLISH] = {"publish", stage_publish_enter, stage_publish_poll, stage_after_publish,
+                       stage_publish_late},
+    [STAGE_EVALUATE] = {"evaluate", stage_evaluate_enter, stage_evaluate_poll, stage_after_evaluate,
+                        stage_groups_late},
+    [STAGE_SAMPLE] = {"sample", stage_sample_enter, stage_sample_poll, stage_after_sample,
+                      stage_groups_late},
+    [STAGE_VALUE] = {"value", stage_value_enter, stage_answer_poll, stage_after_value,
+                     stage_answer_late},
+    [STAGE_TRAIN] = {"train", stage_train_enter, stage_train_poll, stage_after_train,
+                     stage_publish_late},
+    [STAGE_LEARN] = {"learn", stage_nothing_to_enter, stage_answer_poll, stage_after_learn,
+                     stage_answer_late},
+    [STAGE_SAVE] = {"save", stage_nothing_to_enter, stage_save_poll, stage_after_save, NULL},
+    [STAGE_DONE] = {"done", stage_done_enter, stage_done_poll, NULL, NULL},
 };
 
 const char *stages_name (stage_t stage)
@@ -464,7 +471,7 @@ const char *stages_name (stage_t stage)
     return stages[stage].name;
 }
 
-static void move_to (trainer_t *t, stage_t stage)
+static void stage_move_to (trainer_t *t, stage_t stage)
 {
     double now = clock_s ();
     t->stage_s[t->stage] += now - t->stage_since;
@@ -476,19 +483,19 @@ static void move_to (trainer_t *t, stage_t stage)
 void stages_start (trainer_t *t)
 {
     t->stage_since = t->line_since = clock_s ();
-    move_to (t, STAGE_PUBLISH);
+    stage_move_to (t, STAGE_PUBLISH);
 }
 
-static double deadline_s (const trainer_t *t)
+static double stage_deadline_s (const trainer_t *t)
 {
-    return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, timeout_s (t)) : timeout_s (t);
+    return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
 }
 
 /*  Who is away or busy may be back before the deadline: what failed is done again then. */
-static int again (trainer_t *t, double waited_s, err_t *err)
+static int stage_restart (trainer_t *t, double waited_s, err_t *err)
 {
     bool may_pass = err->code == ERR_NETWORK || err->code == ERR_BUSY;
-    if (!may_pass || waited_s > deadline_s (t))
+    if (!may_pass || waited_s > stage_deadline_s (t))
         return -1;
     if (!t->troubled)
         log_err ("stage.again", err);
@@ -503,15 +510,15 @@ int stages_work (trainer_t *t, err_t *err)
     int rc = begins ? stage->enter (t, err) : stage->poll (t, err);
     double waited_s = clock_s () - t->stage_since;
     if (rc < 0)
-        return again (t, waited_s, err);
+        return stage_restart (t, waited_s, err);
     t->entered = true;
     t->troubled = false;
     if (begins)
         return 0;
-    if (rc == 0 && stage->late && waited_s > deadline_s (t))
+    if (rc == 0 && stage->late && waited_s > stage_deadline_s (t))
         return stage->late (t, waited_s, err);
     if (rc == 0)
         return POLL_MS;
-    move_to (t, stage->next (t));
+    stage_move_to (t, stage->next (t));
     return 0;
 }

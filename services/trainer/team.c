@@ -7,7 +7,8 @@
 #include "base/rng.h"
 #include "formats/peft.h"
 
-static int adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora, err_t *err)
+static int team_adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora,
+                                err_t *err)
 {
     *lora = (lora_config_t){0};
     if (*conf->model.adapter_path)
@@ -20,7 +21,7 @@ static int adapter_config (const conf_t *conf, const char *folder, lora_config_t
     return 0;
 }
 
-static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err)
+static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
     char folder[FS_PATH_MAX] = "";
@@ -31,7 +32,7 @@ static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err
         return NULL;
     if ((*conf->model.adapter_path &&
          peft_find (conf->model.adapter_path, name, folder, err) != 0) ||
-        adapter_config (conf, folder, &lora, err) != 0)
+        team_adapter_config (conf, folder, &lora, err) != 0)
         return NULL;
     policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);
     if (policy && *folder && policy_restore (policy, folder, 0, err) != 0)
@@ -39,11 +40,11 @@ static policy_t *adapt (team_t *team, const char *name, pool_t *pool, err_t *err
     return policy;
 }
 
-static int add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
+static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
     policy_t *policy = strcmp (conf->model.adapter, "lora") == 0
-                           ? adapt (team, name, pool, err)
+                           ? team_adapt (team, name, pool, err)
                            : policy_load (name, conf->model.path, conf->model.compute,
                                           conf->model.chat, pool, err);
     if (!policy)
@@ -60,7 +61,7 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
     for (size_t role = 0; role < team->roles; role++) {
         if ((!conf_shares (conf) || role == 0) &&
-            add_policy (team, conf_policy (conf, role), pool, err) != 0)
+            team_add_policy (team, conf_policy (conf, role), pool, err) != 0)
             return -1;
         team->policy_of[role] = team->policies_n - 1;
         team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;

@@ -35,55 +35,55 @@ uint32_t tensorboard_masked_crc (const void *data, size_t size)
     return (crc >> 15 | crc << 17) + CRC_MASK_DELTA;
 }
 
-static void put_little (buf_t *bytes, uint64_t value, size_t size)
+static void tensorboard_put_little (buf_t *bytes, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         buf_char (bytes, (char) (value >> 8 * i & 0xFF));
 }
 
-static void put_varint (buf_t *bytes, uint64_t value)
+static void tensorboard_put_varint (buf_t *bytes, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
         buf_char (bytes, (char) ((value & 0x7F) | 0x80));
     buf_char (bytes, (char) value);
 }
 
-static void put_bytes (buf_t *bytes, uint64_t key, const void *data, size_t size)
+static void tensorboard_put_bytes (buf_t *bytes, uint64_t key, const void *data, size_t size)
 {
-    put_varint (bytes, key);
-    put_varint (bytes, size);
+    tensorboard_put_varint (bytes, key);
+    tensorboard_put_varint (bytes, size);
     buf_append (bytes, data, size);
 }
 
-static void put_time (buf_t *bytes, double time_s)
+static void tensorboard_put_time (buf_t *bytes, double time_s)
 {
     uint64_t bits;
     memcpy (&bits, &time_s, sizeof bits);
-    put_varint (bytes, EVENT_WALL_TIME);
-    put_little (bytes, bits, sizeof bits);
+    tensorboard_put_varint (bytes, EVENT_WALL_TIME);
+    tensorboard_put_little (bytes, bits, sizeof bits);
 }
 
-static void put_scalar (buf_t *summary, const char *name, double value)
+static void tensorboard_put_scalar (buf_t *summary, const char *name, double value)
 {
     float number = (float) value;
     uint32_t bits;
     memcpy (&bits, &number, sizeof bits);
     buf_t one = {0};
-    put_bytes (&one, VALUE_TAG, name, strlen (name));
-    put_varint (&one, VALUE_SIMPLE);
-    put_little (&one, bits, sizeof bits);
-    put_bytes (summary, SUMMARY_VALUE, one.data, one.size);
+    tensorboard_put_bytes (&one, VALUE_TAG, name, strlen (name));
+    tensorboard_put_varint (&one, VALUE_SIMPLE);
+    tensorboard_put_little (&one, bits, sizeof bits);
+    tensorboard_put_bytes (summary, SUMMARY_VALUE, one.data, one.size);
     buf_free (&one);
 }
 
-static void put_record (buf_t *bytes, buf_t *event)
+static void tensorboard_put_record (buf_t *bytes, buf_t *event)
 {
     buf_t length = {0};
-    put_little (&length, event->size, 8);
+    tensorboard_put_little (&length, event->size, 8);
     buf_append (bytes, length.data, length.size);
-    put_little (bytes, tensorboard_masked_crc (length.data, length.size), 4);
+    tensorboard_put_little (bytes, tensorboard_masked_crc (length.data, length.size), 4);
     buf_append (bytes, event->data, event->size);
-    put_little (bytes, tensorboard_masked_crc (event->data, event->size), 4);
+    tensorboard_put_little (bytes, tensorboard_masked_crc (event->data, event->size), 4);
     buf_free (&length);
     buf_free (event);
 }
@@ -92,21 +92,21 @@ void tensorboard_header (buf_t *bytes, double time_s)
 {
     static const char version[] = "brain.Event:2";
     buf_t event = {0};
-    put_time (&event, time_s);
-    put_bytes (&event, EVENT_FILE_VERSION, version, sizeof version - 1);
-    put_record (bytes, &event);
+    tensorboard_put_time (&event, time_s);
+    tensorboard_put_bytes (&event, EVENT_FILE_VERSION, version, sizeof version - 1);
+    tensorboard_put_record (bytes, &event);
 }
 
 void tensorboard_scalars (buf_t *bytes, double time_s, uint64_t step, const char *const *names,
                           const double *values, size_t n)
 {
     buf_t event = {0}, summary = {0};
-    put_time (&event, time_s);
-    put_varint (&event, EVENT_STEP);
-    put_varint (&event, step);
+    tensorboard_put_time (&event, time_s);
+    tensorboard_put_varint (&event, EVENT_STEP);
+    tensorboard_put_varint (&event, step);
     for (size_t i = 0; i < n; i++)
-        put_scalar (&summary, names[i], values[i]);
-    put_bytes (&event, EVENT_SUMMARY, summary.data, summary.size);
-    put_record (bytes, &event);
+        tensorboard_put_scalar (&summary, names[i], values[i]);
+    tensorboard_put_bytes (&event, EVENT_SUMMARY, summary.data, summary.size);
+    tensorboard_put_record (bytes, &event);
     buf_free (&summary);
 }

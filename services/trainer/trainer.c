@@ -36,7 +36,7 @@ int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
 
 /*  ---- opening ------------------------------------------------------------------------------------ */
 
-static int read_arguments (trainer_t *t, err_t *err)
+static int trainer_read_arguments (trainer_t *t, err_t *err)
 {
     const args_t *args = svc_args (t->svc);
     size_t n;
@@ -60,7 +60,7 @@ static int read_arguments (trainer_t *t, err_t *err)
     return 0;
 }
 
-static int open_tasks (trainer_t *t, err_t *err)
+static int trainer_open_tasks (trainer_t *t, err_t *err)
 {
     const conf_t *conf = t->conf;
     task_options_t options = {.family = conf->task.family,
@@ -86,7 +86,7 @@ static int open_tasks (trainer_t *t, err_t *err)
 }
 
 /*  Goes on from the newest complete checkpoint; without one the run begins anew. */
-static int resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     char path[FS_PATH_MAX];
     int found = checkpoint_newest (t->dir, path, checkpoint, err);
@@ -120,7 +120,7 @@ static int resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t 
 }
 
 /*  Takes the run in Redis and forgets there what comes after the checkpoint. */
-static int acquire (trainer_t *t, err_t *err)
+static int trainer_acquire (trainer_t *t, err_t *err)
 {
     char holder[HOLDER_MAX], cwd[FS_PATH_MAX];
     buf_t record = {0};
@@ -157,8 +157,8 @@ static int acquire (trainer_t *t, err_t *err)
     return 0;
 }
 
-static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
-                        err_t *err)
+static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
+                                err_t *err)
 {
     if (strcmp (t->conf->loss.advantage, "group") == 0)
         return 0;
@@ -171,7 +171,7 @@ static int open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_
     return publish_extra (t->publish, state->data, state->size, err);
 }
 
-static int subscribe (trainer_t *t, err_t *err)
+static int trainer_subscribe (trainer_t *t, err_t *err)
 {
     char topic[STORE_RUN_MAX + 48];
     snprintf (topic, sizeof topic, "%s/group.", t->run); /* committed, in trouble */
@@ -182,7 +182,7 @@ static int subscribe (trainer_t *t, err_t *err)
 }
 
 /*  Writes down what is in force. A run that goes on has to be the one that it was. */
-static int keep_config (const trainer_t *t, bool again, err_t *err)
+static int trainer_keep_config (const trainer_t *t, bool again, err_t *err)
 {
     char path[FS_PATH_MAX];
     buf_t text = {0};
@@ -197,33 +197,34 @@ static int keep_config (const trainer_t *t, bool again, err_t *err)
 }
 
 /*  Everything that comes from the user's files. What is wrong there is wrong at the next start, too. */
-static int load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+static int trainer_load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
-    if ((t->lock = rundir_open (t->dir, again, err)) >= 0 && open_tasks (t, err) == 0 &&
+    if ((t->lock = rundir_open (t->dir, again, err)) >= 0 && trainer_open_tasks (t, err) == 0 &&
         team_load (&t->team, t->conf, svc_pool (t->svc), err) == 0 &&
-        (!again || resume (t, checkpoint, critic, err) == 0) && keep_config (t, again, err) == 0)
+        (!again || trainer_resume (t, checkpoint, critic, err) == 0) &&
+        trainer_keep_config (t, again, err) == 0)
         return 0;
     if (err->code == ERR_INPUT || err->code == ERR_MISSING)
         err->code = ERR_CONFIG;
     return -1;
 }
 
-static int open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
+static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
-    if (load_run (t, checkpoint, critic, err) != 0 || acquire (t, err) != 0)
+    if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
-    if (!t->metrics || report_cut_episodes (t, err) != 0 || subscribe (t, err) != 0)
+    if (!t->metrics || report_cut_episodes (t, err) != 0 || trainer_subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
-    if (!t->publish || open_critic (t, checkpoint, critic, err) != 0)
+    if (!t->publish || trainer_open_critic (t, checkpoint, critic, err) != 0)
         return -1;
     stages_start (t);
     return 0;
 }
 
-static void tell_objective (const conf_t *conf)
+static void trainer_print_objective (const conf_t *conf)
 {
     buf_t text = {0};
     conf_objective (conf, &text);
@@ -245,12 +246,12 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err)
     if (!(t->arena = arena_new (EVENT_BUDGET)))
         return err_set (err, ERR_LIMIT, "no memory");
     t->started = clock_s ();
-    if (read_arguments (t, err) != 0)
+    if (trainer_read_arguments (t, err) != 0)
         return -1;
-    tell_objective (t->conf);
+    trainer_print_objective (t->conf);
     checkpoint_t checkpoint = {0};
     buf_t critic = {.max = SIZE_MAX};
-    int rc = open_run (t, &checkpoint, &critic, err);
+    int rc = trainer_open_run (t, &checkpoint, &critic, err);
     buf_free (&critic);
     return rc;
 }
@@ -284,7 +285,7 @@ void trainer_close (svc_run_t *svc, void **state)
 
 /*  ---- running ------------------------------------------------------------------------------------ */
 
-static void fail (trainer_t *t, const err_t *err)
+static void trainer_fail (trainer_t *t, const err_t *err)
 {
     char text[ERR_TEXT_MAX + 16];
     snprintf (text, sizeof text, "failed: %s", err->text);
@@ -295,7 +296,7 @@ static void fail (trainer_t *t, const err_t *err)
 
 /*  Events are hints: how many groups were finished since the stage began, what is in their way, what agents hold,
  *  and that they will not play this run, which is told again until somebody hears it. */
-static int on_event (trainer_t *t, const bus_item_t *item, err_t *err)
+static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {
     arena_reset (t->arena);
     const wire_event_t *event = wire_event_unpack (t->arena, item->payload, item->size, NULL);
@@ -320,13 +321,13 @@ void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
     err_t err = {0};
     int rc = 0;
     if (item->kind == BUS_EVENT)
-        rc = on_event (t, item, &err);
+        rc = trainer_on_event (t, item, &err);
     else
         rc = publish_item (t->publish, item, &err);
     if (rc == 0 && t->critic)
         rc = critic_item (t->critic, item, &err);
     if (rc < 0)
-        fail (t, &err);
+        trainer_fail (t, &err);
 }
 
 int trainer_work (svc_run_t *svc)
@@ -337,12 +338,12 @@ int trainer_work (svc_run_t *svc)
         return -1;
     if (atomic_load (&t->lease_lost)) {
         err_set (&err, ERR_STALE, "run %s was taken over by another trainer", t->run);
-        fail (t, &err);
+        trainer_fail (t, &err);
         return -1;
     }
     int wait = stages_work (t, &err);
     if (wait < 0)
-        fail (t, &err);
+        trainer_fail (t, &err);
     return wait;
 }
 

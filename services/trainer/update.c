@@ -20,7 +20,7 @@ typedef struct {
     part_t *parts; /* by item of the batch */
 } work_t;
 
-static void work_close (work_t *work)
+static void update_work_close (work_t *work)
 {
     free (work->logp);
     free (work->old);
@@ -30,7 +30,8 @@ static void work_close (work_t *work)
     free (work->parts);
 }
 
-static int work_open (work_t *work, const batch_t *batch, const loss_config_t *loss, err_t *err)
+static int update_work_open (work_t *work, const batch_t *batch, const loss_config_t *loss,
+                             err_t *err)
 {
     size_t n = batch->tokens + 1;
     *work = (work_t){.batch = batch,
@@ -43,13 +44,13 @@ static int work_open (work_t *work, const batch_t *batch, const loss_config_t *l
                      .parts = calloc (batch->items_n + 1, sizeof (part_t))};
     if (work->logp && work->old && work->ref && work->sampler && work->dlogp && work->parts)
         return 0;
-    work_close (work);
+    update_work_close (work);
     return err_set (err, ERR_LIMIT, "no memory for the losses of %zu tokens", batch->tokens);
 }
 
 /*  Loss and gradient of one completion; logp, entropy and dlogp are its own tokens'. */
-static void one_completion (work_t *work, size_t item, const float *logp, const float *entropy,
-                            float *dlogp)
+static void update_one_completion (work_t *work, size_t item, const float *logp,
+                                   const float *entropy, float *dlogp)
 {
     const batch_item_t *it = &work->batch->items[item];
     part_t *part = &work->parts[item];
@@ -74,18 +75,18 @@ static void one_completion (work_t *work, size_t item, const float *logp, const 
         dlogp[t] = (float) work->dlogp[at + t];
 }
 
-static void on_group (void *context, size_t group, size_t first, const float *logp,
-                      const float *entropy, float *dlogp)
+static void update_on_group (void *context, size_t group, size_t first, const float *logp,
+                             const float *entropy, float *dlogp)
 {
     work_t *work = context;
     const batch_t *batch = work->batch;
     for (size_t i = batch->first_item[group]; i < batch->first_item[group + 1]; i++) {
         size_t at = batch->items[i].first_token - first;
-        one_completion (work, i, logp + at, entropy + at, dlogp + at);
+        update_one_completion (work, i, logp + at, entropy + at, dlogp + at);
     }
 }
 
-static void add_up (const work_t *work, update_stats_t *stats)
+static void update_add_up (const work_t *work, update_stats_t *stats)
 {
     for (size_t i = 0; i < work->batch->items_n; i++) {
         const part_t *part = &work->parts[i];
@@ -106,11 +107,11 @@ int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *er
                         NULL, err);
 }
 
-static int gradient_of (policy_t *policy, const batch_t *batch, const update_options_t *options,
-                        update_stats_t *stats, err_t *err)
+static int update_gradient_of (policy_t *policy, const batch_t *batch,
+                               const update_options_t *options, update_stats_t *stats, err_t *err)
 {
     work_t work;
-    if (work_open (&work, batch, &options->loss, err) != 0)
+    if (update_work_open (&work, batch, &options->loss, err) != 0)
         return -1;
     float *reference = NULL;
     int rc = 0;
@@ -123,11 +124,11 @@ static int gradient_of (policy_t *policy, const batch_t *batch, const update_opt
     work.reference = reference;
     if (rc == 0)
         rc = train_run (policy->train, batch->groups, batch->groups_n, options->temperature,
-                        on_group, &work, policy->gradient, err);
+                        update_on_group, &work, policy->gradient, err);
     if (rc == 0)
-        add_up (&work, stats);
+        update_add_up (&work, stats);
     free (reference);
-    work_close (&work);
+    update_work_close (&work);
     return rc;
 }
 
@@ -136,7 +137,7 @@ int update_run (policy_t *policy, const batch_t *batch, const update_options_t *
 {
     if (batch->groups_n == 0)
         memset (policy->gradient, 0, policy->n * sizeof *policy->gradient);
-    else if (gradient_of (policy, batch, options, stats, err) != 0)
+    else if (update_gradient_of (policy, batch, options, stats, err) != 0)
         return -1;
     double norm = 0;
     if (adamw_step (&policy->optimiser, &options->adamw, policy->model, policy->params,
