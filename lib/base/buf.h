@@ -4,7 +4,8 @@
  *      buf_printf (&text, "%s: %d\n", name, n);      every call may fail: buf_failed (&text)
  *      buf_free (&text);
  *
- *  data always carries a 0 byte after size (once anything was written), so it also reads as a string.
+ *  data always carries a 0 byte after size (once anything was written), so it also reads as a
+ *  string.
  */
 #ifndef QUINTET_BASE_BUF_H
 #define QUINTET_BASE_BUF_H
@@ -31,7 +32,8 @@ bool buf_failed (const buf_t *buf);
 /*  Forgets the content, keeps the memory. */
 void buf_clear (buf_t *buf);
 void buf_free (buf_t *buf);
-/*  Hands the string over to the caller (free), never NULL unless memory ran out; buf becomes empty. */
+/*  Hands the string over to the caller (free), never NULL unless memory ran out; buf becomes
+ *  empty. */
 char *buf_take (buf_t *buf);
 
 #endif

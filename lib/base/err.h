@@ -9,7 +9,8 @@
 #ifndef QUINTET_BASE_ERR_H
 #define QUINTET_BASE_ERR_H
 
-/*  One line per code: enumerator, short name (in logs and on the wire). Append only: codes travel. */
+/*  One line per code: enumerator, short name (in logs and on the wire). Append only: codes
+ *  travel. */
 #define ERR_CODES(X)                                                                               \
     X (ERR_NONE, "none")                                                                           \
     X (ERR_INPUT, "bad-input")          /* the user's or a peer's data is wrong; never retried */  \
@@ -35,15 +36,16 @@ typedef struct {
     char text[ERR_TEXT_MAX]; /* one line, no newline at its end */
 } err_t;
 
-/*  Sets code and text and returns -1, so that `return err_set (...)` reads well. err may be NULL. */
+/*  Sets code and text and returns -1, so that `return err_set (...)` reads well. err may be
+ *  NULL. */
 int err_set (err_t *err, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 
 /*  Puts "prefix: " before the text that is there, keeps the code, returns -1. */
 int err_wrap (err_t *err, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 
-/*  As err_set, with ": " and the text of errno at the end. When that is a full disk or quota, the code
- *  becomes ERR_FULL and the text says what to do. */
+/*  As err_set, with ": " and the text of errno at the end. When that is a full disk or quota, the
+ *  code becomes ERR_FULL and the text says what to do. */
 int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 

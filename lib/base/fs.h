@@ -10,8 +10,8 @@
 
 #define FS_PATH_MAX 4096
 
-/*  A regular file for reading; returns its descriptor. Anything else (a folder, a pipe, a device) is
- *  ERR_INPUT, and never waited for. */
+/*  A regular file for reading; returns its descriptor. Anything else (a folder, a pipe, a device)
+ *  is ERR_INPUT, and never waited for. */
 int fs_open (const char *path, err_t *err);
 
 /*  Reads a whole regular file of at most max bytes into an empty buf. */
@@ -21,11 +21,13 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err);
  *  is left behind and an old file is untouched. */
 int fs_write (const char *path, const void *data, size_t size, err_t *err);
 
-/*  The same in pieces. A failed append or commit, and abandon, leave nothing behind and close the file; an
- *  append after a failed one fails, too.
+/*  The same in pieces. A failed append or commit, and abandon, leave nothing behind and close the
+ *  file; an append after a failed one fails, too.
  *
  *      fs_file_t file;
- *      fs_create (&file, path, &err); fs_append (&file, data, size, &err); ... fs_commit (&file, &err);
+ *      fs_create (&file, path, &err);
+ *      fs_append (&file, data, size, &err);
+ *      fs_commit (&file, &err);
  */
 typedef struct {
     int fd; /* -1: closed */

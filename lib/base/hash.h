@@ -15,8 +15,9 @@ typedef struct {
 
 hash_t hash_of (const void *data, size_t size);
 
-/*  Names an object that travels in chunks of HASH_CHUNK bytes, so that each is hashed once: hash_of its
- *  content when it is one chunk, else of the hashes of its chunks, one after the other. */
+/*  Names an object that travels in chunks of HASH_CHUNK bytes, so that each is hashed once:
+ *  hash_of its content when it is one chunk, else of the hashes of its chunks, one after the
+ *  other. */
 #define HASH_CHUNK ((size_t) 1 << 20)
 hash_t hash_object (const void *data, size_t size);
 /*  The same from the hashes of the chunks, n >= 1. */

@@ -1,8 +1,8 @@
 /*  pool - see pool.h
  *
- *  A run bumps `round` under the lock and wakes the threads; pieces are drawn from an atomic counter.
- *  Threads spin briefly before they sleep, since the loops of one decode step follow each other within
- *  microseconds.
+ *  A run bumps `round` under the lock and wakes the threads; pieces are drawn from an atomic
+ *  counter. Threads spin briefly before they sleep, since the loops of one decode step follow each
+ *  other within microseconds.
  */
 #include "base/pool.h"
 

@@ -1,12 +1,12 @@
 /*  printable - text of a model, a peer or a file, made fit for a terminal or a log.
  *
- *      printable_text (&out, text, strlen (text), PRINTABLE_LINE);      one line, whatever was in it
+ *      printable_text (&out, text, strlen (text), PRINTABLE_LINE);   one line, whatever was in it
  *      printable_print (stdout, text, size, PRINTABLE_LINES);           newlines and tabs stay
  *
- *  A terminal obeys what it is sent: sampled bytes could clear it, retitle it, or type into it. So every
- *  control character (C0, DEL, C1, line and paragraph separators), every character that reverses the
- *  direction of what follows, and every byte that is not UTF-8 becomes U+FFFD. All that is shown of such
- *  text comes through printable_next.
+ *  A terminal obeys what it is sent: sampled bytes could clear it, retitle it, or type into it. So
+ *  every control character (C0, DEL, C1, line and paragraph separators), every character that
+ *  reverses the direction of what follows, and every byte that is not UTF-8 becomes U+FFFD. All
+ *  that is shown of such text comes through printable_next.
  */
 #ifndef QUINTET_BASE_PRINTABLE_H
 #define QUINTET_BASE_PRINTABLE_H
@@ -27,7 +27,8 @@ typedef struct {
     size_t columns; /* that a terminal takes for it: 0, 1 or 2 */
 } printable_char_t;
 
-/*  What to show for the first character of text (size > 0). Returns how many bytes of text it was. */
+/*  What to show for the first character of text (size > 0). Returns how many bytes of text it
+ *  was. */
 size_t printable_next (const char *text, size_t size, printable_t how, printable_char_t *shown);
 
 void printable_text (buf_t *out, const char *text, size_t size, printable_t how);

@@ -8,7 +8,8 @@
 #define PHILOX_W0 0x9E3779B9u
 #define PHILOX_W1 0xBB67AE85u
 
-/*  The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit. */
+/*  The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every input bit reaches every output
+ *  bit. */
 static uint64_t rng_mix (uint64_t x)
 {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;

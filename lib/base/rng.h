@@ -3,7 +3,8 @@
  *      uint64_t key = rng_key ((uint64_t[]){seed, phase, step, group, episode, role, turn}, 7);
  *      float u = rng_uniform (key, position);
  *
- *  Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 4).
+ *  Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section
+ *  4).
  */
 #ifndef QUINTET_BASE_RNG_H
 #define QUINTET_BASE_RNG_H

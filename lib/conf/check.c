@@ -11,7 +11,7 @@ static bool conf_check_is (const char *value, const char *word)
     return strcmp (value, word) == 0;
 }
 
-/*  ---- keys that say something and do nothing ------------------------------------------------------- */
+/*  ---- keys that say something and do nothing ------------------------------------------------- */
 
 typedef struct {
     bool idle;
@@ -100,7 +100,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
 }
 
-/*  ---- keys that do not go together ------------------------------------------------------------------- */
+/*  ---- keys that do not go together ----------------------------------------------------------- */
 
 static int conf_check_chat (const conf_t *conf, err_t *err)
 {

@@ -4,8 +4,8 @@
 #include "base/fs.h"
 #include "conf/table.h"
 
-/*  What weights do not follow from. The learning rate follows from the steps, but only from the next one on: a
- *  run may be made longer. */
+/*  What weights do not follow from. The learning rate follows from the steps, but only from the
+ *  next one on: a run may be made longer. */
 static const char *const free_keys[] = {"run.name",
                                         "run.agents",
                                         "run.environments",

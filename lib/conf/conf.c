@@ -1,7 +1,7 @@
 /*  conf - see conf.h
  *
- *  A file has two levels: section: {key: value}. The YAML is read as events, so every error can name
- *  its line; anchors, aliases, tags and further documents are refused.
+ *  A file has two levels: section: {key: value}. The YAML is read as events, so every error can
+ *  name its line; anchors, aliases, tags and further documents are refused.
  */
 #include "conf/conf.h"
 

@@ -5,9 +5,9 @@
  *      conf_print (conf, &text);
  *      conf_destroy (&conf);
  *
- *  An unknown key, a wrong type, a value out of range, a missing file: an error with file, line and key.
- *  Relative paths in a file (model.path, model.adapter_path, task.path) are relative to the working directory, else to the
- *  file's own folder.
+ *  An unknown key, a wrong type, a value out of range, a missing file: an error with file, line
+ *  and key. Relative paths in a file (model.path, model.adapter_path, task.path) are relative to
+ *  the working directory, else to the file's own folder.
  */
 #ifndef QUINTET_CONF_CONF_H
 #define QUINTET_CONF_CONF_H
@@ -55,9 +55,9 @@ typedef struct {
 #undef CONF_L
 #undef CONF_S
 
-/*  overrides: "section.key=value" words, applied after the file, errors name them. path NULL: defaults
- *  and overrides only. Also checks what needs several keys (roles named, G > 1 for scale group, critic
- *  keys only with a critic: an inapplicable key is an error). */
+/*  overrides: "section.key=value" words, applied after the file, errors name them. path NULL:
+ *  defaults and overrides only. Also checks what needs several keys (roles named, G > 1 for scale
+ *  group, critic keys only with a critic: an inapplicable key is an error). */
 conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err_t *err);
 /*  From text in memory (a run's record); name stands for the file in errors. */
 conf_t *conf_parse (const char *text, size_t size, const char *name, const char *const *overrides,
@@ -68,8 +68,8 @@ void conf_destroy (conf_t **conf);
 bool conf_given (const conf_t *conf, const char *key);
 /*  Whether it is not its default. */
 bool conf_changed (const conf_t *conf, const char *key);
-/*  Sets ERR_CONFIG, "coding.yml:12: trainer.lr TEXT" for a key that was given, "coding.yml: trainer.lr TEXT" for
- *  one that was left out; returns -1. */
+/*  Sets ERR_CONFIG, "coding.yml:12: trainer.lr TEXT" for a key that was given, "coding.yml:
+ *  trainer.lr TEXT" for one that was left out; returns -1. */
 int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));
 /*  The same for an error that is there: "coding.yml:12: model.path: TEXT". */
@@ -79,20 +79,21 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err);
 bool conf_shares (const conf_t *conf);
 const char *conf_policy (const conf_t *conf, size_t role);
 
-/*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help: each key's
- *  help as a comment. */
+/*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help:
+ *  each key's help as a comment. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);
-/*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may answer as it likes. */
+/*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may
+ *  answer as it likes. */
 bool conf_reproducible (const conf_t *conf);
-/*  The keys that weights follow from, one line each: how many processes take part, how often is saved or evaluated
- *  and how many steps are made may change when a run goes on. */
+/*  The keys that weights follow from, one line each: how many processes take part, how often is
+ *  saved or evaluated and how many steps are made may change when a run goes on. */
 void conf_essence (const conf_t *conf, buf_t *text);
-/*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys that differ, with
- *  both values. */
+/*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys
+ *  that differ, with both values. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err);
 
-/*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible: no" where
- *  that is so. */
+/*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible:
+ *  no" where that is so. */
 void conf_objective (const conf_t *conf, buf_t *text);
 
 #endif

@@ -1,5 +1,5 @@
-/*  keys - every configuration key there is, written once: struct, parser, checks, --print-config and the
- *  reference in --help are generated from these lines.
+/*  keys - every configuration key there is, written once: struct, parser, checks, --print-config
+ *  and the reference in --help are generated from these lines.
  *
  *      T (key, default, choices, help)          text; choices "a|b|c" or NULL for anything
  *      N (key, default, lowest, highest, help)  whole number

@@ -148,7 +148,8 @@ static const struct {
                 {"dtype", "model.compute"},
                 {"scorer", "reward.command"}};
 
-/*  The nearest of our own names, in the section or in the list of sections; "" when none is near. */
+/*  The nearest of our own names, in the section or in the list of sections; "" when none is
+ *  near. */
 static const char *table_nearest (const conf_section_t *section, const char *name)
 {
     size_t n, least = strlen (name) / 3; /* more is a guess at random */

@@ -1,4 +1,5 @@
-/*  table - keys.h as data: what the parser, the printer and the checks walk through. Private to conf.
+/*  table - keys.h as data: what the parser, the printer and the checks walk through. Private to
+ *  conf.
  *
  *      const conf_section_t *sections = conf_sections (&n);
  *      const conf_key_t *key = conf_find (section, "lr");
@@ -34,8 +35,8 @@ const conf_section_t *conf_sections (size_t *n);
 /*  NULL when there is none of that name. */
 const conf_section_t *conf_section (const char *name);
 const conf_key_t *conf_find (const conf_section_t *section, const char *name);
-/*  Appends what may have been meant by a name that is not known ("; did you mean trainer.lr?"), or nothing.
- *  section NULL: it stands for a section. */
+/*  Appends what may have been meant by a name that is not known ("; did you mean trainer.lr?"), or
+ *  nothing. section NULL: it stands for a section. */
 void conf_suggest (const conf_section_t *section, const char *name, buf_t *text);
 
 /*  The key of "trainer.lr" and its section; NULL: there is none. */
@@ -45,8 +46,8 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key);
 /*  Its value as YAML. */
 void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
                        buf_t *text);
-/*  Sets a key from its text; where ("file:line") is kept, and opens the error. A list's text is its words, apart by
- *  spaces or commas. */
+/*  Sets a key from its text; where ("file:line") is kept, and opens the error. A list's text is
+ *  its words, apart by spaces or commas. */
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err);
 /*  A conf_t with every default, or NULL when memory ran out. */

@@ -23,8 +23,8 @@ struct hf {
     size_t shards;
 };
 
-/*  The text of a file of the folder, or NULL; an error only when it is there and cannot be read, or must
- *  be there. */
+/*  The text of a file of the folder, or NULL; an error only when it is there and cannot be read,
+ *  or must be there. */
 static int hf_read_text (const hf_t *hf, const char *name, bool needed, char **text, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -138,7 +138,7 @@ static int hf_open_weights (hf_t *hf, err_t *err)
     return rc;
 }
 
-/*  ---- the tensors that a shape has, and no others -------------------------------------------------------- */
+/*  ---- the tensors that a shape has, and no others -------------------------------------------- */
 
 /*  Where a tensor of the model lies in the folder. */
 typedef struct {
@@ -191,8 +191,8 @@ static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *fou
     return 0;
 }
 
-/*  The head of a tied model, when it is written all the same: once more the embedding. Loaders disagree on which
- *  counts where they differ. */
+/*  The head of a tied model, when it is written all the same: once more the embedding. Loaders
+ *  disagree on which counts where they differ. */
 static int hf_check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err_t *err)
 {
     const safetensors_entry_t *e = hf_find_name (hf, "model.embed_tokens.weight").entry;
@@ -210,8 +210,8 @@ static int hf_by_name (const void *a, const void *b)
     return strcmp (((const model_tensor_t *) a)->name, ((const model_tensor_t *) b)->name);
 }
 
-/*  A tensor of the model that its shape does not use would be dropped in silence: a bias, a layer too many.
- *  Other names are of other heads. */
+/*  A tensor of the model that its shape does not use would be dropped in silence: a bias, a layer
+ *  too many. Other names are of other heads. */
 static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const model_t *sorted,
                          err_t *err)
 {
@@ -261,7 +261,7 @@ static int hf_check_tensors (hf_t *hf, err_t *err)
     return rc;
 }
 
-/*  ---- opening ---------------------------------------------------------------------------------------------- */
+/*  ---- opening -------------------------------------------------------------------------------- */
 
 hf_t *hf_open (const char *dir, err_t *err)
 {
@@ -327,7 +327,7 @@ const char *hf_tokenizer_text (const hf_t *hf)
     return hf->tokenizer_text;
 }
 
-/*  ---- weights ------------------------------------------------------------------------------------------ */
+/*  ---- weights -------------------------------------------------------------------------------- */
 
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err)
 {

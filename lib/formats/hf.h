@@ -5,8 +5,8 @@
  *      hf_save (dir, &config, model, params, tokenizer_json, &err);
  *      hf_destroy (&hf);
  *
- *  Everything in a folder is untrusted: sizes, offsets, shapes and names are checked before use, and
- *  what is not supported is refused by name, never run wrongly.
+ *  Everything in a folder is untrusted: sizes, offsets, shapes and names are checked before use,
+ *  and what is not supported is refused by name, never run wrongly.
  */
 #ifndef QUINTET_FORMATS_HF_H
 #define QUINTET_FORMATS_HF_H
@@ -40,9 +40,9 @@ char *hf_config_json (const hf_config_t *config);
 /*  A config.json as it was, but for the dtype that it names. NULL: no memory. Caller frees. */
 char *hf_config_stored (const char *config_json, hf_dtype_t dtype);
 
-/*  How weights that came as source are stored after training: as they came where that holds all that was
- *  computed with, else as what that is. Float32 holds bfloat16; neither bfloat16 nor float16 holds float32, nor
- *  float16 the range of bfloat16. */
+/*  How weights that came as source are stored after training: as they came where that holds all
+ *  that was computed with, else as what that is. Float32 holds bfloat16; neither bfloat16 nor
+ *  float16 holds float32, nor float16 the range of bfloat16. */
 hf_dtype_t hf_dtype_kept (hf_dtype_t source, model_compute_t compute);
 /*  "float32", "bfloat16", "float16". */
 const char *hf_dtype_name (hf_dtype_t dtype);
@@ -55,8 +55,8 @@ const hf_config_t *hf_config (const hf_t *hf);
 /*  Text of the folder's config.json and tokenizer.json (NULL when it has none). */
 const char *hf_config_text (const hf_t *hf);
 const char *hf_tokenizer_text (const hf_t *hf);
-/*  Fills the flat vector, or the model itself without such a vector in between; refuses NaN and infinity by tensor
- *  name. */
+/*  Fills the flat vector, or the model itself without such a vector in between; refuses NaN and
+ *  infinity by tensor name. */
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err);
 int hf_fill (const hf_t *hf, model_t *model, pool_t *pool, err_t *err);
 /*  Reads every weight of the model once and keeps none: what hf_params would refuse is refused. */
@@ -71,13 +71,15 @@ int hf_save (const char *dir, const hf_config_t *config, const model_t *model, c
 int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const model_t *model,
                      const float *params, err_t *err);
 
-/*  The other small files of a folder (tokenizer_config.json, chat_template.jinja, generation_config.json, a licence):
- *  regular ones of up to 16 MiB, but for weights and lists of weights in any format. */
+/*  The other small files of a folder (tokenizer_config.json, chat_template.jinja,
+ *  generation_config.json, a licence): regular ones of up to 16 MiB, but for weights and lists of
+ *  weights in any format. */
 typedef struct hf_files hf_files_t;
 
 hf_files_t *hf_files_read (const char *dir, err_t *err);
 void hf_files_destroy (hf_files_t **files);
-/*  Into an existing folder. tokenizer: those of the tokenizer alone, as folders of adapters have them. */
+/*  Into an existing folder. tokenizer: those of the tokenizer alone, as folders of adapters have
+ *  them. */
 int hf_files_write (const hf_files_t *files, const char *dir, bool tokenizer, err_t *err);
 
 /*  A folder again, with other weights. */

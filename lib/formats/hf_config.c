@@ -1,7 +1,8 @@
 /*  hf_config - config.json of Hugging Face, read and written. See hf.h
  *
- *  Two dialects: transformers 5 writes rope_parameters and dtype, older ones rope_theta, rope_scaling and
- *  torch_dtype. What changes the computation and is not supported is refused by name.
+ *  Two dialects: transformers 5 writes rope_parameters and dtype, older ones rope_theta,
+ *  rope_scaling and torch_dtype. What changes the computation and is not supported is refused by
+ *  name.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -105,8 +106,8 @@ static int hf_config_refuse_flag (const json_t *root, const char *key, err_t *er
     return 0;
 }
 
-/*  As transformers reads it: Llama knows no window, Qwen uses none unless told to, and Mistral's is of 4096
- *  tokens where the key is missing. */
+/*  As transformers reads it: Llama knows no window, Qwen uses none unless told to, and Mistral's
+ *  is of 4096 tokens where the key is missing. */
 static int hf_config_refuse_window (const json_t *root, const model_config_t *m, err_t *err)
 {
     const json_t *window = json_object_get (root, "sliding_window");
@@ -258,9 +259,10 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
     return rc == 0 ? model_config_check (m, err) : -1;
 }
 
-/*  ---- writing -------------------------------------------------------------------------------------------- */
+/*  ---- writing -------------------------------------------------------------------------------- */
 
-/*  The dialect of transformers 5, where theta is among the parameters; or what older ones call rope_scaling. */
+/*  The dialect of transformers 5, where theta is among the parameters; or what older ones call
+ *  rope_scaling. */
 static json_t *hf_config_rope_json (const model_config_t *m, bool with_theta)
 {
     static const char *const names[] = {"default", "linear", "llama3"};

@@ -1,4 +1,5 @@
-/*  hf_files - see hf.h: what a folder holds besides its weights, kept for the folders that are made of it. */
+/*  hf_files - see hf.h: what a folder holds besides its weights, kept for the folders that are
+ *  made of it. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,8 @@ struct hf_files {
     size_t n;
 };
 
-/*  Weights in any format and lists of them, what belongs to a run, and what the caller writes itself. */
+/*  Weights in any format and lists of them, what belongs to a run, and what the caller writes
+ *  itself. */
 static bool hf_files_is_left_out (const char *name)
 {
     static const char *const ends[] = {
@@ -50,8 +52,8 @@ static bool hf_files_of_tokenizer (const char *name)
     return false;
 }
 
-/*  A regular file, or a link as Hugging Face's cache has them: ../../blobs/HASH. Other links could lead to anything
- *  that is nobody's business in a folder which may be published. */
+/*  A regular file, or a link as Hugging Face's cache has them: ../../blobs/HASH. Other links could
+ *  lead to anything that is nobody's business in a folder which may be published. */
 static bool hf_files_is_plain (const char *path)
 {
     static const char cache[] = "../../blobs/";

@@ -7,8 +7,8 @@
  *      peft_read_params (dir, model, params, &err);
  *      peft_save (dir, model, params, "Qwen/Qwen2.5-0.5B", &err);
  *
- *  Folders are untrusted, and what would mean something else than the formula of model/lora.h is refused
- *  by name.
+ *  Folders are untrusted, and what would mean something else than the formula of model/lora.h is
+ *  refused by name.
  */
 #ifndef QUINTET_FORMATS_PEFT_H
 #define QUINTET_FORMATS_PEFT_H
@@ -16,7 +16,8 @@
 #include "base/fs.h"
 #include "model/lora.h"
 
-/*  From the text of an adapter_config.json, and back (caller frees); base: its base_model_name_or_path. */
+/*  From the text of an adapter_config.json, and back (caller frees); base: its
+ *  base_model_name_or_path. */
 int peft_parse (const char *json, lora_config_t *config, err_t *err);
 char *peft_json (const lora_config_t *config, const char *base);
 

@@ -209,7 +209,8 @@ size_t safetensors_bytes (const safetensors_entry_t *entry)
     return entry->n * types[entry->type].size;
 }
 
-/*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's bias. */
+/*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's
+ *  bias. */
 static float safetensors_from_half (uint16_t h)
 {
     uint32_t bits = (uint32_t) (h & 0x7fff) << 13, sign = (uint32_t) (h & 0x8000) << 16;
@@ -277,7 +278,7 @@ int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, s
                                file->path, e->name, first + bad);
 }
 
-/*  ---- writing ------------------------------------------------------------------------------------------ */
+/*  ---- writing -------------------------------------------------------------------------------- */
 
 static uint16_t safetensors_to_bf16 (float value)
 {

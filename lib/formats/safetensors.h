@@ -1,11 +1,12 @@
 /*  safetensors - files of named tensors: an 8-byte header size, a JSON header, the data.
  *
- *      safetensors_t *file = safetensors_open (path, &err);            mapped; only the header is read
+ *      safetensors_t *file = safetensors_open (path, &err);     mapped; only the header is read
  *      const safetensors_entry_t *e = safetensors_find (file, "model.norm.weight");
  *      safetensors_read (file, e, 0, e->n, floats, &err);
  *      safetensors_close (&file);
  *
- *  Everything in a file is untrusted: sizes, offsets, overlaps, shapes and types are checked at opening.
+ *  Everything in a file is untrusted: sizes, offsets, overlaps, shapes and types are checked at
+ *  opening.
  */
 #ifndef QUINTET_FORMATS_SAFETENSORS_H
 #define QUINTET_FORMATS_SAFETENSORS_H
@@ -44,8 +45,8 @@ size_t safetensors_count (const safetensors_t *file);
 const safetensors_entry_t *safetensors_entry (const safetensors_t *file, size_t index);
 const safetensors_entry_t *safetensors_find (const safetensors_t *file, const char *name);
 size_t safetensors_bytes (const safetensors_entry_t *entry); /* of its data */
-/*  Elements first .. first + n - 1 as float32: of F32, BF16, F16 (F64 rounds). ERR_INPUT names the tensor and the
- *  first element that is not finite. */
+/*  Elements first .. first + n - 1 as float32: of F32, BF16, F16 (F64 rounds). ERR_INPUT names the
+ *  tensor and the first element that is not finite. */
 int safetensors_read (const safetensors_t *file, const safetensors_entry_t *entry, size_t first,
                       size_t n, float *out, err_t *err);
 

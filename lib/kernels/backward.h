@@ -1,5 +1,5 @@
-/*  backward - gradients of the pieces of a forward pass; pure functions on rows, compiled per instruction
- *  set (backward.isa.c).
+/*  backward - gradients of the pieces of a forward pass; pure functions on rows, compiled per
+ *  instruction set (backward.isa.c).
  *
  *      const backward_t *b = model->kernels->backward;
  *      b->norm (dx, dgain, dy, x, gain, scale, n);
@@ -13,8 +13,8 @@
 
 #include "kernels/kernels.h"
 
-/*  The keys 0 .. n-1 of one run of positions, of one kv head. Besides their rows, they and their values
- *  are given in blocks of sixteen keys, [block][dim][16], zeros where there is no key. */
+/*  The keys 0 .. n-1 of one run of positions, of one kv head. Besides their rows, they and their
+ *  values are given in blocks of sixteen keys, [block][dim][16], zeros where there is no key. */
 typedef struct {
     const float *rows; /* key j at rows + j * stride */
     size_t stride, n;
@@ -22,8 +22,8 @@ typedef struct {
     float *dkeys, *dvalues;     /* blocks, += */
 } backward_keys_t;
 
-/*  A run of query rows, and the `group` query heads that share a kv head. Every row sees all `shared` keys
- *  (the prompt's), and row i the `own` keys 0 .. i. */
+/*  A run of query rows, and the `group` query heads that share a kv head. Every row sees all
+ *  `shared` keys (the prompt's), and row i the `own` keys 0 .. i. */
 typedef struct {
     const float *q, *out, *dout; /* row i, head g, dimension d: [i * stride + g * dim + d] */
     float *dq;                   /* likewise */
@@ -54,8 +54,8 @@ typedef struct backward {
     /*  act = silu (gate) up: dgate and dup from dact. */
     void (*swiglu) (float *dgate, float *dup, const float *dact, const float *gate, const float *up,
                     size_t n);
-    /*  dq, dkeys, dvalues (Vaswani et al. 2017, section 3.2.1, differentiated; the probabilities are
-     *  computed again, as Dao et al. 2022, algorithm 4, does). */
+    /*  dq, dkeys, dvalues (Vaswani et al. 2017, section 3.2.1, differentiated; the probabilities
+     *  are computed again, as Dao et al. 2022, algorithm 4, does). */
     void (*attention) (const backward_attention_t *a);
     void (*scale) (float *x, float factor, size_t n); /* x *= factor */
     void (*add) (float *y, const float *x, size_t n); /* y += x */

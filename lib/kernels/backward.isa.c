@@ -73,7 +73,8 @@ static void backward_add (float *y, const float *x, size_t n)
 
 /*  ---- attention ---- */
 
-/*  Query rows of one tile: an item is a head of a row. Items beyond the last are zeros, which give nothing. */
+/*  Query rows of one tile: an item is a head of a row. Items beyond the last are zeros, which give
+ *  nothing. */
 typedef struct {
     const backward_attention_t *a;
     size_t first, items;                         /* item i is head i % group of row i / group */

@@ -1,12 +1,12 @@
 /*  kernels - the arithmetic of the forward pass, compiled for several instruction sets.
  *
- *      const kernels_t *k = kernels_get (&err);           by CPU features, or what QUINTET_ISA names
+ *      const kernels_t *k = kernels_get (&err);        by CPU features, or what QUINTET_ISA names
  *      k->matmul_f32 (&(kernels_matmul_t){...});
  *      k->norm (y, x, gain, width, eps);
  *
- *  Every output of every kernel is computed in one order that depends on nothing but its own row: not
- *  on how many rows are given, nor on how a caller cuts the columns. A product's output is one chain
- *  of multiply-adds over k in order.
+ *  Every output of every kernel is computed in one order that depends on nothing but its own row:
+ *  not on how many rows are given, nor on how a caller cuts the columns. A product's output is one
+ *  chain of multiply-adds over k in order.
  *
  *  Kernels differ between instruction sets in the last bits; each is checked against a plain twin.
  */
@@ -19,9 +19,9 @@
 
 #include "base/err.h"
 
-/*  A weight matrix W [outputs, k] is packed into panels of 32 outputs: panel p holds, for every k, the
- *  weights of outputs 32 p .. 32 p + 31, zeros where there is none. float32: [k][32]. bfloat16:
- *  [(k + 1) / 2][32][2], two values of k side by side, the missing one 0. */
+/*  A weight matrix W [outputs, k] is packed into panels of 32 outputs: panel p holds, for every k,
+ *  the weights of outputs 32 p .. 32 p + 31, zeros where there is none. float32: [k][32].
+ *  bfloat16: [(k + 1) / 2][32][2], two values of k side by side, the missing one 0. */
 #define KERNELS_PANEL ((size_t) 32)
 
 /*  Keys and values are kept in blocks of 16 positions, aligned to multiples of 16: position j of a
@@ -29,8 +29,8 @@
  *  keys [head_dim][16], then values [16][head_dim rounded up to 16]. */
 #define KERNELS_BLOCK ((size_t) 16)
 
-/*  y[i][c] = add[i][c] + sum over k of x[i][k] W[c][k] for rows i < n and the outputs of panels first
- *  .. last - 1. */
+/*  y[i][c] = add[i][c] + sum over k of x[i][k] W[c][k] for rows i < n and the outputs of panels
+ *  first .. last - 1. */
 typedef struct {
     const void *panels; /* float, or uint16_t for matmul_bf16: of the whole matrix */
     const void *x;      /* float rows; for matmul_bf16 what round_bf16 made of them */
@@ -68,8 +68,8 @@ typedef struct {
 typedef struct {
     const char *name; /* "avx512", "avx2", "plain" */
 
-    /*  Bytes of an element of x of matmul_bf16: 2 where the CPU multiplies bfloat16, else 4 (a float
-     *  rounded to bfloat16). */
+    /*  Bytes of an element of x of matmul_bf16: 2 where the CPU multiplies bfloat16, else 4 (a
+     *  float rounded to bfloat16). */
     size_t rounded_bytes;
     void (*round_bf16) (void *y, const float *x, size_t n);
 
@@ -79,7 +79,8 @@ typedef struct {
 
     /*  y = x * r * gain with r = 1 / sqrt (mean (x^2) + eps); returns r. y may be x. */
     float (*norm) (float *y, const float *x, const float *gain, size_t n, float eps);
-    /*  In place: rotates the pairs (x[i], x[i + half]) by the angle whose cos[i], sin[i] are given. */
+    /*  In place: rotates the pairs (x[i], x[i + half]) by the angle whose cos[i], sin[i] are
+     *  given. */
     void (*rope) (float *x, const float *cos, const float *sin, size_t half);
     /*  y = silu (gate) * up. */
     void (*swiglu) (float *y, const float *gate, const float *up, size_t n);

@@ -1,8 +1,8 @@
 /*  kernels - see kernels.h; this file is compiled once for every instruction set (ISA is its name)
  *
- *  The product works on tiles of up to TILE_ROWS rows by two registers of outputs, whose accumulators
- *  fill the register file. A tile walks over k from the first to the last, whatever its height: that
- *  is what makes a row's result independent of its neighbours.
+ *  The product works on tiles of up to TILE_ROWS rows by two registers of outputs, whose
+ *  accumulators fill the register file. A tile walks over k from the first to the last, whatever
+ *  its height: that is what makes a row's result independent of its neighbours.
  */
 #include "kernels/kernels.h"
 
@@ -74,8 +74,9 @@ V16_INLINE bits_t bits_load (const uint16_t *p)
 
 #define PART ((size_t) (2 * LANES)) /* outputs of one tile; a panel has 32 / PART parts */
 
-/*  out [height][PART] (rows out_stride apart) = x [height][k] times one part of a panel. b: first value of
- *  the part. Meanwhile memory from `ahead` on is called for, `step` bytes for every row of the panel. */
+/*  out [height][PART] (rows out_stride apart) = x [height][k] times one part of a panel. b: first
+ *  value of the part. Meanwhile memory from `ahead` on is called for, `step` bytes for every row
+ *  of the panel. */
 typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_stride,
                          const void *b, size_t k, const char *ahead, size_t step);
 
@@ -110,8 +111,8 @@ typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_
     }
 HEIGHTS (F32_TILE)
 
-/*  Two values of k at a time; the chain runs over the even one, then the odd one. x: floats that are
- *  bfloat16 values. */
+/*  Two values of k at a time; the chain runs over the even one, then the odd one. x: floats that
+ *  are bfloat16 values. */
 #define EVEN_STEP(r)                                                                               \
     {                                                                                              \
         float v = x[(r) *stride + 2 * i];                                                          \
@@ -175,7 +176,8 @@ HEIGHTS (WIDEN_TILE)
 HEIGHTS (DOT_TILE)
 #endif
 
-/*  From a tile's outputs to y: adds what is to be added, leaves out the padding of the last panel. */
+/*  From a tile's outputs to y: adds what is to be added, leaves out the padding of the last
+ *  panel. */
 static void kernels_finish (const kernels_matmul_t *m, const float *out, size_t row, size_t height,
                             size_t column, size_t columns)
 {
@@ -205,9 +207,9 @@ static void kernels_call_for_rows (const kernels_matmul_t *m, size_t row, size_t
     }
 }
 
-/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they call for
- *  the next one, each for its share. x_size, size: bytes of a value of x and of a weight; pairs: values of k
- *  that lie side by side in the panel. */
+/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they
+ *  call for the next one, each for its share. x_size, size: bytes of a value of x and of a weight;
+ *  pairs: values of k that lie side by side in the panel. */
 static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size,
                               size_t size, size_t pairs)
 {
@@ -272,8 +274,8 @@ V16_INLINE void call_for (const float *p, size_t lines)
         __builtin_prefetch (p + i * V16);
 }
 
-/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. Here and
- *  below, the same place of the block ahead is called for with every line that is read. */
+/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. Here
+ *  and below, the same place of the block ahead is called for with every line that is read. */
 V16_INLINE void block_scores (const float *q, const float *keys, const float *ahead,
                               size_t head_dim, float scale, float *scores)
 {
@@ -299,8 +301,9 @@ typedef struct {
     reg_t chain[4][2];
 } values_t;
 
-/*  Adds the values of `keys` keys of a block, weighted, for two registers of dimensions: four chains
- *  over the keys j % 4. A block begins at a multiple of 16, so a chain goes on from block to block. */
+/*  Adds the values of `keys` keys of a block, weighted, for two registers of dimensions: four
+ *  chains over the keys j % 4. A block begins at a multiple of 16, so a chain goes on from block
+ *  to block. */
 V16_INLINE void block_values (values_t *sum, const float *values, const float *ahead, size_t stride,
                               const float *weights, size_t keys, size_t second)
 {
@@ -495,7 +498,8 @@ static kernels_softmax_t kernels_softmax (const float *logits, size_t n, float i
 
 #define SEARCH_RUN ((size_t) (4 * V16))
 
-/*  Runs of 64 are summed as a whole; the run that passes the target is looked through one by one. */
+/*  Runs of 64 are summed as a whole; the run that passes the target is looked through one by
+ *  one. */
 static size_t kernels_search (const float *exps, size_t n, float target)
 {
     double below = 0;

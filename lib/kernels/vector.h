@@ -4,8 +4,8 @@
  *      v16f x = v16_load (p), y = v16_exp (x);
  *      float sum = v16_sum (y);                           always the same tree of additions
  *
- *  Include it in *.isa.c files only. Sums over rows run over lanes and then over a fixed tree, so that
- *  a result depends on the data alone.
+ *  Include it in *.isa.c files only. Sums over rows run over lanes and then over a fixed tree, so
+ *  that a result depends on the data alone.
  */
 #ifndef QUINTET_KERNELS_VECTOR_H
 #define QUINTET_KERNELS_VECTOR_H
@@ -116,8 +116,8 @@ V16_INLINE float v16_highest (v16f v)
     return a[0];
 }
 
-/*  exp within 1.1 ulp. Below -87 it is 0 (no denormal numbers), above 88 it stays at exp (88).
- *  2^n * e^r with n = round (x / ln 2), |r| <= ln 2 / 2; ln 2 in two parts (Cody and Waite), e^r by a
+/*  exp within 1.1 ulp. Below -87 it is 0 (no denormal numbers), above 88 it stays at exp (88). 2^n
+ *  * e^r with n = round (x / ln 2), |r| <= ln 2 / 2; ln 2 in two parts (Cody and Waite), e^r by a
  *  polynomial of degree 6 (Cephes, expf). */
 V16_INLINE v16f v16_exp (v16f x)
 {

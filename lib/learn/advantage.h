@@ -2,8 +2,9 @@
  *
  *      advantage_group (rewards, groups, size, ADVANTAGE_SCALE_GROUP, advantages, &stats);
  *
- *  A_i = (R_i - mean_g) / (std_g + 1e-4), std with G - 1 (GRPO: Shao et al., DeepSeekMath, section 4.1;
- *  scale none: Dr. GRPO, Liu et al. 2025). A group whose rewards spread less than 1e-8 gives zeros.
+ *  A_i = (R_i - mean_g) / (std_g + 1e-4), std with G - 1 (GRPO: Shao et al., DeepSeekMath, section
+ *  4.1; scale none: Dr. GRPO, Liu et al. 2025). A group whose rewards spread less than 1e-8 gives
+ *  zeros.
  */
 #ifndef QUINTET_LEARN_ADVANTAGE_H
 #define QUINTET_LEARN_ADVANTAGE_H
@@ -30,12 +31,13 @@ void advantage_group (const double *rewards, const size_t *first, size_t groups,
 void advantage_rloo (const double *rewards, const size_t *first, size_t groups, double *advantages,
                      advantage_stats_t *stats);
 
-/*  What the reward of a completion loses by its length (soft overlong punishment, DAPO: Yu et al. 2025,
- *  eq. 13): 0 up to longest - cache tokens, then in a line down to -1 at longest. cache 0: nothing. */
+/*  What the reward of a completion loses by its length (soft overlong punishment, DAPO: Yu et al.
+ *  2025, eq. 13): 0 up to longest - cache tokens, then in a line down to -1 at longest. cache 0:
+ *  nothing. */
 double advantage_overlong (size_t tokens, size_t longest, size_t cache);
 
-/*  Generalised advantage estimation over the turns of one episode (Schulman et al. 2016, eq. 16), gamma 1,
- *  reward at the end: values[t] is V before turn t. */
+/*  Generalised advantage estimation over the turns of one episode (Schulman et al. 2016, eq. 16),
+ *  gamma 1, reward at the end: values[t] is V before turn t. */
 void advantage_gae (const double *values, size_t turns, double reward, double lambda,
                     double *advantages);
 

@@ -7,8 +7,9 @@
  *
  *      s   clipped    - min (min (w, delta) A, clip (w, 1 - clip_low, 1 + clip_high) A)
  *                     PPO (Schulman et al. 2017, eq. 7); two bounds: DAPO (Yu et al. 2025); delta:
- *                     INTELLECT-2 (Prime Intellect 2025), from 1 + clip_high on the same as the dual
- *                     clip (Ye et al. 2020, eq. 5, its c), which max (.., c A) adds where A < 0
+ *                     INTELLECT-2 (Prime Intellect 2025), from 1 + clip_high on the same as the
+ *                     dual clip (Ye et al. 2020, eq. 5, its c), which max (.., c A) adds where
+ *                     A < 0
  *          CISPO      - sg (min (w, clip_high)) A logp              (MiniMax-M1, 2025)
  *          SAPO       - 4/tau sigmoid (tau (w - 1)) A, tau by A's sign   (Gao et al. 2025)
  *          VESPO      - sg (phi (W)) A logp, W = exp (sum r), phi (W) = W^k exp (lambda (1 - W)),
@@ -25,8 +26,8 @@
  *      grpo, sapo, rloo   mean over sequences of the mean over their tokens  (DeepSeekMath, 2024)
  *      bnpo, dapo, cispo, vespo   sum / tokens of the batch                  (DAPO)
  *      dr_grpo            sum / (sequences x max_tokens)                     (Liu et al. 2025)
- *      luspo              mean over sequences of the sum over their tokens: sequences weigh by their
- *                         length, which a mean per sequence takes away
+ *      luspo              mean over sequences of the sum over their tokens: sequences weigh by
+ *                         their length, which a mean per sequence takes away
  */
 #include "learn/loss.h"
 
@@ -144,8 +145,8 @@ static shared_t loss_shared_of (const loss_config_t *config, const loss_sequence
     return shared;
 }
 
-/*  A term of the loss and its derivatives by the ratio and, where the ratio is not differentiated, by
- *  logp. */
+/*  A term of the loss and its derivatives by the ratio and, where the ratio is not differentiated,
+ *  by logp. */
 typedef struct {
     double value, by_ratio, by_logp;
 } term_t;

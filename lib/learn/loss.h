@@ -1,12 +1,13 @@
-/*  loss - policy-gradient losses on log-probabilities, and their gradients; pure, double precision.
+/*  loss - policy-gradient losses on log-probabilities, and their gradients; pure, double
+ *  precision.
  *
  *      loss_norm_t norm = {.sequences = n, .tokens = tokens};       of the whole batch, known first
  *      loss_sequence (&config, &norm, &sequence, dlogp, &parts[i]);   any thread, any order
  *      loss_add (&sums, &parts[i]);                                   one thread, in order of i
  *      loss_metrics (&config, &sums, &metrics);
  *
- *  A sequence is one completion. Each sequence's part of the loss depends on that sequence and on the
- *  norm alone, so sequences may be computed anywhere; summed in order they give the same bits.
+ *  A sequence is one completion. Each sequence's part of the loss depends on that sequence and on
+ *  the norm alone, so sequences may be computed anywhere; summed in order they give the same bits.
  *  loss.c has the formula and the paper of each.
  */
 #ifndef QUINTET_LEARN_LOSS_H
@@ -44,8 +45,8 @@ typedef enum {
 } loss_correction_t;
 
 /*  Estimators of KL (policy, reference) from the policy's own samples (Schulman, "Approximating KL
- *  divergence"). As part of a loss they differ by their gradients: that of k1 is 0 on average, unless it is
- *  weighted by the importance ratio. */
+ *  divergence"). As part of a loss they differ by their gradients: that of k1 is 0 on average,
+ *  unless it is weighted by the importance ratio. */
 typedef enum { LOSS_KL_K3, LOSS_KL_K1, LOSS_KL_K2 } loss_kl_t;
 
 typedef struct {

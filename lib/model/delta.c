@@ -26,7 +26,7 @@ static size_t delta_varint_size (uint64_t value)
     return n;
 }
 
-/*  ---- encode ------------------------------------------------------------------------------------- */
+/*  ---- encode --------------------------------------------------------------------------------- */
 
 static bool delta_differs (const char *before, const char *after, size_t element, size_t width)
 {
@@ -73,7 +73,8 @@ static void delta_put_sparse (const char *before, const char *after, size_t n, s
             buf_append (out, after + i * width, width);
 }
 
-/*  Whether the deflated planes of before ^ after took fewer than `limit` bytes; only then are they put. */
+/*  Whether the deflated planes of before ^ after took fewer than `limit` bytes; only then are they
+ *  put. */
 static bool delta_put_xor (const char *before, const char *after, size_t n, size_t width,
                            size_t limit, buf_t *out)
 {
@@ -123,7 +124,7 @@ void delta_encode (const delta_layout_t *layout, const void *before, const void 
     }
 }
 
-/*  ---- apply -------------------------------------------------------------------------------------- */
+/*  ---- apply ---------------------------------------------------------------------------------- */
 
 typedef struct {
     const uint8_t *at, *end;

@@ -4,10 +4,11 @@
  *      delta_encode (&layout, old, new, &delta);            at the trainer
  *      delta_apply (&layout, bytes, delta.data, delta.size, &err);     at an agent: old becomes new
  *
- *  Each tensor takes the smallest of three forms: sparse (which elements changed, and their new values;
- *  small learning rates change few bf16 weights), XOR (old ^ new, byte by byte in planes, deflated: nearby
- *  floats share their upper bytes) or dense (the new bytes). Whoever applies a delta checks the hash of
- *  what comes out; a damaged one is refused, never read out of its bounds.
+ *  Each tensor takes the smallest of three forms: sparse (which elements changed, and their new
+ *  values; small learning rates change few bf16 weights), XOR (old ^ new, byte by byte in planes,
+ *  deflated: nearby floats share their upper bytes) or dense (the new bytes). Whoever applies a
+ *  delta checks the hash of what comes out; a damaged one is refused, never read out of its
+ *  bounds.
  *
  *      delta  = tensor*                   one for each of the layout, in order
  *      tensor = form (1 byte), then

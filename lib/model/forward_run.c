@@ -1,7 +1,7 @@
 /*  forward_run - the whole pass over rows: see forward.h
  *
- *  Every stage of a layer is either a product, cut into panels, or work per row, cut into rows. Cuts
- *  only decide who computes what; results do not depend on them.
+ *  Every stage of a layer is either a product, cut into panels, or work per row, cut into rows.
+ *  Cuts only decide who computes what; results do not depend on them.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -249,8 +249,8 @@ static size_t run_add_to_spans (span_t *spans, size_t n, const model_t *model, s
     return n;
 }
 
-/*  A product of the layer, of the matrix at that place of its struct: the base's for all rows, then every
- *  span's adapters. */
+/*  A product of the layer, of the matrix at that place of its struct: the base's for all rows,
+ *  then every span's adapters. */
 static void run_product (forward_t *f, size_t place, const float *x, const float *add, float *y,
                          pool_t *pool)
 {

@@ -1,8 +1,8 @@
 /*  lora - see lora.h: the adapted model. Its folders are in peft.c.
  *
- *  DESIGN
- *  An adapted model is a copy of the base's struct whose matrices point at the base's panels and at the
- *  adapters that add to them; every place in the flat vector that the base has is WEIGHTS_FROZEN.
+ *  DESIGN An adapted model is a copy of the base's struct whose matrices point at the base's
+ *  panels and at the adapters that add to them; every place in the flat vector that the base has
+ *  is WEIGHTS_FROZEN.
  */
 #include "model/lora.h"
 

@@ -2,19 +2,21 @@
  *
  *      lora_config_t lora = {.rank = 8, .alpha = 16, .targets = LORA_ALL_LINEAR};
  *      model_t *model = lora_new (base, &lora, &err);     shares the base's weights
- *      model_init_params (model, seed, params);           model_params (model): those of adapters alone
+ *      model_init_params (model, seed, params);    model_params (model): those of adapters alone
  *      model_set (model, params, pool);
  *
- *  An adapted model is a model_t whose flat vector, tensors and gradient are its adapters' and nothing
- *  else: training, optimiser, transfer between processes need no more. Adapters are float32, also where the
- *  base computes in bfloat16 (as PEFT has them). A base serves any number of adapted models at once.
+ *  An adapted model is a model_t whose flat vector, tensors and gradient are its adapters' and
+ *  nothing else: training, optimiser, transfer between processes need no more. Adapters are
+ *  float32, also where the base computes in bfloat16 (as PEFT has them). A base serves any number
+ *  of adapted models at once.
  */
 #ifndef QUINTET_MODEL_LORA_H
 #define QUINTET_MODEL_LORA_H
 
 #include "model/model.h"
 
-/*  Projections that may have an adapter, in the order of a layer's tensors; the head comes after all layers. */
+/*  Projections that may have an adapter, in the order of a layer's tensors; the head comes after
+ *  all layers. */
 #define LORA_TARGETS(X)                                                                            \
     X (Q, "q_proj")                                                                                \
     X (K, "k_proj")                                                                                \
@@ -43,7 +45,8 @@ typedef struct {
 model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err);
 /*  NULL for a model without adapters. */
 const lora_config_t *lora_config (const model_t *model);
-/*  A uniform in +- 1 / sqrt (columns), B zero, as PEFT begins: the model is the base. Pure in seed. */
+/*  A uniform in +- 1 / sqrt (columns), B zero, as PEFT begins: the model is the base. Pure in
+ *  seed. */
 void lora_init_params (const model_t *model, uint64_t seed, float *params);
 
 /*  Adds the target of that name ("q_proj", or "all-linear"). */

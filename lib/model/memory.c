@@ -12,7 +12,8 @@
 #include "model/train.h"
 #include "model/weights.h"
 
-/*  A sampler without rows in use says what its buffers take; keys and values follow from the plan. */
+/*  A sampler without rows in use says what its buffers take; keys and values follow from the
+ *  plan. */
 static int memory_need_sampling (const model_t *model, const memory_plan_t *plan, pool_t *pool,
                                  memory_need_t *need, err_t *err)
 {
@@ -77,9 +78,10 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
     return rc;
 }
 
-/*  ---- what is free --------------------------------------------------------------------------------- */
+/*  ---- what is free --------------------------------------------------------------------------- */
 
-/*  The number after `key` in a file, or the first of it (key NULL); SIZE_MAX without one ("max"). */
+/*  The number after `key` in a file, or the first of it (key NULL); SIZE_MAX without one
+ *  ("max"). */
 static size_t memory_number_in (const char *path, const char *key)
 {
     char line[256];
@@ -95,8 +97,8 @@ static size_t memory_number_in (const char *path, const char *key)
     return found;
 }
 
-/*  What a control group leaves of its limit: file pages that were not used for long are given up before anything
- *  fails. */
+/*  What a control group leaves of its limit: file pages that were not used for long are given up
+ *  before anything fails. */
 static size_t memory_one_group_leaves (const char *group, int version)
 {
     static const char *const names[][3] = {

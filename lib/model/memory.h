@@ -1,7 +1,7 @@
 /*  memory - what a model takes: to sample with, to train. Nothing large is touched to find out.
  *
- *      memory_plan_t plan = {.compute = COMPUTE_F32, .rows = 128, .prompt = 64, .tokens = 64, .group = 8,
- *                            .threads = 2};
+ *      memory_plan_t plan = {.compute = COMPUTE_F32, .rows = 128, .prompt = 64, .tokens = 64,
+ *                            .group = 8, .threads = 2};
  *      memory_need_t need;
  *      memory_need (&config, &plan, &need, &err);
  *
@@ -39,8 +39,8 @@ typedef struct {
 int memory_need (const model_config_t *config, const memory_plan_t *plan, memory_need_t *need,
                  err_t *err);
 
-/*  What the machine could give now without swapping (MemAvailable), or the control groups that this process is in,
- *  as containers are; 0 where the machine does not say. */
+/*  What the machine could give now without swapping (MemAvailable), or the control groups that
+ *  this process is in, as containers are; 0 where the machine does not say. */
 size_t memory_available (void);
 /*  Of the group and all above it, mounted at root, of version 1 or 2; SIZE_MAX: no limit. */
 size_t memory_group_leaves (const char *root, const char *group, int version);

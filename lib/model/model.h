@@ -1,19 +1,22 @@
-/*  model - a decoder-only transformer of the Llama family: its shape, its weights, its forward pass.
+/*  model - a decoder-only transformer of the Llama family: its shape, its weights, its forward
+ *  pass.
  *
  *      model_t *model = model_new (&config, COMPUTE_F32, &err);
  *      model_set (model, params);                        params: model_params (model) floats, flat
  *      model_logits (model, ids, n, logits, pool, &err);
  *      model_destroy (&model);
  *
- *  The weights are one flat vector of float32 ("params"): the tensors of model_tensor (), one after
- *  the other. Optimiser, gradients, checkpoints and policy transfer all use that order. A model keeps
- *  the vector rounded to what it computes with, and packed into panels for the kernels.
+ *  The weights are one flat vector of float32 ("params"): the tensors of model_tensor (), one
+ *  after the other. Optimiser, gradients, checkpoints and policy transfer all use that order. A
+ *  model keeps the vector rounded to what it computes with, and packed into panels for the
+ *  kernels.
  *
  *  Every result of the forward pass for a row (one token at one position) depends on that row's
  *  past alone: not on other rows, batch sizes, thread counts, or whether the past was prefilled or
  *  decoded. Sampler and training share the code, so their log-probabilities are the same bits.
  *
- *  A model is immutable between two model_set calls, and may then be read by any number of threads.
+ *  A model is immutable between two model_set calls, and may then be read by any number of
+ *  threads.
  */
 #ifndef QUINTET_MODEL_MODEL_H
 #define QUINTET_MODEL_MODEL_H
@@ -74,7 +77,8 @@ void model_destroy (model_t **model);
 
 const model_config_t *model_config (const model_t *model);
 model_compute_t model_compute (const model_t *model);
-/*  What model_set rounds params to: adapters (lora.h) stay float32 whatever the base computes with. */
+/*  What model_set rounds params to: adapters (lora.h) stay float32 whatever the base computes
+ *  with. */
 model_compute_t model_params_type (const model_t *model);
 size_t model_params (const model_t *model);  /* number of floats in params */
 size_t model_tensors (const model_t *model); /* number of tensors */
@@ -89,16 +93,18 @@ void model_set (model_t *model, const float *params, pool_t *pool);
 /*  The params that the model computes with. */
 void model_get (const model_t *model, float *params);
 
-/*  The same piece by piece, without the whole vector in memory. A source fills out with params at .. at + n - 1,
- *  a sink gets them; either is called from any thread of the pool, for pieces apart. model_fill: -1 and a
- *  source's error, the model then is undefined. Both: ERR_LIMIT without memory for a piece per thread. */
+/*  The same piece by piece, without the whole vector in memory. A source fills out with params at
+ *  .. at + n - 1, a sink gets them; either is called from any thread of the pool, for pieces
+ *  apart. model_fill: -1 and a source's error, the model then is undefined. Both: ERR_LIMIT
+ *  without memory for a piece per thread. */
 typedef int (*model_source_fn) (void *context, size_t at, size_t n, float *out, err_t *err);
 typedef void (*model_sink_fn) (void *context, size_t at, size_t n, const float *values);
 int model_fill (model_t *model, model_source_fn source, void *context, pool_t *pool, err_t *err);
 int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t *pool, err_t *err);
 
-/*  From and to the bytes in which weights travel: little-endian floats (width 4), or the upper half of each
- *  (width 2), which is all that there is to a bfloat16 model's. model_params * width of them, aligned or not. */
+/*  From and to the bytes in which weights travel: little-endian floats (width 4), or the upper
+ *  half of each (width 2), which is all that there is to a bfloat16 model's. model_params * width
+ *  of them, aligned or not. */
 int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err);
 int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err);
 

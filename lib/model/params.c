@@ -1,7 +1,7 @@
 /*  params - the flat vector of a model's weights, in and out; see model.h
  *
- *  Matrices go panel by panel, vectors whole, the rows of an untied embedding in pieces of a panel's height. A
- *  piece is worked on by one thread, in a space of its own.
+ *  Matrices go panel by panel, vectors whole, the rows of an untied embedding in pieces of a
+ *  panel's height. A piece is worked on by one thread, in a space of its own.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -180,7 +180,7 @@ int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t 
     return params_move_pieces (&t, err);
 }
 
-/*  ---- the bytes in which weights travel -------------------------------------------------------------------- */
+/*  ---- the bytes in which weights travel ------------------------------------------------------ */
 
 typedef struct {
     const char *from;

@@ -1,8 +1,9 @@
 /*  products - see products.h
  *
- *  A product is cut into blocks of at most PRODUCTS_DEPTH summands (and, for weights, HEIGHT outputs). Of a block, the left
- *  operand is brought into the kernel's shape first, by all threads; then every thread packs one
- *  panel of 32 columns of the right operand after the other and multiplies.
+ *  A product is cut into blocks of at most PRODUCTS_DEPTH summands (and, for weights, HEIGHT
+ *  outputs). Of a block, the left operand is brought into the kernel's shape first, by all
+ *  threads; then every thread packs one panel of 32 columns of the right operand after the other
+ *  and multiplies.
  */
 #include "model/products.h"
 

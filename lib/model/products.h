@@ -7,10 +7,10 @@
  *      products_close (&p);
  *
  *  Both walk over what they sum in runs of PRODUCTS_DEPTH, in order, so their bits follow from the
- *  shapes alone and not from threads. The weights are turned around while they are packed, from the
- *  panels that the model holds: there is no second copy of them. Models that compute in bfloat16
- *  multiply in bfloat16 here as well (dy and x rounded, sums in float32), as PyTorch does, where the
- *  CPU can.
+ *  shapes alone and not from threads. The weights are turned around while they are packed, from
+ *  the panels that the model holds: there is no second copy of them. Models that compute in
+ *  bfloat16 multiply in bfloat16 here as well (dy and x rounded, sums in float32), as PyTorch
+ *  does, where the CPU can.
  */
 #ifndef QUINTET_MODEL_PRODUCTS_H
 #define QUINTET_MODEL_PRODUCTS_H

@@ -1,10 +1,9 @@
 /*  sampler - see sampler.h
  *
- *  DESIGN
- *  A job's prompt is computed once (prefill) into blocks of keys and values that all its samples read;
- *  the first token of every sample is drawn then and there. A sample then gets a row: blocks of its own
- *  for what it adds, and a place in every decode step until it stops.
- *  Small models cut a step into blocks of rows, one thread each from embedding to drawn token; large
+ *  DESIGN A job's prompt is computed once (prefill) into blocks of keys and values that all its
+ *  samples read; the first token of every sample is drawn then and there. A sample then gets a
+ *  row: blocks of its own for what it adds, and a place in every decode step until it stops. Small
+ *  models cut a step into blocks of rows, one thread each from embedding to drawn token; large
  *  ones keep the rows together and cut every product, so that weights are read once.
  */
 #include "model/sampler_internal.h"
@@ -15,7 +14,7 @@
 
 #define ROWS_APART_BYTES ((size_t) 8 << 20) /* of weights: up to here rows are cut, not products */
 #define WAITING_MAX      ((size_t) 1 << 16) /* samples inside */
-#define ROW_KEPT         ((size_t) 256 << 10) /* bytes of keys and values that a free row holds on to */
+#define ROW_KEPT         ((size_t) 256 << 10) /* bytes of keys and values kept by a free row */
 
 /*  ---- life ---- */
 

@@ -6,8 +6,9 @@
  *          while (sampler_take (sampler, &done)) ...
  *      sampler_destroy (&sampler);
  *
- *  A sample is a pure function of (weights, prompt ids, key, temperature, limits): whatever else is
- *  decoded beside it, and whenever it was added, the tokens and log-probabilities are the same bits.
+ *  A sample is a pure function of (weights, prompt ids, key, temperature, limits): whatever else
+ *  is decoded beside it, and whenever it was added, the tokens and log-probabilities are the same
+ *  bits.
  */
 #ifndef QUINTET_MODEL_SAMPLER_H
 #define QUINTET_MODEL_SAMPLER_H
@@ -46,9 +47,10 @@ typedef struct {
 
 typedef struct sampler sampler_t;
 
-/*  rows: how many completions are decoded at once (more wait inside, in order). One sampler serves all
- *  models of a shape: they share its memory. Models are borrowed: none may change (model_set) or go while
- *  jobs of it are pending, and the sampler's own may go when no job asks for it any more. */
+/*  rows: how many completions are decoded at once (more wait inside, in order). One sampler serves
+ *  all models of a shape: they share its memory. Models are borrowed: none may change (model_set)
+ *  or go while jobs of it are pending, and the sampler's own may go when no job asks for it any
+ *  more. */
 sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *err);
 void sampler_destroy (sampler_t **sampler);
 

@@ -1,4 +1,5 @@
-/*  sampler_run - one step of the sampler: prompts, new rows, a token for every row; see sampler.c */
+/*  sampler_run - one step of the sampler: prompts, new rows, a token for every row; see
+ *  sampler.c */
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,8 +150,8 @@ static int sampler_grow (row_t *row, const job_t *job, size_t end)
     return 0;
 }
 
-/*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST tokens and
- *  doubles it when it is full. */
+/*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST
+ *  tokens and doubles it when it is full. */
 static int sampler_make_room (row_t *row, const job_t *job)
 {
     size_t first = job->max_tokens < ROOM_FIRST ? job->max_tokens : ROOM_FIRST;
@@ -171,7 +172,8 @@ static int sampler_make_room (row_t *row, const job_t *job)
     return -1;
 }
 
-/*  Room for the position that the row comes to now. Without memory the row waits for the next step. */
+/*  Room for the position that the row comes to now. Without memory the row waits for the next
+ *  step. */
 static bool sampler_has_room (row_t *row)
 {
     const job_t *job = row->job;
@@ -281,7 +283,8 @@ static void sampler_gather_rows (sampler_t *s)
     }
 }
 
-/*  Brings the rows of one model more with the part's base to the part's end; false when there is none. */
+/*  Brings the rows of one model more with the part's base to the part's end; false when there is
+ *  none. */
 static bool sampler_extend_part (sampler_t *s)
 {
     const model_t *model = NULL;

@@ -4,9 +4,10 @@
 
 #include "model/train_internal.h"
 
-/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient of its own:
- *  its products are too small to share. A large model's groups come one after the other, and all threads work on
- *  each: one gradient, one set of activations. Never a function of the threads. */
+/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient
+ *  of its own: its products are too small to share. A large model's groups come one after the
+ *  other, and all threads work on each: one gradient, one set of activations. Never a function of
+ *  the threads. */
 #define PIECES      8
 #define SMALL_MODEL ((size_t) 4 << 20) /* weights */
 /*  Of a group, besides as much as the weights take (activations), or a quarter of that (logits). */

@@ -1,7 +1,7 @@
 /*  train_backward - a group backwards; see train_internal.h
  *
- *  Gradients of vectors (norms, biases) are sums over rows and are added by one thread, in order; what
- *  goes through all threads writes rows, columns or heads of its own.
+ *  Gradients of vectors (norms, biases) are sums over rows and are added by one thread, in order;
+ *  what goes through all threads writes rows, columns or heads of its own.
  */
 #include <math.h>
 #include <string.h>
@@ -70,7 +70,8 @@ static float back_pull_of (const train_work_t *w, size_t row)
     return pull;
 }
 
-/*  exps become the gradient by the logits: sum over the row's tokens of dlogp (1[v = id] - p_v) / T. */
+/*  exps become the gradient by the logits: sum over the row's tokens of dlogp (1[v = id] - p_v) /
+ *  T. */
 static void back_logits (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -137,8 +138,8 @@ static void back_mlp (train_work_t *w, float *gradient)
 
 /*  ---- attention ---- */
 
-/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end; blocks
- *  are the thread's. */
+/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end;
+ *  blocks are the thread's. */
 static void back_to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
                             const float *rows, float *blocks)
 {

@@ -1,5 +1,5 @@
-/*  train_forward - a group forwards; see train_internal.h. The row functions are the sampler's own, so the
- *  log-probabilities have the same bits. */
+/*  train_forward - a group forwards; see train_internal.h. The row functions are the sampler's
+ *  own, so the log-probabilities have the same bits. */
 #include "model/train_internal.h"
 
 /*  ---- layers ---- */
@@ -83,7 +83,8 @@ void train_forward_layer (train_work_t *w, size_t layer)
 
 /*  ---- the head ---- */
 
-/*  The prompt's last row is asked for the first token of every completion: its logits stay until the last. */
+/*  The prompt's last row is asked for the first token of every completion: its logits stay until
+ *  the last. */
 static void train_choose_first (train_work_t *w, float *logits)
 {
     const train_group_t *g = w->group;

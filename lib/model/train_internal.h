@@ -5,9 +5,10 @@
  *      train_forward.c   the rows forwards, activations kept
  *      train_backward.c  and backwards
  *
- *  The rows of a group: the prompt's at positions 0 .. P - 1, then of each completion all tokens but the last,
- *  at positions P and on. Row P - 1 and the rows after it meet the head ("head rows"): token j of a completion
- *  is chosen at row P - 1 (j = 0) or at the completion's row j - 1.
+ *  The rows of a group: the prompt's at positions 0 .. P - 1, then of each completion all tokens
+ *  but the last, at positions P and on. Row P - 1 and the rows after it meet the head ("head
+ *  rows"): token j of a completion is chosen at row P - 1 (j = 0) or at the completion's row j -
+ *  1.
  */
 #ifndef QUINTET_MODEL_TRAIN_INTERNAL_H
 #define QUINTET_MODEL_TRAIN_INTERNAL_H
@@ -19,8 +20,8 @@
 #include "model/products.h"
 #include "model/train.h"
 
-/*  Activations of one layer, all [rows, ...]. All layers share one act, and one qkv without QK-norm; the
- *  normed rows before a product are computed again (w->h). */
+/*  Activations of one layer, all [rows, ...]. All layers share one act, and one qkv without
+ *  QK-norm; the normed rows before a product are computed again (w->h). */
 typedef struct {
     float *x;               /* [width] before the layer */
     float *scale1;          /* 1 / rms of x */
@@ -114,7 +115,8 @@ void train_forward (train_work_t *work);
 void train_forward_layer (train_work_t *work, size_t layer);
 /*  Computes a layer's act again, from its gate_up. */
 void train_forward_act (train_work_t *work, size_t layer);
-/*  Logits of head rows `first` and on, at most head_tile of them: exps and sums. Returns how many. */
+/*  Logits of head rows `first` and on, at most head_tile of them: exps and sums. Returns how
+ *  many. */
 size_t train_forward_head (train_work_t *work, size_t first);
 
 /*  ---- train_backward.c ---- */

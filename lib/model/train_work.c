@@ -87,8 +87,8 @@ static void work_place_layers (train_work_t *w, train_layer_t shared)
     }
 }
 
-/*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's last,
- *  unfinished block. */
+/*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's
+ *  last, unfinished block. */
 static size_t work_kv_blocks_most (const train_work_t *w)
 {
     return w->most.positions / KERNELS_BLOCK + 2 + w->most.rows / KERNELS_BLOCK +
@@ -104,7 +104,8 @@ static size_t work_kv_layer_floats (const train_work_t *w, size_t blocks)
 
 /*  ---- memory of one stage, which the next has for itself ---- */
 
-/*  A layer forwards: act is the first, for its product reads it after all else here is done with. */
+/*  A layer forwards: act is the first, for its product reads it after all else here is done
+ *  with. */
 static void work_place_layer_stage (train_work_t *w, train_layer_t *shared)
 {
     const model_t *m = w->model;

@@ -15,7 +15,8 @@
 #include "kernels/panels.h"
 #include "model/lora.h"
 
-/*  Place of what is no part of the flat vector: the base of an adapted model, which does not learn. */
+/*  Place of what is no part of the flat vector: the base of an adapted model, which does not
+ *  learn. */
 #define WEIGHTS_FROZEN SIZE_MAX
 
 struct weights_adapter;
@@ -73,8 +74,8 @@ struct model {
     size_t rope_n;
     char *memory; /* panels, vectors and rows: one piece */
     size_t bytes; /* of it */
-    /*  Of an adapted model (lora.h): all of the above but tensors and memory is the base's or points into it,
-     *  and the flat vector holds the adapters alone. */
+    /*  Of an adapted model (lora.h): all of the above but tensors and memory is the base's or
+     *  points into it, and the flat vector holds the adapters alone. */
     const model_t *base; /* NULL: a model of its own */
     lora_config_t lora;
     weights_adapter_t *adapters; /* of all matrices, in the order of tensors */
@@ -87,7 +88,8 @@ static inline const model_t *weights_root (const model_t *model)
     return model->base ? model->base : model;
 }
 
-/*  A model without memory for its weights: model_bytes says what they would take, nothing can be computed. */
+/*  A model without memory for its weights: model_bytes says what they would take, nothing can be
+ *  computed. */
 model_t *weights_shape (const model_config_t *config, model_compute_t compute, err_t *err);
 
 /*  What a weight becomes in that type. */

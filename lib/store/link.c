@@ -232,8 +232,8 @@ static try_t link_try_once (link_t *link, const char **argv, const size_t *sizes
     return outcome;
 }
 
-/*  One line when trouble starts and one when it ends, however many calls it takes. A server that is still starting is
- *  no trouble yet. */
+/*  One line when trouble starts and one when it ends, however many calls it takes. A server that
+ *  is still starting is no trouble yet. */
 static void link_note_trouble (link_t *link, bool trouble, const err_t *err)
 {
     link->met = link->met || !trouble;

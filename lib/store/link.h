@@ -4,9 +4,10 @@
  *      if (link_call (link, 5000, args, n, &reply, &err) == 0) ... link_reply_free (&reply) ...
  *      link_destroy (&link);
  *
- *  Private to the store. A call whose connection breaks or whose answer does not come is sent again over
- *  a new connection until its deadline: the outcome of the first try is unknown, so every function has to
- *  be idempotent. Functions that Redis does not know (it was restarted or flushed) are loaded again.
+ *  Private to the store. A call whose connection breaks or whose answer does not come is sent
+ *  again over a new connection until its deadline: the outcome of the first try is unknown, so
+ *  every function has to be idempotent. Functions that Redis does not know (it was restarted or
+ *  flushed) are loaded again.
  */
 #ifndef QUINTET_STORE_LINK_H
 #define QUINTET_STORE_LINK_H

@@ -168,7 +168,7 @@ int store_boot (store_t *store, char boot[41], err_t *err)
     return 0;
 }
 
-/*  ---- the trainer's side ------------------------------------------------------------------------- */
+/*  ---- the trainer's side --------------------------------------------------------------------- */
 
 int store_run_acquire (store_t *store, const char *run, const char *holder, int64_t lease_ms,
                        const void *record, size_t size, uint64_t *epoch, err_t *err)
@@ -299,7 +299,7 @@ int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint
     return store_call_plain (store, "quintet_drop_after", &args, err);
 }
 
-/*  ---- the environment's side --------------------------------------------------------------------- */
+/*  ---- the environment's side ----------------------------------------------------------------- */
 
 /*  Parts: run, group id, fence, payload. */
 static int store_take_claim (const link_reply_t *reply, store_claim_t *claim, err_t *err)
@@ -387,7 +387,7 @@ int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err)
     return store_call_number (store, "quintet_orphans", &args, n, err);
 }
 
-/*  ---- looking -------------------------------------------------------------------------------------- */
+/*  ---- looking -------------------------------------------------------------------------------- */
 
 int store_log (store_t *store, const char *run, const char *event, const char *text, err_t *err)
 {

@@ -5,12 +5,12 @@
  *      store_commit (store, &claim, result, size, &err);
  *      store_destroy (&store);
  *
- *  Every transition is one Redis function (functions.lua): atomic, idempotent, checked against a fence.
- *  Payloads are opaque bytes. A lost connection is re-made and the call repeated until its deadline;
- *  ERR_NETWORK names the address after that, ERR_STALE says that a fence or an epoch is no longer valid,
- *  ERR_MISSING that Redis knows no such run or step (it was released, dropped, or Redis lost its data).
- *  Run names are letters, digits and "._-". One thread uses a store_t. Ignores SIGPIPE where that would
- *  end the process.
+ *  Every transition is one Redis function (functions.lua): atomic, idempotent, checked against a
+ *  fence. Payloads are opaque bytes. A lost connection is re-made and the call repeated until its
+ *  deadline; ERR_NETWORK names the address after that, ERR_STALE says that a fence or an epoch is
+ *  no longer valid, ERR_MISSING that Redis knows no such run or step (it was released, dropped, or
+ *  Redis lost its data). Run names are letters, digits and "._-". One thread uses a store_t.
+ *  Ignores SIGPIPE where that would end the process.
  */
 #ifndef QUINTET_STORE_STORE_H
 #define QUINTET_STORE_STORE_H
@@ -27,8 +27,8 @@
 
 typedef struct store store_t;
 
-/*  address: "unix:PATH" or "tcp:HOST:PORT" ("tcp://HOST:PORT" too). Loads the functions; waits until
- *  Redis answers, at most 5 s. */
+/*  address: "unix:PATH" or "tcp:HOST:PORT" ("tcp://HOST:PORT" too). Loads the functions; waits
+ *  until Redis answers, at most 5 s. */
 store_t *store_new (const char *address, err_t *err);
 void store_destroy (store_t **store);
 /*  How long each call may take, reconnecting included; default 5000. */
@@ -36,10 +36,10 @@ void store_deadline (store_t *store, int64_t ms);
 /*  Changes when Redis was restarted: part of every fence. */
 int store_boot (store_t *store, char boot[41], err_t *err);
 
-/*  ---- the trainer's side ------------------------------------------------------------------------- */
+/*  ---- the trainer's side --------------------------------------------------------------------- */
 
-/*  Takes the run: a new epoch, greater than all before; older trainers become stale. Fails with ERR_BUSY
- *  while another holder's lease lives. record: what the run is (opaque, kept). */
+/*  Takes the run: a new epoch, greater than all before; older trainers become stale. Fails with
+ *  ERR_BUSY while another holder's lease lives. record: what the run is (opaque, kept). */
 int store_run_acquire (store_t *store, const char *run, const char *holder, int64_t lease_ms,
                        const void *record, size_t size, uint64_t *epoch, err_t *err);
 int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t lease_ms, err_t *err);
@@ -51,9 +51,9 @@ typedef struct {
     size_t size;
 } store_bytes_t;
 
-/*  A step is (run, phase, step); phases are small numbers. Opening an open step with the same content is
- *  a success, with other content ERR_INPUT, opening a committed one ERR_STALE. Groups are numbered from 0
- *  in the step. */
+/*  A step is (run, phase, step); phases are small numbers. Opening an open step with the same
+ *  content is a success, with other content ERR_INPUT, opening a committed one ERR_STALE. Groups
+ *  are numbered from 0 in the step. */
 int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
                      const store_bytes_t *groups, size_t n, err_t *err);
 
@@ -63,21 +63,21 @@ typedef struct {
 int store_step_status (store_t *store, const char *run, unsigned phase, uint64_t step,
                        store_status_t *status, err_t *err);
 
-/*  Results of committed groups, in id order, one call each: each (context, group, data, size). Dead ones
- *  come with data NULL and the reason in reason. Stops when each returns non-zero. */
+/*  Results of committed groups, in id order, one call each: each (context, group, data, size).
+ *  Dead ones come with data NULL and the reason in reason. Stops when each returns non-zero. */
 typedef int (*store_each_fn) (void *context, uint64_t group, const void *data, size_t size,
                               const char *reason);
 int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t step,
                        store_each_fn each, void *context, err_t *err);
-/*  The step is trained: its groups are dropped, except those of the last STORE_KEPT steps of its phase.
- *  ERR_INPUT while it has unfinished groups. */
+/*  The step is trained: its groups are dropped, except those of the last STORE_KEPT steps of its
+ *  phase. ERR_INPUT while it has unfinished groups. */
 int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned phase,
                        uint64_t step, err_t *err);
 /*  On resume: forgets every step > step of every phase. */
 int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint64_t step,
                            err_t *err);
 
-/*  ---- the environment's side ---------------------------------------------------------------------- */
+/*  ---- the environment's side ----------------------------------------------------------------- */
 
 typedef struct {
     char run[STORE_RUN_MAX + 1];
@@ -87,9 +87,9 @@ typedef struct {
     buf_t payload; /* the group as opened; free with buf_free */
 } store_claim_t;
 
-/*  1: claimed one pending (or expired) group of any run, lowest (step, group) first, fairly over runs;
- *  0: none. Runs whose trainer's lease ended are left alone. A lease ends for its holder when somebody
- *  else claims the group, not before. */
+/*  1: claimed one pending (or expired) group of any run, lowest (step, group) first, fairly over
+ *  runs; 0: none. Runs whose trainer's lease ended are left alone. A lease ends for its holder
+ *  when somebody else claims the group, not before. */
 int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_claim_t *claim,
                  err_t *err);
 int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, err_t *err);
@@ -105,11 +105,11 @@ int store_dead (store_t *store, const store_claim_t *claim, const char *reason, 
 int store_giveup (store_t *store, const store_claim_t *claim, const char *reason, uint64_t *tries,
                   err_t *err);
 
-/*  Gives back every group that a process of this name holds: for one that starts under the name of a
- *  dead one. n: how many. */
+/*  Gives back every group that a process of this name holds: for one that starts under the name of
+ *  a dead one. n: how many. */
 int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err);
 
-/*  ---- looking -------------------------------------------------------------------------------------- */
+/*  ---- looking -------------------------------------------------------------------------------- */
 
 /*  The event log has a maximum length. */
 int store_log (store_t *store, const char *run, const char *event, const char *text, err_t *err);

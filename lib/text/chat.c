@@ -32,7 +32,7 @@ static const chat_format_t formats[] = {
 };
 #define FORMATS (sizeof formats / sizeof *formats)
 
-/*  ---- what a folder says --------------------------------------------------------------------------------- */
+/*  ---- what a folder says --------------------------------------------------------------------- */
 
 /*  A file that is not there stays empty, without an error. */
 static int chat_read_file (const char *dir, const char *name, buf_t *text, err_t *err)
@@ -85,7 +85,7 @@ bool chat_has_template (const char *dir)
     return has;
 }
 
-/*  ---- what its template writes --------------------------------------------------------------------------- */
+/*  ---- what its template writes --------------------------------------------------------------- */
 
 /*  A special token is text, or {"content": text}. */
 static const char *chat_token_of (const json_t *config, const char *key)
@@ -138,8 +138,8 @@ static int chat_fill (chat_format_t *format, const char *before, size_t size, co
     return 0;
 }
 
-/*  The template writes a mark, and the mark with white space around it: what stands around the mark is the pattern,
- *  and whether the white space is there says whether it trims. */
+/*  The template writes a mark, and the mark with white space around it: what stands around the
+ *  mark is the pattern, and whether the white space is there says whether it trims. */
 static int chat_follow (const char *template, const json_t *config, chat_format_t *format,
                         err_t *err)
 {
@@ -167,8 +167,8 @@ static int chat_follow (const char *template, const json_t *config, chat_format_
     return rc;
 }
 
-/*  The tokens themselves are listed in tokenizer_config.json of many models that were never taught a format:
- *  only the template counts. */
+/*  The tokens themselves are listed in tokenizer_config.json of many models that were never taught
+ *  a format: only the template counts. */
 static int chat_detect (const char *dir, chat_format_t *format, err_t *err)
 {
     buf_t template = {.max = FILE_MAX};
@@ -184,7 +184,7 @@ static int chat_detect (const char *dir, chat_format_t *format, err_t *err)
     return rc == 0 ? 0 : err_set (err, ERR_CONFIG, "%s; " ADVICE, why.text);
 }
 
-/*  ---- formats ---------------------------------------------------------------------------------------------- */
+/*  ---- formats -------------------------------------------------------------------------------- */
 
 /*  The place in a pattern, its length in *size; NULL: none. */
 static const char *chat_find_place (const char *pattern, size_t *size)

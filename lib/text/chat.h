@@ -1,12 +1,12 @@
 /*  chat - formats in which a model was taught to be spoken to, around a prompt.
  *
  *      chat_format_t format;
- *      chat_find (dir, "auto", &format, &err);                   or "none", "chatml", ..., "Q: {prompt}\nA:"
+ *      chat_find (dir, "auto", &format, &err);      or "none", "chatml", ..., "Q: {prompt}\nA:"
  *      chat_encode (tokenizer, &format, text, size, &ids, &err);
  *      chat_free (&format);
  *
- *  Tokens that steer a conversation, such as <|im_end|>, count as such in the format's own parts only:
- *  where the text of a task or of another model spells one out, it stays text.
+ *  Tokens that steer a conversation, such as <|im_end|>, count as such in the format's own parts
+ *  only: where the text of a task or of another model spells one out, it stays text.
  */
 #ifndef QUINTET_TEXT_CHAT_H
 #define QUINTET_TEXT_CHAT_H
@@ -29,10 +29,11 @@ typedef struct {
     char *owned[2];
 } chat_format_t;
 
-/*  The format of a name, or a pattern of the user's own (kept, not copied). NULL dir: "auto" is not known.
- *  "auto" writes a message of the user with the chat template of the folder (chat_template.jinja, or that in
- *  tokenizer_config.json), and takes what stands around it, a default system message too. A template that cannot be
- *  followed exactly is refused. ERR_CONFIG says what may be set instead. */
+/*  The format of a name, or a pattern of the user's own (kept, not copied). NULL dir: "auto" is
+ *  not known. "auto" writes a message of the user with the chat template of the folder
+ *  (chat_template.jinja, or that in tokenizer_config.json), and takes what stands around it, a
+ *  default system message too. A template that cannot be followed exactly is refused. ERR_CONFIG
+ *  says what may be set instead. */
 int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err);
 void chat_free (chat_format_t *format);
 

@@ -1,4 +1,5 @@
-/*  jinja - see jinja.h. Tags and text; blocks that do not count are read over by their tags alone. */
+/*  jinja - see jinja.h. Tags and text; blocks that do not count are read over by their tags
+ *  alone. */
 #include <string.h>
 
 #include "text/jinja_internal.h"
@@ -8,7 +9,7 @@ typedef enum { AT_END, AT_ELIF, AT_ELSE, AT_ENDIF, AT_ENDFOR, AT_ENDMACRO } at_t
 
 static at_t jinja_run (jinja_t *j, bool live);
 
-/*  ---- text ---------------------------------------------------------------------------------------------- */
+/*  ---- text ----------------------------------------------------------------------------------- */
 
 static size_t jinja_spaces_before (const char *from, const char *end)
 {
@@ -95,7 +96,7 @@ static void jinja_skip_comment (jinja_t *j)
     j->newline = !minus;
 }
 
-/*  ---- blocks -------------------------------------------------------------------------------------------- */
+/*  ---- blocks --------------------------------------------------------------------------------- */
 
 static void jinja_run_if (jinja_t *j, bool live)
 {

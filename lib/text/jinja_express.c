@@ -1,5 +1,6 @@
-/*  jinja_express - see jinja_internal.h. Precedence as in Jinja: x if y else z, or, and, not, comparisons, + -, ~,
- *  %, unary -, then attributes, indices, calls, filters and tests from left to right. */
+/*  jinja_express - see jinja_internal.h. Precedence as in Jinja: x if y else z, or, and, not,
+ *  comparisons, + -, ~, %, unary -, then attributes, indices, calls, filters and tests from left
+ *  to right. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 #include "text/jinja_internal.h"
 
-/*  ---- words and symbols ---------------------------------------------------------------------------------- */
+/*  ---- words and symbols ---------------------------------------------------------------------- */
 
 void jinja_space (jinja_t *j)
 {
@@ -54,7 +55,7 @@ bool jinja_key (jinja_t *j, const char *word)
     return true;
 }
 
-/*  ---- values --------------------------------------------------------------------------------------------- */
+/*  ---- values --------------------------------------------------------------------------------- */
 
 static json_t *express_boolean (jinja_t *j, bool value)
 {
@@ -170,7 +171,7 @@ static json_t *express_read_primary (jinja_t *j)
     return jinja_fail (j, "an expression is wanted at '%.20s'", j->at);
 }
 
-/*  ---- attributes, indices, calls, filters, tests --------------------------------------------------------- */
+/*  ---- attributes, indices, calls, filters, tests --------------------------------------------- */
 
 static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
 {
@@ -321,7 +322,7 @@ static json_t *express_read_unary (jinja_t *j)
     return value;
 }
 
-/*  ---- operators ------------------------------------------------------------------------------------------- */
+/*  ---- operators ------------------------------------------------------------------------------ */
 
 /*  Whether a symbol is next that is not the end of a tag ("-}}", "%}"). */
 static bool express_operator_next (jinja_t *j, const char *symbol)
@@ -486,8 +487,8 @@ json_t *jinja_operand (jinja_t *j)
     return left;
 }
 
-/*  Whether an "if" belongs to the expression that begins here: looked for up to its end, brackets and strings passed
- *  over. */
+/*  Whether an "if" belongs to the expression that begins here: looked for up to its end, brackets
+ *  and strings passed over. */
 static bool express_choice_ahead (const char *at)
 {
     size_t open = 0;

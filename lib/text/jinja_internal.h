@@ -4,8 +4,8 @@
  *      jinja_express.c   expressions
  *      jinja_values.c    what can be done with values: filters, tests, functions, methods
  *
- *  Values are jansson's, NULL is undefined; all are borrowed from the pool, which lives as long as the reader.
- *  Expressions are evaluated as they are read; while `dead`, they are read only.
+ *  Values are jansson's, NULL is undefined; all are borrowed from the pool, which lives as long as
+ *  the reader. Expressions are evaluated as they are read; while `dead`, they are read only.
  */
 #ifndef QUINTET_TEXT_JINJA_INTERNAL_H
 #define QUINTET_TEXT_JINJA_INTERNAL_H

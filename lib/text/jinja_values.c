@@ -89,7 +89,7 @@ json_t *jinja_lookup (const jinja_t *j, const char *name)
     return NULL;
 }
 
-/*  ---- text ---------------------------------------------------------------------------------------------- */
+/*  ---- text ----------------------------------------------------------------------------------- */
 
 /*  Python's strip: of any of these characters, at either end. */
 static json_t *values_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
@@ -129,7 +129,7 @@ static json_t *values_change_case (jinja_t *j, const json_t *value, bool upper)
     return result;
 }
 
-/*  ---- what templates call ------------------------------------------------------------------------------- */
+/*  ---- what templates call -------------------------------------------------------------------- */
 
 size_t jinja_length (const json_t *value)
 {

@@ -5,8 +5,9 @@
  *      if (parse_whole (json_object_get (root, "num_hidden_layers"), &layers)) ...
  *      json_decref (root);
  *
- *  Python writes whole numbers of any length: tokenizer_config.json of most models holds "model_max_length":
- *  1000000000000000019884624838656. So all numbers are read as reals, and whole ones are told apart here.
+ *  Python writes whole numbers of any length: tokenizer_config.json of most models holds
+ *  "model_max_length": 1000000000000000019884624838656. So all numbers are read as reals, and
+ *  whole ones are told apart here.
  */
 #ifndef QUINTET_TEXT_PARSE_H
 #define QUINTET_TEXT_PARSE_H
@@ -18,8 +19,8 @@
 
 #include "base/err.h"
 
-/*  An object (the caller's to json_decref), or NULL: the error gives the name and the line. A key that stands
- *  twice is an error. */
+/*  An object (the caller's to json_decref), or NULL: the error gives the name and the line. A key
+ *  that stands twice is an error. */
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err);
 
 /*  Whether value is a whole number that a double holds exactly (up to 2^53); fills *whole then. */

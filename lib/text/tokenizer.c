@@ -7,7 +7,7 @@
 
 #define VOCAB_MAX ((size_t) 1 << 22)
 
-/*  ---- bytes and characters ---------------------------------------------------------------------------- */
+/*  ---- bytes and characters ------------------------------------------------------------------- */
 
 unsigned tokenizer_byte_char (unsigned char byte)
 {
@@ -66,7 +66,7 @@ void tokenizer_lossy (const char *text, size_t size, buf_t *out)
     }
 }
 
-/*  ---- tables ------------------------------------------------------------------------------------------- */
+/*  ---- tables --------------------------------------------------------------------------------- */
 
 static size_t tokenizer_hash_bytes (const char *data, size_t size)
 {
@@ -122,10 +122,10 @@ static size_t tokenizer_power_above (size_t n)
     return size;
 }
 
-/*  ---- reading -------------------------------------------------------------------------------------------- */
+/*  ---- reading -------------------------------------------------------------------------------- */
 
-/*  The bytes that a byte-level token's printable characters stand for; other characters are taken as they
- *  are (added tokens). */
+/*  The bytes that a byte-level token's printable characters stand for; other characters are taken
+ *  as they are (added tokens). */
 static size_t tokenizer_unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
 {
     size_t n = 0;

@@ -5,8 +5,9 @@
  *      tokenizer_decode (tokenizer, ids.data, ids.n, TOKENIZER_PLAIN, &out);
  *      tokenizer_destroy (&tokenizer);
  *
- *  Byte-level BPE (splitters of GPT-2, SmolLM2, Qwen2, Llama 3) and SentencePiece-style BPE with byte
- *  fallback, with normalisers, added and special tokens. What it does not know it refuses by name.
+ *  Byte-level BPE (splitters of GPT-2, SmolLM2, Qwen2, Llama 3) and SentencePiece-style BPE with
+ *  byte fallback, with normalisers, added and special tokens. What it does not know it refuses by
+ *  name.
  */
 #ifndef QUINTET_TEXT_TOKENIZER_H
 #define QUINTET_TEXT_TOKENIZER_H
@@ -36,8 +37,8 @@ void tokenizer_destroy (tokenizer_t **tokenizer);
 /*  Appends to ids. Text is UTF-8; invalid bytes become U+FFFD. */
 int tokenizer_encode (const tokenizer_t *tokenizer, const char *text, size_t size, int flags,
                       tokenizer_ids_t *ids, err_t *err);
-/*  The same of several texts as if they were one: tokens may reach over their edges. Special tokens are not
- *  found in literal parts. */
+/*  The same of several texts as if they were one: tokens may reach over their edges. Special
+ *  tokens are not found in literal parts. */
 typedef struct {
     const char *text;
     size_t size;
@@ -54,8 +55,8 @@ size_t tokenizer_vocab (const tokenizer_t *tokenizer);
 /*  Id of a token by its exact content ("<|im_end|>"), or -1. */
 int32_t tokenizer_id (const tokenizer_t *tokenizer, const char *content);
 
-/*  Trains byte-level BPE (GPT-2 splitter) of `vocab` tokens on n texts: the given special tokens come
- *  first, then the 256 bytes, then merges by count, ties by the pair's bytes. Returns the
+/*  Trains byte-level BPE (GPT-2 splitter) of `vocab` tokens on n texts: the given special tokens
+ *  come first, then the 256 bytes, then merges by count, ties by the pair's bytes. Returns the
  *  text of a tokenizer.json (caller frees). Deterministic. */
 char *tokenizer_train (const char *const *texts, size_t n, size_t vocab,
                        const char *const *specials, size_t specials_n, err_t *err);

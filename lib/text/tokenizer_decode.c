@@ -3,7 +3,8 @@
 
 #include "text/tokenizer_internal.h"
 
-/*  Bytes from fallback tokens that follow each other: valid UTF-8 as it is, else one U+FFFD per byte. */
+/*  Bytes from fallback tokens that follow each other: valid UTF-8 as it is, else one U+FFFD per
+ *  byte. */
 static void decode_flush_bytes (buf_t *bytes, buf_t *out)
 {
     bool valid = true;

@@ -1,7 +1,8 @@
 /*  tokenizer_encode - text to ids. See tokenizer.h
  *
- *  Added tokens are cut out first; what lies between is normalised, split into pieces, and each piece is
- *  merged by rank: a heap of candidate pairs over a linked list, so a long piece costs n log n.
+ *  Added tokens are cut out first; what lies between is normalised, split into pieces, and each
+ *  piece is merged by rank: a heap of candidate pairs over a linked list, so a long piece costs n
+ *  log n.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ static void encode_push (encoder_t *e, int32_t id)
         e->failed = true;
 }
 
-/*  ---- merging ------------------------------------------------------------------------------------------- */
+/*  ---- merging -------------------------------------------------------------------------------- */
 
 static bool encode_before (const candidate_t *a, const candidate_t *b)
 {
@@ -142,7 +143,8 @@ static bool encode_reserve (encoder_t *e, size_t n)
     return true;
 }
 
-/*  The first symbols of a piece: bytes, or characters with their bytes as a way out. Returns how many. */
+/*  The first symbols of a piece: bytes, or characters with their bytes as a way out. Returns how
+ *  many. */
 static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
 {
     const tokenizer_t *t = e->t;
@@ -191,7 +193,7 @@ static void encode_piece (encoder_t *e, const char *text, size_t size)
         encode_push (e, e->symbols[i].id);
 }
 
-/*  ---- splitting ------------------------------------------------------------------------------------------ */
+/*  ---- splitting ------------------------------------------------------------------------------ */
 
 /*  Matches of splitter `level` and the gaps between them are pieces, each split further. */
 static void encode_split (encoder_t *e, size_t level, const char *text, size_t size)
@@ -248,7 +250,7 @@ static void encode_split_digits (encoder_t *e, const char *text, size_t size)
     encode_split (e, 0, text + from, size - from);
 }
 
-/*  ---- normalising ----------------------------------------------------------------------------------------- */
+/*  ---- normalising ---------------------------------------------------------------------------- */
 
 static void encode_replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
 {
@@ -259,8 +261,8 @@ static void encode_replace_spaces (const char *text, size_t size, const char *sp
             buf_char (out, text[i]);
 }
 
-/*  Composition neither makes nor takes spaces, and joins nothing to what is put first: the order of the steps
- *  does not matter. */
+/*  Composition neither makes nor takes spaces, and joins nothing to what is put first: the order
+ *  of the steps does not matter. */
 void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
 {
     utf8proc_uint8_t *composed = NULL;
@@ -309,7 +311,7 @@ static void encode_section (encoder_t *e, const char *text, size_t size, bool fi
     buf_free (&out);
 }
 
-/*  ---- added tokens ---------------------------------------------------------------------------------------- */
+/*  ---- added tokens --------------------------------------------------------------------------- */
 
 static utf8proc_int32_t encode_char_at (const char *text, size_t size)
 {

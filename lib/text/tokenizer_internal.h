@@ -83,9 +83,11 @@ const merge_t *tokenizer_merge (const tokenizer_t *tokenizer, int32_t left, int3
 unsigned tokenizer_byte_char (unsigned char byte);
 /*  UTF-8 of a character; returns its length. */
 size_t tokenizer_utf8 (unsigned character, char out[4]);
-/*  Length of the valid UTF-8 sequence at text, or 0 and *skip = how many bytes one U+FFFD stands for. */
+/*  Length of the valid UTF-8 sequence at text, or 0 and *skip = how many bytes one U+FFFD stands
+ *  for. */
 size_t tokenizer_utf8_length (const char *text, size_t size, size_t *skip);
-/*  Appends text with whatever is not UTF-8 replaced by U+FFFD (Unicode, section 3.9, "maximal subpart"). */
+/*  Appends text with whatever is not UTF-8 replaced by U+FFFD (Unicode, section 3.9, "maximal
+ *  subpart"). */
 void tokenizer_lossy (const char *text, size_t size, buf_t *out);
 /*  Appends text as the normaliser leaves it; an empty one stays empty. */
 void tokenizer_normalize (const tokenizer_t *tokenizer, const char *text, size_t size, buf_t *out);

@@ -1,5 +1,5 @@
-/*  tokenizer_steps - the steps around the model that tokenizer.json names: what it does not know it refuses by
- *  name. See tokenizer_internal.h
+/*  tokenizer_steps - the steps around the model that tokenizer.json names: what it does not know
+ *  it refuses by name. See tokenizer_internal.h
  */
 #include <stdlib.h>
 #include <string.h>

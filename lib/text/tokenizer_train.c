@@ -1,8 +1,9 @@
 /*  tokenizer_train - byte-level BPE from texts. See tokenizer.h
  *
- *  Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units", section
- *  3.2, on the bytes of the words that GPT-2's splitter finds. Words are counted once; each merge recounts the
- *  pairs of all distinct words, which is quick for the small corpora that this is meant for.
+ *  Sennrich, Haddow and Birch 2016, "Neural machine translation of rare words with subword units",
+ *  section 3.2, on the bytes of the words that GPT-2's splitter finds. Words are counted once;
+ *  each merge recounts the pairs of all distinct words, which is quick for the small corpora that
+ *  this is meant for.
  */
 #include <jansson.h>
 #include <stdlib.h>

@@ -29,8 +29,8 @@ static void convert_leave (void *arena, void *data)
     (void) data;
 }
 
-/*  protobuf-c turns a megabyte on the wire into tens of megabytes of memory: the arena's budget bounds
- *  that. Depth is bounded by the schemas, which have no recursive type. */
+/*  protobuf-c turns a megabyte on the wire into tens of megabytes of memory: the arena's budget
+ *  bounds that. Depth is bounded by the schemas, which have no recursive type. */
 ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, arena_t *arena,
                                   const void *data, size_t size, err_t *err)
 {

@@ -1,11 +1,13 @@
-/*  wire - see wire.h: acting, scoring and the critic. Groups and events are in wire_group.c and wire_event.c. */
+/*  wire - see wire.h: acting, scoring and the critic. Groups and events are in wire_group.c and
+ *  wire_event.c. */
 #include "wire/wire.h"
 
 #include <string.h>
 
 #include "wire/convert.h"
 
-/*  Ends a pack function: what could not be built fails the buf, so the caller sees it in one place. */
+/*  Ends a pack function: what could not be built fails the buf, so the caller sees it in one
+ *  place. */
 static void wire_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes)
 {
     if (ok)
@@ -15,7 +17,7 @@ static void wire_finish (bool ok, const ProtobufCMessage *message, arena_t **are
     arena_destroy (arena);
 }
 
-/*  ---- act ------------------------------------------------------------------------------------------ */
+/*  ---- act ------------------------------------------------------------------------------------ */
 
 static Quintet__Prompt **wire_to_prompts (arena_t *arena, const wire_prompt_t *in, size_t n)
 {
@@ -161,7 +163,7 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
     return samples ? out : NULL;
 }
 
-/*  ---- score ---------------------------------------------------------------------------------------- */
+/*  ---- score ---------------------------------------------------------------------------------- */
 
 void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
 {
@@ -227,7 +229,7 @@ const wire_score_reply_t *wire_score_reply_unpack (arena_t *arena, const void *d
     return rewards ? out : NULL;
 }
 
-/*  ---- value and learn -------------------------------------------------------------------------------- */
+/*  ---- value and learn ------------------------------------------------------------------------ */
 
 void wire_value_request_pack (const wire_value_request_t *message, buf_t *bytes)
 {

@@ -1,12 +1,13 @@
-/*  wire - what services say to each other, as plain structs; the only user of the generated protobuf.
+/*  wire - what services say to each other, as plain structs; the only user of the generated
+ *  protobuf.
  *
  *      buf_t bytes = {0};
  *      wire_act_request_pack (&request, &bytes);
  *      const wire_act_request_t *request = wire_act_request_unpack (arena, data, size, &err);
  *
- *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to a
- *  buf. unpack validates everything (sizes, counts, enums, finiteness, ranges) and allocates in the arena:
- *  what it returns lives until the arena is reset; strings end in 0 and are never NULL.
+ *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to
+ *  a buf. unpack validates everything (sizes, counts, enums, finiteness, ranges) and allocates in
+ *  the arena: what it returns lives until the arena is reset; strings end in 0 and are never NULL.
  */
 #ifndef QUINTET_WIRE_WIRE_H
 #define QUINTET_WIRE_WIRE_H
@@ -108,7 +109,7 @@ typedef struct {
     size_t rewards_n;
 } wire_score_reply_t;
 
-/*  ---- groups: what trainer and environment exchange through Redis ------------------------------ */
+/*  ---- groups: what trainer and environment exchange through Redis ---------------------------- */
 
 typedef struct {
     const char *name; /* "aux" */
@@ -161,7 +162,7 @@ typedef struct {
     size_t episodes_n;
 } wire_episodes_t;
 
-/*  ---- value: the centralised critic ----------------------------------------------------------- */
+/*  ---- value: the centralised critic ---------------------------------------------------------- */
 
 typedef struct {
     const char *run;
@@ -202,7 +203,7 @@ typedef struct {
     double loss;
 } wire_learn_reply_t;
 
-/*  ---- events ---------------------------------------------------------------------------------- */
+/*  ---- events --------------------------------------------------------------------------------- */
 
 typedef enum {
     WIRE_STEP_OPENED,      /* step, groups */
@@ -214,7 +215,7 @@ typedef enum {
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
     WIRE_GROUP_REFUSED,  /* step, group, phase, text: why no agent will ever play it */
-    WIRE_GROUP_TROUBLE, /* step, group, phase, text: who failed it last, and how; it is tried again */
+    WIRE_GROUP_TROUBLE,  /* step, group, phase, text: who failed it last, and how; tried again */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 
@@ -233,7 +234,7 @@ typedef struct {
 const char *wire_event_name (wire_event_kind_t kind);
 const char *wire_phase_name (wire_phase_t phase); /* "train", "eval-sampled", "eval-greedy" */
 
-/*  ---- policies ---------------------------------------------------------------------------------- */
+/*  ---- policies ------------------------------------------------------------------------------- */
 
 #define WIRE_CHUNK (1 << 20)
 
@@ -258,7 +259,7 @@ typedef struct {
     const char *numerics; /* numeric path of the trainer: whoever samples must have the same */
 } wire_manifest_t;
 
-/*  ---- pack and unpack, one pair per message ------------------------------------------------------ */
+/*  ---- pack and unpack, one pair per message -------------------------------------------------- */
 
 #define WIRE_MESSAGES(X)                                                                           \
     X (act_request)                                                                                \

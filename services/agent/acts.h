@@ -6,9 +6,9 @@
  *      acts_cancel (acts, id);
  *      acts_destroy (&acts);
  *
- *  A reply is a pure function of its request: (weights of the named version, prompt ids, sampling parameters,
- *  coordinates) -> tokens and log-probabilities. Nothing is ever computed under another version than the
- *  named one: a request waits for it until its deadline, then is refused.
+ *  A reply is a pure function of its request: (weights of the named version, prompt ids, sampling
+ *  parameters, coordinates) -> tokens and log-probabilities. Nothing is ever computed under
+ *  another version than the named one: a request waits for it until its deadline, then is refused.
  */
 #ifndef QUINTET_AGENT_ACTS_H
 #define QUINTET_AGENT_ACTS_H
@@ -28,8 +28,8 @@ void acts_request (acts_t *acts, const bus_item_t *item);
 void acts_cancel (acts_t *acts, uint64_t id);
 /*  Starts waiting requests whose version came; refuses those whose deadline passed. */
 void acts_waiting (acts_t *acts);
-/*  One token for every active row. Returns how many ms may pass until the next call: 0 while something
- *  decodes, -1 when nothing is in hand. */
+/*  One token for every active row. Returns how many ms may pass until the next call: 0 while
+ *  something decodes, -1 when nothing is in hand. */
 int acts_step (acts_t *acts);
 
 typedef struct {
@@ -38,8 +38,8 @@ typedef struct {
     uint64_t busy_us;          /* spent in decode steps */
 } acts_status_t;
 acts_status_t acts_status (const acts_t *acts);
-/*  The longest that rows in hand waited from one decode step to the next since the last call: for new requests,
- *  policy versions on their way, and everything else that the loop does. */
+/*  The longest that rows in hand waited from one decode step to the next since the last call: for
+ *  new requests, policy versions on their way, and everything else that the loop does. */
 uint64_t acts_pause_us (acts_t *acts);
 
 #endif

@@ -1,4 +1,5 @@
-/*  agent - what a running agent is: its versions, its requests, and how items of the bus reach them.
+/*  agent - what a running agent is: its versions, its requests, and how items of the bus reach
+ *  them.
  *
  *      main.c lists these functions as the service's callbacks (svc/svc.h says when each is called)
  */

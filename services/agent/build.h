@@ -1,4 +1,5 @@
-/*  build - makes a policy version's model from what was fetched, in a thread of its own: decoding goes on.
+/*  build - makes a policy version's model from what was fetched, in a thread of its own: decoding
+ *  goes on.
  *
  *      build_t *build = build_start (&parts, &err);
  *      ... build_done (build) ...                          the bus is woken when it is

@@ -1,8 +1,9 @@
 /*  quintet-agent - hosts policies and answers act requests.
  *
- *  The story: manifests announce policy versions, whose objects are fetched, verified (versions.c) and made into
- *  models aside (build.c). An act request names a version and lists prompts; it joins the batch (acts.c). Between two
- *  items from the bus one token is decoded for every row. What is complete is replied.
+ *  The story: manifests announce policy versions, whose objects are fetched, verified (versions.c)
+ *  and made into models aside (build.c). An act request names a version and lists prompts; it
+ *  joins the batch (acts.c). Between two items from the bus one token is decoded for every row.
+ *  What is complete is replied.
  */
 #include "agent.h"
 #include "model/model.h"

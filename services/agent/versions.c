@@ -64,7 +64,7 @@ versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, er
     return versions;
 }
 
-/*  ---- shapes ------------------------------------------------------------------------------------- */
+/*  ---- shapes --------------------------------------------------------------------------------- */
 
 static shape_t *versions_find_shape (const versions_t *versions, const version_t *v)
 {
@@ -121,7 +121,7 @@ static void versions_sweep_shapes (versions_t *versions)
     }
 }
 
-/*  ---- a version's life --------------------------------------------------------------------------- */
+/*  ---- a version's life ----------------------------------------------------------------------- */
 
 static void versions_free_bytes (version_t *v)
 {
@@ -262,10 +262,10 @@ static void versions_drop (versions_t *versions, version_t *v, err_t *err)
     versions_sweep_shapes (versions);
 }
 
-/*  ---- manifests ---------------------------------------------------------------------------------- */
+/*  ---- manifests ------------------------------------------------------------------------------ */
 
-/*  Retires what lies more than `kept` versions of the same policy back. A version with another hash and
- *  the same number is of an earlier life of the trainer. */
+/*  Retires what lies more than `kept` versions of the same policy back. A version with another
+ *  hash and the same number is of an earlier life of the trainer. */
 static void versions_retire_old (versions_t *versions, const version_t *newest)
 {
     size_t same = 0;
@@ -275,7 +275,8 @@ static void versions_retire_old (versions_t *versions, const version_t *newest)
             v->retired = true;
 }
 
-/*  The version that a delta starts from, when it is here and computes with the bits that were published. */
+/*  The version that a delta starts from, when it is here and computes with the bits that were
+ *  published. */
 static version_t *versions_held_before (const versions_t *versions, const wire_manifest_t *manifest,
                                         const version_t *v)
 {
@@ -337,7 +338,8 @@ static version_t *versions_find_base (const versions_t *versions, const version_
     return b;
 }
 
-/*  A base comes whole, belongs to no run, and is retired from the beginning: it stays while it is held. */
+/*  A base comes whole, belongs to no run, and is retired from the beginning: it stays while it is
+ *  held. */
 static int versions_hold_base (versions_t *versions, version_t *v, const wire_manifest_t *manifest,
                                err_t *err)
 {
@@ -416,7 +418,7 @@ int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, er
     return version_new (versions, manifest, err);
 }
 
-/*  ---- from objects to a model -------------------------------------------------------------------- */
+/*  ---- from objects to a model ---------------------------------------------------------------- */
 
 static int versions_start_build (versions_t *versions, version_t *v, err_t *err)
 {
@@ -539,7 +541,7 @@ bool versions_tidy (versions_t *versions)
     return fresh;
 }
 
-/*  ---- looking ------------------------------------------------------------------------------------ */
+/*  ---- looking -------------------------------------------------------------------------------- */
 
 void versions_each_busy (versions_t *versions, void (*each) (void *context, sampler_t *sampler),
                          void *context)

@@ -6,10 +6,11 @@
  *      version_t *v = versions_find (versions, run, &version);
  *      versions_destroy (&versions);
  *
- *  A version is usable only when every object of it was verified by hash and its model is complete: it is
- *  made aside, by a thread, while others decode, and put in place by one pointer. Where the version before
- *  is held, only what changed is fetched. Versions of one shape share a sampler. Versions that are adapters
- *  share their base, which is fetched once and stays as long as one of them does.
+ *  A version is usable only when every object of it was verified by hash and its model is
+ *  complete: it is made aside, by a thread, while others decode, and put in place by one pointer.
+ *  Where the version before is held, only what changed is fetched. Versions of one shape share a
+ *  sampler. Versions that are adapters share their base, which is fetched once and stays as long
+ *  as one of them does.
  */
 #ifndef QUINTET_AGENT_VERSIONS_H
 #define QUINTET_AGENT_VERSIONS_H
@@ -24,8 +25,8 @@
 typedef struct versions versions_t;
 typedef struct version version_t;
 
-/*  rows: completions that a sampler decodes at once. kept: versions of one policy that are held at most,
- *  the newest. bus and pool are borrowed. */
+/*  rows: completions that a sampler decodes at once. kept: versions of one policy that are held at
+ *  most, the newest. bus and pool are borrowed. */
 versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err);
 void versions_destroy (versions_t **versions);
 
@@ -33,8 +34,8 @@ void versions_destroy (versions_t **versions);
 int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, err_t *err);
 /*  True when the item was a fetch of ours. A version that cannot be made is dropped and logged. */
 bool versions_object (versions_t *versions, const bus_item_t *item);
-/*  Puts versions in place whose models are complete, forgets retired ones that nobody uses. True when there
- *  is a new one. */
+/*  Puts versions in place whose models are complete, forgets retired ones that nobody uses. True
+ *  when there is a new one. */
 bool versions_tidy (versions_t *versions);
 
 /*  The version when it is usable, else NULL. The content hash must agree. */

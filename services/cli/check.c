@@ -102,7 +102,7 @@ static int check_adapters (const conf_t *conf, err_t *err)
     return 0;
 }
 
-/*  ---- tasks and prompts ------------------------------------------------------------------------------ */
+/*  ---- tasks and prompts ---------------------------------------------------------------------- */
 
 /*  Adds the tokens of what a role sees in its first turn. */
 static int check_count_prompt (const prompts_t *p, const episode_t *episode, size_t role,
@@ -210,7 +210,7 @@ static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *
     return tasks;
 }
 
-/*  ---- the whole ---------------------------------------------------------------------------------------- */
+/*  ---- the whole ------------------------------------------------------------------------------ */
 
 static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_t *err)
 {

@@ -19,8 +19,9 @@ typedef struct {
     buf_t notes;      /* lines: what is as asked, but not what one may think */
 } check_t;
 
-/*  Reads the model, all tasks and all prompts, and starts the scorer program once. ERR_CONFIG names file, line and
- *  key. elsewhere: the services run already, with memory and a scorer of their own. */
+/*  Reads the model, all tasks and all prompts, and starts the scorer program once. ERR_CONFIG
+ *  names file, line and key. elsewhere: the services run already, with memory and a scorer of
+ *  their own. */
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err);
 void check_free (check_t *check);
 

@@ -1,6 +1,6 @@
 /*  cli - the subcommands of `quintet`.
  *
- *      static int run (int argc, char **argv);          argv[0] is the subcommand; returns an exit status
+ *      static int run (int argc, char **argv);   argv[0] is the subcommand; returns an exit status
  *      const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run};
  */
 #ifndef QUINTET_CLI_CLI_H
@@ -19,10 +19,11 @@ typedef struct {
 extern const cli_command_t cli_run, cli_eval, cli_tap, cli_generate, cli_tokenize, cli_logits,
     cli_models, cli_score, cli_pretrain;
 
-/*  `quintet run` on behalf of another command, whose name errors begin with. passing: its folder is removed
- *  afterwards. */
+/*  `quintet run` on behalf of another command, whose name errors begin with. passing: its folder
+ *  is removed afterwards. */
 int cli_run_for (const char *name, bool passing, int argc, char **argv);
-/*  Parses the arguments of a subcommand; handles --help and wrong ones. NULL: *status is to be returned. */
+/*  Parses the arguments of a subcommand; handles --help and wrong ones. NULL: *status is to be
+ *  returned. */
 args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status);
 /*  Prints "quintet NAME: text" and returns the exit status that fits. */
 int cli_fail (const char *name, const err_t *err);

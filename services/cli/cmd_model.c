@@ -118,7 +118,7 @@ static int cmd_model_adapt (loaded_t *l, const char *dir, err_t *err)
     return rc;
 }
 
-/*  ---- generate ------------------------------------------------------------------------------------------ */
+/*  ---- generate ------------------------------------------------------------------------------- */
 
 static const args_option_t generate_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},
@@ -138,8 +138,8 @@ static const args_spec_t generate_spec = {
     .positional = "[TEXT]",
     .options = generate_options};
 
-/*  The text as it stands, or as a message of the user in a chat format; *stop: the token that ends an answer then, or
- *  -1. */
+/*  The text as it stands, or as a message of the user in a chat format; *stop: the token that ends
+ *  an answer then, or -1. */
 static int cmd_model_encode_prompt (const loaded_t *l, const args_t *args, const buf_t *text,
                                     tokenizer_ids_t *ids, int32_t *stop, err_t *err)
 {
@@ -232,7 +232,7 @@ static int cmd_model_run_generate (int argc, char **argv)
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("generate", &err);
 }
 
-/*  ---- tokenize ------------------------------------------------------------------------------------------ */
+/*  ---- tokenize ------------------------------------------------------------------------------- */
 
 static const args_option_t tokenize_options[] = {
     {"--model", "DIR", "", "folder with a tokenizer.json"},
@@ -282,7 +282,7 @@ static int cmd_model_run_tokenize (int argc, char **argv)
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("tokenize", &err);
 }
 
-/*  ---- logits -------------------------------------------------------------------------------------------- */
+/*  ---- logits --------------------------------------------------------------------------------- */
 
 static const args_option_t logits_options[] = {
     {"--model", "DIR", "", "Hugging Face model folder"},

@@ -1,8 +1,9 @@
 /*  quintet run - trains a team and shows how it learns.
  *
- *  The story: everything is checked before anything starts (check.c); a suite is started (suite.c); a trainer
- *  runs for the team, and one more for the single agent when the configuration asks to compare; events of the bus
- *  become the view (live.c); the result is read from the folders that the trainers leave (result.c).
+ *  The story: everything is checked before anything starts (check.c); a suite is started
+ *  (suite.c); a trainer runs for the team, and one more for the single agent when the
+ *  configuration asks to compare; events of the bus become the view (live.c); the result is read
+ *  from the folders that the trainers leave (result.c).
  */
 #include <signal.h>
 #include <stdio.h>

@@ -9,8 +9,9 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/*  Of the evaluations' episodes that OUT/episodes.jsonl holds: each task's first and last, same phase, sampled
- *  before greedy. Tasks that failed before and pass after come first. Empty when there are none. */
+/*  Of the evaluations' episodes that OUT/episodes.jsonl holds: each task's first and last, same
+ *  phase, sampled before greedy. Tasks that failed before and pass after come first. Empty when
+ *  there are none. */
 json_t *examples_read (const char *out);
 
 /*  Whether the pair's task failed before and passes after. */

@@ -65,7 +65,8 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     size_t shared = plan.lora ? need.weights : 0;        /* the base is there once, */
     size_t base = plan.lora ? need.params * width : 0;   /* and as it travels */
     size_t own = need.train - need.activations - shared; /* of each policy */
-    /* While the next version is made, a second one is there, the bytes that it is made of, and a delta. */
+    /* While the next version is made, a second one is there, the bytes that it is made of, and a
+     * delta. */
     size_t made = (plan.lora ? need.published : need.weights) + 2 * need.published;
     size_t reference = conf->loss.kl > 0 && !plan.lora ? policies * need.weights : 0;
     *fit = (fit_t){

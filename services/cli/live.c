@@ -195,7 +195,8 @@ static double live_metric (const wire_event_t *e, const char *name)
     return NAN;
 }
 
-/*  Whether a metric counts something, for all its steps and policies. An evaluation's "tokens" are a mean. */
+/*  Whether a metric counts something, for all its steps and policies. An evaluation's "tokens" are
+ *  a mean. */
 static bool live_is_count (const char *name, wire_event_kind_t kind)
 {
     static const char *const counts[] = {"n",
@@ -355,7 +356,7 @@ void live_event (live_t *live, const wire_event_t *e)
     }
 }
 
-/*  ---- the screen --------------------------------------------------------------------------------------- */
+/*  ---- the screen ----------------------------------------------------------------------------- */
 
 /*  One line, cut to the width of the terminal: a label, and words of a model, a task or a peer. */
 static void live_words_line (live_t *live, size_t width, size_t *lines, const char *label,

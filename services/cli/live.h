@@ -26,7 +26,8 @@ typedef struct live live_t;
 live_t *live_new (live_mode_t mode, err_t *err);
 void live_destroy (live_t **live);
 
-/*  A trainer starts: who it trains ("team", "solo"), its run id, its steps, and the step that it goes on from. */
+/*  A trainer starts: who it trains ("team", "solo"), its run id, its steps, and the step that it
+ *  goes on from. */
 void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from);
 /*  All services answer on the bus at this address. */
 void live_ready (live_t *live, double seconds, const char *bus);

@@ -129,7 +129,8 @@ static void pretrain_free (pretrain_t *p)
     pool_destroy (&p->pool);
 }
 
-/*  Text `index` of the corpus becomes group i: its prompt, and its completion with the end token. */
+/*  Text `index` of the corpus becomes group i: its prompt, and its completion with the end
+ *  token. */
 static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *err)
 {
     tokenizer_ids_t *prompt = &p->prompt_ids[i], *completion = &p->completion_ids[i];

@@ -1,4 +1,5 @@
-/*  pretrain - a seed model from a task family's own corpus: tokenizer, weights, Hugging Face folder.
+/*  pretrain - a seed model from a task family's own corpus: tokenizer, weights, Hugging Face
+ *  folder.
  *
  *      pretrain_options_t options = PRETRAIN_DEFAULTS;
  *      options.task.family = "coding";

@@ -34,7 +34,8 @@ int result_report (const result_t *result, const char *name, err_t *err);
 /*  Whether the same seed would give the same weights; else this is said. */
 #define RESULT_NOT_REPRODUCIBLE "reproducible: no (scored by a program of your own)"
 bool result_reproducible (const result_t *result);
-/*  The 95% interval of a rate "before" or "after": "[0.389, 0.611]"; "" when there is none. Returns text. */
+/*  The 95% interval of a rate "before" or "after": "[0.389, 0.611]"; "" when there is none.
+ *  Returns text. */
 #define RESULT_INTERVAL 32
 const char *result_interval (const json_t *result, const char *when, const char *key,
                              char text[RESULT_INTERVAL]);

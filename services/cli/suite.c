@@ -65,7 +65,8 @@ static int suite_lock_folder (suite_t *s, err_t *err)
     return 0;
 }
 
-/*  Removes the folders of runs that were killed before they could: the lock of a dead process is free. */
+/*  Removes the folders of runs that were killed before they could: the lock of a dead process is
+ *  free. */
 static void suite_sweep (const char *base)
 {
     char pattern[96], path[160];
@@ -161,7 +162,8 @@ static int suite_join_bus (suite_t *s, err_t *err)
     return s->bus ? bus_subscribe (s->bus, "", err) : -1;
 }
 
-/*  Somebody else's Redis is asked first: a trainer that cannot reach it would try again and again. */
+/*  Somebody else's Redis is asked first: a trainer that cannot reach it would try again and
+ *  again. */
 static int suite_check_redis (const char *address, err_t *err)
 {
     store_t *store = store_new (address, err);

@@ -1,4 +1,5 @@
-/*  suite - the processes of a run: Redis, bus, services; private, in a fresh folder, or somebody else's.
+/*  suite - the processes of a run: Redis, bus, services; private, in a fresh folder, or somebody
+ *  else's.
  *
  *      suite_t *suite = suite_new (conf, &options, &err);           everything started
  *      suite_destroy (&suite);                                      nothing is left

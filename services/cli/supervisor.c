@@ -277,8 +277,8 @@ static pid_t supervisor_parent_of (const char *pid)
     return (pid_t) parent;
 }
 
-/*  Kills what the children have left behind, such as the program that a shell was running. Those who lose
- *  their parent by that become ours, too: until there is nobody. */
+/*  Kills what the children have left behind, such as the program that a shell was running. Those
+ *  who lose their parent by that become ours, too: until there is nobody. */
 static void supervisor_reap_orphans (void)
 {
     for (bool found = true; found;) {

@@ -5,11 +5,11 @@
  *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
  *      supervisor_destroy (&s);                                 everything is gone within 2 s
  *
- *  This process becomes the parent of whatever its children leave behind, and ends that, too: it must have no
- *  children but these. Each child has its own process group, writes to LOGS/NAME.log, and dies with this
- *  process even when that is killed. One that crashes is started again after a while (0.1 s, doubling); one
- *  that ends with status 78 (its configuration is wrong) or 74 (a disk is full) never, nor one that may end and
- *  whose deadline passed (75).
+ *  This process becomes the parent of whatever its children leave behind, and ends that, too: it
+ *  must have no children but these. Each child has its own process group, writes to LOGS/NAME.log,
+ *  and dies with this process even when that is killed. One that crashes is started again after a
+ *  while (0.1 s, doubling); one that ends with status 78 (its configuration is wrong) or 74 (a
+ *  disk is full) never, nor one that may end and whose deadline passed (75).
  */
 #ifndef QUINTET_CLI_SUPERVISOR_H
 #define QUINTET_CLI_SUPERVISOR_H
@@ -29,8 +29,8 @@ typedef struct supervisor supervisor_t;
 supervisor_t *supervisor_new (const char *log_folder, err_t *err);
 void supervisor_destroy (supervisor_t **supervisor);
 
-/*  argv[0] is a path; all is copied. Starts it. again: an argument that is added whenever it is started
- *  again ("--resume"), or NULL. */
+/*  argv[0] is a path; all is copied. Starts it. again: an argument that is added whenever it is
+ *  started again ("--resume"), or NULL. */
 int supervisor_add (supervisor_t *supervisor, const char *name, const char *const *argv,
                     const char *again, supervise_t how, err_t *err);
 /*  Ends one child and forgets it. */
@@ -41,8 +41,8 @@ void supervisor_watch (supervisor_t *supervisor,
                        void (*restarts) (void *context, const char *name, const char *why),
                        void *context);
 
-/*  Looks after everybody. -1: a child cannot be kept running; the error has its last words (svc.h), or else
- *  the end of its log. */
+/*  Looks after everybody. -1: a child cannot be kept running; the error has its last words
+ *  (svc.h), or else the end of its log. */
 int supervisor_turn (supervisor_t *supervisor, err_t *err);
 /*  Whether a SUPERVISE_UNTIL child ended with status 0. */
 bool supervisor_done (const supervisor_t *supervisor, const char *name);

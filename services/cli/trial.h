@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 
-/*  Starts it through the shell and ends it half a second later. ERR_CONFIG: it had ended by itself, with what it
- *  said last. */
+/*  Starts it through the shell and ends it half a second later. ERR_CONFIG: it had ended by
+ *  itself, with what it said last. */
 int trial_start (const char *command, err_t *err);
 
 #endif

@@ -1,10 +1,10 @@
 /*  critic - see critic.h
  *
- *  A state is named by the hash of its bytes. Two requests exist: learn (state k - 1 -> state k) and value
- *  (state, transcripts -> values). Both are pure functions of a state that is either held, or fetched from the
- *  bus as an object; the request waits meanwhile. The last states are kept, so a repeated request finds the
- *  state that it names and gives the same answer. What was learnt is told when the bus holds the new state:
- *  whoever hears of it can fetch it.
+ *  A state is named by the hash of its bytes. Two requests exist: learn (state k - 1 -> state k)
+ *  and value (state, transcripts -> values). Both are pure functions of a state that is either
+ *  held, or fetched from the bus as an object; the request waits meanwhile. The last states are
+ *  kept, so a repeated request finds the state that it names and gives the same answer. What was
+ *  learnt is told when the bus holds the new state: whoever hears of it can fetch it.
  */
 #include "critic.h"
 
@@ -36,7 +36,8 @@ typedef void serve_fn (critic_t *critic, uint64_t id, const void *payload, size_
 typedef struct {
     uint64_t id; /* 0: free */
     uint64_t call;
-    /* What goes on with payload when state is fetched. NULL: the state is uploaded, payload is the reply. */
+    /* What goes on with payload when state is fetched. NULL: the state is uploaded, payload is the
+     * reply. */
     serve_fn *serve;
     hash_t state;
     buf_t payload;

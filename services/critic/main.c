@@ -1,8 +1,9 @@
 /*  quintet-critic - the centralised value function.
  *
- *  The story: a trainer asks it to learn from the episodes of a step, state k - 1 to state k, and for values
- *  under a state that it names. States are objects on the bus; the critic itself keeps nothing that it
- *  could not get again (critic.c). What it reads is in records.c, what it computes in network.c.
+ *  The story: a trainer asks it to learn from the episodes of a step, state k - 1 to state k, and
+ *  for values under a state that it names. States are objects on the bus; the critic itself keeps
+ *  nothing that it could not get again (critic.c). What it reads is in records.c, what it computes
+ *  in network.c.
  */
 #include "critic.h"
 #include "model/model.h"

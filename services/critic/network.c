@@ -96,8 +96,8 @@ network_t *network_new (const network_shape_t *shape, uint64_t seed, pool_t *poo
     return network;
 }
 
-/*  Whether the bytes are as many as the header says, and no fewer than its shape needs: what claims a large
- *  network in a few bytes is refused before memory is taken for it. */
+/*  Whether the bytes are as many as the header says, and no fewer than its shape needs: what
+ *  claims a large network in a few bytes is refused before memory is taken for it. */
 static bool network_is_filled (const header_t *header, size_t size)
 {
     uint64_t rest = size - sizeof *header, width = header->shape.width;

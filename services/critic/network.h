@@ -3,12 +3,12 @@
  *      network_t *network = network_new (&shape, seed, pool, &err);
  *      network_values (network, records, values, &err);
  *      network_learn (network, records, returns, &learnt, &err);
- *      network_bytes (network, &bytes);                 the state as one object; network_parse reads it
+ *      network_bytes (network, &bytes);             the state as one object; network_parse reads it
  *      network_destroy (&network);
  *
- *  A transformer of lib/model with a scalar head reads each record's text; the value is the head's output at
- *  the last id. Learning is one AdamW step on the mean squared error against the episodes' joint rewards: a
- *  pure function of state, records and returns.
+ *  A transformer of lib/model with a scalar head reads each record's text; the value is the head's
+ *  output at the last id. Learning is one AdamW step on the mean squared error against the
+ *  episodes' joint rewards: a pure function of state, records and returns.
  */
 #ifndef QUINTET_CRITIC_NETWORK_H
 #define QUINTET_CRITIC_NETWORK_H

@@ -4,9 +4,9 @@
  *      records->record[i].text ...          index of the distinct text that record i reads
  *      records_destroy (&records);
  *
- *  The text of a record is the global state before the turn: the brief, then what every role wrote in the
- *  turns before, then the name of the role that acts. Ids are bytes after a begin token, the last `context`
- *  of them. Equal texts (the first turns of a group) are kept once.
+ *  The text of a record is the global state before the turn: the brief, then what every role wrote
+ *  in the turns before, then the name of the role that acts. Ids are bytes after a begin token,
+ *  the last `context` of them. Equal texts (the first turns of a group) are kept once.
  */
 #ifndef QUINTET_CRITIC_RECORDS_H
 #define QUINTET_CRITIC_RECORDS_H

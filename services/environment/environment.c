@@ -59,7 +59,7 @@ typedef struct {
     int64_t busy_us;
 } environment_t;
 
-/*  ---- open and close -------------------------------------------------------------------------------- */
+/*  ---- open and close ------------------------------------------------------------------------- */
 
 static void player_leave (environment_t *env, player_t *player)
 {
@@ -133,7 +133,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
     return 0;
 }
 
-/*  ---- one group --------------------------------------------------------------------------------------- */
+/*  ---- one group ------------------------------------------------------------------------------ */
 
 static void environment_publish (environment_t *env, const wire_event_t *event)
 {
@@ -163,7 +163,8 @@ static void environment_publish_committed (environment_t *env, const player_t *p
     environment_publish (env, &event);
 }
 
-/*  What is in the way of a group, said again with every refusal: to people who watch the run, and to its trainer. */
+/*  What is in the way of a group, said again with every refusal: to people who watch the run, and
+ *  to its trainer. */
 static void environment_publish_trouble (environment_t *env, const player_t *player,
                                          wire_event_kind_t kind, const err_t *why)
 {
@@ -195,8 +196,8 @@ static void environment_note_group (environment_t *env, const player_t *player, 
     store_log (env->store, player->claim.run, event, text, NULL);
 }
 
-/*  What an answer of the store means for the group: true when it was carried out. Otherwise the group was
- *  lost and is left, or Redis is in trouble and the same is tried again later. */
+/*  What an answer of the store means for the group: true when it was carried out. Otherwise the
+ *  group was lost and is left, or Redis is in trouble and the same is tried again later. */
 static bool environment_on_stored (environment_t *env, player_t *player, int rc, const err_t *err)
 {
     if (rc == 0)
@@ -353,7 +354,7 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
     }
 }
 
-/*  ---- claiming ---------------------------------------------------------------------------------------- */
+/*  ---- claiming ------------------------------------------------------------------------------- */
 
 /*  Hears of a run's steps from its first group on; until then, and without events, it is polled. */
 static void environment_subscribe (environment_t *env, const char *run)
@@ -418,7 +419,7 @@ static void environment_claim_groups (environment_t *env, int64_t now)
         env->store_again_ms = now + STORE_AGAIN_MS;
 }
 
-/*  ---- what the loop calls ------------------------------------------------------------------------------- */
+/*  ---- what the loop calls -------------------------------------------------------------------- */
 
 static player_t *environment_find_call (environment_t *env, uint64_t number, size_t *ask)
 {
@@ -429,7 +430,8 @@ static player_t *environment_find_call (environment_t *env, uint64_t number, siz
     return NULL;
 }
 
-/*  A peer refused, or answered what does not fit: bad input is the content's fault, the rest may pass. */
+/*  A peer refused, or answered what does not fit: bad input is the content's fault, the rest may
+ *  pass. */
 static void environment_on_refusal (environment_t *env, player_t *player, size_t ask,
                                     const err_t *err)
 {

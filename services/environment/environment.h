@@ -1,10 +1,11 @@
-/*  environment - the service's hands: claims groups, carries their requests to the bus and their results
- *  to the store, renews their leases, and tries again what failed for no reason of their own.
+/*  environment - the service's hands: claims groups, carries their requests to the bus and their
+ *  results to the store, renews their leases, and tries again what failed for no reason of their
+ *  own.
  *
- *  What group.h says a group wants is done here. Nothing blocks except calls to Redis, and those give up
- *  within a second: the group stays as it is and the loop goes on. A failure that follows from
- *  content (bad input) makes a group dead; any other is tried again until PATIENCE_MS have passed without
- *  progress, then the group goes back into the store.
+ *  What group.h says a group wants is done here. Nothing blocks except calls to Redis, and those
+ *  give up within a second: the group stays as it is and the loop goes on. A failure that follows
+ *  from content (bad input) makes a group dead; any other is tried again until PATIENCE_MS have
+ *  passed without progress, then the group goes back into the store.
  */
 #ifndef QUINTET_ENVIRONMENT_ENVIRONMENT_H
 #define QUINTET_ENVIRONMENT_ENVIRONMENT_H

@@ -11,7 +11,7 @@
 
 #define GROUP_BUDGET ((size_t) 1 << 30) /* memory of its message and of all answers */
 
-/*  ---- birth and death ------------------------------------------------------------------------------ */
+/*  ---- birth and death ------------------------------------------------------------------------ */
 
 void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
 {
@@ -150,7 +150,7 @@ const group_ask_t *group_ask (const group_t *group, size_t ask)
     return &group->asks[ask];
 }
 
-/*  ---- storing ---------------------------------------------------------------------------------------- */
+/*  ---- storing -------------------------------------------------------------------------------- */
 
 const buf_t *group_turn (const group_t *group, unsigned *turn)
 {

@@ -1,4 +1,5 @@
-/*  group - G episodes of one task on their way from the claim to the result; knows no socket and no store.
+/*  group - G episodes of one task on their way from the claim to the result; knows no socket and
+ *  no store.
  *
  *      group_t *group = group_new (payload, size, &err);
  *      switch (group_state (group)) {
@@ -9,10 +10,11 @@
  *      case GROUP_FAILED:  group_error (group); }
  *      group_destroy (&group);
  *
- *  A turn is one act request per acting role, in which equal prompts stand once, with the episodes that
- *  share them. When all are answered the actions are applied in the order of (episode, role), and the
- *  global states are to be stored. After the last turn one score request follows. What is asked is a pure
- *  function of the group's payload and of the answers, so a group played twice asks and gets the same.
+ *  A turn is one act request per acting role, in which equal prompts stand once, with the episodes
+ *  that share them. When all are answered the actions are applied in the order of (episode, role),
+ *  and the global states are to be stored. After the last turn one score request follows. What is
+ *  asked is a pure function of the group's payload and of the answers, so a group played twice
+ *  asks and gets the same.
  */
 #ifndef QUINTET_ENVIRONMENT_GROUP_H
 #define QUINTET_ENVIRONMENT_GROUP_H
@@ -30,7 +32,7 @@ typedef enum {
     GROUP_ASKING,  /* asks want their answers */
     GROUP_STORING, /* a turn is over and wants to be stored */
     GROUP_DONE,    /* the result wants to be committed */
-    GROUP_FAILED /* ERR_INPUT: its content is wrong, nobody can play it; else it may be tried again */
+    GROUP_FAILED   /* ERR_INPUT: its content is wrong, nobody can play it; else it may be retried */
 } group_state_t;
 
 typedef struct {
@@ -52,13 +54,13 @@ const err_t *group_error (const group_t *group);
 void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 
-/*  READING: each role wants one; borrowed until the group is destroyed. Begins the first turn when all
- *  are there. */
+/*  READING: each role wants one; borrowed until the group is destroyed. Begins the first turn when
+ *  all are there. */
 void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer);
 bool group_has_tokenizer (const group_t *group, size_t role);
 
-/*  ASKING. An answer that does not fit its question is refused, and the ask stays open: ERR_STALE for
- *  another version, ERR_INTERNAL for anything else. */
+/*  ASKING. An answer that does not fit its question is refused, and the ask stays open: ERR_STALE
+ *  for another version, ERR_INTERNAL for anything else. */
 size_t group_asks (const group_t *group);
 const group_ask_t *group_ask (const group_t *group, size_t ask);
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err);
@@ -67,8 +69,8 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
 const buf_t *group_turn (const group_t *group, unsigned *turn);
 void group_stored (group_t *group);
 
-/*  DONE: wire_episodes_t, packed; and what a group.committed event tells of it (means over episodes;
- *  names are constant). */
+/*  DONE: wire_episodes_t, packed; and what a group.committed event tells of it (means over
+ *  episodes; names are constant). */
 #define GROUP_METRICS 9
 const buf_t *group_result (const group_t *group);
 void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS]);

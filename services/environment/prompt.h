@@ -2,7 +2,8 @@
  *
  *      prompt_encode (tokenizer, &role, text, size, &ids, &err);
  *
- *  The role's prefix (such as the begin token), then the text in its chat format (model/chat.h; "" is none).
+ *  The role's prefix (such as the begin token), then the text in its chat format (model/chat.h; ""
+ *  is none).
  */
 #ifndef QUINTET_ENVIRONMENT_PROMPT_H
 #define QUINTET_ENVIRONMENT_PROMPT_H

@@ -17,8 +17,8 @@ typedef struct tokenizers tokenizers_t;
 tokenizers_t *tokenizers_new (bus_t *bus);
 void tokenizers_destroy (tokenizers_t **tokenizers);
 
-/*  Fetches it when it is not there. NULL: err says why; with ERR_INPUT it will never be there (it is no
- *  tokenizer that can be read), with any other code ask again later. */
+/*  Fetches it when it is not there. NULL: err says why; with ERR_INPUT it will never be there (it
+ *  is no tokenizer that can be read), with any other code ask again later. */
 const tokenizer_t *tokenizers_take (tokenizers_t *tokenizers, const hash_t *hash, err_t *err);
 /*  One release for every take; NULL is fine. */
 void tokenizers_release (tokenizers_t *tokenizers, const tokenizer_t *tokenizer);

@@ -4,10 +4,10 @@
  *      train_run (train, batch->groups, batch->groups_n, ...);
  *      batch_destroy (&batch);
  *
- *  A train group is a prompt with all completions of the policy that share it, inside one group of the
- *  step; groups and completions keep their order. Completions that cannot change the weights are left
- *  out: masked ones, and groups whose advantages are all zero (unless a KL term reads them). The
- *  normaliser counts them all the same, as if they had been computed.
+ *  A train group is a prompt with all completions of the policy that share it, inside one group of
+ *  the step; groups and completions keep their order. Completions that cannot change the weights
+ *  are left out: masked ones, and groups whose advantages are all zero (unless a KL term reads
+ *  them). The normaliser counts them all the same, as if they had been computed.
  */
 #ifndef QUINTET_TRAINER_BATCH_H
 #define QUINTET_TRAINER_BATCH_H
@@ -41,8 +41,8 @@ typedef struct {
     train_tokens_t *completions;
     batch_item_t *items; /* one per completion, in the same order */
     size_t items_n, tokens;
-    float *
-        old; /* [tokens] under the weights of the step's start; NULL: as the sampler reported them */
+    /* [tokens] under the weights of the step's start; NULL: as the sampler reported them */
+    float *old;
     loss_norm_t norm;
 } batch_t;
 

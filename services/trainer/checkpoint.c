@@ -24,10 +24,10 @@
 #define RECORD_MAX ((size_t) 1 << 20)
 #define CRITIC_MAX ((size_t) 1 << 30)
 
-/*  ---- writing ----------------------------------------------------------------------------------- */
+/*  ---- writing -------------------------------------------------------------------------------- */
 
-/*  What the optimiser of a policy remembers: flat vectors of its parameters' length. With bf16 compute the
- *  folder's weights are rounded, and the float32 masters belong to it. */
+/*  What the optimiser of a policy remembers: flat vectors of its parameters' length. With bf16
+ *  compute the folder's weights are rounded, and the float32 masters belong to it. */
 typedef struct {
     const char *name[3];
     float *data[3];
@@ -172,7 +172,7 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
     return rc;
 }
 
-/*  ---- reading ----------------------------------------------------------------------------------- */
+/*  ---- reading -------------------------------------------------------------------------------- */
 
 static int checkpoint_hash_from_hex (const char *hex, hash_t *hash)
 {
@@ -258,7 +258,8 @@ static int checkpoint_inspect (const char *path, checkpoint_t *checkpoint, err_t
     return rc;
 }
 
-/*  The steps of all folders step-N, newest first; removes unfinished ones. Returns how many, or -1. */
+/*  The steps of all folders step-N, newest first; removes unfinished ones. Returns how many, or
+ *  -1. */
 static int checkpoint_steps_of (const char *dir, uint64_t steps[FILES_MAX], err_t *err)
 {
     char folder[FS_PATH_MAX], path[FS_PATH_MAX];

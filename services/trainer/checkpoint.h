@@ -1,15 +1,16 @@
-/*  checkpoint - everything that a run needs to go on, in one folder that appears whole or not at all.
+/*  checkpoint - everything that a run needs to go on, in one folder that appears whole or not at
+ *  all.
  *
  *      checkpoint_save (dir, &checkpoint, policies, n, critic, &err);       dir/checkpoints/step-12
  *      checkpoint_newest (dir, path, &checkpoint, &err);                    1: found, 0: none
  *      checkpoint_load (path, &checkpoint, policies, n, &critic, &err);
  *      checkpoint_prune (dir, 2, &err);
  *
- *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three files more;
- *  with several, each has a folder of its name inside. optimizer.state: AdamW's m and v, and with bf16 compute the
- *  float32 masters (safetensors, but not by name: some loaders take every *.safetensors for weights). trainer.json:
- *  position of the run, and the sizes of all other files: a folder whose files do not have these sizes is torn and
- *  passed over.
+ *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three
+ *  files more; with several, each has a folder of its name inside. optimizer.state: AdamW's m and
+ *  v, and with bf16 compute the float32 masters (safetensors, but not by name: some loaders take
+ *  every *.safetensors for weights). trainer.json: position of the run, and the sizes of all other
+ *  files: a folder whose files do not have these sizes is torn and passed over.
  */
 #ifndef QUINTET_TRAINER_CHECKPOINT_H
 #define QUINTET_TRAINER_CHECKPOINT_H
@@ -37,8 +38,8 @@ typedef struct {
 int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, const buf_t *critic, err_t *err);
 
-/*  Removes what an interrupted save left, finds the complete one of most steps. -1: the folder cannot
- *  be read. */
+/*  Removes what an interrupted save left, finds the complete one of most steps. -1: the folder
+ *  cannot be read. */
 int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *checkpoint,
                        err_t *err);
 

@@ -28,8 +28,8 @@ typedef struct {
     double overlong;    /* what the mean reward lost by completions that were too long; <= 0 */
 } credit_t;
 
-/*  values: V before each completion by flat number, from the critic; NULL: the group baseline alone,
- *  whatever the options say. */
+/*  values: V before each completion by flat number, from the critic; NULL: the group baseline
+ *  alone, whatever the options say. */
 int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_options_t *options,
                     const double *values, err_t *err);
 void credit_free (credit_t *credit);

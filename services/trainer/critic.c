@@ -102,9 +102,9 @@ static request_t *critic_new_request (critic_t *critic, const char *service, uin
     return r;
 }
 
-/*  Sends what was written into the request. The id is the same whenever this trainer asks this: the content's
- *  hash tells other content of the same step apart, the epoch another life of the run, whose states the
- *  bus may hold no more. */
+/*  Sends what was written into the request. The id is the same whenever this trainer asks this:
+ *  the content's hash tells other content of the same step apart, the epoch another life of the
+ *  run, whose states the bus may hold no more. */
 static int critic_exchange (critic_t *critic, take_fn *take, err_t *err)
 {
     request_t *r = &critic->request;
@@ -122,7 +122,8 @@ static int critic_exchange (critic_t *critic, take_fn *take, err_t *err)
     return critic_send (critic, err);
 }
 
-/*  Whether the values say better than the mean which episodes end well; then they are used from now on. */
+/*  Whether the values say better than the mean which episodes end well; then they are used from
+ *  now on. */
 static void critic_judge (critic_t *critic, const double *returns)
 {
     const rollout_t *r = critic->rollout;
@@ -194,7 +195,7 @@ static int critic_take_learnt (critic_t *critic, const bus_item_t *item, err_t *
     return critic_send (critic, err);
 }
 
-/*  ---- asking -------------------------------------------------------------------------------------- */
+/*  ---- asking --------------------------------------------------------------------------------- */
 
 int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
 {
@@ -247,7 +248,8 @@ int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, boo
     return critic_exchange (critic, critic_take_learnt, err);
 }
 
-/*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the bus. */
+/*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the
+ *  bus. */
 static bool critic_may_pass (const request_t *r, err_code_t code)
 {
     return code == ERR_BUSY || code == ERR_NETWORK || code == ERR_TIMEOUT ||

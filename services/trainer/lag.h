@@ -24,8 +24,8 @@ typedef struct {
     size_t n;
 } lag_t;
 
-/*  An agent's status has metrics "version/RUN/POLICY"; events without one are passed over. Agents that were
- *  not heard of for 5 s are forgotten. */
+/*  An agent's status has metrics "version/RUN/POLICY"; events without one are passed over. Agents
+ *  that were not heard of for 5 s are forgotten. */
 void lag_event (lag_t *lag, const char *run, const wire_event_t *event);
 
 #endif

@@ -1,10 +1,10 @@
 /*  quintet-trainer - trains the policies of one run.
  *
- *  The story: the configuration names a model and a team; the run is taken in Redis under a lease, the
- *  version goes to the bus. Then step by step (stages.c): groups are opened in Redis (round.c) and waited
- *  for (rollout.c); rewards become advantages (credit.c), minibatches (batch.c), gradients and updates
- *  (update.c); the new version is written down (report.c, checkpoint.c), committed and published
- *  (publish.c). Held-out tasks are played before, after and in between.
+ *  The story: the configuration names a model and a team; the run is taken in Redis under a lease,
+ *  the version goes to the bus. Then step by step (stages.c): groups are opened in Redis (round.c)
+ *  and waited for (rollout.c); rewards become advantages (credit.c), minibatches (batch.c),
+ *  gradients and updates (update.c); the new version is written down (report.c, checkpoint.c),
+ *  committed and published (publish.c). Held-out tasks are played before, after and in between.
  */
 #include "model/model.h"
 #include "trainer.h"

@@ -13,7 +13,8 @@ static void measure_add (spread_t *sums, double x)
     sums->std += x * x;
 }
 
-/*  Sums of x and x^2 to mean and deviation. Rewards are of the order of 1: nothing cancels badly. */
+/*  Sums of x and x^2 to mean and deviation. Rewards are of the order of 1: nothing cancels
+ *  badly. */
 static void measure_close_spread (spread_t *s, size_t n)
 {
     double count = (double) n;

@@ -56,7 +56,8 @@ static int metrics_write_out (int fd, const char *path, const buf_t *bytes, err_
     return 0;
 }
 
-/*  The curves of one line. Train and evaluation go to tabs of their own: "step/loss", "eval/greedy". */
+/*  The curves of one line. Train and evaluation go to tabs of their own: "step/loss",
+ *  "eval/greedy". */
 static void metrics_draw (buf_t *bytes, const json_t *line)
 {
     static const char *const not_curves[] = {"step", "time_s"};

@@ -6,8 +6,8 @@
  *      metrics_end (metrics, &err);
  *      metrics_close (&metrics);
  *
- *  A line is {"event": "step", "step": 12, "time_s": unix time, name: value ...}. The TensorBoard file
- *  beside it holds the same numbers; on resume both are cut to the offset.
+ *  A line is {"event": "step", "step": 12, "time_s": unix time, name: value ...}. The TensorBoard
+ *  file beside it holds the same numbers; on resume both are cut to the offset.
  */
 #ifndef QUINTET_TRAINER_METRICS_H
 #define QUINTET_TRAINER_METRICS_H

@@ -1,7 +1,7 @@
 /*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
  *
  *      policy_t *policy = policy_load ("main", model_dir, "f32", pool, &err);
- *      ... gradient ...  adamw_step (&policy->optimiser, ..., policy->params, policy->gradient, ...);
+ *      ... gradient ...  adamw_step (&policy->optimiser, ...);
  *      policy_advance (policy, &err);                     the next version: bytes, hash
  *      policy_destroy (&policy);
  *
@@ -59,8 +59,8 @@ typedef struct policy {
     pool_t *pool;  /* borrowed */
 } policy_t;
 
-/*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the folder's
- *  chat template). Errors name the folder. */
+/*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the
+ *  folder's chat template). Errors name the folder. */
 policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
                        pool_t *pool, err_t *err);
 /*  What others are adapted from. Nothing of it learns, and nothing is kept for that. */
@@ -74,8 +74,8 @@ void policy_destroy (policy_t **policy);
 /*  Keeps the weights as they are now as the reference of the KL term. */
 int policy_keep_reference (policy_t *policy, err_t *err);
 
-/*  Writes what learns into an existing folder: an ordinary model's, with all that the first one has, or PEFT's, with
- *  the tokenizer's files. */
+/*  Writes what learns into an existing folder: an ordinary model's, with all that the first one
+ *  has, or PEFT's, with the tokenizer's files. */
 int policy_save (policy_t *policy, const char *dir, err_t *err);
 
 /*  Replaces weights by those of another folder (a checkpoint's) and sets the version's number. */
@@ -85,7 +85,8 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
  *  one. The memory of the training pass is given back: agents sample next. */
 int policy_advance (policy_t *policy, err_t *err);
 
-/*  "f32" or "bf16": of the version's bytes; of the matrix products, which is also a base's bytes'. */
+/*  "f32" or "bf16": of the version's bytes; of the matrix products, which is also a base's
+ *  bytes'. */
 const char *policy_dtype (const policy_t *policy);
 const char *policy_compute (const policy_t *policy);
 

@@ -234,7 +234,8 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
     return 1;
 }
 
-/*  The manifest that says so needs no objects; the bus tells it to the agents, and then drops it. */
+/*  The manifest that says so needs no objects; the bus tells it to the agents, and then drops
+ *  it. */
 void publish_retire (publish_t *publish)
 {
     static const hash_t none = {{0}};

@@ -18,7 +18,7 @@
 #define EXAMPLES     ((size_t) 8)        /* episodes of each evaluation that are written down */
 #define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
 
-/*  ---- events --------------------------------------------------------------------------------------- */
+/*  ---- events --------------------------------------------------------------------------------- */
 
 static void report_publish_event (trainer_t *t, const wire_event_t *event)
 {
@@ -68,7 +68,7 @@ static void report_publish_metrics (trainer_t *t, wire_event_kind_t kind, wire_p
     report_publish_event (t, &event);
 }
 
-/*  ---- episodes for people -------------------------------------------------------------------------- */
+/*  ---- episodes for people -------------------------------------------------------------------- */
 
 static json_t *report_reward_json (const wire_reward_t *reward)
 {
@@ -81,8 +81,8 @@ static json_t *report_reward_json (const wire_reward_t *reward)
                       parts, "verdict", reward->verdict);
 }
 
-/*  Appends one episode to episodes.jsonl: the global state with "step", "phase" and "reward" added. Also
- *  tells it when `tell`. */
+/*  Appends one episode to episodes.jsonl: the global state with "step", "phase" and "reward"
+ *  added. Also tells it when `tell`. */
 static int report_show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, bool tell,
                         err_t *err)
 {
@@ -145,7 +145,7 @@ int report_cut_episodes (trainer_t *t, err_t *err)
     return rc;
 }
 
-/*  ---- a step ------------------------------------------------------------------------------------- */
+/*  ---- a step --------------------------------------------------------------------------------- */
 
 static void report_add_spread (metrics_t *m, const char *name, spread_t spread)
 {
@@ -298,7 +298,7 @@ int report_step (trainer_t *t, err_t *err)
     return report_show (t, WIRE_TRAIN, t->rollout->episode[0], true, err);
 }
 
-/*  ---- evaluation ----------------------------------------------------------------------------------- */
+/*  ---- evaluation ----------------------------------------------------------------------------- */
 
 /*  A group that died counts as a failed task. */
 static void report_add_rate (metrics_t *m, const char *name, const measure_t *measure)
@@ -359,7 +359,7 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
 }
 
-/*  ---- result ------------------------------------------------------------------------------------- */
+/*  ---- result --------------------------------------------------------------------------------- */
 
 static void report_keep_number (void *context, const char *name, double value)
 {

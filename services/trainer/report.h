@@ -1,7 +1,7 @@
 /*  report - what the trainer writes into the run's folder and tells on the bus.
  *
- *  metrics.jsonl (and curves) get one line per step and per evaluation; episodes.jsonl one episode of a
- *  step and the first few of an evaluation; result.json the end. The same goes out as events.
+ *  metrics.jsonl (and curves) get one line per step and per evaluation; episodes.jsonl one episode
+ *  of a step and the first few of an evaluation; result.json the end. The same goes out as events.
  */
 #ifndef QUINTET_TRAINER_REPORT_H
 #define QUINTET_TRAINER_REPORT_H

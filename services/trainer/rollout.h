@@ -1,12 +1,12 @@
 /*  rollout - the finished groups of one step, as they came from the store, checked and indexed.
  *
  *      rollout_t *rollout = rollout_new (groups, &err);
- *      rollout_add (rollout, group, data, size, reason, &limits, &err);      in id order, dead ones too
+ *      rollout_add (rollout, group, data, size, reason, &limits, &err); in id order, dead ones too
  *      rollout_index (rollout, &err);
  *      rollout_destroy (&rollout);
  *
- *  Episodes and completions get flat numbers over the whole step, in the order (group, episode, turn,
- *  role): rewards, advantages and losses are arrays over them. A dead group has no episodes.
+ *  Episodes and completions get flat numbers over the whole step, in the order (group, episode,
+ *  turn, role): rewards, advantages and losses are arrays over them. A dead group has no episodes.
  */
 #ifndef QUINTET_TRAINER_ROLLOUT_H
 #define QUINTET_TRAINER_ROLLOUT_H
@@ -43,7 +43,8 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
                  const char *reason, const rollout_limits_t *limits, err_t *err);
 int rollout_index (rollout_t *rollout, err_t *err);
 
-/*  Sum over the turns of an episode of its longest completion, in tokens; and of all completions. */
+/*  Sum over the turns of an episode of its longest completion, in tokens; and of all
+ *  completions. */
 size_t rollout_critical_path (const wire_episode_t *episode);
 size_t rollout_tokens (const wire_episode_t *episode);
 

@@ -6,8 +6,9 @@
  *      round_commit (round, &err);
  *      round_destroy (&round);
  *
- *  In the store, step s is what happens under version s - 1: the groups from which version s is made, and
- *  the evaluation of version s - 1. So everything after the checkpoint of version v has a number above v.
+ *  In the store, step s is what happens under version s - 1: the groups from which version s is
+ *  made, and the evaluation of version s - 1. So everything after the checkpoint of version v has
+ *  a number above v.
  */
 #ifndef QUINTET_TRAINER_ROUND_H
 #define QUINTET_TRAINER_ROUND_H
@@ -36,7 +37,8 @@ void round_destroy (round_t **round);
 
 /*  1: every group is committed or dead; 0: not yet; -1. */
 int round_poll (round_t *round, err_t *err);
-/*  Sets a timeout error that says what is missing, and what was in its way ("": not known); returns -1. */
+/*  Sets a timeout error that says what is missing, and what was in its way ("": not known);
+ *  returns -1. */
 int round_late (const round_t *round, double waited_s, const char *trouble, err_t *err);
 /*  The finished groups; the caller destroys them. */
 rollout_t *round_take (round_t *round, err_t *err);

@@ -13,8 +13,8 @@
 
 #define LOCK "trainer.lock"
 
-/*  The lock is the kernel's: it ends with the process, however that ends. The file tells people whose
- *  it is. */
+/*  The lock is the kernel's: it ends with the process, however that ends. The file tells people
+ *  whose it is. */
 static int rundir_lock_file (const char *path, err_t *err)
 {
     char owner[32] = "";

@@ -44,7 +44,7 @@ static round_source_t stage_source_of (const trainer_t *t)
         .store = t->store, .run = t->run, .epoch = t->epoch, .team = &t->team, .tasks = t->tasks};
 }
 
-/*  ---- publish ----------------------------------------------------------------------------------- */
+/*  ---- publish -------------------------------------------------------------------------------- */
 
 static int stage_publish_enter (trainer_t *t, err_t *err)
 {
@@ -78,10 +78,10 @@ static stage_t stage_after_publish (const trainer_t *t)
     return stage_evaluation_due (t) ? STAGE_EVALUATE : STAGE_SAMPLE;
 }
 
-/*  ---- groups: evaluate and sample ------------------------------------------------------------------ */
+/*  ---- groups: evaluate and sample ------------------------------------------------------------ */
 
-/*  1 when the rounds under way are finished. The store is asked when the time has come, or on news once as
- *  many groups were told of as there are: events are hints, the store is the truth. */
+/*  1 when the rounds under way are finished. The store is asked when the time has come, or on news
+ *  once as many groups were told of as there are: events are hints, the store is the truth. */
 static int stage_groups_poll (trainer_t *t, err_t *err)
 {
     size_t wanted = round_groups (t->round) + (t->greedy ? round_groups (t->greedy) : 0);
@@ -193,7 +193,7 @@ static stage_t stage_after_sample (const trainer_t *t)
     return t->critic ? STAGE_VALUE : STAGE_TRAIN;
 }
 
-/*  ---- critic --------------------------------------------------------------------------------------- */
+/*  ---- critic --------------------------------------------------------------------------------- */
 
 static bool stage_checkpoint_due (const trainer_t *t, uint64_t done)
 {
@@ -221,7 +221,7 @@ static stage_t stage_after_value (const trainer_t *t)
     return STAGE_TRAIN;
 }
 
-/*  ---- train ---------------------------------------------------------------------------------------- */
+/*  ---- train ---------------------------------------------------------------------------------- */
 
 static loss_correction_t stage_correction_of (const char *name)
 {
@@ -353,7 +353,7 @@ static stage_t stage_after_train (const trainer_t *t)
     return t->critic ? STAGE_LEARN : STAGE_SAVE;
 }
 
-/*  ---- save ----------------------------------------------------------------------------------------- */
+/*  ---- save ----------------------------------------------------------------------------------- */
 
 static int stage_save_checkpoint (trainer_t *t, err_t *err)
 {
@@ -387,8 +387,8 @@ static int stage_save_step (trainer_t *t, bool due, err_t *err)
     return due ? stage_save_checkpoint (t, err) : 0;
 }
 
-/*  Asked to stop while it trained, it ends with the step trained and not yet written down. Of a critic there is no
- *  state but that of the last checkpoint. */
+/*  Asked to stop while it trained, it ends with the step trained and not yet written down. Of a
+ *  critic there is no state but that of the last checkpoint. */
 int stages_keep (trainer_t *t, err_t *err)
 {
     if (t->critic || t->done == t->saved || t->stage == STAGE_DONE)
@@ -421,7 +421,7 @@ static stage_t stage_after_learn (const trainer_t *t)
     return STAGE_SAVE;
 }
 
-/*  ---- done ----------------------------------------------------------------------------------------- */
+/*  ---- done ----------------------------------------------------------------------------------- */
 
 static int stage_done_enter (trainer_t *t, err_t *err)
 {

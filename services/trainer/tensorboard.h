@@ -1,11 +1,11 @@
 /*  tensorboard - scalar curves as a TensorBoard event file.
  *
- *      tensorboard_header (&bytes, time_s);                        once, at the beginning of the file
+ *      tensorboard_header (&bytes, time_s);                     once, at the beginning of the file
  *      tensorboard_scalars (&bytes, time_s, step, names, values, n);
  *
- *  A file is a list of TFRecords (length, masked CRC-32C of it, data, masked CRC-32C of that), each with
- *  one Event message of tensorflow/core/util/event.proto: wall_time = 1, step = 2, file_version = 3,
- *  summary = 5 { value = 1 { tag = 1, simple_value = 2 } }.
+ *  A file is a list of TFRecords (length, masked CRC-32C of it, data, masked CRC-32C of that),
+ *  each with one Event message of tensorflow/core/util/event.proto: wall_time = 1, step = 2,
+ *  file_version = 3, summary = 5 { value = 1 { tag = 1, simple_value = 2 } }.
  */
 #ifndef QUINTET_TRAINER_TENSORBOARD_H
 #define QUINTET_TRAINER_TENSORBOARD_H

@@ -34,7 +34,7 @@ int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
     return failed ? err_set (err, ERR_LIMIT, "no memory to hash the configuration") : 0;
 }
 
-/*  ---- opening ------------------------------------------------------------------------------------ */
+/*  ---- opening -------------------------------------------------------------------------------- */
 
 static int trainer_read_arguments (trainer_t *t, err_t *err)
 {
@@ -148,8 +148,8 @@ static int trainer_acquire (trainer_t *t, err_t *err)
     atomic_store (&t->lease_held, true);
     if (store_step_drop_after (t->store, t->run, t->epoch, t->done, err) != 0)
         return -1;
-    /* The checkpoint comes before the commit of its step: a trainer that died in between left the step
-     * open. Redis may also have lost it, or never have seen it. */
+    /* The checkpoint comes before the commit of its step: a trainer that died in between left the
+     * step open. Redis may also have lost it, or never have seen it. */
     err_t gone = {0};
     if (t->done && store_step_commit (t->store, t->run, t->epoch, WIRE_TRAIN, t->done, &gone) != 0)
         log_debug ("resume.commit", "step=%llu text=\"%s\"", (unsigned long long) t->done,
@@ -196,7 +196,8 @@ static int trainer_keep_config (const trainer_t *t, bool again, err_t *err)
     return rc;
 }
 
-/*  Everything that comes from the user's files. What is wrong there is wrong at the next start, too. */
+/*  Everything that comes from the user's files. What is wrong there is wrong at the next start,
+ *  too. */
 static int trainer_load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
@@ -283,7 +284,7 @@ void trainer_close (svc_run_t *svc, void **state)
     *state = NULL;
 }
 
-/*  ---- running ------------------------------------------------------------------------------------ */
+/*  ---- running -------------------------------------------------------------------------------- */
 
 static void trainer_fail (trainer_t *t, const err_t *err)
 {
@@ -294,8 +295,9 @@ static void trainer_fail (trainer_t *t, const err_t *err)
     svc_fail (t->svc, err);
 }
 
-/*  Events are hints: how many groups were finished since the stage began, what is in their way, what agents hold,
- *  and that they will not play this run, which is told again until somebody hears it. */
+/*  Events are hints: how many groups were finished since the stage began, what is in their way,
+ *  what agents hold, and that they will not play this run, which is told again until somebody
+ *  hears it. */
 static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {
     arena_reset (t->arena);

@@ -3,9 +3,9 @@
  *      update_options_t options = {.loss = ..., .adamw = ..., .temperature = 1};
  *      update_run (policy, batch, &options, &stats, &err);
  *
- *  A pure function of weights, optimiser state, batch and options: losses are computed per completion on
- *  any thread, their sums taken afterwards in the order of the batch. A gradient that is not finite is an
- *  error, and nothing is applied.
+ *  A pure function of weights, optimiser state, batch and options: losses are computed per
+ *  completion on any thread, their sums taken afterwards in the order of the batch. A gradient
+ *  that is not finite is an error, and nothing is applied.
  */
 #ifndef QUINTET_TRAINER_UPDATE_H
 #define QUINTET_TRAINER_UPDATE_H
@@ -31,7 +31,8 @@ typedef struct {
     size_t tokens;        /* computed */
 } update_stats_t;
 
-/*  Fills batch->old: before the first update of a step, when its losses correct for the sampler's numerics. */
+/*  Fills batch->old: before the first update of a step, when its losses correct for the sampler's
+ *  numerics. */
 int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err);
 
 int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,

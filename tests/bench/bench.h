@@ -1,11 +1,12 @@
-/*  bench - how a benchmark tells what it measured: a line for people, and one of JSON for machines.
+/*  bench - how a benchmark tells what it measured: a line for people, and one of JSON for
+ *  machines.
  *
- *      bench_tell ("store.groups", rate, "1/s", bare_rate);       limit: what was measured beside it
+ *      bench_tell ("store.groups", rate, "1/s", bare_rate);   limit: measured beside it
  *
- *  JSON goes to the end of the file that QUINTET_BENCH_JSON names, when it does:
- *  {"name": "store.groups", "value": 5100, "unit": "1/s", "limit": 6000, "share": 0.85}
- *  share is how much of the limit was reached: value / limit, and limit / value for units of which less is
- *  better (s, ms, us, MB).
+ *  JSON goes to the end of the file that QUINTET_BENCH_JSON names, when it does: {"name":
+ *  "store.groups", "value": 5100, "unit": "1/s", "limit": 6000, "share": 0.85} share is how much
+ *  of the limit was reached: value / limit, and limit / value for units of which less is better
+ *  (s, ms, us, MB).
  */
 #ifndef QUINTET_TESTS_BENCH_H
 #define QUINTET_TESTS_BENCH_H

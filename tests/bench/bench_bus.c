@@ -1,6 +1,7 @@
-/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
-/*  The bus beside bare libzmq: a ROUTER/ROUTER broker and an XSUB/XPUB proxy of a few lines each. Broker, worker
- *  and client are processes of their own, on ipc. */
+/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c
+ * services/bus/vault.c */
+/*  The bus beside bare libzmq: a ROUTER/ROUTER broker and an XSUB/XPUB proxy of a few lines each.
+ *  Broker, worker and client are processes of their own, on ipc. */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -40,7 +41,7 @@ static void end (pid_t pid)
     waitpid (pid, NULL, 0);
 }
 
-/*  ---- ours ---------------------------------------------------------------------------------------------- */
+/*  ---- ours ----------------------------------------------------------------------------------- */
 
 static void our_broker (void)
 {
@@ -112,7 +113,7 @@ static double our_calls (bus_t *bus, int flights, double *p50)
     return rate;
 }
 
-/*  ---- bare ---------------------------------------------------------------------------------------------- */
+/*  ---- bare ----------------------------------------------------------------------------------- */
 
 static void *bare_socket (void *context, int type, const char *endpoint, bool bind)
 {
@@ -226,7 +227,7 @@ static void measure_requests (void)
                 median (bare[ONE_P50]));
 }
 
-/*  ---- events -------------------------------------------------------------------------------------------- */
+/*  ---- events --------------------------------------------------------------------------------- */
 
 static void our_publisher (void)
 {
@@ -338,7 +339,7 @@ static void measure_taps (void)
     bench_tell ("bus.events, 8 taps, lost", (double) missed, "", NAN);
 }
 
-/*  ---- policies ------------------------------------------------------------------------------------------ */
+/*  ---- policies ------------------------------------------------------------------------------- */
 
 static void await_object (bus_t *bus, bus_item_t *item)
 {
@@ -349,7 +350,8 @@ static void await_object (bus_t *bus, bus_item_t *item)
     exit (1);
 }
 
-/*  Once unmeasured, for the machine's first hand-out of memory is slow, then the median of ROUNDS. */
+/*  Once unmeasured, for the machine's first hand-out of memory is slow, then the median of
+ *  ROUNDS. */
 static double fetch_rate (bus_t *agent, const hash_t *hash)
 {
     double seconds[ROUNDS + 1];

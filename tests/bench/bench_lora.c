@@ -1,5 +1,5 @@
-/*  What adapters cost and save: training them against training all, and decoding for several of them on one base
- *  against the base alone. Each figure's limit is the one of the whole model.
+/*  What adapters cost and save: training them against training all, and decoding for several of
+ *  them on one base against the base alone. Each figure's limit is the one of the whole model.
  *
  *      bench_lora [SHAPE]     15M or 135M
  */

@@ -1,10 +1,10 @@
 /*  Sampling speed of four shapes of model, beside what the machine could do.
  *
- *  The limit of a decode step is the larger of two times, both measured here: its multiply-adds at the
- *  product kernel's speed, and its weights, keys and values read once, at the speed at which as much memory
- *  is read.
+ *  The limit of a decode step is the larger of two times, both measured here: its multiply-adds at
+ *  the product kernel's speed, and its weights, keys and values read once, at the speed at which
+ *  as much memory is read.
  *
- *      bench_model [SHAPE] [SECONDS]      one shape alone (0.4M, 15M, 135M, 0.5B); seconds per figure
+ *      bench_model [SHAPE] [SECONDS]   one shape alone (0.4M, 15M, 135M, 0.5B); seconds per figure
  */
 #include <math.h>
 #include <stdint.h>

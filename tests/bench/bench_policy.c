@@ -1,11 +1,13 @@
-/*  What a new policy version costs an agent that decodes: a real bus and a real agent, whose trainer and client
- *  this program plays. 67M weights in bfloat16, eight completions at a time without a break.
+/*  What a new policy version costs an agent that decodes: a real bus and a real agent, whose
+ *  trainer and client this program plays. 67M weights in bfloat16, eight completions at a time
+ *  without a break.
  *
- *      policy...pause     the longest wait between two decode steps while versions come (limit: 10 ms)
- *      policy...ready     from the manifest to the version in use (limit: its bytes at the speed of hashing)
+ *      policy...pause     the longest wait between two decode steps while versions come (10 ms)
+ *      policy...ready     from the manifest to the version in use (limit: hashing its bytes)
  *      policy...tokens    decoded meanwhile (limit: decoded in peace)
  *
- *  A delta has 2% of the weights changed, as at a learning rate of 1e-6; without one the agent fetches all of them.
+ *  A delta has 2% of the weights changed, as at a learning rate of 1e-6; without one the agent
+ *  fetches all of them.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -155,7 +157,8 @@ static double rate (const trainer_t *t)
     return (t->tokens - t->first_tokens) / (t->tokens_s - t->first_s);
 }
 
-/*  Publishes what is in halves and waits until the agent has it; returns seconds from the manifest on. */
+/*  Publishes what is in halves and waits until the agent has it; returns seconds from the manifest
+ *  on. */
 static double publish (trainer_t *t, bool with_delta)
 {
     wire_manifest_t m = {.run = "r",

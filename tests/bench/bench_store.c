@@ -1,5 +1,6 @@
-/*  The store beside bare Redis: a group's whole life (claim, one turn, commit), with results of the size
- *  that 8 episodes of two roles have, against three plain SETs and GETs of the same bytes. */
+/*  The store beside bare Redis: a group's whole life (claim, one turn, commit), with results of
+ *  the size that 8 episodes of two roles have, against three plain SETs and GETs of the same
+ *  bytes. */
 #include <hiredis/hiredis.h>
 
 #include "../unit/redis_fixture.h"

@@ -4,9 +4,9 @@
  *      suite.0.4M...      128 completions of 32 tokens, model 96 wide, 3 layers, vocabulary 512
  *      suite.15M...       64 completions of 64 tokens, model 288 wide, 6 layers, vocabulary 32000
  *
- *  The limits are what the same step takes a usual Python stack on two cores of this kind (0.62 s and 640 MB;
- *  21 s and 5.1 GB), for idle services a second and 15 MB. Weights are random and learn slowly, so completions
- *  run to their end.
+ *  The limits are what the same step takes a usual Python stack on two cores of this kind (0.62 s
+ *  and 640 MB; 21 s and 5.1 GB), for idle services a second and 15 MB. Weights are random and
+ *  learn slowly, so completions run to their end.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -94,7 +94,7 @@ static double resident_family (pid_t pid)
     return sum;
 }
 
-/*  ---- idle --------------------------------------------------------------------------------------- */
+/*  ---- idle ----------------------------------------------------------------------------------- */
 
 static const char *const services[] = {"bus", "agent", "environment", "reward", "critic"};
 #define SERVICES (sizeof services / sizeof *services)
@@ -157,7 +157,7 @@ static void bench_idle (void)
         waitpid (pids[s], NULL, 0);
 }
 
-/*  ---- a step ------------------------------------------------------------------------------------- */
+/*  ---- a step --------------------------------------------------------------------------------- */
 
 typedef struct {
     const char *name;

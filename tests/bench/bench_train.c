@@ -1,8 +1,8 @@
-/*  Speed of the training pass (forward and backward) of four shapes of model, on batches shaped like a
- *  GRPO step: groups of completions that share a prompt.
+/*  Speed of the training pass (forward and backward) of four shapes of model, on batches shaped
+ *  like a GRPO step: groups of completions that share a prompt.
  *
- *  The limit is the pass's multiply-adds in matrix products alone, at the speed that the product kernel
- *  reaches on data in the cache, measured here by as many threads.
+ *  The limit is the pass's multiply-adds in matrix products alone, at the speed that the product
+ *  kernel reaches on data in the cache, measured here by as many threads.
  *
  *      bench_train [SHAPE [f32|bf16 [THREADS]]]     one shape alone (0.4M, 15M, 135M, 0.5B)
  */

@@ -1,6 +1,6 @@
-/*  Real processes of the bus and the environment on a private Redis, killed, stopped and doubled; this program
- *  is trainer, agent and reward. Whatever happens, every group is committed once and the results' bytes are
- *  those of an undisturbed run. */
+/*  Real processes of the bus and the environment on a private Redis, killed, stopped and doubled;
+ *  this program is trainer, agent and reward. Whatever happens, every group is committed once and
+ *  the results' bytes are those of an undisturbed run. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -31,7 +31,7 @@ static err_t err;
             fail_msg ("%s: %s: %s", #call, err_name (err.code), err.text);                         \
     } while (0)
 
-/*  ---- processes -------------------------------------------------------------------------------------- */
+/*  ---- processes ------------------------------------------------------------------------------ */
 
 /*  Starts a program of ours that dies with this one; its log lies beside Redis's. */
 static pid_t start (const char *program, const char *name)
@@ -97,7 +97,7 @@ static int end (void **state)
     return 0;
 }
 
-/*  ---- the trainer, the agent and the reward ------------------------------------------------------------ */
+/*  ---- the trainer, the agent and the reward -------------------------------------------------- */
 
 static void open_step (uint64_t step)
 {

@@ -1,6 +1,8 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/answers.c services/environment/prompt.c services/environment/result.c */
-/*  fuzz_environment [SECONDS] [SEED]: damaged groups from the store and damaged answers from peers. Whatever
- *  the bytes are, they are refused, or the group goes on to a result that can be read. */
+/* with: services/environment/group.c services/environment/asks.c services/environment/answers.c
+ * services/environment/prompt.c services/environment/result.c */
+/*  fuzz_environment [SECONDS] [SEED]: damaged groups from the store and damaged answers from
+ *  peers. Whatever the bytes are, they are refused, or the group goes on to a result that can be
+ *  read. */
 #include <stdio.h>
 
 #include "../../services/environment/group.h"

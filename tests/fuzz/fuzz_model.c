@@ -1,5 +1,5 @@
-/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json, safetensors files and chat
- *  templates, damaged. */
+/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json, safetensors
+ *  files and chat templates, damaged. */
 #include <fcntl.h>
 #include <unistd.h>
 

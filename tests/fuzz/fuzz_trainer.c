@@ -1,6 +1,6 @@
 /* with: services/trainer/rollout.c services/trainer/batch.c services/trainer/measure.c */
-/*  fuzz_trainer [SECONDS] [SEED]: damaged groups from the store. Whatever the bytes are, they are refused,
- *  or give a rollout whose indices and ids are inside their arrays. */
+/*  fuzz_trainer [SECONDS] [SEED]: damaged groups from the store. Whatever the bytes are, they are
+ *  refused, or give a rollout whose indices and ids are inside their arrays. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

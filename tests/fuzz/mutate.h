@@ -1,4 +1,5 @@
-/*  mutate - the loop of a fuzzer: damaged copies of a few seeds, for some seconds, deterministic in the seed.
+/*  mutate - the loop of a fuzzer: damaged copies of a few seeds, for some seconds, deterministic
+ *  in the seed.
  *
  *      int main (int argc, char **argv)
  *      {

@@ -1,4 +1,5 @@
-/*  loss_case - one reference case of a loss, read and compared. Shared by the golden and the unit test.
+/*  loss_case - one reference case of a loss, read and compared. Shared by the golden and the unit
+ *  test.
  *
  *      double error = loss_case_error (path);      largest difference of loss, gradient and metrics
  */

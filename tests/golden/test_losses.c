@@ -1,5 +1,5 @@
-/*  Losses against what the field's standard trainer computes: loss, gradient and metrics of every case
- *  in $QUINTET_REF/loss (default ../shared/reference), within 1e-9. */
+/*  Losses against what the field's standard trainer computes: loss, gradient and metrics of every
+ *  case in $QUINTET_REF/loss (default ../shared/reference), within 1e-9. */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,6 @@
-/*  Models against what the field's standard library computes: logits, log-probabilities, gradients, greedy
- *  continuations; and folders that must be refused. One line per case with its largest error. */
+/*  Models against what the field's standard library computes: logits, log-probabilities,
+ *  gradients, greedy continuations; and folders that must be refused. One line per case with its
+ *  largest error. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -165,7 +166,8 @@ static void weighted (void *context, size_t group, size_t first, const float *lo
     }
 }
 
-/*  "grad." and a tensor's name as the reference has it: PEFT names the adapter ("default") in it. */
+/*  "grad." and a tensor's name as the reference has it: PEFT names the adapter ("default") in
+ *  it. */
 static void gradient_name (char name[160], const char *tensor)
 {
     const char *end = strstr (tensor, ".lora_") ? strrchr (tensor, '.') : NULL;

@@ -1,5 +1,5 @@
-/*  bus_fixture - what the tests of the bus share: a bus on a socket of its own, those who join it, and bare
- *  sockets that say what no bus_t would, or leave out what it would say.
+/*  bus_fixture - what the tests of the bus share: a bus on a socket of its own, those who join it,
+ *  and bare sockets that say what no bus_t would, or leave out what it would say.
  *
  *  Include after cmocka.h, and compile services/bus/ except its main.c with it.
  */
@@ -87,7 +87,7 @@ static inline bool quiet (bus_t *bus, int ms)
     return bus_next (bus, &item, ms, NULL) == 0;
 }
 
-/*  ---- bare sockets --------------------------------------------------------------------------------------- */
+/*  ---- bare sockets --------------------------------------------------------------------------- */
 
 typedef struct {
     void *context, *socket;

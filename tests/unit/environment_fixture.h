@@ -60,8 +60,8 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
                               .timeout_s = 3600};
 }
 
-/*  What an agent might answer: for every episode asked for, a number of tokens that differs by role and
- *  episode, the last one the stop token. -1, and no bytes: the request is refused. */
+/*  What an agent might answer: for every episode asked for, a number of tokens that differs by
+ *  role and episode, the last one the stop token. -1, and no bytes: the request is refused. */
 static inline int fixture_act (const void *data, size_t size, buf_t *bytes)
 {
     err_t err = {0};

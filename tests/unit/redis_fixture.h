@@ -6,7 +6,8 @@
  *      redis_fixture_kill (&redis); redis_fixture_start (&redis);
  *      redis_fixture_close (&redis);
  *
- *  It dies with the thread that started it, so with the test, however that ends. Data survives a restart (append-only file, always synced).
+ *  It dies with the thread that started it, so with the test, however that ends. Data survives a
+ *  restart (append-only file, always synced).
  */
 #ifndef QUINTET_TESTS_REDIS_FIXTURE_H
 #define QUINTET_TESTS_REDIS_FIXTURE_H

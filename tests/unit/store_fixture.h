@@ -1,4 +1,5 @@
-/*  store_fixture - a private Redis, a store on it, and a run "r" that it owns: for tests of the store. */
+/*  store_fixture - a private Redis, a store on it, and a run "r" that it owns: for tests of the
+ *  store. */
 #ifndef QUINTET_TESTS_STORE_FIXTURE_H
 #define QUINTET_TESTS_STORE_FIXTURE_H
 

@@ -1,6 +1,8 @@
-/* with: services/agent/agent.c services/agent/acts.c services/agent/versions.c services/agent/build.c services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
-/*  A whole agent at a real bus, turned by hand: requests wait for their version, answers depend on nothing but
- *  the request, what is wrong is refused. */
+/* with: services/agent/agent.c services/agent/acts.c services/agent/versions.c
+ * services/agent/build.c services/bus/actors.c services/bus/broker.c services/bus/peers.c
+ * services/bus/services.c services/bus/vault.c */
+/*  A whole agent at a real bus, turned by hand: requests wait for their version, answers depend on
+ *  nothing but the request, what is wrong is refused. */
 #include "../../services/agent/agent.h"
 
 #include <math.h>
@@ -18,7 +20,7 @@
 #define TOKENS      12
 #define STOP        5
 
-/*  ---- the run time, as far as an agent sees it ----------------------------------------------------------- */
+/*  ---- the run time, as far as an agent sees it ----------------------------------------------- */
 
 struct svc_run {
     void *state;
@@ -53,7 +55,7 @@ void svc_tell (svc_run_t *run)
     run->told++;
 }
 
-/*  ---- fixture -------------------------------------------------------------------------------------------- */
+/*  ---- fixture -------------------------------------------------------------------------------- */
 
 typedef struct {
     char dir[64], address[96];
@@ -258,7 +260,7 @@ static void expect_same (const wire_sample_t *a, const wire_sample_t *b)
                       a->ids.data[t], (double) a->logps[t], b->ids.data[t], (double) b->logps[t]);
 }
 
-/*  ---- tests ---------------------------------------------------------------------------------------------- */
+/*  ---- tests ---------------------------------------------------------------------------------- */
 
 static void an_answer_has_every_episode_in_order (void **state)
 {

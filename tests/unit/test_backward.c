@@ -1,5 +1,5 @@
-/*  The backward kernels of every instruction set, and the products made of them, against plain twins in
- *  double. */
+/*  The backward kernels of every instruction set, and the products made of them, against plain
+ *  twins in double. */
 #include <math.h>
 
 #include "kernels/backward.h"

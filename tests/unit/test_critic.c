@@ -22,7 +22,7 @@
 #define SANITIZED false
 #endif
 
-/*  ---- records -------------------------------------------------------------------------------------------- */
+/*  ---- records -------------------------------------------------------------------------------- */
 
 static records_t *read_states (const char *const *states, size_t n, size_t context)
 {
@@ -100,7 +100,7 @@ static void a_malformed_state_is_named (void **state)
     }
 }
 
-/*  ---- network -------------------------------------------------------------------------------------------- */
+/*  ---- network -------------------------------------------------------------------------------- */
 
 static const network_shape_t shape = {.width = 16, .layers = 1, .heads = 2, .context = 40};
 
@@ -231,8 +231,8 @@ static void damaged_states_are_refused (void **state)
     err_t err = {0};
     for (size_t i = 0; i < 4; i++)
         assert_null (network_parse (bytes.data, cuts[i], NULL, &err));
-    /* Every field of the header: magic (0), width (8), layers (12), heads (16), context (20), weights (32).
-     * The memory that a large shape would need is not there. */
+    /* Every field of the header: magic (0), width (8), layers (12), heads (16), context (20),
+     * weights (32). The memory that a large shape would need is not there. */
     struct rlimit all;
     getrlimit (RLIMIT_DATA, &all);
     const struct rlimit little = {(rlim_t) 256 << 20, all.rlim_max};
@@ -259,7 +259,7 @@ static void damaged_states_are_refused (void **state)
     buf_free (&bytes);
 }
 
-/*  ---- the service, on a bus that the test plays ----------------------------------------------------------- */
+/*  ---- the service, on a bus that the test plays ---------------------------------------------- */
 
 struct svc_run {
     void *state;
@@ -430,7 +430,8 @@ static void the_same_learning_gives_the_same_state (void **state)
     assert_true (hash_equal (&first, &anew));
 }
 
-/*  Who hears of a state fetches it: it is told when the bus holds it, and not at all when it does not. */
+/*  Who hears of a state fetches it: it is told when the bus holds it, and not at all when it does
+ *  not. */
 static void what_was_learnt_is_told_when_the_bus_holds_it (void **state)
 {
     fixture_t *f = *state;

@@ -1,4 +1,5 @@
-/*  Deltas of policy versions: what went in comes out, in the smallest form, and damage is refused. */
+/*  Deltas of policy versions: what went in comes out, in the smallest form, and damage is
+ *  refused. */
 #include "model/delta.h"
 
 #include "base/rng.h"
@@ -124,7 +125,8 @@ static void test_short (void **state)
     pair_close (&p);
 }
 
-/*  Whatever the bytes, no read or write out of bounds (with sanitizers), and never an endless loop. */
+/*  Whatever the bytes, no read or write out of bounds (with sanitizers), and never an endless
+ *  loop. */
 static void test_damaged (void **state)
 {
     (void) state;

@@ -1,4 +1,5 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/answers.c services/environment/prompt.c services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/answers.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  The state machine of a group, with answers as peers would give them. */
 #include <stdarg.h>
 #include <stddef.h>

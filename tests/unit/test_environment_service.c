@@ -1,4 +1,6 @@
-/* with: services/environment/environment.c services/environment/tokenizers.c services/environment/group.c services/environment/asks.c services/environment/answers.c services/environment/prompt.c services/environment/result.c */
+/* with: services/environment/environment.c services/environment/tokenizers.c
+ * services/environment/group.c services/environment/asks.c services/environment/answers.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  The environment's hands: a real store on a private Redis, a bus that the test plays. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +17,7 @@
 #define CALLS_MAX 64
 #define WAIT_MS   8000
 
-/*  ---- the bus and the run time, as far as the environment sees them ------------------------------------ */
+/*  ---- the bus and the run time, as far as the environment sees them -------------------------- */
 
 typedef struct {
     uint64_t number; /* 0: answered or cancelled */
@@ -112,7 +114,7 @@ void bus_publish (bus_t *of, const char *topic, const void *payload, size_t size
     buf_append (&bus.event, payload, size);
 }
 
-/*  ---- what the tests do ---------------------------------------------------------------------------------- */
+/*  ---- what the tests do ---------------------------------------------------------------------- */
 
 static redis_fixture_t redis;
 static char *tokenizer_text;

@@ -1,5 +1,5 @@
-/*  Model folders: what is in them is what config.json and the index say, or is refused by name; and they go into
- *  other folders word for word. */
+/*  Model folders: what is in them is what config.json and the index say, or is refused by name;
+ *  and they go into other folders word for word. */
 #include "formats/hf.h"
 
 #include <sys/stat.h>
@@ -57,7 +57,7 @@ static void holds (const char *folder, const char *name, const char *wanted)
     buf_free (&text);
 }
 
-/*  ---- config.json ---------------------------------------------------------------------------------------- */
+/*  ---- config.json ---------------------------------------------------------------------------- */
 
 #define SIZES                                                                                      \
     "\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":6,"                        \
@@ -164,7 +164,7 @@ static void written_configurations_speak_both_dialects (void **state)
     free (text);
 }
 
-/*  ---- tensors ------------------------------------------------------------------------------------------- */
+/*  ---- tensors -------------------------------------------------------------------------------- */
 
 typedef struct {
     model_t *model;
@@ -367,7 +367,8 @@ static void the_dtype_is_what_the_tensors_are (void **state)
     assert_int_equal (hf_dtype_kept (HF_F16, COMPUTE_BF16), HF_BF16);
 }
 
-/*  Two shards, the first `half` tensors in a; what the index says of tensor `other` is `place`, NULL: nothing. */
+/*  Two shards, the first `half` tensors in a; what the index says of tensor `other` is `place`,
+ *  NULL: nothing. */
 static void write_index (const folder_t *f, size_t half, size_t other, const char *place)
 {
     buf_t text = {0};
@@ -415,7 +416,7 @@ static void the_index_is_obeyed (void **state)
     opens ("index", "has no weight_map");
 }
 
-/*  ---- other files ---------------------------------------------------------------------------------------- */
+/*  ---- other files ---------------------------------------------------------------------------- */
 
 static void other_files_go_along (void **state)
 {

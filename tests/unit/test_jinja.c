@@ -1,5 +1,5 @@
-/*  Chat templates: what comes out is what jinja2 writes (3.1, trim_blocks and lstrip_blocks); what is not known is
- *  refused, and no template takes long. */
+/*  Chat templates: what comes out is what jinja2 writes (3.1, trim_blocks and lstrip_blocks); what
+ *  is not known is refused, and no template takes long. */
 #include "text/jinja.h"
 
 #include "model_fixture.h"

@@ -19,7 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-/*  ---- a clock that the test turns ------------------------------------------------------------------------ */
+/*  ---- a clock that the test turns ------------------------------------------------------------ */
 
 static int64_t now_ms = 1000000;
 
@@ -33,7 +33,7 @@ double clock_s (void)
     return (double) now_ms / 1e3;
 }
 
-/*  ---- where the view is drawn ---------------------------------------------------------------------------- */
+/*  ---- where the view is drawn ---------------------------------------------------------------- */
 
 typedef struct {
     int shown, old; /* what the view wrote is read from `shown`; the test's own stdout */
@@ -95,7 +95,7 @@ static void restore (screen_t *s)
     buf_free (&s->text);
 }
 
-/*  ---- events --------------------------------------------------------------------------------------------- */
+/*  ---- events --------------------------------------------------------------------------------- */
 
 static live_t *begin (live_mode_t mode)
 {
@@ -182,7 +182,7 @@ static void show (live_t *live, const char *aux, const char *main_)
     json_decref (episode);
 }
 
-/*  ---- checks --------------------------------------------------------------------------------------------- */
+/*  ---- checks --------------------------------------------------------------------------------- */
 
 static void holds (const char *text, const char *wanted)
 {
@@ -201,7 +201,8 @@ static size_t own_sequence (const char *text)
     return digits && text[2 + digits] == 'A' ? digits + 3 : 0;
 }
 
-/*  No line is wider than the terminal, and no byte that it would obey is a stranger's. Counts the lines. */
+/*  No line is wider than the terminal, and no byte that it would obey is a stranger's. Counts the
+ *  lines. */
 static size_t check_frame (const char *text, size_t columns)
 {
     size_t column = 0, lines = 0;
@@ -227,7 +228,7 @@ static size_t check_frame (const char *text, size_t columns)
     return lines;
 }
 
-/*  ---- tests ---------------------------------------------------------------------------------------------- */
+/*  ---- tests ---------------------------------------------------------------------------------- */
 
 static void the_screen_tells_everything (void **state)
 {

@@ -1,5 +1,5 @@
-/*  Adapters on a frozen base: gradients against finite differences, bits against the sampler, threads and
- *  neighbours, the base itself; PEFT folders in, out and refused. */
+/*  Adapters on a frozen base: gradients against finite differences, bits against the sampler,
+ *  threads and neighbours, the base itself; PEFT folders in, out and refused. */
 #include <math.h>
 #include <unistd.h>
 
@@ -229,7 +229,8 @@ static float *gradient_of (const adapted_t *a, pool_t *pool, size_t memory)
     return gradient;
 }
 
-/*  For each tensor, the derivative along its own gradient: (L (p + h u) - L (p - h u)) / 2 h = |g|. */
+/*  For each tensor, the derivative along its own gradient: (L (p + h u) - L (p - h u)) / 2 h =
+ *  |g|. */
 static void check_gradients (const model_config_t *config)
 {
     err_t err = {0};
@@ -334,8 +335,8 @@ static void nothing_is_kept_for_the_base (void **state)
 
 /*  ---- sampling ---- */
 
-/*  Two adapters and their base in one sampler; each completion has the bits that it has alone, and that
- *  training computes. */
+/*  Two adapters and their base in one sampler; each completion has the bits that it has alone, and
+ *  that training computes. */
 static void check_sampler (const model_config_t *config, pool_t *pool)
 {
     enum { MODELS = 3, SAMPLES = 4, MOST = 20 };

@@ -174,7 +174,8 @@ static void masked_tokens_do_not_matter (void **state)
         }
 }
 
-/*  On the policy that sampled, the gradient of the clipped losses is - A / normaliser, unclipped. */
+/*  On the policy that sampled, the gradient of the clipped losses is - A / normaliser,
+ *  unclipped. */
 static void on_policy_nothing_is_clipped (void **state)
 {
     (void) state;
@@ -230,7 +231,8 @@ static void estimators_of_the_kl (void **state)
     }
 }
 
-/*  Where the advantage is negative, delta is the dual clip's c: max (min (w A, clip (w) A), c A). */
+/*  Where the advantage is negative, delta is the dual clip's c: max (min (w A, clip (w) A), c
+ *  A). */
 static void delta_is_the_dual_clip (void **state)
 {
     (void) state;

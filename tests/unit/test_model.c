@@ -1,5 +1,5 @@
-/*  The model: shapes that are refused, the flat vector, logits against a plain twin, and rows that do not
- *  feel their neighbours. */
+/*  The model: shapes that are refused, the flat vector, logits against a plain twin, and rows that
+ *  do not feel their neighbours. */
 #include "model_fixture.h"
 
 #include <math.h>
@@ -303,7 +303,8 @@ static void threads_do_not_matter (void **state)
     }
 }
 
-/*  Rows of many sequences in one pass, each after a shared prefix or after its own, against each alone. */
+/*  Rows of many sequences in one pass, each after a shared prefix or after its own, against each
+ *  alone. */
 static void a_row_is_the_same_in_any_crowd (void **state)
 {
     (void) state;

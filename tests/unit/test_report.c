@@ -1,5 +1,6 @@
 /* with: services/cli/result.c services/cli/report.c services/cli/examples.c */
-/*  The end of a run, from the files that a trainer leaves: the table, the last line of JSON, the page. */
+/*  The end of a run, from the files that a trainer leaves: the table, the last line of JSON, the
+ *  page. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -192,8 +192,8 @@ static void the_lowest_id_wins_a_tie (void **state)
     model_destroy (&model);
 }
 
-/*  Drawn as often as the probabilities say (chi-squared, 82 degrees of freedom: 150 is passed once in
- *  100,000 times; the keys are fixed, so it never is here). */
+/*  Drawn as often as the probabilities say (chi-squared, 82 degrees of freedom: 150 is passed once
+ *  in 100,000 times; the keys are fixed, so it never is here). */
 static void draws_follow_the_distribution (void **state)
 {
     (void) state;

@@ -7,7 +7,7 @@
 
 #include "store_fixture.h"
 
-/*  ---- the trainer's side ------------------------------------------------------------------------- */
+/*  ---- the trainer's side --------------------------------------------------------------------- */
 
 static void epochs_grow_and_older_ones_are_refused (void **state)
 {
@@ -152,7 +152,7 @@ static void a_run_name_cannot_reach_into_another_run (void **state)
     fine (store_run_acquire (store, longest + 1, "t", LEASE, "", 0, &e, &err));
 }
 
-/*  ---- the environment's side --------------------------------------------------------------------- */
+/*  ---- the environment's side ----------------------------------------------------------------- */
 
 static void claims_come_in_order (void **state)
 {

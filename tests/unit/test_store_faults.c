@@ -183,7 +183,8 @@ static void every_group_is_committed_once_by_many_claimants (void **state)
         pthread_join (threads[i], NULL);
         committed += players[i].committed;
     }
-    /* A player ends when nothing was pending just then; a lease of 1 ms may have ended after that. */
+    /* A player ends when nothing was pending just then; a lease of 1 ms may have ended after
+     * that. */
     player_t last = {.name = "environment-9"};
     play (&last);
     assert_int_equal (committed + last.committed, 8 * STEPS);

@@ -1,5 +1,6 @@
 /* with: services/cli/supervisor.c */
-/*  Real children, a clock that the test turns: restarts, giving up, last words, an end that leaves nobody. */
+/*  Real children, a clock that the test turns: restarts, giving up, last words, an end that leaves
+ *  nobody. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,7 +26,7 @@
 
 #define PATIENCE 4000 /* looks at a child, 5 ms apart */
 
-/*  ---- the clock: stands still but for what the test adds, and runs ahead while somebody sleeps ---------- */
+/*  ---- the clock: stands still but for what the test adds, and runs on while somebody sleeps */
 
 static int64_t now_ms = 1000000;
 
@@ -60,7 +61,7 @@ void clock_sleep_ms (int64_t ms)
     nap ();
 }
 
-/*  ---- fixture ------------------------------------------------------------------------------------------- */
+/*  ---- fixture -------------------------------------------------------------------------------- */
 
 typedef struct {
     char dir[64];
@@ -126,7 +127,7 @@ static char *first_line (const fixture_t *f, const char *name, buf_t *content)
     return NULL;
 }
 
-/*  ---- tests --------------------------------------------------------------------------------------------- */
+/*  ---- tests ---------------------------------------------------------------------------------- */
 
 static void one_that_ends_with_0_is_done (void **state)
 {

@@ -1,5 +1,5 @@
-/*  Steps around a tokenizer's model: normaliser, added tokens, numbers of any length. The ids are those that Hugging
- *  Face's tokenizers library gives. */
+/*  Steps around a tokenizer's model: normaliser, added tokens, numbers of any length. The ids are
+ *  those that Hugging Face's tokenizers library gives. */
 #include "text/tokenizer.h"
 
 #include "model_fixture.h"
@@ -7,8 +7,8 @@
 #define SPACE "\xe2\x96\x81"
 #define ACUTE "e\xcc\x81" /* two characters, é when composed */
 
-/*  SentencePiece's kind of BPE; %s: more steps of the normaliser, and whether added tokens are looked for
- *  after it. */
+/*  SentencePiece's kind of BPE; %s: more steps of the normaliser, and whether added tokens are
+ *  looked for after it. */
 static const char json_format[] =
     "{\"added_tokens\":["
     "{\"id\":1,\"content\":\"<s>\",\"special\":true,\"normalized\":%s},"

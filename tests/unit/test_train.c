@@ -1,4 +1,5 @@
-/*  The training pass: its gradients against finite differences, its bits against threads and the sampler. */
+/*  The training pass: its gradients against finite differences, its bits against threads and the
+ *  sampler. */
 #include <math.h>
 
 #include "model/sampler.h"
@@ -159,7 +160,8 @@ static void run (bench_t *b, float temperature)
         fail_msg ("%s", err.text);
 }
 
-/*  For each tensor, the derivative along its own gradient: (L (p + h u) - L (p - h u)) / 2 h = |g|. */
+/*  For each tensor, the derivative along its own gradient: (L (p + h u) - L (p - h u)) / 2 h =
+ *  |g|. */
 static void check_gradients (const model_config_t *config, float temperature)
 {
     bench_t b;
@@ -370,7 +372,8 @@ static void shared_prompts_are_only_faster (void **state)
     bench_close (&shared);
 }
 
-/*  Products in bfloat16 leave two digits, where the weights are like those at a training's start. */
+/*  Products in bfloat16 leave two digits, where the weights are like those at a training's
+ *  start. */
 static void bf16_follows_f32 (void **state)
 {
     (void) state;

@@ -1,4 +1,6 @@
-/* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c services/trainer/credit.c services/trainer/rundir.c */
+/* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c
+ * services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c
+ * services/trainer/credit.c services/trainer/rundir.c */
 /*  The trainer's pure parts: schedule, intervals, curves, metrics, batches, credit, files. */
 #include <math.h>
 #include <setjmp.h>
@@ -49,7 +51,7 @@ static int remove_dir (void **state)
     return fs_remove (dir, NULL);
 }
 
-/*  ---- schedule ------------------------------------------------------------------------------------- */
+/*  ---- schedule ------------------------------------------------------------------------------- */
 
 static void schedule_rises_and_falls (void **state)
 {
@@ -72,7 +74,7 @@ static void schedule_rises_and_falls (void **state)
     assert_int_equal (schedule_kind ("constant"), SCHEDULE_CONSTANT);
 }
 
-/*  ---- intervals ------------------------------------------------------------------------------------ */
+/*  ---- intervals ------------------------------------------------------------------------------ */
 
 /*  8 of 10 worked out by hand; none of n: [0, z^2 / (n + z^2)]. */
 static void wilson_interval (void **state)
@@ -91,7 +93,7 @@ static void wilson_interval (void **state)
     assert_near (i.high, 1, 0);
 }
 
-/*  ---- curves ----------------------------------------------------------------------------------------- */
+/*  ---- curves --------------------------------------------------------------------------------- */
 
 static uint64_t little (const char *data, size_t size)
 {
@@ -130,7 +132,7 @@ static void curves_are_framed_events (void **state)
     buf_free (&bytes);
 }
 
-/*  ---- metrics ---------------------------------------------------------------------------------------- */
+/*  ---- metrics -------------------------------------------------------------------------------- */
 
 static void write_line (metrics_t *metrics, uint64_t step, double value)
 {
@@ -197,7 +199,7 @@ static void metrics_are_cut_to_a_checkpoint (void **state)
     assert_int_equal (err.code, ERR_INPUT);
 }
 
-/*  ---- folder ----------------------------------------------------------------------------------------- */
+/*  ---- folder --------------------------------------------------------------------------------- */
 
 static void a_folder_has_one_trainer (void **state)
 {
@@ -219,7 +221,7 @@ static void a_folder_has_one_trainer (void **state)
     close (lock);
 }
 
-/*  ---- rollouts --------------------------------------------------------------------------------------- */
+/*  ---- rollouts ------------------------------------------------------------------------------- */
 
 /*  Two groups of two episodes and a dead one between them; two roles, two turns in group 0. */
 static const int32_t ids[] = {1, 2, 3, 4, 5, 6};
@@ -368,7 +370,8 @@ static void critic_credit_follows_turns (void **state)
     rollout_destroy (&w.rollout);
 }
 
-/*  Lengths 2 1 3 | 3 1 3 and, past the limit of 3, 4 1 | 6 1: equal rewards differ by their lengths. */
+/*  Lengths 2 1 3 | 3 1 3 and, past the limit of 3, 4 1 | 6 1: equal rewards differ by their
+ *  lengths. */
 static void overlong_completions_cost_reward (void **state)
 {
     (void) state;

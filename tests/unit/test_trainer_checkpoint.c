@@ -1,6 +1,7 @@
-/* with: services/trainer/checkpoint.c services/trainer/policy.c services/trainer/update.c services/trainer/batch.c services/trainer/rollout.c */
-/*  Policies in training: updates that do not depend on threads, checkpoints that come back whole or are
- *  passed over. */
+/* with: services/trainer/checkpoint.c services/trainer/policy.c services/trainer/update.c
+ * services/trainer/batch.c services/trainer/rollout.c */
+/*  Policies in training: updates that do not depend on threads, checkpoints that come back whole
+ *  or are passed over. */
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -117,7 +118,7 @@ static policy_t *load (const char *name, const char *compute, pool_t *pool)
     return policy;
 }
 
-/*  ---- a batch with what this policy itself says of random completions ------------------------------ */
+/*  ---- a batch with what this policy itself says of random completions ------------------------ */
 
 typedef struct {
     int32_t ids[GROUPS * EPISODES][LONGEST];
@@ -242,8 +243,8 @@ static void updates_follow_the_advantages (void **state)
     policy_destroy (&policy);
 }
 
-/*  One completion's sampler found its tokens e^-1 times as likely: within the cap it counts more, beyond it
- *  not at all, and without correction its ratio is clipped. */
+/*  One completion's sampler found its tokens e^-1 times as likely: within the cap it counts more,
+ *  beyond it not at all, and without correction its ratio is clipped. */
 static double loss_with (policy_t *policy, loss_correction_t correction, double cap)
 {
     world_t w;
@@ -310,7 +311,7 @@ static void a_gradient_that_is_not_finite_is_not_applied (void **state)
     policy_destroy (&policy);
 }
 
-/*  ---- checkpoints ---------------------------------------------------------------------------------- */
+/*  ---- checkpoints ---------------------------------------------------------------------------- */
 
 static void save (uint64_t step, policy_t *const *policies, size_t n, const buf_t *critic)
 {

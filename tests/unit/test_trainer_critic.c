@@ -1,5 +1,6 @@
 /* with: services/trainer/critic.c services/trainer/rollout.c */
-/*  The trainer's side of the critic, on a bus that the test plays: what is asked, and again, and how it ends. */
+/*  The trainer's side of the critic, on a bus that the test plays: what is asked, and again, and
+ *  how it ends. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,7 +18,7 @@
 #define EPISODES 2
 #define WAIT_MS  5000
 
-/*  ---- the bus -------------------------------------------------------------------------------------------- */
+/*  ---- the bus -------------------------------------------------------------------------------- */
 
 static struct {
     uint64_t number; /* of the last call or fetch; 0: none is taken any more */
@@ -47,7 +48,7 @@ uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadli
     return bus.full ? 0 : ++bus.number;
 }
 
-/*  ---- fixture -------------------------------------------------------------------------------------------- */
+/*  ---- fixture -------------------------------------------------------------------------------- */
 
 typedef struct {
     conf_t *conf;
@@ -127,7 +128,7 @@ static void wait_asked (fixture_t *f, size_t asked)
     }
 }
 
-/*  ---- tests ---------------------------------------------------------------------------------------------- */
+/*  ---- tests ---------------------------------------------------------------------------------- */
 
 /*  A worker repeats its answer by id: only the same question of the same trainer has the same. */
 static void an_id_stands_for_one_question (void **state)

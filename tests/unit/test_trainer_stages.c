@@ -1,5 +1,12 @@
-/* with: services/trainer/trainer.c services/trainer/stages.c services/trainer/report.c services/trainer/round.c services/trainer/rollout.c services/trainer/publish.c services/trainer/policy.c services/trainer/critic.c services/trainer/checkpoint.c services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/measure.c services/trainer/credit.c services/trainer/batch.c services/trainer/update.c services/trainer/schedule.c services/trainer/lag.c services/trainer/team.c services/trainer/rundir.c */
-/*  A trainer's walk through a run: a real store on a private Redis, a bus and environments that the test plays. */
+/* with: services/trainer/trainer.c services/trainer/stages.c services/trainer/report.c
+ * services/trainer/round.c services/trainer/rollout.c services/trainer/publish.c
+ * services/trainer/policy.c services/trainer/critic.c services/trainer/checkpoint.c
+ * services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/measure.c
+ * services/trainer/credit.c services/trainer/batch.c services/trainer/update.c
+ * services/trainer/schedule.c services/trainer/lag.c services/trainer/team.c
+ * services/trainer/rundir.c */
+/*  A trainer's walk through a run: a real store on a private Redis, a bus and environments that
+ *  the test plays. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,7 +22,7 @@
 #define WAIT_MS   30000
 #define TOKENS    4
 
-/*  ---- the bus and the run time, as far as the trainer sees them ----------------------------------------- */
+/*  ---- the bus and the run time, as far as the trainer sees them ------------------------------ */
 
 struct svc_run {
     void *state;
@@ -159,7 +166,7 @@ void bus_publish (bus_t *of, const char *topic, const void *payload, size_t size
     }
 }
 
-/*  ---- fixture -------------------------------------------------------------------------------------------- */
+/*  ---- fixture -------------------------------------------------------------------------------- */
 
 typedef struct {
     char dir[64];
@@ -344,10 +351,10 @@ static size_t count (const fixture_t *f, const char *name, const char *what)
     return n;
 }
 
-/*  ---- tests ---------------------------------------------------------------------------------------------- */
+/*  ---- tests ---------------------------------------------------------------------------------- */
 
-/*  Redis is killed once a step is written down and not yet committed: it is committed later, and written
- *  down once. */
+/*  Redis is killed once a step is written down and not yet committed: it is committed later, and
+ *  written down once. */
 static void redis_may_be_away_for_a_while (void **state)
 {
     fixture_t *f = *state;
@@ -410,7 +417,8 @@ static void a_bus_that_takes_nothing_is_named (void **state)
     assert_non_null (strstr (f->run.why.text, "the bus at ipc:///x/bus"));
 }
 
-/*  A bus that was restarted after it had the objects says that it misses them: they are sent again. */
+/*  A bus that was restarted after it had the objects says that it misses them: they are sent
+ *  again. */
 static void objects_that_the_bus_lost_are_sent_again (void **state)
 {
     fixture_t *f = *state;
@@ -548,7 +556,8 @@ static void a_trainer_that_is_asked_to_stop_keeps_the_last_whole_step (void **st
     }
 }
 
-/*  Whose path it was is written with every checkpoint and with the run; another one is refused by name. */
+/*  Whose path it was is written with every checkpoint and with the run; another one is refused by
+ *  name. */
 static void a_run_stays_on_its_numeric_path (void **state)
 {
     fixture_t *f = *state;

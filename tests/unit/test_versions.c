@@ -1,5 +1,7 @@
-/* with: services/agent/versions.c services/agent/build.c services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
-/*  Policy versions of an agent: fetched whole or as deltas through a real bus, verified, made aside. */
+/* with: services/agent/versions.c services/agent/build.c services/bus/actors.c
+ * services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/*  Policy versions of an agent: fetched whole or as deltas through a real bus, verified, made
+ *  aside. */
 #include "../../services/agent/versions.h"
 
 #include <unistd.h>
@@ -361,7 +363,8 @@ static void expect_adapters (const adapters_t *a, const version_t *v)
     free (wanted);
 }
 
-/*  Two policies, several versions each: the base travels once, is kept once, and goes with the last. */
+/*  Two policies, several versions each: the base travels once, is kept once, and goes with the
+ *  last. */
 static void adapters_share_a_base (void **state)
 {
     fixture_t *f = *state;
