@@ -149,8 +149,11 @@ $(BIN)/quintet-%: $$(call OBJECTS,$$*) $(ARCHIVE)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
-# A test that needs a service's own file lists it in a first-line comment: /* with: services/x/y.c */
-WITH = $(patsubst %.c,$(OUT)/%.o,$(shell sed -n '1s|^/\* with: \(.*\) \*/$$|\1|p' $(1)))
+# A test that needs a service's own files lists them in its first comment: /* with: services/x/y.c */
+define WITH_AWK
+NR == 1 && !/^\/\* with: / { exit } { last = /\*\//; gsub (/^\/\* with: |^ \*|\*\/$$/, ""); print } last { exit }
+endef
+WITH = $(patsubst %.c,$(OUT)/%.o,$(shell awk '$(WITH_AWK)' $(1)))
 $(OUT)/tests/%: $(OUT)/tests/%.o $$(call WITH,tests/$$*.c) $(ARCHIVE)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -lm -o $@
