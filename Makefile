@@ -149,11 +149,13 @@ $(BIN)/quintet-%: $$(call OBJECTS,$$*) $(ARCHIVE)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lm -o $@
 
-# A test that needs a service's own files lists them in its first comment: /* with: services/x/y.c */
+# A test that needs a service's own files lists them in its first comment: /* with: services/x/y.c */; a
+# folder, services/x/, stands for all of them but main.c.
 define WITH_AWK
 NR == 1 && !/^\/\* with: / { exit } { last = /\*\//; gsub (/^\/\* with: |^ \*|\*\/$$/, ""); print } last { exit }
 endef
-WITH = $(patsubst %.c,$(OUT)/%.o,$(shell awk '$(WITH_AWK)' $(1)))
+WITH = $(patsubst %.c,$(OUT)/%.o,$(foreach f,$(shell awk '$(WITH_AWK)' $(1)),\
+         $(if $(filter %/,$(f)),$(filter-out %/main.c,$(wildcard $(f)*.c)),$(f))))
 $(OUT)/tests/%: $(OUT)/tests/%.o $$(call WITH,tests/$$*.c) $(ARCHIVE)
 	$(SAY) LINK $@
 	$(Q)$(CC) $(LDFLAGS) $^ $(PKG_LIBS) -lcmocka -lm -o $@

@@ -1,5 +1,4 @@
-/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c
- * services/bus/vault.c */
+/* with: services/bus/ */
 /*  The bus beside bare libzmq: a ROUTER/ROUTER broker and an XSUB/XPUB proxy of a few lines each.
  *  Broker, worker and client are processes of their own, on ipc. */
 #include <signal.h>

@@ -1,6 +1,4 @@
-/* with: services/agent/agent.c services/agent/acts.c services/agent/versions.c
- * services/agent/build.c services/bus/actors.c services/bus/broker.c services/bus/peers.c
- * services/bus/services.c services/bus/vault.c */
+/* with: services/agent/ services/bus/ */
 /*  A whole agent at a real bus, turned by hand: requests wait for their version, answers depend on
  *  nothing but the request, what is wrong is refused. */
 #include "../../services/agent/agent.h"

@@ -1,4 +1,4 @@
-/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/* with: services/bus/ */
 /*  The bus as services use it: real sockets, the real broker on its threads. */
 #include <stdarg.h>
 #include <stddef.h>

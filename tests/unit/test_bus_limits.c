@@ -1,4 +1,4 @@
-/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/* with: services/bus/ */
 /*  What the bus and a bus_t do about what is too much: too large, too many, too slow, or no envelope at all. */
 #include <stdarg.h>
 #include <stddef.h>

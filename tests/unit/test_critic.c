@@ -1,4 +1,4 @@
-/* with: services/critic/critic.c services/critic/network.c services/critic/records.c */
+/* with: services/critic/ */
 /*  What the critic reads, that it learns a simple return, and that its states come back whole. */
 #include <stdarg.h>
 #include <stddef.h>

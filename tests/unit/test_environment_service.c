@@ -1,6 +1,4 @@
-/* with: services/environment/environment.c services/environment/tokenizers.c
- * services/environment/group.c services/environment/asks.c services/environment/answers.c
- * services/environment/prompt.c services/environment/result.c */
+/* with: services/environment/ */
 /*  The environment's hands: a real store on a private Redis, a bus that the test plays. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* with: services/bus/actors.c services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/* with: services/bus/ */
 /*  Command lines, and the run time of a service: a small one, in a process of its own, at a real bus. */
 #include <stdarg.h>
 #include <stddef.h>

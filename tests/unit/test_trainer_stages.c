@@ -1,10 +1,4 @@
-/* with: services/trainer/trainer.c services/trainer/stages.c services/trainer/report.c
- * services/trainer/round.c services/trainer/rollout.c services/trainer/publish.c
- * services/trainer/policy.c services/trainer/critic.c services/trainer/checkpoint.c
- * services/trainer/metrics.c services/trainer/tensorboard.c services/trainer/measure.c
- * services/trainer/credit.c services/trainer/batch.c services/trainer/update.c
- * services/trainer/schedule.c services/trainer/lag.c services/trainer/team.c
- * services/trainer/rundir.c */
+/* with: services/trainer/ */
 /*  A trainer's walk through a run: a real store on a private Redis, a bus and environments that
  *  the test plays. */
 #include <stdarg.h>

@@ -1,5 +1,4 @@
-/* with: services/agent/versions.c services/agent/build.c services/bus/actors.c
- * services/bus/broker.c services/bus/peers.c services/bus/services.c services/bus/vault.c */
+/* with: services/agent/versions.c services/agent/build.c services/bus/ */
 /*  Policy versions of an agent: fetched whole or as deltas through a real bus, verified, made
  *  aside. */
 #include "../../services/agent/versions.h"
