@@ -82,8 +82,7 @@ static int hf_open_shards (hf_t *hf, const json_t *map, err_t *err)
 {
     const char *tensor, *seen[SHARDS_MAX];
     json_t *value;
-    json_object_foreach ((json_t *) (uintptr_t) map, tensor, value)
-    {
+    json_object_foreach ((json_t *) (uintptr_t) map, tensor, value) {
         const char *name = json_string_value (value);
         size_t s = 0;
         if (!name)

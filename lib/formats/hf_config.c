@@ -220,7 +220,8 @@ static void hf_config_read_eos (const json_t *root, hf_config_t *config)
     int64_t bos;
     if (config->eos_n == 0)
         hf_config_add_eos (eos, config);
-    json_array_foreach (eos, i, value) hf_config_add_eos (value, config);
+    json_array_foreach (eos, i, value)
+        hf_config_add_eos (value, config);
     if (config->bos < 0 && parse_whole (json_object_get (root, "bos_token_id"), &bos) && bos >= 0 &&
         bos <= INT32_MAX)
         config->bos = (int32_t) bos;

@@ -49,8 +49,7 @@ static int peft_check_options (const json_t *root, err_t *err)
 {
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *) (uintptr_t) root, key, value)
-    {
+    json_object_foreach ((json_t *) (uintptr_t) root, key, value) {
         if (!peft_among (key, ignored, sizeof ignored / sizeof *ignored) &&
             !peft_among (key, known, sizeof known / sizeof *known) && !peft_is_off (value))
             return err_set (err, ERR_INPUT,
@@ -87,8 +86,7 @@ static int peft_parse_targets (const json_t *root, lora_config_t *config, err_t 
                    : err_wrap (err, "target_modules");
     if (!json_is_array (list) || json_array_size (list) == 0)
         return err_set (err, ERR_INPUT, "target_modules is missing: a list of projections");
-    json_array_foreach (list, i, item)
-    {
+    json_array_foreach (list, i, item) {
         const char *name = json_string_value (item);
         if (!name)
             return err_set (err, ERR_INPUT, "target_modules holds what is no name");

@@ -62,8 +62,7 @@ static int safetensors_read_shape (const json_t *shape, safetensors_entry_t *e)
     if (!json_is_array (shape) || json_array_size (shape) > SAFETENSORS_RANK_MAX)
         return -1;
     e->n = 1;
-    json_array_foreach (shape, i, value)
-    {
+    json_array_foreach (shape, i, value) {
         json_int_t size = json_integer_value (value);
         if (!json_is_integer (value) || size < 0 ||
             __builtin_mul_overflow (e->n, (size_t) size, &e->n))
@@ -155,8 +154,9 @@ static int safetensors_read_header (safetensors_t *file, err_t *err)
     else if (!(file->entries = calloc (json_object_size (header) + 1, sizeof *file->entries)))
         rc = err_set (err, ERR_LIMIT, "no memory for %s", file->path);
     if (rc == 0)
-        json_object_foreach (header, name, value) if (rc == 0 && strcmp (name, "__metadata__") != 0)
-            rc = safetensors_read_entry (file, name, value, data, file->map_n - 8 - size, err);
+        json_object_foreach (header, name, value)
+            if (rc == 0 && strcmp (name, "__metadata__") != 0)
+                rc = safetensors_read_entry (file, name, value, data, file->map_n - 8 - size, err);
     json_decref (header);
     return rc == 0 ? safetensors_check_overlap (file, err) : -1;
 }

@@ -99,20 +99,18 @@ static int check_turns (const json_t *turns, err_t *err)
 {
     const json_t *turn, *action;
     size_t t, a;
-    json_array_foreach (turns, t, turn)
-    {
+    json_array_foreach (turns, t, turn) {
         const json_t *actions = json_object_get (turn, "actions");
         if (!json_is_array (actions))
             return err_set (err, ERR_INPUT, "turn %zu has no \"actions\"", t);
-        json_array_foreach (
-            actions, a,
-            action) if (!json_is_string (json_object_get (action, "role")) ||
-                        !json_is_string (json_object_get (action, "text")) ||
-                        json_integer_value (json_object_get (action, "tokens")) <
-                            0) return err_set (err, ERR_INPUT,
-                                               "turn %zu, action %zu: role, text and tokens "
-                                               "are wanted",
-                                               t, a);
+        json_array_foreach (actions, a, action)
+            if (!json_is_string (json_object_get (action, "role")) ||
+                !json_is_string (json_object_get (action, "text")) ||
+                json_integer_value (json_object_get (action, "tokens")) < 0)
+                return err_set (err, ERR_INPUT,
+                                "turn %zu, action %zu: role, text and tokens "
+                                "are wanted",
+                                t, a);
     }
     return 0;
 }
@@ -289,8 +287,8 @@ size_t episode_tokens (const episode_t *e)
     size_t t, a;
     json_int_t sum = 0;
     json_array_foreach (e->turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action) sum +=
-        count (action, "tokens");
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            sum += count (action, "tokens");
     return (size_t) sum;
 }
 
@@ -299,12 +297,11 @@ size_t episode_critical_path (const episode_t *e)
     const json_t *turn, *action;
     size_t t, a;
     json_int_t sum = 0;
-    json_array_foreach (e->turns, t, turn)
-    {
+    json_array_foreach (e->turns, t, turn) {
         json_int_t longest = 0;
-        json_array_foreach (json_object_get (turn, "actions"), a,
-                            action) if (count (action, "tokens") > longest) longest =
-            count (action, "tokens");
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            if (count (action, "tokens") > longest)
+                longest = count (action, "tokens");
         sum += longest;
     }
     return (size_t) sum;

@@ -161,13 +161,12 @@ static void words_of_others (const json_t *turns, size_t n, const char *role, wo
     const json_t *turn, *action;
     size_t t, a;
     json_array_foreach (turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-    {
-        const char *text = json_string_value (json_object_get (action, "text"));
-        const char *who = json_string_value (json_object_get (action, "role"));
-        if (t < n && text && who && strcmp (who, role) != 0)
-            words_split (text, words);
-    }
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            const char *text = json_string_value (json_object_get (action, "text"));
+            const char *who = json_string_value (json_object_get (action, "role"));
+            if (t < n && text && who && strcmp (who, role) != 0)
+                words_split (text, words);
+        }
 }
 
 void words_communication (const json_t *state, double *read, double *budget, double *repeated)
@@ -179,23 +178,22 @@ void words_communication (const json_t *state, double *read, double *budget, dou
     size_t t, a, readers = 0;
     *read = *budget = *repeated = 0;
     json_array_foreach (turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-    {
-        double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
-        const char *text = json_string_value (json_object_get (action, "text"));
-        const char *role = json_string_value (json_object_get (action, "role"));
-        if (!(tokens > 0) || !(others > 0))
-            continue;
-        words_t own = {0}, seen = {0};
-        words_split (text ? text : "", &own);
-        words_of_others (turns, t, role ? role : "", &seen);
-        *read += tokens;
-        *budget += limit * others * (double) t;
-        *repeated += shared_grams (&own, &seen);
-        readers++;
-        words_free (&own);
-        words_free (&seen);
-    }
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
+            const char *text = json_string_value (json_object_get (action, "text"));
+            const char *role = json_string_value (json_object_get (action, "role"));
+            if (!(tokens > 0) || !(others > 0))
+                continue;
+            words_t own = {0}, seen = {0};
+            words_split (text ? text : "", &own);
+            words_of_others (turns, t, role ? role : "", &seen);
+            *read += tokens;
+            *budget += limit * others * (double) t;
+            *repeated += shared_grams (&own, &seen);
+            readers++;
+            words_free (&own);
+            words_free (&seen);
+        }
     if (readers)
         *repeated /= (double) readers;
 }

@@ -48,8 +48,7 @@ static const char *chat_template_of (const json_t *config)
 {
     const json_t *all = json_object_get (config, "chat_template"), *one;
     size_t i;
-    json_array_foreach (all, i, one)
-    {
+    json_array_foreach (all, i, one) {
         const char *name = json_string_value (json_object_get (one, "name"));
         if (name && strcmp (name, "default") == 0)
             return json_string_value (json_object_get (one, "template"));

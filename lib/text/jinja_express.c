@@ -407,7 +407,9 @@ static bool express_contains (jinja_t *j, const json_t *list, const json_t *item
         return json_object_get (list, json_string_value (item)) != NULL;
     if (!json_is_array (list))
         jinja_fail (j, "'in' of such a value is not known here");
-    json_array_foreach (list, i, one) if (json_equal (one, item)) return true;
+    json_array_foreach (list, i, one)
+        if (json_equal (one, item))
+            return true;
     return false;
 }
 

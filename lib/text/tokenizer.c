@@ -194,15 +194,13 @@ static int tokenizer_read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
     json_t *vocab = json_object_get (json_object_get (root, "model"), "vocab");
     if (!json_is_object (vocab) || json_object_size (vocab) == 0)
         return err_set (err, ERR_INPUT, "tokenizer: model.vocab is missing");
-    json_object_foreach (vocab, text, value)
-    {
+    json_object_foreach (vocab, text, value) {
         if (!parse_whole (value, &id))
             return err_set (err, ERR_INPUT, "tokenizer: token '%.40s' has no id", text);
         if (tokenizer_set_token (t, id, text, false, byte_of, err) != 0)
             return -1;
     }
-    json_array_foreach (json_object_get (root, "added_tokens"), i, value)
-    {
+    json_array_foreach (json_object_get (root, "added_tokens"), i, value) {
         const char *content = json_string_value (json_object_get (value, "content"));
         if (!content || !*content || !parse_whole (json_object_get (value, "id"), &id))
             return err_set (err, ERR_INPUT, "tokenizer: added token %zu has no content or no id",
@@ -329,8 +327,9 @@ static int tokenizer_read_merges (tokenizer_t *t, const json_t *model, err_t *er
     t->merges_mask = slots - 1;
     for (i = 0; i < slots; i++)
         t->merges[i].pair = UINT64_MAX;
-    json_array_foreach (merges, i, entry) if (tokenizer_read_merge (t, entry, (uint32_t) i, err) !=
-                                              0) return -1;
+    json_array_foreach (merges, i, entry)
+        if (tokenizer_read_merge (t, entry, (uint32_t) i, err) != 0)
+            return -1;
     return 0;
 }
 

@@ -68,8 +68,9 @@ static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
     if (strcmp (type, "Sequence") == 0) {
         size_t i;
         const json_t *inner;
-        json_array_foreach (json_object_get (part, "pretokenizers"), i,
-                            inner) if (steps_read_pre (t, inner, err) != 0) return -1;
+        json_array_foreach (json_object_get (part, "pretokenizers"), i, inner)
+            if (steps_read_pre (t, inner, err) != 0)
+                return -1;
         return 0;
     }
     if (strcmp (type, "ByteLevel") == 0) {
@@ -103,8 +104,9 @@ static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err
     if (strcmp (type, "Sequence") == 0) {
         size_t i;
         const json_t *inner;
-        json_array_foreach (json_object_get (part, "normalizers"), i,
-                            inner) if (steps_read_normalizer (t, inner, err) != 0) return -1;
+        json_array_foreach (json_object_get (part, "normalizers"), i, inner)
+            if (steps_read_normalizer (t, inner, err) != 0)
+                return -1;
         return 0;
     }
     const char *prepend = json_string_value (json_object_get (part, "prepend"));
@@ -134,8 +136,7 @@ static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
     size_t i;
     const json_t *piece, *tokens = json_object_get (part, "special_tokens");
     bool after = false;
-    json_array_foreach (json_object_get (part, "single"), i, piece)
-    {
+    json_array_foreach (json_object_get (part, "single"), i, piece) {
         const char *name =
             json_string_value (json_object_get (json_object_get (piece, "SpecialToken"), "id"));
         if (!name) {
@@ -144,8 +145,7 @@ static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
         }
         const json_t *ids = json_object_get (json_object_get (tokens, name), "ids"), *id;
         size_t j;
-        json_array_foreach (ids, j, id)
-        {
+        json_array_foreach (ids, j, id) {
             size_t *n = after ? &t->after_n : &t->before_n;
             int64_t number;
             if (*n == TOKENIZER_PIECES_MAX)
@@ -166,8 +166,9 @@ static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
     if (strcmp (type, "Sequence") == 0) {
         size_t i;
         const json_t *inner;
-        json_array_foreach (json_object_get (part, "processors"), i,
-                            inner) if (steps_read_post (t, inner, err) != 0) return -1;
+        json_array_foreach (json_object_get (part, "processors"), i, inner)
+            if (steps_read_post (t, inner, err) != 0)
+                return -1;
         return 0;
     }
     return strcmp (type, "TemplateProcessing") == 0
@@ -186,8 +187,9 @@ static int steps_read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
     if (strcmp (type, "Sequence") == 0) {
         size_t i;
         const json_t *inner;
-        json_array_foreach (json_object_get (part, "decoders"), i,
-                            inner) if (steps_read_decoder (t, inner, err) != 0) return -1;
+        json_array_foreach (json_object_get (part, "decoders"), i, inner)
+            if (steps_read_decoder (t, inner, err) != 0)
+                return -1;
         return 0;
     }
     if (strcmp (type, "Strip") == 0 || strcmp (type, "Metaspace") == 0) {

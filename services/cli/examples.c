@@ -26,12 +26,11 @@ static void examples_put (json_t *pairs, json_t *episode)
 {
     json_t *pair;
     size_t i;
-    json_array_foreach (pairs, i, pair) if (json_equal (examples_task_id (json_array_get (pair, 0)),
-                                                        examples_task_id (episode)))
-    {
-        json_array_set (pair, 1, episode);
-        return;
-    }
+    json_array_foreach (pairs, i, pair)
+        if (json_equal (examples_task_id (json_array_get (pair, 0)), examples_task_id (episode))) {
+            json_array_set (pair, 1, episode);
+            return;
+        }
     json_array_append_new (pairs, json_pack ("[O, n]", episode));
 }
 
@@ -39,8 +38,7 @@ static json_t *examples_pairs_of (const json_t *episodes, const char *wanted)
 {
     json_t *pairs = json_array (), *episode;
     size_t i;
-    json_array_foreach (episodes, i, episode)
-    {
+    json_array_foreach (episodes, i, episode) {
         const char *phase = json_string_value (json_object_get (episode, "phase"));
         if (phase && strcmp (phase, wanted) == 0)
             examples_put (pairs, episode);
@@ -59,8 +57,9 @@ json_t *examples_read (const char *out)
     json_array_extend (sampled, greedy);
     for (int learned = 1; learned >= 0; learned--) {
         size_t i;
-        json_array_foreach (sampled, i, pair) if (examples_learned (pair) == (bool) learned)
-            json_array_append (all, pair);
+        json_array_foreach (sampled, i, pair)
+            if (examples_learned (pair) == (bool) learned)
+                json_array_append (all, pair);
     }
     json_decref (sampled);
     json_decref (greedy);

@@ -429,7 +429,8 @@ static void live_episode_lines (live_t *live, size_t width, size_t rows, size_t 
     live_words_line (live, width, lines, "  task    ", brief ? brief : "",
                      brief ? strlen (brief) : 0);
     each = each < ROWS_MAX ? each : ROWS_MAX;
-    json_array_foreach (actions, i, action) live_action_lines (live, width, each, lines, action);
+    json_array_foreach (actions, i, action)
+        live_action_lines (live, width, each, lines, action);
     live_words_line (live, width, lines, "  verdict ", verdict ? verdict : "",
                      verdict ? strlen (verdict) : 0);
     snprintf (text, sizeof text, "  reward  %.2f = quality %.2f, speed %.2f, cost %.2f",

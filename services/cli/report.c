@@ -44,8 +44,7 @@ static void report_widen (range_t *range, const json_t *lines, const char *kind,
 {
     const json_t *line;
     size_t i;
-    json_array_foreach (lines, i, line)
-    {
+    json_array_foreach (lines, i, line) {
         const char *event = json_string_value (json_object_get (line, "event"));
         const json_t *value = json_object_get (line, key);
         if (!event || strcmp (event, kind) != 0 || !json_is_number (value))
@@ -63,8 +62,7 @@ static void report_curve (const range_t *range, const json_t *lines, const char 
     const json_t *line;
     size_t i;
     buf_printf (out, "<polyline class=\"%s\" fill=\"none\" stroke-width=\"1.6\" points=\"", class);
-    json_array_foreach (lines, i, line)
-    {
+    json_array_foreach (lines, i, line) {
         const char *event = json_string_value (json_object_get (line, "event"));
         const json_t *value = json_object_get (line, key);
         if (!event || strcmp (event, kind) != 0 || !json_is_number (value))
@@ -179,14 +177,13 @@ static void report_episode (const json_t *e, buf_t *out)
                 (long long) json_integer_value (json_object_get (e, "step")),
                 json_string_value (json_object_get (e, "phase")));
     json_array_foreach (turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-    {
-        buf_text (out, "<span class=\"role\">");
-        report_escape (json_string_value (json_object_get (action, "role")), out);
-        buf_text (out, "</span><pre>");
-        report_escape (json_string_value (json_object_get (action, "text")), out);
-        buf_text (out, "</pre>");
-    }
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            buf_text (out, "<span class=\"role\">");
+            report_escape (json_string_value (json_object_get (action, "role")), out);
+            buf_text (out, "</span><pre>");
+            report_escape (json_string_value (json_object_get (action, "text")), out);
+            buf_text (out, "</pre>");
+        }
     buf_printf (out, "<p>reward %.3f: ", json_number_value (json_object_get (reward, "reward")));
     report_escape (json_string_value (json_object_get (reward, "verdict")), out);
     buf_text (out, "</p></div>\n");
@@ -199,8 +196,7 @@ static void report_episodes (const result_t *r, buf_t *out)
     buf_text (out, "<h2>Held-out tasks, before and after</h2>\n"
                    "<p>Of the first tasks of the evaluation; those that failed before and pass now "
                    "come first.</p>\n");
-    json_array_foreach (pairs, i, pair)
-    {
+    json_array_foreach (pairs, i, pair) {
         const json_t *first = json_array_get (pair, 0);
         if (i == EPISODES_SHOWN)
             break;

@@ -151,22 +151,21 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
     fprintf (to, "\n  %s: ", when);
     result_print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
     json_array_foreach (turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-    {
-        const char *role = json_string_value (json_object_get (action, "role"));
-        fputs ("    [", to);
-        printable_print (to, role ? role : "", role ? strlen (role) : 0, PRINTABLE_LINE);
-        fprintf (to, ", %lld tokens]\n",
-                 (long long) json_integer_value (json_object_get (action, "tokens")));
-        const char *text = json_string_value (json_object_get (action, "text"));
-        while (text && *text) {
-            size_t n = strcspn (text, "\n");
-            fputs ("    ", to);
-            printable_print (to, text, n, PRINTABLE_LINE);
-            fputc ('\n', to);
-            text += n + (text[n] == '\n');
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            const char *role = json_string_value (json_object_get (action, "role"));
+            fputs ("    [", to);
+            printable_print (to, role ? role : "", role ? strlen (role) : 0, PRINTABLE_LINE);
+            fprintf (to, ", %lld tokens]\n",
+                     (long long) json_integer_value (json_object_get (action, "tokens")));
+            const char *text = json_string_value (json_object_get (action, "text"));
+            while (text && *text) {
+                size_t n = strcspn (text, "\n");
+                fputs ("    ", to);
+                printable_print (to, text, n, PRINTABLE_LINE);
+                fputc ('\n', to);
+                text += n + (text[n] == '\n');
+            }
         }
-    }
 }
 
 static void result_print_example (FILE *to, const char *out)

@@ -71,9 +71,9 @@ static uint32_t records_role_index (const json_t *roles, const char *name)
 {
     size_t i;
     json_t *role;
-    json_array_foreach (roles, i,
-                        role) if (name && json_is_string (role) &&
-                                  strcmp (json_string_value (role), name) == 0) return (uint32_t) i;
+    json_array_foreach (roles, i, role)
+        if (name && json_is_string (role) && strcmp (json_string_value (role), name) == 0)
+            return (uint32_t) i;
     return UINT32_MAX;
 }
 
@@ -85,8 +85,7 @@ static int records_read_turn (records_t *records, uint32_t episode, uint32_t tur
     size_t before = text->size, i;
     json_t *action;
     for (uint32_t role = 0; role < json_array_size (roles); role++)
-        json_array_foreach (actions, i, action)
-        {
+        json_array_foreach (actions, i, action) {
             const char *name = json_string_value (json_object_get (action, "role"));
             if (records_role_index (roles, name) != role)
                 continue;
@@ -95,8 +94,7 @@ static int records_read_turn (records_t *records, uint32_t episode, uint32_t tur
                 return -1;
             text->size = before;
         }
-    json_array_foreach (actions, i, action)
-    {
+    json_array_foreach (actions, i, action) {
         const char *name = json_string_value (json_object_get (action, "role"));
         const char *words = json_string_value (json_object_get (action, "text"));
         if (!name || !words)
@@ -119,9 +117,10 @@ static int records_read_state (records_t *records, uint32_t episode, const char 
     buf_printf (&text, "%s\n", brief ? brief : "");
     size_t turn;
     json_t *entry;
-    json_array_foreach (turns, turn, entry) if (rc == 0) rc =
-        records_read_turn (records, episode, (uint32_t) turn, roles,
-                           json_object_get (entry, "actions"), &text, context);
+    json_array_foreach (turns, turn, entry)
+        if (rc == 0)
+            rc = records_read_turn (records, episode, (uint32_t) turn, roles,
+                                    json_object_get (entry, "actions"), &text, context);
     buf_free (&text);
     json_decref (json);
     return rc;

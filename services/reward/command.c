@@ -64,8 +64,7 @@ static int read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
     score->success = json_is_boolean (success) ? json_is_true (success) : score->quality >= 0.999;
     const json_t *agreement = json_object_get (root, "agreement");
     score->agreement = json_is_number (agreement) ? json_number_value (agreement) : score->quality;
-    json_object_foreach (root, name, value)
-    {
+    json_object_foreach (root, name, value) {
         double x = json_number_value (value);
         if (!json_is_number (value) || value == quality || x < 0 || x > 1 ||
             score->parts_n == REWARD_PARTS_MAX)

@@ -212,8 +212,7 @@ static int checkpoint_check_files (const char *path, const json_t *record, err_t
 {
     const char *name;
     json_t *size;
-    json_object_foreach (json_object_get (record, "files"), name, size)
-    {
+    json_object_foreach (json_object_get (record, "files"), name, size) {
         char file[FS_PATH_MAX];
         struct stat st;
         if (fs_join (file, path, name, err) != 0)

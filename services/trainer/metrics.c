@@ -67,8 +67,7 @@ static void metrics_draw (buf_t *bytes, const json_t *line)
     size_t n = 0;
     const char *event = json_string_value (json_object_get (line, "event")), *key;
     json_t *value;
-    json_object_foreach ((json_t *) line, key, value)
-    {
+    json_object_foreach ((json_t *) line, key, value) {
         if (!json_is_number (value) || strcmp (key, not_curves[0]) == 0 ||
             strcmp (key, not_curves[1]) == 0 || n == METRICS_MAX)
             continue;
@@ -280,8 +279,7 @@ static int metrics_print_line (void *context, const json_t *line)
         return 0;
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *) line, key, value)
-    {
+    json_object_foreach ((json_t *) line, key, value) {
         if (json_is_number (value))
             search->each (search->context, key, json_number_value (value));
     }

@@ -70,8 +70,8 @@ static size_t check_case (const tokenizer_t *t, const char *line)
     assert_non_null (c);
     tokenizer_ids_t ids = {.data = calloc (json_array_size (json_object_get (c, "ids")) + 1, 4)};
     size_t i;
-    json_array_foreach (json_object_get (c, "ids"), i, id) ids.data[ids.n++] =
-        (int32_t) json_integer_value (id);
+    json_array_foreach (json_object_get (c, "ids"), i, id)
+        ids.data[ids.n++] = (int32_t) json_integer_value (id);
     size_t wrong = check_encode (t, c, &ids) + check_decode (t, c, &ids, "decoded", 0) +
                    check_decode (t, c, &ids, "plain", TOKENIZER_PLAIN);
     tokenizer_ids_free (&ids);

@@ -12,14 +12,9 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
             err, ERR_INPUT,
             "needs \"tests\": [{\"args\": [...], \"result\": ...}, ...], or HumanEval's "
             "\"prompt\", \"entry_point\" and \"test\"");
-    json_array_foreach (
-        tests, i,
-        test) if (!json_is_array (json_object_get (test, "args")) ||
-                  !json_object_get (
-                      test,
-                      "result")) return err_set (err, ERR_INPUT,
-                                                 "tests[%zu] needs \"args\": [...] and \"result\"",
-                                                 i);
+    json_array_foreach (tests, i, test)
+        if (!json_is_array (json_object_get (test, "args")) || !json_object_get (test, "result"))
+            return err_set (err, ERR_INPUT, "tests[%zu] needs \"args\": [...] and \"result\"", i);
     return 0;
 }
 

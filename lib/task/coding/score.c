@@ -20,8 +20,7 @@ static bool coding_has_helper (const json_t *state, bool human)
 {
     const json_t *roles = json_object_get (state, "roles"), *role;
     size_t i;
-    json_array_foreach (roles, i, role)
-    {
+    json_array_foreach (roles, i, role) {
         const char *name = json_string_value (role);
         if (name && (strcmp (name, "aux") == 0 || strcmp (name, "helper") == 0))
             return true;
@@ -61,8 +60,7 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *task, 
     if (!answer)
         return -1;
     const json_t *results = json_object_get (answer, "results");
-    json_array_foreach (tests, i, test)
-    {
+    json_array_foreach (tests, i, test) {
         const json_t *result = json_array_get (results, i);
         const char *kind = json_string_value (json_array_get (result, 0));
         bool same = kind && strcmp (kind, "value") == 0 &&

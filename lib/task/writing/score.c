@@ -129,8 +129,7 @@ static double writing_terms_of (const json_t *task, const writing_piece_t *a,
     const json_t *terms = json_object_get (task, "terms"), *term;
     size_t i;
     double found = 0, wanted = 0;
-    json_array_foreach (terms, i, term)
-    {
+    json_array_foreach (terms, i, term) {
         const char *const list[] = {json_is_string (term) ? json_string_value (term) : "", NULL};
         found += words_have_any (&a->words, list) + words_have_any (&b->words, list);
         wanted += 2;
