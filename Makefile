@@ -137,7 +137,7 @@ $(ARCHIVE): $(LIB_O)
 	$(Q)ar rcs $@ $^
 
 # (a function, since a % in a pattern rule's own text would be taken for the stem)
-OBJECTS = $(patsubst %.c,$(OUT)/%.o,$(wildcard services/$(1)/*.c))
+OBJECTS = $(patsubst %.c,$(OUT)/%.o,$(wildcard services/$(1)/*.c services/$(1)/*/*.c))
 
 $(BIN)/quintet: $$(call OBJECTS,cli) $(ARCHIVE)
 	@mkdir -p $(@D)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-#include "pretrain.h"
+#include "pretrain/pretrain.h"
 
 static const args_option_t options[] = {{"--family", "NAME", "", "coding or writing"},
                                         {"--out", "DIR", "", "folder to make"},

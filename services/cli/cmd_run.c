@@ -1,9 +1,9 @@
 /*  quintet run - trains a team and shows how it learns.
  *
- *  The story: everything is checked before anything starts (check.c); a suite is started
- *  (suite.c); a trainer runs for the team, and one more for the single agent when the
- *  configuration asks to compare; events of the bus become the view (live.c); the result is read
- *  from the folders that the trainers leave (result.c).
+ *  The story: everything is checked before anything starts (check/); a suite is started
+ *  (suite/); a trainer runs for the team, and one more for the single agent when the
+ *  configuration asks to compare; events of the bus become the view (view/); the result is read
+ *  from the folders that the trainers leave (report/).
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,13 +13,13 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "check.h"
+#include "check/check.h"
 #include "cli.h"
-#include "folder.h"
-#include "live.h"
-#include "presence.h"
-#include "result.h"
-#include "suite.h"
+#include "report/folder.h"
+#include "view/live.h"
+#include "suite/presence.h"
+#include "report/result.h"
+#include "suite/suite.h"
 #include "svc/svc.h"
 
 #define SETS_MAX 80

@@ -10,7 +10,7 @@
 #include "base/printable.h"
 #include "bus/bus.h"
 #include "cli.h"
-#include "supervisor.h"
+#include "suite/supervisor.h"
 #include "wire/wire.h"
 
 #define STATES_MAX 65536

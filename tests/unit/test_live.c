@@ -1,4 +1,4 @@
-/* with: services/cli/live.c */
+/* with: services/cli/view/live.c */
 /*  What people see of a run: read back from a terminal of a given size, from a file, as JSON. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <utf8proc.h>
 
-#include "../../services/cli/live.h"
+#include "../../services/cli/view/live.h"
 #include "base/buf.h"
 #include "base/clock.h"
 

@@ -1,10 +1,10 @@
-/* with: services/cli/fit.c */
+/* with: services/cli/check/fit.c */
 /*  What a model is said to take, against what the modules take when they work. */
 #include "model/memory.h"
 
 #include <sys/stat.h>
 
-#include "../../services/cli/fit.h"
+#include "../../services/cli/check/fit.h"
 #include "base/fs.h"
 #include "conf/table.h"
 #include "model/sampler.h"

@@ -1,4 +1,4 @@
-/* with: services/cli/pretrain.c */
+/* with: services/cli/pretrain/pretrain.c */
 /*  A seed model as small as one can be: the same bytes each time, nothing left when it fails. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../services/cli/pretrain.h"
+#include "../../services/cli/pretrain/pretrain.h"
 #include "base/fs.h"
 #include "base/hash.h"
 #include "formats/hf.h"

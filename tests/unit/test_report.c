@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../services/cli/examples.h"
-#include "../../services/cli/result.h"
+#include "../../services/cli/report/examples.h"
+#include "../../services/cli/report/result.h"
 #include "base/fs.h"
 
 #define SIDE(sampled, path)                                                                        \

@@ -1,4 +1,4 @@
-/* with: services/cli/supervisor.c */
+/* with: services/cli/suite/supervisor.c */
 /*  Real children, a clock that the test turns: restarts, giving up, last words, an end that leaves
  *  nobody. */
 #include <stdarg.h>
@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../services/cli/supervisor.h"
+#include "../../services/cli/suite/supervisor.h"
 #include "base/clock.h"
 #include "base/fs.h"
 

@@ -9,7 +9,7 @@
 #include "examples.h"
 #include "result.h"
 
-EMBED (report_page, "services/cli/report.html")
+EMBED (report_page, "services/cli/report/report.html")
 
 #define EPISODES_SHOWN 6
 #define PLOT_W         320.0
