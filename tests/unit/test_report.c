@@ -1,4 +1,4 @@
-/* with: services/cli/result.c services/cli/report.c services/cli/examples.c */
+/* with: services/cli/report/ */
 /*  The end of a run, from the files that a trainer leaves: the table, the last line of JSON, the
  *  page. */
 #include <stdarg.h>
