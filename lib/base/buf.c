@@ -1,10 +1,13 @@
 /*  buf - see buf.h */
 #include "base/buf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 /*  Room for `more` bytes and the closing 0. */
 static bool buf_reserve (buf_t *buf, size_t more)
@@ -48,6 +51,19 @@ void buf_text (buf_t *buf, const char *text)
 void buf_char (buf_t *buf, char c)
 {
     buf_append (buf, &c, 1);
+}
+
+void buf_varint (buf_t *buf, uint64_t value)
+{
+    uint8_t bytes[BYTES_VARINT_MAX];
+    buf_append (buf, bytes, (size_t) (bytes_varint (bytes, value) - bytes));
+}
+
+void buf_little (buf_t *buf, uint64_t value, size_t size)
+{
+    uint8_t bytes[sizeof value];
+    assert (size <= sizeof bytes);
+    buf_append (buf, bytes, (size_t) (bytes_little (bytes, value, size) - bytes));
 }
 
 void buf_printf (buf_t *buf, const char *fmt, ...)

@@ -27,6 +27,9 @@ typedef struct {
 void buf_append (buf_t *buf, const void *data, size_t size);
 void buf_text (buf_t *buf, const char *text);
 void buf_char (buf_t *buf, char c);
+/*  A number as bytes.h writes it. */
+void buf_varint (buf_t *buf, uint64_t value);
+void buf_little (buf_t *buf, uint64_t value, size_t size);
 void buf_printf (buf_t *buf, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 bool buf_failed (const buf_t *buf);
 /*  Forgets the content, keeps the memory. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 /*  Protobuf's wire types (developers' guide, "Encoding"). */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
@@ -48,14 +50,6 @@ const char *slice_text (slice_t slice, char *out, size_t out_size)
     return out;
 }
 
-static size_t varint_size (uint64_t value)
-{
-    size_t n = 1;
-    while (value >>= 7)
-        n++;
-    return n;
-}
-
 static size_t tag_size (unsigned field)
 {
     return field < 16 ? 1 : 2;
@@ -63,46 +57,31 @@ static size_t tag_size (unsigned field)
 
 static size_t bytes_size (unsigned field, slice_t s)
 {
-    return s.size ? tag_size (field) + varint_size (s.size) + s.size : 0;
+    return s.size ? tag_size (field) + bytes_varint_size (s.size) + s.size : 0;
 }
 
 static size_t number_size (unsigned field, uint64_t value)
 {
-    return value ? tag_size (field) + varint_size (value) : 0;
-}
-
-static uint8_t *put_varint (uint8_t *to, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *to++ = (uint8_t) (value | 0x80);
-    *to++ = (uint8_t) value;
-    return to;
+    return value ? tag_size (field) + bytes_varint_size (value) : 0;
 }
 
 static uint8_t *put_number (uint8_t *to, unsigned field, uint64_t value)
 {
-    return value ? put_varint (put_varint (to, field << 3 | VARINT), value) : to;
+    return value ? bytes_varint (bytes_varint (to, field << 3 | VARINT), value) : to;
 }
 
 static uint8_t *put_bytes (uint8_t *to, unsigned field, slice_t s)
 {
     if (!s.size)
         return to;
-    to = put_varint (put_varint (to, field << 3 | BYTES), s.size);
+    to = bytes_varint (bytes_varint (to, field << 3 | BYTES), s.size);
     memcpy (to, s.data, s.size);
     return to + s.size;
 }
 
-static uint8_t *put_little (uint8_t *to, uint64_t value, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        *to++ = (uint8_t) (value >> (8 * i));
-    return to;
-}
-
 static uint8_t *put_fixed64 (uint8_t *to, unsigned field, uint64_t value)
 {
-    return value ? put_little (put_varint (to, field << 3 | FIXED64), value, 8) : to;
+    return value ? bytes_little (bytes_varint (to, field << 3 | FIXED64), value, 8) : to;
 }
 
 static size_t packed_size (const envelope_t *e)
@@ -134,7 +113,7 @@ int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
     to = put_fixed64 (to, F_BOOT, e->boot);
     to = put_fixed64 (to, F_SEQUENCE, e->sequence);
     if (e->left_ms)
-        to = put_little (put_varint (to, F_LEFT_MS << 3 | FIXED32), e->left_ms, 4);
+        to = bytes_little (bytes_varint (to, F_LEFT_MS << 3 | FIXED32), e->left_ms, 4);
     to = put_bytes (to, F_SERVICE, e->service);
     to = put_number (to, F_CODE, e->code);
     to = put_bytes (to, F_TEXT, e->text);
@@ -293,7 +272,7 @@ int envelope_patch (zmq_msg_t *frame, uint64_t ticket, uint32_t left_ms)
             size_t bytes = (tag & 7) == FIXED64 ? 8 : 4;
             scan_little (&s, bytes);
             if (!s.bad)
-                put_little (value, bytes == 8 ? ticket : left_ms, bytes);
+                bytes_little (value, bytes == 8 ? ticket : left_ms, bytes);
             patched++;
         } else if ((tag & 7) == BYTES) {
             scan_bytes (&s);

@@ -6,25 +6,11 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/bytes.h"
+
 enum { DENSE, SPARSE, XOR };
 
 #define DEFLATE_LEVEL 1
-#define VARINT_MAX    10 /* bytes */
-
-static void delta_put_varint (buf_t *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        buf_char (out, (char) (value | 0x80));
-    buf_char (out, (char) value);
-}
-
-static size_t delta_varint_size (uint64_t value)
-{
-    size_t n = 1;
-    for (; value >= 0x80; value >>= 7)
-        n++;
-    return n;
-}
 
 /*  ---- encode --------------------------------------------------------------------------------- */
 
@@ -49,11 +35,11 @@ static survey_t delta_survey (const char *before, const char *after, size_t n, s
         }
         for (size_t b = 0; b < width; b++)
             s.same_bytes += before[i * width + b] == after[i * width + b];
-        gaps += delta_varint_size (i - last);
+        gaps += bytes_varint_size (i - last);
         last = i + 1;
         s.changed++;
     }
-    s.sparse_size = delta_varint_size (s.changed) + gaps + s.changed * width;
+    s.sparse_size = bytes_varint_size (s.changed) + gaps + s.changed * width;
     return s;
 }
 
@@ -62,10 +48,10 @@ static void delta_put_sparse (const char *before, const char *after, size_t n, s
 {
     size_t last = 0;
     buf_char (out, SPARSE);
-    delta_put_varint (out, changed);
+    buf_varint (out, changed);
     for (size_t i = 0; i < n; i++)
         if (delta_differs (before, after, i, width)) {
-            delta_put_varint (out, i - last);
+            buf_varint (out, i - last);
             last = i + 1;
         }
     for (size_t i = 0; i < n; i++)
@@ -86,10 +72,10 @@ static bool delta_put_xor (const char *before, const char *after, size_t n, size
             planes[b * n + i] = (Bytef) (before[i * width + b] ^ after[i * width + b]);
     if (planes && packed &&
         compress2 (packed, &size, planes, (uLong) (n * width), DEFLATE_LEVEL) == Z_OK)
-        smaller = delta_varint_size (size) + size < limit;
+        smaller = bytes_varint_size (size) + size < limit;
     if (smaller) {
         buf_char (out, XOR);
-        delta_put_varint (out, size);
+        buf_varint (out, size);
         buf_append (out, packed, size);
     }
     free (planes);
@@ -133,7 +119,7 @@ typedef struct {
 static bool delta_take_varint (reader_t *r, uint64_t *value)
 {
     *value = 0;
-    for (unsigned i = 0; i < VARINT_MAX && r->at < r->end; i++) {
+    for (unsigned i = 0; i < BYTES_VARINT_MAX && r->at < r->end; i++) {
         uint8_t byte = *r->at++;
         *value |= (uint64_t) (byte & 0x7f) << (7 * i);
         if (!(byte & 0x80))

@@ -15,7 +15,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crc.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/hash.h"
@@ -223,6 +225,46 @@ static void clock_goes_forward (void **state)
     clock_sleep_ms (2);
     assert_true (clock_us () - before >= 2000);
     assert_int_equal (clock_left_ms (clock_ms () - 5), 0);
+    int64_t deadline = clock_ms () + 3600000;
+    clock_forward (3600000);
+    assert_int_equal (clock_left_ms (deadline), 0);
+}
+
+/*  The vectors of RFC 3720, B.4, and the check value of every table of CRCs. */
+static void crc_is_castagnoli (void **state)
+{
+    (void) state;
+    uint8_t bytes[32] = {0}, long_one[1000];
+    assert_int_equal (crc_of (0, bytes, 32), 0x8A9136AAu);
+    memset (bytes, 0xFF, 32);
+    assert_int_equal (crc_of (0, bytes, 32), 0x62A8AB43u);
+    assert_int_equal (crc_of (0, "123456789", 9), 0xE3069283u);
+    for (size_t i = 0; i < sizeof long_one; i++)
+        long_one[i] = (uint8_t) (i * 2654435761u >> 13);
+    for (size_t n = 0; n < sizeof long_one; n += 37) {
+        uint32_t crc = crc_of (0, long_one, n);
+        assert_int_equal (crc, crc_plain (0, long_one, n));
+        assert_int_equal (crc, crc_of (crc_of (0, long_one, n / 3), long_one + n / 3, n - n / 3));
+        assert_int_equal (
+            crc, crc_plain (crc_of (0, long_one, 5 * n / 7), long_one + 5 * n / 7, n - 5 * n / 7));
+    }
+}
+
+static void numbers_are_written_little_end_first (void **state)
+{
+    (void) state;
+    buf_t buf = {0};
+    buf_varint (&buf, 300);
+    buf_varint (&buf, UINT64_MAX);
+    buf_little (&buf, 0x01020304, 4);
+    assert_int_equal (buf.size, 2 + BYTES_VARINT_MAX + 4);
+    assert_memory_equal (buf.data, "\xac\x02", 2);
+    assert_memory_equal (buf.data + 2, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 10);
+    assert_memory_equal (buf.data + 12, "\x04\x03\x02\x01", 4);
+    assert_int_equal (bytes_varint_size (127), 1);
+    assert_int_equal (bytes_varint_size (128), 2);
+    assert_int_equal (bytes_varint_size (UINT64_MAX), BYTES_VARINT_MAX);
+    buf_free (&buf);
 }
 
 int main (void)
@@ -238,6 +280,8 @@ int main (void)
         cmocka_unit_test (hash_names_content),
         cmocka_unit_test (pool_does_every_piece_once),
         cmocka_unit_test (clock_goes_forward),
+        cmocka_unit_test (crc_is_castagnoli),
+        cmocka_unit_test (numbers_are_written_little_end_first),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
