@@ -80,6 +80,11 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
  *  every call gets exactly one BUS_REPLY. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
+/*  Asks again, or asks another: as bus_call, but the worker of that name (BUS_REPLY's name) does not get it as
+ *  long as another worker serves the service. When it is the only one it answers all the same, and the reply's
+ *  name says so. The id may be the one of before: idempotence is each worker's own. */
+uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, const void *payload,
+                            size_t size, int64_t deadline_ms, const char *avoid);
 /*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends heartbeats, or
  *  one whose name goes on with "-", else ERR_MISSING. */
 #define BUS_ALIVE "alive"

@@ -49,6 +49,7 @@ static void call_free (bus_call_t *call)
 {
     free (call->id);
     free (call->service);
+    free (call->avoid);
     free (call->payload);
     *call = (bus_call_t){0};
 }
@@ -61,6 +62,7 @@ static void call_send (bus_t *bus, bus_call_t *call)
     envelope_t e = {.kind = ENVELOPE_REQUEST,
                     .id = slice_of (call->id),
                     .service = slice_of (call->service),
+                    .avoid = slice_of (call->avoid),
                     .sequence = call->number,
                     .ticket = UINT64_MAX, /* room for the bus to write in */
                     .left_ms = left > 0 ? (uint32_t) left : 1,
@@ -72,6 +74,12 @@ static void call_send (bus_t *bus, bus_call_t *call)
 
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms)
+{
+    return bus_call_avoiding (bus, service, id, payload, size, deadline_ms, NULL);
+}
+
+uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, const void *payload,
+                            size_t size, int64_t deadline_ms, const char *avoid)
 {
     bus_call_t *call = call_slot (bus);
     if (!call)
@@ -86,11 +94,12 @@ uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *
     *call = (bus_call_t){.number = number,
                          .id = strndup (id ? id : made, ENVELOPE_ID_MAX),
                          .service = strndup (service, ENVELOPE_NAME_MAX),
+                         .avoid = avoid ? strndup (avoid, ENVELOPE_NAME_MAX) : NULL,
                          .payload = fits ? malloc (size + 1) : NULL,
                          .size = size,
                          .start_ms = now,
                          .deadline_ms = now + deadline_ms};
-    if (!call->id || !call->service || (fits && !call->payload)) {
+    if (!call->id || !call->service || (avoid && !call->avoid) || (fits && !call->payload)) {
         call_free (call);
         return 0;
     }

@@ -28,7 +28,8 @@ enum {
     F_SIZE,
     F_INDEX,
     F_EPOCH,
-    F_OBJECTS
+    F_OBJECTS,
+    F_AVOID
 };
 
 slice_t slice_of (const char *text)
@@ -94,7 +95,7 @@ static size_t packed_size (const envelope_t *e)
            number_size (F_CREDIT, e->credit) + (e->ticket ? 9 : 0) + bytes_size (F_HASH, e->hash) +
            bytes_size (F_PAYLOAD, e->payload) + number_size (F_SIZE, e->size) +
            number_size (F_INDEX, e->index) + number_size (F_EPOCH, e->epoch) +
-           bytes_size (F_OBJECTS, e->objects);
+           bytes_size (F_OBJECTS, e->objects) + bytes_size (F_AVOID, e->avoid);
 }
 
 int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
@@ -124,7 +125,8 @@ int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
     to = put_number (to, F_SIZE, e->size);
     to = put_number (to, F_INDEX, e->index);
     to = put_number (to, F_EPOCH, e->epoch);
-    put_bytes (to, F_OBJECTS, e->objects);
+    to = put_bytes (to, F_OBJECTS, e->objects);
+    put_bytes (to, F_AVOID, e->avoid);
     return 0;
 }
 
@@ -180,6 +182,7 @@ static void take_bytes (envelope_t *e, unsigned field, slice_t s)
                   : field == F_HASH    ? &e->hash
                   : field == F_PAYLOAD ? &e->payload
                   : field == F_OBJECTS ? &e->objects
+                  : field == F_AVOID   ? &e->avoid
                                        : NULL;
     if (to)
         *to = s;
@@ -213,7 +216,7 @@ static void take_fixed64 (envelope_t *e, unsigned field, uint64_t value)
         e->ticket = value;
 }
 
-/*  Reads one field. With patch, overwrites ticket and left_ms where they stand. */
+/*  Reads one field; those that are not known are skipped. */
 static void scan_field (scan_t *s, envelope_t *e, uint64_t *protocol)
 {
     uint64_t tag = scan_varint (s);
@@ -250,13 +253,14 @@ int envelope_parse (const void *data, size_t size, envelope_t *e)
                       .text = none,
                       .hash = none,
                       .objects = none,
+                      .avoid = none,
                       .payload = none};
     uint64_t protocol = 0;
     while (s.at < s.end && !s.bad)
         scan_field (&s, e, &protocol);
     bool fits = e->id.size <= ENVELOPE_ID_MAX && e->trace.size <= ENVELOPE_ID_MAX &&
                 e->sender.size <= ENVELOPE_NAME_MAX && e->service.size <= 2 * ENVELOPE_NAME_MAX &&
-                e->text.size <= ENVELOPE_TEXT_MAX;
+                e->text.size <= ENVELOPE_TEXT_MAX && e->avoid.size <= ENVELOPE_NAME_MAX;
     return !s.bad && fits && protocol == ENVELOPE_PROTOCOL && e->kind != ENVELOPE_NONE ? 0 : -1;
 }
 

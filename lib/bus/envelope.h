@@ -59,7 +59,7 @@ typedef struct {
 
 typedef struct {
     envelope_kind_t kind;
-    slice_t id, trace, sender, service, text, hash, objects, payload;
+    slice_t id, trace, sender, service, text, hash, objects, avoid, payload;
     uint64_t boot, sequence, ticket, size, epoch;
     uint32_t left_ms, code, credit, index;
 } envelope_t;

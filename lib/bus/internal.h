@@ -25,6 +25,7 @@ typedef struct {
     uint64_t number; /* generation << 20 | slot; 0: free */
     char *id;
     char *service;
+    char *avoid;   /* a worker that shall not answer, or NULL */
     void *payload; /* NULL: too large to be sent */
     size_t size;
     int64_t start_ms, deadline_ms;

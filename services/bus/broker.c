@@ -253,7 +253,7 @@ static bool assign (broker_t *b, service_t *s, worker_t *w, pending_t *p)
 static void place (broker_t *b, service_t *s, worker_t *w, pending_t *p)
 {
     while (w && !assign (b, s, w, p))
-        w = service_free_worker (s);
+        w = service_free_worker (s, p->avoid);
     if (w)
         return;
     if (p->client->dead)
@@ -267,7 +267,7 @@ static void place (broker_t *b, service_t *s, worker_t *w, pending_t *p)
 static void drain (broker_t *b, service_t *s)
 {
     worker_t *w;
-    while (s->queued && (w = service_free_worker (s))) {
+    while (s->queued && (w = service_free_worker (s, service_first (s)->avoid))) {
         pending_t p = service_pop (s);
         add (b, QUEUED, (uint64_t) -1);
         if (p.client && clock_ms () < p.deadline_ms) {
@@ -313,9 +313,10 @@ static void on_request (broker_t *b, peer_t *client, const envelope_t *e, zmq_ms
     pending_t p = {.client = client,
                    .sequence = e->sequence,
                    .deadline_ms = clock_ms () + (int64_t) e->left_ms};
+    slice_text (e->avoid, p.avoid, sizeof p.avoid);
     zmq_msg_init (&p.frame);
     zmq_msg_move (&p.frame, frame);
-    place (b, s, s->queued ? NULL : service_free_worker (s), &p);
+    place (b, s, s->queued ? NULL : service_free_worker (s, p.avoid), &p);
 }
 
 static void on_reply (broker_t *b, const peer_t *worker, const envelope_t *e, zmq_msg_t *frame)

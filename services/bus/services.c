@@ -2,6 +2,7 @@
 #include "services.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define QUEUE_MAX   16384 /* requests of one service */
 #define QUEUE_BYTES ((size_t) 256 << 20)
@@ -73,11 +74,16 @@ void service_drop_worker (service_t *s, worker_t *worker)
     *worker = s->worker[--s->workers];
 }
 
-worker_t *service_free_worker (service_t *s)
+worker_t *service_free_worker (service_t *s, const char *avoid)
 {
     worker_t *best = NULL;
+    bool others = false;
+    for (size_t i = 0; i < s->workers; i++)
+        others = others || strcmp (s->worker[i].peer->name, avoid) != 0;
     for (size_t i = 0; i < s->workers; i++) {
         worker_t *w = &s->worker[(s->turn + i) % s->workers];
+        if (others && strcmp (w->peer->name, avoid) == 0)
+            continue;
         if (w->used < w->credit && (!best || w->credit - w->used > best->credit - best->used))
             best = w;
     }

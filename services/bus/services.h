@@ -1,7 +1,7 @@
 /*  services - what the requests actor hands out: each service's workers, and the requests that wait for one.
  *
  *      service_t *service = services_of (&services, name);
- *      worker_t *worker = service_free_worker (service);
+ *      worker_t *worker = service_free_worker (service, "");
  *      service_push (service, &pending);                      when there is none
  *      services_sweep (&services);                            now and then
  *
@@ -24,6 +24,7 @@ typedef struct {
     peer_t *client; /* NULL: nobody wants it any more */
     uint64_t sequence;
     int64_t deadline_ms;
+    char avoid[ENVELOPE_NAME_MAX + 1]; /* worker that shall not have it while there is another */
     zmq_msg_t frame;
 } pending_t;
 
@@ -56,8 +57,9 @@ worker_t *service_worker (service_t *service, const peer_t *peer);
 /*  NULL when there are too many. */
 worker_t *service_add_worker (service_t *service, peer_t *peer);
 void service_drop_worker (service_t *service, worker_t *worker);
-/*  The worker with the most free credit; ties go round. NULL: none has any. */
-worker_t *service_free_worker (service_t *service);
+/*  The worker with the most free credit, not the one to avoid (a name, or "") unless it is the only one; ties go
+ *  round. NULL: none has any. */
+worker_t *service_free_worker (service_t *service, const char *avoid);
 
 /*  -1: the queue is full; the request is still the caller's. */
 int service_push (service_t *service, pending_t *pending);

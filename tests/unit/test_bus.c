@@ -32,6 +32,7 @@ static void envelope_is_protobuf (void **state)
                     .index = 5,
                     .epoch = 9,
                     .objects = {hash, sizeof hash},
+                    .avoid = slice_of ("agent-2"),
                     .payload = slice_of ("payload")};
     zmq_msg_t frame;
     assert_int_equal (envelope_pack (&e, (slice_t){"", 0}, &frame), 0);
@@ -52,10 +53,26 @@ static void envelope_is_protobuf (void **state)
     assert_int_equal (back.left_ms, 12);
     assert_int_equal (back.size, 1u << 31);
     assert_true (slice_equal (back.payload, e.payload));
+    assert_true (slice_equal (back.avoid, e.avoid));
     for (size_t cut = 0; cut < size;
          cut++) /* a cut frame is refused, or lacks fields; it never reads on */
         envelope_parse (zmq_msg_data (&frame), cut, &back);
     zmq_msg_close (&frame);
+}
+
+/*  The reply to a call, while the workers refuse whatever they are asked as content that is wrong. */
+static bus_item_t await_answered (bus_t *client, bus_t **workers, size_t n, uint64_t call)
+{
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
+        bus_item_t item;
+        for (size_t i = 0; i < n; i++)
+            if (bus_next (workers[i], &item, 5, NULL) == 1 && item.kind == BUS_REQUEST)
+                bus_refuse (workers[i], item.id, ERR_INPUT, "wrong");
+        if (bus_next (client, &item, 5, NULL) == 1 && item.kind == BUS_REPLY && item.call == call)
+            return item;
+    }
+    fail_msg ("no reply within %d ms", PATIENCE_MS);
+    return (bus_item_t){0};
 }
 
 static void a_call_is_answered (void **state)
@@ -130,6 +147,32 @@ static void the_same_id_gets_the_same_answer (void **state)
     assert_int_equal (bus_counters (worker).repeated, 1);
     bus_destroy (&client);
     bus_destroy (&worker);
+}
+
+/*  Whoever answered first, the second opinion is the other's; of the only one left, its own again. */
+static void another_worker_gives_a_second_opinion (void **state)
+{
+    bus_t *client = join (*state, "client");
+    bus_t *workers[] = {join (*state, "worker-0"), join (*state, "worker-1")};
+    err_t err = {0};
+    for (size_t i = 0; i < 2; i++)
+        bus_serve (workers[i], "echo", 4, &err);
+    char first[32];
+    uint64_t call = bus_call (client, "echo", "run/1", "a", 1, PATIENCE_MS);
+    bus_item_t item = await_answered (client, workers, 2, call);
+    snprintf (first, sizeof first, "%s", item.name);
+    for (int i = 0; i < 5; i++) {
+        call = bus_call_avoiding (client, "echo", "run/1", "a", 1, PATIENCE_MS, first);
+        item = await_answered (client, workers, 2, call);
+        assert_string_not_equal (item.name, first);
+    }
+    bus_destroy (&workers[strcmp (first, "worker-0") == 0]);
+    bus_t **left = &workers[strcmp (first, "worker-0") != 0];
+    call = bus_call_avoiding (client, "echo", "run/1", "a", 1, 60000, first);
+    item = await_answered (client, left, 1, call);
+    assert_string_equal (item.name, first);
+    bus_destroy (left);
+    bus_destroy (&client);
 }
 
 static void a_dead_worker_is_replaced (void **state)
@@ -386,6 +429,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (a_call_that_nobody_serves_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown (credit_bounds_what_a_worker_has, setup, teardown),
         cmocka_unit_test_setup_teardown (the_same_id_gets_the_same_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown (another_worker_gives_a_second_opinion, setup, teardown),
         cmocka_unit_test_setup_teardown (a_dead_worker_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown (a_restarted_bus_is_joined_again, setup, teardown),
         cmocka_unit_test_setup_teardown (other_numerics_are_refused, setup, teardown),
