@@ -114,14 +114,6 @@ void bus_wake (bus_t *bus)
     (void) n; /* full means that it is awake already */
 }
 
-int bus_fd (const bus_t *bus)
-{
-    int fd = -1;
-    size_t size = sizeof fd;
-    zmq_getsockopt (bus->requests, ZMQ_FD, &fd, &size);
-    return fd;
-}
-
 bus_counters_t bus_counters (const bus_t *bus)
 {
     return bus->counters;

@@ -67,8 +67,6 @@ void bus_quiet (bus_t *bus);
 
 /*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
-/*  Readable when bus_next may have something (edge-triggered, like ZMQ_FD: drain with timeout 0). */
-int bus_fd (const bus_t *bus);
 /*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may make. */
 void bus_wake (bus_t *bus);
 
@@ -108,7 +106,7 @@ void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t siz
  *  kept by name and published as event "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks
  *  for all that the bus holds (they come as BUS_EVENT with the same topics). epoch: stale ones are
  *  refused per run. Retiring drops an object that no manifest needs. */
-uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t size);
+uint64_t bus_offer (bus_t *bus, const void *content, size_t size);
 /*  The same without a copy: content, whose hash is known, must stay as it is until the answer comes or the
  *  offer is cancelled. */
 uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size);

@@ -83,9 +83,8 @@ static uint64_t start (bus_t *bus, const transfer_t *wanted, int64_t deadline_ms
     return number;
 }
 
-uint64_t bus_offer (bus_t *bus, const char *run, const void *content, size_t size)
+uint64_t bus_offer (bus_t *bus, const void *content, size_t size)
 {
-    (void) run;
     return start (bus,
                   &(transfer_t){.kind = TRANSFER_UPLOAD,
                                 .hash = hash_object (content, size),

@@ -180,8 +180,7 @@ static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *ol
                                  .loss = learnt.loss};
     critic_store_state (critic, &answer.state, &network);
     wire_learn_reply_pack (&answer, &reply);
-    waiting_t told = {
-        .id = id, .call = bus_offer (svc_bus (critic->run), request->run, state.data, state.size)};
+    waiting_t told = {.id = id, .call = bus_offer (svc_bus (critic->run), state.data, state.size)};
     int rc = critic_wait_for (critic, &told, reply.data, reply.size, err);
     critic->learnt++;
     buf_free (&reply);
@@ -334,7 +333,7 @@ static void critic_upload_again (critic_t *critic)
         if (critic->held[i].network)
             network_bytes (critic->held[i].network, &state);
         if (state.size && !buf_failed (&state))
-            bus_offer (svc_bus (critic->run), "", state.data, state.size);
+            bus_offer (svc_bus (critic->run), state.data, state.size);
         buf_free (&state);
     }
 }

@@ -58,7 +58,7 @@ static uint64_t publish_offer_base (publish_t *publish, const policy_t *base)
 
 static uint64_t publish_offer_text (publish_t *publish, const char *text)
 {
-    return text ? bus_offer (publish->bus, publish->run, text, strlen (text)) : 0;
+    return text ? bus_offer (publish->bus, text, strlen (text)) : 0;
 }
 
 static void publish_start (publish_t *publish, upload_t *upload)
@@ -68,16 +68,14 @@ static void publish_start (publish_t *publish, upload_t *upload)
     for (size_t o = 0; o < BASE; o++)
         if (upload->offers[o])
             bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
-    *upload =
-        (upload_t){.policy = p,
-                   .offers = {[CONFIG] = publish_offer_text (publish, p->config_text),
-                              [TOKENIZER] = publish_offer_text (publish, p->tokenizer_text),
-                              [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
-                              [DELTA] = p->delta.size ? bus_offer (bus, publish->run, p->delta.data,
-                                                                   p->delta.size)
-                                                      : 0,
-                              [ADAPTER] = publish_offer_text (publish, p->adapter_text),
-                              [BASE] = publish_offer_base (publish, p->base)}};
+    *upload = (upload_t){
+        .policy = p,
+        .offers = {[CONFIG] = publish_offer_text (publish, p->config_text),
+                   [TOKENIZER] = publish_offer_text (publish, p->tokenizer_text),
+                   [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
+                   [DELTA] = p->delta.size ? bus_offer (bus, p->delta.data, p->delta.size) : 0,
+                   [ADAPTER] = publish_offer_text (publish, p->adapter_text),
+                   [BASE] = publish_offer_base (publish, p->base)}};
 }
 
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err)
@@ -98,7 +96,7 @@ int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err
     buf_append (&publish->extra, data, size);
     if (buf_failed (&publish->extra))
         return err_set (err, ERR_LIMIT, "no memory for an object of %zu bytes", size);
-    publish->extra_call = bus_offer (publish->bus, publish->run, data, size);
+    publish->extra_call = bus_offer (publish->bus, data, size);
     return 0;
 }
 
@@ -170,8 +168,7 @@ static void publish_start_again (publish_t *publish)
     for (size_t i = 0; i < publish->n; i++)
         publish_start (publish, &publish->uploads[i]);
     if (publish->extra.size)
-        publish->extra_call =
-            bus_offer (publish->bus, publish->run, publish->extra.data, publish->extra.size);
+        publish->extra_call = bus_offer (publish->bus, publish->extra.data, publish->extra.size);
     log_info ("policies.again", "policies=%zu text=\"the bus was restarted\"", publish->n);
 }
 

@@ -379,7 +379,7 @@ static void measure_policies (void)
     double start = clock_s ();
     hash_t hash = hash_object (content, OBJECT_SIZE);
     double hashing = (double) OBJECT_SIZE / (clock_s () - start) / 1e6;
-    bus_offer (trainer, "bench", content, OBJECT_SIZE);
+    bus_offer (trainer, content, OBJECT_SIZE);
     await_object (trainer, &item);
     bench_tell ("bus.policies, to one agent", fetch_rate (agent, &hash), "MB/s", hashing);
     free (content);

@@ -176,7 +176,7 @@ static double publish (trainer_t *t, bool with_delta)
         m.before = t->version.hash;
         objects[2] = m.delta = hash_object (t->delta.data, t->delta.size);
         m.delta_size = t->delta.size;
-        t->waits[1] = bus_offer (t->bus, "r", t->delta.data, t->delta.size);
+        t->waits[1] = bus_offer (t->bus, t->delta.data, t->delta.size);
     }
     while (is_uploading (t))
         turn (t);
@@ -271,7 +271,7 @@ static void open_model (trainer_t *t)
         memcpy (&t->halves[i], (char *) &params[i] + 2, 2);
     free (params);
     t->config = hash_object (text, strlen (text));
-    t->waits[0] = bus_offer (t->bus, "r", text, strlen (text));
+    t->waits[0] = bus_offer (t->bus, text, strlen (text));
     while (is_uploading (t))
         turn (t);
     free (text);

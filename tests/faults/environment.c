@@ -80,7 +80,7 @@ static int begin (void **state)
     fine (store_run_acquire (store, "r", "trainer", 600000, "", 0, &epoch, &err));
     fine (bus_serve (bus, "act", 64, &err));
     fine (bus_serve (bus, "score", 64, &err));
-    bus_offer (bus, "r", tokenizer_text, strlen (tokenizer_text));
+    bus_offer (bus, tokenizer_text, strlen (tokenizer_text));
     environments[0] = start ("quintet-environment", "environment-1");
     return 0;
 }
@@ -156,7 +156,7 @@ static hash_t play (happening_t happen)
                 serve (&item);
                 happen (step, ++answered);
             } else if (rc == 1 && item.kind == BUS_PEER) {
-                bus_offer (bus, "r", tokenizer_text, strlen (tokenizer_text));
+                bus_offer (bus, tokenizer_text, strlen (tokenizer_text));
             } else if (rc == 0) {
                 fine (store_step_status (store, "r", 0, step, &status, &err));
             }

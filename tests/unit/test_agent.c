@@ -141,7 +141,7 @@ static bus_item_t await (fixture_t *f, bus_kind_t kind)
 
 static hash_t offer (fixture_t *f, const void *data, size_t size)
 {
-    bus_offer (f->trainer, "r", data, size);
+    bus_offer (f->trainer, data, size);
     assert_int_equal (await (f, BUS_OBJECT).code, ERR_NONE);
     return hash_object (data, size);
 }

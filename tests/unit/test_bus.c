@@ -296,7 +296,7 @@ static void objects_travel_whole (void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         char *data = big (sizes[i] + 1);
         hash_t hash = hash_object (data, sizes[i]);
-        uint64_t offer = bus_offer (trainer, "r", data, sizes[i]);
+        uint64_t offer = bus_offer (trainer, data, sizes[i]);
         bus_item_t item = await (trainer, BUS_OBJECT);
         assert_int_equal (item.call, offer);
         assert_int_equal (item.code, ERR_NONE);
@@ -335,7 +335,7 @@ static void a_cancelled_transfer_is_forgotten (void **state)
         bus_cancel (agent, download);
         free (lent);
     }
-    uint64_t offer = bus_offer (trainer, "r", "small", 5);
+    uint64_t offer = bus_offer (trainer, "small", 5);
     assert_int_equal (await (trainer, BUS_OBJECT).call, offer);
     hash_t small = hash_of ("small", 5);
     bus_fetch (agent, &small, 6, PATIENCE_MS); /* has another size */
@@ -357,7 +357,7 @@ static void manifests_need_their_objects (void **state)
     hash_t hash = hash_of ("weights", 7);
     bus_manifest (trainer, "r", 2, "main", "m0", 2, &hash, 1);
     assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_MISSING);
-    bus_offer (trainer, "r", "weights", 7);
+    bus_offer (trainer, "weights", 7);
     await (trainer, BUS_OBJECT);
     bus_manifest (trainer, "r", 2, "main", "m1", 2, &hash, 1);
     assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_NONE);
@@ -368,7 +368,7 @@ static void manifests_need_their_objects (void **state)
     assert_string_equal (item.name, "policy/r/main");
     assert_memory_equal (item.payload, "m1", 2);
     for (int i = 0; i < 80; i++) { /* enough others to push out what nobody needs */
-        bus_offer (trainer, "r", &i, sizeof i);
+        bus_offer (trainer, &i, sizeof i);
         await (trainer, BUS_OBJECT);
     }
     bus_fetch (agent, &hash, 7, PATIENCE_MS);
@@ -383,7 +383,7 @@ static void manifests_need_their_objects (void **state)
     for (int i = 1; i < 4; i++) {
         others[0] = (char) i;
         hash_t other = hash_object (others, large);
-        bus_offer (trainer, "r", others, large);
+        bus_offer (trainer, others, large);
         await (trainer, BUS_OBJECT);
         bus_manifest (trainer, "r", 2, "main", "m", 1, &other, 1);
         assert_int_equal (await (trainer, BUS_OBJECT).code, ERR_NONE);

@@ -306,9 +306,9 @@ int bus_refuse (bus_t *of, uint64_t id, err_code_t code, const char *fmt, ...)
     return 0;
 }
 
-uint64_t bus_offer (bus_t *of, const char *run, const void *content, size_t size)
+uint64_t bus_offer (bus_t *of, const void *content, size_t size)
 {
-    (void) of, (void) run;
+    (void) of;
     buf_clear (&bus.offered);
     buf_append (&bus.offered, content, size);
     return bus.offer += 2;

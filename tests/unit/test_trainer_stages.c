@@ -94,9 +94,9 @@ static uint64_t answer (err_code_t code)
     return number;
 }
 
-uint64_t bus_offer (bus_t *of, const char *name, const void *content, size_t size)
+uint64_t bus_offer (bus_t *of, const void *content, size_t size)
 {
-    (void) of, (void) name, (void) content, (void) size;
+    (void) of, (void) content, (void) size;
     bus.offers++;
     return answer (ERR_NONE);
 }
@@ -104,7 +104,7 @@ uint64_t bus_offer (bus_t *of, const char *name, const void *content, size_t siz
 uint64_t bus_lend (bus_t *of, const hash_t *hash, const void *content, size_t size)
 {
     (void) hash;
-    return bus_offer (of, "", content, size);
+    return bus_offer (of, content, size);
 }
 
 uint64_t bus_manifest (bus_t *of, const char *name, uint64_t epoch, const char *policy,

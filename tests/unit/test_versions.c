@@ -97,7 +97,7 @@ static void answered (fixture_t *f)
 
 static hash_t offer (fixture_t *f, const void *data, size_t size)
 {
-    bus_offer (f->trainer, "r", data, size);
+    bus_offer (f->trainer, data, size);
     answered (f);
     return hash_object (data, size);
 }
