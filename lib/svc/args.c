@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,6 +197,19 @@ int args_number (const args_t *args, const char *key, long long low, long long h
     if (end == text || *end || errno || number < low || number > high)
         return err_set (err, ERR_CONFIG, "%s %s: a whole number from %lld to %lld is wanted", key,
                         text, low, high);
+    *value = number;
+    return 0;
+}
+
+int args_real (const args_t *args, const char *key, double low, double high, double *value,
+               err_t *err)
+{
+    const char *text = args_value (args, key);
+    char *end;
+    double number = strtod (text, &end);
+    if (end == text || *end || !isfinite (number) || number < low || number > high)
+        return err_set (err, ERR_CONFIG, "%s %s: a number from %g to %g is wanted", key, text, low,
+                        high);
     *value = number;
     return 0;
 }

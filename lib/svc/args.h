@@ -51,6 +51,9 @@ const char *const *args_repeated (const args_t *args, const char *key, size_t *n
 /*  A whole number of an option, within bounds. */
 int args_number (const args_t *args, const char *key, long long low, long long high,
                  long long *value, err_t *err);
+/*  A finite number of an option, within bounds. */
+int args_real (const args_t *args, const char *key, double low, double high, double *value,
+               err_t *err);
 
 void args_help (const args_spec_t *spec, FILE *to);
 

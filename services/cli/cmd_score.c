@@ -66,9 +66,11 @@ static int cmd_score_read_file (const char *path, file_t *file, err_t *err)
     return rc == 0 && file->n == 0 ? err_set (err, ERR_INPUT, "%s: no episode in it", path) : rc;
 }
 
-static void cmd_score_print_rewards (const void *payload, size_t size, err_t *err)
+static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err)
 {
     arena_t *arena = arena_new ((size_t) 1 << 30);
+    if (!arena)
+        return err_set (err, ERR_LIMIT, "no memory for the rewards");
     const wire_score_reply_t *reply = wire_score_reply_unpack (arena, payload, size, err);
     for (size_t i = 0; reply && i < reply->rewards_n; i++) {
         const wire_reward_t *r = &reply->rewards[i];
@@ -87,7 +89,9 @@ static void cmd_score_print_rewards (const void *payload, size_t size, err_t *er
         buf_free (&verdict);
         json_decref (line);
     }
+    int rc = reply ? 0 : -1;
     arena_destroy (&arena);
+    return rc;
 }
 
 static volatile sig_atomic_t interrupted;
@@ -99,7 +103,7 @@ static void cmd_score_on_signal (int number)
 }
 
 static int cmd_score_ask (supervisor_t *supervisor, const char *address, const file_t *file,
-                          const args_t *args, err_t *err)
+                          const args_t *args, const wire_weights_t *weights, err_t *err)
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
     bus_t *bus = bus_new (&bus_options, err);
@@ -107,9 +111,7 @@ static int cmd_score_ask (supervisor_t *supervisor, const char *address, const f
     wire_score_request_t request = {.run = "score",
                                     .family = file->family,
                                     .command = args_value (args, "--command"),
-                                    .weights = {strtod (args_value (args, "--quality"), NULL),
-                                                strtod (args_value (args, "--speed"), NULL),
-                                                strtod (args_value (args, "--cost"), NULL)},
+                                    .weights = *weights,
                                     .states = (const char *const *) file->states,
                                     .states_n = file->n};
     wire_score_request_pack (&request, &bytes);
@@ -128,12 +130,21 @@ static int cmd_score_ask (supervisor_t *supervisor, const char *address, const f
             if (item.code != ERR_NONE)
                 rc = err_set (err, item.code, "%s", item.text);
             else
-                cmd_score_print_rewards (item.payload, item.size, err);
+                rc = cmd_score_print_rewards (item.payload, item.size, err);
         }
     }
     bus_destroy (&bus);
     buf_free (&bytes);
     return rc;
+}
+
+static int cmd_score_weights (const args_t *args, wire_weights_t *weights, err_t *err)
+{
+    return args_real (args, "--quality", 0, 100, &weights->quality, err) == 0 &&
+                   args_real (args, "--speed", 0, 100, &weights->speed, err) == 0 &&
+                   args_real (args, "--cost", 0, 100, &weights->cost, err) == 0
+               ? 0
+               : -1;
 }
 
 static int cmd_score_run (int argc, char **argv)
@@ -149,7 +160,10 @@ static int cmd_score_run (int argc, char **argv)
     struct sigaction action = {.sa_handler = cmd_score_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    int rc = cmd_score_read_file (args_positional (args), &file, &err);
+    wire_weights_t weights;
+    int rc = cmd_score_weights (args, &weights, &err);
+    if (rc == 0)
+        rc = cmd_score_read_file (args_positional (args), &file, &err);
     if (rc == 0 && !mkdtemp (dir))
         rc = err_errno (&err, ERR_IO, "/tmp");
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
@@ -163,7 +177,7 @@ static int cmd_score_run (int argc, char **argv)
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
     if (rc == 0)
-        rc = cmd_score_ask (supervisor, address, &file, args, &err);
+        rc = cmd_score_ask (supervisor, address, &file, args, &weights, &err);
     supervisor_destroy (&supervisor);
     fs_remove (dir, NULL);
     for (size_t i = 0; i < file.n; i++)

@@ -102,6 +102,26 @@ static void what_is_wrong_is_named (void **state)
     is_refused (PARSE (&err, W ("one"), W ("--"), W ("--two")), &err, "'--two': one argument");
 }
 
+static void real_numbers_are_finite_and_within_bounds (void **state)
+{
+    (void) state;
+    static const char *const wrong[] = {"", "abc", "3x", "nan", "inf", "-0.1", "100.5", "1e999"};
+    err_t err;
+    double value = -1;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char word[64];
+        snprintf (word, sizeof word, "--rows=%s", wrong[i]);
+        args_t *args = PARSE (&err, word);
+        assert_int_equal (args_real (args, "--rows", 0, 100, &value, &err), -1);
+        assert_int_equal (err.code, ERR_CONFIG);
+        args_destroy (&args);
+    }
+    args_t *args = PARSE (&err, W ("--rows=2.5e-1"));
+    assert_int_equal (args_real (args, "--rows", 0, 100, &value, &err), 0);
+    assert_true (value > 0.2499 && value < 0.2501);
+    args_destroy (&args);
+}
+
 static void numbers_are_whole_and_within_bounds (void **state)
 {
     (void) state;
@@ -400,6 +420,7 @@ int main (int argc, char **argv)
         cmocka_unit_test (options_have_values_and_fallbacks),
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (numbers_are_whole_and_within_bounds),
+        cmocka_unit_test (real_numbers_are_finite_and_within_bounds),
         TEST (every_service_tells_what_it_is),
         TEST (wrong_arguments_end_with_78),
         TEST (a_failed_start_leaves_its_status_and_last_words),
