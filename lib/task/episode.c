@@ -152,16 +152,6 @@ bool episode_done (const episode_t *e)
     return e->done;
 }
 
-size_t episode_roles (const episode_t *e)
-{
-    return e->roles;
-}
-
-const char *episode_role (const episode_t *e, size_t role)
-{
-    return role_name (e, role);
-}
-
 bool episode_acts (const episode_t *e, size_t role)
 {
     return !e->done && role < e->roles;

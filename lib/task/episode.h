@@ -54,8 +54,6 @@ void episode_destroy (episode_t **episode);
 
 size_t episode_turn (const episode_t *episode);
 bool episode_done (const episode_t *episode);
-size_t episode_roles (const episode_t *episode);
-const char *episode_role (const episode_t *episode, size_t role);
 /*  Whether a role acts in this turn (all roles of a turn act in parallel). */
 bool episode_acts (const episode_t *episode, size_t role);
 /*  Appends the prompt text of an acting role for this turn: the brief as its family words it, and from the

@@ -1,55 +1,122 @@
 /*  reward - see reward.h */
 #include "task/reward.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "task/family.h"
 #include "task/words.h"
 
-static double clamp (double x)
+static double reward_clamp (double x)
 {
     return x < 0 || isnan (x) ? 0 : x > 1 ? 1 : x;
 }
 
-static void part (reward_t *reward, const char *name, double value)
+static void reward_add_part (reward_t *reward, const char *name, double value)
 {
-    if (reward->parts_n == REWARD_PARTS_MAX)
-        return;
+    assert (reward->parts_n < REWARD_ALL_MAX);
     reward_part_t *to = &reward->parts[reward->parts_n++];
     *to = (reward_part_t){.value = value};
     memcpy (to->name, name, strnlen (name, REWARD_NAME_MAX - 1));
 }
 
-/*  Mean of the parts of the coordination cost that apply; each is recorded. */
-static double cost_of (const episode_t *episode, const reward_score_t *score, reward_t *reward)
+/*  What the other roles wrote in the first n turns. */
+static void reward_words_of_others (const json_t *turns, size_t n, const char *role, words_t *words)
 {
-    const json_t *state = episode_json (episode);
+    const json_t *turn, *action;
+    size_t t, a;
+    json_array_foreach (turns, t, turn) {
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            if (t < n && strcmp (family_text (action, "role"), role) != 0)
+                words_split (family_text (action, "text"), words);
+        }
+    }
+}
+
+typedef struct {
+    double read, budget; /* tokens read from other roles, and those that could have been read */
+    double repeated;     /* sum over readers of the share of 4-grams that they had before them */
+    size_t readers;      /* actions that saw others */
+} reward_traffic_t;
+
+/*  Adds an action of turn t. What a role wrote itself comes again rightly: what a team hands in is what it wrote
+ *  last; so only the others' 4-grams count. */
+static int reward_add_reader (const json_t *turns, const json_t *action, size_t t,
+                              reward_traffic_t *traffic, err_t *err)
+{
+    words_t own = {0}, seen = {0};
+    words_split (family_text (action, "text"), &own);
+    reward_words_of_others (turns, t, family_text (action, "role"), &seen);
+    traffic->repeated += words_shared_grams (&own, &seen);
+    traffic->readers++;
+    int rc = words_failed (&own) || words_failed (&seen)
+                 ? err_set (err, ERR_LIMIT, "no memory for the words of an episode")
+                 : 0;
+    words_free (&own);
+    words_free (&seen);
+    return rc;
+}
+
+static int reward_watch_traffic (const json_t *state, reward_traffic_t *traffic, err_t *err)
+{
+    const json_t *turns = json_object_get (state, "turns"), *turn, *action;
     const json_t *limits = json_object_get (state, "limits");
-    double sum = 0, n = 0;
-    double turns = (double) episode_turn (episode);
-    double allowed = (double) json_integer_value (json_object_get (limits, "turns"));
-    if (allowed > 1) {
-        double extra = clamp ((turns - 1) / allowed);
-        part (reward, "extra_turns", extra);
-        sum += extra;
-        n++;
+    double limit = (double) json_integer_value (json_object_get (limits, "tokens"));
+    double others = (double) json_array_size (json_object_get (state, "roles")) - 1;
+    size_t t, a;
+    json_array_foreach (turns, t, turn) {
+        json_array_foreach (json_object_get (turn, "actions"), a, action) {
+            double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
+            if (!(tokens > 0) || !(others > 0))
+                continue;
+            traffic->read += tokens;
+            traffic->budget += limit * others * (double) t;
+            if (reward_add_reader (turns, action, t, traffic, err) != 0)
+                return -1;
+        }
     }
-    double read, budget, repeated;
-    words_communication (state, &read, &budget, &repeated);
-    if (budget > 0) { /* somebody could read somebody */
-        part (reward, "tokens_read", clamp (read / budget));
-        part (reward, "redundancy", clamp (repeated));
-        sum += clamp (read / budget) + clamp (repeated);
-        n += 2;
+    return 0;
+}
+
+static void reward_add_cost (reward_t *reward, const char *name, double value, size_t *n)
+{
+    reward_add_part (reward, name, reward_clamp (value));
+    reward->cost += reward_clamp (value);
+    (*n)++;
+}
+
+/*  Mean of the parts of the coordination cost that apply; each is recorded. Turns are none of them while every
+ *  episode plays all that it may: what is the same for all of a group teaches nothing, and would only water
+ *  the other parts down. */
+static int reward_find_cost (const episode_t *episode, const reward_score_t *score,
+                             reward_t *reward, err_t *err)
+{
+    reward_traffic_t traffic = {0};
+    size_t n = 0;
+    if (reward_watch_traffic (episode_json (episode), &traffic, err) != 0)
+        return -1;
+    if (traffic.budget > 0) { /* somebody could read somebody */
+        reward_add_cost (reward, "tokens_read", traffic.read / traffic.budget, &n);
+        reward_add_cost (reward, "redundancy", traffic.repeated / (double) traffic.readers, &n);
     }
-    if (score->unused >= 0) {
-        part (reward, "unused", clamp (score->unused));
-        sum += clamp (score->unused);
-        n++;
-    }
-    return n > 0 ? sum / n : 0;
+    if (score->unused >= 0)
+        reward_add_cost (reward, "unused", score->unused, &n);
+    if (n > 0)
+        reward->cost /= (double) n;
+    return 0;
+}
+
+void reward_set_verdict (reward_score_t *score, const char *verdict)
+{
+    size_t n = strlen (verdict), room = sizeof score->verdict - sizeof "...";
+    bool whole = n < sizeof score->verdict;
+    for (n = whole ? n : room; !whole && n > 0 && (verdict[n] & 0xc0) == 0x80;)
+        n--; /* to where a character begins: half of one is no text */
+    memcpy (score->verdict, verdict, n);
+    snprintf (score->verdict + n, sizeof score->verdict - n, "%s", whole ? "" : "...");
 }
 
 int reward_join (const episode_t *episode, const reward_weights_t *weights,
@@ -61,13 +128,15 @@ int reward_join (const episode_t *episode, const reward_weights_t *weights,
         (double) json_integer_value (json_object_get (limits, "tokens")) * (turns > 0 ? turns : 1);
     if (!(limit > 0))
         return err_set (err, ERR_INPUT, "a global state needs \"limits\": {\"tokens\": N}");
-    *reward = (reward_t){.success = score->success, .agreement = clamp (score->agreement)};
+    *reward = (reward_t){.success = score->success, .agreement = reward_clamp (score->agreement)};
     for (size_t i = 0; i < score->parts_n; i++)
-        part (reward, score->parts[i].name, score->parts[i].value);
+        reward_add_part (reward, score->parts[i].name, score->parts[i].value);
     memcpy (reward->verdict, score->verdict, sizeof reward->verdict);
-    reward->quality = clamp (score->quality);
-    reward->speed = reward->quality * clamp (1 - (double) episode_critical_path (episode) / limit);
-    reward->cost = cost_of (episode, score, reward);
+    reward->quality = reward_clamp (score->quality);
+    reward->speed =
+        reward->quality * reward_clamp (1 - (double) episode_critical_path (episode) / limit);
+    if (reward_find_cost (episode, score, reward, err) != 0)
+        return -1;
     reward->reward = weights->quality * reward->quality + weights->speed * reward->speed -
                      weights->cost * reward->cost;
     return 0;

@@ -2,7 +2,7 @@
  *
  *      R = w_q quality + w_s speed - w_c cost                       each component in [0, 1]
  *      speed = quality x (1 - critical path / limit)
- *      cost  = mean of the parts that apply: extra turns, tokens read, redundancy, unused artifacts
+ *      cost  = mean of the parts that apply: tokens read, redundancy, unused artifacts
  *
  *  Quality comes from the family's scorer (family.h). Everything else is derived here from the global state.
  */
@@ -15,8 +15,12 @@
 #include "base/err.h"
 #include "task/episode.h"
 
-#define REWARD_PARTS_MAX 24
+#define REWARD_PARTS_MAX 24 /* of the quality */
+#define REWARD_COSTS_MAX 3  /* of the cost */
+#define REWARD_ALL_MAX   (REWARD_PARTS_MAX + REWARD_COSTS_MAX)
 #define REWARD_NAME_MAX  32
+
+#define REWARD_VERDICT_MAX 512
 
 typedef struct {
     double quality, speed, cost; /* weights w_q, w_s, w_c; all >= 0 */
@@ -34,18 +38,22 @@ typedef struct {
     double agreement; /* writing: mean of the cross-agent style checks; coding: equals success */
     reward_part_t parts[REWARD_PARTS_MAX]; /* of the quality: "syntax", "tests", ... */
     size_t parts_n;
-    double unused;     /* share of artifacts that nobody used, or -1: does not apply */
-    char verdict[512]; /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
+    double unused; /* share of artifacts that nobody used, or -1: does not apply */
+    char
+        verdict[REWARD_VERDICT_MAX]; /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
 } reward_score_t;
 
 typedef struct {
     double reward, quality, speed, cost;
     bool success;
     double agreement;
-    reward_part_t parts[REWARD_PARTS_MAX]; /* of quality and of cost */
+    reward_part_t parts[REWARD_ALL_MAX]; /* of quality and of cost */
     size_t parts_n;
-    char verdict[512];
+    char verdict[REWARD_VERDICT_MAX];
 } reward_t;
+
+/*  Takes a verdict of any length: a longer one ends in "..." behind a whole character. */
+void reward_set_verdict (reward_score_t *score, const char *verdict);
 
 /*  Joins a score with what the global state says about speed and cost. */
 int reward_join (const episode_t *episode, const reward_weights_t *weights,

@@ -37,7 +37,7 @@ void command_destroy (command_t **command)
     *command = NULL;
 }
 
-static int ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
+static int command_ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
 {
     char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};
     if (!c->process && !(c->process = line_process_new (argv, NULL, -1, err)))
@@ -45,7 +45,21 @@ static int ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
     return line_process_ask (c->process, line->data, line->size, ANSWER_MS, answer, err);
 }
 
-static int read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
+/*  What a part is called and worth; other members of an answer are not for us. */
+static int command_add_part (const char *name, double value, reward_score_t *score, err_t *err)
+{
+    if (score->parts_n == REWARD_PARTS_MAX)
+        return err_set (err, ERR_INPUT, "its answer has more than %d parts", REWARD_PARTS_MAX);
+    if (strlen (name) >= REWARD_NAME_MAX)
+        return err_set (err, ERR_INPUT, "the name '%.80s' in its answer has more than %d bytes",
+                        name, REWARD_NAME_MAX - 1);
+    reward_part_t *part = &score->parts[score->parts_n++];
+    memcpy (part->name, name, strlen (name) + 1);
+    part->value = value;
+    return 0;
+}
+
+static int command_read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
 {
     json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
     const json_t *quality = json_object_get (root, "quality");
@@ -64,19 +78,16 @@ static int read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
     score->success = json_is_boolean (success) ? json_is_true (success) : score->quality >= 0.999;
     const json_t *agreement = json_object_get (root, "agreement");
     score->agreement = json_is_number (agreement) ? json_number_value (agreement) : score->quality;
+    int rc = 0;
     json_object_foreach (root, name, value) {
         double x = json_number_value (value);
-        if (!json_is_number (value) || value == quality || x < 0 || x > 1 ||
-            score->parts_n == REWARD_PARTS_MAX)
-            continue;
-        reward_part_t *part = &score->parts[score->parts_n++];
-        snprintf (part->name, sizeof part->name, "%s", name);
-        part->value = x;
+        if (rc == 0 && json_is_number (value) && value != quality && x >= 0 && x <= 1)
+            rc = command_add_part (name, x, score, err);
     }
     const char *verdict = json_string_value (json_object_get (root, "verdict"));
-    snprintf (score->verdict, sizeof score->verdict, "%s", verdict ? verdict : "");
+    reward_set_verdict (score, verdict ? verdict : "");
     json_decref (root);
-    return 0;
+    return rc;
 }
 
 int command_score (command_t *c, const episode_t *episode, reward_score_t *score, err_t *err)
@@ -85,9 +96,9 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
     int rc = episode_state (episode, &line, err);
     for (int i = 0; rc == 0 && i < TRIES; i++) {
         buf_clear (&answer);
-        rc = ask (c, &line, &answer, err);
+        rc = command_ask (c, &line, &answer, err);
         if (rc == 0)
-            rc = read_answer (&answer, score, err);
+            rc = command_read_answer (&answer, score, err);
         if (rc == 0)
             break;
         /* Whatever else it has to say would be taken for the next episode's answer. */

@@ -53,11 +53,11 @@ static void reply (svc_run_t *run, const scored_t *scored)
 {
     size_t n = scored->request->states_n;
     wire_reward_t *rewards = calloc (n, sizeof *rewards);
-    wire_part_t *parts = calloc (n * REWARD_PARTS_MAX, sizeof *parts);
+    wire_part_t *parts = calloc (n * REWARD_ALL_MAX, sizeof *parts);
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
     for (size_t i = 0; rewards && parts && i < n; i++) {
         const reward_t *r = &scored->rewards[i];
-        wire_part_t *own = parts + i * REWARD_PARTS_MAX;
+        wire_part_t *own = parts + i * REWARD_ALL_MAX;
         for (size_t p = 0; p < r->parts_n; p++)
             own[p] = (wire_part_t){.name = r->parts[p].name, .value = r->parts[p].value};
         rewards[i] = (wire_reward_t){.reward = r->reward,

@@ -15,17 +15,20 @@ typedef struct {
     char why[256];
 } coding_outcome_t;
 
-/*  Whether the team has a helper whose work must be used: the second seat, or both in one. */
-static bool coding_has_helper (const json_t *state, bool human)
+/*  Whether the team has a helper whose work must be used: a seat that writes one; in the built-in set ("parts")
+ *  also `solo`, which there writes both, so that one agent and two do the same work. In users' tasks nobody
+ *  has told a single agent that a helper is wanted. */
+static bool coding_has_helper (const json_t *state)
 {
+    const json_t *task = json_object_get (state, "task");
     const json_t *roles = json_object_get (state, "roles"), *role;
+    bool ours = json_is_array (json_object_get (task, "parts")), found = false;
     size_t i;
     json_array_foreach (roles, i, role) {
-        const char *name = json_string_value (role);
-        if (name && (strcmp (name, "aux") == 0 || strcmp (name, "helper") == 0))
-            return true;
+        const char *name = json_string_value (role) ? json_string_value (role) : "";
+        found = found || coding_is_helper (name) || (ours && strcmp (name, "solo") == 0);
     }
-    return !human; /* solo writes both in the built-in set */
+    return found;
 }
 
 static void coding_explain (coding_outcome_t *o, const json_t *test, const json_t *result,
@@ -127,7 +130,7 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
     coding_outcome_t o = {0};
     if ((human ? coding_run_check : coding_run_tests) (sandbox, task, program, &o, err) != 0)
         return -1;
-    bool helper = coding_has_helper (state, human), used = !helper || o.watched > 0;
+    bool helper = coding_has_helper (state), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;
     bool all = o.tests && o.passed == o.tests;
     *score = (reward_score_t){.quality = 0.1 * o.syntax + 0.1 * (o.syntax && used) + 0.4 * share +

@@ -1,6 +1,6 @@
 /*  score - how a short text and its elaboration are scored. See writing.h */
-#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "task/words.h"
@@ -13,8 +13,7 @@ typedef struct {
     size_t heading_n;
     writing_head_t head;
     const char *body;
-    words_t words; /* of the body */
-    bool truncated;
+    words_t words, sentences; /* of the body */
 } writing_piece_t;
 
 static const char *const writing_uk[] = {"colours", "colour",  "grey",   "neighbours", "neighbour",
@@ -73,6 +72,7 @@ static void writing_read_piece (const char *text, bool story, writing_piece_t *p
     piece->head = story ? HEAD_NONE : writing_head_of (text, piece->heading_n);
     piece->body = piece->head ? text + piece->heading_n : text;
     words_split (piece->body, &piece->words);
+    words_split_sentences (piece->body, &piece->sentences);
 }
 
 /*  Which of two word lists a text keeps to: 1 the first, -1 the second, 0 neither or both. */
@@ -97,7 +97,7 @@ static size_t writing_person_of (const words_t *words)
     return kinds == 1 ? best : WRITING_PERSONS;
 }
 
-static double writing_transitions_of (const words_t *words, double wanted)
+static double writing_transitions_of (words_t *words, double wanted)
 {
     double found = 0;
     for (size_t c = 0; c < WRITING_CATEGORIES; c++)
@@ -105,12 +105,11 @@ static double writing_transitions_of (const words_t *words, double wanted)
     return writing_clamp (found / wanted);
 }
 
-static bool writing_is_closed (const char *body)
+/*  Share of the sentences that had stood there already. */
+static double writing_repeats_of (writing_piece_t *piece)
 {
-    size_t n = strlen (body);
-    while (n && strchr (" \n\"", body[n - 1]))
-        n--;
-    return n && strchr (".!?", body[n - 1]);
+    size_t n = piece->sentences.n;
+    return n ? (double) (n - words_distinct (&piece->sentences)) / (double) n : 0;
 }
 
 static void writing_check (reward_score_t *score, const char *name, double value, bool cross)
@@ -123,8 +122,7 @@ static void writing_check (reward_score_t *score, const char *name, double value
         score->agreement += part->value;
 }
 
-static double writing_terms_of (const json_t *task, const writing_piece_t *a,
-                                const writing_piece_t *b)
+static double writing_terms_of (const json_t *task, writing_piece_t *a, writing_piece_t *b)
 {
     const json_t *terms = json_object_get (task, "terms"), *term;
     size_t i;
@@ -154,8 +152,8 @@ static void writing_check_style (const writing_piece_t *a, const writing_piece_t
                    person < WRITING_PERSONS && person == writing_person_of (&b->words), true);
 }
 
-static void writing_check_content (const json_t *task, const writing_piece_t *a,
-                                   const writing_piece_t *b, bool story, reward_score_t *score)
+static void writing_check_content (const json_t *task, writing_piece_t *a, writing_piece_t *b,
+                                   bool story, reward_score_t *score)
 {
     double na = (double) a->words.n, nb = (double) b->words.n;
     double unique = nb > 0 ? (double) words_distinct (&b->words) / nb : 0;
@@ -174,12 +172,11 @@ static void writing_check_content (const json_t *task, const writing_piece_t *a,
     writing_check (score, "terms", writing_terms_of (task, a, b), false);
     writing_check (
         score, "ending",
-        (0.5 * (writing_is_closed (a->body) && writing_is_closed (b->body)) +
+        (0.5 * (words_closed (a->body) && words_closed (b->body)) +
          0.5 * words_have_any (&b->words, story ? writing_happy_endings : writing_endings)),
         false);
-    writing_check (
-        score, "no_repeats",
-        1 - 2 * (words_repeated_sentences (a->body) + words_repeated_sentences (b->body)), false);
+    writing_check (score, "no_repeats", 1 - 2 * (writing_repeats_of (a) + writing_repeats_of (b)),
+                   false);
     if (story)
         writing_check (score, "same_hero",
                        words_overlap (&a->words, &b->words) > 0.1 &&
@@ -199,26 +196,60 @@ static void writing_verdict (reward_score_t *score)
               score->parts[worst].value);
 }
 
-/*  Two pieces: what the two roles wrote, or what one wrote around the line "---". */
-static bool writing_split_pieces (const json_t *state, bool story, char *solo, size_t solo_size,
-                                  writing_piece_t pieces[2])
+/*  What a seat wrote last, wherever it stands in its team; NULL: it never acted. */
+static const char *writing_last_text (const json_t *state, const char *role)
 {
-    const json_t *turns = json_object_get (state, "turns");
-    const json_t *actions = json_object_get (json_array_get (turns, 0), "actions");
-    const char *first = family_text (json_array_get (actions, 0), "text"), *second;
-    if (json_array_size (actions) >= 2) {
-        second = family_text (json_array_get (actions, 1), "text");
-    } else {
-        snprintf (solo, solo_size, "%s", first);
-        char *line = strstr (solo, "\n---\n");
+    const json_t *turns = json_object_get (state, "turns"), *action;
+    for (size_t t = json_array_size (turns); t-- > 0;) {
+        const json_t *actions = json_object_get (json_array_get (turns, t), "actions");
+        size_t i;
+        json_array_foreach (actions, i, action) {
+            if (strcmp (family_text (action, "role"), role) == 0)
+                return family_text (action, "text");
+        }
+    }
+    return NULL;
+}
+
+/*  Two pieces: what summary and details wrote, or what solo wrote around the line "---". *solo keeps a copy that
+ *  is cut there; the caller frees it. */
+static int writing_split_pieces (const json_t *state, bool story, char **solo,
+                                 writing_piece_t pieces[2], err_t *err)
+{
+    const char *first = writing_last_text (state, "summary");
+    const char *second = writing_last_text (state, "details");
+    if (!first && !second) {
+        const char *both = writing_last_text (state, "solo");
+        if (!both)
+            return err_set (err, ERR_INPUT, "no seat of the writing family has acted");
+        *solo = strdup (both);
+        if (!*solo)
+            return err_set (err, ERR_LIMIT, "no memory for a text of %zu bytes", strlen (both));
+        char *line = strstr (*solo, "\n---\n");
         if (line)
             *line = 0;
-        first = solo;
+        first = *solo;
         second = line ? line + 5 : "";
     }
-    writing_read_piece (first, story, &pieces[0]);
-    writing_read_piece (second, story, &pieces[1]);
-    return json_array_size (actions) > 0;
+    writing_read_piece (first ? first : "", story, &pieces[0]);
+    writing_read_piece (second ? second : "", story, &pieces[1]);
+    return 0;
+}
+
+static int writing_check_pieces (const json_t *task, bool story, writing_piece_t pieces[2],
+                                 reward_score_t *score, err_t *err)
+{
+    if (!story)
+        writing_check_style (&pieces[0], &pieces[1], score);
+    writing_check_content (task, &pieces[0], &pieces[1], story, score);
+    for (int i = 0; i < 2; i++)
+        if (words_failed (&pieces[i].words) || words_failed (&pieces[i].sentences))
+            return err_set (err, ERR_LIMIT, "no memory for the words of a text");
+    score->quality /= (double) score->parts_n;
+    score->agreement /= story ? 3 : 4;
+    score->success = score->agreement > 0.999 && score->quality >= 0.9;
+    writing_verdict (score);
+    return 0;
 }
 
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
@@ -227,19 +258,16 @@ int writing_score (const episode_t *episode, const task_capabilities_t *capabili
     (void) capabilities; /* texts are checked here, nothing runs */
     const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
     bool story = writing_is_story (family_text (task, "style"));
-    static _Thread_local char solo[1 << 16];
     writing_piece_t pieces[2] = {{0}};
+    char *solo = NULL;
     *score = (reward_score_t){.unused = -1};
-    if (!writing_split_pieces (state, story, solo, sizeof solo, pieces))
-        return err_set (err, ERR_INPUT, "the episode has no actions");
-    if (!story)
-        writing_check_style (&pieces[0], &pieces[1], score);
-    writing_check_content (task, &pieces[0], &pieces[1], story, score);
-    score->quality /= (double) score->parts_n;
-    score->agreement /= story ? 3 : 4;
-    score->success = score->agreement > 0.999 && score->quality >= 0.9;
-    writing_verdict (score);
-    words_free (&pieces[0].words);
-    words_free (&pieces[1].words);
-    return 0;
+    int rc = writing_split_pieces (state, story, &solo, pieces, err);
+    if (rc == 0)
+        rc = writing_check_pieces (task, story, pieces, score, err);
+    for (int i = 0; i < 2; i++) {
+        words_free (&pieces[i].words);
+        words_free (&pieces[i].sentences);
+    }
+    free (solo);
+    return rc;
 }
