@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "conf/table.h"
+#include "task/families.h"
+#include "task/family.h"
 
 static bool conf_check_is (const char *value, const char *word)
 {
@@ -67,13 +69,16 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
                                      "model.adapter to lora";
-    char by_type[96];
+    char by_type[96], by_family[96];
+    const family_t *family = family_find (conf->task.family);
     const char *type = conf->loss.type;
     bool weighs = conf_check_is (type, "cispo") || conf_check_is (type, "sapo") ||
                   conf_check_is (type, "vespo");
     bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
     bool plain = conf_check_is (conf->model.adapter, "none");
     snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
+    snprintf (by_family, sizeof by_family,
+              "in the %s family, which has one built-in set: leave it out", family->name);
     const rule_t rules[] = {
         {weighs, "loss.delta", by_type},
         {weighs, "loss.clip_low", by_type},
@@ -87,8 +92,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
          "while loss.correction is none: leave it out, or choose a correction"},
         {conf_check_is (conf->trainer.schedule, "constant"), "trainer.lr_end",
          "while trainer.schedule is constant: leave it out, or set linear or cosine"},
-        {conf_check_is (conf->task.family, "coding"), "task.style",
-         "in the coding family: leave it out"},
+        {!family->styles[1], "task.style", by_family},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
@@ -155,14 +159,45 @@ static int conf_check_trainer (const conf_t *conf, err_t *err)
     return 0;
 }
 
+static void conf_check_name_all (const char *const *names, buf_t *text)
+{
+    for (size_t i = 0; names[i]; i++)
+        buf_printf (text, "%s%s", i ? ", " : "", names[i]);
+}
+
+/*  Seats and sets are the family's own names. */
+static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *err)
+{
+    buf_t seats = {0}, styles = {0};
+    int rc = 0;
+    conf_check_name_all (family->roles, &seats);
+    conf_check_name_all (family->styles, &styles);
+    if (conf->team.roles.n == 0)
+        rc = conf_refuse (conf, "team.roles", err, "is missing: name seats of the %s family: %s",
+                          family->name, seats.data);
+    for (size_t r = 0; rc == 0 && r < conf->team.roles.n; r++)
+        if (!family_knows (family, conf->team.roles.item[r]))
+            rc = conf_refuse (conf, "team.roles", err,
+                              "names '%.60s', and the %s family has no such seat: %s",
+                              conf->team.roles.item[r], family->name, seats.data);
+    /* Where there is one set only, naming another does nothing, as conf_check_idle says. */
+    if (rc == 0 && family->styles[1] && !family_has_style (family, conf->task.style))
+        rc =
+            conf_refuse (conf, "task.style", err, "'%.60s' is no built-in set of the %s family: %s",
+                         conf->task.style, family->name, styles.data);
+    buf_free (&seats);
+    buf_free (&styles);
+    return rc;
+}
+
 static int conf_check_team (const conf_t *conf, err_t *err)
 {
     if (!*conf->task.family)
         return conf_refuse (conf, "task.family", err,
-                            "is missing: coding or writing says what the team works at");
-    if (conf->team.roles.n == 0)
-        return conf_refuse (conf, "team.roles", err,
-                            "is missing: name the seats, such as [aux, main] for coding");
+                            "is missing: it says what the team works at, one of %s",
+                            TASK_FAMILY_CHOICES);
+    if (conf_check_seats (conf, family_find (conf->task.family), err) != 0)
+        return -1;
     for (size_t i = 0; i < conf->team.roles.n; i++)
         for (size_t j = 0; j < i; j++)
             if (conf_check_is (conf->team.roles.item[i], conf->team.roles.item[j]))

@@ -42,7 +42,7 @@
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
-    T (style, "plain", "plain|story", "which built-in set of the writing family")                  \
+    T (style, "plain", NULL, "which of the family's built-in sets, where it has several")          \
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \

@@ -19,12 +19,21 @@ const family_t *family_find (const char *name)
     return NULL;
 }
 
+static bool family_lists (const char *const *list, const char *name)
+{
+    while (*list && strcmp (*list, name) != 0)
+        list++;
+    return *list != NULL;
+}
+
 bool family_knows (const family_t *family, const char *role)
 {
-    for (const char *const *r = family->roles; *r; r++)
-        if (strcmp (*r, role) == 0)
-            return true;
-    return false;
+    return family_lists (family->roles, role);
+}
+
+bool family_has_style (const family_t *family, const char *style)
+{
+    return family_lists (family->styles, style);
 }
 
 const char *family_text (const json_t *object, const char *key)

@@ -20,7 +20,8 @@
 #include "base/rng.h"
 #include "task/reward.h"
 
-#define FAMILY_ROLES_MAX 4
+#define FAMILY_ROLES_MAX  4
+#define FAMILY_STYLES_MAX 4
 
 /*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands it in. */
 typedef struct {
@@ -38,7 +39,10 @@ typedef struct {
     const char *name;
     const char *roles[FAMILY_ROLES_MAX + 1]; /* seats that it knows; NULL ends */
     size_t turns;                            /* that an episode needs */
-    /*  The built-in set: number of tasks, and task i as a new object; content alone decides. */
+    /*  Names of its built-in sets, "plain" first; NULL ends. */
+    const char *styles[FAMILY_STYLES_MAX + 1];
+    bool runs_programs; /* its scorer needs the sandbox, and so Python */
+    /*  A built-in set: number of tasks, and task i as a new object; content alone decides. */
     size_t (*builtin) (const char *style);
     json_t *(*generate) (const char *style, uint64_t seed, size_t i);
     /*  Checks a task and brings it into the family's form (in place); file formats of others too. */
@@ -60,7 +64,9 @@ typedef struct {
 
 /*  NULL when there is none. */
 const family_t *family_find (const char *name);
+/*  Whether it has a seat, or a built-in set, of that name. */
 bool family_knows (const family_t *family, const char *role);
+bool family_has_style (const family_t *family, const char *style);
 
 /*  A string member, or "". */
 const char *family_text (const json_t *object, const char *key);

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/rng.h"
+#include "task/families.h"
 #include "task/family.h"
 
 #define LINE_MAX_BYTES ((size_t) 4 << 20)
@@ -23,7 +24,7 @@ struct task_set {
 
 /*  Whether a task is held out: a function of its content and the seed alone. The built-in coding set is split
  *  by composition, so all wordings of one are on the same side. */
-static bool is_heldout (const json_t *task, uint64_t seed, double share)
+static bool task_is_heldout (const json_t *task, uint64_t seed, double share)
 {
     const char *id = family_text (task, "id");
     hash_t hash = hash_of (id, strlen (id));
@@ -32,12 +33,17 @@ static bool is_heldout (const json_t *task, uint64_t seed, double share)
     return rng_uniform_d (rng_key ((uint64_t[]){seed, words[0], words[1]}, 3), 0) < share;
 }
 
-static int add (task_set_t *set, const task_options_t *o, json_t *task, err_t *err)
+static const char *task_style (const task_set_t *set, const task_options_t *o)
 {
-    int split = is_heldout (task, o->seed, o->heldout) ? TASK_HELDOUT : TASK_TRAIN;
+    return o->style ? o->style : set->family->styles[0];
+}
+
+static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err_t *err)
+{
+    int split = task_is_heldout (task, o->seed, o->heldout) ? TASK_HELDOUT : TASK_TRAIN;
     size_t n = set->n[split];
     json_object_set_new (task, "family", json_string (set->family->name));
-    json_object_set_new (task, "style", json_string (o->style ? o->style : "plain"));
+    json_object_set_new (task, "style", json_string (task_style (set, o)));
     char *line = json_dumps (task, JSON_COMPACT);
     if (line && (n & (n - 1)) == 0) {
         char **grown = realloc (set->json[split], (n ? 2 * n : 1) * sizeof *grown);
@@ -54,13 +60,16 @@ static int add (task_set_t *set, const task_options_t *o, json_t *task, err_t *e
     return 0;
 }
 
-static int make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
+static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
 {
-    size_t n = set->family->builtin (o->style ? o->style : "plain");
+    if (!family_has_style (set->family, task_style (set, o)))
+        return err_set (err, ERR_CONFIG, "task family '%s' has no built-in set '%s'",
+                        set->family->name, task_style (set, o));
+    size_t n = set->family->builtin (task_style (set, o));
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        json_t *task = set->family->generate (o->style ? o->style : "plain", o->seed, i);
-        rc = task ? add (set, o, task, err)
+        json_t *task = set->family->generate (task_style (set, o), o->seed, i);
+        rc = task ? task_add (set, o, task, err)
                   : err_set (err, ERR_INTERNAL, "%s task %zu cannot be made", set->family->name, i);
         json_decref (task);
     }
@@ -68,7 +77,7 @@ static int make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
 }
 
 /*  An id stands for a task: in the split, in logs, in reports. */
-static int check_id (const task_set_t *set, const json_t *task, size_t number, err_t *err)
+static int task_check_id (const task_set_t *set, const json_t *task, size_t number, err_t *err)
 {
     const char *id = family_text (task, "id");
     const json_t *other = json_object_get (set->number, id);
@@ -80,8 +89,8 @@ static int check_id (const task_set_t *set, const json_t *task, size_t number, e
                : err_set (err, ERR_LIMIT, "no memory for its id");
 }
 
-static int read_line (task_set_t *set, const task_options_t *o, const char *line, size_t number,
-                      err_t *err)
+static int task_read_line (task_set_t *set, const task_options_t *o, const char *line,
+                           size_t number, err_t *err)
 {
     json_error_t problem;
     json_t *task = json_loads (line, JSON_REJECT_DUPLICATES, &problem);
@@ -90,16 +99,16 @@ static int read_line (task_set_t *set, const task_options_t *o, const char *line
         rc = err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
     else if (!json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
-    else if (set->family->adopt (task, err) != 0 || check_id (set, task, number, err) != 0)
+    else if (set->family->adopt (task, err) != 0 || task_check_id (set, task, number, err) != 0)
         rc = -1;
     else
-        rc = add (set, o, task, err);
+        rc = task_add (set, o, task, err);
     json_decref (task);
     return rc == 0 ? 0 : err_wrap (err, "%s:%zu", o->path, number);
 }
 
 /*  zlib's gzread also reads plain files as they are. */
-static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
+static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
 {
     gzFile file = gzopen (o->path, "rbe");
     char *line = malloc (LINE_MAX_BYTES);
@@ -117,7 +126,7 @@ static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
         else if (set->n[0] + set->n[1] >= TASKS_MAX)
             rc = err_set (err, ERR_LIMIT, "%s: more than %zu tasks", o->path, TASKS_MAX);
         else if (strspn (line, " \t\r\n") < size)
-            rc = read_line (set, o, line, number, err);
+            rc = task_read_line (set, o, line, number, err);
     }
     int problem = 0;
     const char *text = file ? gzerror (file, &problem) : "";
@@ -133,7 +142,7 @@ static int read_file (task_set_t *set, const task_options_t *o, err_t *err)
 
 /*  Without a share to hold out, both sides are all of it. Else neither may be empty: what was trained on is no
  *  measure of what was learnt. */
-static int settle (task_set_t *set, const task_options_t *o, err_t *err)
+static int task_settle (task_set_t *set, const task_options_t *o, err_t *err)
 {
     const char *name = o->path ? o->path : "the built-in set";
     size_t n = set->n[TASK_TRAIN] + set->n[TASK_HELDOUT];
@@ -164,13 +173,14 @@ task_set_t *task_set_open (const task_options_t *options, err_t *err)
     set->family = family_find (options->family);
     int rc;
     if (!set->family)
-        rc = err_set (err, ERR_CONFIG, "no task family '%s': coding or writing", options->family);
+        rc = err_set (err, ERR_CONFIG, "no task family '%s': %s", options->family,
+                      TASK_FAMILY_CHOICES);
     else if (options->path && *options->path)
-        rc = read_file (set, options, err);
+        rc = task_read_file (set, options, err);
     else
-        rc = make_builtin (set, options, err);
+        rc = task_make_builtin (set, options, err);
     if (rc == 0)
-        rc = settle (set, options, err);
+        rc = task_settle (set, options, err);
     if (rc != 0)
         task_set_destroy (&set);
     return set;
@@ -208,7 +218,7 @@ const char *task_set_get (const task_set_t *set, task_split_t split, size_t inde
 /*  Position p of pass number q over n tasks: a permutation by a 4-round Feistel network on the smallest
  *  even number of bits that holds n, walked until it falls below n (Black and Rogaway 2002, "cycle
  *  walking"). Needs no table. */
-static size_t permuted (uint64_t key, size_t p, size_t n)
+static size_t task_permuted (uint64_t key, size_t p, size_t n)
 {
     unsigned half = 1;
     while ((size_t) 1 << (2 * half) < n)
@@ -230,5 +240,5 @@ size_t task_set_pick (const task_set_t *set, uint64_t seed, uint64_t first_group
                       uint64_t group)
 {
     uint64_t at = first_group_of_step + group, n = set->n[TASK_TRAIN];
-    return permuted (rng_key ((uint64_t[]){seed, 0x7a5c, at / n}, 3), at % n, n);
+    return task_permuted (rng_key ((uint64_t[]){seed, 0x7a5c, at / n}, 3), at % n, n);
 }

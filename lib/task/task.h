@@ -22,13 +22,13 @@
 typedef enum { TASK_TRAIN, TASK_HELDOUT } task_split_t;
 
 typedef struct {
-    const char *family; /* "coding", "writing" */
+    const char *family; /* of families.h */
     const char *path; /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
     uint64_t seed;    /* of the generated set and of the split */
     double
         heldout; /* share held out, by content: a task is on the same side in every set. 0: both sides are
                        all tasks */
-    const char *style; /* the family's choice of a built-in set: "plain", "story" */
+    const char *style; /* which of the family's built-in sets; NULL: its first */
 } task_options_t;
 
 typedef struct task_set task_set_t;

@@ -4,8 +4,9 @@
 
 #include "cli.h"
 #include "pretrain/pretrain.h"
+#include "task/families.h"
 
-static const args_option_t options[] = {{"--family", "NAME", "", "coding or writing"},
+static const args_option_t options[] = {{"--family", "NAME", "", TASK_FAMILY_CHOICES},
                                         {"--out", "DIR", "", "folder to make"},
                                         {"--steps", "N", "1200", "optimiser steps"},
                                         {"--batch", "N", "64", "texts per step"},

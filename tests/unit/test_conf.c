@@ -95,7 +95,12 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:9: trainer.lr_end does nothing while trainer.schedule is constant");
     refused (GOOD "  style: story\n", NULL,
              "x.yml:7: task.style does nothing in the coding family");
-    refused (GOOD, "task.style=chat", "'chat' is none of plain|story");
+    refused ("model:\n  path: m\nteam:\n  roles: [solo]\ntask:\n  family: writing\n  style: chat\n",
+             NULL,
+             "x.yml:7: task.style 'chat' is no built-in set of the writing family: plain, story");
+    refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
+             "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
+    refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
     refused (GOOD "loss:\n  advantage: critic\ncritic:\n  width: 30\n", NULL,
              "x.yml:10: critic.width 30 is not divisible by critic.heads 4");
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,

@@ -13,6 +13,7 @@ const family_t family_writing = {
     .name = "writing",
     .roles = {"summary", "details", "solo"},
     .turns = 1,
+    .styles = {"plain", "story"},
     .builtin = writing_builtin,
     .generate = writing_generate,
     .adopt = writing_adopt,

@@ -42,24 +42,6 @@ static bool check_has_baseline (const conf_t *conf)
     return strcmp (conf->run.baseline, "solo") == 0;
 }
 
-static int check_roles (const conf_t *conf, err_t *err)
-{
-    const family_t *family = family_find (conf->task.family);
-    if (!family)
-        return conf_refuse (conf, "task.family", err, "%s is not known", conf->task.family);
-    buf_t known = {0};
-    int rc = 0;
-    for (const char *const *role = family->roles; *role; role++)
-        buf_printf (&known, "%s%s", known.size ? ", " : "", *role);
-    for (size_t r = 0; rc == 0 && r < conf->team.roles.n; r++)
-        if (!family_knows (family, conf->team.roles.item[r]))
-            rc = conf_refuse (conf, "team.roles", err,
-                              "names '%.60s', and the %s family has no such seat: %s",
-                              conf->team.roles.item[r], family->name, known.data);
-    buf_free (&known);
-    return rc;
-}
-
 /*  Adapters that are there have their own settings: others, given beside them, would do nothing. */
 static int check_settings (const conf_t *conf, const lora_config_t *there, err_t *err)
 {
@@ -255,7 +237,7 @@ static void check_note_steps (check_t *check, const conf_t *conf)
 
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
 {
-    if (check_roles (conf, err) != 0 || check_adapters (conf, err) != 0)
+    if (check_adapters (conf, err) != 0)
         return -1;
     check_note_steps (check, conf);
     hf_t *hf = hf_open (conf->model.path, err);

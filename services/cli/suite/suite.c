@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "store/store.h"
+#include "task/family.h"
 
 #define FOLDER "quintet-" /* and six characters, in the folder for sockets */
 
@@ -45,11 +46,12 @@ static int suite_check_programs (const conf_t *conf, err_t *err)
         return err_set (err, ERR_CONFIG,
                         "there is no redis-server on PATH: apt-get install redis-server, or name a "
                         "running one with --redis and --bus");
-    if (strcmp (conf->task.family, "coding") == 0 && !*conf->reward.command &&
-        !suite_on_path ("python3"))
+    const family_t *family = family_find (conf->task.family);
+    if (family->runs_programs && !*conf->reward.command && !suite_on_path ("python3"))
         return err_set (err, ERR_CONFIG,
-                        "there is no python3 on PATH, which runs the tests of the coding family: "
-                        "apt-get install python3");
+                        "there is no python3 on PATH, which runs the tests of the %s family: "
+                        "apt-get install python3",
+                        family->name);
     return 0;
 }
 
