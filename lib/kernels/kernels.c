@@ -6,13 +6,18 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "kernels/blas.h"
+
+extern const kernels_t kernels_plain;
+
+static const kernels_t *kernels_plain_here (void)
+{
+    return &kernels_plain;
+}
 
 #if defined(__x86_64__)
 extern const kernels_t kernels_avx512, kernels_avx512_widen, kernels_avx2;
-#endif
-extern const kernels_t kernels_plain;
 
-#if defined(__x86_64__)
 static bool kernels_has_avx512 (void)
 {
     return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
@@ -20,43 +25,50 @@ static bool kernels_has_avx512 (void)
            __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("fma");
 }
 
-static bool kernels_has_avx512_bf16 (void)
+static const kernels_t *kernels_avx512_here (void)
 {
-    return kernels_has_avx512 () && __builtin_cpu_supports ("avx512bf16");
+    return kernels_has_avx512 () && __builtin_cpu_supports ("avx512bf16") ? &kernels_avx512 : NULL;
 }
 
-static bool kernels_has_avx2 (void)
+static const kernels_t *kernels_avx512_widen_here (void)
+{
+    return kernels_has_avx512 () ? &kernels_avx512_widen : NULL;
+}
+
+static const kernels_t *kernels_avx2_here (void)
 {
     return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") &&
-           __builtin_cpu_supports ("bmi2");
+                   __builtin_cpu_supports ("bmi2")
+               ? &kernels_avx2
+               : NULL;
 }
 #endif
 
-static bool kernels_has_plain (void)
-{
-    return true;
-}
-
-/* Best first. */
+/*  Best first. A set is asked whether it runs here only when nothing before it does: blas looks
+ *  for some milliseconds. */
 static const struct {
-    const kernels_t *kernels;
-    bool (*runs) (void);
+    const char *name;
+    const kernels_t *(*here) (void); /* NULL: not on this CPU */
 } tables[] = {
 #if defined(__x86_64__)
-    {&kernels_avx512, kernels_has_avx512_bf16},
-    {&kernels_avx512_widen, kernels_has_avx512},
-    {&kernels_avx2, kernels_has_avx2},
+    {"avx512", kernels_avx512_here}, {"avx512-widen", kernels_avx512_widen_here},
+    {"avx2", kernels_avx2_here},
 #endif
-    {&kernels_plain, kernels_has_plain},
+    {"blas", blas_kernels},          {"plain", kernels_plain_here},
 };
 
 #define TABLES (sizeof tables / sizeof *tables)
 
 const kernels_t *kernels_named (const char *name)
 {
-    for (size_t i = 0; i < TABLES; i++)
-        if (strcmp (tables[i].kernels->name, name) == 0)
-            return tables[i].runs () ? tables[i].kernels : NULL;
+    size_t length = strcspn (name, ":");
+    for (size_t i = 0; i < TABLES; i++) {
+        if (strlen (tables[i].name) != length || strncmp (tables[i].name, name, length) != 0)
+            continue;
+        const kernels_t *kernels = tables[i].here ();
+        bool same = kernels && (!name[length] || strcmp (kernels->name, name) == 0);
+        return same ? kernels : NULL;
+    }
     return NULL;
 }
 
@@ -71,8 +83,7 @@ static void kernels_choose (void)
         return;
     }
     for (size_t i = 0; !chosen; i++)
-        if (tables[i].runs ())
-            chosen = tables[i].kernels;
+        chosen = tables[i].here ();
 }
 
 const kernels_t *kernels_get (err_t *err)
@@ -81,11 +92,16 @@ const kernels_t *kernels_get (err_t *err)
     if (chosen)
         return chosen;
     buf_t names = {0};
-    for (size_t i = 0; i < TABLES; i++)
-        if (tables[i].runs ())
-            buf_printf (&names, " %s", tables[i].kernels->name);
-    err_set (err, ERR_CONFIG, "QUINTET_ISA names '%s', which this machine cannot run; it has:%s",
-             getenv ("QUINTET_ISA"), names.data ? names.data : "");
+    for (size_t i = 0; i < TABLES; i++) {
+        const kernels_t *kernels = tables[i].here ();
+        if (kernels)
+            buf_printf (&names, " %s", kernels->name);
+    }
+    const char *name = getenv ("QUINTET_ISA");
+    err_set (err, ERR_CONFIG,
+             "QUINTET_ISA names '%s', which this machine cannot run%s%s; it has:%s", name,
+             strcmp (name, "blas") == 0 ? ": " : "",
+             strcmp (name, "blas") == 0 ? blas_missing () : "", names.data ? names.data : "");
     buf_free (&names);
     return NULL;
 }

@@ -6,7 +6,7 @@
  *
  *  Every output of every kernel is computed in one order that depends on nothing but its own row:
  *  not on how many rows are given, nor on how a caller cuts the columns. A product's output is one
- *  chain of multiply-adds over k in order.
+ *  chain of multiply-adds over k in order (blas: OpenBLAS's own order, the same for every row).
  *
  *  Kernels differ between instruction sets in the last bits; each is checked against a plain twin.
  */
@@ -66,7 +66,7 @@ typedef struct {
 } kernels_softmax_t;
 
 typedef struct {
-    const char *name; /* "avx512", "avx2", "plain" */
+    const char *name; /* "avx512", "avx512-widen", "avx2", "blas:...", "plain" */
 
     /*  Bytes of an element of x of matmul_bf16: 2 where the CPU multiplies bfloat16, else 4 (a
      *  float rounded to bfloat16). */
@@ -102,7 +102,8 @@ typedef struct {
 /*  The kernels in use, the same during the life of the process. ERR_CONFIG when QUINTET_ISA names
  *  none, or one that this CPU cannot run. */
 const kernels_t *kernels_get (err_t *err);
-/*  By name, for tests: NULL when not built in or when the CPU lacks what they need. */
+/*  By name: NULL when not built in or when the CPU lacks what they need. "blas" names whatever
+ *  OpenBLAS has for this CPU, "blas:0.3.21-Nehalem" that and nothing else. */
 const kernels_t *kernels_named (const char *name);
 
 /*  Panels of an [outputs, k] matrix. */

@@ -72,10 +72,9 @@ static void gemm_piece (void *context, size_t i, size_t thread)
         g->multiply (&m);
 }
 
-/*  Multiply-adds per second of the product kernel on data in the cache, all threads. */
-static double gemm_speed (model_compute_t type, pool_t *pool)
+/*  Multiply-adds per second of a product kernel on data in the cache, all threads. */
+static double gemm_speed_of (const kernels_t *kernels, model_compute_t type, pool_t *pool)
 {
-    const kernels_t *kernels = kernels_get (NULL);
     size_t threads = pool_threads (pool);
     gemm_t g = {.multiply = type == COMPUTE_BF16 ? kernels->matmul_bf16 : kernels->matmul_f32};
     g.product = (kernels_matmul_t){.panels = room (GEMM_K * GEMM_OUTPUTS * sizeof (float)),
@@ -99,6 +98,28 @@ static double gemm_speed (model_compute_t type, pool_t *pool)
     free ((void *) (uintptr_t) g.product.panels);
     free ((void *) (uintptr_t) g.product.x);
     return (double) (threads * GEMM_ROUNDS * GEMM_ROWS * GEMM_K * GEMM_OUTPUTS) / best;
+}
+
+static double gemm_speed (model_compute_t type, pool_t *pool)
+{
+    return gemm_speed_of (kernels_get (NULL), type, pool);
+}
+
+/*  Every set of kernels that runs here, beside the fastest. */
+static void bench_kernels (pool_t *pool)
+{
+    static const char *const names[] = {"avx512", "avx512-widen", "avx2", "blas", "plain"};
+    double fastest = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const kernels_t *kernels = kernels_named (names[i]);
+        if (!kernels)
+            continue;
+        double speed = 2e-9 * gemm_speed_of (kernels, COMPUTE_F32, pool);
+        char name[96];
+        fastest = fmax (fastest, speed);
+        snprintf (name, sizeof name, "products.%s.f32", kernels->name);
+        bench_tell (name, speed, "GFLOP/s", fastest);
+    }
 }
 
 typedef struct {
@@ -285,6 +306,8 @@ int main (int argc, char **argv)
         char name[64];
         snprintf (name, sizeof name, "memory.read.%zu_threads", threads);
         bench_tell (name, 1e-9 * read_speed ((size_t) 256 << 20, pool), "GB/s", NAN);
+        if (threads == 1)
+            bench_kernels (pool);
         if (threads == 2 && (!only || strcmp (only, shapes[0].name) == 0))
             bench_step (pool);
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {

@@ -129,6 +129,12 @@ static void check_products (const kernels_t *kernels)
                 check_product (kernels, &p, n % 2);
                 product_free (&p);
             }
+    /* More rows than the largest tile or block, and sums that are cut. */
+    for (int type = COMPUTE_F32; type <= COMPUTE_BF16; type++) {
+        product_t p = product_new (kernels, 231, 597, 45, (model_compute_t) type);
+        check_product (kernels, &p, true);
+        product_free (&p);
+    }
 }
 
 static void products (void **state)
