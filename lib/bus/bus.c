@@ -1,55 +1,83 @@
-/*  bus - see bus.h. The life of a connection, the one inbox, events. */
-#include <errno.h>
-#include <sodium.h>
+/*  bus - see bus.h
+ *
+ *  Three threads, each with sockets of its own, since a ZeroMQ socket belongs to one thread:
+ *
+ *      the caller's   everything in bus.h; it owns calls.c (what a client waits for), work.c (what a worker has in
+ *                     hand), events.c, and objects.c (its end of the transfers), and the sockets of requests and
+ *                     events
+ *      the pulse      pulse.c: heartbeats, on a connection of their own, so that neither a long computation of
+ *                     the caller nor a large message on the way is taken for a death
+ *      the courier    courier.c: policy objects, started when the first of them is asked for
+ *
+ *  Nothing but these crosses between them: node.h, set before any thread starts and only read afterwards; the list
+ *  of transfers (transfers.h), under its lock; the flags of the pulse (pulse.h), which are atomic; and the eventfd
+ *  of node_wake, by which pulse and courier end the wait of bus_next when they have something for it.
+ */
+#include "bus/bus.h"
+
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "bus/internal.h"
+#include "bus/calls.h"
+#include "bus/events.h"
+#include "bus/node.h"
+#include "bus/objects.h"
+#include "bus/pulse.h"
+#include "bus/work.h"
 
-#define EVENT_HWM  10000 /* events */
-#define FAVOUR_MAX 64    /* items from one inbox before the others are asked */
+#define BUS_TICK_MS 50 /* how often deadlines are looked at */
+#define BUS_RUN_MAX 64 /* items from one inbox before the others are asked */
 
-static void common_options (void *socket)
+typedef enum { BUS_FROM_REQUESTS, BUS_FROM_OBJECTS, BUS_FROM_EVENTS, BUS_INBOXES } bus_inbox_t;
+
+struct bus {
+    node_t node;
+    pulse_t *pulse;
+    calls_t *calls;
+    work_t *work;
+    events_t *events;
+    objects_t *objects;
+    void *requests;
+    int64_t ticked_ms;
+    uint64_t malformed;
+    char refused[ENVELOPE_TEXT_MAX +
+                 1];       /* why the bus does not want this worker, until bus_next said so */
+    bus_inbox_t preferred; /* the inbox of the last item */
+    size_t run;            /* how many in a row came from it */
+    /* what the item points into that bus_next returned last */
+    zmq_msg_t frame;
+    char name[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1], trace[ENVELOPE_ID_MAX + 1],
+        text[ENVELOPE_TEXT_MAX + 1];
+};
+
+/*  ---- life ----------------------------------------------------------------------------------- */
+
+static void *bus_connect_requests (const bus_t *bus, err_t *err)
 {
-    int linger = 100, soon = 20, later = 500, hwm = EVENT_HWM, beat = 1000, timeout = 3000;
-    int64_t most = (int64_t) ENVELOPE_FRAME_MAX + 4096;
-    zmq_setsockopt (socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon);
-    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL_MAX, &later, sizeof later);
-    zmq_setsockopt (socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
-    zmq_setsockopt (socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
-    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &beat, sizeof beat);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
+    return node_connect (&bus->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_REQUESTS, err);
 }
 
-void *bus_socket (bus_t *bus, void **slot, int type, address_actor_t actor, err_t *err)
+static int bus_open (bus_t *bus, const bus_options_t *options, err_t *err)
 {
-    if (*slot)
-        return *slot;
-    void *socket = zmq_socket (bus->context, type);
-    if (!socket) {
-        err_set (err, ERR_LIMIT, "no socket: %s", zmq_strerror (errno));
-        return NULL;
-    }
-    common_options (socket);
-    if (type == ZMQ_DEALER) {
-        /* The same identity after a reconnect, so that answers still find us. */
-        char identity[40];
-        int n = snprintf (identity, sizeof identity, "%016llx", (unsigned long long) bus->boot);
-        zmq_setsockopt (socket, ZMQ_ROUTING_ID, identity, (size_t) n);
-    }
-    if (zmq_connect (socket, bus->address.endpoint[actor]) != 0) {
-        err_set (err, ERR_CONFIG, "%s: %s", bus->address.endpoint[actor], zmq_strerror (errno));
-        zmq_close (socket);
-        return NULL;
-    }
-    return *slot = socket;
+    if (node_open (&bus->node, options, err) != 0)
+        return -1;
+    bus->calls = calls_new (&bus->node);
+    bus->work = work_new (&bus->node);
+    bus->events = events_new (&bus->node);
+    if (!bus->calls || !bus->work || !bus->events)
+        return err_set (err, ERR_LIMIT, "no memory for a bus connection");
+    bus->requests = bus_connect_requests (bus, err);
+    bus->pulse =
+        bus->requests ? pulse_new (&bus->node, options->pulse, options->context, err) : NULL;
+    if (!bus->pulse)
+        return -1;
+    bus->objects = objects_new (&bus->node, bus->pulse);
+    return bus->objects ? 0 : err_set (err, ERR_LIMIT, "no memory for a bus connection");
 }
 
 bus_t *bus_new (const bus_options_t *options, err_t *err)
@@ -59,27 +87,8 @@ bus_t *bus_new (const bus_options_t *options, err_t *err)
         err_set (err, ERR_LIMIT, "no memory for a bus connection");
         return NULL;
     }
-    bus->wake = -1;
-    snprintf (bus->name, sizeof bus->name, "%s", options->name);
-    snprintf (bus->numerics, sizeof bus->numerics, "%s",
-              options->numerics ? options->numerics : "");
-    randombytes_buf (&bus->boot, sizeof bus->boot);
-    bus->boot |= 1;
-    bus->pulse = options->pulse;
-    bus->pulse_context = options->context;
     zmq_msg_init (&bus->frame);
-    bus->published = calloc (BUS_SEEN_MAX, sizeof *bus->published);
-    bus->seen = calloc (BUS_SEEN_MAX, sizeof *bus->seen);
-    bus->context = zmq_ctx_new ();
-    bus->wake = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int rc = bus->published && bus->seen && bus->context && bus->wake >= 0
-                 ? address_parse (options->address, false, &bus->address, err)
-                 : err_set (err, ERR_LIMIT, "no memory for a bus connection");
-    if (rc == 0 && !bus_socket (bus, &bus->requests, ZMQ_DEALER, ADDRESS_REQUESTS, err))
-        rc = -1;
-    if (rc == 0)
-        rc = pulse_start (bus, err);
-    if (rc != 0)
+    if (bus_open (bus, options, err) != 0)
         bus_destroy (&bus);
     return bus;
 }
@@ -89,255 +98,177 @@ void bus_destroy (bus_t **self)
     bus_t *bus = *self;
     if (!bus)
         return;
-    bus_quiet (bus);
-    calls_free (bus);
-    objects_free (bus);
+    objects_free (&bus->objects); /* before the pulse, which the courier reads */
+    pulse_free (&bus->pulse);
+    calls_free (&bus->calls);
+    work_free (&bus->work);
+    events_free (&bus->events);
     zmq_msg_close (&bus->frame);
-    void *sockets[] = {bus->requests, bus->publish, bus->subscribe};
-    for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++)
-        if (sockets[i])
-            zmq_close (sockets[i]);
-    if (bus->context)
-        zmq_ctx_term (bus->context);
-    if (bus->wake >= 0)
-        close (bus->wake);
-    free (bus->published);
-    free (bus->seen);
+    if (bus->requests)
+        zmq_close (bus->requests);
+    node_close (&bus->node);
     free (bus);
     *self = NULL;
 }
 
+void bus_quiet (bus_t *bus)
+{
+    if (bus)
+        pulse_stop (bus->pulse);
+}
+
 void bus_wake (bus_t *bus)
 {
-    uint64_t one = 1;
-    ssize_t n = write (bus->wake, &one, sizeof one);
-    (void) n; /* full means that it is awake already */
+    node_wake (&bus->node);
+}
+
+int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
+{
+    int64_t deadline = clock_ms () + timeout_ms;
+    while (pulse_bus (bus->pulse) == 0) {
+        if (clock_ms () >= deadline)
+            return err_set (err, ERR_TIMEOUT, "no bus answers at %s",
+                            bus->node.address.endpoint[ADDRESS_REQUESTS]);
+        clock_sleep_ms (2);
+    }
+    return 0;
 }
 
 bus_counters_t bus_counters (const bus_t *bus)
 {
-    return bus->counters;
+    bus_counters_t counters = {.malformed = bus->malformed};
+    calls_count (bus->calls, &counters);
+    work_count (bus->work, &counters);
+    events_count (bus->events, &counters);
+    objects_count (bus->objects, &counters);
+    return counters;
 }
 
-int bus_send (bus_t *bus, void *socket, const envelope_t *envelope)
+/*  ---- the inboxes ---------------------------------------------------------------------------- */
+
+/*  What a frame on the requests socket is about. item has the parts that all kinds share. */
+static int bus_dispatch (bus_t *bus, const envelope_t *e, bus_item_t *item)
 {
-    envelope_t e = *envelope;
-    e.sender = slice_of (bus->name);
-    e.boot = bus->boot;
-    zmq_msg_t frame;
-    if (envelope_pack (&e, (slice_t){"", 0}, &frame) != 0)
-        return -1;
-    if (zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close (&frame);
-        return -1;
+    switch (e->kind) {
+    case ENVELOPE_REPLY:
+        return calls_reply (bus->calls, e, item);
+    case ENVELOPE_REQUEST:
+        return work_request (bus->work, bus->requests, e, item);
+    case ENVELOPE_CANCEL:
+        return work_cancelled (bus->work, e, item);
+    case ENVELOPE_LOST:
+        calls_lost (bus->calls, bus->requests, e->sequence);
+        return 0;
+    case ENVELOPE_REFUSED:
+        slice_text (e->text, bus->refused, sizeof bus->refused);
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/*  Takes frames until one of them is an item for the caller: 1, or 0 when there are no more. */
+static int bus_take_request (bus_t *bus, bus_item_t *item)
+{
+    while (zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
+        envelope_t e;
+        if (envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e) != 0) {
+            bus->malformed++;
+            continue;
+        }
+        *item = (bus_item_t){.name = slice_text (e.service, bus->name, sizeof bus->name),
+                             .sender = slice_text (e.sender, bus->sender, sizeof bus->sender),
+                             .trace = slice_text (e.trace, bus->trace, sizeof bus->trace),
+                             .text = slice_text (e.text, bus->text, sizeof bus->text),
+                             .code = e.code < ERR_COUNT ? (err_code_t) e.code : ERR_INTERNAL,
+                             .payload = e.payload.data,
+                             .size = e.payload.size,
+                             .left_ms = e.left_ms};
+        if (bus_dispatch (bus, &e, item))
+            return 1;
     }
     return 0;
 }
 
-const char *bus_hold (bus_t *bus, zmq_msg_t *frame)
+static int bus_take_from (bus_t *bus, bus_inbox_t inbox, bus_item_t *item)
 {
-    zmq_msg_move (&bus->frame, frame);
-    return zmq_msg_data (&bus->frame);
+    return inbox == BUS_FROM_REQUESTS  ? bus_take_request (bus, item)
+           : inbox == BUS_FROM_OBJECTS ? objects_take (bus->objects, item)
+                                       : events_take (bus->events, item);
 }
 
-/*  ---- events ------------------------------------------------------------------------------------------ */
-
-/*  The entry of a name in a table of BUS_SEEN_MAX; a full neighbourhood gives up its first entry. last: the
- *  entry that was asked for before. */
-static bus_seen_t *seen_entry (bus_seen_t *table, bus_seen_t **last, const char *name)
+/*  One item that is there already: 1, or 0. Items come in runs, so the inbox of the last one is asked first; but
+ *  after BUS_RUN_MAX in a row the others are, for a flood of events must not keep replies waiting. */
+static int bus_take (bus_t *bus, bus_item_t *item)
 {
-    if (*last && strcmp ((*last)->name, name) == 0)
-        return *last;
-    uint64_t hash = 1469598103934665603u; /* FNV-1a */
-    for (const char *c = name; *c; c++)
-        hash = (hash ^ (unsigned char) *c) * 1099511628211u;
-    bus_seen_t *first = &table[hash % BUS_SEEN_MAX];
-    for (size_t i = 0; i < 8; i++) {
-        bus_seen_t *entry = &table[(hash + i) % BUS_SEEN_MAX];
-        if (strcmp (entry->name, name) == 0)
-            return *last = entry;
-        if (!entry->name[0]) {
-            first = entry;
-            break;
+    if (bus->run++ < BUS_RUN_MAX && bus_take_from (bus, bus->preferred, item))
+        return 1;
+    bus->run = 0;
+    for (unsigned i = 1; i <= BUS_INBOXES; i++) {
+        bus_inbox_t inbox = (bus->preferred + i) % BUS_INBOXES;
+        if (bus_take_from (bus, inbox, item)) {
+            bus->preferred = inbox;
+            return 1;
         }
     }
-    *first = (bus_seen_t){0};
-    snprintf (first->name, sizeof first->name, "%s", name);
-    return *last = first;
-}
-
-int bus_subscribe (bus_t *bus, const char *prefix, err_t *err)
-{
-    void *socket = bus_socket (bus, &bus->subscribe, ZMQ_SUB, ADDRESS_SUBSCRIBE, err);
-    if (!socket)
-        return -1;
-    if (zmq_setsockopt (socket, ZMQ_SUBSCRIBE, prefix, strlen (prefix)) != 0)
-        return err_set (err, ERR_INTERNAL, "subscribe to '%s': %s", prefix, zmq_strerror (errno));
     return 0;
 }
 
-void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size)
+/*  ---- what time brings ----------------------------------------------------------------------- */
+
+/*  The old connections may still stand, at a bus that was stopped: they are left for ones to the bus that the
+ *  pulse found. What was under way on them is sent again. */
+static void bus_follow (bus_t *bus)
 {
     err_t err = {0};
-    void *socket = bus_socket (bus, &bus->publish, ZMQ_PUB, ADDRESS_PUBLISH, &err);
-    envelope_t e = {.kind = ENVELOPE_EVENT,
-                    .sender = slice_of (bus->name),
-                    .boot = bus->boot,
-                    .sequence =
-                        ++seen_entry (bus->published, &bus->last_published, topic)->sequence,
-                    .payload = {.data = payload, .size = size}};
-    zmq_msg_t frame;
-    if (!socket || size > ENVELOPE_EVENT_MAX ||
-        envelope_pack (&e, (slice_t){topic, strlen (topic) + 1}, &frame) != 0) {
-        if (bus->counters.events_dropped++ == 0)
-            log_warn ("event.dropped", "topic=%s bytes=%zu most=%zu", topic, size,
-                      ENVELOPE_EVENT_MAX);
-        return;
+    void *socket = bus_connect_requests (bus, &err);
+    if (socket) {
+        zmq_close (bus->requests);
+        bus->requests = socket;
+    } else {
+        log_err ("bus.requests", &err);
     }
-    if (zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) < 0)
-        zmq_msg_close (&frame);
-    bus->counters.events_out++;
+    events_again (bus->events);
 }
 
-/*  How many events of this publisher and topic were lost before this one. */
-static uint64_t count_missed (bus_t *bus, const char *topic, const envelope_t *e)
+/*  Deadlines, resending, and a bus that is another one. */
+static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
 {
-    char name[sizeof bus->seen->name];
-    slice_text (e->sender, name, ENVELOPE_NAME_MAX);
-    size_t n = strlen (name);
-    name[n++] = '|';
-    slice_text (slice_of (topic), name + n, sizeof name - n);
-    bus_seen_t *entry = seen_entry (bus->seen, &bus->last_seen, name);
-    uint64_t missed = entry->boot == e->boot && e->sequence > entry->sequence + 1
-                          ? e->sequence - entry->sequence - 1
-                          : 0;
-    entry->boot = e->boot;
-    entry->sequence = e->sequence;
-    bus->counters.events_in++;
-    bus->counters.events_missed += missed;
-    return missed;
-}
-
-static int take_event (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
-{
-    const char *data = zmq_msg_data (frame);
-    size_t size = zmq_msg_size (frame);
-    const char *end = memchr (data, 0, size);
-    envelope_t e;
-    if (!end || (size_t) (end - data) >= sizeof bus->item_name ||
-        envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e) != 0) {
-        bus->counters.malformed++;
-        return 0;
+    bool replaced = pulse_replaced (bus->pulse);
+    if (replaced)
+        bus_follow (bus);
+    if (pulse_forgotten (bus->pulse)) {
+        work_again (bus->work, bus->requests);
+        calls_again (bus->calls, bus->requests);
     }
-    size_t at = (size_t) (e.payload.data - data);
-    memcpy (bus->item_name, data, (size_t) (end + 1 - data));
-    *item = (bus_item_t){.kind = BUS_EVENT,
-                         .name = bus->item_name,
-                         .sender = slice_text (e.sender, bus->item_sender, sizeof bus->item_sender),
-                         .trace = slice_text (e.trace, bus->item_trace, sizeof bus->item_trace),
-                         .text = "",
-                         .size = e.payload.size,
-                         .missed = count_missed (bus, bus->item_name, &e)};
-    bool empty = e.payload.size == 0;
-    const char *held = bus_hold (bus, frame);
-    item->payload = empty ? "" : held + at;
-    return 1;
-}
-
-/*  ---- the inbox --------------------------------------------------------------------------------------- */
-
-/*  Parses before the frame moves into bus->frame; slices point into it, so it moves first. */
-static int take_frame (bus_t *bus, zmq_msg_t *frame, bus_item_t *item)
-{
-    bus_hold (bus, frame);
-    envelope_t e;
-    if (envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e) != 0) {
-        bus->counters.malformed++;
-        return 0;
-    }
-    *item = (bus_item_t){.name = slice_text (e.service, bus->item_name, sizeof bus->item_name),
-                         .sender = slice_text (e.sender, bus->item_sender, sizeof bus->item_sender),
-                         .trace = slice_text (e.trace, bus->item_trace, sizeof bus->item_trace),
-                         .text = slice_text (e.text, bus->item_text, sizeof bus->item_text),
-                         .code = e.code < ERR_COUNT ? (err_code_t) e.code : ERR_INTERNAL,
-                         .payload = e.payload.data,
-                         .size = e.payload.size,
-                         .left_ms = e.left_ms};
-    return calls_frame (bus, &e, item);
-}
-
-/*  An item of one inbox, if it has one. */
-static int take_from (bus_t *bus, size_t inbox, bus_item_t *item)
-{
-    if (inbox == 1)
-        return objects_take (bus, item);
-    void *socket = inbox == 0 ? bus->requests : bus->subscribe;
-    while (socket) {
-        zmq_msg_t frame;
-        zmq_msg_init (&frame);
-        if (zmq_msg_recv (&frame, socket, ZMQ_DONTWAIT) < 0) {
-            zmq_msg_close (&frame);
-            return 0;
-        }
-        int rc = inbox == 0 ? take_frame (bus, &frame, item) : take_event (bus, &frame, item);
-        zmq_msg_close (&frame);
-        if (rc)
-            return 1;
-    }
-    return 0;
-}
-
-/*  One item that is there already: 1, or 0. Items come in runs, so the inbox of the last one is asked
- *  first; after FAVOUR_MAX in a row the others are. */
-static int take_any (bus_t *bus, bus_item_t *item)
-{
-    if (bus->favoured++ < FAVOUR_MAX && take_from (bus, bus->favourite, item))
-        return 1;
-    bus->favoured = 0;
-    for (size_t i = 1; i <= 3; i++)
-        if (take_from (bus, (bus->favourite + i) % 3, item)) {
-            bus->favourite = (bus->favourite + i) % 3;
-            return 1;
-        }
-    return 0;
-}
-
-/*  Deadlines, resending, and a bus that is a new one. */
-static int tick (bus_t *bus, int64_t now, bus_item_t *item)
-{
-    if (atomic_load (&bus->forgotten)) {
-        atomic_store (&bus->forgotten, false);
-        calls_again (bus);
-    }
-    if (atomic_load (&bus->replaced)) {
-        atomic_store (&bus->replaced, false);
+    if (replaced) {
         *item = (bus_item_t){.kind = BUS_PEER, .name = "", .sender = "", .trace = "", .text = ""};
         return 1;
     }
     if (now - bus->ticked_ms < BUS_TICK_MS)
         return 0;
-    int rc = calls_tick (bus, now, item);
+    int rc = calls_tick (bus->calls, bus->requests, now, item);
     if (rc == 0)
-        bus->ticked_ms = now;
+        bus->ticked_ms = now; /* else there may be more that is due */
     return rc;
 }
 
-/*  Sleeps until a socket or the eventfd is readable. True when somebody called bus_wake. */
-static bool sleep_until (bus_t *bus, int64_t ms)
+/*  Sleeps until a socket or the eventfd is readable. True when somebody called node_wake. */
+static bool bus_sleep (bus_t *bus, int64_t ms)
 {
-    zmq_pollitem_t items[3] = {{.fd = bus->wake, .events = ZMQ_POLLIN},
+    zmq_pollitem_t items[3] = {{.fd = bus->node.wake, .events = ZMQ_POLLIN},
                                {.socket = bus->requests, .events = ZMQ_POLLIN}};
     int n = 2;
-    if (bus->subscribe)
-        items[n++] = (zmq_pollitem_t){.socket = bus->subscribe, .events = ZMQ_POLLIN};
+    if (events_socket (bus->events))
+        items[n++] = (zmq_pollitem_t){.socket = events_socket (bus->events), .events = ZMQ_POLLIN};
     zmq_poll (items, n, (long) ms);
     uint64_t count;
-    return (items[0].revents & ZMQ_POLLIN) && read (bus->wake, &count, sizeof count) > 0;
+    return (items[0].revents & ZMQ_POLLIN) && read (bus->node.wake, &count, sizeof count) > 0;
 }
 
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
 {
-    objects_delivered (bus);
+    objects_delivered (bus->objects);
     int64_t now = clock_ms (), until = now + timeout_ms;
     for (bool woken = false;;) {
         if (bus->refused[0]) {
@@ -345,27 +276,121 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
             bus->refused[0] = 0;
             return -1;
         }
-        if (tick (bus, now, item) || take_any (bus, item))
+        if (bus_tick (bus, now, item) || bus_take (bus, item))
             return 1;
         if (woken || now >= until)
             return 0;
         int64_t left = until - now;
-        woken = sleep_until (bus, bus->calls_n && left > BUS_TICK_MS ? BUS_TICK_MS : left);
+        woken = bus_sleep (bus, calls_any (bus->calls) && left > BUS_TICK_MS ? BUS_TICK_MS : left);
         now = clock_ms ();
-        /* A wake by the pulse is ours; tick looks. Any other ends the wait. */
-        if (woken && (atomic_load (&bus->forgotten) || atomic_load (&bus->replaced)))
+        /* What the pulse wakes for is done here, by bus_tick; any other wake is the caller's, and ends the wait. */
+        if (woken && pulse_pending (bus->pulse))
             woken = false;
     }
 }
 
-int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
+/*  ---- each part's own ------------------------------------------------------------------------ */
+
+uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
+                   size_t size, int64_t deadline_ms)
 {
-    int64_t deadline = clock_ms () + timeout_ms;
-    while (atomic_load (&bus->bus_boot) == 0) {
-        if (clock_ms () >= deadline)
-            return err_set (err, ERR_TIMEOUT, "no bus answers at %s",
-                            bus->address.endpoint[ADDRESS_REQUESTS]);
-        clock_sleep_ms (2);
-    }
-    return 0;
+    return bus_call_avoiding (bus, service, id, payload, size, deadline_ms, NULL);
+}
+
+uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, const void *payload,
+                            size_t size, int64_t deadline_ms, const char *avoid)
+{
+    return calls_start (bus->calls, bus->requests,
+                        &(calls_request_t){.service = service,
+                                           .id = id,
+                                           .avoid = avoid,
+                                           .payload = payload,
+                                           .size = size,
+                                           .deadline_ms = deadline_ms});
+}
+
+void bus_cancel (bus_t *bus, uint64_t number)
+{
+    if (!calls_cancel (bus->calls, bus->requests, number))
+        objects_cancel (bus->objects, number);
+}
+
+int bus_serve (bus_t *bus, const char *service, size_t credit, err_t *err)
+{
+    return work_serve (bus->work, bus->requests, service, credit, err);
+}
+
+int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size)
+{
+    if (size > WIRE_PAYLOAD_MAX)
+        return bus_refuse (bus, id, ERR_LIMIT, "a reply of %zu bytes; a message has at most %d",
+                           size, WIRE_PAYLOAD_MAX);
+    return work_answer (bus->work, bus->requests, id, ERR_NONE, payload, size);
+}
+
+int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
+{
+    char text[ENVELOPE_TEXT_MAX];
+    va_list args;
+    va_start (args, fmt);
+    vsnprintf (text, sizeof text, fmt, args);
+    va_end (args);
+    return work_answer (bus->work, bus->requests, id, code ? code : ERR_INTERNAL, text,
+                        strlen (text));
+}
+
+int bus_subscribe (bus_t *bus, const char *prefix, err_t *err)
+{
+    return events_subscribe (bus->events, prefix, err);
+}
+
+void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size)
+{
+    events_publish (bus->events, topic, payload, size);
+}
+
+uint64_t bus_offer (bus_t *bus, const void *content, size_t size)
+{
+    return objects_offer (bus->objects, NULL, content, size);
+}
+
+uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size)
+{
+    return objects_offer (bus->objects, hash, content, size);
+}
+
+uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms)
+{
+    return objects_fetch (bus->objects, hash, size, deadline_ms);
+}
+
+void *bus_keep (bus_t *bus)
+{
+    return objects_keep (bus->objects);
+}
+
+uint64_t bus_manifest (bus_t *bus, const char *run, uint64_t epoch, const char *name,
+                       const void *manifest, size_t size, const hash_t *objects, size_t objects_n)
+{
+    envelope_t e = {.kind = ENVELOPE_MANIFEST,
+                    .service = slice_of (name),
+                    .text = slice_of (run),
+                    .epoch = epoch,
+                    .objects = {.data = (const char *) objects, .size = objects_n * HASH_SIZE},
+                    .payload = {.data = manifest, .size = size}};
+    return objects_send (bus->objects, &e);
+}
+
+uint64_t bus_retire (bus_t *bus, const char *run, uint64_t epoch, const char *name)
+{
+    envelope_t e = {.kind = ENVELOPE_RETIRE,
+                    .service = slice_of (name),
+                    .text = slice_of (run),
+                    .epoch = epoch};
+    return objects_send (bus->objects, &e);
+}
+
+int bus_manifests (bus_t *bus)
+{
+    return objects_ask_manifests (bus->objects);
 }

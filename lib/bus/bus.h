@@ -74,8 +74,8 @@ void bus_wake (bus_t *bus);
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
 /*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for
- *  idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL: made up. Returns the call number > 0;
- *  every call gets exactly one BUS_REPLY. */
+ *  idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL: made up. Returns the call number > 0, or 0 when
+ *  there is no memory; every call gets exactly one BUS_REPLY, also one whose id or payload is too long. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
 /*  Asks again, or asks another: as bus_call, but the worker of that name (BUS_REPLY's name) does not get it as
@@ -96,7 +96,9 @@ int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size);
 int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));
 
-/*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. */
+#define BUS_TOPIC_MAX 256 /* bytes of a topic, and of a prefix */
+/*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. ERR_LIMIT: a prefix that is too
+ *  long, or the 65th. */
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 

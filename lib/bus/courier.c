@@ -1,168 +1,145 @@
 /*  courier - see courier.h
  *
- *  An upload sends chunk 0; the bus answers with the chunks that it wants next, then that it holds the whole.
- *  A download asks for chunk 0, learns the size, and keeps a few chunks asked for. Each chunk is hashed
- *  once, and the hashes of all give the name (base/hash.h). Whatever stalls for a while is asked for again.
+ *  An upload sends chunk 0; the bus answers with the chunks that it wants next, then that it holds the whole. A
+ *  download asks for chunk 0, learns the size, and keeps a few chunks asked for. Each chunk is hashed once, and
+ *  the hashes of all give the name (base/hash.h).
+ *
+ *  Within one connection nothing gets lost, so a transfer is begun again when the connection is a new one. A link
+ *  may be slow: at 50 KB/s a chunk takes 20 s, and whoever asks again after one second makes the link carry
+ *  everything many times over. So what is sent at once grows with what was measured, time without progress
+ *  only makes a transfer begin again after STALL_MS, then after twice that and so on, and only such time ends it.
  */
 #include "bus/courier.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/pages.h"
 
-#define WINDOW      8    /* chunks asked for at once */
-#define STALL_MS    1000 /* without progress: ask again */
-#define OBJECT_MAX  ((uint64_t) 64 << 30)
-#define NOTICES_MAX 4096 /* manifests that wait to be taken */
+#define COURIER_TICK_MS 50
+#define COURIER_WINDOW  8 /* chunks asked for at once, at most */
+#define COURIER_FAST_MS                                                                            \
+    250 /* a chunk that comes within this time lets twice as many be asked for */
+#define COURIER_STALL_MS   10000
+#define COURIER_STALLS_MAX 8 /* times COURIER_STALL_MS: the longest */
+#define COURIER_OBJECT_MAX ((uint64_t) 64 << 30)
+#define COURIER_MONITOR    "inproc://courier"
 
-void transfer_free (transfer_t *t)
-{
-    if (!t->lent)
-        free (t->data);
-    free (t->chunk_hash);
-    free (t->got);
-    free (t->topic);
-    free (t);
-}
+struct courier {
+    const node_t *node;
+    const pulse_t *pulse;
+    transfers_t *transfers;
+    pthread_t thread;
+    bool runs;
+    /* the thread's */
+    void *socket;
+    void *monitor;     /* tells of new connections; NULL: there is none, and stalls must do */
+    uint64_t bus_boot; /* of the bus that the socket was made for; 0: none has answered yet */
+};
 
-void transfer_fail (transfer_t *t, err_code_t code, const char *text)
-{
-    err_set (&t->err, code, "%s", text);
-    t->finished = true;
-}
-
-char *transfer_copy (slice_t bytes)
-{
-    char *copy = malloc (bytes.size + 1);
-    if (copy && bytes.size)
-        memcpy (copy, bytes.data, bytes.size);
-    return copy;
-}
-
-void courier_append (courier_t *c, transfer_t *t)
-{
-    t->next = NULL;
-    *c->end = t;
-    c->end = &t->next;
-}
-
-static uint32_t chunks_of (uint64_t size)
+static uint32_t courier_chunks_of (uint64_t size)
 {
     return size ? (uint32_t) ((size + HASH_CHUNK - 1) / HASH_CHUNK) : 1;
 }
 
-static slice_t hash_slice (const hash_t *hash)
+static slice_t courier_hash_slice (const hash_t *hash)
 {
     return (slice_t){.data = (const char *) hash->bytes, .size = HASH_SIZE};
 }
 
-/*  The transfer of that number, for the thread to work on; NULL: there is none, or it is done. */
-static transfer_t *claim (courier_t *c, uint64_t number)
-{
-    pthread_mutex_lock (&c->lock);
-    transfer_t *t = c->first;
-    while (t && (t->number != number || t->kind == TRANSFER_NOTICE))
-        t = t->next;
-    t = t && !t->finished ? t : NULL;
-    c->claimed = t;
-    pthread_mutex_unlock (&c->lock);
-    return t;
-}
+/*  ---- what is sent --------------------------------------------------------------------------- */
 
-static void release (courier_t *c)
-{
-    pthread_mutex_lock (&c->lock);
-    bool done = c->claimed->finished;
-    c->claimed = NULL;
-    if (done)
-        atomic_fetch_add (&c->done, 1);
-    pthread_cond_broadcast (&c->released);
-    pthread_mutex_unlock (&c->lock);
-    if (done)
-        bus_wake (c->bus);
-}
-
-/*  ---- what is sent -------------------------------------------------------------------------------------- */
-
-static void put (const courier_t *c, const transfer_t *t, uint32_t index)
+static void courier_put (const courier_t *c, const transfer_t *t, uint32_t index)
 {
     uint64_t at = (uint64_t) index * HASH_CHUNK;
     if (at >= t->size && index > 0)
         return;
     envelope_t e = {.kind = ENVELOPE_PUT,
                     .sequence = t->number,
-                    .hash = hash_slice (&t->hash),
+                    .hash = courier_hash_slice (&t->hash),
                     .size = t->size,
                     .index = index,
                     .payload = {.data = t->data + at,
                                 .size = t->size - at < HASH_CHUNK ? t->size - at : HASH_CHUNK}};
-    bus_send (c->bus, c->socket, &e);
+    node_send (c->node, c->socket, &e);
 }
 
-static void get (const courier_t *c, const transfer_t *t, uint32_t index)
+static void courier_get (const courier_t *c, const transfer_t *t, uint32_t index)
 {
-    envelope_t e = {
-        .kind = ENVELOPE_GET, .sequence = t->number, .hash = hash_slice (&t->hash), .index = index};
-    bus_send (c->bus, c->socket, &e);
+    envelope_t e = {.kind = ENVELOPE_GET,
+                    .sequence = t->number,
+                    .hash = courier_hash_slice (&t->hash),
+                    .index = index};
+    node_send (c->node, c->socket, &e);
 }
 
-static void send_message (const courier_t *c, const transfer_t *t)
+static void courier_send_message (const courier_t *c, const transfer_t *t)
 {
     zmq_msg_t frame;
     if (zmq_msg_init_size (&frame, t->size) != 0)
-        return;
+        return; /* the next stall sends it again */
     memcpy (zmq_msg_data (&frame), t->data, t->size);
     if (zmq_msg_send (&frame, c->socket, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
 }
 
-/*  Sends what a transfer begins with, or what stalled: the message, chunk 0 of an upload, the missing chunks of a
- *  download. */
-static void push (const courier_t *c, transfer_t *t)
+/*  Sends what a transfer begins with, or begins again with: the message, chunk 0 of an upload, or a download's
+ *  question for what is missing. */
+static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
 {
+    if (!t->begun)
+        t->progress_ms = now;
     t->begun = true;
-    t->moved_ms = clock_ms ();
+    t->sent_ms = now;
     if (t->kind == TRANSFER_MESSAGE)
-        send_message (c, t);
+        courier_send_message (c, t);
     else if (t->kind == TRANSFER_UPLOAD)
-        put (c, t, 0);
+        courier_put (c, t, 0);
     else if (!t->data)
-        get (c, t, 0);
-    for (uint32_t i = 0, n = 0; t->kind == TRANSFER_DOWNLOAD && i < t->asked && n < WINDOW; i++)
+        courier_get (c, t, 0);
+    for (uint32_t i = 0, n = 0; t->kind == TRANSFER_DOWNLOAD && i < t->asked && n < t->window; i++)
         if (!t->got[i]) {
-            get (c, t, i);
+            courier_get (c, t, i);
             n++;
         }
 }
 
-/*  ---- what arrives ------------------------------------------------------------------------------------ */
+/*  ---- what arrives --------------------------------------------------------------------------- */
+
+static void courier_progress (transfer_t *t, int64_t now)
+{
+    t->progress_ms = now;
+    t->sent_ms = now;
+    t->stall_ms = COURIER_STALL_MS;
+}
 
 /*  t->size: what the caller knows of it, or 0. */
-static int begin_download (transfer_t *t, uint64_t size)
+static int courier_begin_download (transfer_t *t, uint64_t size)
 {
-    if (size > OBJECT_MAX || (t->size && size != t->size)) {
+    if (size > COURIER_OBJECT_MAX || (t->size && size != t->size)) {
         transfer_fail (t, ERR_INPUT, "the object does not have the size that it should");
         return -1;
     }
     t->size = size;
-    t->chunks = chunks_of (size);
+    t->chunks = courier_chunks_of (size);
     t->data = pages_alloc (size + 1);
     t->chunk_hash = calloc (t->chunks, sizeof *t->chunk_hash);
     t->got = calloc (t->chunks, 1);
     t->asked = 1;
+    t->window = 1;
     if (t->data && t->chunk_hash && t->got)
         return 0;
     transfer_fail (t, ERR_LIMIT, "no memory for the object");
     return -1;
 }
 
-static void on_chunk (const courier_t *c, transfer_t *t, const envelope_t *e)
+static void courier_on_chunk (const courier_t *c, transfer_t *t, const envelope_t *e)
 {
-    if (!t->data && begin_download (t, e->size) != 0)
+    if (!t->data && courier_begin_download (t, e->size) != 0)
         return;
     uint64_t at = (uint64_t) e->index * HASH_CHUNK;
     uint64_t wanted = t->size - at < HASH_CHUNK ? t->size - at : HASH_CHUNK;
@@ -173,9 +150,12 @@ static void on_chunk (const courier_t *c, transfer_t *t, const envelope_t *e)
     t->chunk_hash[e->index] = hash_of (e->payload.data, wanted);
     t->got[e->index] = 1;
     t->have++;
-    t->moved_ms = clock_ms ();
-    while (t->asked < t->chunks && t->asked < t->have + WINDOW)
-        get (c, t, t->asked++);
+    int64_t now = clock_ms ();
+    if (now - t->progress_ms <= COURIER_FAST_MS && t->window < COURIER_WINDOW)
+        t->window *= 2;
+    courier_progress (t, now);
+    while (t->asked < t->chunks && t->asked < t->have + t->window)
+        courier_get (c, t, t->asked++);
     if (t->have < t->chunks)
         return;
     hash_t root = hash_root (t->chunk_hash, t->chunks);
@@ -185,41 +165,33 @@ static void on_chunk (const courier_t *c, transfer_t *t, const envelope_t *e)
 }
 
 /*  A manifest that was asked for comes as the event that announced it. */
-static void on_manifest (courier_t *c, const envelope_t *e)
+static void courier_on_manifest (courier_t *c, const envelope_t *e)
 {
-    char topic[2 * ENVELOPE_NAME_MAX + 1];
+    char topic[BUS_TOPIC_MAX + 1];
     int n = snprintf (topic, sizeof topic, "policy/%.*s/%.*s", (int) e->text.size, e->text.data,
                       (int) e->service.size, e->service.data);
     transfer_t *t = n >= 0 && (size_t) n < sizeof topic ? calloc (1, sizeof *t) : NULL;
     if (!t)
         return;
     *t = (transfer_t){.kind = TRANSFER_NOTICE,
-                      .data = transfer_copy (e->payload),
+                      .data = malloc (e->payload.size + 1),
                       .size = e->payload.size,
                       .topic = strdup (topic),
                       .finished = true};
-    pthread_mutex_lock (&c->lock);
-    bool taken = t->data && t->topic && c->notices < NOTICES_MAX;
-    if (taken) {
-        courier_append (c, t);
-        c->notices++;
-        atomic_fetch_add (&c->done, 1);
-    }
-    pthread_mutex_unlock (&c->lock);
-    if (taken)
-        bus_wake (c->bus);
-    else
+    if (t->data && e->payload.size)
+        memcpy (t->data, e->payload.data, e->payload.size);
+    if (!t->data || !t->topic || !transfers_notice (c->transfers, t))
         transfer_free (t);
 }
 
-static void on_answer (const courier_t *c, transfer_t *t, const envelope_t *e)
+static void courier_on_answer (const courier_t *c, transfer_t *t, const envelope_t *e)
 {
     char text[ENVELOPE_TEXT_MAX + 1];
     if (e->kind == ENVELOPE_WANT && t->kind == TRANSFER_UPLOAD) {
-        t->moved_ms = clock_ms ();
-        put (c, t, e->index);
+        courier_progress (t, clock_ms ());
+        courier_put (c, t, e->index);
     } else if (e->kind == ENVELOPE_CHUNK && t->kind == TRANSFER_DOWNLOAD) {
-        on_chunk (c, t, e);
+        courier_on_chunk (c, t, e);
     } else if (e->kind == ENVELOPE_HELD || e->kind == ENVELOPE_DONE) {
         t->finished = true;
         if (e->code)
@@ -230,67 +202,159 @@ static void on_answer (const courier_t *c, transfer_t *t, const envelope_t *e)
     }
 }
 
-/*  A few frames: what is new in the list does not wait for the end of a long transfer. */
-static void hear (courier_t *c)
+/*  Takes a few frames, so that what was added meanwhile does not wait for the end of a long transfer. */
+static void courier_receive (courier_t *c)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    for (int n = 0; n < WINDOW && zmq_msg_recv (&frame, c->socket, ZMQ_DONTWAIT) >= 0; n++) {
+    for (int n = 0; n < COURIER_WINDOW && zmq_msg_recv (&frame, c->socket, ZMQ_DONTWAIT) >= 0;
+         n++) {
         envelope_t e;
         if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) != 0)
             continue;
         if (e.kind == ENVELOPE_MANIFEST) {
-            on_manifest (c, &e);
+            courier_on_manifest (c, &e);
             continue;
         }
-        transfer_t *t = claim (c, e.sequence);
+        transfer_t *t = transfers_claim (c->transfers, e.sequence);
         if (!t)
-            continue;
-        on_answer (c, t, &e);
-        release (c);
+            continue; /* cancelled meanwhile */
+        courier_on_answer (c, t, &e);
+        transfers_release (c->transfers, t);
     }
     zmq_msg_close (&frame);
 }
 
-/*  Begins what is new, sends again what stalled, gives up what is late. */
-static void tend (courier_t *c)
+/*  ---- the thread ----------------------------------------------------------------------------- */
+
+/*  Begins what was added, begins again what stalled, gives up what has gone without progress for too long.
+ *  again: the connection is a new one, so whatever was under way is lost. */
+static void courier_tick (courier_t *c, bool again)
 {
     int64_t now = clock_ms ();
-    size_t late = 0;
-    pthread_mutex_lock (&c->lock);
-    if (c->ask_manifests)
-        c->ask_manifests =
-            bus_send (c->bus, c->socket, &(envelope_t){.kind = ENVELOPE_MANIFESTS}) != 0;
-    for (transfer_t *t = c->first; t; t = t->next) {
-        if (t->finished)
-            continue;
-        if (now >= t->deadline_ms) {
+    if (transfers_manifests_asked (c->transfers) &&
+        node_send (c->node, c->socket, &(envelope_t){.kind = ENVELOPE_MANIFESTS}) != 0)
+        transfers_ask_manifests (c->transfers);
+    for (transfer_t *t = NULL; (t = transfers_next (c->transfers, t));) {
+        if (t->begun && now - t->progress_ms >= t->patience_ms) {
             transfer_fail (t, ERR_TIMEOUT, "the bus did not answer in time");
-            late++;
-        } else if (!t->begun || now - t->moved_ms >= STALL_MS) {
-            push (c, t);
+        } else if (!t->begun || again) {
+            courier_begin (c, t, now);
+            t->stall_ms = COURIER_STALL_MS;
+        } else if (now - t->sent_ms >= t->stall_ms) {
+            courier_begin (c, t, now);
+            if (t->stall_ms < COURIER_STALLS_MAX * COURIER_STALL_MS)
+                t->stall_ms *= 2;
         }
     }
-    atomic_fetch_add (&c->done, late);
-    pthread_mutex_unlock (&c->lock);
-    if (late)
-        bus_wake (c->bus);
 }
 
-void *courier_run (void *context)
+static void courier_close (courier_t *c)
+{
+    if (c->monitor)
+        zmq_close (c->monitor);
+    if (c->socket)
+        zmq_close (c->socket);
+    c->monitor = c->socket = NULL;
+}
+
+static int courier_open (courier_t *c, err_t *err)
+{
+    c->socket = node_connect (c->node, ZMQ_DEALER, ADDRESS_POLICIES, NODE_POLICIES, err);
+    c->monitor = c->socket ? zmq_socket (c->node->context, ZMQ_PAIR) : NULL;
+    if (c->monitor &&
+        (zmq_socket_monitor (c->socket, COURIER_MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0 ||
+         zmq_connect (c->monitor, COURIER_MONITOR) != 0)) {
+        zmq_close (c->monitor);
+        c->monitor = NULL;
+    }
+    return c->socket ? 0 : -1;
+}
+
+/*  Whether the monitor told of a connection since it was last asked: an event of two frames. */
+static bool courier_reconnected (courier_t *c)
+{
+    bool connected = false;
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    while (c->monitor && zmq_msg_recv (&frame, c->monitor, ZMQ_DONTWAIT) >= 0)
+        connected = true;
+    zmq_msg_close (&frame);
+    return connected;
+}
+
+/*  A bus that is stopped keeps its connections, and another may take its place; the pulse has found it. */
+static void courier_follow (courier_t *c)
+{
+    uint64_t boot = pulse_bus (c->pulse);
+    err_t err = {0};
+    if (!c->socket || (c->bus_boot && boot != c->bus_boot)) {
+        courier_close (c);
+        if (courier_open (c, &err) != 0 && c->bus_boot != boot)
+            log_err ("bus.policies", &err);
+    }
+    c->bus_boot = boot;
+}
+
+static void *courier_run (void *context)
 {
     courier_t *c = context;
-    while (!atomic_load (&c->stop)) {
-        zmq_pollitem_t items[] = {{.socket = c->socket, .events = ZMQ_POLLIN},
-                                  {.fd = c->stir, .events = ZMQ_POLLIN}};
-        uint64_t count;
-        zmq_poll (items, 2, BUS_TICK_MS);
-        if (items[1].revents && read (c->stir, &count, sizeof count) < 0)
+    bool first = true;
+    while (!transfers_stopped (c->transfers)) {
+        zmq_pollitem_t items[3] = {{.fd = transfers_fd (c->transfers), .events = ZMQ_POLLIN}};
+        int n = 1;
+        if (c->socket)
+            items[n++] = (zmq_pollitem_t){.socket = c->socket, .events = ZMQ_POLLIN};
+        if (c->monitor)
+            items[n++] = (zmq_pollitem_t){.socket = c->monitor, .events = ZMQ_POLLIN};
+        zmq_poll (items, n, COURIER_TICK_MS);
+        transfers_seen (c->transfers);
+        courier_follow (c);
+        if (!c->socket)
             continue;
-        tend (c);
-        hear (c);
+        /* What was sent before the first connection waits in the socket: it is not lost. */
+        bool connected = courier_reconnected (c), again = connected && !first;
+        first = first && !connected;
+        courier_tick (c, again);
+        courier_receive (c);
     }
-    tend (c); /* what was given last is still sent */
-    zmq_close (c->socket);
+    if (c->socket)
+        courier_tick (c, false); /* what was added last is still sent */
+    courier_close (c);
     return NULL;
+}
+
+courier_t *courier_new (const node_t *node, const pulse_t *pulse, transfers_t *transfers,
+                        err_t *err)
+{
+    courier_t *c = calloc (1, sizeof *c);
+    if (!c) {
+        err_set (err, ERR_LIMIT, "no memory for policy objects");
+        return NULL;
+    }
+    c->node = node;
+    c->pulse = pulse;
+    c->transfers = transfers;
+    c->bus_boot = pulse_bus (pulse);
+    int rc = courier_open (c, err);
+    if (rc == 0 && (rc = pthread_create (&c->thread, NULL, courier_run, c)) != 0)
+        err_set (err, ERR_LIMIT, "no thread for policy objects: %s", strerror (rc));
+    c->runs = rc == 0;
+    if (rc != 0)
+        courier_free (&c);
+    return c;
+}
+
+void courier_free (courier_t **self)
+{
+    courier_t *c = *self;
+    if (!c)
+        return;
+    if (c->runs) {
+        transfers_stop (c->transfers);
+        pthread_join (c->thread, NULL);
+    }
+    courier_close (c);
+    free (c);
+    *self = NULL;
 }

@@ -1,260 +1,175 @@
-/*  objects - policy objects as a bus_t's own thread sees them: what it gives the courier to carry, and what it
- *  takes from it when it is done. See bus.h, courier.h */
-#include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+/*  objects - see objects.h */
+#include "bus/objects.h"
 
-#include "base/clock.h"
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "bus/courier.h"
 
-#define OFFER_MS     600000
-#define FIRST_NUMBER ((uint64_t) 1 << 63) /* no call (calls.c) comes this far */
+#define OBJECTS_PATIENCE_MS  600000               /* of an upload or a message, without progress */
+#define OBJECTS_FIRST_NUMBER ((uint64_t) 1 << 63) /* no call (calls.c) comes this far */
 
-static void stir (courier_t *c)
-{
-    uint64_t one = 1;
-    ssize_t n = write (c->stir, &one, sizeof one);
-    (void) n; /* full means that it is stirred already */
-}
+struct objects {
+    const node_t *node;
+    const pulse_t *pulse;
+    transfers_t *transfers; /* both made at first use */
+    courier_t *courier;
+    uint64_t numbers;
+    transfer_t *delivered; /* what the last item points into */
+    uint64_t bytes_fetched;
+};
 
-/*  Under the lock. */
-static void unlink_transfer (courier_t *c, const transfer_t *t)
+objects_t *objects_new (const node_t *node, const pulse_t *pulse)
 {
-    transfer_t **at = &c->first;
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
-    if (!*at)
-        c->end = at;
-}
-
-/*  The courier starts with the first that it is asked. */
-static courier_t *courier_of (bus_t *bus)
-{
-    if (bus->courier)
-        return bus->courier;
-    err_t err = {0};
-    courier_t *c = calloc (1, sizeof *c);
-    if (!c)
+    objects_t *objects = calloc (1, sizeof *objects);
+    if (!objects)
         return NULL;
-    c->bus = bus;
-    c->numbers = FIRST_NUMBER;
-    c->end = &c->first;
-    c->stir = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
-    pthread_mutex_init (&c->lock, NULL);
-    pthread_cond_init (&c->released, NULL);
-    bool well = c->stir >= 0 && bus_socket (bus, &c->socket, ZMQ_DEALER, ADDRESS_POLICIES, &err);
-    if (well && pthread_create (&c->thread, NULL, courier_run, c) == 0)
-        return bus->courier = c;
-    log_warn ("bus.policies", "text=\"%s\"", err.code ? err.text : "no thread for policy objects");
-    if (c->socket)
-        zmq_close (c->socket);
-    if (c->stir >= 0)
-        close (c->stir);
-    pthread_cond_destroy (&c->released);
-    pthread_mutex_destroy (&c->lock);
-    free (c);
-    return NULL;
+    objects->node = node;
+    objects->pulse = pulse;
+    objects->numbers = OBJECTS_FIRST_NUMBER;
+    return objects;
 }
 
-/*  Hands a transfer to the thread. data and size as the kind has them. */
-static uint64_t start (bus_t *bus, const transfer_t *wanted, int64_t deadline_ms)
+void objects_free (objects_t **self)
 {
-    courier_t *c = courier_of (bus);
-    transfer_t *t = c ? calloc (1, sizeof *t) : NULL;
+    objects_t *objects = *self;
+    if (!objects)
+        return;
+    objects_delivered (objects);
+    courier_free (&objects->courier);
+    transfers_free (&objects->transfers);
+    free (objects);
+    *self = NULL;
+}
+
+static int objects_start_courier (objects_t *objects)
+{
+    err_t err = {0};
+    if (objects->courier)
+        return 0;
+    if (!objects->transfers && !(objects->transfers = transfers_new (objects->node)))
+        return -1;
+    objects->courier = courier_new (objects->node, objects->pulse, objects->transfers, &err);
+    if (!objects->courier)
+        log_err ("bus.policies", &err);
+    return objects->courier ? 0 : -1;
+}
+
+/*  Hands a transfer over, with data and size as its kind has them. Consumes data. */
+static uint64_t objects_start (objects_t *objects, const transfer_t *wanted)
+{
+    transfer_t *t = objects_start_courier (objects) == 0 ? calloc (1, sizeof *t) : NULL;
     if (!t) {
         if (!wanted->lent)
             free (wanted->data);
         return 0;
     }
     *t = *wanted;
-    t->number = ++c->numbers;
-    t->deadline_ms = clock_ms () + deadline_ms;
+    uint64_t number = t->number = ++objects->numbers;
     if (t->kind != TRANSFER_DOWNLOAD && !t->data)
         transfer_fail (t, ERR_LIMIT, "no memory for the object");
-    uint64_t number = t->number;
-    pthread_mutex_lock (&c->lock);
-    courier_append (c, t);
-    if (t->finished)
-        atomic_fetch_add (&c->done, 1);
-    pthread_mutex_unlock (&c->lock);
-    stir (c);
+    transfers_add (objects->transfers, t);
     return number;
 }
 
-uint64_t bus_offer (bus_t *bus, const void *content, size_t size)
+/*  NULL: no memory. */
+static char *objects_copy (const void *data, size_t size)
 {
-    return start (bus,
-                  &(transfer_t){.kind = TRANSFER_UPLOAD,
-                                .hash = hash_object (content, size),
-                                .data = transfer_copy ((slice_t){content, size}),
-                                .size = size},
-                  OFFER_MS);
+    char *copy = malloc (size + 1);
+    if (copy && size)
+        memcpy (copy, data, size);
+    return copy;
 }
 
-uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size)
+uint64_t objects_offer (objects_t *objects, const hash_t *hash, const void *content, size_t size)
 {
-    return start (bus,
-                  &(transfer_t){.kind = TRANSFER_UPLOAD,
-                                .hash = *hash,
-                                .data = (char *) content, /* only read */
-                                .lent = true,
-                                .size = size},
-                  OFFER_MS);
+    transfer_t t = {.kind = TRANSFER_UPLOAD,
+                    .hash = hash ? *hash : hash_object (content, size),
+                    .lent = hash != NULL,
+                    .size = size,
+                    .patience_ms = OBJECTS_PATIENCE_MS};
+    if (hash)
+        t.data = (char *) (uintptr_t) content; /* an upload is only read */
+    else
+        t.data = objects_copy (content, size);
+    return objects_start (objects, &t);
 }
 
-uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms)
+uint64_t objects_fetch (objects_t *objects, const hash_t *hash, uint64_t size, int64_t patience_ms)
 {
-    return start (bus, &(transfer_t){.kind = TRANSFER_DOWNLOAD, .hash = *hash, .size = size},
-                  deadline_ms);
+    return objects_start (objects, &(transfer_t){.kind = TRANSFER_DOWNLOAD,
+                                                 .hash = *hash,
+                                                 .size = size,
+                                                 .patience_ms = patience_ms});
 }
 
-/*  Sent until it is answered. */
-static uint64_t ask (bus_t *bus, envelope_t *e)
+uint64_t objects_send (objects_t *objects, envelope_t *message)
 {
-    courier_t *c = courier_of (bus);
-    transfer_t t = {.kind = TRANSFER_MESSAGE};
-    if (!c)
-        return 0;
-    e->sequence = c->numbers + 1; /* as start will number it */
-    e->sender = slice_of (bus->name);
-    e->boot = bus->boot;
+    transfer_t t = {.kind = TRANSFER_MESSAGE, .patience_ms = OBJECTS_PATIENCE_MS};
     zmq_msg_t frame;
-    if (envelope_pack (e, (slice_t){"", 0}, &frame) == 0) {
+    message->sequence = objects->numbers + 1; /* as objects_start will number it */
+    message->sender = slice_of (objects->node->name);
+    message->boot = objects->node->boot;
+    if (envelope_pack (message, (slice_t){"", 0}, &frame) == 0) {
         t.size = zmq_msg_size (&frame);
-        t.data = transfer_copy ((slice_t){zmq_msg_data (&frame), t.size});
+        t.data = objects_copy (zmq_msg_data (&frame), t.size);
         zmq_msg_close (&frame);
     }
-    return start (bus, &t, OFFER_MS);
+    return objects_start (objects, &t);
 }
 
-uint64_t bus_manifest (bus_t *bus, const char *run, uint64_t epoch, const char *name,
-                       const void *manifest, size_t size, const hash_t *objects, size_t objects_n)
+int objects_ask_manifests (objects_t *objects)
 {
-    envelope_t e = {.kind = ENVELOPE_MANIFEST,
-                    .service = slice_of (name),
-                    .text = slice_of (run),
-                    .epoch = epoch,
-                    .objects = {.data = (const char *) objects, .size = objects_n * HASH_SIZE},
-                    .payload = {.data = manifest, .size = size}};
-    return ask (bus, &e);
-}
-
-uint64_t bus_retire (bus_t *bus, const char *run, uint64_t epoch, const char *name)
-{
-    envelope_t e = {.kind = ENVELOPE_RETIRE,
-                    .service = slice_of (name),
-                    .text = slice_of (run),
-                    .epoch = epoch};
-    return ask (bus, &e);
-}
-
-int bus_manifests (bus_t *bus)
-{
-    courier_t *c = courier_of (bus);
-    if (!c)
+    if (objects_start_courier (objects) != 0)
         return -1;
-    pthread_mutex_lock (&c->lock);
-    c->ask_manifests = true;
-    pthread_mutex_unlock (&c->lock);
-    stir (c);
+    transfers_ask_manifests (objects->transfers);
     return 0;
 }
 
-void objects_cancel (bus_t *bus, uint64_t number)
+void objects_cancel (objects_t *objects, uint64_t number)
 {
-    courier_t *c = bus->courier;
-    if (!c)
-        return;
-    pthread_mutex_lock (&c->lock);
-    transfer_t *t = c->first;
-    while (t && t->number != number)
-        t = t->next;
-    while (t && c->claimed == t) /* for as long as a chunk takes */
-        pthread_cond_wait (&c->released, &c->lock);
-    if (t) {
-        unlink_transfer (c, t);
-        if (t->finished)
-            atomic_fetch_sub (&c->done, 1);
-    }
-    pthread_mutex_unlock (&c->lock);
-    if (t)
-        transfer_free (t);
+    if (objects->transfers)
+        transfer_free (transfers_remove (objects->transfers, number));
 }
 
-/*  The first that is done, out of the list. */
-static transfer_t *take (courier_t *c)
+int objects_take (objects_t *objects, bus_item_t *item)
 {
-    pthread_mutex_lock (&c->lock);
-    transfer_t *t = c->first;
-    while (t && (t == c->claimed || !t->finished))
-        t = t->next;
-    if (t) {
-        unlink_transfer (c, t);
-        c->notices -= t->kind == TRANSFER_NOTICE;
-        atomic_fetch_sub (&c->done, 1);
-    }
-    pthread_mutex_unlock (&c->lock);
-    return t;
-}
-
-int objects_take (bus_t *bus, bus_item_t *item)
-{
-    courier_t *c = bus->courier;
-    transfer_t *t = c && atomic_load (&c->done) > 0 ? take (c) : NULL;
+    transfer_t *t = objects->transfers ? transfers_take (objects->transfers) : NULL;
     if (!t)
         return 0;
-    bool filled =
-        t->kind == TRANSFER_NOTICE || (t->kind == TRANSFER_DOWNLOAD && t->err.code == ERR_NONE);
-    c->delivered = t;
-    *item = (bus_item_t){.kind = t->kind == TRANSFER_NOTICE ? BUS_EVENT : BUS_OBJECT,
+    bool notice = t->kind == TRANSFER_NOTICE;
+    bool filled = notice || (t->kind == TRANSFER_DOWNLOAD && t->err.code == ERR_NONE);
+    objects->delivered = t;
+    *item = (bus_item_t){.kind = notice ? BUS_EVENT : BUS_OBJECT,
                          .call = t->number,
-                         .name = t->kind == TRANSFER_NOTICE ? t->topic : "",
+                         .name = notice ? t->topic : "",
                          .sender = "",
                          .trace = "",
                          .code = t->err.code,
                          .text = t->err.text,
                          .payload = filled ? t->data : "",
                          .size = filled ? t->size : 0};
-    bus->counters.bytes_fetched += t->kind == TRANSFER_DOWNLOAD ? item->size : 0;
+    objects->bytes_fetched += t->kind == TRANSFER_DOWNLOAD ? item->size : 0;
     return 1;
 }
 
-void *bus_keep (bus_t *bus)
+void objects_delivered (objects_t *objects)
 {
-    transfer_t *t = bus->courier ? bus->courier->delivered : NULL;
+    transfer_free (objects->delivered);
+    objects->delivered = NULL;
+}
+
+void *objects_keep (objects_t *objects)
+{
+    transfer_t *t = objects->delivered;
     void *content = t && t->kind == TRANSFER_DOWNLOAD ? t->data : NULL;
     if (content)
         t->data = NULL;
     return content;
 }
 
-void objects_delivered (bus_t *bus)
+void objects_count (const objects_t *objects, bus_counters_t *counters)
 {
-    courier_t *c = bus->courier;
-    if (c && c->delivered)
-        transfer_free (c->delivered);
-    if (c)
-        c->delivered = NULL;
-}
-
-void objects_free (bus_t *bus)
-{
-    courier_t *c = bus->courier;
-    if (!c)
-        return;
-    atomic_store (&c->stop, true);
-    stir (c);
-    pthread_join (c->thread, NULL);
-    objects_delivered (bus);
-    for (transfer_t *t = c->first, *next; t; t = next) {
-        next = t->next;
-        transfer_free (t);
-    }
-    close (c->stir);
-    pthread_cond_destroy (&c->released);
-    pthread_mutex_destroy (&c->lock);
-    free (c);
-    bus->courier = NULL;
+    counters->bytes_fetched = objects->bytes_fetched;
 }

@@ -1,98 +1,220 @@
-/*  pulse - the heartbeat thread of a bus_t: it keeps a service alive for the bus while its main thread
- *  computes, notices when the bus is a new one or forgot us, and calls the service's own pulse. */
-#include <stdio.h>
+/*  pulse - see pulse.h */
+#include "bus/pulse.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "bus/internal.h"
+#include "base/log.h"
 
-#define ANSWER_MAX 4096 /* bytes of what the bus answers */
+#define PULSE_BEAT_MS 500
+#define PULSE_LOOK_MS 100 /* how often the end is looked for */
+#define PULSE_SILENT_MS                                                                            \
+    3000 /* without an answer for so long, and PULSE_ROUNDS round trips: connect anew */
+#define PULSE_ROUNDS     3
+#define PULSE_SILENT_MAX 60000
+#define PULSE_FLIGHTS    64 /* beats whose times are remembered */
 
-/*  A bus with another boot id, or for which this is another life of ours, wakes the main thread. So does a first
- *  answer that comes late: there may have been a life before. */
-static void learn (bus_t *bus, const envelope_t *e)
+struct pulse {
+    const node_t *node;
+    pthread_t thread;
+    bool runs;
+    /* the thread's own */
+    void *socket;
+    void (*call) (void *context);
+    void *context;
+    int64_t start_ms;
+    uint64_t life;            /* the number that the bus gave this life of ours */
+    uint64_t beats, answered; /* numbers of the last beat that was sent, and that was answered */
+    int64_t sent_ms[PULSE_FLIGHTS]; /* by a beat's number */
+    int64_t heard_ms, silent_ms;    /* when the bus was last heard; how long it may be silent now */
+    int64_t round_ms; /* a round trip as measured; falls slowly when trips get faster */
+    bool lost;        /* said in the log */
+    /* what crosses */
+    atomic_bool stop;
+    _Atomic uint64_t bus_boot; /* of the bus, as last heard; 0: not yet */
+    atomic_bool forgotten, replaced;
+};
+
+/*  How long a beat and its answer take. One that is still unanswered has taken as long as it has been waiting. */
+static int64_t pulse_round_ms (const pulse_t *pulse, int64_t now)
 {
-    uint64_t boot = atomic_load (&bus->bus_boot), life = bus->life;
-    bus->life = e->epoch;
-    if (boot && boot != e->boot)
-        atomic_store (&bus->replaced, true);
-    bool first = boot == 0 && clock_left_ms (bus->pulse_start_ms + BUS_HEARTBEAT_MS) > 0;
-    if (!first && (boot != e->boot || life != e->epoch)) {
-        atomic_store (&bus->forgotten, true);
-        bus_wake (bus);
-    }
-    atomic_store (&bus->bus_boot, e->boot);
+    if (pulse->answered == pulse->beats)
+        return pulse->round_ms;
+    uint64_t oldest = pulse->answered + 1;
+    if (pulse->beats - pulse->answered > PULSE_FLIGHTS)
+        oldest = pulse->beats - PULSE_FLIGHTS + 1;
+    int64_t waiting = now - pulse->sent_ms[oldest % PULSE_FLIGHTS];
+    return waiting > pulse->round_ms ? waiting : pulse->round_ms;
 }
 
-/*  Takes what the bus answered. */
-static void hear (bus_t *bus, void *socket)
+/*  A bus with another boot id, or for which this is another life of ours, wakes the other thread. So does a
+ *  first answer that comes late: the bus may have known, and forgotten, us before. */
+static void pulse_learn (pulse_t *pulse, const envelope_t *e)
+{
+    uint64_t boot = atomic_load (&pulse->bus_boot), life = pulse->life;
+    pulse->life = e->epoch;
+    if (boot && boot != e->boot)
+        atomic_store (&pulse->replaced, true);
+    bool first = boot == 0 && clock_left_ms (pulse->start_ms + PULSE_BEAT_MS) > 0;
+    if (!first && (boot != e->boot || life != e->epoch)) {
+        atomic_store (&pulse->forgotten, true);
+        node_wake (pulse->node);
+    }
+    atomic_store (&pulse->bus_boot, e->boot);
+}
+
+/*  An answer: how long it took says how patient to be from now on. */
+static void pulse_measure (pulse_t *pulse, const envelope_t *e)
+{
+    int64_t now = clock_ms ();
+    if (pulse->lost)
+        log_info ("bus.back", "away_ms=%lld same=%s", (long long) (now - pulse->heard_ms),
+                  e->boot == atomic_load (&pulse->bus_boot) ? "yes" : "no");
+    pulse->lost = false;
+    pulse->heard_ms = now;
+    if (e->sequence > pulse->answered && e->sequence <= pulse->beats &&
+        pulse->beats - e->sequence < PULSE_FLIGHTS) {
+        int64_t round = now - pulse->sent_ms[e->sequence % PULSE_FLIGHTS];
+        int64_t faded = pulse->round_ms - pulse->round_ms / 32;
+        pulse->round_ms = round > faded ? round : faded;
+        pulse->answered = e->sequence;
+    }
+    pulse->silent_ms = PULSE_SILENT_MS + PULSE_ROUNDS * pulse->round_ms;
+}
+
+static void pulse_take_answers (pulse_t *pulse)
 {
     zmq_msg_t frame;
     zmq_msg_init (&frame);
-    while (zmq_msg_recv (&frame, socket, ZMQ_DONTWAIT) >= 0) {
+    while (zmq_msg_recv (&frame, pulse->socket, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
         if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) == 0 &&
-            e.kind == ENVELOPE_HEARTBEAT && e.boot)
-            learn (bus, &e);
+            e.kind == ENVELOPE_HEARTBEAT && e.boot) {
+            pulse_measure (pulse, &e);
+            pulse_learn (pulse, &e);
+        }
     }
     zmq_msg_close (&frame);
 }
 
-static void beat (bus_t *bus, void *socket)
+/*  The bus is told how long a round trip takes, so that it is patient with who has a slow link. */
+static void pulse_beat (pulse_t *pulse)
 {
-    envelope_t e = {.kind = ENVELOPE_HEARTBEAT, .sender = slice_of (bus->name), .boot = bus->boot};
-    zmq_msg_t frame;
-    if (envelope_pack (&e, (slice_t){"", 0}, &frame) == 0 &&
-        zmq_msg_send (&frame, socket, ZMQ_DONTWAIT) < 0)
-        zmq_msg_close (&frame);
+    int64_t now = clock_ms (), round = pulse_round_ms (pulse, now);
+    pulse->sent_ms[++pulse->beats % PULSE_FLIGHTS] = now;
+    envelope_t e = {.kind = ENVELOPE_HEARTBEAT,
+                    .sequence = pulse->beats,
+                    .left_ms = round < PULSE_SILENT_MAX ? (uint32_t) round : PULSE_SILENT_MAX};
+    node_send (pulse->node, pulse->socket, &e);
 }
 
-static void *run (void *argument)
+/*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after a while of
+ *  silence a connection is made anew, each time after a longer while. */
+static void pulse_check_silence (pulse_t *pulse)
 {
-    bus_t *bus = argument;
-    void *socket = zmq_socket (bus->context, ZMQ_DEALER);
-    int zero = 0, few = 4, soon = 20, later = 500, ping = 1000, timeout = 3000;
-    int64_t most = ANSWER_MAX;
-    zmq_setsockopt (socket, ZMQ_LINGER, &zero, sizeof zero);
-    zmq_setsockopt (socket, ZMQ_SNDHWM, &few, sizeof few);
-    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL, &soon, sizeof soon);
-    zmq_setsockopt (socket, ZMQ_RECONNECT_IVL_MAX, &later, sizeof later);
-    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &most, sizeof most);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &ping, sizeof ping);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
-    zmq_connect (socket, bus->address.endpoint[ADDRESS_REQUESTS]);
+    int64_t now = clock_ms ();
+    if (now - pulse->heard_ms < pulse->silent_ms && pulse->socket)
+        return;
+    err_t err = {0};
+    if (!pulse->lost && atomic_load (&pulse->bus_boot))
+        log_warn ("bus.lost", "bus=%s silent_ms=%lld",
+                  pulse->node->address.endpoint[ADDRESS_REQUESTS],
+                  (long long) (now - pulse->heard_ms));
+    pulse->lost = atomic_load (&pulse->bus_boot) != 0;
+    if (pulse->socket)
+        zmq_close (pulse->socket);
+    pulse->socket = node_connect (pulse->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, &err);
+    pulse->silent_ms = now - pulse->heard_ms + 2 * pulse->silent_ms;
+    if (pulse->silent_ms > now - pulse->heard_ms + PULSE_SILENT_MAX)
+        pulse->silent_ms = now - pulse->heard_ms + PULSE_SILENT_MAX;
+}
+
+static void *pulse_run (void *context)
+{
+    pulse_t *pulse = context;
     int64_t next = 0;
-    while (!atomic_load (&bus->pulse_stop)) {
+    while (!atomic_load (&pulse->stop)) {
         if (clock_ms () >= next) {
-            next = clock_ms () + BUS_HEARTBEAT_MS;
-            beat (bus, socket);
-            if (bus->pulse)
-                bus->pulse (bus->pulse_context);
+            next = clock_ms () + PULSE_BEAT_MS;
+            pulse_check_silence (pulse);
+            if (pulse->socket)
+                pulse_beat (pulse);
+            if (pulse->call)
+                pulse->call (pulse->context);
         }
-        zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-        zmq_poll (&item, 1, (long) clock_left_ms (next) < 100 ? (long) clock_left_ms (next) : 100);
-        hear (bus, socket);
+        int64_t left = clock_left_ms (next);
+        zmq_pollitem_t item = {.socket = pulse->socket, .events = ZMQ_POLLIN};
+        zmq_poll (&item, pulse->socket ? 1 : 0, left < PULSE_LOOK_MS ? (long) left : PULSE_LOOK_MS);
+        if (pulse->socket)
+            pulse_take_answers (pulse);
     }
-    zmq_close (socket);
     return NULL;
 }
 
-int pulse_start (bus_t *bus, err_t *err)
+pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *context, err_t *err)
 {
-    bus->pulse_start_ms = clock_ms ();
-    int rc = pthread_create (&bus->pulse_thread, NULL, run, bus);
+    pulse_t *pulse = calloc (1, sizeof *pulse);
+    if (!pulse) {
+        err_set (err, ERR_LIMIT, "no memory for heartbeats");
+        return NULL;
+    }
+    pulse->node = node;
+    pulse->call = call;
+    pulse->context = context;
+    pulse->start_ms = pulse->heard_ms = clock_ms ();
+    pulse->silent_ms = PULSE_SILENT_MS;
+    /* Made here, where its failure can still be told, and used by the thread alone: starting a thread is the
+       barrier that ZeroMQ wants between the two. */
+    pulse->socket = node_connect (node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
+    int rc = pulse->socket ? pthread_create (&pulse->thread, NULL, pulse_run, pulse) : 0;
     if (rc != 0)
-        return err_set (err, ERR_LIMIT, "no thread for heartbeats: %s", strerror (rc));
-    bus->pulse_runs = true;
-    return 0;
+        err_set (err, ERR_LIMIT, "no thread for heartbeats: %s", strerror (rc));
+    pulse->runs = pulse->socket && rc == 0;
+    if (!pulse->runs)
+        pulse_free (&pulse);
+    return pulse;
 }
 
-void bus_quiet (bus_t *bus)
+void pulse_stop (pulse_t *pulse)
 {
-    if (!bus || !bus->pulse_runs)
+    if (!pulse || !pulse->runs)
         return;
-    atomic_store (&bus->pulse_stop, true);
-    pthread_join (bus->pulse_thread, NULL);
-    bus->pulse_runs = false;
+    atomic_store (&pulse->stop, true);
+    pthread_join (pulse->thread, NULL);
+    pulse->runs = false;
+}
+
+void pulse_free (pulse_t **self)
+{
+    pulse_t *pulse = *self;
+    if (!pulse)
+        return;
+    pulse_stop (pulse);
+    if (pulse->socket)
+        zmq_close (pulse->socket);
+    free (pulse);
+    *self = NULL;
+}
+
+bool pulse_forgotten (pulse_t *pulse)
+{
+    return atomic_exchange (&pulse->forgotten, false);
+}
+
+bool pulse_replaced (pulse_t *pulse)
+{
+    return atomic_exchange (&pulse->replaced, false);
+}
+
+bool pulse_pending (const pulse_t *pulse)
+{
+    return atomic_load (&pulse->forgotten) || atomic_load (&pulse->replaced);
+}
+
+uint64_t pulse_bus (const pulse_t *pulse)
+{
+    return atomic_load (&pulse->bus_boot);
 }

@@ -12,7 +12,8 @@
 
 #include "broker.h"
 #include "bus/address.h"
-#include "peers.h"
+#include "bus/endpoint.h"
+#include "bus/envelope.h"
 #include "vault.h"
 
 #define EVENT_HWM                                                                                  \
@@ -53,10 +54,9 @@ static int bind_events (actors_t *a, err_t *err)
     a->subscribe = zmq_socket (a->context, ZMQ_XPUB);
     if (!a->publish || !a->subscribe)
         return err_set (err, ERR_LIMIT, "no memory for the events actor");
-    if (peers_bind (a->publish, a->address.endpoint[ADDRESS_PUBLISH], EVENT_HWM, ENVELOPE_EVENT_MAX,
-                    err) != 0 ||
-        peers_bind (a->subscribe, a->address.endpoint[ADDRESS_SUBSCRIBE], EVENT_HWM,
-                    ENVELOPE_EVENT_MAX, err) != 0)
+    endpoint_options_t options = {.hwm = EVENT_HWM, .payload_max = ENVELOPE_EVENT_MAX};
+    if (endpoint_bind (a->publish, a->address.endpoint[ADDRESS_PUBLISH], &options, err) != 0 ||
+        endpoint_bind (a->subscribe, a->address.endpoint[ADDRESS_SUBSCRIBE], &options, err) != 0)
         return -1;
     return zmq_bind (a->publish, "inproc://publish") == 0
                ? 0

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/bus.h"
+#include "bus/endpoint.h"
 #include "bus/envelope.h"
 #include "peers.h"
 #include "services.h"
@@ -79,8 +80,9 @@ broker_t *broker_new (void *context, const char *endpoint, uint64_t boot, err_t 
     b->flight = calloc (FLIGHTS_MAX, sizeof *b->flight);
     b->first_free = UINT32_MAX;
     b->socket = zmq_socket (context, ZMQ_ROUTER);
+    endpoint_options_t options = {.hwm = HWM, .payload_max = WIRE_PAYLOAD_MAX};
     int rc = b->peers && b->flight && b->socket
-                 ? peers_bind (b->socket, endpoint, HWM, WIRE_PAYLOAD_MAX, err)
+                 ? endpoint_bind (b->socket, endpoint, &options, err)
                  : err_set (err, ERR_LIMIT, "no memory for the requests actor");
     if (rc == 0)
         b->monitor = peers_monitor (context, b->socket);
@@ -402,7 +404,8 @@ static void on_frame (broker_t *b, const void *identity, size_t identity_n, zmq_
     }
     if (e.kind == ENVELOPE_HEARTBEAT) {
         const peer_t *peer = peers_heartbeat (b->peers, &e, zmq_msg_get (frame, ZMQ_SRCFD));
-        envelope_t heard = {.kind = ENVELOPE_HEARTBEAT, .epoch = peer ? peer->life : 0};
+        envelope_t heard = {
+            .kind = ENVELOPE_HEARTBEAT, .sequence = e.sequence, .epoch = peer ? peer->life : 0};
         send_envelope (b, &sender, &heard);
         return;
     }

@@ -1,13 +1,8 @@
 /*  peers - see peers.h */
 #include "peers.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -171,49 +166,4 @@ void peers_disconnected (peers_t *peers, void *monitor)
                         p->deadline_ms = soon;
                 }
     }
-}
-
-/*  ZeroMQ takes over any file of that name; so ask first whether somebody answers there. */
-static int check_ipc (const char *path, err_t *err)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen (path) >= sizeof address.sun_path)
-        return err_set (err, ERR_CONFIG, "%s: too long for a socket's path", path);
-    memcpy (address.sun_path, path, strlen (path));
-    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    int rc = connect (fd, (struct sockaddr *) &address, sizeof address);
-    close (fd);
-    if (rc == 0)
-        return err_set (err, ERR_CONFIG,
-                        "%s: another bus serves this socket; give this one another --bus", path);
-    return 0;
-}
-
-int peers_bind (void *socket, const char *endpoint, int hwm, size_t most, err_t *err)
-{
-    int on = 1, linger = 0, beat = 1000, timeout = 3000;
-    int64_t size_max = (int64_t) (most + ENVELOPE_ROOM);
-    if (strncmp (endpoint, "ipc://", 6) == 0 && check_ipc (endpoint + 6, err) != 0)
-        return -1;
-    zmq_setsockopt (socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt (socket, ZMQ_SNDHWM, &hwm, sizeof hwm);
-    zmq_setsockopt (socket, ZMQ_RCVHWM, &hwm, sizeof hwm);
-    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_IVL, &beat, sizeof beat);
-    zmq_setsockopt (socket, ZMQ_HEARTBEAT_TIMEOUT, &timeout, sizeof timeout);
-    int type = 0;
-    size_t size = sizeof type;
-    zmq_getsockopt (socket, ZMQ_TYPE, &type, &size);
-    if (type == ZMQ_ROUTER) {
-        zmq_setsockopt (socket, ZMQ_ROUTER_MANDATORY, &on, sizeof on);
-        zmq_setsockopt (socket, ZMQ_ROUTER_HANDOVER, &on, sizeof on);
-    }
-    if (zmq_bind (socket, endpoint) != 0)
-        return err_set (err, ERR_CONFIG, "%s: %s%s", endpoint, zmq_strerror (errno),
-                        errno == EADDRINUSE
-                            ? "; another program listens there: give this bus another --bus"
-                            : "");
-    return 0;
 }

@@ -55,9 +55,6 @@ size_t peers_count (const peers_t *peers);
 /*  Whether somebody of this name sends heartbeats, or of a name that goes on with "-". */
 bool peers_alive (const peers_t *peers, slice_t name);
 
-/*  Binds with the bus's options; refuses a socket file that a living process serves. hwm: messages that wait
- *  for, or from, one peer; most: bytes of one message's content. */
-int peers_bind (void *socket, const char *endpoint, int hwm, size_t most, err_t *err);
 /*  A PAIR socket that tells of broken connections, or NULL. */
 void *peers_monitor (void *context, void *socket);
 

@@ -9,6 +9,7 @@
 #include <zmq.h>
 
 #include "base/log.h"
+#include "bus/endpoint.h"
 #include "bus/envelope.h"
 #include "peers.h"
 
@@ -85,7 +86,8 @@ vault_t *vault_new (void *context, const char *endpoint, const char *publish, ui
     v->socket = zmq_socket (context, ZMQ_ROUTER);
     v->publish = zmq_socket (context, ZMQ_PUB);
     int linger = 0;
-    int rc = v->socket && v->publish ? peers_bind (v->socket, endpoint, HWM, WIRE_PAYLOAD_MAX, err)
+    endpoint_options_t options = {.hwm = HWM, .payload_max = WIRE_PAYLOAD_MAX};
+    int rc = v->socket && v->publish ? endpoint_bind (v->socket, endpoint, &options, err)
                                      : err_set (err, ERR_LIMIT, "no memory for the policies actor");
     if (rc == 0) {
         zmq_setsockopt (v->publish, ZMQ_LINGER, &linger, sizeof linger);

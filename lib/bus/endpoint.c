@@ -1,0 +1,91 @@
+/*  endpoint - see endpoint.h */
+#include "bus/endpoint.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "bus/envelope.h"
+
+#define ENDPOINT_RECONNECT_MS     20 /* at first; doubled up to the most */
+#define ENDPOINT_RECONNECT_MAX_MS 500
+#define ENDPOINT_IDLE_S           10 /* TCP: asks a silent host, and asks again */
+#define ENDPOINT_PROBES           5
+#define ENDPOINT_UNANSWERED_MS    60000 /* TCP: nothing that was sent is confirmed for so long */
+
+static void endpoint_set (void *socket, int option, int value)
+{
+    zmq_setsockopt (socket, option, &value, sizeof value);
+}
+
+static void endpoint_set_options (void *socket, const endpoint_options_t *options)
+{
+    int64_t frame_max = (int64_t) (options->payload_max + ENVELOPE_ROOM);
+    endpoint_set (socket, ZMQ_LINGER, options->linger_ms);
+    endpoint_set (socket, ZMQ_SNDHWM, options->hwm);
+    endpoint_set (socket, ZMQ_RCVHWM, options->hwm);
+    zmq_setsockopt (socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    endpoint_set (socket, ZMQ_TCP_KEEPALIVE, 1);
+    endpoint_set (socket, ZMQ_TCP_KEEPALIVE_IDLE, ENDPOINT_IDLE_S);
+    endpoint_set (socket, ZMQ_TCP_KEEPALIVE_INTVL, ENDPOINT_IDLE_S);
+    endpoint_set (socket, ZMQ_TCP_KEEPALIVE_CNT, ENDPOINT_PROBES);
+    endpoint_set (socket, ZMQ_TCP_MAXRT, ENDPOINT_UNANSWERED_MS);
+    if (options->identity)
+        zmq_setsockopt (socket, ZMQ_ROUTING_ID, options->identity, options->identity_n);
+}
+
+/*  Whether somebody answers at a socket file: ZeroMQ would take over a file of that name, served or not. */
+static int endpoint_check_file (const char *path, err_t *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen (path) >= sizeof address.sun_path)
+        return err_set (err, ERR_CONFIG, "%s: too long for a socket's path", path);
+    memcpy (address.sun_path, path, strlen (path));
+    int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0; /* binding says what is wrong */
+    int rc = connect (fd, (struct sockaddr *) &address, sizeof address);
+    close (fd);
+    if (rc == 0)
+        return err_set (err, ERR_CONFIG,
+                        "%s: another bus serves this socket; give this one another --bus", path);
+    return 0;
+}
+
+int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t *options,
+                   err_t *err)
+{
+    if (strncmp (endpoint, "ipc://", 6) == 0 && endpoint_check_file (endpoint + 6, err) != 0)
+        return -1;
+    endpoint_set_options (socket, options);
+    int type = 0;
+    size_t size = sizeof type;
+    zmq_getsockopt (socket, ZMQ_TYPE, &type, &size);
+    if (type == ZMQ_ROUTER) {
+        /* Sending to somebody who is not there is an error, not silence; and a peer that reconnects before its
+           old connection was found dead gets its place, not a refusal. */
+        endpoint_set (socket, ZMQ_ROUTER_MANDATORY, 1);
+        endpoint_set (socket, ZMQ_ROUTER_HANDOVER, 1);
+    }
+    if (zmq_bind (socket, endpoint) != 0)
+        return err_set (err, ERR_CONFIG, "%s: %s%s", endpoint, zmq_strerror (errno),
+                        errno == EADDRINUSE
+                            ? "; another program listens there: give this bus another --bus"
+                            : "");
+    return 0;
+}
+
+int endpoint_connect (void *socket, const char *endpoint, const endpoint_options_t *options,
+                      err_t *err)
+{
+    endpoint_set_options (socket, options);
+    endpoint_set (socket, ZMQ_RECONNECT_IVL, ENDPOINT_RECONNECT_MS);
+    endpoint_set (socket, ZMQ_RECONNECT_IVL_MAX, ENDPOINT_RECONNECT_MAX_MS);
+    if (zmq_connect (socket, endpoint) != 0)
+        return err_set (err, ERR_CONFIG, "%s: %s", endpoint, zmq_strerror (errno));
+    return 0;
+}

@@ -1,0 +1,218 @@
+/*  events - see events.h */
+#include "bus/events.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define EVENTS_COUNTED_MAX  1024 /* topics of ours, and of others by sender, that are counted */
+#define EVENTS_PROBES       8    /* entries of the table where a name may stand */
+#define EVENTS_PREFIXES_MAX 64
+
+/*  How far a topic, or a sender's topic, has been counted. */
+typedef struct {
+    char name[2 * ENVELOPE_NAME_MAX + 256]; /* topic, or sender and topic */
+    uint64_t boot, sequence;
+} events_counted_t;
+
+typedef struct {
+    events_counted_t entries[EVENTS_COUNTED_MAX]; /* hashed by name */
+    events_counted_t *last; /* the entry that was asked for before: most events come in runs */
+} events_table_t;
+
+struct events {
+    const node_t *node;
+    void *publish, *subscribe; /* made at first use */
+    char *prefixes[EVENTS_PREFIXES_MAX];
+    size_t prefixes_n;
+    events_table_t sent, seen;
+    zmq_msg_t frame; /* of the event that was taken last */
+    char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
+        trace[ENVELOPE_ID_MAX + 1];
+    uint64_t out, in, missed, dropped, malformed;
+};
+
+events_t *events_new (const node_t *node)
+{
+    events_t *events = calloc (1, sizeof *events);
+    if (!events)
+        return NULL;
+    events->node = node;
+    zmq_msg_init (&events->frame);
+    return events;
+}
+
+static void events_close (events_t *events)
+{
+    if (events->publish)
+        zmq_close (events->publish);
+    if (events->subscribe)
+        zmq_close (events->subscribe);
+    events->publish = events->subscribe = NULL;
+}
+
+void events_free (events_t **self)
+{
+    events_t *events = *self;
+    if (!events)
+        return;
+    zmq_msg_close (&events->frame);
+    events_close (events);
+    for (size_t i = 0; i < events->prefixes_n; i++)
+        free (events->prefixes[i]);
+    free (events);
+    *self = NULL;
+}
+
+/*  The entry of a name. The table never grows: where no entry is free near the place that the hash gives, the
+ *  first there is forgotten. Then its count starts again at 1, which nobody takes for a loss. */
+static events_counted_t *events_entry (events_table_t *table, const char *name)
+{
+    if (table->last && strcmp (table->last->name, name) == 0)
+        return table->last;
+    uint64_t hash = 1469598103934665603u; /* FNV-1a */
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char) *c) * 1099511628211u;
+    events_counted_t *use = &table->entries[hash % EVENTS_COUNTED_MAX];
+    for (size_t i = 0; i < EVENTS_PROBES; i++) {
+        events_counted_t *entry = &table->entries[(hash + i) % EVENTS_COUNTED_MAX];
+        if (strcmp (entry->name, name) == 0)
+            return table->last = entry;
+        if (!entry->name[0]) {
+            use = entry;
+            break;
+        }
+    }
+    *use = (events_counted_t){0};
+    slice_text (slice_of (name), use->name, sizeof use->name);
+    return table->last = use;
+}
+
+void events_publish (events_t *events, const char *topic, const void *payload, size_t size)
+{
+    err_t err = {0};
+    if (!events->publish)
+        events->publish = node_connect (events->node, ZMQ_PUB, ADDRESS_PUBLISH, NODE_EVENTS, &err);
+    bool fits = size <= ENVELOPE_EVENT_MAX && strlen (topic) <= BUS_TOPIC_MAX;
+    zmq_msg_t frame;
+    if (events->publish && fits) {
+        envelope_t e = {.kind = ENVELOPE_EVENT,
+                        .sender = slice_of (events->node->name),
+                        .boot = events->node->boot,
+                        .sequence = ++events_entry (&events->sent, topic)->sequence,
+                        .payload = {.data = payload, .size = size}};
+        fits = envelope_pack (&e, (slice_t){topic, strlen (topic) + 1}, &frame) == 0;
+    }
+    if (!events->publish || !fits) {
+        if (events->dropped++ == 0)
+            log_warn ("event.dropped", "topic=%.*s bytes=%zu most=%zu", BUS_TOPIC_MAX, topic, size,
+                      ENVELOPE_EVENT_MAX);
+        return;
+    }
+    if (zmq_msg_send (&frame, events->publish, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close (&frame);
+    events->out++;
+}
+
+static int events_send_subscription (events_t *events, const char *prefix, err_t *err)
+{
+    if (!events->subscribe)
+        events->subscribe =
+            node_connect (events->node, ZMQ_SUB, ADDRESS_SUBSCRIBE, NODE_EVENTS, err);
+    if (!events->subscribe)
+        return -1;
+    if (zmq_setsockopt (events->subscribe, ZMQ_SUBSCRIBE, prefix, strlen (prefix)) != 0)
+        return err_set (err, ERR_INTERNAL, "subscribe to '%s': %s", prefix, zmq_strerror (errno));
+    return 0;
+}
+
+int events_subscribe (events_t *events, const char *prefix, err_t *err)
+{
+    if (strlen (prefix) > BUS_TOPIC_MAX)
+        return err_set (err, ERR_LIMIT, "a topic of %zu bytes; it has at most %d (%.*s...)",
+                        strlen (prefix), BUS_TOPIC_MAX, BUS_TOPIC_MAX, prefix);
+    if (events->prefixes_n == EVENTS_PREFIXES_MAX)
+        return err_set (err, ERR_LIMIT, "more than %d subscriptions", EVENTS_PREFIXES_MAX);
+    char *kept = strdup (prefix);
+    if (!kept)
+        return err_set (err, ERR_LIMIT, "no memory for a subscription");
+    events->prefixes[events->prefixes_n++] = kept;
+    return events_send_subscription (events, kept, err);
+}
+
+void events_again (events_t *events)
+{
+    err_t err = {0};
+    events_close (events);
+    for (size_t i = 0; i < events->prefixes_n; i++)
+        if (events_send_subscription (events, events->prefixes[i], &err) != 0)
+            log_err ("bus.events", &err);
+}
+
+/*  How many events of this sender and topic were lost before this one. A sender that started anew counts from
+ *  1 again. */
+static uint64_t events_missed_before (events_t *events, const char *topic, const envelope_t *e)
+{
+    char name[sizeof events->seen.entries->name];
+    slice_text (e->sender, name, ENVELOPE_NAME_MAX + 1);
+    size_t n = strlen (name);
+    name[n++] = '|';
+    slice_text (slice_of (topic), name + n, sizeof name - n);
+    events_counted_t *entry = events_entry (&events->seen, name);
+    uint64_t missed = entry->boot == e->boot && e->sequence > entry->sequence + 1
+                          ? e->sequence - entry->sequence - 1
+                          : 0;
+    entry->boot = e->boot;
+    entry->sequence = e->sequence;
+    events->missed += missed;
+    return missed;
+}
+
+/*  Fills item from events->frame. */
+static int events_fill (events_t *events, bus_item_t *item)
+{
+    const char *data = zmq_msg_data (&events->frame);
+    size_t size = zmq_msg_size (&events->frame);
+    const char *end = memchr (data, 0, size);
+    envelope_t e;
+    if (!end || (size_t) (end - data) > BUS_TOPIC_MAX ||
+        envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e) != 0) {
+        events->malformed++;
+        return 0;
+    }
+    memcpy (events->topic, data, (size_t) (end + 1 - data));
+    events->in++;
+    *item = (bus_item_t){.kind = BUS_EVENT,
+                         .name = events->topic,
+                         .sender = slice_text (e.sender, events->sender, sizeof events->sender),
+                         .trace = slice_text (e.trace, events->trace, sizeof events->trace),
+                         .text = "",
+                         .payload = e.payload.data,
+                         .size = e.payload.size,
+                         .missed = events_missed_before (events, events->topic, &e)};
+    return 1;
+}
+
+int events_take (events_t *events, bus_item_t *item)
+{
+    while (events->subscribe && zmq_msg_recv (&events->frame, events->subscribe, ZMQ_DONTWAIT) >= 0)
+        if (events_fill (events, item))
+            return 1;
+    return 0;
+}
+
+void *events_socket (const events_t *events)
+{
+    return events->subscribe;
+}
+
+void events_count (const events_t *events, bus_counters_t *counters)
+{
+    counters->events_out = events->out;
+    counters->events_in = events->in;
+    counters->events_missed = events->missed;
+    counters->events_dropped = events->dropped;
+    counters->malformed += events->malformed;
+}

@@ -1,0 +1,287 @@
+/*  work - see work.h
+ *
+ *  Delivery is at least once, so the same request may come twice: because its client lost patience, because the
+ *  bus forgot who had it, or because the reply got lost. Computing it twice would be waste, not a fault, since
+ *  every operation is a function of its request. So replies are kept while WORK_REPLY_BYTES last, the oldest
+ *  dropped first.
+ */
+#include "bus/work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORK_SLOT_BITS 20
+#define WORK_SLOT_MASK (((uint64_t) 1 << WORK_SLOT_BITS) - 1)
+#define WORK_BUCKETS   16384
+#define WORK_FIRST     64 /* slots; doubled when they are all in use */
+
+typedef struct work_item {
+    struct work_item *chain;         /* of the bucket of its id */
+    struct work_item *older, *newer; /* of those that were answered */
+    char *id;
+    uint64_t handle; /* what the service knows it by: generation << 20 | slot; 0 once answered */
+    uint64_t ticket, sequence; /* of the last try: where the answer goes */
+    uint32_t code;
+    void *reply; /* payload, or with a code the reason */
+    size_t size;
+} work_item_t;
+
+typedef struct {
+    char service[ENVELOPE_NAME_MAX + 1];
+    uint32_t credit;
+} work_service_t;
+
+struct work {
+    const node_t *node;
+    work_service_t services[WORK_SERVICES_MAX];
+    size_t services_n;
+    work_item_t *buckets[WORK_BUCKETS]; /* by id */
+    work_item_t **in_hand;              /* by handle's slot */
+    size_t in_hand_n;
+    uint64_t generation;
+    work_item_t *oldest, *newest; /* answered */
+    size_t reply_bytes;
+    uint64_t served, repeated;
+};
+
+work_t *work_new (const node_t *node)
+{
+    work_t *work = calloc (1, sizeof *work);
+    if (work)
+        work->node = node;
+    return work;
+}
+
+static void work_free_item (work_item_t *item)
+{
+    free (item->id);
+    free (item->reply);
+    free (item);
+}
+
+void work_free (work_t **self)
+{
+    work_t *work = *self;
+    if (!work)
+        return;
+    for (size_t i = 0; i < WORK_BUCKETS; i++)
+        for (work_item_t *item = work->buckets[i], *next; item; item = next) {
+            next = item->chain;
+            work_free_item (item);
+        }
+    free (work->in_hand);
+    free (work);
+    *self = NULL;
+}
+
+/*  ---- by id ---------------------------------------------------------------------------------- */
+
+static work_item_t **work_bucket (work_t *work, const char *id)
+{
+    uint64_t hash = 1469598103934665603u; /* FNV-1a */
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char) *id) * 1099511628211u;
+    return &work->buckets[(hash ^ hash >> 32) % WORK_BUCKETS];
+}
+
+static work_item_t *work_find (work_t *work, const char *id)
+{
+    work_item_t *item = *work_bucket (work, id);
+    while (item && strcmp (item->id, id) != 0)
+        item = item->chain;
+    return item;
+}
+
+static void work_remove (work_t *work, work_item_t *item)
+{
+    work_item_t **at = work_bucket (work, item->id);
+    while (*at != item)
+        at = &(*at)->chain;
+    *at = item->chain;
+    work_free_item (item);
+}
+
+/*  ---- by handle ------------------------------------------------------------------------------ */
+
+static work_item_t *work_of_handle (const work_t *work, uint64_t handle)
+{
+    size_t slot = handle & WORK_SLOT_MASK;
+    work_item_t *item = handle && slot < work->in_hand_n ? work->in_hand[slot] : NULL;
+    return item && item->handle == handle ? item : NULL;
+}
+
+/*  Gives the item a handle. -1: no memory. */
+static int work_take_in_hand (work_t *work, work_item_t *item)
+{
+    size_t slot = 0;
+    while (slot < work->in_hand_n && work->in_hand[slot])
+        slot++;
+    if (slot == work->in_hand_n) {
+        size_t n = work->in_hand_n ? 2 * work->in_hand_n : WORK_FIRST;
+        work_item_t **grown =
+            n > WORK_SLOT_MASK ? NULL : realloc (work->in_hand, n * sizeof *grown);
+        if (!grown)
+            return -1;
+        memset (grown + work->in_hand_n, 0, (n - work->in_hand_n) * sizeof (work_item_t *));
+        work->in_hand = grown;
+        work->in_hand_n = n;
+    }
+    work->in_hand[slot] = item;
+    item->handle = ++work->generation << WORK_SLOT_BITS | slot;
+    return 0;
+}
+
+/*  ---- requests and answers ------------------------------------------------------------------- */
+
+static int work_send (const work_t *work, void *socket, const work_item_t *item, uint32_t code,
+                      slice_t data)
+{
+    slice_t none = {"", 0};
+    envelope_t e = {.kind = ENVELOPE_REPLY,
+                    .id = slice_of (item->id),
+                    .ticket = item->ticket,
+                    .sequence = item->sequence,
+                    .code = code,
+                    .text = code ? data : none,
+                    .payload = code ? none : data};
+    return node_send (work->node, socket, &e);
+}
+
+int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *to)
+{
+    char id[ENVELOPE_ID_MAX + 1];
+    slice_text (e->id, id, sizeof id);
+    work_item_t *item = work_find (work, id);
+    if (item) {
+        item->ticket = e->ticket;
+        item->sequence = e->sequence;
+        if (!item->handle) {
+            work_send (work, socket, item, item->code, (slice_t){item->reply, item->size});
+            work->repeated++;
+        }
+        return 0;
+    }
+    item = calloc (1, sizeof *item);
+    if (!item || !(item->id = strdup (id)) || work_take_in_hand (work, item) != 0) {
+        /* The client is told, and asks again or asks another. */
+        work_send (work, socket,
+                   &(work_item_t){.id = id, .ticket = e->ticket, .sequence = e->sequence},
+                   ERR_LIMIT, slice_of ("the worker has no memory for this request"));
+        if (item)
+            work_free_item (item);
+        return 0;
+    }
+    item->ticket = e->ticket;
+    item->sequence = e->sequence;
+    work_item_t **bucket = work_bucket (work, id);
+    item->chain = *bucket;
+    *bucket = item;
+    to->kind = BUS_REQUEST;
+    to->id = item->handle;
+    return 1;
+}
+
+/*  The ticket is what counts: another try, or another client's request of the same id, has another. */
+int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
+{
+    size_t slot = 0;
+    while (slot < work->in_hand_n &&
+           !(work->in_hand[slot] && work->in_hand[slot]->ticket == e->ticket))
+        slot++;
+    if (slot == work->in_hand_n)
+        return 0;
+    work_item_t *item = work->in_hand[slot];
+    to->kind = BUS_CANCELLED;
+    to->id = item->handle;
+    work->in_hand[slot] = NULL;
+    work_remove (work, item);
+    return 1;
+}
+
+/*  Keeps an answer that was just sent, and drops the oldest ones that are too much. */
+static void work_keep (work_t *work, work_item_t *item)
+{
+    item->older = work->newest;
+    *(work->newest ? &work->newest->newer : &work->oldest) = item;
+    work->newest = item;
+    work->reply_bytes += item->size + sizeof *item;
+    while (work->reply_bytes > WORK_REPLY_BYTES && work->oldest != item) {
+        work_item_t *oldest = work->oldest;
+        work->oldest = oldest->newer;
+        oldest->newer->older = NULL;
+        work->reply_bytes -= oldest->size + sizeof *oldest;
+        work_remove (work, oldest);
+    }
+}
+
+int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, const void *data,
+                 size_t size)
+{
+    work_item_t *item = work_of_handle (work, handle);
+    if (!item)
+        return -1;
+    work->in_hand[handle & WORK_SLOT_MASK] = NULL;
+    if (work_send (work, socket, item, code, (slice_t){data, size}) != 0) {
+        /* An answer without content would be taken for an empty success. */
+        code = ERR_LIMIT;
+        work_send (work, socket, item, code, slice_of ("the worker has no memory for its reply"));
+    }
+    work->served++;
+    /* What failed for a reason that may pass is computed again when it is asked again; and what there is no
+       memory to keep is, too. */
+    bool keeps = code == ERR_NONE || code == ERR_INPUT;
+    if (!keeps || !(item->reply = malloc (size + 1))) {
+        work_remove (work, item);
+        return 0;
+    }
+    if (size)
+        memcpy (item->reply, data, size);
+    item->size = size;
+    item->code = code;
+    item->handle = 0;
+    work_keep (work, item);
+    return 0;
+}
+
+/*  ---- services ------------------------------------------------------------------------------- */
+
+static void work_register (const work_t *work, void *socket, const work_service_t *service)
+{
+    envelope_t e = {.kind = ENVELOPE_READY,
+                    .service = slice_of (service->service),
+                    .credit = service->credit,
+                    .text = slice_of (work->node->numerics)};
+    node_send (work->node, socket, &e);
+}
+
+int work_serve (work_t *work, void *socket, const char *service, size_t credit, err_t *err)
+{
+    size_t i = 0;
+    while (i < work->services_n && strcmp (work->services[i].service, service) != 0)
+        i++;
+    if (i == WORK_SERVICES_MAX)
+        return err_set (err, ERR_LIMIT, "more than %d services", WORK_SERVICES_MAX);
+    if (strlen (service) > ENVELOPE_NAME_MAX)
+        return err_set (err, ERR_CONFIG, "service '%s': at most %d bytes are wanted", service,
+                        ENVELOPE_NAME_MAX);
+    work_service_t *served = &work->services[i];
+    memcpy (served->service, service, strlen (service) + 1);
+    served->credit = (uint32_t) credit;
+    if (i == work->services_n)
+        work->services_n++;
+    work_register (work, socket, served);
+    return 0;
+}
+
+void work_again (work_t *work, void *socket)
+{
+    for (size_t i = 0; i < work->services_n; i++)
+        work_register (work, socket, &work->services[i]);
+}
+
+void work_count (const work_t *work, bus_counters_t *counters)
+{
+    counters->served = work->served;
+    counters->repeated = work->repeated;
+}
