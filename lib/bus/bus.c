@@ -44,7 +44,7 @@ struct bus {
     objects_t *objects;
     void *requests;
     int64_t ticked_ms;
-    uint64_t malformed;
+    uint64_t malformed, damaged; /* frames */
     char refused[ENVELOPE_TEXT_MAX +
                  1];       /* why the bus does not want this worker, until bus_next said so */
     bus_inbox_t preferred; /* the inbox of the last item */
@@ -136,7 +136,7 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
 
 bus_counters_t bus_counters (const bus_t *bus)
 {
-    bus_counters_t counters = {.malformed = bus->malformed};
+    bus_counters_t counters = {.malformed = bus->malformed, .damaged = bus->damaged};
     calls_count (bus->calls, &counters);
     work_count (bus->work, &counters);
     events_count (bus->events, &counters);
@@ -172,8 +172,14 @@ static int bus_take_request (bus_t *bus, bus_item_t *item)
 {
     while (zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
-        if (envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e) != 0) {
-            bus->malformed++;
+        envelope_state_t state =
+            envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e);
+        if (state != ENVELOPE_WHOLE) {
+            bus->malformed += state == ENVELOPE_MALFORMED;
+            bus->damaged += state == ENVELOPE_DAMAGED;
+            /* Whoever it was for asks again; what it says it is may be wrong, which costs one try more. */
+            if (state == ENVELOPE_DAMAGED && e.kind == ENVELOPE_REPLY)
+                calls_damaged (bus->calls, bus->requests, e.sequence);
             continue;
         }
         *item = (bus_item_t){.name = slice_text (e.service, bus->name, sizeof bus->name),

@@ -123,7 +123,7 @@ int bus_manifests (bus_t *bus);
 /*  Counters since the start: resent, refused, dropped ... for the status event. */
 typedef struct {
     uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in,
-        events_missed, events_dropped, malformed, bytes_fetched;
+        events_missed, events_dropped, malformed, damaged, bytes_fetched;
 } bus_counters_t;
 bus_counters_t bus_counters (const bus_t *bus);
 

@@ -14,9 +14,10 @@
 
 #include "base/clock.h"
 
-#define CALLS_SLOT_BITS 20
-#define CALLS_SLOT_MASK (((uint64_t) 1 << CALLS_SLOT_BITS) - 1)
-#define CALLS_FIRST     64 /* slots; doubled when they are all in use */
+#define CALLS_SLOT_BITS   20
+#define CALLS_SLOT_MASK   (((uint64_t) 1 << CALLS_SLOT_BITS) - 1)
+#define CALLS_DAMAGED_MAX 3  /* replies that are asked for again at once */
+#define CALLS_FIRST       64 /* slots; doubled when they are all in use */
 
 typedef struct {
     uint64_t number; /* generation << 20 | slot; 0: free */
@@ -28,8 +29,9 @@ typedef struct {
     size_t size;
     int64_t start_ms, deadline_ms;
     uint32_t tries; /* how often it was sent */
-    uint32_t
-        timed; /* how often of these because time had passed: losses must not use up these tries */
+    /* how often of these because time had passed: losses must not use up these tries */
+    uint32_t timed;
+    uint32_t damaged; /* replies that came damaged */
 } calls_call_t;
 
 struct calls {
@@ -257,6 +259,13 @@ void calls_lost (calls_t *calls, void *socket, uint64_t number)
 {
     calls_call_t *call = calls_find (calls, number);
     if (call)
+        calls_send (calls, socket, call);
+}
+
+void calls_damaged (calls_t *calls, void *socket, uint64_t number)
+{
+    calls_call_t *call = calls_find (calls, number);
+    if (call && call->damaged++ < CALLS_DAMAGED_MAX)
         calls_send (calls, socket, call);
 }
 

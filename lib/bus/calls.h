@@ -39,6 +39,8 @@ int calls_tick (calls_t *calls, void *socket, int64_t now, bus_item_t *item);
 
 /*  The bus says that the worker of this call is gone: sends it again. */
 void calls_lost (calls_t *calls, void *socket, uint64_t number);
+/*  Its reply came damaged: sends it again, a few times; then the timed tries must do. */
+void calls_damaged (calls_t *calls, void *socket, uint64_t number);
 /*  The bus knows nothing of us any more: sends everything again. */
 void calls_again (calls_t *calls, void *socket);
 

@@ -202,6 +202,19 @@ static void courier_on_answer (const courier_t *c, transfer_t *t, const envelope
     }
 }
 
+/*  Asks for the chunk again that a damaged frame says it is. If that, too, is wrong, the stall asks. */
+static void courier_on_damaged (courier_t *c, const envelope_t *e)
+{
+    transfer_t *t = transfers_claim (c->transfers, e->sequence);
+    if (!t)
+        return;
+    if (t->kind == TRANSFER_DOWNLOAD && t->data && e->index < t->chunks && !t->got[e->index])
+        courier_get (c, t, e->index);
+    else if (t->kind == TRANSFER_DOWNLOAD && !t->data)
+        courier_get (c, t, 0);
+    transfers_release (c->transfers, t);
+}
+
 /*  Takes a few frames, so that what was added meanwhile does not wait for the end of a long transfer. */
 static void courier_receive (courier_t *c)
 {
@@ -210,7 +223,10 @@ static void courier_receive (courier_t *c)
     for (int n = 0; n < COURIER_WINDOW && zmq_msg_recv (&frame, c->socket, ZMQ_DONTWAIT) >= 0;
          n++) {
         envelope_t e;
-        if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) != 0)
+        envelope_state_t state = envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e);
+        if (state == ENVELOPE_DAMAGED && e.kind == ENVELOPE_CHUNK)
+            courier_on_damaged (c, &e);
+        if (state != ENVELOPE_WHOLE)
             continue;
         if (e.kind == ENVELOPE_MANIFEST) {
             courier_on_manifest (c, &e);

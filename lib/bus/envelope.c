@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/crc.h"
 
 /*  Protobuf's wire types (developers' guide, "Encoding"). */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
@@ -29,8 +30,11 @@ enum {
     F_INDEX,
     F_EPOCH,
     F_OBJECTS,
-    F_AVOID
+    F_AVOID,
+    F_CHECKSUM
 };
+
+#define ENVELOPE_CHECKSUM_SIZE 6 /* tag of two bytes, value of four */
 
 slice_t slice_of (const char *text)
 {
@@ -51,27 +55,27 @@ const char *slice_text (slice_t slice, char *out, size_t out_size)
     return out;
 }
 
-static size_t tag_size (unsigned field)
+static size_t envelope_tag_size (unsigned field)
 {
     return field < 16 ? 1 : 2;
 }
 
-static size_t bytes_size (unsigned field, slice_t s)
+static size_t envelope_bytes_size (unsigned field, slice_t s)
 {
-    return s.size ? tag_size (field) + bytes_varint_size (s.size) + s.size : 0;
+    return s.size ? envelope_tag_size (field) + bytes_varint_size (s.size) + s.size : 0;
 }
 
-static size_t number_size (unsigned field, uint64_t value)
+static size_t envelope_number_size (unsigned field, uint64_t value)
 {
-    return value ? tag_size (field) + bytes_varint_size (value) : 0;
+    return value ? envelope_tag_size (field) + bytes_varint_size (value) : 0;
 }
 
-static uint8_t *put_number (uint8_t *to, unsigned field, uint64_t value)
+static uint8_t *envelope_put_number (uint8_t *to, unsigned field, uint64_t value)
 {
     return value ? bytes_varint (bytes_varint (to, field << 3 | VARINT), value) : to;
 }
 
-static uint8_t *put_bytes (uint8_t *to, unsigned field, slice_t s)
+static uint8_t *envelope_put_bytes (uint8_t *to, unsigned field, slice_t s)
 {
     if (!s.size)
         return to;
@@ -80,62 +84,83 @@ static uint8_t *put_bytes (uint8_t *to, unsigned field, slice_t s)
     return to + s.size;
 }
 
-static uint8_t *put_fixed64 (uint8_t *to, unsigned field, uint64_t value)
+static uint8_t *envelope_put_fixed64 (uint8_t *to, unsigned field, uint64_t value)
 {
     return value ? bytes_little (bytes_varint (to, field << 3 | FIXED64), value, 8) : to;
 }
 
-static size_t packed_size (const envelope_t *e)
+static size_t envelope_packed_size (const envelope_t *e)
 {
-    return number_size (F_PROTOCOL, ENVELOPE_PROTOCOL) + number_size (F_KIND, e->kind) +
-           bytes_size (F_ID, e->id) + bytes_size (F_TRACE, e->trace) +
-           bytes_size (F_SENDER, e->sender) + (e->boot ? 9 : 0) + (e->sequence ? 9 : 0) +
-           (e->left_ms ? 5 : 0) + bytes_size (F_SERVICE, e->service) +
-           number_size (F_CODE, e->code) + bytes_size (F_TEXT, e->text) +
-           number_size (F_CREDIT, e->credit) + (e->ticket ? 9 : 0) + bytes_size (F_HASH, e->hash) +
-           bytes_size (F_PAYLOAD, e->payload) + number_size (F_SIZE, e->size) +
-           number_size (F_INDEX, e->index) + number_size (F_EPOCH, e->epoch) +
-           bytes_size (F_OBJECTS, e->objects) + bytes_size (F_AVOID, e->avoid);
+    return envelope_number_size (F_PROTOCOL, ENVELOPE_PROTOCOL) +
+           envelope_number_size (F_KIND, e->kind) + envelope_bytes_size (F_ID, e->id) +
+           envelope_bytes_size (F_TRACE, e->trace) + envelope_bytes_size (F_SENDER, e->sender) +
+           (e->boot ? 9 : 0) + (e->sequence ? 9 : 0) + (e->left_ms ? 5 : 0) +
+           envelope_bytes_size (F_SERVICE, e->service) + envelope_number_size (F_CODE, e->code) +
+           envelope_bytes_size (F_TEXT, e->text) + envelope_number_size (F_CREDIT, e->credit) +
+           (e->ticket ? 9 : 0) + envelope_bytes_size (F_HASH, e->hash) +
+           envelope_bytes_size (F_PAYLOAD, e->payload) + envelope_number_size (F_SIZE, e->size) +
+           envelope_number_size (F_INDEX, e->index) + envelope_number_size (F_EPOCH, e->epoch) +
+           envelope_bytes_size (F_OBJECTS, e->objects) + envelope_bytes_size (F_AVOID, e->avoid) +
+           ENVELOPE_CHECKSUM_SIZE;
+}
+
+/*  The checksum goes on over what was written since `from`; returns `to`. */
+static uint8_t *envelope_sum_up (uint32_t *sum, const uint8_t *from, uint8_t *to)
+{
+    *sum = crc_of (*sum, from, (size_t) (to - from));
+    return to;
 }
 
 int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
 {
-    size_t size = packed_size (e);
+    size_t size = envelope_packed_size (e);
     if (prefix.size + size > ENVELOPE_FRAME_MAX || zmq_msg_init_size (frame, prefix.size + size))
         return -1;
-    uint8_t *to = zmq_msg_data (frame);
+    uint8_t *to = zmq_msg_data (frame), *from;
+    uint32_t sum = 0;
     if (prefix.size)
         memcpy (to, prefix.data, prefix.size);
-    to = put_number (to + prefix.size, F_PROTOCOL, ENVELOPE_PROTOCOL);
-    to = put_number (to, F_KIND, e->kind);
-    to = put_bytes (to, F_ID, e->id);
-    to = put_bytes (to, F_TRACE, e->trace);
-    to = put_bytes (to, F_SENDER, e->sender);
-    to = put_fixed64 (to, F_BOOT, e->boot);
-    to = put_fixed64 (to, F_SEQUENCE, e->sequence);
+    from = to += prefix.size;
+    to = envelope_put_number (to, F_PROTOCOL, ENVELOPE_PROTOCOL);
+    to = envelope_put_number (to, F_KIND, e->kind);
+    to = envelope_put_bytes (to, F_ID, e->id);
+    to = envelope_put_bytes (to, F_TRACE, e->trace);
+    to = envelope_put_bytes (to, F_SENDER, e->sender);
+    to = envelope_put_fixed64 (to, F_BOOT, e->boot);
+    to = envelope_put_fixed64 (to, F_SEQUENCE, e->sequence);
+    envelope_sum_up (&sum, from, to);
     if (e->left_ms)
         to = bytes_little (bytes_varint (to, F_LEFT_MS << 3 | FIXED32), e->left_ms, 4);
-    to = put_bytes (to, F_SERVICE, e->service);
-    to = put_number (to, F_CODE, e->code);
-    to = put_bytes (to, F_TEXT, e->text);
-    to = put_number (to, F_CREDIT, e->credit);
-    to = put_fixed64 (to, F_TICKET, e->ticket);
-    to = put_bytes (to, F_HASH, e->hash);
-    to = put_bytes (to, F_PAYLOAD, e->payload);
-    to = put_number (to, F_SIZE, e->size);
-    to = put_number (to, F_INDEX, e->index);
-    to = put_number (to, F_EPOCH, e->epoch);
-    to = put_bytes (to, F_OBJECTS, e->objects);
-    put_bytes (to, F_AVOID, e->avoid);
+    from = to;
+    to = envelope_put_bytes (to, F_SERVICE, e->service);
+    to = envelope_put_number (to, F_CODE, e->code);
+    to = envelope_put_bytes (to, F_TEXT, e->text);
+    to = envelope_put_number (to, F_CREDIT, e->credit);
+    envelope_sum_up (&sum, from, to);
+    from = to = envelope_put_fixed64 (to, F_TICKET, e->ticket);
+    to = envelope_put_bytes (to, F_HASH, e->hash);
+    to = envelope_put_bytes (to, F_PAYLOAD, e->payload);
+    to = envelope_put_number (to, F_SIZE, e->size);
+    to = envelope_put_number (to, F_INDEX, e->index);
+    to = envelope_put_number (to, F_EPOCH, e->epoch);
+    to = envelope_put_bytes (to, F_OBJECTS, e->objects);
+    to = envelope_put_bytes (to, F_AVOID, e->avoid);
+    envelope_sum_up (&sum, from, to);
+    bytes_little (bytes_varint (to, F_CHECKSUM << 3 | FIXED32), sum, 4);
     return 0;
 }
 
+/*  A walk over the fields of an envelope. */
 typedef struct {
     const uint8_t *at, *end;
     bool bad;
-} scan_t;
+    uint64_t protocol;
+    uint32_t sum;      /* of what was passed so far */
+    uint32_t checksum; /* as it stands in the envelope */
+    bool summed;       /* it stands there, and nothing behind it */
+} envelope_scan_t;
 
-static uint64_t scan_varint (scan_t *s)
+static uint64_t envelope_scan_varint (envelope_scan_t *s)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64 && s->at < s->end; shift += 7) {
@@ -148,7 +173,7 @@ static uint64_t scan_varint (scan_t *s)
     return 0;
 }
 
-static uint64_t scan_little (scan_t *s, size_t bytes)
+static uint64_t envelope_scan_little (envelope_scan_t *s, size_t bytes)
 {
     if ((size_t) (s->end - s->at) < bytes) {
         s->bad = true;
@@ -160,9 +185,9 @@ static uint64_t scan_little (scan_t *s, size_t bytes)
     return value;
 }
 
-static slice_t scan_bytes (scan_t *s)
+static slice_t envelope_scan_bytes (envelope_scan_t *s)
 {
-    uint64_t size = scan_varint (s);
+    uint64_t size = envelope_scan_varint (s);
     if (s->bad || size > (uint64_t) (s->end - s->at)) {
         s->bad = true;
         return (slice_t){"", 0};
@@ -172,7 +197,7 @@ static slice_t scan_bytes (scan_t *s)
     return slice;
 }
 
-static void take_bytes (envelope_t *e, unsigned field, slice_t s)
+static void envelope_take_bytes (envelope_t *e, unsigned field, slice_t s)
 {
     slice_t *to = field == F_ID        ? &e->id
                   : field == F_TRACE   ? &e->trace
@@ -188,10 +213,10 @@ static void take_bytes (envelope_t *e, unsigned field, slice_t s)
         *to = s;
 }
 
-static void take_number (envelope_t *e, unsigned field, uint64_t value, uint64_t *protocol)
+static void envelope_take_number (envelope_scan_t *s, envelope_t *e, unsigned field, uint64_t value)
 {
     if (field == F_PROTOCOL)
-        *protocol = value;
+        s->protocol = value;
     else if (field == F_KIND)
         e->kind = value < ENVELOPE_KINDS ? (envelope_kind_t) value : ENVELOPE_NONE;
     else if (field == F_CODE)
@@ -206,7 +231,7 @@ static void take_number (envelope_t *e, unsigned field, uint64_t value, uint64_t
         e->epoch = value;
 }
 
-static void take_fixed64 (envelope_t *e, unsigned field, uint64_t value)
+static void envelope_take_fixed64 (envelope_t *e, unsigned field, uint64_t value)
 {
     if (field == F_BOOT)
         e->boot = value;
@@ -216,35 +241,45 @@ static void take_fixed64 (envelope_t *e, unsigned field, uint64_t value)
         e->ticket = value;
 }
 
-/*  Reads one field; those that are not known are skipped. */
-static void scan_field (scan_t *s, envelope_t *e, uint64_t *protocol)
+/*  Reads one field; those that are not known are skipped, and summed like the others. */
+static void envelope_scan_field (envelope_scan_t *s, envelope_t *e)
 {
-    uint64_t tag = scan_varint (s);
+    const uint8_t *from = s->at;
+    uint64_t tag = envelope_scan_varint (s);
     unsigned field = (unsigned) (tag >> 3);
+    bool unsummed = tag == (F_LEFT_MS << 3 | FIXED32) || tag == (F_TICKET << 3 | FIXED64) ||
+                    tag == (F_CHECKSUM << 3 | FIXED32);
+    s->summed = false;
     switch (tag & 7) {
     case VARINT:
-        take_number (e, field, scan_varint (s), protocol);
+        envelope_take_number (s, e, field, envelope_scan_varint (s));
         break;
     case FIXED64:
-        take_fixed64 (e, field, scan_little (s, 8));
+        envelope_take_fixed64 (e, field, envelope_scan_little (s, 8));
         break;
     case BYTES:
-        take_bytes (e, field, scan_bytes (s));
+        envelope_take_bytes (e, field, envelope_scan_bytes (s));
         break;
     case FIXED32: {
-        uint32_t value = (uint32_t) scan_little (s, 4);
+        uint32_t value = (uint32_t) envelope_scan_little (s, 4);
         if (field == F_LEFT_MS)
             e->left_ms = value;
+        if (field == F_CHECKSUM) {
+            s->checksum = value;
+            s->summed = true;
+        }
         break;
     }
     default:
         s->bad = true;
     }
+    if (!s->bad && !unsummed)
+        s->sum = crc_of (s->sum, from, (size_t) (s->at - from));
 }
 
-int envelope_parse (const void *data, size_t size, envelope_t *e)
+envelope_state_t envelope_parse (const void *data, size_t size, envelope_t *e)
 {
-    scan_t s = {.at = data, .end = (const uint8_t *) data + size};
+    envelope_scan_t s = {.at = data, .end = (const uint8_t *) data + size};
     slice_t none = {"", 0};
     *e = (envelope_t){.id = none,
                       .trace = none,
@@ -255,35 +290,36 @@ int envelope_parse (const void *data, size_t size, envelope_t *e)
                       .objects = none,
                       .avoid = none,
                       .payload = none};
-    uint64_t protocol = 0;
     while (s.at < s.end && !s.bad)
-        scan_field (&s, e, &protocol);
+        envelope_scan_field (&s, e);
     bool fits = e->id.size <= ENVELOPE_ID_MAX && e->trace.size <= ENVELOPE_ID_MAX &&
                 e->sender.size <= ENVELOPE_NAME_MAX && e->service.size <= 2 * ENVELOPE_NAME_MAX &&
                 e->text.size <= ENVELOPE_TEXT_MAX && e->avoid.size <= ENVELOPE_NAME_MAX;
-    return !s.bad && fits && protocol == ENVELOPE_PROTOCOL && e->kind != ENVELOPE_NONE ? 0 : -1;
+    if (s.bad || !fits || s.protocol != ENVELOPE_PROTOCOL || e->kind == ENVELOPE_NONE)
+        return ENVELOPE_MALFORMED;
+    return s.summed && s.sum == s.checksum ? ENVELOPE_WHOLE : ENVELOPE_DAMAGED;
 }
 
 int envelope_patch (zmq_msg_t *frame, uint64_t ticket, uint32_t left_ms)
 {
     uint8_t *data = zmq_msg_data (frame);
-    scan_t s = {.at = data, .end = data + zmq_msg_size (frame)};
+    envelope_scan_t s = {.at = data, .end = data + zmq_msg_size (frame)};
     int patched = 0;
     while (s.at < s.end && !s.bad && patched < 2) {
-        uint64_t tag = scan_varint (&s);
+        uint64_t tag = envelope_scan_varint (&s);
         uint8_t *value = data + (s.at - data);
         if (tag == (F_TICKET << 3 | FIXED64) || tag == (F_LEFT_MS << 3 | FIXED32)) {
             size_t bytes = (tag & 7) == FIXED64 ? 8 : 4;
-            scan_little (&s, bytes);
+            envelope_scan_little (&s, bytes);
             if (!s.bad)
                 bytes_little (value, bytes == 8 ? ticket : left_ms, bytes);
             patched++;
         } else if ((tag & 7) == BYTES) {
-            scan_bytes (&s);
+            envelope_scan_bytes (&s);
         } else if ((tag & 7) == VARINT) {
-            scan_varint (&s);
+            envelope_scan_varint (&s);
         } else {
-            scan_little (&s, (tag & 7) == FIXED64 ? 8 : 4);
+            envelope_scan_little (&s, (tag & 7) == FIXED64 ? 8 : 4);
         }
     }
     return patched == 2 && !s.bad ? 0 : -1;

@@ -31,7 +31,7 @@ struct events {
     zmq_msg_t frame; /* of the event that was taken last */
     char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
         trace[ENVELOPE_ID_MAX + 1];
-    uint64_t out, in, missed, dropped, malformed;
+    uint64_t out, in, missed, dropped, malformed, damaged;
 };
 
 events_t *events_new (const node_t *node)
@@ -177,9 +177,12 @@ static int events_fill (events_t *events, bus_item_t *item)
     size_t size = zmq_msg_size (&events->frame);
     const char *end = memchr (data, 0, size);
     envelope_t e;
-    if (!end || (size_t) (end - data) > BUS_TOPIC_MAX ||
-        envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e) != 0) {
-        events->malformed++;
+    envelope_state_t state = end && end - data <= BUS_TOPIC_MAX
+                                 ? envelope_parse (end + 1, size - (size_t) (end + 1 - data), &e)
+                                 : ENVELOPE_MALFORMED;
+    if (state != ENVELOPE_WHOLE) {
+        events->malformed += state == ENVELOPE_MALFORMED;
+        events->damaged += state == ENVELOPE_DAMAGED;
         return 0;
     }
     memcpy (events->topic, data, (size_t) (end + 1 - data));
@@ -215,4 +218,5 @@ void events_count (const events_t *events, bus_counters_t *counters)
     counters->events_missed = events->missed;
     counters->events_dropped = events->dropped;
     counters->malformed += events->malformed;
+    counters->damaged += events->damaged;
 }

@@ -110,6 +110,7 @@ static void tell_status (svc_run_t *run)
     add_metric (run, "events_missed", (double) counters.events_missed);
     add_metric (run, "events_dropped", (double) counters.events_dropped);
     add_metric (run, "malformed", (double) counters.malformed);
+    add_metric (run, "damaged", (double) counters.damaged);
     add_metric (run, "bytes_fetched", (double) counters.bytes_fetched);
     if (run->service->status)
         run->service->status (run, add_metric, run);

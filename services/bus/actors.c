@@ -142,6 +142,7 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "worker_deaths", (double) b.deaths);
     metric (to, "unroutable", (double) b.unroutable);
     metric (to, "frames_malformed", (double) (b.malformed + v.malformed));
+    metric (to, "frames_damaged", (double) (b.damaged + v.damaged));
     metric (to, "peers", (double) b.peers);
     metric (to, "services", (double) b.services);
     metric (to, "workers", (double) b.workers);

@@ -42,7 +42,7 @@ struct broker {
     services_t services;
     flight_t *flight;
     uint32_t first_free, flights;
-    _Atomic uint64_t count[12]; /* in the order of broker_status_t */
+    _Atomic uint64_t count[13]; /* in the order of broker_status_t */
 };
 
 enum {
@@ -53,6 +53,7 @@ enum {
     DEATHS,
     UNROUTABLE,
     MALFORMED,
+    DAMAGED,
     PEERS,
     SERVICES,
     WORKERS,
@@ -332,6 +333,21 @@ static void on_reply (broker_t *b, const peer_t *worker, const envelope_t *e, zm
     drain (b, f->service);
 }
 
+/*  The ticket and who sent it are enough to know whose reply this would have been: its client asks again. */
+static void on_damaged_reply (broker_t *b, const void *identity, size_t identity_n,
+                              const envelope_t *e)
+{
+    flight_t *f = flight_find (b, e->ticket);
+    if (!f || f->worker->identity_n != identity_n ||
+        memcmp (f->worker->identity, identity, identity_n) != 0)
+        return;
+    peer_t *client = f->client;
+    envelope_t lost = {.kind = ENVELOPE_LOST, .sequence = f->sequence};
+    flight_end (b, f);
+    send_envelope (b, client, &lost);
+    drain (b, f->service);
+}
+
 static void on_cancel (broker_t *b, const peer_t *client, const envelope_t *e)
 {
     flight_t *f = flight_of (b, client, e->sequence);
@@ -398,8 +414,11 @@ static void on_frame (broker_t *b, const void *identity, size_t identity_n, zmq_
     envelope_t e;
     peer_t sender = {.identity_n = identity_n};
     memcpy (sender.identity, identity, identity_n);
-    if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != 0) {
-        add (b, MALFORMED, 1);
+    envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
+    if (state != ENVELOPE_WHOLE) {
+        add (b, state == ENVELOPE_DAMAGED ? DAMAGED : MALFORMED, 1);
+        if (state == ENVELOPE_DAMAGED && e.kind == ENVELOPE_REPLY)
+            on_damaged_reply (b, identity, identity_n, &e);
         return;
     }
     if (e.kind == ENVELOPE_HEARTBEAT) {
@@ -512,10 +531,10 @@ void broker_destroy (broker_t **self)
 
 void broker_status (const broker_t *b, broker_status_t *status)
 {
-    uint64_t *to[] = {&status->requests,  &status->replies, &status->busy,
-                      &status->expired,   &status->deaths,  &status->unroutable,
-                      &status->malformed, &status->peers,   &status->services,
-                      &status->workers,   &status->queued,  &status->in_flight};
+    uint64_t *to[] = {&status->requests, &status->replies,    &status->busy,      &status->expired,
+                      &status->deaths,   &status->unroutable, &status->malformed, &status->damaged,
+                      &status->peers,    &status->services,   &status->workers,   &status->queued,
+                      &status->in_flight};
     for (size_t i = 0; i < sizeof to / sizeof *to; i++)
         *to[i] = atomic_load_explicit (&b->count[i], memory_order_relaxed);
 }

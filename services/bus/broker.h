@@ -24,7 +24,7 @@ void broker_run (broker_t *broker);
 void broker_destroy (broker_t **broker);
 
 typedef struct {
-    uint64_t requests, replies, busy, expired, deaths, unroutable, malformed;
+    uint64_t requests, replies, busy, expired, deaths, unroutable, malformed, damaged;
     uint64_t peers, services, workers, queued, in_flight;
 } broker_status_t;
 void broker_status (const broker_t *broker, broker_status_t *status);

@@ -64,10 +64,10 @@ struct vault {
     /* the message under way */
     char identity[PEER_IDENTITY_MAX];
     size_t identity_n;
-    _Atomic uint64_t count[7]; /* in the order of vault_status_t */
+    _Atomic uint64_t count[8]; /* in the order of vault_status_t */
 };
 
-enum { OBJECTS, BYTES, MANIFEST_COUNT, CHUNKS_IN, CHUNKS_OUT, REFUSED, MALFORMED };
+enum { OBJECTS, BYTES, MANIFEST_COUNT, CHUNKS_IN, CHUNKS_OUT, REFUSED, MALFORMED, DAMAGED };
 
 static void add (vault_t *v, int what, uint64_t n)
 {
@@ -258,6 +258,18 @@ static void on_put (vault_t *v, const envelope_t *e)
     answer_code (v, e, ENVELOPE_HELD, ERR_NONE, "");
 }
 
+/*  Wants the chunk again that a damaged frame says it is. If that, too, is wrong, the uploader begins again when
+ *  nothing comes any more. */
+static void on_damaged (vault_t *v, const envelope_t *e)
+{
+    hash_t hash;
+    object_t *o =
+        e->kind == ENVELOPE_PUT && envelope_hash (e, &hash) ? object_find (v, &hash) : NULL;
+    add (v, DAMAGED, 1);
+    if (o ? e->index < o->chunks && !o->got[e->index] : e->kind == ENVELOPE_PUT && e->index == 0)
+        want (v, e, e->index);
+}
+
 static void on_get (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
@@ -412,8 +424,11 @@ static void on_manifests (vault_t *v, const envelope_t *e)
 static void on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
-    if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != 0)
+    envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
+    if (state == ENVELOPE_MALFORMED)
         add (v, MALFORMED, 1);
+    else if (state == ENVELOPE_DAMAGED)
+        on_damaged (v, &e);
     else if (e.kind == ENVELOPE_PUT)
         on_put (v, &e);
     else if (e.kind == ENVELOPE_GET)
@@ -476,7 +491,7 @@ void vault_destroy (vault_t **self)
 void vault_status (const vault_t *v, vault_status_t *status)
 {
     uint64_t *to[] = {&status->objects,    &status->bytes,   &status->manifests, &status->chunks_in,
-                      &status->chunks_out, &status->refused, &status->malformed};
+                      &status->chunks_out, &status->refused, &status->malformed, &status->damaged};
     for (size_t i = 0; i < sizeof to / sizeof *to; i++)
         *to[i] = atomic_load_explicit (&v->count[i], memory_order_relaxed);
 }

@@ -24,7 +24,7 @@ void vault_run (vault_t *vault);
 void vault_destroy (vault_t **vault);
 
 typedef struct {
-    uint64_t objects, bytes, manifests, chunks_in, chunks_out, refused, malformed;
+    uint64_t objects, bytes, manifests, chunks_in, chunks_out, refused, malformed, damaged;
 } vault_status_t;
 void vault_status (const vault_t *vault, vault_status_t *status);
 

@@ -87,6 +87,34 @@ static inline bool quiet (bus_t *bus, int ms)
     return bus_next (bus, &item, ms, NULL) == 0;
 }
 
+/*  One of the bus's own metrics. */
+typedef struct {
+    const char *name;
+    double value;
+} asked_t;
+
+static inline void take_metric (void *to, const char *name, double value)
+{
+    asked_t *asked = to;
+    if (strcmp (name, asked->name) == 0)
+        asked->value = value;
+}
+
+static inline double metric (const fixture_t *f, const char *name)
+{
+    asked_t asked = {.name = name, .value = -1};
+    actors_status (f->actors, take_metric, &asked);
+    assert_true (asked.value >= 0);
+    return asked.value;
+}
+
+static inline void await_metric (const fixture_t *f, const char *name, double value)
+{
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && metric (f, name) < value;)
+        clock_sleep_ms (5);
+    assert_true (metric (f, name) >= value);
+}
+
 /*  ---- bare sockets --------------------------------------------------------------------------- */
 
 typedef struct {
@@ -120,16 +148,28 @@ static inline void raw_close (raw_t *raw)
     zmq_ctx_term (raw->context);
 }
 
-/*  A ROUTER's goes to the last sender. */
-static inline void raw_send (raw_t *raw, envelope_t e)
+/*  A ROUTER's goes to the last sender. damaged: as a broken link would deliver it, a bit of the payload flipped. */
+static inline void raw_send_as (raw_t *raw, envelope_t e, bool damaged)
 {
     zmq_msg_t frame;
     e.sender = slice_of ("raw");
     e.boot = raw->boot;
     assert_int_equal (envelope_pack (&e, (slice_t){"", 0}, &frame), 0);
+    if (damaged) {
+        envelope_t packed;
+        assert_int_equal (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &packed),
+                          ENVELOPE_WHOLE);
+        size_t at = (size_t) (packed.payload.data - (const char *) zmq_msg_data (&frame));
+        ((char *) zmq_msg_data (&frame))[at + packed.payload.size / 2] ^= 4;
+    }
     if (zmq_msg_size (&raw->peer))
         zmq_send (raw->socket, zmq_msg_data (&raw->peer), zmq_msg_size (&raw->peer), ZMQ_SNDMORE);
     assert_true (zmq_msg_send (&frame, raw->socket, 0) >= 0);
+}
+
+static inline void raw_send (raw_t *raw, envelope_t e)
+{
+    raw_send_as (raw, e, false);
 }
 
 /*  What comes within ms; its fields point into raw. False: nothing. */

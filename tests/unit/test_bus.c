@@ -43,6 +43,7 @@ static void envelope_is_protobuf (void **state)
     assert_string_equal (pb->service, "act");
     uint8_t bytes[1024];
     size_t size = quintet__envelope__pack (pb, bytes);
+    assert_int_not_equal (pb->checksum, 0);
     assert_int_equal (size, zmq_msg_size (&frame));
     assert_memory_equal (bytes, zmq_msg_data (&frame), size);
     quintet__envelope__free_unpacked (pb, NULL);
@@ -73,6 +74,35 @@ static bus_item_t await_answered (bus_t *client, bus_t **workers, size_t n, uint
     }
     fail_msg ("no reply within %d ms", PATIENCE_MS);
     return (bus_item_t){0};
+}
+
+/*  A frame with one bit flipped is never taken for a whole one: not one bit of all. */
+static void a_flipped_bit_is_noticed (void **state)
+{
+    (void) state;
+    envelope_t e = {.kind = ENVELOPE_REPLY,
+                    .id = slice_of ("run/1"),
+                    .sender = slice_of ("agent-1"),
+                    .boot = 77,
+                    .sequence = 300,
+                    .left_ms = 70000,
+                    .ticket = 5,
+                    .payload = slice_of ("the payload of a reply, some bytes long")};
+    zmq_msg_t frame;
+    envelope_t back;
+    assert_int_equal (envelope_pack (&e, (slice_t){"", 0}, &frame), 0);
+    uint8_t *data = zmq_msg_data (&frame);
+    size_t size = zmq_msg_size (&frame), unnoticed = 0;
+    assert_int_equal (envelope_patch (&frame, 7, 8), 0); /* as a bus does on the way */
+    assert_int_equal (envelope_parse (data, size, &back), ENVELOPE_WHOLE);
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        data[bit / 8] ^= (uint8_t) (1u << bit % 8);
+        unnoticed += envelope_parse (data, size, &back) == ENVELOPE_WHOLE;
+        data[bit / 8] ^= (uint8_t) (1u << bit % 8);
+    }
+    assert_int_equal (unnoticed,
+                      8 * (8 + 4)); /* ticket and time left, which the bus itself writes */
+    zmq_msg_close (&frame);
 }
 
 static void a_call_is_answered (void **state)
@@ -425,6 +455,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (envelope_is_protobuf),
+        cmocka_unit_test (a_flipped_bit_is_noticed),
         cmocka_unit_test_setup_teardown (a_call_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown (a_call_that_nobody_serves_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown (credit_bounds_what_a_worker_has, setup, teardown),

@@ -8,34 +8,6 @@
 
 #include "bus_fixture.h"
 
-/*  One of the bus's own metrics. */
-typedef struct {
-    const char *name;
-    double value;
-} asked_t;
-
-static void take_metric (void *to, const char *name, double value)
-{
-    asked_t *asked = to;
-    if (strcmp (name, asked->name) == 0)
-        asked->value = value;
-}
-
-static double metric (const fixture_t *f, const char *name)
-{
-    asked_t asked = {.name = name, .value = -1};
-    actors_status (f->actors, take_metric, &asked);
-    assert_true (asked.value >= 0);
-    return asked.value;
-}
-
-static void await_metric (const fixture_t *f, const char *name, double value)
-{
-    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && metric (f, name) < value;)
-        clock_sleep_ms (5);
-    assert_true (metric (f, name) >= value);
-}
-
 static void holds (const char *text, const char *wanted)
 {
     if (!strstr (text, wanted))

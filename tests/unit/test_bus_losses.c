@@ -32,6 +32,14 @@ static void await_worker (const fixture_t *f, raw_t *worker)
     bus_destroy (&client);
 }
 
+static bus_t *join_played (const fixture_t *f)
+{
+    bus_options_t options = {.address = f->address, .name = "peer", .numerics = ""};
+    bus_t *bus = bus_new (&options, NULL);
+    assert_non_null (bus);
+    return bus;
+}
+
 /*  ---- requests -------------------------------------------------------------------------------------------- */
 
 static void a_request_lost_on_its_way_comes_again (void **state)
@@ -74,6 +82,85 @@ static void a_worker_that_cannot_be_reached_is_passed_over (void **state)
     assert_true (clock_ms () - start < 1000);
     bus_destroy (&client);
     bus_destroy (&second);
+}
+
+/*  A worker on a broken machine, or behind a broken link: the client sees the whole reply alone. */
+static void a_damaged_reply_is_asked_for_again (void **state)
+{
+    bus_t *client = join (*state, "client");
+    raw_t worker = raw_open (*state, "requests", ZMQ_DEALER);
+    ready (&worker, 4);
+    uint64_t call = bus_call (client, "echo", NULL, "a", 1, 60000);
+    envelope_t e = raw_await (&worker, ENVELOPE_REQUEST);
+    envelope_t reply = {.kind = ENVELOPE_REPLY,
+                        .ticket = e.ticket,
+                        .sequence = e.sequence,
+                        .payload = slice_of ("tokens")};
+    raw_send_as (&worker, reply, true);
+    bus_item_t item = {0};
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && item.kind != BUS_REPLY;) {
+        if (raw_take (&worker, &e, 10) && e.kind == ENVELOPE_REQUEST) {
+            reply.ticket = e.ticket;
+            raw_send (&worker, reply);
+        }
+        bus_next (client, &item, 5, NULL);
+    }
+    assert_int_equal (item.call, call);
+    assert_int_equal (item.size, 6);
+    assert_memory_equal (item.payload, "tokens", 6);
+    assert_int_equal (metric (*state, "frames_damaged"), 1);
+    bus_destroy (&client);
+    raw_close (&worker);
+}
+
+/*  Damage on the last hop, from the bus to the client, by a bus that is played here. */
+static void damage_behind_the_bus_is_noticed_too (void **state)
+{
+    raw_t bus = raw_open (*state, "requests", ZMQ_ROUTER);
+    bus_t *client = join_played (*state);
+    envelope_t e, reply = {.kind = ENVELOPE_REPLY, .payload = slice_of ("tokens")};
+    bus_item_t item = {0};
+    bus_call (client, "echo", NULL, "a", 1, 60000);
+    int tries = 0;
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && item.kind != BUS_REPLY;) {
+        if (raw_take (&bus, &e, 10) && e.kind == ENVELOPE_REQUEST) {
+            reply.sequence = e.sequence;
+            raw_send_as (&bus, reply, tries++ < 2);
+        }
+        bus_next (client, &item, 5, NULL);
+    }
+    assert_int_equal (item.kind, BUS_REPLY);
+    assert_memory_equal (item.payload, "tokens", 6);
+    assert_int_equal (tries, 3);
+    assert_int_equal (bus_counters (client).damaged, 2);
+    bus_destroy (&client);
+    raw_close (&bus);
+}
+
+static void a_damaged_chunk_is_asked_for_again (void **state)
+{
+    size_t size = 2 * HASH_CHUNK;
+    char *content = calloc (1, size);
+    content[HASH_CHUNK] = 'x';
+    hash_t hash = hash_object (content, size);
+    raw_t uploader = raw_open (*state, "policies", ZMQ_DEALER);
+    envelope_t put = {.kind = ENVELOPE_PUT,
+                      .hash = {(const char *) hash.bytes, HASH_SIZE},
+                      .size = size,
+                      .payload = {content, HASH_CHUNK}};
+    raw_send_as (&uploader, put, true);
+    assert_int_equal (raw_await (&uploader, ENVELOPE_WANT).index, 0);
+    raw_send (&uploader, put);
+    assert_int_equal (raw_await (&uploader, ENVELOPE_WANT).index, 1);
+    put.index = 1;
+    put.payload.data = content + HASH_CHUNK;
+    raw_send_as (&uploader, put, true);
+    assert_int_equal (raw_await (&uploader, ENVELOPE_WANT).index, 1);
+    raw_send (&uploader, put);
+    assert_int_equal (raw_await (&uploader, ENVELOPE_HELD).code, ERR_NONE);
+    assert_int_equal (metric (*state, "frames_damaged"), 2);
+    raw_close (&uploader);
+    free (content);
 }
 
 static void a_cancelled_request_is_not_handed_out (void **state)
@@ -126,14 +213,6 @@ static void play (played_t *p)
         p->lose--;
         raw_send (&p->bus, (envelope_t){.kind = ENVELOPE_LOST, .sequence = e.sequence});
     }
-}
-
-static bus_t *join_played (const fixture_t *f)
-{
-    bus_options_t options = {.address = f->address, .name = "peer", .numerics = ""};
-    bus_t *bus = bus_new (&options, NULL);
-    assert_non_null (bus);
-    return bus;
 }
 
 static void who_was_forgotten_registers_and_sends_again (void **state)
@@ -268,6 +347,9 @@ int main (void)
         BARE (a_huge_heartbeat_is_not_taken),
         TEST (a_request_lost_on_its_way_comes_again),
         TEST (a_worker_that_cannot_be_reached_is_passed_over),
+        TEST (a_damaged_reply_is_asked_for_again),
+        BARE (damage_behind_the_bus_is_noticed_too),
+        TEST (a_damaged_chunk_is_asked_for_again),
         TEST (a_cancelled_request_is_not_handed_out),
         TEST (a_worker_hears_that_nobody_waits),
         TEST (an_upload_that_stopped_is_taken_over),
