@@ -4,7 +4,7 @@
 #   make test     set up, build, run every test
 #   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
 #   make golden REF=DIR   compare with reference data in that layout
-#   make build    build only (V=asan or V=tsan: a variant beside the release; STRICT=1: warnings are errors;
+#   make build    build only (V=asan, tsan, arm64: a variant beside the release; STRICT=1: warnings are errors;
 #                 VERBOSE=1: every command in full)
 #
 # A new file under lib/ or services/, a new service, test, benchmark or fuzzer is found by its
@@ -21,7 +21,15 @@ OUT  := build/$(V)
 BIN  := $(if $(filter release,$(V)),build/bin,$(OUT)/bin)
 GEN  := build/gen
 
-CC        := gcc
+# V=arm64 compiles for another machine, as any variant can be by its CROSS prefix.
+CROSS_arm64 := aarch64-linux-gnu-
+CROSS     := $(CROSS_$(V))
+CC        := $(CROSS)gcc
+AR        := $(CROSS)ar
+MACHINE   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+# The libraries of that machine (deploy/sysroot makes the folder).
+ROOT      := $(if $(CROSS),$(CURDIR)/build/$(V)-root)
+PKG_CONFIG := $(if $(CROSS),PKG_CONFIG_SYSROOT_DIR=$(ROOT) PKG_CONFIG_LIBDIR=$(ROOT)/usr/lib/$(CROSS:-=)/pkgconfig:$(ROOT)/usr/share/pkgconfig )pkg-config
 PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libpcre2-8 libutf8proc zlib \
              libsodium libseccomp libcurl
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
@@ -31,11 +39,11 @@ SANITIZE_asan    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan    := -fsanitize=thread
 SANITIZE  := $(SANITIZE_$(V))
 VERSION   := $(shell cat lib/base/VERSION)
-CFLAGS    := -std=gnu11 -O3 -g -fno-omit-frame-pointer -fno-math-errno -pthread $(SANITIZE)
+CFLAGS    := $(ROOT:%=--sysroot=%) -std=gnu11 -O3 -g -fno-omit-frame-pointer -fno-math-errno -pthread $(SANITIZE)
 CPPFLAGS  := -D_GNU_SOURCE -DQUINTET_VERSION='"$(VERSION)"' -Ilib -I$(GEN) -MMD -MP
-LDFLAGS   := -pthread $(SANITIZE) -Wl,--as-needed
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+LDFLAGS   := $(ROOT:%=--sysroot=%) -pthread $(SANITIZE) -Wl,--as-needed
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS   := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 
 # One short line per file that is made, or with VERBOSE=1 the command itself.
 Q   := $(if $(VERBOSE),,@)
@@ -47,7 +55,7 @@ ISAS         := avx512 avx2 plain
 ISA_avx512   := -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512
 ISA_avx2     := -march=x86-64-v3
 ISA_plain    :=
-ifneq ($(shell uname -m),x86_64)
+ifneq ($(MACHINE),x86_64)
 ISAS         := plain
 endif
 
@@ -65,9 +73,9 @@ UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/
 BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all build setup run test bench golden programs tests benches fuzzers clean lint
+.PHONY: all build setup sysroot run test bench golden programs tests benches fuzzers clean lint
 
-build: setup
+build: setup $(if $(CROSS),sysroot)
 	@$(MAKE) --no-print-directory -j$$(nproc) programs
 
 all: programs tests benches fuzzers
@@ -78,6 +86,9 @@ fuzzers: $(FUZZ)
 
 setup:
 	@deploy/setup
+
+sysroot:
+	@deploy/sysroot $(V) build/$(V)-root
 
 run: build
 	@build/bin/quintet run deploy/config/coding.yml $(ARGS)
@@ -131,10 +142,15 @@ $(OUT)/%.o: %.c $$(call EMBEDDED,$$(dir $$*))
 	$(SAY) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(PKG_CFLAGS) -c $< -o $@
 
+# GCC 12 for arm64 crashes where it makes vectors of the maximum of doubles, as tests compute it.
+ifeq ($(MACHINE),aarch64)
+$(OUT)/tests/%.o: CFLAGS += -fno-tree-vectorize
+endif
+
 $(ARCHIVE): $(LIB_O)
 	@rm -f $@
 	$(SAY) AR $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # (a function, since a % in a pattern rule's own text would be taken for the stem)
 OBJECTS = $(patsubst %.c,$(OUT)/%.o,$(wildcard services/$(1)/*.c services/$(1)/*/*.c))

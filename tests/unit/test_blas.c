@@ -56,6 +56,7 @@ static void a_row_has_the_same_bits_wherever_it_stands (void **state)
     free (y);
 }
 
+#if defined(__x86_64__)
 /*  The rows of the blocks that pass on another of OpenBLAS's own kernels, in a process of its own:
  *  it picks them before main begins. */
 static void rows_of (const char *core, const char *program, char *rows, size_t size)
@@ -68,6 +69,7 @@ static void rows_of (const char *core, const char *program, char *rows, size_t s
     rows[n] = 0;
     assert_int_equal (pclose (pipe), 0);
 }
+#endif
 
 static const char *program;
 
