@@ -1,0 +1,77 @@
+# Runs test programs that print TAP and counts what came; sourced by tests/run, which sets logs (a folder),
+# skips_allowed (a file), and passed, failed and skipped to 0.
+
+# allowed NAME TEXT: whether $skips_allowed lets this test be skipped with this text.
+allowed() {
+    local name text
+    while IFS=$'\t' read -r name text _; do
+        [[ $name != \#* && $name != "" && $1 == $name && $2 == $text ]] && return 0
+    done <"$skips_allowed"
+    return 1
+}
+
+# skips NAME LOG: prints every skip of a log; sets unasked to the number of those that nothing allows.
+skips() {
+    local line
+    unasked=0
+    while read -r line; do
+        if allowed "$1" "$line"; then
+            echo "    SKIPPED $line"
+        else
+            echo "    SKIPPED, and $skips_allowed does not allow it: $line"
+            unasked=$((unasked + 1))
+        fi
+    done < <(sed -nE '/^(not )?ok .*# SKIP/ { s/^(not )?ok [0-9]* ?-? ?//; s/# SKIP ?//; s/ +$//; p }' "$2")
+}
+
+# one NAME LIMIT COMMAND...: runs it, shows what failed or was skipped, counts.
+one() {
+    local name=$1 limit=$2 log status ok bad skip plan unasked why=
+    shift 2
+    log=$logs/${name//\//-}.log
+    local start=$SECONDS
+    timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
+    status=$?
+    skip=$(grep -cE '^(not )?ok .*# SKIP' "$log")
+    ok=$(grep -E '^ok ' "$log" | grep -vc '# SKIP')
+    bad=$(grep -E '^not ok ' "$log" | grep -vc '# SKIP')
+    plan=$(grep -E '^1\.\.[0-9]+' "$log" | sed 's/^1\.\.//' | paste -sd+)
+    if [ $status -eq 124 ]; then
+        why="no end within $limit s"
+    elif [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+        why="exit status $status"
+    elif [ $((${plan:-0})) -ne $((ok + bad + skip)) ] || [ -z "$plan" ]; then
+        why="the plan says ${plan:-nothing}, $((ok + bad + skip)) results came"
+    elif [ "$plan" = 0 ]; then
+        why="no tests in it"
+    fi
+    [ -z "$why" ] || [ "$bad" -gt 0 ] || bad=1
+    printf '%-44s %3d passed' "$name" "$ok"
+    [ "$bad" -eq 0 ] || printf ', %d failed' "$bad"
+    [ "$skip" -eq 0 ] || printf ', %d skipped' "$skip"
+    printf '  (%d s)\n' $((SECONDS - start))
+    skips "$name" "$log"
+    bad=$((bad + unasked)) skip=$((skip - unasked))
+    passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    if [ "$bad" -gt 0 ]; then
+        [ -z "$why" ] || echo "    $why; whole output: $log"
+        grep -vE '^ok ' "$log" | tail -n 40 | sed 's/^/    /'
+    fi
+}
+
+# each KIND PATTERN: the tests of a kind, by path; none at all is a failure.
+each() {
+    local found=()
+    for t in $2; do [ -e "$t" ] && found+=("$t"); done
+    if [ ${#found[@]} -eq 0 ]; then
+        echo "no tests of the kind $1: $2 names nothing" >&2
+        return 1
+    fi
+    printf '%s\n' "${found[@]}"
+}
+
+# fail TEXT: counts what is no test's.
+fail() {
+    echo "$1"
+    failed=$((failed + 1))
+}
