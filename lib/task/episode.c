@@ -7,7 +7,7 @@
 
 #include "task/family.h"
 
-#define STATE_MAX ((size_t) 16 << 20)
+#define EPISODE_STATE_MAX ((size_t) 16 << 20)
 
 /*  The global state itself is what is kept; everything else is looked up in it. */
 struct episode {
@@ -19,25 +19,25 @@ struct episode {
     bool done;
 };
 
-static const char *role_name (const episode_t *e, size_t role)
+static const char *episode_role_name (const episode_t *e, size_t role)
 {
     return json_string_value (json_array_get (json_object_get (e->state, "roles"), role));
 }
 
-static int check_roles (const episode_t *e, err_t *err)
+static int episode_check_roles (const episode_t *e, err_t *err)
 {
     if (e->roles == 0 || e->roles > EPISODE_ROLES_MAX)
         return err_set (err, ERR_INPUT, "a team has 1 to %d roles, not %zu", EPISODE_ROLES_MAX,
                         e->roles);
     for (size_t r = 0; r < e->roles; r++)
-        if (!role_name (e, r) || !family_knows (e->family, role_name (e, r)))
+        if (!episode_role_name (e, r) || !family_knows (e->family, episode_role_name (e, r)))
             return err_set (err, ERR_INPUT, "task family %s has no role '%s'", e->family->name,
-                            role_name (e, r) ? role_name (e, r) : "");
+                            episode_role_name (e, r) ? episode_role_name (e, r) : "");
     return 0;
 }
 
 /*  Takes the state over. */
-static episode_t *adopt (json_t *state, err_t *err)
+static episode_t *episode_adopt (json_t *state, err_t *err)
 {
     episode_t *e = calloc (1, sizeof *e);
     if (!e) {
@@ -59,7 +59,7 @@ static episode_t *adopt (json_t *state, err_t *err)
     else if (!json_is_array (e->turns) || !json_is_object (limits))
         rc = err_set (err, ERR_INPUT, "a global state needs \"turns\" and \"limits\"");
     else
-        rc = check_roles (e, err);
+        rc = episode_check_roles (e, err);
     if (rc == 0) {
         e->max_turns = turns > 0 ? (size_t) turns : e->family->turns;
         e->acting = json_array ();
@@ -69,6 +69,18 @@ static episode_t *adopt (json_t *state, err_t *err)
         episode_destroy (&e);
     }
     return e;
+}
+
+/*  Takes task, roles and limits over. */
+static episode_t *episode_start (json_t *task, json_t *roles, json_t *limits, err_t *err)
+{
+    json_t *state = json_pack ("{s:o, s:o, s:o, s:[], s:s, s:b}", "task", task, "roles", roles,
+                               "limits", limits, "turns", "artifact", "", "done", 0);
+    if (!state) {
+        err_set (err, ERR_LIMIT, "no memory for an episode");
+        return NULL;
+    }
+    return episode_adopt (state, err);
 }
 
 episode_t *episode_new (const char *task_json, const char *const *roles, size_t roles_n,
@@ -84,18 +96,30 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
     json_t *names = json_array ();
     for (size_t i = 0; i < roles_n; i++)
         json_array_append_new (names, json_string (roles[i]));
-    json_t *state = json_pack ("{s:o, s:o, s:{s:I, s:I}, s:[], s:s, s:b}", "task", task, "roles",
-                               names, "limits", "tokens", (json_int_t) limits->tokens, "turns",
-                               (json_int_t) limits->turns, "turns", "artifact", "", "done", 0);
-    if (!state) {
-        err_set (err, ERR_LIMIT, "no memory for an episode");
-        return NULL;
-    }
-    return adopt (state, err);
+    return episode_start (task, names,
+                          json_pack ("{s:I, s:I}", "tokens", (json_int_t) limits->tokens, "turns",
+                                     (json_int_t) limits->turns),
+                          err);
+}
+
+/*  Nobody writes into task, roles and limits, so the episodes of a group can share them. */
+episode_t *episode_again (const episode_t *e, err_t *err)
+{
+    return episode_start (json_incref (json_object_get (e->state, "task")),
+                          json_incref (json_object_get (e->state, "roles")),
+                          json_incref (json_object_get (e->state, "limits")), err);
+}
+
+static bool episode_has_role (const episode_t *e, const char *name)
+{
+    for (size_t r = 0; r < e->roles; r++)
+        if (strcmp (episode_role_name (e, r), name) == 0)
+            return true;
+    return false;
 }
 
 /*  What came from outside is checked where it is used: turns of actions with role, text and counts. */
-static int check_turns (const json_t *turns, err_t *err)
+static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *err)
 {
     const json_t *turn, *action;
     size_t t, a;
@@ -104,12 +128,12 @@ static int check_turns (const json_t *turns, err_t *err)
         if (!json_is_array (actions))
             return err_set (err, ERR_INPUT, "turn %zu has no \"actions\"", t);
         json_array_foreach (actions, a, action)
-            if (!json_is_string (json_object_get (action, "role")) ||
+            if (!episode_has_role (e, family_text (action, "role")) ||
                 !json_is_string (json_object_get (action, "text")) ||
                 json_integer_value (json_object_get (action, "tokens")) < 0)
                 return err_set (err, ERR_INPUT,
-                                "turn %zu, action %zu: role, text and tokens "
-                                "are wanted",
+                                "turn %zu, action %zu: a role of the team, text and tokens are "
+                                "wanted",
                                 t, a);
     }
     return 0;
@@ -118,18 +142,107 @@ static int check_turns (const json_t *turns, err_t *err)
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
 {
     json_error_t problem = {.text = "it is too long"};
-    json_t *state =
-        size > STATE_MAX ? NULL : json_loadb (state_json, size, JSON_REJECT_DUPLICATES, &problem);
+    json_t *state = size > EPISODE_STATE_MAX
+                        ? NULL
+                        : json_loadb (state_json, size, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object (state)) {
         err_set (err, ERR_INPUT, "a global state is a JSON object of at most %zu bytes: %s",
-                 STATE_MAX, state ? "this is none" : problem.text);
+                 EPISODE_STATE_MAX, state ? "this is none" : problem.text);
         json_decref (state);
         return NULL;
     }
-    episode_t *e = adopt (state, err);
-    if (e && check_turns (e->turns, err) != 0)
+    episode_t *e = episode_adopt (state, err);
+    if (e && episode_check_turns (e, e->turns, err) != 0)
         episode_destroy (&e);
     return e;
+}
+
+/*  The text as JSON and C strings can carry it: what is no UTF-8, and a byte 0, becomes U+FFFD. */
+static json_t *episode_clean_text (const char *text, size_t size)
+{
+    buf_t clean = {.max = 3 * size + 1};
+    for (size_t at = 0; at < size;) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) text + at,
+                                               (utf8proc_ssize_t) (size - at), &point);
+        if (n > 0 && point != 0)
+            buf_append (&clean, text + at, (size_t) n);
+        else
+            buf_text (&clean, "\xef\xbf\xbd");
+        at += n > 0 ? (size_t) n : 1;
+    }
+    json_t *value =
+        buf_failed (&clean) ? NULL : json_stringn (clean.data ? clean.data : "", clean.size);
+    buf_free (&clean);
+    return value;
+}
+
+/*  What the last turn's actions make of the artifact. */
+static int episode_merge (episode_t *e, err_t *err)
+{
+    const json_t *actions =
+        json_object_get (json_array_get (e->turns, json_array_size (e->turns) - 1), "actions");
+    const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
+    size_t n = json_array_size (actions);
+    if (n > EPISODE_ROLES_MAX)
+        return err_set (err, ERR_INPUT, "a turn of %zu actions", n);
+    for (size_t i = 0; i < n; i++) {
+        roles[i] = family_text (json_array_get (actions, i), "role");
+        texts[i] = family_text (json_array_get (actions, i), "text");
+    }
+    buf_t artifact = {.max = EPISODE_STATE_MAX};
+    e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
+    json_t *text = buf_failed (&artifact)
+                       ? NULL
+                       : episode_clean_text (artifact.data ? artifact.data : "", artifact.size);
+    int rc = text && json_object_set_new (e->state, "artifact", text) == 0
+                 ? 0
+                 : err_set (err, ERR_LIMIT, "what the team hands in is too large");
+    buf_free (&artifact);
+    return rc;
+}
+
+/*  What follows from the turns so far. */
+static int episode_end_turn (episode_t *e, err_t *err)
+{
+    size_t turns = json_array_size (e->turns);
+    e->done = turns >= e->max_turns;
+    json_object_set_new (e->state, "done", json_boolean (e->done));
+    return turns > 0 ? episode_merge (e, err) : 0;
+}
+
+/*  Takes turns over from a history, and an artifact where one is given. */
+static int episode_adopt_history (episode_t *e, const json_t *history, err_t *err)
+{
+    json_t *turns = json_object_get (history, "turns");
+    json_t *artifact = json_object_get (history, "artifact");
+    if (!json_is_array (turns) || (artifact && !json_is_string (artifact)))
+        return err_set (err, ERR_INPUT, "a history needs \"turns\": [...]");
+    if (json_array_size (turns) > e->max_turns)
+        return err_set (err, ERR_INPUT, "a history of %zu turns, %zu at most are played",
+                        json_array_size (turns), e->max_turns);
+    if (episode_check_turns (e, turns, err) != 0)
+        return -1;
+    json_object_set (e->state, "turns", turns);
+    e->turns = turns;
+    if (episode_end_turn (e, err) != 0)
+        return -1;
+    if (artifact)
+        json_object_set (e->state, "artifact", artifact);
+    return 0;
+}
+
+int episode_replay (episode_t *e, const char *text, size_t size, err_t *err)
+{
+    json_error_t problem = {.text = "it is too long"};
+    json_t *history =
+        size > EPISODE_STATE_MAX ? NULL : json_loadb (text, size, JSON_REJECT_DUPLICATES, &problem);
+    int rc = json_is_object (history)
+                 ? episode_adopt_history (e, history, err)
+                 : err_set (err, ERR_INPUT, "a history is a JSON object of at most %zu bytes: %s",
+                            EPISODE_STATE_MAX, history ? "this is none" : problem.text);
+    json_decref (history);
+    return rc;
 }
 
 void episode_destroy (episode_t **self)
@@ -159,7 +272,7 @@ bool episode_acts (const episode_t *e, size_t role)
 
 /*  What the team wrote in earlier turns, before what the family says: a prompt may be the beginning of the
  *  role's own text, which must come last. */
-static void recall (const episode_t *e, buf_t *prompt)
+static void episode_recall (const episode_t *e, buf_t *prompt)
 {
     const json_t *turn, *action;
     size_t t, a;
@@ -171,29 +284,9 @@ static void recall (const episode_t *e, buf_t *prompt)
 
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
-    recall (e, prompt);
-    e->family->observe (json_object_get (e->state, "task"), role_name (e, role), prompt);
+    episode_recall (e, prompt);
+    e->family->observe (json_object_get (e->state, "task"), episode_role_name (e, role), prompt);
     return buf_failed (prompt) ? err_set (err, ERR_LIMIT, "the observation is too long") : 0;
-}
-
-/*  The text as JSON and C strings can carry it: what is no UTF-8, and a byte 0, becomes U+FFFD. */
-static json_t *json_text (const char *text, size_t size)
-{
-    buf_t clean = {.max = 3 * size + 1};
-    for (size_t at = 0; at < size;) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) text + at,
-                                               (utf8proc_ssize_t) (size - at), &point);
-        if (n > 0 && point != 0)
-            buf_append (&clean, text + at, (size_t) n);
-        else
-            buf_text (&clean, "\xef\xbf\xbd");
-        at += n > 0 ? (size_t) n : 1;
-    }
-    json_t *value =
-        buf_failed (&clean) ? NULL : json_stringn (clean.data ? clean.data : "", clean.size);
-    buf_free (&clean);
-    return value;
 }
 
 int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_t *err)
@@ -201,40 +294,23 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
     if (!episode_acts (e, role))
         return err_set (err, ERR_INPUT, "role %zu does not act in turn %zu", role,
                         episode_turn (e));
-    json_t *text = json_text (action->text, action->size);
+    json_t *text = episode_clean_text (action->text, action->size);
     json_t *entry =
-        text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", role_name (e, role), "text", text,
-                          "tokens", (json_int_t) action->tokens, "truncated", action->truncated,
-                          "tokens_read", (json_int_t) action->tokens_read)
+        text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", episode_role_name (e, role), "text",
+                          text, "tokens", (json_int_t) action->tokens, "truncated",
+                          action->truncated, "tokens_read", (json_int_t) action->tokens_read)
              : NULL;
     if (!entry || json_array_set_new (e->acting, role, entry) != 0)
         return err_set (err, ERR_LIMIT, "no memory for an action");
     return 0;
 }
 
-static void merge (episode_t *e)
-{
-    const json_t *actions =
-        json_object_get (json_array_get (e->turns, json_array_size (e->turns) - 1), "actions");
-    const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
-    size_t n = json_array_size (actions);
-    for (size_t i = 0; i < n && i < EPISODE_ROLES_MAX; i++) {
-        roles[i] = family_text (json_array_get (actions, i), "role");
-        texts[i] = family_text (json_array_get (actions, i), "text");
-    }
-    buf_t artifact = {.max = STATE_MAX};
-    e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
-    if (artifact.data)
-        json_object_set_new (e->state, "artifact", json_text (artifact.data, artifact.size));
-    buf_free (&artifact);
-}
-
 int episode_step (episode_t *e, err_t *err)
 {
     for (size_t r = 0; r < e->roles; r++)
         if (json_is_null (json_array_get (e->acting, r)))
-            return err_set (err, ERR_INPUT, "role '%s' has not acted in turn %zu", role_name (e, r),
-                            episode_turn (e));
+            return err_set (err, ERR_INPUT, "role '%s' has not acted in turn %zu",
+                            episode_role_name (e, r), episode_turn (e));
     json_t *turn = json_pack ("{s:O}", "actions", e->acting);
     if (!turn || json_array_append_new (e->turns, turn) != 0)
         return err_set (err, ERR_LIMIT, "no memory for a turn");
@@ -242,23 +318,57 @@ int episode_step (episode_t *e, err_t *err)
     e->acting = json_array ();
     for (size_t r = 0; r < e->roles; r++)
         json_array_append_new (e->acting, json_null ());
-    merge (e);
-    e->done = episode_turn (e) >= e->max_turns;
-    json_object_set_new (e->state, "done", json_boolean (e->done));
-    return 0;
+    return episode_end_turn (e, err);
 }
 
-static int append (const char *data, size_t size, void *buf)
+static int episode_append (const char *data, size_t size, void *buf)
 {
     buf_append (buf, data, size);
     return buf_failed (buf) ? -1 : 0;
 }
 
+static int episode_write (const json_t *value, buf_t *json, err_t *err)
+{
+    if (json_dump_callback (value, episode_append, json, JSON_COMPACT) != 0)
+        return err_set (err, ERR_LIMIT, "an episode is too large to be written");
+    return 0;
+}
+
 int episode_state (const episode_t *e, buf_t *json, err_t *err)
 {
-    if (json_dump_callback (e->state, append, json, JSON_COMPACT) != 0)
-        return err_set (err, ERR_LIMIT, "the global state is too large");
-    return 0;
+    return episode_write (e->state, json, err);
+}
+
+int episode_history (const episode_t *e, buf_t *json, err_t *err)
+{
+    buf_text (json, "{\"turns\":");
+    int rc = episode_write (e->turns, json, err);
+    buf_char (json, '}');
+    return rc == 0 && buf_failed (json) ? err_set (err, ERR_LIMIT, "a history is too large") : rc;
+}
+
+int episode_last_turn (const episode_t *e, buf_t *json, err_t *err)
+{
+    size_t n = json_array_size (e->turns);
+    return n ? episode_write (json_array_get (e->turns, n - 1), json, err)
+             : err_set (err, ERR_INPUT, "the episode has no turn yet");
+}
+
+json_t *episode_public (const episode_t *e)
+{
+    static const char *const seen[] = {"id", "family", "style", "brief"};
+    const json_t *task = json_object_get (e->state, "task");
+    json_t *shown = json_object (), *state = json_copy (e->state);
+    bool ok = shown && state;
+    for (size_t i = 0; ok && i < sizeof seen / sizeof *seen; i++) {
+        json_t *value = json_object_get (task, seen[i]);
+        ok = !value || json_object_set (shown, seen[i], value) == 0;
+    }
+    ok = ok && json_object_set (state, "task", shown) == 0;
+    json_decref (shown);
+    if (!ok)
+        json_decref (state);
+    return ok ? state : NULL;
 }
 
 const json_t *episode_json (const episode_t *e)
@@ -266,7 +376,7 @@ const json_t *episode_json (const episode_t *e)
     return e->state;
 }
 
-static json_int_t count (const json_t *action, const char *key)
+static json_int_t episode_count (const json_t *action, const char *key)
 {
     return json_integer_value (json_object_get (action, key));
 }
@@ -278,7 +388,7 @@ size_t episode_tokens (const episode_t *e)
     json_int_t sum = 0;
     json_array_foreach (e->turns, t, turn)
         json_array_foreach (json_object_get (turn, "actions"), a, action)
-            sum += count (action, "tokens");
+            sum += episode_count (action, "tokens");
     return (size_t) sum;
 }
 
@@ -290,8 +400,8 @@ size_t episode_critical_path (const episode_t *e)
     json_array_foreach (e->turns, t, turn) {
         json_int_t longest = 0;
         json_array_foreach (json_object_get (turn, "actions"), a, action)
-            if (count (action, "tokens") > longest)
-                longest = count (action, "tokens");
+            if (episode_count (action, "tokens") > longest)
+                longest = episode_count (action, "tokens");
         sum += longest;
     }
     return (size_t) sum;

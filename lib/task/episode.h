@@ -1,21 +1,24 @@
 /*  episode - one team at one task: observe, act, step, until done.
  *
- *      episode_t *episode = episode_new (task_json, roles, n, &limits, &err);
- *      while (!episode_done (episode)) {
- *          for (each acting role)  episode_observe (episode, role, &prompt);  ... act ...
- *              episode_act (episode, role, &action, &err);
- *          episode_step (episode, &err);
- *      }
- *      episode_state (episode, &json);                the global state, one line
+ *      episode_t *episode = episode_new (task, roles, n, &limits, &err);
+ *      for (; !episode_done (episode); episode_step (episode, &err))
+ *          for (size_t r = 0; r < n; r++) {
+ *              episode_observe (episode, r, &prompt, &err);
+ *              episode_act (episode, r, &action, &err);
+ *          }
+ *      episode_state (episode, &json, &err);              the global state, one line
  *      episode_destroy (&episode);
  *
- *  The global state is the single form in which an episode travels: written to Redis every turn, read by
- *  the reward and the critic, given to scorer programs, shown in reports:
+ *  The global state is what scorer programs are given and reports show:
  *
  *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
  *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
  *                           "tokens_read": 0}, ...]}, ...],
  *   "artifact": "what the team hands in, as its family merges it", "done": true}
+ *
+ *  What travels is less. Task, roles and limits are the same for all episodes of a group and go once with it;
+ *  an episode's own part is its history, {"turns": [...]}, and the rest of its state follows from that. (A
+ *  history may also have an "artifact", which then stands for what the turns would make.)
  */
 #ifndef QUINTET_TASK_EPISODE_H
 #define QUINTET_TASK_EPISODE_H
@@ -48,7 +51,12 @@ typedef struct episode episode_t;
 /*  ERR_INPUT when the task is malformed or the family does not know a role. roles: names. */
 episode_t *episode_new (const char *task_json, const char *const *roles, size_t roles_n,
                         const episode_limits_t *limits, err_t *err);
-/*  Goes on from a global state. */
+/*  Another episode of the same task, roles and limits, which both share, at its start. */
+episode_t *episode_again (const episode_t *episode, err_t *err);
+/*  Plays a new episode up to where its history says; the artifact and whether it is done follow. ERR_INPUT:
+ *  it is none, or of other roles. */
+int episode_replay (episode_t *episode, const char *history, size_t size, err_t *err);
+/*  An episode of a global state, which is taken as it says. */
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err);
 void episode_destroy (episode_t **episode);
 
@@ -64,11 +72,16 @@ int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
 /*  All acting roles acted: merges the turn into the shared state, goes to the next turn or ends. */
 int episode_step (episode_t *episode, err_t *err);
-/*  Appends the global state as one line of JSON without newline. */
+/*  Each appends one line of JSON without newline: the global state; its history; its last turn alone. */
 int episode_state (const episode_t *episode, buf_t *json, err_t *err);
+int episode_history (const episode_t *episode, buf_t *json, err_t *err);
+int episode_last_turn (const episode_t *episode, buf_t *json, err_t *err);
 
-/*  The same as a value, borrowed: for scorers. */
+/*  The state as a value, borrowed: for scorers. */
 const json_t *episode_json (const episode_t *episode);
+/*  What everybody may see of it, as a value of the caller's: the task without its hidden checks. NULL: no
+ *  memory. */
+json_t *episode_public (const episode_t *episode);
 
 /*  Measures over all turns, for speed and cost (see reward.h). */
 size_t episode_tokens (const episode_t *episode); /* of all completions */

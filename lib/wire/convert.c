@@ -52,6 +52,23 @@ void *convert_array (arena_t *arena, size_t n, size_t size)
     return array ? memset (array, 0, (n ? n : 1) * size) : NULL;
 }
 
+void *convert_items (arena_t *arena, size_t n, size_t size, const char *field, err_t *err)
+{
+    void *array = convert_array (arena, n, size);
+    if (!array)
+        err_set (err, ERR_LIMIT, "%s: no memory for %zu", field, n);
+    return array;
+}
+
+void convert_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes)
+{
+    if (ok)
+        convert_pack (message, bytes);
+    else
+        bytes->failed = true;
+    arena_destroy (arena);
+}
+
 int convert_count (size_t n, size_t most, const char *field, err_t *err)
 {
     if (n > most)
@@ -63,6 +80,42 @@ int convert_name (const char *text, const char *field, err_t *err)
 {
     if (strlen (text) > LIMIT_NAME)
         return err_set (err, ERR_INPUT, "%s: a name has at most %u bytes", field, LIMIT_NAME);
+    return 0;
+}
+
+int convert_text (const char *text, const char *field, err_t *err)
+{
+    if (strlen (text) > LIMIT_TEXT)
+        return err_set (err, ERR_INPUT, "%s: more than %u bytes", field, LIMIT_TEXT);
+    return 0;
+}
+
+int convert_range (double value, double low, double high, const char *field, err_t *err)
+{
+    if (!(value >= low && value <= high)) /* NaN is in no range */
+        return err_set (err, ERR_INPUT, "%s: %g is not between %g and %g", field, value, low, high);
+    return 0;
+}
+
+int convert_ids (const int32_t *ids, size_t n, const char *field, err_t *err)
+{
+    if (convert_count (n, LIMIT_IDS, field, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] < 0)
+            return err_set (err, ERR_INPUT, "%s: %d is no token", field, ids[i]);
+    return 0;
+}
+
+int convert_roles (char *const *names, size_t n, err_t *err)
+{
+    if (n == 0)
+        return err_set (err, ERR_INPUT, "roles: there are none");
+    if (convert_count (n, LIMIT_ROLES, "roles", err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (convert_name (names[i], "roles", err) != 0)
+            return -1;
     return 0;
 }
 
@@ -115,20 +168,27 @@ int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err
     if (!in)
         return err_set (err, ERR_INPUT, "weights: are missing");
     *out = (wire_weights_t){.quality = in->quality, .speed = in->speed, .cost = in->cost};
-    double sum = fabs (in->quality) + fabs (in->speed) + fabs (in->cost);
-    return convert_finite (sum, "weights", err);
+    const double list[] = {in->quality, in->speed, in->cost};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (convert_range (list[i], 0, 1e6, "weights", err) != 0)
+            return -1;
+    return 0;
 }
 
-int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, const wire_part_t **out,
-                   err_t *err)
+int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, bool measured,
+                   const wire_part_t **out, err_t *err)
 {
     if (convert_count (n, LIMIT_PARTS, "parts", err) != 0)
         return -1;
-    wire_part_t *parts = convert_array (arena, n, sizeof *parts);
+    wire_part_t *parts = convert_items (arena, n, sizeof *parts, "parts", err);
     if (!parts)
-        return err_set (err, ERR_LIMIT, "parts: no memory for %zu", n);
-    for (size_t i = 0; i < n; i++)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (convert_name (in[i]->name, "parts.name", err) != 0 ||
+            (measured && convert_finite (in[i]->value, in[i]->name, err) != 0))
+            return -1;
         parts[i] = (wire_part_t){.name = in[i]->name, .value = in[i]->value};
+    }
     *out = parts;
     return 0;
 }
@@ -145,20 +205,30 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
                            .agreement = in->agreement,
                            .parts_n = in->n_parts,
                            .verdict = in->verdict};
-    double sum = in->reward + in->quality + in->speed + in->cost + in->agreement;
-    if (convert_finite (sum, "reward", err) != 0)
+    const double list[] = {in->reward, in->quality, in->speed, in->cost, in->agreement};
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        if (convert_finite (list[i], "reward", err) != 0)
+            return -1;
+    if (convert_text (in->verdict, "reward.verdict", err) != 0)
         return -1;
-    return convert_parts (arena, in->parts, in->n_parts, &out->parts, err);
+    return convert_parts (arena, in->parts, in->n_parts, true, &out->parts, err);
 }
 
 static int convert_completions (arena_t *arena, const Quintet__Episode *in, wire_episode_t *out,
                                 err_t *err)
 {
-    wire_completion_t *list = convert_array (arena, in->n_completions, sizeof *list);
+    if (convert_count (in->n_completions, LIMIT_ROLES * LIMIT_TURNS, "completions", err) != 0)
+        return -1;
+    wire_completion_t *list =
+        convert_items (arena, in->n_completions, sizeof *list, "completions", err);
     if (!list)
-        return err_set (err, ERR_LIMIT, "completions: no memory for %zu", in->n_completions);
+        return -1;
     for (size_t i = 0; i < in->n_completions; i++) {
         const Quintet__Completion *c = in->completions[i];
+        if (convert_ids (c->ids, c->n_ids, "completions.ids", err) != 0 ||
+            convert_range (c->role, 0, LIMIT_ROLES - 1, "completions.role", err) != 0 ||
+            convert_range (c->turn, 0, LIMIT_TURNS - 1, "completions.turn", err) != 0)
+            return -1;
         if (c->n_ids != c->n_logps)
             return err_set (err, ERR_INPUT, "completions: %zu ids but %zu log-probabilities",
                             c->n_ids, c->n_logps);
@@ -181,11 +251,11 @@ int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
 {
     if (convert_count (n, LIMIT_EPISODES, "episodes", err) != 0)
         return -1;
-    wire_episode_t *list = convert_array (arena, n, sizeof *list);
+    wire_episode_t *list = convert_items (arena, n, sizeof *list, "episodes", err);
     if (!list)
-        return err_set (err, ERR_LIMIT, "episodes: no memory for %zu", n);
+        return -1;
     for (size_t i = 0; i < n; i++) {
-        list[i].state = in[i]->state;
+        list[i].history = in[i]->history;
         if (convert_reward (arena, in[i]->reward, &list[i].reward, err) != 0 ||
             convert_completions (arena, in[i], &list[i], err) != 0)
             return err_wrap (err, "episode %zu", i);
@@ -284,7 +354,7 @@ Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in
         return NULL;
     for (size_t i = 0; i < n; i++) {
         quintet__episode__init (&all[i]);
-        all[i].state = convert_borrow (in[i].state ? in[i].state : "");
+        all[i].history = convert_borrow (in[i].history ? in[i].history : "");
         all[i].reward = convert_to_reward (arena, &in[i].reward);
         if (!all[i].reward || convert_to_completions (arena, &in[i], &all[i]) != 0)
             return NULL;

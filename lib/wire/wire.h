@@ -21,7 +21,6 @@
 #include "base/err.h"
 #include "base/hash.h"
 
-#define WIRE_PROTOCOL 1 /* version of the protocol, in every envelope */
 /*  Bytes of one message: the bus's frames of 16 MiB have room for its envelope besides. */
 #define WIRE_PAYLOAD_MAX ((16 << 20) - (4 << 10))
 
@@ -81,13 +80,17 @@ typedef struct {
     double quality, speed, cost;
 } wire_weights_t;
 
+/*  What all episodes have in common stands once. */
 typedef struct {
     const char *run;
-    const char *family;
     const char *command; /* the scorer program, "" for the family's own */
     wire_weights_t weights;
-    const char *const *states; /* global states: JSON */
-    size_t states_n;
+    const char *task; /* JSON, with the hidden checks */
+    const char *const *roles;
+    size_t roles_n;
+    uint32_t max_tokens, max_turns;
+    const char *const *histories; /* of finished episodes: JSON (task/episode.h) */
+    size_t histories_n;
 } wire_score_request_t;
 
 typedef struct {
@@ -105,7 +108,7 @@ typedef struct {
 } wire_reward_t;
 
 typedef struct {
-    const wire_reward_t *rewards; /* one per state, in order */
+    const wire_reward_t *rewards; /* one per history, in order */
     size_t rewards_n;
 } wire_score_reply_t;
 
@@ -147,7 +150,7 @@ typedef struct {
 } wire_completion_t;
 
 typedef struct {
-    const char *state; /* global state: JSON */
+    const char *history; /* JSON; the task stands in the group */
     wire_reward_t reward;
     const wire_completion_t *completions; /* sorted by (turn, role) */
     size_t completions_n;
@@ -164,16 +167,41 @@ typedef struct {
 
 /*  ---- value: the centralised critic ---------------------------------------------------------- */
 
+/*  What one role said in a turn. */
+typedef struct {
+    uint32_t role; /* index into the group's roles */
+    const char *text;
+} wire_said_t;
+
+typedef struct {
+    const wire_said_t *said;
+    size_t said_n;
+} wire_turn_t;
+
+typedef struct {
+    const wire_turn_t *turns;
+    size_t turns_n;
+} wire_transcript_t;
+
+/*  The episodes of one group as the critic reads them: without the task's hidden checks. */
+typedef struct {
+    const char *brief;
+    const char *const *roles;
+    size_t roles_n;
+    const wire_transcript_t *episodes;
+    size_t episodes_n;
+} wire_transcripts_t;
+
 typedef struct {
     const char *run;
-    uint64_t step;                  /* values for step k come from state k - 1 */
-    hash_t state;                   /* hash of that state */
-    const wire_episode_t *episodes; /* their states; completions are not read */
-    size_t episodes_n;
+    uint64_t step; /* values for step k come from state k - 1 */
+    hash_t state;  /* hash of that state */
+    const wire_transcripts_t *groups;
+    size_t groups_n;
 } wire_value_request_t;
 
 typedef struct {
-    uint32_t episode, role, turn;
+    uint32_t episode, role, turn; /* the episode is counted over all groups */
     double value;
 } wire_value_t;
 
@@ -190,9 +218,10 @@ typedef struct {
     uint64_t seed;
     uint32_t width, layers, heads, context; /* shape of the value network, for the first state */
     double lr;
-    const char *const *states; /* global states of all episodes of the step, in order */
-    const double *returns;
-    size_t states_n;
+    const wire_transcripts_t *groups; /* all of the step, in order */
+    size_t groups_n;
+    const double *returns; /* one per episode */
+    size_t returns_n;
 } wire_learn_request_t;
 
 typedef struct {
@@ -206,11 +235,11 @@ typedef struct {
 /*  ---- events --------------------------------------------------------------------------------- */
 
 typedef enum {
-    WIRE_STEP_OPENED,      /* step, groups */
-    WIRE_GROUP_COMMITTED,  /* step, group, phase, metrics: reward ... */
-    WIRE_EPISODE_SHOWN,    /* step, phase, text: global state with "reward" added, JSON */
-    WIRE_STEP_DONE,        /* step, metrics: everything that is logged */
-    WIRE_EVAL_DONE,        /* step, metrics */
+    WIRE_STEP_OPENED,     /* step, groups */
+    WIRE_GROUP_COMMITTED, /* step, group, phase, metrics: reward ... */
+    WIRE_EPISODE_SHOWN, /* step, phase, text: global state without hidden checks, with "reward", JSON */
+    WIRE_STEP_DONE,     /* step, metrics: everything that is logged */
+    WIRE_EVAL_DONE,     /* step, metrics */
     WIRE_POLICY_PUBLISHED, /* version */
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */

@@ -29,20 +29,17 @@ void wire_event_pack (const wire_event_t *message, buf_t *bytes)
     pb.n_metrics = message->metrics_n;
     pb.metrics = convert_to_parts (arena, message->metrics, message->metrics_n);
     pb.text = convert_borrow (message->text ? message->text : "");
-    if (pb.metrics)
-        convert_pack (&pb.base, bytes);
-    else
-        bytes->failed = true;
-    arena_destroy (&arena);
+    convert_finish (pb.metrics != NULL, &pb.base, &arena, bytes);
 }
 
 const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
 {
     const Quintet__Event *in = CONVERT_UNPACK (quintet__event, arena, data, size, err);
-    wire_event_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
-    if (!out || convert_version (in->version, &out->version, err) != 0 ||
+    wire_event_t *out = in ? convert_items (arena, 1, sizeof *out, "an event", err) : NULL;
+    if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_version (in->version, &out->version, err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
-        convert_parts (arena, in->metrics, in->n_metrics, &out->metrics, err) != 0)
+        convert_parts (arena, in->metrics, in->n_metrics, false, &out->metrics, err) != 0)
         return NULL;
     if ((unsigned) in->kind >= WIRE_EVENT_COUNT) {
         err_set (err, ERR_INPUT, "an event of unknown kind %d", (int) in->kind);
@@ -83,8 +80,11 @@ const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, s
                                              err_t *err)
 {
     const Quintet__Manifest *in = CONVERT_UNPACK (quintet__manifest, arena, data, size, err);
-    wire_manifest_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    wire_manifest_t *out = in ? convert_items (arena, 1, sizeof *out, "a manifest", err) : NULL;
     if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_name (in->dtype, "dtype", err) != 0 ||
+        convert_name (in->compute, "compute", err) != 0 ||
+        convert_name (in->numerics, "numerics", err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
         convert_hash (&in->config, false, &out->config, "config", err) != 0 ||
         convert_hash (&in->tokenizer, true, &out->tokenizer, "tokenizer", err) != 0 ||

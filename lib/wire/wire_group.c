@@ -44,20 +44,18 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.weights = &weights;
     pb.command = convert_borrow (message->command ? message->command : "");
     pb.timeout_s = message->timeout_s;
-    if (pb.roles)
-        convert_pack (&pb.base, bytes);
-    else
-        bytes->failed = true;
-    arena_destroy (&arena);
+    convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
 
 static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
 {
+    if (in->n_roles == 0)
+        return err_set (err, ERR_INPUT, "roles: there are none");
     if (convert_count (in->n_roles, LIMIT_ROLES, "roles", err) != 0)
         return -1;
-    wire_role_t *roles = convert_array (arena, in->n_roles, sizeof *roles);
+    wire_role_t *roles = convert_items (arena, in->n_roles, sizeof *roles, "roles", err);
     if (!roles)
-        return err_set (err, ERR_LIMIT, "roles: no memory");
+        return -1;
     for (size_t i = 0; i < in->n_roles; i++) {
         const Quintet__Role *r = in->roles[i];
         roles[i] = (wire_role_t){.name = r->name,
@@ -65,6 +63,10 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .prefix = {.data = r->prefix, .n = r->n_prefix},
                                  .chat = r->chat};
         if (convert_name (r->name, "roles.name", err) != 0 ||
+            convert_text (r->chat, "roles.chat", err) != 0 ||
+            convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
+            convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
+            convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||
             convert_version (r->version, &roles[i].version, err) != 0 ||
             convert_hash (&r->tokenizer, true, &roles[i].tokenizer, "roles.tokenizer", err) != 0)
             return -1;
@@ -77,7 +79,7 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
 const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
 {
     const Quintet__Group *in = CONVERT_UNPACK (quintet__group, arena, data, size, err);
-    wire_group_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    wire_group_t *out = in ? convert_items (arena, 1, sizeof *out, "a group", err) : NULL;
     if (!out)
         return NULL;
     *out = (wire_group_t){.run = in->run,
@@ -94,13 +96,13 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
-        convert_finite ((double) in->temperature, "temperature", err) != 0 ||
+        convert_text (in->command, "command", err) != 0 ||
+        convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
+        convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
+        convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
+        convert_range (in->episodes, 1, LIMIT_EPISODES, "episodes", err) != 0 ||
         wire_from_roles (arena, in, out, err) != 0)
         return NULL;
-    if (in->episodes == 0 || in->episodes > LIMIT_EPISODES || in->n_roles == 0) {
-        err_set (err, ERR_INPUT, "a group of %u episodes and %zu roles", in->episodes, in->n_roles);
-        return NULL;
-    }
     return out;
 }
 
@@ -122,11 +124,7 @@ void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
     pb.prompts = list;
     pb.n_episodes = message->episodes_n;
     pb.episodes = convert_to_episodes (arena, message->episodes, message->episodes_n);
-    if (list && all && pb.episodes)
-        convert_pack (&pb.base, bytes);
-    else
-        bytes->failed = true;
-    arena_destroy (&arena);
+    convert_finish (list && all && pb.episodes, &pb.base, &arena, bytes);
 }
 
 static int wire_check_completions (const wire_episodes_t *message, err_t *err)
@@ -146,12 +144,15 @@ const wire_episodes_t *wire_episodes_unpack (arena_t *arena, const void *data, s
                                              err_t *err)
 {
     const Quintet__Episodes *in = CONVERT_UNPACK (quintet__episodes, arena, data, size, err);
-    wire_episodes_t *out = in ? convert_array (arena, 1, sizeof *out) : NULL;
+    wire_episodes_t *out = in ? convert_items (arena, 1, sizeof *out, "episodes", err) : NULL;
     if (!out || convert_count (in->n_prompts, LIMIT_PROMPTS, "prompts", err) != 0)
         return NULL;
-    wire_ids_t *prompts = convert_array (arena, in->n_prompts, sizeof *prompts);
+    wire_ids_t *prompts = convert_items (arena, in->n_prompts, sizeof *prompts, "prompts", err);
     if (!prompts)
         return NULL;
+    for (size_t i = 0; i < in->n_prompts; i++)
+        if (convert_ids (in->prompts[i]->ids, in->prompts[i]->n_ids, "prompts.ids", err) != 0)
+            return NULL;
     for (size_t i = 0; i < in->n_prompts; i++)
         prompts[i] = (wire_ids_t){.data = in->prompts[i]->ids, .n = in->prompts[i]->n_ids};
     out->group = in->group;

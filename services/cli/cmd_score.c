@@ -11,10 +11,12 @@
 #include "bus/bus.h"
 #include "cli.h"
 #include "suite/supervisor.h"
+#include "task/episode.h"
 #include "wire/wire.h"
 
-#define STATES_MAX 65536
-#define WAIT_MS    600000
+#define EPISODES_MAX  65536
+#define IN_FLIGHT_MAX 64
+#define WAIT_MS       600000
 
 static const args_option_t options[] = {
     {"--command", "PROGRAM", "", "scorer program of your own; else the family's"},
@@ -33,37 +35,92 @@ static const args_spec_t spec = {
     .positional = "FILE",
     .options = options};
 
+/*  One episode of the file: what its group has in common, and its history. */
 typedef struct {
-    char **states;
-    size_t n;
-    char family[64];
-} file_t;
+    json_t *state;
+    char *task, *history;
+    const char *roles[EPISODE_ROLES_MAX];
+    size_t roles_n, line;
+    uint32_t max_tokens, max_turns;
+    uint64_t call; /* under way */
+    buf_t reply;
+    bool asked, answered;
+} cmd_score_episode_t;
 
-static int cmd_score_read_file (const char *path, file_t *file, err_t *err)
+typedef struct {
+    const char *path;
+    cmd_score_episode_t *episodes;
+    size_t n;
+} cmd_score_file_t;
+
+/*  The rest of a global state is what travels with a group. */
+static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
+{
+    const json_t *roles = json_object_get (state, "roles"), *role;
+    const json_t *limits = json_object_get (state, "limits");
+    json_int_t tokens = json_integer_value (json_object_get (limits, "tokens"));
+    json_int_t turns = json_integer_value (json_object_get (limits, "turns"));
+    json_t *history = json_object ();
+    static const char *const parts[] = {"turns", "artifact"};
+    size_t i;
+    e->state = state;
+    json_array_foreach (roles, i, role)
+        if (i < EPISODE_ROLES_MAX && json_is_string (role))
+            e->roles[e->roles_n++] = json_string_value (role);
+    for (i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (json_object_get (state, parts[i]))
+            json_object_set (history, parts[i], json_object_get (state, parts[i]));
+    e->task = json_dumps (json_object_get (state, "task"), JSON_COMPACT);
+    e->history = json_dumps (history, JSON_COMPACT);
+    json_decref (history);
+    if (!e->task || !e->history || e->roles_n == 0 || e->roles_n != json_array_size (roles) ||
+        tokens < 1 || tokens > UINT32_MAX || turns < 0 || turns > UINT32_MAX)
+        return err_set (err, ERR_INPUT,
+                        "a global state is wanted: \"task\", \"roles\", \"limits\" and \"turns\"");
+    e->max_tokens = (uint32_t) tokens;
+    e->max_turns = (uint32_t) turns;
+    return 0;
+}
+
+static int cmd_score_read_file (const char *path, cmd_score_file_t *file, err_t *err)
 {
     FILE *lines = fopen (path, "re");
     char *text = NULL;
     size_t capacity = 0;
-    int rc = lines ? 0 : err_errno (err, ERR_INPUT, "%s", path);
-    file->states = calloc (STATES_MAX, sizeof *file->states);
-    for (size_t number = 1; rc == 0 && file->states && getline (&text, &capacity, lines) > 0;
-         number++) {
-        json_t *state = json_loads (text, 0, NULL);
-        const char *family =
-            json_string_value (json_object_get (json_object_get (state, "task"), "family"));
-        if (!family || file->n == STATES_MAX)
-            rc = err_set (err, ERR_INPUT, "%s:%zu: a global state with \"task\" is wanted", path,
-                          number);
-        else
-            snprintf (file->family, sizeof file->family, "%s", family);
-        json_decref (state);
-        if (rc == 0)
-            file->states[file->n++] = strdup (text);
+    file->path = path;
+    file->episodes = calloc (EPISODES_MAX, sizeof *file->episodes);
+    int rc = !lines            ? err_errno (err, ERR_INPUT, "%s", path)
+             : !file->episodes ? err_set (err, ERR_LIMIT, "no memory for %s", path)
+                               : 0;
+    for (size_t number = 1; rc == 0 && getline (&text, &capacity, lines) > 0; number++) {
+        if (file->n == EPISODES_MAX) {
+            rc = err_set (err, ERR_LIMIT, "%s: more than %d episodes", path, EPISODES_MAX);
+            break;
+        }
+        json_error_t problem = {.text = ""};
+        cmd_score_episode_t *e = &file->episodes[file->n++];
+        json_t *state = json_loads (text, 0, &problem);
+        e->line = number;
+        rc = state ? cmd_score_split (state, e, err) : err_set (err, ERR_INPUT, "%s", problem.text);
+        if (rc != 0)
+            err_wrap (err, "%s:%zu", path, number);
     }
     free (text);
     if (lines)
         fclose (lines);
     return rc == 0 && file->n == 0 ? err_set (err, ERR_INPUT, "%s: no episode in it", path) : rc;
+}
+
+static void cmd_score_free_file (cmd_score_file_t *file)
+{
+    for (size_t i = 0; i < file->n; i++) {
+        cmd_score_episode_t *e = &file->episodes[i];
+        json_decref (e->state);
+        free (e->task);
+        free (e->history);
+        buf_free (&e->reply);
+    }
+    free (file->episodes);
 }
 
 static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err)
@@ -102,39 +159,94 @@ static void cmd_score_on_signal (int number)
     interrupted = 1;
 }
 
-static int cmd_score_ask (supervisor_t *supervisor, const char *address, const file_t *file,
+/*  What is asked and with what; the episodes are asked for one by one, since their tasks differ. */
+typedef struct {
+    bus_t *bus;
+    const char *command;
+    wire_weights_t weights;
+} cmd_score_asker_t;
+
+static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *e, err_t *err)
+{
+    buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
+    const char *history = e->history;
+    wire_score_request_t request = {.run = "score",
+                                    .command = asker->command,
+                                    .weights = asker->weights,
+                                    .task = e->task,
+                                    .roles = e->roles,
+                                    .roles_n = e->roles_n,
+                                    .max_tokens = e->max_tokens,
+                                    .max_turns = e->max_turns,
+                                    .histories = &history,
+                                    .histories_n = 1};
+    wire_score_request_pack (&request, &bytes);
+    int rc = buf_failed (&bytes)
+                 ? err_set (err, ERR_LIMIT, "more than the %d bytes of a request", WIRE_PAYLOAD_MAX)
+                 : 0;
+    if (rc == 0) {
+        e->call = bus_call (asker->bus, "score", NULL, bytes.data, bytes.size, WAIT_MS);
+        e->asked = e->call != 0;
+    }
+    buf_free (&bytes);
+    return rc;
+}
+
+static int cmd_score_take (cmd_score_file_t *file, const bus_item_t *item, err_t *err)
+{
+    for (size_t i = 0; i < file->n; i++) {
+        cmd_score_episode_t *e = &file->episodes[i];
+        if (!e->asked || e->answered || e->call != item->call)
+            continue;
+        e->answered = true;
+        if (item->code != ERR_NONE) {
+            err_set (err, item->code, "%s", item->text);
+            return err_wrap (err, "%s:%zu", file->path, e->line);
+        }
+        buf_append (&e->reply, item->payload, item->size);
+        return buf_failed (&e->reply) ? err_set (err, ERR_LIMIT, "no memory for a reply") : 0;
+    }
+    return 0;
+}
+
+/*  A few at a time, printed in the order of the file. */
+static int cmd_score_ask_all (const cmd_score_asker_t *asker, supervisor_t *supervisor,
+                              cmd_score_file_t *file, err_t *err)
+{
+    size_t asked = 0, printed = 0;
+    int rc = 0;
+    while (rc == 0 && printed < file->n) {
+        while (rc == 0 && asked < file->n && asked < printed + IN_FLIGHT_MAX) {
+            rc = cmd_score_send (asker, &file->episodes[asked], err);
+            if (rc != 0)
+                err_wrap (err, "%s:%zu", file->path, file->episodes[asked].line);
+            else if (!file->episodes[asked].asked)
+                break; /* the bus is full: again after the next replies */
+            asked++;
+        }
+        bus_item_t item;
+        if (rc == 0)
+            rc = interrupted ? err_set (err, ERR_NONE, "stopped")
+                             : supervisor_turn (supervisor, err);
+        if (rc == 0 && bus_next (asker->bus, &item, 100, err) > 0 && item.kind == BUS_REPLY)
+            rc = cmd_score_take (file, &item, err);
+        for (; rc == 0 && printed < asked && file->episodes[printed].answered; printed++) {
+            const buf_t *reply = &file->episodes[printed].reply;
+            rc = cmd_score_print_rewards (reply->data, reply->size, err);
+        }
+    }
+    return rc;
+}
+
+static int cmd_score_ask (supervisor_t *supervisor, const char *address, cmd_score_file_t *file,
                           const args_t *args, const wire_weights_t *weights, err_t *err)
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
-    bus_t *bus = bus_new (&bus_options, err);
-    buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
-    wire_score_request_t request = {.run = "score",
-                                    .family = file->family,
-                                    .command = args_value (args, "--command"),
-                                    .weights = *weights,
-                                    .states = (const char *const *) file->states,
-                                    .states_n = file->n};
-    wire_score_request_pack (&request, &bytes);
-    int rc = !bus ? -1
-             : buf_failed (&bytes)
-                 ? err_set (err, ERR_LIMIT, "the file is too large for one request of %d bytes",
-                            WIRE_PAYLOAD_MAX)
-                 : 0;
-    if (rc == 0)
-        bus_call (bus, "score", NULL, bytes.data, bytes.size, WAIT_MS);
-    for (bool done = false; rc == 0 && !done;) {
-        bus_item_t item;
-        rc = interrupted ? err_set (err, ERR_NONE, "stopped") : supervisor_turn (supervisor, err);
-        if (rc == 0 && bus_next (bus, &item, 100, err) > 0 && item.kind == BUS_REPLY) {
-            done = true;
-            if (item.code != ERR_NONE)
-                rc = err_set (err, item.code, "%s", item.text);
-            else
-                rc = cmd_score_print_rewards (item.payload, item.size, err);
-        }
-    }
-    bus_destroy (&bus);
-    buf_free (&bytes);
+    cmd_score_asker_t asker = {.bus = bus_new (&bus_options, err),
+                               .command = args_value (args, "--command"),
+                               .weights = *weights};
+    int rc = asker.bus ? cmd_score_ask_all (&asker, supervisor, file, err) : -1;
+    bus_destroy (&asker.bus);
     return rc;
 }
 
@@ -154,7 +266,7 @@ static int cmd_score_run (int argc, char **argv)
     if (!args)
         return status;
     err_t err = {0};
-    file_t file = {0};
+    cmd_score_file_t file = {0};
     char dir[] = "/tmp/quintet-XXXXXX", address[64], bus[FS_PATH_MAX], reward[FS_PATH_MAX];
     supervisor_t *supervisor = NULL;
     struct sigaction action = {.sa_handler = cmd_score_on_signal};
@@ -180,9 +292,7 @@ static int cmd_score_run (int argc, char **argv)
         rc = cmd_score_ask (supervisor, address, &file, args, &weights, &err);
     supervisor_destroy (&supervisor);
     fs_remove (dir, NULL);
-    for (size_t i = 0; i < file.n; i++)
-        free (file.states[i]);
-    free (file.states);
+    cmd_score_free_file (&file);
     args_destroy (&args);
     if (rc != 0)
         status = interrupted ? 130 : cli_fail ("score", &err);

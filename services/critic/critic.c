@@ -127,7 +127,7 @@ static network_t *critic_parent_of (critic_t *critic, const network_t *old,
     if (!network)
         return NULL;
     records_t *records =
-        records_new (request->states, request->states_n, network_context (network), err);
+        records_new (request->groups, request->groups_n, network_context (network), err);
     double *targets = records ? critic_returns_of (records, request->returns) : NULL;
     int rc = -1;
     if (records && !targets)
@@ -188,22 +188,11 @@ static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *ol
     return rc;
 }
 
-static const char **critic_states_of (const wire_value_request_t *request)
-{
-    const char **states = calloc (request->episodes_n + 1, sizeof *states);
-    for (size_t i = 0; states && i < request->episodes_n; i++)
-        states[i] = request->episodes[i].state;
-    return states;
-}
-
 static int critic_value (critic_t *critic, uint64_t id, network_t *network,
                          const wire_value_request_t *request, err_t *err)
 {
-    const char **states = critic_states_of (request);
-    if (!states)
-        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", request->episodes_n);
-    records_t *records = records_new (states, request->episodes_n, network_context (network), err);
-    free (states);
+    records_t *records =
+        records_new (request->groups, request->groups_n, network_context (network), err);
     if (!records)
         return -1;
     double *values = calloc (records->n + 1, sizeof *values);

@@ -1,7 +1,6 @@
 /*  records - see records.h */
 #include "records.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,77 +66,53 @@ static int records_add (records_t *records, record_t record, const buf_t *text, 
     return 0;
 }
 
-static uint32_t records_role_index (const json_t *roles, const char *name)
-{
-    size_t i;
-    json_t *role;
-    json_array_foreach (roles, i, role)
-        if (name && json_is_string (role) && strcmp (json_string_value (role), name) == 0)
-            return (uint32_t) i;
-    return UINT32_MAX;
-}
-
 /*  The records of one turn, in order of their roles; then the turn joins the text. */
 static int records_read_turn (records_t *records, uint32_t episode, uint32_t turn,
-                              const json_t *roles, const json_t *actions, buf_t *text,
+                              const wire_transcripts_t *group, const wire_turn_t *said, buf_t *text,
                               size_t context)
 {
-    size_t before = text->size, i;
-    json_t *action;
-    for (uint32_t role = 0; role < json_array_size (roles); role++)
-        json_array_foreach (actions, i, action) {
-            const char *name = json_string_value (json_object_get (action, "role"));
-            if (records_role_index (roles, name) != role)
+    size_t before = text->size;
+    for (uint32_t role = 0; role < group->roles_n; role++)
+        for (size_t i = 0; i < said->said_n; i++) {
+            if (said->said[i].role != role)
                 continue;
-            buf_printf (text, "@%s", name);
+            buf_printf (text, "@%s", group->roles[role]);
             if (records_add (records, (record_t){episode, turn, role, 0}, text, context) != 0)
                 return -1;
             text->size = before;
         }
-    json_array_foreach (actions, i, action) {
-        const char *name = json_string_value (json_object_get (action, "role"));
-        const char *words = json_string_value (json_object_get (action, "text"));
-        if (!name || !words)
-            return -1;
-        buf_printf (text, "%s: %s\n", name, words);
-    }
+    for (size_t i = 0; i < said->said_n; i++)
+        buf_printf (text, "%s: %s\n", group->roles[said->said[i].role], said->said[i].text);
     return 0;
 }
 
-static int records_read_state (records_t *records, uint32_t episode, const char *state,
-                               size_t context)
+static int records_read_episode (records_t *records, uint32_t episode,
+                                 const wire_transcripts_t *group,
+                                 const wire_transcript_t *transcript, size_t context)
 {
-    json_t *json = json_loads (state, JSON_REJECT_DUPLICATES, NULL);
-    const char *brief =
-        json_string_value (json_object_get (json_object_get (json, "task"), "brief"));
-    const json_t *roles = json_object_get (json, "roles");
-    const json_t *turns = json_object_get (json, "turns");
     buf_t text = {.max = TEXT_MAX};
-    int rc = json_is_array (roles) && json_is_array (turns) ? 0 : -1;
-    buf_printf (&text, "%s\n", brief ? brief : "");
-    size_t turn;
-    json_t *entry;
-    json_array_foreach (turns, turn, entry)
-        if (rc == 0)
-            rc = records_read_turn (records, episode, (uint32_t) turn, roles,
-                                    json_object_get (entry, "actions"), &text, context);
+    int rc = 0;
+    buf_printf (&text, "%s\n", group->brief);
+    for (size_t t = 0; rc == 0 && t < transcript->turns_n; t++)
+        rc = records_read_turn (records, episode, (uint32_t) t, group, &transcript->turns[t], &text,
+                                context);
     buf_free (&text);
-    json_decref (json);
     return rc;
 }
 
-records_t *records_new (const char *const *states, size_t n, size_t context, err_t *err)
+records_t *records_new (const wire_transcripts_t *groups, size_t n, size_t context, err_t *err)
 {
     records_t *records = calloc (1, sizeof *records);
-    for (size_t i = 0; records && i < n; i++)
-        if (records_read_state (records, (uint32_t) i, states[i], context) != 0) {
-            err_set (err, ERR_INPUT, "the global state of episode %zu is malformed or too large",
-                     i);
-            records_destroy (&records);
-            return NULL;
-        }
+    uint32_t episode = 0;
     if (!records)
         err_set (err, ERR_LIMIT, "no memory for the critic's records");
+    for (size_t g = 0; records && g < n; g++)
+        for (size_t e = 0; records && e < groups[g].episodes_n; e++, episode++)
+            if (records_read_episode (records, episode, &groups[g], &groups[g].episodes[e],
+                                      context) != 0) {
+                err_set (err, ERR_LIMIT, "the transcript of episode %u is too large", episode);
+                records_destroy (&records);
+            }
     return records;
 }
 

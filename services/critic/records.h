@@ -1,10 +1,10 @@
 /*  records - what the critic reads: one record per (episode, turn, role), as token ids.
  *
- *      records_t *records = records_new (states, n, context, &err);
+ *      records_t *records = records_new (groups, n, context, &err);
  *      records->record[i].text ...          index of the distinct text that record i reads
  *      records_destroy (&records);
  *
- *  The text of a record is the global state before the turn: the brief, then what every role wrote
+ *  The text of a record is what was there before the turn: the brief, then what every role wrote
  *  in the turns before, then the name of the role that acts. Ids are bytes after a begin token,
  *  the last `context` of them. Equal texts (the first turns of a group) are kept once.
  */
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "wire/wire.h"
 
 #define RECORDS_VOCAB 257 /* 256 bytes and the begin token */
 
@@ -35,8 +36,8 @@ typedef struct {
     size_t texts_n;
 } records_t;
 
-/*  states: global states as JSON. ERR_INPUT names the episode that is malformed. */
-records_t *records_new (const char *const *states, size_t n, size_t context, err_t *err);
+/*  Episodes are counted over all groups. ERR_LIMIT names the episode that is too large. */
+records_t *records_new (const wire_transcripts_t *groups, size_t n, size_t context, err_t *err);
 void records_destroy (records_t **records);
 
 #endif

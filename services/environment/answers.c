@@ -106,21 +106,31 @@ static int answers_play_turn (group_t *group, err_t *err)
     return 0;
 }
 
-/*  The states of all episodes, also kept one by one for scoring and for the result. */
-static int answers_write_states (group_t *group, err_t *err)
+/*  What an episode that is done had said, for its score and for the result. */
+static int answers_keep_history (table_t *table, err_t *err)
+{
+    buf_t text = {0};
+    int rc = episode_history (table->episode, &text, err);
+    free (table->history);
+    table->history = buf_take (&text);
+    if (rc == 0 && !table->history)
+        rc = err_set (err, ERR_LIMIT, "no memory for a history");
+    return rc;
+}
+
+static int answers_write_turn (group_t *group, err_t *err)
 {
     buf_clear (&group->bytes);
     for (size_t e = 0; e < group->n; e++) {
-        size_t start = group->bytes.size;
-        if (episode_state (group->tables[e].episode, &group->bytes, err) != 0)
-            return err_wrap (err, "episode %zu", e);
-        free (group->tables[e].state);
-        group->tables[e].state =
-            group->bytes.data ? strndup (group->bytes.data + start, group->bytes.size - start)
-                              : NULL;
+        table_t *table = &group->tables[e];
+        int rc = table->acts ? episode_last_turn (table->episode, &group->bytes, err) : 0;
         buf_char (&group->bytes, '\n');
-        if (buf_failed (&group->bytes) || !group->tables[e].state)
-            return err_set (err, ERR_INPUT, "the global states are too large");
+        if (rc == 0 && buf_failed (&group->bytes))
+            rc = err_set (err, ERR_INPUT, "the turn is too large to be stored");
+        if (rc == 0 && episode_done (table->episode) && !table->history)
+            rc = answers_keep_history (table, err);
+        if (rc != 0)
+            return err_wrap (err, "episode %zu", e);
     }
     return 0;
 }
@@ -128,7 +138,7 @@ static int answers_write_states (group_t *group, err_t *err)
 static void answers_end_turn (group_t *group)
 {
     err_t err = {0};
-    if (answers_play_turn (group, &err) != 0 || answers_write_states (group, &err) != 0)
+    if (answers_play_turn (group, &err) != 0 || answers_write_turn (group, &err) != 0)
         group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
     else
         group->state = GROUP_STORING;
@@ -136,18 +146,18 @@ static void answers_end_turn (group_t *group)
 
 static void answers_end_score (group_t *group)
 {
-    const char **states = calloc (group->n, sizeof *states);
-    for (size_t e = 0; states && e < group->n; e++)
-        states[e] = group->tables[e].state;
+    const char **histories = calloc (group->n, sizeof *histories);
+    for (size_t e = 0; histories && e < group->n; e++)
+        histories[e] = group->tables[e].history;
     buf_clear (&group->bytes);
-    if (!states)
+    if (!histories)
         group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
-    else if (result_write (group->result, group->message->group, states, group->score->rewards,
+    else if (result_write (group->result, group->message->group, histories, group->score->rewards,
                            &group->bytes) != 0)
         group_fail (group, ERR_INPUT, "the result is too large to be stored");
     else
         group->state = GROUP_DONE;
-    free (states);
+    free (histories);
 }
 
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err)

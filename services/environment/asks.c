@@ -181,23 +181,27 @@ void group_begin_turn (group_t *group)
 void group_ask_score (group_t *group)
 {
     const wire_group_t *m = group->message;
-    const char **states = calloc (group->n, sizeof *states);
-    if (!states) {
+    const char **histories = calloc (group->n, sizeof *histories);
+    if (!histories) {
         group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
         return;
     }
     for (size_t e = 0; e < group->n; e++)
-        states[e] = group->tables[e].state;
+        histories[e] = group->tables[e].history;
     wire_score_request_t request = {.run = m->run,
-                                    .family = group->family,
                                     .command = m->command,
                                     .weights = m->weights,
-                                    .states = states,
-                                    .states_n = group->n};
+                                    .task = m->task,
+                                    .roles = group->roles,
+                                    .roles_n = m->roles_n,
+                                    .max_tokens = m->max_tokens,
+                                    .max_turns = m->max_turns,
+                                    .histories = histories,
+                                    .histories_n = group->n};
     asks_forget_asks (group);
     group->state = GROUP_ASKING;
     group_ask_t *ask = asks_new_ask (group, "score");
     wire_score_request_pack (&request, &ask->payload);
     asks_finish_ask (group, ask, "");
-    free (states);
+    free (histories);
 }

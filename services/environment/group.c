@@ -1,7 +1,6 @@
 /*  group - see group.h */
 #include "group.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,30 +23,18 @@ void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
     group->state = GROUP_FAILED;
 }
 
-static void group_read_family (group_t *group)
-{
-    json_error_t why;
-    json_t *task = json_loads (group->message->task, 0, &why);
-    const char *family = json_string_value (json_object_get (task, "family"));
-    if (!task)
-        group_fail (group, ERR_INPUT, "the task is no JSON: %s at byte %d", why.text, why.position);
-    else if (!family)
-        group_fail (group, ERR_INPUT, "the task names no family");
-    else
-        group->family = strdup (family);
-    json_decref (task);
-}
-
+/*  The task is read once: all other episodes share the first one's. */
 static void group_make_episodes (group_t *group)
 {
     const wire_group_t *m = group->message;
-    const char *roles[EPISODE_ROLES_MAX];
     episode_limits_t limits = {.tokens = m->max_tokens, .turns = m->max_turns};
     for (size_t r = 0; r < m->roles_n; r++)
-        roles[r] = m->roles[r].name;
+        group->roles[r] = m->roles[r].name;
     for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {
         err_t err = {0};
-        group->tables[e].episode = episode_new (m->task, roles, m->roles_n, &limits, &err);
+        group->tables[e].episode =
+            e ? episode_again (group->tables[0].episode, &err)
+              : episode_new (m->task, group->roles, m->roles_n, &limits, &err);
         if (!group->tables[e].episode)
             group_fail (group, err.code, "the task: %s", err.text);
     }
@@ -83,7 +70,6 @@ group_t *group_new (const void *payload, size_t size, err_t *err)
         group_destroy (&group);
         return NULL;
     }
-    group_read_family (group);
     group_make_episodes (group);
     return group;
 }
@@ -95,14 +81,13 @@ void group_destroy (group_t **group)
         return;
     for (size_t e = 0; g->tables && e < g->n; e++) {
         episode_destroy (&g->tables[e].episode);
-        free (g->tables[e].state);
+        free (g->tables[e].history);
     }
     for (size_t r = 0; r < EPISODE_ROLES_MAX; r++) {
         free (g->seats[r].prompt_of);
         buf_free (&g->asks[r].payload);
     }
     free (g->tables);
-    free (g->family);
     result_destroy (&g->result);
     buf_free (&g->bytes);
     arena_destroy (&g->arena);

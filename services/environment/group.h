@@ -12,7 +12,7 @@
  *
  *  A turn is one act request per acting role, in which equal prompts stand once, with the episodes
  *  that share them. When all are answered the actions are applied in the order of (episode, role),
- *  and the global states are to be stored. After the last turn one score request follows. What is
+ *  and what the turn added is to be stored. After the last turn one score request follows. What is
  *  asked is a pure function of the group's payload and of the answers, so a group played twice
  *  asks and gets the same.
  */
@@ -65,7 +65,8 @@ size_t group_asks (const group_t *group);
 const group_ask_t *group_ask (const group_t *group, size_t ask);
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err);
 
-/*  STORING: the global states of all episodes after turn `turn`, one line each. */
+/*  STORING: what turn `turn` added to the histories of all episodes, one line each; with the lines of the turns
+ *  before and the group's task they are the global states. */
 const buf_t *group_turn (const group_t *group, unsigned *turn);
 void group_stored (group_t *group);
 

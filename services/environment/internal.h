@@ -11,7 +11,7 @@
 typedef struct {
     episode_t *episode;
     bool acts;                         /* in this turn: it is not done */
-    char *state;                       /* global state at the end */
+    char *history;                     /* at the end */
     size_t written[EPISODE_ROLES_MAX]; /* tokens of each role's own completions so far */
 } table_t;
 
@@ -27,7 +27,7 @@ typedef struct {
 struct group {
     arena_t *arena;
     const wire_group_t *message;
-    char *family;
+    const char *roles[EPISODE_ROLES_MAX]; /* their names */
     group_state_t state;
     err_t error;
     table_t *tables;
@@ -39,7 +39,7 @@ struct group {
     size_t asks_n, unanswered;
     const wire_score_reply_t *score; /* NULL until scored */
     result_t *result;
-    buf_t bytes; /* the turn's states; at the end the packed result */
+    buf_t bytes; /* what the last turn added; at the end the packed result */
 };
 
 /*  asks.c: what is asked of agents in a turn, and of the reward service at the end. */

@@ -82,14 +82,14 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
     return 0;
 }
 
-int result_write (const result_t *result, uint64_t group, const char *const *states,
+int result_write (const result_t *result, uint64_t group, const char *const *histories,
                   const wire_reward_t *rewards, buf_t *bytes)
 {
     wire_episode_t *episodes = calloc (result->episodes, sizeof *episodes);
     if (!episodes)
         return -1;
     for (size_t i = 0; i < result->episodes; i++)
-        episodes[i] = (wire_episode_t){.state = states[i],
+        episodes[i] = (wire_episode_t){.history = histories[i],
                                        .reward = rewards[i],
                                        .completions = result->rows[i].completion,
                                        .completions_n = result->rows[i].n};

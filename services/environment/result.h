@@ -1,9 +1,9 @@
-/*  result - what came out of a group: every episode's completions, final state and reward.
+/*  result - what came out of a group: every episode's completions, history and reward.
  *
  *      result_t *result = result_new (episodes);
  *      result_prompt (result, ids, n, &index);                  a distinct prompt
  *      result_completion (result, episode, &completion);        in the order of (turn, role)
- *      result_write (result, group, states, rewards, &bytes);   wire_episodes_t, to be committed
+ *      result_write (result, group, histories, rewards, &bytes);   wire_episodes_t, to be committed
  *      result_destroy (&result);
  *
  *  Ids and log-probabilities are borrowed: they lie where the replies were unpacked.
@@ -23,8 +23,8 @@ int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *ind
 const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index);
 int result_completion (result_t *result, size_t episode, const wire_completion_t *completion);
 
-/*  Appends to bytes. states and rewards: one per episode. 0, or -1 when it is too large. */
-int result_write (const result_t *result, uint64_t group, const char *const *states,
+/*  Appends to bytes. histories and rewards: one per episode. 0, or -1 when it is too large. */
+int result_write (const result_t *result, uint64_t group, const char *const *histories,
                   const wire_reward_t *rewards, buf_t *bytes);
 
 #endif

@@ -55,24 +55,25 @@ static json_t *scorer_run (void *self, const json_t *request, err_t *err)
     return sandbox_run (s->sandbox, request, err);
 }
 
-static int scorer_by_family (scorer_t *s, const char *family, const episode_t *episode,
-                             reward_score_t *score, err_t *err)
+static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score_t *score,
+                             err_t *err)
 {
-    const family_t *known = family_find (family);
-    if (!known)
-        return err_set (err, ERR_INPUT, "no scorer for task family '%s'", family);
+    const json_t *task = json_object_get (episode_json (episode), "task");
+    const family_t *family = family_find (family_text (task, "family"));
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
-    return known->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, score, err);
+    return family->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, score, err);
 }
 
 int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
 {
-    episode_t *episode = episode_parse (job->state, strlen (job->state), err);
+    episode_t *episode = episode_new (job->task, job->roles, job->roles_n, &job->limits, err);
     if (!episode)
         return -1;
     reward_score_t score;
-    int rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
-                           : scorer_by_family (s, job->family, episode, &score, err);
+    int rc = episode_replay (episode, job->history, strlen (job->history), err);
+    if (rc == 0)
+        rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
+                           : scorer_by_family (s, episode, &score, err);
     if (rc == 0)
         rc = reward_join (episode, &job->weights, &score, reward, err);
     episode_destroy (&episode);

@@ -16,11 +16,15 @@
 #include "base/err.h"
 #include "task/reward.h"
 
+/*  One episode: what its group has in common, and its own history. */
 typedef struct {
-    const char *family;
     const char *command; /* "" for the family's own scorer */
     reward_weights_t weights;
-    const char *state; /* JSON */
+    const char *task; /* JSON, with the hidden checks */
+    const char *const *roles;
+    size_t roles_n;
+    episode_limits_t limits;
+    const char *history; /* JSON */
 } scorer_job_t;
 
 typedef struct scorer scorer_t;

@@ -37,9 +37,11 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
     arena_t *arena = arena_new (REQUEST_BUDGET);
     const wire_score_request_t *request =
         arena ? wire_score_request_unpack (arena, item->payload, item->size, &err) : NULL;
-    if (request && request->states_n == 0)
+    if (!arena)
+        err_set (&err, ERR_LIMIT, "no memory for a score request");
+    if (request && request->histories_n == 0)
         err_set (&err, ERR_INPUT, "a score request without episodes");
-    if (!request || request->states_n == 0) {
+    if (!request || request->histories_n == 0) {
         bus_refuse (svc_bus (run), item->id, err.code, "%s", err.text);
     } else if (workers_add (svc_state (run), item->id, arena, request) == 0) {
         return;
@@ -51,7 +53,7 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
 
 static void reply (svc_run_t *run, const scored_t *scored)
 {
-    size_t n = scored->request->states_n;
+    size_t n = scored->request->histories_n;
     wire_reward_t *rewards = calloc (n, sizeof *rewards);
     wire_part_t *parts = calloc (n * REWARD_ALL_MAX, sizeof *parts);
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};

@@ -35,15 +35,26 @@ struct workers {
     void *context;
 };
 
-/*  Everything that a reward depends on. */
-static hash_t name_of (const scorer_job_t *job)
+/*  Everything that a reward depends on. A program of the user's may answer as it likes, so its answer counts for
+ *  this place of a request only: two equal episodes are both asked for, the same request again is not.
+ *  -1: no memory. */
+static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
 {
-    buf_t text = {0};
-    buf_printf (&text, "%s|%.17g|%.17g|%.17g|%s", job->family, job->weights.quality,
-                job->weights.speed, job->weights.cost, job->state);
-    hash_t hash = hash_of (text.data ? text.data : "", text.size);
+    buf_t text = {.max = SIZE_MAX};
+    buf_printf (&text, "%.17g|%.17g|%.17g|%zu|%zu|", job->weights.quality, job->weights.speed,
+                job->weights.cost, job->limits.tokens, job->limits.turns);
+    for (size_t r = 0; r < job->roles_n; r++)
+        buf_printf (&text, "%s,", job->roles[r]);
+    if (*job->command)
+        buf_printf (&text, "|%zu|%s", index, job->command);
+    buf_printf (&text, "|%zu|", strlen (job->task));
+    buf_text (&text, job->task);
+    buf_text (&text, job->history);
+    int rc = buf_failed (&text) ? -1 : 0;
+    if (rc == 0)
+        *name = hash_of (text.data, text.size);
     buf_free (&text);
-    return hash;
+    return rc;
 }
 
 static memory_t *memory_slot (workers_t *w, const hash_t *hash)
@@ -74,12 +85,14 @@ static void remember (workers_t *w, const hash_t *hash, const reward_t *reward)
 }
 
 /*  A failure that is no property of the episode is tried again. */
-static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, reward_t *reward,
-                  err_t *err)
+static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_t index,
+                  reward_t *reward, err_t *err)
 {
     bool own = *job->command;
-    hash_t hash = name_of (job);
-    if (!own && remembered (w, &hash, reward))
+    hash_t hash;
+    if (workers_name (job, index, &hash) != 0)
+        return err_set (err, ERR_LIMIT, "no memory for the name of an episode");
+    if (remembered (w, &hash, reward))
         return 0;
     int rc = -1, tries = own ? 1 : TRIES; /* a program of the user's has its own (command.c) */
     for (int i = 0; i < tries && rc != 0; i++) {
@@ -87,17 +100,17 @@ static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, rewar
         if (rc != 0 && (err->code == ERR_INPUT || err->code == ERR_CONFIG))
             break;
     }
-    if (rc == 0 && !own)
+    if (rc == 0)
         remember (w, &hash, reward);
     return rc;
 }
 
-/*  The next state to score: request and index; under the lock. */
+/*  The next episode to score: request and index; under the lock. */
 static scored_t *hand_out (workers_t *w, size_t *index)
 {
     for (size_t i = 0; i < w->n; i++) {
         scored_t *s = w->request[i];
-        if (s->next < s->request->states_n) {
+        if (s->next < s->request->histories_n) {
             *index = s->next++;
             return s;
         }
@@ -120,18 +133,21 @@ static void *run (void *argument)
         bool skip = s->failed || s->cancelled;
         pthread_mutex_unlock (&w->lock);
         const wire_score_request_t *r = s->request;
-        scorer_job_t job = {.family = r->family,
-                            .command = r->command,
+        scorer_job_t job = {.command = r->command,
                             .weights = {r->weights.quality, r->weights.speed, r->weights.cost},
-                            .state = r->states[index]};
+                            .task = r->task,
+                            .roles = r->roles,
+                            .roles_n = r->roles_n,
+                            .limits = {.tokens = r->max_tokens, .turns = r->max_turns},
+                            .history = r->histories[index]};
         err_t err = {0};
-        int rc = skip ? 0 : score (w, scorer, &job, &s->rewards[index], &err);
+        int rc = skip ? 0 : score (w, scorer, &job, index, &s->rewards[index], &err);
         pthread_mutex_lock (&w->lock);
         if (rc != 0 && !s->failed) {
             s->failed = true;
             s->err = err;
         }
-        if (++s->done == r->states_n)
+        if (++s->done == r->histories_n)
             w->wake (w->context);
     }
     pthread_mutex_unlock (&w->lock);
@@ -188,7 +204,7 @@ void workers_destroy (workers_t **self)
 int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request)
 {
     scored_t *s = calloc (1, sizeof *s);
-    reward_t *rewards = s ? calloc (request->states_n + 1, sizeof *rewards) : NULL;
+    reward_t *rewards = s ? calloc (request->histories_n + 1, sizeof *rewards) : NULL;
     pthread_mutex_lock (&w->lock);
     bool ok = rewards && w->n < REQUESTS_MAX;
     if (ok) {
@@ -218,7 +234,7 @@ scored_t *workers_take (workers_t *w)
     scored_t *found = NULL;
     pthread_mutex_lock (&w->lock);
     for (size_t i = 0; i < w->n && !found; i++)
-        if (w->request[i]->done == w->request[i]->request->states_n) {
+        if (w->request[i]->done == w->request[i]->request->histories_n) {
             found = w->request[i];
             memmove (&w->request[i], &w->request[i + 1], (--w->n - i) * sizeof *w->request);
         }

@@ -5,8 +5,9 @@
  *      while ((done = workers_take (workers))) ...       finished requests; scored_free (&done)
  *      workers_destroy (&workers);
  *
- *  The episodes of a request are spread over all threads. What a family's own scorer said of a state is
- *  remembered by the state's hash: teams repeat themselves.
+ *  The episodes of a request are spread over all threads. What a scorer said is remembered by a hash of all that
+ *  it was said of: teams repeat themselves, and a request that was given up half done and comes again finds
+ *  the answers that were there already.
  */
 #ifndef QUINTET_REWARD_WORKERS_H
 #define QUINTET_REWARD_WORKERS_H
@@ -20,8 +21,8 @@ typedef struct {
     uint64_t id;    /* the bus's */
     arena_t *arena; /* holds request */
     const wire_score_request_t *request;
-    reward_t *rewards; /* one per state */
-    size_t next, done; /* states handed out, states scored */
+    reward_t *rewards; /* one per episode */
+    size_t next, done; /* episodes handed out, episodes scored */
     bool cancelled, failed;
     err_t err;
 } scored_t;

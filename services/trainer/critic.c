@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "learn/advantage.h"
+#include "transcripts.h"
 #include "wire/wire.h"
 
 #define REPLY_BUDGET ((size_t) 64 << 20)
@@ -197,37 +198,38 @@ static int critic_take_learnt (critic_t *critic, const bus_item_t *item, err_t *
 
 /*  ---- asking --------------------------------------------------------------------------------- */
 
+static transcripts_t *critic_transcripts (const critic_t *critic, const rollout_t *rollout,
+                                          err_t *err)
+{
+    return transcripts_new (rollout, (const char *const *) critic->conf->team.roles.item,
+                            critic->conf->team.roles.n, err);
+}
+
 int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
 {
     free (critic->values);
     critic->values = NULL;
     if (hash_is_zero (&critic->status.state))
         return 0;
-    wire_episode_t *episodes = calloc (rollout->episodes + 1, sizeof *episodes);
-    if (!episodes)
-        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
-    for (size_t e = 0; e < rollout->episodes; e++) {
-        episodes[e] = *rollout->episode[e];
-        episodes[e].completions_n = 0; /* the critic reads states only */
-    }
+    transcripts_t *transcripts = critic_transcripts (critic, rollout, err);
+    if (!transcripts)
+        return -1;
     wire_value_request_t request = {.run = critic->run,
                                     .step = step,
                                     .state = critic->status.state,
-                                    .episodes = episodes,
-                                    .episodes_n = rollout->episodes};
+                                    .groups = transcripts->groups,
+                                    .groups_n = transcripts->n};
     critic->rollout = rollout;
     wire_value_request_pack (&request, &critic_new_request (critic, "value", step)->payload);
-    free (episodes);
+    transcripts_destroy (&transcripts);
     return critic_exchange (critic, critic_take_values, err);
 }
 
 int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, bool fetch, err_t *err)
 {
-    const char **states = calloc (rollout->episodes + 1, sizeof *states);
-    if (!states)
-        return err_set (err, ERR_LIMIT, "no memory for %zu episodes", rollout->episodes);
-    for (size_t e = 0; e < rollout->episodes; e++)
-        states[e] = rollout->episode[e]->state;
+    transcripts_t *transcripts = critic_transcripts (critic, rollout, err);
+    if (!transcripts)
+        return -1;
     const conf_t *conf = critic->conf;
     wire_learn_request_t request = {.run = critic->run,
                                     .step = step,
@@ -238,11 +240,12 @@ int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, boo
                                     .heads = (uint32_t) conf->critic.heads,
                                     .context = (uint32_t) conf->critic.context,
                                     .lr = conf->critic.lr,
-                                    .states = states,
+                                    .groups = transcripts->groups,
+                                    .groups_n = transcripts->n,
                                     .returns = rollout->rewards,
-                                    .states_n = rollout->episodes};
+                                    .returns_n = rollout->episodes};
     wire_learn_request_pack (&request, &critic_new_request (critic, "learn", step)->payload);
-    free (states);
+    transcripts_destroy (&transcripts);
     buf_clear (&critic->bytes);
     critic->fetch = fetch;
     return critic_exchange (critic, critic_take_learnt, err);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stages.h"
+#include "task/episode.h"
 
 #define EPISODES     "episodes.jsonl"
 #define RESULT       "result.json"
@@ -81,33 +82,73 @@ static json_t *report_reward_json (const wire_reward_t *reward)
                       parts, "verdict", reward->verdict);
 }
 
-/*  Appends one episode to episodes.jsonl: the global state with "step", "phase" and "reward"
- *  added. Also tells it when `tell`. */
-static int report_show (trainer_t *t, wire_phase_t phase, const wire_episode_t *episode, bool tell,
-                        err_t *err)
+/*  The episode of a flat number, put together again from its group's task and its history. */
+static episode_t *report_rebuild (const trainer_t *t, const rollout_t *rollout, size_t number,
+                                  err_t *err)
 {
-    json_t *state = json_loads (episode->state, 0, NULL);
-    if (!json_is_object (state)) {
-        json_decref (state);
-        return err_set (err, ERR_INPUT, "an episode's global state is not an object of JSON");
-    }
+    size_t g = 0;
+    while (rollout->first_episode[g + 1] <= number)
+        g++;
+    const conf_t *conf = t->team.conf;
+    const char *history = rollout->episode[number]->history;
+    episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
+                               .turns = (size_t) conf->task.max_turns};
+    episode_t *episode =
+        episode_new (rollout->task[g] ? rollout->task[g] : "",
+                     (const char *const *) conf->team.roles.item, conf->team.roles.n, &limits, err);
+    if (episode && episode_replay (episode, history, strlen (history), err) != 0)
+        episode_destroy (&episode);
+    if (!episode)
+        err_wrap (err, "showing an episode of group %zu", g);
+    return episode;
+}
+
+/*  A global state with "step", "phase" and "reward" added, as a line. Takes the state over. */
+static char *report_line (const trainer_t *t, wire_phase_t phase, const wire_reward_t *reward,
+                          json_t *state)
+{
     json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
     json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
-    json_object_set_new (state, "reward", report_reward_json (&episode->reward));
-    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9)), path[FS_PATH_MAX];
+    json_object_set_new (state, "reward", report_reward_json (reward));
+    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9));
     json_decref (state);
-    int rc = text ? fs_join (path, t->dir, EPISODES, err)
+    return text;
+}
+
+static int report_append (const trainer_t *t, const char *line, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, t->dir, EPISODES, err) != 0)
+        return -1;
+    FILE *file = fopen (path, "ae");
+    int rc = !file || fprintf (file, "%s\n", line) < 0 ? -1 : 0;
+    if (file && fclose (file) != 0)
+        rc = -1;
+    return rc == 0 ? 0 : err_errno (err, ERR_IO, "%s: cannot write", path);
+}
+
+/*  Appends one episode to episodes.jsonl. With `tell` its public part also goes to whoever listens: the bus's
+ *  events are for everybody, hidden checks are not. */
+static int report_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, size_t number,
+                        bool tell, err_t *err)
+{
+    episode_t *episode = report_rebuild (t, rollout, number, err);
+    if (!episode)
+        return -1;
+    const wire_reward_t *reward = &rollout->episode[number]->reward;
+    json_t *whole = json_copy ((json_t *) (uintptr_t) episode_json (episode));
+    json_t *seen = tell ? episode_public (episode) : NULL;
+    char *line = whole ? report_line (t, phase, reward, whole) : NULL;
+    char *event = seen ? report_line (t, phase, reward, seen) : NULL;
+    int rc = line ? report_append (t, line, err)
                   : err_set (err, ERR_LIMIT, "no memory to show an episode");
-    FILE *file = rc == 0 ? fopen (path, "ae") : NULL;
-    if (rc == 0 && (!file || fprintf (file, "%s\n", text) < 0))
-        rc = err_errno (err, ERR_IO, "%s: cannot write", path);
-    if (file && fclose (file) != 0 && rc == 0)
-        rc = err_errno (err, ERR_IO, "%s: cannot write", path);
-    if (rc == 0 && tell && strlen (text) <= SHOWN_MAX)
+    if (rc == 0 && event && strlen (event) <= SHOWN_MAX)
         report_publish_event (
             t, &(wire_event_t){
-                   .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = text});
-    free (text);
+                   .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = event});
+    free (line);
+    free (event);
+    episode_destroy (&episode);
     return rc;
 }
 
@@ -295,7 +336,7 @@ int report_step (trainer_t *t, err_t *err)
               (unsigned long long) t->done, measure.reward.mean,
               report_rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
               trainer_wall_s (t));
-    return report_show (t, WIRE_TRAIN, t->rollout->episode[0], true, err);
+    return report_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
 }
 
 /*  ---- evaluation ----------------------------------------------------------------------------- */
@@ -331,7 +372,7 @@ static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
-        rc = report_show (t, phase, rollout->episode[i], i == 0, err);
+        rc = report_show (t, phase, rollout, i, i == 0, err);
     return rc;
 }
 

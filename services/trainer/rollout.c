@@ -13,11 +13,12 @@ rollout_t *rollout_new (size_t groups, err_t *err)
         rollout->groups = groups;
         rollout->group = calloc (groups + 1, sizeof *rollout->group);
         rollout->reason = calloc (groups + 1, sizeof *rollout->reason);
+        rollout->task = calloc (groups + 1, sizeof *rollout->task);
         rollout->first_episode = calloc (groups + 1, sizeof *rollout->first_episode);
         rollout->arena = arena_new (ROLLOUT_BUDGET);
     }
-    if (!rollout || !rollout->group || !rollout->reason || !rollout->first_episode ||
-        !rollout->arena) {
+    if (!rollout || !rollout->group || !rollout->reason || !rollout->task ||
+        !rollout->first_episode || !rollout->arena) {
         rollout_destroy (&rollout);
         err_set (err, ERR_LIMIT, "no memory for the results of %zu groups", groups);
     }
@@ -33,6 +34,7 @@ void rollout_destroy (rollout_t **rollout)
         free (r->reason[g]);
     free (r->group);
     free (r->reason);
+    free (r->task);
     free (r->first_episode);
     free (r->episode);
     free (r->first_completion);

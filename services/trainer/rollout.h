@@ -18,6 +18,7 @@ typedef struct {
     size_t groups;
     const wire_episodes_t **group; /* NULL: dead, or not there yet */
     char **reason;                 /* why it is dead; NULL otherwise */
+    const char **task;             /* JSON, with the hidden checks; borrowed; NULL: not said */
     size_t *first_episode;         /* groups + 1: flat number of each group's first episode */
     size_t episodes;
     const wire_episode_t **episode; /* by flat number */

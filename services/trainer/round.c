@@ -164,6 +164,8 @@ rollout_t *round_take (round_t *round, err_t *err)
                                 .context = team->context},
                      .err = err};
     int rc = taker.rollout ? 0 : -1;
+    for (size_t g = 0; rc == 0 && g < round->groups; g++)
+        taker.rollout->task[g] = round_task_of (round, g);
     if (rc == 0 && round->groups) {
         err->code = ERR_NONE; /* set by take_group when that is what stops the walk */
         rc = store_step_groups (round->from.store, round->from.run, (unsigned) round->phase,

@@ -21,6 +21,13 @@ static void try_one (const char *data, size_t size)
         episode_observe (episode, 0, &text, &err);
         buf_clear (&text);
         episode_state (episode, &text, &err);
+        buf_clear (&text);
+        if (episode_history (episode, &text, &err) == 0) {
+            episode_t *back = episode_again (episode, &err);
+            if (back)
+                episode_replay (back, text.data, text.size, &err);
+            episode_destroy (&back);
+        }
         buf_free (&text);
         episode_destroy (&episode);
     }

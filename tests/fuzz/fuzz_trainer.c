@@ -25,7 +25,7 @@ static void seed_group (buf_t *bytes)
         for (uint32_t r = 0; r < 2; r++)
             completions[e][r] = (wire_completion_t){
                 .role = r, .prompt = r, .ids = {ids, 2 + e}, .logps = logps, .stopped = true};
-        episodes[e] = (wire_episode_t){.state = "{}",
+        episodes[e] = (wire_episode_t){.history = "{\"turns\":[]}",
                                        .reward = {.reward = 0.5,
                                                   .quality = 0.5,
                                                   .parts = parts,

@@ -112,14 +112,14 @@ static inline int fixture_score (const void *data, size_t size, buf_t *bytes)
     }
     static const wire_part_t part = {"tests", 0.5};
     wire_reward_t rewards[64];
-    for (size_t i = 0; i < request->states_n; i++)
+    for (size_t i = 0; i < request->histories_n; i++)
         rewards[i] = (wire_reward_t){.reward = 0.25 * (double) (i + 1),
                                      .quality = 0.5,
                                      .success = i == 0,
                                      .parts = &part,
                                      .parts_n = 1,
                                      .verdict = "1 of 2 tests"};
-    wire_score_reply_t reply = {.rewards = rewards, .rewards_n = request->states_n};
+    wire_score_reply_t reply = {.rewards = rewards, .rewards_n = request->histories_n};
     wire_score_reply_pack (&reply, bytes);
     arena_destroy (&arena);
     return 0;

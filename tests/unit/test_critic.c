@@ -24,10 +24,10 @@
 
 /*  ---- records -------------------------------------------------------------------------------- */
 
-static records_t *read_states (const char *const *states, size_t n, size_t context)
+static records_t *read_groups (const wire_transcripts_t *groups, size_t n, size_t context)
 {
     err_t err = {0};
-    records_t *records = records_new (states, n, context, &err);
+    records_t *records = records_new (groups, n, context, &err);
     if (!records)
         fail_msg ("%s", err.text);
     return records;
@@ -46,19 +46,19 @@ static void expect_text (const records_t *records, size_t i, const char *wanted)
     assert_string_equal (read, wanted);
 }
 
-#define TWO_TURNS                                                                                  \
-    "{\"task\":{\"brief\":\"Do it.\"},\"roles\":[\"aux\",\"main\"],\"turns\":["                    \
-    "{\"actions\":[{\"role\":\"main\",\"text\":\"b\"},{\"role\":\"aux\",\"text\":\"a\"}]},"        \
-    "{\"actions\":[{\"role\":\"main\",\"text\":\"c\"}]}]}"
-#define ONE_TURN                                                                                   \
-    "{\"task\":{\"brief\":\"Do it.\"},\"roles\":[\"aux\",\"main\"],\"turns\":["                    \
-    "{\"actions\":[{\"role\":\"aux\",\"text\":\"z\"},{\"role\":\"main\",\"text\":\"y\"}]}]}"
+static const char *const roles[] = {"aux", "main"};
+
+/*  An episode of two turns and one of one, of one task. */
+static const wire_said_t said[][2] = {
+    {{1, "b"}, {0, "a"}}, {{1, "c"}, {0, NULL}}, {{0, "z"}, {1, "y"}}};
+static const wire_turn_t turns[] = {{said[0], 2}, {said[1], 1}, {said[2], 2}};
+static const wire_transcript_t transcripts[] = {{turns, 2}, {turns + 2, 1}};
+static const wire_transcripts_t group = {"Do it.", roles, 2, transcripts, 2};
 
 static void a_record_reads_what_was_there_before_its_turn (void **state)
 {
     (void) state;
-    const char *states[] = {TWO_TURNS, ONE_TURN};
-    records_t *r = read_states (states, 2, 200);
+    records_t *r = read_groups (&group, 1, 200);
     assert_int_equal (r->n, 5);
     static const uint32_t wanted[5][3] = {{0, 0, 0}, {0, 0, 1}, {0, 1, 1}, {1, 0, 0}, {1, 0, 1}};
     for (size_t i = 0; i < 5; i++) {
@@ -72,32 +72,22 @@ static void a_record_reads_what_was_there_before_its_turn (void **state)
     assert_int_equal (r->texts_n, 3); /* the first turns of both episodes read the same */
     assert_int_equal (r->record[3].text, r->record[0].text);
     records_destroy (&r);
-    r = read_states (states, 1, 8); /* the last 7 bytes */
+    r = read_groups (&group, 1, 8); /* the last 7 bytes */
     expect_text (r, 2, "a\n@main");
     records_destroy (&r);
 }
 
-static void a_malformed_state_is_named (void **state)
+/*  Two groups in one request: the second one's episodes go on counting. */
+static void episodes_are_counted_over_all_groups (void **state)
 {
     (void) state;
-    static const char *const bad[] = {
-        "",
-        "null",
-        "[]",
-        "{",
-        "{\"roles\":[]}",
-        "{\"roles\":{},\"turns\":[]}",
-        "{\"roles\":[\"a\"],\"turns\":[{\"actions\":[{\"role\":\"a\"}]}]}",
-        "{\"roles\":[\"a\"],\"turns\":[{\"actions\":[{\"role\":\"a\",\"text\":3}]}]}"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        const char *states[] = {ONE_TURN, bad[i]};
-        err_t err = {0};
-        records_t *r = records_new (states, 2, 100, &err);
-        if (r)
-            fail_msg ("taken: %s", bad[i]);
-        assert_int_equal (err.code, ERR_INPUT);
-        assert_non_null (strstr (err.text, "episode 1"));
-    }
+    const wire_transcripts_t groups[] = {group, {"Other.", roles, 2, transcripts, 2}};
+    records_t *r = read_groups (groups, 2, 200);
+    assert_int_equal (r->n, 10);
+    assert_int_equal (r->record[5].episode, 2);
+    assert_int_equal (r->record[9].episode, 3);
+    expect_text (r, 5, "Other.\n@aux");
+    records_destroy (&r);
 }
 
 /*  ---- network -------------------------------------------------------------------------------- */
@@ -106,18 +96,30 @@ static const network_shape_t shape = {.width = 16, .layers = 1, .heads = 2, .con
 
 #define EPISODES 8
 
-/*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0. */
-static void simple_task (char texts[EPISODES][256], const char *states[EPISODES],
-                         double returns[EPISODES])
+/*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0; two of each task. */
+typedef struct {
+    char brief[EPISODES / 2][8];
+    wire_said_t said[EPISODES][2];
+    wire_turn_t turns[EPISODES][2];
+    wire_transcript_t transcripts[EPISODES];
+    wire_transcripts_t groups[EPISODES / 2];
+    double returns[EPISODES];
+} simple_t;
+
+static void simple_task (simple_t *s)
 {
+    static const char *const role[] = {"m"};
     for (int i = 0; i < EPISODES; i++) {
-        snprintf (
-            texts[i], sizeof texts[i],
-            "{\"task\":{\"brief\":\"t%d\"},\"roles\":[\"m\"],\"turns\":[{\"actions\":[{"
-            "\"role\":\"m\",\"text\":\"%s\"}]},{\"actions\":[{\"role\":\"m\",\"text\":\"\"}]}]}",
-            i / 2, i % 2 ? "good" : "bad");
-        states[i] = texts[i];
-        returns[i] = i % 2;
+        s->said[i][0] = (wire_said_t){0, i % 2 ? "good" : "bad"};
+        s->said[i][1] = (wire_said_t){0, ""};
+        for (int t = 0; t < 2; t++)
+            s->turns[i][t] = (wire_turn_t){&s->said[i][t], 1};
+        s->transcripts[i] = (wire_transcript_t){s->turns[i], 2};
+        s->returns[i] = i % 2;
+    }
+    for (int g = 0; g < EPISODES / 2; g++) {
+        snprintf (s->brief[g], sizeof s->brief[g], "t%d", g);
+        s->groups[g] = (wire_transcripts_t){s->brief[g], role, 1, &s->transcripts[2 * g], 2};
     }
 }
 
@@ -142,14 +144,13 @@ static void learn_n (network_t *network, const records_t *records, const double 
 static void values_learn_a_simple_return (void **state)
 {
     (void) state;
-    char texts[EPISODES][256];
-    const char *states[EPISODES];
-    double returns[EPISODES], targets[2 * EPISODES], values[2 * EPISODES];
-    simple_task (texts, states, returns);
-    records_t *records = read_states (states, EPISODES, shape.context);
+    simple_t simple;
+    double targets[2 * EPISODES], values[2 * EPISODES];
+    simple_task (&simple);
+    records_t *records = read_groups (simple.groups, EPISODES / 2, shape.context);
     assert_int_equal (records->n, 2 * EPISODES);
     for (size_t i = 0; i < records->n; i++)
-        targets[i] = returns[records->record[i].episode];
+        targets[i] = simple.returns[records->record[i].episode];
     network_t *network = new_network (1);
     network_learnt_t first, last;
     err_t err = {0};
@@ -158,7 +159,8 @@ static void values_learn_a_simple_return (void **state)
     assert_int_equal (network_values (network, records, values, &err), 0);
     for (size_t i = 0; i < records->n; i++) {
         const record_t *r = &records->record[i];
-        double wanted = r->turn == 0 ? 0.5 : returns[r->episode]; /* before: nobody can know */
+        double wanted =
+            r->turn == 0 ? 0.5 : simple.returns[r->episode]; /* before: nobody can know */
         if (!(fabs (values[i] - wanted) < 0.1))
             fail_msg ("episode %u, turn %u: value %.3f, wanted %.1f", r->episode, r->turn,
                       values[i], wanted);
@@ -185,13 +187,12 @@ static void expect_equal (const network_t *a, const network_t *b)
 static void a_state_goes_on_where_it_was_kept (void **state)
 {
     (void) state;
-    char texts[EPISODES][256];
-    const char *states[EPISODES];
-    double returns[EPISODES], targets[2 * EPISODES];
-    simple_task (texts, states, returns);
-    records_t *records = read_states (states, EPISODES, shape.context);
+    simple_t simple;
+    double targets[2 * EPISODES];
+    simple_task (&simple);
+    records_t *records = read_groups (simple.groups, EPISODES / 2, shape.context);
     for (size_t i = 0; i < records->n; i++)
-        targets[i] = returns[records->record[i].episode];
+        targets[i] = simple.returns[records->record[i].episode];
     err_t err = {0};
     network_learnt_t learnt;
     network_t *network = new_network (1);
@@ -329,9 +330,7 @@ uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadli
 typedef struct {
     svc_run_t run;
     arena_t *arena;
-    char texts[EPISODES][256];
-    const char *states[EPISODES];
-    double returns[EPISODES];
+    simple_t simple;
     uint64_t id;
 } fixture_t;
 
@@ -342,7 +341,7 @@ static int setup (void **state)
     memset (&bus, 0, sizeof bus);
     bus.fetch = 1; /* odd numbers are fetches, even ones offers */
     f->arena = arena_new (16 << 20);
-    simple_task (f->texts, f->states, f->returns);
+    simple_task (&f->simple);
     *state = f;
     return f->arena ? critic_open (&f->run, &f->run.state, &err) : -1;
 }
@@ -369,9 +368,10 @@ static void send_learn (fixture_t *f, const hash_t *from)
                                     .heads = shape.heads,
                                     .context = shape.context,
                                     .lr = 3e-3,
-                                    .states = f->states,
-                                    .returns = f->returns,
-                                    .states_n = EPISODES};
+                                    .groups = f->simple.groups,
+                                    .groups_n = EPISODES / 2,
+                                    .returns = f->simple.returns,
+                                    .returns_n = EPISODES};
     buf_t bytes = {0};
     wire_learn_request_pack (&request, &bytes);
     critic_on_learn (&f->run,
@@ -407,11 +407,8 @@ static hash_t learn_from (fixture_t *f, const hash_t *from)
 
 static void send_value (fixture_t *f, const hash_t *state)
 {
-    wire_episode_t episodes[EPISODES] = {{0}};
-    for (size_t i = 0; i < EPISODES; i++)
-        episodes[i] = (wire_episode_t){.state = f->states[i], .reward = {.verdict = ""}};
     wire_value_request_t request = {
-        .run = "r", .state = *state, .episodes = episodes, .episodes_n = EPISODES};
+        .run = "r", .state = *state, .groups = f->simple.groups, .groups_n = EPISODES / 2};
     buf_t bytes = {0};
     wire_value_request_pack (&request, &bytes);
     critic_on_value (&f->run,
@@ -507,10 +504,11 @@ static void what_cannot_be_had_is_refused (void **state)
         &(bus_item_t){.kind = BUS_OBJECT, .call = bus.fetch, .payload = "nonsense", .size = 8});
     assert_int_equal (bus.refused, f->id);
     assert_int_equal (bus.code, ERR_INPUT);
-    f->states[3] = "{";
+    f->simple.said[3][0].role = 1; /* of one */
     send_learn (f, &none);
     assert_int_equal (bus.refused, f->id);
     assert_int_equal (bus.code, ERR_INPUT);
+    f->simple.said[3][0].role = 0;
     send_learn (f, &unknown); /* one that is cancelled while it waits */
     critic_on_item (&f->run, &(bus_item_t){.kind = BUS_CANCELLED, .id = f->id});
     answer (f, bus.fetch, ERR_MISSING);
@@ -522,7 +520,7 @@ int main (void)
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_record_reads_what_was_there_before_its_turn),
-        cmocka_unit_test (a_malformed_state_is_named),
+        cmocka_unit_test (episodes_are_counted_over_all_groups),
         cmocka_unit_test (values_learn_a_simple_return),
         cmocka_unit_test (a_state_goes_on_where_it_was_kept),
         cmocka_unit_test (damaged_states_are_refused),

@@ -180,7 +180,8 @@ static void a_whole_group_gives_its_result (void **state)
         assert_int_equal (episode->completions_n, 2);
         assert_true (episode->reward.reward == 0.25 * (double) (e + 1));
         assert_string_equal (episode->reward.verdict, "1 of 2 tests");
-        assert_non_null (strstr (episode->state, "\"done\":true"));
+        assert_non_null (strstr (episode->history, "{\"turns\":[{\"actions\":["));
+        assert_null (strstr (episode->history, "Return the sum"));
         for (uint32_t r = 0; r < 2; r++) {
             const wire_completion_t *c = &episode->completions[r];
             assert_int_equal (c->role, r);

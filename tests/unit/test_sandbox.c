@@ -267,13 +267,19 @@ static void only_the_service_s_own_program_runs (void **state)
     err_t err = {0};
     buf_t text = {0};
     episode_t *episode = play (task, "a", "b");
-    assert_int_equal (episode_state (episode, &text, &err), 0);
+    assert_int_equal (episode_history (episode, &text, &err), 0);
     const char *const started[] = {own, ""};
     for (size_t i = 0; i < 2; i++) {
         scorer_t *scorer = scorer_new (started[i]);
         reward_t reward;
-        scorer_job_t job = {
-            .family = "coding", .command = own, .weights = {1, 0, 0}, .state = text.data};
+        static const char *const roles[] = {"aux", "main"};
+        scorer_job_t job = {.command = own,
+                            .weights = {1, 0, 0},
+                            .task = task,
+                            .roles = roles,
+                            .roles_n = 2,
+                            .limits = {.tokens = 72},
+                            .history = text.data};
         assert_int_equal (scorer_score (scorer, &job, &reward, &err), *started[i] ? 0 : -1);
         job.command = "touch /tmp/quintet-escaped; echo '{\"quality\": 1}'";
         assert_int_equal (scorer_score (scorer, &job, &reward, &err), -1);

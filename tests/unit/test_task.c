@@ -220,6 +220,87 @@ static void a_state_goes_on_where_it_was (void **state)
     episode_destroy (&back);
 }
 
+/*  What travels is a history: with the group's task it is the same state again, at any turn. */
+static void a_history_makes_the_state_again (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    static const char task[] = "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"Write.\","
+                               "\"tests\":[{\"args\":[1],\"result\":\"secret\"}]}";
+    err_t err = {0};
+    episode_limits_t limits = {.tokens = 10, .turns = 2};
+    episode_t *first = episode_new (task, roles, 2, &limits, &err);
+    episode_t *e = episode_again (first, &err); /* another one of its group */
+    episode_destroy (&first);
+    for (size_t t = 0; t < 2; t++) {
+        for (size_t r = 0; r < 2; r++) {
+            episode_action_t action = {.text = r ? "b\xff" : "a", .size = 1 + r, .tokens = 3};
+            assert_int_equal (episode_act (e, r, &action, &err), 0);
+        }
+        assert_int_equal (episode_step (e, &err), 0);
+        buf_t history = {0}, one = {0}, two = {0}, last = {0};
+        assert_int_equal (episode_history (e, &history, &err), 0);
+        assert_int_equal (episode_last_turn (e, &last, &err), 0);
+        assert_int_equal (strncmp (last.data, "{\"actions\":[{\"role\":\"aux\"", 25), 0);
+        assert_null (strstr (history.data, "secret"));
+        episode_t *back = episode_new (task, roles, 2, &limits, &err);
+        if (episode_replay (back, history.data, history.size, &err) != 0)
+            fail_msg ("%s", err.text);
+        assert_int_equal (episode_done (back), t == 1);
+        assert_int_equal (episode_state (e, &one, &err), 0);
+        assert_int_equal (episode_state (back, &two, &err), 0);
+        assert_string_equal (one.data, two.data);
+        episode_destroy (&back);
+        buf_free (&history);
+        buf_free (&last);
+        buf_free (&one);
+        buf_free (&two);
+    }
+    json_t *seen = episode_public (e);
+    char *text = json_dumps (seen, JSON_COMPACT);
+    assert_null (strstr (text, "secret"));
+    assert_non_null (strstr (text, "\"brief\":\"Write.\""));
+    assert_non_null (strstr (text, "\"artifact\":"));
+    json_decref (seen);
+    free (text);
+    episode_destroy (&e);
+}
+
+static void a_history_that_is_none_is_refused (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+#define ACT(role) "{\"actions\":[{\"role\":\"" role "\",\"text\":\"x\",\"tokens\":1}]}"
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"turns\":3}",
+                                      "{\"turns\":[{}]}",
+                                      "{\"turns\":[" ACT ("else") "]}",
+                                      "{\"turns\":[" ACT ("aux") "," ACT ("aux") "]}",
+                                      "{\"turns\":[" ACT ("aux") "],\"artifact\":3}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err_t err = {0};
+        episode_limits_t limits = {.tokens = 10, .turns = 1};
+        episode_t *e = episode_new ("{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"b\"}", roles,
+                                    2, &limits, &err);
+        if (episode_replay (e, bad[i], strlen (bad[i]), &err) == 0)
+            fail_msg ("taken: %s", bad[i]);
+        assert_int_equal (err.code, ERR_INPUT);
+        episode_destroy (&e);
+    }
+    /* What a program of the user's is tried on may have an artifact of its own. */
+    err_t err = {0};
+    episode_limits_t limits = {.tokens = 10, .turns = 1};
+    static const char given[] = "{\"turns\":[" ACT ("aux") "],\"artifact\":\"mine\"}";
+    episode_t *e = episode_new ("{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"b\"}", roles, 2,
+                                &limits, &err);
+    assert_int_equal (episode_replay (e, given, sizeof given - 1, &err), 0);
+    assert_string_equal (json_string_value (json_object_get (episode_json (e), "artifact")),
+                         "mine");
+    episode_destroy (&e);
+}
+
 /*  A second turn sees the first one's texts; what the team hands in is the second one's. */
 static void later_turns_see_earlier_ones (void **state)
 {
@@ -382,6 +463,8 @@ int main (void)
         cmocka_unit_test (a_split_has_two_sides_or_none),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
+        cmocka_unit_test (a_history_makes_the_state_again),
+        cmocka_unit_test (a_history_that_is_none_is_refused),
         cmocka_unit_test (later_turns_see_earlier_ones),
         cmocka_unit_test (wild_bytes_become_text),
         cmocka_unit_test (answers_become_one_file),

@@ -256,7 +256,7 @@ static void world_open (world_t *w, const double rewards[4])
         c[1] = completion (1, 0, 1, 1);
         c[2] = completion (0, 1, 2, 3);
         w->episodes[e] = (wire_episode_t){
-            .state = "{}",
+            .history = "{\"turns\":[]}",
             .reward = {.reward = rewards[e], .quality = rewards[e], .success = rewards[e] > 0.5},
             .completions = c,
             .completions_n = e < 2 ? 3 : 2};

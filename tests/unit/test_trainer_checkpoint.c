@@ -145,8 +145,8 @@ static void world_open (world_t *w, const policy_t *policy, uint64_t seed)
             w->ids[e][t] = (int32_t) rng_below (&rng, 264);
         w->completions[e] = (wire_completion_t){
             .ids = {.data = w->ids[e], .n = n}, .logps = w->logps[e], .stopped = true};
-        w->episodes[e] =
-            (wire_episode_t){.state = "{}", .completions = &w->completions[e], .completions_n = 1};
+        w->episodes[e] = (wire_episode_t){
+            .history = "{\"turns\":[]}", .completions = &w->completions[e], .completions_n = 1};
         w->advantages[e] = rng_normal (&rng);
     }
     for (size_t g = 0; g < GROUPS; g++) {

@@ -1,4 +1,4 @@
-/* with: services/trainer/critic.c services/trainer/rollout.c */
+/* with: services/trainer/critic.c services/trainer/rollout.c services/trainer/transcripts.c */
 /*  The trainer's side of the critic, on a bus that the test plays: what is asked, and again, and
  *  how it ends. */
 #include <stdarg.h>
@@ -25,6 +25,7 @@ static struct {
     size_t calls, fetches;
     char service[16], id[256];
     size_t size;
+    buf_t payload;
     hash_t wanted;
     bool full;
 } bus;
@@ -32,7 +33,9 @@ static struct {
 uint64_t bus_call (bus_t *of, const char *service, const char *id, const void *payload, size_t size,
                    int64_t deadline_ms)
 {
-    (void) of, (void) payload, (void) deadline_ms;
+    (void) of, (void) deadline_ms;
+    buf_clear (&bus.payload);
+    buf_append (&bus.payload, payload, size);
     bus.calls++;
     snprintf (bus.service, sizeof bus.service, "%s", service);
     snprintf (bus.id, sizeof bus.id, "%s", id);
@@ -58,6 +61,10 @@ typedef struct {
     wire_episodes_t group;
 } fixture_t;
 
+#define HISTORY                                                                                    \
+    "{\"turns\":[{\"actions\":[{\"role\":\"aux\",\"text\":\"said\",\"tokens\":4,\"tokens_read\":"  \
+    "0}]}]}"
+
 static int setup (void **state)
 {
     fixture_t *f = calloc (1, sizeof *f);
@@ -69,9 +76,13 @@ static int setup (void **state)
     f->critic = critic_new ((bus_t *) &bus, "r", 7, f->conf, &err);
     assert_true (f->conf && f->rollout && f->critic);
     for (size_t e = 0; e < EPISODES; e++)
-        f->episodes[e] = (wire_episode_t){.state = "{}", .reward = {.reward = 0.5, .verdict = ""}};
+        f->episodes[e] =
+            (wire_episode_t){.history = HISTORY, .reward = {.reward = 0.5, .verdict = ""}};
     f->group = (wire_episodes_t){.episodes = f->episodes, .episodes_n = EPISODES};
     f->rollout->group[0] = &f->group;
+    f->rollout->task[0] = "{\"brief\":\"Do it.\",\"tests\":[{\"args\":[\"a secret\"]}]}";
+    f->conf->team.roles.item[0] = strdup ("aux");
+    f->conf->team.roles.n = 1;
     assert_int_equal (rollout_index (f->rollout, &err), 0);
     *state = f;
     return 0;
@@ -82,6 +93,7 @@ static int teardown (void **state)
     fixture_t *f = *state;
     critic_destroy (&f->critic);
     rollout_destroy (&f->rollout);
+    buf_free (&bus.payload);
     conf_destroy (&f->conf);
     free (f);
     return 0;
@@ -227,6 +239,23 @@ static void a_request_that_cannot_be_sent_is_an_error (void **state)
     buf_free (&bytes);
 }
 
+/*  The critic reads the brief and what was said; the hidden checks stay with the trainer. */
+static void hidden_checks_are_not_told (void **state)
+{
+    fixture_t *f = *state;
+    learn (f, 1);
+    assert_non_null (memmem (bus.payload.data, bus.payload.size, "Do it.", 6));
+    assert_non_null (memmem (bus.payload.data, bus.payload.size, "said", 4));
+    assert_null (memmem (bus.payload.data, bus.payload.size, "secret", 6));
+    assert_null (memmem (bus.payload.data, bus.payload.size, "tokens", 6));
+    f->episodes[1].history = "{\"turns\":[{\"actions\":[{\"role\":\"else\",\"text\":\"\"}]}]}";
+    err_t err = {0};
+    assert_int_equal (critic_learn (f->critic, 2, f->rollout, false, &err), -1);
+    assert_int_equal (err.code, ERR_INPUT);
+    assert_non_null (strstr (err.text, "group 0: the history of episode 1"));
+    f->episodes[1].history = HISTORY;
+}
+
 /*  It would be as large after every restart: what to change is said, and nobody tries again. */
 static void transcripts_beyond_a_frame_are_refused (void **state)
 {
@@ -234,15 +263,18 @@ static void transcripts_beyond_a_frame_are_refused (void **state)
     err_t err = {0};
     char *large = malloc ((size_t) 9 << 20);
     assert_non_null (large);
+    static const char begin[] = "{\"turns\":[{\"actions\":[{\"role\":\"aux\",\"text\":\"";
+    static const char end[] = "\"}]}]}";
     memset (large, 'x', (size_t) 9 << 20);
-    large[((size_t) 9 << 20) - 1] = 0;
-    f->episodes[0].state = f->episodes[1].state = large;
+    memcpy (large, begin, sizeof begin - 1);
+    memcpy (large + ((size_t) 9 << 20) - sizeof end, end, sizeof end);
+    f->episodes[0].history = f->episodes[1].history = large;
     assert_int_equal (critic_learn (f->critic, 4, f->rollout, false, &err), -1);
     assert_int_equal (err.code, ERR_CONFIG);
     assert_non_null (strstr (err.text, "step 4"));
     assert_non_null (strstr (err.text, "trainer.groups"));
     assert_int_equal (bus.calls, 0);
-    f->episodes[0].state = f->episodes[1].state = "{}";
+    f->episodes[0].history = f->episodes[1].history = HISTORY;
     free (large);
     learn (f, 4);
 }
@@ -257,6 +289,7 @@ int main (void)
         TEST (what_was_put_off_too_long_is_named),
         TEST (other_refusals_end_it),
         TEST (a_request_that_cannot_be_sent_is_an_error),
+        TEST (hidden_checks_are_not_told),
         TEST (transcripts_beyond_a_frame_are_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -289,7 +289,7 @@ static void play (fixture_t *f, store_claim_t *claim)
         completions[r] = (wire_completion_t){
             .role = r, .ids = {.data = ids, .n = TOKENS - r}, .logps = logps, .stopped = true};
     for (size_t e = 0; e < 2; e++)
-        episodes[e] = (wire_episode_t){.state = "{\"turns\":[]}",
+        episodes[e] = (wire_episode_t){.history = "{\"turns\":[]}",
                                        .reward = {.reward = 0.5 * (double) e, .verdict = ""},
                                        .completions = completions,
                                        .completions_n = 2};

@@ -1,0 +1,311 @@
+/*  wire_critic - what trainer and critic say to each other; see wire.h */
+#include "wire/convert.h"
+
+/*  ---- transcripts ---------------------------------------------------------------------------- */
+
+static int wire_to_turn (arena_t *arena, const wire_turn_t *in, Quintet__Turn *out)
+{
+    Quintet__Said **list = convert_array (arena, in->said_n, sizeof *list);
+    Quintet__Said *all = convert_array (arena, in->said_n, sizeof *all);
+    if (!list || !all)
+        return -1;
+    quintet__turn__init (out);
+    for (size_t i = 0; i < in->said_n; i++) {
+        quintet__said__init (&all[i]);
+        all[i].role = in->said[i].role;
+        all[i].text = convert_borrow (in->said[i].text);
+        list[i] = &all[i];
+    }
+    out->n_said = in->said_n;
+    out->said = list;
+    return 0;
+}
+
+static int wire_to_transcript (arena_t *arena, const wire_transcript_t *in,
+                               Quintet__Transcript *out)
+{
+    Quintet__Turn **list = convert_array (arena, in->turns_n, sizeof *list);
+    Quintet__Turn *all = convert_array (arena, in->turns_n, sizeof *all);
+    if (!list || !all)
+        return -1;
+    quintet__transcript__init (out);
+    for (size_t i = 0; i < in->turns_n; i++) {
+        if (wire_to_turn (arena, &in->turns[i], &all[i]) != 0)
+            return -1;
+        list[i] = &all[i];
+    }
+    out->n_turns = in->turns_n;
+    out->turns = list;
+    return 0;
+}
+
+static int wire_to_transcripts (arena_t *arena, const wire_transcripts_t *in,
+                                Quintet__Transcripts *out)
+{
+    Quintet__Transcript **list = convert_array (arena, in->episodes_n, sizeof *list);
+    Quintet__Transcript *all = convert_array (arena, in->episodes_n, sizeof *all);
+    if (!list || !all)
+        return -1;
+    quintet__transcripts__init (out);
+    for (size_t i = 0; i < in->episodes_n; i++) {
+        if (wire_to_transcript (arena, &in->episodes[i], &all[i]) != 0)
+            return -1;
+        list[i] = &all[i];
+    }
+    out->brief = convert_borrow (in->brief);
+    out->n_roles = in->roles_n;
+    out->roles = convert_borrow (in->roles);
+    out->n_episodes = in->episodes_n;
+    out->episodes = list;
+    return 0;
+}
+
+static Quintet__Transcripts **wire_to_groups (arena_t *arena, const wire_transcripts_t *in,
+                                              size_t n)
+{
+    Quintet__Transcripts **list = convert_array (arena, n, sizeof *list);
+    Quintet__Transcripts *all = convert_array (arena, n, sizeof *all);
+    if (!list || !all)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (wire_to_transcripts (arena, &in[i], &all[i]) != 0)
+            return NULL;
+        list[i] = &all[i];
+    }
+    return list;
+}
+
+static int wire_from_turn (arena_t *arena, const Quintet__Turn *in, size_t roles, wire_turn_t *out,
+                           err_t *err)
+{
+    if (convert_count (in->n_said, LIMIT_ROLES, "said", err) != 0)
+        return -1;
+    wire_said_t *list = convert_items (arena, in->n_said, sizeof *list, "said", err);
+    for (size_t i = 0; list && i < in->n_said; i++) {
+        if (in->said[i]->role >= roles)
+            return err_set (err, ERR_INPUT, "said.role: %u of %zu roles", in->said[i]->role, roles);
+        list[i] = (wire_said_t){.role = in->said[i]->role, .text = in->said[i]->text};
+    }
+    *out = (wire_turn_t){.said = list, .said_n = in->n_said};
+    return list ? 0 : -1;
+}
+
+static int wire_from_transcript (arena_t *arena, const Quintet__Transcript *in, size_t roles,
+                                 wire_transcript_t *out, err_t *err)
+{
+    if (convert_count (in->n_turns, LIMIT_TURNS, "turns", err) != 0)
+        return -1;
+    wire_turn_t *list = convert_items (arena, in->n_turns, sizeof *list, "turns", err);
+    for (size_t i = 0; list && i < in->n_turns; i++)
+        if (wire_from_turn (arena, in->turns[i], roles, &list[i], err) != 0)
+            return err_wrap (err, "turn %zu", i);
+    *out = (wire_transcript_t){.turns = list, .turns_n = in->n_turns};
+    return list ? 0 : -1;
+}
+
+static int wire_from_transcripts (arena_t *arena, const Quintet__Transcripts *in,
+                                  wire_transcripts_t *out, err_t *err)
+{
+    if (convert_roles (in->roles, in->n_roles, err) != 0 ||
+        convert_count (in->n_episodes, LIMIT_EPISODES, "episodes", err) != 0)
+        return -1;
+    wire_transcript_t *list = convert_items (arena, in->n_episodes, sizeof *list, "episodes", err);
+    for (size_t i = 0; list && i < in->n_episodes; i++)
+        if (wire_from_transcript (arena, in->episodes[i], in->n_roles, &list[i], err) != 0)
+            return err_wrap (err, "episode %zu", i);
+    *out = (wire_transcripts_t){.brief = in->brief,
+                                .roles = (const char *const *) in->roles,
+                                .roles_n = in->n_roles,
+                                .episodes = list,
+                                .episodes_n = in->n_episodes};
+    return list ? 0 : -1;
+}
+
+/*  episodes: of all groups together. */
+static const wire_transcripts_t *wire_from_groups (arena_t *arena, Quintet__Transcripts *const *in,
+                                                   size_t n, size_t *episodes, err_t *err)
+{
+    if (convert_count (n, LIMIT_EPISODES, "groups", err) != 0)
+        return NULL;
+    wire_transcripts_t *list = convert_items (arena, n, sizeof *list, "groups", err);
+    *episodes = 0;
+    for (size_t i = 0; list && i < n; i++) {
+        if (wire_from_transcripts (arena, in[i], &list[i], err) != 0) {
+            err_wrap (err, "group %zu", i);
+            return NULL;
+        }
+        *episodes += list[i].episodes_n;
+    }
+    return list && convert_count (*episodes, LIMIT_EPISODES, "episodes", err) == 0 ? list : NULL;
+}
+
+/*  ---- value and learn ------------------------------------------------------------------------ */
+
+void wire_value_request_pack (const wire_value_request_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    Quintet__ValueRequest pb = QUINTET__VALUE_REQUEST__INIT;
+    pb.run = convert_borrow (message->run);
+    pb.step = message->step;
+    pb.state = convert_to_hash (&message->state);
+    pb.n_groups = message->groups_n;
+    pb.groups = wire_to_groups (arena, message->groups, message->groups_n);
+    convert_finish (pb.groups != NULL, &pb.base, &arena, bytes);
+}
+
+const wire_value_request_t *wire_value_request_unpack (arena_t *arena, const void *data,
+                                                       size_t size, err_t *err)
+{
+    size_t episodes;
+    const Quintet__ValueRequest *in =
+        CONVERT_UNPACK (quintet__value_request, arena, data, size, err);
+    wire_value_request_t *out =
+        in ? convert_items (arena, 1, sizeof *out, "a value request", err) : NULL;
+    if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_hash (&in->state, false, &out->state, "state", err) != 0)
+        return NULL;
+    out->run = in->run;
+    out->step = in->step;
+    out->groups = wire_from_groups (arena, in->groups, in->n_groups, &episodes, err);
+    out->groups_n = in->n_groups;
+    return out->groups ? out : NULL;
+}
+
+void wire_value_reply_pack (const wire_value_reply_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    size_t n = message->values_n;
+    Quintet__Value **list = convert_array (arena, n, sizeof *list);
+    Quintet__Value *all = convert_array (arena, n, sizeof *all);
+    for (size_t i = 0; list && all && i < n; i++) {
+        quintet__value__init (&all[i]);
+        all[i].episode = message->values[i].episode;
+        all[i].role = message->values[i].role;
+        all[i].turn = message->values[i].turn;
+        all[i].value = message->values[i].value;
+        list[i] = &all[i];
+    }
+    Quintet__ValueReply pb = QUINTET__VALUE_REPLY__INIT;
+    pb.n_values = n;
+    pb.values = list;
+    convert_finish (list && all, &pb.base, &arena, bytes);
+}
+
+const wire_value_reply_t *wire_value_reply_unpack (arena_t *arena, const void *data, size_t size,
+                                                   err_t *err)
+{
+    const Quintet__ValueReply *in = CONVERT_UNPACK (quintet__value_reply, arena, data, size, err);
+    wire_value_reply_t *out =
+        in ? convert_items (arena, 1, sizeof *out, "a value reply", err) : NULL;
+    if (!out || convert_count (in->n_values, LIMIT_VALUES, "values", err) != 0)
+        return NULL;
+    wire_value_t *values = convert_items (arena, in->n_values, sizeof *values, "values", err);
+    for (size_t i = 0; values && i < in->n_values; i++) {
+        const Quintet__Value *v = in->values[i];
+        if (convert_finite (v->value, "values", err) != 0 ||
+            convert_range (v->role, 0, LIMIT_ROLES - 1, "values.role", err) != 0 ||
+            convert_range (v->turn, 0, LIMIT_TURNS - 1, "values.turn", err) != 0)
+            return NULL;
+        values[i] = (wire_value_t){v->episode, v->role, v->turn, v->value};
+    }
+    if (!values)
+        return NULL;
+    out->values = values;
+    out->values_n = in->n_values;
+    return out;
+}
+
+void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
+{
+    arena_t *arena = arena_new (CONVERT_BUDGET);
+    Quintet__LearnRequest pb = QUINTET__LEARN_REQUEST__INIT;
+    pb.run = convert_borrow (message->run);
+    pb.step = message->step;
+    pb.state = convert_to_hash (&message->state);
+    pb.seed = message->seed;
+    pb.width = message->width;
+    pb.layers = message->layers;
+    pb.heads = message->heads;
+    pb.context = message->context;
+    pb.lr = message->lr;
+    pb.n_groups = message->groups_n;
+    pb.groups = wire_to_groups (arena, message->groups, message->groups_n);
+    pb.n_returns = message->returns_n;
+    pb.returns = convert_borrow (message->returns);
+    convert_finish (pb.groups != NULL, &pb.base, &arena, bytes);
+}
+
+/*  The shape counts for the first state only; whoever asks has it from a configuration, all of it in bounds. */
+static int wire_check_shape (const Quintet__LearnRequest *in, err_t *err)
+{
+    return convert_range (in->width, 1, LIMIT_SHAPE, "width", err) == 0 &&
+                   convert_range (in->layers, 1, LIMIT_SHAPE, "layers", err) == 0 &&
+                   convert_range (in->heads, 1, LIMIT_SHAPE, "heads", err) == 0 &&
+                   convert_range (in->context, 2, LIMIT_IDS, "context", err) == 0 &&
+                   convert_range (in->lr, 0, 1e6, "lr", err) == 0
+               ? 0
+               : -1;
+}
+
+const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const void *data,
+                                                       size_t size, err_t *err)
+{
+    size_t episodes;
+    const Quintet__LearnRequest *in =
+        CONVERT_UNPACK (quintet__learn_request, arena, data, size, err);
+    wire_learn_request_t *out =
+        in ? convert_items (arena, 1, sizeof *out, "a learn request", err) : NULL;
+    if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_hash (&in->state, true, &out->state, "state", err) != 0 ||
+        wire_check_shape (in, err) != 0)
+        return NULL;
+    out->groups = wire_from_groups (arena, in->groups, in->n_groups, &episodes, err);
+    if (!out->groups)
+        return NULL;
+    if (episodes != in->n_returns) {
+        err_set (err, ERR_INPUT, "%zu episodes but %zu returns", episodes, in->n_returns);
+        return NULL;
+    }
+    for (size_t i = 0; i < in->n_returns; i++)
+        if (convert_finite (in->returns[i], "returns", err) != 0)
+            return NULL;
+    out->run = in->run;
+    out->step = in->step;
+    out->seed = in->seed;
+    out->width = in->width;
+    out->layers = in->layers;
+    out->heads = in->heads;
+    out->context = in->context;
+    out->lr = in->lr;
+    out->groups_n = in->n_groups;
+    out->returns = in->returns;
+    out->returns_n = in->n_returns;
+    return out;
+}
+
+void wire_learn_reply_pack (const wire_learn_reply_t *message, buf_t *bytes)
+{
+    arena_t *arena = NULL;
+    Quintet__LearnReply pb = QUINTET__LEARN_REPLY__INIT;
+    pb.state = convert_to_hash (&message->state);
+    pb.size = message->size;
+    pb.explained_variance = message->explained_variance;
+    pb.loss = message->loss;
+    convert_finish (true, &pb.base, &arena, bytes);
+}
+
+const wire_learn_reply_t *wire_learn_reply_unpack (arena_t *arena, const void *data, size_t size,
+                                                   err_t *err)
+{
+    const Quintet__LearnReply *in = CONVERT_UNPACK (quintet__learn_reply, arena, data, size, err);
+    wire_learn_reply_t *out =
+        in ? convert_items (arena, 1, sizeof *out, "a learn reply", err) : NULL;
+    if (!out || convert_hash (&in->state, false, &out->state, "state", err) != 0 ||
+        convert_finite (in->explained_variance, "explained_variance", err) != 0 ||
+        convert_finite (in->loss, "loss", err) != 0)
+        return NULL;
+    out->size = in->size;
+    out->explained_variance = in->explained_variance;
+    out->loss = in->loss;
+    return out;
+}

@@ -1,0 +1,114 @@
+/*  transcripts - see transcripts.h */
+#include "transcripts.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRANSCRIPTS_BUDGET ((size_t) 1 << 30)
+
+static void *transcripts_array (arena_t *arena, size_t n, size_t size)
+{
+    void *array = arena_alloc (arena, (n ? n : 1) * size);
+    return array ? memset (array, 0, (n ? n : 1) * size) : NULL;
+}
+
+/*  A string member's text, kept in the arena; NULL: there is none, or no memory. */
+static const char *transcripts_text (arena_t *arena, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get (object, key);
+    if (!json_is_string (value))
+        return NULL;
+    size_t n = json_string_length (value) + 1;
+    char *copy = arena_alloc (arena, n);
+    return copy ? memcpy (copy, json_string_value (value), n) : NULL;
+}
+
+static int transcripts_read_turn (arena_t *arena, const json_t *actions,
+                                  const wire_transcripts_t *group, wire_turn_t *out)
+{
+    size_t n = json_array_size (actions), i;
+    wire_said_t *said = transcripts_array (arena, n, sizeof *said);
+    const json_t *action;
+    if (!said || !json_is_array (actions))
+        return -1;
+    json_array_foreach (actions, i, action) {
+        const char *role = json_string_value (json_object_get (action, "role"));
+        said[i].text = transcripts_text (arena, action, "text");
+        while (role && said[i].role < group->roles_n &&
+               strcmp (group->roles[said[i].role], role) != 0)
+            said[i].role++;
+        if (!role || !said[i].text || said[i].role == group->roles_n)
+            return -1;
+    }
+    *out = (wire_turn_t){.said = said, .said_n = n};
+    return 0;
+}
+
+static int transcripts_read_episode (arena_t *arena, const wire_episode_t *episode,
+                                     const wire_transcripts_t *group, wire_transcript_t *out)
+{
+    json_t *history = json_loads (episode->history, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *list = json_object_get (history, "turns"), *turn;
+    size_t n = json_array_size (list), i;
+    wire_turn_t *turns = transcripts_array (arena, n, sizeof *turns);
+    int rc = turns && json_is_array (list) ? 0 : -1;
+    json_array_foreach (list, i, turn)
+        if (rc == 0)
+            rc = transcripts_read_turn (arena, json_object_get (turn, "actions"), group, &turns[i]);
+    *out = (wire_transcript_t){.turns = turns, .turns_n = n};
+    json_decref (history);
+    return rc;
+}
+
+static int transcripts_read_group (arena_t *arena, const wire_episodes_t *episodes,
+                                   const char *task, wire_transcripts_t *out, err_t *err)
+{
+    json_t *json = json_loads (task ? task : "", 0, NULL);
+    out->brief = transcripts_text (arena, json, "brief");
+    json_decref (json);
+    wire_transcript_t *list = transcripts_array (arena, episodes->episodes_n, sizeof *list);
+    if (!out->brief)
+        return err_set (err, ERR_INPUT, "its task has no brief");
+    if (!list)
+        return err_set (err, ERR_LIMIT, "no memory for %zu transcripts", episodes->episodes_n);
+    for (size_t e = 0; e < episodes->episodes_n; e++)
+        if (transcripts_read_episode (arena, &episodes->episodes[e], out, &list[e]) != 0)
+            return err_set (err, ERR_INPUT, "the history of episode %zu is none, or too large", e);
+    out->episodes = list;
+    out->episodes_n = episodes->episodes_n;
+    return 0;
+}
+
+transcripts_t *transcripts_new (const rollout_t *rollout, const char *const *roles, size_t roles_n,
+                                err_t *err)
+{
+    transcripts_t *t = calloc (1, sizeof *t);
+    if (t) {
+        t->arena = arena_new (TRANSCRIPTS_BUDGET);
+        t->groups = calloc (rollout->groups + 1, sizeof *t->groups);
+    }
+    int rc = t && t->arena && t->groups ? 0 : err_set (err, ERR_LIMIT, "no memory for transcripts");
+    for (size_t g = 0; rc == 0 && g < rollout->groups; g++) {
+        if (!rollout->group[g])
+            continue;
+        t->groups[t->n] = (wire_transcripts_t){.roles = roles, .roles_n = roles_n};
+        rc = transcripts_read_group (t->arena, rollout->group[g], rollout->task[g],
+                                     &t->groups[t->n++], err);
+        if (rc != 0)
+            err_wrap (err, "group %zu", g);
+    }
+    if (rc != 0)
+        transcripts_destroy (&t);
+    return t;
+}
+
+void transcripts_destroy (transcripts_t **transcripts)
+{
+    if (!*transcripts)
+        return;
+    free ((*transcripts)->groups);
+    arena_destroy (&(*transcripts)->arena);
+    free (*transcripts);
+    *transcripts = NULL;
+}
