@@ -137,6 +137,17 @@ $(OUT)/%.$(1).o: %.isa.c
 endef
 $(foreach isa,$(ISAS),$(eval $(call ISA_RULE,$(isa))))
 
+# The part of the sandbox that is loaded into python3 is a shared object of its own, embedded as well. It is
+# the same in every variant: a sanitizer's runtime has no place in there.
+INSIDE := $(OUT)/services/reward/inside.so
+$(INSIDE): $(wildcard services/reward/inside/*.[ch]) services/reward/protocol.h
+	@mkdir -p $(@D)
+	$(SAY) CC services/reward/inside
+	$(Q)$(CC) -std=gnu11 -O2 -g0 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=default \
+	    -fno-stack-protector -U_FORTIFY_SOURCE -o $@ $(filter %.c,$^)
+$(OUT)/services/reward/zygote.o: $(INSIDE)
+$(OUT)/services/reward/zygote.o: CPPFLAGS += -DZYGOTE_INSIDE='"$(INSIDE)"'
+
 $(OUT)/%.o: %.c $$(call EMBEDDED,$$(dir $$*))
 	@mkdir -p $(@D)
 	$(SAY) CC $<

@@ -1,152 +1,350 @@
-/*  sandbox - see sandbox.h. The lock itself is put on in zygote.py; the seccomp filter is made here. */
+/*  sandbox - see sandbox.h
+ *
+ *  Between the program and the checker stands this file: every question and every answer passes through it,
+ *  so it knows whose turn it is, whom to blame, and what to ask again in the second run.
+ */
 #include "sandbox.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
-#include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "base/embed.h"
-#include "line_process.h"
+#include "base/buf.h"
+#include "zygote.h"
 
-EMBED (zygote_source, "services/reward/zygote.py")
-
-#define START_MS 20000
-#define RUN_MS   40000 /* above the zygote's own limit on the wall clock */
+#define SANDBOX_CPU_S    4.0
+#define SANDBOX_TOTAL_S  20.0
+#define SANDBOX_MEMORY   ((uint64_t) 512 << 20)
+#define SANDBOX_CALLS    10000 /* questions of one test */
+#define SANDBOX_WHY_SIZE 256
 
 struct sandbox {
-    line_process_t *zygote;
+    zygote_t *zygote;
 };
 
-/*  What a computing Python needs. Opening is allowed because Landlock decides what there is to open; sleeping
- *  and polling are not, so that they fail at once. */
-static const char *const allowed[] = {"read",
-                                      "write",
-                                      "close",
-                                      "fstat",
-                                      "newfstatat",
-                                      "stat",
-                                      "lstat",
-                                      "lseek",
-                                      "mmap",
-                                      "munmap",
-                                      "mprotect",
-                                      "mremap",
-                                      "madvise",
-                                      "brk",
-                                      "rt_sigaction",
-                                      "rt_sigprocmask",
-                                      "rt_sigreturn",
-                                      "sigaltstack",
-                                      "futex",
-                                      "exit",
-                                      "exit_group",
-                                      "getrandom",
-                                      "clock_gettime",
-                                      "gettimeofday",
-                                      "time",
-                                      "openat",
-                                      "open",
-                                      "getdents64",
-                                      "readlink",
-                                      "readlinkat",
-                                      "access",
-                                      "faccessat",
-                                      "getcwd",
-                                      "getpid",
-                                      "gettid",
-                                      "getuid",
-                                      "geteuid",
-                                      "getgid",
-                                      "getegid",
-                                      "uname",
-                                      "pread64",
-                                      "fcntl",
-                                      "dup",
-                                      "sched_yield",
-                                      "sched_getaffinity",
-                                      "set_robust_list",
-                                      "rseq",
-                                      "sysinfo"};
+/*  One program in its process. */
+typedef struct {
+    child_t *child;
+    bool syntax, defined, reached, ready;
+    child_ending_t ending;
+    char why[SANDBOX_WHY_SIZE];
+    buf_t answer; /* the last one */
+} sandbox_play_t;
 
-/*  The filter as a file descriptor that holds its BPF program; everything not listed fails with EPERM.
- *  Threads may be made, processes not: clone3 is said to be missing, so that libc uses clone, whose flags
- *  can be looked at. */
-static int make_filter (err_t *err)
+/*  What was asked and answered in the first run. */
+typedef struct {
+    char **questions, **answers;
+    size_t n;
+} sandbox_record_t;
+
+/*  ---- small things ------------------------------------------------------------------------------------------- */
+
+static const char *sandbox_text (const json_t *object, const char *key)
 {
-    scmp_filter_ctx filter = seccomp_init (SCMP_ACT_ERRNO (EPERM));
-    int fd = memfd_create ("filter", MFD_CLOEXEC), rc = filter && fd >= 0 ? 0 : -1;
-    for (size_t i = 0; rc == 0 && i < sizeof allowed / sizeof *allowed; i++) {
-        int number = seccomp_syscall_resolve_name (allowed[i]);
-        if (number != __NR_SCMP_ERROR && number >= 0)
-            rc = seccomp_rule_add (filter, SCMP_ACT_ALLOW, number, 0);
-    }
-    if (rc == 0)
-        rc = seccomp_rule_add (filter, SCMP_ACT_ERRNO (ENOSYS), SCMP_SYS (clone3), 0);
-    if (rc == 0)
-        rc = seccomp_rule_add (filter, SCMP_ACT_ALLOW, SCMP_SYS (clone), 1,
-                               SCMP_A0 (SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-    if (rc == 0)
-        rc = seccomp_export_bpf (filter, fd);
-    if (rc == 0 && lseek (fd, 0, SEEK_SET) < 0)
-        rc = -1;
-    seccomp_release (filter);
-    if (rc == 0)
-        return fd;
-    if (fd >= 0)
-        close (fd);
-    return err_set (err, ERR_CONFIG, "the sandbox's seccomp filter cannot be made: %s",
-                    strerror (errno));
+    const char *text = json_string_value (json_object_get (object, key));
+    return text ? text : "";
 }
 
-static int start (sandbox_t *sandbox, err_t *err)
+static child_limits_t sandbox_limits (const json_t *request)
 {
-    int fd = make_filter (err);
-    if (fd < 0)
-        return -1;
-    char number[16], path[PATH_MAX];
-    const char *search = getenv ("PATH");
-    snprintf (number, sizeof number, "%d", fd);
-    /* The one by which python3 is found: Python finds its library by it, too. */
-    snprintf (path, sizeof path, "PATH=%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
-    char *argv[] = {(char *) "python3",
-                    (char *) "-s",
-                    (char *) "-S",
-                    (char *) "-B",
-                    (char *) "-c",
-                    (char *) (uintptr_t) zygote_source,
-                    number,
-                    NULL};
-    char *environment[] = {(char *) "PYTHONHASHSEED=0", (char *) "LANG=C.UTF-8", path, NULL};
-    sandbox->zygote = line_process_new (argv, environment, fd, err);
-    close (fd);
-    if (!sandbox->zygote)
-        return -1;
-    buf_t word = {0};
-    int rc = line_process_ask (sandbox->zygote, NULL, 0, START_MS, &word, err);
-    if (rc != 0) {
-        err_set (
-            err, ERR_CONFIG,
-            "python3 does not start, and the coding family runs tests with it: install python3 "
-            "(apt-get install python3), or see in the reward service's log what the first "
-            "python3 on PATH says");
-    } else if (strcmp (word.data, "{\"ready\":true}") != 0) {
-        rc = err_set (err, ERR_CONFIG,
-                      "the sandbox cannot be locked here, so no program will be run: %s (Landlock "
-                      "needs Linux 5.13 or newer)",
-                      word.data);
+    const json_t *cpu = json_object_get (request, "cpu_s"),
+                 *total = json_object_get (request, "cpu_total_s"),
+                 *memory = json_object_get (request, "memory");
+    child_limits_t limits = {
+        .cpu_s = json_is_number (cpu) ? json_number_value (cpu) : SANDBOX_CPU_S,
+        .cpu_total_s = json_is_number (total) ? json_number_value (total) : SANDBOX_TOTAL_S,
+        .memory =
+            json_is_integer (memory) ? (uint64_t) json_integer_value (memory) : SANDBOX_MEMORY};
+    return limits;
+}
+
+static child_t *sandbox_fork (sandbox_t *sandbox, protocol_kind_t kind,
+                              const child_limits_t *limits, err_t *err)
+{
+    if (!sandbox->zygote && !(sandbox->zygote = zygote_new ("", err)))
+        return NULL;
+    child_t *child = zygote_fork (sandbox->zygote, kind, limits, err);
+    if (!child) /* it may be what fails; the next try has another one */
+        zygote_destroy (&sandbox->zygote);
+    return child;
+}
+
+/*  Takes the question over. */
+static int sandbox_send (child_t *child, json_t *question, err_t *err)
+{
+    char *text = question ? json_dumps (question, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref (question);
+    if (!text)
+        return err_set (err, ERR_LIMIT, "no memory for a question");
+    child_send (child, text, strlen (text));
+    free (text);
+    return 0;
+}
+
+/*  The next answer as JSON; NULL without an error when the process ended instead. */
+static json_t *sandbox_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err)
+{
+    if (child_next (child, answer, ending, err) != 0 || *ending != CHILD_NONE)
+        return NULL;
+    json_t *value = json_loadb (answer->data, answer->size, JSON_ALLOW_NUL | JSON_DECODE_ANY, NULL);
+    if (!value) /* also a text with half a surrogate pair, which JSON has no word for */
+        *ending = CHILD_OUTPUT;
+    return value;
+}
+
+/*  ---- one run of a program ----------------------------------------------------------------------------------- */
+
+/*  The forms of an answer: ["ready"], ["value", x], ["value", text, prints], ["error", text]. Anything else was not written by our
+ *  part of the process. */
+static bool sandbox_is_answer (const json_t *value, bool load)
+{
+    const char *kind = json_string_value (json_array_get (value, 0));
+    size_t n = json_array_size (value);
+    if (!kind)
+        return false;
+    if (strcmp (kind, "error") == 0)
+        return n == 2 && json_is_string (json_array_get (value, 1));
+    return load ? n == 1 && strcmp (kind, "ready") == 0
+                : n >= 2 && n <= 3 && strcmp (kind, "value") == 0;
+}
+
+/*  NULL with an ending, or NULL with an error. */
+static json_t *sandbox_answer (sandbox_play_t *play, bool load, err_t *err)
+{
+    json_t *value = sandbox_next (play->child, &play->answer, &play->ending, err);
+    if (value && !sandbox_is_answer (value, load)) {
+        json_decref (value);
+        value = NULL;
+        play->ending = CHILD_OUTPUT;
     }
-    buf_free (&word);
-    if (rc != 0)
-        line_process_destroy (&sandbox->zygote);
+    return value;
+}
+
+/*  The first answer was written before the program ran, and cannot be taken back: it can be believed. */
+static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t *err)
+{
+    const char *failed = json_string_value (json_object_get (facts, "failed"));
+    if (failed)
+        return err_set (err, ERR_IO, "the sandbox's lock failed: %s", failed);
+    play->syntax = json_is_true (json_object_get (facts, "syntax"));
+    play->defined = json_is_true (json_object_get (facts, "defined"));
+    play->reached = json_is_true (json_object_get (facts, "reached"));
+    snprintf (play->why, sizeof play->why, "%s", sandbox_text (facts, "why"));
+    return 0;
+}
+
+static int sandbox_read_load (sandbox_play_t *play, err_t *err)
+{
+    json_t *answer = sandbox_answer (play, true, err);
+    if (!answer)
+        return play->ending != CHILD_NONE ? 0 : -1;
+    const char *why = json_string_value (json_array_get (answer, 1));
+    play->ready = !why;
+    if (why)
+        snprintf (play->why, sizeof play->why, "%s", why);
+    json_decref (answer);
+    return 0;
+}
+
+/*  Forks and hands the program over. */
+static int sandbox_open (sandbox_t *sandbox, const json_t *request, const char *entry, bool replace,
+                         sandbox_play_t *play, err_t *err)
+{
+    const child_limits_t limits = sandbox_limits (request);
+    if (!(play->child = sandbox_fork (sandbox, PROTOCOL_PROGRAM, &limits, err)))
+        return -1;
+    return sandbox_send (play->child,
+                         json_pack ("{s:s, s:s, s:s, s:b}", "program",
+                                    sandbox_text (request, "program"), "entry", entry, "watch",
+                                    sandbox_text (request, "watch"), "replace", replace),
+                         err) == 0
+               ? sandbox_send (play->child, json_pack ("{s:b}", "load", 1), err)
+               : -1;
+}
+
+/*  Waits until the program has run once; ready when it can be called. */
+static int sandbox_begin (sandbox_play_t *play, err_t *err)
+{
+    json_t *facts = sandbox_next (play->child, &play->answer, &play->ending, err);
+    if (!facts)
+        return play->ending != CHILD_NONE ? 0 : -1;
+    int rc = sandbox_read_facts (play, facts, err);
+    json_decref (facts);
+    return rc == 0 && play->syntax ? sandbox_read_load (play, err) : rc;
+}
+
+static void sandbox_close (sandbox_play_t *play)
+{
+    child_destroy (&play->child);
+    buf_free (&play->answer);
+}
+
+/*  ---- the record of the first run ---------------------------------------------------------------------------- */
+
+static int sandbox_note (sandbox_record_t *record, const json_t *question, const buf_t *answer,
+                         err_t *err)
+{
+    size_t n = record->n;
+    if (n >= SANDBOX_CALLS) /* the second run compares the first ones alone */
+        return 0;
+    if ((n & (n - 1)) == 0) {
+        size_t room = n ? 2 * n : 1;
+        char **questions = realloc (record->questions, room * sizeof *questions);
+        if (questions)
+            record->questions = questions;
+        char **answers = realloc (record->answers, room * sizeof *answers);
+        if (answers)
+            record->answers = answers;
+        if (!questions || !answers)
+            return err_set (err, ERR_LIMIT, "no memory for a program's answers");
+    }
+    record->questions[n] = json_dumps (question, JSON_COMPACT);
+    record->answers[n] = strndup (answer->data, answer->size);
+    if (!record->questions[n] || !record->answers[n]) {
+        free (record->questions[n]);
+        free (record->answers[n]);
+        return err_set (err, ERR_LIMIT, "no memory for a program's answers");
+    }
+    record->n++;
+    return 0;
+}
+
+static void sandbox_forget (sandbox_record_t *record)
+{
+    for (size_t i = 0; i < record->n; i++) {
+        free (record->questions[i]);
+        free (record->answers[i]);
+    }
+    free (record->questions);
+    free (record->answers);
+}
+
+/*  Whether the program answers otherwise when its helper fails: asks again until one answer is another. */
+static int sandbox_differs (sandbox_t *sandbox, const json_t *request, const char *entry,
+                            const sandbox_record_t *record, bool *differs, err_t *err)
+{
+    sandbox_play_t play = {0};
+    int rc = sandbox_open (sandbox, request, entry, true, &play, err);
+    for (size_t i = 0; rc == 0 && i < record->n; i++)
+        child_send (play.child, record->questions[i], strlen (record->questions[i]));
+    if (rc == 0)
+        rc = sandbox_begin (&play, err);
+    *differs = rc == 0 && !play.ready;
+    for (size_t i = 0; rc == 0 && !*differs && i < record->n; i++) {
+        rc = child_next (play.child, &play.answer, &play.ending, err);
+        *differs = rc == 0 &&
+                   (play.ending != CHILD_NONE || play.answer.size != strlen (record->answers[i]) ||
+                    memcmp (play.answer.data, record->answers[i], play.answer.size) != 0);
+    }
+    sandbox_close (&play);
     return rc;
 }
+
+/*  ---- tests as calls ----------------------------------------------------------------------------------------- */
+
+/*  An error of the program's, with the limit's name before it when it is a limit that it met. */
+static json_t *sandbox_named (json_t *answer)
+{
+    const char *kind = json_string_value (json_array_get (answer, 0)),
+               *text = json_string_value (json_array_get (answer, 1));
+    if (strcmp (kind, "error") != 0)
+        return answer;
+    const char *name = strncmp (text, "MemoryError", 11) == 0                  ? "memory"
+                       : strncmp (text, "PermissionError: [Errno 1]", 26) == 0 ? "forbidden"
+                                                                               : NULL;
+    if (name)
+        json_array_set_new (answer, 1, json_sprintf ("%s: %s", name, text));
+    return answer;
+}
+
+static int sandbox_read_calls (const json_t *calls, sandbox_play_t *play, sandbox_record_t *record,
+                               json_t *results, err_t *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < json_array_size (calls); i++) {
+        json_t *answer = sandbox_answer (play, false, err);
+        if (!answer)
+            return play->ending != CHILD_NONE ? 0 : -1;
+        json_t *question = json_pack ("{s:O}", "call", json_array_get (calls, i));
+        rc = sandbox_note (record, question, &play->answer, err);
+        json_decref (question);
+        json_array_append_new (results, sandbox_named (answer));
+    }
+    return rc;
+}
+
+/*  All calls are sent at once; a limit on CPU time counts from one answer to the next. */
+static int sandbox_calls (const json_t *calls, sandbox_play_t *play, sandbox_record_t *record,
+                          json_t *results, err_t *err)
+{
+    const json_t *call;
+    size_t i;
+    int rc = 0;
+    json_array_foreach (calls, i, call) {
+        if (rc == 0)
+            rc = sandbox_send (play->child, json_pack ("{s:O}", "call", call), err);
+    }
+    if (rc == 0)
+        rc = sandbox_begin (play, err);
+    return rc == 0 && play->ready ? sandbox_read_calls (calls, play, record, results, err) : rc;
+}
+
+/*  ---- HumanEval's test --------------------------------------------------------------------------------------- */
+
+/*  One step of the checker: it has its verdict, or a question, which the program answers. *word is what the
+ *  checker is told next, NULL at the end. */
+static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
+                          sandbox_record_t *record, bool *passed, err_t *err)
+{
+    buf_t said = {0};
+    child_ending_t ending = CHILD_NONE;
+    json_t *next = NULL, *answer = NULL;
+    int rc = sandbox_send (checker, *word, err);
+    *word = NULL;
+    if (rc == 0 && !(next = sandbox_next (checker, &said, &ending, err)) && ending == CHILD_NONE)
+        rc = -1;
+    if (ending != CHILD_NONE) { /* what the program answered was too much for it */
+        snprintf (play->why, sizeof play->why, "the check ended: %s", child_ending_name (ending));
+    } else if (rc == 0 && !json_object_get (next, "literals")) {
+        *passed = json_is_true (json_object_get (next, "passed"));
+        snprintf (play->why, sizeof play->why, "%s", sandbox_text (next, "why"));
+    } else if (rc == 0) {
+        rc = sandbox_send (play->child, json_incref (next), err);
+        if (rc == 0 && !(answer = sandbox_answer (play, false, err)) && play->ending == CHILD_NONE)
+            rc = -1;
+        if (rc == 0 && answer)
+            rc = sandbox_note (record, next, &play->answer, err);
+    }
+    json_decref (next);
+    buf_free (&said);
+    *word = answer;
+    return rc;
+}
+
+static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_play_t *play,
+                          sandbox_record_t *record, bool *passed, err_t *err)
+{
+    child_limits_t limits = sandbox_limits (request);
+    int rc = sandbox_begin (play, err);
+    if (rc != 0 || !play->ready)
+        return rc;
+    limits.cpu_s = limits.cpu_total_s; /* the check as a whole is one test */
+    child_t *checker = sandbox_fork (sandbox, PROTOCOL_CHECKER, &limits, err);
+    if (!checker)
+        return -1;
+    json_t *word =
+        json_pack ("{s:s, s:s, s:s}", "setup", sandbox_text (request, "setup"), "test",
+                   sandbox_text (request, "test"), "entry", sandbox_text (request, "entry"));
+    do
+        rc = sandbox_relay (checker, &word, play, record, passed, err);
+    while (rc == 0 && word);
+    json_decref (word);
+    child_destroy (&checker);
+    return rc;
+}
+
+/*  ---- a whole request ---------------------------------------------------------------------------------------- */
 
 sandbox_t *sandbox_new (err_t *err)
 {
@@ -155,7 +353,7 @@ sandbox_t *sandbox_new (err_t *err)
         err_set (err, ERR_LIMIT, "no memory for a sandbox");
         return NULL;
     }
-    if (start (sandbox, err) != 0)
+    if (!(sandbox->zygote = zygote_new ("", err)))
         sandbox_destroy (&sandbox);
     return sandbox;
 }
@@ -164,35 +362,38 @@ void sandbox_destroy (sandbox_t **sandbox)
 {
     if (!*sandbox)
         return;
-    line_process_destroy (&(*sandbox)->zygote);
+    zygote_destroy (&(*sandbox)->zygote);
     free (*sandbox);
     *sandbox = NULL;
 }
 
 json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
 {
-    if (!sandbox->zygote && start (sandbox, err) != 0)
-        return NULL;
-    char *line = json_dumps (request, JSON_COMPACT);
-    if (!line) {
-        err_set (err, ERR_LIMIT, "no memory for a program");
-        return NULL;
-    }
-    buf_t answer = {.max = (size_t) 16 << 20};
-    json_t *value = NULL;
-    if (line_process_ask (sandbox->zygote, line, strlen (line), RUN_MS, &answer, err) == 0) {
-        value = json_loadb (answer.data ? answer.data : "", answer.size, JSON_ALLOW_NUL, NULL);
-        if (!value) /* Python knows values that JSON does not: halves of surrogate pairs, NaN */
-            value = json_pack ("{s:s}", "killed", "output");
-        if (json_object_get (value, "failed")) {
-            err_set (err, ERR_IO, "the sandbox failed: %.200s", answer.data ? answer.data : "");
-            json_decref (value);
-            value = NULL;
-        }
-    }
-    if (!value)
-        line_process_destroy (&sandbox->zygote); /* the next run starts another */
-    free (line);
-    buf_free (&answer);
-    return value;
+    const json_t *calls = json_object_get (request, "calls");
+    const char *first = json_string_value (json_array_get (json_array_get (calls, 0), 0)),
+               *entry = calls ? (first ? first : "") : sandbox_text (request, "entry");
+    sandbox_play_t play = {0};
+    sandbox_record_t record = {0};
+    json_t *results = json_array (), *answer = NULL;
+    bool passed = false, used = false;
+    int rc = sandbox_open (sandbox, request, entry, false, &play, err);
+    if (rc == 0)
+        rc = calls ? sandbox_calls (calls, &play, &record, results, err)
+                   : sandbox_check (sandbox, request, &play, &record, &passed, err);
+    /* A program that was ended has shown nothing that a second run could be compared with. */
+    bool compare = play.reached && play.ready && play.ending == CHILD_NONE;
+    if (rc == 0 && compare)
+        rc = sandbox_differs (sandbox, request, entry, &record, &used, err);
+    if (rc == 0)
+        answer = json_pack ("{s:b, s:b, s:i, s:b, s:O, s:s}", "syntax", play.syntax, "defined",
+                            play.defined, "watched", used, "passed", passed, "results", results,
+                            "why", play.why);
+    if (answer && play.ending != CHILD_NONE)
+        json_object_set_new (answer, "killed", json_string (child_ending_name (play.ending)));
+    if (rc == 0 && !answer)
+        err_set (err, ERR_LIMIT, "no memory for a program's results");
+    json_decref (results);
+    sandbox_close (&play);
+    sandbox_forget (&record);
+    return answer;
 }

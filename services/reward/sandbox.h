@@ -1,12 +1,25 @@
 /*  sandbox - Python programs that nobody trusts, run under a full lock.
  *
  *      sandbox_t *sandbox = sandbox_new (&err);
- *      json_t *answer = sandbox_run (sandbox, request, &err);         zygote.py says what goes in and out
+ *      json_t *answer = sandbox_run (sandbox, request, &err);
  *      sandbox_destroy (&sandbox);
  *
- *  One warmed interpreter (the zygote) forks for every program. It is started again when it dies. Without
- *  Python, Landlock or seccomp nothing is ever run: the error says what is missing. One thread uses a
- *  sandbox_t.
+ *  Asked with the calls whose results somebody compares, or with HumanEval's test, which a checker process
+ *  runs; expected values are never where the program is:
+ *
+ *      {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2, "cpu_total_s": 10}
+ *          -> {"syntax": true, "defined": true, "watched": 1, "results": [["value", ...], ["error", text], ...]}
+ *      {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
+ *          -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
+ *
+ *  What ended a program early is in "killed": a name of child.h's. Everything but values and their errors is
+ *  found out where the program cannot reach. "watched" (the helper was used) takes two things: the text of
+ *  the function that is asked for leads to the helper's name, and in a second run, in which the helper fails
+ *  as soon as it is called, at least one answer is another. A call that is made but changes nothing when it
+ *  fails is no use, nor is a function that the rest of the program defines again.
+ *
+ *  One python3 (the zygote) forks for every program. It is started again when it dies. Without python3,
+ *  Landlock or seccomp nothing is ever run: the error says what is missing. One thread uses a sandbox_t.
  */
 #ifndef QUINTET_REWARD_SANDBOX_H
 #define QUINTET_REWARD_SANDBOX_H
@@ -21,7 +34,8 @@ typedef struct sandbox sandbox_t;
 sandbox_t *sandbox_new (err_t *err);
 void sandbox_destroy (sandbox_t **sandbox);
 
-/*  A new reference, or NULL: ERR_TIMEOUT and ERR_IO are failures of the machinery, to be tried again. */
+/*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of the machinery,
+ *  to be tried again: it says nothing about the program. */
 json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err);
 
 #endif

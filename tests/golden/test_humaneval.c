@@ -1,4 +1,4 @@
-/* with: services/reward/sandbox.c services/reward/line_process.c */
+/* with: services/reward/ */
 /*  HumanEval's canonical solutions must pass, all of them, and a wrong one must not. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* with: services/reward/sandbox.c services/reward/line_process.c services/reward/command.c services/reward/scorer.c */
+/* with: services/reward/ */
 /*  Programs that try to get out, to cheat or to hang; and scorer programs that die. */
 #include <stdarg.h>
 #include <stddef.h>

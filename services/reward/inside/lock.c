@@ -1,0 +1,286 @@
+/*  lock - see inside.h. What is done once for the zygote and all its forks, and what each fork does before
+ *  it reads anything.
+ *
+ *  The layers do not rely on each other. seccomp (filter.c) leaves no call that opens, sends or starts
+ *  anything; Landlock takes every right to files, ports, signals and sockets should one be found that
+ *  does; the user id owns nothing; the limits stop what only uses up. A layer that cannot be had ends the
+ *  zygote with its name: nothing ever runs under half a lock.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "inside.h"
+
+/*  Newer than the headers of the oldest system that we build on. */
+#define LOCK_LANDLOCK_CREATE   444
+#define LOCK_LANDLOCK_RESTRICT 446
+#define LOCK_LANDLOCK_ABI      1u /* flag: tell the version */
+
+typedef struct {
+    uint64_t files, ports, scopes;
+} lock_rights_t;
+
+static struct sock_filter lock_calls[PROTOCOL_FILTER_MAX / sizeof (struct sock_filter)];
+static size_t lock_calls_n;
+static uint64_t lock_used; /* bytes of address space before a program begins */
+static lock_rights_t lock_rights;
+static size_t lock_rights_size; /* of the structure as the running kernel knows it */
+
+static int lock_refuse (char *why, size_t size, const char *what)
+{
+    snprintf (why, size, "%s: %s", what, strerror (errno));
+    return -1;
+}
+
+/*  ---- what the zygote does once ------------------------------------------------------------------------------ */
+
+static int lock_read_filter (void)
+{
+    char *to = (char *) lock_calls;
+    size_t n = 0;
+    ssize_t got = 0;
+    while (n < sizeof lock_calls &&
+           (got = read (PROTOCOL_FILTER, to + n, sizeof lock_calls - n)) > 0)
+        n += (size_t) got;
+    lock_calls_n = n / sizeof *lock_calls;
+    close (PROTOCOL_FILTER);
+    close (PROTOCOL_INSIDE);
+    errno = EINVAL;
+    return got == 0 && lock_calls_n > 0 ? 0 : -1;
+}
+
+/*  Another user, no groups, no capabilities. What the service may read or signal is not theirs. */
+static int lock_identity (void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+    const uid_t id = PROTOCOL_NOBODY;
+    uid_t r, e, s;
+    if (geteuid () == 0 &&
+        (setgroups (0, NULL) != 0 || setresgid (id, id, id) != 0 || setresuid (id, id, id) != 0))
+        return -1;
+    if (syscall (SYS_capset, &head, none) != 0)
+        return -1;
+    errno = EPERM;
+    return getresuid (&r, &e, &s) == 0 && r && e && s ? 0 : -1;
+}
+
+static int lock_limit (int resource, uint64_t value)
+{
+    struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
+    return setrlimit ((__rlimit_resource_t) resource, &limit);
+}
+
+static int lock_limits (void)
+{
+    return lock_limit (RLIMIT_CORE, 0) == 0 && lock_limit (RLIMIT_FSIZE, 0) == 0 &&
+                   lock_limit (RLIMIT_MEMLOCK, 0) == 0 && lock_limit (RLIMIT_MSGQUEUE, 0) == 0 &&
+                   lock_limit (RLIMIT_NOFILE, PROTOCOL_FDS) == 0 &&
+                   lock_limit (RLIMIT_STACK, PROTOCOL_STACK) == 0
+               ? 0
+               : -1;
+}
+
+static int lock_ruleset (const lock_rights_t *rights, size_t size)
+{
+    return (int) syscall (LOCK_LANDLOCK_CREATE, rights, size, 0u);
+}
+
+/*  Whether the kernel knows this bit of this set of rights (0: files, 1: ports, 2: scopes). */
+static bool lock_knows (size_t set, int bit, size_t size)
+{
+    uint64_t one[3] = {0};
+    one[set] = 1ull << bit;
+    lock_rights_t rights = {.files = one[0], .ports = one[1], .scopes = one[2]};
+    int fd = lock_ruleset (&rights, size);
+    if (fd >= 0)
+        close (fd);
+    return fd >= 0;
+}
+
+/*  Every right that the running kernel knows, also those that nobody had thought of when this was written:
+ *  a kernel refuses what it does not know, so each bit is tried. Its structure grew from one set to three. */
+static int lock_find_rights (void)
+{
+    if (syscall (LOCK_LANDLOCK_CREATE, NULL, 0, LOCK_LANDLOCK_ABI) < 1)
+        return -1;
+    lock_rights_size = sizeof (lock_rights_t);
+    while (lock_rights_size && !lock_knows (0, 0, lock_rights_size))
+        lock_rights_size -= sizeof (uint64_t);
+    uint64_t all[3] = {0};
+    for (size_t set = 0; set < lock_rights_size / sizeof *all; set++)
+        for (int bit = 0; bit < 64; bit++)
+            all[set] |= (uint64_t) lock_knows (set, bit, lock_rights_size) << bit;
+    lock_rights = (lock_rights_t){.files = all[0], .ports = all[1], .scopes = all[2]};
+    return lock_rights.files ? 0 : -1;
+}
+
+/*  Landlock with no exception at all. */
+static int lock_landlock (void)
+{
+    int fd = lock_ruleset (&lock_rights, lock_rights_size);
+    if (fd < 0)
+        return -1;
+    int rc = (int) syscall (LOCK_LANDLOCK_RESTRICT, fd, 0u);
+    close (fd);
+    return rc;
+}
+
+static int lock_process (const inside_plan_t *plan)
+{
+    if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return -1;
+    /* The cycle counter is a clock; arm64 learnt to hide it late, so there it may fail. */
+    if (prctl (PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0) {
+#if defined(__x86_64__)
+        return -1;
+#endif
+    }
+    /* Changing the user took the wish to die with the parent away. */
+    if (prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+        return -1;
+    errno = ESRCH;
+    return (uint64_t) getppid () == plan->parent ? 0 : -1;
+}
+
+/*  ctypes can build values, and call nothing: a machine instruction may be a clock, a random source or the
+ *  number of the CPU, and no lock of the kernel's stops it. */
+static int lock_foreign_calls (const inside_plan_t *plan)
+{
+    for (size_t i = 0; i < 2; i++)
+        if (plan->no_calls[i] && world_patch (plan->no_calls[i], NULL, 2 /* FFI_BAD_ABI */) != 0)
+            return -1;
+    return 0;
+}
+
+static int lock_zygote (const inside_plan_t *plan, char *why, size_t size)
+{
+    lock_used = plan->used;
+    if (lock_read_filter () != 0)
+        return lock_refuse (why, size, "no seccomp filter came");
+    if (world_begin (why, size) != 0)
+        return -1;
+    if (lock_foreign_calls (plan) != 0)
+        return lock_refuse (why, size, "foreign calls cannot be switched off");
+    if (lock_identity () != 0)
+        return lock_refuse (why, size, "the user cannot be changed to nobody");
+    if (lock_process (plan) != 0)
+        return lock_refuse (why, size, "the process's privileges cannot be dropped");
+    if (lock_limits () != 0)
+        return lock_refuse (why, size, "the limits cannot be set");
+    if (lock_find_rights () != 0 || lock_landlock () != 0)
+        return lock_refuse (why, size, "Landlock (Linux 5.13 or newer) is not there");
+    return 0;
+}
+
+/*  ---- what a fork does --------------------------------------------------------------------------------------- */
+
+/*  Two secrets that libc drew at random when python3 started: a program that reads its own memory would
+ *  see them differ. Only a function that never returns may change the first. */
+static inline __attribute__ ((always_inline)) void lock_forget_secrets (void)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("movq %0, %%fs:0x28\n\tmovq %0, %%fs:0x30" ::"r"(0x5a5a5a5a5a5a5a00ull)
+                     : "memory");
+#endif
+    unsigned char *seed = (unsigned char *) getauxval (AT_RANDOM);
+    for (size_t i = 0; seed && i < 16; i++)
+        seed[i] = 0;
+}
+
+/*  A fork that cannot be locked says so where its first answer is awaited: no program has run yet. */
+static _Noreturn void lock_fail (const char *what)
+{
+    char text[200], frame[204];
+    int n = snprintf (text, sizeof text, "{\"failed\":\"%s: %s\"}", what, strerror (errno));
+    uint32_t size = (uint32_t) n;
+    memcpy (frame, &size, sizeof size);
+    memcpy (frame + sizeof size, text, size);
+    if (write (PROTOCOL_ANSWERS, frame, sizeof size + size) < 0)
+        _exit (2);
+    _exit (1);
+}
+
+static _Noreturn void lock_and_play (const protocol_request_t *request, const inside_plan_t *plan)
+{
+    struct sock_fprog program = {.len = (unsigned short) lock_calls_n, .filter = lock_calls};
+    close_range (0, PROTOCOL_QUESTIONS - 1, 0);
+    if (prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (uint64_t) getppid () != plan->parent)
+        lock_fail ("the parent is gone");
+    if (lock_limit (RLIMIT_AS, lock_used + request->memory) != 0)
+        lock_fail ("the memory limit cannot be set");
+    if (lock_limit (RLIMIT_CPU, request->cpu_s) != 0)
+        lock_fail ("the CPU limit cannot be set");
+    if (lock_landlock () != 0)
+        lock_fail ("Landlock");
+    if (syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
+        lock_fail ("seccomp");
+    lock_forget_secrets ();
+    plan->play ((int) request->kind);
+    _exit (0);
+}
+
+/*  ---- serving ------------------------------------------------------------------------------------------------ */
+
+/*  One request and the two descriptors that come with it; they get the lowest free numbers, which are those
+ *  that a fork wants. 0 when the service has gone. */
+static ssize_t lock_receive (protocol_request_t *request, size_t *fds)
+{
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE (2 * sizeof (int))];
+    } control;
+    struct iovec part = {.iov_base = request, .iov_len = sizeof *request};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t n;
+    do
+        n = recvmsg (PROTOCOL_CONTROL, &message, 0);
+    while (n < 0 && errno == EINTR);
+    *fds = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR (&message); n > 0 && c; c = CMSG_NXTHDR (&message, c))
+        *fds += (c->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+    return n;
+}
+
+int inside_serve (const inside_plan_t *plan, char *why, size_t size)
+{
+    static protocol_request_t request;
+    size_t fds;
+    if (lock_zygote (plan, why, size) != 0)
+        return -1;
+    if (write (PROTOCOL_CONTROL, PROTOCOL_READY, sizeof PROTOCOL_READY - 1) < 0)
+        return lock_refuse (why, size, "the control socket is gone");
+    while (lock_receive (&request, &fds) == (ssize_t) sizeof request) {
+        /* CLONE_PARENT: the fork is the service's own child, which waits for it and sees its end. Not
+         * fork (): nothing of the interpreter's memory may change from one fork to the next. */
+        int64_t pid =
+            fds == 2 ? syscall (SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL) : -1;
+        if (pid == 0)
+            lock_and_play (&request, plan);
+        if (pid < 0)
+            pid = fds == 2 ? -errno : -EMFILE;
+        close_range (PROTOCOL_QUESTIONS, PROTOCOL_ANSWERS, 0);
+        if (write (PROTOCOL_CONTROL, &pid, sizeof pid) != (ssize_t) sizeof pid)
+            break;
+    }
+    _exit (0);
+}

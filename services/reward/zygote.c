@@ -1,0 +1,293 @@
+/*  zygote - see zygote.h */
+#include "zygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/embed.h"
+#include "base/log.h"
+#include "filter.h"
+
+EMBED (zygote_source, "services/reward/zygote.py")
+EMBED (zygote_inside, ZYGOTE_INSIDE)
+
+#define ZYGOTE_START_MS 60000 /* python3 reads its library; on a busy machine that takes a while */
+#define ZYGOTE_FORK_MS  20000
+#define ZYGOTE_CPU_MORE 5 /* seconds by which the kernel's limit stands behind the watcher's */
+#define ZYGOTE_STACK    ((rlim_t) 8 << 20)
+
+struct zygote {
+    pid_t pid;
+    int control;
+    bool dead; /* it broke off in the middle of a fork: of no further use */
+};
+
+/*  ---- starting ----------------------------------------------------------------------------------------------- */
+
+static int zygote_memory_file (const char *data, size_t size, err_t *err)
+{
+    int fd = memfd_create ("inside", MFD_CLOEXEC);
+    for (size_t done = 0; fd >= 0 && done < size;) {
+        ssize_t n = write (fd, data + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            close (fd);
+            fd = -1;
+            break;
+        }
+        done += (size_t) n;
+    }
+    return fd >= 0 ? fd : err_errno (err, ERR_IO, "the sandbox's lock as a file in memory");
+}
+
+/*  Between fork and exec of a process with threads: system calls only. Addresses are the same in every
+ *  interpreter, which needs both: no random layout, and a stack limit (the layout follows from it) that does
+ *  not depend on who starts the service. */
+static _Noreturn void zygote_become (char *const argv[], char *const environment[], int control,
+                                     int filter, int inside, pid_t parent)
+{
+    struct rlimit stack, core = {0, 0};
+    setpgid (0, 0);
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid () != parent)
+        _exit (126);
+    signal (SIGPIPE, SIG_DFL);
+    signal (SIGINT, SIG_IGN); /* Ctrl-C at a terminal is the service's to handle */
+    personality (ADDR_NO_RANDOMIZE);
+    if (getrlimit (RLIMIT_STACK, &stack) == 0) {
+        stack.rlim_cur = ZYGOTE_STACK;
+        setrlimit (RLIMIT_STACK, &stack);
+    }
+    setrlimit (RLIMIT_CORE, &core);
+    /* Out of the way first: any of them may have the number that another one wants. */
+    control = fcntl (control, F_DUPFD_CLOEXEC, PROTOCOL_FDS);
+    filter = fcntl (filter, F_DUPFD_CLOEXEC, PROTOCOL_FDS);
+    inside = fcntl (inside, F_DUPFD_CLOEXEC, PROTOCOL_FDS);
+    if (dup2 (control, PROTOCOL_CONTROL) < 0 || dup2 (2, 1) < 0 ||
+        dup2 (filter, PROTOCOL_FILTER) < 0 || dup2 (inside, PROTOCOL_INSIDE) < 0)
+        _exit (126);
+    close_range (PROTOCOL_FDS, ~0U, 0);
+    execvpe (argv[0], argv, environment);
+    _exit (127);
+}
+
+/*  Nothing of our environment reaches the interpreter but the path by which python3 is found: Python finds
+ *  its library by it, too. rseq would tell the program which CPU it runs on; a second arena of malloc would
+ *  change addresses with the threads' timing. */
+static pid_t zygote_exec (const char *modules, int control, int filter, int inside)
+{
+    char path[PATH_MAX], parent[24];
+    const char *search = getenv ("PATH");
+    snprintf (path, sizeof path, "PATH=%s", search ? search : "/usr/local/bin:/usr/bin:/bin");
+    snprintf (parent, sizeof parent, "%d", (int) getpid ());
+    char *argv[] = {(char *) "python3",
+                    (char *) "-s",
+                    (char *) "-S",
+                    (char *) "-B",
+                    (char *) "-c",
+                    (char *) (uintptr_t) zygote_source,
+                    parent,
+                    (char *) (uintptr_t) modules,
+                    NULL};
+    char *environment[] = {path,
+                           (char *) "PYTHONHASHSEED=0",
+                           (char *) "LANG=C.UTF-8",
+                           (char *) "TZ=UTC0",
+                           (char *) "GLIBC_TUNABLES=glibc.pthread.rseq=0:glibc.malloc.arena_max=1",
+                           (char *) "OMP_NUM_THREADS=1",
+                           (char *) "OPENBLAS_NUM_THREADS=1",
+                           (char *) "MKL_NUM_THREADS=1",
+                           NULL};
+    pid_t self = getpid (), pid = fork ();
+    if (pid == 0)
+        zygote_become (argv, environment, control, filter, inside, self);
+    return pid;
+}
+
+static int zygote_poll (const zygote_t *zygote, int64_t ms)
+{
+    struct pollfd item = {.fd = zygote->control, .events = POLLIN};
+    int64_t deadline = clock_ms () + ms;
+    int rc;
+    do
+        rc = poll (&item, 1, (int) clock_left_ms (deadline));
+    while (rc < 0 && errno == EINTR);
+    return rc > 0 ? 0 : -1;
+}
+
+/*  Its first word: ready, or why not. */
+static int zygote_greet (zygote_t *zygote, err_t *err)
+{
+    char word[1024];
+    if (zygote_poll (zygote, ZYGOTE_START_MS) != 0)
+        return err_set (err, ERR_TIMEOUT, "the sandbox's python3 did not start within %d s",
+                        ZYGOTE_START_MS / 1000);
+    ssize_t n = recv (zygote->control, word, sizeof word - 1, MSG_DONTWAIT);
+    if (n <= 0)
+        return err_set (
+            err, ERR_CONFIG,
+            "python3 does not start, and the coding family runs tests with it: install python3 "
+            "(apt-get install python3), or see in the reward service's log what the first "
+            "python3 on PATH says");
+    word[n] = 0;
+    if (strcmp (word, PROTOCOL_READY) != 0)
+        return err_set (err, ERR_CONFIG,
+                        "the sandbox cannot be locked here, so no program will be run: %s", word);
+    return 0;
+}
+
+/*  A container's own seccomp profile may refuse the fixed layout; then ids and addresses differ from one
+ *  interpreter to the next, which a reward may only show if a program looks at them. */
+static void zygote_check_layout (void)
+{
+    static bool said;
+    int old = personality (0xffffffff);
+    bool refused = old >= 0 && personality ((unsigned long) old | ADDR_NO_RANDOMIZE) < 0;
+    if (!refused)
+        personality ((unsigned long) old);
+    if (refused && !__atomic_exchange_n (&said, true, __ATOMIC_RELAXED))
+        log_warn ("sandbox.layout", "text=\"personality (ADDR_NO_RANDOMIZE) is refused here, by a "
+                                    "container's seccomp profile: programs that look at addresses "
+                                    "(id, hash of an object) score differently from run to run\"");
+}
+
+zygote_t *zygote_new (const char *modules, err_t *err)
+{
+    int pair[2] = {-1, -1}, filter = -1, inside = -1;
+    zygote_t *zygote = calloc (1, sizeof *zygote);
+    if (!zygote) {
+        err_set (err, ERR_LIMIT, "no memory for a sandbox");
+        return NULL;
+    }
+    zygote->control = -1;
+    zygote_check_layout ();
+    if ((filter = filter_new (err)) < 0 ||
+        (inside = zygote_memory_file (zygote_inside, zygote_inside_size (), err)) < 0)
+        goto done;
+    if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
+        (zygote->pid = zygote_exec (modules, pair[1], filter, inside)) < 0) {
+        err_errno (err, ERR_IO, "start the sandbox's python3");
+        goto done;
+    }
+    zygote->control = pair[0];
+    close (pair[1]);
+    pair[0] = pair[1] = -1;
+    if (zygote_greet (zygote, err) != 0)
+        goto done;
+    close (filter);
+    close (inside);
+    return zygote;
+done:
+    for (size_t i = 0; i < 2; i++)
+        if (pair[i] >= 0)
+            close (pair[i]);
+    if (filter >= 0)
+        close (filter);
+    if (inside >= 0)
+        close (inside);
+    zygote_destroy (&zygote);
+    return NULL;
+}
+
+void zygote_destroy (zygote_t **self)
+{
+    zygote_t *zygote = *self;
+    if (!zygote)
+        return;
+    if (zygote->pid > 0) {
+        kill (-zygote->pid, SIGKILL);
+        kill (zygote->pid, SIGKILL); /* in case it had not made its group yet */
+        waitpid (zygote->pid, NULL, 0);
+    }
+    if (zygote->control >= 0)
+        close (zygote->control);
+    free (zygote);
+    *self = NULL;
+}
+
+/*  ---- forking ------------------------------------------------------------------------------------------------ */
+
+static int zygote_send (const zygote_t *zygote, const protocol_request_t *request, int questions,
+                        int answers)
+{
+    int fds[2] = {questions, answers};
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE (sizeof fds)];
+    } control = {.space = {0}};
+    struct iovec part = {.iov_base = (void *) (uintptr_t) request, .iov_len = sizeof *request};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR (&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN (sizeof fds);
+    memcpy (CMSG_DATA (c), fds, sizeof fds);
+    return sendmsg (zygote->control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                   (ssize_t) sizeof *request
+               ? 0
+               : -1;
+}
+
+/*  The new process's id. Whatever breaks the exchange off leaves a zygote whose next word nobody would
+ *  understand, so it is not asked again. */
+static pid_t zygote_ask (zygote_t *zygote, const protocol_request_t *request, int questions,
+                         int answers, err_t *err)
+{
+    int64_t pid = 0;
+    if (zygote->dead || zygote_send (zygote, request, questions, answers) != 0 ||
+        zygote_poll (zygote, ZYGOTE_FORK_MS) != 0 ||
+        recv (zygote->control, &pid, sizeof pid, MSG_DONTWAIT | MSG_TRUNC) !=
+            (ssize_t) sizeof pid) {
+        zygote->dead = true;
+        return err_set (err, ERR_IO, "the sandbox's python3 has ended or does not answer");
+    }
+    if (pid > 0)
+        return (pid_t) pid;
+    errno = (int) -pid;
+    return err_errno (err, ERR_IO, "the sandbox cannot fork");
+}
+
+child_t *zygote_fork (zygote_t *zygote, protocol_kind_t kind, const child_limits_t *limits,
+                      err_t *err)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    protocol_request_t request = {.kind = kind,
+                                  .cpu_s = (uint32_t) ceil (limits->cpu_total_s) + ZYGOTE_CPU_MORE,
+                                  .memory = limits->memory};
+    child_t *child = NULL;
+    if (pipe2 (in, O_CLOEXEC) != 0 || pipe2 (out, O_CLOEXEC) != 0) {
+        err_errno (err, ERR_IO, "pipes for a program");
+    } else {
+        pid_t pid = zygote_ask (zygote, &request, in[0], out[1], err);
+        if (pid > 0) {
+            child = child_new (pid, in[1], out[0], limits, err);
+            in[1] = out[0] = -1;
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        if (in[i] >= 0)
+            close (in[i]);
+        if (out[i] >= 0)
+            close (out[i]);
+    }
+    return child;
+}
