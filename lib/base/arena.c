@@ -16,6 +16,7 @@ struct arena {
     size_t budget;
     size_t used;    /* over all blocks, since the last reset */
     block_t *first; /* newest first */
+    bool starved;
 };
 
 arena_t *arena_new (size_t budget)
@@ -45,8 +46,10 @@ static block_t *arena_grow (arena_t *arena, size_t size)
     if (wanted < size)
         wanted = size;
     block_t *b = malloc (sizeof *b + wanted);
-    if (!b)
+    if (!b) {
+        arena->starved = true;
         return NULL;
+    }
     *b = (block_t){.next = arena->first, .size = wanted};
     arena->first = b;
     return b;
@@ -82,6 +85,11 @@ void arena_reset (arena_t *arena)
         arena->first->used = 0;
     }
     arena->used = 0;
+}
+
+bool arena_starved (const arena_t *arena)
+{
+    return arena->starved;
 }
 
 size_t arena_used (const arena_t *arena)

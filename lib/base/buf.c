@@ -13,10 +13,10 @@
 static bool buf_reserve (buf_t *buf, size_t more)
 {
     size_t max = buf->max ? buf->max : BUF_MAX_DEFAULT;
-    if (buf->failed || more > max || buf->size > max - more) {
-        buf->failed = true;
+    if (!buf->failed && (more > max || buf->size > max - more))
+        buf->failed = buf->full = true;
+    if (buf->failed)
         return false;
-    }
     size_t need = buf->size + more + 1;
     if (need <= buf->capacity)
         return true;
@@ -85,10 +85,18 @@ bool buf_failed (const buf_t *buf)
     return buf->failed;
 }
 
+int buf_check (const buf_t *buf, const char *what, err_t *err)
+{
+    if (buf->full)
+        return err_set (err, ERR_INPUT, "%s has more than %zu bytes", what,
+                        buf->max ? buf->max : BUF_MAX_DEFAULT);
+    return buf->failed ? err_set (err, ERR_LIMIT, "no memory for %s", what) : 0;
+}
+
 void buf_clear (buf_t *buf)
 {
     buf->size = 0;
-    buf->failed = false;
+    buf->failed = buf->full = false;
     if (buf->data)
         buf->data[0] = 0;
 }

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 #define BUF_MAX_DEFAULT ((size_t) 64 << 20)
 
 typedef struct {
@@ -22,6 +24,7 @@ typedef struct {
     size_t capacity;
     size_t max;  /* 0 means BUF_MAX_DEFAULT; a write that would pass it writes nothing and fails */
     bool failed; /* sticky: some write did not fit or memory ran out */
+    bool full;   /* sticky: it did not fit */
 } buf_t;
 
 void buf_append (buf_t *buf, const void *data, size_t size);
@@ -32,6 +35,9 @@ void buf_varint (buf_t *buf, uint64_t value);
 void buf_little (buf_t *buf, uint64_t value, size_t size);
 void buf_printf (buf_t *buf, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 bool buf_failed (const buf_t *buf);
+/*  0, or -1 and why it failed: ERR_INPUT when its maximum was too small, which is a property of what was written;
+ *  ERR_LIMIT when the machine had no memory, and another try may work. what: "the observation". */
+int buf_check (const buf_t *buf, const char *what, err_t *err);
 /*  Forgets the content, keeps the memory. */
 void buf_clear (buf_t *buf);
 void buf_free (buf_t *buf);

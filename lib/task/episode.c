@@ -192,12 +192,11 @@ static int episode_merge (episode_t *e, err_t *err)
     }
     buf_t artifact = {.max = EPISODE_STATE_MAX};
     e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
-    json_t *text = buf_failed (&artifact)
-                       ? NULL
-                       : episode_clean_text (artifact.data ? artifact.data : "", artifact.size);
-    int rc = text && json_object_set_new (e->state, "artifact", text) == 0
-                 ? 0
-                 : err_set (err, ERR_LIMIT, "what the team hands in is too large");
+    int rc = buf_check (&artifact, "what the team hands in", err);
+    json_t *text =
+        rc == 0 ? episode_clean_text (artifact.data ? artifact.data : "", artifact.size) : NULL;
+    if (rc == 0 && (!text || json_object_set_new (e->state, "artifact", text) != 0))
+        rc = err_set (err, ERR_LIMIT, "no memory for what the team hands in");
     buf_free (&artifact);
     return rc;
 }
@@ -286,7 +285,7 @@ int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
     episode_recall (e, prompt);
     e->family->observe (json_object_get (e->state, "task"), episode_role_name (e, role), prompt);
-    return buf_failed (prompt) ? err_set (err, ERR_LIMIT, "the observation is too long") : 0;
+    return buf_check (prompt, "an observation", err);
 }
 
 int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_t *err)
@@ -329,9 +328,10 @@ static int episode_append (const char *data, size_t size, void *buf)
 
 static int episode_write (const json_t *value, buf_t *json, err_t *err)
 {
-    if (json_dump_callback (value, episode_append, json, JSON_COMPACT) != 0)
-        return err_set (err, ERR_LIMIT, "an episode is too large to be written");
-    return 0;
+    int rc = json_dump_callback (value, episode_append, json, JSON_COMPACT);
+    if (buf_check (json, "an episode as JSON", err) != 0)
+        return -1;
+    return rc == 0 ? 0 : err_set (err, ERR_LIMIT, "no memory to write an episode");
 }
 
 int episode_state (const episode_t *e, buf_t *json, err_t *err)
@@ -344,7 +344,7 @@ int episode_history (const episode_t *e, buf_t *json, err_t *err)
     buf_text (json, "{\"turns\":");
     int rc = episode_write (e->turns, json, err);
     buf_char (json, '}');
-    return rc == 0 && buf_failed (json) ? err_set (err, ERR_LIMIT, "a history is too large") : rc;
+    return rc == 0 ? buf_check (json, "a history", err) : rc;
 }
 
 int episode_last_turn (const episode_t *e, buf_t *json, err_t *err)

@@ -40,7 +40,9 @@ ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, 
         size > WIRE_PAYLOAD_MAX * 4u
             ? NULL
             : protobuf_c_message_unpack (descriptor, &allocator, size, (const uint8_t *) data);
-    if (!message)
+    if (!message && arena && arena_starved (arena))
+        err_set (err, ERR_LIMIT, "no memory for a %s of %zu bytes", descriptor->short_name, size);
+    else if (!message)
         err_set (err, ERR_INPUT, "%zu bytes are no %s, or need more memory than is allowed", size,
                  descriptor->short_name);
     return message;
@@ -55,8 +57,10 @@ void *convert_array (arena_t *arena, size_t n, size_t size)
 void *convert_items (arena_t *arena, size_t n, size_t size, const char *field, err_t *err)
 {
     void *array = convert_array (arena, n, size);
-    if (!array)
+    if (!array && (!arena || arena_starved (arena)))
         err_set (err, ERR_LIMIT, "%s: no memory for %zu", field, n);
+    else if (!array)
+        err_set (err, ERR_INPUT, "%s: %zu need more memory than is allowed", field, n);
     return array;
 }
 

@@ -7,7 +7,8 @@
  *
  *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to
  *  a buf. unpack validates everything (sizes, counts, enums, finiteness, ranges) and allocates in
- *  the arena: what it returns lives until the arena is reset; strings end in 0 and are never NULL.
+ *  the arena: what it returns lives until the arena is reset; strings end in 0 and are never NULL. NULL always
+ *  comes with an error: ERR_INPUT for what is a property of the bytes, ERR_LIMIT when the machine has no memory.
  */
 #ifndef QUINTET_WIRE_WIRE_H
 #define QUINTET_WIRE_WIRE_H

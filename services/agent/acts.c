@@ -101,6 +101,15 @@ static void act_refuse (acts_t *acts, act_t *act, const err_t *err)
     act_forget (acts, act);
 }
 
+/*  More than a request may take is a property of the request, and nobody will ever answer it; a machine without
+ *  memory is not, and the request is worth another try elsewhere. */
+static int acts_no_room (const act_t *act, const char *what, err_t *err)
+{
+    return arena_starved (act->arena)
+               ? err_set (err, ERR_LIMIT, "no memory for %s", what)
+               : err_set (err, ERR_INPUT, "%s needs more than %zu bytes", what, ACT_BUDGET);
+}
+
 /*  The random numbers of a sample follow from these coordinates and the token's position alone. */
 static uint64_t acts_sample_key (const wire_act_request_t *r, uint32_t episode)
 {
@@ -114,7 +123,7 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
     const wire_prompt_t *prompt = &r->prompts[p];
     uint64_t *keys = arena_alloc (act->arena, prompt->episodes_n * sizeof *keys);
     if (!keys)
-        return err_set (err, ERR_LIMIT, "the request needs more than %zu bytes", ACT_BUDGET);
+        return acts_no_room (act, "the request", err);
     for (size_t e = 0; e < prompt->episodes_n; e++)
         keys[e] = acts_sample_key (r, prompt->episodes[e]);
     sampler_job_t job = {.model = version_model (act->version),
@@ -236,9 +245,9 @@ static void act_reply (acts_t *acts, act_t *act)
     buf_clear (&acts->reply);
     acts->reply.failed = false;
     wire_act_reply_pack (&reply, &acts->reply);
-    if (buf_failed (&acts->reply))
-        bus_refuse (acts->bus, act->id, ERR_LIMIT, "the reply would pass %d bytes",
-                    WIRE_PAYLOAD_MAX);
+    err_t err = {0};
+    if (buf_check (&acts->reply, "the reply", &err) != 0)
+        bus_refuse (acts->bus, act->id, err.code, "%s", err.text);
     else
         bus_reply (acts->bus, act->id, acts->reply.data, acts->reply.size);
     act_free (act);
@@ -253,7 +262,7 @@ static void acts_take (acts_t *acts, const sampler_result_t *result)
     acts->status.tokens += result->n;
     if (!ids || !logps) {
         err_t err = {0};
-        err_set (&err, ERR_LIMIT, "the reply needs more than %zu bytes", ACT_BUDGET);
+        acts_no_room (act, "the reply", &err);
         act_refuse (acts, act, &err);
         return;
     }

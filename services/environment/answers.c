@@ -80,8 +80,9 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
                                .tokens = sample->ids.n,
                                .tokens_read = answers_tokens_read (group, role, table, prompt_n),
                                .truncated = !sample->stopped};
-    int rc = buf_failed (&text) ? err_set (err, ERR_INPUT, "a completion is too long")
-                                : episode_act (table->episode, role, &action, err);
+    int rc = buf_check (&text, "a completion", err);
+    if (rc == 0)
+        rc = episode_act (table->episode, role, &action, err);
     table->written[role] += sample->ids.n;
     buf_free (&text);
     return rc;
@@ -125,8 +126,8 @@ static int answers_write_turn (group_t *group, err_t *err)
         table_t *table = &group->tables[e];
         int rc = table->acts ? episode_last_turn (table->episode, &group->bytes, err) : 0;
         buf_char (&group->bytes, '\n');
-        if (rc == 0 && buf_failed (&group->bytes))
-            rc = err_set (err, ERR_INPUT, "the turn is too large to be stored");
+        if (rc == 0)
+            rc = buf_check (&group->bytes, "the turn", err);
         if (rc == 0 && episode_done (table->episode) && !table->history)
             rc = answers_keep_history (table, err);
         if (rc != 0)
@@ -147,16 +148,17 @@ static void answers_end_turn (group_t *group)
 static void answers_end_score (group_t *group)
 {
     const char **histories = calloc (group->n, sizeof *histories);
+    err_t err = {0};
     for (size_t e = 0; histories && e < group->n; e++)
         histories[e] = group->tables[e].history;
     buf_clear (&group->bytes);
-    if (!histories)
-        group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
-    else if (result_write (group->result, group->message->group, histories, group->score->rewards,
-                           &group->bytes) != 0)
-        group_fail (group, ERR_INPUT, "the result is too large to be stored");
-    else
+    int rc = histories ? result_write (group->result, group->message->group, histories,
+                                       group->score->rewards, &group->bytes, &err)
+                       : err_set (&err, ERR_LIMIT, "no memory for %zu episodes", group->n);
+    if (rc == 0)
         group->state = GROUP_DONE;
+    else
+        group_fail (group, err.code, "%s", err.text);
     free (histories);
 }
 

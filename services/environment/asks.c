@@ -22,9 +22,9 @@ static void asks_forget_asks (group_t *group)
 static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where)
 {
     const wire_group_t *m = group->message;
-    if (buf_failed (&ask->payload)) {
-        group_fail (group, ERR_INPUT, "a request to '%s' would pass the %d bytes of a message",
-                    ask->service, WIRE_PAYLOAD_MAX);
+    err_t err = {0};
+    if (buf_check (&ask->payload, "a request", &err) != 0) {
+        group_fail (group, err.code, "%s: %s", ask->service, err.text);
         return;
     }
     hash_t hash = hash_of (ask->payload.data, ask->payload.size);
@@ -93,8 +93,8 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
         buf_t text = {0};
         buf_text (&text, "");
         rc = episode_observe (episode, role, &text, err);
-        if (rc == 0 && buf_failed (&text))
-            rc = err_set (err, ERR_INPUT, "a prompt is too long");
+        if (rc == 0)
+            rc = buf_check (&text, "a prompt", err);
         shared_t *shared = rc == 0 ? asks_find_shared (list, *n, text.data) : NULL;
         if (shared == &list[*n]) {
             (*n)++;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "call.h"
 #include "group.h"
 #include "store/store.h"
 #include "svc/args.h"
@@ -17,20 +18,13 @@
 #define RENEW_MS       3000
 #define POLL_MS        250  /* events are hints: look four times a second anyway */
 #define STORE_MS       1000 /* a call to Redis may block the loop that long */
+#define STORE_SPARE    8    /* or that many times what one was seen to take */
 #define STORE_AGAIN_MS 200
-#define CALL_AGAIN_MS  100 /* doubled with every refusal, up to */
-#define CALL_AGAIN_MAX 2000
+#define LOOK_MS        100 /* at most between two looks at what is to be asked again */
 #define ACT_MAX_S      86400
-#define SCORE_MS       120000
+#define SCORE_MS       120000 /* for an answer of the reward service, to begin with */
 #define PATIENCE_MS    900000 /* without progress until a group is given back, at least */
 #define RUNS_MAX       32     /* whose events we listen to; more are polled */
-
-/*  One request of a group on the bus. */
-typedef struct {
-    uint64_t number;  /* 0: not under way */
-    int64_t again_ms; /* not before */
-    unsigned refusals;
-} call_t;
 
 /*  One claimed group. */
 typedef struct {
@@ -51,7 +45,8 @@ typedef struct {
     size_t players_n, live;
     int64_t claim_ms;       /* when to look for groups again */
     int64_t store_again_ms; /* Redis failed: leave it alone until then */
-    int64_t act_ms;         /* what an agent is given to answer, as learnt */
+    int64_t store_call_ms;  /* what a call to Redis takes, as seen */
+    deadlines_t deadlines;
     char runs[RUNS_MAX][STORE_RUN_MAX + 1];
     size_t runs_n;
     buf_t event;
@@ -116,7 +111,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
     *state = env;
     env->svc = run;
     env->bus = svc_bus (run);
-    env->act_ms = act_s * 1000;
+    env->deadlines = (deadlines_t){.act_ms = act_s * 1000, .score_ms = SCORE_MS};
     env->players_n = (size_t) groups;
     env->players = calloc (env->players_n, sizeof *env->players);
     env->tokenizers = tokenizers_new (env->bus);
@@ -194,6 +189,22 @@ static void environment_note_group (environment_t *env, const player_t *player, 
               player->claim.phase, player->claim.step, player->claim.group, svc_name (env->svc),
               why);
     store_log (env->store, player->claim.run, event, text, NULL);
+}
+
+/*  A slow Redis is given the time that it was seen to need, and no more groups are held than can be kept: each
+ *  lease is renewed by a call of its own. */
+static void environment_time_store (environment_t *env, int64_t started_ms)
+{
+    int64_t took = clock_ms () - started_ms;
+    env->store_call_ms += (took - env->store_call_ms) / 4;
+    int64_t deadline = STORE_SPARE * env->store_call_ms;
+    store_deadline (env->store, deadline > STORE_MS ? deadline : STORE_MS);
+}
+
+static size_t environment_most_groups (const environment_t *env)
+{
+    int64_t most = env->store_call_ms ? RENEW_MS / 2 / env->store_call_ms : INT64_MAX;
+    return most < 1 ? 1 : most < (int64_t) env->players_n ? (size_t) most : env->players_n;
 }
 
 /*  What an answer of the store means for the group: true when it was carried out. Otherwise the
@@ -303,11 +314,8 @@ static bool player_ask (environment_t *env, player_t *player)
         call_t *call = &player->calls[i];
         if (ask->answered || call->number || now < call->again_ms)
             continue;
-        bool act = strcmp (ask->service, "act") == 0;
-        call->number = bus_call (env->bus, ask->service, ask->id, ask->payload.data,
-                                 ask->payload.size, act ? env->act_ms : SCORE_MS);
-        if (!call->number)
-            call->again_ms = now + CALL_AGAIN_MS;
+        int64_t patience = environment_patience_ms (player);
+        call_send (call, env->bus, ask, deadlines_ms (&env->deadlines, ask->service, patience));
     }
     return false;
 }
@@ -348,7 +356,10 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
         environment_fail_group (env, player, why.text);
     } else if (now - player->renewed_ms > RENEW_MS) {
         err_t err = {0};
+        int64_t started = clock_ms ();
         int rc = store_renew (env->store, &player->claim, LEASE_MS, &err);
+        if (rc == 0)
+            environment_time_store (env, started);
         if (environment_on_stored (env, player, rc, &err))
             player->renewed_ms = now;
     }
@@ -392,7 +403,10 @@ static void environment_refuse_claim (environment_t *env, player_t *player, cons
 static int environment_claim_one (environment_t *env, player_t *player)
 {
     err_t err = {0};
+    int64_t started = clock_ms ();
     int rc = store_claim (env->store, svc_name (env->svc), LEASE_MS, &player->claim, &err);
+    if (rc >= 0)
+        environment_time_store (env, started);
     if (rc != 1)
         return rc;
     player->claimed_ms = player->renewed_ms = player->moved_ms = clock_ms ();
@@ -411,7 +425,8 @@ static void environment_claim_groups (environment_t *env, int64_t now)
     if (now < env->claim_ms || now < env->store_again_ms)
         return;
     int rc = 1;
-    for (size_t i = 0; i < env->players_n && rc == 1; i++)
+    for (size_t i = 0; i < env->players_n && rc == 1 && env->live < environment_most_groups (env);
+         i++)
         if (!env->players[i].group)
             rc = environment_claim_one (env, &env->players[i]);
     env->claim_ms = now + POLL_MS;
@@ -430,29 +445,25 @@ static player_t *environment_find_call (environment_t *env, uint64_t number, siz
     return NULL;
 }
 
-/*  A peer refused, or answered what does not fit: bad input is the content's fault, the rest may
- *  pass. */
+/*  A peer refused, or answered what does not fit. */
 static void environment_on_refusal (environment_t *env, player_t *player, size_t ask,
-                                    const err_t *err)
+                                    const char *peer, const err_t *err)
 {
     call_t *call = &player->calls[ask];
     const char *service = group_ask (player->group, ask)->service;
+    bool first = call->refusals == 0 && !*call->judge;
     env->refused++;
     player->trouble = *err;
-    if (err->code == ERR_INPUT) {
+    if (call_refused (call, peer, err) == CALL_DECIDED) {
         group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
         return;
     }
     /* Agents that cannot serve a run as they are configured never will. */
     bool never = err->code == ERR_CONFIG && strcmp (service, "act") == 0;
     environment_publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
-    /* Whoever asks again begins anew: once more must do, and no more than the run has. */
-    if (err->code == ERR_TIMEOUT && strcmp (service, "act") == 0 &&
-        env->act_ms < environment_patience_ms (player))
-        env->act_ms = environment_patience_ms (player);
-    int64_t pause = CALL_AGAIN_MS << (call->refusals < 6 ? call->refusals : 6);
-    call->again_ms = clock_ms () + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
-    if (call->refusals++ == 0)
+    if (err->code == ERR_TIMEOUT)
+        deadlines_missed (&env->deadlines, service, environment_patience_ms (player));
+    if (first)
         environment_log_group (player, "call.again", err->text);
 }
 
@@ -462,18 +473,23 @@ static void environment_on_reply (environment_t *env, const bus_item_t *item)
     player_t *player = environment_find_call (env, item->call, &ask);
     if (!player)
         return;
-    player->calls[ask].number = 0;
+    call_t *call = &player->calls[ask];
+    const char *service = group_ask (player->group, ask)->service;
     err_t err = {0};
+    call->number = 0;
     if (item->code != ERR_NONE) {
         err_set (&err, item->code, "%s%s%s", item->name, item->name[0] ? ": " : "", item->text);
-        environment_on_refusal (env, player, ask, &err);
+        environment_on_refusal (env, player, ask, item->name, &err);
     } else if (group_answer (player->group, ask, item->payload, item->size, &err) != 0) {
         /* A peer that answers nonsense is no fault of the group's. */
         err.code = err.code == ERR_INPUT ? ERR_INTERNAL : err.code;
         err_wrap (&err, "%s", item->name);
-        environment_on_refusal (env, player, ask, &err);
+        environment_on_refusal (env, player, ask, item->name, &err);
     } else {
         player->moved_ms = clock_ms ();
+        deadlines_answered (&env->deadlines, service, player->moved_ms - call->sent_ms);
+        if (*call->judge) /* one of the two is broken, and it is not the one that could answer */
+            environment_log_group (player, "call.answered_elsewhere", call->verdict.text);
     }
     player_advance (env, player);
 }
@@ -505,7 +521,7 @@ int environment_work (svc_run_t *run)
     env->busy_us += clock_us () - start;
     int64_t wait = clock_left_ms (env->claim_ms), store = clock_left_ms (env->store_again_ms);
     wait = store > wait ? store : wait;
-    return wait < CALL_AGAIN_MS || env->live == 0 ? (int) wait : CALL_AGAIN_MS;
+    return wait < LOOK_MS || env->live == 0 ? (int) wait : LOOK_MS;
 }
 
 void environment_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),

@@ -83,11 +83,11 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
 }
 
 int result_write (const result_t *result, uint64_t group, const char *const *histories,
-                  const wire_reward_t *rewards, buf_t *bytes)
+                  const wire_reward_t *rewards, buf_t *bytes, err_t *err)
 {
     wire_episode_t *episodes = calloc (result->episodes, sizeof *episodes);
     if (!episodes)
-        return -1;
+        return err_set (err, ERR_LIMIT, "no memory for a result");
     for (size_t i = 0; i < result->episodes; i++)
         episodes[i] = (wire_episode_t){.history = histories[i],
                                        .reward = rewards[i],
@@ -100,5 +100,5 @@ int result_write (const result_t *result, uint64_t group, const char *const *his
                                .episodes_n = result->episodes};
     wire_episodes_pack (&message, bytes);
     free (episodes);
-    return buf_failed (bytes) ? -1 : 0;
+    return buf_check (bytes, "the result", err);
 }

@@ -23,8 +23,8 @@ int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *ind
 const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index);
 int result_completion (result_t *result, size_t episode, const wire_completion_t *completion);
 
-/*  Appends to bytes. histories and rewards: one per episode. 0, or -1 when it is too large. */
+/*  Appends to bytes. histories and rewards: one per episode. ERR_INPUT: it is too large. */
 int result_write (const result_t *result, uint64_t group, const char *const *histories,
-                  const wire_reward_t *rewards, buf_t *bytes);
+                  const wire_reward_t *rewards, buf_t *bytes, err_t *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #define ANSWER_MS 20000
 #define TRIES     3
+#define ROUNDING  1e-9 /* a sum of parts may pass 1 by that much */
 
 struct command {
     char *text;
@@ -65,15 +66,15 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     const json_t *quality = json_object_get (root, "quality");
     const char *name;
     *score = (reward_score_t){.unused = -1};
-    if (!json_is_number (quality) || json_number_value (quality) < 0 ||
-        json_number_value (quality) > 1) {
+    double worth = json_number_value (quality);
+    if (!json_is_number (quality) || !(worth >= -ROUNDING && worth <= 1 + ROUNDING)) {
         json_decref (root);
         return err_set (err, ERR_INPUT,
                         "it answered '%.120s'; a line like {\"quality\": 0.7} with a number from 0 "
                         "to 1 is wanted, and not more than one line per episode",
                         answer->data ? answer->data : "");
     }
-    score->quality = json_number_value (quality);
+    score->quality = worth < 0 ? 0 : worth > 1 ? 1 : worth;
     const json_t *success = json_object_get (root, "success");
     score->success = json_is_boolean (success) ? json_is_true (success) : score->quality >= 0.999;
     const json_t *agreement = json_object_get (root, "agreement");
@@ -105,6 +106,9 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
         line_process_destroy (&c->process);
         err_wrap (err, "scorer '%s'", c->text);
         log_warn ("scorer.restart", "text=\"%s\"", err->text);
+        if (err->code ==
+            ERR_LIMIT) /* so long an answer is the program's doing, and would come again */
+            err->code = ERR_INPUT;
         if (err->code == ERR_TIMEOUT) /* who asked shall hear of it before it gives up */
             break;
         if (i + 1 < TRIES)

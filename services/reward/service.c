@@ -7,7 +7,7 @@
 
 #define REQUEST_BUDGET ((size_t) 256 << 20)
 
-static void wake (void *bus)
+static void reward_wake (void *bus)
 {
     bus_wake (bus);
 }
@@ -18,7 +18,7 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     if (args_number (svc_args (run), "--workers", 1, 256, &n, err) != 0)
         return -1;
     const char *command = args_value (svc_args (run), "--command");
-    workers_t *workers = workers_new ((size_t) n, command, wake, svc_bus (run), err);
+    workers_t *workers = workers_new ((size_t) n, command, reward_wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;
 }
@@ -51,7 +51,7 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
     arena_destroy (&arena);
 }
 
-static void reply (svc_run_t *run, const scored_t *scored)
+static void reward_reply (svc_run_t *run, const scored_t *scored)
 {
     size_t n = scored->request->histories_n;
     wire_reward_t *rewards = calloc (n, sizeof *rewards);
@@ -74,8 +74,11 @@ static void reply (svc_run_t *run, const scored_t *scored)
     }
     if (rewards && parts)
         wire_score_reply_pack (&(wire_score_reply_t){.rewards = rewards, .rewards_n = n}, &bytes);
-    if (!rewards || !parts || buf_failed (&bytes))
-        bus_refuse (svc_bus (run), scored->id, ERR_LIMIT, "no memory for the reply");
+    err_t err = {0};
+    int rc = rewards && parts ? buf_check (&bytes, "the reply", &err)
+                              : err_set (&err, ERR_LIMIT, "no memory for the reply");
+    if (rc != 0)
+        bus_refuse (svc_bus (run), scored->id, err.code, "%s", err.text);
     else
         bus_reply (svc_bus (run), scored->id, bytes.data, bytes.size);
     buf_free (&bytes);
@@ -93,7 +96,7 @@ int reward_work (svc_run_t *run)
         if (scored->failed)
             bus_refuse (svc_bus (run), scored->id, scored->err.code, "%s", scored->err.text);
         else if (!scored->cancelled)
-            reply (run, scored);
+            reward_reply (run, scored);
         scored_free (&scored);
     }
     return -1;

@@ -57,17 +57,17 @@ static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
     return rc;
 }
 
-static memory_t *memory_slot (workers_t *w, const hash_t *hash)
+static memory_t *workers_memory_slot (workers_t *w, const hash_t *hash)
 {
     uint64_t word;
     memcpy (&word, hash->bytes, sizeof word);
     return &w->memory[word % MEMORY];
 }
 
-static bool remembered (workers_t *w, const hash_t *hash, reward_t *reward)
+static bool workers_remembered (workers_t *w, const hash_t *hash, reward_t *reward)
 {
     pthread_mutex_lock (&w->lock);
-    memory_t *m = memory_slot (w, hash);
+    memory_t *m = workers_memory_slot (w, hash);
     bool known = m->used && hash_equal (&m->hash, hash);
     if (known)
         *reward = m->reward;
@@ -77,22 +77,22 @@ static bool remembered (workers_t *w, const hash_t *hash, reward_t *reward)
     return known;
 }
 
-static void remember (workers_t *w, const hash_t *hash, const reward_t *reward)
+static void workers_remember (workers_t *w, const hash_t *hash, const reward_t *reward)
 {
     pthread_mutex_lock (&w->lock);
-    *memory_slot (w, hash) = (memory_t){.hash = *hash, .reward = *reward, .used = true};
+    *workers_memory_slot (w, hash) = (memory_t){.hash = *hash, .reward = *reward, .used = true};
     pthread_mutex_unlock (&w->lock);
 }
 
 /*  A failure that is no property of the episode is tried again. */
-static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_t index,
-                  reward_t *reward, err_t *err)
+static int workers_score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_t index,
+                          reward_t *reward, err_t *err)
 {
     bool own = *job->command;
     hash_t hash;
     if (workers_name (job, index, &hash) != 0)
         return err_set (err, ERR_LIMIT, "no memory for the name of an episode");
-    if (remembered (w, &hash, reward))
+    if (workers_remembered (w, &hash, reward))
         return 0;
     int rc = -1, tries = own ? 1 : TRIES; /* a program of the user's has its own (command.c) */
     for (int i = 0; i < tries && rc != 0; i++) {
@@ -101,12 +101,12 @@ static int score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_
             break;
     }
     if (rc == 0)
-        remember (w, &hash, reward);
+        workers_remember (w, &hash, reward);
     return rc;
 }
 
 /*  The next episode to score: request and index; under the lock. */
-static scored_t *hand_out (workers_t *w, size_t *index)
+static scored_t *workers_hand_out (workers_t *w, size_t *index)
 {
     for (size_t i = 0; i < w->n; i++) {
         scored_t *s = w->request[i];
@@ -118,14 +118,14 @@ static scored_t *hand_out (workers_t *w, size_t *index)
     return NULL;
 }
 
-static void *run (void *argument)
+static void *workers_run (void *argument)
 {
     workers_t *w = argument;
     scorer_t *scorer = scorer_new (w->command);
     pthread_mutex_lock (&w->lock);
     while (!w->stop && scorer) {
         size_t index;
-        scored_t *s = hand_out (w, &index);
+        scored_t *s = workers_hand_out (w, &index);
         if (!s) {
             pthread_cond_wait (&w->work, &w->lock);
             continue;
@@ -141,7 +141,7 @@ static void *run (void *argument)
                             .limits = {.tokens = r->max_tokens, .turns = r->max_turns},
                             .history = r->histories[index]};
         err_t err = {0};
-        int rc = skip ? 0 : score (w, scorer, &job, index, &s->rewards[index], &err);
+        int rc = skip ? 0 : workers_score (w, scorer, &job, index, &s->rewards[index], &err);
         pthread_mutex_lock (&w->lock);
         if (rc != 0 && !s->failed) {
             s->failed = true;
@@ -170,7 +170,7 @@ workers_t *workers_new (size_t n, const char *command, void (*wake) (void *conte
     }
     bool ok = w && w->threads && w->memory;
     for (size_t i = 0; ok && i < n; i++) {
-        ok = pthread_create (&w->threads[i], NULL, run, w) == 0;
+        ok = pthread_create (&w->threads[i], NULL, workers_run, w) == 0;
         w->threads_n += ok;
     }
     if (!ok) {
