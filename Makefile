@@ -4,6 +4,7 @@
 #   make test     set up, build, run every test
 #   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
 #   make golden REF=DIR   compare with reference data in that layout
+#   make fuzz     set up, feed damaged input to every reader (FUZZ_SECONDS=3600 for each: default 10)
 #   make build    build only (V=asan, tsan, arm64: a variant beside the release; STRICT=1: warnings are errors;
 #                 VERBOSE=1: every command in full)
 #
@@ -24,7 +25,7 @@ GEN  := build/gen
 # V=arm64 compiles for another machine, as any variant can be by its CROSS prefix.
 CROSS_arm64 := aarch64-linux-gnu-
 CROSS     := $(CROSS_$(V))
-CC        := $(CROSS)gcc
+CC        := $(CROSS)$(if $(filter fuzz,$(V)),clang,gcc)
 AR        := $(CROSS)ar
 MACHINE   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 # The libraries of that machine (deploy/sysroot makes the folder).
@@ -34,9 +35,14 @@ PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libp
              libsodium libseccomp libcurl
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
              -Wmissing-prototypes $(if $(STRICT),-Werror)
+# clang compiles for the fuzzers alone; what it would warn of beside GCC is left to GCC.
+ifeq ($(V),fuzz)
+WARNINGS  := -w
+endif
 SANITIZE_release :=
 SANITIZE_asan    := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan    := -fsanitize=thread
+SANITIZE_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 SANITIZE  := $(SANITIZE_$(V))
 VERSION   := $(shell cat lib/base/VERSION)
 CFLAGS    := $(ROOT:%=--sysroot=%) -std=gnu11 -O3 -g -fno-omit-frame-pointer -fno-math-errno -pthread $(SANITIZE)
@@ -71,9 +77,9 @@ SERVICES := $(notdir $(patsubst %/,%,$(dir $(wildcard services/*/main.c))))
 PROGRAMS := $(patsubst $(BIN)/quintet-cli,$(BIN)/quintet,$(SERVICES:%=$(BIN)/quintet-%))
 UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/test_*.c))
 BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
-FUZZ     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ     := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all build setup sysroot run test bench golden programs tests benches fuzzers clean lint
+.PHONY: all build setup sysroot run test fuzz bench golden programs tests benches fuzzers clean lint
 
 build: setup $(if $(CROSS),sysroot)
 	@$(MAKE) --no-print-directory -j$$(nproc) programs
@@ -82,7 +88,14 @@ all: programs tests benches fuzzers
 programs: $(PROGRAMS)
 tests: $(UNIT)
 benches: $(BENCH)
+# clang's libFuzzer gives main and counts what an input reaches.
+ifeq ($(V),fuzz)
 fuzzers: $(FUZZ)
+$(FUZZ): LDFLAGS += -fsanitize=fuzzer
+else
+fuzzers:
+	@$(MAKE) --no-print-directory V=fuzz fuzzers
+endif
 
 setup:
 	@deploy/setup
@@ -95,6 +108,9 @@ run: build
 
 test: setup
 	@tests/run
+
+fuzz: setup
+	@tests/run fuzz
 
 bench: build
 	@$(MAKE) --no-print-directory -j$$(nproc) benches

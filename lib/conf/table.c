@@ -206,9 +206,11 @@ static void *table_field (conf_t *conf, const conf_section_t *section, const con
 static bool table_is_choice (const char *choices, const char *text)
 {
     size_t size = strlen (text);
-    for (const char *at = choices; at; at = strchr (at, '|'), at += at != NULL)
+    for (const char *at = choices, *end; at; at = end ? end + 1 : NULL) {
+        end = strchr (at, '|');
         if (strncmp (at, text, size) == 0 && (at[size] == '|' || at[size] == 0))
             return true;
+    }
     return false;
 }
 

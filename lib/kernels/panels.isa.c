@@ -16,8 +16,8 @@
                 high[l] = l & (width) ? l + V16 : l + (width);                                     \
             }                                                                                      \
             v16f a = r[i], b = r[i + (width)];                                                     \
-            r[i] = __builtin_shuffle (a, b, low);                                                  \
-            r[i + (width)] = __builtin_shuffle (a, b, high);                                       \
+            r[i] = v16_shuffle (a, b, low);                                                        \
+            r[i + (width)] = v16_shuffle (a, b, high);                                             \
         }
 
 #define TRANSPOSE                                                                                  \
@@ -110,8 +110,8 @@ V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
 {
     const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
     v16u even = (a & 0xffffu) | b << 16, odd = a >> 16 | (b & 0xffff0000u);
-    v16u low = __builtin_shuffle (even, odd, first);
-    v16u high = __builtin_shuffle (even, odd, first + 8);
+    v16u low = v16_shuffle (even, odd, first);
+    v16u high = v16_shuffle (even, odd, first + 8);
     memcpy (y, &low, sizeof low);
     memcpy (y + KERNELS_PANEL, &high, sizeof high);
 }
@@ -168,8 +168,8 @@ V16_INLINE v16f pairs_of (const float *row, size_t n)
 {
     const v16i even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
     v16f a = load (row, n), b = load (row + V16, panels_beyond (n, V16));
-    v16u low = v16_round (__builtin_shuffle (a, b, even));
-    v16u high = v16_round (__builtin_shuffle (a, b, even + 1));
+    v16u low = v16_round (v16_shuffle (a, b, even));
+    v16u high = v16_round (v16_shuffle (a, b, even + 1));
     return (v16f) (low >> 16 | (high & 0xffff0000u));
 }
 
@@ -193,9 +193,9 @@ V16_INLINE void unpair_row (float *row, v16u pairs, size_t n)
 {
     const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
     v16f even = (v16f) (pairs << 16), odd = (v16f) (pairs & 0xffff0000u);
-    store (row, __builtin_shuffle (even, odd, first), n);
+    store (row, v16_shuffle (even, odd, first), n);
     if (n > V16)
-        store (row + V16, __builtin_shuffle (even, odd, first + 8), n - V16);
+        store (row + V16, v16_shuffle (even, odd, first + 8), n - V16);
 }
 
 static void panels_unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outputs)

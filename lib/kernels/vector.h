@@ -71,6 +71,20 @@ V16_INLINE v16f v16_zero (void)
     return (v16f){0};
 }
 
+/*  Lane i is lane of[i] of a, or of b when that is 16 or more; a and b are of one type. */
+#if defined(__clang__)
+V16_INLINE v16i v16_shuffle_bits (v16i a, v16i b, v16i of)
+{
+    v16i r;
+    for (int i = 0; i < V16; i++)
+        r[i] = of[i] & V16 ? b[of[i] % V16] : a[of[i] % V16];
+    return r;
+}
+#define v16_shuffle(a, b, of) ((__typeof__ (a)) v16_shuffle_bits ((v16i) (a), (v16i) (b), of))
+#else
+#define v16_shuffle(a, b, of) __builtin_shuffle (a, b, of)
+#endif
+
 /*  Lane by lane where mask is all ones a, else b. */
 V16_INLINE v16f v16_pick (v16i mask, v16f a, v16f b)
 {

@@ -1,6 +1,6 @@
-/*  fuzz_chat [SECONDS] [SEED]: chat templates, damaged; and conversations that they write out. */
+/*  Chat templates, and the conversations that they write out. */
 #include "text/jinja.h"
-#include "mutate.h"
+#include "fuzz.h"
 
 static const char chatml[] =
     "{%- if messages[0]['role'] == 'system' %}{{- '<|im_start|>system\\n' + messages[0].content + "
@@ -17,9 +17,9 @@ static const char words[] =
     "ns.found else '' }}{{ messages|length }}{{ [1, 2.5, none, true]|join(', ') }}{{ x.y is "
     "defined }}{{ 'a' * 3 }}{{ messages[0].content[1:-1:2]|upper }}";
 
-static void try_one (const char *data, size_t size)
+int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
-    (void) size; /* a 0 ends it */
+    char *data = fuzz_text (bytes, size);
     err_t err = {0};
     buf_t out = {.max = 1 << 20};
     json_t *variables =
@@ -29,11 +29,13 @@ static void try_one (const char *data, size_t size)
     jinja_render (data, variables, &out, &err);
     json_decref (variables);
     buf_free (&out);
+    free (data);
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-    const char *seeds[] = {chatml, words};
-    size_t sizes[] = {sizeof chatml - 1, sizeof words - 1};
-    return fuzz_main (argc, argv, seeds, sizes, 2, try_one);
+    fuzz_seed ("chatml", chatml, sizeof chatml - 1);
+    fuzz_seed ("words", words, sizeof words - 1);
+    return fuzz_seeds (argc, argv);
 }

@@ -1,25 +1,35 @@
 /* with: services/environment/group.c services/environment/asks.c services/environment/answers.c
  * services/environment/prompt.c services/environment/result.c */
-/*  fuzz_environment [SECONDS] [SEED]: damaged groups from the store and damaged answers from
- *  peers. Whatever the bytes are, they are refused, or the group goes on to a result that can be
- *  read. */
-#include <stdio.h>
-
+/*  Damaged groups from the store and damaged answers from peers. Whatever the bytes are, they are
+ *  refused, or the group goes on to a result that can be read. */
 #include "../../services/environment/group.h"
 #include "../unit/environment_fixture.h"
-#include "base/clock.h"
-#include "base/rng.h"
+#include "fuzz.h"
 
 #define ANSWERS_MAX 12 /* then the group is let go: turns may be many */
 
-static void mutate (rng_t *rng, buf_t *bytes, uint64_t most)
+/*  An input is a run of edits, three bytes each: how far from the last place, what to put there; a
+ *  distance of 255 cuts there. The first edits are the group's, those after a pause (0, 0, 0) an
+ *  answer's, and so on. */
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+} edits_t;
+
+static void edit (edits_t *edits, buf_t *bytes)
 {
-    for (uint64_t n = rng_below (rng, most + 1); n-- > 0 && bytes->size;) {
-        size_t at = (size_t) rng_below (rng, bytes->size);
-        if (rng_below (rng, 8) == 0)
+    size_t at = 0;
+    while (edits->size >= 3 && bytes->size) {
+        uint8_t far = edits->data[0], to = edits->data[1], high = edits->data[2];
+        edits->data += 3;
+        edits->size -= 3;
+        if (far == 0 && to == 0 && high == 0)
+            return;
+        at = (at + far + 256u * high) % bytes->size;
+        if (far == 255)
             bytes->size = at;
         else
-            bytes->data[at] = (char) rng_next (rng);
+            bytes->data[at] = (char) to;
     }
 }
 
@@ -33,7 +43,7 @@ static int give (group_t *group, size_t ask, const buf_t *bytes)
     return rc;
 }
 
-static void answer_turn (rng_t *rng, group_t *group)
+static void answer_turn (edits_t *edits, group_t *group)
 {
     for (size_t n = group_asks (group), i = 0; i < n && group_state (group) == GROUP_ASKING; i++) {
         const group_ask_t *ask = group_ask (group, i);
@@ -46,7 +56,8 @@ static void answer_turn (rng_t *rng, group_t *group)
                 group_fail (group, ERR_INPUT, "the peer refused");
                 return;
             }
-            mutate (rng, &bytes, tries < 3 ? 2 : 0);
+            if (tries < 3)
+                edit (edits, &bytes);
             rc = give (group, i, &bytes);
             buf_free (&bytes);
         }
@@ -55,16 +66,15 @@ static void answer_turn (rng_t *rng, group_t *group)
     }
 }
 
-/*  1: played to the end. */
-static size_t play (rng_t *rng, group_t *group)
+static void play (edits_t *edits, group_t *group)
 {
     for (int turn = 0; turn < ANSWERS_MAX && group_state (group) == GROUP_ASKING; turn++) {
-        answer_turn (rng, group);
+        answer_turn (edits, group);
         if (group_state (group) == GROUP_STORING)
             group_stored (group);
     }
     if (group_state (group) != GROUP_DONE)
-        return 0;
+        return;
     wire_part_t metrics[GROUP_METRICS];
     group_metrics (group, metrics);
     arena_t *arena = arena_new (64 << 20);
@@ -72,45 +82,44 @@ static size_t play (rng_t *rng, group_t *group)
     if (!wire_episodes_unpack (arena, result->data, result->size, NULL))
         abort ();
     arena_destroy (&arena);
-    return 1;
 }
 
-static size_t try_one (rng_t *rng, const buf_t *seed, const tokenizer_t *tokenizer)
+static tokenizer_t *tokenizer;
+static buf_t seed;
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     buf_t bytes = {0};
-    size_t done = 0;
-    buf_append (&bytes, seed->data, seed->size);
-    mutate (rng, &bytes, 2);
+    edits_t edits = {data, size};
+    buf_append (&bytes, seed.data, seed.size);
+    edit (&edits, &bytes);
     group_t *group = group_new (bytes.data, bytes.size, NULL);
     /* The fixture answers for at most 64 episodes and completions of 8 tokens. */
     if (group && group_message (group)->episodes <= 64 && group_message (group)->max_tokens >= 8) {
         size_t roles = group_message (group)->roles_n;
         for (size_t r = 0; r < roles && group_state (group) == GROUP_READING; r++)
             group_tokenizer (group, r, tokenizer);
-        done = play (rng, group);
+        play (&edits, group);
     }
+    bool played = group && group_state (group) == GROUP_DONE;
+    if (size == 0 && !played)
+        abort (); /* an undamaged group is played to its end, or nothing here is tried */
     group_destroy (&group);
     buf_free (&bytes);
-    return done;
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-    double seconds = argc > 1 ? strtod (argv[1], NULL) : 2;
-    rng_t rng = {.key = argc > 2 ? strtoull (argv[2], NULL, 10) : 1};
-    char *text = fixture_tokenizer_text ();
-    tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), NULL);
-    fixture_group_t f;
+    static char *text;
+    static fixture_group_t f;
+    text = fixture_tokenizer_text ();
+    tokenizer = tokenizer_parse (text, strlen (text), NULL);
     fixture_group (&f, text);
     f.group.max_turns = 2;
-    buf_t seed = {0};
     wire_group_pack (&f.group, &seed);
-    size_t n = 0, done = 0;
-    for (double end = clock_s () + seconds; tokenizer && clock_s () < end; n++)
-        done += try_one (&rng, &seed, tokenizer);
-    buf_free (&seed);
-    tokenizer_destroy (&tokenizer);
-    free (text);
-    printf ("fuzz_environment: %zu inputs, %zu played to the end\n", n, done);
-    return done > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (!tokenizer || !seed.size)
+        fuzz_fail ("fixture");
+    fuzz_seed ("edits", "\0\0\0\7\1\0\0\0\0\3\2\0\0\0\0", 15);
+    return fuzz_seeds (argc, argv);
 }

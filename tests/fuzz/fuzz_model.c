@@ -1,6 +1,5 @@
-/*  fuzz_model [SECONDS] [SEED]: config.json, adapter_config.json, tokenizer.json, safetensors
- *  files and chat templates, damaged. */
-#include <fcntl.h>
+/*  config.json, adapter_config.json, tokenizer.json and safetensors files. */
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -8,17 +7,15 @@
 #include "formats/peft.h"
 #include "formats/safetensors.h"
 #include "model/lora.h"
-#include "text/jinja.h"
-#include "mutate.h"
+#include "fuzz.h"
 
-static char path[64] = "/tmp/quintet-fuzz-XXXXXX";
-
-static void try_safetensors (const char *data, size_t size)
+static void try_safetensors (const uint8_t *data, size_t size)
 {
-    int fd = open (path, O_WRONLY | O_TRUNC);
+    int fd = memfd_create ("fuzz", MFD_CLOEXEC);
+    char path[64];
+    snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
     if (fd < 0 || write (fd, data, size) != (ssize_t) size)
         abort ();
-    close (fd);
     err_t err = {0};
     safetensors_t *file = safetensors_open (path, &err);
     for (size_t i = 0; file && i < safetensors_count (file); i++) {
@@ -29,32 +26,20 @@ static void try_safetensors (const char *data, size_t size)
         free (values);
     }
     safetensors_close (&file);
+    close (fd);
 }
 
-static void try_template (const char *template)
+/*  The first byte says whether the rest is a file of tensors. */
+int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
-    err_t err = {0};
-    buf_t out = {.max = 1 << 16};
-    json_t *variables = json_pack ("{s:[{s:s, s:s}], s:b, s:n}", "messages", "role", "user",
-                                   "content", "Hi", "add_generation_prompt", 1, "tools");
-    jinja_render (template, variables, &out, &err);
-    json_decref (variables);
-    buf_free (&out);
-}
-
-static void try_one (const char *data, size_t size)
-{
+    if (size && bytes[0] == 'S') {
+        try_safetensors (bytes + 1, size - 1);
+        return 0;
+    }
+    char *data = fuzz_text (bytes, size);
     err_t err = {0};
     hf_config_t config;
     lora_config_t lora;
-    if (size && data[0] == 'S') {
-        try_safetensors (data + 1, size - 1);
-        return;
-    }
-    if (size && data[0] == 'J') {
-        try_template (data + 1);
-        return;
-    }
     if (strlen (data) == size && hf_config_parse (data, NULL, &config, &err) == 0)
         free (hf_config_stored (data, HF_F32));
     if (strlen (data) == size && peft_parse (data, &lora, &err) == 0)
@@ -70,9 +55,11 @@ static void try_one (const char *data, size_t size)
         buf_free (&text);
         tokenizer_destroy (&tokenizer);
     }
+    free (data);
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
     static const char config[] =
         "{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":48,\"num_hidden_layers\":2,"
@@ -85,24 +72,16 @@ int main (int argc, char **argv)
         "\"b\":{\"dtype\":\"BF16\",\"shape\":[1,2],\"data_offsets\":[8,12]}}  01234567abcd";
     static const char *const texts[] = {"def aux(xs): return xs", "caf\xc3\xa9 again and again"};
     err_t err = {0};
-    int fd = mkstemp (path);
     char *tokenizer = tokenizer_train (texts, 2, 270, (const char *const[]){"<|end|>"}, 1, &err);
-    if (!tokenizer || fd < 0)
-        return 1;
-    close (fd);
+    if (!tokenizer)
+        fuzz_fail ("tokenizer");
     static const char adapter[] =
         "{\"peft_type\":\"LORA\",\"r\":4,\"lora_alpha\":8,\"use_rslora\":true,\"bias\":\"none\","
         "\"target_modules\":[\"q_proj\",\"lm_head\"],\"modules_to_save\":null,\"rank_pattern\":{}}";
-    static const char template[] =
-        "J{%- set ns = namespace(a=[1, 2]) %}{% for m in messages[::-1] %}{{- '<' + m.role ~ '>' "
-        "+ m['content'][0:5] | trim if m.content is string and not (loop.index0 % 2 == 1) else "
-        "raise_exception('x') }}{% set ns.a = ns.a %}{% endfor %}{#- c -#}{% if tools %}{{ f(1) "
-        "}}{% elif add_generation_prompt and 'a' not in ['b'] %}\n{{ 'A\\n' }}{% endif %}";
-    const char *seeds[] = {config, tensors, tokenizer, adapter, template};
-    size_t sizes[] = {sizeof config - 1, sizeof tensors - 1, strlen (tokenizer), sizeof adapter - 1,
-                      sizeof template - 1};
-    int rc = fuzz_main (argc, argv, seeds, sizes, 5, try_one);
-    unlink (path);
+    fuzz_seed ("config", config, sizeof config - 1);
+    fuzz_seed ("tensors", tensors, sizeof tensors - 1);
+    fuzz_seed ("tokenizer", tokenizer, strlen (tokenizer));
+    fuzz_seed ("adapter", adapter, sizeof adapter - 1);
     free (tokenizer);
-    return rc;
+    return fuzz_seeds (argc, argv);
 }

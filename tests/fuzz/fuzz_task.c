@@ -1,12 +1,13 @@
-/*  fuzz_task [SECONDS] [SEED]: configurations, tasks and global states, damaged. */
+/*  Configurations, tasks and global states. */
 #include "conf/conf.h"
-#include "mutate.h"
+#include "fuzz.h"
 #include "task/episode.h"
 #include "task/family.h"
 #include "task/reward.h"
 
-static void try_one (const char *data, size_t size)
+int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
+    char *data = fuzz_text (bytes, size);
     err_t err = {0};
     conf_t *conf = conf_parse (data, size, "fuzz.yml", NULL, 0, &err);
     conf_destroy (&conf);
@@ -31,9 +32,11 @@ static void try_one (const char *data, size_t size)
         buf_free (&text);
         episode_destroy (&episode);
     }
+    free (data);
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
     static const char conf[] = "run:\n  name: x\nmodel:\n  path: m\nteam:\n  roles: [aux, main]\n"
                                "task:\n  family: coding\ntrainer:\n  lr: 1e-3\n";
@@ -50,7 +53,7 @@ int main (int argc, char **argv)
         "garden. However, we find the old "
         "walls.\",\"tokens\":30,\"truncated\":false,\"tokens_read\":5}]}],"
         "\"artifact\":\"\",\"done\":true}";
-    const char *seeds[] = {conf, state};
-    size_t sizes[] = {sizeof conf - 1, sizeof state - 1};
-    return fuzz_main (argc, argv, seeds, sizes, 2, try_one);
+    fuzz_seed ("configuration", conf, sizeof conf - 1);
+    fuzz_seed ("state", state, sizeof state - 1);
+    return fuzz_seeds (argc, argv);
 }

@@ -1,14 +1,9 @@
 /* with: services/trainer/rollout.c services/trainer/batch.c services/trainer/measure.c */
-/*  fuzz_trainer [SECONDS] [SEED]: damaged groups from the store. Whatever the bytes are, they are
- *  refused, or give a rollout whose indices and ids are inside their arrays. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+/*  Groups from the store: whatever the bytes are, they are refused, or give a rollout whose indices
+ *  and ids are inside their arrays. */
 #include "../../services/trainer/batch.h"
 #include "../../services/trainer/measure.h"
-#include "base/clock.h"
-#include "base/rng.h"
+#include "fuzz.h"
 
 #define EPISODES 3
 #define VOCAB    50
@@ -39,17 +34,6 @@ static void seed_group (buf_t *bytes)
     wire_episodes_pack (&group, bytes);
 }
 
-static void mutate (rng_t *rng, char *data, size_t *size)
-{
-    for (uint64_t n = rng_below (rng, 4); n-- > 0 && *size;) {
-        size_t at = (size_t) rng_below (rng, *size);
-        if (rng_below (rng, 8) == 0)
-            *size = at;
-        else
-            data[at] = (char) rng_next (rng);
-    }
-}
-
 /*  Touches everything that the trainer would. */
 static double use (const rollout_t *rollout)
 {
@@ -74,37 +58,26 @@ static double use (const rollout_t *rollout)
     return sum + measure.reward.mean;
 }
 
-static size_t try_group (rng_t *rng, const buf_t *seed)
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
     static const size_t vocab[] = {VOCAB, VOCAB}, context[] = {64, 64};
     rollout_limits_t limits = {
         .episodes = EPISODES, .roles = 2, .vocab = vocab, .context = context};
-    char *data = malloc (seed->size + 1);
-    size_t size = seed->size, taken = 0;
-    memcpy (data, seed->data, size);
-    mutate (rng, data, &size);
     rollout_t *rollout = rollout_new (1, NULL);
-    if (rollout_add (rollout, 0, data, size, NULL, &limits, NULL) == 0 &&
+    if (rollout_add (rollout, 0, (const char *) data, size, NULL, &limits, NULL) == 0 &&
         rollout_index (rollout, NULL) == 0) {
         volatile double sum = use (rollout);
         (void) sum;
-        taken = 1;
     }
     rollout_destroy (&rollout);
-    free (data);
-    return taken;
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-    double seconds = argc > 1 ? strtod (argv[1], NULL) : 2;
-    rng_t rng = {.key = argc > 2 ? strtoull (argv[2], NULL, 10) : 1};
-    size_t n = 0, taken = 0;
     buf_t group = {0};
     seed_group (&group);
-    for (double end = clock_s () + seconds; clock_s () < end; n++)
-        taken += try_group (&rng, &group);
+    fuzz_seed ("group", group.data, group.size);
     buf_free (&group);
-    printf ("fuzz_trainer: %zu inputs, %zu taken\n", n, taken);
-    return taken > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return fuzz_seeds (argc, argv);
 }

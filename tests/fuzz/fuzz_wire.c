@@ -1,7 +1,7 @@
-/*  fuzz_wire [SECONDS] [SEED]: envelopes and every message, damaged. What is refused says why. */
+/*  Envelopes and every message, damaged. What is refused says why. */
 #include "../unit/wire_fixture.h"
 #include "bus/envelope.h"
-#include "mutate.h"
+#include "fuzz.h"
 
 static void try_message (fixture_message_t kind, const char *data, size_t size, size_t budget)
 {
@@ -15,8 +15,9 @@ static void try_message (fixture_message_t kind, const char *data, size_t size, 
     arena_destroy (&arena);
 }
 
-static void try_one (const char *data, size_t size)
+int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
+    const char *data = (const char *) bytes;
     envelope_t e;
     if (envelope_parse (data, size, &e) == 0) {
         zmq_msg_t frame;
@@ -29,17 +30,18 @@ static void try_one (const char *data, size_t size)
         try_message ((fixture_message_t) kind, data, size, 4 << 20);
         try_message ((fixture_message_t) kind, data, size, 1024); /* memory runs out on the way */
     }
+    return 0;
 }
 
-int main (int argc, char **argv)
+int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-    const char *seeds[FIXTURE_MESSAGES + 1];
-    size_t sizes[FIXTURE_MESSAGES + 1];
-    buf_t bytes[FIXTURE_MESSAGES] = {{0}};
+    buf_t bytes = {0};
     for (size_t i = 0; i < FIXTURE_MESSAGES; i++) {
-        fixture_pack ((fixture_message_t) i, &bytes[i]);
-        seeds[i] = bytes[i].data;
-        sizes[i] = bytes[i].size;
+        char name[32];
+        snprintf (name, sizeof name, "message-%zu", i);
+        buf_clear (&bytes);
+        fixture_pack ((fixture_message_t) i, &bytes);
+        fuzz_seed (name, bytes.data, bytes.size);
     }
     zmq_msg_t frame;
     envelope_t e = {.kind = ENVELOPE_REQUEST,
@@ -47,14 +49,11 @@ int main (int argc, char **argv)
                     .service = slice_of ("act"),
                     .ticket = UINT64_MAX,
                     .left_ms = 5,
-                    .payload = {bytes[0].data, bytes[0].size}};
+                    .payload = {bytes.data, bytes.size}};
     if (envelope_pack (&e, (slice_t){"", 0}, &frame) != 0)
-        return 1;
-    seeds[FIXTURE_MESSAGES] = zmq_msg_data (&frame);
-    sizes[FIXTURE_MESSAGES] = zmq_msg_size (&frame);
-    int rc = fuzz_main (argc, argv, seeds, sizes, FIXTURE_MESSAGES + 1, try_one);
-    for (size_t i = 0; i < FIXTURE_MESSAGES; i++)
-        buf_free (&bytes[i]);
+        fuzz_fail ("envelope");
+    fuzz_seed ("envelope", zmq_msg_data (&frame), zmq_msg_size (&frame));
     zmq_msg_close (&frame);
-    return rc;
+    buf_free (&bytes);
+    return fuzz_seeds (argc, argv);
 }
