@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 
 #include "../../services/critic/critic.h"
-#include "../../services/critic/network.h"
+#include "critic_fixture.h"
 #include "wire/wire.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -91,37 +91,6 @@ static void episodes_are_counted_over_all_groups (void **state)
 }
 
 /*  ---- network -------------------------------------------------------------------------------- */
-
-static const network_shape_t shape = {.width = 16, .layers = 1, .heads = 2, .context = 40};
-
-#define EPISODES 8
-
-/*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0; two of each task. */
-typedef struct {
-    char brief[EPISODES / 2][8];
-    wire_said_t said[EPISODES][2];
-    wire_turn_t turns[EPISODES][2];
-    wire_transcript_t transcripts[EPISODES];
-    wire_transcripts_t groups[EPISODES / 2];
-    double returns[EPISODES];
-} simple_t;
-
-static void simple_task (simple_t *s)
-{
-    static const char *const role[] = {"m"};
-    for (int i = 0; i < EPISODES; i++) {
-        s->said[i][0] = (wire_said_t){0, i % 2 ? "good" : "bad"};
-        s->said[i][1] = (wire_said_t){0, ""};
-        for (int t = 0; t < 2; t++)
-            s->turns[i][t] = (wire_turn_t){&s->said[i][t], 1};
-        s->transcripts[i] = (wire_transcript_t){s->turns[i], 2};
-        s->returns[i] = i % 2;
-    }
-    for (int g = 0; g < EPISODES / 2; g++) {
-        snprintf (s->brief[g], sizeof s->brief[g], "t%d", g);
-        s->groups[g] = (wire_transcripts_t){s->brief[g], role, 1, &s->transcripts[2 * g], 2};
-    }
-}
 
 static network_t *new_network (uint64_t seed)
 {
@@ -359,19 +328,7 @@ static int teardown (void **state)
 
 static void send_learn (fixture_t *f, const hash_t *from)
 {
-    wire_learn_request_t request = {.run = "r",
-                                    .step = 1,
-                                    .state = *from,
-                                    .seed = 1,
-                                    .width = shape.width,
-                                    .layers = shape.layers,
-                                    .heads = shape.heads,
-                                    .context = shape.context,
-                                    .lr = 3e-3,
-                                    .groups = f->simple.groups,
-                                    .groups_n = EPISODES / 2,
-                                    .returns = f->simple.returns,
-                                    .returns_n = EPISODES};
+    wire_learn_request_t request = simple_learn (&f->simple, from);
     buf_t bytes = {0};
     wire_learn_request_pack (&request, &bytes);
     critic_on_learn (&f->run,
