@@ -20,6 +20,13 @@
 -- run's keys is `release`, or the first `acquire` by anybody a week after its lease ended.
 -- Time is Redis's. A lease that ended is taken away when somebody claims, and not before: its holder
 -- may still commit, since nobody else has started. Single Redis, no cluster: keys are made here.
+--
+-- A group's own `state` is the truth. The sorted sets `pending` and `leased` only say where to look: an
+-- entry whose group is in another state is removed and counts for nothing. So whatever becomes of an
+-- entry, a finished group is never played again, and a step is never counted as finished without it.
+--
+-- The program that loads this text puts a hash of it into the library's name and, as VERSION, into the
+-- name of every function: two builds that share a Redis each call their own.
 
 local WEEK_MS = 7 * 24 * 3600 * 1000
 
@@ -81,6 +88,10 @@ end
 
 local function count (run, group, name, by)
     redis.call ('HINCRBY', step_key (run, step_of (group)), name, by)
+end
+
+local function state_of (run, group)
+    return redis.call ('HGET', group_key (run, group), 'state')
 end
 
 local function drop_step (run, step)
@@ -247,7 +258,8 @@ end
 
 -- ---- the environment's side ----------------------------------------------------------------------
 
--- Back among the pending ones, to be started again at turn 0.
+-- Back among the pending ones, to be started again at turn 0: what its last holder wrote is dropped,
+-- since the next one plays the same turns anew. The caller has seen that its state is 'leased'.
 local function put_back (run, group)
     local g = group_key (run, group)
     for i = 0, tonumber (redis.call ('HGET', g, 'turns')) - 1 do
@@ -304,6 +316,17 @@ local function claimed_before (runs, holder, token)
     end
 end
 
+-- The first group that waits, by id. Entries of groups that do not wait any more are removed.
+local function first_pending (run)
+    while true do
+        local first = redis.call ('ZRANGE', key (run, 'pending'), 0, 0)[1]
+        if not first or state_of (run, first) == 'pending' then
+            return first
+        end
+        redis.call ('ZREM', key (run, 'pending'), first)
+    end
+end
+
 -- holder lease_ms token -> run group fence payload, or nothing. A run whose trainer's lease ended
 -- waits for a trainer.
 local function claim (_, args)
@@ -321,9 +344,13 @@ local function claim (_, args)
             local ended = redis.call ('ZRANGEBYSCORE', key (run, 'leased'), '-inf', int (now),
                                       'LIMIT', 0, 100)
             for _, group in ipairs (ended) do
-                put_back (run, group)
+                if state_of (run, group) == 'leased' then
+                    put_back (run, group)
+                else -- finished or dropped since: the entry is left over
+                    redis.call ('ZREM', key (run, 'leased'), group)
+                end
             end
-            local first = redis.call ('ZRANGE', key (run, 'pending'), 0, 0)[1]
+            local first = first_pending (run)
             if first then
                 return lease (run, first, holder, lease_ms, token)
             end
@@ -423,7 +450,8 @@ local function orphans (_, args)
     local n = 0
     for _, run in ipairs (redis.call ('ZRANGE', 'q:runs', 0, -1)) do
         for _, group in ipairs (redis.call ('ZRANGE', key (run, 'leased'), 0, -1)) do
-            if redis.call ('HGET', group_key (run, group), 'holder') == args[1] then
+            local g = redis.call ('HMGET', group_key (run, group), 'state', 'holder')
+            if g[1] == 'leased' and g[2] == args[1] then
                 put_back (run, group)
                 n = n + 1
             end
@@ -447,20 +475,24 @@ local function tell_boot ()
     return {'none', boot ()}
 end
 
-redis.register_function ('quintet_acquire', acquire)
-redis.register_function ('quintet_renew_run', renew_run)
-redis.register_function ('quintet_release', release)
-redis.register_function ('quintet_open', open)
-redis.register_function ('quintet_status', status)
-redis.register_function ('quintet_result', result)
-redis.register_function ('quintet_close', close)
-redis.register_function ('quintet_drop_after', drop_after)
-redis.register_function ('quintet_claim', claim)
-redis.register_function ('quintet_renew', renew)
-redis.register_function ('quintet_turn', turn)
-redis.register_function ('quintet_commit', commit)
-redis.register_function ('quintet_dead', dead)
-redis.register_function ('quintet_give_up', give_up)
-redis.register_function ('quintet_orphans', orphans)
-redis.register_function ('quintet_log', log)
-redis.register_function ('quintet_boot', tell_boot)
+local function register (name, call)
+    redis.register_function ('quintet_' .. name .. '_' .. VERSION, call)
+end
+
+register ('acquire', acquire)
+register ('renew_run', renew_run)
+register ('release', release)
+register ('open', open)
+register ('status', status)
+register ('result', result)
+register ('close', close)
+register ('drop_after', drop_after)
+register ('claim', claim)
+register ('renew', renew)
+register ('turn', turn)
+register ('commit', commit)
+register ('dead', dead)
+register ('give_up', give_up)
+register ('orphans', orphans)
+register ('log', log)
+register ('boot', tell_boot)

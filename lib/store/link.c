@@ -1,9 +1,23 @@
-/*  link - see link.h */
+/*  link - see link.h
+ *
+ *  A call is tried until its deadline. Whether a failed try was carried out cannot be known (the
+ *  answer may be what got lost), and need not be: every function of functions.lua gives the same
+ *  result when it is called twice. So the only question after a failure is whether it may pass: a
+ *  broken connection, a Redis that starts or that refuses to write just now may; a wrong address,
+ *  a Redis that is too old or a mistake of ours will not.
+ *
+ *  Deadlines follow what was measured. What the caller grants is meant for a Redis nearby. Where
+ *  answers take longer, connecting and asking again would fail in the same way for ever, so a call
+ *  gets at least LINK_ROUNDS times what the slowest of the last answers took, and after one that
+ *  never came twice as long.
+ */
 #include "link.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
+#include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/embed.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 EMBED (store_functions, "lib/store/functions.lua")
@@ -19,20 +34,29 @@ EMBED (store_functions, "lib/store/functions.lua")
 #define LINK_BACKOFF_MAX_MS 250
 #define LINK_HOST_MAX       256
 #define LINK_PARTS_MAX      8
+#define LINK_ROUNDS         4    /* an address, a connection, functions and the call */
+#define LINK_SLOW_MAX_MS    8000 /* a slow Redis is granted no more than this by itself */
+#define LINK_VERSION_DIGITS 16
+#define LINK_FUNCTION_MAX   64
+#define LINK_NUMERIC_MAX    64 /* an address in digits */
 
 struct link {
     char *address;            /* as given, for messages */
     char *path;               /* of a unix socket; NULL: tcp */
     char host[LINK_HOST_MAX]; /* of tcp */
     int port;
-    redisContext *redis; /* NULL: not connected */
-    bool met;            /* it has answered once */
-    bool troubled;       /* said in the log that Redis cannot be reached */
+    struct gaicb *lookup; /* of the host, under way; NULL: none. Never moves while it is */
+    redisContext *redis;  /* NULL: not connected */
+    bool met;             /* it has answered a call once */
+    bool troubled;        /* said in the log that Redis cannot be reached */
+    int64_t slow_ms;      /* the slowest of the last answers took this long */
+    buf_t functions;      /* functions.lua under the name of its version */
+    char version[LINK_VERSION_DIGITS + 1];
     store_bytes_t parts[LINK_PARTS_MAX];
 };
 
 /*  What one try came to. */
-typedef enum { TRY_DONE, TRY_AGAIN, TRY_FAILED } try_t;
+typedef enum { LINK_DONE, LINK_AGAIN, LINK_FAILED } link_outcome_t;
 
 static int link_parse_tcp (link_t *link, const char *text, err_t *err)
 {
@@ -54,10 +78,27 @@ static int link_parse_tcp (link_t *link, const char *text, err_t *err)
     return 0;
 }
 
+/*  The library is named after a hash of its text, and so is every function in it. So a program of
+ *  another build that shares this Redis loads and calls its own, and neither changes what the
+ *  other one calls. */
+static int link_name_functions (link_t *link, err_t *err)
+{
+    char hex[HASH_HEX_SIZE];
+    hash_t hash = hash_of (store_functions, store_functions_size ());
+    snprintf (link->version, sizeof link->version, "%s", hash_hex (&hash, hex));
+    buf_printf (&link->functions, "#!lua name=quintet_%s\nlocal VERSION = '%s'\n", link->version,
+                link->version);
+    /* The file's own first line names the library for those who load it by hand. */
+    buf_text (&link->functions, strchr (store_functions, '\n') + 1);
+    return buf_failed (&link->functions) ? err_set (err, ERR_LIMIT, "no memory") : 0;
+}
+
 link_t *link_new (const char *address, err_t *err)
 {
     link_t *link = calloc (1, sizeof *link);
     int rc = link && (link->address = strdup (address)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
+    if (rc == 0)
+        rc = link_name_functions (link, err);
     if (rc == 0 && strncmp (address, "unix:", 5) == 0 && address[5])
         rc = (link->path = strdup (address + 5)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
     else if (rc == 0)
@@ -65,14 +106,8 @@ link_t *link_new (const char *address, err_t *err)
                  ? link_parse_tcp (link, address + 4, err)
                  : err_set (err, ERR_CONFIG,
                             "Redis address '%s': expected unix:PATH or tcp:HOST:PORT", address);
-    if (rc != 0) {
+    if (rc != 0)
         link_destroy (&link);
-        return NULL;
-    }
-    /* hiredis writes with write (): a peer that is gone would end the process. */
-    struct sigaction old;
-    if (sigaction (SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-        signal (SIGPIPE, SIG_IGN);
     return link;
 }
 
@@ -83,11 +118,27 @@ static void link_disconnect (link_t *link)
     link->redis = NULL;
 }
 
+/*  A lookup that cannot be called off still writes into its block when it ends, so the block is
+ *  left to it. */
+static void link_forget_lookup (link_t *link)
+{
+    struct gaicb *lookup = link->lookup;
+    link->lookup = NULL;
+    if (!lookup || (gai_error (lookup) == EAI_INPROGRESS && gai_cancel (lookup) == EAI_NOTCANCELED))
+        return;
+    if (gai_error (lookup) == 0)
+        freeaddrinfo (lookup->ar_result);
+    free ((void *) (uintptr_t) lookup->ar_name);
+    free (lookup);
+}
+
 void link_destroy (link_t **link)
 {
     if (!*link)
         return;
     link_disconnect (*link);
+    link_forget_lookup (*link);
+    buf_free (&(*link)->functions);
     free ((*link)->path);
     free ((*link)->address);
     free (*link);
@@ -117,66 +168,162 @@ static int link_is_broken (link_t *link, err_t *err)
                     link->address, why);
 }
 
-static int link_connected (link_t *link, int64_t left_ms, err_t *err)
+/*  Begins to look the host up, unless an earlier call's lookup is still under way: that one is
+ *  waited for. */
+static int link_start_lookup (link_t *link, err_t *err)
 {
-    struct timeval timeout = link_timeout_of (left_ms);
-    if (!link->redis) {
-        link->redis = link->path ? redisConnectUnixWithTimeout (link->path, timeout)
-                                 : redisConnectWithTimeout (link->host, link->port, timeout);
+    if (link->lookup)
+        return 0;
+    link->lookup = calloc (1, sizeof *link->lookup);
+    if (link->lookup)
+        link->lookup->ar_name = strdup (link->host);
+    if (!link->lookup || !link->lookup->ar_name ||
+        getaddrinfo_a (GAI_NOWAIT, &link->lookup, 1, NULL) != 0) {
+        if (link->lookup)
+            free ((void *) (uintptr_t) link->lookup->ar_name);
+        free (link->lookup);
+        link->lookup = NULL;
+        return err_set (err, ERR_LIMIT, "no memory to look up '%s'", link->host);
+    }
+    return 0;
+}
+
+/*  getaddrinfo waits for name servers as long as it likes, so it runs in a thread of the C
+ *  library's, and only the wait for it has a deadline. */
+static int link_resolve (link_t *link, int64_t end_ms, err_t *err)
+{
+    if (link_start_lookup (link, err) != 0)
+        return -1;
+    const struct gaicb *const list[] = {link->lookup};
+    int why;
+    while ((why = gai_error (link->lookup)) == EAI_INPROGRESS && clock_left_ms (end_ms) > 0) {
+        int64_t left = clock_left_ms (end_ms);
+        struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+        gai_suspend (list, 1, &wait);
+    }
+    if (why == 0)
+        return 0;
+    if (why != EAI_INPROGRESS)
+        link_forget_lookup (link);
+    return err_set (err, ERR_NETWORK, "Redis at %s: the address of '%s' is not known: %s",
+                    link->address, link->host,
+                    why == EAI_INPROGRESS ? "no name server answers" : gai_strerror (why));
+}
+
+/*  To the first of the host's addresses that takes the connection. */
+static int link_connect_tcp (link_t *link, int64_t end_ms, err_t *err)
+{
+    if (link_resolve (link, end_ms, err) != 0)
+        return -1;
+    for (const struct addrinfo *at = link->lookup->ar_result; at; at = at->ai_next) {
+        char numeric[LINK_NUMERIC_MAX];
+        if (at->ai_socktype != SOCK_STREAM ||
+            getnameinfo (at->ai_addr, at->ai_addrlen, numeric, sizeof numeric, NULL, 0,
+                         NI_NUMERICHOST) != 0)
+            continue;
+        link_disconnect (link);
+        link->redis =
+            redisConnectWithTimeout (numeric, link->port, link_timeout_of (clock_left_ms (end_ms)));
+        if (link->redis && !link->redis->err)
+            break;
+    }
+    link_forget_lookup (link); /* addresses change: looked up anew for every connection */
+    return !link->redis || link->redis->err ? link_is_broken (link, err) : 0;
+}
+
+static int link_connect (link_t *link, int64_t end_ms, err_t *err)
+{
+    if (link->path) {
+        link->redis =
+            redisConnectUnixWithTimeout (link->path, link_timeout_of (clock_left_ms (end_ms)));
         if (!link->redis || link->redis->err)
             return link_is_broken (link, err);
-        fcntl (link->redis->fd, F_SETFD, FD_CLOEXEC);
-        if (!link->path)
-            redisEnableKeepAlive (link->redis);
+    } else if (link_connect_tcp (link, end_ms, err) != 0) {
+        return -1;
     }
-    if (redisSetTimeout (link->redis, timeout) != REDIS_OK)
+    fcntl (link->redis->fd, F_SETFD, FD_CLOEXEC);
+    if (!link->path)
+        redisEnableKeepAlive (link->redis);
+    return 0;
+}
+
+static int link_connected (link_t *link, int64_t end_ms, err_t *err)
+{
+    if (!link->redis && link_connect (link, end_ms, err) != 0)
+        return -1;
+    if (redisSetTimeout (link->redis, link_timeout_of (clock_left_ms (end_ms))) != REDIS_OK)
         return link_is_broken (link, err);
     return 0;
 }
 
-static bool link_is_loading (const char *text, const char *with)
+static bool link_begins (const char *text, const char *with)
 {
     return strncmp (text, with, strlen (with)) == 0;
 }
 
+/*  Whether Redis wants a password, or grants less than we need. What is long it refuses before it looks
+ *  at the command. */
+static bool link_is_locked (const char *text)
+{
+    return link_begins (text, "NOAUTH") || link_begins (text, "WRONGPASS") ||
+           link_begins (text, "NOPERM") ||
+           link_begins (text, "ERR Protocol error: unauthenticated");
+}
+
+/*  Whether Redis refuses in a state that it may leave by itself, or that somebody may end: it
+ *  starts, has no room on its disk or in its memory, is a replica for a while, has lost its own. A
+ *  password is such a state only when there was none before: else it is our configuration that is
+ *  wrong. */
+static bool link_may_pass (const link_t *link, const char *text)
+{
+    static const char *const states[] = {"LOADING",     "BUSY ",    "MISCONF",    "OOM",
+                                         "READONLY",    "TRYAGAIN", "MASTERDOWN", "NOREPLICAS",
+                                         "CLUSTERDOWN", NULL};
+    for (const char *const *state = states; *state; state++)
+        if (link_begins (text, *state))
+            return true;
+    return link->met && link_is_locked (text);
+}
+
+/*  What somebody can do about it. */
+static const char *link_advice (const char *text)
+{
+    return link_begins (text, "MISCONF") ? "it cannot write to its disk; make room there, or look "
+                                           "at its log"
+           : link_begins (text, "OOM")   ? "it is at its memory limit; raise maxmemory"
+           : link_begins (text, "READONLY") ? "it takes no writes; name its primary, or end this"
+           : link_is_locked (text)          ? "it wants a password or grants us too little"
+                                            : "it is busy";
+}
+
 /*  Redis's own errors, as opposed to those that our functions answer. */
-static try_t link_redis_error (const link_t *link, const char *text, err_t *err)
+static link_outcome_t link_redis_error (const link_t *link, const char *text, err_t *err)
 {
     const char *at = link->address;
-    if (link_is_loading (text, "LOADING") || link_is_loading (text, "BUSY ")) {
-        err_set (err, ERR_NETWORK, "Redis at %s is busy: %s", at, text);
-        return TRY_AGAIN;
+    if (link_may_pass (link, text)) {
+        err_set (err, ERR_BUSY, "Redis at %s: %s: %s", at, link_advice (text), text);
+        return LINK_AGAIN;
     }
-    if (link_is_loading (text, "MISCONF")) {
-        err_set (err, ERR_IO,
-                 "Redis at %s cannot write to its disk and takes nothing more: make room or look "
-                 "at its log: %s",
-                 at, text);
-        return TRY_AGAIN;
-    }
-    if (link_is_loading (text, "OOM"))
-        err_set (err, ERR_LIMIT, "Redis at %s is at its memory limit: raise maxmemory: %s", at,
-                 text);
-    else if (link_is_loading (text, "NOAUTH") || link_is_loading (text, "WRONGPASS") ||
-             link_is_loading (text, "NOPERM"))
+    if (link_is_locked (text))
         err_set (err, ERR_CONFIG, "Redis at %s refuses us: %s", at, text);
-    else if (link_is_loading (text, "ERR unknown command"))
+    else if (link_begins (text, "ERR unknown command"))
         err_set (err, ERR_CONFIG, "Redis at %s is too old, version 7 is needed: %s", at, text);
     else
         err_set (err, ERR_INTERNAL, "Redis at %s: %s", at, text);
-    return TRY_FAILED;
+    return LINK_FAILED;
 }
 
-static try_t link_load_functions (link_t *link, err_t *err)
+static link_outcome_t link_load_functions (link_t *link, err_t *err)
 {
-    const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", store_functions};
-    size_t sizes[] = {8, 4, 7, store_functions_size ()};
+    /* REPLACE: the same text under the same name, however often it is loaded. */
+    const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", link->functions.data};
+    size_t sizes[] = {8, 4, 7, link->functions.size};
     redisReply *reply = redisCommandArgv (link->redis, 4, argv, sizes);
     if (!reply) {
         link_is_broken (link, err);
-        return TRY_AGAIN;
+        return LINK_AGAIN;
     }
-    try_t outcome = TRY_DONE;
+    link_outcome_t outcome = LINK_DONE;
     if (reply->type == REDIS_REPLY_ERROR)
         outcome = link_redis_error (link, reply->str, err);
     freeReplyObject (reply);
@@ -184,7 +331,8 @@ static try_t link_load_functions (link_t *link, err_t *err)
 }
 
 /*  Translates {"none", part...} or {code, text}. */
-static try_t link_take_answer (link_t *link, redisReply *reply, link_reply_t *answer, err_t *err)
+static link_outcome_t link_take_answer (link_t *link, redisReply *reply, link_reply_t *answer,
+                                        err_t *err)
 {
     const char *code = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                                reply->elements <= LINK_PARTS_MAX + 1
@@ -195,39 +343,40 @@ static try_t link_take_answer (link_t *link, redisReply *reply, link_reply_t *an
         whole = reply->element[i]->type == REDIS_REPLY_STRING;
     if (!whole) {
         err_set (err, ERR_INTERNAL, "Redis at %s: an answer of unknown form", link->address);
-        return TRY_FAILED;
+        return LINK_FAILED;
     }
     for (int c = ERR_NONE + 1; c < ERR_COUNT; c++)
         if (strcmp (code, err_name ((err_code_t) c)) == 0) {
             err_set (err, (err_code_t) c, "%s",
                      reply->elements > 1 ? reply->element[1]->str : "(no text)");
-            return TRY_FAILED;
+            return LINK_FAILED;
         }
     for (size_t i = 1; i < reply->elements; i++)
         link->parts[i - 1] = (store_bytes_t){reply->element[i]->str, reply->element[i]->len};
     *answer = (link_reply_t){reply, link->parts, reply->elements - 1};
-    return TRY_DONE;
+    return LINK_DONE;
 }
 
-static try_t link_try_once (link_t *link, const char **argv, const size_t *sizes, size_t n,
-                            link_reply_t *answer, err_t *err)
+static link_outcome_t link_try_once (link_t *link, const char **argv, const size_t *sizes, size_t n,
+                                     link_reply_t *answer, err_t *err)
 {
     redisReply *reply = redisCommandArgv (link->redis, (int) n, argv, sizes);
     if (reply && reply->type == REDIS_REPLY_ERROR &&
-        link_is_loading (reply->str, "ERR Function not found")) {
+        link_begins (reply->str, "ERR Function not found")) {
         freeReplyObject (reply);
-        try_t outcome = link_load_functions (link, err);
-        if (outcome != TRY_DONE)
+        link_outcome_t outcome = link_load_functions (link, err);
+        if (outcome != LINK_DONE)
             return outcome;
         reply = redisCommandArgv (link->redis, (int) n, argv, sizes);
     }
     if (!reply) {
         link_is_broken (link, err);
-        return TRY_AGAIN;
+        return LINK_AGAIN;
     }
-    try_t outcome = reply->type == REDIS_REPLY_ERROR ? link_redis_error (link, reply->str, err)
-                                                     : link_take_answer (link, reply, answer, err);
-    if (outcome != TRY_DONE)
+    link_outcome_t outcome = reply->type == REDIS_REPLY_ERROR
+                                 ? link_redis_error (link, reply->str, err)
+                                 : link_take_answer (link, reply, answer, err);
+    if (outcome != LINK_DONE)
         freeReplyObject (reply);
     return outcome;
 }
@@ -246,50 +395,95 @@ static void link_note_trouble (link_t *link, bool trouble, const err_t *err)
     link->troubled = trouble;
 }
 
-/*  n 0: only loads the functions. */
-static try_t link_try_until (link_t *link, int64_t deadline_ms, const char **argv,
-                             const size_t *sizes, size_t n, link_reply_t *answer, err_t *err)
+/*  One try that ends at end_ms; n 0: only loads the functions. */
+static link_outcome_t link_try (link_t *link, int64_t end_ms, const char **argv,
+                                const size_t *sizes, size_t n, link_reply_t *answer, err_t *err)
 {
-    int64_t end = clock_ms () + deadline_ms, backoff = LINK_BACKOFF_MS;
+    int64_t start = clock_ms ();
+    if (link_connected (link, end_ms, err) != 0)
+        return LINK_AGAIN;
+    int64_t asked = clock_ms ();
+    link_outcome_t outcome =
+        n ? link_try_once (link, argv, sizes, n, answer, err) : link_load_functions (link, err);
+    int64_t took = clock_ms () - asked;
+    if (link->redis) /* else the connection broke: at the deadline because the answer is late */
+        link->slow_ms = took > link->slow_ms * 7 / 8 ? took : link->slow_ms * 7 / 8;
+    else if (clock_left_ms (end_ms) == 0)
+        link->slow_ms = 2 * (clock_ms () - start) / LINK_ROUNDS;
+    return outcome;
+}
+
+/*  What a call may take: as asked for, or longer where answers are slow. */
+static int64_t link_grant (const link_t *link, int64_t deadline_ms)
+{
+    int64_t slow = link->slow_ms * LINK_ROUNDS;
+    slow = slow < LINK_SLOW_MAX_MS ? slow : LINK_SLOW_MAX_MS;
+    return deadline_ms > slow ? deadline_ms : slow;
+}
+
+static link_outcome_t link_try_until (link_t *link, int64_t deadline_ms, const char **argv,
+                                      const size_t *sizes, size_t n, link_reply_t *answer,
+                                      err_t *err)
+{
+    int64_t end = clock_ms () + link_grant (link, deadline_ms), backoff = LINK_BACKOFF_MS;
     for (;;) {
         err_t why = {0};
-        try_t outcome = TRY_AGAIN;
-        if (link_connected (link, clock_left_ms (end), &why) == 0)
-            outcome = n ? link_try_once (link, argv, sizes, n, answer, &why)
-                        : link_load_functions (link, &why);
-        link_note_trouble (link, outcome == TRY_AGAIN, &why);
-        if (outcome != TRY_DONE && err)
+        link_outcome_t outcome = link_try (link, end, argv, sizes, n, answer, &why);
+        link_note_trouble (link, outcome == LINK_AGAIN, &why);
+        if (outcome != LINK_DONE && err)
             *err = why;
-        if (outcome != TRY_AGAIN || clock_left_ms (end) == 0)
+        /* A try in the last moment would end for lack of time, and hide why the one before failed. */
+        if (outcome != LINK_AGAIN || clock_left_ms (end) <= backoff)
             return outcome;
-        int64_t left = clock_left_ms (end);
-        clock_sleep_ms (backoff < left ? backoff : left);
+        clock_sleep_ms (backoff);
         backoff = backoff * 2 < LINK_BACKOFF_MAX_MS ? backoff * 2 : LINK_BACKOFF_MAX_MS;
     }
+}
+
+/*  hiredis writes with write (): a peer that is gone raises SIGPIPE in this thread, whose default
+ *  ends the process. It is held back for the time of a call and thrown away, so that the process's
+ *  own handling of it stays as it is. */
+static link_outcome_t link_try_quietly (link_t *link, int64_t deadline_ms, const char **argv,
+                                        const size_t *sizes, size_t n, link_reply_t *answer,
+                                        err_t *err)
+{
+    sigset_t pipe, old, waiting;
+    sigemptyset (&pipe);
+    sigaddset (&pipe, SIGPIPE);
+    sigpending (&waiting);
+    bool theirs = sigismember (&waiting, SIGPIPE) == 1;
+    pthread_sigmask (SIG_BLOCK, &pipe, &old);
+    link_outcome_t outcome = link_try_until (link, deadline_ms, argv, sizes, n, answer, err);
+    while (!theirs && sigtimedwait (&pipe, NULL, &(struct timespec){0}) < 0 && errno == EINTR) {
+    }
+    pthread_sigmask (SIG_SETMASK, &old, NULL);
+    return outcome;
 }
 
 int link_call (link_t *link, int64_t deadline_ms, const char *function, const store_bytes_t *args,
                size_t n, link_reply_t *reply, err_t *err)
 {
     *reply = (link_reply_t){0};
+    char name[LINK_FUNCTION_MAX];
+    snprintf (name, sizeof name, "quintet_%s_%s", function, link->version);
     const char **argv = calloc (n + 3, sizeof *argv);
     size_t *sizes = calloc (n + 3, sizeof *sizes);
-    try_t outcome = TRY_FAILED;
+    link_outcome_t outcome = LINK_FAILED;
     if (argv && sizes) {
         argv[0] = "FCALL", sizes[0] = 5;
-        argv[1] = function, sizes[1] = strlen (function);
+        argv[1] = name, sizes[1] = strlen (name);
         argv[2] = "0", sizes[2] = 1;
         for (size_t i = 0; i < n; i++) {
             argv[i + 3] = args[i].size ? args[i].data : "";
             sizes[i + 3] = args[i].size;
         }
-        outcome = link_try_until (link, deadline_ms, argv, sizes, n + 3, reply, err);
+        outcome = link_try_quietly (link, deadline_ms, argv, sizes, n + 3, reply, err);
     } else {
         err_set (err, ERR_LIMIT, "no memory for a call of %zu arguments", n);
     }
     free (argv);
     free (sizes);
-    return outcome == TRY_DONE ? 0 : -1;
+    return outcome == LINK_DONE ? 0 : -1;
 }
 
 void link_reply_free (link_reply_t *reply)
@@ -301,5 +495,5 @@ void link_reply_free (link_reply_t *reply)
 
 int link_load (link_t *link, int64_t deadline_ms, err_t *err)
 {
-    return link_try_until (link, deadline_ms, NULL, NULL, 0, NULL, err) == TRY_DONE ? 0 : -1;
+    return link_try_quietly (link, deadline_ms, NULL, NULL, 0, NULL, err) == LINK_DONE ? 0 : -1;
 }

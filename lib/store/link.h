@@ -1,7 +1,8 @@
 /*  link - one connection to Redis that heals itself, for functions that may be called twice.
  *
  *      link_t *link = link_new ("unix:/run/x/redis.sock", &err);
- *      if (link_call (link, 5000, args, n, &reply, &err) == 0) ... link_reply_free (&reply) ...
+ *      if (link_call (link, 5000, "claim", args, n, &reply, &err) == 0)
+ *          link_reply_free (&reply);
  *      link_destroy (&link);
  *
  *  Private to the store. A call whose connection breaks or whose answer does not come is sent
@@ -31,14 +32,16 @@ typedef struct {
 link_t *link_new (const char *address, err_t *err);
 void link_destroy (link_t **link);
 
-/*  Calls a function with n arguments. An error that the function answers comes with its own code;
- *  ERR_NETWORK: Redis cannot be reached or does not answer; ERR_IO, ERR_LIMIT: it cannot store;
- *  ERR_CONFIG: it is no Redis 7. */
+/*  Calls a function ("claim") with n arguments. An error that the function answers comes with its
+ *  own code. ERR_NETWORK: Redis cannot be reached or does not answer; ERR_BUSY: it refuses in a
+ *  state that may pass (it starts, is full, read-only, locked since we met it); ERR_CONFIG: it is
+ *  no Redis 7, or wants a password. deadline_ms is stretched where Redis was seen to be slower. */
 int link_call (link_t *link, int64_t deadline_ms, const char *function, const store_bytes_t *args,
                size_t n, link_reply_t *reply, err_t *err);
 void link_reply_free (link_reply_t *reply);
 
-/*  Puts this program's functions in place of whatever Redis has under their names. */
+/*  Loads this build's functions, whose names carry a hash of their text: those of other builds
+ *  stay. */
 int link_load (link_t *link, int64_t deadline_ms, err_t *err);
 
 #endif

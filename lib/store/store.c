@@ -161,7 +161,7 @@ int store_boot (store_t *store, char boot[41], err_t *err)
 {
     call_args_t args = {0};
     link_reply_t reply;
-    if (store_call (store, "quintet_boot", &args, 1, &reply, err) != 0)
+    if (store_call (store, "boot", &args, 1, &reply, err) != 0)
         return -1;
     snprintf (boot, 41, "%s", (const char *) reply.parts[0].data);
     link_reply_free (&reply);
@@ -179,7 +179,7 @@ int store_run_acquire (store_t *store, const char *run, const char *holder, int6
     store_add_text (&args, holder);
     store_add_number (&args, (uint64_t) lease_ms);
     store_add_bytes (&args, record, size);
-    return store_call_number (store, "quintet_acquire", &args, epoch, err);
+    return store_call_number (store, "acquire", &args, epoch, err);
 }
 
 int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t lease_ms, err_t *err)
@@ -189,7 +189,7 @@ int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t le
         return -1;
     store_add_number (&args, epoch);
     store_add_number (&args, (uint64_t) lease_ms);
-    return store_call_plain (store, "quintet_renew_run", &args, err);
+    return store_call_plain (store, "renew_run", &args, err);
 }
 
 int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *err)
@@ -198,7 +198,7 @@ int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *e
     if (store_add_run (&args, run, err) != 0)
         return -1;
     store_add_number (&args, epoch);
-    return store_call_plain (store, "quintet_release", &args, err);
+    return store_call_plain (store, "release", &args, err);
 }
 
 int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
@@ -216,8 +216,7 @@ int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned p
     if (n)
         memcpy (all + args.n, groups, n * sizeof *all);
     link_reply_t reply;
-    int rc =
-        link_call (store->link, store->deadline_ms, "quintet_open", all, args.n + n, &reply, err);
+    int rc = link_call (store->link, store->deadline_ms, "open", all, args.n + n, &reply, err);
     if (rc == 0)
         link_reply_free (&reply);
     free (all);
@@ -232,7 +231,7 @@ static int store_step_size (store_t *store, const char *run, unsigned phase, uin
     if (store_add_run (&args, run, err) != 0)
         return -1;
     store_add_step (&args, phase, step);
-    if (store_call (store, "quintet_status", &args, 4, &reply, err) != 0)
+    if (store_call (store, "status", &args, 4, &reply, err) != 0)
         return -1;
     *n = store_number_of (&reply.parts[0]);
     *status = (store_status_t){.leased = store_number_of (&reply.parts[1]),
@@ -264,14 +263,20 @@ int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t
         store_add_text (&args, run);
         store_add_step (&args, phase, step);
         store_add_number (&args, g);
-        if (store_call (store, "quintet_result", &args, 2, &reply, err) != 0)
+        if (store_call (store, "result", &args, 2, &reply, err) != 0)
             return -1;
         const char *state = reply.parts[0].data;
+        int rc = 0;
         if (strcmp (state, "committed") == 0)
             stop = each (context, g, reply.parts[1].data, reply.parts[1].size, NULL);
         else if (strcmp (state, "dead") == 0)
             stop = each (context, g, NULL, 0, reply.parts[1].data);
+        else /* left out, it would be missing from what is made of the step */
+            rc = err_set (err, ERR_BUSY, "group %" PRIu64 " of step %" PRIu64 " is still %s", g,
+                          step, state);
         link_reply_free (&reply);
+        if (rc != 0)
+            return -1;
     }
     return 0;
 }
@@ -285,7 +290,7 @@ int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned
     store_add_number (&args, epoch);
     store_add_step (&args, phase, step);
     store_add_number (&args, STORE_KEPT);
-    return store_call_plain (store, "quintet_close", &args, err);
+    return store_call_plain (store, "close", &args, err);
 }
 
 int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint64_t step,
@@ -296,7 +301,7 @@ int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint
         return -1;
     store_add_number (&args, epoch);
     store_add_number (&args, step);
-    return store_call_plain (store, "quintet_drop_after", &args, err);
+    return store_call_plain (store, "drop_after", &args, err);
 }
 
 /*  ---- the environment's side ----------------------------------------------------------------- */
@@ -328,7 +333,7 @@ int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_cla
     store_add_text (&args, holder);
     store_add_number (&args, (uint64_t) lease_ms);
     store_add_number (&args, store->token);
-    if (store_call (store, "quintet_claim", &args, 0, &reply, err) != 0)
+    if (store_call (store, "claim", &args, 0, &reply, err) != 0)
         return -1; /* with the same token next time: this claim may have been carried out */
     store->token = rng_next (&store->tokens);
     int rc = reply.n >= 4 ? store_take_claim (&reply, claim, err) : 0;
@@ -341,7 +346,7 @@ int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, e
     call_args_t args = {0};
     store_add_claim (&args, claim);
     store_add_number (&args, (uint64_t) lease_ms);
-    return store_call_plain (store, "quintet_renew", &args, err);
+    return store_call_plain (store, "renew", &args, err);
 }
 
 int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const void *data,
@@ -351,7 +356,7 @@ int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const
     store_add_claim (&args, claim);
     store_add_number (&args, turn);
     store_add_bytes (&args, data, size);
-    return store_call_plain (store, "quintet_turn", &args, err);
+    return store_call_plain (store, "turn", &args, err);
 }
 
 int store_commit (store_t *store, const store_claim_t *claim, const void *data, size_t size,
@@ -360,7 +365,7 @@ int store_commit (store_t *store, const store_claim_t *claim, const void *data, 
     call_args_t args = {0};
     store_add_claim (&args, claim);
     store_add_bytes (&args, data, size);
-    return store_call_plain (store, "quintet_commit", &args, err);
+    return store_call_plain (store, "commit", &args, err);
 }
 
 int store_dead (store_t *store, const store_claim_t *claim, const char *reason, err_t *err)
@@ -368,7 +373,7 @@ int store_dead (store_t *store, const store_claim_t *claim, const char *reason, 
     call_args_t args = {0};
     store_add_claim (&args, claim);
     store_add_text (&args, reason);
-    return store_call_plain (store, "quintet_dead", &args, err);
+    return store_call_plain (store, "dead", &args, err);
 }
 
 int store_giveup (store_t *store, const store_claim_t *claim, const char *reason, uint64_t *tries,
@@ -377,14 +382,14 @@ int store_giveup (store_t *store, const store_claim_t *claim, const char *reason
     call_args_t args = {0};
     store_add_claim (&args, claim);
     store_add_text (&args, reason);
-    return store_call_number (store, "quintet_give_up", &args, tries, err);
+    return store_call_number (store, "give_up", &args, tries, err);
 }
 
 int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err)
 {
     call_args_t args = {0};
     store_add_text (&args, holder);
-    return store_call_number (store, "quintet_orphans", &args, n, err);
+    return store_call_number (store, "orphans", &args, n, err);
 }
 
 /*  ---- looking -------------------------------------------------------------------------------- */
@@ -397,5 +402,5 @@ int store_log (store_t *store, const char *run, const char *event, const char *t
     store_add_text (&args, STORE_LOG_LENGTH);
     store_add_text (&args, event);
     store_add_text (&args, text);
-    return store_call_plain (store, "quintet_log", &args, err);
+    return store_call_plain (store, "log", &args, err);
 }

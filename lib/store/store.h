@@ -10,7 +10,8 @@
  *  deadline; ERR_NETWORK names the address after that, ERR_STALE says that a fence or an epoch is
  *  no longer valid, ERR_MISSING that Redis knows no such run or step (it was released, dropped, or
  *  Redis lost its data). Run names are letters, digits and "._-". One thread uses a store_t.
- *  Ignores SIGPIPE where that would end the process.
+ *  ERR_BUSY: Redis refuses for now (it starts, is full, read-only, locked). A deadline is stretched
+ *  where Redis answers more slowly than that.
  */
 #ifndef QUINTET_STORE_STORE_H
 #define QUINTET_STORE_STORE_H
@@ -64,7 +65,8 @@ int store_step_status (store_t *store, const char *run, unsigned phase, uint64_t
                        store_status_t *status, err_t *err);
 
 /*  Results of committed groups, in id order, one call each: each (context, group, data, size).
- *  Dead ones come with data NULL and the reason in reason. Stops when each returns non-zero. */
+ *  Dead ones come with data NULL and the reason in reason. Stops when each returns non-zero.
+ *  ERR_BUSY: a group is not finished. */
 typedef int (*store_each_fn) (void *context, uint64_t group, const void *data, size_t size,
                               const char *reason);
 int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t step,

@@ -192,6 +192,8 @@ static int cmd_run_watch (run_t *run, err_t *err)
             run->first_step_s = clock_s () - run->started_s;
         presence_event (&run->presence, event);
         live_event (run->live, event);
+        if (event->kind == WIRE_RUN_STATE && strncmp (event->text, "waiting:", 8) == 0)
+            live_waits (run->live, event->text);
     }
     live_draw (run->live);
     return rc;

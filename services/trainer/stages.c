@@ -491,16 +491,38 @@ static double stage_deadline_s (const trainer_t *t)
     return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
 }
 
-/*  Who is away or busy may be back before the deadline: what failed is done again then. */
-static int stage_restart (trainer_t *t, double waited_s, err_t *err)
+/*  Who is away or refuses for now may be back before the deadline, which counts from the first failure: the
+ *  stage itself may have been waiting for long, and rightly. What failed is done again then; every call to the
+ *  store may be made twice. After the deadline the run ends with what was waited for: a trainer that began
+ *  anew would wait for the same. */
+static int stage_restart (trainer_t *t, err_t *err)
 {
-    bool may_pass = err->code == ERR_NETWORK || err->code == ERR_BUSY;
-    if (!may_pass || waited_s > stage_deadline_s (t))
+    if (err->code != ERR_NETWORK && err->code != ERR_BUSY)
         return -1;
-    if (!t->troubled)
+    double now = clock_s ();
+    if (!t->troubled) {
+        char text[ERR_TEXT_MAX];
+        t->troubled = true;
+        t->troubled_since = now;
         log_err ("stage.again", err);
-    t->troubled = true;
-    return POLL_MS;
+        snprintf (text, sizeof text, "waiting: %.900s", err->text);
+        report_state (t, text);
+    }
+    if (now - t->troubled_since <= stage_deadline_s (t))
+        return POLL_MS;
+    err_wrap (err, "step %llu (%s): waited %.0f s", (unsigned long long) t->done + 1,
+              stages_name (t->stage), now - t->troubled_since);
+    err->code = ERR_TIMEOUT;
+    return -1;
+}
+
+/*  What the stage that goes on is called in what people watch. */
+static void stage_recover (trainer_t *t)
+{
+    t->troubled = false;
+    log_info ("stage.on", "stage=%s waited_s=%.1f", stages_name (t->stage),
+              clock_s () - t->troubled_since);
+    report_state (t, t->stage == STAGE_EVALUATE ? "evaluating" : "training");
 }
 
 int stages_work (trainer_t *t, err_t *err)
@@ -510,9 +532,10 @@ int stages_work (trainer_t *t, err_t *err)
     int rc = begins ? stage->enter (t, err) : stage->poll (t, err);
     double waited_s = clock_s () - t->stage_since;
     if (rc < 0)
-        return stage_restart (t, waited_s, err);
+        return stage_restart (t, err);
     t->entered = true;
-    t->troubled = false;
+    if (t->troubled)
+        stage_recover (t);
     if (begins)
         return 0;
     if (rc == 0 && stage->late && waited_s > stage_deadline_s (t))

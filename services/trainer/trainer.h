@@ -61,6 +61,7 @@ typedef struct {
     bool entered;  /* its beginning is done */
     bool reported; /* its results are written down; what is left is telling the store */
     bool troubled; /* what failed in it is tried again */
+    double troubled_since;
     double stage_s[STAGE_COUNT]; /* time in each stage since the last line of metrics */
     double stage_since, line_since;
     double started;      /* clock_s of this process */

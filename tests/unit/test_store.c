@@ -240,6 +240,40 @@ static void a_reclaimed_group_starts_again_and_its_old_holder_is_refused (void *
     buf_free (&new.payload);
 }
 
+/*  Whatever becomes of the entries in Redis's sorted sets: a finished group is never played again, and
+ *  a step never counts as finished without all of its groups. */
+static void a_finished_group_stays_finished_whatever_its_entries_say (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    store_claim_t first = claim_one ();
+    fine (store_commit (store, &first, "first", 5, &err));
+    freeReplyObject (ask ("ZADD q:r:leased 1 000000000001/0/000000"));
+    freeReplyObject (ask ("ZADD q:r:pending 0 000000000001/0/000000"));
+    store_claim_t second = claim_one ();
+    assert_int_equal (second.group, 1);
+    counts (TRAIN, 1, 0, 1, 1, 0);
+    freeReplyObject (ask ("ZADD q:r:leased 60000000000000 000000000001/0/000000"));
+    uint64_t n;
+    fine (store_orphans (store, "environment-1", &n, &err));
+    assert_int_equal (n, 1);
+    counts (TRAIN, 1, 1, 0, 1, 0);
+    buf_free (&first.payload);
+    buf_free (&second.payload);
+}
+
+static void a_group_that_is_not_finished_is_not_left_out (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    store_claim_t claim = claim_one ();
+    fine (store_commit (store, &claim, "x", 1, &err));
+    heard_t heard = {0};
+    refused (store_step_groups (store, "r", TRAIN, 1, hear, &heard, &err), ERR_BUSY);
+    assert_non_null (strstr (err.text, "group 1 of step 1 is still pending"));
+    buf_free (&claim.payload);
+}
+
 static void renewing_keeps_the_lease (void **state)
 {
     (void) state;
@@ -262,14 +296,14 @@ static void committing_twice_is_committing_once (void **state)
     refused (store_renew (store, &claim, LEASE, &err), ERR_STALE);
     counts (TRAIN, 1, 1, 0, 1, 0);
     buf_free (&claim.payload);
-    heard_t heard = {0};
-    fine (store_step_groups (store, "r", TRAIN, 1, hear, &heard, &err));
-    assert_string_equal (heard.text, "0=first(5);");
     claim = claim_one ();
     fine (store_dead (store, &claim, "why", &err));
     fine (store_dead (store, &claim, "why", &err));
     refused (store_commit (store, &claim, "late", 4, &err), ERR_STALE);
     counts (TRAIN, 1, 0, 0, 1, 1);
+    heard_t heard = {0};
+    fine (store_step_groups (store, "r", TRAIN, 1, hear, &heard, &err));
+    assert_string_equal (heard.text, "0=first(5);1!why(0);");
     buf_free (&claim.payload);
 }
 
@@ -357,6 +391,8 @@ int main (void)
         each (claims_are_fair_over_runs),
         each (a_run_without_a_trainer_waits),
         each (a_reclaimed_group_starts_again_and_its_old_holder_is_refused),
+        each (a_finished_group_stays_finished_whatever_its_entries_say),
+        each (a_group_that_is_not_finished_is_not_left_out),
         each (renewing_keeps_the_lease),
         each (committing_twice_is_committing_once),
         each (giving_up_makes_it_pending_and_counts),

@@ -130,15 +130,99 @@ static void bad_addresses_and_servers_are_named (void **state)
     }
 }
 
-static void a_full_redis_says_so (void **state)
+/*  States that Redis may leave again: a call waits for that, and says at its deadline what it waited
+ *  for. Nobody is there who could end the state while it waits, so the deadline is short. */
+static void a_redis_that_refuses_for_now_is_waited_for (void **state)
 {
     (void) state;
-    freeReplyObject (ask ("CONFIG SET maxmemory 1"));
+    static const struct {
+        const char *on, *off, *text;
+    } states[] = {
+        {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "maxmemory"},
+        {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "takes no writes"},
+        {"CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"},
+    };
     store_bytes_t group = {"x", 1};
-    refused (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err), ERR_LIMIT);
-    assert_non_null (strstr (err.text, "maxmemory"));
-    freeReplyObject (ask ("CONFIG SET maxmemory 0"));
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        store_deadline (store, 400);
+        freeReplyObject (ask (states[i].on));
+        refused (store_step_open (store, "r", epoch, TRAIN, i + 1, &group, 1, &err), ERR_BUSY);
+        if (!strstr (err.text, states[i].text) || !strstr (err.text, redis.address))
+            fail_msg ("%s", err.text);
+        freeReplyObject (ask (states[i].off));
+        store_deadline (store, 5000);
+        fine (store_step_open (store, "r", epoch, TRAIN, i + 1, &group, 1, &err));
+    }
+}
+
+/*  A password that comes while a program is connected may go again; one that was there before is
+ *  missing from the configuration. */
+static void a_password_is_waited_for_only_where_there_was_none (void **state)
+{
+    (void) state;
+    store_bytes_t group = {"x", 1};
+    store_deadline (store, 400);
+    freeReplyObject (ask ("CONFIG SET requirepass secret"));
+    freeReplyObject (ask ("CLIENT KILL TYPE normal SKIPME yes")); /* it refuses us, too: harmless */
+    redisContext *raw = redisConnectUnix (redis.socket);
+    freeReplyObject (redisCommand (raw, "AUTH secret"));
+    freeReplyObject (redisCommand (raw, "CLIENT KILL TYPE normal SKIPME yes"));
+    refused (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err), ERR_BUSY);
+    assert_non_null (strstr (err.text, "password"));
+    err = (err_t){0};
+    assert_null (store_new (redis.address, &err));
+    assert_int_equal (err.code, ERR_CONFIG);
+    freeReplyObject (redisCommand (raw, "CONFIG SET requirepass %s", ""));
+    redisFree (raw);
+    store_deadline (store, 5000);
     fine (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err));
+}
+
+static size_t libraries (void)
+{
+    redisReply *reply = ask ("FUNCTION LIST LIBRARYNAME quintet_*");
+    size_t n = reply->elements;
+    freeReplyObject (reply);
+    return n;
+}
+
+/*  Another build's functions are beside ours, under other names. */
+static void another_builds_functions_stay_as_they_are (void **state)
+{
+    (void) state;
+    const char *other = "#!lua name=quintet_0123456789abcdef\n"
+                        "redis.register_function ('quintet_status_0123456789abcdef', function () "
+                        "return {'none', 'theirs'} end)";
+    freeReplyObject (ask ("FUNCTION LOAD %s", other));
+    store_t *second = store_new (redis.address, &err);
+    assert_non_null (second);
+    store_destroy (&second);
+    assert_int_equal (libraries (), 2);
+    redisReply *theirs = ask ("FCALL quintet_status_0123456789abcdef 0");
+    assert_string_equal (theirs->element[1]->str, "theirs");
+    freeReplyObject (theirs);
+    open_step (TRAIN, 1, 1);
+    counts (TRAIN, 1, 1, 0, 0, 0);
+    freeReplyObject (ask ("FUNCTION DELETE quintet_0123456789abcdef"));
+}
+
+/*  A peer that is gone raises SIGPIPE: it must not end the process, nor may the store change what the
+ *  process does about it. */
+static void sigpipe_is_left_to_the_process (void **state)
+{
+    (void) state;
+    struct sigaction before, after;
+    signal (SIGPIPE, SIG_DFL);
+    sigaction (SIGPIPE, NULL, &before);
+    open_step (TRAIN, 1, 1);
+    redis_fixture_kill (&redis);
+    redis_fixture_start (&redis);
+    counts (TRAIN, 1, 1, 0, 0, 0);
+    sigaction (SIGPIPE, NULL, &after);
+    assert_true (after.sa_handler == SIG_DFL && before.sa_handler == SIG_DFL);
+    sigset_t waiting;
+    sigpending (&waiting);
+    assert_false (sigismember (&waiting, SIGPIPE));
 }
 
 /*  Many claimants, every group played once: no two get the same, none is lost. */
@@ -201,7 +285,10 @@ int main (void)
         each (a_deadline_names_the_address),
         each (a_claim_whose_answer_was_lost_is_found_again),
         each (bad_addresses_and_servers_are_named),
-        each (a_full_redis_says_so),
+        each (a_redis_that_refuses_for_now_is_waited_for),
+        each (a_password_is_waited_for_only_where_there_was_none),
+        each (another_builds_functions_stay_as_they_are),
+        each (sigpipe_is_left_to_the_process),
         each (every_group_is_committed_once_by_many_claimants),
     };
     return cmocka_run_group_tests (tests, whole_open, whole_close);
