@@ -7,7 +7,7 @@
 
 #define IPC_PATH_MAX 107 /* of a unix socket (unix(7)) */
 
-static int parse_ipc (const char *path, address_t *address, err_t *err)
+static int address_parse_ipc (const char *path, address_t *address, err_t *err)
 {
     static const char *const ends[ADDRESS_COUNT] = {"requests", "policies", "publish", "subscribe"};
     if (!*path || strlen (path) + strlen (".subscribe") > IPC_PATH_MAX)
@@ -18,7 +18,8 @@ static int parse_ipc (const char *path, address_t *address, err_t *err)
     return 0;
 }
 
-static int parse_tcp (const char *text, const char *host, bool bind, address_t *address, err_t *err)
+static int address_parse_tcp (const char *text, const char *host, bool bind, address_t *address,
+                              err_t *err)
 {
     const char *colon = strrchr (host, ':');
     char *end = NULL;
@@ -37,9 +38,9 @@ static int parse_tcp (const char *text, const char *host, bool bind, address_t *
 int address_parse (const char *text, bool bind, address_t *address, err_t *err)
 {
     if (strncmp (text, "ipc://", 6) == 0)
-        return parse_ipc (text + 6, address, err);
+        return address_parse_ipc (text + 6, address, err);
     if (strncmp (text, "tcp://", 6) == 0)
-        return parse_tcp (text, text + 6, bind, address, err);
+        return address_parse_tcp (text, text + 6, bind, address, err);
     return err_set (err, ERR_CONFIG, "bus address '%s': tcp://HOST:PORT or ipc://PATH is wanted",
                     text);
 }

@@ -253,6 +253,7 @@ static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
     }
     if (now - bus->ticked_ms < BUS_TICK_MS)
         return 0;
+    events_tick (bus->events, now);
     int rc = calls_tick (bus->calls, bus->requests, now, item);
     if (rc == 0)
         bus->ticked_ms = now; /* else there may be more that is due */

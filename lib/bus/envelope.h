@@ -51,6 +51,7 @@ typedef enum {
     ENVELOPE_RETIRE,
     ENVELOPE_DONE,
     ENVELOPE_WANT,
+    ENVELOPE_SUBSCRIBE,
     ENVELOPE_KINDS
 } envelope_kind_t;
 

@@ -1,14 +1,15 @@
 /*  events - see events.h */
 #include "bus/events.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
-#define EVENTS_COUNTED_MAX  1024 /* topics of ours, and of others by sender, that are counted */
-#define EVENTS_PROBES       8    /* entries of the table where a name may stand */
+#define EVENTS_COUNTED_MAX 1024 /* topics of ours, and of others by sender, that are counted */
+#define EVENTS_PROBES      8    /* entries of the table where a name may stand */
+#define EVENTS_SAY_MS                                                                              \
+    1000 /* the bus may have lost the subscriptions: they are said again so often */
 #define EVENTS_PREFIXES_MAX 64
 
 /*  How far a topic, or a sender's topic, has been counted. */
@@ -27,6 +28,8 @@ struct events {
     void *publish, *subscribe; /* made at first use */
     char *prefixes[EVENTS_PREFIXES_MAX];
     size_t prefixes_n;
+    int64_t said_ms; /* when the bus was last told of them */
+    bool refused;    /* it said that they are too many, and the log did */
     events_table_t sent, seen;
     zmq_msg_t frame; /* of the event that was taken last */
     char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
@@ -116,16 +119,20 @@ void events_publish (events_t *events, const char *topic, const void *payload, s
     events->out++;
 }
 
-static int events_send_subscription (events_t *events, const char *prefix, err_t *err)
+static void *events_tap (events_t *events, err_t *err)
 {
     if (!events->subscribe)
         events->subscribe =
-            node_connect (events->node, ZMQ_SUB, ADDRESS_SUBSCRIBE, NODE_EVENTS, err);
-    if (!events->subscribe)
-        return -1;
-    if (zmq_setsockopt (events->subscribe, ZMQ_SUBSCRIBE, prefix, strlen (prefix)) != 0)
-        return err_set (err, ERR_INTERNAL, "subscribe to '%s': %s", prefix, zmq_strerror (errno));
-    return 0;
+            node_connect (events->node, ZMQ_DEALER, ADDRESS_SUBSCRIBE, NODE_EVENTS, err);
+    return events->subscribe;
+}
+
+static void events_send_subscriptions (events_t *events)
+{
+    for (size_t i = 0; i < events->prefixes_n; i++)
+        node_send (
+            events->node, events->subscribe,
+            &(envelope_t){.kind = ENVELOPE_SUBSCRIBE, .text = slice_of (events->prefixes[i])});
 }
 
 int events_subscribe (events_t *events, const char *prefix, err_t *err)
@@ -138,17 +145,34 @@ int events_subscribe (events_t *events, const char *prefix, err_t *err)
     char *kept = strdup (prefix);
     if (!kept)
         return err_set (err, ERR_LIMIT, "no memory for a subscription");
+    if (!events_tap (events, err)) {
+        free (kept);
+        return -1;
+    }
     events->prefixes[events->prefixes_n++] = kept;
-    return events_send_subscription (events, kept, err);
+    events_send_subscriptions (events);
+    return 0;
 }
 
 void events_again (events_t *events)
 {
     err_t err = {0};
     events_close (events);
-    for (size_t i = 0; i < events->prefixes_n; i++)
-        if (events_send_subscription (events, events->prefixes[i], &err) != 0)
-            log_err ("bus.events", &err);
+    if (events->prefixes_n && !events_tap (events, &err))
+        log_err ("bus.events", &err);
+    else if (events->prefixes_n)
+        events_send_subscriptions (events);
+}
+
+void events_tick (events_t *events, int64_t now)
+{
+    if (!events->prefixes_n || now - events->said_ms < EVENTS_SAY_MS)
+        return;
+    events->said_ms = now;
+    if (events->subscribe)
+        events_send_subscriptions (events);
+    else
+        events_again (events);
 }
 
 /*  How many events of this sender and topic were lost before this one. A sender that started anew counts from
@@ -185,6 +209,12 @@ static int events_fill (events_t *events, bus_item_t *item)
         events->damaged += state == ENVELOPE_DAMAGED;
         return 0;
     }
+    if (e.kind == ENVELOPE_REFUSED && !events->refused) {
+        events->refused = true;
+        log_warn ("subscription.refused", "text=\"%.*s\"", (int) e.text.size, e.text.data);
+    }
+    if (e.kind != ENVELOPE_EVENT)
+        return 0;
     memcpy (events->topic, data, (size_t) (end + 1 - data));
     events->in++;
     *item = (bus_item_t){.kind = BUS_EVENT,

@@ -23,6 +23,8 @@ void events_publish (events_t *events, const char *topic, const void *payload, s
 int events_subscribe (events_t *events, const char *prefix, err_t *err);
 /*  The bus is another one: connects again, with the same subscriptions. */
 void events_again (events_t *events);
+/*  Says again now and then what is subscribed to. */
+void events_tick (events_t *events, int64_t now);
 /*  An event that is there already: 1, or 0. What item points to is valid until the next call. */
 int events_take (events_t *events, bus_item_t *item);
 /*  Where events arrive, to wait for them; NULL: nothing was subscribed to. */

@@ -169,10 +169,11 @@ pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *cont
     /* Made here, where its failure can still be told, and used by the thread alone: starting a thread is the
        barrier that ZeroMQ wants between the two. */
     pulse->socket = node_connect (node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
-    int rc = pulse->socket ? pthread_create (&pulse->thread, NULL, pulse_run, pulse) : 0;
+    bool connected = pulse->socket != NULL;
+    int rc = connected ? pthread_create (&pulse->thread, NULL, pulse_run, pulse) : 0;
     if (rc != 0)
         err_set (err, ERR_LIMIT, "no thread for heartbeats: %s", strerror (rc));
-    pulse->runs = pulse->socket && rc == 0;
+    pulse->runs = connected && rc == 0;
     if (!pulse->runs)
         pulse_free (&pulse);
     return pulse;

@@ -22,7 +22,7 @@ struct args {
     const char *positional;
 };
 
-static size_t index_of (const args_spec_t *spec, const char *key, size_t size)
+static size_t args_index_of (const args_spec_t *spec, const char *key, size_t size)
 {
     size_t i = 0;
     for (; spec->options[i].key; i++)
@@ -31,13 +31,13 @@ static size_t index_of (const args_spec_t *spec, const char *key, size_t size)
     return i;
 }
 
-static bool repeats (const args_option_t *option)
+static bool args_repeats (const args_option_t *option)
 {
     return option->placeholder && strstr (option->placeholder, "...");
 }
 
 /*  The known option that shares the longest beginning. */
-static const char *nearest (const args_spec_t *spec, const char *key)
+static const char *args_nearest (const args_spec_t *spec, const char *key)
 {
     size_t best = 0;
     const char *found = "--help";
@@ -53,17 +53,17 @@ static const char *nearest (const args_spec_t *spec, const char *key)
     return found;
 }
 
-static int take (args_t *args, int argc, char **argv, int *at, err_t *err)
+static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
 {
     const char *word = argv[*at], *equals = strchr (word, '=');
     size_t size = equals ? (size_t) (equals - word) : strlen (word);
     const args_spec_t *spec = args->spec;
-    size_t i = index_of (spec, word, size);
+    size_t i = args_index_of (spec, word, size);
     const args_option_t *option = &spec->options[i];
     if (!option->key)
         return err_set (err, ERR_CONFIG,
                         "%.*s: no such option; did you mean %s? (--help lists all)", (int) size,
-                        word, nearest (spec, word));
+                        word, args_nearest (spec, word));
     const char *value = equals ? equals + 1 : "";
     if (option->placeholder && !equals) {
         if (*at + 1 >= argc)
@@ -74,7 +74,7 @@ static int take (args_t *args, int argc, char **argv, int *at, err_t *err)
     if (!option->placeholder && equals)
         return err_set (err, ERR_CONFIG, "%s takes no value", option->key);
     slot_t *slot = &args->slot[i];
-    if (repeats (option)) {
+    if (args_repeats (option)) {
         if (slot->n == ARGS_REPEATED_MAX)
             return err_set (err, ERR_CONFIG, "%s more than %d times", option->key,
                             ARGS_REPEATED_MAX);
@@ -86,7 +86,7 @@ static int take (args_t *args, int argc, char **argv, int *at, err_t *err)
     return 0;
 }
 
-static int take_positional (args_t *args, const char *word, err_t *err)
+static int args_take_positional (args_t *args, const char *word, err_t *err)
 {
     if (!args->spec->positional || args->positional)
         return err_set (err, ERR_CONFIG, "'%s': %s", word,
@@ -97,7 +97,7 @@ static int take_positional (args_t *args, const char *word, err_t *err)
 }
 
 /*  QUINTET_ROWS for --rows. */
-static const char *from_environment (const args_option_t *option)
+static const char *args_from_environment (const args_option_t *option)
 {
     char name[64] = "QUINTET_";
     size_t n = strlen (name);
@@ -122,19 +122,20 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
         if (options && strcmp (argv[at], "--") == 0)
             options = false;
         else if (!options)
-            rc = take_positional (args, argv[at], err);
+            rc = args_take_positional (args, argv[at], err);
         else if (strcmp (argv[at], "--help") == 0 || strcmp (argv[at], "-h") == 0)
             args->help = true;
         else if (strcmp (argv[at], "--version") == 0)
             args->version = true;
         else if (strncmp (argv[at], "--", 2) == 0)
-            rc = take (args, argc, argv, &at, err);
+            rc = args_take (args, argc, argv, &at, err);
         else
-            rc = take_positional (args, argv[at], err);
+            rc = args_take_positional (args, argv[at], err);
     }
     for (size_t i = 0; spec->environment && spec->options[i].key; i++)
-        if (spec->options[i].placeholder && !args->slot[i].value && !repeats (&spec->options[i]))
-            args->slot[i].value = from_environment (&spec->options[i]);
+        if (spec->options[i].placeholder && !args->slot[i].value &&
+            !args_repeats (&spec->options[i]))
+            args->slot[i].value = args_from_environment (&spec->options[i]);
     bool needs = spec->positional && *spec->positional != '[' && !args->help && !args->version;
     if (rc == 0 && needs && !args->positional && !args_flag (args, "--health"))
         rc = err_set (err, ERR_CONFIG, "%s is missing (--help shows an example)", spec->positional);
@@ -151,7 +152,7 @@ void args_destroy (args_t **args)
 
 const char *args_value (const args_t *args, const char *key)
 {
-    size_t i = index_of (args->spec, key, strlen (key));
+    size_t i = args_index_of (args->spec, key, strlen (key));
     const args_option_t *option = &args->spec->options[i];
     if (!option->key)
         return "";
@@ -162,7 +163,7 @@ const char *args_value (const args_t *args, const char *key)
 
 bool args_given (const args_t *args, const char *key)
 {
-    size_t i = index_of (args->spec, key, strlen (key));
+    size_t i = args_index_of (args->spec, key, strlen (key));
     return args->spec->options[i].key && args->slot[i].value;
 }
 
@@ -182,7 +183,7 @@ const char *args_positional (const args_t *args)
 
 const char *const *args_repeated (const args_t *args, const char *key, size_t *n)
 {
-    size_t i = index_of (args->spec, key, strlen (key));
+    size_t i = args_index_of (args->spec, key, strlen (key));
     *n = args->spec->options[i].key ? args->slot[i].n : 0;
     return args->slot[i].repeated;
 }

@@ -14,7 +14,7 @@
     100 /* a bus that has just started hears of everybody within its first half second */
 
 /*  One question to the bus, which knows from heartbeats who is alive: a service that computes sends them too. */
-static int ask (bus_t *bus, const char *who, int64_t deadline, err_t *err)
+static int health_ask (bus_t *bus, const char *who, int64_t deadline, err_t *err)
 {
     int64_t left = clock_left_ms (deadline);
     bus_item_t item = {0};
@@ -40,10 +40,10 @@ int health_check (const char *service, const args_t *args)
     int64_t deadline = clock_ms () + HEALTH_MS;
     bus_options_t options = {.address = address, .name = name, .numerics = ""};
     bus_t *bus = bus_new (&options, &err);
-    int rc = bus ? ask (bus, who, deadline, &err) : -1;
+    int rc = bus ? health_ask (bus, who, deadline, &err) : -1;
     while (rc != 0 && err.code == ERR_MISSING && clock_left_ms (deadline) > 2 * AGAIN_MS) {
         clock_sleep_ms (AGAIN_MS);
-        rc = ask (bus, who, deadline, &err);
+        rc = health_ask (bus, who, deadline, &err);
     }
     bus_destroy (&bus);
     if (rc == 0)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,6 +21,7 @@
 #define STATUS_METRICS 64
 #define METRIC_NAME    96
 #define COMMON_OPTIONS 5
+#define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
 
 struct svc_run {
     const svc_t *service;
@@ -30,7 +32,7 @@ struct svc_run {
     void *state;
     int exit_status;
     atomic_bool stopping;
-    int64_t started_ms, told_ms;
+    int64_t started_ms, status_ms;
     atomic_bool opened; /* the pulse may look at state */
     /* one status event */
     wire_part_t metrics[STATUS_METRICS];
@@ -39,25 +41,25 @@ struct svc_run {
     buf_t event;
 };
 
-static svc_run_t *the_run; /* for the signal handler alone */
+static svc_run_t *svc_running; /* for the signal handler alone */
 
-static void on_signal (int number)
+static void svc_on_signal (int number)
 {
     (void) number;
     int saved = errno;
-    if (the_run) {
-        if (atomic_exchange (&the_run->stopping, true))
+    if (svc_running) {
+        if (atomic_exchange (&svc_running->stopping, true))
             _exit (130);
-        if (the_run->bus)
-            bus_wake (the_run->bus);
+        if (svc_running->bus)
+            bus_wake (svc_running->bus);
     }
     errno = saved;
 }
 
-static void handle_signals (svc_run_t *run)
+static void svc_handle_signals (svc_run_t *run)
 {
-    the_run = run;
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    svc_running = run;
+    struct sigaction action = {.sa_handler = svc_on_signal, .sa_flags = SA_RESTART};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
     signal (SIGPIPE, SIG_IGN);
@@ -70,7 +72,7 @@ static void handle_signals (svc_run_t *run)
     }
 }
 
-static void add_metric (void *to, const char *name, double value)
+static void svc_add_metric (void *to, const char *name, double value)
 {
     svc_run_t *run = to;
     if (run->metrics_n == STATUS_METRICS)
@@ -81,7 +83,7 @@ static void add_metric (void *to, const char *name, double value)
 }
 
 /*  Resident memory, from /proc/self/statm. */
-static double resident_bytes (void)
+static double svc_resident_bytes (void)
 {
     unsigned long total = 0, resident = 0;
     FILE *file = fopen ("/proc/self/statm", "re");
@@ -92,28 +94,28 @@ static double resident_bytes (void)
     return (double) resident * (double) sysconf (_SC_PAGESIZE);
 }
 
-static void tell_status (svc_run_t *run)
+static void svc_publish_status (svc_run_t *run)
 {
-    run->told_ms = clock_ms ();
+    run->status_ms = clock_ms ();
     run->metrics_n = 0;
     bus_counters_t counters = bus_counters (run->bus);
     char kind[METRIC_NAME];
     snprintf (kind, sizeof kind, "service/%s",
               run->service->name); /* instances have names of any form */
-    add_metric (run, kind, 1);
-    add_metric (run, "uptime_s", (double) (run->told_ms - run->started_ms) / 1e3);
-    add_metric (run, "rss_bytes", resident_bytes ());
-    add_metric (run, "served", (double) counters.served);
-    add_metric (run, "repeated", (double) counters.repeated);
-    add_metric (run, "resent", (double) counters.resent);
-    add_metric (run, "timeouts", (double) counters.timeouts);
-    add_metric (run, "events_missed", (double) counters.events_missed);
-    add_metric (run, "events_dropped", (double) counters.events_dropped);
-    add_metric (run, "malformed", (double) counters.malformed);
-    add_metric (run, "damaged", (double) counters.damaged);
-    add_metric (run, "bytes_fetched", (double) counters.bytes_fetched);
+    svc_add_metric (run, kind, 1);
+    svc_add_metric (run, "uptime_s", (double) (run->status_ms - run->started_ms) / 1e3);
+    svc_add_metric (run, "rss_bytes", svc_resident_bytes ());
+    svc_add_metric (run, "served", (double) counters.served);
+    svc_add_metric (run, "repeated", (double) counters.repeated);
+    svc_add_metric (run, "resent", (double) counters.resent);
+    svc_add_metric (run, "timeouts", (double) counters.timeouts);
+    svc_add_metric (run, "events_missed", (double) counters.events_missed);
+    svc_add_metric (run, "events_dropped", (double) counters.events_dropped);
+    svc_add_metric (run, "malformed", (double) counters.malformed);
+    svc_add_metric (run, "damaged", (double) counters.damaged);
+    svc_add_metric (run, "bytes_fetched", (double) counters.bytes_fetched);
     if (run->service->status)
-        run->service->status (run, add_metric, run);
+        run->service->status (run, svc_add_metric, run);
     wire_event_t event = {.kind = WIRE_SERVICE_STATUS,
                           .run = "",
                           .version = {.policy = ""},
@@ -127,7 +129,7 @@ static void tell_status (svc_run_t *run)
     bus_publish (run->bus, topic, run->event.data, run->event.size);
 }
 
-static void dispatch (svc_run_t *run, const bus_item_t *item)
+static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
 {
     const svc_t *service = run->service;
     if (item->kind != BUS_REQUEST) {
@@ -143,13 +145,13 @@ static void dispatch (svc_run_t *run, const bus_item_t *item)
     bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
 }
 
-static int loop (svc_run_t *run, err_t *err)
+static int svc_loop (svc_run_t *run, err_t *err)
 {
     int wait = 0;
     while (!atomic_load (&run->stopping)) {
-        int64_t status_in = clock_left_ms (run->told_ms + STATUS_MS);
+        int64_t status_in = clock_left_ms (run->status_ms + STATUS_MS);
         if (status_in == 0) {
-            tell_status (run);
+            svc_publish_status (run);
             status_in = STATUS_MS;
         }
         int timeout = wait < 0 || wait > status_in ? (int) status_in : wait;
@@ -158,27 +160,47 @@ static int loop (svc_run_t *run, err_t *err)
         if (rc < 0)
             return -1;
         if (rc > 0)
-            dispatch (run, &item);
+            svc_dispatch (run, &item);
         wait = run->service->work ? run->service->work (run) : -1;
     }
     return 0;
 }
 
 /*  Called by the bus's heartbeat thread. */
-static void pulse (void *context)
+static void svc_pulse (void *context)
 {
     svc_run_t *run = context;
     if (run->service->pulse && atomic_load (&run->opened))
         run->service->pulse (run);
 }
 
-static int start (svc_run_t *run, err_t *err)
+/*  As many file descriptors as the system allows; ZeroMQ, which has some for every socket, ends the process when it finds
+ *  none, so too few are an error here, that says how many are needed. */
+static int svc_check_files (const svc_t *service, err_t *err)
+{
+    struct rlimit files;
+    size_t least = service->files ? service->files : SVC_FILES_MIN;
+    if (getrlimit (RLIMIT_NOFILE, &files) != 0)
+        return 0;
+    files.rlim_cur = files.rlim_max;
+    setrlimit (RLIMIT_NOFILE, &files);
+    if (getrlimit (RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < least)
+        return err_set (err, ERR_CONFIG,
+                        "%llu open files are allowed, and quintet-%s needs at least %zu: raise the "
+                        "limit, as by ulimit -n %zu",
+                        (unsigned long long) files.rlim_cur, service->name, least, 4 * least);
+    return 0;
+}
+
+static int svc_start (svc_run_t *run, err_t *err)
 {
     const svc_t *service = run->service;
+    if (svc_check_files (service, err) != 0)
+        return -1;
     bus_options_t options = {.address = args_value (run->args, "--bus"),
                              .name = run->name,
                              .numerics = service->numerics ? service->numerics () : "",
-                             .pulse = pulse,
+                             .pulse = svc_pulse,
                              .context = run};
     run->bus = bus_new (&options, err);
     if (!run->bus)
@@ -190,12 +212,12 @@ static int start (svc_run_t *run, err_t *err)
         if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
             return -1;
     log_info ("ready", "bus=%s", options.address);
-    return loop (run, err);
+    return svc_loop (run, err);
 }
 
-static void finish (svc_run_t *run)
+static void svc_finish (svc_run_t *run)
 {
-    the_run = NULL;
+    svc_running = NULL;
     atomic_store (&run->opened, false);
     /* The bus goes first, since its thread calls pulse; but closing a state may cancel calls. */
     bus_quiet (run->bus);
@@ -206,7 +228,7 @@ static void finish (svc_run_t *run)
     buf_free (&run->event);
 }
 
-static void name_instance (svc_run_t *run)
+static void svc_name_instance (svc_run_t *run)
 {
     const char *given = args_value (run->args, "--name");
     char host[64] = "localhost";
@@ -218,7 +240,7 @@ static void name_instance (svc_run_t *run)
                   (long) getpid ());
 }
 
-static int status_of (const err_t *err)
+static int svc_exit_status (const err_t *err)
 {
     bool wrong = err->code == ERR_CONFIG || err->code == ERR_INPUT;
     return wrong                      ? SVC_EXIT_CONFIG
@@ -227,7 +249,7 @@ static int status_of (const err_t *err)
                                       : EXIT_FAILURE;
 }
 
-static void tell_failure (const err_t *err)
+static void svc_log_failure (const err_t *err)
 {
     const char *number = getenv ("QUINTET_LAST_WORDS");
     log_err ("failed", err);
@@ -235,7 +257,7 @@ static void tell_failure (const err_t *err)
         log_warn ("last.words", "fd=%s", number);
 }
 
-static int run_service (const svc_t *service, args_t *args)
+static int svc_run_service (const svc_t *service, args_t *args)
 {
     svc_run_t *run = calloc (1, sizeof *run);
     if (!run)
@@ -243,24 +265,24 @@ static int run_service (const svc_t *service, args_t *args)
     run->service = service;
     run->args = args;
     run->started_ms = clock_ms ();
-    name_instance (run);
+    svc_name_instance (run);
     log_open (run->name, LOG_INFO);
-    handle_signals (run);
+    svc_handle_signals (run);
     err_t err = {0};
     int status;
-    if (start (run, &err) != 0) {
-        tell_failure (&err);
-        status = status_of (&err);
+    if (svc_start (run, &err) != 0) {
+        svc_log_failure (&err);
+        status = svc_exit_status (&err);
     } else {
         log_info ("stopped", "uptime_s=%.1f", (double) (clock_ms () - run->started_ms) / 1e3);
         status = run->exit_status;
     }
-    finish (run);
+    svc_finish (run);
     free (run);
     return status;
 }
 
-static size_t all_options (const svc_t *service, args_option_t *options)
+static size_t svc_all_options (const svc_t *service, args_option_t *options)
 {
     size_t n = 0;
     options[n++] = (args_option_t){"--bus", "ADDRESS", "tcp://127.0.0.1:5550",
@@ -280,7 +302,7 @@ static size_t all_options (const svc_t *service, args_option_t *options)
 
 /*  glibc raises the size from which a block is a mapping of its own as such blocks are freed, and then keeps
  *  what weights, keys and activations took. Fixed, it gives them back. */
-static void give_memory_back (void)
+static void svc_give_memory_back (void)
 {
     mallopt (M_MMAP_THRESHOLD, 128 << 10);
     mallopt (M_ARENA_MAX, 2);
@@ -290,14 +312,14 @@ int svc_main (const svc_t *service, int argc, char **argv)
 {
     args_option_t options[SVC_OPTIONS_MAX + COMMON_OPTIONS + 1];
     char program[64];
-    all_options (service, options);
+    svc_all_options (service, options);
     snprintf (program, sizeof program, "quintet-%s", service->name);
     args_spec_t spec = {.program = program,
                         .about = service->about,
                         .positional = service->positional,
                         .options = options,
                         .environment = true};
-    give_memory_back ();
+    svc_give_memory_back ();
     err_t err = {0};
     args_t *args = args_parse (&spec, argc, argv, &err);
     long long threads;
@@ -314,7 +336,7 @@ int svc_main (const svc_t *service, int argc, char **argv)
     else if (args_flag (args, "--health"))
         status = health_check (service->name, args);
     else
-        status = run_service (service, args);
+        status = svc_run_service (service, args);
     args_destroy (&args);
     return status;
 }
@@ -329,14 +351,13 @@ bus_t *svc_bus (const svc_run_t *run)
     return run->bus;
 }
 
-pool_t *svc_pool (const svc_run_t *run)
+pool_t *svc_pool (svc_run_t *run)
 {
     if (!run->pool) {
         long cores = sysconf (_SC_NPROCESSORS_ONLN);
         long asked = strtol (args_value (run->args, "--threads"), NULL, 10);
         size_t threads = asked > 0 ? (size_t) asked : cores > 0 ? (size_t) cores : 1;
-        /* Made at the first use: the one thing that changes behind a const run. */
-        ((svc_run_t *) (uintptr_t) run)->pool = pool_new (threads);
+        run->pool = pool_new (threads);
     }
     return run->pool;
 }
@@ -358,7 +379,7 @@ const args_t *svc_args (const svc_run_t *run)
 
 void svc_tell (svc_run_t *run)
 {
-    run->told_ms = clock_ms () - STATUS_MS;
+    run->status_ms = clock_ms () - STATUS_MS;
 }
 
 void svc_stop (svc_run_t *run, int exit_status)
@@ -369,8 +390,8 @@ void svc_stop (svc_run_t *run, int exit_status)
 
 void svc_fail (svc_run_t *run, const err_t *err)
 {
-    tell_failure (err);
-    svc_stop (run, status_of (err));
+    svc_log_failure (err);
+    svc_stop (run, svc_exit_status (err));
 }
 
 bool svc_stopping (const svc_run_t *run)

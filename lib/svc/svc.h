@@ -41,11 +41,12 @@ typedef struct {
 } svc_route_t;
 
 typedef struct {
-    const char *name;               /* "reward" */
-    const char *about;              /* a few lines for --help: what it does and an example */
-    const char *positional;         /* "CONFIG", or NULL; see args.h */
-    bool redis;                     /* needs --redis */
-    size_t credit;                  /* requests that it holds at once, per route */
+    const char *name;       /* "reward" */
+    const char *about;      /* a few lines for --help: what it does and an example */
+    const char *positional; /* "CONFIG", or NULL; see args.h */
+    bool redis;             /* needs --redis */
+    size_t credit;          /* requests that it holds at once, per route */
+    size_t files;           /* descriptors that it needs; 0: 64. Fewer are a wrong configuration */
     const char *(*numerics) (void); /* numeric path, told to the bus; NULL: does not matter */
     args_option_t options[SVC_OPTIONS_MAX]; /* besides the common ones */
     svc_route_t routes[SVC_ROUTES_MAX];
@@ -67,7 +68,7 @@ int svc_main (const svc_t *service, int argc, char **argv);
 /*  For handlers. */
 void *svc_state (const svc_run_t *run);
 bus_t *svc_bus (const svc_run_t *run);
-pool_t *svc_pool (const svc_run_t *run); /* of --threads threads, made at the first call */
+pool_t *svc_pool (svc_run_t *run); /* of --threads threads, made at the first call */
 const char *svc_redis (const svc_run_t *run);
 const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
 const args_t *svc_args (const svc_run_t *run);

@@ -1,105 +1,108 @@
 /*  actors - see actors.h */
 #include "actors.h"
 
-#include <pthread.h>
 #include <sodium.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "broker.h"
 #include "bus/address.h"
-#include "bus/endpoint.h"
-#include "bus/envelope.h"
+#include "czmq_clean.h"
+#include "taps.h"
 #include "vault.h"
 
-#define EVENT_HWM                                                                                  \
-    4096 /* events that wait for one slow tap: with ENVELOPE_EVENT_MAX, 272 MiB at most */
-
 struct actors {
-    void *context;
-    address_t address;
+    address_t address, reached; /* to bind, and to connect to */
     broker_t *broker;
     vault_t *vault;
-    void *publish, *subscribe; /* XSUB where publishers connect, XPUB where taps do */
-    pthread_t thread[3];
-    size_t threads;
+    taps_t *taps;
+    zactor_t *threads[3];
+    size_t threads_n;
 };
 
-static void *run_broker (void *actors)
+/*  ZeroMQ ends the process when it finds no descriptor where it cannot do without; so look before. *peers: how many
+ *  there are enough for. */
+static int actors_check_files (size_t *peers, err_t *err)
 {
-    broker_run (((actors_t *) actors)->broker);
-    return NULL;
-}
-
-static void *run_vault (void *actors)
-{
-    vault_run (((actors_t *) actors)->vault);
-    return NULL;
-}
-
-static void *run_events (void *actors)
-{
-    actors_t *a = actors;
-    zmq_proxy (a->publish, a->subscribe, NULL);
-    return NULL;
-}
-
-static int bind_events (actors_t *a, err_t *err)
-{
-    a->publish = zmq_socket (a->context, ZMQ_XSUB);
-    a->subscribe = zmq_socket (a->context, ZMQ_XPUB);
-    if (!a->publish || !a->subscribe)
-        return err_set (err, ERR_LIMIT, "no memory for the events actor");
-    endpoint_options_t options = {.hwm = EVENT_HWM, .payload_max = ENVELOPE_EVENT_MAX};
-    if (endpoint_bind (a->publish, a->address.endpoint[ADDRESS_PUBLISH], &options, err) != 0 ||
-        endpoint_bind (a->subscribe, a->address.endpoint[ADDRESS_SUBSCRIBE], &options, err) != 0)
-        return -1;
-    return zmq_bind (a->publish, "inproc://publish") == 0
-               ? 0
-               : err_set (err, ERR_INTERNAL, "inproc://publish: %s", zmq_strerror (zmq_errno ()));
-}
-
-static int start_threads (actors_t *a, err_t *err)
-{
-    void *(*const runs[]) (void *) = {run_broker, run_vault, run_events};
-    for (size_t i = 0; i < 3; i++) {
-        int rc = pthread_create (&a->thread[a->threads], NULL, runs[i], a);
-        if (rc != 0)
-            return err_set (err, ERR_LIMIT, "no thread for an actor: %s", strerror (rc));
-        a->threads++;
-    }
+    long most = sysconf (_SC_OPEN_MAX);
+    size_t files = most > 0 ? (size_t) most : SIZE_MAX / 2;
+    const size_t least = ACTORS_FILES_MIN;
+    if (files < least)
+        return err_set (
+            err, ERR_CONFIG,
+            "%zu open files are allowed, and the bus needs at least %zu (%d for itself, "
+            "%d for each service): raise the limit, as by ulimit -n %zu",
+            files, least, ACTORS_OWN_FILES, ACTORS_PEER_FILES, 4 * least);
+    /* Some more connections may come before the one too many is ended: a quarter is kept for those. */
+    size_t spare = files / 4 < ACTORS_OWN_FILES ? ACTORS_OWN_FILES : files / 4;
+    *peers = (files - spare) / ACTORS_PEER_FILES;
+    *peers = *peers < PEERS_MAX ? *peers : PEERS_MAX;
     return 0;
 }
 
-actors_t *actors_new (const char *address, err_t *err)
+static int actors_start (actors_t *a, zactor_fn *run, void *actor, err_t *err)
 {
+    zactor_t *thread = zactor_new (run, actor);
+    if (!thread)
+        return err_set (err, ERR_LIMIT, "no thread for an actor");
+    a->threads[a->threads_n++] = thread;
+    return 0;
+}
+
+static int actors_open (actors_t *a, uint64_t memory, size_t peers, err_t *err)
+{
+    uint64_t boot;
+    randombytes_buf (&boot, sizeof boot);
+    boot |= 1; /* 0 would mean that there is none */
+    a->broker = broker_new (a->address.endpoint[ADDRESS_REQUESTS], boot, peers, err);
+    if (!a->broker)
+        return -1;
+    a->taps = taps_new (a->address.endpoint[ADDRESS_PUBLISH],
+                        a->address.endpoint[ADDRESS_SUBSCRIBE], peers, err);
+    if (!a->taps)
+        return -1;
+    vault_options_t options = {.endpoint = a->address.endpoint[ADDRESS_POLICIES],
+                               .publish = a->reached.endpoint[ADDRESS_PUBLISH],
+                               .boot = boot,
+                               .bytes_max = memory,
+                               .peers_max = peers};
+    a->vault = vault_new (&options, err);
+    if (!a->vault)
+        return -1;
+    return actors_start (a, broker_actor, a->broker, err) == 0 &&
+                   actors_start (a, taps_actor, a->taps, err) == 0 &&
+                   actors_start (a, vault_actor, a->vault, err) == 0
+               ? 0
+               : -1;
+}
+
+actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err)
+{
+    size_t peers = 0;
     actors_t *a = calloc (1, sizeof *a);
-    if (!a || !(a->context = zmq_ctx_new ())) {
-        free (a);
+    if (!a) {
         err_set (err, ERR_LIMIT, "no memory for the bus");
         return NULL;
     }
-    zmq_ctx_set (a->context, ZMQ_MAX_SOCKETS, 64);
-    uint64_t boot;
-    randombytes_buf (&boot, sizeof boot);
-    boot |= 1;
-    int rc = address_parse (address, true, &a->address, err);
-    if (rc == 0)
-        a->broker = broker_new (a->context, a->address.endpoint[ADDRESS_REQUESTS], boot, err);
-    if (a->broker && bind_events (a, err) == 0)
-        a->vault = vault_new (a->context, a->address.endpoint[ADDRESS_POLICIES], "inproc://publish",
-                              boot, err);
-    if (!a->vault || start_threads (a, err) != 0)
+    zsys_handler_set (NULL); /* signals are the service's, not CZMQ's */
+    if (actors_check_files (&peers, err) != 0 ||
+        address_parse (address, true, &a->address, err) != 0 ||
+        address_parse (address, false, &a->reached, err) != 0 ||
+        actors_open (a, memory, peers, err) != 0)
         actors_destroy (&a);
     return a;
 }
 
+actors_t *actors_new (const char *address, err_t *err)
+{
+    uint64_t pages = (uint64_t) sysconf (_SC_PHYS_PAGES), size = (uint64_t) sysconf (_SC_PAGESIZE);
+    return actors_new_sized (address, pages / 2 * size, err);
+}
+
 /*  Socket files of ours are removed; ZeroMQ leaves them when the process ends early. */
-static void remove_files (const actors_t *a)
+static void actors_remove_files (const actors_t *a)
 {
     for (int i = 0; i < ADDRESS_COUNT; i++)
         if (strncmp (a->address.endpoint[i], "ipc://", 6) == 0)
@@ -111,19 +114,14 @@ void actors_destroy (actors_t **self)
     actors_t *a = *self;
     if (!a)
         return;
-    bool bound = a->threads > 0;
-    zmq_ctx_shutdown (a->context);
-    for (size_t i = 0; i < a->threads; i++)
-        pthread_join (a->thread[i], NULL);
+    bool bound = a->threads_n > 0;
+    while (a->threads_n)
+        zactor_destroy (&a->threads[--a->threads_n]);
     broker_destroy (&a->broker);
     vault_destroy (&a->vault);
-    if (a->publish)
-        zmq_close (a->publish);
-    if (a->subscribe)
-        zmq_close (a->subscribe);
-    zmq_ctx_term (a->context);
+    taps_destroy (&a->taps);
     if (bound)
-        remove_files (a);
+        actors_remove_files (a);
     free (a);
     *self = NULL;
 }
@@ -133,23 +131,33 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
 {
     broker_status_t b;
     vault_status_t v;
+    taps_status_t t;
     broker_status (a->broker, &b);
     vault_status (a->vault, &v);
-    metric (to, "requests", (double) b.requests);
-    metric (to, "replies", (double) b.replies);
+    taps_status (a->taps, &t);
+    metric (to, "requests", (double) b.dispatch.requests);
+    metric (to, "replies", (double) b.dispatch.replies);
     metric (to, "busy", (double) b.busy);
-    metric (to, "expired", (double) b.expired);
-    metric (to, "worker_deaths", (double) b.deaths);
+    metric (to, "expired", (double) b.dispatch.expired);
+    metric (to, "handed_on", (double) b.dispatch.handed_on);
+    metric (to, "worker_deaths", (double) b.dispatch.deaths);
     metric (to, "unroutable", (double) b.unroutable);
-    metric (to, "frames_malformed", (double) (b.malformed + v.malformed));
+    metric (to, "impostors", (double) b.impostors);
+    metric (to, "frames_malformed", (double) (b.malformed + v.malformed + t.malformed));
     metric (to, "frames_damaged", (double) (b.damaged + v.damaged));
     metric (to, "peers", (double) b.peers);
-    metric (to, "services", (double) b.services);
-    metric (to, "workers", (double) b.workers);
-    metric (to, "queued", (double) b.queued);
-    metric (to, "in_flight", (double) b.in_flight);
+    metric (to, "services", (double) b.dispatch.services);
+    metric (to, "workers", (double) b.dispatch.workers);
+    metric (to, "queued", (double) b.dispatch.queued);
+    metric (to, "in_flight", (double) b.dispatch.in_flight);
+    metric (to, "events", (double) t.events);
+    metric (to, "events_lost", (double) t.lost);
+    metric (to, "taps", (double) t.taps);
+    metric (to, "subscriptions", (double) t.prefixes);
+    metric (to, "subscriptions_refused", (double) t.refused);
     metric (to, "objects", (double) v.objects);
     metric (to, "object_bytes", (double) v.bytes);
+    metric (to, "unfinished_bytes", (double) v.unfinished_bytes);
     metric (to, "manifests", (double) v.manifests);
     metric (to, "chunks_in", (double) v.chunks_in);
     metric (to, "chunks_out", (double) v.chunks_out);

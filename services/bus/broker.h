@@ -1,8 +1,9 @@
 /*  broker - the requests actor: hands requests to workers that have credit, and answers back.
  *
- *      broker_t *broker = broker_new (context, endpoint, boot, &err);
- *      broker_run (broker);                         returns when the context is shut down
+ *      broker_t *broker = broker_new (endpoint, boot, peers_max, &err);
+ *      zactor_t *actor = zactor_new (broker_actor, broker);
  *      broker_status (broker, &status);             from any thread
+ *      zactor_destroy (&actor);
  *      broker_destroy (&broker);
  *
  *  Nothing here is durable: after a restart everyone registers again, and clients send again what is still
@@ -15,17 +16,21 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "czmq_clean.h"
+#include "dispatch.h"
 
 typedef struct broker broker_t;
 
 /*  Binds. boot: of this bus, told in its heartbeats. */
-broker_t *broker_new (void *context, const char *endpoint, uint64_t boot, err_t *err);
-void broker_run (broker_t *broker);
+broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err_t *err);
+/*  A zactor_fn: runs until the pipe says $TERM. */
+void broker_actor (zsock_t *pipe, void *broker);
 void broker_destroy (broker_t **broker);
 
 typedef struct {
-    uint64_t requests, replies, busy, expired, deaths, unroutable, malformed, damaged;
-    uint64_t peers, services, workers, queued, in_flight;
+    dispatch_status_t dispatch;
+    uint64_t busy, unroutable, malformed, damaged, peers;
+    uint64_t impostors; /* frames under a boot id that is another's */
 } broker_status_t;
 void broker_status (const broker_t *broker, broker_status_t *status);
 

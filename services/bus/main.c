@@ -1,21 +1,31 @@
 /*  quintet-bus - the one address that every service needs, besides Redis.
  *
- *  The story: three actors, each with own sockets and thread (actors.c). Requests go to workers that have
- *  credit (broker.c, who knows its peers: peers.c, and what they serve: services.c); events are forwarded to
- *  whoever taps; policies are kept as content-addressed objects (vault.c). The bus is a service like the
- *  others: it also connects to itself, to publish its own status.
+ *  The story: three actors, each with sockets and a thread of its own (actors.c).
+ *
+ *      requests   broker.c takes frames from the peers that it knows (peers.c); dispatch.c decides which worker gets which
+ *                 request (routes.c, workers.c, queue.c, flights.c), and speaks through outbox.c
+ *      events     taps.c forwards what is published to whoever subscribed
+ *      policies   vault.c keeps content-addressed objects (blobs.c) and the manifests that name them
+ *
+ *  The bus is a service like the others: it also connects to itself, to publish its own status.
  */
 #include "actors.h"
 #include "svc/svc.h"
 
-static int open_bus (svc_run_t *run, void **state, err_t *err)
+static int bus_open_actors (svc_run_t *run, void **state, err_t *err)
 {
-    actors_t *actors = actors_new (args_value (svc_args (run), "--bus"), err);
+    const args_t *args = svc_args (run);
+    long long megabytes;
+    if (args_number (args, "--memory", 0, 1 << 24, &megabytes, err) != 0)
+        return -1;
+    const char *address = args_value (args, "--bus");
+    actors_t *actors = megabytes ? actors_new_sized (address, (uint64_t) megabytes << 20, err)
+                                 : actors_new (address, err);
     *state = actors;
     return actors ? 0 : -1;
 }
 
-static void close_bus (svc_run_t *run, void **state)
+static void bus_close_actors (svc_run_t *run, void **state)
 {
     (void) run;
     actors_t *actors = *state;
@@ -23,8 +33,8 @@ static void close_bus (svc_run_t *run, void **state)
     *state = NULL;
 }
 
-static void status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
-                    void *to)
+static void bus_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
+                        void *to)
 {
     actors_status (svc_state (run), metric, to);
 }
@@ -37,9 +47,11 @@ static const svc_t service = {
              "\n"
              "  quintet-bus --bus tcp://*:5550\n"
              "  quintet-bus --bus ipc:///tmp/quintet/bus\n",
-    .open = open_bus,
-    .close = close_bus,
-    .status = status,
+    .files = ACTORS_FILES_MIN,
+    .options = {{"--memory", "MB", "0", "for policy objects; 0: half of the machine's"}},
+    .open = bus_open_actors,
+    .close = bus_close_actors,
+    .status = bus_status,
 };
 
 int main (int argc, char **argv)

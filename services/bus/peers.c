@@ -1,31 +1,37 @@
 /*  peers - see peers.h */
 #include "peers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "bus/node.h"
 
-#define BUCKETS 256
+#define PEERS_BUCKETS 256
 
 struct peers {
-    peer_t *bucket[BUCKETS]; /* by boot id */
-    peer_t *last;            /* the peer of the last message: most come in runs */
-    size_t n;
+    peer_t *by_secret[PEERS_BUCKETS];
+    peer_t *by_boot[PEERS_BUCKETS];
+    peer_t *last; /* the peer of the last message: most come in runs */
+    size_t n, max;
     uint64_t lives;
 };
 
-peers_t *peers_new (void)
+peers_t *peers_new (size_t max)
 {
-    return calloc (1, sizeof (peers_t));
+    peers_t *peers = calloc (1, sizeof *peers);
+    if (peers)
+        peers->max = max < PEERS_MAX ? max : PEERS_MAX;
+    return peers;
 }
 
 void peers_destroy (peers_t **self)
 {
     if (!*self)
         return;
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (peer_t *p = (*self)->bucket[i], *next; p; p = next) {
+    for (size_t i = 0; i < PEERS_BUCKETS; i++)
+        for (peer_t *p = (*self)->by_secret[i], *next; p; p = next) {
             next = p->next;
             free (p);
         }
@@ -33,62 +39,97 @@ void peers_destroy (peers_t **self)
     *self = NULL;
 }
 
-static peer_t *find (const peers_t *peers, uint64_t boot)
+static uint32_t peers_hash (const char *data, size_t n)
 {
-    if (peers->last && peers->last->boot == boot)
-        return peers->last;
-    peer_t *p = peers->bucket[(boot >> 8) % BUCKETS];
-    while (p && p->boot != boot)
-        p = p->next;
-    return p;
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ (unsigned char) data[i]) * 16777619u;
+    return hash;
 }
 
-static peer_t *add (peers_t *peers, const envelope_t *e)
+static peer_t **peers_secret_bucket (peers_t *peers, slice_t secret)
 {
-    peer_t *p = peers->n < PEERS_MAX ? calloc (1, sizeof *p) : NULL;
+    return &peers->by_secret[peers_hash (secret.data, secret.size) % PEERS_BUCKETS];
+}
+
+static peer_t **peers_boot_bucket (peers_t *peers, uint64_t boot)
+{
+    return &peers->by_boot[(boot >> 8) % PEERS_BUCKETS];
+}
+
+/*  What all connections of one peer share. One that ZeroMQ itself named is a peer of its own. */
+static slice_t peers_secret (const char *identity, size_t n)
+{
+    bool ours =
+        n == 1 + NODE_SECRET_SIZE && (identity[0] == NODE_REQUESTS || identity[0] == NODE_BEATS);
+    return ours ? (slice_t){identity + 1, n - 1} : (slice_t){identity, n};
+}
+
+static bool peers_is (const peer_t *p, slice_t secret)
+{
+    return p->secret_n == secret.size && memcmp (p->secret, secret.data, secret.size) == 0;
+}
+
+static peer_t *peers_add (peers_t *peers, slice_t secret, const envelope_t *e)
+{
+    peer_t *p = calloc (1, sizeof *p);
     if (!p)
         return NULL;
-    peer_t **bucket = &peers->bucket[(e->boot >> 8) % BUCKETS];
-    *p = (peer_t){.next = *bucket, .boot = e->boot, .fd = -1, .dead = true};
+    p->boot = e->boot;
+    p->fd = p->requests_fd = -1;
+    p->dead = true; /* its life begins below */
+    memcpy (p->secret, secret.data, secret.size);
+    p->secret_n = secret.size;
     slice_text (e->sender, p->name, sizeof p->name);
+    peer_t **bucket = peers_secret_bucket (peers, secret);
+    p->next = *bucket;
+    *bucket = p;
+    bucket = peers_boot_bucket (peers, p->boot);
+    p->next_by_boot = *bucket;
     *bucket = p;
     peers->n++;
     return p;
 }
 
-static peer_t *by_boot (peers_t *peers, const envelope_t *e)
+peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e,
+                  peers_refusal_t *refusal)
 {
-    if (!e->boot)
+    assert (n <= PEER_IDENTITY_MAX);
+    slice_t secret = peers_secret (identity, n);
+    peer_t *p = peers->last;
+    *refusal = PEERS_IMPOSTOR;
+    if (!p || !peers_is (p, secret))
+        for (p = *peers_secret_bucket (peers, secret); p && !peers_is (p, secret);)
+            p = p->next;
+    if (p ? p->boot != e->boot : !e->boot)
         return NULL;
-    peer_t *p = find (peers, e->boot);
-    if (!p && !(p = add (peers, e)))
-        return NULL;
+    if (!p) {
+        for (p = *peers_boot_bucket (peers, e->boot); p; p = p->next_by_boot)
+            if (p->boot == e->boot)
+                return NULL;
+        *refusal = PEERS_FULL;
+        if (peers->n >= peers->max || !(p = peers_add (peers, secret, e)))
+            return NULL;
+    }
     if (p->dead) {
         p->dead = false;
         p->life = ++peers->lives;
         p->deadline_ms = clock_ms () + PEER_DEAD_MS;
     }
-    return peers->last = p;
-}
-
-peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e)
-{
-    peer_t *p = by_boot (peers, e);
-    if (p && (p->identity_n != n || memcmp (p->identity, identity, n) != 0)) {
+    bool messages = n != secret.size + 1 || *(const char *) identity == NODE_REQUESTS;
+    if (messages && !p->identity_n) {
         memcpy (p->identity, identity, n);
         p->identity_n = n;
     }
-    return p;
+    return peers->last = p;
 }
 
-const peer_t *peers_heartbeat (peers_t *peers, const envelope_t *e, int fd)
+void peers_heartbeat (peer_t *p, const envelope_t *e, int fd)
 {
-    peer_t *p = by_boot (peers, e);
-    if (!p)
-        return NULL;
     p->fd = fd;
-    p->deadline_ms = clock_ms () + PEER_DEAD_MS;
-    return p;
+    p->beats++;
+    p->round_ms = e->left_ms < PEER_ROUND_MAX_MS ? e->left_ms : PEER_ROUND_MAX_MS;
+    p->deadline_ms = clock_ms () + PEER_DEAD_MS + PEER_ROUNDS * p->round_ms;
 }
 
 void peers_lost (peers_t *peers, peer_t *peer)
@@ -96,14 +137,43 @@ void peers_lost (peers_t *peers, peer_t *peer)
     peer->life = ++peers->lives;
 }
 
+peer_t *peers_disconnected (peers_t *peers, int fd)
+{
+    for (size_t i = 0; i < PEERS_BUCKETS; i++)
+        for (peer_t *p = peers->by_secret[i]; p; p = p->next) {
+            if (p->dead || (p->fd != fd && p->requests_fd != fd))
+                continue;
+            peers_lost (peers, p);
+            if (p->requests_fd == fd)
+                p->requests_fd = -1;
+            if (p->fd == fd) {
+                int64_t soon = clock_ms () + PEER_SUSPECT_MS + PEER_ROUNDS * p->round_ms;
+                p->fd = -1;
+                p->deadline_ms = p->deadline_ms < soon ? p->deadline_ms : soon;
+            }
+            return p;
+        }
+    return NULL;
+}
+
+static void peers_unlink_boot (peers_t *peers, peer_t *peer)
+{
+    peer_t **at = peers_boot_bucket (peers, peer->boot);
+    while (*at != peer)
+        at = &(*at)->next_by_boot;
+    *at = peer->next_by_boot;
+}
+
 peer_t *peers_next_dead (peers_t *peers, int64_t now)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (peer_t **at = &peers->bucket[i]; *at;) {
+    for (size_t i = 0; i < PEERS_BUCKETS; i++)
+        for (peer_t **at = &peers->by_secret[i]; *at;) {
             peer_t *p = *at;
             if (p->dead) {
+                assert (!p->asked && !p->given && !p->queued);
                 if (peers->last == p)
                     peers->last = NULL;
+                peers_unlink_boot (peers, p);
                 *at = p->next;
                 peers->n--;
                 free (p);
@@ -125,45 +195,25 @@ bool peers_alive (const peers_t *peers, slice_t name)
 {
     if (name.size == 0 || name.size > ENVELOPE_NAME_MAX)
         return false;
-    for (size_t i = 0; i < BUCKETS; i++)
-        for (const peer_t *p = peers->bucket[i]; p; p = p->next)
+    for (size_t i = 0; i < PEERS_BUCKETS; i++)
+        for (const peer_t *p = peers->by_secret[i]; p; p = p->next)
             if (!p->dead && p->fd >= 0 && strncmp (p->name, name.data, name.size) == 0 &&
                 (p->name[name.size] == 0 || p->name[name.size] == '-'))
                 return true;
     return false;
 }
 
-void *peers_monitor (void *context, void *socket)
+void peer_remember_answer (peer_t *client, slice_t id, const peer_t *worker)
 {
-    const char *endpoint = "inproc://monitor-requests";
-    void *monitor = zmq_socket (context, ZMQ_PAIR);
-    if (monitor && (zmq_socket_monitor (socket, endpoint, ZMQ_EVENT_DISCONNECTED) != 0 ||
-                    zmq_connect (monitor, endpoint) != 0)) {
-        zmq_close (monitor);
-        monitor = NULL;
-    }
-    return monitor;
+    client->answers[client->answers_n++ % PEER_ANSWERS] =
+        (peer_answer_t){.id_hash = peers_hash (id.data, id.size), .worker_boot = worker->boot};
 }
 
-/*  A monitor's message: event (16 bits) and file descriptor (32 bits), then the address
- *  (zmq_socket_monitor(3)). */
-void peers_disconnected (peers_t *peers, void *monitor)
+bool peer_had_answer (const peer_t *client, slice_t id, const peer_t *worker)
 {
-    uint8_t event[6];
-    char address[256];
-    while (zmq_recv (monitor, event, sizeof event, ZMQ_DONTWAIT) == (int) sizeof event) {
-        if (zmq_recv (monitor, address, sizeof address, ZMQ_DONTWAIT) < 0)
-            return;
-        int32_t fd;
-        memcpy (&fd, event + 2, sizeof fd);
-        int64_t soon = clock_ms () + PEER_SUSPECT_MS;
-        for (size_t i = 0; i < BUCKETS; i++)
-            for (peer_t *p = peers->bucket[i]; p; p = p->next)
-                if (p->fd == fd && !p->dead) {
-                    p->fd = -1;
-                    peers_lost (peers, p);
-                    if (p->deadline_ms > soon)
-                        p->deadline_ms = soon;
-                }
-    }
+    uint32_t hash = peers_hash (id.data, id.size);
+    for (size_t i = 0; i < PEER_ANSWERS; i++)
+        if (client->answers[i].id_hash == hash && client->answers[i].worker_boot == worker->boot)
+            return true;
+    return false;
 }

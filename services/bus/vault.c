@@ -1,43 +1,36 @@
-/*  vault - see vault.h */
+/*  vault - see vault.h
+ *
+ *  Chunks. An object comes as chunks of 1 MiB, each in a frame that says which one it is. The uploader sends chunk 0
+ *  unasked; every other one is asked for by WANT, a few at a time, so that neither side holds more than a few in its
+ *  sockets. How many grows as they come fast: on a slow link one is enough, and whatever is asked for twice is
+ *  sent twice. An uploader that lost its connection begins again with chunk 0, perhaps in place of another that
+ *  died: then what is missing is wanted again, and what is there is not.
+ *
+ *  Epochs. A trainer holds its run under an epoch; manifests of an older one are refused, so a trainer that was taken
+ *  for dead and comes back cannot undo what its successor published.
+ */
 #include "vault.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "blobs.h"
 #include "bus/endpoint.h"
 #include "bus/envelope.h"
+#include "connections.h"
 #include "peers.h"
 
-#define OBJECT_MAX ((uint64_t) 16 << 30)
-/*  Objects that no manifest needs yet: how many, and how many bytes of those of more than one chunk, though as
- *  many of these as a team of eight policies has published at once. */
-#define LOOSE_MAX   64
-#define LOOSE_BYTES ((uint64_t) 64 << 20)
-#define LOOSE_LARGE 20
-/*  Bytes of objects that no manifest needs any more: somebody may be fetching them. */
-#define PAST_BYTES ((uint64_t) 8 << 20)
-#define WINDOW     8 /* chunks wanted at once from an uploader */
-#define RUNS_MAX   256
-#define NEEDS_MAX  64 /* objects of one manifest */
-#define MANIFESTS  4096
-#define HWM        20000 /* messages that wait for one peer */
-
-typedef struct object {
-    struct object *next; /* newest first */
-    hash_t hash;
-    uint64_t size;
-    uint32_t chunks, have, wanted;
-    char *data;
-    uint8_t *got;
-    hash_t *chunk_hash;
-    uint32_t needs; /* manifests */
-    bool needed;    /* by a manifest, now or before */
-} object_t;
+#define VAULT_HWM           1000 /* messages that wait for one peer */
+#define VAULT_BATCH         64
+#define VAULT_TICK_MS       1000
+#define VAULT_WINDOW        8 /* chunks wanted at once of one object, at most */
+#define VAULT_FAST_MS       250 /* a chunk that comes within this time doubles what is wanted at once */
+#define VAULT_RUNS_MAX      256
+#define VAULT_NEEDS_MAX     64 /* objects of one manifest */
+#define VAULT_MANIFESTS_MAX 4096
 
 typedef struct manifest {
     struct manifest *next;
@@ -45,8 +38,9 @@ typedef struct manifest {
     char name[2 * ENVELOPE_NAME_MAX + 1];
     void *data;
     size_t size;
-    object_t *objects[NEEDS_MAX];
+    blob_t *objects[VAULT_NEEDS_MAX];
     size_t n;
+    uint64_t announced; /* events of this topic so far */
 } manifest_t;
 
 typedef struct {
@@ -55,50 +49,54 @@ typedef struct {
 } run_t;
 
 struct vault {
-    void *socket, *publish;
-    uint64_t boot, announced;
-    object_t *objects;
+    zsock_t *socket, *publish;
+    connections_t *connections;
+    void *raw, *raw_publish;
+    uint64_t boot;
+    blobs_t *blobs;
     manifest_t *manifests; /* newest first */
-    run_t runs[RUNS_MAX];
+    size_t manifests_n;
+    run_t runs[VAULT_RUNS_MAX];
     size_t runs_n;
-    /* the message under way */
-    char identity[PEER_IDENTITY_MAX];
+    int64_t ticked_ms;
+    atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
+    /* the message under way: who sent it */
+    char identity[PEER_IDENTITY_MAX + 1];
     size_t identity_n;
-    _Atomic uint64_t count[8]; /* in the order of vault_status_t */
+    _Atomic uint64_t objects, bytes, unfinished_bytes, manifests_told, chunks_in, chunks_out,
+        refused, malformed, damaged;
 };
 
-enum { OBJECTS, BYTES, MANIFEST_COUNT, CHUNKS_IN, CHUNKS_OUT, REFUSED, MALFORMED, DAMAGED };
-
-static void add (vault_t *v, int what, uint64_t n)
+static void vault_add (_Atomic uint64_t *count)
 {
-    atomic_fetch_add_explicit (&v->count[what], n, memory_order_relaxed);
+    atomic_fetch_add_explicit (count, 1, memory_order_relaxed);
 }
 
-vault_t *vault_new (void *context, const char *endpoint, const char *publish, uint64_t boot,
-                    err_t *err)
+vault_t *vault_new (const vault_options_t *options, err_t *err)
 {
     vault_t *v = calloc (1, sizeof *v);
     if (!v) {
         err_set (err, ERR_LIMIT, "no memory for the policies actor");
         return NULL;
     }
-    v->boot = boot;
-    v->socket = zmq_socket (context, ZMQ_ROUTER);
-    v->publish = zmq_socket (context, ZMQ_PUB);
-    int linger = 0;
-    endpoint_options_t options = {.hwm = HWM, .payload_max = WIRE_PAYLOAD_MAX};
-    int rc = v->socket && v->publish ? endpoint_bind (v->socket, endpoint, &options, err)
-                                     : err_set (err, ERR_LIMIT, "no memory for the policies actor");
-    if (rc == 0) {
-        zmq_setsockopt (v->publish, ZMQ_LINGER, &linger, sizeof linger);
-        zmq_connect (v->publish, publish);
-    } else {
+    v->boot = options->boot;
+    v->blobs = blobs_new (options->bytes_max);
+    v->socket = zsock_new (ZMQ_ROUTER);
+    v->publish = zsock_new (ZMQ_PUB);
+    v->raw = zsock_resolve (v->socket);
+    v->raw_publish = zsock_resolve (v->publish);
+    endpoint_options_t bound = {.hwm = VAULT_HWM, .payload_max = WIRE_PAYLOAD_MAX};
+    if (v->blobs && v->socket && v->publish)
+        v->connections =
+            connections_new (v->socket, options->endpoint, &bound, options->peers_max, err);
+    else
+        err_set (err, ERR_LIMIT, "no memory for the policies actor");
+    if (!v->connections || endpoint_connect (v->raw_publish, options->publish, &bound, err) != 0)
         vault_destroy (&v);
-    }
     return v;
 }
 
-static void answer (vault_t *v, const envelope_t *to, envelope_t e)
+static void vault_answer (vault_t *v, const envelope_t *to, envelope_t e)
 {
     e.sender = slice_of ("bus");
     e.boot = v->boot;
@@ -106,197 +104,140 @@ static void answer (vault_t *v, const envelope_t *to, envelope_t e)
     zmq_msg_t frame;
     if (envelope_pack (&e, (slice_t){"", 0}, &frame) != 0)
         return;
-    if (zmq_send (v->socket, v->identity, v->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
-        zmq_msg_send (&frame, v->socket, ZMQ_DONTWAIT) < 0)
+    if (zmq_send (v->raw, v->identity, v->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
+        zmq_msg_send (&frame, v->raw, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
 }
 
-static void answer_code (vault_t *v, const envelope_t *to, envelope_kind_t kind, err_code_t code,
-                         const char *text)
+static void vault_answer_code (vault_t *v, const envelope_t *to, envelope_kind_t kind,
+                               err_code_t code, const char *text)
 {
     if (code != ERR_NONE)
-        add (v, REFUSED, 1);
-    answer (v, to, (envelope_t){.kind = kind, .code = code, .text = slice_of (text)});
+        vault_add (&v->refused);
+    vault_answer (v, to, (envelope_t){.kind = kind, .code = code, .text = slice_of (text)});
 }
 
-/*  ---- objects ------------------------------------------------------------------------------------------- */
-
-static object_t *object_find (vault_t *v, const hash_t *hash)
+static void vault_count (vault_t *v)
 {
-    object_t *o = v->objects;
-    while (o && !hash_equal (&o->hash, hash))
-        o = o->next;
-    return o;
+    blobs_status_t status = blobs_status (v->blobs);
+    atomic_store (&v->objects, status.objects);
+    atomic_store (&v->bytes, status.bytes);
+    atomic_store (&v->unfinished_bytes, status.unfinished_bytes);
+    atomic_store (&v->manifests_told, v->manifests_n);
 }
 
-static bool complete (const object_t *o)
+/*  ---- objects -------------------------------------------------------------------------------- */
+
+static uint64_t vault_owner (const vault_t *v)
 {
-    return o->have == o->chunks;
+    uint64_t hash = 1469598103934665603u; /* FNV-1a */
+    for (size_t i = 0; i < v->identity_n; i++)
+        hash = (hash ^ (unsigned char) v->identity[i]) * 1099511628211u;
+    return hash;
 }
 
-static void object_free (vault_t *v, object_t *o)
+static void vault_want (vault_t *v, const envelope_t *e, uint32_t index)
 {
-    object_t **at = &v->objects;
-    while (*at && *at != o)
-        at = &(*at)->next;
-    if (*at)
-        *at = o->next;
-    add (v, OBJECTS, (uint64_t) -1);
-    add (v, BYTES, -o->size);
-    free (o->data);
-    free (o->got);
-    free (o->chunk_hash);
-    free (o);
+    vault_answer (v, e, (envelope_t){.kind = ENVELOPE_WANT, .index = index});
 }
 
-/*  Of the objects without a manifest only the newest stay. */
-static void drop_loose (vault_t *v)
+/*  again: the uploader began anew, so what was wanted and has not come will not come by itself. */
+static void vault_want_more (vault_t *v, const envelope_t *e, blob_t *b, bool again)
 {
-    size_t loose = 0, large = 0;
-    uint64_t past = 0, bytes = 0;
-    for (object_t *o = v->objects, *next; o; o = next) {
-        next = o->next;
-        if (o->needs > 0)
-            continue;
-        bool drop;
-        if (o->needed) {
-            drop = (past += o->size) > PAST_BYTES;
-        } else if (o->chunks > 1) {
-            bytes += o->size;
-            drop = ++loose > LOOSE_MAX || (++large > LOOSE_LARGE && bytes > LOOSE_BYTES);
-        } else {
-            drop = ++loose > LOOSE_MAX;
+    for (uint32_t i = 0, n = 0; again && i < b->wanted && n < b->window; i++)
+        if (!b->got[i]) {
+            vault_want (v, e, i);
+            n++;
         }
-        if (drop)
-            object_free (v, o);
+    while (b->wanted < b->chunks && b->wanted < b->have + b->window)
+        vault_want (v, e, b->wanted++);
+}
+
+/*  A chunk for an object that is not complete. */
+static void vault_take_chunk (vault_t *v, const envelope_t *e, blob_t *b)
+{
+    int64_t now = clock_ms ();
+    bool again = e->index == 0 && b->got[0], fast = now - b->progress_ms <= VAULT_FAST_MS;
+    if (e->size == b->size && blob_put (b, e->index, e->payload.data, e->payload.size, now)) {
+        vault_add (&v->chunks_in);
+        if (fast && b->window < VAULT_WINDOW)
+            b->window *= 2;
+    }
+    if (!blob_complete (b)) {
+        vault_want_more (v, e, b, again);
+    } else if (blob_genuine (b)) {
+        blobs_finished (v->blobs, b);
+        vault_count (v); /* whoever hears that it is held may ask at once */
+        vault_answer_code (v, e, ENVELOPE_HELD, ERR_NONE, "");
+    } else {
+        blobs_drop (v->blobs, b);
+        vault_answer_code (v, e, ENVELOPE_HELD, ERR_INPUT,
+                           "the content does not have the hash that names the object");
     }
 }
 
-static object_t *object_new (vault_t *v, const hash_t *hash, uint64_t size)
-{
-    object_t *o = size <= OBJECT_MAX ? calloc (1, sizeof *o) : NULL;
-    if (!o)
-        return NULL;
-    o->hash = *hash;
-    o->size = size;
-    o->chunks = size ? (uint32_t) ((size + HASH_CHUNK - 1) / HASH_CHUNK) : 1;
-    o->wanted = 1;
-    o->data = malloc (size + 1);
-    o->got = calloc (o->chunks, 1);
-    o->chunk_hash = calloc (o->chunks, sizeof *o->chunk_hash);
-    add (v, OBJECTS, 1);
-    add (v, BYTES, size);
-    o->next = v->objects;
-    v->objects = o;
-    if (!o->data || !o->got || !o->chunk_hash) {
-        object_free (v, o);
-        return NULL;
-    }
-    drop_loose (v);
-    return o;
-}
-
-static void want (vault_t *v, const envelope_t *e, uint32_t index)
-{
-    answer (v, e, (envelope_t){.kind = ENVELOPE_WANT, .index = index});
-}
-
-/*  An upload that stalled, or that another uploader takes over, begins again with chunk 0: then everything
- *  still missing is wanted. */
-static void want_more (vault_t *v, const envelope_t *e, object_t *o, bool again)
-{
-    if (again)
-        for (uint32_t i = 0, n = 0; i < o->wanted && n < WINDOW; i++)
-            if (!o->got[i]) {
-                want (v, e, i);
-                n++;
-            }
-    while (o->wanted < o->chunks && o->wanted < o->have + WINDOW)
-        want (v, e, o->wanted++);
-}
-
-static void take_chunk (vault_t *v, const envelope_t *e, object_t *o)
-{
-    uint64_t at = (uint64_t) e->index * HASH_CHUNK;
-    uint64_t size = o->size - at < HASH_CHUNK ? o->size - at : HASH_CHUNK;
-    if (e->size != o->size || e->index >= o->chunks || e->payload.size != size || o->got[e->index])
-        return;
-    memcpy (o->data + at, e->payload.data, size);
-    o->chunk_hash[e->index] = hash_of (e->payload.data, size);
-    o->got[e->index] = 1;
-    o->have++;
-    add (v, CHUNKS_IN, 1);
-}
-
-static void on_put (vault_t *v, const envelope_t *e)
+static void vault_on_put (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
+    err_t err = {0};
     if (!envelope_hash (e, &hash))
         return;
-    object_t *o = object_find (v, &hash);
-    if (!o && e->index == 0)
-        o = object_new (v, &hash, e->size);
-    if (!o) {
-        answer_code (v, e, ENVELOPE_HELD, ERR_LIMIT, "the bus has no memory for this object");
+    blob_t *b = blobs_find (v->blobs, &hash);
+    blobs_heard (v->blobs, vault_owner (v), clock_ms ());
+    if (!b && e->index > 0) { /* it was dropped meanwhile: begin again */
+        vault_want (v, e, 0);
         return;
     }
-    if (!complete (o)) {
-        bool again = e->index == 0 && o->got[0];
-        take_chunk (v, e, o);
-        if (!complete (o)) {
-            want_more (v, e, o, again);
-            return;
-        }
-        hash_t root = hash_root (o->chunk_hash, o->chunks);
-        if (!hash_equal (&root, &o->hash)) {
-            object_free (v, o);
-            answer_code (v, e, ENVELOPE_HELD, ERR_INPUT,
-                         "the content does not have the hash that names the object");
-            return;
-        }
-    }
-    answer_code (v, e, ENVELOPE_HELD, ERR_NONE, "");
+    if (!b)
+        b = blobs_begin (v->blobs, &hash, e->size, vault_owner (v), clock_ms (), &err);
+    if (!b)
+        vault_answer_code (v, e, ENVELOPE_HELD, err.code, err.text);
+    else if (blob_complete (b))
+        vault_answer_code (v, e, ENVELOPE_HELD, ERR_NONE, "");
+    else
+        vault_take_chunk (v, e, b);
 }
 
-/*  Wants the chunk again that a damaged frame says it is. If that, too, is wrong, the uploader begins again when
- *  nothing comes any more. */
-static void on_damaged (vault_t *v, const envelope_t *e)
+/*  Wants the chunk again that a damaged frame says it is. If that, too, is wrong, the uploader begins again when nothing
+ *  comes any more. */
+static void vault_on_damaged (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
-    object_t *o =
-        e->kind == ENVELOPE_PUT && envelope_hash (e, &hash) ? object_find (v, &hash) : NULL;
-    add (v, DAMAGED, 1);
-    if (o ? e->index < o->chunks && !o->got[e->index] : e->kind == ENVELOPE_PUT && e->index == 0)
-        want (v, e, e->index);
+    vault_add (&v->damaged);
+    if (e->kind != ENVELOPE_PUT || !envelope_hash (e, &hash))
+        return;
+    const blob_t *b = blobs_find (v->blobs, &hash);
+    if (b ? e->index < b->chunks && !b->got[e->index] : e->index == 0)
+        vault_want (v, e, e->index);
 }
 
-static void on_get (vault_t *v, const envelope_t *e)
+static void vault_on_get (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
-    object_t *o = envelope_hash (e, &hash) ? object_find (v, &hash) : NULL;
-    if (!o || !complete (o) || e->index >= o->chunks) {
-        answer (v, e, (envelope_t){.kind = ENVELOPE_MISSING});
+    const blob_t *b = envelope_hash (e, &hash) ? blobs_find (v->blobs, &hash) : NULL;
+    if (!b || !blob_complete (b) || e->index >= b->chunks) {
+        vault_answer (v, e, (envelope_t){.kind = ENVELOPE_MISSING});
         return;
     }
     uint64_t at = (uint64_t) e->index * HASH_CHUNK;
-    slice_t chunk = {.data = o->data + at,
-                     .size = o->size - at < HASH_CHUNK ? o->size - at : HASH_CHUNK};
-    answer (
+    slice_t chunk = {.data = b->data + at,
+                     .size = b->size - at < HASH_CHUNK ? b->size - at : HASH_CHUNK};
+    vault_answer (
         v, e,
-        (envelope_t){.kind = ENVELOPE_CHUNK, .index = e->index, .size = o->size, .payload = chunk});
-    add (v, CHUNKS_OUT, 1);
+        (envelope_t){.kind = ENVELOPE_CHUNK, .index = e->index, .size = b->size, .payload = chunk});
+    vault_add (&v->chunks_out);
 }
 
-/*  ---- manifests ------------------------------------------------------------------------------------------ */
+/*  ---- manifests ------------------------------------------------------------------------------ */
 
 /*  False when the sender's epoch is older than one that was seen for its run. */
-static bool current (vault_t *v, const envelope_t *e)
+static bool vault_is_current (vault_t *v, const envelope_t *e)
 {
     size_t i = 0;
     while (i < v->runs_n && !slice_equal (slice_of (v->runs[i].run), e->text))
         i++;
-    if (i == RUNS_MAX) {
-        memmove (v->runs, v->runs + 1, (RUNS_MAX - 1) * sizeof *v->runs);
+    if (i == VAULT_RUNS_MAX) { /* the run that came first is forgotten */
+        memmove (v->runs, v->runs + 1, (VAULT_RUNS_MAX - 1) * sizeof *v->runs);
         i = --v->runs_n;
     }
     if (i == v->runs_n) {
@@ -309,19 +250,18 @@ static bool current (vault_t *v, const envelope_t *e)
     return true;
 }
 
-static void manifest_free (vault_t *v, manifest_t **at)
+static void vault_drop_manifest (vault_t *v, manifest_t **at)
 {
     manifest_t *m = *at;
     *at = m->next;
     for (size_t i = 0; i < m->n; i++)
-        m->objects[i]->needs--;
+        blobs_release (v->blobs, m->objects[i]);
     free (m->data);
     free (m);
-    add (v, MANIFEST_COUNT, (uint64_t) -1);
-    drop_loose (v);
+    v->manifests_n--;
 }
 
-static manifest_t **manifest_find (vault_t *v, const envelope_t *e)
+static manifest_t **vault_find_manifest (vault_t *v, const envelope_t *e)
 {
     manifest_t **at = &v->manifests;
     while (*at && (!slice_equal (slice_of ((*at)->run), e->text) ||
@@ -330,61 +270,79 @@ static manifest_t **manifest_find (vault_t *v, const envelope_t *e)
     return at;
 }
 
-static void announce (vault_t *v, const manifest_t *m)
+/*  Events are numbered by topic, so that with two policies nobody takes every other one for lost. */
+static void vault_announce (vault_t *v, manifest_t *m)
 {
     char topic[512];
     int n = snprintf (topic, sizeof topic, "policy/%s/%s", m->run, m->name);
     envelope_t e = {.kind = ENVELOPE_EVENT,
                     .sender = slice_of ("bus"),
                     .boot = v->boot,
-                    .sequence = ++v->announced,
+                    .sequence = ++m->announced,
                     .payload = {.data = m->data, .size = m->size}};
     zmq_msg_t frame;
     if (envelope_pack (&e, (slice_t){topic, (size_t) n + 1}, &frame) == 0 &&
-        zmq_msg_send (&frame, v->publish, ZMQ_DONTWAIT) < 0)
+        zmq_msg_send (&frame, v->raw_publish, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
 }
 
-/*  Fills in the objects that the manifest needs; all must be here. */
-static int need (vault_t *v, const envelope_t *e, manifest_t *m)
+/*  Fills in the objects that the manifest needs. -1: not all are here. */
+static int vault_find_objects (const vault_t *v, const envelope_t *e, manifest_t *m)
 {
-    for (size_t at = 0; at + HASH_SIZE <= e->objects.size && m->n < NEEDS_MAX; at += HASH_SIZE) {
+    for (size_t at = 0; at + HASH_SIZE <= e->objects.size; at += HASH_SIZE) {
         hash_t hash;
         memcpy (hash.bytes, e->objects.data + at, HASH_SIZE);
-        object_t *o = object_find (v, &hash);
-        if (!o || !complete (o))
+        blob_t *b = blobs_find (v->blobs, &hash);
+        if (!b || !blob_complete (b))
             return -1;
-        m->objects[m->n++] = o;
+        m->objects[m->n++] = b;
     }
     return 0;
 }
 
-static void on_manifest (vault_t *v, const envelope_t *e)
+/*  Why a manifest cannot be taken, whatever objects are here; ERR_NONE: nothing is in the way. */
+static err_code_t vault_check_manifest (vault_t *v, const envelope_t *e, const char **text)
 {
-    if (!current (v, e)) {
-        answer_code (v, e, ENVELOPE_DONE, ERR_STALE, "a newer trainer holds this run");
-        return;
+    *text = "a newer trainer holds this run";
+    if (!vault_is_current (v, e))
+        return ERR_STALE;
+    *text = "a manifest is larger than an event may be";
+    if (e->payload.size > ENVELOPE_EVENT_MAX)
+        return ERR_LIMIT;
+    *text = "a manifest of more than 64 objects";
+    if (e->objects.size > (size_t) VAULT_NEEDS_MAX * HASH_SIZE)
+        return ERR_LIMIT;
+    *text = "the bus is full: it holds 4096 manifests";
+    return v->manifests_n < VAULT_MANIFESTS_MAX || *vault_find_manifest (v, e) ? ERR_NONE
+                                                                               : ERR_LIMIT;
+}
+
+static void vault_on_manifest (vault_t *v, const envelope_t *e)
+{
+    const char *text;
+    err_code_t code = vault_check_manifest (v, e, &text);
+    manifest_t *m = code == ERR_NONE ? calloc (1, sizeof *m) : NULL;
+    void *data = m ? malloc (e->payload.size + 1) : NULL;
+    if (code == ERR_NONE && !data) {
+        code = ERR_LIMIT;
+        text = "the bus has no memory for a manifest";
+    } else if (code == ERR_NONE && vault_find_objects (v, e, m) != 0) {
+        code = ERR_MISSING;
+        text = "the bus does not hold every object of this manifest";
     }
-    if (e->payload.size > ENVELOPE_EVENT_MAX) {
-        answer_code (v, e, ENVELOPE_DONE, ERR_LIMIT, "a manifest is larger than an event may be");
-        return;
-    }
-    manifest_t *m = calloc (1, sizeof *m);
-    void *data = malloc (e->payload.size + 1);
-    if (!m || !data || need (v, e, m) != 0 || v->count[MANIFEST_COUNT] >= MANIFESTS) {
-        free (m);
+    if (code != ERR_NONE) {
         free (data);
-        answer_code (v, e, ENVELOPE_DONE, ERR_MISSING,
-                     "the bus does not hold every object of this manifest");
+        free (m);
+        vault_answer_code (v, e, ENVELOPE_DONE, code, text);
         return;
     }
-    for (size_t i = 0; i < m->n; i++) {
-        m->objects[i]->needs++;
-        m->objects[i]->needed = true;
+    for (size_t i = 0; i < m->n; i++)
+        blob_need (m->objects[i]);
+    manifest_t **old = vault_find_manifest (v, e);
+    if (*old) {
+        m->announced = (*old)->announced;
+        vault_drop_manifest (v, old);
     }
-    manifest_t **old = manifest_find (v, e);
-    if (*old)
-        manifest_free (v, old);
     slice_text (e->text, m->run, sizeof m->run);
     slice_text (e->service, m->name, sizeof m->name);
     memcpy (data, e->payload.data, e->payload.size);
@@ -392,83 +350,96 @@ static void on_manifest (vault_t *v, const envelope_t *e)
     m->size = e->payload.size;
     m->next = v->manifests;
     v->manifests = m;
-    add (v, MANIFEST_COUNT, 1);
-    announce (v, m);
-    answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
+    v->manifests_n++;
+    vault_announce (v, m);
+    vault_answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
 }
 
-static void on_retire (vault_t *v, const envelope_t *e)
+static void vault_on_retire (vault_t *v, const envelope_t *e)
 {
-    if (!current (v, e)) {
-        answer_code (v, e, ENVELOPE_DONE, ERR_STALE, "a newer trainer holds this run");
+    if (!vault_is_current (v, e)) {
+        vault_answer_code (v, e, ENVELOPE_DONE, ERR_STALE, "a newer trainer holds this run");
         return;
     }
-    manifest_t **m = manifest_find (v, e);
+    manifest_t **m = vault_find_manifest (v, e);
     if (*m)
-        manifest_free (v, m);
-    answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
+        vault_drop_manifest (v, m);
+    vault_answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
 }
 
-static void on_manifests (vault_t *v, const envelope_t *e)
+static void vault_on_manifests (vault_t *v, const envelope_t *e)
 {
     for (const manifest_t *m = v->manifests; m; m = m->next)
-        answer (v, e,
-                (envelope_t){.kind = ENVELOPE_MANIFEST,
-                             .service = slice_of (m->name),
-                             .text = slice_of (m->run),
-                             .payload = {.data = m->data, .size = m->size}});
+        vault_answer (v, e,
+                      (envelope_t){.kind = ENVELOPE_MANIFEST,
+                                   .service = slice_of (m->name),
+                                   .text = slice_of (m->run),
+                                   .payload = {.data = m->data, .size = m->size}});
 }
 
-/*  ---- the loop --------------------------------------------------------------------------------------------- */
+/*  ---- the loop ------------------------------------------------------------------------------- */
 
-static void on_frame (vault_t *v, zmq_msg_t *frame)
+static void vault_on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
     if (state == ENVELOPE_MALFORMED)
-        add (v, MALFORMED, 1);
+        vault_add (&v->malformed);
     else if (state == ENVELOPE_DAMAGED)
-        on_damaged (v, &e);
+        vault_on_damaged (v, &e);
     else if (e.kind == ENVELOPE_PUT)
-        on_put (v, &e);
+        vault_on_put (v, &e);
     else if (e.kind == ENVELOPE_GET)
-        on_get (v, &e);
+        vault_on_get (v, &e);
     else if (e.kind == ENVELOPE_MANIFEST)
-        on_manifest (v, &e);
+        vault_on_manifest (v, &e);
     else if (e.kind == ENVELOPE_MANIFESTS)
-        on_manifests (v, &e);
+        vault_on_manifests (v, &e);
     else if (e.kind == ENVELOPE_RETIRE)
-        on_retire (v, &e);
+        vault_on_retire (v, &e);
 }
 
-void vault_run (vault_t *v)
+/*  Takes what is there, at most VAULT_BATCH messages. */
+static void vault_take (vault_t *v)
 {
-    for (;;) {
-        zmq_msg_t identity, frame;
-        zmq_msg_init (&identity);
-        if (zmq_msg_recv (&identity, v->socket, 0) < 0) {
-            zmq_msg_close (&identity);
-            if (errno == EINTR)
-                continue;
+    for (int i = 0; i < VAULT_BATCH; i++) {
+        int n = zmq_recv (v->raw, v->identity, sizeof v->identity, ZMQ_DONTWAIT);
+        if (n < 0)
             return;
-        }
-        v->identity_n = zmq_msg_size (&identity);
-        bool known = v->identity_n <= PEER_IDENTITY_MAX;
-        if (known)
-            memcpy (v->identity, zmq_msg_data (&identity), v->identity_n);
-        for (bool first = true; zmq_msg_more (&identity); first = false) {
+        v->identity_n = (size_t) n;
+        while (zsock_rcvmore (v->socket)) {
+            zmq_msg_t frame;
             zmq_msg_init (&frame);
-            if (zmq_msg_recv (&frame, v->socket, 0) < 0) {
-                zmq_msg_close (&frame);
-                break;
-            }
-            if (first && known)
-                on_frame (v, &frame);
-            zmq_msg_move (&identity, &frame); /* its "more" flag goes on */
+            if (zmq_msg_recv (&frame, v->raw, ZMQ_DONTWAIT) >= 0 && n <= PEER_IDENTITY_MAX)
+                vault_on_frame (v, &frame);
             zmq_msg_close (&frame);
+            n = PEER_IDENTITY_MAX + 1; /* further frames of a message are not looked at */
         }
-        zmq_msg_close (&identity);
     }
+}
+
+void vault_actor (zsock_t *pipe, void *vault)
+{
+    vault_t *v = vault;
+    int fd;
+    zpoller_t *poller = zpoller_new (pipe, connections_monitor (v->connections), v->socket, NULL);
+    zsock_signal (pipe, 0);
+    while (poller) {
+        const void *ready = zpoller_wait (poller, VAULT_TICK_MS);
+        if (ready == pipe || (!ready && zpoller_terminated (poller)))
+            break; /* $TERM is all that is ever said */
+        while (connections_next_broken (v->connections, &fd))
+            ; /* only counted */
+        vault_take (v);
+        int64_t now = clock_ms ();
+        if (now - v->ticked_ms >= VAULT_TICK_MS) {
+            v->ticked_ms = now;
+            blobs_expire (v->blobs, now);
+        }
+        vault_count (v);
+    }
+    zpoller_destroy (&poller);
+    atomic_store (&v->ended, true);
 }
 
 void vault_destroy (vault_t **self)
@@ -476,22 +447,26 @@ void vault_destroy (vault_t **self)
     vault_t *v = *self;
     if (!v)
         return;
+    (void) atomic_load (&v->ended);
     while (v->manifests)
-        manifest_free (v, &v->manifests);
-    while (v->objects)
-        object_free (v, v->objects);
-    if (v->socket)
-        zmq_close (v->socket);
-    if (v->publish)
-        zmq_close (v->publish);
+        vault_drop_manifest (v, &v->manifests);
+    blobs_destroy (&v->blobs);
+    connections_destroy (&v->connections);
+    zsock_destroy (&v->socket);
+    zsock_destroy (&v->publish);
     free (v);
     *self = NULL;
 }
 
 void vault_status (const vault_t *v, vault_status_t *status)
 {
-    uint64_t *to[] = {&status->objects,    &status->bytes,   &status->manifests, &status->chunks_in,
-                      &status->chunks_out, &status->refused, &status->malformed, &status->damaged};
-    for (size_t i = 0; i < sizeof to / sizeof *to; i++)
-        *to[i] = atomic_load_explicit (&v->count[i], memory_order_relaxed);
+    *status = (vault_status_t){.objects = atomic_load (&v->objects),
+                               .bytes = atomic_load (&v->bytes),
+                               .unfinished_bytes = atomic_load (&v->unfinished_bytes),
+                               .manifests = atomic_load (&v->manifests_told),
+                               .chunks_in = atomic_load (&v->chunks_in),
+                               .chunks_out = atomic_load (&v->chunks_out),
+                               .refused = atomic_load (&v->refused),
+                               .malformed = atomic_load (&v->malformed),
+                               .damaged = atomic_load (&v->damaged)};
 }

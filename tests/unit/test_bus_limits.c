@@ -6,6 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
 #include "bus_fixture.h"
 
 static void holds (const char *text, const char *wanted)
@@ -89,14 +97,14 @@ static void what_waits_for_a_slow_tap_is_bounded (void **state)
 {
     enum { EVENTS = 9000, SIZE = 4 << 10 };
     bus_t *publisher = join (*state, "publisher"), *tap = join (*state, "tap");
-    raw_t slow = raw_open (*state, "subscribe", ZMQ_SUB);
+    raw_t slow = raw_open (*state, "subscribe", ZMQ_DEALER);
     char *payload = calloc (1, SIZE);
     bus_item_t item;
     int one = 1;
     size_t waited = 0;
     zmq_setsockopt (slow.socket, ZMQ_RCVHWM, &one, sizeof one);
     zmq_setsockopt (slow.socket, ZMQ_RCVBUF, &one, sizeof one);
-    zmq_setsockopt (slow.socket, ZMQ_SUBSCRIBE, "run/", 4);
+    raw_send (&slow, (envelope_t){.kind = ENVELOPE_SUBSCRIBE, .text = slice_of ("run/")});
     bus_subscribe (tap, "run/", NULL);
     zmq_pollitem_t arrived = {.socket = slow.socket, .events = ZMQ_POLLIN};
     for (int i = 0; i < 500 && (bus_next (tap, &item, 10, NULL) == 0 || !zmq_poll (&arrived, 1, 0));
@@ -161,37 +169,190 @@ static void services_that_nobody_needs_are_forgotten (void **state)
     bus_destroy (&client);
 }
 
-static void peers_are_bounded (void **state)
+/*  One connection is one peer, whatever boot ids it shows: it cannot take the places of others. */
+static void one_connection_is_one_peer (void **state)
 {
     raw_t raw = raw_open (*state, "requests", ZMQ_DEALER);
     for (int i = 0; i < 5000; i++, raw.boot += 256)
         raw_send (&raw, (envelope_t){.kind = ENVELOPE_CANCEL});
-    raw_send (&raw, (envelope_t){.kind = ENVELOPE_REQUEST, .service = slice_of ("echo")});
-    envelope_t e = raw_await (&raw, ENVELOPE_REPLY);
-    assert_int_equal (e.code, ERR_LIMIT);
-    assert_true (metric (*state, "peers") <= 4096);
-    bus_t *client = join (*state, "client"); /* when the others are forgotten */
-    err_code_t code = ERR_LIMIT;
-    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && code != ERR_NONE;) {
-        bus_call (client, BUS_ALIVE, NULL, "client", 6, PATIENCE_MS);
-        code = await (client, BUS_REPLY).code;
-    }
-    assert_int_equal (code, ERR_NONE);
+    await_metric (*state, "impostors", 4999);
+    bus_t *client = join (*state, "client");
+    bus_call (client, BUS_ALIVE, NULL, "client", 6, PATIENCE_MS);
+    assert_int_equal (await (client, BUS_REPLY).code, ERR_NONE);
+    assert_true (metric (*state, "peers") <= 2);
     bus_destroy (&client);
     raw_close (&raw);
+}
+
+/*  ---- subscriptions -------------------------------------------------------------------------- */
+
+static double resident_mb (void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen ("/proc/self/statm", "re");
+    assert_int_equal (fscanf (file, "%lu %lu", &total, &resident), 2);
+    fclose (file);
+    return (double) resident * (double) sysconf (_SC_PAGESIZE) / (1 << 20);
+}
+
+/*  As an outsider did: topics of 60 kB, again and again. The connection that sends one is ended. */
+static void huge_subscriptions_leave_no_trace (void **state)
+{
+    bus_t *tap = join (*state, "tap"), *publisher = join (*state, "publisher");
+    char *topic = malloc (60000);
+    double before = resident_mb ();
+    for (int round = 0; round < 3; round++) {
+        raw_t raw = raw_open (*state, "subscribe", round == 0 ? ZMQ_SUB : ZMQ_DEALER);
+        for (int i = 0; i < 200; i++) {
+            for (int c = 0; c < 60000; c++)
+                topic[c] = (char) ('a' + (c * 7 + i * 13 + c / 251) % 26);
+            if (round == 0) {
+                zmq_setsockopt (raw.socket, ZMQ_SUBSCRIBE, topic, 60000);
+            } else { /* no envelope at all, but as large as one */
+                zmq_send (raw.socket, topic, 60000, ZMQ_DONTWAIT);
+            }
+        }
+        raw_close (&raw);
+    }
+    bus_subscribe (tap, "run/", NULL);
+    bus_item_t item;
+    int got = 0;
+    for (int i = 0; i < 500 && !got; i++) {
+        bus_publish (publisher, "run/x", "x", 1);
+        got = bus_next (tap, &item, 10, NULL);
+    }
+    assert_int_equal (got, 1);
+    assert_int_equal (metric (*state, "subscriptions"), 1);
+    assert_true (resident_mb () - before <
+                 100); /* the socket of round 0 keeps its own 12 MB for a moment */
+    free (topic);
+    bus_destroy (&tap);
+    bus_destroy (&publisher);
+}
+
+static void subscriptions_are_bounded (void **state)
+{
+    raw_t raw = raw_open (*state, "subscribe", ZMQ_DEALER);
+    char topic[BUS_TOPIC_MAX + 64];
+    for (int i = 0; i < 1000; i++) {
+        snprintf (topic, sizeof topic, "topic/%d", i);
+        raw_send (&raw, (envelope_t){.kind = ENVELOPE_SUBSCRIBE, .text = slice_of (topic)});
+    }
+    memset (topic, 'x', sizeof topic - 1);
+    topic[sizeof topic - 1] = 0;
+    raw_send (&raw, (envelope_t){.kind = ENVELOPE_SUBSCRIBE, .text = slice_of (topic)});
+    await_metric (*state, "subscriptions_refused", 1000 - 64 + 1);
+    assert_int_equal (metric (*state, "subscriptions"), 64);
+    raw_close (&raw);
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && metric (*state, "subscriptions") > 0;)
+        clock_sleep_ms (5);
+    assert_int_equal (metric (*state, "subscriptions"), 0); /* gone with their connection */
+    bus_t *tap = join (*state, "tap");
+    err_t err = {0};
+    assert_int_equal (bus_subscribe (tap, topic, &err), -1);
+    assert_int_equal (err.code, ERR_LIMIT);
+    holds (err.text, "at most 256");
+    for (int i = 0; i < 64; i++)
+        assert_int_equal (bus_subscribe (tap, "same/", &err), 0);
+    assert_int_equal (bus_subscribe (tap, "same/", &err), -1);
+    bus_destroy (&tap);
+}
+
+/*  What taps want is not handed on to publishers: they are asked for everything, once. */
+static void publishers_hear_of_no_subscription (void **state)
+{
+    raw_t raw = raw_open (*state, "publish", ZMQ_XPUB);
+    bus_t *tap = join (*state, "tap");
+    zmq_msg_t frame;
+    zmq_msg_init (&frame);
+    zmq_pollitem_t item = {.socket = raw.socket, .events = ZMQ_POLLIN};
+    assert_int_equal (zmq_poll (&item, 1, PATIENCE_MS), 1);
+    assert_int_equal (zmq_msg_recv (&frame, raw.socket, 0), 1); /* "\1": to everything */
+    bus_subscribe (tap, "run/", NULL);
+    await_metric (*state, "subscriptions", 1);
+    assert_int_equal (zmq_poll (&item, 1, 50), 0);
+    zmq_msg_close (&frame);
+    bus_destroy (&tap);
+    raw_close (&raw);
+}
+
+/*  ---- file descriptors ----------------------------------------------------------------------- */
+
+/*  The first needs no bus: there is none with so few. */
+static void too_few_file_descriptors_are_said (void **state)
+{
+    const fixture_t *f = *state;
+    struct rlimit all, few;
+    err_t err = {0};
+    getrlimit (RLIMIT_NOFILE, &all);
+    few = (struct rlimit){48, all.rlim_max};
+    setrlimit (RLIMIT_NOFILE, &few);
+    actors_t *actors = actors_new (f->address, &err);
+    setrlimit (RLIMIT_NOFILE, &all);
+    assert_null (actors);
+    assert_int_equal (err.code, ERR_CONFIG);
+    holds (err.text, "48 open files are allowed, and the bus needs at least");
+}
+
+/*  A process of its own connects as often as it can; afterwards there is room again. */
+static void a_flood_of_connections_leaves_room (void **state)
+{
+    fixture_t *f = *state;
+    struct rlimit all, few;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int done[2];
+    snprintf (address.sun_path, sizeof address.sun_path, "%s/bus.policies", f->dir);
+    assert_int_equal (pipe (done), 0);
+    getrlimit (RLIMIT_NOFILE, &all);
+    few = (struct rlimit){ACTORS_FILES_MIN + 50, all.rlim_max};
+    pid_t pid = fork ();
+    if (pid == 0) {
+        char start;
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        if (read (done[0], &start, 1) != 1)
+            _exit (1);
+        for (int i = 0; i < 600; i++) {
+            int fd = socket (AF_UNIX, SOCK_STREAM, 0);
+            while (connect (fd, (struct sockaddr *) &address, sizeof address) != 0)
+                if (errno != EAGAIN && errno != EINTR)
+                    _exit (2);
+        }
+        _exit (0);
+    }
+    setrlimit (RLIMIT_NOFILE, &few);
+    f->actors = actors_new (f->address, NULL);
+    assert_non_null (f->actors);
+    assert_int_equal (write (done[1], "x", 1), 1);
+    int status = -1;
+    assert_int_equal (waitpid (pid, &status, 0), pid);
+    assert_int_equal (status, 0);
+    bus_t *late = join (f, "late");
+    bus_offer (late, "content", 7);
+    assert_int_equal (await (late, BUS_OBJECT).code, ERR_NONE);
+    bus_destroy (&late);
+    setrlimit (RLIMIT_NOFILE, &all);
+    close (done[0]);
+    close (done[1]);
 }
 
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
+#define BARE(name) cmocka_unit_test_setup_teardown (name, setup_address, teardown)
     const struct CMUnitTest tests[] = {
+        BARE (a_flood_of_connections_leaves_room), /* first of all: it forks */
+        BARE (too_few_file_descriptors_are_said),
         TEST (messages_are_whole_or_refused),
         TEST (what_is_no_envelope_is_counted),
         TEST (an_event_that_is_too_large_is_counted),
         TEST (what_waits_for_a_slow_tap_is_bounded),
         TEST (loose_objects_are_bounded_in_bytes),
         TEST (services_that_nobody_needs_are_forgotten),
-        TEST (peers_are_bounded),
+        TEST (one_connection_is_one_peer),
+        TEST (huge_subscriptions_leave_no_trace),
+        TEST (subscriptions_are_bounded),
+        TEST (publishers_hear_of_no_subscription),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -253,7 +253,7 @@ bus_t *svc_bus (const svc_run_t *run)
     return (bus_t *) &bus;
 }
 
-pool_t *svc_pool (const svc_run_t *run)
+pool_t *svc_pool (svc_run_t *run)
 {
     (void) run;
     return NULL;

@@ -26,7 +26,7 @@ bus_t *svc_bus (const svc_run_t *run)
     return run->bus;
 }
 
-pool_t *svc_pool (const svc_run_t *run)
+pool_t *svc_pool (svc_run_t *run)
 {
     (void) run;
     return NULL;

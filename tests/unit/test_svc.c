@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +202,8 @@ static char *in (const fixture_t *f, const char *name, char path[FS_PATH_MAX])
     return path;
 }
 
+static rlim_t files_allowed; /* to the services that are started; 0: as many as to us */
+
 /*  Starts `quintet-echo WORD...`, which is this program again; out, err and words are files of the folder. */
 static pid_t spawn (const fixture_t *f, char **words, size_t n)
 {
@@ -217,6 +220,9 @@ static pid_t spawn (const fixture_t *f, char **words, size_t n)
     for (int i = 0; i < 3; i++)
         dup2 (10 + i, 1 + i);
     setenv ("QUINTET_LAST_WORDS", "3", 1);
+    struct rlimit files = {files_allowed, files_allowed};
+    if (files_allowed)
+        setrlimit (RLIMIT_NOFILE, &files);
     char *argv[16] = {W ("quintet-echo"), W (AS_SERVICE)};
     memcpy (argv + 2, words, n * sizeof *words);
     execv ("/proc/self/exe", argv);
@@ -302,6 +308,16 @@ static void a_failed_start_leaves_its_status_and_last_words (void **state)
     holds (f, "words", "no room");
     assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--fails=otherwise")), 1);
     holds (f, "words", "broken");
+}
+
+static void too_few_file_descriptors_are_named (void **state)
+{
+    fixture_t *f = *state;
+    files_allowed = 48;
+    int status = RUN (f, W ("--bus"), f->address);
+    files_allowed = 0;
+    assert_int_equal (status, 78);
+    holds (f, "words", "48 open files are allowed, and quintet-echo needs at least 64");
 }
 
 static void without_a_bus_nobody_is_healthy (void **state)
@@ -424,6 +440,7 @@ int main (int argc, char **argv)
         TEST (every_service_tells_what_it_is),
         TEST (wrong_arguments_end_with_78),
         TEST (a_failed_start_leaves_its_status_and_last_words),
+        TEST (too_few_file_descriptors_are_named),
         TEST (without_a_bus_nobody_is_healthy),
         TEST (a_running_service_answers_tells_and_ends),
         TEST (a_busy_service_is_healthy),

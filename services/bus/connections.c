@@ -1,0 +1,117 @@
+/*  connections - see connections.h */
+#include "connections.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "bus/address.h"
+
+#define CONNECTIONS_ROOM 8 /* no longer full when this part of the most is free */
+
+struct connections {
+    void *socket;
+    zactor_t *monitor;
+    char endpoint[ADDRESS_MAX]; /* as ZeroMQ calls it */
+    bool full;                  /* said in the log */
+    size_t max, open;
+    /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a connection whose end
+       nobody told of is counted wrongly only until its number comes again. */
+    bool *is_open;
+    size_t is_open_n;
+};
+
+static zactor_t *connections_start_monitor (zsock_t *socket)
+{
+    zactor_t *monitor = zactor_new (zmonitor, socket);
+    if (!monitor)
+        return NULL;
+    zstr_sendx (monitor, "LISTEN", "ACCEPTED", "DISCONNECTED", NULL);
+    zstr_sendx (monitor, "START", NULL);
+    zsock_wait (monitor); /* what happens from here on is told */
+    return monitor;
+}
+
+connections_t *connections_new (zsock_t *socket, const char *endpoint,
+                                const endpoint_options_t *options, size_t max, err_t *err)
+{
+    connections_t *c = socket ? calloc (1, sizeof *c) : NULL;
+    if (!c || !(c->monitor = connections_start_monitor (socket))) {
+        free (c);
+        err_set (err, ERR_LIMIT, "no memory for the socket at %s", endpoint);
+        return NULL;
+    }
+    size_t size = sizeof c->endpoint;
+    c->max = max;
+    c->socket = zsock_resolve (socket);
+    if (endpoint_bind (c->socket, endpoint, options, err) != 0) {
+        connections_destroy (&c);
+        return NULL;
+    }
+    zmq_getsockopt (c->socket, ZMQ_LAST_ENDPOINT, c->endpoint, &size);
+    return c;
+}
+
+void connections_destroy (connections_t **self)
+{
+    connections_t *c = *self;
+    if (!c)
+        return;
+    zactor_destroy (&c->monitor);
+    free (c->is_open);
+    free (c);
+    *self = NULL;
+}
+
+zactor_t *connections_monitor (const connections_t *c)
+{
+    return c->monitor;
+}
+
+static void connections_count (connections_t *c, int fd, bool open)
+{
+    size_t at = fd < 0 ? SIZE_MAX : (size_t) fd;
+    if (at != SIZE_MAX && at >= c->is_open_n) {
+        size_t n = 2 * at + 64;
+        bool *grown = realloc (c->is_open, n * sizeof *grown);
+        if (grown) {
+            memset (grown + c->is_open_n, 0, (n - c->is_open_n) * sizeof *grown);
+            c->is_open = grown;
+            c->is_open_n = n;
+        }
+    }
+    if (at >= c->is_open_n || c->is_open[at] == open)
+        return;
+    c->is_open[at] = open;
+    c->open += open ? 1 : (size_t) -1;
+    if (c->open <= c->max - c->max / CONNECTIONS_ROOM)
+        c->full = false;
+    if (!open || c->open <= c->max)
+        return;
+    /* ZeroMQ has no way to end one connection. It notices one that was shut down, and closes it. The number may stand for
+       another connection by now; then that one has to connect again, which peers do by themselves. */
+    shutdown (fd, SHUT_RDWR);
+    if (!c->full)
+        log_warn ("bus.full", "endpoint=%s connections=%zu text=\"nobody else can connect\"",
+                  c->endpoint, c->max);
+    c->full = true;
+}
+
+/*  An event is a message of three strings: its name, its value, the endpoint (zmonitor(3)). */
+bool connections_next_broken (connections_t *c, int *fd)
+{
+    bool broken = false;
+    while (!broken && (zsock_events (zactor_sock (c->monitor)) & ZMQ_POLLIN)) {
+        zmsg_t *event = zmsg_recv (c->monitor);
+        char *name = event ? zmsg_popstr (event) : NULL,
+             *value = event ? zmsg_popstr (event) : NULL;
+        broken = name && strcmp (name, "DISCONNECTED") == 0;
+        *fd = value ? (int) strtol (value, NULL, 10) : -1;
+        connections_count (c, *fd, !broken);
+        zstr_free (&name);
+        zstr_free (&value);
+        zmsg_destroy (&event);
+    }
+    return broken;
+}
