@@ -3,7 +3,7 @@
  *      words_t words = {0};
  *      words_split ("The harbour, at dawn.", &words);      "the" "harbour" "at" "dawn"
  *      words_count (&words, "harbour");
- *      if (words_failed (&words)) ...                      memory ran out somewhere: no count is true
+ *      bool ok = !words_failed (&words);                   else memory ran out: no count is true
  *      words_free (&words);
  *
  *  A word is a run of letters, digits and apostrophes of any alphabet, compared without regard to case and to

@@ -1,6 +1,6 @@
 /*  convert - between plain structs and generated protobuf; private to wire.
  *
- *      convert_pack (&pb.base, bytes);
+ *      convert_finish (built, &pb.base, &arena, bytes);
  *      const Quintet__ActReply *in = CONVERT_UNPACK (quintet__act_reply, arena, data, size, err);
  *      wire_act_reply_t *out = in ? convert_items (arena, 1, sizeof *out, "reply", err) : NULL;
  */

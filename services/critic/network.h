@@ -2,7 +2,7 @@
  *
  *      network_t *network = network_new (&shape, seed, pool, &err);
  *      network_values (network, records, values, &err);
- *      network_learn (network, records, returns, &learnt, &err);
+ *      network_learn (network, records, returns, lr, &learnt, &err);
  *      network_bytes (network, &bytes);             the state as one object; network_parse reads it
  *      network_destroy (&network);
  *

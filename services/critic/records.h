@@ -1,7 +1,7 @@
 /*  records - what the critic reads: one record per (episode, turn, role), as token ids.
  *
  *      records_t *records = records_new (groups, n, context, &err);
- *      records->record[i].text ...          index of the distinct text that record i reads
+ *      size_t text = records->record[i].text;      index of the distinct text that record i reads
  *      records_destroy (&records);
  *
  *  The text of a record is what was there before the turn: the brief, then what every role wrote

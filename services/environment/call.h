@@ -1,7 +1,7 @@
 /*  call - one request of a group on the bus: asked, asked again, asked of another.
  *
  *      call_send (&call, bus, ask, deadlines_ms (&deadlines, ask->service, patience));
- *      if (call_refused (&call, item->name, &err) == CALL_DECIDED) ...       a property of the content
+ *      bool dead = call_refused (&call, item->name, &err) == CALL_DECIDED;   a property of the content
  *      deadlines_answered (&deadlines, ask->service, took_ms);
  *
  *  Peers fail in two ways. What is wrong with the machinery (no time, no memory, an answer that does not fit)

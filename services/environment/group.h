@@ -5,8 +5,8 @@
  *      switch (group_state (group)) {
  *      case GROUP_READING: group_tokenizer (group, role, tokenizer);           one for every role
  *      case GROUP_ASKING:  group_answer (group, ask, data, size, &err);        one for every ask
- *      case GROUP_STORING: store group_turn (group, &turn); group_stored (group);
- *      case GROUP_DONE:    commit group_result (group);
+ *      case GROUP_STORING: group_turn (group, &turn); group_stored (group);    stored in between
+ *      case GROUP_DONE:    group_result (group);                               to be committed
  *      case GROUP_FAILED:  group_error (group); }
  *      group_destroy (&group);
  *

@@ -3,7 +3,7 @@
  *      result_t *result = result_new (episodes);
  *      result_prompt (result, ids, n, &index);                  a distinct prompt
  *      result_completion (result, episode, &completion);        in the order of (turn, role)
- *      result_write (result, group, histories, rewards, &bytes);   wire_episodes_t, to be committed
+ *      result_write (result, group, histories, rewards, &bytes, &err);   to be committed
  *      result_destroy (&result);
  *
  *  Ids and log-probabilities are borrowed: they lie where the replies were unpacked.

@@ -1,8 +1,9 @@
 /*  workers - threads that score episodes, so that the service's loop never waits for one.
  *
  *      workers_t *workers = workers_new (4, command, wake, context, &err);
- *      workers_add (workers, request_id, request);       takes the request over
- *      while ((done = workers_take (workers))) ...       finished requests; scored_free (&done)
+ *      workers_add (workers, request_id, arena, request);   takes the request over
+ *      scored_t *done = workers_take (workers);             a finished request, or NULL
+ *      scored_free (&done);
  *      workers_destroy (&workers);
  *
  *  The episodes of a request are spread over all threads. What a scorer said is remembered by a hash of all that
