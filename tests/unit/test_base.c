@@ -63,6 +63,37 @@ static void buf_keeps_its_maximum (void **state)
     free (text);
 }
 
+/*  What is too long will always be; what the machine had no memory for may work elsewhere. */
+static void too_long_is_told_from_no_memory (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    buf_t buf = {.max = 4};
+    arena_t *arena = arena_new (1000);
+    assert_int_equal (buf_check (&buf, "a text", &err), 0);
+    buf_text (&buf, "12345");
+    assert_int_equal (buf_check (&buf, "a text", &err), -1);
+    assert_int_equal (err.code, ERR_INPUT);
+    assert_string_equal (err.text, "a text has more than 4 bytes");
+    buf_clear (&buf);
+    assert_int_equal (buf_check (&buf, "a text", &err), 0);
+    assert_null (arena_alloc (arena, 2000));
+    assert_false (arena_starved (arena));
+    buf_free (&buf);
+    arena_destroy (&arena);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they end where memory does */
+    size_t much = (size_t) 1 << 46; /* more than there are addresses */
+    buf = (buf_t){.max = SIZE_MAX};
+    buf_append (&buf, "", much);
+    assert_int_equal (buf_check (&buf, "a text", &err), -1);
+    assert_int_equal (err.code, ERR_LIMIT);
+    arena = arena_new (SIZE_MAX / 2);
+    assert_null (arena_alloc (arena, much));
+    assert_true (arena_starved (arena));
+    arena_destroy (&arena);
+#endif
+}
+
 static void arena_keeps_its_budget (void **state)
 {
     (void) state;
@@ -272,6 +303,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (err_carries_its_text),
         cmocka_unit_test (buf_keeps_its_maximum),
+        cmocka_unit_test (too_long_is_told_from_no_memory),
         cmocka_unit_test (arena_keeps_its_budget),
         cmocka_unit_test (rng_is_philox),
         cmocka_unit_test (rng_is_a_function_of_coordinates),

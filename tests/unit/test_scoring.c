@@ -89,7 +89,7 @@ static void every_family_of_the_table_is_whole (void **state)
         for (const char *const *role = f->corpus_roles; *role; role++)
             assert_true (family_knows (f, *role));
     }
-    assert_null (family_find ("poems"));
+    assert_null (family_find ("no such family"));
 }
 
 static void the_last_turn_counts (void **state)
