@@ -20,7 +20,7 @@
 #define SANDBOX_WHY_SIZE 256
 
 struct sandbox {
-    zygote_t *zygote;
+    zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
 };
 
 /*  One program in its process. */
@@ -59,14 +59,29 @@ static child_limits_t sandbox_limits (const json_t *request)
     return limits;
 }
 
-static child_t *sandbox_fork (sandbox_t *sandbox, protocol_kind_t kind,
+/*  Whether a program could want the library: it imports, or goes by names that are made while it runs, or
+ *  names an encoding, of which Python has the rest in modules. Only the text decides, so a program is always
+ *  run in the same kind of process. */
+static zygote_kind_t sandbox_kind (const json_t *request)
+{
+    static const char *const words[] = {"import", "__", "code", "exec", "eval", "compile"};
+    const char *program = sandbox_text (request, "program");
+    bool full = json_object_get (request, "test");
+    for (size_t i = 0; !full && i < sizeof words / sizeof *words; i++)
+        full = strstr (program, words[i]);
+    return full ? ZYGOTE_FULL : ZYGOTE_LIGHT;
+}
+
+static child_t *sandbox_fork (sandbox_t *sandbox, const json_t *request, protocol_kind_t part,
                               const child_limits_t *limits, err_t *err)
 {
-    if (!sandbox->zygote && !(sandbox->zygote = zygote_new ("", err)))
+    zygote_kind_t kind = sandbox_kind (request);
+    zygote_t **zygote = &sandbox->zygotes[kind];
+    if (!*zygote && !(*zygote = zygote_new (kind, "", err)))
         return NULL;
-    child_t *child = zygote_fork (sandbox->zygote, kind, limits, err);
+    child_t *child = zygote_fork (*zygote, part, limits, err);
     if (!child) /* it may be what fails; the next try has another one */
-        zygote_destroy (&sandbox->zygote);
+        zygote_destroy (zygote);
     return child;
 }
 
@@ -152,7 +167,7 @@ static int sandbox_open (sandbox_t *sandbox, const json_t *request, const char *
                          sandbox_play_t *play, err_t *err)
 {
     const child_limits_t limits = sandbox_limits (request);
-    if (!(play->child = sandbox_fork (sandbox, PROTOCOL_PROGRAM, &limits, err)))
+    if (!(play->child = sandbox_fork (sandbox, request, PROTOCOL_PROGRAM, &limits, err)))
         return -1;
     return sandbox_send (play->child,
                          json_pack ("{s:s, s:s, s:s, s:b}", "program",
@@ -330,7 +345,7 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
     if (rc != 0 || !play->ready)
         return rc;
     limits.cpu_s = limits.cpu_total_s; /* the check as a whole is one test */
-    child_t *checker = sandbox_fork (sandbox, PROTOCOL_CHECKER, &limits, err);
+    child_t *checker = sandbox_fork (sandbox, request, PROTOCOL_CHECKER, &limits, err);
     if (!checker)
         return -1;
     json_t *word =
@@ -353,7 +368,7 @@ sandbox_t *sandbox_new (err_t *err)
         err_set (err, ERR_LIMIT, "no memory for a sandbox");
         return NULL;
     }
-    if (!(sandbox->zygote = zygote_new ("", err)))
+    if (!(sandbox->zygotes[ZYGOTE_LIGHT] = zygote_new (ZYGOTE_LIGHT, "", err)))
         sandbox_destroy (&sandbox);
     return sandbox;
 }
@@ -362,7 +377,8 @@ void sandbox_destroy (sandbox_t **sandbox)
 {
     if (!*sandbox)
         return;
-    zygote_destroy (&(*sandbox)->zygote);
+    for (size_t i = 0; i < ZYGOTE_KINDS; i++)
+        zygote_destroy (&(*sandbox)->zygotes[i]);
     free (*sandbox);
     *sandbox = NULL;
 }

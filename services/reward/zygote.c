@@ -31,10 +31,19 @@ EMBED (zygote_inside, ZYGOTE_INSIDE)
 #define ZYGOTE_CPU_MORE 5 /* seconds by which the kernel's limit stands behind the watcher's */
 #define ZYGOTE_STACK    ((rlim_t) 8 << 20)
 
+/*  A fork that was asked for: our ends of its pipes, and what it was asked to be. */
+typedef struct {
+    bool asked;
+    int questions, answers;
+    protocol_kind_t part;
+    child_limits_t limits;
+} zygote_order_t;
+
 struct zygote {
     pid_t pid;
     int control;
-    bool dead; /* it broke off in the middle of a fork: of no further use */
+    bool dead;           /* it broke off in the middle of a fork: of no further use */
+    zygote_order_t next; /* made while its forerunner runs */
 };
 
 /*  ---- starting ----------------------------------------------------------------------------------------------- */
@@ -90,7 +99,8 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
 /*  Nothing of our environment reaches the interpreter but the path by which python3 is found: Python finds
  *  its library by it, too. rseq would tell the program which CPU it runs on; a second arena of malloc would
  *  change addresses with the threads' timing. */
-static pid_t zygote_exec (const char *modules, int control, int filter, int inside)
+static pid_t zygote_exec (zygote_kind_t kind, const char *modules, int control, int filter,
+                          int inside)
 {
     char path[PATH_MAX], parent[24];
     const char *search = getenv ("PATH");
@@ -103,6 +113,7 @@ static pid_t zygote_exec (const char *modules, int control, int filter, int insi
                     (char *) "-c",
                     (char *) (uintptr_t) zygote_source,
                     parent,
+                    (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
                     NULL};
     char *environment[] = {path,
@@ -167,7 +178,117 @@ static void zygote_check_layout (void)
                                     "(id, hash of an object) score differently from run to run\"");
 }
 
-zygote_t *zygote_new (const char *modules, err_t *err)
+/*  ---- forking ------------------------------------------------------------------------------------------------ */
+
+static int zygote_send (const zygote_t *zygote, const protocol_request_t *request, int questions,
+                        int answers)
+{
+    int fds[2] = {questions, answers};
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE (sizeof fds)];
+    } control = {.space = {0}};
+    struct iovec part = {.iov_base = (void *) (uintptr_t) request, .iov_len = sizeof *request};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    struct cmsghdr *c = CMSG_FIRSTHDR (&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN (sizeof fds);
+    memcpy (CMSG_DATA (c), fds, sizeof fds);
+    return sendmsg (zygote->control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                   (ssize_t) sizeof *request
+               ? 0
+               : -1;
+}
+
+/*  Whatever breaks the exchange off leaves a zygote whose next word nobody would understand, so it is not
+ *  asked again. */
+static int zygote_break (zygote_t *zygote, err_t *err)
+{
+    zygote->dead = true;
+    return err_set (err, ERR_IO, "the sandbox's python3 has ended or does not answer");
+}
+
+/*  Asks for a fork, and does not wait for it. */
+static int zygote_order (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits,
+                         err_t *err)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, rc;
+    protocol_request_t request = {.kind = part,
+                                  .cpu_s = (uint32_t) ceil (limits->cpu_total_s) + ZYGOTE_CPU_MORE,
+                                  .memory = limits->memory};
+    if (zygote->dead || zygote->next.asked)
+        return zygote_break (zygote, err);
+    if (pipe2 (in, O_CLOEXEC) != 0 || pipe2 (out, O_CLOEXEC) != 0)
+        rc = err_errno (err, ERR_IO, "pipes for a program");
+    else if (zygote_send (zygote, &request, in[0], out[1]) != 0)
+        rc = zygote_break (zygote, err);
+    else
+        rc = 0;
+    if (in[0] >= 0)
+        close (in[0]);
+    if (out[1] >= 0)
+        close (out[1]);
+    if (rc == 0) {
+        zygote->next = (zygote_order_t){
+            .asked = true, .questions = in[1], .answers = out[0], .part = part, .limits = *limits};
+        return 0;
+    }
+    if (in[1] >= 0)
+        close (in[1]);
+    if (out[0] >= 0)
+        close (out[0]);
+    return -1;
+}
+
+/*  The fork that was asked for. */
+static child_t *zygote_collect (zygote_t *zygote, err_t *err)
+{
+    zygote_order_t order = zygote->next;
+    int64_t pid = 0;
+    zygote->next.asked = false;
+    if (zygote_poll (zygote, ZYGOTE_FORK_MS) != 0 ||
+        recv (zygote->control, &pid, sizeof pid, MSG_DONTWAIT | MSG_TRUNC) !=
+            (ssize_t) sizeof pid) {
+        zygote_break (zygote, err);
+    } else if (pid > 0) {
+        return child_new ((pid_t) pid, order.questions, order.answers, &order.limits, err);
+    } else {
+        errno = (int) -pid;
+        err_errno (err, ERR_IO, "the sandbox cannot fork");
+    }
+    close (order.questions);
+    close (order.answers);
+    return NULL;
+}
+
+child_t *zygote_fork (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits,
+                      err_t *err)
+{
+    const zygote_order_t *next = &zygote->next;
+    if (next->asked &&
+        (next->part != part || memcmp (&next->limits, limits, sizeof *limits) != 0)) {
+        child_t *other = zygote_collect (zygote, err);
+        if (!other)
+            return NULL;
+        child_destroy (&other);
+    }
+    if (!next->asked && zygote_order (zygote, part, limits, err) != 0)
+        return NULL;
+    child_t *child = zygote_collect (zygote, err);
+    /* Checkers are asked for once per test, programs all the time. What fails now fails again when the next
+     * one is wanted, and is said then. */
+    if (child && part == PROTOCOL_PROGRAM)
+        zygote_order (zygote, part, limits, NULL);
+    return child;
+}
+
+/*  ---- life ---------------------------------------------------------------------------------------------------- */
+
+zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
 {
     int pair[2] = {-1, -1}, filter = -1, inside = -1;
     zygote_t *zygote = calloc (1, sizeof *zygote);
@@ -181,7 +302,7 @@ zygote_t *zygote_new (const char *modules, err_t *err)
         (inside = zygote_memory_file (zygote_inside, zygote_inside_size (), err)) < 0)
         goto done;
     if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
-        (zygote->pid = zygote_exec (modules, pair[1], filter, inside)) < 0) {
+        (zygote->pid = zygote_exec (kind, modules, pair[1], filter, inside)) < 0) {
         err_errno (err, ERR_IO, "start the sandbox's python3");
         goto done;
     }
@@ -210,6 +331,10 @@ void zygote_destroy (zygote_t **self)
     zygote_t *zygote = *self;
     if (!zygote)
         return;
+    if (zygote->next.asked) {
+        child_t *spare = zygote_collect (zygote, NULL);
+        child_destroy (&spare);
+    }
     if (zygote->pid > 0) {
         kill (-zygote->pid, SIGKILL);
         kill (zygote->pid, SIGKILL); /* in case it had not made its group yet */
@@ -219,75 +344,4 @@ void zygote_destroy (zygote_t **self)
         close (zygote->control);
     free (zygote);
     *self = NULL;
-}
-
-/*  ---- forking ------------------------------------------------------------------------------------------------ */
-
-static int zygote_send (const zygote_t *zygote, const protocol_request_t *request, int questions,
-                        int answers)
-{
-    int fds[2] = {questions, answers};
-    union {
-        struct cmsghdr head;
-        char space[CMSG_SPACE (sizeof fds)];
-    } control = {.space = {0}};
-    struct iovec part = {.iov_base = (void *) (uintptr_t) request, .iov_len = sizeof *request};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    struct cmsghdr *c = CMSG_FIRSTHDR (&message);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN (sizeof fds);
-    memcpy (CMSG_DATA (c), fds, sizeof fds);
-    return sendmsg (zygote->control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-                   (ssize_t) sizeof *request
-               ? 0
-               : -1;
-}
-
-/*  The new process's id. Whatever breaks the exchange off leaves a zygote whose next word nobody would
- *  understand, so it is not asked again. */
-static pid_t zygote_ask (zygote_t *zygote, const protocol_request_t *request, int questions,
-                         int answers, err_t *err)
-{
-    int64_t pid = 0;
-    if (zygote->dead || zygote_send (zygote, request, questions, answers) != 0 ||
-        zygote_poll (zygote, ZYGOTE_FORK_MS) != 0 ||
-        recv (zygote->control, &pid, sizeof pid, MSG_DONTWAIT | MSG_TRUNC) !=
-            (ssize_t) sizeof pid) {
-        zygote->dead = true;
-        return err_set (err, ERR_IO, "the sandbox's python3 has ended or does not answer");
-    }
-    if (pid > 0)
-        return (pid_t) pid;
-    errno = (int) -pid;
-    return err_errno (err, ERR_IO, "the sandbox cannot fork");
-}
-
-child_t *zygote_fork (zygote_t *zygote, protocol_kind_t kind, const child_limits_t *limits,
-                      err_t *err)
-{
-    int in[2] = {-1, -1}, out[2] = {-1, -1};
-    protocol_request_t request = {.kind = kind,
-                                  .cpu_s = (uint32_t) ceil (limits->cpu_total_s) + ZYGOTE_CPU_MORE,
-                                  .memory = limits->memory};
-    child_t *child = NULL;
-    if (pipe2 (in, O_CLOEXEC) != 0 || pipe2 (out, O_CLOEXEC) != 0) {
-        err_errno (err, ERR_IO, "pipes for a program");
-    } else {
-        pid_t pid = zygote_ask (zygote, &request, in[0], out[1], err);
-        if (pid > 0) {
-            child = child_new (pid, in[1], out[0], limits, err);
-            in[1] = out[0] = -1;
-        }
-    }
-    for (size_t i = 0; i < 2; i++) {
-        if (in[i] >= 0)
-            close (in[i]);
-        if (out[i] >= 0)
-            close (out[i]);
-    }
-    return child;
 }

@@ -3,7 +3,8 @@
 Reads the standard library into memory, imports what programs use most, puts the lock on (inside/lock.c) and
 serves: every program runs in a fork of this interpreter. After the lock nothing can be opened, so whatever a
 program may import has been read before: modules written in Python as code, extension modules as loaded
-shared objects. The first descriptor carries the only message of its own: "ready", or why there is no lock.
+shared objects. Started as "light", it has no library at all, for programs that import nothing: a smaller
+process forks faster. The first descriptor carries the only message of its own: "ready", or why there is no lock.
 
 A fork plays one of two parts. What it is asked and what it answers are frames of JSON (protocol.h):
 
@@ -19,30 +20,32 @@ the checker    {"setup": text, "test": text, "entry": name}
 The first answer of a program is given before a line of it has run: what it says is ours, not the program's.
 Expected values are in the checker or outside alone. "replace" makes the watched function fail when it is called.
 """
-import abc, array, ast, bisect, builtins, cmath, collections, collections.abc, contextlib, copy, ctypes
-import dataclasses, datetime, decimal, enum, fractions, functools, gc, hashlib, heapq, io, itertools, json
-import marshal, math, numbers, operator, os, queue, random, re, statistics, string, struct, sys, textwrap
-import threading, time, types, typing
+import ast, ctypes, gc, io, json, marshal, math, mmap, os, random, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
+# What programs import most: imported once, so that a fork has it at once.
+COMMON = """abc array bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal
+enum fractions functools hashlib heapq itertools json math numbers operator queue random re statistics string
+struct textwrap threading time typing""".split()
 OUTPUT_MAX = 1 << 20
 PRINTED_MAX = 1 << 16
 QUESTIONS, ANSWERS, INSIDE = 3, 4, 4
 FOREVER_S = 1e9  # world.c knows a wait of this length as one without an end
 
+ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 # ---- frames -------------------------------------------------------------------------------------------------
 
 
 def read_exactly(size):
-    parts = []
-    while size:
-        piece = os.read(QUESTIONS, size)
+    data = b""
+    while len(data) < size:
+        piece = os.read(QUESTIONS, size - len(data))
         if not piece:
             os._exit(0)  # nobody asks any more
-        parts.append(piece)
-        size -= len(piece)
-    return b"".join(parts)
+        data += piece
+    return data
 
 
 def receive():
@@ -50,12 +53,12 @@ def receive():
 
 
 def send(value):
-    data = json.dumps(value, separators=(",", ":")).encode()
+    data = ENCODER.encode(value).encode()
     if len(data) > OUTPUT_MAX:
         data = b'["output"]'
-    view = memoryview(len(data).to_bytes(4, "little") + data)
-    while view:
-        view = view[os.write(ANSWERS, view):]
+    data = len(data).to_bytes(4, "little") + data
+    while data:
+        data = data[os.write(ANSWERS, data):]
 
 
 def text_of(problem):
@@ -249,7 +252,7 @@ def play(kind):
 
 # ---- what can be imported -----------------------------------------------------------------------------------
 
-LIBRARY = {}  # name of a module -> (path, whether it is a package, compiled or source bytes, or None)
+LIBRARY = {}  # name of a module -> (path, whether it is a package, None or (whether compiled, first byte, last))
 SKIPPED = {"test", "idlelib", "turtledemo", "site-packages", "dist-packages", "__pycache__"}
 EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
 
@@ -272,6 +275,25 @@ def code_bytes(path):
     return False, source
 
 
+class Texts:
+    """The bytes of all modules that are written in Python. A file in memory that is mapped and read-only costs
+    a fork nothing, unlike as many bytes of the interpreter's own."""
+    file, size, data = os.memfd_create("library"), 0, None
+
+    @classmethod
+    def add(cls, compiled, data):
+        first = cls.size
+        cls.size += os.write(cls.file, data)
+        if cls.size != first + len(data):
+            raise MemoryError("no memory for the standard library")
+        return compiled, first, cls.size
+
+    @classmethod
+    def close(cls):
+        cls.data = memoryview(mmap.mmap(cls.file, cls.size, prot=mmap.PROT_READ))
+        os.close(cls.file)
+
+
 def read_module(path, name, package):
     if path.endswith(EXTENSIONS):
         try:  # Python opens it by the same path later, and finds it open already
@@ -280,7 +302,7 @@ def read_module(path, name, package):
             return  # misses a library of its own: it cannot be imported outside either
         LIBRARY[name] = (path, package, None)
     else:
-        LIBRARY[name] = (path, package, code_bytes(path))
+        LIBRARY[name] = (path, package, Texts.add(*code_bytes(path)))
 
 
 def module_name(entry):
@@ -327,8 +349,9 @@ class Library:
 
     @classmethod
     def get_code(cls, name):
-        path, _, (compiled, data) = LIBRARY[name]
-        return marshal.loads(data) if compiled else compile(data, path, "exec", dont_inherit=True)
+        path, _, (compiled, first, last) = LIBRARY[name]
+        data = Texts.data[first:last]
+        return marshal.loads(data) if compiled else compile(bytes(data), path, "exec", dont_inherit=True)
 
     @classmethod
     def exec_module(cls, module):
@@ -345,6 +368,8 @@ class Library:
 
 def read_library(modules):
     """The standard library and, of what else is installed, the modules that were asked for."""
+    for name in COMMON:
+        importlib.import_module(name)
     for folder in [p for p in sys.path if os.path.isdir(p)]:
         read_folder(folder, "")
     if not modules:
@@ -433,9 +458,11 @@ def foreign_call_functions():
 
 
 def main():
-    parent, modules = int(sys.argv[1]), [m for m in sys.argv[2].split(",") if m]
+    parent, full, modules = int(sys.argv[1]), sys.argv[2] == "full", [m for m in sys.argv[3].split(",") if m]
     sys.path[:] = [p for p in sys.path if p]
-    read_library(modules)
+    if full:
+        read_library(modules)
+        Texts.close()
     if len(os.listdir("/proc/self/task")) != 1:
         raise RuntimeError("one of %s starts threads when it is imported" % ", ".join(modules))
     inside = ctypes.PyDLL("/proc/self/fd/%d" % INSIDE)

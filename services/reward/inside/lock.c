@@ -59,8 +59,7 @@ static int lock_read_filter (void)
            (got = read (PROTOCOL_FILTER, to + n, sizeof lock_calls - n)) > 0)
         n += (size_t) got;
     lock_calls_n = n / sizeof *lock_calls;
-    close (PROTOCOL_FILTER);
-    close (PROTOCOL_INSIDE);
+    close_range (PROTOCOL_FILTER, ~0U, 0); /* what the interpreter keeps open it needs no more */
     errno = EINVAL;
     return got == 0 && lock_calls_n > 0 ? 0 : -1;
 }
