@@ -69,6 +69,8 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
                                      "model.adapter to lora";
+    static const char no_programs[] =
+        "where no programs are run, as by a family of texts or a scorer of your own: leave it out";
     char by_type[96], by_family[96];
     const family_t *family = family_find (conf->task.family);
     const char *type = conf->loss.type;
@@ -76,6 +78,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
                   conf_check_is (type, "vespo");
     bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
     bool plain = conf_check_is (conf->model.adapter, "none");
+    bool programs = family->runs_programs && !*conf->reward.command;
     snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
     snprintf (by_family, sizeof by_family,
               "in the %s family, which has one built-in set: leave it out", family->name);
@@ -93,6 +96,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {conf_check_is (conf->trainer.schedule, "constant"), "trainer.lr_end",
          "while trainer.schedule is constant: leave it out, or set linear or cosine"},
         {!family->styles[1], "task.style", by_family},
+        {!programs, "task.cpu_s", no_programs},
+        {!programs, "task.cpu_total_s", no_programs},
+        {!programs, "reward.python_modules", no_programs},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
@@ -134,6 +140,10 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
                             "%lld is more than task.max_tokens %lld, the longest completion",
                             (long long) conf->loss.overlong_tokens,
                             (long long) conf->task.max_tokens);
+    if (conf->task.cpu_total_s < conf->task.cpu_s)
+        return conf_refuse (conf, "task.cpu_total_s", err,
+                            "%g for all tests is less than task.cpu_s %g for one",
+                            conf->task.cpu_total_s, conf->task.cpu_s);
     if (!(conf->reward.quality + conf->reward.speed + conf->reward.cost > 0))
         return conf_refuse (conf, "reward.quality", err,
                             "0, as speed and cost: every reward would be 0, and nothing learnt");

@@ -322,3 +322,9 @@ const char *conf_policy (const conf_t *conf, size_t role)
 {
     return conf_shares (conf) ? "shared" : conf->team.roles.item[role];
 }
+
+void conf_join (const conf_list_t *list, const char *between, buf_t *text)
+{
+    for (size_t i = 0; i < list->n; i++)
+        buf_printf (text, "%s%s", i ? between : "", list->item[i]);
+}

@@ -79,6 +79,9 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err);
 bool conf_shares (const conf_t *conf);
 const char *conf_policy (const conf_t *conf, size_t role);
 
+/*  A list's words with something between them. */
+void conf_join (const conf_list_t *list, const char *between, buf_t *text);
+
 /*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help:
  *  each key's help as a comment. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);

@@ -47,13 +47,17 @@
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \
     N (max_turns, 0, 0, 64,                                                                        \
-       "turns of an episode, each seeing what was written before; 0: as the family needs")
+       "turns of an episode, each seeing what was written before; 0: as the family needs")         \
+    R (cpu_s, 4, 0.1, 3600, "CPU seconds of one test of a program; what needs more has failed")    \
+    R (cpu_total_s, 20, 0.1, 86400, "CPU seconds of all tests of a program together")
 
 #define CONF_REWARD(T, N, R, B, L)                                                                 \
     R (quality, 1.0, 0, 100, "w_q")                                                                \
     R (speed, 0.3, 0, 100, "w_s")                                                                  \
     R (cost, 0.1, 0, 100, "w_c")                                                                   \
     T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
+    L (python_modules, "",                                                                         \
+       "third-party modules that programs may import; python3 on PATH must have them")             \
     N (workers, 2, 1, 64, "episodes scored at once by one reward process")
 
 #define CONF_TRAINER(T, N, R, B, L)                                                                \

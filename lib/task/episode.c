@@ -96,10 +96,13 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
     json_t *names = json_array ();
     for (size_t i = 0; i < roles_n; i++)
         json_array_append_new (names, json_string (roles[i]));
-    return episode_start (task, names,
-                          json_pack ("{s:I, s:I}", "tokens", (json_int_t) limits->tokens, "turns",
-                                     (json_int_t) limits->turns),
-                          err);
+    json_t *bounds = json_pack ("{s:I, s:I}", "tokens", (json_int_t) limits->tokens, "turns",
+                                (json_int_t) limits->turns);
+    if (limits->cpu_s > 0)
+        json_object_set_new (bounds, "cpu_s", json_real (limits->cpu_s));
+    if (limits->cpu_total_s > 0)
+        json_object_set_new (bounds, "cpu_total_s", json_real (limits->cpu_total_s));
+    return episode_start (task, names, bounds, err);
 }
 
 /*  Nobody writes into task, roles and limits, so the episodes of a group can share them. */

@@ -173,6 +173,9 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.roles = convert_borrow (message->roles);
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
+    pb.modules = convert_borrow (message->modules ? message->modules : "");
+    pb.cpu_s = message->cpu_s;
+    pb.cpu_total_s = message->cpu_total_s;
     pb.n_histories = message->histories_n;
     pb.histories = convert_borrow (message->histories);
     convert_finish (true, &pb.base, &arena, bytes);
@@ -187,6 +190,9 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         in ? convert_items (arena, 1, sizeof *out, "a score request", err) : NULL;
     if (!out || convert_name (in->run, "run", err) != 0 ||
         convert_text (in->command, "command", err) != 0 ||
+        convert_text (in->modules, "modules", err) != 0 ||
+        convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
+        convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
         convert_roles (in->roles, in->n_roles, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
@@ -202,6 +208,9 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     out->max_turns = in->max_turns;
     out->histories = (const char *const *) in->histories;
     out->histories_n = in->n_histories;
+    out->modules = in->modules;
+    out->cpu_s = in->cpu_s;
+    out->cpu_total_s = in->cpu_total_s;
     return out;
 }
 

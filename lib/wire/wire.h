@@ -92,6 +92,8 @@ typedef struct {
     uint32_t max_tokens, max_turns;
     const char *const *histories; /* of finished episodes: JSON (task/episode.h) */
     size_t histories_n;
+    const char *modules;       /* that programs may import, "" for none */
+    double cpu_s, cpu_total_s; /* limits of a program; 0: the scorer's own */
 } wire_score_request_t;
 
 typedef struct {
@@ -137,7 +139,8 @@ typedef struct {
     float temperature;
     uint32_t max_tokens, max_turns;
     wire_weights_t weights;
-    const char *command; /* scorer */
+    const char *command, *modules; /* scorer, and what its programs may import */
+    double cpu_s, cpu_total_s;
     uint32_t
         timeout_s; /* how long an agent may take at most: no longer does the run wait for a step */
 } wire_group_t;

@@ -43,6 +43,9 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.max_turns = message->max_turns;
     pb.weights = &weights;
     pb.command = convert_borrow (message->command ? message->command : "");
+    pb.modules = convert_borrow (message->modules ? message->modules : "");
+    pb.cpu_s = message->cpu_s;
+    pb.cpu_total_s = message->cpu_total_s;
     pb.timeout_s = message->timeout_s;
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
@@ -92,11 +95,17 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .max_tokens = in->max_tokens,
                           .max_turns = in->max_turns,
                           .command = in->command,
+                          .modules = in->modules,
+                          .cpu_s = in->cpu_s,
+                          .cpu_total_s = in->cpu_total_s,
                           .timeout_s = in->timeout_s};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
         convert_text (in->command, "command", err) != 0 ||
+        convert_text (in->modules, "modules", err) != 0 ||
+        convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
+        convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||

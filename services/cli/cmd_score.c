@@ -20,6 +20,7 @@
 
 static const args_option_t options[] = {
     {"--command", "PROGRAM", "", "scorer program of your own; else the family's"},
+    {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
     {"--quality", "W", "1", "weight of quality"},
     {"--speed", "W", "0.3", "weight of speed"},
     {"--cost", "W", "0.1", "weight of coordination cost"},
@@ -42,6 +43,7 @@ typedef struct {
     const char *roles[EPISODE_ROLES_MAX];
     size_t roles_n, line;
     uint32_t max_tokens, max_turns;
+    double cpu_s, cpu_total_s;
     uint64_t call; /* under way */
     buf_t reply;
     bool asked, answered;
@@ -79,6 +81,8 @@ static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
                         "a global state is wanted: \"task\", \"roles\", \"limits\" and \"turns\"");
     e->max_tokens = (uint32_t) tokens;
     e->max_turns = (uint32_t) turns;
+    e->cpu_s = json_number_value (json_object_get (limits, "cpu_s"));
+    e->cpu_total_s = json_number_value (json_object_get (limits, "cpu_total_s"));
     return 0;
 }
 
@@ -162,7 +166,7 @@ static void cmd_score_on_signal (int number)
 /*  What is asked and with what; the episodes are asked for one by one, since their tasks differ. */
 typedef struct {
     bus_t *bus;
-    const char *command;
+    const char *command, *modules;
     wire_weights_t weights;
 } cmd_score_asker_t;
 
@@ -178,6 +182,9 @@ static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *
                                     .roles_n = e->roles_n,
                                     .max_tokens = e->max_tokens,
                                     .max_turns = e->max_turns,
+                                    .modules = asker->modules,
+                                    .cpu_s = e->cpu_s,
+                                    .cpu_total_s = e->cpu_total_s,
                                     .histories = &history,
                                     .histories_n = 1};
     wire_score_request_pack (&request, &bytes);
@@ -244,6 +251,7 @@ static int cmd_score_ask (supervisor_t *supervisor, const char *address, cmd_sco
     bus_options_t bus_options = {.address = address, .name = "score"};
     cmd_score_asker_t asker = {.bus = bus_new (&bus_options, err),
                                .command = args_value (args, "--command"),
+                               .modules = args_value (args, "--modules"),
                                .weights = *weights};
     int rc = asker.bus ? cmd_score_ask_all (&asker, supervisor, file, err) : -1;
     bus_destroy (&asker.bus);
@@ -281,10 +289,11 @@ static int cmd_score_run (int argc, char **argv)
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
     if (rc == 0)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
-    const char *services[][8] = {
+    const char *services[][10] = {
         {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address, NULL},
         {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address,
-         "--command", args_value (args, "--command"), NULL}};
+         "--command", args_value (args, "--command"), "--modules", args_value (args, "--modules"),
+         NULL}};
     static const char *const names[] = {"bus", "reward"};
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);

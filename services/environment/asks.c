@@ -196,6 +196,9 @@ void group_ask_score (group_t *group)
                                     .roles_n = m->roles_n,
                                     .max_tokens = m->max_tokens,
                                     .max_turns = m->max_turns,
+                                    .modules = m->modules,
+                                    .cpu_s = m->cpu_s,
+                                    .cpu_total_s = m->cpu_total_s,
                                     .histories = histories,
                                     .histories_n = group->n};
     asks_forget_asks (group);

@@ -27,7 +27,10 @@ void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
 static void group_make_episodes (group_t *group)
 {
     const wire_group_t *m = group->message;
-    episode_limits_t limits = {.tokens = m->max_tokens, .turns = m->max_turns};
+    episode_limits_t limits = {.tokens = m->max_tokens,
+                               .turns = m->max_turns,
+                               .cpu_s = m->cpu_s,
+                               .cpu_total_s = m->cpu_total_s};
     for (size_t r = 0; r < m->roles_n; r++)
         group->roles[r] = m->roles[r].name;
     for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {

@@ -20,6 +20,7 @@
 #define SANDBOX_WHY_SIZE 256
 
 struct sandbox {
+    const char *modules;
     zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
 };
 
@@ -77,7 +78,7 @@ static child_t *sandbox_fork (sandbox_t *sandbox, const json_t *request, protoco
 {
     zygote_kind_t kind = sandbox_kind (request);
     zygote_t **zygote = &sandbox->zygotes[kind];
-    if (!*zygote && !(*zygote = zygote_new (kind, "", err)))
+    if (!*zygote && !(*zygote = zygote_new (kind, sandbox->modules, err)))
         return NULL;
     child_t *child = zygote_fork (*zygote, part, limits, err);
     if (!child) /* it may be what fails; the next try has another one */
@@ -361,14 +362,17 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
 
 /*  ---- a whole request ---------------------------------------------------------------------------------------- */
 
-sandbox_t *sandbox_new (err_t *err)
+sandbox_t *sandbox_new (const char *modules, err_t *err)
 {
     sandbox_t *sandbox = calloc (1, sizeof *sandbox);
     if (!sandbox) {
         err_set (err, ERR_LIMIT, "no memory for a sandbox");
         return NULL;
     }
-    if (!(sandbox->zygotes[ZYGOTE_LIGHT] = zygote_new (ZYGOTE_LIGHT, "", err)))
+    sandbox->modules = modules;
+    /* Modules that cannot be imported are known at once, everything else by either kind. */
+    zygote_kind_t kind = *modules ? ZYGOTE_FULL : ZYGOTE_LIGHT;
+    if (!(sandbox->zygotes[kind] = zygote_new (kind, modules, err)))
         sandbox_destroy (&sandbox);
     return sandbox;
 }

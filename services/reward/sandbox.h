@@ -1,6 +1,6 @@
 /*  sandbox - Python programs that nobody trusts, run under a full lock.
  *
- *      sandbox_t *sandbox = sandbox_new (&err);
+ *      sandbox_t *sandbox = sandbox_new ("", &err);
  *      json_t *answer = sandbox_run (sandbox, request, &err);
  *      sandbox_destroy (&sandbox);
  *
@@ -30,8 +30,9 @@
 
 typedef struct sandbox sandbox_t;
 
-/*  Starts the zygote and waits for its word that the lock holds. */
-sandbox_t *sandbox_new (err_t *err);
+/*  Starts the zygote and waits for its word that the lock holds. modules: names of third-party modules that
+ *  programs may import, separated by commas; borrowed. */
+sandbox_t *sandbox_new (const char *modules, err_t *err);
 void sandbox_destroy (sandbox_t **sandbox);
 
 /*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of the machinery,

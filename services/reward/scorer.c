@@ -9,16 +9,19 @@
 #include "task/family.h"
 
 struct scorer {
-    const char *text; /* of the program that may be started */
+    const char *text;    /* of the program that may be started */
+    const char *modules; /* that programs may import */
     sandbox_t *sandbox;
     command_t *command;
 };
 
-scorer_t *scorer_new (const char *command)
+scorer_t *scorer_new (const char *command, const char *modules)
 {
     scorer_t *scorer = calloc (1, sizeof *scorer);
-    if (scorer)
+    if (scorer) {
         scorer->text = command;
+        scorer->modules = modules;
+    }
     return scorer;
 }
 
@@ -50,14 +53,20 @@ static int scorer_by_command (scorer_t *s, const char *command, const episode_t 
 static json_t *scorer_run (void *self, const json_t *request, err_t *err)
 {
     scorer_t *s = self;
-    if (!s->sandbox && !(s->sandbox = sandbox_new (err)))
+    if (!s->sandbox && !(s->sandbox = sandbox_new (s->modules, err)))
         return NULL;
     return sandbox_run (s->sandbox, request, err);
 }
 
-static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score_t *score,
-                             err_t *err)
+/*  What programs may import decides what they score, so it must be what the run counts on. */
+static int scorer_by_family (scorer_t *s, const char *modules, const episode_t *episode,
+                             reward_score_t *score, err_t *err)
 {
+    if (strcmp (s->modules, modules) != 0)
+        return err_set (err, ERR_INPUT,
+                        "reward.python_modules '%s' is not what this reward service was started "
+                        "with ('%s'): start it with quintet-reward --modules '%s'",
+                        modules, s->modules, modules);
     const json_t *task = json_object_get (episode_json (episode), "task");
     const family_t *family = family_find (family_text (task, "family"));
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
@@ -72,8 +81,9 @@ int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t 
     reward_score_t score;
     int rc = episode_replay (episode, job->history, strlen (job->history), err);
     if (rc == 0)
-        rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
-                           : scorer_by_family (s, episode, &score, err);
+        rc = *job->command
+                 ? scorer_by_command (s, job->command, episode, &score, err)
+                 : scorer_by_family (s, job->modules ? job->modules : "", episode, &score, err);
     if (rc == 0)
         rc = reward_join (episode, &job->weights, &score, reward, err);
     episode_destroy (&episode);

@@ -1,6 +1,6 @@
 /*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
  *
- *      scorer_t *scorer = scorer_new ("");
+ *      scorer_t *scorer = scorer_new ("", "");
  *      scorer_score (scorer, &job, &reward, &err);
  *      scorer_destroy (&scorer);
  *
@@ -19,6 +19,7 @@
 /*  One episode: what its group has in common, and its own history. */
 typedef struct {
     const char *command; /* "" for the family's own scorer */
+    const char *modules; /* that programs may import, besides Python's own */
     reward_weights_t weights;
     const char *task; /* JSON, with the hidden checks */
     const char *const *roles;
@@ -29,8 +30,8 @@ typedef struct {
 
 typedef struct scorer scorer_t;
 
-/*  command: the user's own program, or "" when there is none; borrowed. */
-scorer_t *scorer_new (const char *command);
+/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says. Borrowed. */
+scorer_t *scorer_new (const char *command, const char *modules);
 void scorer_destroy (scorer_t **scorer);
 int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
 

@@ -18,7 +18,9 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     if (args_number (svc_args (run), "--workers", 1, 256, &n, err) != 0)
         return -1;
     const char *command = args_value (svc_args (run), "--command");
-    workers_t *workers = workers_new ((size_t) n, command, reward_wake, svc_bus (run), err);
+    const char *modules = args_value (svc_args (run), "--modules");
+    workers_t *workers =
+        workers_new ((size_t) n, command, modules, reward_wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;
 }

@@ -29,7 +29,7 @@ struct workers {
     scored_t *request[REQUESTS_MAX]; /* in order of arrival */
     size_t n;
     memory_t *memory; /* by hash */
-    const char *command;
+    const char *command, *modules;
     workers_status_t status;
     void (*wake) (void *context);
     void *context;
@@ -41,8 +41,9 @@ struct workers {
 static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
 {
     buf_t text = {.max = SIZE_MAX};
-    buf_printf (&text, "%.17g|%.17g|%.17g|%zu|%zu|", job->weights.quality, job->weights.speed,
-                job->weights.cost, job->limits.tokens, job->limits.turns);
+    buf_printf (&text, "%.17g|%.17g|%.17g|%zu|%zu|%.17g|%.17g|", job->weights.quality,
+                job->weights.speed, job->weights.cost, job->limits.tokens, job->limits.turns,
+                job->limits.cpu_s, job->limits.cpu_total_s);
     for (size_t r = 0; r < job->roles_n; r++)
         buf_printf (&text, "%s,", job->roles[r]);
     if (*job->command)
@@ -121,7 +122,7 @@ static scored_t *workers_hand_out (workers_t *w, size_t *index)
 static void *workers_run (void *argument)
 {
     workers_t *w = argument;
-    scorer_t *scorer = scorer_new (w->command);
+    scorer_t *scorer = scorer_new (w->command, w->modules);
     pthread_mutex_lock (&w->lock);
     while (!w->stop && scorer) {
         size_t index;
@@ -138,7 +139,11 @@ static void *workers_run (void *argument)
                             .task = r->task,
                             .roles = r->roles,
                             .roles_n = r->roles_n,
-                            .limits = {.tokens = r->max_tokens, .turns = r->max_turns},
+                            .modules = r->modules,
+                            .limits = {.tokens = r->max_tokens,
+                                       .turns = r->max_turns,
+                                       .cpu_s = r->cpu_s,
+                                       .cpu_total_s = r->cpu_total_s},
                             .history = r->histories[index]};
         err_t err = {0};
         int rc = skip ? 0 : workers_score (w, scorer, &job, index, &s->rewards[index], &err);
@@ -155,14 +160,15 @@ static void *workers_run (void *argument)
     return NULL;
 }
 
-workers_t *workers_new (size_t n, const char *command, void (*wake) (void *context), void *context,
-                        err_t *err)
+workers_t *workers_new (size_t n, const char *command, const char *modules,
+                        void (*wake) (void *context), void *context, err_t *err)
 {
     workers_t *w = calloc (1, sizeof *w);
     if (w) {
         pthread_mutex_init (&w->lock, NULL);
         pthread_cond_init (&w->work, NULL);
         w->command = command;
+        w->modules = modules;
         w->wake = wake;
         w->context = context;
         w->threads = calloc (n, sizeof *w->threads);

@@ -1,6 +1,6 @@
 /*  workers - threads that score episodes, so that the service's loop never waits for one.
  *
- *      workers_t *workers = workers_new (4, command, wake, context, &err);
+ *      workers_t *workers = workers_new (4, command, modules, wake, context, &err);
  *      workers_add (workers, request_id, arena, request);   takes the request over
  *      scored_t *done = workers_take (workers);             a finished request, or NULL
  *      scored_free (&done);
@@ -30,9 +30,9 @@ typedef struct {
 
 typedef struct workers workers_t;
 
-/*  command: see scorer.h; borrowed. wake (context) is called from a worker when a request is finished. */
-workers_t *workers_new (size_t n, const char *command, void (*wake) (void *context), void *context,
-                        err_t *err);
+/*  command, modules: see scorer.h; borrowed. wake (context) is called from a worker when a request is finished. */
+workers_t *workers_new (size_t n, const char *command, const char *modules,
+                        void (*wake) (void *context), void *context, err_t *err);
 /*  Waits for what is being scored. */
 void workers_destroy (workers_t **workers);
 

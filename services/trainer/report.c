@@ -92,7 +92,9 @@ static episode_t *report_rebuild (const trainer_t *t, const rollout_t *rollout, 
     const conf_t *conf = t->team.conf;
     const char *history = rollout->episode[number]->history;
     episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
-                               .turns = (size_t) conf->task.max_turns};
+                               .turns = (size_t) conf->task.max_turns,
+                               .cpu_s = conf->task.cpu_s,
+                               .cpu_total_s = conf->task.cpu_total_s};
     episode_t *episode =
         episode_new (rollout->task[g] ? rollout->task[g] : "",
                      (const char *const *) conf->team.roles.item, conf->team.roles.n, &limits, err);

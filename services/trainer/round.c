@@ -45,6 +45,8 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
     const conf_t *conf = team->conf;
     wire_role_t roles[CONF_LIST_MAX];
     round_fill_roles (team, roles);
+    buf_t modules = {0};
+    conf_join (&conf->reward.python_modules, ",", &modules);
     wire_group_t message = {
         .run = round->from.run,
         .phase = round->phase,
@@ -62,8 +64,12 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
         .max_turns = (uint32_t) conf->task.max_turns,
         .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
         .command = conf->reward.command,
+        .modules = modules.data ? modules.data : "",
+        .cpu_s = conf->task.cpu_s,
+        .cpu_total_s = conf->task.cpu_total_s,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     wire_group_pack (&message, bytes);
+    buf_free (&modules);
 }
 
 static int round_open_groups (const round_t *round, err_t *err)

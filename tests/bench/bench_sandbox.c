@@ -58,7 +58,7 @@ int main (void)
     task_set_t *set = task_set_open (&options, &err);
     must (set, "the tasks", &err);
     double began = clock_s ();
-    sandbox_t *sandbox = sandbox_new (&err);
+    sandbox_t *sandbox = sandbox_new ("", &err);
     must (sandbox, "a sandbox", &err);
     bench_tell ("sandbox.start", (clock_s () - began) * 1e3, "ms", NAN);
     const task_sandbox_t capability = {.self = sandbox, .run = run};

@@ -24,7 +24,7 @@ static const char task[] = "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Retu
 static int setup (void **state)
 {
     err_t err = {0};
-    *state = sandbox_new (&err);
+    *state = sandbox_new ("", &err);
     if (!*state)
         print_error ("%s\n", err.text);
     return *state ? 0 : -1;
@@ -270,7 +270,7 @@ static void only_the_service_s_own_program_runs (void **state)
     assert_int_equal (episode_history (episode, &text, &err), 0);
     const char *const started[] = {own, ""};
     for (size_t i = 0; i < 2; i++) {
-        scorer_t *scorer = scorer_new (started[i]);
+        scorer_t *scorer = scorer_new (started[i], "");
         reward_t reward;
         static const char *const roles[] = {"aux", "main"};
         scorer_job_t job = {.command = own,

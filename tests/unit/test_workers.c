@@ -102,7 +102,7 @@ static void what_was_answered_is_not_asked_again (void **state)
     wire_score_request_t first, second;
     snprintf (pipe, sizeof pipe, "%s/pipe", dir);
     assert_int_equal (mkfifo (pipe, 0600), 0);
-    workers_t *workers = workers_new (1, scorer (), wake, NULL, &err);
+    workers_t *workers = workers_new (1, scorer (), "", wake, NULL, &err);
     assert_non_null (workers);
     add (workers, 1, &first);
     for (int64_t end = clock_ms () + PATIENCE_MS; !gone () && clock_ms () < end;)

@@ -5,9 +5,6 @@
 
 #include "task/coding/coding.h"
 
-#define CODING_CPU_S       0.4 /* an honest program of the built-in set takes a few milliseconds */
-#define CODING_CPU_HUMAN_S 10.0
-
 typedef struct {
     bool syntax, defined;
     json_int_t watched;
@@ -31,6 +28,24 @@ static bool coding_has_helper (const json_t *state)
     return found;
 }
 
+/*  The run's limits on CPU time, or none: then the sandbox has its own. Takes the request over. */
+static json_t *coding_ask (const task_sandbox_t *sandbox, const json_t *state, json_t *request,
+                           err_t *err)
+{
+    static const char *const keys[] = {"cpu_s", "cpu_total_s"};
+    const json_t *limits = json_object_get (state, "limits");
+    json_t *answer = NULL;
+    for (size_t i = 0; request && i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get (limits, keys[i]))
+            json_object_set (request, keys[i], json_object_get (limits, keys[i]));
+    if (request)
+        answer = sandbox->run (sandbox->self, request, err);
+    else
+        err_set (err, ERR_LIMIT, "no memory for a program");
+    json_decref (request);
+    return answer;
+}
+
 static void coding_explain (coding_outcome_t *o, const json_t *test, const json_t *result,
                             const char *entry)
 {
@@ -46,9 +61,10 @@ static void coding_explain (coding_outcome_t *o, const json_t *test, const json_
     free (got);
 }
 
-static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *task, const char *program,
+static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
                              coding_outcome_t *o, err_t *err)
 {
+    const json_t *task = json_object_get (state, "task");
     const char *entry = family_text (task, "entry_point");
     const json_t *tests = json_object_get (task, "tests"), *test;
     json_t *calls = json_array ();
@@ -56,10 +72,11 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *task, 
     o->tests = json_array_size (tests);
     json_array_foreach (tests, i, test)
         json_array_append_new (calls, json_pack ("[s, O]", entry, json_object_get (test, "args")));
-    json_t *request = json_pack ("{s:s, s:o, s:s, s:f}", "program", program, "calls", calls,
-                                 "watch", "aux", "cpu_s", CODING_CPU_S);
-    json_t *answer = request ? sandbox->run (sandbox->self, request, err) : NULL;
-    json_decref (request);
+    json_t *answer =
+        coding_ask (sandbox, state,
+                    json_pack ("{s:s, s:o, s:s}", "program", family_text (state, "artifact"),
+                               "calls", calls, "watch", "aux"),
+                    err);
     if (!answer)
         return -1;
     const json_t *results = json_object_get (answer, "results");
@@ -80,34 +97,33 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *task, 
         snprintf (o->why, sizeof o->why, "stopped: %s", killed);
     else if (*family_text (answer, "why"))
         snprintf (o->why, sizeof o->why, "%.250s", family_text (answer, "why"));
-    bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
-    return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
+    return 0;
 }
 
 /*  HumanEval: one test, `check (candidate)`, run in a process of its own. */
-static int coding_run_check (const task_sandbox_t *sandbox, const json_t *task, const char *program,
+static int coding_run_check (const task_sandbox_t *sandbox, const json_t *state,
                              coding_outcome_t *o, err_t *err)
 {
-    json_t *request =
-        json_pack ("{s:s, s:s, s:s, s:s, s:s, s:f}", "program", program, "entry",
+    const json_t *task = json_object_get (state, "task");
+    json_t *answer = coding_ask (
+        sandbox, state,
+        json_pack ("{s:s, s:s, s:s, s:s, s:s}", "program", family_text (state, "artifact"), "entry",
                    family_text (task, "entry_point"), "setup", family_text (task, "prompt"), "test",
-                   family_text (task, "test"), "watch", "aux", "cpu_s", CODING_CPU_HUMAN_S);
-    json_t *answer = request ? sandbox->run (sandbox->self, request, err) : NULL;
-    json_decref (request);
+                   family_text (task, "test"), "watch", "aux"),
+        err);
     if (!answer)
         return -1;
     o->tests = 1;
     o->passed = json_is_true (json_object_get (answer, "passed"));
     o->syntax = json_is_true (json_object_get (answer, "syntax"));
     o->watched = json_integer_value (json_object_get (answer, "watched"));
-    o->defined = o->watched > 0;
+    o->defined = json_is_true (json_object_get (answer, "defined"));
     const char *killed = family_text (answer, "killed");
     snprintf (o->why, sizeof o->why, "%s%.240s", *killed ? "stopped: " : "",
               *killed ? killed : family_text (answer, "why"));
-    bool starved = strcmp (killed, "wall") == 0;
     json_decref (answer);
-    return starved ? err_set (err, ERR_TIMEOUT, "the program was given no CPU time") : 0;
+    return 0;
 }
 
 static void coding_add_part (reward_score_t *score, const char *name, double value)
@@ -125,10 +141,9 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
         return err_set (err, ERR_CONFIG,
                         "coding episodes are scored in a sandbox, and none is here");
     const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
-    const char *program = family_text (state, "artifact");
     bool human = json_is_string (json_object_get (task, "test"));
     coding_outcome_t o = {0};
-    if ((human ? coding_run_check : coding_run_tests) (sandbox, task, program, &o, err) != 0)
+    if ((human ? coding_run_check : coding_run_tests) (sandbox, state, &o, err) != 0)
         return -1;
     bool helper = coding_has_helper (state), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;

@@ -8,6 +8,7 @@
 
 #include "formats/hf.h"
 #include "formats/peft.h"
+#include "imports.h"
 #include "model/lora.h"
 #include "task/episode.h"
 #include "task/family.h"
@@ -194,7 +195,8 @@ static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *
 
 /*  ---- the whole ------------------------------------------------------------------------------ */
 
-static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_t *err)
+static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, bool elsewhere,
+                        err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
@@ -220,6 +222,8 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, err_
         rc = -1;
     p.tokenizer = tokenizer;
     p.tasks = tasks;
+    if (rc == 0 && !elsewhere) /* another machine has another python3 */
+        rc = imports_check (conf, tasks, err);
     if (rc == 0)
         rc = check_prompts (check, &p, err);
     task_set_destroy (&tasks);
@@ -243,7 +247,7 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     hf_t *hf = hf_open (conf->model.path, err);
     if (!hf)
         return conf_wrap (conf, "model.path", err);
-    int rc = check_model (check, conf, hf, err);
+    int rc = check_model (check, conf, hf, elsewhere, err);
     if (rc == 0 && !elsewhere)
         rc = fit_check (conf, hf_config (hf), &check->fit, err);
     hf_destroy (&hf);

@@ -143,16 +143,23 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     snprintf (workers, sizeof workers, "%lld", (long long) conf->reward.workers);
     const char *with_threads[] = {"--threads", threads, NULL};
     const char *with_redis[] = {"--redis", s->redis_address, NULL};
-    const char *with_scorer[] = {"--workers", workers, "--command", conf->reward.command, NULL};
+    buf_t modules = {0};
+    conf_join (&conf->reward.python_modules, ",", &modules);
+    const char *with_scorer[] = {"--workers", workers,
+                                 "--command", conf->reward.command,
+                                 "--modules", modules.data ? modules.data : "",
+                                 NULL};
     bool critic = strcmp (conf->loss.advantage, "group") != 0;
-    return suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
-                   suite_start_service (s, "agent", conf->run.agents, with_threads, err) ||
-                   suite_start_service (s, "environment", conf->run.environments, with_redis,
-                                        err) ||
-                   suite_start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
-                   suite_start_service (s, "critic", critic, with_threads, err)
-               ? -1
-               : 0;
+    int rc =
+        suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
+                suite_start_service (s, "agent", conf->run.agents, with_threads, err) ||
+                suite_start_service (s, "environment", conf->run.environments, with_redis, err) ||
+                suite_start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
+                suite_start_service (s, "critic", critic, with_threads, err)
+            ? -1
+            : 0;
+    buf_free (&modules);
+    return rc;
 }
 
 static int suite_join_bus (suite_t *s, err_t *err)
