@@ -12,13 +12,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "protocol.h"
+
 /*  Calls without a dangerous argument. There is nothing to read but the questions, nothing to write to but
  *  the answers, and nothing can be opened. fstat is not here: a pipe's number and times differ from run to
  *  run. Nor is anything that sleeps, polls or sets a timer. */
 static const int filter_free[] = {
     SCMP_SYS (read),
     SCMP_SYS (write),
-    SCMP_SYS (close),
     SCMP_SYS (munmap),
     SCMP_SYS (mremap),
     SCMP_SYS (brk),
@@ -94,7 +95,10 @@ static int filter_descriptors (scmp_filter_ctx filter)
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof commands / sizeof *commands; i++)
         rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (fcntl), SCMP_A1 (SCMP_CMP_EQ, commands[i]));
-    return rc;
+    /* Doubles may be closed. The end of its answers means that a program has ended, and so it must. */
+    return rc == 0 ? FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (close),
+                                 SCMP_A0 (SCMP_CMP_LT, PROTOCOL_QUESTIONS))
+                   : rc;
 }
 
 /*  Threads as libc makes them, and in no other way: a thread with CLONE_VFORK puts its maker to a sleep from
