@@ -70,9 +70,9 @@
     T (schedule, "linear", "constant|linear|cosine", "of the learning rate after the warm-up")     \
     R (lr_end, 0.1, 0, 1, "learning rate at the end, as a share of lr")                            \
     N (warmup, 0, 0, 1000000, "steps of linear warm-up")                                           \
-    R (beta1, 0.9, 0, 1, "AdamW")                                                                  \
-    R (beta2, 0.95, 0, 1, "AdamW")                                                                 \
-    R (eps, 1e-8, 0, 1, "AdamW")                                                                   \
+    R (beta1, 0.9, 0, 0.999999, "AdamW; below 1, or its bias correction divides by 0")             \
+    R (beta2, 0.95, 0, 0.999999, "AdamW; below 1 likewise")                                        \
+    R (eps, 1e-8, 1e-30, 1, "AdamW; above 0: a weight without gradients is divided by it")         \
     R (decay, 0.0, 0, 1, "AdamW's weight decay, of matrices")                                      \
     R (clip_norm, 1.0, 0, 1e9, "largest gradient norm; 0: not clipped")                            \
     N (activations_mb, 0, 0, 1048576,                                                              \

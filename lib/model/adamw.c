@@ -94,3 +94,17 @@ int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *m
     pool_run (pool, adamw_step_piece, &c, (state->n + PIECE - 1) / PIECE);
     return 0;
 }
+
+int adamw_check (const model_t *model, const float *params, size_t n, pool_t *pool, err_t *err)
+{
+    if (isfinite (adamw_norm (params, n, pool)))
+        return 0;
+    for (size_t i = 0; i < model_tensors (model); i++) {
+        const model_tensor_t *t = model_tensor (model, i);
+        for (size_t at = t->offset; at < t->offset + t->rows * t->columns; at++)
+            if (!isfinite (params[at]))
+                return err_set (err, ERR_CONFIG, "weight %zu of tensor '%s' is %g", at - t->offset,
+                                t->name, (double) params[at]);
+    }
+    return err_set (err, ERR_LIMIT, "no memory to check %zu weights", n);
+}

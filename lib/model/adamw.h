@@ -3,6 +3,7 @@
  *
  *      adamw_t state = {.m = m, .v = v, .n = n};          caller's float vectors, zeroed
  *      adamw_step (&state, &options, model, params, gradient, pool, &norm);
+ *      adamw_check (model, params, n, pool, &err);
  */
 #ifndef QUINTET_MODEL_ADAMW_H
 #define QUINTET_MODEL_ADAMW_H
@@ -10,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/pool.h"
 #include "model/model.h"
 
@@ -26,6 +28,11 @@ typedef struct {
 
 /*  Global 2-norm of the gradient, accumulated in double in a fixed order. */
 double adamw_norm (const float *gradient, size_t n, pool_t *pool);
+
+/*  Whether all params are finite after a step: one norm, in which one number that is not would
+ *  show. Else -1 and ERR_CONFIG with the tensor's name: what diverges does so again from the same
+ *  state. */
+int adamw_check (const model_t *model, const float *params, size_t n, pool_t *pool, err_t *err);
 
 /*  One step; params are float32 masters. The tensors of model say what is decayed. Returns 0, or
  *  -1 and changes nothing when the norm is not finite. *norm: before clipping. */

@@ -282,7 +282,10 @@ int network_learn (network_t *network, const records_t *records, const double *r
         rc = adamw_step (&network->adamw, &options, network->model, network->params,
                          network->gradient, network->pool, &norm);
         if (rc != 0)
-            err_set (err, ERR_INTERNAL, "the critic's gradient is not finite");
+            err_set (err, ERR_CONFIG, "the critic's gradient is not finite: lower critic.lr");
+        else if ((rc = adamw_check (network->model, network->params, network->adamw.n,
+                                    network->pool, err)) != 0)
+            err_wrap (err, "the critic's weights are not finite: lower critic.lr");
         model_set (network->model, network->params, network->pool);
     }
     network_batch_free (&batch);

@@ -142,10 +142,16 @@ int update_run (policy_t *policy, const batch_t *batch, const update_options_t *
     double norm = 0;
     if (adamw_step (&policy->optimiser, &options->adamw, policy->model, policy->params,
                     policy->gradient, policy->pool, &norm) != 0)
-        return err_set (err, ERR_INTERNAL,
+        return err_set (err, ERR_CONFIG,
                         "policy %s: the gradient of update %zu is not finite (norm %g), nothing of "
                         "it was applied: lower trainer.lr or set trainer.clip_norm",
                         policy->name, stats->updates + 1, norm);
+    /* A finite gradient may still make a weight that is none. Such weights must not go anywhere:
+     * neither to agents nor to a checkpoint from which the run would go on. */
+    if (adamw_check (policy->model, policy->params, policy->n, policy->pool, err) != 0)
+        return err_wrap (
+            err, "policy %s: update %zu made weights that are not finite (lower trainer.lr)",
+            policy->name, stats->updates + 1);
     model_set (policy->model, policy->params, policy->pool);
     stats->gradient_norm = fmax (stats->gradient_norm, norm);
     stats->updates++;

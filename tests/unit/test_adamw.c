@@ -194,6 +194,28 @@ static void a_gradient_that_is_not_finite_changes_nothing (void **state)
     twin_close (&t);
 }
 
+/*  What is not finite after a step is found, by the name of its tensor. */
+static void weights_that_are_not_finite_are_named (void **state)
+{
+    (void) state;
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    twin_t t;
+    twin_open (&t);
+    assert_int_equal (adamw_check (t.model, t.params, t.state.n, NULL, NULL), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        err_t err = {0};
+        const model_tensor_t *tensor = model_tensor (t.model, model_tensors (t.model) - 1 - i);
+        float was = t.params[tensor->offset + 1];
+        t.params[tensor->offset + 1] = bad[i];
+        assert_int_equal (adamw_check (t.model, t.params, t.state.n, NULL, &err), -1);
+        assert_int_equal (err.code, ERR_CONFIG);
+        if (!strstr (err.text, tensor->name) || !strstr (err.text, "weight 1 of"))
+            fail_msg ("%s", err.text);
+        t.params[tensor->offset + 1] = was;
+    }
+    twin_close (&t);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +226,7 @@ int main (void)
         cmocka_unit_test (norms_and_biases_are_not_decayed),
         cmocka_unit_test (threads_change_no_bit),
         cmocka_unit_test (a_gradient_that_is_not_finite_changes_nothing),
+        cmocka_unit_test (weights_that_are_not_finite_are_named),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -106,6 +106,9 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,
              "x.yml:8: reward.quality 0");
     refused (GOOD "loss:\n  delta: 1.2\n", NULL, "x.yml:8: loss.delta 1.2 cuts below");
+    refused (GOOD "trainer:\n  beta1: 1\n", NULL, "x.yml:8: trainer.beta1");
+    refused (GOOD "trainer:\n  beta2: 1.0\n", NULL, "x.yml:8: trainer.beta2");
+    refused (GOOD "trainer:\n  lr: 0.1\n  eps: 0\n", NULL, "x.yml:9: trainer.eps");
     refused (GOOD "model:\n", "loss.delta=1.1", "x.yml:7: model: given twice");
     refused (GOOD, "loss.delta=1.1", "--set loss.delta=1.1: loss.delta 1.1 cuts");
     /* What has its default does no harm where it does nothing. */

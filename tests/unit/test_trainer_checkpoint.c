@@ -291,7 +291,7 @@ static void samplers_of_other_numerics_are_corrected_for (void **state)
     policy_destroy (&policy);
 }
 
-static void a_gradient_that_is_not_finite_is_not_applied (void **state)
+static void what_is_not_finite_ends_the_update (void **state)
 {
     (void) state;
     policy_t *policy = load ("one", "f32", NULL);
@@ -307,6 +307,13 @@ static void a_gradient_that_is_not_finite_is_not_applied (void **state)
     assert_non_null (strstr (err.text, "not finite"));
     assert_memory_equal (before, policy->params, policy->n * sizeof *before);
     free (before);
+    /* A finite gradient, and a step so large that a weight overflows. */
+    w.batch->items[0].advantage = 1;
+    o.adamw.lr = 1e39;
+    assert_int_equal (update_run (policy, w.batch, &o, &stats, &err), -1);
+    if (!strstr (err.text, "policy one: update 1 made weights that are not finite") ||
+        !strstr (err.text, "of tensor '"))
+        fail_msg ("%s", err.text);
     world_close (&w);
     policy_destroy (&policy);
 }
@@ -571,7 +578,7 @@ int main (void)
         cmocka_unit_test (samplers_of_other_numerics_are_corrected_for),
         cmocka_unit_test (updates_do_not_feel_threads),
         cmocka_unit_test (updates_follow_the_advantages),
-        cmocka_unit_test (a_gradient_that_is_not_finite_is_not_applied),
+        cmocka_unit_test (what_is_not_finite_ends_the_update),
         cmocka_unit_test (f32_comes_back),
         cmocka_unit_test (bf16_comes_back),
         cmocka_unit_test (adapters_come_back),

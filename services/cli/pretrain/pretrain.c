@@ -198,6 +198,8 @@ static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
     double norm;
     if (adamw_step (&p->adamw, &options, p->model, p->params, p->gradient, p->pool, &norm) != 0)
         return err_set (err, ERR_INTERNAL, "step %zu: the gradient is not finite", k);
+    if (adamw_check (p->model, p->params, p->adamw.n, p->pool, err) != 0)
+        return err_wrap (err, "step %zu", k);
     *loss = 0;
     for (size_t i = 0; i < p->options->batch; i++)
         *loss += p->nll[i];
