@@ -1,7 +1,7 @@
 /*  buf - a growing run of bytes with a stated maximum.
  *
  *      buf_t text = {.max = 1 << 20};
- *      buf_printf (&text, "%s: %d\n", name, n);      every call may fail: buf_failed (&text)
+ *      buf_printf (&text, "%s: %zu\n", name, n);     every call may fail: buf_failed (&text)
  *      buf_free (&text);
  *
  *  data always carries a 0 byte after size (once anything was written), so it also reads as a

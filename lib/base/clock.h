@@ -1,4 +1,9 @@
-/*  clock - monotonic time; deadlines are points of it, never wall-clock times. */
+/*  clock - monotonic time; deadlines are points of it, never wall-clock times.
+ *
+ *      int64_t deadline_ms = clock_ms () + 5000;
+ *      while (!answered (wait_for, clock_left_ms (deadline_ms)) && clock_left_ms (deadline_ms) > 0)
+ *          ...
+ */
 #ifndef QUINTET_BASE_CLOCK_H
 #define QUINTET_BASE_CLOCK_H
 

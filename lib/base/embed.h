@@ -1,7 +1,9 @@
 /*  embed - a file of the source tree as bytes of the program.
  *
- *      EMBED (store_functions, "lib/store/functions.lua")     path from the top of the repository
- *      ... store_functions, store_functions_size () ...       a string: a 0 follows the last byte
+ *      EMBED (store_functions, "lib/store/functions.lua")
+ *      static void print (void) { fwrite (store_functions, 1, store_functions_size (), stdout); }
+ *
+ *  The path starts at the top of the repository. A 0 follows the last byte, so a text is a string.
  */
 #ifndef QUINTET_BASE_EMBED_H
 #define QUINTET_BASE_EMBED_H

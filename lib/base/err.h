@@ -3,7 +3,7 @@
  *  Functions that can fail take an err_t * as their last parameter and return -1 or NULL:
  *
  *      err_t err = {0};
- *      if (fs_read (path, FS_READ_MAX, &buf, &err) != 0)
+ *      if (fs_read (path, 1 << 20, &content, &err) != 0)
  *          return err_wrap (&err, "the tokenizer of policy '%s'", name);
  */
 #ifndef QUINTET_BASE_ERR_H

@@ -1,4 +1,9 @@
-/*  fs - whole files, written so that a reader sees the old content or the new, never half. */
+/*  fs - whole files, written so that a reader sees the old content or the new, never half.
+ *
+ *      buf_t content = {0};
+ *      fs_read (path, 1 << 20, &content, &err);
+ *      fs_write (path, content.data, content.size, &err);
+ */
 #ifndef QUINTET_BASE_FS_H
 #define QUINTET_BASE_FS_H
 

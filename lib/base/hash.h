@@ -1,4 +1,9 @@
-/*  hash - names for content: BLAKE2b with 32 bytes (libsodium's generichash). */
+/*  hash - names for content: BLAKE2b with 32 bytes (libsodium's generichash).
+ *
+ *      hash_t hash = hash_of (data, size);
+ *      char hex[HASH_HEX_SIZE];
+ *      log_info ("file.read", "hash=%s", hash_hex (&hash, hex));
+ */
 #ifndef QUINTET_BASE_HASH_H
 #define QUINTET_BASE_HASH_H
 

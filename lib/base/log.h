@@ -1,6 +1,6 @@
 /*  log - one key=value line per happening, on stderr.
  *
- *      log_open ("agent", "agent-1");
+ *      log_open ("agent-1", LOG_INFO);
  *      log_info ("policy.swapped", "policy=%s version=%u pause_us=%ld", name, version, pause);
  *
  *  prints   2026-01-31T12:00:00.123Z info agent-1 policy.swapped policy=main version=7 pause_us=83

@@ -1,8 +1,8 @@
 /*  address - the endpoints of the bus's actors, from the one address that users give.
  *
  *      address_t address;
- *      address_parse ("tcp://bus:5550", &address, &err);
- *      address.endpoint[ADDRESS_REQUESTS] ...
+ *      address_parse ("tcp://bus:5550", false, &address, &err);
+ *      zmq_connect (socket, address.endpoint[ADDRESS_REQUESTS]);
  *
  *  "ipc://PATH" gives PATH.requests, .policies, .publish and .subscribe; "tcp://HOST:PORT" the four ports
  *  from PORT on, in that order.

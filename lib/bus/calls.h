@@ -2,8 +2,8 @@
  *
  *      calls_t *calls = calls_new (&node);
  *      uint64_t number = calls_start (calls, socket, &request);
- *      calls_reply (calls, &envelope, &item)                  when a reply came
- *      calls_tick (calls, socket, clock_ms (), &item)         now and then: resends, deadlines
+ *      calls_reply (calls, &envelope, &item);                 when a reply came
+ *      calls_tick (calls, socket, clock_ms (), &item);        now and then: resends, deadlines
  *      calls_free (&calls);
  *
  *  Only the thread that calls bus_next touches this. A call has a number (generation << 20 | slot) that travels

@@ -1,8 +1,8 @@
 /*  envelope - what every message looks like from outside; see schemas/envelope.proto.
  *
- *      envelope_t e = {.kind = ENVELOPE_REQUEST, ...};
+ *      envelope_t e = {.kind = ENVELOPE_REQUEST};
  *      zmq_msg_t frame;
- *      envelope_pack (&e, "", &frame);
+ *      envelope_pack (&e, slice_of (""), &frame);
  *      envelope_parse (data, size, &e);                  fields point into the frame
  *
  *  Everything but ticket and left_ms is under a checksum, which both ends of each hop check: bits that a broken

@@ -3,7 +3,7 @@
  *      events_t *events = events_new (&node);
  *      events_publish (events, "run/step.done", payload, size);
  *      events_subscribe (events, "run/", &err);
- *      events_take (events, &item)                      1: an event is there
+ *      events_take (events, &item);                     1: an event is there
  *      events_free (&events);
  *
  *  Only the thread that calls bus_next touches this. Events are best effort: each sender counts each topic's, and

@@ -2,8 +2,7 @@
  *
  *      node_t node;
  *      node_open (&node, &options, &err);
- *      void *socket = node_connect (&node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_REQUESTS,
- *                                &err);
+ *      void *socket = node_connect (&node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_REQUESTS, &err);
  *      node_send (&node, socket, &envelope);
  *      node_wake (&node);
  *

@@ -2,7 +2,7 @@
  *
  *      objects_t *objects = objects_new (&node, pulse);
  *      uint64_t number = objects_fetch (objects, &hash, size, 60000);
- *      objects_take (objects, &item)                        1: a transfer is finished
+ *      objects_take (objects, &item);                       1: a transfer is finished
  *      objects_free (&objects);
  *
  *  It hands transfers to the courier, which is started with the first of them, and takes back what is finished.

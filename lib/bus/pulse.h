@@ -1,7 +1,7 @@
 /*  pulse - the heartbeat thread. Private to bus.
  *
  *      pulse_t *pulse = pulse_new (&node, options.pulse, options.context, &err);
- *      pulse_forgotten (pulse)        the bus does not know us any more: register and send again
+ *      pulse_forgotten (pulse);       the bus does not know us any more: register and send again
  *      pulse_stop (pulse);
  *      pulse_free (&pulse);
  *

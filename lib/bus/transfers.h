@@ -1,9 +1,10 @@
 /*  transfers - policy objects under way: the one list that the caller's thread and the courier share. Private to bus.
  *
  *      transfers_add (transfers, transfer);                     caller: hands a transfer over
- *      for (t = NULL; (t = transfers_next (transfers, t)); )    courier: claims one after the other
- *      t = transfers_claim (transfers, number); ... transfers_release (transfers, t);
- *      transfers_take (transfers)                               caller: one that is finished, now the caller's
+ *      for (t = NULL; (t = transfers_next (transfers, t));) ...     courier: claims one after the other
+ *      t = transfers_claim (transfers, number);
+ *      transfers_release (transfers, t);
+ *      transfers_take (transfers);                              caller: one that is finished, now the caller's
  *
  *  A transfer crosses twice: the caller fills it in and adds it, the courier works on it, and when it is finished
  *  the caller takes it out. In between only the courier looks into it, and only while it has claimed it; that is

@@ -2,7 +2,7 @@
  *
  *      work_t *work = work_new (&node);
  *      work_serve (work, socket, "act", 32, &err);
- *      work_request (work, socket, &envelope, &item)              when a request came
+ *      work_request (work, socket, &envelope, &item);             when a request came
  *      work_answer (work, socket, handle, 0, payload, size);
  *      work_free (&work);
  *

@@ -1,8 +1,8 @@
 /*  conf - one experiment's configuration: a YAML file, overrides, checks before anything starts.
  *
  *      conf_t *conf = conf_load ("deploy/config/coding.yml", overrides, n, &err);
- *      conf->trainer.lr ...                       fields are generated from keys.h
- *      conf_print (conf, &text);
+ *      double lr = conf->trainer.lr;              fields are generated from keys.h
+ *      conf_print (conf, false, &printed);
  *      conf_destroy (&conf);
  *
  *  An unknown key, a wrong type, a value out of range, a missing file: an error with file, line

@@ -1,7 +1,7 @@
 /*  kernels - the arithmetic of the forward pass, compiled for several instruction sets.
  *
  *      const kernels_t *k = kernels_get (&err);        by CPU features, or what QUINTET_ISA names
- *      k->matmul_f32 (&(kernels_matmul_t){...});
+ *      k->matmul_f32 (&matmul);
  *      k->norm (y, x, gain, width, eps);
  *
  *  Every output of every kernel is computed in one order that depends on nothing but its own row:

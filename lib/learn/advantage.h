@@ -1,6 +1,6 @@
 /*  advantage - from rewards to advantages, pure.
  *
- *      advantage_group (rewards, groups, size, ADVANTAGE_SCALE_GROUP, advantages, &stats);
+ *      advantage_group (rewards, first, groups, ADVANTAGE_SCALE_GROUP, advantages, &stats);
  *
  *  A_i = (R_i - mean_g) / (std_g + 1e-4), std with G - 1 (GRPO: Shao et al., DeepSeekMath, section
  *  4.1; scale none: Dr. GRPO, Liu et al. 2025). A group whose rewards spread less than 1e-8 gives

@@ -10,11 +10,11 @@
  *  delta checks the hash of what comes out; a damaged one is refused, never read out of its
  *  bounds.
  *
- *      delta  = tensor*                   one for each of the layout, in order
- *      tensor = form (1 byte), then
- *               0 dense:  the bytes
- *               1 sparse: varint n; n varints, elements skipped since the last one; n elements
- *               2 XOR:    varint size; zlib stream of that size
+ *    delta  = tensor*                   one for each of the layout, in order
+ *    tensor = form (1 byte), then
+ *             0 dense:  the bytes
+ *             1 sparse: varint n; n varints, elements skipped since the last one; n elements
+ *             2 XOR:    varint size; zlib stream of that size
  *
  *  Varints are little-endian groups of seven bits, as protobuf's.
  */

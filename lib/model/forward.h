@@ -16,7 +16,7 @@
  *      }
  *      forward_norm (model, &model->norm, x, n, h, NULL);
  *      forward_matmul (model, &model->head, h, n, NULL, logits, scratch, pool);
- *      forward_head_logp (model, logits_row, temperature, id, &logp, &entropy, NULL);
+ *      forward_head_logp (model, logits_row, temperature, id, &logp, &entropy, NULL, NULL);
  *
  *  Arrays are row-major float32 without gaps: x, h [n, width]; qkv [n, q_dim + 2 kv_dim]; q, att
  *  [n, q_dim]; k, v [n, kv_dim]; gate_up [n, 2 ff]; act [n, ff]; logits [n, vocab]. A pool may be

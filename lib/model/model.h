@@ -2,7 +2,7 @@
  *  pass.
  *
  *      model_t *model = model_new (&config, COMPUTE_F32, &err);
- *      model_set (model, params);                        params: model_params (model) floats, flat
+ *      model_set (model, params, pool);               params: model_params (model) floats, flat
  *      model_logits (model, ids, n, logits, pool, &err);
  *      model_destroy (&model);
  *

@@ -2,8 +2,9 @@
  *
  *      sampler_t *sampler = sampler_new (model, 256, pool, &err);
  *      sampler_add (sampler, &job, &err);                 n samples that share one prompt
- *      while (sampler_step (sampler) > 0)                 one token for every active row
+ *      while (sampler_step (sampler) > 0) {               one token for every active row
  *          while (sampler_take (sampler, &done)) ...
+ *      }
  *      sampler_destroy (&sampler);
  *
  *  A sample is a pure function of (weights, prompt ids, key, temperature, limits): whatever else

@@ -1,9 +1,9 @@
 /*  weights - the inside of model_t, for the forward pass, the sampler and the trainer.
  *
  *      const weights_layer_t *l = &model->layers[i];
- *      forward_matmul (model, &l->qkv, ...);              packed panels
+ *      forward_matmul (model, &l->qkv, x, n, NULL, y, scratch, pool);    reads packed panels
  *      weights_unpack (&l->down, panels, i, rows);        a panel back to float32 rows
- *      gradient + l->down.at                              its place in the flat vector
+ *      float *d = gradient + l->down.at;                  its place in the flat vector
  *
  *  The model holds every matrix once, in panels (kernels.h); no flat copy. Tensors lie in the flat
  *  vector such that q, k and v (also their biases), and gate and up, are one matrix each.

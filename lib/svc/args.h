@@ -1,8 +1,8 @@
 /*  args - command lines: options with values, flags, one positional argument; --help from the same table.
  *
- *      static const args_option_t options[] = {{"--rows", "N", "256", "completions at once"}, {0}};
+ *      const args_option_t options[] = {{"--rows", "N", "256", "completions at once"}, {0}};
  *      args_t *args = args_parse (&spec, argc, argv, &err);
- *      args_value (args, "--rows") ...
+ *      const char *rows = args_value (args, "--rows");
  *      args_destroy (&args);
  *
  *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option. An option that is not

@@ -1,7 +1,7 @@
 /*  svc - the run time that every service shares: arguments, bus, signals, status, the one loop.
  *
- *      static const svc_t service = {.name = "reward", .about = "...", .open = open_, .close = close_,
- *                                    .routes = {{"score", on_score}}, ...};
+ *      static const svc_t service = {.name = "reward", .about = "...", .open = open_it, .close = close_it,
+ *                                    .routes = {{"score", on_score}}};
  *      int main (int argc, char **argv) { return svc_main (&service, argc, argv); }
  *
  *  quintet-NAME [--bus ADDRESS] [--redis ADDRESS] [--name NAME] [--threads N] [--KEY VALUE ...]

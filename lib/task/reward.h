@@ -1,8 +1,11 @@
 /*  reward - the joint reward of a finished episode, with every component.
  *
- *      R = w_q quality + w_s speed - w_c cost                       each component in [0, 1]
- *      speed = quality x (1 - critical path / limit)
- *      cost  = mean of the parts that apply: tokens read, redundancy, unused artifacts
+ *      reward_weights_t weights = {.quality = 1, .speed = 0.1, .cost = 0.1};
+ *      reward_join (episode, &weights, &score, &reward, &err);
+ *
+ *    R = w_q quality + w_s speed - w_c cost                       each component in [0, 1]
+ *    speed = quality x (1 - critical path / limit)
+ *    cost  = mean of the parts that apply: tokens read, redundancy, unused artifacts
  *
  *  Quality comes from the family's scorer (family.h). Everything else is derived here from the global state.
  */

@@ -2,7 +2,7 @@
  *  protobuf.
  *
  *      buf_t bytes = {0};
- *      wire_act_request_pack (&request, &bytes);
+ *      wire_act_request_pack (&asked, &bytes);
  *      const wire_act_request_t *request = wire_act_request_unpack (arena, data, size, &err);
  *
  *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to

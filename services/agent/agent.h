@@ -1,7 +1,11 @@
 /*  agent - what a running agent is: its versions, its requests, and how items of the bus reach
  *  them.
  *
- *      main.c lists these functions as the service's callbacks (svc/svc.h says when each is called)
+ *      static const svc_t service = {.name = "agent", .routes = {{"act", agent_on_act}},
+ *                                    .open = agent_open, .close = agent_close,
+ *                                    .on_item = agent_on_item, .work = agent_work};
+ *
+ *  svc/svc.h says when each callback is called.
  */
 #ifndef QUINTET_AGENT_AGENT_H
 #define QUINTET_AGENT_AGENT_H

@@ -1,6 +1,6 @@
 /*  cli - the subcommands of `quintet`.
  *
- *      static int run (int argc, char **argv);   argv[0] is the subcommand; returns an exit status
+ *      static int run (int argc, char **argv) { ... }    gives an exit status
  *      const cli_command_t cli_run = {"run", "CONFIG", "train a team and watch it learn", run};
  */
 #ifndef QUINTET_CLI_CLI_H

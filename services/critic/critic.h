@@ -1,6 +1,10 @@
 /*  critic - what a running critic is: the states it holds, the requests that wait for one.
  *
- *      main.c lists these functions as the service's callbacks (svc/svc.h says when each is called)
+ *      static const svc_t service = {.name = "critic", .open = critic_open, .close = critic_close,
+ *                                    .routes = {{"value", critic_on_value}, {"learn", critic_on_learn}},
+ *                                    .on_item = critic_on_item};
+ *
+ *  svc/svc.h says when each callback is called.
  */
 #ifndef QUINTET_CRITIC_CRITIC_H
 #define QUINTET_CRITIC_CRITIC_H

@@ -2,6 +2,10 @@
  *  results to the store, renews their leases, and tries again what failed for no reason of their
  *  own.
  *
+ *      static const svc_t service = {.name = "environment", .open = environment_open,
+ *                                    .close = environment_close, .on_item = environment_on_item,
+ *                                    .work = environment_work, .status = environment_status};
+ *
  *  What group.h says a group wants is done here. Nothing blocks except calls to Redis, and those
  *  give up within a second: the group stays as it is and the loop goes on. A failure that follows
  *  from content (bad input) makes a group dead; any other is tried again until PATIENCE_MS have

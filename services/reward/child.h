@@ -1,6 +1,6 @@
 /*  child - a process that runs a program, seen from outside.
  *
- *      child_t *child = child_new (pid, questions, answers, &limits);
+ *      child_t *child = child_new (pid, questions, answers, &limits, &err);
  *      child_send (child, question, size);                            as many as one likes
  *      child_next (child, &answer, &ending, &err);                    their answers, in order
  *      child_destroy (&child);                                        killed, if it still runs

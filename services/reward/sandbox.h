@@ -7,10 +7,10 @@
  *  Asked with the calls whose results somebody compares, or with HumanEval's test, which a checker process
  *  runs; expected values are never where the program is:
  *
- *      {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2, "cpu_total_s": 10}
- *          -> {"syntax": true, "defined": true, "watched": 1, "results": [["value", ...], ["error", text], ...]}
- *      {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
- *          -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
+ *    {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2, "cpu_total_s": 10}
+ *        -> {"syntax": true, "defined": true, "watched": 1, "results": [["value", ...], ["error", text], ...]}
+ *    {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
+ *        -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
  *
  *  What ended a program early is in "killed": a name of child.h's. Everything but values and their errors is
  *  found out where the program cannot reach. "watched" (the helper was used) takes two things: the text of

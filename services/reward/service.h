@@ -1,6 +1,10 @@
 /*  service - a running reward service: requests in, replies out; the work is done by workers.c.
  *
- *      main.c lists these functions as the service's callbacks (svc/svc.h says when each is called)
+ *      static const svc_t service = {.name = "reward", .routes = {{"score", reward_on_score}},
+ *                                    .open = reward_open, .close = reward_close,
+ *                                    .on_item = reward_on_item, .work = reward_work};
+ *
+ *  svc/svc.h says when each callback is called.
  */
 #ifndef QUINTET_REWARD_SERVICE_H
 #define QUINTET_REWARD_SERVICE_H

@@ -1,7 +1,7 @@
 /*  batch - the completions of one policy in one minibatch, as training wants them; pure.
  *
  *      batch_t *batch = batch_new (&source, first_group, end_group, &err);
- *      train_run (train, batch->groups, batch->groups_n, ...);
+ *      train_run (train, batch->groups, batch->groups_n, temperature, loss, batch, gradient, &err);
  *      batch_destroy (&batch);
  *
  *  A train group is a prompt with all completions of the policy that share it, inside one group of

@@ -1,9 +1,9 @@
 /*  checkpoint - everything that a run needs to go on, in one folder that appears whole or not at
  *  all.
  *
- *      checkpoint_save (dir, &checkpoint, policies, n, critic, &err);       dir/checkpoints/step-12
- *      checkpoint_newest (dir, path, &checkpoint, &err);                    1: found, 0: none
- *      checkpoint_load (path, &checkpoint, policies, n, &critic, &err);
+ *      checkpoint_save (dir, &checkpoint, policies, n, &critic, &err);      dir/checkpoints/step-12
+ *      checkpoint_newest (dir, newest, &checkpoint, &err);                  1: found, 0: none
+ *      checkpoint_load (newest, &checkpoint, policies, n, &critic, &err);
  *      checkpoint_prune (dir, 2, &err);
  *
  *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three

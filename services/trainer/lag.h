@@ -1,7 +1,7 @@
 /*  lag - how far behind each agent is with the run's policies, as their status events say.
  *
  *      lag_event (&lag, run, event);                         service.status events of everybody
- *      for (i = 0; i < lag.n; i++)  number - lag.agents[i].version ...
+ *      for (i = 0; i < lag.n; i++)  behind += number - lag.agents[i].version;
  */
 #ifndef QUINTET_TRAINER_LAG_H
 #define QUINTET_TRAINER_LAG_H

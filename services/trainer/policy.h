@@ -1,14 +1,14 @@
 /*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
  *
- *      policy_t *policy = policy_load ("main", model_dir, "f32", pool, &err);
- *      ... gradient ...  adamw_step (&policy->optimiser, ...);
+ *      policy_t *policy = policy_load ("main", dir, "f32", "none", pool, &err);
+ *      adamw_step (&policy->optimiser, &options, policy->model, policy->params, gradient, pool, &norm);
  *      policy_advance (policy, &err);                     the next version: bytes, hash
  *      policy_destroy (&policy);
  *
  *  Or adapters that learn on a base that does not, one for several of them:
  *
- *      policy_t *base = policy_load_base (model_dir, "bf16", "none", pool, &err);
- *      policy_t *policy = policy_adapt ("main", base, &lora, seed, &err);
+ *      policy_t *base = policy_load_base (dir, "bf16", "none", pool, &err);
+ *      policy_t *adapted = policy_adapt ("main", base, &lora, seed, &err);
  */
 #ifndef QUINTET_TRAINER_POLICY_H
 #define QUINTET_TRAINER_POLICY_H

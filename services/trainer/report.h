@@ -1,5 +1,10 @@
 /*  report - what the trainer writes into the run's folder and tells on the bus.
  *
+ *      report_state (trainer, "saving");                    an event
+ *      report_step (trainer, &err);                         a line and an event per step
+ *      report_evaluation (trainer, sampled, greedy, &err);
+ *      report_result (trainer, &err);                       the run is done
+ *
  *  metrics.jsonl (and curves) get one line per step and per evaluation; episodes.jsonl one episode
  *  of a step and the first few of an evaluation; result.json the end. The same goes out as events.
  */

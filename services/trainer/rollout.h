@@ -1,7 +1,7 @@
 /*  rollout - the finished groups of one step, as they came from the store, checked and indexed.
  *
  *      rollout_t *rollout = rollout_new (groups, &err);
- *      rollout_add (rollout, group, data, size, reason, &limits, &err); in id order, dead ones too
+ *      rollout_add (rollout, group, data, size, reason, &limits, &err);    in order of id
  *      rollout_index (rollout, &err);
  *      rollout_destroy (&rollout);
  *

@@ -1,5 +1,9 @@
 /*  trainer - a running trainer: what it holds, and the callbacks that main.c lists.
  *
+ *      static const svc_t service = {.name = "trainer", .open = trainer_open, .close = trainer_close,
+ *                                    .on_item = trainer_on_item, .work = trainer_work,
+ *                                    .pulse = trainer_pulse, .status = trainer_status};
+ *
  *  The work is a walk through stages (stages.c); report.c writes down and tells what happened.
  */
 #ifndef QUINTET_TRAINER_TRAINER_H

@@ -1,6 +1,6 @@
 /*  update - one optimiser update of a policy from one minibatch.
  *
- *      update_options_t options = {.loss = ..., .adamw = ..., .temperature = 1};
+ *      update_options_t options = {.loss = loss, .adamw = adamw, .temperature = 1};
  *      update_run (policy, batch, &options, &stats, &err);
  *
  *  A pure function of weights, optimiser state, batch and options: losses are computed per

@@ -1,7 +1,7 @@
 /*  fit - whether a run fits the memory of this machine, before anything starts.
  *
  *      fit_t fit;
- *      if (fit_check (conf, &hf->config, &fit, &err) == 0) fit_print (&fit, stdout);
+ *      if (fit_check (conf, hf_config (hf), &fit, &err) == 0) fit_print (&fit, stdout);
  */
 #ifndef QUINTET_CLI_FIT_H
 #define QUINTET_CLI_FIT_H

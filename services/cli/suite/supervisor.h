@@ -1,7 +1,7 @@
 /*  supervisor - starts programs, keeps them running, ends them all.
  *
  *      supervisor_t *s = supervisor_new (log_folder, &err);
- *      supervisor_add (s, "agent-1", argv, NULL, SUPERVISE_ALWAYS, &err);
+ *      supervisor_add (s, "agent-1", command, NULL, SUPERVISE_ALWAYS, &err);
  *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
  *      supervisor_destroy (&s);                                 everything is gone within 2 s
  *

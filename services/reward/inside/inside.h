@@ -1,6 +1,6 @@
 /*  inside - what is loaded into python3 to lock it: a shared object that zygote.py opens through ctypes.
  *
- *      inside_serve (&plan, why, sizeof why)     when everything that may be imported is in memory
+ *      inside_serve (&plan, why, sizeof why);    when everything that may be imported is in memory
  *
  *  It stands in a folder of its own since it is no part of the service's program: the service carries it
  *  as bytes (zygote.c) and gives it to the interpreter through a file in memory. From here on the
