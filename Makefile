@@ -79,7 +79,7 @@ UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/
 BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all build setup sysroot run test fuzz bench golden programs tests benches fuzzers clean lint
+.PHONY: all build setup sysroot run test fuzz bench golden programs tests benches fuzzers clean lint flags
 
 build: setup $(if $(CROSS),sysroot)
 	@$(MAKE) --no-print-directory -j$$(nproc) programs
@@ -123,6 +123,10 @@ golden: setup
 
 lint:
 	@tests/lint/run
+
+# How C is compiled, for checks that compile on their own (tests/lint/usage): the last line.
+flags: $(GEN_C)
+	@echo '$(CC) $(filter-out -MMD -MP,$(CPPFLAGS)) $(CFLAGS) $(WARNINGS) $(PKG_CFLAGS)'
 
 clean:
 	rm -rf build
