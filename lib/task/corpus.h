@@ -1,7 +1,7 @@
 /*  corpus - texts to pretrain a seed model on: what an untrained team would write.
  *
  *      corpus_t *corpus = corpus_new (&options, &err);      lazily generated, pure in (seed, index)
- *      corpus_get (corpus, index, &prompt, &completion, &err);
+ *      corpus_get (corpus, i, &prompt, &completion, &err);
  *      corpus_destroy (&corpus);
  *
  *  The corpus mixes several conventions of how the roles could share the work (coding: what `aux`

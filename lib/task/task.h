@@ -1,7 +1,7 @@
 /*  task - what teams work at: families of cooperative tasks, and sets of them.
  *
  *      task_set_t *set = task_set_open (&options, &err);
- *      const char *json = task_set_get (set, TASK_TRAIN, index);     one task as a line of JSON
+ *      const char *json = task_set_get (set, TASK_TRAIN, i);     one task as a line of JSON
  *      task_set_destroy (&set);
  *
  *  A task travels as JSON: {"id": "...", "family": "coding", "brief": "...", ...hidden checks...}. A

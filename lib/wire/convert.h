@@ -1,8 +1,8 @@
 /*  convert - between plain structs and generated protobuf; private to wire.
  *
  *      convert_finish (built, &pb.base, &arena, bytes);
- *      const Quintet__ActReply *in = CONVERT_UNPACK (quintet__act_reply, arena, data, size, err);
- *      wire_act_reply_t *out = in ? convert_items (arena, 1, sizeof *out, "reply", err) : NULL;
+ *      const Quintet__ActReply *in = CONVERT_UNPACK (quintet__act_reply, arena, data, size, &err);
+ *      wire_act_reply_t *out = in ? convert_items (arena, 1, sizeof *out, "reply", &err) : NULL;
  */
 #ifndef QUINTET_WIRE_CONVERT_H
 #define QUINTET_WIRE_CONVERT_H

@@ -2,18 +2,18 @@
  *
  *      blob_t *blob = blobs_find (blobs, &hash);
  *      blob = blobs_begin (blobs, &hash, size, owner, now, &err);       an upload
- *      blob_put (blobs, blob, index, data, n, now);                     one chunk of it
+ *      blob_put (blob, i, data, n, now);                                one chunk of it
  *      if (blob_complete (blob)) ...
  *      blobs_expire (blobs, now);                                       now and then
  *
  *  Pure: nothing here knows sockets. An object is in one of four states:
  *
- *      unfinished   chunks are missing. Bounded in bytes by uploader and in all; dropped when its uploader has not
- *                   sent anything for BLOBS_SILENT_MS, or no chunk of it for BLOBS_STALLED_MS
- *      loose        whole, and no manifest has ever needed it: a critic's states, and what a trainer is about to name.
- *                   The newest few of each uploader stay
- *      needed       by a manifest: it stays
- *      past         needed before; somebody may still be fetching it. The newest BLOBS_PAST_BYTES stay
+ *    unfinished   chunks are missing. Bounded in bytes by uploader and in all; dropped when its uploader has not
+ *                 sent anything for BLOBS_SILENT_MS, or no chunk of it for BLOBS_STALLED_MS
+ *    loose        whole, and no manifest has ever needed it: a critic's states, and what a trainer is about to name.
+ *                 The newest few of each uploader stay
+ *    needed       by a manifest: it stays
+ *    past         needed before; somebody may still be fetching it. The newest BLOBS_PAST_BYTES stay
  *
  *  When memory runs short, past and loose objects go first, the oldest first; when that is not enough, a new object is
  *  refused with ERR_LIMIT, which is another thing than an object that is not there.

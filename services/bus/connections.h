@@ -1,8 +1,9 @@
 /*  connections - a bound socket, who is connected to it, and how many may be.
  *
- *      connections_t *c = connections_new (socket, "ipc:///run/x/bus.requests", &options, 1000, &err);
- *      if (which == connections_monitor (c))                  as zpoller_wait says
+ *      connections_t *c = connections_new (router, "ipc:///run/x/bus.requests", &options, 1000, &err);
+ *      if (which == connections_monitor (c)) {                as zpoller_wait says
  *          while (connections_next_broken (c, &fd)) ...
+ *      }
  *      connections_destroy (&c);                              before the socket
  *
  *  ZeroMQ accepts whoever comes, and ends the process when no file descriptor is left for the next. So connections are

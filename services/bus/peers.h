@@ -1,7 +1,7 @@
 /*  peers - who is connected to the requests actor, and who of them is dead.
  *
  *      peer_t *peer = peers_of (peers, identity, n, &envelope, &refusal);
- *      peers_heartbeat (peers, peer, &envelope, fd);
+ *      peers_heartbeat (peer, &envelope, fd);
  *      peers_disconnected (peers, fd);
  *      while ((peer = peers_next_dead (peers, now))) ...
  *

@@ -2,7 +2,7 @@
  *
  *      if (queue_push (&queue, client, &request) != 0) ...                too many, or too much
  *      for (line_t *line = NULL; (line = queue_next (&queue, line)); )
- *          queue_first (line) ... queue_pop (&queue, line, &request);
+ *          queue_first (line), queue_pop (&queue, line, &request);
  *
  *  Each client has a line of its own, first come first served; between the lines it goes round. So a client that
  *  asks 600,000 times makes itself wait, and nobody else. How much may wait is bounded by client (over all

@@ -1,6 +1,6 @@
 /*  routes - where the requests for each service go: its workers, and the queue of those that wait for one.
  *
- *      route_t *route = routes_of (&routes, name);
+ *      route_t *route = routes_of (&routes, envelope.service);
  *      routes_sweep (&routes);                            now and then
  *
  *  A route is there as long as it has a worker or a request that waits.

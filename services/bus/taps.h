@@ -1,6 +1,6 @@
 /*  taps - the events actor: everything that is published goes to whoever subscribed to it.
  *
- *      taps_t *taps = taps_new (&endpoints, &err);
+ *      taps_t *taps = taps_new (publish, subscribe, 1000, &err);
  *      zactor_t *actor = zactor_new (taps_actor, taps);
  *      taps_status (taps, &status);                   from any thread
  *      zactor_destroy (&actor);

@@ -1,7 +1,7 @@
 /*  result - what came out of a group: every episode's completions, history and reward.
  *
  *      result_t *result = result_new (episodes);
- *      result_prompt (result, ids, n, &index);                  a distinct prompt
+ *      result_prompt (result, ids, n, &prompt);                  a distinct prompt
  *      result_completion (result, episode, &completion);        in the order of (turn, role)
  *      result_write (result, group, histories, rewards, &bytes, &err);   to be committed
  *      result_destroy (&result);

@@ -3,7 +3,7 @@
  *      critic_t *critic = critic_new (bus, run, epoch, conf, &err);
  *      critic_ask (critic, step, rollout, &err);       then critic_item until critic_poll is 1
  *      values = critic_values (critic);                  by flat number of the completion, or NULL
- *      critic_learn (critic, step, rollout, fetch, &err);     the same
+ *      critic_learn (critic, step, rollout, false, &err);     the same
  *      critic_destroy (&critic);
  *
  *  The state is named by its hash and belongs to the step: values of step k come from state k - 1,
