@@ -145,7 +145,7 @@ static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *e
         return err_wrap (err, "text %llu of the corpus", (unsigned long long) index);
     if (prompt->n + completion->n > p->options->context)
         return err_set (err, ERR_INPUT,
-                        "text %llu of the corpus has %zu tokens, more than --context %zu",
+                        "text %llu of the corpus has %zu tokens, more than the context of %zu",
                         (unsigned long long) index, prompt->n + completion->n, p->options->context);
     p->completions[i] = (train_tokens_t){.ids = completion->data, .n = completion->n};
     p->groups[i] = (train_group_t){.prompt = {.ids = prompt->data, .n = prompt->n},

@@ -31,7 +31,7 @@ typedef struct {
     (pretrain_options_t)                                                                           \
     {                                                                                              \
         .task = {.seed = 1, .heldout = 0.2, .style = "plain"}, .seed = 1, .vocab = 512,            \
-        .width = 96, .layers = 3, .heads = 4, .ff = 256, .context = 512, .steps = 1500,            \
+        .width = 96, .layers = 3, .heads = 4, .ff = 256, .context = 512, .steps = 1200,            \
         .batch = 64, .lr = 3e-3                                                                    \
     }
 
