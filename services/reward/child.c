@@ -36,6 +36,7 @@ struct child {
     size_t sent;
     buf_t in; /* what has come, and how much of it was taken */
     size_t taken, unanswered;
+    bool begun; /* it was asked something */
     bool spoke; /* without being asked */
 };
 
@@ -297,8 +298,10 @@ void child_send (child_t *child, const char *question, size_t size)
     const unsigned char head[4] = {(unsigned char) size, (unsigned char) (size >> 8),
                                    (unsigned char) (size >> 16), (unsigned char) (size >> 24)};
     struct pollfd item = {.fd = child->answers, .events = POLLIN};
-    if (child->unanswered == 0 && (child->in.size > 0 || poll (&item, 1, 0) > 0))
+    /* What comes before the first question is ours: a fork that could not be locked says so. */
+    if (child->begun && child->unanswered == 0 && (child->in.size > 0 || poll (&item, 1, 0) > 0))
         child->spoke = true; /* or it has ended, which the next answer will show */
+    child->begun = true;
     if (child->sent == child->out.size) {
         buf_clear (&child->out);
         child->sent = 0;

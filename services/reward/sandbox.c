@@ -183,6 +183,8 @@ static int sandbox_open (sandbox_t *sandbox, const json_t *request, const char *
 static int sandbox_begin (sandbox_play_t *play, err_t *err)
 {
     json_t *facts = sandbox_next (play->child, &play->answer, &play->ending, err);
+    if (!facts && play->ending == CHILD_EXITED) /* nothing of the program's has run yet */
+        return err_set (err, ERR_IO, "a fork of the sandbox ended before it had begun");
     if (!facts)
         return play->ending != CHILD_NONE ? 0 : -1;
     int rc = sandbox_read_facts (play, facts, err);

@@ -1,0 +1,285 @@
+/* with: services/reward/ */
+/*  What is the program's and what is the machinery's: who used a helper, and what a machine that is short of
+ *  something, or busy, does to a score. Nothing, or an error with a name. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../../services/reward/sandbox.h"
+
+static const char sums[] = "def main(xs):\n    return sum(xs)\n";
+
+static json_t *request_of (const char *program, const char *watch)
+{
+    return json_pack ("{s:s, s:[[s, [[i, i]]], [s, [[i]]]], s:s, s:f}", "program", program, "calls",
+                      "main", 1, 2, "main", 5, "watch", watch, "cpu_s", 30.0);
+}
+
+static json_t *run (sandbox_t *sandbox, const char *program, const char *watch, err_t *err)
+{
+    json_t *request = request_of (program, watch);
+    json_t *answer = sandbox_run (sandbox, request, err);
+    json_decref (request);
+    return answer;
+}
+
+static bool is_right (const json_t *answer)
+{
+    const json_t *results = json_object_get (answer, "results");
+    return json_integer_value (json_array_get (json_array_get (results, 0), 1)) == 3 &&
+           json_integer_value (json_array_get (json_array_get (results, 1), 1)) == 5;
+}
+
+static int setup (void **state)
+{
+    err_t err = {0};
+    *state = sandbox_new ("", &err);
+    if (!*state)
+        print_error ("%s\n", err.text);
+    return *state ? 0 : -1;
+}
+
+static int teardown (void **state)
+{
+    sandbox_t *sandbox = *state;
+    sandbox_destroy (&sandbox);
+    return 0;
+}
+
+/*  ---- the helper ------------------------------------------------------------------------------------------ */
+
+static const struct {
+    bool used;
+    const char *program;
+} helpers[] = {
+    {true, "def aux(xs):\n    return sum(xs)\ndef main(xs):\n    return aux(xs)"},
+    {true, "def aux(x):\n    return x\ndef main(xs):\n    return sum(map(aux, xs))"},
+    {true, "def aux(x):\n    return x\ndef main(xs):\n    return sum(aux(x) for x in xs)"},
+    {true, "def aux(x):\n    return x > 0\ndef main(xs):\n    return sum(filter(aux, xs))"},
+    {true, "def aux(xs):\n    return sum(xs)\ndef add(xs):\n    return aux(xs)\n"
+           "def main(xs):\n    return add(xs)"},
+    {true, "def aux(xs):\n    return sum(xs)\nadd = aux\ndef main(xs):\n    return add(xs)"},
+    {true, "def aux(xs):\n    return sum(xs)\nmain = lambda xs: aux(xs)"},
+    {true, "def aux(xs):\n    return sum(xs)\nclass A:\n    def add(self, xs):\n"
+           "        return aux(xs)\ndef main(xs):\n    return A().add(xs)"},
+    {true, "def aux(xs):\n    print(xs)\ndef main(xs):\n    aux(xs)\n    return sum(xs)"},
+    {true,
+     "def aux(xs):\n    return 1\ndef main(xs):\n    return aux(xs).no"}, /* called, in vain */
+    /* Not there, not called, called where it changes nothing, or another one. */
+    {false, "def main(xs):\n    return sum(xs)"},
+    {false, "def aux(xs):\n    return sum(xs)\ndef main(xs):\n    return sum(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef main(xs):\n    if False:\n        aux(xs)\n"
+            "    return sum(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef main(xs):\n    f = aux\n    return sum(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef main(xs):\n    try:\n        aux(xs)\n"
+            "    except Exception:\n        pass\n    return sum(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef aux(xs):\n    return sum(xs)\n"
+            "def main(xs):\n    return aux(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef main(xs):\n    def aux(xs):\n"
+            "        return sum(xs)\n    return aux(xs)"},
+    {false, "def aux(xs):\n    return 1\ndef other(xs):\n    return aux(xs)\n"
+            "def main(xs):\n    return sum(xs)"},
+    {false, "def main(xs):\n    def aux(xs):\n        return sum(xs)\n    return aux(xs)"},
+    {false, "def main(xs):\n    return sum(xs)\n# aux(xs)"},
+    /* What a program says of itself. */
+    {false, "import os\ndef main(xs):\n    for fd in range(32):\n        try:\n"
+            "            os.write(fd, b'\\x0f\\0\\0\\0{\"watched\": 99}')\n"
+            "        except OSError:\n            pass\n    return sum(xs)"},
+    {false, "watched = 1\ndef main(xs):\n    return sum(xs)\nmain.watched = main.aux = 1"},
+};
+
+static void only_a_call_that_matters_is_a_use (void **state)
+{
+    for (size_t i = 0; i < sizeof helpers / sizeof *helpers; i++) {
+        err_t err = {0};
+        json_t *answer = run (*state, helpers[i].program, "aux", &err);
+        if (!answer)
+            fail_msg ("%s", err.text);
+        if (json_integer_value (json_object_get (answer, "watched")) != helpers[i].used)
+            fail_msg ("%sused: %s", helpers[i].used ? "not " : "", helpers[i].program);
+        json_decref (answer);
+    }
+}
+
+/*  HumanEval's form: the second run asks what the test asked. */
+static void a_check_finds_the_use_too (void **state)
+{
+    static const char *const programs[] = {
+        "def aux(x):\n    return x * 2\ndef f(x):\n    return aux(x)\n",
+        "def aux(x):\n    return x * 2\ndef f(x):\n    return x * 2\n"};
+    for (int i = 0; i < 2; i++) {
+        err_t err = {0};
+        json_t *request = json_pack (
+            "{s:s, s:s, s:s, s:s, s:s}", "program", programs[i], "entry", "f", "setup", "", "test",
+            "def check(f):\n    assert [f(x) for x in range(9)] == [2 * x for x in range(9)]\n",
+            "watch", "aux");
+        json_t *answer = sandbox_run (*state, request, &err);
+        assert_non_null (answer);
+        assert_true (json_is_true (json_object_get (answer, "passed")));
+        assert_int_equal (json_integer_value (json_object_get (answer, "watched")), i == 0);
+        json_decref (answer);
+        json_decref (request);
+    }
+}
+
+/*  ---- a machine that is short of something ----------------------------------------------------------------- */
+
+/*  In a process of its own, under a limit: 0 the right answer, 1 an error with a name, 2 a wrong answer. */
+static int try_under (__rlimit_resource_t resource, rlim_t most)
+{
+    int status;
+    pid_t pid = fork ();
+    assert_true (pid >= 0);
+    if (pid == 0) {
+        err_t err = {0};
+        int said = 1;
+        setrlimit (resource, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
+        sandbox_t *sandbox = sandbox_new ("", &err);
+        for (int i = 0; i < 3 && sandbox; i++) {
+            json_t *answer = run (sandbox, sums, "", &err);
+            said = !answer ? 1 : is_right (answer) ? 0 : 2;
+            json_decref (answer);
+            if (said)
+                break;
+        }
+        _exit (said == 1 && !*err.text ? 3 : said);
+    }
+    assert_int_equal (waitpid (pid, &status, 0), pid);
+    return WIFEXITED (status) ? WEXITSTATUS (status) : 4;
+}
+
+static void few_descriptors_change_no_score (void **state)
+{
+    (void) state;
+    int right = 0, named = 0;
+    for (rlim_t most = 3; most < 40; most++) {
+        int said = try_under (RLIMIT_NOFILE, most);
+        if (said > 1)
+            fail_msg ("%d descriptors: %d", (int) most, said);
+        right += said == 0;
+        named += said == 1;
+    }
+    assert_true (right > 0 && named > 0);
+}
+
+static void little_memory_changes_no_score (void **state)
+{
+    (void) state;
+    for (rlim_t mb = 10; mb <= 640; mb = mb * 3 / 2) {
+        int said = try_under (RLIMIT_AS, mb << 20);
+        if (said > 1)
+            fail_msg ("%d MB: %d", (int) mb, said);
+    }
+}
+
+/*  ---- somebody who ends processes --------------------------------------------------------------------------- */
+
+/*  A child of this process in a state: R, that computes. */
+static pid_t find_child (char wanted)
+{
+    pid_t found = 0;
+    DIR *dir = opendir ("/proc");
+    for (struct dirent *e; dir && !found && (e = readdir (dir));) {
+        char path[280], state = 0;
+        int parent = 0;
+        snprintf (path, sizeof path, "/proc/%s/stat", e->d_name);
+        FILE *file = *e->d_name >= '1' && *e->d_name <= '9' ? fopen (path, "re") : NULL;
+        if (file && fscanf (file, "%*d (%*[^)]) %c %d", &state, &parent) == 2 &&
+            parent == getpid () && state == wanted)
+            found = (pid_t) strtol (e->d_name, NULL, 10);
+        if (file)
+            fclose (file);
+    }
+    if (dir)
+        closedir (dir);
+    return found;
+}
+
+static atomic_bool over;
+
+static void *kill_what_computes (void *unused)
+{
+    (void) unused;
+    while (!atomic_load (&over)) {
+        pid_t pid = find_child ('R');
+        if (pid > 0)
+            kill (pid, SIGKILL);
+        sched_yield ();
+    }
+    return NULL;
+}
+
+/*  As the system's killer does when memory is short. */
+static void a_kill_from_outside_is_no_verdict (void **state)
+{
+    pthread_t thread;
+    err_t err = {0};
+    atomic_store (&over, false);
+    assert_int_equal (pthread_create (&thread, NULL, kill_what_computes, NULL), 0);
+    json_t *answer = run (*state, "def main(xs):\n    while True:\n        pass\n", "", &err);
+    atomic_store (&over, true);
+    pthread_join (thread, NULL);
+    if (answer)
+        fail_msg ("%s", json_dumps (answer, JSON_COMPACT));
+    assert_int_equal (err.code, ERR_IO);
+    /* And the next one runs, in a new interpreter if that was hit. */
+    for (int i = 0; !answer && i < 3; i++)
+        answer = run (*state, sums, "", &err);
+    assert_true (is_right (answer));
+    json_decref (answer);
+}
+
+/*  ---- a busy machine ---------------------------------------------------------------------------------------- */
+
+#define BUSY 16
+
+static void a_busy_machine_changes_no_score (void **state)
+{
+    pid_t busy[BUSY];
+    for (size_t i = 0; i < BUSY; i++)
+        if ((busy[i] = fork ()) == 0)
+            for (;;)
+                ;
+    for (int i = 0; i < 10; i++) {
+        err_t err = {0};
+        json_t *answer = run (*state, sums, "", &err);
+        if (!answer)
+            fail_msg ("%s", err.text);
+        assert_true (is_right (answer));
+        json_decref (answer);
+    }
+    for (size_t i = 0; i < BUSY; i++) {
+        kill (busy[i], SIGKILL);
+        waitpid (busy[i], NULL, 0);
+    }
+}
+
+int main (void)
+{
+    signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (only_a_call_that_matters_is_a_use, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_check_finds_the_use_too, setup, teardown),
+        cmocka_unit_test (few_descriptors_change_no_score),
+        cmocka_unit_test (little_memory_changes_no_score),
+        cmocka_unit_test_setup_teardown (a_kill_from_outside_is_no_verdict, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_busy_machine_changes_no_score, setup, teardown),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
