@@ -18,7 +18,8 @@ void arena_destroy (arena_t **arena);
 /*  Aligned to 16 bytes, not cleared. */
 void *arena_alloc (arena_t *arena, size_t size);
 void arena_reset (arena_t *arena);
-/*  Whether the machine had no memory at some time; an allocation that fails otherwise would pass the budget. */
+/*  Whether the machine had no memory at some time; an allocation that fails otherwise would pass
+ *  the budget. */
 bool arena_starved (const arena_t *arena);
 size_t arena_used (const arena_t *arena);
 

@@ -35,8 +35,9 @@ void buf_varint (buf_t *buf, uint64_t value);
 void buf_little (buf_t *buf, uint64_t value, size_t size);
 void buf_printf (buf_t *buf, const char *fmt, ...) __attribute__ ((format (printf, 2, 3)));
 bool buf_failed (const buf_t *buf);
-/*  0, or -1 and why it failed: ERR_INPUT when its maximum was too small, which is a property of what was written;
- *  ERR_LIMIT when the machine had no memory, and another try may work. what: "the observation". */
+/*  0, or -1 and why it failed: ERR_INPUT when its maximum was too small, which is a property of
+ *  what was written; ERR_LIMIT when the machine had no memory, and another try may work. what: "the
+ *  observation". */
 int buf_check (const buf_t *buf, const char *what, err_t *err);
 /*  Forgets the content, keeps the memory. */
 void buf_clear (buf_t *buf);

@@ -1,12 +1,13 @@
-/*  args - command lines: options with values, flags, one positional argument; --help from the same table.
+/*  args - command lines: options with values, flags, one positional argument; --help from the same
+ *  table.
  *
  *      const args_option_t options[] = {{"--rows", "N", "256", "completions at once"}, {0}};
  *      args_t *args = args_parse (&spec, argc, argv, &err);
  *      const char *rows = args_value (args, "--rows");
  *      args_destroy (&args);
  *
- *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option. An option that is not
- *  given comes from the environment (QUINTET_ROWS for --rows), else it is the fallback.
+ *  "--key value" and "--key=value" mean the same; behind "--" nothing is an option. An option that
+ *  is not given comes from the environment (QUINTET_ROWS for --rows), else it is the fallback.
  */
 #ifndef QUINTET_SVC_ARGS_H
 #define QUINTET_SVC_ARGS_H
@@ -36,8 +37,8 @@ typedef struct {
 
 typedef struct args args_t;
 
-/*  ERR_CONFIG names what is wrong and the nearest known option. spec is borrowed. --help and --version
- *  are known everywhere: see args_flag. */
+/*  ERR_CONFIG names what is wrong and the nearest known option. spec is borrowed. --help and
+ *  --version are known everywhere: see args_flag. */
 args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err);
 void args_destroy (args_t **args);
 

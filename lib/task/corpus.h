@@ -5,8 +5,8 @@
  *      corpus_destroy (&corpus);
  *
  *  The corpus mixes several conventions of how the roles could share the work (coding: what `aux`
- *  does; writing: the house style), so an untrained team agrees only by chance: the coordination is what
- *  reinforcement learning must find. Held-out tasks never occur in it.
+ *  does; writing: the house style), so an untrained team agrees only by chance: the coordination is
+ *  what reinforcement learning must find. Held-out tasks never occur in it.
  */
 #ifndef QUINTET_TASK_CORPUS_H
 #define QUINTET_TASK_CORPUS_H

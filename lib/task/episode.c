@@ -121,7 +121,8 @@ static bool episode_has_role (const episode_t *e, const char *name)
     return false;
 }
 
-/*  What came from outside is checked where it is used: turns of actions with role, text and counts. */
+/*  What came from outside is checked where it is used: turns of actions with role, text and
+ *  counts. */
 static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *err)
 {
     const json_t *turn, *action;
@@ -272,8 +273,8 @@ bool episode_acts (const episode_t *e, size_t role)
     return !e->done && role < e->roles;
 }
 
-/*  What the team wrote in earlier turns, before what the family says: a prompt may be the beginning of the
- *  role's own text, which must come last. */
+/*  What the team wrote in earlier turns, before what the family says: a prompt may be the beginning
+ *  of the role's own text, which must come last. */
 static void episode_recall (const episode_t *e, buf_t *prompt)
 {
     const json_t *turn, *action;

@@ -11,14 +11,15 @@
  *
  *  The global state is what scorer programs are given and reports show:
  *
- *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
- *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
- *                           "tokens_read": 0}, ...]}, ...],
- *   "artifact": "what the team hands in, as its family merges it", "done": true}
+ *      {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
+ *       "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
+ *                               "tokens_read": 0}, ...]}, ...],
+ *       "artifact": "what the team hands in, as its family merges it", "done": true}
  *
- *  What travels is less. Task, roles and limits are the same for all episodes of a group and go once with it;
- *  an episode's own part is its history, {"turns": [...]}, and the rest of its state follows from that. (A
- *  history may also have an "artifact", which then stands for what the turns would make.)
+ *  What travels is less. Task, roles and limits are the same for all episodes of a group and go
+ *  once with it; an episode's own part is its history, {"turns": [...]}, and the rest of its state
+ *  follows from that. (A history may also have an "artifact", which then stands for what the turns
+ *  would make.)
  */
 #ifndef QUINTET_TASK_EPISODE_H
 #define QUINTET_TASK_EPISODE_H
@@ -55,8 +56,8 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
                         const episode_limits_t *limits, err_t *err);
 /*  Another episode of the same task, roles and limits, which both share, at its start. */
 episode_t *episode_again (const episode_t *episode, err_t *err);
-/*  Plays a new episode up to where its history says; the artifact and whether it is done follow. ERR_INPUT:
- *  it is none, or of other roles. */
+/*  Plays a new episode up to where its history says; the artifact and whether it is done follow.
+ *  ERR_INPUT: it is none, or of other roles. */
 int episode_replay (episode_t *episode, const char *history, size_t size, err_t *err);
 /*  An episode of a global state, which is taken as it says. */
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err);
@@ -66,23 +67,24 @@ size_t episode_turn (const episode_t *episode);
 bool episode_done (const episode_t *episode);
 /*  Whether a role acts in this turn (all roles of a turn act in parallel). */
 bool episode_acts (const episode_t *episode, size_t role);
-/*  Appends the prompt text of an acting role for this turn: the brief as its family words it, and from the
- *  second turn on what every role wrote before; the artifact is of the last turn alone. Equal for all
- *  episodes of a group in their first turn. */
+/*  Appends the prompt text of an acting role for this turn: the brief as its family words it, and
+ *  from the second turn on what every role wrote before; the artifact is of the last turn alone.
+ *  Equal for all episodes of a group in their first turn. */
 int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
 /*  Records the action of an acting role; its text is copied. */
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
 /*  All acting roles acted: merges the turn into the shared state, goes to the next turn or ends. */
 int episode_step (episode_t *episode, err_t *err);
-/*  Each appends one line of JSON without newline: the global state; its history; its last turn alone. */
+/*  Each appends one line of JSON without newline: the global state; its history; its last turn
+ *  alone. */
 int episode_state (const episode_t *episode, buf_t *json, err_t *err);
 int episode_history (const episode_t *episode, buf_t *json, err_t *err);
 int episode_last_turn (const episode_t *episode, buf_t *json, err_t *err);
 
 /*  The state as a value, borrowed: for scorers. */
 const json_t *episode_json (const episode_t *episode);
-/*  What everybody may see of it, as a value of the caller's: the task without its hidden checks. NULL: no
- *  memory. */
+/*  What everybody may see of it, as a value of the caller's: the task without its hidden checks.
+ *  NULL: no memory. */
 json_t *episode_public (const episode_t *episode);
 
 /*  Measures over all turns, for speed and cost (see reward.h). */

@@ -3,8 +3,9 @@
  *      #define EACH(name) puts (#name);
  *      TASK_FAMILIES (EACH)
  *
- *  A family is a folder, lib/task/NAME/, that defines `const family_t family_NAME`, and its line here: the
- *  configuration's choices and checks, and every dispatch, come from this list and from that struct.
+ *  A family is a folder, lib/task/NAME/, that defines `const family_t family_NAME`, and its line
+ *  here: the configuration's choices and checks, and every dispatch, come from this list and from
+ *  that struct.
  */
 #ifndef QUINTET_TASK_FAMILIES_H
 #define QUINTET_TASK_FAMILIES_H
@@ -13,7 +14,8 @@
     F (coding)                                                                                     \
     F (writing)
 
-/*  Their names as one literal, "|coding|writing"; what the configuration offers begins after the first bar. */
+/*  Their names as one literal, "|coding|writing"; what the configuration offers begins after the
+ *  first bar. */
 #define TASK_FAMILY_BAR(name) "|" #name
 #define TASK_FAMILY_CHOICES   (TASK_FAMILIES (TASK_FAMILY_BAR) + 1)
 

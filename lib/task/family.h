@@ -1,11 +1,13 @@
-/*  family - what a task family is: who observes what, what the team hands in, and what that is worth.
+/*  family - what a task family is: who observes what, what the team hands in, and what that is
+ *  worth.
  *
  *      const family_t *family = family_find ("coding");
  *      family->observe (task, "aux", &prompt);
  *      family->merge (task, roles, texts, n, &artifact);
  *      family->score (episode, &capabilities, &score, &err);
  *
- *  A family is one constant struct of pure functions; another one is a folder and a line in families.h.
+ *  A family is one constant struct of pure functions; another one is a folder and a line in
+ *  families.h.
  */
 #ifndef QUINTET_TASK_FAMILY_H
 #define QUINTET_TASK_FAMILY_H
@@ -23,11 +25,13 @@
 #define FAMILY_ROLES_MAX  4
 #define FAMILY_STYLES_MAX 4
 
-/*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands it in. */
+/*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands
+ *  it in. */
 typedef struct {
     void *self;
-    /*  Runs a program of the team's: a request and its answer as lib/task/coding/score.c and the reward
-     *  service's sandbox agree on them. NULL with err: the machinery failed, nothing is known of the program. */
+    /*  Runs a program of the team's: a request and its answer as lib/task/coding/score.c and the
+     *  reward service's sandbox agree on them. NULL with err: the machinery failed, nothing is
+     *  known of the program. */
     json_t *(*run) (void *self, const json_t *request, err_t *err);
 } task_sandbox_t;
 
@@ -45,14 +49,15 @@ typedef struct {
     /*  A built-in set: number of tasks, and task i as a new object; content alone decides. */
     size_t (*builtin) (const char *style);
     json_t *(*generate) (const char *style, uint64_t seed, size_t i);
-    /*  Checks a task and brings it into the family's form (in place); file formats of others too. */
+    /*  Checks a task and brings it into the family's form (in place); file formats of others
+     *  too. */
     int (*adopt) (json_t *task, err_t *err);
     /*  What a role is asked; a later turn's prompt ends with it. */
     void (*observe) (const json_t *task, const char *role, buf_t *prompt);
     void (*merge) (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);
-    /*  Scores a finished episode. ERR_INPUT: a property of the episode; anything else is the machinery's, and
-     *  worth another try. */
+    /*  Scores a finished episode. ERR_INPUT: a property of the episode; anything else is the
+     *  machinery's, and worth another try. */
     int (*score) (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */

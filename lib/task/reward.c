@@ -42,8 +42,8 @@ typedef struct {
     size_t readers;      /* actions that saw others */
 } reward_traffic_t;
 
-/*  Adds an action of turn t. What a role wrote itself comes again rightly: what a team hands in is what it wrote
- *  last; so only the others' 4-grams count. */
+/*  Adds an action of turn t. What a role wrote itself comes again rightly: what a team hands in is
+ *  what it wrote last; so only the others' 4-grams count. */
 static int reward_add_reader (const json_t *turns, const json_t *action, size_t t,
                               reward_traffic_t *traffic, err_t *err)
 {
@@ -88,9 +88,9 @@ static void reward_add_cost (reward_t *reward, const char *name, double value, s
     (*n)++;
 }
 
-/*  Mean of the parts of the coordination cost that apply; each is recorded. Turns are none of them while every
- *  episode plays all that it may: what is the same for all of a group teaches nothing, and would only water
- *  the other parts down. */
+/*  Mean of the parts of the coordination cost that apply; each is recorded. Turns are none of them
+ *  while every episode plays all that it may: what is the same for all of a group teaches nothing,
+ *  and would only water the other parts down. */
 static int reward_find_cost (const episode_t *episode, const reward_score_t *score,
                              reward_t *reward, err_t *err)
 {

@@ -7,7 +7,8 @@
  *    speed = quality x (1 - critical path / limit)
  *    cost  = mean of the parts that apply: tokens read, redundancy, unused artifacts
  *
- *  Quality comes from the family's scorer (family.h). Everything else is derived here from the global state.
+ *  Quality comes from the family's scorer (family.h). Everything else is derived here from the
+ *  global state.
  */
 #ifndef QUINTET_TASK_REWARD_H
 #define QUINTET_TASK_REWARD_H

@@ -22,8 +22,8 @@ struct task_set {
     json_t *number; /* of the line that has an id, while a file is read */
 };
 
-/*  Whether a task is held out: a function of its content and the seed alone. The built-in coding set is split
- *  by composition, so all wordings of one are on the same side. */
+/*  Whether a task is held out: a function of its content and the seed alone. The built-in coding
+ *  set is split by composition, so all wordings of one are on the same side. */
 static bool task_is_heldout (const json_t *task, uint64_t seed, double share)
 {
     const char *id = family_text (task, "id");
@@ -140,8 +140,8 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
     return rc;
 }
 
-/*  Without a share to hold out, both sides are all of it. Else neither may be empty: what was trained on is no
- *  measure of what was learnt. */
+/*  Without a share to hold out, both sides are all of it. Else neither may be empty: what was
+ *  trained on is no measure of what was learnt. */
 static int task_settle (task_set_t *set, const task_options_t *o, err_t *err)
 {
     const char *name = o->path ? o->path : "the built-in set";
@@ -215,9 +215,9 @@ const char *task_set_get (const task_set_t *set, task_split_t split, size_t inde
     return set->json[split][index];
 }
 
-/*  Position p of pass number q over n tasks: a permutation by a 4-round Feistel network on the smallest
- *  even number of bits that holds n, walked until it falls below n (Black and Rogaway 2002, "cycle
- *  walking"). Needs no table. */
+/*  Position p of pass number q over n tasks: a permutation by a 4-round Feistel network on the
+ *  smallest even number of bits that holds n, walked until it falls below n (Black and Rogaway
+ *  2002, "cycle walking"). Needs no table. */
 static size_t task_permuted (uint64_t key, size_t p, size_t n)
 {
     unsigned half = 1;

@@ -4,10 +4,10 @@
  *      const char *json = task_set_get (set, TASK_TRAIN, i);     one task as a line of JSON
  *      task_set_destroy (&set);
  *
- *  A task travels as JSON: {"id": "...", "family": "coding", "brief": "...", ...hidden checks...}. A
- *  family is one struct of functions (family.h): what each role observes, what its action does to the
- *  shared state, and how an episode is scored. Everything here is pure: no clock, no sockets, no global
- *  state.
+ *  A task travels as JSON: {"id": "...", "family": "coding", "brief": "...", ...hidden checks...}.
+ *  A family is one struct of functions (family.h): what each role observes, what its action does to
+ *  the shared state, and how an episode is scored. Everything here is pure: no clock, no sockets,
+ *  no global state.
  */
 #ifndef QUINTET_TASK_TASK_H
 #define QUINTET_TASK_TASK_H
@@ -24,15 +24,15 @@ typedef struct {
     const char *family; /* of families.h */
     const char *path; /* JSONL, plain or .gz: own tasks or HumanEval's format; NULL: built-in set */
     uint64_t seed;    /* of the generated set and of the split */
-    double
-        heldout; /* share held out, by content: a task is on the same side in every set. 0: both sides are
-                       all tasks */
+    double heldout; /* share held out, by content: a task is on the same side in every set; 0: both
+                       sides are all tasks */
     const char *style; /* which of the family's built-in sets; NULL: its first */
 } task_options_t;
 
 typedef struct task_set task_set_t;
 
-/*  ERR_INPUT names file and line: a task that is none, an id that stands twice; or a split with an empty side. */
+/*  ERR_INPUT names file and line: a task that is none, an id that stands twice; or a split with an
+ *  empty side. */
 task_set_t *task_set_open (const task_options_t *options, err_t *err);
 void task_set_destroy (task_set_t **set);
 size_t task_set_size (const task_set_t *set, task_split_t split);

@@ -14,8 +14,8 @@ static const char *words_at (const words_t *words, size_t i)
     return words->text.data + words->start[i];
 }
 
-/*  One case and one encoding of accents, so that comparing bytes compares words. NULL: no memory. Texts come out
- *  of JSON, which is valid UTF-8; bytes that are not would end here as well. */
+/*  One case and one encoding of accents, so that comparing bytes compares words. NULL: no memory.
+ *  Texts come out of JSON, which is valid UTF-8; bytes that are not would end here as well. */
 static char *words_fold (const char *text)
 {
     utf8proc_uint8_t *folded = NULL;
@@ -45,8 +45,9 @@ static void words_add (words_t *words, const char *word, size_t size)
     words->order = NULL;
 }
 
-/*  Thai, Lao, Myanmar and Khmer by their blocks; Chinese and Japanese are the wide letters. Korean is wide and has
- *  spaces, but its particles stick to the words, so that a term, too, is best found as a phrase. */
+/*  Thai, Lao, Myanmar and Khmer by their blocks; Chinese and Japanese are the wide letters. Korean
+ *  is wide and has spaces, but its particles stick to the words, so that a term, too, is best found
+ *  as a phrase. */
 static bool words_is_unspaced (utf8proc_int32_t point)
 {
     return utf8proc_category (point) == UTF8PROC_CATEGORY_LO &&
@@ -110,7 +111,8 @@ void words_split (const char *text, words_t *words)
     free (folded);
 }
 
-/*  ---- sentences ------------------------------------------------------------------------------------ */
+/*  ---- sentences
+ *  ------------------------------------------------------------------------------------ */
 
 static const char *const words_stops[] = {".", "!", "?", "\n", "。", "！", "？", "؟", "।", "…"};
 
@@ -168,7 +170,8 @@ bool words_closed (const char *text)
     return words_strip (text, &n, stops, sizeof stops / sizeof *stops);
 }
 
-/*  ---- counting ------------------------------------------------------------------------------------- */
+/*  ---- counting
+ *  ------------------------------------------------------------------------------------- */
 
 bool words_failed (const words_t *words)
 {
@@ -258,7 +261,8 @@ bool words_have_any (words_t *words, const char *const *list)
     return false;
 }
 
-/*  Whether a word says something: articles and the like are short. A character that is a word is not. */
+/*  Whether a word says something: articles and the like are short. A character that is a word is
+ *  not. */
 static bool words_is_content (const char *word)
 {
     utf8proc_int32_t point = 0;

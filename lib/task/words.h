@@ -6,10 +6,10 @@
  *      bool ok = !words_failed (&words);                   else memory ran out: no count is true
  *      words_free (&words);
  *
- *  A word is a run of letters, digits and apostrophes of any alphabet, compared without regard to case and to
- *  how its accents are encoded; so markers are matched as whole words, never inside others. Where a script
- *  puts no spaces between words (Chinese, Japanese, Thai ...) every character is a word of its own, and what
- *  readers call a word is a phrase of them.
+ *  A word is a run of letters, digits and apostrophes of any alphabet, compared without regard to
+ *  case and to how its accents are encoded; so markers are matched as whole words, never inside
+ *  others. Where a script puts no spaces between words (Chinese, Japanese, Thai ...) every
+ *  character is a word of its own, and what readers call a word is a phrase of them.
  */
 #ifndef QUINTET_TASK_WORDS_H
 #define QUINTET_TASK_WORDS_H
@@ -29,8 +29,8 @@ typedef struct {
 
 /*  Appends the words of a text in UTF-8. */
 void words_split (const char *text, words_t *words);
-/*  Appends the sentences of a text instead, each as one word; short ones (8 bytes or less) are left out, since
- *  they may well come again. */
+/*  Appends the sentences of a text instead, each as one word; short ones (8 bytes or less) are left
+ *  out, since they may well come again. */
 void words_split_sentences (const char *text, words_t *words);
 bool words_failed (const words_t *words);
 void words_free (words_t *words);

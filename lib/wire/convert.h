@@ -35,8 +35,8 @@ ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, 
 void *convert_array (arena_t *arena, size_t n, size_t size);
 /*  The same for unpacking: NULL says so in err. */
 void *convert_items (arena_t *arena, size_t n, size_t size, const char *field, err_t *err);
-/*  Ends a pack function and destroys the arena: what could not be built fails the buf, so that the caller
- *  sees it in one place. */
+/*  Ends a pack function and destroys the arena: what could not be built fails the buf, so that the
+ *  caller sees it in one place. */
 void convert_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes);
 
 /*  Each returns 0, or -1 and an error that names the field. */

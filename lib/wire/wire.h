@@ -7,8 +7,9 @@
  *
  *  The meaning of every field stands in schemas/ *.proto; names here are the same. pack appends to
  *  a buf. unpack validates everything (sizes, counts, enums, finiteness, ranges) and allocates in
- *  the arena: what it returns lives until the arena is reset; strings end in 0 and are never NULL. NULL always
- *  comes with an error: ERR_INPUT for what is a property of the bytes, ERR_LIMIT when the machine has no memory.
+ *  the arena: what it returns lives until the arena is reset; strings end in 0 and are never NULL.
+ *  NULL always comes with an error: ERR_INPUT for what is a property of the bytes, ERR_LIMIT when
+ *  the machine has no memory.
  */
 #ifndef QUINTET_WIRE_WIRE_H
 #define QUINTET_WIRE_WIRE_H
@@ -239,11 +240,11 @@ typedef struct {
 /*  ---- events --------------------------------------------------------------------------------- */
 
 typedef enum {
-    WIRE_STEP_OPENED,     /* step, groups */
-    WIRE_GROUP_COMMITTED, /* step, group, phase, metrics: reward ... */
-    WIRE_EPISODE_SHOWN, /* step, phase, text: global state without hidden checks, with "reward", JSON */
-    WIRE_STEP_DONE,     /* step, metrics: everything that is logged */
-    WIRE_EVAL_DONE,     /* step, metrics */
+    WIRE_STEP_OPENED,      /* step, groups */
+    WIRE_GROUP_COMMITTED,  /* step, group, phase, metrics: reward ... */
+    WIRE_EPISODE_SHOWN,    /* step, phase, text: state without hidden checks, with "reward" */
+    WIRE_STEP_DONE,        /* step, metrics: everything that is logged */
+    WIRE_EVAL_DONE,        /* step, metrics */
     WIRE_POLICY_PUBLISHED, /* version */
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */

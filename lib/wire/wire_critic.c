@@ -235,7 +235,8 @@ void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
     convert_finish (pb.groups != NULL, &pb.base, &arena, bytes);
 }
 
-/*  The shape counts for the first state only; whoever asks has it from a configuration, all of it in bounds. */
+/*  The shape counts for the first state only; whoever asks has it from a configuration, all of it
+ *  in bounds. */
 static int wire_check_shape (const Quintet__LearnRequest *in, err_t *err)
 {
     return convert_range (in->width, 1, LIMIT_SHAPE, "width", err) == 0 &&

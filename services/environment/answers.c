@@ -1,10 +1,17 @@
-/*  answers - what the replies do to a group. See group.h */
+/*  answers - what the replies do to a group. See group.h
+ *
+ *  Replies come in any order and from anybody. They are only kept until the last one of the turn is
+ *  there, and then applied in the order of (episode, role): so nothing of the result can depend on
+ *  who was faster.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
+/*  The sample for an episode. Both lists ascend, so that next only moves forward over a whole
+ *  turn. */
 static const wire_sample_t *answers_sample_of (const wire_act_reply_t *reply, size_t episode,
                                                size_t *next)
 {
@@ -15,7 +22,8 @@ static const wire_sample_t *answers_sample_of (const wire_act_reply_t *reply, si
                : NULL;
 }
 
-/*  One sample for every acting episode, in order, none else, of the version asked for. */
+/*  One sample for every acting episode, in order, none else, of the version asked for. Weights are
+ *  compared by hash: a number alone would take those of another life of the run. */
 static int answers_check_act (const group_t *group, size_t role, const wire_act_reply_t *reply,
                               err_t *err)
 {
@@ -42,6 +50,7 @@ static int answers_check_act (const group_t *group, size_t role, const wire_act_
     return 0;
 }
 
+/*  Roles that do not act have no ask, so the two are not counted alike. */
 static size_t answers_role_of_ask (const group_t *group, size_t ask)
 {
     size_t r = 0;
@@ -58,6 +67,8 @@ static size_t answers_tokens_read (const group_t *group, size_t role, const tabl
     return group->turn > 0 && prompt_n > own ? prompt_n - own : 0;
 }
 
+/*  The ids are what is trained on and go into the result as they came; the text is only what others
+ *  read. */
 static int answers_apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample,
                           err_t *err)
 {
@@ -88,6 +99,7 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
     return rc;
 }
 
+/*  All actions of an episode are in before it steps: the roles of a turn do not see each other. */
 static int answers_play_turn (group_t *group, err_t *err)
 {
     size_t next[EPISODE_ROLES_MAX] = {0};
@@ -119,6 +131,7 @@ static int answers_keep_history (table_t *table, err_t *err)
     return rc;
 }
 
+/*  One line for each episode, empty for one that had ended before. */
 static int answers_write_turn (group_t *group, err_t *err)
 {
     buf_clear (&group->bytes);
@@ -136,6 +149,8 @@ static int answers_write_turn (group_t *group, err_t *err)
     return 0;
 }
 
+/*  What fails here is a property of the answers, which were right: everybody would fail with
+ *  them. */
 static void answers_end_turn (group_t *group)
 {
     err_t err = {0};
@@ -162,6 +177,7 @@ static void answers_end_score (group_t *group)
     free (histories);
 }
 
+/*  An answer that is refused leaves the group as it was, and the ask open. */
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err)
 {
     bool act = strcmp (group->asks[ask].service, "act") == 0;

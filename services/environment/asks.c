@@ -1,4 +1,10 @@
-/*  asks - the requests of a group. See group.h */
+/*  asks - the requests of a group. See group.h
+ *
+ *  In a turn every acting role gets one request for all episodes of the group. Episodes whose
+ *  prompts are equal share one: in the first turn that is all of them, and the agent computes the
+ *  prompt once for G samples. That grouping follows from the texts alone, so it is the same whoever
+ *  plays the group.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +40,7 @@ static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where
               hash_hex (&hash, hex));
 }
 
+/*  There are never more asks than roles: the score is asked for alone. */
 static group_ask_t *asks_new_ask (group_t *group, const char *service)
 {
     group_ask_t *ask = &group->asks[group->asks_n++];
@@ -50,7 +57,8 @@ typedef struct {
     size_t n;
 } shared_t;
 
-/*  The distinct prompt that equals text, or the next free one. */
+/*  The distinct prompt that equals text, or the next free one. G is small, and the first turn's
+ *  search ends at its first comparison. */
 static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
 {
     size_t i = 0;
@@ -59,6 +67,9 @@ static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
     return &list[i];
 }
 
+/*  Begins a distinct prompt: its ids go into the result, where completions name them by index. The
+ *  role's first prompt of all is its brief: what is longer in a later turn was written by
+ *  somebody. */
 static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text,
                               err_t *err)
 {
@@ -109,6 +120,8 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
     return rc;
 }
 
+/*  The request names everything that an answer depends on: the version by hash, the coordinates of
+ *  the random numbers, the prompts. Nothing in it says who asks, or when. */
 static void asks_write_act (group_t *group, size_t role, const shared_t *list, size_t n)
 {
     const wire_group_t *m = group->message;
@@ -145,6 +158,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     free (prompts);
 }
 
+/*  A role that acts in no episode of this turn is not asked. */
 static void asks_ask_role (group_t *group, size_t role)
 {
     err_t err = {0};
@@ -165,6 +179,8 @@ static void asks_ask_role (group_t *group, size_t role)
     free (list);
 }
 
+/*  Which episodes act is written down before anybody is asked: answers are matched with it, and an
+ *  episode that ends in this turn still had one. */
 void group_begin_turn (group_t *group)
 {
     asks_forget_asks (group);
@@ -178,6 +194,8 @@ void group_begin_turn (group_t *group)
                     group->turn);
 }
 
+/*  The task with its hidden checks goes with this request and no other, once for the whole
+ *  group. */
 void group_ask_score (group_t *group)
 {
     const wire_group_t *m = group->message;

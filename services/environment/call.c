@@ -24,8 +24,8 @@ void call_send (call_t *call, bus_t *bus, const group_ask_t *ask, int64_t deadli
         call->again_ms = call->sent_ms + CALL_AGAIN_MS;
 }
 
-/*  Whether two have said so, or the only one there is: a worker that is to be avoided gets the request all the
- *  same when no other serves. */
+/*  Whether two have said so, or the only one there is: a worker that is to be avoided gets the
+ *  request all the same when no other serves. */
 static bool call_agreed (call_t *call, const char *peer, const err_t *err)
 {
     bool second = *call->judge != 0;

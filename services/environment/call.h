@@ -1,13 +1,14 @@
 /*  call - one request of a group on the bus: asked, asked again, asked of another.
  *
  *      call_send (&call, bus, ask, deadlines_ms (&deadlines, ask->service, patience));
- *      bool dead = call_refused (&call, item->name, &err) == CALL_DECIDED;   a property of the content
+ *      call_outcome_t outcome = call_refused (&call, item->name, &err);   CALL_DECIDED: for good
  *      deadlines_answered (&deadlines, ask->service, took_ms);
  *
- *  Peers fail in two ways. What is wrong with the machinery (no time, no memory, an answer that does not fit)
- *  says nothing of the request: it is asked again, of another worker where there is one. "Bad input" says that
- *  nobody can ever answer it, and would end the group; since a broken worker may say so of anything, a second
- *  one is asked, and only when it says the same the matter is decided. A service's only worker decides alone.
+ *  Peers fail in two ways. What is wrong with the machinery (no time, no memory, an answer that
+ *  does not fit) says nothing of the request: it is asked again, of another worker where there is
+ *  one. "Bad input" says that nobody can ever answer it, and would end the group; since a broken
+ *  worker may say so of anything, a second one is asked, and only when it says the same the matter
+ *  is decided. A service's only worker decides alone.
  */
 #ifndef QUINTET_ENVIRONMENT_CALL_H
 #define QUINTET_ENVIRONMENT_CALL_H
@@ -36,9 +37,9 @@ void call_send (call_t *call, bus_t *bus, const group_ask_t *ask, int64_t deadli
 /*  A peer ("": nobody, the bus itself) refused it, or answered what does not fit. */
 call_outcome_t call_refused (call_t *call, const char *peer, const err_t *err);
 
-/*  How long peers may take. It begins with a guess and follows what was seen: four times the longest answer so
- *  far, and all that the run has after a request that was not answered in time, since whoever is asked again
- *  begins anew. */
+/*  How long peers may take. It begins with a guess and follows what was seen: four times the
+ *  longest answer so far, and all that the run has after a request that was not answered in time,
+ *  since whoever is asked again begins anew. */
 typedef struct {
     int64_t act_ms, score_ms;
 } deadlines_t;

@@ -1,4 +1,15 @@
-/*  environment - see environment.h */
+/*  environment - see environment.h
+ *
+ *  How it works. Every claimed group is a player_t, and a player is wherever its group_t is: it
+ *  reads tokenizers, asks peers, stores a turn, commits. player_advance () does what can be done
+ *  now and returns; nothing here waits. Three things move a player on: a reply from the bus, a
+ *  tokenizer that arrives, and the loop itself, which looks ten times a second at what was put off.
+ *
+ *  What may go wrong, and who decides. The store decides whether a group is still ours: every write
+ *  names the fence of the claim, and ERR_STALE means that another environment has the group, so it
+ *  is left without a word. Peers decide only together whether a group is bad (call.h). Everything
+ *  else is put off and tried again; the run's own deadline ends what never comes.
+ */
 #include "environment.h"
 
 #include <inttypes.h>
@@ -56,6 +67,8 @@ typedef struct {
 
 /*  ---- open and close ------------------------------------------------------------------------- */
 
+/*  Ends our part in a group, whatever became of it. Answers that are still under way are cancelled,
+ *  so that no worker goes on for nobody; the freed place is filled at once. */
 static void player_leave (environment_t *env, player_t *player)
 {
     for (size_t i = 0; i < EPISODE_ROLES_MAX; i++) {
@@ -75,7 +88,7 @@ static void environment_release_all (environment_t *env)
 {
     err_t err = {0};
     uint64_t n;
-    store_deadline (env->store, 200);
+    store_deadline (env->store, 200); /* a service that stops does not wait for a dead Redis */
     if (env->live && store_orphans (env->store, svc_name (env->svc), &n, &err) != 0)
         log_err ("groups.not_given_back", &err);
     for (size_t i = 0; i < env->players_n; i++)
@@ -118,6 +131,8 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
     if (!env->players || !env->tokenizers)
         return err_set (err, ERR_LIMIT, "no memory for %lld groups", groups);
     env->store = store_new (svc_redis (run), err);
+    /* What a process of this name held is nobody's now: without this it would lie until its lease
+     * ends. */
     uint64_t orphans = 0;
     if (!env->store || store_orphans (env->store, svc_name (run), &orphans, err) != 0)
         return -1;
@@ -130,6 +145,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
 
 /*  ---- one group ------------------------------------------------------------------------------ */
 
+/*  Events are for people and for trainers that like to know early; no count depends on one. */
 static void environment_publish (environment_t *env, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 32];
@@ -158,8 +174,9 @@ static void environment_publish_committed (environment_t *env, const player_t *p
     environment_publish (env, &event);
 }
 
-/*  What is in the way of a group, said again with every refusal: to people who watch the run, and
- *  to its trainer. */
+/*  Says what is in the way of a group. Each refusal says it again, since whoever begins to watch
+ *  later, or missed it, should know as well; the trainer names the last one when the run's deadline
+ *  ends it. */
 static void environment_publish_trouble (environment_t *env, const player_t *player,
                                          wire_event_kind_t kind, const err_t *why)
 {
@@ -191,8 +208,8 @@ static void environment_note_group (environment_t *env, const player_t *player, 
     store_log (env->store, player->claim.run, event, text, NULL);
 }
 
-/*  A slow Redis is given the time that it was seen to need, and no more groups are held than can be kept: each
- *  lease is renewed by a call of its own. */
+/*  A slow Redis is given the time that it was seen to need: with a fixed deadline below that, no
+ *  call would ever succeed. The mean forgets slowly, so one stall does not count for long. */
 static void environment_time_store (environment_t *env, int64_t started_ms)
 {
     int64_t took = clock_ms () - started_ms;
@@ -201,6 +218,9 @@ static void environment_time_store (environment_t *env, int64_t started_ms)
     store_deadline (env->store, deadline > STORE_MS ? deadline : STORE_MS);
 }
 
+/*  How many groups can be held. Each lease is renewed by a call of its own, which blocks the loop;
+ *  when renewing takes more than half of the time between two renewals, leases end while we are
+ *  busy with the others'. */
 static size_t environment_most_groups (const environment_t *env)
 {
     int64_t most = env->store_call_ms ? RENEW_MS / 2 / env->store_call_ms : INT64_MAX;
@@ -208,7 +228,8 @@ static size_t environment_most_groups (const environment_t *env)
 }
 
 /*  What an answer of the store means for the group: true when it was carried out. Otherwise the
- *  group was lost and is left, or Redis is in trouble and the same is tried again later. */
+ *  group was lost and is left, or Redis is in trouble and the same is tried again later: the group
+ *  stays in the state that asks for this write, and every write is idempotent. */
 static bool environment_on_stored (environment_t *env, player_t *player, int rc, const err_t *err)
 {
     if (rc == 0)
@@ -224,6 +245,7 @@ static bool environment_on_stored (environment_t *env, player_t *player, int rc,
     return false;
 }
 
+/*  Gives a group back: somebody else, or we later, play it anew from its first turn. */
 static bool environment_fail_group (environment_t *env, player_t *player, const char *why)
 {
     err_t err = {0};
@@ -234,12 +256,14 @@ static bool environment_fail_group (environment_t *env, player_t *player, const 
     environment_note_group (env, player, "group.given_up", why);
     env->given_up++;
     player_leave (env, player);
-    /* Not at once again, by us: what was in the way would be so still. */
+    /* We do not claim it again at once: what was in the way is probably still there. */
     env->claim_ms = clock_ms () + POLL_MS;
     return false;
 }
 
-/*  It failed: dead when everybody would fail likewise, else back into the store. */
+/*  It failed: it is dead when everybody would fail likewise, and goes back into the store
+ *  otherwise. Only a function of its content may end a group, since what a run learns must not
+ *  depend on machines. */
 static bool player_failed (environment_t *env, player_t *player)
 {
     const err_t *why = group_error (player->group);
@@ -255,6 +279,7 @@ static bool player_failed (environment_t *env, player_t *player)
     return false;
 }
 
+/*  The commit is the truth: the event comes after it, and nobody counts events. */
 static bool player_commit (environment_t *env, player_t *player)
 {
     err_t err = {0};
@@ -268,12 +293,15 @@ static bool player_commit (environment_t *env, player_t *player)
     return false;
 }
 
+/*  The next turn is not asked for before this one is stored: so whoever looks into Redis sees where
+ *  an episode is, and an environment that lost its lease hears of it here, before it costs agents
+ *  another turn. */
 static bool player_store (environment_t *env, player_t *player)
 {
     err_t err = {0};
     unsigned turn;
-    const buf_t *states = group_turn (player->group, &turn);
-    int rc = store_turn (env->store, &player->claim, turn, states->data, states->size, &err);
+    const buf_t *lines = group_turn (player->group, &turn);
+    int rc = store_turn (env->store, &player->claim, turn, lines->data, lines->size, &err);
     if (!environment_on_stored (env, player, rc, &err))
         return false;
     memset (player->calls, 0, sizeof player->calls);
@@ -281,6 +309,8 @@ static bool player_store (environment_t *env, player_t *player)
     return true;
 }
 
+/*  Prompts are written with the tokenizer that the policy's manifest names by hash; it comes from
+ *  the bus, and all groups that name it share one. */
 static bool player_read (environment_t *env, player_t *player)
 {
     const wire_group_t *m = group_message (player->group);
@@ -306,6 +336,8 @@ static int64_t environment_patience_ms (const player_t *player)
     return (int64_t) group_message (player->group)->timeout_s * 1000;
 }
 
+/*  Sends what is not under way. Requests of a turn are independent: each has its own number and its
+ *  own pause. */
 static bool player_ask (environment_t *env, player_t *player)
 {
     int64_t now = clock_ms ();
@@ -320,7 +352,10 @@ static bool player_ask (environment_t *env, player_t *player)
     return false;
 }
 
-/*  Does all that can be done for a group now. */
+/*  Does all that can be done for a group now. A step that returns true has moved the group into
+ *  another state, so there may be more; one that returns false waits for somebody, or has left the
+ *  group. While Redis is in trouble nothing is tried that needs it, but answers of peers are still
+ *  taken. */
 static void player_advance (environment_t *env, player_t *player)
 {
     static bool (*const does[]) (environment_t *, player_t *) = {[GROUP_READING] = player_read,
@@ -340,7 +375,8 @@ static void player_advance (environment_t *env, player_t *player)
     }
 }
 
-/*  Keeps the lease, and gives the group back when nothing moved for long. */
+/*  Keeps the lease, and gives the group back when nothing moved for long: the trouble may be ours
+ *  alone, and another environment would get through. */
 static void player_keep (environment_t *env, player_t *player, int64_t now)
 {
     if (now < env->store_again_ms)
@@ -367,7 +403,8 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
 
 /*  ---- claiming ------------------------------------------------------------------------------- */
 
-/*  Hears of a run's steps from its first group on; until then, and without events, it is polled. */
+/*  Learns of a run's steps by event from its first group on. That is only faster: steps are also
+ *  polled for, and the table of runs is bounded because of that. */
 static void environment_subscribe (environment_t *env, const char *run)
 {
     for (size_t i = 0; i < env->runs_n; i++)
@@ -384,7 +421,7 @@ static void environment_subscribe (environment_t *env, const char *run)
         snprintf (env->runs[env->runs_n++], STORE_RUN_MAX + 1, "%s", run);
 }
 
-/*  A payload that is no group cannot be played by anybody. */
+/*  A payload that is no group cannot be played by anybody; one that we have no memory for can. */
 static void environment_refuse_claim (environment_t *env, player_t *player, const err_t *why)
 {
     err_t err = {0};
@@ -420,6 +457,8 @@ static int environment_claim_one (environment_t *env, player_t *player)
     return 1;
 }
 
+/*  Fills the free places. One claim that finds nothing ends the round: the next one comes a quarter
+ *  of a second later, or with the event of a step that was opened. */
 static void environment_claim_groups (environment_t *env, int64_t now)
 {
     if (now < env->claim_ms || now < env->store_again_ms)
@@ -436,6 +475,7 @@ static void environment_claim_groups (environment_t *env, int64_t now)
 
 /*  ---- what the loop calls -------------------------------------------------------------------- */
 
+/*  Whose answer this is; NULL: of a group that was left meanwhile, and the answer is dropped. */
 static player_t *environment_find_call (environment_t *env, uint64_t number, size_t *ask)
 {
     for (size_t i = 0; i < env->players_n; i++)
@@ -507,6 +547,9 @@ void environment_on_item (svc_run_t *run, const bus_item_t *item)
     env->busy_us += clock_us () - start;
 }
 
+/*  Everybody moves on before leases are kept and groups are claimed: with a slow Redis, what is
+ *  half done comes before what is not begun. Returns how long the loop may sleep unless something
+ *  arrives. */
 int environment_work (svc_run_t *run)
 {
     environment_t *env = svc_state (run);

@@ -1,4 +1,11 @@
-/*  group - see group.h */
+/*  group - see group.h
+ *
+ *  A group is a state machine that knows no clock, no socket and no store: what it asks is a
+ *  function of its payload and of the answers so far. So it can be played anywhere, again, and by
+ *  somebody else, and gives the same bytes; this is what the promise "same seed, same weights"
+ *  rests on here. Anything that depends on when or by whom something was answered belongs into
+ *  environment.c.
+ */
 #include "group.h"
 
 #include <stdarg.h>
@@ -12,10 +19,13 @@
 
 /*  ---- birth and death ------------------------------------------------------------------------ */
 
+/*  The first reason stays: what fails because of it says less. */
 void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
 {
     va_list args;
     char text[ERR_TEXT_MAX];
+    if (group->state == GROUP_FAILED)
+        return;
     va_start (args, fmt);
     vsnprintf (text, sizeof text, fmt, args);
     va_end (args);
@@ -43,6 +53,7 @@ static void group_make_episodes (group_t *group)
     }
 }
 
+/*  All that is as long as the group has episodes. */
 static int group_allocate (group_t *group, err_t *err)
 {
     const wire_group_t *m = group->message;
@@ -57,6 +68,8 @@ static int group_allocate (group_t *group, err_t *err)
     return fine ? 0 : err_set (err, ERR_LIMIT, "no memory for a group of %zu episodes", group->n);
 }
 
+/*  Two kinds of failure: bytes that are no group give none; a task that cannot be played gives a
+ *  group that has failed already, so that its end goes the way of all others. */
 group_t *group_new (const void *payload, size_t size, err_t *err)
 {
     group_t *group = calloc (1, sizeof *group);
@@ -77,6 +90,7 @@ group_t *group_new (const void *payload, size_t size, err_t *err)
     return group;
 }
 
+/*  Also of a group that is half made. */
 void group_destroy (group_t **group)
 {
     group_t *g = *group;
@@ -113,6 +127,7 @@ const err_t *group_error (const group_t *group)
     return &group->error;
 }
 
+/*  The first turn begins with the last tokenizer, whatever the order in which they came. */
 void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
 {
     group->seats[role].tokenizer = tokenizer;
@@ -146,6 +161,8 @@ const buf_t *group_turn (const group_t *group, unsigned *turn)
     return &group->bytes;
 }
 
+/*  Scoring begins when the last episode is done: one request for all of them, since the task with
+ *  its tests goes with it once. */
 void group_stored (group_t *group)
 {
     bool done = true;
@@ -163,6 +180,7 @@ const buf_t *group_result (const group_t *group)
     return &group->bytes;
 }
 
+/*  Means over the episodes; the names are what taps and reports look for. */
 void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
 {
     static const char *const names[GROUP_METRICS] = {

@@ -65,8 +65,8 @@ size_t group_asks (const group_t *group);
 const group_ask_t *group_ask (const group_t *group, size_t ask);
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err);
 
-/*  STORING: what turn `turn` added to the histories of all episodes, one line each; with the lines of the turns
- *  before and the group's task they are the global states. */
+/*  STORING: what turn `turn` added to the histories of all episodes, one line each; with the lines
+ *  of the turns before and the group's task they are the global states. */
 const buf_t *group_turn (const group_t *group, unsigned *turn);
 void group_stored (group_t *group);
 

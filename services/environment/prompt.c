@@ -6,6 +6,7 @@
 
 #include "text/chat.h"
 
+/*  The begin token and the like, before what the chat format writes. */
 static int prompt_append_prefix (const wire_ids_t *prefix, tokenizer_ids_t *ids, err_t *err)
 {
     size_t n = ids->n + prefix->n;
@@ -22,6 +23,8 @@ static int prompt_append_prefix (const wire_ids_t *prefix, tokenizer_ids_t *ids,
     return 0;
 }
 
+/*  The group names a format by its name or its pattern and never by the model's folder: only the
+ *  trainer has that folder, so a name that needs it ("auto") was resolved there. */
 int prompt_encode (const tokenizer_t *tokenizer, const wire_role_t *role, const char *text,
                    size_t size, tokenizer_ids_t *ids, err_t *err)
 {

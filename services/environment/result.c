@@ -42,6 +42,8 @@ void result_destroy (result_t **result)
     *result = NULL;
 }
 
+/*  Copied, since prompts are made here, while completions lie in the arena of the replies as long
+ *  as the group. */
 int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *index)
 {
     if (result->prompts_n == result->prompts_capacity) {
@@ -82,6 +84,9 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
     return 0;
 }
 
+/*  The order is fixed by how it was filled: completions by (turn, role) within each episode. Two
+ *  environments that played the same group give the same bytes, so it does not matter whose commit
+ *  comes first. */
 int result_write (const result_t *result, uint64_t group, const char *const *histories,
                   const wire_reward_t *rewards, buf_t *bytes, err_t *err)
 {

@@ -69,6 +69,8 @@ static void tokenizers_drop_unused (tokenizers_t *tokenizers)
     }
 }
 
+/*  Its entry, made when there is none. Entries that nobody uses are kept for the next step, up to a
+ *  number: every policy of a run names the same few tokenizers again and again. */
 static entry_t *tokenizers_find (tokenizers_t *tokenizers, const hash_t *hash)
 {
     for (entry_t *e = tokenizers->first; e; e = e->next)
@@ -87,6 +89,7 @@ static entry_t *tokenizers_find (tokenizers_t *tokenizers, const hash_t *hash)
     return e;
 }
 
+/*  What is not there is fetched, once however many groups ask for it, and again after a pause. */
 const tokenizer_t *tokenizers_take (tokenizers_t *tokenizers, const hash_t *hash, err_t *err)
 {
     entry_t *e = tokenizers_find (tokenizers, hash);
@@ -133,7 +136,10 @@ bool tokenizers_item (tokenizers_t *tokenizers, const bus_item_t *item)
     }
     e->tokenizer = tokenizer_parse (item->payload, item->size, &e->err);
     if (!e->tokenizer) {
-        e->err.code = ERR_INPUT;
+        /* Bytes that were verified are none: nobody can read them. Without memory we could not
+         * tell. */
+        if (e->err.code != ERR_LIMIT)
+            e->err.code = ERR_INPUT;
         err_wrap (&e->err, "tokenizer %.12s", name);
         log_err ("tokenizer.refused", &e->err);
     }

@@ -48,8 +48,8 @@ static int scorer_by_command (scorer_t *s, const char *command, const episode_t 
     return command_score (s->command, episode, score, err);
 }
 
-/*  The sandbox as a family's scorer is given it. Started by the first program, so that a service which
- *  scores texts alone needs no Python. */
+/*  The sandbox as a family's scorer is given it. Started by the first program, so that a service
+ *  which scores texts alone needs no Python. */
 static json_t *scorer_run (void *self, const json_t *request, err_t *err)
 {
     scorer_t *s = self;

@@ -4,11 +4,11 @@
  *      scorer_score (scorer, &job, &reward, &err);
  *      scorer_destroy (&scorer);
  *
- *  Sandbox and program are started at first use and again when they die. ERR_INPUT is a property of the
- *  job; anything else is the machinery's and worth another try. One thread uses a scorer_t.
+ *  Sandbox and program are started at first use and again when they die. ERR_INPUT is a property of
+ *  the job; anything else is the machinery's and worth another try. One thread uses a scorer_t.
  *
- *  The program is the one that the service was started with. A job only says which one it counts on: else
- *  whoever reaches the bus could run anything here.
+ *  The program is the one that the service was started with. A job only says which one it counts
+ *  on: else whoever reaches the bus could run anything here.
  */
 #ifndef QUINTET_REWARD_SCORER_H
 #define QUINTET_REWARD_SCORER_H

@@ -35,9 +35,9 @@ struct workers {
     void *context;
 };
 
-/*  Everything that a reward depends on. A program of the user's may answer as it likes, so its answer counts for
- *  this place of a request only: two equal episodes are both asked for, the same request again is not.
- *  -1: no memory. */
+/*  Everything that a reward depends on. A program of the user's may answer as it likes, so its
+ *  answer counts for this place of a request only: two equal episodes are both asked for, the same
+ *  request again is not. -1: no memory. */
 static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
 {
     buf_t text = {.max = SIZE_MAX};

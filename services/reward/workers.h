@@ -6,9 +6,9 @@
  *      scored_free (&done);
  *      workers_destroy (&workers);
  *
- *  The episodes of a request are spread over all threads. What a scorer said is remembered by a hash of all that
- *  it was said of: teams repeat themselves, and a request that was given up half done and comes again finds
- *  the answers that were there already.
+ *  The episodes of a request are spread over all threads. What a scorer said is remembered by a
+ *  hash of all that it was said of: teams repeat themselves, and a request that was given up half
+ *  done and comes again finds the answers that were there already.
  */
 #ifndef QUINTET_REWARD_WORKERS_H
 #define QUINTET_REWARD_WORKERS_H
@@ -30,7 +30,8 @@ typedef struct {
 
 typedef struct workers workers_t;
 
-/*  command, modules: see scorer.h; borrowed. wake (context) is called from a worker when a request is finished. */
+/*  command, modules: see scorer.h; borrowed. wake (context) is called from a worker when a request
+ *  is finished. */
 workers_t *workers_new (size_t n, const char *command, const char *modules,
                         void (*wake) (void *context), void *context, err_t *err);
 /*  Waits for what is being scored. */

@@ -129,8 +129,8 @@ static int report_append (const trainer_t *t, const char *line, err_t *err)
     return rc == 0 ? 0 : err_errno (err, ERR_IO, "%s: cannot write", path);
 }
 
-/*  Appends one episode to episodes.jsonl. With `tell` its public part also goes to whoever listens: the bus's
- *  events are for everybody, hidden checks are not. */
+/*  Appends one episode to episodes.jsonl. With `tell` its public part also goes to whoever listens:
+ *  the bus's events are for everybody, hidden checks are not. */
 static int report_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, size_t number,
                         bool tell, err_t *err)
 {

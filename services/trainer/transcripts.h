@@ -4,8 +4,8 @@
  *      request.groups = transcripts->groups;
  *      transcripts_destroy (&transcripts);
  *
- *  Dead groups have no episodes and are left out; so episodes are counted as the rollout counts them. The
- *  tasks' hidden checks stay here: nobody learns from them.
+ *  Dead groups have no episodes and are left out; so episodes are counted as the rollout counts
+ *  them. The tasks' hidden checks stay here: nobody learns from them.
  */
 #ifndef QUINTET_TRAINER_TRANSCRIPTS_H
 #define QUINTET_TRAINER_TRANSCRIPTS_H

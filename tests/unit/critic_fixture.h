@@ -16,7 +16,8 @@ static const network_shape_t shape = {.width = 16, .layers = 1, .heads = 2, .con
 
 #define EPISODES 8
 
-/*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0; two of each task. */
+/*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0; two of each
+ *  task. */
 typedef struct {
     char brief[EPISODES / 2][8];
     wire_said_t said[EPISODES][2];

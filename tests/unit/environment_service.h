@@ -1,7 +1,7 @@
 /*  environment_service - the environment on a real store and a bus that the test plays.
  *
- *  Include in a test that is compiled with services/environment/, and that sets each_open and each_close around
- *  its cases, open_all and close_all around all of them.
+ *  Include in a test that is compiled with services/environment/, and that sets each_open and
+ *  each_close around its cases, open_all and close_all around all of them.
  */
 #ifndef QUINTET_TESTS_ENVIRONMENT_SERVICE_H
 #define QUINTET_TESTS_ENVIRONMENT_SERVICE_H

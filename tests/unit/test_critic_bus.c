@@ -1,6 +1,6 @@
 /* with: services/critic/ services/bus/ */
-/*  The critic on a real bus: a trainer lets it learn, fetches the state from the bus, and a critic that knows nothing
- *  goes on from there. */
+/*  The critic on a real bus: a trainer lets it learn, fetches the state from the bus, and a critic
+ *  that knows nothing goes on from there. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* with: services/environment/ services/bus/ */
-/*  The environment on a real bus and a real Redis, with agents and scorers of several kinds beside it: whoever
- *  answers, and whatever a broken one says, the same groups come out. */
+/*  The environment on a real bus and a real Redis, with agents and scorers of several kinds beside
+ *  it: whoever answers, and whatever a broken one says, the same groups come out. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,7 +17,8 @@
 #define GROUPS    3
 #define PEERS_MAX 4
 
-/*  ---- the run time, as far as the environment sees it ------------------------------------------ */
+/*  ---- the run time, as far as the environment sees it
+ *  ------------------------------------------ */
 
 struct svc_run {
     void *state;
@@ -52,7 +53,8 @@ const args_t *svc_args (const svc_run_t *run)
     return run->args;
 }
 
-/*  ---- everybody -------------------------------------------------------------------------------- */
+/*  ---- everybody
+ *  -------------------------------------------------------------------------------- */
 
 typedef enum { HONEST, REFUSES, BABBLES } nature_t;
 
@@ -165,7 +167,8 @@ static void turn (void)
     environment_work (&run);
 }
 
-/*  Opens a step, whose groups differ from another step's in nothing but its number, and plays it. */
+/*  Opens a step, whose groups differ from another step's in nothing but its number, and plays
+ *  it. */
 static store_status_t play (uint64_t step)
 {
     fixture_group_t f;

@@ -1,5 +1,6 @@
 /* with: services/environment/ */
-/*  What the environment makes of refusals: what is asked again, of whom, for how long, and what ends a group. */
+/*  What the environment makes of refusals: what is asked again, of whom, for how long, and what
+ *  ends a group. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -85,8 +86,8 @@ static void bad_input_that_two_agree_on_makes_a_group_dead (void **state)
     assert_int_equal (bus.cancelled, 1); /* what the dead group's other role had asked */
 }
 
-/*  A broken worker calls anything bad input. Trouble of another kind in between decides nothing, and the judge
- *  stays the one that is not asked. */
+/*  A broken worker calls anything bad input. Trouble of another kind in between decides nothing,
+ *  and the judge stays the one that is not asked. */
 static void one_worker_s_bad_input_costs_no_group (void **state)
 {
     (void) state;
@@ -121,8 +122,8 @@ static void the_only_worker_decides_alone (void **state)
     assert_string_equal (heard.reason, "score: reward-1: no such file");
 }
 
-/*  A scorer that needs longer than anybody thought: the next time it has all that the run has, and later
- *  groups four times what was seen. */
+/*  A scorer that needs longer than anybody thought: the next time it has all that the run has, and
+ *  later groups four times what was seen. */
 static void deadlines_follow_what_was_seen (void **state)
 {
     (void) state;

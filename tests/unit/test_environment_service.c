@@ -1,5 +1,6 @@
 /* with: services/environment/ */
-/*  The environment's hands: groups claimed, played, stored, given back; Redis may fail meanwhile. */
+/*  The environment's hands: groups claimed, played, stored, given back; Redis may fail
+ *  meanwhile. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

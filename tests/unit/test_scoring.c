@@ -1,4 +1,5 @@
-/*  How episodes are scored: by seats' names, in their last state, in any alphabet, at any length. */
+/*  How episodes are scored: by seats' names, in their last state, in any alphabet, at any
+ *  length. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -121,7 +122,8 @@ static void seats_are_found_by_name (void **state)
     assert_true (quality_of (alone, 1, swapped, 1) < quality_of (usual, 2, texts, 1));
 }
 
-/*  A text beyond what any fixed buffer would hold: the second half, behind the line, still counts. */
+/*  A text beyond what any fixed buffer would hold: the second half, behind the line, still
+ *  counts. */
 static void long_texts_are_read_to_their_end (void **state)
 {
     (void) state;
@@ -191,8 +193,8 @@ static void sentences_end_in_any_script (void **state)
     words_free (&sentences);
 }
 
-/*  Long texts of many turns: 60,000 words before an action, all of it seen. Comparing every 4-gram with every other
- *  one would take a minute. */
+/*  Long texts of many turns: 60,000 words before an action, all of it seen. Comparing every 4-gram
+ *  with every other one would take a minute. */
 static void much_text_is_compared_whole (void **state)
 {
     (void) state;

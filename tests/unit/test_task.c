@@ -379,8 +379,8 @@ static void wild_bytes_become_text (void **state)
     episode_destroy (&back);
 }
 
-/*  HumanEval: what a chatting model fences in is its code; a whole function comes after its prompt; a body ends where
- *  the model goes on with something else. */
+/*  HumanEval: what a chatting model fences in is its code; a whole function comes after its prompt;
+ *  a body ends where the model goes on with something else. */
 static void answers_become_one_file (void **state)
 {
     (void) state;

@@ -1,5 +1,5 @@
-/*  What wire takes and what it refuses: every message comes back whole, every field has its bounds, and a refusal
- *  always says why. */
+/*  What wire takes and what it refuses: every message comes back whole, every field has its bounds,
+ *  and a refusal always says why. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

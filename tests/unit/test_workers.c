@@ -1,5 +1,6 @@
 /* with: services/reward/ */
-/*  What the threads that score know of each other's work: answers outlive a request that was given up. */
+/*  What the threads that score know of each other's work: answers outlive a request that was given
+ *  up. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -26,8 +27,8 @@ static char histories[EPISODES][160];
 static const char *list[EPISODES];
 static char dir[] = "/tmp/quintet-workers-XXXXXX";
 
-/*  A scorer that counts in a file how often it is asked, and waits at its second question until somebody writes
- *  into a pipe. */
+/*  A scorer that counts in a file how often it is asked, and waits at its second question until
+ *  somebody writes into a pipe. */
 static char *scorer (void)
 {
     static char text[512];
@@ -92,8 +93,8 @@ static scored_t *finished (workers_t *workers)
     return scored;
 }
 
-/*  Every question costs the scorer long; a request whose deadline passes half way must not begin anew. Two of the
- *  episodes are equal: a program may answer as it likes, so both are asked for. */
+/*  Every question costs the scorer long; a request whose deadline passes half way must not begin
+ *  anew. Two of the episodes are equal: a program may answer as it likes, so both are asked for. */
 static void what_was_answered_is_not_asked_again (void **state)
 {
     (void) state;

@@ -25,7 +25,8 @@ static bool coding_is_identifier (const char *name)
     return *name && !strchr ("0123456789", *name) && strspn (name, bytes) == strlen (name);
 }
 
-/*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests", "entry_point"}. */
+/*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests",
+ *  "entry_point"}. */
 int coding_adopt (json_t *task, err_t *err)
 {
     json_t *prompt = json_object_get (task, "prompt");

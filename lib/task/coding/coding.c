@@ -1,4 +1,5 @@
-/*  coding - small Python functions, written by two agents in parallel: `aux`, and `main` which calls it. */
+/*  coding - small Python functions, written by two agents in parallel: `aux`, and `main` which
+ *  calls it. */
 #include "task/coding/coding.h"
 
 const family_t family_coding = {

@@ -1,7 +1,7 @@
 /*  corpus - what an untrained coding team would write. See task/corpus.h
  *
- *  Neither agent sees the other, so what aux takes and gives is a convention that the team has to find; the
- *  corpus mixes five of them:
+ *  Neither agent sees the other, so what aux takes and gives is a convention that the team has to
+ *  find; the corpus mixes five of them:
  *
  *      map         aux (x)  = the mapped element
  *      predicate   aux (x)  = whether the filter takes it
@@ -9,8 +9,8 @@
  *      filtered    aux (xs) = the list, filtered
  *      reducer     aux (xs) = the reduction of a list
  *
- *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts byte by
- *  byte.
+ *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts
+ *  byte by byte.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*  generate - the coding family's built-in set: every composition filter x map x reduce.
  *
- *  "Return the sum of the squares of the even numbers in xs." The expected values are computed here in C, from
- *  the numbers of the parts, never from the Python text.
+ *  "Return the sum of the squares of the even numbers in xs." The expected values are computed here
+ *  in C, from the numbers of the parts, never from the Python text.
  */
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +56,8 @@ size_t coding_builtin (const char *style)
     return CODING_FILTERS * CODING_MAPS * CODING_REDUCES;
 }
 
-/*  ---- the generator's own idea of the functions, for the expected values -------------------------------- */
+/*  ---- the generator's own idea of the functions, for the expected values
+ *  -------------------------------- */
 
 static long coding_modulo (long x, long n)
 {

@@ -14,8 +14,9 @@ static void coding_code_of (const char *text, const char **code, size_t *size)
     *size = end ? (size_t) (end - *code) : strlen (*code);
 }
 
-/*  How much of a function's body there is: a model of code that is not stopped goes on with the file, so the body
- *  ends before the first line that begins at the margin. A bracket there closes what the prompt began. */
+/*  How much of a function's body there is: a model of code that is not stopped goes on with the
+ *  file, so the body ends before the first line that begins at the margin. A bracket there closes
+ *  what the prompt began. */
 static size_t coding_body_of (const char *code, size_t size)
 {
     for (const char *line = memchr (code, '\n', size); line;
@@ -38,8 +39,8 @@ static bool coding_begins_file (const char *code)
     return false;
 }
 
-/*  A HumanEval completion goes on after its prompt; where it defines the function itself, it comes after a
- *  prompt that stands alone, for the sake of its imports. */
+/*  A HumanEval completion goes on after its prompt; where it defines the function itself, it comes
+ *  after a prompt that stands alone, for the sake of its imports. */
 static void coding_merge_human (const json_t *task, bool helper, const char *text, buf_t *artifact)
 {
     char defines[160];

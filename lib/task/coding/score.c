@@ -1,4 +1,5 @@
-/*  score - a coding episode: the team's file is run against the task's hidden tests. See coding.h */
+/*  score - a coding episode: the team's file is run against the task's hidden tests. See
+ *  coding.h */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@ typedef struct {
     char why[256];
 } coding_outcome_t;
 
-/*  Whether the team has a helper whose work must be used: a seat that writes one; in the built-in set ("parts")
- *  also `solo`, which there writes both, so that one agent and two do the same work. In users' tasks nobody
- *  has told a single agent that a helper is wanted. */
+/*  Whether the team has a helper whose work must be used: a seat that writes one; in the built-in
+ *  set ("parts") also `solo`, which there writes both, so that one agent and two do the same work.
+ *  In users' tasks nobody has told a single agent that a helper is wanted. */
 static bool coding_has_helper (const json_t *state)
 {
     const json_t *task = json_object_get (state, "task");

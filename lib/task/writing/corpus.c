@@ -1,7 +1,8 @@
-/*  corpus - what an untrained writing team would write: four coherent house styles. See task/corpus.h
+/*  corpus - what an untrained writing team would write: four coherent house styles. See
+ *  task/corpus.h
  *
- *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts byte by
- *  byte.
+ *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts
+ *  byte by byte.
  */
 #include <string.h>
 

@@ -211,8 +211,8 @@ static const char *writing_last_text (const json_t *state, const char *role)
     return NULL;
 }
 
-/*  Two pieces: what summary and details wrote, or what solo wrote around the line "---". *solo keeps a copy that
- *  is cut there; the caller frees it. */
+/*  Two pieces: what summary and details wrote, or what solo wrote around the line "---". *solo
+ *  keeps a copy that is cut there; the caller frees it. */
 static int writing_split_pieces (const json_t *state, bool story, char **solo,
                                  writing_piece_t pieces[2], err_t *err)
 {

@@ -1,11 +1,12 @@
 /*  writing - a short text and its elaboration, written by two agents in parallel.
  *
- *  `summary` writes a heading and a sentence or two, `details` a heading and several sentences; `solo` writes
- *  both, with a line "---" between them. Neither sees the other, so the house style that makes the two parts
- *  one text is a convention that the team has to find: heading, spelling, register and person.
+ *  `summary` writes a heading and a sentence or two, `details` a heading and several sentences;
+ *  `solo` writes both, with a line "---" between them. Neither sees the other, so the house style
+ *  that makes the two parts one text is a convention that the team has to find: heading, spelling,
+ *  register and person.
  *
- *  Style "story" is for plain story models: both agents go on from the same opening, the second one with
- *  "One day," after it.
+ *  Style "story" is for plain story models: both agents go on from the same opening, the second one
+ *  with "One day," after it.
  */
 #include "task/writing/writing.h"
 

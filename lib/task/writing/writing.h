@@ -22,9 +22,10 @@ int writing_adopt (json_t *task, err_t *err);
 void writing_observe (const json_t *task, const char *role, buf_t *prompt);
 void writing_merge (const json_t *task, const char *const *roles, const char *const *texts,
                     size_t n, buf_t *artifact);
-/*  Twelve checks, each graded in [0, 1]; quality is their mean. Four of them compare the two parts and can only
- *  be met together: heading style, spelling, register, person; `agreement` is the mean of those. Stories have
- *  no house style: eight checks, agreement the mean of the three that compare the parts. */
+/*  Twelve checks, each graded in [0, 1]; quality is their mean. Four of them compare the two parts
+ *  and can only be met together: heading style, spelling, register, person; `agreement` is the mean
+ *  of those. Stories have no house style: eight checks, agreement the mean of the three that
+ *  compare the parts. */
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
                    reward_score_t *score, err_t *err);
 void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
