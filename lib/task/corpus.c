@@ -1,4 +1,8 @@
-/*  corpus - see corpus.h */
+/*  corpus - see corpus.h
+ *
+ *  Nothing is stored: text i is made from i whenever somebody asks. A seed model can therefore be
+ *  trained on any number of texts, in any order, on any number of threads, and comes out the same.
+ */
 #include "task/corpus.h"
 
 #include <stdlib.h>

@@ -1,4 +1,9 @@
-/*  episode - see episode.h */
+/*  episode - see episode.h
+ *
+ *  An episode is a JSON value and little else: what is written to the store, told to the scorer and
+ *  shown to people is the thing itself, so none of them can see another one. Task, roles and limits
+ *  are shared between the episodes of a group by reference and therefore never written to.
+ */
 #include "task/episode.h"
 
 #include <stdlib.h>
@@ -24,6 +29,7 @@ static const char *episode_role_name (const episode_t *e, size_t role)
     return json_string_value (json_array_get (json_object_get (e->state, "roles"), role));
 }
 
+/*  A family's functions are only ever called with roles that it knows. */
 static int episode_check_roles (const episode_t *e, err_t *err)
 {
     if (e->roles == 0 || e->roles > EPISODE_ROLES_MAX)
@@ -36,7 +42,8 @@ static int episode_check_roles (const episode_t *e, err_t *err)
     return 0;
 }
 
-/*  Takes the state over. */
+/*  Takes the state over. It may come from a file, so nothing of it is taken for granted; turns are
+ *  checked by the caller, since a state that begins has none. */
 static episode_t *episode_adopt (json_t *state, err_t *err)
 {
     episode_t *e = calloc (1, sizeof *e);
@@ -121,8 +128,8 @@ static bool episode_has_role (const episode_t *e, const char *name)
     return false;
 }
 
-/*  What came from outside is checked where it is used: turns of actions with role, text and
- *  counts. */
+/*  What came from outside is checked here, once: the rest of the code, scorers included, reads
+ *  role, text and counts of every action without looking. */
 static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *err)
 {
     const json_t *turn, *action;
@@ -181,7 +188,8 @@ static json_t *episode_clean_text (const char *text, size_t size)
     return value;
 }
 
-/*  What the last turn's actions make of the artifact. */
+/*  What the last turn's actions make of the artifact: what the team hands in is always what it
+ *  wrote last. */
 static int episode_merge (episode_t *e, err_t *err)
 {
     const json_t *actions =
@@ -205,7 +213,8 @@ static int episode_merge (episode_t *e, err_t *err)
     return rc;
 }
 
-/*  What follows from the turns so far. */
+/*  What follows from the turns so far, and so need not travel: whether the episode is done, and the
+ *  artifact. */
 static int episode_end_turn (episode_t *e, err_t *err)
 {
     size_t turns = json_array_size (e->turns);
@@ -292,6 +301,8 @@ int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
     return buf_check (prompt, "an observation", err);
 }
 
+/*  Recorded apart from the turns until everybody has acted, so that no role of this turn sees
+ *  another one. */
 int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_t *err)
 {
     if (!episode_acts (e, role))
@@ -308,6 +319,7 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
     return 0;
 }
 
+/*  A turn is whole or is not there. */
 int episode_step (episode_t *e, err_t *err)
 {
     for (size_t r = 0; r < e->roles; r++)
@@ -358,6 +370,8 @@ int episode_last_turn (const episode_t *e, buf_t *json, err_t *err)
              : err_set (err, ERR_INPUT, "the episode has no turn yet");
 }
 
+/*  A list of what may be seen, rather than of what may not: a family's next hidden check is hidden
+ *  by default. */
 json_t *episode_public (const episode_t *e)
 {
     static const char *const seen[] = {"id", "family", "style", "brief"};
@@ -396,6 +410,7 @@ size_t episode_tokens (const episode_t *e)
     return (size_t) sum;
 }
 
+/*  Roles of a turn write at the same time, so only the slowest of them counts. */
 size_t episode_critical_path (const episode_t *e)
 {
     const json_t *turn, *action;

@@ -1,4 +1,9 @@
-/*  reward - see reward.h */
+/*  reward - see reward.h
+ *
+ *  The reward is a pure function of the global state and of what the scorer said: the same episode
+ *  is worth the same wherever and whenever it is scored. Sums go in the order of turns and roles,
+ *  so that they are also the same to the last bit.
+ */
 #include "task/reward.h"
 
 #include <assert.h>
@@ -10,6 +15,7 @@
 #include "task/family.h"
 #include "task/words.h"
 
+/*  A user's scorer may say anything; a part outside of [0, 1], or none, must not move the whole. */
 static double reward_clamp (double x)
 {
     return x < 0 || isnan (x) ? 0 : x > 1 ? 1 : x;
@@ -23,7 +29,7 @@ static void reward_add_part (reward_t *reward, const char *name, double value)
     memcpy (to->name, name, strnlen (name, REWARD_NAME_MAX - 1));
 }
 
-/*  What the other roles wrote in the first n turns. */
+/*  What the other roles wrote in the first n turns, which is what a role could see in turn n. */
 static void reward_words_of_others (const json_t *turns, size_t n, const char *role, words_t *words)
 {
     const json_t *turn, *action;
@@ -60,6 +66,8 @@ static int reward_add_reader (const json_t *turns, const json_t *action, size_t 
     return rc;
 }
 
+/*  Goes over all actions that read something. Those of the first turn read nothing of others, and
+ *  so do teams of one. */
 static int reward_watch_traffic (const json_t *state, reward_traffic_t *traffic, err_t *err)
 {
     const json_t *turns = json_object_get (state, "turns"), *turn, *action;
@@ -119,6 +127,7 @@ void reward_set_verdict (reward_score_t *score, const char *verdict)
     snprintf (score->verdict + n, sizeof score->verdict - n, "%s", whole ? "" : "...");
 }
 
+/*  Speed is a share of the quality, so that a fast wrong answer earns nothing by it. */
 int reward_join (const episode_t *episode, const reward_weights_t *weights,
                  const reward_score_t *score, reward_t *reward, err_t *err)
 {

@@ -1,4 +1,8 @@
-/*  task - see task.h */
+/*  task - see task.h
+ *
+ *  A set is read or generated once, at the start, into lines of JSON: from then on a task is a
+ *  string that travels as it is, and who needs one of its members parses it.
+ */
 #include "task/task.h"
 
 #include <stdio.h>
@@ -38,6 +42,8 @@ static const char *task_style (const task_set_t *set, const task_options_t *o)
     return o->style ? o->style : set->family->styles[0];
 }
 
+/*  The list doubles when its length is a power of two; family and style go with the task, so that
+ *  whoever gets it needs nothing else. */
 static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err_t *err)
 {
     int split = task_is_heldout (task, o->seed, o->heldout) ? TASK_HELDOUT : TASK_TRAIN;
@@ -60,6 +66,7 @@ static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err
     return 0;
 }
 
+/*  The built-in sets are generated from their number, not stored: a new one costs no data file. */
 static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
 {
     if (!family_has_style (set->family, task_style (set, o)))
@@ -76,7 +83,8 @@ static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *e
     return rc;
 }
 
-/*  An id stands for a task: in the split, in logs, in reports. */
+/*  An id stands for a task in the split, in logs and in reports, so none may stand for two. The
+ *  table of ids lives only while the file is read. */
 static int task_check_id (const task_set_t *set, const json_t *task, size_t number, err_t *err)
 {
     const char *id = family_text (task, "id");
@@ -89,6 +97,8 @@ static int task_check_id (const task_set_t *set, const json_t *task, size_t numb
                : err_set (err, ERR_LIMIT, "no memory for its id");
 }
 
+/*  Errors name file and line: a mistake in line 700 of somebody's tasks should be found by reading
+ *  the message. */
 static int task_read_line (task_set_t *set, const task_options_t *o, const char *line,
                            size_t number, err_t *err)
 {
@@ -210,6 +220,8 @@ bool task_set_shared (const task_set_t *set)
     return set->shared;
 }
 
+/*  Borrowed as long as the set: the trainer hands the same text to the store, the critic and the
+ *  report. */
 const char *task_set_get (const task_set_t *set, task_split_t split, size_t index)
 {
     return set->json[split][index];
@@ -236,6 +248,9 @@ static size_t task_permuted (uint64_t key, size_t p, size_t n)
     return x;
 }
 
+/*  Which task a group trains on follows from the run's seed and the group's number alone. So a step
+ *  that is played again, after whatever happened, has the same tasks, and a pass takes every task
+ *  once. */
 size_t task_set_pick (const task_set_t *set, uint64_t seed, uint64_t first_group_of_step,
                       uint64_t group)
 {

@@ -27,6 +27,8 @@ static bool coding_is_identifier (const char *name)
 
 /*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests",
  *  "entry_point"}. */
+/*  Everything that would otherwise fail at the first episode, an hour into the run, fails here, at
+ *  the start. */
 int coding_adopt (json_t *task, err_t *err)
 {
     json_t *prompt = json_object_get (task, "prompt");

@@ -59,11 +59,13 @@ size_t coding_builtin (const char *style)
 /*  ---- the generator's own idea of the functions, for the expected values
  *  -------------------------------- */
 
+/*  Python's: the sign is the divisor's. */
 static long coding_modulo (long x, long n)
 {
     return ((x % n) + n) % n;
 }
 
+/*  In the order of coding_filters. */
 static bool coding_keeps (size_t filter, long x)
 {
     switch (filter) {
@@ -90,6 +92,7 @@ static bool coding_keeps (size_t filter, long x)
     }
 }
 
+/*  In the order of coding_maps. */
 static long coding_mapped (size_t map, long x)
 {
     switch (map) {
@@ -128,6 +131,7 @@ static size_t coding_distinct (const long *values, size_t n)
     return count;
 }
 
+/*  Sorted by insertion: there are nine numbers at most. */
 static json_t *coding_as_list (const long *values, size_t n, bool sorted)
 {
     json_t *list = json_array ();
@@ -140,6 +144,7 @@ static json_t *coding_as_list (const long *values, size_t n, bool sorted)
     return list;
 }
 
+/*  In the order of coding_reduces. */
 static json_t *coding_reduced (size_t reduce, const long *values, size_t n)
 {
     long sum = 0, most = n ? values[0] : 0, least = most;
@@ -198,6 +203,8 @@ void coding_say (size_t f, size_t m, size_t r, rng_t *rng, buf_t *brief)
                     filter);
 }
 
+/*  The numbers of the parts stay in the task, as "parts": the corpus words it anew from them, and
+ *  the scorer sees by them that the task is one of ours. */
 json_t *coding_generate (const char *style, uint64_t seed, size_t i)
 {
     (void) style;

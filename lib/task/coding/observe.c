@@ -8,6 +8,7 @@ bool coding_is_helper (const char *role)
     return strcmp (role, "aux") == 0 || strcmp (role, "helper") == 0;
 }
 
+/*  Built-in and own tasks are put in the words of the corpus that seed models were trained on. */
 void coding_observe (const json_t *task, const char *role, buf_t *prompt)
 {
     if (!json_is_string (json_object_get (task, "prompt"))) {

@@ -34,6 +34,7 @@ size_t writing_builtin (const char *style)
                                     : WRITING_SUBJECTS * WRITING_ANGLES;
 }
 
+/*  The opening is complete sentences: a story model goes on from it. */
 static json_t *writing_generate_story (size_t i)
 {
     const char *hero = writing_heroes[i % WRITING_HEROES],

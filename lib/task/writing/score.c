@@ -54,6 +54,7 @@ static double writing_within (double x, double low, double high)
     return x > high ? writing_clamp (2 - x / high) : 1;
 }
 
+/*  The heading styles of the four houses (corpus.c). */
 static writing_head_t writing_head_of (const char *line, size_t n)
 {
     if (n > 2 && line[0] == '#' && line[1] == ' ')
@@ -83,6 +84,7 @@ static int writing_side_of (const words_t *words, const char *const *first,
     return (a > 0) - (b > 0);
 }
 
+/*  The person that a text keeps to; PERSONS when it has none or changes. */
 static size_t writing_person_of (const words_t *words)
 {
     size_t best = WRITING_PERSONS, most = 0, kinds = 0;
@@ -97,6 +99,7 @@ static size_t writing_person_of (const words_t *words)
     return kinds == 1 ? best : WRITING_PERSONS;
 }
 
+/*  Kinds of transition count, not their number: "moreover" ten times is one kind. */
 static double writing_transitions_of (words_t *words, double wanted)
 {
     double found = 0;
@@ -112,6 +115,7 @@ static double writing_repeats_of (writing_piece_t *piece)
     return n ? (double) (n - words_distinct (&piece->sentences)) / (double) n : 0;
 }
 
+/*  Adds a check. cross: it compares the two parts, and counts for the agreement as well. */
 static void writing_check (reward_score_t *score, const char *name, double value, bool cross)
 {
     reward_part_t *part = &score->parts[score->parts_n++];
@@ -122,6 +126,7 @@ static void writing_check (reward_score_t *score, const char *name, double value
         score->agreement += part->value;
 }
 
+/*  Each term should occur in both parts; without terms there is nothing to miss. */
 static double writing_terms_of (const json_t *task, writing_piece_t *a, writing_piece_t *b)
 {
     const json_t *terms = json_object_get (task, "terms"), *term;
@@ -135,6 +140,8 @@ static double writing_terms_of (const json_t *task, writing_piece_t *a, writing_
     return wanted > 0 ? found / wanted : 1;
 }
 
+/*  What the two writers can only meet together. A part that takes no side agrees with nobody: else
+ *  the empty text would be in perfect style. */
 static void writing_check_style (const writing_piece_t *a, const writing_piece_t *b,
                                  reward_score_t *score)
 {
@@ -152,6 +159,8 @@ static void writing_check_style (const writing_piece_t *a, const writing_piece_t
                    person < WRITING_PERSONS && person == writing_person_of (&b->words), true);
 }
 
+/*  What each part has to have by itself, and how the two relate in length and words. Ranges, not
+ *  targets: the built-in briefs are short, and there is more than one good text. */
 static void writing_check_content (const json_t *task, writing_piece_t *a, writing_piece_t *b,
                                    bool story, reward_score_t *score)
 {
@@ -184,6 +193,7 @@ static void writing_check_content (const json_t *task, writing_piece_t *a, writi
                        true);
 }
 
+/*  Names the weakest check: that is what whoever looks at an episode wants to know first. */
 static void writing_verdict (reward_score_t *score)
 {
     size_t worst = 0;
