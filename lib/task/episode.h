@@ -11,10 +11,10 @@
  *
  *  The global state is what scorer programs are given and reports show:
  *
- *      {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
- *       "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
- *                               "tokens_read": 0}, ...]}, ...],
- *       "artifact": "what the team hands in, as its family merges it", "done": true}
+ *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
+ *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
+ *     "tokens_read": 0}, ...]}, ...],
+ *   "artifact": "what the team hands in, as its family merges it", "done": true}
  *
  *  What travels is less. Task, roles and limits are the same for all episodes of a group and go
  *  once with it; an episode's own part is its history, {"turns": [...]}, and the rest of its state

@@ -1,4 +1,9 @@
-/*  convert - see convert.h */
+/*  convert - see convert.h
+ *
+ *  Every check names the field, as the schema calls it, and what is wrong with it: a refusal is
+ *  read by people who see one line of a log. Checks are made where a message comes in and nowhere
+ *  else; what wire has given out may be used as an index, a count or a size without another look.
+ */
 #include "wire/convert.h"
 
 #include <math.h>
@@ -18,6 +23,7 @@ void convert_pack (const ProtobufCMessage *message, buf_t *bytes)
     free (packed);
 }
 
+/*  protobuf-c frees what it could not finish; the arena frees everything at once, later. */
 static void *convert_allocate (void *arena, size_t size)
 {
     return arena_alloc (arena, size);
@@ -136,6 +142,7 @@ int convert_floats (const float *values, size_t n, const char *field, err_t *err
     return 0;
 }
 
+/*  Zero stands for "none", and travels as no bytes at all. */
 int convert_hash (const ProtobufCBinaryData *in, bool may_be_empty, hash_t *out, const char *field,
                   err_t *err)
 {
@@ -149,6 +156,7 @@ int convert_hash (const ProtobufCBinaryData *in, bool may_be_empty, hash_t *out,
     return 0;
 }
 
+/*  proto3 delivers numbers that the enum does not have. */
 int convert_phase (int in, wire_phase_t *out, err_t *err)
 {
     if (in < 0 || in >= WIRE_PHASE_COUNT)
@@ -218,6 +226,8 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
     return convert_parts (arena, in->parts, in->n_parts, true, &out->parts, err);
 }
 
+/*  Ids and log-probabilities stay where protobuf-c put them, in the same arena: they are most of a
+ *  result. */
 static int convert_completions (arena_t *arena, const Quintet__Episode *in, wire_episode_t *out,
                                 err_t *err)
 {
@@ -293,6 +303,8 @@ Quintet__Weights convert_to_weights (const wire_weights_t *in)
     return out;
 }
 
+/*  protobuf-c wants a list of pointers to structs; both arrays come from the arena, and go with
+ *  it. */
 Quintet__Part **convert_to_parts (arena_t *arena, const wire_part_t *in, size_t n)
 {
     Quintet__Part **list = convert_array (arena, n, sizeof *list);

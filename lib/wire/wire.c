@@ -23,6 +23,7 @@ static Quintet__Prompt **wire_to_prompts (arena_t *arena, const wire_prompt_t *i
     return all ? list : NULL;
 }
 
+/*  What is borrowed here is written out before the function returns. */
 void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -123,6 +124,8 @@ void wire_act_reply_pack (const wire_act_reply_t *message, buf_t *bytes)
     convert_finish (list && all, &pb.base, &arena, bytes);
 }
 
+/*  Ascending episodes let the environment match samples in one walk; a sample that stands twice
+ *  would be trained twice. */
 const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data, size_t size,
                                                err_t *err)
 {
@@ -181,6 +184,8 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     convert_finish (true, &pb.base, &arena, bytes);
 }
 
+/*  Task and histories are checked by who scores: what is right for them is a matter of the
+ *  family. */
 const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const void *data,
                                                        size_t size, err_t *err)
 {

@@ -1,4 +1,9 @@
-/*  wire_critic - what trainer and critic say to each other; see wire.h */
+/*  wire_critic - what trainer and critic say to each other; see wire.h
+ *
+ *  Transcripts are the only messages that nest three deep (groups, episodes, turns), so they are
+ *  written level by level. What was said stands once, and roles as numbers: a step of a long run is
+ *  megabytes.
+ */
 #include "wire/convert.h"
 
 /*  ---- transcripts ---------------------------------------------------------------------------- */
@@ -75,6 +80,7 @@ static Quintet__Transcripts **wire_to_groups (arena_t *arena, const wire_transcr
     return list;
 }
 
+/*  The role is an index into the group's names, and is used as one by whoever reads this. */
 static int wire_from_turn (arena_t *arena, const Quintet__Turn *in, size_t roles, wire_turn_t *out,
                            err_t *err)
 {

@@ -15,6 +15,7 @@ const char *wire_phase_name (wire_phase_t phase)
     return (unsigned) phase < WIRE_PHASE_COUNT ? names[phase] : "unknown";
 }
 
+/*  Events are small and often; what is left out is empty. */
 void wire_event_pack (const wire_event_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -76,6 +77,7 @@ void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
     convert_pack (&pb.base, bytes);
 }
 
+/*  Which of the hashes must be there follows from what an agent fetches first. */
 const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, size_t size,
                                              err_t *err)
 {

@@ -50,6 +50,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
 
+/*  At least one, since all that is played is played by roles. */
 static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
 {
     if (in->n_roles == 0)
@@ -136,6 +137,7 @@ void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
     convert_finish (list && all && pb.episodes, &pb.base, &arena, bytes);
 }
 
+/*  A completion names its prompt by index, which the trainer follows without looking. */
 static int wire_check_completions (const wire_episodes_t *message, err_t *err)
 {
     for (size_t e = 0; e < message->episodes_n; e++)

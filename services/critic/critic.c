@@ -3,8 +3,9 @@
  *  A state is named by the hash of its bytes. Two requests exist: learn (state k - 1 -> state k)
  *  and value (state, transcripts -> values). Both are pure functions of a state that is either
  *  held, or fetched from the bus as an object; the request waits meanwhile. The last states are
- *  kept, so a repeated request finds the state that it names and gives the same answer. What was
- *  learnt is told when the bus holds the new state: whoever hears of it can fetch it.
+ *  kept, so a repeated request finds the state that it names and gives the same answer. A learn
+ *  request is answered only when the bus holds the new state: so whoever reads the answer can
+ *  fetch it.
  */
 #include "critic.h"
 
@@ -78,6 +79,7 @@ void critic_close (svc_run_t *run, void **state)
     *state = NULL;
 }
 
+/*  Finding a state counts as using it. */
 static network_t *critic_find (critic_t *critic, const hash_t *hash)
 {
     for (size_t i = 0; i < STATES_KEPT; i++)
@@ -160,6 +162,8 @@ static int critic_wait_for (critic_t *critic, const waiting_t *what, const void 
     return err_set (err, ERR_BUSY, "%d requests wait for the bus already", WAITING_MAX);
 }
 
+/*  The reply waits until the bus holds the new state. A trainer that learnt of a state which nobody
+ *  has could neither put it into its checkpoint nor go on after this critic died. */
 static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *old,
                               const wire_learn_request_t *request, err_t *err)
 {
@@ -180,14 +184,17 @@ static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *ol
                                  .loss = learnt.loss};
     critic_store_state (critic, &answer.state, &network);
     wire_learn_reply_pack (&answer, &reply);
-    waiting_t told = {.id = id, .call = bus_offer (svc_bus (critic->run), state.data, state.size)};
-    int rc = critic_wait_for (critic, &told, reply.data, reply.size, err);
+    waiting_t uploading = {.id = id,
+                           .call = bus_offer (svc_bus (critic->run), state.data, state.size)};
+    int rc = critic_wait_for (critic, &uploading, reply.data, reply.size, err);
     critic->learnt++;
     buf_free (&reply);
     buf_free (&state);
     return rc;
 }
 
+/*  Values of one state are the same from every critic: nothing that it has seen since changes
+ *  them. */
 static int critic_value (critic_t *critic, uint64_t id, network_t *network,
                          const wire_value_request_t *request, err_t *err)
 {
@@ -229,6 +236,8 @@ static int critic_fetch_first (critic_t *critic, uint64_t id, serve_fn *serve, c
     return critic_wait_for (critic, &served, payload, size, err);
 }
 
+/*  A request whose state is not held is kept whole and served anew when the state has come:
+ *  unpacked structs would not outlive the arena. */
 static void critic_serve_learn (critic_t *critic, uint64_t id, const void *payload, size_t size)
 {
     err_t err = {0};

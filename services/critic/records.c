@@ -1,4 +1,8 @@
-/*  records - see records.h */
+/*  records - see records.h
+ *
+ *  The critic reads bytes rather than a policy's tokens: it is shared by all policies, survives a
+ *  change of the tokenizer, and its vocabulary is small enough to be learnt within a run.
+ */
 #include "records.h"
 
 #include <stdlib.h>
@@ -10,6 +14,7 @@
 #define TEXT_MAX    ((size_t) 4 << 20)
 #define RECORDS_MAX ((size_t) 1 << 20)
 
+/*  The last bytes of a text that is too long: what happened last says most of what will come. */
 static int records_ids_of (const buf_t *text, size_t context, record_text_t *out)
 {
     size_t bytes = text->size < context - 1 ? text->size : context - 1;
@@ -24,6 +29,7 @@ static int records_ids_of (const buf_t *text, size_t context, record_text_t *out
     return 0;
 }
 
+/*  Equal texts are those of one group most of the time, so the search begins at the end. */
 static size_t records_find_text (const records_t *records, const record_text_t *text)
 {
     for (size_t i = records->texts_n; i-- > 0;)
@@ -41,6 +47,7 @@ static void *records_grown (void *array, size_t n, size_t size)
     return realloc (array, (n ? 2 * n : 1) * size);
 }
 
+/*  Adds a record that reads the text as it stands now. */
 static int records_add (records_t *records, record_t record, const buf_t *text, size_t context)
 {
     record_text_t ids;

@@ -1,4 +1,10 @@
-/*  command - see command.h */
+/*  command - see command.h
+ *
+ *  One line goes out, one line comes back, and nothing tells which question an answer belongs to.
+ *  So whenever there is any doubt (a second line, an answer that cannot be read, one that comes too
+ *  late) the process is ended and the next question goes to a new one: an answer must never be
+ *  counted for another episode.
+ */
 #include "command.h"
 
 #include <stdio.h>
@@ -60,6 +66,9 @@ static int command_add_part (const char *name, double value, reward_score_t *sco
     return 0;
 }
 
+/*  Only the quality is needed. What is no number from 0 to 1 is left out rather than refused, since
+ *  programs say other things there as well; but what is given as quality must be one, for the
+ *  reward depends on it. */
 static int command_read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
 {
     json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
@@ -91,6 +100,8 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     return rc;
 }
 
+/*  A program that dies loses no episode: it is started again and asked again. One that is too slow
+ *  is not, since whoever asked has a deadline of its own and will ask again. */
 int command_score (command_t *c, const episode_t *episode, reward_score_t *score, err_t *err)
 {
     buf_t line = {0}, answer = {0};
@@ -109,7 +120,7 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
         if (err->code ==
             ERR_LIMIT) /* so long an answer is the program's doing, and would come again */
             err->code = ERR_INPUT;
-        if (err->code == ERR_TIMEOUT) /* who asked shall hear of it before it gives up */
+        if (err->code == ERR_TIMEOUT) /* whoever asked learns of it before its own deadline */
             break;
         if (i + 1 < TRIES)
             rc = 0;

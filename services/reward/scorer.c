@@ -1,4 +1,9 @@
-/*  scorer - see scorer.h */
+/*  scorer - see scorer.h
+ *
+ *  Here the service meets the pure library: an episode is put together again from what its group
+ *  has in common and its history, its family scores it, and what the family may not have by itself
+ *  is lent to it.
+ */
 #include "scorer.h"
 
 #include <stdlib.h>
@@ -35,6 +40,7 @@ void scorer_destroy (scorer_t **scorer)
     *scorer = NULL;
 }
 
+/*  A job cannot bring a program along: whoever reaches the bus could then run anything here. */
 static int scorer_by_command (scorer_t *s, const char *command, const episode_t *episode,
                               reward_score_t *score, err_t *err)
 {
@@ -58,7 +64,8 @@ static json_t *scorer_run (void *self, const json_t *request, err_t *err)
     return sandbox_run (s->sandbox, request, err);
 }
 
-/*  What programs may import decides what they score, so it must be what the run counts on. */
+/*  What programs may import decides what they score, so it must be what the run
+ *  counts on. (episode_new has refused a task whose family there is not.) */
 static int scorer_by_family (scorer_t *s, const char *modules, const episode_t *episode,
                              reward_score_t *score, err_t *err)
 {

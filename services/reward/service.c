@@ -33,6 +33,7 @@ void reward_close (svc_run_t *run, void **state)
     *state = NULL;
 }
 
+/*  The arena, and the request in it, go over to the workers when they take the request. */
 void reward_on_score (svc_run_t *run, const bus_item_t *item)
 {
     err_t err = {0};
@@ -53,6 +54,7 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
     arena_destroy (&arena);
 }
 
+/*  Rewards in the order of the histories. */
 static void reward_reply (svc_run_t *run, const scored_t *scored)
 {
     size_t n = scored->request->histories_n;
@@ -88,6 +90,7 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
     free (parts);
 }
 
+/*  A request of which one episode failed fails as a whole: half of a group is no group. */
 int reward_work (svc_run_t *run)
 {
     scored_t *scored;

@@ -1,4 +1,9 @@
-/*  workers - see workers.h */
+/*  workers - see workers.h
+ *
+ *  One lock guards everything that threads share, and is never held while an episode is scored. A
+ *  request belongs to the workers from workers_add to workers_take; while any of its episodes is
+ *  being scored it is not finished, so nobody frees what a thread reads.
+ */
 #include "workers.h"
 
 #include <pthread.h>
@@ -24,12 +29,12 @@ struct workers {
     pthread_mutex_t lock;
     pthread_cond_t work;
     pthread_t *threads;
-    size_t threads_n;
+    scorer_t **scorers; /* one for each thread */
+    size_t scorers_n, threads_n, running;
     bool stop;
     scored_t *request[REQUESTS_MAX]; /* in order of arrival */
     size_t n;
     memory_t *memory; /* by hash */
-    const char *command, *modules;
     workers_status_t status;
     void (*wake) (void *context);
     void *context;
@@ -58,6 +63,8 @@ static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
     return rc;
 }
 
+/*  One slot for each hash: what falls on the same slot drives the older one out, which costs time
+ *  and never a wrong reward, since the whole hash is compared. */
 static memory_t *workers_memory_slot (workers_t *w, const hash_t *hash)
 {
     uint64_t word;
@@ -85,7 +92,8 @@ static void workers_remember (workers_t *w, const hash_t *hash, const reward_t *
     pthread_mutex_unlock (&w->lock);
 }
 
-/*  A failure that is no property of the episode is tried again. */
+/*  A failure that is no property of the episode is tried again here, where the sandbox can be
+ *  replaced, before anybody on the bus hears of it. */
 static int workers_score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_t index,
                           reward_t *reward, err_t *err)
 {
@@ -106,7 +114,8 @@ static int workers_score (workers_t *w, scorer_t *scorer, const scorer_job_t *jo
     return rc;
 }
 
-/*  The next episode to score: request and index; under the lock. */
+/*  The next episode to score: request and index; under the lock. Requests are worked off in the
+ *  order of their arrival, all threads on the first one: so the oldest group is finished first. */
 static scored_t *workers_hand_out (workers_t *w, size_t *index)
 {
     for (size_t i = 0; i < w->n; i++) {
@@ -119,12 +128,14 @@ static scored_t *workers_hand_out (workers_t *w, size_t *index)
     return NULL;
 }
 
+/*  What is left of a request that failed or was cancelled is handed out as well, but not scored:
+ *  only so does it become finished, and is answered once. */
 static void *workers_run (void *argument)
 {
     workers_t *w = argument;
-    scorer_t *scorer = scorer_new (w->command, w->modules);
     pthread_mutex_lock (&w->lock);
-    while (!w->stop && scorer) {
+    scorer_t *scorer = w->scorers[w->running++];
+    while (!w->stop) {
         size_t index;
         scored_t *s = workers_hand_out (w, &index);
         if (!s) {
@@ -156,7 +167,6 @@ static void *workers_run (void *argument)
             w->wake (w->context);
     }
     pthread_mutex_unlock (&w->lock);
-    scorer_destroy (&scorer);
     return NULL;
 }
 
@@ -167,14 +177,17 @@ workers_t *workers_new (size_t n, const char *command, const char *modules,
     if (w) {
         pthread_mutex_init (&w->lock, NULL);
         pthread_cond_init (&w->work, NULL);
-        w->command = command;
-        w->modules = modules;
+        w->scorers_n = n;
         w->wake = wake;
         w->context = context;
         w->threads = calloc (n, sizeof *w->threads);
+        w->scorers = calloc (n, sizeof *w->scorers);
         w->memory = calloc (MEMORY, sizeof *w->memory);
     }
-    bool ok = w && w->threads && w->memory;
+    bool ok = w && w->threads && w->scorers && w->memory;
+    for (size_t i = 0; ok && i < n;
+         i++) /* all of them first: a thread without one would score nothing */
+        ok = (w->scorers[i] = scorer_new (command, modules)) != NULL;
     for (size_t i = 0; ok && i < n; i++) {
         ok = pthread_create (&w->threads[i], NULL, workers_run, w) == 0;
         w->threads_n += ok;
@@ -197,11 +210,14 @@ void workers_destroy (workers_t **self)
     pthread_mutex_unlock (&w->lock);
     for (size_t i = 0; i < w->threads_n; i++)
         pthread_join (w->threads[i], NULL);
+    for (size_t i = 0; w->scorers && i < w->scorers_n; i++)
+        scorer_destroy (&w->scorers[i]);
     for (size_t i = 0; i < w->n; i++)
         scored_free (&w->request[i]);
     pthread_mutex_destroy (&w->lock);
     pthread_cond_destroy (&w->work);
     free (w->threads);
+    free (w->scorers);
     free (w->memory);
     free (w);
     *self = NULL;
@@ -226,6 +242,8 @@ int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_req
     return ok ? 0 : -1;
 }
 
+/*  Nobody waits for it any more. What is under way is finished and remembered: most likely the same
+ *  request comes again. */
 void workers_cancel (workers_t *w, uint64_t id)
 {
     pthread_mutex_lock (&w->lock);

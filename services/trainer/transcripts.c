@@ -1,4 +1,8 @@
-/*  transcripts - see transcripts.h */
+/*  transcripts - see transcripts.h
+ *
+ *  Histories are JSON, as the environment wrote them; the critic gets plain structs. All texts are
+ *  copied into one arena, since the JSON they come from is gone before the request is packed.
+ */
 #include "transcripts.h"
 
 #include <jansson.h>
