@@ -17,6 +17,9 @@
 
 /*  ---- rows ---- */
 
+/*  y_i = x_i r g_i with r = (mean (x^2) + eps)^-1/2, so dr/dx_i = -r^3 x_i / n, and
+ *  dx_i = r g_i dy_i - x_i (r^3 / n) sum_j dy_j g_j x_j
+ *  dg_i = dy_i x_i r */
 static void backward_norm (float *dx, float *dgain, const float *dy, const float *x,
                            const float *gain, float r, size_t n)
 {
@@ -25,6 +28,7 @@ static void backward_norm (float *dx, float *dgain, const float *dy, const float
     for (; i + V16 <= n; i += V16)
         sums += v16_load (dy + i) * v16_load (gain + i) * v16_load (x + i);
     float sum = v16_sum (sums);
+    /* The tail is added one by one: its order is fixed, too. */
     for (; i < n; i++)
         sum += dy[i] * gain[i] * x[i];
     float pull = r * r * r * sum / (float) n;
@@ -34,6 +38,8 @@ static void backward_norm (float *dx, float *dgain, const float *dy, const float
         dgain[i] += dy[i] * x[i] * r;
 }
 
+/*  act = g s (g) u with the logistic function s; d silu / dg = s (1 + g (1 - s)). The sigmoid is
+ *  computed again: reading a stored one would cost more. */
 V16_INLINE void swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
 {
     v16f s = v16_sigmoid (gate);
@@ -73,8 +79,9 @@ static void backward_add (float *y, const float *x, size_t n)
 
 /*  ---- attention ---- */
 
-/*  Query rows of one tile: an item is a head of a row. Items beyond the last are zeros, which give
- *  nothing. */
+/*  Query rows of one tile: an item is one query head of one row, so that the heads that share keys
+ *  and values go over them together. The keys of a tile are read once for all its items, which is
+ *  where the time goes. Items beyond the last are zeros, which add nothing to any gradient. */
 typedef struct {
     const backward_attention_t *a;
     size_t first, items;                         /* item i is head i % group of row i / group */
@@ -83,6 +90,11 @@ typedef struct {
     float max[ROWS], inverse[ROWS], delta[ROWS]; /* delta = out . dout */
 } tile_t;
 
+/*  Brings q and dout into [dim][ROWS]: the innermost loops take one dimension of all items at a
+ *  time.
+ *
+ *  delta = sum_j p_j dp_j = out . dout (Dao et al. 2022, appendix B.2): what the softmax's backward
+ *  subtracts from every dp_j. It needs no second pass over the keys, since out is known. */
 static void backward_tile_load (tile_t *t)
 {
     const backward_attention_t *a = t->a;
@@ -106,6 +118,8 @@ static void backward_tile_load (tile_t *t)
     }
 }
 
+/*  dq was collected in the tile, [ROWS][padded]; every item belongs to one tile only, so it is
+ *  stored, not added. */
 static void backward_tile_save (const tile_t *t)
 {
     const backward_attention_t *a = t->a;
@@ -116,7 +130,8 @@ static void backward_tile_save (const tile_t *t)
     }
 }
 
-/*  sums[r] = rows[r] . key, for sixteen keys at once. */
+/*  sums[r] = rows[r] . key, for sixteen keys at once: one multiply-add chain over the dimensions
+ *  for each item and key. UNROLL keeps the ROWS sums in registers. */
 V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
 {
     v16f s[ROWS];
@@ -128,7 +143,9 @@ V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, s
     UNROLL for (size_t r = 0; r < ROWS; r++) sums[r] = s[r];
 }
 
-/*  out [dim][16] += sum over rows of rows[r][dim] weights[r][16]; two chains. */
+/*  out [dim][16] += sum over items of rows[dim][r] weights[r][16], where out is a block of dkeys or
+ *  dvalues, one lane per key. Two chains, since a single one would wait for each multiply-add of
+ *  the one before. */
 V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows, size_t dim)
 {
     v16f w[ROWS];
@@ -144,7 +161,8 @@ V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows,
     }
 }
 
-/*  dq[r] += sum over the block's keys of weights[r][key] key. */
+/*  dq[r] += sum over the block's keys of weights[r][key] key. It takes the keys as rows: lanes are
+ *  dimensions here, so that the sum over keys is a chain and not a sum across lanes. */
 V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], const float *rows,
                          size_t stride, size_t keys, size_t dim)
 {
@@ -163,9 +181,16 @@ V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], con
     }
 }
 
+/*  For the causal mask: key j of a block is visible when j < seen. */
 static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
-/*  One block of keys, from key `first` on. Item r sees the first seen[r] of its keys. */
+/*  One block of sixteen keys, from key `first` on. Item r sees the first seen[r] of its keys. With
+ *  s = q . k:
+ *  p       = exp (s scale - max) / sum         of the forward pass, computed again
+ *  dvalues += p dout,  dp = dout . v
+ *  ds      = p (dp - delta) scale               softmax's backward
+ *  dkeys   += ds q,    dq += ds k
+ *  Masked pairs get p = 0, and then ds = 0. */
 static void backward_tile_block (tile_t *t, const backward_keys_t *k, size_t first,
                                  const int32_t *seen)
 {
@@ -184,6 +209,8 @@ static void backward_tile_block (tile_t *t, const backward_keys_t *k, size_t fir
     collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
 }
 
+/*  Blocks in order of their keys, the shared ones first: dq is a sum over keys in one fixed order.
+ *  A row sees all of the shared keys, and of its own run those up to itself. */
 static void backward_tile_run (tile_t *t)
 {
     const backward_attention_t *a = t->a;
@@ -197,6 +224,8 @@ static void backward_tile_run (tile_t *t)
     }
     for (size_t first = 0; first <= last; first += V16) {
         for (size_t r = 0; r < ROWS; r++) {
+            /* Items that do not exist count as the tile's first, only to have a mask; their q and
+             * dout are zeros. */
             size_t row = (t->first + (r < t->items ? r : 0)) / a->group;
             size_t keys = row + 1 > first ? row + 1 - first : 0;
             seen[r] = (int32_t) (keys < V16 ? keys : V16);
@@ -205,6 +234,8 @@ static void backward_tile_run (tile_t *t)
     }
 }
 
+/*  Tiles in order of their rows: dkeys and dvalues are sums over rows in one fixed order. Whoever
+ *  calls from several threads gives each its own kv heads. */
 static void backward_attention (const backward_attention_t *a)
 {
     size_t total = a->rows * a->group, padded = (a->dim + V16 - 1) / V16 * V16;

@@ -34,6 +34,7 @@
 
 extern const kernels_t kernels_plain;
 
+/*  Larger blocks are faster; one row is what is left when nothing else keeps the promise. */
 static const size_t candidates[BLOCKS] = {ROWS_MAX, 32, 8, 4, 1};
 
 static struct {
@@ -55,7 +56,8 @@ static void blas_block (size_t rows, size_t depth, const float *x, size_t x_stri
 
 /*  ---- the check ------------------------------------------------------------------------------ */
 
-/*  Adds two products of one depth for a block of equal rows. Whether all rows came out alike. */
+/*  Adds two products of one depth for a block of equal rows, as blas_panel does for long sums.
+ *  Whether all rows came out alike: then a row's place in the block does not matter. */
 static bool blas_probe (size_t rows, size_t depth, const float *row, const float *panel,
                         float result[KERNELS_PANEL])
 {
@@ -95,8 +97,8 @@ static void blas_fill (float *x, size_t n, uint64_t key)
 
 /*  ---- the products --------------------------------------------------------------------------- */
 
-/*  Rows first .. first + n - 1 of the values k .. k + depth - 1 of x, filled up with zeros to the
- *  block's rows. */
+/*  Rows first .. first + n - 1 of the values k .. k + depth - 1 of x, filled up with zero rows to
+ *  the block's height: OpenBLAS must see the same shape for every block. */
 static void blas_pad (float *to, size_t rows, const kernels_matmul_t *m, size_t first, size_t n,
                       size_t k, size_t depth)
 {
@@ -106,7 +108,9 @@ static void blas_pad (float *to, size_t rows, const kernels_matmul_t *m, size_t 
     memset (to + n * depth, 0, (rows - n) * depth * sizeof *to);
 }
 
-/*  Rows first .. first + n - 1 of one panel's outputs, n at most rows. */
+/*  Rows first .. first + n - 1 of one panel's outputs; n is at most rows, the height of the block.
+ *  The sum over k is cut at multiples of DEPTH, wherever the rows stand and however many there
+ *  are. */
 static void blas_panel (const kernels_matmul_t *m, bool narrow, size_t p, size_t first, size_t n,
                         size_t rows)
 {
@@ -203,6 +207,8 @@ static int blas_load (char version[24], char core[24])
     return 0;
 }
 
+/*  Once per process. The first block size that passes (the largest) writes `results`; later ones
+ *  are taken only if their bits are the same, since a product uses several sizes for one matrix. */
 static void blas_start (void)
 {
     static float row[DEPTH], panel[DEPTH * KERNELS_PANEL], results[DEPTH][KERNELS_PANEL];

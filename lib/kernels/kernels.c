@@ -18,6 +18,8 @@ static const kernels_t *kernels_plain_here (void)
 #if defined(__x86_64__)
 extern const kernels_t kernels_avx512, kernels_avx512_widen, kernels_avx2;
 
+/*  The features that -march=x86-64-v4 lets the compiler use in the *.isa.c files: a CPU that lacks
+ *  one would end with an illegal instruction somewhere. */
 static bool kernels_has_avx512 (void)
 {
     return __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
@@ -35,6 +37,7 @@ static const kernels_t *kernels_avx512_widen_here (void)
     return kernels_has_avx512 () ? &kernels_avx512_widen : NULL;
 }
 
+/*  Likewise for x86-64-v3. */
 static const kernels_t *kernels_avx2_here (void)
 {
     return __builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma") &&
@@ -59,6 +62,9 @@ static const struct {
 
 #define TABLES (sizeof tables / sizeof *tables)
 
+/*  "blas:0.3.21-Nehalem" names OpenBLAS's kernels for one CPU: the part before the colon finds the
+ *  table, and the whole name must be the one that is used here, or results would have other
+ *  bits. */
 const kernels_t *kernels_named (const char *name)
 {
     size_t length = strcspn (name, ":");
@@ -75,6 +81,8 @@ const kernels_t *kernels_named (const char *name)
 static const kernels_t *chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/*  An unknown name leaves chosen NULL, which kernels_get says; falling back to another set would
+ *  give other bits than whoever set the variable asked for. */
 static void kernels_choose (void)
 {
     const char *name = getenv ("QUINTET_ISA");
@@ -82,6 +90,7 @@ static void kernels_choose (void)
         chosen = kernels_named (name);
         return;
     }
+    /* Ends at the latest with plain, which runs everywhere. */
     for (size_t i = 0; !chosen; i++)
         chosen = tables[i].here ();
 }

@@ -54,7 +54,7 @@ typedef struct {
     size_t keys, group, head_dim;
     float scale;        /* 1 / sqrt (head_dim) */
     float *scores;      /* scratch: keys rounded up to 16 floats */
-    const float *ahead; /* blocks that will be attended next: called for meanwhile; NULL: none */
+    const float *ahead; /* blocks that will be attended next, prefetched meanwhile; NULL: none */
     float *max, *sum; /* [group], or both NULL: probability of key j is exp (score_j - max) / sum */
 } kernels_attention_t;
 

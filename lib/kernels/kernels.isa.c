@@ -7,40 +7,30 @@
 #include "kernels/kernels.h"
 
 #include <math.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
-#include "kernels/vector.h"
+#include "kernels/register.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b)  PASTE_ (a, b)
 #define TEXT_(a)     #a
 #define TEXT(a)      TEXT_ (a)
 
-/* One register. */
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#define LANES     16
+/*  ---- products ---- */
+
+/*  A tile keeps two registers of sums per row, and needs two more for the weights and one for the
+ *  row's value. AVX-512 has 32 registers (12 rows use 24 + 2 + 1), AVX2 has 16 (6 rows: 12 + 2 +
+ *  1); with SSE2 or NEON, 4 rows fit with room to spare. */
+#if LANES == 16
 #define TILE_ROWS 12
-#elif defined(__AVX2__)
-#define LANES     8
+#elif LANES == 8
 #define TILE_ROWS 6
 #else
-#define LANES     4
 #define TILE_ROWS 4
 #endif
-typedef float reg_t __attribute__ ((vector_size (4 * LANES)));
 typedef uint32_t bits_t __attribute__ ((vector_size (4 * LANES)));
-
-V16_INLINE reg_t reg_load (const float *p)
-{
-    reg_t r;
-    memcpy (&r, p, sizeof r);
-    return r;
-}
-
-V16_INLINE void reg_store (float *p, reg_t r)
-{
-    memcpy (p, &r, sizeof r);
-}
 
 V16_INLINE bits_t bits_load (const uint16_t *p)
 {
@@ -49,8 +39,9 @@ V16_INLINE bits_t bits_load (const uint16_t *p)
     return r;
 }
 
-/*  ---- products ---- */
-
+/*  A tile's loop has to be written out for each height, since only sums that have names of their
+ *  own stay in registers: the compiler puts an array of them into memory. ROWS_n (X) writes X for
+ *  rows 0 .. n - 1, HEIGHTS (X) makes one function for each height that a tile may have. */
 #define ROWS_1(X)  X (0)
 #define ROWS_2(X)  ROWS_1 (X) X (1)
 #define ROWS_3(X)  ROWS_2 (X) X (2)
@@ -75,8 +66,9 @@ V16_INLINE bits_t bits_load (const uint16_t *p)
 #define PART ((size_t) (2 * LANES)) /* outputs of one tile; a panel has 32 / PART parts */
 
 /*  out [height][PART] (rows out_stride apart) = x [height][k] times one part of a panel. b: first
- *  value of the part. Meanwhile memory from `ahead` on is called for, `step` bytes for every row
- *  of the panel. */
+ *  value of the part. A product of few rows is as fast as memory delivers the weights, and the
+ *  processor's own prefetching stops at the end of each page; so every row of the panel also asks
+ *  for `step` bytes from `ahead` on, which is the panel that comes next. */
 typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_stride,
                          const void *b, size_t k, const char *ahead, size_t step);
 
@@ -84,11 +76,16 @@ typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_
     float *out, size_t out_stride, const void *rows, size_t stride, const void *panel, size_t k,   \
         const char *ahead, size_t step
 
+/*  a0, a1 ... are the sums of the first register of outputs for rows 0, 1 ..., c0, c1 ... those of
+ *  the second. */
 #define TILE_ZERO(r) reg_t a##r = {0}, c##r = {0};
 #define TILE_SAVE(r)                                                                               \
     reg_store (out + (r) *out_stride, a##r);                                                       \
     reg_store (out + (r) *out_stride + LANES, c##r);
 
+/*  The sum of an output runs over k from the first to the last, one multiply-add at a time, in a
+ *  tile of any height. (-ffp-contract=fast makes one instruction of `a += v * b` where the CPU has
+ *  it.) */
 #define F32_STEP(r)                                                                                \
     {                                                                                              \
         float v = x[(r) *stride + i];                                                              \
@@ -111,8 +108,9 @@ typedef void (*tile_fn) (float *out, size_t out_stride, const void *x, size_t x_
     }
 HEIGHTS (F32_TILE)
 
-/*  Two values of k at a time; the chain runs over the even one, then the odd one. x: floats that
- *  are bfloat16 values. */
+/*  bfloat16 weights for CPUs that cannot multiply them: a bfloat16 is the upper half of a float, so
+ *  a shift and a mask widen the two values of k that lie side by side. The chain runs over the even
+ *  one, then the odd one. x: floats that are bfloat16 values. */
 #define EVEN_STEP(r)                                                                               \
     {                                                                                              \
         float v = x[(r) *stride + 2 * i];                                                          \
@@ -146,6 +144,10 @@ HEIGHTS (F32_TILE)
 HEIGHTS (WIDEN_TILE)
 
 #if defined(__AVX512BF16__)
+/*  dpbf16 adds the products of a pair of values of k to a float in one instruction: twice the speed
+ *  of floats. Order and rounding within a pair are the instruction's own, so its sums differ in the
+ *  last bits from those of WIDEN_TILE: the name of the kernels tells which ones made a result. A
+ *  pair of x is read as one 32-bit number. */
 #define DOT_ZERO(r) __m512 a##r = _mm512_setzero_ps (), c##r = _mm512_setzero_ps ();
 #define DOT_STEP(r)                                                                                \
     {                                                                                              \
@@ -176,8 +178,8 @@ HEIGHTS (WIDEN_TILE)
 HEIGHTS (DOT_TILE)
 #endif
 
-/*  From a tile's outputs to y: adds what is to be added, leaves out the padding of the last
- *  panel. */
+/*  From a tile's outputs to y: adds what is to be added (a bias, or the residual stream), leaves
+ *  out the padding of the last panel. What is added comes after the whole sum over k. */
 static void kernels_finish (const kernels_matmul_t *m, const float *out, size_t row, size_t height,
                             size_t column, size_t columns)
 {
@@ -194,8 +196,8 @@ static void kernels_finish (const kernels_matmul_t *m, const float *out, size_t 
     }
 }
 
-/*  Calls for what `finish` will add: a tile takes long enough for it to come. */
-static void kernels_call_for_rows (const kernels_matmul_t *m, size_t row, size_t height,
+/*  Prefetches what kernels_finish will add: a tile takes long enough for it to come. */
+static void kernels_prefetch_rows (const kernels_matmul_t *m, size_t row, size_t height,
                                    size_t column)
 {
     if (!m->add || m->add_stride == 0)
@@ -207,9 +209,14 @@ static void kernels_call_for_rows (const kernels_matmul_t *m, size_t row, size_t
     }
 }
 
-/*  Tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1. While they work on a panel, they
- *  call for the next one, each for its share. x_size, size: bytes of a value of x and of a weight;
- *  pairs: values of k that lie side by side in the panel. */
+/*  The loop over panels is the outer one: a panel (k * 32 weights) stays in the cache while all
+ *  rows are multiplied with it, and every weight is read from memory once, whatever the number of
+ *  rows. Within it, tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1, since a short
+ *  tile is slow: each of its few chains waits for the multiply-add before. While the tiles work on a panel, they prefetch the
+ *  next one, each its share.
+ *
+ *  x_size, size: bytes of a value of x and of a weight; pairs: values of k that lie side by side in
+ *  the panel. */
 static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size,
                               size_t size, size_t pairs)
 {
@@ -219,8 +226,11 @@ static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, s
     size_t share = (step_bytes + calls - 1) / calls;
     for (size_t p = m->first; p < m->last; p++) {
         const char *panel = (const char *) m->panels + p * panel_bytes;
+        /* At the last panel there is nothing to prefetch; its own addresses do no harm. */
         const char *ahead = panel + (p + 1 < m->last ? panel_bytes : 0);
         for (size_t t = 0; t < count; t++) {
+            /* Tile t has rows t n / count .. (t + 1) n / count - 1, which differ in height by one
+             * at most. */
             size_t row = t * m->n / count, height = (t + 1) * m->n / count - row;
             const char *x = (const char *) m->x + row * m->x_stride * x_size;
             for (size_t part = 0; part < KERNELS_PANEL; part += PART) {
@@ -229,8 +239,9 @@ static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, s
                     break;
                 float out[TILE_ROWS * KERNELS_PANEL];
                 size_t columns = m->outputs - column < PART ? m->outputs - column : PART;
+                /* The usual case writes to y at once; else a small buffer stands between. */
                 bool direct = columns == PART && !m->add;
-                kernels_call_for_rows (m, row, height, column);
+                kernels_prefetch_rows (m, row, height, column);
                 tiles[height - 1](direct ? m->y + row * m->y_stride + column : out,
                                   direct ? m->y_stride : KERNELS_PANEL, x, m->x_stride,
                                   panel + part * pairs * size, m->k, ahead, share);
@@ -266,157 +277,10 @@ static void kernels_matmul_dot (const kernels_matmul_t *m)
 }
 #endif
 
-/*  ---- attention ---- */
-
-V16_INLINE void call_for (const float *p, size_t lines)
-{
-    for (size_t i = 0; i < lines; i++)
-        __builtin_prefetch (p + i * V16);
-}
-
-/*  Scores of the 16 keys of a block: four chains over the dimensions d % 4, then their sum. Here
- *  and below, the same place of the block ahead is called for with every line that is read. */
-V16_INLINE void block_scores (const float *q, const float *keys, const float *ahead,
-                              size_t head_dim, float scale, float *scores)
-{
-    for (size_t part = 0; part < KERNELS_BLOCK; part += LANES) {
-        const float *k = keys + part;
-        reg_t a0 = {0}, a1 = {0}, a2 = {0}, a3 = {0};
-        size_t d = 0;
-        for (; d + 4 <= head_dim; d += 4, k += 4 * KERNELS_BLOCK) {
-            if (part == 0)
-                call_for (ahead + d * KERNELS_BLOCK, 4);
-            a0 += q[d] * reg_load (k);
-            a1 += q[d + 1] * reg_load (k + KERNELS_BLOCK);
-            a2 += q[d + 2] * reg_load (k + 2 * KERNELS_BLOCK);
-            a3 += q[d + 3] * reg_load (k + 3 * KERNELS_BLOCK);
-        }
-        for (; d < head_dim; d++, k += KERNELS_BLOCK)
-            a0 += q[d] * reg_load (k);
-        reg_store (scores + part, ((a0 + a1) + (a2 + a3)) * scale);
-    }
-}
-
-typedef struct {
-    reg_t chain[4][2];
-} values_t;
-
-/*  Adds the values of `keys` keys of a block, weighted, for two registers of dimensions: four
- *  chains over the keys j % 4. A block begins at a multiple of 16, so a chain goes on from block
- *  to block. */
-V16_INLINE void block_values (values_t *sum, const float *values, const float *ahead, size_t stride,
-                              const float *weights, size_t keys, size_t second)
-{
-    values_t s = *sum;
-    size_t j = 0;
-#define VALUES_STEP(i)                                                                             \
-    s.chain[i][0] += weights[j + (i)] * reg_load (values + (i) *stride);                           \
-    s.chain[i][1] += weights[j + (i)] * reg_load (values + (i) *stride + second);
-    for (; j + 4 <= keys; j += 4, values += 4 * stride) {
-        for (size_t i = 0; i < 4; i++)
-            call_for (ahead + (j + i) * stride, 2 * LANES > V16 ? 2 : 1);
-        VALUES_STEP (0)
-        VALUES_STEP (1)
-        VALUES_STEP (2)
-        VALUES_STEP (3)
-    }
-    if (j < keys) {
-        VALUES_STEP (0)
-    }
-    if (j + 1 < keys) {
-        VALUES_STEP (1)
-    }
-    if (j + 2 < keys) {
-        VALUES_STEP (2)
-    }
-#undef VALUES_STEP
-    *sum = s;
-}
-
-V16_INLINE const float *block_at (const kernels_attention_t *a, size_t block)
-{
-    size_t floats = kernels_block_floats (a->head_dim);
-    return block < a->own_first ? a->prefix + block * floats
-                                : a->own + (block - a->own_first) * floats;
-}
-
-/*  Where the block ahead lies for the block at work; the block itself when there is none. */
-V16_INLINE const float *block_ahead (const kernels_attention_t *a, size_t block)
-{
-    if (block < a->own_first || !a->ahead)
-        return block_at (a, block);
-    return a->ahead + (block - a->own_first) * kernels_block_floats (a->head_dim);
-}
-
-/*  scores become exp (score - max); returns their sum. */
-static float kernels_attention_softmax (float *scores, size_t keys, float *highest)
-{
-    v16f max = v16_set (-INFINITY), sum = v16_zero ();
-    size_t whole = keys / V16 * V16;
-    for (size_t j = 0; j < whole; j += V16)
-        max = v16_max (max, v16_load (scores + j));
-    if (whole < keys)
-        max = v16_max (max, v16_load_n (scores + whole, keys - whole, -INFINITY));
-    float m = *highest = v16_highest (max);
-    for (size_t j = 0; j < whole; j += V16) {
-        v16f e = v16_exp (v16_load (scores + j) - m);
-        v16_store (scores + j, e);
-        sum += e;
-    }
-    if (whole < keys) {
-        v16f e = v16_exp (v16_load_n (scores + whole, keys - whole, -INFINITY) - m);
-        v16_store (scores + whole, e);
-        sum += e;
-    }
-    return v16_sum (sum);
-}
-
-/*  out = sum of weights * values / sum; two registers of dimensions at a time (one at the end). */
-static void kernels_attention_values (const kernels_attention_t *a, const float *weights, float sum,
-                                      float *out)
-{
-    size_t stride = (a->head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
-    size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
-    float inverse = 1.0f / sum;
-    for (size_t d = 0; d < a->head_dim; d += 2 * LANES) {
-        values_t s = {0};
-        size_t second = d + LANES < stride ? LANES : 0;
-        for (size_t b = 0; b < blocks; b++) {
-            size_t left = a->keys - b * KERNELS_BLOCK;
-            size_t at = KERNELS_BLOCK * a->head_dim + d;
-            block_values (&s, block_at (a, b) + at, block_ahead (a, b) + at, stride,
-                          weights + b * KERNELS_BLOCK, left < KERNELS_BLOCK ? left : KERNELS_BLOCK,
-                          second);
-        }
-        float both[2 * LANES];
-        for (size_t i = 0; i < 2; i++)
-            reg_store (both + i * LANES,
-                       ((s.chain[0][i] + s.chain[1][i]) + (s.chain[2][i] + s.chain[3][i])) *
-                           inverse);
-        size_t n = a->head_dim - d < 2 * LANES ? a->head_dim - d : 2 * LANES;
-        memcpy (out + d, both, n * sizeof *out);
-    }
-}
-
-static void kernels_attention (const kernels_attention_t *a)
-{
-    size_t blocks = (a->keys + KERNELS_BLOCK - 1) / KERNELS_BLOCK;
-    for (size_t g = 0; g < a->group; g++) {
-        const float *q = a->q + g * a->head_dim;
-        for (size_t b = 0; b < blocks; b++)
-            block_scores (q, block_at (a, b), block_ahead (a, b), a->head_dim, a->scale,
-                          a->scores + b * KERNELS_BLOCK);
-        float max, sum = kernels_attention_softmax (a->scores, a->keys, &max);
-        kernels_attention_values (a, a->scores, sum, a->out + g * a->head_dim);
-        if (a->max) {
-            a->max[g] = max;
-            a->sum[g] = sum;
-        }
-    }
-}
-
 /*  ---- rows ---- */
 
+/*  Sixteen sums of squares, one per lane, then v16_sum's tree: a fixed order for a row of this
+ *  length. Lanes beyond n add 0. */
 static float kernels_norm (float *y, const float *x, const float *gain, size_t n, float eps)
 {
     v16f squares = v16_zero ();
@@ -435,6 +299,8 @@ static float kernels_norm (float *y, const float *x, const float *gain, size_t n
     return r;
 }
 
+/*  The two halves of a head turn against each other, pair by pair: Hugging Face's layout
+ *  (model/rope.h). */
 static void kernels_rope (float *x, const float *cos, const float *sin, size_t half)
 {
     for (size_t i = 0; i < half; i++) {
@@ -444,6 +310,8 @@ static void kernels_rope (float *x, const float *cos, const float *sin, size_t h
     }
 }
 
+/*  v16_exp is the same function in every lane, so the tail gives the bits that it would give in a
+ *  whole register. */
 static void kernels_swiglu (float *y, const float *gate, const float *up, size_t n)
 {
     size_t i = 0;
@@ -472,6 +340,10 @@ static float kernels_highest (const float *x, size_t n)
     return v16_highest (max);
 }
 
+/*  One pass for the maximum, one for everything else. The logits themselves are not kept: dot = sum
+ *  e (z - max) is what the entropy needs besides the sum, for p = e / sum gives -sum p log p = log
+ *  (sum) - dot / sum. Lanes beyond n hold FAR_BELOW: e is 0 there, and 0 * z is 0 too, where with
+ *  -infinity it would be NaN. */
 static kernels_softmax_t kernels_softmax (const float *logits, size_t n, float inverse_temperature,
                                           float *exps)
 {
@@ -498,8 +370,10 @@ static kernels_softmax_t kernels_softmax (const float *logits, size_t n, float i
 
 #define SEARCH_RUN ((size_t) (4 * V16))
 
-/*  Runs of 64 are summed as a whole; the run that passes the target is looked through one by
- *  one. */
+/*  Inverse of the cumulative sum, for sampling. Runs of 64 are summed as a whole; the run in which
+ *  the target lies is looked through one by one. The sum of a run differs in the last bits from the
+ *  sum of its elements; that is harmless, since which run is taken and where in it the search ends
+ *  follows from the data alone. */
 static size_t kernels_search (const float *exps, size_t n, float target)
 {
     double below = 0;
@@ -519,12 +393,15 @@ static size_t kernels_search (const float *exps, size_t n, float target)
         if (below > (double) target)
             return i;
     }
+    /* Rounding can leave a target near the whole sum without an element that passes it. Then the
+     * last one that has any probability is meant, and never one that has none. */
     for (size_t i = 0; i < n; i++)
         if (exps[i] > 0)
             last = i;
     return last;
 }
 
+/*  Two passes, since comparing is fast in registers and positions are needed only once. */
 static size_t kernels_argmax (const float *x, size_t n)
 {
     float max = kernels_highest (x, n);
@@ -534,6 +411,9 @@ static size_t kernels_argmax (const float *x, size_t n)
     return 0;
 }
 
+/*  Nearest, ties to even: adding 0x7fff carries into the upper half when the lower one is more than
+ *  half, and one more does so at exactly half when the upper half is odd. For finite values: it
+ *  could turn a NaN into a zero. */
 static uint16_t kernels_bf16_of (float x)
 {
     uint32_t bits;
@@ -556,6 +436,8 @@ static void kernels_from_bf16 (float *y, const uint16_t *x, size_t n)
 }
 
 #if defined(__AVX512BF16__)
+/*  What the products take as x: halves for dpbf16, else floats that have a bfloat16 value, which
+ *  costs memory and saves widening x in the innermost loop. */
 static void kernels_round_narrow (void *y, const float *x, size_t n)
 {
     kernels_to_bf16 (y, x, n);
@@ -570,16 +452,19 @@ static void kernels_round_wide (void *y, const float *x, size_t n)
     }
 }
 
+/*  Calls go through tables of function pointers, chosen once per process (kernels.c). What is not
+ *  named here belongs to other files that are compiled for the same instruction set. */
 #define TABLE(label, bf16, round, bytes)                                                           \
     {                                                                                              \
         .name = (label), .matmul_f32 = kernels_matmul_f32, .matmul_bf16 = (bf16),                  \
-        .round_bf16 = (round), .rounded_bytes = (bytes), .attention = kernels_attention,           \
+        .round_bf16 = (round), .rounded_bytes = (bytes), .attention = PASTE (attention_, ISA),     \
         .norm = kernels_norm, .rope = kernels_rope, .swiglu = kernels_swiglu,                      \
         .softmax = kernels_softmax, .search = kernels_search, .argmax = kernels_argmax,            \
         .to_bf16 = kernels_to_bf16, .from_bf16 = kernels_from_bf16,                                \
         .panels = &PASTE (panels_, ISA), .backward = &PASTE (backward_, ISA)                       \
     }
 
+extern void PASTE (attention_, ISA) (const kernels_attention_t *a); /* attention.isa.c */
 extern const struct panels PASTE (panels_, ISA);
 extern const struct backward PASTE (backward_, ISA);
 extern const kernels_t PASTE (kernels_, ISA);

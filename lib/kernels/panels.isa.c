@@ -6,7 +6,10 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_ (a, b)
 
-/*  One of four steps: exchanges the bit `width` of row number and lane number. */
+/*  A transpose of 16 x 16 in registers, r [row] with a lane per column. Row and lane numbers have
+ *  four bits each, and a transpose exchanges them bit by bit: one step swaps, for one bit, the half
+ *  of the lanes in which it is set in row i with the half in which it is not in row i + width. Four
+ *  steps of sixteen two-register shuffles replace 256 loads of single floats. */
 #define EXCHANGE(width)                                                                            \
     for (size_t i = 0; i < V16; i++)                                                               \
         if (!(i & (width))) {                                                                      \
@@ -36,6 +39,7 @@ static void panels_transpose_sixteen (float *y, size_t y_stride, const float *x,
         v16_store (y + i * y_stride, r[i]);
 }
 
+/*  The rest at the edges, up to 16 x 16: what is missing is loaded as zero and not stored. */
 static void panels_transpose_some (float *y, size_t y_stride, const float *x, size_t x_stride,
                                    size_t rows, size_t columns)
 {
@@ -64,7 +68,9 @@ static void panels_transpose (float *y, size_t y_stride, const float *x, size_t 
         }
 }
 
-/*  Sixteen bfloat16 values of each of two rows, side by side; high may be NULL: zeros. */
+/*  Sixteen bfloat16 values of each of two rows, side by side in 32 bits: low in the lower half,
+ *  which comes first in memory. v16_round leaves the rounded value in the upper half of each lane.
+ *  high may be NULL: zeros. */
 V16_INLINE v16u paired (const float *low, const float *high, size_t n)
 {
     v16u zero = {0}, l = n ? v16_round (v16_load_n (low, n, 0)) : zero;
@@ -72,7 +78,8 @@ V16_INLINE v16u paired (const float *low, const float *high, size_t n)
     return l >> 16 | (h & 0xffff0000u);
 }
 
-/*  Up to 32 rows of up to 16 columns. */
+/*  Up to 32 rows of up to 16 columns. Pairs of rows are rounded into one register first; then the
+ *  float transpose moves pairs as if they were floats. */
 static void panels_transpose_bf16_some (uint16_t *y, size_t y_stride, const float *x,
                                         size_t x_stride, size_t rows, size_t columns)
 {
@@ -95,6 +102,8 @@ static void panels_transpose_bf16 (uint16_t *y, size_t y_stride, const float *x,
                                         columns - j < V16 ? columns - j : V16);
 }
 
+/*  The rows are those of a transposed matrix already (k outside, outputs inside), so nothing is to
+ *  be turned here: two rows of k are rounded and interleaved. */
 static void panels_pair (uint16_t *y, const float *x, size_t stride, size_t k, size_t columns)
 {
     for (size_t i = 0; i < k; i += 2, x += 2 * stride, y += 2 * KERNELS_PANEL)
@@ -105,7 +114,9 @@ static void panels_pair (uint16_t *y, const float *x, size_t stride, size_t k, s
         }
 }
 
-/*  Of two outputs with their values of k in pairs, the pairs of outputs for every k. */
+/*  Of two outputs with their values of k in pairs, the pairs of outputs for every k: the halves of
+ *  a and b change places, then the registers of even and odd k are interleaved into the order of
+ *  k. */
 V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
 {
     const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
@@ -116,6 +127,9 @@ V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
     memcpy (y + KERNELS_PANEL, &high, sizeof high);
 }
 
+/*  The weights' panel for dx = dy W (products.h): there k and outputs change their parts, so the
+ *  pairs that lie side by side must be pairs of outputs. Rows are already rounded, so no value
+ *  changes, only its place. */
 static void panels_turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < outputs; half += V16) {
@@ -163,7 +177,8 @@ static size_t panels_beyond (size_t n, size_t at)
     return n > at ? n - at : 0;
 }
 
-/*  32 values of a row, in pairs. */
+/*  32 values of a row, rounded, in pairs: the even ones of k in the lower halves, the odd ones in
+ *  the upper. */
 V16_INLINE v16f pairs_of (const float *row, size_t n)
 {
     const v16i even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
@@ -173,6 +188,9 @@ V16_INLINE v16f pairs_of (const float *row, size_t n)
     return (v16f) (low >> 16 | (high & 0xffff0000u));
 }
 
+/*  w is read by rows (outputs), the panel wants k outside: blocks of 16 outputs by 32 values of k,
+ *  rounded to pairs, turned, and stored as rows of the panel. Outputs beyond the last are zeros, so
+ *  that products need no special case for them. */
 static void panels_pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < KERNELS_PANEL; half += V16)
@@ -198,6 +216,8 @@ V16_INLINE void unpair_row (float *row, v16u pairs, size_t n)
         store (row + V16, v16_shuffle (even, odd, first + 8), n - V16);
 }
 
+/*  The reverse, step by step. A bfloat16 is exact in a float, so packing what comes out gives the
+ *  same panel. */
 static void panels_unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outputs)
 {
     for (size_t half = 0; half < outputs; half += V16)
