@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+/*  Pieces have a fixed size, so that the norm is summed in the same order on any number of
+ *  threads. */
 #define PIECE ((size_t) 1 << 15)
 
 typedef struct {
@@ -23,6 +25,8 @@ static void adamw_norm_piece (void *context, size_t piece, size_t thread)
     c->sums[piece] = sum;
 }
 
+/*  In double: a float sum of a billion squares would lose the small ones. NAN says that there was
+ *  no memory, which stops the step as a gradient that is not finite does. */
 double adamw_norm (const float *gradient, size_t n, pool_t *pool)
 {
     size_t pieces = (n + PIECE - 1) / PIECE;
@@ -46,6 +50,11 @@ typedef struct {
     float clip, step_size, correction; /* correction: 1 / sqrt (1 - beta2^t) */
 } step_t;
 
+/*  For each weight, with g the clipped gradient and t the step:
+ *      m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
+ *      p = p (1 - lr decay) - lr / (1 - b1^t) * m / (sqrt (v) / sqrt (1 - b2^t) + eps)
+ *  m is computed as m + (g - m) (1 - b1), as PyTorch does it: the results agree to rounding. The
+ *  decay is decoupled: it goes onto the weight and never into m and v. */
 static void adamw_step_range (const step_t *c, size_t from, size_t to, bool decay)
 {
     const adamw_options_t *o = c->options;
@@ -60,7 +69,8 @@ static void adamw_step_range (const step_t *c, size_t from, size_t to, bool deca
     }
 }
 
-/*  A piece may hold the end of one tensor and the beginning of another. */
+/*  A piece may hold the end of one tensor and the beginning of another, which may differ in
+ *  decay. */
 static void adamw_step_piece (void *context, size_t piece, size_t thread)
 {
     (void) thread;
@@ -75,6 +85,8 @@ static void adamw_step_piece (void *context, size_t piece, size_t thread)
     }
 }
 
+/*  Nothing is touched before the norm is known to be finite: one bad gradient would stay in m and v
+ *  for ever. The 1e-6 is torch's clip_grad_norm_. */
 int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *model, float *params,
                 const float *gradient, pool_t *pool, double *norm)
 {
@@ -95,6 +107,7 @@ int adamw_step (adamw_t *state, const adamw_options_t *options, const model_t *m
     return 0;
 }
 
+/*  One norm over all weights is cheap; only when it is not finite is the tensor looked for. */
 int adamw_check (const model_t *model, const float *params, size_t n, pool_t *pool, err_t *err)
 {
     if (isfinite (adamw_norm (params, n, pool)))

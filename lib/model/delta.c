@@ -19,6 +19,8 @@ static bool delta_differs (const char *before, const char *after, size_t element
     return memcmp (before + element * width, after + element * width, width) != 0;
 }
 
+/*  What one pass over a tensor says about the forms: how large sparse would be, exactly, and how
+ *  many bytes are the same, which tells whether XOR could be small. */
 typedef struct {
     size_t changed, sparse_size;
     size_t same_bytes; /* of all n * width */
@@ -43,6 +45,8 @@ static survey_t delta_survey (const char *before, const char *after, size_t n, s
     return s;
 }
 
+/*  Gaps first, values behind them: gaps of a byte or two are read in one go, and values stay
+ *  together. */
 static void delta_put_sparse (const char *before, const char *after, size_t n, size_t width,
                               size_t changed, buf_t *out)
 {
@@ -60,7 +64,9 @@ static void delta_put_sparse (const char *before, const char *after, size_t n, s
 }
 
 /*  Whether the deflated planes of before ^ after took fewer than `limit` bytes; only then are they
- *  put. */
+ *  put. Weights that moved a little share sign, exponent and upper mantissa, so those bytes of the
+ *  XOR are mostly 0. Byte b of every element goes into plane b, which puts the zeros together,
+ *  where deflate finds them. */
 static bool delta_put_xor (const char *before, const char *after, size_t n, size_t width,
                            size_t limit, buf_t *out)
 {
@@ -83,6 +89,9 @@ static bool delta_put_xor (const char *before, const char *after, size_t n, size
     return smaller;
 }
 
+/*  Dense has n * width bytes and no risk; sparse wins when few elements changed; XOR is tried where
+ *  it could beat both: at least half of the bytes are the same, and there is something left to
+ *  gain. */
 static void delta_put_tensor (const char *before, const char *after, size_t n, size_t width,
                               buf_t *out)
 {
@@ -116,6 +125,7 @@ typedef struct {
     const uint8_t *at, *end;
 } reader_t;
 
+/*  Whoever sent a delta may be wrong: nothing here reads beyond `end`. */
 static bool delta_take_varint (reader_t *r, uint64_t *value)
 {
     *value = 0;
@@ -136,6 +146,8 @@ static const uint8_t *delta_take_bytes (reader_t *r, uint64_t n)
     return r->at - n;
 }
 
+/*  Two readers: one walks over the gaps to find where the values begin, one follows while they are
+ *  applied. A gap that leads beyond the tensor is damage. */
 static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
 {
     uint64_t changed, gap, element = 0;
@@ -157,6 +169,8 @@ static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width
     return true;
 }
 
+/*  The planes must have exactly the tensor's size: zlib writes no more than that, and less is
+ *  damage. */
 static bool delta_apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
 {
     uint64_t size;

@@ -65,6 +65,8 @@ static void forward_multiply (const product_t *p, const kernels_matmul_t *m)
         p->kernels->matmul_f32 (m);
 }
 
+/*  Piece i is a block of panels by a block of rows. Each output belongs to one piece, and kernels.h
+ *  promises the same bits wherever a matrix is cut. */
 static void forward_multiply_piece (void *context, size_t i, size_t thread)
 {
     (void) thread;
@@ -82,6 +84,8 @@ static void forward_multiply_piece (void *context, size_t i, size_t thread)
     forward_multiply (p, &m);
 }
 
+/*  Cuts by panels first, as then every weight is read by one thread only. Matrices with few panels
+ *  are cut by rows as well. */
 static void forward_multiply_all (product_t *p, pool_t *pool)
 {
     const kernels_matmul_t *m = &p->product;
@@ -104,6 +108,8 @@ static size_t forward_rounded_stride (size_t k)
     return k + k % 2;
 }
 
+/*  To bfloat16, as the kernels want it: an odd k is filled up with a zero, since values are
+ *  multiplied in pairs. */
 static void forward_round_rows (const model_t *model, const float *x, size_t n, size_t k, char *y)
 {
     size_t bytes = model->kernels->rounded_bytes, stride = forward_rounded_stride (k) * bytes;
@@ -128,7 +134,9 @@ size_t forward_scratch (const model_t *model, size_t n)
     return rounded > low ? rounded : low;
 }
 
-/*  y += s B (A x), both products in order, as all products are. */
+/*  y [n, outputs] += s B (A x): low = A x [n, rank], scaled, then y += B low. Both products run
+ *  over k in order, as all products do, so an adapter's rows are as independent of each other as
+ *  the base's. */
 static void forward_add_adapter (const model_t *model, const weights_adapter_t *adapter,
                                  const float *x, size_t n, float *y, size_t stride, float *low,
                                  pool_t *pool)
@@ -155,6 +163,7 @@ static void forward_add_adapter (const model_t *model, const weights_adapter_t *
 void forward_matmul (const model_t *model, const weights_matrix_t *w, const float *x, size_t n,
                      const float *add, float *y, void *scratch, pool_t *pool)
 {
+    /* kernels_matmul_t has one `add`; no matrix with a bias is followed by a residual. */
     assert (!add || !w->bias);
     if (n == 0)
         return;
@@ -197,6 +206,8 @@ static void forward_head_norms (const model_t *model, const weights_vector_t *ga
 
 #define HEAD_DIM_MAX 4096 /* model_config_check */
 
+/*  The three parts of qkv are joined in one product; here they go their ways. QK-norm (Qwen3) comes
+ *  before rope. */
 void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t position, float *q,
                     float *k, float *v)
 {
@@ -222,6 +233,8 @@ void forward_attention (const model_t *model, size_t layer, const float *q, size
     forward_attention_ahead (model, layer, q, position, prefix, own, out, scores, max, sum, NULL);
 }
 
+/*  Heads of one kv head together, since they read the same keys. Meanwhile the next kv head's
+ *  blocks of this row are prefetched, or the next row's first ones. */
 void forward_attention_ahead (const model_t *model, size_t layer, const float *q, size_t position,
                               const kv_t *prefix, const kv_t *own, float *out, float *scores,
                               float *max, float *sum, const kv_t *next)
@@ -258,11 +271,14 @@ void forward_swiglu (const model_t *model, const float *gate_up, size_t n, float
 
 /*  ---- the head ---- */
 
+/*  Greedy decoding (temperature 0) has no distribution of its own: log-probabilities are then those
+ *  at 1. */
 static float forward_inverse_of (float temperature)
 {
     return temperature > 0 ? 1.0f / temperature : 1.0f;
 }
 
+/*  In double: the difference of large numbers would lose the digits that PPO's ratio lives on. */
 static float forward_logp_of (float logit, float inverse_temperature, const kernels_softmax_t *s)
 {
     return (float) ((double) (logit * inverse_temperature) - (double) s->max -
@@ -281,6 +297,8 @@ void forward_head_logp (const model_t *model, const float *logits, float tempera
         *sum = s.sum;
 }
 
+/*  u * sum instead of u, so that the exponentials need no division. At temperature 0 the draw u is
+ *  not used. */
 int32_t forward_head_sample (const model_t *model, const float *logits, float temperature, float u,
                              float *exps, float *logp)
 {

@@ -54,8 +54,8 @@ float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head)
 /*  Writes the key and value rows (kv_dim floats each, after norm and rope) of a position. */
 void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, const float *k,
              const float *v);
-/*  Calls for the memory that kv_put will write. */
-void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t position);
+/*  Prefetches the memory that kv_put will write. */
+void kv_prefetch (const model_t *model, const kv_t *kv, size_t layer, size_t position);
 /*  Copies the blocks of `from` to the first ones of `to`. */
 void kv_copy (const model_t *model, const kv_t *from, kv_t *to);
 /*  Copies positions own->first * 16 .. length - 1 from the prefix into own (all layers). */

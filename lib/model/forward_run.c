@@ -14,11 +14,13 @@
 #define LOGITS_BYTES_MAX  ((size_t) 16 << 20)
 #define LOGITS_ROWS_MIN   ((size_t) 64) /* the head's weights are read once for as many */
 #define PIECES_PER_THREAD ((size_t) 4)
-/*  Floats touched per stage below which other threads are not woken. */
+/*  Floats touched per stage below which other threads are not woken: waking costs some
+ *  microseconds. */
 #define ALONE_MAX  ((size_t) 1 << 15)
 #define EMBED_COST ((size_t) 8) /* a tied embedding is gathered, a value from a cache line each */
 
-/*  Rows one after the other that have the same adapters. */
+/*  Rows one after the other that have the same adapters. All rows read the same base; a span is
+ *  what forward_adapt is called for. Without adapters there is one span. */
 typedef struct {
     const model_t *model;
     size_t first, n;
@@ -48,6 +50,7 @@ struct forward {
     size_t n, layer, pieces, spans_n;
 };
 
+/*  Counts without memory, hands out addresses with it (train_work.c does likewise). */
 static void *run_cut (forward_t *f, size_t bytes)
 {
     char *p = f->memory ? f->memory + f->bytes : NULL;
@@ -80,6 +83,8 @@ static void run_place (forward_t *f)
         run_cut (f, forward_scratch (f->model, f->rows > f->head_rows ? f->rows : f->head_rows));
 }
 
+/*  Logits are [rows, vocab]: as many rows at once as take 16 MB, but enough of them that reading
+ *  the head's weights pays. */
 static size_t run_head_rows (const model_t *model, size_t rows)
 {
     size_t fit = LOGITS_BYTES_MAX / (model->head.outputs * sizeof (float));
@@ -137,7 +142,9 @@ size_t forward_head_rows (const forward_t *f)
 
 /*  ---- work per row ---- */
 
-/*  Runs fn over pieces of the rows; per_row: floats that a row touches. */
+/*  Runs fn over pieces of the rows; per_row: floats that a row touches, from which follows whether
+ *  other threads are worth waking. Several pieces per thread, so that one that is held up does not
+ *  hold up all. */
 static void run_each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *pool)
 {
     size_t most = pool_threads (pool) * PIECES_PER_THREAD;
@@ -188,6 +195,9 @@ static void run_norm_last (void *context, size_t i, size_t thread)
     run_norm_piece (f, &f->root->norm, i);
 }
 
+/*  Splits each row of qkv into heads, turns them to their positions and stores keys and values. The
+ *  row after is prefetched: rows belong to different sequences, whose blocks lie anywhere in
+ *  memory. */
 static void run_heads (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
@@ -196,13 +206,15 @@ static void run_heads (void *context, size_t i, size_t thread)
     for (size_t r = run_piece_begin (f, i); r < run_piece_begin (f, i + 1); r++) {
         const forward_row_t *row = &f->row[r];
         if (r + 1 < f->n)
-            kv_expect (m, row[1].own, f->layer, row[1].position);
+            kv_prefetch (m, row[1].own, f->layer, row[1].position);
         forward_heads (m, f->layer, f->qkv + r * (m->q_dim + 2 * m->kv_dim), row->position,
                        f->q + r * m->q_dim, k, v);
         kv_put (m, row->own, f->layer, row->position, k, v);
     }
 }
 
+/*  Keys of all rows of this call are stored by now, so rows of one sequence may come together
+ *  (prefill): each looks no further than its own position. */
 static void run_attention (void *context, size_t i, size_t thread)
 {
     forward_t *f = context;
@@ -240,7 +252,8 @@ static const model_t *run_model_of (const forward_t *f, size_t row)
     return f->row[row].model ? f->row[row].model : f->model;
 }
 
-/*  Puts a row after those that are there. */
+/*  Puts a row after those that are there: into the last span when it has the same adapters, else
+ *  into a new one. */
 static size_t run_add_to_spans (span_t *spans, size_t n, const model_t *model, size_t row)
 {
     if (n == 0 || spans[n - 1].model != model)
@@ -249,8 +262,9 @@ static size_t run_add_to_spans (span_t *spans, size_t n, const model_t *model, s
     return n;
 }
 
-/*  A product of the layer, of the matrix at that place of its struct: the base's for all rows,
- *  then every span's adapters. */
+/*  A product of the layer: the base's matrix for all rows, then every span's adapters on its rows.
+ *  `place` is the matrix' offset in weights_layer_t, since the base and each adapted model have
+ *  such a struct for the layer. */
 static void run_product (forward_t *f, size_t place, const float *x, const float *add, float *y,
                          pool_t *pool)
 {
@@ -265,6 +279,8 @@ static void run_product (forward_t *f, size_t place, const float *x, const float
     }
 }
 
+/*  One layer for all rows: x += attention (norm (x)), x += mlp (norm (x)). Products are cut by
+ *  panels, the rest by rows. */
 static void run_layer (forward_t *f, size_t keys, pool_t *pool)
 {
     const model_t *m = f->root;
@@ -300,6 +316,8 @@ const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, poo
     return f->h;
 }
 
+/*  The picked rows are gathered first: only the last position of a prompt, or rows that decode,
+ *  need logits. */
 float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
 {
     assert (m <= f->head_rows);

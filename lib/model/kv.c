@@ -3,6 +3,7 @@
 
 #include "model/forward.h"
 
+/*  Values lie in rows padded to whole registers. */
 static size_t kv_value_stride (const model_t *model)
 {
     return (model->config.head_dim + KERNELS_BLOCK - 1) / KERNELS_BLOCK * KERNELS_BLOCK;
@@ -21,6 +22,9 @@ float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head)
            (layer * c->kv_heads + head) * kv->blocks * kernels_block_floats (c->head_dim);
 }
 
+/*  Keys are stored turned, [head_dim][16 positions]: the scores of sixteen keys are then chains
+ *  over the dimensions, one lane per key. Values stay rows [16 positions][head_dim], as they are
+ *  summed over positions. */
 void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, const float *k,
              const float *v)
 {
@@ -35,7 +39,8 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
     }
 }
 
-void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t position)
+/*  A key goes into head_dim different cache lines: prefetch them for writing. */
+void kv_prefetch (const model_t *model, const kv_t *kv, size_t layer, size_t position)
 {
     size_t dim = model->config.head_dim, block = position / KERNELS_BLOCK - kv->first;
     for (size_t h = 0; h < model->config.kv_heads; h++) {
@@ -45,6 +50,8 @@ void kv_expect (const model_t *model, const kv_t *kv, size_t layer, size_t posit
     }
 }
 
+/*  Blocks of a head lie together, so a larger kv_t has them at other distances: copied head by
+ *  head. */
 void kv_copy (const model_t *model, const kv_t *from, kv_t *to)
 {
     size_t floats = from->blocks * kernels_block_floats (model->config.head_dim);
@@ -54,6 +61,8 @@ void kv_copy (const model_t *model, const kv_t *from, kv_t *to)
                     floats * sizeof (float));
 }
 
+/*  Copies the block in which the prefix ends, for the continuation to write behind it. Positions
+ *  beyond `length` may hold another continuation's; they are written before they are read. */
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own)
 {
     size_t block = own->first;

@@ -44,6 +44,8 @@ int lora_add_target (lora_config_t *config, const char *name, err_t *err)
 
 /*  ---- what is adapted ---- */
 
+/*  Where an adapter adds: to `outputs` outputs of a matrix, from `first` on. q, k and v are one
+ *  matrix in the model and three modules by name, as are gate and up. */
 typedef struct {
     weights_matrix_t *matrix;
     size_t first, outputs;
@@ -71,6 +73,8 @@ static place_t lora_place_of (const model_t *m, weights_layer_t *l, lora_target_
     }
 }
 
+/*  Appends a tensor to the adapted model's own flat vector, under the name that PEFT gives it. Both
+ *  are decayed, like all matrices. */
 static weights_matrix_t lora_add_tensor (model_t *m, const char *module, char which, size_t outputs,
                                          size_t k)
 {
@@ -82,6 +86,8 @@ static weights_matrix_t lora_add_tensor (model_t *m, const char *module, char wh
     return (weights_matrix_t){.outputs = outputs, .k = k, .type = COMPUTE_F32, .at = t->offset};
 }
 
+/*  Adapters of one matrix follow each other in m->adapters, so the matrix needs to know the first
+ *  and their number. */
 static void lora_add_adapter (model_t *m, const place_t *place, const char *module)
 {
     const lora_config_t *c = &m->lora;
@@ -114,6 +120,8 @@ static void lora_add_adapters (model_t *m)
         lora_add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, target_name[LORA_HEAD]);
 }
 
+/*  Places of the base's flat vector mean nothing in the adapted model's; frozen ones get no
+ *  gradient. */
 static void lora_freeze (model_t *m)
 {
     m->embedding = m->norm.at = m->head.at = WEIGHTS_FROZEN;
@@ -143,6 +151,7 @@ static void lora_place_all (model_t *m)
     }
 }
 
+/*  mmap, as for any model: its memory is zero, and touched only when it is used. */
 static int lora_allocate (model_t *m)
 {
     lora_place_all (m);
@@ -206,6 +215,8 @@ const lora_config_t *lora_config (const model_t *model)
     return model->base ? &model->lora : NULL;
 }
 
+/*  Tensors come in pairs, A then B; B stays zero, so that a new adapter changes nothing. PyTorch's
+ *  kaiming_uniform_ with a = sqrt (5) is uniform in +- 1 / sqrt (columns). */
 void lora_init_params (const model_t *model, uint64_t seed, float *params)
 {
     memset (params, 0, model->params * sizeof *params);

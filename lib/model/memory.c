@@ -27,6 +27,7 @@ static int memory_need_sampling (const model_t *model, const memory_plan_t *plan
     return 0;
 }
 
+/*  Asks a train_t with groups of the planned lengths, whose ids are never read. */
 static int memory_need_training (const model_t *model, const memory_plan_t *plan, pool_t *pool,
                                  memory_need_t *need, err_t *err)
 {
@@ -52,6 +53,8 @@ static int memory_need_training (const model_t *model, const memory_plan_t *plan
     return 0;
 }
 
+/*  weights_shape makes a model without memory, so that a plan for a model that does not fit can be
+ *  made. */
 int memory_need (const model_config_t *config, const memory_plan_t *plan, memory_need_t *need,
                  err_t *err)
 {
@@ -118,6 +121,8 @@ static size_t memory_one_group_leaves (const char *group, int version)
     return used < limit ? limit - used : 0;
 }
 
+/*  The limit that binds may be any ancestor's: walk up from the group to root and take the
+ *  least. */
 size_t memory_group_leaves (const char *root, const char *group, int version)
 {
     char path[PATH_MAX];
@@ -149,6 +154,8 @@ static size_t memory_line_leaves (char *line)
                                      : SIZE_MAX;
 }
 
+/*  /proc/meminfo speaks of the whole machine; inside a container the control group's limit is what
+ *  ends a process. */
 size_t memory_available (void)
 {
     char line[PATH_MAX];

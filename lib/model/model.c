@@ -24,6 +24,7 @@
 
 #define PARAMS_MAX ((double) ((size_t) 1 << 40))
 
+/*  In double, since a shape from outside could overflow a size_t; an upper bound is enough here. */
 static double model_count_params (const model_config_t *c)
 {
     double width = (double) c->width, ff = (double) c->ff, dim = (double) c->head_dim;
@@ -32,6 +33,7 @@ static double model_count_params (const model_config_t *c)
     return vocab * width * 2 + (double) c->layers * layer + width;
 }
 
+/*  Bounds far above any real model, and low enough that no product of two of them overflows. */
 static int model_check_sizes (const model_config_t *c, err_t *err)
 {
     const struct {
@@ -129,6 +131,8 @@ static weights_vector_t model_vector_at (size_t n, size_t at)
     return (weights_vector_t){.n = n, .at = at};
 }
 
+/*  q, k and v follow each other in the flat vector: one matrix [q_dim + 2 kv_dim, width] for the
+ *  kernels, three tensors by name. So are their biases. */
 static void model_lay_out_attention (model_t *m, size_t i, weights_layer_t *l)
 {
     const model_config_t *c = &m->config;
@@ -174,6 +178,8 @@ static void model_lay_out_layer (model_t *m, size_t i)
         add_tensor (m, 2, width, c->ff, "model.layers.%zu.mlp.down_proj.weight", i));
 }
 
+/*  A tied head is the embedding: it has its place in the flat vector, so that both gradients add up
+ *  there. */
 static void model_lay_out (model_t *m)
 {
     const model_config_t *c = &m->config;
@@ -208,6 +214,7 @@ static void model_visit_layer (model_t *m, weights_layer_t *l,
             vector (m, vectors[i], context);
 }
 
+/*  An adapted model owns its adapters only; the rest is the base's. */
 void weights_visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, void *),
                     void (*vector) (model_t *, weights_vector_t *, void *), void *context)
 {
@@ -223,6 +230,7 @@ void weights_visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, v
     matrix (m, &m->head, context);
 }
 
+/*  Counts without memory, hands out addresses with it. */
 static void *model_cut (model_t *m, size_t bytes)
 {
     char *p = m->memory ? m->memory + m->bytes : NULL;
@@ -258,6 +266,8 @@ static void model_place_all (model_t *m)
         m->layers[i].qkv.bias = m->layers[i].qkv_bias.data;
 }
 
+/*  mmap gives zeros without touching them, and huge pages spare the products many misses of the
+ *  page table. */
 static int model_allocate (model_t *m, err_t *err)
 {
     void *p = mmap (NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -270,6 +280,7 @@ static int model_allocate (model_t *m, err_t *err)
                                  : err_set (err, ERR_LIMIT, "no memory for a table of positions");
 }
 
+/*  model_lay_out runs twice: without a list it counts the tensors, with one it fills it in. */
 model_t *weights_shape (const model_config_t *config, model_compute_t compute, err_t *err)
 {
     if (model_config_check (config, err) != 0)
@@ -370,6 +381,8 @@ size_t model_bytes (const model_t *model)
 
 /*  ---- the weights ---- */
 
+/*  Each tensor has a random key of its own, so that its weights do not depend on the shapes of the
+ *  others. */
 void model_init_params (const model_t *model, uint64_t seed, float *params)
 {
     if (model->base) {

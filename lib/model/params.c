@@ -28,7 +28,7 @@ typedef struct {
     err_t *err; /* of the first that failed */
 } transfer_t;
 
-/*  Where params from `at` on are worked on. */
+/*  Where params from `at` on are worked on: in the whole vector, or in the thread's piece. */
 static float *params_place (const transfer_t *t, size_t at, size_t thread)
 {
     return t->flat ? t->flat + at : t->space + thread * t->piece;
@@ -51,8 +51,9 @@ static void params_size_vector (model_t *m, weights_vector_t *v, void *context)
     params_larger (context, v->n);
 }
 
-/*  Brings a piece there before it goes into the model, */
-static void params_fetch (transfer_t *t, size_t at, size_t n, float *place)
+/*  Asks the source for a piece, before it goes into the model. After a failure the rest is skipped;
+ *  the error is the first one that came, and the model is undefined anyway. */
+static void params_read_piece (transfer_t *t, size_t at, size_t n, float *place)
 {
     err_t err = {0};
     if (!t->source || atomic_load (&t->failed) || t->source (t->context, at, n, place, &err) == 0)
@@ -63,13 +64,14 @@ static void params_fetch (transfer_t *t, size_t at, size_t n, float *place)
     pthread_mutex_unlock (&t->lock);
 }
 
-/*  and away from there when it came out. */
-static void params_drain (const transfer_t *t, size_t at, size_t n, const float *place)
+/*  Gives the sink a piece that came out of the model. */
+static void params_write_piece (const transfer_t *t, size_t at, size_t n, const float *place)
 {
     if (t->sink)
         t->sink (t->context, at, n, place);
 }
 
+/*  A panel is 32 outputs: n floats of the flat vector, at 32 k floats from panel to panel. */
 static void params_move_panel (void *context, size_t panel, size_t thread)
 {
     transfer_t *t = context;
@@ -78,9 +80,9 @@ static void params_move_panel (void *context, size_t panel, size_t thread)
     float *rows = params_place (t, at, thread);
     if (t->out) {
         weights_unpack (w, t->panels, panel, rows);
-        params_drain (t, at, n, rows);
+        params_write_piece (t, at, n, rows);
     } else {
-        params_fetch (t, at, n, rows);
+        params_read_piece (t, at, n, rows);
         weights_pack (w, t->panels, panel, rows);
     }
 }
@@ -93,16 +95,18 @@ static void params_move_matrix (model_t *m, weights_matrix_t *w, void *context)
     pool_run (t->pool, params_move_panel, t, kernels_panels (w->outputs));
 }
 
+/*  Vectors are small: one thread. In a bfloat16 model they are rounded as well, so that the flat
+ *  vector that comes out is the one that went in, rounded. */
 static void params_move_vector (model_t *m, weights_vector_t *v, void *context)
 {
     transfer_t *t = context;
     float *values = params_place (t, v->at, 0);
     if (t->out) {
         memcpy (values, v->data, v->n * sizeof *values);
-        params_drain (t, v->at, v->n, values);
+        params_write_piece (t, v->at, v->n, values);
         return;
     }
-    params_fetch (t, v->at, v->n, values);
+    params_read_piece (t, v->at, v->n, values);
     for (size_t i = 0; i < v->n; i++)
         v->data[i] = weights_round (values[i], m->compute);
 }
@@ -117,7 +121,7 @@ static void params_move_rows (void *context, size_t piece, size_t thread)
     float *rows = params_place (t, m->embedding + from, thread), *floats = m->embedding_rows;
     uint16_t *halves = m->embedding_rows;
     if (!t->out)
-        params_fetch (t, m->embedding + from, n, rows);
+        params_read_piece (t, m->embedding + from, n, rows);
     if (!t->out && m->compute == COMPUTE_BF16)
         m->kernels->to_bf16 (halves + from, rows, n);
     else if (!t->out)
@@ -127,7 +131,7 @@ static void params_move_rows (void *context, size_t piece, size_t thread)
     else
         memcpy (rows, floats + from, n * sizeof *rows);
     if (t->out)
-        params_drain (t, m->embedding + from, n, rows);
+        params_write_piece (t, m->embedding + from, n, rows);
 }
 
 static void params_move_all (transfer_t *t)
@@ -188,6 +192,7 @@ typedef struct {
     size_t width;
 } travel_t;
 
+/*  A bfloat16 is the upper half of a float32; copied, since the bytes need not be aligned. */
 static int params_read_bytes (void *context, size_t at, size_t n, float *out, err_t *err)
 {
     (void) err;

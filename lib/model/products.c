@@ -22,6 +22,8 @@ static size_t products_least (size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/*  Only where the CPU multiplies bfloat16: elsewhere the rounding would cost time and give
+ *  nothing. */
 static bool products_multiplies_narrow (const model_t *model)
 {
     return model->compute == COMPUTE_BF16 && model->kernels->rounded_bytes == sizeof (uint16_t);
@@ -35,6 +37,7 @@ static size_t products_turned_bytes (const model_t *model, size_t rows_max)
     return ((weight > input ? weight : input) + 63) / 64 * 64;
 }
 
+/*  A panel of PRODUCTS_DEPTH values of k, and 32 rows of scratch to widen bfloat16 weights in. */
 static size_t products_panel_floats (void)
 {
     return (PRODUCTS_DEPTH + KERNELS_PANEL) * KERNELS_PANEL;
@@ -87,6 +90,10 @@ typedef struct {
     void (*pack) (const void *block, size_t column, size_t columns, void *panel, float *scratch);
 } block_t;
 
+/*  One panel of the right operand: packed into the thread's own space, then multiplied with all
+ *  rows of the left one. A panel of PRODUCTS_DEPTH x 32 floats is 128 kB and stays in the second
+ *  cache between the two; with all of k at once it would not. That is the reason for walking in
+ *  runs: their length is fixed, so the order of a sum is. */
 static void products_multiply_panel (void *context, size_t i, size_t thread)
 {
     const block_t *c = context;
@@ -119,7 +126,9 @@ static void products_multiply_block (block_t *c)
 
 /*  ---- dx = dy W ---- */
 
-/*  The model's panels hold [k][32 outputs]; wanted are [outputs][32 k]. */
+/*  The model's panels hold W as [k][32 outputs], while dx = dy W sums over outputs and wants
+ *  [outputs][32 k]. Turning 32 x 32 blocks while packing saves keeping W a second time,
+ *  transposed. */
 static void products_pack_weights (const void *block, size_t column, size_t columns, void *panel,
                                    float *scratch)
 {
@@ -142,6 +151,8 @@ static void products_pack_weights (const void *block, size_t column, size_t colu
     }
 }
 
+/*  The same for bfloat16 panels, whose pairs of k become pairs of outputs (panels.h,
+ *  turn_pairs). */
 static void products_pack_weights_narrow (const void *block, size_t column, size_t columns,
                                           void *panel, float *scratch)
 {
@@ -155,6 +166,8 @@ static void products_pack_weights_narrow (const void *block, size_t column, size
                                   products_least (KERNELS_PANEL, c->depth - o));
 }
 
+/*  dy rounded to bfloat16 row by row; an odd depth is filled up with a zero, since values are
+ *  multiplied in pairs. */
 static void products_round_rows (void *context, size_t i, size_t thread)
 {
     (void) thread;
@@ -173,6 +186,9 @@ static bool products_is_narrow (const products_t *p, const weights_matrix_t *w)
     return p->narrow && w->type == COMPUTE_BF16;
 }
 
+/*  dx [n, k] = dy [n, outputs] W [outputs, k], in runs of outputs: the first run writes (or adds,
+ *  with `more`), all others add. Every run is a chain of its own that begins at 0 and is then
+ *  added. */
 void products_input (products_t *p, products_rows_t dy, size_t n, const weights_matrix_t *w,
                      bool more, float *dx)
 {
@@ -203,6 +219,8 @@ void products_input (products_t *p, products_rows_t dy, size_t n, const weights_
 
 /*  ---- dW += dy^T x ---- */
 
+/*  x [depth, columns] as a panel [depth][32]: rows are copied, for k (the rows of the batch) is
+ *  outside already. The constant size in the usual case lets the compiler copy by registers. */
 static void products_pack_rows (const void *block, size_t column, size_t columns, void *panel,
                                 float *scratch)
 {
@@ -227,7 +245,8 @@ static void products_pack_rows_narrow (const void *block, size_t column, size_t 
     c->p->panels->pair (panel, c->x + c->from * c->columns + column, c->columns, c->depth, columns);
 }
 
-/*  Some outputs of dy become rows. */
+/*  dW = dy^T x sums over rows, so outputs become the rows of the left operand: a strip of dy is
+ *  transposed to [outputs][depth]. Strips begin at whole cache lines of dy. */
 static void products_turn_strip (void *context, size_t i, size_t thread)
 {
     (void) thread;
@@ -244,6 +263,9 @@ static void products_turn_strip (void *context, size_t i, size_t thread)
                               outputs);
 }
 
+/*  dW [outputs, k] += dy^T [outputs, n] x [n, k], in runs of rows, and within them in blocks of
+ *  HEIGHT outputs, whose transposed dy fits the cache. Runs are the outer loop: each output gets
+ *  its runs in order. */
 void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,
                       const weights_matrix_t *w, float *gradient)
 {

@@ -21,6 +21,8 @@ static float rope_scale_llama3 (const model_config_t *c, float frequency)
     return (1.0f - smooth) * frequency / factor + smooth * frequency;
 }
 
+/*  theta^(-2 i / head_dim), in the precisions that transformers uses step by step: the exponent in
+ *  float32, the power in double, the rest in float32. */
 static float rope_inverse_frequency (const model_config_t *c, size_t i)
 {
     float exponent = (float) (2 * i) / (float) c->head_dim;
@@ -36,6 +38,8 @@ static float rope_inverse_frequency (const model_config_t *c, size_t i)
     return frequency;
 }
 
+/*  The angle is a float32 product, as in transformers; sine and cosine of it in double, rounded
+ *  once. */
 static void rope_compute (const model_t *model, size_t position, float *cos_sin)
 {
     size_t half = model->config.head_dim / 2;
@@ -46,6 +50,8 @@ static void rope_compute (const model_t *model, size_t position, float *cos_sin)
     }
 }
 
+/*  A table for the positions that nearly all sequences stay within; a context of 2^24 must not cost
+ *  gigabytes. */
 int rope_prepare (model_t *model)
 {
     const model_config_t *c = &model->config;

@@ -32,6 +32,8 @@ static void sampler_free_job (job_t **self)
     *self = NULL;
 }
 
+/*  Rows apart: each thread has a forward_t for a block of rows. Else one forward_t for all rows,
+ *  and for prompts in chunks of at least SAMPLER_CHUNK_ROWS positions. */
 static int sampler_make_buffers (sampler_t *s, err_t *err)
 {
     const model_t *model = s->model;
@@ -128,7 +130,8 @@ void sampler_destroy (sampler_t **self)
 
 /*  ---- jobs come and go ---- */
 
-/*  Everything that buffers are sized by. */
+/*  Everything that buffers are sized by. Numbers that only change the results (theta, eps, weights)
+ *  may differ: they are read from each job's own model. */
 static bool sampler_same_shape (const sampler_t *s, const model_t *model)
 {
     const model_config_t *a = &s->shape, *b = &model->config;
@@ -216,7 +219,8 @@ int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
     return 0;
 }
 
-/*  With nothing to decode, others can use the memory of long rows. */
+/*  With nothing to decode, others (training in the same machine) can use the memory of long rows.
+ *  Short ones are kept: the next step would only get them again. */
 static void sampler_set_idle (sampler_t *s)
 {
     for (size_t i = 0; i < s->rows_n; i++) {
@@ -229,6 +233,8 @@ static void sampler_set_idle (sampler_t *s)
     }
 }
 
+/*  A job ends when all its samples have begun and none is in a row any more; its prefix is needed
+ *  until then. */
 void sampler_sweep (sampler_t *s)
 {
     for (job_t **at = &s->jobs; *at;) {
@@ -254,6 +260,7 @@ void sampler_leave (sampler_t *s, row_t *row)
     s->active--;
 }
 
+/*  In all three places where a sample can be: in a row, not begun yet, finished and not taken. */
 void sampler_cancel (sampler_t *s, uint64_t tag)
 {
     sampler_free_taken (s);
@@ -303,6 +310,7 @@ size_t sampler_bytes (const sampler_t *s)
     return bytes;
 }
 
+/*  The result is borrowed until the next call, which frees it: no copy of ids and logps is made. */
 bool sampler_take (sampler_t *s, sampler_result_t *result)
 {
     sampler_free_taken (s);

@@ -10,7 +10,9 @@
 
 /*  ---- prompts ---- */
 
-/*  The first token of every sample, from the logits after the prompt. */
+/*  The first token of every sample, from the logits after the prompt: its draw is number 0 of the
+ *  sample's key. The logits are used up right away, so no [jobs, vocab] array waits for rows to
+ *  become free. */
 static void sampler_draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
 {
     for (size_t i = 0; i < job->samples; i++)
@@ -19,6 +21,8 @@ static void sampler_draw_first (sampler_t *s, job_t *job, const float *logits, s
                                              &job->first_logps[i]);
 }
 
+/*  Positions of prompts that are computed in one pass; those that end a prompt also meet the
+ *  head. */
 typedef struct {
     const model_t *model;
     forward_row_t rows[SAMPLER_CHUNK_ROWS];
@@ -46,7 +50,9 @@ static void sampler_run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_
     chunk->n = chunk->ends_n = 0;
 }
 
-/*  Computes the prompts of jobs, position after position, as many rows at once as fit. */
+/*  Computes the prompts of jobs, position after position, as many rows at once as fit. Positions of
+ *  one prompt and of several may stand in one chunk, since a row attends to its own sequence only;
+ *  but all must read the same base. */
 static void sampler_prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, size_t rows,
                              pool_t *pool, size_t thread)
 {
@@ -77,7 +83,9 @@ static void sampler_prefill_one (void *context, size_t i, size_t thread)
     sampler_prefill (s, &s->fresh[i], 1, s->forward[thread], SAMPLER_BLOCK_ROWS, NULL, thread);
 }
 
-/*  Notes the jobs that will get a row in this step and whose prompt is not computed yet. */
+/*  Notes the jobs that will get a row in this step and whose prompt is not computed yet: never more
+ *  than rows are free, so that prompts that wait take no memory for keys and values. One that finds
+ *  no memory is tried again in the next step. */
 static void sampler_gather_fresh (sampler_t *s)
 {
     size_t free_rows = s->rows_n - s->active;
@@ -123,7 +131,8 @@ static void sampler_append (row_t *row, int32_t id, float logp)
     output->stopped = sampler_is_stop (row->job, id);
 }
 
-/*  Moves the completion out of its row when it is at its end. */
+/*  Moves the completion out of its row when it is at its end, in the order of rows: results come in
+ *  an order that does not depend on threads. */
 static void sampler_finish (sampler_t *s, row_t *row)
 {
     output_t *output = row->output;
@@ -135,7 +144,8 @@ static void sampler_finish (sampler_t *s, row_t *row)
     sampler_leave (s, row);
 }
 
-/*  Moves the row's keys and values into blocks for positions up to `end`. */
+/*  Moves the row's keys and values into blocks for positions up to `end`. Bits do not change: a
+ *  position keeps its block and its lane. */
 static int sampler_grow (row_t *row, const job_t *job, size_t end)
 {
     kv_t grown = {.first = row->own.first, .blocks = kv_blocks (job->prompt_n, end)};
@@ -150,8 +160,9 @@ static int sampler_grow (row_t *row, const job_t *job, size_t end)
     return 0;
 }
 
-/*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST
- *  tokens and doubles it when it is full. */
+/*  Most completions are much shorter than they may be: a row begins with room for ROOM_FIRST tokens
+ *  and doubles it when it is full. A free row keeps its memory, unless it is more than twice of
+ *  what is needed. */
 static int sampler_make_room (row_t *row, const job_t *job)
 {
     size_t first = job->max_tokens < ROOM_FIRST ? job->max_tokens : ROOM_FIRST;
@@ -172,8 +183,8 @@ static int sampler_make_room (row_t *row, const job_t *job)
     return -1;
 }
 
-/*  Room for the position that the row comes to now. Without memory the row waits for the next
- *  step. */
+/*  Room for the position that the row comes to now. Without memory the row waits for the next step,
+ *  and gets the same token then. */
 static bool sampler_has_room (row_t *row)
 {
     const job_t *job = row->job;
@@ -184,7 +195,8 @@ static bool sampler_has_room (row_t *row)
     return sampler_grow (row, job, end < most ? end : most) == 0;
 }
 
-/*  Gives the next sample of the job a row. */
+/*  Gives the next sample of the job a row. Its first token was drawn when the prompt was computed,
+ *  so it may be at its end already. */
 static int sampler_start (sampler_t *s, row_t *row, job_t *job)
 {
     if (sampler_make_room (row, job) != 0)
@@ -218,6 +230,7 @@ static void sampler_start_all (sampler_t *s)
 
 /*  ---- decoding ---- */
 
+/*  Draw n of the sample's key for token n: what is drawn follows from the position alone. */
 static void sampler_draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
 {
     float logp, u = rng_uniform (row->key, row->output->n);
@@ -239,7 +252,8 @@ static void sampler_draw_one (void *context, size_t i, size_t thread)
                   d->logits + i * d->sampler->shape.vocab, thread);
 }
 
-/*  One token for rows first .. first + n - 1 of the step, all on one base. */
+/*  One token for rows first .. first + n - 1 of the step, all on one base: forward, then the head
+ *  and the draw in pieces of as many rows as forward_head takes. */
 static void sampler_decode (sampler_t *s, size_t first, size_t n, forward_t *f, pool_t *pool,
                             size_t thread)
 {
@@ -260,6 +274,8 @@ static void sampler_decode (sampler_t *s, size_t first, size_t n, forward_t *f, 
     }
 }
 
+/*  Blocks are nearly equal, and their number is at least that of the threads: they decide who
+ *  computes a row, never what comes out. */
 static void sampler_decode_block (void *context, size_t i, size_t thread)
 {
     sampler_t *s = context;
@@ -267,6 +283,7 @@ static void sampler_decode_block (void *context, size_t i, size_t thread)
     sampler_decode (s, s->part + first, last - first, s->forward[thread], NULL, thread);
 }
 
+/*  The last token of each row is read at its position, and chooses the next. */
 static void sampler_gather_rows (sampler_t *s)
 {
     s->step_n = 0;
@@ -283,8 +300,9 @@ static void sampler_gather_rows (sampler_t *s)
     }
 }
 
-/*  Brings the rows of one model more with the part's base to the part's end; false when there is
- *  none. */
+/*  Brings the rows of one more model with the part's base to the part's end; false when there is
+ *  none. Rows with the same adapters then stand side by side, and forward_run adapts them together.
+ *  Swapping rows changes nothing for them: a row's result does not depend on its place. */
 static bool sampler_extend_part (sampler_t *s)
 {
     const model_t *model = NULL;
@@ -338,6 +356,7 @@ static void sampler_decode_all (sampler_t *s)
         sampler_finish (s, s->step_row[i]);
 }
 
+/*  One round: prompts for rows that are free, rows for their samples, a token for every row. */
 size_t sampler_step (sampler_t *s)
 {
     free (s->taken);

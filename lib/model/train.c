@@ -4,10 +4,11 @@
 
 #include "model/train_internal.h"
 
-/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient
- *  of its own: its products are too small to share. A large model's groups come one after the
- *  other, and all threads work on each: one gradient, one set of activations. Never a function of
- *  the threads. */
+/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient of
+ *  its own: its products are too small to be shared by threads. A large model's groups come one
+ *  after the other, and all threads work on each: one gradient, one set of activations. Which of
+ *  the two, and how many pieces, follows from the model alone and never from the number of threads,
+ *  for the order in which float32 gradients are added decides their bits. */
 #define PIECES      8
 #define SMALL_MODEL ((size_t) 4 << 20) /* weights */
 /*  Of a group, besides as much as the weights take (activations), or a quarter of that (logits). */
@@ -16,6 +17,8 @@
 #define SUM_FLOATS      ((size_t) 1 << 16)  /* of one piece of the sum */
 #define KEPT_MAX        ((size_t) 32 << 20) /* of activations at rest */
 
+/*  Memory lies by thread (work), results lie by piece (gradients): whichever thread takes a piece,
+ *  the same numbers end up in the same place. */
 struct train {
     const model_t *model;
     pool_t *pool;  /* of pieces */
@@ -93,6 +96,8 @@ void train_destroy (train_t **self)
     *self = NULL;
 }
 
+/*  Ids come from requests that passed the network: an embedding row outside the table must never be
+ *  read. */
 static int train_check_ids (const train_t *t, const train_tokens_t *tokens, size_t group,
                             err_t *err)
 {
@@ -123,7 +128,9 @@ static int train_check (const train_t *t, err_t *err)
     return 0;
 }
 
-/*  Cuts the groups into pieces of about equal tokens, in order. */
+/*  Cuts the groups into pieces of about equal tokens, in order. A piece ends once it has reached
+ *  its share of the whole: the cuts depend on the lengths in the batch, not on who works on it. A
+ *  piece may be empty. The prompt counts too, as it is computed once for its group. */
 static int train_split_batch (train_t *t, err_t *err)
 {
     size_t *first = realloc (t->first_token, (t->groups_n + 1) * sizeof *first);
@@ -148,6 +155,8 @@ static int train_split_batch (train_t *t, err_t *err)
     return 0;
 }
 
+/*  Checks the batch before any of it is computed, and makes memory for its largest group. What is
+ *  large enough from the run before stays: fresh pages cost more time than a small model's step. */
 static int train_prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
                           bool learns, err_t *err)
 {
@@ -167,11 +176,14 @@ static int train_prepare (train_t *t, const train_group_t *groups, size_t n, flo
     return 0;
 }
 
+/*  Piece 0 adds into the caller's gradient, which saves one copy of all weights. */
 static float *train_gradient_of (train_t *t, size_t piece)
 {
     return piece ? t->gradients + (piece - 1) * model_params (t->model) : t->gradient;
 }
 
+/*  The groups of a piece one after the other, each forward, loss, backward: activations exist for
+ *  one group at a time. The gradient of a piece is the sum over its groups in order. */
 static void train_learn_piece (void *context, size_t piece, size_t thread)
 {
     train_t *t = context;
@@ -186,7 +198,9 @@ static void train_learn_piece (void *context, size_t piece, size_t thread)
     }
 }
 
-/*  A fixed tree: piece i takes piece i + distance. */
+/*  Sums the pieces' gradients in a fixed tree, here for one part of the vector: piece i takes piece
+ *  i + distance, for distance 1, 2, 4. So 8 pieces become ((0 + 1) + (2 + 3)) + ((4 + 5) + (6 + 7))
+ *  on any number of threads. */
 static void train_sum_part (void *context, size_t part, size_t thread)
 {
     (void) thread;
@@ -220,6 +234,7 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
     return 0;
 }
 
+/*  Forward only: groups do not depend on each other, so here every group is a piece of its own. */
 static void train_score_group (void *context, size_t g, size_t thread)
 {
     train_t *t = context;

@@ -17,6 +17,7 @@ static float *back_gradient_at (float *gradient, size_t at)
     return at == WEIGHTS_FROZEN ? NULL : gradient + at;
 }
 
+/*  scale [n]: 1 / rms of each row, as the forward pass kept it. */
 static void back_norm (const train_work_t *w, const weights_vector_t *gain, const float *dy,
                        const float *x, const float *scale, size_t n, float *gradient, float *dx)
 {
@@ -26,7 +27,10 @@ static void back_norm (const train_work_t *w, const weights_vector_t *gain, cons
                     x + i * width, gain->data, scale[i], width);
 }
 
-/*  y += s B u with u = A x: dB += s dy^T u, dA += du^T x and dx += du A with du = s dy B. */
+/*  y += s B u with u = A x, where A is [rank, k], B [outputs, rank] and s the adapter's scale (Hu
+ *  et al. 2021, section 4.1). Then dB += s dy^T u, du = s dy B, dA += du^T x and dx += du A. The
+ *  scale goes onto u and onto du, which are [rows, rank], and so never onto a large matrix. u is
+ *  computed again: it is small. */
 static void back_adapter (train_work_t *w, const weights_adapter_t *adapter, products_rows_t dy,
                           const float *x, size_t n, float *gradient, float *dx)
 {
@@ -42,7 +46,8 @@ static void back_adapter (train_work_t *w, const weights_adapter_t *adapter, pro
     products_input (p, du, n, &adapter->a, true, dx);
 }
 
-/*  y = x W^T: dW and dx, with what adapters add to y. */
+/*  y [n, outputs] = x [n, k] W^T: dW += dy^T x and dx = dy W, then what the adapters of W add to
+ *  both. */
 static void back_product (train_work_t *w, const weights_matrix_t *m, const float *dy,
                           const float *x, size_t n, float *gradient, float *dx)
 {
@@ -57,8 +62,9 @@ static void back_product (train_work_t *w, const weights_matrix_t *m, const floa
 
 /*  ---- the head ---- */
 
-/*  Sum of dlogp over the tokens that are chosen at a head row. */
-static float back_pull_of (const train_work_t *w, size_t row)
+/*  Sum of dlogp over the tokens that are chosen at a head row: one, or at row 0 the first of every
+ *  completion. */
+static float back_dlogp_of (const train_work_t *w, size_t row)
 {
     const train_group_t *g = w->group;
     size_t token = 0;
@@ -70,8 +76,11 @@ static float back_pull_of (const train_work_t *w, size_t row)
     return pull;
 }
 
-/*  exps become the gradient by the logits: sum over the row's tokens of dlogp (1[v = id] - p_v) /
- *  T. */
+/*  exps [n, outputs] become the gradient by the logits. For logp = z_id / T - log sum_v exp (z_v /
+ *  T),
+ *  d logp / dz_v = (1[v = id] - p_v) / T,
+ *  and p_v = exp / sum. Row 0 has several tokens: their -p_v terms are one product with the sum of
+ *  their dlogp, and each adds at its own id. */
 static void back_logits (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -80,7 +89,7 @@ static void back_logits (train_work_t *w, size_t first, size_t end, size_t threa
     float inverse = 1 / (w->temperature > 0 ? w->temperature : 1);
     for (size_t i = first; i < end; i++) {
         size_t row = w->head_first + i, token = 0;
-        float *d = w->exps + i * outputs, pull = back_pull_of (w, row);
+        float *d = w->exps + i * outputs, pull = back_dlogp_of (w, row);
         if (w->model->config.value_head) {
             *d = pull;
             continue;
@@ -93,6 +102,8 @@ static void back_logits (train_work_t *w, size_t first, size_t end, size_t threa
     }
 }
 
+/*  From dlogp to dx [rows, width] of the last layer. Prompt rows before the last have no token:
+ *  their dx is zero here and gets its part through attention. */
 static void back_head (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
@@ -124,6 +135,9 @@ static void back_swiglu (train_work_t *w, size_t first, size_t end, size_t threa
     }
 }
 
+/*  down, SwiGLU, gate_up, norm, in reverse. The residual path needs nothing: dx stays what it is,
+ *  and the norm's backward adds to it. The normed rows h are computed again from middle, which
+ *  costs little and saves an array per layer. */
 static void back_mlp (train_work_t *w, float *gradient)
 {
     const weights_layer_t *lw = &w->model->layers[w->layer];
@@ -138,8 +152,9 @@ static void back_mlp (train_work_t *w, float *gradient)
 
 /*  ---- attention ---- */
 
-/*  One kv head of a run's rows [n, kv_dim], in blocks of sixteen rows [dim][16], zeros at the end;
- *  blocks are the thread's. */
+/*  One kv head of a run's rows [n, kv_dim] in blocks of sixteen rows [dim][16], zeros at the end,
+ *  for one thread. Rows of all runs stand behind each other at keys_at. The kernels take sixteen
+ *  keys at a time, one per lane. */
 static void back_to_blocks (const train_work_t *w, const train_run_t *run, size_t head,
                             const float *rows, float *blocks)
 {
@@ -154,6 +169,7 @@ static void back_to_blocks (const train_work_t *w, const train_run_t *run, size_
     }
 }
 
+/*  The gradients back from blocks into rows, for the products that follow. */
 static void back_from_blocks (const train_work_t *w, const train_run_t *run, size_t head,
                               const float *blocks, float *rows)
 {
@@ -181,6 +197,8 @@ static backward_keys_t back_keys_of (const train_work_t *w, const train_run_t *r
                              .dvalues = w->dvalues + at};
 }
 
+/*  The query rows of one run. Those of a completion see all of the prompt's keys (shared) and their
+ *  own up to themselves; the prompt's rows see only their own. */
 static void back_attention_run (const train_work_t *w, size_t index, size_t head, size_t thread)
 {
     const model_t *m = w->model;
@@ -208,7 +226,9 @@ static void back_attention_run (const train_work_t *w, size_t index, size_t head
     w->b->attention (&a);
 }
 
-/*  All rows of one kv head: the prompt's gradients gather what all completions add. */
+/*  All rows of one kv head, by one thread: the prompt's dkeys and dvalues gather what the prompt
+ *  and all completions add, in the order of the runs. Heads write to places of their own, so they
+ *  may go to any thread. */
 static void back_attention_head (void *context, size_t head, size_t thread)
 {
     train_work_t *w = context;
@@ -228,7 +248,8 @@ static void back_attention_head (void *context, size_t head, size_t thread)
     }
 }
 
-/*  Undoes rope, and QK-norm when the model has it, for the heads of one row. */
+/*  Undoes rope, and QK-norm when the model has it, for the heads of one row. A rotation's transpose
+ *  is the rotation by the opposite angle, hence the minus before the sine. */
 static void back_rope (const train_work_t *w, const weights_vector_t *gain, const float *pre,
                        size_t position, size_t heads, float *dy, float *gradient, float *dpre)
 {
@@ -253,6 +274,8 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
     }
 }
 
+/*  From dq, dk, dv [rows, ...] to dqkv [rows, q_dim + 2 kv_dim]. One thread, in order of rows,
+ *  since the gains of QK-norm and the bias are sums over all rows. */
 static void back_heads (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
@@ -272,6 +295,7 @@ static void back_heads (train_work_t *w, float *gradient)
     }
 }
 
+/*  out, attention, rope, qkv, norm, in reverse; dx gathers as in back_mlp. */
 static void back_attention (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
@@ -286,6 +310,9 @@ static void back_attention (train_work_t *w, float *gradient)
     back_norm (w, &lw->norm_attention, w->dh, l->x, l->scale1, n, gradient, w->dx);
 }
 
+/*  The head, then the layers from the last to the first, then the embedding: its rows get dx, one
+ *  by one, as an id may stand in several rows. A tied embedding has got the head's gradient before,
+ *  at the same place. */
 void train_backward (train_work_t *w, float *gradient)
 {
     const model_t *m = w->model;
@@ -293,6 +320,8 @@ void train_backward (train_work_t *w, float *gradient)
     back_head (w, gradient);
     for (size_t l = m->config.layers; l-- > 0;) {
         w->layer = l;
+        /* Without kept activations all layers share one struct, which holds the last layer's:
+         * compute this one's. */
         if (!w->whole)
             train_forward_layer (w, l);
         else

@@ -23,7 +23,10 @@ static void train_put_rows (train_work_t *w, kv_t *kv, size_t first, size_t end)
         kv_put (m, kv, 0, w->position[row], l->k + row * m->kv_dim, l->v + row * m->kv_dim);
 }
 
-/*  A completion's own blocks begin with what sticks out of the prompt's whole blocks. */
+/*  Keys and values of the layer into blocks (kv.h's layout, one layer at a time). A completion's
+ *  own blocks begin with what sticks out of the prompt's whole blocks, so these positions are
+ *  written once per completion: every block has one owner, and attention gives the bits that it
+ *  gives when sampling. */
 static void train_put_keys (train_work_t *w)
 {
     size_t p = w->prompt_n, whole = p / KERNELS_BLOCK * KERNELS_BLOCK;
@@ -35,6 +38,8 @@ static void train_put_keys (train_work_t *w)
     }
 }
 
+/*  Every row attends to positions 0 .. its own. Blocks before own->first are the prompt's; a short
+ *  prompt fills none, and then the run has all blocks itself. */
 static void train_attend (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     const model_t *m = w->model;
@@ -63,6 +68,10 @@ void train_forward_act (train_work_t *w, size_t layer)
     train_each (w, w->rows, train_activate);
 }
 
+/*  Everything of a layer but its last product, which the caller adds: whether that goes to the next
+ *  layer's x is no concern of the way back, which calls this again. Shapes: x, h, middle [rows,
+ *  width]; qkv [rows, q_dim + 2 kv_dim]; att [rows, q_dim]; gate_up [rows, 2 ff]; act [rows,
+ *  ff]. */
 void train_forward_layer (train_work_t *w, size_t layer)
 {
     const model_t *m = w->model;
@@ -83,8 +92,9 @@ void train_forward_layer (train_work_t *w, size_t layer)
 
 /*  ---- the head ---- */
 
-/*  The prompt's last row is asked for the first token of every completion: its logits stay until
- *  the last. */
+/*  The prompt's last row chooses the first token of every completion. forward_head_logp may
+ *  overwrite logits by their exponentials, which is what the gradient needs; so only the last
+ *  completion lets it, as the others still read the logits. */
 static void train_choose_first (train_work_t *w, float *logits)
 {
     const train_group_t *g = w->group;
@@ -111,6 +121,8 @@ static void train_take_values (train_work_t *w, size_t row, float value)
         train_take_value (w, token, value);
 }
 
+/*  Turns the logits of some head rows, in place, into exponentials, and notes logp and entropy of
+ *  the tokens. */
 static void train_choose (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -128,6 +140,8 @@ static void train_choose (train_work_t *w, size_t first, size_t end, size_t thre
     }
 }
 
+/*  Keeps no logits but those of one tile of head rows. The gradient needs them again, so with more
+ *  than one tile the way back multiplies a second time: cheaper than [head_rows, vocab] floats. */
 size_t train_forward_head (train_work_t *w, size_t first)
 {
     const model_t *m = w->model;

@@ -21,6 +21,8 @@ static size_t work_larger (size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/*  The largest of everything, over all groups. No single group may need all of it, but whichever
+ *  group a thread is given fits. */
 static train_size_t work_size_of (const train_group_t *groups, size_t n)
 {
     train_size_t most = {0};
@@ -39,6 +41,9 @@ static train_size_t work_size_of (const train_group_t *groups, size_t n)
 
 /*  ---- memory ---- */
 
+/*  Without memory this only counts: work_place runs once to learn the size, then again to hand out
+ *  addresses. So there is one list of buffers, and no second one that could disagree with it. Each
+ *  begins on a cache line. */
 static void *work_cut (train_work_t *w, size_t n, size_t size)
 {
     char *p = w->memory ? w->memory + w->bytes : NULL;
@@ -46,11 +51,15 @@ static void *work_cut (train_work_t *w, size_t n, size_t size)
     return p;
 }
 
+/*  Kernels read whole registers: a block more than asked for may be read behind the last row. */
 static float *work_floats (train_work_t *w, size_t rows, size_t columns)
 {
     return work_cut (w, rows * columns + KERNELS_BLOCK, sizeof (float));
 }
 
+/*  What the way back reads of a layer. `whole` keeps this for every layer; else one such struct
+ *  serves all layers in turn, and the way back computes it again from the layer's x
+ *  (train_forward_layer): a third more work. */
 static void work_place_layer (train_work_t *w, train_layer_t *l)
 {
     const model_t *m = w->model;
@@ -104,8 +113,9 @@ static size_t work_kv_layer_floats (const train_work_t *w, size_t blocks)
 
 /*  ---- memory of one stage, which the next has for itself ---- */
 
-/*  A layer forwards: act is the first, for its product reads it after all else here is done
- *  with. */
+/*  A layer forwards. act comes first, and qkv may lie over it: the heads are taken from qkv before
+ *  act is computed, and nothing reads qkv afterwards (unless the model has QK-norm, whose backward
+ *  reads it). */
 static void work_place_layer_stage (train_work_t *w, train_layer_t *shared)
 {
     const model_t *m = w->model;
@@ -154,7 +164,9 @@ static void work_place_attention_stage (train_work_t *w)
     w->dvalues = work_floats (w, threads, w->key_floats);
 }
 
-/*  Stages lie over each other; layers get to know what they share of them. */
+/*  The head, a layer forwards, an mlp backwards and an attention backwards never need their buffers
+ *  at the same time, so the four stages lie over each other and the largest decides. `shared` gets
+ *  what layers have in common. */
 static void work_place_stages (train_work_t *w, train_layer_t *shared)
 {
     size_t from = w->bytes, end;
@@ -209,6 +221,9 @@ static void work_place (train_work_t *w)
     w->token = work_cut (w, w->most.head_rows, sizeof *w->token);
 }
 
+/*  Prefers to keep all activations; if that is more than the limit, plans again without. head_tile:
+ *  as many head rows as their logits fit the limit, since [head_rows, vocab] would be the largest
+ *  array of all. */
 static void work_plan (train_work_t *w, const model_t *model, pool_t *pool,
                        const train_limits_t *limits, bool learns, train_size_t most)
 {
@@ -273,7 +288,9 @@ void train_work_free (train_work_t *w)
 
 /*  ---- rows ---- */
 
-/*  Sets where a run's keys go; returns how far the kv memory is used. */
+/*  Sets where a run's keys go; returns how far the kv memory is used. position: of its first row;
+ *  end: where its keys end. A completion's own blocks begin with the block in which the prompt ends
+ *  (forward.h). */
 static float *work_lay_run (train_work_t *w, size_t index, size_t first_row, size_t n,
                             size_t position, size_t end, float *kv)
 {
@@ -291,6 +308,8 @@ static float *work_lay_run (train_work_t *w, size_t index, size_t first_row, siz
     return kv + work_kv_layer_floats (w, run->kv.blocks);
 }
 
+/*  A completion of t tokens has t - 1 rows: its last token is chosen but never read. Row p - 1, the
+ *  prompt's last, chooses the first token of every completion. */
 void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
 {
     size_t p = g->prompt.n, row = p, token = 0;
@@ -325,6 +344,8 @@ typedef struct {
     train_rows_fn fn;
 } each_t;
 
+/*  Pieces of a fixed number of rows. Each row is computed by one thread, and no row reads another's
+ *  result here. */
 static void work_each_piece (void *context, size_t i, size_t thread)
 {
     const each_t *e = context;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/*  Nearest, ties to even, as the kernels round (kernels.isa.c). */
 static uint16_t weights_to_bf16 (float x)
 {
     uint32_t bits;
@@ -49,6 +50,8 @@ static size_t weights_place (const weights_matrix_t *m, size_t output, size_t k)
     return panel + k * KERNELS_PANEL + lane;
 }
 
+/*  rows [outputs][k] become [k][32]; missing outputs of the last panel are zeros, so products need
+ *  no case for them. */
 void weights_pack (weights_matrix_t *m, const panels_t *panels, size_t panel, const float *rows)
 {
     char *to = (char *) m->panels + panel * weights_panel_bytes (m);
