@@ -44,6 +44,8 @@ static int hf_read_text (const hf_t *hf, const char *name, bool needed, char **t
     return *text ? 0 : err_set (err, ERR_LIMIT, "no memory for %s", path);
 }
 
+/*  The index comes from outside: a name with a slash or a leading dot could lead out of the
+ *  folder. */
 static int hf_open_shard (hf_t *hf, const char *name, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -120,6 +122,7 @@ static int hf_open_index (hf_t *hf, const char *text, err_t *err)
     return rc;
 }
 
+/*  One file, or several with an index that says which tensor is where. */
 static int hf_open_weights (hf_t *hf, err_t *err)
 {
     char path[FS_PATH_MAX], *index = NULL;
@@ -162,7 +165,8 @@ static void hf_shape_text (const size_t *shape, int rank, char text[SHAPE_TEXT])
     snprintf (text + n, SHAPE_TEXT - n, "]");
 }
 
-/*  It must be there, of the shape, and of a type that can be read. */
+/*  It must be there, of the shape that config.json says, and of a type that can be read. Checked
+ *  for all tensors before any is read, so that a wrong folder fails in milliseconds. */
 static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *found, err_t *err)
 {
     *found = hf_find_name (hf, t->name);
@@ -229,7 +233,8 @@ static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const mod
                     hf->dir, e->name);
 }
 
-/*  Stored as what most weights are. */
+/*  Stored as what most weights are: config.json's dtype is often that of the training and not of
+ *  the file. */
 static hf_dtype_t hf_dtype_of (const size_t counts[SAFETENSORS_TYPES])
 {
     size_t f32 = counts[SAFETENSORS_F32] + counts[SAFETENSORS_F64];

@@ -61,6 +61,7 @@ static int hf_config_read_size (const json_t *root, const char *key, json_int_t 
     return 0;
 }
 
+/*  "architectures" names the class that computes; "model_type" alone is what older files have. */
 static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t *err)
 {
     const char *class =
@@ -80,6 +81,8 @@ static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t
                : "(none named)");
 }
 
+/*  Fallbacks are transformers': without num_key_value_heads every head has its own, without
+ *  head_dim the width is divided by the heads. */
 static int hf_config_read_sizes (const json_t *root, model_config_t *m, err_t *err)
 {
     if (hf_config_read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
@@ -163,6 +166,8 @@ static double hf_config_number_of (const json_t *object, const char *key, double
     return json_is_number (value) ? json_number_value (value) : fallback;
 }
 
+/*  Two dialects: transformers 5 writes rope_parameters, with theta inside; older ones write
+ *  rope_theta beside rope_scaling, and call the type "type" or "rope_type". */
 static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *err)
 {
     const json_t *rope = json_object_get (root, "rope_parameters");
@@ -190,6 +195,7 @@ static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *er
     return 0;
 }
 
+/*  "dtype" since transformers 5, "torch_dtype" before. */
 static int hf_config_read_dtype (const json_t *root, hf_config_t *config, err_t *err)
 {
     const char *type = hf_config_text_of (root, "dtype");
@@ -213,6 +219,8 @@ static void hf_config_add_eos (const json_t *value, hf_config_t *config)
         config->eos[config->eos_n++] = (int32_t) id;
 }
 
+/*  eos_token_id is a number or a list. Called for generation_config.json first, as that is what
+ *  generate () obeys. */
 static void hf_config_read_eos (const json_t *root, hf_config_t *config)
 {
     const json_t *eos = json_object_get (root, "eos_token_id"), *value;
@@ -227,6 +235,7 @@ static void hf_config_read_eos (const json_t *root, hf_config_t *config)
         config->bos = (int32_t) bos;
 }
 
+/*  Reads everything before it judges the shape as a whole (model_config_check). */
 int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
                      err_t *err)
 {
@@ -289,6 +298,7 @@ static json_t *hf_config_eos_json (const hf_config_t *config)
     return eos;
 }
 
+/*  Both dialects at once, so that older and newer tools load the folder. */
 char *hf_config_json (const hf_config_t *config)
 {
     const char *dtype = hf_dtype_name (config->dtype);
@@ -332,7 +342,9 @@ static const char *hf_config_after_string (const char *text)
     return *text ? text + 1 : text;
 }
 
-/*  The value of a key of the outermost object, if it is a string, in a text that is JSON. */
+/*  The value of a key of the outermost object, if it is a string, in a text that is JSON. Text
+ *  instead of a parsed tree, since the rest of the file is to stay as its author wrote it, keys
+ *  that we do not know included. */
 static const char *hf_config_find_string (const char *json, const char *key)
 {
     size_t depth = 0;
@@ -355,6 +367,8 @@ static const char *hf_config_find_string (const char *json, const char *key)
     return NULL;
 }
 
+/*  Only the type in which the weights are stored changes; everything else of a user's config.json
+ *  stays byte by byte. */
 char *hf_config_stored (const char *config_json, hf_dtype_t dtype)
 {
     static const char *const keys[] = {"dtype", "torch_dtype"};

@@ -71,6 +71,8 @@ static bool hf_files_is_plain (const char *path)
     return S_ISREG (st.st_mode) && (size_t) st.st_size <= FILE_MAX;
 }
 
+/*  Files are read into memory at the start of a run: the folder may be gone when the first
+ *  checkpoint is written. */
 static int hf_files_read_one (hf_files_t *files, const char *dir, const char *name, err_t *err)
 {
     char path[FS_PATH_MAX];

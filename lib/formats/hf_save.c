@@ -84,6 +84,9 @@ int hf_save_like (const char *dir, const hf_kept_t *kept, hf_dtype_t dtype, cons
     return rc;
 }
 
+/*  A model that computes in float32 is stored in float32: rounding it at each checkpoint would lose
+ *  what it learnt in small steps. float16 is never written, as trained weights may exceed its
+ *  range. */
 hf_dtype_t hf_dtype_kept (hf_dtype_t source, model_compute_t compute)
 {
     return compute == COMPUTE_F32 || source == HF_F32 ? HF_F32 : HF_BF16;

@@ -112,6 +112,8 @@ static int peft_parse_numbers (const json_t *root, lora_config_t *config, err_t 
     return 0;
 }
 
+/*  Every key is accounted for: those that are understood, those that change nothing, and those that
+ *  are off. Whatever else is there would mean another formula than model/lora.h's. */
 int peft_parse (const char *json, lora_config_t *config, err_t *err)
 {
     json_error_t where;
@@ -158,6 +160,7 @@ char *peft_json (const lora_config_t *config, const char *base)
 
 /*  ---- folders ---- */
 
+/*  A run of several policies has a folder per policy; a single adapter is the folder itself. */
 int peft_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err)
 {
     char own[FS_PATH_MAX];
@@ -206,6 +209,8 @@ static int peft_read_tensor (const safetensors_t *file, const model_tensor_t *t,
     return safetensors_read (file, e, 0, e->n, params + t->offset, err);
 }
 
+/*  In both directions: every tensor of the model is in the file, and every tensor of the file is
+ *  the model's. A tensor that nobody reads would be an adapter that has no effect. */
 int peft_read_params (const char *dir, const model_t *model, float *params, err_t *err)
 {
     char path[FS_PATH_MAX];

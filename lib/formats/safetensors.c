@@ -33,6 +33,8 @@ static const struct {
 } types[SAFETENSORS_TYPES] = {{"F32", 4}, {"BF16", 2}, {"F16", 2},
                               {"I64", 8}, {"I32", 4},  {"F64", 8}};
 
+/*  Mapped, so that opening a folder of many gigabytes reads only headers, and weights come from the
+ *  page cache. */
 static int safetensors_map_file (safetensors_t *file, err_t *err)
 {
     int fd = fs_open (file->path, err);
@@ -55,6 +57,8 @@ static int safetensors_map_file (safetensors_t *file, err_t *err)
     return 0;
 }
 
+/*  The number of elements is multiplied with a check: a shape such as [2^32, 2^32] must not wrap
+ *  around to something small. */
 static int safetensors_read_shape (const json_t *shape, safetensors_entry_t *e)
 {
     size_t i;
@@ -72,7 +76,9 @@ static int safetensors_read_shape (const json_t *shape, safetensors_entry_t *e)
     return 0;
 }
 
-/*  One entry of the header; data starts at `data` and has `room` bytes. */
+/*  One entry of the header; data starts at `data` and has `room` bytes. After this, reading
+ *  anywhere in the entry stays in the file: its bytes lie inside, and their number is what type and
+ *  shape say. */
 static int safetensors_read_entry (safetensors_t *file, const char *name, const json_t *value,
                                    const char *data, size_t room, err_t *err)
 {
@@ -121,7 +127,9 @@ static int safetensors_by_data (const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/*  Tensors may not share bytes. */
+/*  Tensors may not share bytes: the format forbids it, and a header that does so is made to
+ *  deceive. Sorted by place each needs to be compared with its neighbour only; entries stay sorted
+ *  by name for safetensors_find. */
 static int safetensors_check_overlap (safetensors_t *file, err_t *err)
 {
     qsort (file->entries, file->n, sizeof *file->entries, safetensors_by_data);
@@ -135,6 +143,8 @@ static int safetensors_check_overlap (safetensors_t *file, err_t *err)
     return 0;
 }
 
+/*  The size comes first and is checked before anything is read; after the header follows the
+ *  data. */
 static int safetensors_read_header (safetensors_t *file, err_t *err)
 {
     uint64_t size;
@@ -224,6 +234,7 @@ static float safetensors_from_half (uint16_t h)
     return value;
 }
 
+/*  Copied value by value, as nothing in a file need be aligned. */
 static void safetensors_widen (const safetensors_entry_t *e, size_t first, size_t n, float *out)
 {
     const char *at = (const char *) e->data + first * types[e->type].size;
@@ -247,7 +258,8 @@ static void safetensors_widen (const safetensors_entry_t *e, size_t first, size_
         memcpy (out, at, n * sizeof *out);
 }
 
-/*  Index of the first that is not finite; n: all are. */
+/*  Index of the first that is not finite; n: all are. One pass over the exponents, which the
+ *  compiler makes vectors of; only when it finds one is the place looked for. */
 static size_t safetensors_first_infinite (const float *x, size_t n)
 {
     uint32_t any = 0;
@@ -303,6 +315,7 @@ static uint16_t safetensors_to_half (float value)
     return (uint16_t) (sign | (((exponent + 14) << 10) + (steps - 1024)));
 }
 
+/*  Converted in blocks, so that no second copy of all weights is made. */
 static int safetensors_append_data (fs_file_t *out, const safetensors_tensor_t *t, size_t n,
                                     safetensors_type_t type, err_t *err)
 {
@@ -348,6 +361,8 @@ static char *safetensors_header_of (const safetensors_tensor_t *tensors, size_t 
     return text;
 }
 
+/*  The header is padded with spaces to 8 bytes, as the format's own library does, so that mapped
+ *  data is aligned. */
 int safetensors_write (const char *path, const safetensors_tensor_t *tensors, size_t n,
                        safetensors_type_t type, err_t *err)
 {

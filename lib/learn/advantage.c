@@ -12,6 +12,8 @@ typedef struct {
     double spread;    /* largest - smallest */
 } spread_t;
 
+/*  Two passes: squares of differences from the mean stay exact where rewards are large and close
+ *  together. */
 static spread_t advantage_spread_of (const double *x, size_t n)
 {
     spread_t s = {0};
@@ -34,6 +36,7 @@ static spread_t advantage_spread_of (const double *x, size_t n)
     return s;
 }
 
+/*  Mean and deviation over all rewards of the batch, for metrics and for the scale "batch". */
 static void advantage_stats_open (const double *rewards, const size_t *first, size_t groups,
                                   advantage_stats_t *stats)
 {
@@ -42,6 +45,8 @@ static void advantage_stats_open (const double *rewards, const size_t *first, si
     *stats = (advantage_stats_t){.mean = all.mean, .std = all.std};
 }
 
+/*  A group whose rewards are all equal says nothing about which completion was better: zeros, and
+ *  not noise divided by epsilon. */
 void advantage_group (const double *rewards, const size_t *first, size_t groups,
                       advantage_scale_t scale, double *advantages, advantage_stats_t *stats)
 {
@@ -81,6 +86,8 @@ double advantage_overlong (size_t tokens, size_t longest, size_t cache)
     return cache && into > 0 ? -fmin (into / (double) cache, 1) : 0;
 }
 
+/*  Backwards over the turns, gamma 1: delta_t = V_t+1 - V_t, where behind the last turn stands the
+ *  reward itself. */
 void advantage_gae (const double *values, size_t turns, double reward, double lambda,
                     double *advantages)
 {
@@ -100,6 +107,8 @@ void advantage_normalise (double *advantages, size_t n)
         advantages[i] = flat ? 0 : (advantages[i] - s.mean) / s.std;
 }
 
+/*  1: values predict returns; 0: no better than their mean; below: worse. A constant error does not
+ *  count against values. */
 double advantage_explained_variance (const double *returns, const double *values, size_t n)
 {
     double mean = 0, mean_left = 0;

@@ -95,6 +95,7 @@ static double loss_difference (const loss_sequence_t *s, const double *a, const 
     return sum;
 }
 
+/*  phi (W) in logarithms: W is a product over all tokens and would leave the range of a double. */
 static double loss_vespo_phi (const loss_sequence_t *s)
 {
     double lowest = log (1e-8), log_w = 0;
@@ -106,11 +107,15 @@ static double loss_vespo_phi (const loss_sequence_t *s)
     return exp (lambda + k * log_w - lambda * exp (log_w));
 }
 
+/*  Truncation keeps a weight that is too large at its cap; masking drops the token or sequence. */
 static double loss_corrected (double c, double cap, bool truncate)
 {
     return c <= cap ? c : truncate ? cap : 0;
 }
 
+/*  The engine that sampled computes in other bits than training does: old / sampler corrects for
+ *  it, per token here, per sequence in `shared`. Without the sampler's numbers there is nothing to
+ *  correct. */
 static double loss_token_correction (const shared_t *shared, size_t t)
 {
     loss_correction_t mode = shared->config->correction;
@@ -121,6 +126,8 @@ static double loss_token_correction (const shared_t *shared, size_t t)
                            mode == LOSS_CORRECT_TOKEN_TRUNCATE);
 }
 
+/*  Sums over the sequence that the loop over its tokens needs: its ratio, its correction, whether
+ *  it is too far off-policy. */
 static shared_t loss_shared_of (const loss_config_t *config, const loss_sequence_t *s)
 {
     shared_t shared = {.config = config, .sequence = s, .correction = 1, .on_policy = 1};
@@ -159,6 +166,8 @@ static term_t loss_clipped (const loss_config_t *config, double w, double advant
     double second = fmin (fmax (w, low), high) * advantage;
     double by_first = bounded ? 0 : advantage;
     double by_second = w >= low && w <= high ? advantage : 0;
+    /* PyTorch's min gives half of the gradient to each side where both are equal, which is
+     * everywhere on the first update (w = 1): so do we, or the first step would differ. */
     term_t term = {.value = -fmin (first, second)};
     term.by_ratio = first < second   ? -by_first
                     : first > second ? -by_second
@@ -176,6 +185,7 @@ static term_t loss_sapo (const loss_config_t *config, double w, double advantage
                     .by_ratio = -4 * sigmoid * (1 - sigmoid) * advantage};
 }
 
+/*  CISPO and VESPO weigh log-probabilities by a constant; the others differentiate the ratio. */
 static term_t loss_surrogate (const shared_t *shared, double w, double logp)
 {
     const loss_config_t *config = shared->config;
@@ -196,6 +206,7 @@ static term_t loss_surrogate (const shared_t *shared, double w, double logp)
     return (term_t){.value = -weight * advantage * logp, .by_logp = -weight * advantage};
 }
 
+/*  With kl_ratio the estimate is weighted by w, and both factors are differentiated. */
 static term_t loss_divergence (const loss_config_t *config, double w, double d)
 {
     term_t k = {.value = exp (d) - d - 1, .by_logp = 1 - exp (d)};
@@ -208,7 +219,8 @@ static term_t loss_divergence (const loss_config_t *config, double w, double d)
     return k;
 }
 
-/*  What a token of this sequence is multiplied with in the batch's loss. */
+/*  What a token of this sequence is multiplied with in the batch's loss: the table at the top of
+ *  this file. */
 static double loss_token_weight (const loss_config_t *config, const loss_norm_t *norm, double count)
 {
     double sequences = fmax ((double) norm->sequences, 1);
@@ -226,6 +238,8 @@ static double loss_token_weight (const loss_config_t *config, const loss_norm_t 
     }
 }
 
+/*  A token is clipped when its ratio has left the bounds in the direction in which its advantage
+ *  pushes it. */
 static void loss_count_clipped (const loss_config_t *config, double w, double advantage,
                                 loss_sums_t *part)
 {
@@ -237,7 +251,8 @@ static void loss_count_clipped (const loss_config_t *config, double w, double ad
     part->cispo += w > config->clip_high && advantage > 0;
 }
 
-/*  Turns counts into the sequence's own shares. */
+/*  Turns counts into the sequence's own shares. With one ratio for all tokens the sequence is what
+ *  is clipped or not: its counts are made anew from that one ratio. */
 static void loss_close_part (const shared_t *shared, loss_sums_t *part)
 {
     double n = fmax (shared->count, 1);
@@ -261,6 +276,9 @@ static void loss_close_part (const shared_t *shared, loss_sums_t *part)
     part->high_max = part->high;
 }
 
+/*  One pass over the tokens. Where the ratio belongs to the whole sequence, its derivative gathers
+ *  over all tokens first and is then given to each: d loss / d logp_t = (sum of d loss / d w) w d
+ *  log w / d logp_t. */
 void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,
                     const loss_sequence_t *sequence, double *dlogp, loss_sums_t *part)
 {
@@ -297,6 +315,8 @@ void loss_sequence (const loss_config_t *config, const loss_norm_t *norm,
     loss_close_part (&shared, part);
 }
 
+/*  Sums only, and minima and maxima: adding parts in the order of the batch gives the same bits
+ *  whoever computed them. */
 void loss_add (loss_sums_t *sums, const loss_sums_t *part)
 {
     bool first = sums->sequences == 0, first_token = sums->tokens == 0;
@@ -318,6 +338,7 @@ void loss_add (loss_sums_t *sums, const loss_sums_t *part)
     sums->tokens += part->tokens;
 }
 
+/*  Shares are of what is clipped: sequences where they have one ratio, else tokens. */
 void loss_metrics (const loss_config_t *config, const loss_sums_t *sums, loss_metrics_t *metrics)
 {
     double tokens = fmax ((double) sums->tokens, 1), sequences = fmax ((double) sums->sequences, 1);

@@ -112,6 +112,8 @@ static int chat_write_message (const char *template, const json_t *config, const
     return rc;
 }
 
+/*  Makes a format of what a template wrote around the mark. A completion ends with the token that
+ *  closes the user's turn, when it is a known one; else with the end-of-text token. */
 static int chat_fill (chat_format_t *format, const char *before, size_t size, const char *place,
                       const char *after, const char *eos, err_t *err)
 {
@@ -137,8 +139,10 @@ static int chat_fill (chat_format_t *format, const char *before, size_t size, co
     return 0;
 }
 
-/*  The template writes a mark, and the mark with white space around it: what stands around the
- *  mark is the pattern, and whether the white space is there says whether it trims. */
+/*  Finds out what a template does with the text of a user by letting it write: once a mark, once
+ *  the mark with white space around it. What stands around the mark is the pattern; the second run
+ *  tells whether the template trims. A template that does more to the text (or writes it twice) is
+ *  refused, since a pattern could not do that. */
 static int chat_follow (const char *template, const json_t *config, chat_format_t *format,
                         err_t *err)
 {
@@ -221,6 +225,7 @@ void chat_free (chat_format_t *format)
     *format = (chat_format_t){0};
 }
 
+/*  Only the format's own parts may hold special tokens; the text between them is literal. */
 int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, const char *text,
                  size_t size, tokenizer_ids_t *ids, err_t *err)
 {

@@ -29,7 +29,10 @@ static size_t jinja_indent_before (const jinja_t *j, const char *from, const cha
                      : (j->line_start ? (size_t) (end - at) : 0);
 }
 
-/*  The text up to the next tag, which j->at is at then. */
+/*  The text up to the next tag, at which j->at is then. White space around tags goes by Jinja's
+ *  rules with trim_blocks and lstrip_blocks: "-" strips all of it on its side, a block tag also
+ *  takes the newline behind it and the blanks before it at the beginning of a line, "+" keeps
+ *  them. */
 static void jinja_read_text (jinja_t *j, bool live)
 {
     const char *from = j->at, *end = from;
@@ -53,7 +56,7 @@ static void jinja_read_text (jinja_t *j, bool live)
     j->at = end;
 }
 
-/*  Behind a tag: what becomes of the text that follows. */
+/*  Reads the end of a tag and notes what becomes of the text behind it. */
 static void jinja_tag_ended (jinja_t *j, const char *end, bool block)
 {
     j->strip = false;
@@ -68,7 +71,7 @@ static void jinja_tag_ended (jinja_t *j, const char *end, bool block)
         jinja_fail (j, "'%s' is wanted at '%.20s'", end, j->at);
 }
 
-/*  To the end of a tag that does not count; a string may hold what looks like it. */
+/*  To the end of a tag that is not run; a string in it may hold what looks like the end. */
 static void jinja_skip_tag (jinja_t *j, const char *end, bool block)
 {
     while (*j->at && strncmp (j->at, end, 2) != 0) {
@@ -98,6 +101,8 @@ static void jinja_skip_comment (jinja_t *j)
 
 /*  ---- blocks --------------------------------------------------------------------------------- */
 
+/*  All branches are read, since only reading finds where they end; the text of those that are not
+ *  taken goes nowhere. */
 static void jinja_run_if (jinja_t *j, bool live)
 {
     bool done = !live; /* a branch was taken, or none is to be */
@@ -120,6 +125,7 @@ static void jinja_run_if (jinja_t *j, bool live)
     jinja_tag_ended (j, "%}", true);
 }
 
+/*  The variable `loop` inside a for. */
 static json_t *jinja_loop_of (jinja_t *j, size_t i, size_t n)
 {
     json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I}", "index0", (json_int_t) i,
@@ -139,6 +145,8 @@ static bool jinja_open_scope (jinja_t *j)
     return (j->scope[j->scopes++] = jinja_keep (j, json_object ())) != NULL;
 }
 
+/*  The body is read once per round, from the same place with the same white-space state; an empty
+ *  list (or a loop that is not run) reads it once without effect, to find its end. */
 static void jinja_run_for (jinja_t *j, bool live)
 {
     char name[JINJA_WORD] = "";
@@ -178,7 +186,9 @@ static void jinja_run_for (jinja_t *j, bool live)
     jinja_tag_ended (j, "%}", true);
 }
 
-/*  set NAME = x, or set NAMESPACE.NAME = x. */
+/*  set NAME = x, or set NAMESPACE.NAME = x. A plain set goes to the innermost scope, so a loop
+ *  cannot change what stands outside of it, as in Jinja; that is what namespaces are for. An
+ *  undefined value removes the name. */
 static void jinja_run_set (jinja_t *j)
 {
     char name[JINJA_WORD], field[JINJA_WORD] = "";
@@ -202,7 +212,8 @@ static void jinja_run_set (jinja_t *j)
     jinja_tag_ended (j, "%}", true);
 }
 
-/*  A tag that ends or divides a block. */
+/*  A tag that ends or divides a block, whoever opened it: jinja_run returns it to the one that
+ *  waits for it. */
 static bool jinja_divides (jinja_t *j, at_t *which)
 {
     static const struct {
@@ -257,7 +268,9 @@ static void jinja_run_output (jinja_t *j, bool live)
     jinja_tag_ended (j, "}}", false);
 }
 
-/*  Text and tags up to one that ends or divides the block around them, whose word is read. */
+/*  Text and tags up to one that ends or divides the block around them, whose word is read by then.
+ *  live false: everything is read over by its tags alone; nothing is written and no expression is
+ *  evaluated. */
 static at_t jinja_run (jinja_t *j, bool live)
 {
     at_t which = AT_END;
@@ -287,6 +300,8 @@ static at_t jinja_run (jinja_t *j, bool live)
     return which;
 }
 
+/*  The pool holds every value that is made, and frees them all at the end: nothing in between
+ *  counts references. */
 int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err)
 {
     jinja_t j = {.template = template,

@@ -130,6 +130,7 @@ static void express_read_args (jinja_t *j, jinja_args_t *args)
     }
 }
 
+/*  A constant, a call of a function, or a variable. */
 static json_t *express_read_name (jinja_t *j, const char *word)
 {
     static const struct {
@@ -173,6 +174,7 @@ static json_t *express_read_primary (jinja_t *j)
 
 /*  ---- attributes, indices, calls, filters, tests --------------------------------------------- */
 
+/*  A missing attribute is undefined; an attribute of what is undefined is an error, as in Jinja. */
 static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
 {
     if (j->dead)
@@ -188,6 +190,8 @@ static size_t express_place (json_int_t index, size_t n)
     return index >= 0 ? (size_t) index : (size_t) -index <= n ? n - (size_t) -index : SIZE_MAX;
 }
 
+/*  A bound of a slice as Python takes it: negative ones count from the end, those outside are moved
+ *  to the nearest end. */
 static size_t express_clamp (const json_t *bound, size_t n, size_t fallback)
 {
     json_int_t at = json_integer_value (bound);
@@ -209,6 +213,7 @@ static size_t express_char_place (const char *text, size_t i)
     return at;
 }
 
+/*  Known are [a:b] of texts and lists, and [::-1] of lists: what templates use. */
 static json_t *express_slice (jinja_t *j, json_t *self, const json_t *from, const json_t *to,
                               const json_t *step)
 {
@@ -232,7 +237,7 @@ static json_t *express_slice (jinja_t *j, json_t *self, const json_t *from, cons
     return list;
 }
 
-/*  Behind "[". */
+/*  Behind "[": an index, or up to three bounds of a slice, any of which may be missing. */
 static json_t *express_read_index (jinja_t *j, json_t *self)
 {
     json_t *bound[3] = {0};
@@ -297,6 +302,7 @@ static json_t *express_read_test (jinja_t *j, json_t *self)
     return not &&is ? express_boolean (j, !json_is_true (is)) : is;
 }
 
+/*  Everything that follows a value binds from left to right: a.b[0] | trim is defined. */
 static json_t *express_read_unary (jinja_t *j)
 {
     if (jinja_take (j, "-")) {
@@ -324,7 +330,8 @@ static json_t *express_read_unary (jinja_t *j)
 
 /*  ---- operators ------------------------------------------------------------------------------ */
 
-/*  Whether a symbol is next that is not the end of a tag ("-}}", "%}"). */
+/*  Whether an operator is next, and not the end of a tag, which may begin with the same character
+ *  ("-}}", "%}"). */
 static bool express_operator_next (jinja_t *j, const char *symbol)
 {
     jinja_space (j);
@@ -445,6 +452,7 @@ static const char *express_comparison_next (jinja_t *j)
     return NULL;
 }
 
+/*  not, or a comparison. Jinja's chains (a < b < c) are refused: no template has them. */
 static json_t *express_read_not (jinja_t *j)
 {
     if (jinja_key (j, "not")) {
@@ -463,6 +471,9 @@ static json_t *express_read_not (jinja_t *j)
                                                      : left;
 }
 
+/*  The right side is not evaluated when the left one decides: it is still read, but `dead`, in
+ *  which state errors of evaluation do not count. Templates rely on that ("x is defined and x.y").
+ *  The value is that of an operand, not true or false, as in Python. */
 static json_t *express_read_and (jinja_t *j)
 {
     json_t *left = express_read_not (j);
@@ -490,7 +501,8 @@ json_t *jinja_operand (jinja_t *j)
 }
 
 /*  Whether an "if" belongs to the expression that begins here: looked for up to its end, brackets
- *  and strings passed over. */
+ *  and strings passed over. Needed since x stands before its condition, and must not be evaluated
+ *  when that is false. */
 static bool express_choice_ahead (const char *at)
 {
     size_t open = 0;
@@ -512,7 +524,8 @@ static bool express_choice_ahead (const char *at)
     return false;
 }
 
-/*  x if y else z: x is read for its end first, and evaluated once y is known. */
+/*  x if y else z: x is read once dead, to get behind it, then y; only when y is true does the
+ *  reader go back and evaluate x. What is not chosen is read dead. */
 static json_t *express_read_choice (jinja_t *j)
 {
     if (!express_choice_ahead (j->at))
@@ -539,6 +552,7 @@ static json_t *express_read_choice (jinja_t *j)
     return first ? value : other;
 }
 
+/*  Depth and work are counted here: each nested expression passes through. */
 json_t *jinja_expression (jinja_t *j)
 {
     const char *start = j->at;

@@ -8,6 +8,8 @@
 #define VALUE 64 /* bytes that one takes, about */
 #define SPACE " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 
+/*  The first error counts. The line is counted only now, since templates are read once and fail
+ *  rarely. */
 json_t *jinja_fail (jinja_t *j, const char *fmt, ...)
 {
     char text[256];
@@ -52,6 +54,7 @@ json_t *jinja_text (jinja_t *j, const char *text, size_t size)
     return jinja_spend (j, size) ? jinja_keep (j, json_stringn (text, size)) : NULL;
 }
 
+/*  As Python: empty is false. NULL, the undefined value, is false too. */
 bool jinja_truth (const json_t *value)
 {
     if (json_is_string (value))
@@ -65,6 +68,8 @@ bool jinja_truth (const json_t *value)
     return json_is_true (value);
 }
 
+/*  How Python's str () writes a value. Lists and objects would need its repr (), and no prompt
+ *  should hold them. */
 void jinja_write (jinja_t *j, const json_t *value, buf_t *out)
 {
     if (json_is_string (value))
@@ -140,6 +145,8 @@ size_t jinja_length (const json_t *value)
     return n + json_array_size (value) + json_object_size (value);
 }
 
+/*  Names and arguments that are not listed are errors: leaving a filter out would give another
+ *  prompt in silence. */
 json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args)
 {
     if (j->dead)
@@ -190,6 +197,7 @@ json_t *jinja_test (jinja_t *j, const char *name, const json_t *value)
     return jinja_unless_dead (j, "the test", name);
 }
 
+/*  strftime_now and raise_exception are known so that the error says what the template wants. */
 json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
 {
     if (j->dead)

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+/*  Whole numbers above this have neighbours that a double cannot tell apart. */
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
 
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)

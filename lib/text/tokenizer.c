@@ -9,6 +9,9 @@
 
 /*  ---- bytes and characters ------------------------------------------------------------------- */
 
+/*  tokenizer.json is text, so byte-level tokens are spelled with one printable character per byte:
+ *  188 bytes stand for themselves, the other 68 get U+0100 and on, in their order (GPT-2's
+ *  bytes_to_unicode). */
 unsigned tokenizer_byte_char (unsigned char byte)
 {
     bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
@@ -33,6 +36,9 @@ size_t tokenizer_utf8 (unsigned c, char out[4])
     return n;
 }
 
+/*  Not UTF-8 are also overlong forms, surrogates and what lies above U+10FFFF; the bounds of the
+ *  second byte exclude them (Unicode, table 3-7). *skip is the "maximal subpart": what a decoder
+ *  replaces by one U+FFFD. */
 size_t tokenizer_utf8_length (const char *text, size_t size, size_t *skip)
 {
     const unsigned char *s = (const unsigned char *) text;
@@ -76,6 +82,7 @@ static size_t tokenizer_hash_bytes (const char *data, size_t size)
     return (size_t) (hash ^ hash >> 29);
 }
 
+/*  Tables are at most half full, so a free slot ends every search. */
 int32_t tokenizer_lookup (const tokenizer_t *t, const char *data, size_t size)
 {
     for (size_t i = tokenizer_hash_bytes (data, size) & t->map.mask;; i = (i + 1) & t->map.mask) {
@@ -147,6 +154,8 @@ static size_t tokenizer_unprint (const char *text, size_t size, char *out, const
     return n;
 }
 
+/*  Ids come in any order and may have gaps: the table grows to the highest one. literal: an added
+ *  token, whose content is text and not spelled in printable bytes. */
 static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bool literal,
                                 const int16_t *byte_of, err_t *err)
 {
@@ -181,6 +190,8 @@ static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bo
     return 0;
 }
 
+/*  The vocabulary first, then the added tokens, which may give an id another content: the later one
+ *  counts, as in the tokenizers library. */
 static int tokenizer_read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
 {
     int16_t byte_of[512];
@@ -215,18 +226,21 @@ static int tokenizer_read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
         token->single_word = json_is_true (json_object_get (value, "single_word"));
         token->normalized = json_is_true (json_object_get (value, "normalized"));
     }
+    /* Growing doubled the table: leave out what no token uses at its end. */
     while (t->n && !t->tokens[t->n - 1].data)
         t->n--;
     return 0;
 }
 
+/*  Where two added tokens begin at one place, the longer is meant. */
 static int tokenizer_by_length (const void *a, const void *b)
 {
     size_t x = ((const added_t *) a)->size, y = ((const added_t *) b)->size;
     return (x < y) - (x > y);
 }
 
-/*  What a token is looked for as: its content, normalised where the text is by then. */
+/*  What a token is looked for as: its content, or that as the normaliser would leave it for those
+ *  that are looked for in the normalised text. */
 static void tokenizer_add_added (tokenizer_t *t, int32_t id)
 {
     const token_t *token = &t->tokens[id];
@@ -282,6 +296,8 @@ static int32_t tokenizer_id_of_text (const tokenizer_t *t, const char *text, siz
                : -1;
 }
 
+/*  A merge is a pair of tokens, written as two strings or as one with a space in between. The rank
+ *  is its place in the list: a lower one goes first. Where a pair comes twice, the first counts. */
 static int tokenizer_read_merge (tokenizer_t *t, const json_t *entry, uint32_t rank, err_t *err)
 {
     const char *left = NULL, *right = NULL;
@@ -333,6 +349,7 @@ static int tokenizer_read_merges (tokenizer_t *t, const json_t *model, err_t *er
     return 0;
 }
 
+/*  Options that would change ids are refused; what is null or empty changes nothing. */
 static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
 {
     const json_t *model = json_object_get (root, "model");
@@ -357,6 +374,7 @@ static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
     return 0;
 }
 
+/*  The steps come first: whether the model is byte-level decides how its vocabulary is read. */
 tokenizer_t *tokenizer_parse (const char *json, size_t size, err_t *err)
 {
     json_t *root = parse_json (json, size, "tokenizer", err);

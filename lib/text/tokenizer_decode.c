@@ -20,6 +20,8 @@ static void decode_flush_bytes (buf_t *bytes, buf_t *out)
     buf_clear (bytes);
 }
 
+/*  SentencePiece: the mark stands for a space, fallback tokens for bytes. Bytes that follow each
+ *  other are collected, as a character may be spread over several tokens. */
 static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, int flags,
                            buf_t *out)
 {
@@ -50,6 +52,8 @@ static void decode_pieces (const tokenizer_t *t, const int32_t *ids, size_t n, i
     buf_free (&bytes);
 }
 
+/*  Byte-level tokens are joined first and made valid UTF-8 afterwards: a character may be spread
+ *  over several of them. */
 void tokenizer_decode (const tokenizer_t *t, const int32_t *ids, size_t n, int flags, buf_t *text)
 {
     buf_t out = {.max = text->max};

@@ -10,6 +10,8 @@
 
 #include "text/tokenizer_internal.h"
 
+/*  A splitter's pattern comes from the model's folder: one that backtracks without end must not
+ *  hold up the service. */
 #define MATCH_LIMIT 10000000u
 
 #define PARTS_MAX 8 /* of a text */
@@ -61,6 +63,7 @@ static void encode_push (encoder_t *e, int32_t id)
 
 /*  ---- merging -------------------------------------------------------------------------------- */
 
+/*  Lowest rank first, leftmost among equals: BPE merges the same pair from left to right. */
 static bool encode_before (const candidate_t *a, const candidate_t *b)
 {
     return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
@@ -91,6 +94,7 @@ static candidate_t encode_heap_pop (encoder_t *e)
     return top;
 }
 
+/*  Enters the pair that begins at symbol `at`, if there is a merge for it. */
 static void encode_consider (encoder_t *e, int32_t at)
 {
     const symbol_t *s = &e->symbols[at];
@@ -102,6 +106,10 @@ static void encode_consider (encoder_t *e, int32_t at)
         encode_heap_push (e, (candidate_t){m->rank, at, s->id, right, m->id});
 }
 
+/*  Merges the symbols of a piece until no pair has a merge. Symbols are a linked list, so a merge
+ *  takes constant time. Candidates are never removed from the heap when a neighbour changes: each
+ *  carries the ids that it was made for, and one whose symbols have others by then is stale and
+ *  skipped. */
 static void encode_merge_all (encoder_t *e, size_t n)
 {
     e->heap_n = 0;
@@ -124,6 +132,7 @@ static void encode_merge_all (encoder_t *e, size_t n)
     }
 }
 
+/*  Room for a piece of n bytes: no symbol is shorter than a byte. */
 static bool encode_reserve (encoder_t *e, size_t n)
 {
     if (n <= e->capacity)
@@ -143,8 +152,9 @@ static bool encode_reserve (encoder_t *e, size_t n)
     return true;
 }
 
-/*  The first symbols of a piece: bytes, or characters with their bytes as a way out. Returns how
- *  many. */
+/*  The first symbols of a piece: its bytes in a byte-level model, else its characters. A character
+ *  without a token becomes the tokens of its bytes when all of them exist, else the unknown token,
+ *  one for a run of such characters when fuse_unk says so. Returns how many. */
 static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
 {
     const tokenizer_t *t = e->t;
@@ -178,6 +188,8 @@ static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
     return n;
 }
 
+/*  ignore_merges (Llama 3): a piece that is a token as a whole is that token, whatever its merges
+ *  would give. */
 static void encode_piece (encoder_t *e, const char *text, size_t size)
 {
     if (size == 0 || !encode_reserve (e, size))
@@ -195,7 +207,9 @@ static void encode_piece (encoder_t *e, const char *text, size_t size)
 
 /*  ---- splitting ------------------------------------------------------------------------------ */
 
-/*  Matches of splitter `level` and the gaps between them are pieces, each split further. */
+/*  Matches of splitter `level` and the gaps between them are pieces, each split further by the next
+ *  level, at last into ids. An empty match would be found again at the same place: go on behind
+ *  it. */
 static void encode_split (encoder_t *e, size_t level, const char *text, size_t size)
 {
     if (level == e->t->splits) {
@@ -226,6 +240,7 @@ static void encode_split (encoder_t *e, size_t level, const char *text, size_t s
         encode_split (e, level + 1, text + from, size - from);
 }
 
+/*  \p{N}: decimal digits, letter numbers and others. */
 static bool encode_is_digit (const char *text, size_t length)
 {
     utf8proc_int32_t c;
@@ -261,8 +276,9 @@ static void encode_replace_spaces (const char *text, size_t size, const char *sp
             buf_char (out, text[i]);
 }
 
-/*  Composition neither makes nor takes spaces, and joins nothing to what is put first: the order
- *  of the steps does not matter. */
+/*  NFC, then what is put first, then the character for spaces. In whatever order a file has these
+ *  steps, the result is the same: composition neither makes nor takes spaces, and joins nothing to
+ *  what is put first. */
 void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
 {
     utf8proc_uint8_t *composed = NULL;
@@ -283,7 +299,8 @@ void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, b
     free (composed);
 }
 
-/*  What no added token is in, normalised. first: the text begins with it. */
+/*  Text without added tokens, normalised, goes through Metaspace, digits and splitters. first: the
+ *  whole text begins with it, which is where "prepend_scheme: first" puts its mark. */
 static void encode_section (encoder_t *e, const char *text, size_t size, bool first)
 {
     const tokenizer_t *t = e->t;
@@ -356,7 +373,9 @@ typedef struct {
     bool normal;
 } stretch_t;
 
-/*  Whether bytes at .. at + size - 1 touch a literal part. */
+/*  Whether bytes at .. at + size - 1 touch a literal part: text of a task or of another model, in
+ *  which special tokens stay text. Else whoever writes "<|im_end|>" into an answer could end a
+ *  turn. */
 static bool encode_in_literal (const encoder_t *e, const stretch_t *s, size_t at, size_t size)
 {
     size_t part = 0;
@@ -381,6 +400,7 @@ static const added_t *encode_find_added (const encoder_t *e, const stretch_t *s,
     return NULL;
 }
 
+/*  single_word: no letter, digit or underscore on either side. */
 static bool encode_stands_alone (const stretch_t *s, size_t at, size_t end)
 {
     return !(at && encode_is_word (encode_char_before (s->text, at))) &&
@@ -389,7 +409,9 @@ static bool encode_stands_alone (const stretch_t *s, size_t at, size_t end)
 
 static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end);
 
-/*  Added tokens are found from left to right, the longest first. */
+/*  Added tokens are found from left to right, the longest first. lstrip and rstrip take the spaces
+ *  beside the token into it. Tokens of the raw text are looked for first; what lies between them is
+ *  normalised and searched once more, for those that are looked for in normalised text. */
 static void encode_stretch (encoder_t *e, const stretch_t *s)
 {
     size_t from = 0, length;
@@ -398,6 +420,7 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
         if (!added)
             continue;
         const token_t *token = &e->t->tokens[added->id];
+        /* The token is at .. next - 1; end: where the text before it ends. */
         size_t end = at, next = at + added->size;
         at = next - 1;
         if (token->single_word && !encode_stands_alone (s, end, next))
@@ -416,7 +439,7 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
     encode_between (e, s, from, s->size);
 }
 
-/*  Where the normalised text of a prefix ends. */
+/*  How long the normalised text of a prefix is: tells where a part ends after normalising. */
 static size_t encode_normal_size (const tokenizer_t *t, const char *text, size_t size)
 {
     buf_t out = {.max = SIZE_MAX / 4};
@@ -426,7 +449,8 @@ static size_t encode_normal_size (const tokenizer_t *t, const char *text, size_t
     return n;
 }
 
-/*  Raw text is normalised, and searched for the tokens that are looked for after that. */
+/*  What lies between two added tokens. Raw text is normalised, and searched for the tokens that are
+ *  looked for after that; normalised text goes on to the splitters. */
 static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end)
 {
     const char *text = s->text + from;
@@ -452,6 +476,8 @@ static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_
     buf_free (&out);
 }
 
+/*  Bytes that are not UTF-8 become U+FFFD first, since everything behind this expects valid
+ *  text. */
 static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n, int flags,
                    tokenizer_ids_t *ids, err_t *err)
 {

@@ -42,6 +42,7 @@ static int steps_add_split (tokenizer_t *t, const char *pattern, err_t *err)
     return t->split[t->splits] ? (t->splits++, 0) : -1;
 }
 
+/*  With "split" the text would be cut at spaces, which is not done here. */
 static int steps_read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *space = json_string_value (json_object_get (part, "replacement"));
@@ -60,6 +61,8 @@ static int steps_read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
     return 0;
 }
 
+/*  Splitters go one into the next in the order of the file. Digits may only come before them, since
+ *  encode_split_digits runs first. */
 static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
@@ -86,6 +89,7 @@ static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
     }
     if (strcmp (type, "Metaspace") == 0)
         return steps_read_metaspace (t, part, err);
+    /* "Isolated" keeps matches as pieces of their own; the other behaviours would cut elsewhere. */
     if (strcmp (type, "Split") != 0)
         return tokenizer_refuse (err, "pre_tokenizer", type);
     const json_t *pattern = json_object_get (json_object_get (part, "pattern"), "Regex");
@@ -96,6 +100,8 @@ static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
     return steps_add_split (t, json_string_value (pattern), err);
 }
 
+/*  What a normaliser may be: NFC, Prepend, Replace of the space. Their order does not matter
+ *  (tokenizer_normalize). */
 static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
@@ -131,6 +137,8 @@ static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err
     return tokenizer_refuse (err, "normalizer", type);
 }
 
+/*  Ids that stand before and after a single text, such as a begin token: "single" is a list of
+ *  those with the text's place among them. */
 static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
 {
     size_t i;

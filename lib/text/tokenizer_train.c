@@ -14,6 +14,7 @@
 #define MAP_SIZE  ((size_t) 1 << 18) /* distinct words at most: three quarters of it */
 #define VOCAB_MAX 4096
 
+/*  A distinct word of the corpus and how often it occurs. */
 typedef struct {
     char *text;
     size_t size, count;
@@ -60,6 +61,8 @@ static void tokenizer_train_count_word (trainer_t *t, const char *text, size_t s
     word->count++;
 }
 
+/*  Pieces are those of the splitter that the finished tokenizer will use; merges never cross
+ *  them. */
 static void tokenizer_train_count_text (trainer_t *t, const pcre2_code *regex,
                                         pcre2_match_data *match, const char *text)
 {
@@ -74,7 +77,8 @@ static void tokenizer_train_count_text (trainer_t *t, const pcre2_code *regex,
     }
 }
 
-/*  The pair that occurs most; of equals the one whose bytes come first. */
+/*  The pair that occurs most, at least twice; of equals the one with the lowest ids, so that the
+ *  same texts give the same tokenizer. */
 static bool tokenizer_train_best_pair (const trainer_t *t, int32_t *left, int32_t *right)
 {
     uint32_t most = 1;
@@ -102,6 +106,7 @@ static void tokenizer_train_count_pairs (trainer_t *t)
                 (uint32_t) t->words[w].count;
 }
 
+/*  Replaces the pair by the token in every word, in place: words only get shorter. */
 static void tokenizer_train_apply (trainer_t *t, int32_t left, int32_t right, int32_t id)
 {
     for (size_t w = 0; w < MAP_SIZE; w++) {
@@ -130,6 +135,7 @@ static json_t *tokenizer_train_printable (const char *data, size_t size)
     return value;
 }
 
+/*  A token is the bytes of its two parts, and the merge that makes it. */
 static bool tokenizer_train_add_token (trainer_t *t, int32_t left, int32_t right)
 {
     size_t n = t->token_size[left] + t->token_size[right];
@@ -147,6 +153,8 @@ static bool tokenizer_train_add_token (trainer_t *t, int32_t left, int32_t right
     return true;
 }
 
+/*  The 256 bytes are the first tokens, so that any text can be written; then one merge per token
+ *  until there are enough, or no pair occurs twice. */
 static int tokenizer_train_learn (trainer_t *t, size_t wanted)
 {
     for (unsigned b = 0; b < 256; b++) {
