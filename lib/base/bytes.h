@@ -3,8 +3,8 @@
  *      uint8_t room[BYTES_VARINT_MAX];
  *      size_t n = (size_t) (bytes_varint (room, 300) - room);        2: ac 02
  *
- *  A varint is 7 bits a byte, the lowest first, the high bit set in all but the last (protobuf's developers'
- *  guide, "Encoding"). buf.h appends both to a buf_t.
+ *  A varint is 7 bits a byte, the lowest first, the high bit set in all but the last (protobuf's
+ *  developers' guide, "Encoding"). buf.h appends both to a buf_t.
  */
 #ifndef QUINTET_BASE_BYTES_H
 #define QUINTET_BASE_BYTES_H

@@ -17,7 +17,8 @@ double clock_s (void);
 /*  Milliseconds left until a point of clock_ms, at least 0. */
 int64_t clock_left_ms (int64_t deadline_ms);
 
-/*  For tests: sets the clock forward, for all threads. What waits for a deadline notices when it next looks. */
+/*  For tests: sets the clock forward, for all threads. What waits for a deadline notices when it
+ *  next looks. */
 void clock_forward (int64_t ms);
 
 /*  Sleeps, for back-off between tries; wakes early on a signal. */

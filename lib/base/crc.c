@@ -10,8 +10,8 @@
 static uint32_t crc_table[CRC_SLICES][256];
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 
-/*  Table k holds what a byte does to the sum after k further bytes of zeros, so that eight bytes can be looked up
- *  at once and added ("slicing by eight", Kounavis and Berry, 2005). */
+/*  Table k holds what a byte does to the sum after k further bytes of zeros, so that eight bytes
+ *  can be looked up at once and added ("slicing by eight", Kounavis and Berry, 2005). */
 static void crc_fill_table (void)
 {
     for (uint32_t i = 0; i < 256; i++) {

@@ -3,8 +3,8 @@
  *      log_open ("agent-1", LOG_INFO);
  *      log_info ("policy.swapped", "policy=%s version=%u pause_us=%ld", name, version, pause);
  *
- *  prints   2026-01-31T12:00:00.123Z info agent-1 policy.swapped policy=main version=7 pause_us=83
- */
+ *  prints   2026-01-31T12:00:00.123Z info agent-1 policy.swapped policy=main version=7
+ *  pause_us=83 */
 #ifndef QUINTET_BASE_LOG_H
 #define QUINTET_BASE_LOG_H
 

@@ -2,16 +2,17 @@
  *
  *  Three threads, each with sockets of its own, since a ZeroMQ socket belongs to one thread:
  *
- *      the caller's   everything in bus.h; it owns calls.c (what a client waits for), work.c (what a worker has in
- *                     hand), events.c, and objects.c (its end of the transfers), and the sockets of requests and
- *                     events
- *      the pulse      pulse.c: heartbeats, on a connection of their own, so that neither a long computation of
- *                     the caller nor a large message on the way is taken for a death
+ *      the caller's   everything in bus.h; it owns calls.c (what a client waits for), work.c (what
+ *                     a worker has in hand), events.c, and objects.c (its end of the transfers),
+ *                     and the sockets of requests and events
+ *      the pulse      pulse.c: heartbeats, on a connection of their own, so that neither a long
+ *                     computation of the caller nor a large message on the way is taken for a death
  *      the courier    courier.c: policy objects, started when the first of them is asked for
  *
- *  Nothing but these crosses between them: node.h, set before any thread starts and only read afterwards; the list
- *  of transfers (transfers.h), under its lock; the flags of the pulse (pulse.h), which are atomic; and the eventfd
- *  of node_wake, by which pulse and courier end the wait of bus_next when they have something for it.
+ *  Nothing but these crosses between them: node.h, set before any thread starts and only read
+ *  afterwards; the list of transfers (transfers.h), under its lock; the flags of the pulse
+ *  (pulse.h), which are atomic; and the eventfd of node_wake, by which pulse and courier end the
+ *  wait of bus_next when they have something for it.
  */
 #include "bus/bus.h"
 
@@ -177,7 +178,8 @@ static int bus_take_request (bus_t *bus, bus_item_t *item)
         if (state != ENVELOPE_WHOLE) {
             bus->malformed += state == ENVELOPE_MALFORMED;
             bus->damaged += state == ENVELOPE_DAMAGED;
-            /* Whoever it was for asks again; what it says it is may be wrong, which costs one try more. */
+            /* Whoever it was for asks again; what it says it is may be wrong, which costs one try
+               more. */
             if (state == ENVELOPE_DAMAGED && e.kind == ENVELOPE_REPLY)
                 calls_damaged (bus->calls, bus->requests, e.sequence);
             continue;
@@ -203,8 +205,9 @@ static int bus_take_from (bus_t *bus, bus_inbox_t inbox, bus_item_t *item)
                                        : events_take (bus->events, item);
 }
 
-/*  One item that is there already: 1, or 0. Items come in runs, so the inbox of the last one is asked first; but
- *  after BUS_RUN_MAX in a row the others are, for a flood of events must not keep replies waiting. */
+/*  One item that is there already: 1, or 0. Items come in runs, so the inbox of the last one is
+ *  asked first; but after BUS_RUN_MAX in a row the others are, for a flood of events must not keep
+ *  replies waiting. */
 static int bus_take (bus_t *bus, bus_item_t *item)
 {
     if (bus->run++ < BUS_RUN_MAX && bus_take_from (bus, bus->preferred, item))
@@ -222,8 +225,8 @@ static int bus_take (bus_t *bus, bus_item_t *item)
 
 /*  ---- what time brings ----------------------------------------------------------------------- */
 
-/*  The old connections may still stand, at a bus that was stopped: they are left for ones to the bus that the
- *  pulse found. What was under way on them is sent again. */
+/*  The old connections may still stand, at a bus that was stopped: they are left for ones to the
+ *  bus that the pulse found. What was under way on them is sent again. */
 static void bus_follow (bus_t *bus)
 {
     err_t err = {0};
@@ -290,7 +293,8 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         int64_t left = until - now;
         woken = bus_sleep (bus, calls_any (bus->calls) && left > BUS_TICK_MS ? BUS_TICK_MS : left);
         now = clock_ms ();
-        /* What the pulse wakes for is done here, by bus_tick; any other wake is the caller's, and ends the wait. */
+        /* What the pulse wakes for is done here, by bus_tick; any other wake is the caller's, and
+           ends the wait. */
         if (woken && pulse_pending (bus->pulse))
             woken = false;
     }

@@ -2,15 +2,17 @@
  *
  *      bus_t *bus = bus_new (&options, &err);
  *      bus_serve (bus, "act", 32, &err);
- *      while ((rc = bus_next (bus, &item, 1000, &err)) >= 0) ...    requests, replies, events, objects
+ *      while ((rc = bus_next (bus, &item, 1000, &err)) >= 0) ...    requests, replies, events,
+ *                                                                   objects
  *      bus_destroy (&bus);
  *
  *  One thread uses a bus_t; its sockets connect outward only. Everything that arrives comes through
- *  bus_next, one item at a time. Nothing here blocks longer than the time given. Lost connections are
- *  re-made; when the bus is a new one, or took this one for dead, workers register again, and calls in
- *  flight are sent again with the same id (at one and two thirds of their deadline as well); the first
- *  reply wins. A worker keeps its last replies by id (bounded in bytes) and repeats them. A small thread of
- *  its own sends heartbeats, so a long computation between two bus_next calls is no death.
+ *  bus_next, one item at a time. Nothing here blocks longer than the time given. Lost connections
+ *  are re-made; when the bus is a new one, or took this one for dead, workers register again, and
+ *  calls in flight are sent again with the same id (at one and two thirds of their deadline as
+ *  well); the first reply wins. A worker keeps its last replies by id (bounded in bytes) and
+ *  repeats them. A small thread of its own sends heartbeats, so a long computation between two
+ *  bus_next calls is no death.
  */
 #ifndef QUINTET_BUS_BUS_H
 #define QUINTET_BUS_BUS_H
@@ -24,9 +26,8 @@
 #include "base/hash.h"
 
 typedef struct {
-    const char *
-        address; /* of the bus: "ipc:///run/x/bus" or "tcp://host:5550". See address.h for the sockets
-                            behind it */
+    /*  Of the bus: "ipc:///run/x/bus" or "tcp://host:5550"; address.h tells the sockets of it. */
+    const char *address;
     const char *name;              /* who we are, unique: "agent-1", in envelopes and logs */
     const char *numerics;          /* numeric path, told in READY ("" where it does not matter) */
     void (*pulse) (void *context); /* called by the heartbeat thread every 500 ms, or NULL */
@@ -67,26 +68,30 @@ void bus_quiet (bus_t *bus);
 
 /*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
-/*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may make. */
+/*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may
+ *  make. */
 void bus_wake (bus_t *bus);
 
 /*  Waits until the bus answers; ERR_TIMEOUT names its address. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
 /*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for
- *  idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL: made up. Returns the call number > 0, or 0 when
- *  there is no memory; every call gets exactly one BUS_REPLY, also one whose id or payload is too long. */
+ *  idempotence, includes the run id ("r1/12/3/0/act/aux"); NULL: made up. Returns the call number >
+ *  0, or 0 when there is no memory; every call gets exactly one BUS_REPLY, also one whose id or
+ *  payload is too long. */
 uint64_t bus_call (bus_t *bus, const char *service, const char *id, const void *payload,
                    size_t size, int64_t deadline_ms);
-/*  Asks again, or asks another: as bus_call, but the worker of that name (BUS_REPLY's name) does not get it as
- *  long as another worker serves the service. When it is the only one it answers all the same, and the reply's
- *  name says so. The id may be the one of before: idempotence is each worker's own. */
+/*  Asks again, or asks another: as bus_call, but the worker of that name (BUS_REPLY's name) does
+ *  not get it as long as another worker serves the service. When it is the only one it answers all
+ *  the same, and the reply's name says so. The id may be the one of before: idempotence is each
+ *  worker's own. */
 uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, const void *payload,
                             size_t size, int64_t deadline_ms, const char *avoid);
-/*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends heartbeats, or
- *  one whose name goes on with "-", else ERR_MISSING. */
+/*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends
+ *  heartbeats, or one whose name goes on with "-", else ERR_MISSING. */
 #define BUS_ALIVE "alive"
-/*  Forgets a call, a fetch or an offer; nothing will come of it, and what was lent is not read any more. */
+/*  Forgets a call, a fetch or an offer; nothing will come of it, and what was lent is not read any
+ *  more. */
 void bus_cancel (bus_t *bus, uint64_t call);
 
 /*  Worker: credit = how many requests it holds at once. Serving a name again changes the credit. */
@@ -97,20 +102,21 @@ int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 4, 5)));
 
 #define BUS_TOPIC_MAX 256 /* bytes of a topic, and of a prefix */
-/*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. ERR_LIMIT: a prefix that is too
- *  long, or the 65th. */
+/*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. ERR_LIMIT: a prefix
+ *  that is too long, or the 65th. */
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 
-/*  Policy objects: content-addressed bytes, carried by a thread of the connection's own. bus_offer uploads
- *  (content is copied) and answers with BUS_OBJECT when the bus holds it; bus_fetch downloads in hashed
- *  chunks and verifies; size: what it must have, 0 when that is not known. A manifest is a small object that is also
- *  kept by name and published as event "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks
- *  for all that the bus holds (they come as BUS_EVENT with the same topics). epoch: stale ones are
- *  refused per run. Retiring drops an object that no manifest needs. */
+/*  Policy objects: content-addressed bytes, carried by a thread of the connection's own. bus_offer
+ *  uploads (content is copied) and answers with BUS_OBJECT when the bus holds it; bus_fetch
+ *  downloads in hashed chunks and verifies; size: what it must have, 0 when that is not known. A
+ *  manifest is a small object that is also kept by name and published as event
+ *  "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks for all that the bus holds
+ *  (they come as BUS_EVENT with the same topics). epoch: stale ones are refused per run. Retiring
+ *  drops an object that no manifest needs. */
 uint64_t bus_offer (bus_t *bus, const void *content, size_t size);
-/*  The same without a copy: content, whose hash is known, must stay as it is until the answer comes or the
- *  offer is cancelled. */
+/*  The same without a copy: content, whose hash is known, must stay as it is until the answer comes
+ *  or the offer is cancelled. */
 uint64_t bus_lend (bus_t *bus, const hash_t *hash, const void *content, size_t size);
 uint64_t bus_fetch (bus_t *bus, const hash_t *hash, uint64_t size, int64_t deadline_ms);
 /*  The content of the object that bus_next has just given: the caller's now (free). */

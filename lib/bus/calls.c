@@ -1,10 +1,10 @@
 /*  calls - see calls.h
  *
- *  A request can get lost in four ways: on its way to the bus, with the bus, with the worker, and on the way
- *  back. The bus says so where it can (LOST, or another epoch in its heartbeats), and then the call is sent
- *  again at once. Where nobody can say so, time does: a call is sent again at one and two thirds of its
- *  deadline, with the same id. Workers answer an id that they know from memory, so sending once more than
- *  needed costs little, and the first reply wins.
+ *  A request can get lost in four ways: on its way to the bus, with the bus, with the worker, and
+ *  on the way back. The bus says so where it can (LOST, or another epoch in its heartbeats), and
+ *  then the call is sent again at once. Where nobody can say so, time does: a call is sent again at
+ *  one and two thirds of its deadline, with the same id. Workers answer an id that they know from
+ *  memory, so sending once more than needed costs little, and the first reply wins.
  */
 #include "bus/calls.h"
 
@@ -119,8 +119,8 @@ static void calls_send (calls_t *calls, void *socket, calls_call_t *call)
     calls->resent += call->tries > 1;
 }
 
-/*  Why a request can never be sent, in words; NULL: nothing is in the way. An id that was cut to fit would be
- *  taken for another request's, so it is refused as it is. */
+/*  Why a request can never be sent, in words; NULL: nothing is in the way. An id that was cut to
+ *  fit would be taken for another request's, so it is refused as it is. */
 static char *calls_problem (const calls_request_t *request)
 {
     char text[ENVELOPE_TEXT_MAX];

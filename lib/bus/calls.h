@@ -6,9 +6,9 @@
  *      calls_tick (calls, socket, clock_ms (), &item);        now and then: resends, deadlines
  *      calls_free (&calls);
  *
- *  Only the thread that calls bus_next touches this. A call has a number (generation << 20 | slot) that travels
- *  as the envelope's sequence and comes back in its reply, so that a late reply to an earlier call, whose slot
- *  is used again, is told apart.
+ *  Only the thread that calls bus_next touches this. A call has a number (generation << 20 | slot)
+ *  that travels as the envelope's sequence and comes back in its reply, so that a late reply to an
+ *  earlier call, whose slot is used again, is told apart.
  */
 #ifndef QUINTET_BUS_CALLS_H
 #define QUINTET_BUS_CALLS_H
@@ -27,8 +27,8 @@ typedef struct {
 calls_t *calls_new (const node_t *node);
 void calls_free (calls_t **calls);
 
-/*  Sends it and returns its number; 0: no memory. What can never be sent, such as an id that is too long, is
- *  answered at the next tick. */
+/*  Sends it and returns its number; 0: no memory. What can never be sent, such as an id that is too
+ *  long, is answered at the next tick. */
 uint64_t calls_start (calls_t *calls, void *socket, const calls_request_t *request);
 /*  False: no call has this number. */
 bool calls_cancel (calls_t *calls, void *socket, uint64_t number);

@@ -1,13 +1,14 @@
 /*  courier - see courier.h
  *
- *  An upload sends chunk 0; the bus answers with the chunks that it wants next, then that it holds the whole. A
- *  download asks for chunk 0, learns the size, and keeps a few chunks asked for. Each chunk is hashed once, and
- *  the hashes of all give the name (base/hash.h).
+ *  An upload sends chunk 0; the bus answers with the chunks that it wants next, then that it holds
+ *  the whole. A download asks for chunk 0, learns the size, and keeps a few chunks asked for. Each
+ *  chunk is hashed once, and the hashes of all give the name (base/hash.h).
  *
- *  Within one connection nothing gets lost, so a transfer is begun again when the connection is a new one. A link
- *  may be slow: at 50 KB/s a chunk takes 20 s, and whoever asks again after one second makes the link carry
- *  everything many times over. So what is sent at once grows with what was measured, time without progress
- *  only makes a transfer begin again after STALL_MS, then after twice that and so on, and only such time ends it.
+ *  Within one connection nothing gets lost, so a transfer is begun again when the connection is a
+ *  new one. A link may be slow: at 50 KB/s a chunk takes 20 s, and whoever asks again after one
+ *  second makes the link carry everything many times over. So what is sent at once grows with what
+ *  was measured, time without progress only makes a transfer begin again after STALL_MS, then after
+ *  twice that and so on, and only such time ends it.
  */
 #include "bus/courier.h"
 
@@ -87,8 +88,8 @@ static void courier_send_message (const courier_t *c, const transfer_t *t)
         zmq_msg_close (&frame);
 }
 
-/*  Sends what a transfer begins with, or begins again with: the message, chunk 0 of an upload, or a download's
- *  question for what is missing. */
+/*  Sends what a transfer begins with, or begins again with: the message, chunk 0 of an upload, or a
+ *  download's question for what is missing. */
 static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
 {
     if (!t->begun)
@@ -202,7 +203,8 @@ static void courier_on_answer (const courier_t *c, transfer_t *t, const envelope
     }
 }
 
-/*  Asks for the chunk again that a damaged frame says it is. If that, too, is wrong, the stall asks. */
+/*  Asks for the chunk again that a damaged frame says it is. If that, too, is wrong, the stall
+ *  asks. */
 static void courier_on_damaged (courier_t *c, const envelope_t *e)
 {
     transfer_t *t = transfers_claim (c->transfers, e->sequence);
@@ -215,7 +217,8 @@ static void courier_on_damaged (courier_t *c, const envelope_t *e)
     transfers_release (c->transfers, t);
 }
 
-/*  Takes a few frames, so that what was added meanwhile does not wait for the end of a long transfer. */
+/*  Takes a few frames, so that what was added meanwhile does not wait for the end of a long
+ *  transfer. */
 static void courier_receive (courier_t *c)
 {
     zmq_msg_t frame;
@@ -243,8 +246,8 @@ static void courier_receive (courier_t *c)
 
 /*  ---- the thread ----------------------------------------------------------------------------- */
 
-/*  Begins what was added, begins again what stalled, gives up what has gone without progress for too long.
- *  again: the connection is a new one, so whatever was under way is lost. */
+/*  Begins what was added, begins again what stalled, gives up what has gone without progress for
+ *  too long. again: the connection is a new one, so whatever was under way is lost. */
 static void courier_tick (courier_t *c, bool again)
 {
     int64_t now = clock_ms ();
@@ -299,7 +302,8 @@ static bool courier_reconnected (courier_t *c)
     return connected;
 }
 
-/*  A bus that is stopped keeps its connections, and another may take its place; the pulse has found it. */
+/*  A bus that is stopped keeps its connections, and another may take its place; the pulse has found
+ *  it. */
 static void courier_follow (courier_t *c)
 {
     uint64_t boot = pulse_bus (c->pulse);

@@ -3,9 +3,9 @@
  *      courier_t *courier = courier_new (&node, pulse, transfers, &err);
  *      courier_free (&courier);                    sends what was added last, and ends
  *
- *  It alone uses the socket of the policies actor, so that neither a decode step waits for chunks, nor an upload
- *  for a training step. All that it shares with the caller's thread is the list (transfers.h); of the pulse it
- *  reads which bus is there.
+ *  It alone uses the socket of the policies actor, so that neither a decode step waits for chunks,
+ *  nor an upload for a training step. All that it shares with the caller's thread is the list
+ *  (transfers.h); of the pulse it reads which bus is there.
  */
 #ifndef QUINTET_BUS_COURIER_H
 #define QUINTET_BUS_COURIER_H

@@ -38,7 +38,8 @@ static void endpoint_set_options (void *socket, const endpoint_options_t *option
         zmq_setsockopt (socket, ZMQ_ROUTING_ID, options->identity, options->identity_n);
 }
 
-/*  Whether somebody answers at a socket file: ZeroMQ would take over a file of that name, served or not. */
+/*  Whether somebody answers at a socket file: ZeroMQ would take over a file of that name, served or
+ *  not. */
 static int endpoint_check_file (const char *path, err_t *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -66,8 +67,8 @@ int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t 
     size_t size = sizeof type;
     zmq_getsockopt (socket, ZMQ_TYPE, &type, &size);
     if (type == ZMQ_ROUTER) {
-        /* Sending to somebody who is not there is an error, not silence; and a peer that reconnects before its
-           old connection was found dead gets its place, not a refusal. */
+        /* Sending to somebody who is not there is an error, not silence; and a peer that reconnects
+           before its old connection was found dead gets its place, not a refusal. */
         endpoint_set (socket, ZMQ_ROUTER_MANDATORY, 1);
         endpoint_set (socket, ZMQ_ROUTER_HANDOVER, 1);
     }

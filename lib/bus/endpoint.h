@@ -3,9 +3,9 @@
  *      endpoint_options_t options = {.hwm = 1000, .payload_max = WIRE_PAYLOAD_MAX};
  *      endpoint_bind (socket, "ipc:///run/x/bus.requests", &options, &err);
  *
- *  ZeroMQ's own heartbeats are off: they wait behind whatever is being sent, so on a slow link they would end a
- *  connection in the middle of a large message. Who is alive is told by pulse.h; what is left of a host that
- *  vanished, TCP's keepalive finds.
+ *  ZeroMQ's own heartbeats are off: they wait behind whatever is being sent, so on a slow link they
+ *  would end a connection in the middle of a large message. Who is alive is told by pulse.h; what
+ *  is left of a host that vanished, TCP's keepalive finds.
  *
  *  A socket here is a libzmq one; of a zsock_t it is what zsock_resolve returns.
  */
@@ -19,15 +19,16 @@
 typedef struct {
     int hwm; /* messages that wait for one peer, and from one */
     size_t
-        payload_max; /* a larger frame (ENVELOPE_ROOM comes on top) ends the connection that sends it */
+        /* a larger frame (ENVELOPE_ROOM comes on top) ends the connection that sends it */
+        payload_max;
     int linger_ms; /* how long closing may wait for what was sent */
     const void
         *identity; /* by which a ROUTER knows this socket, over reconnects too; NULL: made up */
     size_t identity_n;
 } endpoint_options_t;
 
-/*  ERR_CONFIG names the endpoint. A socket file that a living process serves is refused: ZeroMQ itself would
- *  take the file over. */
+/*  ERR_CONFIG names the endpoint. A socket file that a living process serves is refused: ZeroMQ
+ *  itself would take the file over. */
 int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t *options,
                    err_t *err);
 int endpoint_connect (void *socket, const char *endpoint, const endpoint_options_t *options,

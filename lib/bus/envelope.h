@@ -5,11 +5,12 @@
  *      envelope_pack (&e, slice_of (""), &frame);
  *      envelope_parse (data, size, &e);                  fields point into the frame
  *
- *  Everything but ticket and left_ms is under a checksum, which both ends of each hop check: bits that a broken
- *  machine or link flips must not reach a decoder, and far less a training step.
+ *  Everything but ticket and left_ms is under a checksum, which both ends of each hop check: bits
+ *  that a broken machine or link flips must not reach a decoder, and far less a training step.
  *
- *  Written by hand for the path that every message takes: the bytes are those of the generated code (a
- *  test compares them), but nothing is allocated, and a broker can patch ticket and time left in place.
+ *  Written by hand for the path that every message takes: the bytes are those of the generated code
+ *  (a test compares them), but nothing is allocated, and a broker can patch ticket and time left in
+ *  place.
  */
 #ifndef QUINTET_BUS_ENVELOPE_H
 #define QUINTET_BUS_ENVELOPE_H
@@ -28,7 +29,8 @@
 #define ENVELOPE_TEXT_MAX  1024
 #define ENVELOPE_ROOM      ((size_t) 4 << 10) /* for all but the payload */
 #define ENVELOPE_FRAME_MAX (WIRE_PAYLOAD_MAX + ENVELOPE_ROOM)
-/*  Payload of an event: a shown episode of 64 KiB and what goes with it. Bounds what waits for a slow tap. */
+/*  Payload of an event: a shown episode of 64 KiB and what goes with it. Bounds what waits for a
+ *  slow tap. */
 #define ENVELOPE_EVENT_MAX ((size_t) 68 << 10)
 
 typedef enum {
@@ -73,8 +75,8 @@ bool slice_equal (slice_t a, slice_t b);
 /*  Copies into out with a 0 at the end, cut to fit. Returns out. */
 const char *slice_text (slice_t slice, char *out, size_t out_size);
 
-/*  A frame: prefix (a topic and its zero byte, or nothing) and the envelope. -1: no memory or larger than
- *  ENVELOPE_FRAME_MAX. */
+/*  A frame: prefix (a topic and its zero byte, or nothing) and the envelope. -1: no memory or
+ *  larger than ENVELOPE_FRAME_MAX. */
 int envelope_pack (const envelope_t *envelope, slice_t prefix, zmq_msg_t *frame);
 /*  Checks protocol, kind, sizes and checksum; unknown fields are skipped. */
 typedef enum {

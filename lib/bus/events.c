@@ -69,8 +69,9 @@ void events_free (events_t **self)
     *self = NULL;
 }
 
-/*  The entry of a name. The table never grows: where no entry is free near the place that the hash gives, the
- *  first there is forgotten. Then its count starts again at 1, which nobody takes for a loss. */
+/*  The entry of a name. The table never grows: where no entry is free near the place that the hash
+ *  gives, the first there is forgotten. Then its count starts again at 1, which nobody takes for a
+ *  loss. */
 static events_counted_t *events_entry (events_table_t *table, const char *name)
 {
     if (table->last && strcmp (table->last->name, name) == 0)
@@ -175,8 +176,8 @@ void events_tick (events_t *events, int64_t now)
         events_again (events);
 }
 
-/*  How many events of this sender and topic were lost before this one. A sender that started anew counts from
- *  1 again. */
+/*  How many events of this sender and topic were lost before this one. A sender that started anew
+ *  counts from 1 again. */
 static uint64_t events_missed_before (events_t *events, const char *topic, const envelope_t *e)
 {
     char name[sizeof events->seen.entries->name];

@@ -6,8 +6,8 @@
  *      events_take (events, &item);                     1: an event is there
  *      events_free (&events);
  *
- *  Only the thread that calls bus_next touches this. Events are best effort: each sender counts each topic's, and
- *  whoever subscribed sees from the gaps how many it missed.
+ *  Only the thread that calls bus_next touches this. Events are best effort: each sender counts
+ *  each topic's, and whoever subscribed sees from the gaps how many it missed.
  */
 #ifndef QUINTET_BUS_EVENTS_H
 #define QUINTET_BUS_EVENTS_H

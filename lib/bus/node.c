@@ -49,7 +49,8 @@ void node_close (node_t *node)
 void *node_connect (const node_t *node, int type, address_actor_t actor, node_role_t role,
                     err_t *err)
 {
-    /* The same identity after a reconnect, so that answers to what was asked before still find us. */
+    /* The same identity after a reconnect, so that answers to what was asked before still find
+       us. */
     uint8_t identity[1 + NODE_SECRET_SIZE] = {(uint8_t) role};
     memcpy (identity + 1, node->secret, NODE_SECRET_SIZE);
     bool beats = role == NODE_BEATS;

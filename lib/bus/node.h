@@ -6,8 +6,8 @@
  *      node_send (&node, socket, &envelope);
  *      node_wake (&node);
  *
- *  Everything here is set once, before the first thread starts, and only read afterwards; so all threads share
- *  it without a lock. A socket belongs to the thread that made it.
+ *  Everything here is set once, before the first thread starts, and only read afterwards; so all
+ *  threads share it without a lock. A socket belongs to the thread that made it.
  */
 #ifndef QUINTET_BUS_NODE_H
 #define QUINTET_BUS_NODE_H
@@ -18,8 +18,9 @@
 
 #define NODE_SECRET_SIZE 15
 
-/*  What a connection is for: the first byte of its identity. The rest is a secret that only we and the bus know,
- *  so nobody else can pass for us; the boot id is no secret, since every message shows it. */
+/*  What a connection is for: the first byte of its identity. The rest is a secret that only we and
+ *  the bus know, so nobody else can pass for us; the boot id is no secret, since every message
+ *  shows it. */
 typedef enum { NODE_REQUESTS = 1, NODE_BEATS, NODE_POLICIES, NODE_EVENTS } node_role_t;
 
 typedef struct {
@@ -39,7 +40,8 @@ void node_close (node_t *node);
 /*  A socket that connects to one of the bus's actors; NULL and err when there is none. */
 void *node_connect (const node_t *node, int type, address_actor_t actor, node_role_t role,
                     err_t *err);
-/*  Sends with our name and boot id; never waits. -1: no memory, too large, or too much waits already. */
+/*  Sends with our name and boot id; never waits. -1: no memory, too large, or too much waits
+ *  already. */
 int node_send (const node_t *node, void *socket, const envelope_t *envelope);
 /*  From any thread, and from a signal handler. */
 void node_wake (const node_t *node);

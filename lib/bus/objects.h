@@ -5,7 +5,8 @@
  *      objects_take (objects, &item);                       1: a transfer is finished
  *      objects_free (&objects);
  *
- *  It hands transfers to the courier, which is started with the first of them, and takes back what is finished.
+ *  It hands transfers to the courier, which is started with the first of them, and takes back what
+ *  is finished.
  */
 #ifndef QUINTET_BUS_OBJECTS_H
 #define QUINTET_BUS_OBJECTS_H
@@ -18,7 +19,8 @@ typedef struct objects objects_t;
 objects_t *objects_new (const node_t *node, const pulse_t *pulse);
 void objects_free (objects_t **objects);
 
-/*  Each returns a number, or 0 when there is no memory. hash NULL: content is copied, else it is lent. */
+/*  Each returns a number, or 0 when there is no memory. hash NULL: content is copied, else it is
+ *  lent. */
 uint64_t objects_offer (objects_t *objects, const hash_t *hash, const void *content, size_t size);
 uint64_t objects_fetch (objects_t *objects, const hash_t *hash, uint64_t size, int64_t patience_ms);
 /*  Sent until it is answered. */

@@ -38,7 +38,8 @@ struct pulse {
     atomic_bool forgotten, replaced;
 };
 
-/*  How long a beat and its answer take. One that is still unanswered has taken as long as it has been waiting. */
+/*  How long a beat and its answer take. One that is still unanswered has taken as long as it has
+ *  been waiting. */
 static int64_t pulse_round_ms (const pulse_t *pulse, int64_t now)
 {
     if (pulse->answered == pulse->beats)
@@ -50,8 +51,8 @@ static int64_t pulse_round_ms (const pulse_t *pulse, int64_t now)
     return waiting > pulse->round_ms ? waiting : pulse->round_ms;
 }
 
-/*  A bus with another boot id, or for which this is another life of ours, wakes the other thread. So does a
- *  first answer that comes late: the bus may have known, and forgotten, us before. */
+/*  A bus with another boot id, or for which this is another life of ours, wakes the other thread.
+ *  So does a first answer that comes late: the bus may have known, and forgotten, us before. */
 static void pulse_learn (pulse_t *pulse, const envelope_t *e)
 {
     uint64_t boot = atomic_load (&pulse->bus_boot), life = pulse->life;
@@ -111,8 +112,8 @@ static void pulse_beat (pulse_t *pulse)
     node_send (pulse->node, pulse->socket, &e);
 }
 
-/*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after a while of
- *  silence a connection is made anew, each time after a longer while. */
+/*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after
+ *  a while of silence a connection is made anew, each time after a longer while. */
 static void pulse_check_silence (pulse_t *pulse)
 {
     int64_t now = clock_ms ();
@@ -166,8 +167,8 @@ pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *cont
     pulse->context = context;
     pulse->start_ms = pulse->heard_ms = clock_ms ();
     pulse->silent_ms = PULSE_SILENT_MS;
-    /* Made here, where its failure can still be told, and used by the thread alone: starting a thread is the
-       barrier that ZeroMQ wants between the two. */
+    /* Made here, where its failure can still be told, and used by the thread alone: starting a
+       thread is the barrier that ZeroMQ wants between the two. */
     pulse->socket = node_connect (node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
     bool connected = pulse->socket != NULL;
     int rc = connected ? pthread_create (&pulse->thread, NULL, pulse_run, pulse) : 0;

@@ -5,9 +5,9 @@
  *      pulse_stop (pulse);
  *      pulse_free (&pulse);
  *
- *  It keeps a service alive for the bus while its own thread computes, and notices when the bus is another one or
- *  forgot us. What it finds out crosses to the thread of bus_next as flags, each set here and taken there, and
- *  node_wake ends that thread's wait.
+ *  It keeps a service alive for the bus while its own thread computes, and notices when the bus is
+ *  another one or forgot us. What it finds out crosses to the thread of bus_next as flags, each set
+ *  here and taken there, and node_wake ends that thread's wait.
  */
 #ifndef QUINTET_BUS_PULSE_H
 #define QUINTET_BUS_PULSE_H

@@ -1,9 +1,9 @@
 /*  work - see work.h
  *
- *  Delivery is at least once, so the same request may come twice: because its client lost patience, because the
- *  bus forgot who had it, or because the reply got lost. Computing it twice would be waste, not a fault, since
- *  every operation is a function of its request. So replies are kept while WORK_REPLY_BYTES last, the oldest
- *  dropped first.
+ *  Delivery is at least once, so the same request may come twice: because its client lost patience,
+ *  because the bus forgot who had it, or because the reply got lost. Computing it twice would be
+ *  waste, not a fault, since every operation is a function of its request. So replies are kept
+ *  while WORK_REPLY_BYTES last, the oldest dropped first.
  */
 #include "bus/work.h"
 
@@ -13,15 +13,25 @@
 
 #define WORK_SLOT_BITS 20
 #define WORK_SLOT_MASK (((uint64_t) 1 << WORK_SLOT_BITS) - 1)
+#define WORK_NO_MEMORY "the worker has no memory for its reply"
+#define WORK_TARGETS   8 /* that wait for one request */
 #define WORK_BUCKETS   16384
 #define WORK_FIRST     64 /* slots; doubled when they are all in use */
+
+/*  Where an answer goes. */
+typedef struct {
+    uint64_t ticket, sequence; /* the bus's number of the request, and the client's */
+} work_target_t;
 
 typedef struct work_item {
     struct work_item *chain;         /* of the bucket of its id */
     struct work_item *older, *newer; /* of those that were answered */
     char *id;
     uint64_t handle; /* what the service knows it by: generation << 20 | slot; 0 once answered */
-    uint64_t ticket, sequence; /* of the last try: where the answer goes */
+    /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it credit
+       that only its own answer gives back. */
+    work_target_t targets[WORK_TARGETS];
+    size_t targets_n;
     uint32_t code;
     void *reply; /* payload, or with a code the reason */
     size_t size;
@@ -134,46 +144,57 @@ static int work_take_in_hand (work_t *work, work_item_t *item)
 
 /*  ---- requests and answers ------------------------------------------------------------------- */
 
-static int work_send (const work_t *work, void *socket, const work_item_t *item, uint32_t code,
-                      slice_t data)
+static int work_send (const work_t *work, void *socket, const char *id, work_target_t to,
+                      uint32_t code, slice_t data)
 {
     slice_t none = {"", 0};
     envelope_t e = {.kind = ENVELOPE_REPLY,
-                    .id = slice_of (item->id),
-                    .ticket = item->ticket,
-                    .sequence = item->sequence,
+                    .id = slice_of (id),
+                    .ticket = to.ticket,
+                    .sequence = to.sequence,
                     .code = code,
                     .text = code ? data : none,
                     .payload = code ? none : data};
     return node_send (work->node, socket, &e);
 }
 
+/*  The same ticket again is another try of the same request. Of too many the oldest is dropped: its
+ *  client asks again. */
+static void work_add_target (work_item_t *item, work_target_t target)
+{
+    for (size_t i = 0; i < item->targets_n; i++)
+        if (item->targets[i].ticket == target.ticket)
+            return;
+    if (item->targets_n == WORK_TARGETS)
+        memmove (item->targets, item->targets + 1, --item->targets_n * sizeof target);
+    item->targets[item->targets_n++] = target;
+}
+
 int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *to)
 {
     char id[ENVELOPE_ID_MAX + 1];
+    work_target_t target = {e->ticket, e->sequence};
     slice_text (e->id, id, sizeof id);
     work_item_t *item = work_find (work, id);
+    if (item && item->handle) {
+        work_add_target (item, target);
+        return 0;
+    }
     if (item) {
-        item->ticket = e->ticket;
-        item->sequence = e->sequence;
-        if (!item->handle) {
-            work_send (work, socket, item, item->code, (slice_t){item->reply, item->size});
-            work->repeated++;
-        }
+        work_send (work, socket, id, target, item->code, (slice_t){item->reply, item->size});
+        work->repeated++;
         return 0;
     }
     item = calloc (1, sizeof *item);
     if (!item || !(item->id = strdup (id)) || work_take_in_hand (work, item) != 0) {
         /* The client is told, and asks again or asks another. */
-        work_send (work, socket,
-                   &(work_item_t){.id = id, .ticket = e->ticket, .sequence = e->sequence},
-                   ERR_LIMIT, slice_of ("the worker has no memory for this request"));
+        work_send (work, socket, id, target, ERR_LIMIT,
+                   slice_of ("the worker has no memory for this request"));
         if (item)
             work_free_item (item);
         return 0;
     }
-    item->ticket = e->ticket;
-    item->sequence = e->sequence;
+    work_add_target (item, target);
     work_item_t **bucket = work_bucket (work, id);
     item->chain = *bucket;
     *bucket = item;
@@ -182,19 +203,28 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
     return 1;
 }
 
-/*  The ticket is what counts: another try, or another client's request of the same id, has another. */
+/*  Takes the ticket out of whatever it is in; NULL: nothing waits under it any more. */
+static work_item_t *work_drop_target (const work_t *work, uint64_t ticket)
+{
+    for (size_t slot = 0; slot < work->in_hand_n; slot++) {
+        work_item_t *item = work->in_hand[slot];
+        for (size_t i = 0; item && i < item->targets_n; i++)
+            if (item->targets[i].ticket == ticket) {
+                item->targets[i] = item->targets[--item->targets_n];
+                return item;
+            }
+    }
+    return NULL;
+}
+
 int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
 {
-    size_t slot = 0;
-    while (slot < work->in_hand_n &&
-           !(work->in_hand[slot] && work->in_hand[slot]->ticket == e->ticket))
-        slot++;
-    if (slot == work->in_hand_n)
-        return 0;
-    work_item_t *item = work->in_hand[slot];
+    work_item_t *item = work_drop_target (work, e->ticket);
+    if (!item || item->targets_n > 0)
+        return 0; /* somebody else still waits */
     to->kind = BUS_CANCELLED;
     to->id = item->handle;
-    work->in_hand[slot] = NULL;
+    work->in_hand[item->handle & WORK_SLOT_MASK] = NULL;
     work_remove (work, item);
     return 1;
 }
@@ -222,14 +252,17 @@ int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, c
     if (!item)
         return -1;
     work->in_hand[handle & WORK_SLOT_MASK] = NULL;
-    if (work_send (work, socket, item, code, (slice_t){data, size}) != 0) {
-        /* An answer without content would be taken for an empty success. */
-        code = ERR_LIMIT;
-        work_send (work, socket, item, code, slice_of ("the worker has no memory for its reply"));
-    }
+    for (size_t i = 0; i < item->targets_n; i++)
+        if (work_send (work, socket, item->id, item->targets[i], code, (slice_t){data, size})) {
+            /* An answer without content would be taken for an empty success. */
+            code = ERR_LIMIT;
+            data = WORK_NO_MEMORY;
+            size = strlen (data);
+            work_send (work, socket, item->id, item->targets[i], code, (slice_t){data, size});
+        }
     work->served++;
-    /* What failed for a reason that may pass is computed again when it is asked again; and what there is no
-       memory to keep is, too. */
+    /* What failed for a reason that may pass is computed again when it is asked again; and what
+       there is no memory to keep is, too. */
     bool keeps = code == ERR_NONE || code == ERR_INPUT;
     if (!keeps || !(item->reply = malloc (size + 1))) {
         work_remove (work, item);

@@ -6,8 +6,8 @@
  *      work_answer (work, socket, handle, 0, payload, size);
  *      work_free (&work);
  *
- *  Only the thread that calls bus_next touches this. Requests are known by their id: one that is in hand is not
- *  started twice, one that was answered is answered again from memory.
+ *  Only the thread that calls bus_next touches this. Requests are known by their id: one that is in
+ *  hand is not started twice, one that was answered is answered again from memory.
  */
 #ifndef QUINTET_BUS_WORK_H
 #define QUINTET_BUS_WORK_H
@@ -30,7 +30,8 @@ void work_again (work_t *work, void *socket);
 int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *item);
 int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *item);
 
-/*  code ERR_NONE: data is the reply's payload, else the reason in words. -1: nobody waits under this handle. */
+/*  code ERR_NONE: data is the reply's payload, else the reason in words. -1: nobody waits under
+ *  this handle. */
 int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, const void *data,
                  size_t size);
 void work_count (const work_t *work, bus_counters_t *counters);

@@ -13,7 +13,8 @@
 #define AGAIN_MS                                                                                   \
     100 /* a bus that has just started hears of everybody within its first half second */
 
-/*  One question to the bus, which knows from heartbeats who is alive: a service that computes sends them too. */
+/*  One question to the bus, which knows from heartbeats who is alive: a service that computes sends
+ *  them too. */
 static int health_ask (bus_t *bus, const char *who, int64_t deadline, err_t *err)
 {
     int64_t left = clock_left_ms (deadline);

@@ -7,8 +7,8 @@
 
 #include "svc/args.h"
 
-/*  Exit status within 1 s: 0 when an instance of the service (the one of --name, if given) is alive for the bus
- *  of --bus, be it ever so busy; else 1 and the reason on stderr. */
+/*  Exit status within 1 s: 0 when an instance of the service (the one of --name, if given) is alive
+ *  for the bus of --bus, be it ever so busy; else 1 and the reason on stderr. */
 int health_check (const char *service, const args_t *args);
 
 #endif

@@ -174,8 +174,8 @@ static void svc_pulse (void *context)
         run->service->pulse (run);
 }
 
-/*  As many file descriptors as the system allows; ZeroMQ, which has some for every socket, ends the process when it finds
- *  none, so too few are an error here, that says how many are needed. */
+/*  As many file descriptors as the system allows; ZeroMQ, which has some for every socket, ends the
+ *  process when it finds none, so too few are an error here, that says how many are needed. */
 static int svc_check_files (const svc_t *service, err_t *err)
 {
     struct rlimit files;
@@ -300,8 +300,8 @@ static size_t svc_all_options (const svc_t *service, args_option_t *options)
     return n;
 }
 
-/*  glibc raises the size from which a block is a mapping of its own as such blocks are freed, and then keeps
- *  what weights, keys and activations took. Fixed, it gives them back. */
+/*  glibc raises the size from which a block is a mapping of its own as such blocks are freed, and
+ *  then keeps what weights, keys and activations took. Fixed, it gives them back. */
 static void svc_give_memory_back (void)
 {
     mallopt (M_MMAP_THRESHOLD, 128 << 10);

@@ -22,8 +22,8 @@ struct actors {
     size_t threads_n;
 };
 
-/*  ZeroMQ ends the process when it finds no descriptor where it cannot do without; so look before. *peers: how many
- *  there are enough for. */
+/*  ZeroMQ ends the process when it finds no descriptor where it cannot do without; so look before.
+ *  *peers: how many there are enough for. */
 static int actors_check_files (size_t *peers, err_t *err)
 {
     long most = sysconf (_SC_OPEN_MAX);
@@ -35,7 +35,8 @@ static int actors_check_files (size_t *peers, err_t *err)
             "%zu open files are allowed, and the bus needs at least %zu (%d for itself, "
             "%d for each service): raise the limit, as by ulimit -n %zu",
             files, least, ACTORS_OWN_FILES, ACTORS_PEER_FILES, 4 * least);
-    /* Some more connections may come before the one too many is ended: a quarter is kept for those. */
+    /* Some more connections may come before the one too many is ended: a quarter is kept for
+       those. */
     size_t spare = files / 4 < ACTORS_OWN_FILES ? ACTORS_OWN_FILES : files / 4;
     *peers = (files - spare) / ACTORS_PEER_FILES;
     *peers = *peers < PEERS_MAX ? *peers : PEERS_MAX;

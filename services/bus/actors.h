@@ -12,16 +12,19 @@
 #include "base/err.h"
 
 /*  File descriptors: what the bus itself has open, about 60, and room for connections that come
- *  before the one too many is ended; and the connections of one service, of which a small run has 8. */
+ *  before the one too many is ended; and the connections of one service, of which a small run has
+ *  8. */
 #define ACTORS_OWN_FILES  256
 #define ACTORS_PEER_FILES 5
 #define ACTORS_FILES_MIN  (ACTORS_OWN_FILES + 8 * ACTORS_PEER_FILES)
 
 typedef struct actors actors_t;
 
-/*  ERR_CONFIG names the endpoint that cannot be served, or the file descriptors that are missing. */
+/*  ERR_CONFIG names the endpoint that cannot be served, or the file descriptors that are
+ *  missing. */
 actors_t *actors_new (const char *address, err_t *err);
-/*  The same with a bound for all policy objects, in bytes; actors_new takes half of the machine's memory. */
+/*  The same with a bound for all policy objects, in bytes; actors_new takes half of the machine's
+ *  memory. */
 actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err);
 void actors_destroy (actors_t **actors);
 void actors_status (const actors_t *actors,

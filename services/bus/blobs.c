@@ -94,8 +94,9 @@ static void blobs_trim (blobs_t *blobs, uint64_t owner)
     }
 }
 
-/*  Drops past objects and then loose ones, the oldest first, until `size` bytes are free. The newest loose ones of
- *  the uploader itself may be what it is about to name, so those of others go before them. */
+/*  Drops past objects and then loose ones, the oldest first, until `size` bytes are free. The
+ *  newest loose ones of the uploader itself may be what it is about to name, so those of others go
+ *  before them. */
 static bool blobs_make_room (blobs_t *blobs, uint64_t size, uint64_t owner)
 {
     for (int round = 0; round < 3 && blobs->bytes_max - blobs->status.bytes < size;) {

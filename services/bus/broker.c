@@ -1,6 +1,7 @@
 /*  broker - see broker.h
  *
- *  One thread, one loop: frames in, of connections that peers.c knows; what to do with requests says dispatch.c.
+ *  One thread, one loop: frames in, of connections that peers.c knows; what to do with requests
+ *  says dispatch.c.
  */
 #include "broker.h"
 
@@ -204,7 +205,8 @@ void broker_actor (zsock_t *pipe, void *broker)
     zpoller_t *poller = zpoller_new (pipe, connections_monitor (b->connections), b->socket, NULL);
     zsock_signal (pipe, 0);
     while (poller) {
-        /* Of several that are ready the first is named: a flood of frames must not hide the other two. */
+        /* Of several that are ready the first is named: a flood of frames must not hide the other
+           two. */
         const void *ready = zpoller_wait (poller, BROKER_TICK_MS);
         if (ready == pipe || (!ready && zpoller_terminated (poller)))
             break; /* $TERM is all that is ever said */

@@ -6,8 +6,9 @@
  *      zactor_destroy (&actor);
  *      broker_destroy (&broker);
  *
- *  Nothing here is durable: after a restart everyone registers again, and clients send again what is still
- *  unanswered. Every queue is bounded; what does not fit is answered with busy, what expires is cancelled.
+ *  Nothing here is durable: after a restart everyone registers again, and clients send again what
+ *  is still unanswered. Every queue is bounded; what does not fit is answered with busy, what
+ *  expires is cancelled.
  */
 #ifndef QUINTET_BUS_BROKER_H
 #define QUINTET_BUS_BROKER_H

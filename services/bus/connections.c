@@ -16,8 +16,8 @@ struct connections {
     char endpoint[ADDRESS_MAX]; /* as ZeroMQ calls it */
     bool full;                  /* said in the log */
     size_t max, open;
-    /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a connection whose end
-       nobody told of is counted wrongly only until its number comes again. */
+    /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a
+       connection whose end nobody told of is counted wrongly only until its number comes again. */
     bool *is_open;
     size_t is_open_n;
 };
@@ -89,8 +89,9 @@ static void connections_count (connections_t *c, int fd, bool open)
         c->full = false;
     if (!open || c->open <= c->max)
         return;
-    /* ZeroMQ has no way to end one connection. It notices one that was shut down, and closes it. The number may stand for
-       another connection by now; then that one has to connect again, which peers do by themselves. */
+    /* ZeroMQ has no way to end one connection. It notices one that was shut down, and closes it.
+       The number may stand for another connection by now; then that one has to connect again, which
+       peers do by themselves. */
     shutdown (fd, SHUT_RDWR);
     if (!c->full)
         log_warn ("bus.full", "endpoint=%s connections=%zu text=\"nobody else can connect\"",

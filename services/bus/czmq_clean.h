@@ -1,5 +1,5 @@
-/*  czmq_clean - CZMQ without what its header brings along: the macros of syslog.h, some of which have the names of our
- *  levels in base/log.h.
+/*  czmq_clean - CZMQ without what its header brings along: the macros of syslog.h, some of which
+ *  have the names of our levels in base/log.h.
  */
 #ifndef QUINTET_BUS_CZMQ_CLEAN_H
 #define QUINTET_BUS_CZMQ_CLEAN_H

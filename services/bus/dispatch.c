@@ -1,15 +1,18 @@
 /*  dispatch - see dispatch.h
  *
- *  A request frame is forwarded as it came, with two fields patched in place: the ticket, under which flights.c
- *  remembers who asked, and the time left. So forwarding allocates nothing and copies nothing.
+ *  A request frame is forwarded as it came, with two fields patched in place: the ticket, under
+ *  which flights.c remembers who asked, and the time left. So forwarding allocates nothing and
+ *  copies nothing.
  *
- *  Credit. A worker says how many requests it holds at once; flights_add counts one up, flights_end counts it
- *  down, whatever ended the flight: its reply, its deadline, a cancel, a death on either side. What may be
- *  handed out is what workers.c allows, which is less for workers that do not answer.
+ *  Credit. A worker says how many requests it holds at once; flights_add counts one up, flights_end
+ *  counts it down, whatever ended the flight: its reply, its deadline, a cancel, a death on either
+ *  side. What may be handed out is what workers.c allows, which is less for workers that do not
+ *  answer.
  *
- *  Handing on. Clients send a request again at one and two thirds of its deadline. The worker that has it may be
- *  slow, or take everything and never answer: so the request goes to another worker as well, when one is idle,
- *  and the first reply wins. That needs no copy of the frame here, and no clock but the client's.
+ *  Handing on. Clients send a request again at one and two thirds of its deadline. The worker that
+ *  has it may be slow, or take everything and never answer: so the request goes to another worker
+ *  as well, when one is idle, and the first reply wins. That needs no copy of the frame here, and
+ *  no clock but the client's.
  */
 #include "dispatch.h"
 
@@ -125,8 +128,8 @@ void dispatch_remove_peer (dispatch_t *d, peer_t *peer)
 
 /*  ---- handing out ---------------------------------------------------------------------------- */
 
-/*  Gives a request to one of the workers that may have it. 0: it is dealt with, and the frame gone. -1: nobody has
- *  room for it now, and it is still the caller's. */
+/*  Gives a request to one of the workers that may have it. 0: it is dealt with, and the frame gone.
+ *  -1: nobody has room for it now, and it is still the caller's. */
 static int dispatch_give (dispatch_t *d, route_t *route, peer_t *client, request_t *r,
                           const workers_wish_t *wish)
 {
@@ -168,8 +171,8 @@ static void dispatch_wait (dispatch_t *d, route_t *route, peer_t *client, reques
                   "too much waits for this service already");
 }
 
-/*  Gives the first request that a worker may have: of the client whose turn it is, else of the next. False: none
- *  can be given now. */
+/*  Gives the first request that a worker may have: of the client whose turn it is, else of the
+ *  next. False: none can be given now. */
 static bool dispatch_give_waiting (dispatch_t *d, route_t *route)
 {
     int64_t now = clock_ms ();
@@ -204,8 +207,8 @@ static void dispatch_drain (dispatch_t *d, route_t *route)
 
 /*  ---- requests ------------------------------------------------------------------------------- */
 
-/*  A worker that answered nothing at all since it got this request, for a quarter of the time that the request
- *  had, is doubted. One that answers others meanwhile is only busy. */
+/*  A worker that answered nothing at all since it got this request, for a quarter of the time that
+ *  the request had, is doubted. One that answers others meanwhile is only busy. */
 static void dispatch_doubt_holder (flight_t *f, int64_t now)
 {
     worker_t *w = workers_find (&f->route->workers, f->worker);
@@ -214,8 +217,9 @@ static void dispatch_doubt_holder (flight_t *f, int64_t now)
         workers_failed (w, 1, now);
 }
 
-/*  A request that comes again while a worker has it. When time has passed, another worker that is idle gets it as
- *  well; else the one that has it gets it once more, for the first may have been lost on the way there. */
+/*  A request that comes again while a worker has it. When time has passed, another worker that is
+ *  idle gets it as well; else the one that has it gets it once more, for the first may have been
+ *  lost on the way there. */
 static void dispatch_hand_on (dispatch_t *d, route_t *route, peer_t *client, flight_t *holder,
                               const envelope_t *e, request_t *r)
 {
@@ -244,8 +248,8 @@ static void dispatch_hand_on (dispatch_t *d, route_t *route, peer_t *client, fli
     zmq_msg_close (&r->frame);
 }
 
-/*  A client asks for another worker than the one that answered it: that answer was none to it. Only who really had
- *  an answer to this request is believed. */
+/*  A client asks for another worker than the one that answered it: that answer was none to it. Only
+ *  who really had an answer to this request is believed. */
 static void dispatch_complain (route_t *route, const peer_t *client, const envelope_t *e)
 {
     for (size_t i = 0; e->avoid.size && i < route->workers.n; i++) {
@@ -356,8 +360,8 @@ void dispatch_cancel (dispatch_t *d, const peer_t *client, const envelope_t *e)
 
 /*  ---- workers -------------------------------------------------------------------------------- */
 
-/*  The route of a service that somebody serves. When there are too many, one gives way that nobody serves: made-up
- *  names must not keep services out. */
+/*  The route of a service that somebody serves. When there are too many, one gives way that nobody
+ *  serves: made-up names must not keep services out. */
 static route_t *dispatch_route_for_worker (dispatch_t *d, slice_t name)
 {
     route_t *route = routes_of (&d->routes, name), *unserved;

@@ -2,10 +2,12 @@
  *
  *  The story: three actors, each with sockets and a thread of its own (actors.c).
  *
- *      requests   broker.c takes frames from the peers that it knows (peers.c); dispatch.c decides which worker gets which
- *                 request (routes.c, workers.c, queue.c, flights.c), and speaks through outbox.c
+ *      requests   broker.c takes frames from the peers that it knows (peers.c); dispatch.c decides
+ *                 which worker gets which request (routes.c, workers.c, queue.c, flights.c), and
+ *                 speaks through outbox.c
  *      events     taps.c forwards what is published to whoever subscribed
- *      policies   vault.c keeps content-addressed objects (blobs.c) and the manifests that name them
+ *      policies   vault.c keeps content-addressed objects (blobs.c) and the manifests that name
+ *                 them
  *
  *  The bus is a service like the others: it also connects to itself, to publish its own status.
  */

@@ -5,14 +5,15 @@
  *      peers_disconnected (peers, fd);
  *      while ((peer = peers_next_dead (peers, now))) ...
  *
- *  A peer has two connections, one for its messages and one for its heartbeats. The identities of both hold the same
- *  secret (bus/node.h), and its boot id belongs to whoever used it first with one: a frame under another's boot
- *  id, which every message shows, is refused, while the owner may reconnect at will. One connection is one peer.
+ *  A peer has two connections, one for its messages and one for its heartbeats. The identities of
+ *  both hold the same secret (bus/node.h), and its boot id belongs to whoever used it first with
+ *  one: a frame under another's boot id, which every message shows, is refused, while the owner may
+ *  reconnect at will. One connection is one peer.
  *
- *  A peer is dead after PEER_DEAD_MS and some round trips without a heartbeat, or PEER_SUSPECT_MS and some round
- *  trips after the connection of its heartbeats broke. Each of its lives has a number of its own, which the
- *  answers to its heartbeats carry: from another number than before it learns that the bus forgot it, or that
- *  something for it was lost.
+ *  A peer is dead after PEER_DEAD_MS and some round trips without a heartbeat, or PEER_SUSPECT_MS
+ *  and some round trips after the connection of its heartbeats broke. Each of its lives has a
+ *  number of its own, which the answers to its heartbeats carry: from another number than before it
+ *  learns that the bus forgot it, or that something for it was lost.
  */
 #ifndef QUINTET_BUS_PEERS_H
 #define QUINTET_BUS_PEERS_H
@@ -67,15 +68,16 @@ typedef struct peers peers_t;
 
 typedef enum {
     PEERS_FULL, /* there are too many peers */
-    PEERS_IMPOSTOR /* the boot id belongs to another connection, or the connection to another boot id */
+    /* the boot id belongs to another connection, or the connection to another boot id */
+    PEERS_IMPOSTOR
 } peers_refusal_t;
 
 /*  max: how many there may be; at most PEERS_MAX. */
 peers_t *peers_new (size_t max);
 void peers_destroy (peers_t **peers);
 
-/*  The peer of this connection, made when it is new; NULL and why. One that speaks again after its death begins
- *  another life. */
+/*  The peer of this connection, made when it is new; NULL and why. One that speaks again after its
+ *  death begins another life. */
 peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e,
                   peers_refusal_t *refusal);
 void peers_heartbeat (peer_t *peer, const envelope_t *e, int fd);
@@ -83,14 +85,15 @@ void peers_heartbeat (peer_t *peer, const envelope_t *e, int fd);
 peer_t *peers_disconnected (peers_t *peers, int fd);
 /*  The peer is told, with its next heartbeat, that something for it was lost. */
 void peers_lost (peers_t *peers, peer_t *peer);
-/*  The next peer whose time is over, to be removed everywhere and marked dead; NULL: no more. Frees those that are
- *  dead. */
+/*  The next peer whose time is over, to be removed everywhere and marked dead; NULL: no more. Frees
+ *  those that are dead. */
 peer_t *peers_next_dead (peers_t *peers, int64_t now);
 size_t peers_count (const peers_t *peers);
 /*  Whether somebody of this name sends heartbeats, or of a name that goes on with "-". */
 bool peers_alive (const peers_t *peers, slice_t name);
 
-/*  That this worker gave the client the reply to the request of that id; and whether one of that name did. */
+/*  That this worker gave the client the reply to the request of that id; and whether one of that
+ *  name did. */
 void peer_remember_answer (peer_t *client, slice_t id, const peer_t *worker);
 bool peer_had_answer (const peer_t *client, slice_t id, const peer_t *worker);
 

@@ -4,9 +4,9 @@
  *      for (line_t *line = NULL; (line = queue_next (&queue, line)); )
  *          queue_first (line), queue_pop (&queue, line, &request);
  *
- *  Each client has a line of its own, first come first served; between the lines it goes round. So a client that
- *  asks 600,000 times makes itself wait, and nobody else. How much may wait is bounded by client (over all
- *  services, in peer_t) and by service.
+ *  Each client has a line of its own, first come first served; between the lines it goes round. So
+ *  a client that asks 600,000 times makes itself wait, and nobody else. How much may wait is
+ *  bounded by client (over all services, in peer_t) and by service.
  */
 #ifndef QUINTET_BUS_QUEUE_H
 #define QUINTET_BUS_QUEUE_H
@@ -35,11 +35,13 @@ typedef struct {
 
 /*  Takes over the frame. -1: it does not fit, and is still the caller's. */
 int queue_push (queue_t *queue, peer_t *client, request_t *request);
-/*  The lines, beginning with the one whose turn it is; line NULL: the first. Take the next before popping. */
+/*  The lines, beginning with the one whose turn it is; line NULL: the first. Take the next before
+ *  popping. */
 line_t *queue_next (const queue_t *queue, const line_t *line);
 const request_t *queue_first (const line_t *line);
 peer_t *queue_client (const line_t *line);
-/*  Takes a line's first request out; its frame is the caller's. The line's next turn is after all others. */
+/*  Takes a line's first request out; its frame is the caller's. The line's next turn is after all
+ *  others. */
 void queue_pop (queue_t *queue, line_t *line, request_t *request);
 
 bool queue_holds (const queue_t *queue, const peer_t *client, uint64_t sequence);

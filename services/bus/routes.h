@@ -1,4 +1,5 @@
-/*  routes - where the requests for each service go: its workers, and the queue of those that wait for one.
+/*  routes - where the requests for each service go: its workers, and the queue of those that wait
+ *  for one.
  *
  *      route_t *route = routes_of (&routes, envelope.service);
  *      routes_sweep (&routes);                            now and then
@@ -28,8 +29,8 @@ typedef struct {
 
 /*  The route of this name, made when it is new; NULL when there are too many. */
 route_t *routes_of (routes_t *routes, slice_t name);
-/*  One that has no worker, only requests that wait for one, which must give way to a service that is there;
- *  NULL: each has. */
+/*  One that has no worker, only requests that wait for one, which must give way to a service that
+ *  is there; NULL: each has. */
 route_t *routes_unserved (const routes_t *routes);
 /*  Forgets those without worker and request. */
 void routes_sweep (routes_t *routes);

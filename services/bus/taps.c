@@ -111,7 +111,8 @@ static tap_t *taps_of (taps_t *t, const char *identity, size_t n)
     return t->tap[t->n++] = tap;
 }
 
-/*  NULL: it has the prefix now; else why not. Taps say again what they want, so it may have it already. */
+/*  NULL: it has the prefix now; else why not. Taps say again what they want, so it may have it
+ *  already. */
 static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
 {
     if (prefix.size > BUS_TOPIC_MAX)

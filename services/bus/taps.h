@@ -6,10 +6,11 @@
  *      zactor_destroy (&actor);
  *      taps_destroy (&taps);
  *
- *  ZeroMQ's own subscriptions are not for strangers: a publisher keeps whatever it is sent, as a tree of one node per
- *  byte, and hands it on to every publisher there is. So subscriptions are ordinary messages here, kept in a table
- *  whose every size is bounded, and publishers are asked for everything, once. A tap that is slow loses events, and
- *  sees from their numbers how many; it never slows anybody down.
+ *  ZeroMQ's own subscriptions are not for strangers: a publisher keeps whatever it is sent, as a
+ *  tree of one node per byte, and hands it on to every publisher there is. So subscriptions are
+ *  ordinary messages here, kept in a table whose every size is bounded, and publishers are asked
+ *  for everything, once. A tap that is slow loses events, and sees from their numbers how many; it
+ *  never slows anybody down.
  */
 #ifndef QUINTET_BUS_TAPS_H
 #define QUINTET_BUS_TAPS_H
@@ -23,7 +24,8 @@
 
 typedef struct taps taps_t;
 
-/*  Binds. publish: where publishers connect to; subscribe: where taps do; peers_max: how many of each. */
+/*  Binds. publish: where publishers connect to; subscribe: where taps do; peers_max: how many of
+ *  each. */
 taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, err_t *err);
 /*  A zactor_fn: runs until the pipe says $TERM. */
 void taps_actor (zsock_t *pipe, void *taps);

@@ -1,13 +1,14 @@
 /*  vault - see vault.h
  *
- *  Chunks. An object comes as chunks of 1 MiB, each in a frame that says which one it is. The uploader sends chunk 0
- *  unasked; every other one is asked for by WANT, a few at a time, so that neither side holds more than a few in its
- *  sockets. How many grows as they come fast: on a slow link one is enough, and whatever is asked for twice is
- *  sent twice. An uploader that lost its connection begins again with chunk 0, perhaps in place of another that
- *  died: then what is missing is wanted again, and what is there is not.
+ *  Chunks. An object comes as chunks of 1 MiB, each in a frame that says which one it is. The
+ *  uploader sends chunk 0 unasked; every other one is asked for by WANT, a few at a time, so that
+ *  neither side holds more than a few in its sockets. How many grows as they come fast: on a slow
+ *  link one is enough, and whatever is asked for twice is sent twice. An uploader that lost its
+ *  connection begins again with chunk 0, perhaps in place of another that died: then what is
+ *  missing is wanted again, and what is there is not.
  *
- *  Epochs. A trainer holds its run under an epoch; manifests of an older one are refused, so a trainer that was taken
- *  for dead and comes back cannot undo what its successor published.
+ *  Epochs. A trainer holds its run under an epoch; manifests of an older one are refused, so a
+ *  trainer that was taken for dead and comes back cannot undo what its successor published.
  */
 #include "vault.h"
 
@@ -23,11 +24,12 @@
 #include "connections.h"
 #include "peers.h"
 
-#define VAULT_HWM           1000 /* messages that wait for one peer */
-#define VAULT_BATCH         64
-#define VAULT_TICK_MS       1000
-#define VAULT_WINDOW        8 /* chunks wanted at once of one object, at most */
-#define VAULT_FAST_MS       250 /* a chunk that comes within this time doubles what is wanted at once */
+#define VAULT_HWM     1000 /* messages that wait for one peer */
+#define VAULT_BATCH   64
+#define VAULT_TICK_MS 1000
+#define VAULT_WINDOW  8 /* chunks wanted at once of one object, at most */
+/* a chunk that comes within this time doubles what is wanted at once */
+#define VAULT_FAST_MS       250
 #define VAULT_RUNS_MAX      256
 #define VAULT_NEEDS_MAX     64 /* objects of one manifest */
 #define VAULT_MANIFESTS_MAX 4096
@@ -198,8 +200,8 @@ static void vault_on_put (vault_t *v, const envelope_t *e)
         vault_take_chunk (v, e, b);
 }
 
-/*  Wants the chunk again that a damaged frame says it is. If that, too, is wrong, the uploader begins again when nothing
- *  comes any more. */
+/*  Wants the chunk again that a damaged frame says it is. If that, too, is wrong, the uploader
+ *  begins again when nothing comes any more. */
 static void vault_on_damaged (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
@@ -270,7 +272,8 @@ static manifest_t **vault_find_manifest (vault_t *v, const envelope_t *e)
     return at;
 }
 
-/*  Events are numbered by topic, so that with two policies nobody takes every other one for lost. */
+/*  Events are numbered by topic, so that with two policies nobody takes every other one for
+ *  lost. */
 static void vault_announce (vault_t *v, manifest_t *m)
 {
     char topic[512];

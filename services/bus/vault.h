@@ -1,4 +1,5 @@
-/*  vault - the policies actor: content-addressed objects in chunks, and the manifests that name them.
+/*  vault - the policies actor: content-addressed objects in chunks, and the manifests that name
+ *  them.
  *
  *      vault_t *vault = vault_new (&options, &err);
  *      zactor_t *actor = zactor_new (vault_actor, vault);
@@ -6,8 +7,8 @@
  *      zactor_destroy (&actor);
  *      vault_destroy (&vault);
  *
- *  Objects live in memory as long as a manifest needs them; what becomes of the others says blobs.h. After a restart the
- *  vault is empty: trainers upload again what is not retired.
+ *  Objects live in memory as long as a manifest needs them; what becomes of the others says
+ *  blobs.h. After a restart the vault is empty: trainers upload again what is not retired.
  */
 #ifndef QUINTET_BUS_VAULT_H
 #define QUINTET_BUS_VAULT_H

@@ -4,13 +4,14 @@
  *      worker = workers_pick (&workers, &wish, clock_ms ());
  *      workers_answered (worker, now);         workers_failed (worker, 1, now);
  *
- *  Pure: nothing here knows sockets. A worker says how many requests it holds at once: its credit. The bus never
- *  gives it more, and takes credit away where it is not earned. Each failure (a request that ran out of time while
- *  nothing else came back, a reply that says the machine failed, a reply that its client did not take for an
- *  answer) adds to a worker's doubt; each answer takes from it. While there is anybody who is not doubted, a
- *  doubted worker gets one request at a time, and not before WORKER_PROBE_MS after its last failure. Beside
- *  workers that have answered, one that never has may hold WORKER_NEW_CREDIT requests until its first answer.
- *  When all are doubted nobody is: a run must not stop because its workers are slow.
+ *  Pure: nothing here knows sockets. A worker says how many requests it holds at once: its credit.
+ *  The bus never gives it more, and takes credit away where it is not earned. Each failure (a
+ *  request that ran out of time while nothing else came back, a reply that says the machine failed,
+ *  a reply that its client did not take for an answer) adds to a worker's doubt; each answer takes
+ *  from it. While there is anybody who is not doubted, a doubted worker gets one request at a time,
+ *  and not before WORKER_PROBE_MS after its last failure. Beside workers that have answered, one
+ *  that never has may hold WORKER_NEW_CREDIT requests until its first answer. When all are doubted
+ *  nobody is: a run must not stop because its workers are slow.
  */
 #ifndef QUINTET_BUS_WORKERS_H
 #define QUINTET_BUS_WORKERS_H

@@ -148,7 +148,8 @@ static inline void raw_close (raw_t *raw)
     zmq_ctx_term (raw->context);
 }
 
-/*  A ROUTER's goes to the last sender. damaged: as a broken link would deliver it, a bit of the payload flipped. */
+/*  A ROUTER's goes to the last sender. damaged: as a broken link would deliver it, a bit of the
+ *  payload flipped. */
 static inline void raw_send_as (raw_t *raw, envelope_t e, bool damaged)
 {
     zmq_msg_t frame;

@@ -61,7 +61,8 @@ static void envelope_is_protobuf (void **state)
     zmq_msg_close (&frame);
 }
 
-/*  The reply to a call, while the workers refuse whatever they are asked as content that is wrong. */
+/*  The reply to a call, while the workers refuse whatever they are asked as content that is
+ *  wrong. */
 static bus_item_t await_answered (bus_t *client, bus_t **workers, size_t n, uint64_t call)
 {
     for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
@@ -179,7 +180,43 @@ static void the_same_id_gets_the_same_answer (void **state)
     bus_destroy (&worker);
 }
 
-/*  Whoever answered first, the second opinion is the other's; of the only one left, its own again. */
+/*  Two clients that ask the same wait for one computation; each has its answer, and each its credit
+ *  back. */
+static void the_same_id_of_two_clients_is_answered_to_both (void **state)
+{
+    bus_t *clients[] = {join (*state, "client-0"), join (*state, "client-1")};
+    bus_t *worker = join (*state, "worker");
+    bus_serve (worker, "echo", 2, NULL);
+    for (int round = 0; round < 3; round++) { /* credit that leaked would end this */
+        char id[32];
+        snprintf (id, sizeof id, "run/%d", round);
+        for (size_t i = 0; i < 2; i++)
+            bus_call (clients[i], "echo", id, "a", 1, 60000);
+        uint64_t handle = await (worker, BUS_REQUEST).id;
+        await_metric (*state, "in_flight", 2);
+        assert_true (quiet (worker, 20)); /* the second is the first again */
+        bus_reply (worker, handle, "b", 1);
+        for (size_t i = 0; i < 2; i++)
+            assert_memory_equal (await (clients[i], BUS_REPLY).payload, "b", 1);
+        while (metric (*state, "in_flight") > 0)
+            assert_true (quiet (worker, 5));
+    }
+    bus_call (clients[0], "echo", "run/x", "a", 1, 60000);
+    uint64_t number = bus_call (clients[1], "echo", "run/x", "a", 1, 60000);
+    await (worker, BUS_REQUEST);
+    await_metric (*state, "in_flight", 2);
+    assert_true (quiet (worker, 20));
+    bus_cancel (clients[1], number); /* the other still waits */
+    while (metric (*state, "in_flight") > 1)
+        assert_true (quiet (worker, 5));
+    assert_true (quiet (worker, 50));
+    for (size_t i = 0; i < 2; i++)
+        bus_destroy (&clients[i]);
+    bus_destroy (&worker);
+}
+
+/*  Whoever answered first, the second opinion is the other's; of the only one left, its own
+ *  again. */
 static void another_worker_gives_a_second_opinion (void **state)
 {
     bus_t *client = join (*state, "client");
@@ -460,6 +497,8 @@ int main (void)
         cmocka_unit_test_setup_teardown (a_call_that_nobody_serves_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown (credit_bounds_what_a_worker_has, setup, teardown),
         cmocka_unit_test_setup_teardown (the_same_id_gets_the_same_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown (the_same_id_of_two_clients_is_answered_to_both, setup,
+                                         teardown),
         cmocka_unit_test_setup_teardown (another_worker_gives_a_second_opinion, setup, teardown),
         cmocka_unit_test_setup_teardown (a_dead_worker_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown (a_restarted_bus_is_joined_again, setup, teardown),

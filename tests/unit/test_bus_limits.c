@@ -1,5 +1,6 @@
 /* with: services/bus/ */
-/*  What the bus and a bus_t do about what is too much: too large, too many, too slow, or no envelope at all. */
+/*  What the bus and a bus_t do about what is too much: too large, too many, too slow, or no
+ *  envelope at all. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,7 +23,8 @@ static void holds (const char *text, const char *wanted)
         fail_msg ("'%s' holds no '%s'", text, wanted);
 }
 
-/*  ---- messages ------------------------------------------------------------------------------------------- */
+/*  ---- messages
+ *  ------------------------------------------------------------------------------------------- */
 
 static void messages_are_whole_or_refused (void **state)
 {
@@ -77,7 +79,9 @@ static void what_is_no_envelope_is_counted (void **state)
     raw_close (&policies);
 }
 
-/*  ---- events ---------------------------------------------------------------------------------------------- */
+/*  ---- events
+ * 
+ *  ---------------------------------------------------------------------------------------------- */
 
 static void an_event_that_is_too_large_is_counted (void **state)
 {
@@ -92,7 +96,8 @@ static void an_event_that_is_too_large_is_counted (void **state)
     bus_destroy (&publisher);
 }
 
-/*  Two taps: while one reads every event, the other reads none, and takes next to nothing by itself. */
+/*  Two taps: while one reads every event, the other reads none, and takes next to nothing by
+ *  itself. */
 static void what_waits_for_a_slow_tap_is_bounded (void **state)
 {
     enum { EVENTS = 9000, SIZE = 4 << 10 };
@@ -128,7 +133,8 @@ static void what_waits_for_a_slow_tap_is_bounded (void **state)
     raw_close (&slow);
 }
 
-/*  ---- objects, services, peers ---------------------------------------------------------------------------- */
+/*  ---- objects, services, peers
+ *  ---------------------------------------------------------------------------- */
 
 /*  Without a manifest, as a critic's states are. */
 static void loose_objects_are_bounded_in_bytes (void **state)

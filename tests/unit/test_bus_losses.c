@@ -40,7 +40,8 @@ static bus_t *join_played (const fixture_t *f)
     return bus;
 }
 
-/*  ---- requests -------------------------------------------------------------------------------------------- */
+/*  ---- requests
+ *  -------------------------------------------------------------------------------------------- */
 
 static void a_request_lost_on_its_way_comes_again (void **state)
 {
@@ -190,7 +191,8 @@ static void a_worker_hears_that_nobody_waits (void **state)
     bus_destroy (&worker);
 }
 
-/*  ---- what a bus_t does, at a bus that is played here --------------------------------------------------- */
+/*  ---- what a bus_t does, at a bus that is played here
+ *  --------------------------------------------------- */
 
 typedef struct {
     raw_t bus;
@@ -312,7 +314,8 @@ static void a_frozen_bus_is_left_for_another (void **state)
     raw_close (&other);
 }
 
-/*  ---- objects -------------------------------------------------------------------------------------------- */
+/*  ---- objects
+ *  -------------------------------------------------------------------------------------------- */
 
 static void an_upload_that_stopped_is_taken_over (void **state)
 {

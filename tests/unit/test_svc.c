@@ -1,5 +1,6 @@
 /* with: services/bus/ */
-/*  Command lines, and the run time of a service: a small one, in a process of its own, at a real bus. */
+/*  Command lines, and the run time of a service: a small one, in a process of its own, at a real
+ *  bus. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,7 +26,9 @@
 #define PATIENCE_MS 10000
 #define AS_SERVICE  "as-service" /* the first word when this program plays a service */
 
-/*  ---- args ---------------------------------------------------------------------------------------------- */
+/*  ---- args
+ * 
+ *  ---------------------------------------------------------------------------------------------- */
 
 static const args_option_t options[] = {{"--rows", "N", "256", "completions at once"},
                                         {"--set", "KEY=VALUE...", NULL, "override a key"},
@@ -142,7 +145,8 @@ static void numbers_are_whole_and_within_bounds (void **state)
     }
 }
 
-/*  ---- a service in a process of its own ------------------------------------------------------------------ */
+/*  ---- a service in a process of its own
+ *  ------------------------------------------------------------------ */
 
 static int open_ (svc_run_t *run, void **state, err_t *err)
 {
@@ -204,7 +208,8 @@ static char *in (const fixture_t *f, const char *name, char path[FS_PATH_MAX])
 
 static rlim_t files_allowed; /* to the services that are started; 0: as many as to us */
 
-/*  Starts `quintet-echo WORD...`, which is this program again; out, err and words are files of the folder. */
+/*  Starts `quintet-echo WORD...`, which is this program again; out, err and words are files of the
+ *  folder. */
 static pid_t spawn (const fixture_t *f, char **words, size_t n)
 {
     static const char *const names[] = {"out", "err", "words"};
