@@ -65,9 +65,9 @@ static inline bus_t *join (const fixture_t *f, const char *name)
 }
 
 /*  Waits for an item of a kind; others are dropped. */
-static inline bus_item_t await (bus_t *bus, bus_kind_t kind)
+static inline bus_item_t await_for (bus_t *bus, bus_kind_t kind, int64_t patience_ms)
 {
-    int64_t deadline = clock_ms () + PATIENCE_MS;
+    int64_t deadline = clock_ms () + patience_ms;
     while (clock_ms () < deadline) {
         bus_item_t item;
         err_t err = {0};
@@ -76,8 +76,22 @@ static inline bus_item_t await (bus_t *bus, bus_kind_t kind)
         if (rc == 1 && item.kind == kind)
             return item;
     }
-    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
+    fail_msg ("no item of kind %d within %d ms", (int) kind, (int) patience_ms);
     return (bus_item_t){0};
+}
+
+static inline bus_item_t await (bus_t *bus, bus_kind_t kind)
+{
+    return await_for (bus, kind, PATIENCE_MS);
+}
+
+/*  Joins a bus that the test plays, or none at all. */
+static inline bus_t *join_played (const fixture_t *f)
+{
+    bus_options_t options = {.address = f->address, .name = "peer", .numerics = ""};
+    bus_t *bus = bus_new (&options, NULL);
+    assert_non_null (bus);
+    return bus;
 }
 
 /*  Lets a bus_t do what it has to, until nothing comes for a moment. */
@@ -124,7 +138,8 @@ typedef struct {
 } raw_t;
 
 /*  actor: "requests", "policies", ...; a ROUTER binds, others connect. */
-static inline raw_t raw_open (const fixture_t *f, const char *actor, int type)
+static inline raw_t raw_open_with (const fixture_t *f, const char *actor, int type,
+                                   const char *identity)
 {
     raw_t raw = {.context = zmq_ctx_new (), .boot = (uint64_t) clock_us () << 8 | 1};
     char endpoint[128];
@@ -132,12 +147,25 @@ static inline raw_t raw_open (const fixture_t *f, const char *actor, int type)
     snprintf (endpoint, sizeof endpoint, "%s.%s", f->address, actor);
     raw.socket = zmq_socket (raw.context, type);
     zmq_setsockopt (raw.socket, ZMQ_LINGER, &linger, sizeof linger);
+    if (identity)
+        zmq_setsockopt (raw.socket, ZMQ_ROUTING_ID, identity, strlen (identity));
     assert_int_equal (type == ZMQ_ROUTER ? zmq_bind (raw.socket, endpoint)
                                          : zmq_connect (raw.socket, endpoint),
                       0);
     zmq_msg_init (&raw.peer);
     zmq_msg_init (&raw.frame);
     return raw;
+}
+
+static inline raw_t raw_open (const fixture_t *f, const char *actor, int type)
+{
+    return raw_open_with (f, actor, type, NULL);
+}
+
+/*  A DEALER with an identity of its own choice. */
+static inline raw_t raw_open_as (const fixture_t *f, const char *actor, const char *identity)
+{
+    return raw_open_with (f, actor, ZMQ_DEALER, identity);
 }
 
 static inline void raw_close (raw_t *raw)

@@ -32,14 +32,6 @@ static void await_worker (const fixture_t *f, raw_t *worker)
     bus_destroy (&client);
 }
 
-static bus_t *join_played (const fixture_t *f)
-{
-    bus_options_t options = {.address = f->address, .name = "peer", .numerics = ""};
-    bus_t *bus = bus_new (&options, NULL);
-    assert_non_null (bus);
-    return bus;
-}
-
 /*  ---- requests
  *  -------------------------------------------------------------------------------------------- */
 
