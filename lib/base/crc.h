@@ -1,7 +1,6 @@
 /*  crc - CRC-32C (Castagnoli; RFC 3720, appendix B.4): tells bytes that were damaged on their way.
  *
- *      uint32_t crc = crc_of (crc_of (0, head, head_n), tail, tail_n);      of both, one after the
- *                                                                           other
+ *      uint32_t crc = crc_of (crc_of (0, head, head_n), tail, tail_n);      of both in a row
  *
  *  It finds every burst of up to 32 flipped bits. No name for content: that is hash.h. The
  *  processor's own instruction is used where there is one.

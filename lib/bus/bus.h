@@ -2,8 +2,7 @@
  *
  *      bus_t *bus = bus_new (&options, &err);
  *      bus_serve (bus, "act", 32, &err);
- *      while ((rc = bus_next (bus, &item, 1000, &err)) >= 0) ...    requests, replies, events,
- *                                                                   objects
+ *      while ((rc = bus_next (bus, &item, 1000, &err)) >= 0) ...    requests, replies ...
  *      bus_destroy (&bus);
  *
  *  One thread uses a bus_t; its sockets connect outward only. Everything that arrives comes through

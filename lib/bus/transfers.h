@@ -1,15 +1,17 @@
-/*  transfers - policy objects under way: the one list that the caller's thread and the courier share. Private to bus.
+/*  transfers - policy objects under way: the one list that the caller's thread and the courier
+ *  share. Private to bus.
  *
  *      transfers_add (transfers, transfer);                     caller: hands a transfer over
- *      for (t = NULL; (t = transfers_next (transfers, t));) ...     courier: claims one after the other
+ *      for (t = NULL; (t = transfers_next (transfers, t));) ...     courier: claims each
  *      t = transfers_claim (transfers, number);
  *      transfers_release (transfers, t);
- *      transfers_take (transfers);                              caller: one that is finished, now the caller's
+ *      transfers_take (transfers);                              caller: one that is finished
  *
- *  A transfer crosses twice: the caller fills it in and adds it, the courier works on it, and when it is finished
- *  the caller takes it out. In between only the courier looks into it, and only while it has claimed it; that is
- *  done without the lock, for a chunk takes a while to hash. A claimed transfer stays in the list until it is
- *  released, so removing one waits for as long as a chunk takes. After that the caller may free what it lent.
+ *  A transfer crosses twice: the caller fills it in and adds it, the courier works on it, and when
+ *  it is finished the caller takes it out. In between only the courier looks into it, and only
+ *  while it has claimed it; that is done without the lock, for a chunk takes a while to hash. A
+ *  claimed transfer stays in the list until it is released, so removing one waits for as long as a
+ *  chunk takes. After that the caller may free what it lent.
  */
 #ifndef QUINTET_BUS_TRANSFERS_H
 #define QUINTET_BUS_TRANSFERS_H
@@ -73,7 +75,8 @@ transfer_t *transfers_claim (transfers_t *transfers, uint64_t number);
 void transfers_release (transfers_t *transfers, transfer_t *transfer);
 /*  Releases previous and claims the next unfinished one; with NULL the first; NULL: no more. */
 transfer_t *transfers_next (transfers_t *transfers, transfer_t *previous);
-/*  Adds a notice, which is finished as it comes. False: too many wait already; it is still the courier's. */
+/*  Adds a notice, which is finished as it comes. False: too many wait already; it is still the
+ *  courier's. */
 bool transfers_notice (transfers_t *transfers, transfer_t *notice);
 /*  True once for each time that manifests were asked for. */
 bool transfers_manifests_asked (transfers_t *transfers);

@@ -28,8 +28,8 @@ typedef struct work_item {
     struct work_item *older, *newer; /* of those that were answered */
     char *id;
     uint64_t handle; /* what the service knows it by: generation << 20 | slot; 0 once answered */
-    /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it credit
-       that only its own answer gives back. */
+    /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it
+       credit that only its own answer gives back. */
     work_target_t targets[WORK_TARGETS];
     size_t targets_n;
     uint32_t code;

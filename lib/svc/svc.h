@@ -1,19 +1,19 @@
 /*  svc - the run time that every service shares: arguments, bus, signals, status, the one loop.
  *
- *      static const svc_t service = {.name = "reward", .about = "...", .open = open_it, .close = close_it,
+ *      static const svc_t service = {.name = "reward", .open = open_it, .close = close_it,
  *                                    .routes = {{"score", on_score}}};
  *      int main (int argc, char **argv) { return svc_main (&service, argc, argv); }
  *
  *  quintet-NAME [--bus ADDRESS] [--redis ADDRESS] [--name NAME] [--threads N] [--KEY VALUE ...]
  *               [--health] [--version] [--help]
  *  Each option also comes from the environment: QUINTET_BUS, QUINTET_REDIS, QUINTET_NAME,
- *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route, and
- *  calls work () whenever there is nothing to take (or always, when work () said it has more to do).
- *  SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status: 0 ended as
- *  asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments, configuration or data, 74 (EX_IOERR) a
- *  full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it failed is logged, and written to
- *  the file descriptor QUINTET_LAST_WORDS where there is one: a supervisor can tell it even when no log can
- *  be written.
+ *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route,
+ *  and calls work () whenever there is nothing to take (or always, when work () said it has more to
+ *  do). SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status:
+ *  0 ended as asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments, configuration or
+ *  data, 74 (EX_IOERR) a full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it
+ *  failed is logged, and written to the file descriptor QUINTET_LAST_WORDS where there is one: a
+ *  supervisor can tell it even when no log can be written.
  */
 #ifndef QUINTET_SVC_SVC_H
 #define QUINTET_SVC_SVC_H
@@ -51,8 +51,8 @@ typedef struct {
     args_option_t options[SVC_OPTIONS_MAX]; /* besides the common ones */
     svc_route_t routes[SVC_ROUTES_MAX];
     /*  All may be NULL. open: sets *state; close frees it. on_item: replies, objects, events, peer.
-     *  work: one bounded piece of work (at most ~10 ms where latency matters); returns how many ms may
-     *  pass until it wants to be called again (0: at once; -1: only after the next item). */
+        work: one bounded piece of work (at most ~10 ms where latency matters); returns how many ms
+        may pass until it wants to be called again (0: at once; -1: only after the next item). */
     int (*open) (svc_run_t *run, void **state, err_t *err);
     void (*close) (svc_run_t *run, void **state);
     void (*on_item) (svc_run_t *run, const bus_item_t *item);

@@ -8,15 +8,18 @@
  *
  *  Pure: nothing here knows sockets. An object is in one of four states:
  *
- *    unfinished   chunks are missing. Bounded in bytes by uploader and in all; dropped when its uploader has not
- *                 sent anything for BLOBS_SILENT_MS, or no chunk of it for BLOBS_STALLED_MS
- *    loose        whole, and no manifest has ever needed it: a critic's states, and what a trainer is about to name.
- *                 The newest few of each uploader stay
+ *    unfinished   chunks are missing. Bounded in bytes by uploader and in all; dropped when its
+ *                 uploader has not sent anything for BLOBS_SILENT_MS, or no chunk of it for
+ *                 BLOBS_STALLED_MS
+ *    loose        whole, and no manifest has ever needed it: a critic's states, and what a trainer
+ *                 is about to name. The newest few of each uploader stay
  *    needed       by a manifest: it stays
- *    past         needed before; somebody may still be fetching it. The newest BLOBS_PAST_BYTES stay
+ *    past         needed before; somebody may still be fetching it. The newest BLOBS_PAST_BYTES
+ *                 stay
  *
- *  When memory runs short, past and loose objects go first, the oldest first; when that is not enough, a new object is
- *  refused with ERR_LIMIT, which is another thing than an object that is not there.
+ *  When memory runs short, past and loose objects go first, the oldest first; when that is not
+ *  enough, a new object is refused with ERR_LIMIT, which is another thing than an object that is
+ *  not there.
  */
 #ifndef QUINTET_BUS_BLOBS_H
 #define QUINTET_BUS_BLOBS_H

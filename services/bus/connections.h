@@ -1,13 +1,14 @@
 /*  connections - a bound socket, who is connected to it, and how many may be.
  *
- *      connections_t *c = connections_new (router, "ipc:///run/x/bus.requests", &options, 1000, &err);
+ *      connections_t *c = connections_new (router, "ipc:///run/x/bus.requests", &options, 99, &err);
  *      if (which == connections_monitor (c)) {                as zpoller_wait says
  *          while (connections_next_broken (c, &fd)) ...
  *      }
  *      connections_destroy (&c);                              before the socket
  *
- *  ZeroMQ accepts whoever comes, and ends the process when no file descriptor is left for the next. So connections are
- *  counted here, as CZMQ's zmonitor tells of them, and one too many is ended at once.
+ *  ZeroMQ accepts whoever comes, and ends the process when no file descriptor is left for the next.
+ *  So connections are counted here, as CZMQ's zmonitor tells of them, and one too many is ended at
+ *  once.
  */
 #ifndef QUINTET_BUS_CONNECTIONS_H
 #define QUINTET_BUS_CONNECTIONS_H
@@ -27,7 +28,8 @@ connections_t *connections_new (zsock_t *socket, const char *endpoint,
 void connections_destroy (connections_t **connections);
 
 zactor_t *connections_monitor (const connections_t *connections);
-/*  The file descriptor of the next connection that broke; messages tell theirs as ZMQ_SRCFD. False: no more. */
+/*  The file descriptor of the next connection that broke; messages tell theirs as ZMQ_SRCFD. False:
+ *  no more. */
 bool connections_next_broken (connections_t *connections, int *fd);
 
 #endif

@@ -1,7 +1,6 @@
 /*  flights - the requests that workers have in hand, each under a ticket.
  *
- *      flight_t *flight = flights_add (flights, client, worker, route);     NULL: too many are in
- *                                                                           flight
+ *      flight_t *flight = flights_add (flights, client, worker, route);     NULL: too many
  *      flight = flights_find (flights, ticket);
  *      flights_end (flights, flight);
  *
