@@ -5,6 +5,8 @@
 
 #define ARENA_BLOCK_MIN 4096
 
+/*  Memory is handed out from blocks, each twice as large as the one before, so that an arena of any
+ *  budget needs few of them. Only the newest has room. */
 typedef struct block {
     struct block *next;
     size_t size;
@@ -55,6 +57,9 @@ static block_t *arena_grow (arena_t *arena, size_t size)
     return b;
 }
 
+/*  The budget is what a peer's message may make us allocate; it is counted in what is asked for,
+ *  rounded to 16 bytes. NULL may mean a budget that is spent, or a machine without memory:
+ *  arena_starved tells them apart. */
 void *arena_alloc (arena_t *arena, size_t size)
 {
     if (size > arena->budget)
@@ -73,7 +78,8 @@ void *arena_alloc (arena_t *arena, size_t size)
     return p;
 }
 
-/*  Keeps the newest block, which is the largest. */
+/*  Keeps the newest block, which is the largest: the next message of the same kind needs no
+ *  malloc. */
 void arena_reset (arena_t *arena)
 {
     if (arena->first) {
@@ -90,9 +96,4 @@ void arena_reset (arena_t *arena)
 bool arena_starved (const arena_t *arena)
 {
     return arena->starved;
-}
-
-size_t arena_used (const arena_t *arena)
-{
-    return arena->used;
 }

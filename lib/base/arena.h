@@ -21,6 +21,5 @@ void arena_reset (arena_t *arena);
 /*  Whether the machine had no memory at some time; an allocation that fails otherwise would pass
  *  the budget. */
 bool arena_starved (const arena_t *arena);
-size_t arena_used (const arena_t *arena);
 
 #endif

@@ -9,7 +9,9 @@
 
 #include "base/bytes.h"
 
-/*  Room for `more` bytes and the closing 0. */
+/*  Room for `more` bytes and the closing 0. Failure is sticky: after the first call that fails
+ *  nothing is appended any more, so a caller may check once, at the end, and never sees a text with
+ *  a gap. */
 static bool buf_reserve (buf_t *buf, size_t more)
 {
     size_t max = buf->max ? buf->max : BUF_MAX_DEFAULT;
@@ -107,6 +109,7 @@ void buf_free (buf_t *buf)
     *buf = (buf_t){.max = buf->max};
 }
 
+/*  A buf that failed may have data, too: callers check before. */
 char *buf_take (buf_t *buf)
 {
     if (!buf->data)

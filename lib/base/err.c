@@ -19,6 +19,8 @@ int err_set (err_t *err, err_code_t code, const char *fmt, ...)
     return -1;
 }
 
+/*  The outer text comes first ("the tokenizer of policy 'main': merge 12 is no pair"); what does
+ *  not fit is cut at the end. */
 int err_wrap (err_t *err, const char *fmt, ...)
 {
     if (err) {
@@ -35,6 +37,7 @@ int err_wrap (err_t *err, const char *fmt, ...)
     return -1;
 }
 
+/*  A full disk has a code of its own whatever the caller was doing: it is not worth another try. */
 int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
 {
     int number = errno;

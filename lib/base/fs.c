@@ -76,7 +76,7 @@ static int fs_sync_path (const char *path)
     return rc;
 }
 
-/*  The folder that holds path, into out. */
+/*  The folder that holds path, into out. A rename is durable only once this folder is synced. */
 static void fs_parent_of (const char *path, char out[FS_PATH_MAX])
 {
     snprintf (out, FS_PATH_MAX, "%s", path);
@@ -92,6 +92,7 @@ static void fs_parent_of (const char *path, char out[FS_PATH_MAX])
         *slash = 0;
 }
 
+/*  Beside the path and not in /tmp, since a rename works within one file system only. */
 int fs_create (fs_file_t *file, const char *path, err_t *err)
 {
     int n =
@@ -123,6 +124,8 @@ int fs_append (fs_file_t *file, const void *data, size_t size, err_t *err)
     return -1;
 }
 
+/*  The order that leaves the old content or the new after a power cut: data on disk, then the name,
+ *  then the folder. */
 int fs_commit (fs_file_t *file, err_t *err)
 {
     char folder[FS_PATH_MAX];
@@ -225,6 +228,8 @@ static int fs_remove_entry (const char *path, const struct stat *st, int type, s
     return remove (path);
 }
 
+/*  Depth first, so that folders are empty when their turn comes; FTW_PHYS does not follow links out
+ *  of the tree. */
 int fs_remove (const char *path, err_t *err)
 {
     struct stat st;

@@ -16,6 +16,8 @@ hash_t hash_root (const hash_t *chunks, size_t n)
     return n == 1 ? chunks[0] : hash_of (chunks, n * sizeof *chunks);
 }
 
+/*  A transfer checks each chunk as it arrives and needs no second pass over the whole: the name is
+ *  a hash of the hashes. */
 hash_t hash_object (const void *data, size_t size)
 {
     if (size <= HASH_CHUNK)

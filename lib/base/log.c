@@ -39,6 +39,8 @@ static void log_line (log_level_t level, const char *event, const char *fmt, va_
     used = n < 0 ? used : used + (size_t) n;
     if (used > sizeof line - 2)
         used = sizeof line - 2;
+    /* Names and texts in a line may come from peers and models: made harmless for terminals before
+     * they are written. */
     char out[LOG_LINE_MAX + sizeof (printable_char_t)];
     size_t n_out = 0;
     for (size_t i = 0; i < used && n_out < LOG_LINE_MAX - 1;) {

@@ -8,6 +8,7 @@
 #define CACHE_LINE ((size_t) 64)
 #define HUGE_PAGE  ((size_t) 2 << 20)
 
+/*  Below 4 MB a huge page would waste more than it saves. */
 void *pages_alloc (size_t size)
 {
     size_t unit = size < 2 * HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;

@@ -42,12 +42,15 @@ static void pool_pause (void)
 #endif
 }
 
+/*  Whoever is free takes the next piece: uneven pieces keep all threads at work. */
 static void pool_draw (pool_t *pool, size_t thread)
 {
     for (size_t i; (i = atomic_fetch_add (&pool->next, 1)) < pool->n;)
         pool->fn (pool->context, i, thread);
 }
 
+/*  `round` is looked at again under the lock, under which it changes: no wake-up is missed between
+ *  the last look and the wait. */
 static void pool_await_round (pool_t *pool, size_t seen)
 {
     for (int spin = 0; spin < POOL_SPINS; spin++) {
@@ -61,6 +64,8 @@ static void pool_await_round (pool_t *pool, size_t seen)
     pthread_mutex_unlock (&pool->lock);
 }
 
+/*  A thread sees each round exactly once: pool_run waits for all of them before it can begin
+ *  another. */
 static void *pool_work (void *arg)
 {
     worker_t *self = arg;
@@ -128,6 +133,8 @@ size_t pool_threads (const pool_t *pool)
     return pool ? pool->threads : 1;
 }
 
+/*  The fields are written before `round` changes, which is what makes them visible to the threads.
+ *  The wait at the end is for threads that are in a piece; all pieces have been drawn by then. */
 void pool_run (pool_t *pool, pool_fn fn, void *context, size_t n)
 {
     if (!pool || pool->threads == 1 || n <= 1) {

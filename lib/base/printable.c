@@ -7,6 +7,8 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
+/*  Marks and overrides of the direction of text: what follows one would be shown in another order
+ *  than it has. */
 static bool printable_reverses (utf8proc_int32_t c)
 {
     return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
@@ -33,6 +35,7 @@ static void printable_show (printable_char_t *shown, const char *bytes, size_t s
     shown->columns = columns;
 }
 
+/*  Always takes at least one byte, so that callers' loops end. */
 size_t printable_next (const char *text, size_t size, printable_t how, printable_char_t *shown)
 {
     utf8proc_int32_t c;

@@ -17,6 +17,7 @@ static uint64_t rng_mix (uint64_t x)
     return x ^ (x >> 31);
 }
 
+/*  Coordinates are mixed in one after the other: (1, 2) and (2, 1) give other keys. */
 uint64_t rng_key (const uint64_t *coordinates, size_t n)
 {
     uint64_t key = 0x243F6A8885A308D3u; /* digits of pi */
@@ -25,6 +26,8 @@ uint64_t rng_key (const uint64_t *coordinates, size_t n)
     return key;
 }
 
+/*  Philox4x32 with 10 rounds; the position is the counter. The other two words of its output are
+ *  not used. */
 uint64_t rng_bits (uint64_t key, uint64_t position)
 {
     uint32_t c0 = (uint32_t) position, c1 = (uint32_t) (position >> 32), c2 = 0, c3 = 0;
@@ -41,6 +44,7 @@ uint64_t rng_bits (uint64_t key, uint64_t position)
     return (uint64_t) c1 << 32 | c0;
 }
 
+/*  The 24 bits that a float holds: every value is in [0, 1), and 1 never comes by rounding. */
 float rng_uniform (uint64_t key, uint64_t position)
 {
     return (float) (rng_bits (key, position) >> 40) * 0x1p-24f;
@@ -71,18 +75,9 @@ double rng_unit (rng_t *rng)
     return (double) (rng_next (rng) >> 11) * 0x1p-53;
 }
 
+/*  Box and Muller 1958; 1 - u is in (0, 1], so that the logarithm is finite. */
 double rng_normal (rng_t *rng)
 {
     double u = 1.0 - rng_unit (rng), v = rng_unit (rng);
     return sqrt (-2.0 * log (u)) * cos (6.283185307179586 * v);
-}
-
-void rng_shuffle (rng_t *rng, size_t *index, size_t n)
-{
-    for (size_t i = n; i > 1; i--) {
-        size_t j = (size_t) rng_below (rng, i);
-        size_t swap = index[i - 1];
-        index[i - 1] = index[j];
-        index[j] = swap;
-    }
 }

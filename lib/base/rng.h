@@ -35,7 +35,5 @@ uint64_t rng_below (rng_t *rng, uint64_t n);
 double rng_unit (rng_t *rng);
 /*  Standard normal (Box-Muller). */
 double rng_normal (rng_t *rng);
-/*  Fisher-Yates over an array of indices. */
-void rng_shuffle (rng_t *rng, size_t *index, size_t n);
 
 #endif

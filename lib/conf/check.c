@@ -15,12 +15,15 @@ static bool conf_check_is (const char *value, const char *word)
 
 /*  ---- keys that say something and do nothing ------------------------------------------------- */
 
+/*  A key, or with "." at its end a section, has no effect while `idle`; why completes "KEY does
+ *  nothing ...". */
 typedef struct {
     bool idle;
     const char *key; /* "loss.delta", or "critic.": all of the section */
     const char *why;
 } rule_t;
 
+/*  Compared as text, which is the one form that all kinds of keys have. */
 static bool conf_check_differs (const conf_t *conf, const conf_t *fresh,
                                 const conf_section_t *section, const conf_key_t *key)
 {
@@ -49,7 +52,8 @@ static bool conf_check_matches (const rule_t *rule, const char *name)
     return rule->idle && strncmp (rule->key, name, n) == 0 && (!name[n] || rule->key[n - 1] == '.');
 }
 
-/*  A key that has its default is none that the user counts on. */
+/*  Refuses the first key that is idle and not at its default: who sets a key counts on it. One that
+ *  has its default is left alone, since printed configurations hold all keys. */
 static int conf_check_rules (const conf_t *conf, const rule_t *rules, size_t rules_n, err_t *err)
 {
     size_t n;
@@ -65,6 +69,7 @@ static int conf_check_rules (const conf_t *conf, const rule_t *rules, size_t rul
     return 0;
 }
 
+/*  The one place that says which keys need which others. */
 static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
@@ -126,6 +131,7 @@ static int conf_check_chat (const conf_t *conf, err_t *err)
                         conf->model.chat);
 }
 
+/*  What loss and rewards must have among themselves; ranges of single keys stand in keys.h. */
 static int conf_check_loss (const conf_t *conf, err_t *err)
 {
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
@@ -175,7 +181,7 @@ static void conf_check_name_all (const char *const *names, buf_t *text)
         buf_printf (text, "%s%s", i ? ", " : "", names[i]);
 }
 
-/*  Seats and sets are the family's own names. */
+/*  Seats and sets are the family's own names, so only it can say which there are. */
 static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *err)
 {
     buf_t seats = {0}, styles = {0};
@@ -216,6 +222,7 @@ static int conf_check_team (const conf_t *conf, err_t *err)
     if (!*conf->model.path)
         return conf_refuse (conf, "model.path", err,
                             "is missing: the folder of the model to start from");
+    /* The name becomes a folder, keys in Redis and topics on the bus. */
     if (strspn (conf->run.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_.") != strlen (conf->run.name) ||
         !*conf->run.name || strlen (conf->run.name) > 48 || *conf->run.name == '.')

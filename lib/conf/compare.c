@@ -31,6 +31,8 @@ static bool conf_compare_is_free (const conf_section_t *section, const conf_key_
     return false;
 }
 
+/*  One line per key, in the order of keys.h: two configurations with the same essence train the
+ *  same weights. */
 void conf_essence (const conf_t *conf, buf_t *text)
 {
     size_t n;

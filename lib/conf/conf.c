@@ -34,6 +34,8 @@ static int conf_fail (reader_t *r, size_t line, const char *text, const char *wh
     return err_set (r->err, ERR_CONFIG, "%s:%zu: %s%s", r->name, line + 1, text, what);
 }
 
+/*  libyaml speaks of "found character that cannot start any token" where somebody indented with a
+ *  tab. */
 static int conf_next (reader_t *r, yaml_event_t *event)
 {
     if (!yaml_parser_parse (&r->parser, event)) {
@@ -52,7 +54,8 @@ static int conf_next (reader_t *r, yaml_event_t *event)
     return conf_fail (r, line, "aliases are not supported: write the value", "");
 }
 
-/*  The value of a key as text: a scalar, or the words of a sequence of scalars. */
+/*  The value of a key as text: a scalar, or the words of a sequence with blanks between. The table
+ *  turns it into the key's kind, so that a value from --set goes the same way. */
 static int conf_read_value (reader_t *r, const char *key, buf_t *text)
 {
     yaml_event_t event;
@@ -92,6 +95,8 @@ static int conf_unknown (const conf_section_t *section, const char *name, const 
     return -1;
 }
 
+/*  Given twice is an error: YAML would let the last one count, and the reader of the file may look
+ *  at the first. */
 static int conf_read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
                           bool *seen)
 {
@@ -162,7 +167,8 @@ static int conf_read_section (reader_t *r, const char *name, size_t line)
     }
 }
 
-/*  From the start of the stream to its end: one document. */
+/*  From the start of the stream to its end: one document, a mapping of sections. Sections are read
+ *  by conf_read_section, which takes all their events, so depth is 0 or 1 here. */
 static int conf_read_document (reader_t *r)
 {
     yaml_event_t event;
@@ -203,7 +209,7 @@ static int conf_read_text (conf_t *conf, const char *text, size_t size, const ch
     return rc;
 }
 
-/*  "section.key=value" */
+/*  "section.key=value", from a command line. */
 static int conf_set_override (conf_t *conf, const char *word, err_t *err)
 {
     char name[NAME_MAX_BYTES], where[192];
@@ -226,6 +232,8 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     return conf_set (conf, section, key, word + size + 1, where, err);
 }
 
+/*  Defaults, then the file, then overrides; checks come last, so that an override can mend what a
+ *  file alone would not pass. */
 conf_t *conf_parse (const char *text, size_t size, const char *name, const char *const *overrides,
                     size_t n, err_t *err)
 {
@@ -257,6 +265,8 @@ bool conf_given (const conf_t *conf, const char *key)
     return conf_where_of (conf, key) != NULL;
 }
 
+/*  Errors begin with the place where the key was given, which may be a line of the file or "--set
+ *  ...". */
 int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];

@@ -64,6 +64,8 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
     }
 }
 
+/*  With help this is the reference of all keys; without, it is a file that conf_load reads back to
+ *  the same values. */
 void conf_print (const conf_t *conf, bool help, buf_t *text)
 {
     size_t n;
@@ -178,6 +180,8 @@ bool conf_reproducible (const conf_t *conf)
     return !*conf->reward.command;
 }
 
+/*  What the configuration maximises, in formulas: those who choose loss.type and its keys see what
+ *  they chose. */
 void conf_objective (const conf_t *conf, buf_t *text)
 {
     buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,

@@ -52,6 +52,7 @@ CONF_SECTIONS (SECTION_FUNCTION)
 static const size_t section_offset[] = {CONF_SECTIONS (SECTION_OFFSET)};
 #define SECTIONS (sizeof section_offset / sizeof *section_offset)
 
+/*  Filled in at the first call, since a function's result is no constant in C. */
 const conf_section_t *conf_sections (size_t *n)
 {
     static conf_section_t sections[SECTIONS];
@@ -88,7 +89,8 @@ static size_t table_smallest (size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/*  Levenshtein's edit distance of two short words. */
+/*  Levenshtein's edit distance of two short words, with one row of the table at a time; `corner` is
+ *  the value above and to the left. */
 static size_t table_distance (const char *a, const char *b)
 {
     size_t n = strlen (a), m = strlen (b), row[WORD_MAX + 1];
@@ -148,8 +150,8 @@ static const struct {
                 {"dtype", "model.compute"},
                 {"scorer", "reward.command"}};
 
-/*  The nearest of our own names, in the section or in the list of sections; "" when none is
- *  near. */
+/*  The nearest of our own names, in the section or in the list of sections; "" when none is near:
+ *  at most a third of the word may differ (two letters of a short one). */
 static const char *table_nearest (const conf_section_t *section, const char *name)
 {
     size_t n, least = strlen (name) / 3; /* more is a guess at random */
@@ -169,6 +171,7 @@ static const char *table_nearest (const conf_section_t *section, const char *nam
     return best;
 }
 
+/*  Synonyms first, then a key of that name in another section, then a likely slip of the pen. */
 void conf_suggest (const conf_section_t *section, const char *name, buf_t *text)
 {
     size_t n;
@@ -189,6 +192,7 @@ void conf_suggest (const conf_section_t *section, const char *name, buf_t *text)
                     section ? "." : "", near);
 }
 
+/*  Keys are counted through all sections: the place of one in conf_t's `where`. */
 size_t conf_index (const conf_section_t *section, const conf_key_t *key)
 {
     size_t n, at = 0;
@@ -197,6 +201,7 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key)
     return at + (size_t) (key - section->keys);
 }
 
+/*  Where the key's value lies in conf_t. */
 static void *table_field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
     size_t n;
@@ -258,6 +263,8 @@ static int table_set_list (conf_list_t *list, const char *text, err_t *err)
     return 0;
 }
 
+/*  Stricter than strtod: no blanks, no trailing letters, and whole numbers may be written as
+ *  1e3. */
 static int table_set_number (void *to, const conf_key_t *key, const char *text, err_t *err)
 {
     char *end;
@@ -286,6 +293,7 @@ static int table_set_bool (bool *to, const char *text, err_t *err)
     return 0;
 }
 
+/*  Remembers where the value was given, for errors and for conf_given. */
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err)
 {

@@ -38,6 +38,8 @@ static bool cmd_eval_holds_adapters (const char *dir)
     return any;
 }
 
+/*  Puts together the command line of `quintet run` with no steps: an evaluation is what a run does
+ *  before its first step. */
 static int cmd_eval_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;

@@ -188,7 +188,7 @@ static int cmd_models_show (const models_t *m, const char *dir, err_t *err)
     return rc;
 }
 
-/*  A folder that cannot be run is told, and counts; the others are looked at all the same. */
+/*  A folder that cannot be run is reported and counted; the others are looked at all the same. */
 static void cmd_models_show_or_explain (models_t *m, const char *dir)
 {
     err_t err = {0};

@@ -24,7 +24,7 @@
 
 #define SETS_MAX 80
 #define TURN_MS  50
-#define SAY_MS   1500  /* until missing services are named: they tell their status twice a second */
+#define SAY_MS   1500  /* until missing services are named: status comes twice a second */
 #define PARTS_MS 60000 /* until they are given up: who starts a suite starts it in any order */
 
 static const args_option_t options[] = {
@@ -116,7 +116,7 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     return 0;
 }
 
-/*  A longer schedule is another one from the next step on. */
+/*  Tells that a resumed run with other trainer.steps follows another schedule from here on. */
 static void cmd_run_note_steps (run_t *run, const char *config)
 {
     conf_t *before = conf_load (config, NULL, 0, NULL);
@@ -175,7 +175,8 @@ static void cmd_run_print_config (const run_t *run)
     buf_free (&text);
 }
 
-/*  Takes events for a moment. */
+/*  Takes events for TURN_MS and passes them on to the view. What cannot be decoded is left out: a
+ *  view must not end a run. */
 static int cmd_run_watch (run_t *run, err_t *err)
 {
     bus_item_t item;
@@ -204,7 +205,8 @@ static bool cmd_run_is_trainer (const char *name)
     return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
 }
 
-/*  The supervisor tells. */
+/*  The supervisor is about to start a process again. A trainer goes on from its newest
+ *  checkpoint. */
 static void cmd_run_on_restart (void *context, const char *name, const char *why)
 {
     run_t *run = context;
@@ -224,7 +226,7 @@ static void cmd_run_print_missing (const run_t *run, const char *kind, char *tex
               reward ? " --command '" : "", reward ? command : "", reward ? "'" : "");
 }
 
-/*  Until every service that the run needs has been heard of. */
+/*  Waits until every service that the run needs has sent its status. */
 static int cmd_run_wait_for_services (run_t *run, err_t *err)
 {
     bool critic = strcmp (run->conf->loss.advantage, "group") != 0;
@@ -246,7 +248,8 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
     return 0;
 }
 
-/*  One trainer from start to end. solo: the single agent, in OUT/solo. */
+/*  One trainer from start to end. solo: the single agent, in OUT/solo, which writes as many tokens
+ *  as the two roles may together. */
 static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
     char program[FS_PATH_MAX], out[FS_PATH_MAX], id[96], tokens[64];
@@ -295,6 +298,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     return 0;
 }
 
+/*  The team, then for comparison the single agent. */
 static int cmd_run_train_all (run_t *run, err_t *err)
 {
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
@@ -311,6 +315,7 @@ static int cmd_run_train_all (run_t *run, err_t *err)
     return 0;
 }
 
+/*  The result is printed also when the page could not be written. */
 static int cmd_run_finish (run_t *run, err_t *err)
 {
     result_t result = {.first_step_s = run->first_step_s,

@@ -21,7 +21,7 @@ static const args_spec_t spec = {
     .program = "quintet tap",
     .about =
         "Prints every event whose topic begins with PREFIX: \"coding/\" for a run, \"service/\"\n"
-        "for the services, nothing for all. A tap never slows a run; what it lost is told.\n\n"
+        "for the services, nothing for all. A tap never slows a run; it says how many it lost.\n\n"
         "  quintet tap --bus tcp://127.0.0.1:5550 coding/\n",
     .positional = "[PREFIX]",
     .options = options,

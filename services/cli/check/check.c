@@ -239,6 +239,8 @@ static void check_note_steps (check_t *check, const conf_t *conf)
         NOTE (check, conf, "trainer.warmup", "takes all of the %lld steps", steps);
 }
 
+/*  From what costs least to what costs most: adapters, the model folder, the tasks and prompts,
+ *  memory, the scorer. */
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
 {
     if (check_adapters (conf, err) != 0)

@@ -50,6 +50,7 @@ static int fit_plan_of (const conf_t *conf, const model_config_t *model, memory_
     return 0;
 }
 
+/*  An estimate from above of what the processes of the run take together at their highest. */
 int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t *err)
 {
     memory_plan_t plan;

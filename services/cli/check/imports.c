@@ -77,6 +77,7 @@ static int imports_read (int fd, buf_t *word)
     return -1;
 }
 
+/*  The texts go through a file, not a pipe: python3 may end before it has read them. */
 static int imports_ask (const conf_list_t *modules, FILE *texts, buf_t *word, err_t *err)
 {
     int pipes[2] = {-1, -1}, status = 0;

@@ -36,6 +36,8 @@ static void trial_last_line (int fd, char *text, size_t size)
     snprintf (text, size, "%.300s", line ? line + 1 : all);
 }
 
+/*  A scorer that cannot be found or fails at its imports ends within moments. One that still runs
+ *  after TRIAL_MS waits for a line, as it should, and is killed. */
 int trial_start (const char *command, err_t *err)
 {
     int pipes[4] = {-1, -1, -1, -1}, status = 0; /* to it: read, write; from it: read, write */

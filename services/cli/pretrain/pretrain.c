@@ -37,6 +37,8 @@ typedef struct {
     buf_t prompt, completion;
 } pretrain_t;
 
+/*  From the first texts of the corpus, prompts and completions alike; the model trains on the same
+ *  sequence of texts. */
 static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
 {
     size_t n = 2 * TOKENIZER_TEXTS;
@@ -170,6 +172,7 @@ static void pretrain_cross_entropy (void *context, size_t group, size_t first, c
     p->nll[group] = sum;
 }
 
+/*  Linear warm-up over 2% of the steps, then linear down to 5% of the rate. */
 static double pretrain_rate_at (const pretrain_options_t *o, size_t step)
 {
     double warmup = ceil (0.02 * (double) o->steps), at = (double) step + 1;
@@ -179,6 +182,8 @@ static double pretrain_rate_at (const pretrain_options_t *o, size_t step)
 }
 
 /*  One step; *loss in nats per token. */
+/*  Batch k is texts k * batch and on: no text comes twice, and a step needs no state but its
+ *  number. */
 static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
 {
     p->tokens = 0;
@@ -211,15 +216,15 @@ static int pretrain_learn (pretrain_t *p, err_t *err)
 {
     size_t steps = p->options->steps, seen = 0;
     double loss = 0, smooth = 0, start = clock_s ();
-    int64_t told = 0;
+    int64_t shown_ms = 0;
     for (size_t k = 0; k < steps; k++) {
         if (pretrain_step (p, k, &loss, err) != 0)
             return -1;
         seen += p->tokens;
         smooth = k ? 0.98 * smooth + 0.02 * loss : loss;
-        if (clock_ms () - told < PROGRESS_MS && k + 1 < steps)
+        if (clock_ms () - shown_ms < PROGRESS_MS && k + 1 < steps)
             continue;
-        told = clock_ms ();
+        shown_ms = clock_ms ();
         double s = clock_s () - start, left = s / (double) (k + 1) * (double) (steps - k - 1);
         fprintf (stderr, "%sstep %zu of %zu  loss %.3f  %.0f tokens/s  %.0f s left   %s",
                  isatty (2) ? "\r" : "", k + 1, steps, smooth, (double) seen / s, left,
@@ -228,6 +233,7 @@ static int pretrain_learn (pretrain_t *p, err_t *err)
     return 0;
 }
 
+/*  Appears whole or not at all: written beside, then renamed. */
 static int pretrain_save (pretrain_t *p, err_t *err)
 {
     hf_config_t config = {.model = *model_config (p->model), .dtype = HF_BF16, .bos = -1};

@@ -49,6 +49,7 @@ static json_t *examples_pairs_of (const json_t *episodes, const char *wanted)
     return pairs;
 }
 
+/*  Tasks that training solved come first: they are what a reader looks for. */
 json_t *examples_read (const char *out)
 {
     json_t *episodes = result_lines (out, "episodes.jsonl"), *all = json_array (), *pair;

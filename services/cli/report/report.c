@@ -40,6 +40,7 @@ typedef struct {
     double least, most, last_step;
 } range_t;
 
+/*  Team and solo share the axes, so that their curves can be compared. */
 static void report_widen (range_t *range, const json_t *lines, const char *kind, const char *key)
 {
     const json_t *line;
@@ -211,6 +212,7 @@ static void report_episodes (const result_t *r, buf_t *out)
     json_decref (pairs);
 }
 
+/*  Replaces every mark in the page. */
 static void report_fill (const char *mark, const char *value, buf_t *page)
 {
     buf_t out = {0};

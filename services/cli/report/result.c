@@ -45,6 +45,8 @@ void result_free (result_t *r)
     *r = (result_t){0};
 }
 
+/*  Lines that are no JSON are left out: a run that was killed may have left half a line at the
+ *  end. */
 json_t *result_lines (const char *folder, const char *file)
 {
     char path[FS_PATH_MAX];

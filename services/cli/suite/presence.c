@@ -6,6 +6,7 @@
 static const char *const kinds[] = {"agent", "environment", "reward", "critic"};
 #define KINDS (sizeof kinds / sizeof *kinds)
 
+/*  Every service sends its status twice a second, with a metric "service/KIND". */
 void presence_event (presence_t *p, const wire_event_t *event)
 {
     static const char before[] = "service/"; /* svc.c */

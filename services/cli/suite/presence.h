@@ -16,7 +16,7 @@ typedef struct {
 } presence_t;
 
 void presence_event (presence_t *presence, const wire_event_t *event);
-/*  The first kind that a run needs and that has not been heard of; NULL: all are there. */
+/*  The first kind that a run needs and of which no status came yet; NULL: all are there. */
 const char *presence_missing (const presence_t *presence, bool critic);
 
 #endif

@@ -55,7 +55,8 @@ static int suite_check_programs (const conf_t *conf, err_t *err)
     return 0;
 }
 
-/*  Locks a new folder. The file gets its name once it is locked, so that no sweep finds it free. */
+/*  Locks a new folder, as long as this process lives. The file gets its name once it is locked, so
+ *  that no sweep of another run finds it free. */
 static int suite_lock_folder (suite_t *s, err_t *err)
 {
     char made[128], lock[128];
@@ -68,7 +69,7 @@ static int suite_lock_folder (suite_t *s, err_t *err)
 }
 
 /*  Removes the folders of runs that were killed before they could: the lock of a dead process is
- *  free. */
+ *  free. Only folders of this user, which nobody else can have put there. */
 static void suite_sweep (const char *base)
 {
     char pattern[96], path[160];
@@ -107,6 +108,8 @@ static int suite_make_folder (suite_t *s, err_t *err)
     return suite_lock_folder (s, err);
 }
 
+/*  Without persistence: the run's checkpoints are its memory, and the store is rebuilt from
+ *  them. */
 static int suite_start_redis (suite_t *s, err_t *err)
 {
     char path[128];
@@ -136,6 +139,8 @@ static int suite_start_service (suite_t *s, const char *service, int64_t n,
     return 0;
 }
 
+/*  In the order in which they need each other, though none waits: each tries again until the bus
+ *  answers. */
 static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
 {
     char threads[24], workers[24];
@@ -214,6 +219,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
     return s;
 }
 
+/*  Processes first, then our own connection, then the folder that their sockets are in. */
 void suite_destroy (suite_t **self)
 {
     suite_t *s = *self;

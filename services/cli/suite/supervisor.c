@@ -42,11 +42,13 @@ struct supervisor {
     char logs[FS_PATH_MAX];
     child_t *child[CHILDREN_MAX];
     size_t n;
-    int restarts;
-    void (*tell) (void *context, const char *name, const char *why); /* of a restart; or NULL */
+    /* NULL, or called before a restart */
+    void (*on_restart) (void *context, const char *name, const char *why);
     void *context;
 };
 
+/*  A subreaper becomes the parent of whatever its descendants leave behind, so nothing can escape
+ *  supervisor_destroy. */
 supervisor_t *supervisor_new (const char *log_folder, err_t *err)
 {
     supervisor_t *s = calloc (1, sizeof *s);
@@ -66,6 +68,9 @@ static void supervisor_log_path (const supervisor_t *s, const child_t *c, char *
     snprintf (path, size, "%s/%s.log", s->logs, c->name);
 }
 
+/*  In the child, between fork and exec. It asks to be killed with its parent, then looks whether
+ *  the parent is still the one that it had: the parent may have died before the question was
+ *  asked. */
 static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t parent)
 {
     char path[FS_PATH_MAX + 80], number[32];
@@ -98,6 +103,8 @@ static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t pare
     _exit (SVC_EXIT_CONFIG);
 }
 
+/*  Last words belong to one life: an earlier one's are erased. setpgid is called on both sides,
+ *  whoever is first. */
 static int supervisor_start (supervisor_t *s, child_t *c, err_t *err)
 {
     pid_t parent = getpid ();
@@ -125,7 +132,7 @@ static void supervisor_child_free (child_t *c)
     free (c);
 }
 
-/*  From the second start on. */
+/*  From the second start on the argument `again` is there ("--resume"). */
 static void supervisor_restart (child_t *c)
 {
     size_t n = 0;
@@ -154,10 +161,10 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
 }
 
 void supervisor_watch (supervisor_t *s,
-                       void (*restarts) (void *context, const char *name, const char *why),
+                       void (*on_restart) (void *context, const char *name, const char *why),
                        void *context)
 {
-    s->tell = restarts;
+    s->on_restart = on_restart;
     s->context = context;
 }
 
@@ -166,9 +173,9 @@ static void supervisor_last_line (const supervisor_t *s, const child_t *c, char 
 {
     char path[FS_PATH_MAX + 80];
     buf_t content = {0};
-    ssize_t told = c->words >= 0 ? pread (c->words, text, size - 1, 0) : 0;
-    text[told > 0 ? told : 0] = 0;
-    if (told > 0)
+    ssize_t n = c->words >= 0 ? pread (c->words, text, size - 1, 0) : 0;
+    text[n > 0 ? n : 0] = 0;
+    if (n > 0)
         return;
     supervisor_log_path (s, c, path, sizeof path);
     if (fs_read (path, 64 << 20, &content, NULL) == 0 && content.size) {
@@ -181,6 +188,9 @@ static void supervisor_last_line (const supervisor_t *s, const child_t *c, char 
     buf_free (&content);
 }
 
+/*  What an end means: done (a trainer with status 0), not worth another try (wrong configuration,
+ *  full disk, a deadline), or a crash, after which it is started again with growing pauses,
+ *  RESTARTS_MAX times in a row. */
 static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *err)
 {
     char why[64], last[ERR_TEXT_MAX - 100];
@@ -209,13 +219,13 @@ static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *e
                         c->name, why, RESTARTS_MAX + 1, last, s->logs, c->name);
     c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
     c->restarts++;
-    s->restarts++;
-    if (s->tell)
-        s->tell (s->context, c->name, why);
+    if (s->on_restart)
+        s->on_restart (s->context, c->name, why);
     supervisor_restart (c);
     return 0;
 }
 
+/*  One round over all children without waiting: who ended, and whose pause is over. */
 int supervisor_turn (supervisor_t *s, err_t *err)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -238,7 +248,8 @@ static void supervisor_signal_child (const child_t *c, int number)
         kill (c->pid, number);
 }
 
-/*  Waits until the children from..n-1 are gone. */
+/*  Waits until the children from..n-1 are gone: TERM_MS for those that were asked to end, then they
+ *  are killed. */
 static void supervisor_reap (supervisor_t *s, size_t from)
 {
     int64_t deadline = clock_ms () + TERM_MS;
@@ -296,6 +307,7 @@ static void supervisor_reap_orphans (void)
     }
 }
 
+/*  To the end of the list first, where supervisor_reap waits for one child alone. */
 void supervisor_remove (supervisor_t *s, const char *name)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -335,11 +347,7 @@ bool supervisor_done (const supervisor_t *s, const char *name)
     return false;
 }
 
-int supervisor_restarts (const supervisor_t *s)
-{
-    return s->restarts;
-}
-
+/*  Programs of one build belong together: those beside this one come before PATH. */
 const char *supervisor_program (const char *name, char *path, size_t size)
 {
     char self[FS_PATH_MAX];

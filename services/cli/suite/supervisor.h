@@ -38,7 +38,7 @@ void supervisor_remove (supervisor_t *supervisor, const char *name);
 
 /*  Calls (context, name, "was killed by signal 9") whenever one is going to be started again. */
 void supervisor_watch (supervisor_t *supervisor,
-                       void (*restarts) (void *context, const char *name, const char *why),
+                       void (*on_restart) (void *context, const char *name, const char *why),
                        void *context);
 
 /*  Looks after everybody. -1: a child cannot be kept running; the error has its last words
@@ -46,7 +46,6 @@ void supervisor_watch (supervisor_t *supervisor,
 int supervisor_turn (supervisor_t *supervisor, err_t *err);
 /*  Whether a SUPERVISE_UNTIL child ended with status 0. */
 bool supervisor_done (const supervisor_t *supervisor, const char *name);
-int supervisor_restarts (const supervisor_t *supervisor);
 
 /*  The path of a program beside this one, or just its name (for PATH). */
 const char *supervisor_program (const char *name, char *path, size_t size);

@@ -23,7 +23,7 @@
 typedef struct {
     char name[64];
     double version;
-    int64_t heard_ms;
+    int64_t seen_ms;
 } agent_t;
 
 struct live {
@@ -154,6 +154,7 @@ void live_waits (live_t *live, const char *text)
     live_note (live, text);
 }
 
+/*  Everything of the trainer before is forgotten, but for what is on the screen. */
 void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from)
 {
     live_t fresh = {.mode = live->mode,
@@ -236,7 +237,8 @@ static void live_print_json (const live_t *live, const char *kind, const wire_ev
     live_put_object (line);
 }
 
-/*  A trainer that was started again does steps again. */
+/*  Keeps the mean reward of every step. A trainer that was started again does steps again: what it
+ *  said of them before is dropped. */
 static void live_remember (live_t *live, double reward)
 {
     size_t before = live->step > live->from ? (size_t) live->step - live->from - 1 : 0;
@@ -295,6 +297,8 @@ static void live_on_eval (live_t *live, const wire_event_t *e)
     fflush (stdout);
 }
 
+/*  Agents are kept sorted by name (agent-10 after agent-9), with the version of this run that each
+ *  has. */
 static void live_on_status (live_t *live, const wire_event_t *e)
 {
     char wanted[96];
@@ -315,7 +319,7 @@ static void live_on_status (live_t *live, const wire_event_t *e)
     }
     snprintf (live->agents[i].name, sizeof live->agents[i].name, "%s", e->text);
     live->agents[i].version = version;
-    live->agents[i].heard_ms = clock_ms ();
+    live->agents[i].seen_ms = clock_ms ();
 }
 
 /*  The two halves of an evaluation are under way together. */
@@ -327,6 +331,7 @@ static void live_on_opened (live_t *live, const wire_event_t *e)
     live->phase = e->phase;
 }
 
+/*  Events of other runs are left out; service.status concerns all. */
 void live_event (live_t *live, const wire_event_t *e)
 {
     if (e->kind == WIRE_SERVICE_STATUS) {
@@ -376,7 +381,8 @@ static void live_line (live_t *live, size_t width, size_t *lines, const char *te
     live_words_line (live, width, lines, "", text, strlen (text));
 }
 
-/*  The whole run in at most `width` bars, each the mean of as many steps. */
+/*  The whole run in at most `width` bars, each the mean of as many steps, between the lowest and
+ *  the highest mean. */
 static void live_sparkline (const live_t *live, size_t width, buf_t *text)
 {
     static const char *const shapes[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -441,14 +447,14 @@ static void live_episode_lines (live_t *live, size_t width, size_t rows, size_t 
     live_line (live, width, lines, text);
 }
 
-/*  Those that were heard of lately, in the order of their names. */
+/*  Agents whose status came lately, in the order of their names. */
 static void live_agents_line (live_t *live, size_t width, size_t *lines)
 {
     buf_t text = {0};
     for (size_t i = 0; i < live->agents_n; i++) {
         const agent_t *agent = &live->agents[i];
         double lag = (double) live->step - agent->version;
-        if (clock_ms () - agent->heard_ms > ALIVE_MS)
+        if (clock_ms () - agent->seen_ms > ALIVE_MS)
             continue;
         buf_printf (&text, "%s%s has version %.0f", text.size ? ", " : "", agent->name,
                     agent->version);
@@ -508,6 +514,9 @@ static void live_status_lines (live_t *live, size_t width, size_t *lines)
         live_words_line (live, width, lines, "  note    ", live->note, strlen (live->note));
 }
 
+/*  The cursor goes up over what was drawn before and every line is written anew, each erased first;
+ *  so the screen never flickers, and what stood above stays. Lines are cut to the terminal's width,
+ *  since a line that wraps would break the count. */
 void live_draw (live_t *live)
 {
     if (live->mode != LIVE_SCREEN || !*live->who || clock_ms () - live->drawn_ms < DRAW_MS)
