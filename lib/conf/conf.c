@@ -285,14 +285,15 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err)
     return err_wrap (err, "%s: %s", where ? where : conf->file, key);
 }
 
-/*  A relative path that is not there from the working directory is looked for beside the file. */
-static int conf_resolve (char **path, const char *file, err_t *err)
+/*  A relative path that the file gives is meant beside the file, so that a configuration can be used from any
+ *  folder; what is not there, and what the command line gives, is meant from the working directory. */
+static int conf_resolve (const conf_t *conf, const char *key, char **path, err_t *err)
 {
-    const char *slash = strrchr (file, '/');
-    if (!**path || **path == '/' || !slash || fs_exists (*path))
+    const char *where = conf_where_of (conf, key), *slash = strrchr (conf->file, '/');
+    if (!**path || **path == '/' || !slash || !where || strncmp (where, "--set ", 6) == 0)
         return 0;
     char folder[FS_PATH_MAX], joined[FS_PATH_MAX];
-    snprintf (folder, sizeof folder, "%.*s", (int) (slash - file), file);
+    snprintf (folder, sizeof folder, "%.*s", (int) (slash - conf->file), conf->file);
     if (fs_join (joined, folder, *path, err) != 0)
         return -1;
     if (!fs_exists (joined))
@@ -316,9 +317,9 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     else if (err)
         err->code = ERR_CONFIG;
     buf_free (&text);
-    if (conf && (conf_resolve (&conf->model.path, path, err) != 0 ||
-                 conf_resolve (&conf->model.adapter_path, path, err) != 0 ||
-                 conf_resolve (&conf->task.path, path, err) != 0))
+    if (conf && (conf_resolve (conf, "model.path", &conf->model.path, err) != 0 ||
+                 conf_resolve (conf, "model.adapter_path", &conf->model.adapter_path, err) != 0 ||
+                 conf_resolve (conf, "task.path", &conf->task.path, err) != 0))
         conf_destroy (&conf);
     return conf;
 }

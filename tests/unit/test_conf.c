@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fs.h"
 #include "conf/conf.h"
 
 #define GOOD "model:\n  path: m\nteam:\n  roles: [aux, main]\ntask:\n  family: coding\n"
@@ -207,6 +210,35 @@ static void what_is_not_reproducible_is_said (void **state)
     conf_destroy (&built_in);
 }
 
+/*  From wherever it is used, a file means what lies beside it; the command line, where one stands. */
+static void paths_are_relative_to_who_gives_them (void **state)
+{
+    (void) state;
+    static const char text[] =
+        "model:\n  path: m\nteam:\n  roles: [aux, main]\ntask:\n  family: coding\n  path: t\n";
+    static const char *const folders[] = {"m", "conf", "conf/m"};
+    const char *set = "model.path=m";
+    char dir[] = "/tmp/quintet-test-XXXXXX", before[4096], file[64];
+    err_t err = {0};
+    assert_non_null (getcwd (before, sizeof before));
+    assert_non_null (mkdtemp (dir));
+    assert_int_equal (chdir (dir), 0);
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        assert_int_equal (mkdir (folders[i], 0700), 0);
+    snprintf (file, sizeof file, "%s/conf/x.yml", dir);
+    assert_int_equal (fs_write (file, text, sizeof text - 1, &err), 0);
+    conf_t *own = conf_load ("conf/x.yml", NULL, 0, &err);
+    conf_t *given = conf_load ("conf/x.yml", &set, 1, &err);
+    assert_true (own && given);
+    assert_string_equal (own->model.path, "conf/m");
+    assert_string_equal (own->task.path, "t"); /* nothing is there: as it was given */
+    assert_string_equal (given->model.path, "m");
+    conf_destroy (&own);
+    conf_destroy (&given);
+    assert_int_equal (chdir (before), 0);
+    assert_int_equal (fs_remove (dir, &err), 0);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +249,7 @@ int main (void)
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (what_is_printed_reads_back),
         cmocka_unit_test (what_is_not_reproducible_is_said),
+        cmocka_unit_test (paths_are_relative_to_who_gives_them),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
