@@ -146,6 +146,7 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "impostors", (double) b.impostors);
     metric (to, "frames_malformed", (double) (b.malformed + v.malformed + t.malformed));
     metric (to, "frames_damaged", (double) (b.damaged + v.damaged));
+    metric (to, "connections", (double) (b.connections + v.connections + t.connections));
     metric (to, "peers", (double) b.peers);
     metric (to, "services", (double) b.dispatch.services);
     metric (to, "workers", (double) b.dispatch.workers);

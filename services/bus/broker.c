@@ -224,7 +224,8 @@ void broker_actor (zsock_t *pipe, void *broker)
 
 void broker_status (const broker_t *b, broker_status_t *status)
 {
-    *status = (broker_status_t){.busy = atomic_load (&b->outbox.busy),
+    *status = (broker_status_t){.connections = connections_count (b->connections),
+                                .busy = atomic_load (&b->outbox.busy),
                                 .unroutable = atomic_load (&b->outbox.unroutable),
                                 .malformed = atomic_load (&b->malformed),
                                 .damaged = atomic_load (&b->damaged),

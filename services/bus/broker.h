@@ -30,7 +30,7 @@ void broker_destroy (broker_t **broker);
 
 typedef struct {
     dispatch_status_t dispatch;
-    uint64_t busy, unroutable, malformed, damaged, peers;
+    uint64_t connections, busy, unroutable, malformed, damaged, peers;
     uint64_t impostors; /* frames under a boot id that is another's */
 } broker_status_t;
 void broker_status (const broker_t *broker, broker_status_t *status);

@@ -1,6 +1,7 @@
 /*  connections - see connections.h */
 #include "connections.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +16,8 @@ struct connections {
     zactor_t *monitor;
     char endpoint[ADDRESS_MAX]; /* as ZeroMQ calls it */
     bool full;                  /* said in the log */
-    size_t max, open;
+    size_t max;
+    atomic_size_t open;
     /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a
        connection whose end nobody told of is counted wrongly only until its number comes again. */
     bool *is_open;
@@ -69,7 +71,12 @@ zactor_t *connections_monitor (const connections_t *c)
     return c->monitor;
 }
 
-static void connections_count (connections_t *c, int fd, bool open)
+size_t connections_count (const connections_t *c)
+{
+    return atomic_load (&c->open);
+}
+
+static void connections_note (connections_t *c, int fd, bool open)
 {
     size_t at = fd < 0 ? SIZE_MAX : (size_t) fd;
     if (at != SIZE_MAX && at >= c->is_open_n) {
@@ -84,7 +91,7 @@ static void connections_count (connections_t *c, int fd, bool open)
     if (at >= c->is_open_n || c->is_open[at] == open)
         return;
     c->is_open[at] = open;
-    c->open += open ? 1 : (size_t) -1;
+    atomic_fetch_add (&c->open, open ? 1 : (size_t) -1);
     if (c->open <= c->max - c->max / CONNECTIONS_ROOM)
         c->full = false;
     if (!open || c->open <= c->max)
@@ -109,7 +116,7 @@ bool connections_next_broken (connections_t *c, int *fd)
              *value = event ? zmsg_popstr (event) : NULL;
         broken = name && strcmp (name, "DISCONNECTED") == 0;
         *fd = value ? (int) strtol (value, NULL, 10) : -1;
-        connections_count (c, *fd, !broken);
+        connections_note (c, *fd, !broken);
         zstr_free (&name);
         zstr_free (&value);
         zmsg_destroy (&event);

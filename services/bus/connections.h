@@ -28,6 +28,8 @@ connections_t *connections_new (zsock_t *socket, const char *endpoint,
 void connections_destroy (connections_t **connections);
 
 zactor_t *connections_monitor (const connections_t *connections);
+/*  How many there are; any thread. */
+size_t connections_count (const connections_t *connections);
 /*  The file descriptor of the next connection that broke; messages tell theirs as ZMQ_SRCFD. False:
  *  no more. */
 bool connections_next_broken (connections_t *connections, int *fd);

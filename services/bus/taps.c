@@ -272,7 +272,9 @@ void taps_actor (zsock_t *pipe, void *taps)
 
 void taps_status (const taps_t *t, taps_status_t *status)
 {
-    *status = (taps_status_t){.events = atomic_load (&t->events),
+    *status = (taps_status_t){.connections = connections_count (t->publishers) +
+                                             connections_count (t->subscribers),
+                              .events = atomic_load (&t->events),
                               .lost = atomic_load (&t->lost),
                               .taps = atomic_load (&t->taps_n),
                               .prefixes = atomic_load (&t->prefixes_n),

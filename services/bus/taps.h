@@ -34,7 +34,7 @@ void taps_destroy (taps_t **taps);
 typedef struct {
     uint64_t events; /* that came */
     uint64_t lost;   /* that a slow tap did not get */
-    uint64_t taps, prefixes;
+    uint64_t connections, taps, prefixes;
     uint64_t refused; /* subscriptions */
     uint64_t malformed;
 } taps_status_t;

@@ -463,7 +463,8 @@ void vault_destroy (vault_t **self)
 
 void vault_status (const vault_t *v, vault_status_t *status)
 {
-    *status = (vault_status_t){.objects = atomic_load (&v->objects),
+    *status = (vault_status_t){.connections = connections_count (v->connections),
+                               .objects = atomic_load (&v->objects),
                                .bytes = atomic_load (&v->bytes),
                                .unfinished_bytes = atomic_load (&v->unfinished_bytes),
                                .manifests = atomic_load (&v->manifests_told),

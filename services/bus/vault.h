@@ -35,7 +35,8 @@ void vault_actor (zsock_t *pipe, void *vault);
 void vault_destroy (vault_t **vault);
 
 typedef struct {
-    uint64_t objects, bytes, unfinished_bytes, manifests, chunks_in, chunks_out, refused;
+    uint64_t connections, objects, bytes, unfinished_bytes, manifests, chunks_in, chunks_out,
+        refused;
     uint64_t malformed, damaged; /* frames */
 } vault_status_t;
 void vault_status (const vault_t *vault, vault_status_t *status);

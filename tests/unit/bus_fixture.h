@@ -129,6 +129,15 @@ static inline void await_metric (const fixture_t *f, const char *name, double va
     assert_true (metric (f, name) >= value);
 }
 
+/*  Waits until there are so many connections: the bus has noticed who came, and who went. */
+static inline void await_connections (const fixture_t *f, double wanted)
+{
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && metric (f, "connections") != wanted;)
+        clock_sleep_ms (5);
+    assert_int_equal (metric (f, "connections"), wanted);
+}
+
 /*  ---- bare sockets --------------------------------------------------------------------------- */
 
 typedef struct {

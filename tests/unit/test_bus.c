@@ -396,8 +396,9 @@ static void a_cancelled_transfer_is_forgotten (void **state)
         lent[0] = (char) (i + 1);
         hash_t hash = hash_object (lent, size);
         uint64_t upload = bus_lend (trainer, &hash, lent, size);
+        double before = metric (*state, "chunks_in");
         uint64_t download = bus_fetch (agent, &held_hash, size, PATIENCE_MS);
-        clock_sleep_ms (i);
+        await_metric (*state, "chunks_in", before + i); /* it is that far */
         bus_cancel (trainer, upload);
         bus_cancel (agent, download);
         free (lent);
@@ -483,8 +484,8 @@ static void a_wake_ends_the_wait (void **state)
         ;
     bus_wake (bus);
     int64_t start = clock_ms ();
-    assert_int_equal (bus_next (bus, &item, 5000, NULL), 0);
-    assert_true (clock_ms () - start < 4000);
+    assert_int_equal (bus_next (bus, &item, 60000, NULL), 0);
+    assert_true (clock_ms () - start < 60000); /* before its time */
     bus_destroy (&bus);
 }
 

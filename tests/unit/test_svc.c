@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,8 @@
 #include "svc/svc.h"
 
 #define PATIENCE_MS 10000
-#define AS_SERVICE  "as-service" /* the first word when this program plays a service */
+#define PIPE        "QUINTET_TEST_PIPE" /* in the environment: where a busy service waits */
+#define AS_SERVICE  "as-service"        /* the first word when this program plays a service */
 
 /*  ---- args
  * 
@@ -161,6 +163,16 @@ static int open_ (svc_run_t *run, void **state, err_t *err)
 
 static uint64_t asked; /* the request that waits for what another service says */
 
+/*  Computes, so to say, until the test lets it go on: it opens the pipe at the other end. */
+static void wait_for_word (void)
+{
+    char word;
+    int fd = open (getenv (PIPE), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read (fd, &word, 1) < 0)
+        perror ("pipe");
+    close (fd);
+}
+
 static void on_echo (svc_run_t *run, const bus_item_t *item)
 {
     err_t err = {0};
@@ -170,7 +182,7 @@ static void on_echo (svc_run_t *run, const bus_item_t *item)
         return;
     }
     if (item->size == 4 && memcmp (item->payload, "busy", 4) == 0)
-        clock_sleep_ms (2500);
+        wait_for_word ();
     if (item->size == 4 && memcmp (item->payload, "fail", 4) == 0) {
         bus_refuse (svc_bus (run), item->id, ERR_INPUT, "as you wish");
         err_set (&err, ERR_FULL, "failed while it ran");
@@ -246,6 +258,16 @@ static int ending (pid_t pid)
     spawn (f, (char *[]){__VA_ARGS__}, sizeof ((char *[]){__VA_ARGS__}) / sizeof (char *))
 #define RUN(f, ...) ending (SPAWN (f, __VA_ARGS__))
 
+static bool has (const fixture_t *f, const char *name, const char *wanted)
+{
+    char path[FS_PATH_MAX];
+    buf_t content = {0};
+    assert_int_equal (fs_read (in (f, name, path), 1 << 20, &content, NULL), 0);
+    bool found = content.data && strstr (content.data, wanted);
+    buf_free (&content);
+    return found;
+}
+
 static void holds (const fixture_t *f, const char *name, const char *wanted)
 {
     char path[FS_PATH_MAX];
@@ -279,6 +301,20 @@ static int teardown (void **state)
     fs_remove (f->dir, NULL);
     free (f);
     return 0;
+}
+
+static void take_connections (void *to, const char *name, double value)
+{
+    if (strcmp (name, "connections") == 0)
+        *(double *) to = value;
+}
+
+/*  How many the bus has. */
+static double connections (const fixture_t *f)
+{
+    double value = -1;
+    actors_status (f->actors, take_connections, &value);
+    return value;
 }
 
 static void every_service_tells_what_it_is (void **state)
@@ -385,17 +421,24 @@ static void a_running_service_answers_tells_and_ends (void **state)
 static void a_busy_service_is_healthy (void **state)
 {
     fixture_t *f = *state;
+    char path[FS_PATH_MAX];
+    assert_int_equal (mkfifo (in (f, "pipe", path), 0600), 0);
+    setenv (PIPE, path, 1);
     bus_t *bus = running (f);
-    bus_call (bus, "echo", "test/1", "busy", 4, PATIENCE_MS);
-    assert_int_equal (bus_next (bus, &(bus_item_t){0}, 500, NULL), 0); /* until it has it */
-    int64_t start = clock_ms ();
+    bus_call (bus, "echo", "test/1", "busy", 4, 60000);
+    assert_int_equal (bus_next (bus, &(bus_item_t){0}, 0, NULL), 0);
+    int word = open (path, O_WRONLY | O_CLOEXEC); /* returns when the service waits there */
+    assert_true (word >= 0);
     assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 0);
     assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--name=echo-1"), W ("--health")), 0);
-    assert_true (clock_ms () - start < 1500);
+    double before = connections (f);
     kill (f->pid, SIGKILL);
     waitpid (f->pid, NULL, 0);
     f->pid = 0;
+    while (connections (f) >= before)
+        assert_int_equal (bus_next (bus, &(bus_item_t){0}, 5, NULL), 0);
     assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 1);
+    close (word);
     bus_destroy (&bus);
 }
 
@@ -416,6 +459,26 @@ static void a_service_goes_on_after_a_pause (void **state)
     assert_memory_equal (item.payload, "said", 4);
     bus_call (bus, "echo", "test/2", "hello", 5, 60000);
     assert_memory_equal (await (bus, BUS_REPLY).payload, "hello", 5);
+    bus_destroy (&bus);
+}
+
+/*  The bus goes away and comes back: the service says both, and serves again. */
+static void a_service_tells_that_the_bus_was_away (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *bus = running (f);
+    bus_call (bus, "echo", "test/1", "hello", 5, 60000);
+    assert_memory_equal (await (bus, BUS_REPLY).payload, "hello", 5);
+    actors_destroy (&f->actors);
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && !has (f, "err", "bus.lost");)
+        bus_next (bus, &(bus_item_t){0}, 20, NULL);
+    holds (f, "err", "bus.lost");
+    f->actors = actors_new (f->address, NULL);
+    assert_non_null (f->actors);
+    bus_call (bus, "echo", "test/2", "hello", 5, 60000);
+    assert_memory_equal (await (bus, BUS_REPLY).payload, "hello", 5);
+    holds (f, "err", "bus.back");
+    holds (f, "err", "same=no");
     bus_destroy (&bus);
 }
 
@@ -450,6 +513,7 @@ int main (int argc, char **argv)
         TEST (a_running_service_answers_tells_and_ends),
         TEST (a_busy_service_is_healthy),
         TEST (a_service_goes_on_after_a_pause),
+        TEST (a_service_tells_that_the_bus_was_away),
         TEST (what_fails_while_it_runs_leaves_last_words),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
