@@ -7,6 +7,7 @@
 
 #define IPC_PATH_MAX 107 /* of a unix socket (unix(7)) */
 
+/*  One path gives four sockets beside each other, so that a user names one. */
 static int address_parse_ipc (const char *path, address_t *address, err_t *err)
 {
     static const char *const ends[ADDRESS_COUNT] = {"requests", "policies", "publish", "subscribe"};
@@ -18,6 +19,8 @@ static int address_parse_ipc (const char *path, address_t *address, err_t *err)
     return 0;
 }
 
+/*  Ports go up from the one given. A bus that binds to every interface is reached, from the same
+ *  machine, by the loopback one. */
 static int address_parse_tcp (const char *text, const char *host, bool bind, address_t *address,
                               err_t *err)
 {

@@ -108,7 +108,8 @@ void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t siz
 
 /*  Policy objects: content-addressed bytes, carried by a thread of the connection's own. bus_offer
  *  uploads (content is copied) and answers with BUS_OBJECT when the bus holds it; bus_fetch
- *  downloads in hashed chunks and verifies; size: what it must have, 0 when that is not known. A
+ *  downloads in hashed chunks and verifies; size: what it must have, 0 when that is not known;
+ *  deadline_ms: how long it may go without any progress. A
  *  manifest is a small object that is also kept by name and published as event
  *  "policy/<run>/<policy>": bus_manifest sets it, bus_manifests asks for all that the bus holds
  *  (they come as BUS_EVENT with the same topics). epoch: stale ones are refused per run. Retiring

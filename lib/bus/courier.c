@@ -54,6 +54,7 @@ static slice_t courier_hash_slice (const hash_t *hash)
 
 /*  ---- what is sent --------------------------------------------------------------------------- */
 
+/*  Lent content is read here and nowhere else, and only while the transfer is claimed. */
 static void courier_put (const courier_t *c, const transfer_t *t, uint32_t index)
 {
     uint64_t at = (uint64_t) index * HASH_CHUNK;
@@ -111,6 +112,7 @@ static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
 
 /*  ---- what arrives --------------------------------------------------------------------------- */
 
+/*  Also the start of the next stall: a transfer that goes on slowly is never begun again. */
 static void courier_progress (transfer_t *t, int64_t now)
 {
     t->progress_ms = now;
@@ -268,6 +270,7 @@ static void courier_tick (courier_t *c, bool again)
     }
 }
 
+/*  The monitor first: it watches the socket. */
 static void courier_close (courier_t *c)
 {
     if (c->monitor)

@@ -55,11 +55,13 @@ const char *slice_text (slice_t slice, char *out, size_t out_size)
     return out;
 }
 
+/*  A field's number and wire type share one varint, which holds numbers up to 15 in a byte. */
 static size_t envelope_tag_size (unsigned field)
 {
     return field < 16 ? 1 : 2;
 }
 
+/*  Fields that are empty or zero are left out, as in all of proto3. */
 static size_t envelope_bytes_size (unsigned field, slice_t s)
 {
     return s.size ? envelope_tag_size (field) + bytes_varint_size (s.size) + s.size : 0;
@@ -89,6 +91,7 @@ static uint8_t *envelope_put_fixed64 (uint8_t *to, unsigned field, uint64_t valu
     return value ? bytes_little (bytes_varint (to, field << 3 | FIXED64), value, 8) : to;
 }
 
+/*  Exactly what envelope_pack writes: the frame is allocated once, and never grows. */
 static size_t envelope_packed_size (const envelope_t *e)
 {
     return envelope_number_size (F_PROTOCOL, ENVELOPE_PROTOCOL) +
@@ -111,6 +114,8 @@ static uint8_t *envelope_sum_up (uint32_t *sum, const uint8_t *from, uint8_t *to
     return to;
 }
 
+/*  In the order of the fields' numbers, as the generated code writes them; so the same message is
+ *  the same bytes from either. */
 int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
 {
     size_t size = envelope_packed_size (e);
@@ -160,6 +165,8 @@ typedef struct {
     bool summed;       /* it stands there, and nothing behind it */
 } envelope_scan_t;
 
+/*  Ten bytes at most; what is longer, or ends with the frame, is malformed. Nothing here reads
+ *  past the end, whatever a length field says. */
 static uint64_t envelope_scan_varint (envelope_scan_t *s)
 {
     uint64_t value = 0;
@@ -185,6 +192,7 @@ static uint64_t envelope_scan_little (envelope_scan_t *s, size_t bytes)
     return value;
 }
 
+/*  A length is checked against what is left, not added to a pointer first: that could wrap. */
 static slice_t envelope_scan_bytes (envelope_scan_t *s)
 {
     uint64_t size = envelope_scan_varint (s);
@@ -292,6 +300,8 @@ envelope_state_t envelope_parse (const void *data, size_t size, envelope_t *e)
                       .payload = none};
     while (s.at < s.end && !s.bad)
         envelope_scan_field (&s, e);
+    /* Sizes are checked once, here, so that everybody behind may copy into arrays of these
+       sizes. */
     bool fits = e->id.size <= ENVELOPE_ID_MAX && e->trace.size <= ENVELOPE_ID_MAX &&
                 e->sender.size <= ENVELOPE_NAME_MAX && e->service.size <= 2 * ENVELOPE_NAME_MAX &&
                 e->text.size <= ENVELOPE_TEXT_MAX && e->avoid.size <= ENVELOPE_NAME_MAX;
@@ -300,6 +310,8 @@ envelope_state_t envelope_parse (const void *data, size_t size, envelope_t *e)
     return s.summed && s.sum == s.checksum ? ENVELOPE_WHOLE : ENVELOPE_DAMAGED;
 }
 
+/*  Only the two fields that are not under the checksum; both are of fixed width, so nothing
+ *  moves. */
 int envelope_patch (zmq_msg_t *frame, uint64_t ticket, uint32_t left_ms)
 {
     uint8_t *data = zmq_msg_data (frame);

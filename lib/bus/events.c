@@ -47,6 +47,7 @@ events_t *events_new (const node_t *node)
     return events;
 }
 
+/*  What waited to be sent is given its linger time and then dropped. */
 static void events_close (events_t *events)
 {
     if (events->publish)
@@ -94,6 +95,8 @@ static events_counted_t *events_entry (events_table_t *table, const char *name)
     return table->last = use;
 }
 
+/*  Numbers are given to what is really packed: an event that was too large is no loss on the way,
+ *  and must not look like one. */
 void events_publish (events_t *events, const char *topic, const void *payload, size_t size)
 {
     err_t err = {0};
@@ -165,6 +168,8 @@ void events_again (events_t *events)
         events_send_subscriptions (events);
 }
 
+/*  The bus keeps subscriptions in memory, and may be another one since the last time. Saying them
+ *  again is cheaper than finding out. */
 void events_tick (events_t *events, int64_t now)
 {
     if (!events->prefixes_n || now - events->said_ms < EVENTS_SAY_MS)
@@ -229,6 +234,7 @@ static int events_fill (events_t *events, bus_item_t *item)
     return 1;
 }
 
+/*  Damaged and malformed ones are counted and skipped; the next whole one is the item. */
 int events_take (events_t *events, bus_item_t *item)
 {
     while (events->subscribe && zmq_msg_recv (&events->frame, events->subscribe, ZMQ_DONTWAIT) >= 0)

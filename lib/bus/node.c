@@ -13,6 +13,7 @@
 #define NODE_BEATS_HWM 4 /* older heartbeats are of no use */
 #define NODE_LINGER_MS 100
 
+/*  A name that was cut would be another's: two instances could not be told apart. */
 static int node_set_name (char to[ENVELOPE_NAME_MAX + 1], const char *what, const char *text,
                           err_t *err)
 {
@@ -71,6 +72,8 @@ void *node_connect (const node_t *node, int type, address_actor_t actor, node_ro
     return socket;
 }
 
+/*  Never waits: a caller that computes must not stand still because the bus does. What does not
+ *  fit is lost, as it is on a broken connection, and the same means repair it. */
 int node_send (const node_t *node, void *socket, const envelope_t *envelope)
 {
     envelope_t e = *envelope;
@@ -86,6 +89,8 @@ int node_send (const node_t *node, void *socket, const envelope_t *envelope)
     return 0;
 }
 
+/*  An eventfd and not a condition: the waiting thread waits for sockets as well, and a signal
+ *  handler may write. */
 void node_wake (const node_t *node)
 {
     uint64_t one = 1;

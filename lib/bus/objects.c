@@ -10,6 +10,7 @@
 #define OBJECTS_PATIENCE_MS  600000               /* of an upload or a message, without progress */
 #define OBJECTS_FIRST_NUMBER ((uint64_t) 1 << 63) /* no call (calls.c) comes this far */
 
+/*  All of this is the caller's thread's. What the courier touches is in the list of transfers. */
 struct objects {
     const node_t *node;
     const pulse_t *pulse;
@@ -43,6 +44,7 @@ void objects_free (objects_t **self)
     *self = NULL;
 }
 
+/*  Most connections never ask for an object; they have one thread fewer. */
 static int objects_start_courier (objects_t *objects)
 {
     err_t err = {0};
@@ -56,7 +58,9 @@ static int objects_start_courier (objects_t *objects)
     return objects->courier ? 0 : -1;
 }
 
-/*  Hands a transfer over, with data and size as its kind has them. Consumes data. */
+/*  Hands a transfer over, with data and size as its kind has them. Consumes data. Without memory
+ *  nothing is handed over, and the caller is told so by number 0. Where only the content could
+ *  not be copied there is a number, and an answer that says why. */
 static uint64_t objects_start (objects_t *objects, const transfer_t *wanted)
 {
     transfer_t *t = objects_start_courier (objects) == 0 ? calloc (1, sizeof *t) : NULL;
@@ -104,6 +108,8 @@ uint64_t objects_fetch (objects_t *objects, const hash_t *hash, uint64_t size, i
                                                  .patience_ms = patience_ms});
 }
 
+/*  Packed here, on the caller's thread: its parts are the caller's and may be gone when the
+ *  courier comes to it. */
 uint64_t objects_send (objects_t *objects, envelope_t *message)
 {
     transfer_t t = {.kind = TRANSFER_MESSAGE, .patience_ms = OBJECTS_PATIENCE_MS};
@@ -133,6 +139,7 @@ void objects_cancel (objects_t *objects, uint64_t number)
         transfer_free (transfers_remove (objects->transfers, number));
 }
 
+/*  The transfer stays until objects_delivered, since the item points into it. */
 int objects_take (objects_t *objects, bus_item_t *item)
 {
     transfer_t *t = objects->transfers ? transfers_take (objects->transfers) : NULL;
@@ -160,6 +167,7 @@ void objects_delivered (objects_t *objects)
     objects->delivered = NULL;
 }
 
+/*  The item's pointer stays the same; only who frees it changes. */
 void *objects_keep (objects_t *objects)
 {
     transfer_t *t = objects->delivered;

@@ -86,6 +86,7 @@ static void pulse_measure (pulse_t *pulse, const envelope_t *e)
     pulse->silent_ms = PULSE_SILENT_MS + PULSE_ROUNDS * pulse->round_ms;
 }
 
+/*  Whatever else comes here is no business of ours. */
 static void pulse_take_answers (pulse_t *pulse)
 {
     zmq_msg_t frame;
@@ -216,6 +217,7 @@ bool pulse_pending (const pulse_t *pulse)
     return atomic_load (&pulse->forgotten) || atomic_load (&pulse->replaced);
 }
 
+/*  Read by the courier too: an atomic is all that the three threads share of it. */
 uint64_t pulse_bus (const pulse_t *pulse)
 {
     return atomic_load (&pulse->bus_boot);

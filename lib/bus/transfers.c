@@ -115,6 +115,9 @@ void transfers_add (transfers_t *list, transfer_t *t)
     transfers_wake_courier (list);
 }
 
+/*  Called for every item that the caller asks for, and mostly there is nothing: the count is
+ *  looked at without the lock. It may be behind by one; then the wake that follows it brings the
+ *  caller back. */
 transfer_t *transfers_take (transfers_t *list)
 {
     if (atomic_load (&list->done) == 0)
@@ -130,6 +133,8 @@ transfer_t *transfers_take (transfers_t *list)
     return t;
 }
 
+/*  When it is claimed the courier is reading or writing its data right now. It does not take
+ *  long, and must not be interrupted: the caller may be about to free what it lent. */
 transfer_t *transfers_remove (transfers_t *list, uint64_t number)
 {
     pthread_mutex_lock (&list->lock);
@@ -150,6 +155,7 @@ void transfers_ask_manifests (transfers_t *list)
     transfers_wake_courier (list);
 }
 
+/*  The courier sees it after the step that it is at. */
 void transfers_stop (transfers_t *list)
 {
     atomic_store (&list->stop, true);
@@ -188,7 +194,7 @@ transfer_t *transfers_claim (transfers_t *list, uint64_t number)
     return t;
 }
 
-/*  Under the lock. */
+/*  Under the lock. From here on the transfer may be taken or removed, and freed. */
 static bool transfers_unclaim (transfers_t *list, const transfer_t *t)
 {
     assert (list->claimed == t);
@@ -225,6 +231,7 @@ transfer_t *transfers_next (transfers_t *list, transfer_t *previous)
     return t;
 }
 
+/*  Manifests that nobody takes must not pile up without end; who needs them asks again. */
 bool transfers_notice (transfers_t *list, transfer_t *notice)
 {
     pthread_mutex_lock (&list->lock);

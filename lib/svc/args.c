@@ -31,12 +31,14 @@ static size_t args_index_of (const args_spec_t *spec, const char *key, size_t si
     return i;
 }
 
+/*  Its value's name ends in three dots, as a reader of --help sees. */
 static bool args_repeats (const args_option_t *option)
 {
     return option->placeholder && strstr (option->placeholder, "...");
 }
 
-/*  The known option that shares the longest beginning. */
+/*  A mistyped option is told with the one that was probably meant: the longest common beginning.
+ */
 static const char *args_nearest (const args_spec_t *spec, const char *key)
 {
     size_t best = 0;
@@ -96,7 +98,7 @@ static int args_take_positional (args_t *args, const char *word, err_t *err)
     return 0;
 }
 
-/*  QUINTET_ROWS for --rows. */
+/*  QUINTET_ROWS for --rows: containers are configured by their environment. */
 static const char *args_from_environment (const args_option_t *option)
 {
     char name[64] = "QUINTET_";

@@ -43,6 +43,8 @@ struct svc_run {
 
 static svc_run_t *svc_running; /* for the signal handler alone */
 
+/*  A handler may do next to nothing: it sets a flag and wakes the loop, which ends within its
+ *  step. A second signal is from somebody who has lost patience. */
 static void svc_on_signal (int number)
 {
     (void) number;
@@ -56,6 +58,8 @@ static void svc_on_signal (int number)
     errno = saved;
 }
 
+/*  SIGPIPE is ignored, since a broken connection is an error that is returned. SA_RESTART,
+ *  because the code that computes does not look for EINTR. */
 static void svc_handle_signals (svc_run_t *run)
 {
     svc_running = run;
@@ -72,6 +76,7 @@ static void svc_handle_signals (svc_run_t *run)
     }
 }
 
+/*  Names are copied: those of a service's own are often made on its stack. */
 static void svc_add_metric (void *to, const char *name, double value)
 {
     svc_run_t *run = to;
@@ -94,6 +99,8 @@ static double svc_resident_bytes (void)
     return (double) resident * (double) sysconf (_SC_PAGESIZE);
 }
 
+/*  Twice a second, whatever the service does: who watches a run tells a slow service from a dead
+ *  one by it. */
 static void svc_publish_status (svc_run_t *run)
 {
     run->status_ms = clock_ms ();
@@ -129,6 +136,7 @@ static void svc_publish_status (svc_run_t *run)
     bus_publish (run->bus, topic, run->event.data, run->event.size);
 }
 
+/*  Requests by their route, everything else to the service itself. */
 static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
 {
     const svc_t *service = run->service;
@@ -145,6 +153,8 @@ static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
     bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
 }
 
+/*  One thread, one item at a time. work () is called between items, so a service that computes in
+ *  small steps answers in between; and it says how long the loop may sleep. */
 static int svc_loop (svc_run_t *run, err_t *err)
 {
     int wait = 0;
@@ -166,7 +176,8 @@ static int svc_loop (svc_run_t *run, err_t *err)
     return 0;
 }
 
-/*  Called by the bus's heartbeat thread. */
+/*  Called by the bus's heartbeat thread. The service's own pulse is called between the end of
+ *  open and the start of close: only then is its state whole. */
 static void svc_pulse (void *context)
 {
     svc_run_t *run = context;
@@ -228,6 +239,7 @@ static void svc_finish (svc_run_t *run)
     buf_free (&run->event);
 }
 
+/*  Names must be unique on a bus: host and process make one where the user gives none. */
 static void svc_name_instance (svc_run_t *run)
 {
     const char *given = args_value (run->args, "--name");
@@ -240,6 +252,7 @@ static void svc_name_instance (svc_run_t *run)
                   (long) getpid ());
 }
 
+/*  The supervisor reads it: what can never work is not started again. */
 static int svc_exit_status (const err_t *err)
 {
     bool wrong = err->code == ERR_CONFIG || err->code == ERR_INPUT;
@@ -249,6 +262,7 @@ static int svc_exit_status (const err_t *err)
                                       : EXIT_FAILURE;
 }
 
+/*  Through the pipe as well: when the disk is full there is no log. */
 static void svc_log_failure (const err_t *err)
 {
     const char *number = getenv ("QUINTET_LAST_WORDS");
@@ -282,6 +296,7 @@ static int svc_run_service (const svc_t *service, args_t *args)
     return status;
 }
 
+/*  The common ones come first in --help too. */
 static size_t svc_all_options (const svc_t *service, args_option_t *options)
 {
     size_t n = 0;

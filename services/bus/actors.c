@@ -43,6 +43,7 @@ static int actors_check_files (size_t *peers, err_t *err)
     return 0;
 }
 
+/*  zactor_new returns when the actor has said that it is ready. */
 static int actors_start (actors_t *a, zactor_fn *run, void *actor, err_t *err)
 {
     zactor_t *thread = zactor_new (run, actor);
@@ -52,6 +53,8 @@ static int actors_start (actors_t *a, zactor_fn *run, void *actor, err_t *err)
     return 0;
 }
 
+/*  All sockets are bound before the first thread starts: a second bus on the same address fails
+ *  here, without having answered anybody. */
 static int actors_open (actors_t *a, uint64_t memory, size_t peers, err_t *err)
 {
     uint64_t boot;
@@ -110,6 +113,7 @@ static void actors_remove_files (const actors_t *a)
             unlink (a->address.endpoint[i] + 6);
 }
 
+/*  Threads first, the last started first: none may look at what is freed below. */
 void actors_destroy (actors_t **self)
 {
     actors_t *a = *self;

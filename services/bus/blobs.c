@@ -14,6 +14,7 @@ typedef struct {
     int64_t heard_ms;
 } blobs_owner_t;
 
+/*  A list, newest first: objects are few and large, and what goes first is what is at its end. */
 struct blobs {
     blob_t *first; /* newest first */
     uint64_t bytes_max;
@@ -54,6 +55,7 @@ bool blob_complete (const blob_t *b)
     return b->have == b->chunks;
 }
 
+/*  Whoever drops one must know that no manifest points to it. */
 void blobs_drop (blobs_t *blobs, blob_t *b)
 {
     blob_t **at = &blobs->first;
@@ -70,13 +72,17 @@ void blobs_drop (blobs_t *blobs, blob_t *b)
 
 /*  ---- what may stay -------------------------------------------------------------------------- */
 
-/*  Of one uploader's loose objects the newest stay, and of all past ones. */
+/*  Of one uploader's loose objects the newest stay, and of all past ones. Bounds are per
+ *  uploader, so that nobody can push out what another is about to name. For past ones there is
+ *  one bound for all: they are needed by nobody, and kept only for agents that are half way
+ *  through fetching them. */
 static void blobs_trim (blobs_t *blobs, uint64_t owner)
 {
     size_t loose = 0, large = 0;
     uint64_t past = 0, bytes = 0;
     for (blob_t *b = blobs->first, *next; b; b = next) {
         next = b->next;
+        /* An unfinished one is bounded elsewhere, and must not go while its chunks still come. */
         if (b->needs > 0 || !blob_complete (b))
             continue;
         bool drop = false;
@@ -116,7 +122,9 @@ static bool blobs_make_room (blobs_t *blobs, uint64_t size, uint64_t owner)
     return blobs->bytes_max - blobs->status.bytes >= size;
 }
 
-/*  Whether one more unfinished object of this size is too much. */
+/*  Whether one more unfinished object of this size is too much. Memory is counted at the size
+ *  that the uploader says, from the first chunk on: it will be touched as chunks come, and a
+ *  promise that cannot be kept later is worse than a refusal now. */
 static int blobs_check_unfinished (const blobs_t *blobs, uint64_t size, uint64_t owner, err_t *err)
 {
     uint64_t own = size, all = size;
@@ -166,6 +174,8 @@ static blob_t *blobs_allocate (const hash_t *hash, uint64_t size)
     return NULL;
 }
 
+/*  What is left of dead uploads goes first, and then what this uploader has too much of; only
+ *  then is it a question of room. */
 blob_t *blobs_begin (blobs_t *blobs, const hash_t *hash, uint64_t size, uint64_t owner, int64_t now,
                      err_t *err)
 {
@@ -196,6 +206,8 @@ blob_t *blobs_begin (blobs_t *blobs, const hash_t *hash, uint64_t size, uint64_t
     return b;
 }
 
+/*  Each chunk is hashed as it comes, so that the last one does not make the actor, and everybody
+ *  who waits for it, stand still for the length of the whole. */
 bool blob_put (blob_t *b, uint32_t index, const void *data, size_t size, int64_t now)
 {
     uint64_t at = (uint64_t) index * HASH_CHUNK;
@@ -213,6 +225,7 @@ bool blob_put (blob_t *b, uint32_t index, const void *data, size_t size, int64_t
     return true;
 }
 
+/*  The name is the hash of the chunks' hashes (base/hash.h): nothing is read twice. */
 bool blob_genuine (const blob_t *b)
 {
     hash_t root = hash_root (b->chunk_hash, b->chunks);
@@ -232,6 +245,7 @@ void blob_need (blob_t *b)
     b->was_needed = true;
 }
 
+/*  It becomes past, not loose: it has been named once, and nobody will name it again. */
 void blobs_release (blobs_t *blobs, blob_t *b)
 {
     b->needs--;
@@ -248,6 +262,8 @@ static blobs_owner_t *blobs_owner (blobs_t *blobs, uint64_t owner)
     return NULL;
 }
 
+/*  An upload on a slow link may go a minute without a chunk; as long as its uploader sends
+ *  anything at all it is alive. */
 void blobs_heard (blobs_t *blobs, uint64_t owner, int64_t now)
 {
     blobs_owner_t *o = blobs_owner (blobs, owner);

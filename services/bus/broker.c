@@ -41,6 +41,8 @@ static void broker_add (_Atomic uint64_t *count)
     atomic_fetch_add_explicit (count, 1, memory_order_relaxed);
 }
 
+/*  Everything is made on the caller's thread, where failing can still be told; from the moment
+ *  the actor starts it is that thread's alone, but for the counters. */
 broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err_t *err)
 {
     broker_t *b = calloc (1, sizeof *b);
@@ -143,6 +145,7 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
         broker_on_heartbeat (b, peer, &connection, &e, zmq_msg_get (frame, ZMQ_SRCFD));
         return;
     }
+    /* Reading it costs, so it is read once for each connection, not for each message. */
     if (peer->requests_fd < 0)
         peer->requests_fd = zmq_msg_get (frame, ZMQ_SRCFD);
     if (e.kind == ENVELOPE_REQUEST)
@@ -157,6 +160,7 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
 
 /*  ---- the loop ------------------------------------------------------------------------------- */
 
+/*  First the dead: what they held is free again for what the dispatch hands out after that. */
 static void broker_tick (broker_t *b, int64_t now)
 {
     peer_t *dead;
@@ -169,7 +173,8 @@ static void broker_tick (broker_t *b, int64_t now)
     atomic_store_explicit (&b->peers_n, peers_count (b->peers), memory_order_relaxed);
 }
 
-/*  Takes what is there, at most BROKER_BATCH frames. */
+/*  Takes what is there, at most BROKER_BATCH frames. A batch, not all that is there: deadlines
+ *  and deaths must be looked at even while frames keep coming. */
 static void broker_take (broker_t *b)
 {
     for (int i = 0; i < BROKER_BATCH; i++) {
@@ -189,6 +194,8 @@ static void broker_take (broker_t *b)
     }
 }
 
+/*  Who has hardly been here is not worth a line: a health check comes and goes every two seconds.
+ */
 static void broker_check_connections (broker_t *b)
 {
     int fd;

@@ -1,6 +1,6 @@
 /*  connections - a bound socket, who is connected to it, and how many may be.
  *
- *      connections_t *c = connections_new (router, "ipc:///run/x/bus.requests", &options, 99, &err);
+ *      connections_t *c = connections_new (router, "ipc:///x.requests", &options, 99, &err);
  *      if (which == connections_monitor (c)) {                as zpoller_wait says
  *          while (connections_next_broken (c, &fd)) ...
  *      }

@@ -8,6 +8,8 @@
 #define FLIGHTS_SLOT_MASK (((uint64_t) 1 << FLIGHTS_SLOT_BITS) - 1)
 #define FLIGHTS_NONE      UINT32_MAX
 
+/*  Slots are used again, the last one freed first, so a table for 65536 touches little memory
+ *  while few are in flight. */
 struct flights {
     flight_t *slot;
     uint32_t used;       /* slots that were ever in use */
@@ -38,6 +40,8 @@ void flights_destroy (flights_t **self)
     *self = NULL;
 }
 
+/*  The client's bound is looked at first: one that has 4096 in flight waits, even if the table is
+ *  empty, or it could fill it. */
 flight_t *flights_add (flights_t *flights, peer_t *client, peer_t *worker, route_t *route)
 {
     if (client->in_flight >= FLIGHTS_CLIENT_MAX)
@@ -54,6 +58,9 @@ flight_t *flights_add (flights_t *flights, peer_t *client, peer_t *worker, route
                     .client = client,
                     .worker = worker,
                     .route = route,
+                    /* Both lists are entered at their heads: what was asked last is what is
+                       cancelled or answered next, more often than not. `at` points to whoever
+                       points here, so leaving a list needs no walk. */
                     .client_next = client->asked,
                     .client_at = &client->asked,
                     .worker_next = worker->given,
@@ -79,6 +86,8 @@ flight_t *flights_find (const flights_t *flights, uint64_t ticket)
                                                                               : NULL;
 }
 
+/*  The one place where credit comes back. Every end of a flight goes through here, so a worker's
+ *  count cannot leak, whoever died or cancelled first. */
 void flights_end (flights_t *flights, flight_t *f)
 {
     *f->client_at = f->client_next;
@@ -101,6 +110,7 @@ void flights_end (flights_t *flights, flight_t *f)
     flights->n--;
 }
 
+/*  The table is walked in order of slots, up to the highest that was ever in use. */
 flight_t *flights_next (const flights_t *flights, const flight_t *flight)
 {
     for (size_t i = flight ? (size_t) (flight - flights->slot) + 1 : 0; i < flights->used; i++)

@@ -3,6 +3,9 @@
 
 #include <stdatomic.h>
 
+/*  The ROUTER knows where a peer is by its identity. It says no in two cases: nobody is connected
+ *  under it (the peer is gone, or about to come back), or more waits for it than it may. Either
+ *  way something is lost, and the peer learns that from the number of its life. */
 int outbox_send_frame (outbox_t *outbox, peer_t *to, zmq_msg_t *frame)
 {
     if (zmq_send (outbox->socket, to->identity, to->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&

@@ -10,6 +10,8 @@
 
 #define PEERS_BUCKETS 256
 
+/*  Found by the secret, which every frame brings; by the boot id only when a peer is new, to see
+ *  that it is nobody else's. */
 struct peers {
     peer_t *by_secret[PEERS_BUCKETS];
     peer_t *by_boot[PEERS_BUCKETS];
@@ -70,6 +72,8 @@ static bool peers_is (const peer_t *p, slice_t secret)
     return p->secret_n == secret.size && memcmp (p->secret, secret.data, secret.size) == 0;
 }
 
+/*  Dead at first: peers_of brings it to life, as it does one that speaks again after its death,
+ *  and gives that life a number. */
 static peer_t *peers_add (peers_t *peers, slice_t secret, const envelope_t *e)
 {
     peer_t *p = calloc (1, sizeof *p);
@@ -101,6 +105,7 @@ peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope
     if (!p || !peers_is (p, secret))
         for (p = *peers_secret_bucket (peers, secret); p && !peers_is (p, secret);)
             p = p->next;
+    /* A connection that is known speaks under its own boot id, or not at all. */
     if (p ? p->boot != e->boot : !e->boot)
         return NULL;
     if (!p) {
@@ -116,6 +121,7 @@ peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope
         p->life = ++peers->lives;
         p->deadline_ms = clock_ms () + PEER_DEAD_MS;
     }
+    /* Heartbeats come over a connection of their own; answers to requests must not go there. */
     bool messages = n != secret.size + 1 || *(const char *) identity == NODE_REQUESTS;
     if (messages && !p->identity_n) {
         memcpy (p->identity, identity, n);
@@ -128,15 +134,21 @@ void peers_heartbeat (peer_t *p, const envelope_t *e, int fd)
 {
     p->fd = fd;
     p->beats++;
+    /* The peer says it itself, for it alone can measure it; so what it says is bounded. */
     p->round_ms = e->left_ms < PEER_ROUND_MAX_MS ? e->left_ms : PEER_ROUND_MAX_MS;
     p->deadline_ms = clock_ms () + PEER_DEAD_MS + PEER_ROUNDS * p->round_ms;
 }
 
+/*  Cheaper than to tell it what was lost: it sends everything again that it still waits for. */
 void peers_lost (peers_t *peers, peer_t *peer)
 {
     peer->life = ++peers->lives;
 }
 
+/*  A broken connection of messages is no death: its heartbeats go on, and the peer reconnects.
+ *  What was under way is lost, though, and the new number of its life tells it so. A broken
+ *  connection of heartbeats is how the death of a process looks from here, long before its
+ *  silence does; but it may only be the network, so it gets a while to come back. */
 peer_t *peers_disconnected (peers_t *peers, int fd)
 {
     for (size_t i = 0; i < PEERS_BUCKETS; i++)
@@ -164,6 +176,8 @@ static void peers_unlink_boot (peers_t *peers, peer_t *peer)
     *at = peer->next_by_boot;
 }
 
+/*  Freeing is done here, a round after the death, and not where a peer dies: there, callers up
+ *  the stack may still hold it. */
 peer_t *peers_next_dead (peers_t *peers, int64_t now)
 {
     for (size_t i = 0; i < PEERS_BUCKETS; i++)
@@ -191,6 +205,8 @@ size_t peers_count (const peers_t *peers)
     return peers->n;
 }
 
+/*  A peer that was never heard on a connection of heartbeats has sent a message and no more: it
+ *  is nobody's service. */
 bool peers_alive (const peers_t *peers, slice_t name)
 {
     if (name.size == 0 || name.size > ENVELOPE_NAME_MAX)

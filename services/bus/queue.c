@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/*  A line exists as long as something stands in it: a client that waits for nothing costs
+ *  nothing, and is not visited on the way round. `end` is where the next request is hung, so
+ *  joining a line of thousands takes no walk. */
 struct line {
     struct line *next;
     peer_t *client;
@@ -12,6 +15,7 @@ struct line {
 
 /*  ---- lines ---------------------------------------------------------------------------------- */
 
+/*  Few clients wait at one service at a time, so a walk is as good as a table. */
 static line_t *queue_line (const queue_t *queue, const peer_t *client)
 {
     line_t *line = queue->first;
@@ -20,6 +24,7 @@ static line_t *queue_line (const queue_t *queue, const peer_t *client)
     return line;
 }
 
+/*  Behind all others: it is their turn first. */
 static void queue_append_line (queue_t *queue, line_t *line)
 {
     line->next = NULL;
@@ -27,6 +32,7 @@ static void queue_append_line (queue_t *queue, line_t *line)
     queue->last = line;
 }
 
+/*  Singly linked, so the one before has to be found; there are as few lines as clients. */
 static void queue_unlink_line (queue_t *queue, const line_t *line)
 {
     line_t *before = NULL;
@@ -39,6 +45,9 @@ static void queue_unlink_line (queue_t *queue, const line_t *line)
 
 /*  ---- requests ------------------------------------------------------------------------------- */
 
+/*  The four bounds are looked at before anything is allocated, so a client that is over its own
+ *  pays nothing of anybody else's memory. What the client has in other services' queues counts as
+ *  well: the counters are in the peer. */
 int queue_push (queue_t *queue, peer_t *client, request_t *request)
 {
     size_t size = zmq_msg_size (&request->frame);
@@ -57,6 +66,8 @@ int queue_push (queue_t *queue, peer_t *client, request_t *request)
         return -1;
     }
     *r = *request;
+    /* The struct was copied bit by bit; the message must not be, since two would then own its
+       bytes. */
     zmq_msg_init (&r->frame);
     zmq_msg_move (&r->frame, &request->frame);
     r->next = NULL;
@@ -108,6 +119,8 @@ static void queue_drop_if_empty (queue_t *queue, line_t *line)
     free (line);
 }
 
+/*  One request, and then the line goes behind all others, however many of its own still wait:
+ *  that is what makes it fair. */
 void queue_pop (queue_t *queue, line_t *line, request_t *request)
 {
     request_t *r = queue_unlink (queue, line, &line->first);
@@ -166,6 +179,8 @@ size_t queue_remove_client (queue_t *queue, const peer_t *client)
     return n;
 }
 
+/*  Deadlines are the clients' own and in no order, so all are looked at; bounds on the queue
+ *  bound this too. */
 size_t queue_expire (queue_t *queue, int64_t now)
 {
     size_t n = 0;

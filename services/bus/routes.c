@@ -17,6 +17,7 @@ route_t *routes_of (routes_t *routes, slice_t name)
     return routes->route[routes->n++] = route;
 }
 
+/*  One with flights has had a worker a moment ago, and will end them first. */
 route_t *routes_unserved (const routes_t *routes)
 {
     for (size_t i = 0; i < routes->n; i++)
@@ -25,6 +26,8 @@ route_t *routes_unserved (const routes_t *routes)
     return NULL;
 }
 
+/*  Whoever asks for a service that nobody serves makes a route for as long as the request waits,
+ *  and no longer. */
 void routes_sweep (routes_t *routes)
 {
     for (size_t i = 0; i < routes->n;) {

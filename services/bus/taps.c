@@ -46,6 +46,8 @@ static void taps_add (_Atomic uint64_t *count, uint64_t n)
     atomic_fetch_add_explicit (count, n, memory_order_relaxed);
 }
 
+/*  A tap's messages are subscriptions and nothing else, so what it may send is small: a larger
+ *  frame ends its connection before it takes any memory here. */
 taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, err_t *err)
 {
     taps_t *t = calloc (1, sizeof *t);
@@ -69,6 +71,7 @@ taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, 
     return t;
 }
 
+/*  The order of taps has no meaning, so the last one takes the place. */
 static void taps_remove (taps_t *t, size_t at)
 {
     tap_t *tap = t->tap[at];
@@ -111,8 +114,8 @@ static tap_t *taps_of (taps_t *t, const char *identity, size_t n)
     return t->tap[t->n++] = tap;
 }
 
-/*  NULL: it has the prefix now; else why not. Taps say again what they want, so it may have it
- *  already. */
+/*  NULL: it has the prefix now; else why not. Taps say every second what they want, for the
+ *  case that this bus is a new one, so it may have it already. */
 static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
 {
     if (prefix.size > BUS_TOPIC_MAX)
@@ -181,6 +184,7 @@ static void taps_take_messages (taps_t *t)
 
 /*  ---- events --------------------------------------------------------------------------------- */
 
+/*  At most 64 comparisons; a tap that wants everything has one, which is empty. */
 static bool taps_wants (const tap_t *tap, const char *topic, size_t size)
 {
     for (size_t i = 0; i < tap->n; i++) {
@@ -198,6 +202,7 @@ static bool taps_send (taps_t *t, const tap_t *tap, zmq_msg_t *frame)
         zmq_msg_send (frame, t->raw_out, ZMQ_DONTWAIT) >= 0)
         return true;
     zmq_msg_close (frame);
+    /* It is gone. When it comes back it says again what it wants. */
     if (errno == EHOSTUNREACH)
         return false;
     taps_add (&t->lost, 1); /* too much waits for it already */
@@ -211,6 +216,8 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
     const char *end = memchr (topic, 0, size < BUS_TOPIC_MAX + 1 ? size : BUS_TOPIC_MAX + 1);
     taps_add (&t->events, 1);
     taps_add (&t->malformed, !end);
+    /* What is slow here is slow for all taps: so nothing waits, and nothing is copied but a
+       reference. */
     for (size_t i = 0; end && i < t->n;) {
         zmq_msg_t copy; /* of the reference, not of the bytes */
         if (!taps_wants (t->tap[i], topic, (size_t) (end - topic))) {
@@ -225,6 +232,7 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
     }
 }
 
+/*  As many as ZeroMQ's own proxy takes in one go, so that a burst costs few rounds of polling. */
 static void taps_take_events (taps_t *t)
 {
     zmq_msg_t frame;
@@ -237,6 +245,7 @@ static void taps_take_events (taps_t *t)
 
 /*  ---- the loop ------------------------------------------------------------------------------- */
 
+/*  A tap that nothing is sent to would never be found gone; the table would fill with such. */
 static void taps_check_connections (taps_t *t)
 {
     int fd;

@@ -119,6 +119,7 @@ static void vault_answer_code (vault_t *v, const envelope_t *to, envelope_kind_t
     vault_answer (v, to, (envelope_t){.kind = kind, .code = code, .text = slice_of (text)});
 }
 
+/*  For vault_status, which other threads call. */
 static void vault_count (vault_t *v)
 {
     blobs_status_t status = blobs_status (v->blobs);
@@ -130,6 +131,8 @@ static void vault_count (vault_t *v)
 
 /*  ---- objects -------------------------------------------------------------------------------- */
 
+/*  Uploaders are told apart by their connections' identities, which, unlike a boot id, nobody
+ *  else can take. */
 static uint64_t vault_owner (const vault_t *v)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
@@ -143,7 +146,9 @@ static void vault_want (vault_t *v, const envelope_t *e, uint32_t index)
     vault_answer (v, e, (envelope_t){.kind = ENVELOPE_WANT, .index = index});
 }
 
-/*  again: the uploader began anew, so what was wanted and has not come will not come by itself. */
+/*  again: the uploader began anew, so what was wanted and has not come will not come by itself.
+ *  The window moves with what has come: `have` counts chunks, wherever they stand, so a lost one
+ *  keeps one place of the window until it is asked for again. */
 static void vault_want_more (vault_t *v, const envelope_t *e, blob_t *b, bool again)
 {
     for (uint32_t i = 0, n = 0; again && i < b->wanted && n < b->window; i++)
@@ -159,6 +164,8 @@ static void vault_want_more (vault_t *v, const envelope_t *e, blob_t *b, bool ag
 static void vault_take_chunk (vault_t *v, const envelope_t *e, blob_t *b)
 {
     int64_t now = clock_ms ();
+    /* Chunk 0 a second time: nobody asked for it, so the uploader has begun anew, or another one
+       has. */
     bool again = e->index == 0 && b->got[0], fast = now - b->progress_ms <= VAULT_FAST_MS;
     if (e->size == b->size && blob_put (b, e->index, e->payload.data, e->payload.size, now)) {
         vault_add (&v->chunks_in);
@@ -186,6 +193,7 @@ static void vault_on_put (vault_t *v, const envelope_t *e)
         return;
     blob_t *b = blobs_find (v->blobs, &hash);
     blobs_heard (v->blobs, vault_owner (v), clock_ms ());
+    /* Without chunk 0 there is no telling what the uploader thinks it has sent. */
     if (!b && e->index > 0) { /* it was dropped meanwhile: begin again */
         vault_want (v, e, 0);
         return;
@@ -213,6 +221,8 @@ static void vault_on_damaged (vault_t *v, const envelope_t *e)
         vault_want (v, e, e->index);
 }
 
+/*  A chunk is copied once, into the frame. Whoever fetches keeps its own window, so what waits
+ *  here for a slow agent is a few chunks. */
 static void vault_on_get (vault_t *v, const envelope_t *e)
 {
     hash_t hash;
@@ -252,6 +262,7 @@ static bool vault_is_current (vault_t *v, const envelope_t *e)
     return true;
 }
 
+/*  Its objects are needed by one manifest fewer; blobs.c decides what that means. */
 static void vault_drop_manifest (vault_t *v, manifest_t **at)
 {
     manifest_t *m = *at;
@@ -273,7 +284,7 @@ static manifest_t **vault_find_manifest (vault_t *v, const envelope_t *e)
 }
 
 /*  Events are numbered by topic, so that with two policies nobody takes every other one for
- *  lost. */
+ *  lost. Whoever misses the event asks for all manifests when it connects; so this may be lost. */
 static void vault_announce (vault_t *v, manifest_t *m)
 {
     char topic[512];
@@ -320,6 +331,8 @@ static err_code_t vault_check_manifest (vault_t *v, const envelope_t *e, const c
                                                                                : ERR_LIMIT;
 }
 
+/*  In this order: the new one's objects are needed before the old one's are released, for they
+ *  share most of them, and a shared one must not be dropped in between. */
 static void vault_on_manifest (vault_t *v, const envelope_t *e)
 {
     const char *text;
@@ -402,7 +415,8 @@ static void vault_on_frame (vault_t *v, zmq_msg_t *frame)
         vault_on_retire (v, &e);
 }
 
-/*  Takes what is there, at most VAULT_BATCH messages. */
+/*  Takes what is there, at most VAULT_BATCH messages. The identity comes first and says who is
+ *  to be answered; it stays in the vault for as long as the message is looked at. */
 static void vault_take (vault_t *v)
 {
     for (int i = 0; i < VAULT_BATCH; i++) {

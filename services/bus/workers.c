@@ -20,11 +20,14 @@ worker_t *workers_add (workers_t *workers, peer_t *peer)
     return w;
 }
 
+/*  The order of workers has no meaning but for ties, so the last one takes the place. */
 void workers_remove (workers_t *workers, worker_t *worker)
 {
     *worker = workers->worker[--workers->n];
 }
 
+/*  One failure may be chance, and so may two; three in a row without an answer in between are
+ *  not. */
 static bool workers_doubted (const worker_t *w)
 {
     return w->doubt >= WORKER_DOUBTED;
@@ -36,6 +39,7 @@ typedef struct {
     bool answered; /* somebody who is not doubted has answered before */
 } workers_state_t;
 
+/*  Doubt and novelty count only against somebody better: they are looked at for all before any. */
 static workers_state_t workers_state (const workers_t *workers)
 {
     workers_state_t state = {0};
@@ -50,10 +54,18 @@ static workers_state_t workers_state (const workers_t *workers)
 /*  How many requests more the worker may have. */
 static uint32_t workers_room (const worker_t *w, workers_state_t state, int64_t now)
 {
+    /* What a worker says is believed up to a bound: with a credit of a million it would have the
+       most room of all, whatever it holds already. */
     uint32_t allowed = w->credit < WORKER_CREDIT_MAX ? w->credit : WORKER_CREDIT_MAX;
     uint32_t most = allowed;
+    /* A doubted one is tried now and then with one request, or it could never show that it
+       answers again. It costs that request a third of its deadline at most: then it is handed
+       on. */
     if (workers_doubted (w) && state.trusted)
         most = now - w->failed_ms >= WORKER_PROBE_MS;
+    /* A newcomer beside others that have proven themselves. At the start of a run nobody has,
+       and everybody gets all its credit: else the first batch of every agent would be a batch of
+       two. */
     else if (!w->answered && state.answered)
         most = WORKER_NEW_CREDIT;
     allowed = most < allowed ? most : allowed;
@@ -74,6 +86,8 @@ worker_t *workers_pick (workers_t *workers, const workers_wish_t *wish, int64_t 
     worker_t *best = NULL;
     uint32_t most = 0;
     bool others = false; /* than the one to avoid, be they ever so busy */
+    /* To avoid is a wish about opinions, not about time: as long as there is another, the
+       request waits for it. */
     for (size_t i = 0; *wish->avoid && i < workers->n; i++)
         others = others || strcmp (workers->worker[i].peer->name, wish->avoid) != 0;
     for (size_t i = 0; i < workers->n; i++) {
@@ -99,6 +113,7 @@ bool workers_free (const workers_t *workers, int64_t now)
     return false;
 }
 
+/*  One step at a time: who fails half of what it is asked stays doubted. */
 void workers_answered (worker_t *w, int64_t now)
 {
     w->answered = true;
@@ -106,6 +121,7 @@ void workers_answered (worker_t *w, int64_t now)
     w->doubt -= w->doubt > 0;
 }
 
+/*  Bounded, so that a worker that is repaired needs no more than a few answers. */
 void workers_failed (worker_t *w, unsigned weight, int64_t now)
 {
     w->doubt = w->doubt + weight < WORKER_DOUBT_MAX ? w->doubt + weight : WORKER_DOUBT_MAX;
