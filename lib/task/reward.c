@@ -117,14 +117,19 @@ static int reward_find_cost (const episode_t *episode, const reward_score_t *sco
     return 0;
 }
 
+void reward_cut (char *to, size_t size, const char *text)
+{
+    size_t n = strlen (text), room = size - sizeof "...";
+    bool whole = n < size;
+    for (n = whole ? n : room; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
+        n--; /* to where a character begins: half of one is no text */
+    memcpy (to, text, n);
+    snprintf (to + n, size - n, "%s", whole ? "" : "...");
+}
+
 void reward_set_verdict (reward_score_t *score, const char *verdict)
 {
-    size_t n = strlen (verdict), room = sizeof score->verdict - sizeof "...";
-    bool whole = n < sizeof score->verdict;
-    for (n = whole ? n : room; !whole && n > 0 && (verdict[n] & 0xc0) == 0x80;)
-        n--; /* to where a character begins: half of one is no text */
-    memcpy (score->verdict, verdict, n);
-    snprintf (score->verdict + n, sizeof score->verdict - n, "%s", whole ? "" : "...");
+    reward_cut (score->verdict, sizeof score->verdict, verdict);
 }
 
 /*  Speed is a share of the quality, so that a fast wrong answer earns nothing by it. */

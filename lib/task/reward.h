@@ -56,7 +56,10 @@ typedef struct {
     char verdict[REWARD_VERDICT_MAX];
 } reward_t;
 
-/*  Takes a verdict of any length: a longer one ends in "..." behind a whole character. */
+/*  Copies a text of any length into size bytes, 4 at least: one that is longer ends in "..." behind
+ *  a whole character. */
+void reward_cut (char *to, size_t size, const char *text);
+/*  Takes a verdict of any length. */
 void reward_set_verdict (reward_score_t *score, const char *verdict);
 
 /*  Joins a score with what the global state says about speed and cost. */

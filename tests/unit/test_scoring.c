@@ -256,6 +256,36 @@ static void a_single_agent_needs_no_helper_in_tasks_of_one_s_own (void **state)
     assert_true (coding_succeeds ("", two, 2, 1));
 }
 
+/*  What a program says when it fails is text of its own making, and any length of it. */
+static json_t *complain (void *self, const json_t *request, err_t *err)
+{
+    (void) request, (void) err;
+    return json_pack ("{s:b, s:s}", "syntax", 1, "why", (const char *) self);
+}
+
+static void a_program_s_own_words_stay_text (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"solo"}, *const texts[] = {"a"};
+    char why[1200];
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset (why, 'x', sizeof why);
+        why[sizeof why - 1] = 0;
+        for (size_t i = shift; i + 3 < sizeof why; i += 3)
+            memcpy (why + i, "花", 3);
+        const task_sandbox_t sandbox = {.self = why, .run = complain};
+        reward_score_t s = score_of (
+            "coding",
+            play ("{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"b\",\"entry_point\":\"f\","
+                  "\"tests\":[{\"args\":[],\"result\":1}]}",
+                  roles, 1, texts, 1),
+            &sandbox);
+        json_t *whole = json_string (s.verdict); /* NULL where half a character stands */
+        assert_non_null (whole);
+        json_decref (whole);
+    }
+}
+
 static void no_sandbox_no_score (void **state)
 {
     (void) state;
@@ -303,6 +333,7 @@ int main (void)
         cmocka_unit_test (sentences_end_in_any_script),
         cmocka_unit_test (much_text_is_compared_whole),
         cmocka_unit_test (a_single_agent_needs_no_helper_in_tasks_of_one_s_own),
+        cmocka_unit_test (a_program_s_own_words_stay_text),
         cmocka_unit_test (no_sandbox_no_score),
         cmocka_unit_test (a_long_verdict_ends_in_dots),
     };

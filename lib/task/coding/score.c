@@ -47,12 +47,14 @@ static json_t *coding_ask (const task_sandbox_t *sandbox, const json_t *state, j
     return answer;
 }
 
+/*  The first test that failed, for people: what was called, what came, what was wanted. */
 static void coding_explain (coding_outcome_t *o, const json_t *test, const json_t *result,
                             const char *entry)
 {
-    char *args = json_dumps (json_object_get (test, "args"), JSON_COMPACT | JSON_ENCODE_ANY);
-    char *wanted = json_dumps (json_object_get (test, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
-    char *got = json_dumps (json_array_get (result, 1), JSON_COMPACT | JSON_ENCODE_ANY);
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII; /* so it can be cut */
+    char *args = json_dumps (json_object_get (test, "args"), flags);
+    char *wanted = json_dumps (json_object_get (test, "result"), flags);
+    char *got = json_dumps (json_array_get (result, 1), flags);
     size_t n = args ? strlen (args) : 0;
     snprintf (o->why, sizeof o->why, "%s(%.*s) gave %.80s, not %.60s", entry,
               n > 2 && n < 80 ? (int) n - 2 : 0, n > 2 ? args + 1 : "", got ? got : "nothing",
@@ -62,6 +64,8 @@ static void coding_explain (coding_outcome_t *o, const json_t *test, const json_
     free (got);
 }
 
+/*  Only the calls go into the sandbox; what they should give stays here and is compared here, so
+ *  that no program can look its expected results up. */
 static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
                              coding_outcome_t *o, err_t *err)
 {
@@ -97,7 +101,7 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
     if (*killed)
         snprintf (o->why, sizeof o->why, "stopped: %s", killed);
     else if (*family_text (answer, "why"))
-        snprintf (o->why, sizeof o->why, "%.250s", family_text (answer, "why"));
+        reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
     json_decref (answer);
     return 0;
 }
@@ -121,8 +125,10 @@ static int coding_run_check (const task_sandbox_t *sandbox, const json_t *state,
     o->watched = json_integer_value (json_object_get (answer, "watched"));
     o->defined = json_is_true (json_object_get (answer, "defined"));
     const char *killed = family_text (answer, "killed");
-    snprintf (o->why, sizeof o->why, "%s%.240s", *killed ? "stopped: " : "",
-              *killed ? killed : family_text (answer, "why"));
+    if (*killed)
+        snprintf (o->why, sizeof o->why, "stopped: %s", killed);
+    else
+        reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
     json_decref (answer);
     return 0;
 }
@@ -134,6 +140,8 @@ static void coding_add_part (reward_score_t *score, const char *name, double val
     part->value = value;
 }
 
+/*  Syntax and the use of the helper earn a little by themselves, since an untrained team passes no
+ *  test at first and a reward that is always 0 teaches nothing. */
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err)
 {
