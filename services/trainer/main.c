@@ -27,7 +27,6 @@ static const svc_t service = {
     .close = trainer_close,
     .on_item = trainer_on_item,
     .work = trainer_work,
-    .pulse = trainer_pulse,
     .status = trainer_status,
 };
 

@@ -435,7 +435,7 @@ static int stage_done_poll (trainer_t *t, err_t *err)
 {
     if (!publish_done (t->publish) && clock_s () - t->stage_since < RETIRE_S)
         return 0;
-    atomic_store (&t->lease_held, false);
+    lease_end (&t->lease);
     if (store_run_release (t->store, t->run, t->epoch, err) != 0)
         return -1;
     svc_stop (t->svc, 0);
@@ -491,10 +491,10 @@ static double stage_deadline_s (const trainer_t *t)
     return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
 }
 
-/*  Who is away or refuses for now may be back before the deadline, which counts from the first failure: the
- *  stage itself may have been waiting for long, and rightly. What failed is done again then; every call to the
- *  store may be made twice. After the deadline the run ends with what was waited for: a trainer that began
- *  anew would wait for the same. */
+/*  Who is away or refuses for now may be back before the deadline, which counts from the first
+ *  failure: the stage itself may have been waiting for long, and rightly. What failed is done
+ *  again then; every call to the store may be made twice. After the deadline the run ends with
+ *  what was waited for: a trainer that began anew would wait for the same. */
 static int stage_restart (trainer_t *t, err_t *err)
 {
     if (err->code != ERR_NETWORK && err->code != ERR_BUSY)

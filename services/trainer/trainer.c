@@ -12,11 +12,8 @@
 #include "rundir.h"
 #include "stages.h"
 
-#define LEASE_MS     10000
-#define RENEW_MS     2000
-#define RENEWAL_MS   500 /* for one renewal: it is on the thread that sends the heartbeats */
+#define ACQUIRE_MS   250 /* between two tries to take the run */
 #define EVENT_BUDGET ((size_t) 1 << 20)
-#define HOLDER_MAX   (FS_PATH_MAX + 16)
 
 double trainer_wall_s (const trainer_t *trainer)
 {
@@ -119,42 +116,79 @@ static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic
     return 0;
 }
 
-/*  Takes the run in Redis and forgets there what comes after the checkpoint. */
-static int trainer_acquire (trainer_t *t, err_t *err)
+/*  Who holds the run: this folder on this machine. A trainer that was killed and starts again is
+ *  the same holder and takes the run from its dead self at once. The same path on another machine,
+ *  or in another container, is somebody else's folder. */
+static int trainer_name_holder (const trainer_t *t, buf_t *holder, err_t *err)
 {
-    char holder[HOLDER_MAX], cwd[FS_PATH_MAX];
-    buf_t record = {0};
-    t->store = store_new (svc_redis (t->svc), err);
-    t->lease_store = t->store ? store_new (svc_redis (t->svc), err) : NULL;
-    if (!t->lease_store)
-        return -1;
-    store_deadline (t->lease_store, RENEWAL_MS);
+    char host[256] = "", cwd[FS_PATH_MAX];
+    buf_t boot = {0};
+    gethostname (host, sizeof host - 1);
     bool absolute = t->dir[0] == '/';
     if (absolute || !getcwd (cwd, sizeof cwd))
         cwd[0] = 0;
-    snprintf (holder, sizeof holder, "%s%s%s", cwd, absolute ? "" : "/", t->dir);
-    conf_print (t->conf, false, &record);
-    buf_printf (&record, "# numerics: %s\n", model_isa ());
-    int rc = store_run_acquire (t->store, t->run, holder, LEASE_MS, record.data, record.size,
-                                &t->epoch, err);
-    buf_free (&record);
-    if (rc != 0 && err->code == ERR_BUSY) {
-        err_wrap (err, "another trainer is at work (wait for its end, or name this run otherwise "
-                       "with --set run.name=NAME)");
-        err->code = ERR_CONFIG;
+    if (fs_read ("/proc/sys/kernel/random/boot_id", sizeof cwd, &boot, NULL) == 0)
+        boot.data[strcspn (boot.data, "\n")] = 0;
+    buf_printf (holder, "%s/%s:%s%s%s", host, boot.data ? boot.data : "", cwd, absolute ? "" : "/",
+                t->dir);
+    buf_free (&boot);
+    return buf_failed (holder) ? err_set (err, ERR_LIMIT, "no memory for the holder's name") : 0;
+}
+
+/*  Another holder's lease ends when that one is dead: it is waited for. One that lives renews it
+ *  meanwhile. */
+static int trainer_take_run (trainer_t *t, const char *holder, const buf_t *record, err_t *err)
+{
+    int64_t deadline = clock_ms () + LEASE_MS + ACQUIRE_MS;
+    bool told = false;
+    while (store_run_acquire (t->store, t->run, holder, LEASE_MS, record->data, record->size,
+                              &t->epoch, err) != 0) {
+        if (err->code != ERR_BUSY)
+            return -1;
+        if (clock_left_ms (deadline) == 0 || svc_stopping (t->svc)) {
+            err->code = ERR_CONFIG;
+            return err_wrap (err, "another trainer is at work (wait for its end, or name this run "
+                                  "otherwise with --set run.name=NAME)");
+        }
+        if (!told)
+            log_info ("run.held", "text=\"waiting at most %d s: %s\"", LEASE_MS / 1000, err->text);
+        told = true;
+        clock_sleep_ms (ACQUIRE_MS);
     }
-    if (rc != 0)
-        return -1;
-    atomic_store (&t->lease_held, true);
+    return 0;
+}
+
+/*  Redis may hold steps that come after the checkpoint, and the step of the checkpoint itself as
+ *  open: a trainer that died between writing the one and committing the other left it so. */
+static int trainer_clear_steps (trainer_t *t, err_t *err)
+{
     if (store_step_drop_after (t->store, t->run, t->epoch, t->done, err) != 0)
         return -1;
-    /* The checkpoint comes before the commit of its step: a trainer that died in between left the
-     * step open. Redis may also have lost it, or never have seen it. */
     err_t gone = {0};
     if (t->done && store_step_commit (t->store, t->run, t->epoch, WIRE_TRAIN, t->done, &gone) != 0)
         log_debug ("resume.commit", "step=%llu text=\"%s\"", (unsigned long long) t->done,
                    gone.text);
     return 0;
+}
+
+/*  Takes the run in Redis and forgets there what comes after the checkpoint. */
+static int trainer_acquire (trainer_t *t, err_t *err)
+{
+    buf_t record = {0}, holder = {0};
+    t->store = store_new (svc_redis (t->svc), err);
+    if (!t->store)
+        return -1;
+    conf_print (t->conf, false, &record);
+    buf_printf (&record, "# numerics: %s\n", model_isa ());
+    int rc = buf_failed (&record) ? err_set (err, ERR_LIMIT, "no memory for the run's record")
+                                  : trainer_name_holder (t, &holder, err);
+    if (rc == 0)
+        rc = trainer_take_run (t, holder.data, &record, err);
+    buf_free (&record);
+    buf_free (&holder);
+    if (rc == 0)
+        rc = (t->lease = lease_start (svc_redis (t->svc), t->run, t->epoch, err)) ? 0 : -1;
+    return rc == 0 ? trainer_clear_steps (t, err) : -1;
 }
 
 static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
@@ -272,7 +306,7 @@ void trainer_close (svc_run_t *svc, void **state)
     critic_destroy (&t->critic);
     publish_destroy (&t->publish);
     metrics_close (&t->metrics);
-    store_destroy (&t->lease_store);
+    lease_end (&t->lease);
     store_destroy (&t->store);
     task_set_destroy (&t->tasks);
     team_unload (&t->team);
@@ -338,7 +372,7 @@ int trainer_work (svc_run_t *svc)
     err_t err = {0};
     if (svc_stopping (svc))
         return -1;
-    if (atomic_load (&t->lease_lost)) {
+    if (t->lease && lease_lost (t->lease)) {
         err_set (&err, ERR_STALE, "run %s was taken over by another trainer", t->run);
         trainer_fail (t, &err);
         return -1;
@@ -347,20 +381,6 @@ int trainer_work (svc_run_t *svc)
     if (wait < 0)
         trainer_fail (t, &err);
     return wait;
-}
-
-void trainer_pulse (svc_run_t *svc)
-{
-    trainer_t *t = svc_state (svc);
-    if (!atomic_load (&t->lease_held) || clock_left_ms (t->lease_renewed_ms + RENEW_MS) > 0)
-        return;
-    t->lease_renewed_ms = clock_ms ();
-    err_t err = {0};
-    int rc = store_run_renew (t->lease_store, t->run, t->epoch, LEASE_MS, &err);
-    if (rc != 0 && err.code == ERR_STALE && atomic_load (&t->lease_held))
-        atomic_store (&t->lease_lost, true);
-    else if (rc != 0)
-        log_err ("lease", &err); /* tried again; the commit of a step decides */
 }
 
 void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),

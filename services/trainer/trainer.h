@@ -2,18 +2,17 @@
  *
  *      static const svc_t service = {.name = "trainer", .open = trainer_open, .close = trainer_close,
  *                                    .on_item = trainer_on_item, .work = trainer_work,
- *                                    .pulse = trainer_pulse, .status = trainer_status};
+ *                                    .status = trainer_status};
  *
  *  The work is a walk through stages (stages.c); report.c writes down and tells what happened.
  */
 #ifndef QUINTET_TRAINER_TRAINER_H
 #define QUINTET_TRAINER_TRAINER_H
 
-#include <stdatomic.h>
-
 #include "checkpoint.h"
 #include "critic.h"
 #include "lag.h"
+#include "lease.h"
 #include "metrics.h"
 #include "publish.h"
 #include "round.h"
@@ -46,10 +45,7 @@ typedef struct {
 
     store_t *store;
     uint64_t epoch;
-    store_t *lease_store; /* the heartbeat thread's own connection, to renew the lease on the run */
-    int64_t lease_renewed_ms;
-    atomic_bool lease_held; /* it shall be renewed */
-    atomic_bool lease_lost; /* somebody else has the run */
+    lease_t *lease; /* on the run; NULL: it is not held */
 
     team_t team;
     task_set_t *tasks;
@@ -92,7 +88,6 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err);
 void trainer_close (svc_run_t *svc, void **state);
 void trainer_on_item (svc_run_t *svc, const bus_item_t *item);
 int trainer_work (svc_run_t *svc);
-void trainer_pulse (svc_run_t *svc);
 void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),
                      void *to);
 
