@@ -10,6 +10,7 @@
 
 enum { DENSE, SPARSE, XOR };
 
+/*  The fastest: planes of zeros shrink at any level, and sampling waits for the weights. */
 #define DEFLATE_LEVEL 1
 
 /*  ---- encode --------------------------------------------------------------------------------- */
@@ -37,6 +38,7 @@ static survey_t delta_survey (const char *before, const char *after, size_t n, s
         }
         for (size_t b = 0; b < width; b++)
             s.same_bytes += before[i * width + b] == after[i * width + b];
+        /* A gap counts from the element after the last that changed: neighbours have gap 0. */
         gaps += bytes_varint_size (i - last);
         last = i + 1;
         s.changed++;
@@ -97,7 +99,8 @@ static void delta_put_tensor (const char *before, const char *after, size_t n, s
 {
     survey_t s = delta_survey (before, after, n, width);
     size_t best = s.sparse_size < n * width ? s.sparse_size : n * width;
-    /* Deflate takes time, and makes little of planes that are mostly noise. */
+    /* Deflate takes time, and makes little of planes that are mostly noise; nor is it worth it when
+     * sparse is tiny. */
     bool worth = s.same_bytes * 2 > n * width && best > n * width / 16;
     if (worth && delta_put_xor (before, after, n, width, best, out))
         return;
@@ -109,6 +112,7 @@ static void delta_put_tensor (const char *before, const char *after, size_t n, s
     }
 }
 
+/*  Tensor by tensor: norms may stay as they are while matrices change everywhere. */
 void delta_encode (const delta_layout_t *layout, const void *before, const void *after, buf_t *out)
 {
     for (size_t t = 0; t < model_tensors (layout->model); t++) {
@@ -153,6 +157,7 @@ static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width
     uint64_t changed, gap, element = 0;
     if (!delta_take_varint (r, &changed) || changed > n)
         return false;
+    /* The gaps are walked over twice, so nothing has to be allocated for them. */
     reader_t gaps = *r;
     for (uint64_t i = 0; i < changed; i++)
         if (!delta_take_varint (r, &gap))
@@ -161,6 +166,7 @@ static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width
     if (!values)
         return false;
     for (uint64_t i = 0; i < changed; i++, element++) {
+        /* element <= n holds here, so the difference does not wrap around. */
         if (!delta_take_varint (&gaps, &gap) || gap >= n - element)
             return false;
         element += gap;
@@ -196,6 +202,7 @@ static bool delta_apply_dense (reader_t *r, char *bytes, size_t n, size_t width)
     return from != NULL;
 }
 
+/*  The first byte is the form; an unknown one is damage. */
 static bool delta_apply_tensor (reader_t *r, char *bytes, size_t n, size_t width)
 {
     const uint8_t *form = delta_take_bytes (r, 1);
@@ -213,6 +220,7 @@ static bool delta_apply_tensor (reader_t *r, char *bytes, size_t n, size_t width
     }
 }
 
+/*  What is left over after the last tensor is damage, too. */
 int delta_apply (const delta_layout_t *layout, void *bytes, const void *delta, size_t size,
                  err_t *err)
 {

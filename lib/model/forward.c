@@ -16,7 +16,8 @@
 
 /*  ---- embedding and norm ---- */
 
-/*  A tied embedding is read from the head's panels: row id is one lane of one panel. */
+/*  A tied embedding is read from the head's panels, as there is no second copy: row id is one lane
+ *  of one panel, a value from a cache line each. */
 static void forward_embed_from_head (const model_t *model, size_t id, float *x)
 {
     weights_unpack_row (&model->head, id, x);
@@ -72,6 +73,8 @@ static void forward_multiply_piece (void *context, size_t i, size_t thread)
     (void) thread;
     const product_t *p = context;
     kernels_matmul_t m = p->product;
+    /* Pieces of one column follow each other, so threads that are near in time share the panels in
+     * the cache. */
     size_t panels = kernels_panels (m.outputs), column = i / p->down;
     size_t row = i % p->down * m.n / p->down, end = (i % p->down + 1) * m.n / p->down;
     m.first = column * panels / p->across;
@@ -95,6 +98,8 @@ static void forward_multiply_all (product_t *p, pool_t *pool)
         forward_multiply (p, m);
         return;
     }
+    /* A piece is at least one panel wide and, when rows are cut as well, ROWS_LEAST rows high: one
+     * tile of the kernels. */
     p->across = panels < most ? panels : most;
     p->down = panels < most ? m->n / ROWS_LEAST : 1;
     p->down = p->down > 1 ? p->down : 1;
@@ -119,6 +124,8 @@ static void forward_round_rows (const model_t *model, const float *x, size_t n, 
     }
 }
 
+/*  Either rounded rows or an adapter's low [n, rank]: never both at once, as adapters come after
+ *  the base's product. */
 size_t forward_scratch (const model_t *model, size_t n)
 {
     size_t low = n * model->lora.rank * sizeof (float);

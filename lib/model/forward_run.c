@@ -58,6 +58,7 @@ static void *run_cut (forward_t *f, size_t bytes)
     return p;
 }
 
+/*  All buffers of a pass, for `rows` rows: one layer's, which all layers share. */
 static void run_place (forward_t *f)
 {
     const model_t *m = f->root;
@@ -124,6 +125,7 @@ void forward_destroy (forward_t **self)
     *self = NULL;
 }
 
+/*  Buffers are sized by the shape alone, so one set serves every model that has it. */
 void forward_use (forward_t *f, const model_t *model)
 {
     f->model = model;
@@ -154,6 +156,7 @@ static void run_each_piece (forward_t *f, pool_fn fn, size_t per_row, pool_t *po
     pool_run (pool, fn, f, f->pieces);
 }
 
+/*  Piece i has rows run_piece_begin (i) .. run_piece_begin (i + 1) - 1: nearly equal, in order. */
 static size_t run_piece_begin (const forward_t *f, size_t i)
 {
     return i * f->n / f->pieces;
@@ -239,6 +242,7 @@ static void run_swiglu (void *context, size_t i, size_t thread)
 
 /*  ---- the pass ---- */
 
+/*  The longest past of any row, from which follows what attention costs. */
 static size_t run_most_keys (const forward_t *f)
 {
     size_t most = 0;
@@ -296,6 +300,8 @@ static void run_layer (forward_t *f, size_t keys, pool_t *pool)
     run_product (f, offsetof (weights_layer_t, down), f->act, f->x, f->x, pool);
 }
 
+/*  The rows' sequences may be of any lengths and at any positions. Each layer stores the keys of
+ *  all rows before any of them attends. */
 const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, pool_t *pool)
 {
     assert (n <= f->rows && pool_threads (pool) <= f->threads);
@@ -305,6 +311,7 @@ const float *forward_run (forward_t *f, const forward_row_t *rows, size_t n, poo
     assert (keys <= f->context);
     f->spans_n = 0;
     for (size_t i = 0; i < n; i++) {
+        /* Adapters of several models, but one base: it is read once for all rows. */
         assert (weights_root (run_model_of (f, i)) == f->root);
         f->ids[i] = rows[i].id;
         f->spans_n = run_add_to_spans (f->spans, f->spans_n, run_model_of (f, i), i);
@@ -337,6 +344,7 @@ float *forward_head (forward_t *f, const size_t *picked, size_t m, pool_t *pool)
 
 #define CHUNK ((size_t) 64)
 
+/*  Logits of every position of the chunk, a few rows at a time. */
 static void run_head_of_chunk (forward_t *f, size_t n, float *logits, pool_t *pool)
 {
     size_t outputs = f->root->head.outputs;

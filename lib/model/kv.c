@@ -15,6 +15,7 @@ size_t kv_floats (const model_t *model, size_t blocks)
     return c->layers * c->kv_heads * blocks * kernels_block_floats (c->head_dim);
 }
 
+/*  [layer][kv head][block]: attention walks over the blocks of one head. */
 float *kv_head (const model_t *model, const kv_t *kv, size_t layer, size_t head)
 {
     const model_config_t *c = &model->config;

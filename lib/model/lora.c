@@ -52,6 +52,8 @@ typedef struct {
     const char *block; /* in names */
 } place_t;
 
+/*  Hugging Face's names are those of separate projections; the joined matrices have them one after
+ *  the other. */
 static place_t lora_place_of (const model_t *m, weights_layer_t *l, lora_target_t target)
 {
     size_t ff = m->config.ff, width = m->config.width, q = m->q_dim, kv = m->kv_dim;
@@ -104,6 +106,7 @@ static void lora_add_adapter (model_t *m, const place_t *place, const char *modu
         matrix->adapters = adapter;
 }
 
+/*  In the order of the layers, then the head: this order is the flat vector's. */
 static void lora_add_adapters (model_t *m)
 {
     char module[64];
@@ -142,6 +145,7 @@ static void lora_place_panels (model_t *m, weights_matrix_t *w)
     m->bytes += (bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
+/*  Counts without memory, hands out addresses with it. */
 static void lora_place_all (model_t *m)
 {
     m->bytes = 0;
@@ -188,6 +192,8 @@ model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
     size_t most = layers * (size_t) LORA_HEAD + 1;
     model_t *m = calloc (1, sizeof *m);
     if (m) {
+        /* Everything of the base is shared but what is replaced below: its panels, vectors and the
+         * table of positions. */
         *m = *base;
         m->base = base;
         m->lora = *config;

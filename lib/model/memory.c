@@ -45,6 +45,7 @@ static int memory_need_training (const model_t *model, const memory_plan_t *plan
     train_limit (train, plan->activations, 0);
     size_t width = model_params_type (model) == COMPUTE_BF16 ? 2 : sizeof (float);
     need->trained = model_params (model);
+    /* Weights, gradient, and AdamW's m and v. */
     need->masters = 4 * sizeof (float) * need->trained;
     need->published = width * need->trained;
     need->activations = train_bytes (train, &group, 1);
@@ -83,8 +84,8 @@ int memory_need (const model_config_t *config, const memory_plan_t *plan, memory
 
 /*  ---- what is free --------------------------------------------------------------------------- */
 
-/*  The number after `key` in a file, or the first of it (key NULL); SIZE_MAX without one
- *  ("max"). */
+/*  The number after `key` in a file, or the first of it (key NULL). SIZE_MAX without one: a limit
+ *  may be the word "max". */
 static size_t memory_number_in (const char *path, const char *key)
 {
     char line[256];
@@ -101,7 +102,7 @@ static size_t memory_number_in (const char *path, const char *key)
 }
 
 /*  What a control group leaves of its limit: file pages that were not used for long are given up
- *  before anything fails. */
+ *  before anything fails. Versions 1 and 2 have other names for the same three figures. */
 static size_t memory_one_group_leaves (const char *group, int version)
 {
     static const char *const names[][3] = {

@@ -159,6 +159,8 @@ static void model_lay_out_attention (model_t *m, size_t i, weights_layer_t *l)
         add_tensor (m, 2, c->width, m->q_dim, "model.layers.%zu.self_attn.o_proj.weight", i));
 }
 
+/*  The order of tensors is Hugging Face's within a layer, which makes gate and up neighbours: one
+ *  matrix [2 ff, width]. */
 static void model_lay_out_layer (model_t *m, size_t i)
 {
     const model_config_t *c = &m->config;
@@ -263,6 +265,7 @@ static void model_place_all (model_t *m)
         m->embedding_rows =
             model_cut (m, m->config.vocab * m->config.width * model_value_bytes (m));
     for (size_t i = 0; i < m->config.layers; i++)
+        /* The bias is added by the product itself. */
         m->layers[i].qkv.bias = m->layers[i].qkv_bias.data;
 }
 
@@ -389,6 +392,7 @@ void model_init_params (const model_t *model, uint64_t seed, float *params)
         lora_init_params (model, seed, params);
         return;
     }
+    /* Every layer adds to the residual stream twice (attention and mlp). */
     double residual = sqrt (2.0 * (double) model->config.layers);
     for (size_t i = 0; i < model->tensors_n; i++) {
         const model_tensor_t *t = &model->tensors[i];

@@ -156,6 +156,8 @@ void model_get (const model_t *model, float *params)
     params_move_all (&(transfer_t){.model = m, .out = true, .flat = params});
 }
 
+/*  Memory for one piece per thread is all that is needed: a folder of 60 GB can be read into a
+ *  model of 30. */
 static int params_move_pieces (transfer_t *t, err_t *err)
 {
     params_larger (t, KERNELS_PANEL * t->model->config.width);
@@ -209,6 +211,7 @@ static int params_read_bytes (void *context, size_t at, size_t n, float *out, er
     return 0;
 }
 
+/*  The lower half is dropped without rounding: a bfloat16 model's values have zeros there. */
 static void params_write_bytes (void *context, size_t at, size_t n, const float *values)
 {
     const travel_t *t = context;

@@ -29,6 +29,8 @@ static bool products_multiplies_narrow (const model_t *model)
     return model->compute == COMPUTE_BF16 && model->kernels->rounded_bytes == sizeof (uint16_t);
 }
 
+/*  dW needs a block of outputs by rows, as floats at most; dx a block of rounded rows, where
+ *  products are narrow. */
 static size_t products_turned_bytes (const model_t *model, size_t rows_max)
 {
     size_t weight = HEIGHT * products_least (rows_max + 1, PRODUCTS_DEPTH) * sizeof (float);
@@ -119,6 +121,7 @@ static void products_multiply_panel (void *context, size_t i, size_t thread)
         p->model->kernels->matmul_f32 (&m);
 }
 
+/*  Panels are columns of y: each is written by one thread, over the whole depth of the block. */
 static void products_multiply_block (block_t *c)
 {
     pool_run (c->p->pool, products_multiply_panel, c, kernels_panels (c->columns));
@@ -139,6 +142,7 @@ static void products_pack_weights (const void *block, size_t column, size_t colu
     if (columns < KERNELS_PANEL)
         memset (to, 0, c->depth * KERNELS_PANEL * sizeof *to);
     for (size_t o = 0; o < c->depth; o += KERNELS_PANEL) {
+        /* Panel o of W holds 32 outputs for all k; of them the rows k = column .. column + 31. */
         const char *from = (const char *) w->panels + (c->from + o) / KERNELS_PANEL * panel_bytes;
         const float *rows = (const float *) from + column * KERNELS_PANEL;
         if (w->type == COMPUTE_BF16) {
@@ -181,6 +185,7 @@ static void products_round_rows (void *context, size_t i, size_t thread)
     }
 }
 
+/*  Adapters are float32 in any model, so not every matrix of a narrow model is narrow. */
 static bool products_is_narrow (const products_t *p, const weights_matrix_t *w)
 {
     return p->narrow && w->type == COMPUTE_BF16;
@@ -207,6 +212,8 @@ void products_input (products_t *p, products_rows_t dy, size_t n, const weights_
                      .columns = w->k,
                      .more = more || from > 0,
                      .pack = products_pack_weights};
+        /* The left operand dy must be bfloat16 as well; it is rounded once per run and shared by
+         * all threads. */
         if (c.narrow) {
             c.pack = products_pack_weights_narrow;
             c.left = p->turned;
@@ -269,6 +276,7 @@ static void products_turn_strip (void *context, size_t i, size_t thread)
 void products_weight (products_t *p, products_rows_t dy, const float *x, size_t n,
                       const weights_matrix_t *w, float *gradient)
 {
+    /* Below adapters the base's matrices only pass the gradient on. */
     if (w->at == WEIGHTS_FROZEN)
         return;
     for (size_t from = 0; from < n; from += PRODUCTS_DEPTH)

@@ -6,8 +6,9 @@
 
 #define TABLE_MAX ((size_t) 4096) /* positions in the table; later ones are computed when met */
 
-/*  The frequencies of Llama 3.1 and later (transformers, _compute_llama3_parameters): long waves
- *  are stretched by factor, short ones stay, those between are blended. */
+/*  The frequencies of Llama 3.1 and later (transformers, _compute_llama3_parameters): waves longer
+ *  than the original context / low_freq_factor are stretched by factor, those shorter than it /
+ *  high_freq_factor stay, those between are blended. */
 static float rope_scale_llama3 (const model_config_t *c, float frequency)
 {
     float original = (float) c->rope_original_context, factor = (float) c->rope_factor;
@@ -67,6 +68,8 @@ int rope_prepare (model_t *model)
     return 0;
 }
 
+/*  Beyond the table the angles are computed when they are met, into the caller's buffer: the same
+ *  function, the same bits. */
 const float *rope_at (const model_t *model, size_t position, float *buffer, const float **sin)
 {
     size_t dim = model->config.head_dim;

@@ -81,6 +81,9 @@ sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *
                      .pool = pool,
                      .rows_n = rows,
                      .threads = pool_threads (pool)};
+    /* Weights that fit into a core's cache may be read by every thread, so each takes rows of its
+     * own from embedding to token, without meeting the others in every layer. Large weights are
+     * read from memory once, by all threads together. */
     s->apart = model_bytes (model->base ? model->base : model) <= ROWS_APART_BYTES;
     s->jobs_end = &s->jobs;
     s->done_end = &s->done;
@@ -141,6 +144,8 @@ static bool sampler_same_shape (const sampler_t *s, const model_t *model)
            a->tied == b->tied && !b->value_head && model->lora.rank <= s->rank;
 }
 
+/*  Everything that comes from a request: what passes here can be computed without further
+ *  checks. */
 static int sampler_check_job (const sampler_t *s, const sampler_job_t *job, err_t *err)
 {
     const model_config_t *c = &s->shape;
@@ -173,6 +178,7 @@ static int sampler_check_job (const sampler_t *s, const sampler_job_t *job, err_
     return 0;
 }
 
+/*  A copy of all that the job needs, since the caller's request goes away. */
 static job_t *sampler_make_job (const sampler_t *s, const sampler_job_t *from)
 {
     job_t *job = calloc (1, sizeof *job);

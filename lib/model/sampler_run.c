@@ -33,6 +33,8 @@ typedef struct {
     size_t ends_n;
 } chunk_t;
 
+/*  One pass over the chunk's positions, then the head on those that end a prompt, in as many rows
+ *  as it takes at once. */
 static void sampler_run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_t *pool,
                                size_t thread)
 {
@@ -77,6 +79,7 @@ static void sampler_prefill (sampler_t *s, job_t *const *jobs, size_t n, forward
     sampler_run_chunk (s, f, &chunk, pool, thread);
 }
 
+/*  Small models: a thread computes a whole prompt by itself. */
 static void sampler_prefill_one (void *context, size_t i, size_t thread)
 {
     sampler_t *s = context;
@@ -209,6 +212,8 @@ static int sampler_start (sampler_t *s, row_t *row, job_t *job)
     job->live++;
     s->active++;
     s->waiting--;
+    /* The block in which the prompt ends is the sample's own from here on; whole blocks before it
+     * stay shared. */
     kv_branch (job->model, &job->prefix, job->prompt_n, &row->own);
     sampler_append (row, job->first[sample], job->first_logps[sample]);
     sampler_finish (s, row);
@@ -305,6 +310,7 @@ static void sampler_gather_rows (sampler_t *s)
  *  Swapping rows changes nothing for them: a row's result does not depend on its place. */
 static bool sampler_extend_part (sampler_t *s)
 {
+    /* The adapters that this call looks for: those of the first row that fits the part. */
     const model_t *model = NULL;
     for (size_t i = s->part + s->part_n; i < s->step_n; i++) {
         size_t to = s->part + s->part_n;
@@ -340,6 +346,7 @@ static void sampler_decode_part (sampler_t *s)
         sampler_decode (s, s->part, s->part_n, s->forward[0], s->pool, 0);
         return;
     }
+    /* At least one block per thread, and none larger than a thread's buffers. */
     size_t least = (s->part_n + SAMPLER_BLOCK_ROWS - 1) / SAMPLER_BLOCK_ROWS;
     s->blocks = s->threads > least ? s->threads : least;
     s->blocks = s->blocks < s->part_n ? s->blocks : s->part_n;
@@ -350,6 +357,7 @@ static void sampler_decode_all (sampler_t *s)
 {
     sampler_gather_rows (s);
     s->part = s->part_n = 0;
+    /* Models of one shape but several bases: one forward pass for each base. */
     for (sampler_next_part (s); s->part_n > 0; sampler_next_part (s))
         sampler_decode_part (s);
     for (size_t i = 0; i < s->step_n; i++)

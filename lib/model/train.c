@@ -43,6 +43,8 @@ train_t *train_new (const model_t *model, pool_t *pool, err_t *err)
 {
     train_t *t = calloc (1, sizeof *t);
     if (t) {
+        /* An adapted model costs what its base costs: the adapters are few, but every product goes
+         * through the base. */
         size_t of_base = model->base ? model_params (model->base) : 0;
         size_t weights = (model_params (model) + of_base) * sizeof (float);
         bool small = model_params (model) + of_base < SMALL_MODEL;
@@ -68,6 +70,8 @@ static void train_free_work (train_t *t)
         train_work_free (&t->work[i]);
 }
 
+/*  Agents sample between two steps, often on the same machine: what large groups took is given
+ *  back, small memory stays. */
 void train_rest (train_t *t)
 {
     for (size_t i = 0; i < t->work_n; i++)
@@ -75,6 +79,7 @@ void train_rest (train_t *t)
             train_work_free (&t->work[i]);
 }
 
+/*  Memory was made for the limits as they were, so it is thrown away. */
 void train_limit (train_t *t, size_t activations, size_t logits)
 {
     train_free_work (t);
@@ -108,6 +113,8 @@ static int train_check_ids (const train_t *t, const train_tokens_t *tokens, size
     return tokens->n ? 0 : err_set (err, ERR_INPUT, "group %zu: an empty run of tokens", group);
 }
 
+/*  Groups are as the caller got them from other processes. What is not refused here is trusted by
+ *  all that follows. */
 static int train_check (const train_t *t, err_t *err)
 {
     for (size_t g = 0; g < t->groups_n; g++) {
@@ -146,6 +153,8 @@ static int train_split_batch (train_t *t, err_t *err)
     first[t->groups_n] = total;
     t->first_group[0] = 0;
     for (size_t g = 0; g < t->groups_n; g++) {
+        /* Before group g: has piece `piece` got its share of all tokens? One long group may fill
+         * several shares; then the pieces after it stay empty. */
         while (piece + 1 < t->pieces && seen * t->pieces >= weight * (piece + 1))
             t->first_group[++piece] = g;
         seen += train_tokens (&t->groups[g]) + t->groups[g].prompt.n;
@@ -193,6 +202,8 @@ static void train_learn_piece (void *context, size_t piece, size_t thread)
     for (size_t g = t->first_group[piece]; g < t->first_group[piece + 1]; g++) {
         train_lay_out (w, &t->groups[g], t->temperature);
         train_forward (w);
+        /* The loss sees log-probabilities of the group's tokens and says how it changes with each
+         * of them. */
         t->loss (t->context, g, t->first_token[g], w->logp, w->entropy, w->dlogp);
         train_backward (w, gradient);
     }
@@ -218,6 +229,8 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
                train_loss_fn loss, void *context, float *gradient, err_t *err)
 {
     size_t params = model_params (t->model);
+    /* Made at the first run and kept: pieces - 1 gradients of the size of the model, which is small
+     * when there are pieces. */
     if (!t->gradients && t->pieces > 1)
         t->gradients = malloc ((t->pieces - 1) * params * sizeof (float));
     if (!t->gradients && t->pieces > 1)
@@ -228,6 +241,7 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
     t->loss = loss;
     t->context = context;
     t->gradient = gradient;
+    /* With one piece the pool here is NULL, and the threads work inside the piece (t->inner). */
     pool_run (t->pool, train_learn_piece, t, t->pieces);
     if (t->pieces > 1)
         pool_run (t->pool, train_sum_part, t, (params + SUM_FLOATS - 1) / SUM_FLOATS);
@@ -258,6 +272,8 @@ int train_score (train_t *t, const train_group_t *groups, size_t n, float temper
     return 0;
 }
 
+/*  Each thread of the pool of pieces has memory of its own for a group; gradients are one per
+ *  piece. */
 size_t train_bytes (const train_t *t, const train_group_t *groups, size_t n)
 {
     return t->work_n * train_work_bytes (t->model, t->inner, &t->limits, true, groups, n) +

@@ -11,7 +11,8 @@
 
 #define HEAD_DIM_MAX 4096 /* model_config_check */
 
-/*  Where a tensor's gradient goes; NULL when it does not learn. */
+/*  Where a tensor's gradient goes, in the flat vector; NULL when it does not learn (the base below
+ *  adapters). */
 static float *back_gradient_at (float *gradient, size_t at)
 {
     return at == WEIGHTS_FROZEN ? NULL : gradient + at;
@@ -94,6 +95,7 @@ static void back_logits (train_work_t *w, size_t first, size_t end, size_t threa
             *d = pull;
             continue;
         }
+        /* -p_v for all v at once: exp / sum, times the sum of the row's dlogp. */
         w->b->scale (d, -pull * inverse / w->sums[i], outputs);
         if (row > 0)
             d[train_id (w, w->token[row])] += pull * inverse;
@@ -123,6 +125,7 @@ static void back_head (train_work_t *w, float *gradient)
 
 /*  ---- mlp ---- */
 
+/*  dgate_up [row][2 ff] has the gate's half first, as gate_up does. */
 static void back_swiglu (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -143,6 +146,7 @@ static void back_mlp (train_work_t *w, float *gradient)
     const weights_layer_t *lw = &w->model->layers[w->layer];
     const train_layer_t *l = &w->layers[w->layer];
     size_t n = w->rows;
+    /* dx is the gradient of the layer's output, and so of what down adds to the residual stream. */
     back_product (w, &lw->down, w->dx, l->act, n, gradient, w->dact);
     train_each (w, n, back_swiglu);
     forward_norm (w->model, &lw->norm_mlp, l->middle, n, w->h, NULL);
@@ -182,6 +186,7 @@ static void back_from_blocks (const train_work_t *w, const train_run_t *run, siz
     }
 }
 
+/*  The keys of one run for one kv head: as rows in the layer's k, and as this thread's blocks. */
 static backward_keys_t back_keys_of (const train_work_t *w, const train_run_t *run, size_t head,
                                      size_t thread)
 {
@@ -205,6 +210,7 @@ static void back_attention_run (const train_work_t *w, size_t index, size_t head
     const model_config_t *c = &m->config;
     const train_layer_t *l = &w->layers[w->layer];
     const train_run_t *run = &w->runs[index];
+    /* Query heads that share a kv head (grouped-query attention). */
     size_t group = c->heads / c->kv_heads;
     size_t at = run->first * m->q_dim + head * group * c->head_dim;
     backward_attention_t a = {.q = l->q + at,
@@ -265,6 +271,7 @@ static void back_rope (const train_work_t *w, const weights_vector_t *gain, cons
             memcpy (dpre, dy, dim * sizeof *dy);
             continue;
         }
+        /* QK-norm's 1 / rms is computed again: one per head and row was not worth keeping. */
         float squares = 0;
         for (size_t d = 0; d < dim; d++)
             squares += pre[d] * pre[d];

@@ -4,6 +4,7 @@
 
 /*  ---- layers ---- */
 
+/*  From qkv [row][q_dim + 2 kv_dim] to q, k, v, normed and turned to the row's position. */
 static void train_take_heads (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -54,6 +55,7 @@ static void train_attend (train_work_t *w, size_t first, size_t end, size_t thre
     }
 }
 
+/*  act = silu (gate) * up, row by row. */
 static void train_activate (train_work_t *w, size_t first, size_t end, size_t thread)
 {
     (void) thread;
@@ -62,6 +64,8 @@ static void train_activate (train_work_t *w, size_t first, size_t end, size_t th
     forward_swiglu (w->model, l->gate_up + first * 2 * ff, end - first, l->act + first * ff);
 }
 
+/*  With kept activations act alone is missing on the way back: it is as large as gate_up's half and
+ *  cheap to compute. */
 void train_forward_act (train_work_t *w, size_t layer)
 {
     w->layer = layer;
@@ -105,12 +109,15 @@ static void train_choose_first (train_work_t *w, float *logits)
                            c + 1 == g->completions_n ? logits : NULL, w->sums);
 }
 
+/*  A value head has one output per row, the value of the state in which the token is chosen. It
+ *  travels as logp. */
 static void train_take_value (train_work_t *w, size_t token, float value)
 {
     w->logp[token] = value;
     w->entropy[token] = 0;
 }
 
+/*  Row 0 stands before the first token of every completion: all of them get its value. */
 static void train_take_values (train_work_t *w, size_t row, float value)
 {
     const train_group_t *g = w->group;
@@ -129,6 +136,7 @@ static void train_choose (train_work_t *w, size_t first, size_t end, size_t thre
     size_t outputs = w->model->head.outputs;
     for (size_t i = first; i < end; i++) {
         size_t row = w->head_first + i, token = w->token[row];
+        /* [outputs] of this head row: logits now, exponentials afterwards. */
         float *logits = w->exps + i * outputs;
         if (w->model->config.value_head)
             train_take_values (w, row, *logits);
@@ -153,6 +161,7 @@ size_t train_forward_head (train_work_t *w, size_t first)
     return n;
 }
 
+/*  The whole group at once: every product has all rows of the prompt and of the completions. */
 void train_forward (train_work_t *w)
 {
     const model_t *m = w->model;
@@ -163,6 +172,7 @@ void train_forward (train_work_t *w)
         forward_matmul (m, &m->layers[l].down, w->layers[l].act, w->rows, w->layers[l].middle,
                         l + 1 < layers ? w->layers[l + 1].x : w->x, w->rounded, w->pool);
     }
+    /* The head sees the prompt's last row and all rows after it. */
     forward_norm (m, &m->norm, w->x + (w->prompt_n - 1) * width, w->head_rows, w->hidden, w->scale);
     for (size_t first = 0; first < w->head_rows;)
         first += train_forward_head (w, first);

@@ -27,6 +27,7 @@ static train_size_t work_size_of (const train_group_t *groups, size_t n)
 {
     train_size_t most = {0};
     for (size_t g = 0; g < n; g++) {
+        /* Rows of completions: all tokens but the last of each. */
         size_t tokens = train_tokens (&groups[g]), own = tokens - groups[g].completions_n;
         most.rows = work_larger (most.rows, groups[g].prompt.n + own);
         most.head_rows = work_larger (most.head_rows, own + 1);
@@ -66,6 +67,8 @@ static void work_place_layer (train_work_t *w, train_layer_t *l)
     const model_config_t *c = &m->config;
     size_t r = w->most.rows;
     l->scale1 = work_floats (w, r, 1);
+    /* The gradient of QK-norm needs its input, which is qkv; without it qkv is only passed
+     * through. */
     if (m->config.qk_norm)
         l->qkv = work_floats (w, r, m->q_dim + 2 * m->kv_dim);
     l->q = work_floats (w, r, m->q_dim);
@@ -84,6 +87,8 @@ static void work_place_layers (train_work_t *w, train_layer_t shared)
 {
     size_t layers = w->model->config.layers;
     w->layers = work_cut (w, layers, sizeof *w->layers);
+    /* One layer's struct for all; only x, from which a layer is computed again, is kept for
+     * each. */
     if (!w->whole)
         work_place_layer (w, &shared);
     for (size_t i = 0; i < layers; i++) {
@@ -96,8 +101,9 @@ static void work_place_layers (train_work_t *w, train_layer_t shared)
     }
 }
 
-/*  Blocks of keys and values as forward.h has them: those of a completion begin with the prompt's
- *  last, unfinished block. */
+/*  Blocks of keys and values, at most, of a group: those of the prompt, and for every completion
+ *  its own, which begin with the prompt's last, unfinished block and may end with one that is
+ *  nearly empty. */
 static size_t work_kv_blocks_most (const train_work_t *w)
 {
     return w->most.positions / KERNELS_BLOCK + 2 + w->most.rows / KERNELS_BLOCK +
@@ -130,6 +136,8 @@ static void work_place_layer_stage (train_work_t *w, train_layer_t *shared)
     w->kv_memory = work_floats (w, work_kv_layer_floats (w, work_kv_blocks_most (w)), 1);
 }
 
+/*  exps [head_tile, outputs] is where logits are computed, turned into exponentials, and then into
+ *  their gradient. */
 static void work_place_head_stage (train_work_t *w)
 {
     const model_t *m = w->model;
@@ -147,6 +155,8 @@ static void work_place_mlp_stage (train_work_t *w)
     w->dact = work_floats (w, w->most.rows, ff);
 }
 
+/*  Gradients of one layer's attention. keys .. dvalues [threads][key_floats]: a thread works on one
+ *  kv head at a time. */
 static void work_place_attention_stage (train_work_t *w)
 {
     const model_t *m = w->model;
@@ -169,6 +179,7 @@ static void work_place_attention_stage (train_work_t *w)
  *  what layers have in common. */
 static void work_place_stages (train_work_t *w, train_layer_t *shared)
 {
+    /* Each stage begins at `from`; the largest end is where the next buffer may begin. */
     size_t from = w->bytes, end;
     work_place_layer_stage (w, shared);
     end = w->bytes;
@@ -186,6 +197,7 @@ static void work_place_stages (train_work_t *w, train_layer_t *shared)
     w->bytes = end;
 }
 
+/*  What lives through the whole way back: dx goes from layer to layer. */
 static void work_place_backward (train_work_t *w)
 {
     const model_t *m = w->model;
@@ -206,6 +218,7 @@ static void work_place (train_work_t *w)
     w->bytes = 0;
     work_place_stages (w, &shared);
     work_place_layers (w, shared);
+    /* The normed rows h are needed while a layer runs, x only after the last one. */
     w->x = w->h = work_floats (w, r, c->width);
     w->logp = work_floats (w, w->most.tokens, 1);
     w->entropy = work_floats (w, w->most.tokens, 1);
@@ -252,6 +265,7 @@ size_t train_work_bytes (const model_t *model, pool_t *pool, const train_limits_
     return w.bytes + (learns ? products_bytes (model, w.most.rows, pool_threads (pool)) : 0);
 }
 
+/*  Memory that can go backwards serves for scoring as well, but not the other way round. */
 bool train_work_fits (const train_work_t *w, bool learns, const train_group_t *groups, size_t n)
 {
     train_size_t most = work_size_of (groups, n);
@@ -260,6 +274,8 @@ bool train_work_fits (const train_work_t *w, bool learns, const train_group_t *g
            w->most.completions >= most.completions && w->most.positions >= most.positions;
 }
 
+/*  work_plan counted the bytes; now that there is memory, work_place runs once more and hands out
+ *  the places. */
 int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
                     const train_limits_t *limits, bool learns, const train_group_t *groups,
                     size_t n, err_t *err)
@@ -331,6 +347,8 @@ void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
     w->head_rows = row - p + 1;
 }
 
+/*  A token's number counts through all completions of the group; there are few of them, so a search
+ *  is fine. */
 int32_t train_id (const train_work_t *w, size_t token)
 {
     for (size_t c = 0;; token -= w->group->completions[c++].n)
