@@ -43,7 +43,8 @@ static int chat_read_file (const char *dir, const char *name, buf_t *text, err_t
     return fs_exists (path) ? fs_read (path, FILE_MAX, text, err) : 0;
 }
 
-/*  A template is text, or a list of {"name", "template"}: then the one named default. */
+/*  A template is text, or a list of {"name", "template"}: then the one named default (others are
+ *  for tools). */
 static const char *chat_template_of (const json_t *config)
 {
     const json_t *all = json_object_get (config, "chat_template"), *one;
@@ -56,7 +57,8 @@ static const char *chat_template_of (const json_t *config)
     return json_string_value (all);
 }
 
-/*  tokenizer_config.json, and the text of the template. *template is empty without one. */
+/*  tokenizer_config.json, and the text of the template: its own file, where newer folders have it,
+ *  or in the configuration. *template is empty without one. */
 static int chat_read_folder (const char *dir, json_t **config, buf_t *template, err_t *err)
 {
     buf_t text = {0};
@@ -93,7 +95,8 @@ static const char *chat_token_of (const json_t *config, const char *key)
     return json_string_value (json_is_object (token) ? json_object_get (token, "content") : token);
 }
 
-/*  All that transformers gives a template for one message of the user. */
+/*  All that transformers gives a template for one message of the user: special tokens by name, no
+ *  tools, no documents, and the question to write out the beginning of the answer. */
 static int chat_write_message (const char *template, const json_t *config, const char *content,
                                buf_t *out, err_t *err)
 {
@@ -189,7 +192,7 @@ static int chat_detect (const char *dir, chat_format_t *format, err_t *err)
 
 /*  ---- formats -------------------------------------------------------------------------------- */
 
-/*  The place in a pattern, its length in *size; NULL: none. */
+/*  The place of the text in a pattern, its length in *size; NULL: none. */
 static const char *chat_find_place (const char *pattern, size_t *size)
 {
     const char *plain = strstr (pattern, CHAT_PLACE), *trimmed = strstr (pattern, CHAT_TRIMMED);
@@ -202,6 +205,7 @@ int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *
 {
     size_t size;
     *format = (chat_format_t){0};
+    /* A template that writes a known format gets its name, for people. */
     for (size_t i = 0; i < FORMATS; i++)
         if (strcmp (formats[i].name, name) == 0) {
             *format = formats[i];

@@ -19,7 +19,8 @@ static size_t jinja_spaces_before (const char *from, const char *end)
     return (size_t) (end - at);
 }
 
-/*  Blanks between the beginning of a line and a block (lstrip_blocks). */
+/*  Blanks between the beginning of a line and a block tag (lstrip_blocks): none when something else
+ *  stands there. */
 static size_t jinja_indent_before (const jinja_t *j, const char *from, const char *end)
 {
     const char *at = end;
@@ -40,6 +41,8 @@ static void jinja_read_text (jinja_t *j, bool live)
         from += strspn (from, " \t\r\n\v\f");
     else if (j->newline && *from == '\n')
         from++;
+    /* Whether the text begins at the beginning of a line: only then are blanks alone an
+     * indentation. */
     j->line_start = from > j->at ? from[-1] == '\n' : from == j->template && j->at == j->template;
     end = from;
     while (*end && !(end[0] == '{' && end[1] && strchr ("{%#", end[1])))
@@ -109,6 +112,7 @@ static void jinja_run_if (jinja_t *j, bool live)
     at_t end = AT_ELIF;
     while (!j->failed && (end == AT_ELIF || end == AT_ELSE)) {
         bool take = !done;
+        /* The first round has AT_ELIF as well: if and elif are alike once their word is read. */
         if (end == AT_ELIF && !done) {
             take = jinja_truth (jinja_expression (j));
             jinja_tag_ended (j, "%}", true);
@@ -177,6 +181,7 @@ static void jinja_run_for (jinja_t *j, bool live)
         end = jinja_run (j, n > 0);
         j->scopes--;
     }
+    /* for ... else: runs when the list is empty. */
     if (!j->failed && end == AT_ELSE) {
         jinja_tag_ended (j, "%}", true);
         end = jinja_run (j, live && n == 0);
@@ -310,6 +315,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
                  .out = out,
                  .err = err,
                  .line_start = true};
+    /* A copy: a template may set its variables anew. */
     json_t *globals = jinja_keep (&j, json_deep_copy (variables));
     j.scope[j.scopes++] = globals;
     if (globals && jinja_run (&j, true) != AT_END)

@@ -45,6 +45,7 @@ bool jinja_word (jinja_t *j, char word[JINJA_WORD])
     return true;
 }
 
+/*  The whole word must match: "in" is not the beginning of "index". */
 bool jinja_key (jinja_t *j, const char *word)
 {
     jinja_space (j);
@@ -62,7 +63,8 @@ static json_t *express_boolean (jinja_t *j, bool value)
     return j->dead ? NULL : jinja_keep (j, json_boolean (value));
 }
 
-/*  A string in quotes, and others that follow: one text. */
+/*  A string in quotes, and others that follow, as Python joins them. A backslash before any other
+ *  letter than those known stands for itself. */
 static json_t *express_read_string (jinja_t *j)
 {
     buf_t text = {0};
@@ -103,7 +105,8 @@ static json_t *express_read_list (jinja_t *j, const char *end)
     return list;
 }
 
-/*  Behind "(". Names before "=" go to named. */
+/*  Behind "(": values, and names before "=", which go to named. "a == b" is a value: hence the look
+ *  at the second sign. */
 static void express_read_args (jinja_t *j, jinja_args_t *args)
 {
     *args = (jinja_args_t){0};
@@ -184,7 +187,7 @@ static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
     return json_object_get (self, name);
 }
 
-/*  Python's: -1 is the last. */
+/*  Python's index: -1 is the last item. SIZE_MAX, which no list has: outside. */
 static size_t express_place (json_int_t index, size_t n)
 {
     return index >= 0 ? (size_t) index : (size_t) -index <= n ? n - (size_t) -index : SIZE_MAX;
@@ -202,7 +205,7 @@ static size_t express_clamp (const json_t *bound, size_t n, size_t fallback)
     return (size_t) at < n ? (size_t) at : n;
 }
 
-/*  Where character i of a text begins. */
+/*  Where character i of a text begins: Python counts characters, not bytes. */
 static size_t express_char_place (const char *text, size_t i)
 {
     size_t at = 0;
@@ -287,6 +290,8 @@ static json_t *express_read_filter (jinja_t *j, json_t *self)
     return j->failed ? NULL : jinja_filter (j, name, self, &args);
 }
 
+/*  The test's value decides; "is not" turns it around. Arguments are read so that the error names
+ *  the test. */
 static json_t *express_read_test (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
@@ -342,6 +347,8 @@ static bool express_operator_next (jinja_t *j, const char *symbol)
     return true;
 }
 
+/*  Python's % of negative numbers differs from C's; templates only ask whether a counter is
+ *  even. */
 static json_t *express_read_modulo (jinja_t *j)
 {
     json_t *left = express_read_unary (j);
@@ -377,6 +384,8 @@ static json_t *express_read_concat (jinja_t *j)
     return left;
 }
 
+/*  Texts are joined by +, numbers added with a check for overflow. Undefined values are an error,
+ *  as in Jinja. */
 static json_t *express_add (jinja_t *j, const json_t *left, const json_t *right, bool minus)
 {
     json_int_t a = json_integer_value (left), b = json_integer_value (right), sum;
@@ -404,6 +413,7 @@ static json_t *express_read_sum (jinja_t *j)
     return left;
 }
 
+/*  Part of a text, key of an object, or item of a list. */
 static bool express_contains (jinja_t *j, const json_t *list, const json_t *item)
 {
     size_t i;
@@ -420,6 +430,7 @@ static bool express_contains (jinja_t *j, const json_t *list, const json_t *item
     return false;
 }
 
+/*  Undefined equals undefined and nothing else. */
 static json_t *express_compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b)
 {
     json_int_t x = json_integer_value (a), y = json_integer_value (b);
@@ -437,6 +448,7 @@ static json_t *express_compare (jinja_t *j, const char *symbol, const json_t *a,
     return express_boolean (j, equal || (symbol[0] == '<' ? x < y : x > y));
 }
 
+/*  "not" alone may belong to another expression: go back when no "in" follows. */
 static const char *express_comparison_next (jinja_t *j)
 {
     static const char *const symbols[] = {"==", "!=", "<=", ">=", "<", ">"};
@@ -508,6 +520,7 @@ static bool express_choice_ahead (const char *at)
     size_t open = 0;
     while (*at && strncmp (at, "%}", 2) != 0 && strncmp (at, "}}", 2) != 0) {
         size_t n = express_word_length (at);
+        /* The expression ends here. */
         if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]", *at)))
             return false;
         if (open == 0 && n == 2 && strncmp (at, "if", 2) == 0)

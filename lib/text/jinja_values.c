@@ -27,11 +27,14 @@ json_t *jinja_fail (jinja_t *j, const char *fmt, ...)
     return NULL;
 }
 
+/*  What is not known here matters only where it would be evaluated. */
 json_t *jinja_unless_dead (jinja_t *j, const char *what, const char *name)
 {
     return j->dead ? NULL : jinja_fail (j, "%s %s is not known here", what, name);
 }
 
+/*  Work is counted in bytes, roughly; a template that loops or grows without end is stopped by its
+ *  sum. */
 bool jinja_spend (jinja_t *j, size_t work)
 {
     j->work += work;
@@ -84,6 +87,7 @@ void jinja_write (jinja_t *j, const json_t *value, buf_t *out)
         jinja_fail (j, "a list or an object is written out, which is not known here");
 }
 
+/*  From the innermost scope outwards. */
 json_t *jinja_lookup (const jinja_t *j, const char *name)
 {
     for (size_t i = j->scopes; i-- > 0;) {
@@ -136,6 +140,7 @@ static json_t *values_change_case (jinja_t *j, const json_t *value, bool upper)
 
 /*  ---- what templates call -------------------------------------------------------------------- */
 
+/*  Characters of a text: bytes that do not continue one. */
 size_t jinja_length (const json_t *value)
 {
     size_t n = 0;

@@ -17,12 +17,14 @@ unsigned tokenizer_byte_char (unsigned char byte)
     bool printable = (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
     if (printable)
         return byte;
-    /* The others, in order, get the characters from 256 on. */
+    /* The others get the characters from 256 on in the order of their values: 0 to 32, then 127 to
+     * 160, then 173. */
     if (byte <= ' ')
         return 256u + byte;
     return byte == 0xad ? 256u + 67 : 256u + 33 + (byte - 127u);
 }
 
+/*  The first byte says the length by its leading ones; each that follows carries six bits. */
 size_t tokenizer_utf8 (unsigned c, char out[4])
 {
     if (c < 0x80) {
@@ -74,6 +76,7 @@ void tokenizer_lossy (const char *text, size_t size, buf_t *out)
 
 /*  ---- tables --------------------------------------------------------------------------------- */
 
+/*  FNV-1a; its upper bits are folded in, as the mask takes the lower ones only. */
 static size_t tokenizer_hash_bytes (const char *data, size_t size)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
@@ -92,6 +95,7 @@ int32_t tokenizer_lookup (const tokenizer_t *t, const char *data, size_t size)
     }
 }
 
+/*  Tokens are hashed by their bytes, so that pieces of text are looked up as they stand. */
 static void tokenizer_map_add (tokenizer_t *t, int32_t id)
 {
     size_t i = tokenizer_hash_bytes (t->tokens[id].data, t->tokens[id].size) & t->map.mask;
@@ -100,6 +104,7 @@ static void tokenizer_map_add (tokenizer_t *t, int32_t id)
     t->map.slot[i] = id;
 }
 
+/*  Multiplication spreads pairs of nearby ids over the table. */
 static size_t tokenizer_hash_pair (uint64_t pair)
 {
     pair *= 0x9e3779b97f4a7c15u;
@@ -132,7 +137,8 @@ static size_t tokenizer_power_above (size_t n)
 /*  ---- reading -------------------------------------------------------------------------------- */
 
 /*  The bytes that a byte-level token's printable characters stand for; other characters are taken
- *  as they are (added tokens). */
+ *  as they are (added tokens). out has room for size bytes, since no character stands for more
+ *  bytes than it has. 0: not UTF-8. */
 static size_t tokenizer_unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
 {
     size_t n = 0;
@@ -141,6 +147,7 @@ static size_t tokenizer_unprint (const char *text, size_t size, char *out, const
         if (!length)
             return 0;
         unsigned c = (unsigned char) text[at];
+        /* Printable characters for bytes lie below U+0200: one or two bytes of UTF-8. */
         if (length == 2)
             c = (c & 0x1f) << 6 | ((unsigned char) text[at + 1] & 0x3f);
         if (length > 2 || c >= 512 || byte_of[c] < 0) {
@@ -176,6 +183,7 @@ static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bo
     if (!data)
         return err_set (err, ERR_LIMIT, "no memory for a vocabulary");
     token_t *token = &t->tokens[id];
+    /* An added token may take the place of one of the vocabulary. */
     free ((void *) (uintptr_t) token->data);
     token->size = (uint32_t) size;
     token->byte = -1;
@@ -185,6 +193,7 @@ static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bo
         memcpy (data, text, size);
     token->data = data;
     unsigned byte;
+    /* Fallback tokens of SentencePiece: one for each byte. */
     if (!literal && !t->byte_level && size == 6 && sscanf (text, "<0x%2X>", &byte) == 1)
         token->byte = (int16_t) byte;
     return 0;
@@ -254,6 +263,8 @@ static void tokenizer_add_added (tokenizer_t *t, int32_t id)
     t->added_normal |= token->normalized;
 }
 
+/*  Everything that encoding looks up: bytes to ids, single bytes to ids, and the added tokens,
+ *  longest first. */
 static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
 {
     size_t slots = tokenizer_power_above (t->n);
@@ -282,6 +293,8 @@ static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
     return 0;
 }
 
+/*  The id of a token as tokenizer.json spells it, which is not how it is hashed in a byte-level
+ *  model. */
 static int32_t tokenizer_id_of_text (const tokenizer_t *t, const char *text, size_t size)
 {
     char out[4096];
@@ -411,6 +424,7 @@ size_t tokenizer_vocab (const tokenizer_t *t)
     return t->n;
 }
 
+/*  Added tokens first, as their content is text and not spelled in printable characters. */
 int32_t tokenizer_id (const tokenizer_t *t, const char *content)
 {
     size_t size = strlen (content);

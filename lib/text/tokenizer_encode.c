@@ -69,6 +69,8 @@ static bool encode_before (const candidate_t *a, const candidate_t *b)
     return a->rank < b->rank || (a->rank == b->rank && a->at < b->at);
 }
 
+/*  A binary heap: the children of i are 2 i + 1 and 2 i + 2, and no child comes before its
+ *  parent. */
 static void encode_heap_push (encoder_t *e, candidate_t c)
 {
     size_t i = e->heap_n++;
@@ -79,6 +81,7 @@ static void encode_heap_push (encoder_t *e, candidate_t c)
     e->heap[i] = c;
 }
 
+/*  The last one fills the gap from above: smaller children move up until it fits. */
 static candidate_t encode_heap_pop (encoder_t *e)
 {
     candidate_t top = e->heap[0], last = e->heap[--e->heap_n];
@@ -118,6 +121,7 @@ static void encode_merge_all (encoder_t *e, size_t n)
     while (e->heap_n) {
         candidate_t c = encode_heap_pop (e);
         symbol_t *s = &e->symbols[c.at];
+        /* Stale: one of the two was merged with another neighbour since. */
         if (s->id != c.left_id || s->right < 0 || e->symbols[s->right].id != c.right_id)
             continue;
         symbol_t *gone = &e->symbols[s->right];
@@ -126,6 +130,7 @@ static void encode_merge_all (encoder_t *e, size_t n)
         gone->id = -2; /* no candidate names it again */
         if (s->right >= 0)
             e->symbols[s->right].left = c.at;
+        /* The new symbol has new neighbours on both sides. */
         if (s->left >= 0)
             encode_consider (e, s->left);
         encode_consider (e, c.at);
@@ -140,7 +145,8 @@ static bool encode_reserve (encoder_t *e, size_t n)
     symbol_t *symbols = realloc (e->symbols, n * sizeof *symbols);
     if (symbols)
         e->symbols = symbols;
-    /* Every merge adds at most two candidates to the n - 1 first ones. */
+    /* Every merge adds at most two candidates to the n - 1 first ones, and there are at most n - 1
+     * merges. */
     candidate_t *heap = realloc (e->heap, 3 * n * sizeof *heap);
     if (heap)
         e->heap = heap;
@@ -167,6 +173,7 @@ static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
             length = 1;
         int32_t id = t->byte_level ? t->byte_id[(unsigned char) text[at]]
                                    : tokenizer_lookup (t, text + at, length);
+        /* All bytes of the character, or none: half a character could not be decoded again. */
         bool fallback = id < 0 && t->byte_fallback;
         for (size_t i = 0; fallback && i < length; i++)
             fallback = t->byte_id[(unsigned char) text[at + i]] >= 0;
@@ -201,6 +208,8 @@ static void encode_piece (encoder_t *e, const char *text, size_t size)
     }
     size_t n = encode_first_symbols (e, text, size);
     encode_merge_all (e, n);
+    /* The first symbol is never merged away, as a merge keeps the left one: the list begins at
+     * 0. */
     for (int32_t i = n ? 0 : -1; i >= 0; i = e->symbols[i].right)
         encode_push (e, e->symbols[i].id);
 }
@@ -221,6 +230,8 @@ static void encode_split (encoder_t *e, size_t level, const char *text, size_t s
         int rc = pcre2_match (e->t->split[level], (PCRE2_SPTR) text, size, at, PCRE2_NO_UTF_CHECK,
                               e->match, e->limits);
         if (rc < 0) {
+            /* The limit of matching, most likely. Splitting elsewhere would give other ids, so the
+             * text is refused. */
             if (rc != PCRE2_ERROR_NOMATCH)
                 e->failed = true;
             break;
@@ -250,6 +261,7 @@ static bool encode_is_digit (const char *text, size_t length)
            category == UTF8PROC_CATEGORY_NO;
 }
 
+/*  Each digit is a piece of its own; what lies between goes on to the splitters. */
 static void encode_split_digits (encoder_t *e, const char *text, size_t size)
 {
     size_t from = 0;
@@ -310,6 +322,7 @@ static void encode_section (encoder_t *e, const char *text, size_t size, bool fi
     if (*t->space) {
         buf_t replaced = {.max = SIZE_MAX / 4};
         encode_replace_spaces (text, size, t->space, &replaced);
+        /* The mark is put first only where the text has none there, as Metaspace does. */
         bool wanted =
             t->prepend_scheme == PREPEND_ALWAYS || (t->prepend_scheme == PREPEND_FIRST && first);
         if (wanted && strncmp (replaced.data, t->space, strlen (t->space)) != 0)
@@ -338,7 +351,7 @@ static utf8proc_int32_t encode_char_at (const char *text, size_t size)
     return c;
 }
 
-/*  The character before at. */
+/*  The character that ends before `at`, found by going back over continuation bytes. */
 static utf8proc_int32_t encode_char_before (const char *text, size_t at)
 {
     size_t from = at - 1;
@@ -347,7 +360,7 @@ static utf8proc_int32_t encode_char_before (const char *text, size_t at)
     return encode_char_at (text + from, at - from);
 }
 
-/*  As \w of regular expressions. */
+/*  As \w of regular expressions: letters, marks, numbers, connecting punctuation and joiners. */
 static bool encode_is_word (utf8proc_int32_t c)
 {
     utf8proc_category_t category = utf8proc_category (c);
@@ -355,7 +368,7 @@ static bool encode_is_word (utf8proc_int32_t c)
            category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d;
 }
 
-/*  As \s. Returns the bytes of the space at text, or 0. */
+/*  Whether a character is white space, as \s: its length in bytes, else 0. */
 static size_t encode_space_length (utf8proc_int32_t c)
 {
     utf8proc_category_t category = utf8proc_category (c);
@@ -423,6 +436,7 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
         /* The token is at .. next - 1; end: where the text before it ends. */
         size_t end = at, next = at + added->size;
         at = next - 1;
+        /* It stays text, and the search goes on behind it. */
         if (token->single_word && !encode_stands_alone (s, end, next))
             continue;
         while (token->lstrip && end > from &&
@@ -463,6 +477,8 @@ static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_
     buf_t out = {.max = SIZE_MAX / 4};
     tokenizer_normalize (e->t, text, size, &out);
     stretch_t normal = {.text = out.data, .size = out.size, .first = first, .normal = true};
+    /* Normalising moves the ends of the parts, on which depends where special tokens are looked
+     * for. */
     for (size_t p = 0; e->t->added_normal && p < e->parts_n; p++) {
         size_t place = s->ends[p] < from ? 0 : s->ends[p] - from;
         normal.ends[p] = place < size ? encode_normal_size (e->t, text, place) : out.size;
@@ -522,6 +538,8 @@ int tokenizer_encode (const tokenizer_t *t, const char *text, size_t size, int f
     return encode (t, &(tokenizer_part_t){text, size, false}, 1, flags, ids, err);
 }
 
+/*  Parts are one text: merges and splitters go across their borders. They only say where special
+ *  tokens are taken for such. */
 int tokenizer_encode_parts (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n,
                             tokenizer_ids_t *ids, err_t *err)
 {

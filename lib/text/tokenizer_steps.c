@@ -17,6 +17,8 @@ int tokenizer_refuse (err_t *err, const char *what, const char *type)
     return err_set (err, ERR_INPUT, "tokenizer: %s '%s' is not supported", what, type);
 }
 
+/*  UCP: \s, \p{L} and case go by Unicode, as in the tokenizers library. The text that is matched is
+ *  valid UTF-8 already, hence NO_UTF_CHECK. */
 pcre2_code *tokenizer_regex (const char *pattern, err_t *err)
 {
     int code;
@@ -80,6 +82,7 @@ static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
         t->byte_level = true;
         if (json_is_true (json_object_get (part, "add_prefix_space")))
             return tokenizer_refuse (err, "ByteLevel option", "add_prefix_space: true");
+        /* Left out it is true: ByteLevel splits by itself, with GPT-2's pattern. */
         const json_t *regex = json_object_get (part, "use_regex");
         return !regex || json_is_true (regex) ? steps_add_split (t, TOKENIZER_GPT2, err) : 0;
     }
@@ -166,6 +169,7 @@ static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
     return 0;
 }
 
+/*  ByteLevel as a post-processor only trims offsets, which we have none of. */
 static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);

@@ -33,6 +33,7 @@ typedef struct {
     bool failed;
 } trainer_t;
 
+/*  Finds the word or makes it, with its bytes as first symbols, and counts it once more. */
 static void tokenizer_train_count_word (trainer_t *t, const char *text, size_t size)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
@@ -96,6 +97,8 @@ static bool tokenizer_train_best_pair (const trainer_t *t, int32_t *left, int32_
     return found;
 }
 
+/*  From scratch for every merge. Keeping counts up to date would be faster and easy to get wrong;
+ *  the corpora are small. */
 static void tokenizer_train_count_pairs (trainer_t *t)
 {
     for (size_t a = 0; a < t->tokens; a++)
@@ -121,7 +124,7 @@ static void tokenizer_train_apply (trainer_t *t, int32_t left, int32_t right, in
     }
 }
 
-/*  The printable characters that stand for a token's bytes. */
+/*  The printable characters that stand for a token's bytes: the reverse of tokenizer_unprint. */
 static json_t *tokenizer_train_printable (const char *data, size_t size)
 {
     buf_t text = {0};
@@ -224,6 +227,8 @@ static void tokenizer_train_trainer_free (trainer_t *t)
     free (t);
 }
 
+/*  The specials have the first ids, then the 256 bytes, then the merges in the order in which they
+ *  were found. */
 char *tokenizer_train (const char *const *texts, size_t n, size_t vocab,
                        const char *const *specials, size_t specials_n, err_t *err)
 {
