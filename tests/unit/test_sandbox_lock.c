@@ -110,7 +110,7 @@ static bool may_pass (long number)
     return false;
 }
 
-static void every_other_call_is_refused (void **state)
+static void __attribute__ ((unused)) every_other_call_is_refused (void **state)
 {
     (void) state;
     const struct sock_fprog program = read_filter ();
@@ -134,7 +134,7 @@ static void every_other_call_is_refused (void **state)
     assert_true (answered >= 17); /* clocks, ids, names, random bytes */
 }
 
-static void calls_are_looked_at (void **state)
+static void __attribute__ ((unused)) calls_are_looked_at (void **state)
 {
     (void) state;
     const struct sock_fprog program = read_filter ();
@@ -273,8 +273,10 @@ int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
+#ifndef __SANITIZE_THREAD__ /* which puts signals off, and makes calls of its own under the filter */
         cmocka_unit_test (every_other_call_is_refused),
         cmocka_unit_test (calls_are_looked_at),
+#endif
         cmocka_unit_test (two_runs_are_the_same),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
