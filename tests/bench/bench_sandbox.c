@@ -5,6 +5,7 @@
  *      sandbox.programs     texts as the demo team writes them, right and wrong: forked, locked, tested
  */
 #include <jansson.h>
+#include <signal.h>
 
 #include "../../services/reward/sandbox.h"
 #include "base/clock.h"
@@ -53,6 +54,7 @@ static episode_t *play (const family_t *family, const task_set_t *set, size_t i)
 int main (void)
 {
     err_t err = {0};
+    signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const family_t *family = family_find ("coding");
     task_options_t options = {.family = "coding", .seed = 1};
     task_set_t *set = task_set_open (&options, &err);

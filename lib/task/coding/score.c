@@ -36,6 +36,10 @@ static json_t *coding_ask (const task_sandbox_t *sandbox, const json_t *state, j
     static const char *const keys[] = {"cpu_s", "cpu_total_s"};
     const json_t *limits = json_object_get (state, "limits");
     json_t *answer = NULL;
+    /* Who has no helper need not be asked for its use, which takes a second run. */
+    if (request)
+        json_object_set_new (request, "watch",
+                             json_string (coding_has_helper (state) ? "aux" : ""));
     for (size_t i = 0; request && i < sizeof keys / sizeof *keys; i++)
         if (json_object_get (limits, keys[i]))
             json_object_set (request, keys[i], json_object_get (limits, keys[i]));
@@ -111,12 +115,12 @@ static int coding_run_check (const task_sandbox_t *sandbox, const json_t *state,
                              coding_outcome_t *o, err_t *err)
 {
     const json_t *task = json_object_get (state, "task");
-    json_t *answer = coding_ask (
-        sandbox, state,
-        json_pack ("{s:s, s:s, s:s, s:s, s:s}", "program", family_text (state, "artifact"), "entry",
-                   family_text (task, "entry_point"), "setup", family_text (task, "prompt"), "test",
-                   family_text (task, "test"), "watch", "aux"),
-        err);
+    json_t *answer =
+        coding_ask (sandbox, state,
+                    json_pack ("{s:s, s:s, s:s, s:s}", "program", family_text (state, "artifact"),
+                               "entry", family_text (task, "entry_point"), "setup",
+                               family_text (task, "prompt"), "test", family_text (task, "test")),
+                    err);
     if (!answer)
         return -1;
     o->tests = 1;

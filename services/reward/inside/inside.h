@@ -35,4 +35,9 @@ int world_begin (char *why, size_t size);
 /*  Overwrites code with a jump to target, or with "return value" where target is NULL. */
 int world_patch (void *code, const void *target, int value);
 
+/*  ---- warm.c: what makes forks cheap ------------------------------------------------------------------------- */
+
+/*  Before the lock. Only speed depends on its success. */
+void warm_begin (void);
+
 #endif

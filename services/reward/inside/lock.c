@@ -264,6 +264,7 @@ int inside_serve (const inside_plan_t *plan, char *why, size_t size)
 {
     static protocol_request_t request;
     size_t fds;
+    warm_begin ();
     if (lock_zygote (plan, why, size) != 0)
         return -1;
     if (write (PROTOCOL_CONTROL, PROTOCOL_READY, sizeof PROTOCOL_READY - 1) < 0)
