@@ -24,35 +24,38 @@ void call_send (call_t *call, bus_t *bus, const group_ask_t *ask, int64_t deadli
         call->again_ms = call->sent_ms + CALL_AGAIN_MS;
 }
 
-/*  Whether two have said so, or the only one there is: a worker that is to be avoided gets the
- *  request all the same when no other serves. */
+/*  Two codes say that asking is of no use: of this request, and of any request of this run. */
+static bool call_is_verdict (const err_t *err)
+{
+    return err->code == ERR_INPUT || err->code == ERR_CONFIG;
+}
+
+/*  Whether a verdict is the second one of its kind. It may come from the first one's author, when
+ *  no other serves: a worker that is to be avoided then gets the request all the same. */
 static bool call_agreed (call_t *call, const char *peer, const err_t *err)
 {
-    bool second = *call->judge != 0;
-    if (!second) {
-        snprintf (call->judge, sizeof call->judge, "%s", peer);
-        call->verdict = *err;
-    }
-    return second;
+    if (*call->judge && call->verdict.code == err->code)
+        return true;
+    snprintf (call->judge, sizeof call->judge, "%s", peer);
+    snprintf (call->avoid, sizeof call->avoid, "%s", peer);
+    call->verdict = *err;
+    return false;
 }
 
 call_outcome_t call_refused (call_t *call, const char *peer, const err_t *err)
 {
     int64_t now = clock_ms ();
-    call->number = 0;
-    if (*peer && !*call->judge) /* whoever judged it is not asked again while another is there */
-        snprintf (call->avoid, sizeof call->avoid, "%s", peer);
-    if (err->code == ERR_INPUT && *peer) {
-        if (call_agreed (call, peer, err))
-            return CALL_DECIDED;
-        call->again_ms = now; /* the second one is asked at once */
-        return CALL_AGAIN;
-    }
     unsigned doubled = call->refusals < CALL_DOUBLED ? call->refusals : CALL_DOUBLED;
     int64_t pause = (int64_t) CALL_AGAIN_MS << doubled;
-    call->again_ms = now + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
+    bool verdict = *peer && call_is_verdict (err), first = verdict && !*call->judge;
+    call->number = 0;
     call->refusals++;
-    return CALL_AGAIN;
+    if (*peer && !*call->judge) /* whoever judged it is not asked again while another is there */
+        snprintf (call->avoid, sizeof call->avoid, "%s", peer);
+    bool agreed = verdict && call_agreed (call, peer, err);
+    /* A second opinion is asked for at once; everything else may need time to pass. */
+    call->again_ms = first ? now : now + (pause < CALL_AGAIN_MAX ? pause : CALL_AGAIN_MAX);
+    return agreed ? CALL_DECIDED : CALL_AGAIN;
 }
 
 /*  ---- deadlines ------------------------------------------------------------------------------ */

@@ -6,9 +6,10 @@
  *
  *  Peers fail in two ways. What is wrong with the machinery (no time, no memory, an answer that
  *  does not fit) says nothing of the request: it is asked again, of another worker where there is
- *  one. "Bad input" says that nobody can ever answer it, and would end the group; since a broken
- *  worker may say so of anything, a second one is asked, and only when it says the same the matter
- *  is decided. A service's only worker decides alone.
+ *  one. "Bad input" says that nobody can ever answer it, and would end the group; "bad
+ *  configuration" that these workers never will, and would end the run. A broken worker may say
+ *  either of anything, so a second one is asked, and only when it says the same the matter is
+ *  decided. A service's only worker decides alone.
  */
 #ifndef QUINTET_ENVIRONMENT_CALL_H
 #define QUINTET_ENVIRONMENT_CALL_H
@@ -23,13 +24,13 @@ typedef struct {
     int64_t sent_ms, again_ms;
     unsigned refusals;
     char avoid[CALL_PEER_MAX]; /* who failed it last; "": nobody */
-    char judge[CALL_PEER_MAX]; /* who called it bad input; "": nobody */
+    char judge[CALL_PEER_MAX]; /* who gave the last verdict; "": nobody */
     err_t verdict;             /* what that one said */
 } call_t;
 
 typedef enum {
     CALL_AGAIN,  /* later, at again_ms */
-    CALL_DECIDED /* verdict: nobody can answer it */
+    CALL_DECIDED /* verdict: two have given it, or the only one there is */
 } call_outcome_t;
 
 /*  Sends it, not to the worker that failed it last as long as there is another. */

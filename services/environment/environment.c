@@ -491,15 +491,17 @@ static void environment_on_refusal (environment_t *env, player_t *player, size_t
 {
     call_t *call = &player->calls[ask];
     const char *service = group_ask (player->group, ask)->service;
-    bool first = call->refusals == 0 && !*call->judge;
+    bool first = call->refusals == 0;
     env->refused++;
     player->trouble = *err;
-    if (call_refused (call, peer, err) == CALL_DECIDED) {
+    bool decided = call_refused (call, peer, err) == CALL_DECIDED;
+    if (decided && err->code == ERR_INPUT) {
         group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
         return;
     }
-    /* Agents that cannot serve a run as they are configured never will. */
-    bool never = err->code == ERR_CONFIG && strcmp (service, "act") == 0;
+    /* Agents that cannot serve a run as they are configured never will: its trainer ends the
+     * run. */
+    bool never = decided && strcmp (service, "act") == 0;
     environment_publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
     if (err->code == ERR_TIMEOUT)
         deadlines_missed (&env->deadlines, service, environment_patience_ms (player));

@@ -37,8 +37,13 @@ static void a_refusal_for_good_is_told (void **state)
     (void) state;
     open_step (3, 1);
     give_tokenizer ();
+    asked_t *call = wait_call ("act");
+    char id[200];
+    snprintf (id, sizeof id, "%s", call->id);
+    refuse (call, ERR_CONFIG, "other kernels");
+    assert_string_equal (bus.topic, "r/group.trouble"); /* one alone may be wrong */
     size_t before = bus.published;
-    refuse (wait_call ("act"), ERR_CONFIG, "other kernels");
+    refuse_as (wait_id (id), "peer-2", ERR_CONFIG, "other kernels");
     assert_int_equal (bus.published, before + 1);
     assert_string_equal (bus.topic, "r/group.refused");
     arena_t *arena = arena_new (1 << 20);
@@ -107,6 +112,24 @@ static void one_worker_s_bad_input_costs_no_group (void **state)
 }
 
 /*  Where there is nobody else, its word counts the second time. */
+/*  Two that say different things agree on nothing; each is then given time. */
+static void different_verdicts_decide_nothing (void **state)
+{
+    (void) state;
+    char id[200];
+    open_step (1, 1);
+    give_tokenizer ();
+    asked_t *call = wait_call ("act");
+    snprintf (id, sizeof id, "%s", call->id);
+    refuse_as (call, "peer-1", ERR_INPUT, "no such thing");
+    refuse_as (wait_id (id), "peer-2", ERR_CONFIG, "other kernels");
+    assert_null (find_call (id)); /* not at once */
+    assert_string_equal (wait_id (id)->avoid, "peer-2");
+    assert_int_equal (status_of (1).dead, 0);
+    answer_all (1, 1);
+    assert_int_equal (results (1).groups, 1);
+}
+
 static void the_only_worker_decides_alone (void **state)
 {
     (void) state;
@@ -154,6 +177,7 @@ int main (void)
         each (an_answer_that_does_not_fit_is_asked_again),
         each (bad_input_that_two_agree_on_makes_a_group_dead),
         each (one_worker_s_bad_input_costs_no_group),
+        each (different_verdicts_decide_nothing),
         each (the_only_worker_decides_alone),
         each (deadlines_follow_what_was_seen),
     };
