@@ -46,6 +46,7 @@ bool conf_changed (const conf_t *conf, const char *name)
     return changed;
 }
 
+/*  A rule for a section ("critic.") matches all of its keys. */
 static bool conf_check_matches (const rule_t *rule, const char *name)
 {
     size_t n = strlen (rule->key);
@@ -79,8 +80,10 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     char by_type[96], by_family[96];
     const family_t *family = family_find (conf->task.family);
     const char *type = conf->loss.type;
+    /* These weigh log-probabilities or bend the ratio; they do not clip as PPO does. */
     bool weighs = conf_check_is (type, "cispo") || conf_check_is (type, "sapo") ||
                   conf_check_is (type, "vespo");
+    /* Their ratio is of the whole sequence, whatever loss.level says. */
     bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
     bool plain = conf_check_is (conf->model.adapter, "none");
     bool programs = family->runs_programs && !*conf->reward.command;
@@ -206,6 +209,7 @@ static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *
     return rc;
 }
 
+/*  What the run is about comes first: the other checks count on a family that exists. */
 static int conf_check_team (const conf_t *conf, err_t *err)
 {
     if (!*conf->task.family)

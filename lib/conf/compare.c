@@ -4,8 +4,9 @@
 #include "base/fs.h"
 #include "conf/table.h"
 
-/*  What weights do not follow from. The learning rate follows from the steps, but only from the
- *  next one on: a run may be made longer. */
+/*  What weights do not follow from: how many processes work, how often is saved and evaluated. The
+ *  learning rate follows from trainer.steps, but only from the next step on: a run may be made
+ *  longer. */
 static const char *const free_keys[] = {"run.name",
                                         "run.agents",
                                         "run.environments",
@@ -48,7 +49,8 @@ void conf_essence (const conf_t *conf, buf_t *text)
         }
 }
 
-/*  The lines of two essences are the same keys in the same order. */
+/*  The lines of two essences are the same keys in the same order, so they are compared line by
+ *  line. */
 static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list)
 {
     char *mine, *other;
@@ -60,6 +62,7 @@ static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list
     }
 }
 
+/*  The file is the config.yml that the trainer left in the run's folder. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err)
 {
     buf_t file = {0}, ours = {0}, theirs = {0}, list = {0};

@@ -29,6 +29,7 @@ typedef struct {
     bool seen_section[64];
 } reader_t;
 
+/*  Lines count from 0 in libyaml, from 1 for people. */
 static int conf_fail (reader_t *r, size_t line, const char *text, const char *what)
 {
     return err_set (r->err, ERR_CONFIG, "%s:%zu: %s%s", r->name, line + 1, text, what);
@@ -136,6 +137,7 @@ static const conf_section_t *conf_begin_section (reader_t *r, const char *name, 
     return section;
 }
 
+/*  A section may be empty ("team:" and nothing below): all defaults. */
 static int conf_read_section (reader_t *r, const char *name, size_t line)
 {
     const conf_section_t *section = conf_begin_section (r, name, line);
@@ -285,8 +287,9 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err)
     return err_wrap (err, "%s: %s", where ? where : conf->file, key);
 }
 
-/*  A relative path that the file gives is meant beside the file, so that a configuration can be used from any
- *  folder; what is not there, and what the command line gives, is meant from the working directory. */
+/*  A relative path that is not there from the working directory is looked for beside the file, so
+ *  that a configuration and its tasks can be moved together. One that is nowhere stays as it is;
+ *  whoever opens it says so. */
 static int conf_resolve (const conf_t *conf, const char *key, char **path, err_t *err)
 {
     const char *where = conf_where_of (conf, key), *slash = strrchr (conf->file, '/');

@@ -5,6 +5,7 @@
 
 #include "conf/table.h"
 
+/*  YAML's double quotes, which can hold any text. */
 static void conf_print_quote (buf_t *text, const char *value)
 {
     buf_char (text, '"');
@@ -142,6 +143,7 @@ static void conf_print_surrogate_formula (const conf_t *conf, char x, buf_t *tex
                     1 + conf->loss.clip_high);
 }
 
+/*  The same formulas as in loss.c, with the configuration's numbers in them. */
 static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
 {
     const char *type = conf->loss.type;

@@ -110,6 +110,7 @@ static size_t table_distance (const char *a, const char *b)
     return row[m];
 }
 
+/*  A key by its full name, "trainer.lr". */
 const conf_key_t *conf_look_up (const char *name, const conf_section_t **section)
 {
     size_t n, size = strcspn (name, ".");
@@ -208,6 +209,7 @@ static void *table_field (conf_t *conf, const conf_section_t *section, const con
     return (char *) conf + section_offset[section - conf_sections (&n)] + key->offset;
 }
 
+/*  choices: "a|b|c". */
 static bool table_is_choice (const char *choices, const char *text)
 {
     size_t size = strlen (text);
@@ -219,6 +221,7 @@ static bool table_is_choice (const char *choices, const char *text)
     return false;
 }
 
+/*  The old value stays when the new one is wrong. */
 static int table_set_text (char **to, const conf_key_t *key, const char *text, err_t *err)
 {
     if (key->choices && !table_is_choice (key->choices, text))
@@ -249,6 +252,7 @@ static int table_set_list (conf_list_t *list, const char *text, err_t *err)
         memchr (from, ']', (size_t) (end - closes - from)))
         return err_set (err, ERR_CONFIG, "'%s' is no list such as [aux, main]", text);
     table_list_free (list);
+    /* Brackets around the words are allowed, as YAML has them. */
     text = from + opens;
     end -= closes;
     while ((text += strspn (text, " ,")) < end) {
@@ -345,6 +349,7 @@ conf_t *conf_defaults (void)
     return conf;
 }
 
+/*  Also of a conf_t that is half made: every pointer in it is NULL or its own. */
 void conf_destroy (conf_t **conf)
 {
     if (!*conf)

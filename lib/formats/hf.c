@@ -61,7 +61,8 @@ static int hf_open_shard (hf_t *hf, const char *name, err_t *err)
     return hf->shard[hf->shards] ? (hf->shards++, 0) : -1;
 }
 
-/*  Every tensor of a shard is one that the index has there, and nowhere else. */
+/*  Every tensor of a shard is one that the index has there, and nowhere else: the reverse of what
+ *  hf_open_shards checks. */
 static int hf_check_shard (const hf_t *hf, size_t shard, const char *name, const json_t *map,
                            err_t *err)
 {
@@ -194,8 +195,8 @@ static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *fou
     return 0;
 }
 
-/*  The head of a tied model, when it is written all the same: once more the embedding. Loaders
- *  disagree on which counts where they differ. */
+/*  The head of a tied model, when it is written all the same, must be the embedding once more:
+ *  where they differ, loaders disagree on which counts. */
 static int hf_check_tied_head (const hf_t *hf, const safetensors_entry_t *head, err_t *err)
 {
     const safetensors_entry_t *e = hf_find_name (hf, "model.embed_tokens.weight").entry;
@@ -214,7 +215,8 @@ static int hf_by_name (const void *a, const void *b)
 }
 
 /*  A tensor of the model that its shape does not use would be dropped in silence: a bias, a layer
- *  too many. Other names are of other heads. */
+ *  too many. Names outside of "model." and "lm_head." are of other heads; old files hold inverse
+ *  frequencies, which follow from the configuration. */
 static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const model_t *sorted,
                          err_t *err)
 {

@@ -27,6 +27,7 @@ static const char *hf_config_text_of (const json_t *object, const char *key)
     return json_string_value (json_object_get (object, key));
 }
 
+/*  null is as good as left out: transformers writes many keys so. */
 static bool hf_config_is_set (const json_t *object, const char *key)
 {
     const json_t *value = json_object_get (object, key);
@@ -109,8 +110,9 @@ static int hf_config_refuse_flag (const json_t *root, const char *key, err_t *er
     return 0;
 }
 
-/*  As transformers reads it: Llama knows no window, Qwen uses none unless told to, and Mistral's
- *  is of 4096 tokens where the key is missing. */
+/*  As transformers reads it: Llama knows no window, Qwen uses none unless use_sliding_window says
+ *  so, and Mistral's is of 4096 tokens where the key is missing. A window as long as the context
+ *  changes nothing. */
 static int hf_config_refuse_window (const json_t *root, const model_config_t *m, err_t *err)
 {
     const json_t *window = json_object_get (root, "sliding_window");
@@ -130,7 +132,8 @@ static int hf_config_refuse_window (const json_t *root, const model_config_t *m,
         (long long) size, window ? "" : " (it is not set, which means that)", m->context);
 }
 
-/*  Options of these architectures that would change the computation. */
+/*  Options of these architectures that would change the computation; what is neither read nor
+ *  refused here changes nothing. */
 static int hf_config_refuse_options (const json_t *root, const model_config_t *m, err_t *err)
 {
     const char *act = hf_config_text_of (root, "hidden_act");
@@ -257,6 +260,7 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
                  : 0;
     m->norm_eps = hf_config_number_of (root, "rms_norm_eps", 1e-6);
     m->tied = json_is_true (json_object_get (root, "tie_word_embeddings"));
+    /* What the architecture has and no key says. */
     m->qkv_bias = m->arch == ARCH_QWEN2;
     m->qk_norm = m->arch == ARCH_QWEN3;
     m->value_head = json_is_true (json_object_get (root, "value_head"));
@@ -333,7 +337,8 @@ char *hf_config_json (const hf_config_t *config)
     return text;
 }
 
-/*  The place behind the string that begins at text, which is a quotation mark. */
+/*  The place behind the string that begins at text, which is a quotation mark; a backslash hides
+ *  the next one. */
 static const char *hf_config_after_string (const char *text)
 {
     for (text++; *text && *text != '"'; text++)
@@ -353,6 +358,7 @@ static const char *hf_config_find_string (const char *json, const char *key)
         if (*at == '"') {
             end = hf_config_after_string (at);
             const char *next = end + strspn (end, " \t\r\n");
+            /* A string followed by a colon at depth 1 is a key of the outermost object. */
             if (depth == 1 && *next == ':' && (size_t) (end - at) == strlen (key) + 2 &&
                 memcmp (at + 1, key, strlen (key)) == 0) {
                 next++;

@@ -25,7 +25,8 @@ struct hf_files {
 };
 
 /*  Weights in any format and lists of them, what belongs to a run, and what the caller writes
- *  itself. */
+ *  itself: everything else (tokenizer files, licences, templates) goes along with the weights that
+ *  are made of these. */
 static bool hf_files_is_left_out (const char *name)
 {
     static const char *const ends[] = {
@@ -53,7 +54,7 @@ static bool hf_files_of_tokenizer (const char *name)
 }
 
 /*  A regular file, or a link as Hugging Face's cache has them: ../../blobs/HASH. Other links could
- *  lead to anything that is nobody's business in a folder which may be published. */
+ *  lead to anything on this machine, and a checkpoint's folder may be published. */
 static bool hf_files_is_plain (const char *path)
 {
     static const char cache[] = "../../blobs/";

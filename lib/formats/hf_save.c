@@ -9,6 +9,7 @@
 
 #define WEIGHTS "model.safetensors"
 
+/*  The tensors of the model's list, by name, from the flat vector. */
 int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const model_t *model,
                      const float *params, err_t *err)
 {
@@ -53,6 +54,7 @@ static char *hf_save_generation_json (const hf_config_t *config)
     return text;
 }
 
+/*  A folder from nothing: what a seed model needs. */
 int hf_save (const char *dir, const hf_config_t *config, const model_t *model, const float *params,
              const char *tokenizer_json, err_t *err)
 {
@@ -69,6 +71,7 @@ int hf_save (const char *dir, const hf_config_t *config, const model_t *model, c
     return rc;
 }
 
+/*  A folder like the one that the run started from: its files, the trained weights. */
 int hf_save_like (const char *dir, const hf_kept_t *kept, hf_dtype_t dtype, const model_t *model,
                   const float *params, err_t *err)
 {

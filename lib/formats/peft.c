@@ -44,7 +44,8 @@ static bool peft_is_off (const json_t *value)
            (json_is_object (value) && json_object_size (value) == 0);
 }
 
-/*  Options of today and of tomorrow: what is switched on and not known here is refused. */
+/*  Options of today and of tomorrow: what is switched on and not known here is refused, as it may
+ *  change the formula. */
 static int peft_check_options (const json_t *root, err_t *err)
 {
     const char *key;
@@ -76,6 +77,8 @@ static int peft_check_text (const json_t *root, const char *key, const char *wan
                     wanted);
 }
 
+/*  A list of projections, or the word "all-linear". Patterns, which PEFT takes for strings as well,
+ *  are refused. */
 static int peft_parse_targets (const json_t *root, lora_config_t *config, err_t *err)
 {
     const json_t *list = json_object_get (root, "target_modules"), *item;
@@ -140,6 +143,8 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
 
 #define TARGET_TEXT(name, text) text,
 
+/*  inference_mode is what PEFT writes for finished adapters; fan_in_fan_out false: [outputs,
+ *  inputs], as everywhere here. */
 char *peft_json (const lora_config_t *config, const char *base)
 {
     static const char *const names[] = {LORA_TARGETS (TARGET_TEXT)};

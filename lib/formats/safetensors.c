@@ -39,6 +39,8 @@ static int safetensors_map_file (safetensors_t *file, err_t *err)
 {
     int fd = fs_open (file->path, err);
     struct stat info = {0};
+    /* A file that cannot be opened makes the folder unusable, whatever the reason: an input error
+     * for callers. */
     if (fd < 0) {
         if (err)
             err->code = ERR_INPUT;
@@ -65,6 +67,7 @@ static int safetensors_read_shape (const json_t *shape, safetensors_entry_t *e)
     const json_t *value;
     if (!json_is_array (shape) || json_array_size (shape) > SAFETENSORS_RANK_MAX)
         return -1;
+    /* A shape [] is a single number. */
     e->n = 1;
     json_array_foreach (shape, i, value) {
         json_int_t size = json_integer_value (value);
@@ -135,6 +138,7 @@ static int safetensors_check_overlap (safetensors_t *file, err_t *err)
     qsort (file->entries, file->n, sizeof *file->entries, safetensors_by_data);
     for (size_t i = 1; i < file->n; i++) {
         const safetensors_entry_t *a = &file->entries[i - 1], *b = &file->entries[i];
+        /* An empty tensor has no bytes to share. */
         if ((const char *) a->data + a->n * types[a->type].size > (const char *) b->data && b->n)
             return err_set (err, ERR_INPUT, "%s: tensors %s and %s overlap", file->path, a->name,
                             b->name);
@@ -219,8 +223,9 @@ size_t safetensors_bytes (const safetensors_entry_t *entry)
     return entry->n * types[entry->type].size;
 }
 
-/*  IEEE half to single: exponent and fraction move to their places, a product mends the exponent's
- *  bias. */
+/*  IEEE half to single: exponent and fraction move to their places, which leaves the exponent 112
+ *  too small, so a product with 2^112 mends it (exactly, denormal numbers included). Infinities and
+ *  NaN keep the highest exponent. */
 static float safetensors_from_half (uint16_t h)
 {
     uint32_t bits = (uint32_t) (h & 0x7fff) << 13, sign = (uint32_t) (h & 0x8000) << 16;
@@ -274,6 +279,8 @@ static size_t safetensors_first_infinite (const float *x, size_t n)
     return i;
 }
 
+/*  A piece of a tensor as floats. Numbers that are not finite are refused: one of them in the
+ *  weights turns every logit into NaN, and later errors would not say where it came from. */
 int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, size_t first,
                       size_t n, float *out, err_t *err)
 {
@@ -299,7 +306,8 @@ static uint16_t safetensors_to_bf16 (float value)
     return (uint16_t) ((word + 0x7fff + (word >> 16 & 1)) >> 16);
 }
 
-/*  Nearest, ties to even; too large becomes infinity, which reading refuses. */
+/*  Nearest, ties to even (lrintf rounds so); too large becomes infinity, which reading refuses.
+ *  Below 2^-14 a half is denormal: its last bit then weighs 2^-24 whatever the size. */
 static uint16_t safetensors_to_half (float value)
 {
     uint16_t sign = signbit (value) ? 0x8000 : 0;
@@ -341,6 +349,8 @@ static size_t safetensors_elements (const safetensors_tensor_t *t)
     return n;
 }
 
+/*  Tensors lie in the order of the list, without gaps. "format": "pt" is what transformers looks
+ *  for. */
 static char *safetensors_header_of (const safetensors_tensor_t *tensors, size_t n,
                                     safetensors_type_t type)
 {

@@ -98,7 +98,7 @@ static void cmd_model_print_text (const buf_t *text)
     putchar ('\n');
 }
 
-/*  Puts a PEFT folder's adapters on the model, if one is named. */
+/*  Puts a PEFT folder's adapters on the model, if one is named: the model becomes their base. */
 static int cmd_model_adapt (loaded_t *l, const char *dir, err_t *err)
 {
     lora_config_t lora;

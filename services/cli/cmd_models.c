@@ -57,6 +57,7 @@ static double cmd_models_megabytes (size_t bytes)
     return (double) bytes / 1e6;
 }
 
+/*  A model with a short context is planned with prompts and completions of half of it each. */
 static int cmd_models_need (const models_t *m, const hf_config_t *config, model_compute_t compute,
                             const use_t *use, memory_need_t *out, err_t *err)
 {

@@ -84,6 +84,7 @@ static const char *cmd_run_given (const args_t *args, const char *key)
     return *value ? value : NULL;
 }
 
+/*  --agents and --environments are overrides under shorter names. */
 static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
 {
     size_t n;
@@ -131,7 +132,8 @@ static void cmd_run_note_steps (run_t *run, const char *config)
     conf_destroy (&before);
 }
 
-/*  Whether the folder is fit for what is asked. */
+/*  Whether the folder is fit for what is asked: a new run needs one without a run in it, --resume
+ *  one with the same run. */
 static int cmd_run_check_folder (run_t *run, err_t *err)
 {
     char config[FS_PATH_MAX];
@@ -214,7 +216,7 @@ static void cmd_run_on_restart (void *context, const char *name, const char *why
     live_restart (run->live, name, why, cmd_run_is_trainer (name) ? &step : NULL);
 }
 
-/*  How to start a service that a run on somebody else's suite misses. */
+/*  How to start a service that a run on somebody else's suite misses: a command to copy. */
 static void cmd_run_print_missing (const run_t *run, const char *kind, char *text, size_t size)
 {
     const char *command = run->conf->reward.command;
@@ -226,7 +228,8 @@ static void cmd_run_print_missing (const run_t *run, const char *kind, char *tex
               reward ? " --command '" : "", reward ? command : "", reward ? "'" : "");
 }
 
-/*  Waits until every service that the run needs has sent its status. */
+/*  Waits until every service that the run needs has sent its status. Who starts a suite by hand
+ *  starts it in any order. */
 static int cmd_run_wait_for_services (run_t *run, err_t *err)
 {
     bool critic = strcmp (run->conf->loss.advantage, "group") != 0;
@@ -382,7 +385,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     return cmd_run_train_all (run, err);
 }
 
-/*  What --resume would do after an end that was not the run's own. */
+/*  What --resume would do, said after an end that was not the run's own. */
 static void cmd_run_print_resume (const run_t *run)
 {
     size_t step = folder_step (run->folder);
@@ -394,7 +397,7 @@ static void cmd_run_print_resume (const run_t *run)
         fprintf (stderr, "there is no checkpoint yet: --resume begins anew\n");
 }
 
-/*  Everything is gone when it returns. */
+/*  Everything that was started is gone when it returns, in whatever way the run ended. */
 static int cmd_run_execute (run_t *run, err_t *err)
 {
     int rc = cmd_run_start (run, err);

@@ -55,7 +55,8 @@ typedef struct {
     size_t n;
 } cmd_score_file_t;
 
-/*  The rest of a global state is what travels with a group. */
+/*  What a reward service is asked with: task, roles and limits, which a group has in common, and
+ *  the episode's own history. */
 static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
 {
     const json_t *roles = json_object_get (state, "roles"), *role;
@@ -216,7 +217,7 @@ static int cmd_score_take (cmd_score_file_t *file, const bus_item_t *item, err_t
     return 0;
 }
 
-/*  A few at a time, printed in the order of the file. */
+/*  A few at a time, printed in the order of the file, whichever answer comes first. */
 static int cmd_score_ask_all (const cmd_score_asker_t *asker, supervisor_t *supervisor,
                               cmd_score_file_t *file, err_t *err)
 {
@@ -267,6 +268,8 @@ static int cmd_score_weights (const args_t *args, wire_weights_t *weights, err_t
                : -1;
 }
 
+/*  A bus and a reward service of its own, in a folder that goes away with them: no run is
+ *  needed. */
 static int cmd_score_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;

@@ -72,6 +72,8 @@ static void cmd_tap_print_text (const bus_item_t *item, const wire_event_t *e)
     buf_free (&line);
 }
 
+/*  Manifests of policies travel as events, too, but are no wire_event_t. What cannot be decoded is
+ *  left out. */
 static int cmd_tap_listen_to (bus_t *bus, bool json, err_t *err)
 {
     arena_t *arena = arena_new (16 << 20);

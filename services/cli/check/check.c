@@ -102,6 +102,8 @@ static int check_count_prompt (const prompts_t *p, const episode_t *episode, siz
     return rc;
 }
 
+/*  Counts what every role would read first; a task fits when each prompt leaves room for the
+ *  longest completion. */
 static int check_count_task (prompts_t *p, const char *task, const char *const *roles, size_t n,
                              size_t written, err_t *err)
 {
@@ -127,7 +129,8 @@ static int check_count_task (prompts_t *p, const char *task, const char *const *
     return rc;
 }
 
-/*  A few tasks that are too long are dead groups; all of them are a mistake. */
+/*  A few tasks that are too long are dead groups, and a note says so; when all of them are, the
+ *  configuration is wrong. */
 static int check_fit (check_t *check, prompts_t *p, const char *const *roles, size_t n,
                       size_t written, err_t *err)
 {

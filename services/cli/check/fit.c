@@ -13,6 +13,7 @@
 #define OTHERS     (4 * SERVICE)       /* environment, reward, Redis, this command */
 #define MB(bytes)  ((double) (bytes) / 1e6)
 
+/*  The plan of the largest thing that each process computes at once. */
 static int fit_plan_of (const conf_t *conf, const model_config_t *model, memory_plan_t *plan,
                         lora_config_t *lora, err_t *err)
 {

@@ -131,8 +131,8 @@ static void pretrain_free (pretrain_t *p)
     pool_destroy (&p->pool);
 }
 
-/*  Text `index` of the corpus becomes group i: its prompt, and its completion with the end
- *  token. */
+/*  Text `index` of the corpus becomes group i of the batch: its prompt, and its completion with the
+ *  end token. Prompts are read and not learnt: only completion tokens count in the loss. */
 static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *err)
 {
     tokenizer_ids_t *prompt = &p->prompt_ids[i], *completion = &p->completion_ids[i];

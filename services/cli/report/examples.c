@@ -21,7 +21,8 @@ bool examples_learned (const json_t *pair)
            examples_success (json_array_get (pair, 1));
 }
 
-/*  The pair that the episode belongs to: to that of its task, or to a new one. */
+/*  Puts an episode to the other one of its task, or begins a new pair. The first that comes is from
+ *  before the training, as the file is written in order of time; the last one counts as after. */
 static void examples_put (json_t *pairs, json_t *episode)
 {
     json_t *pair;

@@ -17,7 +17,7 @@ EMBED (report_page, "services/cli/report/report.html")
 #define PLOT_LEFT      38.0
 #define PLOT_BOTTOM    20.0
 
-/*  Text of a user, a task or a model. */
+/*  Text of a user, a task or a model, for HTML: what they write must stay text. */
 static void report_escape (const char *text, buf_t *out)
 {
     buf_t safe = {0};
@@ -57,6 +57,8 @@ static void report_widen (range_t *range, const json_t *lines, const char *kind,
     }
 }
 
+/*  A polyline in SVG: x by step, y between the least and the most, upside down as SVG counts from
+ *  above. */
 static void report_curve (const range_t *range, const json_t *lines, const char *kind,
                           const char *key, const char *class, buf_t *out)
 {
@@ -84,6 +86,7 @@ static void report_plot (const json_t *team, const json_t *solo, const char *kin
     report_widen (&range, solo, kind, key);
     if (!isfinite (range.least))
         return;
+    /* A flat curve needs some height to be drawn in. */
     if (range.most - range.least < 1e-9)
         range.most = range.least + 1;
     buf_printf (out, "<figure><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">",
@@ -227,6 +230,7 @@ static void report_fill (const char *mark, const char *value, buf_t *page)
     *page = out;
 }
 
+/*  One file without links to others, so that it can be sent and kept. */
 int result_report (const result_t *r, const char *name, err_t *err)
 {
     buf_t page = {0}, body = {0}, title = {0};

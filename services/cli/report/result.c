@@ -73,6 +73,7 @@ static double result_number (const json_t *result, const char *when, const char 
     return json_is_number (value) ? json_number_value (value) : NAN;
 }
 
+/*  The Wilson interval that the trainer wrote beside a rate. */
 const char *result_interval (const json_t *result, const char *when, const char *key,
                              char text[RESULT_INTERVAL])
 {
@@ -217,6 +218,7 @@ void result_print (const result_t *r, FILE *to)
                  r->out);
 }
 
+/*  One side of the comparison, before or after; null for what was not measured. */
 static json_t *result_side (const json_t *result, const char *when)
 {
     static const char *const keys[] = {"sampled",

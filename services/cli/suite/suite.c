@@ -40,6 +40,7 @@ static bool suite_on_path (const char *name)
     return false;
 }
 
+/*  Said before anything starts: a service that finds no Redis would try again and again. */
 static int suite_check_programs (const conf_t *conf, err_t *err)
 {
     if (!suite_on_path ("redis-server"))
@@ -120,7 +121,8 @@ static int suite_start_redis (suite_t *s, err_t *err)
     return supervisor_add (s->supervisor, "redis", argv, NULL, SUPERVISE_ALWAYS, err);
 }
 
-/*  Starts n instances of a service; extra: more arguments, NULL ends. */
+/*  Starts n instances of a service; extra: more arguments, NULL ends. Names (agent-1 ...) are those
+ *  of logs and events. */
 static int suite_start_service (suite_t *s, const char *service, int64_t n,
                                 const char *const *extra, err_t *err)
 {
@@ -167,6 +169,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     return rc;
 }
 
+/*  The view's own connection; it taps everything. */
 static int suite_join_bus (suite_t *s, err_t *err)
 {
     char name[64];
@@ -196,6 +199,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
     }
     int rc = 0;
     s->lock = -1;
+    /* Somebody else's suite is used as it is; only the trainer is ours then. */
     bool own = !options->bus && !options->redis;
     if (!own && (!options->bus || !options->redis))
         rc = err_set (err, ERR_CONFIG, "--bus and --redis go together: both name a running suite");

@@ -168,7 +168,8 @@ void supervisor_watch (supervisor_t *s,
     s->context = context;
 }
 
-/*  What it said last: its last words, or the last line of its log. */
+/*  What it said last: its last words, or the last line of its log. Last words are in memory, as a
+ *  full disk takes no log. */
 static void supervisor_last_line (const supervisor_t *s, const child_t *c, char *text, size_t size)
 {
     char path[FS_PATH_MAX + 80];
@@ -217,6 +218,7 @@ static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *e
     if (c->restarts >= RESTARTS_MAX)
         return err_set (err, ERR_IO, "%s %s %d times in a row: %.400s (its log: %s/%s.log)",
                         c->name, why, RESTARTS_MAX + 1, last, s->logs, c->name);
+    /* 0.1 s, 0.2 s, 0.4 s ...: what fails at once must not keep a core busy. */
     c->start_at_ms = clock_ms () + (PAUSE_MS << c->restarts);
     c->restarts++;
     if (s->on_restart)
@@ -241,7 +243,8 @@ int supervisor_turn (supervisor_t *s, err_t *err)
     return 0;
 }
 
-/*  Once only: a service takes a second SIGTERM for impatience. */
+/*  Signals the child's whole group, so that what it started ends, too. SIGTERM is sent once only: a
+ *  service takes a second one for impatience and ends without cleaning up. */
 static void supervisor_signal_child (const child_t *c, int number)
 {
     if (c->pid && kill (-c->pid, number) != 0) /* it has no group yet */
@@ -273,7 +276,8 @@ static void supervisor_reap (supervisor_t *s, size_t from)
     }
 }
 
-/*  The parent of a process, 0 when it is gone. */
+/*  The parent of a process, 0 when it is gone. A name may hold any character, even ")": its last
+ *  one ends the name. */
 static pid_t supervisor_parent_of (const char *pid)
 {
     char path[300];
@@ -324,6 +328,7 @@ void supervisor_remove (supervisor_t *s, const char *name)
     }
 }
 
+/*  In the reverse order of their start: trainers before the services that they use. */
 void supervisor_destroy (supervisor_t **self)
 {
     supervisor_t *s = *self;

@@ -52,6 +52,7 @@ struct live {
     buf_t out;
 };
 
+/*  The cursor is hidden while the screen is drawn; live_destroy brings it back. */
 live_t *live_new (live_mode_t mode, err_t *err)
 {
     live_t *live = calloc (1, sizeof *live);
@@ -107,7 +108,8 @@ static void live_put_object (json_t *line)
     json_decref (line);
 }
 
-/*  On the screen it stays for a while; where there is none, it is a line. */
+/*  Something worth saying once: on the screen it stays for NOTE_MS, without a screen it is a line.
+ *  JSON has events of its own. */
 static void live_note (live_t *live, const char *text)
 {
     snprintf (live->note, sizeof live->note, "%s", text);
@@ -139,6 +141,7 @@ void live_restart (live_t *live, const char *name, const char *why, const size_t
     live_note (live, text);
 }
 
+/*  The same text is said once and stays on the screen as long as it is repeated. */
 void live_waits (live_t *live, const char *text)
 {
     bool same = strncmp (live->waits, text, sizeof live->waits - 1) == 0;
@@ -188,6 +191,7 @@ void live_ready (live_t *live, double seconds, const char *bus)
     live->waits[0] = 0;
 }
 
+/*  NAN where the event does not have it: printf writes "nan", JSON leaves it out. */
 static double live_metric (const wire_event_t *e, const char *name)
 {
     for (size_t i = 0; i < e->metrics_n; i++)
@@ -322,7 +326,8 @@ static void live_on_status (live_t *live, const wire_event_t *e)
     live->agents[i].seen_ms = clock_ms ();
 }
 
-/*  The two halves of an evaluation are under way together. */
+/*  Groups were opened. The two halves of an evaluation, sampled and greedy, are under way together
+ *  and counted together. */
 static void live_on_opened (live_t *live, const wire_event_t *e)
 {
     bool more = e->phase == WIRE_EVAL_GREEDY && live->phase == WIRE_EVAL_SAMPLED;
@@ -402,6 +407,7 @@ static void live_sparkline (const live_t *live, size_t width, buf_t *text)
     }
 }
 
+/*  What one role wrote, in at most `rows` lines, each cut to the screen. */
 static void live_action_lines (live_t *live, size_t width, size_t rows, size_t *lines,
                                const json_t *action)
 {
@@ -418,7 +424,8 @@ static void live_action_lines (live_t *live, size_t width, size_t rows, size_t *
     }
 }
 
-/*  In at most `rows` lines. */
+/*  An example of the step in at most `rows` lines: the task, what each role wrote in the last turn,
+ *  the verdict. */
 static void live_episode_lines (live_t *live, size_t width, size_t rows, size_t *lines)
 {
     const json_t *task = json_object_get (live->episode, "task"), *action;
@@ -447,7 +454,7 @@ static void live_episode_lines (live_t *live, size_t width, size_t rows, size_t 
     live_line (live, width, lines, text);
 }
 
-/*  Agents whose status came lately, in the order of their names. */
+/*  Agents whose status came lately, in the order of their names, and how far behind each is. */
 static void live_agents_line (live_t *live, size_t width, size_t *lines)
 {
     buf_t text = {0};
@@ -495,6 +502,7 @@ static void live_status_lines (live_t *live, size_t width, size_t *lines)
 {
     char text[256];
     double elapsed = clock_s () - live->begun_s, done = (double) live->step - (double) live->from;
+    /* The steps so far set the pace; evaluations between them are part of it. */
     double left = done > 0 ? elapsed / done * ((double) live->steps - (double) live->step) : NAN;
     int n = snprintf (text, sizeof text, "%s  step %llu of %zu  %.0f s", live->who,
                       (unsigned long long) live->step, live->steps, elapsed);
