@@ -3,6 +3,15 @@
  *  A run bumps `round` under the lock and wakes the threads; pieces are drawn from an atomic
  *  counter. Threads spin briefly before they sleep, since the loops of one decode step follow each
  *  other within microseconds.
+ *
+ *  A round, from the caller's side (C) and a worker's (W):
+ *
+ *      C  writes fn, context, n; busy = threads - 1; next = 0; round + 1
+ *      W  sees the new round, draws pieces from next until there are none, busy - 1
+ *      C  draws pieces as well, then waits until busy is 0
+ *
+ *  Every worker takes part in every round, if only to find that all pieces are drawn. So no worker
+ *  can still be in round r when round r + 1 is written.
  */
 #include "base/pool.h"
 

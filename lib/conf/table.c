@@ -1,4 +1,10 @@
-/*  table - see table.h */
+/*  table - see table.h
+ *
+ *  DESIGN keys.h lists every key once, as a macro; this file turns the lists into rows (conf_key_t:
+ *  name, kind, offset in the section's struct, default, range or choices, help). Reading, printing,
+ *  checking ranges, comparing and --help walk over the rows. A new key is one line in keys.h and
+ *  its use.
+ */
 #include "conf/table.h"
 
 #include <ctype.h>

@@ -3,6 +3,10 @@
  *  Two dialects: transformers 5 writes rope_parameters and dtype, older ones rope_theta,
  *  rope_scaling and torch_dtype. What changes the computation and is not supported is refused by
  *  name.
+ *
+ *  The rule: what changes the computation is read, or refused by name; what does not is ignored. A
+ *  key that we overlooked would give wrong numbers in silence, so the options of the four
+ *  architectures are all accounted for, in the dialects of transformers before and since version 5.
  */
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,11 @@
-/*  peft - see peft.h */
+/*  peft - see peft.h
+ *
+ *  Which keys mean what: peft_type, task_type and bias must have the one value that fits; r,
+ *  lora_alpha, use_rslora and target_modules are the adapters; lora_dropout is of training with
+ *  dropout, which this is not; names and versions change nothing. All other keys (DoRA, rank
+ *  patterns, modules to save ...) must be off. Tensors are "base_model.model.MODULE.lora_A.weight"
+ *  and lora_B, as lora.c names them.
+ */
 #include "formats/peft.h"
 
 #include <jansson.h>

@@ -1,4 +1,17 @@
-/*  safetensors - see safetensors.h */
+/*  safetensors - see safetensors.h
+ *
+ *  A file is 8 bytes of size, a JSON header {"name": {"dtype", "shape", "data_offsets"}}, and the
+ *  data. Everything that the header says is checked when the file is opened:
+ *
+ *      the header lies in the file and has a sensible size
+ *      a type is one that we read, a shape's product does not overflow
+ *      offsets lie in the data, and their distance is what type and shape need
+ *      no two tensors share bytes
+ *      names are different (JSON_REJECT_DUPLICATES)
+ *
+ *  After that, entry and place are trusted, and only values are checked as they are read: numbers
+ *  must be finite.
+ */
 #include "formats/safetensors.h"
 
 #include <inttypes.h>

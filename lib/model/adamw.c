@@ -1,4 +1,10 @@
-/*  adamw - see adamw.h. Works on pieces of fixed size, so results do not depend on threads. */
+/*  adamw - see adamw.h. Works on pieces of fixed size, so results do not depend on threads.
+ *
+ *  Loshchilov and Hutter, "Decoupled weight decay regularization", algorithm 2. The order of a
+ *  step: the norm of the whole gradient (double, summed by pieces in order); the factor that brings
+ *  it below clip_norm; then every weight by itself. Only the norm needs more than one weight, so
+ *  threads may take pieces in any order.
+ */
 #include "model/adamw.h"
 
 #include <math.h>

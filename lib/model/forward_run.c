@@ -2,6 +2,21 @@
  *
  *  Every stage of a layer is either a product, cut into panels, or work per row, cut into rows.
  *  Cuts only decide who computes what; results do not depend on them.
+ *
+ *  DESIGN A pass takes rows: one token each, at a position of a sequence, with the blocks that hold
+ *  that sequence's keys and values. Prefill gives many rows of one sequence, decoding one row of
+ *  each; the pass does not tell them apart. Per layer:
+ *
+ *      x [n, width] -> norm -> h -> qkv product -> heads: q kept, k and v into the row's own blocks
+ *      attention: q against prefix and own blocks -> att [n, q_dim] -> out product, added to x
+ *      norm -> h -> gate_up product -> swiglu -> act [n, ff] -> down product, added to x
+ *
+ *  Three things make a row independent of its company. Products promise it (kernels.h); norms,
+ *  heads and SwiGLU touch one row; attention reads the row's own sequence only, whose blocks are
+ *  cut at multiples of 16 positions wherever the prefix ends (kv.c).
+ *
+ *  Rows of several adapted models may come together when they share a base: the base's products run
+ *  once over all rows, then each span of rows with the same adapters gets its addition.
  */
 #include <assert.h>
 #include <stddef.h>

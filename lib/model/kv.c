@@ -1,4 +1,12 @@
-/*  kv - keys and values of sequences in blocks of 16 positions: see forward.h and kernels.h */
+/*  kv - keys and values of sequences in blocks of 16 positions: see forward.h and kernels.h
+ *
+ *  Position p of a sequence is in block p / 16, lane p % 16, whoever owns the block. A continuation
+ *  of a shared prefix of P positions owns blocks from P / 16 on: the first of these holds the
+ *  prefix' last P % 16 positions as well, copied, so that every block has one owner who may write
+ *  to it. Attention then reads the prefix' whole blocks and the own ones as one row of blocks, in
+ *  the order of positions and with the same sums as if all had been one sequence. A cut at P itself
+ *  would move positions to other lanes, and the sums over lanes would have other bits.
+ */
 #include <string.h>
 
 #include "model/forward.h"

@@ -3,6 +3,14 @@
  *  DESIGN An adapted model is a copy of the base's struct whose matrices point at the base's
  *  panels and at the adapters that add to them; every place in the flat vector that the base has
  *  is WEIGHTS_FROZEN.
+ *
+ *      matrix (of the base)    panels, frozen           y  = W x
+ *      adapters[0 .. n - 1]    A [rank, k]              u  = A x
+ *                              B [outputs, rank]        y[first ..] += scale B u
+ *
+ *  The forward pass multiplies with the base first and then adds (forward_adapt); the way back gets
+ *  dA and dB, and passes dx through both W and the adapter (train_backward.c). Nothing there knows
+ *  how many adapters there are, or on what.
  */
 #include "model/lora.h"
 

@@ -2,6 +2,12 @@
  *
  *  Matrices go panel by panel, vectors whole, the rows of an untied embedding in pieces of a
  *  panel's height. A piece is worked on by one thread, in a space of its own.
+ *
+ *  Three pairs of functions are one walk (params_move_all): model_set and model_get with the whole
+ *  vector in memory, model_fill and model_pour piece by piece, model_fill_bytes and
+ *  model_pour_bytes with the bytes that travel. In all of them a piece is at the same place of the
+ *  flat vector, so that whoever reads weights from a file, a message or an optimiser sees the same
+ *  order.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,6 +4,15 @@
  *  outputs). Of a block, the left operand is brought into the kernel's shape first, by all
  *  threads; then every thread packs one panel of 32 columns of the right operand after the other
  *  and multiplies.
+ *
+ *  Why runs of PRODUCTS_DEPTH: a panel of 32 columns is packed and then multiplied with all rows,
+ *  and must stay in the second cache in between. With all of the summands it would not, so a long
+ *  sum is cut. A cut changes the bits (each run's sum starts at 0 and is added to y), therefore it
+ *  is made at fixed places and never by what threads or cache sizes suggest.
+ *
+ *  Why packing at all: the kernels of the forward pass read panels [k][32]. dx = dy W sums over the
+ *  outputs of W, so W has to be turned; dW = dy^T x sums over rows, so dy has to be turned and x
+ *  already is what is wanted. Turned copies are small and thrown away.
  */
 #include "model/products.h"
 

@@ -1,5 +1,18 @@
 /*  sampler_run - one step of the sampler: prompts, new rows, a token for every row; see
- *  sampler.c */
+ *  sampler.c
+ *
+ *  A step has three parts:
+ *
+ *      prompts     of jobs that are about to get rows: positions in chunks, then the first token of
+ *                  every sample from the prompt's last logits
+ *      rows        free rows are given to samples, jobs in order of arrival; a row gets a copy of
+ *                  the block in which the prompt ends, and shares the whole blocks before it
+ *      decoding    one token for every row: rows on one base together, cut by rows or by products
+ *
+ *  What a sample becomes does not depend on any of this. Its logits do not depend on other rows
+ *  (forward_run.c), and token p is drawn with the number rng_uniform (key, p), which depends on the
+ *  sample's key and the position and not on how many draws were made before.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,14 +1,29 @@
-/*  train - see train.h: batches, pieces, the sum of the gradients. */
+/*  train - see train.h: batches, pieces, the sum of the gradients.
+ *
+ *  DESIGN A batch is a list of groups. What is computed of a group, by one train_work_t at a time,
+ *  is
+ *
+ *      train_lay_out      where the rows of prompt and completions lie
+ *      train_forward      logp and entropy of every completion token
+ *      the loss           dlogp (the caller's function, which knows advantages and ratios)
+ *      train_backward     adds the group's gradient
+ *
+ *  Gradients are sums of floats, so their bits depend on the order of addition. That order must not
+ *  depend on how many threads there are, or a run could not be repeated on another machine. Hence
+ *  the pieces: the groups are cut into eight runs by a rule that knows only the batch; within a run
+ *  groups are added in order, and the eight gradients are added in a fixed tree. Threads take
+ *  pieces as they become free, and nothing of that reaches the sum.
+ *
+ *  Large models have one piece. Eight gradients of a model of a billion weights would be 32 GB, and
+ *  its products are large enough to be shared by all threads, in ways that keep their bits
+ *  (products.h).
+ */
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/train_internal.h"
 
-/*  A batch of a small model is cut into pieces, each worked on by one thread and with a gradient of
- *  its own: its products are too small to be shared by threads. A large model's groups come one
- *  after the other, and all threads work on each: one gradient, one set of activations. Which of
- *  the two, and how many pieces, follows from the model alone and never from the number of threads,
- *  for the order in which float32 gradients are added decides their bits. */
+/*  By the size of the model alone; see DESIGN. */
 #define PIECES      8
 #define SMALL_MODEL ((size_t) 4 << 20) /* weights */
 /*  Of a group, besides as much as the weights take (activations), or a quarter of that (logits). */

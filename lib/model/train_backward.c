@@ -2,6 +2,15 @@
  *
  *  Gradients of vectors (norms, biases) are sums over rows and are added by one thread, in order;
  *  what goes through all threads writes rows, columns or heads of its own.
+ *
+ *  The walk is the reverse of train_forward.c. dx [rows, width] is the gradient by the residual
+ *  stream: the head starts it, each layer adds to it what goes through its mlp and its attention,
+ *  and the embedding takes what is left. Where a layer's activations were not kept they are
+ *  computed again first, from x.
+ *
+ *  Attention is the one place where rows meet. A completion's queries look at the prompt's keys, so
+ *  the prompt's dk and dv are sums over the prompt and all completions; each kv head is one
+ *  thread's, which adds them in the order of the runs (back_attention_head).
  */
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,17 @@
-/*  train_work - memory for a group, and where its rows lie; see train_internal.h */
+/*  train_work - memory for a group, and where its rows lie; see train_internal.h
+ *
+ *  DESIGN All memory of a group is one piece that is cut into buffers, planned for the
+ *  largest group. Three things keep it small:
+ *
+ *      shared layers     when kept activations would be above the limit, all layers share one
+ *                        struct, and the way back computes each layer again from its x
+ *      stages            buffers that are never in use together lie over each other
+ *                        (work_place_stages)
+ *      head tiles        logits exist for head_tile rows at a time, never for all
+ *
+ *  work_place is the only list of buffers. It runs without memory to count, and again with memory
+ *  to place, so that what memory.h predicts and what is allocated cannot differ.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,11 @@
-/*  chat - see chat.h */
+/*  chat - see chat.h
+ *
+ *  A chat format here is a pattern: text before the user's words, their place, text after.
+ *  Templates of models are programs; what one does to a single message is found out by running it
+ *  (chat_follow), once per model, and kept as a pattern. Prompts are then made without it, which is
+ *  fast and, more than that, lets the words of a task be marked as literal: a template writes one
+ *  text in which nobody can tell anymore what came from whom.
+ */
 #include "chat.h"
 
 #include <stdlib.h>

@@ -1,5 +1,22 @@
 /*  jinja - see jinja.h. Tags and text; blocks that do not count are read over by their tags
- *  alone. */
+ *  alone.
+ *
+ *  DESIGN There is no syntax tree. A template is read once, from left to right, and run as it is
+ *  read: text goes to the output, an expression is evaluated while its operators are recognised, a
+ *  loop sets the reader back to the beginning of its body. Two states say that something is read
+ *  and has no effect:
+ *
+ *      live false   a block that is not run: text is dropped, tags are skipped to their end
+ *      dead > 0     a part of an expression that must not be evaluated: the right side of `a and
+ *                   b` where a is false, the branch of `x if y else z` that is not chosen
+ *
+ *  That is enough for chat templates, which are short and run a few times per process, and there is
+ *  little that an untrusted one could attack: no recursion but through nested tags and brackets,
+ *  which are counted, and no value that outlives the run.
+ *
+ *  jinja_expression and everything that it calls return borrowed values; NULL is "undefined", and
+ *  also what comes after a failure, which j->failed tells apart.
+ */
 #include <string.h>
 
 #include "text/jinja_internal.h"

@@ -1,4 +1,13 @@
-/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges. */
+/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges.
+ *
+ *  Two families of models are told apart by the steps of the file. Byte-level (GPT-2, Qwen2, Llama
+ *  3): every token is a run of bytes, spelled in the file with one printable character per byte;
+ *  any text can be encoded. SentencePiece (Llama 2, Mistral): tokens are text, spaces are a
+ *  character of their own, and characters without a token fall back to the tokens of their bytes.
+ *
+ *  Inside, a token is the bytes that it stands for. Vocabulary, merges and added tokens are tables
+ *  by bytes or by pairs of ids with open addressing, as encoding looks up millions of them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,19 @@
 /*  tokenizer_encode - text to ids. See tokenizer.h
  *
- *  Added tokens are cut out first; what lies between is normalised, split into pieces, and each
- *  piece is merged by rank: a heap of candidate pairs over a linked list, so a long piece costs n
- *  log n.
+ *  The way of a text, as the tokenizers library has it:
+ *
+ *      bytes -> valid UTF-8 (tokenizer_lossy)
+ *        -> added tokens of the raw text cut out (encode_stretch)
+ *           -> the rest normalised (tokenizer_normalize), then cut once more by the added tokens
+ *              that are looked for in normalised text
+ *              -> Metaspace, digits, splitters (encode_section, encode_split)
+ *                 -> pieces, each merged by itself (encode_piece)
+ *
+ *  Merging: the piece's first symbols are a linked list; every neighbouring pair with a merge is a
+ *  candidate in a heap, ordered by rank and then by place. The best one is applied, its symbol gets
+ *  up to two new candidates, and candidates that speak of symbols as they no longer are get
+ *  skipped. So a piece of n symbols costs n log n, where trying all pairs after every merge would
+ *  cost n squared.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,9 @@
-/*  suite - see suite.h */
+/*  suite - see suite.h
+ *
+ *  A private suite lives in a folder of its own, in XDG_RUNTIME_DIR or /tmp: the sockets of bus and
+ *  Redis, and a lock. Two runs on one machine so never meet, and no port is opened. With --bus and
+ *  --redis nothing is started but the trainer: the services are somebody else's.
+ */
 #include "suite.h"
 
 #include <fcntl.h>

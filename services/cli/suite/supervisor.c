@@ -1,4 +1,19 @@
-/*  supervisor - see supervisor.h */
+/*  supervisor - see supervisor.h
+ *
+ *  DESIGN A child is running (pid), waiting for its next start (start_at_ms), or done.
+ *  supervisor_turn moves each from one state to the next and never waits. An end is judged by its
+ *  status:
+ *
+ *      0 and SUPERVISE_UNTIL        done
+ *      78 configuration, 74 disk    the run ends: starting again would not help
+ *      75 deadline, of a trainer    the run ends: it waited long enough
+ *      anything else, a signal      started again after a pause that doubles; eight times in a row
+ *                                   at most
+ *
+ *  Nothing may outlive this process. Each child asks the kernel to kill it with its parent; it has
+ *  a process group of its own, which is signalled as a whole; and what escapes its group becomes
+ *  our child when its parent dies, since we are a subreaper, and is found in /proc at the end.
+ */
 #include "supervisor.h"
 
 #include <dirent.h>

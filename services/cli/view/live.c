@@ -1,4 +1,10 @@
-/*  live - see live.h */
+/*  live - see live.h
+ *
+ *  One struct holds what is known of the trainer that runs; events of the bus change it
+ *  (live_event), and each of the three forms of output shows it in its way: the screen is drawn
+ *  from it a few times a second, lines and JSON are printed when an event comes. Words of models,
+ *  tasks and peers go through printable.h on their way to a terminal.
+ */
 #include "live.h"
 
 #include <jansson.h>
