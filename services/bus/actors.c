@@ -102,7 +102,7 @@ actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err)
 actors_t *actors_new (const char *address, err_t *err)
 {
     uint64_t pages = (uint64_t) sysconf (_SC_PHYS_PAGES), size = (uint64_t) sysconf (_SC_PAGESIZE);
-    return actors_new_sized (address, pages / 2 * size, err);
+    return actors_new_sized (address, pages / 4 * 3 * size, err);
 }
 
 /*  Socket files of ours are removed; ZeroMQ leaves them when the process ends early. */

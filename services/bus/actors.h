@@ -23,8 +23,8 @@ typedef struct actors actors_t;
 /*  ERR_CONFIG names the endpoint that cannot be served, or the file descriptors that are
  *  missing. */
 actors_t *actors_new (const char *address, err_t *err);
-/*  The same with a bound for all policy objects, in bytes; actors_new takes half of the machine's
- *  memory. */
+/*  The same with a bound for all policy objects, in bytes; actors_new takes three quarters of the
+ *  machine's memory. */
 actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err);
 void actors_destroy (actors_t **actors);
 void actors_status (const actors_t *actors,

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOBS_OWNERS_MAX 1024 /* uploaders that are remembered */
-#define BLOBS_SHARE      4    /* one uploader's unfinished objects have this part of the memory, */
-#define BLOBS_SHARE_ALL  2    /* those of all this part */
+#define BLOBS_OWNERS_MAX         1024                  /* uploaders that are remembered */
+#define BLOBS_OWN_MAX(bytes_max) ((bytes_max) / 2)     /* one uploader's unfinished objects */
+#define BLOBS_ALL_MAX(bytes_max) ((bytes_max) / 4 * 3) /* those of all */
 
 /*  When an uploader last sent anything. */
 typedef struct {
@@ -136,7 +136,8 @@ static int blobs_check_unfinished (const blobs_t *blobs, uint64_t size, uint64_t
         own += b->owner == owner ? b->size : 0;
         n += b->owner == owner;
     }
-    uint64_t own_max = blobs->bytes_max / BLOBS_SHARE, all_max = blobs->bytes_max / BLOBS_SHARE_ALL;
+    uint64_t own_max = BLOBS_OWN_MAX (blobs->bytes_max);
+    uint64_t all_max = BLOBS_ALL_MAX (blobs->bytes_max);
     if (n >= BLOBS_UPLOADS_MAX)
         return err_set (err, ERR_LIMIT, "more than %d unfinished uploads at once",
                         BLOBS_UPLOADS_MAX);

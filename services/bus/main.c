@@ -50,7 +50,7 @@ static const svc_t service = {
              "  quintet-bus --bus tcp://*:5550\n"
              "  quintet-bus --bus ipc:///tmp/quintet/bus\n",
     .files = ACTORS_FILES_MIN,
-    .options = {{"--memory", "MB", "0", "for policy objects; 0: half of the machine's"}},
+    .options = {{"--memory", "MB", "0", "for policy objects; 0: three quarters of the machine's"}},
     .open = bus_open_actors,
     .close = bus_close_actors,
     .status = bus_status,

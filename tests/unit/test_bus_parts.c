@@ -277,12 +277,12 @@ static void unfinished_uploads_are_bounded (void **state)
 {
     (void) state;
     blobs_t *blobs = blobs_new (400 * MB);
-    assert_non_null (begin (blobs, 'a', 60 * MB, 1, 0));
-    assert_null (begin (blobs, 'b', 60 * MB, 1, 0));     /* a quarter for one uploader, */
-    assert_non_null (begin (blobs, 'c', 90 * MB, 2, 0)); /* while others have room, */
-    assert_null (begin (blobs, 'd', 60 * MB, 3, 0));     /* until it is half for all */
-    assert_non_null (begin (blobs, 'e', 40 * MB, 3, 0));
-    assert_int_equal (blobs_status (blobs).unfinished_bytes, 190 * MB);
+    assert_non_null (begin (blobs, 'a', 120 * MB, 1, 0));
+    assert_null (begin (blobs, 'b', 120 * MB, 1, 0));     /* half of it for one uploader, */
+    assert_non_null (begin (blobs, 'c', 150 * MB, 2, 0)); /* while others have room, */
+    assert_null (begin (blobs, 'd', 60 * MB, 3, 0));      /* up to three quarters for all */
+    assert_non_null (begin (blobs, 'e', 30 * MB, 3, 0));
+    assert_int_equal (blobs_status (blobs).unfinished_bytes, 300 * MB);
     assert_null (begin (blobs, 'f', BLOBS_OBJECT_MAX + 1, 4, 0));
     blobs_destroy (&blobs);
     blobs = blobs_new (400 * MB);
