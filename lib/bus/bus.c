@@ -46,8 +46,8 @@ struct bus {
     void *requests;
     int64_t ticked_ms;
     uint64_t malformed, damaged; /* frames */
-    char refused[ENVELOPE_TEXT_MAX +
-                 1];       /* why the bus does not want this worker, until bus_next said so */
+    /* Why the bus does not want this worker, until bus_next has returned it. */
+    char refused[ENVELOPE_TEXT_MAX + 1];
     bus_inbox_t preferred; /* the inbox of the last item */
     size_t run;            /* how many in a row came from it */
     /* what the item points into that bus_next returned last */

@@ -23,8 +23,8 @@
 
 #define COURIER_TICK_MS 50
 #define COURIER_WINDOW  8 /* chunks asked for at once, at most */
-#define COURIER_FAST_MS                                                                            \
-    250 /* a chunk that comes within this time lets twice as many be asked for */
+/* A chunk that comes within this time lets twice as many be asked for. */
+#define COURIER_FAST_MS    250
 #define COURIER_STALL_MS   10000
 #define COURIER_STALLS_MAX 8 /* times COURIER_STALL_MS: the longest */
 #define COURIER_OBJECT_MAX ((uint64_t) 64 << 30)

@@ -18,9 +18,8 @@
 
 typedef struct {
     int hwm; /* messages that wait for one peer, and from one */
-    size_t
-        /* a larger frame (ENVELOPE_ROOM comes on top) ends the connection that sends it */
-        payload_max;
+    /* A larger frame (ENVELOPE_ROOM comes on top) ends the connection that sends it. */
+    size_t payload_max;
     int linger_ms; /* how long closing may wait for what was sent */
     const void
         *identity; /* by which a ROUTER knows this socket, over reconnects too; NULL: made up */

@@ -8,8 +8,8 @@
 
 #define EVENTS_COUNTED_MAX 1024 /* topics of ours, and of others by sender, that are counted */
 #define EVENTS_PROBES      8    /* entries of the table where a name may stand */
-#define EVENTS_SAY_MS                                                                              \
-    1000 /* the bus may have lost the subscriptions: they are said again so often */
+/* The bus may have lost the subscriptions: they are sent again so often. */
+#define EVENTS_SUBSCRIBE_MS 1000
 #define EVENTS_PREFIXES_MAX 64
 
 /*  How far a topic, or a sender's topic, has been counted. */
@@ -28,8 +28,8 @@ struct events {
     void *publish, *subscribe; /* made at first use */
     char *prefixes[EVENTS_PREFIXES_MAX];
     size_t prefixes_n;
-    int64_t said_ms; /* when the bus was last told of them */
-    bool refused;    /* it said that they are too many, and the log did */
+    int64_t subscribed_ms; /* when they were last sent */
+    bool refused;          /* the bus has them for too many; logged once */
     events_table_t sent, seen;
     zmq_msg_t frame; /* of the event that was taken last */
     char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
@@ -172,9 +172,9 @@ void events_again (events_t *events)
  *  again is cheaper than finding out. */
 void events_tick (events_t *events, int64_t now)
 {
-    if (!events->prefixes_n || now - events->said_ms < EVENTS_SAY_MS)
+    if (!events->prefixes_n || now - events->subscribed_ms < EVENTS_SUBSCRIBE_MS)
         return;
-    events->said_ms = now;
+    events->subscribed_ms = now;
     if (events->subscribe)
         events_send_subscriptions (events);
     else

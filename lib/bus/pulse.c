@@ -11,8 +11,8 @@
 
 #define PULSE_BEAT_MS 500
 #define PULSE_LOOK_MS 100 /* how often the end is looked for */
-#define PULSE_SILENT_MS                                                                            \
-    3000 /* without an answer for so long, and PULSE_ROUNDS round trips: connect anew */
+/* Without an answer for so long, and PULSE_ROUNDS round trips: connect anew. */
+#define PULSE_SILENT_MS  3000
 #define PULSE_ROUNDS     3
 #define PULSE_SILENT_MAX 60000
 #define PULSE_FLIGHTS    64 /* beats whose times are remembered */
@@ -29,12 +29,12 @@ struct pulse {
     uint64_t life;            /* the number that the bus gave this life of ours */
     uint64_t beats, answered; /* numbers of the last beat that was sent, and that was answered */
     int64_t sent_ms[PULSE_FLIGHTS]; /* by a beat's number */
-    int64_t heard_ms, silent_ms;    /* when the bus was last heard; how long it may be silent now */
+    int64_t answered_ms, silent_ms; /* when the bus last answered; how long it may be silent now */
     int64_t round_ms; /* a round trip as measured; falls slowly when trips get faster */
-    bool lost;        /* said in the log */
+    bool lost;        /* and logged */
     /* what crosses */
     atomic_bool stop;
-    _Atomic uint64_t bus_boot; /* of the bus, as last heard; 0: not yet */
+    _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
     atomic_bool forgotten, replaced;
 };
 
@@ -72,10 +72,10 @@ static void pulse_measure (pulse_t *pulse, const envelope_t *e)
 {
     int64_t now = clock_ms ();
     if (pulse->lost)
-        log_info ("bus.back", "away_ms=%lld same=%s", (long long) (now - pulse->heard_ms),
+        log_info ("bus.back", "away_ms=%lld same=%s", (long long) (now - pulse->answered_ms),
                   e->boot == atomic_load (&pulse->bus_boot) ? "yes" : "no");
     pulse->lost = false;
-    pulse->heard_ms = now;
+    pulse->answered_ms = now;
     if (e->sequence > pulse->answered && e->sequence <= pulse->beats &&
         pulse->beats - e->sequence < PULSE_FLIGHTS) {
         int64_t round = now - pulse->sent_ms[e->sequence % PULSE_FLIGHTS];
@@ -118,20 +118,20 @@ static void pulse_beat (pulse_t *pulse)
 static void pulse_check_silence (pulse_t *pulse)
 {
     int64_t now = clock_ms ();
-    if (now - pulse->heard_ms < pulse->silent_ms && pulse->socket)
+    if (now - pulse->answered_ms < pulse->silent_ms && pulse->socket)
         return;
     err_t err = {0};
     if (!pulse->lost && atomic_load (&pulse->bus_boot))
         log_warn ("bus.lost", "bus=%s silent_ms=%lld",
                   pulse->node->address.endpoint[ADDRESS_REQUESTS],
-                  (long long) (now - pulse->heard_ms));
+                  (long long) (now - pulse->answered_ms));
     pulse->lost = atomic_load (&pulse->bus_boot) != 0;
     if (pulse->socket)
         zmq_close (pulse->socket);
     pulse->socket = node_connect (pulse->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, &err);
-    pulse->silent_ms = now - pulse->heard_ms + 2 * pulse->silent_ms;
-    if (pulse->silent_ms > now - pulse->heard_ms + PULSE_SILENT_MAX)
-        pulse->silent_ms = now - pulse->heard_ms + PULSE_SILENT_MAX;
+    pulse->silent_ms = now - pulse->answered_ms + 2 * pulse->silent_ms;
+    if (pulse->silent_ms > now - pulse->answered_ms + PULSE_SILENT_MAX)
+        pulse->silent_ms = now - pulse->answered_ms + PULSE_SILENT_MAX;
 }
 
 static void *pulse_run (void *context)
@@ -166,7 +166,7 @@ pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *cont
     pulse->node = node;
     pulse->call = call;
     pulse->context = context;
-    pulse->start_ms = pulse->heard_ms = clock_ms ();
+    pulse->start_ms = pulse->answered_ms = clock_ms ();
     pulse->silent_ms = PULSE_SILENT_MS;
     /* Made here, where its failure can still be told, and used by the thread alone: starting a
        thread is the barrier that ZeroMQ wants between the two. */

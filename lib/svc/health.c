@@ -10,8 +10,8 @@
 #include "bus/bus.h"
 
 #define HEALTH_MS 800
-#define AGAIN_MS                                                                                   \
-    100 /* a bus that has just started hears of everybody within its first half second */
+/* A bus that has just started knows everybody within its first half second. */
+#define AGAIN_MS 100
 
 /*  One question to the bus, which knows from heartbeats who is alive: a service that computes sends
  *  them too. */

@@ -11,7 +11,7 @@
 /*  When an uploader last sent anything. */
 typedef struct {
     uint64_t owner;
-    int64_t heard_ms;
+    int64_t active_ms;
 } blobs_owner_t;
 
 /*  A list, newest first: objects are few and large, and what goes first is what is at its end. */
@@ -203,7 +203,7 @@ blob_t *blobs_begin (blobs_t *blobs, const hash_t *hash, uint64_t size, uint64_t
     blobs->first = b;
     blobs->status.objects++;
     blobs->status.bytes += size;
-    blobs_heard (blobs, owner, now);
+    blobs_touch (blobs, owner, now);
     return b;
 }
 
@@ -265,7 +265,7 @@ static blobs_owner_t *blobs_owner (blobs_t *blobs, uint64_t owner)
 
 /*  An upload on a slow link may go a minute without a chunk; as long as its uploader sends
  *  anything at all it is alive. */
-void blobs_heard (blobs_t *blobs, uint64_t owner, int64_t now)
+void blobs_touch (blobs_t *blobs, uint64_t owner, int64_t now)
 {
     blobs_owner_t *o = blobs_owner (blobs, owner);
     if (!o && blobs->owners_n < BLOBS_OWNERS_MAX) {
@@ -273,7 +273,7 @@ void blobs_heard (blobs_t *blobs, uint64_t owner, int64_t now)
     } else if (!o) { /* the one that has been silent for longest is forgotten */
         o = &blobs->owners[0];
         for (size_t i = 1; i < blobs->owners_n; i++)
-            if (blobs->owners[i].heard_ms < o->heard_ms)
+            if (blobs->owners[i].active_ms < o->active_ms)
                 o = &blobs->owners[i];
     }
     *o = (blobs_owner_t){owner, now};
@@ -286,7 +286,7 @@ void blobs_expire (blobs_t *blobs, int64_t now)
         if (blob_complete (b))
             continue;
         const blobs_owner_t *o = blobs_owner (blobs, b->owner);
-        if (!o || now - o->heard_ms >= BLOBS_SILENT_MS || now - b->progress_ms >= BLOBS_STALLED_MS)
+        if (!o || now - o->active_ms >= BLOBS_SILENT_MS || now - b->progress_ms >= BLOBS_STALLED_MS)
             blobs_drop (blobs, b);
     }
 }

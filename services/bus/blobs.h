@@ -33,9 +33,10 @@
 
 #define BLOBS_OBJECT_MAX ((uint64_t) 16 << 30)
 #define BLOBS_LOOSE_MAX  64 /* of one uploader */
-#define BLOBS_LOOSE_BYTES                                                                          \
-    ((uint64_t) 64 << 20)    /* of those of more than one chunk, though as many of these as a */
-#define BLOBS_LOOSE_LARGE 20 /* team of eight policies has published at once */
+/* Of loose ones of more than one chunk, though as many of these as a team of eight policies has
+   published at once. */
+#define BLOBS_LOOSE_BYTES ((uint64_t) 64 << 20)
+#define BLOBS_LOOSE_LARGE 20
 #define BLOBS_PAST_BYTES  ((uint64_t) 8 << 20)
 #define BLOBS_UPLOADS_MAX 64 /* unfinished ones of one uploader */
 #define BLOBS_SILENT_MS   60000
@@ -77,7 +78,7 @@ void blobs_finished (blobs_t *blobs, const blob_t *blob);
 void blobs_drop (blobs_t *blobs, blob_t *blob);
 
 /*  That the uploader is there: what it has begun stays. */
-void blobs_heard (blobs_t *blobs, uint64_t owner, int64_t now);
+void blobs_touch (blobs_t *blobs, uint64_t owner, int64_t now);
 void blob_need (blob_t *blob);
 void blobs_release (blobs_t *blobs, blob_t *blob); /* the reverse */
 void blobs_expire (blobs_t *blobs, int64_t now);

@@ -22,8 +22,8 @@
 #define BROKER_BATCH            64 /* frames taken before clocks and monitors are looked at again */
 #define BROKER_HWM              20000 /* messages that wait for one peer */
 #define BROKER_PEER_CONNECTIONS 2     /* messages and heartbeats */
-#define BROKER_JOINED_BEATS                                                                        \
-    2 /* who sent so many is worth a line in the log; a health check is not */
+/* Who sent so many is worth a line in the log; a health check is not. */
+#define BROKER_JOINED_BEATS 2
 
 struct broker {
     zsock_t *socket;
@@ -84,8 +84,8 @@ void broker_destroy (broker_t **self)
 /*  ---- frames --------------------------------------------------------------------------------- */
 
 /*  Who finds no room among the peers is told where it waits for an answer. An impostor is not. */
-static void broker_turn_away (broker_t *b, peer_t *stranger, const envelope_t *e,
-                              peers_refusal_t refusal)
+static void broker_refuse (broker_t *b, peer_t *stranger, const envelope_t *e,
+                           peers_refusal_t refusal)
 {
     const char *text = "too many peers on this bus";
     char name[ENVELOPE_NAME_MAX + 1];
@@ -138,7 +138,7 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
     }
     peer_t *peer = peers_of (b->peers, identity, identity_n, &e, &refusal);
     if (!peer) {
-        broker_turn_away (b, &connection, &e, refusal);
+        broker_refuse (b, &connection, &e, refusal);
         return;
     }
     if (e.kind == ENVELOPE_HEARTBEAT) {
@@ -216,7 +216,7 @@ void broker_actor (zsock_t *pipe, void *broker)
            two. */
         const void *ready = zpoller_wait (poller, BROKER_TICK_MS);
         if (ready == pipe || (!ready && zpoller_terminated (poller)))
-            break; /* $TERM is all that is ever said */
+            break; /* $TERM is all that is ever sent */
         broker_check_connections (b);
         broker_take (b);
         int64_t now = clock_ms ();

@@ -15,7 +15,7 @@ struct connections {
     void *socket;
     zactor_t *monitor;
     char endpoint[ADDRESS_MAX]; /* as ZeroMQ calls it */
-    bool full;                  /* said in the log */
+    bool full;                  /* and logged */
     size_t max;
     atomic_size_t open;
     /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a

@@ -11,8 +11,8 @@
 #include "connections.h"
 #include "peers.h"
 
-#define TAPS_EVENTS_HWM                                                                            \
-    4096 /* that wait for one slow tap: with ENVELOPE_EVENT_MAX, 272 MiB at most */
+/* That wait for one slow tap: with ENVELOPE_EVENT_MAX, 272 MiB at most. */
+#define TAPS_EVENTS_HWM  4096
 #define TAPS_BATCH       1000 /* events, */
 #define TAPS_ASKED_BATCH 64   /* and messages of taps, before the other are looked at again */
 #define TAPS_WAIT_MS     1000
@@ -268,7 +268,7 @@ void taps_actor (zsock_t *pipe, void *taps)
     while (poller) {
         const void *ready = zpoller_wait (poller, TAPS_WAIT_MS);
         if (ready == pipe || (!ready && zpoller_terminated (poller)))
-            break; /* $TERM is all that is ever said */
+            break; /* $TERM is all that is ever sent */
         taps_check_connections (t);
         taps_take_messages (t);
         taps_take_events (t);

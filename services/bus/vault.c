@@ -65,7 +65,7 @@ struct vault {
     /* the message under way: who sent it */
     char identity[PEER_IDENTITY_MAX + 1];
     size_t identity_n;
-    _Atomic uint64_t objects, bytes, unfinished_bytes, manifests_told, chunks_in, chunks_out,
+    _Atomic uint64_t objects, bytes, unfinished_bytes, manifests_count, chunks_in, chunks_out,
         refused, malformed, damaged;
 };
 
@@ -126,7 +126,7 @@ static void vault_count (vault_t *v)
     atomic_store (&v->objects, status.objects);
     atomic_store (&v->bytes, status.bytes);
     atomic_store (&v->unfinished_bytes, status.unfinished_bytes);
-    atomic_store (&v->manifests_told, v->manifests_n);
+    atomic_store (&v->manifests_count, v->manifests_n);
 }
 
 /*  ---- objects -------------------------------------------------------------------------------- */
@@ -176,7 +176,7 @@ static void vault_take_chunk (vault_t *v, const envelope_t *e, blob_t *b)
         vault_want_more (v, e, b, again);
     } else if (blob_genuine (b)) {
         blobs_finished (v->blobs, b);
-        vault_count (v); /* whoever hears that it is held may ask at once */
+        vault_count (v); /* the uploader may look at it as soon as it is answered */
         vault_answer_code (v, e, ENVELOPE_HELD, ERR_NONE, "");
     } else {
         blobs_drop (v->blobs, b);
@@ -192,7 +192,7 @@ static void vault_on_put (vault_t *v, const envelope_t *e)
     if (!envelope_hash (e, &hash))
         return;
     blob_t *b = blobs_find (v->blobs, &hash);
-    blobs_heard (v->blobs, vault_owner (v), clock_ms ());
+    blobs_touch (v->blobs, vault_owner (v), clock_ms ());
     /* Without chunk 0 there is no telling what the uploader thinks it has sent. */
     if (!b && e->index > 0) { /* it was dropped meanwhile: begin again */
         vault_want (v, e, 0);
@@ -444,7 +444,7 @@ void vault_actor (zsock_t *pipe, void *vault)
     while (poller) {
         const void *ready = zpoller_wait (poller, VAULT_TICK_MS);
         if (ready == pipe || (!ready && zpoller_terminated (poller)))
-            break; /* $TERM is all that is ever said */
+            break; /* $TERM is all that is ever sent */
         while (connections_next_broken (v->connections, &fd))
             ; /* only counted */
         vault_take (v);
@@ -481,7 +481,7 @@ void vault_status (const vault_t *v, vault_status_t *status)
                                .objects = atomic_load (&v->objects),
                                .bytes = atomic_load (&v->bytes),
                                .unfinished_bytes = atomic_load (&v->unfinished_bytes),
-                               .manifests = atomic_load (&v->manifests_told),
+                               .manifests = atomic_load (&v->manifests_count),
                                .chunks_in = atomic_load (&v->chunks_in),
                                .chunks_out = atomic_load (&v->chunks_out),
                                .refused = atomic_load (&v->refused),

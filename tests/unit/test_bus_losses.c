@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -183,6 +184,43 @@ static void a_worker_hears_that_nobody_waits (void **state)
     bus_destroy (&worker);
 }
 
+/*  Who comes, and who goes, stands in the bus's log by name. */
+static void peers_are_logged_by_name (void **state)
+{
+    const fixture_t *f = *state;
+    char path[FS_PATH_MAX];
+    buf_t log = {0};
+    snprintf (path, sizeof path, "%s/log", f->dir);
+    int fd = open (path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600), all = dup (STDERR_FILENO);
+    dup2 (fd, STDERR_FILENO);
+    bus_t *alice = join (f, "alice"), *worker = join (f, "bob");
+    bus_serve (worker, "echo", 1, NULL);
+    static const char *const lines[] = {"peer.joined peer=alice",
+                                        "peer.joined peer=bob",
+                                        "worker.ready service=echo worker=bob",
+                                        "peer.disconnected peer=alice",
+                                        "peer.left peer=alice",
+                                        "worker.lost worker=bob"};
+    size_t found = 0, n = sizeof lines / sizeof *lines;
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && found < n;) {
+        buf_clear (&log);
+        if (fs_read (path, 1 << 20, &log, NULL) == 0 && strstr (log.data, lines[found]))
+            found++;
+        else
+            clock_sleep_ms (5);
+        if (found == 3) { /* both are there: now both go */
+            bus_destroy (&alice);
+            bus_destroy (&worker);
+        }
+    }
+    dup2 (all, STDERR_FILENO);
+    close (all);
+    close (fd);
+    if (found < n)
+        fail_msg ("no '%s' in\n%s", lines[found], log.data ? log.data : "");
+    buf_free (&log);
+}
+
 /*  ---- what a bus_t does, at a bus that is played here
  *  --------------------------------------------------- */
 
@@ -347,6 +385,7 @@ int main (void)
         TEST (a_damaged_chunk_is_asked_for_again),
         TEST (a_cancelled_request_is_not_handed_out),
         TEST (a_worker_hears_that_nobody_waits),
+        TEST (peers_are_logged_by_name),
         TEST (an_upload_that_stopped_is_taken_over),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

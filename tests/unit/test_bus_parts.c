@@ -300,11 +300,11 @@ static void unfinished_uploads_end (void **state)
     assert_non_null (gone);
     assert_non_null (slow);
     for (int64_t now = 0; now < BLOBS_SILENT_MS; now += 1000)
-        blobs_heard (blobs, 2, now);
+        blobs_touch (blobs, 2, now);
     blobs_expire (blobs, BLOBS_SILENT_MS);
     assert_int_equal (blobs_status (blobs).objects, 1); /* a slow one stays while it is heard of, */
     assert_int_equal (blobs_status (blobs).bytes, 2 * MB);
-    blobs_heard (blobs, 2, BLOBS_STALLED_MS);
+    blobs_touch (blobs, 2, BLOBS_STALLED_MS);
     blobs_expire (blobs, BLOBS_STALLED_MS); /* but not for ever */
     assert_int_equal (blobs_status (blobs).objects, 0);
     blobs_destroy (&blobs);
