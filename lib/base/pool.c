@@ -15,6 +15,7 @@
  */
 #include "base/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -151,6 +152,7 @@ void pool_run (pool_t *pool, pool_fn fn, void *context, size_t n)
             fn (context, i, 0);
         return;
     }
+    assert (atomic_load (&pool->busy) == 0); /* or somebody else runs something on it */
     pool->fn = fn;
     pool->context = context;
     pool->n = n;

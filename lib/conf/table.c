@@ -7,6 +7,7 @@
  */
 #include "conf/table.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -205,6 +206,7 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key)
     size_t n, at = 0;
     for (const conf_section_t *s = conf_sections (&n); s < section; s++)
         at += s->n;
+    assert (key >= section->keys && key < section->keys + section->n);
     return at + (size_t) (key - section->keys);
 }
 

@@ -14,6 +14,7 @@
  */
 #include "formats/safetensors.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
@@ -303,6 +304,9 @@ int safetensors_read (const safetensors_t *file, const safetensors_entry_t *e, s
     if (first > e->n || n > e->n - first)
         return err_set (err, ERR_INPUT, "%s: tensor %s has %zu elements, not %zu", file->path,
                         e->name, e->n, first + n);
+    assert ((const char *) e->data >= (const char *) file->map &&
+            (const char *) e->data + safetensors_bytes (e) <=
+                (const char *) file->map + file->map_n);
     safetensors_widen (e, first, n, out);
     size_t bad = safetensors_first_infinite (out, n);
     return bad == n ? 0

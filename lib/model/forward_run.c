@@ -122,7 +122,9 @@ forward_t *forward_new (const model_t *model, size_t rows, size_t context, size_
         run_place (f);
         f->memory = pages_alloc (f->bytes);
         if (f->memory) {
+            size_t counted = f->bytes;
             run_place (f);
+            assert (f->bytes == counted);
             return f;
         }
     }

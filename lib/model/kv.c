@@ -7,6 +7,7 @@
  *  the order of positions and with the same sums as if all had been one sequence. A cut at P itself
  *  would move positions to other lanes, and the sums over lanes would have other bits.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "model/forward.h"
@@ -39,6 +40,7 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
 {
     size_t dim = model->config.head_dim, lane = position % KERNELS_BLOCK;
     size_t block = position / KERNELS_BLOCK - kv->first;
+    assert (block < kv->blocks); /* also when the position lies before the first block */
     for (size_t h = 0; h < model->config.kv_heads; h++, k += dim, v += dim) {
         float *keys = kv_head (model, kv, layer, h) + block * kernels_block_floats (dim);
         float *values = keys + KERNELS_BLOCK * dim + lane * kv_value_stride (model);

@@ -14,6 +14,7 @@
  */
 #include "model/lora.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,6 +216,7 @@ model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
         memcpy (m->layers, base->layers, layers * sizeof *m->layers);
         lora_freeze (m);
         lora_add_adapters (m);
+        assert (m->adapters_n <= most && m->tensors_n == 2 * m->adapters_n);
         if (lora_allocate (m) == 0)
             return m;
     }

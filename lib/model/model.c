@@ -7,6 +7,7 @@
  */
 #include "model/model.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -303,10 +304,12 @@ model_t *weights_shape (const model_config_t *config, model_compute_t compute, e
     if (!m->layers)
         goto none;
     model_lay_out (m);
-    m->tensors = calloc (m->tensors_n, sizeof *m->tensors);
+    size_t counted = m->tensors_n;
+    m->tensors = calloc (counted, sizeof *m->tensors);
     if (!m->tensors)
         goto none;
     model_lay_out (m);
+    assert (m->tensors_n == counted);
     model_place_all (m);
     return m;
 none:

@@ -16,6 +16,7 @@
  */
 #include "model/products.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,6 +207,7 @@ static bool products_is_narrow (const products_t *p, const weights_matrix_t *w)
 void products_input (products_t *p, products_rows_t dy, size_t n, const weights_matrix_t *w,
                      bool more, float *dx)
 {
+    assert (n <= p->rows_max);
     for (size_t from = 0; from < w->outputs; from += PRODUCTS_DEPTH) {
         block_t c = {.p = p,
                      .w = w,

@@ -8,6 +8,7 @@
  */
 #include "model/sampler_internal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,7 @@ void sampler_sweep (sampler_t *s)
 
 void sampler_leave (sampler_t *s, row_t *row)
 {
+    assert (row->job && row->job->live > 0 && s->active > 0);
     row->job->live--;
     row->job = NULL;
     s->active--;

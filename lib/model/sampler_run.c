@@ -13,6 +13,7 @@
  *  (forward_run.c), and token p is drawn with the number rng_uniform (key, p), which depends on the
  *  sample's key and the position and not on how many draws were made before.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,6 +218,7 @@ static int sampler_start (sampler_t *s, row_t *row, job_t *job)
 {
     if (sampler_make_room (row, job) != 0)
         return -1;
+    assert (job->started < job->samples && s->waiting > 0);
     size_t sample = job->started++;
     *row->output = (output_t){.tag = job->tag, .sample = sample};
     row->output->logps = (float *) (row->output->ids + job->max_tokens);

@@ -12,6 +12,7 @@
  *  work_place is the only list of buffers. It runs without memory to count, and again with memory
  *  to place, so that what memory.h predicts and what is allocated cannot differ.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -304,7 +305,9 @@ int train_work_new (train_work_t *w, const model_t *model, pool_t *pool,
         train_work_free (w);
         return -1;
     }
+    size_t counted = w->bytes;
     work_place (w);
+    assert (w->bytes == counted);
     return 0;
 }
 
@@ -358,6 +361,8 @@ void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
     }
     w->rows = row;
     w->head_rows = row - p + 1;
+    assert (w->rows <= w->most.rows && w->head_rows <= w->most.head_rows &&
+            token <= w->most.tokens);
 }
 
 /*  A token's number counts through all completions of the group; there are few of them, so a search

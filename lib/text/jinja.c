@@ -17,6 +17,7 @@
  *  jinja_expression and everything that it calls return borrowed values; NULL is "undefined", and
  *  also what comes after a failure, which j->failed tells apart.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "text/jinja_internal.h"
@@ -338,6 +339,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
     if (globals && jinja_run (&j, true) != AT_END)
         jinja_fail (&j, "an end without a beginning");
     json_decref (j.pool);
+    assert (j.failed || (j.dead == 0 && j.depth == 0 && j.scopes == 1));
     if (!j.failed && buf_failed (out))
         return err_set (err, ERR_LIMIT, "it writes more than %zu bytes", out->max);
     return j.failed ? -1 : 0;

@@ -15,6 +15,7 @@
  *  skipped. So a piece of n symbols costs n log n, where trying all pairs after every merge would
  *  cost n squared.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -84,6 +85,7 @@ static bool encode_before (const candidate_t *a, const candidate_t *b)
  *  parent. */
 static void encode_heap_push (encoder_t *e, candidate_t c)
 {
+    assert (e->heap_n < 3 * e->capacity);
     size_t i = e->heap_n++;
     while (i && encode_before (&c, &e->heap[(i - 1) / 2])) {
         e->heap[i] = e->heap[(i - 1) / 2];
