@@ -79,12 +79,14 @@ static int conf_read_value (reader_t *r, const char *key, buf_t *text)
         rc = conf_fail (r, line, key, ": one value or a list is wanted, not a section");
     }
     yaml_event_delete (&event);
+    /* YAML can write a 0 byte as "\0"; our values are strings. */
     if (rc == 0 && (buf_failed (text) || (text->size && memchr (text->data, 0, text->size))))
         rc = conf_fail (r, line, key, ": not a text");
     return rc;
 }
 
-/*  A key that there is not, or for section NULL a section. */
+/*  Refuses a key that does not exist, or for section NULL a section, with the nearest name that
+ *  does. */
 static int conf_unknown (const conf_section_t *section, const char *name, const char *where,
                          const char *full, err_t *err)
 {
@@ -217,6 +219,7 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     char name[NAME_MAX_BYTES], where[192];
     size_t size = strcspn (word, "=");
     snprintf (where, sizeof where, "--set %.150s", word);
+    /* A name that does not fit is no key of ours; it becomes empty and is refused below. */
     memcpy (name, word, size < sizeof name ? size : 0);
     name[size < sizeof name ? size : 0] = 0;
     char *dot = strchr (name, '.');

@@ -19,7 +19,7 @@ static void conf_print_quote (buf_t *text, const char *value)
     buf_char (text, '"');
 }
 
-/*  The shortest text that strtod reads back to the same number. */
+/*  The shortest text that reads back to the same number: 0.1 and not 0.10000000000000001. */
 static void conf_print_real (buf_t *text, double value)
 {
     char out[40];
@@ -147,6 +147,7 @@ static void conf_print_surrogate_formula (const conf_t *conf, char x, buf_t *tex
 static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
 {
     const char *type = conf->loss.type;
+    /* One ratio s for the sequence, or r for each token. */
     bool sequence = conf_print_is (conf->loss.level, "sequence") || conf_print_is (type, "rloo");
     char x = sequence ? 's' : 'r';
     buf_printf (text, "loss = -%s (", conf_print_reduction (type));
@@ -177,6 +178,7 @@ static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
         buf_text (text, "left out: completions that the length limit cut\n");
 }
 
+/*  A scorer of the user's own may look at the clock or ask another model. */
 bool conf_reproducible (const conf_t *conf)
 {
     return !*conf->reward.command;

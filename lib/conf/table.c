@@ -283,6 +283,7 @@ static int table_set_number (void *to, const conf_key_t *key, const char *text, 
     errno = 0;
     double number = strtod (text, &end);
     bool whole = key->kind == CONF_WHOLE;
+    /* strtod would take "inf", " 1" and "0x10"; the first two are refused. */
     if (end == text || *end || errno == ERANGE || !isfinite (number) || isspace ((int) *text) ||
         (whole && number != floor (number)))
         return err_set (err, ERR_CONFIG, "'%s' is no %s number", text, whole ? "whole" : "real");

@@ -80,7 +80,8 @@ static int hf_check_shard (const hf_t *hf, size_t shard, const char *name, const
     return 0;
 }
 
-/*  Every distinct file that the index names; each tensor is where the index says. */
+/*  Opens every distinct file that the index names, and checks that each tensor is where the index
+ *  says. */
 static int hf_open_shards (hf_t *hf, const json_t *map, err_t *err)
 {
     const char *tensor, *seen[SHARDS_MAX];
@@ -172,6 +173,7 @@ static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *fou
 {
     *found = hf_find_name (hf, t->name);
     const safetensors_entry_t *e = found->entry;
+    /* Vectors have rank 1 in files, and rows = 1 here. */
     const size_t wanted[] = {t->rank == 1 ? t->columns : t->rows, t->columns};
     if (!e)
         return err_set (err, ERR_INPUT, "%s: tensor %s is missing%s", hf->dir, t->name,

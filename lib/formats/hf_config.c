@@ -49,7 +49,7 @@ static int hf_config_refuse_value (const json_t *object, const char *key, const 
     return -1;
 }
 
-/*  A size; fallback -1: it must be there. */
+/*  A size, which must be a whole number from 1 on; fallback -1: it must be there. */
 static int hf_config_read_size (const json_t *root, const char *key, json_int_t fallback,
                                 size_t *to, err_t *err)
 {
@@ -268,6 +268,7 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
     m->qkv_bias = m->arch == ARCH_QWEN2;
     m->qk_norm = m->arch == ARCH_QWEN3;
     m->value_head = json_is_true (json_object_get (root, "value_head"));
+    /* generation_config.json wins where both name an end token. */
     if (generation)
         hf_config_read_eos (generation, config);
     if (config->eos_n == 0)
@@ -279,8 +280,8 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
 
 /*  ---- writing -------------------------------------------------------------------------------- */
 
-/*  The dialect of transformers 5, where theta is among the parameters; or what older ones call
- *  rope_scaling. */
+/*  The dialect of transformers 5, where theta is among the parameters (with_theta); or what older
+ *  ones call rope_scaling. */
 static json_t *hf_config_rope_json (const model_config_t *m, bool with_theta)
 {
     static const char *const names[] = {"default", "linear", "llama3"};
@@ -326,6 +327,7 @@ char *hf_config_json (const hf_config_t *config)
         return NULL;
     if (m->rope != ROPE_PLAIN)
         json_object_set_new (root, "rope_scaling", hf_config_rope_json (m, false));
+    /* Left out it would mean a window of 4096 tokens. */
     if (m->arch == ARCH_MISTRAL)
         json_object_set_new (root, "sliding_window", json_null ());
     if (m->value_head)

@@ -42,6 +42,7 @@ static bool hf_files_is_left_out (const char *name)
     return found;
 }
 
+/*  What belongs to a tokenizer: all that a folder of adapters takes along. */
 static bool hf_files_of_tokenizer (const char *name)
 {
     static const char *const begins[] = {

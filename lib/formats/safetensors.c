@@ -171,6 +171,7 @@ static int safetensors_read_header (safetensors_t *file, err_t *err)
         return err_set (err, ERR_INPUT, "%s: a header of %" PRIu64 " bytes in a file of %zu",
                         file->path, size, file->map_n);
     json_error_t problem;
+    /* The header may be padded behind its object: hence no check of what follows. */
     json_t *header = json_loadb ((const char *) file->map + 8, size,
                                  JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &problem);
     const char *name, *data = (const char *) file->map + 8 + size;
@@ -334,6 +335,8 @@ static uint16_t safetensors_to_half (float value)
     int exponent;
     frexpf (size, &exponent);
     int least = exponent < -13 ? -24 : exponent - 11; /* weight of the last bit */
+    /* The fraction in units of the last bit, with its leading one: 1024 .. 2048. Rounding up to
+     * 2048 carries into the exponent by itself. */
     long steps = lrintf (ldexpf (size, -least));
     if (exponent < -13)
         return (uint16_t) (sign | steps);

@@ -17,7 +17,8 @@
 
 #define FILE_MAX ((size_t) 16 << 20)
 #define TEXT_MAX ((size_t) 64 << 10) /* around a prompt */
-#define MARK     "\x01"              /* stands for the prompt while a template writes */
+/*  A character that no template writes by itself and none treats in a special way. */
+#define MARK "\x01" /* stands for the prompt while a template writes */
 #define ADVICE                                                                                     \
     "set model.chat to none, chatml, llama3, plain or a pattern with " CHAT_PLACE                  \
     " (or " CHAT_TRIMMED ")"
@@ -41,7 +42,8 @@ static const chat_format_t formats[] = {
 
 /*  ---- what a folder says --------------------------------------------------------------------- */
 
-/*  A file that is not there stays empty, without an error. */
+/*  A file that is not there stays empty, without an error: most folders have the template in one
+ *  place only. */
 static int chat_read_file (const char *dir, const char *name, buf_t *text, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -162,6 +164,7 @@ static int chat_follow (const char *template, const json_t *config, chat_format_
     if (rc == 0)
         rc = chat_write_message (template, config, spaced, &wide, err);
     const char *mark = plain.data ? strstr (plain.data, MARK) : NULL;
+    /* A pattern has one place; and what the template writes must not look like one. */
     if (rc == 0 && (!mark || strstr (mark + 1, MARK) || strstr (plain.data, "{prompt")))
         rc = err_set (err, ERR_INPUT, "it does not write the text of the user just once");
     if (rc == 0) {
@@ -180,8 +183,8 @@ static int chat_follow (const char *template, const json_t *config, chat_format_
     return rc;
 }
 
-/*  The tokens themselves are listed in tokenizer_config.json of many models that were never taught
- *  a format: only the template counts. */
+/*  What the folder's template makes of a message. That tokenizer_config.json lists tokens such as
+ *  <|im_start|> says nothing: many models have them that were never taught a format. */
 static int chat_detect (const char *dir, chat_format_t *format, err_t *err)
 {
     buf_t template = {.max = FILE_MAX};
@@ -220,6 +223,7 @@ int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *
         }
     if (strcmp (name, "auto") == 0 && dir)
         return chat_detect (dir, format, err);
+    /* A name that is none of ours must be a pattern. */
     if (!chat_find_place (name, &size))
         return err_set (err, ERR_CONFIG,
                         "model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
@@ -244,6 +248,7 @@ int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, cons
     size_t length;
     const char *place = chat_find_place (format->pattern, &length), *after = place + length;
     bool trims = length > strlen (CHAT_PLACE);
+    /* As Jinja's trim does it. */
     for (; trims && size && memchr (space, *text, strlen (space)); size--)
         text++;
     while (trims && size && memchr (space, text[size - 1], strlen (space)))

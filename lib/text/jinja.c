@@ -29,6 +29,7 @@ static at_t jinja_run (jinja_t *j, bool live);
 
 /*  ---- text ----------------------------------------------------------------------------------- */
 
+/*  White space at the end of a text, which "{%-" takes away. */
 static size_t jinja_spaces_before (const char *from, const char *end)
 {
     const char *at = end;
@@ -63,11 +64,13 @@ static void jinja_read_text (jinja_t *j, bool live)
      * indentation. */
     j->line_start = from > j->at ? from[-1] == '\n' : from == j->template && j->at == j->template;
     end = from;
+    /* A single brace is text. */
     while (*end && !(end[0] == '{' && end[1] && strchr ("{%#", end[1])))
         end++;
     size_t cut = 0;
     if (*end && end[2] == '-')
         cut = jinja_spaces_before (from, end);
+    /* Before a block or a comment, but not before an output. */
     else if (*end && end[1] != '{' && end[2] != '+')
         cut = jinja_indent_before (j, from, end);
     else if (!*end && end > from && end[-1] == '\n')
@@ -193,6 +196,8 @@ static void jinja_run_for (jinja_t *j, bool live)
         if (!jinja_open_scope (j))
             return;
         if (n) {
+            /* Each round has a scope of its own, so that what one round sets is gone in the
+             * next. */
             json_object_set (j->scope[j->scopes - 1], name, json_array_get (list, i));
             json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, i, n));
         }
@@ -311,6 +316,7 @@ static at_t jinja_run (jinja_t *j, bool live)
             jinja_skip_comment (j);
             continue;
         }
+        /* The sign was looked at in jinja_read_text, for the text before the tag. */
         j->at += *j->at == '-' || (kind == '%' && *j->at == '+');
         if (kind == '{')
             jinja_run_output (j, live);

@@ -374,6 +374,7 @@ static json_t *express_join (jinja_t *j, const json_t *left, const json_t *right
     return value;
 }
 
+/*  a ~ b joins what {{ a }}{{ b }} would write, numbers included. */
 static json_t *express_read_concat (jinja_t *j)
 {
     json_t *left = express_read_modulo (j);
@@ -400,6 +401,7 @@ static json_t *express_add (jinja_t *j, const json_t *left, const json_t *right,
                        left && right ? "such values is not known here" : "what is undefined");
 }
 
+/*  + and - from left to right; a "-" before the end of the tag belongs to the tag. */
 static json_t *express_read_sum (jinja_t *j)
 {
     json_t *left = express_read_concat (j);
@@ -499,6 +501,8 @@ static json_t *express_read_and (jinja_t *j)
     return left;
 }
 
+/*  An expression without x if y else z: what stands after "in" of a for, where an if would belong
+ *  to the loop. */
 json_t *jinja_operand (jinja_t *j)
 {
     json_t *left = express_read_and (j);
@@ -541,6 +545,7 @@ static bool express_choice_ahead (const char *at)
  *  reader go back and evaluate x. What is not chosen is read dead. */
 static json_t *express_read_choice (jinja_t *j)
 {
+    /* The usual case is read only once. */
     if (!express_choice_ahead (j->at))
         return jinja_operand (j);
     const char *start = j->at;

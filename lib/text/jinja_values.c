@@ -100,7 +100,8 @@ json_t *jinja_lookup (const jinja_t *j, const char *name)
 
 /*  ---- text ----------------------------------------------------------------------------------- */
 
-/*  Python's strip: of any of these characters, at either end. */
+/*  Python's strip: takes any of these characters away, at either end. Only ASCII ones: SPACE lists
+ *  what str.strip () takes for white space below 128. */
 static json_t *values_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
                              bool right)
 {
@@ -115,6 +116,7 @@ static json_t *values_strip (jinja_t *j, const json_t *value, const char *charac
     return jinja_text (j, text, size);
 }
 
+/*  startswith, and endswith with at_end. */
 static bool values_begins (const json_t *value, const json_t *with, bool at_end)
 {
     size_t n = json_string_length (value), m = json_string_length (with);
@@ -161,6 +163,7 @@ json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_a
         return !value || (args->n > 1 && jinja_truth (args->value[1]) && !jinja_truth (value))
                    ? args->value[0]
                    : value;
+    /* trim with characters of one's own exists in Jinja, and in no template that we know. */
     if (strcmp (name, "trim") == 0 && text && args->n == 0)
         return values_strip (j, value, SPACE, true, true);
     if ((strcmp (name, "length") == 0 || strcmp (name, "count") == 0) &&
@@ -225,6 +228,7 @@ json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_ar
         return NULL;
     const json_t *first = args->n ? args->value[0] : NULL;
     bool text = json_is_string (self);
+    /* Called as the method of Python is: without arguments, or with one text. */
     bool plain = args->n <= 1 && !args->named && (args->n == 0 || json_is_string (first));
     const char *characters = args->n ? json_string_value (first) : SPACE;
     if (strcmp (name, "strip") == 0 && text && plain)

@@ -3,8 +3,8 @@
 
 #include "text/tokenizer_internal.h"
 
-/*  Bytes from fallback tokens that follow each other: valid UTF-8 as it is, else one U+FFFD per
- *  byte. */
+/*  Writes the bytes of fallback tokens that followed each other: as they are when they are valid
+ *  UTF-8, else one U+FFFD per byte, as the tokenizers library does it. */
 static void decode_flush_bytes (buf_t *bytes, buf_t *out)
 {
     bool valid = true;

@@ -126,6 +126,8 @@ static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err
         t->nfc = true;
         return 0;
     }
+    /* A space put first would have to be replaced, too, when Replace comes after: then the order
+     * would matter. */
     if (strcmp (type, "Prepend") == 0 && prepend && strlen (prepend) < sizeof t->normal_prepend &&
         !strchr (prepend, ' ') && !*t->normal_prepend) {
         memcpy (t->normal_prepend, prepend, strlen (prepend) + 1);
@@ -188,7 +190,9 @@ static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
                : tokenizer_refuse (err, "post_processor", type);
 }
 
-/*  Decoders follow from the model; only what would change the text is looked at. */
+/*  What decoding does follows from the model (tokenizer_decode.c). Only steps that would change the
+ *  text in another way matter here: Strip and Metaspace take the space away that encoding put
+ *  first. */
 static int steps_read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
 {
     static const char *const known[] = {"ByteLevel", "Replace",   "ByteFallback",
@@ -214,6 +218,7 @@ static int steps_read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
     return tokenizer_refuse (err, "decoder", type);
 }
 
+/*  The pre-tokenizer first: it says whether the model is byte-level. */
 int tokenizer_read_steps (tokenizer_t *t, const json_t *root, err_t *err)
 {
     return steps_read_pre (t, json_object_get (root, "pre_tokenizer"), err) != 0 ||

@@ -45,6 +45,7 @@ static void tokenizer_train_count_word (trainer_t *t, const char *text, size_t s
         at = (at + 1) % MAP_SIZE;
     word_t *word = &t->words[at];
     if (!word->text) {
+        /* A table that is full would be searched for ever. */
         if (t->words_n >= MAP_SIZE * 3 / 4)
             return; /* words that come so late are rare */
         word->text = malloc (size);
@@ -116,6 +117,7 @@ static void tokenizer_train_apply (trainer_t *t, int32_t left, int32_t right, in
         word_t *word = &t->words[w];
         size_t n = 0;
         for (size_t i = 0; word->text && i < word->n; i++) {
+            /* From left to right, as encoding does it: "aaa" becomes (aa) a. */
             bool pair = i + 1 < word->n && word->ids[i] == left && word->ids[i + 1] == right;
             word->ids[n++] = pair ? id : word->ids[i];
             i += pair;

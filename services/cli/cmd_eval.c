@@ -24,7 +24,8 @@ static const args_spec_t spec = {
     .positional = "CONFIG",
     .options = options};
 
-/*  Whether DIR or a folder in it, one per role, is PEFT's. */
+/*  Whether DIR or a folder in it, one per role, is PEFT's: then --model means adapters on the
+ *  configuration's model. */
 static bool cmd_eval_holds_adapters (const char *dir)
 {
     bool any = false;

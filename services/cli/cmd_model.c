@@ -17,7 +17,7 @@
 
 #define TEXT_MAX ((size_t) 64 << 20)
 
-/*  A folder, opened, its weights in a model. */
+/*  A model folder, opened, and its weights in a model. */
 typedef struct {
     hf_t *hf;
     model_t *base; /* of an adapted model, else NULL */
@@ -67,7 +67,8 @@ static int cmd_model_load (loaded_t *l, const args_t *args, err_t *err)
     return hf_fill (l->hf, l->model, l->pool, err);
 }
 
-/*  The text that is given, or all of the standard input where it is left out or "-". */
+/*  The text that is given, or all of the standard input where it is left out or "-". At a terminal
+ *  nobody would know that something is waited for, so there it is an error. */
 static int cmd_model_read_input (const args_t *args, buf_t *text, err_t *err)
 {
     const char *given = args_positional (args);
@@ -138,7 +139,7 @@ static const args_spec_t generate_spec = {
     .positional = "[TEXT]",
     .options = generate_options};
 
-/*  The text as it stands, or as a message of the user in a chat format; *stop: the token that ends
+/*  The text as it stands, or as a message of the user in a chat format. *stop: the token that ends
  *  an answer then, or -1. */
 static int cmd_model_encode_prompt (const loaded_t *l, const args_t *args, const buf_t *text,
                                     tokenizer_ids_t *ids, int32_t *stop, err_t *err)
@@ -159,6 +160,7 @@ static int cmd_model_encode_prompt (const loaded_t *l, const args_t *args, const
     return rc;
 }
 
+/*  One sample through the sampler, as an agent would decode it. */
 static int cmd_model_sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t stop,
                              const args_t *args, err_t *err)
 {

@@ -223,7 +223,7 @@ static int cmd_models_by_name (const struct dirent **a, const struct dirent **b)
 
 static void cmd_models_show_folders (models_t *m, const char *dir);
 
-/*  A model's folder, or what Hugging Face's cache has of one:
+/*  DIR may be a model's folder, or what Hugging Face's cache has of one:
  *  models--OWNER--NAME/snapshots/COMMIT. */
 static void cmd_models_show_entry (models_t *m, const char *dir)
 {

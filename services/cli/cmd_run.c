@@ -78,6 +78,7 @@ static void cmd_run_on_signal (int number)
     interrupted = 1;
 }
 
+/*  An option that was not given is an empty text. */
 static const char *cmd_run_given (const args_t *args, const char *key)
 {
     const char *value = args_value (args, key);
@@ -195,6 +196,7 @@ static int cmd_run_watch (run_t *run, err_t *err)
             run->first_step_s = clock_s () - run->started_s;
         presence_event (&run->presence, event);
         live_event (run->live, event);
+        /* The trainer says in its state what it waits for (a bus, a store). */
         if (event->kind == WIRE_RUN_STATE && strncmp (event->text, "waiting:", 8) == 0)
             live_waits (run->live, event->text);
     }
@@ -278,11 +280,14 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
         argv[n++] = "--set";
         argv[n++] = run->sets[i];
     }
+    /* The single agent is a team of one seat: everything else stays as configured, for a fair
+     * comparison. */
     static const char *const alone[] = {"team.roles=solo", "team.policies=shared"};
     for (size_t i = 0; solo && i < 3; i++) {
         argv[n++] = "--set";
         argv[n++] = i < 2 ? alone[i] : tokens;
     }
+    /* The run may have been stopped before the single agent's training began. */
     bool resumes = run->resume && folder_holds_run (run->folder);
     argv[n++] = resumes ? "--resume" : NULL;
     live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
@@ -337,7 +342,7 @@ static int cmd_run_finish (run_t *run, err_t *err)
     return rc;
 }
 
-/*  When checkpoints are not stored as the model is. */
+/*  Said when checkpoints are not stored as the model is. */
 static void cmd_run_print_stored (const run_t *run)
 {
     const char *compute = run->conf->model.compute;
@@ -371,6 +376,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     struct sigaction action = {.sa_handler = cmd_run_on_signal};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         sigaction (ends[i], &action, NULL);
+    /* `quintet run | head` must end as any other run, with its services. */
     signal (SIGPIPE, SIG_IGN);
     suite_options_t suite = {.bus = run->bus, .redis = run->redis, .logs = logs};
     run->suite = suite_new (run->conf, &suite, err);

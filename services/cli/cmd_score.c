@@ -200,6 +200,8 @@ static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *
     return rc;
 }
 
+/*  A reply belongs to the episode whose call it answers; late ones to calls that are over are left
+ *  out. */
 static int cmd_score_take (cmd_score_file_t *file, const bus_item_t *item, err_t *err)
 {
     for (size_t i = 0; i < file->n; i++) {

@@ -70,6 +70,7 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     /* While the next version is made, a second one is there, the bytes that it is made of, and a
      * delta. */
     size_t made = (plan.lora ? need.published : need.weights) + 2 * need.published;
+    /* The KL term needs the first policy's weights; with adapters that is the base. */
     size_t reference = conf->loss.kl > 0 && !plan.lora ? policies * need.weights : 0;
     *fit = (fit_t){
         .trainer = SERVICE + shared + base + policies * own + need.activations + reference +

@@ -28,7 +28,8 @@ static int imports_write_text (FILE *file, const char *id, const char *text)
     return rc == 0 && fputc ('\n', file) != EOF ? 0 : -1;
 }
 
-/*  The texts of HumanEval's form that Python will read: what stands before the completion, and the test. */
+/*  The texts of HumanEval's form that Python will read: what stands before the completion, and the
+ *  test. Tasks without a test import nothing. */
 static int imports_write (FILE *file, const task_set_t *tasks)
 {
     int rc = 0;
@@ -50,6 +51,8 @@ static int imports_write (FILE *file, const task_set_t *tasks)
     return rc == 0 && fflush (file) == 0 ? 0 : -1;
 }
 
+/*  -s -S -B: without the user's and the site's own modules, as the sandbox has it; nothing is
+ *  written beside sources. */
 static _Noreturn void imports_exec (const conf_list_t *modules, int input, int output)
 {
     const char *argv[CONF_LIST_MAX + 8] = {"python3", "-s", "-S", "-B", "-c", imports_source};
@@ -62,7 +65,7 @@ static _Noreturn void imports_exec (const conf_list_t *modules, int input, int o
     _exit (127);
 }
 
-/*  Its word, or -1 when there is none in time. */
+/*  What python3 says on its output until it closes it; -1 when it takes longer than IMPORTS_MS. */
 static int imports_read (int fd, buf_t *word)
 {
     int64_t deadline = clock_ms () + IMPORTS_MS;
@@ -104,7 +107,8 @@ static int imports_ask (const conf_list_t *modules, FILE *texts, buf_t *word, er
     return rc;
 }
 
-/*  "unlisted", "numpy", "HumanEval/0", with tabs between. */
+/*  What is said: "unlisted", "numpy" and "HumanEval/0", say, with tabs between. Each becomes an
+ *  error that says what to do. */
 static int imports_refuse (const conf_t *conf, char *word, err_t *err)
 {
     char *rest = word, *what = strsep (&rest, "\t"), *module = strsep (&rest, "\t");

@@ -13,6 +13,8 @@
 
 #define TRIAL_MS 500
 
+/*  Runs as the reward service runs it: a shell, in a process group of its own, which can be killed
+ *  as a whole. */
 static void trial_exec (const char *command, int input, int output)
 {
     setpgid (0, 0);
@@ -24,7 +26,8 @@ static void trial_exec (const char *command, int input, int output)
     _exit (127);
 }
 
-/*  The last line of what it said on standard error; "" when it said nothing. */
+/*  The last line of what it said on standard error, which for Python is the exception; "" when it
+ *  said nothing. */
 static void trial_last_line (int fd, char *text, size_t size)
 {
     char all[4096];

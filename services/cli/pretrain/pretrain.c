@@ -63,6 +63,7 @@ static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
     return rc;
 }
 
+/*  A small Llama: any tool that reads Hugging Face folders can load it. */
 static model_config_t pretrain_config_of (const pretrain_t *p)
 {
     const pretrain_options_t *o = p->options;
@@ -167,6 +168,7 @@ static void pretrain_cross_entropy (void *context, size_t group, size_t first, c
     double sum = 0;
     for (size_t t = 0; t < p->completions[group].n; t++) {
         sum -= (double) logp[t];
+        /* The mean over all completion tokens of the batch, so long texts weigh by their length. */
         dlogp[t] = (float) (-1.0 / (double) p->tokens);
     }
     p->nll[group] = sum;
@@ -221,6 +223,7 @@ static int pretrain_learn (pretrain_t *p, err_t *err)
         if (pretrain_step (p, k, &loss, err) != 0)
             return -1;
         seen += p->tokens;
+        /* Batches differ; a running mean shows where the loss goes. */
         smooth = k ? 0.98 * smooth + 0.02 * loss : loss;
         if (clock_ms () - shown_ms < PROGRESS_MS && k + 1 < steps)
             continue;

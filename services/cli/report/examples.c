@@ -35,6 +35,7 @@ static void examples_put (json_t *pairs, json_t *episode)
     json_array_append_new (pairs, json_pack ("[O, n]", episode));
 }
 
+/*  Tasks that were seen only once (a run that was stopped) make no pair. */
 static json_t *examples_pairs_of (const json_t *episodes, const char *wanted)
 {
     json_t *pairs = json_array (), *episode;

@@ -9,6 +9,7 @@
 
 #include "base/fs.h"
 
+/*  A trainer writes metrics from its first evaluation on. */
 bool folder_holds_run (const char *dir)
 {
     char path[FS_PATH_MAX];
@@ -17,6 +18,8 @@ bool folder_holds_run (const char *dir)
            st.st_size > 0;
 }
 
+/*  The newest checkpoint's step, or 0. Its name is enough: checkpoints appear whole or not at
+ *  all. */
 size_t folder_step (const char *dir)
 {
     char pattern[FS_PATH_MAX];

@@ -88,6 +88,7 @@ static void suite_sweep (const char *base)
         struct stat st;
         bool ours =
             lstat (found.gl_pathv[i], &st) == 0 && S_ISDIR (st.st_mode) && st.st_uid == geteuid ();
+        /* /tmp is everybody's: no link is followed, and no folder of another user touched. */
         int lock = ours ? open (path, O_RDWR | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (lock >= 0 && flock (lock, LOCK_EX | LOCK_NB) == 0)
             fs_remove (found.gl_pathv[i], NULL);
@@ -101,6 +102,7 @@ static void suite_sweep (const char *base)
 static int suite_make_folder (suite_t *s, err_t *err)
 {
     const char *base = getenv ("XDG_RUNTIME_DIR");
+    /* The longest socket's name must fit behind it. */
     if (!base || strlen (base) > 50 || access (base, W_OK) != 0)
         base = "/tmp";
     suite_sweep (base);
@@ -184,7 +186,7 @@ static int suite_join_bus (suite_t *s, err_t *err)
     return s->bus ? bus_subscribe (s->bus, "", err) : -1;
 }
 
-/*  Somebody else's Redis is asked first: a trainer that cannot reach it would try again and
+/*  Somebody else's Redis is asked first: a trainer that cannot reach it would only try again and
  *  again. */
 static int suite_check_redis (const char *address, err_t *err)
 {

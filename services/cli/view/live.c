@@ -120,6 +120,7 @@ static void live_note (live_t *live, const char *text)
 {
     snprintf (live->note, sizeof live->note, "%s", text);
     live->note_until_ms = clock_ms () + NOTE_MS;
+    /* Before the first trainer there is no screen yet: then a note is a line, too. */
     if (live->mode != LIVE_LINES && (live->mode != LIVE_SCREEN || *live->who))
         return;
     printf ("%s%s", live->who, *live->who ? "  " : "");
@@ -206,8 +207,9 @@ static double live_metric (const wire_event_t *e, const char *name)
     return NAN;
 }
 
-/*  Whether a metric counts something, for all its steps and policies. An evaluation's "tokens" are
- *  a mean. */
+/*  Whether a metric counts something, for all its steps and policies: JSON then gets a whole
+ *  number. An evaluation's "tokens" are a mean, hence that name comes last and is left out
+ *  there. */
 static bool live_is_count (const char *name, wire_event_kind_t kind)
 {
     static const char *const counts[] = {"n",
@@ -251,6 +253,7 @@ static void live_print_json (const live_t *live, const char *kind, const wire_ev
  *  said of them before is dropped. */
 static void live_remember (live_t *live, double reward)
 {
+    /* The step's own place; what stands there and behind it is of another life of the trainer. */
     size_t before = live->step > live->from ? (size_t) live->step - live->from - 1 : 0;
     live->rewards_n = live->rewards_n < before ? live->rewards_n : before;
     size_t room = live->rewards_n + 1;
