@@ -158,6 +158,8 @@ int fs_write (const char *path, const void *data, size_t size, err_t *err)
 int fs_mkdirs (const char *path, err_t *err)
 {
     char part[FS_PATH_MAX];
+    if (!*path)
+        return err_set (err, ERR_INPUT, "a folder without a name");
     if (snprintf (part, sizeof part, "%s", path) >= (int) sizeof part)
         return err_set (err, ERR_INPUT, "%s: the path is too long", path);
     for (char *p = part + 1;; p++) {
@@ -198,26 +200,39 @@ static int fs_sync_folder (const char *path, err_t *err)
     return rc;
 }
 
+/*  Gives `from` the name `to`. Where there is a `to` already the two names are exchanged in one
+ *  step, so that somebody who opens `to` meanwhile finds the old folder or the new one, never
+ *  none. *exchanged: the old one stands at `from` now. */
+static int fs_exchange (const char *from, const char *to, bool *exchanged, err_t *err)
+{
+    *exchanged = false;
+    if (renameat2 (AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EEXIST) {
+        *exchanged = renameat2 (AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0;
+        if (*exchanged)
+            return 0;
+    }
+    if (errno == EINVAL || errno == ENOSYS)
+        return err_set (err, ERR_IO,
+                        "%s: its file system cannot exchange two folders (renameat2): put it on "
+                        "one that can, such as ext4, xfs, btrfs or tmpfs",
+                        to);
+    return err_errno (err, ERR_IO, "%s: cannot rename to %s", from, to);
+}
+
 int fs_publish_folder (const char *from, const char *to, err_t *err)
 {
-    char old[FS_PATH_MAX], parent[FS_PATH_MAX];
-    if (snprintf (old, sizeof old, "%s.old.%ld", to, (long) getpid ()) >= (int) sizeof old)
-        return err_set (err, ERR_INPUT, "%s: the path is too long", to);
-    if (fs_sync_folder (from, err) != 0)
+    char parent[FS_PATH_MAX];
+    bool exchanged;
+    /* The content first: a name that is on the disk before its content would survive a power cut
+     * alone. */
+    if (fs_sync_folder (from, err) != 0 || fs_exchange (from, to, &exchanged, err) != 0)
         return -1;
-    bool moved = fs_exists (to);
-    if (moved && rename (to, old) != 0)
-        return err_errno (err, ERR_IO, "%s: cannot move away", to);
-    if (rename (from, to) != 0) {
-        err_errno (err, ERR_IO, "%s: cannot rename to %s", from, to);
-        if (moved && rename (old, to) != 0)
-            err_wrap (err, "%s stays at %s", to, old);
-        return -1;
-    }
     fs_parent_of (to, parent);
     if (fs_sync_path (parent) != 0)
         return err_errno (err, ERR_IO, "%s: cannot sync", parent);
-    return moved ? fs_remove (old, err) : 0;
+    return exchanged ? fs_remove (from, err) : 0;
 }
 
 static int fs_remove_entry (const char *path, const struct stat *st, int type, struct FTW *ftw)

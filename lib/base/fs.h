@@ -48,7 +48,8 @@ void fs_abandon (fs_file_t *file);
 int fs_mkdirs (const char *path, err_t *err);
 
 /*  fsyncs every file of a folder (one level) and the folder, renames it to `to` and fsyncs the
- *  parent. An old `to` is moved away first and removed last. */
+ *  parent. An old `to` is exchanged for it in one step and removed last: a reader finds the one or
+ *  the other. ERR_IO where the file system cannot do that. */
 int fs_publish_folder (const char *from, const char *to, err_t *err);
 
 /*  rm -r; a missing path is fine. Does not follow links. */

@@ -95,15 +95,29 @@ static int checkpoint_list_files (json_t *files, const char *dir, const char *be
     return rc;
 }
 
+/*  Of everything that the optimiser's file holds. */
+static hash_t checkpoint_hash_memory (const policy_t *policy)
+{
+    memory_t memory = checkpoint_memory_of (policy);
+    hash_t parts[3];
+    for (size_t i = 0; i < memory.n; i++)
+        parts[i] = hash_object (memory.data[i], policy->n * sizeof (float));
+    return hash_of (parts, memory.n * sizeof *parts);
+}
+
 static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
 {
-    char config[HASH_HEX_SIZE], critic[HASH_HEX_SIZE], weights[HASH_HEX_SIZE];
+    char config[HASH_HEX_SIZE], critic[HASH_HEX_SIZE], weights[HASH_HEX_SIZE],
+        memory[HASH_HEX_SIZE];
     json_t *list = json_array ();
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        hash_t remembered = checkpoint_hash_memory (policies[i]);
         json_array_append_new (list,
-                               json_pack ("{s:s, s:s, s:I}", "name", policies[i]->name, "weights",
-                                          hash_hex (&policies[i]->version.hash, weights), "updates",
+                               json_pack ("{s:s, s:s, s:s, s:I}", "name", policies[i]->name,
+                                          "weights", hash_hex (&policies[i]->version.hash, weights),
+                                          "optimizer", hash_hex (&remembered, memory), "updates",
                                           (json_int_t) policies[i]->optimiser.step));
+    }
     return json_pack ("{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:o}", "format", FORMAT,
                       "step", (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s",
                       c->wall_s, "first_step_s", c->first_step_s, "metrics_offset",
@@ -334,6 +348,14 @@ static int checkpoint_load_policy (const char *dir, const checkpoint_t *checkpoi
                         "%s: its weights are not those that were saved; remove this checkpoint to "
                         "go on from the one before",
                         dir);
+    hash_t saved, loaded = checkpoint_hash_memory (policy);
+    if (checkpoint_hash_from_hex (json_string_value (json_object_get (record, "optimizer")),
+                                  &saved) != 0 ||
+        !hash_equal (&saved, &loaded))
+        return err_set (err, ERR_INPUT,
+                        "%s: %s is not what was saved; remove this checkpoint to go on from the "
+                        "one before",
+                        dir, OPTIMIZER);
     policy->optimiser.step = (uint64_t) json_integer_value (json_object_get (record, "updates"));
     return 0;
 }
@@ -351,6 +373,21 @@ static const json_t *checkpoint_entry_of (const json_t *record, const char *name
     return NULL;
 }
 
+static int checkpoint_load_critic (const char *path, const checkpoint_t *checkpoint, buf_t *critic,
+                                   err_t *err)
+{
+    char file[FS_PATH_MAX];
+    if (fs_join (file, path, CRITIC, err) != 0 || fs_read (file, CRITIC_MAX, critic, err) != 0)
+        return -1;
+    hash_t loaded = hash_object (critic->data, critic->size);
+    if (!hash_equal (&loaded, &checkpoint->critic))
+        return err_set (err, ERR_INPUT,
+                        "%s is not what was saved; remove this checkpoint to go on from the one "
+                        "before",
+                        file);
+    return 0;
+}
+
 int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, buf_t *critic, err_t *err)
 {
@@ -365,10 +402,8 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
         if (rc == 0)
             rc = checkpoint_load_policy (dir, checkpoint, entry, policies[i], err);
     }
-    char file[FS_PATH_MAX];
-    if (rc == 0 && !hash_is_zero (&checkpoint->critic) &&
-        (rc = fs_join (file, path, CRITIC, err)) == 0)
-        rc = fs_read (file, CRITIC_MAX, critic, err);
+    if (rc == 0 && !hash_is_zero (&checkpoint->critic))
+        rc = checkpoint_load_critic (path, checkpoint, critic, err);
     json_decref (record);
     return rc;
 }

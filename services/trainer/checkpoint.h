@@ -9,8 +9,10 @@
  *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three
  *  files more; with several, each has a folder of its name inside. optimizer.state: AdamW's m and
  *  v, and with bf16 compute the float32 masters (safetensors, but not by name: some loaders take
- *  every *.safetensors for weights). trainer.json: position of the run, and the sizes of all other
- *  files: a folder whose files do not have these sizes is torn and passed over.
+ *  every *.safetensors for weights). trainer.json: position of the run, the sizes of all other
+ *  files (a folder whose files do not have these sizes is torn and passed over), and hashes of the
+ *  weights, of the optimiser's memory and of the critic's state, which are compared when they are
+ *  loaded.
  */
 #ifndef QUINTET_TRAINER_CHECKPOINT_H
 #define QUINTET_TRAINER_CHECKPOINT_H

@@ -6,7 +6,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,6 +195,46 @@ static void fs_writes_whole_files (void **state)
     assert_int_equal (fs_remove (dir, &err), 0);
 }
 
+static atomic_bool folder_stays;
+
+/*  Opens the folder again and again; NULL when it was there each time. */
+static void *look_for_folder (void *context)
+{
+    do {
+        int fd = open (context, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            return context;
+        close (fd);
+    } while (atomic_load (&folder_stays));
+    return NULL;
+}
+
+/*  A folder that is replaced is there at every moment, the old one or the new. */
+static void a_published_folder_is_never_missing (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    char dir[] = "/tmp/quintet-test-base-XXXXXX", from[FS_PATH_MAX], to[FS_PATH_MAX];
+    void *missing;
+    pthread_t thread;
+    assert_non_null (mkdtemp (dir));
+    assert_int_equal (fs_join (from, dir, "writing", &err), 0);
+    assert_int_equal (fs_join (to, dir, "ready", &err), 0);
+    assert_int_equal (fs_mkdirs (to, &err), 0);
+    atomic_store (&folder_stays, true);
+    assert_int_equal (pthread_create (&thread, NULL, look_for_folder, to), 0);
+    for (int i = 0; i < 300; i++)
+        if (fs_mkdirs (from, &err) != 0 || fs_publish_folder (from, to, &err) != 0)
+            fail_msg ("%s", err.text);
+    atomic_store (&folder_stays, false);
+    pthread_join (thread, &missing);
+    assert_null (missing);
+    assert_false (fs_exists (from));
+    assert_int_equal (fs_mkdirs ("", &err), -1);
+    assert_int_equal (err.code, ERR_INPUT);
+    assert_int_equal (fs_remove (dir, &err), 0);
+}
+
 /*  Writing where nothing can be written leaves nothing behind. */
 static void fs_failure_leaves_nothing (void **state)
 {
@@ -300,6 +343,7 @@ int main (void)
         cmocka_unit_test (rng_is_philox),
         cmocka_unit_test (rng_is_a_function_of_coordinates),
         cmocka_unit_test (fs_writes_whole_files),
+        cmocka_unit_test (a_published_folder_is_never_missing),
         cmocka_unit_test (fs_failure_leaves_nothing),
         cmocka_unit_test (hash_names_content),
         cmocka_unit_test (pool_does_every_piece_once),
