@@ -12,6 +12,7 @@
 
 #include "task/family.h"
 
+/*  Of a state, a history or an artifact: what is longer would not fit into a message of the bus. */
 #define EPISODE_STATE_MAX ((size_t) 16 << 20)
 
 /*  The global state itself is what is kept; everything else is looked up in it. */
@@ -24,6 +25,7 @@ struct episode {
     bool done;
 };
 
+/*  Names stand in the state alone: it is the state that travels. */
 static const char *episode_role_name (const episode_t *e, size_t role)
 {
     return json_string_value (json_array_get (json_object_get (e->state, "roles"), role));
@@ -55,6 +57,7 @@ static episode_t *episode_adopt (json_t *state, err_t *err)
     e->state = state;
     const json_t *task = json_object_get (state, "task");
     const json_t *limits = json_object_get (state, "limits");
+    /* Looked up once: what follows calls the family at every turn. */
     e->family = family_find (family_text (task, "family"));
     e->turns = json_object_get (state, "turns");
     e->roles = json_array_size (json_object_get (state, "roles"));
@@ -68,6 +71,7 @@ static episode_t *episode_adopt (json_t *state, err_t *err)
     else
         rc = episode_check_roles (e, err);
     if (rc == 0) {
+        /* A limit of 0 leaves the number of turns to the family. */
         e->max_turns = turns > 0 ? (size_t) turns : e->family->turns;
         e->acting = json_array ();
         for (size_t r = 0; r < e->roles; r++)
@@ -94,6 +98,7 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
                         const episode_limits_t *limits, err_t *err)
 {
     json_error_t problem;
+    /* A key that stands twice would mean one thing to us and another one to a scorer in Python. */
     json_t *task = json_loads (task_json, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object (task)) {
         json_decref (task);
@@ -235,6 +240,7 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
                         json_array_size (turns), e->max_turns);
     if (episode_check_turns (e, turns, err) != 0)
         return -1;
+    /* Only now: a history that is refused leaves the episode as it was. */
     json_object_set (e->state, "turns", turns);
     e->turns = turns;
     if (episode_end_turn (e, err) != 0)
@@ -277,6 +283,7 @@ bool episode_done (const episode_t *e)
     return e->done;
 }
 
+/*  Every role acts in every turn until the episode is done. */
 bool episode_acts (const episode_t *e, size_t role)
 {
     return !e->done && role < e->roles;
@@ -294,6 +301,7 @@ static void episode_recall (const episode_t *e, buf_t *prompt)
                         t + 1, family_text (action, "text"));
 }
 
+/*  Failures of memory and of length are those of the buffer; a family only appends. */
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
     episode_recall (e, prompt);
@@ -336,6 +344,7 @@ int episode_step (episode_t *e, err_t *err)
     return episode_end_turn (e, err);
 }
 
+/*  For jansson, which writes piece by piece. */
 static int episode_append (const char *data, size_t size, void *buf)
 {
     buf_append (buf, data, size);
@@ -394,6 +403,7 @@ const json_t *episode_json (const episode_t *e)
     return e->state;
 }
 
+/*  Counts were checked when the state came in; one that is missing counts 0. */
 static json_int_t episode_count (const json_t *action, const char *key)
 {
     return json_integer_value (json_object_get (action, key));

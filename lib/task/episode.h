@@ -37,7 +37,8 @@
 typedef struct {
     size_t tokens; /* per completion */
     size_t turns;  /* per episode; 0: as many as the family needs */
-    /* CPU seconds of one test of a program, and of all its tests; 0: as the family's scorer thinks fit */
+    /* CPU seconds of one test of a program, and of all its tests; 0: as the family's scorer thinks
+     * fit */
     double cpu_s, cpu_total_s;
 } episode_limits_t;
 

@@ -1,4 +1,8 @@
-/*  family - see family.h */
+/*  family - see family.h
+ *
+ *  The list of families.h is read twice: for the declarations, and for the table. Nothing else in
+ *  the product names a family.
+ */
 #include "task/family.h"
 
 #include <string.h>

@@ -117,7 +117,9 @@ static int task_read_line (task_set_t *set, const task_options_t *o, const char 
     return rc == 0 ? 0 : err_wrap (err, "%s:%zu", o->path, number);
 }
 
-/*  zlib's gzread also reads plain files as they are. */
+/*  zlib reads plain files as they are, so nobody has to say whether a file is packed. Whatever goes
+ *  wrong with one line ends the reading: a set of which some lines were left out silently would be
+ *  another one than its owner believes. */
 static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
 {
     gzFile file = gzopen (o->path, "rbe");
@@ -138,6 +140,7 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
         else if (strspn (line, " \t\r\n") < size)
             rc = task_read_line (set, o, line, number, err);
     }
+    /* A packed file that was cut short ends like one that is whole, but for this. */
     int problem = 0;
     const char *text = file ? gzerror (file, &problem) : "";
     if (rc == 0 && problem != Z_OK && problem != Z_STREAM_END)
@@ -196,6 +199,7 @@ task_set_t *task_set_open (const task_options_t *options, err_t *err)
     return set;
 }
 
+/*  Also of a set that is half read. */
 void task_set_destroy (task_set_t **self)
 {
     task_set_t *set = *self;
@@ -232,6 +236,8 @@ const char *task_set_get (const task_set_t *set, task_split_t split, size_t inde
  *  2002, "cycle walking"). Needs no table. */
 static size_t task_permuted (uint64_t key, size_t p, size_t n)
 {
+    /* The domain is at most four times as large as n, so that the walk ends after four rounds on
+     * average. */
     unsigned half = 1;
     while ((size_t) 1 << (2 * half) < n)
         half++;

@@ -46,6 +46,7 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     convert_finish (pb.prompts != NULL, &pb.base, &arena, bytes);
 }
 
+/*  An agent uses the episodes as coordinates of random numbers, and answers one sample for each. */
 static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
                               wire_act_request_t *out, err_t *err)
 {
@@ -68,6 +69,8 @@ static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
     return 0;
 }
 
+/*  What an agent cannot check, since it depends on the model (ids below its vocabulary, a prompt
+ *  that fits), it checks when it has the version. */
 const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *data, size_t size,
                                                    err_t *err)
 {
@@ -234,6 +237,7 @@ void wire_score_reply_pack (const wire_score_reply_t *message, buf_t *bytes)
     convert_finish (ok, &pb.base, &arena, bytes);
 }
 
+/*  A reward that is no number would poison the mean of its whole group. */
 const wire_score_reply_t *wire_score_reply_unpack (arena_t *arena, const void *data, size_t size,
                                                    err_t *err)
 {

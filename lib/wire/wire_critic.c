@@ -197,6 +197,7 @@ void wire_value_reply_pack (const wire_value_reply_t *message, buf_t *bytes)
     convert_finish (list && all, &pb.base, &arena, bytes);
 }
 
+/*  Whose values these are is compared by the trainer with what it asked for. */
 const wire_value_reply_t *wire_value_reply_unpack (arena_t *arena, const void *data, size_t size,
                                                    err_t *err)
 {
@@ -254,6 +255,8 @@ static int wire_check_shape (const Quintet__LearnRequest *in, err_t *err)
                : -1;
 }
 
+/*  One return for each episode, counted over all groups: a list that is too short would shift
+ *  everything behind the gap. */
 const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const void *data,
                                                        size_t size, err_t *err)
 {

@@ -80,6 +80,7 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
     return 0;
 }
 
+/*  The task is text here: its family reads it, and knows what it must have. */
 const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
 {
     const Quintet__Group *in = CONVERT_UNPACK (quintet__group, arena, data, size, err);
@@ -151,6 +152,8 @@ static int wire_check_completions (const wire_episodes_t *message, err_t *err)
     return 0;
 }
 
+/*  What the trainer trains on. It comes from the store, where another version of an environment, or
+ *  a hand, may have put it; the trainer adds checks that need the models (vocabulary, context). */
 const wire_episodes_t *wire_episodes_unpack (arena_t *arena, const void *data, size_t size,
                                              err_t *err)
 {

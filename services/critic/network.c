@@ -86,6 +86,7 @@ static network_t *network_zero (const network_shape_t *shape, pool_t *pool, err_
     return network;
 }
 
+/*  The first state is a function of shape and seed, so two critics that begin a run begin alike. */
 network_t *network_new (const network_shape_t *shape, uint64_t seed, pool_t *pool, err_t *err)
 {
     network_t *network = network_zero (shape, pool, err);

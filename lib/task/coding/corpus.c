@@ -66,6 +66,8 @@ static void coding_note (rng_t *rng, const char *what, buf_t *out)
         buf_printf (out, "    # now compute %s step by step\n", what);
 }
 
+/*  The same function as a loop: half of the texts, so that the model does not take one shape for
+ *  the only one. */
 static void coding_loop (const coding_coder_t *c, const char *name, const char *map,
                          const char *condition, const char *source, buf_t *out)
 {
@@ -83,6 +85,7 @@ static void coding_loop (const coding_coder_t *c, const char *name, const char *
         buf_text (out, "out");
 }
 
+/*  What the helper is under a convention. */
 static void coding_write_aux (const coding_coder_t *c, coding_by_t by, buf_t *out)
 {
     rng_t *rng = c->rng;
@@ -181,6 +184,7 @@ static void coding_mistake (rng_t *rng, size_t *f, size_t *m, size_t *r)
         *r = rng_below (rng, CODING_REDUCES);
 }
 
+/*  Only the words change: the parts, and with them the right answer, stay. */
 void coding_reword (json_t *task, rng_t *rng)
 {
     const json_t *parts = json_object_get (task, "parts");
@@ -192,6 +196,9 @@ void coding_reword (json_t *task, rng_t *rng)
     buf_free (&brief);
 }
 
+/*  The convention is drawn anew for each text and said nowhere in it: that is what makes an
+ *  untrained team agree only by chance. Mistakes, lost brackets and other names keep the model
+ *  unsure enough to explore. */
 void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion)
 {
     const json_t *parts = json_object_get (task, "parts");

@@ -16,6 +16,8 @@ typedef struct {
     words_t words, sentences; /* of the body */
 } writing_piece_t;
 
+/*  Whole words, folded: the lists hold what the corpus uses and its nearest relatives. The US list
+ *  leaves out "harbor" and "theater", since the built-in briefs name places so. */
 static const char *const writing_uk[] = {"colours", "colour",  "grey",   "neighbours", "neighbour",
                                          "harbour", "theatre", "centre", NULL};
 static const char *const writing_us[] = {"colors",   "color",  "gray", "neighbors",
@@ -29,6 +31,7 @@ static const char *const writing_persons[][6] = {{"we", "our", "us", NULL},
                                                  {"one", "one's", NULL}};
 #define WRITING_PERSONS (sizeof writing_persons / sizeof *writing_persons)
 
+/*  Addition, contrast, consequence, order in time: a text is held together by several of them. */
 static const char *const writing_categories[][8] = {
     {"also", "moreover", "furthermore", "besides", "and then", NULL},
     {"but", "however", "yet", "although", "instead", NULL},
@@ -46,7 +49,8 @@ static double writing_clamp (double x)
     return x < 0 ? 0 : x > 1 ? 1 : x;
 }
 
-/*  1 inside [low, high], falling to 0 at half of low and twice high. */
+/*  1 inside [low, high], falling to 0 at half of low and twice high: a slope rather than a step, so
+ *  that a text that comes nearer is worth more before it arrives. */
 static double writing_within (double x, double low, double high)
 {
     if (x < low)
@@ -66,6 +70,7 @@ static writing_head_t writing_head_of (const char *line, size_t n)
     return n > 1 && n < 40 && line[n - 1] == ':' ? HEAD_COLON : HEAD_NONE;
 }
 
+/*  A heading is taken off before words are counted, since its words repeat the brief's. */
 static void writing_read_piece (const char *text, bool story, writing_piece_t *piece)
 {
     piece->heading = text;
@@ -166,6 +171,7 @@ static void writing_check_content (const json_t *task, writing_piece_t *a, writi
 {
     double na = (double) a->words.n, nb = (double) b->words.n;
     double unique = nb > 0 ? (double) words_distinct (&b->words) / nb : 0;
+    /* Two texts about one thing share words; two that share all of them are one text twice. */
     double overlap = words_overlap (&a->words, &b->words);
     writing_check (score, "length_ratio",
                    na > 0 ? writing_within (nb / na, story ? 0.8 : 1.6, story ? 1.5 : 4) : 0,
@@ -257,6 +263,7 @@ static int writing_check_pieces (const json_t *task, bool story, writing_piece_t
             return err_set (err, ERR_LIMIT, "no memory for the words of a text");
     score->quality /= (double) score->parts_n;
     score->agreement /= story ? 3 : 4;
+    /* Success needs all that only both can do together, and nearly all of the rest. */
     score->success = score->agreement > 0.999 && score->quality >= 0.9;
     writing_verdict (score);
     return 0;
