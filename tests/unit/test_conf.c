@@ -108,6 +108,13 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:10: critic.width 30 is not divisible by critic.heads 4");
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,
              "x.yml:8: reward.quality 0");
+    refused (GOOD "  cpu_s: 30\n", NULL,
+             "task.cpu_total_s 20 for all tests is less than task.cpu_s 30");
+    refused (GOOD "  cpu_s: 0\n", NULL, "x.yml:7: task.cpu_s");
+    refused ("model:\n  path: m\nteam:\n  roles: [solo]\ntask:\n  family: writing\n  cpu_s: 3\n",
+             NULL, "x.yml:7: task.cpu_s does nothing where no programs are run");
+    refused (GOOD "reward:\n  command: x\n  python_modules: [numpy]\n", NULL,
+             "x.yml:9: reward.python_modules does nothing where no programs are run");
     refused (GOOD "loss:\n  delta: 1.2\n", NULL, "x.yml:8: loss.delta 1.2 cuts below");
     refused (GOOD "trainer:\n  beta1: 1\n", NULL, "x.yml:8: trainer.beta1");
     refused (GOOD "trainer:\n  beta2: 1.0\n", NULL, "x.yml:8: trainer.beta2");
