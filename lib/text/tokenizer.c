@@ -1,13 +1,5 @@
-/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges.
- *
- *  Two families of models are told apart by the steps of the file. Byte-level (GPT-2, Qwen2, Llama
- *  3): every token is a run of bytes, spelled in the file with one printable character per byte;
- *  any text can be encoded. SentencePiece (Llama 2, Mistral): tokens are text, spaces are a
- *  character of their own, and characters without a token fall back to the tokens of their bytes.
- *
- *  Inside, a token is the bytes that it stands for. Vocabulary, merges and added tokens are tables
- *  by bytes or by pairs of ids with open addressing, as encoding looks up millions of them.
- */
+/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +91,8 @@ int32_t tokenizer_lookup (const tokenizer_t *t, const char *data, size_t size)
 {
     for (size_t i = tokenizer_hash_bytes (data, size) & t->map.mask;; i = (i + 1) & t->map.mask) {
         int32_t id = t->map.slot[i];
-        if (id < 0 || (t->tokens[id].size == size && memcmp (t->tokens[id].data, data, size) == 0))
+        if (id < 0 ||
+            (t->tokens[id].entry_size == size && memcmp (t->tokens[id].entry, data, size) == 0))
             return id;
     }
 }
@@ -107,7 +100,7 @@ int32_t tokenizer_lookup (const tokenizer_t *t, const char *data, size_t size)
 /*  Tokens are hashed by their bytes, so that pieces of text are looked up as they stand. */
 static void tokenizer_map_add (tokenizer_t *t, int32_t id)
 {
-    size_t i = tokenizer_hash_bytes (t->tokens[id].data, t->tokens[id].size) & t->map.mask;
+    size_t i = tokenizer_hash_bytes (t->tokens[id].entry, t->tokens[id].entry_size) & t->map.mask;
     while (t->map.slot[i] >= 0)
         i = (i + 1) & t->map.mask;
     t->map.slot[i] = id;
@@ -145,109 +138,108 @@ static size_t tokenizer_power_above (size_t n)
 
 /*  ---- reading -------------------------------------------------------------------------------- */
 
-/*  The bytes that a byte-level token's printable characters stand for; other characters are taken
- *  as they are (added tokens). out has room for size bytes, since no character stands for more
- *  bytes than it has. 0: not UTF-8. */
-static size_t tokenizer_unprint (const char *text, size_t size, char *out, const int16_t *byte_of)
+/*  Ids come in any order and may have gaps: the table grows to the highest one. */
+static token_t *tokenizer_place (tokenizer_t *t, int64_t id, const char *text, err_t *err)
 {
-    size_t n = 0;
-    for (size_t at = 0; at < size;) {
-        size_t skip, length = tokenizer_utf8_length (text + at, size - at, &skip);
-        if (!length)
-            return 0;
-        unsigned c = (unsigned char) text[at];
-        /* Printable characters for bytes lie below U+0200: one or two bytes of UTF-8. */
-        if (length == 2)
-            c = (c & 0x1f) << 6 | ((unsigned char) text[at + 1] & 0x3f);
-        if (length > 2 || c >= 512 || byte_of[c] < 0) {
-            memcpy (out + n, text + at, length);
-            n += length;
-        } else {
-            out[n++] = (char) byte_of[c];
-        }
-        at += length;
+    if (id < 0 || (size_t) id >= VOCAB_MAX || strlen (text) >= 65536) {
+        err_set (err, ERR_INPUT, "tokenizer: token '%.40s' with id %lld", text, (long long) id);
+        return NULL;
     }
-    return n;
-}
-
-/*  Ids come in any order and may have gaps: the table grows to the highest one. literal: an added
- *  token, whose content is text and not spelled in printable bytes. */
-static int tokenizer_set_token (tokenizer_t *t, int64_t id, const char *text, bool literal,
-                                const int16_t *byte_of, err_t *err)
-{
-    size_t size = strlen (text);
-    if (id < 0 || (size_t) id >= VOCAB_MAX || size >= 65536)
-        return err_set (err, ERR_INPUT, "tokenizer: token '%.40s' with id %lld", text,
-                        (long long) id);
     if ((size_t) id >= t->n) {
         size_t n = (size_t) id + 1 > 2 * t->n ? (size_t) id + 1 : 2 * t->n;
         token_t *grown = realloc (t->tokens, n * sizeof *grown);
-        if (!grown)
-            return err_set (err, ERR_LIMIT, "no memory for a vocabulary");
+        if (!grown) {
+            err_set (err, ERR_LIMIT, "no memory for a vocabulary");
+            return NULL;
+        }
         memset (grown + t->n, 0, (n - t->n) * sizeof *grown);
         t->tokens = grown;
         t->n = n;
     }
-    char *data = malloc (size + 1);
-    if (!data)
+    return &t->tokens[id];
+}
+
+/*  Another content of a token: that of the vocabulary stays what it is merged as. */
+static int tokenizer_set_text (token_t *token, const char *text, bool entry, err_t *err)
+{
+    char *copy = strdup (text);
+    if (!copy)
         return err_set (err, ERR_LIMIT, "no memory for a vocabulary");
-    token_t *token = &t->tokens[id];
-    /* An added token may take the place of one of the vocabulary. */
-    free ((void *) (uintptr_t) token->data);
-    token->size = (uint32_t) size;
-    token->byte = -1;
-    if (t->byte_level && !literal)
-        token->size = (uint32_t) tokenizer_unprint (text, size, data, byte_of);
-    else
-        memcpy (data, text, size);
-    token->data = data;
-    unsigned byte;
-    /* Fallback tokens of SentencePiece: one for each byte. */
-    if (!literal && !t->byte_level && size == 6 && sscanf (text, "<0x%2X>", &byte) == 1)
-        token->byte = (int16_t) byte;
+    if (token->data != token->entry)
+        free (token->data);
+    token->data = copy;
+    token->size = (uint32_t) strlen (copy);
+    if (entry) {
+        free (token->entry);
+        token->entry = copy;
+        token->entry_size = token->size;
+    }
     return 0;
 }
 
-/*  The vocabulary first, then the added tokens, which may give an id another content: the later one
- *  counts, as in the tokenizers library. */
+/*  The id of an added token, which the tokenizers library finds by itself: that of its content where
+ *  there is one, else the next one behind the vocabulary. What the file says is not asked. seen: by
+ *  content, those before it. */
+static int64_t tokenizer_added_id (const json_t *vocab, json_t *seen, const char *content,
+                                   int64_t *last)
+{
+    int64_t id, size = (int64_t) json_object_size (vocab);
+    const json_t *before = json_object_get (seen, content);
+    if (before)
+        return json_integer_value (before);
+    if (!parse_whole (json_object_get (vocab, content), &id))
+        id = *last >= size ? *last + 1 : size;
+    *last = id > *last ? id : *last;
+    json_object_set_new (seen, content, json_integer (id));
+    return id;
+}
+
+static int tokenizer_read_added (tokenizer_t *t, const json_t *vocab, json_t *seen,
+                                 const json_t *value, int64_t *last, err_t *err)
+{
+    const char *content = json_string_value (json_object_get (value, "content"));
+    if (!content || !*content)
+        return err_set (err, ERR_INPUT, "tokenizer: an added token has no content");
+    int64_t id = tokenizer_added_id (vocab, seen, content, last);
+    token_t *token = tokenizer_place (t, id, content, err);
+    if (!token || tokenizer_set_text (token, content, false, err) != 0)
+        return -1;
+    token->added = true;
+    token->special = json_is_true (json_object_get (value, "special"));
+    token->lstrip = json_is_true (json_object_get (value, "lstrip"));
+    token->rstrip = json_is_true (json_object_get (value, "rstrip"));
+    token->single_word = json_is_true (json_object_get (value, "single_word"));
+    token->normalized = json_is_true (json_object_get (value, "normalized"));
+    return 0;
+}
+
+/*  The vocabulary first, then the added tokens. */
 static int tokenizer_read_vocab (tokenizer_t *t, const json_t *root, err_t *err)
 {
-    int16_t byte_of[512];
     const char *text;
     json_t *value;
     size_t i;
-    int64_t id;
-    memset (byte_of, -1, sizeof byte_of);
-    for (unsigned b = 0; b < 256; b++)
-        byte_of[tokenizer_byte_char ((unsigned char) b)] = (int16_t) b;
+    int64_t id, last = -1;
     json_t *vocab = json_object_get (json_object_get (root, "model"), "vocab");
     if (!json_is_object (vocab) || json_object_size (vocab) == 0)
         return err_set (err, ERR_INPUT, "tokenizer: model.vocab is missing");
     json_object_foreach (vocab, text, value) {
         if (!parse_whole (value, &id))
             return err_set (err, ERR_INPUT, "tokenizer: token '%.40s' has no id", text);
-        if (tokenizer_set_token (t, id, text, false, byte_of, err) != 0)
+        token_t *token = tokenizer_place (t, id, text, err);
+        if (!token || tokenizer_set_text (token, text, true, err) != 0)
             return -1;
     }
-    json_array_foreach (json_object_get (root, "added_tokens"), i, value) {
-        const char *content = json_string_value (json_object_get (value, "content"));
-        if (!content || !*content || !parse_whole (json_object_get (value, "id"), &id))
-            return err_set (err, ERR_INPUT, "tokenizer: added token %zu has no content or no id",
-                            i);
-        if (tokenizer_set_token (t, id, content, true, byte_of, err) != 0)
-            return -1;
-        token_t *token = &t->tokens[id];
-        token->added = true;
-        token->special = json_is_true (json_object_get (value, "special"));
-        token->lstrip = json_is_true (json_object_get (value, "lstrip"));
-        token->rstrip = json_is_true (json_object_get (value, "rstrip"));
-        token->single_word = json_is_true (json_object_get (value, "single_word"));
-        token->normalized = json_is_true (json_object_get (value, "normalized"));
-    }
+    json_t *seen = json_object ();
+    int rc = 0;
+    json_array_foreach (json_object_get (root, "added_tokens"), i, value)
+        if (rc == 0)
+            rc = tokenizer_read_added (t, vocab, seen, value, &last, err);
+    json_decref (seen);
     /* Growing doubled the table: leave out what no token uses at its end. */
     while (t->n && !t->tokens[t->n - 1].data)
         t->n--;
-    return 0;
+    return rc;
 }
 
 /*  Where two added tokens begin at one place, the longer is meant. */
@@ -285,37 +277,20 @@ static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
     memset (t->byte_id, -1, sizeof t->byte_id);
     t->map.mask = slots - 1;
     for (size_t id = 0; id < t->n; id++) {
-        const token_t *token = &t->tokens[id];
-        if (!token->data)
-            continue;
-        if (token->added)
+        if (t->tokens[id].added)
             tokenizer_add_added (t, (int32_t) id);
-        /* An added token is found in the text before anything else, never as a piece. */
-        if (!token->added || tokenizer_lookup (t, token->data, token->size) < 0)
+        if (t->tokens[id].entry)
             tokenizer_map_add (t, (int32_t) id);
-        if (t->byte_level && token->size == 1 && !token->added)
-            t->byte_id[(unsigned char) token->data[0]] = (int32_t) id;
-        if (token->byte >= 0)
-            t->byte_id[token->byte] = (int32_t) id;
+    }
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        size_t size = t->byte_level
+                          ? tokenizer_utf8 (tokenizer_byte_char ((unsigned char) byte), name)
+                          : (size_t) snprintf (name, sizeof name, "<0x%02X>", byte);
+        t->byte_id[byte] = tokenizer_lookup (t, name, size);
     }
     qsort (t->added, t->added_n, sizeof *t->added, tokenizer_by_length);
     return 0;
-}
-
-/*  The id of a token as tokenizer.json spells it, which is not how it is hashed in a byte-level
- *  model. */
-static int32_t tokenizer_id_of_text (const tokenizer_t *t, const char *text, size_t size)
-{
-    char out[4096];
-    int16_t byte_of[512];
-    if (!t->byte_level)
-        return tokenizer_lookup (t, text, size);
-    memset (byte_of, -1, sizeof byte_of);
-    for (unsigned b = 0; b < 256; b++)
-        byte_of[tokenizer_byte_char ((unsigned char) b)] = (int16_t) b;
-    return size < sizeof out
-               ? tokenizer_lookup (t, out, tokenizer_unprint (text, size, out, byte_of))
-               : -1;
 }
 
 /*  A merge is a pair of tokens, written as two strings or as one with a space in between. The rank
@@ -342,9 +317,8 @@ static int tokenizer_read_merge (tokenizer_t *t, const json_t *entry, uint32_t r
         return err_set (err, ERR_INPUT, "tokenizer: merge %u is too long", rank);
     memcpy (both, left, left_n);
     memcpy (both + left_n, right, right_n);
-    int32_t a = tokenizer_id_of_text (t, left, left_n),
-            b = tokenizer_id_of_text (t, right, right_n);
-    int32_t id = tokenizer_id_of_text (t, both, left_n + right_n);
+    int32_t a = tokenizer_lookup (t, left, left_n), b = tokenizer_lookup (t, right, right_n);
+    int32_t id = tokenizer_lookup (t, both, left_n + right_n);
     if (a < 0 || b < 0 || id < 0)
         return err_set (err, ERR_INPUT, "tokenizer: merge %u names a token that is not there",
                         rank);
@@ -382,7 +356,8 @@ static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
     for (size_t i = 0; i < 3; i++) {
         const json_t *value = json_object_get (model, off[i]);
         const char *text = json_string_value (value);
-        if (value && !json_is_null (value) && !(text && !*text))
+        bool zero = json_is_number (value) && fpclassify (json_number_value (value)) == FP_ZERO;
+        if (value && !json_is_null (value) && !(text && !*text) && !zero)
             return tokenizer_refuse (err, "model option", off[i]);
     }
     t->byte_fallback = json_is_true (json_object_get (model, "byte_fallback"));
@@ -393,6 +368,7 @@ static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
         return -1;
     const char *unknown = json_string_value (json_object_get (model, "unk_token"));
     t->unknown = unknown ? tokenizer_lookup (t, unknown, strlen (unknown)) : -1;
+    t->unknown_missing = unknown && t->unknown < 0;
     return 0;
 }
 
@@ -409,15 +385,21 @@ tokenizer_t *tokenizer_parse (const char *json, size_t size, err_t *err)
     return t;
 }
 
+static void tokenizer_free_token (token_t *token)
+{
+    if (token->data != token->entry)
+        free (token->data);
+    free (token->entry);
+}
+
 void tokenizer_destroy (tokenizer_t **self)
 {
     tokenizer_t *t = *self;
     if (!t)
         return;
     for (size_t i = 0; i < t->n; i++)
-        free ((void *) (uintptr_t) t->tokens[i].data);
-    for (size_t i = 0; i < t->splits; i++)
-        pcre2_code_free (t->split[i]);
+        tokenizer_free_token (&t->tokens[i]);
+    tokenizer_free_steps (t);
     free (t->tokens);
     free (t->map.slot);
     free (t->merges);
@@ -442,7 +424,7 @@ int32_t tokenizer_id (const tokenizer_t *t, const char *content)
         if (token->size == size && memcmp (token->data, content, size) == 0)
             return t->added[i].id;
     }
-    return tokenizer_id_of_text (t, content, size);
+    return tokenizer_lookup (t, content, size);
 }
 
 void tokenizer_ids_free (tokenizer_ids_t *ids)

@@ -49,6 +49,11 @@ int tokenizer_encode_parts (const tokenizer_t *tokenizer, const tokenizer_part_t
 /*  Appends text; ids out of range are left out. */
 void tokenizer_decode (const tokenizer_t *tokenizer, const int32_t *ids, size_t n, int flags,
                        buf_t *text);
+/*  Appends what ids add to the text of a prompt: the text of both without that of the prompt alone.
+ *  A decoder of SentencePiece's kind takes the space from the beginning of a text, and a completion
+ *  is none. */
+void tokenizer_decode_after (const tokenizer_t *tokenizer, const int32_t *prompt, size_t prompt_n,
+                             const int32_t *ids, size_t n, int flags, buf_t *text);
 void tokenizer_ids_free (tokenizer_ids_t *ids);
 
 size_t tokenizer_vocab (const tokenizer_t *tokenizer);

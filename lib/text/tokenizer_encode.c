@@ -22,10 +22,6 @@
 
 #include "text/tokenizer_internal.h"
 
-/*  A splitter's pattern comes from the model's folder: one that backtracks without end must not
- *  hold up the service. */
-#define MATCH_LIMIT 10000000u
-
 #define PARTS_MAX 8 /* of a text */
 
 typedef struct {
@@ -43,14 +39,13 @@ typedef struct {
 typedef struct {
     const tokenizer_t *t;
     tokenizer_ids_t *ids;
-    pcre2_match_data *match;
-    pcre2_match_context *limits;
+    tokenizer_splitter_t splitter;
     symbol_t *symbols;
     candidate_t *heap;
     size_t capacity, heap_n;
     const tokenizer_part_t *parts;
     size_t parts_n;
-    bool failed;
+    bool failed, unknown;
 } encoder_t;
 
 int tokenizer_push (tokenizer_ids_t *ids, int32_t id)
@@ -199,6 +194,7 @@ static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
             e->symbols[n++].id = t->unknown;
         }
         was_unknown = id < 0 && !fallback;
+        e->unknown |= was_unknown && t->unknown_missing;
         at += length;
     }
     for (size_t i = 0; i < n; i++) {
@@ -208,13 +204,30 @@ static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
     return n;
 }
 
+/*  The id of a piece that is a token as it stands. A byte-level vocabulary spells its bytes in
+ *  printable characters. */
+static int32_t encode_whole (const tokenizer_t *t, const char *text, size_t size)
+{
+    if (!t->byte_level)
+        return tokenizer_lookup (t, text, size);
+    buf_t spelled = {.max = SIZE_MAX / 4};
+    for (size_t i = 0; i < size; i++) {
+        char c[4];
+        buf_append (&spelled, c, tokenizer_utf8 (tokenizer_byte_char ((unsigned char) text[i]), c));
+    }
+    int32_t id = spelled.failed ? -1 : tokenizer_lookup (t, spelled.data, spelled.size);
+    buf_free (&spelled);
+    return id;
+}
+
 /*  ignore_merges (Llama 3): a piece that is a token as a whole is that token, whatever its merges
  *  would give. */
-static void encode_piece (encoder_t *e, const char *text, size_t size)
+static void encode_piece (void *context, const char *text, size_t size)
 {
+    encoder_t *e = context;
     if (size == 0 || !encode_reserve (e, size))
         return;
-    int32_t whole = e->t->ignore_merges ? tokenizer_lookup (e->t, text, size) : -1;
+    int32_t whole = e->t->ignore_merges ? encode_whole (e->t, text, size) : -1;
     if (whole >= 0) {
         encode_push (e, whole);
         return;
@@ -227,131 +240,11 @@ static void encode_piece (encoder_t *e, const char *text, size_t size)
         encode_push (e, e->symbols[i].id);
 }
 
-/*  ---- splitting ------------------------------------------------------------------------------ */
-
-/*  Matches of splitter `level` and the gaps between them are pieces, each split further by the next
- *  level, at last into ids. An empty match would be found again at the same place: go on behind
- *  it. */
-static void encode_split (encoder_t *e, size_t level, const char *text, size_t size)
-{
-    if (level == e->t->splits) {
-        encode_piece (e, text, size);
-        return;
-    }
-    size_t at = 0, from = 0;
-    while (at <= size && size) {
-        int rc = pcre2_match (e->t->split[level], (PCRE2_SPTR) text, size, at, PCRE2_NO_UTF_CHECK,
-                              e->match, e->limits);
-        if (rc < 0) {
-            /* The limit of matching, most likely. Splitting elsewhere would give other ids, so the
-             * text is refused. */
-            if (rc != PCRE2_ERROR_NOMATCH)
-                e->failed = true;
-            break;
-        }
-        const PCRE2_SIZE *ends = pcre2_get_ovector_pointer (e->match);
-        if (ends[1] == ends[0]) {
-            at = ends[1] + 1;
-            continue;
-        }
-        size_t start = ends[0], end = ends[1]; /* the match data is used again below */
-        if (start > from)
-            encode_split (e, level + 1, text + from, start - from);
-        encode_split (e, level + 1, text + start, end - start);
-        at = from = end;
-    }
-    if (from < size)
-        encode_split (e, level + 1, text + from, size - from);
-}
-
-/*  \p{N}: decimal digits, letter numbers and others. */
-static bool encode_is_digit (const char *text, size_t length)
-{
-    utf8proc_int32_t c;
-    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) length, &c);
-    utf8proc_category_t category = utf8proc_category (c);
-    return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
-           category == UTF8PROC_CATEGORY_NO;
-}
-
-/*  Each digit is a piece of its own; what lies between goes on to the splitters. */
-static void encode_split_digits (encoder_t *e, const char *text, size_t size)
-{
-    size_t from = 0;
-    for (size_t at = 0, skip; at < size;) {
-        size_t length = tokenizer_utf8_length (text + at, size - at, &skip);
-        if (encode_is_digit (text + at, length)) {
-            encode_split (e, 0, text + from, at - from);
-            encode_split (e, 0, text + at, length);
-            from = at + length;
-        }
-        at += length;
-    }
-    encode_split (e, 0, text + from, size - from);
-}
-
-/*  ---- normalising ---------------------------------------------------------------------------- */
-
-static void encode_replace_spaces (const char *text, size_t size, const char *space, buf_t *out)
-{
-    for (size_t i = 0; i < size; i++)
-        if (text[i] == ' ')
-            buf_text (out, space);
-        else
-            buf_char (out, text[i]);
-}
-
-/*  NFC, then what is put first, then the character for spaces. In whatever order a file has these
- *  steps, the result is the same: composition neither makes nor takes spaces, and joins nothing to
- *  what is put first. */
-void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
-{
-    utf8proc_uint8_t *composed = NULL;
-    if (size == 0)
-        return;
-    if (t->nfc) {
-        utf8proc_ssize_t n = utf8proc_map ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size,
-                                           &composed, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        out->failed |= n < 0;
-        text = (const char *) composed;
-        size = n < 0 ? 0 : (size_t) n;
-    }
-    buf_text (out, t->normal_prepend);
-    if (t->normal_replace)
-        encode_replace_spaces (text, size, t->normal_space, out);
-    else
-        buf_append (out, text, size);
-    free (composed);
-}
-
-/*  Text without added tokens, normalised, goes through Metaspace, digits and splitters. first: the
- *  whole text begins with it, which is where "prepend_scheme: first" puts its mark. */
+/*  Text without added tokens, normalised. first: the whole text begins with it. */
 static void encode_section (encoder_t *e, const char *text, size_t size, bool first)
 {
-    const tokenizer_t *t = e->t;
-    buf_t out = {.max = SIZE_MAX / 4};
-    if (size == 0)
-        return;
-    if (*t->space) {
-        buf_t replaced = {.max = SIZE_MAX / 4};
-        encode_replace_spaces (text, size, t->space, &replaced);
-        /* The mark is put first only where the text has none there, as Metaspace does. */
-        bool wanted =
-            t->prepend_scheme == PREPEND_ALWAYS || (t->prepend_scheme == PREPEND_FIRST && first);
-        if (wanted && strncmp (replaced.data, t->space, strlen (t->space)) != 0)
-            buf_text (&out, t->space);
-        buf_append (&out, replaced.data, replaced.size);
-        buf_free (&replaced);
-        text = out.data;
-        size = out.size;
-    }
-    if (buf_failed (&out))
-        e->failed = true;
-    else if (t->digits)
-        encode_split_digits (e, text, size);
-    else
-        encode_split (e, 0, text, size);
-    buf_free (&out);
+    tokenizer_split (&e->splitter, text, size, first);
+    e->failed |= e->splitter.failed;
 }
 
 /*  ---- added tokens --------------------------------------------------------------------------- */
@@ -511,21 +404,16 @@ static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n
                    tokenizer_ids_t *ids, err_t *err)
 {
     stretch_t all = {.first = true};
-    encoder_t e = {.t = t,
-                   .ids = ids,
-                   .match = pcre2_match_data_create (4, NULL),
-                   .limits = pcre2_match_context_create (NULL),
-                   .parts = parts,
-                   .parts_n = n};
+    encoder_t e = {.t = t, .ids = ids, .parts = parts, .parts_n = n};
+    e.splitter = (tokenizer_splitter_t){.t = t, .piece = encode_piece, .context = &e};
     buf_t valid = {.max = SIZE_MAX / 4};
     for (size_t i = 0; i < n; i++) {
         tokenizer_lossy (parts[i].text, parts[i].size, &valid);
         all.ends[i] = valid.size;
     }
-    if (!e.match || !e.limits || buf_failed (&valid)) {
+    if (buf_failed (&valid)) {
         e.failed = true;
     } else {
-        pcre2_set_match_limit (e.limits, MATCH_LIMIT);
         for (size_t i = 0; (flags & TOKENIZER_BOS) && i < t->before_n; i++)
             encode_push (&e, t->before[i]);
         all.text = valid.data;
@@ -535,11 +423,14 @@ static int encode (const tokenizer_t *t, const tokenizer_part_t *parts, size_t n
             encode_push (&e, t->after[i]);
     }
     size_t size = valid.size;
-    pcre2_match_data_free (e.match);
-    pcre2_match_context_free (e.limits);
+    tokenizer_split_done (&e.splitter);
     buf_free (&valid);
     free (e.symbols);
     free (e.heap);
+    if (!e.failed && e.unknown)
+        return err_set (err, ERR_INPUT,
+                        "tokenizer: a character has no token, and unk_token names none of the "
+                        "vocabulary");
     return e.failed ? err_set (err, ERR_LIMIT,
                                "no memory to tokenise %zu bytes, or a splitter gave up", size)
                     : 0;

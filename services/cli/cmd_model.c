@@ -196,7 +196,8 @@ static int cmd_model_sample (loaded_t *l, const tokenizer_ids_t *prompt, int32_t
     }
     if (taken) {
         buf_t text = {0};
-        tokenizer_decode (l->tokenizer, result.ids, result.n, TOKENIZER_PLAIN, &text);
+        tokenizer_decode_after (l->tokenizer, prompt->data, prompt->n, result.ids, result.n,
+                                TOKENIZER_PLAIN, &text);
         cmd_model_print_text (&text);
         buf_free (&text);
     }

@@ -84,12 +84,13 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
         return err_set (err, ERR_LIMIT, "no memory for a completion");
     buf_t text = {0};
     buf_text (&text, "");
-    tokenizer_decode (seat->tokenizer, sample->ids.data, sample->ids.n, TOKENIZER_PLAIN, &text);
-    size_t prompt_n = result_prompt_ids (group->result, seat->prompt_of[e])->n;
+    const wire_ids_t *prompt = result_prompt_ids (group->result, seat->prompt_of[e]);
+    tokenizer_decode_after (seat->tokenizer, prompt->data, prompt->n, sample->ids.data,
+                            sample->ids.n, TOKENIZER_PLAIN, &text);
     episode_action_t action = {.text = text.data,
                                .size = text.size,
                                .tokens = sample->ids.n,
-                               .tokens_read = answers_tokens_read (group, role, table, prompt_n),
+                               .tokens_read = answers_tokens_read (group, role, table, prompt->n),
                                .truncated = !sample->stopped};
     int rc = buf_check (&text, "a completion", err);
     if (rc == 0)

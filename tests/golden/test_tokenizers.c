@@ -144,11 +144,96 @@ static void qwen2 (void **state)
     check_kind ("qwen2", "../tokenizers/qwen2/tokenizer.json");
 }
 
+/*  What completions add to prompts: wherever ids are cut in two, the texts of both parts are the
+ *  text of the whole. */
+static size_t check_cuts (const tokenizer_t *t, const tokenizer_ids_t *ids, const char *name)
+{
+    buf_t whole = {0};
+    size_t wrong = 0;
+    buf_text (&whole, "");
+    tokenizer_decode (t, ids->data, ids->n, TOKENIZER_PLAIN, &whole);
+    for (size_t cut = 0; cut <= ids->n; cut++) {
+        buf_t text = {0};
+        buf_text (&text, "");
+        tokenizer_decode (t, ids->data, cut, TOKENIZER_PLAIN, &text);
+        bool within = text.size >= 3 && strcmp (text.data + text.size - 3, "\xef\xbf\xbd") == 0;
+        tokenizer_decode_after (t, ids->data, cut, ids->data + cut, ids->n - cut, TOKENIZER_PLAIN,
+                                &text);
+        if (!within && strcmp (text.data, whole.data) != 0) {
+            printf ("# %s: cut at %zu: wanted '%s', got '%s'\n", name, cut, whole.data, text.data);
+            wrong++;
+        }
+        buf_free (&text);
+    }
+    buf_free (&whole);
+    return wrong;
+}
+
+/*  One kind of steps around one of the models of the file, and its cases: text, ids, text of the
+ *  ids, the same without special tokens. */
+static size_t check_steps (const json_t *models, const json_t *kind)
+{
+    const char *name = json_string_value (json_object_get (kind, "name"));
+    json_t *root = json_deep_copy (json_object_get (kind, "tokenizer"));
+    json_t *model =
+        json_copy (json_object_get (models, json_string_value (json_object_get (root, "model"))));
+    json_object_update (model, json_object_get (kind, "model"));
+    json_object_set_new (root, "model", model);
+    char *text = json_dumps (root, 0);
+    err_t err = {0};
+    tokenizer_t *t = tokenizer_parse (text, strlen (text), &err);
+    size_t wrong = 0, i;
+    json_t *values;
+    if (!t)
+        fail_msg ("%s: %s", name, err.text);
+    json_array_foreach (json_object_get (kind, "cases"), i, values) {
+        json_t *c = json_pack ("{s:O, s:b, s:O, s:O, s:O}", "text", json_array_get (values, 0),
+                               "bos", 1, "ids", json_array_get (values, 1), "decoded",
+                               json_array_get (values, 2), "plain", json_array_get (values, 3));
+        char *line = json_dumps (c, 0);
+        tokenizer_ids_t ids = {0};
+        const char *input = json_string_value (json_array_get (values, 0));
+        size_t bad = check_case (t, line);
+        assert_int_equal (tokenizer_encode (t, input, strlen (input), 0, &ids, &err), 0);
+        bad += check_cuts (t, &ids, name);
+        if (bad)
+            printf ("# %s: '%s'\n", name, input);
+        wrong += bad > 0;
+        tokenizer_ids_free (&ids);
+        free (line);
+        json_decref (c);
+    }
+    tokenizer_destroy (&t);
+    free (text);
+    json_decref (root);
+    return wrong;
+}
+
+static void every_kind_of_steps (void **state)
+{
+    (void) state;
+    json_error_t where;
+    json_t *all = json_load_file ("tests/golden/data/tokenizers.json", 0, &where), *kind;
+    size_t i, wrong = 0;
+    if (!all)
+        fail_msg ("%s, line %d", where.text, where.line);
+    json_array_foreach (json_object_get (all, "kinds"), i, kind)
+        wrong += check_steps (json_object_get (all, "models"), kind);
+    assert_true (json_array_size (json_object_get (all, "kinds")) > 50);
+    assert_int_equal (wrong, 0);
+    json_decref (all);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test (gpt2),      cmocka_unit_test (smollm),  cmocka_unit_test (llama3),
-        cmocka_unit_test (metaspace), cmocka_unit_test (stories), cmocka_unit_test (qwen2),
+        cmocka_unit_test (gpt2),
+        cmocka_unit_test (smollm),
+        cmocka_unit_test (llama3),
+        cmocka_unit_test (metaspace),
+        cmocka_unit_test (stories),
+        cmocka_unit_test (qwen2),
+        cmocka_unit_test (every_kind_of_steps),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
