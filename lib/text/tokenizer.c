@@ -1,4 +1,13 @@
-/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges. */
+/*  tokenizer - see tokenizer.h. Reads tokenizer.json: the vocabulary and its merges.
+ *
+ *  Two families of models are told apart by the steps of the file. Byte-level (GPT-2, Qwen2, Llama
+ *  3): every token is a run of bytes, spelled in the file with one printable character per byte;
+ *  any text can be encoded. SentencePiece (Llama 2, Mistral): tokens are text, spaces are a
+ *  character of their own, and characters without a token fall back to the tokens of their bytes.
+ *
+ *  Inside, a token is what the file writes. Vocabulary and merges are tables by text or by pairs of
+ *  ids with open addressing, as encoding looks up millions of them.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  *        -> added tokens of the raw text cut out (encode_stretch)
  *           -> the rest normalised (tokenizer_normalize), then cut once more by the added tokens
  *              that are looked for in normalised text
- *              -> Metaspace, digits, splitters (encode_section, encode_split)
+ *              -> cut by the pre_tokenizer's steps (tokenizer_split)
  *                 -> pieces, each merged by itself (encode_piece)
  *
  *  Merging: the piece's first symbols are a linked list; every neighbouring pair with a merge is a
