@@ -10,7 +10,7 @@
 --   q:<run>:steps           zset: ids of all steps that exist
 --   q:<run>:s:<step>        hash: state (open, closed), n, leased, committed, dead
 --   q:<run>:g:<group>       hash: state (pending, leased, committed, dead), payload, tries, fence,
---                           holder, turns, t0..tN (global states), result, reason, gaveup
+--                           holder, turns, t0..tN (what turns added), result, reason, gaveup
 --   q:<run>:pending         zset: ids of groups that wait, all with score 0: in order of their ids
 --   q:<run>:leased          zset: ids of groups under a lease, by its end (ms)
 --   q:<run>:holders         hash: holder -> "token group" of its last claim: a repeated claim finds it
@@ -391,7 +391,7 @@ local function renew (_, args)
     return {'none'}
 end
 
--- run group fence turn states
+-- run group fence turn lines
 local function turn (_, args)
     local refused = not_playing (args[1], args[2], args[3])
     if refused then

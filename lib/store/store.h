@@ -95,7 +95,7 @@ typedef struct {
 int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_claim_t *claim,
                  err_t *err);
 int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, err_t *err);
-/*  Writes a turn's global states; checked against the fence. */
+/*  Writes what a turn added to its episodes; checked against the fence. */
 int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const void *data,
                 size_t size, err_t *err);
 /*  ERR_STALE: somebody else has it or the step is closed. */

@@ -3,7 +3,7 @@
  *  The story: a group waits in the store; it is claimed under a lease (environment.c). Its task
  *  becomes G equal episodes (group.c). Each turn, every acting role's prompts go to an agent as
  *  one request (prompt.c), with tokenizers fetched by hash (tokenizers.c); the completions are the
- *  actions; the turn's global states are stored. The finished episodes are scored by the reward
+ *  actions; what the turn added is stored. The finished episodes are scored by the reward
  *  service, and the whole is committed once (result.c). Many groups are under way at once, none
  *  waits for another.
  */

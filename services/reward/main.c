@@ -1,8 +1,9 @@
 /*  quintet-reward - scores finished episodes.
  *
- *  The story: a score request lists global states; their scores are made on worker threads (workers.c), each
- *  with a sandbox or the user's own program (scorer.c), and joined with speed and coordination cost
- *  (lib/task/reward.c). The loop only takes requests and sends replies. Nothing is kept between requests.
+ *  The story: a score request has a task and the histories of its episodes; they are scored on
+ *  worker threads (workers.c), each with a sandbox or the user's own program (scorer.c), and joined
+ *  with speed and coordination cost (lib/task/reward.c). The loop only takes requests and sends
+ *  replies. What was answered is remembered for a while, and costs nothing when it is asked again.
  */
 #include "service.h"
 
