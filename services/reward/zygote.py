@@ -31,6 +31,7 @@ struct textwrap threading time typing""".split()
 OUTPUT_MAX = 1 << 20
 PRINTED_MAX = 1 << 16
 QUESTIONS, ANSWERS, INSIDE = 3, 4, 4
+NUMBER = 2  # what world.c gives as the program's process and thread
 FOREVER_S = 1e9  # world.c knows a wait of this length as one without an end
 
 ENCODER = json.JSONEncoder(separators=(",", ":"))
@@ -322,7 +323,8 @@ def read_folder(folder, prefix, only=None):
         path, name = os.path.join(folder, entry), module_name(entry)
         if entry in SKIPPED or only and (name or entry) not in only or prefix + (name or entry) in LIBRARY:
             continue
-        if name and name.isidentifier() and not name.startswith("_test") and name != "__init__":
+        # sysconfig's own data is in a module whose name has hyphens in it.
+        if name and name.replace("-", "_").isidentifier() and not name.startswith("_test") and name != "__init__":
             read_module(path, prefix + name, False)
         elif entry.isidentifier() and os.path.isdir(path):
             start = os.path.join(path, "__init__.py")
@@ -435,6 +437,9 @@ def forget_machine():
     sys.meta_path[:] = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter, Library]
     sys.setrecursionlimit(2000)
     sys.setswitchinterval(FOREVER_S)  # threads take turns where they wait, not when a clock says so
+    sys.setswitchinterval = lambda interval: None  # and no program may wish it otherwise
+    if "threading" in sys.modules:  # its main thread asked for its number before there was a lock
+        sys.modules["threading"].main_thread()._native_id = NUMBER
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)
     random.seed(0)

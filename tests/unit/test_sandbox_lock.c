@@ -214,7 +214,13 @@ static const char *const curious[] = {
     "import time\ndef main():\n    t = time.time()\n    time.sleep(1.5)\n"
     "    return [time.time() - t > 1.5, time.localtime()[:6]]",
     "import os\ndef main():\n    return [os.getpid(), os.getppid(), os.getuid(), os.getgid()]",
-    "import threading\ndef main():\n    return [threading.get_ident(), threading.get_native_id()]",
+    "import threading\ndef main():\n    return [threading.get_ident(), threading.get_native_id(),\n"
+    "        threading.main_thread().native_id]",
+    /* Two threads that would take turns by the clock, as often as it can be asked for. */
+    "import sys, threading\nsys.setswitchinterval(1e-6)\ndef main():\n    seen = []\n"
+    "    def add(x):\n        for i in range(100000):\n            seen.append(x)\n"
+    "    other = threading.Thread(target=add, args=(1,))\n    other.start()\n    add(2)\n"
+    "    other.join()\n    return [i for i in range(1, 200000) if seen[i] != seen[i - 1]]",
     "import os\ndef main():\n    return list(os.urandom(8)) + list(os.uname()) + [os.getcwd()]",
     "import random\ndef main():\n    return [random.random(), random.Random().random(),\n"
     "        random.SystemRandom().random()]",

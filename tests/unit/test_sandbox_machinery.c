@@ -245,6 +245,23 @@ static void a_kill_from_outside_is_no_verdict (void **state)
     json_decref (answer);
 }
 
+/*  ---- the standard library ---------------------------------------------------------------------------------- */
+
+/*  sysconfig, and whoever asks it, needs a module with a name that no program could write. */
+static void modules_that_need_the_build_s_data_can_be_imported (void **state)
+{
+    static const char program[] = "import pydoc, sysconfig, zoneinfo\n"
+                                  "def main(xs):\n"
+                                  "    return sum(xs) if sysconfig.get_config_vars() else 0\n";
+    err_t err = {0};
+    json_t *answer = run (*state, program, "", &err);
+    if (!answer)
+        fail_msg ("%s", err.text);
+    if (!is_right (answer))
+        fail_msg ("%s", json_dumps (answer, JSON_COMPACT));
+    json_decref (answer);
+}
+
 /*  ---- a busy machine ---------------------------------------------------------------------------------------- */
 
 #define BUSY 16
@@ -281,6 +298,8 @@ int main (void)
         cmocka_unit_test (little_memory_changes_no_score),
 #endif
         cmocka_unit_test_setup_teardown (a_kill_from_outside_is_no_verdict, setup, teardown),
+        cmocka_unit_test_setup_teardown (modules_that_need_the_build_s_data_can_be_imported, setup,
+                                         teardown),
         cmocka_unit_test_setup_teardown (a_busy_machine_changes_no_score, setup, teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
