@@ -22,10 +22,11 @@
 #include "suite/suite.h"
 #include "svc/svc.h"
 
-#define SETS_MAX 80
-#define TURN_MS  50
-#define SAY_MS   1500  /* until missing services are named: status comes twice a second */
-#define PARTS_MS 60000 /* until they are given up: who starts a suite starts it in any order */
+#define SETS_MAX   80
+#define TURN_MS    50
+#define SAY_END_MS 700
+#define SAY_MS     1500  /* until missing services are named: status comes twice a second */
+#define PARTS_MS   60000 /* until they are given up: who starts a suite starts it in any order */
 
 static const args_option_t options[] = {
     {"--out", "DIR", "", "folder of the run (runs/NAME)"},
@@ -42,8 +43,8 @@ static const args_option_t options[] = {
 static const args_spec_t spec = {
     .program = "quintet run",
     .about = "Trains the team that CONFIG describes and shows how it learns. Starts everything it\n"
-             "needs, privately: two runs can go on side by side. Ctrl-C stops it within 2 s; with\n"
-             "--resume it goes on.\n\n"
+             "needs, privately: two runs can go on side by side. Ctrl-C stops it within 2 s, or\n"
+             "when the step under way is saved (a second one: at once); --resume goes on.\n\n"
              "  quintet run deploy/config/coding.yml\n"
              "  quintet run deploy/config/coding.yml --set trainer.steps=20 --out runs/short\n",
     .positional = "CONFIG",
@@ -67,6 +68,9 @@ typedef struct {
     arena_t *arena;
     presence_t presence;
     double started_s, first_step_s;
+    int asked;         /* how many signals had come when the end began */
+    int64_t ending_ms; /* since when everything is ended; 0: not yet */
+    bool said_saving;
     check_t check;
 } run_t;
 
@@ -75,7 +79,7 @@ static volatile sig_atomic_t interrupted;
 static void cmd_run_on_signal (int number)
 {
     (void) number;
-    interrupted = 1;
+    interrupted++;
 }
 
 /*  An option that was not given is an empty text. */
@@ -178,6 +182,39 @@ static void cmd_run_print_config (const run_t *run)
     buf_free (&text);
 }
 
+static bool cmd_run_is_trainer (const char *name)
+{
+    return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
+}
+
+/*  A trainer in an update does not hear that it shall end, and keeps the step when it does: it
+ *  says in its status how long that may take. */
+static void cmd_run_note_end (run_t *run, const wire_event_t *event)
+{
+    if (event->kind != WIRE_SERVICE_STATUS || !cmd_run_is_trainer (event->text))
+        return;
+    for (size_t i = 0; i < event->metrics_n; i++)
+        if (strcmp (event->metrics[i].name, "end_s") == 0)
+            supervisor_allow (suite_supervisor (run->suite), event->text,
+                              (int64_t) (event->metrics[i].value * 1e3));
+}
+
+/*  While a trainer takes its time to end: said once, when that is longer than a moment. The next
+ *  Ctrl-C is final. */
+static bool cmd_run_hurries (void *context, const char *name, int64_t left_ms)
+{
+    run_t *run = context;
+    if (interrupted > run->asked)
+        return true;
+    if (!run->ending_ms || !cmd_run_is_trainer (name) || run->said_saving ||
+        clock_ms () - run->ending_ms < SAY_END_MS)
+        return false;
+    fprintf (stderr, "\nsaving the last whole step, up to %lld s; Ctrl-C again ends now\n",
+             (long long) (left_ms + 999) / 1000);
+    run->said_saving = true;
+    return false;
+}
+
 /*  Takes events for TURN_MS and passes them on to the view. What cannot be decoded is left out: a
  *  view must not end a run. */
 static int cmd_run_watch (run_t *run, err_t *err)
@@ -195,6 +232,7 @@ static int cmd_run_watch (run_t *run, err_t *err)
         if (event->kind == WIRE_STEP_DONE && run->first_step_s <= 0)
             run->first_step_s = clock_s () - run->started_s;
         presence_event (&run->presence, event);
+        cmd_run_note_end (run, event);
         live_event (run->live, event);
         /* The trainer says in its state what it waits for (a bus, a store). */
         if (event->kind == WIRE_RUN_STATE && strncmp (event->text, "waiting:", 8) == 0)
@@ -202,11 +240,6 @@ static int cmd_run_watch (run_t *run, err_t *err)
     }
     live_draw (run->live);
     return rc;
-}
-
-static bool cmd_run_is_trainer (const char *name)
-{
-    return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
 }
 
 /*  The supervisor is about to start a process again. A trainer goes on from its newest
@@ -384,6 +417,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
     supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
+    supervisor_hurry (suite_supervisor (run->suite), cmd_run_hurries, run);
     if (!run->json) {
         printf ("Tap: quintet tap --bus %s\n", suite_bus_address (run->suite));
         fflush (stdout);
@@ -410,6 +444,8 @@ static int cmd_run_execute (run_t *run, err_t *err)
     if (run->live)
         live_leave (run->live);
     live_destroy (&run->live);
+    run->asked = interrupted;
+    run->ending_ms = clock_ms ();
     suite_destroy (&run->suite);
     if (interrupted) {
         fprintf (stderr,

@@ -332,6 +332,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     credit_options_t options = stage_credit_of (conf);
     credit_t credit = {0};
     const double *values = t->critic ? critic_values (t->critic) : NULL;
+    double started = clock_s ();
     t->lr = schedule_lr (&schedule, t->done);
     t->critic_used = values != NULL;
     int rc = credit_compute (&credit, t->rollout, &options, values, err);
@@ -340,6 +341,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
         rc = stage_train_policy (t, p, &credit, err);
     credit_free (&credit);
+    t->update_s = fmax (t->update_s, clock_s () - started);
     if (rc != 0)
         return -1;
     t->done++;
@@ -362,6 +364,7 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
                                .wall_s = trainer_wall_s (t),
                                .first_step_s = t->first_step_s,
                                .metrics_offset = t->step_offset};
+    double started = clock_s ();
     snprintf (checkpoint.numerics, sizeof checkpoint.numerics, "%s", model_isa ());
     const buf_t *critic = NULL;
     if (t->critic) {
@@ -376,6 +379,7 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
             0)
         return -1;
     t->saved = t->done;
+    t->save_s = fmax (t->save_s, clock_s () - started);
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 

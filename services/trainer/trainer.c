@@ -12,8 +12,10 @@
 #include "rundir.h"
 #include "stages.h"
 
-#define ACQUIRE_MS   250 /* between two tries to take the run */
-#define EVENT_BUDGET ((size_t) 1 << 20)
+#define END_S         2.0 /* to end in, beside an update and a checkpoint */
+#define UNKNOWN_END_S 30.0
+#define ACQUIRE_MS    250 /* between two tries to take the run */
+#define EVENT_BUDGET  ((size_t) 1 << 20)
 
 double trainer_wall_s (const trainer_t *trainer)
 {
@@ -391,4 +393,8 @@ void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name,
     metric (to, "steps", (double) t->conf->trainer.steps);
     metric (to, "stage", t->stage);
     metric (to, "wall_s", trainer_wall_s (t));
+    /* Asked to end, it may be in the middle of an update: half as long again as the longest so
+     * far, and the checkpoint. Before the first one nobody knows. */
+    metric (to, "end_s",
+            t->update_s > 0 ? 1.5 * t->update_s + 2 * t->save_s + END_S : UNKNOWN_END_S);
 }

@@ -66,6 +66,8 @@ typedef struct {
     double stage_since, line_since;
     double started;      /* clock_s of this process */
     double wall_before;  /* seconds of the run before this process */
+    double update_s;     /* of the longest update so far; 0: none yet */
+    double save_s;       /* of the longest checkpoint */
     double first_step_s; /* from the run's start to its first optimiser step */
 
     round_t *round;             /* of the step, or sampled evaluation */

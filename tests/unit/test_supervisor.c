@@ -351,6 +351,44 @@ static void the_end_takes_those_who_do_not_listen_and_their_children (void **sta
     buf_free (&seen);
 }
 
+/*  A child that may take longer has that time, and no more; a hurry ends it at once. */
+static bool always (void *context, const char *name, int64_t left_ms)
+{
+    *(int64_t *) context = left_ms;
+    return strcmp (name, "deaf") == 0;
+}
+
+static void one_that_saves_has_the_time_that_it_was_allowed (void **state)
+{
+    fixture_t *f = *state;
+    static const struct {
+        int64_t allowed, least, most;
+        bool hurry;
+    } cases[] = {{0, 1500, 2000, false},
+                 {9000, 9000, 9500, false},
+                 {99000, 30000, 30500, false},
+                 {9000, 0, 100, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf_t seen = {0};
+        int64_t left = 0;
+        char path[FS_PATH_MAX];
+        start (f, "deaf", "trap '' TERM; echo up >\"$0/deaf-up\"; while :; do sleep 1; done", NULL,
+               SUPERVISE_UNTIL);
+        first_line (f, "deaf-up", &seen);
+        if (cases[i].allowed)
+            supervisor_allow (f->supervisor, "deaf", cases[i].allowed);
+        if (cases[i].hurry)
+            supervisor_hurry (f->supervisor, always, &left);
+        int64_t before = now_ms;
+        supervisor_remove (f->supervisor, "deaf");
+        assert_in_range (now_ms - before, cases[i].least, cases[i].most);
+        assert_true (!cases[i].hurry || left > 8000);
+        assert_int_equal (fs_join (path, f->dir, "deaf-up", NULL), 0);
+        unlink (path);
+        buf_free (&seen);
+    }
+}
+
 /*  Its parent, a shell, is killed and takes nobody along; it has a session of its own. */
 static void the_end_takes_orphans (void **state)
 {
@@ -418,6 +456,7 @@ int main (void)
         TEST (a_missing_program_is_named),
         TEST (a_child_gets_no_open_file),
         TEST (the_end_takes_those_who_do_not_listen_and_their_children),
+        TEST (one_that_saves_has_the_time_that_it_was_allowed),
         TEST (the_end_takes_orphans),
         TEST (removing_one_leaves_the_others),
         TEST (children_die_with_a_killed_supervisor),

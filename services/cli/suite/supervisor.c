@@ -38,8 +38,9 @@
 #define PAUSE_MS     100   /* before the first restart; doubles */
 #define STEADY_MS    20000 /* one that ran so long starts again from the first pause */
 #define RESTARTS_MAX 8     /* in a row */
-#define TERM_MS      1500  /* between asking and killing */
-#define WORDS_FD     3     /* of a child: takes its last words */
+#define TERM_MS      1500  /* between asking and killing, unless a child was allowed more */
+#define ALLOW_MAX_MS 30000
+#define WORDS_FD     3 /* of a child: takes its last words */
 
 typedef struct {
     char name[64];
@@ -51,6 +52,7 @@ typedef struct {
     bool done;
     int restarts; /* in a row */
     int64_t started_ms, start_at_ms;
+    int64_t allow_ms; /* to end in, once asked */
 } child_t;
 
 struct supervisor {
@@ -60,6 +62,8 @@ struct supervisor {
     /* NULL, or called before a restart */
     void (*on_restart) (void *context, const char *name, const char *why);
     void *context;
+    bool (*hurry) (void *context, const char *name, int64_t left_ms); /* or NULL */
+    void *hurry_context;
 };
 
 /*  A subreaper becomes the parent of whatever its descendants leave behind, so nothing can escape
@@ -167,12 +171,28 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
         return err_set (err, ERR_LIMIT, "too many processes, or no memory for %s", name);
     snprintf (c->name, sizeof c->name, "%s", name);
     c->how = how;
+    c->allow_ms = TERM_MS;
     c->words = memfd_create ("last-words", MFD_CLOEXEC);
     for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
         c->argv[i] = strdup (argv[i]);
     c->again = again ? strdup (again) : NULL;
     s->child[s->n++] = c;
     return supervisor_start (s, c, err);
+}
+
+void supervisor_allow (supervisor_t *s, const char *name, int64_t ms)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp (s->child[i]->name, name) == 0)
+            s->child[i]->allow_ms = ms < TERM_MS ? TERM_MS : ms > ALLOW_MAX_MS ? ALLOW_MAX_MS : ms;
+}
+
+void supervisor_hurry (supervisor_t *s,
+                       bool (*hurry) (void *context, const char *name, int64_t left_ms),
+                       void *context)
+{
+    s->hurry = hurry;
+    s->hurry_context = context;
 }
 
 void supervisor_watch (supervisor_t *s,
@@ -266,28 +286,34 @@ static void supervisor_signal_child (const child_t *c, int number)
         kill (c->pid, number);
 }
 
-/*  Waits until the children from..n-1 are gone: TERM_MS for those that were asked to end, then they
- *  are killed. */
+/*  Whether a child that was asked to end has not, and shall not have more time. */
+static bool supervisor_is_late (const supervisor_t *s, const child_t *c, int64_t asked_ms)
+{
+    int64_t left_ms = clock_left_ms (asked_ms + c->allow_ms);
+    return left_ms == 0 || (s->hurry && s->hurry (s->hurry_context, c->name, left_ms));
+}
+
+/*  Waits until the children from..n-1 are gone. Each has been asked to end, and is killed when the
+ *  time that it was allowed has passed, or when somebody is in a hurry. */
 static void supervisor_reap (supervisor_t *s, size_t from)
 {
-    int64_t deadline = clock_ms () + TERM_MS;
-    for (bool killed = false;;) {
+    int64_t asked_ms = clock_ms ();
+    for (;;) {
         size_t left = 0;
         for (size_t i = from; i < s->n; i++) {
             child_t *c = s->child[i];
-            if (c->pid && waitpid (c->pid, NULL, killed ? 0 : WNOHANG) != 0)
+            if (c->pid && waitpid (c->pid, NULL, WNOHANG) != 0)
                 c->pid = 0;
+            if (c->pid && supervisor_is_late (s, c, asked_ms)) {
+                supervisor_signal_child (c, SIGKILL);
+                waitpid (c->pid, NULL, 0);
+                c->pid = 0;
+            }
             left += c->pid != 0;
         }
         if (!left)
             return;
-        if (clock_ms () >= deadline) {
-            for (size_t i = from; i < s->n; i++)
-                supervisor_signal_child (s->child[i], SIGKILL);
-            killed = true;
-        } else {
-            clock_sleep_ms (5);
-        }
+        clock_sleep_ms (5);
     }
 }
 

@@ -3,7 +3,7 @@
  *      supervisor_t *s = supervisor_new (log_folder, &err);
  *      supervisor_add (s, "agent-1", command, NULL, SUPERVISE_ALWAYS, &err);
  *      while (supervisor_turn (s, &err) == 0) ...               a few times a second
- *      supervisor_destroy (&s);                                 everything is gone within 2 s
+ *      supervisor_destroy (&s);                                 everything is gone afterwards
  *
  *  This process becomes the parent of whatever its children leave behind, and ends that, too: it
  *  must have no children but these. Each child has its own process group, writes to LOGS/NAME.log,
@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -35,6 +36,15 @@ int supervisor_add (supervisor_t *supervisor, const char *name, const char *cons
                     const char *again, supervise_t how, err_t *err);
 /*  Ends one child and forgets it. */
 void supervisor_remove (supervisor_t *supervisor, const char *name);
+
+/*  How long a child may take to end once it is asked to, before it is killed; 1.5 s when nobody
+ *  says more. At most 30 s. */
+void supervisor_allow (supervisor_t *supervisor, const char *name, int64_t ms);
+/*  Calls (context, name, left_ms) again and again while a child takes its time to end; true: it is
+ *  killed now. */
+void supervisor_hurry (supervisor_t *supervisor,
+                       bool (*hurry) (void *context, const char *name, int64_t left_ms),
+                       void *context);
 
 /*  Calls (context, name, "was killed by signal 9") whenever one is going to be started again. */
 void supervisor_watch (supervisor_t *supervisor,
