@@ -73,6 +73,7 @@ void buf_printf (buf_t *buf, const char *fmt, ...)
     va_list args, again;
     va_start (args, fmt);
     va_copy (again, args);
+    /* Measured first, since a maximum must be checked before anything is written. */
     int n = vsnprintf (NULL, 0, fmt, args);
     if (n >= 0 && buf_reserve (buf, (size_t) n)) {
         vsnprintf (buf->data + buf->size, (size_t) n + 1, fmt, again);
@@ -87,6 +88,8 @@ bool buf_failed (const buf_t *buf)
     return buf->failed;
 }
 
+/*  A text that is too long is the sender's fault, missing memory is ours: other codes, since only
+ *  the latter may pass. */
 int buf_check (const buf_t *buf, const char *what, err_t *err)
 {
     if (buf->full)
@@ -103,6 +106,7 @@ void buf_clear (buf_t *buf)
         buf->data[0] = 0;
 }
 
+/*  The maximum stays, so that the buf may be used again under the same rule. */
 void buf_free (buf_t *buf)
 {
     free (buf->data);

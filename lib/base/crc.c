@@ -61,6 +61,7 @@ __attribute__ ((target ("sse4.2"))) static uint32_t crc_sse42 (uint32_t crc, con
 }
 #endif
 
+/*  Both forms give the same sums: peers may have other processors. */
 uint32_t crc_of (uint32_t crc, const void *data, size_t size)
 {
 #ifdef __x86_64__

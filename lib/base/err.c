@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/*  Returns -1, so that callers can fail in one line; without an err_t nobody wants to know why. */
 int err_set (err_t *err, err_code_t code, const char *fmt, ...)
 {
     if (err) {

@@ -47,6 +47,7 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
         }
     }
     close (fd);
+    /* An empty file is an empty text, not NULL. */
     if (!content->data)
         buf_text (content, "");
     return 0;
@@ -66,6 +67,7 @@ static int fs_write_all (int fd, const char *data, size_t size)
     return 0;
 }
 
+/*  Of a file or a folder: what was written reaches the disk before this returns. */
 static int fs_sync_path (const char *path)
 {
     int fd = open (path, O_RDONLY | O_CLOEXEC);
@@ -114,6 +116,8 @@ void fs_abandon (fs_file_t *file)
     file->fd = -1;
 }
 
+/*  After an error the descriptor is closed and the temporary file gone, so later calls fail as well
+ *  and the first error stays. */
 int fs_append (fs_file_t *file, const void *data, size_t size, err_t *err)
 {
     if (file->fd >= 0 && fs_write_all (file->fd, data, size) == 0)
@@ -155,6 +159,8 @@ int fs_write (const char *path, const void *data, size_t size, err_t *err)
     return fs_commit (&file, err);
 }
 
+/*  Folder by folder from the top. Others may make the same ones meanwhile: EEXIST is fine, as long
+ *  as a folder is there. */
 int fs_mkdirs (const char *path, err_t *err)
 {
     char part[FS_PATH_MAX];
@@ -179,6 +185,8 @@ int fs_mkdirs (const char *path, err_t *err)
     return 0;
 }
 
+/*  One level is enough: a checkpoint's folder holds files, or one folder of files per policy that
+ *  was synced before. */
 static int fs_sync_folder (const char *path, err_t *err)
 {
     DIR *dir = opendir (path);

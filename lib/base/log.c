@@ -37,6 +37,7 @@ static void log_line (log_level_t level, const char *event, const char *fmt, va_
                                now.tv_nsec / 1000000, names[level], log_who, event);
     int n = vsnprintf (line + used, sizeof line - used - 1, fmt, args);
     used = n < 0 ? used : used + (size_t) n;
+    /* What is too long is cut; the newline must fit. */
     if (used > sizeof line - 2)
         used = sizeof line - 2;
     /* Names and texts in a line may come from peers and models: made harmless for terminals before

@@ -15,6 +15,8 @@ static bool printable_reverses (utf8proc_int32_t c)
            (c >= 0x2066 && c <= 0x2069);
 }
 
+/*  Neither control characters (CC) nor line and paragraph separators (ZL, ZP), which a terminal may
+ *  obey. CS: halves of surrogate pairs, which are no characters. */
 static bool printable_shows (utf8proc_int32_t c)
 {
     switch (utf8proc_category (c)) {
@@ -62,6 +64,8 @@ void printable_text (buf_t *out, const char *text, size_t size, printable_t how)
     }
 }
 
+/*  Characters may be two columns wide or none (accents that combine), hence columns and not
+ *  characters. */
 void printable_cut (buf_t *out, const char *text, size_t size, size_t columns)
 {
     printable_char_t shown;

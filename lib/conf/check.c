@@ -134,7 +134,8 @@ static int conf_check_chat (const conf_t *conf, err_t *err)
                         conf->model.chat);
 }
 
-/*  What loss and rewards must have among themselves; ranges of single keys stand in keys.h. */
+/*  What loss and rewards must have among themselves; ranges of single keys stand in keys.h. Each
+ *  refusal says what would do. */
 static int conf_check_loss (const conf_t *conf, err_t *err)
 {
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
@@ -161,6 +162,8 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
 
 static int conf_check_trainer (const conf_t *conf, err_t *err)
 {
+    /* A group's baseline is the mean of its episodes: one episode would always get an advantage of
+     * 0. */
     if (conf->trainer.group_size < 2 && !conf_check_is (conf->loss.advantage, "critic"))
         return conf_refuse (conf, "trainer.group_size", err,
                             "1 leaves nothing to compare an episode with: at least 2 with "
@@ -235,6 +238,8 @@ static int conf_check_team (const conf_t *conf, err_t *err)
     return 0;
 }
 
+/*  Checks that need nothing but the configuration; check/check.c looks at folders, tasks and
+ *  memory. */
 int conf_check (const conf_t *conf, err_t *err)
 {
     int (*const checks[]) (const conf_t *, err_t *) = {

@@ -23,8 +23,8 @@ struct hf {
     size_t shards;
 };
 
-/*  The text of a file of the folder, or NULL; an error only when it is there and cannot be read,
- *  or must be there. */
+/*  The text of a file of the folder, in *text, or NULL when it is not there; that is an error only
+ *  for files that are needed. */
 static int hf_read_text (const hf_t *hf, const char *name, bool needed, char **text, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -225,6 +225,8 @@ static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const mod
     model_tensor_t key;
     bool ours = strncmp (e->name, "model.", 6) == 0 || strncmp (e->name, "lm_head.", 8) == 0;
     snprintf (key.name, sizeof key.name, "%s", e->name);
+    /* Names that are longer than ours can be are never in the list; the cut key must not match by
+     * accident. */
     if (!ours || parse_ends_with (e->name, ".rotary_emb.inv_freq") ||
         (strlen (e->name) < sizeof key.name &&
          bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, hf_by_name)))

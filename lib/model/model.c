@@ -34,7 +34,8 @@ static double model_count_params (const model_config_t *c)
     return vocab * width * 2 + (double) c->layers * layer + width;
 }
 
-/*  Bounds far above any real model, and low enough that no product of two of them overflows. */
+/*  Bounds far above any real model, and low enough that no product of two of them overflows. The
+ *  keys are Hugging Face's, as they stand in the user's config.json. */
 static int model_check_sizes (const model_config_t *c, err_t *err)
 {
     const struct {
@@ -86,6 +87,8 @@ static int model_check_rope (const model_config_t *c, err_t *err)
     return 0;
 }
 
+/*  The one place that says what can be computed: whoever makes a shape, from a file or in a test,
+ *  comes through here. */
 int model_config_check (const model_config_t *c, err_t *err)
 {
     if ((unsigned) c->arch >= ARCH_COUNT)
@@ -213,6 +216,7 @@ static void model_visit_layer (model_t *m, weights_layer_t *l,
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
         matrix (m, matrices[i], context);
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        /* Vectors that this architecture does not have are empty. */
         if (vectors[i]->n > 0)
             vector (m, vectors[i], context);
 }
@@ -262,6 +266,8 @@ static void model_place_all (model_t *m)
 {
     m->bytes = 0;
     weights_visit (m, model_place_matrix, model_place_vector, NULL);
+    /* An untied embedding is kept as rows: it is only looked up, row by row, and never multiplied
+     * with. */
     if (!m->config.tied)
         m->embedding_rows =
             model_cut (m, m->config.vocab * m->config.width * model_value_bytes (m));
@@ -326,6 +332,7 @@ model_t *model_new (const model_config_t *config, model_compute_t compute, err_t
     return m;
 }
 
+/*  An adapted model shares the table of positions with its base. */
 void model_destroy (model_t **self)
 {
     model_t *m = *self;

@@ -113,8 +113,8 @@ int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *p
 int model_logits (const model_t *model, const int32_t *ids, size_t n, float *logits, pool_t *pool,
                   err_t *err);
 
-/*  "avx512", "avx2" or "plain": the kernels in use, picked once from CPU features; the environment
- *  variable QUINTET_ISA names another one. Part of a run's numeric path. */
+/*  The name of the kernels in use (kernels.h), picked once from CPU features; the environment
+ *  variable QUINTET_ISA names others. Part of a run's numeric path. */
 const char *model_isa (void);
 
 /*  Bytes that the model itself takes (weights as kept and packed), a base not counted. */

@@ -55,6 +55,7 @@ static int sampler_make_buffers (sampler_t *s, err_t *err)
         if (!s->forward[i])
             return -1;
     }
+    /* Drawing needs a vocabulary of floats per thread, also when the products are shared. */
     for (size_t i = 0; i < s->threads; i++) {
         s->exps[i] = calloc (model->config.vocab, sizeof (float));
         if (!s->exps[i])
@@ -305,6 +306,8 @@ size_t sampler_pending (const sampler_t *s)
     return s->active + s->waiting;
 }
 
+/*  Buffers, the keys and values that rows hold, and the prompts that are computed: what `quintet
+ *  models` and the status of an agent report. */
 size_t sampler_bytes (const sampler_t *s)
 {
     size_t bytes = s->threads * s->shape.vocab * sizeof (float);

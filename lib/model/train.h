@@ -57,8 +57,8 @@ void train_limit (train_t *train, size_t activations, size_t logits);
  *  it anew, which costs it the time of touching new pages. */
 void train_rest (train_t *train);
 
-/*  gradient: model_params floats, overwritten. Works through the batch with memory for a few groups
- *  per thread at a time, and keeps that for the next run. */
+/*  gradient: model_params floats, overwritten. Works through the batch with memory for one group
+ *  per thread, and keeps that for the next run. */
 int train_run (train_t *train, const train_group_t *groups, size_t n, float temperature,
                train_loss_fn loss, void *context, float *gradient, err_t *err);
 

@@ -19,11 +19,14 @@ static float weights_from_bf16 (uint16_t x)
     return value;
 }
 
+/*  Vectors and parameters pass through here as well, so that all of a bfloat16 model has bfloat16
+ *  values. */
 float weights_round (float x, model_compute_t type)
 {
     return type == COMPUTE_BF16 ? weights_from_bf16 (weights_to_bf16 (x)) : x;
 }
 
+/*  bfloat16 panels hold k in pairs, so an odd k is filled up. */
 static size_t weights_panel_values (const weights_matrix_t *m)
 {
     return (m->type == COMPUTE_BF16 ? m->k + m->k % 2 : m->k) * KERNELS_PANEL;
@@ -41,7 +44,8 @@ size_t weights_outputs (const weights_matrix_t *m, size_t panel)
     return left < KERNELS_PANEL ? left : KERNELS_PANEL;
 }
 
-/*  Where the weight of (output, k) lies, in values from the start of the panels. */
+/*  Where the weight of (output, k) lies, in values from the start of the panels: [k][32], or [k /
+ *  2][32][2] with pairs of k. */
 static size_t weights_place (const weights_matrix_t *m, size_t output, size_t k)
 {
     size_t panel = output / KERNELS_PANEL * weights_panel_values (m), lane = output % KERNELS_PANEL;

@@ -259,6 +259,7 @@ static json_t *express_read_index (jinja_t *j, json_t *self)
         return express_slice (j, self, bound[0], bound[1], bound[2]);
     if (j->dead)
         return NULL;
+    /* x["name"] is x.name. */
     if (json_is_string (bound[0]))
         return express_attribute (j, self, json_string_value (bound[0]));
     if (json_is_array (self) && json_is_integer (bound[0]))
@@ -279,6 +280,7 @@ static json_t *express_read_attribute (jinja_t *j, json_t *self)
     return j->failed ? NULL : jinja_method (j, self, name, &args);
 }
 
+/*  x | f (a): arguments are optional. */
 static json_t *express_read_filter (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];

@@ -7,6 +7,8 @@
 /*  Whole numbers above this have neighbours that a double cannot tell apart. */
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
 
+/*  Numbers as reals, since Python writes whole numbers that no integer of ours can hold
+ *  (parse.h). */
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
 {
     json_error_t problem;

@@ -92,6 +92,8 @@ static void cmd_models_print_need (const use_t *use, const memory_need_t n[2])
                 cmd_models_megabytes (f->decoding));
 }
 
+/*  All figures are computed first: a folder that cannot be planned prints an error and no half of
+ *  an answer. */
 static int cmd_models_print_all (const models_t *m, const char *dir, const hf_t *hf,
                                  const char *chat, size_t tokens, err_t *err)
 {
@@ -166,6 +168,8 @@ static void cmd_models_print_chat (const models_t *m, const char *dir, buf_t *ch
     chat_free (&format);
 }
 
+/*  Opens the folder as a run would: what would be refused there is refused here, with the same
+ *  words. */
 static int cmd_models_show (const models_t *m, const char *dir, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);

@@ -27,6 +27,7 @@ static const args_spec_t spec = {
         "  quintet pretrain --family coding --out my-seed\n",
     .options = options};
 
+/*  Heads of odd width could not be turned by rotary positions. */
 static int cmd_pretrain_read_options (const args_t *args, pretrain_options_t *o, err_t *err)
 {
     long long seed;

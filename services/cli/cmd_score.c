@@ -128,6 +128,8 @@ static void cmd_score_free_file (cmd_score_file_t *file)
     free (file->episodes);
 }
 
+/*  One line of JSON per reward; words of a verdict come from programs and are made harmless
+ *  first. */
 static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err)
 {
     arena_t *arena = arena_new ((size_t) 1 << 30);

@@ -57,6 +57,7 @@ static void cmd_tap_print_json (const bus_item_t *item, const wire_event_t *e)
     json_decref (line);
 }
 
+/*  A tap that is slow loses events; their number is part of the next line. */
 static void cmd_tap_print_text (const bus_item_t *item, const wire_event_t *e)
 {
     buf_t line = {0};

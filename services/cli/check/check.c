@@ -93,6 +93,7 @@ static int check_count_prompt (const prompts_t *p, const episode_t *episode, siz
 {
     buf_t text = {0};
     tokenizer_ids_t ids = {0};
+    /* What an agent would be sent, encoded as it will be: prompts are counted, not estimated. */
     int rc = episode_observe (episode, role, &text, err);
     if (rc == 0)
         rc = chat_encode (p->tokenizer, &p->chat, text.data ? text.data : "", text.size, &ids, err);
@@ -165,6 +166,7 @@ static int check_prompts (check_t *check, prompts_t *p, err_t *err)
     size_t written = (size_t) conf->task.max_tokens;
     if (tokenizer_encode (p->tokenizer, "", 0, TOKENIZER_BOS, &ids, err) != 0)
         return conf_wrap (conf, "model.path", err);
+    /* A format that was taken from a template writes the begin token itself. */
     p->prefix = p->chat.whole ? 0 : ids.n;
     tokenizer_ids_free (&ids);
     if (check_fit (check, p, (const char *const *) conf->team.roles.item, conf->team.roles.n,
@@ -214,6 +216,7 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, bool
     task_set_t *tasks = NULL;
     check->dtype = hf_config (hf)->dtype;
     int rc = chat_find (conf->model.path, conf->model.chat, &p.chat, err);
+    /* Without that token a completion would end at the length limit only. */
     if (rc == 0 && p.chat.end && tokenizer_id (tokenizer, p.chat.end) < 0)
         rc = err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there",
                       p.chat.end);

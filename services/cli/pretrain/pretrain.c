@@ -158,7 +158,8 @@ static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *e
     return 0;
 }
 
-/*  Cross-entropy, averaged over the tokens of the batch. */
+/*  Cross-entropy, averaged over the tokens of the batch: the loss that train_run asks for. Sums are
+ *  kept by text, since any thread may call this. */
 static void pretrain_cross_entropy (void *context, size_t group, size_t first, const float *logp,
                                     const float *entropy, float *dlogp)
 {
@@ -255,6 +256,7 @@ static int pretrain_save (pretrain_t *p, err_t *err)
     return 0;
 }
 
+/*  Corpus, tokenizer, model, steps, folder; each takes what the ones before made. */
 int pretrain_run (const pretrain_options_t *options, err_t *err)
 {
     if (fs_exists (options->out))

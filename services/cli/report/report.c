@@ -138,6 +138,7 @@ static void report_cell (const json_t *result, const char *when, const char *key
     buf_text (out, "</td>");
 }
 
+/*  The same rows as result_print, side by side for the single agent and the team. */
 static void report_table (const result_t *r, buf_t *out)
 {
     static const struct {
@@ -193,6 +194,7 @@ static void report_episode (const json_t *e, buf_t *out)
     buf_text (out, "</p></div>\n");
 }
 
+/*  Tasks that training solved come first, then the others, both in the order of the evaluation. */
 static void report_episodes (const result_t *r, buf_t *out)
 {
     json_t *pairs = examples_read (r->out), *pair;

@@ -9,6 +9,7 @@
 #include "base/printable.h"
 #include "examples.h"
 
+/*  The trainer writes result.json at its end; without it there is no result. */
 static json_t *result_read_result (const char *folder, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -86,7 +87,8 @@ const char *result_interval (const json_t *result, const char *when, const char 
     return text;
 }
 
-/*  Without steps there is one evaluation, and nothing to compare it with. */
+/*  Whether the run had steps. Without them there is one evaluation, and nothing to compare it
+ *  with. */
 static bool result_trained (const json_t *result)
 {
     return json_integer_value (json_object_get (result, "steps")) > 0;
@@ -199,6 +201,8 @@ void result_print (const result_t *r, FILE *to)
         result_print_one (to, r->solo, "Single agent");
     result_print_one (to, r->team, "Team");
     if (r->solo) {
+        /* What a team is for, besides quality: roles write at the same time, so the longest path
+         * counts. */
         double path = result_number (r->team, "after", "critical_path_tokens");
         fprintf (to,
                  "\nThe team's critical path is %.2f times shorter than the untrained single "
