@@ -19,8 +19,8 @@ struct line_process {
     buf_t rest; /* read beyond the last line */
 };
 
-static void become (char *const argv[], char *const environment[], const int pipes[4], int keep_fd,
-                    pid_t parent)
+static void line_process_become (char *const argv[], char *const environment[], const int pipes[4],
+                                 int keep_fd, pid_t parent)
 {
     setpgid (0, 0);
     prctl (PR_SET_PDEATHSIG, SIGKILL);
@@ -56,7 +56,7 @@ line_process_t *line_process_new (char *const argv[], char *const environment[],
         return NULL;
     }
     if (p->pid == 0)
-        become (argv, environment, pipes, keep_fd, parent);
+        line_process_become (argv, environment, pipes, keep_fd, parent);
     close (pipes[0]);
     close (pipes[3]);
     p->to = pipes[1];
@@ -82,7 +82,7 @@ void line_process_destroy (line_process_t **self)
     *self = NULL;
 }
 
-static int wait_fd (int fd, short events, int64_t deadline, err_t *err)
+static int line_process_wait_fd (int fd, short events, int64_t deadline, err_t *err)
 {
     struct pollfd item = {.fd = fd, .events = events};
     int rc;
@@ -92,13 +92,14 @@ static int wait_fd (int fd, short events, int64_t deadline, err_t *err)
     return rc > 0 ? 0 : err_set (err, ERR_TIMEOUT, "it did not answer in time");
 }
 
-static int send_all (line_process_t *p, const char *data, size_t size, int64_t deadline, err_t *err)
+static int line_process_send_all (line_process_t *p, const char *data, size_t size,
+                                  int64_t deadline, err_t *err)
 {
     while (size) {
         ssize_t n = write (p->to, data, size);
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return err_errno (err, ERR_IO, "it ended");
-        if (n < 0 && wait_fd (p->to, POLLOUT, deadline, err) != 0)
+        if (n < 0 && line_process_wait_fd (p->to, POLLOUT, deadline, err) != 0)
             return -1;
         if (n > 0) {
             data += n;
@@ -108,7 +109,7 @@ static int send_all (line_process_t *p, const char *data, size_t size, int64_t d
     return 0;
 }
 
-static int read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t *err)
+static int line_process_read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t *err)
 {
     for (;;) {
         char *end = p->rest.size ? memchr (p->rest.data, '\n', p->rest.size) : NULL;
@@ -123,7 +124,7 @@ static int read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t 
         ssize_t n = read (p->from, block, sizeof block);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             return err_set (err, ERR_IO, "it ended without an answer");
-        if (n < 0 && wait_fd (p->from, POLLIN, deadline, err) != 0)
+        if (n < 0 && line_process_wait_fd (p->from, POLLIN, deadline, err) != 0)
             return -1;
         if (n > 0)
             buf_append (&p->rest, block, (size_t) n);
@@ -133,7 +134,7 @@ static int read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t 
 }
 
 /*  What the child says before it is asked, or after its answer, would be taken for the next answer. */
-static int check_quiet (const line_process_t *p, err_t *err)
+static int line_process_check_quiet (const line_process_t *p, err_t *err)
 {
     struct pollfd item = {.fd = p->from, .events = POLLIN};
     bool more = p->rest.size > 0 || (poll (&item, 1, 0) > 0 && (item.revents & POLLIN));
@@ -144,8 +145,11 @@ int line_process_ask (line_process_t *p, const char *line, size_t size, int64_t 
                       buf_t *answer, err_t *err)
 {
     int64_t deadline = clock_ms () + deadline_ms;
-    if (line && (check_quiet (p, err) != 0 || send_all (p, line, size, deadline, err) != 0 ||
-                 send_all (p, "\n", 1, deadline, err) != 0))
+    if (line && (line_process_check_quiet (p, err) != 0 ||
+                 line_process_send_all (p, line, size, deadline, err) != 0 ||
+                 line_process_send_all (p, "\n", 1, deadline, err) != 0))
         return -1;
-    return read_line (p, deadline, answer, err) == 0 ? check_quiet (p, err) : -1;
+    return line_process_read_line (p, deadline, answer, err) == 0
+               ? line_process_check_quiet (p, err)
+               : -1;
 }

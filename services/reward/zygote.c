@@ -30,6 +30,7 @@ EMBED (zygote_inside, ZYGOTE_INSIDE)
 #define ZYGOTE_FORK_MS  20000
 #define ZYGOTE_CPU_MORE 5 /* seconds by which the kernel's limit stands behind the watcher's */
 #define ZYGOTE_STACK    ((rlim_t) 8 << 20)
+#define ZYGOTE_FDS      256 /* while python3 starts; fewer may not do for a shim before it */
 
 /*  A fork that was asked for: our ends of its pipes, and what it was asked to be. */
 typedef struct {
@@ -65,6 +66,30 @@ static int zygote_memory_file (const char *data, size_t size, err_t *err)
     return fd >= 0 ? fd : err_errno (err, ERR_IO, "the sandbox's lock as a file in memory");
 }
 
+/*  A limit that the service was started with is not meant for programs, whose limits are set with the lock: it
+ *  is raised as far as we are let. What is still too low then is said by name when the lock is put on. */
+static void zygote_raise (__rlimit_resource_t resource, rlim_t wanted)
+{
+    struct rlimit limit = {.rlim_cur = wanted, .rlim_max = wanted}, now;
+    if (getrlimit (resource, &now) != 0 || (now.rlim_cur == wanted && now.rlim_max == wanted))
+        return;
+    if (setrlimit (resource, &limit) == 0)
+        return;
+    now.rlim_cur = now.rlim_max < wanted ? now.rlim_max : wanted;
+    setrlimit (resource, &now);
+}
+
+/*  Closes what the service has open, but for three: where descriptors are few, room is needed at once. */
+static void zygote_close_others (int a, int b, int c)
+{
+    int last = a > b ? a : b;
+    last = last > c ? last : c;
+    for (int fd = 3; fd < last; fd++)
+        if (fd != a && fd != b && fd != c)
+            close (fd);
+    close_range ((unsigned) last + 1, ~0U, 0);
+}
+
 /*  Between fork and exec of a process with threads: system calls only. Addresses are the same in every
  *  interpreter, which needs both: no random layout, and a stack limit (the layout follows from it) that does
  *  not depend on who starts the service. */
@@ -84,6 +109,9 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
         setrlimit (RLIMIT_STACK, &stack);
     }
     setrlimit (RLIMIT_CORE, &core);
+    zygote_raise (RLIMIT_AS, RLIM_INFINITY);
+    zygote_raise (RLIMIT_NOFILE, ZYGOTE_FDS);
+    zygote_close_others (control, filter, inside);
     /* Out of the way first: any of them may have the number that another one wants. */
     control = fcntl (control, F_DUPFD_CLOEXEC, PROTOCOL_FDS);
     filter = fcntl (filter, F_DUPFD_CLOEXEC, PROTOCOL_FDS);
@@ -155,7 +183,7 @@ static int zygote_greet (zygote_t *zygote, err_t *err)
             err, ERR_CONFIG,
             "python3 does not start, and the coding family runs tests with it: install python3 "
             "(apt-get install python3), or see in the reward service's log what the first "
-            "python3 on PATH says");
+            "python3 on PATH says (too little memory, or too few descriptors, is said there too)");
     word[n] = 0;
     if (strcmp (word, PROTOCOL_READY) != 0)
         return err_set (err, ERR_CONFIG,
