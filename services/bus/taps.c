@@ -27,6 +27,7 @@ typedef struct {
     char identity[PEER_IDENTITY_MAX];
     size_t identity_n;
     int fd;
+    bool gone;
     tap_prefix_t prefix[TAPS_PREFIXES];
     size_t n;
 } tap_t;
@@ -195,52 +196,71 @@ static bool taps_wants (const tap_t *tap, const char *topic, size_t size)
     return false;
 }
 
-/*  Consumes frame. False: the tap is gone. */
-static bool taps_send (taps_t *t, const tap_t *tap, zmq_msg_t *frame)
+/*  Consumes frame. False: the tap is gone, and to be removed. */
+static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
 {
     if (zmq_send (t->raw_out, tap->identity, tap->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
         zmq_msg_send (frame, t->raw_out, ZMQ_DONTWAIT) >= 0)
         return true;
+    /* Unreachable, it is gone. When it comes back it says again what it wants. */
+    tap->gone = errno == EHOSTUNREACH;
     zmq_msg_close (frame);
-    /* It is gone. When it comes back it says again what it wants. */
-    if (errno == EHOSTUNREACH)
+    if (tap->gone)
         return false;
     taps_add (&t->lost, 1); /* too much waits for it already */
     return true;
 }
 
+static void taps_remove_gone (taps_t *t)
+{
+    for (size_t i = 0; i < t->n;)
+        if (t->tap[i]->gone)
+            taps_remove (t, i);
+        else
+            i++;
+}
+
+/*  Consumes frame. What is slow here is slow for all taps: so nothing waits, and nothing is copied
+ *  but a reference; with one tap not even that, since the last that wants the event gets the frame
+ *  itself. */
 static void taps_forward (taps_t *t, zmq_msg_t *frame)
 {
     const char *topic = zmq_msg_data (frame);
     size_t size = zmq_msg_size (frame);
     const char *end = memchr (topic, 0, size < BUS_TOPIC_MAX + 1 ? size : BUS_TOPIC_MAX + 1);
-    taps_add (&t->events, 1);
-    taps_add (&t->malformed, !end);
-    /* What is slow here is slow for all taps: so nothing waits, and nothing is copied but a
-       reference. */
-    for (size_t i = 0; end && i < t->n;) {
-        zmq_msg_t copy; /* of the reference, not of the bytes */
-        if (!taps_wants (t->tap[i], topic, (size_t) (end - topic))) {
-            i++;
+    tap_t *last = NULL;
+    bool gone = false;
+    if (!end)
+        taps_add (&t->malformed, 1);
+    for (size_t i = 0; end && i < t->n; i++) {
+        if (!taps_wants (t->tap[i], topic, (size_t) (end - topic)))
             continue;
-        }
+        zmq_msg_t copy;
         zmq_msg_init (&copy);
-        if (zmq_msg_copy (&copy, frame) == 0 && taps_send (t, t->tap[i], &copy))
-            i++;
-        else
-            taps_remove (t, i);
+        if (last && zmq_msg_copy (&copy, frame) == 0)
+            gone = !taps_send (t, last, &copy) || gone;
+        last = t->tap[i];
     }
+    if (last)
+        gone = !taps_send (t, last, frame) || gone;
+    else
+        zmq_msg_close (frame);
+    zmq_msg_init (frame);
+    if (gone)
+        taps_remove_gone (t);
 }
 
 /*  As many as ZeroMQ's own proxy takes in one go, so that a burst costs few rounds of polling. */
 static void taps_take_events (taps_t *t)
 {
     zmq_msg_t frame;
+    uint64_t n = 0;
     zmq_msg_init (&frame);
-    for (int i = 0; i < TAPS_BATCH && zmq_msg_recv (&frame, t->raw_in, ZMQ_DONTWAIT) >= 0; i++)
+    for (; n < TAPS_BATCH && zmq_msg_recv (&frame, t->raw_in, ZMQ_DONTWAIT) >= 0; n++)
         if (!zmq_msg_more (&frame)) /* an event is one frame */
             taps_forward (t, &frame);
     zmq_msg_close (&frame);
+    taps_add (&t->events, n);
 }
 
 /*  ---- the loop ------------------------------------------------------------------------------- */
@@ -252,11 +272,9 @@ static void taps_check_connections (taps_t *t)
     while (connections_next_broken (t->publishers, &fd))
         ; /* only counted */
     while (connections_next_broken (t->subscribers, &fd))
-        for (size_t i = 0; i < t->n;)
-            if (t->tap[i]->fd == fd)
-                taps_remove (t, i);
-            else
-                i++;
+        for (size_t i = 0; i < t->n; i++)
+            t->tap[i]->gone = t->tap[i]->gone || t->tap[i]->fd == fd;
+    taps_remove_gone (t);
 }
 
 void taps_actor (zsock_t *pipe, void *taps)
