@@ -124,6 +124,27 @@ static int hf_open_index (hf_t *hf, const char *text, err_t *err)
     return rc;
 }
 
+/*  There are no weights that can be read; says which there are instead. */
+static int hf_refuse_weights (const hf_t *hf, err_t *err)
+{
+    static const char *const others[] = {"pytorch_model.bin",
+                                         "pytorch_model.bin.index.json",
+                                         "consolidated.safetensors",
+                                         "consolidated.00.pth",
+                                         "tf_model.h5",
+                                         "flax_model.msgpack",
+                                         "adapter_model.safetensors"};
+    char path[FS_PATH_MAX];
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (fs_join (path, hf->dir, others[i], NULL) == 0 && fs_exists (path))
+            return err_set (err, ERR_INPUT,
+                            "%s: its weights are in %s, which is not read; load the folder with "
+                            "transformers and save_pretrained it again, which writes "
+                            "model.safetensors",
+                            hf->dir, others[i]);
+    return err_set (err, ERR_INPUT, "%s: neither model.safetensors nor its index in it", hf->dir);
+}
+
 /*  One file, or several with an index that says which tensor is where. */
 static int hf_open_weights (hf_t *hf, err_t *err)
 {
@@ -135,8 +156,7 @@ static int hf_open_weights (hf_t *hf, err_t *err)
     if (hf_read_text (hf, "model.safetensors.index.json", false, &index, err) != 0)
         return -1;
     if (!index)
-        return err_set (err, ERR_INPUT, "%s: neither model.safetensors nor its index in it",
-                        hf->dir);
+        return hf_refuse_weights (hf, err);
     int rc = hf_open_index (hf, index, err);
     free (index);
     return rc;

@@ -86,25 +86,38 @@ static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t
                : "(none named)");
 }
 
-/*  Fallbacks are transformers': without num_key_value_heads every head has its own, without
- *  head_dim the width is divided by the heads. */
+/*  Fallbacks are transformers', by architecture. A key that is null is not one that is missing: its
+ *  value then follows from the others (every head has keys of its own, the width is divided by the
+ *  heads). */
 static int hf_config_read_sizes (const json_t *root, model_config_t *m, err_t *err)
 {
+    static const struct {
+        json_int_t context, kv_heads, head_dim; /* 0: from the other sizes */
+    } defaults[ARCH_COUNT] = {[ARCH_LLAMA] = {2048, 0, 0},
+                              [ARCH_MISTRAL] = {131072, 8, 0},
+                              [ARCH_QWEN2] = {32768, 32, 0},
+                              [ARCH_QWEN3] = {32768, 32, 128}};
+    const json_int_t kv = defaults[m->arch].kv_heads, dim = defaults[m->arch].head_dim;
     if (hf_config_read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
         hf_config_read_size (root, "num_hidden_layers", -1, &m->layers, err) != 0 ||
         hf_config_read_size (root, "num_attention_heads", -1, &m->heads, err) != 0 ||
         hf_config_read_size (root, "intermediate_size", -1, &m->ff, err) != 0 ||
         hf_config_read_size (root, "vocab_size", -1, &m->vocab, err) != 0 ||
-        hf_config_read_size (root, "max_position_embeddings", 2048, &m->context, err) != 0 ||
-        hf_config_read_size (root, "num_key_value_heads", (json_int_t) m->heads, &m->kv_heads,
-                             err) != 0)
+        hf_config_read_size (root, "max_position_embeddings", defaults[m->arch].context,
+                             &m->context, err) != 0 ||
+        hf_config_read_size (
+            root, "num_key_value_heads",
+            !kv || json_object_get (root, "num_key_value_heads") ? (json_int_t) m->heads : kv,
+            &m->kv_heads, err) != 0)
         return -1;
     if (m->heads % m->kv_heads)
         return err_set (err, ERR_INPUT,
                         "config.json: %zu heads are no multiple of %zu key-value heads", m->heads,
                         m->kv_heads);
-    return hf_config_read_size (root, "head_dim", (json_int_t) (m->width / m->heads), &m->head_dim,
-                                err);
+    return hf_config_read_size (
+        root, "head_dim",
+        !dim || json_object_get (root, "head_dim") ? (json_int_t) (m->width / m->heads) : dim,
+        &m->head_dim, err);
 }
 
 static int hf_config_refuse_flag (const json_t *root, const char *key, err_t *err)
@@ -173,33 +186,73 @@ static double hf_config_number_of (const json_t *object, const char *key, double
     return json_is_number (value) ? json_number_value (value) : fallback;
 }
 
-/*  Two dialects: transformers 5 writes rope_parameters, with theta inside; older ones write
- *  rope_theta beside rope_scaling, and call the type "type" or "rope_type". */
-static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *err)
+/*  A number that the reference has no default for. */
+static int hf_config_read_factor (const json_t *rope, const char *key, double *to, err_t *err)
 {
-    const json_t *rope = json_object_get (root, "rope_parameters");
-    if (!json_is_object (rope))
-        rope = json_object_get (root, "rope_scaling");
-    const char *type = hf_config_text_of (rope, "rope_type");
-    if (!type)
-        type = hf_config_text_of (rope, "type");
-    m->rope_theta =
-        hf_config_number_of (rope, "rope_theta", hf_config_number_of (root, "rope_theta", 10000));
-    m->rope = ROPE_PLAIN;
-    if (!type || strcmp (type, "default") == 0)
-        return 0;
-    m->rope_factor = hf_config_number_of (rope, "factor", 1);
-    m->rope_low = hf_config_number_of (rope, "low_freq_factor", 1);
-    m->rope_high = hf_config_number_of (rope, "high_freq_factor", 4);
+    const json_t *value = json_object_get (rope, key);
+    if (!json_is_number (value))
+        return err_set (err, ERR_INPUT, "config.json: the rope has no %s", key);
+    *to = json_number_value (value);
+    return 0;
+}
+
+static int hf_config_read_scaling (const json_t *root, const json_t *rope, const char *type,
+                                   model_config_t *m, err_t *err)
+{
+    m->rope_low = 1;
+    m->rope_high = 4;
     m->rope_original_context = (size_t) hf_config_number_of (
-        rope, "original_max_position_embeddings", (double) m->context);
+        root, "original_max_position_embeddings",
+        hf_config_number_of (rope, "original_max_position_embeddings", (double) m->context));
     if (strcmp (type, "linear") == 0)
         m->rope = ROPE_LINEAR;
     else if (strcmp (type, "llama3") == 0)
         m->rope = ROPE_LLAMA3;
     else
         return err_set (err, ERR_INPUT, "config.json: rope type %s is not supported", type);
-    return 0;
+    if (hf_config_read_factor (rope, "factor", &m->rope_factor, err) != 0)
+        return -1;
+    return m->rope == ROPE_LLAMA3 &&
+                   (hf_config_read_factor (rope, "low_freq_factor", &m->rope_low, err) != 0 ||
+                    hf_config_read_factor (rope, "high_freq_factor", &m->rope_high, err) != 0)
+               ? -1
+               : 0;
+}
+
+/*  Two dialects: transformers 5 writes rope_parameters, with theta inside; older ones write
+ *  rope_theta beside rope_scaling, and call the type "type" or "rope_type". Where both are there,
+ *  transformers takes rope_scaling and forgets the other; a theta that would be forgotten with it
+ *  is refused, since nobody means that. Ropes by kind of layer are
+ *  those of models with kinds of layers. */
+static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *err)
+{
+    const json_t *parameters = json_object_get (root, "rope_parameters");
+    const json_t *scaling = json_object_get (root, "rope_scaling");
+    bool scaled = json_object_size (scaling) > 0;
+    const json_t *rope = scaled ? scaling : parameters, *value;
+    const char *key;
+    if ((scaling && !json_is_null (scaling) && !json_is_object (scaling)) ||
+        (parameters && !json_is_null (parameters) && !json_is_object (parameters)))
+        return err_set (err, ERR_INPUT, "config.json: rope_scaling is no object");
+    json_object_foreach ((json_t *) (uintptr_t) rope, key, value)
+        if (json_is_object (value) && (m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3))
+            return err_set (err, ERR_INPUT,
+                            "config.json: a rope of its own for %.40s is not supported", key);
+    double theta = hf_config_number_of (root, "rope_theta", 10000);
+    m->rope_theta = hf_config_number_of (rope, "rope_theta", theta);
+    double forgotten = hf_config_number_of (parameters, "rope_theta", m->rope_theta);
+    if (fabs (forgotten - m->rope_theta) > 0)
+        return err_set (err, ERR_INPUT,
+                        "config.json: rope_scaling stands beside rope_parameters without its "
+                        "rope_theta of %g; put rope_scaling's keys into rope_parameters",
+                        forgotten);
+    const char *type = hf_config_text_of (rope, "rope_type");
+    if (!type)
+        type = hf_config_text_of (rope, "type");
+    m->rope = ROPE_PLAIN;
+    return !type || strcmp (type, "default") == 0
+               ? 0
+               : hf_config_read_scaling (root, rope, type, m, err);
 }
 
 /*  "dtype" since transformers 5, "torch_dtype" before. */

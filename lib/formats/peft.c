@@ -15,7 +15,9 @@
 #include <string.h>
 
 #include "formats/hf.h"
+#include "formats/peft_internal.h"
 #include "formats/safetensors.h"
+#include "text/parse.h"
 
 #define CONFIG     "adapter_config.json"
 #define WEIGHTS    "adapter_model.safetensors"
@@ -84,28 +86,6 @@ static int peft_check_text (const json_t *root, const char *key, const char *wan
                     wanted);
 }
 
-/*  A list of projections, or the word "all-linear". Patterns, which PEFT takes for strings as well,
- *  are refused. */
-static int peft_parse_targets (const json_t *root, lora_config_t *config, err_t *err)
-{
-    const json_t *list = json_object_get (root, "target_modules"), *item;
-    size_t i;
-    if (json_is_string (list))
-        return lora_add_target (config, json_string_value (list), err) == 0
-                   ? 0
-                   : err_wrap (err, "target_modules");
-    if (!json_is_array (list) || json_array_size (list) == 0)
-        return err_set (err, ERR_INPUT, "target_modules is missing: a list of projections");
-    json_array_foreach (list, i, item) {
-        const char *name = json_string_value (item);
-        if (!name)
-            return err_set (err, ERR_INPUT, "target_modules holds what is no name");
-        if (lora_add_target (config, name, err) != 0)
-            return err_wrap (err, "target_modules");
-    }
-    return 0;
-}
-
 static int peft_parse_numbers (const json_t *root, lora_config_t *config, err_t *err)
 {
     const json_t *rank = json_object_get (root, "r"), *alpha = json_object_get (root, "lora_alpha");
@@ -130,7 +110,9 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
     json_t *root = json_loads (json, 0, &where);
     *config = (lora_config_t){0};
     int rc = 0;
-    if (!json_is_object (root))
+    if (parse_is_pointer (json, strlen (json)))
+        rc = err_set (err, ERR_INPUT, PARSE_POINTER);
+    else if (!json_is_object (root))
         rc = err_set (err, ERR_INPUT, "line %d: no JSON object: %s", where.line, where.text);
     if (rc == 0)
         rc = peft_check_text (root, "peft_type", "LORA", true, err);
@@ -143,7 +125,7 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
     if (rc == 0)
         rc = peft_parse_numbers (root, config, err);
     if (rc == 0)
-        rc = peft_parse_targets (root, config, err);
+        rc = peft_read_targets (json_object_get (root, "target_modules"), config, err);
     json_decref (root);
     return rc == 0 ? 0 : err_wrap (err, CONFIG);
 }
@@ -228,6 +210,13 @@ int peft_read_params (const char *dir, const model_t *model, float *params, err_
     char path[FS_PATH_MAX];
     if (fs_join (path, dir, WEIGHTS, err) != 0)
         return -1;
+    char other[FS_PATH_MAX];
+    if (!fs_exists (path) && fs_join (other, dir, "adapter_model.bin", NULL) == 0 &&
+        fs_exists (other))
+        return err_set (err, ERR_INPUT,
+                        "%s: the adapter's weights are in adapter_model.bin only; load it with "
+                        "PEFT and save it again, which writes " WEIGHTS,
+                        dir);
     safetensors_t *file = safetensors_open (path, err);
     if (!file)
         return -1;

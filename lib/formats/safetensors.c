@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "text/parse.h"
 
 #define HEADER_MAX  ((uint64_t) 100 << 20) /* as the format's own library */
 #define ENTRIES_MAX ((size_t) 1 << 20)
@@ -70,7 +71,9 @@ static int safetensors_map_file (safetensors_t *file, err_t *err)
     if (map == MAP_FAILED)
         return err_errno (err, ERR_IO, "%s: cannot be mapped", file->path);
     file->map = map;
-    return 0;
+    return parse_is_pointer (map, file->map_n)
+               ? err_set (err, ERR_INPUT, "%s " PARSE_POINTER, file->path)
+               : 0;
 }
 
 /*  The number of elements is multiplied with a check: a shape such as [2^32, 2^32] must not wrap

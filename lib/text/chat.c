@@ -79,6 +79,8 @@ static int chat_read_folder (const char *dir, json_t **config, buf_t *template, 
     buf_free (&text);
     if (rc == 0)
         rc = chat_read_file (dir, "chat_template.jinja", template, err);
+    if (rc == 0 && template->size && parse_is_pointer (template->data, template->size))
+        rc = err_set (err, ERR_INPUT, "chat_template.jinja " PARSE_POINTER);
     const char *inside = chat_template_of (*config);
     if (rc == 0 && !template->size && inside)
         buf_text (template, inside);

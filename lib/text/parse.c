@@ -7,11 +7,19 @@
 /*  Whole numbers above this have neighbours that a double cannot tell apart. */
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
 
-/*  Numbers as reals, since Python writes whole numbers that no integer of ours can hold
- *  (parse.h). */
+bool parse_is_pointer (const char *data, size_t size)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/";
+    return size >= sizeof begin - 1 && memcmp (data, begin, sizeof begin - 1) == 0;
+}
+
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
 {
     json_error_t problem;
+    if (parse_is_pointer (text, size)) {
+        err_set (err, ERR_INPUT, "%s " PARSE_POINTER, name);
+        return NULL;
+    }
     json_t *root =
         json_loadb (text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &problem);
     if (json_is_object (root))

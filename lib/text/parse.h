@@ -23,6 +23,12 @@
  *  that stands twice is an error. */
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err);
 
+/*  Whether a file is a pointer of Git LFS: three lines that stand for a file which was not fetched.
+ *  The message for it goes behind the file's name. */
+bool parse_is_pointer (const char *data, size_t size);
+#define PARSE_POINTER                                                                              \
+    "is a pointer of Git LFS and not the file itself; fetch it with 'git lfs pull' in its folder"
+
 /*  Whether value is a whole number that a double holds exactly (up to 2^53); fills *whole then. */
 bool parse_whole (const json_t *value, int64_t *whole);
 

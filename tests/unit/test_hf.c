@@ -61,7 +61,11 @@ static void holds (const char *folder, const char *name, const char *wanted)
 
 #define SIZES                                                                                      \
     "\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":6,"                        \
-    "\"intermediate_size\":64,\"vocab_size\":99,"
+    "\"intermediate_size\":64,\"vocab_size\":99,\"num_key_value_heads\":6,"
+
+#define LESS                                                                                       \
+    "\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":6,"                        \
+    "\"intermediate_size\":64,\"vocab_size\":99"
 
 static const char *parsed (const char *config, hf_config_t *out)
 {
@@ -94,6 +98,24 @@ static void configurations_are_read_as_transformers_does (void **state)
         {"{\"model_type\":\"qwen2\"," SIZES
          "\"max_position_embeddings\":8192,\"sliding_window\":16,\"use_sliding_window\":true}",
          "sliding_window 16 shorter"},
+        {"{\"model_type\":\"qwen2\"," LESS "}", "6 heads are no multiple of 32"},
+        {"{\"model_type\":\"mistral\"," LESS "}", "6 heads are no multiple of 8"},
+        {"{\"model_type\":\"llama\"," LESS "}", ""},
+        {"{\"model_type\":\"qwen2\"," LESS ",\"num_key_value_heads\":null}", ""},
+        {"{\"model_type\":\"llama\"," SIZES "\"rope_parameters\":{\"rope_type\":\"default\"},"
+         "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}}",
+         "rope type yarn"},
+        {"{\"model_type\":\"llama\"," SIZES "\"rope_parameters\":{\"rope_theta\":5e5},"
+         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4}}",
+         "without its rope_theta of 500000"},
+        {"{\"model_type\":\"llama\"," SIZES "\"rope_theta\":5e5,\"rope_parameters\":{"
+         "\"rope_theta\":5e5},\"rope_scaling\":{\"type\":\"linear\",\"factor\":4}}",
+         ""},
+        {"{\"model_type\":\"llama\"," SIZES "\"rope_scaling\":{\"type\":\"linear\"}}",
+         "the rope has no factor"},
+        {"{\"model_type\":\"llama\"," SIZES "\"rope_scaling\":4}", "rope_scaling is no object"},
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n",
+         "config.json is a pointer of Git LFS"},
         {"[]", "config.json: is no JSON object"},
         {"{\"a\":", "config.json: line 1"},
     };
@@ -416,6 +438,18 @@ static void the_index_is_obeyed (void **state)
     opens ("index", "has no weight_map");
 }
 
+static void files_that_are_no_weights_are_named (void **state)
+{
+    (void) state;
+    model_config_t shape = fixture_config ();
+    folder_t *f = folder ("other", &shape, "float32");
+    put ("other", "pytorch_model.bin", "x");
+    opens ("other", "its weights are in pytorch_model.bin");
+    put ("other", "model.safetensors", "version https://git-lfs.github.com/spec/v1\nsize 7\n");
+    opens ("other", "model.safetensors is a pointer of Git LFS");
+    release (&f);
+}
+
 /*  ---- other files ---------------------------------------------------------------------------- */
 
 static void other_files_go_along (void **state)
@@ -467,6 +501,7 @@ int main (void)
         cmocka_unit_test (tensors_are_those_of_the_shape),
         cmocka_unit_test (the_dtype_is_what_the_tensors_are),
         cmocka_unit_test (the_index_is_obeyed),
+        cmocka_unit_test (files_that_are_no_weights_are_named),
         cmocka_unit_test (other_files_go_along)};
     return cmocka_run_group_tests_name ("hf", tests, make_dir, remove_dir);
 }
