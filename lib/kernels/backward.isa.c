@@ -40,7 +40,7 @@ static void backward_norm (float *dx, float *dgain, const float *dy, const float
 
 /*  act = g s (g) u with the logistic function s; d silu / dg = s (1 + g (1 - s)). The sigmoid is
  *  computed again: reading a stored one would cost more. */
-V16_INLINE void swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
+V16_INLINE void backward_swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
 {
     v16f s = v16_sigmoid (gate);
     *dgate = d * up * s * (1.0f + gate * (1.0f - s));
@@ -53,14 +53,15 @@ static void backward_swiglu (float *dgate, float *dup, const float *dact, const 
     v16f dg, du;
     size_t i = 0;
     for (; i + V16 <= n; i += V16) {
-        swiglu_sixteen (&dg, &du, v16_load (dact + i), v16_load (gate + i), v16_load (up + i));
+        backward_swiglu_sixteen (&dg, &du, v16_load (dact + i), v16_load (gate + i),
+                                 v16_load (up + i));
         v16_store (dgate + i, dg);
         v16_store (dup + i, du);
     }
     if (i == n)
         return;
-    swiglu_sixteen (&dg, &du, v16_load_n (dact + i, n - i, 0), v16_load_n (gate + i, n - i, 0),
-                    v16_load_n (up + i, n - i, 0));
+    backward_swiglu_sixteen (&dg, &du, v16_load_n (dact + i, n - i, 0),
+                             v16_load_n (gate + i, n - i, 0), v16_load_n (up + i, n - i, 0));
     v16_store_n (dgate + i, dg, n - i);
     v16_store_n (dup + i, du, n - i);
 }
@@ -132,7 +133,7 @@ static void backward_tile_save (const tile_t *t)
 
 /*  sums[r] = rows[r] . key, for sixteen keys at once: one multiply-add chain over the dimensions
  *  for each item and key. UNROLL keeps the ROWS sums in registers. */
-V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
+V16_INLINE void backward_scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
 {
     v16f s[ROWS];
     UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_zero ();
@@ -146,7 +147,8 @@ V16_INLINE void scores (v16f sums[ROWS], const float *rows, const float *keys, s
 /*  out [dim][16] += sum over items of rows[dim][r] weights[r][16], where out is a block of dkeys or
  *  dvalues, one lane per key. Two chains, since a single one would wait for each multiply-add of
  *  the one before. */
-V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows, size_t dim)
+V16_INLINE void backward_spread (float *out, const v16f weights[ROWS], const float *rows,
+                                 size_t dim)
 {
     v16f w[ROWS];
     UNROLL for (size_t r = 0; r < ROWS; r++) w[r] = weights[r];
@@ -163,8 +165,8 @@ V16_INLINE void spread (float *out, const v16f weights[ROWS], const float *rows,
 
 /*  dq[r] += sum over the block's keys of weights[r][key] key. It takes the keys as rows: lanes are
  *  dimensions here, so that the sum over keys is a chain and not a sum across lanes. */
-V16_INLINE void collect (float *dq, size_t padded, const v16f weights[ROWS], const float *rows,
-                         size_t stride, size_t keys, size_t dim)
+V16_INLINE void backward_collect (float *dq, size_t padded, const v16f weights[ROWS],
+                                  const float *rows, size_t stride, size_t keys, size_t dim)
 {
     float w[ROWS][V16];
     UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (w[r], weights[r]);
@@ -196,17 +198,17 @@ static void backward_tile_block (tile_t *t, const backward_keys_t *k, size_t fir
 {
     size_t at = first * t->dim, keys = k->n - first < V16 ? k->n - first : V16;
     v16f p[ROWS], ds[ROWS];
-    scores (p, t->q, k->keys + at, t->dim);
-    scores (ds, t->dout, k->values + at, t->dim);
+    backward_scores (p, t->q, k->keys + at, t->dim);
+    backward_scores (ds, t->dout, k->values + at, t->dim);
     for (size_t r = 0; r < ROWS; r++) {
         v16f e = v16_exp (p[r] * t->a->scale - t->max[r]) * t->inverse[r];
         v16i visible = lane_numbers < (seen[r] - (v16i){0});
         p[r] = v16_pick (visible, e, v16_zero ());
         ds[r] = p[r] * (ds[r] - t->delta[r]) * t->a->scale;
     }
-    spread (k->dvalues + at, p, t->dout, t->dim);
-    spread (k->dkeys + at, ds, t->q, t->dim);
-    collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
+    backward_spread (k->dvalues + at, p, t->dout, t->dim);
+    backward_spread (k->dkeys + at, ds, t->q, t->dim);
+    backward_collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
 }
 
 /*  Blocks in order of their keys, the shared ones first: dq is a sum over keys in one fixed order.

@@ -71,7 +71,7 @@ static void panels_transpose (float *y, size_t y_stride, const float *x, size_t 
 /*  Sixteen bfloat16 values of each of two rows, side by side in 32 bits: low in the lower half,
  *  which comes first in memory. v16_round leaves the rounded value in the upper half of each lane.
  *  high may be NULL: zeros. */
-V16_INLINE v16u paired (const float *low, const float *high, size_t n)
+V16_INLINE v16u panels_pair_rows (const float *low, const float *high, size_t n)
 {
     v16u zero = {0}, l = n ? v16_round (v16_load_n (low, n, 0)) : zero;
     v16u h = n && high ? v16_round (v16_load_n (high, n, 0)) : zero;
@@ -85,8 +85,9 @@ static void panels_transpose_bf16_some (uint16_t *y, size_t y_stride, const floa
 {
     v16f r[V16];
     for (size_t i = 0; i < V16; i++, x += 2 * x_stride)
-        r[i] = 2 * i < rows ? (v16f) paired (x, 2 * i + 1 < rows ? x + x_stride : NULL, columns)
-                            : v16_zero ();
+        r[i] = 2 * i < rows
+                   ? (v16f) panels_pair_rows (x, 2 * i + 1 < rows ? x + x_stride : NULL, columns)
+                   : v16_zero ();
     TRANSPOSE
     for (size_t i = 0; i < columns; i++, y += y_stride)
         v16_store_n ((float *) (void *) y, r[i], (rows + 1) / 2);
@@ -109,7 +110,7 @@ static void panels_pair (uint16_t *y, const float *x, size_t stride, size_t k, s
     for (size_t i = 0; i < k; i += 2, x += 2 * stride, y += 2 * KERNELS_PANEL)
         for (size_t c = 0; c < KERNELS_PANEL; c += V16) {
             size_t n = columns < c ? 0 : columns - c < V16 ? columns - c : V16;
-            v16u both = paired (x + c, i + 1 < k ? x + stride + c : NULL, n);
+            v16u both = panels_pair_rows (x + c, i + 1 < k ? x + stride + c : NULL, n);
             memcpy (y + 2 * c, &both, sizeof both);
         }
 }
@@ -117,7 +118,7 @@ static void panels_pair (uint16_t *y, const float *x, size_t stride, size_t k, s
 /*  Of two outputs with their values of k in pairs, the pairs of outputs for every k: the halves of
  *  a and b change places, then the registers of even and odd k are interleaved into the order of
  *  k. */
-V16_INLINE void turn_two (uint16_t *y, v16u a, v16u b)
+V16_INLINE void panels_turn_two (uint16_t *y, v16u a, v16u b)
 {
     const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
     v16u even = (a & 0xffffu) | b << 16, odd = a >> 16 | (b & 0xffff0000u);
@@ -141,7 +142,7 @@ static void panels_turn_pairs (uint16_t *y, const uint16_t *x, size_t k, size_t 
         }
         TRANSPOSE
         for (size_t j = 0; j < V16 && half + j < outputs; j += 2)
-            turn_two (y + (half + j) * KERNELS_PANEL, (v16u) r[j], (v16u) r[j + 1]);
+            panels_turn_two (y + (half + j) * KERNELS_PANEL, (v16u) r[j], (v16u) r[j + 1]);
     }
 }
 
@@ -159,12 +160,12 @@ static void panels_unpair (float *y, const uint16_t *x, size_t k)
 
 /*  ---- whole panels ---- */
 
-V16_INLINE v16f load (const float *p, size_t n)
+V16_INLINE v16f panels_load (const float *p, size_t n)
 {
     return n >= V16 ? v16_load (p) : v16_load_n (p, n, 0);
 }
 
-V16_INLINE void store (float *p, v16f v, size_t n)
+V16_INLINE void panels_store (float *p, v16f v, size_t n)
 {
     if (n >= V16)
         v16_store (p, v);
@@ -179,10 +180,10 @@ static size_t panels_beyond (size_t n, size_t at)
 
 /*  32 values of a row, rounded, in pairs: the even ones of k in the lower halves, the odd ones in
  *  the upper. */
-V16_INLINE v16f pairs_of (const float *row, size_t n)
+V16_INLINE v16f panels_pairs_of (const float *row, size_t n)
 {
     const v16i even = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
-    v16f a = load (row, n), b = load (row + V16, panels_beyond (n, V16));
+    v16f a = panels_load (row, n), b = panels_load (row + V16, panels_beyond (n, V16));
     v16u low = v16_round (v16_shuffle (a, b, even));
     v16u high = v16_round (v16_shuffle (a, b, even + 1));
     return (v16f) (low >> 16 | (high & 0xffff0000u));
@@ -197,7 +198,7 @@ static void panels_pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t 
         for (size_t from = 0; from < k; from += 2 * V16) {
             v16f r[V16];
             for (size_t o = 0; o < V16; o++)
-                r[o] = half + o < outputs ? pairs_of (w + (half + o) * k + from, k - from)
+                r[o] = half + o < outputs ? panels_pairs_of (w + (half + o) * k + from, k - from)
                                           : v16_zero ();
             TRANSPOSE
             uint16_t *y = panel + from * KERNELS_PANEL + 2 * half;
@@ -207,13 +208,13 @@ static void panels_pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t 
 }
 
 /*  16 pairs to 32 values of a row. */
-V16_INLINE void unpair_row (float *row, v16u pairs, size_t n)
+V16_INLINE void panels_unpair_row (float *row, v16u pairs, size_t n)
 {
     const v16i first = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
     v16f even = (v16f) (pairs << 16), odd = (v16f) (pairs & 0xffff0000u);
-    store (row, v16_shuffle (even, odd, first), n);
+    panels_store (row, v16_shuffle (even, odd, first), n);
     if (n > V16)
-        store (row + V16, v16_shuffle (even, odd, first + 8), n - V16);
+        panels_store (row + V16, v16_shuffle (even, odd, first + 8), n - V16);
 }
 
 /*  The reverse, step by step. A bfloat16 is exact in a float, so packing what comes out gives the
@@ -231,7 +232,7 @@ static void panels_unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_
             }
             TRANSPOSE
             for (size_t o = 0; o < V16 && half + o < outputs; o++)
-                unpair_row (w + (half + o) * k + from, (v16u) r[o], k - from);
+                panels_unpair_row (w + (half + o) * k + from, (v16u) r[o], k - from);
         }
 }
 

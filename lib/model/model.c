@@ -106,9 +106,9 @@ int model_config_check (const model_config_t *c, err_t *err)
 /*  ---- the tensors ---- */
 
 /*  Appends a tensor and returns its place; without a list it only counts. */
-__attribute__ ((format (printf, 5, 6))) static size_t add_tensor (model_t *m, int rank, size_t rows,
-                                                                  size_t columns, const char *fmt,
-                                                                  ...)
+__attribute__ ((format (printf, 5, 6))) static size_t model_add_tensor (model_t *m, int rank,
+                                                                        size_t rows, size_t columns,
+                                                                        const char *fmt, ...)
 {
     size_t at = m->params;
     if (m->tensors) {
@@ -143,24 +143,24 @@ static void model_lay_out_attention (model_t *m, size_t i, weights_layer_t *l)
     size_t outputs[] = {m->q_dim, m->kv_dim, m->kv_dim}, all = m->q_dim + 2 * m->kv_dim;
     l->qkv = model_matrix_at (m, all, c->width, m->params);
     for (size_t j = 0; j < 3; j++)
-        add_tensor (m, 2, outputs[j], c->width, "model.layers.%zu.self_attn.%c_proj.weight", i,
-                    "qkv"[j]);
+        model_add_tensor (m, 2, outputs[j], c->width, "model.layers.%zu.self_attn.%c_proj.weight",
+                          i, "qkv"[j]);
     if (c->qkv_bias) {
         l->qkv_bias = model_vector_at (all, m->params);
         for (size_t j = 0; j < 3; j++)
-            add_tensor (m, 1, 1, outputs[j], "model.layers.%zu.self_attn.%c_proj.bias", i,
-                        "qkv"[j]);
+            model_add_tensor (m, 1, 1, outputs[j], "model.layers.%zu.self_attn.%c_proj.bias", i,
+                              "qkv"[j]);
     }
     if (c->qk_norm) {
         size_t n = c->head_dim;
         l->q_norm = model_vector_at (
-            n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.q_norm.weight", i));
+            n, model_add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.q_norm.weight", i));
         l->k_norm = model_vector_at (
-            n, add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.k_norm.weight", i));
+            n, model_add_tensor (m, 1, 1, n, "model.layers.%zu.self_attn.k_norm.weight", i));
     }
     l->out = model_matrix_at (
         m, c->width, m->q_dim,
-        add_tensor (m, 2, c->width, m->q_dim, "model.layers.%zu.self_attn.o_proj.weight", i));
+        model_add_tensor (m, 2, c->width, m->q_dim, "model.layers.%zu.self_attn.o_proj.weight", i));
 }
 
 /*  The order of tensors is Hugging Face's within a layer, which makes gate and up neighbours: one
@@ -171,17 +171,18 @@ static void model_lay_out_layer (model_t *m, size_t i)
     weights_layer_t *l = &m->layers[i];
     size_t width = c->width;
     l->norm_attention = model_vector_at (
-        width, add_tensor (m, 1, 1, width, "model.layers.%zu.input_layernorm.weight", i));
+        width, model_add_tensor (m, 1, 1, width, "model.layers.%zu.input_layernorm.weight", i));
     model_lay_out_attention (m, i, l);
     l->norm_mlp = model_vector_at (
-        width, add_tensor (m, 1, 1, width, "model.layers.%zu.post_attention_layernorm.weight", i));
+        width,
+        model_add_tensor (m, 1, 1, width, "model.layers.%zu.post_attention_layernorm.weight", i));
     l->gate_up = model_matrix_at (
         m, 2 * c->ff, width,
-        add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.gate_proj.weight", i));
-    add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.up_proj.weight", i);
+        model_add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.gate_proj.weight", i));
+    model_add_tensor (m, 2, c->ff, width, "model.layers.%zu.mlp.up_proj.weight", i);
     l->down = model_matrix_at (
         m, width, c->ff,
-        add_tensor (m, 2, width, c->ff, "model.layers.%zu.mlp.down_proj.weight", i));
+        model_add_tensor (m, 2, width, c->ff, "model.layers.%zu.mlp.down_proj.weight", i));
 }
 
 /*  A tied head is the embedding: it has its place in the flat vector, so that both gradients add up
@@ -190,17 +191,18 @@ static void model_lay_out (model_t *m)
 {
     const model_config_t *c = &m->config;
     m->params = m->tensors_n = 0;
-    m->embedding = add_tensor (m, 2, c->vocab, c->width, "model.embed_tokens.weight");
+    m->embedding = model_add_tensor (m, 2, c->vocab, c->width, "model.embed_tokens.weight");
     for (size_t i = 0; i < c->layers; i++)
         model_lay_out_layer (m, i);
-    m->norm = model_vector_at (c->width, add_tensor (m, 1, 1, c->width, "model.norm.weight"));
+    m->norm = model_vector_at (c->width, model_add_tensor (m, 1, 1, c->width, "model.norm.weight"));
     if (c->value_head)
-        m->head = model_matrix_at (m, 1, c->width, add_tensor (m, 2, 1, c->width, "score.weight"));
+        m->head =
+            model_matrix_at (m, 1, c->width, model_add_tensor (m, 2, 1, c->width, "score.weight"));
     else if (c->tied)
         m->head = model_matrix_at (m, c->vocab, c->width, m->embedding);
     else
         m->head = model_matrix_at (m, c->vocab, c->width,
-                                   add_tensor (m, 2, c->vocab, c->width, "lm_head.weight"));
+                                   model_add_tensor (m, 2, c->vocab, c->width, "lm_head.weight"));
 }
 
 /*  ---- memory ---- */
