@@ -215,8 +215,11 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
     }
     if (!ours)
         return 0;
+    /* A bus without room says the same to whoever starts anew: the run ends, with the bus's
+     * reason. */
     if (item->code != ERR_NONE && !publish->retiring)
-        return err_set (err, item->code, "uploading to the bus: %s", item->text);
+        return err_set (err, item->code == ERR_LIMIT ? ERR_CONFIG : item->code,
+                        "uploading to the bus: %s", item->text);
     if (item->call == publish->extra_call) {
         publish->extra_call = 0;
         return 1;
