@@ -16,6 +16,12 @@
 --   q:<run>:holders         hash: holder -> "token group" of its last claim: a repeated claim finds it
 --   q:<run>:log             stream of bounded length
 -- A step's id is "%012d/%d" of (step, phase), a group's that and "/%06d": ids sort as they are played.
+--
+-- The way of a group: open makes it pending; claim makes it leased, with a fence; commit or dead ends it.
+-- give_up, orphans and a claim by anybody after the lease's end make it pending again. The fence is what a
+-- holder shows with every write: whoever lost the lease, be it by a stop of the machine in the middle of a
+-- call, shows an old one and is refused, whatever it believes. Calls are repeated after a lost answer, so each
+-- function first looks whether it has been carried out already, and then answers as it did.
 -- Only `open` creates a group; everything else answers "stale" for one that is not there. The end of a
 -- run's keys is `release`, or the first `acquire` by anybody a week after its lease ended.
 -- Time is Redis's. A lease that ended is taken away when somebody claims, and not before: its holder
@@ -94,6 +100,7 @@ local function state_of (run, group)
     return redis.call ('HGET', group_key (run, group), 'state')
 end
 
+-- Its groups and all entries of them. Whoever still plays one is told 'stale' at its next write.
 local function drop_step (run, step)
     local n = tonumber (redis.call ('HGET', step_key (run, step), 'n') or 0)
     for i = 0, n - 1 do
@@ -163,6 +170,8 @@ local function release (_, args)
 end
 
 -- run epoch step payload...
+-- A trainer that goes on after a kill opens the step that it had opened already: with the same groups that is
+-- a success and changes nothing, whatever has become of them meanwhile.
 local function open (_, args)
     local run, step, n = args[1], args[3], #args - 3
     local refused = not_owner (run, args[2])
@@ -215,6 +224,7 @@ local function result (_, args)
 end
 
 -- run epoch step kept
+-- The last few steps of each phase stay for looking at, and the older ones go.
 local function close (_, args)
     local run, step = args[1], args[3]
     local refused = not_owner (run, args[2])
@@ -243,6 +253,7 @@ local function close (_, args)
 end
 
 -- run epoch step-number
+-- What was played for later steps belongs to weights that the checkpoint does not have.
 local function drop_after (_, args)
     local refused = not_owner (args[1], args[2])
     if refused then
@@ -403,6 +414,8 @@ local function turn (_, args)
     return {'none'}
 end
 
+-- Ends a group, once: the same end by the same fence again is a success, another end is refused. The first
+-- commit is the one that counts; a second copy would be equal anyway, since a group is a function of its payload.
 local function finish (run, group, fence, state, field, value)
     local refused, now = not_holder (run, group, fence)
     if refused or now == state then
@@ -431,6 +444,8 @@ local function dead (_, args)
 end
 
 -- run group fence reason -> tries
+-- `gaveup` is the fence under which it was given up last: by it a repeated call is known, when the group is
+-- pending or somebody else's already. `tries` is told to people; it changes nothing of what is played.
 local function give_up (_, args)
     local g = group_key (args[1], args[2])
     local last = redis.call ('HMGET', g, 'gaveup', 'tries')
@@ -446,6 +461,7 @@ local function give_up (_, args)
 end
 
 -- holder -> how many groups it had
+-- A process that starts under a name is the only one of that name: what its predecessor held is nobody's.
 local function orphans (_, args)
     local n = 0
     for _, run in ipairs (redis.call ('ZRANGE', 'q:runs', 0, -1)) do

@@ -1,4 +1,10 @@
-/*  store - see store.h */
+/*  store - see store.h
+ *
+ *  Translates: arguments into text, answers into structs. What the calls mean, and why each may be
+ *  made twice, is written in functions.lua. The one call whose repetition is not the same call by
+ *  itself is the claim, since "any group" may be another one the next time: it carries a token
+ *  that stays until an answer has come, and Redis gives the group of that token again.
+ */
 #include "store/store.h"
 
 #include <assert.h>
@@ -97,7 +103,7 @@ static int store_call (store_t *store, const char *function, const call_args_t *
     return err_set (err, ERR_INTERNAL, "%s: Redis answered less than it should", function);
 }
 
-/*  A call of which only success counts. */
+/*  A call of which only success counts. What Redis answers beside that is not looked at. */
 static int store_call_plain (store_t *store, const char *function, const call_args_t *args,
                              err_t *err)
 {
@@ -223,6 +229,7 @@ int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned p
     return rc;
 }
 
+/*  Pending ones are what is left: Redis counts only what changes. */
 static int store_step_size (store_t *store, const char *run, unsigned phase, uint64_t step,
                             store_status_t *status, size_t *n, err_t *err)
 {

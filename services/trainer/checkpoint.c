@@ -1,4 +1,11 @@
-/*  checkpoint - see checkpoint.h */
+/*  checkpoint - see checkpoint.h
+ *
+ *  A checkpoint is written into a folder beside its place, synced file by file, and then gets its
+ *  name: what has the name is whole, unless the disk lost something later. Against that the record
+ *  keeps the files' sizes, which are cheap to compare for every folder (a torn one is passed over
+ *  for the one before), and hashes, which are compared for the one that is loaded (a changed one
+ *  is refused by name, since going on from an older one is the user's choice).
+ */
 #include "checkpoint.h"
 
 #include <dirent.h>
@@ -204,6 +211,7 @@ static int checkpoint_hash_from_hex (const char *hex, hash_t *hash)
     return 0;
 }
 
+/*  The record is written last, so a folder without one is not complete. */
 static json_t *checkpoint_read_record (const char *path, err_t *err)
 {
     char file[FS_PATH_MAX];
@@ -408,6 +416,7 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
     return rc;
 }
 
+/*  The newest are kept whether or not they are whole: they are looked at by name alone. */
 int checkpoint_prune (const char *dir, size_t keep, err_t *err)
 {
     uint64_t steps[FILES_MAX];

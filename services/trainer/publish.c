@@ -1,4 +1,11 @@
-/*  publish - see publish.h */
+/*  publish - see publish.h
+ *
+ *  Objects first, the manifest last: whoever reads a manifest finds at the bus all that it names.
+ *  Each object has a call of its own; an answer that brings a policy's last one makes its manifest
+ *  go out. The bus keeps nothing over a restart, so a bus that is another one (BUS_PEER), or that
+ *  misses what it had taken before, gets everything again; objects that it has are not sent twice,
+ *  they are named by their hashes.
+ */
 #include "publish.h"
 
 #include <stdlib.h>
@@ -61,6 +68,8 @@ static uint64_t publish_offer_text (publish_t *publish, const char *text)
     return text ? bus_offer (publish->bus, text, strlen (text)) : 0;
 }
 
+/*  Weights are lent, not copied: they stay as they are until publish_done says that the bus has
+ *  them, and only then the next update may change them. */
 static void publish_start (publish_t *publish, upload_t *upload)
 {
     const policy_t *p = upload->policy;
@@ -192,6 +201,7 @@ static int publish_take (publish_t *publish, upload_t *upload, uint64_t call, er
     return ours && missing == 0 ? publish_announce (publish, upload, err) : 0;
 }
 
+/*  Whether an answer is for one of our calls: the critic's and others' come through here, too. */
 static bool publish_waits_for (const publish_t *publish, uint64_t call)
 {
     bool ours = call == publish->extra_call;

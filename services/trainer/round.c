@@ -1,4 +1,9 @@
-/*  round - see round.h */
+/*  round - see round.h
+ *
+ *  What is in a group follows from the configuration, the step and the group's number, never from
+ *  the time or from who plays it: opening the same step twice gives the same bytes, which the
+ *  store takes for a success.
+ */
 #include "round.h"
 
 #include <stdlib.h>
@@ -16,6 +21,8 @@ static size_t round_smaller (size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/*  Training tasks follow from the seed and the number of groups before this one. Evaluations
+ *  always take the first held-out ones, so that two versions are compared on the same tasks. */
 static const char *round_task_of (const round_t *round, size_t group)
 {
     const task_set_t *tasks = round->from.tasks;
@@ -72,6 +79,7 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
     buf_free (&modules);
 }
 
+/*  All groups in one call to the store: either the step is open with all of them, or it is not. */
 static int round_open_groups (const round_t *round, err_t *err)
 {
     store_bytes_t *list = calloc (round->groups, sizeof *list);
@@ -124,6 +132,7 @@ void round_destroy (round_t **round)
     *round = NULL;
 }
 
+/*  Dead groups count: what nobody can play is not waited for. */
 int round_poll (round_t *round, err_t *err)
 {
     if (round->groups == 0)

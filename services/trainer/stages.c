@@ -1,4 +1,20 @@
-/*  stages - see stages.h */
+/*  stages - see stages.h
+ *
+ *  One step, from version v to v + 1:
+ *    publish   the bus gets version v (publish.c): agents cannot sample what they cannot get
+ *    evaluate  when due: held-out tasks under v, two rounds of groups (round.c)
+ *    sample    the step's groups are opened in Redis; environments claim and play them, agents sample
+ *              under v, the reward service scores; the results are read back in the order of their ids
+ *    value     with a critic: its values of what was played, from its state before this step
+ *    train     advantages (credit.c), minibatches (batch.c), gradients and AdamW (update.c), on this thread
+ *    learn     with a critic: its next state, computed in its own process while train ran here
+ *    save      metrics, then the checkpoint when due, then the step is committed in Redis: a trainer that
+ *              dies in between finds the step open and commits it, and loses nothing
+ *  A stage has a beginning (enter), which is tried until it succeeds, a question that is asked
+ *  again and again (poll), and a deadline with an error of its own (late). All of them may be
+ *  called twice: when the store or a peer is away, stages_work comes back to the same call. That
+ *  is why `reported` guards what is written to files: lines must stand there once.
+ */
 #include "stages.h"
 
 #include <math.h>
@@ -46,6 +62,8 @@ static round_source_t stage_source_of (const trainer_t *t)
 
 /*  ---- publish -------------------------------------------------------------------------------- */
 
+/*  Nothing is sampled before the bus has every policy of this version; what agents then lack they
+ *  fetch. */
 static int stage_publish_enter (trainer_t *t, err_t *err)
 {
     return publish_versions (t->publish, t->team.policies, t->team.policies_n, err);
@@ -67,6 +85,7 @@ static int stage_publish_late (trainer_t *t, double waited_s, err_t *err)
                     (unsigned long long) t->done, stage_bus_address (t), waited_s);
 }
 
+/*  Before the first step, after the last one, and in between as configured. */
 static bool stage_evaluation_due (const trainer_t *t)
 {
     uint64_t every = (uint64_t) t->conf->evaluation.every;
@@ -103,6 +122,8 @@ static void stage_groups_begin (trainer_t *t)
     t->poll_at_ms = clock_ms () + POLL_MS;
 }
 
+/*  Both rounds are opened at once: environments play them side by side. When the second cannot be
+ *  opened the first stays, and opening goes on from there. */
 static int stage_evaluate_enter (trainer_t *t, err_t *err)
 {
     round_source_t source = stage_source_of (t);
@@ -141,6 +162,8 @@ static int stage_evaluate_report (trainer_t *t, err_t *err)
     return rc;
 }
 
+/*  Written down first, committed then: a store that is away in between must not make it written
+ *  twice. */
 static int stage_evaluate_poll (trainer_t *t, err_t *err)
 {
     int ready = t->reported ? 1 : stage_groups_poll (t, err);
@@ -179,6 +202,8 @@ static int stage_sample_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
+/*  Reads the groups once all are finished. They come in the order of their ids, whoever played
+ *  them and when: the update is a function of that order. */
 static int stage_sample_poll (trainer_t *t, err_t *err)
 {
     int ready = stage_groups_poll (t, err);
@@ -280,6 +305,9 @@ static credit_options_t stage_credit_of (const conf_t *conf)
                               .overlong_tokens = (size_t) conf->loss.overlong_tokens};
 }
 
+/*  Minibatches are whole groups in order. With a correction for off-policy sampling the
+ *  log-probabilities before the first update are needed for all of them, so all batches are made
+ *  first. */
 static int stage_train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
 {
     const conf_t *conf = t->conf;
@@ -383,6 +411,8 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 
+/*  The metrics' length becomes part of the checkpoint: on resume, lines of later steps are cut
+ *  off. */
 static int stage_save_step (trainer_t *t, bool due, err_t *err)
 {
     if (report_step (t, err) != 0)
@@ -401,6 +431,9 @@ int stages_keep (trainer_t *t, err_t *err)
     return open ? stage_save_step (t, true, err) : stage_save_checkpoint (t, err);
 }
 
+/*  The checkpoint comes before the commit. Dying in between leaves a step that is open in Redis
+ *  and done on the disk, which the next start commits; the other way round it would be committed
+ *  and lost. */
 static int stage_save_poll (trainer_t *t, err_t *err)
 {
     if (!t->reported && stage_save_step (t, stage_checkpoint_due (t, t->done), err) != 0)
@@ -435,6 +468,8 @@ static int stage_done_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
+/*  Agents are told that they may forget the run; a bus that is away must not keep it from
+ *  ending. */
 static int stage_done_poll (trainer_t *t, err_t *err)
 {
     if (!publish_done (t->publish) && clock_s () - t->stage_since < RETIRE_S)

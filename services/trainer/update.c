@@ -1,4 +1,9 @@
-/*  update - see update.h */
+/*  update - see update.h
+ *
+ *  Threads work on groups side by side. What they add up lies apart for each completion (work_t's
+ *  parts) and is summed afterwards in the order of the batch, so no sum depends on which thread
+ *  was first.
+ */
 #include "update.h"
 
 #include <math.h>
@@ -107,6 +112,8 @@ int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *er
                         NULL, err);
 }
 
+/*  The reference's log-probabilities are computed before the gradient: both use the same threads,
+ *  and the KL term needs them token by token. */
 static int update_gradient_of (policy_t *policy, const batch_t *batch,
                                const update_options_t *options, update_stats_t *stats, err_t *err)
 {
@@ -132,6 +139,9 @@ static int update_gradient_of (policy_t *policy, const batch_t *batch,
     return rc;
 }
 
+/*  A minibatch in which nothing was played still makes an update with a gradient of 0: the number
+ *  of updates, and with it AdamW's bias correction, must not depend on what happened to be
+ *  played. */
 int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
                 update_stats_t *stats, err_t *err)
 {
