@@ -246,17 +246,25 @@ void chat_free (chat_format_t *format)
 int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, const char *text,
                  size_t size, tokenizer_ids_t *ids, err_t *err)
 {
-    static const char space[] = " \t\n\r\v\f";
     size_t length;
     const char *place = chat_find_place (format->pattern, &length), *after = place + length;
     bool trims = length > strlen (CHAT_PLACE);
     /* As Jinja's trim does it. */
-    for (; trims && size && memchr (space, *text, strlen (space)); size--)
-        text++;
-    while (trims && size && memchr (space, text[size - 1], strlen (space)))
-        size--;
+    buf_t words = {.max = SIZE_MAX / 4}; /* ends with a 0, unlike the text */
+    buf_append (&words, text, size);
+    if (trims && size && !buf_failed (&words)) {
+        size_t from = 0;
+        for (size_t n; (n = jinja_white (words.data + from)) > 0;)
+            from += n;
+        text = words.data + from;
+        size = words.size - from;
+        size -= jinja_white_before (text, text + size, NULL);
+    }
     tokenizer_part_t parts[] = {{format->pattern, (size_t) (place - format->pattern), false},
                                 {text, size, true},
                                 {after, strlen (after), false}};
-    return tokenizer_encode_parts (tokenizer, parts, 3, ids, err);
+    int rc = buf_failed (&words) ? err_set (err, ERR_LIMIT, "no memory for a prompt")
+                                 : tokenizer_encode_parts (tokenizer, parts, 3, ids, err);
+    buf_free (&words);
+    return rc;
 }

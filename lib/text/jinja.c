@@ -18,25 +18,12 @@
  *  also what comes after a failure, which j->failed tells apart.
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text/jinja_internal.h"
 
-/*  What ended a run of text and tags. */
-typedef enum { AT_END, AT_ELIF, AT_ELSE, AT_ENDIF, AT_ENDFOR, AT_ENDMACRO } at_t;
-
-static at_t jinja_run (jinja_t *j, bool live);
-
 /*  ---- text ----------------------------------------------------------------------------------- */
-
-/*  White space at the end of a text, which "{%-" takes away. */
-static size_t jinja_spaces_before (const char *from, const char *end)
-{
-    const char *at = end;
-    while (at > from && strchr (" \t\r\n\v\f", at[-1]))
-        at--;
-    return (size_t) (end - at);
-}
 
 /*  Blanks between the beginning of a line and a block tag (lstrip_blocks): none when something else
  *  stands there. */
@@ -56,9 +43,11 @@ static size_t jinja_indent_before (const jinja_t *j, const char *from, const cha
 static void jinja_read_text (jinja_t *j, bool live)
 {
     const char *from = j->at, *end = from;
+    for (size_t n; j->strip && (n = jinja_white (from)) > 0;)
+        from += n;
     if (j->strip)
-        from += strspn (from, " \t\r\n\v\f");
-    else if (j->newline && *from == '\n')
+        j->newline = false;
+    if (j->newline && *from == '\n')
         from++;
     /* Whether the text begins at the beginning of a line: only then are blanks alone an
      * indentation. */
@@ -69,19 +58,17 @@ static void jinja_read_text (jinja_t *j, bool live)
         end++;
     size_t cut = 0;
     if (*end && end[2] == '-')
-        cut = jinja_spaces_before (from, end);
+        cut = jinja_white_before (from, end, NULL);
     /* Before a block or a comment, but not before an output. */
     else if (*end && end[1] != '{' && end[2] != '+')
         cut = jinja_indent_before (j, from, end);
-    else if (!*end && end > from && end[-1] == '\n')
-        cut = 1; /* of the file, not of the text */
     if (live)
         buf_append (j->out, from, (size_t) (end - from) - cut);
     j->at = end;
 }
 
 /*  Reads the end of a tag and notes what becomes of the text behind it. */
-static void jinja_tag_ended (jinja_t *j, const char *end, bool block)
+void jinja_tag_ended (jinja_t *j, const char *end, bool block)
 {
     j->strip = false;
     j->newline = block;
@@ -96,7 +83,7 @@ static void jinja_tag_ended (jinja_t *j, const char *end, bool block)
 }
 
 /*  To the end of a tag that is not run; a string in it may hold what looks like the end. */
-static void jinja_skip_tag (jinja_t *j, const char *end, bool block)
+void jinja_skip_tag (jinja_t *j, const char *end, bool block)
 {
     while (*j->at && strncmp (j->at, end, 2) != 0) {
         char quote = *j->at == '"' || *j->at == '\'' ? *j->at : 0;
@@ -130,7 +117,7 @@ static void jinja_skip_comment (jinja_t *j)
 static void jinja_run_if (jinja_t *j, bool live)
 {
     bool done = !live; /* a branch was taken, or none is to be */
-    at_t end = AT_ELIF;
+    jinja_end_t end = AT_ELIF;
     while (!j->failed && (end == AT_ELIF || end == AT_ELSE)) {
         bool take = !done;
         /* The first round has AT_ELIF as well: if and elif are alike once their word is read. */
@@ -151,17 +138,23 @@ static void jinja_run_if (jinja_t *j, bool live)
 }
 
 /*  The variable `loop` inside a for. */
-static json_t *jinja_loop_of (jinja_t *j, size_t i, size_t n)
+static json_t *jinja_loop_of (jinja_t *j, const json_t *list, size_t i, size_t depth)
 {
-    json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I}", "index0", (json_int_t) i,
-                              "index", (json_int_t) i + 1, "first", i == 0, "last", i + 1 == n,
-                              "length", (json_int_t) n, "revindex", (json_int_t) (n - i),
-                              "revindex0", (json_int_t) (n - i - 1));
+    size_t n = json_array_size (list);
+    json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "index0",
+                              (json_int_t) i, "index", (json_int_t) i + 1, "first", i == 0, "last",
+                              i + 1 == n, "length", (json_int_t) n, "revindex",
+                              (json_int_t) (n - i), "revindex0", (json_int_t) (n - i - 1), "depth",
+                              (json_int_t) depth, "depth0", (json_int_t) depth - 1);
+    if (i > 0)
+        json_object_set (loop, "previtem", json_array_get (list, i - 1));
+    if (i + 1 < n)
+        json_object_set (loop, "nextitem", json_array_get (list, i + 1));
     jinja_spend (j, 1024); /* what these take */
     return jinja_keep (j, loop);
 }
 
-static bool jinja_open_scope (jinja_t *j)
+bool jinja_open_scope (jinja_t *j)
 {
     if (j->scopes == JINJA_SCOPES_MAX) {
         jinja_fail (j, "its loops are nested too deep");
@@ -170,41 +163,79 @@ static bool jinja_open_scope (jinja_t *j)
     return (j->scope[j->scopes++] = jinja_keep (j, json_object ())) != NULL;
 }
 
+/*  "for x in list if ...": those for which the condition, read once for each, holds. */
+static json_t *jinja_chosen (jinja_t *j, const jinja_names_t *names, const json_t *list)
+{
+    const char *condition = j->at;
+    json_t *chosen = jinja_keep (j, json_array ()), *item;
+    size_t i;
+    if (json_array_size (list) == 0) {
+        j->dead++;
+        jinja_expression (j);
+        j->dead--;
+    }
+    json_array_foreach (list, i, item) {
+        if (j->failed || !jinja_open_scope (j))
+            break;
+        jinja_bind (j, names, item);
+        j->at = condition;
+        if (jinja_truth (jinja_expression (j)))
+            json_array_append (chosen, item);
+        j->scopes--;
+    }
+    return chosen;
+}
+
+/*  The head of a for, up to the end of its tag: the list that it goes through. */
+static json_t *jinja_read_for (jinja_t *j, jinja_names_t *names)
+{
+    if (!jinja_read_names (j, names) || !jinja_key (j, "in"))
+        return jinja_fail (j, "such a loop is not known here");
+    json_t *list = jinja_operand (j);
+    list = j->failed ? NULL : jinja_list (j, list);
+    if (!j->failed && jinja_key (j, "if"))
+        list = jinja_chosen (j, names, list);
+    if (!j->failed && jinja_key (j, "recursive"))
+        return jinja_fail (j, "a recursive loop is not known here");
+    jinja_tag_ended (j, "%}", true);
+    return list;
+}
+
 /*  The body is read once per round, from the same place with the same white-space state; an empty
- *  list (or a loop that is not run) reads it once without effect, to find its end. */
+ *  list (or a loop that is not run) reads it once without effect, to find its end. So does what
+ *  stands behind a break or a continue. */
 static void jinja_run_for (jinja_t *j, bool live)
 {
-    char name[JINJA_WORD] = "";
+    jinja_names_t names = {0};
     json_t *list = NULL;
-    if (live) {
-        if (!jinja_word (j, name) || !jinja_key (j, "in"))
-            jinja_fail (j, "a loop over pairs is not known here");
-        list = j->failed ? NULL : jinja_operand (j);
-        if (!j->failed && (!json_is_array (list) || jinja_key (j, "if")))
-            jinja_fail (j, "a loop over what is no list, or over a part of it, is not known here");
-        jinja_tag_ended (j, "%}", true);
-    } else {
+    if (live)
+        list = jinja_read_for (j, &names);
+    else
         jinja_skip_tag (j, "%}", true);
-    }
     jinja_t start = *j;
     size_t n = json_array_size (list), rounds = n ? n : 1;
-    at_t end = AT_ENDFOR;
+    jinja_end_t end = AT_ENDFOR;
+    j->loops++;
     for (size_t i = 0; !j->failed && i < rounds; i++) {
         j->at = start.at;
         j->strip = start.strip;
         j->newline = start.newline;
+        /* Each round has a scope of its own, so that what one round sets is gone in the next. */
         if (!jinja_open_scope (j))
             return;
         if (n) {
-            /* Each round has a scope of its own, so that what one round sets is gone in the
-             * next. */
-            json_object_set (j->scope[j->scopes - 1], name, json_array_get (list, i));
-            json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, i, n));
+            jinja_bind (j, &names, json_array_get (list, i));
+            json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, list, i, j->loops));
         }
         end = jinja_run (j, n > 0);
         j->scopes--;
+        bool left = n > 0 && j->jump == JUMP_BREAK;
+        if (n > 0)
+            j->jump = JUMP_NONE;
+        if (left)
+            break;
     }
-    /* for ... else: runs when the list is empty. */
+    j->loops--;
     if (!j->failed && end == AT_ELSE) {
         jinja_tag_ended (j, "%}", true);
         end = jinja_run (j, live && n == 0);
@@ -214,50 +245,44 @@ static void jinja_run_for (jinja_t *j, bool live)
     jinja_tag_ended (j, "%}", true);
 }
 
-/*  set NAME = x, or set NAMESPACE.NAME = x. A plain set goes to the innermost scope, so a loop
- *  cannot change what stands outside of it, as in Jinja; that is what namespaces are for. An
- *  undefined value removes the name. */
-static void jinja_run_set (jinja_t *j)
-{
-    char name[JINJA_WORD], field[JINJA_WORD] = "";
-    bool right = jinja_word (j, name);
-    if (right && jinja_take (j, "."))
-        right = jinja_word (j, field);
-    if (!right || !jinja_take (j, "=")) {
-        jinja_fail (j, "such a set is not known here");
-        return;
-    }
-    json_t *to = *field ? jinja_lookup (j, name) : j->scope[j->scopes - 1];
-    json_t *value = jinja_expression (j);
-    if (!json_is_object (to))
-        jinja_fail (j, "set %s.%s: it is no namespace", name, field);
-    else if (!j->failed && value && *field) /* a copy: nothing comes to hold itself */
-        json_object_set_new (to, field, json_deep_copy (value));
-    else if (!j->failed && value)
-        json_object_set (to, name, value);
-    else if (!j->failed)
-        json_object_del (to, *field ? field : name);
-    jinja_tag_ended (j, "%}", true);
-}
-
 /*  A tag that ends or divides a block, whoever opened it: jinja_run returns it to the one that
  *  waits for it. */
-static bool jinja_divides (jinja_t *j, at_t *which)
+static bool jinja_divides (jinja_t *j, jinja_end_t *which)
 {
     static const struct {
         const char *word;
-        at_t which;
-    } words[] = {{"elif", AT_ELIF},
-                 {"else", AT_ELSE},
-                 {"endif", AT_ENDIF},
-                 {"endfor", AT_ENDFOR},
-                 {"endmacro", AT_ENDMACRO}};
+        jinja_end_t which;
+    } words[] = {{"elif", AT_ELIF},          {"else", AT_ELSE},         {"endif", AT_ENDIF},
+                 {"endfor", AT_ENDFOR},      {"endmacro", AT_ENDMACRO}, {"endset", AT_ENDSET},
+                 {"endfilter", AT_ENDFILTER}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (jinja_key (j, words[i].word)) {
             *which = words[i].which;
             return true;
         }
     return false;
+}
+
+/*  Text as it stands up to endraw, tags and all. */
+static void jinja_run_raw (jinja_t *j, bool live)
+{
+    jinja_tag_ended (j, "%}", true);
+    const char *from = j->at + (j->newline && *j->at == '\n'), *end = from;
+    for (; (end = strstr (end, "{%")) != NULL; end += 2) {
+        const char *word = end + 2 + (end[2] == '-');
+        word += strspn (word, " \t\n");
+        if (strncmp (word, "endraw", 6) == 0)
+            break;
+    }
+    if (!end || j->strip || end[2] == '-') {
+        jinja_fail (j, "a raw block without an end, or with its spaces taken, is not known here");
+        return;
+    }
+    size_t cut = jinja_indent_before (j, from, end);
+    if (live)
+        buf_append (j->out, from, (size_t) (end - from) - cut);
+    j->at = strstr (end, "endraw") + strlen ("endraw");
+    jinja_tag_ended (j, "%}", true);
 }
 
 static void jinja_run_block (jinja_t *j, bool live)
@@ -269,17 +294,26 @@ static void jinja_run_block (jinja_t *j, bool live)
         jinja_run_if (j, live);
     else if (strcmp (word, "for") == 0)
         jinja_run_for (j, live);
-    else if (strcmp (word, "macro") == 0) { /* known once it is called */
-        jinja_skip_tag (j, "%}", true);
-        if (jinja_run (j, false) != AT_ENDMACRO)
-            jinja_fail (j, "a macro has no end");
+    else if (strcmp (word, "macro") == 0)
+        jinja_run_macro (j, live);
+    else if (strcmp (word, "set") == 0)
+        jinja_run_set (j, live);
+    else if (strcmp (word, "filter") == 0)
+        jinja_run_filter (j, live);
+    else if (strcmp (word, "raw") == 0)
+        jinja_run_raw (j, live);
+    else if (strcmp (word, "call") == 0 || strcmp (word, "with") == 0)
+        jinja_fail (j, "the tag %s is not known here", word);
+    else if (strcmp (word, "break") == 0 || strcmp (word, "continue") == 0) {
+        if (live)
+            j->jump = *word == 'b' ? JUMP_BREAK : JUMP_CONTINUE;
+        if (live && j->loops == 0)
+            jinja_fail (j, "%s outside of a loop", word);
         jinja_tag_ended (j, "%}", true);
     } else if (strcmp (word, "generation") == 0 || strcmp (word, "endgeneration") == 0)
         jinja_tag_ended (j, "%}", true); /* marks what is trained, for transformers */
     else if (!live)
         jinja_skip_tag (j, "%}", true);
-    else if (strcmp (word, "set") == 0)
-        jinja_run_set (j);
     else
         jinja_unless_dead (j, "the tag", word);
 }
@@ -299,12 +333,13 @@ static void jinja_run_output (jinja_t *j, bool live)
 /*  Text and tags up to one that ends or divides the block around them, whose word is read by then.
  *  live false: everything is read over by its tags alone; nothing is written and no expression is
  *  evaluated. */
-static at_t jinja_run (jinja_t *j, bool live)
+jinja_end_t jinja_run (jinja_t *j, bool run)
 {
-    at_t which = AT_END;
+    jinja_end_t which = AT_END;
     j->depth++;
     while (!j->failed) {
         const char *start = j->at;
+        bool live = run && j->jump == JUMP_NONE;
         jinja_read_text (j, live);
         if (!jinja_spend (j, (size_t) (j->at - start) + 1))
             break;
@@ -329,13 +364,32 @@ static at_t jinja_run (jinja_t *j, bool live)
     return which;
 }
 
+/*  Every line end becomes \n, and the one at the end of the file is not of the text: so Jinja reads a
+ *  template. */
+static char *jinja_lines (const char *template)
+{
+    buf_t text = {.max = JINJA_WORK_MAX};
+    buf_text (&text, "");
+    for (const char *at = template; *at; at++) {
+        buf_char (&text, *at == '\r' ? '\n' : *at);
+        at += at[0] == '\r' && at[1] == '\n';
+    }
+    if (text.size && text.data[text.size - 1] == '\n')
+        text.data[--text.size] = 0;
+    return buf_take (&text);
+}
+
 /*  The pool holds every value that is made, and frees them all at the end: nothing in between
  *  counts references. */
 int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err)
 {
-    jinja_t j = {.template = template,
-                 .at = template,
+    char *lines = jinja_lines (template);
+    if (!lines)
+        return err_set (err, ERR_LIMIT, "no memory for a template");
+    jinja_t j = {.template = lines,
+                 .at = lines,
                  .pool = json_array (),
+                 .tuples = json_array (),
                  .out = out,
                  .err = err,
                  .line_start = true};
@@ -344,7 +398,9 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
     j.scope[j.scopes++] = globals;
     if (globals && jinja_run (&j, true) != AT_END)
         jinja_fail (&j, "an end without a beginning");
+    json_decref (j.tuples);
     json_decref (j.pool);
+    free (lines);
     assert (j.failed || (j.dead == 0 && j.depth == 0 && j.scopes == 1));
     if (!j.failed && buf_failed (out))
         return err_set (err, ERR_LIMIT, "it writes more than %zu bytes", out->max);

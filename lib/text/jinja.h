@@ -8,9 +8,10 @@
  *  out is the one that Jinja writes (jinja2 3.1 with trim_blocks and lstrip_blocks, as
  *  transformers sets it up). Templates are untrusted: steps, depth and output are bounded.
  *
- *  Known: text, comments, whitespace control; if, for with loop, set, namespace; literals,
- *  attributes, indices, slices, + - % ~, comparisons, in, not, and, or, x if y else z; the
- *  filters, tests, functions and methods listed in jinja_values.c.
+ *  Known: text, comments, whitespace control, raw; if, for (pairs, conditions, else, loop, break,
+ *  continue), set (names, pairs, namespaces, blocks), macro, filter; literals, attributes, indices,
+ *  slices, arithmetic, ~, comparisons and chains of them, in, not, and, or, x if y else z; the filters
+ *  and tests of jinja_filters.c, the methods of jinja_methods.c, the functions of jinja_values.c.
  */
 #ifndef QUINTET_TEXT_JINJA_H
 #define QUINTET_TEXT_JINJA_H
@@ -23,5 +24,10 @@
 /*  Appends to out. variables: an object; what is not in it is undefined. ERR_INPUT gives the
  *  line. */
 int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err);
+
+/*  Bytes of the white space at text, or 0: what Python's strip takes, of any script. And of that
+ *  which stands before end: of `characters` instead, unless NULL. */
+size_t jinja_white (const char *text);
+size_t jinja_white_before (const char *from, const char *end, const char *characters);
 
 #endif

@@ -2,11 +2,13 @@
  *  comparisons, + -, ~, %, unary -, then attributes, indices, calls, filters and tests from left
  *  to right. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "text/jinja_internal.h"
+#include "text/tokenizer_internal.h"
 
 /*  ---- words and symbols ---------------------------------------------------------------------- */
 
@@ -63,20 +65,52 @@ static json_t *express_boolean (jinja_t *j, bool value)
     return j->dead ? NULL : jinja_keep (j, json_boolean (value));
 }
 
-/*  A string in quotes, and others that follow, as Python joins them. A backslash before any other
- *  letter than those known stands for itself. */
+/*  An escape behind its backslash, as Python has them; returns what comes behind it. */
+static const char *express_escape (const char *at, buf_t *text)
+{
+    static const char from[] = "nrtabfv0\\'\"", to[] = "\n\r\t\a\b\f\v\0\\'\"";
+    size_t digits = *at == 'x' ? 2 : *at == 'u' ? 4 : *at == 'U' ? 8 : 0;
+    unsigned code = 0;
+    char utf8[4];
+    if (*at == '\n')
+        return at + 1;
+    for (size_t i = 1; i <= digits; i++) {
+        if (!isxdigit ((unsigned char) at[i]))
+            return NULL;
+        code = code << 4 | (unsigned) (isdigit ((unsigned char) at[i])
+                                           ? at[i] - '0'
+                                           : tolower ((unsigned char) at[i]) - 'a' + 10);
+    }
+    if (digits) {
+        if (code == 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return NULL;
+        buf_append (text, utf8, tokenizer_utf8 (code, utf8));
+        return at + 1 + digits;
+    }
+    const char *known = strchr (from, *at);
+    if (isdigit ((unsigned char) *at))
+        return NULL;
+    if (!known) /* stays as it is */
+        buf_char (text, '\\');
+    buf_char (text, known ? to[known - from] : *at);
+    return at + 1;
+}
+
+/*  A string in quotes, and others that follow: one text. */
 static json_t *express_read_string (jinja_t *j)
 {
     buf_t text = {0};
-    while (*j->at == '"' || *j->at == '\'') {
+    while (!j->failed && (*j->at == '"' || *j->at == '\'')) {
         char quote = *j->at++;
-        for (; *j->at && *j->at != quote; j->at++) {
-            static const char from[] = "nrt\\'\"", to[] = "\n\r\t\\'\"";
-            const char *known = j->at[0] == '\\' && j->at[1] ? strchr (from, j->at[1]) : NULL;
-            if (j->at[0] == '\\' && (j->at[1] == 'x' || j->at[1] == 'u'))
-                jinja_unless_dead (j, "the escape", (char[]){'\\', j->at[1], 0});
-            buf_char (&text, known ? to[known - from] : *j->at);
-            j->at += known != NULL;
+        while (*j->at && *j->at != quote) {
+            if (j->at[0] != '\\' || !j->at[1]) {
+                buf_char (&text, *j->at++);
+                continue;
+            }
+            const char *behind = express_escape (j->at + 1, &text);
+            if (!behind)
+                jinja_fail (j, "the escape \\%c is not known here", j->at[1]);
+            j->at = behind ? behind : j->at + 2;
         }
         if (!*j->at)
             jinja_fail (j, "a string has no end");
@@ -89,12 +123,36 @@ static json_t *express_read_string (jinja_t *j)
     return value;
 }
 
+/*  Behind "{": keys are texts; what else Python allows is refused. */
+static json_t *express_read_object (jinja_t *j)
+{
+    json_t *object = jinja_keep (j, json_object ());
+    while (!j->failed && !jinja_take (j, "}")) {
+        const json_t *key = jinja_expression (j);
+        if (!jinja_take (j, ":"))
+            return jinja_fail (j, "':' is missing in an object");
+        json_t *value = jinja_expression (j);
+        if (!j->dead && !json_is_string (key))
+            return jinja_fail (j, "a key that is no text is not known here");
+        if (!j->dead && value)
+            json_object_set (object, json_string_value (key), value);
+        if (!jinja_take (j, ",")) {
+            if (!jinja_take (j, "}"))
+                jinja_fail (j, "an object has no end");
+            break;
+        }
+    }
+    return object;
+}
+
 static json_t *express_read_list (jinja_t *j, const char *end)
 {
     json_t *list = jinja_keep (j, json_array ());
     while (!j->failed && !jinja_take (j, end)) {
         json_t *item = jinja_expression (j);
-        if (!j->dead && item)
+        if (!j->dead && !item)
+            return jinja_fail (j, "a list with what is undefined is not known here");
+        if (!j->dead)
             json_array_append (list, item);
         if (!jinja_take (j, ",")) {
             if (!jinja_take (j, end))
@@ -148,7 +206,45 @@ static json_t *express_read_name (jinja_t *j, const char *word)
         return jinja_lookup (j, word);
     jinja_args_t args;
     express_read_args (j, &args);
-    return j->failed ? NULL : jinja_function (j, word, &args);
+    if (j->failed || j->dead)
+        return NULL;
+    bool found;
+    json_t *written = jinja_call_macro (j, word, &args, &found);
+    return found ? written : jinja_function (j, word, &args);
+}
+
+static json_t *express_read_number (jinja_t *j)
+{
+    const char *start = j->at;
+    char *end;
+    errno = 0;
+    long long whole = strtoll (start, &end, 10);
+    bool real = (*end == '.' && isdigit ((unsigned char) end[1])) || *end == 'e' || *end == 'E';
+    double number = real ? strtod (start, &end) : 0;
+    j->at = end;
+    if ((errno && !real) || isalnum ((unsigned char) *end) || *end == '_')
+        return jinja_fail (j, "a number like %.20s is not known here", start);
+    return jinja_keep (j, real ? json_real (number) : json_integer (whole));
+}
+
+/*  Behind "(": a value in brackets, or several: a tuple. */
+static json_t *express_read_brackets (jinja_t *j)
+{
+    if (jinja_take (j, ")"))
+        return jinja_keep (j, json_array ());
+    json_t *value = jinja_expression (j);
+    if (jinja_take (j, ")"))
+        return value;
+    if (!jinja_take (j, ","))
+        return jinja_fail (j, "')' is missing");
+    json_t *rest = express_read_list (j, ")");
+    if (j->failed || j->dead)
+        return NULL;
+    if (!value)
+        return jinja_fail (j, "a tuple with what is undefined is not known here");
+    json_array_insert (rest, 0, value);
+    json_array_append (j->tuples, rest);
+    return rest;
 }
 
 static json_t *express_read_primary (jinja_t *j)
@@ -157,19 +253,14 @@ static json_t *express_read_primary (jinja_t *j)
     jinja_space (j);
     if (*j->at == '"' || *j->at == '\'')
         return express_read_string (j);
-    if (isdigit ((unsigned char) *j->at)) {
-        char *end;
-        long long number = strtoll (j->at, &end, 10);
-        j->at = end;
-        return *end == '.' ? jinja_fail (j, "fractions are not known here")
-                           : jinja_keep (j, json_integer (number));
-    }
+    if (isdigit ((unsigned char) *j->at))
+        return express_read_number (j);
     if (jinja_take (j, "["))
         return express_read_list (j, "]");
-    if (jinja_take (j, "(")) {
-        json_t *value = jinja_expression (j);
-        return jinja_take (j, ")") ? value : jinja_fail (j, "')' is missing, or a tuple");
-    }
+    if (jinja_take (j, "("))
+        return express_read_brackets (j);
+    if (*j->at == '{' && j->at[1] != '{' && jinja_take (j, "{"))
+        return express_read_object (j);
     if (jinja_word (j, word))
         return express_read_name (j, word);
     return jinja_fail (j, "an expression is wanted at '%.20s'", j->at);
@@ -184,60 +275,7 @@ static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
         return NULL;
     if (!self)
         return jinja_fail (j, "the attribute %s of what is undefined", name);
-    return json_object_get (self, name);
-}
-
-/*  Python's index: -1 is the last item. SIZE_MAX, which no list has: outside. */
-static size_t express_place (json_int_t index, size_t n)
-{
-    return index >= 0 ? (size_t) index : (size_t) -index <= n ? n - (size_t) -index : SIZE_MAX;
-}
-
-/*  A bound of a slice as Python takes it: negative ones count from the end, those outside are moved
- *  to the nearest end. */
-static size_t express_clamp (const json_t *bound, size_t n, size_t fallback)
-{
-    json_int_t at = json_integer_value (bound);
-    if (!json_is_integer (bound))
-        return fallback;
-    if (at < 0)
-        at = (size_t) -at <= n ? at + (json_int_t) n : 0;
-    return (size_t) at < n ? (size_t) at : n;
-}
-
-/*  Where character i of a text begins: Python counts characters, not bytes. */
-static size_t express_char_place (const char *text, size_t i)
-{
-    size_t at = 0;
-    for (; text[at] && i; i--)
-        do
-            at++;
-        while (((unsigned char) text[at] & 0xc0) == 0x80);
-    return at;
-}
-
-/*  Known are [a:b] of texts and lists, and [::-1] of lists: what templates use. */
-static json_t *express_slice (jinja_t *j, json_t *self, const json_t *from, const json_t *to,
-                              const json_t *step)
-{
-    json_int_t by = step ? json_integer_value (step) : 1;
-    const char *text = json_string_value (self);
-    if (j->dead)
-        return NULL;
-    if (!(text || json_is_array (self)) || (by != 1 && (by != -1 || text || from || to)))
-        return jinja_fail (j, "such a slice is not known here");
-    size_t n = jinja_length (self), first = express_clamp (from, n, 0),
-           end = express_clamp (to, n, n);
-    end = end < first ? first : end;
-    if (text) {
-        size_t place = express_char_place (text, first);
-        return jinja_text (j, text + place, express_char_place (text, end) - place);
-    }
-    json_t *list = jinja_keep (j, json_array ());
-    jinja_spend (j, n);
-    for (size_t i = first; i < end; i++)
-        json_array_append (list, json_array_get (self, by == 1 ? i : n - 1 - i));
-    return list;
+    return jinja_special (self) ? NULL : json_object_get (self, name);
 }
 
 /*  Behind "[": an index, or up to three bounds of a slice, any of which may be missing. */
@@ -256,16 +294,8 @@ static json_t *express_read_index (jinja_t *j, json_t *self)
     if (!jinja_take (j, "]"))
         return jinja_fail (j, "']' is missing");
     if (colon)
-        return express_slice (j, self, bound[0], bound[1], bound[2]);
-    if (j->dead)
-        return NULL;
-    /* x["name"] is x.name. */
-    if (json_is_string (bound[0]))
-        return express_attribute (j, self, json_string_value (bound[0]));
-    if (json_is_array (self) && json_is_integer (bound[0]))
-        return json_array_get (
-            self, express_place (json_integer_value (bound[0]), json_array_size (self)));
-    return jinja_fail (j, "such an index is not known here");
+        return jinja_slice (j, self, bound);
+    return j->dead ? NULL : jinja_index (j, self, bound[0]);
 }
 
 static json_t *express_read_attribute (jinja_t *j, json_t *self)
@@ -280,7 +310,6 @@ static json_t *express_read_attribute (jinja_t *j, json_t *self)
     return j->failed ? NULL : jinja_method (j, self, name, &args);
 }
 
-/*  x | f (a): arguments are optional. */
 static json_t *express_read_filter (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
@@ -292,34 +321,76 @@ static json_t *express_read_filter (jinja_t *j, json_t *self)
     return j->failed ? NULL : jinja_filter (j, name, self, &args);
 }
 
-/*  The test's value decides; "is not" turns it around. Arguments are read so that the error names
- *  the test. */
+/*  Whether a value stands here: the argument of a test without brackets, as in "is equalto 1". */
+static bool express_value_next (jinja_t *j)
+{
+    static const char *const others[] = {"else", "or", "and", "if", "in", "not", "is"};
+    jinja_space (j);
+    size_t n = express_word_length (j->at);
+    for (size_t i = 0; n && i < sizeof others / sizeof *others; i++)
+        if (strlen (others[i]) == n && strncmp (others[i], j->at, n) == 0)
+            return false;
+    return n || isdigit ((unsigned char) *j->at) || (*j->at && strchr ("\"'[(", *j->at)) ||
+           (*j->at == '{' && j->at[1] != '{');
+}
+
+/*  Whether an operator is next, and not the end of a tag, which may begin with the same character
+ *  ("-}}", "%}"). */
+static bool express_operator_next (jinja_t *j, const char *symbol)
+{
+    jinja_space (j);
+    size_t n = strlen (symbol);
+    if (strncmp (j->at, symbol, n) != 0 || j->at[n] == '}' || strncmp (j->at + n, "%}", 2) == 0)
+        return false;
+    j->at += n;
+    return true;
+}
+
+/*  Attributes and indices behind a value. */
+static json_t *express_read_places (jinja_t *j, json_t *value)
+{
+    while (!j->failed) {
+        if (jinja_take (j, "."))
+            value = express_read_attribute (j, value);
+        else if (jinja_take (j, "["))
+            value = express_read_index (j, value);
+        else
+            break;
+    }
+    return value;
+}
+
+/*  The test's value decides; "is not" turns it around. */
 static json_t *express_read_test (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
+    jinja_args_t args = {0};
     bool not = jinja_key (j, "not");
     if (!jinja_word (j, name))
         return jinja_fail (j, "a test is wanted behind 'is'");
-    json_t *is = jinja_test (j, name, self);
     if (jinja_take (j, "(")) {
-        jinja_args_t args;
         express_read_args (j, &args);
-        return jinja_unless_dead (j, "with arguments the test", name);
+    } else if (express_value_next (j)) {
+        args.n = 1;
+        args.value[0] = express_read_places (j, express_read_primary (j));
     }
-    return not &&is ? express_boolean (j, !json_is_true (is)) : is;
+    if (j->failed || j->dead)
+        return NULL;
+    bool is = jinja_test (j, name, self, &args);
+    return express_boolean (j, is != not );
 }
 
 /*  Everything that follows a value binds from left to right: a.b[0] | trim is defined. */
 static json_t *express_read_unary (jinja_t *j)
 {
-    if (jinja_take (j, "-")) {
-        json_t *value = express_read_primary (j);
-        if (j->dead)
-            return NULL;
-        return json_is_integer (value) ? jinja_keep (j, json_integer (-json_integer_value (value)))
-                                       : jinja_fail (j, "'-' before what is no whole number");
+    json_t *value;
+    if (express_operator_next (j, "-")) { /* of the value alone: -1 | abs is 1 */
+        value = express_read_places (j, express_read_primary (j));
+        json_t *zero = j->dead ? NULL : jinja_keep (j, json_integer (0));
+        value = jinja_add (j, zero, value, true);
+    } else {
+        value = express_read_primary (j);
     }
-    json_t *value = express_read_primary (j);
     while (!j->failed) {
         if (jinja_take (j, "."))
             value = express_read_attribute (j, value);
@@ -337,70 +408,31 @@ static json_t *express_read_unary (jinja_t *j)
 
 /*  ---- operators ------------------------------------------------------------------------------ */
 
-/*  Whether an operator is next, and not the end of a tag, which may begin with the same character
- *  ("-}}", "%}"). */
-static bool express_operator_next (jinja_t *j, const char *symbol)
+static json_t *express_read_product (jinja_t *j)
 {
-    jinja_space (j);
-    size_t n = strlen (symbol);
-    if (strncmp (j->at, symbol, n) != 0 || j->at[n] == '}' || strncmp (j->at + n, "%}", 2) == 0)
-        return false;
-    j->at += n;
-    return true;
-}
-
-/*  Python's % of negative numbers differs from C's; templates only ask whether a counter is
- *  even. */
-static json_t *express_read_modulo (jinja_t *j)
-{
+    static const char *const symbols[] = {"//", "*", "/", "%"};
     json_t *left = express_read_unary (j);
-    while (!j->failed && express_operator_next (j, "%")) {
-        json_t *right = express_read_unary (j);
-        json_int_t a = json_integer_value (left), b = json_integer_value (right);
-        if (j->dead)
+    for (size_t i = 0; !j->failed && i < 4;) {
+        if (!express_operator_next (j, symbols[i])) {
+            i++;
             continue;
-        if (!json_is_integer (left) || a < 0 || b < 1)
-            return jinja_fail (j, "'%%' of such values is not known here");
-        left = jinja_keep (j, json_integer (a % b));
+        }
+        json_t *right = express_read_unary (j);
+        left = jinja_multiply (j, symbols[i], left, right);
+        i = 0;
     }
     return left;
-}
-
-static json_t *express_join (jinja_t *j, const json_t *left, const json_t *right)
-{
-    buf_t text = {0};
-    jinja_write (j, left, &text);
-    jinja_write (j, right, &text);
-    json_t *value = jinja_text (j, text.data ? text.data : "", text.size);
-    buf_free (&text);
-    return value;
 }
 
 /*  a ~ b joins what {{ a }}{{ b }} would write, numbers included. */
 static json_t *express_read_concat (jinja_t *j)
 {
-    json_t *left = express_read_modulo (j);
+    json_t *left = express_read_product (j);
     while (!j->failed && jinja_take (j, "~")) {
-        json_t *right = express_read_modulo (j);
-        left = j->dead ? NULL : express_join (j, left, right);
+        json_t *right = express_read_product (j);
+        left = j->dead ? NULL : jinja_join (j, left, right);
     }
     return left;
-}
-
-/*  Texts are joined by +, numbers added with a check for overflow. Undefined values are an error,
- *  as in Jinja. */
-static json_t *express_add (jinja_t *j, const json_t *left, const json_t *right, bool minus)
-{
-    json_int_t a = json_integer_value (left), b = json_integer_value (right), sum;
-    if (j->dead)
-        return NULL;
-    if (json_is_string (left) && json_is_string (right) && !minus)
-        return express_join (j, left, right);
-    if (json_is_integer (left) && json_is_integer (right) &&
-        !(minus ? __builtin_sub_overflow (a, b, &sum) : __builtin_add_overflow (a, b, &sum)))
-        return jinja_keep (j, json_integer (sum));
-    return jinja_fail (j, "'%c' of %s", minus ? '-' : '+',
-                       left && right ? "such values is not known here" : "what is undefined");
 }
 
 /*  + and - from left to right; a "-" before the end of the tag belongs to the tag. */
@@ -412,44 +444,9 @@ static json_t *express_read_sum (jinja_t *j)
         if (!minus && !express_operator_next (j, "+"))
             break;
         json_t *right = express_read_concat (j);
-        left = express_add (j, left, right, minus);
+        left = jinja_add (j, left, right, minus);
     }
     return left;
-}
-
-/*  Part of a text, key of an object, or item of a list. */
-static bool express_contains (jinja_t *j, const json_t *list, const json_t *item)
-{
-    size_t i;
-    const json_t *one;
-    if (json_is_string (list) && json_is_string (item))
-        return strstr (json_string_value (list), json_string_value (item)) != NULL;
-    if (json_is_object (list) && json_is_string (item))
-        return json_object_get (list, json_string_value (item)) != NULL;
-    if (!json_is_array (list))
-        jinja_fail (j, "'in' of such a value is not known here");
-    json_array_foreach (list, i, one)
-        if (json_equal (one, item))
-            return true;
-    return false;
-}
-
-/*  Undefined equals undefined and nothing else. */
-static json_t *express_compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b)
-{
-    json_int_t x = json_integer_value (a), y = json_integer_value (b);
-    if (j->dead)
-        return NULL;
-    if (strcmp (symbol, "in") == 0)
-        return express_boolean (j, express_contains (j, b, a));
-    if (strcmp (symbol, "not in") == 0)
-        return express_boolean (j, !express_contains (j, b, a));
-    if (symbol[0] == '=' || symbol[0] == '!')
-        return express_boolean (j, ((!a && !b) || json_equal (a, b)) == (symbol[0] == '='));
-    if (!json_is_integer (a) || !json_is_integer (b))
-        return jinja_fail (j, "'%s' of what are no whole numbers", symbol);
-    bool equal = symbol[1] == '=' && x == y;
-    return express_boolean (j, equal || (symbol[0] == '<' ? x < y : x > y));
 }
 
 /*  "not" alone may belong to another expression: go back when no "in" follows. */
@@ -468,7 +465,7 @@ static const char *express_comparison_next (jinja_t *j)
     return NULL;
 }
 
-/*  not, or a comparison. Jinja's chains (a < b < c) are refused: no template has them. */
+/*  not, or comparisons: a < b < c holds when both do. */
 static json_t *express_read_not (jinja_t *j)
 {
     if (jinja_key (j, "not")) {
@@ -481,10 +478,14 @@ static json_t *express_read_not (jinja_t *j)
     const char *symbol = j->failed ? NULL : express_comparison_next (j);
     if (!symbol)
         return left;
-    json_t *right = express_read_sum (j);
-    left = j->failed ? NULL : express_compare (j, symbol, left, right);
-    return !j->failed && express_comparison_next (j) ? jinja_fail (j, "a chain of comparisons")
-                                                     : left;
+    bool holds = true;
+    for (; symbol && !j->failed; symbol = express_comparison_next (j)) {
+        json_t *right = express_read_sum (j);
+        if (!j->dead && !j->failed)
+            holds = holds && jinja_compare (j, symbol, left, right);
+        left = right;
+    }
+    return j->failed ? NULL : express_boolean (j, holds);
 }
 
 /*  The right side is not evaluated when the left one decides: it is still read, but `dead`, in
@@ -524,7 +525,7 @@ json_t *jinja_operand (jinja_t *j)
 static bool express_choice_ahead (const char *at)
 {
     size_t open = 0;
-    while (*at && strncmp (at, "%}", 2) != 0 && strncmp (at, "}}", 2) != 0) {
+    while (*at && strncmp (at, "%}", 2) != 0 && (open || strncmp (at, "}}", 2) != 0)) {
         size_t n = express_word_length (at);
         /* The expression ends here. */
         if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]", *at)))
@@ -536,8 +537,8 @@ static bool express_choice_ahead (const char *at)
             while (*at && *at != quote)
                 at += at[0] == '\\' && at[1] ? 2 : 1;
         }
-        open += *at == '(' || *at == '[';
-        open -= *at == ')' || *at == ']';
+        open += *at == '(' || *at == '[' || *at == '{';
+        open -= *at == ')' || *at == ']' || (*at == '}' && open);
         at += n ? n : *at != 0;
     }
     return false;

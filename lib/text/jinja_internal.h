@@ -1,8 +1,13 @@
 /*  jinja_internal - the inside of the template reader. Private to jinja*.c.
  *
  *      jinja.c           tags and text
+ *      jinja_blocks.c    set, filter and macro
  *      jinja_express.c   expressions
- *      jinja_values.c    what can be done with values: filters, tests, functions, methods
+ *      jinja_operators.c values combined: sums, comparisons, slices
+ *      jinja_values.c    values themselves, names, functions
+ *      jinja_filters.c   filters and tests
+ *      jinja_methods.c   methods of texts and objects
+ *      jinja_write.c     values as text
  *
  *  Values are jansson's, NULL is undefined; all are borrowed from the pool, which lives as long as
  *  the reader. Expressions are evaluated as they are read; while `dead`, they are read only.
@@ -14,14 +19,19 @@
 
 #include "text/jinja.h"
 
+#define JINJA_WORD       64     /* names are of at most 63 characters */
+#define JINJA_SPECIAL    "\x01" /* key of a function: its name */
 #define JINJA_DEPTH_MAX  64
 #define JINJA_WORK_MAX   ((size_t) 16 << 20) /* bytes read and made */
-#define JINJA_SCOPES_MAX 32
-#define JINJA_ARGS_MAX   8
+#define JINJA_SCOPES_MAX 64
+#define JINJA_NAMES_MAX  4 /* of a for or a set */
+#define JINJA_ARGS_MAX   16
+#define JINJA_MACROS_MAX 64
 
 typedef struct {
     const char *template, *at;
-    json_t *pool; /* array of all values made here */
+    json_t *pool;   /* array of all values made here */
+    json_t *tuples; /* those of the pool that are tuples: lists, but for how they are written */
     json_t *scope[JINJA_SCOPES_MAX];
     size_t scopes;
     buf_t *out;
@@ -29,6 +39,12 @@ typedef struct {
     size_t depth, work;
     size_t dead; /* above 0: nothing is evaluated */
     bool failed;
+    enum { JUMP_NONE, JUMP_BREAK, JUMP_CONTINUE } jump; /* out of the innermost loop */
+    struct {
+        const char *at; /* its parameters, behind "(" */
+        char name[64];
+    } macro[JINJA_MACROS_MAX];
+    size_t macros, loops; /* loops around what is read */
     /*  Of the tag that ended last, for the text behind it. */
     bool strip, newline, line_start;
 } jinja_t;
@@ -56,12 +72,65 @@ void jinja_write (jinja_t *j, const json_t *value, buf_t *out);
 
 json_t *jinja_lookup (const jinja_t *j, const char *name);
 json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args);
-json_t *jinja_test (jinja_t *j, const char *name, const json_t *value);
+bool jinja_test (jinja_t *j, const char *name, const json_t *value, const jinja_args_t *args);
 json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args);
 json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_args_t *args);
 
-/*  Reading. Words are names of at most 63 characters. */
-#define JINJA_WORD 64
+/*  An argument by its place or by its name (NULL: by its place alone). */
+json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name);
+/*  A function or a macro, which are values too; and what is called by that name, or NULL. */
+bool jinja_special (const json_t *value);
+json_t *jinja_list (jinja_t *j, const json_t *value); /* what iteration gives */
+json_t *jinja_items (jinja_t *j, const json_t *value);
+json_t *jinja_to_json (jinja_t *j, const json_t *value, const jinja_args_t *args);
+json_t *jinja_change_case (jinja_t *j, const json_t *value, bool upper);
+/*  Of any of the characters, or of white space (NULL). */
+json_t *jinja_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
+                     bool right);
+
+/*  Python's ==: numbers by value, true is 1. */
+bool jinja_equal (const json_t *a, const json_t *b);
+bool jinja_compare (jinja_t *j, const char *symbol, const json_t *a, const json_t *b);
+bool jinja_contains (jinja_t *j, const json_t *list, const json_t *item);
+json_t *jinja_add (jinja_t *j, const json_t *left, const json_t *right, bool minus);
+json_t *jinja_multiply (jinja_t *j, const char *symbol, json_t *left, json_t *right);
+json_t *jinja_join (jinja_t *j, const json_t *left, const json_t *right);
+json_t *jinja_slice (jinja_t *j, json_t *self, json_t *const bound[3]);
+json_t *jinja_index (jinja_t *j, json_t *self, const json_t *index);
+
+/*  What ended a run of text and tags. */
+typedef enum {
+    AT_END,
+    AT_ELIF,
+    AT_ELSE,
+    AT_ENDIF,
+    AT_ENDFOR,
+    AT_ENDMACRO,
+    AT_ENDSET,
+    AT_ENDFILTER
+} jinja_end_t;
+
+/*  The names of a for: one, or several for the parts of each item. */
+typedef struct {
+    char name[JINJA_NAMES_MAX][JINJA_WORD];
+    size_t n;
+} jinja_names_t;
+
+/*  Text and tags up to one that ends or divides the block around them. */
+jinja_end_t jinja_run (jinja_t *j, bool run);
+void jinja_tag_ended (jinja_t *j, const char *end, bool block);
+void jinja_skip_tag (jinja_t *j, const char *end, bool block);
+bool jinja_open_scope (jinja_t *j);
+bool jinja_read_names (jinja_t *j, jinja_names_t *names);
+void jinja_bind (jinja_t *j, const jinja_names_t *names, json_t *value);
+void jinja_run_set (jinja_t *j, bool live);
+void jinja_run_filter (jinja_t *j, bool live);
+void jinja_run_macro (jinja_t *j, bool live);
+
+/*  Runs a macro: what it writes. NULL value of *found: there is none of that name. */
+json_t *jinja_call_macro (jinja_t *j, const char *name, const jinja_args_t *args, bool *found);
+
+/*  Reading. */
 void jinja_space (jinja_t *j);
 bool jinja_take (jinja_t *j, const char *symbol);
 bool jinja_word (jinja_t *j, char word[JINJA_WORD]);

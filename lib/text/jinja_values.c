@@ -1,4 +1,5 @@
 /*  jinja_values - see jinja_internal.h */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +7,6 @@
 #include "text/jinja_internal.h"
 
 #define VALUE 64 /* bytes that one takes, about */
-#define SPACE " \t\n\r\v\f\x1c\x1d\x1e\x1f"
 
 /*  The first error counts. The line is counted only now, since templates are read once and fail
  *  rarely. */
@@ -64,6 +64,8 @@ bool jinja_truth (const json_t *value)
         return json_string_length (value) > 0;
     if (json_is_integer (value))
         return json_integer_value (value) != 0;
+    if (json_is_real (value))
+        return fpclassify (json_real_value (value)) != FP_ZERO;
     if (json_is_array (value))
         return json_array_size (value) > 0;
     if (json_is_object (value))
@@ -71,23 +73,19 @@ bool jinja_truth (const json_t *value)
     return json_is_true (value);
 }
 
-/*  How Python's str () writes a value. Lists and objects would need its repr (), and no prompt
- *  should hold them. */
-void jinja_write (jinja_t *j, const json_t *value, buf_t *out)
+/*  Names that are always there, unless a template gives them to something else. */
+static json_t *values_global (const jinja_t *j, const char *name)
 {
-    if (json_is_string (value))
-        buf_append (out, json_string_value (value), json_string_length (value));
-    else if (json_is_integer (value))
-        buf_printf (out, "%lld", (long long) json_integer_value (value));
-    else if (json_is_boolean (value))
-        buf_text (out, json_is_true (value) ? "True" : "False");
-    else if (json_is_null (value))
-        buf_text (out, "None");
-    else if (value)
-        jinja_fail (j, "a list or an object is written out, which is not known here");
+    static const char *const names[] = {"namespace", "dict",   "range",  "strftime_now",
+                                        "lipsum",    "cycler", "joiner", "raise_exception"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp (name, names[i]) == 0) {
+            json_t *value = json_pack ("{s:s}", JINJA_SPECIAL, name);
+            return value && json_array_append_new (j->pool, value) == 0 ? value : NULL;
+        }
+    return NULL;
 }
 
-/*  From the innermost scope outwards. */
 json_t *jinja_lookup (const jinja_t *j, const char *name)
 {
     for (size_t i = j->scopes; i-- > 0;) {
@@ -95,54 +93,11 @@ json_t *jinja_lookup (const jinja_t *j, const char *name)
         if (value)
             return value;
     }
-    return NULL;
+    return values_global (j, name);
 }
 
-/*  ---- text ----------------------------------------------------------------------------------- */
+/*  ---- functions ------------------------------------------------------------------------------ */
 
-/*  Python's strip: takes any of these characters away, at either end. Only ASCII ones: SPACE lists
- *  what str.strip () takes for white space below 128. */
-static json_t *values_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
-                             bool right)
-{
-    const char *text = json_string_value (value);
-    size_t size = json_string_length (value);
-    while (left && size && strchr (characters, *text)) {
-        text++;
-        size--;
-    }
-    while (right && size && strchr (characters, text[size - 1]))
-        size--;
-    return jinja_text (j, text, size);
-}
-
-/*  startswith, and endswith with at_end. */
-static bool values_begins (const json_t *value, const json_t *with, bool at_end)
-{
-    size_t n = json_string_length (value), m = json_string_length (with);
-    return n >= m && memcmp (json_string_value (value) + (at_end ? n - m : 0),
-                             json_string_value (with), m) == 0;
-}
-
-/*  ASCII: other letters are left to an error. */
-static json_t *values_change_case (jinja_t *j, const json_t *value, bool upper)
-{
-    buf_t out = {0};
-    const char *text = json_string_value (value);
-    for (; *text; text++) {
-        bool change = upper ? *text >= 'a' && *text <= 'z' : *text >= 'A' && *text <= 'Z';
-        if ((unsigned char) *text >= 0x80)
-            jinja_fail (j, "the case of letters beyond ASCII is not known here");
-        buf_char (&out, change ? (char) (*text ^ 0x20) : *text);
-    }
-    json_t *result = jinja_text (j, out.data ? out.data : "", out.size);
-    buf_free (&out);
-    return result;
-}
-
-/*  ---- what templates call -------------------------------------------------------------------- */
-
-/*  Characters of a text: bytes that do not continue one. */
 size_t jinja_length (const json_t *value)
 {
     size_t n = 0;
@@ -152,66 +107,48 @@ size_t jinja_length (const json_t *value)
     return n + json_array_size (value) + json_object_size (value);
 }
 
-/*  Names and arguments that are not listed are errors: leaving a filter out would give another
- *  prompt in silence. */
-json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args)
+json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name)
 {
-    if (j->dead)
-        return NULL;
-    bool text = json_is_string (value);
-    if ((strcmp (name, "default") == 0 || strcmp (name, "d") == 0) && args->n >= 1)
-        return !value || (args->n > 1 && jinja_truth (args->value[1]) && !jinja_truth (value))
-                   ? args->value[0]
-                   : value;
-    /* trim with characters of one's own exists in Jinja, and in no template that we know. */
-    if (strcmp (name, "trim") == 0 && text && args->n == 0)
-        return values_strip (j, value, SPACE, true, true);
-    if ((strcmp (name, "length") == 0 || strcmp (name, "count") == 0) &&
-        (text || json_is_array (value) || json_is_object (value)))
-        return jinja_keep (j, json_integer ((json_int_t) jinja_length (value)));
-    if ((strcmp (name, "safe") == 0 || strcmp (name, "string") == 0) && text)
-        return value;
-    if ((strcmp (name, "upper") == 0 || strcmp (name, "lower") == 0) && text)
-        return values_change_case (j, value, *name == 'u');
-    if (strcmp (name, "first") == 0 && json_is_array (value))
-        return json_array_get (value, 0);
-    if (strcmp (name, "last") == 0 && json_array_size (value))
-        return json_array_get (value, json_array_size (value) - 1);
-    return jinja_fail (j, "the filter %s of such a value is not known here", name);
+    json_t *named = name ? json_object_get (args->named, name) : NULL;
+    return named ? named : place < args->n ? args->value[place] : NULL;
 }
 
-json_t *jinja_test (jinja_t *j, const char *name, const json_t *value)
+bool jinja_special (const json_t *value)
 {
-    const struct {
-        const char *name;
-        bool is;
-    } tests[] = {
-        {"defined", value != NULL},
-        {"undefined", value == NULL},
-        {"none", json_is_null (value)},
-        {"string", json_is_string (value)},
-        {"mapping", json_is_object (value)},
-        {"iterable", json_is_string (value) || json_is_array (value) || json_is_object (value)},
-        {"sequence", json_is_string (value) || json_is_array (value) || json_is_object (value)},
-        {"boolean", json_is_boolean (value)},
-        {"true", json_is_true (value)},
-        {"false", json_is_false (value)},
-        {"integer", json_is_integer (value)},
-        {"number", json_is_integer (value) || json_is_boolean (value)},
-    };
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        if (strcmp (tests[i].name, name) == 0)
-            return jinja_keep (j, json_boolean (tests[i].is));
-    return jinja_unless_dead (j, "the test", name);
+    return json_object_get (value, JINJA_SPECIAL) != NULL;
 }
 
-/*  strftime_now and raise_exception are known so that the error says what the template wants. */
+/*  Python's range, as a list. */
+static json_t *values_range (jinja_t *j, const jinja_args_t *args)
+{
+    json_int_t bound[3] = {0, 0, 1};
+    if (args->n < 1 || args->n > 3)
+        return jinja_fail (j, "range takes one to three numbers");
+    for (size_t i = 0; i < args->n; i++) {
+        if (!json_is_integer (args->value[i]))
+            return jinja_fail (j, "range of what is no whole number");
+        bound[args->n == 1 ? 1 : i] = json_integer_value (args->value[i]);
+    }
+    json_t *list = jinja_keep (j, json_array ());
+    if (bound[2] == 0)
+        return jinja_fail (j, "range with a step of 0");
+    for (json_int_t i = bound[0]; bound[2] > 0 ? i < bound[1] : i > bound[1]; i += bound[2]) {
+        if (!jinja_spend (j, VALUE))
+            return NULL;
+        json_array_append_new (list, json_integer (i));
+    }
+    return list;
+}
+
+/*  The date is refused even though transformers knows it: prompts would change from day to day. */
 json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
 {
     if (j->dead)
         return NULL;
-    if (strcmp (name, "namespace") == 0 && args->n == 0)
+    if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0)
         return jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
+    if (strcmp (name, "range") == 0)
+        return values_range (j, args);
     if (strcmp (name, "strftime_now") == 0)
         return jinja_fail (j, "it writes the date, and prompts would change from day to day");
     if (strcmp (name, "raise_exception") == 0)
@@ -220,31 +157,4 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
                                ? json_string_value (args->value[0])
                                : "");
     return jinja_fail (j, "the function %s is not known here", name);
-}
-
-json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_args_t *args)
-{
-    if (j->dead)
-        return NULL;
-    const json_t *first = args->n ? args->value[0] : NULL;
-    bool text = json_is_string (self);
-    /* Called as the method of Python is: without arguments, or with one text. */
-    bool plain = args->n <= 1 && !args->named && (args->n == 0 || json_is_string (first));
-    const char *characters = args->n ? json_string_value (first) : SPACE;
-    if (strcmp (name, "strip") == 0 && text && plain)
-        return values_strip (j, self, characters, true, true);
-    if (strcmp (name, "lstrip") == 0 && text && plain)
-        return values_strip (j, self, characters, true, false);
-    if (strcmp (name, "rstrip") == 0 && text && plain)
-        return values_strip (j, self, characters, false, true);
-    if ((strcmp (name, "startswith") == 0 || strcmp (name, "endswith") == 0) && text && plain &&
-        args->n)
-        return jinja_keep (j, json_boolean (values_begins (self, first, *name == 'e')));
-    if ((strcmp (name, "upper") == 0 || strcmp (name, "lower") == 0) && text && args->n == 0)
-        return values_change_case (j, self, *name == 'u');
-    if (strcmp (name, "get") == 0 && json_is_object (self) && json_is_string (first)) {
-        json_t *value = json_object_get (self, json_string_value (first));
-        return value ? value : args->n > 1 ? args->value[1] : jinja_keep (j, json_null ());
-    }
-    return jinja_fail (j, "the method %s of such a value is not known here", name);
 }

@@ -17,6 +17,14 @@ static const char words[] =
     "ns.found else '' }}{{ messages|length }}{{ [1, 2.5, none, true]|join(', ') }}{{ x.y is "
     "defined }}{{ 'a' * 3 }}{{ messages[0].content[1:-1:2]|upper }}";
 
+static const char blocks[] =
+    "{%- macro f(x, y='d') -%}[{{ x }}{{ y | tojson(indent=2) }}]{%- endmacro -%}{% set t | trim "
+    "%} a {% endset %}{% for k, v in {'a': [1, 2.5], 'b': (none, true)}.items() if v is sequence "
+    "%}{% if loop.first %}{% continue %}{% endif %}{{ f(k, y=v) }}{{ loop.cycle('x', 'y') }}{% "
+    "else %}none{% endfor %}{{ messages | selectattr('role', 'equalto', 'user') | "
+    "map(attribute='content') | list | join('|') }}{{ 1 < 2 <= 3 }}{{ 'a b'.split() | last | "
+    "indent(2) }}{{ 'abc'[::-1] ~ messages[-1:] }}{% raw %}{{ x }}{% endraw %}";
+
 int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
     char *data = fuzz_text (bytes, size);
@@ -37,5 +45,6 @@ int LLVMFuzzerInitialize (int *argc, char ***argv)
 {
     fuzz_seed ("chatml", chatml, sizeof chatml - 1);
     fuzz_seed ("words", words, sizeof words - 1);
+    fuzz_seed ("blocks", blocks, sizeof blocks - 1);
     return fuzz_seeds (argc, argv);
 }
