@@ -270,11 +270,15 @@ static void courier_tick (courier_t *c, bool again)
     }
 }
 
-/*  The monitor first: it watches the socket. */
+/*  In this order. ZeroMQ's own thread hands events to the monitor, and waits for as long as nobody
+ *  takes them: with the monitor closed and the watching not yet ended, it would stand still for
+ *  ever, and with it every connection of ours. */
 static void courier_close (courier_t *c)
 {
-    if (c->monitor)
+    if (c->monitor) {
+        zmq_socket_monitor (c->socket, NULL, 0);
         zmq_close (c->monitor);
+    }
     if (c->socket)
         zmq_close (c->socket);
     c->monitor = c->socket = NULL;

@@ -300,6 +300,35 @@ static void a_restarted_bus_is_joined_again (void **state)
     bus_destroy (&worker);
 }
 
+/*  Again and again, while objects are on their way: each time everything goes on, or the wait below
+ *  ends it. */
+static void a_bus_may_be_restarted_often (void **state)
+{
+    fixture_t *f = *state;
+    bus_t *trainer = join (f, "trainer");
+    size_t size = 4 * HASH_CHUNK;
+    char *content = calloc (1, size);
+    for (int round = 0; round < 8; round++) {
+        actors_destroy (&f->actors);
+        f->actors = actors_new (f->address, NULL);
+        assert_non_null (f->actors);
+        content[0] = (char) round;
+        bus_offer (trainer, content, size);
+        bool found = false, held = false;
+        for (int64_t end = clock_ms () + 60000; clock_ms () < end && !(found && held);) {
+            bus_item_t item;
+            if (bus_next (trainer, &item, 100, NULL) != 1)
+                continue;
+            found = found || item.kind == BUS_PEER;
+            held = held || (item.kind == BUS_OBJECT && item.code == ERR_NONE);
+        }
+        assert_true (found);
+        assert_true (held);
+    }
+    free (content);
+    bus_destroy (&trainer);
+}
+
 static void other_numerics_are_refused (void **state)
 {
     fixture_t *f = *state;
@@ -503,6 +532,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (another_worker_gives_a_second_opinion, setup, teardown),
         cmocka_unit_test_setup_teardown (a_dead_worker_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown (a_restarted_bus_is_joined_again, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_bus_may_be_restarted_often, setup, teardown),
         cmocka_unit_test_setup_teardown (other_numerics_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown (events_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown (objects_travel_whole, setup, teardown),
