@@ -244,13 +244,13 @@ static int sandbox_differs (sandbox_t *sandbox, const json_t *request, const cha
 {
     sandbox_play_t play = {0};
     int rc = sandbox_open (sandbox, request, entry, true, &play, err);
-    for (size_t i = 0; rc == 0 && i < record->n; i++)
-        child_send (play.child, record->questions[i], strlen (record->questions[i]));
+    /* One by one: where the helper is used, the first answer is another already. */
     if (rc == 0)
         rc = sandbox_begin (&play, err);
     *differs = rc == 0 && !play.ready;
     for (size_t i = 0; rc == 0 && !*differs && i < record->n; i++) {
-        rc = child_next (play.child, &play.answer, &play.ending, err);
+        rc = child_ask (play.child, record->questions[i], strlen (record->questions[i]),
+                        &play.answer, &play.ending, err);
         *differs = rc == 0 &&
                    (play.ending != CHILD_NONE || play.answer.size != strlen (record->answers[i]) ||
                     memcmp (play.answer.data, record->answers[i], play.answer.size) != 0);
