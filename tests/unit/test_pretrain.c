@@ -172,7 +172,7 @@ static void what_fails_leaves_nothing (void **state)
     pretrain_options_t o = tiny (in (f, "short", path));
     o.context = 8; /* no text of the corpus fits */
     assert_int_equal (train (f, &o, &err), -1);
-    assert_non_null (strstr (err.text, "context 8"));
+    assert_non_null (strstr (err.text, "context of 8"));
     assert_false (fs_exists (path));
     assert_false (fs_exists (in (f, "short.partial", partial)));
     o = tiny (in (f, "odd", path));
