@@ -21,8 +21,8 @@ typedef struct {
     /* A larger frame (ENVELOPE_ROOM comes on top) ends the connection that sends it. */
     size_t payload_max;
     int linger_ms; /* how long closing may wait for what was sent */
-    const void
-        *identity; /* by which a ROUTER knows this socket, over reconnects too; NULL: made up */
+    /* by which a ROUTER knows this socket, over reconnects too; NULL: made up */
+    const void *identity;
     size_t identity_n;
 } endpoint_options_t;
 

@@ -4,7 +4,8 @@
  *  model.layers.0.self_attn.q_proj: does the pattern match all of it (a string), or is it one of
  *  the names, or does it end with a dot and one of them (a list)? The same is done here, with the
  *  names that models of our architectures have. Adapters here go on a projection in all layers:
- *  that a file leaves some layer out is found when its tensors are read, by the one that is missing.
+ *  that a file leaves some layer out is found when its tensors are read, by the one that is
+ *  missing.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>

@@ -1,20 +1,20 @@
 /*  blas - see blas.h
  *
  *  sgemm does not promise what kernels.h does: a row's bits may depend on how many rows a call has
- *  and on the row's place among them, because the last rows and columns of a matrix go through other
- *  micro-kernels, and long sums are cut where the size of the whole product suggests it. Both are
- *  decided by the shape of a call. So OpenBLAS sees few shapes only: some number of rows, always the
- *  32 outputs of one panel, and at most DEPTH values of k; the sums over k are added up here, in
- *  order. Rows that are missing in a block are filled with zeros.
+ *  and on the row's place among them, because the last rows and columns of a matrix go through
+ *  other micro-kernels, and long sums are cut where the size of the whole product suggests it.
+ *  Both are decided by the shape of a call. So OpenBLAS sees few shapes only: some number of rows,
+ *  always the 32 outputs of one panel, and at most DEPTH values of k; the sums over k are added up
+ *  here, in order. Rows that are missing in a block are filled with zeros.
  *
- *  Whether that is enough is not believed but checked, once per process, for every depth there is: a
- *  block of equal rows must give equal bits in all of them. The largest block that passes sets the
- *  bits; a smaller one is used for the rows that are left over only if its bits are the same.
- *  (OpenBLAS 0.3.21: its AVX-512, AVX and SSE kernels pass with all blocks, those for AVX2 with 8 and
- *  4 rows.)
+ *  Whether that is enough is not believed but checked, once per process, for every depth there is:
+ *  a block of equal rows must give equal bits in all of them. The largest block that passes sets
+ *  the bits; a smaller one is used for the rows that are left over only if its bits are the same.
+ *  (OpenBLAS 0.3.21: its AVX-512, AVX and SSE kernels pass with all blocks, those for AVX2 with 8
+ *  and 4 rows.)
  *
- *  The library is loaded at first use: where our own kernels run, nobody pays for its 35 MB and its
- *  threads.
+ *  The library is loaded at first use: where our own kernels run, nobody pays for its 35 MB and
+ *  its threads.
  */
 #include "kernels/blas.h"
 
@@ -173,9 +173,9 @@ static void blas_matmul_bf16 (const kernels_matmul_t *m)
 
 /*  ---- at first use --------------------------------------------------------------------------- */
 
-/*  The functions of the library, and what it calls itself. Our own threads share the panels, so each
- *  of its calls is to run on the thread that makes it; that many threads call at once is what a
- *  build without threads cannot take: its work memory has no lock, and sums come out wrong. */
+/*  The functions of the library, and what it calls itself. Our own threads share the panels, so
+ *  each of its calls is to run on the thread that makes it; that many threads call at once is what
+ *  a build without threads cannot take: its work memory has no lock, and sums come out wrong. */
 static int blas_load (char version[24], char core[24])
 {
     setenv ("OPENBLAS_NUM_THREADS", "1", 1);

@@ -10,8 +10,8 @@
 
 #include "kernels/kernels.h"
 
-/*  The kernels, after the library was loaded and checked at first use (some milliseconds); NULL when
- *  that failed. */
+/*  The kernels, after the library was loaded and checked at first use (some milliseconds); NULL
+ *  when that failed. */
 const kernels_t *blas_kernels (void);
 
 /*  Why there are none, for people; "" when there are. */

@@ -212,11 +212,11 @@ static void kernels_prefetch_rows (const kernels_matmul_t *m, size_t row, size_t
 /*  The loop over panels is the outer one: a panel (k * 32 weights) stays in the cache while all
  *  rows are multiplied with it, and every weight is read from memory once, whatever the number of
  *  rows. Within it, tiles of nearly equal height: 13 rows are 7 + 6, not 12 + 1, since a short
- *  tile is slow: each of its few chains waits for the multiply-add before. While the tiles work on a panel, they prefetch the
- *  next one, each its share.
+ *  tile is slow: each of its few chains waits for the multiply-add before. While the tiles work on
+ *  a panel, they prefetch the next one, each its share.
  *
- *  x_size, size: bytes of a value of x and of a weight; pairs: values of k that lie side by side in
- *  the panel. */
+ *  x_size, size: bytes of a value of x and of a weight; pairs: values of k that lie side by side
+ *  in the panel. */
 static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, size_t x_size,
                               size_t size, size_t pairs)
 {

@@ -89,7 +89,8 @@ void forward_heads (const model_t *model, size_t layer, const float *qkv, size_t
 void forward_attention (const model_t *model, size_t layer, const float *q, size_t position,
                         const kv_t *prefix, const kv_t *own, float *out, float *scores, float *max,
                         float *sum);
-/*  The same; meanwhile the blocks of `next`, whose turn comes next in that layer, are prefetched. */
+/*  The same; meanwhile the blocks of `next`, whose turn comes next in that layer, are
+ *  prefetched. */
 void forward_attention_ahead (const model_t *model, size_t layer, const float *q, size_t position,
                               const kv_t *prefix, const kv_t *own, float *out, float *scores,
                               float *max, float *sum, const kv_t *next);

@@ -41,8 +41,8 @@ typedef struct {
     const model_t *model;
     forward_row_t rows[SAMPLER_CHUNK_ROWS];
     size_t n;
-    job_t
-        *ends[SAMPLER_CHUNK_ROWS]; /* jobs whose last position is in the chunk, and in which row */
+    /* jobs whose last position is in the chunk, and in which row */
+    job_t *ends[SAMPLER_CHUNK_ROWS];
     size_t picked[SAMPLER_CHUNK_ROWS];
     size_t ends_n;
 } chunk_t;

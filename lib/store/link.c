@@ -261,8 +261,8 @@ static bool link_begins (const char *text, const char *with)
     return strncmp (text, with, strlen (with)) == 0;
 }
 
-/*  Whether Redis wants a password, or grants less than we need. What is long it refuses before it looks
- *  at the command. */
+/*  Whether Redis wants a password, or grants less than we need. What is long it refuses before it
+ *  looks at the command. */
 static bool link_is_locked (const char *text)
 {
     return link_begins (text, "NOAUTH") || link_begins (text, "WRONGPASS") ||
@@ -432,7 +432,8 @@ static link_outcome_t link_try_until (link_t *link, int64_t deadline_ms, const c
         link_note_trouble (link, outcome == LINK_AGAIN, &why);
         if (outcome != LINK_DONE && err)
             *err = why;
-        /* A try in the last moment would end for lack of time, and hide why the one before failed. */
+        /* A try in the last moment would end for lack of time, and hide why the one before
+         * failed. */
         if (outcome != LINK_AGAIN || clock_left_ms (end) <= backoff)
             return outcome;
         clock_sleep_ms (backoff);

@@ -43,8 +43,8 @@ typedef struct {
     reward_part_t parts[REWARD_PARTS_MAX]; /* of the quality: "syntax", "tests", ... */
     size_t parts_n;
     double unused; /* share of artifacts that nobody used, or -1: does not apply */
-    char
-        verdict[REWARD_VERDICT_MAX]; /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
+    /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
+    char verdict[REWARD_VERDICT_MAX];
 } reward_score_t;
 
 typedef struct {

@@ -21,8 +21,8 @@
 #define CHAT_TRIMMED "{prompt|trim}" /* without the white space around it */
 
 typedef struct {
-    const char
-        *name; /* "none", "chatml", ..., or the pattern itself: chat_find takes it everywhere */
+    /* "none", "chatml", ..., or the pattern itself: chat_find takes it everywhere */
+    const char *name;
     const char *pattern; /* contains one of the places */
     const char *end;     /* token that ends the model's turn, or NULL */
     bool whole; /* from a template: what a tokenizer puts before a text is in it, or left out */

@@ -364,8 +364,8 @@ jinja_end_t jinja_run (jinja_t *j, bool run)
     return which;
 }
 
-/*  Every line end becomes \n, and the one at the end of the file is not of the text: so Jinja reads a
- *  template. */
+/*  Every line end becomes \n, and the one at the end of the file is not of the text: so Jinja
+ *  reads a template. */
 static char *jinja_lines (const char *template)
 {
     buf_t text = {.max = JINJA_WORK_MAX};

@@ -33,7 +33,7 @@ void jinja_bind (jinja_t *j, const jinja_names_t *names, json_t *value)
         json_object_set (scope, names->name[i], json_array_get (parts, i));
 }
 
-/*  ---- set and filter -------------------------------------------------------------------------- */
+/*  ---- set and filter ------------------------------------------------------------------------- */
 
 /*  Runs up to a tag that ends a block and gives what was written there as a value. */
 static json_t *blocks_capture (jinja_t *j, bool live, jinja_end_t wanted, const char *what)
@@ -134,8 +134,8 @@ void jinja_run_filter (jinja_t *j, bool live)
 
 /*  ---- macros --------------------------------------------------------------------------------- */
 
-/*  Where a macro's parameters begin is all that is kept of it: a call reads them, and the body, from
- *  there. */
+/*  Where a macro's parameters begin is all that is kept of it: a call reads them, and the body,
+ *  from there. */
 void jinja_run_macro (jinja_t *j, bool live)
 {
     char name[JINJA_WORD];

@@ -186,9 +186,9 @@ static int tokenizer_set_text (token_t *token, const char *text, bool entry, err
     return 0;
 }
 
-/*  The id of an added token, which the tokenizers library finds by itself: that of its content where
- *  there is one, else the next one behind the vocabulary. What the file says is not asked. seen: by
- *  content, those before it. */
+/*  The id of an added token, which the tokenizers library finds by itself: that of its content
+ *  where there is one, else the next one behind the vocabulary. What the file says is not asked.
+ *  seen: by content, those before it. */
 static int64_t tokenizer_added_id (const json_t *vocab, json_t *seen, const char *content,
                                    int64_t *last)
 {

@@ -101,9 +101,9 @@ struct tokenizer {
     token_map_t map;
     merge_t *merges; /* open addressing */
     size_t merges_mask;
-    int32_t
-        byte_id[256]; /* byte-level: the token of each byte; else of its fallback token; -1: none */
-    int32_t unknown;  /* -1: none */
+    /* byte-level: the token of each byte; else of its fallback token; -1: none */
+    int32_t byte_id[256];
+    int32_t unknown; /* -1: none */
     bool byte_level, byte_fallback, ignore_merges, fuse_unknown;
     bool unknown_missing; /* the file names an unknown token that its vocabulary does not have */
     bool joins;           /* a decoder: without one, tokens are written with spaces in between */
@@ -131,8 +131,8 @@ size_t tokenizer_utf8_length (const char *text, size_t size, size_t *skip);
 /*  Appends text with whatever is not UTF-8 replaced by U+FFFD (Unicode, section 3.9, "maximal
  *  subpart"). */
 void tokenizer_lossy (const char *text, size_t size, buf_t *out);
-/*  Appends text as the normaliser leaves it; an empty one stays empty. A step that fails is noted in
- *  the buffer. */
+/*  Appends text as the normaliser leaves it; an empty one stays empty. A step that fails is noted
+ *  in the buffer. */
 void tokenizer_normalize (const tokenizer_t *tokenizer, const char *text, size_t size, buf_t *out);
 int tokenizer_read_steps (tokenizer_t *tokenizer, const json_t *root, err_t *err);
 void tokenizer_free_steps (tokenizer_t *tokenizer);

@@ -142,8 +142,8 @@ typedef struct {
     wire_weights_t weights;
     const char *command, *modules; /* scorer, and what its programs may import */
     double cpu_s, cpu_total_s;
-    uint32_t
-        timeout_s; /* how long an agent may take at most: no longer does the run wait for a step */
+    /* how long an agent may take at most: no longer does the run wait for a step */
+    uint32_t timeout_s;
 } wire_group_t;
 
 typedef struct {
@@ -230,8 +230,8 @@ typedef struct {
 } wire_learn_request_t;
 
 typedef struct {
-    hash_t
-        state; /* after learning: its weights and optimiser as one object on the policies actor */
+    /* after learning: its weights and optimiser as one object on the policies actor */
+    hash_t state;
     uint64_t size;
     double explained_variance; /* on these episodes, before learning from them */
     double loss;
@@ -278,8 +278,8 @@ typedef struct {
     wire_version_t version;
     hash_t config;    /* object: text of config.json */
     hash_t tokenizer; /* object: text of tokenizer.json */
-    const char
-        *dtype; /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
+    /* of the weights' bytes: "f32", "bf16"; little-endian, order of model_tensor () */
+    const char *dtype;
     const char *compute; /* "f32", "bf16": what everybody computes with */
     uint64_t size;       /* bytes of the weights object */
     bool retired;        /* agents may forget this version */

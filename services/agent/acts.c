@@ -101,8 +101,8 @@ static void act_refuse (acts_t *acts, act_t *act, const err_t *err)
     act_forget (acts, act);
 }
 
-/*  More than a request may take is a property of the request, and nobody will ever answer it; a machine without
- *  memory is not, and the request is worth another try elsewhere. */
+/*  More than a request may take is a property of the request, and nobody will ever answer it; a
+ *  machine without memory is not, and the request is worth another try elsewhere. */
 static int acts_no_room (const act_t *act, const char *what, err_t *err)
 {
     return arena_starved (act->arena)

@@ -1,7 +1,7 @@
 /*  versions - the policy versions that an agent holds, and those on their way.
  *
  *      versions_t *versions = versions_new (bus, pool, rows, kept, &err);
- *      versions_manifest (versions, manifest, &err);     announced on the bus: fetch it, or forget it
+ *      versions_manifest (versions, manifest, &err);   announced on the bus: fetch it, or forget it
  *      versions_object (versions, item);                 an object arrived
  *      version_t *v = versions_find (versions, run, &version);
  *      versions_destroy (&versions);

@@ -1,7 +1,8 @@
 /*  critic - what a running critic is: the states it holds, the requests that wait for one.
  *
  *      static const svc_t service = {.name = "critic", .open = critic_open, .close = critic_close,
- *                                    .routes = {{"value", critic_on_value}, {"learn", critic_on_learn}},
+ *                                    .routes = {{"value", critic_on_value},
+ *                                               {"learn", critic_on_learn}},
  *                                    .on_item = critic_on_item};
  *
  *  svc/svc.h says when each callback is called.

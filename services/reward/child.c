@@ -98,7 +98,7 @@ void child_destroy (child_t **self)
     *self = NULL;
 }
 
-/*  ---- how it ended ------------------------------------------------------------------------------------------- */
+/*  ---- how it ended --------------------------------------------------------------------------- */
 
 static child_ending_t child_signalled (int number, const struct rusage *used,
                                        const child_limits_t *limits, err_t *err)
@@ -119,11 +119,12 @@ static child_ending_t child_signalled (int number, const struct rusage *used,
     case SIGPIPE:
         return (uint64_t) used->ru_maxrss * 1024 > limits->memory / 10 * 9 ? CHILD_MEMORY
                                                                            : CHILD_CRASHED;
-    case SIGKILL: /* the kernel's own limit; ours is noticed before, unless we were not let either */
+    case SIGKILL: /* the kernel's own limit; ours is noticed before, unless we were not let */
         if (cpu_s > limits->cpu_total_s)
             return CHILD_CPU;
     }
-    /* A program can send no signal. So this was the system's killer for want of memory, or a person. */
+    /* A program can send no signal. So this was the system's killer for want of memory, or a
+     * person. */
     err_set (err, ERR_IO, "the program was ended from outside, by signal %d (memory short?)",
              number);
     return CHILD_NONE;
@@ -161,7 +162,7 @@ static void child_kill (child_t *child)
     child->pid = 0;
 }
 
-/*  ---- what it does while no answer comes --------------------------------------------------------------------- */
+/*  ---- what it does while no answer comes ----------------------------------------------------- */
 
 static double child_cpu (const child_t *child)
 {
@@ -215,9 +216,10 @@ static int64_t child_asleep (const child_t *child)
     return sum;
 }
 
-/*  Two looks in a row that find every thread asleep, and none switched in between: so there was a moment
- *  at which all slept at once. Only another thread could wake one of them, since no wait has an end
- *  (world.c) and we send nothing. This needs no time limit, and a busy machine does not change it. */
+/*  Two looks in a row that find every thread asleep, and none switched in between: so there was a
+ *  moment at which all slept at once. Only another thread could wake one of them, since no wait
+ *  has an end (world.c) and we send nothing. This needs no time limit, and a busy machine does not
+ *  change it. */
 static bool child_stuck (const child_t *child, child_watch_t *watch)
 {
     int64_t now = child_asleep (child), before = watch->slept;
@@ -248,7 +250,7 @@ static int child_look (child_t *child, child_watch_t *watch, child_ending_t *end
     return 0;
 }
 
-/*  ---- asking ------------------------------------------------------------------------------------------------- */
+/*  ---- asking --------------------------------------------------------------------------------- */
 
 static void child_write_some (child_t *child)
 {

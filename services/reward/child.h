@@ -5,11 +5,11 @@
  *      child_next (child, &answer, &ending, &err);                    their answers, in order
  *      child_destroy (&child);                                        killed, if it still runs
  *
- *  What is said here of a program - that it used its time, that it will never answer, how it ended - is
- *  measured by the kernel, not told by the program. Only time on the CPU counts. A program whose threads all
- *  sleep will sleep for ever, since it has no clock to be woken by and no descriptor but ours: that is a
- *  property of the program, and seen within milliseconds. One that could run and is not let is none: it is
- *  waited for, and in the end the machinery's failure.
+ *  What is said here of a program - that it used its time, that it will never answer, how it ended
+ *  - is measured by the kernel, not told by the program. Only time on the CPU counts. A program
+ *  whose threads all sleep will sleep for ever, since it has no clock to be woken by and no
+ *  descriptor but ours: that is a property of the program, and seen within milliseconds. One that
+ *  could run and is not let is none: it is waited for, and in the end the machinery's failure.
  */
 #ifndef QUINTET_REWARD_CHILD_H
 #define QUINTET_REWARD_CHILD_H
@@ -51,11 +51,12 @@ child_t *child_new (pid_t pid, int questions, int answers, const child_limits_t 
 /*  Kills it, waits for its end, closes its descriptors. */
 void child_destroy (child_t **child);
 
-/*  Puts a question on its way. Sending several at once saves waiting: nothing in this process is secret. */
+/*  Puts a question on its way. Sending several at once saves waiting: nothing in this process is
+ *  secret. */
 void child_send (child_t *child, const char *question, size_t size);
-/*  Waits for the next answer. 0 and *ending says why there is none, or CHILD_NONE and there is one; after an
- *  ending the child is of no further use. -1: a failure of the machinery (ERR_IO, ERR_TIMEOUT, ERR_LIMIT),
- *  which says nothing about the program. */
+/*  Waits for the next answer. 0 and *ending says why there is none, or CHILD_NONE and there is
+ *  one; after an ending the child is of no further use. -1: a failure of the machinery (ERR_IO,
+ *  ERR_TIMEOUT, ERR_LIMIT), which says nothing about the program. */
 int child_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err);
 /*  Both. */
 int child_ask (child_t *child, const char *question, size_t size, buf_t *answer,

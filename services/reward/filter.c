@@ -13,9 +13,9 @@
 
 #include "protocol.h"
 
-/*  Calls without a dangerous argument. There is nothing to read but the questions, nothing to write to but
- *  the answers, and nothing can be opened. fstat is not here: a pipe's number and times differ from run to
- *  run. Nor is anything that sleeps, polls or sets a timer. */
+/*  Calls without a dangerous argument. There is nothing to read but the questions, nothing to
+ *  write to but the answers, and nothing can be opened. fstat is not here: a pipe's number and
+ *  times differ from run to run. Nor is anything that sleeps, polls or sets a timer. */
 static const int filter_free[] = {
     SCMP_SYS (read),
     SCMP_SYS (write),
@@ -32,7 +32,8 @@ static const int filter_free[] = {
     SCMP_SYS (restart_syscall),
 };
 
-/*  What inside/world.c answers in the kernel's place; waits of futexes that have an end come to these. */
+/*  What inside/world.c answers in the kernel's place; waits of futexes that have an end come to
+ *  these. */
 static const int filter_trapped[] = {
     SCMP_SYS (clock_gettime),
     SCMP_SYS (clock_getres),
@@ -68,8 +69,8 @@ static int filter_add (scmp_filter_ctx filter, uint32_t action, int number, unsi
 #define FILTER_TWO(action, number, ...)                                                            \
     filter_add (filter, action, number, 2, (const struct scmp_arg_cmp[]){__VA_ARGS__})
 
-/*  Memory, but never memory that can be executed: what runs was there before the lock. Huge pages come out
- *  of a store that the whole machine shares. */
+/*  Memory, but never memory that can be executed: what runs was there before the lock. Huge pages
+ *  come out of a store that the whole machine shares. */
 static int filter_memory (scmp_filter_ctx filter)
 {
     const uint64_t wanted = MAP_ANONYMOUS, refused = MAP_HUGETLB;
@@ -86,27 +87,29 @@ static int filter_memory (scmp_filter_ctx filter)
     return rc;
 }
 
-/*  Descriptors may be looked at and doubled; who gets their signals, leases, locks, notifications and
- *  their flags are nobody's business. */
+/*  Descriptors may be looked at and doubled; who gets their signals, leases, locks, notifications
+ *  and their flags are nobody's business. */
 static int filter_descriptors (scmp_filter_ctx filter)
 {
     static const scmp_datum_t commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof commands / sizeof *commands; i++)
         rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (fcntl), SCMP_A1 (SCMP_CMP_EQ, commands[i]));
-    /* Doubles may be closed. The end of its answers means that a program has ended, and so it must. */
+    /* Doubles may be closed. The end of its answers means that a program has ended, and so it
+     * must. */
     return rc == 0 ? FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (close),
                                  SCMP_A0 (SCMP_CMP_LT, PROTOCOL_QUESTIONS))
                    : rc;
 }
 
-/*  No clone, so no process and no thread either: which of two threads runs first is the scheduler's affair, so a
- *  program with threads can tell two runs apart, and has a clock. Python says that it cannot start one.
- *  Setting SIGSYS's handler would take world.c's away. */
+/*  No clone, so no process and no thread either: which of two threads runs first is the
+ *  scheduler's affair, so a program with threads can tell two runs apart, and has a clock. Python
+ *  says that it cannot start one. Setting SIGSYS's handler would take world.c's away. */
 static int filter_process (scmp_filter_ctx filter)
 {
     int rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (rt_sigaction), SCMP_A0 (SCMP_CMP_NE, SIGSYS));
-    /* Limits may be read (a new Python asks for the stack's), the program's own and nobody else's. */
+    /* Limits may be read (a new Python asks for the stack's), the program's own and nobody
+     * else's. */
     if (rc == 0)
         rc = FILTER_TWO (SCMP_ACT_ALLOW, SCMP_SYS (prlimit64), SCMP_A0 (SCMP_CMP_EQ, 0),
                          SCMP_A2 (SCMP_CMP_EQ, 0));

@@ -3,7 +3,8 @@
  *      int fd = filter_new (&err);          a file in memory that holds the BPF program
  *
  *  An allow-list with looks at the arguments: whatever is not on it fails with EPERM, and calls of
- *  another architecture end the program. What asks about the machine is trapped: inside/world.c answers.
+ *  another architecture end the program. What asks about the machine is trapped: inside/world.c
+ *  answers.
  */
 #ifndef QUINTET_REWARD_FILTER_H
 #define QUINTET_REWARD_FILTER_H

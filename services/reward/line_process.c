@@ -133,7 +133,8 @@ static int line_process_read_line (line_process_t *p, int64_t deadline, buf_t *a
     }
 }
 
-/*  What the child says before it is asked, or after its answer, would be taken for the next answer. */
+/*  What the child says before it is asked, or after its answer, would be taken for the next
+ *  answer. */
 static int line_process_check_quiet (const line_process_t *p, err_t *err)
 {
     struct pollfd item = {.fd = p->from, .events = POLLIN};

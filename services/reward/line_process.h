@@ -19,10 +19,10 @@ line_process_t *line_process_new (char *const argv[], char *const environment[],
                                   err_t *err);
 void line_process_destroy (line_process_t **process);
 
-/*  Sends line and a newline (NULL: nothing), waits for one line (its newline is left out). -1: the child
- *  ended (ERR_IO), was too slow (ERR_TIMEOUT) or too long (ERR_LIMIT), or nobody knows what its answer
- *  would belong to, since there are lines of it that nobody asked for (ERR_INPUT); it is of no further use
- *  then. */
+/*  Sends line and a newline (NULL: nothing), waits for one line (its newline is left out). -1: the
+ *  child ended (ERR_IO), was too slow (ERR_TIMEOUT) or too long (ERR_LIMIT), or nobody knows what
+ *  its answer would belong to, since there are lines of it that nobody asked for (ERR_INPUT); it
+ *  is of no further use then. */
 int line_process_ask (line_process_t *process, const char *line, size_t size, int64_t deadline_ms,
                       buf_t *answer, err_t *err);
 

@@ -1,10 +1,10 @@
-/*  protocol - what the service and the zygote say to each other on their control socket, and the numbers
- *  that both sides of the lock must agree about.
+/*  protocol - what the service and the zygote say to each other on their control socket, and the
+ *  numbers that both sides of the lock must agree about.
  *
  *  Asked: one request_t with two descriptors, the program's questions (read) and answers (write).
- *  Answered: one int64_t, the process id of the fork, or -errno. Before that, once, the zygote says
- *  PROTOCOL_READY, or why the lock cannot be had. What the descriptors carry are frames: four bytes of
- *  length, least significant first, then JSON (zygote.py lists it).
+ *  Answered: one int64_t, the process id of the fork, or -errno. Before that, once, the zygote
+ *  says PROTOCOL_READY, or why the lock cannot be had. What the descriptors carry are frames: four
+ *  bytes of length, least significant first, then JSON (zygote.py lists it).
  */
 #ifndef QUINTET_REWARD_PROTOCOL_H
 #define QUINTET_REWARD_PROTOCOL_H
@@ -13,8 +13,8 @@
 
 #define PROTOCOL_READY "ready"
 
-/*  Descriptors. In the zygote as it starts: control socket, filter, this lock's shared object. In a fork:
- *  questions and answers, nothing else. */
+/*  Descriptors. In the zygote as it starts: control socket, filter, this lock's shared object. In
+ *  a fork: questions and answers, nothing else. */
 #define PROTOCOL_CONTROL   0
 #define PROTOCOL_FILTER    3
 #define PROTOCOL_INSIDE    4

@@ -1,7 +1,8 @@
 /*  sandbox - see sandbox.h
  *
- *  Between the program and the checker stands this file: every question and every answer passes through it,
- *  so it knows whose turn it is, whom to blame, and what to ask again in the second run.
+ *  Between the program and the checker stands this file: every question and every answer passes
+ *  through it, so it knows whose turn it is, whom to blame, and what to ask again in the second
+ *  run.
  */
 #include "sandbox.h"
 
@@ -39,7 +40,7 @@ typedef struct {
     size_t n;
 } sandbox_record_t;
 
-/*  ---- small things ------------------------------------------------------------------------------------------- */
+/*  ---- small things --------------------------------------------------------------------------- */
 
 static const char *sandbox_text (const json_t *object, const char *key)
 {
@@ -60,9 +61,9 @@ static child_limits_t sandbox_limits (const json_t *request)
     return limits;
 }
 
-/*  Whether a program could want the library: it imports, or goes by names that are made while it runs, or
- *  names an encoding, of which Python has the rest in modules. Only the text decides, so a program is always
- *  run in the same kind of process. */
+/*  Whether a program could want the library: it imports, or goes by names that are made while it
+ *  runs, or names an encoding, of which Python has the rest in modules. Only the text decides, so
+ *  a program is always run in the same kind of process. */
 static zygote_kind_t sandbox_kind (const json_t *request)
 {
     static const char *const words[] = {"import", "__", "code", "exec", "eval", "compile"};
@@ -109,10 +110,10 @@ static json_t *sandbox_next (child_t *child, buf_t *answer, child_ending_t *endi
     return value;
 }
 
-/*  ---- one run of a program ----------------------------------------------------------------------------------- */
+/*  ---- one run of a program ------------------------------------------------------------------- */
 
-/*  The forms of an answer: ["ready"], ["value", x], ["value", text, prints], ["error", text]. Anything else was not written by our
- *  part of the process. */
+/*  The forms of an answer: ["ready"], ["value", x], ["value", text, prints], ["error", text].
+ *  Anything else was not written by our part of the process. */
 static bool sandbox_is_answer (const json_t *value, bool load)
 {
     const char *kind = json_string_value (json_array_get (value, 0));
@@ -137,7 +138,8 @@ static json_t *sandbox_answer (sandbox_play_t *play, bool load, err_t *err)
     return value;
 }
 
-/*  The first answer was written before the program ran, and cannot be taken back: it can be believed. */
+/*  The first answer was written before the program ran, and cannot be taken back: it can be
+ *  believed. */
 static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t *err)
 {
     const char *failed = json_string_value (json_object_get (facts, "failed"));
@@ -198,7 +200,7 @@ static void sandbox_close (sandbox_play_t *play)
     buf_free (&play->answer);
 }
 
-/*  ---- the record of the first run ---------------------------------------------------------------------------- */
+/*  ---- the record of the first run ------------------------------------------------------------ */
 
 static int sandbox_note (sandbox_record_t *record, const json_t *question, const buf_t *answer,
                          err_t *err)
@@ -238,7 +240,8 @@ static void sandbox_forget (sandbox_record_t *record)
     free (record->answers);
 }
 
-/*  Whether the program answers otherwise when its helper fails: asks again until one answer is another. */
+/*  Whether the program answers otherwise when its helper fails: asks again until one answer is
+ *  another. */
 static int sandbox_differs (sandbox_t *sandbox, const json_t *request, const char *entry,
                             const sandbox_record_t *record, bool *differs, err_t *err)
 {
@@ -259,7 +262,7 @@ static int sandbox_differs (sandbox_t *sandbox, const json_t *request, const cha
     return rc;
 }
 
-/*  ---- tests as calls ----------------------------------------------------------------------------------------- */
+/*  ---- tests as calls ------------------------------------------------------------------------- */
 
 /*  An error of the program's, with the limit's name before it when it is a limit that it met. */
 static json_t *sandbox_named (json_t *answer)
@@ -308,10 +311,10 @@ static int sandbox_calls (const json_t *calls, sandbox_play_t *play, sandbox_rec
     return rc == 0 && play->ready ? sandbox_read_calls (calls, play, record, results, err) : rc;
 }
 
-/*  ---- HumanEval's test --------------------------------------------------------------------------------------- */
+/*  ---- HumanEval's test ----------------------------------------------------------------------- */
 
-/*  One step of the checker: it has its verdict, or a question, which the program answers. *word is what the
- *  checker is told next, NULL at the end. */
+/*  One step of the checker: it has its verdict, or a question, which the program answers. *word is
+ *  what the checker is told next, NULL at the end. */
 static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
                           sandbox_record_t *record, bool *passed, err_t *err)
 {
@@ -362,7 +365,7 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
     return rc;
 }
 
-/*  ---- a whole request ---------------------------------------------------------------------------------------- */
+/*  ---- a whole request ------------------------------------------------------------------------ */
 
 sandbox_t *sandbox_new (const char *modules, err_t *err)
 {

@@ -4,22 +4,26 @@
  *      json_t *answer = sandbox_run (sandbox, request, &err);
  *      sandbox_destroy (&sandbox);
  *
- *  Asked with the calls whose results somebody compares, or with HumanEval's test, which a checker process
- *  runs; expected values are never where the program is:
+ *  Asked with the calls whose results somebody compares, or with HumanEval's test, which a checker
+ *  process runs; expected values are never where the program is:
  *
- *    {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2, "cpu_total_s": 10}
- *        -> {"syntax": true, "defined": true, "watched": 1, "results": [["value", ...], ["error", text], ...]}
+ *    {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2,
+ *     "cpu_total_s": 10}
+ *        -> {"syntax": true, "defined": true, "watched": 1,
+ *            "results": [["value", ...], ["error", text], ...]}
  *    {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
  *        -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
  *
- *  What ended a program early is in "killed": a name of child.h's. Everything but values and their errors is
- *  found out where the program cannot reach. "watched" (the helper was used) takes two things: the text of
- *  the function that is asked for leads to the helper's name, and in a second run, in which the helper fails
- *  as soon as it is called, at least one answer is another. A call that is made but changes nothing when it
- *  fails is no use, nor is a function that the rest of the program defines again.
+ *  What ended a program early is in "killed": a name of child.h's. Everything but values and their
+ *  errors is found out where the program cannot reach. "watched" (the helper was used) takes two
+ *  things: the text of the function that is asked for leads to the helper's name, and in a second
+ *  run, in which the helper fails as soon as it is called, at least one answer is another. A call
+ *  that is made but changes nothing when it fails is no use, nor is a function that the rest of
+ *  the program defines again.
  *
- *  One python3 (the zygote) forks for every program. It is started again when it dies. Without python3,
- *  Landlock or seccomp nothing is ever run: the error says what is missing. One thread uses a sandbox_t.
+ *  One python3 (the zygote) forks for every program. It is started again when it dies. Without
+ *  python3, Landlock or seccomp nothing is ever run: the error says what is missing. One thread
+ *  uses a sandbox_t.
  */
 #ifndef QUINTET_REWARD_SANDBOX_H
 #define QUINTET_REWARD_SANDBOX_H
@@ -30,13 +34,13 @@
 
 typedef struct sandbox sandbox_t;
 
-/*  Starts the zygote and waits for its word that the lock holds. modules: names of third-party modules that
- *  programs may import, separated by commas; borrowed. */
+/*  Starts the zygote and waits for its word that the lock holds. modules: names of third-party
+ *  modules that programs may import, separated by commas; borrowed. */
 sandbox_t *sandbox_new (const char *modules, err_t *err);
 void sandbox_destroy (sandbox_t **sandbox);
 
-/*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of the machinery,
- *  to be tried again: it says nothing about the program. */
+/*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of
+ *  the machinery, to be tried again: it says nothing about the program. */
 json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err);
 
 #endif

@@ -30,7 +30,8 @@ typedef struct {
 
 typedef struct scorer scorer_t;
 
-/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says. Borrowed. */
+/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says.
+ *  Borrowed. */
 scorer_t *scorer_new (const char *command, const char *modules);
 void scorer_destroy (scorer_t **scorer);
 int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);

@@ -47,7 +47,7 @@ struct zygote {
     zygote_order_t next; /* made while its forerunner runs */
 };
 
-/*  ---- starting ----------------------------------------------------------------------------------------------- */
+/*  ---- starting ------------------------------------------------------------------------------- */
 
 static int zygote_memory_file (const char *data, size_t size, err_t *err)
 {
@@ -66,8 +66,9 @@ static int zygote_memory_file (const char *data, size_t size, err_t *err)
     return fd >= 0 ? fd : err_errno (err, ERR_IO, "the sandbox's lock as a file in memory");
 }
 
-/*  A limit that the service was started with is not meant for programs, whose limits are set with the lock: it
- *  is raised as far as we are let. What is still too low then is said by name when the lock is put on. */
+/*  A limit that the service was started with is not meant for programs, whose limits are set with
+ *  the lock: it is raised as far as we are let. What is still too low then is said by name when
+ *  the lock is put on. */
 static void zygote_raise (__rlimit_resource_t resource, rlim_t wanted)
 {
     struct rlimit limit = {.rlim_cur = wanted, .rlim_max = wanted}, now;
@@ -79,7 +80,8 @@ static void zygote_raise (__rlimit_resource_t resource, rlim_t wanted)
     setrlimit (resource, &now);
 }
 
-/*  Closes what the service has open, but for three: where descriptors are few, room is needed at once. */
+/*  Closes what the service has open, but for three: where descriptors are few, room is needed at
+ *  once. */
 static void zygote_close_others (int a, int b, int c)
 {
     int last = a > b ? a : b;
@@ -90,9 +92,9 @@ static void zygote_close_others (int a, int b, int c)
     close_range ((unsigned) last + 1, ~0U, 0);
 }
 
-/*  Between fork and exec of a process with threads: system calls only. Addresses are the same in every
- *  interpreter, which needs both: no random layout, and a stack limit (the layout follows from it) that does
- *  not depend on who starts the service. */
+/*  Between fork and exec of a process with threads: system calls only. Addresses are the same in
+ *  every interpreter, which needs both: no random layout, and a stack limit (the layout follows
+ *  from it) that does not depend on who starts the service. */
 static _Noreturn void zygote_become (char *const argv[], char *const environment[], int control,
                                      int filter, int inside, pid_t parent)
 {
@@ -124,9 +126,9 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
     _exit (127);
 }
 
-/*  Nothing of our environment reaches the interpreter but the path by which python3 is found: Python finds
- *  its library by it, too. rseq would tell the program which CPU it runs on; a second arena of malloc would
- *  change addresses with the threads' timing. */
+/*  Nothing of our environment reaches the interpreter but the path by which python3 is found:
+ *  Python finds its library by it, too. rseq would tell the program which CPU it runs on; a second
+ *  arena of malloc would change addresses with the threads' timing. */
 static pid_t zygote_exec (zygote_kind_t kind, const char *modules, int control, int filter,
                           int inside)
 {
@@ -191,8 +193,8 @@ static int zygote_greet (zygote_t *zygote, err_t *err)
     return 0;
 }
 
-/*  A container's own seccomp profile may refuse the fixed layout; then ids and addresses differ from one
- *  interpreter to the next, which a reward may only show if a program looks at them. */
+/*  A container's own seccomp profile may refuse the fixed layout; then ids and addresses differ
+ *  from one interpreter to the next, which a reward may only show if a program looks at them. */
 static void zygote_check_layout (void)
 {
     static bool said;
@@ -206,7 +208,7 @@ static void zygote_check_layout (void)
                                     "(id, hash of an object) score differently from run to run\"");
 }
 
-/*  ---- forking ------------------------------------------------------------------------------------------------ */
+/*  ---- forking -------------------------------------------------------------------------------- */
 
 static int zygote_send (const zygote_t *zygote, const protocol_request_t *request, int questions,
                         int answers)
@@ -232,8 +234,8 @@ static int zygote_send (const zygote_t *zygote, const protocol_request_t *reques
                : -1;
 }
 
-/*  Whatever breaks the exchange off leaves a zygote whose next word nobody would understand, so it is not
- *  asked again. */
+/*  Whatever breaks the exchange off leaves a zygote whose next word nobody would understand, so it
+ *  is not asked again. */
 static int zygote_break (zygote_t *zygote, err_t *err)
 {
     zygote->dead = true;
@@ -307,14 +309,14 @@ child_t *zygote_fork (zygote_t *zygote, protocol_kind_t part, const child_limits
     if (!next->asked && zygote_order (zygote, part, limits, err) != 0)
         return NULL;
     child_t *child = zygote_collect (zygote, err);
-    /* Checkers are asked for once per test, programs all the time. What fails now fails again when the next
-     * one is wanted, and is said then. */
+    /* Checkers are asked for once per test, programs all the time. What fails now fails again when
+     * the next one is wanted, and is said then. */
     if (child && part == PROTOCOL_PROGRAM)
         zygote_order (zygote, part, limits, NULL);
     return child;
 }
 
-/*  ---- life ---------------------------------------------------------------------------------------------------- */
+/*  ---- life ----------------------------------------------------------------------------------- */
 
 zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
 {

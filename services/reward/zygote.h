@@ -1,13 +1,13 @@
-/*  zygote - a python3 that has everything in memory that a program may import, is locked (inside/), and
- *  forks for every program.
+/*  zygote - a python3 that has everything in memory that a program may import, is locked
+ *  (inside/), and forks for every program.
  *
  *      zygote_t *zygote = zygote_new (ZYGOTE_FULL, modules, &err);
  *      child_t *child = zygote_fork (zygote, PROTOCOL_PROGRAM, &limits, &err);
  *      ...                                                      child.h: asks it and sees its end
  *      zygote_destroy (&zygote);
  *
- *  The forks are children of this process, not of the zygote: their ends are seen by waiting for them. While
- *  one runs, the next one is made, so that whoever asks seldom waits for a fork.
+ *  The forks are children of this process, not of the zygote: their ends are seen by waiting for
+ *  them. While one runs, the next one is made, so that whoever asks seldom waits for a fork.
  */
 #ifndef QUINTET_REWARD_ZYGOTE_H
 #define QUINTET_REWARD_ZYGOTE_H
@@ -18,12 +18,14 @@
 
 typedef struct zygote zygote_t;
 
-/*  Light ones have no library, for programs that import nothing: they fork in a third of the time. */
+/*  Light ones have no library, for programs that import nothing: they fork in a third of the
+ *  time. */
 typedef enum { ZYGOTE_LIGHT, ZYGOTE_FULL, ZYGOTE_KINDS } zygote_kind_t;
 
-/*  Starts python3 and waits for its word that the lock holds. modules: names of third-party modules that a
- *  program may import, separated by commas, or "". ERR_CONFIG: there is no python3 of use, no such module or
- *  no lock to be had here; anything else is the machinery's and passes. */
+/*  Starts python3 and waits for its word that the lock holds. modules: names of third-party
+ *  modules that a program may import, separated by commas, or "". ERR_CONFIG: there is no python3
+ *  of use, no such module or no lock to be had here; anything else is the machinery's and
+ *  passes. */
 zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err);
 void zygote_destroy (zygote_t **zygote);
 

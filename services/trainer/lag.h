@@ -17,8 +17,8 @@
 typedef struct {
     struct {
         char name[LAG_NAME_MAX];
-        uint64_t
-            version; /* the oldest of the newest versions that it holds of the run's policies */
+        /* the oldest of the newest versions that it holds of the run's policies */
+        uint64_t version;
         int64_t heard_ms; /* clock_ms */
     } agents[LAG_AGENTS_MAX];
     size_t n;

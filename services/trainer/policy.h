@@ -1,7 +1,8 @@
 /*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
  *
  *      policy_t *policy = policy_load ("main", dir, "f32", "none", pool, &err);
- *      adamw_step (&policy->optimiser, &options, policy->model, policy->params, gradient, pool, &norm);
+ *      adamw_step (&policy->optimiser, &options, policy->model, policy->params, gradient, pool,
+ *                  &norm);
  *      policy_advance (policy, &err);                     the next version: bytes, hash
  *      policy_destroy (&policy);
  *
@@ -34,8 +35,8 @@ typedef struct policy {
     hf_config_t config; /* dtype: as checkpoints store it */
     char *config_text;  /* as agents get it */
     char *tokenizer_text;
-    hf_files_t
-        *files; /* the folder's other ones, for checkpoints; NULL with a base, whose they are */
+    /* the folder's other ones, for checkpoints; NULL with a base, whose they are */
+    hf_files_t *files;
     hash_t config_hash, tokenizer_hash;
     int32_t stops[POLICY_STOPS_MAX]; /* tokens that end a completion */
     size_t stops_n;

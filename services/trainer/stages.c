@@ -3,13 +3,15 @@
  *  One step, from version v to v + 1:
  *    publish   the bus gets version v (publish.c): agents cannot sample what they cannot get
  *    evaluate  when due: held-out tasks under v, two rounds of groups (round.c)
- *    sample    the step's groups are opened in Redis; environments claim and play them, agents sample
- *              under v, the reward service scores; the results are read back in the order of their ids
+ *    sample    the step's groups are opened in Redis; environments claim and play them, agents
+ *              sample under v, the reward service scores; results are read in the order of ids
  *    value     with a critic: its values of what was played, from its state before this step
- *    train     advantages (credit.c), minibatches (batch.c), gradients and AdamW (update.c), on this thread
+ *    train     advantages (credit.c), minibatches (batch.c), gradients and AdamW (update.c), on
+ *              this thread
  *    learn     with a critic: its next state, computed in its own process while train ran here
- *    save      metrics, then the checkpoint when due, then the step is committed in Redis: a trainer that
- *              dies in between finds the step open and commits it, and loses nothing
+ *    save      metrics, then the checkpoint when due, then the step is committed in Redis: a
+ *              trainer that dies in between finds the step open and commits it, losing nothing
+ *
  *  A stage has a beginning (enter), which is tried until it succeeds, a question that is asked
  *  again and again (poll), and a deadline with an error of its own (late). All of them may be
  *  called twice: when the store or a peer is away, stages_work comes back to the same call. That

@@ -1,6 +1,7 @@
 /*  trainer - a running trainer: what it holds, and the callbacks that main.c lists.
  *
- *      static const svc_t service = {.name = "trainer", .open = trainer_open, .close = trainer_close,
+ *      static const svc_t service = {.name = "trainer", .open = trainer_open,
+ *                                    .close = trainer_close,
  *                                    .on_item = trainer_on_item, .work = trainer_work,
  *                                    .status = trainer_status};
  *

@@ -2,7 +2,7 @@
 /*  How many programs of the built-in coding set are scored in a second, by one worker.
  *
  *      sandbox.start        until a sandbox can run its first program
- *      sandbox.programs     texts as the demo team writes them, right and wrong: forked, locked, tested
+ *      sandbox.programs     texts as the demo team writes them, right and wrong: forked, tested
  */
 #include <jansson.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
-/*  Preloaded into Redis: sets its wall clock ahead or back by as many seconds as stand in the file that
- *  CLOCK_SHIFT names. Asks the kernel itself, since an allocator looks at clocks before libraries are bound. */
+/*  Preloaded into Redis: sets its wall clock ahead or back by as many seconds as stand in the file
+ *  that CLOCK_SHIFT names. Asks the kernel itself, since an allocator looks at clocks before
+ *  libraries are bound. */
 #include <stdlib.h>
 #include <fcntl.h>
 #include <sys/syscall.h>

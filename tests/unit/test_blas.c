@@ -1,4 +1,5 @@
-/*  Products by OpenBLAS: the check at first use lets no block pass whose rows feel where they stand. */
+/*  Products by OpenBLAS: the check at first use lets no block pass whose rows feel where they
+ *  stand. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -73,7 +74,8 @@ static void rows_of (const char *core, const char *program, char *rows, size_t s
 
 static const char *program;
 
-/*  OpenBLAS 0.3.21 computes a row of 96 by Haswell's kernels in another order than its neighbour. */
+/*  OpenBLAS 0.3.21 computes a row of 96 by Haswell's kernels in another order than its
+ *  neighbour. */
 static void blocks_whose_rows_differ_are_not_used (void **state)
 {
     (void) state;

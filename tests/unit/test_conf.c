@@ -217,7 +217,8 @@ static void what_is_not_reproducible_is_said (void **state)
     conf_destroy (&built_in);
 }
 
-/*  From wherever it is used, a file means what lies beside it; the command line, where one stands. */
+/*  From wherever it is used, a file means what lies beside it; the command line, where one
+ *  stands. */
 static void paths_are_relative_to_who_gives_them (void **state)
 {
     (void) state;

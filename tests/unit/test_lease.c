@@ -48,8 +48,8 @@ static void another_trainers_run_is_lost (void **state)
     lease_end (&lease);
 }
 
-/*  Neither a Redis that is gone nor one that does not answer takes the run away, or keeps the lease from
- *  ending. */
+/*  Neither a Redis that is gone nor one that does not answer takes the run away, or keeps the
+ *  lease from ending. */
 static void a_redis_that_is_away_takes_nothing_away (void **state)
 {
     (void) state;

@@ -258,7 +258,8 @@ static void a_scorer_that_says_more_is_refused (void **state)
         }
         command_destroy (&command);
     }
-    /* The second line comes late, after the answer was taken: the next episode gets a fresh process. */
+    /* The second line comes late, after the answer was taken: the next episode gets a fresh
+     * process. */
     err_t err = {0};
     command_t *command =
         command_new ("read line; echo '{\"quality\": 0.5}'; echo late; read line; echo '"

@@ -1,6 +1,7 @@
 /* with: services/reward/ */
-/*  Programs that want more than to compute. Every one is run twice in one sandbox and once in another: it must
- *  come to the end that the table says, the same answer to the bit each time, and leave nothing behind. */
+/*  Programs that want more than to compute. Every one is run twice in one sandbox and once in
+ *  another: it must come to the end that the table says, the same answer to the bit each time, and
+ *  leave nothing behind. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -150,7 +151,8 @@ static size_t count (const char *folder)
     return n;
 }
 
-/*  Children of this process: the victim, the sandboxes' interpreters, and the fork that each has ready. */
+/*  Children of this process: the victim, the sandboxes' interpreters, and the fork that each has
+ *  ready. */
 static size_t children (void)
 {
     size_t n = 0;

@@ -1,5 +1,6 @@
 /* with: services/reward/ */
-/*  The lock by itself, call by call; and that two runs of a program cannot be told apart from inside. */
+/*  The lock by itself, call by call; and that two runs of a program cannot be told apart from
+ *  inside. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -82,8 +83,8 @@ static struct sock_fprog read_filter (void)
     return (struct sock_fprog){.len = (unsigned short) ((size_t) n / sizeof *code), .filter = code};
 }
 
-/*  Only these get to the kernel, with arguments of nothing but 0; exit and the return of a signal cannot be
- *  tried. What the world answers is trapped. */
+/*  Only these get to the kernel, with arguments of nothing but 0; exit and the return of a signal
+ *  cannot be tried. What the world answers is trapped. */
 static bool may_pass (long number)
 {
     static const long list[] = {SYS_read,
@@ -119,8 +120,8 @@ static void __attribute__ ((unused)) every_other_call_is_refused (void **state)
         if (may_pass (number))
             continue;
 #if defined(__x86_64__)
-        /* uretprobe and uprobe, which the kernel makes for itself: no filter is asked, whoever else makes
-         * them is ended. */
+        /* uretprobe and uprobe, which the kernel makes for itself: no filter is asked, whoever
+         * else makes them is ended. */
         if (number == 335 || number == 336)
             continue;
 #endif
@@ -190,7 +191,7 @@ static void __attribute__ ((unused)) calls_are_looked_at (void **state)
 #endif
 }
 
-/*  ---- the same in every run ------------------------------------------------------------------------------- */
+/*  ---- the same in every run ------------------------------------------------------------------ */
 
 static json_t *run (sandbox_t *sandbox, const char *program)
 {
@@ -204,8 +205,8 @@ static json_t *run (sandbox_t *sandbox, const char *program)
     return answer;
 }
 
-/*  Each returns something that differs from run to run where nobody takes care; all are honest calls, and
- *  must work. */
+/*  Each returns something that differs from run to run where nobody takes care; all are honest
+ *  calls, and must work. */
 static const char *const curious[] = {
     "import time\ndef main():\n    return [time.time(), time.monotonic(), time.perf_counter(),\n"
     "        time.process_time(), time.thread_time(), time.time_ns(), time.ctime()]",
@@ -274,7 +275,7 @@ int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
-#ifndef __SANITIZE_THREAD__ /* which puts signals off, and makes calls of its own under the filter */
+#ifndef __SANITIZE_THREAD__ /* which puts signals off, and makes calls of its own */
         cmocka_unit_test (every_other_call_is_refused),
         cmocka_unit_test (calls_are_looked_at),
 #endif

@@ -1,6 +1,6 @@
 /* with: services/reward/ */
-/*  What is the program's and what is the machinery's: who used a helper, and what a machine that is short of
- *  something, or busy, does to a score. Nothing, or an error with a name. */
+/*  What is the program's and what is the machinery's: who used a helper, and what a machine that
+ *  is short of something, or busy, does to a score. Nothing, or an error with a name. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -62,7 +62,7 @@ static int teardown (void **state)
     return 0;
 }
 
-/*  ---- the helper ------------------------------------------------------------------------------------------ */
+/*  ---- the helper ----------------------------------------------------------------------------- */
 
 static const struct {
     bool used;
@@ -138,9 +138,10 @@ static void a_check_finds_the_use_too (void **state)
     }
 }
 
-/*  ---- a machine that is short of something ----------------------------------------------------------------- */
+/*  ---- a machine that is short of something --------------------------------------------------- */
 
-/*  In a process of its own, under a limit: 0 the right answer, 1 an error with a name, 2 a wrong answer. */
+/*  In a process of its own, under a limit: 0 the right answer, 1 an error with a name, 2 a wrong
+ *  answer. */
 static int try_under (__rlimit_resource_t resource, rlim_t most)
 {
     int status;
@@ -188,7 +189,7 @@ static void __attribute__ ((unused)) little_memory_changes_no_score (void **stat
     }
 }
 
-/*  ---- somebody who ends processes --------------------------------------------------------------------------- */
+/*  ---- somebody who ends processes ------------------------------------------------------------ */
 
 /*  A child of this process in a state: R, that computes. */
 static pid_t find_child (char wanted)
@@ -245,7 +246,7 @@ static void a_kill_from_outside_is_no_verdict (void **state)
     json_decref (answer);
 }
 
-/*  ---- the standard library ---------------------------------------------------------------------------------- */
+/*  ---- the standard library ------------------------------------------------------------------- */
 
 /*  sysconfig, and whoever asks it, needs a module with a name that no program could write. */
 static void modules_that_need_the_build_s_data_can_be_imported (void **state)
@@ -262,7 +263,7 @@ static void modules_that_need_the_build_s_data_can_be_imported (void **state)
     json_decref (answer);
 }
 
-/*  ---- a busy machine ---------------------------------------------------------------------------------------- */
+/*  ---- a busy machine ------------------------------------------------------------------------- */
 
 #define BUSY 16
 

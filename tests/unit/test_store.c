@@ -240,8 +240,8 @@ static void a_reclaimed_group_starts_again_and_its_old_holder_is_refused (void *
     buf_free (&new.payload);
 }
 
-/*  Whatever becomes of the entries in Redis's sorted sets: a finished group is never played again, and
- *  a step never counts as finished without all of its groups. */
+/*  Whatever becomes of the entries in Redis's sorted sets: a finished group is never played again,
+ *  and a step never counts as finished without all of its groups. */
 static void a_finished_group_stays_finished_whatever_its_entries_say (void **state)
 {
     (void) state;

@@ -130,8 +130,8 @@ static void bad_addresses_and_servers_are_named (void **state)
     }
 }
 
-/*  States that Redis may leave again: a call waits for that, and says at its deadline what it waited
- *  for. Nobody is there who could end the state while it waits, so the deadline is short. */
+/*  States that Redis may leave again: a call waits for that, and says at its deadline what it
+ *  waited for. Nobody is there who could end the state while it waits, so the deadline is short. */
 static void a_redis_that_refuses_for_now_is_waited_for (void **state)
 {
     (void) state;
@@ -206,8 +206,8 @@ static void another_builds_functions_stay_as_they_are (void **state)
     freeReplyObject (ask ("FUNCTION DELETE quintet_0123456789abcdef"));
 }
 
-/*  A peer that is gone raises SIGPIPE: it must not end the process, nor may the store change what the
- *  process does about it. */
+/*  A peer that is gone raises SIGPIPE: it must not end the process, nor may the store change what
+ *  the process does about it. */
 static void sigpipe_is_left_to_the_process (void **state)
 {
     (void) state;

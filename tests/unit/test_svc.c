@@ -28,9 +28,7 @@
 #define PIPE        "QUINTET_TEST_PIPE" /* in the environment: where a busy service waits */
 #define AS_SERVICE  "as-service"        /* the first word when this program plays a service */
 
-/*  ---- args
- * 
- *  ---------------------------------------------------------------------------------------------- */
+/*  ---- args ---------------------------------------------------------------------------------- */
 
 static const args_option_t options[] = {{"--rows", "N", "256", "completions at once"},
                                         {"--set", "KEY=VALUE...", NULL, "override a key"},

@@ -382,8 +382,8 @@ static void redis_that_stays_away_ends_the_run (void **state)
     assert_non_null (strstr (f->run.why.text, redis.socket));
 }
 
-/*  The same folder name on another machine is another holder: its run is not taken from it while its
- *  lease lasts. */
+/*  The same folder name on another machine is another holder: its run is not taken from it while
+ *  its lease lasts. */
 static void the_same_path_on_another_host_is_another_holder (void **state)
 {
     fixture_t *f = *state;

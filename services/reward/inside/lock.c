@@ -1,10 +1,10 @@
-/*  lock - see inside.h. What is done once for the zygote and all its forks, and what each fork does before
- *  it reads anything.
+/*  lock - see inside.h. What is done once for the zygote and all its forks, and what each fork
+ *  does before it reads anything.
  *
- *  The layers do not rely on each other. seccomp (filter.c) leaves no call that opens, sends or starts
- *  anything; Landlock takes every right to files, ports, signals and sockets should one be found that
- *  does; the user id owns nothing; the limits stop what only uses up. A layer that cannot be had ends the
- *  zygote with its name: nothing ever runs under half a lock.
+ *  The layers do not rely on each other. seccomp (filter.c) leaves no call that opens, sends or
+ *  starts anything; Landlock takes every right to files, ports, signals and sockets should one be
+ *  found that does; the user id owns nothing; the limits stop what only uses up. A layer that
+ *  cannot be had ends the zygote with its name: nothing ever runs under half a lock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static int lock_refuse (char *why, size_t size, const char *what)
     return -1;
 }
 
-/*  ---- what the zygote does once ------------------------------------------------------------------------------ */
+/*  ---- what the zygote does once -------------------------------------------------------------- */
 
 static int lock_read_filter (void)
 {
@@ -113,8 +113,9 @@ static bool lock_knows (size_t set, int bit, size_t size)
     return fd >= 0;
 }
 
-/*  Every right that the running kernel knows, also those that nobody had thought of when this was written:
- *  a kernel refuses what it does not know, so each bit is tried. Its structure grew from one set to three. */
+/*  Every right that the running kernel knows, also those that nobody had thought of when this was
+ *  written: a kernel refuses what it does not know, so each bit is tried. Its structure grew from
+ *  one set to three. */
 static int lock_find_rights (void)
 {
     if (syscall (LOCK_LANDLOCK_CREATE, NULL, 0, LOCK_LANDLOCK_ABI) < 1)
@@ -158,8 +159,8 @@ static int lock_process (const inside_plan_t *plan)
     return (uint64_t) getppid () == plan->parent ? 0 : -1;
 }
 
-/*  ctypes can build values, and call nothing: a machine instruction may be a clock, a random source or the
- *  number of the CPU, and no lock of the kernel's stops it. */
+/*  ctypes can build values, and call nothing: a machine instruction may be a clock, a random
+ *  source or the number of the CPU, and no lock of the kernel's stops it. */
 static int lock_foreign_calls (const inside_plan_t *plan)
 {
     for (size_t i = 0; i < 2; i++)
@@ -188,10 +189,10 @@ static int lock_zygote (const inside_plan_t *plan, char *why, size_t size)
     return 0;
 }
 
-/*  ---- what a fork does --------------------------------------------------------------------------------------- */
+/*  ---- what a fork does ----------------------------------------------------------------------- */
 
-/*  Two secrets that libc drew at random when python3 started: a program that reads its own memory would
- *  see them differ. Only a function that never returns may change the first. */
+/*  Two secrets that libc drew at random when python3 started: a program that reads its own memory
+ *  would see them differ. Only a function that never returns may change the first. */
 static inline __attribute__ ((always_inline)) void lock_forget_secrets (void)
 {
 #if defined(__x86_64__)
@@ -203,7 +204,8 @@ static inline __attribute__ ((always_inline)) void lock_forget_secrets (void)
         seed[i] = 0;
 }
 
-/*  A fork that cannot be locked says so where its first answer is awaited: no program has run yet. */
+/*  A fork that cannot be locked says so where its first answer is awaited: no program has run
+ *  yet. */
 static _Noreturn void lock_fail (const char *what)
 {
     char text[200], frame[204];
@@ -235,10 +237,10 @@ static _Noreturn void lock_and_play (const protocol_request_t *request, const in
     _exit (0);
 }
 
-/*  ---- serving ------------------------------------------------------------------------------------------------ */
+/*  ---- serving -------------------------------------------------------------------------------- */
 
-/*  One request and the two descriptors that come with it; they get the lowest free numbers, which are those
- *  that a fork wants. 0 when the service has gone. */
+/*  One request and the two descriptors that come with it; they get the lowest free numbers, which
+ *  are those that a fork wants. 0 when the service has gone. */
 static ssize_t lock_receive (protocol_request_t *request, size_t *fds)
 {
     union {
@@ -270,8 +272,8 @@ int inside_serve (const inside_plan_t *plan, char *why, size_t size)
     if (write (PROTOCOL_CONTROL, PROTOCOL_READY, sizeof PROTOCOL_READY - 1) < 0)
         return lock_refuse (why, size, "the control socket is gone");
     while (lock_receive (&request, &fds) == (ssize_t) sizeof request) {
-        /* CLONE_PARENT: the fork is the service's own child, which waits for it and sees its end. Not
-         * fork (): nothing of the interpreter's memory may change from one fork to the next. */
+        /* CLONE_PARENT: the fork is the service's own child, which waits for it and sees its end.
+         * Not fork (): nothing of the interpreter's memory may change from one fork to the next. */
         int64_t pid =
             fds == 2 ? syscall (SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL) : -1;
         if (pid == 0)

@@ -1,9 +1,10 @@
-/*  warm - see inside.h. A fork shares all its memory with the zygote, and pays for that page by page. The first
- *  look at each page of a library is a fault of its own, a hundred of them before a small program has ended.
+/*  warm - see inside.h. A fork shares all its memory with the zygote, and pays for that page by
+ *  page. The first look at each page of a library is a fault of its own, a hundred of them before
+ *  a small program has ended.
  *
- *  A library's pages are mapped anew by every fork, unless a page of that mapping was ever written to: then
- *  the kernel copies the mapping with the fork, which costs next to nothing. So one byte of each is written,
- *  with what it was.
+ *  A library's pages are mapped anew by every fork, unless a page of that mapping was ever written
+ *  to: then the kernel copies the mapping with the fork, which costs next to nothing. So one byte
+ *  of each is written, with what it was.
  */
 #include <stdbool.h>
 #include <stdio.h>

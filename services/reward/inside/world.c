@@ -1,12 +1,13 @@
-/*  world - see inside.h. A locked program must be a pure function of its text: what it can ask the machine
- *  for has the same answer in every run. So there is a clock, but it only moves when somebody looks at it
- *  or sleeps; ids and names are fixed; random bytes come from a fixed stream. Honest programs that sleep,
- *  take the time or draw a number go on; none of them can tell two runs apart.
+/*  world - see inside.h. A locked program must be a pure function of its text: what it can ask the
+ *  machine for has the same answer in every run. So there is a clock, but it only moves when
+ *  somebody looks at it or sleeps; ids and names are fixed; random bytes come from a fixed stream.
+ *  Honest programs that sleep, take the time or draw a number go on; none of them can tell two
+ *  runs apart.
  *
- *  The clock's functions are called in two ways. glibc asks the vDSO, which reads the time without a
- *  system call and so passes seccomp by: its functions are overwritten with jumps to ours, and the pages
- *  with the kernel's time are unmapped. Everything else is a system call, for which the filter sends
- *  SIGSYS (SECCOMP_RET_TRAP); world_trap answers in the kernel's place.
+ *  The clock's functions are called in two ways. glibc asks the vDSO, which reads the time without
+ *  a system call and so passes seccomp by: its functions are overwritten with jumps to ours, and
+ *  the pages with the kernel's time are unmapped. Everything else is a system call, for which the
+ *  filter sends SIGSYS (SECCOMP_RET_TRAP); world_trap answers in the kernel's place.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -41,7 +42,7 @@
 static int64_t world_ns; /* since the program began */
 static uint64_t world_random;
 
-/*  ---- clock -------------------------------------------------------------------------------------------------- */
+/*  ---- clock ---------------------------------------------------------------------------------- */
 
 static int64_t world_look (void)
 {
@@ -54,7 +55,8 @@ static void world_pass (int64_t ns)
         __atomic_add_fetch (&world_ns, ns, __ATOMIC_RELAXED);
 }
 
-/*  Seconds to which a clock adds the world's time, or -1: no such clock. The clocks of CPU time begin at 0. */
+/*  Seconds to which a clock adds the world's time, or -1: no such clock. The clocks of CPU time
+ *  begin at 0. */
 static int64_t world_base (long clock)
 {
     switch (clock) {
@@ -122,7 +124,8 @@ static long world_getcpu (unsigned *cpu, unsigned *node, void *unused)
     return 0;
 }
 
-/*  The vDSO's way to random numbers reports that it is not there, so that libc makes the system call. */
+/*  The vDSO's way to random numbers reports that it is not there, so that libc makes the system
+ *  call. */
 static long world_vgetrandom (void)
 {
     return -ENOSYS;
@@ -146,10 +149,10 @@ static long world_sleep (long clock, long flags, const struct timespec *wanted)
     return 0;
 }
 
-/*  ---- waiting ------------------------------------------------------------------------------------------------ */
+/*  ---- waiting -------------------------------------------------------------------------------- */
 
-/*  A wait with an end comes to it at once: the time passes, other threads get a chance to run, and nobody
- *  waits for the machine's clock. Whoever waits "for ever" waits without an end. */
+/*  A wait with an end comes to it at once: the time passes, other threads get a chance to run, and
+ *  nobody waits for the machine's clock. Whoever waits "for ever" waits without an end. */
 static long world_futex (int *word, long op, int value, const struct timespec *limit, void *second,
                          int bits)
 {
@@ -165,7 +168,7 @@ static long world_futex (int *word, long op, int value, const struct timespec *l
     return -ETIMEDOUT;
 }
 
-/*  ---- the rest of the machine -------------------------------------------------------------------------------- */
+/*  ---- the rest of the machine ---------------------------------------------------------------- */
 
 /*  splitmix64 (Steele, Lea, Flood 2014): good enough to be drawn from, the same in every run. */
 static long world_getrandom (unsigned char *to, size_t size)
@@ -293,7 +296,7 @@ static void world_trap (int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
-/*  ---- code that is overwritten ------------------------------------------------------------------------------- */
+/*  ---- code that is overwritten --------------------------------------------------------------- */
 
 /*  The mapping that an address lies in: the vDSO's protection can only be changed as a whole. */
 static int world_mapping (uintptr_t address, uintptr_t *from, uintptr_t *to)
@@ -377,7 +380,8 @@ static int world_replace_vdso (void)
     return replaced ? 0 : -1;
 }
 
-/*  Unmaps the pages in which the kernel keeps the time: [vvar], and [vvar_vclock] where there is one. */
+/*  Unmaps the pages in which the kernel keeps the time: [vvar], and [vvar_vclock] where there is
+ *  one. */
 static int world_forget_time (void)
 {
     struct {
