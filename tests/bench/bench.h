@@ -12,10 +12,13 @@
 #define QUINTET_TESTS_BENCH_H
 
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 static inline bool bench_less_is_better (const char *unit)
 {
@@ -24,6 +27,18 @@ static inline bool bench_less_is_better (const char *unit)
         if (strcmp (units[i], unit) == 0)
             return true;
     return false;
+}
+
+/*  As fork; the child is ended with this process, however that ends. */
+static inline pid_t bench_fork (void)
+{
+    pid_t parent = getpid (), pid = fork ();
+    if (pid == 0) {
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid () != parent)
+            _exit (1); /* it ended before the line above */
+    }
+    return pid;
 }
 
 /*  limit: NAN when there is none. */

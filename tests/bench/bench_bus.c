@@ -25,9 +25,8 @@ static char address[64], front[80], back[80];
 
 static pid_t spawn (void (*run) (void))
 {
-    pid_t pid = fork ();
+    pid_t pid = bench_fork ();
     if (pid == 0) {
-        prctl (PR_SET_PDEATHSIG, SIGKILL);
         run ();
         _exit (0);
     }

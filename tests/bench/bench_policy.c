@@ -43,10 +43,9 @@ static pid_t start (const char *program, const char *address)
 {
     char log[128];
     snprintf (log, sizeof log, "%s/log", dir);
-    pid_t pid = fork ();
+    pid_t pid = bench_fork ();
     if (pid != 0)
         return pid;
-    prctl (PR_SET_PDEATHSIG, SIGKILL);
     int file = open (log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2 (file, 1);
     dup2 (file, 2);

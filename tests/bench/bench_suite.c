@@ -39,7 +39,7 @@ static void fail (const char *what, const char *why)
 /*  Starts a program with its output to a file in dir, or to `out`. */
 static pid_t start (char *const argv[], int out)
 {
-    pid_t pid = fork ();
+    pid_t pid = bench_fork ();
     if (pid < 0)
         fail (argv[0], "cannot fork");
     if (pid > 0)
