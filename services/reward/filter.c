@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -102,12 +103,19 @@ static int filter_descriptors (scmp_filter_ctx filter)
                    : rc;
 }
 
-/*  No clone, so no process and no thread either: which of two threads runs first is the
- *  scheduler's affair, so a program with threads can tell two runs apart, and has a clock. Python
- *  says that it cannot start one. Setting SIGSYS's handler would take world.c's away. */
-static int filter_process (scmp_filter_ctx filter)
+/*  Threads as libc makes them, and in no other way: a thread with CLONE_VFORK puts its maker to a
+ *  sleep from which nothing wakes it. clone3, whose flags cannot be looked at, is said to be
+ *  missing, so that libc uses clone. Setting SIGSYS's handler would take world.c's away. */
+static int filter_threads (scmp_filter_ctx filter)
 {
-    int rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (rt_sigaction), SCMP_A0 (SCMP_CMP_NE, SIGSYS));
+    const uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                           CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                           CLONE_CHILD_CLEARTID;
+    int rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (clone), SCMP_A0 (SCMP_CMP_EQ, flags));
+    if (rc == 0)
+        rc = filter_add (filter, SCMP_ACT_ERRNO (ENOSYS), SCMP_SYS (clone3), 0, NULL);
+    if (rc == 0)
+        rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (rt_sigaction), SCMP_A0 (SCMP_CMP_NE, SIGSYS));
     /* Limits may be read (a new Python asks for the stack's), the program's own and nobody
      * else's. */
     if (rc == 0)
@@ -150,7 +158,7 @@ static int filter_fill (scmp_filter_ctx filter)
     if (rc == 0)
         rc = filter_descriptors (filter);
     if (rc == 0)
-        rc = filter_process (filter);
+        rc = filter_threads (filter);
     return rc == 0 ? filter_futexes (filter) : rc;
 }
 

@@ -684,7 +684,7 @@ def main(xs):
     lock.acquire()
     return 3
 
-#: error: two threads wait for each other
+#: stuck: two threads wait for each other
 import threading
 def main(xs):
     here = threading.current_thread()
@@ -702,7 +702,7 @@ def main(xs):
 def main(xs):
     return int(input())
 
-#: error: leaves a thread behind that loops
+#: cpu: leaves a thread behind that loops
 import threading
 def spin():
     while True:

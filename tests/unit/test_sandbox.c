@@ -182,28 +182,15 @@ static void waiting_programs_fail (void **state)
     }
 }
 
-/*  Threads take turns as the machine likes: a program could tell two runs apart by them. */
-static void threads_cannot_be_started (void **state)
+static void threads_may_wait_for_each_other (void **state)
 {
-    static const char *const texts[] = {
-        "from concurrent.futures import ThreadPoolExecutor\ndef main(xs):\n"
-        "    with ThreadPoolExecutor(2) as pool:\n"
-        "        return pool.submit(aux, xs).result()",
-        "import threading\ndef main(xs):\n    t = threading.Thread(target=print)\n    t.start()\n"
-        "    return aux(xs)",
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        reward_score_t s = score_of (*state, "def aux(xs):\n    return sum(xs)", texts[i]);
-        assert_false (s.success);
-        if (!strstr (s.verdict, "can't start new thread"))
-            fail_msg ("%s", s.verdict);
-    }
-    /* One that manages without is nobody's loss. */
     reward_score_t s = score_of (
         *state, "def aux(xs):\n    return sum(xs)",
-        "import threading\ndef main(xs):\n    try: threading.Thread(target=print).start()\n"
-        "    except RuntimeError: return aux(xs)");
-    assert_true (s.success);
+        "from concurrent.futures import ThreadPoolExecutor\nimport queue\n"
+        "def main(xs):\n    q = queue.Queue()\n    with ThreadPoolExecutor(2) as pool:\n"
+        "        pool.submit(lambda: q.put(aux(xs)))\n        return pool.submit(q.get).result()");
+    if (!s.success)
+        fail_msg ("%s", s.verdict);
 }
 
 static void a_scorer_that_dies_loses_nothing (void **state)
@@ -314,7 +301,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
         cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
         cmocka_unit_test_setup_teardown (waiting_programs_fail, setup, teardown),
-        cmocka_unit_test_setup_teardown (threads_cannot_be_started, setup, teardown),
+        cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, setup, teardown),
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
         cmocka_unit_test (a_scorer_that_says_more_is_refused),
         cmocka_unit_test (only_the_service_s_own_program_runs),
