@@ -121,8 +121,7 @@ void words_split (const char *text, words_t *words)
     free (folded);
 }
 
-/*  ---- sentences
- *  ------------------------------------------------------------------------------------ */
+/*  ---- sentences ------------------------------------------------------------------------------ */
 
 static const char *const words_stops[] = {".", "!", "?", "\n", "。", "！", "？", "؟", "।", "…"};
 
@@ -181,8 +180,7 @@ bool words_closed (const char *text)
     return words_strip (text, &n, stops, sizeof stops / sizeof *stops);
 }
 
-/*  ---- counting
- *  ------------------------------------------------------------------------------------- */
+/*  ---- counting ------------------------------------------------------------------------------- */
 
 bool words_failed (const words_t *words)
 {

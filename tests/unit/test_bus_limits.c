@@ -23,8 +23,7 @@ static void holds (const char *text, const char *wanted)
         fail_msg ("'%s' holds no '%s'", text, wanted);
 }
 
-/*  ---- messages
- *  ------------------------------------------------------------------------------------------- */
+/*  ---- messages ------------------------------------------------------------------------------- */
 
 static void messages_are_whole_or_refused (void **state)
 {
@@ -79,10 +78,7 @@ static void what_is_no_envelope_is_counted (void **state)
     raw_close (&policies);
 }
 
-/*  ---- events
- *
- *  ----------------------------------------------------------------------------------------------
- */
+/*  ---- events --------------------------------------------------------------------------------- */
 
 static void an_event_that_is_too_large_is_counted (void **state)
 {

@@ -33,8 +33,7 @@ static void await_worker (const fixture_t *f, raw_t *worker)
     bus_destroy (&client);
 }
 
-/*  ---- requests
- *  -------------------------------------------------------------------------------------------- */
+/*  ---- requests ------------------------------------------------------------------------------- */
 
 static void a_request_lost_on_its_way_comes_again (void **state)
 {
@@ -221,8 +220,7 @@ static void peers_are_logged_by_name (void **state)
     buf_free (&log);
 }
 
-/*  ---- what a bus_t does, at a bus that is played here
- *  --------------------------------------------------- */
+/*  ---- what a bus_t does, at a bus that is played here ---------------------------------------- */
 
 typedef struct {
     raw_t bus;
@@ -344,8 +342,7 @@ static void a_frozen_bus_is_left_for_another (void **state)
     raw_close (&other);
 }
 
-/*  ---- objects
- *  -------------------------------------------------------------------------------------------- */
+/*  ---- objects -------------------------------------------------------------------------------- */
 
 static void an_upload_that_stopped_is_taken_over (void **state)
 {

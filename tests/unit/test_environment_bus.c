@@ -17,8 +17,7 @@
 #define GROUPS    3
 #define PEERS_MAX 4
 
-/*  ---- the run time, as far as the environment sees it
- *  ------------------------------------------ */
+/*  ---- the run time, as far as the environment sees it ---------------------------------------- */
 
 struct svc_run {
     void *state;
@@ -53,8 +52,7 @@ const args_t *svc_args (const svc_run_t *run)
     return run->args;
 }
 
-/*  ---- everybody
- *  -------------------------------------------------------------------------------- */
+/*  ---- everybody ------------------------------------------------------------------------------ */
 
 typedef enum { HONEST, REFUSES, BABBLES } nature_t;
 

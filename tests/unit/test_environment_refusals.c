@@ -111,7 +111,6 @@ static void one_worker_s_bad_input_costs_no_group (void **state)
     assert_int_equal (results (1).groups, 1);
 }
 
-/*  Where there is nobody else, its word counts the second time. */
 /*  Two that say different things agree on nothing; each is then given time. */
 static void different_verdicts_decide_nothing (void **state)
 {
@@ -130,6 +129,7 @@ static void different_verdicts_decide_nothing (void **state)
     assert_int_equal (results (1).groups, 1);
 }
 
+/*  Where there is nobody else, its word counts the second time. */
 static void the_only_worker_decides_alone (void **state)
 {
     (void) state;

@@ -145,8 +145,7 @@ static void numbers_are_whole_and_within_bounds (void **state)
     }
 }
 
-/*  ---- a service in a process of its own
- *  ------------------------------------------------------------------ */
+/*  ---- a service in a process of its own ------------------------------------------------------ */
 
 static int open_ (svc_run_t *run, void **state, err_t *err)
 {

@@ -56,8 +56,7 @@ size_t coding_builtin (const char *style)
     return CODING_FILTERS * CODING_MAPS * CODING_REDUCES;
 }
 
-/*  ---- the generator's own idea of the functions, for the expected values
- *  -------------------------------- */
+/*  ---- the generator's own idea of the functions, for the expected values --------------------- */
 
 /*  Python's: the sign is the divisor's. */
 static long coding_modulo (long x, long n)
