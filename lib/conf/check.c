@@ -104,8 +104,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {conf_check_is (conf->trainer.schedule, "constant"), "trainer.lr_end",
          "while trainer.schedule is constant: leave it out, or set linear or cosine"},
         {!family->styles[1], "task.style", by_family},
-        {!programs, "task.cpu_s", no_programs},
-        {!programs, "task.cpu_total_s", no_programs},
+        /* A scorer of one's own may keep to these limits, for each task tells it of them. */
+        {!family->runs_programs, "task.cpu_s", no_programs},
+        {!family->runs_programs, "task.cpu_total_s", no_programs},
         {!programs, "reward.python_modules", no_programs},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},

@@ -132,6 +132,16 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     conf_destroy (&conf);
 }
 
+static void a_scorer_of_ones_own_is_told_the_limits_of_cpu_time (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    conf_t *conf = parse (GOOD "  cpu_s: 0.5\n  cpu_total_s: 1\n", "reward.command=mine", &err);
+    if (!conf)
+        fail_msg ("%s", err.text);
+    conf_destroy (&conf);
+}
+
 static void lists_are_words_with_or_without_brackets (void **state)
 {
     (void) state;
@@ -253,6 +263,7 @@ int main (void)
         cmocka_unit_test (values_are_read),
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (keys_that_do_not_go_together_are_named_with_their_line),
+        cmocka_unit_test (a_scorer_of_ones_own_is_told_the_limits_of_cpu_time),
         cmocka_unit_test (lists_are_words_with_or_without_brackets),
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (what_is_printed_reads_back),
