@@ -121,7 +121,11 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
 }
 
 /*  The request names everything that an answer depends on: the version by hash, the coordinates of
- *  the random numbers, the prompts. Nothing in it says who asks, or when. */
+ *  the random numbers, the prompts. Nothing in it says who asks, or when.
+ *
+ *  An evaluation's random numbers leave the step out. All evaluations play the same held-out tasks
+ *  in the same order, so the group stands for the task, and two versions differ only where their
+ *  weights make them differ. The evaluation of a checkpoint then repeats that of its run. */
 static void asks_write_act (group_t *group, size_t role, const shared_t *list, size_t n)
 {
     const wire_group_t *m = group->message;
@@ -139,7 +143,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .version = r->version,
                                   .seed = m->seed,
                                   .phase = m->phase,
-                                  .step = m->step,
+                                  .step = m->phase == WIRE_TRAIN ? m->step : 0,
                                   .group = m->group,
                                   .role = (uint32_t) role,
                                   .turn = group->turn,

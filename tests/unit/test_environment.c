@@ -128,6 +128,28 @@ static void a_turn_is_one_request_per_role (void **state)
     group_destroy (&group);
 }
 
+/*  Two evaluations of one version ask for the same samples, a step of training never for those of
+ *  another step; both have ids of their own. */
+static void evaluations_draw_the_same_numbers (void **state)
+{
+    (void) state;
+    static const wire_phase_t phases[] = {WIRE_TRAIN, WIRE_EVAL_SAMPLED, WIRE_EVAL_GREEDY};
+    for (size_t p = 0; p < 3; p++) {
+        fixture_group_t f;
+        fixture_group (&f, tokenizer_text);
+        f.group.phase = phases[p];
+        group_t *first = begun (&f);
+        f.group.step++;
+        group_t *second = begun (&f);
+        const buf_t *a = &group_ask (first, 0)->payload, *b = &group_ask (second, 0)->payload;
+        bool same = a->size == b->size && memcmp (a->data, b->data, a->size) == 0;
+        assert_int_equal (same, phases[p] != WIRE_TRAIN);
+        assert_string_not_equal (group_ask (first, 0)->id, group_ask (second, 0)->id);
+        group_destroy (&second);
+        group_destroy (&first);
+    }
+}
+
 static void ids_name_the_content (void **state)
 {
     (void) state;
@@ -411,6 +433,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_turn_is_one_request_per_role),
+        cmocka_unit_test (evaluations_draw_the_same_numbers),
         cmocka_unit_test (ids_name_the_content),
         cmocka_unit_test (a_whole_group_gives_its_result),
         cmocka_unit_test (the_order_of_answers_does_not_matter),
