@@ -5,6 +5,7 @@
  *  configuration asks to compare; events of the bus become the view (view/); the result is read
  *  from the folders that the trainers leave (report/).
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,14 +14,19 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/printable.h"
 #include "check/check.h"
+#include "check/place.h"
 #include "cli.h"
+#include "report/ending.h"
 #include "report/folder.h"
-#include "view/live.h"
-#include "suite/presence.h"
 #include "report/result.h"
+#include "suite/presence.h"
 #include "suite/suite.h"
 #include "svc/svc.h"
+#include "view/live.h"
+
+#define CMD_RUN_STOPPED 130 /* status after a signal, as a shell would give it */
 
 #define SETS_MAX   80
 #define TURN_MS    50
@@ -29,8 +35,10 @@
 #define PARTS_MS   60000 /* until they are given up: who starts a suite starts it in any order */
 
 static const args_option_t options[] = {
-    {"--out", "DIR", "", "folder of the run (runs/NAME)"},
-    {"--resume", NULL, NULL, "go on where the run in --out stopped"},
+    {"--out", "DIR", "", "folder of the run (runs/NAME, or the next free runs/NAME-2 ...)"},
+    {"--resume", NULL, NULL, "go on where the run in --out (or the last one of that name) stopped"},
+    {"--continue", NULL, NULL,
+     "resume what is unfinished in --out, else begin in the next free --out-2 ..."},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key, such as trainer.lr=3e-4"},
     {"--json", NULL, NULL, "one JSON object per line instead of the view"},
     {"--print-config", NULL, NULL, "print what is in force, and the objective; start nothing"},
@@ -59,9 +67,9 @@ typedef struct {
     size_t sets_n;
     char more[4][64]; /* overrides made here */
     conf_t *conf;
-    char out[FS_PATH_MAX];
+    place_t place;
     char folder[FS_PATH_MAX]; /* of the trainer that runs, or ran last */
-    bool resume, json, print;
+    bool json, print;
     const char *bus, *redis;
     suite_t *suite;
     live_t *live;
@@ -80,6 +88,23 @@ static void cmd_run_on_signal (int number)
 {
     (void) number;
     interrupted++;
+}
+
+/*  As long as nothing is started there is nothing to end either: only the last line of --json is
+ *  owed. */
+static void cmd_run_on_early_signal (int number)
+{
+    static const char line[] = "{\"event\":\"stopped\"}\n";
+    (void) number;
+    _exit (write (1, line, sizeof line - 1) < 0 ? EXIT_FAILURE : CMD_RUN_STOPPED);
+}
+
+static void cmd_run_catch (void (*handler) (int number))
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    struct sigaction action = {.sa_handler = handler};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        sigaction (ends[i], &action, NULL);
 }
 
 /*  An option that was not given is an empty text. */
@@ -110,59 +135,24 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     run->conf = conf_load (run->config, run->sets, run->sets_n, err);
     if (!run->conf)
         return -1;
-    run->resume = args_flag (args, "--resume");
-    run->json = args_flag (args, "--json");
+    run->place.resume = args_flag (args, "--resume");
     run->print = args_flag (args, "--print-config");
     run->bus = cmd_run_given (args, "--bus");
     run->redis = cmd_run_given (args, "--redis");
-    if (cmd_run_given (args, "--out"))
-        snprintf (run->out, sizeof run->out, "%s", args_value (args, "--out"));
+    run->place.going_on = args_flag (args, "--continue");
+    run->place.named = cmd_run_given (args, "--out") != NULL;
+    if (run->place.named)
+        snprintf (run->place.out, sizeof run->place.out, "%s", args_value (args, "--out"));
     else
-        snprintf (run->out, sizeof run->out, "runs/%s", run->conf->run.name);
-    return 0;
-}
-
-/*  Tells that a resumed run with other trainer.steps follows another schedule from here on. */
-static void cmd_run_note_steps (run_t *run, const char *config)
-{
-    conf_t *before = conf_load (config, NULL, 0, NULL);
-    long long was = before ? before->trainer.steps : 0, is = run->conf->trainer.steps;
-    if (before && was != is && strcmp (run->conf->trainer.schedule, "constant") != 0)
-        buf_printf (
-            &run->check.notes,
-            "Note: trainer.steps was %lld and is %lld: from here on the learning rate follows "
-            "the schedule of %lld steps, so the weights are those of no run that was made in "
-            "one go\n",
-            was, is, is);
-    conf_destroy (&before);
-}
-
-/*  Whether the folder is fit for what is asked: a new run needs one without a run in it, --resume
- *  one with the same run. */
-static int cmd_run_check_folder (run_t *run, err_t *err)
-{
-    char config[FS_PATH_MAX];
-    bool holds = folder_holds_run (run->out);
-    if (holds && !run->resume)
-        return err_set (err, ERR_CONFIG, "%s holds a run already: %sname another folder with --out",
-                        run->out, strcmp (run->name, "run") == 0 ? "go on with --resume, or " : "");
-    if (!holds && run->resume)
-        return err_set (err, ERR_CONFIG, "%s holds no run to resume: leave --resume out", run->out);
-    if (!run->resume || fs_join (config, run->out, "config.yml", err) != 0 || !fs_exists (config))
-        return 0;
-    if (conf_compare (run->conf, config, err) != 0)
-        return -1;
-    if (folder_step (run->out) > (size_t) run->conf->trainer.steps)
-        return conf_refuse (run->conf, "trainer.steps", err, "%lld: %s is at step %zu already",
-                            (long long) run->conf->trainer.steps, run->out, folder_step (run->out));
-    cmd_run_note_steps (run, config);
+        snprintf (run->place.out, sizeof run->place.out, "runs/%s", run->conf->run.name);
     return 0;
 }
 
 /*  What can be known to be wrong before anything starts. */
 static int cmd_run_check (run_t *run, err_t *err)
 {
-    return cmd_run_check_folder (run, err) == 0
+    place_find (&run->place, run->conf);
+    return place_check (&run->place, run->conf, run->name, &run->check.notes, err) == 0
                ? check_run (&run->check, run->conf, run->bus != NULL, err)
                : -1;
 }
@@ -295,9 +285,9 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     size_t n = 0;
     const char *who = solo ? "solo" : "team";
     snprintf (id, sizeof id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
-    if (fs_join (out, run->out, solo ? "solo" : ".", err) != 0)
+    if (fs_join (out, run->place.out, solo ? "solo" : ".", err) != 0)
         return -1;
-    snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->out);
+    snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->place.out);
     snprintf (tokens, sizeof tokens, "task.max_tokens=%lld",
               (long long) (2 * run->conf->task.max_tokens));
     argv[n++] = supervisor_program ("quintet-trainer", program, sizeof program);
@@ -321,7 +311,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
         argv[n++] = i < 2 ? alone[i] : tokens;
     }
     /* The run may have been stopped before the single agent's training began. */
-    bool resumes = run->resume && folder_holds_run (run->folder);
+    bool resumes = run->place.resume && folder_holds_run (run->folder);
     argv[n++] = resumes ? "--resume" : NULL;
     live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
                 resumes ? folder_step (run->folder) : 0);
@@ -363,7 +353,7 @@ static int cmd_run_finish (run_t *run, err_t *err)
                        .wall_s = clock_s () - run->started_s,
                        .passing = run->passing};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
-    int rc = result_read (&result, run->out, solo, err);
+    int rc = result_read (&result, run->place.out, solo, err);
     int known = rc;
     if (rc == 0 && !run->passing)
         rc = result_report (&result, run->conf->run.name, err);
@@ -386,29 +376,61 @@ static void cmd_run_print_stored (const run_t *run)
                 hf_dtype_name (kept), hf_dtype_name (run->check.dtype), compute);
 }
 
+/*  Where everything will be, and, when another folder had been the first choice, the command that
+ *  goes on with what is there. */
+static void cmd_run_print_folder (const run_t *run)
+{
+    buf_t line = {0};
+    buf_printf (&line, "Folder: %s", run->place.out);
+    if (run->place.resume)
+        buf_text (&line, ", going on with the run there");
+    if (*run->place.taken) {
+        buf_printf (&line, "; %s holds a run, to go on with that one:\n  ", run->place.taken);
+        ending_resume (run->place.taken, run->bus, run->redis, &line);
+    }
+    printable_print (stdout, line.data, line.size, PRINTABLE_LINES);
+    putchar ('\n');
+    buf_free (&line);
+}
+
+/*  The lines before the view: first what is trained and where it lies, last what only those read
+ *  who know the field. */
+static void cmd_run_print_opening (const run_t *run)
+{
+    const conf_t *conf = run->conf;
+    buf_t formulas = {0}, roles = {0};
+    conf_join (&conf->team.roles, ", ", &roles);
+    printf ("Team: %s on the %s tasks", roles.data ? roles.data : "", conf->task.family);
+    if (conf->trainer.steps)
+        printf (", %lld steps of %lld groups of %lld episodes", (long long) conf->trainer.steps,
+                (long long) conf->trainer.groups, (long long) conf->trainer.group_size);
+    puts (strcmp (conf->run.baseline, "solo") == 0 ? "; then a single agent, to compare" : "");
+    if (!run->passing)
+        cmd_run_print_folder (run);
+    if (!run->bus)
+        fit_print (&run->check.fit, stdout);
+    cmd_run_print_stored (run);
+    fputs (run->check.notes.data ? run->check.notes.data : "", stdout);
+    conf_objective (conf, &formulas);
+    for (char *rest = formulas.data, *line; rest && (line = strsep (&rest, "\n"));)
+        if (*line)
+            printf ("Objective: %s\n", line);
+    fflush (stdout);
+    buf_free (&formulas);
+    buf_free (&roles);
+}
+
 static int cmd_run_start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
     const char *terminal = getenv ("TERM");
     bool screen = isatty (1) && terminal && *terminal && strcmp (terminal, "dumb") != 0;
     live_mode_t mode = run->json ? LIVE_JSON : screen ? LIVE_SCREEN : LIVE_LINES;
-    if (cmd_run_check (run, err) != 0 || fs_join (logs, run->out, "logs", err) != 0)
+    if (cmd_run_check (run, err) != 0 || fs_join (logs, run->place.out, "logs", err) != 0)
         return -1;
-    if (!run->json) {
-        buf_t formulas = {0};
-        conf_objective (run->conf, &formulas);
-        fputs (formulas.data ? formulas.data : "", stdout);
-        if (!run->bus)
-            fit_print (&run->check.fit, stdout);
-        cmd_run_print_stored (run);
-        fputs (run->check.notes.data ? run->check.notes.data : "", stdout);
-        fflush (stdout);
-        buf_free (&formulas);
-    }
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    struct sigaction action = {.sa_handler = cmd_run_on_signal};
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        sigaction (ends[i], &action, NULL);
+    if (!run->json)
+        cmd_run_print_opening (run);
+    cmd_run_catch (cmd_run_on_signal);
     /* `quintet run | head` must end as any other run, with its services. */
     signal (SIGPIPE, SIG_IGN);
     suite_options_t suite = {.bus = run->bus, .redis = run->redis, .logs = logs};
@@ -419,22 +441,15 @@ static int cmd_run_start (run_t *run, err_t *err)
     supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
     supervisor_hurry (suite_supervisor (run->suite), cmd_run_hurries, run);
     if (!run->json) {
-        printf ("Tap: quintet tap --bus %s\n", suite_bus_address (run->suite));
+        const char *tap = getenv ("QUINTET_TAP"); /* set where the address means nothing outside */
+        if (tap && *tap)
+            printf ("Tap: %s\n", tap);
+        else
+            printf ("Tap: %s tap --bus %s\n", program_invocation_name,
+                    suite_bus_address (run->suite));
         fflush (stdout);
     }
     return cmd_run_train_all (run, err);
-}
-
-/*  What --resume would do, said after an end that was not the run's own. */
-static void cmd_run_print_resume (const run_t *run)
-{
-    size_t step = folder_step (run->folder);
-    if (run->passing || strcmp (run->name, "run") != 0)
-        return;
-    if (step)
-        fprintf (stderr, "--resume goes on from step %zu\n", step);
-    else if (folder_holds_run (run->out))
-        fprintf (stderr, "there is no checkpoint yet: --resume begins anew\n");
 }
 
 /*  Everything that was started is gone when it returns, in whatever way the run ended. */
@@ -447,19 +462,21 @@ static int cmd_run_execute (run_t *run, err_t *err)
     run->asked = interrupted;
     run->ending_ms = clock_ms ();
     suite_destroy (&run->suite);
+    ending_t ending = {.out = run->place.out,
+                       .folder = run->folder,
+                       .bus = run->bus,
+                       .redis = run->redis,
+                       .resumes = !run->passing && strcmp (run->name, "run") == 0};
     if (interrupted) {
-        fprintf (stderr,
-                 isatty (2) ? "\nstopped\n" : "stopped\n"); /* after the terminal's own ^C */
-        cmd_run_print_resume (run);
-        return 130;
+        ending_stopped (&ending, run->json);
+        return CMD_RUN_STOPPED;
     }
     if (rc == 0)
         rc = cmd_run_finish (run, err);
     if (rc == 0)
         return EXIT_SUCCESS;
     int status = cli_fail (run->name, err);
-    if (*run->folder)
-        cmd_run_print_resume (run);
+    ending_failed (&ending, err->text, run->json);
     return status;
 }
 
@@ -471,9 +488,14 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv)
         return status;
     err_t err = {0};
     run_t run = {.name = name, .passing = passing, .started_s = clock_s ()};
-    if (cmd_run_read_arguments (&run, args, &err) != 0)
+    run.json = args_flag (args, "--json");
+    if (run.json)
+        cmd_run_catch (cmd_run_on_early_signal);
+    if (cmd_run_read_arguments (&run, args, &err) != 0) {
         status = cli_fail (name, &err);
-    else if (run.print)
+        if (run.json)
+            ending_error (err.text);
+    } else if (run.print)
         cmd_run_print_config (&run);
     else
         status = cmd_run_execute (&run, &err);

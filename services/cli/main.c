@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/printable.h"
 #include "cli.h"
+#include "report/ending.h"
 #include "svc/svc.h"
 
 static const cli_command_t *const commands[] = {&cli_run,      &cli_eval,   &cli_tap,
@@ -30,6 +31,9 @@ args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status)
     args_t *args = args_parse (spec, argc, argv, &err);
     if (!args) {
         fprintf (stderr, "%s: %s\n", spec->program, err.text);
+        for (int i = 1; i < argc; i++)
+            if (strcmp (argv[i], "--json") == 0)
+                ending_error (err.text);
         *status = SVC_EXIT_CONFIG;
         return NULL;
     }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/fs.h"
+#include <jansson.h>
 
 /*  A trainer writes metrics from its first evaluation on. */
 bool folder_holds_run (const char *dir)
@@ -36,4 +36,42 @@ size_t folder_step (const char *dir)
     }
     globfree (&found);
     return newest;
+}
+
+/*  The trainer writes result.json last. A run that was finished may be made longer: then the file
+ *  is of fewer steps than are wanted. */
+bool folder_finished (const char *dir, size_t steps)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, dir, "result.json", NULL) != 0)
+        return false;
+    json_t *result = json_load_file (path, 0, NULL);
+    const json_t *done = json_object_get (result, "steps");
+    bool finished = json_is_integer (done) && (size_t) json_integer_value (done) >= steps;
+    json_decref (result);
+    return finished;
+}
+
+/*  "runs/coding/" is the same folder as "runs/coding", whose neighbour is "runs/coding-2". */
+void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number)
+{
+    size_t n = strlen (dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    if (number <= 1)
+        snprintf (out, FS_PATH_MAX, "%s", dir);
+    else
+        snprintf (out, FS_PATH_MAX, "%.*s-%zu", (int) n, dir, number);
+}
+
+size_t folder_runs (const char *dir)
+{
+    char path[FS_PATH_MAX];
+    size_t taken = 0;
+    for (;;) {
+        folder_numbered (path, dir, taken + 1);
+        if (!folder_holds_run (path))
+            return taken;
+        taken++;
+    }
 }

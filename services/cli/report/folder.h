@@ -1,6 +1,7 @@
-/*  folder - what a trainer's folder holds.
+/*  folder - what a trainer's folder holds, and which folder a run takes.
  *
  *      if (folder_holds_run ("runs/coding")) step = folder_step ("runs/coding");
+ *      folder_numbered (out, "runs/coding", folder_runs ("runs/coding") + 1);   runs/coding-2
  */
 #ifndef QUINTET_CLI_FOLDER_H
 #define QUINTET_CLI_FOLDER_H
@@ -8,9 +9,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/fs.h"
+
 /*  Whether anything was measured there. */
 bool folder_holds_run (const char *dir);
 /*  The step of the newest checkpoint, 0: none. Checkpoints appear whole. */
 size_t folder_step (const char *dir);
+/*  Whether the trainer there came to its end after at least so many steps. */
+bool folder_finished (const char *dir, size_t steps);
+
+/*  DIR itself for number 1, else DIR-NUMBER. */
+void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number);
+/*  How many of DIR, DIR-2, DIR-3 ... hold runs, up to the first that does not. */
+size_t folder_runs (const char *dir);
 
 #endif
