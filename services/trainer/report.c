@@ -300,7 +300,7 @@ static void report_add_critic (const trainer_t *t)
 {
     if (!t->critic)
         return;
-    critic_status_t status = critic_status (t->critic);
+    critic_client_status_t status = critic_client_status (t->critic);
     metrics_add (t->metrics, "critic_explained_variance", status.explained_variance);
     metrics_add (t->metrics, "critic_loss", status.loss);
     metrics_add (t->metrics, "critic_used", t->critic_used);

@@ -229,17 +229,17 @@ static bool stage_checkpoint_due (const trainer_t *t, uint64_t done)
 
 static int stage_value_enter (trainer_t *t, err_t *err)
 {
-    return critic_ask (t->critic, t->done + 1, t->rollout, err);
+    return critic_client_ask (t->critic, t->done + 1, t->rollout, err);
 }
 
 static int stage_answer_poll (trainer_t *t, err_t *err)
 {
-    return critic_poll (t->critic, err);
+    return critic_client_poll (t->critic, err);
 }
 
 static int stage_answer_late (trainer_t *t, double waited_s, err_t *err)
 {
-    return critic_late (t->critic, stage_bus_address (t), waited_s, err);
+    return critic_client_late (t->critic, stage_bus_address (t), waited_s, err);
 }
 
 static stage_t stage_after_value (const trainer_t *t)
@@ -344,8 +344,8 @@ static int stage_train_policy (trainer_t *t, size_t policy, const credit_t *cred
 /*  The critic learns in its own process while the policies are trained here. */
 static int stage_train_enter (trainer_t *t, err_t *err)
 {
-    return t->critic ? critic_learn (t->critic, t->done + 1, t->rollout,
-                                     stage_checkpoint_due (t, t->done + 1), err)
+    return t->critic ? critic_client_learn (t->critic, t->done + 1, t->rollout,
+                                            stage_checkpoint_due (t, t->done + 1), err)
                      : 0;
 }
 
@@ -361,7 +361,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
                            .steps = stage_steps (t)};
     credit_options_t options = stage_credit_of (conf);
     credit_t credit = {0};
-    const double *values = t->critic ? critic_values (t->critic) : NULL;
+    const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
     t->lr = schedule_lr (&schedule, t->done);
     t->critic_used = values != NULL;
@@ -398,10 +398,10 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
     snprintf (checkpoint.numerics, sizeof checkpoint.numerics, "%s", model_isa ());
     const buf_t *critic = NULL;
     if (t->critic) {
-        critic_status_t status = critic_status (t->critic);
+        critic_client_status_t status = critic_client_status (t->critic);
         checkpoint.critic = status.state;
         checkpoint.critic_trusted = status.trusted;
-        critic = critic_bytes (t->critic);
+        critic = critic_client_bytes (t->critic);
     }
     if (trainer_config_hash (t->conf, &checkpoint.config, err) != 0 ||
         metrics_sync (t->metrics, err) != 0 ||

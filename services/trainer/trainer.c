@@ -198,12 +198,12 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
 {
     if (strcmp (t->conf->loss.advantage, "group") == 0)
         return 0;
-    t->critic = critic_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
+    t->critic = critic_client_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
     if (!t->critic)
         return -1;
     if (hash_is_zero (&checkpoint->critic))
         return 0;
-    critic_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
+    critic_client_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
     return publish_extra (t->publish, state->data, state->size, err);
 }
 
@@ -305,7 +305,7 @@ void trainer_close (svc_run_t *svc, void **state)
     rollout_destroy (&t->rollout);
     round_destroy (&t->round);
     round_destroy (&t->greedy);
-    critic_destroy (&t->critic);
+    critic_client_destroy (&t->critic);
     publish_destroy (&t->publish);
     metrics_close (&t->metrics);
     lease_end (&t->lease);
@@ -363,7 +363,7 @@ void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
     else
         rc = publish_item (t->publish, item, &err);
     if (rc == 0 && t->critic)
-        rc = critic_item (t->critic, item, &err);
+        rc = critic_client_item (t->critic, item, &err);
     if (rc < 0)
         trainer_fail (t, &err);
 }

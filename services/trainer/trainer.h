@@ -11,7 +11,7 @@
 #define QUINTET_TRAINER_TRAINER_H
 
 #include "checkpoint.h"
-#include "critic.h"
+#include "critic_client.h"
 #include "lag.h"
 #include "lease.h"
 #include "metrics.h"
@@ -51,7 +51,7 @@ typedef struct {
     team_t team;
     task_set_t *tasks;
     publish_t *publish;
-    critic_t *critic; /* NULL: no critic wanted */
+    critic_client_t *critic; /* NULL: no critic wanted */
     metrics_t *metrics;
 
     uint64_t done;        /* steps done: the number of the version that is out */

@@ -1,4 +1,4 @@
-/* with: services/trainer/critic.c services/trainer/rollout.c services/trainer/transcripts.c */
+/* with: services/trainer/critic_client.c services/trainer/rollout.c services/trainer/transcripts.c */
 /*  The trainer's side of the critic, on a bus that the test plays: what is asked, and again, and
  *  how it ends. */
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../services/trainer/critic.h"
+#include "../../services/trainer/critic_client.h"
 #include "base/clock.h"
 #include "conf/table.h"
 
@@ -56,7 +56,7 @@ uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadli
 typedef struct {
     conf_t *conf;
     rollout_t *rollout;
-    critic_t *critic;
+    critic_client_t *critic;
     wire_episode_t episodes[EPISODES];
     wire_episodes_t group;
 } fixture_t;
@@ -73,7 +73,7 @@ static int setup (void **state)
     assert_non_null (f);
     f->conf = conf_defaults ();
     f->rollout = rollout_new (1, &err);
-    f->critic = critic_new ((bus_t *) &bus, "r", 7, f->conf, &err);
+    f->critic = critic_client_new ((bus_t *) &bus, "r", 7, f->conf, &err);
     assert_true (f->conf && f->rollout && f->critic);
     for (size_t e = 0; e < EPISODES; e++)
         f->episodes[e] =
@@ -91,7 +91,7 @@ static int setup (void **state)
 static int teardown (void **state)
 {
     fixture_t *f = *state;
-    critic_destroy (&f->critic);
+    critic_client_destroy (&f->critic);
     rollout_destroy (&f->rollout);
     buf_free (&bus.payload);
     conf_destroy (&f->conf);
@@ -102,7 +102,7 @@ static int teardown (void **state)
 static void learn (fixture_t *f, uint64_t step)
 {
     err_t err = {0};
-    if (critic_learn (f->critic, step, f->rollout, true, &err) != 0)
+    if (critic_client_learn (f->critic, step, f->rollout, true, &err) != 0)
         fail_msg ("%s", err.text);
 }
 
@@ -114,7 +114,7 @@ static int give (fixture_t *f, bus_kind_t kind, err_code_t code, const buf_t *pa
                        .text = code ? "not now" : "",
                        .payload = payload ? payload->data : "",
                        .size = payload ? payload->size : 0};
-    return critic_item (f->critic, &item, err);
+    return critic_client_item (f->critic, &item, err);
 }
 
 static hash_t give_learnt (fixture_t *f)
@@ -134,7 +134,7 @@ static void wait_asked (fixture_t *f, size_t asked)
     err_t err = {0};
     int64_t deadline = clock_ms () + WAIT_MS;
     while (bus.calls + bus.fetches < asked) {
-        assert_int_equal (critic_poll (f->critic, &err), 0);
+        assert_int_equal (critic_client_poll (f->critic, &err), 0);
         assert_true (clock_ms () < deadline);
         clock_sleep_ms (5);
     }
@@ -156,11 +156,11 @@ static void an_id_stands_for_one_question (void **state)
     assert_string_not_equal (bus.id, first);
     f->rollout->rewards[1] = 0.5;
     err_t err = {0};
-    critic_t *other = critic_new ((bus_t *) &bus, "r", 8, f->conf, &err);
+    critic_client_t *other = critic_client_new ((bus_t *) &bus, "r", 8, f->conf, &err);
     assert_non_null (other);
-    assert_int_equal (critic_learn (other, 3, f->rollout, true, &err), 0);
+    assert_int_equal (critic_client_learn (other, 3, f->rollout, true, &err), 0);
     assert_string_not_equal (bus.id, first);
-    critic_destroy (&other);
+    critic_client_destroy (&other);
 }
 
 static void a_busy_critic_is_asked_again (void **state)
@@ -171,7 +171,7 @@ static void a_busy_critic_is_asked_again (void **state)
     learn (f, 1);
     memcpy (id, bus.id, sizeof id);
     assert_int_equal (give (f, BUS_REPLY, ERR_BUSY, NULL, &err), 1);
-    assert_int_equal (critic_poll (f->critic, &err), 0);
+    assert_int_equal (critic_client_poll (f->critic, &err), 0);
     wait_asked (f, 2);
     assert_string_equal (bus.id, id);
     give_learnt (f);
@@ -193,8 +193,8 @@ static void a_state_that_the_bus_does_not_hold_yet_is_fetched_again (void **stat
     buf_text (&bytes, "state");
     assert_int_equal (give (f, BUS_OBJECT, ERR_NONE, &bytes, &err), 1);
     buf_free (&bytes);
-    assert_int_equal (critic_poll (f->critic, &err), 1);
-    assert_int_equal (critic_bytes (f->critic)->size, 5);
+    assert_int_equal (critic_client_poll (f->critic, &err), 1);
+    assert_int_equal (critic_client_bytes (f->critic)->size, 5);
 }
 
 static void what_was_put_off_too_long_is_named (void **state)
@@ -202,12 +202,12 @@ static void what_was_put_off_too_long_is_named (void **state)
     fixture_t *f = *state;
     err_t err = {0};
     learn (f, 9);
-    assert_int_equal (critic_late (f->critic, "ipc:///x/bus", 600, &err), -1);
+    assert_int_equal (critic_client_late (f->critic, "ipc:///x/bus", 600, &err), -1);
     assert_int_equal (err.code, ERR_TIMEOUT);
     assert_non_null (
         strstr (err.text, "step 9: no learn from a critic on the bus at ipc:///x/bus"));
     assert_int_equal (give (f, BUS_REPLY, ERR_BUSY, NULL, &err), 1);
-    assert_int_equal (critic_late (f->critic, "ipc:///x/bus", 600, &err), -1);
+    assert_int_equal (critic_client_late (f->critic, "ipc:///x/bus", 600, &err), -1);
     assert_non_null (strstr (err.text, "not now"));
 }
 
@@ -227,7 +227,7 @@ static void a_request_that_cannot_be_sent_is_an_error (void **state)
     fixture_t *f = *state;
     err_t err = {0};
     bus.full = true;
-    assert_int_equal (critic_learn (f->critic, 1, f->rollout, false, &err), -1);
+    assert_int_equal (critic_client_learn (f->critic, 1, f->rollout, false, &err), -1);
     assert_int_equal (err.code, ERR_LIMIT);
     bus.full = false;
     learn (f, 1);
@@ -250,7 +250,7 @@ static void hidden_checks_are_not_told (void **state)
     assert_null (memmem (bus.payload.data, bus.payload.size, "tokens", 6));
     f->episodes[1].history = "{\"turns\":[{\"actions\":[{\"role\":\"else\",\"text\":\"\"}]}]}";
     err_t err = {0};
-    assert_int_equal (critic_learn (f->critic, 2, f->rollout, false, &err), -1);
+    assert_int_equal (critic_client_learn (f->critic, 2, f->rollout, false, &err), -1);
     assert_int_equal (err.code, ERR_INPUT);
     assert_non_null (strstr (err.text, "group 0: the history of episode 1"));
     f->episodes[1].history = HISTORY;
@@ -269,7 +269,7 @@ static void transcripts_beyond_a_frame_are_refused (void **state)
     memcpy (large, begin, sizeof begin - 1);
     memcpy (large + ((size_t) 9 << 20) - sizeof end, end, sizeof end);
     f->episodes[0].history = f->episodes[1].history = large;
-    assert_int_equal (critic_learn (f->critic, 4, f->rollout, false, &err), -1);
+    assert_int_equal (critic_client_learn (f->critic, 4, f->rollout, false, &err), -1);
     assert_int_equal (err.code, ERR_CONFIG);
     assert_non_null (strstr (err.text, "step 4"));
     assert_non_null (strstr (err.text, "trainer.groups"));

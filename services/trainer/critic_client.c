@@ -1,5 +1,5 @@
-/*  critic - see critic.h */
-#include "critic.h"
+/*  critic_client - see critic_client.h */
+#include "critic_client.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #define ID_MAX       200
 #define AGAIN_MS     200
 
-typedef int take_fn (critic_t *critic, const bus_item_t *item, err_t *err);
+typedef int take_fn (critic_client_t *critic, const bus_item_t *item, err_t *err);
 
 /*  What is asked for: one thing at a time. */
 typedef struct {
@@ -31,7 +31,7 @@ typedef struct {
     err_t trouble; /* why it is asked again */
 } request_t;
 
-struct critic {
+struct critic_client {
     bus_t *bus;
     const char *run;
     uint64_t epoch;
@@ -40,31 +40,32 @@ struct critic {
     request_t request;
     const rollout_t *rollout; /* that values are asked for */
     bool fetch;
-    critic_status_t status;
+    critic_client_status_t status;
     double *values; /* by flat number of the completion */
     buf_t bytes;
 };
 
-critic_t *critic_new (bus_t *bus, const char *run, uint64_t epoch, const conf_t *conf, err_t *err)
+critic_client_t *critic_client_new (bus_t *bus, const char *run, uint64_t epoch, const conf_t *conf,
+                                    err_t *err)
 {
-    critic_t *critic = calloc (1, sizeof *critic);
+    critic_client_t *critic = calloc (1, sizeof *critic);
     arena_t *arena = critic ? arena_new (REPLY_BUDGET) : NULL;
     if (!arena) {
         free (critic);
         err_set (err, ERR_LIMIT, "no memory for the critic's replies");
         return NULL;
     }
-    *critic = (critic_t){.bus = bus,
-                         .run = run,
-                         .epoch = epoch,
-                         .conf = conf,
-                         .arena = arena,
-                         .request.payload.max = WIRE_PAYLOAD_MAX,
-                         .bytes.max = STATE_MAX};
+    *critic = (critic_client_t){.bus = bus,
+                                .run = run,
+                                .epoch = epoch,
+                                .conf = conf,
+                                .arena = arena,
+                                .request.payload.max = WIRE_PAYLOAD_MAX,
+                                .bytes.max = STATE_MAX};
     return critic;
 }
 
-void critic_destroy (critic_t **critic)
+void critic_client_destroy (critic_client_t **critic)
 {
     if (!*critic)
         return;
@@ -76,23 +77,24 @@ void critic_destroy (critic_t **critic)
     *critic = NULL;
 }
 
-static int64_t critic_timeout_ms (const critic_t *critic)
+static int64_t critic_client_timeout_ms (const critic_client_t *critic)
 {
     return critic->conf->run.timeout_s * 1000;
 }
 
-static int critic_send (critic_t *critic, err_t *err)
+static int critic_client_send (critic_client_t *critic, err_t *err)
 {
     request_t *r = &critic->request;
     r->call = r->service ? bus_call (critic->bus, r->service, r->id, r->payload.data,
-                                     r->payload.size, critic_timeout_ms (critic))
+                                     r->payload.size, critic_client_timeout_ms (critic))
                          : bus_fetch (critic->bus, &critic->status.state, r->size,
-                                      critic_timeout_ms (critic));
+                                      critic_client_timeout_ms (critic));
     return r->call ? 0 : err_set (err, ERR_LIMIT, "no memory for a request to the critic");
 }
 
 /*  Empties the request for another one to the critic. */
-static request_t *critic_new_request (critic_t *critic, const char *service, uint64_t step)
+static request_t *critic_client_new_request (critic_client_t *critic, const char *service,
+                                             uint64_t step)
 {
     request_t *r = &critic->request;
     buf_clear (&r->payload);
@@ -106,7 +108,7 @@ static request_t *critic_new_request (critic_t *critic, const char *service, uin
 /*  Sends what was written into the request. The id is the same whenever this trainer asks this:
  *  the content's hash tells other content of the same step apart, the epoch another life of the
  *  run, whose states the bus may hold no more. */
-static int critic_exchange (critic_t *critic, take_fn *take, err_t *err)
+static int critic_client_exchange (critic_client_t *critic, take_fn *take, err_t *err)
 {
     request_t *r = &critic->request;
     if (buf_failed (&r->payload))
@@ -120,12 +122,12 @@ static int critic_exchange (critic_t *critic, take_fn *take, err_t *err)
     snprintf (r->id, sizeof r->id, "%s/%" PRIu64 "/%" PRIu64 "/%s/%.16s", critic->run,
               critic->epoch, r->step, r->service, hash_hex (&hash, hex));
     r->take = take;
-    return critic_send (critic, err);
+    return critic_client_send (critic, err);
 }
 
 /*  Whether the values say better than the mean which episodes end well; then they are used from
  *  now on. */
-static void critic_judge (critic_t *critic, const double *returns)
+static void critic_client_judge (critic_client_t *critic, const double *returns)
 {
     const rollout_t *r = critic->rollout;
     critic->status.explained_variance =
@@ -137,7 +139,7 @@ static void critic_judge (critic_t *critic, const double *returns)
     }
 }
 
-static int critic_take_values (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_client_take_values (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     const rollout_t *r = critic->rollout;
     const wire_value_reply_t *reply =
@@ -166,12 +168,12 @@ static int critic_take_values (critic_t *critic, const bus_item_t *item, err_t *
             returns[number] = r->rewards[e];
         }
     if (rc == 0)
-        critic_judge (critic, returns);
+        critic_client_judge (critic, returns);
     free (returns);
     return rc;
 }
 
-static int critic_take_bytes (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_client_take_bytes (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     buf_append (&critic->bytes, item->payload, item->size);
     return buf_failed (&critic->bytes)
@@ -180,7 +182,7 @@ static int critic_take_bytes (critic_t *critic, const bus_item_t *item, err_t *e
                : 0;
 }
 
-static int critic_take_learnt (critic_t *critic, const bus_item_t *item, err_t *err)
+static int critic_client_take_learnt (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     const wire_learn_reply_t *reply =
         wire_learn_reply_unpack (critic->arena, item->payload, item->size, err);
@@ -190,28 +192,28 @@ static int critic_take_learnt (critic_t *critic, const bus_item_t *item, err_t *
     critic->status.loss = reply->loss;
     if (!critic->fetch)
         return 0;
-    request_t *r = critic_new_request (critic, NULL, critic->request.step);
+    request_t *r = critic_client_new_request (critic, NULL, critic->request.step);
     r->size = reply->size;
-    r->take = critic_take_bytes;
-    return critic_send (critic, err);
+    r->take = critic_client_take_bytes;
+    return critic_client_send (critic, err);
 }
 
 /*  ---- asking --------------------------------------------------------------------------------- */
 
-static transcripts_t *critic_transcripts (const critic_t *critic, const rollout_t *rollout,
-                                          err_t *err)
+static transcripts_t *critic_client_transcripts (const critic_client_t *critic,
+                                                 const rollout_t *rollout, err_t *err)
 {
     return transcripts_new (rollout, (const char *const *) critic->conf->team.roles.item,
                             critic->conf->team.roles.n, err);
 }
 
-int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
+int critic_client_ask (critic_client_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
 {
     free (critic->values);
     critic->values = NULL;
     if (hash_is_zero (&critic->status.state))
         return 0;
-    transcripts_t *transcripts = critic_transcripts (critic, rollout, err);
+    transcripts_t *transcripts = critic_client_transcripts (critic, rollout, err);
     if (!transcripts)
         return -1;
     wire_value_request_t request = {.run = critic->run,
@@ -220,14 +222,15 @@ int critic_ask (critic_t *critic, uint64_t step, const rollout_t *rollout, err_t
                                     .groups = transcripts->groups,
                                     .groups_n = transcripts->n};
     critic->rollout = rollout;
-    wire_value_request_pack (&request, &critic_new_request (critic, "value", step)->payload);
+    wire_value_request_pack (&request, &critic_client_new_request (critic, "value", step)->payload);
     transcripts_destroy (&transcripts);
-    return critic_exchange (critic, critic_take_values, err);
+    return critic_client_exchange (critic, critic_client_take_values, err);
 }
 
-int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, bool fetch, err_t *err)
+int critic_client_learn (critic_client_t *critic, uint64_t step, const rollout_t *rollout,
+                         bool fetch, err_t *err)
 {
-    transcripts_t *transcripts = critic_transcripts (critic, rollout, err);
+    transcripts_t *transcripts = critic_client_transcripts (critic, rollout, err);
     if (!transcripts)
         return -1;
     const conf_t *conf = critic->conf;
@@ -244,29 +247,29 @@ int critic_learn (critic_t *critic, uint64_t step, const rollout_t *rollout, boo
                                     .groups_n = transcripts->n,
                                     .returns = rollout->rewards,
                                     .returns_n = rollout->episodes};
-    wire_learn_request_pack (&request, &critic_new_request (critic, "learn", step)->payload);
+    wire_learn_request_pack (&request, &critic_client_new_request (critic, "learn", step)->payload);
     transcripts_destroy (&transcripts);
     buf_clear (&critic->bytes);
     critic->fetch = fetch;
-    return critic_exchange (critic, critic_take_learnt, err);
+    return critic_client_exchange (critic, critic_client_take_learnt, err);
 }
 
 /*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the
  *  bus. */
-static bool critic_may_pass (const request_t *r, err_code_t code)
+static bool critic_client_may_pass (const request_t *r, err_code_t code)
 {
     return code == ERR_BUSY || code == ERR_NETWORK || code == ERR_TIMEOUT ||
            (code == ERR_MISSING && !r->service);
 }
 
-int critic_item (critic_t *critic, const bus_item_t *item, err_t *err)
+int critic_client_item (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     request_t *r = &critic->request;
     if ((item->kind != BUS_REPLY && item->kind != BUS_OBJECT) || item->call == 0 ||
         item->call != r->call)
         return 0;
     r->call = 0;
-    if (critic_may_pass (r, item->code)) {
+    if (critic_client_may_pass (r, item->code)) {
         err_set (&r->trouble, item->code, "%s", item->text);
         r->again_ms = clock_ms () + AGAIN_MS;
         return 1;
@@ -279,15 +282,15 @@ int critic_item (critic_t *critic, const bus_item_t *item, err_t *err)
     return take (critic, item, err) == 0 ? 1 : -1;
 }
 
-int critic_poll (critic_t *critic, err_t *err)
+int critic_client_poll (critic_client_t *critic, err_t *err)
 {
     const request_t *r = &critic->request;
     if (!r->take)
         return 1;
-    return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : critic_send (critic, err);
+    return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : critic_client_send (critic, err);
 }
 
-int critic_late (const critic_t *critic, const char *bus, double waited_s, err_t *err)
+int critic_client_late (const critic_client_t *critic, const char *bus, double waited_s, err_t *err)
 {
     const request_t *r = &critic->request;
     return err_set (err, ERR_TIMEOUT,
@@ -296,22 +299,22 @@ int critic_late (const critic_t *critic, const char *bus, double waited_s, err_t
                     r->trouble.code ? r->trouble.text : "is one running?");
 }
 
-const double *critic_values (const critic_t *critic)
+const double *critic_client_values (const critic_client_t *critic)
 {
     return critic->status.trusted ? critic->values : NULL;
 }
 
-critic_status_t critic_status (const critic_t *critic)
+critic_client_status_t critic_client_status (const critic_client_t *critic)
 {
     return critic->status;
 }
 
-const buf_t *critic_bytes (const critic_t *critic)
+const buf_t *critic_client_bytes (const critic_client_t *critic)
 {
     return critic->bytes.size ? &critic->bytes : NULL;
 }
 
-void critic_restore (critic_t *critic, const hash_t *state, bool trusted)
+void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted)
 {
     critic->status.state = *state;
     critic->status.trusted = trusted;
