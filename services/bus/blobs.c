@@ -14,9 +14,11 @@ typedef struct {
     int64_t active_ms;
 } blobs_owner_t;
 
-/*  A list, newest first: objects are few and large, and what goes first is what is at its end. */
+/*  A list: objects are few and large, and what goes first is what is at its end. */
 struct blobs {
     blob_t *first; /* newest first */
+    /* A bound on memory, not on objects: weights are large and few, critics' states small and
+       many. */
     uint64_t bytes_max;
     blobs_status_t status;
     blobs_owner_t owners[BLOBS_OWNERS_MAX];
@@ -36,6 +38,7 @@ void blobs_destroy (blobs_t **self)
     blobs_t *blobs = *self;
     if (!blobs)
         return;
+    /* Nothing outlives the vault, needed or not. */
     while (blobs->first)
         blobs_drop (blobs, blobs->first);
     free (blobs);
@@ -44,6 +47,7 @@ void blobs_destroy (blobs_t **self)
 
 blob_t *blobs_find (const blobs_t *blobs, const hash_t *hash)
 {
+    /* Tens of objects at most: a walk. */
     blob_t *b = blobs->first;
     while (b && !hash_equal (&b->hash, hash))
         b = b->next;
@@ -78,6 +82,7 @@ void blobs_drop (blobs_t *blobs, blob_t *b)
  *  through fetching them. */
 static void blobs_trim (blobs_t *blobs, uint64_t owner)
 {
+    /* Newest first, so the sums are of those that came after: what passes a bound is the oldest. */
     size_t loose = 0, large = 0;
     uint64_t past = 0, bytes = 0;
     for (blob_t *b = blobs->first, *next; b; b = next) {
@@ -85,6 +90,8 @@ static void blobs_trim (blobs_t *blobs, uint64_t owner)
         /* An unfinished one is bounded elsewhere, and must not go while its chunks still come. */
         if (b->needs > 0 || !blob_complete (b))
             continue;
+        /* Past ones are bounded together, loose ones of this uploader by number, and large ones
+           by bytes as well. */
         bool drop = false;
         if (b->was_needed) {
             drop = (past += b->size) > BLOBS_PAST_BYTES;
@@ -127,6 +134,7 @@ static bool blobs_make_room (blobs_t *blobs, uint64_t size, uint64_t owner)
  *  promise that cannot be kept later is worse than a refusal now. */
 static int blobs_check_unfinished (const blobs_t *blobs, uint64_t size, uint64_t owner, err_t *err)
 {
+    /* The new one is counted as if it were there already. */
     uint64_t own = size, all = size;
     size_t n = 0;
     for (const blob_t *b = blobs->first; b; b = b->next) {
@@ -163,6 +171,8 @@ static blob_t *blobs_allocate (const hash_t *hash, uint64_t size)
     b->chunks = size ? (uint32_t) ((size + HASH_CHUNK - 1) / HASH_CHUNK) : 1;
     b->wanted = 1;
     b->window = 1;
+    /* One more than needed, so that an empty object has memory, too. The pages are touched as
+       chunks come. */
     b->data = malloc (size + 1);
     b->got = calloc (b->chunks, 1);
     b->chunk_hash = calloc (b->chunks, sizeof *b->chunk_hash);
@@ -185,6 +195,7 @@ blob_t *blobs_begin (blobs_t *blobs, const hash_t *hash, uint64_t size, uint64_t
                  (unsigned long long) size >> 20, (unsigned long long) BLOBS_OBJECT_MAX >> 20);
         return NULL;
     }
+    /* In this order: the cheapest room is what nobody will ever finish. */
     blobs_expire (blobs, now);
     blobs_trim (blobs, owner);
     if (blobs_check_unfinished (blobs, size, owner, err) != 0)
@@ -212,6 +223,8 @@ blob_t *blobs_begin (blobs_t *blobs, const hash_t *hash, uint64_t size, uint64_t
 bool blob_put (blob_t *b, uint32_t index, const void *data, size_t size, int64_t now)
 {
     uint64_t at = (uint64_t) index * HASH_CHUNK;
+    /* Twice the same chunk: after a lost connection the uploader sends again what it cannot know
+       about. */
     if (index >= b->chunks || b->got[index])
         return false;
     uint64_t due = b->size - at < HASH_CHUNK ? b->size - at : HASH_CHUNK;
@@ -240,6 +253,7 @@ void blobs_finished (blobs_t *blobs, const blob_t *b)
 
 /*  ---- who needs what ------------------------------------------------------------------------- */
 
+/*  Counted, not flagged: two policies may share their base weights. */
 void blob_need (blob_t *b)
 {
     b->needs++;
@@ -286,6 +300,8 @@ void blobs_expire (blobs_t *blobs, int64_t now)
         if (blob_complete (b))
             continue;
         const blobs_owner_t *o = blobs_owner (blobs, b->owner);
+        /* An upload ends with its uploader, or when it makes no progress at all; a slow one goes
+           on. */
         if (!o || now - o->active_ms >= BLOBS_SILENT_MS || now - b->progress_ms >= BLOBS_STALLED_MS)
             blobs_drop (blobs, b);
     }

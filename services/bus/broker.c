@@ -50,6 +50,7 @@ broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err
         err_set (err, ERR_LIMIT, "no memory for the requests actor");
         return NULL;
     }
+    /* What fails here is found below: nothing is used before all of it is there. */
     b->peers = peers_new (peers_max);
     b->socket = zsock_new (ZMQ_ROUTER);
     b->outbox.socket = zsock_resolve (b->socket);
@@ -101,6 +102,9 @@ static void broker_refuse (broker_t *b, peer_t *stranger, const envelope_t *e,
     }
 }
 
+/*  The answer carries the number of the peer's life. When it is another one than before, the
+ *  peer registers again and sends again what it waits for: that is how a restart of the bus is
+ *  healed, and whatever the bus could not deliver. */
 static void broker_on_heartbeat (broker_t *b, peer_t *peer, peer_t *connection, const envelope_t *e,
                                  int fd)
 {
@@ -112,12 +116,15 @@ static void broker_on_heartbeat (broker_t *b, peer_t *peer, peer_t *connection, 
         &(envelope_t){.kind = ENVELOPE_HEARTBEAT, .sequence = e->sequence, .epoch = peer->life});
 }
 
+/*  One service is the bus's own: whether a peer of some name is there. Health checks ask it
+ *  (svc/health.c). */
 static void broker_on_request (broker_t *b, peer_t *client, const envelope_t *e, zmq_msg_t *frame)
 {
     if (!slice_equal (e->service, slice_of (BUS_ALIVE))) {
         dispatch_request (b->dispatch, client, e, frame);
         return;
     }
+    /* Answered here and at once, so that it also works when every queue is full. */
     bool alive = peers_alive (b->peers, e->payload);
     outbox_reply (&b->outbox, client, e->sequence, alive ? ERR_NONE : ERR_MISSING,
                   alive ? "" : "nobody of this name is there");
@@ -127,11 +134,15 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
 {
     envelope_t e;
     peers_refusal_t refusal;
+    /* Where an answer goes to when the sender is no peer yet, or will be none. */
     peer_t connection = {.identity_n = identity_n};
     memcpy (connection.identity, identity, identity_n);
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
     if (state != ENVELOPE_WHOLE) {
         broker_add (state == ENVELOPE_DAMAGED ? &b->damaged : &b->malformed);
+        /* A damaged request is sent again by its client in time. A damaged reply would only be
+           missed at the end of a third of its deadline; the bus knows whose it was, and says so
+           at once. */
         if (state == ENVELOPE_DAMAGED && e.kind == ENVELOPE_REPLY)
             dispatch_damaged_reply (b->dispatch, identity, identity_n, &e);
         return;
@@ -221,6 +232,7 @@ void broker_actor (zsock_t *pipe, void *broker)
         broker_take (b);
         int64_t now = clock_ms ();
         if (now - b->ticked_ms >= BROKER_TICK_MS) {
+            /* By the clock, not by the poller's timeout: under load the poller never times out. */
             b->ticked_ms = now;
             broker_tick (b, now);
         }

@@ -45,6 +45,8 @@ enum {
     COUNTERS
 };
 
+/*  Three tables and no more: who serves what and who waits for it (routes), who has what in hand
+ *  (flights), and the way out (outbox, the broker's). */
 struct dispatch {
     outbox_t *outbox;
     routes_t routes;
@@ -52,6 +54,8 @@ struct dispatch {
     _Atomic uint64_t count[COUNTERS];
 };
 
+/*  The counters are written by the actor's thread alone and read by whoever asks for the status:
+ *  relaxed atomics are enough, since no counter says anything about other memory. */
 static void dispatch_set (dispatch_t *d, int what, uint64_t n)
 {
     atomic_store_explicit (&d->count[what], n, memory_order_relaxed);
@@ -95,22 +99,28 @@ static void dispatch_cancel_flight (dispatch_t *d, flight_t *f)
     flights_end (d->flights, f);
 }
 
-/*  Who waited for it is told, and sends again; who works
- *  for it is told, and stops. */
+/*  A peer is gone: as a worker, as a client, or both. Clients whose request it had are told, and
+ *  send again, so another worker gets it at once and not when a third of the deadline is over.
+ *  What it had asked for itself is cancelled at the workers, which otherwise would compute for
+ *  nobody. */
 void dispatch_remove_peer (dispatch_t *d, peer_t *peer)
 {
     bool worked = false;
     peer->dead = true;
+    /* Ending a flight unlinks it, so the head of the list is a different one each time round. */
     while (peer->given) {
         peer_t *client = peer->given->client;
         uint64_t sequence = peer->given->sequence;
         flights_end (d->flights, peer->given);
+        /* Not as long as another worker has the same request: that one may still answer. And not
+           when a peer asked itself: it is gone. */
         if (client != peer && !flights_of_request (client, sequence, NULL))
             outbox_lost (d->outbox, client, sequence);
     }
     while (peer->asked)
         dispatch_cancel_flight (d, peer->asked);
     for (size_t i = 0; i < d->routes.n; i++) {
+        /* It may wait for services, and serve some, without having anything in flight. */
         route_t *route = d->routes.route[i];
         queue_remove_client (&route->queue, peer);
         worker_t *w = workers_find (&route->workers, peer);
@@ -135,14 +145,19 @@ static int dispatch_give (dispatch_t *d, route_t *route, peer_t *client, request
 {
     worker_t *w;
     while (!client->dead && (w = workers_pick (&route->workers, wish, clock_ms ()))) {
+        /* The flight comes first, for the frame that is sent bears its ticket. */
         peer_t *worker = w->peer;
         flight_t *f = flights_add (d->flights, client, worker, route);
         if (!f)
             return -1;
+        /* The time left is measured here, not where the client sent it: what it spent in the
+           queue is gone. */
         int64_t left = clock_left_ms (r->deadline_ms);
+        /* The client's own number, by which a resent request and a reply find this flight. */
         f->sequence = r->sequence;
         f->given_ms = clock_ms ();
         f->deadline_ms = r->deadline_ms;
+        /* A frame that leaves no room for its ticket was not made by a client of ours. */
         if (envelope_patch (&r->frame, f->ticket, left > 0 ? (uint32_t) left : 1) != 0) {
             flights_end (d->flights, f);
             outbox_reply (d->outbox, client, r->sequence, ERR_INPUT,
@@ -156,12 +171,16 @@ static int dispatch_give (dispatch_t *d, route_t *route, peer_t *client, request
         flights_end (d->flights, f);
         dispatch_remove_peer (d, worker);
     }
+    /* Nobody waits for what a dead client asked; else the caller puts the request into the
+       queue. */
     if (!client->dead)
         return -1;
     zmq_msg_close (&r->frame);
     return 0;
 }
 
+/*  A full queue is said at once: the client knows what else it could do meanwhile, and a request
+ *  that waits until its deadline would tell it nothing. */
 static void dispatch_wait (dispatch_t *d, route_t *route, peer_t *client, request_t *r)
 {
     if (queue_push (&route->queue, client, r) == 0)
@@ -177,11 +196,14 @@ static bool dispatch_give_waiting (dispatch_t *d, route_t *route)
 {
     int64_t now = clock_ms ();
     for (line_t *line = queue_next (&route->queue, NULL), *next; line; line = next) {
+        /* Taken now, since popping the last request of a line frees the line. */
         next = queue_next (&route->queue, line);
         const request_t *first = queue_first (line);
         peer_t *client = queue_client (line);
         workers_wish_t wish = {.avoid = first->avoid};
         bool late = now >= first->deadline_ms;
+        /* A client with all its flights in use waits without holding up the lines behind it; so
+           does a request whose wish nobody can meet now. One that is late is always taken out. */
         if (!late && (client->in_flight >= FLIGHTS_CLIENT_MAX ||
                       !workers_pick (&route->workers, &wish, now)))
             continue;
@@ -198,6 +220,8 @@ static bool dispatch_give_waiting (dispatch_t *d, route_t *route)
     return false;
 }
 
+/*  Called wherever credit came back or a worker came: nothing else makes room, so nothing else
+ *  needs to look at the queue. workers_free is asked first, for walking the lines costs more. */
 static void dispatch_drain (dispatch_t *d, route_t *route)
 {
     while (route->queue.n && workers_free (&route->workers, clock_ms ()) &&
@@ -223,6 +247,7 @@ static void dispatch_doubt_holder (flight_t *f, int64_t now)
 static void dispatch_hand_on (dispatch_t *d, route_t *route, peer_t *client, flight_t *holder,
                               const envelope_t *e, request_t *r)
 {
+    /* Those that have the request already must not get it again as if they were others. */
     workers_wish_t wish = {.avoid = r->avoid};
     int64_t now = clock_ms ();
     bool late = false;
@@ -232,6 +257,8 @@ static void dispatch_hand_on (dispatch_t *d, route_t *route, peer_t *client, fli
         if (wish.not_n < WORKERS_WISH_MAX)
             wish.not [wish.not_n++] = f->worker;
     }
+    /* Only an idle worker: while others wait in the queue, a second copy of this request would
+       take the place of a first copy of theirs. */
     if (late && wish.not_n < DISPATCH_HOLDERS_MAX && route->queue.n == 0 &&
         dispatch_give (d, route, client, r, &wish) == 0) {
         dispatch_add (d, HANDED_ON, 1);
@@ -260,6 +287,9 @@ static void dispatch_complain (route_t *route, const peer_t *client, const envel
     }
 }
 
+/*  index counts how often the client has sent this request; 0 is the first time. A later one
+ *  finds a worker that has it, or its place in the queue, or neither: then the first was lost on
+ *  the way to the bus, or with a worker, and this one is as good as the first. */
 void dispatch_request (dispatch_t *d, peer_t *client, const envelope_t *e, zmq_msg_t *frame)
 {
     dispatch_add (d, REQUESTS, 1);
@@ -272,16 +302,21 @@ void dispatch_request (dispatch_t *d, peer_t *client, const envelope_t *e, zmq_m
     request_t r = {.sequence = e->sequence, .deadline_ms = clock_ms () + (int64_t) e->left_ms};
     slice_text (e->avoid, r.avoid, sizeof r.avoid);
     flight_t *holder = e->index > 0 ? flights_of_request (client, e->sequence, NULL) : NULL;
+    /* It waits already. Its place in the line is worth more than this copy. */
     if (!holder && e->index > 0 && queue_holds (&route->queue, client, e->sequence))
         return;
+    /* Said once, with the first try: a resent one repeats the wish, and must not be counted
+       again. */
     if (e->index == 0)
         dispatch_complain (route, client, e);
+    /* What is still needed of the envelope after the frame has moved. */
     envelope_t again = {.sequence = e->sequence, .left_ms = e->left_ms};
     zmq_msg_init (&r.frame);
     zmq_msg_move (&r.frame, frame); /* from here on e points nowhere */
     workers_wish_t wish = {.avoid = r.avoid};
     if (holder)
         dispatch_hand_on (d, route, client, holder, &again, &r);
+    /* Who waits goes first: a request that is given at once would overtake them. */
     else if (route->queue.n || dispatch_give (d, route, client, &r, &wish) != 0)
         dispatch_wait (d, route, client, &r);
 }
@@ -295,7 +330,9 @@ static bool dispatch_machine_failed (uint32_t code)
            code >= ERR_COUNT;
 }
 
-/*  Counts for or against the worker; bad input and the like are neither. */
+/*  A failure of the worker's machine counts against it. Any other reply is an answer, even one that
+ *  calls the input bad: about the input it may be right. The worker may be gone from the service by
+ *  now; then there is nobody to judge. */
 static void dispatch_judge (const flight_t *f, uint32_t code)
 {
     worker_t *w = workers_find (&f->route->workers, f->worker);
@@ -305,6 +342,9 @@ static void dispatch_judge (const flight_t *f, uint32_t code)
         workers_answered (w, clock_ms ());
 }
 
+/*  A reply counts only from the worker that holds the ticket, under the number that it was
+ *  given. So a late reply, or one that is made up, ends nothing: its ticket is another flight's
+ *  by then, or none. */
 void dispatch_reply (dispatch_t *d, const peer_t *worker, const envelope_t *e, zmq_msg_t *frame)
 {
     flight_t *f = flights_find (d->flights, e->ticket);
@@ -317,10 +357,13 @@ void dispatch_reply (dispatch_t *d, const peer_t *worker, const envelope_t *e, z
     flights_end (d->flights, f);
     flight_t *other = flights_of_request (client, sequence, NULL);
     if (!other || !dispatch_machine_failed (e->code)) {
+        /* The first good reply wins. The others stop, and whoever was silent all the while is
+           doubted. */
         while ((other = flights_of_request (client, sequence, NULL))) {
             dispatch_doubt_holder (other, clock_ms ());
             dispatch_cancel_flight (d, other);
         }
+        /* For dispatch_complain: only who got an answer may complain about it. */
         peer_remember_answer (client, e->id, worker);
         dispatch_add (d, REPLIES, 1);
         outbox_send_frame (d->outbox, client, frame);
@@ -346,6 +389,8 @@ void dispatch_damaged_reply (dispatch_t *d, const void *identity, size_t identit
     dispatch_drain (d, route);
 }
 
+/*  The sender names its own number, so nobody can cancel what another asked. A request may be in
+ *  flight, in a queue, or at several workers at once. */
 void dispatch_cancel (dispatch_t *d, const peer_t *client, const envelope_t *e)
 {
     flight_t *f;
@@ -367,6 +412,8 @@ static route_t *dispatch_route_for_worker (dispatch_t *d, slice_t name)
     route_t *route = routes_of (&d->routes, name), *unserved;
     if (route || !(unserved = routes_unserved (&d->routes)))
         return route;
+    /* Those that wait there are answered, not dropped: they may ask again when somebody serves
+       it. */
     for (line_t *line; (line = queue_next (&unserved->queue, NULL));) {
         peer_t *client = queue_client (line);
         request_t r;
@@ -384,6 +431,8 @@ static worker_t *dispatch_register (dispatch_t *d, route_t *route, peer_t *peer,
 {
     char numerics[ENVELOPE_NAME_MAX + 1], text[ENVELOPE_TEXT_MAX];
     slice_text (e->text, numerics, sizeof numerics);
+    /* All workers of a service must give the same bits for the same weights. The first one sets
+       what they compute with; a different one is refused while any of them is there. */
     if (route->workers.n && strcmp (route->numerics, numerics) != 0) {
         snprintf (
             text, sizeof text,
@@ -405,6 +454,8 @@ static worker_t *dispatch_register (dispatch_t *d, route_t *route, peer_t *peer,
     return w;
 }
 
+/*  Also how a worker changes its credit, and how it registers again after the bus forgot it:
+ *  READY may come any number of times. */
 void dispatch_ready (dispatch_t *d, peer_t *peer, const envelope_t *e)
 {
     route_t *route = dispatch_route_for_worker (d, e->service);
@@ -421,9 +472,12 @@ void dispatch_ready (dispatch_t *d, peer_t *peer, const envelope_t *e)
 
 /*  ---- time ----------------------------------------------------------------------------------- */
 
+/*  Deadlines first, since they free credit, which the queues behind then get. */
 void dispatch_tick (dispatch_t *d, int64_t now)
 {
     for (flight_t *f = flights_next (d->flights, NULL); f; f = flights_next (d->flights, f))
+        /* The client gives up by itself at its deadline, so it is not told; the worker is, so
+           that it stops. */
         if (now >= f->deadline_ms) {
             dispatch_add (d, EXPIRED, 1);
             dispatch_doubt_holder (f, now);
@@ -434,6 +488,7 @@ void dispatch_tick (dispatch_t *d, int64_t now)
         dispatch_drain (d, d->routes.route[i]);
     }
     routes_sweep (&d->routes);
+    /* Gauges, unlike the counters above: set anew each time. */
     size_t queued = 0;
     for (size_t i = 0; i < d->routes.n; i++)
         queued += d->routes.route[i]->queue.n;

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/*  The ticket's low bits name the slot, so that a reply finds its flight without a search; the
+ *  bits above count up with every flight, so that an old ticket for the same slot does not
+ *  match. */
 #define FLIGHTS_SLOT_BITS 20
 #define FLIGHTS_SLOT_MASK (((uint64_t) 1 << FLIGHTS_SLOT_BITS) - 1)
 #define FLIGHTS_NONE      UINT32_MAX
@@ -25,6 +28,8 @@ flights_t *flights_new (uint64_t seed)
         return NULL;
     flights->slot = calloc (FLIGHTS_MAX, sizeof *flights->slot);
     flights->first_free = FLIGHTS_NONE;
+    /* Two buses in a row share no tickets, or a reply to the old bus could end a flight of the
+       new one. */
     flights->generation = seed >> 2 * FLIGHTS_SLOT_BITS;
     if (!flights->slot)
         flights_destroy (&flights);
@@ -44,6 +49,7 @@ void flights_destroy (flights_t **self)
  *  empty, or it could fill it. */
 flight_t *flights_add (flights_t *flights, peer_t *client, peer_t *worker, route_t *route)
 {
+    /* See dispatch_give_waiting: such a client waits, the others do not. */
     if (client->in_flight >= FLIGHTS_CLIENT_MAX)
         return NULL;
     uint32_t at = flights->first_free;
@@ -71,7 +77,10 @@ flight_t *flights_add (flights_t *flights, peer_t *client, peer_t *worker, route
         worker->given->worker_at = &f->worker_next;
     client->asked = worker->given = f;
     client->in_flight++;
+    /* The route must stay as long as a flight points to it, even when its last worker has gone. */
     route->flights++;
+    /* Credit is counted where it is handed out. The worker is there: workers_pick has just named
+       it. */
     worker_t *w = workers_find (&route->workers, worker);
     assert (w);
     w->used++;
@@ -104,6 +113,7 @@ void flights_end (flights_t *flights, flight_t *f)
     }
     f->client->in_flight--;
     f->route->flights--;
+    /* Free from here on: a reply that still comes under this ticket finds nothing. */
     f->ticket = 0;
     f->next_free = flights->first_free;
     flights->first_free = (uint32_t) (f - flights->slot);
@@ -124,6 +134,8 @@ size_t flights_count (const flights_t *flights)
     return flights->n;
 }
 
+/*  A client has few flights at a time, mostly: a walk over its own list costs less than an
+ *  index. */
 flight_t *flights_of_request (const peer_t *client, uint64_t sequence, const flight_t *after)
 {
     flight_t *f = after ? after->client_next : client->asked;

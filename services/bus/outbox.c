@@ -16,6 +16,8 @@ int outbox_send_frame (outbox_t *outbox, peer_t *to, zmq_msg_t *frame)
     return -1;
 }
 
+/*  The bus speaks under a name and a boot id of its own; a new boot id tells everybody that it
+ *  is another bus, which knows nothing of before. */
 void outbox_send (outbox_t *outbox, peer_t *to, const envelope_t *envelope)
 {
     envelope_t e = *envelope;
@@ -38,6 +40,7 @@ void outbox_reply (outbox_t *outbox, peer_t *client, uint64_t sequence, err_code
             .kind = ENVELOPE_REPLY, .sequence = sequence, .code = code, .text = slice_of (text)});
 }
 
+/*  Only the number goes back: the client has the request, and knows what to do. */
 void outbox_lost (outbox_t *outbox, peer_t *client, uint64_t sequence)
 {
     outbox_send (outbox, client, &(envelope_t){.kind = ENVELOPE_LOST, .sequence = sequence});

@@ -15,6 +15,8 @@
 struct peers {
     peer_t *by_secret[PEERS_BUCKETS];
     peer_t *by_boot[PEERS_BUCKETS];
+    /* A worker that answers a batch, a client that asks a batch: the lookup is saved for all but
+       one. */
     peer_t *last; /* the peer of the last message: most come in runs */
     size_t n, max;
     uint64_t lives;
@@ -41,6 +43,7 @@ void peers_destroy (peers_t **self)
     *self = NULL;
 }
 
+/*  Secrets are random, so any hash spreads them; this one is short. */
 static uint32_t peers_hash (const char *data, size_t n)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
@@ -79,6 +82,7 @@ static peer_t *peers_add (peers_t *peers, slice_t secret, const envelope_t *e)
     peer_t *p = calloc (1, sizeof *p);
     if (!p)
         return NULL;
+    /* From here on the boot id is this peer's, and nobody else can speak under it. */
     p->boot = e->boot;
     p->fd = p->requests_fd = -1;
     p->dead = true; /* its life begins below */
@@ -105,10 +109,13 @@ peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope
     if (!p || !peers_is (p, secret))
         for (p = *peers_secret_bucket (peers, secret); p && !peers_is (p, secret);)
             p = p->next;
-    /* A connection that is known speaks under its own boot id, or not at all. */
+    /* A connection that is known speaks under its own boot id, or not at all. A boot id of 0
+       says "none": it cannot be told apart from others, so it is nobody's. */
     if (p ? p->boot != e->boot : !e->boot)
         return NULL;
     if (!p) {
+        /* New by its secret, but with a boot id that somebody has: an impostor, or the same
+           process under another secret, which does not happen. */
         for (p = *peers_boot_bucket (peers, e->boot); p; p = p->next_by_boot)
             if (p->boot == e->boot)
                 return NULL;
@@ -170,6 +177,7 @@ peer_t *peers_disconnected (peers_t *peers, int fd)
 
 static void peers_unlink_boot (peers_t *peers, peer_t *peer)
 {
+    /* It is in that list, for it was put there when it was made. */
     peer_t **at = peers_boot_bucket (peers, peer->boot);
     while (*at != peer)
         at = &(*at)->next_by_boot;
@@ -183,6 +191,7 @@ peer_t *peers_next_dead (peers_t *peers, int64_t now)
     for (size_t i = 0; i < PEERS_BUCKETS; i++)
         for (peer_t **at = &peers->by_secret[i]; *at;) {
             peer_t *p = *at;
+            /* Dead since the last round: the broker has taken it out of everything. */
             if (p->dead) {
                 assert (!p->asked && !p->given && !p->queued);
                 if (peers->last == p)
@@ -209,6 +218,7 @@ size_t peers_count (const peers_t *peers)
  *  is nobody's service. */
 bool peers_alive (const peers_t *peers, slice_t name)
 {
+    /* What no peer can be called. */
     if (name.size == 0 || name.size > ENVELOPE_NAME_MAX)
         return false;
     for (size_t i = 0; i < PEERS_BUCKETS; i++)
@@ -219,6 +229,7 @@ bool peers_alive (const peers_t *peers, slice_t name)
     return false;
 }
 
+/*  A ring: older answers are forgotten, and with them the right to complain about them. */
 void peer_remember_answer (peer_t *client, slice_t id, const peer_t *worker)
 {
     client->answers[client->answers_n++ % PEER_ANSWERS] =

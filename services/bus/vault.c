@@ -34,6 +34,8 @@
 #define VAULT_NEEDS_MAX     64 /* objects of one manifest */
 #define VAULT_MANIFESTS_MAX 4096
 
+/*  What an agent reads to learn that a version is there: opaque bytes, and the objects that must
+ *  be here as long as it is. */
 typedef struct manifest {
     struct manifest *next;
     char run[ENVELOPE_NAME_MAX + 1];
@@ -45,6 +47,7 @@ typedef struct manifest {
     uint64_t announced; /* events of this topic so far */
 } manifest_t;
 
+/*  The trainers that were seen, by the run that they hold; see "Epochs" above. */
 typedef struct {
     char run[ENVELOPE_NAME_MAX + 1];
     uint64_t epoch; /* greatest seen */
@@ -82,6 +85,7 @@ vault_t *vault_new (const vault_options_t *options, err_t *err)
         return NULL;
     }
     v->boot = options->boot;
+    /* What fails here is found below: nothing is used before all of it is there. */
     v->blobs = blobs_new (options->bytes_max);
     v->socket = zsock_new (ZMQ_ROUTER);
     v->publish = zsock_new (ZMQ_PUB);
@@ -102,10 +106,13 @@ static void vault_answer (vault_t *v, const envelope_t *to, envelope_t e)
 {
     e.sender = slice_of ("bus");
     e.boot = v->boot;
+    /* The sender's own number for its transfer: by it the courier finds what the answer is
+       about. */
     e.sequence = to->sequence;
     zmq_msg_t frame;
     if (envelope_pack (&e, (slice_t){"", 0}, &frame) != 0)
         return;
+    /* Not sent is lost: the uploader or agent asks again when nothing comes for a while. */
     if (zmq_send (v->raw, v->identity, v->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0 ||
         zmq_msg_send (&frame, v->raw, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
@@ -141,6 +148,7 @@ static uint64_t vault_owner (const vault_t *v)
     return hash;
 }
 
+/*  Chunks are asked for one by one; each WANT lets the uploader send one frame of 1 MiB. */
 static void vault_want (vault_t *v, const envelope_t *e, uint32_t index)
 {
     vault_answer (v, e, (envelope_t){.kind = ENVELOPE_WANT, .index = index});
@@ -167,11 +175,15 @@ static void vault_take_chunk (vault_t *v, const envelope_t *e, blob_t *b)
     /* Chunk 0 a second time: nobody asked for it, so the uploader has begun anew, or another one
        has. */
     bool again = e->index == 0 && b->got[0], fast = now - b->progress_ms <= VAULT_FAST_MS;
+    /* A frame that says another size is of another upload, or of a broken one. A chunk that came
+       twice changes nothing. */
     if (e->size == b->size && blob_put (b, e->index, e->payload.data, e->payload.size, now)) {
         vault_add (&v->chunks_in);
         if (fast && b->window < VAULT_WINDOW)
             b->window *= 2;
     }
+    /* Only the whole can be checked against its name, and only what was checked is ever handed
+       out. */
     if (!blob_complete (b)) {
         vault_want_more (v, e, b, again);
     } else if (blob_genuine (b)) {
@@ -246,6 +258,8 @@ static void vault_on_get (vault_t *v, const envelope_t *e)
 static bool vault_is_current (vault_t *v, const envelope_t *e)
 {
     size_t i = 0;
+    /* A run that is not remembered is taken at its word: after a restart of the bus the first
+       trainer that speaks for it sets the epoch. */
     while (i < v->runs_n && !slice_equal (slice_of (v->runs[i].run), e->text))
         i++;
     if (i == VAULT_RUNS_MAX) { /* the run that came first is forgotten */
@@ -356,6 +370,7 @@ static void vault_on_manifest (vault_t *v, const envelope_t *e)
         blob_need (m->objects[i]);
     manifest_t **old = vault_find_manifest (v, e);
     if (*old) {
+        /* Events of one topic go on counting, or whoever listens would take the next for a loss. */
         m->announced = (*old)->announced;
         vault_drop_manifest (v, old);
     }
@@ -371,6 +386,7 @@ static void vault_on_manifest (vault_t *v, const envelope_t *e)
     vault_answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
 }
 
+/*  Retiring what is not there is no error: a repeated message finds it done. */
 static void vault_on_retire (vault_t *v, const envelope_t *e)
 {
     if (!vault_is_current (v, e)) {
@@ -383,6 +399,8 @@ static void vault_on_retire (vault_t *v, const envelope_t *e)
     vault_answer_code (v, e, ENVELOPE_DONE, ERR_NONE, "");
 }
 
+/*  An agent asks when it connects. It gets each in a frame of its own, as if it had just been
+ *  published. */
 static void vault_on_manifests (vault_t *v, const envelope_t *e)
 {
     for (const manifest_t *m = v->manifests; m; m = m->next)
@@ -399,6 +417,7 @@ static void vault_on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
+    /* Every kind that only others send is passed over without a word. */
     if (state == ENVELOPE_MALFORMED)
         vault_add (&v->malformed);
     else if (state == ENVELOPE_DAMAGED)
@@ -451,6 +470,7 @@ void vault_actor (zsock_t *pipe, void *vault)
         int64_t now = clock_ms ();
         if (now - v->ticked_ms >= VAULT_TICK_MS) {
             v->ticked_ms = now;
+            /* Uploads whose uploader is gone are the only thing here that ends by time. */
             blobs_expire (v->blobs, now);
         }
         vault_count (v);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/*  Few workers serve one service, and they lie side by side: a walk is faster than a table. */
 worker_t *workers_find (workers_t *workers, const peer_t *peer)
 {
     for (size_t i = 0; i < workers->n; i++)
