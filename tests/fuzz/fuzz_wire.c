@@ -15,8 +15,8 @@ static void try_message (fixture_message_t kind, const char *data, size_t size, 
     arena_destroy (&arena);
 }
 
-/*  Once as it came and once with the checksum that belongs to it: what is well formed is then whole,
- *  and stays the same when it is packed again. */
+/*  Once as it came and once with the checksum that belongs to it: what is well formed is then
+ *  whole, and stays the same when it is packed again. */
 static void try_envelope (const char *data, size_t size)
 {
     envelope_t e, again;

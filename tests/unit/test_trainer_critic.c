@@ -1,4 +1,5 @@
-/* with: services/trainer/critic_client.c services/trainer/rollout.c services/trainer/transcripts.c */
+/* with: services/trainer/critic_client.c services/trainer/rollout.c
+ * services/trainer/transcripts.c */
 /*  The trainer's side of the critic, on a bus that the test plays: what is asked, and again, and
  *  how it ends. */
 #include <stdarg.h>
