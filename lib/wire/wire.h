@@ -250,6 +250,10 @@ typedef enum {
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
     WIRE_GROUP_REFUSED,  /* step, group, phase, text: why no agent will ever play it */
     WIRE_GROUP_TROUBLE,  /* step, group, phase, text: who failed it last, and how; tried again */
+    WIRE_RUN_NOTE,       /* step, text: what people should know at once */
+    WIRE_RUN_OPENED,     /* step it begins at, metrics: steps, seed; text: what runs, JSON */
+    WIRE_RUN_FAILED,     /* step, text: why */
+    WIRE_RUN_STOPPED,    /* step, text: why; it can be resumed */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 

@@ -100,6 +100,24 @@ static int metrics_each_line (const char *path, int (*each) (void *context, cons
     return rc;
 }
 
+static int metrics_take_step (void *context, const json_t *line)
+{
+    const char *event = json_string_value (json_object_get (line, "event"));
+    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step")), *last = context;
+    if (event && strcmp (event, "step") == 0 && step > *last)
+        *last = step;
+    return 0;
+}
+
+uint64_t metrics_last_step (const char *dir)
+{
+    char path[FS_PATH_MAX];
+    uint64_t last = 0;
+    if (fs_join (path, dir, LINES, NULL) == 0)
+        metrics_each_line (path, metrics_take_step, &last);
+    return last;
+}
+
 static int metrics_draw_line (void *context, const json_t *line)
 {
     metrics_draw (context, line);
@@ -292,4 +310,27 @@ int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
     return metrics_each_line (
         metrics->lines, metrics_print_line,
         &(search_t){.event = event, .step = step, .each = each, .context = context});
+}
+
+typedef struct {
+    const char *event, *name;
+    double least;
+    size_t n;
+} count_t;
+
+static int metrics_count_line (void *context, const json_t *line)
+{
+    count_t *count = context;
+    const char *event = json_string_value (json_object_get (line, "event"));
+    const json_t *value = json_object_get (line, count->name);
+    count->n += event && strcmp (event, count->event) == 0 && json_is_number (value) &&
+                json_number_value (value) >= count->least;
+    return 0;
+}
+
+size_t metrics_count (const metrics_t *metrics, const char *event, const char *name, double least)
+{
+    count_t count = {.event = event, .name = name, .least = least};
+    metrics_each_line (metrics->lines, metrics_count_line, &count);
+    return count.n;
 }

@@ -23,6 +23,10 @@
 
 typedef struct metrics metrics_t;
 
+/*  The highest step that a run's folder has a line of, whether or not a checkpoint has it, too; 0:
+ *  none. To be asked before metrics_open cuts lines off. */
+uint64_t metrics_last_step (const char *dir);
+
 /*  Cuts dir/metrics.jsonl to offset bytes (0: begins anew) and writes the curves again from it.
  *  ERR_INPUT when the file is shorter than offset. */
 metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err);
@@ -47,5 +51,8 @@ uint64_t metrics_offset (const metrics_t *metrics);
  *  with step UINT64_MAX of the first line with this event. Returns 1 when there is one, else 0. */
 int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
                   void (*each) (void *context, const char *name, double value), void *context);
+
+/*  How many lines with this event have a number of that name which is at least `least`. */
+size_t metrics_count (const metrics_t *metrics, const char *event, const char *name, double least);
 
 #endif

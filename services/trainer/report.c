@@ -10,183 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "episodes.h"
+#include "news.h"
 #include "stages.h"
-#include "task/episode.h"
 
-#define EPISODES     "episodes.jsonl"
-#define RESULT       "result.json"
-#define EPISODES_MAX ((size_t) 1 << 30)
-#define EXAMPLES     ((size_t) 8)        /* episodes of each evaluation that are written down */
-#define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
-
-/*  ---- events --------------------------------------------------------------------------------- */
-
-static void report_publish_event (trainer_t *t, const wire_event_t *event)
-{
-    char topic[STORE_RUN_MAX + 48];
-    buf_t bytes = {0};
-    wire_event_t whole = *event;
-    whole.run = t->run;
-    whole.text = event->text ? event->text : "";
-    whole.version.policy = event->version.policy ? event->version.policy : "";
-    snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (event->kind));
-    wire_event_pack (&whole, &bytes);
-    if (!buf_failed (&bytes))
-        bus_publish (svc_bus (t->svc), topic, bytes.data, bytes.size);
-    buf_free (&bytes);
-}
-
-void report_state (trainer_t *t, const char *text)
-{
-    report_publish_event (t,
-                          &(wire_event_t){.kind = WIRE_RUN_STATE, .step = t->done, .text = text});
-}
-
-void report_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups)
-{
-    wire_part_t metrics[] = {{"groups", (double) groups},
-                             {"group_size", (double) t->conf->trainer.group_size},
-                             {"steps", (double) t->conf->trainer.steps}};
-    report_publish_event (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,
-                                             .step = step,
-                                             .phase = phase,
-                                             .metrics = metrics,
-                                             .metrics_n = 3});
-}
-
-void report_published (trainer_t *t)
-{
-    for (size_t p = 0; p < t->team.policies_n; p++)
-        report_publish_event (t, &(wire_event_t){.kind = WIRE_POLICY_PUBLISHED,
-                                                 .step = t->done,
-                                                 .version = t->team.policies[p]->version});
-}
-
-static void report_publish_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
-{
-    wire_event_t event = {.kind = kind, .step = t->done, .phase = phase};
-    event.metrics = metrics_parts (t->metrics, &event.metrics_n);
-    report_publish_event (t, &event);
-}
-
-/*  ---- episodes for people -------------------------------------------------------------------- */
-
-static json_t *report_reward_json (const wire_reward_t *reward)
-{
-    json_t *parts = json_object ();
-    for (size_t i = 0; i < reward->parts_n; i++)
-        json_object_set_new (parts, reward->parts[i].name, json_real (reward->parts[i].value));
-    return json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:o, s:s}", "reward", reward->reward,
-                      "quality", reward->quality, "speed", reward->speed, "cost", reward->cost,
-                      "success", (int) reward->success, "agreement", reward->agreement, "parts",
-                      parts, "verdict", reward->verdict);
-}
-
-/*  The episode of a flat number, put together again from its group's task and its history. */
-static episode_t *report_rebuild (const trainer_t *t, const rollout_t *rollout, size_t number,
-                                  err_t *err)
-{
-    size_t g = 0;
-    while (rollout->first_episode[g + 1] <= number)
-        g++;
-    const conf_t *conf = t->team.conf;
-    const char *history = rollout->episode[number]->history;
-    episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
-                               .turns = (size_t) conf->task.max_turns,
-                               .cpu_s = conf->task.cpu_s,
-                               .cpu_total_s = conf->task.cpu_total_s};
-    episode_t *episode =
-        episode_new (rollout->task[g] ? rollout->task[g] : "",
-                     (const char *const *) conf->team.roles.item, conf->team.roles.n, &limits, err);
-    if (episode && episode_replay (episode, history, strlen (history), err) != 0)
-        episode_destroy (&episode);
-    if (!episode)
-        err_wrap (err, "showing an episode of group %zu", g);
-    return episode;
-}
-
-/*  A global state with "step", "phase" and "reward" added, as a line. Takes the state over. */
-static char *report_line (const trainer_t *t, wire_phase_t phase, const wire_reward_t *reward,
-                          json_t *state)
-{
-    json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
-    json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
-    json_object_set_new (state, "reward", report_reward_json (reward));
-    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9));
-    json_decref (state);
-    return text;
-}
-
-static int report_append (const trainer_t *t, const char *line, err_t *err)
-{
-    char path[FS_PATH_MAX];
-    if (fs_join (path, t->dir, EPISODES, err) != 0)
-        return -1;
-    FILE *file = fopen (path, "ae");
-    int rc = !file || fprintf (file, "%s\n", line) < 0 ? -1 : 0;
-    if (file && fclose (file) != 0)
-        rc = -1;
-    return rc == 0 ? 0 : err_errno (err, ERR_IO, "%s: cannot write", path);
-}
-
-/*  Appends one episode to episodes.jsonl. With `tell` its public part also goes to whoever listens:
- *  the bus's events are for everybody, hidden checks are not. */
-static int report_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, size_t number,
-                        bool tell, err_t *err)
-{
-    episode_t *episode = report_rebuild (t, rollout, number, err);
-    if (!episode)
-        return -1;
-    const wire_reward_t *reward = &rollout->episode[number]->reward;
-    json_t *whole = json_copy ((json_t *) (uintptr_t) episode_json (episode));
-    json_t *seen = tell ? episode_public (episode) : NULL;
-    char *line = whole ? report_line (t, phase, reward, whole) : NULL;
-    char *event = seen ? report_line (t, phase, reward, seen) : NULL;
-    int rc = line ? report_append (t, line, err)
-                  : err_set (err, ERR_LIMIT, "no memory to show an episode");
-    if (rc == 0 && event && strlen (event) <= SHOWN_MAX)
-        report_publish_event (
-            t, &(wire_event_t){
-                   .kind = WIRE_EPISODE_SHOWN, .step = t->done, .phase = phase, .text = event});
-    free (line);
-    free (event);
-    episode_destroy (&episode);
-    return rc;
-}
-
-/*  Whether the run still has this line after going back to version `done`. */
-static bool report_still_true (const char *text, uint64_t done)
-{
-    json_t *line = json_loads (text, 0, NULL);
-    const char *phase = json_string_value (json_object_get (line, "phase"));
-    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
-    bool train = phase && strcmp (phase, wire_phase_name (WIRE_TRAIN)) == 0;
-    bool keep = phase && (train ? step <= done : step < done);
-    json_decref (line);
-    return keep;
-}
-
-int report_cut_episodes (trainer_t *t, err_t *err)
-{
-    char path[FS_PATH_MAX];
-    if (fs_join (path, t->dir, EPISODES, err) != 0)
-        return -1;
-    FILE *file = fopen (path, "re");
-    buf_t kept = {.max = EPISODES_MAX};
-    char *text = NULL;
-    size_t capacity = 0;
-    while (file && getline (&text, &capacity, file) > 0)
-        if (report_still_true (text, t->done))
-            buf_text (&kept, text);
-    free (text);
-    if (file)
-        fclose (file);
-    int rc = buf_failed (&kept) ? err_set (err, ERR_LIMIT, "%s: is too large", path) : 0;
-    if (rc == 0)
-        rc = fs_write (path, kept.data ? kept.data : "", kept.size, err);
-    buf_free (&kept);
-    return rc;
-}
+#define RESULT   "result.json"
+#define EXAMPLES ((size_t) 8) /* episodes of each evaluation that are written down */
 
 /*  ---- a step --------------------------------------------------------------------------------- */
 
@@ -244,7 +73,9 @@ static void report_add_cuts (metrics_t *m, const loss_metrics_t *l, loss_type_t 
     }
 }
 
-/*  One policy's update; with several policies the names end in "/POLICY". */
+/*  One policy's update; with several policies the names end in "/POLICY". A step in which nothing
+ *  was computed for it (no group had a spread, say) has no loss, entropy, ratios, norm or KL: they
+ *  are left out, since a 0 would look like a measurement. */
 static void report_add_update (const trainer_t *t, size_t policy)
 {
     const update_stats_t *u = &t->updates[policy];
@@ -252,21 +83,22 @@ static void report_add_update (const trainer_t *t, size_t policy)
     char end[POLICY_NAME_MAX + 2] = "";
     if (t->team.policies_n > 1)
         snprintf (end, sizeof end, "/%s", p->name);
+    metrics_addf (t->metrics, (double) u->tokens, "trained_tokens%s", end);
+    metrics_addf (t->metrics, (double) p->optimiser.step, "updates%s", end);
+    metrics_addf (t->metrics, (double) p->version.number, "version%s", end);
+    if (u->tokens == 0)
+        return;
     loss_config_t config = {.type = loss_type (t->conf->loss.type),
                             .sequence_level = strcmp (t->conf->loss.level, "sequence") == 0};
     loss_metrics_t l;
     loss_metrics (&config, &u->sums, &l);
-    double tokens = fmax ((double) u->tokens, 1), updates = fmax ((double) u->updates, 1);
-    const wire_part_t list[] = {{"loss", l.loss / updates},
-                                {"entropy", u->entropy / tokens},
+    const wire_part_t list[] = {{"loss", l.loss / fmax ((double) u->updates, 1)},
+                                {"entropy", u->entropy / (double) u->tokens},
                                 {"ratio_min", l.ratio_min},
                                 {"ratio_mean", l.ratio_mean},
                                 {"ratio_max", l.ratio_max},
                                 {"logp_diff_max", u->logp_diff_max},
-                                {"gradient_norm", u->gradient_norm},
-                                {"trained_tokens", (double) u->tokens},
-                                {"updates", (double) p->optimiser.step},
-                                {"version", (double) p->version.number}};
+                                {"gradient_norm", u->gradient_norm}};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
         metrics_addf (t->metrics, list[i].value, "%s%s", list[i].name, end);
     report_add_cuts (t->metrics, &l, config.type, end);
@@ -274,7 +106,9 @@ static void report_add_update (const trainer_t *t, size_t policy)
         metrics_addf (t->metrics, l.kl, "kl%s", end);
 }
 
-/*  Seconds of each stage since the last line; the stage that is under way counts up to now. */
+/*  Seconds of each stage since the last line; the stage that is under way counts up to now. A rate
+ *  stands there only where it was measured: a step that this run has played before comes out of
+ *  what agents kept of their answers, and a step without updates trained nothing. */
 static void report_add_times (trainer_t *t, const measure_t *measure)
 {
     double now = clock_s (), step_s = now - t->line_since;
@@ -287,10 +121,13 @@ static void report_add_times (trainer_t *t, const measure_t *measure)
     for (int s = 0; s < STAGE_DONE; s++)
         metrics_addf (t->metrics, t->stage_s[s], "%s_s", stages_name ((stage_t) s));
     metrics_add (t->metrics, "step_s", step_s);
-    metrics_add (t->metrics, "tokens_per_s", (double) measure->tokens / fmax (step_s, 1e-9));
-    metrics_add (t->metrics, "sampled_tokens_per_s",
-                 (double) measure->tokens / fmax (sample_s, 1e-9));
-    metrics_add (t->metrics, "trained_tokens_per_s", (double) trained / fmax (train_s, 1e-9));
+    if (t->done > t->played) {
+        metrics_add (t->metrics, "tokens_per_s", (double) measure->tokens / fmax (step_s, 1e-9));
+        metrics_add (t->metrics, "sampled_tokens_per_s",
+                     (double) measure->tokens / fmax (sample_s, 1e-9));
+    }
+    if (trained)
+        metrics_add (t->metrics, "trained_tokens_per_s", (double) trained / fmax (train_s, 1e-9));
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
     memset (t->stage_s, 0, sizeof t->stage_s);
     t->line_since = now;
@@ -315,13 +152,36 @@ static void report_add_lag (const trainer_t *t)
     }
 }
 
+/*  A step whose groups have one reward each gives no gradient, however many tokens it took. That
+ *  is told when it begins, and when it is over if it was more than one step; a critic in use sees
+ *  differences where groups have none. */
+static void report_note_spread (trainer_t *t, const measure_t *measure)
+{
+    size_t played = measure->groups - measure->dead;
+    bool flat = t->zero_spread == played && !t->critic_used;
+    if (flat && t->flat++ == 0)
+        news_note (t, "all %zu groups of step %llu have one reward each: nothing to learn from%s",
+                   played, (unsigned long long) t->done,
+                   measure->successes == measure->n
+                       ? " (every task is solved: take harder ones, or fewer trainer.steps)"
+                       : " (what helps: a graded reward, a larger trainer.group_size, a higher "
+                         "trainer.temperature, other tasks)");
+    if (flat)
+        return;
+    if (t->flat > 1)
+        news_note (t, "groups of step %llu differ in their rewards again; %zu steps taught nothing",
+                   (unsigned long long) t->done, t->flat);
+    t->flat = 0;
+}
+
 int report_step (trainer_t *t, err_t *err)
 {
     measure_t measure;
     measure_rollout (t->rollout, &measure);
     metrics_begin (t->metrics, "step", t->done);
     report_add_measure (t->metrics, &measure);
-    metrics_add (t->metrics, "zero_spread", report_rate (t->zero_spread, measure.groups));
+    metrics_add (t->metrics, "zero_spread",
+                 report_rate (t->zero_spread, measure.groups - measure.dead));
     if (t->conf->loss.overlong_tokens > 0)
         metrics_add (t->metrics, "overlong", t->overlong);
     metrics_add (t->metrics, "lr", t->lr);
@@ -333,12 +193,13 @@ int report_step (trainer_t *t, err_t *err)
     report_add_times (t, &measure);
     if (metrics_end (t->metrics, err) != 0)
         return -1;
-    report_publish_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
+    news_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
     log_info ("step", "step=%llu reward=%.4f success=%.3f tokens=%zu zero_spread=%zu wall_s=%.2f",
               (unsigned long long) t->done, measure.reward.mean,
               report_rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
               trainer_wall_s (t));
-    return report_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
+    report_note_spread (t, &measure);
+    return episodes_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
 }
 
 /*  ---- evaluation ----------------------------------------------------------------------------- */
@@ -374,7 +235,7 @@ static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
-        rc = report_show (t, phase, rollout, i, i == 0, err);
+        rc = episodes_show (t, phase, rollout, i, i == 0, err);
     return rc;
 }
 
@@ -393,7 +254,7 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
     if (metrics_end (t->metrics, err) != 0)
         return -1;
-    report_publish_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
+    news_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
               (unsigned long long) t->done, s.groups, report_rate (s.successes, s.groups),
               report_rate (g.successes, g.groups), s.reward.mean, s.critical_path);
@@ -410,21 +271,23 @@ static void report_keep_number (void *context, const char *name, double value)
         json_object_set_new (context, name, json_real (value));
 }
 
-static json_t *report_result_of (const trainer_t *t)
+static json_t *report_result_of (const trainer_t *t, size_t flat)
 {
     json_t *before = json_object (), *after = json_object ();
     metrics_find (t->metrics, "eval", 0, report_keep_number, before);
     metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, report_keep_number, after);
-    return json_pack ("{s:s, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
-                      (json_int_t) t->done, "reproducible", (int) conf_reproducible (t->conf),
-                      "first_step_s", t->first_step_s, "wall_s", trainer_wall_s (t), "before",
-                      before, "after", after);
+    return json_pack ("{s:s, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
+                      (json_int_t) t->done, "steps_without_spread", (json_int_t) flat,
+                      "reproducible", (int) conf_reproducible (t->conf), "first_step_s",
+                      t->first_step_s, "wall_s", trainer_wall_s (t), "before", before, "after",
+                      after);
 }
 
 int report_result (trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX];
-    json_t *result = report_result_of (t);
+    size_t flat = metrics_count (t->metrics, "step", "zero_spread", 1);
+    json_t *result = report_result_of (t, flat);
     char *text = json_dumps (result, JSON_INDENT (2) | JSON_REAL_PRECISION (9));
     json_decref (result);
     int rc = text ? fs_join (path, t->dir, RESULT, err)
@@ -432,8 +295,11 @@ int report_result (trainer_t *t, err_t *err)
     if (rc == 0)
         rc = fs_write (path, text, strlen (text), err);
     if (rc == 0) {
+        if (flat)
+            news_note (t, "in %zu of %llu steps all groups had one reward each%s", flat,
+                       (unsigned long long) t->done, t->critic ? "" : ": they taught nothing");
         log_info ("done", "run=%s result=%s wall_s=%.1f", t->run, path, trainer_wall_s (t));
-        report_state (t, "done");
+        news_state (t, "done");
     }
     free (text);
     return rc;

@@ -1,6 +1,5 @@
-/*  report - what the trainer writes into the run's folder and tells on the bus.
+/*  report - what the trainer writes down of steps, evaluations and the end, and tells on the bus.
  *
- *      report_state (trainer, "saving");                    an event
  *      report_step (trainer, &err);                         a line and an event per step
  *      report_evaluation (trainer, sampled, greedy, &err);
  *      report_result (trainer, &err);                       the run is done
@@ -20,13 +19,5 @@ int report_evaluation (trainer_t *trainer, const rollout_t *sampled, const rollo
                        err_t *err);
 /*  result.json, and the event that the run is done. */
 int report_result (trainer_t *trainer, err_t *err);
-
-/*  Events. */
-void report_state (trainer_t *trainer, const char *text);
-void report_opened (trainer_t *trainer, wire_phase_t phase, uint64_t step, size_t groups);
-void report_published (trainer_t *trainer);
-
-/*  On resume: episodes of steps that are done again are removed from episodes.jsonl. */
-int report_cut_episodes (trainer_t *trainer, err_t *err);
 
 #endif

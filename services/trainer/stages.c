@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "credit.h"
+#include "news.h"
 #include "report.h"
 
 #define POLL_MS         250
@@ -76,7 +77,7 @@ static int stage_publish_poll (trainer_t *t, err_t *err)
     (void) err;
     if (!publish_done (t->publish))
         return 0;
-    report_published (t);
+    news_published (t);
     return 1;
 }
 
@@ -129,7 +130,7 @@ static void stage_groups_begin (trainer_t *t)
 static int stage_evaluate_enter (trainer_t *t, err_t *err)
 {
     round_source_t source = stage_source_of (t);
-    report_state (t, "evaluating");
+    news_state (t, "evaluating");
     stage_groups_begin (t);
     if (!t->round)
         t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
@@ -137,8 +138,8 @@ static int stage_evaluate_enter (trainer_t *t, err_t *err)
         t->greedy = round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err);
     if (!t->greedy)
         return -1;
-    report_opened (t, WIRE_EVAL_SAMPLED, t->done + 1, round_groups (t->round));
-    report_opened (t, WIRE_EVAL_GREEDY, t->done + 1, round_groups (t->greedy));
+    news_opened (t, WIRE_EVAL_SAMPLED, t->done + 1, round_groups (t->round));
+    news_opened (t, WIRE_EVAL_GREEDY, t->done + 1, round_groups (t->greedy));
     return 0;
 }
 
@@ -195,12 +196,12 @@ static stage_t stage_after_evaluate (const trainer_t *t)
 static int stage_sample_enter (trainer_t *t, err_t *err)
 {
     round_source_t source = stage_source_of (t);
-    report_state (t, "training");
+    news_state (t, "training");
     stage_groups_begin (t);
     t->round = round_open (&source, WIRE_TRAIN, t->done + 1, err);
     if (!t->round)
         return -1;
-    report_opened (t, WIRE_TRAIN, t->done + 1, round_groups (t->round));
+    news_opened (t, WIRE_TRAIN, t->done + 1, round_groups (t->round));
     return 0;
 }
 
@@ -547,7 +548,7 @@ static int stage_restart (trainer_t *t, err_t *err)
         t->troubled_since = now;
         log_err ("stage.again", err);
         snprintf (text, sizeof text, "waiting: %.900s", err->text);
-        report_state (t, text);
+        news_state (t, text);
     }
     if (now - t->troubled_since <= stage_deadline_s (t))
         return POLL_MS;
@@ -563,7 +564,7 @@ static void stage_recover (trainer_t *t)
     t->troubled = false;
     log_info ("stage.on", "stage=%s waited_s=%.1f", stages_name (t->stage),
               clock_s () - t->troubled_since);
-    report_state (t, t->stage == STAGE_EVALUATE ? "evaluating" : "training");
+    news_state (t, t->stage == STAGE_EVALUATE ? "evaluating" : "training");
 }
 
 int stages_work (trainer_t *t, err_t *err)

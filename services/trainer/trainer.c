@@ -8,7 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "report.h"
+#include "episodes.h"
+#include "news.h"
 #include "rundir.h"
 #include "stages.h"
 
@@ -160,10 +161,25 @@ static int trainer_take_run (trainer_t *t, const char *holder, const buf_t *reco
     return 0;
 }
 
+/*  Which steps are played again after a resume: those that the metrics have behind the checkpoint,
+ *  and the one that Redis has under way. */
+static void trainer_note_played (trainer_t *t)
+{
+    uint64_t last = metrics_last_step (t->dir);
+    uint64_t open = (last > t->done ? last : t->done) + 1;
+    store_status_t status;
+    err_t none = {0};
+    bool found =
+        store_step_status (t->store, t->run, (unsigned) WIRE_TRAIN, open, &status, &none) == 0;
+    t->played = found ? open : last > t->done ? last : 0;
+}
+
 /*  Redis may hold steps that come after the checkpoint, and the step of the checkpoint itself as
  *  open: a trainer that died between writing the one and committing the other left it so. */
 static int trainer_clear_steps (trainer_t *t, err_t *err)
 {
+    if (args_flag (svc_args (t->svc), "--resume"))
+        trainer_note_played (t);
     if (store_step_drop_after (t->store, t->run, t->epoch, t->done, err) != 0)
         return -1;
     err_t gone = {0};
@@ -252,7 +268,7 @@ static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
     if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
-    if (!t->metrics || report_cut_episodes (t, err) != 0 || trainer_subscribe (t, err) != 0)
+    if (!t->metrics || episodes_cut (t, err) != 0 || trainer_subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || trainer_open_critic (t, checkpoint, critic, err) != 0)
@@ -326,7 +342,7 @@ static void trainer_fail (trainer_t *t, const err_t *err)
 {
     char text[ERR_TEXT_MAX + 16];
     snprintf (text, sizeof text, "failed: %s", err->text);
-    report_state (t, text);
+    news_state (t, text);
     t->failed = err->code != ERR_TIMEOUT;
     svc_fail (t->svc, err);
 }

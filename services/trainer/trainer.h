@@ -56,6 +56,7 @@ typedef struct {
 
     uint64_t done;        /* steps done: the number of the version that is out */
     uint64_t saved;       /* of these, those of the newest checkpoint */
+    uint64_t played;      /* steps up to this one were played before the last resume already */
     uint64_t step_offset; /* bytes of metrics up to the last step */
     bool failed;          /* what is in memory is not to be kept */
     stage_t stage;
@@ -79,7 +80,8 @@ typedef struct {
     int64_t poll_at_ms;         /* when the store is asked next */
     char trouble[ERR_TEXT_MAX]; /* what was last in the way of a group of this stage */
     double lr;
-    size_t zero_spread;
+    size_t zero_spread;                    /* groups */
+    size_t flat;                           /* steps in a row without any spread */
     double overlong;                       /* see credit.h */
     bool critic_used;                      /* in this step */
     update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */

@@ -430,6 +430,40 @@ static void without_a_terminal_there_is_a_line_per_step (void **state)
     restore (&s);
 }
 
+static void notes_are_said_and_rates_may_be_missing (void **state)
+{
+    (void) state;
+    wire_part_t metrics[] = {{"reward_mean", 0.5}};
+    wire_event_t step_done = {.kind = WIRE_STEP_DONE,
+                              .run = "demo",
+                              .step = 1,
+                              .text = "",
+                              .metrics = metrics,
+                              .metrics_n = 1};
+    wire_event_t note = {
+        .kind = WIRE_RUN_NOTE, .run = "demo", .step = 1, .text = "all groups have one reward"};
+    static const live_mode_t modes[] = {LIVE_SCREEN, LIVE_LINES, LIVE_JSON};
+    static const char *const rates[] = {"-/s sampled, -/s trained", "- tokens/s sampled, - trained",
+                                        "\"reward_mean\":0.5}"};
+    static const char *const notes[] = {
+        "note    all groups have one reward", "team  all groups have one reward\n",
+        "{\"event\":\"note\",\"who\":\"team\",\"run\":\"demo\",\"step\":1,\"text\":\"all groups"};
+    for (size_t i = 0; i < 3; i++) {
+        screen_t s = modes[i] == LIVE_SCREEN ? terminal (100, 40) : file ();
+        live_t *live = begin (modes[i]);
+        live_event (live, &step_done);
+        live_event (live, &note);
+        now_ms += 1000;
+        live_draw (live);
+        live_destroy (&live);
+        const char *text = look (&s);
+        holds (text, rates[i]);
+        holds (text, notes[i]);
+        assert_null (strstr (text, "nan/s"));
+        restore (&s);
+    }
+}
+
 static void json_is_one_object_per_line (void **state)
 {
     (void) state;
@@ -478,6 +512,7 @@ int main (void)
         cmocka_unit_test (a_usual_terminal_shows_all_and_is_not_overrun),
         cmocka_unit_test (what_is_waited_for_and_restarted_is_said),
         cmocka_unit_test (without_a_terminal_there_is_a_line_per_step),
+        cmocka_unit_test (notes_are_said_and_rates_may_be_missing),
         cmocka_unit_test (json_is_one_object_per_line),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

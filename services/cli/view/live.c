@@ -207,6 +207,13 @@ static double live_metric (const wire_event_t *e, const char *name)
     return NAN;
 }
 
+/*  A rate, or a dash where the step has none: it was played before, or nothing was trained. */
+static const char *live_rate (double value, char text[32])
+{
+    snprintf (text, 32, isfinite (value) ? "%.0f" : "-", value);
+    return text;
+}
+
 /*  Whether a metric counts something, for all its steps and policies: JSON then gets a whole
  *  number. An evaluation's "tokens" are a mean, hence that name comes last and is left out
  *  there. */
@@ -268,6 +275,7 @@ static void live_remember (live_t *live, double reward)
 
 static void live_on_step (live_t *live, const wire_event_t *e)
 {
+    char sampled[32], trained[32];
     live->step = e->step;
     live->reward = live_metric (e, "reward_mean");
     live_remember (live, live->reward);
@@ -285,10 +293,11 @@ static void live_on_step (live_t *live, const wire_event_t *e)
         live_print_json (live, "step", e);
     else if (live->mode == LIVE_LINES)
         printf ("%-4s step %llu of %zu  %.0f s  reward %.3f = quality %.2f, speed %.2f, cost %.2f"
-                "  pass %.2f  path %.1f tokens  %.0f tokens/s sampled, %.0f trained\n",
+                "  pass %.2f  path %.1f tokens  %s tokens/s sampled, %s trained\n",
                 live->who, (unsigned long long) e->step, live->steps, clock_s () - live->begun_s,
                 live->reward, live->quality, live->speed, live->cost, live->success,
-                live_metric (e, "critical_path_tokens"), live->sampled_per_s, live->trained_per_s);
+                live_metric (e, "critical_path_tokens"), live_rate (live->sampled_per_s, sampled),
+                live_rate (live->trained_per_s, trained));
     fflush (stdout);
 }
 
@@ -345,6 +354,18 @@ static void live_on_opened (live_t *live, const wire_event_t *e)
     live->phase = e->phase;
 }
 
+/*  What the trainer wants people to know. */
+static void live_on_note (live_t *live, const wire_event_t *e)
+{
+    if (live->mode == LIVE_JSON) {
+        json_t *line = live_object (live, "note");
+        json_object_update_new (
+            line, json_pack ("{s:I, s:s}", "step", (json_int_t) e->step, "text", e->text));
+        live_put_object (line);
+    }
+    live_note (live, e->text);
+}
+
 /*  Events of other runs are left out; service.status concerns all. */
 void live_event (live_t *live, const wire_event_t *e)
 {
@@ -366,6 +387,8 @@ void live_event (live_t *live, const wire_event_t *e)
         live->committed += (e->phase == WIRE_TRAIN) == (live->phase == WIRE_TRAIN);
     else if (e->kind == WIRE_GROUP_TROUBLE)
         live_waits (live, e->text);
+    else if (e->kind == WIRE_RUN_NOTE)
+        live_on_note (live, e);
     else if (e->kind == WIRE_EPISODE_SHOWN) {
         json_t *episode = json_loads (e->text, 0, NULL);
         if (episode) {
@@ -484,7 +507,7 @@ static void live_agents_line (live_t *live, size_t width, size_t *lines)
 
 static void live_progress_lines (live_t *live, size_t width, size_t *lines)
 {
-    char text[256];
+    char text[256], sampled[32], trained[32];
     if (live->rewards_n) {
         buf_t curve = {0};
         live_sparkline (live, width > 60 ? CURVE : CURVE / 2, &curve);
@@ -495,8 +518,9 @@ static void live_progress_lines (live_t *live, size_t width, size_t *lines)
         snprintf (text, sizeof text, "  quality %.2f   speed %.2f   cost %.2f   pass rate %.2f",
                   live->quality, live->speed, live->cost, live->success);
         live_line (live, width, lines, text);
-        snprintf (text, sizeof text, "  tokens  %.0f/s sampled, %.0f/s trained",
-                  live->sampled_per_s, live->trained_per_s);
+        snprintf (text, sizeof text, "  tokens  %s/s sampled, %s/s trained",
+                  live_rate (live->sampled_per_s, sampled),
+                  live_rate (live->trained_per_s, trained));
         live_line (live, width, lines, text);
     }
     if (!live->evaluated)

@@ -1,0 +1,130 @@
+/*  episodes - see episodes.h */
+#include "episodes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "news.h"
+#include "task/episode.h"
+
+#define EPISODES     "episodes.jsonl"
+#define EPISODES_MAX ((size_t) 1 << 30)
+#define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
+
+static json_t *episodes_reward_json (const wire_reward_t *reward)
+{
+    json_t *parts = json_object ();
+    for (size_t i = 0; i < reward->parts_n; i++)
+        json_object_set_new (parts, reward->parts[i].name, json_real (reward->parts[i].value));
+    return json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:o, s:s}", "reward", reward->reward,
+                      "quality", reward->quality, "speed", reward->speed, "cost", reward->cost,
+                      "success", (int) reward->success, "agreement", reward->agreement, "parts",
+                      parts, "verdict", reward->verdict);
+}
+
+/*  The episode of a flat number, put together again from its group's task and its history. */
+static episode_t *episodes_rebuild (const trainer_t *t, const rollout_t *rollout, size_t number,
+                                    err_t *err)
+{
+    size_t g = 0;
+    while (rollout->first_episode[g + 1] <= number)
+        g++;
+    const conf_t *conf = t->team.conf;
+    const char *history = rollout->episode[number]->history;
+    episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
+                               .turns = (size_t) conf->task.max_turns,
+                               .cpu_s = conf->task.cpu_s,
+                               .cpu_total_s = conf->task.cpu_total_s};
+    episode_t *episode =
+        episode_new (rollout->task[g] ? rollout->task[g] : "",
+                     (const char *const *) conf->team.roles.item, conf->team.roles.n, &limits, err);
+    if (episode && episode_replay (episode, history, strlen (history), err) != 0)
+        episode_destroy (&episode);
+    if (!episode)
+        err_wrap (err, "showing an episode of group %zu", g);
+    return episode;
+}
+
+/*  A global state with "step", "phase" and "reward" added, as a line. Takes the state over. */
+static char *episodes_line (const trainer_t *t, wire_phase_t phase, const wire_reward_t *reward,
+                            json_t *state)
+{
+    json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
+    json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
+    json_object_set_new (state, "reward", episodes_reward_json (reward));
+    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    json_decref (state);
+    return text;
+}
+
+static int episodes_append (const trainer_t *t, const char *line, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, t->dir, EPISODES, err) != 0)
+        return -1;
+    FILE *file = fopen (path, "ae");
+    int rc = !file || fprintf (file, "%s\n", line) < 0 ? -1 : 0;
+    if (file && fclose (file) != 0)
+        rc = -1;
+    return rc == 0 ? 0 : err_errno (err, ERR_IO, "%s: cannot write", path);
+}
+
+/*  Appends one episode to episodes.jsonl. With `tell` its public part also goes to whoever listens:
+ *  the bus's events are for everybody, hidden checks are not. */
+int episodes_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, size_t number,
+                   bool tell, err_t *err)
+{
+    episode_t *episode = episodes_rebuild (t, rollout, number, err);
+    if (!episode)
+        return -1;
+    const wire_reward_t *reward = &rollout->episode[number]->reward;
+    json_t *whole = json_copy ((json_t *) (uintptr_t) episode_json (episode));
+    json_t *seen = tell ? episode_public (episode) : NULL;
+    char *line = whole ? episodes_line (t, phase, reward, whole) : NULL;
+    char *event = seen ? episodes_line (t, phase, reward, seen) : NULL;
+    int rc = line ? episodes_append (t, line, err)
+                  : err_set (err, ERR_LIMIT, "no memory to show an episode");
+    if (rc == 0 && event && strlen (event) <= SHOWN_MAX)
+        news_episode (t, phase, event);
+    free (line);
+    free (event);
+    episode_destroy (&episode);
+    return rc;
+}
+
+/*  Whether the run still has this line after going back to version `done`. */
+static bool episodes_still_true (const char *text, uint64_t done)
+{
+    json_t *line = json_loads (text, 0, NULL);
+    const char *phase = json_string_value (json_object_get (line, "phase"));
+    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
+    bool train = phase && strcmp (phase, wire_phase_name (WIRE_TRAIN)) == 0;
+    bool keep = phase && (train ? step <= done : step < done);
+    json_decref (line);
+    return keep;
+}
+
+int episodes_cut (trainer_t *t, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, t->dir, EPISODES, err) != 0)
+        return -1;
+    FILE *file = fopen (path, "re");
+    buf_t kept = {.max = EPISODES_MAX};
+    char *text = NULL;
+    size_t capacity = 0;
+    while (file && getline (&text, &capacity, file) > 0)
+        if (episodes_still_true (text, t->done))
+            buf_text (&kept, text);
+    free (text);
+    if (file)
+        fclose (file);
+    int rc = buf_failed (&kept) ? err_set (err, ERR_LIMIT, "%s: is too large", path) : 0;
+    if (rc == 0)
+        rc = fs_write (path, kept.data ? kept.data : "", kept.size, err);
+    buf_free (&kept);
+    return rc;
+}

@@ -1,0 +1,117 @@
+/* with: services/trainer/ */
+/*  What a trainer writes down and tells of its steps. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "trainer_fixture.h"
+
+static void what_is_logged_belongs_to_the_loss (void **state)
+{
+    fixture_t *f = *state;
+    begin_with (f, "--set=loss.type=cispo");
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_cispo\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_low\":"), 0);
+    assert_int_equal (count (f, "metrics.jsonl", "\"kl\":"), 0); /* to what? */
+    begin_with (f, "--set=loss.type=vespo");
+    assert_int_equal (count (f, "metrics.jsonl", "\"phi\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip\":"), 0);
+    begin_with (f, "--set=loss.kl=0.1");
+    assert_int_equal (count (f, "metrics.jsonl", "\"clip_low\":"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"kl\":"), 2);
+}
+
+static void what_was_not_measured_is_not_logged (void **state)
+{
+    fixture_t *f = *state;
+    static const char *const trained[] = {
+        "\"loss\":", "\"entropy\":",    "\"gradient_norm\":",
+        "\"clip\":", "\"ratio_mean\":", "\"trained_tokens_per_s\":"};
+    gap = 0;
+    finish (f);
+    gap = 0.5;
+    for (size_t i = 0; i < sizeof trained / sizeof *trained; i++)
+        assert_int_equal (count (f, "metrics.jsonl", trained[i]), 0);
+    assert_int_equal (count (f, "metrics.jsonl", "\"trained_tokens\":0.0"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"sampled_tokens_per_s\":"), 2);
+    begin_with (f, "--set=run.seed=3");
+    for (size_t i = 0; i < sizeof trained / sizeof *trained; i++)
+        assert_int_equal (count (f, "metrics.jsonl", trained[i]), 2);
+}
+
+/*  Said when it begins and at the end, not at every step. */
+static void steps_that_teach_nothing_are_told (void **state)
+{
+    fixture_t *f = *state;
+    gap = 0;
+    finish (f);
+    gap = 0.5;
+    assert_int_equal (count (f, "metrics.jsonl", "\"zero_spread\":1.0"), 2);
+    assert_int_equal (told ("run.note"), 2);
+    assert_int_equal (
+        told ("run.note all 2 groups of step 1 have one reward each: nothing to learn from"), 1);
+    assert_int_equal (told ("run.note in 2 of 2 steps all groups had one reward each"), 1);
+    assert_int_equal (count (f, "result.json", "\"steps_without_spread\": 2"), 1);
+    begin_with (f, "--set=run.seed=3");
+    assert_int_equal (told ("run.note"), 0);
+}
+
+static void groups_that_differ_again_are_told (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    finish (f);
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    assert_int_equal (open_trainer (f, "--set=trainer.steps=5", &err), 0);
+    int64_t deadline = clock_ms () + WAIT_MS;
+    while (!f->run.stopped && clock_ms () < deadline) {
+        gap = trainer (f)->done < 3 ? 0 : 0.5;
+        play_all (f);
+        turn (f);
+    }
+    gap = 0.5;
+    assert_int_equal (told ("run.note groups of step 4 differ in their rewards again; 3 steps"), 1);
+    assert_int_equal (told ("run.note"), 3);
+}
+
+/*  What a trainer before has sampled, agents answer out of what they kept: at any speed. */
+static void steps_that_were_played_before_have_no_rate (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    assert_int_equal (open_trainer (f, "--set=trainer.checkpoint_every=100", &err), 0);
+    int64_t deadline = clock_ms () + WAIT_MS;
+    while (trainer (f)->done == 0 || trainer (f)->stage != STAGE_SAMPLE) {
+        play_all (f);
+        turn (f);
+        assert_true (!f->run.stopped && clock_ms () < deadline);
+    }
+    until (f, STAGE_SAMPLE); /* step 2 is open */
+    assert_int_equal (count (f, "metrics.jsonl", "\"sampled_tokens_per_s\":"), 1);
+    trainer (f)->failed = true; /* it ends as if it were killed: without a checkpoint */
+    close_trainer (f);
+    assert_int_equal (open_trainer (f, "--resume", &err), 0);
+    assert_int_equal (trainer (f)->done, 0);
+    finish (f);
+    assert_int_equal (count (f, "metrics.jsonl", "\"event\":\"step\""), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "tokens_per_s\":"), 2); /* trained ones */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST (what_is_logged_belongs_to_the_loss),
+        TEST (what_was_not_measured_is_not_logged),
+        TEST (steps_that_teach_nothing_are_told),
+        TEST (groups_that_differ_again_are_told),
+        TEST (steps_that_were_played_before_have_no_rate),
+    };
+    return cmocka_run_group_tests (tests, open_all, close_all);
+}
