@@ -100,21 +100,23 @@ static int metrics_each_line (const char *path, int (*each) (void *context, cons
     return rc;
 }
 
-static int metrics_take_step (void *context, const json_t *line)
+static int metrics_take_last (void *context, const json_t *line)
 {
     const char *event = json_string_value (json_object_get (line, "event"));
-    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step")), *last = context;
-    if (event && strcmp (event, "step") == 0 && step > *last)
-        *last = step;
+    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
+    metrics_last_t *last = context;
+    if (event && strcmp (event, "step") == 0 && step > last->step)
+        last->step = step;
+    last->wall_s = fmax (last->wall_s, json_number_value (json_object_get (line, "wall_s")));
     return 0;
 }
 
-uint64_t metrics_last_step (const char *dir)
+metrics_last_t metrics_last (const char *dir)
 {
     char path[FS_PATH_MAX];
-    uint64_t last = 0;
+    metrics_last_t last = {0};
     if (fs_join (path, dir, LINES, NULL) == 0)
-        metrics_each_line (path, metrics_take_step, &last);
+        metrics_each_line (path, metrics_take_last, &last);
     return last;
 }
 

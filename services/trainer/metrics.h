@@ -23,9 +23,14 @@
 
 typedef struct metrics metrics_t;
 
-/*  The highest step that a run's folder has a line of, whether or not a checkpoint has it, too; 0:
- *  none. To be asked before metrics_open cuts lines off. */
-uint64_t metrics_last_step (const char *dir);
+/*  How far the lines in a run's folder go, whether or not a checkpoint goes as far: the highest
+ *  step and the latest wall_s; 0 where there is none. To be asked before metrics_open cuts lines
+ *  off. */
+typedef struct {
+    uint64_t step;
+    double wall_s;
+} metrics_last_t;
+metrics_last_t metrics_last (const char *dir);
 
 /*  Cuts dir/metrics.jsonl to offset bytes (0: begins anew) and writes the curves again from it.
  *  ERR_INPUT when the file is shorter than offset. */

@@ -274,13 +274,26 @@ static void report_keep_number (void *context, const char *name, double value)
 static json_t *report_result_of (const trainer_t *t, size_t flat)
 {
     json_t *before = json_object (), *after = json_object ();
+    double wall_s = t->wall_kept > 0 ? t->wall_kept : trainer_wall_s (t);
     metrics_find (t->metrics, "eval", 0, report_keep_number, before);
     metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, report_keep_number, after);
     return json_pack ("{s:s, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
                       (json_int_t) t->done, "steps_without_spread", (json_int_t) flat,
                       "reproducible", (int) conf_reproducible (t->conf), "first_step_s",
-                      t->first_step_s, "wall_s", trainer_wall_s (t), "before", before, "after",
-                      after);
+                      t->first_step_s, "wall_s", wall_s, "before", before, "after", after);
+}
+
+void report_restore_times (trainer_t *t)
+{
+    char path[FS_PATH_MAX];
+    json_t *result =
+        fs_join (path, t->dir, RESULT, NULL) == 0 ? json_load_file (path, 0, NULL) : NULL;
+    uint64_t steps = (uint64_t) json_integer_value (json_object_get (result, "steps"));
+    if (result && steps == t->done && steps == (uint64_t) t->conf->trainer.steps) {
+        t->wall_kept = json_number_value (json_object_get (result, "wall_s"));
+        t->first_step_s = json_number_value (json_object_get (result, "first_step_s"));
+    }
+    json_decref (result);
 }
 
 int report_result (trainer_t *t, err_t *err)

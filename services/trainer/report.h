@@ -19,5 +19,7 @@ int report_evaluation (trainer_t *trainer, const rollout_t *sampled, const rollo
                        err_t *err);
 /*  result.json, and the event that the run is done. */
 int report_result (trainer_t *trainer, err_t *err);
+/*  A run that is resumed at its end keeps the times of its result. */
+void report_restore_times (trainer_t *trainer);
 
 #endif

@@ -1,6 +1,7 @@
 /*  trainer - see trainer.h */
 #include "trainer.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "episodes.h"
 #include "news.h"
+#include "report.h"
 #include "rundir.h"
 #include "stages.h"
 
@@ -85,10 +87,12 @@ static int trainer_open_tasks (trainer_t *t, err_t *err)
     return 0;
 }
 
-/*  Goes on from the newest complete checkpoint; without one the run begins anew. */
+/*  Goes on from the newest complete checkpoint; without one the run begins anew. The time that
+ *  went into steps which are done again was spent all the same. */
 static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     char path[FS_PATH_MAX];
+    t->wall_before = metrics_last (t->dir).wall_s;
     int found = checkpoint_newest (t->dir, path, checkpoint, err);
     if (found <= 0)
         return found;
@@ -113,8 +117,9 @@ static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic
         return conf_refuse (t->conf, "trainer.steps", err, "%lld: %s is further already",
                             (long long) t->conf->trainer.steps, path);
     t->done = t->saved = checkpoint->step;
-    t->wall_before = checkpoint->wall_s;
+    t->wall_before = fmax (t->wall_before, checkpoint->wall_s);
     t->first_step_s = checkpoint->first_step_s;
+    report_restore_times (t);
     log_info ("resumed", "checkpoint=%s step=%llu", path, (unsigned long long) t->done);
     return 0;
 }
@@ -165,7 +170,7 @@ static int trainer_take_run (trainer_t *t, const char *holder, const buf_t *reco
  *  and the one that Redis has under way. */
 static void trainer_note_played (trainer_t *t)
 {
-    uint64_t last = metrics_last_step (t->dir);
+    uint64_t last = metrics_last (t->dir).step;
     uint64_t open = (last > t->done ? last : t->done) + 1;
     store_status_t status;
     err_t none = {0};

@@ -68,6 +68,7 @@ typedef struct {
     double stage_since, line_since;
     double started;      /* clock_s of this process */
     double wall_before;  /* seconds of the run before this process */
+    double wall_kept;    /* of a run that had ended before it was resumed; 0: it had not */
     double update_s;     /* of the longest update so far; 0: none yet */
     double save_s;       /* of the longest checkpoint */
     double first_step_s; /* from the run's start to its first optimiser step */

@@ -102,6 +102,53 @@ static void steps_that_were_played_before_have_no_rate (void **state)
     assert_int_equal (count (f, "metrics.jsonl", "tokens_per_s\":"), 2); /* trained ones */
 }
 
+static double number (const fixture_t *f, const char *file, const char *name)
+{
+    char path[FS_PATH_MAX];
+    err_t err = {0};
+    buf_t text = {0};
+    assert_int_equal (fs_join (path, f->dir, file, &err), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &text, &err), 0);
+    const char *at = strstr (text.data, name);
+    assert_non_null (at);
+    double value = strtod (at + strlen (name), NULL);
+    buf_free (&text);
+    return value;
+}
+
+static void again (fixture_t *f)
+{
+    err_t err = {0};
+    close_trainer (f);
+    if (open_trainer (f, "--resume", &err) != 0)
+        fail_msg ("%s", err.text);
+}
+
+/*  The times of a run are those of all its parts; a finished one that is resumed had them all. */
+static void a_resume_keeps_the_times (void **state)
+{
+    fixture_t *f = *state;
+    until (f, STAGE_EVALUATE);
+    trainer (f)->wall_before += 1000; /* as if it had taken so long until here */
+    while (trainer (f)->done == 0 || trainer (f)->stage != STAGE_SAMPLE) {
+        play_all (f);
+        turn (f);
+        assert_false (f->run.stopped);
+    }
+    trainer (f)->failed = true; /* killed */
+    again (f);
+    assert_true (trainer (f)->done == 1 && trainer_wall_s (trainer (f)) >= 1000);
+    assert_true (trainer (f)->first_step_s >= 1000);
+    finish (f);
+    double wall = number (f, "result.json", "\"wall_s\": ");
+    double first = number (f, "result.json", "\"first_step_s\": ");
+    assert_true (wall >= first && first >= 1000);
+    again (f);
+    finish (f);
+    assert_true (number (f, "result.json", "\"wall_s\": ") == wall);
+    assert_true (number (f, "result.json", "\"first_step_s\": ") == first);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
 
 int main (void)
@@ -112,6 +159,7 @@ int main (void)
         TEST (steps_that_teach_nothing_are_told),
         TEST (groups_that_differ_again_are_told),
         TEST (steps_that_were_played_before_have_no_rate),
+        TEST (a_resume_keeps_the_times),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);
 }
