@@ -126,16 +126,26 @@ static bool sandbox_is_answer (const json_t *value, bool load)
                 : n >= 2 && n <= 3 && strcmp (kind, "value") == 0;
 }
 
-/*  NULL with an ending, or NULL with an error. */
+/*  NULL with an ending, or NULL with an error.
+ *
+ *  Python raises the limit of memory as an exception, so a program could go on after it, and a
+ *  program that is out of CPU time could not. A loop that fills a list meets one limit or the
+ *  other, as the machine's speed has it. Both end the program, or its score would depend on
+ *  that. */
 static json_t *sandbox_answer (sandbox_play_t *play, bool load, err_t *err)
 {
     json_t *value = sandbox_next (play->child, &play->answer, &play->ending, err);
-    if (value && !sandbox_is_answer (value, load)) {
-        json_decref (value);
-        value = NULL;
+    if (!value)
+        return NULL;
+    if (!sandbox_is_answer (value, load))
         play->ending = CHILD_OUTPUT;
-    }
-    return value;
+    else if (strcmp (json_string_value (json_array_get (value, 0)), "error") == 0 &&
+             strncmp (json_string_value (json_array_get (value, 1)), "MemoryError", 11) == 0)
+        play->ending = CHILD_MEMORY;
+    if (play->ending == CHILD_NONE)
+        return value;
+    json_decref (value);
+    return NULL;
 }
 
 /*  The first answer was written before the program ran, and cannot be taken back: it can be
@@ -271,11 +281,8 @@ static json_t *sandbox_named (json_t *answer)
                *text = json_string_value (json_array_get (answer, 1));
     if (strcmp (kind, "error") != 0)
         return answer;
-    const char *name = strncmp (text, "MemoryError", 11) == 0                  ? "memory"
-                       : strncmp (text, "PermissionError: [Errno 1]", 26) == 0 ? "forbidden"
-                                                                               : NULL;
-    if (name)
-        json_array_set_new (answer, 1, json_sprintf ("%s: %s", name, text));
+    if (strncmp (text, "PermissionError: [Errno 1]", 26) == 0)
+        json_array_set_new (answer, 1, json_sprintf ("forbidden: %s", text));
     return answer;
 }
 

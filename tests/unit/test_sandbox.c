@@ -294,6 +294,35 @@ static void only_the_service_s_own_program_runs (void **state)
     episode_destroy (&episode);
 }
 
+/*  A limit ends the program whichever it is, since a fast machine meets the one of memory where a
+ *  slow one is out of CPU time. */
+static void a_limit_of_memory_ends_a_program_as_one_of_cpu_time_does (void **state)
+{
+    static const char program[] = "def main(xs):\n    for x in xs:\n        xs.append(x)\n"
+                                  "    return len(xs)\n";
+    const struct {
+        int memory;
+        double cpu;
+        const char *killed;
+    } limits[] = {{32 << 20, 30, "memory"}, {2000 << 20, 0.1, "cpu"}};
+    for (size_t i = 0; i < 2; i++) {
+        err_t err = {0};
+        json_t *request =
+            json_pack ("{s:s, s:[[s, [[]]], [s, [[i]]], [s, [[]]]], s:s, s:f, s:f, "
+                       "s:i}",
+                       "program", program, "calls", "main", "main", 1, "main", "watch", "", "cpu_s",
+                       limits[i].cpu, "cpu_total_s", 60.0, "memory", limits[i].memory);
+        json_t *answer = sandbox_run (*state, request, &err);
+        if (!answer)
+            fail_msg ("%s", err.text);
+        const char *killed = json_string_value (json_object_get (answer, "killed"));
+        assert_string_equal (killed ? killed : "(not ended)", limits[i].killed);
+        assert_int_equal (json_array_size (json_object_get (answer, "results")), 1);
+        json_decref (answer);
+        json_decref (request);
+    }
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -305,6 +334,8 @@ int main (void)
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
         cmocka_unit_test (a_scorer_that_says_more_is_refused),
         cmocka_unit_test (only_the_service_s_own_program_runs),
+        cmocka_unit_test_setup_teardown (a_limit_of_memory_ends_a_program_as_one_of_cpu_time_does,
+                                         setup, teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
