@@ -28,7 +28,7 @@
 /*  Who a program is when the service runs as root: nobody, in nobody's group. */
 #define PROTOCOL_NOBODY 65534
 
-typedef enum { PROTOCOL_PROGRAM, PROTOCOL_CHECKER } protocol_kind_t;
+typedef enum { PROTOCOL_PROGRAM, PROTOCOL_CHECKER, PROTOCOL_JUDGE } protocol_kind_t;
 
 typedef struct {
     uint32_t kind;   /* protocol_kind_t */

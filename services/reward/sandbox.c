@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "judge.h"
 #include "zygote.h"
 
 #define SANDBOX_CPU_S    4.0
@@ -23,6 +24,7 @@
 struct sandbox {
     const char *modules;
     zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
+    judge_t *judges[ZYGOTE_KINDS];
 };
 
 /*  One program in its process. */
@@ -74,6 +76,12 @@ static zygote_kind_t sandbox_kind (const json_t *request)
     return full ? ZYGOTE_FULL : ZYGOTE_LIGHT;
 }
 
+static void sandbox_give_up (sandbox_t *sandbox, zygote_kind_t kind)
+{
+    judge_destroy (&sandbox->judges[kind]);
+    zygote_destroy (&sandbox->zygotes[kind]);
+}
+
 static child_t *sandbox_fork (sandbox_t *sandbox, const json_t *request, protocol_kind_t part,
                               const child_limits_t *limits, err_t *err)
 {
@@ -83,7 +91,7 @@ static child_t *sandbox_fork (sandbox_t *sandbox, const json_t *request, protoco
         return NULL;
     child_t *child = zygote_fork (*zygote, part, limits, err);
     if (!child) /* it may be what fails; the next try has another one */
-        zygote_destroy (zygote);
+        sandbox_give_up (sandbox, kind);
     return child;
 }
 
@@ -112,8 +120,8 @@ static json_t *sandbox_next (child_t *child, buf_t *answer, child_ending_t *endi
 
 /*  ---- one run of a program ------------------------------------------------------------------- */
 
-/*  The forms of an answer: ["ready"], ["value", x], ["value", text, prints], ["error", text].
- *  Anything else was not written by our part of the process. */
+/*  The forms of an answer, as zygote.py lists them. Anything else was not written by our part of
+ *  the process. */
 static bool sandbox_is_answer (const json_t *value, bool load)
 {
     const char *kind = json_string_value (json_array_get (value, 0));
@@ -121,9 +129,12 @@ static bool sandbox_is_answer (const json_t *value, bool load)
     if (!kind)
         return false;
     if (strcmp (kind, "error") == 0)
+        return n >= 3 && json_is_string (json_array_get (value, 1));
+    if (load)
+        return n == 1 && strcmp (kind, "ready") == 0;
+    if (strcmp (kind, "crossing") == 0)
         return n == 2 && json_is_string (json_array_get (value, 1));
-    return load ? n == 1 && strcmp (kind, "ready") == 0
-                : n >= 2 && n <= 3 && strcmp (kind, "value") == 0;
+    return n >= 2 && (strcmp (kind, "value") == 0 || strcmp (kind, "ask") == 0);
 }
 
 /*  NULL with an ending, or NULL with an error.
@@ -318,10 +329,30 @@ static int sandbox_calls (const json_t *calls, sandbox_play_t *play, sandbox_rec
     return rc == 0 && play->ready ? sandbox_read_calls (calls, play, record, results, err) : rc;
 }
 
+/*  Puts verdicts in the place of answers where the request says what is wanted. */
+static int sandbox_judge (sandbox_t *sandbox, const json_t *request, json_t **results, err_t *err)
+{
+    const json_t *wanted = json_object_get (request, "wanted");
+    zygote_kind_t kind = sandbox_kind (request);
+    judge_t **judge = &sandbox->judges[kind];
+    if (!wanted || json_array_size (*results) == 0)
+        return 0;
+    if (!*judge && !(*judge = judge_new (err)))
+        return -1;
+    json_t *verdicts = judge_ask (*judge, sandbox->zygotes[kind], *results, wanted, err);
+    if (!verdicts) {
+        sandbox_give_up (sandbox, kind);
+        return -1;
+    }
+    json_decref (*results);
+    *results = verdicts;
+    return 0;
+}
+
 /*  ---- HumanEval's test ----------------------------------------------------------------------- */
 
-/*  One step of the checker: it has its verdict, or a question, which the program answers. *word is
- *  what the checker is told next, NULL at the end. */
+/*  One step of the checker: it has its verdict, or a word for the program: a question, or the
+ *  answer to one. *word is what the checker is told next, NULL at the end. */
 static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
                           sandbox_record_t *record, bool *passed, err_t *err)
 {
@@ -334,9 +365,12 @@ static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
         rc = -1;
     if (ending != CHILD_NONE) { /* what the program answered was too much for it */
         snprintf (play->why, sizeof play->why, "the check ended: %s", child_ending_name (ending));
-    } else if (rc == 0 && !json_object_get (next, "literals")) {
+    } else if (rc == 0 && json_is_object (next)) {
         *passed = json_is_true (json_object_get (next, "passed"));
         snprintf (play->why, sizeof play->why, "%s", sandbox_text (next, "why"));
+    } else if (rc == 0 && !sandbox_is_answer (next, false)) {
+        snprintf (play->why, sizeof play->why, "the check ended: %s",
+                  child_ending_name (CHILD_OUTPUT));
     } else if (rc == 0) {
         rc = sandbox_send (play->child, json_incref (next), err);
         if (rc == 0 && !(answer = sandbox_answer (play, false, err)) && play->ending == CHILD_NONE)
@@ -362,8 +396,9 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
     if (!checker)
         return -1;
     json_t *word =
-        json_pack ("{s:s, s:s, s:s}", "setup", sandbox_text (request, "setup"), "test",
-                   sandbox_text (request, "test"), "entry", sandbox_text (request, "entry"));
+        json_pack ("{s:s, s:s, s:s, s:s}", "program", sandbox_text (request, "program"), "setup",
+                   sandbox_text (request, "setup"), "test", sandbox_text (request, "test"), "entry",
+                   sandbox_text (request, "entry"));
     do
         rc = sandbox_relay (checker, &word, play, record, passed, err);
     while (rc == 0 && word);
@@ -393,8 +428,8 @@ void sandbox_destroy (sandbox_t **sandbox)
 {
     if (!*sandbox)
         return;
-    for (size_t i = 0; i < ZYGOTE_KINDS; i++)
-        zygote_destroy (&(*sandbox)->zygotes[i]);
+    for (zygote_kind_t kind = 0; kind < ZYGOTE_KINDS; kind++)
+        sandbox_give_up (*sandbox, kind);
     free (*sandbox);
     *sandbox = NULL;
 }
@@ -416,6 +451,8 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     bool compare = play.reached && play.ready && play.ending == CHILD_NONE;
     if (rc == 0 && compare)
         rc = sandbox_differs (sandbox, request, entry, &record, &used, err);
+    if (rc == 0)
+        rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)
         answer = json_pack ("{s:b, s:b, s:i, s:b, s:O, s:s}", "syntax", play.syntax, "defined",
                             play.defined, "watched", used, "passed", passed, "results", results,

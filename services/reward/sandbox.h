@@ -10,9 +10,13 @@
  *    {"program": text, "calls": [[function, [arguments]], ...], "watch": name, "cpu_s": 2,
  *     "cpu_total_s": 10}
  *        -> {"syntax": true, "defined": true, "watched": 1,
- *            "results": [["value", ...], ["error", text], ...]}
+ *            "results": [["value", ...], ["error", text, ...], ["crossing", why], ...]}
  *    {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
  *        -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
+ *
+ *  With calls may come "wanted": [{"result": value} or {"raises": name}, ...], one for each. Then
+ *  "results" are verdicts (judge.h). A value that cannot leave the program's process, and so cannot
+ *  be compared, is no wrong value: its verdict is "incomparable".
  *
  *  What ended a program early is in "killed": a name of child.h's. Everything but values and their
  *  errors is found out where the program cannot reach. "watched" (the helper was used) takes two

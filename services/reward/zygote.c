@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "filter.h"
 
+EMBED (zygote_values, "services/reward/values.py")
 EMBED (zygote_source, "services/reward/zygote.py")
 EMBED (zygote_inside, ZYGOTE_INSIDE)
 
@@ -129,8 +130,8 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
 /*  Nothing of our environment reaches the interpreter but the path by which python3 is found:
  *  Python finds its library by it, too. rseq would tell the program which CPU it runs on; a second
  *  arena of malloc would change addresses with the threads' timing. */
-static pid_t zygote_exec (zygote_kind_t kind, const char *modules, int control, int filter,
-                          int inside)
+static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *source, int control,
+                          int filter, int inside)
 {
     char path[PATH_MAX], parent[24];
     const char *search = getenv ("PATH");
@@ -141,7 +142,7 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, int control, 
                     (char *) "-S",
                     (char *) "-B",
                     (char *) "-c",
-                    (char *) (uintptr_t) zygote_source,
+                    (char *) (uintptr_t) source,
                     parent,
                     (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
@@ -322,7 +323,11 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
 {
     int pair[2] = {-1, -1}, filter = -1, inside = -1;
     zygote_t *zygote = calloc (1, sizeof *zygote);
-    if (!zygote) {
+    buf_t source = {0};
+    buf_printf (&source, "%s\n%s", zygote_values, zygote_source);
+    if (!zygote || buf_failed (&source)) {
+        buf_free (&source);
+        free (zygote);
         err_set (err, ERR_LIMIT, "no memory for a sandbox");
         return NULL;
     }
@@ -332,7 +337,7 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
         (inside = zygote_memory_file (zygote_inside, zygote_inside_size (), err)) < 0)
         goto done;
     if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
-        (zygote->pid = zygote_exec (kind, modules, pair[1], filter, inside)) < 0) {
+        (zygote->pid = zygote_exec (kind, modules, source.data, pair[1], filter, inside)) < 0) {
         err_errno (err, ERR_IO, "start the sandbox's python3");
         goto done;
     }
@@ -343,8 +348,10 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
         goto done;
     close (filter);
     close (inside);
+    buf_free (&source);
     return zygote;
 done:
+    buf_free (&source);
     for (size_t i = 0; i < 2; i++)
         if (pair[i] >= 0)
             close (pair[i]);

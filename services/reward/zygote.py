@@ -6,21 +6,27 @@ program may import has been read before: modules written in Python as code, exte
 shared objects. Started as "light", it has no library at all, for programs that import nothing: a smaller
 process forks faster. The first descriptor carries the only message of its own: "ready", or why there is no lock.
 
-A fork plays one of two parts. What it is asked and what it answers are frames of JSON (protocol.h):
+A fork plays one of three parts. What it is asked and what it answers are frames of JSON (protocol.h); a HEAP
+is one of values.py, which stands before this text:
 
 the program    {"program": text, "entry": name, "watch": name or "", "replace": true or false}
                    -> {"syntax": true, "defined": true, "reached": true, "why": ""}
-               {"load": true} -> ["ready"] or ["error", text]
-               {"call": [function, [arguments]]} -> ["value", ...] or ["error", text]
-               {"literals": text} -> ["value", text, [printed, printed as errors]] or ["error", text]
-the checker    {"setup": text, "test": text, "entry": name}
-                   -> {"literals": text}         a call of the program, to be answered with its answer
+               {"load": true} -> ["ready"] or ["error", text, []]
+               {"call": [function, [arguments]]}
+                   -> ["value", root, HEAP] or ["error", text, [names of its classes]] or ["crossing", text]
+the checker    {"program": text, "setup": text, "test": text, "entry": name}
                    -> {"passed": true, "why": ""}
+both           ["ask", whom, what, arguments, named arguments, HEAP, classes]
+                   -> ["value", root, HEAP, [printed, printed as errors]], ["error", text, root, HEAP, prints]
+                      or ["crossing", text]; before that they may ask in return
+the judge      {"judge": [[answer to a call, {"result": value} or {"raises": name}], ...]}
+                   -> [["right"], ["wrong", what it was], ["error", text], ["incomparable", why], ...]
 
 The first answer of a program is given before a line of it has run: what it says is ours, not the program's.
-Expected values are in the checker or outside alone. "replace" makes the watched function fail when it is called.
+Expected values are in the checker or the judge alone. "replace" makes the watched function fail when it is
+called.
 """
-import ast, ctypes, gc, io, json, marshal, math, mmap, os, random, sys, types, warnings
+import builtins, ctypes, gc, io, json, marshal, mmap, os, random, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
@@ -28,7 +34,7 @@ import _ctypes
 COMMON = """abc array bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal
 enum fractions functools hashlib heapq itertools json math numbers operator queue random re statistics string
 struct textwrap threading time typing""".split()
-OUTPUT_MAX = 1 << 20
+OUTPUT_MAX = {"program": 1 << 20, "checker": 3 << 20}  # bytes of a frame
 PRINTED_MAX = 1 << 16
 QUESTIONS, ANSWERS, INSIDE = 3, 4, 4
 NUMBER = 2  # what world.c gives as the program's process and thread
@@ -50,82 +56,16 @@ def read_exactly(size):
 
 
 def receive():
-    return json.loads(read_exactly(int.from_bytes(read_exactly(4), "little")))
+    return json.loads(read_exactly(int.from_bytes(read_exactly(4), "little")), object_hook=number_of)
 
 
 def send(value):
     data = ENCODER.encode(value).encode()
-    if len(data) > OUTPUT_MAX:
+    if len(data) > OUTPUT_MAX["program" if "program" in sys.modules else "checker"]:
         data = b'["output"]'
     data = len(data).to_bytes(4, "little") + data
     while data:
         data = data[os.write(ANSWERS, data):]
-
-
-def text_of(problem):
-    try:
-        return ("%s: %s" % (type(problem).__name__, problem))[:200]
-    except BaseException:
-        return "an error that cannot be printed"
-
-
-# ---- values -------------------------------------------------------------------------------------------------
-
-
-def plain(value, depth=0):
-    """A value as JSON that keeps its type: what JSON has no word for becomes an object."""
-    if depth > 50:
-        raise ValueError("nested too deeply")
-    kind = type(value)
-    if value is None or kind is bool or kind is str or kind is float and math.isfinite(value):
-        return value
-    if kind is int:
-        return value if -(1 << 62) < value < 1 << 62 else {"int": hex(value)}
-    if kind is list:
-        return [plain(v, depth + 1) for v in value]
-    if kind is tuple:
-        return {"tuple": [plain(v, depth + 1) for v in value]}
-    if kind is dict:
-        return {"dict": [[plain(k, depth + 1), plain(v, depth + 1)] for k, v in value.items()]}
-    if kind in (set, frozenset):
-        return {"set": sorted((plain(v, depth + 1) for v in value), key=repr)}
-    return {kind.__name__: repr(value)[:200]}
-
-
-def literal(value, depth=0):
-    """A value as Python would write it. What stands for a built-in type by being derived from it crosses as
-    that type, read by its own methods: one that claims to equal everything is what it holds."""
-    if depth > 50:
-        raise ValueError("nested too deeply")
-    if value is None or value is True or value is False or value is ...:
-        return repr(value)
-    if isinstance(value, int):
-        number = int.__add__(value, 0)
-        return repr(number) if -(1 << 62) < number < 1 << 62 else hex(number)
-    if isinstance(value, float):
-        number = float.__add__(value, 0.0)
-        return "1e999" if number == math.inf else "-1e999" if number == -math.inf else repr(number)
-    if isinstance(value, complex):
-        return complex.__repr__(value)
-    if isinstance(value, str):
-        return str.__repr__(value)
-    if isinstance(value, (bytes, bytearray)):
-        return bytes.__repr__(bytes(memoryview(value)))
-    parts = None
-    if isinstance(value, list):
-        parts, form = list.__iter__(value), "[%s]"
-    elif isinstance(value, tuple):
-        parts, form = tuple.__iter__(value), "(%s)" if tuple.__len__(value) != 1 else "(%s,)"
-    elif isinstance(value, set):
-        parts, form = set.__iter__(value), "{%s}" if set.__len__(value) else "set()%s"
-    elif isinstance(value, frozenset):
-        parts, form = frozenset.__iter__(value), "{%s}" if frozenset.__len__(value) else "set()%s"
-    if parts is not None:
-        return form % ", ".join([literal(v, depth + 1) for v in parts])
-    if isinstance(value, dict):
-        pairs = [literal(k, depth + 1) + ": " + literal(v, depth + 1) for k, v in dict.items(value)]
-        return "{%s}" % ", ".join(pairs)
-    raise TypeError("a result of type %s cannot be compared" % type(value).__name__)
 
 
 # ---- the program --------------------------------------------------------------------------------------------
@@ -190,20 +130,34 @@ def prepare(request):
     return code, facts
 
 
-def answer_to(question, request, code, names):
+def answer_to_call(function, arguments):
+    """A test of args and result: nobody looks at anything but what the call gives."""
+    packer = Packer()
+    try:
+        result = function(*arguments)
+        root = packer.ref(result)
+        heap = packer.heap()
+        return ["value", root, heap] if heap else ["value", root]
+    except Uncrossable as problem:
+        return ["crossing", str(problem)]
+    except BaseException as problem:
+        names = [kind.__name__ for kind in type(problem).__mro__]
+        return ["error", text_of(problem), names[:20]]
+
+
+def answer_to(question, code, names, link):
+    if type(question) is list:
+        link.prints()
+        return link.serve(question)
     try:
         if "load" in question:
             exec(code, names)
             return ["ready"]
-        if "call" in question:
-            function, arguments = question["call"]
-            return ["value", plain(names[function](*arguments))]
-        arguments, named = ast.literal_eval(question["literals"])
-        printed()
-        text = literal(names[request["entry"]](*arguments, **named))
-        return ["value", text, printed()]
+        function, arguments = question["call"]
+        function = names[function]
     except BaseException as problem:
-        return ["error", text_of(problem)]
+        return ["error", text_of(problem), []]
+    return answer_to_call(function, arguments)
 
 
 def play_program():
@@ -212,41 +166,94 @@ def play_program():
     send(facts)
     module = types.ModuleType("program")
     sys.modules["program"] = module
+    link = Link(send, receive, printed, module.__dict__, False)
     while code:
-        send(answer_to(receive(), request, code, module.__dict__))
+        send(answer_to(receive(), code, module.__dict__, link))
 
 
 # ---- the checker --------------------------------------------------------------------------------------------
 
 
-def play_checker():
-    """HumanEval: runs the test, whose candidate is a stub that asks the program."""
-    request = receive()
-    said = {"passed": False, "why": ""}
+def run_setup(text, names):
+    """A prompt ends where a body is wanted; one that is no Python by itself either sets nothing up."""
+    for ending in ("", "\n    pass\n"):
+        try:
+            code = compile(text + ending, "setup", "exec", dont_inherit=True)
+        except SyntaxError:
+            continue
+        exec(code, names)
+        break
 
-    def candidate(*arguments, **named):
-        send({"literals": literal((arguments, named))})
-        kind, text, *prints = receive()
-        if kind != "value":
-            raise RuntimeError(text)
-        for stream, words in zip((sys.stdout, sys.stderr), prints[0]):
-            stream.write(words)
-        return ast.literal_eval(text)
-    names = {"__name__": "checker"}
+
+def lend_names(link, text, names):
+    """What the program defines beside the entry point, for a test that counts on one namespace. It gets nothing
+    that has a meaning already."""
     try:
-        exec(compile(request["setup"], "setup", "exec", dont_inherit=True), names)
-        names[request["entry"]] = candidate
+        code = compile(text, "program", "exec", dont_inherit=True)
+    except BaseException:
+        return
+    for part in code.co_consts:
+        name = part.co_name if type(part) is types.CodeType else "<"
+        if name[0] != "<" and name not in names and not hasattr(builtins, name):
+            names[name] = link.borrow(name, "function")
+
+
+def play_checker():
+    """HumanEval: runs the test, whose candidate stands for the program's function."""
+    request = receive()
+    names = {"__name__": "checker"}
+    sys.modules["checker"] = types.ModuleType("checker")
+    link = Link(send, receive, lambda: ["", ""], {}, True)
+    said = {"passed": False, "why": ""}
+    try:
+        run_setup(request["setup"], names)
+        link.classes = {name: kind for name, kind in names.items()
+                        if isinstance(kind, type) and kind.__module__ == "checker"}
+        lend_names(link, request["program"], names)
+        candidate = names[request["entry"]] = link.borrow(request["entry"], "function")
         exec(compile(request["test"], "test", "exec", dont_inherit=True), names)
         names["check"](candidate)
-        said["passed"] = True
+        said["passed"] = not link.crossing
     except BaseException as problem:
         said["why"] = text_of(problem)
+    if link.crossing:
+        said["why"] = "cannot be compared: " + link.crossing[:200]
     send(said)
+
+
+# ---- the judge ----------------------------------------------------------------------------------------------
+
+
+def judge(answer, wanted):
+    """What a call gave against what a test wants: {"result": value} or {"raises": name of an exception}."""
+    kind = answer[0]
+    if kind == "crossing":
+        return ["incomparable", str(answer[1])]
+    if kind == "error":
+        return ["right"] if wanted.get("raises") in answer[2:][0] else ["error", answer[1]]
+    try:
+        reader = Unpacker(answer[2] if len(answer) > 2 else [])
+        value = reader.value(answer[1])
+        reader.settle()
+    except Exception as problem:
+        return ["incomparable", "what came back is no value (%s)" % text_of(problem)]
+    try:
+        if "result" in wanted and (value == wanted["result"]) is True:
+            return ["right"]
+        return ["wrong", repr(value)[:200]]
+    except BaseException as problem:
+        return ["wrong", text_of(problem)]
+
+
+def play_judge():
+    """Never runs anybody's text, so one of them judges many programs."""
+    while True:
+        send([judge(answer, wanted) for answer, wanted in receive()["judge"]])
 
 
 def play(kind):
     try:
-        (play_program, play_checker)[kind]()
+        (play_program, play_checker, play_judge)[kind]()
     except BaseException:
         pass  # what could not be answered is seen outside
 

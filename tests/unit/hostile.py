@@ -5,6 +5,7 @@
 #
 #     forbidden, memory, error    the call fails, by a refusal, for want of memory or otherwise
 #     wrong                       the call returns something else
+#     crossing                    the call returns what cannot leave the program's process
 #     anything else               the program is ended: a name of child.h's
 #
 # @DIR@ is a folder that anybody may write to, with a file in it; @VICTIM@ a process of the same
@@ -318,7 +319,8 @@ def main(xs):
 #: wrong: changes the caller's variables
 import sys, __main__
 def main(xs):
-    __main__.plain = lambda value, depth=0: 3
+    __main__.answer_to_call = __main__.perform = lambda *a: 3
+    __main__.text_of = lambda problem: "3"
     return 4
 
 #: wrong: an int that equals everything
@@ -329,7 +331,7 @@ class Yes(int):
 def main(xs):
     return Yes(4)
 
-#: wrong: an object that equals everything
+#: crossing: an object that equals everything
 class Yes:
     def __eq__(self, other): return True
     def __repr__(self): return "3"
@@ -343,7 +345,7 @@ class Yes(list):
 def main(xs):
     return Yes([4])
 
-#: output: a text that is no text
+#: wrong: a text that is no text
 def main(xs):
     return "\ud800"
 
@@ -656,7 +658,7 @@ def main(xs):
 def main(xs):
     return "x" * (1 << 24)
 
-#: error: returns deep nesting
+#: wrong: returns deep nesting
 def main(xs):
     x = []
     for i in range(1000):
@@ -728,6 +730,6 @@ def main(xs):
 
 #: crashed: bytecode that reads what is not there
 def f(): pass
-f.__code__ = f.__code__.replace(co_code=bytes([100, 255, 83, 0]), co_stacksize=1)
+f.__code__ = f.__code__.replace(co_code=bytes([144, 255, 144, 255, 100, 255, 83, 0]), co_stacksize=1)
 def main(xs):
     return f()

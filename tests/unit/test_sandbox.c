@@ -94,7 +94,7 @@ static void honest_programs_pass (void **state)
     assert_true (s.unused > 0.5);
     s = score_of (*state, "def aux(xs):\n    return sum(xs)",
                   "def main(xs):\n    return aux(xs) or False");
-    assert_false (s.success); /* False is not 0 */
+    assert_true (s.success); /* False == 0 */
     s = score_of (*state, "def aux(xs)\n", "def main(xs):\n    return 1");
     assert_true (s.quality < 0.001); /* no syntax */
 }
@@ -127,6 +127,9 @@ static void hostile_programs_fail (void **state)
         "b'{}\\n{\"failed\":1}\\n')\n"
         "        except OSError: pass",
         "def main(xs):\n    return '\\ud800'",
+        "class Yes:\n    def __eq__(self, other): return True\ndef main(xs):\n    return Yes()",
+        "class Yes(int):\n    def __eq__(self, other): return True\ndef main(xs):\n"
+        "    return Yes(4)",
         "def main(xs):\n    return 'a\\0'",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

@@ -223,7 +223,7 @@ static json_t *pass_all (void *self, const json_t *request, err_t *err)
     (void) err;
     json_t *results = json_array ();
     for (size_t i = 0; i < json_array_size (json_object_get (request, "calls")); i++)
-        json_array_append_new (results, json_pack ("[s, i]", "value", 1));
+        json_array_append_new (results, json_pack ("[s]", "right"));
     return json_pack ("{s:b, s:b, s:i, s:o}", "syntax", 1, "defined", 1, "watched",
                       self ? *(int *) self : 0, "results", results);
 }

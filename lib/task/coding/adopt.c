@@ -3,6 +3,13 @@
 
 #include "task/coding/coding.h"
 
+/*  A name as Python allows it, of ASCII. */
+static bool coding_is_identifier (const char *name)
+{
+    static const char bytes[] = "0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return *name && !strchr ("0123456789", *name) && strspn (name, bytes) == strlen (name);
+}
+
 static int coding_adopt_tests (const json_t *task, err_t *err)
 {
     const json_t *tests = json_object_get (task, "tests"), *test;
@@ -12,17 +19,17 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
             err, ERR_INPUT,
             "needs \"tests\": [{\"args\": [...], \"result\": ...}, ...], or HumanEval's "
             "\"prompt\", \"entry_point\" and \"test\"");
-    json_array_foreach (tests, i, test)
-        if (!json_is_array (json_object_get (test, "args")) || !json_object_get (test, "result"))
-            return err_set (err, ERR_INPUT, "tests[%zu] needs \"args\": [...] and \"result\"", i);
+    json_array_foreach (tests, i, test) {
+        const json_t *raises = json_object_get (test, "raises");
+        if (!json_is_array (json_object_get (test, "args")) ||
+            !json_object_get (test, "result") == !raises)
+            return err_set (err, ERR_INPUT,
+                            "tests[%zu] needs \"args\": [...] and \"result\", or \"raises\"", i);
+        if (raises &&
+            !coding_is_identifier (json_is_string (raises) ? json_string_value (raises) : ""))
+            return err_set (err, ERR_INPUT, "tests[%zu].raises is the name of an exception", i);
+    }
     return 0;
-}
-
-/*  A name as Python allows it, of ASCII. */
-static bool coding_is_identifier (const char *name)
-{
-    static const char bytes[] = "0123456789_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    return *name && !strchr ("0123456789", *name) && strspn (name, bytes) == strlen (name);
 }
 
 /*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests",

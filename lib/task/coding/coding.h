@@ -39,8 +39,8 @@ void coding_merge (const json_t *task, const char *const *roles, const char *con
                    buf_t *artifact);
 /*  quality = 0.1 syntax + 0.1 helper called + 0.4 share of tests passed + 0.4 all passed; a team
  *  without a helper has that part for free. Success: all tests pass and the helper was really
- *  called. Expected values never enter the process that runs the program; equal means equal in
- *  value and type. */
+ *  called. Expected values never enter the process that runs the program; equal is what Python's
+ *  == says of the two. */
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
 void coding_reword (json_t *task, rng_t *rng);

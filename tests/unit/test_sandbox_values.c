@@ -1,0 +1,404 @@
+/* with: services/reward/ */
+/*  Values mean the same in the program, in the checker that runs its test, and in the judge that
+ *  compares what its calls give. What every row says is what Python itself says in one process. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "../../services/reward/sandbox.h"
+
+static int setup (void **state)
+{
+    err_t err = {0};
+    *state = sandbox_new ("", &err);
+    if (!*state)
+        print_error ("%s\n", err.text);
+    return *state ? 0 : -1;
+}
+
+static int teardown (void **state)
+{
+    sandbox_t *sandbox = *state;
+    sandbox_destroy (&sandbox);
+    return 0;
+}
+
+static json_t *ask (void **state, json_t *request)
+{
+    err_t err = {0};
+    json_t *answer = sandbox_run (*state, request, &err);
+    if (!answer)
+        fail_msg ("%s", err.text);
+    json_decref (request);
+    return answer;
+}
+
+/*  ---- tests of arguments and results --------------------------------------------------------- */
+
+/*  main () of the program, and what a test wants of it. */
+static const struct {
+    const char *verdict, *program, *wanted;
+} calls[] = {
+    /* Numbers are equal across their types, and of any size. */
+    {"right", "def main(): return 2.0", "{\"result\":2}"},
+    {"right", "def main(): return 2", "{\"result\":2.0}"},
+    {"right", "def main(): return True", "{\"result\":1}"},
+    {"right", "def main(): return 0", "{\"result\":false}"},
+    {"wrong", "def main(): return 3", "{\"result\":2}"},
+    {"wrong", "def main(): return '2'", "{\"result\":2}"},
+    {"wrong", "def main(): return None", "{\"result\":0}"},
+    {"right", "def main(): return 2 ** 62", "{\"result\":4611686018427387904}"},
+    {"right", "def main(): return 2 ** 63 - 1", "{\"result\":9223372036854775807}"},
+    {"right", "def main(): return -2 ** 63", "{\"result\":-9223372036854775808}"},
+    {"right", "def main(): return 2 ** 200",
+     "{\"result\":{\"$number\":"
+     "\"1606938044258990275541962092341162602522202993782792835301376\"}}"},
+    {"wrong", "def main(): return 2 ** 200 + 1",
+     "{\"result\":{\"$number\":"
+     "\"1606938044258990275541962092341162602522202993782792835301376\"}}"},
+    {"wrong", "def main(): return 2 ** 53 + 1", "{\"result\":9007199254740992.0}"},
+    {"right", "def main(): return [10 ** 22]", "{\"result\":[1e22]}"},
+    {"right", "def main(): return float('inf')", "{\"result\":{\"$number\":\"Infinity\"}}"},
+    {"wrong", "def main(): return float('nan')", "{\"result\":{\"$number\":\"NaN\"}}"},
+    {"right", "from decimal import Decimal\ndef main(): return Decimal('2.50')",
+     "{\"result\":2.5}"},
+    {"right", "from fractions import Fraction\ndef main(): return [Fraction(8, 4)]",
+     "{\"result\":[2]}"},
+    {"right", "def main(): return complex(2, 0)", "{\"result\":2}"},
+    {"right", "import enum\nclass E(enum.IntEnum): a = 2\ndef main(): return E.a",
+     "{\"result\":2}"},
+    /* Whatever is a dict, and what is none. */
+    {"right", "def main(): return {c: 'aab'.count(c) for c in 'ab'}",
+     "{\"result\":{\"b\":1,\"a\":2}}"},
+    {"right", "def main(): return {}", "{\"result\":{}}"},
+    {"right", "def main(): return [{'a': [1.0]}]", "{\"result\":[{\"a\":[1]}]}"},
+    {"wrong", "def main(): return {'a': 2}", "{\"result\":{\"a\":2,\"b\":1}}"},
+    {"wrong", "def main(): return {1: 2}", "{\"result\":{\"1\":2}}"},
+    {"wrong", "def main(): return []", "{\"result\":{}}"},
+    {"right", "from collections import Counter\ndef main(): return Counter('aab')",
+     "{\"result\":{\"a\":2,\"b\":1}}"},
+    {"right",
+     "from collections import defaultdict\ndef main():\n    d = defaultdict(lambda: 7)\n"
+     "    d['a']\n    return d",
+     "{\"result\":{\"a\":7}}"},
+    {"right", "from collections import OrderedDict\ndef main(): return OrderedDict(b=1, a=2)",
+     "{\"result\":{\"a\":2,\"b\":1}}"},
+    /* A list equals lists alone. */
+    {"right", "class L(list): pass\ndef main(): return L([1])", "{\"result\":[1]}"},
+    {"wrong", "def main(): return (1, 2)", "{\"result\":[1,2]}"},
+    {"wrong", "def main(): return {1, 2}", "{\"result\":[1,2]}"},
+    {"wrong", "from collections import deque\ndef main(): return deque([1])", "{\"result\":[1]}"},
+    {"wrong", "def main(): return b'a'", "{\"result\":\"a\"}"},
+    {"wrong", "def main(): return range(2)", "{\"result\":[0,1]}"},
+    {"right", "def main():\n    x = [1]\n    return [x, x]", "{\"result\":[[1],[1]]}"},
+    {"wrong", "def main():\n    x = []\n    x.append(x)\n    return x", "{\"result\":[[[]]]}"},
+    {"wrong", "def main():\n    x = []\n    for i in range(5000): x = [x]\n    return x",
+     "{\"result\":[]}"},
+    {"wrong", "def main(): return 'a\\ud800'", "{\"result\":\"a\"}"},
+    {"right", "def main(): return 'a\\0'", "{\"result\":\"a\\u0000\"}"},
+    /* What is derived from a type is what it holds, whatever it says of itself. */
+    {"wrong", "class Y(int):\n    def __eq__(self, x): return True\ndef main(): return Y(3)",
+     "{\"result\":2}"},
+    {"wrong",
+     "class Y(dict):\n    def __eq__(self, x): return True\n    def items(self): return "
+     "[('a', 1)]\ndef main(): return Y()",
+     "{\"result\":{\"a\":1}}"},
+    /* No value that could be compared, and so no wrong one. */
+    {"incomparable", "class Y:\n    def __eq__(self, x): return True\ndef main(): return Y()",
+     "{\"result\":2}"},
+    {"incomparable", "def main(): yield 2", "{\"result\":[2]}"},
+    {"incomparable", "def main(): return [main]", "{\"result\":[2]}"},
+    /* Errors keep their types. */
+    {"right", "def main(): return {}['a']", "{\"raises\":\"KeyError\"}"},
+    {"right", "def main(): return {}['a']", "{\"raises\":\"LookupError\"}"},
+    {"right", "class E(ValueError): pass\ndef main(): raise E('x')", "{\"raises\":\"ValueError\"}"},
+    {"right", "class E(ValueError): pass\ndef main(): raise E('x')", "{\"raises\":\"E\"}"},
+    {"error", "def main(): return {}['a']", "{\"raises\":\"IndexError\"}"},
+    {"error", "def main(): return {}['a']", "{\"result\":null}"},
+    {"wrong", "def main(): return KeyError()", "{\"raises\":\"KeyError\"}"},
+};
+
+static void results_are_equal_as_in_python (void **state)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        json_t *answer =
+            ask (state,
+                 json_pack ("{s:s, s:[[s, []]], s:[o]}", "program", calls[i].program, "calls",
+                            "main", "wanted", json_loads (calls[i].wanted, JSON_ALLOW_NUL, NULL)));
+        const json_t *result = json_array_get (json_object_get (answer, "results"), 0);
+        const char *verdict = json_string_value (json_array_get (result, 0));
+        if (!verdict || strcmp (verdict, calls[i].verdict) != 0)
+            fail_msg ("%s is %s, not %s: %s", calls[i].program, calls[i].wanted, calls[i].verdict,
+                      json_dumps (answer, JSON_COMPACT));
+        json_decref (answer);
+    }
+}
+
+/*  An answer on which comparing ends is that program's alone. */
+static void one_program_s_values_do_not_touch_another_s (void **state)
+{
+    static const char *const programs[] = {
+        "import json\njson.JSONEncoder.encode = lambda self, v: '[\"value\", [7], [[\"int\", "
+        "5]]]'\n"
+        "def main(): return 2",
+        "import json\njson.JSONEncoder.encode = lambda self, v: "
+        "'[\"value\", [0], [[\"range\", [0, [1], 1]], [\"tuple\", [[1]]]]]'\ndef main(): return 2",
+        "import json\njson.JSONEncoder.encode = lambda self, v: "
+        "'[\"value\", [0], [[\"exception\", [\"os:system\"], [\"x\"], []]]]'\ndef main(): return 2",
+        "def main(): return 10 ** 100000"};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        for (int k = 0; k < 2; k++) {
+            json_t *answer = ask (state, json_pack ("{s:s, s:[[s, []]], s:[{s:i}]}", "program",
+                                                    k ? "def main(): return 2" : programs[i],
+                                                    "calls", "main", "wanted", "result", 2));
+            const json_t *result = json_array_get (json_object_get (answer, "results"), 0);
+            const char *verdict = json_string_value (json_array_get (result, 0));
+            if ((verdict && strcmp (verdict, "right") == 0) != (k == 1))
+                fail_msg ("%s: %s", programs[i], json_dumps (answer, JSON_COMPACT));
+            json_decref (answer);
+        }
+    }
+}
+
+/*  ---- HumanEval's tests ---------------------------------------------------------------------- */
+
+/*  What stands before f (x), the program's f, and the body of check (f). */
+typedef struct {
+    const char *setup, *program, *check;
+} check_t;
+
+#define NODE                                                                                       \
+    "class Node:\n    def __init__(self, value, next=None):\n"                                     \
+    "        self.value, self.next = value, next\n"
+
+static const check_t honest[] = {
+    /* Arguments are changed in place, and stay the objects that they are. */
+    {"", "def f(x): x.sort()", "a = [3, 1, 2]; assert f(a) is None; assert a == [1, 2, 3]"},
+    {"", "def f(x): x['k'] = 1", "a = {}; f(a); assert a == {'k': 1}"},
+    {"", "def f(x): x.pop('k')", "a = {'k': 1}; f(a); assert a == {}"},
+    {"", "def f(x): x.add(3)", "a = {1}; f(a); assert a == {1, 3}"},
+    {"", "def f(x): x[0] = 65", "a = bytearray(b'bc'); f(a); assert a == b'Ac'"},
+    {"", "def f(x): x.rotate(1)",
+     "from collections import deque; a = deque([1, 2, 3]); f(a); assert a == deque([3, 1, 2])"},
+    {"", "def f(x): x[0].append(x[1])", "b = [7]; a = [[], b]; f(a); assert a[0][0] is b"},
+    {"", "def f(x): x[0][0].append(1)", "a = ([[]],); f(a); assert a == ([[1]],)"},
+    {"", "def f(x): x.append(x)", "a = []; f(a); assert a[0] is a"},
+    {"", "def f(x): return x", "a = [1]; assert f(a) is a"},
+    {"", "def f(x): return [y for y in x]", "a = [1]; assert f(a) is not a and f(a) == a"},
+    {"", "def f(x): return [x[0], x[0]]", "a = [float('nan')]; assert f(a) == [a[0], a[0]]"},
+    {"", "def f(x): return float('nan')", "a = f(0); assert a != a and [a] == [a]"},
+    {"", "def f(x):\n    x.clear()\n    raise ValueError(x)",
+     "a = [1]\n    try: f(a)\n    except ValueError as e: assert e.args[0] is a and a == []\n"
+     "    else: assert False"},
+    {"", "def f(*x, **y): y['k'].extend(x)", "a = []; f(1, 2, k=a); assert a == [1, 2]"},
+    /* Types. */
+    {"", "def f(x): return (1, [2], {3}, frozenset([4]), b'5', {6: 7}, 8j)",
+     "assert f(0) == (1, [2], {3}, frozenset([4]), b'5', {6: 7}, 8j)"},
+    {"", "def f(x): return frozenset([(1, 2)])",
+     "a = f(0); assert type(a) is frozenset and (1, 2) in a"},
+    {"", "from collections import *\ndef f(x): return Counter(x)",
+     "from collections import Counter\n    assert f('aab') == Counter('aba')\n"
+     "    assert f('aab').most_common(1) == [('a', 2)] and f('a')['z'] == 0"},
+    {"", "from collections import *\ndef f(x): return OrderedDict(x)",
+     "from collections import OrderedDict\n    a = [(1, 2), (3, 4)]\n"
+     "    assert f(a) == OrderedDict(a) != OrderedDict(a[::-1])"},
+    {"", "from collections import *\ndef f(x): return defaultdict(list, x)",
+     "a = f({1: [2]}); assert a == {1: [2]} and a[5] == []"},
+    {"", "from collections import *\ndef f(x): return deque(x, 2)",
+     "a = f([1, 2, 3]); assert list(a) == [2, 3] and a.maxlen == 2"},
+    {"", "from decimal import *\ndef f(x): return Decimal(x) / 3",
+     "from decimal import Decimal; assert f(1) == Decimal(1) / 3"},
+    {"", "from fractions import *\ndef f(x): return Fraction(x, 3)",
+     "from fractions import Fraction; assert f(2) + Fraction(1, 3) == 1"},
+    {"", "import datetime\ndef f(x): return x + datetime.timedelta(1)",
+     "from datetime import date; assert f(date(2024, 2, 28)) == date(2024, 2, 29)"},
+    {"", "import array\ndef f(x): x.append(3)",
+     "from array import array; a = array('i', [1]); f(a); assert a.tolist() == [1, 3]"},
+    {"", "def f(x): return 7 ** 5000", "assert f(0) == 7 ** 5000"},
+    {"", "def f(x): return [x, -x]", "assert f(float('inf')) == [float('inf'), -float('inf')]"},
+    {"", "def f(x): return range(x)", "assert f(3) == range(3) and list(f(3)) == [0, 1, 2]"},
+    {"", "def f(x): return type(x)", "assert f(3) is int and f([]) is list"},
+    {"", "def f(x): return x[::-1]", "assert f('a\\ud800') == '\\ud800a'"},
+    {"", "def f(x):\n    for i in range(3000): x = [x]\n    return x",
+     "a = f(0)\n    for i in range(3000): a, = a\n    assert a == 0"},
+    /* Errors keep their types and what they carry. */
+    {"", "def f(x): raise KeyError(x)",
+     "try: f('k')\n    except KeyError as e: assert e.args == ('k',)\n    else: assert False"},
+    {"", "class E(ValueError): pass\ndef f(x): raise E('bad', 3)",
+     "try: f(0)\n    except ValueError as e: assert str(e) == \"('bad', 3)\"\n    else: assert 0"},
+    {"class E(Exception):\n    def __init__(self, code): self.code = code\n",
+     "def f(x): raise E(x)",
+     "try: f(7)\n    except E as e: assert e.code == 7\n    else: assert False"},
+    {"", "import json\ndef f(x): return json.loads(x)",
+     "import json\n    try: f('[')\n    except json.JSONDecodeError: pass\n    else: assert False"},
+    {"", "from decimal import *\ndef f(x): return Decimal(x)",
+     "import decimal\n    try: f('x')\n    except decimal.InvalidOperation: pass\n"
+     "    else: assert False"},
+    {"", "def f(x): return next(x)",
+     "try: f(iter([]))\n    except StopIteration: pass\n    else: assert False"},
+    {"", "import unittest\ndef f(x): return 1 / x",
+     "import unittest\n    with unittest.TestCase().assertRaises(ZeroDivisionError): f(0)"},
+    {"", "def f(x): raise SystemExit(3)",
+     "try: f(0)\n    except SystemExit as e: assert e.code == 3\n    else: assert False"},
+    /* What is printed. */
+    {"", "import sys\ndef f(x):\n    print(x)\n    print('e', file=sys.stderr)\n    return 1 / x",
+     "import contextlib, io\n    out, bad = io.StringIO(), io.StringIO()\n"
+     "    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(bad):\n        f(2)\n"
+     "        try: f(0)\n        except ZeroDivisionError: pass\n"
+     "    assert out.getvalue() == '2\\n0\\n' and bad.getvalue() == 'e\\ne\\n'"},
+    /* Functions, iterators and objects stay where they are. */
+    {"", "def f(x):\n    yield from range(x)\n    return 'end'",
+     "assert list(f(3)) == [0, 1, 2]; g = f(1); assert next(g) == 0 and iter(g) is g"},
+    {"", "def f(x): return map(str, x)", "assert ''.join(f([1, 2])) == '12'"},
+    {"", "def f(x): return lambda y: x + y", "assert f(2)(3) == 5"},
+    {"", "def f(x): return sorted(x, key=lambda y: -y)", "assert f([1, 3, 2]) == [3, 2, 1]"},
+    {"", "def f(g, x): return [g(y) for y in x]", "assert f(lambda y: y + 1, [1, 2]) == [2, 3]"},
+    {"", "def f(g): g()",
+     "def bad(): raise KeyError('mine')\n    try: f(bad)\n"
+     "    except KeyError as e: assert e.args == ('mine',)\n    else: assert False"},
+    {"", "def f(x): return sum(x)", "assert f(y * y for y in [1, 2, 3]) == 14"},
+    {"",
+     "class f:\n    def __init__(self, x): self.x = [x]\n    def push(self, y): self.x.append(y)\n"
+     "    def __len__(self): return len(self.x)\n    def __getitem__(self, i): return self.x[i]",
+     "s = f(1); s.push(2); assert len(s) == 2 and s[1] == 2 and s.x == [1, 2] and list(s) == [1, "
+     "2]"},
+    {"", "def double(x): return 2 * x\ndef f(x): return double(x)",
+     "assert f(2) == double(2) == 4"},
+    /* Objects of classes that the prompt defines. */
+    {NODE,
+     "def f(x):\n    last = None\n    while x: x.next, x, last = last, x.next, x\n"
+     "    return last",
+     "a = Node(1, Node(2, Node(3))); b = f(a)\n"
+     "    assert type(b) is Node and b.value == 3 and b.next.next is a and a.next is None"},
+    {"from dataclasses import dataclass\n@dataclass(frozen=True)\nclass P:\n    x: int\n    y: "
+     "int\n",
+     "def f(p): return P(p.y, p.x)", "assert f(P(1, 2)) == P(2, 1) and f(P(1, 2)) in {P(2, 1)}"},
+    {"from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int\n",
+     "def f(p): return p._replace(x=9)", "a = f(P(1, 2)); assert a == (9, 2) and a.x == 9"},
+    {"import enum\nclass E(enum.Enum):\n    a = 1\n    b = 2\n",
+     "def f(e): return E.b if e is E.a else E.a", "assert f(E.a) is E.b and f(E.b) is E.a"},
+    {"def f(n):\n", "def f(n): return n", "assert f(1) == 1"},
+};
+
+/*  None of these may pass; the last word says whether it is for want of a value to compare. */
+static const struct {
+    check_t check;
+    bool incomparable;
+} dishonest[] = {
+    {{"", "def f(x): x = sorted(x)", "a = [2, 1]; f(a); assert a == [1, 2]"}, false},
+    {{"", "def f(x): return (1,)", "assert f(0) == [1]"}, false},
+    {{"", "def f(x): raise TypeError()",
+      "try: f(0)\n    except ValueError: pass\n    else: assert False"},
+     false},
+    {{"",
+      "class Y:\n    def __eq__(self, x): return True\n    def __ne__(self, x): return False\n"
+      "def f(x): return Y()",
+      "assert f(0) == 1"},
+     true},
+    {{"", "class Y:\n    def __ne__(self, x): return False\ndef f(x): return Y()",
+      "assert not f(0) != 1"},
+     true},
+    {{"", "class Y:\n    def __sub__(self, x): return 0\ndef f(x): return Y()",
+      "assert abs(f(0) - 1) < 1e-6"},
+     true},
+    {{"", "class Y:\n    def __rsub__(self, x): return 0\ndef f(x): return Y()",
+      "assert abs(1 - f(0)) < 1e-6"},
+     true},
+    {{"", "class Y:\n    def __contains__(self, x): return True\ndef f(x): return Y()",
+      "assert 1 in f(0)"},
+     true},
+    {{"", "class Y:\n    def __eq__(self, x): return True\ndef f(x): return [Y()]",
+      "assert f(0) == [1]"},
+     true},
+    {{"",
+      "class Y:\n    def __eq__(self, x): return True\n    def __hash__(self): return hash(1)\n"
+      "def f(x): return {Y()}",
+      "assert f(0) == {1}"},
+     false},
+    {{"", "class Y:\n    pass\ndef f(x): return Y()", "try: assert f(0) == 1\n    except: pass"},
+     true},
+    {{"",
+      "class Y(str):\n    def __eq__(self, x): return True\n    __hash__ = str.__hash__\n"
+      "def f(x): return Y('no')",
+      "assert f(0) == 'yes'"},
+     false},
+    /* What a prompt defines is the prompt's, not the program's. */
+    {{NODE "    def __eq__(self, x): return self.value == x.value\n",
+      "class Node:\n    def __init__(self, value): self.value = 0\n"
+      "    def __eq__(self, x): return True\ndef f(x): return Node(0)",
+      "assert f(0) == Node(1)"},
+     false},
+    /* A test's own function lets nobody look into it. */
+    {{"", "def f(g): return g.__globals__", "f(lambda: 1)"}, false},
+    {{"", "def f(g): return g.gi_frame", "f(x for x in [1])"}, true},
+    {{"", "def f(g):\n    g.secret = 1\n    return 1", "def t(): pass\n    assert f(t) == 1"},
+     true},
+    {{"",
+      "import __main__\nclass Y: pass\ndef f(x):\n"
+      "    __main__.Packer.node = lambda self, v: ['yours', 0]\n    return Y()",
+      "assert f([1]) == [2]"},
+     true},
+    {{"",
+      "import __main__\nclass Y: pass\ndef f(x):\n"
+      "    __main__.Packer.node = lambda self, v: ['tuple', [1]]\n    return Y()",
+      "a = (1, 2); f(a); assert a == (1,)"},
+     false},
+    {{"", "def len(x): return 3\ndef f(x): return 1", "assert len([]) == 3"}, false},
+    {{"", "def check(f): pass\ndef f(x): return 1", "assert f(0) == 2"}, false},
+};
+
+static json_t *run_check (void **state, const check_t *c)
+{
+    json_t *text = json_sprintf ("def check(f):\n    %s\n", c->check);
+    json_t *program = json_sprintf ("%s\n%s\n", c->setup, c->program);
+    if (strcmp (c->setup, "def f(n):\n") == 0)
+        json_string_set (program, c->program);
+    return ask (state, json_pack ("{s:o, s:s, s:s, s:o, s:s}", "program", program, "entry", "f",
+                                  "setup", c->setup, "test", text, "watch", ""));
+}
+
+static void a_test_sees_what_it_would_see_in_one_process (void **state)
+{
+    for (size_t i = 0; i < sizeof honest / sizeof *honest; i++) {
+        json_t *answer = run_check (state, &honest[i]);
+        if (!json_is_true (json_object_get (answer, "passed")))
+            fail_msg ("%s\n%s\n%s", honest[i].program, honest[i].check,
+                      json_dumps (answer, JSON_COMPACT));
+        json_decref (answer);
+    }
+}
+
+static void no_program_says_what_it_equals (void **state)
+{
+    for (size_t i = 0; i < sizeof dishonest / sizeof *dishonest; i++) {
+        json_t *answer = run_check (state, &dishonest[i].check);
+        const char *why = json_string_value (json_object_get (answer, "why"));
+        bool incomparable = strncmp (why, "cannot be compared: ", 20) == 0;
+        if (json_is_true (json_object_get (answer, "passed")) ||
+            incomparable != dishonest[i].incomparable)
+            fail_msg ("%s\n%s\n%s", dishonest[i].check.program, dishonest[i].check.check,
+                      json_dumps (answer, JSON_COMPACT));
+        json_decref (answer);
+    }
+}
+
+int main (void)
+{
+    signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (results_are_equal_as_in_python, setup, teardown),
+        cmocka_unit_test_setup_teardown (one_program_s_values_do_not_touch_another_s, setup,
+                                         teardown),
+        cmocka_unit_test_setup_teardown (a_test_sees_what_it_would_see_in_one_process, setup,
+                                         teardown),
+        cmocka_unit_test_setup_teardown (no_program_says_what_it_equals, setup, teardown),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
