@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "task/families.h"
 #include "task/family.h"
+#include "task/number.h"
 
 #define LINE_MAX_BYTES ((size_t) 4 << 20)
 #define TASKS_MAX      ((size_t) 10 << 20)
@@ -102,14 +103,18 @@ static int task_check_id (const task_set_t *set, const json_t *task, size_t numb
 static int task_read_line (task_set_t *set, const task_options_t *o, const char *line,
                            size_t number, err_t *err)
 {
-    json_error_t problem;
-    json_t *task = json_loads (line, JSON_REJECT_DUPLICATES, &problem);
-    int rc = 0;
-    if (!task)
+    json_error_t problem = {.text = ""};
+    buf_t text = {0};
+    number_escape (line, &text);
+    json_t *task = json_loads (text.data ? text.data : "", JSON_REJECT_DUPLICATES, &problem);
+    int rc = buf_check (&text, "a task", err);
+    buf_free (&text);
+    if (rc == 0 && !task)
         rc = err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
-    else if (!json_is_object (task))
+    else if (rc == 0 && !json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
-    else if (set->family->adopt (task, err) != 0 || task_check_id (set, task, number, err) != 0)
+    else if (rc != 0 || set->family->adopt (task, err) != 0 ||
+             task_check_id (set, task, number, err) != 0)
         rc = -1;
     else
         rc = task_add (set, o, task, err);

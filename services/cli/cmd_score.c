@@ -12,6 +12,7 @@
 #include "cli.h"
 #include "suite/supervisor.h"
 #include "task/episode.h"
+#include "task/number.h"
 #include "wire/wire.h"
 
 #define EPISODES_MAX  65536
@@ -104,7 +105,10 @@ static int cmd_score_read_file (const char *path, cmd_score_file_t *file, err_t 
         }
         json_error_t problem = {.text = ""};
         cmd_score_episode_t *e = &file->episodes[file->n++];
-        json_t *state = json_loads (text, 0, &problem);
+        buf_t line = {0};
+        number_escape (text, &line);
+        json_t *state = json_loads (line.data ? line.data : "", 0, &problem);
+        buf_free (&line);
         e->line = number;
         rc = state ? cmd_score_split (state, e, err) : err_set (err, ERR_INPUT, "%s", problem.text);
         if (rc != 0)

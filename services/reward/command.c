@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "line_process.h"
+#include "task/number.h"
 
 #define ANSWER_MS 20000
 #define TRIES     3
@@ -104,8 +105,13 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
  *  is not, since whoever asked has a deadline of its own and will ask again. */
 int command_score (command_t *c, const episode_t *episode, reward_score_t *score, err_t *err)
 {
-    buf_t line = {0}, answer = {0};
-    int rc = episode_state (episode, &line, err);
+    buf_t state = {0}, line = {0}, answer = {0};
+    int rc = episode_state (episode, &state, err);
+    if (rc == 0) { /* it has Python's numbers, and so may have the user's program */
+        number_restore (state.data, &line);
+        rc = buf_check (&line, "an episode", err);
+    }
+    buf_free (&state);
     for (int i = 0; rc == 0 && i < TRIES; i++) {
         buf_clear (&answer);
         rc = command_ask (c, &line, &answer, err);

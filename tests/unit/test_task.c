@@ -15,6 +15,7 @@
 #include "task/corpus.h"
 #include "task/episode.h"
 #include "task/family.h"
+#include "task/number.h"
 #include "task/reward.h"
 #include "task/task.h"
 
@@ -110,6 +111,53 @@ static void an_id_stands_once_and_an_entry_point_is_a_name (void **state)
     assert_null (open_lines (LINE ("a", "") LINE ("b", "\"entry_point\":\"f (x)\","), 0, &err));
     assert_non_null (strstr (err.text, ":2: \"entry_point\" 'f (x)' is no name"));
     assert_null (open_lines (LINE ("a", "\"entry_point\":\"2f\","), 0, &err));
+}
+
+/*  Numbers as Python writes them are read, and a scorer of one's own gets them back. */
+static void numbers_are_python_s (void **state)
+{
+    (void) state;
+    static const char *const values[] = {"354224848179261915075",
+                                         "[-9223372036854775809]",
+                                         "[9223372036854775807,-9223372036854775808]",
+                                         "{\"a\":NaN,\"b\":[Infinity,-Infinity,1e400]}",
+                                         "\"NaN 99999999999999999999 \\\" 99999999999999999999\"",
+                                         "{\"NaN\":{\"$number\":\"x\"}}"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char line[300];
+        err_t err = {0};
+        buf_t text = {0};
+        snprintf (line, sizeof line,
+                  "{\"id\":\"a\",\"brief\":\"b\",\"tests\":[{\"args\":[%s],\"result\":%s}]}\n",
+                  values[i], values[i]);
+        task_set_t *set = open_lines (line, 0, &err);
+        if (!set)
+            fail_msg ("%s: %s", values[i], err.text);
+        number_restore (task_set_get (set, TASK_TRAIN, 0), &text);
+        snprintf (line, sizeof line, "{\"args\":[%s],\"result\":%s}", values[i], values[i]);
+        if (!strstr (text.data, line))
+            fail_msg ("%s: %s", values[i], text.data);
+        buf_free (&text);
+        task_set_destroy (&set);
+    }
+}
+
+static void a_test_wants_a_result_or_an_error (void **state)
+{
+    (void) state;
+    static const char *const tests[] = {"\"result\":1", "\"raises\":\"KeyError\"", "\"x\":1",
+                                        "\"result\":1,\"raises\":\"KeyError\"",
+                                        "\"raises\":\"a b\""};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        char line[200];
+        err_t err = {0};
+        snprintf (line, sizeof line,
+                  "{\"id\":\"a\",\"brief\":\"b\",\"tests\":[{\"args\":[],%s}]}\n", tests[i]);
+        task_set_t *set = open_lines (line, 0, &err);
+        if (!set == (i < 2) || (!set && !strstr (err.text, "tests[0]")))
+            fail_msg ("%s: %s", tests[i], err.text);
+        task_set_destroy (&set);
+    }
 }
 
 /*  Nobody is told that what was trained on was held out. */
@@ -460,6 +508,8 @@ int main (void)
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (an_id_stands_once_and_an_entry_point_is_a_name),
+        cmocka_unit_test (numbers_are_python_s),
+        cmocka_unit_test (a_test_wants_a_result_or_an_error),
         cmocka_unit_test (a_split_has_two_sides_or_none),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
