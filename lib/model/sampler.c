@@ -121,10 +121,13 @@ void sampler_destroy (sampler_t **self)
         forward_destroy (&s->forward[i]);
     for (size_t i = 0; s->exps && i < s->threads; i++)
         free (s->exps[i]);
+    for (size_t i = 0; s->order && i < s->threads; i++)
+        free (s->order[i]);
     sampler_free_outputs (&s->done);
     free (s->taken);
     free (s->forward);
     free (s->exps);
+    free (s->order);
     free (s->rows);
     free (s->step);
     free (s->step_row);
@@ -166,6 +169,8 @@ static int sampler_check_job (const sampler_t *s, const sampler_job_t *job, err_
     if (!(job->temperature >= 0) || !isfinite (job->temperature))
         return err_set (err, ERR_INPUT, "temperature is %g; it must be a number from 0 on",
                         (double) job->temperature);
+    if (sampler_filter_check (&job->filter, err) != 0)
+        return -1;
     if (job->stops_n > SAMPLER_STOPS_MAX)
         return err_set (err, ERR_INPUT, "%zu stop tokens; at most %d", job->stops_n,
                         SAMPLER_STOPS_MAX);
@@ -192,7 +197,8 @@ static job_t *sampler_make_job (const sampler_t *s, const sampler_job_t *from)
                    .samples = from->samples,
                    .max_tokens = from->max_tokens,
                    .stops_n = from->stops_n,
-                   .temperature = from->temperature};
+                   .temperature = from->temperature,
+                   .filter = from->filter};
     job->keys = calloc (from->samples, sizeof *job->keys);
     job->prompt = calloc (from->prompt_n, sizeof *job->prompt);
     job->first = calloc (from->samples, sizeof *job->first);
@@ -213,10 +219,23 @@ static void sampler_free_taken (sampler_t *s)
     s->taken = NULL;
 }
 
+/*  Filters need as much scratch again as drawing does: it is made when the first job has one, since
+ *  training never does. */
+static int sampler_make_order (sampler_t *s, err_t *err)
+{
+    if (!s->order)
+        s->order = calloc (s->threads, sizeof (uint32_t *));
+    for (size_t i = 0; s->order && i < s->threads; i++)
+        if (!s->order[i] && !(s->order[i] = calloc (s->shape.vocab, sizeof (uint32_t))))
+            return err_set (err, ERR_LIMIT, "no memory for a filter of %zu ids", s->shape.vocab);
+    return s->order ? 0 : err_set (err, ERR_LIMIT, "no memory for a filter");
+}
+
 int sampler_add (sampler_t *s, const sampler_job_t *from, err_t *err)
 {
     sampler_free_taken (s);
-    if (sampler_check_job (s, from, err) != 0)
+    if (sampler_check_job (s, from, err) != 0 ||
+        (sampler_filter_active (&from->filter) && sampler_make_order (s, err) != 0))
         return -1;
     job_t *job = sampler_make_job (s, from);
     if (!job)
@@ -311,6 +330,8 @@ size_t sampler_pending (const sampler_t *s)
 size_t sampler_bytes (const sampler_t *s)
 {
     size_t bytes = s->threads * s->shape.vocab * sizeof (float);
+    if (s->order)
+        bytes += s->threads * s->shape.vocab * sizeof (uint32_t);
     for (size_t i = 0; i < (s->apart ? s->threads : 1); i++)
         bytes += forward_bytes (s->forward[i]);
     for (size_t i = 0; i < s->rows_n; i++)
@@ -339,4 +360,18 @@ bool sampler_take (sampler_t *s, sampler_result_t *result)
                                  .n = output->n,
                                  .stopped = output->stopped};
     return true;
+}
+
+/*  Borrowed as a taken result is, though the row goes on growing: ids and logps may move with the
+ *  next step. */
+bool sampler_look (const sampler_t *s, size_t row, sampler_result_t *result)
+{
+    const output_t *output = row < s->rows_n && s->rows[row].job ? s->rows[row].output : NULL;
+    if (output)
+        *result = (sampler_result_t){.tag = output->tag,
+                                     .sample = output->sample,
+                                     .ids = output->ids,
+                                     .logps = output->logps,
+                                     .n = output->n};
+    return output != NULL;
 }

@@ -7,9 +7,9 @@
  *      }
  *      sampler_destroy (&sampler);
  *
- *  A sample is a pure function of (weights, prompt ids, key, temperature, limits): whatever else
- *  is decoded beside it, and whenever it was added, the tokens and log-probabilities are the same
- *  bits.
+ *  A sample is a pure function of (weights, prompt ids, key, temperature, filter, limits): whatever
+ *  else is decoded beside it, and whenever it was added, the tokens and log-probabilities are the
+ *  same bits.
  */
 #ifndef QUINTET_MODEL_SAMPLER_H
 #define QUINTET_MODEL_SAMPLER_H
@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/pool.h"
 #include "model/model.h"
+#include "model/sampler_filter.h"
 
 #define SAMPLER_STOPS_MAX 8
 
@@ -28,10 +29,11 @@ typedef struct {
     const model_t *model;  /* whose weights; of the sampler's shape. NULL: the sampler's own */
     const int32_t *prompt; /* at least one id */
     size_t prompt_n;
-    size_t samples;       /* how many completions share the prompt */
-    const uint64_t *keys; /* one rng key per sample; position p draws rng_uniform (key, p) */
-    float temperature;    /* 0: greedy (lowest id wins a tie); log-probabilities then at 1 */
-    size_t max_tokens;    /* per completion, the stop token included */
+    size_t samples;          /* how many completions share the prompt */
+    const uint64_t *keys;    /* one rng key per sample; position p draws rng_uniform (key, p) */
+    float temperature;       /* 0: greedy (lowest id wins a tie); log-probabilities then at 1 */
+    sampler_filter_t filter; /* greedy: only its penalty counts */
+    size_t max_tokens;       /* per completion, the stop token included */
     int32_t stops[SAMPLER_STOPS_MAX];
     size_t stops_n;
     uint64_t tag; /* the caller's; comes back with every result */
@@ -65,6 +67,9 @@ void sampler_cancel (sampler_t *sampler, uint64_t tag);
  *  active or waiting afterwards. */
 size_t sampler_step (sampler_t *sampler);
 bool sampler_take (sampler_t *sampler, sampler_result_t *result);
+/*  What a row has written so far (row 0 .. rows - 1): for those who show it, or end it with
+ *  sampler_cancel. False: no completion is in it. */
+bool sampler_look (const sampler_t *sampler, size_t row, sampler_result_t *result);
 
 size_t sampler_pending (const sampler_t *sampler); /* rows active or waiting */
 size_t sampler_bytes (const sampler_t *sampler);

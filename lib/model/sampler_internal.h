@@ -25,6 +25,7 @@ typedef struct job {
     size_t prompt_n, samples, max_tokens, stops_n;
     int32_t stops[SAMPLER_STOPS_MAX];
     float temperature;
+    sampler_filter_t filter;
     kv_t prefix;    /* data is NULL until the prompt is computed */
     size_t started; /* samples that got a row, in order */
     size_t live;    /* samples in a row */
@@ -51,6 +52,7 @@ struct sampler {
     size_t threads;
     forward_t **forward; /* one per thread when rows are cut, else one */
     float **exps;        /* per thread: scratch of drawing, [vocab] */
+    uint32_t **order;    /* the same for filters; NULL before a job has one */
     row_t *rows;
     size_t rows_n, active, waiting;
     job_t *jobs, **jobs_end;

@@ -24,15 +24,43 @@
 
 /*  ---- prompts ---- */
 
+/*  Draws with the number u from what the job's filter leaves; written: the n ids behind the prompt.
+ *  The log-probability is that of the whole vocabulary, with a filter as without. */
+static int32_t sampler_choose (const sampler_t *s, const job_t *job, const int32_t *written,
+                               size_t n, const float *logits, float u, size_t thread, float *logp)
+{
+    const kernels_t *kernels = job->model->kernels;
+    const sampler_filter_t *filter = &job->filter;
+    size_t vocab = s->shape.vocab, id;
+    float *exps = s->exps[thread], t = job->temperature;
+    const float *z = logits;
+    if (!sampler_filter_active (filter))
+        return forward_head_sample (job->model, logits, t, u, exps, logp);
+    if (filter->repetition > 0) {
+        memcpy (exps, logits, vocab * sizeof *exps);
+        sampler_filter_penalise (filter, logits, job->prompt, job->prompt_n, exps);
+        sampler_filter_penalise (filter, logits, written, n, exps);
+        z = exps;
+    }
+    if (t > 0) {
+        kernels->softmax (z, vocab, 1 / t, exps);
+        float sum = sampler_filter_apply (filter, exps, vocab, s->order[thread]);
+        id = kernels->search (exps, vocab, u * sum);
+    } else {
+        id = kernels->argmax (z, vocab);
+    }
+    forward_head_logp (job->model, logits, t, (int32_t) id, logp, NULL, NULL, NULL);
+    return (int32_t) id;
+}
+
 /*  The first token of every sample, from the logits after the prompt: its draw is number 0 of the
  *  sample's key. The logits are used up right away, so no [jobs, vocab] array waits for rows to
  *  become free. */
 static void sampler_draw_first (sampler_t *s, job_t *job, const float *logits, size_t thread)
 {
     for (size_t i = 0; i < job->samples; i++)
-        job->first[i] = forward_head_sample (job->model, logits, job->temperature,
-                                             rng_uniform (job->keys[i], 0), s->exps[thread],
-                                             &job->first_logps[i]);
+        job->first[i] = sampler_choose (s, job, NULL, 0, logits, rng_uniform (job->keys[i], 0),
+                                        thread, &job->first_logps[i]);
 }
 
 /*  Positions of prompts that are computed in one pass; those that end a prompt also meet the
@@ -254,8 +282,8 @@ static void sampler_start_all (sampler_t *s)
 static void sampler_draw (sampler_t *s, row_t *row, const float *logits, size_t thread)
 {
     float logp, u = rng_uniform (row->key, row->output->n);
-    int32_t id = forward_head_sample (row->job->model, logits, row->job->temperature, u,
-                                      s->exps[thread], &logp);
+    int32_t id =
+        sampler_choose (s, row->job, row->output->ids, row->output->n, logits, u, thread, &logp);
     sampler_append (row, id, logp);
 }
 
