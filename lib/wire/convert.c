@@ -175,6 +175,30 @@ int convert_version (const Quintet__Version *in, wire_version_t *out, err_t *err
     return convert_hash (&in->hash, true, &out->hash, "version.hash", err);
 }
 
+/*  Log-probabilities are of the whole vocabulary, whatever was drawn from. An importance ratio of
+ *  tokens that a filter chose would be wrong in silence. */
+int convert_filter (const Quintet__Filter *in, wire_phase_t phase, wire_filter_t *out, err_t *err)
+{
+    *out = (wire_filter_t){0};
+    if (!in)
+        return 0;
+    *out = (wire_filter_t){.top_k = in->top_k,
+                           .top_p = in->top_p,
+                           .min_p = in->min_p,
+                           .repetition_penalty = in->repetition_penalty};
+    Quintet__Filter none;
+    if (phase == WIRE_TRAIN && convert_to_filter (out, &none))
+        return err_set (err, ERR_INPUT,
+                        "filter: training samples from the whole vocabulary, evaluations alone may "
+                        "have top_k, top_p, min_p or repetition_penalty");
+    return convert_range ((double) in->top_p, 0, 1, "filter.top_p", err) == 0 &&
+                   convert_range ((double) in->min_p, 0, 1, "filter.min_p", err) == 0 &&
+                   convert_range ((double) in->repetition_penalty, 0, 100,
+                                  "filter.repetition_penalty", err) == 0
+               ? 0
+               : -1;
+}
+
 int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err)
 {
     if (!in)
@@ -292,6 +316,19 @@ Quintet__Version convert_to_version (const wire_version_t *in)
     out.number = in->number;
     out.hash = convert_to_hash (&in->hash);
     return out;
+}
+
+bool convert_to_filter (const wire_filter_t *in, Quintet__Filter *out)
+{
+    quintet__filter__init (out);
+    out->top_k = in->top_k;
+    out->top_p = in->top_p;
+    out->min_p = in->min_p;
+    out->repetition_penalty = in->repetition_penalty;
+    /* NaN, which is no number, counts as something: the receiver refuses it. */
+    return in->top_k > 0 || !(in->top_p <= 0 && in->top_p >= 0) ||
+           !(in->min_p <= 0 && in->min_p >= 0) ||
+           !(in->repetition_penalty <= 0 && in->repetition_penalty >= 0);
 }
 
 Quintet__Weights convert_to_weights (const wire_weights_t *in)

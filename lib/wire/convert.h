@@ -12,13 +12,14 @@
 #include "wire/wire.h"
 
 /*  Most items that a repeated field may hold. */
-#define LIMIT_IDS      (1u << 20)
-#define LIMIT_EPISODES (1u << 16)
-#define LIMIT_PROMPTS  (1u << 16)
-#define LIMIT_PARTS    256u
-#define LIMIT_ROLES    8u
-#define LIMIT_TURNS    1024u
-#define LIMIT_VALUES   (1u << 20)
+#define LIMIT_IDS        (1u << 20)
+#define LIMIT_EPISODES   (1u << 16)
+#define LIMIT_PROMPTS    (1u << 16)
+#define LIMIT_PARTS      256u
+#define LIMIT_ROLES      8u
+#define LIMIT_TURNS      1024u
+#define LIMIT_STOP_TEXTS 16u
+#define LIMIT_VALUES     (1u << 20)
 /*  Most bytes of a name, and of a text that people write. */
 #define LIMIT_NAME 128u
 #define LIMIT_TEXT 65536u
@@ -54,6 +55,8 @@ int convert_hash (const ProtobufCBinaryData *in, bool may_be_empty, hash_t *out,
                   err_t *err);
 int convert_phase (int in, wire_phase_t *out, err_t *err);
 int convert_version (const Quintet__Version *in, wire_version_t *out, err_t *err);
+/*  NULL: every id may be drawn. One that changes anything is refused in training. */
+int convert_filter (const Quintet__Filter *in, wire_phase_t phase, wire_filter_t *out, err_t *err);
 int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err);
 /*  measured: every value must be finite. (A metric of an event that is not was not measured.) */
 int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, bool measured,
@@ -71,6 +74,8 @@ static inline void *convert_borrow (const void *data)
 /*  The other way; arrays come from the arena, the rest is borrowed from the plain struct. */
 ProtobufCBinaryData convert_to_hash (const hash_t *in);
 Quintet__Version convert_to_version (const wire_version_t *in);
+/*  False: there is nothing in it, and the field is left out. */
+bool convert_to_filter (const wire_filter_t *in, Quintet__Filter *out);
 Quintet__Weights convert_to_weights (const wire_weights_t *in);
 Quintet__Part **convert_to_parts (arena_t *arena, const wire_part_t *in, size_t n);
 Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in);

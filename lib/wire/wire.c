@@ -28,6 +28,7 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
     Quintet__Version version = convert_to_version (&message->version);
+    Quintet__Filter filter;
     Quintet__ActRequest pb = QUINTET__ACT_REQUEST__INIT;
     pb.run = convert_borrow (message->run);
     pb.version = &version;
@@ -38,6 +39,7 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     pb.role = message->role;
     pb.turn = message->turn;
     pb.temperature = message->temperature;
+    pb.filter = convert_to_filter (&message->filter, &filter) ? &filter : NULL;
     pb.max_tokens = message->max_tokens;
     pb.n_stops = message->stops.n;
     pb.stops = convert_borrow (message->stops.data);
@@ -92,6 +94,7 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
+        convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
         convert_range (in->role, 0, LIMIT_ROLES - 1, "role", err) != 0 ||
         convert_range (in->turn, 0, LIMIT_TURNS - 1, "turn", err) != 0 ||

@@ -48,6 +48,12 @@ typedef struct {
     size_t episodes_n;
 } wire_prompt_t;
 
+/*  What a token is drawn from; all 0: the whole vocabulary. Refused in training. */
+typedef struct {
+    uint32_t top_k;
+    float top_p, min_p, repetition_penalty;
+} wire_filter_t;
+
 typedef struct {
     const char *run;
     wire_version_t version;
@@ -56,6 +62,7 @@ typedef struct {
     uint64_t step, group;
     uint32_t role, turn;
     float temperature; /* 0: greedy */
+    wire_filter_t filter;
     uint32_t max_tokens;
     wire_ids_t stops;
     const wire_prompt_t *prompts;
@@ -138,6 +145,9 @@ typedef struct {
     const wire_role_t *roles;
     size_t roles_n;
     float temperature;
+    wire_filter_t filter;
+    const char *const *stop_texts; /* where one begins, a completion ends; none in training */
+    size_t stop_texts_n;
     uint32_t max_tokens, max_turns;
     wire_weights_t weights;
     const char *command, *modules; /* scorer, and what its programs may import */

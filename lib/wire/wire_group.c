@@ -28,6 +28,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
     Quintet__Weights weights = convert_to_weights (&message->weights);
+    Quintet__Filter filter;
     Quintet__Group pb = QUINTET__GROUP__INIT;
     pb.run = convert_borrow (message->run);
     pb.phase = (Quintet__Phase) message->phase;
@@ -39,6 +40,9 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.n_roles = message->roles_n;
     pb.roles = wire_to_roles (arena, message->roles, message->roles_n);
     pb.temperature = message->temperature;
+    pb.filter = convert_to_filter (&message->filter, &filter) ? &filter : NULL;
+    pb.n_stop_texts = message->stop_texts_n;
+    pb.stop_texts = convert_borrow (message->stop_texts);
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
     pb.weights = &weights;
@@ -80,6 +84,24 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
     return 0;
 }
 
+/*  A completion that was cut by its text is shorter than what was drawn, which the trainer must
+ *  never see. */
+static int wire_from_stop_texts (const Quintet__Group *in, wire_group_t *out, err_t *err)
+{
+    if (in->n_stop_texts > 0 && out->phase == WIRE_TRAIN)
+        return err_set (err, ERR_INPUT, "stop_texts: evaluations alone may have them");
+    if (convert_count (in->n_stop_texts, LIMIT_STOP_TEXTS, "stop_texts", err) != 0)
+        return -1;
+    for (size_t i = 0; i < in->n_stop_texts; i++)
+        if (convert_text (in->stop_texts[i], "stop_texts", err) != 0)
+            return -1;
+        else if (!*in->stop_texts[i])
+            return err_set (err, ERR_INPUT, "stop_texts: an empty one would end everything");
+    out->stop_texts = (const char *const *) in->stop_texts;
+    out->stop_texts_n = in->n_stop_texts;
+    return 0;
+}
+
 /*  The task is text here: its family reads it, and knows what it must have. */
 const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t size, err_t *err)
 {
@@ -109,6 +131,8 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
+        convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
+        wire_from_stop_texts (in, out, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
         convert_range (in->episodes, 1, LIMIT_EPISODES, "episodes", err) != 0 ||

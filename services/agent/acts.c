@@ -132,6 +132,10 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
                          .samples = prompt->episodes_n,
                          .keys = keys,
                          .temperature = r->temperature,
+                         .filter = {.top_k = r->filter.top_k,
+                                    .top_p = r->filter.top_p,
+                                    .min_p = r->filter.min_p,
+                                    .repetition = r->filter.repetition_penalty},
                          .max_tokens = r->max_tokens,
                          .stops_n = r->stops.n,
                          .tag = acts_tag_of (acts, act, p)};

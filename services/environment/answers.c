@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "text/stops.h"
 
 /*  The sample for an episode. Both lists ascend, so that next only moves forward over a whole
  *  turn. */
@@ -68,34 +69,37 @@ static size_t answers_tokens_read (const group_t *group, size_t role, const tabl
 }
 
 /*  The ids are what is trained on and go into the result as they came; the text is only what others
- *  read. */
+ *  read. In an evaluation both may end where a stop text begins: agents know no text, and a
+ *  completion is the same whether it was ended there or cut there afterwards. */
 static int answers_apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample,
                           err_t *err)
 {
     table_t *table = &group->tables[e];
     seat_t *seat = &group->seats[role];
+    const wire_ids_t *prompt = result_prompt_ids (group->result, seat->prompt_of[e]);
+    stops_t stops = {group->message->stop_texts, group->message->stop_texts_n};
+    size_t n = sample->ids.n;
+    buf_t text = {0};
+    buf_text (&text, "");
+    bool cut =
+        stops_cut (&stops, seat->tokenizer, prompt->data, prompt->n, sample->ids.data, &n, &text);
     wire_completion_t completion = {.role = (uint32_t) role,
                                     .turn = group->turn,
                                     .prompt = seat->prompt_of[e],
-                                    .ids = sample->ids,
+                                    .ids = {.data = sample->ids.data, .n = n},
                                     .logps = sample->logps,
-                                    .stopped = sample->stopped};
-    if (result_completion (group->result, e, &completion) != 0)
-        return err_set (err, ERR_LIMIT, "no memory for a completion");
-    buf_t text = {0};
-    buf_text (&text, "");
-    const wire_ids_t *prompt = result_prompt_ids (group->result, seat->prompt_of[e]);
-    tokenizer_decode_after (seat->tokenizer, prompt->data, prompt->n, sample->ids.data,
-                            sample->ids.n, TOKENIZER_PLAIN, &text);
+                                    .stopped = sample->stopped || cut};
     episode_action_t action = {.text = text.data,
                                .size = text.size,
-                               .tokens = sample->ids.n,
+                               .tokens = n,
                                .tokens_read = answers_tokens_read (group, role, table, prompt->n),
-                               .truncated = !sample->stopped};
+                               .truncated = !completion.stopped};
     int rc = buf_check (&text, "a completion", err);
+    if (rc == 0 && result_completion (group->result, e, &completion) != 0)
+        rc = err_set (err, ERR_LIMIT, "no memory for a completion");
     if (rc == 0)
         rc = episode_act (table->episode, role, &action, err);
-    table->written[role] += sample->ids.n;
+    table->written[role] += n;
     buf_free (&text);
     return rc;
 }

@@ -148,6 +148,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .role = (uint32_t) role,
                                   .turn = group->turn,
                                   .temperature = m->temperature,
+                                  .filter = m->filter,
                                   .max_tokens = m->max_tokens,
                                   .stops = r->stops,
                                   .prompts = prompts,

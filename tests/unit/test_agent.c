@@ -386,6 +386,9 @@ static void what_is_wrong_is_refused (void **state)
     bus_call (f->trainer, "act", "r/noise", "\xff\xff\xff noise", 9, PATIENCE_MS);
     assert_int_equal (await (f, BUS_REPLY).code, ERR_INPUT);
     request.temperature = 1;
+    request.filter.top_p = 0.9f; /* of training */
+    is_refused (f, "r/filter", &request, ERR_INPUT);
+    request.filter = (wire_filter_t){0};
     assert_int_equal (ask (f, "r/good", &request)->samples_n, 1);
 }
 

@@ -88,6 +88,11 @@ static void numbers_have_bounds (void **state)
     const wire_prompt_t prompt = {bad, fixture_indices, 2};
     REFUSED (act_request, m.temperature = NAN, "temperature");
     REFUSED (act_request, m.temperature = -1, "temperature");
+    REFUSED (act_request, m.filter.top_p = NAN, "filter");
+    REFUSED (act_request, (m.phase = WIRE_EVAL_SAMPLED, m.filter.top_p = 1.5f), "filter.top_p");
+    REFUSED (act_request, (m.phase = WIRE_EVAL_SAMPLED, m.filter.min_p = -1), "filter.min_p");
+    REFUSED (act_request, m.filter.top_k = 40, "filter: training samples from the whole");
+    REFUSED (act_request, m.filter.repetition_penalty = 1.1f, "filter: training samples from");
     REFUSED (act_request, m.max_tokens = 0, "max_tokens");
     REFUSED (act_request, m.max_tokens = UINT32_MAX, "max_tokens");
     REFUSED (act_request, m.role = 8, "role");
@@ -103,6 +108,11 @@ static void numbers_have_bounds (void **state)
     REFUSED (group, m.max_turns = 1 << 20, "max_turns");
     REFUSED (group, m.episodes = 0, "episodes");
     REFUSED (group, m.temperature = -0.5f, "temperature");
+    static const char *const stop_texts[] = {"END", ""};
+    REFUSED (group, m.filter.min_p = 2, "filter.min_p");
+    REFUSED (group, (m.phase = WIRE_TRAIN, m.stop_texts_n = 0), "filter: training samples from");
+    REFUSED (group, (m.phase = WIRE_TRAIN, m.filter = (wire_filter_t){0}), "stop_texts");
+    REFUSED (group, (m.stop_texts = stop_texts, m.stop_texts_n = 2), "stop_texts: an empty one");
     REFUSED (group, m.roles_n = 0, "roles: there are none");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[0].stops = bad, "roles.stops: -1");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[1].prefix = bad, "roles.prefix: -1");
