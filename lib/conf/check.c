@@ -75,6 +75,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
                                      "model.adapter to lora";
+    static const char greedy[] = "while evaluation.temperature is 0: leave it out";
     static const char no_programs[] =
         "where no programs are run, as by a family of texts or a scorer of your own: leave it out";
     char by_type[96], by_family[96];
@@ -112,6 +113,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
         {plain, "model.lora_targets", no_adapter},
+        {!(conf->evaluation.temperature > 0), "evaluation.top_k", greedy},
+        {!(conf->evaluation.temperature > 0), "evaluation.top_p", greedy},
+        {!(conf->evaluation.temperature > 0), "evaluation.min_p", greedy},
         {conf_check_is (conf->loss.advantage, "group"), "critic.",
          "while loss.advantage is group: leave it out, or set loss.advantage to critic or "
          "group+critic"},

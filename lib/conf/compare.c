@@ -4,8 +4,8 @@
 #include "base/fs.h"
 #include "conf/table.h"
 
-/*  What weights do not follow from: how many processes work, how often is saved and evaluated. The
- *  learning rate follows from trainer.steps, but only from the next step on: a run may be made
+/*  What weights do not follow from: how many processes work, how often is saved, how is evaluated.
+ *  The learning rate follows from trainer.steps, but only from the next step on: a run may be made
  *  longer. */
 static const char *const free_keys[] = {"run.name",
                                         "run.agents",
@@ -20,6 +20,12 @@ static const char *const free_keys[] = {"run.name",
                                         "trainer.checkpoint_every",
                                         "trainer.checkpoints_kept",
                                         "evaluation.tasks",
+                                        "evaluation.temperature",
+                                        "evaluation.top_k",
+                                        "evaluation.top_p",
+                                        "evaluation.min_p",
+                                        "evaluation.repetition_penalty",
+                                        "evaluation.stop",
                                         "trainer.activations_mb"};
 
 static bool conf_compare_is_free (const conf_section_t *section, const conf_key_t *key)

@@ -55,7 +55,27 @@ static int conf_next (reader_t *r, yaml_event_t *event)
     return conf_fail (r, line, "aliases are not supported: write the value", "");
 }
 
-/*  The value of a key as text: a scalar, or the words of a sequence with blanks between. The table
+/*  An item of a sequence: a word as it is, anything else in quotes as the table reads them. */
+static void conf_write_item (buf_t *text, const char *item, size_t size)
+{
+    bool word = size > 0;
+    for (size_t i = 0; i < size; i++)
+        word = word && !strchr (" ,[]\"'\\", item[i]);
+    if (word) {
+        buf_append (text, item, size);
+    } else {
+        buf_char (text, '"');
+        for (size_t i = 0; i < size; i++) {
+            if (item[i] == '"' || item[i] == '\\')
+                buf_char (text, '\\');
+            buf_char (text, item[i]);
+        }
+        buf_char (text, '"');
+    }
+    buf_char (text, ' ');
+}
+
+/*  The value of a key as text: a scalar, or the items of a sequence with blanks between. The table
  *  turns it into the key's kind, so that a value from --set goes the same way. */
 static int conf_read_value (reader_t *r, const char *key, buf_t *text)
 {
@@ -69,8 +89,8 @@ static int conf_read_value (reader_t *r, const char *key, buf_t *text)
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         yaml_event_delete (&event);
         while ((rc = conf_next (r, &event)) == 0 && event.type == YAML_SCALAR_EVENT) {
-            buf_append (text, event.data.scalar.value, event.data.scalar.length);
-            buf_char (text, ' ');
+            conf_write_item (text, (const char *) event.data.scalar.value,
+                             event.data.scalar.length);
             yaml_event_delete (&event);
         }
         if (rc == 0 && event.type != YAML_SEQUENCE_END_EVENT)

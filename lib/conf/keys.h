@@ -114,7 +114,13 @@
 
 #define CONF_EVALUATION(T, N, R, B, L)                                                             \
     N (every, 0, 0, 1000000, "steps between evaluations; 0: before and after only")                \
-    N (tasks, 160, 1, 100000, "held-out tasks, one episode each: sampled and greedy")
+    N (tasks, 160, 1, 100000, "held-out tasks, one episode each: sampled and greedy")              \
+    R (temperature, 1.0, 0, 100, "of sampled episodes; those that are greedy have 0")              \
+    N (top_k, 0, 0, 10000000, "they draw from the K likeliest tokens; 0: from all")                \
+    R (top_p, 1.0, 1e-6, 1, "then from the fewest likeliest with this probability in all")         \
+    R (min_p, 0, 0, 1, "then from those with this share of the likeliest's probability")           \
+    R (repetition_penalty, 1.0, 0.01, 100, "of tokens that stand in prompt or completion; 1: off") \
+    L (stop, "", "texts that end a completion where they begin, such as [\"\\n\\n\"]")
 
 /*  section, its keys, help */
 #define CONF_SECTIONS(S)                                                                           \

@@ -249,28 +249,62 @@ static void table_list_free (conf_list_t *list)
     list->n = 0;
 }
 
-/*  "aux main", "aux, main" or "[aux, main]". */
+/*  One item of a list: a word, or a text in double quotes as conf_print writes it, with \n, \t,
+ *  \xHH and \ before any other character. Moves *at behind it. */
+static int table_read_item (const char **at, const char *end, buf_t *item, err_t *err)
+{
+    const char *from = *at;
+    if (*from != '"') {
+        size_t size = strcspn (from, " ,]");
+        buf_append (item, from, size);
+        *at = from + size;
+        return memchr (from, '[', size) || memchr (from, '"', size) || memchr (from, '\'', size)
+                   ? err_set (err, ERR_CONFIG, "'%s' is no list such as [aux, main]", from)
+                   : 0;
+    }
+    for (from++; from < end && *from != '"'; from++) {
+        unsigned code;
+        if (*from != '\\')
+            buf_char (item, *from);
+        else if (*++from == 'x' && sscanf (from + 1, "%2x", &code) == 1 && code && from + 2 < end) {
+            buf_char (item, (char) code);
+            from += 2;
+        } else {
+            buf_char (item, (char) (*from == 'n' ? '\n' : *from == 't' ? '\t' : *from));
+        }
+    }
+    if (from >= end)
+        return err_set (err, ERR_CONFIG, "%s: the closing \" is missing", *at);
+    *at = from + 1;
+    return 0;
+}
+
+/*  "aux main", "aux, main" or "[aux, main]"; what holds blanks or commas stands in double
+ *  quotes. */
 static int table_set_list (conf_list_t *list, const char *text, err_t *err)
 {
     const char *end = text + strlen (text), *from = text + strspn (text, " ");
     while (end > from && end[-1] == ' ')
         end--;
     bool opens = *from == '[', closes = end > from && end[-1] == ']';
-    if (opens != closes || strpbrk (from + opens, "[\"'") ||
-        memchr (from, ']', (size_t) (end - closes - from)))
+    if (opens != closes)
         return err_set (err, ERR_CONFIG, "'%s' is no list such as [aux, main]", text);
     table_list_free (list);
     /* Brackets around the words are allowed, as YAML has them. */
-    text = from + opens;
+    const char *at = from + opens;
     end -= closes;
-    while ((text += strspn (text, " ,")) < end) {
-        size_t size = strcspn (text, " ,]");
+    while ((at += strspn (at, " ,")) < end) {
+        buf_t item = {0};
         if (list->n == CONF_LIST_MAX)
             return err_set (err, ERR_CONFIG, "more than %d items", CONF_LIST_MAX);
-        list->item[list->n] = strndup (text, size);
+        int rc = table_read_item (&at, end, &item, err);
+        if (rc == 0 && item.size == 0)
+            rc = err_set (err, ERR_CONFIG, "'%s' has an item without a text", text);
+        list->item[list->n] = buf_take (&item);
         if (!list->item[list->n++])
             return err_set (err, ERR_LIMIT, "no memory");
-        text += size;
+        if (rc != 0)
+            return -1;
     }
     return 0;
 }

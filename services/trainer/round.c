@@ -46,6 +46,28 @@ static void round_fill_roles (const team_t *team, wire_role_t *roles)
     }
 }
 
+/*  Training samples from the whole vocabulary at trainer.temperature, since what is learnt is how
+ *  likely each token was among all. Evaluations may sample as the model will be used. */
+static void round_fill_sampling (const round_t *round, wire_group_t *message)
+{
+    const conf_t *conf = round->from.team->conf;
+    if (round->phase == WIRE_TRAIN) {
+        message->temperature = (float) conf->trainer.temperature;
+        return;
+    }
+    bool greedy = round->phase == WIRE_EVAL_GREEDY;
+    message->temperature = greedy ? 0 : (float) conf->evaluation.temperature;
+    message->filter = (wire_filter_t){
+        .top_k = greedy ? 0 : (uint32_t) conf->evaluation.top_k,
+        .top_p = greedy || !(conf->evaluation.top_p < 1) ? 0 : (float) conf->evaluation.top_p,
+        .min_p = greedy ? 0 : (float) conf->evaluation.min_p,
+        .repetition_penalty = conf_changed (conf, "evaluation.repetition_penalty")
+                                  ? (float) conf->evaluation.repetition_penalty
+                                  : 0};
+    message->stop_texts = (const char *const *) conf->evaluation.stop.item;
+    message->stop_texts_n = conf->evaluation.stop.n;
+}
+
 static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
 {
     const team_t *team = round->from.team;
@@ -64,9 +86,6 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
         .episodes = (uint32_t) round->group_size,
         .roles = roles,
         .roles_n = team->roles,
-        .temperature = round->phase == WIRE_TRAIN          ? (float) conf->trainer.temperature
-                       : round->phase == WIRE_EVAL_SAMPLED ? 1.0f
-                                                           : 0.0f,
         .max_tokens = (uint32_t) conf->task.max_tokens,
         .max_turns = (uint32_t) conf->task.max_turns,
         .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
@@ -75,6 +94,7 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
         .cpu_s = conf->task.cpu_s,
         .cpu_total_s = conf->task.cpu_total_s,
         .timeout_s = (uint32_t) conf->run.timeout_s};
+    round_fill_sampling (round, &message);
     wire_group_pack (&message, bytes);
     buf_free (&modules);
 }

@@ -78,6 +78,16 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD "---\ntrainer:\n  steps: 3\n", NULL, "x.yml:7: a second document");
     refused (GOOD, "team.roles=[aux, main", "no list such as [aux, main]");
     refused (GOOD, "team.roles=aux]", "no list such as [aux, main]");
+    refused (GOOD, "team.roles=[aux, 'main']", "no list such as [aux, main]");
+    refused (GOOD, "evaluation.stop=[\"a]", "the closing \" is missing");
+    refused (GOOD, "evaluation.stop=\"a\\", "the closing \" is missing");
+    refused (GOOD, "evaluation.stop=a]b", "an item without a text");
+    refused (GOOD, "evaluation.stop=[\"\"]", "an item without a text");
+    refused (GOOD, "evaluation.top_p=0", "evaluation.top_p: 0 is not between 1e-06 and 1");
+    refused (GOOD, "evaluation.top_k=-1", "evaluation.top_k: -1 is not between 0 and");
+    refused (GOOD, "evaluation.min_p=1.5", "evaluation.min_p: 1.5 is not between 0 and 1");
+    refused (GOOD "evaluation:\n  temperature: 0\n  top_p: 0.9\n", NULL,
+             "x.yml:9: evaluation.top_p does nothing while evaluation.temperature is 0");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");
     refused ("model:\n  path: m\ntask:\n  family: coding\n", NULL, "team.roles");
     err_t err = {0};
@@ -140,6 +150,35 @@ static void a_scorer_of_ones_own_is_told_the_limits_of_cpu_time (void **state)
     if (!conf)
         fail_msg ("%s", err.text);
     conf_destroy (&conf);
+}
+
+/*  Items with blanks stand in quotes, in YAML as after --set, and come back from what is
+ *  printed. */
+static void lists_hold_any_text (void **state)
+{
+    (void) state;
+    static const char *const ways[][2] = {
+        {GOOD "evaluation:\n  stop: [\"\\n\\n\", 'a \"b\", c', Q]\n", NULL},
+        {GOOD, "evaluation.stop=[\"\\n\\x0a\", \"a \\\"b\\\", c\", Q]"},
+        {GOOD, "evaluation.stop=\"\\n\n\" \"a \\\"b\\\", c\" Q"}};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        err_t err = {0};
+        conf_t *conf = parse (ways[i][0], ways[i][1], &err);
+        for (int again = 0; again < 2; again++) {
+            if (!conf)
+                fail_msg ("%s", err.text);
+            assert_int_equal (conf->evaluation.stop.n, 3);
+            assert_string_equal (conf->evaluation.stop.item[0], "\n\n");
+            assert_string_equal (conf->evaluation.stop.item[1], "a \"b\", c");
+            assert_string_equal (conf->evaluation.stop.item[2], "Q");
+            buf_t printed = {0};
+            conf_print (conf, false, &printed);
+            conf_destroy (&conf);
+            conf = parse (printed.data, NULL, &err);
+            buf_free (&printed);
+        }
+        conf_destroy (&conf);
+    }
 }
 
 static void lists_are_words_with_or_without_brackets (void **state)
@@ -265,6 +304,7 @@ int main (void)
         cmocka_unit_test (keys_that_do_not_go_together_are_named_with_their_line),
         cmocka_unit_test (a_scorer_of_ones_own_is_told_the_limits_of_cpu_time),
         cmocka_unit_test (lists_are_words_with_or_without_brackets),
+        cmocka_unit_test (lists_hold_any_text),
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (what_is_printed_reads_back),
         cmocka_unit_test (what_is_not_reproducible_is_said),
