@@ -28,8 +28,9 @@
 -- may still commit, since nobody else has started. Single Redis, no cluster: keys are made here.
 --
 -- A group's own `state` is the truth. The sorted sets `pending` and `leased` only say where to look: an
--- entry whose group is in another state is removed and counts for nothing. So whatever becomes of an
--- entry, a finished group is never played again, and a step is never counted as finished without it.
+-- entry whose group is in another state is removed and counts for nothing, and one that is missing is made
+-- again by a claim that finds nothing else. So whatever becomes of an entry, a finished group is never played
+-- again, a step is never counted as finished without it, and none waits for ever.
 --
 -- The program that loads this text puts a hash of it into the library's name and, as VERSION, into the
 -- name of every function: two builds that share a Redis each call their own.
@@ -338,6 +339,35 @@ local function first_pending (run)
     end
 end
 
+-- Gives every unfinished group the entry that its state asks for. Entries can get lost where Redis evicts
+-- keys, or somebody removes them; a group without one would be waited for until the run's deadline. One
+-- that is leased gets a lease from now on: its holder, if it lives, renews it, and else it ends. Counted
+-- first, since as a rule nothing is lost.
+local function find_entries (run, now, lease_ms)
+    local open, unfinished = {}, 0
+    for _, step in ipairs (redis.call ('ZRANGE', key (run, 'steps'), 0, -1)) do
+        local s = redis.call ('HMGET', step_key (run, step), 'state', 'n', 'committed', 'dead')
+        if s[1] == 'open' then
+            open[#open + 1] = {step, tonumber (s[2])}
+            unfinished = unfinished + s[2] - s[3] - s[4]
+        end
+    end
+    if redis.call ('ZCARD', key (run, 'pending')) + redis.call ('ZCARD', key (run, 'leased')) >= unfinished then
+        return
+    end
+    for _, step in ipairs (open) do
+        for i = 0, step[2] - 1 do
+            local group = group_id (step[1], i)
+            local state = state_of (run, group)
+            if state == 'pending' then
+                redis.call ('ZADD', key (run, 'pending'), 0, group)
+            elseif state == 'leased' then
+                redis.call ('ZADD', key (run, 'leased'), 'NX', int (now + lease_ms), group)
+            end
+        end
+    end
+end
+
 -- holder lease_ms token -> run group fence payload, or nothing. A run whose trainer's lease ended
 -- waits for a trainer.
 local function claim (_, args)
@@ -362,6 +392,10 @@ local function claim (_, args)
                 end
             end
             local first = first_pending (run)
+            if not first then
+                find_entries (run, now, lease_ms)
+                first = first_pending (run)
+            end
             if first then
                 return lease (run, first, holder, lease_ms, token)
             end

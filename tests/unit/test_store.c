@@ -262,6 +262,27 @@ static void a_finished_group_stays_finished_whatever_its_entries_say (void **sta
     buf_free (&second.payload);
 }
 
+/*  Its environment died, and Redis has lost the entry that would say when its lease ends. */
+static void a_group_without_an_entry_is_found (void **state)
+{
+    (void) state;
+    open_step (TRAIN, 1, 2);
+    store_claim_t first = claim_one ();
+    freeReplyObject (ask ("DEL q:r:leased q:r:pending"));
+    store_claim_t second = claim_as (store, "environment-2", LEASE); /* it was pending */
+    assert_int_equal (second.group, 1);
+    none_to_claim (); /* the first may live: it has a lease again, which it could renew */
+    counts (TRAIN, 1, 0, 2, 0, 0);
+    end_leases ();
+    store_claim_t again = claim_as (store, "environment-2", LEASE);
+    assert_int_equal (again.group, 0);
+    refused (store_renew (store, &first, LEASE, &err), ERR_STALE);
+    fine (store_commit (store, &again, "x", 1, &err));
+    buf_free (&first.payload);
+    buf_free (&second.payload);
+    buf_free (&again.payload);
+}
+
 static void a_group_that_is_not_finished_is_not_left_out (void **state)
 {
     (void) state;
@@ -392,6 +413,7 @@ int main (void)
         each (a_run_without_a_trainer_waits),
         each (a_reclaimed_group_starts_again_and_its_old_holder_is_refused),
         each (a_finished_group_stays_finished_whatever_its_entries_say),
+        each (a_group_without_an_entry_is_found),
         each (a_group_that_is_not_finished_is_not_left_out),
         each (renewing_keeps_the_lease),
         each (committing_twice_is_committing_once),
