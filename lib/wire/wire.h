@@ -258,7 +258,7 @@ typedef enum {
     WIRE_POLICY_PUBLISHED, /* version */
     WIRE_SERVICE_STATUS, /* metrics of a service: version held, tokens/s, rows, queue, drops ... */
     WIRE_RUN_STATE,      /* text: "training", "evaluating", "done", "failed: ..." */
-    WIRE_GROUP_REFUSED,  /* step, group, phase, text: why no agent will ever play it */
+    WIRE_GROUP_REFUSED,  /* step, group, phase, text: why nobody here will ever play it */
     WIRE_GROUP_TROUBLE,  /* step, group, phase, text: who failed it last, and how; tried again */
     WIRE_RUN_NOTE,       /* step, text: what people should know at once */
     WIRE_RUN_OPENED,     /* step it begins at, metrics: steps, seed; text: what runs, JSON */

@@ -499,10 +499,10 @@ static void environment_on_refusal (environment_t *env, player_t *player, size_t
         group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
         return;
     }
-    /* Agents that cannot serve a run as they are configured never will: its trainer ends the
-     * run. */
-    bool never = decided && strcmp (service, "act") == 0;
-    environment_publish_trouble (env, player, never ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE, err);
+    /* Agents and scorers that cannot serve a run as they are configured never will: its trainer
+     * ends the run. */
+    environment_publish_trouble (env, player, decided ? WIRE_GROUP_REFUSED : WIRE_GROUP_TROUBLE,
+                                 err);
     if (err->code == ERR_TIMEOUT)
         deadlines_missed (&env->deadlines, service, environment_patience_ms (player));
     if (first)

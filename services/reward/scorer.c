@@ -40,15 +40,27 @@ void scorer_destroy (scorer_t **scorer)
     *scorer = NULL;
 }
 
-/*  A job cannot bring a program along: whoever reaches the bus could then run anything here. */
+/*  A job cannot bring a program along: whoever reaches the bus could then run anything here. And
+ *  what programs may import decides what they score, so it must be what the run counts on. Both are
+ *  the configuration's doing, not the episode's. */
+int scorer_check (const scorer_t *s, const char *command, const char *modules, err_t *err)
+{
+    if (*command && strcmp (s->text, command) != 0)
+        return err_set (err, ERR_CONFIG,
+                        "reward.command '%s' is not what this reward service was started with "
+                        "('%s'): start it with quintet-reward --command '%s'",
+                        command, s->text, command);
+    if (!*command && strcmp (s->modules, modules) != 0)
+        return err_set (err, ERR_CONFIG,
+                        "reward.python_modules '%s' is not what this reward service was started "
+                        "with ('%s'): start it with quintet-reward --modules '%s'",
+                        modules, s->modules, modules);
+    return 0;
+}
+
 static int scorer_by_command (scorer_t *s, const char *command, const episode_t *episode,
                               reward_score_t *score, err_t *err)
 {
-    if (strcmp (s->text, command) != 0)
-        return err_set (err, ERR_INPUT,
-                        "scorer '%s' is not what this reward service was started with (%s%s): "
-                        "start it with quintet-reward --command '%s'",
-                        command, *s->text ? "--command " : "no --command", s->text, command);
     if (!s->command && !(s->command = command_new (command, err)))
         return -1;
     return command_score (s->command, episode, score, err);
@@ -64,16 +76,10 @@ static json_t *scorer_run (void *self, const json_t *request, err_t *err)
     return sandbox_run (s->sandbox, request, err);
 }
 
-/*  What programs may import decides what they score, so it must be what the run
- *  counts on. (episode_new has refused a task whose family there is not.) */
-static int scorer_by_family (scorer_t *s, const char *modules, const episode_t *episode,
-                             reward_score_t *score, err_t *err)
+/*  episode_new has refused a task whose family there is not. */
+static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score_t *score,
+                             err_t *err)
 {
-    if (strcmp (s->modules, modules) != 0)
-        return err_set (err, ERR_INPUT,
-                        "reward.python_modules '%s' is not what this reward service was started "
-                        "with ('%s'): start it with quintet-reward --modules '%s'",
-                        modules, s->modules, modules);
     const json_t *task = json_object_get (episode_json (episode), "task");
     const family_t *family = family_find (family_text (task, "family"));
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
@@ -82,15 +88,17 @@ static int scorer_by_family (scorer_t *s, const char *modules, const episode_t *
 
 int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
 {
+    const char *modules = job->modules ? job->modules : "";
+    if (scorer_check (s, job->command, modules, err) != 0)
+        return -1;
     episode_t *episode = episode_new (job->task, job->roles, job->roles_n, &job->limits, err);
     if (!episode)
         return -1;
     reward_score_t score;
     int rc = episode_replay (episode, job->history, strlen (job->history), err);
     if (rc == 0)
-        rc = *job->command
-                 ? scorer_by_command (s, job->command, episode, &score, err)
-                 : scorer_by_family (s, job->modules ? job->modules : "", episode, &score, err);
+        rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
+                           : scorer_by_family (s, episode, &score, err);
     if (rc == 0)
         rc = reward_join (episode, &job->weights, &score, reward, err);
     episode_destroy (&episode);

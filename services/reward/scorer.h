@@ -34,6 +34,8 @@ typedef struct scorer scorer_t;
  *  Borrowed. */
 scorer_t *scorer_new (const char *command, const char *modules);
 void scorer_destroy (scorer_t **scorer);
+/*  ERR_CONFIG: the run counts on another program or other modules than this service has. */
+int scorer_check (const scorer_t *scorer, const char *command, const char *modules, err_t *err);
 int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
 
 #endif

@@ -44,7 +44,10 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
         err_set (&err, ERR_LIMIT, "no memory for a score request");
     if (request && request->histories_n == 0)
         err_set (&err, ERR_INPUT, "a score request without episodes");
-    if (!request || request->histories_n == 0) {
+    /* Before anything is scored: a run that is configured otherwise is refused, and this service
+       goes on for the others. */
+    if (!request || request->histories_n == 0 ||
+        workers_check (svc_state (run), request, &err) != 0) {
         bus_refuse (svc_bus (run), item->id, err.code, "%s", err.text);
     } else if (workers_add (svc_state (run), item->id, arena, request) == 0) {
         return;

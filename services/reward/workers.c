@@ -223,6 +223,13 @@ void workers_destroy (workers_t **self)
     *self = NULL;
 }
 
+/*  All scorers are alike, and what they were made with never changes: no lock. */
+int workers_check (const workers_t *w, const wire_score_request_t *request, err_t *err)
+{
+    return scorer_check (w->scorers[0], request->command, request->modules ? request->modules : "",
+                         err);
+}
+
 int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request)
 {
     scored_t *s = calloc (1, sizeof *s);

@@ -37,6 +37,8 @@ workers_t *workers_new (size_t n, const char *command, const char *modules,
 /*  Waits for what is being scored. */
 void workers_destroy (workers_t **workers);
 
+/*  ERR_CONFIG: the request counts on a scorer that this service does not have. */
+int workers_check (const workers_t *workers, const wire_score_request_t *request, err_t *err);
 int workers_add (workers_t *workers, uint64_t id, arena_t *arena,
                  const wire_score_request_t *request);
 void workers_cancel (workers_t *workers, uint64_t id);

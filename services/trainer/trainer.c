@@ -353,7 +353,7 @@ static void trainer_fail (trainer_t *t, const err_t *err)
 }
 
 /*  Events are hints: how many groups were finished since the stage began, what is in their way,
- *  what agents hold, and that they will not play this run, which is told again until somebody
+ *  what agents hold, and that nobody will play this run, which is told again until somebody
  *  hears it. */
 static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {

@@ -57,6 +57,21 @@ static void a_refusal_for_good_is_told (void **state)
     assert_int_equal (results (3).groups, 1);
 }
 
+/*  So is a scorer that is configured otherwise than the run: its groups stay whole. */
+static void scorers_configured_otherwise_are_told (void **state)
+{
+    (void) state;
+    open_step (1, 1);
+    give_tokenizer ();
+    answer (wait_call ("act"));
+    answer (wait_call ("act"));
+    refuse_as (wait_call ("score"), "reward-1", ERR_CONFIG, "reward.command");
+    refuse_as (wait_call ("score"), "reward-2", ERR_CONFIG, "reward.command");
+    assert_string_equal (bus.topic, "r/group.refused");
+    answer_all (1, 1);
+    assert_int_equal (results (1).groups, 1);
+}
+
 static void an_answer_that_does_not_fit_is_asked_again (void **state)
 {
     (void) state;
@@ -174,6 +189,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         each (what_may_pass_is_asked_again),
         each (a_refusal_for_good_is_told),
+        each (scorers_configured_otherwise_are_told),
         each (an_answer_that_does_not_fit_is_asked_again),
         each (bad_input_that_two_agree_on_makes_a_group_dead),
         each (one_worker_s_bad_input_costs_no_group),

@@ -126,6 +126,31 @@ static void what_was_answered_is_not_asked_again (void **state)
     workers_destroy (&workers);
 }
 
+/*  A run that counts on another scorer is told so before anything is scored, and by name; it is its
+ *  configuration that is wrong, not its episodes. */
+static void a_scorer_that_is_not_here_is_a_configuration_error (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    workers_t *workers = workers_new (1, "python3 mine.py", "numpy", wake, NULL, &err);
+    assert_non_null (workers);
+    wire_score_request_t request = {.command = "python3 mine.py", .modules = "other"};
+    assert_int_equal (workers_check (workers, &request, &err), 0); /* programs are not asked then */
+    request.command = "python3 yours.py";
+    assert_int_equal (workers_check (workers, &request, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "python3 mine.py"));
+    assert_non_null (strstr (err.text, "--command 'python3 yours.py'"));
+    request.command = "";
+    assert_int_equal (workers_check (workers, &request, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "'numpy'"));
+    assert_non_null (strstr (err.text, "--modules 'other'"));
+    request.modules = "numpy";
+    assert_int_equal (workers_check (workers, &request, &err), 0);
+    workers_destroy (&workers);
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -138,7 +163,10 @@ int main (void)
             i / 2);
         list[i] = histories[i];
     }
-    const struct CMUnitTest tests[] = {cmocka_unit_test (what_was_answered_is_not_asked_again)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (what_was_answered_is_not_asked_again),
+        cmocka_unit_test (a_scorer_that_is_not_here_is_a_configuration_error),
+    };
     int rc = cmocka_run_group_tests (tests, NULL, NULL);
     fs_remove (dir, NULL);
     return rc;
