@@ -287,6 +287,22 @@ static void a_missing_program_is_named (void **state)
 }
 
 /*  What is open here without O_CLOEXEC, as a caller's pipe or a library's socket may be. */
+/*  Two long names that begin alike must not become one name, and one log. */
+static void a_name_too_long_is_refused (void **state)
+{
+    fixture_t *f = *state;
+    const char *const argv[] = {"/bin/true", NULL};
+    err_t err = {0};
+    char name[80];
+    memset (name, 'n', sizeof name);
+    name[64] = 0;
+    assert_int_equal (supervisor_add (f->supervisor, name, argv, NULL, SUPERVISE_UNTIL, &err), -1);
+    assert_int_equal (err.code, ERR_LIMIT);
+    assert_non_null (strstr (err.text, name));
+    name[63] = 0;
+    assert_int_equal (supervisor_add (f->supervisor, name, argv, NULL, SUPERVISE_UNTIL, &err), 0);
+}
+
 static void a_child_gets_no_open_file (void **state)
 {
     fixture_t *f = *state;
@@ -454,6 +470,7 @@ int main (void)
         TEST (one_is_asked_to_end_once),
         TEST (without_last_words_the_log_tells),
         TEST (a_missing_program_is_named),
+        TEST (a_name_too_long_is_refused),
         TEST (a_child_gets_no_open_file),
         TEST (the_end_takes_those_who_do_not_listen_and_their_children),
         TEST (one_that_saves_has_the_time_that_it_was_allowed),

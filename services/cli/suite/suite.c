@@ -25,7 +25,7 @@
 struct suite {
     char dir[96]; /* "" when the suite is somebody else's */
     int lock;     /* on dir/lock as long as this process lives; -1: none */
-    char bus_address[256], redis_address[256];
+    char *bus_address, *redis_address;
     supervisor_t *supervisor;
     bus_t *bus;
 };
@@ -98,6 +98,14 @@ static void suite_sweep (const char *base)
     globfree (&found);
 }
 
+static int suite_set_addresses (suite_t *s, const char *bus, const char *redis, err_t *err)
+{
+    s->bus_address = strdup (bus);
+    s->redis_address = strdup (redis);
+    return s->bus_address && s->redis_address ? 0
+                                              : err_set (err, ERR_LIMIT, "no memory for a suite");
+}
+
 /*  A folder with a short path, since a unix socket's has at most 107 bytes. */
 static int suite_make_folder (suite_t *s, err_t *err)
 {
@@ -111,9 +119,10 @@ static int suite_make_folder (suite_t *s, err_t *err)
         s->dir[0] = 0;
         return err_errno (err, ERR_IO, "%s: no folder for the run's sockets", base);
     }
-    snprintf (s->bus_address, sizeof s->bus_address, "ipc://%s/bus", s->dir);
-    snprintf (s->redis_address, sizeof s->redis_address, "unix:%s/redis.sock", s->dir);
-    return suite_lock_folder (s, err);
+    char bus[128], redis[128];
+    snprintf (bus, sizeof bus, "ipc://%s/bus", s->dir);
+    snprintf (redis, sizeof redis, "unix:%s/redis.sock", s->dir);
+    return suite_set_addresses (s, bus, redis, err) == 0 ? suite_lock_folder (s, err) : -1;
 }
 
 /*  Without persistence: the run's checkpoints are its memory, and the store is rebuilt from
@@ -212,11 +221,10 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
         rc = err_set (err, ERR_CONFIG, "--bus and --redis go together: both name a running suite");
     if (rc == 0 && own)
         rc = suite_check_programs (conf, err) == 0 ? suite_make_folder (s, err) : -1;
-    if (rc == 0 && !own) {
-        snprintf (s->bus_address, sizeof s->bus_address, "%s", options->bus);
-        snprintf (s->redis_address, sizeof s->redis_address, "%s", options->redis);
-        rc = suite_check_redis (s->redis_address, err);
-    }
+    if (rc == 0 && !own)
+        rc = suite_set_addresses (s, options->bus, options->redis, err) == 0
+                 ? suite_check_redis (s->redis_address, err)
+                 : -1;
     if (rc == 0) {
         s->supervisor = supervisor_new (options->logs, err);
         rc = s->supervisor ? 0 : -1;
@@ -242,6 +250,8 @@ void suite_destroy (suite_t **self)
         fs_remove (s->dir, NULL);
     if (s->lock >= 0)
         close (s->lock);
+    free (s->bus_address);
+    free (s->redis_address);
     free (s);
     *self = NULL;
 }

@@ -166,6 +166,10 @@ static void supervisor_restart (child_t *c)
 int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, const char *again,
                     supervise_t how, err_t *err)
 {
+    /* A name that is cut would be another child's, and so would its log. */
+    if (strlen (name) >= sizeof ((child_t *) NULL)->name)
+        return err_set (err, ERR_LIMIT, "a process's name has at most %zu letters: %s",
+                        sizeof ((child_t *) NULL)->name - 1, name);
     child_t *c = s->n < CHILDREN_MAX ? calloc (1, sizeof *c) : NULL;
     if (!c)
         return err_set (err, ERR_LIMIT, "too many processes, or no memory for %s", name);
