@@ -26,7 +26,7 @@ skips() {
 
 # one NAME LIMIT COMMAND...: runs it, shows what failed or was skipped, counts.
 one() {
-    local name=$1 limit=$2 log status ok bad skip plan unasked why=
+    local name=$1 limit=$2 log status ok bad skip plan twice unasked why=
     shift 2
     log=$logs/${name//\//-}.log
     local start=$SECONDS
@@ -38,12 +38,19 @@ one() {
     # Numbers alone: what stands behind one, as in "1..0 # SKIP reason", must not come into the shell's
     # arithmetic, where an error ends the caller's whole loop, and with it the run, without a failure.
     plan=$(awk '/^1\.\.[0-9]/ { n += substr ($0, 4); said = 1 } END { if (said) printf "%d", n }' "$log")
+    # A test whose number came before, or stands in no plan, hides that another one did not run: what a plan
+    # counts is numbered from 1, and a log may hold several plans.
+    twice=$(awk '/^1\.\.[0-9]/ { for (i = substr ($0, 4) + 0; i > 0 && i < 100000; i--) due[i]++ }
+                 /^(not )?ok [0-9]/ { came[($1 == "ok" ? $2 : $3) + 0]++ }
+                 END { for (n in came) if (came[n] > due[n]) { print n; exit } }' "$log")
     if [ $status -eq 124 ]; then
         why="no end within $limit s"
     elif [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
         why="exit status $status"
     elif [ "${plan:-0}" -ne $((ok + bad + skip)) ] || [ -z "$plan" ]; then
         why="the plan says ${plan:-nothing}, $((ok + bad + skip)) results came"
+    elif [ -n "$twice" ]; then
+        why="test $twice came more often than the plan has it"
     elif [ "$plan" = 0 ]; then
         why="no tests in it"
     fi
