@@ -73,8 +73,7 @@ static int bus_open (bus_t *bus, const bus_options_t *options, err_t *err)
     if (!bus->calls || !bus->work || !bus->events)
         return err_set (err, ERR_LIMIT, "no memory for a bus connection");
     bus->requests = bus_connect_requests (bus, err);
-    bus->pulse =
-        bus->requests ? pulse_new (&bus->node, options->pulse, options->context, err) : NULL;
+    bus->pulse = bus->requests ? pulse_new (&bus->node, err) : NULL;
     if (!bus->pulse)
         return -1;
     bus->objects = objects_new (&bus->node, bus->pulse);

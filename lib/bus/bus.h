@@ -27,10 +27,8 @@
 typedef struct {
     /*  Of the bus: "ipc:///run/x/bus" or "tcp://host:5550"; address.h tells the sockets of it. */
     const char *address;
-    const char *name;              /* who we are, unique: "agent-1", in envelopes and logs */
-    const char *numerics;          /* numeric path, told in READY ("" where it does not matter) */
-    void (*pulse) (void *context); /* called by the heartbeat thread every 500 ms, or NULL */
-    void *context;
+    const char *name;     /* who we are, unique: "agent-1", in envelopes and logs */
+    const char *numerics; /* numeric path, told in READY ("" where it does not matter) */
 } bus_options_t;
 
 typedef struct bus bus_t;
@@ -62,7 +60,7 @@ typedef struct {
 bus_t *bus_new (const bus_options_t *options, err_t *err);
 /*  Lingers at most 100 ms for what was sent. */
 void bus_destroy (bus_t **bus);
-/*  Ends the heartbeat thread: pulse is not called any more. Before what pulse looks at is freed. */
+/*  Ends the heartbeats: the bus will give to others what this one still has in hand. */
 void bus_quiet (bus_t *bus);
 
 /*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */

@@ -23,8 +23,6 @@ struct pulse {
     bool runs;
     /* the thread's own */
     void *socket;
-    void (*call) (void *context);
-    void *context;
     int64_t start_ms;
     uint64_t life;            /* the number that the bus gave this life of ours */
     uint64_t beats, answered; /* numbers of the last beat that was sent, and that was answered */
@@ -144,8 +142,6 @@ static void *pulse_run (void *context)
             pulse_check_silence (pulse);
             if (pulse->socket)
                 pulse_beat (pulse);
-            if (pulse->call)
-                pulse->call (pulse->context);
         }
         int64_t left = clock_left_ms (next);
         zmq_pollitem_t item = {.socket = pulse->socket, .events = ZMQ_POLLIN};
@@ -156,7 +152,7 @@ static void *pulse_run (void *context)
     return NULL;
 }
 
-pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *context, err_t *err)
+pulse_t *pulse_new (const node_t *node, err_t *err)
 {
     pulse_t *pulse = calloc (1, sizeof *pulse);
     if (!pulse) {
@@ -164,8 +160,6 @@ pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *cont
         return NULL;
     }
     pulse->node = node;
-    pulse->call = call;
-    pulse->context = context;
     pulse->start_ms = pulse->answered_ms = clock_ms ();
     pulse->silent_ms = PULSE_SILENT_MS;
     /* Made here, where its failure can still be told, and used by the thread alone: starting a

@@ -1,6 +1,6 @@
 /*  pulse - the heartbeat thread. Private to bus.
  *
- *      pulse_t *pulse = pulse_new (&node, options.pulse, options.context, &err);
+ *      pulse_t *pulse = pulse_new (&node, &err);
  *      pulse_forgotten (pulse);       the bus does not know us any more: register and send again
  *      pulse_stop (pulse);
  *      pulse_free (&pulse);
@@ -16,9 +16,8 @@
 
 typedef struct pulse pulse_t;
 
-/*  call: every 500 ms, on the thread; or NULL. */
-pulse_t *pulse_new (const node_t *node, void (*call) (void *context), void *context, err_t *err);
-/*  Ends the thread: call is not called any more. */
+/*  Starts the thread; a beat every 500 ms. */
+pulse_t *pulse_new (const node_t *node, err_t *err);
 void pulse_stop (pulse_t *pulse);
 void pulse_free (pulse_t **pulse);
 

@@ -33,7 +33,6 @@ struct svc_run {
     int exit_status;
     atomic_bool stopping;
     int64_t started_ms, status_ms;
-    atomic_bool opened; /* the pulse may look at state */
     /* one status event */
     wire_part_t metrics[STATUS_METRICS];
     char metric_names[STATUS_METRICS][METRIC_NAME];
@@ -176,15 +175,6 @@ static int svc_loop (svc_run_t *run, err_t *err)
     return 0;
 }
 
-/*  Called by the bus's heartbeat thread. The service's own pulse is called between the end of
- *  open and the start of close: only then is its state whole. */
-static void svc_pulse (void *context)
-{
-    svc_run_t *run = context;
-    if (run->service->pulse && atomic_load (&run->opened))
-        run->service->pulse (run);
-}
-
 /*  As many file descriptors as the system allows; ZeroMQ, which has some for every socket, ends the
  *  process when it finds none, so too few are an error here, that says how many are needed. */
 static int svc_check_files (const svc_t *service, err_t *err)
@@ -210,15 +200,12 @@ static int svc_start (svc_run_t *run, err_t *err)
         return -1;
     bus_options_t options = {.address = args_value (run->args, "--bus"),
                              .name = run->name,
-                             .numerics = service->numerics ? service->numerics () : "",
-                             .pulse = svc_pulse,
-                             .context = run};
+                             .numerics = service->numerics ? service->numerics () : ""};
     run->bus = bus_new (&options, err);
     if (!run->bus)
         return -1;
     if (service->open && service->open (run, &run->state, err) != 0)
         return -1;
-    atomic_store (&run->opened, true);
     for (const svc_route_t *r = service->routes; r->service; r++)
         if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
             return -1;
@@ -229,8 +216,8 @@ static int svc_start (svc_run_t *run, err_t *err)
 static void svc_finish (svc_run_t *run)
 {
     svc_running = NULL;
-    atomic_store (&run->opened, false);
-    /* The bus goes first, since its thread calls pulse; but closing a state may cancel calls. */
+    /* From now on the bus gives what we have in hand to others. The connection stays for a while:
+       closing a state may cancel calls. */
     bus_quiet (run->bus);
     if (run->service->close)
         run->service->close (run, &run->state);

@@ -57,7 +57,6 @@ typedef struct {
     void (*close) (svc_run_t *run, void **state);
     void (*on_item) (svc_run_t *run, const bus_item_t *item);
     int (*work) (svc_run_t *run);
-    void (*pulse) (svc_run_t *run); /* on the heartbeat thread, every 500 ms: renew leases */
     /*  Appends metrics for the service.status event, published twice a second. */
     void (*status) (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
                     void *to);
