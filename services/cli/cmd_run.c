@@ -20,6 +20,8 @@
 #include "cli.h"
 #include "report/ending.h"
 #include "report/folder.h"
+#include "report/history.h"
+#include "report/report.h"
 #include "report/result.h"
 #include "suite/presence.h"
 #include "suite/suite.h"
@@ -28,11 +30,13 @@
 
 #define CMD_RUN_STOPPED 130 /* status after a signal, as a shell would give it */
 
-#define SETS_MAX   80
-#define TURN_MS    50
-#define SAY_END_MS 700
-#define SAY_MS     1500  /* until missing services are named: status comes twice a second */
-#define PARTS_MS   60000 /* until they are given up: who starts a suite starts it in any order */
+#define SETS_MAX    80
+#define TURN_MS     50
+#define REPORT_MS   5000 /* between two versions of the page while the run goes on, */
+#define REPORT_PART 20   /* and so many times what one took: it must not hold up the view */
+#define SAY_END_MS  700
+#define SAY_MS      1500  /* until missing services are named: status comes twice a second */
+#define PARTS_MS    60000 /* until they are given up: who starts a suite starts it in any order */
 
 static const args_option_t options[] = {
     {"--out", "DIR", "", "folder of the run (runs/NAME, or the next free runs/NAME-2 ...)"},
@@ -76,6 +80,9 @@ typedef struct {
     arena_t *arena;
     presence_t presence;
     double started_s, first_step_s;
+    buf_t command;     /* that started it */
+    int history;       /* history_begin, -1: none */
+    int64_t report_ms; /* when the page is written again */
     int asked;         /* how many signals had come when the end began */
     int64_t ending_ms; /* since when everything is ended; 0: not yet */
     bool said_saving;
@@ -205,6 +212,17 @@ static bool cmd_run_hurries (void *context, const char *name, int64_t left_ms)
     return false;
 }
 
+/*  The page of a run that goes on. It is for looking in between: what hinders it is said at the
+ *  end, when it is written for good. */
+static void cmd_run_refresh_report (run_t *run)
+{
+    int64_t now = clock_ms ();
+    if (run->passing || now < run->report_ms)
+        return;
+    report_write (run->place.out, NULL);
+    run->report_ms = clock_ms () + REPORT_MS + REPORT_PART * (clock_ms () - now);
+}
+
 /*  Takes events for TURN_MS and passes them on to the view. What cannot be decoded is left out: a
  *  view must not end a run. */
 static int cmd_run_watch (run_t *run, err_t *err)
@@ -224,6 +242,8 @@ static int cmd_run_watch (run_t *run, err_t *err)
         presence_event (&run->presence, event);
         cmd_run_note_end (run, event);
         live_event (run->live, event);
+        if (event->kind == WIRE_STEP_DONE || event->kind == WIRE_EVAL_DONE)
+            cmd_run_refresh_report (run);
         /* The trainer says in its state what it waits for (a bus, a store). */
         if (event->kind == WIRE_RUN_STATE && strncmp (event->text, "waiting:", 8) == 0)
             live_waits (run->live, event->text);
@@ -346,21 +366,41 @@ static int cmd_run_train_all (run_t *run, err_t *err)
     return 0;
 }
 
+/*  Writes down how the run ended, and the page for good. */
+static int cmd_run_close (run_t *run, history_end_t how, const char *text, err_t *err)
+{
+    history_end (run->history, how, text);
+    run->history = -1;
+    return run->passing || !folder_holds_run (run->place.out) ? 0
+                                                              : report_write (run->place.out, err);
+}
+
+/*  A run that was resumed has its times from its own files: the command's are of its last part. */
+static void cmd_run_take_times (const run_t *run, result_t *result)
+{
+    result->first_step_s = run->first_step_s;
+    result->wall_s = clock_s () - run->started_s;
+    if (!run->place.resume)
+        return;
+    result->first_step_s = json_number_value (json_object_get (result->team, "first_step_s"));
+    result->wall_s = json_number_value (json_object_get (result->team, "wall_s")) +
+                     json_number_value (json_object_get (result->solo, "wall_s"));
+}
+
 /*  The result is printed also when the page could not be written. */
 static int cmd_run_finish (run_t *run, err_t *err)
 {
-    result_t result = {.first_step_s = run->first_step_s,
-                       .wall_s = clock_s () - run->started_s,
-                       .passing = run->passing};
+    result_t result = {.passing = run->passing};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int rc = result_read (&result, run->place.out, solo, err);
-    int known = rc;
-    if (rc == 0 && !run->passing)
-        rc = result_report (&result, run->conf->run.name, err);
-    if (known == 0 && run->json)
-        result_json (&result, stdout);
-    else if (known == 0) /* also when the page could not be written */
-        result_print (&result, stdout);
+    if (rc == 0) {
+        cmd_run_take_times (run, &result);
+        rc = cmd_run_close (run, HISTORY_FINISHED, "", err);
+        if (run->json)
+            result_json (&result, stdout);
+        else
+            result_print (&result, stdout);
+    }
     result_free (&result);
     return rc;
 }
@@ -438,6 +478,8 @@ static int cmd_run_start (run_t *run, err_t *err)
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
+    if (!run->passing)
+        run->history = history_begin (run->place.out, run->command.data);
     supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
     supervisor_hurry (suite_supervisor (run->suite), cmd_run_hurries, run);
     if (!run->json) {
@@ -468,6 +510,7 @@ static int cmd_run_execute (run_t *run, err_t *err)
                        .redis = run->redis,
                        .resumes = !run->passing && strcmp (run->name, "run") == 0};
     if (interrupted) {
+        cmd_run_close (run, HISTORY_STOPPED, "", NULL);
         ending_stopped (&ending, run->json);
         return CMD_RUN_STOPPED;
     }
@@ -475,6 +518,7 @@ static int cmd_run_execute (run_t *run, err_t *err)
         rc = cmd_run_finish (run, err);
     if (rc == 0)
         return EXIT_SUCCESS;
+    cmd_run_close (run, HISTORY_FAILED, err->text, NULL);
     int status = cli_fail (run->name, err);
     ending_failed (&ending, err->text, run->json);
     return status;
@@ -487,7 +531,8 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv)
     if (!args)
         return status;
     err_t err = {0};
-    run_t run = {.name = name, .passing = passing, .started_s = clock_s ()};
+    run_t run = {.name = name, .passing = passing, .started_s = clock_s (), .history = -1};
+    ending_command (argc, argv, &run.command);
     run.json = args_flag (args, "--json");
     if (run.json)
         cmd_run_catch (cmd_run_on_early_signal);
@@ -500,6 +545,7 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv)
     else
         status = cmd_run_execute (&run, &err);
     check_free (&run.check);
+    buf_free (&run.command);
     arena_destroy (&run.arena);
     conf_destroy (&run.conf);
     args_destroy (&args);

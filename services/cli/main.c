@@ -9,9 +9,9 @@
 #include "report/ending.h"
 #include "svc/svc.h"
 
-static const cli_command_t *const commands[] = {&cli_run,      &cli_eval,   &cli_tap,
-                                                &cli_generate, &cli_score,  &cli_tokenize,
-                                                &cli_pretrain, &cli_logits, &cli_models};
+static const cli_command_t *const commands[] = {
+    &cli_run,   &cli_eval,     &cli_report,   &cli_tap,    &cli_generate,
+    &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits, &cli_models};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void main_help (FILE *to)

@@ -11,7 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sys/wait.h>
+
+#include "../../services/cli/report/ending.h"
 #include "../../services/cli/report/examples.h"
+#include "../../services/cli/report/folder.h"
+#include "../../services/cli/report/history.h"
+#include "../../services/cli/report/prompts.h"
+#include "../../services/cli/report/report.h"
 #include "../../services/cli/report/result.h"
 #include "base/fs.h"
 
@@ -53,10 +60,15 @@ static int setup (void **state)
     put (f, "result.json", RESULT (SIDE ("0.25", "40"), SIDE ("0.984375", "16")));
     put (f, "solo/result.json", RESULT (SIDE ("0.5", "48"), SIDE ("0.75", "24")));
     put (f, "metrics.jsonl",
-         "{\"event\":\"step\",\"step\":1,\"reward_mean\":0.25,\"step_s\":0.5}\n"
+         "{\"event\":\"eval\",\"step\":0,\"n\":64,\"sampled\":0.25,\"sampled_low\":0.125,"
+         "\"sampled_high\":0.9921875}\n"
+         "{\"event\":\"step\",\"step\":1,\"reward_mean\":0.25,\"step_s\":0.5,\"loss/<i>\":1}\n"
          "{\"event\":\"step\",\"step\":2,\"reward_mean\":0.75,\"step_s\":0.5}\n"
+         "{\"event\":\"eval\",\"step\":2,\"n\":64,\"sampled\":0.5}\n"
          "{\"event\":\"step\",\"step\":3,\"reward_mean\":null}\n"
-         "{\"event\":\"eval\",\"step\":2,\"sampled\":0.5}\n"
+         "{\"event\":\"step\",\"step\":4,\"reward_mean\":0.5}\n"
+         "{\"event\":\"eval\",\"step\":4,\"n\":64,\"sampled\":0.984375,\"sampled_low\":0.875,"
+         "\"sampled_high\":0.9921875}\n"
          "{\"event\":\"step\",\"ste");
     put (f, "episodes.jsonl",
          EPISODE ("eval-sampled", "known", "0", "a", "5 of 5", "true")
@@ -155,36 +167,178 @@ static void the_json_line_has_both (void **state)
     result_free (&result);
 }
 
+/*  The page of the folder, freshly written. */
+static char *page_of (const fixture_t *f)
+{
+    err_t err = {0};
+    char path[FS_PATH_MAX];
+    buf_t page = {0};
+    if (report_write (f->dir, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
+    return buf_take (&page);
+}
+
 static void the_page_is_whole_and_harmless (void **state)
 {
     const fixture_t *f = *state;
+    put (f, "config.yml",
+         "run:\n  name: \"some\"\n  seed: 77\nmodel:\n  path: \"a<b\"\n"
+         "team:\n  roles: [\"aux\", \"main\"]\ntask:\n  family: \"coding\"\n");
+    char *page = page_of (f);
+    holds (page, "<title>some - Quintet</title>");
+    holds (page, "<td>0.250 <span class=\"interval\">[0.125, 0.992]</span></td><td>0.984 <span");
+    holds (page, "<th>Team, 64 tasks</th><th>step 0</th><th>step 4</th>");
+    holds (page, "<dt>Seed</dt><dd>77</dd>");
+    holds (page, "<dt>Model</dt><dd>a&lt;b</dd>");
+    holds (page, "path: &quot;a&lt;b&quot;"); /* the whole configuration */
+    holds (page, "(&lt;i&gt; solid)");        /* a curve of a name */
+    holds (page, "Not measured: ");
+    assert_null (strstr (page, "<td>quality"));
+    holds (page, "Do learnt.");
+    holds (page, "&lt;script&gt;alert(1)&lt;/script&gt;");
+    static const char *const never[] = {"<script>", "1 of 5 <b>", "@TITLE@",  "@BODY@",
+                                        "http",     "\x1b",       "\xc2\x9b", "nan"};
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        if (strstr (page, never[i]))
+            fail_msg ("'%s' in the page", never[i]);
+    free (page);
+}
+
+static void curves_have_axes_and_gaps (void **state)
+{
+    char *page = page_of (*state);
+    /* Two points; null and the torn line are none, so the last one stands alone. */
+    holds (page, "<polyline class=\"team dash0\" points=\"122.0,");
+    holds (page, "<title>step 4: 0.5</title>");
+    /* Three evaluations, whose axis goes from 0 to 1. */
+    holds (page, "<title>step 0: 0.25</title>");
+    holds (page, "<title>step 2: 0.5</title>");
+    holds (page, "<title>step 4: 0.9844</title>");
+    holds (page, ">0.8</text>");
+    holds (page, ">step</text>");
+    holds (page, "share of tasks");
+    free (page);
+}
+
+static void a_run_that_goes_on_has_a_page (void **state)
+{
+    const fixture_t *f = *state;
+    char path[FS_PATH_MAX], command[] = "quintet run x.yml";
+    assert_int_equal (fs_join (path, f->dir, "result.json", NULL), 0);
+    unlink (path);
+    int fd = history_begin (f->dir, command);
+    assert_true (fd >= 0);
+    char *page = page_of (f);
+    holds (page, "<dd>running: step 4</dd>");
+    holds (page, "<dt>Command</dt><dd>quintet run x.yml</dd>");
+    holds (page, "<dt>Quintet</dt><dd>" QUINTET_VERSION "</dd>");
+    holds (page, "<dt>Host</dt><dd>");
+    free (page);
+    history_end (fd, HISTORY_FAILED, "the <disk> is full");
+    page = page_of (f);
+    holds (page, "<dd>failed: step 4. the &lt;disk&gt; is full</dd>");
+    free (page);
+    put (f, "metrics.jsonl", "");
     err_t err = {0};
-    result_t result;
-    char path[FS_PATH_MAX];
-    buf_t page = {0};
-    read_all (f, &result, true);
-    assert_int_equal (result_report (&result, "a <name>", &err), 0);
-    assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
-    assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
-    holds (page.data, "<title>a &lt;name&gt; - Quintet</title>");
-    holds (page.data,
-           "<td>0.250 <span class=\"interval\">[0.125, 0.992]</span></td><td>0.984 <span");
-    holds (page.data, "64 tasks; in brackets the 95% interval");
-    holds (page.data, "reproducible: no");
-    holds (page.data, "<polyline class=\"team\"");
-    /* Two points from the lower left to the upper right; null and the torn line are none. */
-    holds (page.data, "points=\"176.0,130.0 314.0,8.0 \"");
-    holds (page.data, "Do learnt.");
-    holds (page.data, "&lt;script&gt;alert(1)&lt;/script&gt;");
-    assert_null (strstr (page.data, "<script>"));
-    assert_null (strstr (page.data, "1 of 5 <b>"));
-    assert_null (strstr (page.data, "@TITLE@"));
-    assert_null (strstr (page.data, "@BODY@"));
-    assert_null (strstr (page.data, "http"));
-    assert_null (strchr (page.data, 0x1b));
-    assert_null (strstr (page.data, "\xc2\x9b"));
-    buf_free (&page);
-    result_free (&result);
+    assert_int_equal (report_write (f->dir, &err), -1);
+    holds (err.text, "holds no run");
+}
+
+/*  The state that a reader finds, in letters. */
+static const char *state_of (const fixture_t *f)
+{
+    history_t history;
+    history_read (&history, f->dir);
+    const char *name = history_state (&history);
+    history_free (&history);
+    return name;
+}
+
+static void the_history_says_how_a_run_ended (void **state)
+{
+    const fixture_t *f = *state;
+    int fd = history_begin (f->dir, "one"), other;
+    assert_string_equal (state_of (f), "running");
+    history_end (fd, HISTORY_STOPPED, "");
+    assert_string_equal (state_of (f), "stopped");
+    fd = history_begin (f->dir, "two");
+    other = history_begin (f->dir, "three"); /* at the same time: neither waits for the other */
+    history_end (fd, HISTORY_FINISHED, "");
+    assert_string_equal (state_of (f), "running");
+    history_end (other, HISTORY_FAILED, "why");
+    assert_string_equal (state_of (f), "failed");
+    fd = history_begin (f->dir, "four");
+    close (fd); /* as when it is killed */
+    assert_string_equal (state_of (f), "killed");
+    history_end (-1, HISTORY_FAILED, ""); /* where nothing could be written */
+}
+
+static void prompts_are_what_the_roles_were_told (void **state)
+{
+    (void) state;
+    json_t *episode = json_loads (
+        "{\"task\":{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Return 2.\",\"entry_point\":"
+        "\"main\",\"tests\":[{\"args\":[],\"result\":2}]},\"roles\":[\"aux\",\"main\"],\"limits\":"
+        "{\"tokens\":9,\"turns\":2,\"cpu_s\":1.0,\"cpu_total_s\":1.0},\"turns\":[{\"actions\":["
+        "{\"role\":\"aux\",\"text\":\"a1\",\"tokens\":1},{\"role\":\"main\",\"text\":\"m1\","
+        "\"tokens\":1}]},{\"actions\":[{\"role\":\"aux\",\"text\":\"a2\",\"tokens\":1},{\"role\":"
+        "\"main\",\"text\":\"m2\",\"tokens\":1,\"prompt\":\"kept\"}]}]}",
+        0, NULL);
+    assert_non_null (episode);
+    prompts_add (episode);
+    const char *told[2][2];
+    for (size_t t = 0; t < 2; t++)
+        for (size_t a = 0; a < 2; a++) {
+            const json_t *turn = json_array_get (json_object_get (episode, "turns"), t);
+            told[t][a] = json_string_value (
+                json_object_get (json_array_get (json_object_get (turn, "actions"), a), "prompt"));
+            assert_non_null (told[t][a]);
+        }
+    holds (told[0][0], "Return 2.");
+    holds (told[0][0], "# aux");
+    holds (told[0][1], "# main");
+    holds (told[1][0], "m1"); /* what was written before */
+    assert_string_equal (told[1][1], "kept");
+    json_decref (episode);
+    episode = json_pack ("{s:{}, s:[{s:[{}]}]}", "task", "turns", "actions");
+    prompts_add (episode); /* nothing to go by */
+    json_decref (episode);
+}
+
+static void folders_are_numbered (void **state)
+{
+    const fixture_t *f = *state;
+    char path[FS_PATH_MAX], wanted[FS_PATH_MAX], slash[FS_PATH_MAX];
+    assert_int_equal (folder_runs (f->dir), 1);
+    folder_numbered (path, f->dir, 1);
+    assert_string_equal (path, f->dir);
+    snprintf (slash, sizeof slash, "%s/", f->dir);
+    snprintf (wanted, sizeof wanted, "%s-2", f->dir);
+    folder_numbered (path, slash, 2);
+    assert_string_equal (path, wanted);
+    assert_true (folder_finished (f->dir, 9));
+    assert_false (folder_finished (f->dir, 10)); /* a run that is to be made longer */
+    assert_false (folder_finished (path, 1));
+}
+
+static void commands_are_quoted_for_a_shell (void **state)
+{
+    (void) state;
+    char *argv[] = {(char *) "printf", (char *) "%s|", (char *) "a b",
+                    (char *) "it's",   (char *) "",    (char *) "$x`"};
+    buf_t command = {0};
+    ending_command (6, argv, &command);
+    const char *words = strstr (command.data, "printf");
+    assert_non_null (words);
+    FILE *shell = popen (words, "r");
+    char said[64] = "";
+    assert_non_null (shell);
+    assert_non_null (fgets (said, sizeof said, shell));
+    assert_int_equal (pclose (shell), 0);
+    assert_string_equal (said, "a b|it's||$x`|");
+    buf_free (&command);
 }
 
 static void what_was_learnt_comes_first (void **state)
@@ -215,8 +369,11 @@ int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST (the_table_has_before_and_after), TEST (the_json_line_has_both),
-        TEST (the_page_is_whole_and_harmless), TEST (what_was_learnt_comes_first),
+        TEST (the_table_has_before_and_after),       TEST (the_json_line_has_both),
+        TEST (the_page_is_whole_and_harmless),       TEST (curves_have_axes_and_gaps),
+        TEST (a_run_that_goes_on_has_a_page),        TEST (the_history_says_how_a_run_ended),
+        TEST (prompts_are_what_the_roles_were_told), TEST (folders_are_numbered),
+        TEST (commands_are_quoted_for_a_shell),      TEST (what_was_learnt_comes_first),
         TEST (missing_and_damaged_results_are_named)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

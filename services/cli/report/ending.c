@@ -37,6 +37,15 @@ static void ending_option (buf_t *command, const char *key, const char *value)
     ending_quote (command, value);
 }
 
+void ending_command (int argc, char **argv, buf_t *command)
+{
+    ending_quote (command, program_invocation_name);
+    for (int i = 0; i < argc; i++) {
+        buf_char (command, ' ');
+        ending_quote (command, argv[i]);
+    }
+}
+
 /*  The folder's own config.yml has every key as it was in force, so no --set has to be repeated. */
 void ending_resume (const char *out, const char *bus, const char *redis, buf_t *command)
 {

@@ -17,7 +17,9 @@ typedef struct {
     bool resumes;            /* whether the command that was used has --resume at all */
 } ending_t;
 
-/*  The command line that goes on with the run in a folder, quoted for a shell. */
+/*  The command line of this process, quoted for a shell: its program, then argv. */
+void ending_command (int argc, char **argv, buf_t *command);
+/*  The command line that goes on with the run in a folder. */
 void ending_resume (const char *out, const char *bus, const char *redis, buf_t *command);
 
 /*  A signal ended it. With json one object {"event": "stopped", ...} on stdout, else lines on

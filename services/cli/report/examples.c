@@ -35,37 +35,58 @@ static void examples_put (json_t *pairs, json_t *episode)
     json_array_append_new (pairs, json_pack ("[O, n]", episode));
 }
 
-/*  Tasks that were seen only once (a run that was stopped) make no pair. */
-static json_t *examples_pairs_of (const json_t *episodes, const char *wanted)
+static bool examples_is_phase (const json_t *episode, const char *wanted)
 {
-    json_t *pairs = json_array (), *episode;
-    size_t i;
-    json_array_foreach (episodes, i, episode) {
-        const char *phase = json_string_value (json_object_get (episode, "phase"));
-        if (phase && strcmp (phase, wanted) == 0)
-            examples_put (pairs, episode);
-    }
-    for (i = json_array_size (pairs); i-- > 0;)
-        if (!json_is_object (json_array_get (json_array_get (pairs, i), 1)))
-            json_array_remove (pairs, i);
-    return pairs;
+    const char *phase = json_string_value (json_object_get (episode, "phase"));
+    return phase && strcmp (phase, wanted) == 0;
 }
 
-/*  Tasks that training solved come first: they are what a reader looks for. */
+typedef struct {
+    json_t *sampled, *greedy;
+} examples_t;
+
+static void examples_sort_in (void *context, json_t *episode)
+{
+    examples_t *e = context;
+    if (examples_is_phase (episode, "eval-sampled"))
+        examples_put (e->sampled, episode);
+    else if (examples_is_phase (episode, "eval-greedy"))
+        examples_put (e->greedy, episode);
+}
+
+/*  Tasks that training solved come first: they are what a reader looks for. Those that were seen
+ *  only once (a run that was stopped) make no pair. */
 json_t *examples_read (const char *out)
 {
-    json_t *episodes = result_lines (out, "episodes.jsonl"), *all = json_array (), *pair;
-    json_t *sampled = examples_pairs_of (episodes, "eval-sampled"),
-           *greedy = examples_pairs_of (episodes, "eval-greedy");
-    json_array_extend (sampled, greedy);
+    examples_t found = {json_array (), json_array ()};
+    json_t *all = json_array (), *pair;
+    result_each (out, "episodes.jsonl", examples_sort_in, &found);
+    json_array_extend (found.sampled, found.greedy);
     for (int learned = 1; learned >= 0; learned--) {
         size_t i;
-        json_array_foreach (sampled, i, pair)
-            if (examples_learned (pair) == (bool) learned)
+        json_array_foreach (found.sampled, i, pair) {
+            if (json_is_object (json_array_get (pair, 1)) &&
+                examples_learned (pair) == (bool) learned)
                 json_array_append (all, pair);
+        }
     }
-    json_decref (sampled);
-    json_decref (greedy);
-    json_decref (episodes);
+    json_decref (found.sampled);
+    json_decref (found.greedy);
     return all;
+}
+
+static void examples_keep_newest (void *context, json_t *episode)
+{
+    json_t **newest = context;
+    if (!examples_is_phase (episode, "train"))
+        return;
+    json_decref (*newest);
+    *newest = json_incref (episode);
+}
+
+json_t *examples_newest (const char *out)
+{
+    json_t *newest = NULL;
+    result_each (out, "episodes.jsonl", examples_keep_newest, &newest);
+    return newest;
 }

@@ -14,6 +14,9 @@
  *  there are none. */
 json_t *examples_read (const char *out);
 
+/*  The newest episode of the training, NULL: none. */
+json_t *examples_newest (const char *out);
+
 /*  Whether the pair's task failed before and passes after. */
 bool examples_learned (const json_t *pair);
 

@@ -1,145 +1,292 @@
-/*  report - OUT/report.html: curves, table and episodes of a run on one self-contained page. */
+/*  report - see report.h
+ *
+ *  The page is filled from the folder's files: config.yml says what was asked for, history.jsonl
+ *  when and how, metrics.jsonl has the numbers, episodes.jsonl the texts. What is not there yet is
+ *  left out.
+ */
+#include "report.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/embed.h"
 #include "base/fs.h"
-#include "base/printable.h"
+#include "charts.h"
+#include "conf/conf.h"
 #include "examples.h"
+#include "history.h"
+#include "page.h"
+#include "prompts.h"
 #include "result.h"
 
 EMBED (report_page, "services/cli/report/report.html")
 
 #define EPISODES_SHOWN 6
-#define PLOT_W         320.0
-#define PLOT_H         150.0
-#define PLOT_LEFT      38.0
-#define PLOT_BOTTOM    20.0
+#define PROMPT_OPEN    1000 /* bytes; a longer one is opened by hand */
+#define CONFIG_MAX     ((size_t) 1 << 20)
 
-/*  Text of a user, a task or a model, for HTML: what they write must stay text. */
-static void report_escape (const char *text, buf_t *out)
-{
-    buf_t safe = {0};
-    printable_text (&safe, text ? text : "", text ? strlen (text) : 0, PRINTABLE_LINES);
-    for (size_t i = 0; i < safe.size; i++)
-        if (safe.data[i] == '<')
-            buf_text (out, "&lt;");
-        else if (safe.data[i] == '>')
-            buf_text (out, "&gt;");
-        else if (safe.data[i] == '&')
-            buf_text (out, "&amp;");
-        else if (safe.data[i] == '"')
-            buf_text (out, "&quot;");
-        else
-            buf_char (out, safe.data[i]);
-    buf_free (&safe);
-}
+static const chart_t report_charts[] = {
+    {"eval", "sampled", "held-out pass rate, sampled", "share of tasks", true},
+    {"eval", "greedy", "held-out pass rate, greedy", "share of tasks", true},
+    {"step", "reward_mean", "joint reward", "R, mean of the episodes", false},
+    {"step", "success", "pass rate in training", "share of episodes", true},
+    {"step", "quality_mean", "quality", "mean of the episodes", false},
+    {"step", "critical_path_tokens", "critical path", "tokens", false},
+    {"step", "zero_spread", "groups of one reward: nothing to learn", "share of groups", true},
+    {"step", "entropy", "entropy", "nats per token", false},
+    {"step", "loss", "loss", "as configured", false},
+    {"step", "kl", "KL to the first policy", "nats per token", false},
+    {"step", "gradient_norm", "gradient norm", "before it is clipped", false},
+    {"step", "clip", "clipped ratios", "share of tokens", false},
+    {"step", "clip_cispo", "clipped weights (CISPO)", "share of tokens", false},
+    {"step", "truncated", "completions cut by the length limit", "share", false},
+    {"step", "lr", "learning rate", "", false},
+    {"step", "sampled_tokens_per_s", "tokens sampled", "per second", false},
+    {"step", "trained_tokens_per_s", "tokens trained on", "per second", false},
+    {"step", "step_s", "time of a step", "seconds", false}};
+#define CHARTS (sizeof report_charts / sizeof *report_charts)
 
 typedef struct {
-    double least, most, last_step;
-} range_t;
+    const char *out;
+    json_t *team, *solo; /* lines of metrics.jsonl; solo is empty without a baseline */
+    json_t *result;      /* result.json, NULL before the end */
+    history_t history;
+    conf_t *conf; /* NULL: none is there */
+    buf_t config; /* its text */
+} report_t;
 
-/*  Team and solo share the axes, so that their curves can be compared. */
-static void report_widen (range_t *range, const json_t *lines, const char *kind, const char *key)
+/*  A step has about a hundred numbers, and a run many steps: what no chart and no table shows is
+ *  not kept. */
+static void report_keep_line (void *lines, json_t *line)
 {
-    const json_t *line;
-    size_t i;
-    json_array_foreach (lines, i, line) {
-        const char *event = json_string_value (json_object_get (line, "event"));
-        const json_t *value = json_object_get (line, key);
-        if (!event || strcmp (event, kind) != 0 || !json_is_number (value))
-            continue;
-        range->least = fmin (range->least, json_number_value (value));
-        range->most = fmax (range->most, json_number_value (value));
-        range->last_step =
-            fmax (range->last_step, json_number_value (json_object_get (line, "step")));
-    }
-}
-
-/*  A polyline in SVG: x by step, y between the least and the most, upside down as SVG counts from
- *  above. */
-static void report_curve (const range_t *range, const json_t *lines, const char *kind,
-                          const char *key, const char *class, buf_t *out)
-{
-    const json_t *line;
-    size_t i;
-    buf_printf (out, "<polyline class=\"%s\" fill=\"none\" stroke-width=\"1.6\" points=\"", class);
-    json_array_foreach (lines, i, line) {
-        const char *event = json_string_value (json_object_get (line, "event"));
-        const json_t *value = json_object_get (line, key);
-        if (!event || strcmp (event, kind) != 0 || !json_is_number (value))
-            continue;
-        double x = json_number_value (json_object_get (line, "step")) / fmax (range->last_step, 1);
-        double y = (json_number_value (value) - range->least) / (range->most - range->least);
-        buf_printf (out, "%.1f,%.1f ", PLOT_LEFT + x * (PLOT_W - PLOT_LEFT - 6),
-                    PLOT_H - PLOT_BOTTOM - y * (PLOT_H - PLOT_BOTTOM - 8));
-    }
-    buf_text (out, "\"/>");
-}
-
-static void report_plot (const json_t *team, const json_t *solo, const char *kind, const char *key,
-                         const char *title, buf_t *out)
-{
-    range_t range = {.least = INFINITY, .most = -INFINITY};
-    report_widen (&range, team, kind, key);
-    report_widen (&range, solo, kind, key);
-    if (!isfinite (range.least))
+    const char *event = json_string_value (json_object_get (line, "event"));
+    if (!event || strcmp (event, "step") != 0) {
+        json_array_append (lines, line);
         return;
-    /* A flat curve needs some height to be drawn in. */
-    if (range.most - range.least < 1e-9)
-        range.most = range.least + 1;
-    buf_printf (out, "<figure><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">",
-                PLOT_W, PLOT_H, title);
+    }
+    json_t *kept = json_object (), *value;
+    const char *key;
+    json_object_foreach (line, key, value) {
+        bool wanted = strcmp (key, "event") == 0 || strcmp (key, "step") == 0 ||
+                      strcmp (key, "time_s") == 0 || strcmp (key, "wall_s") == 0;
+        for (size_t i = 0; !wanted && i < CHARTS; i++)
+            wanted = charts_has_key (&report_charts[i], key);
+        if (wanted)
+            json_object_set (kept, key, value);
+    }
+    json_array_append_new (lines, kept);
+}
+
+static void report_read (report_t *r, const char *out)
+{
+    char path[FS_PATH_MAX], solo[FS_PATH_MAX];
+    *r = (report_t){.out = out, .team = json_array (), .solo = json_array ()};
+    result_each (out, "metrics.jsonl", report_keep_line, r->team);
+    if (fs_join (solo, out, "solo", NULL) == 0)
+        result_each (solo, "metrics.jsonl", report_keep_line, r->solo);
+    history_read (&r->history, out);
+    if (fs_join (path, out, "result.json", NULL) == 0)
+        r->result = json_load_file (path, 0, NULL);
+    if (fs_join (path, out, "config.yml", NULL) == 0 &&
+        fs_read (path, CONFIG_MAX, &r->config, NULL) == 0)
+        r->conf =
+            conf_parse (r->config.data ? r->config.data : "", r->config.size, path, NULL, 0, NULL);
+}
+
+static void report_free (report_t *r)
+{
+    json_decref (r->team);
+    json_decref (r->solo);
+    json_decref (r->result);
+    history_free (&r->history);
+    conf_destroy (&r->conf);
+    buf_free (&r->config);
+}
+
+/*  ---- what was asked for, when, where -------------------------------------------------------- */
+
+static void report_fact (buf_t *out, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    buf_printf (out, "<dt>%s</dt><dd>", name);
+    page_escape (value, out);
+    buf_text (out, "</dd>\n");
+}
+
+static void report_fact_text (buf_t *out, const char *name, buf_t *value)
+{
+    report_fact (out, name, value->data);
+    buf_free (value);
+}
+
+/*  "2026-03-01 14:05:09 UTC" of a number of seconds; "" of none. */
+static const char *report_date (const json_t *time_s, char text[32])
+{
+    time_t seconds = (time_t) json_number_value (time_s);
+    struct tm parts;
+    text[0] = 0;
+    if (json_is_number (time_s) && gmtime_r (&seconds, &parts))
+        strftime (text, 32, "%Y-%m-%d %H:%M:%S UTC", &parts);
+    return text;
+}
+
+/*  The last line of a kind, or NULL. */
+static const json_t *report_last (const json_t *lines, const char *event)
+{
+    for (size_t i = json_array_size (lines); i-- > 0;) {
+        const char *kind = json_string_value (json_object_get (json_array_get (lines, i), "event"));
+        if (kind && strcmp (kind, event) == 0)
+            return json_array_get (lines, i);
+    }
+    return NULL;
+}
+
+static const json_t *report_first (const json_t *lines, const char *event)
+{
+    const json_t *line;
+    size_t i;
+    json_array_foreach (lines, i, line) {
+        const char *kind = json_string_value (json_object_get (line, "event"));
+        if (kind && strcmp (kind, event) == 0)
+            return line;
+    }
+    return NULL;
+}
+
+static long long report_step_of (const json_t *line)
+{
+    return (long long) json_integer_value (json_object_get (line, "step"));
+}
+
+/*  How far it came, and why it came no further. */
+static void report_state (const report_t *r, buf_t *out)
+{
+    const char *text = json_string_value (json_object_get (r->history.ended, "text"));
+    buf_t state = {0};
+    buf_printf (&state, "%s: step %lld",
+                r->history.started ? history_state (&r->history)
+                : r->result        ? "finished"
+                                   : "unfinished",
+                report_step_of (report_last (r->team, "step")));
+    if (r->conf)
+        buf_printf (&state, " of %lld", (long long) r->conf->trainer.steps);
+    if (json_array_size (r->solo))
+        buf_printf (&state, ", single agent: step %lld",
+                    report_step_of (report_last (r->solo, "step")));
+    if (text && *text)
+        buf_printf (&state, ". %s", text);
+    report_fact_text (out, "State", &state);
+}
+
+static void report_conf_facts (const conf_t *c, buf_t *out)
+{
+    buf_t text = {0};
+    report_fact (out, "Model", c->model.path);
+    buf_printf (&text, "%s", c->model.compute);
+    if (strcmp (c->model.adapter, "none") != 0)
+        buf_printf (&text, ", %s of rank %lld", c->model.adapter, (long long) c->model.lora_rank);
+    if (strcmp (c->model.chat, "none") != 0)
+        buf_printf (&text, ", chat format %s", c->model.chat);
+    report_fact_text (out, "Computed in", &text);
+    conf_join (&c->team.roles, ", ", &text);
+    buf_printf (&text, " (%s)",
+                strcmp (c->team.policies, "shared") == 0 ? "one policy for all" : "a policy each");
+    report_fact_text (out, "Team", &text);
+    buf_printf (&text, "%s%s%s", c->task.family, *c->task.path ? ", " : ", built in: ",
+                *c->task.path ? c->task.path : c->task.style);
+    report_fact_text (out, "Tasks", &text);
+    report_fact (out, "Scorer", c->reward.command);
+    buf_printf (&text, "%lld steps of %lld groups of %lld episodes, temperature %g",
+                (long long) c->trainer.steps, (long long) c->trainer.groups,
+                (long long) c->trainer.group_size, c->trainer.temperature);
+    report_fact_text (out, "Training", &text);
+    buf_printf (&text, "%s per %s, advantage %s, learning rate %g (%s)", c->loss.type,
+                c->loss.level, c->loss.advantage, c->trainer.lr, c->trainer.schedule);
+    report_fact_text (out, "Loss", &text);
+    buf_printf (&text, "R = %g quality + %g speed - %g cost", c->reward.quality, c->reward.speed,
+                c->reward.cost);
+    report_fact_text (out, "Reward", &text);
+    buf_printf (&text, "%lld%s", (long long) c->run.seed,
+                conf_reproducible (c) ? "" : "; " RESULT_NOT_REPRODUCIBLE);
+    report_fact_text (out, "Seed", &text);
+}
+
+/*  Both trainers' wall-clock, from their own files: it goes on over stops and restarts. */
+static void report_times (const report_t *r, buf_t *out)
+{
+    const json_t *team = report_last (r->team, "step"), *solo = report_last (r->solo, "step");
+    const json_t *first = json_object_get (r->result, "first_step_s");
+    const json_t *wall = json_object_get (r->result, "wall_s");
+    buf_t text = {0};
+    if (!json_is_number (wall))
+        wall = json_object_get (team, "wall_s");
+    if (!json_is_number (wall))
+        return;
+    buf_printf (&text, "team %.1f s", json_number_value (wall));
+    if (json_is_number (first))
+        buf_printf (&text, " (first optimiser step after %.1f s)", json_number_value (first));
+    if (json_is_number (json_object_get (solo, "wall_s")))
+        buf_printf (&text, ", single agent %.1f s",
+                    json_number_value (json_object_get (solo, "wall_s")));
+    report_fact_text (out, "Time", &text);
+}
+
+static void report_facts (const report_t *r, buf_t *out)
+{
+    const json_t *s = r->history.started;
+    char date[32];
+    buf_t text = {0};
+    buf_text (out, "<dl>\n");
+    report_state (r, out);
     buf_printf (
-        out,
-        "<text x=\"0\" y=\"14\">%.3g</text><text x=\"0\" y=\"%.0f\">%.3g</text><text x=\"%.0f\" "
-        "y=\"%.0f\" text-anchor=\"end\">step %.0f</text>",
-        range.most, PLOT_H - PLOT_BOTTOM, range.least, PLOT_W - 6, PLOT_H - 4, range.last_step);
-    report_curve (&range, solo, kind, key, "solo", out);
-    report_curve (&range, team, kind, key, "team", out);
-    buf_printf (out, "</svg><figcaption>%s</figcaption></figure>\n", title);
+        &text, "%s",
+        report_date (json_object_get (s ? s : json_array_get (r->team, 0), "time_s"), date));
+    if (r->history.starts > 1)
+        buf_printf (&text, ", start number %zu", r->history.starts);
+    report_fact_text (out, "Started", &text);
+    report_fact (
+        out, "Last written",
+        report_date (
+            json_object_get (json_array_get (r->team, json_array_size (r->team) - 1), "time_s"),
+            date));
+    report_times (r, out);
+    if (r->conf)
+        report_conf_facts (r->conf, out);
+    report_fact (out, "Host", json_string_value (json_object_get (s, "host")));
+    report_fact (out, "Quintet", json_string_value (json_object_get (s, "version")));
+    report_fact (out, "Command", json_string_value (json_object_get (s, "command")));
+    buf_text (out, "</dl>\n");
+    if (!r->config.size)
+        return;
+    buf_text (out, "<details><summary>The whole configuration</summary><pre>");
+    page_escape (r->config.data, out);
+    buf_text (out, "</pre></details>\n");
 }
 
-static void report_plots (const result_t *r, buf_t *out)
-{
-    char solo_dir[FS_PATH_MAX];
-    json_t *team = result_lines (r->out, "metrics.jsonl");
-    fs_join (solo_dir, r->out, "solo", NULL);
-    json_t *solo = r->solo ? result_lines (solo_dir, "metrics.jsonl") : json_array ();
-    static const struct {
-        const char *kind, *key, *title;
-    } list[] = {{"step", "reward_mean", "joint reward"},
-                {"step", "success", "pass rate in training"},
-                {"step", "quality_mean", "quality"},
-                {"step", "critical_path_tokens", "critical path, tokens"},
-                {"step", "entropy", "entropy, nats per token"},
-                {"step", "step_s", "seconds per step"}};
-    buf_text (out, "<h2>Training</h2>\n<p class=\"key\"><span class=\"team\">&#9632; team</span>");
-    buf_text (out, r->solo ? " <span class=\"solo\">&#9632; single agent</span></p>\n" : "</p>\n");
-    buf_text (out, "<div class=\"plots\">\n");
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
-        report_plot (team, solo, list[i].kind, list[i].key, list[i].title, out);
-    buf_text (out, "</div>\n");
-    json_decref (team);
-    json_decref (solo);
-}
+/*  ---- tables --------------------------------------------------------------------------------- */
 
-static void report_cell (const json_t *result, const char *when, const char *key,
-                         const char *format, buf_t *out)
+static void report_cell (const json_t *line, const char *key, const char *format, buf_t *out)
 {
-    const json_t *value = json_object_get (json_object_get (result, when), key);
-    char interval[RESULT_INTERVAL];
+    char low[64], high[64];
+    const json_t *value = json_object_get (line, key);
+    snprintf (low, sizeof low, "%s_low", key);
+    snprintf (high, sizeof high, "%s_high", key);
+    const json_t *from = json_object_get (line, low), *to = json_object_get (line, high);
     buf_text (out, "<td>");
     if (json_is_number (value))
         buf_printf (out, format, json_number_value (value));
-    if (*result_interval (result, when, key, interval))
-        buf_printf (out, " <span class=\"interval\">%s</span>", interval);
+    if (json_is_number (from) && json_is_number (to))
+        buf_printf (out, " <span class=\"interval\">[%.3f, %.3f]</span>", json_number_value (from),
+                    json_number_value (to));
     buf_text (out, "</td>");
 }
 
-/*  The same rows as result_print, side by side for the single agent and the team. */
-static void report_table (const result_t *r, buf_t *out)
+/*  The first and the newest evaluation of one trainer. What neither measured is no row. */
+static void report_table (const char *title, const json_t *lines, buf_t *out)
 {
     static const struct {
         const char *key, *label, *format;
@@ -150,101 +297,159 @@ static void report_table (const result_t *r, buf_t *out)
                 {"completion_tokens", "tokens per completion", "%.1f"},
                 {"tokens", "tokens per episode", "%.1f"},
                 {"critical_path_tokens", "decode steps on the critical path", "%.1f"}};
-    buf_text (out, "<h2>Held-out tasks</h2>\n<table><tr><th></th>");
-    if (r->solo)
-        buf_text (out, "<th>single agent before</th><th>after</th>");
-    buf_text (out, "<th>team before</th><th>after</th></tr>\n");
+    const json_t *before = report_first (lines, "eval"), *after = report_last (lines, "eval");
+    if (!before)
+        return;
+    buf_printf (out, "<table><tr><th>%s, %.0f tasks</th><th>step %lld</th>", title,
+                json_number_value (json_object_get (after, "n")), report_step_of (before));
+    if (after != before)
+        buf_printf (out, "<th>step %lld</th>", report_step_of (after));
+    buf_text (out, "</tr>\n");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!json_is_number (json_object_get (before, rows[i].key)) &&
+            !json_is_number (json_object_get (after, rows[i].key)))
+            continue;
         buf_printf (out, "<tr><td>%s</td>", rows[i].label);
-        if (r->solo) {
-            report_cell (r->solo, "before", rows[i].key, rows[i].format, out);
-            report_cell (r->solo, "after", rows[i].key, rows[i].format, out);
-        }
-        report_cell (r->team, "before", rows[i].key, rows[i].format, out);
-        report_cell (r->team, "after", rows[i].key, rows[i].format, out);
+        report_cell (before, rows[i].key, rows[i].format, out);
+        if (after != before)
+            report_cell (after, rows[i].key, rows[i].format, out);
         buf_text (out, "</tr>\n");
     }
-    const json_t *n = json_object_get (json_object_get (r->team, "after"), "n");
-    buf_printf (out,
-                "</table>\n<p>%.0f tasks; in brackets the 95%% interval (Wilson).</p>\n"
-                "<p>%.1f s in all, %.1f s to the first optimiser step.</p>\n",
-                json_number_value (n), r->wall_s, r->first_step_s);
-    if (!result_reproducible (r))
-        buf_text (out, "<p>" RESULT_NOT_REPRODUCIBLE "</p>\n");
+    buf_text (out, "</table>\n");
 }
 
-static void report_episode (const json_t *e, buf_t *out)
+static void report_tables (const report_t *r, buf_t *out)
+{
+    buf_text (out, "<h2>Held-out tasks</h2>\n");
+    if (!report_first (r->team, "eval")) {
+        buf_text (out, "<p>No evaluation yet.</p>\n");
+        return;
+    }
+    buf_text (out, "<div class=\"tables\">\n");
+    report_table ("Team", r->team, out);
+    report_table ("Single agent", r->solo, out);
+    buf_text (out, "</div>\n<p class=\"faint\">In brackets: the 95% interval (Wilson).</p>\n");
+}
+
+/*  ---- curves --------------------------------------------------------------------------------- */
+
+/*  A chart that nothing was measured for is named, so that nobody looks for it. */
+static void report_curves (const report_t *r, buf_t *out)
+{
+    buf_t missing = {0};
+    buf_text (out, "<h2>Training</h2>\n<p class=\"key\"><span class=\"team\">&#9632; team</span>");
+    buf_text (out, json_array_size (r->solo)
+                       ? " <span class=\"solo\">&#9632; single agent</span></p>\n"
+                       : "</p>\n");
+    buf_text (out, "<div class=\"plots\">\n");
+    for (size_t i = 0; i < CHARTS; i++)
+        if (!charts_draw (&report_charts[i], r->team, r->solo, out))
+            buf_printf (&missing, "%s%s", missing.size ? ", " : "", report_charts[i].title);
+    buf_text (out, "</div>\n");
+    if (missing.size)
+        buf_printf (out, "<p class=\"faint\">Not measured: %s.</p>\n", missing.data);
+    buf_free (&missing);
+}
+
+/*  ---- episodes ------------------------------------------------------------------------------- */
+
+static void report_words (const char *class, const char *label, const char *text, buf_t *out)
+{
+    buf_text (out, "<span class=\"role\">");
+    page_escape (label, out);
+    buf_printf (out, "</span><pre class=\"%s\">", class);
+    page_escape (text, out);
+    buf_text (out, "</pre>");
+}
+
+static void report_action (const json_t *action, size_t turn, size_t turns, buf_t *out)
+{
+    const char *role = json_string_value (json_object_get (action, "role")),
+               *prompt = json_string_value (json_object_get (action, "prompt"));
+    buf_t label = {0};
+    buf_text (&label, role ? role : "");
+    if (turns > 1)
+        buf_printf (&label, ", turn %zu of %zu", turn + 1, turns);
+    if (json_is_true (json_object_get (action, "truncated")))
+        buf_text (&label, ", cut by the length limit");
+    if (prompt) {
+        buf_printf (out, "<details%s><summary class=\"role\">what it was told</summary>",
+                    strlen (prompt) <= PROMPT_OPEN ? " open" : "");
+        report_words ("prompt", "", prompt, out);
+        buf_text (out, "</details>");
+    }
+    report_words ("", label.data ? label.data : "",
+                  json_string_value (json_object_get (action, "text")), out);
+    buf_free (&label);
+}
+
+static void report_episode (json_t *e, buf_t *out)
 {
     const json_t *turns = json_object_get (e, "turns"), *turn, *action;
     const json_t *reward = json_object_get (e, "reward");
+    bool success = json_is_true (json_object_get (reward, "success"));
     size_t t, a;
-    buf_printf (out, "<div><p class=\"role\">after step %lld, %s</p>",
-                (long long) json_integer_value (json_object_get (e, "step")),
-                json_string_value (json_object_get (e, "phase")));
-    json_array_foreach (turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action) {
-            buf_text (out, "<span class=\"role\">");
-            report_escape (json_string_value (json_object_get (action, "role")), out);
-            buf_text (out, "</span><pre>");
-            report_escape (json_string_value (json_object_get (action, "text")), out);
-            buf_text (out, "</pre>");
-        }
-    buf_printf (out, "<p>reward %.3f: ", json_number_value (json_object_get (reward, "reward")));
-    report_escape (json_string_value (json_object_get (reward, "verdict")), out);
+    prompts_add (e);
+    buf_printf (out, "<div><p class=\"role\">after step %lld, ", report_step_of (e));
+    page_escape (json_string_value (json_object_get (e, "phase")), out);
+    buf_text (out, "</p>");
+    json_array_foreach (turns, t, turn) {
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            report_action (action, t, json_array_size (turns), out);
+    }
+    buf_printf (out, "<p class=\"%s\">reward %.3f: ", success ? "pass" : "fail",
+                json_number_value (json_object_get (reward, "reward")));
+    page_escape (json_string_value (json_object_get (reward, "verdict")), out);
     buf_text (out, "</p></div>\n");
 }
 
-/*  Tasks that training solved come first, then the others, both in the order of the evaluation. */
-static void report_episodes (const result_t *r, buf_t *out)
+/*  Tasks that training solved come first, then the others, both in the order of the evaluation.
+ *  Before the second evaluation there are none, but there may be a step's episode. */
+static void report_episodes (const report_t *r, buf_t *out)
 {
-    json_t *pairs = examples_read (r->out), *pair;
+    json_t *pairs = examples_read (r->out), *newest = examples_newest (r->out), *pair;
     size_t i;
-    buf_text (out, "<h2>Held-out tasks, before and after</h2>\n"
-                   "<p>Of the first tasks of the evaluation; those that failed before and pass now "
-                   "come first.</p>\n");
+    if (json_array_size (pairs))
+        buf_text (out, "<h2>Held-out tasks, before and after</h2>\n"
+                       "<p class=\"faint\">Of the first tasks of the evaluation; those that failed "
+                       "before and pass now come first.</p>\n");
     json_array_foreach (pairs, i, pair) {
-        const json_t *first = json_array_get (pair, 0);
         if (i == EPISODES_SHOWN)
             break;
         buf_text (out, "<h3>");
-        report_escape (
-            json_string_value (json_object_get (json_object_get (first, "task"), "brief")), out);
+        page_escape (json_string_value (json_object_get (
+                         json_object_get (json_array_get (pair, 0), "task"), "brief")),
+                     out);
         buf_text (out, "</h3>\n<div class=\"pair\">");
-        report_episode (first, out);
+        report_episode (json_array_get (pair, 0), out);
         report_episode (json_array_get (pair, 1), out);
         buf_text (out, "</div>\n");
     }
+    if (newest) {
+        buf_text (out, "<h2>The newest episode of the training</h2>\n<h3>");
+        page_escape (
+            json_string_value (json_object_get (json_object_get (newest, "task"), "brief")), out);
+        buf_text (out, "</h3>\n");
+        report_episode (newest, out);
+    }
+    json_decref (newest);
     json_decref (pairs);
 }
 
-/*  Replaces every mark in the page. */
-static void report_fill (const char *mark, const char *value, buf_t *page)
-{
-    buf_t out = {0};
-    const char *at = page->data, *found;
-    while ((found = strstr (at, mark))) {
-        buf_append (&out, at, (size_t) (found - at));
-        buf_text (&out, value);
-        at = found + strlen (mark);
-    }
-    buf_text (&out, at);
-    buf_free (page);
-    *page = out;
-}
-
 /*  One file without links to others, so that it can be sent and kept. */
-int result_report (const result_t *r, const char *name, err_t *err)
+static int report_put (const report_t *r, err_t *err)
 {
     buf_t page = {0}, body = {0}, title = {0};
     char path[FS_PATH_MAX];
+    const char *base = strrchr (r->out, '/');
     buf_text (&page, report_page);
-    report_escape (name, &title);
-    buf_text (&title, " - Quintet");
-    report_table (r, &body);
-    report_plots (r, &body);
+    page_escape (r->conf ? r->conf->run.name : base ? base + 1 : r->out, &title);
+    report_facts (r, &body);
+    report_tables (r, &body);
+    report_curves (r, &body);
     report_episodes (r, &body);
-    report_fill ("@TITLE@", title.data, &page);
-    report_fill ("@BODY@", body.data, &page);
+    page_fill ("@TITLE@", title.data ? title.data : "", &page);
+    page_fill ("@BODY@", body.data, &page);
     int rc = fs_join (path, r->out, "report.html", err);
     if (rc == 0)
         rc = buf_failed (&page) || buf_failed (&body)
@@ -253,5 +458,17 @@ int result_report (const result_t *r, const char *name, err_t *err)
     buf_free (&page);
     buf_free (&body);
     buf_free (&title);
+    return rc;
+}
+
+int report_write (const char *out, err_t *err)
+{
+    report_t report;
+    report_read (&report, out);
+    int rc = json_array_size (report.team)
+                 ? report_put (&report, err)
+                 : err_set (err, ERR_INPUT, "%s holds no run: there is no metrics.jsonl with lines",
+                            out);
+    report_free (&report);
     return rc;
 }

@@ -1,4 +1,4 @@
-/*  result - see result.h. The page is in report.c. */
+/*  result - see result.h */
 #include "result.h"
 
 #include <math.h>
@@ -47,24 +47,36 @@ void result_free (result_t *r)
 }
 
 /*  Lines that are no JSON are left out: a run that was killed may have left half a line at the
- *  end. */
-json_t *result_lines (const char *folder, const char *file)
+ *  end, and one that goes on may be writing it. */
+void result_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
+                  void *context)
 {
     char path[FS_PATH_MAX];
-    json_t *list = json_array ();
     if (fs_join (path, folder, file, NULL) != 0)
-        return list;
+        return;
     FILE *lines = fopen (path, "re");
     char *text = NULL;
     size_t capacity = 0;
     while (lines && getline (&text, &capacity, lines) > 0) {
         json_t *line = json_loads (text, 0, NULL);
-        if (line)
-            json_array_append_new (list, line);
+        if (json_is_object (line))
+            each (context, line);
+        json_decref (line);
     }
     free (text);
     if (lines)
         fclose (lines);
+}
+
+static void result_keep_line (void *context, json_t *line)
+{
+    json_array_append (context, line);
+}
+
+json_t *result_lines (const char *folder, const char *file)
+{
+    json_t *list = json_array ();
+    result_each (folder, file, result_keep_line, list);
     return list;
 }
 

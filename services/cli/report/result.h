@@ -28,8 +28,6 @@ void result_free (result_t *result);
 void result_print (const result_t *result, FILE *to);
 /*  The last line of --json. */
 void result_json (const result_t *result, FILE *to);
-/*  OUT/report.html: one page that needs no network. */
-int result_report (const result_t *result, const char *name, err_t *err);
 
 /*  Whether the same seed would give the same weights; else this is said. */
 #define RESULT_NOT_REPRODUCIBLE "reproducible: no (scored by a program of your own)"
@@ -42,5 +40,8 @@ const char *result_interval (const json_t *result, const char *when, const char 
 
 /*  Lines of a JSONL file that are objects, as an array (empty when there is no such file). */
 json_t *result_lines (const char *folder, const char *file);
+/*  The same one by one, borrowed: a long run's lines need not be in memory together. */
+void result_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
+                  void *context);
 
 #endif
