@@ -20,6 +20,8 @@
     N (rewards, 1, 1, 64, "reward processes")                                                      \
     N (threads, 0, 0, 256, "threads of agent and trainer; 0: one per core")                        \
     N (timeout_s, 600, 1, 86400, "longest wait for the groups of one step")                        \
+    N (completions_mb, 64, 0, 1048576,                                                             \
+       "MB of completions.jsonl that are kept, the newest; 0: no such file")                       \
     T (baseline, "none", "none|solo", "train one agent that does everything, too, to compare")
 
 #define CONF_MODEL(T, N, R, B, L)                                                                  \

@@ -416,13 +416,52 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
     return rc;
 }
 
+/*  ---- names ---------------------------------------------------------------------------------- */
+
+bool checkpoint_exists (const char *dir, uint64_t step)
+{
+    char path[FS_PATH_MAX];
+    return checkpoint_path_of (path, dir, step, "", NULL) == 0 && fs_exists (path);
+}
+
+/*  A link is made aside and renamed over the one that is there. It is relative, so that a run's
+ *  folder can be moved and copied. */
+int checkpoint_name (const char *dir, const char *name, uint64_t step, err_t *err)
+{
+    char path[FS_PATH_MAX], aside[FS_PATH_MAX + sizeof TEMPORARY], folder[FS_PATH_MAX], target[64];
+    if (fs_join (folder, dir, FOLDER, err) != 0 || fs_join (path, folder, name, err) != 0)
+        return -1;
+    snprintf (aside, sizeof aside, "%s%s", path, TEMPORARY);
+    snprintf (target, sizeof target, PREFIX "%llu", (unsigned long long) step);
+    if (fs_remove (aside, err) != 0)
+        return -1;
+    return symlink (target, aside) == 0 && rename (aside, path) == 0
+               ? 0
+               : err_errno (err, ERR_IO, "%s: cannot be made a link", path);
+}
+
+/*  The step that is named best; 0: none. */
+static uint64_t checkpoint_best (const char *dir)
+{
+    char path[FS_PATH_MAX], target[64];
+    if (fs_join (path, dir, FOLDER "/" CHECKPOINT_BEST, NULL) != 0)
+        return 0;
+    ssize_t n = readlink (path, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = 0;
+    return strncmp (target, PREFIX, sizeof PREFIX - 1) == 0
+               ? strtoull (target + sizeof PREFIX - 1, NULL, 10)
+               : 0;
+}
+
 /*  The newest are kept whether or not they are whole: they are looked at by name alone. */
 int checkpoint_prune (const char *dir, size_t keep, err_t *err)
 {
-    uint64_t steps[FILES_MAX];
+    uint64_t steps[FILES_MAX], best = checkpoint_best (dir);
     int n = checkpoint_steps_of (dir, steps, err);
     for (int i = n; i-- > (int) keep;) {
         char path[FS_PATH_MAX];
+        if (steps[i] == best)
+            continue;
         if (checkpoint_path_of (path, dir, steps[i], "", err) != 0 || fs_remove (path, err) != 0)
             return -1;
     }

@@ -4,6 +4,7 @@
  *      checkpoint_save (dir, &checkpoint, policies, n, &critic, &err);      dir/checkpoints/step-12
  *      checkpoint_newest (dir, newest, &checkpoint, &err);                  1: found, 0: none
  *      checkpoint_load (newest, &checkpoint, policies, n, &critic, &err);
+ *      checkpoint_name (dir, CHECKPOINT_LATEST, 12, &err);
  *      checkpoint_prune (dir, 2, &err);
  *
  *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three
@@ -49,7 +50,14 @@ int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *ch
 int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, buf_t *critic, err_t *err);
 
-/*  Removes all but the newest `keep`. */
+/*  Names beside the folders, links to one of them: dir/checkpoints/latest -> step-12. Swapped at
+ *  once: whoever opens one finds the old folder or the new one. */
+#define CHECKPOINT_LATEST "latest"
+#define CHECKPOINT_BEST   "best"
+int checkpoint_name (const char *dir, const char *name, uint64_t step, err_t *err);
+bool checkpoint_exists (const char *dir, uint64_t step);
+
+/*  Removes all but the newest `keep`, and the one named best. */
 int checkpoint_prune (const char *dir, size_t keep, err_t *err);
 
 #endif

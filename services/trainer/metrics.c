@@ -336,3 +336,30 @@ size_t metrics_count (const metrics_t *metrics, const char *event, const char *n
     metrics_each_line (metrics->lines, metrics_count_line, &count);
     return count.n;
 }
+
+typedef struct {
+    const char *event, *name;
+    uint64_t step;
+    double value;
+} best_t;
+
+static int metrics_take_best (void *context, const json_t *line)
+{
+    best_t *best = context;
+    const char *event = json_string_value (json_object_get (line, "event"));
+    const json_t *value = json_object_get (line, best->name);
+    uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
+    if (event && strcmp (event, best->event) == 0 && step && json_is_number (value) &&
+        (best->step == 0 || json_number_value (value) > best->value)) {
+        best->step = step;
+        best->value = json_number_value (value);
+    }
+    return 0;
+}
+
+uint64_t metrics_best (const metrics_t *metrics, const char *event, const char *name)
+{
+    best_t best = {.event = event, .name = name};
+    metrics_each_line (metrics->lines, metrics_take_best, &best);
+    return best.step;
+}

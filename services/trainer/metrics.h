@@ -57,6 +57,9 @@ uint64_t metrics_offset (const metrics_t *metrics);
 int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
                   void (*each) (void *context, const char *name, double value), void *context);
 
+/*  The first step > 0 at which lines with this event have the highest number of that name; 0:
+ *  there is none. */
+uint64_t metrics_best (const metrics_t *metrics, const char *event, const char *name);
 /*  How many lines with this event have a number of that name which is at least `least`. */
 size_t metrics_count (const metrics_t *metrics, const char *event, const char *name, double least);
 

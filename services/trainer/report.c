@@ -158,7 +158,7 @@ static void report_add_lag (const trainer_t *t)
 static void report_note_spread (trainer_t *t, const measure_t *measure)
 {
     size_t played = measure->groups - measure->dead;
-    bool flat = t->zero_spread == played && !t->critic_used;
+    bool flat = t->credit.zero_spread == played && !t->critic_used;
     if (flat && t->flat++ == 0)
         news_note (t, "all %zu groups of step %llu have one reward each: nothing to learn from%s",
                    played, (unsigned long long) t->done,
@@ -181,9 +181,9 @@ int report_step (trainer_t *t, err_t *err)
     metrics_begin (t->metrics, "step", t->done);
     report_add_measure (t->metrics, &measure);
     metrics_add (t->metrics, "zero_spread",
-                 report_rate (t->zero_spread, measure.groups - measure.dead));
+                 report_rate (t->credit.zero_spread, measure.groups - measure.dead));
     if (t->conf->loss.overlong_tokens > 0)
-        metrics_add (t->metrics, "overlong", t->overlong);
+        metrics_add (t->metrics, "overlong", t->credit.overlong);
     metrics_add (t->metrics, "lr", t->lr);
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)
@@ -196,7 +196,7 @@ int report_step (trainer_t *t, err_t *err)
     news_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
     log_info ("step", "step=%llu reward=%.4f success=%.3f tokens=%zu zero_spread=%zu wall_s=%.2f",
               (unsigned long long) t->done, measure.reward.mean,
-              report_rate (measure.successes, measure.n), measure.tokens, t->zero_spread,
+              report_rate (measure.successes, measure.n), measure.tokens, t->credit.zero_spread,
               trainer_wall_s (t));
     report_note_spread (t, &measure);
     return episodes_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
@@ -261,6 +261,18 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     if (report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
     return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
+}
+
+/*  The best version is that of the highest mean reward of an evaluation, sampled; of equals the
+ *  first. What the run began with is no checkpoint, and not among them. */
+int report_best (const trainer_t *t, err_t *err)
+{
+    uint64_t best = metrics_best (t->metrics, "eval", "reward");
+    if (best == 0 || !checkpoint_exists (t->dir, best))
+        return 0;
+    if (checkpoint_name (t->dir, CHECKPOINT_BEST, best, err) != 0)
+        return -1;
+    return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 
 /*  ---- result --------------------------------------------------------------------------------- */

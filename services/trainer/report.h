@@ -17,6 +17,8 @@
 int report_step (trainer_t *trainer, err_t *err);
 int report_evaluation (trainer_t *trainer, const rollout_t *sampled, const rollout_t *greedy,
                        err_t *err);
+/*  Gives the best of the evaluated checkpoints its name, checkpoints/best. */
+int report_best (const trainer_t *trainer, err_t *err);
 /*  result.json, and the event that the run is done. */
 int report_result (trainer_t *trainer, err_t *err);
 /*  A run that is resumed at its end keeps the times of its result. */

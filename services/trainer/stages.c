@@ -25,7 +25,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "credit.h"
+#include "completions.h"
 #include "news.h"
 #include "report.h"
 
@@ -89,15 +89,15 @@ static int stage_publish_late (trainer_t *t, double waited_s, err_t *err)
 }
 
 /*  Before the first step, after the last one, and in between as configured. */
-static bool stage_evaluation_due (const trainer_t *t)
+static bool stage_evaluation_due (const trainer_t *t, uint64_t done)
 {
     uint64_t every = (uint64_t) t->conf->evaluation.every;
-    return t->done == 0 || t->done >= stage_steps (t) || (every && t->done % every == 0);
+    return done == 0 || done >= stage_steps (t) || (every && done % every == 0);
 }
 
 static stage_t stage_after_publish (const trainer_t *t)
 {
-    return stage_evaluation_due (t) ? STAGE_EVALUATE : STAGE_SAMPLE;
+    return stage_evaluation_due (t, t->done) ? STAGE_EVALUATE : STAGE_SAMPLE;
 }
 
 /*  ---- groups: evaluate and sample ------------------------------------------------------------ */
@@ -174,6 +174,8 @@ static int stage_evaluate_poll (trainer_t *t, err_t *err)
         return ready;
     if (!t->reported && stage_evaluate_report (t, err) != 0)
         return -1;
+    if (!t->reported && report_best (t, err) != 0)
+        return -1;
     t->reported = true;
     if (round_commit (t->round, err) != 0 || round_commit (t->greedy, err) != 0)
         return -1;
@@ -223,9 +225,11 @@ static stage_t stage_after_sample (const trainer_t *t)
 
 /*  ---- critic --------------------------------------------------------------------------------- */
 
+/*  What is evaluated is kept: it may be the best. */
 static bool stage_checkpoint_due (const trainer_t *t, uint64_t done)
 {
-    return done >= stage_steps (t) || done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
+    return stage_evaluation_due (t, done) ||
+           done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
 }
 
 static int stage_value_enter (trainer_t *t, err_t *err)
@@ -311,12 +315,12 @@ static credit_options_t stage_credit_of (const conf_t *conf)
 /*  Minibatches are whole groups in order. With a correction for off-policy sampling the
  *  log-probabilities before the first update are needed for all of them, so all batches are made
  *  first. */
-static int stage_train_policy (trainer_t *t, size_t policy, const credit_t *credit, err_t *err)
+static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
 {
     const conf_t *conf = t->conf;
     update_options_t options = stage_options_of (conf, t->lr);
     batch_source_t source = {.rollout = t->rollout,
-                             .advantages = credit->advantages,
+                             .advantages = t->credit.advantages,
                              .policies = t->team.policy_of,
                              .policy = policy,
                              .mask_truncated = conf->loss.mask_truncated,
@@ -361,17 +365,13 @@ static int stage_train_poll (trainer_t *t, err_t *err)
                            .warmup = (uint64_t) conf->trainer.warmup,
                            .steps = stage_steps (t)};
     credit_options_t options = stage_credit_of (conf);
-    credit_t credit = {0};
     const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
     t->lr = schedule_lr (&schedule, t->done);
     t->critic_used = values != NULL;
-    int rc = credit_compute (&credit, t->rollout, &options, values, err);
-    t->zero_spread = credit.zero_spread;
-    t->overlong = credit.overlong;
+    int rc = credit_compute (&t->credit, t->rollout, &options, values, err);
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
-        rc = stage_train_policy (t, p, &credit, err);
-    credit_free (&credit);
+        rc = stage_train_policy (t, p, err);
     t->update_s = fmax (t->update_s, clock_s () - started);
     if (rc != 0)
         return -1;
@@ -411,6 +411,8 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
         return -1;
     t->saved = t->done;
     t->save_s = fmax (t->save_s, clock_s () - started);
+    if (checkpoint_name (t->dir, CHECKPOINT_LATEST, t->done, err) != 0)
+        return -1;
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 
@@ -418,7 +420,7 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
  *  off. */
 static int stage_save_step (trainer_t *t, bool due, err_t *err)
 {
-    if (report_step (t, err) != 0)
+    if (report_step (t, err) != 0 || completions_add (t, err) != 0)
         return -1;
     t->step_offset = metrics_offset (t->metrics);
     return due ? stage_save_checkpoint (t, err) : 0;
@@ -446,6 +448,7 @@ static int stage_save_poll (trainer_t *t, err_t *err)
         return -1;
     round_destroy (&t->round);
     rollout_destroy (&t->rollout);
+    credit_free (&t->credit);
     return 1;
 }
 

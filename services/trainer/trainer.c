@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "completions.h"
 #include "episodes.h"
 #include "news.h"
 #include "report.h"
@@ -268,12 +269,22 @@ static int trainer_load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
     return -1;
 }
 
+/*  A resume may go back behind what was named: the newest checkpoint had been damaged, say. */
+static int trainer_name_checkpoints (const trainer_t *t, err_t *err)
+{
+    if (t->done == 0)
+        return 0;
+    return checkpoint_name (t->dir, CHECKPOINT_LATEST, t->done, err) == 0 ? report_best (t, err)
+                                                                          : -1;
+}
+
 static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
         return -1;
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
-    if (!t->metrics || episodes_cut (t, err) != 0 || trainer_subscribe (t, err) != 0)
+    if (!t->metrics || episodes_cut (t, err) != 0 || completions_cut (t, err) != 0 ||
+        trainer_name_checkpoints (t, err) != 0 || trainer_subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || trainer_open_critic (t, checkpoint, critic, err) != 0)
@@ -324,6 +335,7 @@ void trainer_close (svc_run_t *svc, void **state)
     if (!t->failed && stages_keep (t, &err) != 0)
         log_err ("checkpoint.lost", &err);
     rollout_destroy (&t->rollout);
+    credit_free (&t->credit);
     round_destroy (&t->round);
     round_destroy (&t->greedy);
     critic_client_destroy (&t->critic);

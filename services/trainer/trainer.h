@@ -11,6 +11,7 @@
 #define QUINTET_TRAINER_TRAINER_H
 
 #include "checkpoint.h"
+#include "credit.h"
 #include "critic_client.h"
 #include "lag.h"
 #include "lease.h"
@@ -81,9 +82,8 @@ typedef struct {
     int64_t poll_at_ms;         /* when the store is asked next */
     char trouble[ERR_TEXT_MAX]; /* what was last in the way of a group of this stage */
     double lr;
-    size_t zero_spread;                    /* groups */
+    credit_t credit;                       /* of the step's completions */
     size_t flat;                           /* steps in a row without any spread */
-    double overlong;                       /* see credit.h */
     bool critic_used;                      /* in this step */
     update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */
     lag_t lag;

@@ -12,6 +12,10 @@
 #define ITEMS_MAX 64
 #define WAIT_MS   30000
 #define TOKENS    4
+#define HISTORY                                                                                    \
+    "{\"turns\":[{\"actions\":[{\"role\":\"aux\",\"text\":\"one\",\"tokens\":4,\"truncated\":"     \
+    "false},"                                                                                      \
+    "{\"role\":\"main\",\"text\":\"two\",\"tokens\":3,\"truncated\":false}]}]}"
 
 /*  ---- the bus and the run time, as far as the trainer sees them ------------------------------ */
 
@@ -38,7 +42,9 @@ static struct {
     buf_t events;      /* "run.note text", a line each, of the events that have a text */
 } bus;
 
-static double gap = 0.5; /* between the rewards of a group's episodes */
+static double gap = 0.5;  /* between the rewards of a group's episodes */
+static double level = 0;  /* of the first one's */
+static char *settings[4]; /* more overrides, for the next trainer */
 
 void *svc_state (const svc_run_t *run)
 {
@@ -208,10 +214,19 @@ static inline int open_trainer (fixture_t *f, char *more, err_t *err)
                     "--set=trainer.group_size=2",
                     "--set=trainer.checkpoint_every=1",
                     "--set=evaluation.tasks=2",
-                    more};
+                    NULL,
+                    NULL,
+                    NULL,
+                    NULL,
+                    NULL};
+    int argc = 9;
+    for (size_t i = 0; i < 4 && settings[i]; i++)
+        argv[argc++] = settings[i];
+    if (more)
+        argv[argc++] = more;
     memset (&bus, 0, sizeof bus);
     f->run = (svc_run_t){.pool = pool_new (1)};
-    f->run.args = args_parse (&spec, more ? 10 : 9, argv, err);
+    f->run.args = args_parse (&spec, argc, argv, err);
     assert_non_null (f->run.args);
     return trainer_open (&f->run, &f->run.state, err);
 }
@@ -296,10 +311,11 @@ static inline void play (fixture_t *f, store_claim_t *claim)
         completions[r] = (wire_completion_t){
             .role = r, .ids = {.data = ids, .n = TOKENS - r}, .logps = logps, .stopped = true};
     for (size_t e = 0; e < 2; e++)
-        episodes[e] = (wire_episode_t){.history = "{\"turns\":[]}",
-                                       .reward = {.reward = gap * (double) e, .verdict = ""},
-                                       .completions = completions,
-                                       .completions_n = 2};
+        episodes[e] =
+            (wire_episode_t){.history = HISTORY,
+                             .reward = {.reward = level + gap * (double) e, .verdict = ""},
+                             .completions = completions,
+                             .completions_n = 2};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,
