@@ -33,6 +33,8 @@ typedef struct {
     bool syntax, defined, reached, ready;
     child_ending_t ending;
     char why[SANDBOX_WHY_SIZE];
+    json_t *seats; /* what was found in each seat's text, NULL where nothing was looked for */
+    bool fits;
     buf_t answer; /* the last one */
 } sandbox_play_t;
 
@@ -66,13 +68,24 @@ static child_limits_t sandbox_limits (const json_t *request)
 /*  Whether a program could want the library: it imports, or goes by names that are made while it
  *  runs, or names an encoding, of which Python has the rest in modules. Only the text decides, so
  *  a program is always run in the same kind of process. */
-static zygote_kind_t sandbox_kind (const json_t *request)
+static bool sandbox_needs_library (const char *program)
 {
     static const char *const words[] = {"import", "__", "code", "exec", "eval", "compile"};
-    const char *program = sandbox_text (request, "program");
-    bool full = json_object_get (request, "test");
-    for (size_t i = 0; !full && i < sizeof words / sizeof *words; i++)
-        full = strstr (program, words[i]);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr (program, words[i]))
+            return true;
+    return false;
+}
+
+static zygote_kind_t sandbox_kind (const json_t *request)
+{
+    const json_t *seat;
+    size_t i;
+    bool full = json_object_get (request, "test") ||
+                sandbox_needs_library (sandbox_text (request, "program"));
+    json_array_foreach (json_object_get (request, "find"), i, seat)
+        full = full || sandbox_needs_library (sandbox_text (seat, "text")) ||
+               sandbox_needs_library (sandbox_text (seat, "before"));
     return full ? ZYGOTE_FULL : ZYGOTE_LIGHT;
 }
 
@@ -169,6 +182,8 @@ static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t 
     play->syntax = json_is_true (json_object_get (facts, "syntax"));
     play->defined = json_is_true (json_object_get (facts, "defined"));
     play->reached = json_is_true (json_object_get (facts, "reached"));
+    play->seats = json_incref (json_object_get (facts, "seats"));
+    play->fits = json_is_true (json_object_get (facts, "fits"));
     snprintf (play->why, sizeof play->why, "%s", sandbox_text (facts, "why"));
     return 0;
 }
@@ -194,8 +209,9 @@ static int sandbox_open (sandbox_t *sandbox, const json_t *request, const char *
     if (!(play->child = sandbox_fork (sandbox, request, PROTOCOL_PROGRAM, &limits, err)))
         return -1;
     return sandbox_send (play->child,
-                         json_pack ("{s:s, s:s, s:s, s:b}", "program",
-                                    sandbox_text (request, "program"), "entry", entry, "watch",
+                         json_pack ("{s:s, s:O?, s:s, s:s, s:b}", "program",
+                                    sandbox_text (request, "program"), "find",
+                                    json_object_get (request, "find"), "entry", entry, "watch",
                                     sandbox_text (request, "watch"), "replace", replace),
                          err) == 0
                ? sandbox_send (play->child, json_pack ("{s:b}", "load", 1), err)
@@ -218,6 +234,7 @@ static int sandbox_begin (sandbox_play_t *play, err_t *err)
 static void sandbox_close (sandbox_play_t *play)
 {
     child_destroy (&play->child);
+    json_decref (play->seats);
     buf_free (&play->answer);
 }
 
@@ -281,6 +298,18 @@ static int sandbox_differs (sandbox_t *sandbox, const json_t *request, const cha
     }
     sandbox_close (&play);
     return rc;
+}
+
+/*  Whether a program gave one and the same answer to questions that differ. */
+static bool sandbox_is_constant (const sandbox_record_t *record)
+{
+    bool differ = false;
+    for (size_t i = 1; i < record->n; i++) {
+        if (strcmp (record->answers[0], record->answers[i]) != 0)
+            return false;
+        differ = differ || strcmp (record->questions[0], record->questions[i]) != 0;
+    }
+    return differ;
 }
 
 /*  ---- tests as calls ------------------------------------------------------------------------- */
@@ -395,10 +424,10 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
     child_t *checker = sandbox_fork (sandbox, request, PROTOCOL_CHECKER, &limits, err);
     if (!checker)
         return -1;
-    json_t *word =
-        json_pack ("{s:s, s:s, s:s, s:s}", "program", sandbox_text (request, "program"), "setup",
-                   sandbox_text (request, "setup"), "test", sandbox_text (request, "test"), "entry",
-                   sandbox_text (request, "entry"));
+    json_t *word = json_pack (
+        "{s:s, s:O?, s:s, s:s, s:s}", "program", sandbox_text (request, "program"), "find",
+        json_object_get (request, "find"), "setup", sandbox_text (request, "setup"), "test",
+        sandbox_text (request, "test"), "entry", sandbox_text (request, "entry"));
     do
         rc = sandbox_relay (checker, &word, play, record, passed, err);
     while (rc == 0 && word);
@@ -454,9 +483,13 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)
-        answer = json_pack ("{s:b, s:b, s:i, s:b, s:O, s:s}", "syntax", play.syntax, "defined",
-                            play.defined, "watched", used, "passed", passed, "results", results,
-                            "why", play.why);
+        answer = json_pack ("{s:b, s:b, s:i, s:b, s:b, s:O, s:s}", "syntax", play.syntax, "defined",
+                            play.defined, "watched", used, "passed", passed, "constant",
+                            sandbox_is_constant (&record), "results", results, "why", play.why);
+    if (answer && play.seats) {
+        json_object_set (answer, "seats", play.seats);
+        json_object_set_new (answer, "fits", json_boolean (play.fits));
+    }
     if (answer && play.ending != CHILD_NONE)
         json_object_set_new (answer, "killed", json_string (child_ending_name (play.ending)));
     if (rc == 0 && !answer)

@@ -18,6 +18,14 @@
  *  "results" are verdicts (judge.h). A value that cannot leave the program's process, and so cannot
  *  be compared, is no wrong value: its verdict is "incomparable".
  *
+ *  In place of "program" there may be "find": [{"text": answer, "name": wanted, "before": text,
+ *  "arguments": number or null}, ...], one for each seat, helpers first: the program is found in
+ *  what the seats wrote, by the rules that find.py begins with, and each seat's part of the answer
+ *  is in "seats": [[whether it holds code, whether it defines its name], ...]. "fits" says whether
+ *  the function that is asked for takes so many arguments (null: as many as "before" gives it).
+ *
+ *  "constant": it gave one and the same answer to all calls, which differed.
+ *
  *  What ended a program early is in "killed": a name of child.h's. Everything but values and their
  *  errors is found out where the program cannot reach. "watched" (the helper was used) takes two
  *  things: the text of the function that is asked for leads to the helper's name, and in a second

@@ -25,6 +25,7 @@
 
 EMBED (zygote_values, "services/reward/values.py")
 EMBED (zygote_source, "services/reward/zygote.py")
+EMBED (zygote_find, "services/reward/find.py")
 EMBED (zygote_inside, ZYGOTE_INSIDE)
 
 #define ZYGOTE_START_MS 60000 /* python3 reads its library; on a busy machine that takes a while */
@@ -146,6 +147,7 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *s
                     parent,
                     (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
+                    (char *) (uintptr_t) zygote_find,
                     NULL};
     char *environment[] = {path,
                            (char *) "PYTHONHASHSEED=0",

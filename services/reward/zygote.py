@@ -11,10 +11,12 @@ is one of values.py, which stands before this text:
 
 the program    {"program": text, "entry": name, "watch": name or "", "replace": true or false}
                    -> {"syntax": true, "defined": true, "reached": true, "why": ""}
+               {"find": seats, ...}, which find.py finds the program in, "program" is not read then
+                   -> {..., "seats": [[holds code, defines its name], ...], "fits": true}
                {"load": true} -> ["ready"] or ["error", text, []]
                {"call": [function, [arguments]]}
                    -> ["value", root, HEAP] or ["error", text, [names of its classes]] or ["crossing", text]
-the checker    {"program": text, "setup": text, "test": text, "entry": name}
+the checker    {"program": text, "find": seats or null, "setup": text, "test": text, "entry": name}
                    -> {"passed": true, "why": ""}
 both           ["ask", whom, what, arguments, named arguments, HEAP, classes]
                    -> ["value", root, HEAP, [printed, printed as errors]], ["error", text, root, HEAP, prints]
@@ -39,6 +41,7 @@ PRINTED_MAX = 1 << 16
 QUESTIONS, ANSWERS, INSIDE = 3, 4, 4
 NUMBER = 2  # what world.c gives as the program's process and thread
 FOREVER_S = 1e9  # world.c knows a wait of this length as one without an end
+FINDER = types.ModuleType("find")  # find.py
 
 ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -111,15 +114,25 @@ def without(code, helper):
     return code.replace(co_consts=tuple(parts))
 
 
+def code_of(request):
+    """The program's code, or None, and what was found in the seats' texts."""
+    if request["find"]:
+        return FINDER.find(request["find"])
+    return compile(request["program"], "program", "exec", dont_inherit=True), {}
+
+
 def prepare(request):
     """The program's code, or None, and what can be said of it before it runs."""
     facts = {"syntax": False, "defined": False, "reached": False, "why": ""}
     helper = request["watch"]
     try:
-        code = compile(request["program"], "program", "exec", dont_inherit=True)
-        facts["syntax"] = True
+        code, found = code_of(request)
+        facts.update(found)
+        facts["syntax"] = code is not None
     except BaseException as problem:
         facts["why"] = text_of(problem)
+        return None, facts
+    if not code:
         return None, facts
     functions = {part.co_name: part for part in reversed(code.co_consts) if type(part) is types.CodeType}
     if helper in functions:
@@ -185,14 +198,14 @@ def run_setup(text, names):
         break
 
 
-def lend_names(link, text, names):
+def lend_names(link, request, names):
     """What the program defines beside the entry point, for a test that counts on one namespace. It gets nothing
     that has a meaning already."""
     try:
-        code = compile(text, "program", "exec", dont_inherit=True)
+        code, _ = code_of(request)
     except BaseException:
         return
-    for part in code.co_consts:
+    for part in code.co_consts if code else ():
         name = part.co_name if type(part) is types.CodeType else "<"
         if name[0] != "<" and name not in names and not hasattr(builtins, name):
             names[name] = link.borrow(name, "function")
@@ -209,7 +222,7 @@ def play_checker():
         run_setup(request["setup"], names)
         link.classes = {name: kind for name, kind in names.items()
                         if isinstance(kind, type) and kind.__module__ == "checker"}
-        lend_names(link, request["program"], names)
+        lend_names(link, request, names)
         candidate = names[request["entry"]] = link.borrow(request["entry"], "function")
         exec(compile(request["test"], "test", "exec", dont_inherit=True), names)
         names["check"](candidate)
@@ -471,6 +484,7 @@ def foreign_call_functions():
 
 def main():
     parent, full, modules = int(sys.argv[1]), sys.argv[2] == "full", [m for m in sys.argv[3].split(",") if m]
+    exec(compile(sys.argv[4], "find", "exec"), FINDER.__dict__)
     sys.path[:] = [p for p in sys.path if p]
     if full:
         read_library(modules)

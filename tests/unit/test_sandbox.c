@@ -96,7 +96,7 @@ static void honest_programs_pass (void **state)
                   "def main(xs):\n    return aux(xs) or False");
     assert_true (s.success); /* False == 0 */
     s = score_of (*state, "def aux(xs)\n", "def main(xs):\n    return 1");
-    assert_true (s.quality < 0.001); /* no syntax */
+    assert_true (s.quality < 0.05); /* no helper, and no test but by luck */
 }
 
 /*  None of these may pass, and after each the next honest program runs. */

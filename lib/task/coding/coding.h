@@ -3,6 +3,7 @@
  *      generate.c   the built-in set            observe.c   what each seat is asked
  *      adopt.c      tasks from users' files      merge.c     the file that the team hands in
  *      score.c      tests in the sandbox         corpus.c    what an untrained team would write
+ *      seats.c      what is looked for in the texts
  *
  *  A function's comment stands in family.h, at the member of family_t that it is.
  */
@@ -37,10 +38,19 @@ int coding_adopt (json_t *task, err_t *err);
 void coding_observe (const json_t *task, const char *role, buf_t *prompt);
 void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);
-/*  quality = 0.1 syntax + 0.1 helper called + 0.4 share of tests passed + 0.4 all passed; a team
- *  without a helper has that part for free. Success: all tests pass and the helper was really
- *  called. Expected values never enter the process that runs the program; equal is what Python's
- *  == says of the two. */
+/*  For each seat, helpers first: what the sandbox finds the program in (sandbox.h, "find"). */
+json_t *coding_seats (const json_t *state);
+/*  Success: all tests pass and the helper was really called; a team without a helper has that part
+ *  for free. Expected values never enter the process that runs the program; equal is what
+ *  Python's == says of the two.
+ *
+ *  The built-in set: quality = 0.1 syntax + 0.1 helper called + 0.4 share of tests passed + 0.4
+ *  all passed. Other tasks: quality = w graded + (0.6 - w) share of tests + 0.4 success, where
+ *  graded is the mean of syntax (share of the seats that wrote code), defined (share that defines
+ *  what is wanted of it), signature (the arguments fit), runs (share of the tests that it gave an
+ *  answer in) and, with a helper, helper called; w = 0.1, or 0.6 / (tests + 1) where that is less,
+ *  so that one test is worth at least as much as all of them. One and the same answer to all calls
+ *  earns neither "runs" nor tests unless it passes all of them. */
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
 void coding_reword (json_t *task, rng_t *rng);

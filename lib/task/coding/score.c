@@ -7,9 +7,12 @@
 #include "task/coding/coding.h"
 
 typedef struct {
-    bool syntax, defined;
+    double code, defined; /* shares of the seats whose text holds code, or defines its name */
+    bool fits;            /* the function takes the arguments that it is called with */
+    bool constant;        /* it gave one and the same answer to all calls */
     json_int_t watched;
-    size_t passed, tests;
+    size_t passed, ran, tests; /* ran: tests in which the program gave an answer */
+    bool helper_found;
     char why[256];
 } coding_outcome_t;
 
@@ -40,6 +43,8 @@ static json_t *coding_ask (const task_sandbox_t *sandbox, const json_t *state, j
     if (request)
         json_object_set_new (request, "watch",
                              json_string (coding_has_helper (state) ? "aux" : ""));
+    if (request)
+        json_object_set_new (request, "find", coding_seats (state));
     for (size_t i = 0; request && i < sizeof keys / sizeof *keys; i++)
         if (json_object_get (limits, keys[i]))
             json_object_set (request, keys[i], json_object_get (limits, keys[i]));
@@ -49,6 +54,28 @@ static json_t *coding_ask (const task_sandbox_t *sandbox, const json_t *state, j
         err_set (err, ERR_LIMIT, "no memory for a program");
     json_decref (request);
     return answer;
+}
+
+/*  What was found in the seats' texts, before anything ran, and how the run ended. */
+static void coding_read_facts (const json_t *answer, const json_t *state, coding_outcome_t *o)
+{
+    const json_t *seats = json_object_get (answer, "seats"), *seat;
+    size_t n = json_array_size (seats), i;
+    json_array_foreach (seats, i, seat) {
+        o->code += json_is_true (json_array_get (seat, 0)) / (double) n;
+        o->defined += json_is_true (json_array_get (seat, 1)) / (double) n;
+    }
+    /* Helpers stand first; where there is only one seat, it has the helper in its own text. */
+    o->helper_found = n < 2 || !coding_has_helper (state) ||
+                      json_is_true (json_array_get (json_array_get (seats, 0), 1));
+    o->fits = json_is_true (json_object_get (answer, "fits"));
+    o->constant = json_is_true (json_object_get (answer, "constant"));
+    o->watched = json_integer_value (json_object_get (answer, "watched"));
+    const char *killed = family_text (answer, "killed");
+    if (*killed)
+        snprintf (o->why, sizeof o->why, "stopped: %s", killed);
+    else if (*family_text (answer, "why"))
+        reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
 }
 
 /*  The first test that failed, for people: what was called, what came, what was wanted. */
@@ -101,17 +128,11 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
         const char *kind = json_string_value (json_array_get (result, 0));
         bool right = kind && strcmp (kind, "right") == 0;
         o->passed += right;
+        o->ran += kind && strcmp (kind, "error") != 0;
         if (!right && !o->why[0] && result)
             coding_explain (o, test, result, entry);
     }
-    o->syntax = json_is_true (json_object_get (answer, "syntax"));
-    o->defined = json_is_true (json_object_get (answer, "defined"));
-    o->watched = json_integer_value (json_object_get (answer, "watched"));
-    const char *killed = family_text (answer, "killed");
-    if (*killed)
-        snprintf (o->why, sizeof o->why, "stopped: %s", killed);
-    else if (*family_text (answer, "why"))
-        reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
+    coding_read_facts (answer, state, o);
     json_decref (answer);
     return 0;
 }
@@ -131,14 +152,7 @@ static int coding_run_check (const task_sandbox_t *sandbox, const json_t *state,
         return -1;
     o->tests = 1;
     o->passed = json_is_true (json_object_get (answer, "passed"));
-    o->syntax = json_is_true (json_object_get (answer, "syntax"));
-    o->watched = json_integer_value (json_object_get (answer, "watched"));
-    o->defined = json_is_true (json_object_get (answer, "defined"));
-    const char *killed = family_text (answer, "killed");
-    if (*killed)
-        snprintf (o->why, sizeof o->why, "stopped: %s", killed);
-    else
-        reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
+    coding_read_facts (answer, state, o);
     json_decref (answer);
     return 0;
 }
@@ -150,8 +164,26 @@ static void coding_add_part (reward_score_t *score, const char *name, double val
     part->value = value;
 }
 
-/*  Syntax and the use of the helper earn a little by themselves, since an untrained team passes no
- *  test at first and a reward that is always 0 teaches nothing. */
+/*  The built-in set's own: its seed models nearly always write code that runs. */
+static double coding_builtin_quality (const coding_outcome_t *o, bool used, double share, bool all)
+{
+    bool syntax = o->code > 1 - 1e-9;
+    return 0.1 * syntax + 0.1 * (syntax && used) + 0.4 * share + 0.4 * all;
+}
+
+/*  What a text earns that passes no test yet, so that the answers of a group differ from the first
+ *  step on. All of it together is worth no more than one test: nobody gives a test up for it. A
+ *  constant answer, which passes a test now and then by luck, earns neither tests nor "runs". */
+static double coding_graded_quality (const coding_outcome_t *o, bool helper, bool used,
+                                     double share, bool all)
+{
+    double tests = (double) o->tests, runs = o->tests ? (double) o->ran / tests : 0;
+    double sum = o->code + o->defined + o->fits + (o->constant ? 0 : runs) + (helper && used);
+    double weight = 0.6 / (tests + 1) < 0.1 ? 0.6 / (tests + 1) : 0.1;
+    return weight * sum / (helper ? 5 : 4) + (0.6 - weight) * (o->constant && !all ? 0 : share) +
+           0.4 * (all && used);
+}
+
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err)
 {
@@ -166,18 +198,25 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
         return -1;
     bool helper = coding_has_helper (state), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;
-    bool all = o.tests && o.passed == o.tests;
-    *score = (reward_score_t){.quality = 0.1 * o.syntax + 0.1 * (o.syntax && used) + 0.4 * share +
-                                         0.4 * all,
-                              .success = all && used,
-                              .agreement = all && used,
-                              .unused = helper ? !used : -1};
-    coding_add_part (score, "syntax", o.syntax);
+    bool all = o.tests && o.passed == o.tests, builtin = json_object_get (task, "parts");
+    *score =
+        (reward_score_t){.quality = builtin ? coding_builtin_quality (&o, used, share, all)
+                                            : coding_graded_quality (&o, helper, used, share, all),
+                         .success = all && used,
+                         .agreement = all && used,
+                         .unused = helper ? !used : -1};
+    coding_add_part (score, "syntax", o.code);
+    coding_add_part (score, "defined", o.defined);
+    coding_add_part (score, "signature", o.fits);
+    coding_add_part (score, "runs", o.tests ? (double) o.ran / (double) o.tests : 0);
     coding_add_part (score, "helper_called", used);
     coding_add_part (score, "tests", share);
     coding_add_part (score, "all_tests", all);
-    snprintf (score->verdict, sizeof score->verdict, "%zu of %zu tests%s%s%s", o.passed, o.tests,
-              helper && !used ? ", helper not called" : "", o.why[0] && !all ? "; " : "",
+    snprintf (score->verdict, sizeof score->verdict, "%zu of %zu tests%s%s%s%s", o.passed, o.tests,
+              !o.helper_found   ? ", helper left out: no code for it was found"
+              : helper && !used ? ", helper not called"
+                                : "",
+              o.constant && !all ? ", one answer to all calls" : "", o.why[0] && !all ? "; " : "",
               all ? "" : o.why);
     return 0;
 }
