@@ -287,7 +287,7 @@ static void only_the_service_s_own_program_runs (void **state)
         assert_int_equal (scorer_score (scorer, &job, &reward, &err), *started[i] ? 0 : -1);
         job.command = "touch /tmp/quintet-escaped; echo '{\"quality\": 1}'";
         assert_int_equal (scorer_score (scorer, &job, &reward, &err), -1);
-        assert_int_equal (err.code, ERR_INPUT);
+        assert_int_equal (err.code, ERR_CONFIG);
         if (!strstr (err.text, "start it with quintet-reward --command 'touch"))
             fail_msg ("%s", err.text);
         scorer_destroy (&scorer);
