@@ -109,6 +109,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!family->runs_programs, "task.cpu_s", no_programs},
         {!family->runs_programs, "task.cpu_total_s", no_programs},
         {!programs, "reward.python_modules", no_programs},
+        {!*conf->reward.command, "reward.command_s", "without reward.command: leave it out"},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},

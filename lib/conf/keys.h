@@ -58,6 +58,7 @@
     R (speed, 0.3, 0, 100, "w_s")                                                                  \
     R (cost, 0.1, 0, 100, "w_c")                                                                   \
     T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
+    R (command_s, 20, 0.1, 86400, "seconds that the own scorer has for one episode")               \
     L (python_modules, "",                                                                         \
        "third-party modules that programs may import; python3 on PATH must have them")             \
     N (workers, 2, 1, 64, "episodes scored at once by one reward process")

@@ -142,7 +142,10 @@ int reward_join (const episode_t *episode, const reward_weights_t *weights,
         (double) json_integer_value (json_object_get (limits, "tokens")) * (turns > 0 ? turns : 1);
     if (!(limit > 0))
         return err_set (err, ERR_INPUT, "a global state needs \"limits\": {\"tokens\": N}");
-    *reward = (reward_t){.success = score->success, .agreement = reward_clamp (score->agreement)};
+    *reward = (reward_t){.success = score->success,
+                         .agreement = reward_clamp (score->agreement),
+                         .success_unknown = score->success_unknown,
+                         .agreement_unknown = score->agreement_unknown};
     for (size_t i = 0; i < score->parts_n; i++)
         reward_add_part (reward, score->parts[i].name, score->parts[i].value);
     memcpy (reward->verdict, score->verdict, sizeof reward->verdict);

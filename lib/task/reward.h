@@ -40,7 +40,8 @@ typedef struct {
     double quality;   /* in [0, 1] */
     bool success;     /* the pass rate counts these: all tests passed; all checks at their best */
     double agreement; /* writing: mean of the cross-agent style checks; coding: equals success */
-    reward_part_t parts[REWARD_PARTS_MAX]; /* of the quality: "syntax", "tests", ... */
+    bool success_unknown, agreement_unknown; /* a scorer of the user's need not say them */
+    reward_part_t parts[REWARD_PARTS_MAX];   /* of the quality: "syntax", "tests", ... */
     size_t parts_n;
     double unused; /* share of artifacts that nobody used, or -1: does not apply */
     /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
@@ -51,6 +52,7 @@ typedef struct {
     double reward, quality, speed, cost;
     bool success;
     double agreement;
+    bool success_unknown, agreement_unknown;
     reward_part_t parts[REWARD_ALL_MAX]; /* of quality and of cost */
     size_t parts_n;
     char verdict[REWARD_VERDICT_MAX];

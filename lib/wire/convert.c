@@ -239,6 +239,8 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
                            .cost = in->cost,
                            .success = in->success,
                            .agreement = in->agreement,
+                           .success_unknown = in->success_unknown,
+                           .agreement_unknown = in->agreement_unknown,
                            .parts_n = in->n_parts,
                            .verdict = in->verdict};
     const double list[] = {in->reward, in->quality, in->speed, in->cost, in->agreement};
@@ -370,6 +372,8 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
     out->cost = in->cost;
     out->success = in->success;
     out->agreement = in->agreement;
+    out->success_unknown = in->success_unknown;
+    out->agreement_unknown = in->agreement_unknown;
     out->n_parts = in->parts_n;
     out->parts = parts;
     out->verdict = convert_borrow (in->verdict ? in->verdict : "");

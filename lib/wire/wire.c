@@ -185,6 +185,7 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.modules = convert_borrow (message->modules ? message->modules : "");
     pb.cpu_s = message->cpu_s;
     pb.cpu_total_s = message->cpu_total_s;
+    pb.command_s = message->command_s;
     pb.n_histories = message->histories_n;
     pb.histories = convert_borrow (message->histories);
     convert_finish (true, &pb.base, &arena, bytes);
@@ -204,6 +205,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         convert_text (in->modules, "modules", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
+        convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
         convert_roles (in->roles, in->n_roles, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
@@ -222,6 +224,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     out->modules = in->modules;
     out->cpu_s = in->cpu_s;
     out->cpu_total_s = in->cpu_total_s;
+    out->command_s = in->command_s;
     return out;
 }
 

@@ -102,6 +102,7 @@ typedef struct {
     size_t histories_n;
     const char *modules;       /* that programs may import, "" for none */
     double cpu_s, cpu_total_s; /* limits of a program; 0: the scorer's own */
+    double command_s;          /* that the scorer program has for one answer; 0: 20 s */
 } wire_score_request_t;
 
 typedef struct {
@@ -113,6 +114,7 @@ typedef struct {
     double reward, quality, speed, cost;
     bool success;
     double agreement;
+    bool success_unknown, agreement_unknown; /* nobody measured them */
     const wire_part_t *parts;
     size_t parts_n;
     const char *verdict;
@@ -152,6 +154,7 @@ typedef struct {
     wire_weights_t weights;
     const char *command, *modules; /* scorer, and what its programs may import */
     double cpu_s, cpu_total_s;
+    double command_s; /* that the scorer has for one answer */
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;
 } wire_group_t;

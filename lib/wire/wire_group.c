@@ -50,6 +50,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.modules = convert_borrow (message->modules ? message->modules : "");
     pb.cpu_s = message->cpu_s;
     pb.cpu_total_s = message->cpu_total_s;
+    pb.command_s = message->command_s;
     pb.timeout_s = message->timeout_s;
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
@@ -122,6 +123,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .modules = in->modules,
                           .cpu_s = in->cpu_s,
                           .cpu_total_s = in->cpu_total_s,
+                          .command_s = in->command_s,
                           .timeout_s = in->timeout_s};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
@@ -130,6 +132,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_text (in->modules, "modules", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
+        convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
         wire_from_stop_texts (in, out, err) != 0 ||

@@ -18,9 +18,11 @@
 #define EPISODES_MAX  65536
 #define IN_FLIGHT_MAX 64
 #define WAIT_MS       600000
+#define SAID_MAX      40
 
 static const args_option_t options[] = {
     {"--command", "PROGRAM", "", "scorer program of your own; else the family's"},
+    {"--seconds", "N", "20", "that the program has for one episode (reward.command_s)"},
     {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
     {"--quality", "W", "1", "weight of quality"},
     {"--speed", "W", "0.3", "weight of speed"},
@@ -147,10 +149,13 @@ static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err
         printable_text (&verdict, r->verdict, strlen (r->verdict), PRINTABLE_LINE);
         for (size_t p = 0; p < r->parts_n; p++)
             json_object_set_new (parts, r->parts[p].name, json_real (r->parts[p].value));
-        json_t *line =
-            json_pack ("{s:f, s:f, s:f, s:f, s:b, s:s, s:o}", "reward", r->reward, "quality",
-                       r->quality, "speed", r->speed, "cost", r->cost, "success", (int) r->success,
-                       "verdict", verdict.data ? verdict.data : "", "parts", parts);
+        json_t *line = json_pack ("{s:f, s:f, s:f, s:f, s:s, s:o}", "reward", r->reward, "quality",
+                                  r->quality, "speed", r->speed, "cost", r->cost, "verdict",
+                                  verdict.data ? verdict.data : "", "parts", parts);
+        if (!r->success_unknown)
+            json_object_set_new (line, "success", json_boolean (r->success));
+        if (!r->agreement_unknown)
+            json_object_set_new (line, "agreement", json_real (r->agreement));
         char *text = json_dumps (line, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION (9));
         puts (text ? text : "{}");
         free (text);
@@ -160,6 +165,34 @@ static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err
     int rc = reply ? 0 : -1;
     arena_destroy (&arena);
     return rc;
+}
+
+/*  What the scorer wrote to standard error, which its service has put into a log that goes away:
+ *  who tries a scorer wants to read that, whether it died or not. The last SAID_MAX lines. */
+static void cmd_score_print_said (const char *dir)
+{
+    static const char mark[] = " scorer.says text=\"";
+    const char *said[SAID_MAX];
+    char path[FS_PATH_MAX];
+    size_t n = 0;
+    buf_t log = {0};
+    if (fs_join (path, dir, "reward.log", NULL) != 0 || !fs_exists (path) ||
+        fs_read (path, (size_t) 64 << 20, &log, NULL) != 0)
+        return;
+    for (char *rest = log.data, *line; rest && (line = strsep (&rest, "\n"));) {
+        char *at = strstr (line, mark);
+        if (!at)
+            continue;
+        at += sizeof mark - 1;
+        if (*at)
+            at[strlen (at) - 1] = 0; /* the closing mark */
+        said[n++ % SAID_MAX] = at;
+    }
+    if (n > SAID_MAX)
+        fprintf (stderr, "scorer says: (%zu lines before these)\n", n - SAID_MAX);
+    for (size_t i = n > SAID_MAX ? n - SAID_MAX : 0; i < n; i++)
+        fprintf (stderr, "scorer says: %s\n", said[i % SAID_MAX]);
+    buf_free (&log);
 }
 
 static volatile sig_atomic_t interrupted;
@@ -174,6 +207,7 @@ static void cmd_score_on_signal (int number)
 typedef struct {
     bus_t *bus;
     const char *command, *modules;
+    double command_s;
     wire_weights_t weights;
 } cmd_score_asker_t;
 
@@ -183,6 +217,7 @@ static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *
     const char *history = e->history;
     wire_score_request_t request = {.run = "score",
                                     .command = asker->command,
+                                    .command_s = asker->command_s,
                                     .weights = asker->weights,
                                     .task = e->task,
                                     .roles = e->roles,
@@ -258,7 +293,11 @@ static int cmd_score_ask (supervisor_t *supervisor, const char *address, cmd_sco
                           const args_t *args, const wire_weights_t *weights, err_t *err)
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
-    cmd_score_asker_t asker = {.bus = bus_new (&bus_options, err),
+    double seconds;
+    if (args_real (args, "--seconds", 0.1, 86400, &seconds, err) != 0)
+        return -1;
+    cmd_score_asker_t asker = {.command_s = seconds,
+                               .bus = bus_new (&bus_options, err),
                                .command = args_value (args, "--command"),
                                .modules = args_value (args, "--modules"),
                                .weights = *weights};
@@ -300,6 +339,8 @@ static int cmd_score_run (int argc, char **argv)
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
     if (rc == 0)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
+    if (supervisor)
+        supervisor_forget_logs (supervisor);
     const char *services[][10] = {
         {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address, NULL},
         {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address,
@@ -311,6 +352,7 @@ static int cmd_score_run (int argc, char **argv)
     if (rc == 0)
         rc = cmd_score_ask (supervisor, address, &file, args, &weights, &err);
     supervisor_destroy (&supervisor);
+    cmd_score_print_said (dir);
     fs_remove (dir, NULL);
     cmd_score_free_file (&file);
     args_destroy (&args);

@@ -222,6 +222,7 @@ void group_ask_score (group_t *group)
                                     .modules = m->modules,
                                     .cpu_s = m->cpu_s,
                                     .cpu_total_s = m->cpu_total_s,
+                                    .command_s = m->command_s,
                                     .histories = histories,
                                     .histories_n = group->n};
     asks_forget_asks (group);

@@ -159,9 +159,8 @@ static void environment_publish_committed (environment_t *env, const player_t *p
 {
     const wire_group_t *m = group_message (player->group);
     wire_part_t metrics[GROUP_METRICS + 1];
-    group_metrics (player->group, metrics);
-    metrics[GROUP_METRICS] =
-        (wire_part_t){"seconds", (double) (clock_ms () - player->claimed_ms) / 1e3};
+    size_t n = group_metrics (player->group, metrics);
+    metrics[n] = (wire_part_t){"seconds", (double) (clock_ms () - player->claimed_ms) / 1e3};
     wire_event_t event = {.kind = WIRE_GROUP_COMMITTED,
                           .run = m->run,
                           .step = m->step,
@@ -169,7 +168,7 @@ static void environment_publish_committed (environment_t *env, const player_t *p
                           .phase = m->phase,
                           .version = {.policy = ""},
                           .metrics = metrics,
-                          .metrics_n = GROUP_METRICS + 1,
+                          .metrics_n = n + 1,
                           .text = ""};
     environment_publish (env, &event);
 }

@@ -10,6 +10,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,13 +181,13 @@ const buf_t *group_result (const group_t *group)
     return &group->bytes;
 }
 
-/*  Means over the episodes; the names are what taps and reports look for. */
-void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
+/*  Means over the episodes; the names are what taps and reports look for. What the scorer did not
+ *  measure is left out. Returns how many there are. */
+size_t group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
 {
-    static const char *const names[GROUP_METRICS] = {
-        "reward",  "quality",   "speed",  "cost",
-        "success", "agreement", "tokens", "critical_path_tokens",
-        "episodes"};
+    static const char *const names[GROUP_METRICS] = {"reward",   "quality", "speed",
+                                                     "cost",     "tokens",  "critical_path_tokens",
+                                                     "episodes", "success", "agreement"};
     double sums[GROUP_METRICS] = {0};
     for (size_t e = 0; e < group->n; e++) {
         const wire_reward_t *reward = &group->score->rewards[e];
@@ -195,14 +196,17 @@ void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
                                               reward->quality,
                                               reward->speed,
                                               reward->cost,
-                                              reward->success ? 1 : 0,
-                                              reward->agreement,
                                               (double) episode_tokens (episode),
                                               (double) episode_critical_path (episode),
-                                              (double) group->n};
+                                              (double) group->n,
+                                              reward->success_unknown ? NAN : reward->success,
+                                              reward->agreement_unknown ? NAN : reward->agreement};
         for (size_t i = 0; i < GROUP_METRICS; i++)
             sums[i] += values[i];
     }
+    size_t n = 0;
     for (size_t i = 0; i < GROUP_METRICS; i++)
-        metrics[i] = (wire_part_t){.name = names[i], .value = sums[i] / (double) group->n};
+        if (isfinite (sums[i]))
+            metrics[n++] = (wire_part_t){.name = names[i], .value = sums[i] / (double) group->n};
+    return n;
 }

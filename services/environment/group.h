@@ -74,6 +74,6 @@ void group_stored (group_t *group);
  *  episodes; names are constant). */
 #define GROUP_METRICS 9
 const buf_t *group_result (const group_t *group);
-void group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS]);
+size_t group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS]);
 
 #endif

@@ -12,16 +12,23 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/printable.h"
 #include "line_process.h"
 #include "task/number.h"
 
-#define ANSWER_MS 20000
 #define TRIES     3
 #define ROUNDING  1e-9 /* a sum of parts may pass 1 by that much */
+#define WORDS     4    /* last lines of standard error that an error names */
+#define WORD_MAX  120  /* columns of each */
+#define NOT_FOUND 127  /* a shell's status for a program that there is not */
 
 struct command {
     char *text;
     line_process_t *process;
+    size_t failures; /* while it has never answered */
+    bool answered;
+    buf_t words[WORDS]; /* what it said last, the oldest at words_n % WORDS */
+    size_t words_n;
 };
 
 command_t *command_new (const char *text, err_t *err)
@@ -40,17 +47,59 @@ void command_destroy (command_t **command)
     if (!*command)
         return;
     line_process_destroy (&(*command)->process);
+    for (size_t i = 0; i < WORDS; i++)
+        buf_free (&(*command)->words[i]);
     free ((*command)->text);
     free (*command);
     *command = NULL;
 }
 
-static int command_ask (command_t *c, const buf_t *line, buf_t *answer, err_t *err)
+/*  Everything goes into the service's log. Lines of blanks and of Python's marks under a line tell
+ *  nothing, so they do not push out those that do. */
+static void command_on_word (void *context, const char *line, size_t n)
+{
+    command_t *c = context;
+    log_info ("scorer.says", "text=\"%.*s\"", (int) n, line);
+    while (n > 0 && (*line == ' ' || *line == '\t')) {
+        line++;
+        n--;
+    }
+    size_t telling = 0;
+    for (size_t i = 0; i < n; i++)
+        telling += !strchr (" ^~\r", line[i]);
+    if (!telling)
+        return;
+    buf_t *word = &c->words[c->words_n++ % WORDS];
+    buf_clear (word);
+    printable_cut (word, line, n, WORD_MAX);
+}
+
+/*  Adds its last words to what went wrong; a process that is started anew has said nothing yet. */
+static void command_add_words (command_t *c, err_t *err)
+{
+    size_t used = strlen (err->text), first = c->words_n > WORDS ? c->words_n - WORDS : 0;
+    for (size_t i = first; i < c->words_n && used < sizeof err->text; i++) {
+        const buf_t *word = &c->words[i % WORDS];
+        used += (size_t) snprintf (err->text + used, sizeof err->text - used, "%s%.*s",
+                                   i == first ? "; it said last: " : " | ", (int) word->size,
+                                   word->data ? word->data : "");
+    }
+    c->words_n = 0;
+}
+
+static int command_ask (command_t *c, const buf_t *line, double seconds, buf_t *answer, err_t *err)
 {
     char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};
-    if (!c->process && !(c->process = line_process_new (argv, NULL, -1, err)))
+    if (!c->process && !(c->process = line_process_new (argv, command_on_word, c, err)))
         return -1;
-    return line_process_ask (c->process, line->data, line->size, ANSWER_MS, answer, err);
+    if (line_process_ask (c->process, line->data, line->size, (int64_t) (seconds * 1e3), answer,
+                          err) == 0)
+        return 0;
+    if (err->code == ERR_TIMEOUT)
+        err_set (err, ERR_TIMEOUT, "it did not answer within %g s (reward.command_s)", seconds);
+    if (line_process_status (c->process) == NOT_FOUND)
+        err_set (err, ERR_IO, "command not found (%d)", NOT_FOUND);
+    return -1;
 }
 
 /*  What a part is called and worth; other members of an answer are not for us. */
@@ -86,9 +135,11 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     }
     score->quality = worth < 0 ? 0 : worth > 1 ? 1 : worth;
     const json_t *success = json_object_get (root, "success");
-    score->success = json_is_boolean (success) ? json_is_true (success) : score->quality >= 0.999;
+    score->success = json_is_true (success);
+    score->success_unknown = !json_is_boolean (success);
     const json_t *agreement = json_object_get (root, "agreement");
-    score->agreement = json_is_number (agreement) ? json_number_value (agreement) : score->quality;
+    score->agreement = json_number_value (agreement);
+    score->agreement_unknown = !json_is_number (agreement);
     int rc = 0;
     json_object_foreach (root, name, value) {
         double x = json_number_value (value);
@@ -101,9 +152,24 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     return rc;
 }
 
+/*  What a failure means. A program that has never answered, and has failed often enough, will not
+ *  answer the next episode either: the service ends with its words rather than asking for as long
+ *  as the run waits. */
+static void command_judge (command_t *c, bool missing, bool last_try, err_t *err)
+{
+    bool never = !c->answered && (++c->failures >= COMMAND_FAILURES || missing);
+    if (err->code == ERR_LIMIT) /* so long an answer is the program's doing, and would come again */
+        err->code = ERR_INPUT;
+    if (err->code == ERR_IO && last_try && c->answered)
+        err->code = ERR_INPUT;
+    if (never)
+        err->code = ERR_CONFIG;
+}
+
 /*  A program that dies loses no episode: it is started again and asked again. One that is too slow
  *  is not, since whoever asked has a deadline of its own and will ask again. */
-int command_score (command_t *c, const episode_t *episode, reward_score_t *score, err_t *err)
+int command_score (command_t *c, const episode_t *episode, double seconds, reward_score_t *score,
+                   err_t *err)
 {
     buf_t state = {0}, line = {0}, answer = {0};
     int rc = episode_state (episode, &state, err);
@@ -114,19 +180,22 @@ int command_score (command_t *c, const episode_t *episode, reward_score_t *score
     buf_free (&state);
     for (int i = 0; rc == 0 && i < TRIES; i++) {
         buf_clear (&answer);
-        rc = command_ask (c, &line, &answer, err);
+        rc = command_ask (c, &line, seconds, &answer, err);
         if (rc == 0)
             rc = command_read_answer (&answer, score, err);
-        if (rc == 0)
+        if (rc == 0) {
+            c->answered = true;
             break;
+        }
+        bool missing = c->process && line_process_status (c->process) == NOT_FOUND;
         /* Whatever else it has to say would be taken for the next episode's answer. */
         line_process_destroy (&c->process);
-        err_wrap (err, "scorer '%s'", c->text);
+        command_add_words (c, err);
+        err_wrap (err, "scorer '%.200s'", c->text);
         log_warn ("scorer.restart", "text=\"%s\"", err->text);
-        if (err->code ==
-            ERR_LIMIT) /* so long an answer is the program's doing, and would come again */
-            err->code = ERR_INPUT;
-        if (err->code == ERR_TIMEOUT) /* whoever asked learns of it before its own deadline */
+        command_judge (c, missing, i + 1 == TRIES, err);
+        /* Whoever asked learns of a late answer before its own deadline. */
+        if (err->code == ERR_TIMEOUT || err->code == ERR_CONFIG)
             break;
         if (i + 1 < TRIES)
             rc = 0;

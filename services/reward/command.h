@@ -2,23 +2,30 @@
  *  line and answers one line, {"quality": 0.7, ...}.
  *
  *      command_t *command = command_new ("python3 my_scorer.py", &err);
- *      command_score (command, episode, &score, &err);
+ *      command_score (command, episode, 20, &score, &err);
  *      command_destroy (&command);
  *
- *  Started once with sh -c, fed line by line. When it dies or is too slow it is started again and
- *  asked once more; so its death loses no episode. Other numbers in [0, 1] of its answer become
- *  parts of the quality; "success" (a boolean; else quality >= 0.999) and "verdict" (a text) are
- *  taken as they are.
+ *  Started once with sh -c, fed line by line. When it dies it is started again and asked again, so
+ *  its death loses no episode. One that fails COMMAND_FAILURES times without having answered once
+ *  is no scorer, which ERR_CONFIG says, with the last lines of its standard error; one that has
+ *  answered before, and fails of an episode every time, is said to fail of that (ERR_INPUT). Other
+ *  numbers in [0, 1] of its answer become parts of the quality; "success" (a boolean), "agreement"
+ *  (from 0 to 1) and "verdict" (a text) are taken as they are, and are unknown when they are
+ *  missing.
  */
 #ifndef QUINTET_REWARD_COMMAND_H
 #define QUINTET_REWARD_COMMAND_H
 
 #include "task/reward.h"
 
+#define COMMAND_FAILURES 3
+
 typedef struct command command_t;
 
 command_t *command_new (const char *text, err_t *err);
 void command_destroy (command_t **command);
-int command_score (command_t *command, const episode_t *episode, reward_score_t *score, err_t *err);
+/*  seconds: for one answer. */
+int command_score (command_t *command, const episode_t *episode, double seconds,
+                   reward_score_t *score, err_t *err);
 
 #endif

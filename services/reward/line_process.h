@@ -1,10 +1,12 @@
 /*  line_process - a child process that is asked and answers in lines.
  *
- *      line_process_t *process = line_process_new (argv, environment, keep_fd, &err);
+ *      line_process_t *process = line_process_new (argv, on_word, context, &err);
  *      line_process_ask (process, line, size, deadline_ms, &answer, &err);
  *      line_process_destroy (&process);
  *
- *  The child has its own process group, which is killed as a whole, and dies with its parent.
+ *  The child has its own process group, which is killed as a whole, and dies with its parent. What
+ *  it writes to standard error is read line by line while it is asked, so that it can be kept and
+ *  shown: whoever wonders why a program died looks there.
  */
 #ifndef QUINTET_REWARD_LINE_PROCESS_H
 #define QUINTET_REWARD_LINE_PROCESS_H
@@ -14,9 +16,11 @@
 
 typedef struct line_process line_process_t;
 
-/*  keep_fd: a descriptor that the child shall inherit, or -1. environment: NULL for ours. */
-line_process_t *line_process_new (char *const argv[], char *const environment[], int keep_fd,
-                                  err_t *err);
+/*  on_word (context, line, n) is called with every line of the child's standard error, from within
+ *  the functions below. */
+line_process_t *line_process_new (char *const argv[],
+                                  void (*on_word) (void *context, const char *line, size_t n),
+                                  void *context, err_t *err);
 void line_process_destroy (line_process_t **process);
 
 /*  Sends line and a newline (NULL: nothing), waits for one line (its newline is left out). -1: the
@@ -25,5 +29,8 @@ void line_process_destroy (line_process_t **process);
  *  is of no further use then. */
 int line_process_ask (line_process_t *process, const char *line, size_t size, int64_t deadline_ms,
                       buf_t *answer, err_t *err);
+/*  The status that it exited with, once an answer failed with ERR_IO; -1: a signal ended it, or it
+ *  has not ended. */
+int line_process_status (const line_process_t *process);
 
 #endif

@@ -58,12 +58,13 @@ int scorer_check (const scorer_t *s, const char *command, const char *modules, e
     return 0;
 }
 
-static int scorer_by_command (scorer_t *s, const char *command, const episode_t *episode,
+static int scorer_by_command (scorer_t *s, const scorer_job_t *job, const episode_t *episode,
                               reward_score_t *score, err_t *err)
 {
-    if (!s->command && !(s->command = command_new (command, err)))
+    if (!s->command && !(s->command = command_new (job->command, err)))
         return -1;
-    return command_score (s->command, episode, score, err);
+    return command_score (s->command, episode,
+                          job->command_s > 0 ? job->command_s : SCORER_COMMAND_S, score, err);
 }
 
 /*  The sandbox as a family's scorer is given it. Started by the first program, so that a service
@@ -97,7 +98,7 @@ int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t 
     reward_score_t score;
     int rc = episode_replay (episode, job->history, strlen (job->history), err);
     if (rc == 0)
-        rc = *job->command ? scorer_by_command (s, job->command, episode, &score, err)
+        rc = *job->command ? scorer_by_command (s, job, episode, &score, err)
                            : scorer_by_family (s, episode, &score, err);
     if (rc == 0)
         rc = reward_join (episode, &job->weights, &score, reward, err);

@@ -16,9 +16,12 @@
 #include "base/err.h"
 #include "task/reward.h"
 
+#define SCORER_COMMAND_S 20
+
 /*  One episode: what its group has in common, and its own history. */
 typedef struct {
     const char *command; /* "" for the family's own scorer */
+    double command_s;    /* that it has for an answer; 0: SCORER_COMMAND_S */
     const char *modules; /* that programs may import, besides Python's own */
     reward_weights_t weights;
     const char *task; /* JSON, with the hidden checks */

@@ -75,6 +75,8 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
                                      .cost = r->cost,
                                      .success = r->success,
                                      .agreement = r->agreement,
+                                     .success_unknown = r->success_unknown,
+                                     .agreement_unknown = r->agreement_unknown,
                                      .parts = own,
                                      .parts_n = r->parts_n,
                                      .verdict = r->verdict};

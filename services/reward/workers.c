@@ -146,6 +146,7 @@ static void *workers_run (void *argument)
         pthread_mutex_unlock (&w->lock);
         const wire_score_request_t *r = s->request;
         scorer_job_t job = {.command = r->command,
+                            .command_s = r->command_s,
                             .weights = {r->weights.quality, r->weights.speed, r->weights.cost},
                             .task = r->task,
                             .roles = r->roles,

@@ -19,10 +19,14 @@ static json_t *episodes_reward_json (const wire_reward_t *reward)
     json_t *parts = json_object ();
     for (size_t i = 0; i < reward->parts_n; i++)
         json_object_set_new (parts, reward->parts[i].name, json_real (reward->parts[i].value));
-    return json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:o, s:s}", "reward", reward->reward,
-                      "quality", reward->quality, "speed", reward->speed, "cost", reward->cost,
-                      "success", (int) reward->success, "agreement", reward->agreement, "parts",
-                      parts, "verdict", reward->verdict);
+    json_t *object = json_pack ("{s:f, s:f, s:f, s:f, s:o, s:s}", "reward", reward->reward,
+                                "quality", reward->quality, "speed", reward->speed, "cost",
+                                reward->cost, "parts", parts, "verdict", reward->verdict);
+    if (!reward->success_unknown)
+        json_object_set_new (object, "success", json_boolean (reward->success));
+    if (!reward->agreement_unknown)
+        json_object_set_new (object, "agreement", json_real (reward->agreement));
+    return object;
 }
 
 /*  The episode of a flat number, put together again from its group's task and its history. */

@@ -37,15 +37,18 @@ static void measure_add_part (measure_t *m, const wire_part_t *part)
     m->parts[i].n++;
 }
 
-static void measure_add_episode (measure_t *m, const wire_episode_t *episode)
+/*  agreed: episodes whose agreement is known. */
+static void measure_add_episode (measure_t *m, const wire_episode_t *episode, size_t *agreed)
 {
     const wire_reward_t *reward = &episode->reward;
     measure_add (&m->reward, reward->reward);
     measure_add (&m->quality, reward->quality);
     measure_add (&m->speed, reward->speed);
     measure_add (&m->cost, reward->cost);
-    m->successes += reward->success;
-    m->agreement += reward->agreement;
+    m->successes += reward->success && !reward->success_unknown;
+    m->judged += !reward->success_unknown;
+    m->agreement += reward->agreement_unknown ? 0 : reward->agreement;
+    *agreed += !reward->agreement_unknown;
     m->critical_path += (double) rollout_critical_path (episode);
     for (size_t c = 0; c < episode->completions_n; c++) {
         const wire_completion_t *completion = &episode->completions[c];
@@ -60,20 +63,28 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode)
 
 void measure_rollout (const rollout_t *rollout, measure_t *m)
 {
+    size_t agreed = 0;
     *m = (measure_t){.groups = rollout->groups, .n = rollout->episodes};
     for (size_t g = 0; g < rollout->groups; g++)
         m->dead += !rollout->group[g];
     for (size_t e = 0; e < rollout->episodes; e++)
-        measure_add_episode (m, rollout->episode[e]);
+        measure_add_episode (m, rollout->episode[e], &agreed);
     measure_close_spread (&m->reward, m->n);
     measure_close_spread (&m->quality, m->n);
     measure_close_spread (&m->speed, m->n);
     measure_close_spread (&m->cost, m->n);
     double episodes = fmax ((double) m->n, 1);
-    m->agreement /= episodes;
+    m->agreement = agreed || !m->n ? m->agreement / fmax ((double) agreed, 1) : NAN;
     m->critical_path /= episodes;
     m->episode_tokens = (double) m->tokens / episodes;
     m->completion_tokens = (double) m->tokens / fmax ((double) m->completions, 1);
+}
+
+double measure_pass_rate (const measure_t *m, size_t whole)
+{
+    if (m->n && !m->judged)
+        return NAN;
+    return whole ? (double) m->successes / (double) whole : 0;
 }
 
 interval_t measure_wilson (size_t successes, size_t n)

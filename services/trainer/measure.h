@@ -25,11 +25,11 @@ typedef struct {
 } measure_part_t;
 
 typedef struct {
-    size_t groups, dead; /* dead groups count nowhere else */
-    size_t n;            /* episodes */
-    size_t successes;
+    size_t groups, dead;      /* dead groups count nowhere else */
+    size_t n;                 /* episodes */
+    size_t successes, judged; /* episodes that had success, and those of which anybody says so */
     spread_t reward, quality, speed, cost;
-    double agreement;         /* mean */
+    double agreement;         /* mean; NAN: nobody measured it */
     double critical_path;     /* mean, tokens */
     double episode_tokens;    /* mean */
     double completion_tokens; /* mean */
@@ -40,6 +40,9 @@ typedef struct {
 } measure_t;
 
 void measure_rollout (const rollout_t *rollout, measure_t *measure);
+
+/*  successes / whole, which is episodes or groups; NAN when a scorer told of no success. */
+double measure_pass_rate (const measure_t *measure, size_t whole);
 
 /*  95% interval of a rate (Wilson 1927, score interval). n = 0: [0, 1]. */
 typedef struct {

@@ -43,7 +43,7 @@ static void report_add_measure (metrics_t *m, const measure_t *measure)
     report_add_spread (m, "quality", measure->quality);
     report_add_spread (m, "speed", measure->speed);
     report_add_spread (m, "cost", measure->cost);
-    metrics_add (m, "success", report_rate (measure->successes, measure->n));
+    metrics_add (m, "success", measure_pass_rate (measure, measure->n));
     metrics_add (m, "agreement", measure->agreement);
     report_add_parts (m, measure);
     metrics_add (m, "episodes", (double) measure->n);
@@ -196,7 +196,7 @@ int report_step (trainer_t *t, err_t *err)
     news_metrics (t, WIRE_STEP_DONE, WIRE_TRAIN);
     log_info ("step", "step=%llu reward=%.4f success=%.3f tokens=%zu zero_spread=%zu wall_s=%.2f",
               (unsigned long long) t->done, measure.reward.mean,
-              report_rate (measure.successes, measure.n), measure.tokens, t->credit.zero_spread,
+              measure_pass_rate (&measure, measure.n), measure.tokens, t->credit.zero_spread,
               trainer_wall_s (t));
     report_note_spread (t, &measure);
     return episodes_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
@@ -208,9 +208,11 @@ int report_step (trainer_t *t, err_t *err)
 static void report_add_rate (metrics_t *m, const char *name, const measure_t *measure)
 {
     interval_t interval = measure_wilson (measure->successes, measure->groups);
-    metrics_add (m, name, report_rate (measure->successes, measure->groups));
-    metrics_addf (m, interval.low, "%s_low", name);
-    metrics_addf (m, interval.high, "%s_high", name);
+    double rate = measure_pass_rate (measure, measure->groups);
+    bool known = isfinite (rate);
+    metrics_add (m, name, rate);
+    metrics_addf (m, known ? interval.low : NAN, "%s_low", name);
+    metrics_addf (m, known ? interval.high : NAN, "%s_high", name);
 }
 
 static void report_add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
@@ -256,8 +258,8 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
         return -1;
     news_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
-              (unsigned long long) t->done, s.groups, report_rate (s.successes, s.groups),
-              report_rate (g.successes, g.groups), s.reward.mean, s.critical_path);
+              (unsigned long long) t->done, s.groups, measure_pass_rate (&s, s.groups),
+              measure_pass_rate (&g, g.groups), s.reward.mean, s.critical_path);
     if (report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
     return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);

@@ -93,6 +93,7 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
         .modules = modules.data ? modules.data : "",
         .cpu_s = conf->task.cpu_s,
         .cpu_total_s = conf->task.cpu_total_s,
+        .command_s = conf->reward.command_s,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_sampling (round, &message);
     wire_group_pack (&message, bytes);

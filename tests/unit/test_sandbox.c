@@ -209,7 +209,7 @@ static void a_scorer_that_dies_loses_nothing (void **state)
     episode_t *episode = play (task, "a", "b");
     for (int i = 0; i < 7; i++) {
         reward_score_t score;
-        if (command_score (command, episode, &score, &err) != 0)
+        if (command_score (command, episode, 20, &score, &err) != 0)
             fail_msg ("episode %d: %s", i, err.text);
         assert_true (score.quality > 0.49 && score.quality < 0.51);
         assert_int_equal (score.parts_n, 1);
@@ -217,11 +217,11 @@ static void a_scorer_that_dies_loses_nothing (void **state)
     command_destroy (&command);
     command = command_new ("while read line; do echo '{\"quality\": 7}'; done", &err);
     reward_score_t score;
-    assert_int_equal (command_score (command, episode, &score, &err), -1);
+    assert_int_equal (command_score (command, episode, 20, &score, &err), -1);
     assert_non_null (strstr (err.text, "quality"));
     command_destroy (&command);
     command = command_new ("exit 3", &err);
-    assert_int_equal (command_score (command, episode, &score, &err), -1);
+    assert_int_equal (command_score (command, episode, 20, &score, &err), -1);
     assert_non_null (strstr (err.text, "exit 3"));
     command_destroy (&command);
     episode_destroy (&episode);
@@ -241,8 +241,8 @@ static void a_scorer_that_says_more_is_refused (void **state)
         command_t *command = command_new (texts[i], &err);
         for (int k = 0; k < 2; k++) {
             reward_score_t score;
-            assert_int_equal (command_score (command, episode, &score, &err), -1);
-            assert_int_equal (err.code, ERR_INPUT);
+            assert_int_equal (command_score (command, episode, 20, &score, &err), -1);
+            assert_int_equal (err.code, ERR_CONFIG);
             if (!strstr (err.text, "more than one line"))
                 fail_msg ("%s", err.text);
         }
@@ -257,7 +257,7 @@ static void a_scorer_that_says_more_is_refused (void **state)
                      &err);
     for (int k = 0; k < 3; k++) {
         reward_score_t score;
-        int rc = command_score (command, episode, &score, &err);
+        int rc = command_score (command, episode, 20, &score, &err);
         assert_true (rc != 0 || (score.quality > 0.49 && score.quality < 0.51));
     }
     command_destroy (&command);

@@ -273,7 +273,14 @@ static void without_last_words_the_log_tells (void **state)
     err_t err = {0};
     start (f, "bus", "echo one >&2; echo 'two, the last' >&2; exit 78", NULL, SUPERVISE_ALWAYS);
     assert_int_equal (turn_until (f, 1, &err), -1);
-    assert_string_equal (err.text, "bus: two, the last");
+    char wanted[300];
+    snprintf (wanted, sizeof wanted, "bus: two, the last (its log: %s/bus.log)", f->dir);
+    assert_string_equal (err.text, wanted);
+    supervisor_remove (f->supervisor, "bus");
+    supervisor_forget_logs (f->supervisor);
+    start (f, "again", "echo gone >&2; exit 78", NULL, SUPERVISE_ALWAYS);
+    assert_int_equal (turn_until (f, 1, &err), -1);
+    assert_string_equal (err.text, "again: gone");
 }
 
 static void a_missing_program_is_named (void **state)

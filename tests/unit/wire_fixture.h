@@ -69,6 +69,7 @@ static inline wire_score_request_t fixture_score_request (void)
                                   .max_tokens = 72,
                                   .max_turns = 2,
                                   .histories = fixture_histories,
+                                  .command_s = 20,
                                   .histories_n = 2};
 }
 

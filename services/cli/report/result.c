@@ -115,10 +115,20 @@ static void result_print_row (FILE *to, const json_t *result, const char *label,
         fprintf (to, "  %-34s %s\n", label, after);
 }
 
+/*  Whether anybody measured it: a scorer of the user's own may tell of no success and no agreement,
+ *  and then there is no row, rather than one of zeros. */
+bool result_has (const json_t *result, const char *key)
+{
+    return isfinite (result_number (result, "before", key)) ||
+           isfinite (result_number (result, "after", key));
+}
+
 static void result_rate (FILE *to, const json_t *result, const char *label, const char *key)
 {
     char text[2][64], interval[RESULT_INTERVAL];
     static const char *const when[] = {"before", "after"};
+    if (!result_has (result, key))
+        return;
     for (size_t i = 0; i < 2; i++)
         snprintf (text[i], sizeof text[i], "%.3f %s", result_number (result, when[i], key),
                   result_interval (result, when[i], key, interval));
@@ -129,6 +139,8 @@ static void result_row (FILE *to, const json_t *result, const char *label, const
                         const char *format)
 {
     char before[32], after[32];
+    if (!result_has (result, key))
+        return;
     snprintf (before, sizeof before, format, result_number (result, "before", key));
     snprintf (after, sizeof after, format, result_number (result, "after", key));
     result_print_row (to, result, label, before, after);
@@ -234,7 +246,7 @@ void result_print (const result_t *r, FILE *to)
                  r->out);
 }
 
-/*  One side of the comparison, before or after; null for what was not measured. */
+/*  One side of the comparison, before or after; what was not measured is left out. */
 static json_t *result_side (const json_t *result, const char *when)
 {
     static const char *const keys[] = {"sampled",
@@ -253,7 +265,8 @@ static json_t *result_side (const json_t *result, const char *when)
     json_t *object = json_object ();
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         double value = result_number (result, when, keys[i]);
-        json_object_set_new (object, keys[i], isfinite (value) ? json_real (value) : json_null ());
+        if (isfinite (value))
+            json_object_set_new (object, keys[i], json_real (value));
     }
     return object;
 }

@@ -32,6 +32,8 @@ void result_json (const result_t *result, FILE *to);
 /*  Whether the same seed would give the same weights; else this is said. */
 #define RESULT_NOT_REPRODUCIBLE "reproducible: no (scored by a program of your own)"
 bool result_reproducible (const result_t *result);
+/*  Whether "before" or "after" has such a number. */
+bool result_has (const json_t *result, const char *key);
 /*  The 95% interval of a rate "before" or "after": "[0.389, 0.611]"; "" when there is none.
  *  Returns text. */
 #define RESULT_INTERVAL 32

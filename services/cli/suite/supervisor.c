@@ -59,6 +59,7 @@ struct supervisor {
     char logs[FS_PATH_MAX];
     child_t *child[CHILDREN_MAX];
     size_t n;
+    bool forgets; /* the logs are gone when somebody could look */
     /* NULL, or called before a restart */
     void (*on_restart) (void *context, const char *name, const char *why);
     void *context;
@@ -184,6 +185,11 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
     return supervisor_start (s, c, err);
 }
 
+void supervisor_forget_logs (supervisor_t *s)
+{
+    s->forgets = true;
+}
+
 void supervisor_allow (supervisor_t *s, const char *name, int64_t ms)
 {
     for (size_t i = 0; i < s->n; i++)
@@ -228,12 +234,23 @@ static void supervisor_last_line (const supervisor_t *s, const child_t *c, char 
     buf_free (&content);
 }
 
+/*  " (its log: ...)", of a service that was asked by others: what it said before is there. A
+ *  trainer's last words are a sentence about the user's own configuration, and need no log. */
+static const char *supervisor_where (const supervisor_t *s, const child_t *c, char *text,
+                                     size_t size)
+{
+    if (s->forgets || c->how == SUPERVISE_UNTIL)
+        return "";
+    snprintf (text, size, " (its log: %s/%s.log)", s->logs, c->name);
+    return text;
+}
+
 /*  What an end means: done (a trainer with status 0), not worth another try (wrong configuration,
  *  full disk, a deadline), or a crash, after which it is started again with growing pauses,
  *  RESTARTS_MAX times in a row. */
 static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *err)
 {
-    char why[64], last[ERR_TEXT_MAX - 100];
+    char why[64], last[ERR_TEXT_MAX - 100], where[FS_PATH_MAX + 80];
     c->pid = 0;
     if (c->how == SUPERVISE_UNTIL && WIFEXITED (status) && WEXITSTATUS (status) == 0) {
         c->done = true;
@@ -247,7 +264,7 @@ static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *e
                         code == SVC_EXIT_CONFIG ? ERR_CONFIG
                         : code == SVC_EXIT_FULL ? ERR_FULL
                                                 : ERR_TIMEOUT,
-                        "%s: %s", c->name, last);
+                        "%s: %s%s", c->name, last, supervisor_where (s, c, where, sizeof where));
     if (clock_ms () - c->started_ms > STEADY_MS)
         c->restarts = 0;
     if (WIFSIGNALED (status))

@@ -37,6 +37,9 @@ int supervisor_add (supervisor_t *supervisor, const char *name, const char *cons
 /*  Ends one child and forgets it. */
 void supervisor_remove (supervisor_t *supervisor, const char *name);
 
+/*  The log folder goes away with the supervisor: errors do not name its files. */
+void supervisor_forget_logs (supervisor_t *supervisor);
+
 /*  How long a child may take to end once it is asked to, before it is killed; 1.5 s when nobody
  *  says more. At most 30 s. */
 void supervisor_allow (supervisor_t *supervisor, const char *name, int64_t ms);
