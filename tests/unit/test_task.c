@@ -128,13 +128,13 @@ static void numbers_are_python_s (void **state)
         err_t err = {0};
         buf_t text = {0};
         snprintf (line, sizeof line,
-                  "{\"id\":\"a\",\"brief\":\"b\",\"tests\":[{\"args\":[%s],\"result\":%s}]}\n",
-                  values[i], values[i]);
+                  "{\"id\":\"a\",\"brief\":\"b\",\"tests\":[{\"args\":[%s],\"result\":1}]}\n",
+                  values[i]);
         task_set_t *set = open_lines (line, 0, &err);
         if (!set)
             fail_msg ("%s: %s", values[i], err.text);
         number_restore (task_set_get (set, TASK_TRAIN, 0), &text);
-        snprintf (line, sizeof line, "{\"args\":[%s],\"result\":%s}", values[i], values[i]);
+        snprintf (line, sizeof line, "{\"args\":[%s],\"result\":1}", values[i]);
         if (!strstr (text.data, line))
             fail_msg ("%s: %s", values[i], text.data);
         buf_free (&text);
@@ -145,9 +145,12 @@ static void numbers_are_python_s (void **state)
 static void a_test_wants_a_result_or_an_error (void **state)
 {
     (void) state;
-    static const char *const tests[] = {"\"result\":1", "\"raises\":\"KeyError\"", "\"x\":1",
+    static const char *const tests[] = {"\"result\":1",
+                                        "\"raises\":\"KeyError\"",
+                                        "\"x\":1",
                                         "\"result\":1,\"raises\":\"KeyError\"",
-                                        "\"raises\":\"a b\""};
+                                        "\"raises\":\"a b\"",
+                                        "\"result\":[NaN]"};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         char line[200];
         err_t err = {0};

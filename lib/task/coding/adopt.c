@@ -1,4 +1,5 @@
 /*  adopt - coding tasks from users' files. See family.h */
+#include <stdlib.h>
 #include <string.h>
 
 #include "task/coding/coding.h"
@@ -21,6 +22,15 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
             "\"prompt\", \"entry_point\" and \"test\"");
     json_array_foreach (tests, i, test) {
         const json_t *raises = json_object_get (test, "raises");
+        char *result =
+            json_dumps (json_object_get (test, "result"), JSON_COMPACT | JSON_ENCODE_ANY);
+        bool nan = result && strstr (result, "{\"$number\":\"NaN\"}");
+        free (result);
+        if (nan)
+            return err_set (err, ERR_INPUT,
+                            "tests[%zu].result has NaN in it, which equals nothing, not even NaN: "
+                            "no program can pass",
+                            i);
         if (!json_is_array (json_object_get (test, "args")) ||
             !json_object_get (test, "result") == !raises)
             return err_set (err, ERR_INPUT,

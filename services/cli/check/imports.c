@@ -20,32 +20,22 @@ EMBED (imports_source, "services/cli/check/imports.py")
 
 #define IMPORTS_MS 60000
 
-static int imports_write_text (FILE *file, const char *id, const char *text)
-{
-    json_t *line = json_pack ("[s, s]", id, text);
-    int rc = line ? json_dumpf (line, file, JSON_COMPACT) : -1;
-    json_decref (line);
-    return rc == 0 && fputc ('\n', file) != EOF ? 0 : -1;
-}
-
-/*  The texts of HumanEval's form that Python will read: what stands before the completion, and the
- *  test. Tasks without a test import nothing. */
+/*  The texts of HumanEval's form that Python will read. Tasks without a test are compared by
+ *  values alone. */
 static int imports_write (FILE *file, const task_set_t *tasks)
 {
     int rc = 0;
     for (task_split_t split = TASK_TRAIN; split <= TASK_HELDOUT; split++)
         for (size_t i = 0; rc == 0 && i < task_set_size (tasks, split); i++) {
             json_t *task = json_loads (task_set_get (tasks, split, i), 0, NULL);
-            const char *prompt = family_text (task, "prompt"), *test = family_text (task, "test"),
-                       *id = family_text (task, "id");
-            buf_t whole = {0}; /* a prompt ends where a body is wanted */
-            buf_printf (&whole, "%s\n    pass\n", prompt);
-            if (*test)
-                rc = buf_failed (&whole) || imports_write_text (file, id, whole.data) != 0 ||
-                             imports_write_text (file, id, test) != 0
-                         ? -1
-                         : 0;
-            buf_free (&whole);
+            json_t *line =
+                json_pack ("[s, s, s, s]", family_text (task, "id"), family_text (task, "prompt"),
+                           family_text (task, "test"), family_text (task, "entry_point"));
+            if (*family_text (task, "test"))
+                rc = line && json_dumpf (line, file, JSON_COMPACT) == 0 && fputc ('\n', file) != EOF
+                         ? 0
+                         : -1;
+            json_decref (line);
             json_decref (task);
         }
     return rc == 0 && fflush (file) == 0 ? 0 : -1;
@@ -100,8 +90,8 @@ static int imports_ask (const conf_list_t *modules, FILE *texts, buf_t *word, er
         waitpid (pid, &status, 0);
         if (rc != 0 || !WIFEXITED (status) || WEXITSTATUS (status) != 0)
             return err_set (err, ERR_CONFIG,
-                            "python3, which runs the tests of programs, cannot read what they "
-                            "import (status %d): Python 3.10 or newer is needed",
+                            "python3, which runs the tests of programs, cannot read them "
+                            "(status %d): Python 3.10 or newer is needed",
                             status);
     }
     return rc;
@@ -113,7 +103,7 @@ static int imports_refuse (const conf_t *conf, char *word, err_t *err)
 {
     char *rest = word, *what = strsep (&rest, "\t"), *module = strsep (&rest, "\t");
     if (!module || !rest)
-        return err_set (err, ERR_INTERNAL, "python3 said of the task file's imports: %.100s", word);
+        return err_set (err, ERR_INTERNAL, "python3 said of the task file: %.100s", word);
     if (strcmp (what, "missing") == 0)
         return conf_refuse (conf, "reward.python_modules", err,
                             "names %s, which python3 cannot import: install it (pip install %s)",
@@ -121,6 +111,18 @@ static int imports_refuse (const conf_t *conf, char *word, err_t *err)
     if (strcmp (what, "absent") == 0)
         return conf_refuse (conf, "task.path", err,
                             "task %s imports %s, which is missing in this python3", rest, module);
+    if (strcmp (what, "syntax") == 0)
+        return conf_refuse (conf, "task.path", err,
+                            "task %s cannot be passed: its test is no Python (%s)", rest, module);
+    if (strcmp (what, "check") == 0)
+        return conf_refuse (conf, "task.path", err,
+                            "task %s cannot be passed: its test defines no check (candidate)",
+                            rest);
+    if (strcmp (what, "entry") == 0)
+        return conf_refuse (conf, "task.path", err,
+                            "task %s cannot be passed: its prompt defines %s, and not its "
+                            "entry_point",
+                            rest, module);
     return conf_refuse (conf, "task.path", err,
                         "task %s imports %s, which is not in Python's own library: list it in "
                         "reward.python_modules",
