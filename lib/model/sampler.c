@@ -362,8 +362,6 @@ bool sampler_take (sampler_t *s, sampler_result_t *result)
     return true;
 }
 
-/*  Borrowed as a taken result is, though the row goes on growing: ids and logps may move with the
- *  next step. */
 bool sampler_look (const sampler_t *s, size_t row, sampler_result_t *result)
 {
     const output_t *output = row < s->rows_n && s->rows[row].job ? s->rows[row].output : NULL;
@@ -374,4 +372,14 @@ bool sampler_look (const sampler_t *s, size_t row, sampler_result_t *result)
                                      .logps = output->logps,
                                      .n = output->n};
     return output != NULL;
+}
+
+void sampler_end (sampler_t *s, size_t row)
+{
+    assert (row < s->rows_n && s->rows[row].job && s->rows[row].output);
+    *s->done_end = s->rows[row].output;
+    s->done_end = &s->rows[row].output->next;
+    s->rows[row].output = NULL;
+    sampler_leave (s, &s->rows[row]);
+    sampler_sweep (s);
 }

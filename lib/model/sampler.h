@@ -67,9 +67,11 @@ void sampler_cancel (sampler_t *sampler, uint64_t tag);
  *  active or waiting afterwards. */
 size_t sampler_step (sampler_t *sampler);
 bool sampler_take (sampler_t *sampler, sampler_result_t *result);
-/*  What a row has written so far (row 0 .. rows - 1): for those who show it, or end it with
- *  sampler_cancel. False: no completion is in it. */
+/*  What a row has written so far (row 0 .. rows - 1), valid until the next step: for those who show
+ *  it while it grows. False: no completion is in it. */
 bool sampler_look (const sampler_t *sampler, size_t row, sampler_result_t *result);
+/*  Ends the completion in a row as it is; it is taken like any other. */
+void sampler_end (sampler_t *sampler, size_t row);
 
 size_t sampler_pending (const sampler_t *sampler); /* rows active or waiting */
 size_t sampler_bytes (const sampler_t *sampler);

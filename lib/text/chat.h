@@ -35,6 +35,10 @@ typedef struct {
  *  default system message too. A template that cannot be followed exactly is refused. ERR_CONFIG
  *  says what may be set instead. */
 int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err);
+/*  The same with a message of the system before the user's, which "auto" alone can write. NULL:
+ *  none. ERR_CONFIG when the folder's template leaves it out. */
+int chat_find_with (const char *dir, const char *name, const char *system, chat_format_t *format,
+                    err_t *err);
 void chat_free (chat_format_t *format);
 
 /*  Whether a folder has a chat template at all. */

@@ -297,6 +297,34 @@ static void rows_can_be_looked_at (void **state)
     model_destroy (&model);
 }
 
+/*  A completion that is ended leaves its row to the next one, and is taken as it was. */
+static void a_row_can_be_ended (void **state)
+{
+    (void) state;
+    model_t *model = small_model (COMPUTE_F32);
+    sampler_t *sampler = open_sampler (model, 1, NULL);
+    sampler_job_t job = job_of (0, 2);
+    harvest_t *harvest = harvest_new ();
+    job.stops_n = 0;
+    add (sampler, &job);
+    sampler_step (sampler);
+    sampler_step (sampler);
+    sampler_end (sampler, 0);
+    run (sampler, harvest);
+    job.tag = 1;
+    add (sampler, &job);
+    run (sampler, harvest);
+    const sample_t *ended = &harvest->samples[0][0], *whole = harvest->samples[1];
+    assert_int_equal (harvest->count, 4);
+    assert_int_equal (ended->n, 3);
+    assert_false (ended->stopped);
+    assert_memory_equal (ended->ids, whole[0].ids, 3 * sizeof *ended->ids);
+    same_sample (&harvest->samples[0][1], &whole[1]);
+    sampler_destroy (&sampler);
+    model_destroy (&model);
+    free (harvest);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +335,7 @@ int main (void)
         cmocka_unit_test (a_filtered_sample_does_not_feel_its_neighbours),
         cmocka_unit_test (a_filter_narrows_draws_and_leaves_log_probabilities),
         cmocka_unit_test (a_penalty_keeps_from_repeating),
-        cmocka_unit_test (rows_can_be_looked_at)};
+        cmocka_unit_test (rows_can_be_looked_at),
+        cmocka_unit_test (a_row_can_be_ended)};
     return cmocka_run_group_tests_name ("sampler_filter", tests, NULL, NULL);
 }
