@@ -7,8 +7,9 @@
  *  Within one connection nothing gets lost, so a transfer is begun again when the connection is a
  *  new one. A link may be slow: at 50 KB/s a chunk takes 20 s, and whoever asks again after one
  *  second makes the link carry everything many times over. So what is sent at once grows with what
- *  was measured, time without progress only makes a transfer begin again after STALL_MS, then after
- *  twice that and so on, and only such time ends it.
+ *  was measured, and time without progress only makes a transfer begin again when a slow link could
+ *  have carried what is under way, then after twice that time and so on; and only such time ends
+ *  it.
  */
 #include "bus/courier.h"
 
@@ -26,7 +27,9 @@
 /* A chunk that comes within this time lets twice as many be asked for. */
 #define COURIER_FAST_MS    250
 #define COURIER_STALL_MS   10000
-#define COURIER_STALLS_MAX 8 /* times COURIER_STALL_MS: the longest */
+#define COURIER_STALLS_MAX 8          /* times COURIER_STALL_MS: the longest */
+#define COURIER_SLOWEST    (32 << 10) /* bytes a second of a link that is not measured yet */
+#define COURIER_SPARE      4          /* times what the last chunk took, until one counts as lost */
 #define COURIER_OBJECT_MAX ((uint64_t) 64 << 30)
 #define COURIER_MONITOR    "inproc://courier"
 
@@ -54,7 +57,9 @@ static slice_t courier_hash_slice (const hash_t *hash)
 
 /*  ---- what is sent --------------------------------------------------------------------------- */
 
-/*  Lent content is read here and nowhere else, and only while the transfer is claimed. */
+/*  Lent content is read here and nowhere else, and only while the transfer is claimed. An index
+ *  beyond the end is asked for by a bus that believes in another size; it learns better from the
+ *  size in every frame. */
 static void courier_put (const courier_t *c, const transfer_t *t, uint32_t index)
 {
     uint64_t at = (uint64_t) index * HASH_CHUNK;
@@ -79,6 +84,8 @@ static void courier_get (const courier_t *c, const transfer_t *t, uint32_t index
     node_send (c->node, c->socket, &e);
 }
 
+/*  The message was packed when it was added, on the caller's thread; a copy goes out, for it may
+ *  have to go again. */
 static void courier_send_message (const courier_t *c, const transfer_t *t)
 {
     zmq_msg_t frame;
@@ -93,6 +100,7 @@ static void courier_send_message (const courier_t *c, const transfer_t *t)
  *  download's question for what is missing. */
 static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
 {
+    /* What has waited in the list has not been without progress: its patience begins now. */
     if (!t->begun)
         t->progress_ms = now;
     t->begun = true;
@@ -103,6 +111,8 @@ static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
         courier_put (c, t, 0);
     else if (!t->data)
         courier_get (c, t, 0);
+    /* At most a window of them, the first missing ones: after a lost connection nothing is under
+       way. */
     for (uint32_t i = 0, n = 0; t->kind == TRANSFER_DOWNLOAD && i < t->asked && n < t->window; i++)
         if (!t->got[i]) {
             courier_get (c, t, i);
@@ -115,9 +125,11 @@ static void courier_begin (const courier_t *c, transfer_t *t, int64_t now)
 /*  Also the start of the next stall: a transfer that goes on slowly is never begun again. */
 static void courier_progress (transfer_t *t, int64_t now)
 {
+    t->stall_ms = COURIER_STALL_MS + COURIER_SPARE * (now - t->sent_ms);
+    if (t->stall_ms > COURIER_STALLS_MAX * COURIER_STALL_MS)
+        t->stall_ms = COURIER_STALLS_MAX * COURIER_STALL_MS;
     t->progress_ms = now;
     t->sent_ms = now;
-    t->stall_ms = COURIER_STALL_MS;
 }
 
 /*  t->size: what the caller knows of it, or 0. */
@@ -129,6 +141,8 @@ static int courier_begin_download (transfer_t *t, uint64_t size)
     }
     t->size = size;
     t->chunks = courier_chunks_of (size);
+    /* Weights are large: pages of their own go back to the system as a whole when they are
+       freed. */
     t->data = pages_alloc (size + 1);
     t->chunk_hash = calloc (t->chunks, sizeof *t->chunk_hash);
     t->got = calloc (t->chunks, 1);
@@ -146,6 +160,8 @@ static void courier_on_chunk (const courier_t *c, transfer_t *t, const envelope_
         return;
     uint64_t at = (uint64_t) e->index * HASH_CHUNK;
     uint64_t wanted = t->size - at < HASH_CHUNK ? t->size - at : HASH_CHUNK;
+    /* What does not fit is dropped without a word: it is late, doubled or broken, and what is
+       missing is asked for again. */
     if (e->size != t->size || e->index >= t->chunks || e->payload.size != wanted ||
         t->got[e->index])
         return;
@@ -157,11 +173,14 @@ static void courier_on_chunk (const courier_t *c, transfer_t *t, const envelope_
     if (now - t->progress_ms <= COURIER_FAST_MS && t->window < COURIER_WINDOW)
         t->window *= 2;
     courier_progress (t, now);
+    /* The window slides with what came, so the link is kept full and the bus's memory is not. */
     while (t->asked < t->chunks && t->asked < t->have + t->window)
         courier_get (c, t, t->asked++);
     if (t->have < t->chunks)
         return;
+    /* Only now is the content known to be what was asked for; before that nobody else sees it. */
     hash_t root = hash_root (t->chunk_hash, t->chunks);
+    /* Finished does not mean well: the caller is given the object or the error, once. */
     t->finished = true;
     if (!hash_equal (&root, &t->hash))
         transfer_fail (t, ERR_INPUT, "the object's content does not have the hash that names it");
@@ -237,6 +256,7 @@ static void courier_receive (courier_t *c)
             courier_on_manifest (c, &e);
             continue;
         }
+        /* Claimed: from here to the release the caller's thread cannot free it under our hands. */
         transfer_t *t = transfers_claim (c->transfers, e.sequence);
         if (!t)
             continue; /* cancelled meanwhile */
@@ -247,6 +267,16 @@ static void courier_receive (courier_t *c)
 }
 
 /*  ---- the thread ----------------------------------------------------------------------------- */
+
+/*  How long to wait for the first sign of a transfer: its first chunk, or its message, is on the
+ *  way for that long where the link is slow. Sent again before that it would only stand behind
+ *  itself. */
+static int64_t courier_first_stall_ms (const transfer_t *t)
+{
+    bool unknown = t->kind == TRANSFER_DOWNLOAD && !t->size;
+    uint64_t bytes = unknown || t->size > HASH_CHUNK ? HASH_CHUNK : t->size;
+    return COURIER_STALL_MS + (int64_t) (bytes * 1000 / COURIER_SLOWEST);
+}
 
 /*  Begins what was added, begins again what stalled, gives up what has gone without progress for
  *  too long. again: the connection is a new one, so whatever was under way is lost. */
@@ -261,7 +291,7 @@ static void courier_tick (courier_t *c, bool again)
             transfer_fail (t, ERR_TIMEOUT, "the bus did not answer in time");
         } else if (!t->begun || again) {
             courier_begin (c, t, now);
-            t->stall_ms = COURIER_STALL_MS;
+            t->stall_ms = courier_first_stall_ms (t);
         } else if (now - t->sent_ms >= t->stall_ms) {
             courier_begin (c, t, now);
             if (t->stall_ms < COURIER_STALLS_MAX * COURIER_STALL_MS)
@@ -309,8 +339,9 @@ static bool courier_reconnected (courier_t *c)
     return connected;
 }
 
-/*  A bus that is stopped keeps its connections, and another may take its place; the pulse has found
- *  it. */
+/*  A bus that is stopped keeps its connections, and another may take its place; the pulse has
+ *  found it. Only the pulse has heartbeats. Without it the courier could wait for a bus that is
+ *  gone as long as the connection stands. */
 static void courier_follow (courier_t *c)
 {
     uint64_t boot = pulse_bus (c->pulse);
@@ -328,6 +359,8 @@ static void *courier_run (void *context)
     courier_t *c = context;
     bool first = true;
     while (!transfers_stopped (c->transfers)) {
+        /* The list's eventfd wakes the thread when the caller adds something; the monitor, when
+           the connection is a new one; the tick does the rest. */
         zmq_pollitem_t items[3] = {{.fd = transfers_fd (c->transfers), .events = ZMQ_POLLIN}};
         int n = 1;
         if (c->socket)
@@ -362,6 +395,8 @@ courier_t *courier_new (const node_t *node, const pulse_t *pulse, transfers_t *t
     c->node = node;
     c->pulse = pulse;
     c->transfers = transfers;
+    /* What it is now; when it changes before the thread runs, the connection is made anew, which
+       costs little. */
     c->bus_boot = pulse_bus (pulse);
     int rc = courier_open (c, err);
     if (rc == 0 && (rc = pthread_create (&c->thread, NULL, courier_run, c)) != 0)
@@ -377,6 +412,8 @@ void courier_free (courier_t **self)
     courier_t *c = *self;
     if (!c)
         return;
+    /* The thread owns the sockets until it has ended: they are closed by it, or here when it
+       never ran. */
     if (c->runs) {
         transfers_stop (c->transfers);
         pthread_join (c->thread, NULL);
