@@ -58,6 +58,8 @@ struct bus {
 
 /*  ---- life ----------------------------------------------------------------------------------- */
 
+/*  Also called when the bus is replaced: a fresh connection carries the same identity, so the
+ *  bus knows it as the same peer. */
 static void *bus_connect_requests (const bus_t *bus, err_t *err)
 {
     return node_connect (&bus->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_REQUESTS, err);
@@ -67,6 +69,8 @@ static int bus_open (bus_t *bus, const bus_options_t *options, err_t *err)
 {
     if (node_open (&bus->node, options, err) != 0)
         return -1;
+    /* What needs no thread comes first: as long as the pulse has not started, the bus has not
+       heard of us, and failing is only a matter of freeing. */
     bus->calls = calls_new (&bus->node);
     bus->work = work_new (&bus->node);
     bus->events = events_new (&bus->node);
@@ -122,6 +126,7 @@ void bus_wake (bus_t *bus)
     node_wake (&bus->node);
 }
 
+/*  Polled, since nothing but the pulse knows, and it wakes only bus_next. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
 {
     int64_t deadline = clock_ms () + timeout_ms;
@@ -146,7 +151,8 @@ bus_counters_t bus_counters (const bus_t *bus)
 
 /*  ---- the inboxes ---------------------------------------------------------------------------- */
 
-/*  What a frame on the requests socket is about. item has the parts that all kinds share. */
+/*  What a frame on the requests socket is about. item has the parts that all kinds share. Kinds
+ *  that no bus sends here are passed over: a later bus may know more of them. */
 static int bus_dispatch (bus_t *bus, const envelope_t *e, bus_item_t *item)
 {
     switch (e->kind) {
@@ -183,6 +189,8 @@ static int bus_take_request (bus_t *bus, bus_item_t *item)
                 calls_damaged (bus->calls, bus->requests, e.sequence);
             continue;
         }
+        /* Texts are copied into the connection, so that the item may be read until the next call
+           although the frame does not end them with a 0. */
         *item = (bus_item_t){.name = slice_text (e.service, bus->name, sizeof bus->name),
                              .sender = slice_text (e.sender, bus->sender, sizeof bus->sender),
                              .trace = slice_text (e.trace, bus->trace, sizeof bus->trace),
@@ -191,6 +199,8 @@ static int bus_take_request (bus_t *bus, bus_item_t *item)
                              .payload = e.payload.data,
                              .size = e.payload.size,
                              .left_ms = e.left_ms};
+        /* Most frames of a kind that nobody waits for any more end here: late replies, for
+           example. */
         if (bus_dispatch (bus, &e, item))
             return 1;
     }
@@ -242,6 +252,8 @@ static void bus_follow (bus_t *bus)
 /*  Deadlines, resending, and a bus that is another one. */
 static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
 {
+    /* The connection first, then what is sent over it: else everything would be sent again to
+       the bus that is gone. */
     bool replaced = pulse_replaced (bus->pulse);
     if (replaced)
         bus_follow (bus);
@@ -253,6 +265,8 @@ static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
         *item = (bus_item_t){.kind = BUS_PEER, .name = "", .sender = "", .trace = "", .text = ""};
         return 1;
     }
+    /* Everything below walks over all calls; twenty times a second is often enough for
+       deadlines. */
     if (now - bus->ticked_ms < BUS_TICK_MS)
         return 0;
     events_tick (bus->events, now);
@@ -265,6 +279,8 @@ static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
 /*  Sleeps until a socket or the eventfd is readable. True when somebody called node_wake. */
 static bool bus_sleep (bus_t *bus, int64_t ms)
 {
+    /* The eventfd stands beside the sockets: with it another thread, or a signal handler, can
+       end the wait, which no ZeroMQ socket could be used for from there. */
     zmq_pollitem_t items[3] = {{.fd = bus->node.wake, .events = ZMQ_POLLIN},
                                {.socket = bus->requests, .events = ZMQ_POLLIN}};
     int n = 2;
@@ -277,6 +293,7 @@ static bool bus_sleep (bus_t *bus, int64_t ms)
 
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
 {
+    /* The caller has had its item; a download that it did not keep is freed now. */
     objects_delivered (bus->objects);
     int64_t now = clock_ms (), until = now + timeout_ms;
     for (bool woken = false;;) {
@@ -290,6 +307,8 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         if (woken || now >= until)
             return 0;
         int64_t left = until - now;
+        /* While calls are open their deadlines may come up at any tick; else only the caller's
+           own time counts. */
         woken = bus_sleep (bus, calls_any (bus->calls) && left > BUS_TICK_MS ? BUS_TICK_MS : left);
         now = clock_ms ();
         /* What the pulse wakes for is done here, by bus_tick; any other wake is the caller's, and
@@ -332,6 +351,8 @@ int bus_serve (bus_t *bus, const char *service, size_t credit, err_t *err)
 
 int bus_reply (bus_t *bus, uint64_t id, const void *payload, size_t size)
 {
+    /* The client is told, instead of waiting for a frame that the bus would cut the connection
+       for. */
     if (size > WIRE_PAYLOAD_MAX)
         return bus_refuse (bus, id, ERR_LIMIT, "a reply of %zu bytes; a message has at most %d",
                            size, WIRE_PAYLOAD_MAX);

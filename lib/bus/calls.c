@@ -14,6 +14,8 @@
 
 #include "base/clock.h"
 
+/*  As in the bus's own tickets: the low bits find the slot, the bits above tell an old number
+ *  from a later one of the same slot. */
 #define CALLS_SLOT_BITS   20
 #define CALLS_SLOT_MASK   (((uint64_t) 1 << CALLS_SLOT_BITS) - 1)
 #define CALLS_DAMAGED_MAX 3  /* replies that are asked for again at once */
@@ -73,6 +75,8 @@ void calls_free (calls_t **self)
     *self = NULL;
 }
 
+/*  The search goes on where the last one ended, so the table fills evenly and a number is not
+ *  used again soon. */
 static calls_call_t *calls_free_slot (calls_t *calls)
 {
     for (size_t i = 0; i < calls->slots_n; i++) {
@@ -88,6 +92,7 @@ static calls_call_t *calls_free_slot (calls_t *calls)
         return NULL;
     memset (grown + calls->slots_n, 0, (n - calls->slots_n) * sizeof *grown);
     calls->slots = grown;
+    /* The other new slots are found by the next search. */
     calls_call_t *first = grown + calls->slots_n;
     calls->slots_n = n;
     return first;
@@ -101,6 +106,7 @@ static calls_call_t *calls_find (const calls_t *calls, uint64_t number)
                : NULL;
 }
 
+/*  The deadline travels as what is left of it: clocks of two machines need not agree. */
 static void calls_send (calls_t *calls, void *socket, calls_call_t *call)
 {
     if (call->problem)
@@ -145,9 +151,13 @@ static char *calls_problem (const calls_request_t *request)
 static int calls_fill (calls_t *calls, calls_call_t *call, const calls_request_t *request)
 {
     char made[ENVELOPE_ID_MAX + 1];
+    /* An id of our own making is unique by our boot id; one from the caller is the same over
+       restarts, which is what lets a worker answer from memory. */
     if (!request->id)
         snprintf (made, sizeof made, "%s#%llx.%llx", calls->node->name,
                   (unsigned long long) calls->node->boot, (unsigned long long) call->number);
+    /* Not an error here: the caller gets the number of a call that fails, as it would with any
+       other failure, and needs one way of handling them. */
     call->problem = calls_problem (request);
     call->id = strdup (request->id ? request->id : made);
     call->service = strdup (request->service);
@@ -196,6 +206,8 @@ bool calls_cancel (calls_t *calls, void *socket, uint64_t number)
     return true;
 }
 
+/*  The first reply ends the call. A second one, of a worker that had the request as well, finds
+ *  no slot with its number. */
 int calls_reply (calls_t *calls, const envelope_t *e, bus_item_t *item)
 {
     calls_call_t *call = calls_find (calls, e->sequence);
@@ -246,6 +258,8 @@ int calls_tick (calls_t *calls, void *socket, int64_t now, bus_item_t *item)
         }
         if (now >= call->deadline_ms)
             return calls_timeout (calls, socket, call, item);
+        /* Time alone sends twice, at one third and at two thirds; losses that the bus told of
+           come on top. */
         int64_t third = (call->deadline_ms - call->start_ms) / 3;
         if (call->timed < 2 && now >= call->start_ms + third * (call->timed + 1)) {
             call->timed++;
@@ -255,6 +269,7 @@ int calls_tick (calls_t *calls, void *socket, int64_t now, bus_item_t *item)
     return 0;
 }
 
+/*  The bus says so when a worker died with this request in hand. */
 void calls_lost (calls_t *calls, void *socket, uint64_t number)
 {
     calls_call_t *call = calls_find (calls, number);
@@ -262,6 +277,8 @@ void calls_lost (calls_t *calls, void *socket, uint64_t number)
         calls_send (calls, socket, call);
 }
 
+/*  A few times at once, then by the clock: a line that damages everything would be kept busy by
+ *  us. */
 void calls_damaged (calls_t *calls, void *socket, uint64_t number)
 {
     calls_call_t *call = calls_find (calls, number);
@@ -269,6 +286,8 @@ void calls_damaged (calls_t *calls, void *socket, uint64_t number)
         calls_send (calls, socket, call);
 }
 
+/*  After a restart of the bus, or when it could not deliver something: it does not say what, so
+ *  all are sent. Workers recognise those that they have. */
 void calls_again (calls_t *calls, void *socket)
 {
     for (size_t i = 0; i < calls->slots_n; i++)

@@ -17,6 +17,7 @@
 #define ENDPOINT_PROBES           5
 #define ENDPOINT_UNANSWERED_MS    60000 /* TCP: nothing that was sent is confirmed for so long */
 
+/*  An option that this build of ZeroMQ does not know is left at its default. */
 static void endpoint_set (void *socket, int option, int value)
 {
     zmq_setsockopt (socket, option, &value, sizeof value);
@@ -24,6 +25,7 @@ static void endpoint_set (void *socket, int option, int value)
 
 static void endpoint_set_options (void *socket, const endpoint_options_t *options)
 {
+    /* Whoever sends more loses its connection, before the frame is in memory. */
     int64_t frame_max = (int64_t) (options->payload_max + ENVELOPE_ROOM);
     endpoint_set (socket, ZMQ_LINGER, options->linger_ms);
     endpoint_set (socket, ZMQ_SNDHWM, options->hwm);
@@ -46,6 +48,8 @@ static int endpoint_check_file (const char *path, err_t *err)
     if (strlen (path) >= sizeof address.sun_path)
         return err_set (err, ERR_CONFIG, "%s: too long for a socket's path", path);
     memcpy (address.sun_path, path, strlen (path));
+    /* Only a connection tells: a file that is left over from a bus that was killed looks the
+       same. */
     int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return 0; /* binding says what is wrong */
@@ -72,6 +76,7 @@ int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t 
         endpoint_set (socket, ZMQ_ROUTER_MANDATORY, 1);
         endpoint_set (socket, ZMQ_ROUTER_HANDOVER, 1);
     }
+    /* After the options: they hold for connections that are made later. */
     if (zmq_bind (socket, endpoint) != 0)
         return err_set (err, ERR_CONFIG, "%s: %s%s", endpoint, zmq_strerror (errno),
                         errno == EADDRINUSE
@@ -84,6 +89,7 @@ int endpoint_connect (void *socket, const char *endpoint, const endpoint_options
                       err_t *err)
 {
     endpoint_set_options (socket, options);
+    /* Quick at first, since most broken connections are a bus that is restarted. */
     endpoint_set (socket, ZMQ_RECONNECT_IVL, ENDPOINT_RECONNECT_MS);
     endpoint_set (socket, ZMQ_RECONNECT_IVL_MAX, ENDPOINT_RECONNECT_MAX_MS);
     if (zmq_connect (socket, endpoint) != 0)

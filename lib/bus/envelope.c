@@ -41,6 +41,7 @@ slice_t slice_of (const char *text)
     return (slice_t){.data = text ? text : "", .size = text ? strlen (text) : 0};
 }
 
+/*  Lengths first: memcmp must not be called beyond either. */
 bool slice_equal (slice_t a, slice_t b)
 {
     return a.size == b.size && memcmp (a.data, b.data, a.size) == 0;
@@ -48,6 +49,7 @@ bool slice_equal (slice_t a, slice_t b)
 
 const char *slice_text (slice_t slice, char *out, size_t out_size)
 {
+    /* Cut, not refused: for logs and for fields whose size envelope_parse has checked. */
     size_t n = slice.size < out_size - 1 ? slice.size : out_size - 1;
     if (n)
         memcpy (out, slice.data, n);
@@ -86,6 +88,8 @@ static uint8_t *envelope_put_bytes (uint8_t *to, unsigned field, slice_t s)
     return to + s.size;
 }
 
+/*  Fixed width, so that a number's size does not depend on its value and the bus can write its
+ *  own in place. */
 static uint8_t *envelope_put_fixed64 (uint8_t *to, unsigned field, uint64_t value)
 {
     return value ? bytes_little (bytes_varint (to, field << 3 | FIXED64), value, 8) : to;
@@ -119,8 +123,11 @@ static uint8_t *envelope_sum_up (uint32_t *sum, const uint8_t *from, uint8_t *to
 int envelope_pack (const envelope_t *e, slice_t prefix, zmq_msg_t *frame)
 {
     size_t size = envelope_packed_size (e);
+    /* A frame above the limit would cost its sender the connection. */
     if (prefix.size + size > ENVELOPE_FRAME_MAX || zmq_msg_init_size (frame, prefix.size + size))
         return -1;
+    /* `from` is where the summed part begins that is being written; the two fields that the bus
+       patches are left out of the sum. */
     uint8_t *to = zmq_msg_data (frame), *from;
     uint32_t sum = 0;
     if (prefix.size)
@@ -170,6 +177,7 @@ typedef struct {
 static uint64_t envelope_scan_varint (envelope_scan_t *s)
 {
     uint64_t value = 0;
+    /* Seven bits a byte, the lowest first; the eighth says that more follow. */
     for (unsigned shift = 0; shift < 64 && s->at < s->end; shift += 7) {
         uint8_t byte = *s->at++;
         value |= (uint64_t) (byte & 0x7f) << shift;
@@ -253,8 +261,12 @@ static void envelope_take_fixed64 (envelope_t *e, unsigned field, uint64_t value
 static void envelope_scan_field (envelope_scan_t *s, envelope_t *e)
 {
     const uint8_t *from = s->at;
+    /* A tag is a field's number and a wire type; a number that is not known is skipped by its
+       type. */
     uint64_t tag = envelope_scan_varint (s);
     unsigned field = (unsigned) (tag >> 3);
+    /* By the whole tag, not by the number: a field of another wire type under these numbers is
+       summed, so nothing can be smuggled past the checksum. */
     bool unsummed = tag == (F_LEFT_MS << 3 | FIXED32) || tag == (F_TICKET << 3 | FIXED64) ||
                     tag == (F_CHECKSUM << 3 | FIXED32);
     s->summed = false;
@@ -272,12 +284,15 @@ static void envelope_scan_field (envelope_scan_t *s, envelope_t *e)
         uint32_t value = (uint32_t) envelope_scan_little (s, 4);
         if (field == F_LEFT_MS)
             e->left_ms = value;
+        /* It must be the last field: bytes behind it would not be under it. Every other field
+           takes `summed` back. */
         if (field == F_CHECKSUM) {
             s->checksum = value;
             s->summed = true;
         }
         break;
     }
+    /* Groups (3 and 4) are not used by proto3, and 6 and 7 mean nothing. */
     default:
         s->bad = true;
     }
@@ -337,6 +352,7 @@ int envelope_patch (zmq_msg_t *frame, uint64_t ticket, uint32_t left_ms)
     return patched == 2 && !s.bad ? 0 : -1;
 }
 
+/*  A hash of another length names nothing. */
 bool envelope_hash (const envelope_t *e, hash_t *hash)
 {
     if (e->hash.size != HASH_SIZE)

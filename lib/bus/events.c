@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 
+/*  Numbers are per sender and topic, so that whoever taps a part of the topics can still tell
+ *  what it missed of them. */
 #define EVENTS_COUNTED_MAX 1024 /* topics of ours, and of others by sender, that are counted */
 #define EVENTS_PROBES      8    /* entries of the table where a name may stand */
 /* The bus may have lost the subscriptions: they are sent again so often. */
@@ -100,6 +102,7 @@ static events_counted_t *events_entry (events_table_t *table, const char *name)
 void events_publish (events_t *events, const char *topic, const void *payload, size_t size)
 {
     err_t err = {0};
+    /* Most programs publish; those that do not have one connection fewer. */
     if (!events->publish)
         events->publish = node_connect (events->node, ZMQ_PUB, ADDRESS_PUBLISH, NODE_EVENTS, &err);
     bool fits = size <= ENVELOPE_EVENT_MAX && strlen (topic) <= BUS_TOPIC_MAX;
@@ -110,14 +113,18 @@ void events_publish (events_t *events, const char *topic, const void *payload, s
                         .boot = events->node->boot,
                         .sequence = ++events_entry (&events->sent, topic)->sequence,
                         .payload = {.data = payload, .size = size}};
+        /* The topic stands before the envelope and ends in a 0: that is what the bus filters by,
+           without reading the rest. */
         fits = envelope_pack (&e, (slice_t){topic, strlen (topic) + 1}, &frame) == 0;
     }
     if (!events->publish || !fits) {
+        /* Once: whoever publishes what is too large does it again and again. */
         if (events->dropped++ == 0)
             log_warn ("event.dropped", "topic=%.*s bytes=%zu most=%zu", BUS_TOPIC_MAX, topic, size,
                       ENVELOPE_EVENT_MAX);
         return;
     }
+    /* A publisher never waits for those who listen. */
     if (zmq_msg_send (&frame, events->publish, ZMQ_DONTWAIT) < 0)
         zmq_msg_close (&frame);
     events->out++;
@@ -146,6 +153,7 @@ int events_subscribe (events_t *events, const char *prefix, err_t *err)
                         strlen (prefix), BUS_TOPIC_MAX, BUS_TOPIC_MAX, prefix);
     if (events->prefixes_n == EVENTS_PREFIXES_MAX)
         return err_set (err, ERR_LIMIT, "more than %d subscriptions", EVENTS_PREFIXES_MAX);
+    /* Kept, since it is sent again every second. */
     char *kept = strdup (prefix);
     if (!kept)
         return err_set (err, ERR_LIMIT, "no memory for a subscription");
@@ -153,11 +161,14 @@ int events_subscribe (events_t *events, const char *prefix, err_t *err)
         free (kept);
         return -1;
     }
+    /* Never taken back: no service wants to. */
     events->prefixes[events->prefixes_n++] = kept;
     events_send_subscriptions (events);
     return 0;
 }
 
+/*  The bus is another one: both connections are made anew, and what it should filter by is said
+ *  first. */
 void events_again (events_t *events)
 {
     err_t err = {0};
@@ -191,6 +202,7 @@ static uint64_t events_missed_before (events_t *events, const char *topic, const
     name[n++] = '|';
     slice_text (slice_of (topic), name + n, sizeof name - n);
     events_counted_t *entry = events_entry (&events->seen, name);
+    /* A sender with another boot id is another process, whose numbers begin anew. */
     uint64_t missed = entry->boot == e->boot && e->sequence > entry->sequence + 1
                           ? e->sequence - entry->sequence - 1
                           : 0;
@@ -221,6 +233,7 @@ static int events_fill (events_t *events, bus_item_t *item)
     }
     if (e.kind != ENVELOPE_EVENT)
         return 0;
+    /* Into our own buffer, with its 0: the item outlives the frame's next use. */
     memcpy (events->topic, data, (size_t) (end + 1 - data));
     events->in++;
     *item = (bus_item_t){.kind = BUS_EVENT,

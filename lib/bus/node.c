@@ -9,6 +9,8 @@
 
 #include "bus/endpoint.h"
 
+/*  Messages that wait in one socket. A client keeps what it sent until it is answered, so what
+ *  does not fit is sent again later. */
 #define NODE_HWM       10000
 #define NODE_BEATS_HWM 4 /* older heartbeats are of no use */
 #define NODE_LINGER_MS 100
@@ -29,6 +31,8 @@ int node_open (node_t *node, const bus_options_t *options, err_t *err)
     *node = (node_t){.wake = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC), .context = zmq_ctx_new ()};
     if (node->wake < 0 || !node->context)
         return err_set (err, ERR_LIMIT, "no memory for a bus connection");
+    /* Two random names: the boot id, which everybody sees in every message, and the secret,
+       which only the bus sees and by which it knows that a frame is ours. */
     randombytes_buf (&node->boot, sizeof node->boot);
     randombytes_buf (node->secret, sizeof node->secret);
     node->boot |= 1; /* 0 would mean that there is none */
@@ -54,12 +58,15 @@ void *node_connect (const node_t *node, int type, address_actor_t actor, node_ro
        us. */
     uint8_t identity[1 + NODE_SECRET_SIZE] = {(uint8_t) role};
     memcpy (identity + 1, node->secret, NODE_SECRET_SIZE);
+    /* Heartbeats are small and only the newest matters; their socket holds nothing up when it
+       closes. */
     bool beats = role == NODE_BEATS;
     endpoint_options_t options = {.hwm = beats ? NODE_BEATS_HWM : NODE_HWM,
                                   .payload_max = beats ? 0 : WIRE_PAYLOAD_MAX,
                                   .linger_ms = beats ? 0 : NODE_LINGER_MS,
                                   .identity = identity,
                                   .identity_n = sizeof identity};
+    /* One context for all threads of a connection: ZeroMQ's own thread is shared. */
     void *socket = zmq_socket (node->context, type);
     if (!socket) {
         err_set (err, ERR_LIMIT, "no socket: %s", zmq_strerror (errno));

@@ -28,6 +28,8 @@ objects_t *objects_new (const node_t *node, const pulse_t *pulse)
         return NULL;
     objects->node = node;
     objects->pulse = pulse;
+    /* One space of numbers for calls and transfers, in two halves: bus_cancel need not be told
+       which it is. */
     objects->numbers = OBJECTS_FIRST_NUMBER;
     return objects;
 }
@@ -37,6 +39,7 @@ void objects_free (objects_t **self)
     objects_t *objects = *self;
     if (!objects)
         return;
+    /* In this order: the courier uses the list until its thread has ended. */
     objects_delivered (objects);
     courier_free (&objects->courier);
     transfers_free (&objects->transfers);
@@ -89,6 +92,8 @@ static char *objects_copy (const void *data, size_t size)
 uint64_t objects_offer (objects_t *objects, const hash_t *hash, const void *content, size_t size)
 {
     transfer_t t = {.kind = TRANSFER_UPLOAD,
+                    /* Weights are named by their owner, who has hashed them already: hashing a
+                       gigabyte twice would double the time of a step. */
                     .hash = hash ? *hash : hash_object (content, size),
                     .lent = hash != NULL,
                     .size = size,
@@ -146,7 +151,9 @@ int objects_take (objects_t *objects, bus_item_t *item)
     if (!t)
         return 0;
     bool notice = t->kind == TRANSFER_NOTICE;
+    /* An upload's item says only how it ended; a failed download has no content. */
     bool filled = notice || (t->kind == TRANSFER_DOWNLOAD && t->err.code == ERR_NONE);
+    /* Freed with the caller's next bus_next, unless it keeps the content. */
     objects->delivered = t;
     *item = (bus_item_t){.kind = notice ? BUS_EVENT : BUS_OBJECT,
                          .call = t->number,
@@ -172,6 +179,7 @@ void *objects_keep (objects_t *objects)
 {
     transfer_t *t = objects->delivered;
     void *content = t && t->kind == TRANSFER_DOWNLOAD ? t->data : NULL;
+    /* The transfer no longer owns it; the rest is freed as ever. */
     if (content)
         t->data = NULL;
     return content;

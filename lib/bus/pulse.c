@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/*  Half a second: the bus takes a peer for dead after two (PEER_DEAD_MS in
+ *  services/bus/peers.h), so three beats in a row may get lost. */
 #define PULSE_BEAT_MS 500
 #define PULSE_LOOK_MS 100 /* how often the end is looked for */
 /* Without an answer for so long, and PULSE_ROUNDS round trips: connect anew. */
@@ -45,6 +47,7 @@ static int64_t pulse_round_ms (const pulse_t *pulse, int64_t now)
     uint64_t oldest = pulse->answered + 1;
     if (pulse->beats - pulse->answered > PULSE_FLIGHTS)
         oldest = pulse->beats - PULSE_FLIGHTS + 1;
+    /* Else a link that got slow would look fast for as long as its first slow answer takes. */
     int64_t waiting = now - pulse->sent_ms[oldest % PULSE_FLIGHTS];
     return waiting > pulse->round_ms ? waiting : pulse->round_ms;
 }
@@ -59,6 +62,7 @@ static void pulse_learn (pulse_t *pulse, const envelope_t *e)
         atomic_store (&pulse->replaced, true);
     bool first = boot == 0 && clock_left_ms (pulse->start_ms + PULSE_BEAT_MS) > 0;
     if (!first && (boot != e->boot || life != e->epoch)) {
+        /* bus_next then registers again and sends again what it waits for, on its own thread. */
         atomic_store (&pulse->forgotten, true);
         node_wake (pulse->node);
     }
@@ -77,6 +81,8 @@ static void pulse_measure (pulse_t *pulse, const envelope_t *e)
     if (e->sequence > pulse->answered && e->sequence <= pulse->beats &&
         pulse->beats - e->sequence < PULSE_FLIGHTS) {
         int64_t round = now - pulse->sent_ms[e->sequence % PULSE_FLIGHTS];
+        /* A maximum that fades by a thirtieth with every answer: patience follows a link that
+           gets slow at once, and one that gets faster within a minute. */
         int64_t faded = pulse->round_ms - pulse->round_ms / 32;
         pulse->round_ms = round > faded ? round : faded;
         pulse->answered = e->sequence;
@@ -144,6 +150,7 @@ static void *pulse_run (void *context)
                 pulse_beat (pulse);
         }
         int64_t left = clock_left_ms (next);
+        /* The end is asked for by a flag, so the wait is cut into short pieces. */
         zmq_pollitem_t item = {.socket = pulse->socket, .events = ZMQ_POLLIN};
         zmq_poll (&item, pulse->socket ? 1 : 0, left < PULSE_LOOK_MS ? (long) left : PULSE_LOOK_MS);
         if (pulse->socket)
@@ -175,6 +182,7 @@ pulse_t *pulse_new (const node_t *node, err_t *err)
     return pulse;
 }
 
+/*  May be called twice; after it the thread's fields are the caller's. */
 void pulse_stop (pulse_t *pulse)
 {
     if (!pulse || !pulse->runs)

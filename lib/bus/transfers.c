@@ -49,6 +49,7 @@ transfers_t *transfers_new (const node_t *node)
         return NULL;
     list->node = node;
     list->end = &list->first;
+    /* The courier polls sockets, so what wakes it must be a file descriptor as well. */
     list->courier_wake = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
     pthread_mutex_init (&list->lock, NULL);
     pthread_cond_init (&list->released, NULL);
@@ -98,6 +99,7 @@ static void transfers_unlink (transfers_t *list, const transfer_t *t)
     while (*at != t)
         at = &(*at)->next;
     *at = t->next;
+    /* It was the last one: the next is appended where it stood. */
     if (!*at)
         list->end = at;
     if (t->finished)
@@ -107,6 +109,7 @@ static void transfers_unlink (transfers_t *list, const transfer_t *t)
 
 /*  ---- the caller's thread -------------------------------------------------------------------- */
 
+/*  The lock is what hands the transfer's fields over: the courier sees them all. */
 void transfers_add (transfers_t *list, transfer_t *t)
 {
     pthread_mutex_lock (&list->lock);
@@ -184,10 +187,12 @@ void transfers_seen (transfers_t *list)
 transfer_t *transfers_claim (transfers_t *list, uint64_t number)
 {
     pthread_mutex_lock (&list->lock);
+    /* The courier holds one at a time: it is a single thread. */
     assert (!list->claimed);
     transfer_t *t = list->first;
     while (t && (t->number != number || t->kind == TRANSFER_NOTICE))
         t = t->next;
+    /* One that is finished belongs to the caller, who may take it at any moment. */
     t = t && !t->finished ? t : NULL;
     list->claimed = t;
     pthread_mutex_unlock (&list->lock);

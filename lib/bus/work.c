@@ -15,8 +15,10 @@
 #define WORK_SLOT_MASK (((uint64_t) 1 << WORK_SLOT_BITS) - 1)
 #define WORK_NO_MEMORY "the worker has no memory for its reply"
 #define WORK_TARGETS   8 /* that wait for one request */
-#define WORK_BUCKETS   16384
-#define WORK_FIRST     64 /* slots; doubled when they are all in use */
+/*  Requests that are kept are small mostly, and may be many: tens of thousands fit into
+ *  WORK_REPLY_BYTES. */
+#define WORK_BUCKETS 16384
+#define WORK_FIRST   64 /* slots; doubled when they are all in use */
 
 /*  Where an answer goes. */
 typedef struct {
@@ -95,6 +97,7 @@ static work_item_t **work_bucket (work_t *work, const char *id)
     return &work->buckets[(hash ^ hash >> 32) % WORK_BUCKETS];
 }
 
+/*  By the client's id, whatever its ticket: a resent request has another ticket and the same id. */
 static work_item_t *work_find (work_t *work, const char *id)
 {
     work_item_t *item = *work_bucket (work, id);
@@ -124,6 +127,7 @@ static work_item_t *work_of_handle (const work_t *work, uint64_t handle)
 /*  Gives the item a handle. -1: no memory. */
 static int work_take_in_hand (work_t *work, work_item_t *item)
 {
+    /* The first free one; there are about as many as the credit that was promised. */
     size_t slot = 0;
     while (slot < work->in_hand_n && work->in_hand[slot])
         slot++;
@@ -176,10 +180,12 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
     work_target_t target = {e->ticket, e->sequence};
     slice_text (e->id, id, sizeof id);
     work_item_t *item = work_find (work, id);
+    /* It is being computed. Both tickets are answered when it is done. */
     if (item && item->handle) {
         work_add_target (item, target);
         return 0;
     }
+    /* It was answered before, and the answer was kept. */
     if (item) {
         work_send (work, socket, id, target, item->code, (slice_t){item->reply, item->size});
         work->repeated++;
@@ -198,12 +204,14 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
     work_item_t **bucket = work_bucket (work, id);
     item->chain = *bucket;
     *bucket = item;
+    /* New to us: the service gets it. The other fields are what bus.c has filled in. */
     to->kind = BUS_REQUEST;
     to->id = item->handle;
     return 1;
 }
 
-/*  Takes the ticket out of whatever it is in; NULL: nothing waits under it any more. */
+/*  Takes the ticket out of whatever it is in; NULL: nothing waits under it any more. A walk over
+ *  what is in hand: cancels are rare. */
 static work_item_t *work_drop_target (const work_t *work, uint64_t ticket)
 {
     for (size_t slot = 0; slot < work->in_hand_n; slot++) {
@@ -217,6 +225,7 @@ static work_item_t *work_drop_target (const work_t *work, uint64_t ticket)
     return NULL;
 }
 
+/*  Only when the last one that waits has given up does the service hear of it. */
 int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
 {
     work_item_t *item = work_drop_target (work, e->ticket);
@@ -224,6 +233,7 @@ int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
         return 0; /* somebody else still waits */
     to->kind = BUS_CANCELLED;
     to->id = item->handle;
+    /* The service may still answer under this handle; it is nobody's then. */
     work->in_hand[item->handle & WORK_SLOT_MASK] = NULL;
     work_remove (work, item);
     return 1;
@@ -232,6 +242,7 @@ int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
 /*  Keeps an answer that was just sent, and drops the oldest ones that are too much. */
 static void work_keep (work_t *work, work_item_t *item)
 {
+    /* A list by age: the newest at one end, what is dropped first at the other. */
     item->older = work->newest;
     *(work->newest ? &work->newest->newer : &work->oldest) = item;
     work->newest = item;
@@ -249,6 +260,7 @@ int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, c
                  size_t size)
 {
     work_item_t *item = work_of_handle (work, handle);
+    /* Cancelled while it was computed. */
     if (!item)
         return -1;
     work->in_hand[handle & WORK_SLOT_MASK] = NULL;
@@ -288,6 +300,7 @@ static void work_register (const work_t *work, void *socket, const work_service_
     node_send (work->node, socket, &e);
 }
 
+/*  Called again with another credit, it changes the credit. */
 int work_serve (work_t *work, void *socket, const char *service, size_t credit, err_t *err)
 {
     size_t i = 0;
@@ -307,6 +320,7 @@ int work_serve (work_t *work, void *socket, const char *service, size_t credit, 
     return 0;
 }
 
+/*  The bus has forgotten us, or is another one. */
 void work_again (work_t *work, void *socket)
 {
     for (size_t i = 0; i < work->services_n; i++)
