@@ -30,6 +30,8 @@
 
 EMBED (store_functions, "lib/store/functions.lua")
 
+/*  A Redis that restarts is back within milliseconds; one that loads its data takes seconds. So
+ *  the pauses double, up to a quarter of a second. */
 #define LINK_BACKOFF_MS     10
 #define LINK_BACKOFF_MAX_MS 250
 #define LINK_HOST_MAX       256
@@ -69,6 +71,7 @@ static int link_parse_tcp (link_t *link, const char *text, err_t *err)
         n -= 2;
     }
     char *end = NULL;
+    /* The last colon: an IPv6 address has others. */
     long port = colon ? strtol (colon + 1, &end, 10) : 0;
     if (n == 0 || n >= LINK_HOST_MAX || !end || *end || port < 1 || port > 65535)
         return err_set (err, ERR_CONFIG, "Redis address '%s': expected unix:PATH or tcp:HOST:PORT",
@@ -111,6 +114,8 @@ link_t *link_new (const char *address, err_t *err)
     return link;
 }
 
+/*  Connections are made anew whenever anything is wrong with one: after a time-out the answer to
+ *  the call before would be taken for the next one's. */
 static void link_disconnect (link_t *link)
 {
     if (link->redis)
@@ -198,6 +203,7 @@ static int link_resolve (link_t *link, int64_t end_ms, err_t *err)
     int why;
     while ((why = gai_error (link->lookup)) == EAI_INPROGRESS && clock_left_ms (end_ms) > 0) {
         int64_t left = clock_left_ms (end_ms);
+        /* Woken early it asks again; the deadline is what ends it. */
         struct timespec wait = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
         gai_suspend (list, 1, &wait);
     }
@@ -215,6 +221,7 @@ static int link_connect_tcp (link_t *link, int64_t end_ms, err_t *err)
 {
     if (link_resolve (link, end_ms, err) != 0)
         return -1;
+    /* A name may have addresses of both families, of which this machine may reach only one. */
     for (const struct addrinfo *at = link->lookup->ar_result; at; at = at->ai_next) {
         char numeric[LINK_NUMERIC_MAX];
         if (at->ai_socktype != SOCK_STREAM ||
@@ -241,6 +248,7 @@ static int link_connect (link_t *link, int64_t end_ms, err_t *err)
     } else if (link_connect_tcp (link, end_ms, err) != 0) {
         return -1;
     }
+    /* hiredis does not set it: a sandboxed program must not inherit a connection to the store. */
     fcntl (link->redis->fd, F_SETFD, FD_CLOEXEC);
     if (!link->path)
         redisEnableKeepAlive (link->redis);
@@ -251,6 +259,8 @@ static int link_connected (link_t *link, int64_t end_ms, err_t *err)
 {
     if (!link->redis && link_connect (link, end_ms, err) != 0)
         return -1;
+    /* For every call anew: it bounds each single wait for the socket, and what is left gets
+       less. */
     if (redisSetTimeout (link->redis, link_timeout_of (clock_left_ms (end_ms))) != REDIS_OK)
         return link_is_broken (link, err);
     return 0;
@@ -334,6 +344,8 @@ static link_outcome_t link_load_functions (link_t *link, err_t *err)
 static link_outcome_t link_take_answer (link_t *link, redisReply *reply, link_reply_t *answer,
                                         err_t *err)
 {
+    /* Every function answers with a list of strings; anything else did not come from
+       functions.lua. */
     const char *code = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
                                reply->elements <= LINK_PARTS_MAX + 1
                            ? reply->element[0]->str
@@ -345,6 +357,8 @@ static link_outcome_t link_take_answer (link_t *link, redisReply *reply, link_re
         err_set (err, ERR_INTERNAL, "Redis at %s: an answer of unknown form", link->address);
         return LINK_FAILED;
     }
+    /* Names, not numbers, stand in the Lua text: whoever reads it in Redis's monitor understands
+       them. */
     for (int c = ERR_NONE + 1; c < ERR_COUNT; c++)
         if (strcmp (code, err_name ((err_code_t) c)) == 0) {
             err_set (err, (err_code_t) c, "%s",
@@ -361,6 +375,8 @@ static link_outcome_t link_try_once (link_t *link, const char **argv, const size
                                      link_reply_t *answer, err_t *err)
 {
     redisReply *reply = redisCommandArgv (link->redis, (int) n, argv, sizes);
+    /* Functions are lost with a flush, a restart without persistence, or a fail-over. They are
+       loaded when one is missed, not before every call. */
     if (reply && reply->type == REDIS_REPLY_ERROR &&
         link_begins (reply->str, "ERR Function not found")) {
         freeReplyObject (reply);
@@ -406,6 +422,8 @@ static link_outcome_t link_try (link_t *link, int64_t end_ms, const char **argv,
     link_outcome_t outcome =
         n ? link_try_once (link, argv, sizes, n, answer, err) : link_load_functions (link, err);
     int64_t took = clock_ms () - asked;
+    /* The slowest answer counts, and fades by an eighth with each that is faster: one slow
+       answer is remembered for a dozen calls. */
     if (link->redis) /* else the connection broke: at the deadline because the answer is late */
         link->slow_ms = took > link->slow_ms * 7 / 8 ? took : link->slow_ms * 7 / 8;
     else if (clock_left_ms (end_ms) == 0)
@@ -416,6 +434,7 @@ static link_outcome_t link_try (link_t *link, int64_t end_ms, const char **argv,
 /*  What a call may take: as asked for, or longer where answers are slow. */
 static int64_t link_grant (const link_t *link, int64_t deadline_ms)
 {
+    /* A call that finds no connection needs several answers in a row. */
     int64_t slow = link->slow_ms * LINK_ROUNDS;
     slow = slow < LINK_SLOW_MAX_MS ? slow : LINK_SLOW_MAX_MS;
     return deadline_ms > slow ? deadline_ms : slow;
@@ -427,6 +446,7 @@ static link_outcome_t link_try_until (link_t *link, int64_t deadline_ms, const c
 {
     int64_t end = clock_ms () + link_grant (link, deadline_ms), backoff = LINK_BACKOFF_MS;
     for (;;) {
+        /* Of this try alone; the caller gets the last one's. */
         err_t why = {0};
         link_outcome_t outcome = link_try (link, end, argv, sizes, n, answer, &why);
         link_note_trouble (link, outcome == LINK_AGAIN, &why);
@@ -451,6 +471,7 @@ static link_outcome_t link_try_quietly (link_t *link, int64_t deadline_ms, const
     sigset_t pipe, old, waiting;
     sigemptyset (&pipe);
     sigaddset (&pipe, SIGPIPE);
+    /* One that waits already is somebody else's, and must not be thrown away with ours. */
     sigpending (&waiting);
     bool theirs = sigismember (&waiting, SIGPIPE) == 1;
     pthread_sigmask (SIG_BLOCK, &pipe, &old);
@@ -473,6 +494,8 @@ int link_call (link_t *link, int64_t deadline_ms, const char *function, const st
     if (argv && sizes) {
         argv[0] = "FCALL", sizes[0] = 5;
         argv[1] = name, sizes[1] = strlen (name);
+        /* No keys are named: they are made inside the functions, of the run's name. A Redis
+           cluster would need them; this is for a single one (functions.lua). */
         argv[2] = "0", sizes[2] = 1;
         for (size_t i = 0; i < n; i++) {
             argv[i + 3] = args[i].size ? args[i].data : "";

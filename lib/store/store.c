@@ -17,6 +17,8 @@
 #include "base/rng.h"
 #include "link.h"
 
+/*  Of one call, while nobody says otherwise. The environment sets less: its loop stands still
+ *  meanwhile. */
 #define STORE_DEADLINE_MS 5000
 #define STORE_LOG_LENGTH  "1000" /* events that a run's log keeps */
 #define STORE_ARGS_MAX    8
@@ -42,6 +44,7 @@ typedef struct {
 
 static void store_add_bytes (call_args_t *args, const void *data, size_t size)
 {
+    /* A caller's mistake, not the user's: every call below has a fixed number of arguments. */
     assert (args->n < STORE_ARGS_MAX);
     args->arg[args->n++] = (store_bytes_t){data, size};
 }
@@ -51,6 +54,7 @@ static void store_add_text (call_args_t *args, const char *text)
     store_add_bytes (args, text, strlen (text));
 }
 
+/*  Numbers travel as decimal text, exactly: Lua's own numbers would round large ones. */
 static void store_add_number (call_args_t *args, uint64_t number)
 {
     char *text = args->numbers[args->n];
@@ -65,6 +69,8 @@ static void store_add_step (call_args_t *args, unsigned phase, uint64_t step)
     store_add_text (args, args->id);
 }
 
+/*  Run, group and fence go with every write of an environment: by the fence Redis knows whether
+ *  the group is still the writer's. */
 static void store_add_claim (call_args_t *args, const store_claim_t *claim)
 {
     snprintf (args->id, ID_MAX, "%012" PRIu64 "/%u/%06" PRIu64, claim->step, claim->phase,
@@ -97,6 +103,8 @@ static int store_call (store_t *store, const char *function, const call_args_t *
 {
     if (link_call (store->link, store->deadline_ms, function, args->arg, args->n, reply, err) != 0)
         return -1;
+    /* Too few parts can only come from functions of another build; the rest of the code need not
+       check. */
     if (reply->n >= parts)
         return 0;
     link_reply_free (reply);
@@ -176,6 +184,9 @@ int store_boot (store_t *store, char boot[41], err_t *err)
 
 /*  ---- the trainer's side --------------------------------------------------------------------- */
 
+/*  The epoch that comes back is the holder's proof for everything below. A repeated call by the
+ *  same holder gets a greater one, which makes the earlier one stale: two processes of one
+ *  holder cannot both go on. */
 int store_run_acquire (store_t *store, const char *run, const char *holder, int64_t lease_ms,
                        const void *record, size_t size, uint64_t *epoch, err_t *err)
 {
@@ -198,6 +209,8 @@ int store_run_renew (store_t *store, const char *run, uint64_t epoch, int64_t le
     return store_call_plain (store, "renew_run", &args, err);
 }
 
+/*  Deletes everything that the run has in Redis. Done by whom it does not belong to any more, it
+ *  is refused; done twice, it is a success. */
 int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *err)
 {
     call_args_t args = {0};
@@ -207,6 +220,8 @@ int store_run_release (store_t *store, const char *run, uint64_t epoch, err_t *e
     return store_call_plain (store, "release", &args, err);
 }
 
+/*  All groups of a step in one call: a step is there as a whole or not at all. Its length is not
+ *  bounded by STORE_ARGS_MAX, so its arguments are put together here. */
 int store_step_open (store_t *store, const char *run, uint64_t epoch, unsigned phase, uint64_t step,
                      const store_bytes_t *groups, size_t n, err_t *err)
 {
@@ -264,6 +279,8 @@ int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t
     if (store_step_size (store, run, phase, step, &status, &n, err) != 0)
         return -1;
     int stop = 0;
+    /* One call for each group, in the order of their ids: a result may be large, and all of them
+       in one answer would stand in memory several times. */
     for (uint64_t g = 0; g < n && !stop; g++) {
         call_args_t args = {0};
         link_reply_t reply;
@@ -288,6 +305,8 @@ int store_step_groups (store_t *store, const char *run, unsigned phase, uint64_t
     return 0;
 }
 
+/*  Of the steps that were committed the last STORE_KEPT stay, for people who look; older ones
+ *  go. */
 int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned phase,
                        uint64_t step, err_t *err)
 {
@@ -300,6 +319,8 @@ int store_step_commit (store_t *store, const char *run, uint64_t epoch, unsigned
     return store_call_plain (store, "close", &args, err);
 }
 
+/*  For a trainer that goes on from a checkpoint: later steps were played under weights that it
+ *  does not have. */
 int store_step_drop_after (store_t *store, const char *run, uint64_t epoch, uint64_t step,
                            err_t *err)
 {
@@ -318,6 +339,7 @@ static int store_take_claim (const link_reply_t *reply, store_claim_t *claim, er
 {
     *claim = (store_claim_t){0};
     snprintf (claim->run, sizeof claim->run, "%s", (const char *) reply->parts[0].data);
+    /* The ids that store_add_claim writes, read back. */
     if (sscanf (reply->parts[1].data, "%" SCNu64 "/%u/%" SCNu64, &claim->step, &claim->phase,
                 &claim->group) != 3 ||
         sscanf (reply->parts[2].data, "%" SCNu64 ":%" SCNu64, &claim->fence_epoch,
@@ -332,6 +354,8 @@ static int store_take_claim (const link_reply_t *reply, store_claim_t *claim, er
                     (const char *) reply->parts[1].data, claim->run, reply->parts[3].size);
 }
 
+/*  1: a group; 0: nobody has any for us. A claim is a lease: it ends by itself unless it is
+ *  renewed, so a group is never lost with its environment. */
 int store_claim (store_t *store, const char *holder, int64_t lease_ms, store_claim_t *claim,
                  err_t *err)
 {
@@ -356,6 +380,8 @@ int store_renew (store_t *store, const store_claim_t *claim, int64_t lease_ms, e
     return store_call_plain (store, "renew", &args, err);
 }
 
+/*  What is written is for people and for whoever looks at a run under way; a group that is
+ *  claimed again is played from its first turn. */
 int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const void *data,
                 size_t size, err_t *err)
 {
@@ -366,6 +392,8 @@ int store_turn (store_t *store, const store_claim_t *claim, unsigned turn, const
     return store_call_plain (store, "turn", &args, err);
 }
 
+/*  The one write that counts. Repeated, it is a success; under a fence that is not the group's
+ *  any more it is refused, however right the result is. */
 int store_commit (store_t *store, const store_claim_t *claim, const void *data, size_t size,
                   err_t *err)
 {
@@ -375,6 +403,7 @@ int store_commit (store_t *store, const store_claim_t *claim, const void *data, 
     return store_call_plain (store, "commit", &args, err);
 }
 
+/*  For groups that nobody can play: they count as finished, with a reason. */
 int store_dead (store_t *store, const store_claim_t *claim, const char *reason, err_t *err)
 {
     call_args_t args = {0};
@@ -383,6 +412,7 @@ int store_dead (store_t *store, const store_claim_t *claim, const char *reason, 
     return store_call_plain (store, "dead", &args, err);
 }
 
+/*  Back to those that wait, for reasons that somebody else may not have. */
 int store_giveup (store_t *store, const store_claim_t *claim, const char *reason, uint64_t *tries,
                   err_t *err)
 {
@@ -392,6 +422,8 @@ int store_giveup (store_t *store, const store_claim_t *claim, const char *reason
     return store_call_number (store, "give_up", &args, tries, err);
 }
 
+/*  A process that starts under a name knows that no other has it: what is leased to that name
+ *  was its predecessor's. */
 int store_orphans (store_t *store, const char *holder, uint64_t *n, err_t *err)
 {
     call_args_t args = {0};
