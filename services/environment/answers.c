@@ -35,6 +35,7 @@ static int answers_check_act (const group_t *group, size_t role, const wire_act_
                         "the agent answered under policy %s version %" PRIu64
                         ", asked was %s version %" PRIu64 " (or other weights of that number)",
                         reply->version.policy, reply->version.number, asked->policy, asked->number);
+    /* Episodes that have ended, or in which this role does not act, must have no sample. */
     size_t next = 0, expected = 0;
     for (size_t e = 0; e < group->n; e++) {
         if (group->seats[role].prompt_of[e] == NOT_ACTING)
@@ -80,6 +81,7 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
     stops_t stops = {group->message->stop_texts, group->message->stop_texts_n};
     size_t n = sample->ids.n;
     buf_t text = {0};
+    /* An empty completion is a text of its own, not a missing one. */
     buf_text (&text, "");
     bool cut =
         stops_cut (&stops, seat->tokenizer, prompt->data, prompt->n, sample->ids.data, &n, &text);
@@ -92,6 +94,8 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
     episode_action_t action = {.text = text.data,
                                .size = text.size,
                                .tokens = n,
+                               /* What coordination costs: words of others that this role had to
+                                  read. */
                                .tokens_read = answers_tokens_read (group, role, table, prompt->n),
                                .truncated = !completion.stopped};
     int rc = buf_check (&text, "a completion", err);
@@ -118,6 +122,7 @@ static int answers_play_turn (group_t *group, err_t *err)
             if (answers_apply (group, e, r, sample, err) != 0)
                 return err_wrap (err, "episode %zu, role %s", e, group->message->roles[r].name);
         }
+        /* Every episode that acted, acted in full: the last answer of the turn has come. */
         if (group->tables[e].acts && episode_step (group->tables[e].episode, err) != 0)
             return err_wrap (err, "episode %zu", e);
     }
@@ -146,6 +151,7 @@ static int answers_write_turn (group_t *group, err_t *err)
         buf_char (&group->bytes, '\n');
         if (rc == 0)
             rc = buf_check (&group->bytes, "the turn", err);
+        /* Kept once: later turns do not change an episode that is done. */
         if (rc == 0 && episode_done (table->episode) && !table->history)
             rc = answers_keep_history (table, err);
         if (rc != 0)
@@ -167,6 +173,7 @@ static void answers_end_turn (group_t *group)
 
 static void answers_end_score (group_t *group)
 {
+    /* Borrowed; they are written into the result and nowhere kept. */
     const char **histories = calloc (group->n, sizeof *histories);
     err_t err = {0};
     for (size_t e = 0; histories && e < group->n; e++)
@@ -185,6 +192,7 @@ static void answers_end_score (group_t *group)
 /*  An answer that is refused leaves the group as it was, and the ask open. */
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err)
 {
+    /* A turn has act requests only, and the score is asked for alone: one kind at a time. */
     bool act = strcmp (group->asks[ask].service, "act") == 0;
     if (act) {
         const wire_act_reply_t *reply = wire_act_reply_unpack (group->arena, data, size, err);
@@ -201,6 +209,7 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
         group->score = reply;
     }
     group->asks[ask].answered = true;
+    /* The last one moves the group on. */
     if (--group->unanswered > 0)
         return 0;
     if (act)

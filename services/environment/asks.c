@@ -29,6 +29,7 @@ static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where
 {
     const wire_group_t *m = group->message;
     err_t err = {0};
+    /* A request above the limit of a message fails for everybody. */
     if (buf_check (&ask->payload, "a request", &err) != 0) {
         group_fail (group, err.code, "%s: %s", ask->service, err.text);
         return;
@@ -84,6 +85,7 @@ static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf
         rc = err_set (err, ERR_INPUT, "an empty prompt");
     if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
+    /* The first turn's prompt has nothing of other roles in it yet. */
     if (seat->brief == 0)
         seat->brief = ids.n;
     tokenizer_ids_free (&ids);
@@ -99,6 +101,7 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
     for (size_t e = 0; rc == 0 && e < group->n; e++) {
         const episode_t *episode = group->tables[e].episode;
         seat->prompt_of[e] = NOT_ACTING;
+        /* Decided by the protocol of the family (task/episode.h), never by what came back first. */
         if (episode_done (episode) || !episode_acts (episode, role))
             continue;
         buf_t text = {0};
@@ -107,6 +110,8 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
         if (rc == 0)
             rc = buf_check (&text, "a prompt", err);
         shared_t *shared = rc == 0 ? asks_find_shared (list, *n, text.data) : NULL;
+        /* New in this turn. Its text moves into the list; equal ones of other episodes only add
+           their number. */
         if (shared == &list[*n]) {
             (*n)++;
             rc = asks_start_shared (group, role, shared, &text, err);
@@ -136,6 +141,8 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
         return;
     }
     for (size_t i = 0; i < n; i++)
+        /* The ids that were written down, not encoded anew: what is trained on later is what was
+           asked. */
         prompts[i] = (wire_prompt_t){.ids = *result_prompt_ids (group->result, list[i].index),
                                      .episodes = list[i].episodes,
                                      .episodes_n = list[i].n};
@@ -177,6 +184,7 @@ static void asks_ask_role (group_t *group, size_t role)
                     group->message->roles[role].name, err.text);
     else if (n)
         asks_write_act (group, role, list, n);
+    /* The request has copied what it needs. */
     for (size_t i = 0; list && i < n; i++) {
         free (list[i].text);
         free (list[i].episodes);

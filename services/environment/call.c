@@ -10,6 +10,7 @@
 #define CALL_AGAIN_MAX 2000
 #define CALL_DOUBLED   6 /* times, at most */
 
+/*  An answer that takes four times as long as any before is not slow but lost. */
 #define DEADLINES_SPARE 4 /* times the longest answer seen */
 
 void call_send (call_t *call, bus_t *bus, const group_ask_t *ask, int64_t deadline_ms)
@@ -34,6 +35,7 @@ static bool call_is_verdict (const err_t *err)
  *  no other serves: a worker that is to be avoided then gets the request all the same. */
 static bool call_agreed (call_t *call, const char *peer, const err_t *err)
 {
+    /* Two that say the same. A different code of the second one is a new first opinion. */
     if (*call->judge && call->verdict.code == err->code)
         return true;
     snprintf (call->judge, sizeof call->judge, "%s", peer);
@@ -47,6 +49,7 @@ call_outcome_t call_refused (call_t *call, const char *peer, const err_t *err)
     int64_t now = clock_ms ();
     unsigned doubled = call->refusals < CALL_DOUBLED ? call->refusals : CALL_DOUBLED;
     int64_t pause = (int64_t) CALL_AGAIN_MS << doubled;
+    /* Without a name the refusal came from the bus or from ourselves, and is nobody's opinion. */
     bool verdict = *peer && call_is_verdict (err), first = verdict && !*call->judge;
     call->number = 0;
     call->refusals++;
@@ -69,9 +72,11 @@ int64_t deadlines_ms (const deadlines_t *deadlines, const char *service, int64_t
 {
     deadlines_t copy = *deadlines;
     int64_t ms = *deadlines_of (&copy, service);
+    /* Never beyond the run's own patience: nobody would read the answer. */
     return ms < patience_ms ? ms : patience_ms;
 }
 
+/*  Only upwards: a deadline that falls again would throw away answers that were about to come. */
 static void deadlines_raise (int64_t *deadline, int64_t ms)
 {
     if (*deadline < ms)
@@ -83,6 +88,8 @@ void deadlines_answered (deadlines_t *deadlines, const char *service, int64_t to
     deadlines_raise (deadlines_of (deadlines, service), DEADLINES_SPARE * took_ms);
 }
 
+/*  Nothing was measured then but that it was too short, so the next try has all the time there
+ *  is. */
 void deadlines_missed (deadlines_t *deadlines, const char *service, int64_t patience_ms)
 {
     deadlines_raise (deadlines_of (deadlines, service), patience_ms);

@@ -124,8 +124,10 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
     *state = env;
     env->svc = run;
     env->bus = svc_bus (run);
+    /* Where everything begins; what is measured raises them (call.h). */
     env->deadlines = (deadlines_t){.act_ms = act_s * 1000, .score_ms = SCORE_MS};
     env->players_n = (size_t) groups;
+    /* All places at once: claiming a group must not fail for lack of memory. */
     env->players = calloc (env->players_n, sizeof *env->players);
     env->tokenizers = tokenizers_new (env->bus);
     if (!env->players || !env->tokenizers)
@@ -150,6 +152,7 @@ static void environment_publish (environment_t *env, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 32];
     snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
+    /* One buffer for all events; it has grown to the largest after a while. */
     buf_clear (&env->event);
     wire_event_pack (event, &env->event);
     bus_publish (env->bus, topic, env->event.data, env->event.size);
@@ -303,6 +306,7 @@ static bool player_store (environment_t *env, player_t *player)
     int rc = store_turn (env->store, &player->claim, turn, lines->data, lines->size, &err);
     if (!environment_on_stored (env, player, rc, &err))
         return false;
+    /* The next turn's requests begin without refusals and without judges. */
     memset (player->calls, 0, sizeof player->calls);
     group_stored (player->group);
     return true;
@@ -343,6 +347,7 @@ static bool player_ask (environment_t *env, player_t *player)
     for (size_t i = 0; i < group_asks (player->group); i++) {
         const group_ask_t *ask = group_ask (player->group, i);
         call_t *call = &player->calls[i];
+        /* Answered, under way, or put off. */
         if (ask->answered || call->number || now < call->again_ms)
             continue;
         int64_t patience = environment_patience_ms (player);
@@ -380,6 +385,7 @@ static void player_keep (environment_t *env, player_t *player, int64_t now)
 {
     if (now < env->store_again_ms)
         return;
+    /* At least a quarter of an hour: giving back costs all turns that were played. */
     int64_t patience = environment_patience_ms (player) > PATIENCE_MS
                            ? environment_patience_ms (player)
                            : PATIENCE_MS;
@@ -441,6 +447,7 @@ static int environment_claim_one (environment_t *env, player_t *player)
     err_t err = {0};
     int64_t started = clock_ms ();
     int rc = store_claim (env->store, svc_name (env->svc), LEASE_MS, &player->claim, &err);
+    /* Also an empty answer measures Redis. */
     if (rc >= 0)
         environment_time_store (env, started);
     if (rc != 1)
@@ -463,6 +470,7 @@ static void environment_claim_groups (environment_t *env, int64_t now)
     if (now < env->claim_ms || now < env->store_again_ms)
         return;
     int rc = 1;
+    /* Not more than can be renewed in time, whatever --groups says. */
     for (size_t i = 0; i < env->players_n && rc == 1 && env->live < environment_most_groups (env);
          i++)
         if (!env->players[i].group)
@@ -517,6 +525,7 @@ static void environment_on_reply (environment_t *env, const bus_item_t *item)
     call_t *call = &player->calls[ask];
     const char *service = group_ask (player->group, ask)->service;
     err_t err = {0};
+    /* From here on an answer to this number is nobody's; refused or not, the call is over. */
     call->number = 0;
     if (item->code != ERR_NONE) {
         err_set (&err, item->code, "%s%s%s", item->name, item->name[0] ? ": " : "", item->text);
@@ -563,6 +572,8 @@ int environment_work (svc_run_t *run)
             player_keep (env, &env->players[i], now);
     environment_claim_groups (env, now);
     env->busy_us += clock_us () - start;
+    /* Until the next claim, or until Redis is asked again when it failed; and often enough for
+       the pauses of calls. */
     int64_t wait = clock_left_ms (env->claim_ms), store = clock_left_ms (env->store_again_ms);
     wait = store > wait ? store : wait;
     return wait < LOOK_MS || env->live == 0 ? (int) wait : LOOK_MS;

@@ -42,6 +42,7 @@ static void group_make_episodes (group_t *group)
                                .turns = m->max_turns,
                                .cpu_s = m->cpu_s,
                                .cpu_total_s = m->cpu_total_s};
+    /* Seats are found by name from here on; their order is the order of the configuration. */
     for (size_t r = 0; r < m->roles_n; r++)
         group->roles[r] = m->roles[r].name;
     for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {
@@ -75,10 +76,12 @@ group_t *group_new (const void *payload, size_t size, err_t *err)
 {
     group_t *group = calloc (1, sizeof *group);
     if (group)
+        /* All answers of the group live in it until its end: the result borrows from them. */
         group->arena = arena_new (GROUP_BUDGET);
     int rc = group && group->arena ? 0 : err_set (err, ERR_LIMIT, "no memory for a group");
     if (rc == 0)
         rc = (group->message = wire_group_unpack (group->arena, payload, size, err)) ? 0 : -1;
+    /* Arrays here and in environment.c have that length. */
     if (rc == 0 && group->message->roles_n > EPISODE_ROLES_MAX)
         rc = err_set (err, ERR_INPUT, "a group of %zu roles", group->message->roles_n);
     if (rc == 0)
