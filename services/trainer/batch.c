@@ -13,7 +13,9 @@ static bool batch_is_masked (const batch_source_t *source, const wire_completion
     return source->mask_truncated && !c->stopped;
 }
 
-/*  Whether some completion of the group would move the weights. */
+/*  Whether some completion of the group would move the weights. A group whose rewards are all
+ *  alike has advantages of 0: computing its gradient would cost as much as any other and add
+ *  nothing, unless a KL term pulls as well. */
 static bool batch_teaches (const batch_source_t *source, size_t group)
 {
     const rollout_t *r = source->rollout;
@@ -25,7 +27,9 @@ static bool batch_teaches (const batch_source_t *source, size_t group)
     return source->keep_flat;
 }
 
-/*  Counts what the loss divides by, over all completions of the policy. */
+/*  Counts what the loss divides by, over all completions of the policy: also those that are left
+ *  out of the computation below, or the learning rate would depend on how many rewards happened
+ *  to be alike. */
 static void batch_count (const batch_source_t *source, size_t first, size_t end, batch_t *batch)
 {
     const rollout_t *r = source->rollout;
@@ -39,7 +43,9 @@ static void batch_count (const batch_source_t *source, size_t first, size_t end,
         }
 }
 
-/*  Appends the train group of one prompt; nothing when no completion of ours has it. */
+/*  Appends the train group of one prompt; nothing when no completion of ours has it. Completions
+ *  of one prompt stand together, since the trainer computes the prompt once for all of them.
+ *  Their order is that of the rollout, which decides the order of every sum. */
 static void batch_add_prompt (const batch_source_t *source, size_t group, size_t prompt,
                               batch_t *batch)
 {
@@ -64,6 +70,8 @@ static void batch_add_prompt (const batch_source_t *source, size_t group, size_t
     if (batch->items_n == begin)
         return;
     const wire_ids_t *ids = &r->group[group]->prompts[prompt];
+    /* The next group's beginning is this one's end; it is written again when there is a next
+       one. */
     batch->first_item[batch->groups_n] = begin;
     batch->groups[batch->groups_n++] = (train_group_t){.prompt = {.ids = ids->data, .n = ids->n},
                                                        .completions = batch->completions + begin,
@@ -88,6 +96,7 @@ batch_t *batch_new (const batch_source_t *source, size_t first, size_t end, err_
     size_t prompts = 0;
     for (size_t g = first; g < end; g++)
         prompts += r->group[g] ? r->group[g]->prompts_n : 0;
+    /* At most: those of other policies and masked ones leave their places empty. */
     size_t completions =
         r->first_completion[r->first_episode[end]] - r->first_completion[r->first_episode[first]];
     batch_t *batch = calloc (1, sizeof *batch);

@@ -22,6 +22,7 @@ static double *credit_shape (const rollout_t *r, const credit_options_t *options
     return rewards;
 }
 
+/*  One joint reward for the whole team: every completion of an episode gets the same advantage. */
 static int credit_from_groups (credit_t *credit, const rollout_t *r, const double *rewards,
                                const credit_options_t *options, err_t *err)
 {
@@ -36,6 +37,7 @@ static int credit_from_groups (credit_t *credit, const rollout_t *r, const doubl
     credit->zero_spread = stats.zero_spread;
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = r->first_completion[e]; c < r->first_completion[e + 1]; c++)
+            /* Without a trusted critic, what the groups gave stays as it is. */
             credit->advantages[c] = episodes[e];
     free (episodes);
     return 0;
@@ -69,6 +71,7 @@ static int credit_from_critic (const rollout_t *r, const double *rewards, const 
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             uint32_t role = r->episode[e]->completions[c].role;
+            /* Each role once, at its first completion: credit_of_role takes all of its turns. */
             bool first = true; /* of this role in the episode */
             for (size_t b = 0; first && b < c; b++)
                 first = r->episode[e]->completions[b].role != role;
@@ -76,6 +79,8 @@ static int credit_from_critic (const rollout_t *r, const double *rewards, const 
                 credit_of_role (r, e, rewards[e], role, values, lambda, advantages, err) != 0)
                 return -1;
         }
+    /* Over the whole step, not by group: the critic is what makes episodes of different tasks
+       comparable. */
     advantage_normalise (advantages, r->completions);
     return 0;
 }
@@ -93,6 +98,8 @@ int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_opt
                  : err_set (err, ERR_LIMIT, "no memory for %zu advantages", n);
     if (rc == 0 && critic)
         rc = credit_from_critic (rollout, rewards, values, options->lambda, critic, err);
+    /* Both are brought to one scale before they are averaged; else the wider one would decide
+       alone. */
     if (rc == 0 && critic && options->group)
         advantage_normalise (credit->advantages, n);
     for (size_t c = 0; rc == 0 && critic && c < n; c++)

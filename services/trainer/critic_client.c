@@ -16,9 +16,12 @@
 #define ID_MAX       200
 #define AGAIN_MS     200
 
+/*  Steps of one conversation: learning may be followed by fetching the state that was learnt. */
 typedef int take_fn (critic_client_t *critic, const bus_item_t *item, err_t *err);
 
-/*  What is asked for: one thing at a time. */
+/*  What is asked for: one thing at a time, since each depends on the one before. It stays here
+ *  until it is answered, so asking again sends the same bytes under the same id, which the
+ *  critic answers from memory when it has answered before. */
 typedef struct {
     const char *service; /* NULL: the bytes of the state */
     uint64_t step;
@@ -77,6 +80,8 @@ void critic_client_destroy (critic_client_t **critic)
     *critic = NULL;
 }
 
+/*  The bus sends it again by itself within that time (lib/bus/calls.c); the run's own patience
+ *  ends what never comes. */
 static int64_t critic_client_timeout_ms (const critic_client_t *critic)
 {
     return critic->conf->run.timeout_s * 1000;
@@ -101,6 +106,7 @@ static request_t *critic_client_new_request (critic_client_t *critic, const char
     r->payload.failed = false;
     r->service = service;
     r->step = step;
+    /* Of the request before: it says nothing about this one. */
     r->trouble = (err_t){0};
     return r;
 }
@@ -149,6 +155,9 @@ static int critic_client_take_values (critic_client_t *critic, const bus_item_t 
     if (reply->values_n != r->completions)
         return err_set (err, ERR_INPUT, "the critic gave %zu values for %zu completions",
                         reply->values_n, r->completions);
+    /* In the order of the request: group, episode, completion. The critic says for each value
+       whose it is, and a value in another place would be credit given to the wrong role, so that
+       is checked. */
     critic->values = calloc (r->completions + 1, sizeof (double));
     double *returns = calloc (r->completions + 1, sizeof (double));
     int rc = critic->values && returns ? 0 : err_set (err, ERR_LIMIT, "no memory for values");
@@ -188,8 +197,11 @@ static int critic_client_take_learnt (critic_client_t *critic, const bus_item_t 
         wire_learn_reply_unpack (critic->arena, item->payload, item->size, err);
     if (!reply)
         return -1;
+    /* From here on values are asked for under the new state. It is named by its hash, so a
+       critic that was restarted cannot answer from another one. */
     critic->status.state = reply->state;
     critic->status.loss = reply->loss;
+    /* The bytes are only needed for a checkpoint; the bus holds them meanwhile. */
     if (!critic->fetch)
         return 0;
     request_t *r = critic_client_new_request (critic, NULL, critic->request.step);
@@ -209,6 +221,7 @@ static transcripts_t *critic_client_transcripts (const critic_client_t *critic,
 
 int critic_client_ask (critic_client_t *critic, uint64_t step, const rollout_t *rollout, err_t *err)
 {
+    /* Of the step before. Without a state there is nothing to ask: the first step has no values. */
     free (critic->values);
     critic->values = NULL;
     if (hash_is_zero (&critic->status.state))
@@ -221,6 +234,7 @@ int critic_client_ask (critic_client_t *critic, uint64_t step, const rollout_t *
                                     .state = critic->status.state,
                                     .groups = transcripts->groups,
                                     .groups_n = transcripts->n};
+    /* Kept, since the answer is checked against it. The caller keeps it until the step is done. */
     critic->rollout = rollout;
     wire_value_request_pack (&request, &critic_client_new_request (critic, "value", step)->payload);
     transcripts_destroy (&transcripts);
@@ -254,8 +268,8 @@ int critic_client_learn (critic_client_t *critic, uint64_t step, const rollout_t
     return critic_client_exchange (critic, critic_client_take_learnt, err);
 }
 
-/*  A refusal that is none for long: somebody is busy, away, or the state is on its way to the
- *  bus. */
+/*  Whether a refusal will pass by itself: the critic is busy or away, or the bus does not have
+ *  the state yet that was just learnt. Every other refusal would be the same the next time. */
 static bool critic_client_may_pass (const request_t *r, err_code_t code)
 {
     return code == ERR_BUSY || code == ERR_NETWORK || code == ERR_TIMEOUT ||
@@ -265,6 +279,8 @@ static bool critic_client_may_pass (const request_t *r, err_code_t code)
 int critic_client_item (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     request_t *r = &critic->request;
+    /* Everything that arrives comes through here; an answer to a call that was given up is
+       nobody's. */
     if ((item->kind != BUS_REPLY && item->kind != BUS_OBJECT) || item->call == 0 ||
         item->call != r->call)
         return 0;
@@ -278,6 +294,7 @@ int critic_client_item (critic_client_t *critic, const bus_item_t *item, err_t *
         return err_set (err, item->code, "the critic: %s", item->text);
     take_fn *take = r->take;
     r->take = NULL;
+    /* The reply before it has been read: its memory is used again. */
     arena_reset (critic->arena);
     return take (critic, item, err) == 0 ? 1 : -1;
 }
@@ -290,6 +307,8 @@ int critic_client_poll (critic_client_t *critic, err_t *err)
     return r->call || clock_left_ms (r->again_ms) > 0 ? 0 : critic_client_send (critic, err);
 }
 
+/*  Named are the step, what was asked for, and the last refusal, if there was one: "is one
+ *  running?" is right only when nobody ever answered. */
 int critic_client_late (const critic_client_t *critic, const char *bus, double waited_s, err_t *err)
 {
     const request_t *r = &critic->request;
@@ -301,6 +320,7 @@ int critic_client_late (const critic_client_t *critic, const char *bus, double w
 
 const double *critic_client_values (const critic_client_t *critic)
 {
+    /* Until the critic explains anything its values are computed and measured, but not used. */
     return critic->status.trusted ? critic->values : NULL;
 }
 

@@ -15,6 +15,8 @@ static int policy_no_memory (const policy_t *policy, err_t *err)
                     policy->name, policy->n);
 }
 
+/*  Whether agents get bf16. The trainer then computes with bf16 as well, and keeps float32
+ *  masters beside it: the rounding of a small update would swallow it otherwise. */
 static bool policy_has_halves (const policy_t *policy)
 {
     return model_params_type (policy->model) == COMPUTE_BF16;
@@ -56,8 +58,12 @@ static void policy_encode_delta (policy_t *policy, const void *before)
         buf_free (&policy->delta);
 }
 
+/*  What an update leaves behind becomes the next version: its bytes, their hash, and the
+ *  difference to the version before, by which agents get there faster. The order matters: the
+ *  old bytes are copied before the new ones are poured over them. */
 int policy_advance (policy_t *policy, err_t *err)
 {
+    /* Activations are not needed until the next step, and the copy below needs memory. */
     train_rest (policy->train);
     if (policy->reference_train)
         train_rest (policy->reference_train);
@@ -80,6 +86,7 @@ static int policy_allocate (policy_t *policy, bool learns, err_t *err)
     policy->n = model_params (policy->model);
     policy->bytes_n = policy->n * policy_width_of (policy);
     policy->params = learns ? calloc (policy->n, sizeof (float)) : NULL;
+    /* Without halves the masters are what is published, and stand in memory once. */
     bool apart = !learns || policy_has_halves (policy);
     policy->bytes = apart ? malloc (policy->bytes_n) : policy->params;
     return policy->bytes && (policy->params || !learns) ? 0 : policy_no_memory (policy, err);
@@ -98,6 +105,7 @@ static int policy_allocate_learning (policy_t *policy, err_t *err)
     return policy->train ? 0 : -1;
 }
 
+/*  Models name their end tokens in several files; each counts once. */
 static void policy_add_stop (policy_t *policy, int32_t id)
 {
     for (size_t i = 0; i < policy->stops_n; i++)
@@ -136,6 +144,7 @@ static int policy_find_chat (policy_t *policy, const char *dir, const char *chat
                             format.name, format.end)
                  : 0;
     policy_add_stop (policy, end);
+    /* The template writes the whole prompt, with the tokens that would stand before it. */
     if (format.whole)
         policy->prefix_n = 0;
     policy->chat = strdup (format.name);
@@ -270,6 +279,8 @@ static int policy_add_adapters (policy_t *policy, const lora_config_t *lora, uin
     if (!policy->adapter_text)
         return policy_no_memory (policy, err);
     policy->adapter_hash = hash_object (policy->adapter_text, strlen (policy->adapter_text));
+    /* A adapters random, B adapters zero (Hu et al. 2021, section 4.1): the first version
+       computes what the base computes. */
     model_init_params (policy->model, seed, policy->params);
     model_set (policy->model, policy->params, policy->pool);
     return policy_fill_bytes (policy, err);
@@ -355,6 +366,7 @@ static int policy_read_adapters (policy_t *policy, const char *dir, err_t *err)
     const lora_config_t *ours = lora_config (policy->model);
     if (peft_read_config (dir, &theirs, err) != 0)
         return -1;
+    /* Compared twice instead of ==, which compilers warn of for floating point. */
     bool same = theirs.rank == ours->rank && theirs.targets == ours->targets &&
                 theirs.rslora == ours->rslora && theirs.alpha >= ours->alpha &&
                 theirs.alpha <= ours->alpha;
@@ -370,6 +382,8 @@ static int policy_read_weights (policy_t *policy, const char *dir, err_t *err)
     return rc;
 }
 
+/*  Also the way back after a restart: the version's number is the checkpoint's step, and its
+ *  hash is computed from the weights, so that it is the same version again. */
 int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *err)
 {
     int rc = policy->base ? policy_read_adapters (policy, dir, err)

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 
+/*  The objects of a version. BASE stands last: it is shared by all adapters and uploaded once. */
 enum { CONFIG, TOKENIZER, WEIGHTS, DELTA, ADAPTER, BASE, OBJECTS };
 
 typedef struct {
@@ -63,6 +64,7 @@ static uint64_t publish_offer_base (publish_t *publish, const policy_t *base)
     return base ? publish->base_call : 0;
 }
 
+/*  Copied, unlike the weights: texts are small, and the caller may change them. */
 static uint64_t publish_offer_text (publish_t *publish, const char *text)
 {
     return text ? bus_offer (publish->bus, text, strlen (text)) : 0;
@@ -75,6 +77,8 @@ static void publish_start (publish_t *publish, upload_t *upload)
     const policy_t *p = upload->policy;
     bus_t *bus = publish->bus;
     for (size_t o = 0; o < BASE; o++)
+        /* Cancelling waits until the courier has let go of the lent weights; only then they may
+           change. */
         if (upload->offers[o])
             bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
     *upload = (upload_t){
@@ -109,7 +113,8 @@ int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err
     return 0;
 }
 
-/*  The objects that a manifest names. */
+/*  The objects that a manifest names. The bus takes a manifest only when it holds all of these,
+ *  and keeps them as long as the manifest. */
 static size_t publish_needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
 {
     const hash_t *named[OBJECTS] = {
@@ -124,6 +129,8 @@ static size_t publish_needed (const wire_manifest_t *m, hash_t objects[OBJECTS])
 
 static wire_manifest_t publish_manifest_of (const publish_t *publish, const policy_t *p)
 {
+    /* An agent that has the version before may take the delta; any other takes the whole
+       weights. */
     bool short_cut = p->delta.size > 0;
     wire_manifest_t manifest = {.run = publish->run,
                                 .version = p->version,
@@ -184,6 +191,7 @@ static void publish_start_again (publish_t *publish)
 /*  An answer, for one of this upload's calls or not. */
 static int publish_take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err)
 {
+    /* The last answer of an upload: agents can have this version now. */
     if (upload->manifest == call) {
         upload->manifest = 0;
         upload->announced = true;
@@ -196,6 +204,7 @@ static int publish_take (publish_t *publish, upload_t *upload, uint64_t call, er
             upload->offers[o] = 0;
             ours = true;
         }
+        /* The base may be one of them, which several uploads wait for. */
         missing += upload->offers[o] != 0;
     }
     return ours && missing == 0 ? publish_announce (publish, upload, err) : 0;
@@ -268,6 +277,7 @@ void publish_retire (publish_t *publish)
 
 bool publish_done (const publish_t *publish)
 {
+    /* The critic's state counts as well: a critic that was restarted would ask for it. */
     bool done = publish->extra_call == 0;
     for (size_t i = 0; i < publish->n; i++)
         done = done && publish->uploads[i].announced;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*  Of all groups of a step together: two thousand episodes of a thousand tokens need a hundredth
+ *  of it. */
 #define ROLLOUT_BUDGET ((size_t) 2 << 30)
 
 rollout_t *rollout_new (size_t groups, err_t *err)
@@ -44,6 +46,8 @@ void rollout_destroy (rollout_t **rollout)
     *rollout = NULL;
 }
 
+/*  An id outside the vocabulary would be read beyond the embedding's end. Results come from
+ *  other processes, through Redis: they are checked here, once, so that nothing behind has to. */
 static int rollout_check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err_t *err)
 {
     if (ids->n == 0)
@@ -65,6 +69,7 @@ static int rollout_check_completion (const wire_episodes_t *group, const wire_co
         return err_set (err, ERR_INPUT, "a completion names prompt %u of %zu", c->prompt,
                         group->prompts_n);
     const wire_ids_t *prompt = &group->prompts[c->prompt];
+    /* Each policy has a context of its own; positions beyond it were never trained. */
     if (prompt->n + c->ids.n > limits->context[c->role])
         return err_set (err, ERR_INPUT,
                         "a prompt of %zu tokens and a completion of %zu; "
@@ -75,6 +80,7 @@ static int rollout_check_completion (const wire_episodes_t *group, const wire_co
     return rollout_check_ids (&c->ids, limits->vocab[c->role], "a completion", err);
 }
 
+/*  The number of episodes is part of the step: a group with fewer would change the others' mean. */
 static int rollout_check_group (const wire_episodes_t *group, const rollout_limits_t *limits,
                                 err_t *err)
 {
@@ -95,6 +101,7 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
     if (group >= rollout->groups)
         return err_set (err, ERR_INPUT, "group %llu of a step of %zu groups",
                         (unsigned long long) group, rollout->groups);
+    /* A dead group. It stays in the step with its reason, and counts for nothing. */
     if (!data) {
         free (rollout->reason[group]);
         rollout->reason[group] = strdup (reason ? reason : "no reason given");
@@ -107,6 +114,8 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
     return 0;
 }
 
+/*  The flat numbers that everything behind uses: episodes and completions are counted on over
+ *  all groups in the order of their ids, whatever the order in which the groups came. */
 int rollout_index (rollout_t *r, err_t *err)
 {
     r->episodes = 0;
@@ -114,6 +123,7 @@ int rollout_index (rollout_t *r, err_t *err)
         r->first_episode[g] = r->episodes;
         r->episodes += r->group[g] ? r->group[g]->episodes_n : 0;
     }
+    /* One more than there are, so that an end is always the next one's beginning. */
     r->first_episode[r->groups] = r->episodes;
     r->episode = calloc (r->episodes + 1, sizeof *r->episode);
     r->first_completion = calloc (r->episodes + 1, sizeof *r->first_completion);
@@ -132,6 +142,8 @@ int rollout_index (rollout_t *r, err_t *err)
     return 0;
 }
 
+/*  Roles of one turn write at the same time, so a turn takes as long as its longest completion.
+ *  Completions stand in the order of their turns. */
 size_t rollout_critical_path (const wire_episode_t *episode)
 {
     size_t path = 0, longest = 0;

@@ -169,6 +169,7 @@ static int stage_evaluate_report (trainer_t *t, err_t *err)
  *  twice. */
 static int stage_evaluate_poll (trainer_t *t, err_t *err)
 {
+    /* Reported already: only the commits below are still to be done, after a failure of theirs. */
     int ready = t->reported ? 1 : stage_groups_poll (t, err);
     if (ready != 1)
         return ready;
@@ -329,9 +330,12 @@ static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
     batch_t *batches[MINIBATCHES_MAX] = {0};
     policy_t *p = t->team.policies[policy];
     int rc = 0;
+    /* A step of fewer groups than minibatches has one group in each. */
     n = n > groups ? groups : n;
+    /* Of this step alone; report.c adds them up. */
     t->updates[policy] = (update_stats_t){0};
     for (size_t m = 0; rc == 0 && m < n; m++) {
+        /* Bounds by multiplication, so that sizes differ by one at most. */
         batches[m] = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
         rc = batches[m] ? 0 : -1;
         if (rc == 0 && options.loss.correction != LOSS_CORRECT_NONE)
@@ -372,10 +376,12 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     int rc = credit_compute (&t->credit, t->rollout, &options, values, err);
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
         rc = stage_train_policy (t, p, err);
+    /* For trainer_status: whoever asks this process to end learns how long that may take. */
     t->update_s = fmax (t->update_s, clock_s () - started);
     if (rc != 0)
         return -1;
     t->done++;
+    /* How long a user waits for the first sign of learning: measured once in a run's life. */
     if (t->first_step_s <= 0)
         t->first_step_s = trainer_wall_s (t);
     return 1;
@@ -494,6 +500,9 @@ static int stage_nothing_to_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
+/*  The walk in one table: what a stage does when it begins, what it waits for, which one
+ *  follows, and what is said when its deadline passes. A stage without `late` waits for the
+ *  store alone, whose failures end it in stage_restart. */
 static const stage_steps_t stages[STAGE_COUNT] = {
     [STAGE_PUBLISH] = {"publish", stage_publish_enter, stage_publish_poll, stage_after_publish,
                        stage_publish_late},

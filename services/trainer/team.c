@@ -7,6 +7,8 @@
 #include "base/rng.h"
 #include "formats/peft.h"
 
+/*  Adapters that are gone on with say themselves what they look like; new ones follow the
+ *  configuration. */
 static int team_adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora,
                                 err_t *err)
 {
@@ -21,11 +23,14 @@ static int team_adapter_config (const conf_t *conf, const char *folder, lora_con
     return 0;
 }
 
+/*  All adapters share one base, which is loaded with the first of them and never changes. */
 static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
     char folder[FS_PATH_MAX] = "";
     lora_config_t lora;
+    /* The adapters' first weights are a function of the seed and of their place in the team: two
+       policies must not begin as the same one. */
     uint64_t coordinates[] = {(uint64_t) conf->run.seed, team->policies_n};
     if (!team->base && !(team->base = policy_load_base (conf->model.path, conf->model.compute,
                                                         conf->model.chat, pool, err)))
@@ -50,6 +55,7 @@ static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t 
     if (!policy)
         return -1;
     team->policies[team->policies_n++] = policy;
+    /* A bound on activations: what does not fit side by side is computed one after the other. */
     train_limit (policy->train, (size_t) conf->trainer.activations_mb * 1000000, 0);
     return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
 }
@@ -60,10 +66,12 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
     if (team->roles == 0)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
     for (size_t role = 0; role < team->roles; role++) {
+        /* With a shared policy the first role brings it, and the others point to the same one. */
         if ((!conf_shares (conf) || role == 0) &&
             team_add_policy (team, conf_policy (conf, role), pool, err) != 0)
             return -1;
         team->policy_of[role] = team->policies_n - 1;
+        /* By role, since that is what a completion names. */
         team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;
         team->context[role] = team->policies[team->policies_n - 1]->config.model.context;
     }

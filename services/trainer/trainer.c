@@ -100,12 +100,15 @@ static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic
     hash_t config;
     if (trainer_config_hash (t->conf, &config, err) != 0)
         return -1;
+    /* Another configuration would go on with the same weights towards another goal, and the
+       run's record would be wrong from there on. */
     if (!hash_equal (&config, &checkpoint->config))
         return err_set (
             err, ERR_CONFIG,
             "%s was made under another configuration: resume with the same one, or name "
             "another folder with --out",
             path);
+    /* Other kernels round otherwise: the same seed would give other weights from here on. */
     if (strcmp (checkpoint->numerics, model_isa ()) != 0)
         return err_set (
             err, ERR_CONFIG,
@@ -133,9 +136,12 @@ static int trainer_name_holder (const trainer_t *t, buf_t *holder, err_t *err)
     char host[256] = "", cwd[FS_PATH_MAX];
     buf_t boot = {0};
     gethostname (host, sizeof host - 1);
+    /* The same folder must give the same name, however it was written on the command line. */
     bool absolute = t->dir[0] == '/';
     if (absolute || !getcwd (cwd, sizeof cwd))
         cwd[0] = 0;
+    /* A machine that was booted again is another holder, and so is a container of the same name on
+       another machine: it waits for the lease to end. */
     if (fs_read ("/proc/sys/kernel/random/boot_id", sizeof cwd, &boot, NULL) == 0)
         boot.data[strcspn (boot.data, "\n")] = 0;
     buf_printf (holder, "%s/%s:%s%s%s", host, boot.data ? boot.data : "", cwd, absolute ? "" : "/",
@@ -150,6 +156,8 @@ static int trainer_take_run (trainer_t *t, const char *holder, const buf_t *reco
 {
     int64_t deadline = clock_ms () + LEASE_MS + ACQUIRE_MS;
     bool told = false;
+    /* Its deadline is a lease and a little more: a dead holder's lease has ended by then, a
+       living one's has been renewed. */
     while (store_run_acquire (t->store, t->run, holder, LEASE_MS, record->data, record->size,
                               &t->epoch, err) != 0) {
         if (err->code != ERR_BUSY)
@@ -186,9 +194,11 @@ static int trainer_clear_steps (trainer_t *t, err_t *err)
 {
     if (args_flag (svc_args (t->svc), "--resume"))
         trainer_note_played (t);
+    /* What was played for later steps was sampled under weights that are no more. */
     if (store_step_drop_after (t->store, t->run, t->epoch, t->done, err) != 0)
         return -1;
     err_t gone = {0};
+    /* Not there is as good: it was committed before the trainer died, or Redis is a new one. */
     if (t->done && store_step_commit (t->store, t->run, t->epoch, WIRE_TRAIN, t->done, &gone) != 0)
         log_debug ("resume.commit", "step=%llu text=\"%s\"", (unsigned long long) t->done,
                    gone.text);
@@ -211,6 +221,7 @@ static int trainer_acquire (trainer_t *t, err_t *err)
     buf_free (&record);
     buf_free (&holder);
     if (rc == 0)
+        /* A thread of its own renews the lease, since an update may take longer than it lasts. */
         rc = (t->lease = lease_start (svc_redis (t->svc), t->run, t->epoch, err)) ? 0 : -1;
     return rc == 0 ? trainer_clear_steps (t, err) : -1;
 }
@@ -218,6 +229,7 @@ static int trainer_acquire (trainer_t *t, err_t *err)
 static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, const buf_t *state,
                                 err_t *err)
 {
+    /* Nobody asks for a critic then, and none has to run. */
     if (strcmp (t->conf->loss.advantage, "group") == 0)
         return 0;
     t->critic = critic_client_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
@@ -226,6 +238,7 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
     if (hash_is_zero (&checkpoint->critic))
         return 0;
     critic_client_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
+    /* The critic may be a new process, which fetches its state from the bus by the hash. */
     return publish_extra (t->publish, state->data, state->size, err);
 }
 
@@ -264,6 +277,7 @@ static int trainer_load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
         (!again || trainer_resume (t, checkpoint, critic, err) == 0) &&
         trainer_keep_config (t, again, err) == 0)
         return 0;
+    /* A supervisor starts again what failed by chance; a wrong configuration it must not. */
     if (err->code == ERR_INPUT || err->code == ERR_MISSING)
         err->code = ERR_CONFIG;
     return -1;
@@ -282,6 +296,7 @@ static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
 {
     if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
         return -1;
+    /* Cut where the checkpoint says: the lines behind belong to steps that are done again. */
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
     if (!t->metrics || episodes_cut (t, err) != 0 || completions_cut (t, err) != 0 ||
         trainer_name_checkpoints (t, err) != 0 || trainer_subscribe (t, err) != 0)
@@ -332,6 +347,7 @@ void trainer_close (svc_run_t *svc, void **state)
     err_t err = {0};
     if (!t)
         return;
+    /* A trainer that failed has weights that nobody should go on from. */
     if (!t->failed && stages_keep (t, &err) != 0)
         log_err ("checkpoint.lost", &err);
     rollout_destroy (&t->rollout);
@@ -360,6 +376,7 @@ static void trainer_fail (trainer_t *t, const err_t *err)
     char text[ERR_TEXT_MAX + 16];
     snprintf (text, sizeof text, "failed: %s", err->text);
     news_state (t, text);
+    /* What was waited for in vain says nothing against the weights: they are kept as they are. */
     t->failed = err->code != ERR_TIMEOUT;
     svc_fail (t->svc, err);
 }
@@ -407,6 +424,8 @@ int trainer_work (svc_run_t *svc)
     err_t err = {0};
     if (svc_stopping (svc))
         return -1;
+    /* Whoever has it now publishes under a newer epoch, so nothing of ours is taken any more;
+       going on would only waste the machine. */
     if (t->lease && lease_lost (t->lease)) {
         err_set (&err, ERR_STALE, "run %s was taken over by another trainer", t->run);
         trainer_fail (t, &err);

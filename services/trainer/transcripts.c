@@ -11,6 +11,7 @@
 
 #define TRANSCRIPTS_BUDGET ((size_t) 1 << 30)
 
+/*  At least one element, so that an empty list is no failure. */
 static void *transcripts_array (arena_t *arena, size_t n, size_t size)
 {
     void *array = arena_alloc (arena, (n ? n : 1) * size);
@@ -39,6 +40,7 @@ static int transcripts_read_turn (arena_t *arena, const json_t *actions,
     json_array_foreach (actions, i, action) {
         const char *role = json_string_value (json_object_get (action, "role"));
         said[i].text = transcripts_text (arena, action, "text");
+        /* Roles travel as numbers: their place in the list of the group's roles. */
         while (role && said[i].role < group->roles_n &&
                strcmp (group->roles[said[i].role], role) != 0)
             said[i].role++;
@@ -52,6 +54,8 @@ static int transcripts_read_turn (arena_t *arena, const json_t *actions,
 static int transcripts_read_episode (arena_t *arena, const wire_episode_t *episode,
                                      const wire_transcripts_t *group, wire_transcript_t *out)
 {
+    /* What the environment wrote came back through Redis and the reward's checks, but not
+       through this program: it is read like any other input. */
     json_t *history = json_loads (episode->history, JSON_REJECT_DUPLICATES, NULL);
     const json_t *list = json_object_get (history, "turns"), *turn;
     size_t n = json_array_size (list), i;
@@ -69,6 +73,8 @@ static int transcripts_read_group (arena_t *arena, const wire_episodes_t *episod
                                    const char *task, wire_transcripts_t *out, err_t *err)
 {
     json_t *json = json_loads (task ? task : "", 0, NULL);
+    /* Of the task only the brief: hidden tests must not teach the critic, or its values would
+       know more than any role can. */
     out->brief = transcripts_text (arena, json, "brief");
     json_decref (json);
     wire_transcript_t *list = transcripts_array (arena, episodes->episodes_n, sizeof *list);
@@ -94,6 +100,8 @@ transcripts_t *transcripts_new (const rollout_t *rollout, const char *const *rol
     }
     int rc = t && t->arena && t->groups ? 0 : err_set (err, ERR_LIMIT, "no memory for transcripts");
     for (size_t g = 0; rc == 0 && g < rollout->groups; g++) {
+        /* Dead groups have no episodes, and the critic never hears of them. Groups keep their
+           order. */
         if (!rollout->group[g])
             continue;
         t->groups[t->n] = (wire_transcripts_t){.roles = roles, .roles_n = roles_n};

@@ -63,12 +63,19 @@ static void update_one_completion (work_t *work, size_t item, const float *logp,
     for (size_t t = 0; t < n; t++) {
         work->logp[at + t] = logp[t];
         work->sampler[at + t] = it->completion->logps[t];
+        /* "old" is what the ratio of the loss is taken against: the log-probabilities before the
+           first update of the step, or, when nobody asked for those, the ones that the agent
+           recorded while sampling. */
         work->old[at + t] = work->batch->old ? work->batch->old[at + t] : it->completion->logps[t];
         work->ref[at + t] = work->reference ? work->reference[at + t] : 0;
         part->entropy += entropy[t];
+        /* How far sampling and training are apart on the same weights. It should be 0 up to
+           rounding; a greater one means that two programs compute differently, and is told in
+           the metrics. */
         part->logp_diff_max =
             fmax (part->logp_diff_max, fabs ((double) logp[t] - it->completion->logps[t]));
     }
+    /* The formula is in lib/learn/loss.c; here its inputs are only laid out by token. */
     loss_sequence_t sequence = {.n = n,
                                 .logp = work->logp + at,
                                 .old = work->old + at,
@@ -80,6 +87,8 @@ static void update_one_completion (work_t *work, size_t item, const float *logp,
         dlogp[t] = (float) work->dlogp[at + t];
 }
 
+/*  Called by the threads of train_run, each with groups of its own. What is written belongs to
+ *  the items of this group alone, so no lock is needed. */
 static void update_on_group (void *context, size_t group, size_t first, const float *logp,
                              const float *entropy, float *dlogp)
 {
@@ -97,12 +106,16 @@ static void update_add_up (const work_t *work, update_stats_t *stats)
         const part_t *part = &work->parts[i];
         loss_add (&stats->sums, &part->loss);
         stats->entropy += part->entropy;
+        /* After the first update the weights are others, and the difference is no longer an
+           error. */
         if (stats->updates == 0)
             stats->logp_diff_max = fmax (stats->logp_diff_max, part->logp_diff_max);
     }
     stats->tokens += work->batch->tokens;
 }
 
+/*  Only for losses that correct for off-policy sampling: they need the log-probabilities of the
+ *  whole step under the weights with which it begins. */
 int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err)
 {
     batch->old = calloc (batch->tokens + 1, sizeof *batch->old);
