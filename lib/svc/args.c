@@ -22,6 +22,8 @@ struct args {
     const char *positional;
 };
 
+/*  The place of the end when there is none: its key is NULL. size: of the key, which may be
+ *  followed by '=' and a value. */
 static size_t args_index_of (const args_spec_t *spec, const char *key, size_t size)
 {
     size_t i = 0;
@@ -55,6 +57,8 @@ static const char *args_nearest (const args_spec_t *spec, const char *key)
     return found;
 }
 
+/*  One option, with its value when it has one: behind '=', or as the next word. *at moves on by
+ *  what was used. */
 static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
 {
     const char *word = argv[*at], *equals = strchr (word, '=');
@@ -73,6 +77,7 @@ static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
                             option->placeholder);
         value = argv[++*at];
     }
+    /* A flag is given or not: "--json=no" would be taken for yes. */
     if (!option->placeholder && equals)
         return err_set (err, ERR_CONFIG, "%s takes no value", option->key);
     slot_t *slot = &args->slot[i];
@@ -84,6 +89,7 @@ static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
     } else if (slot->value) {
         return err_set (err, ERR_CONFIG, "%s is given twice", option->key);
     }
+    /* Words of argv, not copies: they live as long as the process. */
     slot->value = value;
     return 0;
 }
@@ -119,6 +125,7 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
     }
     args->spec = spec;
     int rc = 0;
+    /* After "--" everything is an argument, as everywhere. */
     bool options = true;
     for (int at = 1; rc == 0 && at < argc; at++) {
         if (options && strcmp (argv[at], "--") == 0)
@@ -134,10 +141,12 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
         else
             rc = args_take_positional (args, argv[at], err);
     }
+    /* The command line goes before the environment, and both before the default. */
     for (size_t i = 0; spec->environment && spec->options[i].key; i++)
         if (spec->options[i].placeholder && !args->slot[i].value &&
             !args_repeats (&spec->options[i]))
             args->slot[i].value = args_from_environment (&spec->options[i]);
+    /* An argument in brackets may be missing. */
     bool needs = spec->positional && *spec->positional != '[' && !args->help && !args->version;
     if (rc == 0 && needs && !args->positional && !args_flag (args, "--health"))
         rc = err_set (err, ERR_CONFIG, "%s is missing (--help shows an example)", spec->positional);
@@ -158,6 +167,7 @@ const char *args_value (const args_t *args, const char *key)
     const args_option_t *option = &args->spec->options[i];
     if (!option->key)
         return "";
+    /* An unknown key is a mistake in the program, and gives an empty text rather than a crash. */
     if (args->slot[i].value)
         return args->slot[i].value;
     return option->fallback ? option->fallback : "";
@@ -197,6 +207,7 @@ int args_number (const args_t *args, const char *key, long long low, long long h
     char *end;
     errno = 0;
     long long number = strtoll (text, &end, 10);
+    /* Everything must be read: "12x" is no number. */
     if (end == text || *end || errno || number < low || number > high)
         return err_set (err, ERR_CONFIG, "%s %s: a whole number from %lld to %lld is wanted", key,
                         text, low, high);
@@ -222,6 +233,7 @@ void args_help (const args_spec_t *spec, FILE *to)
     fprintf (to, "%s%s%s [options]\n\n%s\n", spec->program, spec->positional ? " " : "",
              spec->positional ? spec->positional : "", spec->about);
     for (const args_option_t *o = spec->options; o->key; o++) {
+        /* The help texts stand in one column, or two blanks behind a long option. */
         int width = fprintf (to, "  %s %s", o->key, o->placeholder ? o->placeholder : "");
         fprintf (to, "%*s%s", width < 24 ? 24 - width : 2, "", o->help);
         fprintf (to, o->fallback && *o->fallback ? " (%s)\n" : "\n", o->fallback);

@@ -17,6 +17,7 @@
 #include "svc/health.h"
 #include "wire/wire.h"
 
+/*  Twice a second: a view of the run looks alive with it, and it costs nothing beside a step. */
 #define STATUS_MS      500
 #define STATUS_METRICS 64
 #define METRIC_NAME    96
@@ -79,6 +80,7 @@ static void svc_handle_signals (svc_run_t *run)
 static void svc_add_metric (void *to, const char *name, double value)
 {
     svc_run_t *run = to;
+    /* More than that are left out without a word: they are for people. */
     if (run->metrics_n == STATUS_METRICS)
         return;
     char *copy = run->metric_names[run->metrics_n];
@@ -149,6 +151,8 @@ static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
             r->handle (run, item);
             return;
         }
+    /* The bus asks only for what was registered, so this is a mistake; it is answered all the
+       same, or the client would wait. */
     bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
 }
 
@@ -158,11 +162,14 @@ static int svc_loop (svc_run_t *run, err_t *err)
 {
     int wait = 0;
     while (!atomic_load (&run->stopping)) {
+        /* The status does not wait for the service: it is published between two items, however
+           many there are. */
         int64_t status_in = clock_left_ms (run->status_ms + STATUS_MS);
         if (status_in == 0) {
             svc_publish_status (run);
             status_in = STATUS_MS;
         }
+        /* The service says when it wants to be called again; the status may be due earlier. */
         int timeout = wait < 0 || wait > status_in ? (int) status_in : wait;
         bus_item_t item;
         int rc = bus_next (run->bus, &item, timeout, err);
@@ -183,6 +190,7 @@ static int svc_check_files (const svc_t *service, err_t *err)
     size_t least = service->files ? service->files : SVC_FILES_MIN;
     if (getrlimit (RLIMIT_NOFILE, &files) != 0)
         return 0;
+    /* The soft limit is often 1024 for the sake of programs that use select; nothing here does. */
     files.rlim_cur = files.rlim_max;
     setrlimit (RLIMIT_NOFILE, &files);
     if (getrlimit (RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < least)
@@ -206,6 +214,7 @@ static int svc_start (svc_run_t *run, err_t *err)
         return -1;
     if (service->open && service->open (run, &run->state, err) != 0)
         return -1;
+    /* After open: requests may come as soon as the bus knows of us. */
     for (const svc_route_t *r = service->routes; r->service; r++)
         if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
             return -1;
@@ -221,6 +230,7 @@ static void svc_finish (svc_run_t *run)
     bus_quiet (run->bus);
     if (run->service->close)
         run->service->close (run, &run->state);
+    /* Last, since whatever was closed may have said something on the way. */
     bus_destroy (&run->bus);
     pool_destroy (&run->pool);
     buf_free (&run->event);
@@ -254,6 +264,8 @@ static void svc_log_failure (const err_t *err)
 {
     const char *number = getenv ("QUINTET_LAST_WORDS");
     log_err ("failed", err);
+    /* The supervisor reads them back and shows them to the user
+       (services/cli/suite/supervisor.c). */
     if (number && dprintf ((int) strtol (number, NULL, 10), "%s", err->text) < 0)
         log_warn ("last.words", "fd=%s", number);
 }
@@ -323,6 +335,8 @@ int svc_main (const svc_t *service, int argc, char **argv)
                         .environment = true};
     svc_give_memory_back ();
     err_t err = {0};
+    /* Before any log is open: mistakes on the command line go to standard error, without a time
+       stamp. */
     args_t *args = args_parse (&spec, argc, argv, &err);
     long long threads;
     if (!args || args_number (args, "--threads", 0, 1024, &threads, &err) != 0) {
@@ -335,6 +349,7 @@ int svc_main (const svc_t *service, int argc, char **argv)
         args_help (&spec, stdout);
     else if (args_flag (args, "--version"))
         printf ("%s %s\n", program, QUINTET_VERSION);
+    /* The same program asks after itself, so that a container needs no other tool. */
     else if (args_flag (args, "--health"))
         status = health_check (service->name, args);
     else
@@ -355,6 +370,7 @@ bus_t *svc_bus (const svc_run_t *run)
 
 pool_t *svc_pool (svc_run_t *run)
 {
+    /* Made when it is first asked for: a service that does not compute starts no threads. */
     if (!run->pool) {
         long cores = sysconf (_SC_NPROCESSORS_ONLN);
         long asked = strtol (args_value (run->args, "--threads"), NULL, 10);
@@ -379,6 +395,7 @@ const args_t *svc_args (const svc_run_t *run)
     return run->args;
 }
 
+/*  The loop finds the status due, and publishes it after the present item. */
 void svc_tell (svc_run_t *run)
 {
     run->status_ms = clock_ms () - STATUS_MS;
@@ -390,6 +407,7 @@ void svc_stop (svc_run_t *run, int exit_status)
     atomic_store (&run->stopping, true);
 }
 
+/*  The loop ends after the present item: handlers need not unwind. */
 void svc_fail (svc_run_t *run, const err_t *err)
 {
     svc_log_failure (err);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*  Packed apart and then appended: protobuf-c writes into memory of a known size, and the buffer
+ *  may have to grow, or to refuse for its own limit. */
 void convert_pack (const ProtobufCMessage *message, buf_t *bytes)
 {
     size_t size = protobuf_c_message_get_packed_size (message);
@@ -43,9 +45,12 @@ ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, 
     ProtobufCAllocator allocator = {
         .alloc = convert_allocate, .free = convert_leave, .allocator_data = arena};
     ProtobufCMessage *message =
+        /* Results are read from Redis, where they may be longer than a message of the bus. */
         size > WIRE_PAYLOAD_MAX * 4u
             ? NULL
             : protobuf_c_message_unpack (descriptor, &allocator, size, (const uint8_t *) data);
+    /* Whether the machine has no memory or the message asks for too much: the first may pass,
+       the second never does, and a group would be given up for it. */
     if (!message && arena && arena_starved (arena))
         err_set (err, ERR_LIMIT, "no memory for a %s of %zu bytes", descriptor->short_name, size);
     else if (!message)
@@ -54,6 +59,7 @@ ProtobufCMessage *convert_unpack (const ProtobufCMessageDescriptor *descriptor, 
     return message;
 }
 
+/*  Zeros, and never of size 0: a NULL means that there was no memory. */
 void *convert_array (arena_t *arena, size_t n, size_t size)
 {
     void *array = arena ? arena_alloc (arena, (n ? n : 1) * size) : NULL;
@@ -70,6 +76,8 @@ void *convert_items (arena_t *arena, size_t n, size_t size, const char *field, e
     return array;
 }
 
+/*  One place for the end of every pack function: the arena goes in any case, and a failure shows
+ *  in the buffer, which its owner looks at. */
 void convert_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, buf_t *bytes)
 {
     if (ok)
@@ -79,6 +87,7 @@ void convert_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, 
     arena_destroy (arena);
 }
 
+/*  Counts are checked before anything of their size is allocated. */
 int convert_count (size_t n, size_t most, const char *field, err_t *err)
 {
     if (n > most)
@@ -86,6 +95,7 @@ int convert_count (size_t n, size_t most, const char *field, err_t *err)
     return 0;
 }
 
+/*  Names become keys, topics and file names; texts are only shown. */
 int convert_name (const char *text, const char *field, err_t *err)
 {
     if (strlen (text) > LIMIT_NAME)
@@ -112,6 +122,7 @@ int convert_ids (const int32_t *ids, size_t n, const char *field, err_t *err)
     if (convert_count (n, LIMIT_IDS, field, err) != 0)
         return -1;
     for (size_t i = 0; i < n; i++)
+        /* The upper end depends on the model: who knows the vocabulary checks it. */
         if (ids[i] < 0)
             return err_set (err, ERR_INPUT, "%s: %d is no token", field, ids[i]);
     return 0;
@@ -169,6 +180,7 @@ int convert_version (const Quintet__Version *in, wire_version_t *out, err_t *err
 {
     if (!in)
         return err_set (err, ERR_INPUT, "version: is missing");
+    /* The hash may be missing: an event that tells of a number has none. */
     *out = (wire_version_t){.policy = in->policy, .number = in->number};
     if (convert_name (in->policy, "version.policy", err) != 0)
         return -1;
@@ -220,6 +232,7 @@ int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, bool meas
     if (!parts)
         return -1;
     for (size_t i = 0; i < n; i++) {
+        /* Events may have values that were not measured, which travel as NaN; a reward may not. */
         if (convert_name (in[i]->name, "parts.name", err) != 0 ||
             (measured && convert_finite (in[i]->value, in[i]->name, err) != 0))
             return -1;
@@ -269,6 +282,7 @@ static int convert_completions (arena_t *arena, const Quintet__Episode *in, wire
             convert_range (c->role, 0, LIMIT_ROLES - 1, "completions.role", err) != 0 ||
             convert_range (c->turn, 0, LIMIT_TURNS - 1, "completions.turn", err) != 0)
             return -1;
+        /* As in a reply of the agent: it is checked again, since this comes out of Redis. */
         if (c->n_ids != c->n_logps)
             return err_set (err, ERR_INPUT, "completions: %zu ids but %zu log-probabilities",
                             c->n_ids, c->n_logps);
@@ -295,6 +309,8 @@ int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
     if (!list)
         return -1;
     for (size_t i = 0; i < n; i++) {
+        /* Not read here: the environment wrote it as JSON, and who wants to know what it says
+           parses it. */
         list[i].history = in[i]->history;
         if (convert_reward (arena, in[i]->reward, &list[i].reward, err) != 0 ||
             convert_completions (arena, in[i], &list[i], err) != 0)
@@ -311,6 +327,7 @@ ProtobufCBinaryData convert_to_hash (const hash_t *in)
     return (ProtobufCBinaryData){.len = HASH_SIZE, .data = convert_borrow (in->bytes)};
 }
 
+/*  By value: it borrows its texts, and lives as long as the message that is being packed. */
 Quintet__Version convert_to_version (const wire_version_t *in)
 {
     Quintet__Version out = QUINTET__VERSION__INIT;

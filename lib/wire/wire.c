@@ -10,6 +10,7 @@
 
 static Quintet__Prompt **wire_to_prompts (arena_t *arena, const wire_prompt_t *in, size_t n)
 {
+    /* protobuf-c wants a list of pointers; the structs lie side by side in the same arena. */
     Quintet__Prompt **list = convert_array (arena, n, sizeof *list);
     Quintet__Prompt *all = convert_array (arena, n, sizeof *all);
     for (size_t i = 0; list && all && i < n; i++) {
@@ -39,6 +40,7 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     pb.role = message->role;
     pb.turn = message->turn;
     pb.temperature = message->temperature;
+    /* A filter that does nothing is left out: a request has one form, and so one id. */
     pb.filter = convert_to_filter (&message->filter, &filter) ? &filter : NULL;
     pb.max_tokens = message->max_tokens;
     pb.n_stops = message->stops.n;
@@ -93,6 +95,8 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
+        /* Bounds are not tastes: beyond them code that trusts the message would overflow or
+           loop. */
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
@@ -143,6 +147,7 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
     wire_sample_t *samples = convert_items (arena, in->n_samples, sizeof *samples, "samples", err);
     for (size_t i = 0; samples && i < in->n_samples; i++) {
         const Quintet__Sample *s = in->samples[i];
+        /* One log-probability for each token, or the importance ratio is of other tokens. */
         if (s->n_ids != s->n_logps || s->n_ids == 0) {
             err_set (err, ERR_INPUT, "sample %zu: %zu ids, %zu log-probabilities", i, s->n_ids,
                      s->n_logps);
@@ -171,6 +176,7 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
 
 void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
 {
+    /* Nothing has to be allocated: every list is borrowed as it is. */
     arena_t *arena = NULL;
     Quintet__Weights weights = convert_to_weights (&message->weights);
     Quintet__ScoreRequest pb = QUINTET__SCORE_REQUEST__INIT;
@@ -182,6 +188,7 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.roles = convert_borrow (message->roles);
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
+    /* Absent and empty mean the same; protobuf-c has no NULL for strings. */
     pb.modules = convert_borrow (message->modules ? message->modules : "");
     pb.cpu_s = message->cpu_s;
     pb.cpu_total_s = message->cpu_total_s;

@@ -96,10 +96,12 @@ static void critic_store_state (critic_t *critic, const hash_t *hash, network_t 
     held_t *slot = &critic->held[0];
     for (size_t i = 0; i < STATES_KEPT; i++) {
         held_t *h = &critic->held[i];
+        /* The same bytes: whoever fetched or computed it first has stored it. */
         if (h->network && hash_equal (&h->hash, hash)) {
             network_destroy (network);
             return;
         }
+        /* A free place, or else the one that was used longest ago. */
         if (slot->network && (!h->network || h->used_us < slot->used_us))
             slot = h;
     }
@@ -124,6 +126,7 @@ static network_t *critic_parent_of (critic_t *critic, const network_t *old,
 {
     network_shape_t shape = {request->width, request->layers, request->heads, request->context};
     pool_t *pool = svc_pool (critic->run);
+    /* Without a parent this is the first step of a run: shape and seed say what to begin with. */
     network_t *network =
         old ? network_copy (old, pool, err) : network_new (&shape, request->seed, pool, err);
     if (!network)
@@ -158,6 +161,7 @@ static int critic_wait_for (critic_t *critic, const waiting_t *what, const void 
         buf_append (&w->payload, payload, size);
         return 0;
     }
+    /* What it was for is refused, so its answer would be nobody's. */
     bus_cancel (svc_bus (critic->run), what->call);
     return err_set (err, ERR_BUSY, "%d requests wait for the bus already", WAITING_MAX);
 }
@@ -185,8 +189,11 @@ static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *ol
     critic_store_state (critic, &answer.state, &network);
     wire_learn_reply_pack (&answer, &reply);
     waiting_t uploading = {.id = id,
+                           /* Copied by the bus's library: the buffer is freed below. */
                            .call = bus_offer (svc_bus (critic->run), state.data, state.size)};
     int rc = critic_wait_for (critic, &uploading, reply.data, reply.size, err);
+    /* Counted even when the reply has no place to wait in: the step is learnt, and asked again
+       it is learnt again to the same state. */
     critic->learnt++;
     buf_free (&reply);
     buf_free (&state);
@@ -315,6 +322,7 @@ static void critic_on_object (critic_t *critic, const bus_item_t *item)
     for (size_t i = 0; i < WAITING_MAX; i++) {
         if (!critic->waiting[i].id || critic->waiting[i].call != item->call)
             continue;
+        /* Taken out first: going on may have to wait again, and needs the place. */
         waiting_t found = critic->waiting[i];
         critic->waiting[i] = (waiting_t){0};
         (found.serve ? critic_continue : critic_send_learnt) (critic, &found, item);
@@ -343,6 +351,8 @@ void critic_on_item (svc_run_t *run, const bus_item_t *item)
         critic_on_object (critic, item);
     else if (item->kind == BUS_PEER)
         critic_upload_again (critic);
+    /* Its client has given up. What is under way at the bus goes on, and is of use to the next
+       one that asks. */
     for (size_t i = 0; item->kind == BUS_CANCELLED && i < WAITING_MAX; i++)
         if (critic->waiting[i].id == item->id) {
             buf_free (&critic->waiting[i].payload);

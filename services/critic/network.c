@@ -39,12 +39,16 @@ static model_config_t network_config_of (const network_shape_t *shape)
                             .heads = shape->heads,
                             .kv_heads = shape->heads,
                             .head_dim = shape->heads ? shape->width / shape->heads : 0,
+                            /* SwiGLU's usual width: two thirds of four times the model's
+                               (Shazeer 2020, "GLU Variants"). */
                             .ff = (size_t) shape->width * 8 / 3,
                             .vocab = RECORDS_VOCAB,
                             .context = (size_t) shape->context + 1,
                             .norm_eps = 1e-5,
                             .rope = ROPE_PLAIN,
                             .rope_theta = 10000,
+                            /* One output for each position instead of a vocabulary: the value of
+                               what was read so far. */
                             .value_head = true};
 }
 
@@ -104,6 +108,7 @@ static bool network_is_filled (const header_t *header, size_t size)
     uint64_t rest = size - sizeof *header, width = header->shape.width;
     if (width > WIDTH_MAX || header->shape.layers > LAYERS_MAX)
         return false;
+    /* Embedding and the attention's matrices alone: a lower bound that needs no model. */
     uint64_t least = width * (RECORDS_VOCAB + header->shape.layers * 4 * width);
     return rest % (3 * sizeof (float)) == 0 && header->params == rest / (3 * sizeof (float)) &&
            header->params >= least;
@@ -135,6 +140,8 @@ network_t *network_parse (const void *data, size_t size, pool_t *pool, err_t *er
     memcpy (network->params, at, bytes);
     memcpy (network->adamw.m, at + bytes, bytes);
     memcpy (network->adamw.v, at + 2 * bytes, bytes);
+    /* With its moments: the next update is the one that the critic which made this state would
+       have made. */
     network->adamw.step = header.steps;
     model_set (network->model, network->params, pool);
     return network;
@@ -173,6 +180,8 @@ size_t network_context (const network_t *network)
     return network->shape.context;
 }
 
+/*  Raw floats in the order of the machine: critics of another kind would compute other bits
+ *  anyway. */
 void network_bytes (const network_t *network, buf_t *bytes)
 {
     header_t header = {.magic = STATE_MAGIC,
@@ -219,6 +228,9 @@ static int network_batch_make (batch_t *batch, const records_t *records, err_t *
     if (!next)
         return err_set (err, ERR_LIMIT, "no memory for %zu texts", records->texts_n);
     for (size_t i = 0; i < records->n; i++)
+        /* A counting sort by text: first how many, then where each begins, then each to its
+           place. Within a text the records keep their order, which decides the order of the
+           gradient's sums. */
         batch->groups[records->record[i].text].completions_n++;
     for (size_t t = 0, first = 0; t < records->texts_n; t++) {
         train_group_t *group = &batch->groups[t];
@@ -270,6 +282,8 @@ int network_learn (network_t *network, const records_t *records, const double *r
     batch_t batch = {.returns = returns};
     int rc = network_batch_make (&batch, records, err);
     if (rc == 0)
+        /* One update over the whole step, not minibatches: a critic is a guess about the mean,
+           and one step a time keeps its state a function of the steps. */
         rc = train_run (network->train, batch.groups, records->texts_n, 1, network_squared_error,
                         &batch, network->gradient, err);
     if (rc == 0) {
@@ -279,6 +293,7 @@ int network_learn (network_t *network, const records_t *records, const double *r
         for (size_t i = 0; i < batch.n; i++)
             loss += (batch.values[i] - returns[i]) * (batch.values[i] - returns[i]);
         learnt->loss = batch.n ? loss / (double) batch.n : 0;
+        /* Measured on the values from before the update: how well it knew what it had not seen. */
         learnt->explained_variance = advantage_explained_variance (returns, batch.values, batch.n);
         rc = adamw_step (&network->adamw, &options, network->model, network->params,
                          network->gradient, network->pool, &norm);

@@ -10,7 +10,8 @@
 
 #include "base/buf.h"
 
-#define BEGIN       256
+#define BEGIN 256
+/*  Only the last `context` bytes are read, but a text is put together from its beginning. */
 #define TEXT_MAX    ((size_t) 4 << 20)
 #define RECORDS_MAX ((size_t) 1 << 20)
 
@@ -83,12 +84,16 @@ static int records_read_turn (records_t *records, uint32_t episode, uint32_t tur
         for (size_t i = 0; i < said->said_n; i++) {
             if (said->said[i].role != role)
                 continue;
+            /* Whose value is asked for is part of the text: the same state may be worth another
+               reward to another role's next words. */
             buf_printf (text, "@%s", group->roles[role]);
             if (records_add (records, (record_t){episode, turn, role, 0}, text, context) != 0)
                 return -1;
+            /* Taken back: the roles of a turn do not see each other. */
             text->size = before;
         }
     for (size_t i = 0; i < said->said_n; i++)
+        /* From here on the turn is known to everybody. */
         buf_printf (text, "%s: %s\n", group->roles[said->said[i].role], said->said[i].text);
     return 0;
 }

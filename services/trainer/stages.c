@@ -332,10 +332,8 @@ static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
     int rc = 0;
     /* A step of fewer groups than minibatches has one group in each. */
     n = n > groups ? groups : n;
-    /* Of this step alone; report.c adds them up. */
     t->updates[policy] = (update_stats_t){0};
     for (size_t m = 0; rc == 0 && m < n; m++) {
-        /* Bounds by multiplication, so that sizes differ by one at most. */
         batches[m] = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
         rc = batches[m] ? 0 : -1;
         if (rc == 0 && options.loss.correction != LOSS_CORRECT_NONE)
@@ -381,7 +379,6 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     if (rc != 0)
         return -1;
     t->done++;
-    /* How long a user waits for the first sign of learning: measured once in a run's life. */
     if (t->first_step_s <= 0)
         t->first_step_s = trainer_wall_s (t);
     return 1;
