@@ -20,6 +20,9 @@
     N (rewards, 1, 1, 64, "reward processes")                                                      \
     N (threads, 0, 0, 256, "threads of agent and trainer; 0: one per core")                        \
     N (timeout_s, 600, 1, 86400, "longest wait for the groups of one step")                        \
+    R (lost_share, 0.1, 0, 1,                                                                      \
+       "share of groups that may be lost, which nobody could play or score; beyond it the run "    \
+       "ends with an error")                                                                       \
     N (completions_mb, 64, 0, 1048576,                                                             \
        "MB of completions.jsonl that are kept, the newest; 0: no such file")                       \
     T (baseline, "none", "none|solo", "train one agent that does everything, too, to compare")

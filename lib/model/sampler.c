@@ -156,11 +156,13 @@ static int sampler_check_job (const sampler_t *s, const sampler_job_t *job, err_
     const model_config_t *c = &s->shape;
     if (job->model && !sampler_same_shape (s, job->model))
         return err_set (err, ERR_INPUT, "the job's model has another shape than the sampler");
-    if (job->prompt_n < 1 || job->samples < 1 || job->max_tokens < 1)
+    if (job->prompt_n < 1)
         return err_set (err, ERR_INPUT,
-                        "a prompt of %zu ids, %zu samples, %zu tokens at most: each must "
-                        "be at least 1",
-                        job->prompt_n, job->samples, job->max_tokens);
+                        "the prompt is empty, and there is nothing to go on from: give it a text "
+                        "(this model's tokenizer puts no token before one)");
+    if (job->samples < 1 || job->max_tokens < 1)
+        return err_set (err, ERR_INPUT, "%zu samples, %zu tokens at most: each must be at least 1",
+                        job->samples, job->max_tokens);
     if (job->prompt_n > c->context || job->max_tokens > c->context - job->prompt_n)
         return err_set (err, ERR_INPUT,
                         "a prompt of %zu ids and completions of %zu do not fit into "

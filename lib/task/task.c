@@ -16,6 +16,7 @@
 #include "task/family.h"
 #include "task/number.h"
 
+#define BOM            "\xef\xbb\xbf"
 #define LINE_MAX_BYTES ((size_t) 4 << 20)
 #define TASKS_MAX      ((size_t) 10 << 20)
 
@@ -136,6 +137,9 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
     else if (!line || !set->number)
         rc = err_set (err, ERR_LIMIT, "no memory for %s", o->path);
     for (size_t number = 1; rc == 0 && gzgets (file, line, (int) LINE_MAX_BYTES); number++) {
+        /* Spreadsheets and Windows mark a file as UTF-8 by an invisible character. */
+        if (number == 1 && strncmp (line, BOM, strlen (BOM)) == 0)
+            memmove (line, line + strlen (BOM), strlen (line + strlen (BOM)) + 1);
         size_t size = strlen (line);
         if (size == LINE_MAX_BYTES - 1)
             rc = err_set (err, ERR_LIMIT, "%s:%zu: a line of more than %zu bytes", o->path, number,

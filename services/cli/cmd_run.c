@@ -20,6 +20,7 @@
 #include "cli.h"
 #include "report/ending.h"
 #include "report/folder.h"
+#include "report/lost.h"
 #include "report/history.h"
 #include "report/report.h"
 #include "report/result.h"
@@ -400,6 +401,11 @@ static int cmd_run_finish (run_t *run, err_t *err)
             result_json (&result, stdout);
         else
             result_print (&result, stdout);
+        lost_t lost = lost_count (&result);
+        if (!run->json)
+            lost_print (&lost, stdout);
+        if (rc == 0)
+            rc = lost_check (&lost, run->conf->run.lost_share, err);
     }
     result_free (&result);
     return rc;

@@ -106,9 +106,10 @@ static int cmd_score_read_file (const char *path, cmd_score_file_t *file, err_t 
             break;
         }
         json_error_t problem = {.text = ""};
+        bool marked = number == 1 && strncmp (text, "\xef\xbb\xbf", 3) == 0; /* as UTF-8 */
         cmd_score_episode_t *e = &file->episodes[file->n++];
         buf_t line = {0};
-        number_escape (text, &line);
+        number_escape (text + (marked ? 3 : 0), &line);
         json_t *state = json_loads (line.data ? line.data : "", 0, &problem);
         buf_free (&line);
         e->line = number;

@@ -330,6 +330,27 @@ static int metrics_count_line (void *context, const json_t *line)
     return 0;
 }
 
+typedef struct {
+    const char *event, *name;
+    double sum;
+} sum_t;
+
+static int metrics_sum_line (void *context, const json_t *line)
+{
+    sum_t *sum = context;
+    const char *event = json_string_value (json_object_get (line, "event"));
+    if (event && strcmp (event, sum->event) == 0)
+        sum->sum += json_number_value (json_object_get (line, sum->name));
+    return 0;
+}
+
+double metrics_sum (const metrics_t *metrics, const char *event, const char *name)
+{
+    sum_t sum = {.event = event, .name = name};
+    metrics_each_line (metrics->lines, metrics_sum_line, &sum);
+    return sum.sum;
+}
+
 size_t metrics_count (const metrics_t *metrics, const char *event, const char *name, double least)
 {
     count_t count = {.event = event, .name = name, .least = least};

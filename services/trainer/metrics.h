@@ -62,5 +62,7 @@ int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
 uint64_t metrics_best (const metrics_t *metrics, const char *event, const char *name);
 /*  How many lines with this event have a number of that name which is at least `least`. */
 size_t metrics_count (const metrics_t *metrics, const char *event, const char *name, double least);
+/*  Sum of a number over all lines with this event. */
+double metrics_sum (const metrics_t *metrics, const char *event, const char *name);
 
 #endif

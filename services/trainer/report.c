@@ -291,10 +291,17 @@ static json_t *report_result_of (const trainer_t *t, size_t flat)
     double wall_s = t->wall_kept > 0 ? t->wall_kept : trainer_wall_s (t);
     metrics_find (t->metrics, "eval", 0, report_keep_number, before);
     metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, report_keep_number, after);
-    return json_pack ("{s:s, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
-                      (json_int_t) t->done, "steps_without_spread", (json_int_t) flat,
-                      "reproducible", (int) conf_reproducible (t->conf), "first_step_s",
-                      t->first_step_s, "wall_s", wall_s, "before", before, "after", after);
+    /* An evaluation plays its tasks twice, sampled and greedy. */
+    double groups = metrics_sum (t->metrics, "step", "groups") +
+                    2 * metrics_sum (t->metrics, "eval", "n"),
+           lost = metrics_sum (t->metrics, "step", "dead_groups") +
+                  metrics_sum (t->metrics, "eval", "dead_groups") +
+                  metrics_sum (t->metrics, "eval", "greedy_dead_groups");
+    return json_pack ("{s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
+                      (json_int_t) t->done, "groups", (json_int_t) groups, "lost_groups",
+                      (json_int_t) lost, "steps_without_spread", (json_int_t) flat, "reproducible",
+                      (int) conf_reproducible (t->conf), "first_step_s", t->first_step_s, "wall_s",
+                      wall_s, "before", before, "after", after);
 }
 
 void report_restore_times (trainer_t *t)

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/printable.h"
 #include "examples.h"
+#include "lost.h"
 
 /*  The trainer writes result.json at its end; without it there is no result. */
 static json_t *result_read_result (const char *folder, err_t *err)
@@ -280,10 +281,12 @@ static json_t *result_sides (const json_t *result)
 
 void result_json (const result_t *r, FILE *to)
 {
-    json_t *line = json_pack ("{s:s, s:f, s:f, s:b, s:o, s:o}", "event", "result", "first_step_s",
-                              r->first_step_s, "wall_s", r->wall_s, "reproducible",
-                              (int) result_reproducible (r), "team", result_sides (r->team), "solo",
-                              result_sides (r->solo));
+    lost_t lost = lost_count (r);
+    json_t *line = json_pack ("{s:s, s:f, s:f, s:b, s:I, s:I, s:o, s:o}", "event", "result",
+                              "first_step_s", r->first_step_s, "wall_s", r->wall_s, "reproducible",
+                              (int) result_reproducible (r), "groups", (json_int_t) lost.groups,
+                              "lost_groups", (json_int_t) lost.lost, "team", result_sides (r->team),
+                              "solo", result_sides (r->solo));
     char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
     fprintf (to, "%s\n", text ? text : "{}");
     fflush (to);
