@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,6 +29,7 @@
 #include "suite/suite.h"
 #include "svc/svc.h"
 #include "view/live.h"
+#include "view/style.h"
 
 #define CMD_RUN_STOPPED 130 /* status after a signal, as a shell would give it */
 
@@ -46,6 +48,7 @@ static const args_option_t options[] = {
      "resume what is unfinished in --out, else begin in the next free --out-2 ..."},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key, such as trainer.lr=3e-4"},
     {"--json", NULL, NULL, "one JSON object per line instead of the view"},
+    {"--no-color", NULL, NULL, "no colours (as with NO_COLOR set)"},
     {"--print-config", NULL, NULL, "print what is in force, and the objective; start nothing"},
     {"--agents", "N", "", "agent processes, in place of run.agents"},
     {"--environments", "N", "", "environment processes, in place of run.environments"},
@@ -75,6 +78,7 @@ typedef struct {
     place_t place;
     char folder[FS_PATH_MAX]; /* of the trainer that runs, or ran last */
     bool json, print;
+    bool plain; /* --no-color */
     const char *bus, *redis;
     suite_t *suite;
     live_t *live;
@@ -144,6 +148,7 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     if (!run->conf)
         return -1;
     run->place.resume = args_flag (args, "--resume");
+    run->plain = args_flag (args, "--no-color");
     run->print = args_flag (args, "--print-config");
     run->bus = cmd_run_given (args, "--bus");
     run->redis = cmd_run_given (args, "--redis");
@@ -334,6 +339,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     /* The run may have been stopped before the single agent's training began. */
     bool resumes = run->place.resume && folder_holds_run (run->folder);
     argv[n++] = resumes ? "--resume" : NULL;
+    live_parts (run->live, solo ? 2 : 1, strcmp (run->conf->run.baseline, "solo") == 0 ? 2 : 1);
     live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
                 resumes ? folder_step (run->folder) : 0);
     supervisor_t *supervisor = suite_supervisor (run->suite);
@@ -391,7 +397,9 @@ static void cmd_run_take_times (const run_t *run, result_t *result)
 /*  The result is printed also when the page could not be written. */
 static int cmd_run_finish (run_t *run, err_t *err)
 {
-    result_t result = {.passing = run->passing};
+    struct winsize size = {0};
+    ioctl (1, TIOCGWINSZ, &size);
+    result_t result = {.passing = run->passing, .columns = size.ws_col};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int rc = result_read (&result, run->place.out, solo, err);
     if (rc == 0) {
@@ -446,11 +454,12 @@ static void cmd_run_print_opening (const run_t *run)
     const conf_t *conf = run->conf;
     buf_t formulas = {0}, roles = {0};
     conf_join (&conf->team.roles, ", ", &roles);
-    printf ("Team: %s on the %s tasks", roles.data ? roles.data : "", conf->task.family);
+    printf ("Team: %s; tasks: %s%s\n", roles.data ? roles.data : "", conf->task.family,
+            strcmp (conf->run.baseline, "solo") == 0 ? "; then a single agent, to compare" : "");
     if (conf->trainer.steps)
-        printf (", %lld steps of %lld groups of %lld episodes", (long long) conf->trainer.steps,
-                (long long) conf->trainer.groups, (long long) conf->trainer.group_size);
-    puts (strcmp (conf->run.baseline, "solo") == 0 ? "; then a single agent, to compare" : "");
+        printf ("Training: %lld steps of %lld groups of %lld episodes\n",
+                (long long) conf->trainer.steps, (long long) conf->trainer.groups,
+                (long long) conf->trainer.group_size);
     if (!run->passing)
         cmd_run_print_folder (run);
     if (!run->bus)
@@ -472,6 +481,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     const char *terminal = getenv ("TERM");
     bool screen = isatty (1) && terminal && *terminal && strcmp (terminal, "dumb") != 0;
     live_mode_t mode = run->json ? LIVE_JSON : screen ? LIVE_SCREEN : LIVE_LINES;
+    style_choose (screen && !run->json, run->plain);
     if (cmd_run_check (run, err) != 0 || fs_join (logs, run->place.out, "logs", err) != 0)
         return -1;
     if (!run->json)

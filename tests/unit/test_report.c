@@ -1,4 +1,4 @@
-/* with: services/cli/report/ */
+/* with: services/cli/report/ services/cli/view/style.c */
 /*  The end of a run, from the files that a trainer leaves: the table, the last line of JSON, the
  *  page. */
 #include <stdarg.h>
@@ -104,8 +104,10 @@ static void holds (const char *text, const char *wanted)
         fail_msg ("no '%s' in:\n%s", wanted, text);
 }
 
-/*  What print writes. */
-static char *printed (const result_t *result, void (*print) (const result_t *result, FILE *to))
+/*  What print writes. Not inlined: GCC then takes the address that the stream keeps for one that
+ *  dangles. */
+__attribute__ ((noinline)) static char *printed (const result_t *result,
+                                                 void (*print) (const result_t *result, FILE *to))
 {
     char *text = NULL;
     size_t size;
@@ -123,10 +125,10 @@ static void the_table_has_before_and_after (void **state)
     char *text = printed (&result, result_print);
     holds (text, "Single agent (9 steps, 64 held-out tasks [95% interval], 12.5 s)");
     holds (text,
-           "  pass rate, sampled                 0.500 [0.125, 0.992] -> 0.750 [0.125, 0.992]\n");
+           "  pass rate, sampled                0.500 [0.125, 0.992] -> 0.750 [0.125, 0.992]\n");
     holds (text,
-           "  pass rate, sampled                 0.250 [0.125, 0.992] -> 0.984 [0.125, 0.992]\n");
-    holds (text, "  decode steps on the critical path  40.0                 -> 16.0\n");
+           "  pass rate, sampled                0.250 [0.125, 0.992] -> 0.984 [0.125, 0.992]\n");
+    holds (text, "  decode steps on the critical path 40.0                 -> 16.0\n");
     holds (text, "\nreproducible: no");
     holds (text, "3.00 times shorter than the untrained single agent's and 1.50 times");
     holds (text, "65.5 s in all, 2.2 s to the first");
@@ -138,6 +140,50 @@ static void the_table_has_before_and_after (void **state)
         assert_false ((*c < ' ' && *c > 0 && *c != '\n') || *c == 0x7f);
     assert_null (strstr (text, "\xc2\x9b"));
     assert_null (strstr (text, "half")); /* neither first nor last */
+    free (text);
+    result_free (&result);
+}
+
+/*  No line of the single agent's table is wider than the terminal, and intervals stay whole. */
+static void check_table (char *text, size_t columns)
+{
+    char *rest = strstr (text, "  pass rate, sampled");
+    assert_non_null (rest);
+    for (char *line; (line = strsep (&rest, "\n")) && strncmp (line, "Team", 4) != 0;) {
+        if (columns >= 60 && strlen (line) > columns)
+            fail_msg ("%zu columns: '%s'", columns, line);
+        if (strchr (line, '[') && !strchr (line, ']'))
+            fail_msg ("torn: '%s'", line);
+    }
+}
+
+static void tables_fit_the_terminal (void **state)
+{
+    static const size_t columns[] = {80, 60, 40};
+    for (size_t i = 0; i < 3; i++) {
+        result_t result;
+        read_all (*state, &result, true);
+        result.columns = columns[i];
+        char *text = printed (&result, result_print);
+        check_table (text, columns[i]);
+        free (text);
+        result_free (&result);
+    }
+}
+
+static void what_nobody_measured_is_no_row (void **state)
+{
+    const fixture_t *f = *state;
+    put (f, "result.json",
+         "{\"steps\":9,\"wall_s\":1,\"before\":{\"n\":8,\"quality\":0.25},"
+         "\"after\":{\"n\":8,\"quality\":0.5,\"tokens\":3}}");
+    result_t result;
+    read_all (f, &result, false);
+    char *text = printed (&result, result_print);
+    assert_null (strstr (text, "pass rate"));
+    assert_null (strstr (text, "nan"));
+    holds (text, "  tokens per episode                -                    -> 3.0\n");
+    holds (text, "0.250                -> 0.500\n");
     free (text);
     result_free (&result);
 }
@@ -369,7 +415,8 @@ int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST (the_table_has_before_and_after),       TEST (the_json_line_has_both),
+        TEST (the_table_has_before_and_after),       TEST (tables_fit_the_terminal),
+        TEST (what_nobody_measured_is_no_row),       TEST (the_json_line_has_both),
         TEST (the_page_is_whole_and_harmless),       TEST (curves_have_axes_and_gaps),
         TEST (a_run_that_goes_on_has_a_page),        TEST (the_history_says_how_a_run_ended),
         TEST (prompts_are_what_the_roles_were_told), TEST (folders_are_numbered),

@@ -7,8 +7,11 @@
 
 #include "base/fs.h"
 #include "base/printable.h"
+#include "../view/style.h"
 #include "examples.h"
 #include "lost.h"
+
+#define RESULT_WIDTH 80 /* columns of a row */
 
 /*  The trainer writes result.json at its end; without it there is no result. */
 static json_t *result_read_result (const char *folder, err_t *err)
@@ -107,62 +110,60 @@ static bool result_trained (const json_t *result)
     return json_integer_value (json_object_get (result, "steps")) > 0;
 }
 
-static void result_print_row (FILE *to, const json_t *result, const char *label, const char *before,
+typedef struct {
+    FILE *to;
+    const json_t *result; /* of one trainer */
+    size_t columns;       /* of the terminal, 0: any number */
+} table_t;
+
+/*  A row takes 80 columns. On a narrower terminal it is two lines, since one that wraps inside of
+ *  an interval cannot be read. */
+static void result_print_row (const table_t *t, const char *label, const char *before,
                               const char *after)
 {
-    if (result_trained (result))
-        fprintf (to, "  %-34s %-20s -> %s\n", label, before, after);
+    bool narrow = t->columns && t->columns < RESULT_WIDTH;
+    const char *good = style (STYLE_GOOD), *none = style (STYLE_NONE);
+    if (!result_trained (t->result))
+        fprintf (t->to, "  %-33s %s\n", label, after);
+    else if (narrow)
+        fprintf (t->to, "  %s\n    %s -> %s%s%s\n", label, before, good, after, none);
     else
-        fprintf (to, "  %-34s %s\n", label, after);
+        fprintf (t->to, "  %-33s %-20s -> %s%s%s\n", label, before, good, after, none);
 }
 
-/*  Whether anybody measured it: a scorer of the user's own may tell of no success and no agreement,
- *  and then there is no row, rather than one of zeros. */
-bool result_has (const json_t *result, const char *key)
+/*  What was measured neither before nor after is no row. */
+static void result_row (const table_t *t, const char *label, const char *key, const char *format)
 {
-    return isfinite (result_number (result, "before", key)) ||
-           isfinite (result_number (result, "after", key));
-}
-
-static void result_rate (FILE *to, const json_t *result, const char *label, const char *key)
-{
-    char text[2][64], interval[RESULT_INTERVAL];
     static const char *const when[] = {"before", "after"};
-    if (!result_has (result, key))
-        return;
-    for (size_t i = 0; i < 2; i++)
-        snprintf (text[i], sizeof text[i], "%.3f %s", result_number (result, when[i], key),
-                  result_interval (result, when[i], key, interval));
-    result_print_row (to, result, label, text[0], text[1]);
+    char text[2][64], interval[RESULT_INTERVAL];
+    bool any = false;
+    for (size_t i = 0; i < 2; i++) {
+        double value = result_number (t->result, when[i], key);
+        int n = snprintf (text[i], sizeof text[i], isfinite (value) ? format : "-", value);
+        if (*result_interval (t->result, when[i], key, interval))
+            snprintf (text[i] + n, sizeof text[i] - (size_t) n, " %s", interval);
+        any = any || isfinite (value);
+    }
+    if (any)
+        result_print_row (t, label, text[0], text[1]);
 }
 
-static void result_row (FILE *to, const json_t *result, const char *label, const char *key,
-                        const char *format)
+static void result_print_one (const table_t *t, const char *title)
 {
-    char before[32], after[32];
-    if (!result_has (result, key))
-        return;
-    snprintf (before, sizeof before, format, result_number (result, "before", key));
-    snprintf (after, sizeof after, format, result_number (result, "after", key));
-    result_print_row (to, result, label, before, after);
-}
-
-static void result_print_one (FILE *to, const json_t *result, const char *title)
-{
-    fprintf (to, "\n%s (", title);
-    if (result_trained (result))
-        fprintf (to, "%lld steps, ",
-                 (long long) json_integer_value (json_object_get (result, "steps")));
-    fprintf (to, "%.0f held-out tasks [95%% interval], %.1f s)\n",
-             result_number (result, "after", "n"),
-             json_number_value (json_object_get (result, "wall_s")));
-    result_rate (to, result, "pass rate, sampled", "sampled");
-    result_rate (to, result, "pass rate, greedy", "greedy");
-    result_row (to, result, "quality", "quality", "%.3f");
-    result_row (to, result, "agreement of the roles", "agreement", "%.3f");
-    result_row (to, result, "tokens per completion", "completion_tokens", "%.1f");
-    result_row (to, result, "tokens per episode", "tokens", "%.1f");
-    result_row (to, result, "decode steps on the critical path", "critical_path_tokens", "%.1f");
+    fprintf (t->to, "\n%s%s%s (", style (STYLE_HEAD), title, style (STYLE_NONE));
+    if (result_trained (t->result))
+        fprintf (t->to, "%lld steps, ",
+                 (long long) json_integer_value (json_object_get (t->result, "steps")));
+    fprintf (t->to, "%.0f held-out tasks [95%% interval], %.1f s)\n",
+             result_number (t->result, "after", "n"),
+             json_number_value (json_object_get (t->result, "wall_s")));
+    result_row (t, "pass rate, sampled", "sampled", "%.3f");
+    result_row (t, "pass rate, greedy", "greedy", "%.3f");
+    result_row (t, "quality", "quality", "%.3f");
+    result_row (t, "agreement of the roles", "agreement", "%.3f");
+    result_row (t, "tokens per completion", "completion_tokens", "%.1f");
+    result_row (t, "tokens per episode", "tokens", "%.1f");
+    result_row (t, "decode steps on the critical path", "critical_path_tokens", "%.1f");
 }
 
 /*  Words of a model or a task: after the label, as one line. */
@@ -178,8 +179,10 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
     const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
     const json_t *reward = json_object_get (episode, "reward");
     size_t t, a;
-    fprintf (to, "\n  %s: ", when);
+    bool success = json_is_true (json_object_get (reward, "success"));
+    fprintf (to, "\n  %s: %s", when, style (success ? STYLE_GOOD : STYLE_BAD));
     result_print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
+    fputs (style (STYLE_NONE), to);
     json_array_foreach (turns, t, turn)
         json_array_foreach (json_object_get (turn, "actions"), a, action) {
             const char *role = json_string_value (json_object_get (action, "role"));
@@ -223,8 +226,8 @@ bool result_reproducible (const result_t *r)
 void result_print (const result_t *r, FILE *to)
 {
     if (r->solo)
-        result_print_one (to, r->solo, "Single agent");
-    result_print_one (to, r->team, "Team");
+        result_print_one (&(table_t){to, r->solo, r->columns}, "Single agent");
+    result_print_one (&(table_t){to, r->team, r->columns}, "Team");
     if (r->solo) {
         /* What a team is for, besides quality: roles write at the same time, so the longest path
          * counts. */
@@ -239,7 +242,7 @@ void result_print (const result_t *r, FILE *to)
         fprintf (to, "Wall-clock: %.1f s in all, %.1f s to the first optimiser step.\n", r->wall_s,
                  r->first_step_s);
     if (!result_reproducible (r))
-        fputs (RESULT_NOT_REPRODUCIBLE "\n", to);
+        fprintf (to, "%s" RESULT_NOT_REPRODUCIBLE "%s\n", style (STYLE_NOTE), style (STYLE_NONE));
     if (result_trained (r->team))
         result_print_example (to, r->out);
     if (!r->passing)

@@ -19,6 +19,7 @@ typedef struct {
     json_t *team, *solo;         /* result.json of each; solo NULL without a baseline */
     double first_step_s, wall_s; /* from the start of the command */
     bool passing;                /* the folder is about to be removed */
+    size_t columns;              /* of the terminal that it is printed on; 0: none, or any */
 } result_t;
 
 int result_read (result_t *result, const char *out, bool with_solo, err_t *err);
@@ -32,8 +33,6 @@ void result_json (const result_t *result, FILE *to);
 /*  Whether the same seed would give the same weights; else this is said. */
 #define RESULT_NOT_REPRODUCIBLE "reproducible: no (scored by a program of your own)"
 bool result_reproducible (const result_t *result);
-/*  Whether "before" or "after" has such a number. */
-bool result_has (const json_t *result, const char *key);
 /*  The 95% interval of a rate "before" or "after": "[0.389, 0.611]"; "" when there is none.
  *  Returns text. */
 #define RESULT_INTERVAL 32

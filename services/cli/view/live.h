@@ -26,6 +26,8 @@ typedef struct live live_t;
 live_t *live_new (live_mode_t mode, err_t *err);
 void live_destroy (live_t **live);
 
+/*  The next trainer is that part of so many: the team, then the single agent. */
+void live_parts (live_t *live, size_t part, size_t parts);
 /*  A trainer starts: who it trains ("team", "solo"), its run id, its steps, and the step that it
  *  goes on from. */
 void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from);
@@ -38,7 +40,8 @@ void live_waits (live_t *live, const char *text);
 /*  Events of other runs are left out. */
 void live_event (live_t *live, const wire_event_t *event);
 void live_draw (live_t *live);
-/*  Leaves the screen as it is and goes below it, for what is printed next. */
+/*  Draws the view for the last time, without the episode, and goes below it, for what is printed
+ *  next. */
 void live_leave (live_t *live);
 
 #endif

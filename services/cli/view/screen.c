@@ -1,0 +1,315 @@
+/*  screen - the view of a run on a terminal, drawn in place. See internal.h
+ *
+ *  The cursor goes up over what was drawn before and every line is written anew, each erased first;
+ *  so the screen never flickers, and what stood above stays. That needs two things: no line may be
+ *  wider than the terminal, since one that wraps would break the count, and no view higher, since
+ *  what has scrolled away cannot be drawn over. After a resize nobody knows where the old lines
+ *  went: then everything from the top on is cleared (and not the screen as a whole, which some
+ *  terminals would keep in their history).
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/printable.h"
+#include "internal.h"
+#include "style.h"
+
+#define CURVE          40 /* bars of the sparkline */
+#define BAR            20 /* characters of a progress bar */
+#define ROWS_MAX       7  /* of what one role wrote */
+#define TOLD_ROWS      30 /* of a terminal that has room for prompts */
+#define LABEL          10 /* columns before the text of a line */
+#define WIDE           100
+#define EPISODE_HEIGHT 5 /* the least that an episode needs */
+
+typedef struct {
+    live_t *live;
+    size_t width, limit, lines; /* limit: of lines */
+} screen_t;
+
+/*  Text in at most so many columns; what is cut ends with an ellipsis. Returns the columns that it
+ *  took. */
+static size_t screen_cut (buf_t *out, const char *text, size_t n, size_t columns)
+{
+    size_t whole = 0;
+    for (size_t at = 0; at < n && whole <= columns;) {
+        printable_char_t shown;
+        at += printable_next (text + at, n - at, PRINTABLE_LINE, &shown);
+        whole += shown.columns;
+    }
+    if (whole <= columns || columns == 0) {
+        printable_cut (out, text, n, columns);
+        return whole <= columns ? whole : 0;
+    }
+    printable_cut (out, text, n, columns - 1);
+    buf_text (out, "…");
+    return columns;
+}
+
+/*  One line: a label, and words of a model, a task or a peer in a colour. */
+static void screen_words (screen_t *s, const char *label, style_t colour, const char *words,
+                          size_t n)
+{
+    buf_t *out = &s->live->out;
+    if (s->lines == s->limit)
+        return;
+    buf_text (out, "\x1b[2K");
+    size_t used = screen_cut (out, label, strlen (label), s->width);
+    buf_text (out, style (colour));
+    screen_cut (out, words, n, s->width - used);
+    buf_text (out, colour == STYLE_NONE ? "" : style (STYLE_NONE));
+    buf_char (out, '\n');
+    s->lines++;
+}
+
+static void screen_text (screen_t *s, const char *label, style_t colour, const char *text)
+{
+    screen_words (s, label, colour, text ? text : "", text ? strlen (text) : 0);
+}
+
+/*  The same, and the text is freed. An empty one is no line. */
+static void screen_take (screen_t *s, const char *label, buf_t *text)
+{
+    if (text->size)
+        screen_words (s, label, STYLE_NONE, text->data, text->size);
+    buf_free (text);
+}
+
+static void screen_bar (buf_t *out, double share)
+{
+    size_t full = (size_t) (fmin (fmax (share, 0), 1) * BAR + 0.5);
+    for (size_t i = 0; i < BAR; i++)
+        buf_text (out, i < full ? "█" : "░");
+}
+
+/*  ---- the run -------------------------------------------------------------------------------- */
+
+static void screen_head (screen_t *s)
+{
+    const live_t *live = s->live;
+    double left = live_left_s (live);
+    buf_t text = {0};
+    buf_text (&text, live->who);
+    if (live->parts > 1)
+        buf_printf (&text, " (%zu of %zu)", live->part, live->parts);
+    if (s->width >= 70) {
+        buf_text (&text, "  ");
+        screen_bar (&text, live->steps ? (double) live->step / (double) live->steps : 1);
+    }
+    buf_printf (&text, "  step %llu of %zu  ", (unsigned long long) live->step, live->steps);
+    live_duration (clock_s () - live->begun_s, &text);
+    if (isfinite (left) && live->step < live->steps) {
+        buf_text (&text, ", about ");
+        live_duration (left, &text);
+        buf_text (&text, " left");
+    }
+    screen_words (s, "", STYLE_HEAD, text.data, text.size);
+    buf_free (&text);
+}
+
+/*  What happens now, how far it is, and how fast the agents write. */
+static void screen_now (screen_t *s)
+{
+    const live_t *live = s->live;
+    const char *now = live_now (live);
+    double rate = services_tokens_per_s (&live->services);
+    size_t done = live->committed < live->groups ? live->committed : live->groups;
+    buf_t text = {0};
+    buf_text (&text, now);
+    if (live->opened && live->groups) {
+        buf_char (&text, ' ');
+        screen_bar (&text, (double) done / (double) live->groups);
+        buf_printf (&text, " %zu of %zu groups", done, live->groups);
+        if (done < live->groups && isfinite (rate)) {
+            buf_text (&text, ", ");
+            services_count (rate, &text);
+            buf_text (&text, " tok/s");
+        }
+    }
+    screen_take (s, "  now     ", &text);
+}
+
+/*  The whole run in at most `width` bars, each the mean of as many steps, between the lowest and
+ *  the highest mean. */
+static void screen_sparkline (const live_t *live, size_t width, buf_t *text)
+{
+    static const char *const shapes[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    size_t n = live->rewards_n, bars = n < width ? n : width;
+    double mean[CURVE], low = INFINITY, high = -INFINITY;
+    for (size_t b = 0; b < bars; b++) {
+        size_t from = b * n / bars, to = (b + 1) * n / bars;
+        mean[b] = 0;
+        for (size_t i = from; i < to; i++)
+            mean[b] += live->rewards[i] / (double) (to - from);
+        low = fmin (low, mean[b]);
+        high = fmax (high, mean[b]);
+    }
+    for (size_t b = 0; b < bars; b++) {
+        double at = high > low ? (mean[b] - low) / (high - low) : 0.5;
+        buf_text (text, shapes[at > 0 ? (size_t) (at * 7.99) : 0]);
+    }
+}
+
+/*  A number that was measured, with its name, if there is room for it; else nothing. */
+static void screen_add (const screen_t *s, buf_t *text, const char *name, const char *format,
+                        double value)
+{
+    char more[64];
+    if (!isfinite (value))
+        return;
+    int n = snprintf (more, sizeof more, "%s%s ", text->size ? "   " : "", name);
+    n += snprintf (more + n, sizeof more - (size_t) n, format, value);
+    if (LABEL + text->size + (size_t) n <= s->width)
+        buf_text (text, more);
+}
+
+static void screen_steps (screen_t *s)
+{
+    const live_t *live = s->live;
+    buf_t text = {0};
+    buf_printf (&text, "%.3f  ", live->reward);
+    screen_sparkline (live, s->width > 60 ? CURVE : CURVE / 2, &text);
+    screen_take (s, "  reward  ", &text);
+    live_number (&text, "", live->quality);
+    live_number (&text, "   speed ", live->speed);
+    live_number (&text, "   cost ", live->cost);
+    screen_add (s, &text, "pass rate", "%.2f", live->success);
+    screen_add (s, &text, "path", "%.1f tokens", live->path);
+    screen_take (s, "  quality ", &text);
+    screen_add (s, &text, "zero-spread", "%.2f", live->zero_spread);
+    screen_add (s, &text, "loss", "%.3g", live->loss);
+    screen_add (s, &text, "KL", "%.3g", live->kl);
+    screen_add (s, &text, "entropy", "%.3f", live->entropy);
+    screen_add (s, &text, "norm", "%.2g", live->norm);
+    screen_add (s, &text, "clipped", "%.3f", live->clip);
+    screen_add (s, &text, "lr", "%.1e", live->lr);
+    screen_take (s, "  update  ", &text);
+    services_count (live->sampled_per_s, &text);
+    buf_text (&text, "/s sampled, ");
+    services_count (live->trained_per_s, &text);
+    buf_text (&text, "/s trained");
+    screen_add (s, &text, "completion", "%.1f", live->completion_tokens);
+    screen_add (s, &text, "cut", "%.2f", live->truncated);
+    screen_take (s, "  tokens  ", &text);
+}
+
+static void screen_run (screen_t *s)
+{
+    const live_t *live = s->live;
+    buf_t text = {0};
+    screen_head (s);
+    screen_now (s);
+    if (live->rewards_n)
+        screen_steps (s);
+    if (live->evaluated) {
+        buf_printf (&text, "pass rate %.3f sampled, %.3f greedy, after step %llu",
+                    live->heldout_sampled, live->heldout_greedy,
+                    (unsigned long long) live->evaluated_step);
+        screen_take (s, "  held-out ", &text);
+    }
+    services_agents (&live->services, live->step, &text);
+    screen_take (s, "  agents  ", &text);
+    if (s->width >= WIDE) {
+        services_others (&live->services, &text);
+        screen_take (s, "  others  ", &text);
+    }
+}
+
+/*  ---- an episode ----------------------------------------------------------------------------- */
+
+/*  What one role was told, if there is room, and what it wrote, in at most `rows` lines. */
+static void screen_action (screen_t *s, size_t rows, bool told, const json_t *action)
+{
+    const char *role = json_string_value (json_object_get (action, "role")),
+               *prompt = json_string_value (json_object_get (action, "prompt")),
+               *words = json_string_value (json_object_get (action, "text"));
+    char label[64];
+    snprintf (label, sizeof label, "  %-8.8s", role ? role : "");
+    if (told && prompt && rows > 1) {
+        screen_text (s, "  told    ", STYLE_FAINT, prompt);
+        rows--;
+    }
+    for (size_t row = 0; words && row < rows; row++) {
+        size_t n = strcspn (words, "\n");
+        screen_words (s, row ? "          " : label, STYLE_NONE, words, n);
+        if (!words[n])
+            break;
+        words += n + 1;
+    }
+}
+
+/*  An example of the step in at most `rows` lines: the task, what each role wrote in the last turn,
+ *  the verdict. */
+static void screen_episode (screen_t *s, size_t rows, bool told)
+{
+    const json_t *episode = s->live->episode, *action;
+    const json_t *reward = json_object_get (episode, "reward");
+    const json_t *turns = json_object_get (episode, "turns");
+    size_t i, last = json_array_size (turns);
+    const json_t *actions =
+        json_object_get (json_array_get (turns, last ? last - 1 : 0), "actions");
+    size_t n = json_array_size (actions), each = rows > 4 && n ? (rows - 4) / n : 0;
+    bool success = json_is_true (json_object_get (reward, "success"));
+    buf_t text = {0};
+    screen_text (s, "", STYLE_NONE, "");
+    screen_text (s, "  task    ", STYLE_NONE,
+                 json_string_value (json_object_get (json_object_get (episode, "task"), "brief")));
+    size_t most = ROWS_MAX + (told ? 1u : 0u);
+    each = each < most ? each : most;
+    json_array_foreach (actions, i, action)
+        screen_action (s, each, told, action);
+    screen_text (s, "  verdict ", success ? STYLE_GOOD : STYLE_BAD,
+                 json_string_value (json_object_get (reward, "verdict")));
+    buf_printf (&text, "%.2f = quality %.2f, speed %.2f, cost %.2f",
+                json_number_value (json_object_get (reward, "reward")),
+                json_number_value (json_object_get (reward, "quality")),
+                json_number_value (json_object_get (reward, "speed")),
+                json_number_value (json_object_get (reward, "cost")));
+    if (last > 1)
+        buf_printf (&text, ", after %zu turns", last);
+    screen_take (s, "  reward  ", &text);
+}
+
+/*  ---- the frame ------------------------------------------------------------------------------ */
+
+/*  Up over the last frame; or, when the terminal has another size by now, everything anew. */
+static void screen_place (const live_t *live, bool resized)
+{
+    if (resized) {
+        fputs ("\x1b[H\x1b[J", stdout);
+        fwrite (live->kept.data ? live->kept.data : "", 1, live->kept.size, stdout);
+    } else if (live->drawn_lines)
+        printf ("\x1b[%zuA", live->drawn_lines);
+}
+
+void screen_draw (live_t *live, bool brief)
+{
+    struct winsize size = {0};
+    if (ioctl (1, TIOCGWINSZ, &size) != 0 || !size.ws_col || !size.ws_row)
+        size = (struct winsize){.ws_col = 80, .ws_row = 24};
+    size_t noted = clock_ms () < live->note_until_ms ? 1 : 0;
+    bool resized = live->drawn_columns &&
+                   (live->drawn_columns != size.ws_col || live->drawn_rows != size.ws_row);
+    size_t high = size.ws_row > 1 ? size.ws_row - 1u : 1;
+    screen_t s = {.live = live,
+                  .width = size.ws_col > 1 ? size.ws_col - 1u : 1,
+                  .limit = high > noted ? high - noted : 1};
+    live->drawn_ms = clock_ms ();
+    live->drawn_columns = size.ws_col;
+    live->drawn_rows = size.ws_row;
+    screen_place (live, resized);
+    buf_clear (&live->out);
+    screen_run (&s);
+    s.limit = high;
+    if (noted)
+        screen_text (&s, "  note    ", STYLE_NOTE, live->note);
+    if (live->episode && !brief && high >= s.lines + EPISODE_HEIGHT + 1)
+        screen_episode (&s, high - s.lines, size.ws_row >= TOLD_ROWS);
+    fwrite (live->out.data, 1, live->out.size, stdout);
+    fputs ("\x1b[J", stdout);
+    fflush (stdout);
+    live->drawn_lines = s.lines;
+}
