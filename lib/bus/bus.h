@@ -36,7 +36,7 @@ typedef struct bus bus_t;
 typedef enum {
     BUS_REQUEST,   /* serve it: bus_reply or bus_refuse with item.id, sooner or later */
     BUS_REPLY,     /* to bus_call number item.call: code ERR_NONE and payload, or code and text */
-    BUS_EVENT,     /* of a subscribed topic; item.missed: events of this publisher lost before it */
+    BUS_EVENT,     /* of a subscribed topic, each once; item.missed: lost before it */
     BUS_OBJECT,    /* to bus_fetch number item.call: whole and verified, or code and text */
     BUS_CANCELLED, /* request item.id needs no answer any more (deadline passed, client gone) */
     BUS_PEER       /* bus (re)connected with another boot id: upload again what it should hold */
@@ -54,7 +54,9 @@ typedef struct {
     const void *payload; /* valid until the next bus_ call */
     size_t size;
     int64_t left_ms; /* REQUEST: until its deadline */
-    uint64_t missed;
+    /*  EVENT: its number among those of sender and topic, the sender's start, and how many of this
+        sender and topic were lost before it. */
+    uint64_t sequence, boot, missed;
 } bus_item_t;
 
 bus_t *bus_new (const bus_options_t *options, err_t *err);

@@ -192,9 +192,11 @@ void events_tick (events_t *events, int64_t now)
         events_again (events);
 }
 
-/*  How many events of this sender and topic were lost before this one. A sender that started anew
+/*  How many events of this sender and topic were lost before this one; false: it was here before,
+ *  and the bus says again what it keeps of runs (services/bus/taps.c). A sender that started anew
  *  counts from 1 again. */
-static uint64_t events_missed_before (events_t *events, const char *topic, const envelope_t *e)
+static bool events_count_in (events_t *events, const char *topic, const envelope_t *e,
+                             uint64_t *missed)
 {
     char name[sizeof events->seen.entries->name];
     slice_text (e->sender, name, ENVELOPE_NAME_MAX + 1);
@@ -203,13 +205,14 @@ static uint64_t events_missed_before (events_t *events, const char *topic, const
     slice_text (slice_of (topic), name + n, sizeof name - n);
     events_counted_t *entry = events_entry (&events->seen, name);
     /* A sender with another boot id is another process, whose numbers begin anew. */
-    uint64_t missed = entry->boot == e->boot && e->sequence > entry->sequence + 1
-                          ? e->sequence - entry->sequence - 1
-                          : 0;
+    bool known = entry->boot == e->boot && entry->sequence;
+    if (known && e->sequence <= entry->sequence && strstr (topic, "/run."))
+        return false;
+    *missed = known && e->sequence > entry->sequence ? e->sequence - entry->sequence - 1 : 0;
     entry->boot = e->boot;
     entry->sequence = e->sequence;
-    events->missed += missed;
-    return missed;
+    events->missed += *missed;
+    return true;
 }
 
 /*  Fills item from events->frame. */
@@ -233,8 +236,11 @@ static int events_fill (events_t *events, bus_item_t *item)
     }
     if (e.kind != ENVELOPE_EVENT)
         return 0;
+    uint64_t missed;
     /* Into our own buffer, with its 0: the item outlives the frame's next use. */
     memcpy (events->topic, data, (size_t) (end + 1 - data));
+    if (!events_count_in (events, events->topic, &e, &missed))
+        return 0;
     events->in++;
     *item = (bus_item_t){.kind = BUS_EVENT,
                          .name = events->topic,
@@ -243,7 +249,9 @@ static int events_fill (events_t *events, bus_item_t *item)
                          .text = "",
                          .payload = e.payload.data,
                          .size = e.payload.size,
-                         .missed = events_missed_before (events, events->topic, &e)};
+                         .sequence = e.sequence,
+                         .boot = e.boot,
+                         .missed = missed};
     return 1;
 }
 

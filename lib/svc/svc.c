@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "svc/event.h"
 #include "svc/health.h"
 #include "wire/wire.h"
 
@@ -38,7 +39,6 @@ struct svc_run {
     wire_part_t metrics[STATUS_METRICS];
     char metric_names[STATUS_METRICS][METRIC_NAME];
     size_t metrics_n;
-    buf_t event;
 };
 
 static svc_run_t *svc_running; /* for the signal handler alone */
@@ -129,12 +129,11 @@ static void svc_publish_status (svc_run_t *run)
                           .version = {.policy = ""},
                           .metrics = run->metrics,
                           .metrics_n = run->metrics_n,
-                          .text = run->name};
+                          .text = run->name,
+                          .doing = run->service->doing ? run->service->doing (run) : ""};
     char topic[160];
     snprintf (topic, sizeof topic, "service/%s", run->name);
-    buf_clear (&run->event);
-    wire_event_pack (&event, &run->event);
-    bus_publish (run->bus, topic, run->event.data, run->event.size);
+    event_publish (run->bus, run->service->name, topic, &event);
 }
 
 /*  Requests by their route, everything else to the service itself. */
@@ -233,7 +232,6 @@ static void svc_finish (svc_run_t *run)
     /* Last, since whatever was closed may have said something on the way. */
     bus_destroy (&run->bus);
     pool_destroy (&run->pool);
-    buf_free (&run->event);
 }
 
 /*  Names must be unique on a bus: host and process make one where the user gives none. */

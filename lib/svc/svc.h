@@ -60,6 +60,8 @@ typedef struct {
     /*  Appends metrics for the service.status event, published twice a second. */
     void (*status) (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
                     void *to);
+    /*  What it is busy with, for the same event: one word, a constant. */
+    const char *(*doing) (const svc_run_t *run);
 } svc_t;
 
 int svc_main (const svc_t *service, int argc, char **argv);

@@ -279,6 +279,11 @@ typedef struct {
     const wire_part_t *metrics;
     size_t metrics_n;
     const char *text;
+    /*  Who sent it, and when (svc/event.h); NULL and 0: not said. */
+    uint64_t time_us; /* wall clock, since 1970 */
+    const char *service, *host, *program;
+    uint64_t pid;
+    const char *doing; /* SERVICE_STATUS, RUN_STATE: what the sender is busy with */
 } wire_event_t;
 
 /*  "step.opened", ...; the topic on the events actor is "<run>/<name>" or "service/<name>". */

@@ -31,6 +31,12 @@ void wire_event_pack (const wire_event_t *message, buf_t *bytes)
     pb.n_metrics = message->metrics_n;
     pb.metrics = convert_to_parts (arena, message->metrics, message->metrics_n);
     pb.text = convert_borrow (message->text ? message->text : "");
+    pb.time_us = message->time_us;
+    pb.service = convert_borrow (message->service ? message->service : "");
+    pb.host = convert_borrow (message->host ? message->host : "");
+    pb.pid = message->pid;
+    pb.program = convert_borrow (message->program ? message->program : "");
+    pb.doing = convert_borrow (message->doing ? message->doing : "");
     convert_finish (pb.metrics != NULL, &pb.base, &arena, bytes);
 }
 
@@ -39,6 +45,10 @@ const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t 
     const Quintet__Event *in = CONVERT_UNPACK (quintet__event, arena, data, size, err);
     wire_event_t *out = in ? convert_items (arena, 1, sizeof *out, "an event", err) : NULL;
     if (!out || convert_name (in->run, "run", err) != 0 ||
+        convert_name (in->service, "service", err) != 0 ||
+        convert_name (in->host, "host", err) != 0 ||
+        convert_name (in->program, "program", err) != 0 ||
+        convert_name (in->doing, "doing", err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_parts (arena, in->metrics, in->n_metrics, false, &out->metrics, err) != 0)
@@ -53,6 +63,12 @@ const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t 
     out->group = in->group;
     out->metrics_n = in->n_metrics;
     out->text = in->text;
+    out->time_us = in->time_us;
+    out->service = in->service;
+    out->host = in->host;
+    out->pid = in->pid;
+    out->program = in->program;
+    out->doing = in->doing;
     return out;
 }
 

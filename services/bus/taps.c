@@ -32,6 +32,13 @@ typedef struct {
     size_t n;
 } tap_t;
 
+/*  An event that is kept for whoever subscribes later. */
+typedef struct {
+    zmq_msg_t frame;
+    size_t topic_n; /* bytes of the topic; 0: the place is free */
+    uint64_t age;   /* the higher, the younger */
+} kept_t;
+
 struct taps {
     zsock_t *in, *out; /* SUB where publishers connect, ROUTER where taps do */
     void *raw_in, *raw_out;
@@ -39,6 +46,8 @@ struct taps {
     atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
     tap_t *tap[TAPS_MAX];
     size_t n, prefixes;
+    kept_t kept[TAPS_KEPT];
+    uint64_t kept_age;
     _Atomic uint64_t events, lost, taps_n, prefixes_n, refused, malformed;
 };
 
@@ -83,6 +92,13 @@ static void taps_remove (taps_t *t, size_t at)
     free (tap);
 }
 
+static void taps_forget (kept_t *kept)
+{
+    if (kept->topic_n)
+        zmq_msg_close (&kept->frame);
+    *kept = (kept_t){0};
+}
+
 void taps_destroy (taps_t **self)
 {
     taps_t *t = *self;
@@ -91,12 +107,98 @@ void taps_destroy (taps_t **self)
     (void) atomic_load (&t->ended);
     while (t->n)
         taps_remove (t, 0);
+    for (size_t i = 0; i < TAPS_KEPT; i++)
+        taps_forget (&t->kept[i]);
     connections_destroy (&t->publishers);
     connections_destroy (&t->subscribers);
     zsock_destroy (&t->in);
     zsock_destroy (&t->out);
     free (t);
     *self = NULL;
+}
+
+/*  ---- what is kept --------------------------------------------------------------------------- */
+
+/*  Consumes frame. False: the tap is gone, and to be removed. */
+static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
+{
+    if (zmq_send (t->raw_out, tap->identity, tap->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+        zmq_msg_send (frame, t->raw_out, ZMQ_DONTWAIT) >= 0)
+        return true;
+    /* Unreachable, it is gone. When it comes back it says again what it wants. */
+    tap->gone = errno == EHOSTUNREACH;
+    zmq_msg_close (frame);
+    if (tap->gone)
+        return false;
+    taps_add (&t->lost, 1); /* too much waits for it already */
+    return true;
+}
+
+/*  Whether an event tells how a run stands: "RUN/run.state" and the like. */
+static bool taps_is_lasting (const char *topic)
+{
+    const char *name = strrchr (topic, '/');
+    return name && strncmp (name, "/run.", 5) == 0;
+}
+
+/*  The place of a topic: its own, a free one, or that of the oldest event. */
+static kept_t *taps_place (taps_t *t, const char *topic, size_t size)
+{
+    kept_t *use = &t->kept[0];
+    for (size_t i = 0; i < TAPS_KEPT; i++) {
+        kept_t *kept = &t->kept[i];
+        if (kept->topic_n == size && memcmp (zmq_msg_data (&kept->frame), topic, size) == 0)
+            return kept;
+        if (kept->age < use->age)
+            use = kept;
+    }
+    return use;
+}
+
+/*  Keeps the last event of a topic. A run that is opened begins anew: what was kept of it before,
+ *  such as that it failed, is forgotten. */
+static void taps_keep (taps_t *t, zmq_msg_t *frame, size_t size)
+{
+    const char *topic = zmq_msg_data (frame);
+    size_t run_n = size - strlen (strrchr (topic, '/')) + 1; /* with the slash */
+    bool opened = strcmp (topic + run_n, "run.opened") == 0;
+    for (size_t i = 0; opened && i < TAPS_KEPT; i++)
+        if (t->kept[i].topic_n > run_n &&
+            memcmp (zmq_msg_data (&t->kept[i].frame), topic, run_n) == 0)
+            taps_forget (&t->kept[i]);
+    kept_t *kept = taps_place (t, topic, size);
+    taps_forget (kept);
+    zmq_msg_init (&kept->frame);
+    if (zmq_msg_copy (&kept->frame, frame) != 0) {
+        zmq_msg_close (&kept->frame);
+        return;
+    }
+    kept->topic_n = size;
+    kept->age = ++t->kept_age;
+}
+
+/*  Who subscribes late learns how runs stand, oldest first; those who had an event already pass its
+ *  copy over by its number. */
+static void taps_send_kept (taps_t *t, tap_t *tap, slice_t prefix)
+{
+    uint64_t sent = 0;
+    for (size_t n = 0; n < TAPS_KEPT && !tap->gone; n++) {
+        kept_t *next = NULL;
+        for (size_t i = 0; i < TAPS_KEPT; i++)
+            if (t->kept[i].age > sent && (!next || t->kept[i].age < next->age))
+                next = &t->kept[i];
+        if (!next)
+            return;
+        sent = next->age;
+        zmq_msg_t copy;
+        zmq_msg_init (&copy);
+        if (prefix.size <= next->topic_n &&
+            memcmp (zmq_msg_data (&next->frame), prefix.data, prefix.size) == 0 &&
+            zmq_msg_copy (&copy, &next->frame) == 0)
+            taps_send (t, tap, &copy);
+        else
+            zmq_msg_close (&copy);
+    }
 }
 
 /*  ---- subscriptions -------------------------------------------------------------------------- */
@@ -133,6 +235,7 @@ static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
         memcpy (text, prefix.data, prefix.size);
     tap->prefix[tap->n++] = (tap_prefix_t){text, prefix.size};
     t->prefixes++;
+    taps_send_kept (t, tap, prefix);
     return NULL;
 }
 
@@ -196,21 +299,6 @@ static bool taps_wants (const tap_t *tap, const char *topic, size_t size)
     return false;
 }
 
-/*  Consumes frame. False: the tap is gone, and to be removed. */
-static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
-{
-    if (zmq_send (t->raw_out, tap->identity, tap->identity_n, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-        zmq_msg_send (frame, t->raw_out, ZMQ_DONTWAIT) >= 0)
-        return true;
-    /* Unreachable, it is gone. When it comes back it says again what it wants. */
-    tap->gone = errno == EHOSTUNREACH;
-    zmq_msg_close (frame);
-    if (tap->gone)
-        return false;
-    taps_add (&t->lost, 1); /* too much waits for it already */
-    return true;
-}
-
 static void taps_remove_gone (taps_t *t)
 {
     for (size_t i = 0; i < t->n;)
@@ -232,6 +320,8 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
     bool gone = false;
     if (!end)
         taps_add (&t->malformed, 1);
+    else if (taps_is_lasting (topic))
+        taps_keep (t, frame, (size_t) (end - topic));
     for (size_t i = 0; end && i < t->n; i++) {
         if (!taps_wants (t->tap[i], topic, (size_t) (end - topic)))
             continue;

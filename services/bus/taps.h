@@ -10,7 +10,8 @@
  *  tree of one node per byte, and hands it on to every publisher there is. So subscriptions are
  *  ordinary messages here, kept in a table whose every size is bounded, and publishers are asked
  *  for everything, once. A tap that is slow loses events, and sees from their numbers how many; it
- *  never slows anybody down.
+ *  never slows anybody down. The last event of each topic "RUN/run.NAME" is kept, within bounds,
+ *  and goes to whoever subscribes later.
  */
 #ifndef QUINTET_BUS_TAPS_H
 #define QUINTET_BUS_TAPS_H
@@ -21,6 +22,7 @@
 #define TAPS_MAX          1024
 #define TAPS_PREFIXES     64   /* of one tap */
 #define TAPS_PREFIXES_MAX 8192 /* of all */
+#define TAPS_KEPT         64   /* last events of runs */
 
 typedef struct taps taps_t;
 

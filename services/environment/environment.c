@@ -23,6 +23,7 @@
 #include "group.h"
 #include "store/store.h"
 #include "svc/args.h"
+#include "svc/event.h"
 #include "tokenizers.h"
 
 #define LEASE_MS       10000 /* a group whose environment died is claimed again after that */
@@ -60,7 +61,6 @@ typedef struct {
     deadlines_t deadlines;
     char runs[RUNS_MAX][STORE_RUN_MAX + 1];
     size_t runs_n;
-    buf_t event;
     uint64_t committed, dead, given_up, lost, refused;
     int64_t busy_us;
 } environment_t;
@@ -106,7 +106,6 @@ void environment_close (svc_run_t *run, void **state)
         environment_release_all (env);
     tokenizers_destroy (&env->tokenizers);
     store_destroy (&env->store);
-    buf_free (&env->event);
     free (env->players);
     free (env);
     *state = NULL;
@@ -152,10 +151,7 @@ static void environment_publish (environment_t *env, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 32];
     snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
-    /* One buffer for all events; it has grown to the largest after a while. */
-    buf_clear (&env->event);
-    wire_event_pack (event, &env->event);
-    bus_publish (env->bus, topic, env->event.data, env->event.size);
+    event_publish (env->bus, "environment", topic, event);
 }
 
 static void environment_publish_committed (environment_t *env, const player_t *player)

@@ -28,6 +28,7 @@ static const svc_t service = {
     .on_item = trainer_on_item,
     .work = trainer_work,
     .status = trainer_status,
+    .doing = trainer_doing,
 };
 
 int main (int argc, char **argv)

@@ -3,28 +3,74 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+
+#include <jansson.h>
 
 #include "base/log.h"
+#include "stages.h"
+#include "svc/event.h"
 
 static void news_publish (trainer_t *t, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 48];
-    buf_t bytes = {0};
     wire_event_t whole = *event;
     whole.run = t->run;
-    whole.text = event->text ? event->text : "";
-    whole.version.policy = event->version.policy ? event->version.policy : "";
     snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (event->kind));
-    wire_event_pack (&whole, &bytes);
-    if (!buf_failed (&bytes))
-        bus_publish (svc_bus (t->svc), topic, bytes.data, bytes.size);
-    buf_free (&bytes);
+    event_publish (svc_bus (t->svc), "trainer", topic, &whole);
 }
 
 void news_state (trainer_t *t, const char *text)
 {
-    news_publish (t, &(wire_event_t){.kind = WIRE_RUN_STATE, .step = t->done, .text = text});
+    news_publish (
+        t, &(wire_event_t){.kind = WIRE_RUN_STATE,
+                           .step = t->done,
+                           .phase = t->stage == STAGE_EVALUATE ? WIRE_EVAL_SAMPLED : WIRE_TRAIN,
+                           .doing = stages_name (t->stage),
+                           .text = text});
+}
+
+static json_t *news_list (const conf_list_t *list)
+{
+    json_t *array = json_array ();
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new (array, json_string (list->item[i]));
+    return array;
+}
+
+/*  What runs here, for who comes late as well: the bus keeps it. */
+void news_run (trainer_t *t)
+{
+    const conf_t *conf = t->conf;
+    wire_part_t metrics[] = {{"steps", (double) conf->trainer.steps},
+                             {"seed", (double) conf->run.seed},
+                             {"groups", (double) conf->trainer.groups},
+                             {"group_size", (double) conf->trainer.group_size}};
+    buf_t objective = {0};
+    conf_objective (conf, &objective);
+    json_t *what =
+        json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:s, s:s}", "config",
+                   args_positional (svc_args (t->svc)), "folder", t->dir, "model", conf->model.path,
+                   "family", conf->task.family, "roles", news_list (&conf->team.roles), "policies",
+                   conf->team.policies, "steps", (json_int_t) conf->trainer.steps, "seed",
+                   (json_int_t) conf->run.seed, "baseline", conf->run.baseline, "numerics",
+                   model_isa (), "objective", objective.data ? objective.data : "");
+    char *text = what ? json_dumps (what, JSON_COMPACT) : NULL;
+    news_publish (t, &(wire_event_t){.kind = WIRE_RUN_OPENED,
+                                     .step = t->done,
+                                     .metrics = metrics,
+                                     .metrics_n = sizeof metrics / sizeof *metrics,
+                                     .text = text});
+    free (text);
+    json_decref (what);
+    buf_free (&objective);
+}
+
+void news_end (trainer_t *t, wire_event_kind_t kind, const char *why)
+{
+    if (!t->told_end)
+        news_publish (t, &(wire_event_t){.kind = kind, .step = t->done, .text = why});
+    t->told_end = true;
 }
 
 void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups)
@@ -41,10 +87,16 @@ void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups
 
 void news_published (trainer_t *t)
 {
-    for (size_t p = 0; p < t->team.policies_n; p++)
+    for (size_t p = 0; p < t->team.policies_n; p++) {
+        const wire_version_t *version = &t->team.policies[p]->version;
+        wire_part_t number = {"version", (double) version->number};
         news_publish (t, &(wire_event_t){.kind = WIRE_POLICY_PUBLISHED,
                                          .step = t->done,
-                                         .version = t->team.policies[p]->version});
+                                         .version = *version,
+                                         .metrics = &number,
+                                         .metrics_n = 1,
+                                         .text = version->policy});
+    }
 }
 
 void news_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)

@@ -11,7 +11,12 @@
 
 #include "trainer.h"
 
+/*  What the run is doing: a word, or "waiting: WHY". */
 void news_state (trainer_t *trainer, const char *text);
+/*  What runs: configuration, model, roles, seed, steps. */
+void news_run (trainer_t *trainer);
+/*  WIRE_RUN_FAILED or WIRE_RUN_STOPPED; the first one is told. */
+void news_end (trainer_t *trainer, wire_event_kind_t kind, const char *why);
 void news_opened (trainer_t *trainer, wire_phase_t phase, uint64_t step, size_t groups);
 void news_published (trainer_t *trainer);
 void news_metrics (trainer_t *trainer, wire_event_kind_t kind, wire_phase_t phase);

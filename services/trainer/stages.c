@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "completions.h"
 #include "news.h"
+#include "objective.h"
 #include "report.h"
 
 #define POLL_MS         250
@@ -36,6 +37,7 @@
 
 typedef struct {
     const char *name;
+    const char *state; /* as people are told */
     int (*enter) (trainer_t *t, err_t *err);
     int (*poll) (trainer_t *t, err_t *err); /* 1: ready for the next stage, 0: not yet, -1 */
     stage_t (*next) (const trainer_t *t);
@@ -130,7 +132,6 @@ static void stage_groups_begin (trainer_t *t)
 static int stage_evaluate_enter (trainer_t *t, err_t *err)
 {
     round_source_t source = stage_source_of (t);
-    news_state (t, "evaluating");
     stage_groups_begin (t);
     if (!t->round)
         t->round = round_open (&source, WIRE_EVAL_SAMPLED, t->done + 1, err);
@@ -199,7 +200,6 @@ static stage_t stage_after_evaluate (const trainer_t *t)
 static int stage_sample_enter (trainer_t *t, err_t *err)
 {
     round_source_t source = stage_source_of (t);
-    news_state (t, "training");
     stage_groups_begin (t);
     t->round = round_open (&source, WIRE_TRAIN, t->done + 1, err);
     if (!t->round)
@@ -256,70 +256,13 @@ static stage_t stage_after_value (const trainer_t *t)
 
 /*  ---- train ---------------------------------------------------------------------------------- */
 
-static loss_correction_t stage_correction_of (const char *name)
-{
-    static const char *const names[] = {"none", "token_truncate", "token_mask", "sequence_truncate",
-                                        "sequence_mask"}; /* in the order of the type */
-    size_t i = 0;
-    while (i + 1 < sizeof names / sizeof *names && strcmp (names[i], name) != 0)
-        i++;
-    return (loss_correction_t) i;
-}
-
-static loss_config_t stage_loss_of (const conf_t *conf)
-{
-    loss_type_t type = loss_type (conf->loss.type);
-    /* CISPO's bound is of the ratio itself; the key says how far above 1. */
-    double high = conf->loss.clip_high + (type == LOSS_CISPO ? 1 : 0);
-    return (loss_config_t){.type = type,
-                           .sequence_level = strcmp (conf->loss.level, "sequence") == 0,
-                           .clip_low = conf->loss.clip_low,
-                           .clip_high = high,
-                           .delta = conf->loss.delta,
-                           .kl = conf->loss.kl,
-                           .kl_estimator = loss_kl (conf->loss.kl_estimator),
-                           .kl_ratio = conf->loss.kl_ratio,
-                           .off_policy_kl = conf->loss.off_policy_kl,
-                           .correction = stage_correction_of (conf->loss.correction),
-                           .correction_cap = conf->loss.correction_cap,
-                           .sapo_positive = conf->loss.sapo_positive,
-                           .sapo_negative = conf->loss.sapo_negative,
-                           .max_tokens = (double) conf->task.max_tokens};
-}
-
-static update_options_t stage_options_of (const conf_t *conf, double lr)
-{
-    return (update_options_t){.loss = stage_loss_of (conf),
-                              .adamw = {.lr = lr,
-                                        .beta1 = conf->trainer.beta1,
-                                        .beta2 = conf->trainer.beta2,
-                                        .eps = conf->trainer.eps,
-                                        .decay = conf->trainer.decay,
-                                        .clip_norm = conf->trainer.clip_norm},
-                              .temperature = (float) conf->trainer.temperature};
-}
-
-static credit_options_t stage_credit_of (const conf_t *conf)
-{
-    const char *scale = conf->loss.scale, *from = conf->loss.advantage;
-    return (credit_options_t){.scale = strcmp (scale, "group") == 0   ? ADVANTAGE_SCALE_GROUP
-                                       : strcmp (scale, "batch") == 0 ? ADVANTAGE_SCALE_BATCH
-                                                                      : ADVANTAGE_SCALE_NONE,
-                              .leave_one_out = strcmp (conf->loss.type, "rloo") == 0,
-                              .group = strcmp (from, "critic") != 0,
-                              .critic = strcmp (from, "group") != 0,
-                              .lambda = conf->critic.lambda,
-                              .max_tokens = (size_t) conf->task.max_tokens,
-                              .overlong_tokens = (size_t) conf->loss.overlong_tokens};
-}
-
 /*  Minibatches are whole groups in order. With a correction for off-policy sampling the
  *  log-probabilities before the first update are needed for all of them, so all batches are made
  *  first. */
 static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
 {
     const conf_t *conf = t->conf;
-    update_options_t options = stage_options_of (conf, t->lr);
+    update_options_t options = objective_update (conf, t->lr);
     batch_source_t source = {.rollout = t->rollout,
                              .advantages = t->credit.advantages,
                              .policies = t->team.policy_of,
@@ -366,7 +309,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
                            .end = conf->trainer.lr_end,
                            .warmup = (uint64_t) conf->trainer.warmup,
                            .steps = stage_steps (t)};
-    credit_options_t options = stage_credit_of (conf);
+    credit_options_t options = objective_credit (conf);
     const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
     t->lr = schedule_lr (&schedule, t->done);
@@ -501,20 +444,21 @@ static int stage_nothing_to_enter (trainer_t *t, err_t *err)
  *  follows, and what is said when its deadline passes. A stage without `late` waits for the
  *  store alone, whose failures end it in stage_restart. */
 static const stage_steps_t stages[STAGE_COUNT] = {
-    [STAGE_PUBLISH] = {"publish", stage_publish_enter, stage_publish_poll, stage_after_publish,
-                       stage_publish_late},
-    [STAGE_EVALUATE] = {"evaluate", stage_evaluate_enter, stage_evaluate_poll, stage_after_evaluate,
-                        stage_groups_late},
-    [STAGE_SAMPLE] = {"sample", stage_sample_enter, stage_sample_poll, stage_after_sample,
-                      stage_groups_late},
-    [STAGE_VALUE] = {"value", stage_value_enter, stage_answer_poll, stage_after_value,
-                     stage_answer_late},
-    [STAGE_TRAIN] = {"train", stage_train_enter, stage_train_poll, stage_after_train,
+    [STAGE_PUBLISH] = {"publish", "publishing", stage_publish_enter, stage_publish_poll,
+                       stage_after_publish, stage_publish_late},
+    [STAGE_EVALUATE] = {"evaluate", "evaluating", stage_evaluate_enter, stage_evaluate_poll,
+                        stage_after_evaluate, stage_groups_late},
+    [STAGE_SAMPLE] = {"sample", "sampling", stage_sample_enter, stage_sample_poll,
+                      stage_after_sample, stage_groups_late},
+    [STAGE_VALUE] = {"value", "asking the critic", stage_value_enter, stage_answer_poll,
+                     stage_after_value, stage_answer_late},
+    [STAGE_TRAIN] = {"train", "training", stage_train_enter, stage_train_poll, stage_after_train,
                      stage_publish_late},
-    [STAGE_LEARN] = {"learn", stage_nothing_to_enter, stage_answer_poll, stage_after_learn,
-                     stage_answer_late},
-    [STAGE_SAVE] = {"save", stage_nothing_to_enter, stage_save_poll, stage_after_save, NULL},
-    [STAGE_DONE] = {"done", stage_done_enter, stage_done_poll, NULL, NULL},
+    [STAGE_LEARN] = {"learn", "the critic learns", stage_nothing_to_enter, stage_answer_poll,
+                     stage_after_learn, stage_answer_late},
+    [STAGE_SAVE] = {"save", "saving", stage_nothing_to_enter, stage_save_poll, stage_after_save,
+                    NULL},
+    [STAGE_DONE] = {"done", "ending", stage_done_enter, stage_done_poll, NULL, NULL},
 };
 
 const char *stages_name (stage_t stage)
@@ -567,19 +511,32 @@ static int stage_restart (trainer_t *t, err_t *err)
     return -1;
 }
 
-/*  What the stage that goes on is called in what people watch. */
 static void stage_recover (trainer_t *t)
 {
     t->troubled = false;
     log_info ("stage.on", "stage=%s waited_s=%.1f", stages_name (t->stage),
               clock_s () - t->troubled_since);
-    news_state (t, t->stage == STAGE_EVALUATE ? "evaluating" : "training");
+    news_state (t, stages[t->stage].state);
+}
+
+/*  What the stage that begins is called; and what runs here at all, once the bus has something of
+ *  it: what is published before it knows us is lost. */
+static void stage_tell (trainer_t *t)
+{
+    if (!t->told_run && t->stage != STAGE_PUBLISH) {
+        news_run (t);
+        t->told_run = true;
+    }
+    if (t->stage != STAGE_DONE)
+        news_state (t, stages[t->stage].state);
 }
 
 int stages_work (trainer_t *t, err_t *err)
 {
     const stage_steps_t *stage = &stages[t->stage];
     bool begins = !t->entered;
+    if (begins && !t->troubled)
+        stage_tell (t);
     int rc = begins ? stage->enter (t, err) : stage->poll (t, err);
     double waited_s = clock_s () - t->stage_since;
     if (rc < 0)

@@ -350,6 +350,8 @@ void trainer_close (svc_run_t *svc, void **state)
     /* A trainer that failed has weights that nobody should go on from. */
     if (!t->failed && stages_keep (t, &err) != 0)
         log_err ("checkpoint.lost", &err);
+    if (t->publish && t->stage != STAGE_DONE) /* else it did not begin, or is over */
+        news_end (t, WIRE_RUN_STOPPED, "asked to stop");
     rollout_destroy (&t->rollout);
     credit_free (&t->credit);
     round_destroy (&t->round);
@@ -376,6 +378,7 @@ static void trainer_fail (trainer_t *t, const err_t *err)
     char text[ERR_TEXT_MAX + 16];
     snprintf (text, sizeof text, "failed: %s", err->text);
     news_state (t, text);
+    news_end (t, WIRE_RUN_FAILED, err->text);
     /* What was waited for in vain says nothing against the weights: they are kept as they are. */
     t->failed = err->code != ERR_TIMEOUT;
     svc_fail (t->svc, err);
@@ -408,6 +411,8 @@ void trainer_on_item (svc_run_t *svc, const bus_item_t *item)
     trainer_t *t = svc_state (svc);
     err_t err = {0};
     int rc = 0;
+    if (item->kind == BUS_PEER) /* another bus, which has kept nothing of this run */
+        t->told_run = false;
     if (item->kind == BUS_EVENT)
         rc = trainer_on_event (t, item, &err);
     else
@@ -435,6 +440,11 @@ int trainer_work (svc_run_t *svc)
     if (wait < 0)
         trainer_fail (t, &err);
     return wait;
+}
+
+const char *trainer_doing (const svc_run_t *svc)
+{
+    return stages_name (((const trainer_t *) svc_state (svc))->stage);
 }
 
 void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),

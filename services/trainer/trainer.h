@@ -3,7 +3,7 @@
  *      static const svc_t service = {.name = "trainer", .open = trainer_open,
  *                                    .close = trainer_close,
  *                                    .on_item = trainer_on_item, .work = trainer_work,
- *                                    .status = trainer_status};
+ *                                    .status = trainer_status, .doing = trainer_doing};
  *
  *  The work is a walk through stages (stages.c); report.c writes down and tells what happened.
  */
@@ -60,6 +60,8 @@ typedef struct {
     uint64_t played;      /* steps up to this one were played before the last resume already */
     uint64_t step_offset; /* bytes of metrics up to the last step */
     bool failed;          /* what is in memory is not to be kept */
+    bool told_run;        /* listeners know what runs here */
+    bool told_end;        /* and that it failed, or was stopped */
     stage_t stage;
     bool entered;  /* its beginning is done */
     bool reported; /* its results are written down; what is left is telling the store */
@@ -94,6 +96,7 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err);
 void trainer_close (svc_run_t *svc, void **state);
 void trainer_on_item (svc_run_t *svc, const bus_item_t *item);
 int trainer_work (svc_run_t *svc);
+const char *trainer_doing (const svc_run_t *svc);
 void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name, double value),
                      void *to);
 

@@ -365,6 +365,87 @@ static void an_upload_that_stopped_is_taken_over (void **state)
     free (content);
 }
 
+/*  ---- how runs stand ------------------------------------------------------------------------- */
+
+/*  Publishes until the tap hears it: a subscription takes a moment to come into force. */
+static void publish_until_heard (bus_t *publisher, bus_t *tap, const char *topic)
+{
+    bus_item_t item;
+    int got = 0;
+    for (int i = 0; i < 500 && !got; i++) {
+        bus_publish (publisher, topic, "x", 1);
+        got = bus_next (tap, &item, 10, NULL);
+    }
+    assert_int_equal (got, 1);
+    assert_string_equal (item.name, topic);
+    while (!quiet (tap, 50))
+        ;
+}
+
+static void expect_event (bus_t *tap, const char *topic)
+{
+    bus_item_t item = await (tap, BUS_EVENT);
+    assert_string_equal (item.name, topic);
+    assert_int_equal (item.missed, 0);
+    assert_true (item.sequence > 0 && item.boot != 0);
+}
+
+static void late_taps_learn_how_a_run_stands (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *early = join (*state, "early");
+    err_t err = {0};
+    assert_int_equal (bus_subscribe (early, "r/run.", &err), 0);
+    publish_until_heard (trainer, early, "r/run.opened");
+    bus_publish (trainer, "r/step.done", "1", 1);
+    bus_publish (trainer, "r/run.state", "1", 1);
+    bus_publish (trainer, "r/run.failed", "1", 1);
+    expect_event (early, "r/run.state");
+    expect_event (early, "r/run.failed");
+    bus_t *late = join (*state, "late");
+    assert_int_equal (bus_subscribe (late, "r/", &err), 0);
+    expect_event (late, "r/run.opened");
+    expect_event (late, "r/run.state");
+    expect_event (late, "r/run.failed");
+    /* Who had them does not get them twice. */
+    assert_int_equal (bus_subscribe (early, "r/", &err), 0);
+    assert_true (quiet (early, 100));
+    /* A run that is opened anew has not failed. */
+    bus_publish (trainer, "r/run.opened", "2", 1);
+    expect_event (late, "r/run.opened");
+    bus_t *later = join (*state, "later");
+    assert_int_equal (bus_subscribe (later, "", &err), 0);
+    expect_event (later, "r/run.opened");
+    assert_true (quiet (later, 100));
+    bus_destroy (&later);
+    bus_destroy (&late);
+    bus_destroy (&early);
+    bus_destroy (&trainer);
+}
+
+static void what_is_kept_of_runs_is_bounded (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *early = join (*state, "early");
+    err_t err = {0};
+    char topic[32];
+    assert_int_equal (bus_subscribe (early, "", &err), 0);
+    publish_until_heard (trainer, early, "first/run.state");
+    for (int i = 0; i < 100; i++) {
+        snprintf (topic, sizeof topic, "r%d/run.state", i);
+        bus_publish (trainer, topic, "x", 1);
+        expect_event (early, topic);
+    }
+    bus_t *late = join (*state, "late");
+    assert_int_equal (bus_subscribe (late, "", &err), 0);
+    for (int i = 100 - 64; i < 100; i++) { /* the youngest ones, in their order */
+        snprintf (topic, sizeof topic, "r%d/run.state", i);
+        expect_event (late, topic);
+    }
+    assert_true (quiet (late, 100));
+    bus_destroy (&late);
+    bus_destroy (&early);
+    bus_destroy (&trainer);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -384,6 +465,8 @@ int main (void)
         TEST (a_worker_hears_that_nobody_waits),
         TEST (peers_are_logged_by_name),
         TEST (an_upload_that_stopped_is_taken_over),
+        TEST (late_taps_learn_how_a_run_stands),
+        TEST (what_is_kept_of_runs_is_bounded),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -149,6 +149,64 @@ static void a_resume_keeps_the_times (void **state)
     assert_true (number (f, "result.json", "\"first_step_s\": ") == first);
 }
 
+static void what_a_run_does_is_told (void **state)
+{
+    fixture_t *f = *state;
+    static const struct {
+        const char *line;
+        size_t times;
+    } wanted[] = {{"run.state publishing, stage publish train\n", 3},
+                  {"run.state evaluating, stage evaluate eval-sampled\n", 2},
+                  {"run.state sampling, stage sample train\n", 2},
+                  {"run.state training, stage train train\n", 2},
+                  {"run.state saving, stage save train\n", 2},
+                  {"run.state done, stage done train\n", 1},
+                  {"policy.published shared train\n", 3},
+                  {"run.opened {\"config\":\"deploy/config/coding.yml\",", 1},
+                  {"\"roles\":[\"aux\",\"main\"]", 1},
+                  {"run.stopped", 0},
+                  {"run.failed", 0}};
+    finish (f);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (told (wanted[i].line) != wanted[i].times)
+            fail_msg ("%zu times '%s' in:\n%s", told (wanted[i].line), wanted[i].line,
+                      bus.events.data);
+}
+
+/*  Until a step is open that nobody has played. */
+static void until_a_step_is_open (fixture_t *f)
+{
+    while (trainer (f)->stage != STAGE_SAMPLE && !f->run.stopped) {
+        play_all (f);
+        turn (f);
+    }
+    until (f, STAGE_SAMPLE);
+}
+
+static void the_end_of_a_run_is_told_with_its_reason (void **state)
+{
+    fixture_t *f = *state;
+    until_a_step_is_open (f);
+    trainer (f)->stage_since -= 700; /* beyond run.timeout_s */
+    trainer (f)->poll_at_ms = 0;
+    turn (f);
+    assert_true (f->run.failed);
+    if (told ("run.failed step 1 (train): 2 of 2 groups are missing") != 1)
+        fail_msg ("%s", bus.events.data);
+    close_trainer (f);
+    err_t err = {0};
+    assert_int_equal (open_trainer (f, "--resume", &err), 0);
+    until (f, STAGE_EVALUATE);
+    trainer_on_item (&f->run, &(bus_item_t){.kind = BUS_PEER});
+    buf_clear (&bus.events);
+    until_a_step_is_open (f); /* another bus hears anew what runs */
+    assert_int_equal (told ("run.opened"), 1);
+    f->run.stopped = true;
+    trainer_close (&f->run, &f->run.state);
+    assert_int_equal (told ("run.stopped asked to stop"), 1);
+    assert_int_equal (told ("run.failed"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
 
 int main (void)
@@ -160,6 +218,8 @@ int main (void)
         TEST (groups_that_differ_again_are_told),
         TEST (steps_that_were_played_before_have_no_rate),
         TEST (a_resume_keeps_the_times),
+        TEST (what_a_run_does_is_told),
+        TEST (the_end_of_a_run_is_told_with_its_reason),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);
 }

@@ -5,6 +5,8 @@
 #define QUINTET_TESTS_TRAINER_FIXTURE_H
 
 #include "../../services/trainer/stages.h"
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "redis_fixture.h"
 #include "svc/args.h"
@@ -39,7 +41,7 @@ static struct {
     buf_t manifest; /* the last one */
     size_t manifest_objects;
     const char *until; /* Redis is killed at this event */
-    buf_t events;      /* "run.note text", a line each, of the events that have a text */
+    buf_t events;      /* "run.note TEXT PHASE", a line each, of the events that have a text */
 } bus;
 
 static double gap = 0.5;  /* between the rewards of a group's episodes */
@@ -163,8 +165,11 @@ void bus_publish (bus_t *of, const char *topic, const void *payload, size_t size
     arena_t *arena = arena_new (1 << 20);
     const wire_event_t *event = wire_event_unpack (arena, payload, size, &(err_t){0});
     assert_non_null (event);
+    assert_string_equal (event->service, "trainer");
+    assert_true (event->pid == (uint64_t) getpid () && event->time_us && *event->program);
     if (event->kind != WIRE_EPISODE_SHOWN && *event->text)
-        buf_printf (&bus.events, "%s %s\n", wire_event_name (event->kind), event->text);
+        buf_printf (&bus.events, "%s %s%s%s %s\n", wire_event_name (event->kind), event->text,
+                    *event->doing ? ", stage " : "", event->doing, wire_phase_name (event->phase));
     arena_destroy (&arena);
     if (bus.until && strstr (topic, bus.until)) {
         bus.until = NULL;

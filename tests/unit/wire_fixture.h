@@ -162,7 +162,13 @@ static inline wire_event_t fixture_event (void)
                           .version = fixture_version (),
                           .metrics = fixture_parts,
                           .metrics_n = 2,
-                          .text = "done"};
+                          .text = "done",
+                          .time_us = 1700000000000000,
+                          .service = "trainer",
+                          .host = "here",
+                          .pid = 4711,
+                          .program = "0.1.0",
+                          .doing = "evaluate"};
 }
 
 static inline wire_manifest_t fixture_manifest (void)

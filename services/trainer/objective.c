@@ -1,0 +1,61 @@
+/*  objective - see objective.h */
+#include "objective.h"
+
+#include <string.h>
+
+static loss_correction_t objective_correction (const char *name)
+{
+    static const char *const names[] = {"none", "token_truncate", "token_mask", "sequence_truncate",
+                                        "sequence_mask"}; /* in the order of the type */
+    size_t i = 0;
+    while (i + 1 < sizeof names / sizeof *names && strcmp (names[i], name) != 0)
+        i++;
+    return (loss_correction_t) i;
+}
+
+static loss_config_t objective_loss (const conf_t *conf)
+{
+    loss_type_t type = loss_type (conf->loss.type);
+    /* CISPO's bound is of the ratio itself; the key says how far above 1. */
+    double high = conf->loss.clip_high + (type == LOSS_CISPO ? 1 : 0);
+    return (loss_config_t){.type = type,
+                           .sequence_level = strcmp (conf->loss.level, "sequence") == 0,
+                           .clip_low = conf->loss.clip_low,
+                           .clip_high = high,
+                           .delta = conf->loss.delta,
+                           .kl = conf->loss.kl,
+                           .kl_estimator = loss_kl (conf->loss.kl_estimator),
+                           .kl_ratio = conf->loss.kl_ratio,
+                           .off_policy_kl = conf->loss.off_policy_kl,
+                           .correction = objective_correction (conf->loss.correction),
+                           .correction_cap = conf->loss.correction_cap,
+                           .sapo_positive = conf->loss.sapo_positive,
+                           .sapo_negative = conf->loss.sapo_negative,
+                           .max_tokens = (double) conf->task.max_tokens};
+}
+
+update_options_t objective_update (const conf_t *conf, double lr)
+{
+    return (update_options_t){.loss = objective_loss (conf),
+                              .adamw = {.lr = lr,
+                                        .beta1 = conf->trainer.beta1,
+                                        .beta2 = conf->trainer.beta2,
+                                        .eps = conf->trainer.eps,
+                                        .decay = conf->trainer.decay,
+                                        .clip_norm = conf->trainer.clip_norm},
+                              .temperature = (float) conf->trainer.temperature};
+}
+
+credit_options_t objective_credit (const conf_t *conf)
+{
+    const char *scale = conf->loss.scale, *from = conf->loss.advantage;
+    return (credit_options_t){.scale = strcmp (scale, "group") == 0   ? ADVANTAGE_SCALE_GROUP
+                                       : strcmp (scale, "batch") == 0 ? ADVANTAGE_SCALE_BATCH
+                                                                      : ADVANTAGE_SCALE_NONE,
+                              .leave_one_out = strcmp (conf->loss.type, "rloo") == 0,
+                              .group = strcmp (from, "critic") != 0,
+                              .critic = strcmp (from, "group") != 0,
+                              .lambda = conf->critic.lambda,
+                              .max_tokens = (size_t) conf->task.max_tokens,
+                              .overlong_tokens = (size_t) conf->loss.overlong_tokens};
+}

@@ -1,0 +1,17 @@
+/*  objective - what a configuration says of the objective, as updates and credit want it; pure.
+ *
+ *      update_options_t update = objective_update (conf, lr);
+ *      credit_options_t credit = objective_credit (conf);
+ */
+#ifndef QUINTET_TRAINER_OBJECTIVE_H
+#define QUINTET_TRAINER_OBJECTIVE_H
+
+#include "conf/conf.h"
+#include "credit.h"
+#include "update.h"
+
+/*  lr: of this step. */
+update_options_t objective_update (const conf_t *conf, double lr);
+credit_options_t objective_credit (const conf_t *conf);
+
+#endif
