@@ -386,7 +386,7 @@ static void bad_jobs_are_refused (void **state)
     job = job_of (0, 1);                                                                           \
     job.change;                                                                                    \
     refused (sampler, job, code, word);
-    REFUSED (prompt_n = 0, ERR_INPUT, "at least 1")
+    REFUSED (prompt_n = 0, ERR_INPUT, "the prompt is empty")
     REFUSED (samples = 0, ERR_INPUT, "at least 1")
     REFUSED (max_tokens = 0, ERR_INPUT, "at least 1")
     REFUSED (max_tokens = (size_t) -1, ERR_INPUT, "context")
