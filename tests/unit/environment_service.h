@@ -7,16 +7,12 @@
 #define QUINTET_TESTS_ENVIRONMENT_SERVICE_H
 
 #include "../../services/environment/call.h"
-#include "../../services/environment/environment.h"
-#include "environment_fixture.h"
-#include "redis_fixture.h"
-#include "store/store.h"
-#include "svc/args.h"
+#include "environment_run.h"
 
 #define CALLS_MAX 64
 #define WAIT_MS   8000
 
-/*  ---- the bus and the run time, as far as the environment sees them -------------------------- */
+/*  ---- the bus, as far as the environment sees it --------------------------------------------- */
 
 typedef struct {
     uint64_t number; /* 0: answered or cancelled */
@@ -24,12 +20,6 @@ typedef struct {
     buf_t payload;
     int64_t deadline_ms;
 } asked_t;
-
-struct svc_run {
-    void *state;
-    args_t *args;
-    const char *redis;
-};
 
 static struct {
     asked_t calls[CALLS_MAX];
@@ -39,33 +29,6 @@ static struct {
     char topic[100], subscribed[100];
     buf_t event;
 } bus;
-
-void *svc_state (const svc_run_t *run)
-{
-    return run->state;
-}
-
-bus_t *svc_bus (const svc_run_t *run)
-{
-    (void) run;
-    return (bus_t *) &bus;
-}
-
-const char *svc_name (const svc_run_t *run)
-{
-    (void) run;
-    return "environment-1";
-}
-
-const char *svc_redis (const svc_run_t *run)
-{
-    return run->redis;
-}
-
-const args_t *svc_args (const svc_run_t *run)
-{
-    return run->args;
-}
 
 uint64_t bus_call (bus_t *of, const char *service, const char *id, const void *payload, size_t size,
                    int64_t deadline_ms)
@@ -105,9 +68,9 @@ uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadli
     return bus.fetch = ++bus.numbers;
 }
 
-int bus_subscribe (bus_t *of, const char *prefix, err_t *err)
+int bus_subscribe (bus_t *of, const char *prefix, err_t *why)
 {
-    (void) of, (void) err;
+    (void) of, (void) why;
     snprintf (bus.subscribed, sizeof bus.subscribed, "%s", prefix);
     return 0;
 }
@@ -123,32 +86,17 @@ void bus_publish (bus_t *of, const char *topic, const void *payload, size_t size
 
 /*  ---- what the tests do ---------------------------------------------------------------------- */
 
-static redis_fixture_t redis;
-static char *tokenizer_text;
-static store_t *store; /* the trainer's */
-static uint64_t epoch;
-static svc_run_t run;
-static err_t err;
-
-#define fine(call)                                                                                 \
-    do {                                                                                           \
-        if ((call) < 0)                                                                            \
-            fail_msg ("%s: %s: %s", #call, err_name (err.code), err.text);                         \
-    } while (0)
-
 static inline int open_all (void **state)
 {
     (void) state;
-    redis_fixture_open (&redis);
-    tokenizer_text = fixture_tokenizer_text ();
+    run_open_all ();
     return 0;
 }
 
 static inline int close_all (void **state)
 {
     (void) state;
-    redis_fixture_close (&redis);
-    free (tokenizer_text);
+    run_close_all ();
     return 0;
 }
 
@@ -160,16 +108,7 @@ static inline void open_environment (void)
 static inline int each_open (void **state)
 {
     (void) state;
-    static const args_option_t options[] = {
-        {"--groups", "N", "32", ""}, {"--act-timeout", "S", "90", ""}, {0}};
-    static const args_spec_t spec = {.program = "test", .about = "", .options = options};
-    char *argv[] = {"test"};
-    run = (svc_run_t){.args = args_parse (&spec, 1, argv, &err), .redis = redis.address};
-    assert_non_null (run.args);
-    store = store_new (redis.address, &err);
-    if (!store)
-        fail_msg ("%s", err.text);
-    fine (store_run_acquire (store, "r", "trainer", 60000, "", 0, &epoch, &err));
+    run_open ((bus_t *) &bus);
     open_environment ();
     return 0;
 }
@@ -185,10 +124,7 @@ static inline void forget_bus (void)
 static inline int each_close (void **state)
 {
     (void) state;
-    environment_close (&run, &run.state);
-    store_run_release (store, "r", epoch, &err);
-    store_destroy (&store);
-    args_destroy (&run.args);
+    run_close ();
     forget_bus ();
     return 0;
 }

@@ -7,50 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../../services/environment/environment.h"
 #include "bus_fixture.h"
-#include "environment_fixture.h"
-#include "redis_fixture.h"
-#include "store/store.h"
-#include "svc/args.h"
+#include "environment_run.h"
 
 #define GROUPS    3
 #define PEERS_MAX 4
-
-/*  ---- the run time, as far as the environment sees it ---------------------------------------- */
-
-struct svc_run {
-    void *state;
-    bus_t *bus;
-    args_t *args;
-    const char *redis;
-};
-
-void *svc_state (const svc_run_t *run)
-{
-    return run->state;
-}
-
-bus_t *svc_bus (const svc_run_t *run)
-{
-    return run->bus;
-}
-
-const char *svc_name (const svc_run_t *run)
-{
-    (void) run;
-    return "environment-1";
-}
-
-const char *svc_redis (const svc_run_t *run)
-{
-    return run->redis;
-}
-
-const args_t *svc_args (const svc_run_t *run)
-{
-    return run->args;
-}
 
 /*  ---- everybody ------------------------------------------------------------------------------ */
 
@@ -62,51 +23,28 @@ typedef struct {
     size_t asked;
 } peer_t;
 
-static redis_fixture_t redis;
-static char *tokenizer_text;
 static fixture_t *bus_of; /* the bus's own side */
-static store_t *store;
-static uint64_t epoch;
 static bus_t *trainer;
 static peer_t peers[PEERS_MAX];
 static size_t peers_n;
-static svc_run_t run;
-static err_t err;
-
-#define fine(call)                                                                                 \
-    do {                                                                                           \
-        if ((call) < 0)                                                                            \
-            fail_msg ("%s: %s: %s", #call, err_name (err.code), err.text);                         \
-    } while (0)
 
 static int open_all (void **state)
 {
-    redis_fixture_open (&redis);
-    tokenizer_text = fixture_tokenizer_text ();
+    run_open_all ();
     return setup (state);
 }
 
 static int close_all (void **state)
 {
-    redis_fixture_close (&redis);
-    free (tokenizer_text);
+    run_close_all ();
     return teardown (state);
 }
 
 static int each_open (void **state)
 {
-    static const args_option_t options[] = {
-        {"--groups", "N", "32", ""}, {"--act-timeout", "S", "90", ""}, {0}};
-    static const args_spec_t spec = {.program = "test", .about = "", .options = options};
-    char *argv[] = {"test"};
     bus_of = *state;
     trainer = join (bus_of, "trainer");
-    run = (svc_run_t){.bus = join (bus_of, "environment-1"),
-                      .args = args_parse (&spec, 1, argv, &err),
-                      .redis = redis.address};
-    store = store_new (redis.address, &err);
-    assert_true (store && run.args);
-    fine (store_run_acquire (store, "r", "trainer", 60000, "", 0, &epoch, &err));
+    run_open (join (bus_of, "environment-1"));
     bus_offer (trainer, tokenizer_text, strlen (tokenizer_text));
     await (trainer, BUS_OBJECT);
     return environment_open (&run, &run.state, &err);
@@ -115,15 +53,13 @@ static int each_open (void **state)
 static int each_close (void **state)
 {
     (void) state;
-    environment_close (&run, &run.state);
-    bus_destroy (&run.bus);
+    bus_t *own = run.bus;
+    run_close ();
+    bus_destroy (&own);
     bus_destroy (&trainer);
     for (size_t i = 0; i < peers_n; i++)
         bus_destroy (&peers[i].bus);
     peers_n = 0;
-    store_run_release (store, "r", epoch, &err);
-    store_destroy (&store);
-    args_destroy (&run.args);
     return 0;
 }
 
