@@ -380,10 +380,17 @@ static int sandbox_judge (sandbox_t *sandbox, const json_t *request, json_t **re
 
 /*  ---- HumanEval's test ----------------------------------------------------------------------- */
 
+/*  What a test said of a program. */
+typedef struct {
+    bool passed;
+    json_int_t right, answered; /* of its asserts */
+} sandbox_verdict_t;
+
 /*  One step of the checker: it has its verdict, or a word for the program: a question, or the
- *  answer to one. *word is what the checker is told next, NULL at the end. */
+ *  answer to one. *word is what the checker is told next, NULL at the end. A program that has ended
+ *  has no answer more; the checker says then what it has seen so far. */
 static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
-                          sandbox_record_t *record, bool *passed, err_t *err)
+                          sandbox_record_t *record, sandbox_verdict_t *verdict, err_t *err)
 {
     buf_t said = {0};
     child_ending_t ending = CHILD_NONE;
@@ -395,9 +402,11 @@ static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
     if (ending != CHILD_NONE) { /* what the program answered was too much for it */
         snprintf (play->why, sizeof play->why, "the check ended: %s", child_ending_name (ending));
     } else if (rc == 0 && json_is_object (next)) {
-        *passed = json_is_true (json_object_get (next, "passed"));
+        verdict->passed = json_is_true (json_object_get (next, "passed"));
+        verdict->right = json_integer_value (json_object_get (next, "right"));
+        verdict->answered = json_integer_value (json_object_get (next, "answered"));
         snprintf (play->why, sizeof play->why, "%s", sandbox_text (next, "why"));
-    } else if (rc == 0 && !sandbox_is_answer (next, false)) {
+    } else if (rc == 0 && (!sandbox_is_answer (next, false) || play->ending != CHILD_NONE)) {
         snprintf (play->why, sizeof play->why, "the check ended: %s",
                   child_ending_name (CHILD_OUTPUT));
     } else if (rc == 0) {
@@ -406,6 +415,8 @@ static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
             rc = -1;
         if (rc == 0 && answer)
             rc = sandbox_note (record, next, &play->answer, err);
+        if (rc == 0 && !answer)
+            answer = json_pack ("[s, s]", "crossing", "the program has ended");
     }
     json_decref (next);
     buf_free (&said);
@@ -414,7 +425,7 @@ static int sandbox_relay (child_t *checker, json_t **word, sandbox_play_t *play,
 }
 
 static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_play_t *play,
-                          sandbox_record_t *record, bool *passed, err_t *err)
+                          sandbox_record_t *record, sandbox_verdict_t *verdict, err_t *err)
 {
     child_limits_t limits = sandbox_limits (request);
     int rc = sandbox_begin (play, err);
@@ -429,7 +440,7 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
         json_object_get (request, "find"), "setup", sandbox_text (request, "setup"), "test",
         sandbox_text (request, "test"), "entry", sandbox_text (request, "entry"));
     do
-        rc = sandbox_relay (checker, &word, play, record, passed, err);
+        rc = sandbox_relay (checker, &word, play, record, verdict, err);
     while (rc == 0 && word);
     json_decref (word);
     child_destroy (&checker);
@@ -471,11 +482,12 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     sandbox_play_t play = {0};
     sandbox_record_t record = {0};
     json_t *results = json_array (), *answer = NULL;
-    bool passed = false, used = false;
+    sandbox_verdict_t verdict = {0};
+    bool used = false;
     int rc = sandbox_open (sandbox, request, entry, false, &play, err);
     if (rc == 0)
         rc = calls ? sandbox_calls (calls, &play, &record, results, err)
-                   : sandbox_check (sandbox, request, &play, &record, &passed, err);
+                   : sandbox_check (sandbox, request, &play, &record, &verdict, err);
     /* A program that was ended has shown nothing that a second run could be compared with. */
     bool compare = play.reached && play.ready && play.ending == CHILD_NONE;
     if (rc == 0 && compare)
@@ -483,8 +495,9 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)
-        answer = json_pack ("{s:b, s:b, s:i, s:b, s:b, s:O, s:s}", "syntax", play.syntax, "defined",
-                            play.defined, "watched", used, "passed", passed, "constant",
+        answer = json_pack ("{s:b, s:b, s:i, s:b, s:I, s:I, s:b, s:O, s:s}", "syntax", play.syntax,
+                            "defined", play.defined, "watched", used, "passed", verdict.passed,
+                            "right", verdict.right, "answered", verdict.answered, "constant",
                             sandbox_is_constant (&record), "results", results, "why", play.why);
     if (answer && play.seats) {
         json_object_set (answer, "seats", play.seats);

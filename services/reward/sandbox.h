@@ -12,7 +12,8 @@
  *        -> {"syntax": true, "defined": true, "watched": 1,
  *            "results": [["value", ...], ["error", text, ...], ["crossing", why], ...]}
  *    {"program": text, "entry": name, "setup": text, "test": text, "watch": name, ...}
- *        -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": ""}
+ *        -> {"syntax": true, "defined": true, "watched": 1, "passed": true, "why": "",
+ *            "right": 7, "answered": 7}                      of the test's asserts (asserts.py)
  *
  *  With calls may come "wanted": [{"result": value} or {"raises": name}, ...], one for each. Then
  *  "results" are verdicts (judge.h). A value that cannot leave the program's process, and so cannot

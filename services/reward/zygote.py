@@ -17,7 +17,7 @@ the program    {"program": text, "entry": name, "watch": name or "", "replace": 
                {"call": [function, [arguments]]}
                    -> ["value", root, HEAP] or ["error", text, [names of its classes]] or ["crossing", text]
 the checker    {"program": text, "find": seats or null, "setup": text, "test": text, "entry": name}
-                   -> {"passed": true, "why": ""}
+                   -> {"passed": true, "why": "", "right": 3, "answered": 3}   asserts, see asserts.py
 both           ["ask", whom, what, arguments, named arguments, HEAP, classes]
                    -> ["value", root, HEAP, [printed, printed as errors]], ["error", text, root, HEAP, prints]
                       or ["crossing", text]; before that they may ask in return
@@ -217,18 +217,22 @@ def play_checker():
     names = {"__name__": "checker"}
     sys.modules["checker"] = types.ModuleType("checker")
     link = Link(send, receive, lambda: ["", ""], {}, True)
-    said = {"passed": False, "why": ""}
+    said, tally = {"passed": False, "why": ""}, Tally()
     try:
         run_setup(request["setup"], names)
         link.classes = {name: kind for name, kind in names.items()
                         if isinstance(kind, type) and kind.__module__ == "checker"}
         lend_names(link, request, names)
         candidate = names[request["entry"]] = link.borrow(request["entry"], "function")
-        exec(compile(request["test"], "test", "exec", dont_inherit=True), names)
+        names[TALLY] = tally
+        exec(counted_test(request["test"]), names)
         names["check"](candidate)
-        said["passed"] = not link.crossing
+        said["passed"] = not link.crossing and not tally.first
     except BaseException as problem:
-        said["why"] = text_of(problem)
+        tally.first = tally.first or problem
+    said["right"], said["answered"] = tally.counts()
+    if tally.first:
+        said["why"] = text_of(tally.first)
     if link.crossing:
         said["why"] = "cannot be compared: " + link.crossing[:200]
     send(said)

@@ -283,6 +283,35 @@ static void steps_towards_a_program_are_graded (void **state)
     assert_non_null (strstr (lucky.verdict, "one answer to all calls"));
 }
 
+/*  Each assert of a check is a test of its own, also behind one that fails and before an end. */
+static void asserts_count_one_by_one (void **state)
+{
+    static const char task[] =
+        "{\"id\":\"h\",\"family\":\"coding\",\"entry_point\":\"f\",\"prompt\":\"def f(n):\\n\","
+        "\"brief\":\"b\",\"test\":\"def check(f):\\n    assert f(1) == 1\\n    assert f(2) == 4\\n"
+        "    for i in range(3, 5):\\n        assert f(i) == i * i, i\\n    assert True\\n"
+        "    try:\\n        f(-1)\\n        assert f(0) == 1\\n    except ValueError:\\n"
+        "        pass\\n    assert(f(0) == 0)\\n\"}";
+    static const struct {
+        const char *body;
+        double tests, runs;
+        bool success;
+    } cases[] = {
+        {"    if n < 0:\n        raise ValueError\n    return n * n\n", 1, 1, true},
+        {"    if n < 0:\n        raise ValueError\n    return n\n", 0.4, 0.8, false},
+        {"    if n < 0:\n        raise ValueError\n    return 1 // n\n", 0.2, 0.6, false},
+        {"    while n == 3:\n        pass\n    return n * n\n", 0.4, 0.4, false},
+        {"    return n *\n", 0, 0, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        reward_score_t s = solo (*state, task, cases[i].body);
+        if (fabs (part_of (&s, "tests") - cases[i].tests) > 1e-9 ||
+            fabs (part_of (&s, "runs") - cases[i].runs) > 1e-9 || s.success != cases[i].success)
+            fail_msg ("%s: tests %g, runs %g, %s", cases[i].body, part_of (&s, "tests"),
+                      part_of (&s, "runs"), s.verdict);
+    }
+}
+
 static void a_helper_that_does_not_parse_spoils_nothing (void **state)
 {
     static const char *const roles[] = {"aux", "main"};
@@ -339,6 +368,7 @@ int main (void)
         cmocka_unit_test (a_file_s_rest_is_found),
         cmocka_unit_test (what_defines_nothing_fails),
         cmocka_unit_test (steps_towards_a_program_are_graded),
+        cmocka_unit_test (asserts_count_one_by_one),
         cmocka_unit_test (a_helper_that_does_not_parse_spoils_nothing),
         cmocka_unit_test (texts_that_cost_much_end),
     };
