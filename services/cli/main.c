@@ -10,7 +10,7 @@
 #include "svc/svc.h"
 
 static const cli_command_t *const commands[] = {
-    &cli_run,   &cli_eval,     &cli_report,   &cli_tap,    &cli_generate,
+    &cli_run,   &cli_eval,     &cli_report,   &cli_tap,    &cli_play,  &cli_generate,
     &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits, &cli_models};
 #define COMMANDS (sizeof commands / sizeof *commands)
 

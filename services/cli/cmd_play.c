@@ -1,0 +1,366 @@
+/*  quintet play - a trained team at a task: what each role writes, what the team hands in, and what
+ *  that is worth. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/printable.h"
+#include "base/rng.h"
+#include "cli.h"
+#include "play/judge.h"
+#include "play/seats.h"
+#include "play/stream.h"
+#include "play/tasks.h"
+#include "task/episode.h"
+
+static const args_option_t options[] = {
+    {"--model", "DIR", "",
+     "a run's folder, a checkpoint (of adapters too); else the model to start "
+     "from"},
+    {"--task", "FILE|TEXT", "", "a task file, a line of one, or a brief; else the held-out tasks"},
+    {"--index", "I", "0", "the first task of a file or of the held-out ones"},
+    {"--tasks", "N", "1", "how many of them"},
+    SAMPLING_OPTIONS ("", "", ""),
+    {"--json", NULL, NULL, "one JSON object per task"},
+    {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
+    {0}};
+
+static const args_spec_t spec = {
+    .program = "quintet play",
+    .about =
+        "Lets the team of CONFIG work at a task, shows what each role writes, what they hand in,\n"
+        "and what the reward service says of it. Sampling is that of the configuration's "
+        "evaluation\nsection where no flag says otherwise. At a terminal further briefs are asked "
+        "for.\n\n"
+        "  quintet play deploy/config/coding.yml --model runs/coding --temperature 0\n"
+        "  quintet play deploy/config/coding.yml --model runs/coding --task 'Return the sum of "
+        "xs.'\n",
+    .positional = "CONFIG",
+    .options = options};
+
+typedef struct {
+    conf_t *conf;
+    sampling_t sampling;
+    seats_t seats;
+    judge_t *judge;
+    pool_t *pool;
+    stream_show_t show;
+    stream_count_t count;
+    bool json;
+} cmd_play_t;
+
+static volatile sig_atomic_t interrupted;
+
+static void cmd_play_on_signal (int number)
+{
+    (void) number;
+    interrupted = 1;
+}
+
+/*  ---- one episode ---------------------------------------------------------------------------- */
+
+/*  One episode under way. */
+typedef struct {
+    const char *task;
+    size_t index; /* of the task: a coordinate of the random numbers */
+    episode_t *episode;
+    tokenizer_ids_t prompt[CONF_LIST_MAX];
+    size_t brief[CONF_LIST_MAX];   /* tokens of a role's first prompt */
+    size_t written[CONF_LIST_MAX]; /* tokens of its own so far */
+} cmd_play_episode_t;
+
+/*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
+ *  sampled episode of the same task (services/agent/acts.c). */
+static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t role,
+                             stream_part_t *part, err_t *err)
+{
+    const opened_t *folder = play->seats.folder[role];
+    buf_t text = {0};
+    uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
+                      episode_turn (e->episode)};
+    tokenizer_ids_free (&e->prompt[role]);
+    e->prompt[role] = (tokenizer_ids_t){0};
+    buf_text (&text, "");
+    int rc = episode_observe (e->episode, role, &text, err);
+    if (rc == 0)
+        rc = buf_check (&text, "a prompt", err);
+    if (rc == 0)
+        rc = opened_encode (folder, text.data, text.size, &e->prompt[role], err);
+    buf_free (&text);
+    if (e->brief[role] == 0)
+        e->brief[role] = e->prompt[role].n;
+    *part = (stream_part_t){.model = play->seats.model[role],
+                            .tokenizer = folder->tokenizer,
+                            .prompt = &e->prompt[role],
+                            .stops = folder->stops,
+                            .stops_n = folder->stops_n,
+                            .key = rng_key (key, 7)};
+    return rc == 0 ? 0 : err_wrap (err, "role %s", play->conf->team.roles.item[role]);
+}
+
+/*  What a role wrote becomes its action, as an environment makes it one. */
+static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t *part, err_t *err)
+{
+    size_t own = e->brief[role] + e->written[role], prompt_n = e->prompt[role].n;
+    episode_action_t action = {
+        .text = part->text.data,
+        .size = part->text.size,
+        .tokens = part->ids_n,
+        .tokens_read = episode_turn (e->episode) > 0 && prompt_n > own ? prompt_n - own : 0,
+        .truncated = part->end == STREAM_CUT};
+    e->written[role] += part->ids_n;
+    return episode_act (e->episode, role, &action, err);
+}
+
+/*  The roles of a turn write at the same time and do not see each other. */
+static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, err_t *err)
+{
+    stream_part_t parts[CONF_LIST_MAX];
+    size_t role_of[CONF_LIST_MAX], n = 0, turn = episode_turn (e->episode);
+    char heading[CONF_LIST_MAX][96];
+    int rc = 0;
+    for (size_t r = 0; rc == 0 && r < play->conf->team.roles.n; r++) {
+        if (!episode_acts (e->episode, r))
+            continue;
+        rc = cmd_play_prepare (play, e, r, &parts[n], err);
+        snprintf (heading[n], sizeof heading[n], turn ? "%.40s, turn %zu" : "%.40s",
+                  play->conf->team.roles.item[r], turn + 1);
+        parts[n].heading = heading[n];
+        role_of[n++] = r;
+    }
+    if (rc == 0)
+        rc = stream_run (play->seats.sampler, parts, n, &play->sampling, &play->show, &play->count,
+                         err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = cmd_play_act (e, role_of[i], &parts[i], err);
+    stream_free (parts, n);
+    return rc == 0 ? episode_step (e->episode, err) : -1;
+}
+
+/*  ---- what came of it ------------------------------------------------------------------------ */
+
+static void cmd_play_print_reward (const cmd_play_t *play, const wire_reward_t *r)
+{
+    FILE *to = play->show.to;
+    stream_heading (&play->show, "verdict");
+    printable_print (to, r->verdict, strlen (r->verdict), PRINTABLE_LINE);
+    fprintf (to, "%sreward %.3f = %g quality %.3f + %g speed %.3f - %g cost %.3f\n",
+             *r->verdict ? "\n" : "", r->reward, play->conf->reward.quality, r->quality,
+             play->conf->reward.speed, r->speed, play->conf->reward.cost, r->cost);
+    fprintf (to, "success %s, agreement %.3f", r->success ? "yes" : "no", r->agreement);
+    for (size_t i = 0; i < r->parts_n; i++)
+        fprintf (to, ", %s %.3f", r->parts[i].name, r->parts[i].value);
+    fputc ('\n', to);
+}
+
+/*  reward NULL: why says why there is none. */
+static void cmd_play_print_json (const episode_t *episode, const wire_reward_t *r, const char *why)
+{
+    json_t *line = episode_public (episode);
+    if (r) {
+        json_t *parts = json_object ();
+        for (size_t i = 0; i < r->parts_n; i++)
+            json_object_set_new (parts, r->parts[i].name, json_real (r->parts[i].value));
+        json_object_set_new (line, "reward",
+                             json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:s, s:o}", "reward",
+                                        r->reward, "quality", r->quality, "speed", r->speed, "cost",
+                                        r->cost, "success", (int) r->success, "agreement",
+                                        r->agreement, "verdict", r->verdict, "parts", parts));
+    } else {
+        json_object_set_new (line, "not_scored", json_string (why));
+    }
+    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    puts (text ? text : "{}");
+    free (text);
+    json_decref (line);
+}
+
+/*  What the team hands in, and what a reward service says of it. A task that cannot be scored was
+ *  played all the same. */
+static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t *unscored,
+                            err_t *err)
+{
+    const char *artifact =
+        json_string_value (json_object_get (episode_json (e->episode), "artifact"));
+    const wire_reward_t *reward = NULL;
+    buf_t history = {0};
+    if (play->show.to && artifact) {
+        stream_heading (&play->show, "what the team hands in");
+        stream_print (&play->show, artifact, strlen (artifact));
+        fputc ('\n', play->show.to);
+        fflush (play->show.to);
+    }
+    if (unscored->code == ERR_NONE) {
+        int rc = episode_history (e->episode, &history, err);
+        if (rc == 0)
+            rc = buf_check (&history, "what was played", err);
+        if (rc == 0 && !play->judge)
+            play->judge = judge_new (play->conf, err);
+        if (rc == 0 && play->judge)
+            reward = judge_score (play->judge, e->task, history.data, &interrupted, err);
+        buf_free (&history);
+        if (!reward)
+            return -1;
+    }
+    if (play->json)
+        cmd_play_print_json (e->episode, reward, unscored->text);
+    else if (reward)
+        cmd_play_print_reward (play, reward);
+    else
+        fprintf (play->show.to, "(not scored: the task %s)\n", unscored->text);
+    fflush (stdout);
+    return 0;
+}
+
+/*  A task's name and brief, above what is written for it. */
+static void cmd_play_print_task (const cmd_play_t *play, const episode_t *episode)
+{
+    const json_t *task = json_object_get (episode_json (episode), "task");
+    static const char *const keys[] = {"id", "brief"};
+    for (size_t i = 0; play->show.to && i < 2; i++) {
+        const char *text = json_string_value (json_object_get (task, keys[i]));
+        if (text)
+            printable_print (play->show.to, text, strlen (text), PRINTABLE_LINES);
+        fputs (i ? "\n" : ": ", play->show.to);
+    }
+}
+
+static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, err_t *err)
+{
+    const conf_t *conf = play->conf;
+    cmd_play_episode_t e = {.task = tasks_get (tasks, index), .index = index};
+    episode_limits_t limits = {.tokens = play->sampling.max_tokens,
+                               .turns = (size_t) conf->task.max_turns,
+                               .cpu_s = conf->task.cpu_s,
+                               .cpu_total_s = conf->task.cpu_total_s};
+    e.episode = episode_new (e.task, (const char *const *) conf->team.roles.item,
+                             conf->team.roles.n, &limits, err);
+    int rc = e.episode ? 0 : -1;
+    if (rc == 0)
+        cmd_play_print_task (play, e.episode);
+    while (rc == 0 && !episode_done (e.episode))
+        rc = cmd_play_turn (play, &e, err);
+    if (rc == 0)
+        rc = cmd_play_finish (play, &e, &tasks->unscored, err);
+    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+        tokenizer_ids_free (&e.prompt[r]);
+    episode_destroy (&e.episode);
+    return rc;
+}
+
+/*  ---- the command ---------------------------------------------------------------------------- */
+
+static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, size_t n, err_t *err)
+{
+    tasks_t tasks = {0};
+    int rc = tasks_open (&tasks, play->conf, given, err);
+    if (rc == 0 && (first >= tasks.n || n > tasks.n - first))
+        rc = err_set (err, ERR_CONFIG, "--index %zu --tasks %zu: there are %zu, from 0 to %zu",
+                      first, n, tasks.n, tasks.n - 1);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (i && play->show.to)
+            fputc ('\n', play->show.to);
+        rc = cmd_play_task (play, &tasks, first + i, err);
+    }
+    tasks_close (&tasks);
+    return rc;
+}
+
+/*  At a terminal: one brief after the other, until the end of the input. What is wrong with one is
+ *  said, and the next is asked for. */
+static int cmd_play_ask (cmd_play_t *play, err_t *err)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t n = 0;
+    while (!interrupted) {
+        fputs ("\ntask> ", stdout);
+        fflush (stdout);
+        if ((n = getline (&line, &capacity, stdin)) <= 0)
+            break;
+        line[strcspn (line, "\n")] = 0;
+        if (!line[strspn (line, " \t\r")])
+            continue;
+        if (cmd_play_given (play, line, 0, 1, err) == 0)
+            continue;
+        if (interrupted || (err->code != ERR_CONFIG && err->code != ERR_INPUT))
+            break;
+        cli_fail ("play", err);
+        *err = (err_t){0};
+    }
+    free (line);
+    fputc ('\n', stdout);
+    return interrupted || err->code == ERR_NONE ? 0 : -1;
+}
+
+/*  What the configuration says of evaluations, then the flags. The longest completion is a limit of
+ *  the episode too, which speed is measured by. */
+static int cmd_play_sampling (cmd_play_t *play, const args_t *args, err_t *err)
+{
+    conf_t *conf = play->conf;
+    play->sampling = (sampling_t){
+        .temperature = conf->evaluation.temperature,
+        .filter = {.top_k = (size_t) conf->evaluation.top_k,
+                   .top_p = (float) conf->evaluation.top_p,
+                   .min_p = (float) conf->evaluation.min_p,
+                   .repetition = (float) conf->evaluation.repetition_penalty},
+        .max_tokens = (size_t) conf->task.max_tokens,
+        .seed = (uint64_t) conf->run.seed,
+        .stops = {(const char *const *) conf->evaluation.stop.item, conf->evaluation.stop.n}};
+    if (sampling_read (args, &play->sampling, err) != 0)
+        return -1;
+    conf->task.max_tokens = (int64_t) play->sampling.max_tokens;
+    return 0;
+}
+
+static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
+{
+    size_t n;
+    const char *const *sets = args_repeated (args, "--set", &n);
+    play->conf = conf_load (args_positional (args), sets, n, err);
+    if (!play->conf || cmd_play_sampling (play, args, err) != 0)
+        return -1;
+    play->json = args_flag (args, "--json");
+    play->show = stream_to (stdout);
+    play->show.interrupted = &interrupted;
+    if (play->json)
+        play->show.to = NULL;
+    play->pool = opened_pool ();
+    return seats_open (&play->seats, play->conf, args_value (args, "--model"), play->pool, err);
+}
+
+static int cmd_play_run (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    args_t *args = cli_args (&spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    cmd_play_t play = {0};
+    long long first = 0, n = 1;
+    struct sigaction action = {.sa_handler = cmd_play_on_signal};
+    sigaction (SIGINT, &action, NULL);
+    sigaction (SIGTERM, &action, NULL);
+    int rc = args_number (args, "--index", 0, 1LL << 40, &first, &err);
+    if (rc == 0)
+        rc = args_number (args, "--tasks", 1, 1LL << 40, &n, &err);
+    if (rc == 0)
+        rc = cmd_play_open (&play, args, &err);
+    if (rc == 0)
+        rc = cmd_play_given (&play, args_value (args, "--task"), (size_t) first, (size_t) n, &err);
+    if (rc == 0 && !play.json && isatty (STDIN_FILENO) && isatty (STDOUT_FILENO))
+        rc = cmd_play_ask (&play, &err);
+    if (rc == 0)
+        stream_say_count (&play.count);
+    judge_destroy (&play.judge);
+    seats_close (&play.seats);
+    pool_destroy (&play.pool);
+    conf_destroy (&play.conf);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : interrupted ? 130 : cli_fail ("play", &err);
+}
+
+const cli_command_t cli_play = {"play", "CONFIG", "let a trained team work at a task",
+                                cmd_play_run};

@@ -1,0 +1,147 @@
+/*  judge - see judge.h */
+#include "judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../suite/supervisor.h"
+#include "base/fs.h"
+#include "bus/bus.h"
+
+#define JUDGE_WAIT_MS 600000
+#define JUDGE_POLL_MS 50
+#define JUDGE_BUDGET  ((size_t) 1 << 28) /* of a reply */
+
+struct judge {
+    const conf_t *conf;
+    char dir[40]; /* "": none was made */
+    supervisor_t *supervisor;
+    bus_t *bus;
+    buf_t modules;
+    arena_t *arena; /* of the last reply */
+};
+
+static int judge_start (judge_t *j, const char *address, err_t *err)
+{
+    char bus[FS_PATH_MAX], reward[FS_PATH_MAX];
+    conf_join (&j->conf->reward.python_modules, ",", &j->modules);
+    const char *first[] = {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address,
+                           NULL};
+    const char *second[] = {supervisor_program ("quintet-reward", reward, sizeof reward),
+                            "--bus",
+                            address,
+                            "--command",
+                            j->conf->reward.command,
+                            "--modules",
+                            j->modules.data ? j->modules.data : "",
+                            NULL};
+    if (supervisor_add (j->supervisor, "bus", first, NULL, SUPERVISE_ALWAYS, err) != 0 ||
+        supervisor_add (j->supervisor, "reward", second, NULL, SUPERVISE_ALWAYS, err) != 0)
+        return -1;
+    bus_options_t options = {.address = address, .name = "play"};
+    return (j->bus = bus_new (&options, err)) ? 0 : -1;
+}
+
+judge_t *judge_new (const conf_t *conf, err_t *err)
+{
+    judge_t *j = calloc (1, sizeof *j);
+    char address[80];
+    if (!j) {
+        err_set (err, ERR_LIMIT, "no memory for a scorer");
+        return NULL;
+    }
+    j->conf = conf;
+    snprintf (j->dir, sizeof j->dir, "/tmp/quintet-play-XXXXXX");
+    int rc = mkdtemp (j->dir) ? 0 : err_errno (err, ERR_IO, "/tmp");
+    if (rc != 0)
+        j->dir[0] = 0;
+    snprintf (address, sizeof address, "ipc://%s/bus", j->dir);
+    if (rc == 0)
+        rc = (j->supervisor = supervisor_new (j->dir, err)) ? 0 : -1;
+    if (rc == 0)
+        rc = judge_start (j, address, err);
+    if (rc != 0)
+        judge_destroy (&j);
+    return j;
+}
+
+void judge_destroy (judge_t **self)
+{
+    judge_t *j = *self;
+    if (!j)
+        return;
+    supervisor_destroy (&j->supervisor);
+    bus_destroy (&j->bus);
+    if (*j->dir)
+        fs_remove (j->dir, NULL);
+    buf_free (&j->modules);
+    arena_destroy (&j->arena);
+    free (j);
+    *self = NULL;
+}
+
+static int judge_send (judge_t *j, const char *task, const char *history, uint64_t *call,
+                       err_t *err)
+{
+    const conf_t *conf = j->conf;
+    buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
+    wire_score_request_t request = {
+        .run = "play",
+        .command = conf->reward.command,
+        .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
+        .task = task,
+        .roles = (const char *const *) conf->team.roles.item,
+        .roles_n = conf->team.roles.n,
+        .max_tokens = (uint32_t) conf->task.max_tokens,
+        .max_turns = (uint32_t) conf->task.max_turns,
+        .modules = j->modules.data ? j->modules.data : "",
+        .cpu_s = conf->task.cpu_s,
+        .cpu_total_s = conf->task.cpu_total_s,
+        .histories = &history,
+        .histories_n = 1};
+    wire_score_request_pack (&request, &bytes);
+    int rc = buf_check (&bytes, "the request for a score", err);
+    if (rc == 0)
+        *call = bus_call (j->bus, "score", NULL, bytes.data, bytes.size, JUDGE_WAIT_MS);
+    buf_free (&bytes);
+    return rc;
+}
+
+/*  The one reward of a reply. */
+static const wire_reward_t *judge_read (judge_t *j, const bus_item_t *item, err_t *err)
+{
+    if (item->code != ERR_NONE) {
+        err_set (err, item->code, "%s", item->text);
+        return NULL;
+    }
+    arena_destroy (&j->arena);
+    j->arena = arena_new (JUDGE_BUDGET);
+    const wire_score_reply_t *reply =
+        j->arena ? wire_score_reply_unpack (j->arena, item->payload, item->size, err) : NULL;
+    if (reply && reply->rewards_n == 1)
+        return reply->rewards;
+    if (reply || !j->arena)
+        err_set (err, ERR_INTERNAL, "the scorer gave no reward");
+    return NULL;
+}
+
+/*  A bus that has just begun may have no room for the request yet: it is sent until it has. */
+const wire_reward_t *judge_score (judge_t *j, const char *task, const char *history,
+                                  const volatile sig_atomic_t *interrupted, err_t *err)
+{
+    uint64_t call = 0;
+    while (!*interrupted) {
+        bus_item_t item;
+        if ((call == 0 && judge_send (j, task, history, &call, err) != 0) ||
+            supervisor_turn (j->supervisor, err) != 0)
+            return NULL;
+        int got = bus_next (j->bus, &item, JUDGE_POLL_MS, err);
+        if (got < 0)
+            return NULL;
+        if (got > 0 && item.kind == BUS_REPLY && item.call == call)
+            return judge_read (j, &item, err);
+    }
+    err_set (err, ERR_NONE, "stopped");
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/*  judge - a reward service of one's own, to score what was played.
+ *
+ *      judge_t *judge = judge_new (conf, &err);
+ *      const wire_reward_t *reward = judge_score (judge, task, history, &interrupted, &err);
+ *      judge_destroy (&judge);
+ *
+ *  A bus and a reward service run in a folder that goes away with them, so that a score is what
+ *  `quintet run` would have given, by its scorer, limits and weights.
+ */
+#ifndef QUINTET_CLI_JUDGE_H
+#define QUINTET_CLI_JUDGE_H
+
+#include <signal.h>
+
+#include "conf/conf.h"
+#include "wire/wire.h"
+
+typedef struct judge judge_t;
+
+/*  Starts the services, and does not wait for them. conf is borrowed. */
+judge_t *judge_new (const conf_t *conf, err_t *err);
+void judge_destroy (judge_t **judge);
+
+/*  A finished episode's reward, valid until the next call. NULL with ERR_NONE: interrupted. */
+const wire_reward_t *judge_score (judge_t *judge, const char *task, const char *history,
+                                  const volatile sig_atomic_t *interrupted, err_t *err);
+
+#endif

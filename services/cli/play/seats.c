@@ -1,0 +1,128 @@
+/*  seats - see seats.h */
+#include "seats.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../report/folder.h"
+#include "model/lora.h"
+
+#define ADAPTERS "adapter_config.json"
+#define WEIGHTS  "config.json"
+
+/*  The folder that is meant by the folder of a run: its newest checkpoint. */
+static int seats_find (const char *dir, char found[FS_PATH_MAX], err_t *err)
+{
+    char checkpoints[FS_PATH_MAX], name[64];
+    size_t step = folder_step (dir);
+    if (fs_join (checkpoints, dir, "checkpoints", err) != 0)
+        return -1;
+    if (step == 0 && fs_exists (checkpoints))
+        return err_set (err, ERR_CONFIG, "%s: no checkpoint is in it yet", checkpoints);
+    snprintf (name, sizeof name, "checkpoints/step-%zu", step);
+    if (step > 0)
+        return fs_join (found, dir, name, err);
+    snprintf (found, FS_PATH_MAX, "%s", dir);
+    return 0;
+}
+
+/*  The folder of a policy: one of its name in DIR, or DIR itself; kind: the file that such a folder
+ *  has. False: neither has it. */
+static bool seats_find_policy (const char *dir, const char *policy, const char *kind,
+                               char found[FS_PATH_MAX])
+{
+    char below[FS_PATH_MAX], file[FS_PATH_MAX];
+    if (fs_join (below, dir, policy, NULL) == 0 && fs_join (file, below, kind, NULL) == 0 &&
+        fs_exists (file)) {
+        snprintf (found, FS_PATH_MAX, "%s", below);
+        return true;
+    }
+    snprintf (found, FS_PATH_MAX, "%s", dir);
+    return fs_join (file, dir, kind, NULL) == 0 && fs_exists (file);
+}
+
+/*  Opens a model folder to be spoken to, once for all roles that name it. */
+static const opened_t *seats_open_folder (seats_t *s, const conf_t *conf, const char *dir,
+                                          pool_t *pool, err_t *err)
+{
+    for (size_t i = 0; i < s->opened_n; i++)
+        if (strcmp (s->dir[i], dir) == 0)
+            return &s->opened[i];
+    opened_t *folder = &s->opened[s->opened_n];
+    snprintf (s->dir[s->opened_n], FS_PATH_MAX, "%s", dir);
+    const char *kept = s->dir[s->opened_n++];
+    return opened_load (folder, kept, "", conf->model.compute, pool, err) == 0 &&
+                   opened_speak (folder, conf->model.chat, NULL, err) == 0
+               ? folder
+               : NULL;
+}
+
+/*  A role's weights: adapters on the configuration's model, or a folder of their own. */
+static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const char *dir,
+                            pool_t *pool, err_t *err)
+{
+    const char *policy = conf_policy (conf, role);
+    char found[FS_PATH_MAX];
+    bool shares = role > 0 && conf_shares (conf);
+    if (shares) {
+        s->folder[role] = s->folder[0];
+        s->model[role] = s->model[0];
+        return 0;
+    }
+    bool adapters = *dir && seats_find_policy (dir, policy, ADAPTERS, found);
+    if (!adapters && *dir && !seats_find_policy (dir, policy, WEIGHTS, found))
+        return err_set (err, ERR_CONFIG,
+                        "%s: no model in it for role %s: neither " WEIGHTS " nor " ADAPTERS
+                        ", nor a folder '%s' with one",
+                        dir, conf->team.roles.item[role], policy);
+    s->folder[role] =
+        seats_open_folder (s, conf, adapters || !*dir ? conf->model.path : found, pool, err);
+    if (!s->folder[role])
+        return -1;
+    s->model[role] = s->folder[role]->model;
+    if (!adapters)
+        return 0;
+    s->model[role] = s->adapted[s->adapted_n] = opened_adapt (s->folder[role], found, err);
+    s->adapted_n += s->model[role] != NULL;
+    return s->model[role] ? 0 : err_wrap (err, "role %s", conf->team.roles.item[role]);
+}
+
+static size_t seats_rank (const model_t *model)
+{
+    const lora_config_t *lora = lora_config (model);
+    return lora ? lora->rank : 0;
+}
+
+/*  One sampler decodes for all roles together: it is made for the adapters of the highest rank. */
+static int seats_make_sampler (seats_t *s, const conf_t *conf, pool_t *pool, err_t *err)
+{
+    const model_t *widest = s->model[0];
+    for (size_t r = 1; r < conf->team.roles.n; r++)
+        if (seats_rank (s->model[r]) > seats_rank (widest))
+            widest = s->model[r];
+    s->sampler = sampler_new (widest, conf->team.roles.n, pool, err);
+    return s->sampler ? 0 : -1;
+}
+
+int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, err_t *err)
+{
+    char found[FS_PATH_MAX] = "";
+    if (!*dir)
+        dir = conf->model.adapter_path;
+    if (*dir && seats_find (dir, found, err) != 0)
+        return -1;
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        if (seats_open_role (s, conf, r, found, pool, err) != 0)
+            return -1;
+    return seats_make_sampler (s, conf, pool, err);
+}
+
+void seats_close (seats_t *s)
+{
+    sampler_destroy (&s->sampler);
+    for (size_t i = 0; i < s->adapted_n; i++)
+        model_destroy (&s->adapted[i]);
+    for (size_t i = 0; i < s->opened_n; i++)
+        opened_close (&s->opened[i]);
+    *s = (seats_t){0};
+}

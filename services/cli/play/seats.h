@@ -1,0 +1,35 @@
+/*  seats - a trained team, opened: for each role the weights that it writes with.
+ *
+ *      seats_t seats = {0};
+ *      seats_open (&seats, conf, "runs/coding", pool, &err);
+ *      stream_part_t part = {.model = seats.model[role], .stops = seats.folder[role]->stops};
+ *      seats_close (&seats);
+ *
+ *  DIR may be the folder of a run (its newest checkpoint is meant), a checkpoint, or any model
+ *  folder. A checkpoint is one folder, or one for each policy; with adapters they stand on the
+ *  configuration's own model.
+ */
+#ifndef QUINTET_CLI_SEATS_H
+#define QUINTET_CLI_SEATS_H
+
+#include "base/fs.h"
+#include "conf/conf.h"
+#include "opened.h"
+
+typedef struct {
+    /* by role; neighbours may share */
+    const opened_t *folder[CONF_LIST_MAX];
+    const model_t *model[CONF_LIST_MAX];
+    sampler_t *sampler; /* of all of them */
+    /* owned */
+    char dir[CONF_LIST_MAX][FS_PATH_MAX];
+    opened_t opened[CONF_LIST_MAX];
+    model_t *adapted[CONF_LIST_MAX];
+    size_t opened_n, adapted_n;
+} seats_t;
+
+/*  dir "": what the configuration names. conf and pool are borrowed. Errors name the folder. */
+int seats_open (seats_t *seats, const conf_t *conf, const char *dir, pool_t *pool, err_t *err);
+void seats_close (seats_t *seats);
+
+#endif
