@@ -15,9 +15,10 @@
 
 #include "base/buf.h"
 #include "base/fs.h"
+#include "curves.h"
 #include "tensorboard.h"
 
-#define LINE_MAX ((size_t) 64 << 10)
+#define LINE_MAX ((size_t) 256 << 10)
 #define FILE_MAX ((size_t) 1 << 30)
 #define LINES    "metrics.jsonl"
 #define CURVES   "events.out.tfevents.quintet"
@@ -54,30 +55,6 @@ static int metrics_write_out (int fd, const char *path, const buf_t *bytes, err_
         done += (size_t) n;
     }
     return 0;
-}
-
-/*  The curves of one line. Train and evaluation go to tabs of their own: "step/loss",
- *  "eval/greedy". */
-static void metrics_draw (buf_t *bytes, const json_t *line)
-{
-    static const char *const not_curves[] = {"step", "time_s"};
-    const char *names[METRICS_MAX];
-    double values[METRICS_MAX];
-    char tags[METRICS_MAX][METRICS_NAME_MAX + 16];
-    size_t n = 0;
-    const char *event = json_string_value (json_object_get (line, "event")), *key;
-    json_t *value;
-    json_object_foreach ((json_t *) line, key, value) {
-        if (!json_is_number (value) || strcmp (key, not_curves[0]) == 0 ||
-            strcmp (key, not_curves[1]) == 0 || n == METRICS_MAX)
-            continue;
-        snprintf (tags[n], sizeof tags[n], "%s/%.*s", event ? event : "", METRICS_NAME_MAX, key);
-        names[n] = tags[n];
-        values[n++] = json_number_value (value);
-    }
-    tensorboard_scalars (bytes, json_number_value (json_object_get (line, "time_s")),
-                         (uint64_t) json_integer_value (json_object_get (line, "step")), names,
-                         values, n);
 }
 
 /*  Calls each with every line of the file; stops when it returns non-zero, and returns that. */
@@ -122,7 +99,7 @@ metrics_last_t metrics_last (const char *dir)
 
 static int metrics_draw_line (void *context, const json_t *line)
 {
-    metrics_draw (context, line);
+    curves_line (context, line);
     return 0;
 }
 
@@ -249,7 +226,7 @@ int metrics_end (metrics_t *metrics, err_t *err)
     if (json) {
         buf_text (&text, json);
         buf_char (&text, '\n');
-        metrics_draw (&curves, line);
+        curves_line (&curves, line);
         rc = metrics_write_out (metrics->lines_fd, metrics->lines, &text, err);
     }
     if (rc == 0) {

@@ -1,9 +1,11 @@
 /*  news - see news.h */
 #include "news.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -99,11 +101,20 @@ void news_published (trainer_t *t)
     }
 }
 
+/*  What the line says, and how long the run will still take, which is no measurement and not
+ *  written down. */
 void news_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
 {
-    wire_event_t event = {.kind = kind, .step = t->done, .phase = phase};
-    event.metrics = metrics_parts (t->metrics, &event.metrics_n);
-    news_publish (t, &event);
+    wire_part_t parts[METRICS_MAX + 1];
+    size_t n;
+    const wire_part_t *metrics = metrics_parts (t->metrics, &n);
+    memcpy (parts, metrics, n * sizeof *parts);
+    double left_s = stages_left_s (t);
+    if (isfinite (left_s))
+        parts[n++] = (wire_part_t){"eta_s", left_s};
+    news_publish (
+        t, &(wire_event_t){
+               .kind = kind, .step = t->done, .phase = phase, .metrics = parts, .metrics_n = n});
 }
 
 void news_episode (trainer_t *t, wire_phase_t phase, const char *text)

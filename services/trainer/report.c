@@ -106,6 +106,34 @@ static void report_add_update (const trainer_t *t, size_t policy)
         metrics_addf (t->metrics, l.kl, "kl%s", end);
 }
 
+/*  What one role wrote in this step; in a team the means over all hide who does what. */
+static void report_add_role (const trainer_t *t, uint32_t role)
+{
+    const rollout_t *r = t->rollout;
+    const update_stats_t *u = &t->updates[t->team.policy_of[role]];
+    size_t n = 0, tokens = 0, cut = 0;
+    double advantage = 0;
+    for (size_t e = 0; e < r->episodes; e++)
+        for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
+            const wire_completion_t *completion = &r->episode[e]->completions[c];
+            if (completion->role != role)
+                continue;
+            n++;
+            tokens += completion->ids.n;
+            cut += !completion->stopped;
+            advantage += fabs (t->credit.advantages[r->first_completion[e] + c]);
+        }
+    if (n == 0)
+        return;
+    const char *name = t->conf->team.roles.item[role];
+    metrics_addf (t->metrics, (double) tokens / (double) n, "role/%s/completion_tokens", name);
+    metrics_addf (t->metrics, (double) cut / (double) n, "role/%s/truncated", name);
+    metrics_addf (t->metrics, advantage / (double) n, "role/%s/advantage_abs", name);
+    if (u->role_tokens[role])
+        metrics_addf (t->metrics, u->role_entropy[role] / (double) u->role_tokens[role],
+                      "role/%s/entropy", name);
+}
+
 /*  Seconds of each stage since the last line; the stage that is under way counts up to now. A rate
  *  stands there only where it was measured: a step that this run has played before comes out of
  *  what agents kept of their answers, and a step without updates trained nothing. */
@@ -129,6 +157,9 @@ static void report_add_times (trainer_t *t, const measure_t *measure)
     if (trained)
         metrics_add (t->metrics, "trained_tokens_per_s", (double) trained / fmax (train_s, 1e-9));
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
+    if (t->stage_s[STAGE_EVALUATE] > 0)
+        eta_evaluation (&t->eta, t->stage_s[STAGE_EVALUATE]);
+    eta_step (&t->eta, step_s - t->stage_s[STAGE_EVALUATE]);
     memset (t->stage_s, 0, sizeof t->stage_s);
     t->line_since = now;
 }
@@ -188,6 +219,8 @@ int report_step (trainer_t *t, err_t *err)
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)
         report_add_update (t, p);
+    for (uint32_t role = 0; t->team.roles > 1 && role < t->team.roles; role++)
+        report_add_role (t, role);
     report_add_critic (t);
     report_add_lag (t);
     report_add_times (t, &measure);

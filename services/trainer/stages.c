@@ -475,6 +475,15 @@ static void stage_move_to (trainer_t *t, stage_t stage)
     t->entered = t->reported = t->troubled = false;
 }
 
+double stages_left_s (const trainer_t *t)
+{
+    size_t evaluations = 0;
+    for (uint64_t k = t->done; k <= stage_steps (t); k++)
+        evaluations += k > t->done ? stage_evaluation_due (t, k)
+                                   : t->stage == STAGE_SAVE && stage_evaluation_due (t, k);
+    return eta_left (&t->eta, (size_t) (stage_steps (t) - t->done), evaluations);
+}
+
 void stages_start (trainer_t *t)
 {
     t->stage_since = t->line_since = clock_s ();

@@ -19,4 +19,7 @@ int stages_work (trainer_t *trainer, err_t *err);
 int stages_keep (trainer_t *trainer, err_t *err);
 const char *stages_name (stage_t stage);
 
+/*  Seconds that the run will still take, evaluations included; NAN: not known yet. */
+double stages_left_s (const trainer_t *trainer);
+
 #endif

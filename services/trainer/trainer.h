@@ -13,6 +13,7 @@
 #include "checkpoint.h"
 #include "credit.h"
 #include "critic_client.h"
+#include "eta.h"
 #include "lag.h"
 #include "lease.h"
 #include "metrics.h"
@@ -69,7 +70,8 @@ typedef struct {
     double troubled_since;
     double stage_s[STAGE_COUNT]; /* time in each stage since the last line of metrics */
     double stage_since, line_since;
-    double started;      /* clock_s of this process */
+    double started; /* clock_s of this process */
+    eta_t eta;
     double wall_before;  /* seconds of the run before this process */
     double wall_kept;    /* of a run that had ended before it was resumed; 0: it had not */
     double update_s;     /* of the longest update so far; 0: none yet */

@@ -106,6 +106,11 @@ static void update_add_up (const work_t *work, update_stats_t *stats)
         const part_t *part = &work->parts[i];
         loss_add (&stats->sums, &part->loss);
         stats->entropy += part->entropy;
+        const wire_completion_t *completion = work->batch->items[i].completion;
+        if (completion->role < UPDATE_ROLES_MAX) {
+            stats->role_entropy[completion->role] += part->entropy;
+            stats->role_tokens[completion->role] += completion->ids.n;
+        }
         /* After the first update the weights are others, and the difference is no longer an
            error. */
         if (stats->updates == 0)

@@ -15,6 +15,8 @@
 #include "model/adamw.h"
 #include "policy.h"
 
+#define UPDATE_ROLES_MAX 8 /* as many as a team may have */
+
 typedef struct {
     loss_config_t loss;
     adamw_options_t adamw;
@@ -29,6 +31,8 @@ typedef struct {
     double logp_diff_max; /* |training - sampling| of the first update, before any weight moved */
     double gradient_norm; /* before clipping, largest of the updates */
     size_t tokens;        /* computed */
+    double role_entropy[UPDATE_ROLES_MAX]; /* the same of each role alone */
+    size_t role_tokens[UPDATE_ROLES_MAX];
 } update_stats_t;
 
 /*  Fills batch->old: before the first update of a step, when its losses correct for the sampler's

@@ -1,4 +1,5 @@
 /* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c
+ * services/trainer/curves.c services/trainer/eta.c
  * services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c
  * services/trainer/credit.c services/trainer/rundir.c */
 /*  The trainer's pure parts: schedule, intervals, curves, metrics, batches, credit, files. */
@@ -19,6 +20,8 @@
 #include "../../services/trainer/metrics.h"
 #include "../../services/trainer/rundir.h"
 #include "../../services/trainer/schedule.h"
+#include "../../services/trainer/curves.h"
+#include "../../services/trainer/eta.h"
 #include "../../services/trainer/tensorboard.h"
 #include "base/fs.h"
 
@@ -166,6 +169,52 @@ static size_t size_of (const char *name)
     size_t size = text.size;
     buf_free (&text);
     return size;
+}
+
+/*  As TRL's GRPOTrainer writes them. */
+static void curves_have_the_names_that_are_known (void **state)
+{
+    (void) state;
+    static const char *const names[][3] = {
+        {"step", "reward_mean", "train/reward"},
+        {"step", "reward_std", "train/reward_std"},
+        {"step", "zero_spread", "train/frac_reward_zero_std"},
+        {"step", "completion_tokens", "train/completions/mean_length"},
+        {"step", "truncated", "train/completions/clipped_ratio"},
+        {"step", "gradient_norm", "train/grad_norm"},
+        {"step", "gradient_norm/main", "train/grad_norm/main"},
+        {"step", "lr", "train/learning_rate"},
+        {"step", "entropy", "train/entropy"},
+        {"step", "kl", "train/kl"},
+        {"step", "loss", "train/loss"},
+        {"step", "clip", "train/clip_ratio/region_mean"},
+        {"step", "clip_low", "train/clip_ratio/low_mean"},
+        {"step", "part/tests", "train/part/tests"},
+        {"eval", "truncated", "eval/completions/clipped_ratio"},
+        {"eval", "sampled", "eval/sampled"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char tag[CURVES_TAG_MAX];
+        curves_tag (names[i][0], names[i][1], tag);
+        assert_string_equal (tag, names[i][2]);
+    }
+}
+
+static void what_is_left_follows_from_the_last_steps (void **state)
+{
+    (void) state;
+    eta_t eta = {0};
+    assert_true (isnan (eta_left (&eta, 10, 1)));
+    eta_evaluation (&eta, 5);
+    eta_step (&eta, 100); /* loading, and agents that had to start */
+    assert_true (eta_left (&eta, 2, 1) == 205);
+    for (int i = 0; i < 7; i++)
+        eta_step (&eta, 2);
+    assert_true (eta_left (&eta, 10, 2) == 30);
+    for (int i = 0; i < 4; i++)
+        eta_step (&eta, 4);
+    assert_true (eta_left (&eta, 10, 0) == 30); /* four of 2 s, four of 4 s */
+    eta_step (&eta, 4);
+    assert_true (eta_left (&eta, 10, 0) == 40);
 }
 
 static void metrics_are_cut_to_a_checkpoint (void **state)
@@ -397,6 +446,8 @@ int main (void)
         cmocka_unit_test (wilson_interval),
         cmocka_unit_test (crc_of_known_texts),
         cmocka_unit_test (curves_are_framed_events),
+        cmocka_unit_test (curves_have_the_names_that_are_known),
+        cmocka_unit_test (what_is_left_follows_from_the_last_steps),
         cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
         cmocka_unit_test (a_folder_has_one_trainer),
         cmocka_unit_test (rollout_numbers_episodes_and_completions),

@@ -164,6 +164,8 @@ static void what_a_run_does_is_told (void **state)
                   {"policy.published shared train\n", 3},
                   {"run.opened {\"config\":\"deploy/config/coding.yml\",", 1},
                   {"\"roles\":[\"aux\",\"main\"]", 1},
+                  {"step.done eta_s > 0\n", 2}, /* an evaluation follows the last one */
+                  {"eval.done eta_s 0\n", 1},
                   {"run.stopped", 0},
                   {"run.failed", 0}};
     finish (f);
@@ -171,6 +173,17 @@ static void what_a_run_does_is_told (void **state)
         if (told (wanted[i].line) != wanted[i].times)
             fail_msg ("%zu times '%s' in:\n%s", told (wanted[i].line), wanted[i].line,
                       bus.events.data);
+}
+
+static void each_role_has_its_own_numbers (void **state)
+{
+    fixture_t *f = *state;
+    finish (f);
+    assert_int_equal (count (f, "metrics.jsonl", "\"role/aux/completion_tokens\":4.0,"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"role/main/completion_tokens\":3.0,"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"role/main/truncated\":0.0,"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"role/main/advantage_abs\":0.7"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"role/aux/entropy\":"), 2);
 }
 
 /*  Until a step is open that nobody has played. */
@@ -219,6 +232,7 @@ int main (void)
         TEST (steps_that_were_played_before_have_no_rate),
         TEST (a_resume_keeps_the_times),
         TEST (what_a_run_does_is_told),
+        TEST (each_role_has_its_own_numbers),
         TEST (the_end_of_a_run_is_told_with_its_reason),
     };
     return cmocka_run_group_tests (tests, open_all, close_all);

@@ -170,6 +170,10 @@ void bus_publish (bus_t *of, const char *topic, const void *payload, size_t size
     if (event->kind != WIRE_EPISODE_SHOWN && *event->text)
         buf_printf (&bus.events, "%s %s%s%s %s\n", wire_event_name (event->kind), event->text,
                     *event->doing ? ", stage " : "", event->doing, wire_phase_name (event->phase));
+    for (size_t i = 0; i < event->metrics_n; i++)
+        if (strcmp (event->metrics[i].name, "eta_s") == 0)
+            buf_printf (&bus.events, "%s eta_s %s\n", wire_event_name (event->kind),
+                        event->metrics[i].value > 0 ? "> 0" : "0");
     arena_destroy (&arena);
     if (bus.until && strstr (topic, bus.until)) {
         bus.until = NULL;

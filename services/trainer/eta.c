@@ -1,0 +1,35 @@
+/*  eta - see eta.h */
+#include "eta.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void eta_step (eta_t *eta, double seconds)
+{
+    eta->step_s[eta->n++ % ETA_STEPS] = seconds;
+}
+
+void eta_evaluation (eta_t *eta, double seconds)
+{
+    eta->evaluation_s = seconds;
+}
+
+static int eta_compare (const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
+    return (x > y) - (x < y);
+}
+
+/*  The median: one step that waited for a service that died says nothing of the others. */
+double eta_left (const eta_t *eta, size_t steps, size_t evaluations)
+{
+    double sorted[ETA_STEPS];
+    size_t n = eta->n < ETA_STEPS ? eta->n : ETA_STEPS;
+    if (n == 0)
+        return NAN;
+    memcpy (sorted, eta->step_s, n * sizeof *sorted);
+    qsort (sorted, n, sizeof *sorted, eta_compare);
+    double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    return median * (double) steps + eta->evaluation_s * (double) evaluations;
+}
