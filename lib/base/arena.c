@@ -45,6 +45,7 @@ static block_t *arena_grow (arena_t *arena, size_t size)
 {
     size_t last = arena->first ? arena->first->size : ARENA_BLOCK_MIN / 2;
     size_t wanted = last < arena->budget / 2 ? last * 2 : arena->budget;
+    /* One request may be larger than the next block would be; the budget has allowed it. */
     if (wanted < size)
         wanted = size;
     block_t *b = malloc (sizeof *b + wanted);
@@ -62,8 +63,10 @@ static block_t *arena_grow (arena_t *arena, size_t size)
  *  arena_starved tells them apart. */
 void *arena_alloc (arena_t *arena, size_t size)
 {
+    /* Before rounding up, which would wrap around for the largest sizes. */
     if (size > arena->budget)
         return NULL;
+    /* Aligned for whatever is put there, vectors included. */
     size = (size + 15) & ~(size_t) 15;
     if (size > arena->budget || arena->used > arena->budget - size)
         return NULL;

@@ -22,6 +22,7 @@ static bool buf_reserve (buf_t *buf, size_t more)
     size_t need = buf->size + more + 1;
     if (need <= buf->capacity)
         return true;
+    /* Doubled, so that appending n bytes one by one copies each of them twice at most. */
     size_t capacity = buf->capacity ? buf->capacity : 64;
     while (capacity < need)
         capacity *= 2;
@@ -55,6 +56,7 @@ void buf_char (buf_t *buf, char c)
     buf_append (buf, &c, 1);
 }
 
+/*  Protobuf's numbers: seven bits a byte (base/bytes.h). */
 void buf_varint (buf_t *buf, uint64_t value)
 {
     uint8_t bytes[BYTES_VARINT_MAX];

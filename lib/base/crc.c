@@ -32,6 +32,8 @@ uint32_t crc_plain (uint32_t crc, const void *data, size_t size)
 {
     pthread_once (&crc_once, crc_fill_table);
     const uint8_t *at = data;
+    /* The sum begins with ones, so that zeros in front of a message count; it is turned back at
+       the end, so sums can be continued. */
     crc = ~crc;
     for (; size >= CRC_SLICES; size -= CRC_SLICES, at += CRC_SLICES) {
         uint32_t low = crc ^ ((uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 |
@@ -73,6 +75,7 @@ static uint64_t crc_shift (uint64_t sum)
            crc_shift_table[2][sum >> 16 & 0xFF] ^ crc_shift_table[3][sum >> 24 & 0xFF];
 }
 
+/*  Copied, since a frame's bytes may lie anywhere. */
 static uint64_t crc_word (const uint8_t *at)
 {
     uint64_t word;
@@ -97,6 +100,7 @@ __attribute__ ((target ("sse4.2"))) static uint32_t crc_sse42 (uint32_t crc, con
             second = __builtin_ia32_crc32di (second, crc_word (at + CRC_BLOCK + i));
             third = __builtin_ia32_crc32di (third, crc_word (at + 2 * CRC_BLOCK + i));
         }
+        /* Sums are linear: a block's sum, moved over what follows, adds to the sum of that. */
         sum = crc_shift (crc_shift (sum) ^ second) ^ third;
     }
     for (; size >= 8; size -= 8, at += 8)

@@ -26,6 +26,7 @@ int err_wrap (err_t *err, const char *fmt, ...)
 {
     if (err) {
         char inner[ERR_TEXT_MAX];
+        /* Copied, since the new text is written where the old one stands. */
         memcpy (inner, err->text, sizeof inner);
         va_list args;
         va_start (args, fmt);
@@ -41,6 +42,7 @@ int err_wrap (err_t *err, const char *fmt, ...)
 /*  A full disk has a code of its own whatever the caller was doing: it is not worth another try. */
 int err_errno (err_t *err, err_code_t code, const char *fmt, ...)
 {
+    /* First of all: what comes below may change it. */
     int number = errno;
     if (err) {
         va_list args;

@@ -32,6 +32,8 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
     content->max = max;
     char block[65536];
     ssize_t n;
+    /* In blocks, up to the limit: what the size of a file is said to be may change while it is
+       read. */
     while ((n = read (fd, block, sizeof block)) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
@@ -53,6 +55,7 @@ int fs_read (const char *path, size_t max, buf_t *content, err_t *err)
     return 0;
 }
 
+/*  write may take less than it is given, when a signal comes or a disk fills up. */
 static int fs_write_all (int fd, const char *data, size_t size)
 {
     while (size) {
@@ -169,6 +172,7 @@ int fs_mkdirs (const char *path, err_t *err)
     if (snprintf (part, sizeof part, "%s", path) >= (int) sizeof part)
         return err_set (err, ERR_INPUT, "%s: the path is too long", path);
     for (char *p = part + 1;; p++) {
+        /* At each slash, and at the end. */
         if (*p != '/' && *p != 0)
             continue;
         char keep = *p;
@@ -194,6 +198,7 @@ static int fs_sync_folder (const char *path, err_t *err)
         return err_errno (err, ERR_IO, "%s", path);
     int rc = 0;
     for (struct dirent *entry; rc == 0 && (entry = readdir (dir));) {
+        /* The folder itself, its parent, and what others hide in it. */
         if (entry->d_name[0] == '.')
             continue;
         char file[FS_PATH_MAX];
@@ -237,6 +242,7 @@ int fs_publish_folder (const char *from, const char *to, err_t *err)
      * alone. */
     if (fs_sync_folder (from, err) != 0 || fs_exchange (from, to, &exchanged, err) != 0)
         return -1;
+    /* The new name is on the disk only when the folder that holds it is. */
     fs_parent_of (to, parent);
     if (fs_sync_path (parent) != 0)
         return err_errno (err, ERR_IO, "%s: cannot sync", parent);
@@ -271,6 +277,7 @@ bool fs_exists (const char *path)
 
 int fs_join (char out[FS_PATH_MAX], const char *dir, const char *name, err_t *err)
 {
+    /* A path that begins at the root stands for itself, as in a shell. */
     int n = name[0] == '/' ? snprintf (out, FS_PATH_MAX, "%s", name)
                            : snprintf (out, FS_PATH_MAX, "%s/%s", dir, name);
     if (n >= FS_PATH_MAX)

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
+/*  BLAKE2b, by libsodium. */
 hash_t hash_of (const void *data, size_t size)
 {
     hash_t hash;
@@ -11,6 +12,7 @@ hash_t hash_of (const void *data, size_t size)
     return hash;
 }
 
+/*  What fits into one chunk is named by its own hash: small objects need no second one. */
 hash_t hash_root (const hash_t *chunks, size_t n)
 {
     return n == 1 ? chunks[0] : hash_of (chunks, n * sizeof *chunks);

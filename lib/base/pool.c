@@ -45,6 +45,7 @@ struct pool {
     void *context;
 };
 
+/*  A hint for the processor that this is a wait: the other thread of its core runs faster. */
 static void pool_pause (void)
 {
 #if defined(__x86_64__)
@@ -90,6 +91,7 @@ static void *pool_work (void *arg)
     }
 }
 
+/*  Under the lock: a worker that has just looked and is about to wait must not miss it. */
 static void pool_begin_round (pool_t *pool)
 {
     pthread_mutex_lock (&pool->lock);
@@ -128,6 +130,7 @@ void pool_destroy (pool_t **self)
     if (!pool)
         return;
     atomic_store (&pool->stop, true);
+    /* As if there were work: whoever sleeps must see that it is the end. */
     pool_begin_round (pool);
     for (size_t i = 0; i < pool->started; i++)
         pthread_join (pool->workers[i].thread, NULL);
@@ -138,6 +141,7 @@ void pool_destroy (pool_t **self)
     *self = NULL;
 }
 
+/*  Without a pool the caller computes alone. */
 size_t pool_threads (const pool_t *pool)
 {
     return pool ? pool->threads : 1;
@@ -147,6 +151,8 @@ size_t pool_threads (const pool_t *pool)
  *  The wait at the end is for threads that are in a piece; all pieces have been drawn by then. */
 void pool_run (pool_t *pool, pool_fn fn, void *context, size_t n)
 {
+    /* Nothing to share. Pieces do not depend on the number of threads, and so results do not
+       either. */
     if (!pool || pool->threads == 1 || n <= 1) {
         for (size_t i = 0; i < n; i++)
             fn (context, i, 0);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+/*  Constants of Philox4x32 (Salmon et al. 2011, "Parallel Random Numbers: As Easy as 1, 2, 3"). */
 #define PHILOX_M0 0xD2511F53u
 #define PHILOX_M1 0xCD9E8D57u
 #define PHILOX_W0 0x9E3779B9u
@@ -55,6 +56,7 @@ double rng_uniform_d (uint64_t key, uint64_t position)
     return (double) (rng_bits (key, position) >> 11) * 0x1p-53;
 }
 
+/*  A stream is a key and a counter: two numbers say where it stands. */
 uint64_t rng_next (rng_t *rng)
 {
     return rng_bits (rng->key, rng->position++);
@@ -70,6 +72,7 @@ uint64_t rng_below (rng_t *rng, uint64_t n)
     return x % n;
 }
 
+/*  53 bits, as many as a double's mantissa has. */
 double rng_unit (rng_t *rng)
 {
     return (double) (rng_next (rng) >> 11) * 0x1p-53;

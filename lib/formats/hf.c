@@ -10,11 +10,13 @@
 #include "model/weights.h"
 #include "text/parse.h"
 
-#define PIECE      ((size_t) 1 << 16) /* weights looked at in one go */
+#define PIECE ((size_t) 1 << 16) /* weights looked at in one go */
+/*  The largest public models come in fewer than two hundred files. */
 #define SHARDS_MAX 256
 #define TEXT_MAX   ((size_t) 64 << 20)
 #define SHAPE_TEXT 200
 
+/*  The folder's files are mapped, not read: opening a folder of 60 GB takes milliseconds. */
 struct hf {
     char dir[FS_PATH_MAX];
     hf_config_t config;
@@ -92,6 +94,7 @@ static int hf_open_shards (hf_t *hf, const json_t *map, err_t *err)
         if (!name)
             return err_set (err, ERR_INPUT, "%s: its index names no file for tensor %s", hf->dir,
                             tensor);
+        /* Many tensors name few files. */
         while (s < hf->shards && strcmp (seen[s], name) != 0)
             s++;
         if (s == hf->shards) {
@@ -151,6 +154,8 @@ static int hf_open_weights (hf_t *hf, err_t *err)
     char path[FS_PATH_MAX], *index = NULL;
     if (fs_join (path, hf->dir, "model.safetensors", err) != 0)
         return -1;
+    /* One whole file goes before an index: some folders hold both, the index from before they
+       were joined. */
     if (fs_exists (path))
         return hf_open_shard (hf, "model.safetensors", err);
     if (hf_read_text (hf, "model.safetensors.index.json", false, &index, err) != 0)
@@ -200,6 +205,8 @@ static int hf_find_tensor (const hf_t *hf, const model_tensor_t *t, found_t *fou
                         strcmp (t->name, "lm_head.weight") == 0
                             ? " (and config.json does not set tie_word_embeddings)"
                             : "");
+    /* Shapes are compared and not only sizes: a transposed matrix would load, and compute
+       nonsense. */
     bool fits = e->rank == t->rank;
     for (int r = 0; r < t->rank && fits; r++)
         fits = e->shape[r] == wanted[r];
@@ -273,15 +280,18 @@ static hf_dtype_t hf_dtype_of (const size_t counts[SAFETENSORS_TYPES])
 static int hf_check_tensors (hf_t *hf, err_t *err)
 {
     size_t counts[SAFETENSORS_TYPES] = {0};
+    /* A model without memory for its weights: only its list of tensors is wanted. */
     model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);
     int rc = shape ? 0 : err_wrap (err, "%s", hf->dir);
     for (size_t i = 0; rc == 0 && i < shape->tensors_n; i++) {
         found_t found;
+        /* First that everything is there, then that nothing is left over: the first says more. */
         rc = hf_find_tensor (hf, &shape->tensors[i], &found, err);
         if (rc == 0)
             counts[found.entry->type] += found.entry->n;
     }
     if (rc == 0)
+        /* By name, for the lookups below; the order of the flat vector is not needed any more. */
         qsort (shape->tensors, shape->tensors_n, sizeof *shape->tensors, hf_by_name);
     for (size_t s = 0; rc == 0 && s < hf->shards; s++)
         for (size_t i = 0; rc == 0 && i < safetensors_count (hf->shard[s]); i++)
@@ -302,6 +312,8 @@ hf_t *hf_open (const char *dir, err_t *err)
         return NULL;
     }
     snprintf (hf->dir, sizeof hf->dir, "%s", dir);
+    /* The order is that of blame: no folder, no configuration, a configuration that is not
+       understood, then the weights that do not fit it. */
     int rc = fs_exists (dir)
                  ? 0
                  : err_set (err, ERR_INPUT,
@@ -379,6 +391,7 @@ typedef struct {
 /*  The tensor that the param belongs to. */
 static size_t hf_tensor_at (const model_t *model, size_t at)
 {
+    /* Tensors lie one behind the other in the flat vector, so their offsets ascend. */
     size_t low = 0, high = model_tensors (model);
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
@@ -429,6 +442,8 @@ static int hf_check_tensor (const hf_t *hf, const model_tensor_t *t, float *piec
     return rc;
 }
 
+/*  Reads every weight and keeps none: what is not finite, or lies in a damaged part of a file,
+ *  shows before a training does. */
 int hf_check (const hf_t *hf, err_t *err)
 {
     model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);

@@ -64,6 +64,7 @@ static bool hf_files_is_plain (const char *path)
     if (lstat (path, &st) != 0)
         return false;
     ssize_t n = S_ISLNK (st.st_mode) ? readlink (path, to, sizeof to - 1) : 0;
+    /* A link that leads elsewhere is left out without a word: it is nothing of the model's. */
     if (n > 0) {
         to[n] = 0;
         if (strncmp (to, cache, strlen (cache)) != 0 || strchr (to + strlen (cache), '/') ||
@@ -108,6 +109,7 @@ hf_files_t *hf_files_read (const char *dir, err_t *err)
         rc = err_set (err, ERR_LIMIT, "no memory for the files of %s", dir);
     else if (!handle)
         rc = err_errno (err, ERR_IO, "%s", dir);
+    /* The order of a folder's entries does not matter: each is written under its own name. */
     for (struct dirent *entry; rc == 0 && (entry = readdir (handle));)
         rc = hf_files_read_one (files, dir, entry->d_name, err);
     if (handle)

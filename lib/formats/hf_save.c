@@ -24,6 +24,7 @@ int hf_save_weights (const char *dir, const char *name, hf_dtype_t dtype, const 
         const model_tensor_t *t = model_tensor (model, i);
         list[i] =
             (safetensors_tensor_t){.name = t->name, .data = params + t->offset, .rank = t->rank};
+        /* Vectors have rank 1 in files; here they are matrices of one row. */
         list[i].shape[0] = t->rank == 1 ? t->columns : t->rows;
         list[i].shape[1] = t->columns;
     }

@@ -110,6 +110,7 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
         json_array_append_new (names, json_string (roles[i]));
     json_t *bounds = json_pack ("{s:I, s:I}", "tokens", (json_int_t) limits->tokens, "turns",
                                 (json_int_t) limits->turns);
+    /* A limit of CPU time that is not set is left out: the default of who scores then holds. */
     if (limits->cpu_s > 0)
         json_object_set_new (bounds, "cpu_s", json_real (limits->cpu_s));
     if (limits->cpu_total_s > 0)
@@ -176,6 +177,7 @@ episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
 /*  The text as JSON and C strings can carry it: what is no UTF-8, and a byte 0, becomes U+FFFD. */
 static json_t *episode_clean_text (const char *text, size_t size)
 {
+    /* A replacement has three bytes, and may stand for one. */
     buf_t clean = {.max = 3 * size + 1};
     for (size_t at = 0; at < size;) {
         utf8proc_int32_t point;
@@ -185,6 +187,7 @@ static json_t *episode_clean_text (const char *text, size_t size)
             buf_append (&clean, text + at, (size_t) n);
         else
             buf_text (&clean, "\xef\xbf\xbd");
+        /* Bytes that are no UTF-8 are replaced one by one, as decoders commonly do. */
         at += n > 0 ? (size_t) n : 1;
     }
     json_t *value =
@@ -224,6 +227,7 @@ static int episode_end_turn (episode_t *e, err_t *err)
 {
     size_t turns = json_array_size (e->turns);
     e->done = turns >= e->max_turns;
+    /* In the state as well, for scorers and people who see nothing else. */
     json_object_set_new (e->state, "done", json_boolean (e->done));
     return turns > 0 ? episode_merge (e, err) : 0;
 }
@@ -235,6 +239,7 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     json_t *artifact = json_object_get (history, "artifact");
     if (!json_is_array (turns) || (artifact && !json_is_string (artifact)))
         return err_set (err, ERR_INPUT, "a history needs \"turns\": [...]");
+    /* More turns than are played were not played by us, and would be scored as if they were. */
     if (json_array_size (turns) > e->max_turns)
         return err_set (err, ERR_INPUT, "a history of %zu turns, %zu at most are played",
                         json_array_size (turns), e->max_turns);
@@ -245,6 +250,8 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     e->turns = turns;
     if (episode_end_turn (e, err) != 0)
         return -1;
+    /* A scorer that was given the artifact keeps it as it was given, whatever the family would
+       make of the turns now. */
     if (artifact)
         json_object_set (e->state, "artifact", artifact);
     return 0;
@@ -316,6 +323,7 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
     if (!episode_acts (e, role))
         return err_set (err, ERR_INPUT, "role %zu does not act in turn %zu", role,
                         episode_turn (e));
+    /* A model may emit any bytes; what is kept must be JSON, and the same JSON everywhere. */
     json_t *text = episode_clean_text (action->text, action->size);
     json_t *entry =
         text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", episode_role_name (e, role), "text",
@@ -337,6 +345,7 @@ int episode_step (episode_t *e, err_t *err)
     json_t *turn = json_pack ("{s:O}", "actions", e->acting);
     if (!turn || json_array_append_new (e->turns, turn) != 0)
         return err_set (err, ERR_LIMIT, "no memory for a turn");
+    /* The turn holds its own reference; what comes next begins empty. */
     json_decref (e->acting);
     e->acting = json_array ();
     for (size_t r = 0; r < e->roles; r++)

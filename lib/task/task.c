@@ -16,7 +16,8 @@
 #include "task/family.h"
 #include "task/number.h"
 
-#define BOM            "\xef\xbb\xbf"
+#define BOM "\xef\xbb\xbf"
+/*  A task stands in one line, with its tests. */
 #define LINE_MAX_BYTES ((size_t) 4 << 20)
 #define TASKS_MAX      ((size_t) 10 << 20)
 
@@ -36,6 +37,8 @@ static bool task_is_heldout (const json_t *task, uint64_t seed, double share)
     hash_t hash = hash_of (id, strlen (id));
     uint64_t words[2];
     memcpy (words, hash.bytes, sizeof words);
+    /* By a hash of its id, not by its place: tasks that are added to a file leave the others on
+       their side. */
     return rng_uniform_d (rng_key ((uint64_t[]){seed, words[0], words[1]}, 3), 0) < share;
 }
 
@@ -57,6 +60,7 @@ static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err
         char **grown = realloc (set->json[split], (n ? 2 * n : 1) * sizeof *grown);
         if (!grown) {
             free (line);
+            /* Told apart from a task that could not be written: both have no line. */
             line = NULL;
         } else {
             set->json[split] = grown;
@@ -106,6 +110,7 @@ static int task_read_line (task_set_t *set, const task_options_t *o, const char 
 {
     json_error_t problem = {.text = ""};
     buf_t text = {0};
+    /* Whole numbers of any size, NaN and Infinity travel as objects (task/number.h). */
     number_escape (line, &text);
     json_t *task = json_loads (text.data ? text.data : "", JSON_REJECT_DUPLICATES, &problem);
     int rc = buf_check (&text, "a task", err);
