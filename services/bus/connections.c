@@ -24,6 +24,7 @@ struct connections {
     size_t is_open_n;
 };
 
+/*  Before the socket is bound: the first connection must be told of as well. */
 static zactor_t *connections_start_monitor (zsock_t *socket)
 {
     zactor_t *monitor = zactor_new (zmonitor, socket);
@@ -51,6 +52,7 @@ connections_t *connections_new (zsock_t *socket, const char *endpoint,
         connections_destroy (&c);
         return NULL;
     }
+    /* With a port of the system's choice the endpoint is known only now. */
     zmq_getsockopt (c->socket, ZMQ_LAST_ENDPOINT, c->endpoint, &size);
     return c;
 }
@@ -60,6 +62,7 @@ void connections_destroy (connections_t **self)
     connections_t *c = *self;
     if (!c)
         return;
+    /* The socket is still there: a monitor that outlives it would wait for ever. */
     zactor_destroy (&c->monitor);
     free (c->is_open);
     free (c);
@@ -88,6 +91,8 @@ static void connections_note (connections_t *c, int fd, bool open)
             c->is_open_n = n;
         }
     }
+    /* Told twice, or without memory to note it: then it is not counted, which errs on the side
+       of letting somebody in. */
     if (at >= c->is_open_n || c->is_open[at] == open)
         return;
     c->is_open[at] = open;
@@ -111,6 +116,7 @@ bool connections_next_broken (connections_t *c, int *fd)
 {
     bool broken = false;
     while (!broken && (zsock_events (zactor_sock (c->monitor)) & ZMQ_POLLIN)) {
+        /* Does not wait, since one is there. */
         zmsg_t *event = zmsg_recv (c->monitor);
         char *name = event ? zmsg_popstr (event) : NULL,
              *value = event ? zmsg_popstr (event) : NULL;

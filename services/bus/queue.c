@@ -54,6 +54,7 @@ int queue_push (queue_t *queue, peer_t *client, request_t *request)
     if (queue->n >= QUEUE_MAX || queue->bytes + size > QUEUE_BYTES ||
         client->queued >= QUEUE_CLIENT_MAX || client->queued_bytes + size > QUEUE_CLIENT_BYTES)
         return -1;
+    /* The line is only made when there is a request to stand in it. */
     request_t *r = malloc (sizeof *r);
     line_t *line = queue_line (queue, client);
     if (r && !line && (line = calloc (1, sizeof *line))) {
@@ -71,6 +72,7 @@ int queue_push (queue_t *queue, peer_t *client, request_t *request)
     zmq_msg_init (&r->frame);
     zmq_msg_move (&r->frame, &request->frame);
     r->next = NULL;
+    /* Behind what the client asked before. */
     *line->end = r;
     line->end = &r->next;
     queue->n++;
@@ -101,6 +103,7 @@ static request_t *queue_unlink (queue_t *queue, line_t *line, request_t **at)
     request_t *r = *at;
     size_t size = zmq_msg_size (&r->frame);
     *at = r->next;
+    /* It was the last of its line: the next one is hung where it stood. */
     if (!r->next)
         line->end = at;
     assert (queue->n > 0 && line->client->queued > 0);
@@ -136,6 +139,7 @@ void queue_pop (queue_t *queue, line_t *line, request_t *request)
         free (line);
 }
 
+/*  What points to it, so that it can be unlinked. NULL: it is not there. */
 static request_t **queue_find (line_t *line, uint64_t sequence)
 {
     for (request_t **at = &line->first; *at; at = &(*at)->next)
@@ -144,6 +148,7 @@ static request_t **queue_find (line_t *line, uint64_t sequence)
     return NULL;
 }
 
+/*  A walk over one client's line, for requests that come again, which are few. */
 bool queue_holds (const queue_t *queue, const peer_t *client, uint64_t sequence)
 {
     line_t *line = queue_line (queue, client);
@@ -168,6 +173,7 @@ bool queue_cancel (queue_t *queue, const peer_t *client, uint64_t sequence)
     return true;
 }
 
+/*  Its client is gone; nobody is told. */
 size_t queue_remove_client (queue_t *queue, const peer_t *client)
 {
     line_t *line = queue_line (queue, client);

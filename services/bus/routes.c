@@ -8,6 +8,7 @@ route_t *routes_of (routes_t *routes, slice_t name)
     for (size_t i = 0; i < routes->n; i++)
         if (slice_equal (slice_of (routes->route[i]->name), name))
             return routes->route[i];
+    /* A name without letters, or one longer than names are, is no service's. */
     if (routes->n == ROUTES_MAX || name.size == 0 || name.size > ENVELOPE_NAME_MAX)
         return NULL;
     route_t *route = calloc (1, sizeof *route);
@@ -45,6 +46,7 @@ void routes_free (routes_t *routes)
 {
     while (routes->n) {
         route_t *route = routes->route[--routes->n];
+        /* Without a word to those who wait: the bus is ending, and they will notice. */
         queue_clear (&route->queue);
         free (route);
     }

@@ -18,6 +18,7 @@
 #define TAPS_WAIT_MS     1000
 #define TAPS_MESSAGE_MAX ENVELOPE_TEXT_MAX /* of a tap: a subscription */
 
+/*  One connection that subscribed. */
 typedef struct {
     char *text;
     size_t size;
@@ -65,6 +66,8 @@ taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, 
         err_set (err, ERR_LIMIT, "no memory for the events actor");
         return NULL;
     }
+    /* Subscriptions are kept here and not by an XPUB: that one keeps whatever anybody subscribes
+       to, in memory without a bound. */
     t->in = zsock_new (ZMQ_SUB);
     t->out = zsock_new (ZMQ_ROUTER);
     t->raw_in = zsock_resolve (t->in);
@@ -128,13 +131,15 @@ static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
     /* Unreachable, it is gone. When it comes back it says again what it wants. */
     tap->gone = errno == EHOSTUNREACH;
     zmq_msg_close (frame);
+    /* The caller removes it, after its walk over the taps. */
     if (tap->gone)
         return false;
     taps_add (&t->lost, 1); /* too much waits for it already */
     return true;
 }
 
-/*  Whether an event tells how a run stands: "RUN/run.state" and the like. */
+/*  Whether an event tells how a run stands: "RUN/run.state" and the like. Of the other events,
+ *  only those who listen hear. */
 static bool taps_is_lasting (const char *topic)
 {
     const char *name = strrchr (topic, '/');
@@ -169,6 +174,7 @@ static void taps_keep (taps_t *t, zmq_msg_t *frame, size_t size)
     kept_t *kept = taps_place (t, topic, size);
     taps_forget (kept);
     zmq_msg_init (&kept->frame);
+    /* A reference to the same bytes: keeping an event costs no copy. */
     if (zmq_msg_copy (&kept->frame, frame) != 0) {
         zmq_msg_close (&kept->frame);
         return;
@@ -226,6 +232,7 @@ static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
     for (size_t i = 0; i < tap->n; i++)
         if (slice_equal ((slice_t){tap->prefix[i].text, tap->prefix[i].size}, prefix))
             return NULL;
+    /* Bounded for each tap and for all: every prefix costs a comparison with every event. */
     if (tap->n == TAPS_PREFIXES || t->prefixes == TAPS_PREFIXES_MAX)
         return "too many subscriptions";
     char *text = malloc (prefix.size + 1);
@@ -263,11 +270,13 @@ static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_
     tap_t *tap = taps_of (t, identity, n);
     const char *problem = tap ? taps_subscribe (t, tap, e.text) : "too many taps on this bus";
     if (tap)
+        /* By it a tap is found again when its connection breaks. */
         tap->fd = zmq_msg_get (frame, ZMQ_SRCFD);
     if (problem)
         taps_refuse (t, identity, n, problem);
 }
 
+/*  Subscriptions before events: whoever subscribes wants what comes next. */
 static void taps_take_messages (taps_t *t)
 {
     for (int i = 0; i < TAPS_ASKED_BATCH; i++) {
@@ -327,6 +336,7 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
             continue;
         zmq_msg_t copy;
         zmq_msg_init (&copy);
+        /* Without memory for the reference this tap loses the event, as a slow one would. */
         if (last && zmq_msg_copy (&copy, frame) == 0)
             gone = !taps_send (t, last, &copy) || gone;
         last = t->tap[i];
@@ -380,6 +390,7 @@ void taps_actor (zsock_t *pipe, void *taps)
         taps_check_connections (t);
         taps_take_messages (t);
         taps_take_events (t);
+        /* For taps_status, which another thread calls. */
         atomic_store_explicit (&t->taps_n, t->n, memory_order_relaxed);
         atomic_store_explicit (&t->prefixes_n, t->prefixes, memory_order_relaxed);
     }
