@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "bus/endpoint.h"
 
 /*  Messages that wait in one socket. A client keeps what it sent until it is answered, so what
@@ -54,10 +55,12 @@ void node_close (node_t *node)
 void *node_connect (const node_t *node, int type, address_actor_t actor, node_role_t role,
                     err_t *err)
 {
-    /* The same identity after a reconnect, so that answers to what was asked before still find
-       us. */
-    uint8_t identity[1 + NODE_SECRET_SIZE] = {(uint8_t) role};
+    /* A socket that reconnects keeps its identity, so answers to what was asked before find it. */
+    uint8_t identity[NODE_IDENTITY_SIZE] = {(uint8_t) role};
+    uint64_t made_us = (uint64_t) clock_us ();
     memcpy (identity + 1, node->secret, NODE_SECRET_SIZE);
+    for (size_t i = 0; i < NODE_TIME_SIZE; i++)
+        identity[1 + NODE_SECRET_SIZE + i] = (uint8_t) (made_us >> (8 * (NODE_TIME_SIZE - 1 - i)));
     /* Heartbeats are small and only the newest matters; their socket holds nothing up when it
        closes. */
     bool beats = role == NODE_BEATS;

@@ -16,11 +16,18 @@
 #include "bus/bus.h"
 #include "bus/envelope.h"
 
-#define NODE_SECRET_SIZE 15
+#define NODE_SECRET_SIZE   15
+#define NODE_TIME_SIZE     8
+#define NODE_IDENTITY_SIZE (1 + NODE_SECRET_SIZE + NODE_TIME_SIZE)
 
-/*  What a connection is for: the first byte of its identity. The rest is a secret that only we and
+/*  What a connection is for: the first byte of its identity. Then comes a secret that only we and
  *  the bus know, so nobody else can pass for us; the boot id is no secret, since every message
- *  shows it. */
+ *  shows it. Last is when its socket was made (big-endian, of our clock), so each has an identity
+ *  of its own, and the greatest is the newest.
+ *
+ *  They must differ: of two connections with one identity a ROUTER keeps the one that was greeted
+ *  last. A socket that is about to be closed reconnects on its own, and when it is greeted after
+ *  its successor, the successor stays connected and is never read again. */
 typedef enum { NODE_REQUESTS = 1, NODE_BEATS, NODE_POLICIES, NODE_EVENTS } node_role_t;
 
 typedef struct {

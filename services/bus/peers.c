@@ -62,12 +62,17 @@ static peer_t **peers_boot_bucket (peers_t *peers, uint64_t boot)
     return &peers->by_boot[(boot >> 8) % PEERS_BUCKETS];
 }
 
+/*  Whether it was made by node_connect, and not by ZeroMQ or a stranger. */
+static bool peers_is_node (const char *identity, size_t n)
+{
+    return n == NODE_IDENTITY_SIZE && (identity[0] == NODE_REQUESTS || identity[0] == NODE_BEATS);
+}
+
 /*  What all connections of one peer share. One that ZeroMQ itself named is a peer of its own. */
 static slice_t peers_secret (const char *identity, size_t n)
 {
-    bool ours =
-        n == 1 + NODE_SECRET_SIZE && (identity[0] == NODE_REQUESTS || identity[0] == NODE_BEATS);
-    return ours ? (slice_t){identity + 1, n - 1} : (slice_t){identity, n};
+    return peers_is_node (identity, n) ? (slice_t){identity + 1, NODE_SECRET_SIZE}
+                                       : (slice_t){identity, n};
 }
 
 static bool peers_is (const peer_t *p, slice_t secret)
@@ -99,6 +104,19 @@ static peer_t *peers_add (peers_t *peers, slice_t secret, const envelope_t *e)
     return p;
 }
 
+/*  Where answers to requests go: not where heartbeats come from, and not to a socket that has a
+ *  successor, whose last messages may come after those of the newer one. */
+static void peers_keep_identity (peer_t *p, const char *identity, size_t n)
+{
+    const size_t at = 1 + NODE_SECRET_SIZE;
+    if (peers_is_node (identity, n) &&
+        (identity[0] != NODE_REQUESTS ||
+         (p->identity_n == n && memcmp (identity + at, p->identity + at, NODE_TIME_SIZE) <= 0)))
+        return;
+    memcpy (p->identity, identity, n);
+    p->identity_n = n;
+}
+
 peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope_t *e,
                   peers_refusal_t *refusal)
 {
@@ -128,12 +146,7 @@ peer_t *peers_of (peers_t *peers, const void *identity, size_t n, const envelope
         p->life = ++peers->lives;
         p->deadline_ms = clock_ms () + PEER_DEAD_MS;
     }
-    /* Heartbeats come over a connection of their own; answers to requests must not go there. */
-    bool messages = n != secret.size + 1 || *(const char *) identity == NODE_REQUESTS;
-    if (messages && !p->identity_n) {
-        memcpy (p->identity, identity, n);
-        p->identity_n = n;
-    }
+    peers_keep_identity (p, identity, n);
     return peers->last = p;
 }
 

@@ -232,16 +232,20 @@ static void a_borrowed_boot_id_gets_no_replies (void **state)
     raw_close (&thief);
 }
 
-/*  The owner may come again over another connection: its identity is the same. */
+/*  The owner may come again over another connection: its secret is the same, and the newest one is
+ *  asked, also when the older one still says something. */
 static void the_owner_of_a_boot_id_may_reconnect (void **state)
 {
-    raw_t first = raw_open_as (*state, "requests", "\1a secret of 15.");
+    raw_t first = raw_open_as (*state, "requests", "\1a secret of 15. made at");
     raw_ready (&first, "echo", 4);
     await_metric (*state, "workers", 1);
-    raw_t again = raw_open_as (*state, "requests", "\1a secret of 15.");
+    raw_t again = raw_open_as (*state, "requests", "\1a secret of 15. made_by");
     again.boot = first.boot;
-    raw_close (&first);
     raw_ready (&again, "echo", 4);
+    raw_ready (&again, "other", 4);
+    await_metric (*state, "services", 2);
+    raw_ready (&first, "third", 4);
+    await_metric (*state, "services", 3);
     bus_t *client = join (*state, "client");
     bus_call (client, "echo", NULL, "a", 1, 60000);
     envelope_t e = {0};
@@ -253,6 +257,7 @@ static void the_owner_of_a_boot_id_may_reconnect (void **state)
     assert_int_equal (e.kind, ENVELOPE_REQUEST);
     assert_int_equal (metric (*state, "impostors"), 0);
     bus_destroy (&client);
+    raw_close (&first);
     raw_close (&again);
 }
 

@@ -16,6 +16,7 @@
 #include "../../services/bus/queue.h"
 #include "../../services/bus/workers.h"
 #include "base/clock.h"
+#include "bus/node.h"
 
 /*  ---- queue ---------------------------------------------------------------------------------- */
 
@@ -203,21 +204,27 @@ static void a_boot_id_belongs_to_one_connection (void **state)
     (void) state;
     peers_t *all = peers_new (3);
     peers_refusal_t refusal;
-    /* 16 bytes: what the connection is for, and the secret of its owner */
-    peer_t *owner = come (all, "\1a secret of 15.", 77, &refusal);
+    /* 24 bytes: what the connection is for, the secret of its owner, when it was made */
+    peer_t *owner = come (all, "\1a secret of 15. made at", 77, &refusal);
     assert_non_null (owner);
-    assert_ptr_equal (come (all, "\2a secret of 15.", 77, &refusal), owner);
-    assert_ptr_equal (come (all, "\1a secret of 15.", 77, &refusal), owner);
-    assert_null (come (all, "\1another secret.", 77, &refusal));
+    assert_ptr_equal (come (all, "\2a secret of 15. made at", 77, &refusal), owner);
+    assert_ptr_equal (come (all, "\1a secret of 15. made at", 77, &refusal), owner);
+    assert_null (come (all, "\1another secret. made at", 77, &refusal));
     assert_int_equal (refusal, PEERS_IMPOSTOR);
-    assert_null (come (all, "\2another secret.", 77, &refusal));
+    assert_null (come (all, "\2another secret. made at", 77, &refusal));
     assert_int_equal (refusal, PEERS_IMPOSTOR);
     assert_null (come (all, "short", 77, &refusal));
     assert_int_equal (refusal, PEERS_IMPOSTOR);
-    assert_null (come (all, "\1a secret of 15.", 78, &refusal));
+    assert_null (come (all, "\1a secret of 15. made at", 78, &refusal));
     assert_int_equal (refusal, PEERS_IMPOSTOR);
-    assert_int_equal (owner->identity_n, 16);
-    assert_memory_equal (owner->identity, "\1a secret of 15.", 16);
+    assert_int_equal (owner->identity_n, NODE_IDENTITY_SIZE);
+    assert_memory_equal (owner->identity, "\1a secret of 15. made at", NODE_IDENTITY_SIZE);
+    /* Its newest socket gets the answers, whichever is heard last. */
+    assert_ptr_equal (come (all, "\1a secret of 15. made_by", 77, &refusal), owner);
+    assert_memory_equal (owner->identity, "\1a secret of 15. made_by", NODE_IDENTITY_SIZE);
+    assert_ptr_equal (come (all, "\1a secret of 15. made at", 77, &refusal), owner);
+    assert_ptr_equal (come (all, "\2a secret of 15. made_to", 77, &refusal), owner);
+    assert_memory_equal (owner->identity, "\1a secret of 15. made_by", NODE_IDENTITY_SIZE);
     assert_non_null (come (all, "second", 1, &refusal));
     assert_non_null (come (all, "third", 2, &refusal));
     assert_null (come (all, "fourth", 3, &refusal));
@@ -227,6 +234,29 @@ static void a_boot_id_belongs_to_one_connection (void **state)
         ;
     assert_non_null (come (all, "fourth", 77, &refusal)); /* nothing of the owner is left */
     peers_destroy (&all);
+}
+
+/*  Else the bus would keep the connection of the two that is greeted last, which may be that of a
+ *  socket which is about to be closed. */
+static void a_socket_has_an_identity_of_its_own (void **state)
+{
+    (void) state;
+    const bus_options_t options = {.address = "ipc:///tmp/quintet-nobody-listens", .name = "node"};
+    unsigned char identity[2][NODE_IDENTITY_SIZE + 1];
+    err_t err = {0};
+    node_t node;
+    assert_int_equal (node_open (&node, &options, &err), 0);
+    for (size_t i = 0; i < 2; i++) {
+        void *socket = node_connect (&node, ZMQ_DEALER, ADDRESS_POLICIES, NODE_POLICIES, &err);
+        size_t size = sizeof identity[i];
+        assert_non_null (socket);
+        assert_int_equal (zmq_getsockopt (socket, ZMQ_ROUTING_ID, identity[i], &size), 0);
+        assert_int_equal (size, NODE_IDENTITY_SIZE);
+        zmq_close (socket);
+    }
+    assert_memory_equal (identity[0], identity[1], 1 + NODE_SECRET_SIZE);
+    assert_true (memcmp (identity[0], identity[1], NODE_IDENTITY_SIZE) < 0); /* the newer one */
+    node_close (&node);
 }
 
 /*  Who measures long round trips is given time: by as much as it says, within bounds. */
@@ -344,6 +374,7 @@ int main (void)
         cmocka_unit_test (when_all_are_doubted_nobody_is),
         cmocka_unit_test (wishes_are_heeded),
         cmocka_unit_test (a_boot_id_belongs_to_one_connection),
+        cmocka_unit_test (a_socket_has_an_identity_of_its_own),
         cmocka_unit_test (patience_follows_what_was_measured),
         cmocka_unit_test (unfinished_uploads_are_bounded),
         cmocka_unit_test (unfinished_uploads_end),
