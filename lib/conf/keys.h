@@ -57,7 +57,8 @@
     R (cpu_total_s, 20, 0.1, 86400, "CPU seconds of all tests of a program together")
 
 #define CONF_REWARD(T, N, R, B, L)                                                                 \
-    R (quality, 1.0, 0, 100, "w_q")                                                                \
+    R (quality, 1.0, 0, 100,                                                                       \
+       "w_q; coding: tests passed, success, a little for code that runs (README: own tasks)")      \
     R (speed, 0.3, 0, 100, "w_s")                                                                  \
     R (cost, 0.1, 0, 100, "w_c")                                                                   \
     T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
