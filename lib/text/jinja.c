@@ -252,9 +252,9 @@ static bool jinja_divides (jinja_t *j, jinja_end_t *which)
     static const struct {
         const char *word;
         jinja_end_t which;
-    } words[] = {{"elif", AT_ELIF},          {"else", AT_ELSE},         {"endif", AT_ENDIF},
-                 {"endfor", AT_ENDFOR},      {"endmacro", AT_ENDMACRO}, {"endset", AT_ENDSET},
-                 {"endfilter", AT_ENDFILTER}};
+    } words[] = {{"elif", AT_ELIF},           {"else", AT_ELSE},         {"endif", AT_ENDIF},
+                 {"endfor", AT_ENDFOR},       {"endmacro", AT_ENDMACRO}, {"endset", AT_ENDSET},
+                 {"endfilter", AT_ENDFILTER}, {"endwith", AT_ENDWITH},   {"endcall", AT_ENDCALL}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (jinja_key (j, words[i].word)) {
             *which = words[i].which;
@@ -302,8 +302,10 @@ static void jinja_run_block (jinja_t *j, bool live)
         jinja_run_filter (j, live);
     else if (strcmp (word, "raw") == 0)
         jinja_run_raw (j, live);
-    else if (strcmp (word, "call") == 0 || strcmp (word, "with") == 0)
-        jinja_fail (j, "the tag %s is not known here", word);
+    else if (strcmp (word, "with") == 0)
+        jinja_run_with (j, live);
+    else if (strcmp (word, "call") == 0)
+        jinja_run_call (j, live);
     else if (strcmp (word, "break") == 0 || strcmp (word, "continue") == 0) {
         if (live)
             j->jump = *word == 'b' ? JUMP_BREAK : JUMP_CONTINUE;

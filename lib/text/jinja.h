@@ -9,7 +9,7 @@
  *  transformers sets it up). Templates are untrusted: steps, depth and output are bounded.
  *
  *  Known: text, comments, whitespace control, raw; if, for (pairs, conditions, else, loop, break,
- *  continue), set (names, pairs, namespaces, blocks), macro, filter; literals, attributes,
+ *  continue), set (names, pairs, namespaces, blocks), macro, filter, with; literals, attributes,
  *  indices, slices, arithmetic, ~, comparisons and chains of them, in, not, and, or, x if y else
  *  z; the filters and tests of jinja_filters.c, the methods of jinja_methods.c, the functions of
  *  jinja_values.c.

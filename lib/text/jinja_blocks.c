@@ -132,6 +132,48 @@ void jinja_run_filter (jinja_t *j, bool live)
         jinja_write (j, jinja_filter (j, filter, value, &(jinja_args_t){0}), j->out);
 }
 
+/*  with a = x, b = y: names that are gone behind the block. The values know none of the names. */
+void jinja_run_with (jinja_t *j, bool live)
+{
+    json_t *scope = live ? jinja_keep (j, json_object ()) : NULL;
+    while (live && !j->failed && !blocks_tag_ends (j)) {
+        char name[JINJA_WORD];
+        if (!jinja_word (j, name) || !jinja_take (j, "=")) {
+            jinja_fail (j, "such a with is not known here");
+            return;
+        }
+        json_t *value = jinja_expression (j);
+        if (value)
+            json_object_set (scope, name, value);
+        jinja_take (j, ",");
+    }
+    if (live)
+        jinja_tag_ended (j, "%}", true);
+    else
+        jinja_skip_tag (j, "%}", true);
+    if (j->failed || (live && !jinja_open_scope (j)))
+        return;
+    if (live)
+        j->scope[j->scopes - 1] = scope;
+    if (jinja_run (j, live) != AT_ENDWITH)
+        jinja_fail (j, "a with has no end");
+    j->scopes -= live;
+    jinja_tag_ended (j, "%}", true);
+}
+
+/*  A macro that writes what its caller has between two tags: known enough to be read over. */
+void jinja_run_call (jinja_t *j, bool live)
+{
+    if (live) {
+        jinja_fail (j, "the tag call is not known here");
+        return;
+    }
+    jinja_skip_tag (j, "%}", true);
+    if (jinja_run (j, false) != AT_ENDCALL)
+        jinja_fail (j, "a call has no end");
+    jinja_tag_ended (j, "%}", true);
+}
+
 /*  ---- macros --------------------------------------------------------------------------------- */
 
 /*  Where a macro's parameters begin is all that is kept of it: a call reads them, and the body,

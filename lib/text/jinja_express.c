@@ -230,8 +230,11 @@ static json_t *express_read_number (jinja_t *j)
 /*  Behind "(": a value in brackets, or several: a tuple. */
 static json_t *express_read_brackets (jinja_t *j)
 {
-    if (jinja_take (j, ")"))
-        return jinja_keep (j, json_array ());
+    if (jinja_take (j, ")")) {
+        json_t *none = jinja_keep (j, json_array ());
+        json_array_append (j->tuples, none);
+        return none;
+    }
     json_t *value = jinja_expression (j);
     if (jinja_take (j, ")"))
         return value;
@@ -275,6 +278,8 @@ static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
         return NULL;
     if (!self)
         return jinja_fail (j, "the attribute %s of what is undefined", name);
+    if (json_object_get (self, "macro") && jinja_special (self))
+        return jinja_fail (j, "the attribute %s of a macro is not known here", name);
     return jinja_special (self) ? NULL : json_object_get (self, name);
 }
 
@@ -302,6 +307,13 @@ static json_t *express_read_attribute (jinja_t *j, json_t *self)
 {
     char name[JINJA_WORD];
     jinja_args_t args;
+    jinja_space (j);
+    if (isdigit ((unsigned char) *j->at)) { /* list.0 is list[0] */
+        char *end;
+        json_t *index = jinja_keep (j, json_integer (strtoll (j->at, &end, 10)));
+        j->at = end;
+        return j->dead ? NULL : jinja_index (j, self, index);
+    }
     if (!jinja_word (j, name))
         return jinja_fail (j, "a name is wanted behind '.'");
     if (!jinja_take (j, "("))

@@ -1,7 +1,7 @@
 /*  jinja_internal - the inside of the template reader. Private to jinja*.c.
  *
  *      jinja.c           tags and text
- *      jinja_blocks.c    set, filter and macro
+ *      jinja_blocks.c    set, filter, macro, with and call
  *      jinja_express.c   expressions
  *      jinja_operators.c values combined: sums, comparisons, slices
  *      jinja_values.c    values themselves, names, functions
@@ -31,7 +31,7 @@
 typedef struct {
     const char *template, *at;
     json_t *pool;   /* array of all values made here */
-    json_t *tuples; /* those of the pool that are tuples: lists, but for how they are written */
+    json_t *tuples; /* those of the pool that are written otherwise: tuples and namespaces */
     json_t *scope[JINJA_SCOPES_MAX];
     size_t scopes;
     buf_t *out;
@@ -107,7 +107,9 @@ typedef enum {
     AT_ENDFOR,
     AT_ENDMACRO,
     AT_ENDSET,
-    AT_ENDFILTER
+    AT_ENDFILTER,
+    AT_ENDWITH,
+    AT_ENDCALL
 } jinja_end_t;
 
 /*  The names of a for: one, or several for the parts of each item. */
@@ -126,6 +128,8 @@ void jinja_bind (jinja_t *j, const jinja_names_t *names, json_t *value);
 void jinja_run_set (jinja_t *j, bool live);
 void jinja_run_filter (jinja_t *j, bool live);
 void jinja_run_macro (jinja_t *j, bool live);
+void jinja_run_with (jinja_t *j, bool live);
+void jinja_run_call (jinja_t *j, bool live);
 
 /*  Runs a macro: what it writes. NULL value of *found: there is none of that name. */
 json_t *jinja_call_macro (jinja_t *j, const char *name, const jinja_args_t *args, bool *found);

@@ -145,8 +145,12 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
 {
     if (j->dead)
         return NULL;
-    if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0)
-        return jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
+    if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0) {
+        json_t *made = jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
+        if (*name == 'n')
+            json_array_append (j->tuples, made);
+        return made;
+    }
     if (strcmp (name, "range") == 0)
         return values_range (j, args);
     if (strcmp (name, "strftime_now") == 0)

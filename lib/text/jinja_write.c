@@ -15,7 +15,8 @@ typedef struct {
     jinja_t *j;
     buf_t *out;
     bool json, ascii, sorted;
-    int indent; /* below 0: all in one line */
+    int indent;               /* below 0: all in one line */
+    const char *item, *colon; /* between items, behind keys; NULL: as usual */
     size_t depth;
 } writer_t;
 
@@ -67,7 +68,7 @@ static void write_quoted (const writer_t *w, const char *text, size_t size)
 static void write_between (const writer_t *w, bool first, size_t depth)
 {
     if (!first)
-        buf_text (w->out, w->indent < 0 ? ", " : ",");
+        buf_text (w->out, w->item ? w->item : w->indent < 0 ? ", " : ",");
     if (w->indent >= 0) {
         buf_char (w->out, '\n');
         for (size_t i = 0; i < depth * (size_t) w->indent; i++)
@@ -97,7 +98,7 @@ static void write_object (writer_t *w, const json_t *object)
     for (size_t i = 0; i < n; i++) {
         write_between (w, i == 0, w->depth);
         write_quoted (w, keys[i], strlen (keys[i]));
-        buf_text (w->out, ": ");
+        buf_text (w->out, w->colon ? w->colon : ": ");
         write_value (w, json_object_get (object, keys[i]));
     }
     if (n && w->indent >= 0)
@@ -106,7 +107,7 @@ static void write_object (writer_t *w, const json_t *object)
     free (keys);
 }
 
-static bool write_is_tuple (const writer_t *w, const json_t *value)
+static bool write_is_marked (const writer_t *w, const json_t *value)
 {
     size_t i;
     const json_t *one;
@@ -124,17 +125,18 @@ static void write_value (writer_t *w, const json_t *value)
         jinja_fail (w->j, "a value is nested too deep");
     } else if (json_is_string (value)) {
         write_quoted (w, json_string_value (value), json_string_length (value));
-    } else if (!w->json && write_is_tuple (w, value)) {
-        jinja_fail (w->j, "a tuple is written out, which is not known here");
+    } else if (!w->json && json_is_object (value) && write_is_marked (w, value)) {
+        jinja_fail (w->j, "a namespace is written out, which is not known here");
     } else if (json_is_array (value)) {
-        buf_char (w->out, '[');
+        bool tuple = !w->json && write_is_marked (w, value);
+        buf_char (w->out, tuple ? '(' : '[');
         json_array_foreach (value, i, item) {
             write_between (w, i == 0, w->depth);
             write_value (w, item);
         }
         if (json_array_size (value) && w->indent >= 0)
             write_between (w, true, w->depth - 1);
-        buf_char (w->out, ']');
+        buf_text (w->out, !tuple ? "]" : json_array_size (value) == 1 ? ",)" : ")");
     } else if (jinja_special (value)) {
         jinja_fail (w->j, "a function is written out");
     } else if (json_is_object (value)) {
@@ -181,8 +183,10 @@ json_t *jinja_to_json (jinja_t *j, const json_t *value, const jinja_args_t *args
         w.indent = (int) json_integer_value (indent);
     else if (indent && !json_is_null (indent))
         return jinja_fail (j, "tojson with such an indent is not known here");
-    if (separators && !json_is_null (separators))
-        return jinja_fail (j, "tojson with separators is not known here");
+    w.item = json_string_value (json_array_get (separators, 0));
+    w.colon = json_string_value (json_array_get (separators, 1));
+    if (separators && !json_is_null (separators) && (!w.item || !w.colon))
+        return jinja_fail (j, "tojson with such separators is not known here");
     if (!value)
         return jinja_fail (j, "tojson of what is undefined");
     write_value (&w, value);
