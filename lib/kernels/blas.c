@@ -28,6 +28,8 @@
 #include "base/rng.h"
 #include "kernels/panels.h"
 
+/*  At most so many rows a call: x and the sums of a block then lie on the stack and in the
+ *  second cache. */
 #define ROWS_MAX ((size_t) 96)
 #define DEPTH    ((size_t) 256) /* even: bfloat16 panels have pairs of k */
 #define BLOCKS   5
@@ -89,6 +91,8 @@ static bool blas_passes (size_t rows, const float *row, const float *panel, bool
     return true;
 }
 
+/*  Numbers around 0 without a pattern: with equal or round ones, sums in another order would
+ *  come out alike. */
 static void blas_fill (float *x, size_t n, uint64_t key)
 {
     for (size_t i = 0; i < n; i++)
@@ -121,6 +125,8 @@ static void blas_panel (const kernels_matmul_t *m, bool narrow, size_t p, size_t
         size_t at = p * panel_values + k * KERNELS_PANEL, stride = m->x_stride;
         const float *x = (const float *) m->x + first * stride + k;
         const float *panel = (const float *) m->panels + at;
+        /* OpenBLAS has no product of bfloat16 by float: the panel is widened, once for each
+           block of rows. */
         if (narrow) {
             kernels_plain.panels->unpair (widened, (const uint16_t *) m->panels + at, depth);
             panel = widened;
@@ -133,6 +139,7 @@ static void blas_panel (const kernels_matmul_t *m, bool narrow, size_t p, size_t
         blas_block (rows, depth, x, stride, panel, k > 0, sums);
     }
     size_t column = p * KERNELS_PANEL;
+    /* The last panel may have fewer outputs; what was computed for the others is dropped. */
     size_t columns = m->outputs - column < KERNELS_PANEL ? m->outputs - column : KERNELS_PANEL;
     for (size_t r = 0; r < n; r++) {
         float *y = m->y + (first + r) * m->y_stride + column;
@@ -178,6 +185,7 @@ static void blas_matmul_bf16 (const kernels_matmul_t *m)
  *  a build without threads cannot take: its work memory has no lock, and sums come out wrong. */
 static int blas_load (char version[24], char core[24])
 {
+    /* Before it is loaded: the library starts its threads as it comes. */
     setenv ("OPENBLAS_NUM_THREADS", "1", 1);
     void *library = dlopen ("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!library) {

@@ -78,6 +78,7 @@ const kernels_t *kernels_named (const char *name)
     return NULL;
 }
 
+/*  Once for the process: products of one run must not come from two sets. */
 static const kernels_t *chosen;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -100,6 +101,7 @@ const kernels_t *kernels_get (err_t *err)
     pthread_once (&once, kernels_choose);
     if (chosen)
         return chosen;
+    /* Whoever misspelt a name sees those that would work here. */
     buf_t names = {0};
     for (size_t i = 0; i < TABLES; i++) {
         const kernels_t *kernels = tables[i].here ();

@@ -64,6 +64,8 @@ void advantage_group (const double *rewards, const size_t *first, size_t groups,
     }
 }
 
+/*  Leave-one-out (Ahmadian et al. 2024, "Back to Basics"): each reward against the mean of the
+ *  others of its group. */
 void advantage_rloo (const double *rewards, const size_t *first, size_t groups, double *advantages,
                      advantage_stats_t *stats)
 {
@@ -80,6 +82,8 @@ void advantage_rloo (const double *rewards, const size_t *first, size_t groups, 
     }
 }
 
+/*  DAPO's soft punishment (Yu et al. 2025, section 3.4): none up to `longest - cache` tokens,
+ *  then linear down to -1. */
 double advantage_overlong (size_t tokens, size_t longest, size_t cache)
 {
     double into = (double) tokens + (double) cache - (double) longest;
@@ -99,6 +103,7 @@ void advantage_gae (const double *values, size_t turns, double reward, double la
     }
 }
 
+/*  Equal values become zeros, for the same reason as in a group. */
 void advantage_normalise (double *advantages, size_t n)
 {
     spread_t s = advantage_spread_of (advantages, n);

@@ -29,6 +29,7 @@ int prompt_encode (const tokenizer_t *tokenizer, const wire_role_t *role, const 
                    size_t size, tokenizer_ids_t *ids, err_t *err)
 {
     chat_format_t format;
+    /* For every prompt anew: it costs little beside encoding the text. */
     if (chat_find (NULL, *role->chat ? role->chat : "none", &format, err) != 0)
         return err_set (err, ERR_INPUT, "role %s: '%.80s' is no chat format known here", role->name,
                         role->chat);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*  The completions of one episode, in the order in which they were made. */
 typedef struct {
     wire_completion_t *completion;
     size_t n, capacity;

@@ -11,6 +11,7 @@
 #define FETCH_MS 10000
 #define AGAIN_MS 250 /* pause after a fetch that failed */
 
+/*  One tokenizer, here or on its way. Groups that name the same hash share it. */
 typedef struct entry {
     struct entry *next;
     hash_t hash;
@@ -37,6 +38,7 @@ tokenizers_t *tokenizers_new (bus_t *bus)
 
 static void tokenizers_entry_free (tokenizers_t *tokenizers, entry_t *e)
 {
+    /* Nobody is left who waits for it. */
     if (e->call)
         bus_cancel (tokenizers->bus, e->call);
     tokenizer_destroy (&e->tokenizer);
@@ -76,12 +78,14 @@ static entry_t *tokenizers_find (tokenizers_t *tokenizers, const hash_t *hash)
     for (entry_t *e = tokenizers->first; e; e = e->next)
         if (hash_equal (&e->hash, hash))
             return e;
+    /* Those in use stay, however many they are: groups point to them. */
     if (tokenizers->n >= KEPT)
         tokenizers_drop_unused (tokenizers);
     entry_t *e = calloc (1, sizeof *e);
     if (!e)
         return NULL;
     e->hash = *hash;
+    /* What a group is told until it is here. */
     err_set (&e->err, ERR_BUSY, "its tokenizer is being fetched");
     e->next = tokenizers->first;
     tokenizers->first = e;
@@ -120,6 +124,8 @@ void tokenizers_release (tokenizers_t *tokenizers, const tokenizer_t *tokenizer)
 bool tokenizers_item (tokenizers_t *tokenizers, const bus_item_t *item)
 {
     entry_t *e = tokenizers->first;
+    /* Not ours: the environment fetches nothing else, but an answer may come to a call that was
+       cancelled. */
     while (e && e->call != item->call)
         e = e->next;
     if (!e)
@@ -134,6 +140,7 @@ bool tokenizers_item (tokenizers_t *tokenizers, const bus_item_t *item)
                  "tokenizer %.12s from the bus: %s", name, item->text);
         return true;
     }
+    /* The bytes have the hash that names them: the bus's library has checked that. */
     e->tokenizer = tokenizer_parse (item->payload, item->size, &e->err);
     if (!e->tokenizer) {
         /* Bytes that were verified are none: nobody can read them. Without memory we could not

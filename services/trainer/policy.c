@@ -44,6 +44,8 @@ static int policy_fill_bytes (policy_t *policy, err_t *err)
         model_pour_bytes (policy->model, policy->bytes, policy_width_of (policy), policy->pool,
                           err) != 0)
         return -1;
+    /* The hash names the version to everybody: agents check what they fetched by it, and a
+       group's requests name it. */
     policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
     return 0;
 }
@@ -55,6 +57,7 @@ static void policy_encode_delta (policy_t *policy, const void *before)
     policy->delta.max = policy->bytes_n / 2; /* longer ones are not worth it */
     delta_encode (&layout, before, policy->bytes, &policy->delta);
     if (buf_failed (&policy->delta))
+        /* It was too long, or there was no memory: agents then fetch the whole weights. */
         buf_free (&policy->delta);
 }
 
@@ -67,9 +70,11 @@ int policy_advance (policy_t *policy, err_t *err)
     train_rest (policy->train);
     if (policy->reference_train)
         train_rest (policy->reference_train);
+    /* Without memory for the copy there is no delta, which costs time and nothing else. */
     void *before = policy_has_halves (policy) ? malloc (policy->bytes_n) : NULL;
     if (before)
         memcpy (before, policy->bytes, policy->bytes_n);
+    /* The delta leads from these weights to the new ones, whatever their numbers are. */
     policy->before = policy->version.hash;
     policy->version.number++;
     int rc = policy_fill_bytes (policy, err);
@@ -355,6 +360,7 @@ int policy_save (policy_t *policy, const char *dir, err_t *err)
         return policy_save_adapters (policy, dir, err);
     float *params = policy->params;
     if (policy_has_halves (policy))
+        /* The gradient's memory is free between updates, and as large as the weights. */
         model_get (policy->model, params = policy->gradient); /* what is computed with */
     hf_kept_t kept = {policy->config_text, policy->tokenizer_text, policy->files};
     return hf_save_like (dir, &kept, policy->config.dtype, policy->model, params, err);
