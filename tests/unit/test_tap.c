@@ -1,0 +1,160 @@
+/* with: services/cli/tap/ */
+/*  One event as a line: short for people, whole as JSON. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#include "../../services/cli/tap/line.h"
+
+#define SEEN_S 1700000000.5
+
+static const bus_item_t item = {.kind = BUS_EVENT,
+                                .name = "coding/step.done",
+                                .sender = "team",
+                                .boot = 0xfedcba9876543210u,
+                                .sequence = 7,
+                                .missed = 3};
+
+static char *text_of (const wire_event_t *event)
+{
+    buf_t out = {0};
+    line_text (&item, event, SEEN_S, &out);
+    return buf_take (&out);
+}
+
+static void holds (const char *text, const char *wanted)
+{
+    if (!strstr (text, wanted))
+        fail_msg ("no '%s' in:\n%s", wanted, text);
+}
+
+/*  A step has a hundred metrics, and those that come first are not those that matter. */
+static void a_line_has_what_matters (void **state)
+{
+    (void) state;
+    wire_part_t metrics[] = {{"wall_s", 99},        {"part/x", 1},
+                             {"entropy", 0.125},    {"reward_mean", 0.5},
+                             {"zero_spread", 0.25}, {"loss", -0.01},
+                             {"success", 0.75},     {"critical_path_tokens", 31.5},
+                             {"quality_mean", 0.5}, {"tokens", 123456}};
+    wire_event_t event = {.kind = WIRE_STEP_DONE,
+                          .run = "coding",
+                          .step = 12,
+                          .metrics = metrics,
+                          .metrics_n = 10,
+                          .text = ""};
+    char *text = text_of (&event);
+    holds (text, "coding       step.done      (3 lost before) step 12 reward=0.5");
+    holds (text, " pass=0.75 path=31.5");
+    assert_true (text[2] == ':' && text[5] == ':'); /* the time of day */
+    assert_null (strstr (text, "wall_s"));
+    free (text);
+}
+
+static void no_line_is_longer_than_it_may (void **state)
+{
+    (void) state;
+    char words[600];
+    memset (words, 'x', sizeof words - 1);
+    words[sizeof words - 1] = 0;
+    memcpy (words, "\x1b[2J\n", 5);
+    wire_event_t event = {.kind = WIRE_RUN_NOTE, .run = "coding", .step = 1, .text = words};
+    char *text = text_of (&event);
+    size_t columns = 0;
+    for (const char *c = text; *c; columns++) {
+        utf8proc_int32_t character;
+        assert_true (*c != '\x1b' && *c != '\n');
+        c += utf8proc_iterate ((const utf8proc_uint8_t *) c, -1, &character);
+    }
+    assert_int_equal (columns, LINE_COLUMNS);
+    assert_string_equal (text + strlen (text) - 4, "x…");
+    free (text);
+}
+
+static void each_kind_says_what_it_is_about (void **state)
+{
+    (void) state;
+    wire_part_t status[] = {{"service/trainer", 1},
+                            {"uptime_s", 5},
+                            {"stage/sample", 1},
+                            {"steps_done", 4},
+                            {"rss_bytes", 1e7}};
+    wire_part_t agent[] = {{"service/agent", 1}, {"tokens_per_s", 20500}, {"version/a/main", 5}};
+    const struct {
+        wire_event_t event;
+        const char *wanted;
+    } cases[] = {
+        {{.kind = WIRE_SERVICE_STATUS, .text = "team", .metrics = status, .metrics_n = 5},
+         "team         trainer        (3 lost before) stage=sample steps_done=4"},
+        {{.kind = WIRE_SERVICE_STATUS, .text = "agent-1", .metrics = agent, .metrics_n = 3},
+         "version/a/main=5 tok/s=20.5k"},
+        {{.kind = WIRE_POLICY_PUBLISHED, .run = "c", .version = {.policy = "main", .number = 8}},
+         "main version 8"},
+        {{.kind = WIRE_STEP_OPENED, .run = "c", .step = 3, .phase = WIRE_EVAL_GREEDY},
+         "step 3 eval-greedy"},
+        {{.kind = WIRE_GROUP_TROUBLE, .run = "c", .step = 3, .group = 9, .text = "reward-1: no"},
+         "step 3 group 9  reward-1: no"},
+        {{.kind = WIRE_EPISODE_SHOWN,
+          .run = "c",
+          .text = "{\"reward\":{\"reward\":0.5,\"verdict\":\"3 of 5\"}}"},
+         "reward=0.5  3 of 5"},
+        {{.kind = WIRE_EPISODE_SHOWN, .run = "c", .text = "{"}, "episode.shown"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = text_of (&cases[i].event);
+        holds (text, cases[i].wanted);
+        free (text);
+    }
+}
+
+static void json_has_everything (void **state)
+{
+    (void) state;
+    wire_part_t metrics[] = {{"service/agent", 1}, {"tokens_per_s", 20500.25}};
+    wire_event_t event = {.kind = WIRE_SERVICE_STATUS,
+                          .run = "",
+                          .text = "agent-\xff",
+                          .time_us = 1700000000250000u,
+                          .host = "box",
+                          .pid = 42,
+                          .version = {.policy = "main", .number = 8},
+                          .metrics = metrics,
+                          .metrics_n = 2};
+    buf_t out = {0};
+    line_json (&item, &event, SEEN_S, &out);
+    json_t *line = json_loads (out.data, 0, NULL);
+    assert_non_null (line);
+    assert_true (json_real_value (json_object_get (line, "seen_s")) == SEEN_S);
+    assert_int_equal (json_integer_value (json_object_get (line, "sequence")), 7);
+    assert_int_equal (json_integer_value (json_object_get (line, "missed")), 3);
+    assert_int_equal (json_integer_value (json_object_get (line, "pid")), 42);
+    assert_true (json_real_value (json_object_get (line, "time_s")) == 1700000000.25);
+    static const char *const words[][2] = {
+        {"host", "box"},    {"boot", "fedcba9876543210"}, {"service", "agent"},
+        {"sender", "team"}, {"event", "service.status"},  {"topic", "coding/step.done"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        assert_string_equal (json_string_value (json_object_get (line, words[i][0])), words[i][1]);
+    assert_int_equal (
+        json_integer_value (json_object_get (json_object_get (line, "version"), "number")), 8);
+    assert_true (json_real_value (json_object_get (json_object_get (line, "metrics"),
+                                                   "tokens_per_s")) == 20500.25);
+    json_decref (line);
+    buf_free (&out);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_line_has_what_matters),
+        cmocka_unit_test (no_line_is_longer_than_it_may),
+        cmocka_unit_test (each_kind_says_what_it_is_about),
+        cmocka_unit_test (json_has_everything),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
