@@ -451,11 +451,8 @@ void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name,
                      void *to)
 {
     const trainer_t *t = svc_state (svc);
-    char stage[32];
     metric (to, "steps_done", (double) t->done);
     metric (to, "steps", (double) t->conf->trainer.steps);
-    snprintf (stage, sizeof stage, "stage/%s", stages_name (t->stage)); /* a number says nothing */
-    metric (to, stage, 1);
     metric (to, "wall_s", trainer_wall_s (t));
     /* Asked to end, it may be in the middle of an update: half as long again as the longest so
      * far, and the checkpoint. Before the first one nobody knows. */

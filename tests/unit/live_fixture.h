@@ -143,12 +143,6 @@ static void open_groups (live_t *live, wire_phase_t phase, double groups)
                                       .metrics_n = 1});
 }
 
-static void commit (live_t *live, wire_phase_t phase)
-{
-    live_event (live, &(wire_event_t){
-                          .kind = WIRE_GROUP_COMMITTED, .run = "demo", .phase = phase, .text = ""});
-}
-
 /*  An episode whose roles wrote these words. */
 static void show (live_t *live, const char *aux, const char *main_)
 {

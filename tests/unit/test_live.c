@@ -2,6 +2,12 @@
 /*  What people see of a run: read back from a terminal of a given size, from a file, as JSON. */
 #include "live_fixture.h"
 
+static void commit (live_t *live, wire_phase_t phase)
+{
+    live_event (live, &(wire_event_t){
+                          .kind = WIRE_GROUP_COMMITTED, .run = "demo", .phase = phase, .text = ""});
+}
+
 static screen_t file (void)
 {
     char path[] = "/tmp/quintet-live-XXXXXX";

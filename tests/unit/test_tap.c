@@ -83,7 +83,7 @@ static void each_kind_says_what_it_is_about (void **state)
     (void) state;
     wire_part_t status[] = {{"service/trainer", 1},
                             {"uptime_s", 5},
-                            {"stage/sample", 1},
+
                             {"steps_done", 4},
                             {"rss_bytes", 1e7}};
     wire_part_t agent[] = {{"service/agent", 1}, {"tokens_per_s", 20500}, {"version/a/main", 5}};
@@ -91,8 +91,12 @@ static void each_kind_says_what_it_is_about (void **state)
         wire_event_t event;
         const char *wanted;
     } cases[] = {
-        {{.kind = WIRE_SERVICE_STATUS, .text = "team", .metrics = status, .metrics_n = 5},
-         "team         trainer        (3 lost before) stage=sample steps_done=4"},
+        {{.kind = WIRE_SERVICE_STATUS,
+          .text = "team",
+          .metrics = status,
+          .metrics_n = 4,
+          .doing = "sample"},
+         "team         trainer        (3 lost before) sample steps_done=4"},
         {{.kind = WIRE_SERVICE_STATUS, .text = "agent-1", .metrics = agent, .metrics_n = 3},
          "version/a/main=5 tok/s=20.5k"},
         {{.kind = WIRE_POLICY_PUBLISHED, .run = "c", .version = {.policy = "main", .number = 8}},

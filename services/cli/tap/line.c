@@ -24,7 +24,7 @@ static const struct {
      {"reward_mean", "success", "critical_path_tokens", "zero_spread", "loss", "entropy"}},
     {WIRE_EVAL_DONE, {"n", "sampled", "greedy", "quality", "critical_path_tokens"}},
     {WIRE_SERVICE_STATUS,
-     {"stage/", "steps_done", "version/", "tokens_per_s", "requests_decoding", "requests_waiting",
+     {"steps_done", "version/", "tokens_per_s", "requests_decoding", "requests_waiting",
       "groups_in_flight", "groups_committed", "episodes_scored", "queued", "in_flight", "taps",
       "events_lost", "uptime_s"}}};
 #define LINE_WANTED (sizeof line_wanted / sizeof *line_wanted)
@@ -58,14 +58,8 @@ static const char *line_label (const char *name)
     return name;
 }
 
-/*  A metric whose name says it all, as "stage/sample", has no number that means anything. */
 static void line_add (buf_t *out, const wire_part_t *metric)
 {
-    const char *slash = strchr (metric->name, '/');
-    if (strncmp (metric->name, "stage/", 6) == 0) {
-        buf_printf (out, " stage=%s", slash + 1);
-        return;
-    }
     buf_printf (out, " %s=", line_label (metric->name));
     line_number (out, metric->value);
 }

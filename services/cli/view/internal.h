@@ -54,6 +54,7 @@ double live_left_s (const live_t *live);
 
 /*  What happens now, in a word: "loading", "sampling", "scoring", "training" ... */
 const char *live_now (const live_t *live);
+bool live_waits_for_groups (const live_t *live);
 
 /*  "8 s", "12 min", "2 h 05 min". */
 void live_duration (double seconds, buf_t *out);

@@ -301,19 +301,25 @@ void live_duration (double seconds, buf_t *out)
         buf_printf (out, "%lld h %02lld min", s / 3600, s % 3600 / 60);
 }
 
-/*  The trainer's own word, where that says more than "training". Until it is heard of it loads the
- *  model. */
+/*  The trainer's own word. While it waits for its groups, it cannot know what they wait for. Until
+ *  it is heard of, it loads the model. */
 const char *live_now (const live_t *live)
 {
     if (!*live->state && !live->opened && !live->rewards_n)
         return "loading";
-    if (*live->state && strcmp (live->state, "training") != 0)
+    if (*live->state && strcmp (live->state, "sampling") != 0)
         return live->state;
     if (live->opened && live->phase != WIRE_TRAIN)
         return "evaluating";
-    if (live->opened && live->committed < live->groups)
-        return services_are_scoring (&live->services) ? "scoring" : "sampling";
-    return live->opened ? "training" : "publishing";
+    return services_are_scoring (&live->services) ? "scoring" : "sampling";
+}
+
+/*  Whether it waits for groups, of which it is known how many are done. */
+bool live_waits_for_groups (const live_t *live)
+{
+    return live->opened && live->groups &&
+           (!*live->state || strcmp (live->state, "sampling") == 0 ||
+            strcmp (live->state, "evaluating") == 0);
 }
 
 /*  A metric of the update: with several policies, whose names end in "/POLICY", their mean. */

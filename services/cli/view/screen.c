@@ -119,7 +119,7 @@ static void screen_now (screen_t *s)
     size_t done = live->committed < live->groups ? live->committed : live->groups;
     buf_t text = {0};
     buf_text (&text, now);
-    if (live->opened && live->groups) {
+    if (live_waits_for_groups (live)) {
         buf_char (&text, ' ');
         screen_bar (&text, (double) done / (double) live->groups);
         buf_printf (&text, " %zu of %zu groups", done, live->groups);
