@@ -96,6 +96,74 @@ static void completions_print_group (const trainer_t *t, size_t group, buf_t *te
     json_decref (task);
 }
 
+/*  ---- texts beside the curves ---------------------------------------------------------------- */
+
+/*  Which roles of a step have been shown. */
+typedef struct {
+    unsigned long long step;
+    uint64_t roles; /* bits */
+} shown_t;
+
+/*  Indented by four: a block of code in Markdown. */
+static void completions_print_block (const char *text, buf_t *out)
+{
+    while (*text) {
+        size_t n = strcspn (text, "\n");
+        buf_text (out, "    ");
+        buf_append (out, text, n);
+        buf_char (out, '\n');
+        text += n + (text[n] == '\n');
+    }
+}
+
+/*  Shows a line's completion when it is its role's first one in its step. */
+static int completions_show (const trainer_t *t, shown_t *shown, const char *line, err_t *err)
+{
+    unsigned long long step = 0;
+    char tag[128];
+    if (sscanf (line, "{\"step\":%llu", &step) != 1)
+        return 0;
+    if (step != shown->step)
+        *shown = (shown_t){.step = step};
+    if (shown->roles + 1 == (uint64_t) 1 << t->team.roles)
+        return 0;
+    json_t *object = json_loads (line, 0, NULL);
+    const char *role = json_string_value (json_object_get (object, "role"));
+    const char *text = json_string_value (json_object_get (object, "text"));
+    const char *task = json_string_value (json_object_get (object, "task"));
+    size_t r = 0;
+    int rc = 0;
+    while (role && r < t->team.roles && strcmp (t->conf->team.roles.item[r], role) != 0)
+        r++;
+    if (role && text && task && r < t->team.roles && !(shown->roles >> r & 1)) {
+        buf_t markdown = {0};
+        shown->roles |= (uint64_t) 1 << r;
+        buf_printf (&markdown, "`%s`: reward %.3f, advantage %.3f\n\n", task,
+                    json_number_value (json_object_get (object, "reward")),
+                    json_number_value (json_object_get (object, "advantage")));
+        completions_print_block (text, &markdown);
+        snprintf (tag, sizeof tag, "completions/%.100s", role);
+        rc = buf_failed (&markdown) ? err_set (err, ERR_LIMIT, "no memory for a text")
+                                    : metrics_text (t->metrics, step, tag, markdown.data, err);
+        buf_free (&markdown);
+    }
+    json_decref (object);
+    return rc;
+}
+
+/*  Of the lines of a step, or of many. */
+static int completions_show_all (const trainer_t *t, FILE *file, err_t *err)
+{
+    shown_t shown = {0};
+    char *line = NULL;
+    size_t capacity = 0;
+    int rc = 0;
+    while (rc == 0 && getline (&line, &capacity, file) > 0)
+        rc = completions_show (t, &shown, line, err);
+    free (line);
+    return rc;
+}
+
 /*  ---- files ---------------------------------------------------------------------------------- */
 
 /*  The whole lines that fit into `room` bytes. */
@@ -139,7 +207,29 @@ int completions_add (const trainer_t *t, err_t *err)
         rc = err_errno (err, ERR_IO, "%s: cannot rename", path);
     if (rc == 0)
         rc = completions_write (path, text.data, n, err);
+    FILE *lines = rc == 0 && n ? fmemopen (text.data, n, "r") : NULL;
+    if (lines) {
+        rc = completions_show_all (t, lines, err);
+        fclose (lines);
+    }
     buf_free (&text);
+    return rc;
+}
+
+/*  The curves' file is written anew by every start, so these are shown again. */
+int completions_redraw (const trainer_t *t, err_t *err)
+{
+    static const char *const names[] = {BEFORE, CURRENT};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        char path[FS_PATH_MAX];
+        if (fs_join (path, t->dir, names[i], err) != 0)
+            return -1;
+        FILE *file = fopen (path, "re");
+        rc = file ? completions_show_all (t, file, err) : 0;
+        if (file)
+            fclose (file);
+    }
     return rc;
 }
 

@@ -16,7 +16,9 @@
 
 /*  Removes lines of steps that are not done, or done again. */
 int completions_cut (const trainer_t *trainer, err_t *err);
-/*  Appends the completions of trainer->rollout. */
+/*  Shows those that are kept beside the curves, each role's first one of a step. */
+int completions_redraw (const trainer_t *trainer, err_t *err);
+/*  Appends the completions of trainer->rollout, and shows the first ones beside the curves. */
 int completions_add (const trainer_t *trainer, err_t *err);
 
 #endif

@@ -248,6 +248,43 @@ int metrics_sync (metrics_t *metrics, err_t *err)
     return 0;
 }
 
+static int metrics_write_curves (metrics_t *metrics, buf_t *bytes, err_t *err)
+{
+    int rc = metrics_write_out (metrics->curves_fd, metrics->curves, bytes, err);
+    buf_free (bytes);
+    return rc;
+}
+
+int metrics_text (metrics_t *metrics, uint64_t step, const char *tag, const char *text, err_t *err)
+{
+    buf_t bytes = {.max = FILE_MAX};
+    tensorboard_text (&bytes, metrics_now_s (), step, tag, text);
+    return metrics_write_curves (metrics, &bytes, err);
+}
+
+int metrics_settings (metrics_t *metrics, const char *lines, err_t *err)
+{
+    tensorboard_setting_t settings[METRICS_MAX];
+    size_t n = 0;
+    buf_t bytes = {.max = FILE_MAX};
+    char *copy = strdup (lines), *rest = copy, *line;
+    while (n < METRICS_MAX && rest && (line = strsep (&rest, "\n"))) {
+        char *value = strstr (line, ": ");
+        if (!value)
+            continue;
+        *value = 0;
+        value += 2;
+        size_t size = strlen (value);
+        bool quoted = size > 1 && value[0] == '"' && value[size - 1] == '"';
+        if (quoted)
+            value[size - 1] = 0;
+        settings[n++] = (tensorboard_setting_t){.name = line, .value = value + quoted};
+    }
+    tensorboard_settings (&bytes, metrics_now_s (), settings, n);
+    free (copy);
+    return metrics_write_curves (metrics, &bytes, err);
+}
+
 const wire_part_t *metrics_parts (const metrics_t *metrics, size_t *n)
 {
     *n = metrics->n;

@@ -47,6 +47,11 @@ int metrics_end (metrics_t *metrics, err_t *err);
 /*  What was written is on the disk afterwards: before a checkpoint names the offset. */
 int metrics_sync (metrics_t *metrics, err_t *err);
 
+/*  Beside the curves: a text in Markdown, and the configuration's lines "section.key: value", which
+ *  the HParams tab shows. Neither is in metrics.jsonl. */
+int metrics_text (metrics_t *metrics, uint64_t step, const char *tag, const char *text, err_t *err);
+int metrics_settings (metrics_t *metrics, const char *lines, err_t *err);
+
 /*  What was added since metrics_begin; valid until the next one. Finite numbers only. */
 const wire_part_t *metrics_parts (const metrics_t *metrics, size_t *n);
 /*  Bytes in metrics.jsonl now. */

@@ -292,6 +292,27 @@ static int trainer_name_checkpoints (const trainer_t *t, err_t *err)
                                                                           : -1;
 }
 
+/*  What TensorBoard shows besides the curves: settings, the whole configuration, texts. */
+static int trainer_draw (const trainer_t *t, err_t *err)
+{
+    buf_t settings = {0}, whole = {0};
+    conf_essence (t->conf, &settings);
+    conf_print (t->conf, false, &whole);
+    buf_t text = {0};
+    for (char *rest = whole.data, *line; rest && (line = strsep (&rest, "\n"));)
+        buf_printf (&text, "    %s\n", line);
+    int rc = buf_failed (&settings) || buf_failed (&text)
+                 ? err_set (err, ERR_LIMIT, "no memory for the settings")
+                 : 0;
+    if (rc == 0 && (metrics_settings (t->metrics, settings.data, err) != 0 ||
+                    metrics_text (t->metrics, 0, "configuration", text.data, err) != 0))
+        rc = -1;
+    buf_free (&settings);
+    buf_free (&whole);
+    buf_free (&text);
+    return rc == 0 ? completions_redraw (t, err) : -1;
+}
+
 static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
@@ -299,7 +320,8 @@ static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
     /* Cut where the checkpoint says: the lines behind belong to steps that are done again. */
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
     if (!t->metrics || episodes_cut (t, err) != 0 || completions_cut (t, err) != 0 ||
-        trainer_name_checkpoints (t, err) != 0 || trainer_subscribe (t, err) != 0)
+        trainer_draw (t, err) != 0 || trainer_name_checkpoints (t, err) != 0 ||
+        trainer_subscribe (t, err) != 0)
         return -1;
     t->publish = publish_new (svc_bus (t->svc), t->run, t->epoch, err);
     if (!t->publish || trainer_open_critic (t, checkpoint, critic, err) != 0)

@@ -171,6 +171,50 @@ static size_t size_of (const char *name)
     return size;
 }
 
+/*  Walks over the records of the curves' file, which must be whole: how many hold the word. */
+static size_t records_with (const char *word)
+{
+    char path[FS_PATH_MAX];
+    err_t err = {0};
+    buf_t file = {0};
+    size_t found = 0;
+    assert_int_equal (fs_join (path, dir, "events.out.tfevents.quintet", &err), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &file, &err), 0);
+    for (size_t at = 0; at < file.size;) {
+        size_t n = (size_t) little (file.data + at, 8);
+        assert_int_equal (little (file.data + at + 8, 4),
+                          tensorboard_masked_crc (file.data + at, 8));
+        assert_true (at + 12 + n + 4 <= file.size);
+        assert_int_equal (little (file.data + at + 12 + n, 4),
+                          tensorboard_masked_crc (file.data + at + 12, n));
+        found += memmem (file.data + at + 12, n, word, strlen (word)) != NULL;
+        at += 12 + n + 4;
+    }
+    buf_free (&file);
+    return found;
+}
+
+static void texts_and_settings_stand_beside_the_curves (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    metrics_t *metrics = metrics_open (dir, 0, &err);
+    assert_non_null (metrics);
+    assert_int_equal (metrics_settings (metrics, "trainer.lr: 0.5\nloss.type: \"dapo\"\n", &err),
+                      0);
+    assert_int_equal (metrics_text (metrics, 3, "completions/aux", "    return 1\n", &err), 0);
+    metrics_close (&metrics);
+    assert_int_equal (records_with ("brain.Event:2"), 1);
+    assert_int_equal (records_with ("_hparams_/session_start_info"), 1);
+    /* number_value 0.5, and string_value without its quotes */
+    assert_int_equal (records_with ("trainer.lr\x12\x09\x11"), 1);
+    assert_int_equal (records_with ("loss.type\x12\x06\x1a\x04"
+                                    "dapo"),
+                      1);
+    assert_int_equal (records_with ("completions/aux"), 1);
+    assert_int_equal (records_with ("    return 1\n"), 1);
+}
+
 /*  As TRL's GRPOTrainer writes them. */
 static void curves_have_the_names_that_are_known (void **state)
 {
@@ -446,6 +490,7 @@ int main (void)
         cmocka_unit_test (wilson_interval),
         cmocka_unit_test (crc_of_known_texts),
         cmocka_unit_test (curves_are_framed_events),
+        cmocka_unit_test (texts_and_settings_stand_beside_the_curves),
         cmocka_unit_test (curves_have_the_names_that_are_known),
         cmocka_unit_test (what_is_left_follows_from_the_last_steps),
         cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
