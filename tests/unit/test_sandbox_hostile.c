@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,9 +67,11 @@ static int setup (void **state)
     if (!file || fputs ("kept", file) < 0 || fclose (file) != 0 || chmod (path, 0666) != 0)
         return -1;
     read_programs (stage);
-    if ((stage->victim = fork ()) == 0)
+    if ((stage->victim = fork ()) == 0) {
+        prctl (PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
             pause ();
+    }
     stage->first = sandbox_new ("", &err);
     stage->second = stage->first ? sandbox_new ("", &err) : NULL;
     if (!stage->second)
