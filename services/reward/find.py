@@ -30,8 +30,11 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 THOUGHTS = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad"
 OPENED = re.compile(r"^[ \t]*(?:<(%s)>|\[(THINK)\]|<\|begin_of_(thought)\|>)" % THOUGHTS, re.I | re.M)
-CLOSED = re.compile(r"^.*(?:(?:</(?:%s)>|\[/THINK\]|<\|end_of_thought\|>)[ \t]*$)|"
-                    r"^[ \t]*(?:</(?:%s)>|\[/THINK\]|<\|end_of_thought\|>)" % (THOUGHTS, THOUGHTS), re.I | re.M)
+CLOSE = r"(?:</(?:%s)>|\[/THINK\]|<\|end_of_thought\|>)" % THOUGHTS
+# Without a beginning it counts at either end of a line and right before code, not in the middle of a string.
+CLOSED = re.compile(r"^[ \t]*%s|^.*%s(?=[ \t]*(?:$|```|~~~|@|(?:async|class|def|from|import)\b))" % (CLOSE, CLOSE),
+                    re.I | re.M)
+CLOSED_ANYWHERE = re.compile(CLOSE, re.I)
 FENCE = re.compile(r"[ \t>]*(?:`{3,}|~{3,})")
 FENCE_ANYWHERE = re.compile(r"(?:`{3,}|~{3,})[ \t]*(?:\{?\.?(?:python|py|Python)[\w.-]*\}?(?:[ \t]+\w+=\S*)*(?=\s))?")
 INDENT = re.compile(r"[ \t>]*")
@@ -259,7 +262,7 @@ def without_thoughts(text):
         if closed and (not opened or closed.start() < opened.start()):
             text = text[closed.end():]  # begun before the answer, as some models' prompts do
         elif opened:
-            end = re.compile(r"</(?:%s)>|\[/THINK\]|<\|end_of_thought\|>" % THOUGHTS, re.I).search(text, opened.end())
+            end = CLOSED_ANYWHERE.search(text, opened.end())
             text = text[:opened.start()] + ("\n" + text[end.end():] if end else "")
             place = opened.start()
         else:
@@ -365,7 +368,9 @@ def says_again(node):
 
 def refitted(block, indent):
     """A body's lines at the indentation that is wanted, in the ways in which models lose it."""
-    lines = block.strip("\n").split("\n")
+    lines = block.rstrip().split("\n")
+    while not lines[0].strip():
+        lines.pop(0)
     own = INDENT.match(lines[0]).group()
     yield "\n".join(indent + line[len(own):] if line.startswith(own) else line for line in lines)
     if not own:

@@ -46,6 +46,8 @@ static const find_case_t answers[] = {
      "<think>\nSum them.\n</think>\n\ndef total(xs):\n    return sum(xs)\n"},
     {"thoughts that the prompt began",
      "Sum them:\ndef total(xs):\n    return 5\n</think>\ndef total(xs):\n    return sum(xs)\n"},
+    {"thoughts that end right before the code",
+     "Sum them.\ndef total(xs):\n    return 5\nNo.</think>def total(xs):\n    return sum(xs)\n"},
     {"thoughts that never end", "def total(xs):\n    return sum(xs)\n<think>\nBut:\ndef "
                                 "total(xs):\n    x = 1\n    return 5\n"},
     {"thoughts twice", "<think>a</think><think>b\n</think>\ndef total(xs):\n    return sum(xs)\n"},
@@ -131,6 +133,8 @@ static const find_case_t rests[] = {
     {"a body without its indentation", "return sum(xs)"},
     {"a body with another one", "  return sum(xs)\n"},
     {"a tab", "\treturn sum(xs)\n"},
+    {"a body in a fence, behind a blank line",
+     "```python\n   \n    s = sum(xs)\n    return s\n```"},
     {"a body in a fence", "```python\n    return sum(xs)\n```"},
     {"only the first line lost it", "s = 0\n    for x in xs:\n        s += x\n    return s"},
     {"all lines lost it", "s = 0\nfor x in xs:\n    s += x\nreturn s"},

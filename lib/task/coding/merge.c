@@ -58,7 +58,8 @@ static void coding_merge_human (const json_t *task, bool helper, const char *tex
     buf_char (artifact, '\n');
 }
 
-/*  The file that the team hands in: helpers first. */
+/*  The file that the team hands in: helpers first. People and scorers of their own read it. What
+ *  is run the sandbox finds in the texts themselves (seats.c), which only a parser can do. */
 void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact)
 {
