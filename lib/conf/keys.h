@@ -59,8 +59,9 @@
 #define CONF_REWARD(T, N, R, B, L)                                                                 \
     R (quality, 1.0, 0, 100,                                                                       \
        "w_q; coding: tests passed, success, a little for code that runs (README: own tasks)")      \
-    R (speed, 0.3, 0, 100, "w_s")                                                                  \
-    R (cost, 0.1, 0, 100, "w_c")                                                                   \
+    R (speed, 0.3, 0, 100, "w_s; speed = quality (1 - critical path / (turns x task.max_tokens))") \
+    R (cost, 0.1, 0, 100,                                                                          \
+       "w_c; cost = mean of what applies: tokens read of others, repeated words, unused helper")   \
     T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
     R (command_s, 20, 0.1, 86400, "seconds that the own scorer has for one episode")               \
     L (python_modules, "",                                                                         \
