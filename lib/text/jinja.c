@@ -137,15 +137,16 @@ static void jinja_run_if (jinja_t *j, bool live)
     jinja_tag_ended (j, "%}", true);
 }
 
-/*  The variable `loop` inside a for. */
-static json_t *jinja_loop_of (jinja_t *j, const json_t *list, size_t i, size_t depth)
+/*  The variable `loop` inside a for. Its depth counts the loops that call themselves, of which
+ *  there are none here. */
+static json_t *jinja_loop_of (jinja_t *j, const json_t *list, size_t i)
 {
     size_t n = json_array_size (list);
-    json_t *loop = json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "index0",
-                              (json_int_t) i, "index", (json_int_t) i + 1, "first", i == 0, "last",
-                              i + 1 == n, "length", (json_int_t) n, "revindex",
-                              (json_int_t) (n - i), "revindex0", (json_int_t) (n - i - 1), "depth",
-                              (json_int_t) depth, "depth0", (json_int_t) depth - 1);
+    json_t *loop =
+        json_pack ("{s:I, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I}", "index0", (json_int_t) i,
+                   "index", (json_int_t) i + 1, "first", i == 0, "last", i + 1 == n, "length",
+                   (json_int_t) n, "revindex", (json_int_t) (n - i), "revindex0",
+                   (json_int_t) (n - i - 1), "depth", (json_int_t) 1, "depth0", (json_int_t) 0);
     if (i > 0)
         json_object_set (loop, "previtem", json_array_get (list, i - 1));
     if (i + 1 < n)
@@ -225,7 +226,7 @@ static void jinja_run_for (jinja_t *j, bool live)
             return;
         if (n) {
             jinja_bind (j, &names, json_array_get (list, i));
-            json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, list, i, j->loops));
+            json_object_set (j->scope[j->scopes - 1], "loop", jinja_loop_of (j, list, i));
         }
         end = jinja_run (j, n > 0);
         j->scopes--;
@@ -392,6 +393,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
                  .at = lines,
                  .pool = json_array (),
                  .tuples = json_array (),
+                 .opaque = json_array (),
                  .out = out,
                  .err = err,
                  .line_start = true};
@@ -401,6 +403,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
     if (globals && jinja_run (&j, true) != AT_END)
         jinja_fail (&j, "an end without a beginning");
     json_decref (j.tuples);
+    json_decref (j.opaque);
     json_decref (j.pool);
     free (lines);
     assert (j.failed || (j.dead == 0 && j.depth == 0 && j.scopes == 1));

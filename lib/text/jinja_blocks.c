@@ -187,6 +187,8 @@ void jinja_run_macro (jinja_t *j, bool live)
     }
     if (live && j->macros == JINJA_MACROS_MAX)
         jinja_fail (j, "it has more than %d macros", JINJA_MACROS_MAX);
+    else if (live && j->scopes > 1) /* it would see what is around it */
+        jinja_fail (j, "a macro inside of a loop is not known here");
     else if (live) {
         json_t *value =
             json_pack ("{s:s, s:I}", JINJA_SPECIAL, name, "macro", (json_int_t) j->macros);

@@ -231,8 +231,8 @@ static bool filters_before (const order_t *o, const json_t *a, const json_t *b)
                       : o->part < 0 ? b
                                     : json_array_get (b, (size_t) o->part);
     if (!o->sensitive && json_is_string (x) && json_is_string (y)) {
-        x = jinja_change_case (o->j, x, false);
-        y = jinja_change_case (o->j, y, false);
+        x = jinja_change_case (o->j, x, 'l');
+        y = jinja_change_case (o->j, y, 'l');
     }
     return jinja_compare (o->j, "<", x, y);
 }
@@ -403,9 +403,10 @@ static json_t *filters_of_text (jinja_t *j, const char *name, const json_t *valu
         return jinja_strip (j, value, json_string_value (of), true, true);
     }
     if (strcmp (name, "upper") == 0 || strcmp (name, "lower") == 0)
-        return jinja_change_case (j, value, *name == 'u');
-    if (strcmp (name, "title") == 0 || strcmp (name, "capitalize") == 0 ||
-        strcmp (name, "replace") == 0)
+        return jinja_change_case (j, value, *name);
+    if (strcmp (name, "title") == 0)
+        return jinja_change_case (j, value, 'w');
+    if (strcmp (name, "capitalize") == 0 || strcmp (name, "replace") == 0)
         return jinja_method (j, (json_t *) (uintptr_t) value, name, args);
     if (strcmp (name, "indent") == 0)
         return filters_indent (j, value, args);

@@ -31,7 +31,8 @@
 typedef struct {
     const char *template, *at;
     json_t *pool;   /* array of all values made here */
-    json_t *tuples; /* those of the pool that are written otherwise: tuples and namespaces */
+    json_t *tuples; /* those of the pool that are tuples: lists, but for how they are written */
+    json_t *opaque; /* and those that are not written at all: namespaces and ranges */
     json_t *scope[JINJA_SCOPES_MAX];
     size_t scopes;
     buf_t *out;
@@ -83,7 +84,8 @@ bool jinja_special (const json_t *value);
 json_t *jinja_list (jinja_t *j, const json_t *value); /* what iteration gives */
 json_t *jinja_items (jinja_t *j, const json_t *value);
 json_t *jinja_to_json (jinja_t *j, const json_t *value, const jinja_args_t *args);
-json_t *jinja_change_case (jinja_t *j, const json_t *value, bool upper);
+/*  'u' upper, 'l' lower, 'w' the first of every word upper. */
+json_t *jinja_change_case (jinja_t *j, const json_t *value, char how);
 /*  Of any of the characters, or of white space (NULL). */
 json_t *jinja_strip (jinja_t *j, const json_t *value, const char *characters, bool left,
                      bool right);

@@ -87,27 +87,29 @@ static bool methods_begins_any (const char *text, const json_t *with, bool at_en
 }
 
 /*  Letters of ASCII: the case of others is left to an error. `words`: 'u' all upper, 'l' all lower,
- *  't' the first of every word upper, 'c' the first of the text. */
+ *  't' the first of every word upper, 'c' the first of the text; 'w' as 't', but for the filter,
+ *  words begin behind blanks and brackets alone: "it's" is one. */
 static json_t *methods_case (jinja_t *j, const json_t *value, char words)
 {
     buf_t out = {0};
     bool before = false; /* a letter, for title; any character, for capitalize */
     for (const char *text = json_string_value (value); *text; text++) {
         bool small = *text >= 'a' && *text <= 'z', large = *text >= 'A' && *text <= 'Z';
-        bool up = words == 'u' || ((words == 't' || words == 'c') && !before);
+        bool up = words == 'u' || (words != 'l' && !before);
         if ((unsigned char) *text >= 0x80)
             jinja_fail (j, "the case of letters beyond ASCII is not known here");
         buf_char (&out, (up ? small : large) ? (char) (*text ^ 0x20) : *text);
-        before = words == 'c' || small || large;
+        before =
+            words == 'c' || (words == 'w' ? !strchr (" \t\n\r\v\f-({[<", *text) : small || large);
     }
     json_t *result = jinja_text (j, out.data ? out.data : "", out.size);
     buf_free (&out);
     return result;
 }
 
-json_t *jinja_change_case (jinja_t *j, const json_t *value, bool upper)
+json_t *jinja_change_case (jinja_t *j, const json_t *value, char how)
 {
-    return methods_case (j, value, upper ? 'u' : 'l');
+    return methods_case (j, value, how);
 }
 
 /*  split: by a text, or by runs of white space; at most `most` times. */

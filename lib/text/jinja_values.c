@@ -130,6 +130,7 @@ static json_t *values_range (jinja_t *j, const jinja_args_t *args)
         bound[args->n == 1 ? 1 : i] = json_integer_value (args->value[i]);
     }
     json_t *list = jinja_keep (j, json_array ());
+    json_array_append (j->opaque, list);
     if (bound[2] == 0)
         return jinja_fail (j, "range with a step of 0");
     for (json_int_t i = bound[0]; bound[2] > 0 ? i < bound[1] : i > bound[1]; i += bound[2]) {
@@ -148,7 +149,7 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
     if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0) {
         json_t *made = jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
         if (*name == 'n')
-            json_array_append (j->tuples, made);
+            json_array_append (j->opaque, made);
         return made;
     }
     if (strcmp (name, "range") == 0)

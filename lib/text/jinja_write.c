@@ -107,11 +107,11 @@ static void write_object (writer_t *w, const json_t *object)
     free (keys);
 }
 
-static bool write_is_marked (const writer_t *w, const json_t *value)
+static bool write_is_among (const json_t *list, const json_t *value)
 {
     size_t i;
     const json_t *one;
-    json_array_foreach (w->j->tuples, i, one)
+    json_array_foreach (list, i, one)
         if (one == value)
             return true;
     return false;
@@ -125,10 +125,10 @@ static void write_value (writer_t *w, const json_t *value)
         jinja_fail (w->j, "a value is nested too deep");
     } else if (json_is_string (value)) {
         write_quoted (w, json_string_value (value), json_string_length (value));
-    } else if (!w->json && json_is_object (value) && write_is_marked (w, value)) {
-        jinja_fail (w->j, "a namespace is written out, which is not known here");
+    } else if (write_is_among (w->j->opaque, value)) {
+        jinja_fail (w->j, "a namespace or a range is written out, which is not known here");
     } else if (json_is_array (value)) {
-        bool tuple = !w->json && write_is_marked (w, value);
+        bool tuple = !w->json && write_is_among (w->j->tuples, value);
         buf_char (w->out, tuple ? '(' : '[');
         json_array_foreach (value, i, item) {
             write_between (w, i == 0, w->depth);
