@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "bench.h"
 #include "bus/bus.h"
 #include "formats/hf.h"
@@ -281,6 +282,7 @@ int main (void)
     err_t err = {0};
     char address[96];
     trainer_t t = {.held = -1, .version = {.policy = "main"}, .arena = arena_new (1 << 20)};
+    log_open ("bench", LOG_ERROR); /* lines of the log would stand in the table */
     if (!mkdtemp (dir) || !t.arena)
         fail (dir, "cannot make it");
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
