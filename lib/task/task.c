@@ -142,11 +142,14 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
     else if (!line || !set->number)
         rc = err_set (err, ERR_LIMIT, "no memory for %s", o->path);
     for (size_t number = 1; rc == 0 && gzgets (file, line, (int) LINE_MAX_BYTES); number++) {
-        /* Spreadsheets and Windows mark a file as UTF-8 by an invisible character. */
-        if (number == 1 && strncmp (line, BOM, strlen (BOM)) == 0)
-            memmove (line, line + strlen (BOM), strlen (line + strlen (BOM)) + 1);
         size_t size = strlen (line);
-        if (size == LINE_MAX_BYTES - 1)
+        /* Python's json refuses it, too, so no other reader of the file would agree with us. */
+        if (strncmp (line, BOM, strlen (BOM)) == 0)
+            rc = err_set (err, ERR_INPUT,
+                          "%s:%zu: begins with an invisible mark (U+FEFF), as spreadsheets and "
+                          "Windows write it: save the file as UTF-8 without one",
+                          o->path, number);
+        else if (size == LINE_MAX_BYTES - 1)
             rc = err_set (err, ERR_LIMIT, "%s:%zu: a line of more than %zu bytes", o->path, number,
                           LINE_MAX_BYTES);
         else if (set->n[0] + set->n[1] >= TASKS_MAX)

@@ -113,17 +113,15 @@ static void an_id_stands_once_and_an_entry_point_is_a_name (void **state)
     assert_null (open_lines (LINE ("a", "\"entry_point\":\"2f\","), 0, &err));
 }
 
-/*  Spreadsheets write one before the first line; anywhere else it is a mistake. */
-static void a_mark_of_utf_8_before_the_first_line_is_no_text (void **state)
+/*  Spreadsheets write one before the first line. */
+static void a_mark_of_utf_8_is_refused_by_name (void **state)
 {
     (void) state;
     err_t err = {0};
-    task_set_t *set = open_lines ("\xef\xbb\xbf" LINE ("a", "") LINE ("b", ""), 0, &err);
-    if (!set)
-        fail_msg ("%s", err.text);
-    assert_int_equal (task_set_size (set, TASK_TRAIN), 2);
-    task_set_destroy (&set);
+    assert_null (open_lines ("\xef\xbb\xbf" LINE ("a", "") LINE ("b", ""), 0, &err));
+    assert_non_null (strstr (err.text, ":1: begins with an invisible mark"));
     assert_null (open_lines (LINE ("a", "") "\xef\xbb\xbf" LINE ("b", ""), 0, &err));
+    assert_non_null (strstr (err.text, ":2: begins with an invisible mark"));
 }
 
 /*  Numbers as Python writes them are read, and a scorer of one's own gets them back. */
@@ -524,7 +522,7 @@ int main (void)
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (an_id_stands_once_and_an_entry_point_is_a_name),
-        cmocka_unit_test (a_mark_of_utf_8_before_the_first_line_is_no_text),
+        cmocka_unit_test (a_mark_of_utf_8_is_refused_by_name),
         cmocka_unit_test (numbers_are_python_s),
         cmocka_unit_test (a_test_wants_a_result_or_an_error),
         cmocka_unit_test (a_split_has_two_sides_or_none),
