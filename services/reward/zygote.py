@@ -28,7 +28,7 @@ The first answer of a program is given before a line of it has run: what it says
 Expected values are in the checker or the judge alone. "replace" makes the watched function fail when it is
 called.
 """
-import builtins, ctypes, gc, io, json, marshal, mmap, os, random, sys, types, warnings
+import builtins, ctypes, gc, io, json, marshal, mmap, opcode, operator, os, random, struct, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
@@ -99,8 +99,12 @@ def reached(functions, module, entry, helper):
     return helper in seen
 
 
-def away(*_, **__):
-    raise RuntimeError("the helper is away")
+def failing(code):
+    """A function's code that raises as soon as it is called, and is the same in all else that a program can ask
+    of it: the arguments, names and constants that it has, its lines, its length."""
+    begin = bytes([opcode.opmap["RESUME"], 0]) if "RESUME" in opcode.opmap else b""
+    rest = bytes([opcode.opmap["RAISE_VARARGS"], 0]) * (len(code.co_code) // 2)
+    return code.replace(co_code=(begin + rest)[:len(code.co_code)])
 
 
 def without(code, helper):
@@ -109,9 +113,16 @@ def without(code, helper):
     parts = list(code.co_consts)
     for i, part in enumerate(parts):
         if type(part) is types.CodeType and part.co_name == helper:
-            parts[i] = away.__code__
+            parts[i] = failing(part)
             break
     return code.replace(co_consts=tuple(parts))
+
+
+def looks_inside(code):
+    """Whether a program reads functions' code, by which it could tell a helper that fails from the real one."""
+    names = names_of(code) | {c for c in code.co_consts if type(c) is str}
+    return any("__code__" in name or name.startswith(("co_", "_co_")) for name in names) or \
+        any(looks_inside(part) for part in code.co_consts if type(part) is types.CodeType)
 
 
 def code_of(request):
@@ -137,7 +148,7 @@ def prepare(request):
     functions = {part.co_name: part for part in reversed(code.co_consts) if type(part) is types.CodeType}
     if helper in functions:
         facts["defined"] = True
-        facts["reached"] = reached(functions, code, request["entry"], helper)
+        facts["reached"] = reached(functions, code, request["entry"], helper) and not looks_inside(code)
         if request["replace"]:
             code = without(code, helper)
     return code, facts
@@ -454,7 +465,7 @@ def quiet():
 def forget_machine():
     """Leaves nothing in sight that differs from machine to machine or from start to start."""
     os.environ.clear()
-    sys.argv[:] = ["program"]
+    sys.argv[:] = sys.orig_argv[:] = ["program"]
     sys.path[:] = []
     sys.path_hooks.clear()
     sys.path_importer_cache.clear()
@@ -471,7 +482,7 @@ def forget_machine():
 
 class Plan(ctypes.Structure):
     _fields_ = [("used", ctypes.c_uint64), ("parent", ctypes.c_uint64), ("no_calls", ctypes.c_void_p * 2),
-                ("play", ctypes.PYFUNCTYPE(None, ctypes.c_int))]
+                ("no_memory", ctypes.c_void_p * 6), ("play", ctypes.PYFUNCTYPE(None, ctypes.c_int))]
 
 
 def foreign_call_functions():
@@ -484,6 +495,58 @@ def foreign_call_functions():
         except AttributeError:
             found.append(ctypes.c_void_p())
     return found
+
+
+TYPE_NEW = 65  # Py_tp_new, of typeslots.h
+
+
+def memory_functions():
+    """What makes ctypes' objects, and what reads an object at an address."""
+    api = ctypes.pythonapi
+    api.PyType_GetSlot.restype = api.PyCFunction_GetFunction.restype = ctypes.c_void_p
+    of_type, of_function = api.PyType_GetSlot, api.PyCFunction_GetFunction
+    found = [of_type(ctypes.py_object(ctypes.c_int), TYPE_NEW)]
+    names = "from_address", "from_buffer", "from_buffer_copy", "in_dll"
+    methods = [getattr(ctypes.c_int, name) for name in names]
+    return found + [of_function(ctypes.py_object(f)) for f in methods + [_ctypes.PyObj_FromPtr]]
+
+
+class Number:
+    """A number of ctypes': all that is left of it, for the sake of programs that count as C does."""
+    def __init__(self, value=0):
+        self.value = value
+
+    def __setattr__(self, name, value):
+        if name == "value" and self.bits:
+            value = (operator.index(value) + self.least) % (1 << self.bits) - self.least
+        elif name == "value":
+            value = struct.unpack(self.code, struct.pack(self.code, value))[0]
+        object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        return "%s(%r)" % (type(self).__name__, self.value)
+
+
+def number_module():
+    module = types.ModuleType("ctypes")
+    for code, names in zip("bhilq", ("byte int8", "short int16", "int int32", "long int64 ssize_t", "longlong")):
+        bits = 8 * struct.calcsize(code)
+        for name in names.split():
+            unsigned = name.replace("ssize_t", "size_t") if name == "ssize_t" else "u" + name
+            for name, least in ((name, 1 << (bits - 1)), (unsigned, 0)):
+                name, what = "c_" + name, {"bits": bits, "least": least, "code": code}
+                setattr(module, name, type(name, (Number,), what))
+    for name, code in (("float", "f"), ("double", "d"), ("bool", "?")):
+        setattr(module, "c_" + name, type("c_" + name, (Number,), {"bits": 0, "code": code}))
+    module.sizeof = lambda x: struct.calcsize(x.code)
+    return module
+
+
+def hide_ctypes():
+    for name in [n for n in {**LIBRARY, **sys.modules} if n.split(".")[0] in ("ctypes", "_ctypes")]:
+        LIBRARY.pop(name, None)
+        sys.modules.pop(name, None)
+    sys.modules["ctypes"], sys.modules["_ctypes"] = number_module(), None
 
 
 def main():
@@ -502,8 +565,13 @@ def main():
         pass
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    plan = Plan(used, parent, (ctypes.c_void_p * 2)(*foreign_call_functions()), Plan._fields_[3][1](play))
+    raw = [] if "ctypes" in modules else memory_functions()
+    plan = Plan(used, parent, (ctypes.c_void_p * 2)(*foreign_call_functions()), (ctypes.c_void_p * 6)(*raw),
+                Plan._fields_[4][1](play))
+    del parent, used
     why = ctypes.create_string_buffer(500)
+    if raw:
+        hide_ctypes()
     forget_machine()
     quiet()
     gc.collect()

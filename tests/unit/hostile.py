@@ -562,16 +562,50 @@ def main(xs):
     libc = ctypes.CDLL(None)
     return CFUNCTYPE(c_long)(0x1000)()
 
-#: crashed: reads memory at 0
+#: error: reads memory at 0
 import ctypes
 def main(xs):
     return ctypes.c_long.from_address(0).value
 
-#: crashed: writes over its memory
+#: error: writes over its memory
 import ctypes
 def main(xs):
     (ctypes.c_char * 4096).from_address(id(None) & ~4095)[:] = bytes(4096)
     return 3
+
+#: error: finds the real ctypes and reads memory at an address
+import __main__
+def main(xs):
+    return __main__.ctypes.c_long.from_address(id(xs)).value
+
+#: error: finds the real ctypes and makes a pointer
+import __main__
+def main(xs):
+    return __main__.ctypes.c_char_p(id(xs)).value
+
+#: error: finds the real ctypes among the classes and copies a pointer
+def main(xs):
+    found = [c for c in object.__subclasses__() if c.__name__ == "_CData"]
+    pointer = [c for c in found[0].__subclasses__() if c.__name__ == "_Pointer"][0]
+    simple = [c for c in found[0].__subclasses__() if c.__name__ == "_SimpleCData"][0]
+    number = [c for c in simple.__subclasses__() if c.__name__ == "c_long"][0]
+    kind = type("P", (pointer,), {"_type_": number})
+    return kind.from_buffer(bytearray(id(xs).to_bytes(8, "little"))).contents.value
+
+#: error: finds the real ctypes and makes an object of an address
+import __main__
+def main(xs):
+    return __main__._ctypes.PyObj_FromPtr(id(3))
+
+#: wrong: looks for numbers of processes in its callers and arguments
+import sys
+def main(xs):
+    frame, seen = sys._getframe(), [str(x) for x in sys.orig_argv]
+    while frame:
+        for value in frame.f_locals.values():
+            seen += [repr(getattr(value, "parent", value))]
+        frame = frame.f_back
+    return [s for s in seen if s.isdigit() and int(s) > 9]
 
 #: forbidden: opens a socket
 import socket

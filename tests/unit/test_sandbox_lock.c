@@ -242,6 +242,9 @@ static const char *const curious[] = {
     "import tempfile\ndef main():\n    return next(tempfile._get_candidate_names())",
     "import platform\ndef main():\n    return [platform.node(), platform.system(), "
     "platform.release()]",
+    "import ctypes\ndef main():\n    return [ctypes.c_int32(2 ** 31 + 5).value, "
+    "ctypes.c_uint8(-1).value,\n        ctypes.c_float(0.1).value, ctypes.sizeof(ctypes.c_long)]",
+    "import sys\ndef main():\n    return sys.orig_argv",
     "import sqlite3\ndef main():\n    c = sqlite3.connect(':memory:')\n"
     "    return c.execute('select random(), datetime()').fetchall()",
 };

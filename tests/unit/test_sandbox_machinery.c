@@ -98,6 +98,28 @@ static const struct {
             "def main(xs):\n    return sum(xs)"},
     {false, "def main(xs):\n    def aux(xs):\n        return sum(xs)\n    return aux(xs)"},
     {false, "def main(xs):\n    return sum(xs)\n# aux(xs)"},
+    /* A helper that fails looks like the real one, and who looks for the difference uses none. */
+    {false, "def aux(xs):\n    return sum(xs)\ndef main(xs):\n"
+            "    if aux.__code__.co_name != 'aux' or aux.__name__ != 'aux': return 7\n"
+            "    return sum(xs)"},
+    {false, "import inspect\ndef aux(xs, y=3):\n    return sum(xs)\ndef main(xs):\n"
+            "    s = inspect.signature(aux)\n    if str(s) != '(xs, y=3)': return 7\n"
+            "    return sum(xs)"},
+    {false, "def aux(xs):\n    return 'x%d' % sum(xs)\ndef main(xs):\n"
+            "    c = getattr(aux, '__co' + 'de__')\n    d = lambda n: getattr(c, 'co' + n)\n"
+            "    seen = [d('_name'), d('_consts'), d('_names'), d('_varnames'), d('_argcount'),\n"
+            "            d('_firstlineno'), d('_flags'), d('_stacksize'), len(d('_code'))]\n"
+            "    return sum(xs) if seen[:3] == ['aux', (None, 'x%d'), ('sum',)] and seen[-1] > 20 "
+            "else 7"},
+    {false,
+     "def aux(xs):\n    return sum(xs)\ndef main(xs):\n"
+     "    if len(aux.__code__.co_code) < 20 or aux.__code__.co_code.count(0) > 20: return 7\n"
+     "    return sum(xs)"},
+    {true,
+     "def aux(xs):\n    for x in xs:\n        yield x\ndef main(xs):\n    return sum(aux(xs))"},
+    {true,
+     "def aux(xs):\n    try:\n        return sum(xs)\n    except TypeError:\n        return 0\n"
+     "def main(xs):\n    return aux(xs)"},
     /* What a program says of itself. */
     {false, "import os\ndef main(xs):\n    for fd in range(32):\n        try:\n"
             "            os.write(fd, b'\\x0f\\0\\0\\0{\"watched\": 99}')\n"

@@ -22,13 +22,14 @@ typedef struct {
     uint64_t used;           /* bytes of address space in use now */
     uint64_t parent;         /* process that must be the parent: the lock ends with it */
     void *no_calls[2];       /* functions that prepare a foreign call (libffi's), or NULL */
+    void *no_memory[6];      /* functions of ctypes that lead to raw memory, or NULL */
     void (*play) (int kind); /* what a fork does under its lock: a protocol_kind_t */
 } inside_plan_t;
 
 /*  Locks the interpreter, says that it is ready, and forks for whoever asks on the control socket,
  *  until that is closed. -1 and the reason in why: no lock. Single-threaded, never undone. One
  *  function, since after it no other one can be called from Python. */
-int inside_serve (const inside_plan_t *plan, char *why, size_t size);
+int inside_serve (inside_plan_t *plan, char *why, size_t size);
 
 /*  ---- world.c: what a locked program sees of the machine ------------------------------------- */
 

@@ -38,7 +38,8 @@ typedef struct {
 
 static struct sock_filter lock_calls[PROTOCOL_FILTER_MAX / sizeof (struct sock_filter)];
 static size_t lock_calls_n;
-static uint64_t lock_used; /* bytes of address space before a program begins */
+static uint64_t lock_used;   /* bytes of address space before a program begins */
+static uint64_t lock_parent; /* the service's process */
 static lock_rights_t lock_rights;
 static size_t lock_rights_size; /* of the structure as the running kernel knows it */
 
@@ -142,7 +143,7 @@ static int lock_landlock (void)
     return rc;
 }
 
-static int lock_process (const inside_plan_t *plan)
+static int lock_process (void)
 {
     if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return -1;
@@ -156,22 +157,31 @@ static int lock_process (const inside_plan_t *plan)
     if (prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         return -1;
     errno = ESRCH;
-    return (uint64_t) getppid () == plan->parent ? 0 : -1;
+    return (uint64_t) getppid () == lock_parent ? 0 : -1;
 }
 
-/*  ctypes can build values, and call nothing: a machine instruction may be a clock, a random
- *  source or the number of the CPU, and no lock of the kernel's stops it. */
+/*  ctypes calls nothing: a machine instruction may be a clock, a random source or the number of
+ *  the CPU, and no lock of the kernel's stops it. Nor does it read memory that is no object of
+ *  Python's: there are process ids and other numbers in it that differ from one start to the next.
+ *  A function that returns NULL here becomes a SystemError in Python. */
 static int lock_foreign_calls (const inside_plan_t *plan)
 {
     for (size_t i = 0; i < 2; i++)
         if (plan->no_calls[i] && world_patch (plan->no_calls[i], NULL, 2 /* FFI_BAD_ABI */) != 0)
             return -1;
+    for (size_t i = 0; i < sizeof plan->no_memory / sizeof *plan->no_memory; i++)
+        if (plan->no_memory[i] && world_patch (plan->no_memory[i], NULL, 0) != 0)
+            return -1;
     return 0;
 }
 
-static int lock_zygote (const inside_plan_t *plan, char *why, size_t size)
+/*  The plan is an object of Python's, which a program may find: no number of this start stays in
+ *  it. */
+static int lock_zygote (inside_plan_t *plan, char *why, size_t size)
 {
     lock_used = plan->used;
+    lock_parent = plan->parent;
+    plan->used = plan->parent = 0;
     if (lock_read_filter () != 0)
         return lock_refuse (why, size, "no seccomp filter came");
     if (world_begin (why, size) != 0)
@@ -180,7 +190,7 @@ static int lock_zygote (const inside_plan_t *plan, char *why, size_t size)
         return lock_refuse (why, size, "foreign calls cannot be switched off");
     if (lock_identity () != 0)
         return lock_refuse (why, size, "the user cannot be changed to nobody");
-    if (lock_process (plan) != 0)
+    if (lock_process () != 0)
         return lock_refuse (why, size, "the process's privileges cannot be dropped");
     if (lock_limits () != 0)
         return lock_refuse (why, size, "the limits cannot be set");
@@ -222,7 +232,7 @@ static _Noreturn void lock_and_play (const protocol_request_t *request, const in
 {
     struct sock_fprog program = {.len = (unsigned short) lock_calls_n, .filter = lock_calls};
     close_range (0, PROTOCOL_QUESTIONS - 1, 0);
-    if (prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (uint64_t) getppid () != plan->parent)
+    if (prctl (PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || (uint64_t) getppid () != lock_parent)
         lock_fail ("the parent is gone");
     if (lock_limit (RLIMIT_AS, lock_used + request->memory) != 0)
         lock_fail ("the memory limit cannot be set");
@@ -262,7 +272,7 @@ static ssize_t lock_receive (protocol_request_t *request, size_t *fds)
     return n;
 }
 
-int inside_serve (const inside_plan_t *plan, char *why, size_t size)
+int inside_serve (inside_plan_t *plan, char *why, size_t size)
 {
     static protocol_request_t request;
     size_t fds;
