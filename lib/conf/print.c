@@ -19,10 +19,15 @@ static void conf_print_quote (buf_t *text, const char *value)
     buf_char (text, '"');
 }
 
-/*  The shortest text that reads back to the same number: 0.1 and not 0.10000000000000001. */
+/*  The shortest text that reads back to the same number: 0.1 and not 0.10000000000000001; and 20,
+ *  not 2e+01. */
 static void conf_print_real (buf_t *text, double value)
 {
     char out[40];
+    if (fabs (value) < 1e15 && floor (value) >= value) {
+        buf_printf (text, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf (out, sizeof out, "%.*g", digits, value);
         double back = 0;

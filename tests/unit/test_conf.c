@@ -238,6 +238,7 @@ static void what_is_printed_reads_back (void **state)
         fail_msg ("%s", err.text);
     conf_print (back, false, &again);
     assert_string_equal (plain.data, again.data);
+    assert_non_null (strstr (plain.data, "command_s: 20\n")); /* and not 2e+01 */
     buf_clear (&again);
     conf_objective (conf, &again);
     assert_non_null (strstr (again.data, "R = 1 quality + 0.1 speed"));
