@@ -444,10 +444,15 @@ static void live_on_eval (live_t *live, const wire_event_t *e)
         live_print_json (live, "eval", e);
     else if (live->mode == LIVE_LINES) {
         live_clock ();
-        printf ("%-4s held-out tasks after step %llu: pass rate %.3f sampled, %.3f greedy; quality "
-                "%.3f, agreement %.3f\n",
-                live->who, (unsigned long long) e->step, live->heldout_sampled,
-                live->heldout_greedy, live_metric (e, "quality"), live_metric (e, "agreement"));
+        printf ("%-4s held-out tasks after step %llu: ", live->who, (unsigned long long) e->step);
+        /* A scorer of one's own need not say what a success is, nor an agreement. */
+        if (!isnan (live->heldout_sampled))
+            printf ("pass rate %.3f sampled, %.3f greedy; ", live->heldout_sampled,
+                    live->heldout_greedy);
+        printf ("quality %.3f", live_metric (e, "quality"));
+        if (!isnan (live_metric (e, "agreement")))
+            printf (", agreement %.3f", live_metric (e, "agreement"));
+        printf ("\n");
     }
     fflush (stdout);
 }

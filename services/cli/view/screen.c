@@ -204,7 +204,7 @@ static void screen_run (screen_t *s)
     screen_now (s);
     if (live->rewards_n)
         screen_steps (s);
-    if (live->evaluated) {
+    if (live->evaluated && !isnan (live->heldout_sampled)) {
         buf_printf (&text, "pass rate %.3f sampled, %.3f greedy, after step %llu",
                     live->heldout_sampled, live->heldout_greedy,
                     (unsigned long long) live->evaluated_step);
