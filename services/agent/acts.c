@@ -46,6 +46,8 @@ acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err)
     return acts;
 }
 
+/*  Leaves the slot free for the next request. The request and its samples lie in the arena, so they
+ *  go with it. */
 static void act_free (act_t *act)
 {
     if (act->version)
@@ -66,6 +68,9 @@ void acts_destroy (acts_t **acts)
     *acts = NULL;
 }
 
+/*  Growing moves the array, so nobody keeps a pointer to a slot from one item to the next: a
+ *  sample's tag names its slot by index. The bus's credit (main.c) bounds how many requests there
+ *  are. */
 static act_t *acts_free_slot (acts_t *acts)
 {
     for (size_t i = 0; i < acts->slots; i++)
@@ -87,6 +92,8 @@ static uint64_t acts_tag_of (const acts_t *acts, const act_t *act, size_t prompt
     return (uint64_t) (act - acts->slot) << 32 | prompt;
 }
 
+/*  The sampler borrows the version's model, so its jobs are cancelled before the version is
+ *  released. A tag that was never added is unknown there, which does no harm. */
 static void act_forget (acts_t *acts, act_t *act)
 {
     if (act->version)
@@ -95,6 +102,7 @@ static void act_forget (acts_t *acts, act_t *act)
     act_free (act);
 }
 
+/*  The slot is free afterwards: the caller must not touch the request again. */
 static void act_refuse (acts_t *acts, act_t *act, const err_t *err)
 {
     bus_refuse (acts->bus, act->id, err->code, "%s", err->text);
@@ -117,6 +125,7 @@ static uint64_t acts_sample_key (const wire_act_request_t *r, uint32_t episode)
                     7);
 }
 
+/*  One prompt is one job of the sampler, whose samples share the prompt's computation. */
 static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
 {
     const wire_act_request_t *r = act->request;
@@ -139,6 +148,7 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
                          .max_tokens = r->max_tokens,
                          .stops_n = r->stops.n,
                          .tag = acts_tag_of (acts, act, p)};
+    /* A job has a fixed array for stop tokens, and a message may name more of them. */
     if (r->stops.n > SAMPLER_STOPS_MAX)
         return err_set (err, ERR_INPUT, "%zu stop tokens; at most %d", r->stops.n,
                         SAMPLER_STOPS_MAX);
@@ -147,6 +157,8 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
     return sampler_add (version_sampler (act->version), &job, err);
 }
 
+/*  All prompts start or none does: the first failure refuses the whole request, and what had
+ *  started is cancelled with it. */
 static void act_start (acts_t *acts, act_t *act, version_t *version)
 {
     const wire_act_request_t *r = act->request;
@@ -155,8 +167,11 @@ static void act_start (acts_t *acts, act_t *act, version_t *version)
         act->samples_n += r->prompts[p].episodes_n;
     act->samples = arena_alloc (act->arena, act->samples_n * sizeof *act->samples);
     act->started_us = clock_us ();
+    /* Held until the request ends. A newer version may retire this one meanwhile, and the samples
+     * must still come from the one that was named. */
     act->version = version;
     version_hold (version);
+    /* Without a single sample nothing would ever finish, and so nothing would reply. */
     int rc = act->samples && act->samples_n
                  ? 0
                  : err_set (&err, ERR_INPUT, "the request names no episodes, or too many");
@@ -169,6 +184,7 @@ static void act_start (acts_t *acts, act_t *act, version_t *version)
 /*  Asks the bus what versions there are; the answers come as events. */
 static void acts_ask_manifests (acts_t *acts)
 {
+    /* This is called for every waiting request, in every step. */
     if (clock_ms () - acts->asked_ms < ASK_MANIFESTS_MS)
         return;
     acts->asked_ms = clock_ms ();
@@ -212,6 +228,7 @@ void acts_request (acts_t *acts, const bus_item_t *item)
 void acts_cancel (acts_t *acts, uint64_t id)
 {
     for (size_t i = 0; i < acts->slots; i++)
+        /* A request that was answered meanwhile has no slot any more, so nothing is found. */
         if (acts->slot[i].id == id)
             act_forget (acts, &acts->slot[i]);
 }
@@ -223,6 +240,8 @@ void acts_waiting (acts_t *acts)
         if (!act->id || act->version)
             continue;
         act_settle (acts, act);
+        /* Settling may have refused it, which frees the slot, or started it. Only what still waits
+         * can be late. */
         if (act->id && !act->version && clock_ms () >= act->deadline_ms) {
             const wire_version_t *name = &act->request->version;
             err_t err = {0};
@@ -233,12 +252,15 @@ void acts_waiting (acts_t *acts)
     }
 }
 
+/*  Episodes are unsigned: a difference of two would wrap, so they are compared. */
 static int acts_by_episode (const void *a, const void *b)
 {
     uint32_t x = ((const wire_sample_t *) a)->episode, y = ((const wire_sample_t *) b)->episode;
     return (x > y) - (x < y);
 }
 
+/*  Samples end in any order. The reply has them by ascending episode, as its reader requires
+ *  (wire_act_reply_unpack). */
 static void act_reply (acts_t *acts, act_t *act)
 {
     qsort (act->samples, act->samples_n, sizeof *act->samples, acts_by_episode);
@@ -257,6 +279,8 @@ static void act_reply (acts_t *acts, act_t *act)
     act_free (act);
 }
 
+/*  The sampler lends a result until its next call only, so ids and log-probabilities are copied
+ *  into the request's arena. The last sample of a request sends the reply. */
 static void acts_take (acts_t *acts, const sampler_result_t *result)
 {
     act_t *act = &acts->slot[result->tag >> 32];
@@ -285,6 +309,8 @@ static void acts_decode (void *context, sampler_t *sampler)
 {
     acts_t *acts = context;
     sampler_result_t result;
+    /* One step may end several rows; all of them are taken now, so that their replies do not wait
+     * for another token of the others. */
     sampler_step (sampler);
     while (sampler_take (sampler, &result))
         acts_take (acts, &result);
@@ -293,17 +319,24 @@ static void acts_decode (void *context, sampler_t *sampler)
 int acts_step (acts_t *acts)
 {
     int64_t start = clock_us ();
+    /* Only time during which rows were in hand counts as a pause: decoded_us is 0 while there were
+     * none. */
     if (acts->decoded_us && start - acts->decoded_us > acts->pause_us)
         acts->pause_us = start - acts->decoded_us;
     acts_waiting (acts);
     versions_each_busy (acts->versions, acts_decode, acts);
     acts_status_t now = acts_status (acts);
+    /* Counted again after the step, which has replied to what was complete. */
     acts->decoded_us = now.decoding ? clock_us () : 0;
     if (now.decoding)
         acts->status.busy_us += (uint64_t) (acts->decoded_us - start);
+    /* A waiting request has a deadline, and no item need arrive before it passes: so it is looked
+     * at now and then. With nothing in hand the loop sleeps until the next item. */
     return now.decoding ? 0 : now.waiting ? WAITING_POLL_MS : -1;
 }
 
+/*  Counts the slots anew each time: a counter could come apart from them on one of the many ways on
+ *  which a request ends. */
 acts_status_t acts_status (const acts_t *acts)
 {
     acts_status_t status = acts->status;
@@ -313,6 +346,7 @@ acts_status_t acts_status (const acts_t *acts)
     return status;
 }
 
+/*  Reading starts the measurement anew, so there is one reader: the status. */
 uint64_t acts_pause_us (acts_t *acts)
 {
     int64_t pause = acts->pause_us;

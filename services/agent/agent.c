@@ -13,10 +13,13 @@ typedef struct {
     versions_t *versions;
     acts_t *acts;
     arena_t *arena; /* of one item */
+    /* At the last status: rates are of the time since then. */
     uint64_t told_tokens;
     int64_t told_us;
 } agent_t;
 
+/*  In this order: requests hold versions, and cancel their jobs in the versions' samplers. Also
+ *  called for what agent_open left unfinished. */
 void agent_close (svc_run_t *run, void **state)
 {
     (void) run;
@@ -39,6 +42,7 @@ int agent_open (svc_run_t *run, void **state, err_t *err)
     agent_t *agent = calloc (1, sizeof *agent);
     if (!agent)
         return err_set (err, ERR_LIMIT, "no memory");
+    /* From here on agent_close frees what there is, also when the rest of this function fails. */
     *state = agent;
     agent->told_us = clock_us ();
     agent->arena = arena_new (1 << 20);
@@ -48,19 +52,25 @@ int agent_open (svc_run_t *run, void **state, err_t *err)
         agent->acts = acts_new (svc_bus (run), agent->versions, err);
     if (!agent->arena || !agent->acts)
         return -1;
+    /* First the subscription, then the question what there is: a version that is published in
+     * between is heard of twice, which does no harm, and not never. */
     if (bus_subscribe (svc_bus (run), "policy/", err) != 0)
         return -1;
     return bus_manifests (svc_bus (run));
 }
 
+/*  Only takes the request in; agent_work decodes, so a request joins while others are under way. */
 void agent_on_act (svc_run_t *run, const bus_item_t *item)
 {
     acts_request (((agent_t *) svc_state (run))->acts, item);
 }
 
+/*  A manifest that is not taken is logged and no more: other runs' versions are not touched by
+ *  it. */
 static void agent_on_manifest (agent_t *agent, const bus_item_t *item)
 {
     err_t err = {0};
+    /* What is kept of a manifest is copied out of it, so one small arena serves all of them. */
     arena_reset (agent->arena);
     const wire_manifest_t *manifest =
         wire_manifest_unpack (agent->arena, item->payload, item->size, &err);
@@ -77,10 +87,12 @@ void agent_on_item (svc_run_t *run, const bus_item_t *item)
         versions_object (agent->versions, item);
     else if (item->kind == BUS_CANCELLED)
         acts_cancel (agent->acts, item->id);
+    /* Another bus: what it holds was never announced to us. */
     else if (item->kind == BUS_PEER)
         bus_manifests (svc_bus (run));
 }
 
+/*  Versions first: a request that waits for one which is complete now starts in this very step. */
 int agent_work (svc_run_t *run)
 {
     agent_t *agent = svc_state (run);

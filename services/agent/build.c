@@ -20,6 +20,7 @@ struct build {
     atomic_bool done;
 };
 
+/*  Only these two were taken over; the models are borrowed. */
 static void build_free_parts (build_parts_t *parts)
 {
     free (parts->config);
@@ -32,9 +33,12 @@ static int build_no_memory (const build_t *b, err_t *err)
                     (unsigned long long) b->parts.size);
 }
 
+/*  The weights as they travel: a delta changes the published bytes, and not the model's own layout
+ *  of them. */
 static char *build_bytes_of (const model_t *model, size_t width, err_t *err)
 {
     char *bytes = pages_alloc (model_params (model) * width);
+    /* No pool: its threads are the ones that decode meanwhile. */
     if (bytes && model_pour_bytes (model, bytes, width, NULL, err) == 0)
         return bytes;
     free (bytes);
@@ -51,6 +55,8 @@ static int build_assemble (build_t *b, err_t *err)
         return build_no_memory (b, err);
     int rc = delta_apply (&(delta_layout_t){p->before, width}, whole, p->bytes, p->size, err);
     hash_t hash = rc == 0 ? hash_object (whole, size) : (hash_t){{0}};
+    /* The bus verified the delta's bytes only. Whether they were applied to the right ones shows in
+     * the hash of the whole alone. */
     if (rc == 0 && !hash_equal (&hash, &p->hash))
         rc = err_set (err, ERR_INPUT, "the delta leads to other weights than it should");
     free (p->bytes);
@@ -71,6 +77,8 @@ static model_t *build_shaped (const build_parts_t *p, err_t *err)
                : NULL;
 }
 
+/*  The number of bytes is compared with what the configuration needs before they are read: the two
+ *  come as separate objects, and nothing else says that they belong together. */
 static int build_make_model (build_t *b, err_t *err)
 {
     build_parts_t *p = &b->parts;
@@ -89,6 +97,8 @@ static int build_make_model (build_t *b, err_t *err)
     return rc;
 }
 
+/*  The thread. Until `done` is set, all of build_t is its own; after that only build_finish reads
+ *  it. */
 static void *build_run (void *context)
 {
     build_t *b = context;
@@ -96,11 +106,14 @@ static void *build_run (void *context)
         build_make_model (b, &b->err);
     build_free_parts (
         &b->parts); /* large ones take milliseconds, which decoding need not wait for */
+    /* First the flag, then the wake: whoever is woken must find it set, or would go back to
+     * sleep. */
     atomic_store (&b->done, true);
     bus_wake (b->parts.bus);
     return NULL;
 }
 
+/*  The caller's parts are gone in any case, so it need not know how far this came. */
 build_t *build_start (const build_parts_t *parts, err_t *err)
 {
     build_t *b = calloc (1, sizeof *b);
@@ -123,6 +136,7 @@ bool build_done (const build_t *build)
 model_t *build_finish (build_t **build, err_t *err)
 {
     build_t *b = *build;
+    /* Also makes what the thread wrote visible here. */
     pthread_join (b->thread, NULL);
     model_t *model = b->model;
     if (!model)

@@ -130,6 +130,8 @@ static void versions_free_bytes (version_t *v)
     v->bytes_n = 0;
 }
 
+/*  A delta needs the version before until its model is made, adapters need their base as long as
+ *  they live. Both are held, so that neither is freed under them. */
 static void versions_leave_before (version_t *v)
 {
     if (v->before)
@@ -144,6 +146,8 @@ static void versions_leave_base (version_t *v)
     v->base = NULL;
 }
 
+/*  The thread that builds reads the version before and the base, so it has ended before those are
+ *  let go. */
 static void version_destroy (versions_t *versions, version_t *v)
 {
     if (v->config_call)
@@ -373,6 +377,8 @@ static int version_new (versions_t *versions, const wire_manifest_t *manifest, e
     version_t *v = calloc (1, sizeof *v);
     if (!v)
         return err_set (err, ERR_LIMIT, "no memory for a policy version");
+    /* The manifest lies in its item's arena, so names are copied; their lengths were checked
+     * above. */
     memcpy (v->run, manifest->run, strlen (manifest->run));
     memcpy (v->policy, manifest->version.policy, strlen (manifest->version.policy));
     v->name = manifest->version;
@@ -433,6 +439,7 @@ static int versions_start_build (versions_t *versions, version_t *v, err_t *err)
                            .bus = versions->bus};
     if (v->before && !(parts.config = strdup (v->config_text)))
         return err_set (err, ERR_LIMIT, "no memory for its configuration");
+    /* A delta may fail in the build, and the whole that is fetched then needs the text again. */
     v->config_text = v->before ? v->config_text : NULL;
     v->bytes = NULL;
     v->build = build_start (&parts, err);
@@ -457,6 +464,7 @@ static int versions_take_object (versions_t *versions, version_t *v, const bus_i
                                  err_t *err)
 {
     bool is_config = v->config_call == item->call;
+    /* Over, whatever came: a call that has its answer must not be cancelled later. */
     *(is_config ? &v->config_call : &v->weights_call) = 0;
     if (item->code != ERR_NONE && !is_config && v->before) {
         versions_fetch_whole (versions, v); /* the bus keeps a delta for a while only */
@@ -523,6 +531,7 @@ static int versions_finish_build (versions_t *versions, version_t *v, err_t *err
 
 bool versions_tidy (versions_t *versions)
 {
+    /* Retired versions wait here until their builds have ended and nobody holds them. */
     bool fresh = false;
     for (version_t *v = versions->first, *next; v; v = next) {
         err_t err = {0};
