@@ -15,6 +15,8 @@ typedef struct {
     size_t n;
 } slot_t;
 
+/*  One allocation holds everything: a slot stands at the place that its option has in the table,
+ *  and values point into argv, the environment or the table, so nothing else is ever freed. */
 struct args {
     const args_spec_t *spec;
     slot_t slot[OPTIONS_MAX]; /* by option */
@@ -94,6 +96,8 @@ static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
     return 0;
 }
 
+/*  A second word is refused rather than ignored: it may be an option whose dashes were
+ *  forgotten. */
 static int args_take_positional (args_t *args, const char *word, err_t *err)
 {
     if (!args->spec->positional || args->positional)
@@ -109,10 +113,12 @@ static const char *args_from_environment (const args_option_t *option)
 {
     char name[64] = "QUINTET_";
     size_t n = strlen (name);
+    /* Dashes become underscores, since the names of a shell's variables have no dashes. */
     for (const char *c = option->key + 2; *c && n + 1 < sizeof name; c++)
         name[n++] = *c == '-' ? '_' : (char) toupper ((unsigned char) *c);
     name[n] = 0;
     const char *value = getenv (name);
+    /* Set but empty counts as not given: a compose file sets what nobody gave a value, too. */
     return value && *value ? value : NULL;
 }
 
@@ -148,6 +154,7 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
             args->slot[i].value = args_from_environment (&spec->options[i]);
     /* An argument in brackets may be missing. */
     bool needs = spec->positional && *spec->positional != '[' && !args->help && !args->version;
+    /* Whoever asks for help, the version or the health need not name what the program works on. */
     if (rc == 0 && needs && !args->positional && !args_flag (args, "--health"))
         rc = err_set (err, ERR_CONFIG, "%s is missing (--help shows an example)", spec->positional);
     if (rc != 0)
@@ -161,24 +168,28 @@ void args_destroy (args_t **args)
     *args = NULL;
 }
 
+/*  What was given, else the default of the table: callers need no case for either. */
 const char *args_value (const args_t *args, const char *key)
 {
     size_t i = args_index_of (args->spec, key, strlen (key));
     const args_option_t *option = &args->spec->options[i];
+    /* An unknown key is a mistake in the program, and gives an empty text rather than a crash. */
     if (!option->key)
         return "";
-    /* An unknown key is a mistake in the program, and gives an empty text rather than a crash. */
     if (args->slot[i].value)
         return args->slot[i].value;
     return option->fallback ? option->fallback : "";
 }
 
+/*  Tells an option that was given from one that has its default, where the two mean different
+ *  things. */
 bool args_given (const args_t *args, const char *key)
 {
     size_t i = args_index_of (args->spec, key, strlen (key));
     return args->spec->options[i].key && args->slot[i].value;
 }
 
+/*  --help and --version stand in no table, since every program has them. */
 bool args_flag (const args_t *args, const char *key)
 {
     if (strcmp (key, "--help") == 0)
@@ -205,6 +216,7 @@ int args_number (const args_t *args, const char *key, long long low, long long h
 {
     const char *text = args_value (args, key);
     char *end;
+    /* strtoll tells of an overflow by errno, and never clears it. */
     errno = 0;
     long long number = strtoll (text, &end, 10);
     /* Everything must be read: "12x" is no number. */
@@ -221,6 +233,7 @@ int args_real (const args_t *args, const char *key, double low, double high, dou
     const char *text = args_value (args, key);
     char *end;
     double number = strtod (text, &end);
+    /* strtod also reads "nan", and a NaN passes both comparisons with the bounds. */
     if (end == text || *end || !isfinite (number) || number < low || number > high)
         return err_set (err, ERR_CONFIG, "%s %s: a number from %g to %g is wanted", key, text, low,
                         high);
@@ -228,6 +241,8 @@ int args_real (const args_t *args, const char *key, double low, double high, dou
     return 0;
 }
 
+/*  Written from the table that args_parse reads, so the help cannot name an option that does not
+ *  exist, or hide one. */
 void args_help (const args_spec_t *spec, FILE *to)
 {
     fprintf (to, "%s%s%s [options]\n\n%s\n", spec->program, spec->positional ? " " : "",

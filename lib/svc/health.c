@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 
+/*  The header promises 1 s. The rest is for the AGAIN_MS that bus_next may wait longer, and for the
+ *  100 ms that bus_destroy may linger. */
 #define HEALTH_MS 800
 /* A bus that has just started knows everybody within its first half second. */
 #define AGAIN_MS 100
@@ -22,18 +24,24 @@ static int health_ask (bus_t *bus, const char *who, int64_t deadline, err_t *err
     int rc = 1;
     if (!bus_call (bus, BUS_ALIVE, NULL, who, strlen (who), left))
         return err_set (err, ERR_LIMIT, "no memory for a question");
+    /* Other items may come first. Every call gets a reply, at its deadline an ERR_TIMEOUT, so the
+       wait ends. */
     while (rc > 0 && item.kind != BUS_REPLY)
         rc = bus_next (bus, &item, (int) left + AGAIN_MS, err);
     if (rc < 0)
         return -1;
+    /* A bus that is not there and one that is stuck look alike from here. */
     if (rc == 0 || item.code == ERR_TIMEOUT)
         return err_set (err, ERR_TIMEOUT, "no answer from there");
     return item.code == ERR_NONE ? 0 : err_set (err, item.code, "%s", item.text);
 }
 
+/*  Runs in a process of its own, as the health check of a container: it opens no log, and whoever
+ *  asked reads stderr. */
 int health_check (const char *service, const args_t *args)
 {
     const char *given = args_value (args, "--name"), *address = args_value (args, "--bus");
+    /* Without a name any instance will do: the bus takes the kind for the beginning of a name. */
     const char *who = *given ? given : service;
     char name[64];
     snprintf (name, sizeof name, "health-%ld", (long) getpid ());
@@ -42,6 +50,8 @@ int health_check (const char *service, const args_t *args)
     bus_options_t options = {.address = address, .name = name, .numerics = ""};
     bus_t *bus = bus_new (&options, &err);
     int rc = bus ? health_ask (bus, who, deadline, &err) : -1;
+    /* Only "not there" is asked again: a bus that has just started may not have heard the service's
+       heartbeat yet. */
     while (rc != 0 && err.code == ERR_MISSING && clock_left_ms (deadline) > 2 * AGAIN_MS) {
         clock_sleep_ms (AGAIN_MS);
         rc = health_ask (bus, who, deadline, &err);

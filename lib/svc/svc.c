@@ -25,6 +25,8 @@
 #define COMMON_OPTIONS 5
 #define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
 
+/*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
+ *  sets it and other threads read it. */
 struct svc_run {
     const svc_t *service;
     args_t *args;
@@ -48,9 +50,12 @@ static svc_run_t *svc_running; /* for the signal handler alone */
 static void svc_on_signal (int number)
 {
     (void) number;
+    /* The handler may interrupt code that is about to read errno. */
     int saved = errno;
     if (svc_running) {
         if (atomic_exchange (&svc_running->stopping, true))
+            /* Not exit, whose handlers are not safe here. 130 is what shells report of a program
+               that SIGINT ended. */
             _exit (130);
         if (svc_running->bus)
             bus_wake (svc_running->bus);
@@ -70,7 +75,9 @@ static void svc_handle_signals (svc_run_t *run)
     /* A supervised service ends with its supervisor, even when that was killed. */
     const char *supervisor = getenv ("QUINTET_SUPERVISOR");
     if (supervisor) {
+        /* SIGKILL, since nobody is left who would kill what does not end by itself. */
         prctl (PR_SET_PDEATHSIG, SIGKILL);
+        /* It may have died before prctl was called, and then the signal never comes. */
         if (getppid () != (pid_t) strtol (supervisor, NULL, 10))
             _exit (1);
     }
@@ -93,6 +100,7 @@ static double svc_resident_bytes (void)
 {
     unsigned long total = 0, resident = 0;
     FILE *file = fopen ("/proc/self/statm", "re");
+    /* What cannot be read is told as 0: a figure for people must not end a service. */
     if (file && fscanf (file, "%lu %lu", &total, &resident) != 2)
         resident = 0;
     if (file)
@@ -122,6 +130,8 @@ static void svc_publish_status (svc_run_t *run)
     svc_add_metric (run, "malformed", (double) counters.malformed);
     svc_add_metric (run, "damaged", (double) counters.damaged);
     svc_add_metric (run, "bytes_fetched", (double) counters.bytes_fetched);
+    /* Last, so that a service with too many metrics loses some of its own and none of the common
+       ones. */
     if (run->service->status)
         run->service->status (run, svc_add_metric, run);
     wire_event_t event = {.kind = WIRE_SERVICE_STATUS,
@@ -140,6 +150,7 @@ static void svc_publish_status (svc_run_t *run)
 static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
 {
     const svc_t *service = run->service;
+    /* Replies, objects and events belong to calls and topics that the service alone knows of. */
     if (item->kind != BUS_REQUEST) {
         if (service->on_item)
             service->on_item (run, item);
@@ -172,10 +183,12 @@ static int svc_loop (svc_run_t *run, err_t *err)
         int timeout = wait < 0 || wait > status_in ? (int) status_in : wait;
         bus_item_t item;
         int rc = bus_next (run->bus, &item, timeout, err);
+        /* The bus refuses this service; a connection that is lost is no failure, and made again. */
         if (rc < 0)
             return -1;
         if (rc > 0)
             svc_dispatch (run, &item);
+        /* After an item at once, whatever it asked for before: what arrived may have made work. */
         wait = run->service->work ? run->service->work (run) : -1;
     }
     return 0;
@@ -200,6 +213,7 @@ static int svc_check_files (const svc_t *service, err_t *err)
     return 0;
 }
 
+/*  Returns when the loop has ended, or at the first error; svc_finish closes what was opened. */
 static int svc_start (svc_run_t *run, err_t *err)
 {
     const svc_t *service = run->service;
@@ -223,6 +237,7 @@ static int svc_start (svc_run_t *run, err_t *err)
 
 static void svc_finish (svc_run_t *run)
 {
+    /* From here on a signal has nothing to wake: the bus is about to go. */
     svc_running = NULL;
     /* From now on the bus gives what we have in hand to others. The connection stays for a while:
        closing a state may cancel calls. */
@@ -268,6 +283,7 @@ static void svc_log_failure (const err_t *err)
         log_warn ("last.words", "fd=%s", number);
 }
 
+/*  Closes in both cases: a start that failed half-way has opened things, too. */
 static int svc_run_service (const svc_t *service, args_t *args)
 {
     svc_run_t *run = calloc (1, sizeof *run);
@@ -277,10 +293,12 @@ static int svc_run_service (const svc_t *service, args_t *args)
     run->args = args;
     run->started_ms = clock_ms ();
     svc_name_instance (run);
+    /* Before the rest, all of which may log. */
     log_open (run->name, LOG_INFO);
     svc_handle_signals (run);
     err_t err = {0};
     int status;
+    /* Logged before anything is closed, which may take a while and log on its own. */
     if (svc_start (run, &err) != 0) {
         svc_log_failure (&err);
         status = svc_exit_status (&err);
@@ -317,6 +335,7 @@ static size_t svc_all_options (const svc_t *service, args_option_t *options)
 static void svc_give_memory_back (void)
 {
     mallopt (M_MMAP_THRESHOLD, 128 << 10);
+    /* Each arena keeps free memory of its own, and many threads would have many arenas. */
     mallopt (M_ARENA_MAX, 2);
 }
 
@@ -336,6 +355,7 @@ int svc_main (const svc_t *service, int argc, char **argv)
     /* Before any log is open: mistakes on the command line go to standard error, without a time
        stamp. */
     args_t *args = args_parse (&spec, argc, argv, &err);
+    /* Only to refuse a wrong number at once; svc_pool reads it again when threads are wanted. */
     long long threads;
     if (!args || args_number (args, "--threads", 0, 1024, &threads, &err) != 0) {
         fprintf (stderr, "%s: %s\n", program, err.text);
@@ -370,6 +390,8 @@ pool_t *svc_pool (svc_run_t *run)
 {
     /* Made when it is first asked for: a service that does not compute starts no threads. */
     if (!run->pool) {
+        /* All cores unless told otherwise; --threads divides them where services share a
+           machine. */
         long cores = sysconf (_SC_NPROCESSORS_ONLN);
         long asked = strtol (args_value (run->args, "--threads"), NULL, 10);
         size_t threads = asked > 0 ? (size_t) asked : cores > 0 ? (size_t) cores : 1;
@@ -399,6 +421,7 @@ void svc_tell (svc_run_t *run)
     run->status_ms = clock_ms () - STATUS_MS;
 }
 
+/*  Handlers and work () call it, on the thread of the loop, so there is nothing to wake. */
 void svc_stop (svc_run_t *run, int exit_status)
 {
     run->exit_status = exit_status;
@@ -412,6 +435,7 @@ void svc_fail (svc_run_t *run, const err_t *err)
     svc_stop (run, svc_exit_status (err));
 }
 
+/*  The loop sees the flag only between two items; a long computation has to ask by itself. */
 bool svc_stopping (const svc_run_t *run)
 {
     return atomic_load (&run->stopping);
