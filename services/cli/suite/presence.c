@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/*  The critic is the last one, so that presence_missing can leave it out. */
 static const char *const kinds[] = {"agent", "environment", "reward", "critic"};
 #define KINDS (sizeof kinds / sizeof *kinds)
 

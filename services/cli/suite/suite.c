@@ -23,11 +23,11 @@
 #define FOLDER "quintet-" /* and six characters, in the folder for sockets */
 
 struct suite {
-    char dir[96]; /* "" when the suite is somebody else's */
-    int lock;     /* on dir/lock as long as this process lives; -1: none */
-    char *bus_address, *redis_address;
+    char dir[96];                      /* "" when the suite is somebody else's */
+    int lock;                          /* on dir/lock as long as this process lives; -1: none */
+    char *bus_address, *redis_address; /* ours, also of somebody else's suite */
     supervisor_t *supervisor;
-    bus_t *bus;
+    bus_t *bus; /* the view's connection */
 };
 
 /*  Whether PATH has a program. */
@@ -38,6 +38,8 @@ static bool suite_on_path (const char *name)
     while (at && *at) {
         size_t n = strcspn (at, ":");
         snprintf (path, sizeof path, "%.*s/%s", (int) n, at, name);
+        /* An empty entry means the working directory, where nobody expects redis-server to come
+           from. */
         if (n && access (path, X_OK) == 0)
             return true;
         at += n + (at[n] == ':');
@@ -75,7 +77,8 @@ static int suite_lock_folder (suite_t *s, err_t *err)
 }
 
 /*  Removes the folders of runs that were killed before they could: the lock of a dead process is
- *  free. Only folders of this user, which nobody else can have put there. */
+ *  free. Only folders of this user, which nobody else can have put there. A folder without a lock
+ *  is left alone, since its run may be about to make one. */
 static void suite_sweep (const char *base)
 {
     char pattern[96], path[160];
@@ -116,7 +119,7 @@ static int suite_make_folder (suite_t *s, err_t *err)
     suite_sweep (base);
     snprintf (s->dir, sizeof s->dir, "%s/" FOLDER "XXXXXX", base);
     if (!mkdtemp (s->dir)) {
-        s->dir[0] = 0;
+        s->dir[0] = 0; /* suite_destroy removes what it names */
         return err_errno (err, ERR_IO, "%s: no folder for the run's sockets", base);
     }
     char bus[128], redis[128];
@@ -131,6 +134,7 @@ static int suite_start_redis (suite_t *s, err_t *err)
 {
     char path[128];
     snprintf (path, sizeof path, "%s/redis.sock", s->dir);
+    /* Port 0 is none: Redis listens at the socket alone, which only this user can reach. */
     const char *argv[] = {
         "redis-server", "--port", "0",           "--unixsocket", path,    "--save", "",
         "--appendonly", "no",     "--daemonize", "no",           "--dir", s->dir,   NULL};
@@ -146,6 +150,8 @@ static int suite_start_service (suite_t *s, const char *service, int64_t n,
     snprintf (program, sizeof program, "quintet-%s", service);
     for (int64_t i = 1; i <= n; i++) {
         snprintf (name, sizeof name, "%s-%lld", service, (long long) i);
+        /* The supervisor copies all of them, so they may lie on the stack here and in the
+           caller. */
         const char *argv[24] = {supervisor_program (program, path, sizeof path), "--bus",
                                 s->bus_address, "--name", name};
         size_t at = 5;
@@ -172,6 +178,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
                                  "--command", conf->reward.command,
                                  "--modules", modules.data ? modules.data : "",
                                  NULL};
+    /* A count, too: one critic, or none where nobody would ask it. */
     bool critic = strcmp (conf->loss.advantage, "group") != 0;
     int rc =
         suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
@@ -206,6 +213,8 @@ static int suite_check_redis (const char *address, err_t *err)
     return 0;
 }
 
+/*  What can fail without a trace comes first: programs, then the folder, and processes only when
+ *  both are there. Whatever was made by then, suite_destroy takes back. */
 suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *err)
 {
     suite_t *s = calloc (1, sizeof *s);
@@ -226,6 +235,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
                  ? suite_check_redis (s->redis_address, err)
                  : -1;
     if (rc == 0) {
+        /* Somebody else's suite has one as well, for the trainer. */
         s->supervisor = supervisor_new (options->logs, err);
         rc = s->supervisor ? 0 : -1;
     }
@@ -247,6 +257,7 @@ void suite_destroy (suite_t **self)
     supervisor_destroy (&s->supervisor);
     bus_destroy (&s->bus);
     if (*s->dir)
+        /* Before the lock is given up: until then no sweep of another run touches the folder. */
         fs_remove (s->dir, NULL);
     if (s->lock >= 0)
         close (s->lock);

@@ -43,9 +43,9 @@
 #define WORDS_FD     3 /* of a child: takes its last words */
 
 typedef struct {
-    char name[64];
-    char *argv[ARGS_MAX + 2];
-    char *again; /* argument that is added when it is started again, or NULL */
+    char name[64];            /* also its log's */
+    char *argv[ARGS_MAX + 2]; /* its own copies; room for again and the NULL */
+    char *again;              /* argument that is added when it is started again, or NULL */
     supervise_t how;
     pid_t pid; /* 0: not running */
     int words; /* a file in memory, since the disk of the log may be full; -1: none */
@@ -99,8 +99,11 @@ static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t pare
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     if (getppid () != parent)
         _exit (1);
+    /* A service compares its parent with this number and asks the kernel for the same (svc.c). */
     snprintf (number, sizeof number, "%ld", (long) parent);
     setenv ("QUINTET_SUPERVISOR", number, 1);
+    /* Appended to, so that what an earlier life said stays. Where there is no log, the child
+       writes where we write. */
     int log = open (path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     int none = open ("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log >= 0 && none >= 0) {
@@ -111,14 +114,19 @@ static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t pare
     if (c->words >= 0 && (dup2 (c->words, WORDS_FD) == WORDS_FD)) {
         snprintf (number, sizeof number, "%d", WORDS_FD);
         setenv ("QUINTET_LAST_WORDS", number, 1);
+        /* dup2 of a descriptor onto itself does nothing, and leaves it to be closed by exec. */
         fcntl (WORDS_FD, F_SETFD, 0);
     }
     /* Nothing else goes along, whoever opened it: not what our own caller left open either. */
     close_range (WORDS_FD + (c->words >= 0), ~0U, CLOSE_RANGE_CLOEXEC);
+    /* A mask goes through exec: a child that inherits a blocked SIGTERM could not be asked to
+       end. */
     sigset_t empty;
     sigemptyset (&empty);
     sigprocmask (SIG_SETMASK, &empty, NULL);
     execvp (c->argv[0], c->argv);
+    /* Where there is a log, this is its last line, which the user is shown. The status keeps us
+       from starting it again. */
     dprintf (2, "%s: %s\n", c->argv[0], strerror (errno));
     _exit (SVC_EXIT_CONFIG);
 }
@@ -132,6 +140,7 @@ static int supervisor_start (supervisor_t *s, child_t *c, err_t *err)
         return err_errno (err, ERR_IO, "start %s", c->name);
     c->pid = fork ();
     if (c->pid < 0) {
+        /* Left at -1 it would be signalled like a child, and the signal would go to process 1. */
         c->pid = 0;
         return err_errno (err, ERR_LIMIT, "start %s", c->name);
     }
@@ -152,7 +161,8 @@ static void supervisor_child_free (child_t *c)
     free (c);
 }
 
-/*  From the second start on the argument `again` is there ("--resume"). */
+/*  From the second start on the argument `again` is there ("--resume"). It changes its owner, from
+ *  c->again to c->argv, so it is freed once. */
 static void supervisor_restart (child_t *c)
 {
     size_t n = 0;
@@ -181,6 +191,7 @@ int supervisor_add (supervisor_t *s, const char *name, const char *const *argv, 
     for (size_t i = 0; argv[i] && i < ARGS_MAX; i++)
         c->argv[i] = strdup (argv[i]);
     c->again = again ? strdup (again) : NULL;
+    /* In the list before it starts, so that it is freed with the others when it does not. */
     s->child[s->n++] = c;
     return supervisor_start (s, c, err);
 }
@@ -190,6 +201,8 @@ void supervisor_forget_logs (supervisor_t *s)
     s->forgets = true;
 }
 
+/*  The time comes from a status on the bus (cmd_run.c): bounds keep a wrong one from ending a child
+ *  too early, or never. */
 void supervisor_allow (supervisor_t *s, const char *name, int64_t ms)
 {
     for (size_t i = 0; i < s->n; i++)
@@ -223,6 +236,7 @@ static void supervisor_last_line (const supervisor_t *s, const child_t *c, char 
     text[n > 0 ? n : 0] = 0;
     if (n > 0)
         return;
+    /* A log that is larger than this is not searched: then the error has no words of the child. */
     supervisor_log_path (s, c, path, sizeof path);
     if (fs_read (path, 64 << 20, &content, NULL) == 0 && content.size) {
         char *from = content.data + content.size - 1;
@@ -257,7 +271,7 @@ static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *e
         return 0;
     }
     supervisor_last_line (s, c, last, sizeof last);
-    int code = WIFEXITED (status) ? WEXITSTATUS (status) : 0;
+    int code = WIFEXITED (status) ? WEXITSTATUS (status) : 0; /* 0: a signal is always a crash */
     if (code == SVC_EXIT_CONFIG || code == SVC_EXIT_FULL ||
         (code == SVC_EXIT_LATE && c->how == SUPERVISE_UNTIL))
         return err_set (err,
@@ -283,7 +297,9 @@ static int supervisor_on_exit (supervisor_t *s, child_t *c, int status, err_t *e
     return 0;
 }
 
-/*  One round over all children without waiting: who ended, and whose pause is over. */
+/*  One round over all children without waiting: who ended, and whose pause is over. Each is asked
+ *  for by its own pid: what was adopted meanwhile is no child_t, and is taken at the end
+ *  (supervisor_reap_orphans). */
 int supervisor_turn (supervisor_t *s, err_t *err)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -323,9 +339,11 @@ static void supervisor_reap (supervisor_t *s, size_t from)
         size_t left = 0;
         for (size_t i = from; i < s->n; i++) {
             child_t *c = s->child[i];
+            /* An error also means that there is no such child any more. */
             if (c->pid && waitpid (c->pid, NULL, WNOHANG) != 0)
                 c->pid = 0;
             if (c->pid && supervisor_is_late (s, c, asked_ms)) {
+                /* Nothing can refuse this signal, so the wait behind it is a short one. */
                 supervisor_signal_child (c, SIGKILL);
                 waitpid (c->pid, NULL, 0);
                 c->pid = 0;
@@ -355,7 +373,8 @@ static pid_t supervisor_parent_of (const char *pid)
 }
 
 /*  Kills what the children have left behind, such as the program that a shell was running. Those
- *  who lose their parent by that become ours, too: until there is nobody. */
+ *  who lose their parent by that become ours, too: until there is nobody. It takes every child of
+ *  this process for such a one, which is why there may be no others. */
 static void supervisor_reap_orphans (void)
 {
     for (bool found = true; found;) {
