@@ -38,6 +38,8 @@ live_t *live_new (live_mode_t mode, err_t *err)
     return live;
 }
 
+/*  With no lines of ours above the cursor, whatever is drawn next begins below and leaves this view
+ *  as it is. */
 void live_leave (live_t *live)
 {
     if (live->mode == LIVE_SCREEN && live->drawn_lines)
@@ -45,6 +47,8 @@ void live_leave (live_t *live)
     live->drawn_lines = 0;
 }
 
+/*  Kept apart until live_begin: the trainer before is still in view, and its head says its own
+ *  part. */
 void live_parts (live_t *live, size_t part, size_t parts)
 {
     live->next_part = part;
@@ -68,7 +72,8 @@ void live_destroy (live_t **self)
     *self = NULL;
 }
 
-/*  {"event": kind, "who": ..., "run": ..., "step": ...}, without those that are not known yet. */
+/*  {"event": kind, "who": ..., "run": ...}, the last two once there is a trainer; callers add the
+ *  rest. */
 static json_t *live_object (const live_t *live, const char *kind)
 {
     json_t *line = json_pack ("{s:s}", "event", kind);
@@ -77,6 +82,8 @@ static json_t *live_object (const live_t *live, const char *kind)
     return line;
 }
 
+/*  Takes over the object. Flushed at once, since a program may be waiting for the line behind a
+ *  pipe. */
 static void live_put_object (json_t *line)
 {
     char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
@@ -122,6 +129,7 @@ void live_restart (live_t *live, const char *name, const char *why, const size_t
         snprintf (text + n, sizeof text - (size_t) n, "it is started again");
     else
         snprintf (text + n, sizeof text - (size_t) n, "going on from step %zu", *step);
+    /* In JSON the note below prints nothing, so this object is all there is. */
     if (live->mode == LIVE_JSON) {
         json_t *line = live_object (live, "restart");
         json_object_update_new (
@@ -136,6 +144,8 @@ void live_restart (live_t *live, const char *name, const char *why, const size_t
 /*  The same text is said once and stays on the screen as long as it is repeated. */
 void live_waits (live_t *live, const char *text)
 {
+    /* Only what fits was kept, and so only that is compared: a longer text would be said each
+       time. */
     bool same = strncmp (live->waits, text, sizeof live->waits - 1) == 0;
     live->note_until_ms = same ? clock_ms () + NOTE_MS : live->note_until_ms;
     if (same)
@@ -161,11 +171,14 @@ void live_begin (live_t *live, const char *who, const char *run, size_t steps, s
                     .step = from,
                     .begun_s = clock_s (),
                     .eta_s = NAN,
+                    /* Services outlive a trainer, and the two buffers only change hands. */
                     .services = live->services,
                     .kept = live->kept,
                     .out = live->out};
     buf_clear (&fresh.kept);
     if (live->mode == LIVE_SCREEN && live->drawn_columns)
+        /* After a resize the screen is cleared from the top, and this is what brings the view
+           back. */
         buf_append (&fresh.kept, live->out.data, live->out.size);
     json_decref (live->episode);
     free (live->rewards);
@@ -188,6 +201,7 @@ void live_ready (live_t *live, double seconds, const char *bus)
     if (live->mode == LIVE_JSON)
         live_put_object (
             json_pack ("{s:s, s:f, s:s}", "event", "ready", "ready_s", seconds, "bus", bus));
+    /* Everything answers: if the same is missing once more, it is said once more. */
     live->waits[0] = 0;
 }
 
@@ -233,6 +247,7 @@ static void live_print_json (const live_t *live, const char *kind, const wire_ev
     json_object_set_new (line, "step", json_integer ((json_int_t) e->step));
     for (size_t i = 0; i < e->metrics_n; i++) {
         double value = e->metrics[i].value;
+        /* JSON has no NAN: what was not measured has no key. */
         if (isfinite (value))
             json_object_set_new (line, e->metrics[i].name,
                                  live_is_count (e->metrics[i].name, e->kind)
@@ -253,6 +268,7 @@ static void live_remember (live_t *live, double reward)
     double *grown = room & (room - 1) ? live->rewards : NULL;
     if (!grown) /* full at every power of two */
         grown = realloc (live->rewards, 2 * room * sizeof *grown);
+    /* Without memory the curve misses a step; the run goes on. */
     if (!grown)
         return;
     live->rewards = grown;
@@ -281,6 +297,7 @@ double live_left_s (const live_t *live)
 {
     size_t n = live->pace_n < LIVE_PACE ? live->pace_n : LIVE_PACE;
     double sorted[LIVE_PACE], to_do = (double) live->steps - (double) live->step;
+    /* Between two of its words the time that passed is taken off. */
     if (isfinite (live->eta_s))
         return fmax (live->eta_s - (clock_s () - live->eta_at_s), 0);
     if (!n)
@@ -322,7 +339,8 @@ bool live_waits_for_groups (const live_t *live)
             strcmp (live->state, "evaluating") == 0);
 }
 
-/*  A metric of the update: with several policies, whose names end in "/POLICY", their mean. */
+/*  A metric of the update: with several policies, whose names end in "/POLICY", their mean. "clip"
+ *  must not take "clip_cispo" along, so the name has to end where ours does. */
 static double live_mean (const wire_event_t *e, const char *name)
 {
     double sum = 0;
@@ -337,6 +355,7 @@ static double live_mean (const wire_event_t *e, const char *name)
     return found ? sum / (double) found : NAN;
 }
 
+/*  An event without it leaves the last word standing. */
 static void live_note_eta (live_t *live, const wire_event_t *e)
 {
     double eta = live_metric (e, "eta_s");
@@ -417,6 +436,7 @@ static void live_on_step (live_t *live, const wire_event_t *e)
     live->clip = live_mean (e, "clip");
     live_note_pace (live);
     live_note_eta (live, e);
+    /* Its groups are all in: until the next ones are opened there are none to count. */
     live->opened = false;
     live->committed = 0;
     if (*live->waits) /* no more */
@@ -429,6 +449,7 @@ static void live_on_step (live_t *live, const wire_event_t *e)
     fflush (stdout);
 }
 
+/*  Whatever was waited for has come, as with a step. */
 static void live_on_eval (live_t *live, const wire_event_t *e)
 {
     live->evaluated = true;
@@ -462,9 +483,11 @@ static void live_on_eval (live_t *live, const wire_event_t *e)
 static void live_on_opened (live_t *live, const wire_event_t *e)
 {
     bool more = e->phase == WIRE_EVAL_GREEDY && live->phase == WIRE_EVAL_SAMPLED;
+    /* fmax takes the 0 where the event has no such number. */
     live->groups = (more ? live->groups : 0) + (size_t) fmax (live_metric (e, "groups"), 0);
     live->committed = more ? live->committed : 0;
     live->opened = true;
+    /* The first step has none before it: its time begins here, without the loading of the model. */
     if (e->phase == WIRE_TRAIN && live->stepped_s <= 0)
         live->stepped_s = clock_s ();
     live->phase = e->phase;
@@ -500,12 +523,14 @@ void live_event (live_t *live, const wire_event_t *e)
     else if (e->kind == WIRE_STEP_OPENED)
         live_on_opened (live, e);
     else if (e->kind == WIRE_GROUP_COMMITTED)
+        /* Groups of an evaluation are not counted with those of a step. */
         live->committed += (e->phase == WIRE_TRAIN) == (live->phase == WIRE_TRAIN);
     else if (e->kind == WIRE_GROUP_TROUBLE)
         live_waits (live, e->text);
     else if (e->kind == WIRE_RUN_NOTE)
         live_on_note (live, e);
     else if (e->kind == WIRE_EPISODE_SHOWN) {
+        /* It comes from the bus: what is no JSON leaves the episode before on the screen. */
         json_t *episode = json_loads (e->text, 0, NULL);
         if (episode) {
             json_decref (live->episode);
@@ -515,6 +540,8 @@ void live_event (live_t *live, const wire_event_t *e)
     }
 }
 
+/*  Called at every turn of the command's loop, which is more often than anybody can read. Before
+ *  the first trainer there is nothing to draw. */
 void live_draw (live_t *live)
 {
     if (live->mode == LIVE_SCREEN && *live->who && clock_ms () - live->drawn_ms >= DRAW_MS)

@@ -30,8 +30,9 @@ typedef struct {
     size_t width, limit, lines; /* limit: of lines */
 } screen_t;
 
-/*  Text in at most so many columns; what is cut ends with an ellipsis. Returns the columns that it
- *  took. */
+/*  Text in at most so many columns; what is cut ends with an ellipsis. Returns the columns that
+ *  it took. Measured first, since the ellipsis needs a column of its own where the text does not
+ *  fit. */
 static size_t screen_cut (buf_t *out, const char *text, size_t n, size_t columns)
 {
     size_t whole = 0;
@@ -49,11 +50,13 @@ static size_t screen_cut (buf_t *out, const char *text, size_t n, size_t columns
     return columns;
 }
 
-/*  One line: a label, and words of a model, a task or a peer in a colour. */
+/*  One line: a label, and words of a model, a task or a peer in a colour. Colours go around what is
+ *  cut, never into it: they take no columns, and printable_cut would not let them through. */
 static void screen_words (screen_t *s, const char *label, style_t colour, const char *words,
                           size_t n)
 {
     buf_t *out = &s->live->out;
+    /* One line too many would scroll the first one out of reach of the next frame. */
     if (s->lines == s->limit)
         return;
     buf_text (out, "\x1b[2K");
@@ -70,7 +73,8 @@ static void screen_text (screen_t *s, const char *label, style_t colour, const c
     screen_words (s, label, colour, text ? text : "", text ? strlen (text) : 0);
 }
 
-/*  The same, and the text is freed. An empty one is no line. */
+/*  The same, and the text is freed. An empty one is no line. The buffer is empty afterwards, for
+ *  the caller's next line. */
 static void screen_take (screen_t *s, const char *label, buf_t *text)
 {
     if (text->size)
@@ -95,6 +99,7 @@ static void screen_head (screen_t *s)
     buf_text (&text, live->who);
     if (live->parts > 1)
         buf_printf (&text, " (%zu of %zu)", live->part, live->parts);
+    /* A narrow terminal needs the columns for the numbers. */
     if (s->width >= 70) {
         buf_text (&text, "  ");
         screen_bar (&text, live->steps ? (double) live->step / (double) live->steps : 1);
@@ -116,6 +121,7 @@ static void screen_now (screen_t *s)
     const live_t *live = s->live;
     const char *now = live_now (live);
     double rate = services_tokens_per_s (&live->services);
+    /* Never more than all of them, whatever was counted: the bar has no room for it. */
     size_t done = live->committed < live->groups ? live->committed : live->groups;
     buf_t text = {0};
     buf_text (&text, now);
@@ -138,6 +144,7 @@ static void screen_sparkline (const live_t *live, size_t width, buf_t *text)
 {
     static const char *const shapes[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     size_t n = live->rewards_n, bars = n < width ? n : width;
+    /* The callers ask for CURVE bars at most. */
     double mean[CURVE], low = INFINITY, high = -INFINITY;
     for (size_t b = 0; b < bars; b++) {
         size_t from = b * n / bars, to = (b + 1) * n / bars;
@@ -148,12 +155,16 @@ static void screen_sparkline (const live_t *live, size_t width, buf_t *text)
         high = fmax (high, mean[b]);
     }
     for (size_t b = 0; b < bars; b++) {
+        /* A flat curve stands in the middle. Of a NAN no comparison holds, so it becomes the
+           lowest bar and is never converted. */
         double at = high > low ? (mean[b] - low) / (high - low) : 0.5;
         buf_text (text, shapes[at > 0 ? (size_t) (at * 7.99) : 0]);
     }
 }
 
-/*  A number that was measured, with its name, if there is room for it; else nothing. */
+/*  A number that was measured, with its name, if there is room for it; else nothing. A number
+ *  that was cut in the middle would read as another one. Bytes are columns here, as all of it is
+ *  ASCII. */
 static void screen_add (const screen_t *s, buf_t *text, const char *name, const char *format,
                         double value)
 {
@@ -204,6 +215,7 @@ static void screen_run (screen_t *s)
     screen_now (s);
     if (live->rewards_n)
         screen_steps (s);
+    /* A scorer of the user's own need not say what a success is. */
     if (live->evaluated && !isnan (live->heldout_sampled)) {
         buf_printf (&text, "pass rate %.3f sampled, %.3f greedy, after step %llu",
                     live->heldout_sampled, live->heldout_greedy,
@@ -251,6 +263,7 @@ static void screen_episode (screen_t *s, size_t rows, bool told)
     size_t i, last = json_array_size (turns);
     const json_t *actions =
         json_object_get (json_array_get (turns, last ? last - 1 : 0), "actions");
+    /* Four lines are for the gap, the task, the verdict and the reward; roles share the others. */
     size_t n = json_array_size (actions), each = rows > 4 && n ? (rows - 4) / n : 0;
     bool success = json_is_true (json_object_get (reward, "success"));
     buf_t text = {0};
@@ -279,12 +292,14 @@ static void screen_episode (screen_t *s, size_t rows, bool told)
 static void screen_place (const live_t *live, bool resized)
 {
     if (resized) {
+        /* The view of the trainer before was cleared with the rest, so it is written again. */
         fputs ("\x1b[H\x1b[J", stdout);
         fwrite (live->kept.data ? live->kept.data : "", 1, live->kept.size, stdout);
     } else if (live->drawn_lines)
         printf ("\x1b[%zuA", live->drawn_lines);
 }
 
+/*  The size is asked for with each frame, so that no signal of a resize has to be handled. */
 void screen_draw (live_t *live, bool brief)
 {
     struct winsize size = {0};
@@ -293,6 +308,8 @@ void screen_draw (live_t *live, bool brief)
     size_t noted = clock_ms () < live->note_until_ms ? 1 : 0;
     bool resized = live->drawn_columns &&
                    (live->drawn_columns != size.ws_col || live->drawn_rows != size.ws_row);
+    /* One row and one column stay free: the cursor rests below the last line, and a full line
+       would make some terminals wrap. */
     size_t high = size.ws_row > 1 ? size.ws_row - 1u : 1;
     screen_t s = {.live = live,
                   .width = size.ws_col > 1 ? size.ws_col - 1u : 1,
@@ -303,11 +320,13 @@ void screen_draw (live_t *live, bool brief)
     screen_place (live, resized);
     buf_clear (&live->out);
     screen_run (&s);
+    /* The run left a line free for the note. */
     s.limit = high;
     if (noted)
         screen_text (&s, "  note    ", STYLE_NOTE, live->note);
     if (live->episode && !brief && high >= s.lines + EPISODE_HEIGHT + 1)
         screen_episode (&s, high - s.lines, size.ws_row >= TOLD_ROWS);
+    /* A frame goes out in one piece. What an earlier, higher frame left below it is cleared. */
     fwrite (live->out.data, 1, live->out.size, stdout);
     fputs ("\x1b[J", stdout);
     fflush (stdout);

@@ -9,6 +9,7 @@
 
 #define ALIVE_MS 5000 /* since the last status, of two a second */
 
+/*  The bound is a little below a million, so that nobody reads 1000.0k. */
 void services_count (double value, buf_t *out)
 {
     if (!isfinite (value))
@@ -21,7 +22,8 @@ void services_count (double value, buf_t *out)
         buf_printf (out, "%.0f", value);
 }
 
-/*  Kept sorted by name, agent-10 after agent-9. NULL: there are too many. */
+/*  Kept sorted by name, agent-10 after agent-9. NULL: there are too many. Then the service is
+ *  missing from the view, and nothing else changes. */
 static service_t *services_place (services_t *s, const char *name)
 {
     size_t i = 0;
@@ -32,17 +34,19 @@ static service_t *services_place (services_t *s, const char *name)
     if (s->n == SERVICES_MAX)
         return NULL;
     memmove (&s->service[i + 1], &s->service[i], (s->n++ - i) * sizeof *s->service);
+    /* Most kinds say only some of these: -1 tells "never said" from 0. */
     s->service[i] = (service_t){.version = -1, .waiting = -1, .in_flight = -1, .busy = -1};
     snprintf (s->service[i].name, sizeof s->service[i].name, "%s", name);
     return &s->service[i];
 }
 
-/*  Busy for which share of the time between two statuses. */
+/*  Busy for which share of the time between two statuses. A total that went down is of a process
+ *  that was started again, and says nothing about this time. */
 static void services_note_busy (service_t *s, double busy_s, int64_t now)
 {
     double passed = (double) (now - s->seen_ms) / 1e3;
     if (s->seen_ms && passed > 0 && busy_s >= s->busy_s)
-        s->busy = fmin ((busy_s - s->busy_s) / passed, 1);
+        s->busy = fmin ((busy_s - s->busy_s) / passed, 1); /* statuses come at uneven times */
     s->busy_s = busy_s;
 }
 
@@ -53,6 +57,8 @@ void services_status (services_t *services, const char *run, const wire_event_t 
     service_t *s = services_place (services, e->text);
     char version[96];
     int64_t now = clock_ms ();
+    /* An agent may serve several runs of a shared bus; versions of the others are not ours to
+       show. */
     size_t n = (size_t) snprintf (version, sizeof version, "version/%s/", run);
     if (!s)
         return;
@@ -78,11 +84,14 @@ void services_status (services_t *services, const char *run, const wire_event_t 
     s->seen_ms = now;
 }
 
+/*  A service of this kind that is alive. One that fell silent stays in the list, in case it comes
+ *  back, but counts nowhere. */
 static bool services_is (const service_t *s, const char *kind)
 {
     return strcmp (s->kind, kind) == 0 && clock_ms () - s->seen_ms <= ALIVE_MS;
 }
 
+/*  NAN without an agent: a rate of 0 would say that they stand still. */
 double services_tokens_per_s (const services_t *s)
 {
     double sum = NAN;
@@ -92,6 +101,8 @@ double services_tokens_per_s (const services_t *s)
     return sum;
 }
 
+/*  The trainer cannot know it, as it waits for whole groups: agents with nothing to do while
+ *  rewards have a queue mean that only scores are missing. */
 bool services_are_scoring (const services_t *s)
 {
     double sampled = 0, scored = 0;
@@ -105,6 +116,8 @@ bool services_are_scoring (const services_t *s)
     return sampled < 1 && scored >= 1;
 }
 
+/*  An agent that is behind samples with weights older than the step's, so the farthest one is
+ *  named. */
 void services_agents (const services_t *s, uint64_t step, buf_t *line)
 {
     size_t n = 0, with = 0, behind = 0;
@@ -137,6 +150,7 @@ void services_agents (const services_t *s, uint64_t step, buf_t *line)
     services_count (services_tokens_per_s (s), line);
     buf_text (line, " tok/s");
     if (measured > 0)
+        /* The mean of those of which two statuses are known. */
         buf_printf (line, ", busy %.0f%%", 100 * busy / measured);
 }
 
@@ -159,6 +173,7 @@ static void services_kind (const services_t *s, const char *kind, const char *in
     buf_printf (line, "%s%zu %s: ", line->size ? "; " : "", n, kind);
     if (in_flight)
         buf_printf (line, "%.0f %s, ", flying, in_flight);
+    /* The others of these kinds tell of no queue. */
     if (strcmp (kind, "reward") == 0 || strcmp (kind, "bus") == 0)
         buf_printf (line, "%.0f waiting, ", waiting);
     buf_printf (line, "%.0f MB", rss / 1e6);
