@@ -103,6 +103,8 @@ int convert_name (const char *text, const char *field, err_t *err)
     return 0;
 }
 
+/*  For what people write, such as a command or a verdict: long enough for them, and bounded.
+ *  Protobuf strings end at a byte 0, so strlen is their size. */
 int convert_text (const char *text, const char *field, err_t *err)
 {
     if (strlen (text) > LIMIT_TEXT)
@@ -110,6 +112,7 @@ int convert_text (const char *text, const char *field, err_t *err)
     return 0;
 }
 
+/*  Counts come as doubles, too: every 32-bit number is exact as one. */
 int convert_range (double value, double low, double high, const char *field, err_t *err)
 {
     if (!(value >= low && value <= high)) /* NaN is in no range */
@@ -128,6 +131,8 @@ int convert_ids (const int32_t *ids, size_t n, const char *field, err_t *err)
     return 0;
 }
 
+/*  The names of a team's seats. Other fields hold indexes into this list, so an empty one would
+ *  leave nothing that they could mean. */
 int convert_roles (char *const *names, size_t n, err_t *err)
 {
     if (n == 0)
@@ -140,6 +145,8 @@ int convert_roles (char *const *names, size_t n, err_t *err)
     return 0;
 }
 
+/*  For what is summed or compared later: one NaN in a sum makes all of it NaN, and nobody sees
+ *  where it came from. */
 int convert_finite (double value, const char *field, err_t *err)
 {
     return isfinite (value) ? 0 : err_set (err, ERR_INPUT, "%s: not a finite number", field);
@@ -211,6 +218,7 @@ int convert_filter (const Quintet__Filter *in, wire_phase_t phase, wire_filter_t
                : -1;
 }
 
+/*  A weight below 0 would turn a cost into a gain, so it is refused rather than passed on. */
 int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err)
 {
     if (!in)
@@ -223,6 +231,7 @@ int convert_weights (const Quintet__Weights *in, wire_weights_t *out, err_t *err
     return 0;
 }
 
+/*  The names stay where protobuf-c put them, in the same arena; only the list of them is ours. */
 int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, bool measured,
                    const wire_part_t **out, err_t *err)
 {
@@ -242,6 +251,8 @@ int convert_parts (arena_t *arena, Quintet__Part *const *in, size_t n, bool meas
     return 0;
 }
 
+/*  All that goes into a group's statistics is checked to be finite; success is a bool and can be
+ *  nothing else. */
 int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *out, err_t *err)
 {
     if (!in)
@@ -300,6 +311,8 @@ static int convert_completions (arena_t *arena, const Quintet__Episode *in, wire
     return 0;
 }
 
+/*  An error names the episode by its place: a group has many, and the field alone would not tell
+ *  which. */
 int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
                       const wire_episode_t **out, err_t *err)
 {
@@ -320,6 +333,7 @@ int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
     return 0;
 }
 
+/*  The counterpart of convert_hash: a hash of zeros is not written. */
 ProtobufCBinaryData convert_to_hash (const hash_t *in)
 {
     if (hash_is_zero (in))
@@ -337,6 +351,8 @@ Quintet__Version convert_to_version (const wire_version_t *in)
     return out;
 }
 
+/*  Whether the filter does anything. convert_filter asks the same of what it receives, so that both
+ *  ends agree on what counts as none. */
 bool convert_to_filter (const wire_filter_t *in, Quintet__Filter *out)
 {
     quintet__filter__init (out);
@@ -376,6 +392,8 @@ Quintet__Part **convert_to_parts (arena_t *arena, const wire_part_t *in, size_t 
     return list;
 }
 
+/*  Nothing is checked on the way out: whoever receives it does, and it may have been written by
+ *  another program anyway. */
 Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
 {
     Quintet__Reward *out = convert_array (arena, 1, sizeof *out);
@@ -397,6 +415,8 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
     return out;
 }
 
+/*  Ids and log-probabilities, most of a result, are borrowed. There is one number for both lists,
+ *  as the receiver requires. */
 static int convert_to_completions (arena_t *arena, const wire_episode_t *in, Quintet__Episode *out)
 {
     Quintet__Completion **list = convert_array (arena, in->completions_n, sizeof *list);
@@ -420,6 +440,8 @@ static int convert_to_completions (arena_t *arena, const wire_episode_t *in, Qui
     return 0;
 }
 
+/*  NULL when memory ran out: then nothing is written at all, since a result with fewer episodes
+ *  would pass for a whole one. */
 Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in, size_t n)
 {
     Quintet__Episode **list = convert_array (arena, n, sizeof *list);

@@ -64,6 +64,7 @@ static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
         if (convert_ids (p->ids, p->n_ids, "prompts.ids", err) != 0 ||
             convert_count (p->n_episodes, LIMIT_EPISODES, "prompts.episodes", err) != 0)
             return -1;
+        /* Both lists stay in protobuf-c's memory, which is the same arena's and lives as long. */
         prompts[i] = (wire_prompt_t){.ids = {.data = p->ids, .n = p->n_ids},
                                      .episodes = p->episodes,
                                      .episodes_n = p->n_episodes};
@@ -109,6 +110,7 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
     return out;
 }
 
+/*  The version goes along, so that whoever asked can see that no other one has answered. */
 void wire_act_reply_pack (const wire_act_reply_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -119,6 +121,7 @@ void wire_act_reply_pack (const wire_act_reply_t *message, buf_t *bytes)
         const wire_sample_t *s = &message->samples[i];
         quintet__sample__init (&all[i]);
         all[i].episode = s->episode;
+        /* One number for both lists: they cannot come apart here. */
         all[i].n_ids = all[i].n_logps = s->ids.n;
         all[i].ids = convert_borrow (s->ids.data);
         all[i].logps = convert_borrow (s->logps);
@@ -145,6 +148,7 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
         convert_count (in->n_samples, LIMIT_EPISODES, "samples", err) != 0)
         return NULL;
     wire_sample_t *samples = convert_items (arena, in->n_samples, sizeof *samples, "samples", err);
+    /* The sample before is read from the message, which has passed this check already. */
     for (size_t i = 0; samples && i < in->n_samples; i++) {
         const Quintet__Sample *s = in->samples[i];
         /* One log-probability for each token, or the importance ratio is of other tokens. */
@@ -235,6 +239,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     return out;
 }
 
+/*  Rewards go by place: the first is of the first history that was asked for. */
 void wire_score_reply_pack (const wire_score_reply_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);

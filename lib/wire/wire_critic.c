@@ -8,6 +8,8 @@
 
 /*  ---- transcripts ---------------------------------------------------------------------------- */
 
+/*  The functions below pack one level each, from the inside out. The caller has the struct, the
+ *  list in it comes from the arena. -1 means that memory ran out. */
 static int wire_to_turn (arena_t *arena, const wire_turn_t *in, Quintet__Turn *out)
 {
     Quintet__Said **list = convert_array (arena, in->said_n, sizeof *list);
@@ -57,6 +59,7 @@ static int wire_to_transcripts (arena_t *arena, const wire_transcripts_t *in,
             return -1;
         list[i] = &all[i];
     }
+    /* Brief and names stand once for all episodes of the group. */
     out->brief = convert_borrow (in->brief);
     out->n_roles = in->roles_n;
     out->roles = convert_borrow (in->roles);
@@ -96,6 +99,8 @@ static int wire_from_turn (arena_t *arena, const Quintet__Turn *in, size_t roles
     return list ? 0 : -1;
 }
 
+/*  The way back. Each level puts its own place before the error, so that it reads "group 2: episode
+ *  5: turn 0: ...". */
 static int wire_from_transcript (arena_t *arena, const Quintet__Transcript *in, size_t roles,
                                  wire_transcript_t *out, err_t *err)
 {
@@ -140,6 +145,8 @@ static const wire_transcripts_t *wire_from_groups (arena_t *arena, Quintet__Tran
             err_wrap (err, "group %zu", i);
             return NULL;
         }
+        /* Each group was counted when it was read. Many groups of allowed sizes may still be too
+         * many together, which is looked at below. */
         *episodes += list[i].episodes_n;
     }
     return list && convert_count (*episodes, LIMIT_EPISODES, "episodes", err) == 0 ? list : NULL;
@@ -147,6 +154,7 @@ static const wire_transcripts_t *wire_from_groups (arena_t *arena, Quintet__Tran
 
 /*  ---- value and learn ------------------------------------------------------------------------ */
 
+/*  The state names the value network's weights, as a version does a policy's. */
 void wire_value_request_pack (const wire_value_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -177,6 +185,7 @@ const wire_value_request_t *wire_value_request_unpack (arena_t *arena, const voi
     return out->groups ? out : NULL;
 }
 
+/*  Every value carries its coordinates, so that nobody has to rely on the order. */
 void wire_value_reply_pack (const wire_value_reply_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -222,6 +231,7 @@ const wire_value_reply_t *wire_value_reply_unpack (arena_t *arena, const void *d
     return out;
 }
 
+/*  Without a state the critic begins a network of the shape that is given, from the seed. */
 void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -276,6 +286,7 @@ const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const voi
         err_set (err, ERR_INPUT, "%zu episodes but %zu returns", episodes, in->n_returns);
         return NULL;
     }
+    /* One return that is not finite would make every weight of the network NaN in one step. */
     for (size_t i = 0; i < in->n_returns; i++)
         if (convert_finite (in->returns[i], "returns", err) != 0)
             return NULL;
@@ -293,6 +304,7 @@ const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const voi
     return out;
 }
 
+/*  Numbers and a hash: nothing needs an arena. */
 void wire_learn_reply_pack (const wire_learn_reply_t *message, buf_t *bytes)
 {
     arena_t *arena = NULL;

@@ -1,6 +1,8 @@
 /*  wire_event - events and manifests; see wire.h */
 #include "wire/convert.h"
 
+/*  In the order of the enum. These names are topics and metrics for other programs, so they
+ *  stay. */
 const char *wire_event_name (wire_event_kind_t kind)
 {
     static const char *const names[WIRE_EVENT_COUNT] = {
@@ -53,6 +55,7 @@ const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t 
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_parts (arena, in->metrics, in->n_metrics, false, &out->metrics, err) != 0)
         return NULL;
+    /* proto3 delivers numbers that the enum does not have, and the kind is used as an index. */
     if ((unsigned) in->kind >= WIRE_EVENT_COUNT) {
         err_set (err, ERR_INPUT, "an event of unknown kind %d", (int) in->kind);
         return NULL;
@@ -72,6 +75,7 @@ const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t 
     return out;
 }
 
+/*  What is not there (a delta, a base, an adapter) is a hash of zeros, and is not written. */
 void wire_manifest_pack (const wire_manifest_t *message, buf_t *bytes)
 {
     Quintet__Version version = convert_to_version (&message->version);

@@ -3,6 +3,7 @@
 
 #include "wire/convert.h"
 
+/*  A role points at its version, so the versions need memory that lives as long: the arena's. */
 static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, size_t n)
 {
     Quintet__Role **list = convert_array (arena, n, sizeof *list);
@@ -21,9 +22,12 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].chat = convert_borrow (in[i].chat ? in[i].chat : "");
         list[i] = &all[i];
     }
+    /* The list alone is no sign of success: it may be there while what it should point at is
+     * not. */
     return all && versions ? list : NULL;
 }
 
+/*  A group says all that it needs to be played, so that any environment can play it. */
 void wire_group_pack (const wire_group_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -144,6 +148,8 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
     return out;
 }
 
+/*  Prompts stand apart from the episodes, which name them by index: the episodes of a group share
+ *  their first one. */
 void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
