@@ -26,6 +26,8 @@
 #define CHILD_WALL_MS 100000
 #define CHILD_END_MS  20000 /* for a process that is ending already */
 
+/*  One fork of a zygote. It is our own child (CLONE_PARENT, inside/lock.c), so its number cannot be
+ *  another's before it was waited for. pid is 0 once that has happened. */
 struct child {
     pid_t pid;
     int questions, answers;
@@ -59,6 +61,8 @@ const char *child_ending_name (child_ending_t ending)
     return child_names[ending];
 }
 
+/*  Takes process and pipes over, also when it fails: then all of them are gone. The pipes do not
+ *  block us, since a program may neither read nor write, and this thread has limits to watch. */
 child_t *child_new (pid_t pid, int questions, int answers, const child_limits_t *limits, err_t *err)
 {
     child_t *child = calloc (1, sizeof *child);
@@ -81,6 +85,8 @@ child_t *child_new (pid_t pid, int questions, int answers, const child_limits_t 
     return child;
 }
 
+/*  Killed before it is waited for: it need not have ended, and none of its answers is wanted any
+ *  more. */
 void child_destroy (child_t **self)
 {
     child_t *child = *self;
@@ -100,6 +106,8 @@ void child_destroy (child_t **self)
 
 /*  ---- how it ended --------------------------------------------------------------------------- */
 
+/*  What a signal says of the program. A crash of a program that had nearly all of its memory counts
+ *  as want of memory: libraries abort, or touch what they did not get, when an allocation fails. */
 static child_ending_t child_signalled (int number, const struct rusage *used,
                                        const child_limits_t *limits, err_t *err)
 {
@@ -144,6 +152,7 @@ static int child_ended (child_t *child, child_ending_t *ending, err_t *err)
         rc = poll (&item, 1, (int) clock_left_ms (deadline));
     while (rc < 0 && errno == EINTR);
     close (fd);
+    /* wait4 rather than waitpid: what the process used decides how its signal is read. */
     if (rc <= 0 || wait4 (child->pid, &status, 0, &used) != child->pid)
         return err_set (err, ERR_TIMEOUT, "a program's process does not end");
     child->pid = 0;
@@ -155,6 +164,7 @@ static int child_ended (child_t *child, child_ending_t *ending, err_t *err)
     return 0;
 }
 
+/*  Only for endings that are decided already, so its status does not matter. */
 static void child_kill (child_t *child)
 {
     kill (child->pid, SIGKILL);
@@ -164,6 +174,7 @@ static void child_kill (child_t *child)
 
 /*  ---- what it does while no answer comes ----------------------------------------------------- */
 
+/*  CPU time, not the clock on the wall: a verdict must not depend on what else the machine does. */
 static double child_cpu (const child_t *child)
 {
     struct timespec used = {0};
@@ -210,6 +221,8 @@ static int64_t child_asleep (const child_t *child)
         if (!child_thread (child->pid, e->d_name, &state, &switches) || !strchr ("SZX", state))
             sum = -1;
         else
+            /* One more for each thread, so that a thread that ends between two looks changes the
+             * sum as well. */
             sum += switches + 1;
     }
     closedir (folder);
@@ -227,6 +240,9 @@ static bool child_stuck (const child_t *child, child_watch_t *watch)
     return now >= 0 && now == before;
 }
 
+/*  The limits first, then what may be a deadlock. The looks become rarer, since most programs
+ *  answer at once and a long one need not be looked at every few milliseconds. A machine that gives
+ *  the program no time is an error of ours and no ending: another try may have better luck. */
 static int child_look (child_t *child, child_watch_t *watch, child_ending_t *ending, err_t *err)
 {
     double cpu = child_cpu (child);
@@ -252,6 +268,7 @@ static int child_look (child_t *child, child_watch_t *watch, child_ending_t *end
 
 /*  ---- asking --------------------------------------------------------------------------------- */
 
+/*  As much as the pipe takes; the rest waits for the next time there is room. */
 static void child_write_some (child_t *child)
 {
     ssize_t n =
@@ -281,6 +298,8 @@ static bool child_take (child_t *child, buf_t *answer, child_ending_t *ending)
         return false;
     uint32_t length =
         (uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 | (uint32_t) at[3] << 24;
+    /* The program can write here what it likes, so no length is believed beyond what we would
+     * hold. */
     if (length == 0 || length > CHILD_FRAME_MAX)
         *ending = CHILD_OUTPUT;
     if (*ending != CHILD_NONE || have - 4 < length)
@@ -295,6 +314,8 @@ static bool child_take (child_t *child, buf_t *answer, child_ending_t *ending)
     return true;
 }
 
+/*  Returns at once: what the pipe does not take now is sent while an answer is waited for. So many
+ *  questions may be on their way together, and neither side waits for the other for ever. */
 void child_send (child_t *child, const char *question, size_t size)
 {
     const unsigned char head[4] = {(unsigned char) size, (unsigned char) (size >> 8),
@@ -333,6 +354,8 @@ static int child_step (child_t *child, child_watch_t *watch, child_ending_t *end
     return clock_ms () >= watch->next_look ? child_look (child, watch, ending, err) : 0;
 }
 
+/*  Each answer has a watch of its own: the time that the machine may starve a program counts from
+ *  here. */
 int child_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err)
 {
     child_watch_t watch = {.slept = -1, .look_ms = CHILD_LOOK_MS, .began = clock_ms ()};
@@ -350,6 +373,7 @@ int child_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *er
     }
     child->unanswered--;
     child->cpu_from = child_cpu (child);
+    /* After an answer that is none, no later one could be told from the program's own writing. */
     if (*ending == CHILD_OUTPUT && child->pid > 0)
         child_kill (child);
     return rc;

@@ -87,6 +87,8 @@ static void command_add_words (command_t *c, err_t *err)
     c->words_n = 0;
 }
 
+/*  Starts the process with the first question, and again with the first one after it was ended. A
+ *  shell runs it, so that a command may have arguments and variables. */
 static int command_ask (command_t *c, const buf_t *line, double seconds, buf_t *answer, err_t *err)
 {
     char *argv[] = {(char *) "sh", (char *) "-c", c->text, NULL};

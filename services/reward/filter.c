@@ -146,6 +146,8 @@ static int filter_futexes (scmp_filter_ctx filter)
     return rc;
 }
 
+/*  What no rule names gets EPERM: whatever a later kernel adds is forbidden until somebody looks at
+ *  it. */
 static int filter_fill (scmp_filter_ctx filter)
 {
     int rc = 0;
@@ -162,6 +164,8 @@ static int filter_fill (scmp_filter_ctx filter)
     return rc == 0 ? filter_futexes (filter) : rc;
 }
 
+/*  The filter as bytes in a memory file: made outside, so that the process which is locked needs no
+ *  libseccomp. */
 int filter_new (err_t *err)
 {
     scmp_filter_ctx filter = seccomp_init (SCMP_ACT_ERRNO (EPERM));
@@ -172,6 +176,7 @@ int filter_new (err_t *err)
         rc = filter_fill (filter);
     if (rc == 0)
         rc = seccomp_export_bpf (filter, fd);
+    /* Whoever reads it begins where the descriptor stands, which is behind what was written. */
     if (rc == 0 && lseek (fd, 0, SEEK_SET) < 0)
         rc = -errno;
     seccomp_release (filter);

@@ -62,6 +62,7 @@ static json_t *judge_try (judge_t *judge, zygote_t *zygote, const char *question
         if (!verdicts)
             *ending = CHILD_OUTPUT;
     }
+    /* A failed try counts as well: its fork is gone anyway. */
     judge->requests++;
     buf_free (&answer);
     if (!verdicts)
@@ -69,6 +70,7 @@ static json_t *judge_try (judge_t *judge, zygote_t *zygote, const char *question
     return verdicts;
 }
 
+/*  Pairs go by place. NULL: no memory. */
 static char *judge_question (const json_t *answers, const json_t *wanted)
 {
     json_t *pairs = json_array ();
@@ -83,6 +85,9 @@ static char *judge_question (const json_t *answers, const json_t *wanted)
     return text;
 }
 
+/*  A comparison may end its process: the values come from the program. When a fresh one ends over
+ *  the same values, they are what ended it, and each counts as incomparable, which is a verdict and
+ *  no error. */
 json_t *judge_ask (judge_t *judge, zygote_t *zygote, const json_t *answers, const json_t *wanted,
                    err_t *err)
 {

@@ -26,6 +26,9 @@ struct line_process {
     void *context;
 };
 
+/*  Between fork and exec of a process with threads, so system calls only. A group of its own lets
+ *  all that the program starts be killed with it. It ends with us, and the comparison of parents
+ *  covers the case that we had ended before the kernel was told so. */
 static void line_process_become (char *const argv[], const int pipes[6], pid_t parent)
 {
     setpgid (0, 0);
@@ -70,14 +73,18 @@ line_process_t *line_process_new (char *const argv[],
     p->status = -1;
     p->on_word = on_word;
     p->context = context;
+    /* Our ends only: the deadline is kept by poll, which a read or write that blocks would get
+     * past. */
     fcntl (p->to, F_SETFL, O_NONBLOCK);
     fcntl (p->from, F_SETFL, O_NONBLOCK);
     fcntl (p->words, F_SETFL, O_NONBLOCK);
+    /* A program that writes without end must not fill our memory. */
     p->rest.max = (size_t) 16 << 20;
     p->word.max = 2 * WORD_MAX;
     return p;
 }
 
+/*  Empty lines are not passed on. */
 static void line_process_end_word (line_process_t *p)
 {
     if (p->word.size)
@@ -108,6 +115,7 @@ static void line_process_read_words (line_process_t *p)
     }
 }
 
+/*  Its last words first: they often tell why it is being ended. */
 void line_process_destroy (line_process_t **self)
 {
     line_process_t *p = *self;
@@ -175,6 +183,7 @@ int line_process_status (const line_process_t *p)
     return p->status;
 }
 
+/*  A line may be longer than a pipe holds, so it goes in pieces while the program reads. */
 static int line_process_send_all (line_process_t *p, const char *data, size_t size,
                                   int64_t deadline, err_t *err)
 {
@@ -192,6 +201,7 @@ static int line_process_send_all (line_process_t *p, const char *data, size_t si
     return 0;
 }
 
+/*  What was read beyond the line stays in `rest`, where line_process_check_quiet finds it. */
 static int line_process_read_line (line_process_t *p, int64_t deadline, buf_t *answer, err_t *err)
 {
     for (;;) {

@@ -52,6 +52,7 @@ static const char *sandbox_text (const json_t *object, const char *key)
     return text ? text : "";
 }
 
+/*  A family may ask for other limits; what it leaves out is ours to say. */
 static child_limits_t sandbox_limits (const json_t *request)
 {
     const json_t *cpu = json_object_get (request, "cpu_s"),
@@ -89,6 +90,8 @@ static zygote_kind_t sandbox_kind (const json_t *request)
     return full ? ZYGOTE_FULL : ZYGOTE_LIGHT;
 }
 
+/*  The judge goes first: its process is a fork of the zygote. Both are made again when they are
+ *  wanted. */
 static void sandbox_give_up (sandbox_t *sandbox, zygote_kind_t kind)
 {
     judge_destroy (&sandbox->judges[kind]);
@@ -188,6 +191,8 @@ static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t 
     return 0;
 }
 
+/*  How running the program's own text went. An error there is a fact about the program, and no
+ *  error of ours. */
 static int sandbox_read_load (sandbox_play_t *play, err_t *err)
 {
     json_t *answer = sandbox_answer (play, true, err);
@@ -231,6 +236,7 @@ static int sandbox_begin (sandbox_play_t *play, err_t *err)
     return rc == 0 && play->syntax ? sandbox_read_load (play, err) : rc;
 }
 
+/*  Also right for a play that never began. */
 static void sandbox_close (sandbox_play_t *play)
 {
     child_destroy (&play->child);
@@ -246,9 +252,12 @@ static int sandbox_note (sandbox_record_t *record, const json_t *question, const
     size_t n = record->n;
     if (n >= SANDBOX_CALLS) /* the second run compares the first ones alone */
         return 0;
+    /* Full at each power of two, and then doubled; so the record needs no field for its room. */
     if ((n & (n - 1)) == 0) {
         size_t room = n ? 2 * n : 1;
         char **questions = realloc (record->questions, room * sizeof *questions);
+        /* The old array is gone once realloc has succeeded, so each is put in place before the
+         * other is tried. */
         if (questions)
             record->questions = questions;
         char **answers = realloc (record->answers, room * sizeof *answers);
@@ -326,6 +335,8 @@ static json_t *sandbox_named (json_t *answer)
     return answer;
 }
 
+/*  Answers come in the order of the calls. Those after an ending are missing, which whoever scores
+ *  counts as not passed. */
 static int sandbox_read_calls (const json_t *calls, sandbox_play_t *play, sandbox_record_t *record,
                                json_t *results, err_t *err)
 {
@@ -477,6 +488,7 @@ void sandbox_destroy (sandbox_t **sandbox)
 json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
 {
     const json_t *calls = json_object_get (request, "calls");
+    /* Tests as calls name the function in each call; a test as text names it in the request. */
     const char *first = json_string_value (json_array_get (json_array_get (calls, 0), 0)),
                *entry = calls ? (first ? first : "") : sandbox_text (request, "entry");
     sandbox_play_t play = {0};

@@ -20,6 +20,8 @@ struct scorer {
     command_t *command;
 };
 
+/*  Starts nothing: sandbox and program are made by the first episode that needs them. Both texts
+ *  are borrowed. */
 scorer_t *scorer_new (const char *command, const char *modules)
 {
     scorer_t *scorer = calloc (1, sizeof *scorer);
@@ -61,6 +63,7 @@ int scorer_check (const scorer_t *s, const char *command, const char *modules, e
 static int scorer_by_command (scorer_t *s, const scorer_job_t *job, const episode_t *episode,
                               reward_score_t *score, err_t *err)
 {
+    /* scorer_check has found that it is the one program that may run here. */
     if (!s->command && !(s->command = command_new (job->command, err)))
         return -1;
     return command_score (s->command, episode,
@@ -87,6 +90,7 @@ static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score
     return family->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, score, err);
 }
 
+/*  Used by one thread only: sandbox and program keep their state between episodes. */
 int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
 {
     const char *modules = job->modules ? job->modules : "";

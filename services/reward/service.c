@@ -7,6 +7,7 @@
 
 #define REQUEST_BUDGET ((size_t) 256 << 20)
 
+/*  Called by the workers' threads; bus_wake is what any thread may call. */
 static void reward_wake (void *bus)
 {
     bus_wake (bus);
@@ -25,6 +26,8 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     return workers ? 0 : -1;
 }
 
+/*  Waits for the episodes under way, which read requests that would otherwise be freed under
+ *  them. */
 void reward_close (svc_run_t *run, void **state)
 {
     (void) run;
@@ -62,6 +65,7 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
 {
     size_t n = scored->request->histories_n;
     wire_reward_t *rewards = calloc (n, sizeof *rewards);
+    /* Room for as many parts as each may have: one allocation for all of them. */
     wire_part_t *parts = calloc (n * REWARD_ALL_MAX, sizeof *parts);
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
     for (size_t i = 0; rewards && parts && i < n; i++) {

@@ -72,6 +72,7 @@ static memory_t *workers_memory_slot (workers_t *w, const hash_t *hash)
     return &w->memory[word % MEMORY];
 }
 
+/*  Copied out under the lock: the slot may be written by another thread right after. */
 static bool workers_remembered (workers_t *w, const hash_t *hash, reward_t *reward)
 {
     pthread_mutex_lock (&w->lock);
@@ -134,6 +135,7 @@ static void *workers_run (void *argument)
 {
     workers_t *w = argument;
     pthread_mutex_lock (&w->lock);
+    /* Each thread takes the next scorer, in whatever order they start, and keeps it. */
     scorer_t *scorer = w->scorers[w->running++];
     while (!w->stop) {
         size_t index;
@@ -160,6 +162,7 @@ static void *workers_run (void *argument)
         err_t err = {0};
         int rc = skip ? 0 : workers_score (w, scorer, &job, index, &s->rewards[index], &err);
         pthread_mutex_lock (&w->lock);
+        /* The first error is the one that is told: what comes after it may follow from it. */
         if (rc != 0 && !s->failed) {
             s->failed = true;
             s->err = err;
@@ -200,6 +203,8 @@ workers_t *workers_new (size_t n, const char *command, const char *modules,
     return w;
 }
 
+/*  The threads end before anything is freed that they use. Also called for what workers_new left
+ *  unfinished, so it joins only those that were started. */
 void workers_destroy (workers_t **self)
 {
     workers_t *w = *self;
@@ -231,6 +236,7 @@ int workers_check (const workers_t *w, const wire_score_request_t *request, err_
                          err);
 }
 
+/*  Allocates before it locks. When it fails the arena is still the caller's. */
 int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request)
 {
     scored_t *s = calloc (1, sizeof *s);
@@ -261,6 +267,8 @@ void workers_cancel (workers_t *w, uint64_t id)
     pthread_mutex_unlock (&w->lock);
 }
 
+/*  Finished requests leave in the order of arrival, and are the caller's from here on: no thread
+ *  reads a request all of whose episodes are done. */
 scored_t *workers_take (workers_t *w)
 {
     scored_t *found = NULL;

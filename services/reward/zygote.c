@@ -52,6 +52,8 @@ struct zygote {
 
 /*  ---- starting ------------------------------------------------------------------------------- */
 
+/*  A file that no folder holds: python3 loads the lock from it, and nothing need be installed or
+ *  cleaned up. */
 static int zygote_memory_file (const char *data, size_t size, err_t *err)
 {
     int fd = memfd_create ("inside", MFD_CLOEXEC);
@@ -165,6 +167,8 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *s
     return pid;
 }
 
+/*  Waits for one message, and no longer than until the deadline, whatever signals come in
+ *  between. */
 static int zygote_poll (const zygote_t *zygote, int64_t ms)
 {
     struct pollfd item = {.fd = zygote->control, .events = POLLIN};
@@ -214,6 +218,8 @@ static void zygote_check_layout (void)
 
 /*  ---- forking -------------------------------------------------------------------------------- */
 
+/*  The program's ends of the two pipes travel with the request (SCM_RIGHTS), since the zygote was
+ *  started before there were any. */
 static int zygote_send (const zygote_t *zygote, const protocol_request_t *request, int questions,
                         int answers)
 {
@@ -262,6 +268,8 @@ static int zygote_order (zygote_t *zygote, protocol_kind_t part, const child_lim
         rc = zygote_break (zygote, err);
     else
         rc = 0;
+    /* The zygote has copies of the program's ends. Ours must be closed, or the end of the program
+     * would never show as the end of its answers. */
     if (in[0] >= 0)
         close (in[0]);
     if (out[1] >= 0)
@@ -283,6 +291,7 @@ static child_t *zygote_collect (zygote_t *zygote, err_t *err)
 {
     zygote_order_t order = zygote->next;
     int64_t pid = 0;
+    /* Whatever comes now, the order is over: its pipes go to the child, or are closed here. */
     zygote->next.asked = false;
     if (zygote_poll (zygote, ZYGOTE_FORK_MS) != 0 ||
         recv (zygote->control, &pid, sizeof pid, MSG_DONTWAIT | MSG_TRUNC) !=
@@ -299,6 +308,8 @@ static child_t *zygote_collect (zygote_t *zygote, err_t *err)
     return NULL;
 }
 
+/*  A fork that was ordered ahead serves only when it is what is wanted now; another one is
+ *  collected and ended, since its answer comes first on the control socket. */
 child_t *zygote_fork (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits,
                       err_t *err)
 {
@@ -366,6 +377,8 @@ done:
     return NULL;
 }
 
+/*  A spare fork is collected and ended first: once the zygote is gone nobody would know its
+ *  number. */
 void zygote_destroy (zygote_t **self)
 {
     zygote_t *zygote = *self;
