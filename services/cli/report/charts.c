@@ -59,6 +59,7 @@ static bool charts_is_event (const json_t *line, const char *wanted)
     return event && strcmp (event, wanted) == 0;
 }
 
+/*  Names a curve once. What is one too many, or has too long a name, is left out. */
 static void charts_name_curve (drawing_t *d, const char *key, bool solo)
 {
     for (size_t i = 0; i < d->n; i++)
@@ -79,6 +80,7 @@ static void charts_name_curves (drawing_t *d, const json_t *lines, bool solo)
         json_t *value;
         if (!charts_is_event (line, d->chart->event))
             continue;
+        /* jansson's loop takes no const object; nothing is changed. */
         json_object_foreach ((json_t *) (uintptr_t) line, key, value) {
             if (json_is_number (value) && charts_has_key (d->chart, key))
                 charts_name_curve (d, key, solo);
@@ -105,11 +107,14 @@ static void charts_thin (curve_t *c)
     c->n = kept;
 }
 
+/*  Points of one curve. The first one has none to be joined to, and so counts as one after a
+ *  gap. */
 static void charts_collect (const chart_t *chart, curve_t *c, const json_t *lines)
 {
     const json_t *line;
     bool gap = true;
     size_t i;
+    /* One more, as calloc of nothing may return NULL, which means no memory here. */
     c->points = calloc (json_array_size (lines) + 1, sizeof *c->points);
     if (!c->points)
         return;
@@ -132,17 +137,21 @@ static axis_t charts_axis (double low, double high, bool whole)
     if (high - low < 1e-12) {
         double pad = fabs (low) > 1e-12 ? fabs (low) / 2 : 0.5;
         high += pad;
+        /* Not below 0 for what never is: such an axis would suggest that it could be. */
         low -= low < 0 || low - pad >= 0 ? pad : low;
     }
     double raw = (high - low) / CHARTS_TICKS, power = pow (10, floor (log10 (raw)));
     double tick = raw / power < 1.5 ? 1 : raw / power < 3.5 ? 2 : raw / power < 7.5 ? 5 : 10;
     tick *= power;
     tick = whole ? fmax (tick, 1) : tick;
+    /* An end that misses a tick by rounding alone counts as that tick. */
     return (axis_t){.low = floor (low / tick + 1e-9) * tick,
                     .high = ceil (high / tick - 1e-9) * tick,
                     .tick = tick};
 }
 
+/*  The step axis ends at the last step itself, so that curves reach the edge. It is at least one
+ *  step long: a run with an evaluation and nothing else has only step 0. */
 static void charts_find_axes (drawing_t *d)
 {
     double low = INFINITY, high = -INFINITY, last = 1;
@@ -174,6 +183,7 @@ static double charts_y (const drawing_t *d, double value)
 static void charts_number (double value, double tick, char text[32])
 {
     double digits = ceil (-log10 (tick) - 1e-9);
+    /* Ticks are added up, so 0 comes out as something like 1e-17, or as -0. */
     value = fabs (value) < tick / 1e3 ? 0 : value;
     if (tick >= 1e3)
         snprintf (text, 32, "%.*f%s", fmod (tick, 1e3) > 0 ? 1 : 0, value / 1e3, "k");
@@ -186,6 +196,7 @@ static void charts_number (double value, double tick, char text[32])
 static void charts_draw_axes (const drawing_t *d, buf_t *out)
 {
     char text[32];
+    /* Half a tick of room, again because of the rounding. */
     for (double v = d->y.low; v < d->y.high + d->y.tick / 2; v += d->y.tick) {
         charts_number (v, d->y.tick, text);
         buf_printf (out,
@@ -265,6 +276,7 @@ bool charts_draw (const chart_t *chart, const json_t *team, const json_t *solo, 
 {
     drawing_t d = {.chart = chart};
     bool any = false;
+    /* SVG paints in order: the team's curves lie above those of the single agent. */
     charts_name_curves (&d, solo, true);
     charts_name_curves (&d, team, false);
     for (size_t i = 0; i < d.n; i++) {

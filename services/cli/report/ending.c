@@ -11,7 +11,8 @@
 #include "base/printable.h"
 #include "folder.h"
 
-/*  A word as a shell reads it back: in single quotes, unless it needs none. */
+/*  A word as a shell reads it back: in single quotes, unless it needs none. A quote inside of them
+ *  ends them, stands alone behind a backslash, and begins them again. */
 static void ending_quote (buf_t *command, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -29,6 +30,7 @@ static void ending_quote (buf_t *command, const char *word)
     buf_char (command, '\'');
 }
 
+/*  An option that was not given is not repeated. */
 static void ending_option (buf_t *command, const char *key, const char *value)
 {
     if (!value)
@@ -71,6 +73,7 @@ static json_t *ending_text (const char *text)
     return string;
 }
 
+/*  Takes over the object. Flushed, as it is the last that the reader of --json gets. */
 static void ending_put (json_t *line)
 {
     char *text = json_dumps (line, JSON_COMPACT);
@@ -86,12 +89,14 @@ void ending_error (const char *text)
     ending_put (json_pack ("{s:s, s:o}", "event", "error", "text", ending_text (text)));
 }
 
-/*  Whether there is anything to go on with. */
+/*  Whether there is anything to go on with. A passing run's folder goes away, and some commands
+ *  have no --resume. */
 static bool ending_resumable (const ending_t *e)
 {
     return e->resumes && *e->folder && folder_holds_run (e->out);
 }
 
+/*  The same as for people, but on stdout, where the other events of the run are. */
 static void ending_print_json (const ending_t *e, const char *event, const char *text)
 {
     json_t *line = json_pack ("{s:s}", "event", event);
@@ -108,7 +113,8 @@ static void ending_print_json (const ending_t *e, const char *event, const char 
     ending_put (line);
 }
 
-/*  The command stands on a line of its own, to be copied. */
+/*  The command stands on a line of its own, to be copied. It goes to stderr, so that a result in a
+ *  pipe stays clean. A path may hold what a terminal would obey, hence printable. */
 static void ending_print_resume (const ending_t *e)
 {
     buf_t command = {0};

@@ -32,6 +32,7 @@ static void examples_put (json_t *pairs, json_t *episode)
             json_array_set (pair, 1, episode);
             return;
         }
+    /* The null stands for "after": a pair that keeps it is left out by examples_read. */
     json_array_append_new (pairs, json_pack ("[O, n]", episode));
 }
 
@@ -45,6 +46,8 @@ typedef struct {
     json_t *sampled, *greedy;
 } examples_t;
 
+/*  Sampled and greedy episodes of a task are kept apart: one of each would not show what training
+ *  changed. */
 static void examples_sort_in (void *context, json_t *episode)
 {
     examples_t *e = context;
@@ -75,6 +78,7 @@ json_t *examples_read (const char *out)
     return all;
 }
 
+/*  The line is borrowed, so it is counted once more to outlive the call. */
 static void examples_keep_newest (void *context, json_t *episode)
 {
     json_t **newest = context;

@@ -64,6 +64,7 @@ void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number)
         snprintf (out, FS_PATH_MAX, "%.*s-%zu", (int) n, dir, number);
 }
 
+/*  The first free number ends the count, since that is the one that the next run takes. */
 size_t folder_runs (const char *dir)
 {
     char path[FS_PATH_MAX];

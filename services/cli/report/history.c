@@ -15,6 +15,7 @@
 
 #define HISTORY_FILE "history.jsonl"
 
+/*  In the order of history_end_t. */
 static const char *const history_names[] = {"finished", "stopped", "failed"};
 
 static double history_now_s (void)
@@ -44,7 +45,8 @@ static void history_append (int fd, json_t *line)
 }
 
 /*  Writers share the lock, as it says no more than that somebody is there. They wait for it: a
- *  reader has it for a moment only. */
+ *  reader has it for a moment only. It is not inherited by the services, so it ends with this
+ *  process, however that ends. */
 int history_begin (const char *out, const char *command)
 {
     char path[FS_PATH_MAX], host[256] = "";
@@ -62,6 +64,8 @@ int history_begin (const char *out, const char *command)
     return fd;
 }
 
+/*  Closing gives up the lock, after the line is there: whoever finds nobody at work finds the
+ *  end. */
 void history_end (int fd, history_end_t how, const char *text)
 {
     if (fd < 0)
@@ -93,6 +97,7 @@ void history_read (history_t *h, const char *out)
         if (!event)
             continue;
         bool start = strcmp (event, "started") == 0;
+        /* An end belongs to the start before it, and the next start begins without one. */
         json_decref (h->ended);
         h->ended = start ? NULL : json_incref (line);
         if (start) {
@@ -111,6 +116,8 @@ void history_free (history_t *h)
     *h = (history_t){0};
 }
 
+/*  A process that was killed writes no end and holds no lock: that is how it is told from one that
+ *  works. */
 const char *history_state (const history_t *h)
 {
     const char *how = json_string_value (json_object_get (h->ended, "how"));

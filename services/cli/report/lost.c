@@ -1,6 +1,7 @@
 /*  lost - see lost.h */
 #include "lost.h"
 
+/*  Without a baseline result is NULL, of which jansson reads 0. */
 static void lost_add (lost_t *lost, const json_t *result)
 {
     lost->groups += (size_t) json_number_value (json_object_get (result, "groups"));

@@ -5,6 +5,7 @@
 
 #include "base/printable.h"
 
+/*  Control characters first, as HTML may not hold them; the quote, too, for attributes. */
 void page_escape (const char *text, buf_t *out)
 {
     buf_t safe = {0};
@@ -23,6 +24,7 @@ void page_escape (const char *text, buf_t *out)
     buf_free (&safe);
 }
 
+/*  One pass: what was filled in is not searched again, so a mark in it does no harm. */
 void page_fill (const char *mark, const char *value, buf_t *page)
 {
     buf_t out = {0};

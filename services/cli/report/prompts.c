@@ -9,7 +9,8 @@
 
 #define PROMPTS_ROLES_MAX 16
 
-/*  The episode at its start: its task, roles and limits, without what was written. */
+/*  The episode at its start: its task, roles and limits, without what was written. The state comes
+ *  from a file or the bus: what it lacks, jansson reads as NULL or 0. */
 static episode_t *prompts_begin (const json_t *state)
 {
     const json_t *roles = json_object_get (state, "roles"),
@@ -65,6 +66,8 @@ static int prompts_replay_role (episode_t *episode, size_t role, json_t *action)
     return episode_act (episode, role, &act, NULL);
 }
 
+/*  Turn by turn, as it was played. The first step that fails ends it: later prompts would be made
+ *  from another state, so they are left out rather than wrong. */
 void prompts_add (json_t *state)
 {
     const json_t *roles = json_object_get (state, "roles");

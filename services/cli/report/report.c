@@ -28,6 +28,8 @@ EMBED (report_page, "services/cli/report/report.html")
 #define PROMPT_OPEN    1000 /* bytes; a longer one is opened by hand */
 #define CONFIG_MAX     ((size_t) 1 << 20)
 
+/*  In the order of the page: first what the team can do, then how it learns, last how fast. A pass
+ *  rate is drawn from 0 to 1, so that two runs can be compared by eye. */
 static const chart_t report_charts[] = {
     {"eval", "sampled", "held-out pass rate, sampled", "share of tasks", true},
     {"eval", "greedy", "held-out pass rate, greedy", "share of tasks", true},
@@ -80,6 +82,8 @@ static void report_keep_line (void *lines, json_t *line)
     json_array_append_new (lines, kept);
 }
 
+/*  Each file may be missing or half written, so none of them is an error here: what it would have
+ *  said is left out of the page. */
 static void report_read (report_t *r, const char *out)
 {
     char path[FS_PATH_MAX], solo[FS_PATH_MAX];
@@ -108,6 +112,7 @@ static void report_free (report_t *r)
 
 /*  ---- what was asked for, when, where -------------------------------------------------------- */
 
+/*  A fact that is not known is no line. */
 static void report_fact (buf_t *out, const char *name, const char *value)
 {
     if (!value || !*value)
@@ -123,7 +128,8 @@ static void report_fact_text (buf_t *out, const char *name, buf_t *value)
     buf_free (value);
 }
 
-/*  "2026-03-01 14:05:09 UTC" of a number of seconds; "" of none. */
+/*  "2026-03-01 14:05:09 UTC" of a number of seconds; "" of none. The page is sent to people
+ *  elsewhere, hence no local time. */
 static const char *report_date (const json_t *time_s, char text[32])
 {
     time_t seconds = (time_t) json_number_value (time_s);
@@ -162,7 +168,8 @@ static long long report_step_of (const json_t *line)
     return (long long) json_integer_value (json_object_get (line, "step"));
 }
 
-/*  How far it came, and why it came no further. */
+/*  How far it came, and why it came no further. A trainer that was started without `quintet run`
+ *  leaves no history, and then its result says whether it came to its end. */
 static void report_state (const report_t *r, buf_t *out)
 {
     const char *text = json_string_value (json_object_get (r->history.ended, "text"));
@@ -222,6 +229,7 @@ static void report_times (const report_t *r, buf_t *out)
     const json_t *first = json_object_get (r->result, "first_step_s");
     const json_t *wall = json_object_get (r->result, "wall_s");
     buf_t text = {0};
+    /* There is no result before the end: the newest step knows the time as well. */
     if (!json_is_number (wall))
         wall = json_object_get (team, "wall_s");
     if (!json_is_number (wall))
@@ -263,12 +271,15 @@ static void report_facts (const report_t *r, buf_t *out)
     if (!r->config.size)
         return;
     buf_text (out, "<details><summary>The whole configuration</summary><pre>");
+    /* A copy of the file, since the facts above are only a choice of its keys. */
     page_escape (r->config.data, out);
     buf_text (out, "</pre></details>\n");
 }
 
 /*  ---- tables --------------------------------------------------------------------------------- */
 
+/*  The trainer writes an interval beside a rate and beside nothing else, so its two keys say
+ *  whether there is one. */
 static void report_cell (const json_t *line, const char *key, const char *format, buf_t *out)
 {
     char low[64], high[64];
@@ -302,6 +313,7 @@ static void report_table (const char *title, const json_t *lines, buf_t *out)
         return;
     buf_printf (out, "<table><tr><th>%s, %.0f tasks</th><th>step %lld</th>", title,
                 json_number_value (json_object_get (after, "n")), report_step_of (before));
+    /* One evaluation alone is its own first and newest: one column. */
     if (after != before)
         buf_printf (out, "<th>step %lld</th>", report_step_of (after));
     buf_text (out, "</tr>\n");
@@ -362,6 +374,7 @@ static void report_words (const char *class, const char *label, const char *text
     buf_text (out, "</pre>");
 }
 
+/*  A long prompt is folded, or the answer below it would be off the screen. */
 static void report_action (const json_t *action, size_t turn, size_t turns, buf_t *out)
 {
     const char *role = json_string_value (json_object_get (action, "role")),
@@ -383,6 +396,7 @@ static void report_action (const json_t *action, size_t turn, size_t turns, buf_
     buf_free (&label);
 }
 
+/*  Prompts are worked out here, for the few episodes that are shown: it takes a replay of each. */
 static void report_episode (json_t *e, buf_t *out)
 {
     const json_t *turns = json_object_get (e, "turns"), *turn, *action;
@@ -448,6 +462,8 @@ static int report_put (const report_t *r, err_t *err)
     report_tables (r, &body);
     report_curves (r, &body);
     report_episodes (r, &body);
+    /* The body comes last: its texts are other people's, and a mark in them must stay what it
+       is. */
     page_fill ("@TITLE@", title.data ? title.data : "", &page);
     page_fill ("@BODY@", body.data, &page);
     int rc = fs_join (path, r->out, "report.html", err);

@@ -29,6 +29,7 @@ static json_t *result_read_result (const char *folder, err_t *err)
     return result;
 }
 
+/*  What was read before an error stays in r, for result_free. */
 int result_read (result_t *r, const char *out, bool with_solo, err_t *err)
 {
     char solo[FS_PATH_MAX];
@@ -84,13 +85,15 @@ json_t *result_lines (const char *folder, const char *file)
     return list;
 }
 
+/*  NAN where the trainer did not measure it: null and a missing key are the same to a reader. */
 static double result_number (const json_t *result, const char *when, const char *key)
 {
     const json_t *value = json_object_get (json_object_get (result, when), key);
     return json_is_number (value) ? json_number_value (value) : NAN;
 }
 
-/*  The Wilson interval that the trainer wrote beside a rate. */
+/*  The Wilson interval that the trainer wrote beside a rate. It stands there only for rates that
+ *  were measured. */
 const char *result_interval (const json_t *result, const char *when, const char *key,
                              char text[RESULT_INTERVAL])
 {
@@ -191,6 +194,8 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
             fprintf (to, ", %lld tokens]\n",
                      (long long) json_integer_value (json_object_get (action, "tokens")));
             const char *text = json_string_value (json_object_get (action, "text"));
+            /* Each line is printed on its own, so that all are indented: no word of a model can
+               pass for one of ours. */
             while (text && *text) {
                 size_t n = strcspn (text, "\n");
                 fputs ("    ", to);
@@ -218,6 +223,7 @@ static void result_print_example (FILE *to, const char *out)
     json_decref (pairs);
 }
 
+/*  A result without the word counts as reproducible. */
 bool result_reproducible (const result_t *r)
 {
     return !json_is_false (json_object_get (r->team, "reproducible"));
@@ -245,6 +251,7 @@ void result_print (const result_t *r, FILE *to)
         fprintf (to, "%s" RESULT_NOT_REPRODUCIBLE "%s\n", style (STYLE_NOTE), style (STYLE_NONE));
     if (result_trained (r->team))
         result_print_example (to, r->out);
+    /* A passing run's folder is about to be removed, so nobody is sent there. */
     if (!r->passing)
         fprintf (to, "\nEverything is in %s: report.html, metrics.jsonl, checkpoints, logs.\n",
                  r->out);
@@ -275,6 +282,8 @@ static json_t *result_side (const json_t *result, const char *when)
     return object;
 }
 
+/*  Without a baseline there is no single agent: null, so that a program finds the key all the
+ *  same. */
 static json_t *result_sides (const json_t *result)
 {
     return result ? json_pack ("{s:o, s:o}", "before", result_side (result, "before"), "after",
@@ -282,6 +291,7 @@ static json_t *result_sides (const json_t *result)
                   : json_null ();
 }
 
+/*  One line and flushed: the program that reads it need not wait for our end. */
 void result_json (const result_t *r, FILE *to)
 {
     lost_t lost = lost_count (r);
