@@ -36,6 +36,8 @@ static bool conf_check_differs (const conf_t *conf, const conf_t *fresh,
     return !same;
 }
 
+/*  Defaults are made anew for the question, which is asked a few times at the start of a
+ *  program. */
 bool conf_changed (const conf_t *conf, const char *name)
 {
     const conf_section_t *section;
@@ -46,7 +48,8 @@ bool conf_changed (const conf_t *conf, const char *name)
     return changed;
 }
 
-/*  A rule for a section ("critic.") matches all of its keys. */
+/*  A rule for a section ("critic.") matches all of its keys. Otherwise the whole name must be the
+ *  rule's, or "loss.kl" would take "loss.kl_ratio" along. */
 static bool conf_check_matches (const rule_t *rule, const char *name)
 {
     size_t n = strlen (rule->key);
@@ -126,6 +129,8 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
 
 /*  ---- keys that do not go together ----------------------------------------------------------- */
 
+/*  A pattern without its place for the prompt would send every task to the model as the same
+ *  text. */
 static int conf_check_chat (const conf_t *conf, err_t *err)
 {
     static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
@@ -147,6 +152,7 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
         return conf_refuse (conf, "loss.scale", err,
                             "is %s, but rloo does not divide: set it to none", conf->loss.scale);
+    /* A bound below the clip would take the place of the clip. */
     if (conf->loss.delta > 0 && conf->loss.delta <= 1 + conf->loss.clip_high)
         return conf_refuse (conf, "loss.delta", err,
                             "%g cuts below the clip at 1 + loss.clip_high = %g: above that, or 0",
@@ -175,6 +181,7 @@ static int conf_check_trainer (const conf_t *conf, err_t *err)
                             "1 leaves nothing to compare an episode with: at least 2 with "
                             "loss.advantage %s",
                             conf->loss.advantage);
+    /* A minibatch without a group would be an update of nothing. */
     if (conf->trainer.minibatches > conf->trainer.groups)
         return conf_refuse (conf, "trainer.minibatches", err,
                             "%lld are whole groups each, but there are only %lld groups",
@@ -193,7 +200,8 @@ static void conf_check_name_all (const char *const *names, buf_t *text)
         buf_printf (text, "%s%s", i ? ", " : "", names[i]);
 }
 
-/*  Seats and sets are the family's own names, so only it can say which there are. */
+/*  Seats and sets are the family's own names, so only it can say which there are. The refusal lists
+ *  them, since nothing in a configuration does. */
 static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *err)
 {
     buf_t seats = {0}, styles = {0};

@@ -31,6 +31,7 @@ static const char *const free_keys[] = {"run.name",
                                         "evaluation.stop",
                                         "trainer.activations_mb"};
 
+/*  Compared in two parts, so that the whole name need not be put together for every key. */
 static bool conf_compare_is_free (const conf_section_t *section, const conf_key_t *key)
 {
     size_t n = strlen (section->name);
@@ -59,19 +60,20 @@ void conf_essence (const conf_t *conf, buf_t *text)
 }
 
 /*  The lines of two essences are the same keys in the same order, so they are compared line by
- *  line. */
+ *  line. Both texts are cut up by that. */
 static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list)
 {
     char *mine, *other;
     while ((mine = strsep (&ours, "\n")) && (other = strsep (&theirs, "\n"))) {
-        const char *value = strchr (mine, ' ');
+        const char *value = strchr (mine, ' '); /* " 0.1" of "trainer.lr: 0.1" */
         if (strcmp (mine, other) == 0 || !value)
             continue;
         buf_printf (list, "%s%s (and not%s)", list->size ? ", " : "", other, value);
     }
 }
 
-/*  The file is the config.yml that the trainer left in the run's folder. */
+/*  The file is the config.yml that the trainer left in the run's folder. Keys that it lacks, as one
+ *  of an earlier version may, count as their defaults. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err)
 {
     buf_t file = {0}, ours = {0}, theirs = {0}, list = {0};

@@ -1,7 +1,7 @@
 /*  conf - see conf.h
  *
  *  A file has two levels: section: {key: value}. The YAML is read as events, so every error can
- *  name its line; anchors, aliases, tags and further documents are refused.
+ *  name its line; aliases and further documents are refused, anchors and tags mean nothing.
  */
 #include "conf/conf.h"
 
@@ -26,7 +26,7 @@ typedef struct {
     const char *name; /* of the file, in errors */
     conf_t *conf;
     err_t *err;
-    bool seen_section[64];
+    bool seen_section[64]; /* more than there are */
 } reader_t;
 
 /*  Lines count from 0 in libyaml, from 1 for people. */
@@ -42,6 +42,7 @@ static int conf_next (reader_t *r, yaml_event_t *event)
     if (!yaml_parser_parse (&r->parser, event)) {
         const char *problem = r->parser.problem ? r->parser.problem : "not YAML";
         size_t at = r->parser.problem_mark.index;
+        /* An empty event, which callers may delete like any other. */
         memset (event, 0, sizeof *event);
         if (at < r->size && r->text[at] == '\t')
             problem = "a tab: YAML wants spaces before a key";
@@ -55,7 +56,8 @@ static int conf_next (reader_t *r, yaml_event_t *event)
     return conf_fail (r, line, "aliases are not supported: write the value", "");
 }
 
-/*  An item of a sequence: a word as it is, anything else in quotes as the table reads them. */
+/*  An item of a sequence: a word as it is, anything else in quotes as the table reads them. An item
+ *  with blanks or commas would otherwise become two. */
 static void conf_write_item (buf_t *text, const char *item, size_t size)
 {
     bool word = size > 0;
@@ -88,6 +90,8 @@ static int conf_read_value (reader_t *r, const char *key, buf_t *text)
         buf_append (text, event.data.scalar.value, event.data.scalar.length);
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         yaml_event_delete (&event);
+        /* Items are words: a list in a list, or a section, ends the loop and is refused behind
+           it. */
         while ((rc = conf_next (r, &event)) == 0 && event.type == YAML_SCALAR_EVENT) {
             conf_write_item (text, (const char *) event.data.scalar.value,
                              event.data.scalar.length);
@@ -119,7 +123,7 @@ static int conf_unknown (const conf_section_t *section, const char *name, const 
 }
 
 /*  Given twice is an error: YAML would let the last one count, and the reader of the file may look
- *  at the first. */
+ *  at the first. An unknown key is refused for the same reason: who wrote it counts on it. */
 static int conf_read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
                           bool *seen)
 {
@@ -132,7 +136,7 @@ static int conf_read_key (reader_t *r, const conf_section_t *section, const char
     if (seen[key - section->keys])
         return conf_fail (r, line, full, ": given twice");
     seen[key - section->keys] = true;
-    buf_t text = {.max = 1 << 16};
+    buf_t text = {.max = 1 << 16}; /* a value, not a document */
     int rc = conf_read_value (r, full, &text);
     if (rc == 0)
         rc = conf_set (r->conf, section, key, text.data ? text.data : "", where, r->err);
@@ -140,6 +144,7 @@ static int conf_read_key (reader_t *r, const conf_section_t *section, const char
     return rc;
 }
 
+/*  NULL: there is no such section, or it was there before, and the error says which. */
 static const conf_section_t *conf_begin_section (reader_t *r, const char *name, size_t line)
 {
     size_t n;
@@ -179,7 +184,7 @@ static int conf_read_section (reader_t *r, const char *name, size_t line)
     for (;;) {
         if (conf_next (r, &event) != 0)
             return -1;
-        int rc = 1;
+        int rc = 1; /* 1: the section ends here */
         if (event.type == YAML_SCALAR_EVENT)
             rc = conf_read_key (r, section, (const char *) event.data.scalar.value,
                                 event.start_mark.line, seen);
@@ -221,6 +226,7 @@ static int conf_read_document (reader_t *r)
     }
 }
 
+/*  The parser reads the text in place, so the text has to stay until the end. */
 static int conf_read_text (conf_t *conf, const char *text, size_t size, const char *name,
                            err_t *err)
 {
@@ -233,7 +239,8 @@ static int conf_read_text (conf_t *conf, const char *text, size_t size, const ch
     return rc;
 }
 
-/*  "section.key=value", from a command line. */
+/*  "section.key=value", from a command line. The word itself is the place that errors name, as a
+ *  file's line is for its keys. */
 static int conf_set_override (conf_t *conf, const char *word, err_t *err)
 {
     char name[NAME_MAX_BYTES], where[192];
@@ -251,7 +258,7 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     const conf_key_t *key = section ? conf_find (section, dot + 1) : NULL;
     if (!section)
         return conf_unknown (NULL, name, where, name, err);
-    *dot = '.';
+    *dot = '.'; /* errors name the whole key */
     if (!key)
         return conf_unknown (section, dot + 1, where, name, err);
     return conf_set (conf, section, key, word + size + 1, where, err);
@@ -278,6 +285,7 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
     return conf;
 }
 
+/*  NULL: the key has its default, or does not exist. */
 static const char *conf_where_of (const conf_t *conf, const char *name)
 {
     const conf_section_t *section;
@@ -312,7 +320,7 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err)
 
 /*  A relative path that is not there from the working directory is looked for beside the file, so
  *  that a configuration and its tasks can be moved together. One that is nowhere stays as it is;
- *  whoever opens it says so. */
+ *  whoever opens it says so. One from --set was typed in the working directory and means that. */
 static int conf_resolve (const conf_t *conf, const char *key, char **path, err_t *err)
 {
     const char *where = conf_where_of (conf, key), *slash = strrchr (conf->file, '/');
@@ -340,6 +348,7 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     conf_t *conf = NULL;
     if (fs_read (path, CONF_FILE_MAX, &text, err) == 0)
         conf = conf_parse (text.data ? text.data : "", text.size, path, overrides, n, err);
+    /* Whatever hinders the reading, the user named the file: it counts as a wrong configuration. */
     else if (err)
         err->code = ERR_CONFIG;
     buf_free (&text);

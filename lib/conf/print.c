@@ -20,7 +20,7 @@ static void conf_print_quote (buf_t *text, const char *value)
 }
 
 /*  The shortest text that reads back to the same number: 0.1 and not 0.10000000000000001; and 20,
- *  not 2e+01. */
+ *  not 2e+01. 17 digits are enough for any double. */
 static void conf_print_real (buf_t *text, double value)
 {
     char out[40];
@@ -37,6 +37,8 @@ static void conf_print_real (buf_t *text, double value)
     buf_text (text, out);
 }
 
+/*  Sections are structs of different types; their addresses, in the order of conf_sections, let one
+ *  loop walk over all of them. */
 #define SECTION_AT(section, KEYS, h) &conf->section,
 
 void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
@@ -85,6 +87,7 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
             size_t from = text->size;
             buf_printf (text, "  %s: ", key->name);
             conf_print_value (conf, &sections[s], key, text);
+            /* Help begins in one column where the value leaves room for it. */
             if (help) {
                 size_t width = text->size - from;
                 buf_printf (text, "%*s# %s%s%s%s", width < 34 ? (int) (34 - width) : 1, "",
@@ -101,6 +104,7 @@ static bool conf_print_is (const char *value, const char *word)
     return strcmp (value, word) == 0;
 }
 
+/*  The group's formulas, and where they come from, are in lib/learn/advantage.h. */
 static void conf_print_advantage_formula (const conf_t *conf, buf_t *text)
 {
     const char *a = conf->loss.advantage;
@@ -118,7 +122,8 @@ static void conf_print_advantage_formula (const conf_t *conf, buf_t *text)
                                                                 : "batch + 1e-4)");
 }
 
-/*  What the token losses are added up with. */
+/*  What the token losses are added up with. The types differ in whether a long completion weighs
+ *  more than a short one. */
 static const char *conf_print_reduction (const char *type)
 {
     return conf_print_is (type, "grpo") || conf_print_is (type, "sapo") ||
@@ -135,6 +140,7 @@ static void conf_print_surrogate_formula (const conf_t *conf, char x, buf_t *tex
     const char *type = conf->loss.type;
     if (conf_print_is (type, "cispo"))
         buf_printf (text, "stop (min (%c, %g)) A logp", x, 1 + conf->loss.clip_high);
+    /* Always of the whole sequence, whatever the level: hence not x. */
     else if (conf_print_is (type, "vespo"))
         buf_text (text, "stop (phi (exp (sum_t (logp - logp_old)))) A logp");
     else if (conf_print_is (type, "sapo"))

@@ -97,7 +97,7 @@ static size_t table_smallest (size_t a, size_t b, size_t c)
 }
 
 /*  Levenshtein's edit distance of two short words, with one row of the table at a time; `corner` is
- *  the value above and to the left. */
+ *  the value above and to the left. Longer ones are not compared. */
 static size_t table_distance (const char *a, const char *b)
 {
     size_t n = strlen (a), m = strlen (b), row[WORD_MAX + 1];
@@ -117,7 +117,7 @@ static size_t table_distance (const char *a, const char *b)
     return row[m];
 }
 
-/*  A key by its full name, "trainer.lr". */
+/*  A key by its full name, "trainer.lr". A name without a dot is none. */
 const conf_key_t *conf_look_up (const char *name, const conf_section_t **section)
 {
     size_t n, size = strcspn (name, ".");
@@ -217,7 +217,7 @@ static void *table_field (conf_t *conf, const conf_section_t *section, const con
     return (char *) conf + section_offset[section - conf_sections (&n)] + key->offset;
 }
 
-/*  choices: "a|b|c". */
+/*  choices: "a|b|c". The word must end where the choice does: "lin" is not "linear". */
 static bool table_is_choice (const char *choices, const char *text)
 {
     size_t size = strlen (text);
@@ -279,8 +279,9 @@ static int table_read_item (const char **at, const char *end, buf_t *item, err_t
     return 0;
 }
 
-/*  "aux main", "aux, main" or "[aux, main]"; what holds blanks or commas stands in double
- *  quotes. */
+/*  "aux main", "aux, main" or "[aux, main]"; what holds blanks or commas stands in double quotes.
+ *  The old items are gone even when the new ones are wrong, as the caller then gives up the whole
+ *  configuration. */
 static int table_set_list (conf_list_t *list, const char *text, err_t *err)
 {
     const char *end = text + strlen (text), *from = text + strspn (text, " ");
@@ -301,6 +302,7 @@ static int table_set_list (conf_list_t *list, const char *text, err_t *err)
         if (rc == 0 && item.size == 0)
             rc = err_set (err, ERR_CONFIG, "'%s' has an item without a text", text);
         list->item[list->n] = buf_take (&item);
+        /* Counted before the checks, so that a refused item is freed with the others. */
         if (!list->item[list->n++])
             return err_set (err, ERR_LIMIT, "no memory");
         if (rc != 0)
@@ -309,8 +311,8 @@ static int table_set_list (conf_list_t *list, const char *text, err_t *err)
     return 0;
 }
 
-/*  Stricter than strtod: no blanks, no trailing letters, and whole numbers may be written as
- *  1e3. */
+/*  Stricter than strtod: no blanks, no trailing letters, and whole numbers may be written as 1e3.
+ *  Bounds of whole numbers are at most 2^53, up to which a double holds each of them. */
 static int table_set_number (void *to, const conf_key_t *key, const char *text, err_t *err)
 {
     char *end;
@@ -357,6 +359,7 @@ int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key
     return *given ? 0 : err_set (err, ERR_LIMIT, "no memory");
 }
 
+/*  A list's default goes the way of the user's, so that both are read by the same rules. */
 static int table_set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
     void *to = table_field (conf, section, key);
@@ -380,6 +383,7 @@ static int table_set_default (conf_t *conf, const conf_section_t *section, const
 
 conf_t *conf_defaults (void)
 {
+    /* Zeros, so that conf_destroy can take back what was made when memory runs out midway. */
     conf_t *conf = calloc (1, sizeof *conf);
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
