@@ -17,6 +17,8 @@ struct corpus {
     size_t roles;
 };
 
+/*  Texts are made of the training side alone (corpus_get), so what the options hold out stays out
+ *  of the corpus as well. */
 corpus_t *corpus_new (const task_options_t *options, err_t *err)
 {
     corpus_t *corpus = calloc (1, sizeof *corpus);
@@ -53,6 +55,7 @@ int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *co
     size_t n = task_set_size (corpus->set, TASK_TRAIN);
     const char *text = task_set_get (corpus->set, TASK_TRAIN, rng_below (&rng, n));
     const char *role = corpus->family->corpus_roles[rng_below (&rng, corpus->roles)];
+    /* A copy of its own, which may be reworded: the set's text is shared by all threads. */
     json_t *task = json_loads (text, 0, NULL);
     if (!task)
         return err_set (err, ERR_LIMIT, "no memory for text %llu of the corpus",

@@ -126,6 +126,7 @@ episode_t *episode_again (const episode_t *e, err_t *err)
                           json_incref (json_object_get (e->state, "limits")), err);
 }
 
+/*  Teams have a few roles, so looking through them costs less than a table would. */
 static bool episode_has_role (const episode_t *e, const char *name)
 {
     for (size_t r = 0; r < e->roles; r++)
@@ -257,6 +258,7 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     return 0;
 }
 
+/*  What the episode keeps of the history is referenced before the rest is let go. */
 int episode_replay (episode_t *e, const char *text, size_t size, err_t *err)
 {
     json_error_t problem = {.text = "it is too long"};
@@ -280,6 +282,7 @@ void episode_destroy (episode_t **self)
     *self = NULL;
 }
 
+/*  Also the number of the turn under way, counted from 0. */
 size_t episode_turn (const episode_t *e)
 {
     return json_array_size (e->turns);
@@ -368,11 +371,13 @@ static int episode_write (const json_t *value, buf_t *json, err_t *err)
     return rc == 0 ? 0 : err_set (err, ERR_LIMIT, "no memory to write an episode");
 }
 
+/*  All of it, hidden checks included. What people see is episode_public. */
 int episode_state (const episode_t *e, buf_t *json, err_t *err)
 {
     return episode_write (e->state, json, err);
 }
 
+/*  Turns alone: task, roles and limits are the same for all of a group, which has them once. */
 int episode_history (const episode_t *e, buf_t *json, err_t *err)
 {
     buf_text (json, "{\"turns\":");

@@ -21,6 +21,8 @@ static double reward_clamp (double x)
     return x < 0 || isnan (x) ? 0 : x > 1 ? 1 : x;
 }
 
+/*  More parts than there is room for are a bug of ours: a scorer's are counted when they come
+ *  in. */
 static void reward_add_part (reward_t *reward, const char *name, double value)
 {
     assert (reward->parts_n < REWARD_ALL_MAX);
@@ -81,6 +83,8 @@ static int reward_watch_traffic (const json_t *state, reward_traffic_t *traffic,
             if (!(tokens > 0) || !(others > 0))
                 continue;
             traffic->read += tokens;
+            /* In turn t a role could read what each of the others wrote in t turns, each up to the
+             * limit. */
             traffic->budget += limit * others * (double) t;
             if (reward_add_reader (turns, action, t, traffic, err) != 0)
                 return -1;
@@ -89,6 +93,8 @@ static int reward_watch_traffic (const json_t *state, reward_traffic_t *traffic,
     return 0;
 }
 
+/*  Recorded under its name and added to the sum; n counts the parts, of which the cost is the
+ *  mean. */
 static void reward_add_cost (reward_t *reward, const char *name, double value, size_t *n)
 {
     reward_add_part (reward, name, reward_clamp (value));
@@ -117,6 +123,7 @@ static int reward_find_cost (const episode_t *episode, const reward_score_t *sco
     return 0;
 }
 
+/*  For texts of fixed size, which go to people: what was cut ends in "...". */
 void reward_cut (char *to, size_t size, const char *text)
 {
     size_t n = strlen (text), room = size - sizeof "...";
@@ -137,6 +144,8 @@ int reward_join (const episode_t *episode, const reward_weights_t *weights,
                  const reward_score_t *score, reward_t *reward, err_t *err)
 {
     const json_t *limits = json_object_get (episode_json (episode), "limits");
+    /* The limit is per action, and the critical path has one action per turn: so their quotient is
+     * the share of the time that was allowed. */
     double turns = (double) episode_turn (episode);
     double limit =
         (double) json_integer_value (json_object_get (limits, "tokens")) * (turns > 0 ? turns : 1);

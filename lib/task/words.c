@@ -151,6 +151,7 @@ void words_split_sentences (const char *text, words_t *words)
         const char *start = at;
         while (*at && words_stop (at) == 0)
             at++;
+        /* What is as short as the number of a list's item is no sentence. */
         if (at - start > WORDS_SENTENCE_BYTES)
             words_add (words, start, (size_t) (at - start));
     }
@@ -170,6 +171,7 @@ static bool words_strip (const char *text, size_t *n, const char *const *ends, s
     return false;
 }
 
+/*  Whether a text ends as a sentence does; quotes and blanks behind the stop do not matter. */
 bool words_closed (const char *text)
 {
     static const char *const around[] = {" ", "\n", "\"", "”", "»", "«", "“", "’", "」", "』"};
@@ -195,6 +197,7 @@ void words_free (words_t *words)
     *words = (words_t){0};
 }
 
+/*  By bytes, not by a locale: the order must be the same on every machine. */
 static int words_compare (const void *a, const void *b, void *words)
 {
     return strcmp (words_at (words, *(const size_t *) a), words_at (words, *(const size_t *) b));
@@ -247,6 +250,8 @@ size_t words_count_any (const words_t *words, const char *const *list)
     return n;
 }
 
+/*  The phrase is split by the same rules as the text, so that case, accents and apostrophes do not
+ *  matter. */
 static bool words_have_phrase (words_t *words, const char *phrase)
 {
     words_t wanted = {0};
@@ -301,6 +306,7 @@ double words_overlap (words_t *a, words_t *b)
     return all ? (double) shared / (double) all : 0;
 }
 
+/*  Both places have four words from there on; the callers see to that. */
 static int words_compare_grams (const words_t *a, size_t i, const words_t *b, size_t j)
 {
     int sign = 0;

@@ -11,6 +11,8 @@ static bool coding_is_identifier (const char *name)
     return *name && !strchr ("0123456789", *name) && strspn (name, bytes) == strlen (name);
 }
 
+/*  A test says what is wanted in one way: a result, or the name of an exception. Both, or neither,
+ *  would leave open what passes. */
 static int coding_adopt_tests (const json_t *task, err_t *err)
 {
     const json_t *tests = json_object_get (task, "tests"), *test;

@@ -118,6 +118,8 @@ static long coding_mapped (size_t map, long x)
     }
 }
 
+/*  Python's len (set (...)). Every value is compared with those before it: there are nine at
+ *  most. */
 static size_t coding_distinct (const long *values, size_t n)
 {
     size_t count = 0;

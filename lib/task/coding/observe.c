@@ -3,6 +3,7 @@
 
 #include "task/coding/coding.h"
 
+/*  "helper" is another word for the same seat; the function is called aux in either case. */
 bool coding_is_helper (const char *role)
 {
     return strcmp (role, "aux") == 0 || strcmp (role, "helper") == 0;

@@ -167,6 +167,8 @@ static int coding_run_check (const task_sandbox_t *sandbox, const json_t *state,
         return -1;
     size_t right = (size_t) json_integer_value (json_object_get (answer, "right")),
            answered = (size_t) json_integer_value (json_object_get (answer, "answered"));
+    /* Only the check as a whole passes. Asserts in loops are counted more often than they stand
+     * there, so a failed check never counts as all tests. */
     bool all = json_is_true (json_object_get (answer, "passed"));
     o->tests = coding_asserts (family_text (task, "test"));
     o->passed = all ? o->tests : right < o->tests ? right : o->tests - 1;
@@ -218,6 +220,8 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
     bool helper = coding_has_helper (state), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;
     bool all = o.tests && o.passed == o.tests, builtin = json_object_get (task, "parts");
+    /* Success is the tests and the helper's use; the quality also has what comes on the way
+     * there. */
     *score =
         (reward_score_t){.quality = builtin ? coding_builtin_quality (&o, used, share, all)
                                             : coding_graded_quality (&o, helper, used, share, all),

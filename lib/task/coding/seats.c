@@ -47,6 +47,8 @@ static json_t *coding_seat (const json_t *task, bool helper, const char *text)
                       "arguments", arguments);
 }
 
+/*  Helpers first, as the artifact has them and as the score reads the answer. Where the artifact is
+ *  not the seats' own, it counts as the text of a single seat. */
 json_t *coding_seats (const json_t *state)
 {
     const json_t *task = json_object_get (state, "task"), *actions = coding_last_actions (state),

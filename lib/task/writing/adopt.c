@@ -1,6 +1,7 @@
 /*  adopt - writing tasks from users' files. See family.h */
 #include "task/writing/writing.h"
 
+/*  A file may call the brief "prompt", as many data sets do. */
 int writing_adopt (json_t *task, err_t *err)
 {
     if (!*family_text (task, "brief") && *family_text (task, "prompt"))

@@ -28,6 +28,7 @@ bool writing_is_story (const char *style)
     return strcmp (style, "story") == 0;
 }
 
+/*  As many as there are combinations, so that no two of the tasks are the same. */
 size_t writing_builtin (const char *style)
 {
     return writing_is_story (style) ? WRITING_HEROES * WRITING_THINGS * WRITING_KINDS
@@ -48,6 +49,7 @@ static json_t *writing_generate_story (size_t i)
                       "terms", hero, thing);
 }
 
+/*  The terms are the words of the brief that both parts have to take up. */
 json_t *writing_generate (const char *style, uint64_t seed, size_t i)
 {
     (void) seed;

@@ -3,6 +3,8 @@
 
 #include "task/writing/writing.h"
 
+/*  A story goes on from its opening; a brief is put in the words that the corpus has, with the
+ *  seat's name behind the mark. */
 void writing_observe (const json_t *task, const char *role, buf_t *prompt)
 {
     const char *brief = family_text (task, "brief");

@@ -44,6 +44,7 @@ static const char *const writing_endings[] = {"in short", "in conclusion", "to s
 static const char *const writing_happy_endings[] = {"the end", "happy",   "happily", "learned",
                                                     "smiled",  "friends", NULL};
 
+/*  Every check is worth 0 to 1, so that none can outweigh the others in their mean. */
 static double writing_clamp (double x)
 {
     return x < 0 ? 0 : x > 1 ? 1 : x;
@@ -252,6 +253,8 @@ static int writing_split_pieces (const json_t *state, bool story, char **solo,
     return 0;
 }
 
+/*  The counts are believed only after words_failed: memory that ran out would have made them too
+ *  small. */
 static int writing_check_pieces (const json_t *task, bool story, writing_piece_t pieces[2],
                                  reward_score_t *score, err_t *err)
 {
@@ -262,6 +265,7 @@ static int writing_check_pieces (const json_t *task, bool story, writing_piece_t
         if (words_failed (&pieces[i].words) || words_failed (&pieces[i].sentences))
             return err_set (err, ERR_LIMIT, "no memory for the words of a text");
     score->quality /= (double) score->parts_n;
+    /* The number of checks that are marked as cross in the two functions above. */
     score->agreement /= story ? 3 : 4;
     /* Success needs all that only both can do together, and nearly all of the rest. */
     score->success = score->agreement > 0.999 && score->quality >= 0.9;
