@@ -5,6 +5,7 @@
 
 /*  ---- names ---------------------------------------------------------------------------------- */
 
+/*  One name, or several with commas between them, in brackets or not. */
 bool jinja_read_names (jinja_t *j, jinja_names_t *names)
 {
     bool brackets = jinja_take (j, "(");
@@ -118,6 +119,7 @@ static bool blocks_tag_ends (jinja_t *j)
     return *j->at == '%' || *j->at == '-';
 }
 
+/*  A filter with arguments is refused: only its name is read here. */
 void jinja_run_filter (jinja_t *j, bool live)
 {
     char filter[JINJA_WORD] = "";
@@ -240,6 +242,7 @@ json_t *jinja_call_macro (jinja_t *j, const char *name, const jinja_args_t *args
     *found = jinja_special (value) && json_is_integer (which);
     if (!*found)
         return NULL;
+    /* Only what the call must not change is put back below; work, the pool and an error stay. */
     jinja_t before = *j;
     memcpy (scope, j->scope, sizeof scope);
     j->scopes = 1;

@@ -11,6 +11,8 @@
 
 /*  ---- tests ---------------------------------------------------------------------------------- */
 
+/*  Tests without an argument. False: there is none of that name. NULL is the undefined value, and
+ *  may be tested like any other. */
 static bool filters_plain (const char *name, const json_t *value, bool *is)
 {
     bool text = json_is_string (value), object = json_is_object (value) && !jinja_special (value);
@@ -59,6 +61,7 @@ static const char *filters_sign (const char *name)
     return NULL;
 }
 
+/*  An unknown test is an error and not false: false would choose a branch. */
 bool jinja_test (jinja_t *j, const char *name, const json_t *value, const jinja_args_t *args)
 {
     bool is = false;
@@ -161,6 +164,7 @@ static json_t *filters_select (jinja_t *j, const char *name, const json_t *value
     return out;
 }
 
+/*  An attribute of each item, or a filter's result for each. */
 static json_t *filters_map (jinja_t *j, const json_t *value, const jinja_args_t *args)
 {
     json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ()), *item;
@@ -182,6 +186,7 @@ static json_t *filters_map (jinja_t *j, const json_t *value, const jinja_args_t 
     return out;
 }
 
+/*  Items are written as str () has them, so numbers may be joined too. */
 static json_t *filters_join (jinja_t *j, const json_t *value, const jinja_args_t *args)
 {
     buf_t text = {0};
@@ -255,6 +260,7 @@ static json_t *filters_sort (jinja_t *j, json_t *list, const order_t *order, boo
     return list;
 }
 
+/*  Pairs, ordered by their key or by their value. */
 static json_t *filters_dictsort (jinja_t *j, const json_t *value, const jinja_args_t *args)
 {
     const char *by = json_string_value (jinja_arg (args, 1, "by"));
@@ -277,6 +283,7 @@ static json_t *filters_sorted (jinja_t *j, const json_t *value, const jinja_args
 
 /*  ---- single values -------------------------------------------------------------------------- */
 
+/*  A text is reversed by characters, and stays a text. */
 static json_t *filters_reverse (jinja_t *j, const json_t *value)
 {
     json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ());
@@ -334,6 +341,7 @@ static json_t *filters_number (jinja_t *j, const json_t *value, const jinja_args
     return jinja_keep (j, whole ? json_integer ((json_int_t) number) : json_real (number));
 }
 
+/*  Of equals the first, as in Python. An empty list gives the undefined value. */
 static json_t *filters_extreme (jinja_t *j, const json_t *value, bool most)
 {
     json_t *list = jinja_list (j, value), *best = json_array_get (list, 0), *item;
@@ -344,6 +352,7 @@ static json_t *filters_extreme (jinja_t *j, const json_t *value, bool most)
     return best;
 }
 
+/*  From 0 on, so that the sum of nothing is a number; texts cannot be summed in Jinja either. */
 static json_t *filters_sum (jinja_t *j, const json_t *value)
 {
     json_t *list = jinja_list (j, value), *sum = jinja_keep (j, json_integer (0)), *item;
@@ -395,6 +404,7 @@ static json_t *filters_of_list (jinja_t *j, const char *name, json_t *value,
     return NULL;
 }
 
+/*  The value is a text by now (jinja_filter). */
 static json_t *filters_of_text (jinja_t *j, const char *name, const json_t *value,
                                 const jinja_args_t *args, bool *known)
 {
@@ -414,6 +424,8 @@ static json_t *filters_of_text (jinja_t *j, const char *name, const json_t *valu
     return NULL;
 }
 
+/*  In this order: filters that take any value, then those of lists, which must see the list itself,
+ *  and last those of texts, for which the value is written out. */
 json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args)
 {
     if (j->dead)

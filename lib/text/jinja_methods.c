@@ -24,6 +24,7 @@ size_t jinja_white (const char *text)
     return 0;
 }
 
+/*  Bytes of the character that begins here: the first, and those that continue it. */
 static size_t methods_character (const char *text)
 {
     size_t n = 1;
@@ -44,6 +45,8 @@ static size_t methods_among (const char *text, const char *characters)
     return 0;
 }
 
+/*  How many bytes before `end` are white space, or are among the given characters; from the end,
+ *  character by character. */
 size_t jinja_white_before (const char *from, const char *end, const char *characters)
 {
     const char *at = end;
@@ -142,6 +145,8 @@ static json_t *methods_split (jinja_t *j, const char *text, const char *by, json
     return list;
 }
 
+/*  A text may grow with each replacement, so the result is bounded like all of a template's
+ *  work. */
 static json_t *methods_replace (jinja_t *j, const char *text, const char *from, const char *to,
                                 json_int_t most)
 {
@@ -231,6 +236,7 @@ static json_t *methods_of_text (jinja_t *j, const json_t *self, const char *name
 
 /*  ---- objects -------------------------------------------------------------------------------- */
 
+/*  cycle is the loop variable's, which is an object like others here; it is known by its index0. */
 static json_t *methods_of_object (jinja_t *j, const json_t *self, const char *name,
                                   const jinja_args_t *args)
 {

@@ -6,6 +6,7 @@
 
 /*  ---- comparisons ---------------------------------------------------------------------------- */
 
+/*  True and False are numbers in Python. */
 static bool operators_is_number (const json_t *value)
 {
     return json_is_number (value) || json_is_boolean (value);
@@ -16,6 +17,7 @@ static double operators_number (const json_t *value)
     return json_is_boolean (value) ? json_is_true (value) : json_number_value (value);
 }
 
+/*  1 equals 1.0 and True, also inside of lists, which jansson's own comparison does not know. */
 bool jinja_equal (const json_t *a, const json_t *b)
 {
     if (operators_is_number (a) && operators_is_number (b))
@@ -73,6 +75,7 @@ bool jinja_compare (jinja_t *j, const char *symbol, const json_t *a, const json_
 
 /*  ---- arithmetic ----------------------------------------------------------------------------- */
 
+/*  Jinja's ~, which writes both sides as texts; also + of two texts. */
 json_t *jinja_join (jinja_t *j, const json_t *left, const json_t *right)
 {
     buf_t text = {0};
@@ -179,6 +182,8 @@ static json_int_t operators_bound (const json_t *bound, json_int_t n, json_int_t
     return at < 0 ? (back ? -1 : 0) : at >= n ? (back ? n - 1 : n) : at;
 }
 
+/*  A text is cut in place where its step is 1; else it is taken apart into characters and joined
+ *  again. */
 json_t *jinja_slice (jinja_t *j, json_t *self, json_t *const bound[3])
 {
     json_int_t by = json_is_integer (bound[2]) ? json_integer_value (bound[2]) : 1;

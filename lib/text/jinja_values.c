@@ -44,6 +44,8 @@ bool jinja_spend (jinja_t *j, size_t work)
     return false;
 }
 
+/*  The pool holds every value that a template makes until it is done: code that evaluates borrows,
+ *  and frees nothing on the way out of an error. */
 json_t *jinja_keep (jinja_t *j, json_t *value)
 {
     jinja_spend (j, VALUE);
@@ -86,6 +88,7 @@ static json_t *values_global (const jinja_t *j, const char *name)
     return NULL;
 }
 
+/*  From the innermost scope outwards. NULL: undefined, which is no error until it is used. */
 json_t *jinja_lookup (const jinja_t *j, const char *name)
 {
     for (size_t i = j->scopes; i-- > 0;) {
@@ -98,6 +101,8 @@ json_t *jinja_lookup (const jinja_t *j, const char *name)
 
 /*  ---- functions ------------------------------------------------------------------------------ */
 
+/*  Characters of a text, items of a list, keys of an object: two of the three are 0 for any
+ *  value. */
 size_t jinja_length (const json_t *value)
 {
     size_t n = 0;
@@ -107,6 +112,7 @@ size_t jinja_length (const json_t *value)
     return n + json_array_size (value) + json_object_size (value);
 }
 
+/*  An argument by its name, else by its place; NULL when it was not given. */
 json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name)
 {
     json_t *named = name ? json_object_get (args->named, name) : NULL;
@@ -134,6 +140,7 @@ static json_t *values_range (jinja_t *j, const jinja_args_t *args)
     if (bound[2] == 0)
         return jinja_fail (j, "range with a step of 0");
     for (json_int_t i = bound[0]; bound[2] > 0 ? i < bound[1] : i > bound[1]; i += bound[2]) {
+        /* A range of billions is stopped here, before it takes the memory. */
         if (!jinja_spend (j, VALUE))
             return NULL;
         json_array_append_new (list, json_integer (i));

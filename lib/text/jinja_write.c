@@ -65,6 +65,8 @@ static void write_quoted (const writer_t *w, const char *text, size_t size)
     buf_char (w->out, quote);
 }
 
+/*  What stands before an item: the separator of the last one, and a line of its own where lines are
+ *  indented. */
 static void write_between (const writer_t *w, bool first, size_t depth)
 {
     if (!first)
@@ -81,6 +83,8 @@ static int write_by_name (const void *a, const void *b)
     return strcmp (*(const char *const *) a, *(const char *const *) b);
 }
 
+/*  Keys stay in the order in which they were given, as Python's do, unless they are to be
+ *  sorted. */
 static void write_object (writer_t *w, const json_t *object)
 {
     const char *key, **keys = calloc (json_object_size (object) + 1, sizeof *keys);
@@ -107,6 +111,7 @@ static void write_object (writer_t *w, const json_t *object)
     free (keys);
 }
 
+/*  By address: which list is a tuple is no property of its content. */
 static bool write_is_among (const json_t *list, const json_t *value)
 {
     size_t i;
@@ -117,6 +122,9 @@ static bool write_is_among (const json_t *list, const json_t *value)
     return false;
 }
 
+/*  Each value is charged, and the depth is bounded: what a template builds must not end in a stack
+ *  that overflows. What Python writes and we cannot is an error, since other text would be another
+ *  prompt. */
 static void write_value (writer_t *w, const json_t *value)
 {
     size_t i;
@@ -149,6 +157,8 @@ static void write_value (writer_t *w, const json_t *value)
     w->depth--;
 }
 
+/*  Python's str (): a text as it is, everything else as repr () has it. The undefined value writes
+ *  nothing. */
 void jinja_write (jinja_t *j, const json_t *value, buf_t *out)
 {
     writer_t w = {.j = j, .out = out, .indent = -1};

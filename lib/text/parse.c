@@ -7,12 +7,15 @@
 /*  Whole numbers above this have neighbours that a double cannot tell apart. */
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
 
+/*  A folder that was cloned without Git LFS holds such pointers in place of its large files. */
 bool parse_is_pointer (const char *data, size_t size)
 {
     static const char begin[] = "version https://git-lfs.github.com/spec/";
     return size >= sizeof begin - 1 && memcmp (data, begin, sizeof begin - 1) == 0;
 }
 
+/*  Whole numbers are read as doubles: a file may have one that no int64 holds, and only parse_whole
+ *  says which can be used as an integer. */
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
 {
     json_error_t problem;
@@ -32,6 +35,7 @@ json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
     return NULL;
 }
 
+/*  The range is checked before the cast, which beyond it would be undefined. */
 bool parse_whole (const json_t *value, int64_t *whole)
 {
     double number = json_number_value (value);

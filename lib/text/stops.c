@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/*  The first place at which any stop begins: with several of them, the order of the list does not
+ *  matter. */
 bool stops_find (const stops_t *stops, const char *text, size_t size, size_t *at)
 {
     bool found = false;
@@ -17,6 +19,8 @@ bool stops_find (const stops_t *stops, const char *text, size_t size, size_t *at
     return found;
 }
 
+/*  How many bytes at the end could be the beginning of a stop. Whoever shows text while it grows
+ *  holds these back, since it could not take them back later. */
 size_t stops_held (const stops_t *stops, const char *text, size_t size)
 {
     size_t most = 0;
@@ -29,6 +33,7 @@ size_t stops_held (const stops_t *stops, const char *text, size_t size)
     return most;
 }
 
+/*  Decoded behind the prompt, since the text of the first id may depend on what it follows. */
 static bool stops_in (const stops_t *stops, const tokenizer_t *tokenizer, const int32_t *prompt,
                       size_t prompt_n, const int32_t *ids, size_t ids_n, buf_t *text, size_t *at)
 {
@@ -52,6 +57,7 @@ bool stops_cut (const stops_t *stops, const tokenizer_t *tokenizer, const int32_
         else
             least = middle + 1;
     }
+    /* The last try need not have been this one, so the text is made again. */
     stops_in (stops, tokenizer, prompt, prompt_n, ids, enough, text, &at);
     text->size = at;
     if (text->data)

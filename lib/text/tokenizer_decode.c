@@ -15,6 +15,8 @@ typedef struct {
     size_t n, capacity;
 } pieces_t;
 
+/*  Closes the piece that was written last. All pieces stand in one buffer, and only their ends are
+ *  kept. */
 static void decode_end (pieces_t *p)
 {
     if (p->n == p->capacity) {
@@ -126,6 +128,8 @@ static int decode_hex (char c)
                                   : -1;
 }
 
+/*  A character that the vocabulary lacks was spelled as tokens like <0xE2>, one per byte. They are
+ *  gathered until another token comes, since only together are they a character. */
 static void decode_fallback (const pieces_t *in, pieces_t *out)
 {
     buf_t bytes = {.max = SIZE_MAX / 4};
@@ -207,6 +211,7 @@ static void decode_step (const tokenizer_decode_t *step, const pieces_t *in, pie
 
 /*  ---- the whole ------------------------------------------------------------------------------ */
 
+/*  Ids without a token write nothing: a model's vocabulary may be padded beyond the tokenizer's. */
 static void decode_tokens (const tokenizer_t *t, const int32_t *ids, size_t n, int flags,
                            pieces_t *out)
 {

@@ -17,6 +17,7 @@ static size_t normal_space (const char *text, size_t size)
     return space && n > 0 ? (size_t) n : 0;
 }
 
+/*  From the right, bytes that continue a character are stepped over to find where it begins. */
 static void normal_strip (const tokenizer_normal_t *step, const char *text, size_t size, buf_t *out)
 {
     for (size_t n; step->left && size && (n = normal_space (text, size)) > 0; size -= n)
@@ -31,6 +32,7 @@ static void normal_strip (const tokenizer_normal_t *step, const char *text, size
     buf_append (out, text, size);
 }
 
+/*  utf8proc fails for text that is no UTF-8, which then fails as a whole. */
 static void normal_compose (const tokenizer_normal_t *step, const char *text, size_t size,
                             buf_t *out)
 {
@@ -50,6 +52,7 @@ static void normal_step (const tokenizer_normal_t *step, const char *text, size_
         normal_compose (step, text, size, out);
         return;
     case NORMAL_PREPEND:
+        /* The library leaves an empty text empty. */
         if (size)
             buf_text (out, step->text);
         buf_append (out, text, size);
@@ -63,6 +66,8 @@ static void normal_step (const tokenizer_normal_t *step, const char *text, size_
     }
 }
 
+/*  Each step reads one buffer and writes another, since a step may make text longer. A failure of
+ *  any of them shows in out. */
 void tokenizer_normalize (const tokenizer_t *t, const char *text, size_t size, buf_t *out)
 {
     buf_t now = {.max = SIZE_MAX / 4};

@@ -109,6 +109,7 @@ static size_t regex_count (const char *at)
     return at[n] == '}' && n > 1 ? n + 1 : 0;
 }
 
+/*  False: there is something in it that PCRE2 would read otherwise, or not at all. */
 static bool regex_translate (const char *pattern, buf_t *out)
 {
     for (const char *at = pattern; *at; at++) {
@@ -138,6 +139,8 @@ static bool regex_translate (const char *pattern, buf_t *out)
     return true;
 }
 
+/*  The pattern as the file has it is shown in errors, not what we made of it. It comes out of JSON,
+ *  which is valid UTF-8, so PCRE2 need not check that. */
 static pcre2_code *regex_compile (const char *pattern, const char *shown, uint32_t options,
                                   err_t *err)
 {
@@ -175,6 +178,7 @@ pcre2_code *tokenizer_literal (const char *text, err_t *err)
 
 /*  ---- finding -------------------------------------------------------------------------------- */
 
+/*  Match data and limits are made once and serve for many texts, until tokenizer_find_done. */
 void tokenizer_find_begin (tokenizer_find_t *f, const pcre2_code *regex, const char *text,
                            size_t size)
 {

@@ -96,6 +96,9 @@ static void split_marked (tokenizer_splitter_t *s, size_t level, const char *tex
     buf_free (&out);
 }
 
+/*  Each level cuts what the one before it found and hands the pieces on; behind the last they go to
+ *  the caller. The depth is the number of steps, which is bounded. first: the piece begins the
+ *  text. */
 static void split_level (tokenizer_splitter_t *s, size_t level, const char *text, size_t size,
                          bool first)
 {

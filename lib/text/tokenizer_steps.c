@@ -13,6 +13,8 @@ const char *tokenizer_type (const json_t *part)
     return type ? type : "";
 }
 
+/*  A step that was left out would give other ids in silence, and a model reads those as another
+ *  text. */
 int tokenizer_refuse (err_t *err, const char *what, const char *type)
 {
     return err_set (err, ERR_INPUT, "tokenizer: %s '%s' is not supported", what, type);
@@ -31,6 +33,7 @@ static int steps_read_list (tokenizer_t *t, const json_t *list, steps_read_fn *r
     return 0;
 }
 
+/*  Options that a file leaves out have the library's default, which is true for some of them. */
 static bool steps_true (const json_t *part, const char *key, bool missing)
 {
     const json_t *value = json_object_get (part, key);
@@ -53,6 +56,7 @@ static pcre2_code *steps_pattern (const json_t *part, err_t *err)
 
 /*  ---- splitters ------------------------------------------------------------------------------ */
 
+/*  The lists of steps are arrays of a fixed size, so a file cannot make them grow. */
 static tokenizer_split_t *steps_add_split (tokenizer_t *t, err_t *err)
 {
     if (t->splits == TOKENIZER_STEPS_MAX) {
@@ -62,6 +66,7 @@ static tokenizer_split_t *steps_add_split (tokenizer_t *t, err_t *err)
     return &t->split[t->splits++];
 }
 
+/*  Takes the pattern over. NULL stands for one that could not be read, which err tells already. */
 static int steps_add_regex (tokenizer_t *t, pcre2_code *regex, int behavior, err_t *err)
 {
     tokenizer_split_t *split = regex ? steps_add_split (t, err) : NULL;
@@ -104,6 +109,8 @@ static int steps_read_metaspace (tokenizer_t *t, const json_t *part, err_t *err)
                : 0;
 }
 
+/*  The prefix comes before the splitting, as in the library: the blank belongs to the first
+ *  word. */
 static int steps_read_bytes (tokenizer_t *t, const json_t *part, err_t *err)
 {
     t->byte_level = true;
@@ -118,6 +125,8 @@ static int steps_read_bytes (tokenizer_t *t, const json_t *part, err_t *err)
                : 0;
 }
 
+/*  The place in this list is the number of tokenizer_internal.h's enum. `missing` stands for an
+ *  option that is left out: a behaviour, or what the refusal calls it. */
 static int steps_behavior (const json_t *part, const char *missing, err_t *err)
 {
     static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious",
@@ -177,6 +186,7 @@ static int steps_read_pre (tokenizer_t *t, const json_t *part, err_t *err)
 
 /*  ---- the normaliser ------------------------------------------------------------------------- */
 
+/*  Takes pattern and text of the step over, also when there is no room for it. */
 static int steps_add_normal (tokenizer_t *t, tokenizer_normal_t step, err_t *err)
 {
     if (t->normals == TOKENIZER_STEPS_MAX) {
@@ -204,6 +214,7 @@ static int steps_form (const char *type)
     return 0;
 }
 
+/*  Normalisers run in the order of the file, each on what the one before it has made. */
 static int steps_read_normalizer (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
@@ -251,6 +262,7 @@ static int steps_read_template (tokenizer_t *t, const json_t *part, err_t *err)
         const char *name =
             json_string_value (json_object_get (json_object_get (piece, "SpecialToken"), "id"));
         if (!name) {
+            /* The text's own place: what comes behind it in the list comes behind the text. */
             after = true;
             continue;
         }
@@ -284,6 +296,7 @@ static int steps_read_pair (tokenizer_t *t, const json_t *part, err_t *err)
     return 0;
 }
 
+/*  ByteLevel changes only offsets here, and we give none. */
 static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
 {
     const char *type = tokenizer_type (part);
@@ -300,6 +313,8 @@ static int steps_read_post (tokenizer_t *t, const json_t *part, err_t *err)
 
 /*  ---- the decoder ---------------------------------------------------------------------------- */
 
+/*  The step is in the list already, so tokenizer_free_steps frees what was read of it before an
+ *  error. */
 static int steps_read_decoder_options (tokenizer_decode_t *step, const json_t *part, err_t *err)
 {
     const char *content = json_string_value (json_object_get (part, "content"));
@@ -335,6 +350,7 @@ static int steps_read_decoder (tokenizer_t *t, const json_t *part, err_t *err)
     const char *type = tokenizer_type (part);
     if (json_is_null (part) || !part)
         return 0;
+    /* Without any decoder the library puts a blank between tokens (tokenizer_decode.c). */
     t->joins = true;
     if (strcmp (type, "Sequence") == 0)
         return steps_read_list (t, json_object_get (part, "decoders"), steps_read_decoder, err);

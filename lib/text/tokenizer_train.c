@@ -200,6 +200,7 @@ static char *tokenizer_train_write_json (const trainer_t *t, const char *const *
                              json_integer ((json_int_t) (i + specials_n)));
         json_decref (name);
     }
+    /* The same object twice: as pre-tokenizer and as decoder. */
     json_t *level = json_pack ("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
                                "trim_offsets", 1, "use_regex", 1);
     json_t *root = json_pack (
@@ -234,6 +235,7 @@ static void tokenizer_train_trainer_free (trainer_t *t)
 char *tokenizer_train (const char *const *texts, size_t n, size_t vocab,
                        const char *const *specials, size_t specials_n, err_t *err)
 {
+    /* All bytes must have tokens, and the table of pairs is VOCAB_MAX squared. */
     if (vocab < 256 + specials_n || vocab > VOCAB_MAX) {
         err_set (err, ERR_INPUT, "a vocabulary of %zu tokens: %zu to %d are wanted", vocab,
                  256 + specials_n, VOCAB_MAX);
