@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+/*  Of one role in an episode; the arrays of credit_of_role lie on the stack. */
 #define TURNS_MAX 256
 
 /*  The joint rewards, less the mean punishment of each episode's overlong completions. */
@@ -15,6 +16,8 @@ static double *credit_shape (const rollout_t *r, const credit_options_t *options
         for (size_t c = 0; c < episode->completions_n; c++)
             sum += advantage_overlong (episode->completions[c].ids.n, options->max_tokens,
                                        options->overlong_tokens);
+        /* The mean, not the sum: an episode of many turns must not be punished more than one of
+           few. */
         sum /= (double) (episode->completions_n ? episode->completions_n : 1);
         rewards[e] = r->rewards[e] + sum;
         *overlong += sum / (double) r->episodes;
@@ -56,6 +59,7 @@ static int credit_of_role (const rollout_t *r, size_t e, double reward, uint32_t
         if (turns == TURNS_MAX)
             return err_set (err, ERR_LIMIT, "an episode of more than %d turns", TURNS_MAX);
         at[turns] = r->first_completion[e] + c;
+        /* Completions stand in the order of their turns, which is the order that GAE runs along. */
         value[turns] = values[at[turns]];
         turns++;
     }
@@ -85,6 +89,8 @@ static int credit_from_critic (const rollout_t *r, const double *rewards, const 
     return 0;
 }
 
+/*  The group baseline is computed in any case: the number of groups without spread comes from it,
+ *  also where the critic alone decides. */
 int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_options_t *options,
                     const double *values, err_t *err)
 {

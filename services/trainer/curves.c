@@ -34,6 +34,7 @@ static const struct {
 /*  A name may end in "/POLICY"; that end stays. */
 void curves_tag (const char *event, const char *name, char tag[CURVES_TAG_MAX])
 {
+    /* Training under "train", as with TRL, so that its runs and ours share charts. */
     const char *tab = strcmp (event, "step") == 0 ? "train" : event;
     size_t n = strcspn (name, "/");
     for (size_t i = 0; i < sizeof curves_names / sizeof *curves_names; i++)
@@ -44,6 +45,8 @@ void curves_tag (const char *event, const char *name, char tag[CURVES_TAG_MAX])
     snprintf (tag, CURVES_TAG_MAX, "%s/%s", tab, name);
 }
 
+/*  Works on the line as it was read or written: the curves are the same whether they are drawn at
+ *  once or anew from the file. */
 void curves_line (buf_t *bytes, const json_t *line)
 {
     const char *names[CURVES_MAX];
@@ -53,6 +56,7 @@ void curves_line (buf_t *bytes, const json_t *line)
     const char *event = json_string_value (json_object_get (line, "event")), *key;
     json_t *value;
     json_object_foreach ((json_t *) (uintptr_t) line, key, value) {
+        /* step and time_s are the axes. Null is a gap in the curve. */
         if (!json_is_number (value) || strcmp (key, "step") == 0 || strcmp (key, "time_s") == 0 ||
             n == CURVES_MAX)
             continue;

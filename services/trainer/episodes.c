@@ -14,6 +14,7 @@
 #define EPISODES_MAX ((size_t) 1 << 30)
 #define SHOWN_MAX    ((size_t) 64 << 10) /* an event's payload stays small */
 
+/*  What a scorer did not tell is left out: "success": false would be read as a failure. */
 static json_t *episodes_reward_json (const wire_reward_t *reward)
 {
     json_t *parts = json_object ();
@@ -34,10 +35,14 @@ static episode_t *episodes_rebuild (const trainer_t *t, const rollout_t *rollout
                                     err_t *err)
 {
     size_t g = 0;
+    /* Dead groups have no episodes, so their first number is also the next one's: "<=" passes over
+       them. */
     while (rollout->first_episode[g + 1] <= number)
         g++;
     const conf_t *conf = t->team.conf;
     const char *history = rollout->episode[number]->history;
+    /* The same limits as the environment played under: the state that comes out must be the one
+       that was played. */
     episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
                                .turns = (size_t) conf->task.max_turns,
                                .cpu_s = conf->task.cpu_s,
@@ -64,6 +69,8 @@ static char *episodes_line (const trainer_t *t, wire_phase_t phase, const wire_r
     return text;
 }
 
+/*  A full disk may show only when what was buffered is written, so the result of fclose counts,
+ *  too. */
 static int episodes_append (const trainer_t *t, const char *line, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -85,12 +92,16 @@ int episodes_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, s
     if (!episode)
         return -1;
     const wire_reward_t *reward = &rollout->episode[number]->reward;
+    /* A copy, since the line adds keys of its own to what stays the episode's. The cast takes away
+       a const that jansson's functions do not have. */
     json_t *whole = json_copy ((json_t *) (uintptr_t) episode_json (episode));
     json_t *seen = tell ? episode_public (episode) : NULL;
     char *line = whole ? episodes_line (t, phase, reward, whole) : NULL;
     char *event = seen ? episodes_line (t, phase, reward, seen) : NULL;
     int rc = line ? episodes_append (t, line, err)
                   : err_set (err, ERR_LIMIT, "no memory to show an episode");
+    /* A larger one stands in the file only: the bus drops what is over ENVELOPE_EVENT_MAX, and a
+       share of that is for the rest of the event. */
     if (rc == 0 && event && strlen (event) <= SHOWN_MAX)
         news_episode (t, phase, event);
     free (line);
@@ -106,11 +117,15 @@ static bool episodes_still_true (const char *text, uint64_t done)
     const char *phase = json_string_value (json_object_get (line, "phase"));
     uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
     bool train = phase && strcmp (phase, wire_phase_name (WIRE_TRAIN)) == 0;
+    /* Step s of training made version s, which the run has when s <= done. An evaluation of version
+       `done` is played again, so its lines must go. */
     bool keep = phase && (train ? step <= done : step < done);
     json_decref (line);
     return keep;
 }
 
+/*  Lines are looked at one by one, since this file has no offset in the checkpoint. It is written
+ *  anew as a whole: who reads it meanwhile sees the old one or the new one. */
 int episodes_cut (trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX];

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*  The ring forgets what is older: completions get longer or shorter as a run learns, and the next
+ *  steps are most like the last ones. */
 void eta_step (eta_t *eta, double seconds)
 {
     eta->step_s[eta->n++ % ETA_STEPS] = seconds;
@@ -15,6 +17,7 @@ void eta_evaluation (eta_t *eta, double seconds)
     eta->evaluation_s = seconds;
 }
 
+/*  Not x - y, which an int would cut to 0 for times less than a second apart. */
 static int eta_compare (const void *a, const void *b)
 {
     double x = *(const double *) a, y = *(const double *) b;
@@ -30,6 +33,7 @@ double eta_left (const eta_t *eta, size_t steps, size_t evaluations)
         return NAN;
     memcpy (sorted, eta->step_s, n * sizeof *sorted);
     qsort (sorted, n, sizeof *sorted, eta_compare);
+    /* The mean of the middle two; for an odd number both are the same one. */
     double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
     return median * (double) steps + eta->evaluation_s * (double) evaluations;
 }

@@ -7,8 +7,11 @@
 
 #include "base/clock.h"
 
+/*  Ten status events: an agent that was silent for so long is gone, and its lag would stand in the
+ *  metrics for ever. */
 #define FORGET_MS 5000
 
+/*  In place: those that are kept move up over those that are not. */
 static void lag_forget (lag_t *lag, int64_t now)
 {
     size_t kept = 0;
@@ -29,12 +32,15 @@ static bool lag_oldest (const char *run, const wire_event_t *event, uint64_t *ve
         if (strncmp (m->name, prefix, (size_t) length) != 0 || m->value < 0)
             continue;
         uint64_t number = (uint64_t) m->value;
+        /* Of several policies the one that is furthest behind counts. */
         *version = found && *version < number ? *version : number;
         found = true;
     }
     return found;
 }
 
+/*  Events are hints, and these are for people only: nothing waits for an agent because of what
+ *  stands here. */
 void lag_event (lag_t *lag, const char *run, const wire_event_t *event)
 {
     uint64_t version = 0;
@@ -45,6 +51,7 @@ void lag_event (lag_t *lag, const char *run, const wire_event_t *event)
     size_t i = 0;
     while (i < lag->n && strcmp (lag->agents[i].name, event->text) != 0)
         i++;
+    /* Further agents are not shown; they are served all the same. */
     if (i == LAG_AGENTS_MAX)
         return;
     lag->n = i == lag->n ? i + 1 : lag->n;

@@ -7,6 +7,7 @@
 
 #define Z95 1.959963984540054 /* quantile of the normal distribution at 0.975 */
 
+/*  Until measure_close_spread, mean and std hold the sums of x and of x^2. */
 static void measure_add (spread_t *sums, double x)
 {
     sums->mean += x;
@@ -22,6 +23,8 @@ static void measure_close_spread (spread_t *s, size_t n)
     s->std = n > 1 ? sqrt (fmax (0, (s->std - count * s->mean * s->mean) / (count - 1))) : 0;
 }
 
+/*  A task family names its parts, and not every episode has each: they are collected by name, with
+ *  a count of their own. Beyond MEASURE_PARTS_MAX they are left out. */
 static void measure_add_part (measure_t *m, const wire_part_t *part)
 {
     size_t i = 0;
@@ -54,6 +57,7 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode, si
         const wire_completion_t *completion = &episode->completions[c];
         m->completions++;
         m->tokens += completion->ids.n;
+        /* What did not stop by itself was cut by the length limit. */
         m->truncated += !completion->stopped;
         m->longest = completion->ids.n > m->longest ? completion->ids.n : m->longest;
     }
@@ -61,6 +65,8 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode, si
         measure_add_part (m, &reward->parts[p]);
 }
 
+/*  A walk in the order of the flat numbers, so that equal rollouts give equal bits, whoever played
+ *  them. */
 void measure_rollout (const rollout_t *rollout, measure_t *m)
 {
     size_t agreed = 0;
@@ -73,13 +79,18 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
     measure_close_spread (&m->quality, m->n);
     measure_close_spread (&m->speed, m->n);
     measure_close_spread (&m->cost, m->n);
+    /* At least 1: where no episode was played the means are 0, and not NaN. */
     double episodes = fmax ((double) m->n, 1);
+    /* Known for some: the mean of those. Known for none that was played: NaN, and not 0, which
+       would be disagreement. */
     m->agreement = agreed || !m->n ? m->agreement / fmax ((double) agreed, 1) : NAN;
     m->critical_path /= episodes;
     m->episode_tokens = (double) m->tokens / episodes;
     m->completion_tokens = (double) m->tokens / fmax ((double) m->completions, 1);
 }
 
+/*  With groups as the whole, those that died count as failed: else a version whose tasks crash
+ *  would look better than one whose tasks are finished. */
 double measure_pass_rate (const measure_t *m, size_t whole)
 {
     if (m->n && !m->judged)
@@ -87,6 +98,8 @@ double measure_pass_rate (const measure_t *m, size_t whole)
     return whole ? (double) m->successes / (double) whole : 0;
 }
 
+/*  Wilson's interval, since the usual one has no width at rates of 0 and 1, which a few held-out
+ *  tasks often give. */
 interval_t measure_wilson (size_t successes, size_t n)
 {
     if (n == 0)

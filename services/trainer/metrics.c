@@ -18,11 +18,15 @@
 #include "curves.h"
 #include "tensorboard.h"
 
+/*  More than METRICS_MAX numbers with the longest names take. FILE_MAX: the curves of a whole run,
+ *  which are drawn in memory when it is opened. */
 #define LINE_MAX ((size_t) 256 << 10)
 #define FILE_MAX ((size_t) 1 << 30)
 #define LINES    "metrics.jsonl"
 #define CURVES   "events.out.tfevents.quintet"
 
+/*  One line is under way at a time: metrics_begin empties it, metrics_end writes it. Names are
+ *  copied, since callers make them on their stacks. */
 struct metrics {
     char lines[FS_PATH_MAX], curves[FS_PATH_MAX];
     int lines_fd, curves_fd;
@@ -35,6 +39,8 @@ struct metrics {
     size_t n;
 };
 
+/*  Unix time, for people and for TensorBoard. Durations are measured elsewhere, with a clock that
+ *  nobody sets. */
 static double metrics_now_s (void)
 {
     struct timespec now;
@@ -42,6 +48,8 @@ static double metrics_now_s (void)
     return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
 }
 
+/*  Writes all of it or fails. A line that was half written is the last one of the file, and the
+ *  next resume cuts it off: no checkpoint has counted it. */
 static int metrics_write_out (int fd, const char *path, const buf_t *bytes, err_t *err)
 {
     if (buf_failed (bytes))
@@ -66,6 +74,8 @@ static int metrics_each_line (const char *path, int (*each) (void *context, cons
     size_t capacity = 0;
     int rc = 0;
     while (file && rc == 0 && getline (&text, &capacity, file) > 0) {
+        /* Lines that do not parse are passed over: a process that was killed may have left half of
+           one. */
         json_t *line = json_loads (text, 0, NULL);
         if (line)
             rc = each (context, line);
@@ -77,6 +87,8 @@ static int metrics_each_line (const char *path, int (*each) (void *context, cons
     return rc;
 }
 
+/*  The step is that of the last training line; the time is the latest of any line, since
+ *  evaluations take time, too. */
 static int metrics_take_last (void *context, const json_t *line)
 {
     const char *event = json_string_value (json_object_get (line, "event"));
@@ -97,6 +109,8 @@ metrics_last_t metrics_last (const char *dir)
     return last;
 }
 
+/*  The curves hold nothing that the lines do not, apart from texts and settings. So they are drawn
+ *  anew at every start, and no event file has to be cut. */
 static int metrics_draw_line (void *context, const json_t *line)
 {
     curves_line (context, line);
@@ -113,6 +127,8 @@ static int metrics_draw_all (metrics_t *metrics, err_t *err)
     return rc;
 }
 
+/*  A file shorter than the checkpoint says has lost lines, and what is read back from it, the best
+ *  evaluation above all, would be wrong: refused rather than gone on with. */
 static int metrics_cut (metrics_t *metrics, err_t *err)
 {
     off_t size = lseek (metrics->lines_fd, 0, SEEK_END);
@@ -133,9 +149,11 @@ static int metrics_open_files (metrics_t *metrics, const char *dir, err_t *err)
     if (fs_join (metrics->lines, dir, LINES, err) != 0 ||
         fs_join (metrics->curves, dir, CURVES, err) != 0)
         return -1;
+    /* Not O_TRUNC: what lies before the offset stays. */
     metrics->lines_fd = open (metrics->lines, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (metrics->lines_fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", metrics->lines);
+    /* O_TRUNC: it is written again from the lines. */
     metrics->curves_fd = open (metrics->curves, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (metrics->curves_fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", metrics->curves);
@@ -149,6 +167,7 @@ metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
         err_set (err, ERR_LIMIT, "no memory for the metrics");
         return NULL;
     }
+    /* Before anything can fail: metrics_close must not close descriptor 0. */
     metrics->lines_fd = metrics->curves_fd = -1;
     metrics->offset = offset;
     if (metrics_open_files (metrics, dir, err) != 0)
@@ -178,6 +197,7 @@ void metrics_begin (metrics_t *metrics, const char *event, uint64_t step)
 
 void metrics_add (metrics_t *metrics, const char *name, double value)
 {
+    /* Dropped in silence: a measurement too many must not end a run. */
     if (metrics->n == METRICS_MAX)
         return;
     char *copy = metrics->name[metrics->n];
@@ -195,6 +215,8 @@ void metrics_addf (metrics_t *metrics, double value, const char *fmt, ...)
     metrics_add (metrics, name, value);
 }
 
+/*  The order of the numbers is the order of the calls. NaN becomes null, which JSON has: a number
+ *  that was not measured is still named. */
 static json_t *metrics_line_of (const metrics_t *metrics)
 {
     json_t *line = json_pack ("{s:s, s:I, s:f}", "event", metrics->event, "step",
@@ -217,6 +239,8 @@ static void metrics_drop_infinite (metrics_t *metrics)
     metrics->n = kept;
 }
 
+/*  The line is written before the curve, and the offset counts it as soon as it stands in the file:
+ *  a curve that is missing comes back with the next start, a line would not. */
 int metrics_end (metrics_t *metrics, err_t *err)
 {
     buf_t text = {.max = LINE_MAX}, curves = {.max = LINE_MAX};
@@ -248,6 +272,7 @@ int metrics_sync (metrics_t *metrics, err_t *err)
     return 0;
 }
 
+/*  Frees the bytes in any case: its callers have nothing else to clean up. */
 static int metrics_write_curves (metrics_t *metrics, buf_t *bytes, err_t *err)
 {
     int rc = metrics_write_out (metrics->curves_fd, metrics->curves, bytes, err);
@@ -267,6 +292,7 @@ int metrics_settings (metrics_t *metrics, const char *lines, err_t *err)
     tensorboard_setting_t settings[METRICS_MAX];
     size_t n = 0;
     buf_t bytes = {.max = FILE_MAX};
+    /* Cut into pieces where it stands; the settings point into it until they are written. */
     char *copy = strdup (lines), *rest = copy, *line;
     while (n < METRICS_MAX && rest && (line = strsep (&rest, "\n"))) {
         char *value = strstr (line, ": ");
@@ -275,6 +301,8 @@ int metrics_settings (metrics_t *metrics, const char *lines, err_t *err)
         *value = 0;
         value += 2;
         size_t size = strlen (value);
+        /* Texts are quoted in the configuration; in the HParams tab the quotes would be part of the
+           value. */
         bool quoted = size > 1 && value[0] == '"' && value[size - 1] == '"';
         if (quoted)
             value[size - 1] = 0;
@@ -303,6 +331,7 @@ typedef struct {
     void *context;
 } search_t;
 
+/*  Returns 1 at the first line that fits, which ends the walk; 0 lets it go on. */
 static int metrics_print_line (void *context, const json_t *line)
 {
     const search_t *search = context;
@@ -320,6 +349,8 @@ static int metrics_print_line (void *context, const json_t *line)
     return 1;
 }
 
+/*  The file is read again for every question. That happens at starts, evaluations and the end,
+ *  never in a step, and nothing is kept in memory that a resume would have to restore. */
 int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
                   void (*each) (void *context, const char *name, double value), void *context)
 {
@@ -334,6 +365,7 @@ typedef struct {
     size_t n;
 } count_t;
 
+/*  Null is no number: what was not measured is neither large nor small. */
 static int metrics_count_line (void *context, const json_t *line)
 {
     count_t *count = context;
@@ -378,6 +410,8 @@ typedef struct {
     double value;
 } best_t;
 
+/*  Strictly greater, so that of equals the first wins. Step 0 is what the run began with and is
+ *  passed over. */
 static int metrics_take_best (void *context, const json_t *line)
 {
     best_t *best = context;

@@ -13,6 +13,8 @@
 #include "stages.h"
 #include "svc/event.h"
 
+/*  Every event of a run goes out here, so that each has the run's name, and a topic that ends in
+ *  its kind. A listener subscribes to "RUN/" or to one kind of it. */
 static void news_publish (trainer_t *t, const wire_event_t *event)
 {
     char topic[STORE_RUN_MAX + 48];
@@ -22,6 +24,7 @@ static void news_publish (trainer_t *t, const wire_event_t *event)
     event_publish (svc_bus (t->svc), "trainer", topic, &whole);
 }
 
+/*  An evaluation has two phases side by side; its state is told under the sampled one. */
 void news_state (trainer_t *t, const char *text)
 {
     news_publish (
@@ -32,6 +35,7 @@ void news_state (trainer_t *t, const char *text)
                            .text = text});
 }
 
+/*  The caller's to free, or json_pack's, which takes it over by "o". */
 static json_t *news_list (const conf_list_t *list)
 {
     json_t *array = json_array ();
@@ -48,6 +52,7 @@ void news_run (trainer_t *t)
                              {"seed", (double) conf->run.seed},
                              {"groups", (double) conf->trainer.groups},
                              {"group_size", (double) conf->trainer.group_size}};
+    /* The objective in words, as the trainer logs it: who watches sees what is being maximised. */
     buf_t objective = {0};
     conf_objective (conf, &objective);
     json_t *what =
@@ -68,6 +73,7 @@ void news_run (trainer_t *t)
     buf_free (&objective);
 }
 
+/*  Only once: a trainer that fails is closed afterwards, and closing tells that it was stopped. */
 void news_end (trainer_t *t, wire_event_kind_t kind, const char *why)
 {
     if (!t->told_end)
@@ -75,6 +81,7 @@ void news_end (trainer_t *t, wire_event_kind_t kind, const char *why)
     t->told_end = true;
 }
 
+/*  With the number of steps as well: a listener that came late can show how far the run is. */
 void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups)
 {
     wire_part_t metrics[] = {{"groups", (double) groups},
@@ -87,6 +94,7 @@ void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, size_t groups
                                      .metrics_n = 3});
 }
 
+/*  By policy, since each has a version and a hash of its own. */
 void news_published (trainer_t *t)
 {
     for (size_t p = 0; p < t->team.policies_n; p++) {
@@ -108,6 +116,7 @@ void news_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
     wire_part_t parts[METRICS_MAX + 1];
     size_t n;
     const wire_part_t *metrics = metrics_parts (t->metrics, &n);
+    /* The names still belong to the metrics; the event is packed before the next line begins. */
     memcpy (parts, metrics, n * sizeof *parts);
     double left_s = stages_left_s (t);
     if (isfinite (left_s))

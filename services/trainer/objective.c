@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/*  Falls through to the last one, which is then the only name left: the configuration has checked
+ *  the choice. */
 static loss_correction_t objective_correction (const char *name)
 {
     static const char *const names[] = {"none", "token_truncate", "token_mask", "sequence_truncate",
@@ -13,6 +15,8 @@ static loss_correction_t objective_correction (const char *name)
     return (loss_correction_t) i;
 }
 
+/*  Keys that the loss in use does not read are passed on all the same: what each loss reads is said
+ *  once, in lib/learn/loss.h. */
 static loss_config_t objective_loss (const conf_t *conf)
 {
     loss_type_t type = loss_type (conf->loss.type);
@@ -34,6 +38,8 @@ static loss_config_t objective_loss (const conf_t *conf)
                            .max_tokens = (double) conf->task.max_tokens};
 }
 
+/*  The temperature is that of sampling: log-probabilities are taken under the distribution that was
+ *  sampled from, else ratios would not begin at 1. */
 update_options_t objective_update (const conf_t *conf, double lr)
 {
     return (update_options_t){.loss = objective_loss (conf),
@@ -46,6 +52,7 @@ update_options_t objective_update (const conf_t *conf, double lr)
                               .temperature = (float) conf->trainer.temperature};
 }
 
+/*  "group+critic" is neither of the other two, so it sets both flags. */
 credit_options_t objective_credit (const conf_t *conf)
 {
     const char *scale = conf->loss.scale, *from = conf->loss.advantage;

@@ -25,6 +25,7 @@ static void report_add_spread (metrics_t *m, const char *name, spread_t spread)
     metrics_addf (m, spread.std, "%s_std", name);
 }
 
+/*  The mean over those episodes that have the part. */
 static void report_add_parts (metrics_t *m, const measure_t *measure)
 {
     for (size_t i = 0; i < measure->parts_n; i++)
@@ -37,6 +38,8 @@ static double report_rate (size_t part, size_t whole)
     return whole ? (double) part / (double) whole : 0;
 }
 
+/*  Rewards are told as they were scored, before the punishment of overlong completions, whose mean
+ *  stands apart ("overlong"). */
 static void report_add_measure (metrics_t *m, const measure_t *measure)
 {
     report_add_spread (m, "reward", measure->reward);
@@ -121,8 +124,10 @@ static void report_add_role (const trainer_t *t, uint32_t role)
             n++;
             tokens += completion->ids.n;
             cut += !completion->stopped;
+            /* Absolute: with signs they would about cancel. */
             advantage += fabs (t->credit.advantages[r->first_completion[e] + c]);
         }
+    /* A role need not speak in every step; means of nothing are left out. */
     if (n == 0)
         return;
     const char *name = t->conf->team.roles.item[role];
@@ -164,6 +169,8 @@ static void report_add_times (trainer_t *t, const measure_t *measure)
     t->line_since = now;
 }
 
+/*  Explained variance and loss are of this step's episodes before the critic learnt from them, so
+ *  they show how well it foresees. */
 static void report_add_critic (const trainer_t *t)
 {
     if (!t->critic)
@@ -205,6 +212,8 @@ static void report_note_spread (trainer_t *t, const measure_t *measure)
     t->flat = 0;
 }
 
+/*  Called once a step, which `reported` sees to: a second call would write the line twice. The
+ *  event comes after the line, so that whoever hears of a step finds it in the file. */
 int report_step (trainer_t *t, err_t *err)
 {
     measure_t measure;
@@ -216,6 +225,7 @@ int report_step (trainer_t *t, err_t *err)
     if (t->conf->loss.overlong_tokens > 0)
         metrics_add (t->metrics, "overlong", t->credit.overlong);
     metrics_add (t->metrics, "lr", t->lr);
+    /* Always 0 here: a step is sampled under the version that it trains. */
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)
         report_add_update (t, p);
@@ -232,6 +242,7 @@ int report_step (trainer_t *t, err_t *err)
               measure_pass_rate (&measure, measure.n), measure.tokens, t->credit.zero_spread,
               trainer_wall_s (t));
     report_note_spread (t, &measure);
+    /* One episode a step: the file is for people, who read a few. */
     return episodes_show (t, WIRE_TRAIN, t->rollout, 0, true, err);
 }
 
@@ -242,12 +253,14 @@ static void report_add_rate (metrics_t *m, const char *name, const measure_t *me
 {
     interval_t interval = measure_wilson (measure->successes, measure->groups);
     double rate = measure_pass_rate (measure, measure->groups);
+    /* Where no scorer tells of success there is no interval either. */
     bool known = isfinite (rate);
     metrics_add (m, name, rate);
     metrics_addf (m, known ? interval.low : NAN, "%s_low", name);
     metrics_addf (m, known ? interval.high : NAN, "%s_high", name);
 }
 
+/*  `before` tells the two plays of the same tasks apart: "" of the sampled one, "greedy_". */
 static void report_add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
 {
     const wire_part_t list[] = {
@@ -270,10 +283,13 @@ static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
+        /* Only the first goes to listeners: eight at once would be more than anybody watches. */
         rc = episodes_show (t, phase, rollout, i, i == 0, err);
     return rc;
 }
 
+/*  One line for both plays, under the version that played: t->done has not moved since it was
+ *  published. */
 int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *greedy, err_t *err)
 {
     measure_t s, g;
@@ -312,12 +328,14 @@ int report_best (const trainer_t *t, err_t *err)
 
 /*  ---- result --------------------------------------------------------------------------------- */
 
+/*  What names the line and not the result is left out. */
 static void report_keep_number (void *context, const char *name, double value)
 {
     if (strcmp (name, "step") != 0 && strcmp (name, "time_s") != 0 && strcmp (name, "wall_s") != 0)
         json_object_set_new (context, name, json_real (value));
 }
 
+/*  From the file, not from memory: after a resume the lines of all processes count. */
 static json_t *report_result_of (const trainer_t *t, size_t flat)
 {
     json_t *before = json_object (), *after = json_object ();
@@ -337,6 +355,8 @@ static json_t *report_result_of (const trainer_t *t, size_t flat)
                       wall_s, "before", before, "after", after);
 }
 
+/*  Only a result of just this end counts: with more steps than before the run goes on, and so does
+ *  its time. */
 void report_restore_times (trainer_t *t)
 {
     char path[FS_PATH_MAX];
@@ -350,6 +370,8 @@ void report_restore_times (trainer_t *t)
     json_decref (result);
 }
 
+/*  Written atomically, and before the run is released in Redis: a trainer that dies in between
+ *  writes it once more. */
 int report_result (trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX];

@@ -18,10 +18,13 @@
 static int rundir_lock_file (const char *path, err_t *err)
 {
     char owner[32] = "";
+    /* Never removed: who locks a file that another process has just unlinked would hold a lock that
+       nobody sees. Close-on-exec, or a child would hold it on. */
     int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", path);
     if (flock (fd, LOCK_EX | LOCK_NB) != 0) {
+        /* Read before the calls below change it. */
         bool held = errno == EWOULDBLOCK;
         ssize_t n = pread (fd, owner, sizeof owner - 1, 0);
         owner[n > 0 ? strcspn (owner, "\n") : 0] = 0;
@@ -42,6 +45,8 @@ static int rundir_lock_file (const char *path, err_t *err)
     return fd;
 }
 
+/*  The folder is locked before it is looked at: two trainers that start at once cannot both find it
+ *  empty. */
 int rundir_open (const char *dir, bool resume, err_t *err)
 {
     char lock[FS_PATH_MAX], lines[FS_PATH_MAX];
@@ -52,6 +57,8 @@ int rundir_open (const char *dir, bool resume, err_t *err)
     if (fd < 0)
         return err_wrap (err, "%s", dir);
     struct stat st;
+    /* Lines of metrics are what makes a folder a run: one that failed before its first line may be
+       used again. */
     if (!resume && stat (lines, &st) == 0 && st.st_size > 0) {
         close (fd);
         return err_set (err, ERR_CONFIG,

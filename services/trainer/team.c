@@ -40,11 +40,13 @@ static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t
         team_adapter_config (conf, folder, &lora, err) != 0)
         return NULL;
     policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);
+    /* As version 0, whatever they were before: the run's numbers begin with it. */
     if (policy && *folder && policy_restore (policy, folder, 0, err) != 0)
         policy_destroy (&policy);
     return policy;
 }
 
+/*  Added to the team before the rest can fail: team_unload then frees it. */
 static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
@@ -60,6 +62,7 @@ static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t 
     return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
 }
 
+/*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
     *team = (team_t){.conf = conf, .roles = conf->team.roles.n};
@@ -83,5 +86,6 @@ void team_unload (team_t *team)
     for (size_t p = 0; p < team->policies_n; p++)
         policy_destroy (&team->policies[p]);
     team->policies_n = 0;
+    /* After the adapters, whose models read it. */
     policy_destroy (&team->base);
 }

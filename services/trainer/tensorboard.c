@@ -6,6 +6,8 @@
 
 #include "base/crc.h"
 
+/*  Of TFRecords (tensorflow/core/lib/hash/crc32c.h): a CRC that is stored in data which has a CRC
+ *  again must not look like one. */
 #define CRC_MASK_DELTA 0xA282EAD8u
 
 /*  Keys of protobuf fields: number << 3 | wire type. */
@@ -50,6 +52,7 @@ uint32_t tensorboard_masked_crc (const void *data, size_t size)
     return (crc >> 15 | crc << 17) + CRC_MASK_DELTA;
 }
 
+/*  A length-delimited field: a text, bytes, or a message that was packed before. */
 static void tensorboard_put_bytes (buf_t *bytes, uint64_t key, const void *data, size_t size)
 {
     buf_varint (bytes, key);
@@ -57,6 +60,8 @@ static void tensorboard_put_bytes (buf_t *bytes, uint64_t key, const void *data,
     buf_append (bytes, data, size);
 }
 
+/*  The bits of a double, little-endian, whatever the machine: memcpy keeps clear of the aliasing
+ *  rules. */
 static void tensorboard_put_time (buf_t *bytes, double time_s)
 {
     uint64_t bits;
@@ -65,6 +70,8 @@ static void tensorboard_put_time (buf_t *bytes, double time_s)
     buf_little (bytes, bits, sizeof bits);
 }
 
+/*  simple_value is a float: 7 digits are enough for a curve, and the lines have the rest. The
+ *  message is packed apart first, because its length stands before it. */
 static void tensorboard_put_scalar (buf_t *summary, const char *name, double value)
 {
     float number = (float) value;
@@ -86,6 +93,8 @@ static void tensorboard_put_double (buf_t *bytes, uint64_t key, double value)
     buf_little (bytes, bits, sizeof bits);
 }
 
+/*  Frames an event and frees it. The length has a CRC of its own, so that a reader never trusts a
+ *  damaged one to find the next record. */
 static void tensorboard_put_record (buf_t *bytes, buf_t *event)
 {
     buf_t length = {0};
@@ -98,6 +107,7 @@ static void tensorboard_put_record (buf_t *bytes, buf_t *event)
     buf_free (event);
 }
 
+/*  The version that every event file of today begins with; it has no step and no summary. */
 void tensorboard_header (buf_t *bytes, double time_s)
 {
     static const char version[] = "brain.Event:2";
@@ -107,6 +117,7 @@ void tensorboard_header (buf_t *bytes, double time_s)
     tensorboard_put_record (bytes, &event);
 }
 
+/*  All numbers of a line in one event: they share its time and step, and the file stays small. */
 void tensorboard_scalars (buf_t *bytes, double time_s, uint64_t step, const char *const *names,
                           const double *values, size_t n)
 {
@@ -176,6 +187,7 @@ static void tensorboard_put_setting (buf_t *session, const tensorboard_setting_t
     buf_t entry = {0}, value = {0};
     char *end;
     double number = strtod (setting->value, &end);
+    /* All of it must be a number: "3 of 4" is a text. What is empty would pass for 0. */
     if (*setting->value && *end == 0)
         tensorboard_put_double (&value, STRUCT_NUMBER, number);
     else
@@ -187,6 +199,8 @@ static void tensorboard_put_setting (buf_t *session, const tensorboard_setting_t
     buf_free (&value);
 }
 
+/*  The tag and the plugin's name are what the HParams tab looks for; the values stand in the
+ *  plugin's own message, so the tensor is an empty one. */
 void tensorboard_settings (buf_t *bytes, double time_s, const tensorboard_setting_t *settings,
                            size_t n)
 {
