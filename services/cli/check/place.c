@@ -22,6 +22,7 @@ void place_find (place_t *place, const conf_t *conf)
 {
     char base[FS_PATH_MAX];
     size_t taken = folder_runs (place->out);
+    /* A folder that was named is meant as it is; place_check says so when it is taken. */
     if (!taken || (place->named && !place->going_on))
         return;
     memcpy (base, place->out, sizeof base);
@@ -30,6 +31,7 @@ void place_find (place_t *place, const conf_t *conf)
         place->resume = place_unfinished (conf, place->out);
     if (place->resume)
         return;
+    /* The command tells of the run that is there, and how to go on with it. */
     memcpy (place->taken, place->out, sizeof place->taken);
     folder_numbered (place->out, base, taken + 1);
 }
@@ -49,6 +51,8 @@ static void place_note_steps (const conf_t *conf, const char *config, buf_t *not
     conf_destroy (&before);
 }
 
+/*  A run is never written over, and goes on only under a configuration that gives the same
+ *  weights. */
 int place_check (const place_t *place, const conf_t *conf, const char *command, buf_t *notes,
                  err_t *err)
 {
@@ -70,6 +74,7 @@ int place_check (const place_t *place, const conf_t *conf, const char *command, 
         return 0;
     if (conf_compare (conf, config, err) != 0)
         return -1;
+    /* A checkpoint beyond the end has steps that this run would not have made. */
     if (folder_step (place->out) > (size_t) conf->trainer.steps)
         return conf_refuse (conf, "trainer.steps", err, "%lld: %s is at step %zu already",
                             (long long) conf->trainer.steps, place->out, folder_step (place->out));

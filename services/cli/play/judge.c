@@ -14,14 +14,16 @@
 #define JUDGE_BUDGET  ((size_t) 1 << 28) /* of a reply */
 
 struct judge {
-    const conf_t *conf;
-    char dir[40]; /* "": none was made */
-    supervisor_t *supervisor;
+    const conf_t *conf;       /* borrowed */
+    char dir[40];             /* "": none was made */
+    supervisor_t *supervisor; /* of bus and scorer */
     bus_t *bus;
     buf_t modules;
     arena_t *arena; /* of the last reply */
 };
 
+/*  Nobody is waited for: the scorer tries until the bus answers, and judge_score until there is
+ *  room. */
 static int judge_start (judge_t *j, const char *address, err_t *err)
 {
     char bus[FS_PATH_MAX], reward[FS_PATH_MAX];
@@ -55,7 +57,7 @@ judge_t *judge_new (const conf_t *conf, err_t *err)
     snprintf (j->dir, sizeof j->dir, "/tmp/quintet-play-XXXXXX");
     int rc = mkdtemp (j->dir) ? 0 : err_errno (err, ERR_IO, "/tmp");
     if (rc != 0)
-        j->dir[0] = 0;
+        j->dir[0] = 0; /* judge_destroy removes what it names */
     snprintf (address, sizeof address, "ipc://%s/bus", j->dir);
     if (rc == 0)
         rc = (j->supervisor = supervisor_new (j->dir, err)) ? 0 : -1;
@@ -66,6 +68,7 @@ judge_t *judge_new (const conf_t *conf, err_t *err)
     return j;
 }
 
+/*  Processes first, then our connection, then the folder with their sockets and logs. */
 void judge_destroy (judge_t **self)
 {
     judge_t *j = *self;
@@ -81,6 +84,7 @@ void judge_destroy (judge_t **self)
     *self = NULL;
 }
 
+/*  The request of a group with one episode. *call stays 0 where the bus has no room. */
 static int judge_send (judge_t *j, const char *task, const char *history, uint64_t *call,
                        err_t *err)
 {
@@ -115,6 +119,7 @@ static const wire_reward_t *judge_read (judge_t *j, const bus_item_t *item, err_
         err_set (err, item->code, "%s", item->text);
         return NULL;
     }
+    /* The reward of the last call lies in it, and is valid until now. */
     arena_destroy (&j->arena);
     j->arena = arena_new (JUDGE_BUDGET);
     const wire_score_reply_t *reply =
@@ -139,6 +144,7 @@ const wire_reward_t *judge_score (judge_t *j, const char *task, const char *hist
         int got = bus_next (j->bus, &item, JUDGE_POLL_MS, err);
         if (got < 0)
             return NULL;
+        /* Anything else on this connection is none of ours. */
         if (got > 0 && item.kind == BUS_REPLY && item.call == call)
             return judge_read (j, &item, err);
     }

@@ -33,6 +33,7 @@ int opened_load (opened_t *o, const char *dir, const char *adapter, const char *
     o->model = model_new (&hf_config (o->hf)->model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
     if (!o->model || hf_fill (o->hf, o->model, pool, err) != 0)
         return -1;
+    /* Adapters read the weights of the model below them, so that one stays open as well. */
     if (!*adapter)
         return 0;
     o->base = o->model;
@@ -55,6 +56,7 @@ int opened_read_tokenizer (opened_t *o, const char *dir, err_t *err)
     return o->tokenizer ? 0 : err_wrap (err, "%s", path);
 }
 
+/*  A model and its chat format may name the same token, and a negative id is none. */
 static void opened_add_stop (opened_t *o, int32_t id)
 {
     for (size_t i = 0; i < o->stops_n; i++)
@@ -82,6 +84,7 @@ int opened_speak (opened_t *o, const char *chat, const char *system, err_t *err)
                            : tokenizer_encode (o->tokenizer, "", 0, TOKENIZER_BOS, &o->prefix, err);
 }
 
+/*  The prefix is the same before every prompt, so it was encoded once. */
 int opened_encode (const opened_t *o, const char *text, size_t size, tokenizer_ids_t *ids,
                    err_t *err)
 {
@@ -122,6 +125,7 @@ int opened_read_text (const char *given, buf_t *text, err_t *err)
 {
     char block[4096];
     size_t n;
+    /* A standard input may have no end. */
     text->max = OPENED_FILE_MAX;
     if (given && strcmp (given, "-") != 0)
         buf_text (text, given);
@@ -137,6 +141,7 @@ int opened_read_text (const char *given, buf_t *text, err_t *err)
                : 0;
 }
 
+/*  Adapters go before the model that they stand on. */
 void opened_close (opened_t *o)
 {
     chat_free (&o->format);

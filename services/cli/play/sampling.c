@@ -1,6 +1,7 @@
 /*  sampling - see sampling.h */
 #include "sampling.h"
 
+/*  A flag that is not given leaves what was there. */
 static int sampling_take_real (const args_t *args, const char *key, double low, double high,
                                float *value, err_t *err)
 {

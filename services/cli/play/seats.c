@@ -17,6 +17,7 @@ static int seats_find (const char *dir, char found[FS_PATH_MAX], err_t *err)
     size_t step = folder_step (dir);
     if (fs_join (checkpoints, dir, "checkpoints", err) != 0)
         return -1;
+    /* It is a run's folder, which is no model itself. */
     if (step == 0 && fs_exists (checkpoints))
         return err_set (err, ERR_CONFIG, "%s: no checkpoint is in it yet", checkpoints);
     snprintf (name, sizeof name, "checkpoints/step-%zu", step);
@@ -63,6 +64,7 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
 {
     const char *policy = conf_policy (conf, role);
     char found[FS_PATH_MAX];
+    /* The first role has opened the policy of all. */
     bool shares = role > 0 && conf_shares (conf);
     if (shares) {
         s->folder[role] = s->folder[0];
@@ -117,6 +119,7 @@ int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, e
     return seats_make_sampler (s, conf, pool, err);
 }
 
+/*  In this order: the sampler uses the models, and adapters stand on the folders' own. */
 void seats_close (seats_t *s)
 {
     sampler_destroy (&s->sampler);

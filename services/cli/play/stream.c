@@ -80,10 +80,13 @@ static void stream_grow (stream_part_t *p, const sampler_result_t *result,
             ready -= mark;
         ready -= stops_held (&sampling->stops, p->text.data, ready);
     }
+    /* What was shown cannot be taken back. */
     if (ready > p->ready || p->done)
         p->ready = ready > p->shown ? ready : p->shown;
 }
 
+/*  Neighbours with one prompt become one job, which computes it once. tag and sample then say which
+ *  part a row is. */
 static int stream_add (sampler_t *sampler, stream_part_t *parts, size_t n,
                        const sampling_t *sampling, uint64_t *keys, err_t *err)
 {
@@ -147,6 +150,7 @@ int stream_run (sampler_t *sampler, stream_part_t *parts, size_t n, const sampli
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = buf_check (&parts[i].text, "a completion", err);
         count->tokens += parts[i].ids_n;
+        /* A shared prompt was computed once and counts once. */
         if (i == 0 || parts[i].prompt != parts[i - 1].prompt)
             count->prompts += parts[i].prompt->n;
     }

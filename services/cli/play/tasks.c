@@ -67,6 +67,7 @@ int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, err_t *er
         return tasks_open_set (tasks, conf, "", err);
     if (fs_exists (given))
         return tasks_open_set (tasks, conf, given, err);
+    /* A misspelt path must not be played as a brief. */
     if (tasks_is_path (given))
         return err_set (err, ERR_CONFIG, "--task %s: there is no such file", given);
     json_t *task = whole ? json_loads (given, JSON_REJECT_DUPLICATES, &problem)
