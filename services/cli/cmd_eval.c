@@ -74,6 +74,7 @@ static int cmd_eval_run (int argc, char **argv)
         words[n++] = (char *) "--set";
         words[n++] = (char *) "model.adapter=lora";
     }
+    /* Behind ours, as the last one given for a key counts. */
     for (size_t i = 0; i < sets_n; i++) {
         words[n++] = (char *) "--set";
         words[n++] = (char *) (uintptr_t) sets[i];

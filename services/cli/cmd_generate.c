@@ -88,6 +88,7 @@ static int cmd_generate_write (cmd_generate_t *g, err_t *err)
     stream_show_t show = stream_to (stdout);
     stream_count_t count = {0};
     sampler_t *sampler = parts ? sampler_new (g->folder.model, g->samples, g->pool, err) : NULL;
+    /* JSON comes when all is written: half an object is of no use. */
     if (g->json)
         show.to = NULL;
     for (size_t i = 0; sampler && i < g->samples; i++) {

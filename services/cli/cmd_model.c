@@ -85,6 +85,7 @@ static const args_spec_t logits_spec = {
              "  quintet logits --model deploy/models/coding --ids 40,41,42 --json\n",
     .options = logits_options};
 
+/*  An id takes a letter at least, so there are no more of them than letters. */
 static int cmd_model_read_ids (const char *text, tokenizer_ids_t *ids, err_t *err)
 {
     ids->data = calloc (strlen (text) + 1, sizeof *ids->data);
@@ -102,6 +103,8 @@ static int cmd_model_read_ids (const char *text, tokenizer_ids_t *ids, err_t *er
     return ids->n ? 0 : err_set (err, ERR_CONFIG, "--ids 1,2,3 is missing");
 }
 
+/*  As JSON with nine digits, which read back to the same float. Else the five likeliest, each found
+ *  by a pass of its own, as the row is another's and is not sorted. */
 static void cmd_model_print_row (const float *logits, size_t vocab, bool json, bool last)
 {
     if (json) {
@@ -144,6 +147,7 @@ static int cmd_model_run_logits (int argc, char **argv)
                           args_value (args, "--compute"), pool, &err);
     if (rc == 0) {
         const model_config_t *config = model_config (folder.model);
+        /* A critic has one value for each token and no vocabulary. */
         size_t vocab = config->value_head ? 1 : config->vocab;
         logits = malloc (ids.n * vocab * sizeof *logits);
         rc = logits ? model_logits (folder.model, ids.data, ids.n, logits, pool, &err)

@@ -97,6 +97,7 @@ static void cmd_models_print_need (const use_t *use, const memory_need_t n[2])
 static int cmd_models_print_all (const models_t *m, const char *dir, const hf_t *hf,
                                  const char *chat, size_t tokens, err_t *err)
 {
+    /* In the order of model_arch_t. */
     static const char *const archs[] = {"llama", "mistral", "qwen2", "qwen3"};
     const hf_config_t *config = hf_config (hf);
     const model_config_t *c = &config->model;
@@ -220,6 +221,7 @@ static bool cmd_models_holds_model (const char *dir)
     return fs_join (path, dir, "config.json", NULL) == 0 && fs_exists (path);
 }
 
+/*  The file system's own order would differ from machine to machine. */
 static int cmd_models_by_name (const struct dirent **a, const struct dirent **b)
 {
     return strcmp ((*a)->d_name, (*b)->d_name);
@@ -238,6 +240,7 @@ static void cmd_models_show_entry (models_t *m, const char *dir)
         cmd_models_show_folders (m, snapshots);
 }
 
+/*  One level down and no more, but for snapshots; hidden entries are none of the user's models. */
 static void cmd_models_show_folders (models_t *m, const char *dir)
 {
     struct dirent **entries = NULL;

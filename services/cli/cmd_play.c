@@ -103,6 +103,8 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
 /*  What a role wrote becomes its action, as an environment makes it one. */
 static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t *part, err_t *err)
 {
+    /* From the second turn on a role reads what the others wrote: its prompt without the first
+       one and without its own words. In the first turn there is nothing to read. */
     size_t own = e->brief[role] + e->written[role], prompt_n = e->prompt[role].n;
     episode_action_t action = {
         .text = part->text.data,
@@ -196,6 +198,7 @@ static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t
         int rc = episode_history (e->episode, &history, err);
         if (rc == 0)
             rc = buf_check (&history, "what was played", err);
+        /* Started for the first task that can be scored, and kept for the next. */
         if (rc == 0 && !play->judge)
             play->judge = judge_new (play->conf, err);
         if (rc == 0 && play->judge)

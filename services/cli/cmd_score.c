@@ -48,7 +48,7 @@ typedef struct {
     uint32_t max_tokens, max_turns;
     double cpu_s, cpu_total_s;
     uint64_t call; /* under way */
-    buf_t reply;
+    buf_t reply;   /* kept until those before it are printed */
     bool asked, answered;
 } cmd_score_episode_t;
 
@@ -70,6 +70,7 @@ static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
     static const char *const parts[] = {"turns", "artifact"};
     size_t i;
     e->state = state;
+    /* Names are borrowed from the state, which lives as long as the episode. */
     json_array_foreach (roles, i, role)
         if (i < EPISODE_ROLES_MAX && json_is_string (role))
             e->roles[e->roles_n++] = json_string_value (role);
@@ -107,6 +108,7 @@ static int cmd_score_read_file (const char *path, cmd_score_file_t *file, err_t 
         }
         json_error_t problem = {.text = ""};
         bool marked = number == 1 && strncmp (text, "\xef\xbb\xbf", 3) == 0; /* as UTF-8 */
+        /* Counted before it is read, so that one that cannot be read is freed with the others. */
         cmd_score_episode_t *e = &file->episodes[file->n++];
         buf_t line = {0};
         number_escape (text + (marked ? 3 : 0), &line);
@@ -352,6 +354,7 @@ static int cmd_score_run (int argc, char **argv)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
     if (rc == 0)
         rc = cmd_score_ask (supervisor, address, &file, args, &weights, &err);
+    /* The services end first: only then has their log all that the scorer said. */
     supervisor_destroy (&supervisor);
     cmd_score_print_said (dir);
     fs_remove (dir, NULL);

@@ -54,6 +54,7 @@ typedef struct {
     size_t n;
 } topics_t;
 
+/*  Topics are for a hint alone: a few are enough. */
 static void cmd_tap_note_topic (topics_t *topics, const char *topic)
 {
     size_t n = strcspn (topic, "/");
@@ -158,6 +159,7 @@ static int cmd_tap_run (int argc, char **argv)
     const char *prefix = args_positional (args);
     tap_t tap = {.prefix = prefix ? prefix : "", .json = args_flag (args, "--json")};
     bus_t *bus = bus_new (&bus_options, &err);
+    /* A bus that is not there would otherwise look like a quiet one. */
     int rc = bus ? bus_ready (bus, 3000, &err) : -1;
     if (rc == 0)
         rc = bus_subscribe (bus, tap.prefix, &err);

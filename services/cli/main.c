@@ -31,6 +31,8 @@ args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status)
     args_t *args = args_parse (spec, argc, argv, &err);
     if (!args) {
         fprintf (stderr, "%s: %s\n", spec->program, err.text);
+        /* The arguments could not be parsed, so --json is looked for by hand: its reader wants
+           the error as JSON, too. */
         for (int i = 1; i < argc; i++)
             if (strcmp (argv[i], "--json") == 0)
                 ending_error (err.text);
@@ -74,6 +76,7 @@ static int main_run_command (const char *name, int argc, char **argv)
 int main (int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "--help";
+    /* The command speaks to people by itself; of its log they see warnings. */
     log_open ("quintet", LOG_WARN);
     if (argc > 2 && strcmp (word, "help") == 0) /* quintet help run */
         return main_run_command (argv[2], 2, (char *[]){argv[2], (char *) "--help", NULL});

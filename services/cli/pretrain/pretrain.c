@@ -82,6 +82,7 @@ static model_config_t pretrain_config_of (const pretrain_t *p)
                             .tied = true};
 }
 
+/*  Whatever is as large as the model or as the batch is made before the first step. */
 static int pretrain_make_model (pretrain_t *p, err_t *err)
 {
     model_config_t config = pretrain_config_of (p);
@@ -146,6 +147,7 @@ static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *e
                           err) != 0 ||
         tokenizer_encode (p->tokenizer, END_TOKEN, strlen (END_TOKEN), 0, completion, err) != 0)
         return err_wrap (err, "text %llu of the corpus", (unsigned long long) index);
+    /* Cut texts would teach completions without an end. */
     if (prompt->n + completion->n > p->options->context)
         return err_set (err, ERR_INPUT,
                         "text %llu of the corpus has %zu tokens, more than the context of %zu",
@@ -184,15 +186,15 @@ static double pretrain_rate_at (const pretrain_options_t *o, size_t step)
     return o->lr * (1 - 0.95 * (at - warmup) / ((double) o->steps - warmup + 1));
 }
 
-/*  One step; *loss in nats per token. */
-/*  Batch k is texts k * batch and on: no text comes twice, and a step needs no state but its
- *  number. */
+/*  One step; *loss in nats per token. Batch k is texts k * batch and on: no text comes twice, and a
+ *  step needs no state but its number. */
 static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
 {
     p->tokens = 0;
     for (size_t i = 0; i < p->options->batch; i++)
         if (pretrain_read_text (p, i, (uint64_t) k * p->options->batch + i, err) != 0)
             return -1;
+    /* Steps change params; the model computes with its own copy. */
     model_set (p->model, p->params, p->pool);
     if (train_run (p->train, p->groups, p->options->batch, 1, pretrain_cross_entropy, p,
                    p->gradient, err) != 0)
@@ -246,6 +248,7 @@ static int pretrain_save (pretrain_t *p, err_t *err)
     char partial[FS_PATH_MAX];
     if (snprintf (partial, sizeof partial, "%s.partial", p->options->out) >= (int) sizeof partial)
         return err_set (err, ERR_INPUT, "%s: the path is too long", p->options->out);
+    /* Another attempt may have been killed and left its own behind. */
     if (fs_remove (partial, err) != 0 || fs_mkdirs (partial, err) != 0)
         return -1;
     if (hf_save (partial, &config, p->model, p->params, p->tokenizer_json, err) != 0 ||

@@ -64,6 +64,7 @@ static void line_add (buf_t *out, const wire_part_t *metric)
     line_number (out, metric->value);
 }
 
+/*  The first metric of such a beginning stands for all of them. */
 static bool line_is (const wire_part_t *metric, const char *wanted)
 {
     size_t n = strlen (wanted);
@@ -76,6 +77,7 @@ static void line_numbers (const wire_event_t *e, buf_t *out)
     size_t said = 0, kind = 0;
     while (kind < LINE_WANTED && line_wanted[kind].kind != e->kind)
         kind++;
+    /* Nobody has said what matters of this kind: the first few, as they come. */
     if (kind == LINE_WANTED) {
         for (size_t i = 0; i < e->metrics_n && i < LINE_NUMBERS; i++)
             line_add (out, &e->metrics[i]);
@@ -123,6 +125,7 @@ static void line_body (const wire_event_t *e, buf_t *out)
 {
     if (e->kind != WIRE_SERVICE_STATUS) {
         buf_printf (out, " step %llu", (unsigned long long) e->step);
+        /* Training is the usual case, and an evaluation's own event says it by its name. */
         if (e->phase != WIRE_TRAIN && e->kind != WIRE_EVAL_DONE)
             buf_printf (out, " %s", wire_phase_name (e->phase));
     }
@@ -190,6 +193,7 @@ void line_json (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     printable_text (&words, e->text, strlen (e->text), PRINTABLE_LINES);
     json_t *metrics = json_object ();
     for (size_t i = 0; i < e->metrics_n; i++)
+        /* JSON has no NAN: what was not measured has no key. */
         if (isfinite (e->metrics[i].value))
             json_object_set_new (metrics, e->metrics[i].name, json_real (e->metrics[i].value));
     json_t *line =
