@@ -5,7 +5,8 @@
 
 #include "conf/table.h"
 
-/*  YAML's double quotes, which can hold any text. */
+/*  YAML's double quotes, which can hold any text. Control characters become \xHH, which YAML and
+ *  table_read_item read back alike. */
 static void conf_print_quote (buf_t *text, const char *value)
 {
     buf_char (text, '"');

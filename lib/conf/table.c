@@ -266,6 +266,7 @@ static int table_read_item (const char **at, const char *end, buf_t *item, err_t
         unsigned code;
         if (*from != '\\')
             buf_char (item, *from);
+        /* A 0 byte would end the text, so \x00 is no escape. */
         else if (*++from == 'x' && sscanf (from + 1, "%2x", &code) == 1 && code && from + 2 < end) {
             buf_char (item, (char) code);
             from += 2;
@@ -353,6 +354,7 @@ int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key
                                       : table_set_number (to, key, text, err);
     if (rc != 0)
         return err_wrap (err, "%s: %s.%s", where, section->name, key->name);
+    /* Whoever set the key last is named: an override takes the place of a line of the file. */
     char **given = &conf->where[conf_index (section, key)];
     free (*given);
     *given = strdup (where);
