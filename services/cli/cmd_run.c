@@ -96,6 +96,7 @@ typedef struct {
 
 static volatile sig_atomic_t interrupted;
 
+/*  Counted, since a second one ends at once what the first one ends in order. */
 static void cmd_run_on_signal (int number)
 {
     (void) number;
@@ -170,6 +171,7 @@ static int cmd_run_check (run_t *run, err_t *err)
                : -1;
 }
 
+/*  The formulas are comments, so that the output can be used as a configuration. */
 static void cmd_run_print_config (const run_t *run)
 {
     buf_t text = {0};
@@ -494,6 +496,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
+    /* A passing run's folder goes away, and its history with it. */
     if (!run->passing)
         run->history = history_begin (run->place.out, run->command.data);
     supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
@@ -514,6 +517,7 @@ static int cmd_run_start (run_t *run, err_t *err)
 static int cmd_run_execute (run_t *run, err_t *err)
 {
     int rc = cmd_run_start (run, err);
+    /* The view first: what the end of the suite has to say comes below it. */
     if (run->live)
         live_leave (run->live);
     live_destroy (&run->live);

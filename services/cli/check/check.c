@@ -66,6 +66,7 @@ static int check_settings (const conf_t *conf, const lora_config_t *there, err_t
     return 0;
 }
 
+/*  Each policy has adapters of its own, whose settings may differ, so all of them are looked at. */
 static int check_adapters (const conf_t *conf, err_t *err)
 {
     char folder[FS_PATH_MAX];
@@ -192,6 +193,7 @@ static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *
     if (task_set_shared (tasks))
         NOTE (check, conf, "task.heldout",
               "is 0: every \"held-out\" figure below is of tasks that are trained on");
+    /* The default is meant as "up to so many": only who asked for a number is told. */
     if ((size_t) conf->evaluation.tasks > heldout && conf_given (conf, "evaluation.tasks"))
         NOTE (check, conf, "evaluation.tasks", "%lld is more than the %zu held-out tasks there are",
               (long long) conf->evaluation.tasks, heldout);
@@ -246,7 +248,8 @@ static void check_note_steps (check_t *check, const conf_t *conf)
 }
 
 /*  From what costs least to what costs most: adapters, the model folder, the tasks and prompts,
- *  memory, the scorer. */
+ *  memory, the scorer. Somebody else's suite may stand on other machines: then memory, python3 and
+ *  scorer of this one say nothing. */
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
 {
     if (check_adapters (conf, err) != 0)

@@ -25,8 +25,8 @@
 EMBED (report_page, "services/cli/report/report.html")
 
 #define EPISODES_SHOWN 6
-#define PROMPT_OPEN    1000 /* bytes; a longer one is opened by hand */
-#define CONFIG_MAX     ((size_t) 1 << 20)
+#define PROMPT_OPEN    1000               /* bytes; a longer one is opened by hand */
+#define CONFIG_MAX     ((size_t) 1 << 20) /* as much as conf_load reads */
 
 /*  In the order of the page: first what the team can do, then how it learns, last how fast. A pass
  *  rate is drawn from 0 to 1, so that two runs can be compared by eye. */
@@ -151,6 +151,7 @@ static const json_t *report_last (const json_t *lines, const char *event)
     return NULL;
 }
 
+/*  A run that was resumed goes on in its file, so the first of a kind is of the very beginning. */
 static const json_t *report_first (const json_t *lines, const char *event)
 {
     const json_t *line;
@@ -189,6 +190,7 @@ static void report_state (const report_t *r, buf_t *out)
     report_fact_text (out, "State", &state);
 }
 
+/*  The keys that people compare runs by. */
 static void report_conf_facts (const conf_t *c, buf_t *out)
 {
     buf_t text = {0};
@@ -457,6 +459,7 @@ static int report_put (const report_t *r, err_t *err)
     char path[FS_PATH_MAX];
     const char *base = strrchr (r->out, '/');
     buf_text (&page, report_page);
+    /* Without a configuration the folder's name has to do. */
     page_escape (r->conf ? r->conf->run.name : base ? base + 1 : r->out, &title);
     report_facts (r, &body);
     report_tables (r, &body);

@@ -206,6 +206,7 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
         }
 }
 
+/*  The first pair: a task that training solved, where there is one (examples.c). */
 static void result_print_example (FILE *to, const char *out)
 {
     json_t *pairs = examples_read (out);
@@ -233,6 +234,7 @@ void result_print (const result_t *r, FILE *to)
 {
     if (r->solo)
         result_print_one (&(table_t){to, r->solo, r->columns}, "Single agent");
+    /* Last, just above the sentence that compares the two. */
     result_print_one (&(table_t){to, r->team, r->columns}, "Team");
     if (r->solo) {
         /* What a team is for, besides quality: roles write at the same time, so the longest path

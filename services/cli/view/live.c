@@ -60,6 +60,7 @@ void live_destroy (live_t **self)
     live_t *live = *self;
     if (!live)
         return;
+    /* The cursor comes back, however the run ended. */
     if (live->mode == LIVE_SCREEN) {
         fputs ("\x1b[?25h", stdout);
         fflush (stdout);
@@ -429,6 +430,7 @@ static void live_on_step (live_t *live, const wire_event_t *e)
     live->truncated = live_metric (e, "truncated");
     live->completion_tokens = live_metric (e, "completion_tokens");
     live->lr = live_metric (e, "lr");
+    /* Each policy has these for itself. */
     live->loss = live_mean (e, "loss");
     live->kl = live_mean (e, "kl");
     live->entropy = live_mean (e, "entropy");
