@@ -40,6 +40,8 @@ void jinja_bind (jinja_t *j, const jinja_names_t *names, json_t *value)
 static json_t *blocks_capture (jinja_t *j, bool live, jinja_end_t wanted, const char *what)
 {
     buf_t own = {.max = JINJA_WORK_MAX}, *outside = j->out;
+    /* What is written goes to the block's own text until its end, and then to where it went before,
+     * also after an error. */
     j->out = &own;
     if (jinja_run (j, live) != wanted)
         jinja_fail (j, "a %s has no end", what);
@@ -113,6 +115,7 @@ void jinja_run_set (jinja_t *j, bool live)
         blocks_give (j, &names, field, value);
 }
 
+/*  A tag ends at "%}" or "-%}"; nothing that may follow here begins with either sign. */
 static bool blocks_tag_ends (jinja_t *j)
 {
     jinja_space (j);
@@ -217,6 +220,8 @@ static void blocks_read_parameters (jinja_t *j, const jinja_args_t *args)
         }
         json_t *value = jinja_arg (args, n, name);
         if (jinja_take (j, "=")) {
+            /* A default that is not needed is read over without being evaluated, since it may be an
+             * error. */
             j->dead += value != NULL;
             json_t *other = jinja_expression (j);
             j->dead -= value != NULL;

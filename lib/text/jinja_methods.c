@@ -125,6 +125,7 @@ static json_t *methods_split (jinja_t *j, const char *text, const char *by, json
     jinja_spend (j, strlen (text) + 1);
     for (size_t w; !by && (w = jinja_white (text)) > 0;)
         text += w;
+    /* Split by a text, the last part may be empty; by white space, no part is. */
     while (list && !j->failed && (by || *text)) {
         const char *end = by ? strstr (text, by) : text;
         while (!by && *end && !jinja_white (end))
@@ -166,6 +167,7 @@ static json_t *methods_replace (jinja_t *j, const char *text, const char *from, 
     return result;
 }
 
+/*  A break of "\r\n" is one, and one at the end begins no line. */
 static json_t *methods_split_lines (jinja_t *j, const char *text)
 {
     json_t *list = jinja_keep (j, json_array ());

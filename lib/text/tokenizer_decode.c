@@ -228,6 +228,8 @@ static void decode_tokens (const tokenizer_t *t, const int32_t *ids, size_t n, i
     }
 }
 
+/*  Each step reads one list and makes another, of which only the last is kept. A failure of any of
+ *  them shows in text. */
 void tokenizer_decode (const tokenizer_t *t, const int32_t *ids, size_t n, int flags, buf_t *text)
 {
     pieces_t now = {.text.max = SIZE_MAX / 4};
@@ -250,6 +252,7 @@ void tokenizer_decode_after (const tokenizer_t *t, const int32_t *prompt, size_t
                              const int32_t *ids, size_t n, int flags, buf_t *text)
 {
     buf_t before = {.max = SIZE_MAX / 4}, both = {.max = SIZE_MAX / 4};
+    /* One more, so that malloc is never asked for nothing, which may be NULL. */
     int32_t *all = malloc ((prompt_n + n + 1) * sizeof *all);
     if (!all) {
         text->failed = true;

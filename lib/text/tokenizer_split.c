@@ -127,6 +127,7 @@ void tokenizer_split (tokenizer_splitter_t *s, const char *text, size_t size, bo
     split_level (s, 0, text, size, first);
 }
 
+/*  Lists and match data serve for many texts, and go here. */
 void tokenizer_split_done (tokenizer_splitter_t *s)
 {
     tokenizer_find_done (&s->find);

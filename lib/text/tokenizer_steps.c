@@ -377,6 +377,7 @@ int tokenizer_read_steps (tokenizer_t *t, const json_t *root, err_t *err)
                : 0;
 }
 
+/*  Also of a tokenizer that is half read: what is not there is NULL. */
 void tokenizer_free_steps (tokenizer_t *t)
 {
     for (size_t i = 0; i < t->splits; i++)

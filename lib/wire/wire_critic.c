@@ -185,7 +185,8 @@ const wire_value_request_t *wire_value_request_unpack (arena_t *arena, const voi
     return out->groups ? out : NULL;
 }
 
-/*  Every value carries its coordinates, so that nobody has to rely on the order. */
+/*  Every value carries its coordinates, which the trainer compares with those that it expects
+ *  there. */
 void wire_value_reply_pack (const wire_value_reply_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);

@@ -60,6 +60,8 @@ const wire_event_t *wire_event_unpack (arena_t *arena, const void *data, size_t 
         err_set (err, ERR_INPUT, "an event of unknown kind %d", (int) in->kind);
         return NULL;
     }
+    /* Texts are borrowed from the arena. Those without a check of their own are bounded by the
+     * message's size. */
     out->kind = (wire_event_kind_t) in->kind;
     out->run = in->run;
     out->step = in->step;
@@ -116,6 +118,8 @@ const wire_manifest_t *wire_manifest_unpack (arena_t *arena, const void *data, s
         convert_hash (&in->base_weights, true, &out->base, "base", err) != 0 ||
         convert_hash (&in->adapter, true, &out->adapter, "adapter", err) != 0)
         return NULL;
+    /* Adapters go on a base and need a configuration of their own: one without the other makes no
+     * model. */
     if (hash_is_zero (&out->base) != hash_is_zero (&out->adapter)) {
         err_set (err, ERR_INPUT, "a base and an adapter go together");
         return NULL;

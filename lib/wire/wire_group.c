@@ -69,6 +69,8 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
     wire_role_t *roles = convert_items (arena, in->n_roles, sizeof *roles, "roles", err);
     if (!roles)
         return -1;
+    /* Stops and prefix go on to the agents as they are, so their ids are checked here; the upper
+     * end is checked by who knows the vocabulary. */
     for (size_t i = 0; i < in->n_roles; i++) {
         const Quintet__Role *r = in->roles[i];
         roles[i] = (wire_role_t){.name = r->name,

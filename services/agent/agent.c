@@ -106,6 +106,7 @@ typedef struct {
     void *to;
 } teller_t;
 
+/*  Policies are told apart by the metric's name; its value is the number of the newest version. */
 static void agent_publish_version (void *context, const char *run, const wire_version_t *version)
 {
     const teller_t *teller = context;

@@ -44,11 +44,14 @@ static uint64_t world_random;
 
 /*  ---- clock ---------------------------------------------------------------------------------- */
 
+/*  Each look moves the clock on, so a program that waits for the time to pass gets there, and two
+ *  looks are never the same. */
 static int64_t world_look (void)
 {
     return __atomic_add_fetch (&world_ns, WORLD_TICK_NS, __ATOMIC_RELAXED);
 }
 
+/*  Backwards it never goes: a sleep until a time that is over takes none. */
 static void world_pass (int64_t ns)
 {
     if (ns > 0)
@@ -77,6 +80,8 @@ static int64_t world_base (long clock)
     }
 }
 
+/*  Called in the kernel's place and from the vDSO's alike, so it answers as the kernel does: 0 or a
+ *  negative errno. */
 static long world_clock_gettime (long clock, struct timespec *at)
 {
     int64_t base = world_base (clock), ns = world_look ();
@@ -114,6 +119,7 @@ static long world_time (time_t *at)
     return now;
 }
 
+/*  The one CPU that world_getaffinity tells of. */
 static long world_getcpu (unsigned *cpu, unsigned *node, void *unused)
 {
     (void) unused;
@@ -131,11 +137,13 @@ static long world_vgetrandom (void)
     return -ENOSYS;
 }
 
+/*  A clock's time as the world's own, which begins at 0. */
 static int64_t world_until (const struct timespec *at, int64_t base_s)
 {
     return (at->tv_sec - base_s) * WORLD_SECOND + at->tv_nsec;
 }
 
+/*  Nobody sleeps: the clock is put on, and another thread may run meanwhile. */
 static long world_sleep (long clock, long flags, const struct timespec *wanted)
 {
     int64_t base = world_base (clock);
@@ -182,6 +190,7 @@ static long world_getrandom (unsigned char *to, size_t size)
     return (long) size;
 }
 
+/*  A machine that does not exist, since the real one's names differ from one to the next. */
 static long world_uname (struct utsname *to)
 {
     memset (to, 0, sizeof *to);
@@ -197,6 +206,8 @@ static long world_uname (struct utsname *to)
     return 0;
 }
 
+/*  No file can be opened, so any path would do; the length counts the byte 0, as the kernel's
+ *  does. */
 static long world_getcwd (char *to, size_t size)
 {
     if (size < 2)
@@ -277,6 +288,9 @@ static long world_answer (long number, const long *a)
     }
 }
 
+/*  Runs in the thread that made the call. The arguments lie in its saved registers, and what is
+ *  written to the register of the result is what the call returns. errno is the program's, so it
+ *  stays. */
 static void world_trap (int number, siginfo_t *info, void *context)
 {
     (void) number;
@@ -311,6 +325,8 @@ static int world_mapping (uintptr_t address, uintptr_t *from, uintptr_t *to)
     return found ? 0 : -1;
 }
 
+/*  Jumps to target, or returns value where there is none. Only before the filter: it needs memory
+ *  that can be written and then executed. */
 int world_patch (void *code, const void *target, int value)
 {
     unsigned char text[16];
@@ -346,6 +362,7 @@ int world_patch (void *code, const void *target, int value)
         mprotect ((void *) from, to - from, PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
         return -1;
     memcpy (code, text, n);
+    /* arm64 does not see code that was just written without this. */
     __builtin___clear_cache ((char *) code, (char *) code + n);
     return mprotect ((void *) from, to - from, PROT_READ | PROT_EXEC);
 }
@@ -377,6 +394,7 @@ static int world_replace_vdso (void)
             return -1;
         replaced += code != NULL;
     }
+    /* None of the names was found: then the clock would still be the machine's. */
     return replaced ? 0 : -1;
 }
 
