@@ -34,14 +34,18 @@ static size_t number_length (const char *at)
 static bool number_fits (const char *at, size_t n)
 {
     errno = 0;
+    /* NaN and Infinity: no number of JSON has these letters. */
     if (memchr (at, 'N', n) || memchr (at, 'I', n))
         return false;
     if (memchr (at, '.', n) || memchr (at, 'e', n) || memchr (at, 'E', n))
         return isfinite (strtod (at, NULL));
+    /* Called for errno alone: the value is jansson's to read. */
     strtoll (at, NULL, 10);
     return errno != ERANGE;
 }
 
+/*  Walks over the text without parsing it: strings are skipped as wholes, numbers are looked at,
+ *  everything else is copied. */
 void number_escape (const char *json, buf_t *escaped)
 {
     for (size_t n; *json; json += n) {
@@ -71,6 +75,8 @@ static const char *number_inside (const char *at, size_t *n)
     return *n && strncmp (at + *n, NUMBER_CLOSE, strlen (NUMBER_CLOSE)) == 0 ? at : NULL;
 }
 
+/*  Only objects of exactly our form are changed: one of a user's that merely has such a key
+ *  stays. */
 void number_restore (const char *json, buf_t *restored)
 {
     for (size_t n; *json; json += n) {

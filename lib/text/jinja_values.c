@@ -155,6 +155,8 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
         return NULL;
     if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0) {
         json_t *made = jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
+        /* A namespace is an object that only templates know: nobody may write it out
+         * (jinja_write.c). */
         if (*name == 'n')
             json_array_append (j->opaque, made);
         return made;

@@ -36,6 +36,7 @@ static void write_real (double number, buf_t *out)
             break;
     }
     buf_text (out, text);
+    /* Python writes 2.0 for the fraction and 2 for the whole number. */
     if (!strpbrk (text, ".e"))
         buf_text (out, ".0");
 }

@@ -123,6 +123,8 @@ static bool regex_translate (const char *pattern, buf_t *out)
             buf_char (out, ']');
         } else if (*at == '{' && regex_count (at)) {
             size_t n = regex_count (at);
+            /* To Ruby a repetition of the repetition, to PCRE2 a possessive one, so it is
+             * refused. */
             if (at[n] == '+')
                 return false;
             if (at[1] == ',') /* {,3}: from none on */

@@ -75,6 +75,7 @@ static void tokenizer_train_count_text (trainer_t *t, const pcre2_code *regex,
         const PCRE2_SIZE *ends = pcre2_get_ovector_pointer (match);
         if (ends[1] > ends[0])
             tokenizer_train_count_word (t, text + ends[0], ends[1] - ends[0]);
+        /* An empty match must not be found again for ever. */
         at = ends[1] > at ? ends[1] : at + 1;
     }
 }
@@ -183,6 +184,8 @@ static int tokenizer_train_learn (trainer_t *t, size_t wanted)
     return 0;
 }
 
+/*  In the form of tokenizer.json, so that it is read by the same code as any other tokenizer, and
+ *  by other programs. */
 static char *tokenizer_train_write_json (const trainer_t *t, const char *const *specials,
                                          size_t specials_n)
 {

@@ -56,6 +56,7 @@ static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
 {
     if (convert_count (in->n_prompts, LIMIT_PROMPTS, "prompts", err) != 0)
         return -1;
+    /* The count was checked before: memory is only asked for what is allowed. */
     wire_prompt_t *prompts = convert_items (arena, in->n_prompts, sizeof *prompts, "prompts", err);
     if (!prompts)
         return -1;
@@ -223,6 +224,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
         convert_count (in->n_histories, LIMIT_EPISODES, "histories", err) != 0)
         return NULL;
+    /* Texts and lists stay in the arena, which the caller keeps as long as the message. */
     out->run = in->run;
     out->command = in->command;
     out->task = in->task;

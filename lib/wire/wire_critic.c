@@ -68,6 +68,7 @@ static int wire_to_transcripts (arena_t *arena, const wire_transcripts_t *in,
     return 0;
 }
 
+/*  The outermost level, for both requests that carry transcripts. */
 static Quintet__Transcripts **wire_to_groups (arena_t *arena, const wire_transcripts_t *in,
                                               size_t n)
 {

@@ -176,6 +176,7 @@ void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
 /*  A completion names its prompt by index, which the trainer follows without looking. */
 static int wire_check_completions (const wire_episodes_t *message, err_t *err)
 {
+    /* A completion without ids has nothing to train on. */
     for (size_t e = 0; e < message->episodes_n; e++)
         for (size_t c = 0; c < message->episodes[e].completions_n; c++) {
             const wire_completion_t *it = &message->episodes[e].completions[c];

@@ -75,6 +75,8 @@ static shape_t *versions_find_shape (const versions_t *versions, const version_t
     return shape;
 }
 
+/*  A sampler's memory is large and follows from the shape, so versions that come one after another
+ *  share it. */
 static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
 {
     shape_t *shape = versions_find_shape (versions, v);
@@ -309,6 +311,7 @@ static void versions_fetch_weights (versions_t *versions, version_t *v,
     v->weights_call = bus_fetch (versions->bus, &manifest->delta, manifest->delta_size, FETCH_MS);
 }
 
+/*  Before anything else, since a version's own fields for the names are of a fixed size. */
 static int versions_check_names (const wire_manifest_t *m, err_t *err)
 {
     if (strlen (m->run) > NAME_MAX_CHARS || strlen (m->version.policy) > NAME_MAX_CHARS)
@@ -416,6 +419,7 @@ int versions_manifest (versions_t *versions, const wire_manifest_t *manifest, er
         v = NULL;
     }
     if (v) {
+        /* Also set by versions_retire_old, of which a manifest that comes again knows nothing. */
         v->retired = v->retired || manifest->retired;
         return 0;
     }

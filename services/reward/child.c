@@ -218,6 +218,8 @@ static int64_t child_asleep (const child_t *child)
         char state = 0;
         if (*e->d_name == '.')
             continue;
+        /* A thread that ended between readdir and here cannot be read: this look then proves
+         * nothing. */
         if (!child_thread (child->pid, e->d_name, &state, &switches) || !strchr ("SZX", state))
             sum = -1;
         else

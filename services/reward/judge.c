@@ -10,6 +10,7 @@
 #define JUDGE_REQUESTS 200 /* of one fork: what comparing leaves behind stays bounded */
 #define JUDGE_MEMORY   ((uint64_t) 512 << 20)
 
+/*  One comparing process, kept from request to request, so that not each of them needs a fork. */
 struct judge {
     child_t *child;         /* the fork that compares, or NULL: the next request makes one */
     const zygote_t *zygote; /* whose fork it is */
@@ -37,6 +38,8 @@ void judge_destroy (judge_t **judge)
  *  nothing that theirs has not. */
 static int judge_prepare (judge_t *judge, zygote_t *zygote, err_t *err)
 {
+    /* The time for all is what its requests may take together, so only the limit for one request
+     * ever decides. */
     const child_limits_t limits = {
         .cpu_s = JUDGE_CPU_S, .cpu_total_s = JUDGE_CPU_S * JUDGE_REQUESTS, .memory = JUDGE_MEMORY};
     if (judge->child && judge->zygote == zygote && judge->requests < JUDGE_REQUESTS)

@@ -45,6 +45,8 @@ static void line_process_become (char *const argv[], const int pipes[6], pid_t p
     _exit (127);
 }
 
+/*  The pipes are made before the fork and closed on exec: another thread that forks in between does
+ *  not keep them open. */
 line_process_t *line_process_new (char *const argv[],
                                   void (*on_word) (void *context, const char *line, size_t n),
                                   void *context, err_t *err)
@@ -148,6 +150,7 @@ static int line_process_wait_fd (line_process_t *p, int fd, short events, int64_
             line_process_read_words (p);
         if (rc > 0 && items[0].revents)
             return 0;
+        /* Also where signals break every poll off before it has waited. */
         if (left == 0 || rc == 0)
             return err_set (err, ERR_TIMEOUT, "it did not answer in time");
     }
@@ -238,6 +241,7 @@ static int line_process_check_quiet (const line_process_t *p, err_t *err)
 int line_process_ask (line_process_t *p, const char *line, size_t size, int64_t deadline_ms,
                       buf_t *answer, err_t *err)
 {
+    /* One deadline for all: time that the question took to write is missing for the answer. */
     int64_t deadline = clock_ms () + deadline_ms;
     if (line && (line_process_check_quiet (p, err) != 0 ||
                  line_process_send_all (p, line, size, deadline, err) != 0 ||

@@ -439,6 +439,7 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
                           sandbox_record_t *record, sandbox_verdict_t *verdict, err_t *err)
 {
     child_limits_t limits = sandbox_limits (request);
+    /* The program has run once before its test does: one that cannot be called needs no checker. */
     int rc = sandbox_begin (play, err);
     if (rc != 0 || !play->ready)
         return rc;

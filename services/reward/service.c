@@ -88,6 +88,7 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
     if (rewards && parts)
         wire_score_reply_pack (&(wire_score_reply_t){.rewards = rewards, .rewards_n = n}, &bytes);
     err_t err = {0};
+    /* Whatever happened, the request is answered, once: else it would wait for its deadline. */
     int rc = rewards && parts ? buf_check (&bytes, "the reply", &err)
                               : err_set (&err, ERR_LIMIT, "no memory for the reply");
     if (rc != 0)
@@ -103,6 +104,7 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
 int reward_work (svc_run_t *run)
 {
     scored_t *scored;
+    /* One wake may stand for several requests that were finished meanwhile. */
     while ((scored = workers_take (svc_state (run)))) {
         /* No sandbox can be had here: said and ended, since asking again would never end. */
         if (scored->failed && scored->err.code == ERR_CONFIG && !svc_stopping (run))
@@ -116,6 +118,7 @@ int reward_work (svc_run_t *run)
     return -1;
 }
 
+/*  Other items do not concern this service, which calls nobody and fetches nothing. */
 void reward_on_item (svc_run_t *run, const bus_item_t *item)
 {
     if (item->kind == BUS_CANCELLED)

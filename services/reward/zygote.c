@@ -356,6 +356,7 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
         goto done;
     }
     zygote->control = pair[0];
+    /* Only python3 has its end from now on, so its death shows as the end of what we read. */
     close (pair[1]);
     pair[0] = pair[1] = -1;
     if (zygote_greet (zygote, err) != 0)
@@ -389,6 +390,8 @@ void zygote_destroy (zygote_t **self)
         child_destroy (&spare);
     }
     if (zygote->pid > 0) {
+        /* The group, since whatever python3 is (a shim, too) may have started a process of its
+         * own. */
         kill (-zygote->pid, SIGKILL);
         kill (zygote->pid, SIGKILL); /* in case it had not made its group yet */
         waitpid (zygote->pid, NULL, 0);

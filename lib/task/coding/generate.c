@@ -176,6 +176,7 @@ static json_t *coding_reduced (size_t reduce, const long *values, size_t n)
 /*  Test 0 is the empty list, the others have 3 to 9 numbers from -12 to 20. */
 static json_t *coding_make_test (size_t f, size_t m, size_t r, rng_t *rng, size_t number)
 {
+    /* Nine are needed at most. */
     long values[16];
     size_t n = number ? 3 + rng_below (rng, 7) : 0, kept = 0;
     json_t *input = json_array ();
@@ -191,6 +192,8 @@ static json_t *coding_make_test (size_t f, size_t m, size_t r, rng_t *rng, size_
 /*  Three ways to say it. "the squared" and "the added up" fit where "of" would not. */
 void coding_say (size_t f, size_t m, size_t r, rng_t *rng, buf_t *brief)
 {
+    /* The order of the draws is part of the set: another order gives other briefs for the same
+     * seed. */
     static const char *const openings[] = {"Return", "Compute", "Give"};
     const char *filter = coding_filters[f].words[rng_below (rng, CODING_SYNONYMS)];
     const char *map = coding_maps[m].words[rng_below (rng, CODING_SYNONYMS)];

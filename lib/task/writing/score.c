@@ -242,6 +242,8 @@ static int writing_split_pieces (const json_t *state, bool story, char **solo,
         *solo = strdup (both);
         if (!*solo)
             return err_set (err, ERR_LIMIT, "no memory for a text of %zu bytes", strlen (both));
+        /* A text without the line is all first part; the second is then empty, and earns what an
+         * empty text earns. */
         char *line = strstr (*solo, "\n---\n");
         if (line)
             *line = 0;
