@@ -206,11 +206,12 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key)
     size_t n, at = 0;
     for (const conf_section_t *s = conf_sections (&n); s < section; s++)
         at += s->n;
+    /* A key of another section is a caller's bug, and would be counted as some other key. */
     assert (key >= section->keys && key < section->keys + section->n);
     return at + (size_t) (key - section->keys);
 }
 
-/*  Where the key's value lies in conf_t. */
+/*  Where the key's value lies in conf_t. The key's kind says what type that is. */
 static void *table_field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
     size_t n;
@@ -242,6 +243,7 @@ static int table_set_text (char **to, const conf_key_t *key, const char *text, e
     return 0;
 }
 
+/*  Leaves an empty list, which can be filled again. */
 static void table_list_free (conf_list_t *list)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -334,6 +336,7 @@ static int table_set_number (void *to, const conf_key_t *key, const char *text, 
     return 0;
 }
 
+/*  The two words that conf_print writes, and none of YAML's others (yes, on). */
 static int table_set_bool (bool *to, const char *text, err_t *err)
 {
     bool yes = strcmp (text, "true") == 0;
