@@ -291,6 +291,7 @@ static int cmd_models_run_models (int argc, char **argv)
     if (rc == 0 && !fs_exists (dir))
         rc = err_set (&err, ERR_INPUT, "%s: there is no such folder", dir);
     if (rc == 0)
+        /* DIR itself first: only where it is no model are its folders looked at. */
         cmd_models_show_entry (&m, dir);
     if (rc == 0 && !m.shown)
         cmd_models_show_folders (&m, dir);

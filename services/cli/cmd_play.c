@@ -328,6 +328,7 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     play->json = args_flag (args, "--json");
     play->show = stream_to (stdout);
     play->show.interrupted = &interrupted;
+    /* An object comes when its episode is over; nothing is shown before. */
     if (play->json)
         play->show.to = NULL;
     play->pool = opened_pool ();
@@ -357,6 +358,7 @@ static int cmd_play_run (int argc, char **argv)
         rc = cmd_play_ask (&play, &err);
     if (rc == 0)
         stream_say_count (&play.count);
+    /* These two borrow the configuration and the pool, which therefore go last. */
     judge_destroy (&play.judge);
     seats_close (&play.seats);
     pool_destroy (&play.pool);

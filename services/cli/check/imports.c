@@ -79,6 +79,7 @@ static int imports_ask (const conf_list_t *modules, FILE *texts, buf_t *word, er
         imports_exec (modules, fileno (texts), pipes[1]);
     if (pid < 0)
         err_errno (err, ERR_IO, "start python3");
+    /* As long as this end is open here, reading would not come to an end. */
     if (pipes[1] >= 0)
         close (pipes[1]);
     int rc = pid > 0 ? imports_read (pipes[0], word) : -1;
@@ -132,6 +133,8 @@ static int imports_refuse (const conf_t *conf, char *word, err_t *err)
 int imports_check (const conf_t *conf, const task_set_t *tasks, err_t *err)
 {
     const family_t *family = family_find (conf->task.family);
+    /* Where no programs of a file are run, and no modules are named, there is nothing to ask
+       python3. */
     if (!family->runs_programs || *conf->reward.command ||
         (!*conf->task.path && conf->reward.python_modules.n == 0))
         return 0;

@@ -31,6 +31,8 @@ static void trial_exec (const char *command, int input, int output)
 static void trial_last_line (int fd, char *text, size_t size)
 {
     char all[4096];
+    /* It has ended, so what it said is in the pipe; the pipe does not block where that is
+       nothing. */
     ssize_t n = read (fd, all, sizeof all - 1);
     while (n > 0 && all[n - 1] == '\n')
         n--;
@@ -52,6 +54,7 @@ int trial_start (const char *command, err_t *err)
     if (pid == 0)
         trial_exec (command, pipes[0], pipes[3]);
     if (pid > 0)
+        /* On both sides, whoever is first: the signal below is for the group. */
         setpgid (pid, pid);
     bool ended = false;
     for (int64_t until = clock_ms () + TRIAL_MS; pid > 0 && !ended && clock_ms () < until;) {

@@ -262,6 +262,7 @@ static int pretrain_save (pretrain_t *p, err_t *err)
 /*  Corpus, tokenizer, model, steps, folder; each takes what the ones before made. */
 int pretrain_run (const pretrain_options_t *options, err_t *err)
 {
+    /* Said before the work, not after it. */
     if (fs_exists (options->out))
         return err_set (err, ERR_INPUT, "%s exists already: name another folder with --out",
                         options->out);

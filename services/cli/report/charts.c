@@ -13,7 +13,7 @@
 
 #include "page.h"
 
-#define CHARTS_W      360.0
+#define CHARTS_W      360.0 /* in the drawing's own units: the page scales it */
 #define CHARTS_H      200.0
 #define CHARTS_LEFT   46.0
 #define CHARTS_RIGHT  10.0
@@ -244,7 +244,8 @@ static void charts_draw_curve (const drawing_t *d, const curve_t *c, size_t dash
     }
 }
 
-/*  Which number of its kind a curve is: team's second curve looks otherwise than its first. */
+/*  Which number of its kind a curve is: team's second curve looks otherwise than its first. There
+ *  are four looks; what is more shares the last one. */
 static size_t charts_dash (const drawing_t *d, size_t curve)
 {
     size_t dash = 0;

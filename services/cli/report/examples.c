@@ -65,6 +65,7 @@ json_t *examples_read (const char *out)
     json_t *all = json_array (), *pair;
     result_each (out, "episodes.jsonl", examples_sort_in, &found);
     json_array_extend (found.sampled, found.greedy);
+    /* Two passes, so that each half keeps the order of the evaluation. */
     for (int learned = 1; learned >= 0; learned--) {
         size_t i;
         json_array_foreach (found.sampled, i, pair) {

@@ -35,6 +35,7 @@ static json_t *history_text (const char *text)
     return string;
 }
 
+/*  A line that a full disk does not take is lost, and nothing else. */
 static void history_append (int fd, json_t *line)
 {
     char *text = json_dumps (line, JSON_COMPACT);

@@ -122,6 +122,7 @@ static void report_fact (buf_t *out, const char *name, const char *value)
     buf_text (out, "</dd>\n");
 }
 
+/*  The same of a text that was made for it, which is freed. */
 static void report_fact_text (buf_t *out, const char *name, buf_t *value)
 {
     report_fact (out, name, value->data);
@@ -367,6 +368,7 @@ static void report_curves (const report_t *r, buf_t *out)
 
 /*  ---- episodes ------------------------------------------------------------------------------- */
 
+/*  The class is ours; label and text are words of others. */
 static void report_words (const char *class, const char *label, const char *text, buf_t *out)
 {
     buf_text (out, "<span class=\"role\">");

@@ -73,6 +73,7 @@ void result_each (const char *folder, const char *file, void (*each) (void *cont
         fclose (lines);
 }
 
+/*  The line is borrowed, so the list takes a reference of its own. */
 static void result_keep_line (void *context, json_t *line)
 {
     json_array_append (context, line);

@@ -166,6 +166,7 @@ void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     struct tm parts;
     char clock[16] = "";
     buf_t line = {0};
+    /* A status is of no run: the instance stands in that column, and its kind in the next. */
     bool status = e->kind == WIRE_SERVICE_STATUS;
     if (localtime_r (&seconds, &parts))
         strftime (clock, sizeof clock, "%H:%M:%S", &parts);
@@ -178,6 +179,7 @@ void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     buf_free (&line);
 }
 
+/*  What was not said has no key. */
 static void line_add_text (json_t *line, const char *key, const char *text)
 {
     if (text && *text)
@@ -190,6 +192,7 @@ void line_json (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     char boot[24]; /* in letters: a reader of JSON may take numbers for doubles */
     const char *service = line_service (e);
     snprintf (boot, sizeof boot, "%016llx", (unsigned long long) item->boot);
+    /* json_pack takes nothing but UTF-8, and a terminal may be what reads it. */
     printable_text (&words, e->text, strlen (e->text), PRINTABLE_LINES);
     json_t *metrics = json_object ();
     for (size_t i = 0; i < e->metrics_n; i++)
