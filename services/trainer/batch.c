@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+/*  Roles may share a policy: then all of them are ours. */
 static bool batch_is_ours (const batch_source_t *source, const wire_completion_t *c)
 {
     return source->policies[c->role] == source->policy;
@@ -79,6 +80,8 @@ static void batch_add_prompt (const batch_source_t *source, size_t group, size_t
     batch->first_item[batch->groups_n] = batch->items_n;
 }
 
+/*  Allocated once at its largest: the train groups point into `completions`, so it must not
+ *  move. */
 static int batch_reserve (batch_t *batch, size_t prompts, size_t completions, err_t *err)
 {
     batch->groups = calloc (prompts + 1, sizeof *batch->groups);

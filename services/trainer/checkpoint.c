@@ -41,6 +41,7 @@ typedef struct {
     size_t n;
 } memory_t;
 
+/*  Saving, hashing and loading all go by this list, so none of them can forget a vector. */
 static memory_t checkpoint_memory_of (const policy_t *policy)
 {
     bool bf16 = model_params_type (policy->model) == COMPUTE_BF16;
@@ -49,6 +50,8 @@ static memory_t checkpoint_memory_of (const policy_t *policy)
                       .n = bf16 ? 3 : 2};
 }
 
+/*  Weights and optimiser belong together: a resume with the one and without the other would be
+ *  another run. */
 static int checkpoint_save_policy (const char *dir, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -59,6 +62,7 @@ static int checkpoint_save_policy (const char *dir, policy_t *policy, err_t *err
             .name = memory.name[i], .data = memory.data[i], .shape = {policy->n}, .rank = 1};
     if (policy_save (policy, dir, err) != 0 || fs_join (path, dir, OPTIMIZER, err) != 0)
         return -1;
+    /* In float32, as they are in memory: rounded, they would not go on as they were. */
     return safetensors_write (path, tensors, memory.n, SAFETENSORS_F32, err);
 }
 
@@ -84,6 +88,8 @@ static int checkpoint_list_files (json_t *files, const char *dir, const char *be
     for (struct dirent *entry; rc == 0 && (entry = readdir (handle));) {
         char path[FS_PATH_MAX], name[FS_PATH_MAX];
         struct stat st;
+        /* The record itself cannot be in its own list: its size is not known before it is
+           written. */
         if (entry->d_name[0] == '.' || strcmp (entry->d_name, RECORD) == 0)
             continue;
         if (fs_join (path, dir, entry->d_name, err) != 0)
@@ -112,6 +118,8 @@ static hash_t checkpoint_hash_memory (const policy_t *policy)
     return hash_of (parts, memory.n * sizeof *parts);
 }
 
+/*  "updates" is AdamW's own count, which is not the number of steps: a step has several
+ *  minibatches, and bias correction goes on from it. */
 static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
 {
     char config[HASH_HEX_SIZE], critic[HASH_HEX_SIZE], weights[HASH_HEX_SIZE],
@@ -134,6 +142,7 @@ static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *pol
                       "critic_trusted", c->critic_trusted, "policies", list);
 }
 
+/*  Written last of all: its list has the sizes of what stands there by then. */
 static int checkpoint_save_record (const char *dir, const checkpoint_t *checkpoint,
                                    policy_t *const *policies, size_t n, err_t *err)
 {
@@ -151,6 +160,8 @@ static int checkpoint_save_record (const char *dir, const checkpoint_t *checkpoi
     return rc;
 }
 
+/*  One policy lies in the folder itself, so that tools take it for an ordinary model; several have
+ *  a folder each. */
 static int checkpoint_save_into (const char *dir, const checkpoint_t *checkpoint,
                                  policy_t *const *policies, size_t n, const buf_t *critic,
                                  err_t *err)
@@ -164,6 +175,7 @@ static int checkpoint_save_into (const char *dir, const checkpoint_t *checkpoint
     return rc == 0 ? checkpoint_save_record (dir, checkpoint, policies, n, err) : -1;
 }
 
+/*  `end` is "" or TEMPORARY. */
 static int checkpoint_path_of (char path[FS_PATH_MAX], const char *dir, uint64_t step,
                                const char *end, err_t *err)
 {
@@ -179,6 +191,8 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
     if (checkpoint_path_of (path, dir, checkpoint->step, "", err) != 0 ||
         checkpoint_path_of (aside, dir, checkpoint->step, TEMPORARY, err) != 0)
         return -1;
+    /* An interrupted save of the same step may have left files there that the new one does not
+       have. */
     int rc = fs_remove (aside, err);
     if (rc == 0)
         rc = fs_mkdirs (aside, err);
@@ -187,6 +201,7 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
     if (rc == 0)
         rc = fs_publish_folder (aside, path, err);
     if (rc != 0) {
+        /* Half a checkpoint of large weights on a full disk would keep it full. */
         fs_remove (aside, NULL);
         err_wrap (err, "checkpoint of step %llu", (unsigned long long) checkpoint->step);
     }
@@ -195,6 +210,7 @@ int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *
 
 /*  ---- reading -------------------------------------------------------------------------------- */
 
+/*  Nothing gives a hash of zeros, which means "none" (no critic). -1: neither that nor a hash. */
 static int checkpoint_hash_from_hex (const char *hex, hash_t *hash)
 {
     *hash = (hash_t){0};
@@ -219,6 +235,7 @@ static json_t *checkpoint_read_record (const char *path, err_t *err)
     json_t *record = NULL;
     if (fs_join (file, path, RECORD, err) == 0 && fs_read (file, RECORD_MAX, &text, err) == 0) {
         record = json_loadb (text.data, text.size, 0, NULL);
+        /* Also when it is no JSON at all: jansson takes NULL for an object without keys. */
         if (json_integer_value (json_object_get (record, "format")) != FORMAT) {
             json_decref (record);
             record = NULL;
@@ -248,6 +265,8 @@ static int checkpoint_check_files (const char *path, const json_t *record, err_t
     return 0;
 }
 
+/*  Keys that are missing read as 0 or "". A configuration or kernels that are missing are refused
+ *  later, as others than ours. */
 static int checkpoint_parse_record (const json_t *record, checkpoint_t *checkpoint)
 {
     *checkpoint =
@@ -293,11 +312,14 @@ static int checkpoint_steps_of (const char *dir, uint64_t steps[FILES_MAX], err_
         if (strncmp (entry->d_name, PREFIX, strlen (PREFIX)) != 0)
             continue;
         unsigned long long step = strtoull (entry->d_name + strlen (PREFIX), &end, 10);
+        /* Something behind the number: a save that was interrupted. No other trainer can be writing
+           it, since the folder is locked. */
         if (*end) {
             if (fs_join (path, folder, entry->d_name, NULL) == 0)
                 fs_remove (path, NULL);
             continue;
         }
+        /* Sorted as they come: there are a few. */
         int at = n < FILES_MAX ? n++ : FILES_MAX - 1;
         for (; at > 0 && steps[at - 1] < step; at--)
             steps[at] = steps[at - 1];
@@ -319,11 +341,14 @@ int checkpoint_newest (const char *dir, char path[FS_PATH_MAX], checkpoint_t *ch
             return -1;
         if (checkpoint_inspect (path, checkpoint, &torn) == 0)
             return 1;
+        /* The steps behind an older one are played again, which costs time and nothing else. */
         log_warn ("checkpoint.passed_over", "path=%s text=\"%s\"", path, torn.text);
     }
     return n < 0 ? -1 : 0;
 }
 
+/*  The sizes are compared first: the vectors are as long as the policy's parameters, and a longer
+ *  tensor would be read over their end. */
 static int checkpoint_load_memory (const char *path, const policy_t *policy, err_t *err)
 {
     memory_t memory = checkpoint_memory_of (policy);
@@ -341,6 +366,8 @@ static int checkpoint_load_memory (const char *path, const policy_t *policy, err
     return rc;
 }
 
+/*  Hashes are taken of what was loaded into memory, and not of the files: so a mistake in reading
+ *  is found as well. */
 static int checkpoint_load_policy (const char *dir, const checkpoint_t *checkpoint,
                                    const json_t *record, policy_t *policy, err_t *err)
 {
@@ -364,11 +391,12 @@ static int checkpoint_load_policy (const char *dir, const checkpoint_t *checkpoi
                         "%s: %s is not what was saved; remove this checkpoint to go on from the "
                         "one before",
                         dir, OPTIMIZER);
+    /* Only when all the rest was right: the bias correction belongs to these m and v. */
     policy->optimiser.step = (uint64_t) json_integer_value (json_object_get (record, "updates"));
     return 0;
 }
 
-/*  The record's entry of a policy, or NULL. */
+/*  The record's entry of a policy, or NULL. By name: that is what says whose m and v these are. */
 static const json_t *checkpoint_entry_of (const json_t *record, const char *name)
 {
     const json_t *list = json_object_get (record, "policies");
@@ -381,6 +409,7 @@ static const json_t *checkpoint_entry_of (const json_t *record, const char *name
     return NULL;
 }
 
+/*  Kept in memory for the bus, from which the critic fetches its state by the hash. */
 static int checkpoint_load_critic (const char *path, const checkpoint_t *checkpoint, buf_t *critic,
                                    err_t *err)
 {
@@ -433,6 +462,7 @@ int checkpoint_name (const char *dir, const char *name, uint64_t step, err_t *er
         return -1;
     snprintf (aside, sizeof aside, "%s%s", path, TEMPORARY);
     snprintf (target, sizeof target, PREFIX "%llu", (unsigned long long) step);
+    /* symlink fails where something is, and a trainer that was killed may have left it. */
     if (fs_remove (aside, err) != 0)
         return -1;
     return symlink (target, aside) == 0 && rename (aside, path) == 0

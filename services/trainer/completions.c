@@ -63,6 +63,8 @@ static json_t *completions_line (const trainer_t *t, const char *task, size_t gr
     const wire_completion_t *completion = &episode->completions[c];
     const char *role = t->conf->team.roles.item[completion->role];
     const policy_t *policy = t->team.policies[t->team.policy_of[completion->role]];
+    /* "step" has to stay the first key: completions_show and completions_true_size find it without
+       parsing the line. */
     json_t *line = json_pack (
         "{s:I, s:s, s:I, s:I, s:s, s:I, s:s, s:I, s:I, s:b, s:f}", "step", (json_int_t) t->done,
         "task", task, "group", (json_int_t) group, "episode",
@@ -76,6 +78,7 @@ static json_t *completions_line (const trainer_t *t, const char *task, size_t gr
     return line;
 }
 
+/*  Group by group: a history is parsed once for all completions of its episode. */
 static void completions_print_group (const trainer_t *t, size_t group, buf_t *text)
 {
     const rollout_t *r = t->rollout;
@@ -125,6 +128,7 @@ static int completions_show (const trainer_t *t, shown_t *shown, const char *lin
         return 0;
     if (step != shown->step)
         *shown = (shown_t){.step = step};
+    /* All roles of this step are shown; the rest of its lines, most of them, need not be parsed. */
     if (shown->roles + 1 == (uint64_t) 1 << t->team.roles)
         return 0;
     json_t *object = json_loads (line, 0, NULL);
@@ -175,6 +179,7 @@ static size_t completions_fitting (const buf_t *text, size_t room)
     return n;
 }
 
+/*  A line that was cut by a full disk is found by the next start, which cuts it off. */
 static int completions_write (const char *path, const char *data, size_t size, err_t *err)
 {
     FILE *file = fopen (path, "ae");
@@ -184,10 +189,13 @@ static int completions_write (const char *path, const char *data, size_t size, e
     return rc == 0 ? 0 : err_errno (err, ERR_IO, "%s: cannot write", path);
 }
 
+/*  Appended before the checkpoint of the step is written. A trainer that dies in between plays the
+ *  step again, and completions_cut takes these lines away before. */
 int completions_add (const trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX], before[FS_PATH_MAX];
     size_t room = completions_room (t);
+    /* run.completions_mb: 0 keeps none. */
     if (room == 0)
         return 0;
     if (fs_join (path, t->dir, CURRENT, err) != 0 || fs_join (before, t->dir, BEFORE, err) != 0)
@@ -202,11 +210,14 @@ int completions_add (const trainer_t *t, err_t *err)
     if (rc == 0 && n < text.size)
         log_warn ("completions.cut", "step=%llu bytes=%zu room=%zu", (unsigned long long) t->done,
                   text.size, room);
+    /* Sizes alone decide, not the time or the start of a process: a resumed run rotates where the
+       other would have. */
     if (rc == 0 && stat (path, &st) == 0 && (size_t) st.st_size + n > room &&
         rename (path, before) != 0)
         rc = err_errno (err, ERR_IO, "%s: cannot rename", path);
     if (rc == 0)
         rc = completions_write (path, text.data, n, err);
+    /* Read from memory as from the file, so that a resume draws what was drawn here. */
     FILE *lines = rc == 0 && n ? fmemopen (text.data, n, "r") : NULL;
     if (lines) {
         rc = completions_show_all (t, lines, err);
@@ -250,6 +261,7 @@ static off_t completions_true_size (FILE *file, uint64_t done)
 /*  Returns what is left of a file, or -1. */
 static off_t completions_cut_file (const char *path, uint64_t done, err_t *err)
 {
+    /* Not "a" or "w": a file that is not there must not be made, and no other one be emptied. */
     FILE *file = fopen (path, "r+e");
     if (!file)
         return errno == ENOENT ? 0 : err_errno (err, ERR_IO, "%s: cannot open", path);

@@ -152,6 +152,7 @@ static int critic_client_take_values (critic_client_t *critic, const bus_item_t 
         wire_value_reply_unpack (critic->arena, item->payload, item->size, err);
     if (!reply)
         return -1;
+    /* Every value is looked up by its flat number below: fewer would be read over the end. */
     if (reply->values_n != r->completions)
         return err_set (err, ERR_INPUT, "the critic gave %zu values for %zu completions",
                         reply->values_n, r->completions);
@@ -182,6 +183,8 @@ static int critic_client_take_values (critic_client_t *critic, const bus_item_t 
     return rc;
 }
 
+/*  For the checkpoint. critic_client_learn has emptied them, so a state is never mixed with the one
+ *  before. */
 static int critic_client_take_bytes (critic_client_t *critic, const bus_item_t *item, err_t *err)
 {
     buf_append (&critic->bytes, item->payload, item->size);
@@ -241,6 +244,8 @@ int critic_client_ask (critic_client_t *critic, uint64_t step, const rollout_t *
     return critic_client_exchange (critic, critic_client_take_values, err);
 }
 
+/*  The state in the request is the one before: the critic learns on from that, whoever computed
+ *  it. */
 int critic_client_learn (critic_client_t *critic, uint64_t step, const rollout_t *rollout,
                          bool fetch, err_t *err)
 {
@@ -299,6 +304,7 @@ int critic_client_item (critic_client_t *critic, const bus_item_t *item, err_t *
     return take (critic, item, err) == 0 ? 1 : -1;
 }
 
+/*  Asks again by itself once the pause after a refusal is over. */
 int critic_client_poll (critic_client_t *critic, err_t *err)
 {
     const request_t *r = &critic->request;
@@ -334,6 +340,8 @@ const buf_t *critic_client_bytes (const critic_client_t *critic)
     return critic->bytes.size ? &critic->bytes : NULL;
 }
 
+/*  Trusted stays trusted: a resumed run must use its values from the same step on as one that was
+ *  not. */
 void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted)
 {
     critic->status.state = *state;

@@ -160,6 +160,7 @@ static int metrics_open_files (metrics_t *metrics, const char *dir, err_t *err)
     return metrics_cut (metrics, err) == 0 ? metrics_draw_all (metrics, err) : -1;
 }
 
+/*  What lies behind the offset is lost from here on: metrics_last has to be asked before. */
 metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
 {
     metrics_t *metrics = calloc (1, sizeof *metrics);
@@ -187,6 +188,7 @@ void metrics_close (metrics_t **metrics)
     *metrics = NULL;
 }
 
+/*  The time is that of the beginning, and the same in the line and in the curves. */
 void metrics_begin (metrics_t *metrics, const char *event, uint64_t step)
 {
     snprintf (metrics->event, sizeof metrics->event, "%s", event);
@@ -390,6 +392,7 @@ static int metrics_sum_line (void *context, const json_t *line)
     return 0;
 }
 
+/*  null adds nothing: jansson reads it as 0. */
 double metrics_sum (const metrics_t *metrics, const char *event, const char *name)
 {
     sum_t sum = {.event = event, .name = name};

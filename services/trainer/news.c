@@ -120,12 +120,15 @@ void news_metrics (trainer_t *t, wire_event_kind_t kind, wire_phase_t phase)
     memcpy (parts, metrics, n * sizeof *parts);
     double left_s = stages_left_s (t);
     if (isfinite (left_s))
+        /* METRICS_MAX + 1 parts leave room for it. NaN, not known yet, is left out: the wire has
+           finite numbers only. */
         parts[n++] = (wire_part_t){"eta_s", left_s};
     news_publish (
         t, &(wire_event_t){
                .kind = kind, .step = t->done, .phase = phase, .metrics = parts, .metrics_n = n});
 }
 
+/*  The text is the public part of the episode only: see episodes_show. */
 void news_episode (trainer_t *t, wire_phase_t phase, const char *text)
 {
     news_publish (

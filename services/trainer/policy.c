@@ -32,6 +32,7 @@ const char *policy_compute (const policy_t *policy)
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
 }
 
+/*  Bytes of a weight as it is published. */
 static size_t policy_width_of (const policy_t *policy)
 {
     return policy_has_halves (policy) ? sizeof (uint16_t) : sizeof (float);
@@ -85,7 +86,8 @@ int policy_advance (policy_t *policy, err_t *err)
     return rc;
 }
 
-/*  learns: has float32 masters, which are the bytes unless these are halves. */
+/*  learns: has float32 masters, which are the bytes unless these are halves. The sizes come from
+ *  the model, whose layout both the masters and the published bytes follow. */
 static int policy_allocate (policy_t *policy, bool learns, err_t *err)
 {
     policy->n = model_params (policy->model);
@@ -157,6 +159,8 @@ static int policy_find_chat (policy_t *policy, const char *dir, const char *chat
     return rc == 0 && !policy->chat ? policy_no_memory (policy, err) : rc;
 }
 
+/*  The tokenizer itself is not kept: the trainer sees token ids only. Its text is, for agents and
+ *  checkpoints. */
 static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir,
                                   const char *chat, err_t *err)
 {
@@ -196,6 +200,8 @@ static int policy_read (policy_t *policy, const char *dir, const char *compute, 
     policy->path = strdup (dir);
     policy->config = *hf_config (hf);
     policy->config.dtype = hf_dtype_kept (policy->config.dtype, bf16 ? COMPUTE_BF16 : COMPUTE_F32);
+    /* Small files before large ones: what is wrong with a tokenizer or a template is said before
+       gigabytes of weights are read. */
     policy->files = hf_files_read (dir, err);
     int rc = policy->files ? policy_read_tokenizer (policy, hf, dir, chat, err) : -1;
     if (rc == 0) {
@@ -203,6 +209,7 @@ static int policy_read (policy_t *policy, const char *dir, const char *compute, 
         rc = policy->model && policy->path ? policy_allocate (policy, learns, err) : -1;
     }
     if (rc == 0 && learns)
+        /* Into the masters, in float32; model_set below takes them over for computing. */
         rc = hf_params (hf, policy->model, policy->params, err);
     if (rc == 0 && learns)
         rc = policy_allocate_learning (policy, err);
@@ -216,6 +223,7 @@ static int policy_read (policy_t *policy, const char *dir, const char *compute, 
     return rc;
 }
 
+/*  The version points to the name inside, so a policy is never copied or moved. */
 static policy_t *policy_new (const char *name, pool_t *pool, err_t *err)
 {
     policy_t *policy = calloc (1, sizeof *policy);
@@ -253,7 +261,8 @@ policy_t *policy_load_base (const char *dir, const char *compute, const char *ch
     return policy;
 }
 
-/*  All that an adapted policy has from its base. */
+/*  All that an adapted policy has from its base. Texts are copied, so that every policy frees its
+ *  own; the weights of the base are shared and stay its own. */
 static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
 {
     policy->base = base;
@@ -273,6 +282,7 @@ static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
                : policy_no_memory (policy, err);
 }
 
+/*  The PEFT configuration is an object at the bus of its own: agents build the adapters from it. */
 static int policy_add_adapters (policy_t *policy, const lora_config_t *lora, uint64_t seed,
                                 err_t *err)
 {
@@ -318,6 +328,7 @@ void policy_destroy (policy_t **policy)
     free (p->adapter_text);
     free (p->config_text);
     free (p->tokenizer_text);
+    /* Without halves both are the same memory. The base is the team's. */
     if (p->bytes != p->params)
         free (p->bytes);
     free (p->params);
@@ -329,6 +340,8 @@ void policy_destroy (policy_t **policy)
     *policy = NULL;
 }
 
+/*  A model of its own in memory, of the weights as they are now; with adapters only those are
+ *  doubled, since the base never changes. */
 int policy_keep_reference (policy_t *policy, err_t *err)
 {
     const policy_t *base = policy->base;
@@ -342,6 +355,7 @@ int policy_keep_reference (policy_t *policy, err_t *err)
     return policy->reference_train ? 0 : -1;
 }
 
+/*  With the tokenizer, so that the folder can be used by itself, beside the base that it names. */
 static int policy_save_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     char path[FS_PATH_MAX];
@@ -366,6 +380,8 @@ int policy_save (policy_t *policy, const char *dir, err_t *err)
     return hf_save_like (dir, &kept, policy->config.dtype, policy->model, params, err);
 }
 
+/*  Other settings would make another vector of parameters, or give the same numbers another weight
+ *  (alpha). */
 static int policy_read_adapters (policy_t *policy, const char *dir, err_t *err)
 {
     lora_config_t theirs;
@@ -380,6 +396,7 @@ static int policy_read_adapters (policy_t *policy, const char *dir, err_t *err)
                 : err_set (err, ERR_INPUT, "%s: its adapters have other settings", dir);
 }
 
+/*  Into the masters; policy_restore hands them on to the model. */
 static int policy_read_weights (policy_t *policy, const char *dir, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
@@ -398,6 +415,7 @@ int policy_restore (policy_t *policy, const char *dir, uint64_t number, err_t *e
         return err_wrap (err, "policy %s", policy->name);
     model_set (policy->model, policy->params, policy->pool);
     policy->version.number = number;
+    /* No delta leads to these weights: what agents have by now is not known. */
     buf_free (&policy->delta);
     return policy_fill_bytes (policy, err);
 }

@@ -91,6 +91,7 @@ static void publish_start (publish_t *publish, upload_t *upload)
                    [BASE] = publish_offer_base (publish, p->base)}};
 }
 
+/*  What is still under way of the version before is cancelled first (publish_start). */
 int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, err_t *err)
 {
     if (n > CONF_LIST_MAX)
@@ -103,6 +104,7 @@ int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, e
     return 0;
 }
 
+/*  The copy is for a bus that restarts: it gets this, too, once more. */
 int publish_extra (publish_t *publish, const void *data, size_t size, err_t *err)
 {
     buf_clear (&publish->extra);
@@ -152,6 +154,8 @@ static wire_manifest_t publish_manifest_of (const publish_t *publish, const poli
     return manifest;
 }
 
+/*  Until the bus has answered for this as well, nobody can sample the version, and publish_done
+ *  stays false. */
 static int publish_announce (publish_t *publish, upload_t *upload, err_t *err)
 {
     const policy_t *p = upload->policy;
@@ -188,7 +192,8 @@ static void publish_start_again (publish_t *publish)
     log_info ("policies.again", "policies=%zu text=\"the bus was restarted\"", publish->n);
 }
 
-/*  An answer, for one of this upload's calls or not. */
+/*  An answer, for one of this upload's calls or not. Returns -1 only when a manifest could not be
+ *  packed. */
 static int publish_take (publish_t *publish, upload_t *upload, uint64_t call, err_t *err)
 {
     /* The last answer of an upload: agents can have this version now. */
@@ -245,6 +250,7 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
     }
     if (item->call == publish->base_call) {
         publish->base_call = 0;
+        /* Manifests name it, so the bus keeps it from version to version. */
         publish->base_held = true;
     }
     for (size_t i = 0; i < publish->n; i++) /* a base is waited for by all */
@@ -271,6 +277,8 @@ void publish_retire (publish_t *publish)
         buf_free (&bytes);
         upload->manifest =
             bus_retire (publish->bus, publish->run, publish->epoch, upload->policy->name);
+        /* From now on: the bus has answered that it is retired. Without memory for the question
+           there is no answer to wait for. */
         upload->announced = upload->manifest == 0;
     }
 }

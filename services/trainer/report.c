@@ -144,6 +144,7 @@ static void report_add_role (const trainer_t *t, uint32_t role)
  *  what agents kept of their answers, and a step without updates trained nothing. */
 static void report_add_times (trainer_t *t, const measure_t *measure)
 {
+    /* Of everything since the last step's line, an evaluation included. */
     double now = clock_s (), step_s = now - t->line_since;
     size_t trained = 0;
     t->stage_s[t->stage] += now - t->stage_since;
@@ -162,6 +163,7 @@ static void report_add_times (trainer_t *t, const measure_t *measure)
     if (trained)
         metrics_add (t->metrics, "trained_tokens_per_s", (double) trained / fmax (train_s, 1e-9));
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
+    /* Apart from the steps: how many evaluations are left is known. */
     if (t->stage_s[STAGE_EVALUATE] > 0)
         eta_evaluation (&t->eta, t->stage_s[STAGE_EVALUATE]);
     eta_step (&t->eta, step_s - t->stage_s[STAGE_EVALUATE]);

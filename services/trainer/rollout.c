@@ -8,6 +8,8 @@
  *  of it. */
 #define ROLLOUT_BUDGET ((size_t) 2 << 30)
 
+/*  One element more than there are: calloc may give NULL for none, which would look like a
+ *  failure. */
 rollout_t *rollout_new (size_t groups, err_t *err)
 {
     rollout_t *rollout = calloc (1, sizeof *rollout);
@@ -27,6 +29,7 @@ rollout_t *rollout_new (size_t groups, err_t *err)
     return rollout;
 }
 
+/*  Also of one that rollout_new could not finish. */
 void rollout_destroy (rollout_t **rollout)
 {
     rollout_t *r = *rollout;
@@ -59,6 +62,7 @@ static int rollout_check_ids (const wire_ids_t *ids, size_t vocab, const char *w
     return 0;
 }
 
+/*  The role comes first: the limits behind it are looked up by role. */
 static int rollout_check_completion (const wire_episodes_t *group, const wire_completion_t *c,
                                      const rollout_limits_t *limits, err_t *err)
 {
@@ -107,6 +111,7 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
         rollout->reason[group] = strdup (reason ? reason : "no reason given");
         return 0;
     }
+    /* In the rollout's arena: what its arrays point to goes with it, all at once. */
     const wire_episodes_t *episodes = wire_episodes_unpack (rollout->arena, data, size, err);
     if (!episodes || rollout_check_group (episodes, limits, err) != 0)
         return err_wrap (err, "group %llu", (unsigned long long) group);

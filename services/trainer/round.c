@@ -33,6 +33,8 @@ static const char *round_task_of (const round_t *round, size_t group)
     return task_set_get (tasks, TASK_TRAIN, task_set_pick (tasks, seed, first, group));
 }
 
+/*  All that an environment and an agent need to play a role, so neither needs the run's
+ *  configuration. Weights are named by version and hash: others cannot slip in. */
 static void round_fill_roles (const team_t *team, wire_role_t *roles)
 {
     for (size_t r = 0; r < team->roles; r++) {
@@ -55,6 +57,8 @@ static void round_fill_sampling (const round_t *round, wire_group_t *message)
         message->temperature = (float) conf->trainer.temperature;
         return;
     }
+    /* The likeliest token stays the likeliest under top_k, top_p and min_p, so greedy play goes
+       without; a repetition penalty may make another one the likeliest, and stays. 0 is off. */
     bool greedy = round->phase == WIRE_EVAL_GREEDY;
     message->temperature = greedy ? 0 : (float) conf->evaluation.temperature;
     message->filter = (wire_filter_t){
@@ -68,6 +72,7 @@ static void round_fill_sampling (const round_t *round, wire_group_t *message)
     message->stop_texts_n = conf->evaluation.stop.n;
 }
 
+/*  The message borrows everything, and is packed before any of it is freed. */
 static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
 {
     const team_t *team = round->from.team;
@@ -123,6 +128,8 @@ static int round_open_groups (const round_t *round, err_t *err)
     return rc;
 }
 
+/*  Without held-out tasks an evaluation has no groups: nothing is opened then, and the round is
+ *  finished at once. */
 round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t step, err_t *err)
 {
     const conf_t *conf = source->team->conf;
@@ -164,6 +171,8 @@ int round_poll (round_t *round, err_t *err)
     return round->status.committed + round->status.dead >= round->groups;
 }
 
+/*  Of the last poll, which says whom to look for: groups that wait want an environment, those that
+ *  are leased have one, which may wait for an agent or a scorer. */
 int round_late (const round_t *round, double waited_s, const char *trouble, err_t *err)
 {
     const store_status_t *s = &round->status;
@@ -183,6 +192,7 @@ typedef struct {
     err_t *err;
 } taker_t;
 
+/*  An error of rollout_add ends the walk; it stands in taker->err, which round_take looks at. */
 static int round_take_group (void *context, uint64_t group, const void *data, size_t size,
                              const char *reason)
 {
@@ -190,6 +200,8 @@ static int round_take_group (void *context, uint64_t group, const void *data, si
     return rollout_add (taker->rollout, group, data, size, reason, &taker->limits, taker->err);
 }
 
+/*  May be called again after a failure: it begins with an empty rollout, and the store keeps the
+ *  results until the commit. */
 rollout_t *round_take (round_t *round, err_t *err)
 {
     const team_t *team = round->from.team;
@@ -219,6 +231,8 @@ rollout_t *round_take (round_t *round, err_t *err)
     return taker.rollout;
 }
 
+/*  Only after everything that was made of the results is written down: the store may drop them
+ *  now. */
 int round_commit (round_t *round, err_t *err)
 {
     if (round->groups == 0)

@@ -12,8 +12,8 @@ schedule_kind_t schedule_kind (const char *name)
                                           : SCHEDULE_CONSTANT;
 }
 
-/*  A function of the step alone: a run that is resumed goes on with the rate that it would have
- *  had. */
+/*  A function of the step and the configuration, nothing is remembered: a run that is resumed under
+ *  the same one goes on with the rate that it would have had. */
 double schedule_lr (const schedule_t *s, uint64_t step)
 {
     /* step + 1: a first step with a rate of 0 would move nothing and cost as much as any other. */

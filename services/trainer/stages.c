@@ -59,6 +59,7 @@ static const char *stage_bus_address (const trainer_t *t)
     return args_value (svc_args (t->svc), "--bus");
 }
 
+/*  Made anew for each round, which copies it; what it names lives as long as the trainer. */
 static round_source_t stage_source_of (const trainer_t *t)
 {
     return (round_source_t){
@@ -83,6 +84,7 @@ static int stage_publish_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
+/*  The deadline of training as well, which waits for an upload to end before it changes weights. */
 static int stage_publish_late (trainer_t *t, double waited_s, err_t *err)
 {
     return err_set (err, ERR_TIMEOUT,
@@ -120,6 +122,7 @@ static int stage_groups_poll (trainer_t *t, err_t *err)
     return ready;
 }
 
+/*  What was told of the stage before must not count for this one. */
 static void stage_groups_begin (trainer_t *t)
 {
     t->told = t->told_before = 0;
@@ -186,6 +189,7 @@ static int stage_evaluate_poll (trainer_t *t, err_t *err)
     return 1;
 }
 
+/*  The greedy round is to blame only when the sampled one is finished. */
 static int stage_groups_late (trainer_t *t, double waited_s, err_t *err)
 {
     const round_t *late = t->greedy && round_poll (t->round, err) == 1 ? t->greedy : t->round;
@@ -215,6 +219,8 @@ static int stage_sample_poll (trainer_t *t, err_t *err)
     int ready = stage_groups_poll (t, err);
     if (ready != 1)
         return ready;
+    /* The rollout lives until the step is committed: training, the critic and the report all read
+       it. */
     t->rollout = round_take (t->round, err);
     return t->rollout && stage_check_played (t, t->rollout, err) == 0 ? 1 : -1;
 }
@@ -233,6 +239,7 @@ static bool stage_checkpoint_due (const trainer_t *t, uint64_t done)
            done % (uint64_t) t->conf->trainer.checkpoint_every == 0;
 }
 
+/*  Before training: the values must be of the critic as it was when the step was played. */
 static int stage_value_enter (trainer_t *t, err_t *err)
 {
     return critic_client_ask (t->critic, t->done + 1, t->rollout, err);
@@ -288,6 +295,7 @@ static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
         batch_destroy (&batches[m]);
     if (rc != 0)
         return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
+    /* One version a step, however many minibatches it has: agents see no weights in between. */
     return policy_advance (p, err);
 }
 
@@ -321,6 +329,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     t->update_s = fmax (t->update_s, clock_s () - started);
     if (rc != 0)
         return -1;
+    /* From here on the weights are those of the next version, and stages_keep may save them. */
     t->done++;
     if (t->first_step_s <= 0)
         t->first_step_s = trainer_wall_s (t);
@@ -350,6 +359,8 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
         checkpoint.critic_trusted = status.trusted;
         critic = critic_client_bytes (t->critic);
     }
+    /* The lines are on the disk before a checkpoint counts them, or a resume would find fewer bytes
+       than it says. */
     if (trainer_config_hash (t->conf, &checkpoint.config, err) != 0 ||
         metrics_sync (t->metrics, err) != 0 ||
         checkpoint_save (t->dir, &checkpoint, t->team.policies, t->team.policies_n, critic, err) !=
@@ -359,6 +370,7 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
     t->save_s = fmax (t->save_s, clock_s () - started);
     if (checkpoint_name (t->dir, CHECKPOINT_LATEST, t->done, err) != 0)
         return -1;
+    /* Last: until the new one has its name, the old ones are all that there is. */
     return checkpoint_prune (t->dir, (size_t) t->conf->trainer.checkpoints_kept, err);
 }
 
@@ -412,6 +424,7 @@ static stage_t stage_after_learn (const trainer_t *t)
 
 /*  ---- done ----------------------------------------------------------------------------------- */
 
+/*  The result first: it must not depend on whether a bus answers. */
 static int stage_done_enter (trainer_t *t, err_t *err)
 {
     if (report_result (t, err) != 0)
@@ -426,6 +439,7 @@ static int stage_done_poll (trainer_t *t, err_t *err)
 {
     if (!publish_done (t->publish) && clock_s () - t->stage_since < RETIRE_S)
         return 0;
+    /* Before the release, or its thread might find the run gone and call it lost. */
     lease_end (&t->lease);
     if (store_run_release (t->store, t->run, t->epoch, err) != 0)
         return -1;
@@ -466,6 +480,7 @@ const char *stages_name (stage_t stage)
     return stages[stage].name;
 }
 
+/*  The time of a stage is booked where it ends; report_add_times books what is under way. */
 static void stage_move_to (trainer_t *t, stage_t stage)
 {
     double now = clock_s ();
@@ -475,6 +490,7 @@ static void stage_move_to (trainer_t *t, stage_t stage)
     t->entered = t->reported = t->troubled = false;
 }
 
+/*  While a step is saved its own evaluation, if one is due, is still to come. */
 double stages_left_s (const trainer_t *t)
 {
     size_t evaluations = 0;
@@ -484,12 +500,15 @@ double stages_left_s (const trainer_t *t)
     return eta_left (&t->eta, (size_t) (stage_steps (t) - t->done), evaluations);
 }
 
+/*  Also after a resume: the bus may have forgotten the version, and agents cannot sample before it
+ *  is there. */
 void stages_start (trainer_t *t)
 {
     t->stage_since = t->line_since = clock_s ();
     stage_move_to (t, STAGE_PUBLISH);
 }
 
+/*  Large weights take long to upload, however short the patience with groups is. */
 static double stage_deadline_s (const trainer_t *t)
 {
     return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
@@ -520,6 +539,7 @@ static int stage_restart (trainer_t *t, err_t *err)
     return -1;
 }
 
+/*  Told to whoever watches: what was waited for is back. */
 static void stage_recover (trainer_t *t)
 {
     t->troubled = false;
@@ -553,6 +573,7 @@ int stages_work (trainer_t *t, err_t *err)
     t->entered = true;
     if (t->troubled)
         stage_recover (t);
+    /* Polled at once: what it waits for may be there already. */
     if (begins)
         return 0;
     if (rc == 0 && stage->late && waited_s > stage_deadline_s (t))

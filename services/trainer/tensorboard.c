@@ -176,12 +176,14 @@ static void tensorboard_put_plugin (buf_t *bytes, double time_s, uint64_t step, 
     buf_free (&data);
 }
 
+/*  The text lies in the tensor; the plugin's name in the metadata sends it to the Text tab. */
 void tensorboard_text (buf_t *bytes, double time_s, uint64_t step, const char *tag,
                        const char *text)
 {
     tensorboard_put_plugin (bytes, time_s, step, tag, "text", NULL, text);
 }
 
+/*  An entry of a map: protobuf packs maps as lists of messages with a key and a value. */
 static void tensorboard_put_setting (buf_t *session, const tensorboard_setting_t *setting)
 {
     buf_t entry = {0}, value = {0};

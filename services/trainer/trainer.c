@@ -16,16 +16,20 @@
 #include "rundir.h"
 #include "stages.h"
 
+/*  What trainer_status tells a supervisor: how long an end may take before it counts as stuck. */
 #define END_S         2.0 /* to end in, beside an update and a checkpoint */
 #define UNKNOWN_END_S 30.0
 #define ACQUIRE_MS    250 /* between two tries to take the run */
 #define EVENT_BUDGET  ((size_t) 1 << 20)
 
+/*  Time between two processes of a run is not in it: nobody worked then. */
 double trainer_wall_s (const trainer_t *trainer)
 {
     return trainer->wall_before + clock_s () - trainer->started;
 }
 
+/*  The essence leaves out what may change when a run goes on, so a resume compares the rest
+ *  alone. */
 int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
 {
     buf_t text = {0};
@@ -39,6 +43,7 @@ int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
 
 /*  ---- opening -------------------------------------------------------------------------------- */
 
+/*  An override counts like a line of the file: it is part of what config.yml keeps of the run. */
 static int trainer_read_arguments (trainer_t *t, err_t *err)
 {
     const args_t *args = svc_args (t->svc);
@@ -49,6 +54,8 @@ static int trainer_read_arguments (trainer_t *t, err_t *err)
         return -1;
     const char *run = args_value (args, "--run"), *out = args_value (args, "--out");
     run = *run ? run : t->conf->run.name;
+    /* It becomes part of keys in Redis, of topics and of a path: no slashes, blanks or
+       wildcards. */
     size_t length = strlen (run);
     if (length == 0 || length > STORE_RUN_MAX ||
         strspn (run, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != length)
@@ -63,6 +70,8 @@ static int trainer_read_arguments (trainer_t *t, err_t *err)
     return 0;
 }
 
+/*  Few held-out tasks, or shared ones, are a warning only: the run may be wanted all the same, but
+ *  its figures say less. */
 static int trainer_open_tasks (trainer_t *t, err_t *err)
 {
     const conf_t *conf = t->conf;
@@ -162,6 +171,8 @@ static int trainer_take_run (trainer_t *t, const char *holder, const buf_t *reco
                               &t->epoch, err) != 0) {
         if (err->code != ERR_BUSY)
             return -1;
+        /* An error of the configuration, so that the supervisor does not start it again against the
+           one that lives. */
         if (clock_left_ms (deadline) == 0 || svc_stopping (t->svc)) {
             err->code = ERR_CONFIG;
             return err_wrap (err, "another trainer is at work (wait for its end, or name this run "
@@ -212,6 +223,7 @@ static int trainer_acquire (trainer_t *t, err_t *err)
     t->store = store_new (svc_redis (t->svc), err);
     if (!t->store)
         return -1;
+    /* Whoever asks Redis what runs there gets the whole configuration, and the kernels. */
     conf_print (t->conf, false, &record);
     buf_printf (&record, "# numerics: %s\n", model_isa ());
     int rc = buf_failed (&record) ? err_set (err, ERR_LIMIT, "no memory for the run's record")
@@ -235,6 +247,7 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
     t->critic = critic_client_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
     if (!t->critic)
         return -1;
+    /* A new run, or one whose critic had learnt nothing by then. */
     if (hash_is_zero (&checkpoint->critic))
         return 0;
     critic_client_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
@@ -242,6 +255,7 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
     return publish_extra (t->publish, state->data, state->size, err);
 }
 
+/*  "service/" is for lag.c, which wants the status of every agent. */
 static int trainer_subscribe (trainer_t *t, err_t *err)
 {
     char topic[STORE_RUN_MAX + 48];
@@ -313,6 +327,8 @@ static int trainer_draw (const trainer_t *t, err_t *err)
     return rc == 0 ? completions_redraw (t, err) : -1;
 }
 
+/*  The user's files come first, Redis then: a mistake in them is told before the run is taken from
+ *  anybody, and its open steps are dropped. */
 static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     if (trainer_load_run (t, checkpoint, critic, err) != 0 || trainer_acquire (t, err) != 0)
@@ -346,6 +362,7 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err)
     trainer_t *t = calloc (1, sizeof *t);
     if (!t)
         return err_set (err, ERR_LIMIT, "no memory");
+    /* At once: a start that fails is closed as well, and closing frees what there is. */
     *state = t;
     t->svc = svc;
     t->lock = -1;
@@ -356,6 +373,7 @@ int trainer_open (svc_run_t *svc, void **state, err_t *err)
         return -1;
     trainer_print_objective (t->conf);
     checkpoint_t checkpoint = {0};
+    /* checkpoint_load bounds it; publish_extra copies it, so it need not outlive the start. */
     buf_t critic = {.max = SIZE_MAX};
     int rc = trainer_open_run (t, &checkpoint, &critic, err);
     buf_free (&critic);
@@ -387,6 +405,7 @@ void trainer_close (svc_run_t *svc, void **state)
     team_unload (&t->team);
     conf_destroy (&t->conf);
     arena_destroy (&t->arena);
+    /* Last: what was closed before may still have written into the folder. */
     if (t->lock >= 0)
         close (t->lock);
     free (t);
@@ -395,6 +414,8 @@ void trainer_close (svc_run_t *svc, void **state)
 
 /*  ---- running -------------------------------------------------------------------------------- */
 
+/*  Told on the bus first: svc_fail ends the loop, and closing would only say that it was
+ *  stopped. */
 static void trainer_fail (trainer_t *t, const err_t *err)
 {
     char text[ERR_TEXT_MAX + 16];
@@ -413,8 +434,10 @@ static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
 {
     arena_reset (t->arena);
     const wire_event_t *event = wire_event_unpack (t->arena, item->payload, item->size, NULL);
+    /* A damaged event is passed over: nothing depends on one. */
     if (!event)
         return 0;
+    /* Several runs may share a bus, and agents tell of all that they hold. */
     bool ours = strcmp (event->run, t->run) == 0;
     if (event->kind == WIRE_SERVICE_STATUS)
         lag_event (&t->lag, t->run, event);
@@ -449,6 +472,7 @@ int trainer_work (svc_run_t *svc)
 {
     trainer_t *t = svc_state (svc);
     err_t err = {0};
+    /* No further stage is begun: trainer_close keeps what there is. */
     if (svc_stopping (svc))
         return -1;
     /* Whoever has it now publishes under a newer epoch, so nothing of ours is taken any more;

@@ -115,6 +115,7 @@ transcripts_t *transcripts_new (const rollout_t *rollout, const char *const *rol
     return t;
 }
 
+/*  The texts go with the arena; roles are the configuration's. */
 void transcripts_destroy (transcripts_t **transcripts)
 {
     if (!*transcripts)
