@@ -107,8 +107,8 @@ static const char *chat_token_of (const json_t *config, const char *key)
 }
 
 /*  All that transformers gives a template for one message of the user, behind one of the system
- *  where there is one: special tokens by name, no
- *  tools, no documents, and the question to write out the beginning of the answer. */
+ *  where there is one: special tokens by name, no tools, no documents, and the question to write
+ *  out the beginning of the answer. */
 static int chat_write_message (const char *template, const json_t *config, const char *system,
                                const char *content, buf_t *out, err_t *err)
 {
@@ -151,6 +151,7 @@ static int chat_fill (chat_format_t *format, const char *before, size_t size, co
         return err_set (err, ERR_LIMIT, "no memory for a chat format");
     }
     format->name = format->pattern = format->owned[0];
+    /* A template that writes a known format gets its name, for people. */
     for (size_t i = 0; i < FORMATS; i++)
         if (strcmp (formats[i].pattern, format->pattern) == 0)
             format->name = formats[i].name;
@@ -229,7 +230,7 @@ int chat_find_with (const char *dir, const char *name, const char *system, chat_
 {
     size_t size;
     *format = (chat_format_t){0};
-    /* A template that writes a known format gets its name, for people. */
+    /* A format that is asked for by name is taken as it is, whatever the folder's template says. */
     for (size_t i = 0; i < FORMATS; i++)
         if (strcmp (formats[i].name, name) == 0) {
             *format = formats[i];

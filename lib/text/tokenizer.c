@@ -72,6 +72,7 @@ size_t tokenizer_utf8_length (const char *text, size_t size, size_t *skip)
     return n;
 }
 
+/*  As Rust's String::from_utf8_lossy, which the tokenizers library decodes with. */
 void tokenizer_lossy (const char *text, size_t size, buf_t *out)
 {
     for (size_t at = 0; at < size;) {
@@ -130,6 +131,7 @@ static merge_t *tokenizer_merge_slot (const tokenizer_t *t, uint64_t pair)
     return &t->merges[i];
 }
 
+/*  NULL: the two are never merged. */
 const merge_t *tokenizer_merge (const tokenizer_t *t, int32_t left, int32_t right)
 {
     uint64_t pair = (uint64_t) (uint32_t) left << 32 | (uint32_t) right;
@@ -137,6 +139,8 @@ const merge_t *tokenizer_merge (const tokenizer_t *t, int32_t left, int32_t righ
     return m->pair == pair ? m : NULL;
 }
 
+/*  A power of two, so that a mask takes the place of a division, and at least twice what goes
+ *  in. */
 static size_t tokenizer_power_above (size_t n)
 {
     size_t size = 64;
@@ -161,6 +165,7 @@ static token_t *tokenizer_place (tokenizer_t *t, int64_t id, const char *text, e
             err_set (err, ERR_LIMIT, "no memory for a vocabulary");
             return NULL;
         }
+        /* What no id stands for stays zero: a token without data. */
         memset (grown + t->n, 0, (n - t->n) * sizeof *grown);
         t->tokens = grown;
         t->n = n;
@@ -338,6 +343,7 @@ static int tokenizer_read_merge (tokenizer_t *t, const json_t *entry, uint32_t r
     return 0;
 }
 
+/*  No pair of ids has all bits set, so UINT64_MAX marks a free slot. */
 static int tokenizer_read_merges (tokenizer_t *t, const json_t *model, err_t *err)
 {
     const json_t *merges = json_object_get (model, "merges"), *entry;
@@ -372,6 +378,7 @@ static int tokenizer_read_model (tokenizer_t *t, const json_t *root, err_t *err)
     t->byte_fallback = json_is_true (json_object_get (model, "byte_fallback"));
     t->ignore_merges = json_is_true (json_object_get (model, "ignore_merges"));
     t->fuse_unknown = json_is_true (json_object_get (model, "fuse_unk"));
+    /* In this order: merges name tokens, which are looked up in the tables. */
     if (tokenizer_read_vocab (t, root, err) != 0 || tokenizer_make_tables (t, err) != 0 ||
         tokenizer_read_merges (t, model, err) != 0)
         return -1;
@@ -394,6 +401,7 @@ tokenizer_t *tokenizer_parse (const char *json, size_t size, err_t *err)
     return t;
 }
 
+/*  Both names of a token may be one and the same memory (tokenizer_set_text). */
 static void tokenizer_free_token (token_t *token)
 {
     if (token->data != token->entry)
@@ -401,6 +409,7 @@ static void tokenizer_free_token (token_t *token)
     free (token->entry);
 }
 
+/*  Also of one that is half read. */
 void tokenizer_destroy (tokenizer_t **self)
 {
     tokenizer_t *t = *self;

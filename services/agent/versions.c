@@ -185,6 +185,7 @@ void versions_destroy (versions_t **self)
     *self = NULL;
 }
 
+/*  The hash as well: a run that began anew counts from the same numbers. */
 static version_t *versions_lookup (const versions_t *versions, const char *run,
                                    const wire_version_t *name)
 {

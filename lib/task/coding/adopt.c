@@ -45,8 +45,9 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
 }
 
 /*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests",
- *  "entry_point"}. */
-/*  Everything that would otherwise fail at the first episode, an hour into the run, fails here, at
+ *  "entry_point"}.
+ *
+ *  Everything that would otherwise fail at the first episode, an hour into the run, fails here, at
  *  the start. */
 int coding_adopt (json_t *task, err_t *err)
 {

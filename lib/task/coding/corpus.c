@@ -47,7 +47,7 @@ static void coding_comprehension (const char *map, const char *condition, const 
                     *condition ? " if " : "", condition, bare ? "" : "]");
 }
 
-/*  The reduction of a list expression; sum takes a bare generator, the others brackets. */
+/*  The reduction of a list expression, which is never a bare generator. */
 static void coding_reduction (const char *reduce, const char *map, const char *condition,
                               const char *source, buf_t *out)
 {
@@ -133,7 +133,7 @@ static void coding_write_main (const coding_coder_t *c, coding_by_t by, buf_t *o
     coding_reduction (reduce, map, condition, source, out);
 }
 
-/*  One in thirty-three loses or gains a bracket. */
+/*  Three in a hundred lose their last bracket. */
 static void coding_break_bracket (rng_t *rng, buf_t *text)
 {
     if (!coding_chance (rng, 0.03))
@@ -146,7 +146,7 @@ static void coding_break_bracket (rng_t *rng, buf_t *text)
         }
 }
 
-/*  Variables with other names: xs -> nums, x -> n. Names of functions stay. */
+/*  Three in ten texts have other variables: ns for xs, n for x. Names of functions stay. */
 static void coding_rename_variables (rng_t *rng, buf_t *text)
 {
     if (!coding_chance (rng, 0.3))

@@ -43,6 +43,7 @@ static uint64_t lock_parent; /* the service's process */
 static lock_rights_t lock_rights;
 static size_t lock_rights_size; /* of the structure as the running kernel knows it */
 
+/*  What the zygote tells the service in place of "ready"; errno says why the system refused. */
 static int lock_refuse (char *why, size_t size, const char *what)
 {
     snprintf (why, size, "%s: %s", what, strerror (errno));
@@ -51,6 +52,7 @@ static int lock_refuse (char *why, size_t size, const char *what)
 
 /*  ---- what the zygote does once -------------------------------------------------------------- */
 
+/*  A filter of no calls, or one that does not fit, must not pass for one that was read. */
 static int lock_read_filter (void)
 {
     char *to = (char *) lock_calls;
@@ -81,12 +83,15 @@ static int lock_identity (void)
     return getresuid (&r, &e, &s) == 0 && r && e && s ? 0 : -1;
 }
 
+/*  The hard limit as well, so that nobody can raise it again. */
 static int lock_limit (int resource, uint64_t value)
 {
     struct rlimit limit = {.rlim_cur = value, .rlim_max = value};
     return setrlimit ((__rlimit_resource_t) resource, &limit);
 }
 
+/*  Mostly of what seccomp forbids anyway: should a way around it be found, these stop what it could
+ *  use up. */
 static int lock_limits (void)
 {
     return lock_limit (RLIMIT_CORE, 0) == 0 && lock_limit (RLIMIT_FSIZE, 0) == 0 &&
@@ -228,6 +233,7 @@ static _Noreturn void lock_fail (const char *what)
     _exit (1);
 }
 
+/*  seccomp comes last of the locks, since it forbids the calls by which the others are put on. */
 static _Noreturn void lock_and_play (const protocol_request_t *request, const inside_plan_t *plan)
 {
     struct sock_fprog program = {.len = (unsigned short) lock_calls_n, .filter = lock_calls};
@@ -272,6 +278,8 @@ static ssize_t lock_receive (protocol_request_t *request, size_t *fds)
     return n;
 }
 
+/*  Returns only when the zygote cannot be locked; else it serves until the service goes, and
+ *  ends. */
 int inside_serve (inside_plan_t *plan, char *why, size_t size)
 {
     static protocol_request_t request;
@@ -290,6 +298,8 @@ int inside_serve (inside_plan_t *plan, char *why, size_t size)
             lock_and_play (&request, plan);
         if (pid < 0)
             pid = fds == 2 ? -errno : -EMFILE;
+        /* The fork has its own. Kept open here, they would hide the end of its answers from the
+         * service. */
         close_range (PROTOCOL_QUESTIONS, PROTOCOL_ANSWERS, 0);
         if (write (PROTOCOL_CONTROL, &pid, sizeof pid) != (ssize_t) sizeof pid)
             break;
