@@ -300,6 +300,7 @@ static int cmd_models_run_models (int argc, char **argv)
     args_destroy (&args);
     if (rc != 0)
         return cli_fail ("models", &err);
+    /* A script asks whether all of them run. */
     return m.refused ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

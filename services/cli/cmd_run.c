@@ -34,10 +34,10 @@
 #define CMD_RUN_STOPPED 130 /* status after a signal, as a shell would give it */
 
 #define SETS_MAX    80
-#define TURN_MS     50
-#define REPORT_MS   5000 /* between two versions of the page while the run goes on, */
-#define REPORT_PART 20   /* and so many times what one took: it must not hold up the view */
-#define SAY_END_MS  700
+#define TURN_MS     50    /* of events, until processes and signals are looked at */
+#define REPORT_MS   5000  /* between two versions of the page while the run goes on, */
+#define REPORT_PART 20    /* and so many times what one took: it must not hold up the view */
+#define SAY_END_MS  700   /* an end that is shorter needs no word */
 #define SAY_MS      1500  /* until missing services are named: status comes twice a second */
 #define PARTS_MS    60000 /* until they are given up: who starts a suite starts it in any order */
 
@@ -114,6 +114,7 @@ static void cmd_run_on_early_signal (int number)
 
 static void cmd_run_catch (void (*handler) (int number))
 {
+    /* A terminal that is closed ends a run in order, too. */
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     struct sigaction action = {.sa_handler = handler};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
@@ -133,6 +134,7 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     size_t n;
     const char *const *sets = args_repeated (args, "--set", &n);
     run->config = args_positional (args);
+    /* Some places are kept for the overrides that are made below. */
     for (size_t i = 0; i < n && run->sets_n < SETS_MAX - 4; i++)
         run->sets[run->sets_n++] = sets[i];
     static const char *const counts[] = {"agents", "environments"};
@@ -375,7 +377,8 @@ static int cmd_run_train_all (run_t *run, err_t *err)
     return 0;
 }
 
-/*  Writes down how the run ended, and the page for good. */
+/*  Writes down how the run ended, and the page for good. Closed once: if something fails
+ *  afterwards, the first word stands. */
 static int cmd_run_close (run_t *run, history_end_t how, const char *text, err_t *err)
 {
     history_end (run->history, how, text);
@@ -523,6 +526,8 @@ static int cmd_run_execute (run_t *run, err_t *err)
     live_destroy (&run->live);
     run->asked = interrupted;
     run->ending_ms = clock_ms ();
+    /* Before the result is read and the page is written: then nobody writes to the folder any
+       more. */
     suite_destroy (&run->suite);
     ending_t ending = {.out = run->place.out,
                        .folder = run->folder,

@@ -15,7 +15,7 @@
 #include "task/number.h"
 #include "wire/wire.h"
 
-#define EPISODES_MAX  65536
+#define EPISODES_MAX  65536 /* of a file: all are in memory together */
 #define IN_FLIGHT_MAX 64
 #define WAIT_MS       600000
 #define SAID_MAX      40
@@ -270,6 +270,7 @@ static int cmd_score_ask_all (const cmd_score_asker_t *asker, supervisor_t *supe
     size_t asked = 0, printed = 0;
     int rc = 0;
     while (rc == 0 && printed < file->n) {
+        /* Counted from what is printed, so that few replies wait in memory for an earlier one. */
         while (rc == 0 && asked < file->n && asked < printed + IN_FLIGHT_MAX) {
             rc = cmd_score_send (asker, &file->episodes[asked], err);
             if (rc != 0)

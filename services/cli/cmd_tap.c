@@ -122,6 +122,7 @@ static void cmd_tap_print (tap_t *tap, arena_t *arena, const bus_item_t *item)
     (tap->json ? line_json : line_text) (item, e, cmd_tap_now_s (), &line);
     fwrite (line.data, 1, line.size, stdout);
     putchar ('\n');
+    /* Lines come one by one, as the events do, also through a pipe. */
     fflush (stdout);
     buf_free (&line);
 }
@@ -133,6 +134,7 @@ static int cmd_tap_listen_to (tap_t *tap, bus_t *bus, err_t *err)
     tap->since_ms = clock_ms ();
     while (rc >= 0 && !interrupted) {
         bus_item_t item;
+        /* So often a tap that hears nothing looks at the clock and at Ctrl-C. */
         rc = bus_next (bus, &item, 200, err);
         if (rc > 0 && item.kind == BUS_EVENT)
             cmd_tap_print (tap, arena, &item);

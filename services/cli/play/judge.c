@@ -9,8 +9,8 @@
 #include "base/fs.h"
 #include "bus/bus.h"
 
-#define JUDGE_WAIT_MS 600000
-#define JUDGE_POLL_MS 50
+#define JUDGE_WAIT_MS 600000             /* a scorer of one's own may be slow */
+#define JUDGE_POLL_MS 50                 /* between two looks at the services and at Ctrl-C */
 #define JUDGE_BUDGET  ((size_t) 1 << 28) /* of a reply */
 
 struct judge {

@@ -10,7 +10,7 @@
 #include "formats/peft.h"
 #include "model/lora.h"
 
-#define OPENED_FILE_MAX ((size_t) 64 << 20)
+#define OPENED_FILE_MAX ((size_t) 64 << 20) /* of a tokenizer, or of a text */
 
 pool_t *opened_pool (void)
 {
@@ -134,6 +134,7 @@ int opened_read_text (const char *given, buf_t *text, err_t *err)
     else
         while ((n = fread (block, 1, sizeof block, stdin)) > 0)
             buf_append (text, block, n);
+    /* An empty text is one, too: data is never NULL for a caller. */
     if (!text->data)
         buf_text (text, "");
     return buf_failed (text)

@@ -77,6 +77,7 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
                         "%s: no model in it for role %s: neither " WEIGHTS " nor " ADAPTERS
                         ", nor a folder '%s' with one",
                         dir, conf->team.roles.item[role], policy);
+    /* Adapters stand on the configuration's own model, and so does a team that names no folder. */
     s->folder[role] =
         seats_open_folder (s, conf, adapters || !*dir ? conf->model.path : found, pool, err);
     if (!s->folder[role])

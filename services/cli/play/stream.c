@@ -47,6 +47,7 @@ static void stream_show_parts (const stream_show_t *show, stream_part_t *parts, 
 {
     for (; show->to && *at < n; ++*at) {
         stream_part_t *p = &parts[*at];
+        /* A heading waits for the first words below it. */
         if (p->heading && p->shown == 0 && (p->ready > 0 || p->done))
             stream_heading (show, p->heading);
         stream_print (show, p->text.data + p->shown, p->ready - p->shown);
@@ -177,6 +178,7 @@ void stream_say_count (const stream_count_t *count)
                     out.st_dev == error.st_dev && out.st_ino == error.st_ino;
     if (together && !isatty (STDERR_FILENO))
         return;
+    /* On one terminal the count belongs below the text. */
     fflush (stdout);
     fprintf (stderr, "%zu prompt tokens; %zu tokens in %.2f s, %.0f tokens/s\n", count->prompts,
              count->tokens, count->seconds,

@@ -21,7 +21,8 @@ static bool tasks_is_path (const char *text)
     return strchr (text, '/') != NULL;
 }
 
-/*  The held-out tasks in the order in which evaluations play them, or all of a file. */
+/*  The held-out tasks in the order in which evaluations play them, or all of a file. Of a file that
+ *  is named nothing is held out, so all of it is in the other split. */
 static int tasks_open_set (tasks_t *tasks, const conf_t *conf, const char *path, err_t *err)
 {
     task_options_t options = {.family = conf->task.family,

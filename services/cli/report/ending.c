@@ -39,6 +39,7 @@ static void ending_option (buf_t *command, const char *key, const char *value)
     ending_quote (command, value);
 }
 
+/*  The program as the user called it, so that the command works again where it was given. */
 void ending_command (int argc, char **argv, buf_t *command)
 {
     ending_quote (command, program_invocation_name);

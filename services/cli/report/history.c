@@ -54,6 +54,7 @@ int history_begin (const char *out, const char *command)
     int fd = fs_join (path, out, HISTORY_FILE, NULL) == 0
                  ? open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
                  : -1;
+    /* The run goes on without a history. */
     if (fd < 0)
         return -1;
     flock (fd, LOCK_SH);

@@ -33,6 +33,7 @@ static episode_t *prompts_begin (const json_t *state)
     return episode;
 }
 
+/*  NULL: the record has none of this role, and the replay ends there. */
 static json_t *prompts_action_of (const json_t *turn, const char *role)
 {
     json_t *action;

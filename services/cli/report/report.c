@@ -253,6 +253,7 @@ static void report_facts (const report_t *r, buf_t *out)
     buf_t text = {0};
     buf_text (out, "<dl>\n");
     report_state (r, out);
+    /* Without a history, the first line of the metrics is nearest to the start. */
     buf_printf (
         &text, "%s",
         report_date (json_object_get (s ? s : json_array_get (r->team, 0), "time_s"), date));

@@ -16,7 +16,7 @@
 /*  What matters of an event, in this order; "NAME/" stands for all metrics that begin so. */
 static const struct {
     wire_event_kind_t kind;
-    const char *names[16];
+    const char *names[16]; /* NULL ends them */
 } line_wanted[] = {
     {WIRE_STEP_OPENED, {"groups", "group_size", "steps"}},
     {WIRE_GROUP_COMMITTED, {"reward", "quality", "success", "tokens", "seconds"}},
