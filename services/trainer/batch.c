@@ -115,6 +115,7 @@ batch_t *batch_new (const batch_source_t *source, size_t first, size_t end, err_
     return batch;
 }
 
+/*  Ids and completions are the rollout's, which has to outlive the batch. */
 void batch_destroy (batch_t **batch)
 {
     if (!*batch)

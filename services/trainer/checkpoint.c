@@ -20,14 +20,15 @@
 #include "base/log.h"
 #include "formats/safetensors.h"
 
-#define FOLDER     "checkpoints"
-#define PREFIX     "step-"
-#define TEMPORARY  ".writing" /* at the end of a name: not complete, removed by the next start */
-#define RECORD     "trainer.json"
-#define OPTIMIZER  "optimizer.state"
-#define CRITIC     "critic.state"
-#define FORMAT     1
-#define FILES_MAX  1024
+#define FOLDER    "checkpoints"
+#define PREFIX    "step-"
+#define TEMPORARY ".writing" /* at the end of a name: not complete, removed by the next start */
+#define RECORD    "trainer.json"
+#define OPTIMIZER "optimizer.state"
+#define CRITIC    "critic.state"
+#define FORMAT    1
+#define FILES_MAX 1024
+/*  Bounds on what is read: a damaged file must not take the machine's memory. */
 #define RECORD_MAX ((size_t) 1 << 20)
 #define CRITIC_MAX ((size_t) 1 << 30)
 
@@ -66,7 +67,8 @@ static int checkpoint_save_policy (const char *dir, policy_t *policy, err_t *err
     return safetensors_write (path, tensors, memory.n, SAFETENSORS_F32, err);
 }
 
-/*  A policy among several: written aside and synced, then named. */
+/*  A policy among several: written aside and synced, then named. Here as well, since
+ *  fs_publish_folder syncs the files of one level only. */
 static int checkpoint_save_policy_folder (const char *dir, policy_t *policy, err_t *err)
 {
     char path[FS_PATH_MAX], aside[FS_PATH_MAX + sizeof TEMPORARY];
@@ -184,6 +186,8 @@ static int checkpoint_path_of (char path[FS_PATH_MAX], const char *dir, uint64_t
     return fs_join (path, dir, name, err);
 }
 
+/*  The name comes last: who finds the folder finds it whole. The policies are not const, since
+ *  saving may use the gradient's memory. */
 int checkpoint_save (const char *dir, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, const buf_t *critic, err_t *err)
 {
@@ -246,7 +250,9 @@ static json_t *checkpoint_read_record (const char *path, err_t *err)
     return record;
 }
 
-/*  Whether every file is there with the size that the record gives. */
+/*  Whether every file is there with the size that the record gives. Sizes alone, which cost a
+ *  stat each: this is asked of every folder until one is whole. Hashes are for the one that is
+ *  loaded. */
 static int checkpoint_check_files (const char *path, const json_t *record, err_t *err)
 {
     const char *name;
@@ -433,6 +439,7 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
     for (size_t i = 0; rc == 0 && i < n; i++) {
         char dir[FS_PATH_MAX];
         const json_t *entry = checkpoint_entry_of (record, policies[i]->name);
+        /* Of one policy the checkpoint itself is the folder. */
         rc = fs_join (dir, path, n == 1 ? "." : policies[i]->name, err);
         if (rc == 0 && !entry)
             rc = err_set (err, ERR_INPUT, "%s: has no policy '%s'", path, policies[i]->name);
@@ -447,6 +454,7 @@ int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t 
 
 /*  ---- names ---------------------------------------------------------------------------------- */
 
+/*  By its name, which a folder gets only when it is whole. */
 bool checkpoint_exists (const char *dir, uint64_t step)
 {
     char path[FS_PATH_MAX];

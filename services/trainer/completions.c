@@ -73,6 +73,7 @@ static json_t *completions_line (const trainer_t *t, const char *task, size_t gr
         (json_int_t) (t->done - 1), "tokens", (json_int_t) completion->ids.n, "truncated",
         (int) !completion->stopped, "advantage", t->credit.advantages[r->first_completion[e] + c]);
     completions_add_reward (line, &episode->reward);
+    /* null where the environment wrote down no action of the role in that turn. */
     json_t *text = completions_text (history, completion->turn, role);
     json_object_set (line, "text", text ? text : json_null ());
     return line;
@@ -88,6 +89,7 @@ static void completions_print_group (const trainer_t *t, size_t group, buf_t *te
         json_t *history = json_loads (r->episode[e]->history, 0, NULL);
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             json_t *line = completions_line (t, id ? id : "", group, e, c, history);
+            /* 9 digits: enough to tell any two numbers of float32 apart. */
             char *json = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
             buf_text (text, json ? json : "");
             buf_text (text, json ? "\n" : "");
@@ -201,6 +203,7 @@ int completions_add (const trainer_t *t, err_t *err)
     if (fs_join (path, t->dir, CURRENT, err) != 0 || fs_join (before, t->dir, BEFORE, err) != 0)
         return -1;
     buf_t text = {.max = SIZE_MAX};
+    /* Dead groups have no completions. */
     for (size_t g = 0; g < t->rollout->groups; g++)
         if (t->rollout->group[g])
             completions_print_group (t, g, &text);
@@ -279,6 +282,7 @@ int completions_cut (const trainer_t *t, err_t *err)
     char path[FS_PATH_MAX], before[FS_PATH_MAX];
     if (fs_join (path, t->dir, CURRENT, err) != 0 || fs_join (before, t->dir, BEFORE, err) != 0)
         return -1;
+    /* The current file first: whether anything is left of it decides what the other one is. */
     off_t left = completions_cut_file (path, t->done, err);
     off_t old = left < 0 ? -1 : completions_cut_file (before, t->done, err);
     if (left < 0 || old < 0)

@@ -11,6 +11,7 @@
 #include "transcripts.h"
 #include "wire/wire.h"
 
+/*  Bounds on the memory that another process, the critic, can make this one take. */
 #define REPLY_BUDGET ((size_t) 64 << 20)
 #define STATE_MAX    ((size_t) 1 << 30)
 #define ID_MAX       200
@@ -215,6 +216,7 @@ static int critic_client_take_learnt (critic_client_t *critic, const bus_item_t 
 
 /*  ---- asking --------------------------------------------------------------------------------- */
 
+/*  Made for each request and freed when it is packed: the payload has all of it. */
 static transcripts_t *critic_client_transcripts (const critic_client_t *critic,
                                                  const rollout_t *rollout, err_t *err)
 {

@@ -36,6 +36,8 @@ void curves_tag (const char *event, const char *name, char tag[CURVES_TAG_MAX])
 {
     /* Training under "train", as with TRL, so that its runs and ours share charts. */
     const char *tab = strcmp (event, "step") == 0 ? "train" : event;
+    /* A policy's name is behind the slash; names that begin with a group ("part/", "role/") match
+       nothing in the table. */
     size_t n = strcspn (name, "/");
     for (size_t i = 0; i < sizeof curves_names / sizeof *curves_names; i++)
         if (strlen (curves_names[i].ours) == n && strncmp (curves_names[i].ours, name, n) == 0) {

@@ -56,6 +56,7 @@ static int metrics_write_out (int fd, const char *path, const buf_t *bytes, err_
         return err_set (err, ERR_LIMIT, "%s: a line of more than %zu bytes", path, bytes->max);
     for (size_t done = 0; done < bytes->size;) {
         ssize_t n = write (fd, bytes->data + done, bytes->size - done);
+        /* A signal that ends the run must not cost the line that is being written. */
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -100,6 +101,8 @@ static int metrics_take_last (void *context, const json_t *line)
     return 0;
 }
 
+/*  By the folder's name and not by an open metrics_t: what is asked for is what opening cuts off. A
+ *  file that is not there gives zeros. */
 metrics_last_t metrics_last (const char *dir)
 {
     char path[FS_PATH_MAX];
@@ -137,6 +140,7 @@ static int metrics_cut (metrics_t *metrics, err_t *err)
                         "%s: has %lld bytes, the checkpoint was made at %llu: the file was changed "
                         "since; move it away and begin anew",
                         metrics->lines, (long long) size, (unsigned long long) metrics->offset);
+    /* The next line goes to the new end: ftruncate does not move the place of writing. */
     if (ftruncate (metrics->lines_fd, (off_t) metrics->offset) != 0 ||
         lseek (metrics->lines_fd, 0, SEEK_END) < 0)
         return err_errno (err, ERR_IO, "%s: cannot cut to %llu bytes", metrics->lines,
@@ -144,6 +148,7 @@ static int metrics_cut (metrics_t *metrics, err_t *err)
     return 0;
 }
 
+/*  Cut first, drawn then: the curves show what is left of the lines. */
 static int metrics_open_files (metrics_t *metrics, const char *dir, err_t *err)
 {
     if (fs_join (metrics->lines, dir, LINES, err) != 0 ||
@@ -176,6 +181,7 @@ metrics_t *metrics_open (const char *dir, uint64_t offset, err_t *err)
     return metrics;
 }
 
+/*  Also of one that metrics_open could not finish. */
 void metrics_close (metrics_t **metrics)
 {
     if (!*metrics)
@@ -259,6 +265,7 @@ int metrics_end (metrics_t *metrics, err_t *err)
         metrics->offset += text.size;
         rc = metrics_write_out (metrics->curves_fd, metrics->curves, &curves, err);
     }
+    /* After the line: news_metrics sends what is left. */
     metrics_drop_infinite (metrics);
     free (json);
     json_decref (line);
@@ -267,6 +274,7 @@ int metrics_end (metrics_t *metrics, err_t *err)
     return rc;
 }
 
+/*  The lines only: the curves can be drawn again from them. */
 int metrics_sync (metrics_t *metrics, err_t *err)
 {
     if (fdatasync (metrics->lines_fd) != 0)
@@ -282,6 +290,8 @@ static int metrics_write_curves (metrics_t *metrics, buf_t *bytes, err_t *err)
     return rc;
 }
 
+/*  Not drawn again from the lines, which have no texts: callers write theirs once more at every
+ *  start. */
 int metrics_text (metrics_t *metrics, uint64_t step, const char *tag, const char *text, err_t *err)
 {
     buf_t bytes = {.max = FILE_MAX};
@@ -298,6 +308,7 @@ int metrics_settings (metrics_t *metrics, const char *lines, err_t *err)
     char *copy = strdup (lines), *rest = copy, *line;
     while (n < METRICS_MAX && rest && (line = strsep (&rest, "\n"))) {
         char *value = strstr (line, ": ");
+        /* The text ends with a new line, so the last piece is empty. */
         if (!value)
             continue;
         *value = 0;
@@ -315,6 +326,7 @@ int metrics_settings (metrics_t *metrics, const char *lines, err_t *err)
     return metrics_write_curves (metrics, &bytes, err);
 }
 
+/*  Borrowed from the line that was written last. */
 const wire_part_t *metrics_parts (const metrics_t *metrics, size_t *n)
 {
     *n = metrics->n;

@@ -20,6 +20,7 @@ static void news_publish (trainer_t *t, const wire_event_t *event)
     char topic[STORE_RUN_MAX + 48];
     wire_event_t whole = *event;
     whole.run = t->run;
+    /* The run id is bounded by STORE_RUN_MAX; the rest is for the longest kind. */
     snprintf (topic, sizeof topic, "%s/%s", t->run, wire_event_name (event->kind));
     event_publish (svc_bus (t->svc), "trainer", topic, &whole);
 }
@@ -62,6 +63,7 @@ void news_run (trainer_t *t)
                    conf->team.policies, "steps", (json_int_t) conf->trainer.steps, "seed",
                    (json_int_t) conf->run.seed, "baseline", conf->run.baseline, "numerics",
                    model_isa (), "objective", objective.data ? objective.data : "");
+    /* Without memory the event goes out all the same, with its numbers and no text. */
     char *text = what ? json_dumps (what, JSON_COMPACT) : NULL;
     news_publish (t, &(wire_event_t){.kind = WIRE_RUN_OPENED,
                                      .step = t->done,

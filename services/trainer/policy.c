@@ -22,11 +22,13 @@ static bool policy_has_halves (const policy_t *policy)
     return model_params_type (policy->model) == COMPUTE_BF16;
 }
 
+/*  As the manifest tells agents, who read the bytes by it. */
 const char *policy_dtype (const policy_t *policy)
 {
     return policy_has_halves (policy) ? "bf16" : "f32";
 }
 
+/*  Not the same as the dtype: adapters are float32 on a base that may compute in bf16. */
 const char *policy_compute (const policy_t *policy)
 {
     return model_compute (policy->model) == COMPUTE_BF16 ? "bf16" : "f32";
@@ -99,7 +101,8 @@ static int policy_allocate (policy_t *policy, bool learns, err_t *err)
     return policy->bytes && (policy->params || !learns) ? 0 : policy_no_memory (policy, err);
 }
 
-/*  What only those have that learn. */
+/*  What only those have that learn. Gradient and AdamW's m and v: three times the size of the
+ *  float32 weights, which a base does without. */
 static int policy_allocate_learning (policy_t *policy, err_t *err)
 {
     policy->gradient = calloc (policy->n, sizeof (float));
@@ -185,6 +188,7 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *
     policy->config_text = strdup (hf_config_text (hf));
     if (!policy->tokenizer_text || !policy->config_text)
         return policy_no_memory (policy, err);
+    /* Of the texts as they are uploaded: the bus knows objects by these names. */
     policy->tokenizer_hash = hash_object (text, strlen (text));
     policy->config_hash = hash_object (policy->config_text, strlen (policy->config_text));
     return 0;
@@ -215,6 +219,8 @@ static int policy_read (policy_t *policy, const char *dir, const char *compute, 
         rc = policy_allocate_learning (policy, err);
     if (rc == 0 && learns)
         model_set (policy->model, policy->params, policy->pool);
+    /* A base goes into the model straight from its file: without masters it stands in memory once
+       less. */
     else if (rc == 0)
         rc = hf_fill (hf, policy->model, policy->pool, err);
     if (rc == 0)
@@ -318,6 +324,7 @@ void policy_destroy (policy_t **policy)
     policy_t *p = *policy;
     if (!p)
         return;
+    /* Before the models, which they point to. */
     train_destroy (&p->train);
     train_destroy (&p->reference_train);
     model_destroy (&p->model);

@@ -19,6 +19,7 @@
 
 /*  ---- a step --------------------------------------------------------------------------------- */
 
+/*  NAME_mean and NAME_std, the latter over episodes with n - 1. */
 static void report_add_spread (metrics_t *m, const char *name, spread_t spread)
 {
     metrics_addf (m, spread.mean, "%s_mean", name);
@@ -95,6 +96,8 @@ static void report_add_update (const trainer_t *t, size_t policy)
                             .sequence_level = strcmp (t->conf->loss.level, "sequence") == 0};
     loss_metrics_t l;
     loss_metrics (&config, &u->sums, &l);
+    /* The loss is the mean over the minibatches, entropy over tokens; the ratios are over all of
+       the step. */
     const wire_part_t list[] = {{"loss", l.loss / fmax ((double) u->updates, 1)},
                                 {"entropy", u->entropy / (double) u->tokens},
                                 {"ratio_min", l.ratio_min},
@@ -188,6 +191,7 @@ static void report_add_lag (const trainer_t *t)
 {
     for (size_t i = 0; i < t->lag.n; i++) {
         double lag = (double) t->done - 1 - (double) t->lag.agents[i].version;
+        /* At least 0: after a resume an agent may still hold a later version than the run has. */
         metrics_addf (t->metrics, fmax (lag, 0), "lag/%s", t->lag.agents[i].name);
     }
 }
@@ -197,6 +201,7 @@ static void report_add_lag (const trainer_t *t)
  *  differences where groups have none. */
 static void report_note_spread (trainer_t *t, const measure_t *measure)
 {
+    /* Groups that died were not played, and say nothing of the rewards. */
     size_t played = measure->groups - measure->dead;
     bool flat = t->credit.zero_spread == played && !t->critic_used;
     if (flat && t->flat++ == 0)
@@ -321,6 +326,8 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
 int report_best (const trainer_t *t, err_t *err)
 {
     uint64_t best = metrics_best (t->metrics, "eval", "reward");
+    /* A checkpoint that was evaluated may be gone since, pruned or lost; then the name stays where
+       it is. */
     if (best == 0 || !checkpoint_exists (t->dir, best))
         return 0;
     if (checkpoint_name (t->dir, CHECKPOINT_BEST, best, err) != 0)
@@ -377,6 +384,7 @@ void report_restore_times (trainer_t *t)
 int report_result (trainer_t *t, err_t *err)
 {
     char path[FS_PATH_MAX];
+    /* Steps of which all groups had no spread: a share of 1. */
     size_t flat = metrics_count (t->metrics, "step", "zero_spread", 1);
     json_t *result = report_result_of (t, flat);
     char *text = json_dumps (result, JSON_INDENT (2) | JSON_REAL_PRECISION (9));

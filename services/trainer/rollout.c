@@ -53,6 +53,8 @@ void rollout_destroy (rollout_t **rollout)
  *  other processes, through Redis: they are checked here, once, so that nothing behind has to. */
 static int rollout_check_ids (const wire_ids_t *ids, size_t vocab, const char *what, err_t *err)
 {
+    /* Nothing can be sampled behind an empty prompt, and an empty completion has no token to learn
+       from. */
     if (ids->n == 0)
         return err_set (err, ERR_INPUT, "%s has no tokens", what);
     for (size_t i = 0; i < ids->n; i++)
@@ -102,6 +104,7 @@ static int rollout_check_group (const wire_episodes_t *group, const rollout_limi
 int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t size,
                  const char *reason, const rollout_limits_t *limits, err_t *err)
 {
+    /* The number came from Redis, too. */
     if (group >= rollout->groups)
         return err_set (err, ERR_INPUT, "group %llu of a step of %zu groups",
                         (unsigned long long) group, rollout->groups);
@@ -115,6 +118,7 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
     const wire_episodes_t *episodes = wire_episodes_unpack (rollout->arena, data, size, err);
     if (!episodes || rollout_check_group (episodes, limits, err) != 0)
         return err_wrap (err, "group %llu", (unsigned long long) group);
+    /* Only now: what is in the rollout has been checked. */
     rollout->group[group] = episodes;
     return 0;
 }
@@ -139,6 +143,7 @@ int rollout_index (rollout_t *r, err_t *err)
     for (size_t g = 0, e = 0; g < r->groups; g++)
         for (size_t i = 0; r->group[g] && i < r->group[g]->episodes_n; i++, e++) {
             r->episode[e] = &r->group[g]->episodes[i];
+            /* As one array beside the episodes, since lib/learn takes rewards as such. */
             r->rewards[e] = r->episode[e]->reward.reward;
             r->first_completion[e] = r->completions;
             r->completions += r->episode[e]->completions_n;
@@ -163,6 +168,7 @@ size_t rollout_critical_path (const wire_episode_t *episode)
     return path + longest;
 }
 
+/*  What the agents wrote; prompts are not counted. */
 size_t rollout_tokens (const wire_episode_t *episode)
 {
     size_t tokens = 0;

@@ -68,6 +68,7 @@ static void round_fill_sampling (const round_t *round, wire_group_t *message)
         .repetition_penalty = conf_changed (conf, "evaluation.repetition_penalty")
                                   ? (float) conf->evaluation.repetition_penalty
                                   : 0};
+    /* Of evaluations only: in training a completion ends by a token of its own, or is cut. */
     message->stop_texts = (const char *const *) conf->evaluation.stop.item;
     message->stop_texts_n = conf->evaluation.stop.n;
 }

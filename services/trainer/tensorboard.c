@@ -41,6 +41,7 @@ enum {
 
 enum { TENSOR_FLOAT = 1, TENSOR_STRINGS = 7 }; /* tensorflow/core/framework/types.proto */
 
+/*  Castagnoli's polynomial, which base/crc.h has; TFRecords take no other. */
 uint32_t tensorboard_crc (const void *data, size_t size)
 {
     return crc_of (0, data, size);
@@ -85,6 +86,7 @@ static void tensorboard_put_scalar (buf_t *summary, const char *name, double val
     buf_free (&one);
 }
 
+/*  The same for a field of any key: a time of the plugin, or a number among the settings. */
 static void tensorboard_put_double (buf_t *bytes, uint64_t key, double value)
 {
     uint64_t bits;
@@ -110,6 +112,7 @@ static void tensorboard_put_record (buf_t *bytes, buf_t *event)
 /*  The version that every event file of today begins with; it has no step and no summary. */
 void tensorboard_header (buf_t *bytes, double time_s)
 {
+    /* The first record of a file: readers know the format by it. */
     static const char version[] = "brain.Event:2";
     buf_t event = {0};
     tensorboard_put_time (&event, time_s);
@@ -141,6 +144,7 @@ static void tensorboard_put_tensor (buf_t *value, const char *text)
     buf_varint (&tensor, TENSOR_DTYPE);
     buf_varint (&tensor, text ? TENSOR_STRINGS : TENSOR_FLOAT);
     buf_varint (&dim, DIM_SIZE);
+    /* One string, or none: the size of the only dimension. */
     buf_varint (&dim, text != NULL);
     tensorboard_put_bytes (&shape, SHAPE_DIM, dim.data, dim.size);
     tensorboard_put_bytes (&tensor, TENSOR_SHAPE, shape.data, shape.size);

@@ -346,6 +346,7 @@ static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
     return 0;
 }
 
+/*  In the log, what was optimised can be read without the configuration. */
 static void trainer_print_objective (const conf_t *conf)
 {
     buf_t text = {0};

@@ -60,6 +60,7 @@ static int transcripts_read_episode (arena_t *arena, const wire_episode_t *episo
     const json_t *list = json_object_get (history, "turns"), *turn;
     size_t n = json_array_size (list), i;
     wire_turn_t *turns = transcripts_array (arena, n, sizeof *turns);
+    /* A history without turns is an empty list and fine; one that is no list is not. */
     int rc = turns && json_is_array (list) ? 0 : -1;
     json_array_foreach (list, i, turn)
         if (rc == 0)
