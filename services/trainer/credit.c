@@ -40,7 +40,6 @@ static int credit_from_groups (credit_t *credit, const rollout_t *r, const doubl
     credit->zero_spread = stats.zero_spread;
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = r->first_completion[e]; c < r->first_completion[e + 1]; c++)
-            /* Without a trusted critic, what the groups gave stays as it is. */
             credit->advantages[c] = episodes[e];
     free (episodes);
     return 0;
@@ -102,6 +101,7 @@ int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_opt
     int rc = credit->advantages && rewards && (critic || !values || !options->critic)
                  ? credit_from_groups (credit, rollout, rewards, options, err)
                  : err_set (err, ERR_LIMIT, "no memory for %zu advantages", n);
+    /* Without a trusted critic, what the groups gave stays as it is. */
     if (rc == 0 && critic)
         rc = credit_from_critic (rollout, rewards, values, options->lambda, critic, err);
     /* Both are brought to one scale before they are averaged; else the wider one would decide

@@ -7,7 +7,8 @@
  *      metrics_close (&metrics);
  *
  *  A line is {"event": "step", "step": 12, "time_s": unix time, name: value ...}. The TensorBoard
- *  file beside it holds the same numbers; on resume both are cut to the offset.
+ *  file beside it holds the same numbers; on resume the lines are cut to the offset, and the curves
+ *  drawn again from them.
  */
 #ifndef QUINTET_TRAINER_METRICS_H
 #define QUINTET_TRAINER_METRICS_H
