@@ -409,16 +409,17 @@ static int cmd_run_finish (run_t *run, err_t *err)
     int rc = result_read (&result, run->place.out, solo, err);
     if (rc == 0) {
         cmd_run_take_times (run, &result);
-        rc = cmd_run_close (run, HISTORY_FINISHED, "", err);
+        lost_t lost = lost_count (&result);
+        /* With too many lost it has a result, and failed: the caller writes down how it ended. */
+        rc = lost_check (&lost, run->conf->run.lost_share, err);
+        if (rc == 0)
+            rc = cmd_run_close (run, HISTORY_FINISHED, "", err);
         if (run->json)
             result_json (&result, stdout);
         else
             result_print (&result, stdout);
-        lost_t lost = lost_count (&result);
         if (!run->json)
             lost_print (&lost, stdout);
-        if (rc == 0)
-            rc = lost_check (&lost, run->conf->run.lost_share, err);
     }
     result_free (&result);
     return rc;

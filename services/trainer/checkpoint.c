@@ -9,6 +9,7 @@
 #include "checkpoint.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,10 @@ static int checkpoint_steps_of (const char *dir, uint64_t steps[FILES_MAX], err_
         return -1;
     DIR *handle = opendir (folder);
     int n = 0;
+    /* One that cannot be read is no folder without checkpoints: to begin anew would cut the record
+       of what was done. */
+    if (!handle && errno != ENOENT)
+        return err_errno (err, ERR_IO, "%s", folder);
     for (struct dirent *entry; handle && (entry = readdir (handle));) {
         char *end;
         if (strncmp (entry->d_name, PREFIX, strlen (PREFIX)) != 0)

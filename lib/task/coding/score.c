@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "task/coding/coding.h"
+#include "task/number.h"
 
 typedef struct {
     double code, defined; /* shares of the seats whose text holds code, or defines its name */
@@ -78,16 +79,27 @@ static void coding_read_facts (const json_t *answer, const json_t *state, coding
         reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
 }
 
+/*  A value as people write it: numbers of any size as such, and in ASCII, so that it can be cut
+ *  anywhere. NULL: there is none. */
+static char *coding_shown (const json_t *value)
+{
+    char *json = json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    buf_t shown = {0};
+    if (json)
+        number_restore (json, &shown);
+    free (json);
+    return buf_take (&shown);
+}
+
 /*  The first test that failed, for people: what was called, what came, what was wanted. */
 static void coding_explain (coding_outcome_t *o, const json_t *test, const json_t *result,
                             const char *entry)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII; /* so it can be cut */
     const char *kind = json_string_value (json_array_get (result, 0)),
                *raises = json_string_value (json_object_get (test, "raises"));
-    char *args = json_dumps (json_object_get (test, "args"), flags);
-    char *wanted = json_dumps (json_object_get (test, "result"), flags);
-    char *got = json_dumps (json_array_get (result, 1), flags);
+    char *args = coding_shown (json_object_get (test, "args"));
+    char *wanted = coding_shown (json_object_get (test, "result"));
+    char *got = coding_shown (json_array_get (result, 1));
     size_t n = args ? strlen (args) : 0, got_n = got ? strlen (got) : 0;
     snprintf (o->why, sizeof o->why, "%s(%.*s) %s %.*s, not %.60s", entry,
               n > 2 && n < 80 ? (int) n - 2 : 0, n > 2 ? args + 1 : "",
