@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../services/reward/sandbox.h"
 #include "task/family.h"
+#include "sandbox_fixture.h"
 
 #define OWN                                                                                        \
     "{\"id\":\"o\",\"family\":\"coding\",\"brief\":\"Add.\",\"entry_point\":\"total\","            \
@@ -170,22 +170,6 @@ static const find_case_t none[] = {
     {"a number", "total = 3\n"},
     {"two arguments", "def total(xs, ys):\n    return sum(xs)\n"},
 };
-
-static int setup (void **state)
-{
-    err_t err = {0};
-    *state = sandbox_new ("", &err);
-    if (!*state)
-        print_error ("%s\n", err.text);
-    return *state ? 0 : -1;
-}
-
-static int teardown (void **state)
-{
-    sandbox_t *sandbox = *state;
-    sandbox_destroy (&sandbox);
-    return 0;
-}
 
 static json_t *run (void *sandbox, const json_t *request, err_t *err)
 {
@@ -376,5 +360,5 @@ int main (void)
         cmocka_unit_test (a_helper_that_does_not_parse_spoils_nothing),
         cmocka_unit_test (texts_that_cost_much_end),
     };
-    return cmocka_run_group_tests (tests, setup, teardown);
+    return cmocka_run_group_tests (tests, sandbox_setup, sandbox_teardown);
 }

@@ -12,30 +12,14 @@
 #include <string.h>
 
 #include "../../services/reward/command.h"
-#include "../../services/reward/sandbox.h"
 #include "../../services/reward/scorer.h"
 #include "task/family.h"
+#include "sandbox_fixture.h"
 
 static const char task[] = "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"Return the sum of "
                            "xs.\",\"entry_point\":\"main\","
                            "\"tests\":[{\"args\":[[]],\"result\":0},{\"args\":[[1,2]],\"result\":3}"
                            ",{\"args\":[[5]],\"result\":5}]}";
-
-static int setup (void **state)
-{
-    err_t err = {0};
-    *state = sandbox_new ("", &err);
-    if (!*state)
-        print_error ("%s\n", err.text);
-    return *state ? 0 : -1;
-}
-
-static int teardown (void **state)
-{
-    sandbox_t *sandbox = *state;
-    sandbox_destroy (&sandbox);
-    return 0;
-}
 
 static const char human[] = "{\"id\":\"h\",\"family\":\"coding\",\"prompt\":\"def f(n):\\n\","
                             "\"brief\":\"def f(n):\\n\",\"entry_point\":\"f\","
@@ -330,15 +314,16 @@ int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown (honest_programs_pass, setup, teardown),
-        cmocka_unit_test_setup_teardown (hostile_programs_fail, setup, teardown),
-        cmocka_unit_test_setup_teardown (waiting_programs_fail, setup, teardown),
-        cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown (honest_programs_pass, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (hostile_programs_fail, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (waiting_programs_fail, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, sandbox_setup,
+                                         sandbox_teardown),
         cmocka_unit_test (a_scorer_that_dies_loses_nothing),
         cmocka_unit_test (a_scorer_that_says_more_is_refused),
         cmocka_unit_test (only_the_service_s_own_program_runs),
         cmocka_unit_test_setup_teardown (a_limit_of_memory_ends_a_program_as_one_of_cpu_time_does,
-                                         setup, teardown),
+                                         sandbox_setup, sandbox_teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

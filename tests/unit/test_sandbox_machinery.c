@@ -21,8 +21,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "../../services/reward/sandbox.h"
+#include "sandbox_fixture.h"
 
 static const char sums[] = "def main(xs):\n    return sum(xs)\n";
 
@@ -45,22 +44,6 @@ static bool is_right (const json_t *answer)
     const json_t *results = json_object_get (answer, "results");
     return json_integer_value (json_array_get (json_array_get (results, 0), 1)) == 3 &&
            json_integer_value (json_array_get (json_array_get (results, 1), 1)) == 5;
-}
-
-static int setup (void **state)
-{
-    err_t err = {0};
-    *state = sandbox_new ("", &err);
-    if (!*state)
-        print_error ("%s\n", err.text);
-    return *state ? 0 : -1;
-}
-
-static int teardown (void **state)
-{
-    sandbox_t *sandbox = *state;
-    sandbox_destroy (&sandbox);
-    return 0;
 }
 
 /*  ---- the helper ----------------------------------------------------------------------------- */
@@ -317,17 +300,21 @@ int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown (only_a_call_that_matters_is_a_use, setup, teardown),
-        cmocka_unit_test_setup_teardown (a_check_finds_the_use_too, setup, teardown),
+        cmocka_unit_test_setup_teardown (only_a_call_that_matters_is_a_use, sandbox_setup,
+                                         sandbox_teardown),
+        cmocka_unit_test_setup_teardown (a_check_finds_the_use_too, sandbox_setup,
+                                         sandbox_teardown),
         cmocka_unit_test (few_descriptors_change_no_score),
 /* Sanitizers need terabytes of address space themselves. */
 #if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
         cmocka_unit_test (little_memory_changes_no_score),
 #endif
-        cmocka_unit_test_setup_teardown (a_kill_from_outside_is_no_verdict, setup, teardown),
-        cmocka_unit_test_setup_teardown (modules_that_need_the_build_s_data_can_be_imported, setup,
-                                         teardown),
-        cmocka_unit_test_setup_teardown (a_busy_machine_changes_no_score, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_kill_from_outside_is_no_verdict, sandbox_setup,
+                                         sandbox_teardown),
+        cmocka_unit_test_setup_teardown (modules_that_need_the_build_s_data_can_be_imported,
+                                         sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (a_busy_machine_changes_no_score, sandbox_setup,
+                                         sandbox_teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

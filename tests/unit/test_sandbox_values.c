@@ -11,24 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-
-#include "../../services/reward/sandbox.h"
-
-static int setup (void **state)
-{
-    err_t err = {0};
-    *state = sandbox_new ("", &err);
-    if (!*state)
-        print_error ("%s\n", err.text);
-    return *state ? 0 : -1;
-}
-
-static int teardown (void **state)
-{
-    sandbox_t *sandbox = *state;
-    sandbox_destroy (&sandbox);
-    return 0;
-}
+#include "sandbox_fixture.h"
 
 static json_t *ask (void **state, json_t *request)
 {
@@ -393,12 +376,14 @@ int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown (results_are_equal_as_in_python, setup, teardown),
-        cmocka_unit_test_setup_teardown (one_program_s_values_do_not_touch_another_s, setup,
-                                         teardown),
-        cmocka_unit_test_setup_teardown (a_test_sees_what_it_would_see_in_one_process, setup,
-                                         teardown),
-        cmocka_unit_test_setup_teardown (no_program_says_what_it_equals, setup, teardown),
+        cmocka_unit_test_setup_teardown (results_are_equal_as_in_python, sandbox_setup,
+                                         sandbox_teardown),
+        cmocka_unit_test_setup_teardown (one_program_s_values_do_not_touch_another_s, sandbox_setup,
+                                         sandbox_teardown),
+        cmocka_unit_test_setup_teardown (a_test_sees_what_it_would_see_in_one_process,
+                                         sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (no_program_says_what_it_equals, sandbox_setup,
+                                         sandbox_teardown),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
