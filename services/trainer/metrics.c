@@ -373,6 +373,12 @@ int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
         &(search_t){.event = event, .step = step, .each = each, .context = context});
 }
 
+static bool metrics_is_event (const json_t *line, const char *event)
+{
+    const char *is = json_string_value (json_object_get (line, "event"));
+    return is && strcmp (is, event) == 0;
+}
+
 typedef struct {
     const char *event, *name;
     double least;
@@ -383,9 +389,8 @@ typedef struct {
 static int metrics_count_line (void *context, const json_t *line)
 {
     count_t *count = context;
-    const char *event = json_string_value (json_object_get (line, "event"));
     const json_t *value = json_object_get (line, count->name);
-    count->n += event && strcmp (event, count->event) == 0 && json_is_number (value) &&
+    count->n += metrics_is_event (line, count->event) && json_is_number (value) &&
                 json_number_value (value) >= count->least;
     return 0;
 }
@@ -398,8 +403,7 @@ typedef struct {
 static int metrics_sum_line (void *context, const json_t *line)
 {
     sum_t *sum = context;
-    const char *event = json_string_value (json_object_get (line, "event"));
-    if (event && strcmp (event, sum->event) == 0)
+    if (metrics_is_event (line, sum->event))
         sum->sum += json_number_value (json_object_get (line, sum->name));
     return 0;
 }
@@ -430,10 +434,9 @@ typedef struct {
 static int metrics_take_best (void *context, const json_t *line)
 {
     best_t *best = context;
-    const char *event = json_string_value (json_object_get (line, "event"));
     const json_t *value = json_object_get (line, best->name);
     uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
-    if (event && strcmp (event, best->event) == 0 && step && json_is_number (value) &&
+    if (metrics_is_event (line, best->event) && step && json_is_number (value) &&
         (best->step == 0 || json_number_value (value) > best->value)) {
         best->step = step;
         best->value = json_number_value (value);
