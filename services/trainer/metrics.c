@@ -88,14 +88,19 @@ static int metrics_each_line (const char *path, int (*each) (void *context, cons
     return rc;
 }
 
+static bool metrics_is_event (const json_t *line, const char *event)
+{
+    const char *is = json_string_value (json_object_get (line, "event"));
+    return is && strcmp (is, event) == 0;
+}
+
 /*  The step is that of the last training line; the time is the latest of any line, since
  *  evaluations take time, too. */
 static int metrics_take_last (void *context, const json_t *line)
 {
-    const char *event = json_string_value (json_object_get (line, "event"));
     uint64_t step = (uint64_t) json_integer_value (json_object_get (line, "step"));
     metrics_last_t *last = context;
-    if (event && strcmp (event, "step") == 0 && step > last->step)
+    if (metrics_is_event (line, "step") && step > last->step)
         last->step = step;
     last->wall_s = fmax (last->wall_s, json_number_value (json_object_get (line, "wall_s")));
     return 0;
@@ -349,9 +354,8 @@ typedef struct {
 static int metrics_print_line (void *context, const json_t *line)
 {
     const search_t *search = context;
-    const char *event = json_string_value (json_object_get (line, "event"));
     json_int_t step = json_integer_value (json_object_get (line, "step"));
-    if (!event || strcmp (event, search->event) != 0 ||
+    if (!metrics_is_event (line, search->event) ||
         (search->step != UINT64_MAX && search->step != (uint64_t) step))
         return 0;
     const char *key;
@@ -371,12 +375,6 @@ int metrics_find (const metrics_t *metrics, const char *event, uint64_t step,
     return metrics_each_line (
         metrics->lines, metrics_print_line,
         &(search_t){.event = event, .step = step, .each = each, .context = context});
-}
-
-static bool metrics_is_event (const json_t *line, const char *event)
-{
-    const char *is = json_string_value (json_object_get (line, "event"));
-    return is && strcmp (is, event) == 0;
 }
 
 typedef struct {
