@@ -120,6 +120,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!(conf->evaluation.temperature > 0), "evaluation.top_k", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.top_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.min_p", greedy},
+        {!(conf->evaluation.temperature > 0), "evaluation.samples", greedy},
         {conf_check_is (conf->loss.advantage, "group"), "critic.",
          "while loss.advantage is group: leave it out, or set loss.advantage to critic or "
          "group+critic"},

@@ -122,7 +122,9 @@
 
 #define CONF_EVALUATION(T, N, R, B, L)                                                             \
     N (every, 0, 0, 1000000, "steps between evaluations; 0: before and after only")                \
-    N (tasks, 160, 1, 100000, "held-out tasks, one episode each: sampled and greedy")              \
+    N (tasks, 160, 1, 100000, "held-out tasks, each played sampled and greedy")                    \
+    N (samples, 1, 1, 1024,                                                                        \
+       "sampled episodes of each task; more than 1: the mean (avg@k) and pass@2, 4, ... are told") \
     R (temperature, 1.0, 0, 100, "of sampled episodes; those that are greedy have 0")              \
     N (top_k, 0, 0, 10000000, "they draw from the K likeliest tokens; 0: from all")                \
     R (top_p, 1.0, 1e-6, 1, "then from the fewest likeliest with this probability in all")         \

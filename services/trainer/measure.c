@@ -98,14 +98,74 @@ double measure_pass_rate (const measure_t *m, size_t whole)
     return whole ? (double) m->successes / (double) whole : 0;
 }
 
+/*  As a product, in which no binomial coefficient can overflow:
+ *  C(n - c, k) / C(n, k) = product over i = n - c + 1 .. n of (1 - k / i). */
+double measure_pass_at (size_t n, size_t c, size_t k)
+{
+    double none = 1; /* chance that k of the n samples, drawn without replacement, all failed */
+    if (n - c < k)
+        return 1;
+    for (size_t i = n - c + 1; i <= n; i++)
+        none *= 1 - (double) k / (double) i;
+    return 1 - none;
+}
+
 /*  Wilson's interval, since the usual one has no width at rates of 0 and 1, which a few held-out
  *  tasks often give. */
-interval_t measure_wilson (size_t successes, size_t n)
+interval_t measure_wilson (double p, double n)
 {
-    if (n == 0)
+    if (!(n > 0))
         return (interval_t){0, 1};
-    double count = (double) n, p = (double) successes / count, z2 = Z95 * Z95;
-    double middle = (p + z2 / (2 * count)) / (1 + z2 / count);
-    double half = Z95 * sqrt (p * (1 - p) / count + z2 / (4 * count * count)) / (1 + z2 / count);
+    double z2 = Z95 * Z95;
+    double middle = (p + z2 / (2 * n)) / (1 + z2 / n);
+    double half = Z95 * sqrt (p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n);
     return (interval_t){fmax (0, middle - half), fmin (1, middle + half)};
+}
+
+/*  Of a task's episodes, how many passed. */
+static size_t measure_passes (const rollout_t *rollout, size_t group)
+{
+    size_t passes = 0;
+    for (size_t e = rollout->first_episode[group]; e < rollout->first_episode[group + 1]; e++)
+        passes +=
+            rollout->episode[e]->reward.success && !rollout->episode[e]->reward.success_unknown;
+    return passes;
+}
+
+/*  Samples of one task are alike, so k of them tell less than k tasks would: the interval is
+ *  Wilson's for the number of independent episodes that would vary as much as the means of the
+ *  tasks do (Kish 1965, "effective sample size"), which lies between tasks and tasks x k. Where all
+ *  pass or none does, nothing shows how alike they are: then the tasks count, the smallest. */
+static double measure_effective (const rollout_t *rollout, double p, size_t samples)
+{
+    double tasks = (double) rollout->groups, squares = 0;
+    if (samples == 1 || p <= 0 || p >= 1)
+        return tasks;
+    for (size_t g = 0; g < rollout->groups; g++) {
+        double off = (double) measure_passes (rollout, g) / (double) samples - p;
+        squares += off * off;
+    }
+    double variance = squares / (tasks * fmax (tasks - 1, 1)); /* of the mean of the tasks */
+    return fmin (fmax (p * (1 - p) / variance, tasks), tasks * (double) samples);
+}
+
+measure_rate_t measure_tasks (const rollout_t *rollout, const measure_t *measure, size_t samples)
+{
+    double p = measure_pass_rate (measure, rollout->groups * samples);
+    interval_t none = {NAN, NAN};
+    /* Where no scorer tells of success there is no interval either. */
+    return (measure_rate_t){
+        .rate = p,
+        .wide = isfinite (p) ? measure_wilson (p, measure_effective (rollout, p, samples)) : none};
+}
+
+double measure_tasks_pass_at (const rollout_t *rollout, const measure_t *measure, size_t samples,
+                              size_t k)
+{
+    double sum = 0;
+    if (!isfinite (measure_pass_rate (measure, rollout->groups)) || rollout->groups == 0)
+        return NAN;
+    for (size_t g = 0; g < rollout->groups; g++)
+        sum += measure_pass_at (samples, measure_passes (rollout, g), k);
+    return sum / (double) rollout->groups;
 }

@@ -44,10 +44,25 @@ void measure_rollout (const rollout_t *rollout, measure_t *measure);
 /*  successes / whole, which is episodes or groups; NAN when a scorer told of no success. */
 double measure_pass_rate (const measure_t *measure, size_t whole);
 
-/*  95% interval of a rate (Wilson 1927, score interval). n = 0: [0, 1]. */
+/*  Unbiased estimate of pass@k, the chance that at least one of k samples of a task passes, from n
+ *  samples of which c passed: 1 - C(n - c, k) / C(n, k). 1 <= k <= n. (Chen et al. 2021,
+ *  "Evaluating Large Language Models Trained on Code", section 2.1.) */
+double measure_pass_at (size_t n, size_t c, size_t k);
+
+/*  95% interval of a rate among n (Wilson 1927, score interval). n = 0: [0, 1]. */
 typedef struct {
     double low, high;
 } interval_t;
-interval_t measure_wilson (size_t successes, size_t n);
+interval_t measure_wilson (double rate, double n);
+
+/*  An evaluation of `samples` episodes of each task; tasks whose group died have passed in none. */
+typedef struct {
+    double rate;     /* share of all episodes that passed (avg@k); NAN as with measure_pass_rate */
+    interval_t wide; /* its 95% interval */
+} measure_rate_t;
+measure_rate_t measure_tasks (const rollout_t *rollout, const measure_t *measure, size_t samples);
+/*  Mean over the tasks of pass@k. */
+double measure_tasks_pass_at (const rollout_t *rollout, const measure_t *measure, size_t samples,
+                              size_t k);
 
 #endif

@@ -17,7 +17,7 @@ void news_state (trainer_t *trainer, const char *text);
 void news_run (trainer_t *trainer);
 /*  WIRE_RUN_FAILED or WIRE_RUN_STOPPED; the first one is told. */
 void news_end (trainer_t *trainer, wire_event_kind_t kind, const char *why);
-void news_opened (trainer_t *trainer, wire_phase_t phase, uint64_t step, size_t groups);
+void news_opened (trainer_t *trainer, wire_phase_t phase, uint64_t step, const round_t *round);
 void news_published (trainer_t *trainer);
 void news_metrics (trainer_t *trainer, wire_event_kind_t kind, wire_phase_t phase);
 void news_episode (trainer_t *trainer, wire_phase_t phase, const char *text);

@@ -256,15 +256,24 @@ int report_step (trainer_t *t, err_t *err)
 /*  ---- evaluation ----------------------------------------------------------------------------- */
 
 /*  A group that died counts as a failed task. */
-static void report_add_rate (metrics_t *m, const char *name, const measure_t *measure)
+static void report_add_rate (metrics_t *m, const char *name, measure_rate_t measured)
 {
-    interval_t interval = measure_wilson (measure->successes, measure->groups);
-    double rate = measure_pass_rate (measure, measure->groups);
-    /* Where no scorer tells of success there is no interval either. */
-    bool known = isfinite (rate);
-    metrics_add (m, name, rate);
-    metrics_addf (m, known ? interval.low : NAN, "%s_low", name);
-    metrics_addf (m, known ? interval.high : NAN, "%s_high", name);
+    metrics_add (m, name, measured.rate);
+    metrics_addf (m, measured.wide.low, "%s_low", name);
+    metrics_addf (m, measured.wide.high, "%s_high", name);
+}
+
+/*  pass@k for k of 2, 4, 8 and so on, and of all samples. pass@1 is the rate itself. */
+static void report_add_passes (metrics_t *m, const rollout_t *rollout, const measure_t *measure,
+                               size_t samples)
+{
+    if (samples == 1)
+        return;
+    metrics_add (m, "samples", (double) samples);
+    for (size_t k = 2; k < samples; k *= 2)
+        metrics_addf (m, measure_tasks_pass_at (rollout, measure, samples, k), "pass@%zu", k);
+    metrics_addf (m, measure_tasks_pass_at (rollout, measure, samples, samples), "pass@%zu",
+                  samples);
 }
 
 /*  `before` tells the two plays of the same tasks apart: "" of the sampled one, "greedy_". */
@@ -289,9 +298,15 @@ static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout
                                  err_t *err)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < rollout->episodes && i < EXAMPLES; i++)
-        /* Only the first goes to listeners: eight at once would be more than anybody watches. */
-        rc = episodes_show (t, phase, rollout, i, i == 0, err);
+    size_t shown = 0;
+    /* The first sample of a task alone: the same task before and after makes a pair. */
+    for (size_t g = 0; rc == 0 && g < rollout->groups && shown < EXAMPLES; g++)
+        if (rollout->group[g]) {
+            /* Only the first goes to listeners: eight at once would be more than anybody
+               watches. */
+            rc = episodes_show (t, phase, rollout, rollout->first_episode[g], shown == 0, err);
+            shown++;
+        }
     return rc;
 }
 
@@ -300,12 +315,16 @@ static int report_show_examples (trainer_t *t, wire_phase_t phase, const rollout
 int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *greedy, err_t *err)
 {
     measure_t s, g;
+    size_t samples = round_group_size (t->round);
     measure_rollout (sampled, &s);
     measure_rollout (greedy, &g);
+    measure_rate_t rate = measure_tasks (sampled, &s, samples);
+    measure_rate_t greedy_rate = measure_tasks (greedy, &g, 1);
     metrics_begin (t->metrics, "eval", t->done);
     metrics_add (t->metrics, "n", (double) s.groups);
-    report_add_rate (t->metrics, "sampled", &s);
-    report_add_rate (t->metrics, "greedy", &g);
+    report_add_rate (t->metrics, "sampled", rate);
+    report_add_rate (t->metrics, "greedy", greedy_rate);
+    report_add_passes (t->metrics, sampled, &s, samples);
     report_add_evaluation (t->metrics, "", &s);
     report_add_evaluation (t->metrics, "greedy_", &g);
     report_add_parts (t->metrics, &s);
@@ -314,8 +333,8 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
         return -1;
     news_metrics (t, WIRE_EVAL_DONE, WIRE_EVAL_SAMPLED);
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
-              (unsigned long long) t->done, s.groups, measure_pass_rate (&s, s.groups),
-              measure_pass_rate (&g, g.groups), s.reward.mean, s.critical_path);
+              (unsigned long long) t->done, s.groups, rate.rate, greedy_rate.rate, s.reward.mean,
+              s.critical_path);
     if (report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
     return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);

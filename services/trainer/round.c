@@ -144,6 +144,10 @@ round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t 
         round->groups = (size_t) conf->trainer.groups;
         round->group_size = (size_t) conf->trainer.group_size;
     } else {
+        /* Greedy episodes of one task would all be the same one. The number of an episode in its
+           group is a coordinate of its random numbers: the first is the same however many. */
+        if (phase == WIRE_EVAL_SAMPLED)
+            round->group_size = (size_t) conf->evaluation.samples;
         round->groups = round_smaller ((size_t) conf->evaluation.tasks,
                                        task_set_size (source->tasks, TASK_HELDOUT));
     }

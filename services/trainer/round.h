@@ -31,8 +31,8 @@ typedef struct {
 typedef struct round round_t;
 
 /*  Training: trainer.groups groups of trainer.group_size episodes. Evaluation: the first
- *  evaluation.tasks held-out tasks, one episode each, greedy or sampled as the
- *  configuration's evaluation section says. */
+ *  evaluation.tasks held-out tasks, one greedy episode each, or evaluation.samples of them sampled
+ *  as the configuration's evaluation section says. */
 round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t step, err_t *err);
 void round_destroy (round_t **round);
 

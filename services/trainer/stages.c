@@ -142,8 +142,8 @@ static int stage_evaluate_enter (trainer_t *t, err_t *err)
         t->greedy = round_open (&source, WIRE_EVAL_GREEDY, t->done + 1, err);
     if (!t->greedy)
         return -1;
-    news_opened (t, WIRE_EVAL_SAMPLED, t->done + 1, round_groups (t->round));
-    news_opened (t, WIRE_EVAL_GREEDY, t->done + 1, round_groups (t->greedy));
+    news_opened (t, WIRE_EVAL_SAMPLED, t->done + 1, t->round);
+    news_opened (t, WIRE_EVAL_GREEDY, t->done + 1, t->greedy);
     return 0;
 }
 
@@ -208,7 +208,7 @@ static int stage_sample_enter (trainer_t *t, err_t *err)
     t->round = round_open (&source, WIRE_TRAIN, t->done + 1, err);
     if (!t->round)
         return -1;
-    news_opened (t, WIRE_TRAIN, t->done + 1, round_groups (t->round));
+    news_opened (t, WIRE_TRAIN, t->done + 1, t->round);
     return 0;
 }
 

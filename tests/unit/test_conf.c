@@ -88,6 +88,8 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD, "evaluation.min_p=1.5", "evaluation.min_p: 1.5 is not between 0 and 1");
     refused (GOOD "evaluation:\n  temperature: 0\n  top_p: 0.9\n", NULL,
              "x.yml:9: evaluation.top_p does nothing while evaluation.temperature is 0");
+    refused (GOOD "evaluation:\n  temperature: 0\n  samples: 4\n", NULL,
+             "x.yml:9: evaluation.samples does nothing while evaluation.temperature is 0");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");
     refused ("model:\n  path: m\ntask:\n  family: coding\n", NULL, "team.roles");
     err_t err = {0};

@@ -188,6 +188,46 @@ static void what_nobody_measured_is_no_row (void **state)
     result_free (&result);
 }
 
+/*  The page of the folder, freshly written. */
+static char *page_of (const fixture_t *f)
+{
+    err_t err = {0};
+    char path[FS_PATH_MAX];
+    buf_t page = {0};
+    if (report_write (f->dir, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
+    assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
+    return buf_take (&page);
+}
+
+#define SAMPLES(first, pass)                                                                       \
+    "{\"sampled\":" first ",\"n\":64,\"samples\":4,\"pass@2\":0.75,\"pass@4\":" pass "}"
+
+static void samples_of_a_task_have_rows (void **state)
+{
+    const fixture_t *f = *state;
+    put (f, "result.json", RESULT (SAMPLES ("0.25", "0.5"), SAMPLES ("0.5", "0.875")));
+    put (f, "metrics.jsonl",
+         "{\"event\":\"eval\",\"step\":0,\"n\":64,\"samples\":4,\"sampled\":0.5,\"pass@4\":0.875}"
+         "\n");
+    result_t result;
+    read_all (f, &result, false);
+    char *text = printed (&result, result_print), *page = page_of (f);
+    holds (text, "64 held-out tasks x 4 samples [");
+    holds (text, "  pass rate, sampled (avg@4)        0.250                -> 0.500\n");
+    holds (text, "  pass@4, sampled                   0.500                -> 0.875\n");
+    holds (page, "64 tasks x 4 samples<");
+    holds (page, "<td>pass@4, sampled</td><td>0.875</td>");
+    free (text);
+    text = printed (&result, result_json);
+    holds (text, "\"samples\":4");
+    holds (text, "\"pass@4\":0.875");
+    free (text);
+    free (page);
+    result_free (&result);
+}
+
 static void the_json_line_has_both (void **state)
 {
     result_t result;
@@ -211,19 +251,6 @@ static void the_json_line_has_both (void **state)
     holds (text, "\"solo\":null");
     free (text);
     result_free (&result);
-}
-
-/*  The page of the folder, freshly written. */
-static char *page_of (const fixture_t *f)
-{
-    err_t err = {0};
-    char path[FS_PATH_MAX];
-    buf_t page = {0};
-    if (report_write (f->dir, &err) != 0)
-        fail_msg ("%s", err.text);
-    assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
-    assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
-    return buf_take (&page);
 }
 
 static void the_page_is_whole_and_harmless (void **state)
@@ -414,13 +441,19 @@ static void missing_and_damaged_results_are_named (void **state)
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        TEST (the_table_has_before_and_after),       TEST (tables_fit_the_terminal),
-        TEST (what_nobody_measured_is_no_row),       TEST (the_json_line_has_both),
-        TEST (the_page_is_whole_and_harmless),       TEST (curves_have_axes_and_gaps),
-        TEST (a_run_that_goes_on_has_a_page),        TEST (the_history_says_how_a_run_ended),
-        TEST (prompts_are_what_the_roles_were_told), TEST (folders_are_numbered),
-        TEST (commands_are_quoted_for_a_shell),      TEST (what_was_learnt_comes_first),
-        TEST (missing_and_damaged_results_are_named)};
+    const struct CMUnitTest tests[] = {TEST (the_table_has_before_and_after),
+                                       TEST (tables_fit_the_terminal),
+                                       TEST (what_nobody_measured_is_no_row),
+                                       TEST (samples_of_a_task_have_rows),
+                                       TEST (the_json_line_has_both),
+                                       TEST (the_page_is_whole_and_harmless),
+                                       TEST (curves_have_axes_and_gaps),
+                                       TEST (a_run_that_goes_on_has_a_page),
+                                       TEST (the_history_says_how_a_run_ended),
+                                       TEST (prompts_are_what_the_roles_were_told),
+                                       TEST (folders_are_numbered),
+                                       TEST (commands_are_quoted_for_a_shell),
+                                       TEST (what_was_learnt_comes_first),
+                                       TEST (missing_and_damaged_results_are_named)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -83,17 +83,32 @@ static void schedule_rises_and_falls (void **state)
 static void wilson_interval (void **state)
 {
     (void) state;
-    interval_t i = measure_wilson (8, 10);
+    interval_t i = measure_wilson (0.8, 10);
     assert_near (i.low, 0.4901625, 1e-6);
     assert_near (i.high, 0.9433178, 1e-6);
     i = measure_wilson (0, 20);
     assert_near (i.low, 0, 0);
     assert_near (i.high, 3.841458820694124 / (20 + 3.841458820694124), 1e-12);
-    i = measure_wilson (20, 20);
+    i = measure_wilson (1, 20);
     assert_near (i.high, 1, 1e-15);
     i = measure_wilson (0, 0);
     assert_near (i.low, 0, 0);
     assert_near (i.high, 1, 0);
+}
+
+/*  5 samples of which 2 passed. Of the 10 pairs, 3 have no pass in them; of the 10 triples 1; four
+ *  of five always hold one that passed. */
+static void passes_among_k_samples (void **state)
+{
+    (void) state;
+    assert_near (measure_pass_at (5, 2, 1), 0.4, 1e-15);
+    assert_near (measure_pass_at (5, 2, 2), 0.7, 1e-15);
+    assert_near (measure_pass_at (5, 2, 3), 0.9, 1e-15);
+    assert_near (measure_pass_at (5, 2, 4), 1, 0);
+    assert_near (measure_pass_at (5, 0, 5), 0, 0);
+    assert_near (measure_pass_at (5, 5, 1), 1, 0);
+    /* C(1000, 100) is far beyond a double's range: 1 - C(999, 100) / C(1000, 100). */
+    assert_near (measure_pass_at (1000, 1, 100), 0.1, 1e-12);
 }
 
 /*  ---- curves --------------------------------------------------------------------------------- */
@@ -395,6 +410,38 @@ static void rollout_numbers_episodes_and_completions (void **state)
     rollout_destroy (&w.rollout);
 }
 
+/*  Three tasks of two samples: one passed in one, one is dead, one passed in both. */
+static void samples_of_a_task_are_counted_together (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){1, 0, 1, 1});
+    measure_t m;
+    measure_rollout (w.rollout, &m);
+    measure_rate_t rate = measure_tasks (w.rollout, &m, 2);
+    assert_near (rate.rate, 3 / 6.0, 1e-15);
+    assert_near (measure_tasks_pass_at (w.rollout, &m, 2, 1), 3 / 6.0, 1e-15);
+    assert_near (measure_tasks_pass_at (w.rollout, &m, 2, 2), 2 / 3.0, 1e-15);
+    /* The tasks' means 0.5, 0, 1 have the variance 1/4, their mean 1/12: as 3 episodes. */
+    interval_t three = measure_wilson (0.5, 3);
+    assert_near (rate.wide.low, three.low, 1e-12);
+    assert_near (rate.wide.high, three.high, 1e-12);
+    rollout_destroy (&w.rollout);
+    /* Equal tasks: four independent episodes could not differ less. */
+    world_open (&w, (double[]){1, 0, 1, 0});
+    w.rollout->groups = 2;
+    w.rollout->group[1] = w.rollout->group[2];
+    err_t err = {0};
+    free (w.rollout->episode);
+    free (w.rollout->first_completion);
+    free (w.rollout->rewards);
+    assert_int_equal (rollout_index (w.rollout, &err), 0);
+    measure_rollout (w.rollout, &m);
+    rate = measure_tasks (w.rollout, &m, 2);
+    assert_near (rate.wide.low, measure_wilson (0.5, 4).low, 1e-12);
+    rollout_destroy (&w.rollout);
+}
+
 static void batches_hold_what_teaches (void **state)
 {
     (void) state;
@@ -488,6 +535,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (schedule_rises_and_falls),
         cmocka_unit_test (wilson_interval),
+        cmocka_unit_test (passes_among_k_samples),
         cmocka_unit_test (crc_of_known_texts),
         cmocka_unit_test (curves_are_framed_events),
         cmocka_unit_test (texts_and_settings_stand_beside_the_curves),
@@ -496,6 +544,8 @@ int main (void)
         cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
         cmocka_unit_test (a_folder_has_one_trainer),
         cmocka_unit_test (rollout_numbers_episodes_and_completions),
+        cmocka_unit_test (samples_of_a_task_are_counted_together),
+        cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (batches_hold_what_teaches),
         cmocka_unit_test (critic_credit_follows_turns),
         cmocka_unit_test (overlong_completions_cost_reward),

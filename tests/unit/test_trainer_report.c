@@ -58,6 +58,29 @@ static void steps_that_teach_nothing_are_told (void **state)
     assert_int_equal (told ("run.note"), 0);
 }
 
+/*  Of two samples of each task the second passes; greedy, one episode, none. */
+static void samples_of_held_out_tasks_are_told (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    assert_int_equal (count (f, "metrics.jsonl", "\"samples\""), 0);
+    assert_int_equal (count (f, "metrics.jsonl", "pass@"), 0);
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    samples = 2;
+    assert_int_equal (open_trainer (f, "--set=evaluation.samples=2", &err), 0);
+    finish (f);
+    samples = 1;
+    assert_int_equal (count (f, "metrics.jsonl", "\"samples\":2.0"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"sampled\":0.5"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"pass@2\":1.0"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "\"greedy\":0.0"), 2);
+    assert_int_equal (count (f, "result.json", "\"pass@2\": 1.0"), 2);
+    /* The first sample of each of the two tasks, before and after; greedy as well. */
+    assert_int_equal (count (f, "episodes.jsonl", "\"phase\":\"eval-sampled\""), 4);
+    assert_int_equal (count (f, "episodes.jsonl", "\"phase\":\"eval-greedy\""), 4);
+}
+
 static void groups_that_differ_again_are_told (void **state)
 {
     fixture_t *f = *state;
@@ -228,6 +251,7 @@ int main (void)
         TEST (what_is_logged_belongs_to_the_loss),
         TEST (what_was_not_measured_is_not_logged),
         TEST (steps_that_teach_nothing_are_told),
+        TEST (samples_of_held_out_tasks_are_told),
         TEST (groups_that_differ_again_are_told),
         TEST (steps_that_were_played_before_have_no_rate),
         TEST (a_resume_keeps_the_times),

@@ -44,9 +44,10 @@ static struct {
     buf_t events;      /* "run.note TEXT PHASE", a line each, of the events that have a text */
 } bus;
 
-static double gap = 0.5;  /* between the rewards of a group's episodes */
-static double level = 0;  /* of the first one's */
-static char *settings[4]; /* more overrides, for the next trainer */
+static double gap = 0.5;   /* between the rewards of a group's episodes */
+static double level = 0;   /* of the first one's */
+static size_t samples = 1; /* episodes of a sampled evaluation's group; those that are odd pass */
+static char *settings[4];  /* more overrides, for the next trainer */
 
 void *svc_state (const svc_run_t *run)
 {
@@ -320,16 +321,18 @@ static inline void play (fixture_t *f, store_claim_t *claim)
         completions[r] = (wire_completion_t){
             .role = r, .ids = {.data = ids, .n = TOKENS - r}, .logps = logps, .stopped = true};
     for (size_t e = 0; e < 2; e++)
-        episodes[e] =
-            (wire_episode_t){.history = HISTORY,
-                             .reward = {.reward = level + gap * (double) e, .verdict = ""},
-                             .completions = completions,
-                             .completions_n = 2};
+        episodes[e] = (wire_episode_t){
+            .history = HISTORY,
+            .reward = {.reward = level + gap * (double) e, .success = e % 2 == 1, .verdict = ""},
+            .completions = completions,
+            .completions_n = 2};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,
                                .episodes = episodes,
-                               .episodes_n = claim->phase == WIRE_TRAIN ? 2 : 1};
+                               .episodes_n = claim->phase == WIRE_TRAIN          ? 2
+                                             : claim->phase == WIRE_EVAL_SAMPLED ? samples
+                                                                                 : 1};
     buf_t bytes = {0};
     wire_episodes_pack (&message, &bytes);
     assert_int_equal (store_commit (f->store, claim, bytes.data, bytes.size, &err), 0);

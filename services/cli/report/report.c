@@ -21,6 +21,7 @@
 #include "page.h"
 #include "prompts.h"
 #include "result.h"
+#include "rows.h"
 
 EMBED (report_page, "services/cli/report/report.html")
 
@@ -303,25 +304,22 @@ static void report_cell (const json_t *line, const char *key, const char *format
 /*  The first and the newest evaluation of one trainer. What neither measured is no row. */
 static void report_table (const char *title, const json_t *lines, buf_t *out)
 {
-    static const struct {
-        const char *key, *label, *format;
-    } rows[] = {{"sampled", "pass rate, sampled", "%.3f"},
-                {"greedy", "pass rate, greedy", "%.3f"},
-                {"quality", "quality", "%.3f"},
-                {"agreement", "agreement of the roles", "%.3f"},
-                {"completion_tokens", "tokens per completion", "%.1f"},
-                {"tokens", "tokens per episode", "%.1f"},
-                {"critical_path_tokens", "decode steps on the critical path", "%.1f"}};
+    row_t rows[ROWS_MAX];
     const json_t *before = report_first (lines, "eval"), *after = report_last (lines, "eval");
     if (!before)
         return;
-    buf_printf (out, "<table><tr><th>%s, %.0f tasks</th><th>step %lld</th>", title,
-                json_number_value (json_object_get (after, "n")), report_step_of (before));
+    size_t n = rows_of (after, rows);
+    double samples = json_number_value (json_object_get (after, "samples"));
+    buf_printf (out, "<table><tr><th>%s, %.0f tasks", title,
+                json_number_value (json_object_get (after, "n")));
+    if (samples > 1)
+        buf_printf (out, " x %.0f samples", samples);
+    buf_printf (out, "</th><th>step %lld</th>", report_step_of (before));
     /* One evaluation alone is its own first and newest: one column. */
     if (after != before)
         buf_printf (out, "<th>step %lld</th>", report_step_of (after));
     buf_text (out, "</tr>\n");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (!json_is_number (json_object_get (before, rows[i].key)) &&
             !json_is_number (json_object_get (after, rows[i].key)))
             continue;

@@ -10,6 +10,7 @@
 #include "../view/style.h"
 #include "examples.h"
 #include "lost.h"
+#include "rows.h"
 
 #define RESULT_WIDTH 80 /* columns of a row */
 
@@ -136,38 +137,38 @@ static void result_print_row (const table_t *t, const char *label, const char *b
 }
 
 /*  What was measured neither before nor after is no row. */
-static void result_row (const table_t *t, const char *label, const char *key, const char *format)
+static void result_row (const table_t *t, const row_t *row)
 {
     static const char *const when[] = {"before", "after"};
     char text[2][64], interval[RESULT_INTERVAL];
     bool any = false;
     for (size_t i = 0; i < 2; i++) {
-        double value = result_number (t->result, when[i], key);
-        int n = snprintf (text[i], sizeof text[i], isfinite (value) ? format : "-", value);
-        if (*result_interval (t->result, when[i], key, interval))
+        double value = result_number (t->result, when[i], row->key);
+        int n = snprintf (text[i], sizeof text[i], isfinite (value) ? row->format : "-", value);
+        if (*result_interval (t->result, when[i], row->key, interval))
             snprintf (text[i] + n, sizeof text[i] - (size_t) n, " %s", interval);
         any = any || isfinite (value);
     }
     if (any)
-        result_print_row (t, label, text[0], text[1]);
+        result_print_row (t, row->label, text[0], text[1]);
 }
 
 static void result_print_one (const table_t *t, const char *title)
 {
+    row_t rows[ROWS_MAX];
     fprintf (t->to, "\n%s%s%s (", style (STYLE_HEAD), title, style (STYLE_NONE));
     if (result_trained (t->result))
         fprintf (t->to, "%lld steps, ",
                  (long long) json_integer_value (json_object_get (t->result, "steps")));
-    fprintf (t->to, "%.0f held-out tasks [95%% interval], %.1f s)\n",
-             result_number (t->result, "after", "n"),
+    double samples = result_number (t->result, "after", "samples");
+    fprintf (t->to, "%.0f held-out tasks", result_number (t->result, "after", "n"));
+    if (samples > 1)
+        fprintf (t->to, " x %.0f samples", samples);
+    fprintf (t->to, " [95%% interval], %.1f s)\n",
              json_number_value (json_object_get (t->result, "wall_s")));
-    result_row (t, "pass rate, sampled", "sampled", "%.3f");
-    result_row (t, "pass rate, greedy", "greedy", "%.3f");
-    result_row (t, "quality", "quality", "%.3f");
-    result_row (t, "agreement of the roles", "agreement", "%.3f");
-    result_row (t, "tokens per completion", "completion_tokens", "%.1f");
-    result_row (t, "tokens per episode", "tokens", "%.1f");
-    result_row (t, "decode steps on the critical path", "critical_path_tokens", "%.1f");
+    size_t n = rows_of (json_object_get (t->result, "after"), rows);
+    for (size_t i = 0; i < n; i++)
+        result_row (t, &rows[i]);
 }
 
 /*  Words of a model or a task: after the label, as one line. */
@@ -275,13 +276,18 @@ static json_t *result_side (const json_t *result, const char *when)
                                        "quality",
                                        "agreement",
                                        "reward",
-                                       "n"};
-    json_t *object = json_object ();
+                                       "n",
+                                       "samples"};
+    json_t *object = json_object (), *its = json_object_get (result, when), *value;
+    const char *key;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        double value = result_number (result, when, keys[i]);
-        if (isfinite (value))
-            json_object_set_new (object, keys[i], json_real (value));
+        double number = result_number (result, when, keys[i]);
+        if (isfinite (number))
+            json_object_set_new (object, keys[i], json_real (number));
     }
+    json_object_foreach (its, key, value)
+        if (strncmp (key, "pass@", 5) == 0)
+            json_object_set (object, key, value);
     return object;
 }
 

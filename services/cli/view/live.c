@@ -221,6 +221,7 @@ static double live_metric (const wire_event_t *e, const char *name)
 static bool live_is_count (const char *name, wire_event_kind_t kind)
 {
     static const char *const counts[] = {"n",
+                                         "samples",
                                          "groups",
                                          "episodes",
                                          "completions",
@@ -472,6 +473,10 @@ static void live_on_eval (live_t *live, const wire_event_t *e)
         if (!isnan (live->heldout_sampled))
             printf ("pass rate %.3f sampled, %.3f greedy; ", live->heldout_sampled,
                     live->heldout_greedy);
+        /* Of several samples a task, how many tasks would be solved by one of them. */
+        for (size_t i = 0; i < e->metrics_n; i++)
+            if (strncmp (e->metrics[i].name, "pass@", 5) == 0)
+                printf ("%s %.3f; ", e->metrics[i].name, e->metrics[i].value);
         printf ("quality %.3f", live_metric (e, "quality"));
         if (!isnan (live_metric (e, "agreement")))
             printf (", agreement %.3f", live_metric (e, "agreement"));
