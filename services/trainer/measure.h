@@ -2,7 +2,7 @@
  *
  *      measure_t measure;
  *      measure_rollout (rollout, &measure);
- *      interval_t interval = measure_wilson (measure.successes, measure.n);
+ *      measure_rate_t pass = measure_tasks (rollout, &measure, samples);     interval included
  */
 #ifndef QUINTET_TRAINER_MEASURE_H
 #define QUINTET_TRAINER_MEASURE_H
