@@ -18,6 +18,8 @@
 
 #define SIZE_MAX_ALLOWED (1LL << 31)
 #define DEFAULT_WINDOW   4096
+/*  max_window_layers of Qwen: the first so many layers have no window. */
+#define DEFAULT_FULL_LAYERS 28
 
 static const struct {
     const char *type, *class;
@@ -66,24 +68,59 @@ static int hf_config_read_size (const json_t *root, const char *key, json_int_t 
     return 0;
 }
 
-/*  "architectures" names the class that computes; "model_type" alone is what older files have. */
+/*  A number that may be left out. What is there and no number must not become the default, which
+ *  is not what the file says. */
+static int hf_config_read_number (const json_t *object, const char *key, double fallback,
+                                  double *to, err_t *err)
+{
+    const json_t *value = json_object_get (object, key);
+    if (value && !json_is_number (value))
+        return hf_config_refuse_value (object, key, "no number", err);
+    *to = value ? json_number_value (value) : fallback;
+    return 0;
+}
+
+/*  The same for true and false; null was false before transformers 5. */
+static int hf_config_read_flag (const json_t *root, const char *key, bool fallback, bool *to,
+                                err_t *err)
+{
+    const json_t *value = json_object_get (root, key);
+    if (hf_config_is_set (root, key) && !json_is_boolean (value))
+        return hf_config_refuse_value (root, key, "neither true nor false", err);
+    *to = value ? json_is_true (value) : fallback;
+    return 0;
+}
+
+/*  "model_type" names the class that computes, for AutoModelForCausalLM; "architectures" the class
+ *  that was saved, and alone it is enough. */
 static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t *err)
 {
     const char *class =
         json_string_value (json_array_get (json_object_get (root, "architectures"), 0));
     const char *type = hf_config_text_of (root, "model_type");
-    for (int a = 0; a < ARCH_COUNT; a++)
-        if (class ? strcmp (class, archs[a].class) == 0 : type && !strcmp (type, archs[a].type)) {
-            model->arch = (model_arch_t) a;
-            return 0;
-        }
-    return err_set (
-        err, ERR_INPUT,
-        "config.json: architecture %s is not supported; llama, mistral, qwen2 and qwen3 "
-        "are",
-        class  ? class
-        : type ? type
-               : "(none named)");
+    int named = ARCH_COUNT, typed = ARCH_COUNT;
+    for (int a = 0; a < ARCH_COUNT; a++) {
+        if (class && strcmp (class, archs[a].class) == 0)
+            named = a;
+        if (type && strcmp (type, archs[a].type) == 0)
+            typed = a;
+    }
+    const char *unknown = class && named == ARCH_COUNT  ? class
+                          : type && typed == ARCH_COUNT ? type
+                          : !class && !type             ? "(none named)"
+                                                        : NULL;
+    if (unknown)
+        return err_set (err, ERR_INPUT,
+                        "config.json: architecture %.80s is not supported; llama, mistral, qwen2 "
+                        "and qwen3 are",
+                        unknown);
+    if (class && type && named != typed)
+        return err_set (err, ERR_INPUT,
+                        "config.json: architectures says %s and model_type %s; one of them is "
+                        "wrong",
+                        class, type);
+    model->arch = (model_arch_t) (type ? typed : named);
+    return 0;
 }
 
 /*  Fallbacks are transformers', by architecture. A key that is null is not one that is missing: its
@@ -98,6 +135,8 @@ static int hf_config_read_sizes (const json_t *root, model_config_t *m, err_t *e
                               [ARCH_QWEN2] = {32768, 32, 0},
                               [ARCH_QWEN3] = {32768, 32, 128}};
     const json_int_t kv = defaults[m->arch].kv_heads, dim = defaults[m->arch].head_dim;
+    if (json_is_null (json_object_get (root, "max_position_embeddings")))
+        return hf_config_refuse_value (root, "max_position_embeddings", "no sensible size", err);
     if (hf_config_read_size (root, "hidden_size", -1, &m->width, err) != 0 ||
         hf_config_read_size (root, "num_hidden_layers", -1, &m->layers, err) != 0 ||
         hf_config_read_size (root, "num_attention_heads", -1, &m->heads, err) != 0 ||
@@ -122,21 +161,59 @@ static int hf_config_read_sizes (const json_t *root, model_config_t *m, err_t *e
 
 static int hf_config_refuse_flag (const json_t *root, const char *key, err_t *err)
 {
-    if (json_is_true (json_object_get (root, key)))
-        return err_set (err, ERR_INPUT, "config.json: %s true is not supported", key);
+    bool on;
+    if (hf_config_read_flag (root, key, false, &on, err) != 0)
+        return -1;
+    return on ? hf_config_refuse_value (root, key, "not supported", err) : 0;
+}
+
+/*  Whether a layer has a window, by layer_types, or else by max_window_layers of Qwen. Kinds of
+ *  layers that nobody here computes are refused. */
+static int hf_config_read_layer_types (const json_t *root, const model_config_t *m, bool *sliding,
+                                       err_t *err)
+{
+    const json_t *types = json_object_get (root, "layer_types"), *value;
+    size_t i, full = DEFAULT_FULL_LAYERS;
+    *sliding = false;
+    if (!hf_config_is_set (root, "layer_types")) {
+        if (json_object_get (root, "max_window_layers")) {
+            int64_t size;
+            if (!parse_whole (json_object_get (root, "max_window_layers"), &size))
+                return hf_config_refuse_value (root, "max_window_layers", "no sensible size", err);
+            full = size < 0 ? 0 : (size_t) size;
+        }
+        *sliding = full < m->layers;
+        return 0;
+    }
+    if (json_array_size (types) != m->layers)
+        return hf_config_refuse_value (root, "layer_types", "no list of one kind per layer", err);
+    json_array_foreach (types, i, value) {
+        const char *type = json_string_value (value);
+        bool window = type && strcmp (type, "sliding_attention") == 0;
+        if (!window && (!type || (strcmp (type, "full_attention") && strcmp (type, "attention"))))
+            return hf_config_refuse_value (root, "layer_types", "not supported", err);
+        *sliding = *sliding || window;
+    }
     return 0;
 }
 
-/*  As transformers reads it: Llama knows no window, Qwen uses none unless use_sliding_window says
- *  so, and Mistral's is of 4096 tokens where the key is missing. A window as long as the context
- *  changes nothing. */
+/*  As transformers reads it: Llama knows no window, Qwen uses one in some layers where
+ *  use_sliding_window says so, and Mistral's is of 4096 tokens where the key is missing. A window
+ *  as long as the context changes nothing. */
 static int hf_config_refuse_window (const json_t *root, const model_config_t *m, err_t *err)
 {
     const json_t *window = json_object_get (root, "sliding_window");
-    bool qwen = m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3;
-    bool uses = qwen && json_is_true (json_object_get (root, "use_sliding_window"));
+    bool qwen = m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3, uses, sliding;
     int64_t size = DEFAULT_WINDOW;
-    if (!(uses || m->arch == ARCH_MISTRAL) || json_is_null (window))
+    if (hf_config_read_layer_types (root, m, &sliding, err) != 0 ||
+        hf_config_read_flag (root, "use_sliding_window", false, &uses, err) != 0)
+        return -1;
+    bool none = json_is_null (window) || !(m->arch == ARCH_MISTRAL || (qwen && uses));
+    if (none && sliding && hf_config_is_set (root, "layer_types"))
+        return err_set (err, ERR_INPUT,
+                        "config.json: layer_types has sliding_attention, and there is no "
+                        "sliding_window in use");
+    if (none || (qwen && !sliding))
         return 0;
     if (window && !parse_whole (window, &size))
         return hf_config_refuse_value (root, "sliding_window", "no sensible size", err);
@@ -149,41 +226,58 @@ static int hf_config_refuse_window (const json_t *root, const model_config_t *m,
         (long long) size, window ? "" : " (it is not set, which means that)", m->context);
 }
 
-/*  Options of these architectures that would change the computation; what is neither read nor
- *  refused here changes nothing. */
+static int hf_config_refuse_quantization (const json_t *root, err_t *err)
+{
+    if (!hf_config_is_set (root, "quantization_config"))
+        return 0;
+    const char *method =
+        hf_config_text_of (json_object_get (root, "quantization_config"), "quant_method");
+    return err_set (err, ERR_INPUT,
+                    "config.json: quantization_config %s is not supported; bring the folder with "
+                    "F32, BF16 or F16 weights",
+                    method ? method : "");
+}
+
+/*  Options of these architectures, and those that transformers reads for every one, that would
+ *  change the computation; what is neither read nor refused here changes nothing. */
 static int hf_config_refuse_options (const json_t *root, const model_config_t *m, err_t *err)
 {
-    const char *act = hf_config_text_of (root, "hidden_act");
-    if (act && strcmp (act, "silu") != 0)
-        return err_set (err, ERR_INPUT, "config.json: hidden_act %s is not supported; silu is",
-                        act);
-    if (hf_config_is_set (root, "quantization_config")) {
-        const char *method =
-            hf_config_text_of (json_object_get (root, "quantization_config"), "quant_method");
-        return err_set (
-            err, ERR_INPUT,
-            "config.json: quantization_config %s is not supported; bring the folder with "
-            "F32, BF16 or F16 weights",
-            method ? method : "");
+    static const char *const others[] = {"compression_config", "per_layer_config",
+                                         "kv_sharing_modes", "fusion_config",
+                                         "transformers_weights"};
+    const json_t *act = json_object_get (root, "hidden_act");
+    const char *name = json_string_value (act);
+    bool causal;
+    if (act && !(name && (strcmp (name, "silu") == 0 || strcmp (name, "swish") == 0)))
+        return hf_config_refuse_value (root, "hidden_act", "not supported; silu is", err);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const json_t *value = json_object_get (root, others[i]);
+        if (hf_config_is_set (root, others[i]) &&
+            !(json_is_object (value) && json_object_size (value) == 0))
+            return hf_config_refuse_value (root, others[i], "not supported", err);
     }
-    const json_t *partial = json_object_get (root, "partial_rotary_factor");
-    const json_t *in_rope =
-        json_object_get (json_object_get (root, "rope_parameters"), "partial_rotary_factor");
-    partial = json_is_number (partial) ? partial : in_rope;
-    if (json_is_number (partial) && fabs (json_number_value (partial) - 1) > 1e-9)
-        return err_set (err, ERR_INPUT, "config.json: partial_rotary_factor %g is not supported",
-                        json_number_value (partial));
-    if (hf_config_refuse_window (root, m, err) != 0)
+    if (hf_config_read_flag (root, "is_causal", true, &causal, err) != 0)
+        return -1;
+    if (!causal && hf_config_is_set (root, "is_causal"))
+        return hf_config_refuse_value (root, "is_causal", "not supported", err);
+    if (hf_config_refuse_quantization (root, err) != 0 ||
+        hf_config_refuse_window (root, m, err) != 0)
         return -1;
     if (m->arch != ARCH_QWEN2 && hf_config_refuse_flag (root, "attention_bias", err) != 0)
         return -1;
     return hf_config_refuse_flag (root, "mlp_bias", err);
 }
 
-static double hf_config_number_of (const json_t *object, const char *key, double fallback)
+/*  Rotating a part of each head only. */
+static int hf_config_refuse_partial (const json_t *object, err_t *err)
 {
-    const json_t *value = json_object_get (object, key);
-    return json_is_number (value) ? json_number_value (value) : fallback;
+    double share = 1;
+    if (hf_config_is_set (object, "partial_rotary_factor") &&
+        hf_config_read_number (object, "partial_rotary_factor", 1, &share, err) != 0)
+        return -1;
+    return fabs (share - 1) > 1e-9
+               ? hf_config_refuse_value (object, "partial_rotary_factor", "not supported", err)
+               : 0;
 }
 
 /*  A number that the reference has no default for. */
@@ -201,9 +295,6 @@ static int hf_config_read_scaling (const json_t *root, const json_t *rope, const
 {
     m->rope_low = 1;
     m->rope_high = 4;
-    m->rope_original_context = (size_t) hf_config_number_of (
-        root, "original_max_position_embeddings",
-        hf_config_number_of (rope, "original_max_position_embeddings", (double) m->context));
     if (strcmp (type, "linear") == 0)
         m->rope = ROPE_LINEAR;
     else if (strcmp (type, "llama3") == 0)
@@ -212,9 +303,16 @@ static int hf_config_read_scaling (const json_t *root, const json_t *rope, const
         return err_set (err, ERR_INPUT, "config.json: rope type %s is not supported", type);
     if (hf_config_read_factor (rope, "factor", &m->rope_factor, err) != 0)
         return -1;
-    return m->rope == ROPE_LLAMA3 &&
-                   (hf_config_read_factor (rope, "low_freq_factor", &m->rope_low, err) != 0 ||
-                    hf_config_read_factor (rope, "high_freq_factor", &m->rope_high, err) != 0)
+    if (m->rope != ROPE_LLAMA3)
+        return 0;
+    /* Beside the rope it goes before what stands in it. */
+    const char *original = "original_max_position_embeddings";
+    const json_t *place = json_object_get (root, original) ? root : rope;
+    return hf_config_read_size (place, original,
+                                json_object_get (place, original) ? -1 : (json_int_t) m->context,
+                                &m->rope_original_context, err) ||
+                   hf_config_read_factor (rope, "low_freq_factor", &m->rope_low, err) ||
+                   hf_config_read_factor (rope, "high_freq_factor", &m->rope_high, err)
                ? -1
                : 0;
 }
@@ -238,17 +336,23 @@ static int hf_config_read_rope (const json_t *root, model_config_t *m, err_t *er
         if (json_is_object (value) && (m->arch == ARCH_QWEN2 || m->arch == ARCH_QWEN3))
             return err_set (err, ERR_INPUT,
                             "config.json: a rope of its own for %.40s is not supported", key);
-    double theta = hf_config_number_of (root, "rope_theta", 10000);
-    m->rope_theta = hf_config_number_of (rope, "rope_theta", theta);
-    double forgotten = hf_config_number_of (parameters, "rope_theta", m->rope_theta);
+    double theta, forgotten;
+    if (hf_config_refuse_partial (root, err) != 0 ||
+        hf_config_refuse_partial (parameters, err) != 0 ||
+        hf_config_refuse_partial (rope, err) != 0 ||
+        hf_config_read_number (root, "rope_theta", 10000, &theta, err) != 0 ||
+        hf_config_read_number (rope, "rope_theta", theta, &m->rope_theta, err) != 0 ||
+        hf_config_read_number (parameters, "rope_theta", m->rope_theta, &forgotten, err) != 0)
+        return -1;
     if (fabs (forgotten - m->rope_theta) > 0)
         return err_set (err, ERR_INPUT,
                         "config.json: rope_scaling stands beside rope_parameters without its "
                         "rope_theta of %g; put rope_scaling's keys into rope_parameters",
                         forgotten);
-    const char *type = hf_config_text_of (rope, "rope_type");
-    if (!type)
-        type = hf_config_text_of (rope, "type");
+    key = json_object_get (rope, "rope_type") ? "rope_type" : "type";
+    const char *type = hf_config_text_of (rope, key);
+    if (!type && json_object_get (rope, key))
+        return hf_config_refuse_value (rope, key, "no name of a rope", err);
     m->rope = ROPE_PLAIN;
     return !type || strcmp (type, "default") == 0
                ? 0
@@ -272,27 +376,38 @@ static int hf_config_read_dtype (const json_t *root, hf_config_t *config, err_t 
     return 0;
 }
 
-static void hf_config_add_eos (const json_t *value, hf_config_t *config)
+static int hf_config_add_eos (const json_t *value, const char *file, hf_config_t *config,
+                              err_t *err)
 {
     int64_t id;
-    if (config->eos_n < HF_EOS_MAX && parse_whole (value, &id) && id >= 0 && id <= INT32_MAX)
-        config->eos[config->eos_n++] = (int32_t) id;
+    if (!parse_whole (value, &id) || id < 0 || id > INT32_MAX)
+        return err_set (err, ERR_INPUT, "%s: eos_token_id is no token id and no list of them",
+                        file);
+    if (config->eos_n == HF_EOS_MAX)
+        return err_set (err, ERR_LIMIT, "%s: eos_token_id has more than %d ids", file, HF_EOS_MAX);
+    config->eos[config->eos_n++] = (int32_t) id;
+    return 0;
 }
 
 /*  eos_token_id is a number or a list. Called for generation_config.json first, as that is what
  *  generate () obeys. */
-static void hf_config_read_eos (const json_t *root, hf_config_t *config)
+static int hf_config_read_ends (const json_t *root, const char *file, hf_config_t *config,
+                                err_t *err)
 {
     const json_t *eos = json_object_get (root, "eos_token_id"), *value;
     size_t i;
     int64_t bos;
-    if (config->eos_n == 0)
-        hf_config_add_eos (eos, config);
-    json_array_foreach (eos, i, value)
-        hf_config_add_eos (value, config);
+    if (json_is_array (eos)) {
+        json_array_foreach (eos, i, value)
+            if (hf_config_add_eos (value, file, config, err) != 0)
+                return -1;
+    } else if (hf_config_is_set (root, "eos_token_id") &&
+               hf_config_add_eos (eos, file, config, err) != 0)
+        return -1;
     if (config->bos < 0 && parse_whole (json_object_get (root, "bos_token_id"), &bos) && bos >= 0 &&
         bos <= INT32_MAX)
         config->bos = (int32_t) bos;
+    return 0;
 }
 
 /*  Reads everything before it judges the shape as a whole (model_config_check). */
@@ -312,20 +427,21 @@ int hf_config_parse (const char *config_json, const char *generation_json, hf_co
     if (rc == 0)
         rc = hf_config_read_arch (root, m, err) || hf_config_read_sizes (root, m, err) ||
                      hf_config_refuse_options (root, m, err) ||
-                     hf_config_read_rope (root, m, err) || hf_config_read_dtype (root, config, err)
+                     hf_config_read_rope (root, m, err) ||
+                     hf_config_read_number (root, "rms_norm_eps", 1e-6, &m->norm_eps, err) ||
+                     hf_config_read_flag (root, "tie_word_embeddings", false, &m->tied, err) ||
+                     hf_config_read_flag (root, "value_head", false, &m->value_head, err) ||
+                     hf_config_read_dtype (root, config, err)
                  ? -1
                  : 0;
-    m->norm_eps = hf_config_number_of (root, "rms_norm_eps", 1e-6);
-    m->tied = json_is_true (json_object_get (root, "tie_word_embeddings"));
     /* What the architecture has and no key says. */
     m->qkv_bias = m->arch == ARCH_QWEN2;
     m->qk_norm = m->arch == ARCH_QWEN3;
-    m->value_head = json_is_true (json_object_get (root, "value_head"));
     /* generation_config.json wins where both name an end token. */
-    if (generation)
-        hf_config_read_eos (generation, config);
-    if (config->eos_n == 0)
-        hf_config_read_eos (root, config);
+    if (rc == 0 && generation)
+        rc = hf_config_read_ends (generation, "generation_config.json", config, err);
+    if (rc == 0 && config->eos_n == 0)
+        rc = hf_config_read_ends (root, "config.json", config, err);
     json_decref (generation);
     json_decref (root);
     return rc == 0 ? model_config_check (m, err) : -1;

@@ -63,6 +63,10 @@ static void holds (const char *folder, const char *name, const char *wanted)
     "\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":6,"                        \
     "\"intermediate_size\":64,\"vocab_size\":99,\"num_key_value_heads\":6,"
 
+#define LLAMA "{\"model_type\":\"llama\"," SIZES
+#define QWEN                                                                                       \
+    "{\"model_type\":\"qwen3\"," SIZES "\"max_position_embeddings\":8192,\"sliding_window\":16,"
+
 #define LESS                                                                                       \
     "\"hidden_size\":48,\"num_hidden_layers\":2,\"num_attention_heads\":6,"                        \
     "\"intermediate_size\":64,\"vocab_size\":99"
@@ -95,9 +99,6 @@ static void configurations_are_read_as_transformers_does (void **state)
         {"{\"model_type\":\"qwen2\"," SIZES
          "\"max_position_embeddings\":8192,\"sliding_window\":16}",
          ""},
-        {"{\"model_type\":\"qwen2\"," SIZES
-         "\"max_position_embeddings\":8192,\"sliding_window\":16,\"use_sliding_window\":true}",
-         "sliding_window 16 shorter"},
         {"{\"model_type\":\"qwen2\"," LESS "}", "6 heads are no multiple of 32"},
         {"{\"model_type\":\"mistral\"," LESS "}", "6 heads are no multiple of 8"},
         {"{\"model_type\":\"llama\"," LESS "}", ""},
@@ -114,6 +115,51 @@ static void configurations_are_read_as_transformers_does (void **state)
         {"{\"model_type\":\"llama\"," SIZES "\"rope_scaling\":{\"type\":\"linear\"}}",
          "the rope has no factor"},
         {"{\"model_type\":\"llama\"," SIZES "\"rope_scaling\":4}", "rope_scaling is no object"},
+        /* What is there and of another type is no missing key. */
+        {LLAMA "\"rope_theta\":\"5\"}", "rope_theta \"5\" is no number"},
+        {LLAMA "\"rope_theta\":null}", "rope_theta null is no number"},
+        {LLAMA "\"rms_norm_eps\":\"1e-6\"}", "rms_norm_eps \"1e-6\" is no number"},
+        {LLAMA "\"tie_word_embeddings\":1}", "is neither true nor false"},
+        {LLAMA "\"attention_bias\":1}", "is neither true nor false"},
+        {LLAMA "\"attention_bias\":true}", "attention_bias true is not supported"},
+        {LLAMA "\"mlp_bias\":true}", "mlp_bias true is not supported"},
+        {LLAMA "\"hidden_act\":null}", "hidden_act null is not supported"},
+        {LLAMA "\"hidden_act\":\"swish\"}", ""},
+        {LLAMA "\"max_position_embeddings\":null}", "max_position_embeddings null"},
+        {LLAMA "\"rope_parameters\":{\"rope_theta\":null}}", "rope_theta null is no number"},
+        {LLAMA "\"rope_scaling\":{\"rope_type\":null,\"type\":\"linear\",\"factor\":2}}",
+         "rope_type null is no name"},
+        {LLAMA "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,"
+               "\"partial_rotary_factor\":0.5}}",
+         "partial_rotary_factor 0.5 is not supported"},
+        {LLAMA "\"rope_scaling\":{\"type\":\"llama3\",\"factor\":2,\"low_freq_factor\":1,"
+               "\"high_freq_factor\":4,\"original_max_position_embeddings\":\"64\"}}",
+         "original_max_position_embeddings \"64\""},
+        /* What transformers reads for every architecture. */
+        {LLAMA "\"is_causal\":false}", "is_causal false is not supported"},
+        {LLAMA "\"is_causal\":null}", ""},
+        {LLAMA "\"per_layer_config\":{\"0\":{\"rms_norm_eps\":1}}}", "per_layer_config"},
+        {LLAMA "\"per_layer_config\":{}}", ""},
+        {LLAMA "\"layer_types\":[\"full_attention\",\"linear_attention\"]}", "layer_types"},
+        {LLAMA "\"layer_types\":[\"full_attention\"]}", "layer_types"},
+        {LLAMA "\"layer_types\":[\"full_attention\",\"sliding_attention\"]}",
+         "there is no sliding_window in use"},
+        {LLAMA "\"sliding_window\":8,\"layer_types\":[\"full_attention\",\"attention\"]}", ""},
+        {LLAMA "\"architectures\":[\"MistralForCausalLM\"]}",
+         "architectures says MistralForCausalLM and model_type llama"},
+        {"{" SIZES "\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"gemma\"}",
+         "architecture gemma is not supported"},
+        {"{" SIZES "\"architectures\":[\"LlamaForCausalLM\"]}", ""},
+        {QWEN "\"use_sliding_window\":true}", ""}, /* from layer 28 on, and there are two */
+        {QWEN "\"use_sliding_window\":true,\"max_window_layers\":1}", "sliding_window 16 shorter"},
+        {QWEN "\"use_sliding_window\":true,\"layer_types\":[\"full_attention\","
+              "\"sliding_attention\"]}",
+         "sliding_window 16 shorter"},
+        {QWEN "\"use_sliding_window\":1}", "is neither true nor false"},
+        {LLAMA "\"eos_token_id\":\"2\"}", "eos_token_id is no token id"},
+        {LLAMA "\"eos_token_id\":[2,-1]}", "eos_token_id is no token id"},
+        {LLAMA "\"eos_token_id\":[1,2,3,4,5,6,7,8,9]}", "eos_token_id has more than 8 ids"},
+        {LLAMA "\"eos_token_id\":null}", ""},
         {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n",
          "config.json is a pointer of Git LFS"},
         {"[]", "config.json: is no JSON object"},
@@ -135,6 +181,11 @@ static void configurations_are_read_as_transformers_does (void **state)
     assert_int_equal (config.eos_n, 2);
     assert_int_equal (config.eos[1], 4);
     assert_int_equal (config.bos, 1);
+    assert_int_equal (
+        hf_config_parse (cases[0].config, "{\"eos_token_id\":[3,\"4\"]}", &config, &err), -1);
+    assert_string_equal (err.text,
+                         "generation_config.json: eos_token_id is no token id and no list "
+                         "of them");
 }
 
 static void only_the_dtype_of_a_text_changes (void **state)
