@@ -86,6 +86,7 @@ typedef struct {
     presence_t presence;
     double started_s, first_step_s;
     buf_t command;     /* that started it */
+    bool began;        /* the folder is ours: before, nothing is written there */
     int history;       /* history_begin, -1: none */
     int64_t report_ms; /* when the page is written again */
     int asked;         /* how many signals had come when the end began */
@@ -271,18 +272,6 @@ static void cmd_run_on_restart (void *context, const char *name, const char *why
     live_restart (run->live, name, why, cmd_run_is_trainer (name) ? &step : NULL);
 }
 
-/*  How to start a service that a run on somebody else's suite misses: a command to copy. */
-static void cmd_run_print_missing (const run_t *run, const char *kind, char *text, size_t size)
-{
-    const char *command = run->conf->reward.command;
-    bool reward = strcmp (kind, "reward") == 0 && *command;
-    bool redis = strcmp (kind, "environment") == 0;
-    snprintf (text, size,
-              "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s", kind,
-              run->bus, kind, run->bus, redis ? " --redis " : "", redis ? run->redis : "",
-              reward ? " --command '" : "", reward ? command : "", reward ? "'" : "");
-}
-
 /*  Waits until every service that the run needs has sent its status. Who starts a suite by hand
  *  starts it in any order. */
 static int cmd_run_wait_for_services (run_t *run, err_t *err)
@@ -297,7 +286,8 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
             return err_set (err, ERR_NONE, "interrupted");
         if (cmd_run_watch (run, err) < 0)
             return -1;
-        cmd_run_print_missing (run, missing, text, sizeof text);
+        presence_advise (missing, run->conf->reward.command, run->bus, run->redis, text,
+                         sizeof text);
         if (waited > PARTS_MS)
             return err_set (err, ERR_TIMEOUT, "%s (waited %d s)", text, PARTS_MS / 1000);
         if (waited > SAY_MS)
@@ -383,8 +373,9 @@ static int cmd_run_close (run_t *run, history_end_t how, const char *text, err_t
 {
     history_end (run->history, how, text);
     run->history = -1;
-    return run->passing || !folder_holds_run (run->place.out) ? 0
-                                                              : report_write (run->place.out, err);
+    if (run->passing || !run->began || !folder_holds_run (run->place.out))
+        return 0;
+    return report_write (run->place.out, err);
 }
 
 /*  A run that was resumed has its times from its own files: the command's are of its last part. */
@@ -481,6 +472,19 @@ static void cmd_run_print_opening (const run_t *run)
     buf_free (&roles);
 }
 
+/*  From here on the folder is ours, or the command ends. A passing run's folder goes away, and its
+ *  history with it. */
+static int cmd_run_take_folder (void *context, err_t *err)
+{
+    run_t *run = context;
+    if (!run->passing &&
+        (fs_mkdirs (run->place.out, err) != 0 ||
+         history_begin (run->place.out, run->command.data, &run->history, err) != 0))
+        return -1;
+    run->began = true;
+    return 0;
+}
+
 static int cmd_run_start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
@@ -495,14 +499,15 @@ static int cmd_run_start (run_t *run, err_t *err)
     cmd_run_catch (cmd_run_on_signal);
     /* `quintet run | head` must end as any other run, with its services. */
     signal (SIGPIPE, SIG_IGN);
-    suite_options_t suite = {.bus = run->bus, .redis = run->redis, .logs = logs};
+    suite_options_t suite = {.bus = run->bus,
+                             .redis = run->redis,
+                             .logs = logs,
+                             .take = cmd_run_take_folder,
+                             .context = run};
     run->suite = suite_new (run->conf, &suite, err);
     run->arena = arena_new (16 << 20);
     if (!run->suite || !run->arena || !(run->live = live_new (mode, err)))
         return -1;
-    /* A passing run's folder goes away, and its history with it. */
-    if (!run->passing)
-        run->history = history_begin (run->place.out, run->command.data);
     supervisor_watch (suite_supervisor (run->suite), cmd_run_on_restart, run);
     supervisor_hurry (suite_supervisor (run->suite), cmd_run_hurries, run);
     if (!run->json) {

@@ -9,9 +9,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 
-#define LOCK "trainer.lock"
+#define LOCK    "trainer.lock"
+#define LOCK_MS 200
+
+/*  Who only asks whether a trainer works here (quintet run) has the lock for a moment: that is
+ *  waited for. held: somebody kept it all the time. */
+static bool rundir_take_lock (int fd, bool *held)
+{
+    int64_t deadline = clock_ms () + LOCK_MS;
+    while (flock (fd, LOCK_EX | LOCK_NB) != 0) {
+        *held = errno == EWOULDBLOCK;
+        if ((!*held && errno != EINTR) || clock_left_ms (deadline) == 0)
+            return false;
+        clock_sleep_ms (10);
+    }
+    return true;
+}
 
 /*  The lock is the kernel's: it ends with the process, however that ends. The file tells people
  *  whose it is. */
@@ -23,9 +39,8 @@ static int rundir_lock_file (const char *path, err_t *err)
     int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", path);
-    if (flock (fd, LOCK_EX | LOCK_NB) != 0) {
-        /* Read before the calls below change it. */
-        bool held = errno == EWOULDBLOCK;
+    bool held = false;
+    if (!rundir_take_lock (fd, &held)) {
         ssize_t n = pread (fd, owner, sizeof owner - 1, 0);
         owner[n > 0 ? strcspn (owner, "\n") : 0] = 0;
         close (fd);

@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <sys/wait.h>
@@ -295,14 +297,23 @@ static void curves_have_axes_and_gaps (void **state)
     free (page);
 }
 
+static int begun (const fixture_t *f, const char *command)
+{
+    err_t err = {0};
+    int fd;
+    if (history_begin (f->dir, command, &fd, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_true (fd >= 0);
+    return fd;
+}
+
 static void a_run_that_goes_on_has_a_page (void **state)
 {
     const fixture_t *f = *state;
     char path[FS_PATH_MAX], command[] = "quintet run x.yml";
     assert_int_equal (fs_join (path, f->dir, "result.json", NULL), 0);
     unlink (path);
-    int fd = history_begin (f->dir, command);
-    assert_true (fd >= 0);
+    int fd = begun (f, command);
     char *page = page_of (f);
     holds (page, "<dd>running: step 4</dd>");
     holds (page, "<dt>Command</dt><dd>quintet run x.yml</dd>");
@@ -319,6 +330,25 @@ static void a_run_that_goes_on_has_a_page (void **state)
     holds (err.text, "holds no run");
 }
 
+/*  What an end that failed says on standard error. */
+static const char *said (const ending_t *ending)
+{
+    static char text[1024];
+    FILE *to = tmpfile ();
+    assert_non_null (to);
+    int before = dup (2);
+    fflush (stderr);
+    dup2 (fileno (to), 2);
+    ending_failed (ending, "why", false);
+    fflush (stderr);
+    dup2 (before, 2);
+    close (before);
+    rewind (to);
+    text[fread (text, 1, sizeof text - 1, to)] = 0;
+    fclose (to);
+    return text;
+}
+
 /*  The state that a reader finds, in letters. */
 static const char *state_of (const fixture_t *f)
 {
@@ -332,20 +362,49 @@ static const char *state_of (const fixture_t *f)
 static void the_history_says_how_a_run_ended (void **state)
 {
     const fixture_t *f = *state;
-    int fd = history_begin (f->dir, "one"), other;
+    int fd = begun (f, "one"), other;
+    err_t err = {0};
     assert_string_equal (state_of (f), "running");
+    /* One works in a folder at a time; the other leaves no word there. */
+    assert_int_equal (history_begin (f->dir, "two", &other, &err), -1);
+    assert_int_equal (other, -1);
+    holds (err.text, "works in this folder");
+    char wanted[64];
+    snprintf (wanted, sizeof wanted, "(process %ld on ", (long) getpid ());
+    holds (err.text, wanted);
     history_end (fd, HISTORY_STOPPED, "");
     assert_string_equal (state_of (f), "stopped");
-    fd = history_begin (f->dir, "two");
-    other = history_begin (f->dir, "three"); /* at the same time: neither waits for the other */
-    history_end (fd, HISTORY_FINISHED, "");
-    assert_string_equal (state_of (f), "running");
-    history_end (other, HISTORY_FAILED, "why");
+    history_t history;
+    history_read (&history, f->dir);
+    assert_int_equal (history.starts, 1);
+    history_free (&history);
+    fd = begun (f, "three");
+    history_end (fd, HISTORY_FAILED, "why");
     assert_string_equal (state_of (f), "failed");
-    fd = history_begin (f->dir, "four");
+    fd = begun (f, "four");
     close (fd); /* as when it is killed */
     assert_string_equal (state_of (f), "killed");
     history_end (-1, HISTORY_FAILED, ""); /* where nothing could be written */
+}
+
+/*  A trainer that was started by hand holds its own lock, and no history. */
+static void a_trainer_by_hand_is_respected (void **state)
+{
+    const fixture_t *f = *state;
+    char path[FS_PATH_MAX];
+    err_t err = {0};
+    put (f, "trainer.lock", "77\n");
+    assert_int_equal (fs_join (path, f->dir, "trainer.lock", NULL), 0);
+    int lock = open (path, O_RDWR | O_CLOEXEC);
+    assert_int_equal (flock (lock, LOCK_EX), 0);
+    assert_int_equal (history_check (f->dir, &err), -1);
+    holds (err.text, "a trainer works in this folder");
+    ending_t ending = {.out = f->dir, .folder = f->dir, .resumes = true};
+    assert_string_equal (said (&ending), "");
+    close (lock);
+    close (begun (f, "one"));
+    if (!strstr (said (&ending), " --resume"))
+        fail_msg ("%s", said (&ending));
 }
 
 static void prompts_are_what_the_roles_were_told (void **state)
@@ -450,6 +509,7 @@ int main (void)
                                        TEST (curves_have_axes_and_gaps),
                                        TEST (a_run_that_goes_on_has_a_page),
                                        TEST (the_history_says_how_a_run_ended),
+                                       TEST (a_trainer_by_hand_is_respected),
                                        TEST (prompts_are_what_the_roles_were_told),
                                        TEST (folders_are_numbered),
                                        TEST (commands_are_quoted_for_a_shell),

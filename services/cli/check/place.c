@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../report/folder.h"
+#include "../report/history.h"
 
 /*  Whether the run in a folder is one that this configuration would make, and not at its end. */
 static bool place_unfinished (const conf_t *conf, const char *dir)
@@ -58,6 +59,9 @@ int place_check (const place_t *place, const conf_t *conf, const char *command, 
 {
     char config[FS_PATH_MAX];
     bool holds = folder_holds_run (place->out);
+    /* First: what is at work is not to be gone on with. */
+    if (history_check (place->out, err) != 0)
+        return -1;
     if (holds && !place->resume) {
         char next[FS_PATH_MAX];
         folder_numbered (next, place->out, folder_runs (place->out) + 1);

@@ -91,10 +91,11 @@ void ending_error (const char *text)
 }
 
 /*  Whether there is anything to go on with. A passing run's folder goes away, and some commands
- *  have no --resume. */
+ *  have no --resume. Our own trainer is gone: who works in its folder is somebody else. */
 static bool ending_resumable (const ending_t *e)
 {
-    return e->resumes && *e->folder && folder_holds_run (e->out);
+    return e->resumes && *e->folder && folder_holds_run (e->out) &&
+           !folder_locked (e->folder, "trainer.lock");
 }
 
 /*  The same as for people, but on stdout, where the other events of the run are. */

@@ -1,11 +1,15 @@
 /*  folder - see folder.h */
 #include "folder.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -50,6 +54,17 @@ bool folder_finished (const char *dir, size_t steps)
     bool finished = json_is_integer (done) && (size_t) json_integer_value (done) >= steps;
     json_decref (result);
     return finished;
+}
+
+/*  Asked for as one of many readers, so that two who ask do not take each other for a writer. */
+bool folder_locked (const char *dir, const char *file)
+{
+    char path[FS_PATH_MAX];
+    int fd = fs_join (path, dir, file, NULL) == 0 ? open (path, O_RDONLY | O_CLOEXEC) : -1;
+    bool locked = fd >= 0 && flock (fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0)
+        close (fd);
+    return locked;
 }
 
 /*  "runs/coding/" is the same folder as "runs/coding", whose neighbour is "runs/coding-2". */

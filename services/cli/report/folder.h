@@ -18,6 +18,9 @@ size_t folder_step (const char *dir);
 /*  Whether the trainer there came to its end after at least so many steps. */
 bool folder_finished (const char *dir, size_t steps);
 
+/*  Whether another process works there: who does holds this file in it locked. */
+bool folder_locked (const char *dir, const char *file);
+
 /*  DIR itself for number 1, else DIR-NUMBER. */
 void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number);
 /*  How many of DIR, DIR-2, DIR-3 ... hold runs, up to the first that does not. */

@@ -1,6 +1,7 @@
 /*  history - see history.h */
 #include "history.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/printable.h"
+#include "folder.h"
 #include "result.h"
 
-#define HISTORY_FILE "history.jsonl"
+#define HISTORY_FILE    "history.jsonl"
+#define HISTORY_LOCK_MS 500
 
 /*  In the order of history_end_t. */
 static const char *const history_names[] = {"finished", "stopped", "failed"};
@@ -45,25 +49,72 @@ static void history_append (int fd, json_t *line)
     json_decref (line);
 }
 
-/*  Writers share the lock, as it says no more than that somebody is there. They wait for it: a
- *  reader has it for a moment only. It is not inherited by the services, so it ends with this
- *  process, however that ends. */
-int history_begin (const char *out, const char *command)
+/*  Who works in the folder, as its last start says. */
+static int history_refuse (const char *out, err_t *err)
+{
+    history_t history;
+    history_read (&history, out);
+    const char *host = json_string_value (json_object_get (history.started, "host"));
+    err_set (err, ERR_CONFIG,
+             "%.600s: another run (process %lld on %.100s) works in this folder: wait for it, stop "
+             "it, or name another one with --out",
+             out, (long long) json_integer_value (json_object_get (history.started, "pid")),
+             host ? host : "an unknown host");
+    history_free (&history);
+    return -1;
+}
+
+/*  The lock is not inherited by the services, so it ends with this process, however that ends. Who
+ *  only asks whether the folder is locked has it for a moment: that is waited for. */
+static bool history_lock (int fd)
+{
+    int64_t deadline = clock_ms () + HISTORY_LOCK_MS;
+    while (flock (fd, LOCK_EX | LOCK_NB) != 0) {
+        /* A file system without locks is no reason not to run. */
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return true;
+        if (clock_left_ms (deadline) == 0)
+            return false;
+        clock_sleep_ms (10);
+    }
+    return true;
+}
+
+int history_check (const char *out, err_t *err)
+{
+    if (folder_locked (out, HISTORY_FILE))
+        return history_refuse (out, err);
+    /* A trainer that was started by hand has no history, but a lock of its own
+       (services/trainer/rundir.c). */
+    if (folder_locked (out, "trainer.lock"))
+        return err_set (err, ERR_CONFIG,
+                        "%s: a trainer works in this folder: wait for it, stop it, or name another "
+                        "one with --out",
+                        out);
+    return 0;
+}
+
+int history_begin (const char *out, const char *command, int *opened, err_t *err)
 {
     char path[FS_PATH_MAX], host[256] = "";
+    *opened = -1;
     int fd = fs_join (path, out, HISTORY_FILE, NULL) == 0
                  ? open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
                  : -1;
-    /* The run goes on without a history. */
     if (fd < 0)
-        return -1;
-    flock (fd, LOCK_SH);
+        return 0;
+    if (!history_lock (fd)) {
+        close (fd);
+        return history_refuse (out, err);
+    }
     if (gethostname (host, sizeof host - 1) != 0)
         host[0] = 0;
-    history_append (fd, json_pack ("{s:s, s:f, s:o, s:o, s:s}", "event", "started", "time_s",
+    history_append (fd, json_pack ("{s:s, s:f, s:o, s:o, s:I, s:s}", "event", "started", "time_s",
                                    history_now_s (), "command", history_text (command), "host",
-                                   history_text (host), "version", QUINTET_VERSION));
-    return fd;
+                                   history_text (host), "pid", (json_int_t) getpid (), "version",
+                                   QUINTET_VERSION));
+    *opened = fd;
+    return 0;
 }
 
 /*  Closing gives up the lock, after the line is there: whoever finds nobody at work finds the
@@ -78,22 +129,11 @@ void history_end (int fd, history_end_t how, const char *text)
     close (fd);
 }
 
-/*  Asked for exclusively, the lock is not to be had while a writer lives. */
-static bool history_is_locked (const char *out)
-{
-    char path[FS_PATH_MAX];
-    int fd = fs_join (path, out, HISTORY_FILE, NULL) == 0 ? open (path, O_RDONLY | O_CLOEXEC) : -1;
-    bool locked = fd >= 0 && flock (fd, LOCK_EX | LOCK_NB) != 0;
-    if (fd >= 0)
-        close (fd);
-    return locked;
-}
-
 void history_read (history_t *h, const char *out)
 {
     json_t *lines = result_lines (out, HISTORY_FILE), *line;
     size_t i;
-    *h = (history_t){.locked = history_is_locked (out)};
+    *h = (history_t){.locked = folder_locked (out, HISTORY_FILE)};
     json_array_foreach (lines, i, line) {
         const char *event = json_string_value (json_object_get (line, "event"));
         if (!event)

@@ -1,6 +1,7 @@
 /*  presence - see presence.h */
 #include "presence.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /*  The critic is the last one, so that presence_missing can leave it out. */
@@ -24,4 +25,15 @@ const char *presence_missing (const presence_t *p, bool critic)
         if (!(p->seen >> k & 1))
             return kinds[k];
     return NULL;
+}
+
+void presence_advise (const char *kind, const char *scorer, const char *bus, const char *redis,
+                      char *text, size_t size)
+{
+    bool reward = strcmp (kind, "reward") == 0 && *scorer;
+    bool stores = strcmp (kind, "environment") == 0;
+    snprintf (text, size,
+              "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s", kind,
+              bus, kind, bus, stores ? " --redis " : "", stores ? redis : "",
+              reward ? " --command '" : "", reward ? scorer : "", reward ? "'" : "");
 }

@@ -234,6 +234,8 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
         rc = suite_set_addresses (s, options->bus, options->redis, err) == 0
                  ? suite_check_redis (s->redis_address, err)
                  : -1;
+    if (rc == 0)
+        rc = options->take (options->context, err);
     if (rc == 0) {
         /* Somebody else's suite has one as well, for the trainer. */
         s->supervisor = supervisor_new (options->logs, err);

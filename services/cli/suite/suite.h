@@ -14,6 +14,10 @@
 typedef struct {
     const char *bus, *redis; /* addresses of a suite that runs already; NULL: start one */
     const char *logs;        /* folder */
+    /* Called once all that can fail without a trace has not failed, before anything is written or
+       started; its error is the suite's. */
+    int (*take) (void *context, err_t *err);
+    void *context;
 } suite_options_t;
 
 typedef struct suite suite_t;
