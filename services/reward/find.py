@@ -549,13 +549,14 @@ def try_find(seats, parser):
     return gathered(found, context), facts
 
 
-def find(seats):
+def find(seats, helper):
     """seats: [{"text", "name", "before": text or "", "arguments": number or null}, ...], helpers first; the last
     one's name is the function that is asked for. The program's code, or None, and what can be said of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for strict in (False, True):  # what parses may still not compile: then each statement is tried alone
             nodes, facts = try_find(seats, Parser(strict))
+            facts["noted"] = note_calls(nodes, helper)  # plain.py
             code = nodes and compiles(nodes)
             if code or not nodes:
                 break

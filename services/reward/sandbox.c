@@ -30,7 +30,7 @@ struct sandbox {
 /*  One program in its process. */
 typedef struct {
     child_t *child;
-    bool syntax, defined, reached, ready;
+    bool syntax, defined, reached, noted, ready;
     child_ending_t ending;
     char why[SANDBOX_WHY_SIZE];
     json_t *seats; /* what was found in each seat's text, NULL where nothing was looked for */
@@ -185,6 +185,7 @@ static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t 
     play->syntax = json_is_true (json_object_get (facts, "syntax"));
     play->defined = json_is_true (json_object_get (facts, "defined"));
     play->reached = json_is_true (json_object_get (facts, "reached"));
+    play->noted = json_is_true (json_object_get (facts, "noted"));
     play->seats = json_incref (json_object_get (facts, "seats"));
     play->fits = json_is_true (json_object_get (facts, "fits"));
     snprintf (play->why, sizeof play->why, "%s", sandbox_text (facts, "why"));
@@ -285,6 +286,16 @@ static void sandbox_forget (sandbox_record_t *record)
     }
     free (record->questions);
     free (record->answers);
+}
+
+/*  Whether the helper of a program was called that could not pretend it (plain.py). */
+static int sandbox_noted (sandbox_play_t *play, bool *called, err_t *err)
+{
+    int rc = sandbox_send (play->child, json_pack ("{s:b}", "called", 1), err);
+    json_t *answer = rc == 0 ? sandbox_answer (play, false, err) : NULL;
+    *called = json_is_true (json_array_get (answer, 1));
+    json_decref (answer);
+    return answer || play->ending != CHILD_NONE ? 0 : -1;
 }
 
 /*  Whether the program answers otherwise when its helper fails: asks again until one answer is
@@ -504,7 +515,8 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     /* A program that was ended has shown nothing that a second run could be compared with. */
     bool compare = play.reached && play.ready && play.ending == CHILD_NONE;
     if (rc == 0 && compare)
-        rc = sandbox_differs (sandbox, request, entry, &record, &used, err);
+        rc = play.noted ? sandbox_noted (&play, &used, err)
+                        : sandbox_differs (sandbox, request, entry, &record, &used, err);
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)

@@ -10,12 +10,13 @@ A fork plays one of three parts. What it is asked and what it answers are frames
 is one of values.py, which stands before this text:
 
 the program    {"program": text, "entry": name, "watch": name or "", "replace": true or false}
-                   -> {"syntax": true, "defined": true, "reached": true, "why": ""}
+                   -> {"syntax": true, "defined": true, "reached": true, "noted": true, "why": ""}
                {"find": seats, ...}, which find.py finds the program in, "program" is not read then
                    -> {..., "seats": [[holds code, defines its name], ...], "fits": true}
                {"load": true} -> ["ready"] or ["error", text, []]
                {"call": [function, [arguments]]}
                    -> ["value", root, HEAP] or ["error", text, [names of its classes]] or ["crossing", text]
+               {"called": true} -> ["value", whether the helper was called]; where "noted" is true, see plain.py
 the checker    {"program": text, "find": seats or null, "setup": text, "test": text, "entry": name}
                    -> {"passed": true, "why": "", "right": 3, "answered": 3}   asserts, see asserts.py
 both           ["ask", whom, what, arguments, named arguments, HEAP, classes]
@@ -26,9 +27,9 @@ the judge      {"judge": [[answer to a call, {"result": value} or {"raises": nam
 
 The first answer of a program is given before a line of it has run: what it says is ours, not the program's.
 Expected values are in the checker or the judge alone. "replace" makes the watched function fail when it is
-called.
+called; a program that is "noted" need not be run so.
 """
-import builtins, ctypes, gc, io, json, marshal, mmap, opcode, operator, os, random, struct, sys, types, warnings
+import ast, builtins, ctypes, gc, io, json, marshal, mmap, opcode, operator, os, random, struct, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
@@ -128,13 +129,15 @@ def looks_inside(code):
 def code_of(request):
     """The program's code, or None, and what was found in the seats' texts."""
     if request["find"]:
-        return FINDER.find(request["find"])
-    return compile(request["program"], "program", "exec", dont_inherit=True), {}
+        return FINDER.find(request["find"], request.get("watch"))
+    tree = ast.parse(request["program"], "program")
+    noted = FINDER.note_calls(tree.body, request.get("watch"))
+    return compile(tree, "program", "exec", dont_inherit=True), {"noted": noted}
 
 
 def prepare(request):
     """The program's code, or None, and what can be said of it before it runs."""
-    facts = {"syntax": False, "defined": False, "reached": False, "why": ""}
+    facts = {"syntax": False, "defined": False, "reached": False, "noted": False, "why": ""}
     helper = request["watch"]
     try:
         code, found = code_of(request)
@@ -177,6 +180,8 @@ def answer_to(question, code, names, link):
         if "load" in question:
             exec(code, names)
             return ["ready"]
+        if "called" in question:
+            return ["value", names[FINDER.NOTE][0]]
         function, arguments = question["call"]
         function = names[function]
     except BaseException as problem:
@@ -190,6 +195,8 @@ def play_program():
     send(facts)
     module = types.ModuleType("program")
     sys.modules["program"] = module
+    if facts["noted"]:
+        module.__dict__[FINDER.NOTE] = [False]
     link = Link(send, receive, printed, module.__dict__, False)
     while code:
         send(answer_to(receive(), code, module.__dict__, link))
@@ -551,7 +558,7 @@ def hide_ctypes():
 
 def main():
     parent, full, modules = int(sys.argv[1]), sys.argv[2] == "full", [m for m in sys.argv[3].split(",") if m]
-    exec(compile(sys.argv[4], "find", "exec"), FINDER.__dict__)
+    exec(compile("\n".join(sys.argv[4:6]), "find", "exec"), FINDER.__dict__)
     sys.path[:] = [p for p in sys.path if p]
     if full:
         read_library(modules)
