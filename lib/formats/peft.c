@@ -3,7 +3,8 @@
  *  Which keys mean what: peft_type, task_type and bias must have the one value that fits; r,
  *  lora_alpha, use_rslora and target_modules are the adapters; lora_dropout is of training with
  *  dropout, which this is not; names and versions change nothing. All other keys (DoRA, rank
- *  patterns, modules to save ...) must be off. Tensors are "base_model.model.MODULE.lora_A.weight"
+ *  patterns, modules to save ...) must be off: null, false or empty, but not 0, which is a layer in
+ *  layers_to_transform. Tensors are "base_model.model.MODULE.lora_A.weight"
  *  and lora_B, as lora.c names them.
  */
 #include "formats/peft.h"
@@ -29,7 +30,7 @@
 static const char *const ignored[] = {
     "auto_mapping", "base_model_name_or_path", "inference_mode", "init_lora_weights",
     "lora_dropout", "megatron_core",           "peft_version",   "qalora_group_size",
-    "revision",     "ensure_weight_tying"};
+    "revision",     "ensure_weight_tying",     "runtime_config"};
 static const char *const known[] = {"peft_type",      "task_type",  "r",   "lora_alpha",
                                     "target_modules", "use_rslora", "bias"};
 
@@ -41,16 +42,18 @@ static bool peft_among (const char *name, const char *const *list, size_t n)
     return false;
 }
 
-/*  Whether a value switches nothing on: null, false, 0, "", [], {}. */
-static bool peft_is_off (const json_t *value)
+/*  Objects without a key switch nothing on here; elsewhere {} means "with its defaults". */
+static const char *const emptied[] = {"rank_pattern", "alpha_pattern", "loftq_config"};
+
+/*  Whether a value switches nothing on. */
+static bool peft_is_off (const char *key, const json_t *value)
 {
-    if (json_is_number (value))
-        return fpclassify (json_number_value (value)) == FP_ZERO;
     if (json_is_string (value))
         return json_string_length (value) == 0;
     return json_is_null (value) || json_is_false (value) ||
            (json_is_array (value) && json_array_size (value) == 0) ||
-           (json_is_object (value) && json_object_size (value) == 0);
+           (json_is_object (value) && json_object_size (value) == 0 &&
+            peft_among (key, emptied, sizeof emptied / sizeof *emptied));
 }
 
 /*  Options of today and of tomorrow: what is switched on and not known here is refused, as it may
@@ -61,16 +64,17 @@ static int peft_check_options (const json_t *root, err_t *err)
     json_t *value;
     json_object_foreach ((json_t *) (uintptr_t) root, key, value) {
         if (!peft_among (key, ignored, sizeof ignored / sizeof *ignored) &&
-            !peft_among (key, known, sizeof known / sizeof *known) && !peft_is_off (value))
+            !peft_among (key, known, sizeof known / sizeof *known) && !peft_is_off (key, value))
             return err_set (err, ERR_INPUT,
                             "%.64s is set; plain LoRA adapters without it are supported", key);
     }
     /* "pissa", "olora" and their kind change the base. */
     const json_t *init = json_object_get (root, "init_lora_weights");
-    if (json_is_string (init) && strcmp (json_string_value (init), "gaussian") != 0)
+    if (json_is_string (init) && strcmp (json_string_value (init), "gaussian") != 0 &&
+        strcmp (json_string_value (init), "orthogonal") != 0)
         return err_set (err, ERR_INPUT,
-                        "init_lora_weights is '%.32s', which changes the base's weights; convert "
-                        "it to a plain LoRA adapter first",
+                        "init_lora_weights is '%.32s', which may change the base's weights; "
+                        "convert it to a plain LoRA adapter first",
                         json_string_value (init));
     return 0;
 }
@@ -89,6 +93,7 @@ static int peft_check_text (const json_t *root, const char *key, const char *wan
 static int peft_parse_numbers (const json_t *root, lora_config_t *config, err_t *err)
 {
     const json_t *rank = json_object_get (root, "r"), *alpha = json_object_get (root, "lora_alpha");
+    const json_t *rslora = json_object_get (root, "use_rslora");
     json_int_t r = json_integer_value (rank);
     double a = json_number_value (alpha);
     if (r < 1 || r > LORA_RANK_MAX)
@@ -98,13 +103,15 @@ static int peft_parse_numbers (const json_t *root, lora_config_t *config, err_t 
         return err_set (err, ERR_INPUT, "lora_alpha is %g; it must be a number above 0", a);
     config->rank = (size_t) r;
     config->alpha = a;
-    config->rslora = json_is_true (json_object_get (root, "use_rslora"));
+    if (rslora && !json_is_boolean (rslora) && !json_is_null (rslora))
+        return err_set (err, ERR_INPUT, "use_rslora is neither true nor false");
+    config->rslora = json_is_true (rslora);
     return 0;
 }
 
 /*  Every key is accounted for: those that are understood, those that change nothing, and those that
  *  are off. Whatever else is there would mean another formula than model/lora.h's. */
-int peft_parse (const char *json, lora_config_t *config, err_t *err)
+static int peft_parse_for (const char *json, size_t layers, lora_config_t *config, err_t *err)
 {
     json_error_t where;
     json_t *root = json_loads (json, 0, &where);
@@ -125,9 +132,14 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
     if (rc == 0)
         rc = peft_parse_numbers (root, config, err);
     if (rc == 0)
-        rc = peft_read_targets (json_object_get (root, "target_modules"), config, err);
+        rc = peft_read_targets (json_object_get (root, "target_modules"), layers, config, err);
     json_decref (root);
     return rc == 0 ? 0 : err_wrap (err, CONFIG);
+}
+
+int peft_parse (const char *json, lora_config_t *config, err_t *err)
+{
+    return peft_parse_for (json, 0, config, err);
 }
 
 #define TARGET_TEXT(name, text) text,
@@ -169,17 +181,22 @@ int peft_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_
                           name);
 }
 
-int peft_read_config (const char *dir, lora_config_t *config, err_t *err)
+static int peft_read_config_for (const char *dir, size_t layers, lora_config_t *config, err_t *err)
 {
     char path[FS_PATH_MAX];
     buf_t text = {0};
     if (fs_join (path, dir, CONFIG, err) != 0)
         return -1;
     int rc = fs_read (path, CONFIG_MAX, &text, err);
-    if (rc == 0 && (rc = peft_parse (text.data, config, err)) != 0)
+    if (rc == 0 && (rc = peft_parse_for (text.data, layers, config, err)) != 0)
         err_wrap (err, "%s", dir);
     buf_free (&text);
     return rc;
+}
+
+int peft_read_config (const char *dir, lora_config_t *config, err_t *err)
+{
+    return peft_read_config_for (dir, 0, config, err);
 }
 
 static const model_tensor_t *peft_tensor_named (const model_t *model, const char *name)
@@ -204,11 +221,14 @@ static int peft_read_tensor (const safetensors_t *file, const model_tensor_t *t,
 }
 
 /*  In both directions: every tensor of the model is in the file, and every tensor of the file is
- *  the model's. A tensor that nobody reads would be an adapter that has no effect. */
+ *  the model's. A tensor that nobody reads would be an adapter that has no effect. The
+ *  configuration is read again, since it can be compared with the number of layers only here. */
 int peft_read_params (const char *dir, const model_t *model, float *params, err_t *err)
 {
     char path[FS_PATH_MAX];
-    if (fs_join (path, dir, WEIGHTS, err) != 0)
+    lora_config_t config;
+    if (peft_read_config_for (dir, model_config (model)->layers, &config, err) != 0 ||
+        fs_join (path, dir, WEIGHTS, err) != 0)
         return -1;
     char other[FS_PATH_MAX];
     if (!fs_exists (path) && fs_join (other, dir, "adapter_model.bin", NULL) == 0 &&

@@ -4,8 +4,8 @@
  *  model.layers.0.self_attn.q_proj: does the pattern match all of it (a string), or is it one of
  *  the names, or does it end with a dot and one of them (a list)? The same is done here, with the
  *  names that models of our architectures have. Adapters here go on a projection in all layers:
- *  that a file leaves some layer out is found when its tensors are read, by the one that is
- *  missing.
+ *  targets that leave a layer out are refused, since its tensors may be in the file all the same,
+ *  and PEFT does not read them.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -46,6 +46,11 @@ static void targets_module (unsigned t, size_t layer, char name[MODULE_MAX])
                   t <= LORA_O ? "self_attn" : "mlp", projections[t]);
 }
 
+/*  Where the entries together mean each projection. */
+typedef struct {
+    bool meant[LORA_TARGET_COUNT][LAYERS_TRIED];
+} targets_seen_t;
+
 /*  How one entry says which modules it means: a pattern, or a name. */
 typedef struct {
     pcre2_code *regex;
@@ -62,7 +67,7 @@ static bool targets_match (const targets_rule_t *rule, const char *module)
     return parse_ends_with (module, rule->name) && (n == m || module[n - m - 1] == '.');
 }
 
-static int targets_apply (const targets_rule_t *rule, lora_config_t *config, const char *shown,
+static int targets_apply (const targets_rule_t *rule, targets_seen_t *seen, const char *shown,
                           err_t *err)
 {
     char module[MODULE_MAX];
@@ -70,7 +75,7 @@ static int targets_apply (const targets_rule_t *rule, lora_config_t *config, con
         for (unsigned t = 0; t < LORA_TARGET_COUNT; t++) {
             targets_module (t, layer, module);
             if (targets_match (rule, module))
-                config->targets |= 1u << t;
+                seen->meant[t][layer] = true;
         }
         for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
             const char *number = strstr (others[i], "%zu");
@@ -91,7 +96,7 @@ static int targets_apply (const targets_rule_t *rule, lora_config_t *config, con
 }
 
 /*  A pattern of Python's, which has to match all of a name. */
-static int targets_pattern (const char *pattern, lora_config_t *config, err_t *err)
+static int targets_pattern (const char *pattern, targets_seen_t *seen, err_t *err)
 {
     int code;
     PCRE2_SIZE at;
@@ -101,15 +106,37 @@ static int targets_pattern (const char *pattern, lora_config_t *config, err_t *e
     if (!rule.regex)
         return err_set (err, ERR_INPUT, "target_modules: '%.80s' is no pattern", pattern);
     rule.match = pcre2_match_data_create (32, NULL);
-    int rc = rule.match ? targets_apply (&rule, config, pattern, err)
+    int rc = rule.match ? targets_apply (&rule, seen, pattern, err)
                         : err_set (err, ERR_LIMIT, "no memory for a pattern");
     pcre2_match_data_free (rule.match);
     pcre2_code_free (rule.regex);
     return rc;
 }
 
-int peft_read_targets (const json_t *targets, lora_config_t *config, err_t *err)
+/*  A projection is adapted where any layer's is meant; of a model that is known, in all layers. */
+static int targets_add (const targets_seen_t *seen, size_t layers, lora_config_t *config,
+                        err_t *err)
 {
+    char module[MODULE_MAX];
+    for (unsigned t = 0; t < LORA_TARGET_COUNT; t++)
+        for (size_t layer = 0; layer < LAYERS_TRIED; layer++)
+            if (seen->meant[t][layer])
+                config->targets |= 1u << t;
+    for (unsigned t = 0; t < LORA_TARGET_COUNT; t++)
+        for (size_t layer = 0; layer < layers && layer < LAYERS_TRIED; layer++)
+            if (config->targets >> t & 1u && !seen->meant[t][layer]) {
+                targets_module (t, layer, module);
+                return err_set (err, ERR_INPUT,
+                                "target_modules leaves out %s; adapters on a projection in some "
+                                "layers only are not supported",
+                                module);
+            }
+    return 0;
+}
+
+int peft_read_targets (const json_t *targets, size_t layers, lora_config_t *config, err_t *err)
+{
+    targets_seen_t seen = {0};
     size_t i;
     const json_t *item;
     const char *text = json_string_value (targets);
@@ -117,7 +144,7 @@ int peft_read_targets (const json_t *targets, lora_config_t *config, err_t *err)
     if (text && strcasecmp (text, "all-linear") == 0)
         return lora_add_target (config, "all-linear", err);
     if (text)
-        rc = targets_pattern (text, config, err);
+        rc = targets_pattern (text, &seen, err);
     else if (!json_is_array (targets) || json_array_size (targets) == 0)
         rc = err_set (err, ERR_INPUT,
                       "target_modules is missing: a list of projections, or a pattern");
@@ -126,8 +153,10 @@ int peft_read_targets (const json_t *targets, lora_config_t *config, err_t *err)
         if (rc == 0 && (!rule.name || !*rule.name))
             rc = err_set (err, ERR_INPUT, "target_modules holds what is no name");
         else if (rc == 0)
-            rc = targets_apply (&rule, config, rule.name, err);
+            rc = targets_apply (&rule, &seen, rule.name, err);
     }
+    if (rc == 0)
+        rc = targets_add (&seen, layers, config, err);
     /* PEFT takes names that no module has, as long as there are others. */
     if (rc == 0 && config->targets == 0)
         rc = err_set (err, ERR_INPUT, "target_modules: '%.80s' means no module of the model",

@@ -444,6 +444,9 @@ static void options_are_refused_by_name (void **state)
                  {"\"rank_pattern\": {\"q_proj\": 2}", "rank_pattern"},
                  {"\"alpha_pattern\": {\"q_proj\": 2}", "alpha_pattern"},
                  {"\"layers_to_transform\": [0]", "layers_to_transform"},
+                 {"\"layers_to_transform\": 0", "layers_to_transform"},
+                 {"\"kasa_config\": {}", "kasa_config"},
+                 {"\"use_rslora\": 1", "use_rslora is neither true nor false"},
                  {"\"fan_in_fan_out\": true", "fan_in_fan_out"},
                  {"\"lora_bias\": true", "lora_bias"},
                  {"\"an_option_of_tomorrow\": {\"x\": 1}", "an_option_of_tomorrow"},
@@ -500,6 +503,10 @@ static void check_tensors (void (*spoil) (safetensors_tensor_t *tensors, size_t 
     make_folder (dir);
     assert_int_equal (fs_join (path, dir, "adapter_model.safetensors", &err), 0);
     assert_int_equal (safetensors_write (path, tensors, n, SAFETENSORS_F32, &err), 0);
+    char *text = peft_json (lora_config (a.model), "base");
+    assert_int_equal (fs_join (path, dir, "adapter_config.json", &err), 0);
+    assert_int_equal (fs_write (path, text, strlen (text), &err), 0);
+    free (text);
     int rc = peft_read_params (dir, a.model, a.params, &err);
     if (rc != (*word ? -1 : 0) || !strstr (err.text, word))
         fail_msg ("'%s' is wanted, got: %s", word, err.text);

@@ -34,8 +34,57 @@ static void targets_are_names_or_patterns (void **state)
     }
 }
 
+/*  Some of what a folder says for a model of two layers; all of its tensors are there. */
+static const char *read_with (const char *targets)
+{
+    static err_t err;
+    char dir[] = "/tmp/quintet-peft-XXXXXX", path[FS_PATH_MAX], text[512];
+    model_config_t shape = fixture_config ();
+    model_t *base = fixture_model (&shape, COMPUTE_F32);
+    const lora_config_t lora = {.rank = 4, .alpha = 8, .targets = 1u << LORA_Q | 1u << LORA_V};
+    err = (err_t){0};
+    model_t *model = lora_new (base, &lora, &err);
+    float *params = calloc (model_params (model), sizeof *params);
+    assert_non_null (mkdtemp (dir));
+    assert_int_equal (peft_save (dir, model, params, "base", &err), 0);
+    snprintf (text, sizeof text,
+              "{\"peft_type\": \"LORA\", \"r\": 4, \"lora_alpha\": 8, \"target_modules\": %s}",
+              targets);
+    assert_int_equal (fs_join (path, dir, "adapter_config.json", &err), 0);
+    assert_int_equal (fs_write (path, text, strlen (text), &err), 0);
+    int rc = peft_read_params (dir, model, params, &err);
+    assert_int_equal (rc == 0, !*err.text);
+    fs_remove (dir, NULL);
+    free (params);
+    model_destroy (&model);
+    model_destroy (&base);
+    return err.text;
+}
+
+/*  PEFT adapts one layer of these alone, though the file has tensors for both. */
+static void a_layer_left_out_is_named (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *targets, *why;
+    } cases[] = {
+        {"[\"q_proj\", \"v_proj\"]", ""},
+        {"\".*layers\\\\.[01]\\\\..*(q|v)_proj\"", ""},
+        {"[\"0.self_attn.q_proj\", \"1.self_attn.q_proj\", \"v_proj\"]", ""},
+        {"\".*layers\\\\.0.*(q|v)_proj\"", "leaves out model.layers.1.self_attn.q_proj"},
+        {"[\"q_proj\", \"layers.1.self_attn.v_proj\"]",
+         "leaves out model.layers.0.self_attn.v_proj"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *why = read_with (cases[i].targets);
+        if (*cases[i].why ? !strstr (why, cases[i].why) : *why)
+            fail_msg ("%s: got '%s', wanted '%s'", cases[i].targets, why, cases[i].why);
+    }
+}
+
 int main (void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test (targets_are_names_or_patterns)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (targets_are_names_or_patterns),
+                                       cmocka_unit_test (a_layer_left_out_is_named)};
     return cmocka_run_group_tests_name ("peft", tests, NULL, NULL);
 }
