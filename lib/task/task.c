@@ -248,6 +248,18 @@ const char *task_set_get (const task_set_t *set, task_split_t split, size_t inde
     return set->json[split][index];
 }
 
+void task_set_keep (task_set_t *set, task_split_t split, const bool *keep)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < set->n[split]; i++) {
+        if (keep[i])
+            set->json[split][kept++] = set->json[split][i];
+        else
+            free (set->json[split][i]);
+    }
+    set->n[split] = kept;
+}
+
 /*  Position p of pass number q over n tasks: a permutation by a 4-round Feistel network on the
  *  smallest even number of bits that holds n, walked until it falls below n (Black and Rogaway
  *  2002, "cycle walking"). Needs no table. */

@@ -40,6 +40,8 @@ size_t task_set_size (const task_set_t *set, task_split_t split);
 bool task_set_shared (const task_set_t *set);
 /*  One task as one line of JSON, valid as long as the set; index < size. */
 const char *task_set_get (const task_set_t *set, task_split_t split, size_t index);
+/*  Leaves out the tasks whose place in keep, which is as long as the split, is false. */
+void task_set_keep (task_set_t *set, task_split_t split, const bool *keep);
 /*  The index that group `group` of step `step` trains on: a permutation of the train split per pass
  *  over it, pure in (seed, step, group). */
 size_t task_set_pick (const task_set_t *set, uint64_t seed, uint64_t first_group_of_step,

@@ -255,10 +255,26 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
 
 /*  ---- the command ---------------------------------------------------------------------------- */
 
+static int cmd_play_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+{
+    tokenizer_ids_t ids = {0};
+    int rc = opened_encode (context, text, size, &ids, err);
+    *tokens = ids.n;
+    tokenizer_ids_free (&ids);
+    return rc;
+}
+
 static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, size_t n, err_t *err)
 {
     tasks_t tasks = {0};
-    int rc = tasks_open (&tasks, play->conf, given, err);
+    const opened_t *folder = play->seats.folder[0];
+    task_fit_t fit = {.roles = (const char *const *) play->conf->team.roles.item,
+                      .roles_n = play->conf->team.roles.n,
+                      .written = (size_t) play->conf->task.max_tokens,
+                      .room = hf_config (folder->hf)->model.context,
+                      .count = cmd_play_count,
+                      .context = (void *) (uintptr_t) folder};
+    int rc = tasks_open (&tasks, play->conf, given, &fit, err);
     if (rc == 0 && (first >= tasks.n || n > tasks.n - first))
         rc = err_set (err, ERR_CONFIG, "--index %zu --tasks %zu: there are %zu, from 0 to %zu",
                       first, n, tasks.n, tasks.n - 1);

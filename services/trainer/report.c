@@ -376,9 +376,10 @@ static json_t *report_result_of (const trainer_t *t, size_t flat)
            lost = metrics_sum (t->metrics, "step", "dead_groups") +
                   metrics_sum (t->metrics, "eval", "dead_groups") +
                   metrics_sum (t->metrics, "eval", "greedy_dead_groups");
-    return json_pack ("{s:s, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run, "steps",
-                      (json_int_t) t->done, "groups", (json_int_t) groups, "lost_groups",
-                      (json_int_t) lost, "steps_without_spread", (json_int_t) flat, "reproducible",
+    return json_pack ("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run,
+                      "steps", (json_int_t) t->done, "tasks_left_out", (json_int_t) t->left_out,
+                      "groups", (json_int_t) groups, "lost_groups", (json_int_t) lost,
+                      "steps_without_spread", (json_int_t) flat, "reproducible",
                       (int) conf_reproducible (t->conf), "first_step_s", t->first_step_s, "wall_s",
                       wall_s, "before", before, "after", after);
 }

@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/rng.h"
 #include "formats/peft.h"
+#include "text/chat.h"
 
 /*  Adapters that are gone on with say themselves what they look like; new ones follow the
  *  configuration. */
@@ -79,6 +80,43 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
         team->context[role] = team->policies[team->policies_n - 1]->config.model.context;
     }
     return 0;
+}
+
+typedef struct {
+    const policy_t *policy;
+    tokenizer_t *tokenizer;
+    chat_format_t chat;
+} team_count_t;
+
+static int team_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+{
+    const team_count_t *c = context;
+    tokenizer_ids_t ids = {0};
+    int rc = chat_encode (c->tokenizer, &c->chat, text, size, &ids, err);
+    *tokens = c->policy->prefix_n + ids.n;
+    tokenizer_ids_free (&ids);
+    return rc;
+}
+
+/*  A policy keeps the text of its tokenizer alone, since training itself sees token ids. */
+int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted, err_t *err)
+{
+    const conf_t *conf = team->conf;
+    team_count_t count = {.policy = team->policies[0]};
+    task_fit_t fit = {.roles = (const char *const *) conf->team.roles.item,
+                      .roles_n = team->roles,
+                      .written = (size_t) conf->task.max_tokens,
+                      .room = team->context[0],
+                      .count = team_count,
+                      .context = &count};
+    const char *text = count.policy->tokenizer_text;
+    count.tokenizer = tokenizer_parse (text, strlen (text), err);
+    int rc = count.tokenizer ? chat_find (NULL, count.policy->chat, &count.chat, err) : -1;
+    if (rc == 0)
+        rc = task_fit (tasks, &fit, fitted, err);
+    chat_free (&count.chat);
+    tokenizer_destroy (&count.tokenizer);
+    return rc;
 }
 
 void team_unload (team_t *team)

@@ -12,6 +12,7 @@
 
 #include "conf/conf.h"
 #include "policy.h"
+#include "task/fit.h"
 
 typedef struct {
     const conf_t *conf; /* borrowed */
@@ -24,6 +25,8 @@ typedef struct {
 } team_t;
 
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err);
+/*  Leaves out the tasks that are too long for the model that all policies began as. */
+int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted, err_t *err);
 void team_unload (team_t *team);
 
 #endif

@@ -83,11 +83,21 @@ static int trainer_open_tasks (trainer_t *t, err_t *err)
     t->tasks = task_set_open (&options, err);
     if (!t->tasks)
         return -1;
+    task_fitted_t fitted;
+    if (team_fit_tasks (&t->team, t->tasks, &fitted, err) != 0)
+        return -1;
     size_t train = task_set_size (t->tasks, TASK_TRAIN);
     size_t heldout = task_set_size (t->tasks, TASK_HELDOUT);
-    if (train == 0)
-        return err_set (err, ERR_CONFIG, "task: no tasks are left to train on (%zu held out)",
-                        heldout);
+    /* Without a share to hold out both sides are the same tasks. */
+    t->left_out =
+        fitted.long_n[TASK_TRAIN] + (task_set_shared (t->tasks) ? 0 : fitted.long_n[TASK_HELDOUT]);
+    if (t->left_out)
+        log_warn ("tasks.left_out", "train=%zu heldout=%zu text=\"too long for the model\"",
+                  fitted.long_n[TASK_TRAIN], fitted.long_n[TASK_HELDOUT]);
+    if (train == 0 || heldout == 0)
+        return err_set (err, ERR_CONFIG,
+                        "task: no tasks are left to %s: %zu are too long for the model",
+                        train ? "evaluate on" : "train on", t->left_out);
     if (heldout < (size_t) conf->evaluation.tasks)
         log_warn ("evaluation.fewer", "tasks=%zu asked=%lld", heldout,
                   (long long) conf->evaluation.tasks);
@@ -286,8 +296,9 @@ static int trainer_keep_config (const trainer_t *t, bool again, err_t *err)
 static int trainer_load_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic, err_t *err)
 {
     bool again = args_flag (svc_args (t->svc), "--resume");
-    if ((t->lock = rundir_open (t->dir, again, err)) >= 0 && trainer_open_tasks (t, err) == 0 &&
+    if ((t->lock = rundir_open (t->dir, again, err)) >= 0 &&
         team_load (&t->team, t->conf, svc_pool (t->svc), err) == 0 &&
+        trainer_open_tasks (t, err) == 0 &&
         (!again || trainer_resume (t, checkpoint, critic, err) == 0) &&
         trainer_keep_config (t, again, err) == 0)
         return 0;

@@ -58,6 +58,7 @@ typedef struct {
 
     uint64_t done;        /* steps done: the number of the version that is out */
     uint64_t saved;       /* of these, those of the newest checkpoint */
+    size_t left_out;      /* tasks that are too long for the model */
     uint64_t played;      /* steps up to this one were played before the last resume already */
     uint64_t step_offset; /* bytes of metrics up to the last step */
     bool failed;          /* what is in memory is not to be kept */

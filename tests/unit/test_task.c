@@ -15,6 +15,7 @@
 #include "task/corpus.h"
 #include "task/episode.h"
 #include "task/family.h"
+#include "task/fit.h"
 #include "task/number.h"
 #include "task/reward.h"
 #include "task/task.h"
@@ -47,6 +48,47 @@ static void the_split_is_a_partition (void **state)
                                          task_set_get (set, TASK_TRAIN, j));
         task_set_destroy (&set);
     }
+}
+
+/*  A token is a byte here. */
+static int count_bytes (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+{
+    (void) context, (void) text, (void) err;
+    *tokens = size;
+    return 0;
+}
+
+static void tasks_that_are_too_long_are_left_out (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    task_set_t *set = open_set ("coding", "plain"), *all = open_set ("coding", "plain");
+    task_fit_t fit = {
+        .roles = roles, .roles_n = 2, .written = 20, .room = 90, .count = count_bytes};
+    task_fitted_t fitted;
+    err_t err = {0};
+    assert_int_equal (task_fit_count (set, &fit, &fitted, &err), 0);
+    assert_int_equal (task_set_size (set, TASK_TRAIN), fitted.n[TASK_TRAIN]); /* counted alone */
+    assert_int_equal (task_fit (set, &fit, &fitted, &err), 0);
+    /* "BRIEF\n# main\n" of 70 bytes at most stays, in the order of before. */
+    for (int split = 0; split < 2; split++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < task_set_size (all, (task_split_t) split); i++) {
+            const char *task = task_set_get (all, (task_split_t) split, i);
+            json_t *json = json_loads (task, 0, NULL);
+            bool fits = strlen (family_text (json, "brief")) + strlen ("\n# main\n") + 20 <= 90;
+            json_decref (json);
+            if (fits)
+                assert_string_equal (task_set_get (set, (task_split_t) split, kept++), task);
+        }
+        assert_int_equal (kept, task_set_size (set, (task_split_t) split));
+        assert_int_equal (kept + fitted.long_n[split], fitted.n[split]);
+        assert_true (kept > 0 && fitted.long_n[split] > 0);
+    }
+    assert_true (fitted.most + 20 > 90 && *fitted.id);
+    assert_string_equal (fitted.role, "main");
+    task_set_destroy (&set);
+    task_set_destroy (&all);
 }
 
 static void a_pass_takes_every_task_once (void **state)
@@ -519,6 +561,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (the_split_is_a_partition),
+        cmocka_unit_test (tasks_that_are_too_long_are_left_out),
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (an_id_stands_once_and_an_entry_point_is_a_name),

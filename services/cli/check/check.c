@@ -4,14 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "formats/hf.h"
 #include "formats/peft.h"
 #include "imports.h"
 #include "model/lora.h"
-#include "task/episode.h"
-#include "task/family.h"
+#include "task/fit.h"
 #include "task/task.h"
 #include "text/chat.h"
 #include "trial.h"
@@ -22,12 +19,8 @@ typedef struct {
     const task_set_t *tasks;
     const tokenizer_t *tokenizer;
     chat_format_t chat;
-    size_t prefix;    /* tokens before every text */
-    size_t context;   /* of the model */
-    size_t n, long_n; /* tasks, and those of them of which a prompt is too long */
-    char id[96];      /* of the longest */
-    const char *role;
-    size_t most; /* its tokens */
+    size_t prefix;  /* tokens before every text */
+    size_t context; /* of the model */
 } prompts_t;
 
 /*  Adds "Note: coding.yml:12: KEY TEXT". */
@@ -88,74 +81,50 @@ static int check_adapters (const conf_t *conf, err_t *err)
 
 /*  ---- tasks and prompts ---------------------------------------------------------------------- */
 
-/*  Adds the tokens of what a role sees in its first turn. */
-static int check_count_prompt (const prompts_t *p, const episode_t *episode, size_t role,
-                               size_t *tokens, err_t *err)
+/*  What an agent would be sent, encoded as it will be: prompts are counted, not estimated. */
+static int check_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
 {
-    buf_t text = {0};
+    const prompts_t *p = context;
     tokenizer_ids_t ids = {0};
-    /* What an agent would be sent, encoded as it will be: prompts are counted, not estimated. */
-    int rc = episode_observe (episode, role, &text, err);
-    if (rc == 0)
-        rc = chat_encode (p->tokenizer, &p->chat, text.data ? text.data : "", text.size, &ids, err);
+    int rc = chat_encode (p->tokenizer, &p->chat, text, size, &ids, err);
     *tokens = p->prefix + ids.n;
     tokenizer_ids_free (&ids);
-    buf_free (&text);
     return rc;
 }
 
-/*  Counts what every role would read first; a task fits when each prompt leaves room for the
- *  longest completion. */
-static int check_count_task (prompts_t *p, const char *task, const char *const *roles, size_t n,
-                             size_t written, err_t *err)
-{
-    episode_limits_t limits = {.tokens = written};
-    episode_t *episode = episode_new (task, roles, n, &limits, err);
-    int rc = episode ? 0 : -1;
-    bool fits = true;
-    for (size_t r = 0; rc == 0 && r < n; r++) {
-        size_t tokens = 0;
-        if (episode_acts (episode, r))
-            rc = check_count_prompt (p, episode, r, &tokens, err);
-        fits = fits && tokens + written <= p->context;
-        if (tokens > p->most) {
-            const json_t *json = json_object_get (episode_json (episode), "task");
-            snprintf (p->id, sizeof p->id, "%s", family_text (json, "id"));
-            p->most = tokens;
-            p->role = roles[r];
-        }
-    }
-    p->n++;
-    p->long_n += !fits;
-    episode_destroy (&episode);
-    return rc;
-}
-
-/*  A few tasks that are too long are dead groups, and a note says so; when all of them are, the
- *  configuration is wrong. */
+/*  Tasks that are too long are left out, and a note says so; when none is left to train on or to
+ *  hold out, the configuration is wrong. */
 static int check_fit (check_t *check, prompts_t *p, const char *const *roles, size_t n,
                       size_t written, err_t *err)
 {
     const conf_t *conf = p->conf;
-    int rc = 0;
-    p->n = p->long_n = p->most = 0;
-    for (int split = 0; split < 2; split++)
-        for (size_t i = 0; rc == 0 && i < task_set_size (p->tasks, (task_split_t) split); i++)
-            rc = check_count_task (p, task_set_get (p->tasks, (task_split_t) split, i), roles, n,
-                                   written, err);
-    if (rc != 0)
+    task_fit_t fit = {.roles = roles,
+                      .roles_n = n,
+                      .written = written,
+                      .room = p->context,
+                      .count = check_count,
+                      .context = p};
+    task_fitted_t fitted;
+    if (task_fit_count (p->tasks, &fit, &fitted, err) != 0)
         return conf_wrap (conf, *conf->task.path ? "task.path" : "team.roles", err);
+    size_t shared = task_set_shared (p->tasks) ? 1 : 2, all = 0, too_long = 0;
+    bool none = false;
+    for (size_t split = 0; split < shared; split++) {
+        all += fitted.n[split];
+        too_long += fitted.long_n[split];
+        none = none || fitted.n[split] == fitted.long_n[split];
+    }
     err_t text = {0};
     conf_refuse (
         conf, "task.max_tokens", &text,
-        "%lld leaves no room for %zu of %zu tasks: of the model's context of %zu tokens %s "
-        "may write %zu, and the prompt of task '%s' has %zu",
-        (long long) conf->task.max_tokens, p->long_n, p->n, p->context, p->role, written, p->id,
-        p->most);
-    if (p->long_n == p->n)
+        "%lld leaves no room for %zu of %zu tasks (%zu of %zu held-out ones): of the model's "
+        "context of %zu tokens %s may write %zu, and the prompt of task '%s' has %zu",
+        (long long) conf->task.max_tokens, too_long, all, fitted.long_n[TASK_HELDOUT],
+        fitted.n[TASK_HELDOUT], p->context, fitted.role, written, fitted.id, fitted.most);
+    if (none)
         return err_set (err, ERR_CONFIG, "%s", text.text);
-    if (p->long_n)
-        buf_printf (&check->notes, "Note: %s. These tasks count as failed\n", text.text);
+    if (too_long)
+        buf_printf (&check->notes, "Note: %s. These tasks are left out\n", text.text);
     return 0;
 }
 

@@ -23,7 +23,8 @@ static bool tasks_is_path (const char *text)
 
 /*  The held-out tasks in the order in which evaluations play them, or all of a file. Of a file that
  *  is named nothing is held out, so all of it is in the other split. */
-static int tasks_open_set (tasks_t *tasks, const conf_t *conf, const char *path, err_t *err)
+static int tasks_open_set (tasks_t *tasks, const conf_t *conf, const char *path,
+                           const task_fit_t *fit, err_t *err)
 {
     task_options_t options = {.family = conf->task.family,
                               .path = *path              ? path
@@ -32,11 +33,16 @@ static int tasks_open_set (tasks_t *tasks, const conf_t *conf, const char *path,
                               .seed = (uint64_t) conf->task.seed,
                               .heldout = *path ? 0 : conf->task.heldout,
                               .style = conf->task.style};
+    task_fitted_t fitted;
     tasks->set = task_set_open (&options, err);
     tasks->split = *path ? TASK_TRAIN : TASK_HELDOUT;
-    if (tasks->set)
-        tasks->n = task_set_size (tasks->set, tasks->split);
-    return tasks->set ? 0 : -1;
+    /* Evaluations leave out what is too long; of a file that is named every line is meant. */
+    if (!tasks->set || (!*path && task_fit (tasks->set, fit, &fitted, err) != 0))
+        return -1;
+    tasks->n = task_set_size (tasks->set, tasks->split);
+    return tasks->n ? 0
+                    : err_set (err, ERR_CONFIG, "all %zu held-out tasks are too long for the model",
+                               fitted.n[TASK_HELDOUT]);
 }
 
 /*  A task that its family takes can be scored. One with a brief and no more can be played all the
@@ -60,14 +66,15 @@ static int tasks_type (tasks_t *tasks, const conf_t *conf, json_t *task, bool wh
     return tasks->typed ? 0 : err_set (err, ERR_LIMIT, "no memory for a task");
 }
 
-int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, err_t *err)
+int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, const task_fit_t *fit,
+                err_t *err)
 {
     json_error_t problem = {.text = ""};
     bool whole = given[strspn (given, " \t\r\n")] == '{';
     if (!*given)
-        return tasks_open_set (tasks, conf, "", err);
+        return tasks_open_set (tasks, conf, "", fit, err);
     if (fs_exists (given))
-        return tasks_open_set (tasks, conf, given, err);
+        return tasks_open_set (tasks, conf, given, fit, err);
     /* A misspelt path must not be played as a brief. */
     if (tasks_is_path (given))
         return err_set (err, ERR_CONFIG, "--task %s: there is no such file", given);

@@ -2,7 +2,7 @@
  *  ones.
  *
  *      tasks_t tasks = {0};
- *      tasks_open (&tasks, conf, "", &err);
+ *      tasks_open (&tasks, conf, "", &fit, &err);
  *      const char *json = tasks_get (&tasks, i);                i < tasks.n
  *      tasks_close (&tasks);
  */
@@ -10,7 +10,7 @@
 #define QUINTET_CLI_TASKS_H
 
 #include "conf/conf.h"
-#include "task/task.h"
+#include "task/fit.h"
 
 typedef struct {
     size_t n;
@@ -20,9 +20,10 @@ typedef struct {
     char *typed;
 } tasks_t;
 
-/*  given: the path of a task file, a task as a line of JSON, a brief; "": the held-out tasks.
- *  ERR_CONFIG or ERR_INPUT say what is wrong with it. */
-int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, err_t *err);
+/*  given: the path of a task file, a task as a line of JSON, a brief; "": the held-out tasks, those
+ *  that fit. ERR_CONFIG or ERR_INPUT say what is wrong with it. */
+int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, const task_fit_t *fit,
+                err_t *err);
 /*  One task as a line of JSON, as long as tasks is open. */
 const char *tasks_get (const tasks_t *tasks, size_t index);
 void tasks_close (tasks_t *tasks);

@@ -1,0 +1,39 @@
+/*  fit - which tasks of a set a model can play at all: their prompts leave room for a completion.
+ *
+ *      task_fit_t fit = {.roles = roles, .roles_n = n, .written = 256, .room = 2048,
+ *                        .count = count, .context = tokenizer};
+ *      task_fitted_t fitted;
+ *      task_fit (set, &fit, &fitted, &err);
+ *
+ *  Decided by what every role reads first, before anybody has written anything: a task that does
+ *  not fit then never will. All who open a run's tasks leave out the same ones.
+ */
+#ifndef QUINTET_TASK_FIT_H
+#define QUINTET_TASK_FIT_H
+
+#include "task/task.h"
+
+typedef struct {
+    const char *const *roles;
+    size_t roles_n;
+    size_t written; /* tokens of the longest completion */
+    size_t room;    /* tokens of the model's context */
+    /* Adds nothing: sets the tokens of a prompt as an agent would be sent it. */
+    int (*count) (void *context, const char *text, size_t size, size_t *tokens, err_t *err);
+    void *context;
+} task_fit_t;
+
+typedef struct {
+    size_t n[2], long_n[2]; /* by split: tasks, and those of them that do not fit */
+    char id[96];            /* of the task with the longest prompt, */
+    const char *role;       /* who reads it, and */
+    size_t most;            /* its tokens */
+} task_fitted_t;
+
+/*  Finds the tasks that do not fit. */
+int task_fit_count (const task_set_t *set, const task_fit_t *fit, task_fitted_t *fitted,
+                    err_t *err);
+/*  Leaves them out of the set; the others keep their order. */
+int task_fit (task_set_t *set, const task_fit_t *fit, task_fitted_t *fitted, err_t *err);
+
+#endif
