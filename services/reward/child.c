@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "protocol.h"
 
 #define CHILD_FRAME_MAX   ((uint32_t) 4 << 20) /* bytes of one answer */
 #define CHILD_LOOK_MS     4 /* the first look at a program that does not answer */
@@ -38,8 +39,9 @@ struct child {
     size_t sent;
     buf_t in; /* what has come, and how much of it was taken */
     size_t taken, unanswered;
-    bool begun; /* it was asked something */
-    bool spoke; /* without being asked */
+    bool locked; /* it has said so */
+    bool begun;  /* it was asked something */
+    bool spoke;  /* without being asked */
 };
 
 /*  What is known while an answer is waited for. */
@@ -323,7 +325,7 @@ void child_send (child_t *child, const char *question, size_t size)
     const unsigned char head[4] = {(unsigned char) size, (unsigned char) (size >> 8),
                                    (unsigned char) (size >> 16), (unsigned char) (size >> 24)};
     struct pollfd item = {.fd = child->answers, .events = POLLIN};
-    /* What comes before the first question is ours: a fork that could not be locked says so. */
+    /* What comes before the first question is the fork's first frame. */
     if (child->begun && child->unanswered == 0 && (child->in.size > 0 || poll (&item, 1, 0) > 0))
         child->spoke = true; /* or it has ended, which the next answer will show */
     child->begun = true;
@@ -356,23 +358,50 @@ static int child_step (child_t *child, child_watch_t *watch, child_ending_t *end
     return clock_ms () >= watch->next_look ? child_look (child, watch, ending, err) : 0;
 }
 
-/*  Each answer has a watch of its own: the time that the machine may starve a program counts from
+/*  Each frame has a watch of its own: the time that the machine may starve a program counts from
  *  here. */
-int child_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err)
+static int child_wait (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err)
 {
     child_watch_t watch = {.slept = -1, .look_ms = CHILD_LOOK_MS, .began = clock_ms ()};
     int rc = 0;
     watch.progress = watch.began;
     watch.next_look = watch.began + watch.look_ms;
-    *ending = CHILD_NONE;
-    if (child->spoke && (child->in.size > 0 || child_read_some (child)))
-        *ending = CHILD_OUTPUT;
     while (rc == 0 && *ending == CHILD_NONE && !child_take (child, answer, ending)) {
         if (buf_failed (&child->in) || buf_failed (&child->out))
             return err_set (err, ERR_LIMIT, "no memory for a program's answers");
         if (*ending == CHILD_NONE)
             rc = child_step (child, &watch, ending, err);
     }
+    return rc;
+}
+
+/*  The first frame, before which nothing of a program's has run: whatever ended it is ours. */
+static int child_begin (child_t *child, err_t *err)
+{
+    child_ending_t ending = CHILD_NONE;
+    buf_t text = {0};
+    int rc = child_wait (child, &text, &ending, err);
+    child->locked = rc == 0 && ending == CHILD_NONE && text.size == strlen (PROTOCOL_LOCKED) &&
+                    memcmp (text.data, PROTOCOL_LOCKED, text.size) == 0;
+    child->cpu_from = child_cpu (child);
+    if (rc == 0 && !child->locked)
+        rc = ending == CHILD_NONE
+                 ? err_set (err, ERR_IO, "the sandbox's lock failed: %.*s", (int) text.size,
+                            text.data)
+                 : err_set (err, ERR_IO, "a fork of the sandbox ended before it had begun (%s)",
+                            child_ending_name (ending));
+    buf_free (&text);
+    return rc;
+}
+
+int child_next (child_t *child, buf_t *answer, child_ending_t *ending, err_t *err)
+{
+    *ending = CHILD_NONE;
+    if (!child->locked && child_begin (child, err) != 0)
+        return -1;
+    if (child->spoke && (child->in.size > 0 || child_read_some (child)))
+        *ending = CHILD_OUTPUT;
+    int rc = child_wait (child, answer, ending, err);
     child->unanswered--;
     child->cpu_from = child_cpu (child);
     /* After an answer that is none, no later one could be told from the program's own writing. */

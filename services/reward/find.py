@@ -556,7 +556,7 @@ def find(seats, helper):
         warnings.simplefilter("ignore")
         for strict in (False, True):  # what parses may still not compile: then each statement is tried alone
             nodes, facts = try_find(seats, Parser(strict))
-            facts["noted"] = note_calls(nodes, helper)  # plain.py
+            facts["noted"] = note_calls(nodes, helper)  # use.py
             code = nodes and compiles(nodes)
             if code or not nodes:
                 break

@@ -4,14 +4,16 @@
  *  Asked: one request_t with two descriptors, the program's questions (read) and answers (write).
  *  Answered: one int64_t, the process id of the fork, or -errno. Before that, once, the zygote
  *  says PROTOCOL_READY, or why the lock cannot be had. What the descriptors carry are frames: four
- *  bytes of length, least significant first, then JSON (zygote.py lists it).
+ *  bytes of length, least significant first, then JSON (zygote.py lists it); the first one is
+ *  PROTOCOL_LOCKED, or says why the fork is not.
  */
 #ifndef QUINTET_REWARD_PROTOCOL_H
 #define QUINTET_REWARD_PROTOCOL_H
 
 #include <stdint.h>
 
-#define PROTOCOL_READY "ready"
+#define PROTOCOL_READY  "ready"
+#define PROTOCOL_LOCKED "locked"
 
 /*  Descriptors. In the zygote as it starts: control socket, filter, this lock's shared object. In
  *  a fork: questions and answers, nothing else. */
@@ -28,7 +30,12 @@
 /*  Who a program is when the service runs as root: nobody, in nobody's group. */
 #define PROTOCOL_NOBODY 65534
 
-typedef enum { PROTOCOL_PROGRAM, PROTOCOL_CHECKER, PROTOCOL_JUDGE } protocol_kind_t;
+typedef enum {
+    PROTOCOL_PROGRAM,
+    PROTOCOL_CHECKER,
+    PROTOCOL_JUDGE,
+    PROTOCOL_FINDER
+} protocol_kind_t;
 
 typedef struct {
     uint32_t kind;   /* protocol_kind_t */

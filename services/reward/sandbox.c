@@ -24,17 +24,16 @@
 struct sandbox {
     const char *modules;
     zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
-    judge_t *judges[ZYGOTE_KINDS];
+    resident_t *finders[ZYGOTE_KINDS], *judges[ZYGOTE_KINDS];
 };
 
-/*  One program in its process. */
+/*  One program in its process, if it comes to that. */
 typedef struct {
     child_t *child;
-    bool syntax, defined, reached, noted, ready;
+    json_t *facts; /* what can be said of it before it runs (zygote.py lists it), or NULL */
+    bool ready;
     child_ending_t ending;
     char why[SANDBOX_WHY_SIZE];
-    json_t *seats; /* what was found in each seat's text, NULL where nothing was looked for */
-    bool fits;
     buf_t answer; /* the last one */
 } sandbox_play_t;
 
@@ -90,22 +89,30 @@ static zygote_kind_t sandbox_kind (const json_t *request)
     return full ? ZYGOTE_FULL : ZYGOTE_LIGHT;
 }
 
-/*  The judge goes first: its process is a fork of the zygote. Both are made again when they are
- *  wanted. */
+/*  Its forks go first. All are made again when they are wanted. */
 static void sandbox_give_up (sandbox_t *sandbox, zygote_kind_t kind)
 {
-    judge_destroy (&sandbox->judges[kind]);
+    resident_destroy (&sandbox->finders[kind]);
+    resident_destroy (&sandbox->judges[kind]);
     zygote_destroy (&sandbox->zygotes[kind]);
+}
+
+static zygote_t *sandbox_zygote (sandbox_t *sandbox, zygote_kind_t kind, err_t *err)
+{
+    zygote_t **zygote = &sandbox->zygotes[kind];
+    if (!*zygote)
+        *zygote = zygote_new (kind, sandbox->modules, err);
+    return *zygote;
 }
 
 static child_t *sandbox_fork (sandbox_t *sandbox, const json_t *request, protocol_kind_t part,
                               const child_limits_t *limits, err_t *err)
 {
     zygote_kind_t kind = sandbox_kind (request);
-    zygote_t **zygote = &sandbox->zygotes[kind];
-    if (!*zygote && !(*zygote = zygote_new (kind, sandbox->modules, err)))
+    zygote_t *zygote = sandbox_zygote (sandbox, kind, err);
+    if (!zygote)
         return NULL;
-    child_t *child = zygote_fork (*zygote, part, limits, err);
+    child_t *child = zygote_fork (zygote, part, limits, err);
     if (!child) /* it may be what fails; the next try has another one */
         sandbox_give_up (sandbox, kind);
     return child;
@@ -175,27 +182,12 @@ static json_t *sandbox_answer (sandbox_play_t *play, bool load, err_t *err)
     return NULL;
 }
 
-/*  The first answer was written before the program ran, and cannot be taken back: it can be
- *  believed. */
-static int sandbox_read_facts (sandbox_play_t *play, const json_t *facts, err_t *err)
+/*  Waits until the program has run once; ready when it can be called. An error there is a fact
+ *  about the program, and no error of ours. */
+static int sandbox_begin (sandbox_play_t *play, err_t *err)
 {
-    const char *failed = json_string_value (json_object_get (facts, "failed"));
-    if (failed)
-        return err_set (err, ERR_IO, "the sandbox's lock failed: %s", failed);
-    play->syntax = json_is_true (json_object_get (facts, "syntax"));
-    play->defined = json_is_true (json_object_get (facts, "defined"));
-    play->reached = json_is_true (json_object_get (facts, "reached"));
-    play->noted = json_is_true (json_object_get (facts, "noted"));
-    play->seats = json_incref (json_object_get (facts, "seats"));
-    play->fits = json_is_true (json_object_get (facts, "fits"));
-    snprintf (play->why, sizeof play->why, "%s", sandbox_text (facts, "why"));
-    return 0;
-}
-
-/*  How running the program's own text went. An error there is a fact about the program, and no
- *  error of ours. */
-static int sandbox_read_load (sandbox_play_t *play, err_t *err)
-{
+    if (!play->child)
+        return 0;
     json_t *answer = sandbox_answer (play, true, err);
     if (!answer)
         return play->ending != CHILD_NONE ? 0 : -1;
@@ -207,41 +199,63 @@ static int sandbox_read_load (sandbox_play_t *play, err_t *err)
     return 0;
 }
 
-/*  Forks and hands the program over. */
+/*  What can be said of the program before it runs, and its code; replace: with a helper that fails.
+ *  0 with an ending: that is the program's, though nothing of it has run: the limits are for its
+ *  text as well. */
+static int sandbox_find (sandbox_t *sandbox, const json_t *request, const char *entry, bool replace,
+                         sandbox_play_t *play, err_t *err)
+{
+    const child_limits_t limits = sandbox_limits (request);
+    zygote_kind_t kind = sandbox_kind (request);
+    zygote_t *zygote = sandbox_zygote (sandbox, kind, err);
+    resident_t **finder = &sandbox->finders[kind];
+    if (!zygote || (!*finder && !(*finder = resident_new (PROTOCOL_FINDER, err))))
+        return -1;
+    json_t *question =
+        json_pack ("{s:s, s:O?, s:s, s:s, s:b}", "program", sandbox_text (request, "program"),
+                   "find", json_object_get (request, "find"), "entry", entry, "watch",
+                   sandbox_text (request, "watch"), "replace", replace);
+    char *text = question ? json_dumps (question, JSON_COMPACT) : NULL;
+    json_decref (question);
+    if (!text)
+        return err_set (err, ERR_LIMIT, "no memory for a program");
+    play->facts = resident_ask (*finder, zygote, &limits, text, &play->ending, err);
+    free (text);
+    if (play->facts) {
+        snprintf (play->why, sizeof play->why, "%s", sandbox_text (play->facts, "why"));
+        return 0;
+    }
+    if (play->ending == CHILD_NONE)
+        sandbox_give_up (sandbox, kind);
+    return play->ending == CHILD_NONE ? -1 : 0;
+}
+
+static bool sandbox_fact (const sandbox_play_t *play, const char *name)
+{
+    return json_is_true (json_object_get (play->facts, name));
+}
+
+/*  Finds the program and, where there is one, hands it to a fork. */
 static int sandbox_open (sandbox_t *sandbox, const json_t *request, const char *entry, bool replace,
                          sandbox_play_t *play, err_t *err)
 {
     const child_limits_t limits = sandbox_limits (request);
+    int rc = sandbox_find (sandbox, request, entry, replace, play, err);
+    if (rc != 0 || !sandbox_fact (play, "syntax"))
+        return rc;
     if (!(play->child = sandbox_fork (sandbox, request, PROTOCOL_PROGRAM, &limits, err)))
         return -1;
     return sandbox_send (play->child,
-                         json_pack ("{s:s, s:O?, s:s, s:s, s:b}", "program",
-                                    sandbox_text (request, "program"), "find",
-                                    json_object_get (request, "find"), "entry", entry, "watch",
-                                    sandbox_text (request, "watch"), "replace", replace),
-                         err) == 0
-               ? sandbox_send (play->child, json_pack ("{s:b}", "load", 1), err)
-               : -1;
-}
-
-/*  Waits until the program has run once; ready when it can be called. */
-static int sandbox_begin (sandbox_play_t *play, err_t *err)
-{
-    json_t *facts = sandbox_next (play->child, &play->answer, &play->ending, err);
-    if (!facts && play->ending == CHILD_EXITED) /* nothing of the program's has run yet */
-        return err_set (err, ERR_IO, "a fork of the sandbox ended before it had begun");
-    if (!facts)
-        return play->ending != CHILD_NONE ? 0 : -1;
-    int rc = sandbox_read_facts (play, facts, err);
-    json_decref (facts);
-    return rc == 0 && play->syntax ? sandbox_read_load (play, err) : rc;
+                         json_pack ("{s:O, s:b}", "load", json_object_get (play->facts, "code"),
+                                    "note", sandbox_fact (play, "noted")),
+                         err);
 }
 
 /*  Also right for a play that never began. */
 static void sandbox_close (sandbox_play_t *play)
 {
     child_destroy (&play->child);
-    json_decref (play->seats);
+    json_decref (play->facts);
     buf_free (&play->answer);
 }
 
@@ -288,7 +302,7 @@ static void sandbox_forget (sandbox_record_t *record)
     free (record->answers);
 }
 
-/*  Whether the helper of a program was called that could not pretend it (plain.py). */
+/*  Whether the helper of a program was called that could not pretend it (use.py). */
 static int sandbox_noted (sandbox_play_t *play, bool *called, err_t *err)
 {
     int rc = sandbox_send (play->child, json_pack ("{s:b}", "called", 1), err);
@@ -372,7 +386,7 @@ static int sandbox_calls (const json_t *calls, sandbox_play_t *play, sandbox_rec
     size_t i;
     int rc = 0;
     json_array_foreach (calls, i, call) {
-        if (rc == 0)
+        if (rc == 0 && play->child)
             rc = sandbox_send (play->child, json_pack ("{s:O}", "call", call), err);
     }
     if (rc == 0)
@@ -385,10 +399,10 @@ static int sandbox_judge (sandbox_t *sandbox, const json_t *request, json_t **re
 {
     const json_t *wanted = json_object_get (request, "wanted");
     zygote_kind_t kind = sandbox_kind (request);
-    judge_t **judge = &sandbox->judges[kind];
+    resident_t **judge = &sandbox->judges[kind];
     if (!wanted || json_array_size (*results) == 0)
         return 0;
-    if (!*judge && !(*judge = judge_new (err)))
+    if (!*judge && !(*judge = resident_new (PROTOCOL_JUDGE, err)))
         return -1;
     json_t *verdicts = judge_ask (*judge, sandbox->zygotes[kind], *results, wanted, err);
     if (!verdicts) {
@@ -458,10 +472,10 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
     child_t *checker = sandbox_fork (sandbox, request, PROTOCOL_CHECKER, &limits, err);
     if (!checker)
         return -1;
-    json_t *word = json_pack (
-        "{s:s, s:O?, s:s, s:s, s:s}", "program", sandbox_text (request, "program"), "find",
-        json_object_get (request, "find"), "setup", sandbox_text (request, "setup"), "test",
-        sandbox_text (request, "test"), "entry", sandbox_text (request, "entry"));
+    json_t *word =
+        json_pack ("{s:O, s:s, s:s, s:s}", "names", json_object_get (play->facts, "names"), "setup",
+                   sandbox_text (request, "setup"), "test", sandbox_text (request, "test"), "entry",
+                   sandbox_text (request, "entry"));
     do
         rc = sandbox_relay (checker, &word, play, record, verdict, err);
     while (rc == 0 && word);
@@ -513,20 +527,23 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
         rc = calls ? sandbox_calls (calls, &play, &record, results, err)
                    : sandbox_check (sandbox, request, &play, &record, &verdict, err);
     /* A program that was ended has shown nothing that a second run could be compared with. */
-    bool compare = play.reached && play.ready && play.ending == CHILD_NONE;
+    bool compare = sandbox_fact (&play, "reached") && play.ready && play.ending == CHILD_NONE;
     if (rc == 0 && compare)
-        rc = play.noted ? sandbox_noted (&play, &used, err)
-                        : sandbox_differs (sandbox, request, entry, &record, &used, err);
+        rc = sandbox_fact (&play, "noted")
+                 ? sandbox_noted (&play, &used, err)
+                 : sandbox_differs (sandbox, request, entry, &record, &used, err);
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)
-        answer = json_pack ("{s:b, s:b, s:i, s:b, s:I, s:I, s:b, s:O, s:s}", "syntax", play.syntax,
-                            "defined", play.defined, "watched", used, "passed", verdict.passed,
-                            "right", verdict.right, "answered", verdict.answered, "constant",
-                            sandbox_is_constant (&record), "results", results, "why", play.why);
-    if (answer && play.seats) {
-        json_object_set (answer, "seats", play.seats);
-        json_object_set_new (answer, "fits", json_boolean (play.fits));
+        answer = json_pack (
+            "{s:b, s:b, s:i, s:b, s:I, s:I, s:b, s:O, s:s}", "syntax",
+            sandbox_fact (&play, "syntax"), "defined", sandbox_fact (&play, "defined"), "watched",
+            used, "passed", verdict.passed, "right", verdict.right, "answered", verdict.answered,
+            "constant", sandbox_is_constant (&record), "results", results, "why", play.why);
+    json_t *seats = json_object_get (play.facts, "seats");
+    if (answer && seats) {
+        json_object_set (answer, "seats", seats);
+        json_object_set_new (answer, "fits", json_boolean (sandbox_fact (&play, "fits")));
     }
     if (answer && play.ending != CHILD_NONE)
         json_object_set_new (answer, "killed", json_string (child_ending_name (play.ending)));

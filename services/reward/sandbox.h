@@ -33,10 +33,11 @@
  *  run, in which the helper fails as soon as it is called, at least one answer is another. A call
  *  that is made but changes nothing when it fails is no use, nor is a function that the rest of
  *  the program defines again. Most programs can neither catch an error nor reach what is not their
- *  own (plain.py): of them the first run alone tells whether the helper is called, which is the
+ *  own (use.py): of them the first run alone tells whether the helper is called, which is the
  *  same.
  *
- *  One python3 (the zygote) forks for every program. It is started again when it dies. Without
+ *  One python3 (the zygote) forks for every program, once it is found; finding and comparing are
+ *  done by forks that stay. It is started again when it dies. Without
  *  python3, Landlock or seccomp nothing is ever run: the error says what is missing. One thread
  *  uses a sandbox_t.
  */

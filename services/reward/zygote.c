@@ -27,7 +27,7 @@ EMBED (zygote_values, "services/reward/values.py")
 EMBED (zygote_asserts, "services/reward/asserts.py")
 EMBED (zygote_source, "services/reward/zygote.py")
 EMBED (zygote_find, "services/reward/find.py")
-EMBED (zygote_plain, "services/reward/plain.py")
+EMBED (zygote_use, "services/reward/use.py")
 EMBED (zygote_inside, ZYGOTE_INSIDE)
 
 #define ZYGOTE_START_MS 60000 /* python3 reads its library; on a busy machine that takes a while */
@@ -152,7 +152,7 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *s
                     (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
                     (char *) (uintptr_t) zygote_find,
-                    (char *) (uintptr_t) zygote_plain,
+                    (char *) (uintptr_t) zygote_use,
                     NULL};
     char *environment[] = {path,
                            (char *) "PYTHONHASHSEED=0",

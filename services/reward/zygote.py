@@ -6,30 +6,29 @@ program may import has been read before: modules written in Python as code, exte
 shared objects. Started as "light", it has no library at all, for programs that import nothing: a smaller
 process forks faster. The first descriptor carries the only message of its own: "ready", or why there is no lock.
 
-A fork plays one of three parts. What it is asked and what it answers are frames of JSON (protocol.h); a HEAP
+A fork plays one of four parts. What it is asked and what it answers are frames of JSON (protocol.h); a HEAP
 is one of values.py, which stands before this text:
 
-the program    {"program": text, "entry": name, "watch": name or "", "replace": true or false}
-                   -> {"syntax": true, "defined": true, "reached": true, "noted": true, "why": ""}
-               {"find": seats, ...}, which find.py finds the program in, "program" is not read then
-                   -> {..., "seats": [[holds code, defines its name], ...], "fits": true}
-               {"load": true} -> ["ready"] or ["error", text, []]
+the finder     {"program": text or "", "find": seats or null, "entry": name, "watch": name or "", "replace": bool}
+                   -> {"syntax": true, "defined": true, "reached": true, "noted": true, "why": "", "names": [...],
+                       "code": text, and where there are seats, in whose texts find.py finds the program:
+                       "seats": [[holds code, defines its name], ...], "fits": true}
+the program    {"load": code, "note": noted} -> ["ready"] or ["error", text, []]
                {"call": [function, [arguments]]}
                    -> ["value", root, HEAP] or ["error", text, [names of its classes]] or ["crossing", text]
-               {"called": true} -> ["value", whether the helper was called]; where "noted" is true, see plain.py
-the checker    {"program": text, "find": seats or null, "setup": text, "test": text, "entry": name}
+               {"called": true} -> ["value", whether the helper was called]; where it is noted, see use.py
+the checker    {"names": what the program defines, "setup": text, "test": text, "entry": name}
                    -> {"passed": true, "why": "", "right": 3, "answered": 3}   asserts, see asserts.py
-both           ["ask", whom, what, arguments, named arguments, HEAP, classes]
-                   -> ["value", root, HEAP, [printed, printed as errors]], ["error", text, root, HEAP, prints]
+program and    ["ask", whom, what, arguments, named arguments, HEAP, classes]
+checker            -> ["value", root, HEAP, [printed, printed as errors]], ["error", text, root, HEAP, prints]
                       or ["crossing", text]; before that they may ask in return
 the judge      {"judge": [[answer to a call, {"result": value} or {"raises": name}], ...]}
                    -> [["right"], ["wrong", what it was], ["error", text], ["incomparable", why], ...]
 
-The first answer of a program is given before a line of it has run: what it says is ours, not the program's.
-Expected values are in the checker or the judge alone. "replace" makes the watched function fail when it is
-called; a program that is "noted" need not be run so.
+What is said of a program before it runs is not said where it runs. Expected values are in the checker or the judge
+alone. "replace" makes the watched function fail when it is called; a program that is noted need not be run so.
 """
-import ast, builtins, ctypes, gc, io, json, marshal, mmap, opcode, operator, os, random, struct, sys, types, warnings
+import ast, binascii, builtins, ctypes, gc, io, json, marshal, mmap, operator, os, random, struct, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
@@ -72,72 +71,21 @@ def send(value):
         data = data[os.write(ANSWERS, data):]
 
 
-# ---- the program --------------------------------------------------------------------------------------------
-
-
-def names_of(code):
-    """The global names and attributes that a function's code reads, with the functions inside of it."""
-    names = set(code.co_names)
-    for part in code.co_consts:
-        if type(part) is types.CodeType:
-            names |= names_of(part)
-    return names
-
-
-def reached(functions, module, entry, helper):
-    """Whether the function that is asked for leads to the helper's name, through others of the module. What is
-    bound in another way than by def is taken to lead wherever the module's own statements do."""
-    seen, ahead = set(), [entry]
-    while ahead:
-        name = ahead.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in functions:
-            ahead.extend(names_of(functions[name]))
-        elif name in module.co_names:
-            ahead.extend(module.co_names)
-    return helper in seen
-
-
-def failing(code):
-    """A function's code that raises as soon as it is called, and is the same in all else that a program can ask
-    of it: the arguments, names and constants that it has, its lines, its length."""
-    begin = bytes([opcode.opmap["RESUME"], 0]) if "RESUME" in opcode.opmap else b""
-    rest = bytes([opcode.opmap["RAISE_VARARGS"], 0]) * (len(code.co_code) // 2)
-    return code.replace(co_code=(begin + rest)[:len(code.co_code)])
-
-
-def without(code, helper):
-    """The module's code with a function that fails where it first defines the helper. Only the first
-    definition is the helper's: its text comes first, and whoever defines the name again does without it."""
-    parts = list(code.co_consts)
-    for i, part in enumerate(parts):
-        if type(part) is types.CodeType and part.co_name == helper:
-            parts[i] = failing(part)
-            break
-    return code.replace(co_consts=tuple(parts))
-
-
-def looks_inside(code):
-    """Whether a program reads functions' code, by which it could tell a helper that fails from the real one."""
-    names = names_of(code) | {c for c in code.co_consts if type(c) is str}
-    return any("__code__" in name or name.startswith(("co_", "_co_")) for name in names) or \
-        any(looks_inside(part) for part in code.co_consts if type(part) is types.CodeType)
+# ---- the finder ---------------------------------------------------------------------------------------------
 
 
 def code_of(request):
     """The program's code, or None, and what was found in the seats' texts."""
     if request["find"]:
-        return FINDER.find(request["find"], request.get("watch"))
+        return FINDER.find(request["find"], request["watch"])
     tree = ast.parse(request["program"], "program")
-    noted = FINDER.note_calls(tree.body, request.get("watch"))
+    noted = FINDER.note_calls(tree.body, request["watch"])
     return compile(tree, "program", "exec", dont_inherit=True), {"noted": noted}
 
 
-def prepare(request):
-    """The program's code, or None, and what can be said of it before it runs."""
-    facts = {"syntax": False, "defined": False, "reached": False, "noted": False, "why": ""}
+def facts_of(request):
+    """The program's code, and what can be said of it before it runs."""
+    facts = {"syntax": False, "defined": False, "reached": False, "noted": False, "why": "", "names": [], "code": ""}
     helper = request["watch"]
     try:
         code, found = code_of(request)
@@ -145,16 +93,29 @@ def prepare(request):
         facts["syntax"] = code is not None
     except BaseException as problem:
         facts["why"] = text_of(problem)
-        return None, facts
+        return facts
     if not code:
-        return None, facts
+        return facts
     functions = {part.co_name: part for part in reversed(code.co_consts) if type(part) is types.CodeType}
+    facts["names"] = [name for name in functions if name[0] != "<"]
     if helper in functions:
         facts["defined"] = True
-        facts["reached"] = reached(functions, code, request["entry"], helper) and not looks_inside(code)
+        facts["reached"] = FINDER.reached(functions, code, request["entry"], helper) and not FINDER.looks_inside(code)
         if request["replace"]:
-            code = without(code, helper)
-    return code, facts
+            code = FINDER.without(code, helper)
+    facts["code"] = binascii.b2a_base64(marshal.dumps(code), newline=False).decode()
+    return facts
+
+
+def play_finder():
+    """Never runs a text, so one of them reads many. What is left of one goes before the next one comes: how code is
+    written down depends on who else has its names."""
+    while True:
+        send(facts_of(receive()))
+        gc.collect()
+
+
+# ---- the program --------------------------------------------------------------------------------------------
 
 
 def answer_to_call(function, arguments):
@@ -172,13 +133,15 @@ def answer_to_call(function, arguments):
         return ["error", text_of(problem), names[:20]]
 
 
-def answer_to(question, code, names, link):
+def answer_to(question, names, link):
     if type(question) is list:
         link.prints()
         return link.serve(question)
     try:
         if "load" in question:
-            exec(code, names)
+            if question["note"]:
+                names[FINDER.NOTE] = [False]
+            exec(marshal.loads(binascii.a2b_base64(question["load"])), names)
             return ["ready"]
         if "called" in question:
             return ["value", names[FINDER.NOTE][0]]
@@ -190,16 +153,11 @@ def answer_to(question, code, names, link):
 
 
 def play_program():
-    request = receive()
-    code, facts = prepare(request)
-    send(facts)
     module = types.ModuleType("program")
     sys.modules["program"] = module
-    if facts["noted"]:
-        module.__dict__[FINDER.NOTE] = [False]
     link = Link(send, receive, printed, module.__dict__, False)
-    while code:
-        send(answer_to(receive(), code, module.__dict__, link))
+    while True:
+        send(answer_to(receive(), module.__dict__, link))
 
 
 # ---- the checker --------------------------------------------------------------------------------------------
@@ -216,16 +174,11 @@ def run_setup(text, names):
         break
 
 
-def lend_names(link, request, names):
+def lend_names(link, lent, names):
     """What the program defines beside the entry point, for a test that counts on one namespace. It gets nothing
     that has a meaning already."""
-    try:
-        code, _ = code_of(request)
-    except BaseException:
-        return
-    for part in code.co_consts if code else ():
-        name = part.co_name if type(part) is types.CodeType else "<"
-        if name[0] != "<" and name not in names and not hasattr(builtins, name):
+    for name in lent:
+        if name not in names and not hasattr(builtins, name):
             names[name] = link.borrow(name, "function")
 
 
@@ -240,7 +193,7 @@ def play_checker():
         run_setup(request["setup"], names)
         link.classes = {name: kind for name, kind in names.items()
                         if isinstance(kind, type) and kind.__module__ == "checker"}
-        lend_names(link, request, names)
+        lend_names(link, request["names"], names)
         candidate = names[request["entry"]] = link.borrow(request["entry"], "function")
         names[TALLY] = tally
         exec(counted_test(request["test"]), names)
@@ -288,7 +241,7 @@ def play_judge():
 
 def play(kind):
     try:
-        (play_program, play_checker, play_judge)[kind]()
+        (play_program, play_checker, play_judge, play_finder)[kind]()
     except BaseException:
         pass  # what could not be answered is seen outside
 

@@ -110,7 +110,7 @@ static const struct {
             "            os.write(fd, b'\\x0f\\0\\0\\0{\"watched\": 99}')\n"
             "        except OSError:\n            pass\n    return sum(xs)"},
     {false, "watched = 1\ndef main(xs):\n    return sum(xs)\nmain.watched = main.aux = 1"},
-    /* Where calls are noted (plain.py), and who would like to do it himself. */
+    /* Where calls are noted (use.py), and who would like to do it himself. */
     {false, "def aux(xs):\n    return sum(xs)\ndef main(xs, y=aux([1])):\n    return sum(xs)"},
     {false, "def aux(xs):\n    return 1\ndef main(xs):\n    aux = sum\n    return aux(xs)"},
     {false, "def aux(xs):\n    return 1\ndef f():\n    return aux([])\ndef main(xs):\n"

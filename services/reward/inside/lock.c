@@ -219,18 +219,22 @@ static inline __attribute__ ((always_inline)) void lock_forget_secrets (void)
         seed[i] = 0;
 }
 
-/*  A fork that cannot be locked says so where its first answer is awaited: no program has run
- *  yet. */
-static _Noreturn void lock_fail (const char *what)
+/*  A fork's first frame. */
+static int lock_say (const char *text)
 {
-    char text[200], frame[204];
-    int n = snprintf (text, sizeof text, "{\"failed\":\"%s: %s\"}", what, strerror (errno));
-    uint32_t size = (uint32_t) n;
+    char frame[4 + 200];
+    uint32_t size = (uint32_t) strlen (text);
     memcpy (frame, &size, sizeof size);
     memcpy (frame + sizeof size, text, size);
-    if (write (PROTOCOL_ANSWERS, frame, sizeof size + size) < 0)
-        _exit (2);
-    _exit (1);
+    return write (PROTOCOL_ANSWERS, frame, sizeof size + size) < 0 ? -1 : 0;
+}
+
+/*  No program has run yet, so what is said here is ours. */
+static _Noreturn void lock_fail (const char *what)
+{
+    char text[200];
+    snprintf (text, sizeof text, "%s: %s", what, strerror (errno));
+    _exit (lock_say (text) == 0 ? 1 : 2);
 }
 
 /*  seccomp comes last of the locks, since it forbids the calls by which the others are put on. */
@@ -248,6 +252,8 @@ static _Noreturn void lock_and_play (const protocol_request_t *request, const in
         lock_fail ("Landlock");
     if (syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
         lock_fail ("seccomp");
+    if (lock_say (PROTOCOL_LOCKED) != 0)
+        _exit (2);
     lock_forget_secrets ();
     plan->play ((int) request->kind);
     _exit (0);
