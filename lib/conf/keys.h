@@ -49,6 +49,8 @@
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
     T (style, "plain", NULL, "which of the family's built-in sets, where it has several")          \
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
+    B (try_solutions, true,                                                                        \
+       "try the solutions in a file of programs first, and refuse tasks whose own one fails")      \
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \
     N (max_turns, 0, 0, 64,                                                                        \

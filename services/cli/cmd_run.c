@@ -494,9 +494,13 @@ static int cmd_run_start (run_t *run, err_t *err)
     style_choose (screen && !run->json, run->plain);
     if (cmd_run_check (run, err) != 0 || fs_join (logs, run->place.out, "logs", err) != 0)
         return -1;
+    cmd_run_catch (cmd_run_on_signal);
+    /* Another machine has another python3; and what a run began with, it has tried. */
+    if (!run->bus && !run->place.resume &&
+        check_solutions (&run->check, run->conf, &interrupted, err) != 0)
+        return -1;
     if (!run->json)
         cmd_run_print_opening (run);
-    cmd_run_catch (cmd_run_on_signal);
     /* `quintet run | head` must end as any other run, with its services. */
     signal (SIGPIPE, SIG_IGN);
     suite_options_t suite = {.bus = run->bus,

@@ -8,6 +8,7 @@
 #include "formats/peft.h"
 #include "imports.h"
 #include "model/lora.h"
+#include "solutions.h"
 #include "task/fit.h"
 #include "task/task.h"
 #include "text/chat.h"
@@ -146,7 +147,7 @@ static int check_prompts (check_t *check, prompts_t *p, err_t *err)
     return check_has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
 }
 
-static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *err)
+static task_set_t *check_open_tasks (const conf_t *conf, err_t *err)
 {
     task_options_t options = {.family = conf->task.family,
                               .path = *conf->task.path ? conf->task.path : NULL,
@@ -154,10 +155,13 @@ static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *
                               .heldout = conf->task.heldout,
                               .style = conf->task.style};
     task_set_t *tasks = task_set_open (&options, err);
-    if (!tasks) {
+    if (!tasks)
         conf_wrap (conf, *conf->task.path ? "task.path" : "task.heldout", err);
-        return NULL;
-    }
+    return tasks;
+}
+
+static void check_note_tasks (check_t *check, const conf_t *conf, const task_set_t *tasks)
+{
     size_t heldout = task_set_size (tasks, TASK_HELDOUT);
     if (task_set_shared (tasks))
         NOTE (check, conf, "task.heldout",
@@ -166,7 +170,6 @@ static task_set_t *check_open_tasks (check_t *check, const conf_t *conf, err_t *
     if ((size_t) conf->evaluation.tasks > heldout && conf_given (conf, "evaluation.tasks"))
         NOTE (check, conf, "evaluation.tasks", "%lld is more than the %zu held-out tasks there are",
               (long long) conf->evaluation.tasks, heldout);
-    return tasks;
 }
 
 /*  ---- the whole ------------------------------------------------------------------------------ */
@@ -195,8 +198,10 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, bool
         conf_wrap (conf, "model.chat", err);
     else if (hf_check (hf, err) != 0)
         rc = conf_wrap (conf, "model.path", err);
-    else if (!(tasks = check_open_tasks (check, conf, err)))
+    else if (!(tasks = check_open_tasks (conf, err)))
         rc = -1;
+    else
+        check_note_tasks (check, conf, tasks);
     p.tokenizer = tokenizer;
     p.tasks = tasks;
     if (rc == 0 && !elsewhere) /* another machine has another python3 */
@@ -234,6 +239,17 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     if (rc == 0 && !elsewhere && *conf->reward.command &&
         trial_start (conf->reward.command, err) != 0)
         rc = conf_wrap (conf, "reward.command", err);
+    return rc;
+}
+
+int check_solutions (check_t *check, const conf_t *conf, const volatile sig_atomic_t *interrupted,
+                     err_t *err)
+{
+    if (!solutions_wanted (conf))
+        return 0;
+    task_set_t *tasks = check_open_tasks (conf, err);
+    int rc = tasks ? solutions_check (conf, tasks, interrupted, &check->notes, err) : -1;
+    task_set_destroy (&tasks);
     return rc;
 }
 

@@ -7,6 +7,7 @@
 #ifndef QUINTET_CLI_CHECK_H
 #define QUINTET_CLI_CHECK_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
@@ -23,6 +24,9 @@ typedef struct {
  *  names file, line and key. elsewhere: the services run already, with memory and a scorer of
  *  their own. */
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err);
+/*  Then the solutions that a task file gives, by a scorer of their own. ERR_NONE: interrupted. */
+int check_solutions (check_t *check, const conf_t *conf, const volatile sig_atomic_t *interrupted,
+                     err_t *err);
 void check_free (check_t *check);
 
 #endif
