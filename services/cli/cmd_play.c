@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
@@ -148,12 +149,13 @@ static void cmd_play_print_reward (const cmd_play_t *play, const wire_reward_t *
     FILE *to = play->show.to;
     stream_heading (&play->show, "verdict");
     printable_print (to, r->verdict, strlen (r->verdict), PRINTABLE_LINE);
-    fprintf (to, "%sreward %.3f = %g quality %.3f + %g speed %.3f - %g cost %.3f\n",
-             *r->verdict ? "\n" : "", r->reward, play->conf->reward.quality, r->quality,
-             play->conf->reward.speed, r->speed, play->conf->reward.cost, r->cost);
+    fprintf (to, "%sreward %s = %g quality %s + %g speed %s - %g cost %s\n",
+             *r->verdict ? "\n" : "", DECIMAL (r->reward, 3), play->conf->reward.quality,
+             DECIMAL (r->quality, 3), play->conf->reward.speed, DECIMAL (r->speed, 3),
+             play->conf->reward.cost, DECIMAL (r->cost, 3));
     fprintf (to, "success %s, agreement %.3f", r->success ? "yes" : "no", r->agreement);
     for (size_t i = 0; i < r->parts_n; i++)
-        fprintf (to, ", %s %.3f", r->parts[i].name, r->parts[i].value);
+        fprintf (to, ", %s %s", r->parts[i].name, DECIMAL (r->parts[i].value, 3));
     fputc ('\n', to);
 }
 

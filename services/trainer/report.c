@@ -41,14 +41,15 @@ static double report_rate (size_t part, size_t whole)
 
 /*  Rewards are told as they were scored, before the punishment of overlong completions, whose mean
  *  stands apart ("overlong"). */
-static void report_add_measure (metrics_t *m, const measure_t *measure)
+static void report_add_measure (metrics_t *m, const measure_t *measure, size_t roles)
 {
     report_add_spread (m, "reward", measure->reward);
     report_add_spread (m, "quality", measure->quality);
     report_add_spread (m, "speed", measure->speed);
     report_add_spread (m, "cost", measure->cost);
     metrics_add (m, "success", measure_pass_rate (measure, measure->n));
-    metrics_add (m, "agreement", measure->agreement);
+    /* Nobody agrees with himself. */
+    metrics_add (m, "agreement", roles > 1 ? measure->agreement : NAN);
     report_add_parts (m, measure);
     metrics_add (m, "episodes", (double) measure->n);
     metrics_add (m, "groups", (double) measure->groups);
@@ -226,7 +227,7 @@ int report_step (trainer_t *t, err_t *err)
     measure_t measure;
     measure_rollout (t->rollout, &measure);
     metrics_begin (t->metrics, "step", t->done);
-    report_add_measure (t->metrics, &measure);
+    report_add_measure (t->metrics, &measure, t->team.roles);
     metrics_add (t->metrics, "zero_spread",
                  report_rate (t->credit.zero_spread, measure.groups - measure.dead));
     if (t->conf->loss.overlong_tokens > 0)
@@ -277,14 +278,15 @@ static void report_add_passes (metrics_t *m, const rollout_t *rollout, const mea
 }
 
 /*  `before` tells the two plays of the same tasks apart: "" of the sampled one, "greedy_". */
-static void report_add_evaluation (metrics_t *m, const char *before, const measure_t *measure)
+static void report_add_evaluation (metrics_t *m, const char *before, const measure_t *measure,
+                                   size_t roles)
 {
     const wire_part_t list[] = {
         {"reward", measure->reward.mean},
         {"quality", measure->quality.mean},
         {"speed", measure->speed.mean},
         {"cost", measure->cost.mean},
-        {"agreement", measure->agreement},
+        {"agreement", roles > 1 ? measure->agreement : NAN},
         {"tokens", measure->episode_tokens},
         {"completion_tokens", measure->completion_tokens},
         {"critical_path_tokens", measure->critical_path},
@@ -325,8 +327,8 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     report_add_rate (t->metrics, "sampled", rate);
     report_add_rate (t->metrics, "greedy", greedy_rate);
     report_add_passes (t->metrics, sampled, &s, samples);
-    report_add_evaluation (t->metrics, "", &s);
-    report_add_evaluation (t->metrics, "greedy_", &g);
+    report_add_evaluation (t->metrics, "", &s, t->team.roles);
+    report_add_evaluation (t->metrics, "greedy_", &g, t->team.roles);
     report_add_parts (t->metrics, &s);
     metrics_add (t->metrics, "wall_s", trainer_wall_s (t));
     if (metrics_end (t->metrics, err) != 0)

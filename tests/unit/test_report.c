@@ -22,6 +22,7 @@
 #include "../../services/cli/report/prompts.h"
 #include "../../services/cli/report/report.h"
 #include "../../services/cli/report/result.h"
+#include "base/decimal.h"
 #include "base/fs.h"
 
 #define SIDE(sampled, path)                                                                        \
@@ -201,6 +202,46 @@ static char *page_of (const fixture_t *f)
     assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
     assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
     return buf_take (&page);
+}
+
+/*  What was written as 0.8825 is read back as the double above or below it. */
+static void a_half_is_rounded_one_way (void **state)
+{
+    (void) state;
+    assert_string_equal (DECIMAL (0.8825, 3), "0.883");
+    assert_string_equal (DECIMAL (0.88249999999999995, 3), "0.883");
+    assert_string_equal (DECIMAL (353.0 / 400, 3), "0.883");
+    assert_string_equal (DECIMAL (1.0 - 0.1175, 3), "0.883");
+    assert_string_equal (DECIMAL (-0.8825, 3), "-0.883");
+    assert_string_equal (DECIMAL (0.8824, 3), "0.882");
+    assert_string_equal (DECIMAL (59.65, 1), "59.7");
+    assert_string_equal (DECIMAL (0, 3), "0.000");
+    assert_string_equal (DECIMAL (1e300, 1), "1e+300");
+}
+
+#define LOST(rate, lost) "{\"sampled\":" rate ",\"quality\":0.5,\"n\":8,\"dead_groups\":" lost "}"
+
+static void lost_tasks_are_said_beside_the_table (void **state)
+{
+    const fixture_t *f = *state;
+    put (f, "result.json", RESULT (LOST ("0.25", "1"), LOST ("0.5", "0")));
+    put (f, "metrics.jsonl",
+         "{\"event\":\"eval\",\"step\":0,\"n\":8,\"sampled\":0.25,\"dead_groups\":1,"
+         "\"greedy_dead_groups\":2}\n");
+    result_t result;
+    read_all (f, &result, false);
+    char *text = printed (&result, result_print), *page = page_of (f);
+    holds (text, "score: 1 before, 0 after. Pass rates count them as failed;");
+    holds (page, "score: 0 before, 3 after. Pass rates count them as failed;");
+    free (page);
+    free (text);
+    result_free (&result);
+    put (f, "result.json", RESULT (LOST ("0.25", "0"), LOST ("0.5", "0")));
+    read_all (f, &result, false);
+    text = printed (&result, result_print);
+    assert_null (strstr (text, "Lost"));
+    free (text);
+    result_free (&result);
 }
 
 #define SAMPLES(first, pass)                                                                       \
@@ -503,6 +544,8 @@ int main (void)
     const struct CMUnitTest tests[] = {TEST (the_table_has_before_and_after),
                                        TEST (tables_fit_the_terminal),
                                        TEST (what_nobody_measured_is_no_row),
+                                       TEST (a_half_is_rounded_one_way),
+                                       TEST (lost_tasks_are_said_beside_the_table),
                                        TEST (samples_of_a_task_have_rows),
                                        TEST (the_json_line_has_both),
                                        TEST (the_page_is_whole_and_harmless),

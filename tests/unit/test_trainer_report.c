@@ -81,6 +81,21 @@ static void samples_of_held_out_tasks_are_told (void **state)
     assert_int_equal (count (f, "episodes.jsonl", "\"phase\":\"eval-greedy\""), 4);
 }
 
+static void a_single_agent_agrees_with_nobody (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    assert_int_equal (open_trainer (f, "--set=team.roles=solo", &err), 0);
+    roles = 1;
+    finish (f);
+    roles = 2;
+    assert_int_equal (count (f, "metrics.jsonl", "\"agreement\":null"), 4);
+    assert_int_equal (count (f, "metrics.jsonl", "\"greedy_agreement\":null"), 2);
+    assert_int_equal (count (f, "metrics.jsonl", "agreement\":0"), 0);
+}
+
 static void groups_that_differ_again_are_told (void **state)
 {
     fixture_t *f = *state;
@@ -252,6 +267,7 @@ int main (void)
         TEST (what_was_not_measured_is_not_logged),
         TEST (steps_that_teach_nothing_are_told),
         TEST (samples_of_held_out_tasks_are_told),
+        TEST (a_single_agent_agrees_with_nobody),
         TEST (groups_that_differ_again_are_told),
         TEST (steps_that_were_played_before_have_no_rate),
         TEST (a_resume_keeps_the_times),

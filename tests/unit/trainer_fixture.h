@@ -19,6 +19,10 @@
     "false},"                                                                                      \
     "{\"role\":\"main\",\"text\":\"two\",\"tokens\":3,\"truncated\":false}]}]}"
 
+#define HISTORY_SOLO                                                                               \
+    "{\"turns\":[{\"actions\":[{\"role\":\"solo\",\"text\":\"one\",\"tokens\":4,\"truncated\":"    \
+    "false}]}]}"
+
 /*  ---- the bus and the run time, as far as the trainer sees them ------------------------------ */
 
 struct svc_run {
@@ -46,6 +50,7 @@ static struct {
 
 static double gap = 0.5;   /* between the rewards of a group's episodes */
 static double level = 0;   /* of the first one's */
+static size_t roles = 2;   /* of the team: 2, or 1 (solo) */
 static size_t samples = 1; /* episodes of a sampled evaluation's group; those that are odd pass */
 static char *settings[4];  /* more overrides, for the next trainer */
 
@@ -317,15 +322,15 @@ static inline void play (fixture_t *f, store_claim_t *claim)
     wire_completion_t completions[2];
     wire_episode_t episodes[2];
     err_t err = {0};
-    for (uint32_t r = 0; r < 2; r++)
+    for (uint32_t r = 0; r < roles; r++)
         completions[r] = (wire_completion_t){
             .role = r, .ids = {.data = ids, .n = TOKENS - r}, .logps = logps, .stopped = true};
     for (size_t e = 0; e < 2; e++)
         episodes[e] = (wire_episode_t){
-            .history = HISTORY,
+            .history = roles == 1 ? HISTORY_SOLO : HISTORY,
             .reward = {.reward = level + gap * (double) e, .success = e % 2 == 1, .verdict = ""},
             .completions = completions,
-            .completions_n = 2};
+            .completions_n = roles};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,

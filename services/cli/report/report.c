@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/decimal.h"
 #include "base/embed.h"
 #include "base/fs.h"
 #include "charts.h"
@@ -285,7 +286,7 @@ static void report_facts (const report_t *r, buf_t *out)
 
 /*  The trainer writes an interval beside a rate and beside nothing else, so its two keys say
  *  whether there is one. */
-static void report_cell (const json_t *line, const char *key, const char *format, buf_t *out)
+static void report_cell (const json_t *line, const char *key, int digits, buf_t *out)
 {
     char low[64], high[64];
     const json_t *value = json_object_get (line, key);
@@ -294,10 +295,10 @@ static void report_cell (const json_t *line, const char *key, const char *format
     const json_t *from = json_object_get (line, low), *to = json_object_get (line, high);
     buf_text (out, "<td>");
     if (json_is_number (value))
-        buf_printf (out, format, json_number_value (value));
+        buf_text (out, DECIMAL (json_number_value (value), digits));
     if (json_is_number (from) && json_is_number (to))
-        buf_printf (out, " <span class=\"interval\">[%.3f, %.3f]</span>", json_number_value (from),
-                    json_number_value (to));
+        buf_printf (out, " <span class=\"interval\">[%s, %s]</span>",
+                    DECIMAL (json_number_value (from), 3), DECIMAL (json_number_value (to), 3));
     buf_text (out, "</td>");
 }
 
@@ -324,12 +325,15 @@ static void report_table (const char *title, const json_t *lines, buf_t *out)
             !json_is_number (json_object_get (after, rows[i].key)))
             continue;
         buf_printf (out, "<tr><td>%s</td>", rows[i].label);
-        report_cell (before, rows[i].key, rows[i].format, out);
+        report_cell (before, rows[i].key, rows[i].digits, out);
         if (after != before)
-            report_cell (after, rows[i].key, rows[i].format, out);
+            report_cell (after, rows[i].key, rows[i].digits, out);
         buf_text (out, "</tr>\n");
     }
     buf_text (out, "</table>\n");
+    char lost[ROWS_LOST];
+    if (*rows_lost (after != before ? before : NULL, after, lost))
+        buf_printf (out, "<p class=\"faint\">%s</p>\n", lost);
 }
 
 static void report_tables (const report_t *r, buf_t *out)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/fs.h"
 #include "base/printable.h"
 #include "../view/style.h"
@@ -104,7 +105,8 @@ const char *result_interval (const json_t *result, const char *when, const char 
     snprintf (high, sizeof high, "%s_high", key);
     double from = result_number (result, when, low), to = result_number (result, when, high);
     bool known = isfinite (from) && isfinite (to);
-    snprintf (text, RESULT_INTERVAL, known ? "[%.3f, %.3f]" : "", from, to);
+    snprintf (text, RESULT_INTERVAL, known ? "[%.10s, %.10s]" : "", DECIMAL (from, 3),
+              DECIMAL (to, 3));
     return text;
 }
 
@@ -144,7 +146,8 @@ static void result_row (const table_t *t, const row_t *row)
     bool any = false;
     for (size_t i = 0; i < 2; i++) {
         double value = result_number (t->result, when[i], row->key);
-        int n = snprintf (text[i], sizeof text[i], isfinite (value) ? row->format : "-", value);
+        int n = snprintf (text[i], sizeof text[i], "%s",
+                          isfinite (value) ? DECIMAL (value, row->digits) : "-");
         if (*result_interval (t->result, when[i], row->key, interval))
             snprintf (text[i] + n, sizeof text[i] - (size_t) n, " %s", interval);
         any = any || isfinite (value);
@@ -169,6 +172,10 @@ static void result_print_one (const table_t *t, const char *title)
     size_t n = rows_of (json_object_get (t->result, "after"), rows);
     for (size_t i = 0; i < n; i++)
         result_row (t, &rows[i]);
+    char lost[ROWS_LOST];
+    if (*rows_lost (result_trained (t->result) ? json_object_get (t->result, "before") : NULL,
+                    json_object_get (t->result, "after"), lost))
+        fprintf (t->to, "  %s\n", lost);
 }
 
 /*  Words of a model or a task: after the label, as one line. */

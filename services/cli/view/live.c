@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/printable.h"
 #include "../report/prompts.h"
 #include "internal.h"
@@ -371,7 +372,7 @@ static void live_note_eta (live_t *live, const wire_event_t *e)
 void live_number (buf_t *out, const char *before, double value)
 {
     buf_text (out, before);
-    buf_printf (out, isfinite (value) ? "%.2f" : "-", value);
+    buf_text (out, isfinite (value) ? DECIMAL (value, 2) : "-");
 }
 
 /*  "  KL 0.012", nothing where it was not measured. */
@@ -395,7 +396,7 @@ static void live_print_step (const live_t *live)
         live_duration (left, &line);
         buf_text (&line, " left");
     }
-    buf_printf (&line, "  reward %.3f", live->reward);
+    buf_printf (&line, "  reward %s", DECIMAL (live->reward, 3));
     live_number (&line, " = quality ", live->quality);
     live_number (&line, ", speed ", live->speed);
     live_number (&line, ", cost ", live->cost);
@@ -471,15 +472,15 @@ static void live_on_eval (live_t *live, const wire_event_t *e)
         printf ("%-4s held-out tasks after step %llu: ", live->who, (unsigned long long) e->step);
         /* A scorer of one's own need not say what a success is, nor an agreement. */
         if (!isnan (live->heldout_sampled))
-            printf ("pass rate %.3f sampled, %.3f greedy; ", live->heldout_sampled,
-                    live->heldout_greedy);
+            printf ("pass rate %s sampled, %s greedy; ", DECIMAL (live->heldout_sampled, 3),
+                    DECIMAL (live->heldout_greedy, 3));
         /* Of several samples a task, how many tasks would be solved by one of them. */
         for (size_t i = 0; i < e->metrics_n; i++)
             if (strncmp (e->metrics[i].name, "pass@", 5) == 0)
-                printf ("%s %.3f; ", e->metrics[i].name, e->metrics[i].value);
-        printf ("quality %.3f", live_metric (e, "quality"));
+                printf ("%s %s; ", e->metrics[i].name, DECIMAL (e->metrics[i].value, 3));
+        printf ("quality %s", DECIMAL (live_metric (e, "quality"), 3));
         if (!isnan (live_metric (e, "agreement")))
-            printf (", agreement %.3f", live_metric (e, "agreement"));
+            printf (", agreement %s", DECIMAL (live_metric (e, "agreement"), 3));
         printf ("\n");
     }
     fflush (stdout);

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/printable.h"
 #include "internal.h"
 #include "style.h"
@@ -181,7 +182,7 @@ static void screen_steps (screen_t *s)
 {
     const live_t *live = s->live;
     buf_t text = {0};
-    buf_printf (&text, "%.3f  ", live->reward);
+    buf_printf (&text, "%s  ", DECIMAL (live->reward, 3));
     screen_sparkline (live, s->width > 60 ? CURVE : CURVE / 2, &text);
     screen_take (s, "  reward  ", &text);
     live_number (&text, "", live->quality);
@@ -217,8 +218,8 @@ static void screen_run (screen_t *s)
         screen_steps (s);
     /* A scorer of the user's own need not say what a success is. */
     if (live->evaluated && !isnan (live->heldout_sampled)) {
-        buf_printf (&text, "pass rate %.3f sampled, %.3f greedy, after step %llu",
-                    live->heldout_sampled, live->heldout_greedy,
+        buf_printf (&text, "pass rate %s sampled, %s greedy, after step %llu",
+                    DECIMAL (live->heldout_sampled, 3), DECIMAL (live->heldout_greedy, 3),
                     (unsigned long long) live->evaluated_step);
         screen_take (s, "  held-out ", &text);
     }
@@ -276,11 +277,11 @@ static void screen_episode (screen_t *s, size_t rows, bool told)
         screen_action (s, each, told, action);
     screen_text (s, "  verdict ", success ? STYLE_GOOD : STYLE_BAD,
                  json_string_value (json_object_get (reward, "verdict")));
-    buf_printf (&text, "%.2f = quality %.2f, speed %.2f, cost %.2f",
-                json_number_value (json_object_get (reward, "reward")),
-                json_number_value (json_object_get (reward, "quality")),
-                json_number_value (json_object_get (reward, "speed")),
-                json_number_value (json_object_get (reward, "cost")));
+    buf_printf (&text, "%s = quality %s, speed %s, cost %s",
+                DECIMAL (json_number_value (json_object_get (reward, "reward")), 2),
+                DECIMAL (json_number_value (json_object_get (reward, "quality")), 2),
+                DECIMAL (json_number_value (json_object_get (reward, "speed")), 2),
+                DECIMAL (json_number_value (json_object_get (reward, "cost")), 2));
     if (last > 1)
         buf_printf (&text, ", after %zu turns", last);
     screen_take (s, "  reward  ", &text);
