@@ -192,6 +192,10 @@ static int conf_check_trainer (const conf_t *conf, err_t *err)
         conf->critic.width % conf->critic.heads != 0)
         return conf_refuse (conf, "critic.width", err, "%lld is not divisible by critic.heads %lld",
                             (long long) conf->critic.width, (long long) conf->critic.heads);
+    /* Trusted and distrusted at once: it would change every step. */
+    if (conf->critic.distrust > conf->critic.trust)
+        return conf_refuse (conf, "critic.distrust", err, "%g is more than critic.trust %g",
+                            conf->critic.distrust, conf->critic.trust);
     return 0;
 }
 

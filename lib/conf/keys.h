@@ -120,7 +120,11 @@
     N (heads, 4, 1, 128, "of the value network")                                                   \
     R (lr, 1e-3, 0, 1, "learning rate")                                                            \
     R (lambda, 0.95, 0, 1, "of GAE over turns")                                                    \
-    N (context, 512, 16, 65536, "tokens of the transcript that it reads, the last ones")
+    N (context, 512, 16, 65536, "tokens of the transcript that it reads, the last ones")           \
+    R (trust, 0.1, -1, 1,                                                                          \
+       "its values are used once the running mean of explained variance on fresh groups is this "  \
+       "(a step has an eighth of its weight)")                                                     \
+    R (distrust, 0.05, -1, 1, "and no longer once that mean is below this; at most trust")
 
 #define CONF_EVALUATION(T, N, R, B, L)                                                             \
     N (every, 0, 0, 1000000, "steps between evaluations; 0: before and after only")                \

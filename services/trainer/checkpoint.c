@@ -136,13 +136,13 @@ static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *pol
                                           "optimizer", hash_hex (&remembered, memory), "updates",
                                           (json_int_t) policies[i]->optimiser.step));
     }
-    return json_pack ("{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:o}", "format", FORMAT,
-                      "step", (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s",
-                      c->wall_s, "first_step_s", c->first_step_s, "metrics_offset",
-                      (json_int_t) c->metrics_offset, "config", hash_hex (&c->config, config),
-                      "numerics", c->numerics, "critic",
-                      hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic),
-                      "critic_trusted", c->critic_trusted, "policies", list);
+    return json_pack (
+        "{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:f, s:o}", "format", FORMAT, "step",
+        (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s", c->wall_s, "first_step_s",
+        c->first_step_s, "metrics_offset", (json_int_t) c->metrics_offset, "config",
+        hash_hex (&c->config, config), "numerics", c->numerics, "critic",
+        hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic), "critic_trusted",
+        c->critic_trusted, "critic_mean", c->critic_mean, "policies", list);
 }
 
 /*  Written last of all: its list has the sizes of what stands there by then. */
@@ -283,7 +283,8 @@ static int checkpoint_parse_record (const json_t *record, checkpoint_t *checkpoi
                        .first_step_s = json_number_value (json_object_get (record, "first_step_s")),
                        .metrics_offset = (uint64_t) json_integer_value (
                            json_object_get (record, "metrics_offset")),
-                       .critic_trusted = json_is_true (json_object_get (record, "critic_trusted"))};
+                       .critic_trusted = json_is_true (json_object_get (record, "critic_trusted")),
+                       .critic_mean = json_number_value (json_object_get (record, "critic_mean"))};
     const char *config = json_string_value (json_object_get (record, "config"));
     const char *critic = json_string_value (json_object_get (record, "critic"));
     const char *numerics = json_string_value (json_object_get (record, "numerics"));

@@ -35,6 +35,7 @@ typedef struct {
     char numerics[32];       /* numeric path of the trainer that made it */
     hash_t critic;       /* of the critic's state, whose bytes are in critic.state; zero: none */
     bool critic_trusted; /* its values are in use */
+    double critic_mean;  /* of its explained variance */
 } checkpoint_t;
 
 /*  critic: the state's bytes, or NULL. An existing folder of the same step is replaced. */

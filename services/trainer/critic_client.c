@@ -2,6 +2,7 @@
 #include "critic_client.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +17,10 @@
 #define STATE_MAX    ((size_t) 1 << 30)
 #define ID_MAX       200
 #define AGAIN_MS     200
+/*  Of the running mean of explained variance: the newest step's weight, and the least that one step
+ *  counts, since there is no lower bound and one bad step would be remembered for too long. */
+#define MEAN_WEIGHT   0.125
+#define EXPLAINED_MIN (-1.0)
 
 /*  Steps of one conversation: learning may be followed by fetching the state that was learnt. */
 typedef int take_fn (critic_client_t *critic, const bus_item_t *item, err_t *err);
@@ -132,18 +137,20 @@ static int critic_client_exchange (critic_client_t *critic, take_fn *take, err_t
     return critic_client_send (critic, err);
 }
 
-/*  Whether the values say better than the mean which episodes end well; then they are used from
- *  now on. */
+/*  The values are of episodes that the critic has not learnt from yet. One step says little: the
+ *  mean begins at 0 and has to be earned. Two thresholds keep it from going back and forth. */
 static void critic_client_judge (critic_client_t *critic, const double *returns)
 {
-    const rollout_t *r = critic->rollout;
-    critic->status.explained_variance =
-        advantage_explained_variance (returns, critic->values, r->completions);
-    if (critic->status.explained_variance > 0 && !critic->status.trusted) {
-        critic->status.trusted = true;
-        log_info ("critic.trusted", "run=%s explained_variance=%.3f", critic->run,
-                  critic->status.explained_variance);
-    }
+    critic_client_status_t *s = &critic->status;
+    bool trusted = s->trusted;
+    s->explained_variance =
+        advantage_explained_variance (returns, critic->values, critic->rollout->completions);
+    s->mean += MEAN_WEIGHT * (fmax (s->explained_variance, EXPLAINED_MIN) - s->mean);
+    s->trusted = s->mean >= (trusted ? critic->conf->critic.distrust : critic->conf->critic.trust);
+    if (s->trusted != trusted)
+        log_info (s->trusted ? "critic.trusted" : "critic.distrusted",
+                  "run=%s step=%" PRIu64 " explained_variance=%.3f mean=%.3f", critic->run,
+                  critic->request.step, s->explained_variance, s->mean);
 }
 
 static int critic_client_take_values (critic_client_t *critic, const bus_item_t *item, err_t *err)
@@ -328,7 +335,7 @@ int critic_client_late (const critic_client_t *critic, const char *bus, double w
 
 const double *critic_client_values (const critic_client_t *critic)
 {
-    /* Until the critic explains anything its values are computed and measured, but not used. */
+    /* While the critic is not trusted its values are computed and measured, but not used. */
     return critic->status.trusted ? critic->values : NULL;
 }
 
@@ -342,10 +349,9 @@ const buf_t *critic_client_bytes (const critic_client_t *critic)
     return critic->bytes.size ? &critic->bytes : NULL;
 }
 
-/*  Trusted stays trusted: a resumed run must use its values from the same step on as one that was
+/*  With the judgement on it: a resumed run must use its values in the same steps as one that was
  *  not. */
-void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted)
+void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted, double mean)
 {
-    critic->status.state = *state;
-    critic->status.trusted = trusted;
+    critic->status = (critic_client_status_t){.state = *state, .trusted = trusted, .mean = mean};
 }

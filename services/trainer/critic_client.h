@@ -10,8 +10,10 @@
  *      critic_client_destroy (&critic);
  *
  *  The state is named by its hash and belongs to the step: values of step k come from state k - 1,
- *  learning makes state k. Its values are used from the first step on whose episodes it explains
- *  better than their mean does (explained variance above 0): a cold critic ruins a run.
+ *  learning makes state k. Its values are used while it is trusted, since a critic that explains
+ *  nothing ruins a run. With the explained variance E = 1 - Var (R - V) / Var (R) over the step's
+ *  completions, V of state k - 1, the running mean is M = 7/8 M + 1/8 max (E, -1), at first 0: from
+ *  M >= critic.trust on it is trusted, from M < critic.distrust on no more; both are logged.
  *
  *  A critic that is busy, or a bus that does not hold the state yet, is asked again until the
  *  caller's patience ends; every other refusal is an error.
@@ -55,6 +57,7 @@ const double *critic_client_values (const critic_client_t *critic);
 typedef struct {
     hash_t state; /* zero: none yet */
     bool trusted;
+    double mean;                     /* running mean of explained variance */
     double explained_variance, loss; /* of the last rollout, before learning from it */
 } critic_client_status_t;
 critic_client_status_t critic_client_status (const critic_client_t *critic);
@@ -63,6 +66,7 @@ const buf_t *critic_client_bytes (const critic_client_t *critic);
 
 /*  On resume: the state that a checkpoint has. The caller sees to it that the bus holds its
  *  bytes. */
-void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted);
+void critic_client_restore (critic_client_t *critic, const hash_t *state, bool trusted,
+                            double mean);
 
 #endif

@@ -183,6 +183,7 @@ static void report_add_critic (const trainer_t *t)
         return;
     critic_client_status_t status = critic_client_status (t->critic);
     metrics_add (t->metrics, "critic_explained_variance", status.explained_variance);
+    metrics_add (t->metrics, "critic_explained_variance_mean", status.mean);
     metrics_add (t->metrics, "critic_loss", status.loss);
     metrics_add (t->metrics, "critic_used", t->critic_used);
 }

@@ -357,6 +357,7 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
         critic_client_status_t status = critic_client_status (t->critic);
         checkpoint.critic = status.state;
         checkpoint.critic_trusted = status.trusted;
+        checkpoint.critic_mean = status.mean;
         critic = critic_client_bytes (t->critic);
     }
     /* The lines are on the disk before a checkpoint counts them, or a resume would find fewer bytes

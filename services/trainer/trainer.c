@@ -260,7 +260,8 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
     /* A new run, or one whose critic had learnt nothing by then. */
     if (hash_is_zero (&checkpoint->critic))
         return 0;
-    critic_client_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted);
+    critic_client_restore (t->critic, &checkpoint->critic, checkpoint->critic_trusted,
+                           checkpoint->critic_mean);
     /* The critic may be a new process, which fetches its state from the bus by the hash. */
     return publish_extra (t->publish, state->data, state->size, err);
 }

@@ -118,6 +118,8 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
     refused (GOOD "loss:\n  advantage: critic\ncritic:\n  width: 30\n", NULL,
              "x.yml:10: critic.width 30 is not divisible by critic.heads 4");
+    refused (GOOD "loss:\n  advantage: critic\ncritic:\n  trust: 0.04\n", NULL,
+             "x.yml: critic.distrust 0.05 is more than critic.trust 0.04");
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,
              "x.yml:8: reward.quality 0");
     refused (GOOD "  cpu_s: 30\n", NULL,

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,6 +241,70 @@ static void a_request_that_cannot_be_sent_is_an_error (void **state)
     buf_free (&bytes);
 }
 
+/*  ---- trust ---------------------------------------------------------------------------------- */
+
+/*  A step whose values explain this much: 1 all, 0 nothing. The rewards are 0 and 1, so values that
+ *  are x apart leave (1 - x)^2 of the variance. */
+static void foresee (fixture_t *f, critic_client_t *critic, uint64_t step, double apart)
+{
+    err_t err = {0};
+    assert_int_equal (critic_client_ask (critic, step, f->rollout, &err), 0);
+    wire_value_t values[EPISODES];
+    for (uint32_t e = 0; e < EPISODES; e++)
+        values[e] = (wire_value_t){.episode = e, .value = e ? apart : 0};
+    wire_value_reply_t reply = {.values = values, .values_n = EPISODES};
+    buf_t bytes = {0};
+    wire_value_reply_pack (&reply, &bytes);
+    bus_item_t item = {
+        .kind = BUS_REPLY, .call = bus.number, .payload = bytes.data, .size = bytes.size};
+    assert_int_equal (critic_client_item (critic, &item, &err), 1);
+    buf_free (&bytes);
+}
+
+static void trust_is_earned_and_lost (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    static wire_completion_t completions[EPISODES];
+    for (size_t e = 0; e < EPISODES; e++) {
+        f->episodes[e].completions = &completions[e];
+        f->episodes[e].completions_n = 1;
+        f->episodes[e].reward.reward = (double) e;
+    }
+    rollout_t *rollout = rollout_new (1, &err);
+    assert_non_null (rollout);
+    rollout->group[0] = &f->group;
+    rollout->task[0] = f->rollout->task[0];
+    assert_int_equal (rollout_index (rollout, &err), 0);
+    rollout_destroy (&f->rollout);
+    f->rollout = rollout;
+    learn (f, 1);
+    give_learnt (f);
+    foresee (f, f->critic, 2, 0.25); /* explains 7/16; the mean becomes an eighth of that */
+    assert_null (critic_client_values (f->critic));
+    foresee (f, f->critic, 3, 0.25);
+    critic_client_status_t status = critic_client_status (f->critic);
+    assert_true (fabs (status.mean - (1 - 49.0 / 64) * 0.4375) < 1e-12);
+    assert_non_null (critic_client_values (f->critic)); /* 0.1025 */
+    foresee (f, f->critic, 4, 0); /* 0.09: below what trusts, above what distrusts */
+    assert_non_null (critic_client_values (f->critic));
+    critic_client_t *resumed = critic_client_new ((bus_t *) &bus, "r", 8, f->conf, &err);
+    assert_non_null (resumed);
+    status = critic_client_status (f->critic);
+    critic_client_restore (resumed, &status.state, status.trusted, status.mean);
+    foresee (f, resumed, 5, 0); /* goes on as the one before it */
+    assert_non_null (critic_client_values (resumed));
+    critic_client_destroy (&resumed);
+    foresee (f, f->critic, 5, 10); /* explains -80, which counts as -1 */
+    assert_null (critic_client_values (f->critic));
+    double mean = critic_client_status (f->critic).mean;
+    assert_true (fabs (mean - (0.875 * status.mean - 0.125)) < 1e-12);
+    foresee (f, f->critic, 6, 1); /* one good step does not make up for it */
+    assert_null (critic_client_values (f->critic));
+    foresee (f, f->critic, 7, 1);
+    assert_non_null (critic_client_values (f->critic));
+}
+
 /*  The critic reads the brief and what was said; the hidden checks stay with the trainer. */
 static void hidden_checks_are_not_told (void **state)
 {
@@ -290,6 +355,7 @@ int main (void)
         TEST (what_was_put_off_too_long_is_named),
         TEST (other_refusals_end_it),
         TEST (a_request_that_cannot_be_sent_is_an_error),
+        TEST (trust_is_earned_and_lost),
         TEST (hidden_checks_are_not_told),
         TEST (transcripts_beyond_a_frame_are_refused),
     };
