@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/fs.h"
 #include "model/model.h"
 #include "text/tokenizer.h"
 
@@ -49,6 +50,9 @@ const char *hf_dtype_name (hf_dtype_t dtype);
 
 typedef struct hf hf_t;
 
+/*  The folder of a policy's model: parent/name where that is one, as in a checkpoint of several
+ *  policies, else parent itself. */
+int hf_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err);
 hf_t *hf_open (const char *dir, err_t *err);
 void hf_destroy (hf_t **hf);
 const hf_config_t *hf_config (const hf_t *hf);

@@ -7,10 +7,12 @@
 
 #include "base/fs.h"
 #include "cli.h"
+#include "report/folder.h"
 
 static const args_option_t options[] = {
     {"--model", "DIR", "",
-     "in place of model.path, or with adapters of model.adapter_path; a checkpoint, for example"},
+     "in place of model.path, or with adapters of model.adapter_path: a model, a checkpoint, or a "
+     "run's folder, which means its newest checkpoint"},
     {"--out", "DIR", "", "keep the results there; else only printed"},
     {"--json", NULL, NULL, "one JSON object per line"},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
@@ -20,7 +22,8 @@ static const args_spec_t spec = {
     .program = "quintet eval",
     .about = "Evaluates a model on the held-out tasks of CONFIG, sampled and greedy, without "
              "training.\n\n"
-             "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/step-80\n",
+             "  quintet eval deploy/config/coding.yml --model runs/coding\n"
+             "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/best\n",
     .positional = "CONFIG",
     .options = options};
 
@@ -47,10 +50,21 @@ static int cmd_eval_run (int argc, char **argv)
     args_t *args = cli_args (&spec, argc, argv, &status);
     if (!args)
         return status;
-    char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX], model[FS_PATH_MAX + 16];
-    char *words[ARGS_REPEATED_MAX * 2 + 20];
+    char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX], model[FS_PATH_MAX + 32];
+    char weights[FS_PATH_MAX] = "", policies[FOLDER_SET];
+    char *words[ARGS_REPEATED_MAX * 2 + 24];
     size_t n = 0, sets_n;
     bool keep = *args_value (args, "--out");
+    err_t err = {0};
+    const char *given = args_value (args, "--model");
+    if (*given && folder_weights (given, weights, &err) != 0) {
+        args_destroy (&args);
+        return cli_fail ("eval", &err);
+    }
+    if (strcmp (given, weights) != 0)
+        fprintf (stderr, "quintet eval: of the run in %s the newest checkpoint, %s\n", given,
+                 weights);
+    folder_policies (weights, policies);
     if (!keep && !mkdtemp (folder)) {
         fprintf (stderr, "quintet eval: no folder can be made in /tmp\n");
         args_destroy (&args);
@@ -58,17 +72,20 @@ static int cmd_eval_run (int argc, char **argv)
     }
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
-    bool adapters = cmd_eval_holds_adapters (args_value (args, "--model"));
-    snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path",
-              args_value (args, "--model"));
+    bool adapters = cmd_eval_holds_adapters (weights);
+    snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path", weights);
     const char *const *sets = args_repeated (args, "--set", &sets_n);
     const char *fixed[] = {"run",   args_positional (args), "--out", out,
                            "--set", "trainer.steps=0",      "--set", "run.baseline=none"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         words[n++] = (char *) (uintptr_t) fixed[i];
-    if (*args_value (args, "--model")) {
+    if (*weights) {
         words[n++] = (char *) "--set";
         words[n++] = model;
+    }
+    if (*policies) {
+        words[n++] = (char *) "--set";
+        words[n++] = policies;
     }
     if (adapters) {
         words[n++] = (char *) "--set";

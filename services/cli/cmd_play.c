@@ -14,6 +14,7 @@
 #include "play/seats.h"
 #include "play/stream.h"
 #include "play/tasks.h"
+#include "report/folder.h"
 #include "task/episode.h"
 
 static const args_option_t options[] = {
@@ -339,8 +340,17 @@ static int cmd_play_sampling (cmd_play_t *play, const args_t *args, err_t *err)
 static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
 {
     size_t n;
-    const char *const *sets = args_repeated (args, "--set", &n);
-    play->conf = conf_load (args_positional (args), sets, n, err);
+    const char *const *sets = args_repeated (args, "--set", &n), *all[ARGS_REPEATED_MAX + 1];
+    char weights[FS_PATH_MAX] = "", policies[FOLDER_SET] = "";
+    if (*args_value (args, "--model") &&
+        folder_weights (args_value (args, "--model"), weights, err) != 0)
+        return -1;
+    /* How many policies there are the weights say; before the user's own words, which count. */
+    folder_policies (weights, policies);
+    all[0] = policies;
+    memcpy (all + 1, sets, n * sizeof *sets);
+    play->conf =
+        conf_load (args_positional (args), *policies ? all : all + 1, n + !!*policies, err);
     if (!play->conf || cmd_play_sampling (play, args, err) != 0)
         return -1;
     play->json = args_flag (args, "--json");
@@ -350,7 +360,7 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     if (play->json)
         play->show.to = NULL;
     play->pool = opened_pool ();
-    return seats_open (&play->seats, play->conf, args_value (args, "--model"), play->pool, err);
+    return seats_open (&play->seats, play->conf, weights, play->pool, err);
 }
 
 static int cmd_play_run (int argc, char **argv)

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/printable.h"
 #include "bus/bus.h"
 #include "cli.h"
+#include "conf/conf.h"
 #include "suite/supervisor.h"
 #include "task/episode.h"
 #include "task/number.h"
@@ -21,22 +23,26 @@
 #define SAID_MAX      40
 
 static const args_option_t options[] = {
+    {"--config", "CONFIG", "",
+     "take its reward section for what no option says; of a run's folder its config.yml is taken"},
     {"--command", "PROGRAM", "", "scorer program of your own; else the family's"},
-    {"--seconds", "N", "20", "that the program has for one episode (reward.command_s)"},
+    {"--seconds", "N", "", "that the program has for one episode (reward.command_s)"},
     {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
-    {"--quality", "W", "1", "weight of quality"},
-    {"--speed", "W", "0.3", "weight of speed"},
-    {"--cost", "W", "0.1", "weight of coordination cost"},
+    {"--quality", "W", "", "weight of quality"},
+    {"--speed", "W", "", "weight of speed"},
+    {"--cost", "W", "", "weight of coordination cost"},
     {0}};
 
 static const args_spec_t spec = {
     .program = "quintet score",
-    .about = "Scores every episode of a JSONL file (a run's episodes.jsonl, for example) and "
-             "prints one\n"
-             "JSON line for each: the way to try a scorer before a run.\n\n"
-             "  quintet score runs/coding/episodes.jsonl\n"
-             "  quintet score runs/coding/episodes.jsonl --command 'python3 my_scorer.py'\n",
-    .positional = "FILE",
+    .about =
+        "Scores every episode of a JSONL file, or of a run's folder, and prints one JSON line\n"
+        "for each: the way to try a scorer before a run. A run's episodes are scored as that\n"
+        "run did, but for what an option says; of a file with the defaults of the reward\n"
+        "section, or those of --config.\n\n"
+        "  quintet score runs/coding\n"
+        "  quintet score runs/coding --command 'python3 my_scorer.py'\n",
+    .positional = "FILE|RUN",
     .options = options};
 
 /*  One episode of the file: what its group has in common, and its history. */
@@ -294,29 +300,62 @@ static int cmd_score_ask_all (const cmd_score_asker_t *asker, supervisor_t *supe
 }
 
 static int cmd_score_ask (supervisor_t *supervisor, const char *address, cmd_score_file_t *file,
-                          const args_t *args, const wire_weights_t *weights, err_t *err)
+                          const cmd_score_asker_t *how, err_t *err)
 {
     bus_options_t bus_options = {.address = address, .name = "score"};
-    double seconds;
-    if (args_real (args, "--seconds", 0.1, 86400, &seconds, err) != 0)
-        return -1;
-    cmd_score_asker_t asker = {.command_s = seconds,
-                               .bus = bus_new (&bus_options, err),
-                               .command = args_value (args, "--command"),
-                               .modules = args_value (args, "--modules"),
-                               .weights = *weights};
+    cmd_score_asker_t asker = *how;
+    asker.bus = bus_new (&bus_options, err);
     int rc = asker.bus ? cmd_score_ask_all (&asker, supervisor, file, err) : -1;
     bus_destroy (&asker.bus);
     return rc;
 }
 
-static int cmd_score_weights (const args_t *args, wire_weights_t *weights, err_t *err)
+/*  Where the episodes are, and the configuration that they are scored under: that of --config, or
+ *  of the run; NULL: neither. */
+static int cmd_score_find (const args_t *args, char path[FS_PATH_MAX], conf_t **conf, err_t *err)
 {
-    return args_real (args, "--quality", 0, 100, &weights->quality, err) == 0 &&
-                   args_real (args, "--speed", 0, 100, &weights->speed, err) == 0 &&
-                   args_real (args, "--cost", 0, 100, &weights->cost, err) == 0
-               ? 0
-               : -1;
+    char found[FS_PATH_MAX];
+    const char *given = args_positional (args), *config = args_value (args, "--config");
+    struct stat st;
+    bool folder = stat (given, &st) == 0 && S_ISDIR (st.st_mode);
+    snprintf (path, FS_PATH_MAX, "%s", given);
+    if (folder && (fs_join (path, given, "episodes.jsonl", err) != 0 ||
+                   fs_join (found, given, "config.yml", err) != 0))
+        return -1;
+    if (!*config && !folder)
+        return 0;
+    *conf = conf_load (*config ? config : found, NULL, 0, err);
+    return *conf ? 0 : -1;
+}
+
+/*  A number of the reward section: the option's, else the configuration's, else the default. */
+static int cmd_score_number (const args_t *args, const char *option, double low, double high,
+                             double configured, double *value, err_t *err)
+{
+    *value = configured;
+    return *args_value (args, option) ? args_real (args, option, low, high, value, err) : 0;
+}
+
+static int cmd_score_choose (const args_t *args, const conf_t *conf, buf_t *modules,
+                             cmd_score_asker_t *how, err_t *err)
+{
+    wire_weights_t *w = &how->weights;
+    if (cmd_score_number (args, "--quality", 0, 100, conf ? conf->reward.quality : 1, &w->quality,
+                          err) != 0 ||
+        cmd_score_number (args, "--speed", 0, 100, conf ? conf->reward.speed : 0.3, &w->speed,
+                          err) != 0 ||
+        cmd_score_number (args, "--cost", 0, 100, conf ? conf->reward.cost : 0.1, &w->cost, err) !=
+            0 ||
+        cmd_score_number (args, "--seconds", 0.1, 86400, conf ? conf->reward.command_s : 20,
+                          &how->command_s, err) != 0)
+        return -1;
+    buf_text (modules, args_value (args, "--modules"));
+    if (conf && !args_given (args, "--modules"))
+        conf_join (&conf->reward.python_modules, ",", modules);
+    how->modules = modules->data ? modules->data : "";
+    how->command = conf && !args_given (args, "--command") ? conf->reward.command
+                                                           : args_value (args, "--command");
+    return 0;
 }
 
 /*  A bus and a reward service of its own, in a folder that goes away with them: no run is
@@ -334,12 +373,19 @@ static int cmd_score_run (int argc, char **argv)
     struct sigaction action = {.sa_handler = cmd_score_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    wire_weights_t weights;
-    int rc = cmd_score_weights (args, &weights, &err);
+    char path[FS_PATH_MAX];
+    conf_t *conf = NULL;
+    buf_t modules = {0};
+    cmd_score_asker_t how = {.command = "", .modules = ""};
+    int rc = cmd_score_find (args, path, &conf, &err);
     if (rc == 0)
-        rc = cmd_score_read_file (args_positional (args), &file, &err);
+        rc = cmd_score_choose (args, conf, &modules, &how, &err);
+    if (rc == 0)
+        rc = cmd_score_read_file (path, &file, &err);
     if (rc == 0 && !mkdtemp (dir))
         rc = err_errno (&err, ERR_IO, "/tmp");
+    /* Until it is made the name is nobody's to remove. */
+    bool made = rc == 0;
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
     if (rc == 0)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
@@ -348,22 +394,26 @@ static int cmd_score_run (int argc, char **argv)
     const char *services[][10] = {
         {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address, NULL},
         {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address,
-         "--command", args_value (args, "--command"), "--modules", args_value (args, "--modules"),
-         NULL}};
+         "--command", how.command, "--modules", how.modules, NULL}};
     static const char *const names[] = {"bus", "reward"};
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
     if (rc == 0)
-        rc = cmd_score_ask (supervisor, address, &file, args, &weights, &err);
+        rc = cmd_score_ask (supervisor, address, &file, &how, &err);
     /* The services end first: only then has their log all that the scorer said. */
     supervisor_destroy (&supervisor);
-    cmd_score_print_said (dir);
-    fs_remove (dir, NULL);
+    if (made) {
+        cmd_score_print_said (dir);
+        fs_remove (dir, NULL);
+    }
     cmd_score_free_file (&file);
+    buf_free (&modules);
+    conf_destroy (&conf);
     args_destroy (&args);
     if (rc != 0)
         status = interrupted ? 130 : cli_fail ("score", &err);
     return status;
 }
 
-const cli_command_t cli_score = {"score", "FILE", "score finished episodes again", cmd_score_run};
+const cli_command_t cli_score = {"score", "FILE|RUN", "score finished episodes again",
+                                 cmd_score_run};

@@ -51,10 +51,12 @@ static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t
 static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
-    policy_t *policy = strcmp (conf->model.adapter, "lora") == 0
-                           ? team_adapt (team, name, pool, err)
-                           : policy_load (name, conf->model.path, conf->model.compute,
-                                          conf->model.chat, pool, err);
+    char folder[FS_PATH_MAX];
+    policy_t *policy = NULL;
+    if (strcmp (conf->model.adapter, "lora") == 0)
+        policy = team_adapt (team, name, pool, err);
+    else if (hf_find (conf->model.path, name, folder, err) == 0)
+        policy = policy_load (name, folder, conf->model.compute, conf->model.chat, pool, err);
     if (!policy)
         return -1;
     team->policies[team->policies_n++] = policy;

@@ -174,22 +174,21 @@ static void check_note_tasks (check_t *check, const conf_t *conf, const task_set
 
 /*  ---- the whole ------------------------------------------------------------------------------ */
 
-static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, bool elsewhere,
-                        err_t *err)
+static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, const char *folder,
+                        bool elsewhere, err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
-        return conf_refuse (conf, "model.path", err, "%s has no tokenizer.json in it",
-                            conf->model.path);
+        return conf_refuse (conf, "model.path", err, "%s has no tokenizer.json in it", folder);
     prompts_t p = {.conf = conf, .context = hf_config (hf)->model.context};
     tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
     if (!tokenizer) {
-        err_wrap (err, "%s/tokenizer.json", conf->model.path);
+        err_wrap (err, "%s/tokenizer.json", folder);
         return conf_wrap (conf, "model.path", err);
     }
     task_set_t *tasks = NULL;
     check->dtype = hf_config (hf)->dtype;
-    int rc = chat_find (conf->model.path, conf->model.chat, &p.chat, err);
+    int rc = chat_find (folder, conf->model.chat, &p.chat, err);
     /* Without that token a completion would end at the length limit only. */
     if (rc == 0 && p.chat.end && tokenizer_id (tokenizer, p.chat.end) < 0)
         rc = err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there",
@@ -214,6 +213,22 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, bool
     return rc;
 }
 
+/*  Those of the other policies, where each has a model of its own. */
+static int check_other_models (const conf_t *conf, const char *first, err_t *err)
+{
+    char folder[FS_PATH_MAX];
+    int rc = 0;
+    for (size_t p = 1; rc == 0 && !conf_shares (conf) && p < conf->team.roles.n; p++) {
+        if (hf_find (conf->model.path, conf_policy (conf, p), folder, err) == 0 &&
+            strcmp (folder, first) == 0)
+            continue;
+        hf_t *hf = hf_open (folder, err);
+        rc = hf && hf_check (hf, err) == 0 ? 0 : conf_wrap (conf, "model.path", err);
+        hf_destroy (&hf);
+    }
+    return rc;
+}
+
 static void check_note_steps (check_t *check, const conf_t *conf)
 {
     long long warmup = conf->trainer.warmup, steps = conf->trainer.steps;
@@ -229,10 +244,15 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     if (check_adapters (conf, err) != 0)
         return -1;
     check_note_steps (check, conf);
-    hf_t *hf = hf_open (conf->model.path, err);
+    char folder[FS_PATH_MAX];
+    hf_t *hf = hf_find (conf->model.path, conf_policy (conf, 0), folder, err) == 0
+                   ? hf_open (folder, err)
+                   : NULL;
     if (!hf)
         return conf_wrap (conf, "model.path", err);
-    int rc = check_model (check, conf, hf, elsewhere, err);
+    int rc = check_model (check, conf, hf, folder, elsewhere, err);
+    if (rc == 0)
+        rc = check_other_models (conf, folder, err);
     if (rc == 0 && !elsewhere)
         rc = fit_check (conf, hf_config (hf), &check->fit, err);
     hf_destroy (&hf);

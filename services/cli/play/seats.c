@@ -10,23 +10,6 @@
 #define ADAPTERS "adapter_config.json"
 #define WEIGHTS  "config.json"
 
-/*  The folder that is meant by the folder of a run: its newest checkpoint. */
-static int seats_find (const char *dir, char found[FS_PATH_MAX], err_t *err)
-{
-    char checkpoints[FS_PATH_MAX], name[64];
-    size_t step = folder_step (dir);
-    if (fs_join (checkpoints, dir, "checkpoints", err) != 0)
-        return -1;
-    /* It is a run's folder, which is no model itself. */
-    if (step == 0 && fs_exists (checkpoints))
-        return err_set (err, ERR_CONFIG, "%s: no checkpoint is in it yet", checkpoints);
-    snprintf (name, sizeof name, "checkpoints/step-%zu", step);
-    if (step > 0)
-        return fs_join (found, dir, name, err);
-    snprintf (found, FS_PATH_MAX, "%s", dir);
-    return 0;
-}
-
 /*  The folder of a policy: one of its name in DIR, or DIR itself; kind: the file that such a folder
  *  has. False: neither has it. */
 static bool seats_find_policy (const char *dir, const char *policy, const char *kind,
@@ -78,8 +61,10 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
                         ", nor a folder '%s' with one",
                         dir, conf->team.roles.item[role], policy);
     /* Adapters stand on the configuration's own model, and so does a team that names no folder. */
-    s->folder[role] =
-        seats_open_folder (s, conf, adapters || !*dir ? conf->model.path : found, pool, err);
+    char base[FS_PATH_MAX];
+    if (hf_find (conf->model.path, policy, base, err) != 0)
+        return -1;
+    s->folder[role] = seats_open_folder (s, conf, adapters || !*dir ? base : found, pool, err);
     if (!s->folder[role])
         return -1;
     s->model[role] = s->folder[role]->model;
@@ -112,7 +97,7 @@ int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, e
     char found[FS_PATH_MAX] = "";
     if (!*dir)
         dir = conf->model.adapter_path;
-    if (*dir && seats_find (dir, found, err) != 0)
+    if (*dir && folder_weights (dir, found, err) != 0)
         return -1;
     for (size_t r = 0; r < conf->team.roles.n; r++)
         if (seats_open_role (s, conf, r, found, pool, err) != 0)

@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "conf/conf.h"
+
 /*  A trainer writes metrics from its first evaluation on. */
 bool folder_holds_run (const char *dir)
 {
@@ -40,6 +42,43 @@ size_t folder_step (const char *dir)
     }
     globfree (&found);
     return newest;
+}
+
+int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err)
+{
+    char checkpoints[FS_PATH_MAX], name[64];
+    size_t step = folder_step (dir);
+    if (fs_join (checkpoints, dir, "checkpoints", err) != 0)
+        return -1;
+    /* It is a run's folder, which is no model itself. */
+    if (step == 0 && fs_exists (checkpoints))
+        return err_set (err, ERR_CONFIG, "%s: no checkpoint is in it yet", checkpoints);
+    snprintf (name, sizeof name, "checkpoints/step-%zu", step);
+    if (step > 0)
+        return fs_join (found, dir, name, err);
+    snprintf (found, FS_PATH_MAX, "%s", dir);
+    return 0;
+}
+
+/*  RUN/checkpoints/step-N, whatever link or path it was named by. A config.yml that cannot be read
+ *  says nothing: whoever opens the weights says what is wrong with them. */
+void folder_policies (const char *weights, char set[FOLDER_SET])
+{
+    char config[FS_PATH_MAX];
+    char *real = realpath (weights, NULL), *end = real ? strrchr (real, '/') : NULL;
+    conf_t *conf = NULL;
+    set[0] = 0;
+    if (end)
+        *end = 0;
+    if (end && (end = strrchr (real, '/')) && strcmp (end, "/checkpoints") == 0) {
+        *end = 0;
+        if (fs_join (config, real, "config.yml", NULL) == 0 && fs_exists (config))
+            conf = conf_load (config, NULL, 0, NULL);
+    }
+    if (conf)
+        snprintf (set, FOLDER_SET, "team.policies=%s", conf->team.policies);
+    conf_destroy (&conf);
+    free (real);
 }
 
 /*  The trainer writes result.json last. A run that was finished may be made longer: then the file

@@ -15,6 +15,13 @@
 bool folder_holds_run (const char *dir);
 /*  The step of the newest checkpoint, 0: none. Checkpoints appear whole. */
 size_t folder_step (const char *dir);
+/*  The folder with the weights that are meant by a folder: of a run its newest checkpoint, else the
+ *  folder itself. ERR_CONFIG: a run that has none yet. */
+int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
+/*  The override "team.policies=..." that those weights were made under, as the run that they belong
+ *  to says in its config.yml; "": they belong to none. */
+#define FOLDER_SET 48
+void folder_policies (const char *weights, char set[FOLDER_SET]);
 /*  Whether the trainer there came to its end after at least so many steps. */
 bool folder_finished (const char *dir, size_t steps);
 
