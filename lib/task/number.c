@@ -65,6 +65,26 @@ void number_escape (const char *json, buf_t *escaped)
     }
 }
 
+/*  A key that stands twice has two meanings, of which a reader would see one. */
+json_t *number_parse (const char *json, err_t *err)
+{
+    json_error_t problem = {.text = ""};
+    buf_t text = {0};
+    json_t *root = NULL;
+    number_escape (json, &text);
+    if (buf_check (&text, "a text", err) == 0) {
+        root = json_loads (text.data ? text.data : "", JSON_REJECT_DUPLICATES, &problem);
+        if (!root && json_error_code (&problem) == json_error_null_character)
+            err_set (err, ERR_INPUT,
+                     "column %d: \\u0000 in it, which texts cannot hold here: take it out",
+                     problem.column);
+        else if (!root)
+            err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
+    }
+    buf_free (&text);
+    return root;
+}
+
 /*  The number in an object of our form that begins here, or NULL: an object of the user's. */
 static const char *number_inside (const char *at, size_t *n)
 {

@@ -11,10 +11,15 @@
 #ifndef QUINTET_TASK_NUMBER_H
 #define QUINTET_TASK_NUMBER_H
 
+#include <jansson.h>
+
 #include "base/buf.h"
 
 /*  Appends the text with every such number in its place. What is no JSON stays what it is. */
 void number_escape (const char *json, buf_t *escaped);
+/*  Parses a text, as written by anybody, with its numbers in this form. ERR_INPUT says what is
+ *  wrong, and in which column. */
+json_t *number_parse (const char *json, err_t *err);
 /*  The reverse, of compact JSON (no white space). */
 void number_restore (const char *json, buf_t *restored);
 

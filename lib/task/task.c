@@ -108,16 +108,10 @@ static int task_check_id (const task_set_t *set, const json_t *task, size_t numb
 static int task_read_line (task_set_t *set, const task_options_t *o, const char *line,
                            size_t number, err_t *err)
 {
-    json_error_t problem = {.text = ""};
-    buf_t text = {0};
     /* Whole numbers of any size, NaN and Infinity travel as objects (task/number.h). */
-    number_escape (line, &text);
-    json_t *task = json_loads (text.data ? text.data : "", JSON_REJECT_DUPLICATES, &problem);
-    int rc = buf_check (&text, "a task", err);
-    buf_free (&text);
-    if (rc == 0 && !task)
-        rc = err_set (err, ERR_INPUT, "column %d: %s", problem.column, problem.text);
-    else if (rc == 0 && !json_is_object (task))
+    json_t *task = number_parse (line, err);
+    int rc = task ? 0 : -1;
+    if (rc == 0 && !json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
     else if (rc != 0 || set->family->adopt (task, err) != 0 ||
              task_check_id (set, task, number, err) != 0)

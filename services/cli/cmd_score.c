@@ -112,16 +112,12 @@ static int cmd_score_read_file (const char *path, cmd_score_file_t *file, err_t 
             rc = err_set (err, ERR_LIMIT, "%s: more than %d episodes", path, EPISODES_MAX);
             break;
         }
-        json_error_t problem = {.text = ""};
         bool marked = number == 1 && strncmp (text, "\xef\xbb\xbf", 3) == 0; /* as UTF-8 */
         /* Counted before it is read, so that one that cannot be read is freed with the others. */
         cmd_score_episode_t *e = &file->episodes[file->n++];
-        buf_t line = {0};
-        number_escape (text + (marked ? 3 : 0), &line);
-        json_t *state = json_loads (line.data ? line.data : "", 0, &problem);
-        buf_free (&line);
+        json_t *state = number_parse (text + (marked ? 3 : 0), err);
         e->line = number;
-        rc = state ? cmd_score_split (state, e, err) : err_set (err, ERR_INPUT, "%s", problem.text);
+        rc = state ? cmd_score_split (state, e, err) : -1;
         if (rc != 0)
             err_wrap (err, "%s:%zu", path, number);
     }

@@ -118,9 +118,44 @@ static int command_add_part (const char *name, double value, reward_score_t *sco
     return 0;
 }
 
-/*  Only the quality is needed. What is no number from 0 to 1 is left out rather than refused, since
- *  programs say other things there as well; but what is given as quality must be one, for the
- *  reward depends on it. */
+/*  What a sum of parts has too much or too little is none of the program's doing. */
+static double command_part (double x)
+{
+    return x < 0 ? 0 : x > 1 ? 1 : x;
+}
+
+/*  Whether a member is there at all: null is as good as left out. */
+static bool command_has (const json_t *value)
+{
+    return value && !json_is_null (value);
+}
+
+/*  Every number is a part, so what is none is refused by its name: left out, it would vanish
+ *  without a word from everything that its owner looks at. Texts, lists and the like are none of
+ *  ours. */
+static int command_check_member (const char *name, const json_t *value, err_t *err)
+{
+    double x = json_number_value (value);
+    char *text = json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY);
+    int rc = 0;
+    if (strcmp (name, "success") == 0 && command_has (value) && !json_is_boolean (value))
+        rc = err_set (err, ERR_INPUT, "its answer has \"success\": %.80s; true or false is wanted",
+                      text ? text : "");
+    else if (strcmp (name, "agreement") == 0 && command_has (value) && !json_is_number (value))
+        rc = err_set (err, ERR_INPUT,
+                      "its answer has \"agreement\": %.80s; a number from 0 to 1 is wanted",
+                      text ? text : "");
+    else if (json_is_number (value) && !(x >= -ROUNDING && x <= 1 + ROUNDING))
+        rc = err_set (
+            err, ERR_INPUT,
+            "its answer has \"%.80s\": %.40s; parts are numbers from 0 to 1 (say others as "
+            "text, or in \"verdict\")",
+            name, text ? text : "");
+    free (text);
+    return rc;
+}
+
+/*  Only the quality is needed. */
 static int command_read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
 {
     json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
@@ -135,18 +170,19 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
                         "to 1 is wanted, and not more than one line per episode",
                         answer->data ? answer->data : "");
     }
-    score->quality = worth < 0 ? 0 : worth > 1 ? 1 : worth;
+    score->quality = command_part (worth);
     const json_t *success = json_object_get (root, "success");
     score->success = json_is_true (success);
     score->success_unknown = !json_is_boolean (success);
     const json_t *agreement = json_object_get (root, "agreement");
-    score->agreement = json_number_value (agreement);
+    score->agreement = command_part (json_number_value (agreement));
     score->agreement_unknown = !json_is_number (agreement);
     int rc = 0;
     json_object_foreach (root, name, value) {
-        double x = json_number_value (value);
-        if (rc == 0 && json_is_number (value) && value != quality && x >= 0 && x <= 1)
-            rc = command_add_part (name, x, score, err);
+        if (rc == 0)
+            rc = command_check_member (name, value, err);
+        if (rc == 0 && json_is_number (value) && value != quality)
+            rc = command_add_part (name, command_part (json_number_value (value)), score, err);
     }
     const char *verdict = json_string_value (json_object_get (root, "verdict"));
     reward_set_verdict (score, verdict ? verdict : "");

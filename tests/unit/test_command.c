@@ -126,6 +126,35 @@ static void what_an_answer_does_not_say_is_not_known (void **state)
     assert_true (s.success && s.agreement > 0.49 && s.agreement < 0.51);
 }
 
+/*  Left out they would vanish in silence: no pass rate, and no such part in any table. */
+static void what_an_answer_says_wrongly_is_named (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *members, *wanted;
+    } wrong[] = {{"\"success\": 1", "\"success\": 1; true or false"},
+                 {"\"success\": \"yes\"", "\"success\": \"yes\"; true or false"},
+                 {"\"agreement\": true", "\"agreement\": true; a number from 0 to 1"},
+                 {"\"agreement\": 2", "\"agreement\": 2; parts are"},
+                 {"\"words\": 120", "\"words\": 120; parts are"},
+                 {"\"depth\": -0.5", "\"depth\": -0.5; parts are"}};
+    char program[160];
+    reward_score_t s;
+    err_t err = {0};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf (program, sizeof program,
+                  "while read line; do echo '{\"quality\": 0.5, %s}'; done", wrong[i].members);
+        assert_int_equal (score (program, 20, 1, &s, &err), -1);
+        if (!strstr (err.text, wrong[i].wanted))
+            fail_msg ("'%s' is wanted, got '%s'", wrong[i].wanted, err.text);
+    }
+    assert_int_equal (score ("read line; echo '{\"quality\": 1.0000000001, \"success\": null, "
+                             "\"half\": 0.5, \"why\": \"text\", \"list\": [7]}'",
+                             20, 1, &s, &err),
+                      0);
+    assert_true (s.success_unknown && s.parts_n == 1 && s.quality <= 1);
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -135,6 +164,7 @@ int main (void)
         cmocka_unit_test (one_that_is_too_slow_three_times_is_given_up),
         cmocka_unit_test (one_that_answered_before_fails_of_an_episode_alone),
         cmocka_unit_test (one_that_says_much_is_not_stopped_by_it),
+        cmocka_unit_test (what_an_answer_says_wrongly_is_named),
         cmocka_unit_test (what_an_answer_does_not_say_is_not_known),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -15,7 +15,6 @@
 #include "task/corpus.h"
 #include "task/episode.h"
 #include "task/family.h"
-#include "task/fit.h"
 #include "task/number.h"
 #include "task/reward.h"
 #include "task/task.h"
@@ -48,47 +47,6 @@ static void the_split_is_a_partition (void **state)
                                          task_set_get (set, TASK_TRAIN, j));
         task_set_destroy (&set);
     }
-}
-
-/*  A token is a byte here. */
-static int count_bytes (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
-{
-    (void) context, (void) text, (void) err;
-    *tokens = size;
-    return 0;
-}
-
-static void tasks_that_are_too_long_are_left_out (void **state)
-{
-    (void) state;
-    static const char *const roles[] = {"aux", "main"};
-    task_set_t *set = open_set ("coding", "plain"), *all = open_set ("coding", "plain");
-    task_fit_t fit = {
-        .roles = roles, .roles_n = 2, .written = 20, .room = 90, .count = count_bytes};
-    task_fitted_t fitted;
-    err_t err = {0};
-    assert_int_equal (task_fit_count (set, &fit, &fitted, &err), 0);
-    assert_int_equal (task_set_size (set, TASK_TRAIN), fitted.n[TASK_TRAIN]); /* counted alone */
-    assert_int_equal (task_fit (set, &fit, &fitted, &err), 0);
-    /* "BRIEF\n# main\n" of 70 bytes at most stays, in the order of before. */
-    for (int split = 0; split < 2; split++) {
-        size_t kept = 0;
-        for (size_t i = 0; i < task_set_size (all, (task_split_t) split); i++) {
-            const char *task = task_set_get (all, (task_split_t) split, i);
-            json_t *json = json_loads (task, 0, NULL);
-            bool fits = strlen (family_text (json, "brief")) + strlen ("\n# main\n") + 20 <= 90;
-            json_decref (json);
-            if (fits)
-                assert_string_equal (task_set_get (set, (task_split_t) split, kept++), task);
-        }
-        assert_int_equal (kept, task_set_size (set, (task_split_t) split));
-        assert_int_equal (kept + fitted.long_n[split], fitted.n[split]);
-        assert_true (kept > 0 && fitted.long_n[split] > 0);
-    }
-    assert_true (fitted.most + 20 > 90 && *fitted.id);
-    assert_string_equal (fitted.role, "main");
-    task_set_destroy (&set);
-    task_set_destroy (&all);
 }
 
 static void a_pass_takes_every_task_once (void **state)
@@ -212,6 +170,33 @@ static void a_test_wants_a_result_or_an_error (void **state)
         task_set_t *set = open_lines (line, 0, &err);
         if (!set == (i < 2) || (!set && !strstr (err.text, "tests[0]")))
             fail_msg ("%s: %s", tests[i], err.text);
+        task_set_destroy (&set);
+    }
+}
+
+/*  What nobody would look at, or no program could do, is refused with file, line and key. */
+static void a_mistake_in_a_task_is_named (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *brief, *more, *tests, *wanted;
+    } wrong[] = {{"b", "", "{\"args\":[],\"result\":1},{\"args\":[],\"kwargs\":{},\"result\":1}",
+                  ":2: tests[1].kwargs: no such key; a test has args, and result or raises"},
+                 {"b", "", "{\"args\":[],\"raises\":\"ValueErorr\"}",
+                  ":2: tests[0].raises: ValueErorr is none of Python's own exceptions"},
+                 {"b", ",\"entry_point\":\"lambda\"", "{\"args\":[],\"result\":1}",
+                  ":2: \"entry_point\" 'lambda' is no name of a function"},
+                 {"b\\u0000", "", "{\"args\":[],\"result\":1}", ":2: column 27: \\u0000 in it"},
+                 {"Raise StackEmpty.", "", "{\"args\":[],\"raises\":\"StackEmpty\"}", NULL}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char lines[400];
+        err_t err = {0};
+        snprintf (lines, sizeof lines,
+                  LINE ("first", "") "{\"id\":\"a\",\"brief\":\"%s\"%s,\"tests\":[%s]}\n",
+                  wrong[i].brief, wrong[i].more, wrong[i].tests);
+        task_set_t *set = open_lines (lines, 0, &err);
+        if (!set != !!wrong[i].wanted || (!set && !strstr (err.text, wrong[i].wanted)))
+            fail_msg ("'%s' is wanted, got '%s'", wrong[i].wanted, err.text);
         task_set_destroy (&set);
     }
 }
@@ -561,12 +546,12 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (the_split_is_a_partition),
-        cmocka_unit_test (tasks_that_are_too_long_are_left_out),
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
         cmocka_unit_test (an_id_stands_once_and_an_entry_point_is_a_name),
         cmocka_unit_test (a_mark_of_utf_8_is_refused_by_name),
         cmocka_unit_test (numbers_are_python_s),
+        cmocka_unit_test (a_mistake_in_a_task_is_named),
         cmocka_unit_test (a_test_wants_a_result_or_an_error),
         cmocka_unit_test (a_split_has_two_sides_or_none),
         cmocka_unit_test (styles_that_agree_score),

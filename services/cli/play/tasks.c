@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "task/family.h"
+#include "task/number.h"
 
 /*  What a path looks like and a brief does not: one word with a folder, or with the end of a task
  *  file's name. */
@@ -69,7 +70,6 @@ static int tasks_type (tasks_t *tasks, const conf_t *conf, json_t *task, bool wh
 int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, const task_fit_t *fit,
                 err_t *err)
 {
-    json_error_t problem = {.text = ""};
     bool whole = given[strspn (given, " \t\r\n")] == '{';
     if (!*given)
         return tasks_open_set (tasks, conf, "", fit, err);
@@ -78,11 +78,12 @@ int tasks_open (tasks_t *tasks, const conf_t *conf, const char *given, const tas
     /* A misspelt path must not be played as a brief. */
     if (tasks_is_path (given))
         return err_set (err, ERR_CONFIG, "--task %s: there is no such file", given);
-    json_t *task = whole ? json_loads (given, JSON_REJECT_DUPLICATES, &problem)
-                         : json_pack ("{s:s}", "brief", given);
-    int rc = task ? tasks_type (tasks, conf, task, whole, err)
-                  : err_set (err, ERR_CONFIG, "--task: %s",
-                             whole ? problem.text : "the text is not UTF-8");
+    json_t *task = whole ? number_parse (given, err) : json_pack ("{s:s}", "brief", given);
+    int rc = task ? tasks_type (tasks, conf, task, whole, err) : -1;
+    if (!task && !whole)
+        err_set (err, ERR_CONFIG, "--task: the text is not UTF-8");
+    else if (!task)
+        err_wrap (err, "--task");
     json_decref (task);
     return rc;
 }
