@@ -132,6 +132,11 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
     _exit (127);
 }
 
+/*  What python3 parses for -c stays in its memory until that has run, which is to its end: for the
+ *  text itself that would be five megabytes, of which every fork would copy the page tables. */
+static const char zygote_start[] =
+    "import sys\nexec(compile(sys.argv.pop(), 'zygote', 'exec'), globals())\n";
+
 /*  Nothing of our environment reaches the interpreter but the path by which python3 is found:
  *  Python finds its library by it, too. rseq would tell the program which CPU it runs on; a second
  *  arena of malloc would change addresses with the threads' timing. */
@@ -147,12 +152,13 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *s
                     (char *) "-S",
                     (char *) "-B",
                     (char *) "-c",
-                    (char *) (uintptr_t) source,
+                    (char *) (uintptr_t) zygote_start,
                     parent,
                     (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
                     (char *) (uintptr_t) zygote_find,
                     (char *) (uintptr_t) zygote_use,
+                    (char *) (uintptr_t) source,
                     NULL};
     char *environment[] = {path,
                            (char *) "PYTHONHASHSEED=0",

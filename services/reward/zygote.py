@@ -28,7 +28,7 @@ the judge      {"judge": [[answer to a call, {"result": value} or {"raises": nam
 What is said of a program before it runs is not said where it runs. Expected values are in the checker or the judge
 alone. "replace" makes the watched function fail when it is called; a program that is noted need not be run so.
 """
-import ast, binascii, builtins, ctypes, gc, io, json, marshal, mmap, operator, os, random, struct, sys, types, warnings
+import ast, binascii, builtins, ctypes, gc, io, json, marshal, operator, os, struct, sys, types, warnings
 import importlib.machinery, importlib.util
 import _ctypes
 
@@ -239,6 +239,23 @@ def play_judge():
         send([judge(answer, wanted) for answer, wanted in receive()["judge"]])
 
 
+REHEARSALS = 64  # CPython specialises code that has run so often
+
+
+def rehearse():
+    """What the interpreter learns about code while it runs is written beside it, into memory that a fork would have
+    to copy first. So it is learnt before."""
+    program = "def aux(xs):\n    return xs\ndef main(xs):\n    return sum(aux(xs))\n"
+    facts = facts_of({"program": program, "find": None, "entry": "main", "watch": "aux", "replace": False})
+    questions = {"load": facts["code"], "note": facts["noted"]}, {"call": ["main", [[1, 2]]]}, {"called": True}
+    for _ in range(REHEARSALS):
+        names = {}
+        link = Link(send, receive, printed, names, False)
+        for question in questions:
+            question = json.loads(ENCODER.encode(question), object_hook=number_of)
+            ENCODER.encode(answer_to(question, names, link))
+
+
 def play(kind):
     try:
         (play_program, play_checker, play_judge, play_finder)[kind]()
@@ -274,7 +291,11 @@ def code_bytes(path):
 class Texts:
     """The bytes of all modules that are written in Python. A file in memory that is mapped and read-only costs
     a fork nothing, unlike as many bytes of the interpreter's own."""
-    file, size, data = os.memfd_create("library"), 0, None
+    file, size, data = None, 0, None
+
+    @classmethod
+    def open(cls):
+        cls.file = os.memfd_create("library")
 
     @classmethod
     def add(cls, compiled, data):
@@ -286,6 +307,7 @@ class Texts:
 
     @classmethod
     def close(cls):
+        import mmap
         cls.data = memoryview(mmap.mmap(cls.file, cls.size, prot=mmap.PROT_READ))
         os.close(cls.file)
 
@@ -437,7 +459,8 @@ def forget_machine():
         sys.modules["threading"].main_thread()._native_id = NUMBER
     if hasattr(sys, "set_int_max_str_digits"):
         sys.set_int_max_str_digits(0)
-    random.seed(0)
+    if "random" in sys.modules:
+        sys.modules["random"].seed(0)
 
 
 class Plan(ctypes.Structure):
@@ -514,6 +537,7 @@ def main():
     exec(compile("\n".join(sys.argv[4:6]), "find", "exec"), FINDER.__dict__)
     sys.path[:] = [p for p in sys.path if p]
     if full:
+        Texts.open()
         read_library(modules)
         Texts.close()
     if len(os.listdir("/proc/self/task")) != 1:
@@ -523,6 +547,7 @@ def main():
         ctypes.CDLL("libgcc_s.so.1")
     except OSError:
         pass
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda pad: None)  # a smaller process forks faster
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     raw = [] if "ctypes" in modules else memory_functions()
@@ -534,7 +559,9 @@ def main():
         hide_ctypes()
     forget_machine()
     quiet()
+    rehearse()
     gc.collect()
+    trim(0)
     gc.freeze()
     inside.inside_serve(ctypes.byref(plan), why, ctypes.c_size_t(len(why)))
     raise RuntimeError(why.value.decode())
