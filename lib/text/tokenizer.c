@@ -278,6 +278,37 @@ static void tokenizer_add_added (tokenizer_t *t, int32_t id)
     t->added_normal |= token->normalized;
 }
 
+/*  The library writes an added token as what it was looked for as, and knows a special token by
+ *  its content. */
+static int tokenizer_set_written (tokenizer_t *t, err_t *err)
+{
+    for (size_t i = 0; i < t->added_n; i++) {
+        const added_t *added = &t->added[i];
+        token_t *token = &t->tokens[added->id];
+        const char *text = added->text ? added->text : "";
+        /* Which one is found would be chance, in the library too. They are in order of length. */
+        for (size_t k = i + 1; added->size && k < t->added_n && t->added[k].size == added->size;
+             k++)
+            if (token->normalized && t->tokens[t->added[k].id].normalized &&
+                memcmp (t->added[k].text, text, added->size) == 0)
+                return err_set (err, ERR_INPUT,
+                                "tokenizer: the added tokens '%.40s' and '%.40s' are one text once "
+                                "they are normalized",
+                                token->data, t->tokens[t->added[k].id].data);
+        if (added->size == token->size && memcmp (text, token->data, added->size) == 0)
+            continue;
+        if (!(token->written = strdup (text)))
+            return err_set (err, ERR_LIMIT, "no memory for a vocabulary");
+        token->written_size = (uint32_t) added->size;
+        for (size_t k = 0; k < t->added_n; k++) {
+            const token_t *other = &t->tokens[t->added[k].id];
+            token->written_special |= other->special && other->size == added->size &&
+                                      memcmp (other->data, text, added->size) == 0;
+        }
+    }
+    return 0;
+}
+
 /*  Everything that encoding looks up: bytes to ids, single bytes to ids, and the added tokens,
  *  longest first. */
 static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
@@ -304,7 +335,7 @@ static int tokenizer_make_tables (tokenizer_t *t, err_t *err)
         t->byte_id[byte] = tokenizer_lookup (t, name, size);
     }
     qsort (t->added, t->added_n, sizeof *t->added, tokenizer_by_length);
-    return 0;
+    return tokenizer_set_written (t, err);
 }
 
 /*  A merge is a pair of tokens, written as two strings or as one with a space in between. The rank
@@ -407,6 +438,7 @@ static void tokenizer_free_token (token_t *token)
     if (token->data != token->entry)
         free (token->data);
     free (token->entry);
+    free (token->written);
 }
 
 /*  Also of one that is half read. */

@@ -219,11 +219,13 @@ static void decode_tokens (const tokenizer_t *t, const int32_t *ids, size_t n, i
         if (ids[i] < 0 || (size_t) ids[i] >= t->n)
             continue;
         const token_t *token = &t->tokens[ids[i]];
-        if (!token->data || (token->special && (flags & TOKENIZER_PLAIN)))
+        bool special = token->written ? token->written_special : token->special;
+        if (!token->data || (special && (flags & TOKENIZER_PLAIN)))
             continue;
         if (out->n && !t->joins)
             buf_char (&out->text, ' ');
-        buf_append (&out->text, token->data, token->size);
+        buf_append (&out->text, token->written ? token->written : token->data,
+                    token->written ? token->written_size : token->size);
         decode_end (out);
     }
 }

@@ -168,12 +168,14 @@ static bool encode_reserve (encoder_t *e, size_t n)
 
 /*  The first symbols of a piece: its bytes in a byte-level model, else its characters. A character
  *  without a token becomes the tokens of its bytes when all of them exist, else the unknown token,
- *  one for a run of such characters when fuse_unk says so. Returns how many. */
+ *  one for a run of such characters when fuse_unk says so. As in the library, the unknown token
+ *  waits for the next character with a token of its own, and bytes go before it. Returns how
+ *  many. */
 static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
 {
     const tokenizer_t *t = e->t;
     size_t n = 0;
-    bool was_unknown = false;
+    bool waits = false;
     for (size_t at = 0; at < size;) {
         size_t skip,
             length = t->byte_level ? 1 : tokenizer_utf8_length (text + at, size - at, &skip);
@@ -188,15 +190,18 @@ static size_t encode_first_symbols (encoder_t *e, const char *text, size_t size)
         if (fallback) {
             for (size_t i = 0; i < length; i++)
                 e->symbols[n++].id = t->byte_id[(unsigned char) text[at + i]];
-        } else if (id >= 0) {
-            e->symbols[n++].id = id;
-        } else if (t->unknown >= 0 && !(was_unknown && t->fuse_unknown)) {
-            e->symbols[n++].id = t->unknown;
+        } else {
+            if (waits && (id >= 0 || !t->fuse_unknown))
+                e->symbols[n++].id = t->unknown;
+            waits = id < 0 && t->unknown >= 0;
+            if (id >= 0)
+                e->symbols[n++].id = id;
+            e->unknown |= id < 0 && t->unknown_missing;
         }
-        was_unknown = id < 0 && !fallback;
-        e->unknown |= was_unknown && t->unknown_missing;
         at += length;
     }
+    if (waits)
+        e->symbols[n++].id = t->unknown;
     for (size_t i = 0; i < n; i++) {
         e->symbols[i].left = (int32_t) i - 1;
         e->symbols[i].right = i + 1 < n ? (int32_t) i + 1 : -1;
@@ -329,8 +334,9 @@ static bool encode_stands_alone (const stretch_t *s, size_t at, size_t end)
 static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_t end);
 
 /*  Added tokens are found from left to right, the longest first. lstrip and rstrip take the spaces
- *  beside the token into it. Tokens of the raw text are looked for first; what lies between them is
- *  normalised and searched once more, for those that are looked for in normalised text. */
+ *  beside the token into it, where another one may begin all the same, as in the library. Tokens of
+ *  the raw text are looked for first; what lies between them is normalised and searched once more,
+ *  for those that are looked for in normalised text. */
 static void encode_stretch (encoder_t *e, const stretch_t *s)
 {
     size_t from = 0, length;
@@ -351,10 +357,13 @@ static void encode_stretch (encoder_t *e, const stretch_t *s)
         while (token->rstrip && next < s->size &&
                (length = encode_space_length (encode_char_at (s->text + next, s->size - next))) > 0)
             next += length;
+        /* Nothing is left of one whose spaces the one before it has taken. */
+        if (token->lstrip && end < from)
+            end = from;
         encode_between (e, s, from, end);
-        encode_push (e, added->id);
+        if (end < next)
+            encode_push (e, added->id);
         from = next;
-        at = next - 1;
     }
     encode_between (e, s, from, s->size);
 }
@@ -381,7 +390,7 @@ static void encode_between (encoder_t *e, const stretch_t *s, size_t from, size_
         return;
     }
     buf_t out = {.max = SIZE_MAX / 4};
-    tokenizer_normalize (e->t, text, size, &out);
+    first = tokenizer_normalize (e->t, text, size, &out) && first;
     stretch_t normal = {.text = out.data, .size = out.size, .first = first, .normal = true};
     /* Normalising moves the ends of the parts, on which depends where special tokens are looked
      * for. */

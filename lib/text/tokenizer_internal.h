@@ -33,6 +33,11 @@ typedef struct {
     bool added, special;
     bool lstrip, rstrip, single_word;
     bool normalized; /* an added token that is looked for in the normalised text */
+    /* What such a token is written as, where the normaliser changes it; NULL: data. It is left out
+     * with special tokens when that is the content of one. */
+    char *written;
+    uint32_t written_size;
+    bool written_special;
 } token_t;
 
 /*  A step of the normaliser, before the splitters. */
@@ -132,8 +137,8 @@ size_t tokenizer_utf8_length (const char *text, size_t size, size_t *skip);
  *  subpart"). */
 void tokenizer_lossy (const char *text, size_t size, buf_t *out);
 /*  Appends text as the normaliser leaves it; an empty one stays empty. A step that fails is noted
- *  in the buffer. */
-void tokenizer_normalize (const tokenizer_t *tokenizer, const char *text, size_t size, buf_t *out);
+ *  in the buffer. Returns whether the beginning is still there: not where a step removed it. */
+bool tokenizer_normalize (const tokenizer_t *tokenizer, const char *text, size_t size, buf_t *out);
 int tokenizer_read_steps (tokenizer_t *tokenizer, const json_t *root, err_t *err);
 void tokenizer_free_steps (tokenizer_t *tokenizer);
 /*  "type" of a part of tokenizer.json, "" without one; refuses it by name. */

@@ -106,11 +106,118 @@ static void literal_parts_hold_no_special_tokens (void **state)
     }
 }
 
+/*  A vocabulary with the bytes of é, and steps around it. */
+static tokenizer_t *steps (const char *added, const char *normalizer, bool metaspace, bool fuse,
+                           err_t *err)
+{
+    char json[2048];
+    int n = snprintf (
+        json, sizeof json,
+        "{\"added_tokens\":[%s],\"normalizer\":%s,\"pre_tokenizer\":%s,\"decoder\":{\"type\":"
+        "\"Fuse\"},\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"byte_fallback\":true,"
+        "\"fuse_unk\":%s,\"vocab\":{\"<unk>\":0,\"a\":1,\"b\":2,\" \":3,\"" SPACE "\":4,"
+        "\"<0xC3>\":5,\"<0xA9>\":6,\"x\":7},\"merges\":[]}}",
+        added, normalizer,
+        metaspace ? "{\"type\":\"Metaspace\",\"replacement\":\"" SPACE
+                    "\",\"prepend_scheme\":\"first\"}"
+                  : "null",
+        fuse ? "true" : "false");
+    return tokenizer_parse (json, (size_t) n, err);
+}
+
+#define STRIP   "{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":false}"
+#define ALTERED "{\"id\":8,\"content\":\"xa\",\"normalized\":true,\"special\":true}"
+#define WIDE    "{\"id\":8,\"content\":\"  \",\"rstrip\":true}"
+#define GREEDY                                                                                     \
+    "{\"id\":8,\"content\":\"ab\",\"rstrip\":true},{\"id\":9,\"content\":\"  \",\"lstrip\":true}"
+
+static void steps_go_together_as_in_the_library (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *added, *normalizer;
+        bool metaspace, fuse;
+        const char *text;
+        int32_t ids[8];
+        const char *decoded;
+    } cases[] = {
+        /* An unknown character waits for the next one that is known, and bytes go before it. */
+        {"",
+         "null",
+         false,
+         true,
+         "\xe5\xad\x97\xc3\xa9"
+         "a\xe5\xad\x97"
+         "b",
+         {5, 6, 0, 1, 0, 2, -1},
+         "<0xC3><0xA9><unk>a<unk>b"},
+        {"",
+         "null",
+         false,
+         false,
+         "\xe5\xad\x97\xc3\xa9\xe5\xad\x97"
+         "a",
+         {5, 6, 0, 0, 1, -1},
+         "<0xC3><0xA9><unk><unk>a"},
+        /* An added token is written as it was looked for, and is no special token then. */
+        {ALTERED,
+         "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"b\"}",
+         false,
+         false,
+         "xaa",
+         {8, 2, -1},
+         "xbb"},
+        {ALTERED, "null", false, false, "xaa", {8, 1, -1}, "a"},
+        /* A text without its beginning does not begin with Metaspace's mark. */
+        {"", STRIP, true, false, "a b", {4, 1, 4, 2, -1}, SPACE "a" SPACE "b"},
+        {"", STRIP, true, false, " a b", {1, 4, 2, -1}, "a" SPACE "b"},
+        {"",
+         "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\" \"}," STRIP
+         "]}",
+         true,
+         false,
+         "a b",
+         {4, 1, 4, 2, -1},
+         SPACE "a" SPACE "b"},
+        {"",
+         "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"^x\"},\"content\":\"\"}",
+         true,
+         false,
+         "xa b",
+         {1, 4, 2, -1},
+         "a" SPACE "b"},
+        /* The spaces that a token takes to its right may hold another one. */
+        {WIDE, "null", false, false, "a    b", {1, 8, 8, 2, -1}, "a    b"},
+        {GREEDY, "null", false, false, "ab  a", {8, 1, -1}, "aba"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err_t err = {0};
+        buf_t text = {0};
+        tokenizer_ids_t ids = {0};
+        tokenizer_t *t =
+            steps (cases[i].added, cases[i].normalizer, cases[i].metaspace, cases[i].fuse, &err);
+        if (!t || tokenizer_encode (t, cases[i].text, strlen (cases[i].text), 0, &ids, &err) != 0)
+            fail_msg ("%s", err.text);
+        check (cases[i].text, &ids, cases[i].ids);
+        tokenizer_decode (t, ids.data, ids.n, TOKENIZER_PLAIN, &text);
+        assert_string_equal (text.data, cases[i].decoded);
+        buf_free (&text);
+        tokenizer_ids_free (&ids);
+        tokenizer_destroy (&t);
+    }
+    err_t err = {0};
+    assert_null (steps ("{\"id\":8,\"content\":\"xa\",\"normalized\":true},"
+                        "{\"id\":9,\"content\":\" xa\",\"normalized\":true}",
+                        STRIP, false, false, &err));
+    assert_non_null (strstr (err.text, "are one text once they are normalized"));
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (composition_goes_with_prepending),
         cmocka_unit_test (added_tokens_are_found_before_or_after_normalising),
-        cmocka_unit_test (literal_parts_hold_no_special_tokens)};
+        cmocka_unit_test (literal_parts_hold_no_special_tokens),
+        cmocka_unit_test (steps_go_together_as_in_the_library)};
     return cmocka_run_group_tests_name ("tokenizer", tests, NULL, NULL);
 }
