@@ -18,11 +18,13 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "bus/calls.h"
 #include "bus/events.h"
@@ -126,14 +128,35 @@ void bus_wake (bus_t *bus)
     node_wake (&bus->node);
 }
 
+/*  The address as it was given, and what can be found out about it. */
+static int bus_no_answer (const bus_t *bus, err_t *err)
+{
+    const char *endpoint = bus->node.address.endpoint[ADDRESS_REQUESTS];
+    const char *host = endpoint + strlen ("tcp://"), *colon = strrchr (endpoint, ':');
+    const char *end = strrchr (endpoint, '.');
+    char name[ADDRESS_MAX];
+    struct addrinfo *found = NULL;
+    if (strncmp (endpoint, "ipc://", 6) == 0)
+        return err_set (err, ERR_TIMEOUT, "no bus answers at %.*s: %s", (int) (end - endpoint),
+                        endpoint,
+                        fs_exists (endpoint + 6) ? "what made this socket is gone, or hangs"
+                                                 : "there is no such socket");
+    snprintf (name, sizeof name, "%.*s", (int) (colon - host), host);
+    bool known = getaddrinfo (name, NULL, NULL, &found) == 0;
+    if (known)
+        freeaddrinfo (found);
+    return err_set (err, ERR_TIMEOUT, "no bus answers at %s: %s", endpoint,
+                    known ? "is one running there, and is this the first of its four ports?"
+                          : "nobody knows a host of that name");
+}
+
 /*  Polled, since nothing but the pulse knows, and it wakes only bus_next. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
 {
     int64_t deadline = clock_ms () + timeout_ms;
     while (pulse_bus (bus->pulse) == 0) {
         if (clock_ms () >= deadline)
-            return err_set (err, ERR_TIMEOUT, "no bus answers at %s",
-                            bus->node.address.endpoint[ADDRESS_REQUESTS]);
+            return bus_no_answer (bus, err);
         clock_sleep_ms (2);
     }
     return 0;

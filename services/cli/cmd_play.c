@@ -154,10 +154,17 @@ static void cmd_play_print_reward (const cmd_play_t *play, const wire_reward_t *
              *r->verdict ? "\n" : "", DECIMAL (r->reward, 3), play->conf->reward.quality,
              DECIMAL (r->quality, 3), play->conf->reward.speed, DECIMAL (r->speed, 3),
              play->conf->reward.cost, DECIMAL (r->cost, 3));
-    fprintf (to, "success %s, agreement %.3f", r->success ? "yes" : "no", r->agreement);
+    /* A scorer of one's own need not say either. */
+    buf_t line = {0};
+    if (!r->success_unknown)
+        buf_printf (&line, ", success %s", r->success ? "yes" : "no");
+    if (!r->agreement_unknown)
+        buf_printf (&line, ", agreement %s", DECIMAL (r->agreement, 3));
     for (size_t i = 0; i < r->parts_n; i++)
-        fprintf (to, ", %s %s", r->parts[i].name, DECIMAL (r->parts[i].value, 3));
-    fputc ('\n', to);
+        buf_printf (&line, ", %s %s", r->parts[i].name, DECIMAL (r->parts[i].value, 3));
+    if (line.size)
+        fprintf (to, "%s\n", line.data + 2);
+    buf_free (&line);
 }
 
 /*  reward NULL: why says why there is none. */
@@ -168,11 +175,14 @@ static void cmd_play_print_json (const episode_t *episode, const wire_reward_t *
         json_t *parts = json_object ();
         for (size_t i = 0; i < r->parts_n; i++)
             json_object_set_new (parts, r->parts[i].name, json_real (r->parts[i].value));
-        json_object_set_new (line, "reward",
-                             json_pack ("{s:f, s:f, s:f, s:f, s:b, s:f, s:s, s:o}", "reward",
-                                        r->reward, "quality", r->quality, "speed", r->speed, "cost",
-                                        r->cost, "success", (int) r->success, "agreement",
-                                        r->agreement, "verdict", r->verdict, "parts", parts));
+        json_t *reward =
+            json_pack ("{s:f, s:f, s:f, s:f, s:s, s:o}", "reward", r->reward, "quality", r->quality,
+                       "speed", r->speed, "cost", r->cost, "verdict", r->verdict, "parts", parts);
+        if (!r->success_unknown)
+            json_object_set_new (reward, "success", json_boolean (r->success));
+        if (!r->agreement_unknown)
+            json_object_set_new (reward, "agreement", json_real (r->agreement));
+        json_object_set_new (line, "reward", reward);
     } else {
         json_object_set_new (line, "not_scored", json_string (why));
     }
@@ -378,6 +388,10 @@ static int cmd_play_run (int argc, char **argv)
     int rc = args_number (args, "--index", 0, 1LL << 40, &first, &err);
     if (rc == 0)
         rc = args_number (args, "--tasks", 1, 1LL << 40, &n, &err);
+    /* An empty variable of a shell, say: the held-out tasks are not what is meant. */
+    if (rc == 0 && args_given (args, "--task") && !*args_value (args, "--task"))
+        rc = err_set (&err, ERR_CONFIG,
+                      "--task '': a task file, a line of one, or a brief is wanted");
     if (rc == 0)
         rc = cmd_play_open (&play, args, &err);
     if (rc == 0)

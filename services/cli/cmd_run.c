@@ -141,11 +141,14 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     static const char *const counts[] = {"agents", "environments"};
     for (size_t i = 0; i < 2; i++) {
         char key[32];
+        long long number;
         snprintf (key, sizeof key, "--%s", counts[i]);
         if (!cmd_run_given (args, key))
             continue;
-        snprintf (run->more[i], sizeof run->more[i], "run.%s=%s", counts[i],
-                  args_value (args, key));
+        /* Here already, so that an error names what was typed; keys.h has the same bounds. */
+        if (args_number (args, key, 1, 64, &number, err) != 0)
+            return -1;
+        snprintf (run->more[i], sizeof run->more[i], "run.%s=%lld", counts[i], number);
         run->sets[run->sets_n++] = run->more[i];
     }
     run->conf = conf_load (run->config, run->sets, run->sets_n, err);

@@ -93,6 +93,7 @@ static int judge_send (judge_t *j, const char *task, const char *history, uint64
     wire_score_request_t request = {
         .run = "play",
         .command = conf->reward.command,
+        .command_s = conf->reward.command_s,
         .weights = {conf->reward.quality, conf->reward.speed, conf->reward.cost},
         .task = task,
         .roles = (const char *const *) conf->team.roles.item,
