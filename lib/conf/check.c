@@ -188,10 +188,6 @@ static int conf_check_trainer (const conf_t *conf, err_t *err)
                             "%lld are whole groups each, but there are only %lld groups",
                             (long long) conf->trainer.minibatches,
                             (long long) conf->trainer.groups);
-    if (!conf_check_is (conf->loss.advantage, "group") &&
-        conf->critic.width % conf->critic.heads != 0)
-        return conf_refuse (conf, "critic.width", err, "%lld is not divisible by critic.heads %lld",
-                            (long long) conf->critic.width, (long long) conf->critic.heads);
     /* Trusted and distrusted at once: it would change every step. */
     if (conf->critic.distrust > conf->critic.trust)
         return conf_refuse (conf, "critic.distrust", err, "%g is more than critic.trust %g",

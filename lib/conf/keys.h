@@ -115,12 +115,10 @@
     T (advantage, "group", "group|critic|group+critic", "where the baseline comes from")
 
 #define CONF_CRITIC(T, N, R, B, L)                                                                 \
-    N (width, 64, 8, 8192, "of the value network")                                                 \
-    N (layers, 2, 1, 128, "of the value network")                                                  \
-    N (heads, 4, 1, 128, "of the value network")                                                   \
-    R (lr, 1e-3, 0, 1, "learning rate")                                                            \
+    N (replay, 512, 1, 8192,                                                                       \
+       "different texts that it learns from, the last ones; its time grows with their cube")       \
     R (lambda, 0.95, 0, 1, "of GAE over turns")                                                    \
-    N (context, 512, 16, 65536, "tokens of the transcript that it reads, the last ones")           \
+    N (context, 512, 1, 65536, "words of the transcript that it reads, the last ones")             \
     R (trust, 0.1, -1, 1,                                                                          \
        "its values are used once the running mean of explained variance on fresh groups is this "  \
        "(a step has an eighth of its weight)")                                                     \

@@ -121,6 +121,15 @@ static void conf_print_advantage_formula (const conf_t *conf, buf_t *text)
                     conf_print_is (conf->loss.scale, "none")    ? ""
                     : conf_print_is (conf->loss.scale, "group") ? "group + 1e-4)"
                                                                 : "batch + 1e-4)");
+    if (!conf_print_is (a, "group"))
+        buf_printf (
+            text,
+            "    V: Gaussian process over the words of brief and turns before, from the "
+            "last %lld texts\n"
+            "    V is used from M >= %g until M < %g, else the group alone; M = 7/8 M + 1/8 "
+            "max (E, -1),\n"
+            "    E = 1 - var (R - V) / var (R) before V learns from the step\n",
+            (long long) conf->critic.replay, conf->critic.trust, conf->critic.distrust);
 }
 
 /*  What the token losses are added up with. The types differ in whether a long completion weighs

@@ -232,10 +232,8 @@ typedef struct {
     const char *run;
     uint64_t step;
     hash_t state; /* from which to learn: an object, fetched by a critic that does not hold it;
-                            zero: make the first state from seed and shape */
-    uint64_t seed;
-    uint32_t width, layers, heads, context; /* shape of the value network, for the first state */
-    double lr;
+                            zero: begin with a state of this shape */
+    uint32_t replay, context;         /* texts that it keeps, words of a text */
     const wire_transcripts_t *groups; /* all of the step, in order */
     size_t groups_n;
     const double *returns; /* one per episode */
@@ -243,7 +241,7 @@ typedef struct {
 } wire_learn_request_t;
 
 typedef struct {
-    /* after learning: its weights and optimiser as one object on the policies actor */
+    /* after learning: one object on the policies actor */
     hash_t state;
     uint64_t size;
     double explained_variance; /* on these episodes, before learning from them */

@@ -155,7 +155,7 @@ static const wire_transcripts_t *wire_from_groups (arena_t *arena, Quintet__Tran
 
 /*  ---- value and learn ------------------------------------------------------------------------ */
 
-/*  The state names the value network's weights, as a version does a policy's. */
+/*  The state is named by its hash, as a version of a policy is. */
 void wire_value_request_pack (const wire_value_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -233,7 +233,7 @@ const wire_value_reply_t *wire_value_reply_unpack (arena_t *arena, const void *d
     return out;
 }
 
-/*  Without a state the critic begins a network of the shape that is given, from the seed. */
+/*  Without a state the critic begins with one of the shape that is given. */
 void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
 {
     arena_t *arena = arena_new (CONVERT_BUDGET);
@@ -241,12 +241,8 @@ void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
     pb.run = convert_borrow (message->run);
     pb.step = message->step;
     pb.state = convert_to_hash (&message->state);
-    pb.seed = message->seed;
-    pb.width = message->width;
-    pb.layers = message->layers;
-    pb.heads = message->heads;
+    pb.replay = message->replay;
     pb.context = message->context;
-    pb.lr = message->lr;
     pb.n_groups = message->groups_n;
     pb.groups = wire_to_groups (arena, message->groups, message->groups_n);
     pb.n_returns = message->returns_n;
@@ -258,11 +254,8 @@ void wire_learn_request_pack (const wire_learn_request_t *message, buf_t *bytes)
  *  in bounds. */
 static int wire_check_shape (const Quintet__LearnRequest *in, err_t *err)
 {
-    return convert_range (in->width, 1, LIMIT_SHAPE, "width", err) == 0 &&
-                   convert_range (in->layers, 1, LIMIT_SHAPE, "layers", err) == 0 &&
-                   convert_range (in->heads, 1, LIMIT_SHAPE, "heads", err) == 0 &&
-                   convert_range (in->context, 2, LIMIT_IDS, "context", err) == 0 &&
-                   convert_range (in->lr, 0, 1e6, "lr", err) == 0
+    return convert_range (in->replay, 1, LIMIT_SHAPE, "replay", err) == 0 &&
+                   convert_range (in->context, 1, LIMIT_IDS, "context", err) == 0
                ? 0
                : -1;
 }
@@ -288,18 +281,14 @@ const wire_learn_request_t *wire_learn_request_unpack (arena_t *arena, const voi
         err_set (err, ERR_INPUT, "%zu episodes but %zu returns", episodes, in->n_returns);
         return NULL;
     }
-    /* One return that is not finite would make every weight of the network NaN in one step. */
+    /* One return that is not finite would make every value NaN from then on. */
     for (size_t i = 0; i < in->n_returns; i++)
         if (convert_finite (in->returns[i], "returns", err) != 0)
             return NULL;
     out->run = in->run;
     out->step = in->step;
-    out->seed = in->seed;
-    out->width = in->width;
-    out->layers = in->layers;
-    out->heads = in->heads;
+    out->replay = in->replay;
     out->context = in->context;
-    out->lr = in->lr;
     out->groups_n = in->n_groups;
     out->returns = in->returns;
     out->returns_n = in->n_returns;

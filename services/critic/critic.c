@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "network.h"
+#include "regression.h"
 #include "wire/wire.h"
 
 #define STATES_KEPT    4 /* k - 1 and k, of two runs */
@@ -26,7 +26,7 @@
 
 typedef struct {
     hash_t hash;
-    network_t *network; /* NULL: free */
+    regression_t *regression; /* NULL: free */
     int64_t used_us;
 } held_t;
 
@@ -71,7 +71,7 @@ void critic_close (svc_run_t *run, void **state)
     if (!critic)
         return;
     for (size_t i = 0; i < STATES_KEPT; i++)
-        network_destroy (&critic->held[i].network);
+        regression_destroy (&critic->held[i].regression);
     for (size_t i = 0; i < WAITING_MAX; i++)
         buf_free (&critic->waiting[i].payload);
     arena_destroy (&critic->arena);
@@ -80,34 +80,34 @@ void critic_close (svc_run_t *run, void **state)
 }
 
 /*  Finding a state counts as using it. */
-static network_t *critic_find (critic_t *critic, const hash_t *hash)
+static regression_t *critic_find (critic_t *critic, const hash_t *hash)
 {
     for (size_t i = 0; i < STATES_KEPT; i++)
-        if (critic->held[i].network && hash_equal (&critic->held[i].hash, hash)) {
+        if (critic->held[i].regression && hash_equal (&critic->held[i].hash, hash)) {
             critic->held[i].used_us = clock_us ();
-            return critic->held[i].network;
+            return critic->held[i].regression;
         }
     return NULL;
 }
 
-/*  Takes the network over; the state that was used longest ago goes. */
-static void critic_store_state (critic_t *critic, const hash_t *hash, network_t **network)
+/*  Takes the regression over; the state that was used longest ago goes. */
+static void critic_store_state (critic_t *critic, const hash_t *hash, regression_t **regression)
 {
     held_t *slot = &critic->held[0];
     for (size_t i = 0; i < STATES_KEPT; i++) {
         held_t *h = &critic->held[i];
         /* The same bytes: whoever fetched or computed it first has stored it. */
-        if (h->network && hash_equal (&h->hash, hash)) {
-            network_destroy (network);
+        if (h->regression && hash_equal (&h->hash, hash)) {
+            regression_destroy (regression);
             return;
         }
         /* A free place, or else the one that was used longest ago. */
-        if (slot->network && (!h->network || h->used_us < slot->used_us))
+        if (slot->regression && (!h->regression || h->used_us < slot->used_us))
             slot = h;
     }
-    network_destroy (&slot->network);
-    *slot = (held_t){.hash = *hash, .network = *network, .used_us = clock_us ()};
-    *network = NULL;
+    regression_destroy (&slot->regression);
+    *slot = (held_t){.hash = *hash, .regression = *regression, .used_us = clock_us ()};
+    *regression = NULL;
 }
 
 /*  Every record of an episode has the episode's joint reward as its target. */
@@ -119,31 +119,28 @@ static double *critic_returns_of (const records_t *records, const double *return
     return targets;
 }
 
-/*  A network that has learnt; the old one is untouched. */
-static network_t *critic_parent_of (critic_t *critic, const network_t *old,
-                                    const wire_learn_request_t *request, network_learnt_t *learnt,
-                                    err_t *err)
+/*  A state that has learnt; the old one is untouched. */
+static regression_t *critic_parent_of (const regression_t *old, const wire_learn_request_t *request,
+                                       regression_learnt_t *learnt, err_t *err)
 {
-    network_shape_t shape = {request->width, request->layers, request->heads, request->context};
-    pool_t *pool = svc_pool (critic->run);
-    /* Without a parent this is the first step of a run: shape and seed say what to begin with. */
-    network_t *network =
-        old ? network_copy (old, pool, err) : network_new (&shape, request->seed, pool, err);
-    if (!network)
+    regression_shape_t shape = {request->replay, request->context};
+    /* Without a parent this is the first step of a run, which says what to begin with. */
+    regression_t *regression = old ? regression_copy (old, err) : regression_new (&shape, err);
+    if (!regression)
         return NULL;
     records_t *records =
-        records_new (request->groups, request->groups_n, network_context (network), err);
+        records_new (request->groups, request->groups_n, regression_context (regression), err);
     double *targets = records ? critic_returns_of (records, request->returns) : NULL;
     int rc = -1;
     if (records && !targets)
         err_set (err, ERR_LIMIT, "no memory for %zu returns", records->n);
     else if (records)
-        rc = network_learn (network, records, targets, request->lr, learnt, err);
+        rc = regression_learn (regression, records, targets, learnt, err);
     records_destroy (&records);
     free (targets);
     if (rc != 0)
-        network_destroy (&network);
-    return network;
+        regression_destroy (&regression);
+    return regression;
 }
 
 /*  Keeps payload until the bus has answered a call. */
@@ -168,25 +165,25 @@ static int critic_wait_for (critic_t *critic, const waiting_t *what, const void 
 
 /*  The reply waits until the bus holds the new state. A trainer that learnt of a state which nobody
  *  has could neither put it into its checkpoint nor go on after this critic died. */
-static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *old,
+static int critic_learn_step (critic_t *critic, uint64_t id, const regression_t *old,
                               const wire_learn_request_t *request, err_t *err)
 {
-    network_learnt_t learnt = {0};
-    network_t *network = critic_parent_of (critic, old, request, &learnt, err);
-    if (!network)
+    regression_learnt_t learnt = {0};
+    regression_t *regression = critic_parent_of (old, request, &learnt, err);
+    if (!regression)
         return -1;
     buf_t state = {.max = STATE_MAX}, reply = {0};
-    network_bytes (network, &state);
+    regression_bytes (regression, &state);
     if (buf_failed (&state)) {
         buf_free (&state);
-        network_destroy (&network);
+        regression_destroy (&regression);
         return err_set (err, ERR_LIMIT, "no memory for the critic's state");
     }
     wire_learn_reply_t answer = {.state = hash_object (state.data, state.size),
                                  .size = state.size,
                                  .explained_variance = learnt.explained_variance,
                                  .loss = learnt.loss};
-    critic_store_state (critic, &answer.state, &network);
+    critic_store_state (critic, &answer.state, &regression);
     wire_learn_reply_pack (&answer, &reply);
     waiting_t uploading = {.id = id,
                            /* Copied by the bus's library: the buffer is freed below. */
@@ -202,16 +199,16 @@ static int critic_learn_step (critic_t *critic, uint64_t id, const network_t *ol
 
 /*  Values of one state are the same from every critic: nothing that it has seen since changes
  *  them. */
-static int critic_value (critic_t *critic, uint64_t id, network_t *network,
+static int critic_value (critic_t *critic, uint64_t id, regression_t *regression,
                          const wire_value_request_t *request, err_t *err)
 {
     records_t *records =
-        records_new (request->groups, request->groups_n, network_context (network), err);
+        records_new (request->groups, request->groups_n, regression_context (regression), err);
     if (!records)
         return -1;
     double *values = calloc (records->n + 1, sizeof *values);
     wire_value_t *list = calloc (records->n + 1, sizeof *list);
-    int rc = values && list ? network_values (network, records, values, err)
+    int rc = values && list ? regression_values (regression, records, values, err)
                             : err_set (err, ERR_LIMIT, "no memory for %zu values", records->n);
     if (rc == 0) {
         for (size_t i = 0; i < records->n; i++)
@@ -254,7 +251,7 @@ static void critic_serve_learn (critic_t *critic, uint64_t id, const void *paylo
     int rc = request ? 0 : -1;
     if (rc == 0) {
         bool first = hash_is_zero (&request->state);
-        const network_t *old = first ? NULL : critic_find (critic, &request->state);
+        const regression_t *old = first ? NULL : critic_find (critic, &request->state);
         rc = first || old ? critic_learn_step (critic, id, old, request, &err)
                           : critic_fetch_first (critic, id, critic_serve_learn, &request->state,
                                                 payload, size, &err);
@@ -271,10 +268,10 @@ static void critic_serve_value (critic_t *critic, uint64_t id, const void *paylo
         wire_value_request_unpack (critic->arena, payload, size, &err);
     int rc = request ? 0 : -1;
     if (rc == 0) {
-        network_t *network = critic_find (critic, &request->state);
-        rc = network ? critic_value (critic, id, network, request, &err)
-                     : critic_fetch_first (critic, id, critic_serve_value, &request->state, payload,
-                                           size, &err);
+        regression_t *regression = critic_find (critic, &request->state);
+        rc = regression ? critic_value (critic, id, regression, request, &err)
+                        : critic_fetch_first (critic, id, critic_serve_value, &request->state,
+                                              payload, size, &err);
     }
     if (rc != 0)
         bus_refuse (svc_bus (critic->run), id, err.code, "%s", err.text);
@@ -304,16 +301,16 @@ static void critic_send_learnt (critic_t *critic, const waiting_t *w, const bus_
 static void critic_continue (critic_t *critic, const waiting_t *w, const bus_item_t *item)
 {
     err_t err = {0};
-    network_t *network = NULL;
+    regression_t *regression = NULL;
     if (item->code != ERR_NONE)
         err_set (&err, ERR_MISSING, "the critic's state cannot be had: %s", item->text);
     else
-        network = network_parse (item->payload, item->size, svc_pool (critic->run), &err);
-    if (!network) {
+        regression = regression_parse (item->payload, item->size, &err);
+    if (!regression) {
         bus_refuse (svc_bus (critic->run), w->id, err.code, "%s", err.text);
         return;
     }
-    critic_store_state (critic, &w->state, &network);
+    critic_store_state (critic, &w->state, &regression);
     w->serve (critic, w->id, w->payload.data, w->payload.size);
 }
 
@@ -336,8 +333,8 @@ static void critic_upload_again (critic_t *critic)
 {
     for (size_t i = 0; i < STATES_KEPT; i++) {
         buf_t state = {.max = STATE_MAX};
-        if (critic->held[i].network)
-            network_bytes (critic->held[i].network, &state);
+        if (critic->held[i].regression)
+            regression_bytes (critic->held[i].regression, &state);
         if (state.size && !buf_failed (&state))
             bus_offer (svc_bus (critic->run), state.data, state.size);
         buf_free (&state);

@@ -3,10 +3,9 @@
  *  The story: a trainer asks it to learn from the episodes of a step, state k - 1 to state k, and
  *  for values under a state that it names. States are objects on the bus; the critic itself keeps
  *  nothing that it could not get again (critic.c). What it reads is in records.c, what it computes
- *  in network.c.
+ *  in regression.c.
  */
 #include "critic.h"
-#include "model/model.h"
 
 static const svc_t service = {
     .name = "critic",
@@ -15,7 +14,6 @@ static const svc_t service = {
              "\n"
              "  quintet-critic --bus tcp://10.0.0.1:5550\n",
     .credit = 8,
-    .numerics = model_isa,
     .routes = {{"learn", critic_on_learn}, {"value", critic_on_value}},
     .open = critic_open,
     .close = critic_close,

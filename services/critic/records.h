@@ -1,12 +1,18 @@
-/*  records - what the critic reads: one record per (episode, turn, role), as token ids.
+/*  records - what the critic reads: one record per (episode, turn, role), as sets of features.
  *
  *      records_t *records = records_new (groups, n, context, &err);
  *      size_t text = records->record[i].text;      index of the distinct text that record i reads
  *      records_destroy (&records);
  *
- *  The text of a record is what was there before the turn: the brief, then what every role wrote
- *  in the turns before, then the name of the role that acts. Ids are bytes after a begin token,
- *  the last `context` of them. Equal texts (the first turns of a group) are kept once.
+ *  A record reads what was there before its turn: the brief, and the last `context` words of what
+ *  every role wrote in the turns before. All roles of a turn have the same state before them and
+ *  share one reward, so they read one text. Equal texts of a group (those of its first turn) are
+ *  kept once.
+ *
+ *  Features are hashes of single words and of pairs of neighbours, as sets. A word is a run of
+ *  letters and digits, or one other character; ends of lines count, other space does not. Of what
+ *  was said each word is a feature of its role, and a second one where it was said in the turn
+ *  just before; so are the halvings that a role's text is long.
  */
 #ifndef QUINTET_CRITIC_RECORDS_H
 #define QUINTET_CRITIC_RECORDS_H
@@ -17,16 +23,22 @@
 #include "base/err.h"
 #include "wire/wire.h"
 
-#define RECORDS_VOCAB 257 /* 256 bytes and the begin token */
+#define RECORDS_FEATURES 65536 /* different ones; collisions of hashes are part of the model */
 
 typedef struct {
     uint32_t episode, turn, role;
     size_t text; /* index into texts */
 } record_t;
 
+/*  A set: ascending. */
 typedef struct {
-    int32_t *ids;
+    uint16_t *at;
     size_t n;
+} set_t;
+
+typedef struct {
+    uint32_t group, turn;
+    set_t brief, said; /* features */
 } record_text_t;
 
 typedef struct {

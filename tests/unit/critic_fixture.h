@@ -9,10 +9,10 @@
 
 #include <stdio.h>
 
-#include "../../services/critic/network.h"
+#include "../../services/critic/regression.h"
 #include "wire/wire.h"
 
-static const network_shape_t shape = {.width = 16, .layers = 1, .heads = 2, .context = 40};
+static const regression_shape_t shape = {.replay = 512, .context = 40};
 
 #define EPISODES 8
 
@@ -50,12 +50,8 @@ static inline wire_learn_request_t simple_learn (const simple_t *simple, const h
     return (wire_learn_request_t){.run = "r",
                                   .step = 1,
                                   .state = *from,
-                                  .seed = 1,
-                                  .width = shape.width,
-                                  .layers = shape.layers,
-                                  .heads = shape.heads,
+                                  .replay = shape.replay,
                                   .context = shape.context,
-                                  .lr = 3e-3,
                                   .groups = simple->groups,
                                   .groups_n = EPISODES / 2,
                                   .returns = simple->returns,

@@ -102,7 +102,7 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
 {
     (void) state;
     refused (GOOD "trainer:\n  group_size: 1\n", NULL, "x.yml:8: trainer.group_size 1 leaves");
-    refused (GOOD "critic:\n  width: 32\n", NULL, "x.yml:8: critic.width does nothing while");
+    refused (GOOD "critic:\n  replay: 32\n", NULL, "x.yml:8: critic.replay does nothing while");
     refused (GOOD "loss:\n  correction_cap: 3\n", NULL,
              "x.yml:8: loss.correction_cap does nothing");
     refused (GOOD "loss:\n  kl_ratio: true\n", NULL, "x.yml:8: loss.kl_ratio does nothing");
@@ -116,8 +116,6 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
     refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
-    refused (GOOD "loss:\n  advantage: critic\ncritic:\n  width: 30\n", NULL,
-             "x.yml:10: critic.width 30 is not divisible by critic.heads 4");
     refused (GOOD "loss:\n  advantage: critic\ncritic:\n  trust: 0.04\n", NULL,
              "x.yml: critic.distrust 0.05 is more than critic.trust 0.04");
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,

@@ -1,26 +1,18 @@
 /* with: services/critic/ */
-/*  What the critic reads, that it learns a simple return, and that its states come back whole. */
+/*  What the critic reads, and that its states are found, learnt and told of in the right order. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "../../services/critic/critic.h"
 #include "critic_fixture.h"
 #include "wire/wire.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true /* its shadow counts as memory */
-#else
-#define SANITIZED false
-#endif
 
 /*  ---- records -------------------------------------------------------------------------------- */
 
@@ -31,19 +23,6 @@ static records_t *read_groups (const wire_transcripts_t *groups, size_t n, size_
     if (!records)
         fail_msg ("%s", err.text);
     return records;
-}
-
-/*  The text of a record, without its begin token. */
-static void expect_text (const records_t *records, size_t i, const char *wanted)
-{
-    const record_text_t *text = &records->texts[records->record[i].text];
-    char read[512];
-    assert_in_range (text->n, 1, sizeof read - 1);
-    assert_int_equal (text->ids[0], 256);
-    for (size_t t = 1; t < text->n; t++)
-        read[t - 1] = (char) text->ids[t];
-    read[text->n - 1] = 0;
-    assert_string_equal (read, wanted);
 }
 
 static const char *const roles[] = {"aux", "main"};
@@ -66,15 +45,57 @@ static void a_record_reads_what_was_there_before_its_turn (void **state)
         assert_int_equal (r->record[i].turn, wanted[i][1]);
         assert_int_equal (r->record[i].role, wanted[i][2]);
     }
-    expect_text (r, 0, "Do it.\n@aux");
-    expect_text (r, 1, "Do it.\n@main");
-    expect_text (r, 2, "Do it.\nmain: b\naux: a\n@main");
-    assert_int_equal (r->texts_n, 3); /* the first turns of both episodes read the same */
-    assert_int_equal (r->record[3].text, r->record[0].text);
+    /* The first turns of both episodes read the same, and so do both roles of a turn. */
+    assert_int_equal (r->texts_n, 2);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal (r->record[i].text, i == 2);
+    assert_int_equal (r->texts[0].said.n, 0);
+    assert_true (r->texts[0].brief.n == 5 && r->texts[1].brief.n == 5); /* Do it . Do-it it-. */
+    /* Two words, each of its role: said, said just before, and one word long. */
+    assert_int_equal (r->texts[1].said.n, 6);
     records_destroy (&r);
-    r = read_groups (&group, 1, 8); /* the last 7 bytes */
-    expect_text (r, 2, "a\n@main");
+}
+
+static size_t said_features (const char *first, uint32_t by, size_t context, set_t *out)
+{
+    const wire_said_t all[] = {{by, first}, {0, ""}};
+    const wire_turn_t two[] = {{all, 1}, {all + 1, 1}};
+    const wire_transcript_t episode = {two, 2};
+    const wire_transcripts_t one = {"", roles, 2, &episode, 1};
+    records_t *r = read_groups (&one, 1, context);
+    assert_int_equal (r->texts_n, 2);
+    *out = r->texts[1].said;
+    r->texts[1].said = (set_t){0};
     records_destroy (&r);
+    return out->n;
+}
+
+/*  How many features two texts share. */
+static size_t shared (const char *a, uint32_t by_a, const char *b, uint32_t by_b, size_t context)
+{
+    set_t x, y;
+    size_t n = 0;
+    said_features (a, by_a, context, &x);
+    said_features (b, by_b, context, &y);
+    for (size_t i = 0; i < x.n; i++)
+        for (size_t j = 0; j < y.n; j++)
+            n += x.at[i] == y.at[j];
+    free (x.at);
+    free (y.at);
+    return n;
+}
+
+static void what_was_said_is_told_apart (void **state)
+{
+    (void) state;
+    /* x, +, y, x+, +y: each said and said last; lengths 1 and 2. */
+    assert_int_equal (shared ("x+y", 0, "x + y", 0, 100), 12);
+    assert_int_equal (shared ("x+y", 0, "x+y", 1, 100), 0);  /* somebody else */
+    assert_int_equal (shared ("x+y", 0, "y+x", 0, 100), 8);  /* another order: no pairs */
+    assert_int_equal (shared ("xy", 0, "x y", 0, 100), 1);   /* the first length alone */
+    assert_int_equal (shared ("x y", 0, "x\ny", 0, 100), 6); /* the end of a line is a word */
+    /* The last words alone. */
+    assert_int_equal (shared ("a b c y", 0, "y", 0, 1), 3);
 }
 
 /*  Two groups in one request: the second one's episodes go on counting. */
@@ -86,147 +107,10 @@ static void episodes_are_counted_over_all_groups (void **state)
     assert_int_equal (r->n, 10);
     assert_int_equal (r->record[5].episode, 2);
     assert_int_equal (r->record[9].episode, 3);
-    expect_text (r, 5, "Other.\n@aux");
+    assert_int_equal (r->texts_n, 4);
+    assert_int_equal (r->texts[r->record[5].text].group, 1);
+    assert_true (r->texts[2].brief.n == 3); /* Other . Other-. */
     records_destroy (&r);
-}
-
-/*  ---- network -------------------------------------------------------------------------------- */
-
-static network_t *new_network (uint64_t seed)
-{
-    err_t err = {0};
-    network_t *network = network_new (&shape, seed, NULL, &err);
-    if (!network)
-        fail_msg ("%s", err.text);
-    return network;
-}
-
-static void learn_n (network_t *network, const records_t *records, const double *targets, int n,
-                     network_learnt_t *learnt)
-{
-    err_t err = {0};
-    for (int i = 0; i < n; i++)
-        if (network_learn (network, records, targets, 3e-3, learnt, &err) != 0)
-            fail_msg ("%s", err.text);
-}
-
-static void values_learn_a_simple_return (void **state)
-{
-    (void) state;
-    simple_t simple;
-    double targets[2 * EPISODES], values[2 * EPISODES];
-    simple_task (&simple);
-    records_t *records = read_groups (simple.groups, EPISODES / 2, shape.context);
-    assert_int_equal (records->n, 2 * EPISODES);
-    for (size_t i = 0; i < records->n; i++)
-        targets[i] = simple.returns[records->record[i].episode];
-    network_t *network = new_network (1);
-    network_learnt_t first, last;
-    err_t err = {0};
-    learn_n (network, records, targets, 1, &first);
-    learn_n (network, records, targets, 200, &last);
-    assert_int_equal (network_values (network, records, values, &err), 0);
-    for (size_t i = 0; i < records->n; i++) {
-        const record_t *r = &records->record[i];
-        double wanted =
-            r->turn == 0 ? 0.5 : simple.returns[r->episode]; /* before: nobody can know */
-        if (!(fabs (values[i] - wanted) < 0.1))
-            fail_msg ("episode %u, turn %u: value %.3f, wanted %.1f", r->episode, r->turn,
-                      values[i], wanted);
-    }
-    /* Half of the records have variance 1/4 that nothing explains: the least loss is 1/8. */
-    assert_true (first.loss > last.loss);
-    assert_true (last.loss > 0.12 && last.loss < 0.14);
-    assert_true (last.explained_variance > 0.45 && last.explained_variance < 0.51);
-    network_destroy (&network);
-    records_destroy (&records);
-}
-
-static void expect_equal (const network_t *a, const network_t *b)
-{
-    buf_t x = {0}, y = {0};
-    network_bytes (a, &x);
-    network_bytes (b, &y);
-    assert_int_equal (x.size, y.size);
-    assert_memory_equal (x.data, y.data, x.size);
-    buf_free (&x);
-    buf_free (&y);
-}
-
-static void a_state_goes_on_where_it_was_kept (void **state)
-{
-    (void) state;
-    simple_t simple;
-    double targets[2 * EPISODES];
-    simple_task (&simple);
-    records_t *records = read_groups (simple.groups, EPISODES / 2, shape.context);
-    for (size_t i = 0; i < records->n; i++)
-        targets[i] = simple.returns[records->record[i].episode];
-    err_t err = {0};
-    network_learnt_t learnt;
-    network_t *network = new_network (1);
-    learn_n (network, records, targets, 3, &learnt);
-    buf_t bytes = {0};
-    network_bytes (network, &bytes);
-    network_t *copy = network_copy (network, NULL, &err);
-    network_t *parsed = network_parse (bytes.data, bytes.size, NULL, &err);
-    assert_true (copy && parsed);
-    learn_n (network, records, targets, 3, &learnt);
-    learn_n (copy, records, targets, 3, &learnt);
-    learn_n (parsed, records, targets, 3, &learnt);
-    expect_equal (network, copy);
-    expect_equal (network, parsed);
-    network_t *other = new_network (2);
-    buf_t different = {0};
-    network_bytes (other, &different);
-    assert_int_equal (different.size, bytes.size);
-    assert_true (memcmp (different.data, bytes.data, bytes.size) != 0);
-    network_destroy (&network);
-    network_destroy (&copy);
-    network_destroy (&parsed);
-    network_destroy (&other);
-    records_destroy (&records);
-    buf_free (&bytes);
-    buf_free (&different);
-}
-
-static void damaged_states_are_refused (void **state)
-{
-    (void) state;
-    network_t *network = new_network (1);
-    buf_t bytes = {0};
-    network_bytes (network, &bytes);
-    network_destroy (&network);
-    size_t cuts[] = {0, 7, 30, bytes.size - 1};
-    err_t err = {0};
-    for (size_t i = 0; i < 4; i++)
-        assert_null (network_parse (bytes.data, cuts[i], NULL, &err));
-    /* Every field of the header: magic (0), width (8), layers (12), heads (16), context (20),
-     * weights (32). The memory that a large shape would need is not there. */
-    struct rlimit all;
-    getrlimit (RLIMIT_DATA, &all);
-    const struct rlimit little = {(rlim_t) 256 << 20, all.rlim_max};
-    bool limited = !SANITIZED && setrlimit (RLIMIT_DATA, &little) == 0;
-    static const struct {
-        size_t at;
-        uint32_t value;
-    } lies[] = {{0, 0},           {8, 0},  {8, 8192},       {8, UINT32_MAX}, {12, 0},
-                {12, 128},        {16, 0}, {16, 3},         {16, 70000},     {20, 0},
-                {20, UINT32_MAX}, {32, 1}, {32, UINT32_MAX}};
-    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        char *lying = malloc (bytes.size);
-        assert_non_null (lying);
-        memcpy (lying, bytes.data, bytes.size);
-        memcpy (lying + lies[i].at, &lies[i].value, sizeof lies[i].value);
-        network_t *taken = network_parse (lying, bytes.size, NULL, &err);
-        if (taken)
-            fail_msg ("byte %zu = %u is taken", lies[i].at, lies[i].value);
-        assert_int_equal (err.code, ERR_INPUT);
-        free (lying);
-    }
-    if (limited)
-        setrlimit (RLIMIT_DATA, &all);
-    buf_free (&bytes);
 }
 
 /*  ---- the service, on a bus that the test plays ---------------------------------------------- */
@@ -251,12 +135,6 @@ bus_t *svc_bus (const svc_run_t *run)
 {
     (void) run;
     return (bus_t *) &bus;
-}
-
-pool_t *svc_pool (svc_run_t *run)
-{
-    (void) run;
-    return NULL;
 }
 
 int bus_reply (bus_t *of, uint64_t id, const void *payload, size_t size)
@@ -477,10 +355,8 @@ int main (void)
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_record_reads_what_was_there_before_its_turn),
+        cmocka_unit_test (what_was_said_is_told_apart),
         cmocka_unit_test (episodes_are_counted_over_all_groups),
-        cmocka_unit_test (values_learn_a_simple_return),
-        cmocka_unit_test (a_state_goes_on_where_it_was_kept),
-        cmocka_unit_test (damaged_states_are_refused),
         TEST (the_same_learning_gives_the_same_state),
         TEST (what_was_learnt_is_told_when_the_bus_holds_it),
         TEST (a_new_bus_is_given_the_states),

@@ -116,12 +116,9 @@ static void numbers_have_bounds (void **state)
     REFUSED (group, m.roles_n = 0, "roles: there are none");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[0].stops = bad, "roles.stops: -1");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[1].prefix = bad, "roles.prefix: -1");
-    REFUSED (learn_request, m.width = 0, "width");
-    REFUSED (learn_request, m.layers = 1 << 24, "layers");
-    REFUSED (learn_request, m.heads = 0, "heads");
+    REFUSED (learn_request, m.replay = 0, "replay");
+    REFUSED (learn_request, m.replay = 1 << 24, "replay");
     REFUSED (learn_request, m.context = UINT32_MAX, "context");
-    REFUSED (learn_request, m.lr = NAN, "lr");
-    REFUSED (learn_request, m.lr = -1, "lr");
     REFUSED (learn_request, m.returns_n = 1, "2 episodes but 1 returns");
 }
 
