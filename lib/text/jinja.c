@@ -394,6 +394,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
                  .pool = json_array (),
                  .tuples = json_array (),
                  .opaque = json_array (),
+                 .marked = json_array (),
                  .out = out,
                  .err = err,
                  .line_start = true};
@@ -404,6 +405,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
         jinja_fail (&j, "an end without a beginning");
     json_decref (j.tuples);
     json_decref (j.opaque);
+    json_decref (j.marked);
     json_decref (j.pool);
     free (lines);
     assert (j.failed || (j.dead == 0 && j.depth == 0 && j.scopes == 1));

@@ -256,6 +256,11 @@ json_t *jinja_call_macro (jinja_t *j, const char *name, const jinja_args_t *args
     json_t *text = NULL;
     j->depth++;
     if (jinja_spend (j, 64) && jinja_open_scope (j)) {
+        /* Names that a macro has of its own; what is in them is not known here. */
+        static const char *const own[] = {"varargs", "kwargs"};
+        for (size_t i = 0; i < 2; i++)
+            json_object_set_new (j->scope[j->scopes - 1], own[i],
+                                 json_pack ("{s:s}", JINJA_SPECIAL, own[i]));
         blocks_read_parameters (j, args);
         text = j->failed ? NULL : blocks_capture (j, true, AT_ENDMACRO, "macro");
     }

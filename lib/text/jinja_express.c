@@ -398,7 +398,8 @@ static json_t *express_read_unary (jinja_t *j)
     json_t *value;
     if (express_operator_next (j, "-")) { /* of the value alone: -1 | abs is 1 */
         value = express_read_places (j, express_read_primary (j));
-        json_t *zero = j->dead ? NULL : jinja_keep (j, json_integer (0));
+        json_t *zero = json_is_real (value) ? json_real (-0.0) : json_integer (0);
+        jinja_keep (j, zero);
         value = jinja_add (j, zero, value, true);
     } else {
         value = express_read_primary (j);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "text/jinja_internal.h"
 
@@ -17,6 +18,7 @@ static bool filters_plain (const char *name, const json_t *value, bool *is)
 {
     bool text = json_is_string (value), object = json_is_object (value) && !jinja_special (value);
     bool many = text || object || json_is_array (value) || !value;
+    bool lazy = jinja_special (value) && json_object_get (value, JINJA_LAZY);
     bool whole = json_is_integer (value);
     const struct {
         const char *name;
@@ -27,7 +29,7 @@ static bool filters_plain (const char *name, const json_t *value, bool *is)
         {"none", json_is_null (value)},
         {"string", text},
         {"mapping", object},
-        {"iterable", many},
+        {"iterable", many || lazy},
         {"sequence", many},
         {"boolean", json_is_boolean (value)},
         {"true", json_is_true (value)},
@@ -37,7 +39,7 @@ static bool filters_plain (const char *name, const json_t *value, bool *is)
         {"number", json_is_number (value) || json_is_boolean (value)},
         {"odd", whole && json_integer_value (value) % 2 != 0},
         {"even", whole && json_integer_value (value) % 2 == 0},
-        {"callable", jinja_special (value)},
+        {"callable", !value || (jinja_special (value) && !lazy)},
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         if (strcmp (tests[i].name, name) == 0) {
@@ -94,6 +96,14 @@ json_t *jinja_list (jinja_t *j, const json_t *value)
     jinja_spend (j, 16 * jinja_length (value));
     if (!list || j->failed)
         return NULL;
+    if (jinja_special (value) && json_object_get (value, JINJA_LAZY)) {
+        if (json_object_get (value, "gone"))
+            return jinja_fail (j, "a generator is gone through twice, which is not known here; a "
+                                  "filter list in front makes a list of it");
+        if (json_object_get (value, "once"))
+            json_object_set_new ((json_t *) (uintptr_t) value, "gone", json_true ());
+        return json_object_get (value, JINJA_LAZY);
+    }
     if (json_is_object (value) && !jinja_special (value)) {
         json_object_foreach ((json_t *) (uintptr_t) value, key, item)
             json_array_append_new (list, json_string (key));
@@ -161,7 +171,7 @@ static json_t *filters_select (jinja_t *j, const char *name, const json_t *value
         if (is == keep)
             json_array_append (out, item);
     }
-    return out;
+    return jinja_lazy (j, out, true);
 }
 
 /*  An attribute of each item, or a filter's result for each. */
@@ -183,7 +193,7 @@ static json_t *filters_map (jinja_t *j, const json_t *value, const jinja_args_t 
             return NULL;
         json_array_append (out, made);
     }
-    return out;
+    return jinja_lazy (j, out, true);
 }
 
 /*  Items are written as str () has them, so numbers may be joined too. */
@@ -283,14 +293,15 @@ static json_t *filters_sorted (jinja_t *j, const json_t *value, const jinja_args
 
 /*  ---- single values -------------------------------------------------------------------------- */
 
-/*  A text is reversed by characters, and stays a text. */
+/*  A text is reversed by characters, and stays a text; what a generator gives is a list then. */
 static json_t *filters_reverse (jinja_t *j, const json_t *value)
 {
+    bool list_after = json_object_get (value, "once") && jinja_special (value);
     json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ());
     for (size_t i = json_array_size (list); i-- > 0;)
         json_array_append (out, json_array_get (list, i));
     if (!json_is_string (value))
-        return out;
+        return list_after ? out : jinja_lazy (j, out, true);
     return filters_join (j, out, &(jinja_args_t){0});
 }
 
@@ -304,6 +315,8 @@ static json_t *filters_indent (jinja_t *j, const json_t *value, const jinja_args
     json_int_t n = width ? json_integer_value (width) : 4;
     if ((width && !json_is_integer (width)) || n < 0 || n > 256)
         return jinja_fail (j, "indent of such a width is not known here");
+    for (json_int_t i = 0; first && !json_string_length (value) && i < n; i++)
+        buf_char (&text, ' ');
     bool begin = first;
     for (const char *at = json_string_value (value); *at; at++) {
         for (json_int_t i = 0;
@@ -321,6 +334,19 @@ static json_t *filters_indent (jinja_t *j, const json_t *value, const jinja_args
     return result;
 }
 
+/*  What C and Python may read differently: 1_000, inf, nan, digits of other scripts. */
+static bool filters_odd_number (const char *text)
+{
+    const char *word = text + strspn (text, " \t\n+-");
+    bool digit = text[strcspn (text, "0123456789")] != 0, letter = false, wide = false;
+    for (const char *at = text; *at; at++) {
+        letter |= (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        wide |= (unsigned char) *at >= 0x80;
+    }
+    return (digit && strchr (text, '_')) || (wide && !letter) ||
+           strncasecmp (word, "inf", 3) == 0 || strncasecmp (word, "nan", 3) == 0;
+}
+
 /*  int and float: what is no number becomes the default. */
 static json_t *filters_number (jinja_t *j, const json_t *value, const jinja_args_t *args,
                                bool whole)
@@ -328,6 +354,12 @@ static json_t *filters_number (jinja_t *j, const json_t *value, const jinja_args
     const json_t *missing = jinja_arg (args, 0, "default");
     const char *text = json_string_value (value);
     char *end = NULL;
+    if (args->n > 1 || json_object_get (args->named, "base"))
+        return jinja_fail (j, "a number to another base is not known here");
+    if (text && filters_odd_number (text))
+        return jinja_fail (j, "a number like %.20s is not known here", text);
+    if (text && text[strcspn (text, "xXpP")])
+        text = "-";
     double number = text ? strtod (text, &end) : json_number_value (value);
     if (json_is_integer (value) && whole)
         return (json_t *) (uintptr_t) value;
@@ -345,9 +377,10 @@ static json_t *filters_number (jinja_t *j, const json_t *value, const jinja_args
 static json_t *filters_extreme (jinja_t *j, const json_t *value, bool most)
 {
     json_t *list = jinja_list (j, value), *best = json_array_get (list, 0), *item;
+    const order_t order = {.j = j, .part = -1};
     size_t i;
     json_array_foreach (list, i, item)
-        if (i && jinja_compare (j, most ? ">" : "<", item, best))
+        if (i && (most ? filters_before (&order, best, item) : filters_before (&order, item, best)))
             best = item;
     return best;
 }
@@ -362,15 +395,22 @@ static json_t *filters_sum (jinja_t *j, const json_t *value)
     return sum;
 }
 
-/*  The first of equals stays, in its place. */
+/*  The first of equals stays, in its place; letters without their case. */
 static json_t *filters_unique (jinja_t *j, const json_t *value)
 {
     json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ()), *item;
+    json_t *seen = jinja_keep (j, json_array ());
     size_t i;
-    json_array_foreach (list, i, item)
-        if (!jinja_contains (j, out, item))
+    json_array_foreach (list, i, item) {
+        json_t *as = json_is_string (item) ? jinja_change_case (j, item, 'l') : item;
+        if (json_is_array (item) || json_is_object (item))
+            return jinja_fail (j, "unique of lists or objects");
+        if (as && !jinja_contains (j, seen, as)) {
+            json_array_append (seen, as);
             json_array_append (out, item);
-    return out;
+        }
+    }
+    return jinja_lazy (j, out, true);
 }
 
 /*  Filters of lists; the value may be anything that can be gone through. */
@@ -395,11 +435,11 @@ static json_t *filters_of_list (jinja_t *j, const char *name, json_t *value,
         return filters_reverse (j, value);
     if (strcmp (name, "sort") == 0)
         return filters_sorted (j, value, args);
-    if (strcmp (name, "unique") == 0 && args->n == 0)
+    if (strcmp (name, "unique") == 0 && args->n == 0 && !args->named)
         return filters_unique (j, value);
-    if (strcmp (name, "sum") == 0 && args->n == 0)
+    if (strcmp (name, "sum") == 0 && args->n == 0 && !args->named)
         return filters_sum (j, value);
-    if (strcmp (name, "min") == 0 || strcmp (name, "max") == 0)
+    if ((strcmp (name, "min") == 0 || strcmp (name, "max") == 0) && args->n == 0 && !args->named)
         return filters_extreme (j, value, name[1] == 'a');
     *known = false;
     return NULL;
@@ -438,24 +478,38 @@ json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_a
         return !use ? value : other || args->n ? other : jinja_text (j, "", 0);
     }
     if (strcmp (name, "length") == 0 || strcmp (name, "count") == 0) {
+        if (json_object_get (value, "view") && jinja_special (value))
+            value = json_object_get (value, JINJA_LAZY);
+        if (jinja_special (value))
+            return jinja_fail (j, "the length of a generator or a function");
         if (value && !json_is_string (value) && !json_is_array (value) && !json_is_object (value))
             return jinja_fail (j, "the length of what has none");
         return jinja_keep (j, json_integer ((json_int_t) jinja_length (value)));
     }
-    /* Nothing is escaped here, so there is nothing to mark as safe. */
-    if (strcmp (name, "safe") == 0 && json_is_string (value))
-        return value;
     if (strcmp (name, "tojson") == 0)
         return jinja_to_json (j, value, args);
+    if (jinja_is_marked (j, value))
+        return strcmp (name, "e") == 0 || strcmp (name, "escape") == 0 || !strcmp (name, "safe")
+                   ? value
+                   : jinja_fail (j,
+                                 "the filter %s of what escape or safe has made is not known "
+                                 "here",
+                                 name);
     if (strcmp (name, "int") == 0 || strcmp (name, "float") == 0)
         return filters_number (j, value, args, *name == 'i');
     if (strcmp (name, "abs") == 0 && json_is_integer (value))
         return jinja_keep (j, json_integer (llabs (json_integer_value (value))));
-    if (strcmp (name, "items") == 0 && (!value || json_is_object (value)))
-        return jinja_items (j, value);
-    if (strcmp (name, "dictsort") == 0 && json_is_object (value))
+    if (strcmp (name, "abs") == 0 && json_is_real (value))
+        return jinja_keep (j, json_real (fabs (json_real_value (value))));
+    if (strcmp (name, "items") == 0 && (!value || json_is_object (value)) && !jinja_special (value))
+        return jinja_lazy (j, jinja_items (j, value), true);
+    if (strcmp (name, "dictsort") == 0 && json_is_object (value) && !jinja_special (value))
         return filters_dictsort (j, value, args);
     json_t *result = filters_of_list (j, name, value, args, &known);
+    if (known)
+        return result;
+    known = true;
+    result = jinja_format_filter (j, name, value, args, &known);
     if (known)
         return result;
     /* Filters of text take everything else as the text that it is written as. */

@@ -8,6 +8,7 @@
  *      jinja_filters.c   filters and tests
  *      jinja_methods.c   methods of texts and objects
  *      jinja_write.c     values as text
+ *      jinja_format.c    filters that make text of a wanted form
  *
  *  Values are jansson's, NULL is undefined; all are borrowed from the pool, which lives as long as
  *  the reader. Expressions are evaluated as they are read; while `dead`, they are read only.
@@ -19,8 +20,9 @@
 
 #include "text/jinja.h"
 
-#define JINJA_WORD       64     /* names are of at most 63 characters */
-#define JINJA_SPECIAL    "\x01" /* key of a function: its name */
+#define JINJA_WORD       64      /* names are of at most 63 characters */
+#define JINJA_SPECIAL    "\x01"  /* key of a function: its name */
+#define JINJA_LAZY       "items" /* of a function that is none: see jinja_lazy */
 #define JINJA_DEPTH_MAX  64
 #define JINJA_WORK_MAX   ((size_t) 16 << 20) /* bytes read and made */
 #define JINJA_SCOPES_MAX 64
@@ -33,6 +35,7 @@ typedef struct {
     json_t *pool;   /* array of all values made here */
     json_t *tuples; /* those of the pool that are tuples: lists, but for how they are written */
     json_t *opaque; /* and those that are not written at all: namespaces and ranges */
+    json_t *marked; /* texts of escape and safe, which escape what is added to them */
     json_t *scope[JINJA_SCOPES_MAX];
     size_t scopes;
     buf_t *out;
@@ -82,6 +85,16 @@ json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name);
 /*  A function or a macro, which are values too; and what is called by that name, or NULL. */
 bool jinja_special (const json_t *value);
 json_t *jinja_list (jinja_t *j, const json_t *value); /* what iteration gives */
+/*  What Python makes of a list on the way: a generator, which is true and can be gone through
+ *  once, or a view of an object, which can be gone through again. Neither has items by number, nor
+ *  is it written. */
+json_t *jinja_lazy (jinja_t *j, json_t *items, bool once);
+bool jinja_is_opaque (const jinja_t *j, const json_t *value);
+bool jinja_is_tuple (const jinja_t *j, const json_t *value);
+bool jinja_is_marked (const jinja_t *j, const json_t *value);
+json_t *jinja_percent (jinja_t *j, const char *text, const jinja_args_t *args);
+json_t *jinja_format_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args,
+                             bool *known);
 json_t *jinja_items (jinja_t *j, const json_t *value);
 json_t *jinja_to_json (jinja_t *j, const json_t *value, const jinja_args_t *args);
 /*  'u' upper, 'l' lower, 'w' the first of every word upper. */

@@ -248,15 +248,15 @@ static json_t *methods_of_object (jinja_t *j, const json_t *self, const char *na
         return value ? value : args->n > 1 ? args->value[1] : jinja_keep (j, json_null ());
     }
     if (strcmp (name, "items") == 0 && !args->n)
-        return jinja_items (j, self);
+        return jinja_lazy (j, jinja_items (j, self), false);
     if (strcmp (name, "keys") == 0 && !args->n)
-        return jinja_list (j, self);
+        return jinja_lazy (j, jinja_list (j, self), false);
     if (strcmp (name, "values") == 0 && !args->n) {
         json_t *list = jinja_keep (j, json_array ()), *value;
         const char *unused;
         json_object_foreach ((json_t *) (uintptr_t) self, unused, value)
             json_array_append (list, value);
-        return list;
+        return jinja_lazy (j, list, false);
     }
     if (strcmp (name, "cycle") == 0 && args->n && json_object_get (self, "index0"))
         return args
@@ -270,9 +270,9 @@ json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_ar
         return NULL;
     if (!self)
         return jinja_fail (j, "the method %s of what is undefined", name);
-    if (json_is_string (self))
+    if (json_is_string (self) && !jinja_is_marked (j, self))
         return methods_of_text (j, self, name, args);
-    if (json_is_object (self))
+    if (json_is_object (self) && !json_object_get (self, JINJA_SPECIAL))
         return methods_of_object (j, self, name, args);
     if (json_is_array (self) && strcmp (name, "index") == 0 && args->n == 1)
         for (size_t i = 0; i < json_array_size (self); i++)

@@ -39,6 +39,8 @@ bool jinja_contains (jinja_t *j, const json_t *list, const json_t *item)
     const json_t *one;
     if (!list)
         return false; /* an undefined value has no items */
+    if (jinja_special (list))
+        list = jinja_list (j, list);
     if (json_is_string (list) && json_is_string (item))
         return strstr (json_string_value (list), json_string_value (item)) != NULL;
     if (json_is_object (list))
@@ -100,10 +102,18 @@ json_t *jinja_add (jinja_t *j, const json_t *left, const json_t *right, bool min
     json_int_t a, b, sum;
     if (j->dead)
         return NULL;
+    if (jinja_is_marked (j, left) || jinja_is_marked (j, right))
+        return jinja_fail (j, "'+' of what escape or safe has made is not known here");
     if (json_is_string (left) && json_is_string (right) && !minus)
         return jinja_join (j, left, right);
     if (json_is_array (left) && json_is_array (right) && !minus) {
+        bool tuple = jinja_is_tuple (j, left);
+        if (tuple != jinja_is_tuple (j, right) || jinja_is_opaque (j, left) ||
+            jinja_is_opaque (j, right))
+            return jinja_fail (j, "'+' of a list and a tuple, or of a range");
         json_t *list = jinja_keep (j, json_copy ((json_t *) (uintptr_t) left));
+        if (tuple)
+            json_array_append (j->tuples, list);
         jinja_spend (j, 8 * (jinja_length (left) + jinja_length (right)));
         json_array_extend (list, (json_t *) (uintptr_t) right);
         return list;
@@ -122,9 +132,30 @@ json_t *jinja_add (jinja_t *j, const json_t *left, const json_t *right, bool min
 static json_t *operators_repeat (jinja_t *j, json_t *value, json_int_t n)
 {
     json_t *all = json_is_array (value) ? jinja_keep (j, json_array ()) : jinja_text (j, "", 0);
+    if (jinja_is_tuple (j, value))
+        json_array_append (j->tuples, all);
     for (json_int_t i = 0; i < n && !j->failed; i++)
         all = jinja_add (j, all, value, false);
     return all;
+}
+
+/*  text % value, or % (value, value), or % {name: value}. A list is one value. */
+static json_t *operators_percent (jinja_t *j, const json_t *left, json_t *right)
+{
+    jinja_args_t args = {0};
+    size_t i;
+    json_t *item;
+    if (json_is_object (right) && !jinja_special (right)) {
+        args.named = right;
+    } else if (json_is_array (right)) {
+        if (!jinja_is_tuple (j, right) || json_array_size (right) > JINJA_ARGS_MAX)
+            return jinja_fail (j, "'%%' of a list is not known here");
+        json_array_foreach (right, i, item)
+            args.value[args.n++] = item;
+    } else {
+        args.value[args.n++] = right;
+    }
+    return jinja_percent (j, json_string_value (left), &args);
 }
 
 /*  *, /, // and %: with Python's rounding down of negative numbers. */
@@ -133,6 +164,10 @@ json_t *jinja_multiply (jinja_t *j, const char *symbol, json_t *left, json_t *ri
     json_int_t a, b, product;
     if (j->dead)
         return NULL;
+    if (jinja_is_marked (j, left) || jinja_is_marked (j, right))
+        return jinja_fail (j, "'%s' of what escape or safe has made is not known here", symbol);
+    if (*symbol == '%' && json_is_string (left))
+        return operators_percent (j, left, right);
     bool whole = operators_whole (left, &a) & operators_whole (right, &b);
     bool times = *symbol == '*';
     if (times && (json_is_string (left) || json_is_array (left)) && operators_whole (right, &b))
@@ -189,7 +224,7 @@ json_t *jinja_slice (jinja_t *j, json_t *self, json_t *const bound[3])
     json_int_t by = json_is_integer (bound[2]) ? json_integer_value (bound[2]) : 1;
     if (j->dead)
         return NULL;
-    if (!(json_is_string (self) || json_is_array (self)) || by == 0)
+    if (!(json_is_string (self) || json_is_array (self)) || by == 0 || jinja_is_marked (j, self))
         return jinja_fail (j, "such a slice is not known here");
     const char *text = json_string_value (self);
     json_int_t n = (json_int_t) jinja_length (self);
@@ -204,6 +239,11 @@ json_t *jinja_slice (jinja_t *j, json_t *self, json_t *const bound[3])
     json_t *from = text ? jinja_list (j, self) : self, *list = jinja_keep (j, json_array ());
     for (json_int_t i = first; !j->failed && (by < 0 ? i > end : i < end); i += by)
         json_array_append (list, json_array_get (from, (size_t) i));
+    /* A part of a tuple or of a range is one. */
+    if (jinja_is_tuple (j, self))
+        json_array_append (j->tuples, list);
+    if (jinja_is_opaque (j, self))
+        json_array_append (j->opaque, list);
     return text ? jinja_filter (j, "join", list, &(jinja_args_t){0}) : list;
 }
 
@@ -217,7 +257,7 @@ json_t *jinja_index (jinja_t *j, json_t *self, const json_t *index)
         return jinja_special (self) || !json_is_string (index)
                    ? NULL
                    : json_object_get (self, json_string_value (index));
-    if (!json_is_integer (index))
+    if (!json_is_integer (index) || jinja_is_marked (j, self))
         return jinja_fail (j, "such an index is not known here");
     at += at < 0 ? n : 0;
     if (at < 0 || at >= n)

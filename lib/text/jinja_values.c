@@ -70,6 +70,8 @@ bool jinja_truth (const json_t *value)
         return fpclassify (json_real_value (value)) != FP_ZERO;
     if (json_is_array (value))
         return json_array_size (value) > 0;
+    if (json_object_get (value, "view"))
+        return json_array_size (json_object_get (value, JINJA_LAZY)) > 0;
     if (json_is_object (value))
         return json_object_size (value) > 0;
     return json_is_true (value);
@@ -78,8 +80,9 @@ bool jinja_truth (const json_t *value)
 /*  Names that are always there, unless a template gives them to something else. */
 static json_t *values_global (const jinja_t *j, const char *name)
 {
-    static const char *const names[] = {"namespace", "dict",   "range",  "strftime_now",
-                                        "lipsum",    "cycler", "joiner", "raise_exception"};
+    static const char *const names[] = {"self",   "namespace",    "dict",
+                                        "range",  "strftime_now", "lipsum",
+                                        "cycler", "joiner",       "raise_exception"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp (name, names[i]) == 0) {
             json_t *value = json_pack ("{s:s}", JINJA_SPECIAL, name);
@@ -122,6 +125,39 @@ json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name)
 bool jinja_special (const json_t *value)
 {
     return json_object_get (value, JINJA_SPECIAL) != NULL;
+}
+
+json_t *jinja_lazy (jinja_t *j, json_t *items, bool once)
+{
+    return items ? jinja_keep (j, json_pack ("{s:s, s:b, s:O}", JINJA_SPECIAL, "lazy",
+                                             once ? "once" : "view", 1, JINJA_LAZY, items))
+                 : NULL;
+}
+
+/*  By address: which list is a tuple is no property of its content. */
+static bool values_among (const json_t *list, const json_t *value)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach (list, i, one)
+        if (one == value)
+            return true;
+    return false;
+}
+
+bool jinja_is_tuple (const jinja_t *j, const json_t *value)
+{
+    return values_among (j->tuples, value);
+}
+
+bool jinja_is_opaque (const jinja_t *j, const json_t *value)
+{
+    return values_among (j->opaque, value);
+}
+
+bool jinja_is_marked (const jinja_t *j, const json_t *value)
+{
+    return json_is_string (value) && values_among (j->marked, value);
 }
 
 /*  Python's range, as a list. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "text/jinja_internal.h"
 #include "text/tokenizer_internal.h"
@@ -41,6 +42,18 @@ static void write_real (double number, buf_t *out)
         buf_text (out, ".0");
 }
 
+/*  What repr writes as an escape: characters that str.isprintable does not count. */
+static bool write_escape (const char *text, size_t size, buf_t *out)
+{
+    utf8proc_int32_t c = -1;
+    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size, &c);
+    utf8proc_category_t category = utf8proc_category (c);
+    if (c < 0x80 || !(category == UTF8PROC_CATEGORY_CN || category >= UTF8PROC_CATEGORY_ZS))
+        return false;
+    buf_printf (out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned) c);
+    return true;
+}
+
 /*  Python takes single quotes unless only those would have to be escaped. */
 static void write_quoted (const writer_t *w, const char *text, size_t size)
 {
@@ -57,6 +70,8 @@ static void write_quoted (const writer_t *w, const char *text, size_t size)
             buf_printf (w->out, "\\%c", to[known - from]);
         else if (c < ' ' || (c == 0x7f && !w->json))
             buf_printf (w->out, w->json ? "\\u%04x" : "\\x%02x", c);
+        else if (n > 1 && !w->json && write_escape (text + at, n, w->out))
+            ;
         else if (n > 1 && w->ascii)
             jinja_fail (w->j, "tojson with ensure_ascii of such letters is not known here");
         else
@@ -112,17 +127,6 @@ static void write_object (writer_t *w, const json_t *object)
     free (keys);
 }
 
-/*  By address: which list is a tuple is no property of its content. */
-static bool write_is_among (const json_t *list, const json_t *value)
-{
-    size_t i;
-    const json_t *one;
-    json_array_foreach (list, i, one)
-        if (one == value)
-            return true;
-    return false;
-}
-
 /*  Each value is charged, and the depth is bounded: what a template builds must not end in a stack
  *  that overflows. What Python writes and we cannot is an error, since other text would be another
  *  prompt. */
@@ -134,10 +138,10 @@ static void write_value (writer_t *w, const json_t *value)
         jinja_fail (w->j, "a value is nested too deep");
     } else if (json_is_string (value)) {
         write_quoted (w, json_string_value (value), json_string_length (value));
-    } else if (write_is_among (w->j->opaque, value)) {
+    } else if (jinja_is_opaque (w->j, value)) {
         jinja_fail (w->j, "a namespace or a range is written out, which is not known here");
     } else if (json_is_array (value)) {
-        bool tuple = !w->json && write_is_among (w->j->tuples, value);
+        bool tuple = !w->json && jinja_is_tuple (w->j, value);
         buf_char (w->out, tuple ? '(' : '[');
         json_array_foreach (value, i, item) {
             write_between (w, i == 0, w->depth);
@@ -147,7 +151,10 @@ static void write_value (writer_t *w, const json_t *value)
             write_between (w, true, w->depth - 1);
         buf_text (w->out, !tuple ? "]" : json_array_size (value) == 1 ? ",)" : ")");
     } else if (jinja_special (value)) {
-        jinja_fail (w->j, "a function is written out");
+        jinja_fail (w->j, json_object_get (value, JINJA_LAZY)
+                              ? "what Python writes as <generator object> or dict_keys is not "
+                                "known here; a filter list in front makes a list of it"
+                              : "a function is written out");
     } else if (json_is_object (value)) {
         write_object (w, value);
     } else if (w->json && (json_is_boolean (value) || json_is_null (value))) {
