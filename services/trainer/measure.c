@@ -7,20 +7,18 @@
 
 #define Z95 1.959963984540054 /* quantile of the normal distribution at 0.975 */
 
-/*  Until measure_close_spread, mean and std hold the sums of x and of x^2. */
-static void measure_add (spread_t *sums, double x)
+/*  The n-th value. Until measure_close_spread, std holds the sum of squares of differences from the
+ *  mean, kept up with it (Welford 1962): of equal values it is exactly 0. */
+static void measure_add (spread_t *s, double x, size_t n)
 {
-    sums->mean += x;
-    sums->std += x * x;
+    double off = x - s->mean;
+    s->mean += off / (double) n;
+    s->std += off * (x - s->mean);
 }
 
-/*  Sums of x and x^2 to mean and deviation. Rewards are of the order of 1: nothing cancels
- *  badly. */
 static void measure_close_spread (spread_t *s, size_t n)
 {
-    double count = (double) n;
-    s->mean = n ? s->mean / count : 0;
-    s->std = n > 1 ? sqrt (fmax (0, (s->std - count * s->mean * s->mean) / (count - 1))) : 0;
+    s->std = n > 1 ? sqrt (s->std / (double) (n - 1)) : 0;
 }
 
 /*  A task family names its parts, and not every episode has each: they are collected by name, with
@@ -40,14 +38,15 @@ static void measure_add_part (measure_t *m, const wire_part_t *part)
     m->parts[i].n++;
 }
 
-/*  agreed: episodes whose agreement is known. */
-static void measure_add_episode (measure_t *m, const wire_episode_t *episode, size_t *agreed)
+/*  The n-th episode; agreed: those whose agreement is known. */
+static void measure_add_episode (measure_t *m, const wire_episode_t *episode, size_t n,
+                                 size_t *agreed)
 {
     const wire_reward_t *reward = &episode->reward;
-    measure_add (&m->reward, reward->reward);
-    measure_add (&m->quality, reward->quality);
-    measure_add (&m->speed, reward->speed);
-    measure_add (&m->cost, reward->cost);
+    measure_add (&m->reward, reward->reward, n);
+    measure_add (&m->quality, reward->quality, n);
+    measure_add (&m->speed, reward->speed, n);
+    measure_add (&m->cost, reward->cost, n);
     m->successes += reward->success && !reward->success_unknown;
     m->judged += !reward->success_unknown;
     m->agreement += reward->agreement_unknown ? 0 : reward->agreement;
@@ -74,7 +73,7 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
     for (size_t g = 0; g < rollout->groups; g++)
         m->dead += !rollout->group[g];
     for (size_t e = 0; e < rollout->episodes; e++)
-        measure_add_episode (m, rollout->episode[e], &agreed);
+        measure_add_episode (m, rollout->episode[e], e + 1, &agreed);
     measure_close_spread (&m->reward, m->n);
     measure_close_spread (&m->quality, m->n);
     measure_close_spread (&m->speed, m->n);

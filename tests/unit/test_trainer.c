@@ -442,6 +442,19 @@ static void samples_of_a_task_are_counted_together (void **state)
     rollout_destroy (&w.rollout);
 }
 
+/*  0.1 has no exact double, nor has any sum of it. */
+static void equal_rewards_have_no_spread (void **state)
+{
+    (void) state;
+    world_t w;
+    measure_t m;
+    world_open (&w, (double[]){0.1, 0.1, 0.1, 0.1});
+    measure_rollout (w.rollout, &m);
+    assert_near (m.reward.mean, 0.1, 0);
+    assert_near (m.reward.std, 0, 0);
+    rollout_destroy (&w.rollout);
+}
+
 static void batches_hold_what_teaches (void **state)
 {
     (void) state;
@@ -546,6 +559,7 @@ int main (void)
         cmocka_unit_test (rollout_numbers_episodes_and_completions),
         cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (samples_of_a_task_are_counted_together),
+        cmocka_unit_test (equal_rewards_have_no_spread),
         cmocka_unit_test (batches_hold_what_teaches),
         cmocka_unit_test (critic_credit_follows_turns),
         cmocka_unit_test (overlong_completions_cost_reward),
