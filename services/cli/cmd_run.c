@@ -546,7 +546,8 @@ static int cmd_run_execute (run_t *run, err_t *err)
                        .folder = run->folder,
                        .bus = run->bus,
                        .redis = run->redis,
-                       .resumes = !run->passing && strcmp (run->name, "run") == 0};
+                       /* A training that came to its end has nothing to go on with. */
+                       .resumes = rc != 0 && !run->passing && strcmp (run->name, "run") == 0};
     if (interrupted) {
         cmd_run_close (run, HISTORY_STOPPED, "", NULL);
         ending_stopped (&ending, run->json);

@@ -204,6 +204,21 @@ static char *page_of (const fixture_t *f)
     return buf_take (&page);
 }
 
+static void what_has_no_verdict_has_its_reward (void **state)
+{
+    const fixture_t *f = *state;
+    put (f, "episodes.jsonl",
+         EPISODE ("eval-sampled", "a", "0", "x", "", "false")
+             EPISODE ("eval-sampled", "a", "9", "y", "all fine", "false"));
+    result_t result;
+    read_all (f, &result, false);
+    char *text = printed (&result, result_print);
+    holds (text, "\n  before: reward 0.500\n");
+    holds (text, "\n  after: all fine\n");
+    free (text);
+    result_free (&result);
+}
+
 /*  What was written as 0.8825 is read back as the double above or below it. */
 static void a_half_is_rounded_one_way (void **state)
 {
@@ -541,22 +556,15 @@ static void missing_and_damaged_results_are_named (void **state)
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST (the_table_has_before_and_after),
-                                       TEST (tables_fit_the_terminal),
-                                       TEST (what_nobody_measured_is_no_row),
-                                       TEST (a_half_is_rounded_one_way),
-                                       TEST (lost_tasks_are_said_beside_the_table),
-                                       TEST (samples_of_a_task_have_rows),
-                                       TEST (the_json_line_has_both),
-                                       TEST (the_page_is_whole_and_harmless),
-                                       TEST (curves_have_axes_and_gaps),
-                                       TEST (a_run_that_goes_on_has_a_page),
-                                       TEST (the_history_says_how_a_run_ended),
-                                       TEST (a_trainer_by_hand_is_respected),
-                                       TEST (prompts_are_what_the_roles_were_told),
-                                       TEST (folders_are_numbered),
-                                       TEST (commands_are_quoted_for_a_shell),
-                                       TEST (what_was_learnt_comes_first),
-                                       TEST (missing_and_damaged_results_are_named)};
+    const struct CMUnitTest tests[] = {
+        TEST (the_table_has_before_and_after), TEST (tables_fit_the_terminal),
+        TEST (what_nobody_measured_is_no_row), TEST (what_has_no_verdict_has_its_reward),
+        TEST (a_half_is_rounded_one_way),      TEST (lost_tasks_are_said_beside_the_table),
+        TEST (samples_of_a_task_have_rows),    TEST (the_json_line_has_both),
+        TEST (the_page_is_whole_and_harmless), TEST (curves_have_axes_and_gaps),
+        TEST (a_run_that_goes_on_has_a_page),  TEST (the_history_says_how_a_run_ended),
+        TEST (a_trainer_by_hand_is_respected), TEST (prompts_are_what_the_roles_were_told),
+        TEST (folders_are_numbered),           TEST (commands_are_quoted_for_a_shell),
+        TEST (what_was_learnt_comes_first),    TEST (missing_and_damaged_results_are_named)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -191,9 +191,17 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
     const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
     const json_t *reward = json_object_get (episode, "reward");
     size_t t, a;
-    bool success = json_is_true (json_object_get (reward, "success"));
-    fprintf (to, "\n  %s: %s", when, style (success ? STYLE_GOOD : STYLE_BAD));
-    result_print_words (to, "", json_string_value (json_object_get (reward, "verdict")));
+    const json_t *success = json_object_get (reward, "success");
+    const char *verdict = json_string_value (json_object_get (reward, "verdict"));
+    char worth[DECIMAL_MAX + 16];
+    snprintf (worth, sizeof worth, "reward %s",
+              DECIMAL (json_number_value (json_object_get (reward, "reward")), 3));
+    /* A scorer of one's own need not say anything beside a number. */
+    fprintf (to, "\n  %s: %s", when,
+             style (!success                 ? STYLE_NONE
+                    : json_is_true (success) ? STYLE_GOOD
+                                             : STYLE_BAD));
+    result_print_words (to, "", verdict && *verdict ? verdict : worth);
     fputs (style (STYLE_NONE), to);
     json_array_foreach (turns, t, turn)
         json_array_foreach (json_object_get (turn, "actions"), a, action) {
