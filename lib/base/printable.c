@@ -64,18 +64,27 @@ void printable_text (buf_t *out, const char *text, size_t size, printable_t how)
     }
 }
 
-/*  Characters may be two columns wide or none (accents that combine), hence columns and not
- *  characters. */
-void printable_cut (buf_t *out, const char *text, size_t size, size_t columns)
+/*  Measured first, since the ellipsis needs a column of its own where the text does not fit. */
+size_t printable_cut (buf_t *out, const char *text, size_t size, size_t columns)
 {
     printable_char_t shown;
+    size_t whole = 0, used = 0;
+    for (size_t i = 0; i < size && whole <= columns; whole += shown.columns)
+        i += printable_next (text + i, size - i, PRINTABLE_LINE, &shown);
+    bool fits = whole <= columns;
+    if (columns == 0)
+        return 0;
     for (size_t i = 0; i < size;) {
         i += printable_next (text + i, size - i, PRINTABLE_LINE, &shown);
-        if (shown.columns > columns)
-            return;
-        columns -= shown.columns;
+        if (used + shown.columns > columns - !fits)
+            break;
+        used += shown.columns;
         buf_append (out, shown.bytes, shown.size);
     }
+    if (fits)
+        return used;
+    buf_text (out, "…");
+    return used + 1;
 }
 
 void printable_print (FILE *to, const char *text, size_t size, printable_t how)

@@ -32,8 +32,9 @@ typedef struct {
 size_t printable_next (const char *text, size_t size, printable_t how, printable_char_t *shown);
 
 void printable_text (buf_t *out, const char *text, size_t size, printable_t how);
-/*  As one line, cut after that many columns. */
-void printable_cut (buf_t *out, const char *text, size_t size, size_t columns);
+/*  As one line of at most that many columns; what is cut ends with an ellipsis. Returns the columns
+ *  that it took. */
+size_t printable_cut (buf_t *out, const char *text, size_t size, size_t columns);
 void printable_print (FILE *to, const char *text, size_t size, printable_t how);
 
 #endif

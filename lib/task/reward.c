@@ -123,15 +123,15 @@ static int reward_find_cost (const episode_t *episode, const reward_score_t *sco
     return 0;
 }
 
-/*  For texts of fixed size, which go to people: what was cut ends in "...". */
+/*  For texts of fixed size, which go to people: what was cut ends in an ellipsis. */
 void reward_cut (char *to, size_t size, const char *text)
 {
-    size_t n = strlen (text), room = size - sizeof "...";
+    size_t n = strlen (text), room = size - sizeof "…";
     bool whole = n < size;
     for (n = whole ? n : room; !whole && n > 0 && (text[n] & 0xc0) == 0x80;)
         n--; /* to where a character begins: half of one is no text */
     memcpy (to, text, n);
-    snprintf (to + n, size - n, "%s", whole ? "" : "...");
+    snprintf (to + n, size - n, "%s", whole ? "" : "…");
 }
 
 void reward_set_verdict (reward_score_t *score, const char *verdict)

@@ -164,11 +164,15 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     *score = (reward_score_t){.unused = -1};
     double worth = json_number_value (quality);
     if (!json_is_number (quality) || !(worth >= -ROUNDING && worth <= 1 + ROUNDING)) {
+        buf_t said = {0};
+        printable_cut (&said, answer->data ? answer->data : "", answer->size, WORD_MAX);
         json_decref (root);
-        return err_set (err, ERR_INPUT,
-                        "it answered '%.120s'; a line like {\"quality\": 0.7} with a number from 0 "
-                        "to 1 is wanted, and not more than one line per episode",
-                        answer->data ? answer->data : "");
+        err_set (err, ERR_INPUT,
+                 "it answered '%s'; a line like {\"quality\": 0.7} with a number from 0 "
+                 "to 1 is wanted, and not more than one line per episode",
+                 said.data ? said.data : "");
+        buf_free (&said);
+        return -1;
     }
     score->quality = command_part (worth);
     const json_t *success = json_object_get (root, "success");

@@ -228,7 +228,8 @@ def judge(answer, wanted):
     try:
         if "result" in wanted and (value == wanted["result"]) is True:
             return ["right"]
-        return ["wrong", repr(value)[:200]]
+        shown = repr(value)
+        return ["wrong", shown if len(shown) <= 200 else shown[:199] + "…"]
     except BaseException as problem:
         return ["wrong", text_of(problem)]
 

@@ -72,10 +72,12 @@ static void cut (const char *text, size_t columns, const char *wanted)
 static void lines_are_cut_by_columns (void **state)
 {
     (void) state;
-    cut ("abcdef", 3, "abc");
-    cut ("漢字漢字", 5, "漢字");        /* two columns each */
-    cut ("e\xcc\x81x", 1, "e\xcc\x81"); /* a combining accent takes none */
-    cut ("\x1b\x1b\x1b", 2, BAD BAD);
+    cut ("abcdef", 3, "ab…");
+    cut ("abc", 3, "abc");
+    cut ("abc", 0, "");
+    cut ("漢字漢字", 6, "漢字…");      /* two columns each */
+    cut ("e\xcc\x81", 1, "e\xcc\x81"); /* a combining accent takes none */
+    cut ("\x1b\x1b\x1b", 2, BAD "…");
     cut ("ab", 80, "ab");
 }
 

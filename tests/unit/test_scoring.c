@@ -286,6 +286,38 @@ static void a_program_s_own_words_stay_text (void **state)
     }
 }
 
+/*  One test of long arguments, answered with a long text of another alphabet. */
+static json_t *fail_all (void *self, const json_t *request, err_t *err)
+{
+    (void) request, (void) err;
+    return json_pack ("{s:b, s:b, s:[[s, s]]}", "syntax", 1, "defined", 1, "results", "wrong",
+                      (const char *) self);
+}
+
+static void a_verdict_cuts_what_is_long_and_keeps_its_alphabet (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"solo"}, *const texts[] = {"a"};
+    char task[600];
+    buf_t got = {0}, args = {0};
+    buf_text (&got, "'");
+    for (size_t i = 0; i < 100; i++) {
+        buf_text (&got, "é");
+        buf_text (&args, "7");
+    }
+    snprintf (task, sizeof task,
+              "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"b\",\"entry_point\":\"f\",\"tests\":"
+              "[{\"args\":[\"%s\"],\"result\":\"größer\"}]}",
+              args.data);
+    const task_sandbox_t sandbox = {.self = got.data, .run = fail_all};
+    reward_score_t s = score_of ("coding", play (task, roles, 1, texts, 1), &sandbox);
+    if (!strstr (s.verdict, "f(\"777") || !strstr (s.verdict, "777…) gave 'ééé") ||
+        !strstr (s.verdict, "ééé…, not \"größer\""))
+        fail_msg ("%s", s.verdict);
+    buf_free (&got);
+    buf_free (&args);
+}
+
 static void no_sandbox_no_score (void **state)
 {
     (void) state;
@@ -300,7 +332,7 @@ static void no_sandbox_no_score (void **state)
     episode_destroy (&e);
 }
 
-static void a_long_verdict_ends_in_dots (void **state)
+static void a_long_verdict_ends_in_an_ellipsis (void **state)
 {
     (void) state;
     reward_score_t score;
@@ -313,7 +345,7 @@ static void a_long_verdict_ends_in_dots (void **state)
         reward_set_verdict (&score, text);
         size_t n = strlen (score.verdict);
         assert_true (n < sizeof score.verdict && n > sizeof score.verdict - 8);
-        assert_string_equal (score.verdict + n - 3, "...");
+        assert_string_equal (score.verdict + n - strlen ("…"), "…");
         json_t *whole = json_string (score.verdict); /* NULL where half a character stands */
         assert_non_null (whole);
         json_decref (whole);
@@ -334,8 +366,9 @@ int main (void)
         cmocka_unit_test (much_text_is_compared_whole),
         cmocka_unit_test (a_single_agent_needs_no_helper_in_tasks_of_one_s_own),
         cmocka_unit_test (a_program_s_own_words_stay_text),
+        cmocka_unit_test (a_verdict_cuts_what_is_long_and_keeps_its_alphabet),
         cmocka_unit_test (no_sandbox_no_score),
-        cmocka_unit_test (a_long_verdict_ends_in_dots),
+        cmocka_unit_test (a_long_verdict_ends_in_an_ellipsis),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

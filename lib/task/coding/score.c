@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "task/coding/coding.h"
 #include "task/number.h"
 
@@ -14,7 +15,7 @@ typedef struct {
     json_int_t watched;
     size_t passed, ran, tests; /* ran: tests in which the program gave an answer */
     bool helper_found;
-    char why[256];
+    char why[384];
 } coding_outcome_t;
 
 /*  Whether the team has a helper whose work must be used: a seat that writes one; in the built-in
@@ -79,16 +80,19 @@ static void coding_read_facts (const json_t *answer, const json_t *state, coding
         reward_cut (o->why, sizeof o->why, family_text (answer, "why"));
 }
 
-/*  A value as people write it: numbers of any size as such, and in ASCII, so that it can be cut
- *  anywhere. NULL: there is none. */
-static char *coding_shown (const json_t *value)
+#define SHOWN_MAX 80 /* columns of a value in a verdict */
+
+/*  The JSON of a value, with numbers of any size as such, in at most SHOWN_MAX columns and without
+ *  its first and last `bare` bytes. */
+static void coding_show (buf_t *out, const json_t *value, size_t bare)
 {
-    char *json = json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    char *json = json_dumps (value, JSON_COMPACT | JSON_ENCODE_ANY);
     buf_t shown = {0};
-    if (json)
-        number_restore (json, &shown);
+    number_restore (json ? json : "", &shown);
+    if (shown.size >= 2 * bare && shown.size)
+        printable_cut (out, shown.data + bare, shown.size - 2 * bare, SHOWN_MAX);
     free (json);
-    return buf_take (&shown);
+    buf_free (&shown);
 }
 
 /*  The first test that failed, for people: what was called, what came, what was wanted. */
@@ -96,22 +100,22 @@ static void coding_explain (coding_outcome_t *o, const json_t *test, const json_
                             const char *entry)
 {
     const char *kind = json_string_value (json_array_get (result, 0)),
-               *raises = json_string_value (json_object_get (test, "raises"));
-    char *args = coding_shown (json_object_get (test, "args"));
-    char *wanted = coding_shown (json_object_get (test, "result"));
-    char *got = coding_shown (json_array_get (result, 1));
-    size_t n = args ? strlen (args) : 0, got_n = got ? strlen (got) : 0;
-    snprintf (o->why, sizeof o->why, "%s(%.*s) %s %.*s, not %.60s", entry,
-              n > 2 && n < 80 ? (int) n - 2 : 0, n > 2 ? args + 1 : "",
-              kind && strcmp (kind, "incomparable") == 0 ? "cannot be compared:" : "gave",
-              got_n > 2 ? (int) (got_n - 2 < 100 ? got_n - 2 : 100) : 7,
-              got_n > 2 ? got + 1 : "nothing",
-              raises   ? raises
-              : wanted ? wanted
-                       : "");
-    free (args);
-    free (wanted);
-    free (got);
+               *raises = json_string_value (json_object_get (test, "raises")),
+               *got = json_string_value (json_array_get (result, 1));
+    buf_t why = {0};
+    buf_printf (&why, "%s(", entry);
+    coding_show (&why, json_object_get (test, "args"), 1); /* without the list's brackets */
+    buf_printf (&why, ") %s ",
+                kind && strcmp (kind, "incomparable") == 0 ? "cannot be compared:" : "gave");
+    /* Python's own words, of whatever length. */
+    printable_cut (&why, got ? got : "nothing", got ? strlen (got) : strlen ("nothing"), SHOWN_MAX);
+    buf_text (&why, ", not ");
+    if (raises)
+        buf_text (&why, raises);
+    else
+        coding_show (&why, json_object_get (test, "result"), 0);
+    reward_cut (o->why, sizeof o->why, why.data ? why.data : "");
+    buf_free (&why);
 }
 
 /*  Neither what a call should give nor what is in it ever gets to where the program runs, so that

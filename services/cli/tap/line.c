@@ -146,20 +146,6 @@ static void line_body (const wire_event_t *e, buf_t *out)
         buf_printf (out, "  %s", e->text);
 }
 
-/*  In columns of a terminal, in which a wide character counts two. */
-static void line_cut (buf_t *out, const buf_t *line)
-{
-    size_t columns = 0;
-    for (size_t at = 0; at < line->size && columns <= LINE_COLUMNS;) {
-        printable_char_t shown;
-        at += printable_next (line->data + at, line->size - at, PRINTABLE_LINE, &shown);
-        columns += shown.columns;
-    }
-    bool whole = columns <= LINE_COLUMNS;
-    printable_cut (out, line->data, line->size, whole ? LINE_COLUMNS : LINE_COLUMNS - 1);
-    buf_text (out, whole ? "" : "…");
-}
-
 void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, buf_t *out)
 {
     time_t seconds = (time_t) line_time_s (e, seen_s);
@@ -175,7 +161,7 @@ void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     if (item->missed)
         buf_printf (&line, " (%llu lost before)", (unsigned long long) item->missed);
     line_body (e, &line);
-    line_cut (out, &line);
+    printable_cut (out, line.data, line.size, LINE_COLUMNS);
     buf_free (&line);
 }
 

@@ -31,26 +31,6 @@ typedef struct {
     size_t width, limit, lines; /* limit: of lines */
 } screen_t;
 
-/*  Text in at most so many columns; what is cut ends with an ellipsis. Returns the columns that
- *  it took. Measured first, since the ellipsis needs a column of its own where the text does not
- *  fit. */
-static size_t screen_cut (buf_t *out, const char *text, size_t n, size_t columns)
-{
-    size_t whole = 0;
-    for (size_t at = 0; at < n && whole <= columns;) {
-        printable_char_t shown;
-        at += printable_next (text + at, n - at, PRINTABLE_LINE, &shown);
-        whole += shown.columns;
-    }
-    if (whole <= columns || columns == 0) {
-        printable_cut (out, text, n, columns);
-        return whole <= columns ? whole : 0;
-    }
-    printable_cut (out, text, n, columns - 1);
-    buf_text (out, "…");
-    return columns;
-}
-
 /*  One line: a label, and words of a model, a task or a peer in a colour. Colours go around what is
  *  cut, never into it: they take no columns, and printable_cut would not let them through. */
 static void screen_words (screen_t *s, const char *label, style_t colour, const char *words,
@@ -61,9 +41,9 @@ static void screen_words (screen_t *s, const char *label, style_t colour, const 
     if (s->lines == s->limit)
         return;
     buf_text (out, "\x1b[2K");
-    size_t used = screen_cut (out, label, strlen (label), s->width);
+    size_t used = printable_cut (out, label, strlen (label), s->width);
     buf_text (out, style (colour));
-    screen_cut (out, words, n, s->width - used);
+    printable_cut (out, words, n, s->width - used);
     buf_text (out, colour == STYLE_NONE ? "" : style (STYLE_NONE));
     buf_char (out, '\n');
     s->lines++;
