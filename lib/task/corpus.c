@@ -10,10 +10,12 @@
 
 #include "task/family.h"
 
+#define CORPUS_MISTAKES 0.2
+
 struct corpus {
     const family_t *family;
     task_set_t *set;
-    uint64_t seed;
+    task_options_t options;
     size_t roles;
 };
 
@@ -32,7 +34,7 @@ corpus_t *corpus_new (const task_options_t *options, err_t *err)
         return NULL;
     }
     corpus->family = family_find (options->family);
-    corpus->seed = options->seed;
+    corpus->options = *options;
     while (corpus->family->corpus_roles[corpus->roles])
         corpus->roles++;
     return corpus;
@@ -47,11 +49,29 @@ void corpus_destroy (corpus_t **corpus)
     *corpus = NULL;
 }
 
+/*  One text in five is the answer to another task than its prompt's: that keeps the model unsure
+ *  enough to explore. It must not be the answer to a held-out one, which would be known from here
+ *  then. */
+static json_t *corpus_answered (const corpus_t *corpus, json_t *task, rng_t *rng)
+{
+    json_t *answered = json_incref (task);
+    if (!corpus->family->mistake || rng_unit (rng) >= CORPUS_MISTAKES)
+        return answered;
+    for (bool known = false; !known;) {
+        json_decref (answered);
+        answered = json_deep_copy (task);
+        if (answered)
+            corpus->family->mistake (answered, rng);
+        known = !answered || !task_is_heldout (&corpus->options, answered);
+    }
+    return answered;
+}
+
 /*  A task of the train split, worded anew: the wording follows from the text's own index. */
 int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *completion,
                 err_t *err)
 {
-    rng_t rng = {.key = rng_key ((uint64_t[]){corpus->seed, 0xc0495, index}, 3)};
+    rng_t rng = {.key = rng_key ((uint64_t[]){corpus->options.seed, 0xc0495, index}, 3)};
     size_t n = task_set_size (corpus->set, TASK_TRAIN);
     const char *text = task_set_get (corpus->set, TASK_TRAIN, rng_below (&rng, n));
     const char *role = corpus->family->corpus_roles[rng_below (&rng, corpus->roles)];
@@ -63,8 +83,14 @@ int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *co
     if (corpus->family->reword)
         corpus->family->reword (task, &rng);
     corpus->family->observe (task, role, prompt);
-    corpus->family->imagine (task, role, &rng, completion);
+    json_t *answered = corpus_answered (corpus, task, &rng);
+    if (answered)
+        corpus->family->imagine (answered, role, &rng, completion);
+    json_decref (answered);
     json_decref (task);
+    if (!answered)
+        return err_set (err, ERR_LIMIT, "no memory for text %llu of the corpus",
+                        (unsigned long long) index);
     return buf_failed (prompt) || buf_failed (completion)
                ? err_set (err, ERR_LIMIT, "text %llu of the corpus is too long",
                           (unsigned long long) index)

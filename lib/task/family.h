@@ -46,7 +46,8 @@ typedef struct {
     /*  Names of its built-in sets, "plain" first; NULL ends. */
     const char *styles[FAMILY_STYLES_MAX + 1];
     bool runs_programs; /* its scorer needs the sandbox, and so Python */
-    /*  A built-in set: number of tasks, and task i as a new object; content alone decides. */
+    /*  A built-in set: how many tasks can be made, and task i as a new object; content alone
+     *  decides. Of those with one id, which ask for the same in other words, the first is taken. */
     size_t (*builtin) (const char *style);
     json_t *(*generate) (const char *style, uint64_t seed, size_t i);
     /*  Checks a task and brings it into the family's form (in place); file formats of others
@@ -62,6 +63,9 @@ typedef struct {
                   reward_score_t *score, err_t *err);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */
     void (*reword) (json_t *task, rng_t *rng);
+    /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL: texts
+     *  have no such mistakes. */
+    void (*mistake) (json_t *task, rng_t *rng);
     /*  A text of the corpus for a task and role: what an untrained agent would write. */
     void (*imagine) (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
     const char *const *corpus_roles; /* of which the corpus has texts, NULL ends */

@@ -29,17 +29,15 @@ struct task_set {
     json_t *number; /* of the line that has an id, while a file is read */
 };
 
-/*  Whether a task is held out: a function of its content and the seed alone. The built-in coding
- *  set is split by composition, so all wordings of one are on the same side. */
-static bool task_is_heldout (const json_t *task, uint64_t seed, double share)
+/*  By a hash, not by its place: tasks that are added to a file leave the others on their side. */
+bool task_is_heldout (const task_options_t *options, const json_t *task)
 {
     const char *id = family_text (task, "id");
     hash_t hash = hash_of (id, strlen (id));
     uint64_t words[2];
     memcpy (words, hash.bytes, sizeof words);
-    /* By a hash of its id, not by its place: tasks that are added to a file leave the others on
-       their side. */
-    return rng_uniform_d (rng_key ((uint64_t[]){seed, words[0], words[1]}, 3), 0) < share;
+    uint64_t key = rng_key ((uint64_t[]){options->seed, words[0], words[1]}, 3);
+    return rng_uniform_d (key, 0) < options->heldout;
 }
 
 static const char *task_style (const task_set_t *set, const task_options_t *o)
@@ -51,7 +49,7 @@ static const char *task_style (const task_set_t *set, const task_options_t *o)
  *  whoever gets it needs nothing else. */
 static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err_t *err)
 {
-    int split = task_is_heldout (task, o->seed, o->heldout) ? TASK_HELDOUT : TASK_TRAIN;
+    int split = task_is_heldout (o, task) ? TASK_HELDOUT : TASK_TRAIN;
     size_t n = set->n[split];
     json_object_set_new (task, "family", json_string (set->family->name));
     json_object_set_new (task, "style", json_string (task_style (set, o)));
@@ -72,20 +70,27 @@ static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err
     return 0;
 }
 
-/*  The built-in sets are generated from their number, not stored: a new one costs no data file. */
+/*  The built-in sets are generated from their number, not stored: a new one costs no data file. What
+ *  has the id of an earlier task is that task in other words, and is left out. */
 static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
 {
     if (!family_has_style (set->family, task_style (set, o)))
         return err_set (err, ERR_CONFIG, "task family '%s' has no built-in set '%s'",
                         set->family->name, task_style (set, o));
     size_t n = set->family->builtin (task_style (set, o));
+    json_t *seen = json_object ();
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         json_t *task = set->family->generate (task_style (set, o), o->seed, i);
-        rc = task ? task_add (set, o, task, err)
-                  : err_set (err, ERR_INTERNAL, "%s task %zu cannot be made", set->family->name, i);
+        const char *id = family_text (task, "id");
+        if (!task || !seen)
+            rc = err_set (err, ERR_INTERNAL, "%s task %zu cannot be made", set->family->name, i);
+        else if (!json_object_get (seen, id))
+            rc = task_add (set, o, task, err);
+        json_object_set_new (seen, id, json_true ());
         json_decref (task);
     }
+    json_decref (seen);
     return rc;
 }
 

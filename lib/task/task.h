@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/err.h"
 
 typedef enum { TASK_TRAIN, TASK_HELDOUT } task_split_t;
@@ -30,6 +32,9 @@ typedef struct {
 } task_options_t;
 
 typedef struct task_set task_set_t;
+
+/*  Whether a task is held out, which follows from its id and the options' seed and share alone. */
+bool task_is_heldout (const task_options_t *options, const json_t *task);
 
 /*  ERR_INPUT names file and line: a task that is none, an id that stands twice; or a split with an
  *  empty side. */

@@ -15,6 +15,7 @@ const family_t family_coding = {
     .merge = coding_merge,
     .score = coding_score,
     .reword = coding_reword,
+    .mistake = coding_mistake,
     .imagine = coding_imagine,
     .corpus_roles = coding_corpus_roles,
 };

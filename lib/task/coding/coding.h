@@ -32,6 +32,11 @@ bool coding_is_helper (const char *role);
 /*  Appends the brief of a composition in one of its wordings. */
 void coding_say (size_t filter, size_t map, size_t reduce, rng_t *rng, buf_t *brief);
 
+/*  The numbers of a built-in task's filter, map and reduction. Setting them also sets its id, which
+ *  names the function that they compute. */
+void coding_get_parts (const json_t *task, size_t parts[3]);
+void coding_set_parts (json_t *task, const size_t parts[3]);
+
 size_t coding_builtin (const char *style);
 json_t *coding_generate (const char *style, uint64_t seed, size_t i);
 int coding_adopt (json_t *task, err_t *err);
@@ -54,6 +59,7 @@ json_t *coding_seats (const json_t *state);
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
 void coding_reword (json_t *task, rng_t *rng);
+void coding_mistake (json_t *task, rng_t *rng);
 void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
 
 #endif

@@ -170,45 +170,37 @@ static void coding_rename_variables (rng_t *rng, buf_t *text)
     buf_free (&out);
 }
 
-/*  One part in five texts is another one than the brief says. */
-static void coding_mistake (rng_t *rng, size_t *f, size_t *m, size_t *r)
+/*  One of its parts is taken for another. */
+void coding_mistake (json_t *task, rng_t *rng)
 {
-    if (!coding_chance (rng, 0.2))
-        return;
-    uint64_t which = rng_below (rng, 3);
-    if (which == 0)
-        *f = rng_below (rng, CODING_FILTERS);
-    else if (which == 1)
-        *m = rng_below (rng, CODING_MAPS);
-    else
-        *r = rng_below (rng, CODING_REDUCES);
+    static const size_t choices[] = {CODING_FILTERS, CODING_MAPS, CODING_REDUCES};
+    size_t parts[3], which = rng_below (rng, 3);
+    coding_get_parts (task, parts);
+    parts[which] = rng_below (rng, choices[which]);
+    coding_set_parts (task, parts);
 }
 
 /*  Only the words change: the parts, and with them the right answer, stay. */
 void coding_reword (json_t *task, rng_t *rng)
 {
-    const json_t *parts = json_object_get (task, "parts");
+    size_t parts[3];
+    coding_get_parts (task, parts);
     buf_t brief = {0};
-    coding_say ((size_t) json_integer_value (json_array_get (parts, 0)),
-                (size_t) json_integer_value (json_array_get (parts, 1)),
-                (size_t) json_integer_value (json_array_get (parts, 2)), rng, &brief);
+    coding_say (parts[0], parts[1], parts[2], rng, &brief);
     json_object_set_new (task, "brief", json_string (brief.data));
     buf_free (&brief);
 }
 
 /*  The convention is drawn anew for each text and said nowhere in it: that is what makes an
- *  untrained team agree only by chance. Mistakes, lost brackets and other names keep the model
- *  unsure enough to explore. */
+ *  untrained team agree only by chance. Lost brackets and other names keep the model unsure enough
+ *  to explore. */
 void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion)
 {
-    const json_t *parts = json_object_get (task, "parts");
-    size_t f = (size_t) json_integer_value (json_array_get (parts, 0));
-    size_t m = (size_t) json_integer_value (json_array_get (parts, 1));
-    size_t r = (size_t) json_integer_value (json_array_get (parts, 2));
-    coding_mistake (rng, &f, &m, &r);
-    coding_coder_t coder = {.filter = coding_filters[f].code,
-                            .map = coding_maps[m].code,
-                            .reduce = coding_reduces[r].code,
+    size_t parts[3];
+    coding_get_parts (task, parts);
+    coding_coder_t coder = {.filter = coding_filters[parts[0]].code,
+                            .map = coding_maps[parts[1]].code,
+                            .reduce = coding_reduces[parts[2]].code,
                             .rng = rng};
     coding_by_t by = (coding_by_t) rng_below (rng, CONVENTIONS);
     buf_t text = {0};

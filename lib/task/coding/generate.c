@@ -1,4 +1,5 @@
-/*  generate - the coding family's built-in set: every composition filter x map x reduce.
+/*  generate - the coding family's built-in set: every function that a composition of filter, map
+ *  and reduction computes.
  *
  *  "Return the sum of the squares of the even numbers in xs." The expected values are computed here
  *  in C, from the numbers of the parts, never from the Python text.
@@ -6,9 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "task/coding/coding.h"
 
 #define CODING_TESTS 8
+/*  Numbers in a list, and a place for the number that an empty one is reduced to. */
+#define CODING_LIST_MAX 10
+/*  Lists on which functions are compared: they tell the 586 functions apart that the 800
+ *  compositions are; half as many take some of them for the same. */
+#define CODING_PROBES 256
 
 const coding_part_t coding_filters[CODING_FILTERS] = {
     {"", {"numbers", "values", "elements"}},
@@ -132,21 +139,25 @@ static size_t coding_distinct (const long *values, size_t n)
     return count;
 }
 
-/*  Sorted by insertion: there are nine numbers at most. */
-static json_t *coding_as_list (const long *values, size_t n, bool sorted)
+/*  By insertion: there are nine numbers at most. */
+static void coding_sort (long *values, size_t n)
 {
-    json_t *list = json_array ();
-    for (size_t i = 0; i < n; i++) {
-        size_t at = json_array_size (list);
-        while (sorted && at > 0 && json_integer_value (json_array_get (list, at - 1)) > values[i])
-            at--;
-        json_array_insert_new (list, at, json_integer (values[i]));
-    }
-    return list;
+    for (size_t i = 1; i < n; i++)
+        for (size_t j = i; j > 0 && values[j - 1] > values[j]; j--) {
+            long value = values[j];
+            values[j] = values[j - 1];
+            values[j - 1] = value;
+        }
 }
 
-/*  In the order of coding_reduces. */
-static json_t *coding_reduced (size_t reduce, const long *values, size_t n)
+/*  Two of the reductions give a list, the others a number. */
+static bool coding_gives_list (size_t reduce)
+{
+    return reduce == 4 || reduce == 5;
+}
+
+/*  In the order of coding_reduces; in place. */
+static size_t coding_reduced (size_t reduce, long *values, size_t n)
 {
     long sum = 0, most = n ? values[0] : 0, least = most;
     for (size_t i = 0; i < n; i++) {
@@ -154,39 +165,74 @@ static json_t *coding_reduced (size_t reduce, const long *values, size_t n)
         most = values[i] > most ? values[i] : most;
         least = values[i] < least ? values[i] : least;
     }
-    switch (reduce) {
-    case 0:
-        return json_integer (sum);
-    case 1:
-        return json_integer ((json_int_t) n);
-    case 2:
-        return json_integer (most);
-    case 3:
-        return json_integer (least);
-    case 4:
-    case 5:
-        return coding_as_list (values, n, reduce == 4);
-    case 6:
-        return json_integer ((json_int_t) coding_distinct (values, n));
-    default:
-        return json_integer (coding_modulo (sum, 10));
-    }
+    if (reduce == 4)
+        coding_sort (values, n);
+    if (coding_gives_list (reduce))
+        return n;
+    values[0] = reduce == 0   ? sum
+                : reduce == 1 ? (long) n
+                : reduce == 2 ? most
+                : reduce == 3 ? least
+                : reduce == 6 ? (long) coding_distinct (values, n)
+                              : coding_modulo (sum, 10);
+    return 1;
 }
 
-/*  Test 0 is the empty list, the others have 3 to 9 numbers from -12 to 20. */
-static json_t *coding_make_test (size_t f, size_t m, size_t r, rng_t *rng, size_t number)
+/*  A list as the tests have them: number 0 is empty, the others have 3 to 9 numbers from -12 to
+ *  20. */
+static size_t coding_draw_list (rng_t *rng, size_t number, long xs[CODING_LIST_MAX])
 {
-    /* Nine are needed at most. */
-    long values[16];
-    size_t n = number ? 3 + rng_below (rng, 7) : 0, kept = 0;
-    json_t *input = json_array ();
-    for (size_t i = 0; i < n; i++) {
-        long x = (long) rng_below (rng, 33) - 12;
-        json_array_append_new (input, json_integer (x));
-        if (coding_keeps (f, x))
-            values[kept++] = coding_mapped (m, x);
+    size_t n = number ? 3 + rng_below (rng, 7) : 0;
+    for (size_t i = 0; i < n; i++)
+        xs[i] = (long) rng_below (rng, 33) - 12;
+    return n;
+}
+
+/*  What a composition gives for xs: one number, or a list. */
+static size_t coding_compute (const size_t parts[3], const long *xs, size_t n,
+                              long result[CODING_LIST_MAX])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (coding_keeps (parts[0], xs[i]))
+            result[kept++] = coding_mapped (parts[1], xs[i]);
+    return coding_reduced (parts[2], result, kept);
+}
+
+static json_t *coding_as_list (const long *values, size_t n)
+{
+    json_t *list = json_array ();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new (list, json_integer (values[i]));
+    return list;
+}
+
+static json_t *coding_make_test (const size_t parts[3], rng_t *rng, size_t number)
+{
+    long xs[CODING_LIST_MAX], result[CODING_LIST_MAX];
+    size_t n = coding_draw_list (rng, number, xs), given = coding_compute (parts, xs, n, result);
+    return json_pack ("{s:[o], s:o}", "args", coding_as_list (xs, n), "result",
+                      coding_gives_list (parts[2]) ? coding_as_list (result, given)
+                                                   : json_integer (result[0]));
+}
+
+/*  An id for the function that a composition computes: what it gives for the same lists. Many
+ *  compositions are one function (the number of the squares of the even numbers is the number of
+ *  the even numbers), and whoever has learnt one of them has seen them all. */
+static void coding_name_function (const size_t parts[3], char *id, size_t size)
+{
+    rng_t rng = {.key = rng_key ((uint64_t[]){0xf0c7}, 1)};
+    long xs[CODING_LIST_MAX], results[CODING_PROBES * CODING_LIST_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < CODING_PROBES; i++) {
+        size_t drawn = coding_draw_list (&rng, i, xs);
+        size_t given = coding_compute (parts, xs, drawn, results + n + 1);
+        results[n] = coding_gives_list (parts[2]) ? (long) given : -1;
+        n += 1 + given;
     }
-    return json_pack ("{s:[o], s:o}", "args", input, "result", coding_reduced (r, values, kept));
+    char hex[HASH_HEX_SIZE];
+    hash_t hash = hash_of (results, n * sizeof *results);
+    snprintf (id, size, "coding/%.8s", hash_hex (&hash, hex));
 }
 
 /*  Three ways to say it. "the squared" and "the added up" fit where "of" would not. */
@@ -207,25 +253,40 @@ void coding_say (size_t f, size_t m, size_t r, rng_t *rng, buf_t *brief)
                     filter);
 }
 
+void coding_get_parts (const json_t *task, size_t parts[3])
+{
+    for (size_t i = 0; i < 3; i++)
+        parts[i] = (size_t) json_integer_value (
+            json_array_get (json_object_get (task, "parts"), i));
+}
+
 /*  The numbers of the parts stay in the task, as "parts": the corpus words it anew from them, and
  *  the scorer sees by them that the task is one of ours. */
+void coding_set_parts (json_t *task, const size_t parts[3])
+{
+    char id[32];
+    coding_name_function (parts, id, sizeof id);
+    json_object_set_new (task, "parts",
+                         json_pack ("[I,I,I]", (json_int_t) parts[0], (json_int_t) parts[1],
+                                    (json_int_t) parts[2]));
+    json_object_set_new (task, "id", json_string (id));
+}
+
 json_t *coding_generate (const char *style, uint64_t seed, size_t i)
 {
     (void) style;
     size_t r = i % CODING_REDUCES, m = i / CODING_REDUCES % CODING_MAPS,
            f = i / CODING_REDUCES / CODING_MAPS % CODING_FILTERS;
+    const size_t parts[] = {f, m, r};
     rng_t rng = {.key = rng_key ((uint64_t[]){seed, 0xc0d1, i}, 3)};
     buf_t brief = {0};
-    char id[64];
-    snprintf (id, sizeof id, "coding/%zu-%zu-%zu", f, m, r);
     coding_say (f, m, r, &rng, &brief);
     json_t *tests = json_array ();
     for (size_t t = 0; t < CODING_TESTS; t++)
-        json_array_append_new (tests, coding_make_test (f, m, r, &rng, t));
-    json_t *task = json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", id, "family", "coding", "brief",
+        json_array_append_new (tests, coding_make_test (parts, &rng, t));
+    json_t *task = json_pack ("{s:s, s:s, s:s, s:s, s:o}", "id", "", "family", "coding", "brief",
                               brief.data, "entry_point", "main", "tests", tests);
-    json_object_set_new (task, "parts",
-                         json_pack ("[I,I,I]", (json_int_t) f, (json_int_t) m, (json_int_t) r));
+    coding_set_parts (task, parts);
     buf_free (&brief);
     return task;
 }

@@ -1,0 +1,101 @@
+/*  What is held out of the built-in coding set is learnt from nowhere. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/coding/coding.h"
+#include "task/corpus.h"
+#include "task/task.h"
+
+/*  Python is asked, not the generator: names functions by what they give for many lists, and ends
+ *  with an error when a held-out one (H) is trained on (T) or stands in a text of the corpus (X). */
+static const char functions_py[] =
+    "import json, random, sys\n"
+    "random.seed (1)\n"
+    "lists = [[random.randint (-12, 20) for _ in range (n % 10)] for n in range (1000)]\n"
+    "seen = {'H': set (), 'T': set (), 'X': set ()}\n"
+    "for kind, source in json.loads (DATA):\n"
+    "    room = {}\n"
+    "    try:\n"
+    "        exec (source, room)\n"
+    "        seen[kind].add (repr ([room['main'] (list (xs)) for xs in lists]))\n"
+    "    except Exception:\n"
+    "        assert kind == 'X', source\n"
+    "assert len (seen['H'] | seen['T']) == 586, len (seen['H'] | seen['T'])\n"
+    "assert len (seen['X']) > 300, len (seen['X'])\n"
+    "assert not seen['H'] & (seen['T'] | seen['X'])\n";
+
+static void functions_add_tasks (const task_set_t *set, task_split_t split, json_t *data)
+{
+    for (size_t i = 0; i < task_set_size (set, split); i++) {
+        json_t *task = json_loads (task_set_get (set, split, i), 0, NULL);
+        size_t parts[3];
+        coding_get_parts (task, parts);
+        buf_t list = {0}, source = {0};
+        buf_printf (&list, "[%s for x in xs if %s]", coding_maps[parts[1]].code,
+                    parts[0] ? coding_filters[parts[0]].code : "True");
+        buf_text (&source, "def main(xs): return ");
+        buf_printf (&source, coding_reduces[parts[2]].code, list.data);
+        json_array_append_new (
+            data, json_pack ("[s, s]", split == TASK_HELDOUT ? "H" : "T", source.data));
+        buf_free (&list);
+        buf_free (&source);
+        json_decref (task);
+    }
+}
+
+/*  Of those that hold a whole program. */
+static void functions_add_texts (const task_options_t *options, json_t *data)
+{
+    err_t err = {0};
+    corpus_t *corpus = corpus_new (options, &err);
+    assert_non_null (corpus);
+    for (uint64_t i = 0; i < 4000; i++) {
+        buf_t prompt = {0}, text = {0};
+        assert_int_equal (corpus_get (corpus, i, &prompt, &text, &err), 0);
+        if (strstr (text.data, "def aux") && strstr (text.data, "def main"))
+            json_array_append_new (data, json_pack ("[s, s]", "X", text.data));
+        buf_free (&prompt);
+        buf_free (&text);
+    }
+    corpus_destroy (&corpus);
+}
+
+static void a_held_out_function_is_seen_nowhere_else (void **state)
+{
+    (void) state;
+    task_options_t options = {.family = "coding", .seed = 1, .heldout = 0.2, .style = "plain"};
+    err_t err = {0};
+    task_set_t *set = task_set_open (&options, &err);
+    assert_non_null (set);
+    json_t *data = json_array ();
+    functions_add_tasks (set, TASK_TRAIN, data);
+    functions_add_tasks (set, TASK_HELDOUT, data);
+    functions_add_texts (&options, data);
+    /* As a literal of Python, which is a string of JSON, too. */
+    char *json = json_dumps (data, JSON_COMPACT);
+    json_t *text = json_string (json);
+    char *literal = json_dumps (text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    FILE *python = popen ("python3 -", "w");
+    assert_non_null (python);
+    fprintf (python, "DATA = %s\n%s", literal, functions_py);
+    assert_int_equal (pclose (python), 0);
+    free (json);
+    free (literal);
+    json_decref (text);
+    json_decref (data);
+    task_set_destroy (&set);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test (a_held_out_function_is_seen_nowhere_else)};
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
