@@ -21,6 +21,8 @@
 #include "conf/keys.h"
 
 #define CONF_LIST_MAX 8
+/*  The greatest trainer.resample. */
+#define CONF_RESAMPLE_MAX 8
 
 typedef struct {
     char *item[CONF_LIST_MAX];

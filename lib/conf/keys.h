@@ -74,6 +74,8 @@
     N (steps, 100, 0, 1000000, "optimiser steps")                                                  \
     N (groups, 16, 1, 4096, "groups (tasks) per step")                                             \
     N (group_size, 8, 1, 1024, "episodes per group: G")                                            \
+    N (resample, 0, 0, CONF_RESAMPLE_MAX,                                                          \
+       "times that groups without spread are replaced by others in a step (DAPO); 0: never")       \
     N (minibatches, 1, 1, 64, "optimiser updates per step, whole groups each")                     \
     R (temperature, 1.0, 0.01, 10, "of sampling")                                                  \
     R (lr, 1e-3, 0, 1, "learning rate at its highest")                                             \

@@ -86,7 +86,7 @@ void news_end (trainer_t *t, wire_event_kind_t kind, const char *why)
 /*  With the number of steps as well: a listener that came late can show how far the run is. */
 void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, const round_t *round)
 {
-    wire_part_t metrics[] = {{"groups", (double) round_groups (round)},
+    wire_part_t metrics[] = {{"groups", (double) round_waited (round)},
                              {"group_size", (double) round_group_size (round)},
                              {"steps", (double) t->conf->trainer.steps}};
     news_publish (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,

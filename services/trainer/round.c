@@ -8,12 +8,25 @@
 
 #include <stdlib.h>
 
+#include "base/rng.h"
+
+/*  Draws of further groups have store steps of their own, under phases that no other round has. */
+#define ROUND_FIRST_DRAW 16
+#define ROUND_DRAWS_MAX  (1 + CONF_RESAMPLE_MAX)
+
+/*  Groups that were opened together. */
+typedef struct {
+    size_t first, groups; /* numbers in the round */
+} round_draw_t;
+
 struct round {
     round_source_t from;
     wire_phase_t phase;
     uint64_t step;
-    size_t groups, group_size;
-    store_status_t status; /* as of the last poll */
+    size_t groups, group_size; /* of all draws together */
+    round_draw_t draws[ROUND_DRAWS_MAX];
+    size_t draws_n;
+    store_status_t status; /* of the last draw, as of the last poll */
 };
 
 static size_t round_smaller (size_t a, size_t b)
@@ -21,16 +34,26 @@ static size_t round_smaller (size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/*  Training tasks follow from the seed and the number of groups before this one. Evaluations
- *  always take the first held-out ones, so that two versions are compared on the same tasks. */
-static const char *round_task_of (const round_t *round, size_t group)
+/*  Training tasks follow from the seed and the number of groups before this one; each draw goes
+ *  through the tasks in an order of its own. Evaluations always take the first held-out ones, so
+ *  that two versions are compared on the same tasks. */
+static const char *round_task_of (const round_t *round, size_t draw, size_t at)
 {
     const task_set_t *tasks = round->from.tasks;
+    const conf_t *conf = round->from.team->conf;
     if (round->phase != WIRE_TRAIN)
-        return task_set_get (tasks, TASK_HELDOUT, group);
-    uint64_t first = (round->step - 1) * round->groups;
-    uint64_t seed = (uint64_t) round->from.team->conf->run.seed;
-    return task_set_get (tasks, TASK_TRAIN, task_set_pick (tasks, seed, first, group));
+        return task_set_get (tasks, TASK_HELDOUT, at);
+    uint64_t first = (round->step - 1) * (uint64_t) conf->trainer.groups;
+    uint64_t seed = (uint64_t) conf->run.seed;
+    if (draw > 0)
+        seed = rng_key ((uint64_t[]){seed, 0xd7a3, draw}, 3);
+    return task_set_get (tasks, TASK_TRAIN, task_set_pick (tasks, seed, first, at));
+}
+
+/*  The phase of a draw in the store. */
+static unsigned round_place (const round_t *round, size_t draw)
+{
+    return draw ? ROUND_FIRST_DRAW + (unsigned) draw : (unsigned) round->phase;
 }
 
 /*  All that an environment and an agent need to play a role, so neither needs the run's
@@ -74,7 +97,7 @@ static void round_fill_sampling (const round_t *round, wire_group_t *message)
 }
 
 /*  The message borrows everything, and is packed before any of it is freed. */
-static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
+static void round_write_group (const round_t *round, size_t draw, size_t at, buf_t *bytes)
 {
     const team_t *team = round->from.team;
     const conf_t *conf = team->conf;
@@ -86,9 +109,9 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
         .run = round->from.run,
         .phase = round->phase,
         .step = round->step,
-        .group = group,
+        .group = round->draws[draw].first + at,
         .seed = (uint64_t) conf->run.seed,
-        .task = round_task_of (round, group),
+        .task = round_task_of (round, draw, at),
         .episodes = (uint32_t) round->group_size,
         .roles = roles,
         .roles_n = team->roles,
@@ -107,26 +130,32 @@ static void round_write_group (const round_t *round, size_t group, buf_t *bytes)
 }
 
 /*  All groups in one call to the store: either the step is open with all of them, or it is not. */
-static int round_open_groups (const round_t *round, err_t *err)
+static int round_draw (round_t *round, size_t groups, err_t *err)
 {
-    store_bytes_t *list = calloc (round->groups, sizeof *list);
-    buf_t *bytes = calloc (round->groups, sizeof *bytes);
-    int rc =
-        list && bytes ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu groups", round->groups);
-    for (size_t g = 0; rc == 0 && g < round->groups; g++) {
-        round_write_group (round, g, &bytes[g]);
+    size_t draw = round->draws_n;
+    store_bytes_t *list = calloc (groups, sizeof *list);
+    buf_t *bytes = calloc (groups, sizeof *bytes);
+    int rc = list && bytes ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu groups", groups);
+    round->draws[draw] = (round_draw_t){.first = round->groups, .groups = groups};
+    for (size_t g = 0; rc == 0 && g < groups; g++) {
+        round_write_group (round, draw, g, &bytes[g]);
         if (buf_failed (&bytes[g]))
             rc = err_set (err, ERR_LIMIT, "group %zu is too large to be written", g);
         list[g] = (store_bytes_t){.data = bytes[g].data, .size = bytes[g].size};
     }
     if (rc == 0)
         rc = store_step_open (round->from.store, round->from.run, round->from.epoch,
-                              (unsigned) round->phase, round->step, list, round->groups, err);
-    for (size_t g = 0; bytes && g < round->groups; g++)
+                              round_place (round, draw), round->step, list, groups, err);
+    for (size_t g = 0; bytes && g < groups; g++)
         buf_free (&bytes[g]);
     free (bytes);
     free (list);
-    return rc;
+    if (rc != 0)
+        return err_wrap (err, "opening step %llu (%s)", (unsigned long long) round->step,
+                         wire_phase_name (round->phase));
+    round->groups += groups;
+    round->draws_n++;
+    return 0;
 }
 
 /*  Without held-out tasks an evaluation has no groups: nothing is opened then, and the round is
@@ -140,23 +169,31 @@ round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t 
         return NULL;
     }
     *round = (round_t){.from = *source, .phase = phase, .step = step, .group_size = 1};
+    size_t groups = (size_t) conf->trainer.groups;
     if (phase == WIRE_TRAIN) {
-        round->groups = (size_t) conf->trainer.groups;
         round->group_size = (size_t) conf->trainer.group_size;
     } else {
         /* Greedy episodes of one task would all be the same one. The number of an episode in its
            group is a coordinate of its random numbers: the first is the same however many. */
         if (phase == WIRE_EVAL_SAMPLED)
             round->group_size = (size_t) conf->evaluation.samples;
-        round->groups = round_smaller ((size_t) conf->evaluation.tasks,
-                                       task_set_size (source->tasks, TASK_HELDOUT));
+        groups = round_smaller ((size_t) conf->evaluation.tasks,
+                                task_set_size (source->tasks, TASK_HELDOUT));
     }
-    if (round->groups && round_open_groups (round, err) != 0) {
-        err_wrap (err, "opening step %llu (%s)", (unsigned long long) step,
-                  wire_phase_name (phase));
+    if (groups && round_draw (round, groups, err) != 0)
         round_destroy (&round);
-    }
     return round;
+}
+
+/*  The store sees another step; for everybody else the round has grown. */
+int round_grow (round_t *round, size_t groups, err_t *err)
+{
+    return round_draw (round, groups, err);
+}
+
+size_t round_draws (const round_t *round)
+{
+    return round->draws_n;
 }
 
 void round_destroy (round_t **round)
@@ -165,15 +202,22 @@ void round_destroy (round_t **round)
     *round = NULL;
 }
 
-/*  Dead groups count: what nobody can play is not waited for. */
+/*  Dead groups count: what nobody can play is not waited for. Earlier draws were finished when the
+ *  last one was opened. */
 int round_poll (round_t *round, err_t *err)
 {
     if (round->groups == 0)
         return 1;
-    if (store_step_status (round->from.store, round->from.run, (unsigned) round->phase, round->step,
-                           &round->status, err) != 0)
+    size_t last = round->draws_n - 1;
+    if (store_step_status (round->from.store, round->from.run, round_place (round, last),
+                           round->step, &round->status, err) != 0)
         return -1;
-    return round->status.committed + round->status.dead >= round->groups;
+    return round->status.committed + round->status.dead >= round->draws[last].groups;
+}
+
+size_t round_waited (const round_t *round)
+{
+    return round->draws_n ? round->draws[round->draws_n - 1].groups : 0;
 }
 
 /*  Of the last poll, which says whom to look for: groups that wait want an environment, those that
@@ -185,7 +229,7 @@ int round_late (const round_t *round, double waited_s, const char *trouble, err_
                     "step %llu (%s): %zu of %zu groups are missing after %.0f s (%zu waiting, %zu "
                     "in an environment's hands): %s",
                     (unsigned long long) round->step, wire_phase_name (round->phase),
-                    s->pending + s->leased, round->groups, waited_s, s->pending, s->leased,
+                    s->pending + s->leased, round_waited (round), waited_s, s->pending, s->leased,
                     *trouble    ? trouble
                     : s->leased ? "look at the environments' logs for what they wait for"
                                 : "is an environment running?");
@@ -194,6 +238,7 @@ int round_late (const round_t *round, double waited_s, const char *trouble, err_
 typedef struct {
     rollout_t *rollout;
     rollout_limits_t limits;
+    size_t first; /* of the draw that is read */
     err_t *err;
 } taker_t;
 
@@ -202,7 +247,8 @@ static int round_take_group (void *context, uint64_t group, const void *data, si
                              const char *reason)
 {
     const taker_t *taker = context;
-    return rollout_add (taker->rollout, group, data, size, reason, &taker->limits, taker->err);
+    return rollout_add (taker->rollout, taker->first + group, data, size, reason, &taker->limits,
+                        taker->err);
 }
 
 /*  May be called again after a failure: it begins with an empty rollout, and the store keeps the
@@ -217,11 +263,12 @@ rollout_t *round_take (round_t *round, err_t *err)
                                 .context = team->context},
                      .err = err};
     int rc = taker.rollout ? 0 : -1;
-    for (size_t g = 0; rc == 0 && g < round->groups; g++)
-        taker.rollout->task[g] = round_task_of (round, g);
-    if (rc == 0 && round->groups) {
+    for (size_t d = 0; rc == 0 && d < round->draws_n; d++) {
+        taker.first = round->draws[d].first;
+        for (size_t g = 0; g < round->draws[d].groups; g++)
+            taker.rollout->task[taker.first + g] = round_task_of (round, d, g);
         err->code = ERR_NONE; /* set by take_group when that is what stops the walk */
-        rc = store_step_groups (round->from.store, round->from.run, (unsigned) round->phase,
+        rc = store_step_groups (round->from.store, round->from.run, round_place (round, d),
                                 round->step, round_take_group, &taker, err);
         if (err->code != ERR_NONE)
             rc = -1;
@@ -240,10 +287,11 @@ rollout_t *round_take (round_t *round, err_t *err)
  *  now. */
 int round_commit (round_t *round, err_t *err)
 {
-    if (round->groups == 0)
-        return 0;
-    return store_step_commit (round->from.store, round->from.run, round->from.epoch,
-                              (unsigned) round->phase, round->step, err);
+    int rc = 0;
+    for (size_t d = 0; rc == 0 && d < round->draws_n; d++)
+        rc = store_step_commit (round->from.store, round->from.run, round->from.epoch,
+                                round_place (round, d), round->step, err);
+    return rc;
 }
 
 size_t round_groups (const round_t *round)

@@ -35,6 +35,11 @@ typedef struct round round_t;
  *  as the configuration's evaluation section says. */
 round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t step, err_t *err);
 void round_destroy (round_t **round);
+/*  Further groups of a training round that is finished so far, on other tasks; they are numbered
+ *  on. At most CONF_RESAMPLE_MAX times. After a failure the round is as it was. */
+int round_grow (round_t *round, size_t groups, err_t *err);
+/*  How many times groups were opened. */
+size_t round_draws (const round_t *round);
 
 /*  1: every group is committed or dead; 0: not yet; -1. */
 int round_poll (round_t *round, err_t *err);
@@ -46,7 +51,9 @@ rollout_t *round_take (round_t *round, err_t *err);
 /*  Tells the store that they are used. */
 int round_commit (round_t *round, err_t *err);
 
+/*  Of all, and of those that were opened last. */
 size_t round_groups (const round_t *round);
+size_t round_waited (const round_t *round);
 size_t round_group_size (const round_t *round);
 
 #endif

@@ -110,7 +110,7 @@ static stage_t stage_after_publish (const trainer_t *t)
  *  once as many groups were told of as there are: events are hints, the store is the truth. */
 static int stage_groups_poll (trainer_t *t, err_t *err)
 {
-    size_t wanted = round_groups (t->round) + (t->greedy ? round_groups (t->greedy) : 0);
+    size_t wanted = round_waited (t->round) + (t->greedy ? round_waited (t->greedy) : 0);
     bool news = t->told >= wanted && t->told > t->told_before;
     if (!news && clock_left_ms (t->poll_at_ms) > 0)
         return 0;
@@ -212,6 +212,29 @@ static int stage_sample_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
+/*  Dynamic sampling (DAPO: Yu et al. 2025, section 3.2): groups whose rewards are all alike teach
+ *  nothing, so as many further ones are played, again and again, as trainer.resample allows. New
+ *  groups are on any tasks, good or bad, so means over all groups of a step stay what they are
+ *  without it. 1: the round has grown. */
+static int stage_resample (trainer_t *t, err_t *err)
+{
+    if (round_draws (t->round) > (size_t) t->conf->trainer.resample)
+        return 0;
+    credit_options_t options = objective_credit (t->conf);
+    if (credit_compute (&t->credit, t->rollout, &options, NULL, err) != 0)
+        return -1;
+    /* What was drawn before in place of others is among the groups. */
+    size_t missing =
+        (size_t) t->conf->trainer.groups + t->credit.zero_spread - round_groups (t->round);
+    if (missing == 0)
+        return 0;
+    if (round_grow (t->round, missing, err) != 0)
+        return -1;
+    stage_groups_begin (t);
+    news_opened (t, WIRE_TRAIN, t->done + 1, t->round);
+    return 1;
+}
+
 /*  Reads the groups once all are finished. They come in the order of their ids, whoever played
  *  them and when: the update is a function of that order. */
 static int stage_sample_poll (trainer_t *t, err_t *err)
@@ -221,8 +244,12 @@ static int stage_sample_poll (trainer_t *t, err_t *err)
         return ready;
     /* The rollout lives until the step is committed: training, the critic and the report all read
        it. */
+    rollout_destroy (&t->rollout);
     t->rollout = round_take (t->round, err);
-    return t->rollout && stage_check_played (t, t->rollout, err) == 0 ? 1 : -1;
+    int grown = t->rollout ? stage_resample (t, err) : -1;
+    if (grown != 0)
+        return grown < 0 ? -1 : 0;
+    return stage_check_played (t, t->rollout, err) == 0 ? 1 : -1;
 }
 
 static stage_t stage_after_sample (const trainer_t *t)

@@ -62,6 +62,41 @@ static void the_same_path_on_another_host_is_another_holder (void **state)
     assert_true (clock_ms () - start >= 500);
 }
 
+/*  A run of one step whose groups are as `pattern` says. */
+static void resample (fixture_t *f, char *times, const char *pattern)
+{
+    err_t err = {0};
+    settings[0] = "--set=trainer.steps=1";
+    settings[1] = times;
+    close_trainer (f);
+    fs_remove (f->dir, &err);
+    if (open_trainer (f, NULL, &err) != 0)
+        fail_msg ("%s", err.text);
+    memset (settings, 0, sizeof settings);
+    flat = pattern;
+    finish (f);
+    assert_string_equal (flat, "");
+}
+
+/*  As many groups as have no spread are played in addition, until there are enough or it was done
+ *  often enough. */
+static void groups_without_spread_are_replaced (void **state)
+{
+    fixture_t *f = *state;
+    finish (f);
+    resample (f, "--set=trainer.resample=0", "fs");
+    assert_int_equal (count (f, "metrics.jsonl", "\"groups\":2.0"), 1);
+    assert_int_equal (count (f, "metrics.jsonl", "\"zero_spread\":0.5"), 1);
+    resample (f, "--set=trainer.resample=2", "fsfs");
+    assert_int_equal (count (f, "metrics.jsonl", "\"groups\":4.0"), 1);
+    assert_int_equal (count (f, "metrics.jsonl", "\"zero_spread\":0.5"), 1);
+    assert_int_equal (count (f, "completions.jsonl", "\"group\":3,"), 4);
+    resample (f, "--set=trainer.resample=2", "ffffff");
+    assert_int_equal (count (f, "metrics.jsonl", "\"groups\":6.0"), 1);
+    resample (f, "--set=trainer.resample=2", "ss");
+    assert_int_equal (count (f, "metrics.jsonl", "\"groups\":2.0"), 1);
+}
+
 /*  A version has as long as a step has; then the error names the bus. */
 static void a_bus_that_takes_nothing_is_named (void **state)
 {
@@ -224,6 +259,7 @@ int main (void)
         TEST (redis_may_be_away_for_a_while),
         TEST (redis_may_be_away_when_a_step_is_opened),
         TEST (redis_that_stays_away_ends_the_run),
+        TEST (groups_without_spread_are_replaced),
         TEST (the_same_path_on_another_host_is_another_holder),
         TEST (a_bus_that_takes_nothing_is_named),
         TEST (objects_that_the_bus_lost_are_sent_again),

@@ -48,11 +48,12 @@ static struct {
     buf_t events;      /* "run.note TEXT PHASE", a line each, of the events that have a text */
 } bus;
 
-static double gap = 0.5;   /* between the rewards of a group's episodes */
-static double level = 0;   /* of the first one's */
-static size_t roles = 2;   /* of the team: 2, or 1 (solo) */
-static size_t samples = 1; /* episodes of a sampled evaluation's group; those that are odd pass */
-static char *settings[4];  /* more overrides, for the next trainer */
+static double gap = 0.5;      /* between the rewards of a group's episodes */
+static const char *flat = ""; /* of the next groups of training, 'f': those with one reward */
+static double level = 0;      /* of the first one's */
+static size_t roles = 2;      /* of the team: 2, or 1 (solo) */
+static size_t samples = 1;    /* episodes of a sampled evaluation's group; those that are odd pass */
+static char *settings[4];     /* more overrides, for the next trainer */
 
 void *svc_state (const svc_run_t *run)
 {
@@ -313,9 +314,12 @@ static inline void until (fixture_t *f, stage_t stage)
     }
 }
 
-/*  Plays one group as an environment would: its episodes differ in their rewards. */
+/*  Plays one group as an environment would: its episodes differ in their rewards, unless the group
+ *  is to be flat. */
 static inline void play (fixture_t *f, store_claim_t *claim)
 {
+    bool eval = claim->phase == WIRE_EVAL_SAMPLED || claim->phase == WIRE_EVAL_GREEDY;
+    double differs = !eval && *flat && *flat++ == 'f' ? 0 : gap;
     static const int32_t prompt[] = {5, 6, 7}, ids[TOKENS] = {8, 9, 10, 11};
     static const float logps[TOKENS] = {-1, -1, -1, -1};
     wire_ids_t prompts[] = {{.data = prompt, .n = 3}};
@@ -328,14 +332,14 @@ static inline void play (fixture_t *f, store_claim_t *claim)
     for (size_t e = 0; e < 2; e++)
         episodes[e] = (wire_episode_t){
             .history = roles == 1 ? HISTORY_SOLO : HISTORY,
-            .reward = {.reward = level + gap * (double) e, .success = e % 2 == 1, .verdict = ""},
+            .reward = {.reward = level + differs * (double) e, .success = e % 2 == 1, .verdict = ""},
             .completions = completions,
             .completions_n = roles};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,
                                .episodes = episodes,
-                               .episodes_n = claim->phase == WIRE_TRAIN          ? 2
+                               .episodes_n = !eval                               ? 2
                                              : claim->phase == WIRE_EVAL_SAMPLED ? samples
                                                                                  : 1};
     buf_t bytes = {0};
