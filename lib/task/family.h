@@ -63,8 +63,8 @@ typedef struct {
                   reward_score_t *score, err_t *err);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */
     void (*reword) (json_t *task, rng_t *rng);
-    /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL: texts
-     *  have no such mistakes. */
+    /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL:
+     *  texts have no such mistakes. */
     void (*mistake) (json_t *task, rng_t *rng);
     /*  A text of the corpus for a task and role: what an untrained agent would write. */
     void (*imagine) (const json_t *task, const char *role, rng_t *rng, buf_t *completion);

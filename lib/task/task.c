@@ -70,8 +70,8 @@ static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err
     return 0;
 }
 
-/*  The built-in sets are generated from their number, not stored: a new one costs no data file. What
- *  has the id of an earlier task is that task in other words, and is left out. */
+/*  The built-in sets are generated from their number, not stored: a new one costs no data file.
+ *  What has the id of an earlier task is that task in other words, and is left out. */
 static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
 {
     if (!family_has_style (set->family, task_style (set, o)))

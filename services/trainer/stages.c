@@ -33,7 +33,6 @@
 #define POLL_MS         250
 #define PUBLISH_S       60.0 /* for the bus to take a version, at least */
 #define RETIRE_S        2.0
-#define MINIBATCHES_MAX 64 /* keys.h */
 
 typedef struct {
     const char *name;
@@ -290,9 +289,6 @@ static stage_t stage_after_value (const trainer_t *t)
 
 /*  ---- train ---------------------------------------------------------------------------------- */
 
-/*  Minibatches are whole groups in order. With a correction for off-policy sampling the
- *  log-probabilities before the first update are needed for all of them, so all batches are made
- *  first. */
 static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
 {
     const conf_t *conf = t->conf;
@@ -303,24 +299,9 @@ static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
                              .policy = policy,
                              .mask_truncated = conf->loss.mask_truncated,
                              .keep_flat = conf->loss.kl > 0};
-    size_t n = (size_t) conf->trainer.minibatches, groups = t->rollout->groups;
-    batch_t *batches[MINIBATCHES_MAX] = {0};
     policy_t *p = t->team.policies[policy];
-    int rc = 0;
-    /* A step of fewer groups than minibatches has one group in each. */
-    n = n > groups ? groups : n;
-    t->updates[policy] = (update_stats_t){0};
-    for (size_t m = 0; rc == 0 && m < n; m++) {
-        batches[m] = batch_new (&source, groups * m / n, groups * (m + 1) / n, err);
-        rc = batches[m] ? 0 : -1;
-        if (rc == 0 && options.loss.correction != LOSS_CORRECT_NONE)
-            rc = update_start (p, batches[m], options.temperature, err);
-    }
-    for (size_t m = 0; rc == 0 && m < n; m++)
-        rc = update_run (p, batches[m], &options, &t->updates[policy], err);
-    for (size_t m = 0; m < n; m++)
-        batch_destroy (&batches[m]);
-    if (rc != 0)
+    if (update_step (p, &source, (size_t) conf->trainer.minibatches, &options, &t->updates[policy],
+                     err) != 0)
         return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
     /* One version a step, however many minibatches it has: agents see no weights in between. */
     return policy_advance (p, err);
@@ -536,9 +517,12 @@ void stages_start (trainer_t *t)
     stage_move_to (t, STAGE_PUBLISH);
 }
 
-/*  Large weights take long to upload, however short the patience with groups is. */
+/*  Large weights take long to upload, however short the patience with groups is. Groups that are
+ *  opened later in a step have as long as the first ones. */
 static double stage_deadline_s (const trainer_t *t)
 {
+    if (t->stage == STAGE_SAMPLE && t->round && round_draws (t->round) > 1)
+        return stage_timeout_s (t) * (double) round_draws (t->round);
     return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
 }
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MINIBATCHES_MAX 64 /* keys.h */
+
 /*  What one completion adds to the sums. */
 typedef struct {
     loss_sums_t loss;
@@ -184,4 +186,28 @@ int update_run (policy_t *policy, const batch_t *batch, const update_options_t *
     stats->gradient_norm = fmax (stats->gradient_norm, norm);
     stats->updates++;
     return 0;
+}
+
+/*  With a correction for off-policy sampling the log-probabilities before the first update are
+ *  needed for all minibatches, so all batches are made first. */
+int update_step (policy_t *policy, const batch_source_t *source, size_t n,
+                 const update_options_t *options, update_stats_t *stats, err_t *err)
+{
+    batch_t *batches[MINIBATCHES_MAX] = {0};
+    size_t groups = source->rollout->groups;
+    int rc = 0;
+    /* A step of fewer groups than minibatches has one group in each. */
+    n = n > groups ? groups : n;
+    *stats = (update_stats_t){0};
+    for (size_t m = 0; rc == 0 && m < n; m++) {
+        batches[m] = batch_new (source, groups * m / n, groups * (m + 1) / n, err);
+        rc = batches[m] ? 0 : -1;
+        if (rc == 0 && options->loss.correction != LOSS_CORRECT_NONE)
+            rc = update_start (policy, batches[m], options->temperature, err);
+    }
+    for (size_t m = 0; rc == 0 && m < n; m++)
+        rc = update_run (policy, batches[m], options, stats, err);
+    for (size_t m = 0; m < n; m++)
+        batch_destroy (&batches[m]);
+    return rc;
 }

@@ -42,4 +42,9 @@ int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *er
 int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
                 update_stats_t *stats, err_t *err);
 
+/*  A step's updates, one from each of n minibatches: whole groups of the source in order, n at most
+ *  as many as there are. stats begin anew. */
+int update_step (policy_t *policy, const batch_source_t *source, size_t n,
+                 const update_options_t *options, update_stats_t *stats, err_t *err);
+
 #endif

@@ -15,7 +15,8 @@
 #include "task/task.h"
 
 /*  Python is asked, not the generator: names functions by what they give for many lists, and ends
- *  with an error when a held-out one (H) is trained on (T) or stands in a text of the corpus (X). */
+ *  with an error when a held-out one (H) is trained on (T) or stands in a text of the corpus
+ *  (X). */
 static const char functions_py[] =
     "import json, random, sys\n"
     "random.seed (1)\n"

@@ -52,8 +52,8 @@ static double gap = 0.5;      /* between the rewards of a group's episodes */
 static const char *flat = ""; /* of the next groups of training, 'f': those with one reward */
 static double level = 0;      /* of the first one's */
 static size_t roles = 2;      /* of the team: 2, or 1 (solo) */
-static size_t samples = 1;    /* episodes of a sampled evaluation's group; those that are odd pass */
-static char *settings[4];     /* more overrides, for the next trainer */
+static size_t samples = 1; /* episodes of a sampled evaluation's group; those that are odd pass */
+static char *settings[4];  /* more overrides, for the next trainer */
 
 void *svc_state (const svc_run_t *run)
 {
@@ -330,11 +330,12 @@ static inline void play (fixture_t *f, store_claim_t *claim)
         completions[r] = (wire_completion_t){
             .role = r, .ids = {.data = ids, .n = TOKENS - r}, .logps = logps, .stopped = true};
     for (size_t e = 0; e < 2; e++)
-        episodes[e] = (wire_episode_t){
-            .history = roles == 1 ? HISTORY_SOLO : HISTORY,
-            .reward = {.reward = level + differs * (double) e, .success = e % 2 == 1, .verdict = ""},
-            .completions = completions,
-            .completions_n = roles};
+        episodes[e] = (wire_episode_t){.history = roles == 1 ? HISTORY_SOLO : HISTORY,
+                                       .reward = {.reward = level + differs * (double) e,
+                                                  .success = e % 2 == 1,
+                                                  .verdict = ""},
+                                       .completions = completions,
+                                       .completions_n = roles};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,

@@ -256,8 +256,8 @@ void coding_say (size_t f, size_t m, size_t r, rng_t *rng, buf_t *brief)
 void coding_get_parts (const json_t *task, size_t parts[3])
 {
     for (size_t i = 0; i < 3; i++)
-        parts[i] = (size_t) json_integer_value (
-            json_array_get (json_object_get (task, "parts"), i));
+        parts[i] =
+            (size_t) json_integer_value (json_array_get (json_object_get (task, "parts"), i));
 }
 
 /*  The numbers of the parts stay in the task, as "parts": the corpus words it anew from them, and
@@ -266,9 +266,9 @@ void coding_set_parts (json_t *task, const size_t parts[3])
 {
     char id[32];
     coding_name_function (parts, id, sizeof id);
-    json_object_set_new (task, "parts",
-                         json_pack ("[I,I,I]", (json_int_t) parts[0], (json_int_t) parts[1],
-                                    (json_int_t) parts[2]));
+    json_object_set_new (
+        task, "parts",
+        json_pack ("[I,I,I]", (json_int_t) parts[0], (json_int_t) parts[1], (json_int_t) parts[2]));
     json_object_set_new (task, "id", json_string (id));
 }
 
