@@ -30,9 +30,9 @@
 #include "objective.h"
 #include "report.h"
 
-#define POLL_MS         250
-#define PUBLISH_S       60.0 /* for the bus to take a version, at least */
-#define RETIRE_S        2.0
+#define POLL_MS   250
+#define PUBLISH_S 60.0 /* for the bus to take a version, at least */
+#define RETIRE_S  2.0
 
 typedef struct {
     const char *name;
