@@ -230,12 +230,14 @@ static inline int open_trainer (fixture_t *f, char *more, err_t *err)
                     "--set=trainer.group_size=2",
                     "--set=trainer.checkpoint_every=1",
                     "--set=evaluation.tasks=2",
+                    "--set=trainer.resample=0",
+                    "--set=loss.scale=group",
                     NULL,
                     NULL,
                     NULL,
                     NULL,
                     NULL};
-    int argc = 9;
+    int argc = 11;
     for (size_t i = 0; i < 4 && settings[i]; i++)
         argv[argc++] = settings[i];
     if (more)
