@@ -163,7 +163,7 @@ INSIDE := $(OUT)/services/reward/inside.so
 $(INSIDE): $(wildcard services/reward/inside/*.[ch]) services/reward/protocol.h
 	@mkdir -p $(@D)
 	$(SAY) CC services/reward/inside
-	$(Q)$(CC) -std=gnu11 -O2 -g0 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=default \
+	$(Q)$(CC) $(ROOT:%=--sysroot=%) -std=gnu11 -O2 -g0 -D_GNU_SOURCE $(WARNINGS) -fPIC -shared -fvisibility=default \
 	    -fno-stack-protector -U_FORTIFY_SOURCE -o $@ $(filter %.c,$^)
 $(OUT)/services/reward/zygote.o: $(INSIDE)
 $(OUT)/services/reward/zygote.o: CPPFLAGS += -DZYGOTE_INSIDE='"$(INSIDE)"'
