@@ -8,8 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+
+#define LOCK_LOOK_MS 10 /* between two tries to lock a file */
 
 int fs_open (const char *path, err_t *err)
 {
@@ -273,6 +278,20 @@ bool fs_exists (const char *path)
 {
     struct stat st;
     return stat (path, &st) == 0;
+}
+
+int fs_lock (int fd, int64_t wait_ms)
+{
+    int64_t deadline = clock_ms () + wait_ms;
+    while (flock (fd, LOCK_EX | LOCK_NB) != 0) {
+        bool held = errno == EWOULDBLOCK;
+        if (!held && errno != EINTR)
+            return -1;
+        if (clock_left_ms (deadline) == 0)
+            return held ? 0 : -1;
+        clock_sleep_ms (LOCK_LOOK_MS);
+    }
+    return 1;
 }
 
 int fs_join (char out[FS_PATH_MAX], const char *dir, const char *name, err_t *err)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -56,6 +57,11 @@ int fs_publish_folder (const char *from, const char *to, err_t *err);
 int fs_remove (const char *path, err_t *err);
 
 bool fs_exists (const char *path);
+
+/*  Locks an open file for this process alone (flock), which ends with it. Who only asks whether
+ *  somebody has it holds it for a moment: that is waited for, wait_ms at most. 1: it is ours; 0:
+ *  somebody else's; -1 with errno: it cannot be locked. */
+int fs_lock (int fd, int64_t wait_ms);
 
 /*  dir/name into out (FS_PATH_MAX bytes); an absolute name stays as it is. */
 int fs_join (char out[FS_PATH_MAX], const char *dir, const char *name, err_t *err);

@@ -5,29 +5,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
 
 #define LOCK    "trainer.lock"
 #define LOCK_MS 200
-
-/*  Who only asks whether a trainer works here (quintet run) has the lock for a moment: that is
- *  waited for. held: somebody kept it all the time. */
-static bool rundir_take_lock (int fd, bool *held)
-{
-    int64_t deadline = clock_ms () + LOCK_MS;
-    while (flock (fd, LOCK_EX | LOCK_NB) != 0) {
-        *held = errno == EWOULDBLOCK;
-        if ((!*held && errno != EINTR) || clock_left_ms (deadline) == 0)
-            return false;
-        clock_sleep_ms (10);
-    }
-    return true;
-}
 
 /*  The lock is the kernel's: it ends with the process, however that ends. The file tells people
  *  whose it is. */
@@ -39,17 +23,19 @@ static int rundir_lock_file (const char *path, err_t *err)
     int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0)
         return err_errno (err, ERR_IO, "%s: cannot open", path);
-    bool held = false;
-    if (!rundir_take_lock (fd, &held)) {
+    /* quintet run asks now and then whether a trainer works here. */
+    int locked = fs_lock (fd, LOCK_MS), problem = errno;
+    if (locked <= 0) {
         ssize_t n = pread (fd, owner, sizeof owner - 1, 0);
         owner[n > 0 ? strcspn (owner, "\n") : 0] = 0;
         close (fd);
-        return held ? err_set (
-                          err, ERR_CONFIG,
-                          "another trainer (process %s) works in this folder: wait for it, stop "
-                          "it, or name another one with --out",
-                          owner)
-                    : err_errno (err, ERR_IO, "%s: cannot lock", path);
+        errno = problem;
+        return locked == 0
+                   ? err_set (err, ERR_CONFIG,
+                              "another trainer (process %s) works in this folder: wait for it, "
+                              "stop it, or name another one with --out",
+                              owner)
+                   : err_errno (err, ERR_IO, "%s: cannot lock", path);
     }
     int n = snprintf (owner, sizeof owner, "%ld\n", (long) getpid ());
     if (ftruncate (fd, 0) != 0 || pwrite (fd, owner, (size_t) n, 0) != n) {

@@ -95,7 +95,7 @@ void ending_error (const char *text)
 static bool ending_resumable (const ending_t *e)
 {
     return e->resumes && *e->folder && folder_holds_run (e->out) &&
-           !folder_locked (e->folder, "trainer.lock");
+           !folder_locked (e->folder, FOLDER_TRAINER);
 }
 
 /*  The same as for people, but on stdout, where the other events of the run are. */

@@ -25,7 +25,9 @@ void folder_policies (const char *weights, char set[FOLDER_SET]);
 /*  Whether the trainer there came to its end after at least so many steps. */
 bool folder_finished (const char *dir, size_t steps);
 
-/*  Whether another process works there: who does holds this file in it locked. */
+/*  Whether another process works there: who does holds this file in it locked. A trainer's is that
+ *  of services/trainer/rundir.c. */
+#define FOLDER_TRAINER "trainer.lock"
 bool folder_locked (const char *dir, const char *file);
 
 /*  DIR itself for number 1, else DIR-NUMBER. */

@@ -1,16 +1,13 @@
 /*  history - see history.h */
 #include "history.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fs.h"
 #include "base/printable.h"
 #include "folder.h"
@@ -64,29 +61,13 @@ static int history_refuse (const char *out, err_t *err)
     return -1;
 }
 
-/*  The lock is not inherited by the services, so it ends with this process, however that ends. Who
- *  only asks whether the folder is locked has it for a moment: that is waited for. */
-static bool history_lock (int fd)
-{
-    int64_t deadline = clock_ms () + HISTORY_LOCK_MS;
-    while (flock (fd, LOCK_EX | LOCK_NB) != 0) {
-        /* A file system without locks is no reason not to run. */
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return true;
-        if (clock_left_ms (deadline) == 0)
-            return false;
-        clock_sleep_ms (10);
-    }
-    return true;
-}
-
 int history_check (const char *out, err_t *err)
 {
     if (folder_locked (out, HISTORY_FILE))
         return history_refuse (out, err);
     /* A trainer that was started by hand has no history, but a lock of its own
        (services/trainer/rundir.c). */
-    if (folder_locked (out, "trainer.lock"))
+    if (folder_locked (out, FOLDER_TRAINER))
         return err_set (err, ERR_CONFIG,
                         "%s: a trainer works in this folder: wait for it, stop it, or name another "
                         "one with --out",
@@ -103,7 +84,8 @@ int history_begin (const char *out, const char *command, int *opened, err_t *err
                  : -1;
     if (fd < 0)
         return 0;
-    if (!history_lock (fd)) {
+    /* The services do not inherit the lock. A file system without locks is no reason not to run. */
+    if (fs_lock (fd, HISTORY_LOCK_MS) == 0) {
         close (fd);
         return history_refuse (out, err);
     }
