@@ -280,6 +280,17 @@ bool fs_exists (const char *path)
     return stat (path, &st) == 0;
 }
 
+int fs_prefer (const char *parent, const char *name, const char *file, char dir[FS_PATH_MAX],
+               err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (dir, parent, name, err) != 0 || fs_join (path, dir, file, err) != 0)
+        return -1;
+    if (!fs_exists (path))
+        snprintf (dir, FS_PATH_MAX, "%s", parent);
+    return 0;
+}
+
 int fs_lock (int fd, int64_t wait_ms)
 {
     int64_t deadline = clock_ms () + wait_ms;

@@ -57,6 +57,9 @@ int fs_publish_folder (const char *from, const char *to, err_t *err);
 int fs_remove (const char *path, err_t *err);
 
 bool fs_exists (const char *path);
+/*  dir: parent/name where that folder holds a file of this name, else parent. */
+int fs_prefer (const char *parent, const char *name, const char *file, char dir[FS_PATH_MAX],
+               err_t *err);
 
 /*  Locks an open file for this process alone (flock), which ends with it. Who only asks whether
  *  somebody has it holds it for a moment: that is waited for, wait_ms at most. 1: it is ours; 0:

@@ -305,12 +305,7 @@ static int hf_check_tensors (hf_t *hf, err_t *err)
 
 int hf_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t *err)
 {
-    char config[FS_PATH_MAX];
-    if (fs_join (dir, parent, name, err) != 0 || fs_join (config, dir, "config.json", err) != 0)
-        return -1;
-    if (!fs_exists (config))
-        snprintf (dir, FS_PATH_MAX, "%s", parent);
-    return 0;
+    return fs_prefer (parent, name, "config.json", dir, err);
 }
 
 hf_t *hf_open (const char *dir, err_t *err)

@@ -15,14 +15,9 @@
 static bool seats_find_policy (const char *dir, const char *policy, const char *kind,
                                char found[FS_PATH_MAX])
 {
-    char below[FS_PATH_MAX], file[FS_PATH_MAX];
-    if (fs_join (below, dir, policy, NULL) == 0 && fs_join (file, below, kind, NULL) == 0 &&
-        fs_exists (file)) {
-        snprintf (found, FS_PATH_MAX, "%s", below);
-        return true;
-    }
-    snprintf (found, FS_PATH_MAX, "%s", dir);
-    return fs_join (file, dir, kind, NULL) == 0 && fs_exists (file);
+    char file[FS_PATH_MAX];
+    return fs_prefer (dir, policy, kind, found, NULL) == 0 &&
+           fs_join (file, found, kind, NULL) == 0 && fs_exists (file);
 }
 
 /*  Opens a model folder to be spoken to, once for all roles that name it. */
