@@ -129,8 +129,9 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
     buf_free (&modules);
 }
 
-/*  All groups in one call to the store: either the step is open with all of them, or it is not. */
-static int round_draw (round_t *round, size_t groups, err_t *err)
+/*  All groups in one call to the store: either the step is open with all of them, or it is not. To
+ *  the store each draw is a step, for everybody else the round has grown. */
+int round_grow (round_t *round, size_t groups, err_t *err)
 {
     size_t draw = round->draws_n;
     store_bytes_t *list = calloc (groups, sizeof *list);
@@ -180,15 +181,9 @@ round_t *round_open (const round_source_t *source, wire_phase_t phase, uint64_t 
         groups = round_smaller ((size_t) conf->evaluation.tasks,
                                 task_set_size (source->tasks, TASK_HELDOUT));
     }
-    if (groups && round_draw (round, groups, err) != 0)
+    if (groups && round_grow (round, groups, err) != 0)
         round_destroy (&round);
     return round;
-}
-
-/*  The store sees another step; for everybody else the round has grown. */
-int round_grow (round_t *round, size_t groups, err_t *err)
-{
-    return round_draw (round, groups, err);
 }
 
 size_t round_draws (const round_t *round)

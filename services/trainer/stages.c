@@ -521,7 +521,7 @@ void stages_start (trainer_t *t)
  *  opened later in a step have as long as the first ones. */
 static double stage_deadline_s (const trainer_t *t)
 {
-    if (t->stage == STAGE_SAMPLE && t->round && round_draws (t->round) > 1)
+    if (t->stage == STAGE_SAMPLE && t->round)
         return stage_timeout_s (t) * (double) round_draws (t->round);
     return t->stage == STAGE_PUBLISH ? fmax (PUBLISH_S, stage_timeout_s (t)) : stage_timeout_s (t);
 }
