@@ -50,7 +50,5 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
  *  its words, apart by spaces or commas. */
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err);
-/*  A conf_t with every default, or NULL when memory ran out. */
-conf_t *conf_defaults (void);
 
 #endif

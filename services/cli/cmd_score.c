@@ -307,7 +307,7 @@ static int cmd_score_ask (supervisor_t *supervisor, const char *address, cmd_sco
 }
 
 /*  Where the episodes are, and the configuration that they are scored under: that of --config, or
- *  of the run; NULL: neither. */
+ *  of the run, or else the defaults. */
 static int cmd_score_find (const args_t *args, char path[FS_PATH_MAX], conf_t **conf, err_t *err)
 {
     char found[FS_PATH_MAX];
@@ -318,13 +318,14 @@ static int cmd_score_find (const args_t *args, char path[FS_PATH_MAX], conf_t **
     if (folder && (fs_join (path, given, "episodes.jsonl", err) != 0 ||
                    fs_join (found, given, "config.yml", err) != 0))
         return -1;
-    if (!*config && !folder)
-        return 0;
-    *conf = conf_load (*config ? config : found, NULL, 0, err);
+    if (*config || folder)
+        *conf = conf_load (*config ? config : found, NULL, 0, err);
+    else if (!(*conf = conf_defaults ()))
+        err_set (err, ERR_LIMIT, "no memory for a configuration");
     return *conf ? 0 : -1;
 }
 
-/*  A number of the reward section: the option's, else the configuration's, else the default. */
+/*  A number of the reward section: the option's, else the configuration's. */
 static int cmd_score_number (const args_t *args, const char *option, double low, double high,
                              double configured, double *value, err_t *err)
 {
@@ -336,21 +337,19 @@ static int cmd_score_choose (const args_t *args, const conf_t *conf, buf_t *modu
                              cmd_score_asker_t *how, err_t *err)
 {
     wire_weights_t *w = &how->weights;
-    if (cmd_score_number (args, "--quality", 0, 100, conf ? conf->reward.quality : 1, &w->quality,
-                          err) != 0 ||
-        cmd_score_number (args, "--speed", 0, 100, conf ? conf->reward.speed : 0.3, &w->speed,
-                          err) != 0 ||
-        cmd_score_number (args, "--cost", 0, 100, conf ? conf->reward.cost : 0.1, &w->cost, err) !=
-            0 ||
-        cmd_score_number (args, "--seconds", 0.1, 86400, conf ? conf->reward.command_s : 20,
-                          &how->command_s, err) != 0)
+    if (cmd_score_number (args, "--quality", 0, 100, conf->reward.quality, &w->quality, err) != 0 ||
+        cmd_score_number (args, "--speed", 0, 100, conf->reward.speed, &w->speed, err) != 0 ||
+        cmd_score_number (args, "--cost", 0, 100, conf->reward.cost, &w->cost, err) != 0 ||
+        cmd_score_number (args, "--seconds", 0.1, 86400, conf->reward.command_s, &how->command_s,
+                          err) != 0)
         return -1;
-    buf_text (modules, args_value (args, "--modules"));
-    if (conf && !args_given (args, "--modules"))
+    if (args_given (args, "--modules"))
+        buf_text (modules, args_value (args, "--modules"));
+    else
         conf_join (&conf->reward.python_modules, ",", modules);
     how->modules = modules->data ? modules->data : "";
-    how->command = conf && !args_given (args, "--command") ? conf->reward.command
-                                                           : args_value (args, "--command");
+    how->command =
+        args_given (args, "--command") ? args_value (args, "--command") : conf->reward.command;
     return 0;
 }
 
