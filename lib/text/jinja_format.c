@@ -194,11 +194,10 @@ static json_t *format_rows (jinja_t *j, json_t *value, const jinja_args_t *args,
     json_t *fill = jinja_arg (args, 1, "fill_with"), *list = jinja_list (j, value);
     json_t *rows = jinja_keep (j, json_array ());
     json_int_t wanted = json_integer_value (count);
-    if (wanted < 1 || wanted > 4096 || json_is_null (fill))
-        return wanted < 1 || wanted > 4096
-                   ? jinja_fail (j, "rows of such a number are not known here")
-                   : format_rows (j, value, &(jinja_args_t){.value = {args->value[0]}, .n = 1},
-                                  columns);
+    if (wanted < 1 || wanted > 4096)
+        return jinja_fail (j, "rows of such a number are not known here");
+    if (json_is_null (fill))
+        fill = NULL;
     size_t n = json_array_size (list), per = (size_t) wanted, at = 0;
     size_t more = columns ? n % per : 0, lists = columns ? per : (n + per - 1) / per;
     for (size_t r = 0; r < lists && jinja_spend (j, 64); r++) {
