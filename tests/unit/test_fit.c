@@ -11,16 +11,7 @@
 
 #include "task/family.h"
 #include "task/fit.h"
-
-static task_set_t *open_set (const char *family, const char *style)
-{
-    err_t err = {0};
-    task_options_t options = {.family = family, .seed = 1, .heldout = 0.2, .style = style};
-    task_set_t *set = task_set_open (&options, &err);
-    if (!set)
-        fail_msg ("%s", err.text);
-    return set;
-}
+#include "task_fixture.h"
 
 /*  A token is a byte here. */
 static int count_bytes (void *context, const char *text, size_t size, size_t *tokens, err_t *err)

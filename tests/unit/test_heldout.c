@@ -13,6 +13,7 @@
 #include "task/coding/coding.h"
 #include "task/corpus.h"
 #include "task/task.h"
+#include "task_fixture.h"
 
 /*  Python is asked, not the generator: names functions by what they give for many lists, and ends
  *  with an error when a held-out one (H) is trained on (T) or stands in a text of the corpus
@@ -72,10 +73,8 @@ static void functions_add_texts (const task_options_t *options, json_t *data)
 static void a_held_out_function_is_seen_nowhere_else (void **state)
 {
     (void) state;
-    task_options_t options = {.family = "coding", .seed = 1, .heldout = 0.2, .style = "plain"};
-    err_t err = {0};
-    task_set_t *set = task_set_open (&options, &err);
-    assert_non_null (set);
+    task_options_t options = builtin_options ("coding", "plain");
+    task_set_t *set = open_set ("coding", "plain");
     json_t *data = json_array ();
     functions_add_tasks (set, TASK_TRAIN, data);
     functions_add_tasks (set, TASK_HELDOUT, data);

@@ -18,16 +18,7 @@
 #include "task/number.h"
 #include "task/reward.h"
 #include "task/task.h"
-
-static task_set_t *open_set (const char *family, const char *style)
-{
-    err_t err = {0};
-    task_options_t options = {.family = family, .seed = 1, .heldout = 0.2, .style = style};
-    task_set_t *set = task_set_open (&options, &err);
-    if (!set)
-        fail_msg ("%s", err.text);
-    return set;
-}
+#include "task_fixture.h"
 
 static void the_split_is_a_partition (void **state)
 {
@@ -522,8 +513,7 @@ static void the_corpus_is_a_function_of_its_index (void **state)
     static const char *const families[] = {"coding", "writing"};
     for (size_t f = 0; f < 2; f++) {
         err_t err = {0};
-        task_options_t options = {
-            .family = families[f], .seed = 1, .heldout = 0.2, .style = "plain"};
+        task_options_t options = builtin_options (families[f], "plain");
         corpus_t *corpus = corpus_new (&options, &err), *other = corpus_new (&options, &err);
         for (uint64_t i = 0; i < 300; i++) {
             buf_t p = {0}, c = {0}, p2 = {0}, c2 = {0};

@@ -13,16 +13,6 @@
 
 #define STEPS 2500 /* of completions, in a file of half a megabyte and another one */
 
-static void begin (fixture_t *f)
-{
-    err_t err = {0};
-    close_trainer (f);
-    fs_remove (f->dir, &err);
-    if (open_trainer (f, NULL, &err) != 0)
-        fail_msg ("%s", err.text);
-    memset (settings, 0, sizeof settings);
-}
-
 /*  The whole of a file; the caller frees it. Empty: there is none. */
 static buf_t content (const fixture_t *f, const char *name)
 {
@@ -60,7 +50,7 @@ static void completions_may_be_left_out (void **state)
 {
     fixture_t *f = *state;
     settings[0] = "--set=run.completions_mb=0";
-    begin (f);
+    begin (f, NULL);
     finish (f);
     buf_t text = content (f, "completions.jsonl");
     assert_int_equal (text.size, 0);
@@ -73,7 +63,7 @@ static void completions_are_bounded_and_follow_from_the_steps (void **state)
     fixture_t *f = *state;
     err_t err = {0};
     settings[0] = "--set=run.completions_mb=1";
-    begin (f);
+    begin (f, NULL);
     while (trainer (f)->stage != STAGE_SAVE) {
         play_all (f);
         turn (f);
@@ -134,7 +124,7 @@ static void the_latest_and_the_best_have_names (void **state)
     settings[1] = "--set=evaluation.every=1";
     settings[2] = "--set=trainer.checkpoint_every=100";
     settings[3] = "--set=trainer.checkpoints_kept=1";
-    begin (f);
+    begin (f, NULL);
     int64_t deadline = clock_ms () + WAIT_MS;
     while (!f->run.stopped) {
         level = levels[trainer (f)->done];

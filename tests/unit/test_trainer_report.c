@@ -62,13 +62,10 @@ static void steps_that_teach_nothing_are_told (void **state)
 static void samples_of_held_out_tasks_are_told (void **state)
 {
     fixture_t *f = *state;
-    err_t err = {0};
     assert_int_equal (count (f, "metrics.jsonl", "\"samples\""), 0);
     assert_int_equal (count (f, "metrics.jsonl", "pass@"), 0);
-    close_trainer (f);
-    fs_remove (f->dir, &err);
+    begin (f, "--set=evaluation.samples=2");
     samples = 2;
-    assert_int_equal (open_trainer (f, "--set=evaluation.samples=2", &err), 0);
     finish (f);
     samples = 1;
     assert_int_equal (count (f, "metrics.jsonl", "\"samples\":2.0"), 2);
@@ -84,10 +81,7 @@ static void samples_of_held_out_tasks_are_told (void **state)
 static void a_single_agent_agrees_with_nobody (void **state)
 {
     fixture_t *f = *state;
-    err_t err = {0};
-    close_trainer (f);
-    fs_remove (f->dir, &err);
-    assert_int_equal (open_trainer (f, "--set=team.roles=solo", &err), 0);
+    begin (f, "--set=team.roles=solo");
     roles = 1;
     finish (f);
     roles = 2;
@@ -99,11 +93,8 @@ static void a_single_agent_agrees_with_nobody (void **state)
 static void groups_that_differ_again_are_told (void **state)
 {
     fixture_t *f = *state;
-    err_t err = {0};
     finish (f);
-    close_trainer (f);
-    fs_remove (f->dir, &err);
-    assert_int_equal (open_trainer (f, "--set=trainer.steps=5", &err), 0);
+    begin (f, "--set=trainer.steps=5");
     int64_t deadline = clock_ms () + WAIT_MS;
     while (!f->run.stopped && clock_ms () < deadline) {
         gap = trainer (f)->done < 3 ? 0 : 0.5;
@@ -120,9 +111,7 @@ static void steps_that_were_played_before_have_no_rate (void **state)
 {
     fixture_t *f = *state;
     err_t err = {0};
-    close_trainer (f);
-    fs_remove (f->dir, &err);
-    assert_int_equal (open_trainer (f, "--set=trainer.checkpoint_every=100", &err), 0);
+    begin (f, "--set=trainer.checkpoint_every=100");
     int64_t deadline = clock_ms () + WAIT_MS;
     while (trainer (f)->done == 0 || trainer (f)->stage != STAGE_SAMPLE) {
         play_all (f);

@@ -65,14 +65,8 @@ static void the_same_path_on_another_host_is_another_holder (void **state)
 /*  A run of one step whose groups are as `pattern` says. */
 static void resample (fixture_t *f, char *times, const char *pattern)
 {
-    err_t err = {0};
     settings[0] = "--set=trainer.steps=1";
-    settings[1] = times;
-    close_trainer (f);
-    fs_remove (f->dir, &err);
-    if (open_trainer (f, NULL, &err) != 0)
-        fail_msg ("%s", err.text);
-    memset (settings, 0, sizeof settings);
+    begin (f, times);
     flat = pattern;
     finish (f);
     assert_string_equal (flat, "");

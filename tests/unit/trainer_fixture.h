@@ -399,14 +399,22 @@ static inline size_t told (const char *what)
     return n;
 }
 
-/*  A run of its own with another setting, to its end. */
-static inline void begin_with (fixture_t *f, char *setting)
+/*  A run of its own with another setting, or NULL; and with `settings`, which it takes. */
+static inline void begin (fixture_t *f, char *setting)
 {
     err_t err = {0};
-    finish (f);
     close_trainer (f);
     fs_remove (f->dir, &err);
-    assert_int_equal (open_trainer (f, setting, &err), 0);
+    if (open_trainer (f, setting, &err) != 0)
+        fail_msg ("%s", err.text);
+    memset (settings, 0, sizeof settings);
+}
+
+/*  The run before, and then another one, to their ends. */
+static inline void begin_with (fixture_t *f, char *setting)
+{
+    finish (f);
+    begin (f, setting);
     finish (f);
 }
 
