@@ -64,7 +64,8 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
 /*  From text in memory (a run's record); name stands for the file in errors. */
 conf_t *conf_parse (const char *text, size_t size, const char *name, const char *const *overrides,
                     size_t n, err_t *err);
-/*  Every key's default, which is no whole configuration: nothing is checked. NULL without memory. */
+/*  Every key's default, which is no whole configuration: nothing is checked. NULL without
+ *  memory. */
 conf_t *conf_defaults (void);
 void conf_destroy (conf_t **conf);
 
