@@ -60,6 +60,28 @@ void conf_essence (const conf_t *conf, buf_t *text)
         }
 }
 
+/*  A run's name says where it was written, and nothing about it. */
+void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list)
+{
+    buf_t ours = {0}, theirs = {0};
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++)
+        for (size_t k = 0; k < sections[s].n; k++) {
+            const conf_key_t *key = &sections[s].keys[k];
+            buf_clear (&ours);
+            buf_clear (&theirs);
+            conf_print_value (conf, &sections[s], key, &ours);
+            conf_print_value (other, &sections[s], key, &theirs);
+            bool name = strcmp (sections[s].name, "run") == 0 && strcmp (key->name, "name") == 0;
+            if (!name && ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
+                buf_printf (list, "%s%s.%s=%s", list->size ? " " : "", sections[s].name, key->name,
+                            ours.data);
+        }
+    buf_free (&ours);
+    buf_free (&theirs);
+}
+
 /*  The lines of two essences are the same keys in the same order, so they are compared line by
  *  line. Both texts are cut up by that. */
 static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list)

@@ -96,6 +96,8 @@ bool conf_reproducible (const conf_t *conf);
 /*  The keys that weights follow from, one line each: how many processes take part, how often is
  *  saved or evaluated and how many steps are made may change when a run goes on. */
 void conf_essence (const conf_t *conf, buf_t *text);
+/*  Appends what is set otherwise than in other, as "trainer.lr=0.001 run.seed=3". */
+void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list);
 /*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys
  *  that differ, with both values. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err);

@@ -10,8 +10,8 @@
 #include "svc/svc.h"
 
 static const cli_command_t *const commands[] = {
-    &cli_run,   &cli_eval,     &cli_report,   &cli_tap,    &cli_play,  &cli_generate,
-    &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits, &cli_models};
+    &cli_run,      &cli_eval,  &cli_report,   &cli_runs,     &cli_tap,    &cli_play,
+    &cli_generate, &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits, &cli_models};
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 static void main_help (FILE *to)

@@ -219,6 +219,11 @@ static void what_a_resumed_run_may_not_change_is_named (void **state)
     assert_int_equal (conf_compare (other, path, &err), -1);
     assert_non_null (strstr (err.text, "trainer.lr: 0.001 (and not 0.5), "
                                        "loss.type: \"dapo\" (and not \"grpo\"): --resume with"));
+    buf_clear (&text);
+    conf_differences (first, first, &text);
+    assert_int_equal (text.size, 0);
+    conf_differences (other, first, &text);
+    assert_string_equal (text.data, "loss.type=\"grpo\" trainer.steps=40 trainer.lr=0.5");
     unlink (path);
     buf_free (&text);
     conf_destroy (&first);
