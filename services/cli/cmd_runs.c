@@ -229,9 +229,8 @@ static void cmd_runs_table (const runs_t *runs)
 {
     struct winsize size = {0};
     bool screen = isatty (STDOUT_FILENO);
-    const char *term = getenv ("TERM");
     size_t columns = SIZE_MAX, name = strlen ("run");
-    style_choose (screen && term && strcmp (term, "dumb") != 0, false);
+    style_choose (style_terminal (stdout), false);
     if (screen)
         columns = ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     if (columns < ROW_COLUMNS + 8)

@@ -223,7 +223,7 @@ static void what_a_resumed_run_may_not_change_is_named (void **state)
     conf_differences (first, first, &text);
     assert_int_equal (text.size, 0);
     conf_differences (other, first, &text);
-    assert_string_equal (text.data, "loss.type=\"grpo\" trainer.steps=40 trainer.lr=0.5");
+    assert_string_equal (text.data, "trainer.steps=100 trainer.lr=0.5 loss.type=\"grpo\"");
     unlink (path);
     buf_free (&text);
     conf_destroy (&first);

@@ -1,4 +1,4 @@
-/* with: services/cli/play/stream.c */
+/* with: services/cli/play/stream.c services/cli/view/style.c */
 /*  Texts that are shown while they grow: every piece is of whole characters, and all pieces make
  *  the text that was written in the end. */
 #include "../../services/cli/play/stream.h"

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
+#include "../view/style.h"
 
 #define STREAM_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD: a character that is not whole yet, or never */
 
@@ -15,19 +16,14 @@
 
 stream_show_t stream_to (FILE *to)
 {
-    const char *term = getenv ("TERM");
-    bool terminal = isatty (fileno (to));
-    return (stream_show_t){.to = to,
-                           .terminal = terminal,
-                           .colours = terminal && term && *term && strcmp (term, "dumb") != 0 &&
-                                      !getenv ("NO_COLOR")};
+    style_choose (style_terminal (to), false);
+    return (stream_show_t){.to = to, .terminal = isatty (fileno (to))};
 }
 
 void stream_heading (const stream_show_t *show, const char *heading)
 {
     if (show->to)
-        fprintf (show->to, show->colours ? "\033[1;36m--- %s ---\033[0m\n" : "--- %s ---\n",
-                 heading);
+        fprintf (show->to, "%s--- %s ---%s\n", style (STYLE_HEAD), heading, style (STYLE_NONE));
 }
 
 /*  What goes through a pipe goes as it is. */

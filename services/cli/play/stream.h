@@ -39,9 +39,8 @@ typedef struct {
 } stream_part_t;
 
 typedef struct {
-    FILE *to;      /* NULL: nothing is shown */
-    bool terminal; /* it obeys control characters, so none reach it */
-    bool colours;
+    FILE *to;                                 /* NULL: nothing is shown */
+    bool terminal;                            /* it obeys control characters, so none reach it */
     const volatile sig_atomic_t *interrupted; /* NULL: never */
 } stream_show_t;
 
@@ -50,7 +49,7 @@ typedef struct {
     double seconds;
 } stream_count_t;
 
-/*  How a file is to be shown to: whether it is a terminal, and one with colours. */
+/*  How a file is to be shown to. It becomes the one that style.h speaks of. */
 stream_show_t stream_to (FILE *to);
 /*  A line above something, as above every part. */
 void stream_heading (const stream_show_t *show, const char *heading);

@@ -2,9 +2,17 @@
 #include "style.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /*  For the process, since it has one stdout. */
 static bool style_on;
+
+bool style_terminal (FILE *file)
+{
+    const char *term = getenv ("TERM");
+    return isatty (fileno (file)) && term && *term && strcmp (term, "dumb") != 0;
+}
 
 void style_choose (bool terminal, bool refused)
 {
