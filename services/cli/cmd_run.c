@@ -339,6 +339,8 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     live_parts (run->live, solo ? 2 : 1, strcmp (run->conf->run.baseline, "solo") == 0 ? 2 : 1);
     live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
                 resumes ? folder_step (run->folder) : 0);
+    if (resumes)
+        result_each (run->folder, "metrics.jsonl", live_past, run->live);
     supervisor_t *supervisor = suite_supervisor (run->suite);
     if (supervisor_add (supervisor, who, argv, resumes ? NULL : "--resume", SUPERVISE_UNTIL, err) !=
         0)
@@ -491,8 +493,7 @@ static int cmd_run_take_folder (void *context, err_t *err)
 static int cmd_run_start (run_t *run, err_t *err)
 {
     char logs[FS_PATH_MAX];
-    const char *terminal = getenv ("TERM");
-    bool screen = isatty (1) && terminal && *terminal && strcmp (terminal, "dumb") != 0;
+    bool screen = style_terminal (stdout);
     live_mode_t mode = run->json ? LIVE_JSON : screen ? LIVE_SCREEN : LIVE_LINES;
     style_choose (screen && !run->json, run->plain);
     if (cmd_run_check (run, err) != 0 || fs_join (logs, run->place.out, "logs", err) != 0)

@@ -112,6 +112,38 @@ static void the_time_left_is_that_of_the_last_steps (void **state)
     restore (&s);
 }
 
+/*  Eight steps of the file are known, two of which will be done again. */
+static void a_run_that_goes_on_shows_its_past (void **state)
+{
+    (void) state;
+    screen_t s = terminal (120, 40);
+    live_t *live = begin (LIVE_SCREEN);
+    live_begin (live, "team", "demo", 9, 6);
+    for (int i = 1; i <= 8; i++) {
+        json_t *line = json_pack ("{s:s, s:i, s:f, s:f}", "event", "step", "step", i, "reward_mean",
+                                  i <= 6 ? i / 8.0 : 9.0, "loss", 0.125);
+        live_past (live, line);
+        json_decref (line);
+    }
+    json_t *line = json_pack ("{s:s, s:i, s:f, s:f}", "event", "eval", "step", 5, "sampled", 0.75,
+                              "greedy", 0.5);
+    live_past (live, line);
+    json_decref (line);
+    live_draw (live);
+    const char *text = look (&s);
+    holds (text, "step 6 of 9");
+    holds (text, "now     loading");
+    holds (text, "0.750  ▁▂▄▅▇█\r");
+    holds (text, "pass rate 0.750 sampled, 0.500 greedy, after step 5");
+    holds (text, "loss 0.125");
+    step (live, "demo", 7, 0.125);
+    now_ms += 1000;
+    live_draw (live);
+    holds (look (&s), "0.125  ▁▂▄▅▇█▁\r");
+    live_destroy (&live);
+    restore (&s);
+}
+
 static void colours_are_for_those_who_want_them (void **state)
 {
     (void) state;
@@ -162,6 +194,7 @@ int main (void)
         cmocka_unit_test (the_view_of_the_trainer_before_stays),
         cmocka_unit_test (what_happens_now_is_said),
         cmocka_unit_test (the_time_left_is_that_of_the_last_steps),
+        cmocka_unit_test (a_run_that_goes_on_shows_its_past),
         cmocka_unit_test (colours_are_for_those_who_want_them),
         cmocka_unit_test (what_is_cut_ends_with_an_ellipsis),
     };

@@ -22,7 +22,8 @@ struct live {
     size_t steps, from;                /* all, and those that were done before */
     double begun_s;                    /* of this trainer */
     uint64_t step;
-    double *rewards; /* of every step since `from` */
+    double *rewards; /* of every step since the first that is known */
+    size_t first;    /* steps before that */
     size_t rewards_n;
     double reward;
     double quality, speed, cost, success, sampled_per_s, trained_per_s;

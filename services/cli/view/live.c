@@ -20,8 +20,9 @@
 #include "internal.h"
 #include "style.h"
 
-#define DRAW_MS 200
-#define NOTE_MS 20000 /* that a note stays */
+#define DRAW_MS          200
+#define NOTE_MS          20000 /* that a note stays */
+#define PAST_METRICS_MAX 512
 
 /*  The cursor is hidden while the screen is drawn; live_destroy brings it back. */
 live_t *live_new (live_mode_t mode, err_t *err)
@@ -170,6 +171,7 @@ void live_begin (live_t *live, const char *who, const char *run, size_t steps, s
                     .parts = live->next_parts,
                     .steps = steps,
                     .from = from,
+                    .first = from,
                     .step = from,
                     .begun_s = clock_s (),
                     .eta_s = NAN,
@@ -265,7 +267,7 @@ static void live_print_json (const live_t *live, const char *kind, const wire_ev
 static void live_remember (live_t *live, double reward)
 {
     /* The step's own place; what stands there and behind it is of another life of the trainer. */
-    size_t before = live->step > live->from ? (size_t) live->step - live->from - 1 : 0;
+    size_t before = live->step > live->first ? (size_t) live->step - live->first - 1 : 0;
     live->rewards_n = live->rewards_n < before ? live->rewards_n : before;
     size_t room = live->rewards_n + 1;
     double *grown = room & (room - 1) ? live->rewards : NULL;
@@ -325,7 +327,7 @@ void live_duration (double seconds, buf_t *out)
  *  it is heard of, it loads the model. */
 const char *live_now (const live_t *live)
 {
-    if (!*live->state && !live->opened && !live->rewards_n)
+    if (!*live->state && !live->opened && live->stepped_s <= 0)
         return "loading";
     if (*live->state && strcmp (live->state, "sampling") != 0)
         return live->state;
@@ -416,7 +418,7 @@ static void live_print_step (const live_t *live)
     buf_free (&line);
 }
 
-static void live_on_step (live_t *live, const wire_event_t *e)
+static void live_note_step (live_t *live, const wire_event_t *e)
 {
     live->step = e->step;
     live->reward = live_metric (e, "reward_mean");
@@ -438,6 +440,11 @@ static void live_on_step (live_t *live, const wire_event_t *e)
     live->entropy = live_mean (e, "entropy");
     live->norm = live_mean (e, "gradient_norm");
     live->clip = live_mean (e, "clip");
+}
+
+static void live_on_step (live_t *live, const wire_event_t *e)
+{
+    live_note_step (live, e);
     live_note_pace (live);
     live_note_eta (live, e);
     /* Its groups are all in: until the next ones are opened there are none to count. */
@@ -453,18 +460,48 @@ static void live_on_step (live_t *live, const wire_event_t *e)
     fflush (stdout);
 }
 
-/*  Whatever was waited for has come, as with a step. */
-static void live_on_eval (live_t *live, const wire_event_t *e)
+static void live_note_eval (live_t *live, const wire_event_t *e)
 {
     live->evaluated = true;
     live->evaluated_step = e->step;
+    live->heldout_sampled = live_metric (e, "sampled");
+    live->heldout_greedy = live_metric (e, "greedy");
+}
+
+/*  Lines have the names of an event's metrics, so they are taken as such. */
+void live_past (void *context, json_t *line)
+{
+    live_t *live = context;
+    const char *event = json_string_value (json_object_get (line, "event")), *key;
+    wire_part_t metrics[PAST_METRICS_MAX];
+    wire_event_t e = {.metrics = metrics};
+    json_t *value;
+    e.step = (uint64_t) json_integer_value (json_object_get (line, "step"));
+    if (!event || e.step > live->from)
+        return;
+    json_object_foreach (line, key, value)
+        if (json_is_number (value) && e.metrics_n < PAST_METRICS_MAX)
+            metrics[e.metrics_n++] =
+                (wire_part_t){(char *) (uintptr_t) key, json_number_value (value)};
+    if (strcmp (event, "eval") == 0)
+        live_note_eval (live, &e);
+    if (strcmp (event, "step") != 0 || !e.step)
+        return;
+    if (!live->rewards_n) /* where a curve begins is what the file begins with */
+        live->first = (size_t) e.step - 1;
+    live_note_step (live, &e);
+    live->step = live->from;
+}
+
+/*  Whatever was waited for has come, as with a step. */
+static void live_on_eval (live_t *live, const wire_event_t *e)
+{
+    live_note_eval (live, e);
     live->waits[0] = 0;
     live->note_until_ms = 0;
     live->opened = false;
     live->stepped_s = clock_s (); /* its time is none of a step */
     live_note_eta (live, e);
-    live->heldout_sampled = live_metric (e, "sampled");
-    live->heldout_greedy = live_metric (e, "greedy");
     if (live->mode == LIVE_JSON)
         live_print_json (live, "eval", e);
     else if (live->mode == LIVE_LINES) {

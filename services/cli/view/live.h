@@ -9,6 +9,7 @@
 #ifndef QUINTET_CLI_LIVE_H
 #define QUINTET_CLI_LIVE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -31,6 +32,9 @@ void live_parts (live_t *live, size_t part, size_t parts);
 /*  A trainer starts: who it trains ("team", "solo"), its run id, its steps, and the step that it
  *  goes on from. */
 void live_begin (live_t *live, const char *who, const char *run, size_t steps, size_t from);
+/*  A line of metrics.jsonl of what the trainer goes on from, in the file's order: the curve begins
+ *  with it. Steps that will be done again are left out. */
+void live_past (void *live, json_t *line); /* live_t *live; as result_each calls it */
 /*  All services answer on the bus at this address. */
 void live_ready (live_t *live, double seconds, const char *bus);
 /*  A service, or with the step that it goes on from a trainer, is started again. */
