@@ -88,7 +88,7 @@ const char *conf_policy (const conf_t *conf, size_t role);
 void conf_join (const conf_list_t *list, const char *between, buf_t *text);
 
 /*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help:
- *  each key's help as a comment. */
+ *  each key's help and, at the end, the objective as comments. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);
 /*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may
  *  answer as it likes. */

@@ -73,33 +73,6 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
     }
 }
 
-/*  With help this is the reference of all keys; without, it is a file that conf_load reads back to
- *  the same values. */
-void conf_print (const conf_t *conf, bool help, buf_t *text)
-{
-    size_t n;
-    const conf_section_t *sections = conf_sections (&n);
-    for (size_t s = 0; s < n; s++) {
-        if (help)
-            buf_printf (text, "%s# %s\n", s ? "\n" : "", sections[s].help);
-        buf_printf (text, "%s:\n", sections[s].name);
-        for (size_t k = 0; k < sections[s].n; k++) {
-            const conf_key_t *key = &sections[s].keys[k];
-            size_t from = text->size;
-            buf_printf (text, "  %s: ", key->name);
-            conf_print_value (conf, &sections[s], key, text);
-            /* Help begins in one column where the value leaves room for it. */
-            if (help) {
-                size_t width = text->size - from;
-                buf_printf (text, "%*s# %s%s%s%s", width < 34 ? (int) (34 - width) : 1, "",
-                            key->help, key->choices ? " (" : "", key->choices ? key->choices : "",
-                            key->choices ? ")" : "");
-            }
-            buf_char (text, '\n');
-        }
-    }
-}
-
 static bool conf_print_is (const char *value, const char *word)
 {
     return strcmp (value, word) == 0;
@@ -220,4 +193,45 @@ void conf_objective (const conf_t *conf, buf_t *text)
     if (!conf_reproducible (conf))
         buf_text (text,
                   "reproducible: no (reward.command may score the same episode differently)\n");
+}
+
+/*  As comments, so that what is printed can be used as a configuration. */
+static void conf_print_objective (const conf_t *conf, buf_t *text)
+{
+    buf_t formulas = {0};
+    conf_objective (conf, &formulas);
+    buf_text (text, "\n# The objective:\n");
+    for (char *rest = formulas.data, *line; rest && (line = strsep (&rest, "\n"));)
+        if (*line)
+            buf_printf (text, "#   %s\n", line);
+    buf_free (&formulas);
+}
+
+/*  With help this is the reference of all keys; without, it is a file that conf_load reads back to
+ *  the same values. */
+void conf_print (const conf_t *conf, bool help, buf_t *text)
+{
+    size_t n;
+    const conf_section_t *sections = conf_sections (&n);
+    for (size_t s = 0; s < n; s++) {
+        if (help)
+            buf_printf (text, "%s# %s\n", s ? "\n" : "", sections[s].help);
+        buf_printf (text, "%s:\n", sections[s].name);
+        for (size_t k = 0; k < sections[s].n; k++) {
+            const conf_key_t *key = &sections[s].keys[k];
+            size_t from = text->size;
+            buf_printf (text, "  %s: ", key->name);
+            conf_print_value (conf, &sections[s], key, text);
+            /* Help begins in one column where the value leaves room for it. */
+            if (help) {
+                size_t width = text->size - from;
+                buf_printf (text, "%*s# %s%s%s%s", width < 34 ? (int) (34 - width) : 1, "",
+                            key->help, key->choices ? " (" : "", key->choices ? key->choices : "",
+                            key->choices ? ")" : "");
+            }
+            buf_char (text, '\n');
+        }
+    }
+    if (help)
+        conf_print_objective (conf, text);
 }

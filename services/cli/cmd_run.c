@@ -76,7 +76,7 @@ typedef struct {
     char more[4][64]; /* overrides made here */
     conf_t *conf;
     place_t place;
-    char folder[FS_PATH_MAX]; /* of the trainer that runs, or ran last */
+    char folder[FS_PATH_MAX], id[96]; /* of the trainer that runs, or ran last */
     bool json, print;
     bool plain; /* --no-color */
     const char *bus, *redis;
@@ -177,19 +177,11 @@ static int cmd_run_check (run_t *run, err_t *err)
                : -1;
 }
 
-/*  The formulas are comments, so that the output can be used as a configuration. */
 static void cmd_run_print_config (const run_t *run)
 {
     buf_t text = {0};
     conf_print (run->conf, true, &text);
-    buf_text (&text, "\n# The objective:\n");
-    buf_t formulas = {0};
-    conf_objective (run->conf, &formulas);
-    for (char *rest = formulas.data, *line; rest && (line = strsep (&rest, "\n"));)
-        if (*line)
-            buf_printf (&text, "#   %s\n", line);
     fwrite (text.data, 1, text.size, stdout);
-    buf_free (&formulas);
     buf_free (&text);
 }
 
@@ -249,7 +241,8 @@ static int cmd_run_watch (run_t *run, err_t *err)
             continue;
         arena_reset (run->arena);
         const wire_event_t *event = wire_event_unpack (run->arena, item.payload, item.size, NULL);
-        if (!event)
+        /* Other runs may share the bus; a service's status concerns all. */
+        if (!event || (event->kind != WIRE_SERVICE_STATUS && strcmp (event->run, run->id) != 0))
             continue;
         if (event->kind == WIRE_STEP_DONE && run->first_step_s <= 0)
             run->first_step_s = clock_s () - run->started_s;
@@ -303,11 +296,11 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
  *  as the two roles may together. */
 static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
-    char program[FS_PATH_MAX], out[FS_PATH_MAX], id[96], tokens[64];
+    char program[FS_PATH_MAX], out[FS_PATH_MAX], tokens[64];
     const char *argv[2 * SETS_MAX + 24] = {0};
     size_t n = 0;
     const char *who = solo ? "solo" : "team";
-    snprintf (id, sizeof id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
+    snprintf (run->id, sizeof run->id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
     if (fs_join (out, run->place.out, solo ? "solo" : ".", err) != 0)
         return -1;
     snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->place.out);
@@ -318,7 +311,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     const char *fixed[] = {"--bus",   suite_bus_address (run->suite),
                            "--redis", suite_redis_address (run->suite),
                            "--name",  who,
-                           "--run",   id,
+                           "--run",   run->id,
                            "--out",   run->folder};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[n++] = fixed[i];
@@ -337,7 +330,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     bool resumes = run->place.resume && folder_holds_run (run->folder);
     argv[n++] = resumes ? "--resume" : NULL;
     live_parts (run->live, solo ? 2 : 1, strcmp (run->conf->run.baseline, "solo") == 0 ? 2 : 1);
-    live_begin (run->live, who, id, (size_t) run->conf->trainer.steps,
+    live_begin (run->live, who, run->id, (size_t) run->conf->trainer.steps,
                 resumes ? folder_step (run->folder) : 0);
     if (resumes)
         result_each (run->folder, "metrics.jsonl", live_past, run->live);
