@@ -9,6 +9,7 @@
 #include "formats/safetensors.h"
 #include "model/weights.h"
 #include "text/parse.h"
+#include "text/tokenizer_config.h"
 
 #define PIECE ((size_t) 1 << 16) /* weights looked at in one go */
 /*  The largest public models come in fewer than two hundred files. */
@@ -335,7 +336,7 @@ hf_t *hf_open (const char *dir, err_t *err)
             err_wrap (err, "%s", dir);
     }
     if (rc == 0)
-        rc = hf_read_text (hf, "tokenizer.json", false, &hf->tokenizer_text, err);
+        rc = tokenizer_config_text (dir, &hf->tokenizer_text, err);
     if (rc == 0)
         rc = hf_open_weights (hf, err);
     if (rc == 0)

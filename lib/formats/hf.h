@@ -56,7 +56,8 @@ int hf_find (const char *parent, const char *name, char dir[FS_PATH_MAX], err_t 
 hf_t *hf_open (const char *dir, err_t *err);
 void hf_destroy (hf_t **hf);
 const hf_config_t *hf_config (const hf_t *hf);
-/*  Text of the folder's config.json and tokenizer.json (NULL when it has none). */
+/*  Text of the folder's config.json, and of its tokenizer.json as tokenizer_config_text completes
+ *  it (NULL when it has none). */
 const char *hf_config_text (const hf_t *hf);
 const char *hf_tokenizer_text (const hf_t *hf);
 /*  Fills the flat vector, or the model itself without such a vector in between; refuses NaN and

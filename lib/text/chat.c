@@ -14,6 +14,7 @@
 #include "base/fs.h"
 #include "text/jinja.h"
 #include "text/parse.h"
+#include "text/tokenizer_config.h"
 
 #define FILE_MAX ((size_t) 16 << 20)
 #define TEXT_MAX ((size_t) 64 << 10) /* around a prompt */
@@ -66,19 +67,13 @@ static const char *chat_template_of (const json_t *config)
     return json_string_value (all);
 }
 
-/*  tokenizer_config.json, and the text of the template: its own file, where newer folders have it,
- *  or in the configuration. *template is empty without one. */
+/*  What tokenizer_config.json says, and the text of the template: its own file, where newer folders
+ *  have it, or in the configuration. *template is empty without one. */
 static int chat_read_folder (const char *dir, json_t **config, buf_t *template, err_t *err)
 {
-    buf_t text = {0};
-    *config = NULL;
-    int rc = chat_read_file (dir, "tokenizer_config.json", &text, err);
-    if (rc == 0 && text.size &&
-        !(*config = parse_json (text.data, text.size, "tokenizer_config.json", err)))
-        rc = -1;
-    buf_free (&text);
-    if (rc == 0)
-        rc = chat_read_file (dir, "chat_template.jinja", template, err);
+    if (tokenizer_config_read (dir, config, err) != 0)
+        return -1;
+    int rc = chat_read_file (dir, "chat_template.jinja", template, err);
     if (rc == 0 && template->size && parse_is_pointer (template->data, template->size))
         rc = err_set (err, ERR_INPUT, "chat_template.jinja " PARSE_POINTER);
     const char *inside = chat_template_of (*config);

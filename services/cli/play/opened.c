@@ -9,8 +9,9 @@
 #include "base/fs.h"
 #include "formats/peft.h"
 #include "model/lora.h"
+#include "text/tokenizer_config.h"
 
-#define OPENED_FILE_MAX ((size_t) 64 << 20) /* of a tokenizer, or of a text */
+#define OPENED_FILE_MAX ((size_t) 64 << 20) /* of a text */
 
 pool_t *opened_pool (void)
 {
@@ -43,17 +44,17 @@ int opened_load (opened_t *o, const char *dir, const char *adapter, const char *
 
 int opened_read_tokenizer (opened_t *o, const char *dir, err_t *err)
 {
-    char path[FS_PATH_MAX];
-    buf_t text = {0};
+    char *text;
     if (!*dir)
         return err_set (err, ERR_CONFIG, "--model DIR is missing: a folder with a tokenizer.json");
-    if (fs_join (path, dir, "tokenizer.json", err) != 0 ||
-        fs_read (path, OPENED_FILE_MAX, &text, err) != 0)
+    if (tokenizer_config_text (dir, &text, err) != 0)
         return -1;
+    if (!text)
+        return err_set (err, ERR_CONFIG, "%s: it has no tokenizer.json", dir);
     o->dir = dir;
-    o->tokenizer = tokenizer_parse (text.data, text.size, err);
-    buf_free (&text);
-    return o->tokenizer ? 0 : err_wrap (err, "%s", path);
+    o->tokenizer = tokenizer_parse (text, strlen (text), err);
+    free (text);
+    return o->tokenizer ? 0 : err_wrap (err, "%s/tokenizer.json", dir);
 }
 
 /*  A model and its chat format may name the same token, and a negative id is none. */
