@@ -280,10 +280,11 @@ static int bus_tick (bus_t *bus, int64_t now, bus_item_t *item)
     bool replaced = pulse_replaced (bus->pulse);
     if (replaced)
         bus_follow (bus);
-    if (pulse_forgotten (bus->pulse)) {
+    bool forgotten = pulse_forgotten (bus->pulse);
+    if (pulse_met (bus->pulse) || forgotten)
         work_again (bus->work, bus->requests);
+    if (forgotten)
         calls_again (bus->calls, bus->requests);
-    }
     if (replaced) {
         *item = (bus_item_t){.kind = BUS_PEER, .name = "", .sender = "", .trace = "", .text = ""};
         return 1;

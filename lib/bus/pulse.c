@@ -25,7 +25,6 @@ struct pulse {
     bool runs;
     /* the thread's own */
     void *socket;
-    int64_t start_ms;
     uint64_t life;            /* the number that the bus gave this life of ours */
     uint64_t beats, answered; /* numbers of the last beat that was sent, and that was answered */
     int64_t sent_ms[PULSE_FLIGHTS]; /* by a beat's number */
@@ -35,7 +34,7 @@ struct pulse {
     /* what crosses */
     atomic_bool stop;
     _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
-    atomic_bool forgotten, replaced;
+    atomic_bool met, forgotten, replaced;
 };
 
 /*  How long a beat and its answer take. One that is still unanswered has taken as long as it has
@@ -53,20 +52,19 @@ static int64_t pulse_round_ms (const pulse_t *pulse, int64_t now)
 }
 
 /*  A bus with another boot id, or for which this is another life of ours, wakes the other thread.
- *  So does a first answer that comes late: the bus may have known, and forgotten, us before. */
+ *  So does the first answer: a bus that died since may have taken what was sent before it. */
 static void pulse_learn (pulse_t *pulse, const envelope_t *e)
 {
     uint64_t boot = atomic_load (&pulse->bus_boot), life = pulse->life;
     pulse->life = e->epoch;
     if (boot && boot != e->boot)
         atomic_store (&pulse->replaced, true);
-    bool first = boot == 0 && clock_left_ms (pulse->start_ms + PULSE_BEAT_MS) > 0;
-    if (!first && (boot != e->boot || life != e->epoch)) {
-        /* bus_next then registers again and sends again what it waits for, on its own thread. */
-        atomic_store (&pulse->forgotten, true);
-        node_wake (pulse->node);
-    }
     atomic_store (&pulse->bus_boot, e->boot);
+    if (boot == e->boot && life == e->epoch)
+        return;
+    /* bus_next then registers again and sends again what it waits for, on its own thread. */
+    atomic_store (boot ? &pulse->forgotten : &pulse->met, true);
+    node_wake (pulse->node);
 }
 
 /*  An answer: how long it took says how patient to be from now on. */
@@ -167,7 +165,7 @@ pulse_t *pulse_new (const node_t *node, err_t *err)
         return NULL;
     }
     pulse->node = node;
-    pulse->start_ms = pulse->answered_ms = clock_ms ();
+    pulse->answered_ms = clock_ms ();
     pulse->silent_ms = PULSE_SILENT_MS;
     /* Made here, where its failure can still be told, and used by the thread alone: starting a
        thread is the barrier that ZeroMQ wants between the two. */
@@ -204,6 +202,11 @@ void pulse_free (pulse_t **self)
     *self = NULL;
 }
 
+bool pulse_met (pulse_t *pulse)
+{
+    return atomic_exchange (&pulse->met, false);
+}
+
 bool pulse_forgotten (pulse_t *pulse)
 {
     return atomic_exchange (&pulse->forgotten, false);
@@ -216,7 +219,8 @@ bool pulse_replaced (pulse_t *pulse)
 
 bool pulse_pending (const pulse_t *pulse)
 {
-    return atomic_load (&pulse->forgotten) || atomic_load (&pulse->replaced);
+    return atomic_load (&pulse->met) || atomic_load (&pulse->forgotten) ||
+           atomic_load (&pulse->replaced);
 }
 
 /*  Read by the courier too: an atomic is all that the three threads share of it. */

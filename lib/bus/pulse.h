@@ -21,10 +21,11 @@ pulse_t *pulse_new (const node_t *node, err_t *err);
 void pulse_stop (pulse_t *pulse);
 void pulse_free (pulse_t **pulse);
 
-/*  For the thread of bus_next. The first two are true once for each time that it happened. */
+/*  For the thread of bus_next. The first three are true once for each time that it happened. */
+bool pulse_met (pulse_t *pulse);           /* the bus answered for the first time: register again */
 bool pulse_forgotten (pulse_t *pulse);     /* the bus forgot us, or something for us got lost */
 bool pulse_replaced (pulse_t *pulse);      /* the bus is another one than before */
-bool pulse_pending (const pulse_t *pulse); /* one of both is true, and was not asked for yet */
+bool pulse_pending (const pulse_t *pulse); /* one of them is true, and was not asked for yet */
 /*  For any thread: the boot id of the bus, as last heard; 0: it has not answered yet. */
 uint64_t pulse_bus (const pulse_t *pulse);
 
