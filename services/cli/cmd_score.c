@@ -12,7 +12,7 @@
 #include "bus/bus.h"
 #include "cli.h"
 #include "conf/conf.h"
-#include "suite/supervisor.h"
+#include "suite/suite.h"
 #include "task/episode.h"
 #include "task/number.h"
 #include "wire/wire.h"
@@ -363,7 +363,8 @@ static int cmd_score_run (int argc, char **argv)
         return status;
     err_t err = {0};
     cmd_score_file_t file = {0};
-    char dir[] = "/tmp/quintet-XXXXXX", address[64], bus[FS_PATH_MAX], reward[FS_PATH_MAX];
+    char dir[SUITE_FOLDER_MAX] = "", address[SUITE_FOLDER_MAX + 16];
+    char bus[FS_PATH_MAX], reward[FS_PATH_MAX];
     supervisor_t *supervisor = NULL;
     struct sigaction action = {.sa_handler = cmd_score_on_signal};
     sigaction (SIGINT, &action, NULL);
@@ -377,10 +378,8 @@ static int cmd_score_run (int argc, char **argv)
         rc = cmd_score_choose (args, conf, &modules, &how, &err);
     if (rc == 0)
         rc = cmd_score_read_file (path, &file, &err);
-    if (rc == 0 && !mkdtemp (dir))
-        rc = err_errno (&err, ERR_IO, "/tmp");
-    /* Until it is made the name is nobody's to remove. */
-    bool made = rc == 0;
+    if (rc == 0)
+        rc = suite_folder (dir, &err);
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
     if (rc == 0)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
@@ -397,7 +396,7 @@ static int cmd_score_run (int argc, char **argv)
         rc = cmd_score_ask (supervisor, address, &file, &how, &err);
     /* The services end first: only then has their log all that the scorer said. */
     supervisor_destroy (&supervisor);
-    if (made) {
+    if (*dir) {
         cmd_score_print_said (dir);
         fs_remove (dir, NULL);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../suite/supervisor.h"
+#include "../suite/suite.h"
 #include "base/fs.h"
 #include "bus/bus.h"
 
@@ -14,9 +14,9 @@
 #define JUDGE_BUDGET  ((size_t) 1 << 28) /* of a reply */
 
 struct judge {
-    const conf_t *conf;       /* borrowed */
-    char dir[40];             /* "": none was made */
-    supervisor_t *supervisor; /* of bus and scorer */
+    const conf_t *conf;         /* borrowed */
+    char dir[SUITE_FOLDER_MAX]; /* "": none was made */
+    supervisor_t *supervisor;   /* of bus and scorer */
     bus_t *bus;
     buf_t modules;
     arena_t *arena; /* of the last reply */
@@ -48,16 +48,13 @@ static int judge_start (judge_t *j, const char *address, err_t *err)
 judge_t *judge_new (const conf_t *conf, err_t *err)
 {
     judge_t *j = calloc (1, sizeof *j);
-    char address[80];
+    char address[SUITE_FOLDER_MAX + 16];
     if (!j) {
         err_set (err, ERR_LIMIT, "no memory for a scorer");
         return NULL;
     }
     j->conf = conf;
-    snprintf (j->dir, sizeof j->dir, "/tmp/quintet-play-XXXXXX");
-    int rc = mkdtemp (j->dir) ? 0 : err_errno (err, ERR_IO, "/tmp");
-    if (rc != 0)
-        j->dir[0] = 0; /* judge_destroy removes what it names */
+    int rc = suite_folder (j->dir, err);
     snprintf (address, sizeof address, "ipc://%s/bus", j->dir);
     if (rc == 0)
         rc = (j->supervisor = supervisor_new (j->dir, err)) ? 0 : -1;

@@ -23,7 +23,7 @@
 #define FOLDER "quintet-" /* and six characters, in the folder for sockets */
 
 struct suite {
-    char dir[96];                      /* "" when the suite is somebody else's */
+    char dir[SUITE_FOLDER_MAX];        /* "" when the suite is somebody else's */
     int lock;                          /* on dir/lock as long as this process lives; -1: none */
     char *bus_address, *redis_address; /* ours, also of somebody else's suite */
     supervisor_t *supervisor;
@@ -109,20 +109,28 @@ static int suite_set_addresses (suite_t *s, const char *bus, const char *redis, 
                                               : err_set (err, ERR_LIMIT, "no memory for a suite");
 }
 
-/*  A folder with a short path, since a unix socket's has at most 107 bytes. */
-static int suite_make_folder (suite_t *s, err_t *err)
+static const char *suite_base (void)
 {
     const char *base = getenv ("XDG_RUNTIME_DIR");
     /* The longest socket's name must fit behind it. */
-    if (!base || strlen (base) > 50 || access (base, W_OK) != 0)
-        base = "/tmp";
-    suite_sweep (base);
-    snprintf (s->dir, sizeof s->dir, "%s/" FOLDER "XXXXXX", base);
-    if (!mkdtemp (s->dir)) {
-        s->dir[0] = 0; /* suite_destroy removes what it names */
-        return err_errno (err, ERR_IO, "%s: no folder for the run's sockets", base);
-    }
+    return base && strlen (base) <= 50 && access (base, W_OK) == 0 ? base : "/tmp";
+}
+
+int suite_folder (char dir[SUITE_FOLDER_MAX], err_t *err)
+{
+    snprintf (dir, SUITE_FOLDER_MAX, "%s/" FOLDER "XXXXXX", suite_base ());
+    if (mkdtemp (dir))
+        return 0;
+    dir[0] = 0;
+    return err_errno (err, ERR_IO, "%s: no folder for sockets", suite_base ());
+}
+
+static int suite_make_folder (suite_t *s, err_t *err)
+{
     char bus[128], redis[128];
+    suite_sweep (suite_base ());
+    if (suite_folder (s->dir, err) != 0)
+        return -1;
     snprintf (bus, sizeof bus, "ipc://%s/bus", s->dir);
     snprintf (redis, sizeof redis, "unix:%s/redis.sock", s->dir);
     return suite_set_addresses (s, bus, redis, err) == 0 ? suite_lock_folder (s, err) : -1;

@@ -22,6 +22,11 @@ typedef struct {
 
 typedef struct suite suite_t;
 
+/*  Makes a fresh folder for sockets, in XDG_RUNTIME_DIR or /tmp; "" on an error. Its path is short,
+ *  since a unix socket's has at most 107 bytes. */
+#define SUITE_FOLDER_MAX 80
+int suite_folder (char dir[SUITE_FOLDER_MAX], err_t *err);
+
 /*  ERR_CONFIG when a program is missing (redis-server, python3). */
 suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *err);
 void suite_destroy (suite_t **suite);
