@@ -17,7 +17,7 @@
 #include "bus/bus.h"
 #include "bus/envelope.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 typedef struct {
     char dir[64], address[96];
