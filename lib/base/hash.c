@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <string.h>
 
+#define HASH_BATCH 128 /* chunks */
+
 /*  BLAKE2b, by libsodium. */
 hash_t hash_of (const void *data, size_t size)
 {
@@ -18,22 +20,43 @@ hash_t hash_root (const hash_t *chunks, size_t n)
     return n == 1 ? chunks[0] : hash_of (chunks, n * sizeof *chunks);
 }
 
-/*  A transfer checks each chunk as it arrives and needs no second pass over the whole: the name is
- *  a hash of the hashes. */
-hash_t hash_object (const void *data, size_t size)
+typedef struct {
+    const char *data;
+    size_t size;
+    hash_t *chunks; /* of as many pieces as the pool runs */
+} piece_t;
+
+static void hash_piece (void *context, size_t index, size_t thread)
 {
+    const piece_t *p = context;
+    size_t at = index * HASH_CHUNK, left = p->size - at;
+    (void) thread;
+    p->chunks[index] = hash_of (p->data + at, left < HASH_CHUNK ? left : HASH_CHUNK);
+}
+
+/*  A transfer checks each chunk as it arrives and needs no second pass over the whole: the name is
+ *  a hash of the hashes. They are taken in batches that fit on the stack. */
+hash_t hash_object_on (pool_t *pool, const void *data, size_t size)
+{
+    hash_t chunks[HASH_BATCH], root;
     if (size <= HASH_CHUNK)
         return hash_of (data, size);
     crypto_generichash_state state;
     crypto_generichash_init (&state, NULL, 0, HASH_SIZE);
-    for (size_t at = 0; at < size; at += HASH_CHUNK) {
-        size_t n = size - at < HASH_CHUNK ? size - at : HASH_CHUNK;
-        hash_t chunk = hash_of ((const char *) data + at, n);
-        crypto_generichash_update (&state, chunk.bytes, HASH_SIZE);
+    for (size_t at = 0; at < size; at += HASH_BATCH * HASH_CHUNK) {
+        piece_t piece = {(const char *) data + at, size - at, chunks};
+        size_t n = (piece.size + HASH_CHUNK - 1) / HASH_CHUNK;
+        n = n < HASH_BATCH ? n : HASH_BATCH;
+        pool_run (pool, hash_piece, &piece, n);
+        crypto_generichash_update (&state, (const uint8_t *) chunks, n * sizeof *chunks);
     }
-    hash_t root;
     crypto_generichash_final (&state, root.bytes, HASH_SIZE);
     return root;
+}
+
+hash_t hash_object (const void *data, size_t size)
+{
+    return hash_object_on (NULL, data, size);
 }
 
 bool hash_equal (const hash_t *a, const hash_t *b)

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pool.h"
+
 #define HASH_SIZE     32
 #define HASH_HEX_SIZE (2 * HASH_SIZE + 1)
 
@@ -25,6 +27,8 @@ hash_t hash_of (const void *data, size_t size);
  *  other. */
 #define HASH_CHUNK ((size_t) 1 << 20)
 hash_t hash_object (const void *data, size_t size);
+/*  The same on all threads of a pool. */
+hash_t hash_object_on (pool_t *pool, const void *data, size_t size);
 /*  The same from the hashes of the chunks, n >= 1. */
 hash_t hash_root (const hash_t *chunks, size_t n);
 

@@ -117,7 +117,7 @@ static hash_t checkpoint_hash_memory (const policy_t *policy)
     memory_t memory = checkpoint_memory_of (policy);
     hash_t parts[3];
     for (size_t i = 0; i < memory.n; i++)
-        parts[i] = hash_object (memory.data[i], policy->n * sizeof (float));
+        parts[i] = hash_object_on (policy->pool, memory.data[i], policy->n * sizeof (float));
     return hash_of (parts, memory.n * sizeof *parts);
 }
 

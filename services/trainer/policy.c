@@ -49,7 +49,7 @@ static int policy_fill_bytes (policy_t *policy, err_t *err)
         return -1;
     /* The hash names the version to everybody: agents check what they fetched by it, and a
        group's requests name it. */
-    policy->version.hash = hash_object (policy->bytes, policy->bytes_n);
+    policy->version.hash = hash_object_on (policy->pool, policy->bytes, policy->bytes_n);
     return 0;
 }
 

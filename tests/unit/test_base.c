@@ -245,6 +245,32 @@ static void fs_failure_leaves_nothing (void **state)
     assert_int_equal (err.code, ERR_IO);
 }
 
+/*  An object of many chunks has the same name whoever hashes which of them. */
+static void a_pool_gives_the_same_name (void **state)
+{
+    (void) state;
+    static const size_t sizes[] = {0, 1, HASH_CHUNK, HASH_CHUNK + 1, 130 * HASH_CHUNK + 7};
+    size_t largest = sizes[sizeof sizes / sizeof *sizes - 1], n = largest / HASH_CHUNK + 1;
+    uint8_t *data = malloc (largest);
+    hash_t *chunks = malloc (n * sizeof *chunks);
+    pool_t *pool = pool_new (3);
+    assert_true (data && chunks && pool);
+    for (size_t i = 0; i < largest; i++)
+        data[i] = (uint8_t) (i * 2654435761u >> 13);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        hash_t alone = hash_object (data, sizes[s]), shared = hash_object_on (pool, data, sizes[s]);
+        size_t of = 0;
+        for (size_t at = 0; at < sizes[s] || !of; at += HASH_CHUNK)
+            chunks[of++] =
+                hash_of (data + at, sizes[s] - at < HASH_CHUNK ? sizes[s] - at : HASH_CHUNK);
+        hash_t root = hash_root (chunks, of);
+        assert_true (hash_equal (&alone, &shared) && hash_equal (&alone, &root));
+    }
+    pool_destroy (&pool);
+    free (chunks);
+    free (data);
+}
+
 static void hash_names_content (void **state)
 {
     (void) state;
@@ -346,6 +372,7 @@ int main (void)
         cmocka_unit_test (a_published_folder_is_never_missing),
         cmocka_unit_test (fs_failure_leaves_nothing),
         cmocka_unit_test (hash_names_content),
+        cmocka_unit_test (a_pool_gives_the_same_name),
         cmocka_unit_test (pool_does_every_piece_once),
         cmocka_unit_test (clock_goes_forward),
         cmocka_unit_test (crc_is_castagnoli),
