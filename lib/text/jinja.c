@@ -216,6 +216,7 @@ static void jinja_run_for (jinja_t *j, bool live)
     jinja_t start = *j;
     size_t n = json_array_size (list), rounds = n ? n : 1;
     jinja_end_t end = AT_ENDFOR;
+    bool done = false; /* one round came to its end: Jinja then does without else */
     j->loops++;
     for (size_t i = 0; !j->failed && i < rounds; i++) {
         j->at = start.at;
@@ -231,6 +232,7 @@ static void jinja_run_for (jinja_t *j, bool live)
         end = jinja_run (j, n > 0);
         j->scopes--;
         bool left = n > 0 && j->jump == JUMP_BREAK;
+        done = done || (n > 0 && j->jump == JUMP_NONE);
         if (n > 0)
             j->jump = JUMP_NONE;
         if (left)
@@ -239,7 +241,7 @@ static void jinja_run_for (jinja_t *j, bool live)
     j->loops--;
     if (!j->failed && end == AT_ELSE) {
         jinja_tag_ended (j, "%}", true);
-        end = jinja_run (j, live && n == 0);
+        end = jinja_run (j, live && !done);
     }
     if (!j->failed && end != AT_ENDFOR)
         jinja_fail (j, "a for has no end");
@@ -267,6 +269,9 @@ static bool jinja_divides (jinja_t *j, jinja_end_t *which)
 /*  Text as it stands up to endraw, tags and all. */
 static void jinja_run_raw (jinja_t *j, bool live)
 {
+    jinja_space (j);
+    if (*j->at == '+')
+        jinja_fail (j, "such a raw block is not known here");
     jinja_tag_ended (j, "%}", true);
     const char *from = j->at + (j->newline && *j->at == '\n'), *end = from;
     for (; (end = strstr (end, "{%")) != NULL; end += 2) {

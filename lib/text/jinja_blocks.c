@@ -51,6 +51,27 @@ static json_t *blocks_capture (jinja_t *j, bool live, jinja_end_t wanted, const 
     return text;
 }
 
+/*  Whether a value holds a namespace, which must not come to hold itself; or is nested so deep that
+ *  nobody may go through it. Both are failures. */
+static bool blocks_reaches (jinja_t *j, const json_t *value, const json_t *to, size_t depth)
+{
+    const char *key;
+    const json_t *item;
+    size_t i;
+    if (value == to || depth > JINJA_DEPTH_MAX)
+        jinja_fail (j,
+                    value == to ? "a namespace is given to itself" : "a value is nested too deep");
+    if (j->failed || !jinja_spend (j, 8))
+        return true;
+    json_object_foreach ((json_t *) (uintptr_t) value, key, item)
+        if (blocks_reaches (j, item, to, depth + 1))
+            return true;
+    json_array_foreach (value, i, item)
+        if (blocks_reaches (j, item, to, depth + 1))
+            return true;
+    return false;
+}
+
 /*  set NAME = x, or set NAMESPACE.NAME = x. A plain set goes to the innermost scope, so a loop
  *  cannot change what stands outside of it, as in Jinja; that is what namespaces are for. An
  *  undefined value removes the name. */
@@ -63,9 +84,10 @@ static void blocks_give (jinja_t *j, const jinja_names_t *names, const char *fie
         jinja_fail (j, "set %s.%s: it is no namespace", names->name[0], field);
     else if (names->n > 1)
         jinja_bind (j, names, value);
-    else if (value && *field) /* a copy: nothing comes to hold itself */
-        json_object_set_new (to, field, json_deep_copy (value));
-    else if (value)
+    else if (value && *field) {
+        if (!blocks_reaches (j, value, to, 0))
+            json_object_set (to, field, value);
+    } else if (value)
         json_object_set (to, names->name[0], value);
     else
         json_object_del (to, *field ? field : names->name[0]);
@@ -115,11 +137,11 @@ void jinja_run_set (jinja_t *j, bool live)
         blocks_give (j, &names, field, value);
 }
 
-/*  A tag ends at "%}" or "-%}"; nothing that may follow here begins with either sign. */
+/*  A tag ends at "%}", "-%}" or "+%}"; nothing that may follow here begins with such a sign. */
 static bool blocks_tag_ends (jinja_t *j)
 {
     jinja_space (j);
-    return *j->at == '%' || *j->at == '-';
+    return *j->at == '%' || *j->at == '-' || *j->at == '+';
 }
 
 /*  A filter with arguments is refused: only its name is read here. */
@@ -134,7 +156,11 @@ void jinja_run_filter (jinja_t *j, bool live)
     json_t *value = blocks_capture (j, live, AT_ENDFILTER, "filter");
     jinja_tag_ended (j, "%}", true);
     if (live && !j->failed)
-        jinja_write (j, jinja_filter (j, filter, value, &(jinja_args_t){0}), j->out);
+        value = jinja_filter (j, filter, value, &(jinja_args_t){0});
+    if (live && !j->failed && !json_is_string (value))
+        jinja_fail (j, "a filter block of what is no text");
+    else if (live && !j->failed)
+        jinja_write (j, value, j->out);
 }
 
 /*  with a = x, b = y: names that are gone behind the block. The values know none of the names. */
@@ -222,10 +248,11 @@ static void blocks_read_parameters (jinja_t *j, const jinja_args_t *args)
         if (jinja_take (j, "=")) {
             /* A default that is not needed is read over without being evaluated, since it may be an
              * error. */
-            j->dead += value != NULL;
+            bool given = value || n < args->n; /* undefined, too */
+            j->dead += given;
             json_t *other = jinja_expression (j);
-            j->dead -= value != NULL;
-            value = value ? value : other;
+            j->dead -= given;
+            value = given ? value : other;
         }
         if (value)
             json_object_set (scope, name, value);
@@ -233,6 +260,8 @@ static void blocks_read_parameters (jinja_t *j, const jinja_args_t *args)
         if (!jinja_take (j, ",") && *j->at != ')')
             jinja_fail (j, "a macro's parameters have no end");
     }
+    if (args->blank)
+        jinja_fail (j, "a macro is given what is undefined by name, which is not known here");
     if (args->n > n)
         jinja_fail (j, "a macro takes %zu arguments, not %zu", n, args->n);
     jinja_tag_ended (j, "%}", true);

@@ -65,77 +65,22 @@ static json_t *express_boolean (jinja_t *j, bool value)
     return j->dead ? NULL : jinja_keep (j, json_boolean (value));
 }
 
-/*  An escape behind its backslash, as Python has them; returns what comes behind it. */
-static const char *express_escape (const char *at, buf_t *text)
-{
-    static const char from[] = "nrtabfv0\\'\"", to[] = "\n\r\t\a\b\f\v\0\\'\"";
-    size_t digits = *at == 'x' ? 2 : *at == 'u' ? 4 : *at == 'U' ? 8 : 0;
-    unsigned code = 0;
-    char utf8[4];
-    if (*at == '\n')
-        return at + 1;
-    for (size_t i = 1; i <= digits; i++) {
-        if (!isxdigit ((unsigned char) at[i]))
-            return NULL;
-        code = code << 4 | (unsigned) (isdigit ((unsigned char) at[i])
-                                           ? at[i] - '0'
-                                           : tolower ((unsigned char) at[i]) - 'a' + 10);
-    }
-    if (digits) {
-        if (code == 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-            return NULL;
-        buf_append (text, utf8, tokenizer_utf8 (code, utf8));
-        return at + 1 + digits;
-    }
-    const char *known = strchr (from, *at);
-    if (isdigit ((unsigned char) *at))
-        return NULL;
-    if (!known) /* stays as it is */
-        buf_char (text, '\\');
-    buf_char (text, known ? to[known - from] : *at);
-    return at + 1;
-}
-
-/*  A string in quotes, and others that follow: one text. */
-static json_t *express_read_string (jinja_t *j)
-{
-    buf_t text = {0};
-    while (!j->failed && (*j->at == '"' || *j->at == '\'')) {
-        char quote = *j->at++;
-        while (*j->at && *j->at != quote) {
-            if (j->at[0] != '\\' || !j->at[1]) {
-                buf_char (&text, *j->at++);
-                continue;
-            }
-            const char *behind = express_escape (j->at + 1, &text);
-            if (!behind)
-                jinja_fail (j, "the escape \\%c is not known here", j->at[1]);
-            j->at = behind ? behind : j->at + 2;
-        }
-        if (!*j->at)
-            jinja_fail (j, "a string has no end");
-        else
-            j->at++;
-        jinja_space (j);
-    }
-    json_t *value = j->dead ? NULL : jinja_text (j, text.data ? text.data : "", text.size);
-    buf_free (&text);
-    return value;
-}
-
-/*  Behind "{": keys are texts; what else Python allows is refused. */
+/*  Behind "{": keys are texts or whole numbers; what else Python allows is refused. */
 static json_t *express_read_object (jinja_t *j)
 {
+    char number[32];
     json_t *object = jinja_keep (j, json_object ());
     while (!j->failed && !jinja_take (j, "}")) {
         const json_t *key = jinja_expression (j);
         if (!jinja_take (j, ":"))
             return jinja_fail (j, "':' is missing in an object");
         json_t *value = jinja_expression (j);
-        if (!j->dead && !json_is_string (key))
-            return jinja_fail (j, "a key that is no text is not known here");
-        if (!j->dead && value)
-            json_object_set (object, json_string_value (key), value);
+        if (!j->dead && !json_is_string (key) && !json_is_integer (key))
+            return jinja_fail (j, "a key of such a kind is not known here");
+        if (!j->dead && !value) /* has no such key here, and Python writes one */
+            json_array_append (j->opaque, object);
+        else if (!j->dead)
+            json_object_set (object, jinja_key_of (key, number), value);
         if (!jinja_take (j, ",")) {
             if (!jinja_take (j, "}"))
                 jinja_fail (j, "an object has no end");
@@ -177,6 +122,7 @@ static void express_read_args (jinja_t *j, jinja_args_t *args)
         json_t *value = jinja_expression (j);
         if (named && !args->named)
             args->named = jinja_keep (j, json_object ());
+        args->blank |= named && !value && !j->dead;
         if (named && value)
             json_object_set (args->named, name, value);
         else if (!named && args->n == JINJA_ARGS_MAX)
@@ -255,7 +201,7 @@ static json_t *express_read_primary (jinja_t *j)
     char word[JINJA_WORD];
     jinja_space (j);
     if (*j->at == '"' || *j->at == '\'')
-        return express_read_string (j);
+        return jinja_read_string (j);
     if (isdigit ((unsigned char) *j->at))
         return express_read_number (j);
     if (jinja_take (j, "["))
@@ -280,7 +226,7 @@ static json_t *express_attribute (jinja_t *j, json_t *self, const char *name)
         return jinja_fail (j, "the attribute %s of what is undefined", name);
     if (json_object_get (self, "macro") && jinja_special (self))
         return jinja_fail (j, "the attribute %s of a macro is not known here", name);
-    return jinja_special (self) ? NULL : json_object_get (self, name);
+    return jinja_attribute (j, self, name);
 }
 
 /*  Behind "[": an index, or up to three bounds of a slice, any of which may be missing. */
@@ -541,7 +487,7 @@ static bool express_choice_ahead (const char *at)
     while (*at && strncmp (at, "%}", 2) != 0 && (open || strncmp (at, "}}", 2) != 0)) {
         size_t n = express_word_length (at);
         /* The expression ends here. */
-        if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]", *at)))
+        if (open == 0 && ((n == 4 && strncmp (at, "else", 4) == 0) || strchr (",:)]}", *at)))
             return false;
         if (open == 0 && n == 2 && strncmp (at, "if", 2) == 0)
             return true;

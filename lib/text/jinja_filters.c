@@ -70,6 +70,11 @@ bool jinja_test (jinja_t *j, const char *name, const json_t *value, const jinja_
     const char *sign = filters_sign (name);
     if (j->dead)
         return false;
+    if (json_is_object (value) && jinja_is_opaque (j, value) &&
+        strstr ("mapping iterable sequence", name) && strlen (name) > 6) {
+        jinja_fail (j, "the test %s of a namespace is not known here", name);
+        return false;
+    }
     if (args->n == 0 && filters_plain (name, value, &is)) {
         if ((strcmp (name, "odd") == 0 || strcmp (name, "even") == 0) && !json_is_integer (value))
             jinja_fail (j, "the test %s of what is no whole number", name);
@@ -104,9 +109,11 @@ json_t *jinja_list (jinja_t *j, const json_t *value)
             json_object_set_new ((json_t *) (uintptr_t) value, "gone", json_true ());
         return json_object_get (value, JINJA_LAZY);
     }
+    if (json_is_object (value) && jinja_is_opaque (j, value))
+        return jinja_fail (j, "iteration over a namespace, or over what is undefined in part");
     if (json_is_object (value) && !jinja_special (value)) {
         json_object_foreach ((json_t *) (uintptr_t) value, key, item)
-            json_array_append_new (list, json_string (key));
+            json_array_append_new (list, jinja_key_value (key));
     } else if (text) {
         for (size_t n; *text; text += n) {
             for (n = 1; ((unsigned char) text[n] & 0xc0) == 0x80;)
@@ -123,7 +130,7 @@ json_t *jinja_list (jinja_t *j, const json_t *value)
 }
 
 /*  "a.b" and "0" of attribute="...": by parts, as Jinja's make_attrgetter. */
-static json_t *filters_attribute (const json_t *value, const char *path)
+static json_t *filters_attribute (jinja_t *j, const json_t *value, const char *path)
 {
     char part[JINJA_WORD];
     json_t *at = (json_t *) (uintptr_t) value;
@@ -135,11 +142,13 @@ static json_t *filters_attribute (const json_t *value, const char *path)
         part[n] = 0;
         char *end;
         long index = strtol (part, &end, 10);
-        at = json_is_array (at) && n && !*end && index >= 0 ? json_array_get (at, (size_t) index)
-                                                            : json_object_get (at, part);
+        json_t *own = json_is_array (at) && n && !*end && index >= 0
+                          ? json_array_get (at, (size_t) index)
+                          : json_object_get (at, part);
+        at = own ? own : jinja_attribute (j, at, part);
         path += n + (path[n] == '.');
     }
-    return at;
+    return *path && !at ? jinja_fail (j, "the attribute %s of what is undefined", path) : at;
 }
 
 /*  Arguments from `from` on. */
@@ -151,12 +160,18 @@ static jinja_args_t filters_rest (const jinja_args_t *args, size_t from)
     return rest;
 }
 
+/*  select, map and their kind take anything false (none, 0) for a list without items. */
+static json_t *filters_none_or_list (jinja_t *j, const json_t *value)
+{
+    return jinja_truth (value) ? jinja_list (j, value) : jinja_keep (j, json_array ());
+}
+
 /*  select, reject, selectattr, rejectattr: without a test, by truth. */
 static json_t *filters_select (jinja_t *j, const char *name, const json_t *value,
                                const jinja_args_t *args)
 {
     bool keep = *name == 's', attribute = strstr (name, "attr") != NULL;
-    json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ()), *item;
+    json_t *list = filters_none_or_list (j, value), *out = jinja_keep (j, json_array ()), *item;
     const char *path = attribute ? json_string_value (jinja_arg (args, 0, NULL)) : "";
     const json_t *test = jinja_arg (args, attribute, NULL);
     jinja_args_t rest = filters_rest (args, (size_t) attribute + 1);
@@ -164,7 +179,7 @@ static json_t *filters_select (jinja_t *j, const char *name, const json_t *value
     if (!path || (test && !json_is_string (test)))
         return jinja_fail (j, "%s of such arguments is not known here", name);
     json_array_foreach (list, i, item) {
-        const json_t *of = attribute ? filters_attribute (item, path) : item;
+        const json_t *of = attribute ? filters_attribute (j, item, path) : item;
         bool is = test ? jinja_test (j, json_string_value (test), of, &rest) : jinja_truth (of);
         if (j->failed)
             return NULL;
@@ -177,14 +192,14 @@ static json_t *filters_select (jinja_t *j, const char *name, const json_t *value
 /*  An attribute of each item, or a filter's result for each. */
 static json_t *filters_map (jinja_t *j, const json_t *value, const jinja_args_t *args)
 {
-    json_t *list = jinja_list (j, value), *out = jinja_keep (j, json_array ()), *item;
+    json_t *list = filters_none_or_list (j, value), *out = jinja_keep (j, json_array ()), *item;
     const char *path = json_string_value (json_object_get (args->named, "attribute"));
     const char *filter = json_string_value (jinja_arg (args, 0, NULL));
     json_t *missing = json_object_get (args->named, "default");
     jinja_args_t rest = filters_rest (args, 1);
     size_t i;
     json_array_foreach (list, i, item) {
-        json_t *made = path     ? filters_attribute (item, path)
+        json_t *made = path     ? filters_attribute (j, item, path)
                        : filter ? jinja_filter (j, filter, item, &rest)
                                 : jinja_fail (j, "map without a filter or an attribute");
         if (!made && path)
@@ -207,7 +222,7 @@ static json_t *filters_join (jinja_t *j, const json_t *value, const jinja_args_t
     json_array_foreach (list, i, item) {
         if (i && between)
             jinja_write (j, between, &text);
-        jinja_write (j, path ? filters_attribute (item, path) : item, &text);
+        jinja_write (j, path ? filters_attribute (j, item, path) : item, &text);
     }
     json_t *result = jinja_text (j, text.data ? text.data : "", text.size);
     buf_free (&text);
@@ -219,9 +234,11 @@ json_t *jinja_items (jinja_t *j, const json_t *value)
 {
     json_t *list = jinja_keep (j, json_array ()), *item;
     const char *key;
+    if (jinja_is_opaque (j, value))
+        return jinja_fail (j, "items of a namespace, or of what is undefined in part");
     jinja_spend (j, 64 * json_object_size (value));
     json_object_foreach ((json_t *) (uintptr_t) value, key, item) {
-        json_t *pair = json_pack ("[s, O]", key, item);
+        json_t *pair = json_pack ("[o, O]", jinja_key_value (key), item);
         json_array_append (j->tuples, pair);
         json_array_append_new (list, pair);
     }
@@ -239,10 +256,10 @@ typedef struct {
 
 static bool filters_before (const order_t *o, const json_t *a, const json_t *b)
 {
-    const json_t *x = o->path       ? filters_attribute (a, o->path)
+    const json_t *x = o->path       ? filters_attribute (o->j, a, o->path)
                       : o->part < 0 ? a
                                     : json_array_get (a, (size_t) o->part);
-    const json_t *y = o->path       ? filters_attribute (b, o->path)
+    const json_t *y = o->path       ? filters_attribute (o->j, b, o->path)
                       : o->part < 0 ? b
                                     : json_array_get (b, (size_t) o->part);
     if (!o->sensitive && json_is_string (x) && json_is_string (y)) {
@@ -360,6 +377,8 @@ static json_t *filters_number (jinja_t *j, const json_t *value, const jinja_args
         return jinja_fail (j, "a number like %.20s is not known here", text);
     if (text && text[strcspn (text, "xXpP")])
         text = "-";
+    if (!value)
+        return jinja_fail (j, "a number of what is undefined");
     double number = text ? strtod (text, &end) : json_number_value (value);
     if (json_is_integer (value) && whole)
         return (json_t *) (uintptr_t) value;
@@ -480,8 +499,8 @@ json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_a
     if (strcmp (name, "length") == 0 || strcmp (name, "count") == 0) {
         if (json_object_get (value, "view") && jinja_special (value))
             value = json_object_get (value, JINJA_LAZY);
-        if (jinja_special (value))
-            return jinja_fail (j, "the length of a generator or a function");
+        if (jinja_special (value) || (json_is_object (value) && jinja_is_opaque (j, value)))
+            return jinja_fail (j, "the length of a generator, a function or a namespace");
         if (value && !json_is_string (value) && !json_is_array (value) && !json_is_object (value))
             return jinja_fail (j, "the length of what has none");
         return jinja_keep (j, json_integer ((json_int_t) jinja_length (value)));
@@ -512,6 +531,8 @@ json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_a
     result = jinja_format_filter (j, name, value, args, &known);
     if (known)
         return result;
+    if (strcmp (name, "indent") == 0 && !json_is_string (value))
+        return jinja_fail (j, "indent of what is no text");
     /* Filters of text take everything else as the text that it is written as. */
     buf_t text = {0};
     jinja_write (j, value, &text);

@@ -1,6 +1,7 @@
 /*  jinja_format - filters that make text or numbers of a wanted form, and Python's %. See
  *  jinja_internal.h
  */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,12 @@ static json_t *format_escape (jinja_t *j, const char *text)
     json_t *value = jinja_text (j, out.data ? out.data : "", out.size);
     buf_free (&out);
     return value;
+}
+
+/*  Of a text; a marked one stays as it is. */
+const json_t *jinja_escape (jinja_t *j, const json_t *text)
+{
+    return jinja_is_marked (j, text) ? text : format_escape (j, json_string_value (text));
 }
 
 /*  ---- % -------------------------------------------------------------------------------------- */
@@ -180,6 +187,58 @@ json_t *jinja_percent (jinja_t *j, const char *text, const jinja_args_t *args)
     if (!j->failed && next < args->n)
         jinja_fail (j, "a value has no %% in the text");
     json_t *value = j->failed ? NULL : jinja_text (j, out.data ? out.data : "", out.size);
+    buf_free (&out);
+    return value;
+}
+
+/*  Behind "{": a place, counted, numbered or named, and its end; returns what comes behind it. */
+static const char *format_place (jinja_t *j, const char *text, const jinja_args_t *args,
+                                 size_t *next, buf_t *out)
+{
+    size_t n = strcspn (text, "}"), digits = strspn (text, "0123456789");
+    char name[JINJA_WORD] = "";
+    const json_t *value = NULL;
+    bool counted = n == 0, numbered = n > 0 && digits == n && n < 5;
+    bool named = n > 0 && n < sizeof name && digits == 0;
+    for (size_t i = 0; i < n && named; i++)
+        named = isalnum ((unsigned char) text[i]) || text[i] == '_';
+    size_t place = counted ? *next : numbered ? (size_t) strtoul (text, NULL, 10) : 0;
+    memcpy (name, text, named ? n : 0);
+    *next += counted;
+    if (!text[n] || (!counted && !numbered && !named))
+        jinja_fail (j, "format: a place like {%.20s is not known here", text);
+    else if (named ? !(value = json_object_get (args->named, name)) : place >= args->n)
+        jinja_fail (j, "format: nothing is given for {%.*s}", (int) n, text);
+    else
+        jinja_write (j, named ? value : args->value[place], out);
+    return text + n + 1;
+}
+
+/*  Python's str.format: {}, {0}, {name}; {{ and }} are braces. What else may stand in them (a form,
+ *  an attribute) is refused. */
+json_t *jinja_braces (jinja_t *j, const char *text, const jinja_args_t *args)
+{
+    buf_t out = {.max = JINJA_WORK_MAX};
+    size_t next = 0, counted = 0, numbered = 0;
+    buf_text (&out, "");
+    while (!j->failed && *text) {
+        char c = *text++;
+        if ((c == '{' || c == '}') && *text == c) {
+            buf_char (&out, c);
+            text++;
+        } else if (c == '}') {
+            jinja_fail (j, "format: a } without its {");
+        } else if (c == '{') {
+            counted += *text == '}';
+            numbered += isdigit ((unsigned char) *text) != 0;
+            text = format_place (j, text, args, &next, &out);
+        } else {
+            buf_char (&out, c);
+        }
+    }
+    if (counted && numbered)
+        jinja_fail (j, "format: places with and without numbers");
+    json_t *value = j->failed ? NULL : jinja_text (j, out.data, out.size);
     buf_free (&out);
     return value;
 }

@@ -57,6 +57,7 @@ typedef struct {
     json_t *value[JINJA_ARGS_MAX];
     size_t n;
     json_t *named; /* object, or NULL */
+    bool blank;    /* what is undefined was given by a name */
 } jinja_args_t;
 
 /*  Sets the error once, with the line; returns NULL. While dead nothing fails but the syntax. */
@@ -78,12 +79,20 @@ json_t *jinja_lookup (const jinja_t *j, const char *name);
 json_t *jinja_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args);
 bool jinja_test (jinja_t *j, const char *name, const json_t *value, const jinja_args_t *args);
 json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args);
+/*  What stands behind a dot: a method of Python's (as a function that is not called), else what an
+ *  object has under that name. */
+json_t *jinja_attribute (jinja_t *j, json_t *self, const char *name);
 json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_args_t *args);
 
 /*  An argument by its place or by its name (NULL: by its place alone). */
 json_t *jinja_arg (const jinja_args_t *args, size_t place, const char *name);
 /*  A function or a macro, which are values too; and what is called by that name, or NULL. */
 bool jinja_special (const json_t *value);
+/*  Keys of objects are texts; a whole number is one with a sign in front that no text begins with.
+ *  NULL: a value that is no key here. */
+#define JINJA_NUMBER '\x02'
+const char *jinja_key_of (const json_t *value, char number[32]);
+json_t *jinja_key_value (const char *key);            /* a new one */
 json_t *jinja_list (jinja_t *j, const json_t *value); /* what iteration gives */
 /*  What Python makes of a list on the way: a generator, which is true and can be gone through
  *  once, or a view of an object, which can be gone through again. Neither has items by number, nor
@@ -92,6 +101,9 @@ json_t *jinja_lazy (jinja_t *j, json_t *items, bool once);
 bool jinja_is_opaque (const jinja_t *j, const json_t *value);
 bool jinja_is_tuple (const jinja_t *j, const json_t *value);
 bool jinja_is_marked (const jinja_t *j, const json_t *value);
+/*  A text without what HTML reads, unless it is marked. */
+const json_t *jinja_escape (jinja_t *j, const json_t *text);
+json_t *jinja_braces (jinja_t *j, const char *text, const jinja_args_t *args);
 json_t *jinja_percent (jinja_t *j, const char *text, const jinja_args_t *args);
 json_t *jinja_format_filter (jinja_t *j, const char *name, json_t *value, const jinja_args_t *args,
                              bool *known);
@@ -155,6 +167,7 @@ bool jinja_take (jinja_t *j, const char *symbol);
 bool jinja_word (jinja_t *j, char word[JINJA_WORD]);
 /*  A keyword, if it is next. */
 bool jinja_key (jinja_t *j, const char *word);
+json_t *jinja_read_string (jinja_t *j);
 json_t *jinja_expression (jinja_t *j);
 json_t *jinja_operand (jinja_t *j); /* an expression without x if y else z of its own */
 

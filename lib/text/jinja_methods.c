@@ -191,6 +191,17 @@ static json_int_t methods_find (const char *text, const char *what)
     return found ? n : -1;
 }
 
+/*  Other than the filter, Python's join takes texts alone. */
+static bool methods_all_text (jinja_t *j, json_t *value)
+{
+    const json_t *lazy = json_object_get (value, JINJA_LAZY), *list = lazy ? lazy : value, *item;
+    size_t i;
+    json_array_foreach (list, i, item)
+        if (!json_is_string (item) || jinja_is_marked (j, item))
+            return false;
+    return value != NULL;
+}
+
 static json_t *methods_of_text (jinja_t *j, const json_t *self, const char *name,
                                 const jinja_args_t *args)
 {
@@ -224,7 +235,7 @@ static json_t *methods_of_text (jinja_t *j, const json_t *self, const char *name
             j, json_integer ((json_int_t) json_array_size (methods_split (j, text, one, -1)) - 1));
     if (strcmp (name, "isdigit") == 0 && args->n == 0)
         return jinja_keep (j, json_boolean (*text && !text[strspn (text, "0123456789")]));
-    if (strcmp (name, "join") == 0 && args->n == 1)
+    if (strcmp (name, "join") == 0 && args->n == 1 && methods_all_text (j, args->value[0]))
         return jinja_filter (j, "join", args->value[0],
                              &(jinja_args_t){.n = 1, .value = {(json_t *) (uintptr_t) self}});
     if (strcmp (name, "removeprefix") == 0 && one)
@@ -233,6 +244,8 @@ static json_t *methods_of_text (jinja_t *j, const json_t *self, const char *name
     if (strcmp (name, "removesuffix") == 0 && one)
         return jinja_text (j, text,
                            strlen (text) - (methods_begins (text, one, true) ? strlen (one) : 0));
+    if (strcmp (name, "format") == 0)
+        return jinja_braces (j, text, args);
     return jinja_fail (j, "the method %s of such a value is not known here", name);
 }
 
@@ -242,7 +255,8 @@ static json_t *methods_of_text (jinja_t *j, const json_t *self, const char *name
 static json_t *methods_of_object (jinja_t *j, const json_t *self, const char *name,
                                   const jinja_args_t *args)
 {
-    const char *key = args->n ? json_string_value (args->value[0]) : NULL;
+    char number[32];
+    const char *key = args->n ? jinja_key_of (args->value[0], number) : NULL;
     if (strcmp (name, "get") == 0 && args->n) {
         json_t *value = key ? json_object_get (self, key) : NULL;
         return value ? value : args->n > 1 ? args->value[1] : jinja_keep (j, json_null ());
@@ -251,7 +265,7 @@ static json_t *methods_of_object (jinja_t *j, const json_t *self, const char *na
         return jinja_lazy (j, jinja_items (j, self), false);
     if (strcmp (name, "keys") == 0 && !args->n)
         return jinja_lazy (j, jinja_list (j, self), false);
-    if (strcmp (name, "values") == 0 && !args->n) {
+    if (strcmp (name, "values") == 0 && !args->n && !jinja_is_opaque (j, self)) {
         json_t *list = jinja_keep (j, json_array ()), *value;
         const char *unused;
         json_object_foreach ((json_t *) (uintptr_t) self, unused, value)
@@ -262,6 +276,44 @@ static json_t *methods_of_object (jinja_t *j, const json_t *self, const char *na
         return args
             ->value[(size_t) json_integer_value (json_object_get (self, "index0")) % args->n];
     return jinja_fail (j, "the method %s of such a value is not known here", name);
+}
+
+static bool methods_listed (const char *name, const char *const *list)
+{
+    while (*list && strcmp (*list, name) != 0)
+        list++;
+    return *list != NULL;
+}
+
+/*  x.items is a method in Jinja even where x has a key of that name. The sandbox of transformers
+ *  hides methods that would change the value. */
+json_t *jinja_attribute (jinja_t *j, json_t *self, const char *name)
+{
+    static const char *const of_text[] = {
+        "capitalize",   "casefold",    "center",    "count",      "encode",       "endswith",
+        "expandtabs",   "find",        "format",    "format_map", "index",        "isalnum",
+        "isalpha",      "isascii",     "isdecimal", "isdigit",    "isidentifier", "islower",
+        "isnumeric",    "isprintable", "isspace",   "istitle",    "isupper",      "join",
+        "ljust",        "lower",       "lstrip",    "maketrans",  "partition",    "removeprefix",
+        "removesuffix", "replace",     "rfind",     "rindex",     "rjust",        "rpartition",
+        "rsplit",       "rstrip",      "split",     "splitlines", "startswith",   "strip",
+        "swapcase",     "title",       "translate", "upper",      "zfill",        NULL};
+    static const char *const of_object[] = {"copy", "fromkeys", "get", "items",
+                                            "keys", "values",   NULL};
+    static const char *const of_list[] = {"copy", "count", "index", NULL};
+    static const char *const of_number[] = {"real",      "imag", "numerator",  "denominator",
+                                            "conjugate", "hex",  "is_integer", NULL};
+    static const char *const hidden[] = {"clear", "pop", "popitem", "setdefault", "update", NULL};
+    bool plain = json_is_object (self) && !jinja_is_opaque (j, self);
+    if (jinja_special (self) || (plain && methods_listed (name, hidden)))
+        return NULL;
+    if (json_is_number (self) && methods_listed (name, of_number))
+        return jinja_fail (j, "the attribute %s of a number is not known here", name);
+    bool method = plain && !json_object_get (self, "revindex0") && methods_listed (name, of_object);
+    method |= json_is_string (self) && methods_listed (name, of_text);
+    method |= json_is_array (self) && methods_listed (name, of_list);
+    return method ? jinja_keep (j, json_pack ("{s:s}", JINJA_SPECIAL, name))
+                  : json_object_get (self, name);
 }
 
 json_t *jinja_method (jinja_t *j, json_t *self, const char *name, const jinja_args_t *args)

@@ -37,14 +37,19 @@ bool jinja_contains (jinja_t *j, const json_t *list, const json_t *item)
 {
     size_t i;
     const json_t *one;
+    char number[32];
+    const char *key;
     if (!list)
         return false; /* an undefined value has no items */
     if (jinja_special (list))
         list = jinja_list (j, list);
     if (json_is_string (list) && json_is_string (item))
         return strstr (json_string_value (list), json_string_value (item)) != NULL;
+    if (json_is_object (list) &&
+        (jinja_is_opaque (j, list) || json_is_array (item) || json_is_object (item)))
+        jinja_fail (j, "'in' of such values is not known here");
     if (json_is_object (list))
-        return json_is_string (item) && json_object_get (list, json_string_value (item)) != NULL;
+        return (key = jinja_key_of (item, number)) && json_object_get (list, key) != NULL;
     if (!json_is_array (list))
         jinja_fail (j, "'in' of such a value is not known here");
     json_array_foreach (list, i, one)
@@ -102,8 +107,13 @@ json_t *jinja_add (jinja_t *j, const json_t *left, const json_t *right, bool min
     json_int_t a, b, sum;
     if (j->dead)
         return NULL;
-    if (jinja_is_marked (j, left) || jinja_is_marked (j, right))
-        return jinja_fail (j, "'+' of what escape or safe has made is not known here");
+    if ((jinja_is_marked (j, left) || jinja_is_marked (j, right)) && json_is_string (left) &&
+        json_is_string (right) && !minus) {
+        /* What is added to marked text is escaped, and the sum is marked again. */
+        json_t *joined = jinja_join (j, jinja_escape (j, left), jinja_escape (j, right));
+        json_array_append (j->marked, joined);
+        return joined;
+    }
     if (json_is_string (left) && json_is_string (right) && !minus)
         return jinja_join (j, left, right);
     if (json_is_array (left) && json_is_array (right) && !minus) {
@@ -251,12 +261,19 @@ json_t *jinja_slice (jinja_t *j, json_t *self, json_t *const bound[3])
 json_t *jinja_index (jinja_t *j, json_t *self, const json_t *index)
 {
     json_int_t at = json_integer_value (index), n = (json_int_t) jinja_length (self);
+    char number[32];
+    const char *key;
     if (!self)
         return jinja_fail (j, "an item of what is undefined");
-    if (json_is_string (index) || json_is_object (self))
-        return jinja_special (self) || !json_is_string (index)
-                   ? NULL
-                   : json_object_get (self, json_string_value (index));
+    if (json_is_string (index) || json_is_object (self)) {
+        json_t *value = jinja_special (self) || !(key = jinja_key_of (index, number))
+                            ? NULL
+                            : json_object_get (self, key);
+        /* What is no key may be an attribute. */
+        return value || !json_is_string (index)
+                   ? value
+                   : jinja_attribute (j, self, json_string_value (index));
+    }
     if (!json_is_integer (index) || jinja_is_marked (j, self))
         return jinja_fail (j, "such an index is not known here");
     at += at < 0 ? n : 0;

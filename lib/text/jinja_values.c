@@ -1,10 +1,13 @@
 /*  jinja_values - see jinja_internal.h */
+#include <ctype.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text/jinja_internal.h"
+#include "text/tokenizer_internal.h"
 
 #define VALUE 64 /* bytes that one takes, about */
 
@@ -58,6 +61,68 @@ json_t *jinja_text (jinja_t *j, const char *text, size_t size)
 {
     return jinja_spend (j, size) ? jinja_keep (j, json_stringn (text, size)) : NULL;
 }
+
+/*  ---- texts in quotes ------------------------------------------------------------------------ */
+
+/*  An escape behind its backslash, as Python has them; returns what comes behind it. */
+static const char *values_escape (const char *at, buf_t *text)
+{
+    static const char from[] = "nrtabfv0\\'\"", to[] = "\n\r\t\a\b\f\v\0\\'\"";
+    size_t digits = *at == 'x' ? 2 : *at == 'u' ? 4 : *at == 'U' ? 8 : 0;
+    unsigned code = 0;
+    char utf8[4];
+    if (*at == '\n')
+        return at + 1;
+    for (size_t i = 1; i <= digits; i++) {
+        if (!isxdigit ((unsigned char) at[i]))
+            return NULL;
+        code = code << 4 | (unsigned) (isdigit ((unsigned char) at[i])
+                                           ? at[i] - '0'
+                                           : tolower ((unsigned char) at[i]) - 'a' + 10);
+    }
+    if (digits) {
+        if (code == 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            return NULL;
+        buf_append (text, utf8, tokenizer_utf8 (code, utf8));
+        return at + 1 + digits;
+    }
+    const char *known = strchr (from, *at);
+    if (isdigit ((unsigned char) *at))
+        return NULL;
+    if (!known) /* stays as it is */
+        buf_char (text, '\\');
+    buf_char (text, known ? to[known - from] : *at);
+    return at + 1;
+}
+
+/*  A string in quotes, and others that follow: one text. */
+json_t *jinja_read_string (jinja_t *j)
+{
+    buf_t text = {0};
+    while (!j->failed && (*j->at == '"' || *j->at == '\'')) {
+        char quote = *j->at++;
+        while (*j->at && *j->at != quote) {
+            if (j->at[0] != '\\' || !j->at[1]) {
+                buf_char (&text, *j->at++);
+                continue;
+            }
+            const char *behind = values_escape (j->at + 1, &text);
+            if (!behind)
+                jinja_fail (j, "the escape \\%c is not known here", j->at[1]);
+            j->at = behind ? behind : j->at + 2;
+        }
+        if (!*j->at)
+            jinja_fail (j, "a string has no end");
+        else
+            j->at++;
+        jinja_space (j);
+    }
+    json_t *value = j->dead ? NULL : jinja_text (j, text.data ? text.data : "", text.size);
+    buf_free (&text);
+    return value;
+}
+
+/*  ---- what values are ------------------------------------------------------------------------ */
 
 /*  As Python: empty is false. NULL, the undefined value, is false too. */
 bool jinja_truth (const json_t *value)
@@ -127,6 +192,29 @@ bool jinja_special (const json_t *value)
     return json_object_get (value, JINJA_SPECIAL) != NULL;
 }
 
+/*  As Python, true is the key 1. */
+const char *jinja_key_of (const json_t *value, char number[32])
+{
+    double real = json_real_value (value);
+    if (json_is_string (value))
+        return json_string_value (value);
+    if (!json_is_number (value) && !json_is_boolean (value))
+        return NULL;
+    if (json_is_real (value) &&
+        !(fabs (real) < 1e15 && fpclassify (real - trunc (real)) == FP_ZERO))
+        return NULL;
+    snprintf (number, 32, "%c%lld", JINJA_NUMBER,
+              json_is_boolean (value) ? (long long) json_is_true (value)
+              : json_is_real (value)  ? (long long) real
+                                      : (long long) json_integer_value (value));
+    return number;
+}
+
+json_t *jinja_key_value (const char *key)
+{
+    return *key == JINJA_NUMBER ? json_integer (strtoll (key + 1, NULL, 10)) : json_string (key);
+}
+
 json_t *jinja_lazy (jinja_t *j, json_t *items, bool once)
 {
     return items ? jinja_keep (j, json_pack ("{s:s, s:b, s:O}", JINJA_SPECIAL, "lazy",
@@ -190,6 +278,8 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
     if (j->dead)
         return NULL;
     if ((strcmp (name, "namespace") == 0 || strcmp (name, "dict") == 0) && args->n == 0) {
+        if (args->blank && *name == 'd')
+            return jinja_fail (j, "dict with what is undefined is not known here");
         json_t *made = jinja_keep (j, args->named ? json_copy (args->named) : json_object ());
         /* A namespace is an object that only templates know: nobody may write it out
          * (jinja_write.c). */

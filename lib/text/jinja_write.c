@@ -36,6 +36,8 @@ static void write_real (double number, buf_t *out)
         if (!(strtod (text, NULL) < number) && !(strtod (text, NULL) > number))
             break;
     }
+    if (fabs (number) >= 1e15 && fabs (number) < 1e16 && strchr (text, 'e'))
+        snprintf (text, sizeof text, "%.0f", number);
     buf_text (out, text);
     /* Python writes 2.0 for the fraction and 2 for the whole number. */
     if (!strpbrk (text, ".e"))
@@ -52,6 +54,17 @@ static bool write_escape (const char *text, size_t size, buf_t *out)
         return false;
     buf_printf (out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", (unsigned) c);
     return true;
+}
+
+/*  As UTF-16, which takes two of its units for what lies above U+FFFF. */
+static void write_ascii (const char *text, size_t size, buf_t *out)
+{
+    utf8proc_int32_t c = -1;
+    utf8proc_iterate ((const utf8proc_uint8_t *) text, (utf8proc_ssize_t) size, &c);
+    unsigned code = (unsigned) c;
+    if (code > 0xffff)
+        buf_printf (out, "\\u%04x", 0xd800 + ((code - 0x10000) >> 10));
+    buf_printf (out, "\\u%04x", code > 0xffff ? 0xdc00 + ((code - 0x10000) & 0x3ff) : code);
 }
 
 /*  Python takes single quotes unless only those would have to be escaped. */
@@ -72,8 +85,8 @@ static void write_quoted (const writer_t *w, const char *text, size_t size)
             buf_printf (w->out, w->json ? "\\u%04x" : "\\x%02x", c);
         else if (n > 1 && !w->json && write_escape (text + at, n, w->out))
             ;
-        else if (n > 1 && w->ascii)
-            jinja_fail (w->j, "tojson with ensure_ascii of such letters is not known here");
+        else if (w->ascii && (n > 1 || c == 0x7f))
+            write_ascii (text + at, n, w->out);
         else
             buf_append (w->out, text + at, n);
         at += n ? n : skip;
@@ -117,7 +130,12 @@ static void write_object (writer_t *w, const json_t *object)
     buf_char (w->out, '{');
     for (size_t i = 0; i < n; i++) {
         write_between (w, i == 0, w->depth);
-        write_quoted (w, keys[i], strlen (keys[i]));
+        if (*keys[i] != JINJA_NUMBER)
+            write_quoted (w, keys[i], strlen (keys[i]));
+        else if (w->sorted)
+            jinja_fail (w->j, "sort_keys of numbers is not known here");
+        else
+            buf_printf (w->out, w->json ? "\"%s\"" : "%s", keys[i] + 1);
         buf_text (w->out, w->colon ? w->colon : ": ");
         write_value (w, json_object_get (object, keys[i]));
     }
@@ -136,10 +154,14 @@ static void write_value (writer_t *w, const json_t *value)
     const json_t *item;
     if (++w->depth > WRITE_DEPTH || !jinja_spend (w->j, 8)) {
         jinja_fail (w->j, "a value is nested too deep");
+    } else if (jinja_is_marked (w->j, value) && !w->json) {
+        jinja_fail (w->j, "what Python writes as Markup () is not known here");
     } else if (json_is_string (value)) {
         write_quoted (w, json_string_value (value), json_string_length (value));
     } else if (jinja_is_opaque (w->j, value)) {
-        jinja_fail (w->j, "a namespace or a range is written out, which is not known here");
+        jinja_fail (w->j,
+                    "a namespace, a range or what holds the undefined is written out, which is not "
+                    "known here");
     } else if (json_is_array (value)) {
         bool tuple = !w->json && jinja_is_tuple (w->j, value);
         buf_char (w->out, tuple ? '(' : '[');
