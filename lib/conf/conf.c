@@ -298,6 +298,17 @@ bool conf_given (const conf_t *conf, const char *key)
     return conf_where_of (conf, key) != NULL;
 }
 
+bool conf_samples (const conf_t *conf)
+{
+    static const char *const keys[] = {"evaluation.temperature", "evaluation.top_k",
+                                       "evaluation.top_p", "evaluation.min_p",
+                                       "evaluation.repetition_penalty"};
+    bool given = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        given = given || conf_given (conf, keys[i]);
+    return given;
+}
+
 /*  Errors begin with the place where the key was given, which may be a line of the file or "--set
  *  ...". */
 int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fmt, ...)

@@ -71,6 +71,8 @@ void conf_destroy (conf_t **conf);
 
 /*  Whether the user gave a key ("trainer.lr"), be it its default. */
 bool conf_given (const conf_t *conf, const char *key);
+/*  Whether the user gave one that says which tokens evaluations draw from. */
+bool conf_samples (const conf_t *conf);
 /*  Whether it is not its default. */
 bool conf_changed (const conf_t *conf, const char *key);
 /*  Sets ERR_CONFIG, "coding.yml:12: trainer.lr TEXT" for a key that was given, "coding.yml:

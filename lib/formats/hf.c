@@ -21,7 +21,7 @@
 struct hf {
     char dir[FS_PATH_MAX];
     hf_config_t config;
-    char *config_text, *tokenizer_text;
+    char *config_text, *tokenizer_text, *advice;
     safetensors_t *shard[SHARDS_MAX];
     size_t shards;
 };
@@ -335,6 +335,8 @@ hf_t *hf_open (const char *dir, err_t *err)
         if (rc != 0)
             err_wrap (err, "%s", dir);
     }
+    if (rc == 0 && !(hf->advice = hf_generation_advice (generation)))
+        rc = err_set (err, ERR_LIMIT, "no memory for %s", dir);
     if (rc == 0)
         rc = tokenizer_config_text (dir, &hf->tokenizer_text, err);
     if (rc == 0)
@@ -356,6 +358,7 @@ void hf_destroy (hf_t **self)
         safetensors_close (&hf->shard[i]);
     free (hf->config_text);
     free (hf->tokenizer_text);
+    free (hf->advice);
     free (hf);
     *self = NULL;
 }
@@ -373,6 +376,11 @@ const char *hf_config_text (const hf_t *hf)
 const char *hf_tokenizer_text (const hf_t *hf)
 {
     return hf->tokenizer_text;
+}
+
+const char *hf_advice (const hf_t *hf)
+{
+    return hf->advice;
 }
 
 /*  ---- weights -------------------------------------------------------------------------------- */

@@ -36,6 +36,9 @@ typedef struct {
  *  name the key. */
 int hf_config_parse (const char *config_json, const char *generation_json, hf_config_t *config,
                      err_t *err);
+/*  What a generation_config.json (or NULL) recommends of sampling, which nothing here follows:
+ *  "temperature 0.6, top_p 0.95", or "". NULL: no memory. Caller frees. */
+char *hf_generation_advice (const char *generation_json);
 /*  The text of a config.json that other tools load, in both dialects. Caller frees. */
 char *hf_config_json (const hf_config_t *config);
 /*  A config.json as it was, but for the dtype that it names. NULL: no memory. Caller frees. */
@@ -60,6 +63,8 @@ const hf_config_t *hf_config (const hf_t *hf);
  *  it (NULL when it has none). */
 const char *hf_config_text (const hf_t *hf);
 const char *hf_tokenizer_text (const hf_t *hf);
+/*  hf_generation_advice of the folder. */
+const char *hf_advice (const hf_t *hf);
 /*  Fills the flat vector, or the model itself without such a vector in between; refuses NaN and
  *  infinity by tensor name. */
 int hf_params (const hf_t *hf, const model_t *model, float *params, err_t *err);

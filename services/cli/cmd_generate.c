@@ -28,7 +28,8 @@ static const args_spec_t spec = {
     .about =
         "Continues a text, and shows it as it is written: the argument, or without one (or "
         "with -) the\nstandard input. What was written, and how fast, goes to the standard "
-        "error.\n\n"
+        "error. Flags alone say how it samples; what the folder's generation_config.json "
+        "recommends is told.\n\n"
         "  quintet generate --model deploy/models/coding $'Return the sum of xs.\\n# solo\\n'\n"
         "  quintet generate --model DIR --chat auto --temperature 0.2 --top-p 0.9 'Who are "
         "you?'\n",
@@ -134,6 +135,8 @@ static int cmd_generate_run (int argc, char **argv)
     if (rc == 0)
         rc = opened_load (&g.folder, args_value (args, "--model"), args_value (args, "--adapter"),
                           args_value (args, "--compute"), g.pool, &err);
+    if (rc == 0 && !sampling_given (args))
+        sampling_note (args_value (args, "--model"), g.folder.hf);
     if (rc == 0)
         rc = cmd_generate_encode (&g, args, &text, &err);
     if (rc == 0)

@@ -370,7 +370,11 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     if (play->json)
         play->show.to = NULL;
     play->pool = opened_pool ();
-    return seats_open (&play->seats, play->conf, weights, play->pool, err);
+    if (seats_open (&play->seats, play->conf, weights, play->pool, err) != 0)
+        return -1;
+    if (!sampling_given (args) && !conf_samples (play->conf))
+        sampling_note (play->seats.folder[0]->dir, play->seats.folder[0]->hf);
+    return 0;
 }
 
 static int cmd_play_run (int argc, char **argv)

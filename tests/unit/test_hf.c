@@ -503,6 +503,24 @@ static void files_that_are_no_weights_are_named (void **state)
 
 /*  ---- other files ---------------------------------------------------------------------------- */
 
+static void what_is_recommended_is_told (void **state)
+{
+    (void) state;
+    static const char *const cases[][2] = {
+        {NULL, ""},
+        {"{\"eos_token_id\":[1,2],\"do_sample\":true,\"temperature\":1.0,\"top_k\":null}", ""},
+        {"{\"temperature\":0.6,\"top_p\":0.9}", ""}, /* the likeliest is taken */
+        {"{\"do_sample\":true,\"temperature\":0.6,\"top_k\":20,\"top_p\":0.95,\"min_p\":0}",
+         "temperature 0.6, top_k 20, top_p 0.95"},
+        {"{\"repetition_penalty\":1.05,\"bad_words_ids\":[[1]],\"suppress_tokens\":[]}",
+         "repetition_penalty 1.05, bad_words_ids"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *advice = hf_generation_advice (cases[i][0]);
+        assert_string_equal (advice, cases[i][1]);
+        free (advice);
+    }
+}
+
 static void other_files_go_along (void **state)
 {
     (void) state;
@@ -553,6 +571,7 @@ int main (void)
         cmocka_unit_test (the_dtype_is_what_the_tensors_are),
         cmocka_unit_test (the_index_is_obeyed),
         cmocka_unit_test (files_that_are_no_weights_are_named),
+        cmocka_unit_test (what_is_recommended_is_told),
         cmocka_unit_test (other_files_go_along)};
     return cmocka_run_group_tests_name ("hf", tests, make_dir, remove_dir);
 }

@@ -229,6 +229,18 @@ static int check_other_models (const conf_t *conf, const char *first, err_t *err
     return rc;
 }
 
+/*  Who has chosen how evaluations sample is not told. */
+static void check_note_sampling (check_t *check, const conf_t *conf, const hf_t *hf,
+                                 const char *folder)
+{
+    if (*hf_advice (hf) && !conf_samples (conf))
+        NOTE (
+            check, conf, "evaluation.temperature",
+            "and its kind say how evaluations sample; %s/generation_config.json, which recommends "
+            "%s, does not",
+            folder, hf_advice (hf));
+}
+
 static void check_note_steps (check_t *check, const conf_t *conf)
 {
     long long warmup = conf->trainer.warmup, steps = conf->trainer.steps;
@@ -250,6 +262,7 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
                    : NULL;
     if (!hf)
         return conf_wrap (conf, "model.path", err);
+    check_note_sampling (check, conf, hf, folder);
     int rc = check_model (check, conf, hf, folder, elsewhere, err);
     if (rc == 0)
         rc = check_other_models (conf, folder, err);

@@ -1,6 +1,8 @@
 /*  sampling - see sampling.h */
 #include "sampling.h"
 
+#include <stdio.h>
+
 /*  A flag that is not given leaves what was there. */
 static int sampling_take_real (const args_t *args, const char *key, double low, double high,
                                float *value, err_t *err)
@@ -46,4 +48,21 @@ int sampling_read (const args_t *args, sampling_t *s, err_t *err)
     s->seed = (uint64_t) seed;
     s->filter.top_k = (size_t) top_k;
     return 0;
+}
+
+bool sampling_given (const args_t *args)
+{
+    static const char *const flags[] = {"--temperature", "--top-k", "--top-p", "--min-p",
+                                        "--repetition-penalty"};
+    bool given = false;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        given = given || args_given (args, flags[i]);
+    return given;
+}
+
+void sampling_note (const char *dir, const hf_t *hf)
+{
+    if (*hf_advice (hf))
+        fprintf (stderr, "Note: %s/generation_config.json recommends %s, which is not followed\n",
+                 dir, hf_advice (hf));
 }

@@ -9,6 +9,7 @@
 #ifndef QUINTET_CLI_SAMPLING_H
 #define QUINTET_CLI_SAMPLING_H
 
+#include "formats/hf.h"
 #include "model/sampler_filter.h"
 #include "svc/args.h"
 #include "text/stops.h"
@@ -37,5 +38,9 @@ typedef struct {
 /*  Flags that are given, or have a fallback, take the place of what was there. ERR_CONFIG names the
  *  flag and its range. */
 int sampling_read (const args_t *args, sampling_t *sampling, err_t *err);
+/*  Whether a flag chooses among the likely tokens. */
+bool sampling_given (const args_t *args);
+/*  Says to the standard error what the folder's generation_config.json recommends, if anything. */
+void sampling_note (const char *dir, const hf_t *hf);
 
 #endif
