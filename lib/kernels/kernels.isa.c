@@ -226,8 +226,12 @@ static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, s
     size_t share = (step_bytes + calls - 1) / calls;
     for (size_t p = m->first; p < m->last; p++) {
         const char *panel = (const char *) m->panels + p * panel_bytes;
-        /* At the last panel there is nothing to prefetch; its own addresses do no harm. */
-        const char *ahead = panel + (p + 1 < m->last ? panel_bytes : 0);
+        /* Prefetches stay within the panel that comes next. Behind the last one may be no memory at
+         * all, and asking for that costs a walk through the page tables every time: there the
+         * tiles ask for the panel's beginning again and again. */
+        bool more = p + 1 < m->last;
+        const char *ahead = panel + (more ? panel_bytes : 0);
+        size_t step = more ? share : 0, reach = more ? panel_bytes / calls : 0;
         for (size_t t = 0; t < count; t++) {
             /* Tile t has rows t n / count .. (t + 1) n / count - 1, which differ in height by one
              * at most. */
@@ -244,8 +248,8 @@ static void kernels_multiply (const kernels_matmul_t *m, const tile_fn *tiles, s
                 kernels_prefetch_rows (m, row, height, column);
                 tiles[height - 1](direct ? m->y + row * m->y_stride + column : out,
                                   direct ? m->y_stride : KERNELS_PANEL, x, m->x_stride,
-                                  panel + part * pairs * size, m->k, ahead, share);
-                ahead += share * steps;
+                                  panel + part * pairs * size, m->k, ahead, step);
+                ahead += reach;
                 if (!direct)
                     kernels_finish (m, out, row, height, column, columns);
             }
