@@ -50,6 +50,7 @@ static pretrain_options_t tiny (const char *out)
     pretrain_options_t o = PRETRAIN_DEFAULTS;
     o.task.family = "coding";
     o.out = out;
+    o.texts = 200;
     o.vocab = 300;
     o.width = 16;
     o.layers = 1;

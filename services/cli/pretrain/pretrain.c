@@ -14,9 +14,8 @@
 #include "model/train.h"
 #include "task/corpus.h"
 
-#define TOKENIZER_TEXTS 8000 /* corpus texts that the tokenizer is made from */
-#define END_TOKEN       "<|end|>"
-#define PROGRESS_MS     1000
+#define END_TOKEN   "<|end|>"
+#define PROGRESS_MS 1000
 
 typedef struct {
     const pretrain_options_t *options;
@@ -41,10 +40,10 @@ typedef struct {
  *  sequence of texts. */
 static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
 {
-    size_t n = 2 * TOKENIZER_TEXTS;
+    size_t n = 2 * p->options->texts;
     char **texts = calloc (n, sizeof *texts);
     int rc = texts ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu texts", n);
-    for (size_t i = 0; rc == 0 && i < TOKENIZER_TEXTS; i++) {
+    for (size_t i = 0; rc == 0 && i < p->options->texts; i++) {
         buf_t prompt = {0}, completion = {0};
         rc = corpus_get (p->corpus, i, &prompt, &completion, err);
         texts[2 * i] = buf_take (&prompt);
@@ -272,8 +271,8 @@ int pretrain_run (const pretrain_options_t *options, err_t *err)
     p.corpus = corpus_new (&options->task, err);
     int rc = p.corpus ? 0 : -1;
     if (rc == 0) {
-        fprintf (stderr, "making a tokenizer of %zu tokens from %d texts\n", options->vocab,
-                 2 * TOKENIZER_TEXTS);
+        fprintf (stderr, "making a tokenizer of %zu tokens from %zu texts\n", options->vocab,
+                 2 * options->texts);
         rc = pretrain_make_tokenizer (&p, err);
     }
     if (rc == 0)

@@ -21,6 +21,7 @@ typedef struct {
     task_options_t task;
     const char *out; /* folder to make; must not exist */
     uint64_t seed;
+    size_t texts; /* of the corpus, that the tokenizer is made from: prompts and completions */
     size_t vocab, width, layers, heads, ff, context;
     size_t steps, batch; /* batch: texts per step */
     double lr;      /* at its highest: after a warm-up of 2% of the steps; falls linearly to 5% */
@@ -30,9 +31,9 @@ typedef struct {
 #define PRETRAIN_DEFAULTS                                                                          \
     (pretrain_options_t)                                                                           \
     {                                                                                              \
-        .task = {.seed = 1, .heldout = 0.2, .style = "plain"}, .seed = 1, .vocab = 512,            \
-        .width = 96, .layers = 3, .heads = 4, .ff = 256, .context = 512, .steps = 1200,            \
-        .batch = 64, .lr = 3e-3                                                                    \
+        .task = {.seed = 1, .heldout = 0.2, .style = "plain"}, .seed = 1, .texts = 8000,           \
+        .vocab = 512, .width = 96, .layers = 3, .heads = 4, .ff = 256, .context = 512,             \
+        .steps = 1200, .batch = 64, .lr = 3e-3                                                     \
     }
 
 /*  Prints progress on stderr. Nothing is left behind on failure. */
