@@ -10,7 +10,7 @@
 #include "environment_run.h"
 
 #define CALLS_MAX 64
-#define WAIT_MS   8000
+#define WAIT_MS   60000
 
 /*  ---- the bus, as far as the environment sees it --------------------------------------------- */
 

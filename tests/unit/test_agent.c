@@ -14,7 +14,7 @@
 #include "svc/args.h"
 #include "wire/wire.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 #define TOKENS      12
 #define STOP        5
 

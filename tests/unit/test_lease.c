@@ -9,7 +9,7 @@
 #include "../../services/trainer/lease.h"
 #include "store_fixture.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 60000
 
 /*  The end of the run's lease, as Redis has it. */
 static long long lease_until (void)

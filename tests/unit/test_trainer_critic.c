@@ -18,7 +18,7 @@
 #include "conf/table.h"
 
 #define EPISODES 2
-#define WAIT_MS  5000
+#define WAIT_MS  60000
 
 /*  ---- the bus -------------------------------------------------------------------------------- */
 

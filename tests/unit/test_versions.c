@@ -14,7 +14,7 @@
 #include "model/lora.h"
 #include "model_fixture.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 typedef struct {
     char dir[64], address[96];

@@ -20,7 +20,7 @@
 #include "base/fs.h"
 
 #define EPISODES    4
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static const char *const roles[] = {"solo"};
 static char histories[EPISODES][160];

@@ -12,7 +12,7 @@
 #include "svc/args.h"
 
 #define ITEMS_MAX 64
-#define WAIT_MS   30000
+#define WAIT_MS   60000
 #define TOKENS    4
 #define HISTORY                                                                                    \
     "{\"turns\":[{\"actions\":[{\"role\":\"aux\",\"text\":\"one\",\"tokens\":4,\"truncated\":"     \
