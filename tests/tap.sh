@@ -24,14 +24,39 @@ skips() {
     done < <(sed -nE '/^(not )?ok .*# SKIP/I { s/^(not )?ok [0-9]* ?-? ?//; s/# SKIP ?//I; s/ +$//; p }' "$2")
 }
 
-# one NAME LIMIT COMMAND...: runs it, shows what failed or was skipped, counts.
-one() {
-    local name=$1 limit=$2 log status ok bad skip plan twice unasked why=
-    shift 2
-    log=$logs/${name//\//-}.log
-    local start=$SECONDS
-    timeout -k 10 "$limit" "$@" >"$log" 2>&1 </dev/null
-    status=$?
+# beside NAME LIMIT COMMAND...: starts it once fewer than $at_once others run. Each is told of, and counted, when
+# it has ended, in the order in which they were started; settle waits for all.
+beside() {
+    while [ "$running" -ge "$at_once" ]; do reap; done
+    names+=("$1") running=$((running + 1))
+    local number=$((${#names[@]} - 1)) start=$SECONDS
+    {
+        timeout -k 10 "$2" "${@:3}" >"$(log_of "$1")" 2>&1 </dev/null {ends}>&-
+        echo "$number $? $((SECONDS - start))" >&"$ends"
+    } &
+}
+log_of() { echo "$logs/${1//\//-}.log"; }
+settle() { while [ "$running" -gt 0 ]; do reap; done; }
+one() { beside "$@" && settle; }
+
+# reap: waits until one more has ended; the news of it come through a pipe, since bash forgets jobs that end
+# while it is busy.
+reap() {
+    local number end
+    read -r number end <&"$ends"
+    ended[number]=$end running=$((running - 1))
+    while [ -n "${ended[told]-}" ]; do
+        tell "${names[told]}" ${ended[told]}
+        told=$((told + 1))
+    done
+}
+exec {ends}<> <(:)
+names=() ended=() running=0 told=0 at_once=${at_once:-$(nproc)}
+
+# tell NAME STATUS SECONDS: shows what failed or was skipped, counts.
+tell() {
+    local name=$1 status=$2 log ok bad skip plan twice unasked why=
+    log=$(log_of "$name")
     skip=$(grep -ciE '^(not )?ok .*# SKIP' "$log")
     ok=$(grep -E '^ok ' "$log" | grep -vci '# SKIP')
     bad=$(grep -E '^not ok ' "$log" | grep -vci '# SKIP')
@@ -43,9 +68,9 @@ one() {
     twice=$(awk '/^1\.\.[0-9]/ { for (i = substr ($0, 4) + 0; i > 0 && i < 100000; i--) due[i]++ }
                  /^(not )?ok [0-9]/ { came[($1 == "ok" ? $2 : $3) + 0]++ }
                  END { for (n in came) if (came[n] > due[n]) { print n; exit } }' "$log")
-    if [ $status -eq 124 ]; then
-        why="no end within $limit s"
-    elif [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+    if [ "$status" -eq 124 ]; then
+        why="no end within $3 s"
+    elif [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
         why="exit status $status"
     elif [ "${plan:-0}" -ne $((ok + bad + skip)) ] || [ -z "$plan" ]; then
         why="the plan says ${plan:-nothing}, $((ok + bad + skip)) results came"
@@ -58,7 +83,7 @@ one() {
     printf '%-44s %3d passed' "$name" "$ok"
     [ "$bad" -eq 0 ] || printf ', %d failed' "$bad"
     [ "$skip" -eq 0 ] || printf ', %d skipped' "$skip"
-    printf '  (%d s)\n' $((SECONDS - start))
+    printf '  (%d s)\n' "$3"
     skips "$name" "$log"
     bad=$((bad + unasked)) skip=$((skip - unasked))
     passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
