@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
-#include "kernels/register.h"
+#include "kernels/vector.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_ (a, b)

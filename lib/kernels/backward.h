@@ -34,7 +34,7 @@ typedef struct {
     float *scratch; /* backward_scratch (dim) floats */
 } backward_attention_t;
 
-#define BACKWARD_TILE ((size_t) 12) /* most query rows at a time */
+#define BACKWARD_TILE 12 /* query rows at a time */
 
 static inline size_t backward_scratch (size_t dim)
 {

@@ -6,14 +6,10 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_ (a, b)
 
-/*  Query rows whose sums a register file holds. */
-#if defined(__AVX512F__)
-#define ROWS   12
+/*  Query rows of a tile: their sums fill the register file of AVX2, with a register for keys and
+ *  one for the row's value, and half of that of AVX-512. */
+#define ROWS   BACKWARD_TILE
 #define UNROLL _Pragma ("GCC unroll 12")
-#else
-#define ROWS   4
-#define UNROLL _Pragma ("GCC unroll 4")
-#endif
 
 /*  ---- rows ---- */
 
@@ -131,60 +127,58 @@ static void backward_tile_save (const tile_t *t)
     }
 }
 
-/*  sums[r] = rows[r] . key, for sixteen keys at once: one multiply-add chain over the dimensions
- *  for each item and key. UNROLL keeps the ROWS sums in registers. */
-V16_INLINE void backward_scores (v16f sums[ROWS], const float *rows, const float *keys, size_t dim)
+/*  sums[r] = rows[r] . key, for as many keys as a register has lanes: one multiply-add chain over
+ *  the dimensions for each item and key. UNROLL keeps the ROWS sums in registers. */
+V16_INLINE void backward_scores (reg_t sums[ROWS], const float *rows, const float *keys, size_t dim)
 {
-    v16f s[ROWS];
-    UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_zero ();
-    for (size_t d = 0; d < dim; d++, rows += ROWS, keys += V16) {
-        v16f key = v16_load (keys);
+    reg_t s[ROWS];
+    UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = reg_set (0);
+    for (size_t d = 0; d < dim; d++, rows += ROWS, keys += KERNELS_BLOCK) {
+        reg_t key = reg_load (keys);
         UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += rows[r] * key;
     }
     UNROLL for (size_t r = 0; r < ROWS; r++) sums[r] = s[r];
 }
 
-/*  out [dim][16] += sum over items of rows[dim][r] weights[r][16], where out is a block of dkeys or
- *  dvalues, one lane per key. Two chains, since a single one would wait for each multiply-add of
- *  the one before. */
-V16_INLINE void backward_spread (float *out, const v16f weights[ROWS], const float *rows,
+/*  out [dim][16] += sum over items of rows[dim][r] weights[r], where out is a register's lanes of a
+ *  block of dkeys or dvalues, one per key. Two chains, since a single one would wait for each
+ *  multiply-add of the one before. */
+V16_INLINE void backward_spread (float *out, const reg_t weights[ROWS], const float *rows,
                                  size_t dim)
 {
-    v16f w[ROWS];
+    reg_t w[ROWS];
     UNROLL for (size_t r = 0; r < ROWS; r++) w[r] = weights[r];
-    for (size_t d = 0; d < dim; d++, rows += ROWS, out += V16) {
-        v16f even = v16_load (out), odd = v16_zero ();
+    for (size_t d = 0; d < dim; d++, rows += ROWS, out += KERNELS_BLOCK) {
+        reg_t even = reg_load (out), odd = reg_set (0);
         UNROLL for (size_t r = 0; r < ROWS; r += 2)
         {
             even += rows[r] * w[r];
             odd += rows[r + 1] * w[r + 1];
         }
-        v16_store (out, even + odd);
+        reg_store (out, even + odd);
     }
 }
 
 /*  dq[r] += sum over the block's keys of weights[r][key] key. It takes the keys as rows: lanes are
  *  dimensions here, so that the sum over keys is a chain and not a sum across lanes. */
-V16_INLINE void backward_collect (float *dq, size_t padded, const v16f weights[ROWS],
+V16_INLINE void backward_collect (float *dq, size_t padded, float weights[ROWS][KERNELS_BLOCK],
                                   const float *rows, size_t stride, size_t keys, size_t dim)
 {
-    float w[ROWS][V16];
-    UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (w[r], weights[r]);
-    for (size_t d = 0; d < dim; d += V16) {
-        v16f s[ROWS];
-        size_t lanes = dim - d < V16 ? dim - d : V16;
-        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = v16_load (dq + r * padded + d);
+    for (size_t d = 0; d < dim; d += LANES) {
+        reg_t s[ROWS];
+        size_t lanes = dim - d < LANES ? dim - d : LANES;
+        UNROLL for (size_t r = 0; r < ROWS; r++) s[r] = reg_load (dq + r * padded + d);
         for (size_t j = 0; j < keys; j++) {
             const float *row = rows + j * stride + d;
-            v16f key = lanes == V16 ? v16_load (row) : v16_load_n (row, lanes, 0);
-            UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += w[r][j] * key;
+            reg_t key = lanes == LANES ? reg_load (row) : reg_load_n (row, lanes);
+            UNROLL for (size_t r = 0; r < ROWS; r++) s[r] += weights[r][j] * key;
         }
-        UNROLL for (size_t r = 0; r < ROWS; r++) v16_store (dq + r * padded + d, s[r]);
+        UNROLL for (size_t r = 0; r < ROWS; r++) reg_store (dq + r * padded + d, s[r]);
     }
 }
 
 /*  For the causal mask: key j of a block is visible when j < seen. */
-static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const int32_t lane_numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 /*  One block of sixteen keys, from key `first` on. Item r sees the first seen[r] of its keys. With
  *  s = q . k:
@@ -196,19 +190,26 @@ static const v16i lane_numbers = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 
 static void backward_tile_block (tile_t *t, const backward_keys_t *k, size_t first,
                                  const int32_t *seen)
 {
-    size_t at = first * t->dim, keys = k->n - first < V16 ? k->n - first : V16;
-    v16f p[ROWS], ds[ROWS];
-    backward_scores (p, t->q, k->keys + at, t->dim);
-    backward_scores (ds, t->dout, k->values + at, t->dim);
-    for (size_t r = 0; r < ROWS; r++) {
-        v16f e = v16_exp (p[r] * t->a->scale - t->max[r]) * t->inverse[r];
-        v16i visible = lane_numbers < (seen[r] - (v16i){0});
-        p[r] = v16_pick (visible, e, v16_zero ());
-        ds[r] = p[r] * (ds[r] - t->delta[r]) * t->a->scale;
+    size_t keys = k->n - first < KERNELS_BLOCK ? k->n - first : KERNELS_BLOCK;
+    float weights[ROWS][KERNELS_BLOCK];
+    for (size_t part = 0; part < KERNELS_BLOCK; part += LANES) {
+        size_t at = first * t->dim + part;
+        reg_t p[ROWS], ds[ROWS];
+        reg_int_t number;
+        memcpy (&number, lane_numbers + part, sizeof number);
+        backward_scores (p, t->q, k->keys + at, t->dim);
+        backward_scores (ds, t->dout, k->values + at, t->dim);
+        for (size_t r = 0; r < ROWS; r++) {
+            reg_t e = reg_exp (p[r] * t->a->scale - t->max[r]) * t->inverse[r];
+            p[r] = reg_pick (number < seen[r], e, reg_set (0));
+            ds[r] = p[r] * (ds[r] - t->delta[r]) * t->a->scale;
+            reg_store (weights[r] + part, ds[r]);
+        }
+        backward_spread (k->dvalues + at, p, t->dout, t->dim);
+        backward_spread (k->dkeys + at, ds, t->q, t->dim);
     }
-    backward_spread (k->dvalues + at, p, t->dout, t->dim);
-    backward_spread (k->dkeys + at, ds, t->q, t->dim);
-    backward_collect (t->dq, t->padded, ds, k->rows + first * k->stride, k->stride, keys, t->dim);
+    backward_collect (t->dq, t->padded, weights, k->rows + first * k->stride, k->stride, keys,
+                      t->dim);
 }
 
 /*  Blocks in order of their keys, the shared ones first: dq is a sum over keys in one fixed order.
@@ -218,19 +219,19 @@ static void backward_tile_run (tile_t *t)
     const backward_attention_t *a = t->a;
     size_t last = (t->first + t->items - 1) / a->group; /* row */
     int32_t seen[ROWS];
-    for (size_t first = 0; first < a->shared.n; first += V16) {
-        size_t keys = a->shared.n - first < V16 ? a->shared.n - first : V16;
+    for (size_t first = 0; first < a->shared.n; first += KERNELS_BLOCK) {
+        size_t keys = a->shared.n - first < KERNELS_BLOCK ? a->shared.n - first : KERNELS_BLOCK;
         for (size_t r = 0; r < ROWS; r++)
             seen[r] = (int32_t) keys;
         backward_tile_block (t, &a->shared, first, seen);
     }
-    for (size_t first = 0; first <= last; first += V16) {
+    for (size_t first = 0; first <= last; first += KERNELS_BLOCK) {
         for (size_t r = 0; r < ROWS; r++) {
             /* Items that do not exist count as the tile's first, only to have a mask; their q and
              * dout are zeros. */
             size_t row = (t->first + (r < t->items ? r : 0)) / a->group;
             size_t keys = row + 1 > first ? row + 1 - first : 0;
-            seen[r] = (int32_t) (keys < V16 ? keys : V16);
+            seen[r] = (int32_t) (keys < KERNELS_BLOCK ? keys : KERNELS_BLOCK);
         }
         backward_tile_block (t, &a->own, first, seen);
     }

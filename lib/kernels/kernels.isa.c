@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-#include "kernels/register.h"
+#include "kernels/vector.h"
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b)  PASTE_ (a, b)

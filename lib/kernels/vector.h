@@ -10,19 +10,13 @@
 #ifndef QUINTET_KERNELS_VECTOR_H
 #define QUINTET_KERNELS_VECTOR_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "kernels/register.h"
 
 typedef float v16f __attribute__ ((vector_size (64)));
 typedef int32_t v16i __attribute__ ((vector_size (64)));
 typedef uint32_t v16u __attribute__ ((vector_size (64)));
 
-#define V16        16
-#define V16_INLINE static inline __attribute__ ((always_inline, unused))
+#define V16 16
 
 V16_INLINE v16f v16_load (const float *p)
 {
@@ -85,29 +79,17 @@ V16_INLINE v16i v16_shuffle_bits (v16i a, v16i b, v16i of)
 #define v16_shuffle(a, b, of) __builtin_shuffle (a, b, of)
 #endif
 
-/*  Lane by lane where mask is all ones a, else b. */
-V16_INLINE v16f v16_pick (v16i mask, v16f a, v16f b)
-{
-    return (v16f) (((v16i) a & mask) | ((v16i) b & ~mask));
-}
-
-/*  The compiler does not see maxps in a comparison and a pick. */
+/*  What compares goes register by register: the compiler parts sums and products of several
+ *  registers, but makes of their comparisons one for every lane. */
 V16_INLINE v16f v16_max (v16f a, v16f b)
 {
-#if defined(__AVX512F__)
-    return (v16f) _mm512_max_ps ((__m512) a, (__m512) b);
-#else
-    return v16_pick (a > b, a, b);
-#endif
-}
-
-V16_INLINE v16f v16_min (v16f a, v16f b)
-{
-#if defined(__AVX512F__)
-    return (v16f) _mm512_min_ps ((__m512) a, (__m512) b);
-#else
-    return v16_pick (a < b, a, b);
-#endif
+    reg_t x[V16 / LANES], y[V16 / LANES];
+    memcpy (x, &a, sizeof a);
+    memcpy (y, &b, sizeof b);
+    for (size_t i = 0; i < V16 / LANES; i++)
+        x[i] = reg_max (x[i], y[i]);
+    memcpy (&a, x, sizeof a);
+    return a;
 }
 
 V16_INLINE float v16_sum (v16f v)
@@ -130,28 +112,15 @@ V16_INLINE float v16_highest (v16f v)
     return a[0];
 }
 
-/*  exp within 1.1 ulp. Below -87 it is 0 (no denormal numbers), above 88 it stays at exp (88). 2^n
- *  * e^r with n = round (x / ln 2), |r| <= ln 2 / 2; ln 2 in two parts (Cody and Waite), e^r by a
- *  polynomial of degree 6 (Cephes, expf). */
+/*  reg_exp in every lane. */
 V16_INLINE v16f v16_exp (v16f x)
 {
-    const v16f magic = v16_set (12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
-    v16i tiny = x < v16_set (-87.0f);
-    x = v16_min (v16_max (x, v16_set (-87.0f)), v16_set (88.0f));
-    v16f shifted = x * v16_set (1.44269504088896341f) + magic;
-    v16f n = shifted - magic;
-    v16f r = x - n * v16_set (0.693359375f);
-    r = r - n * v16_set (-2.12194440e-4f);
-    v16f p = v16_set (1.9875691500e-4f);
-    p = p * r + v16_set (1.3981999507e-3f);
-    p = p * r + v16_set (8.3334519073e-3f);
-    p = p * r + v16_set (4.1665795894e-2f);
-    p = p * r + v16_set (1.6666665459e-1f);
-    p = p * r + v16_set (5.0000001201e-1f);
-    p = p * (r * r) + r + v16_set (1.0f);
-    v16i exponent = __builtin_convertvector(n, v16i);
-    v16f scaled = (v16f) ((v16i) p + (exponent << 23));
-    return v16_pick (tiny, v16_zero (), scaled);
+    reg_t part[V16 / LANES];
+    memcpy (part, &x, sizeof x);
+    for (size_t i = 0; i < V16 / LANES; i++)
+        part[i] = reg_exp (part[i]);
+    memcpy (&x, part, sizeof x);
+    return x;
 }
 
 /*  1 / (1 + e^-x), the slope of which silu's backward needs as well. */
