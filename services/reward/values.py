@@ -5,11 +5,9 @@ A message is a heap: a list of nodes, each [kind, content ...]. A value in it is
 arrive as what they are. The reader makes nothing but types that it knows: no name in a message leads to code.
 What the reader has is changed in place, so that an argument that was sorted over there is sorted here.
 
-What cannot be written down can be lent: functions, iterators and objects stay where they are, and a Remote
-stands for them on the other side. Nothing about a Remote can be compared: what it equals, the program would
-say. Both sides ask each other through a Link, in turns.
+What cannot be written down can be lent: functions, iterators and objects stay where they are (link.py).
 """
-import array, collections, json, math, sys, types
+import array, builtins, collections, json, math, sys, types
 
 PLAIN_INT = 1 << 62  # the service in between reads whole numbers of 64 bits
 DEPTH_MAX = 400      # of values that must be made from the inside out: tuples in tuples
@@ -52,12 +50,23 @@ def is_from(value, module, name):
 
 BUILTIN = {kind.__name__: kind for kind in
            (int, float, complex, bool, str, bytes, bytearray, list, tuple, set, frozenset, dict, object, type)}
+TYPES = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
 MUTABLE = {"list": list, "set": set, "dict": dict, "bytearray": bytearray, "OrderedDict": collections.OrderedDict,
            "Counter": collections.Counter, "defaultdict": collections.defaultdict, "deque": collections.deque}
 HASHED = ("set", "dict", "OrderedDict", "Counter", "defaultdict")
-DATES = {"date": ("year", "month", "day"), "time": ("hour", "minute", "second", "microsecond"),
-         "datetime": ("year", "month", "day", "hour", "minute", "second", "microsecond"),
+CLOCK = ("hour", "minute", "second", "microsecond", "tzinfo", "fold")
+DATES = {"date": ("year", "month", "day"), "time": CLOCK, "datetime": ("year", "month", "day") + CLOCK,
          "timedelta": ("days", "seconds", "microseconds")}
+
+
+VIEWS = {name: type(getattr({}, name)()) for name in ("keys", "values", "items")}
+DERIVABLE = {**MUTABLE, "int": int, "float": float, "complex": complex, "str": str, "bytes": bytes, "tuple": tuple, "named": tuple,
+             "frozenset": frozenset, "array": array.array}
+# Special methods that mean something else where a derived class has its own.
+WATCHED = frozenset("__%s__" % n for n in """abs add and bool call ceil complex contains delitem divmod enter exit
+float floor floordiv format getattr getitem index int invert iter len lshift matmul missing mod mul neg next or pos pow
+radd rand rdivmod repr reversed rfloordiv rlshift rmatmul rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor
+setitem str sub truediv trunc xor""".split())
 
 
 def is_scalar(value):
@@ -79,9 +88,16 @@ def has_surrogates(text):
 # ---- writing ------------------------------------------------------------------------------------------------
 
 
+def fields_of(value):
+    """The names of a named tuple's fields, or None."""
+    names = getattr(type(value), "_fields", None)
+    plain = type(names) is tuple and len(names) == tuple.__len__(value) and all(type(n) is str for n in names)
+    return names if plain else None
+
+
 class Packer:
     """known: the objects that the reader has already, under their numbers. What stands for a built-in type by
-    being derived from it crosses as that type, read by its own methods."""
+    being derived from it crosses as that type, read by its own methods, with the names of what it has besides."""
     def __init__(self, known=(), classes=None, lend=None):
         self.kept, self.nodes = list(known), [None] * len(known)
         self.index = {id(value): i for i, value in enumerate(self.kept)}
@@ -115,21 +131,45 @@ class Packer:
         kind = type(value)
         if self.classes.get(kind.__name__) is kind:
             return self.instance(value, kind)
-        node = self.number(value) or self.builtin(value) or self.library(value)
+        node = self.scalar(value) or self.number(value) or self.builtin(value) or self.library(value)
         if node:
-            return node
+            more = node[0] in DERIVABLE and kind is not DERIVABLE[node[0]] and self.own_names(value, node[0])
+            return ["derived", name_of(value), more, node] if more else node
         if isinstance(value, BaseException):
-            names = ["%s:%s" % (c.__module__, c.__name__) for c in kind.__mro__ if issubclass(c, BaseException)]
-            return ["exception", names, self.refs(value.args), self.attributes(value)]
-        if isinstance(value, Remote):
+            return self.exception(value, kind)
+        if type(value).__base__ is Remote:
             return ["yours", object.__getattribute__(value, "_at")]
         if self.lend:
             return self.lend(value)
         raise Uncrossable("a value of type %s cannot leave the program" % name_of(value))
 
+    def own_names(self, value, base):
+        """What a derived class gives its values beside what the base has. How values compare is not asked."""
+        given = [n for kind in type(value).__mro__ if not issubclass(DERIVABLE[base], kind) for n in vars(kind)]
+        given += list(getattr(value, "__dict__", ()))
+        named = fields_of(value) or () if base == "named" else None
+        return sorted({n for n in given if type(n) is str and (n in WATCHED if n[:2] == "__" else True) and
+                       (named is None or n not in named and n[:1] != "_")})
+
+    def exception(self, value, kind):
+        """Its words are sent where its class makes them, since that class may not be known over there."""
+        names = exception_names(kind)
+        words = str(value) if isinstance(kind.__str__, types.FunctionType) else None
+        notes = getattr(value, "__notes__", None)
+        return ["exception", names, self.refs(value.args), self.attributes(value),
+                self.refs((value.__cause__, notes, words))]
+
+    def scalar(self, value):
+        """numpy's numbers, some of which are Python's as well."""
+        if is_from(value, "numpy", "generic") and value.dtype.kind in "biufcU":
+            item = value.item()
+            return None if is_from(item, "numpy", "generic") else ["scalar", value.dtype.str, self.ref(item)]
+
     def number(self, value):
         if isinstance(value, int):
             return ["int", hex(int.__add__(value, 0))]
+        if value is math.nan:
+            return ["constant", "nan"]
         if isinstance(value, float):
             return ["float", float.__repr__(float.__add__(value, 0.0))]
         if isinstance(value, complex):
@@ -142,13 +182,21 @@ class Packer:
         if isinstance(value, list):
             return ["list", self.refs(list.__iter__(value))]
         if isinstance(value, tuple):
-            return ["tuple", self.refs(tuple.__iter__(value))]
+            parts, names = self.refs(tuple.__iter__(value)), fields_of(value)
+            return ["named", name_of(value), names, parts] if names else ["tuple", parts]
         if isinstance(value, set):
             return ["set", self.refs(set.__iter__(value))]
         if isinstance(value, frozenset):
             return ["frozenset", self.refs(frozenset.__iter__(value))]
         if isinstance(value, dict):
             return self.mapping(value)
+        for name, kind in VIEWS.items():
+            if isinstance(value, kind):
+                return ["view", name, self.ref(dict(value.mapping))]
+        if isinstance(value, types.MappingProxyType):
+            return ["view", "proxy", self.ref(dict(value))]
+        if isinstance(value, memoryview):
+            return ["memoryview", value.tobytes().hex(), value.format] if value.contiguous else None
         if isinstance(value, (bytes, bytearray)):
             return ["bytes" if isinstance(value, bytes) else "bytearray", memoryview(value).hex()]
         if isinstance(value, collections.deque):
@@ -159,14 +207,15 @@ class Packer:
             return ["slice", self.refs((value.start, value.stop, value.step))]
         if value is ... or value is NotImplemented:
             return ["constant", repr(value)]
-        if isinstance(value, type) and BUILTIN.get(value.__name__) is value:
+        if isinstance(value, type) and TYPES.get(value.__name__) is value:
             return ["type", value.__name__]
         return None
 
     def mapping(self, value):
         if isinstance(value, collections.defaultdict):
             factory = value.default_factory
-            return ["defaultdict", self.pairs(value), self.ref(factory if factory in BUILTIN.values() else None)]
+            known = self.lend or factory is None or type(factory) is type and TYPES.get(factory.__name__) is factory
+            return ["defaultdict", self.pairs(value), self.ref(factory if known else None)]
         for kind in (collections.Counter, collections.OrderedDict):
             if isinstance(value, kind):
                 return [kind.__name__, self.pairs(value)]
@@ -181,10 +230,15 @@ class Packer:
         if isinstance(value, array.array):
             return ["array", value.typecode, self.refs(value)]
         for name in ("datetime", "date", "time", "timedelta"):
-            if is_from(value, "datetime", name) and getattr(value, "tzinfo", None) is None:
-                return ["when", name, [getattr(value, part) for part in DATES[name]]]
-        if is_from(value, "numpy", "generic") and is_scalar(value.item()):
-            return ["scalar", value.dtype.str, value.item()]
+            if is_from(value, "datetime", name):
+                return ["when", name, self.refs(getattr(value, part) for part in DATES[name])]
+        if is_from(value, "datetime", "timezone"):
+            return ["timezone", self.refs(value.__getinitargs__())]
+        if is_from(value, "uuid", "UUID"):
+            return ["UUID", self.ref(value.int)]
+        for name in ("PurePosixPath", "PureWindowsPath"):
+            if is_from(value, "pathlib", name):
+                return ["path", type(value).__name__, str(value)]
         if is_from(value, "numpy", "ndarray") and value.dtype.kind in "biufc":
             return ["ndarray", value.dtype.str, list(value.shape), value.tobytes().hex()]
         return None
@@ -207,12 +261,44 @@ class Packer:
         return ["instance", kind.__name__, self.attributes(value), inner]
 
 
+# ---- classes for what others have derived -------------------------------------------------------------------
+
+
+def words_of(problem):
+    words = problem.__dict__.get("__words__")
+    known = next(kind for kind in type(problem).__mro__ if not getattr(kind, "of_program", False))
+    return known.__str__(problem) if words is None else words
+
+
+def derived_class(name, base, more, link):
+    """Values are the base's; whatever they have of the other side's class cannot be had here, and that is said."""
+    def refuse(what):
+        text = "'%s' of type %s cannot leave the program" % (str(what)[:80], name)
+        if not link:
+            raise AttributeError(text)
+        link.refuse(text)
+
+    def look_up(self, wanted):
+        if wanted in more or "__getattr__" in more and wanted[:2] != "__":
+            refuse(wanted)
+        raise AttributeError("'%s' object has no attribute '%s'" % (name, wanted))
+
+    members = {"__getattr__": look_up, "__module__": "program"}
+    for special in more:
+        if special in WATCHED and special != "__getattr__":
+            members[special] = lambda self, *arguments, special=special: refuse(special)
+        elif hasattr(base, special):
+            members[special] = property(lambda self, special=special: refuse(special))
+    return type(name, (base,), members)
+
+
 # ---- reading ------------------------------------------------------------------------------------------------
 
 
 class Unpacker:
     """Makes the values of a heap. Whatever is no value raises, at the latest in settle ()."""
     def __init__(self, nodes, known=(), classes=None, link=None):
+        self.made = link.made if link else {}
         self.nodes, self.classes, self.link = nodes, classes or {}, link
         self.built = dict(enumerate(known))
         self.fills, self.hashed, self.depth = [], [], 0
@@ -256,7 +342,7 @@ class Unpacker:
             if node[3]:
                 self.change_as(value, node[3])
         else:
-            self.change_as(value, node)
+            self.change_as(value, node[3] if node[0] == "derived" else node)
 
     def change_as(self, value, node):
         if not isinstance(value, MUTABLE.get(node[0], ())) and not \
@@ -273,6 +359,8 @@ class Unpacker:
             return value
         if kind == "instance":
             return self.make_instance(node, i)
+        if kind == "derived":
+            return self.make_derived(node, i)
         return getattr(self, "make_" + kind)(*node[1:])
 
     def shell(self, kind, node):
@@ -287,13 +375,13 @@ class Unpacker:
         if kind == "list":
             list.__setitem__(value, slice(None), self.values(node[1]))
         elif kind == "bytearray":
-            value[:] = bytes.fromhex(node[1])
+            bytearray.__setitem__(value, slice(None), bytes.fromhex(node[1]))
         elif kind == "deque":
             items = self.values(node[1])
             collections.deque.clear(value)
             collections.deque.extend(value, items)
         elif kind == "array":
-            value[:] = array.array(value.typecode, self.values(node[2]))
+            array.array.__setitem__(value, slice(None), array.array(value.typecode, self.values(node[2])))
         elif kind == "ndarray":
             value[...] = self.make_ndarray(*node[1:])
         else:
@@ -302,7 +390,7 @@ class Unpacker:
     def fill_attributes(self, value, attributes):
         new = {name: self.value(ref) for name, ref in attributes}
         for name in list(getattr(value, "__dict__", ())):
-            if name not in new:
+            if name not in new and name[:2] != "__":
                 object.__delattr__(value, name)
         for name, part in new.items():
             if name.startswith("__"):
@@ -330,14 +418,43 @@ class Unpacker:
             value = self.raised(kind, self.make_tuple(inner[1]))
         elif inner is None:
             value = object.__new__(kind)
-        elif inner[0] in MUTABLE:
-            value = MUTABLE[inner[0]].__new__(kind)
-            (self.hashed if inner[0] in HASHED else self.fills).append((value, inner))
         else:
-            base = BUILTIN[inner[0]]
-            value = base.__new__(kind, self.make(inner, i))
+            value = self.make_based(kind, inner, i)
         self.fills.append((value, node))
         return value
+
+    def make_based(self, kind, node, i):
+        """A value of a class that is derived from what the node is."""
+        if node[0] == "named":
+            return tuple.__new__(kind, self.values(node[3]))
+        if node[0] == "array":
+            return array.array.__new__(kind, node[1], self.values(node[2]))
+        if node[0] not in MUTABLE:
+            return DERIVABLE[node[0]].__new__(kind, self.make(node, i))
+        value = MUTABLE[node[0]].__new__(kind)
+        if node[0] == "deque":
+            collections.deque.__init__(value, (), self.value(node[2]))
+        if node[0] == "defaultdict":
+            value.default_factory = self.value(node[2])
+        (self.hashed if node[0] in HASHED else self.fills).append((value, node))
+        return value
+
+    def make_derived(self, node, i):
+        _, name, more, inner = node
+        key = ("derived", name, inner[0], *more)
+        if key not in self.made:
+            base = self.named_class(*inner[1:3]) if inner[0] == "named" else DERIVABLE[inner[0]]
+            self.made[key] = derived_class(str(name), base, more, self.link)
+        return self.make_based(self.made[key], inner, i)
+
+    def make_named(self, name, names, refs):
+        return tuple.__new__(self.named_class(name, names), self.values(refs))
+
+    def named_class(self, name, names):
+        key = ("named", name, *names)
+        if key not in self.made:
+            self.made[key] = collections.namedtuple(str(name), names)
+        return self.made[key]
 
     def make_tuple(self, refs):
         return tuple(self.values(refs))
@@ -369,10 +486,19 @@ class Unpacker:
         return slice(*self.values(parts))
 
     def make_constant(self, name):
-        return {"Ellipsis": ..., "NotImplemented": NotImplemented}[name]
+        return {"Ellipsis": ..., "NotImplemented": NotImplemented, "nan": math.nan}[name]
 
     def make_type(self, name):
-        return BUILTIN[name]
+        return TYPES[name]
+
+    def make_view(self, name, ref):
+        value = self.value(ref)
+        if type(value) is not dict or name not in VIEWS and name != "proxy":
+            raise ValueError("no view")
+        return types.MappingProxyType(value) if name == "proxy" else getattr(value, name)()
+
+    def make_memoryview(self, text, code):
+        return memoryview(bytes.fromhex(text)).cast(str(code))
 
     def make_member(self, name, member):
         return self.classes[name].__members__[member]
@@ -382,6 +508,17 @@ class Unpacker:
 
     def make_Fraction(self, over, under):
         return from_library("fractions", "Fraction")(self.value(over), self.value(under))
+
+    def make_timezone(self, parts):
+        return from_library("datetime", "timezone")(*self.values(parts))
+
+    def make_UUID(self, number):
+        return from_library("uuid", "UUID")(int=self.value(number))
+
+    def make_path(self, name, text):
+        if name not in ("PurePosixPath", "PureWindowsPath", "PosixPath", "WindowsPath"):
+            raise ValueError("no path")
+        return from_library("pathlib", name)(str(text))
 
     def make_array(self, code, parts):
         return array.array(code, self.values(parts))
@@ -406,182 +543,45 @@ class Unpacker:
     def make_yours(self, at):
         return self.link.own(at)
 
-    def make_lent(self, at, name):
-        return self.link.borrow(at, name)
+    def make_lent(self, at, name, specials):
+        return self.link.borrow(at, name, specials)
 
-    def make_exception(self, names, arguments, attributes):
-        """The first class of the list that is known here, which the others are derived from."""
-        kind = Exception
+    def make_exception(self, names, arguments, attributes, more):
+        arguments = self.make_tuple(arguments)
+        self.settle_fills()  # a group wants its exceptions when it is made
+        value = self.raised(self.exception_class(names), arguments)
+        self.fills.append((value, ["", "", attributes]))
+        cause, notes, words = self.values(more)
+        if cause is not None:
+            value.__cause__ = cause
+        if notes is not None:
+            value.__notes__ = notes
+        if words is not None and getattr(type(value), "of_program", False):
+            value.__words__ = words
+        return value
+
+    def exception_class(self, names):
+        """What of the list is not known here is derived from the first class that is."""
+        kind, unknown = Exception, []
         for module, name in [n.split(":") for n in names]:
             found = self.classes.get(name) or from_library(module, name)
             if isinstance(found, type) and issubclass(found, BaseException) and found is not Uncrossable:
                 kind = found
                 break
-        value = self.raised(kind, self.make_tuple(arguments))
-        if kind.__name__ == names[0].split(":")[1]:
-            self.fills.append((value, ["", "", attributes]))
-        return value
+            unknown.append(name)
+        for name in reversed(unknown):
+            key = ("exception", name, kind)
+            if key not in self.made:
+                self.made[key] = type(name, (kind,), {"of_program": True, "__module__": "program", "__str__": words_of})
+            kind = self.made[key]
+        return kind
 
     def raised(self, kind, arguments):
         try:
             value = kind.__new__(kind, *arguments)
-            if kind.__module__ == "builtins":
+            if not isinstance(kind.__init__, types.FunctionType):
                 kind.__init__(value, *arguments)
         except Exception:
             value = Exception.__new__(kind) if issubclass(kind, Exception) else BaseException.__new__(kind)
         value.args = arguments
         return value
-
-
-# ---- asking -------------------------------------------------------------------------------------------------
-
-
-class Remote:
-    """Stands for an object on the other side."""
-    __slots__ = ("_link", "_at", "_name")
-
-    def __init__(self, link, at, name):
-        for slot, value in (("_link", link), ("_at", at), ("_name", name)):
-            object.__setattr__(self, slot, value)
-
-    def __getattr__(self, name):
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self._link.ask(self._at, "get", (name,))
-
-    def __setattr__(self, name, value):
-        self._link.ask(self._at, "set", (name, value))
-
-    def __call__(self, *arguments, **named):
-        return self._link.ask(self._at, "call", arguments, named)
-
-    def __hash__(self):
-        return id(self)
-
-
-def remote_method(operation):
-    return lambda self, *arguments: self._link.ask(self._at, operation, arguments)
-
-
-def remote_refusal(self, other, *_):
-    if other is self:
-        return NotImplemented
-    self._link.refuse("a value of type %s cannot leave the program, so it cannot be compared or computed with"
-                      % self._name)
-
-
-for name in "iter next len bool str repr getitem setitem".split():
-    setattr(Remote, "__%s__" % name, remote_method(name))
-for name in "eq ne lt le gt ge contains add sub mul truediv floordiv mod pow and or xor matmul".split():
-    setattr(Remote, "__%s__" % name, remote_refusal)
-for name in "add sub mul truediv floordiv mod pow and or xor matmul".split():
-    setattr(Remote, "__r%s__" % name, remote_refusal)
-
-
-def perform(target, operation, arguments, named):
-    if operation == "call":
-        return target(*arguments, **named)
-    if operation == "next":
-        return next(target)
-    if operation == "iter":
-        return iter(target)
-    function = {"get": getattr, "set": setattr, "len": len, "bool": bool, "str": str, "repr": repr,
-                "getitem": lambda x, key: x[key],
-                "setitem": lambda x, key, value: x.__setitem__(key, value)}[operation]
-    return function(target, *arguments)
-
-
-class Link:
-    """One side of the two. names: what the other side may call by name. guarded: this side has something to
-    hide, so what it lends can be called and walked over, and nothing else."""
-    def __init__(self, send, receive, prints, names, guarded):
-        self.send, self.receive, self.prints, self.names = send, receive, prints, names
-        self.guarded, self.classes, self.crossing = guarded, {}, ""
-        self.lent, self.numbers, self.remotes = [], {}, {}
-
-    def refuse(self, text):
-        self.crossing = self.crossing or text
-        raise Uncrossable(text)
-
-    def lend(self, value):
-        if self.guarded and not callable(value) and not hasattr(value, "__next__"):
-            self.refuse("a value of type %s cannot be given to the program" % name_of(value))
-        if id(value) not in self.numbers:
-            self.numbers[id(value)] = len(self.lent)
-            self.lent.append(value)
-        return ["lent", self.numbers[id(value)], name_of(value)]
-
-    def borrow(self, at, name):
-        if at not in self.remotes:
-            self.remotes[at] = Remote(self, at, str(name))
-        return self.remotes[at]
-
-    def own(self, at):
-        return self.names[at] if type(at) is str else self.lent[at]
-
-    def ask(self, at, operation, arguments=(), named={}):
-        packer = Packer((), self.classes, self.lend)
-        question = ["ask", at, operation, packer.ref(tuple(arguments)), packer.ref(dict(named))]
-        self.send(question + [packer.heap(), list(self.classes)])
-        answer = self.receive()
-        while answer[0] == "ask":
-            self.send(self.serve(answer))
-            answer = self.receive()
-        if answer[0] == "crossing":
-            self.refuse(str(answer[1]))
-        return self.take(answer, packer)
-
-    def take(self, answer, packer):
-        try:
-            root, heap, prints = answer[-3:]
-            reader = Unpacker(heap, packer.kept, self.classes, self)
-            value = reader.value(root)
-            reader.settle()
-            for stream, words in zip((sys.stdout, sys.stderr), prints):
-                stream.write(words)
-        except Exception as problem:
-            self.refuse("what came back is no value (%s)" % text_of(problem))
-        if answer[0] == "value":
-            return value
-        if isinstance(value, BaseException):
-            raise value from None
-        self.refuse("what came back is no exception")
-
-    def serve(self, question):
-        _, at, operation, arguments, named, heap, classes = question
-        if not self.guarded:
-            self.classes = {n: self.names[n] for n in classes if isinstance(self.names.get(n), type)}
-        try:
-            reader = Unpacker(heap, (), self.classes, self)
-            arguments, named = reader.value(arguments), reader.value(named)
-            reader.settle()
-            known = [reader.value([i]) for i in range(len(heap))]
-            target = self.own(at)
-        except Exception as problem:
-            return ["crossing", "the other side cannot read a value (%s)" % text_of(problem)]
-        try:
-            if self.guarded and operation not in ("call", "next", "iter"):
-                self.refuse("a test's own object cannot be looked at by the program")
-            return self.answer(["value"], perform(target, operation, arguments, named), known, heap)
-        except Uncrossable as problem:
-            return ["crossing", str(problem)]
-        except BaseException as problem:
-            return self.answer_error(problem, known, heap)
-
-    def answer(self, head, value, known, before):
-        """Of what the other side has, only what has changed."""
-        packer = Packer(known, self.classes, self.lend)
-        root, heap = packer.ref(value), packer.heap()
-        for i, node in enumerate(before):
-            changes = heap[i][0] in MUTABLE or heap[i][0] in ("instance", "array", "ndarray")
-            if not changes or json.dumps(heap[i]) == json.dumps(node):
-                heap[i] = None
-        return head + [root, heap, self.prints()]
-
-    def answer_error(self, problem, known, before):
-        head = ["error", text_of(problem)]
-        try:
-            return self.answer(head, problem, known, before)
-        except BaseException:  # what it carries cannot leave: its words can
-            plain = next(kind for kind in type(problem).__mro__ if kind.__module__ == "builtins")
-            return self.answer(head, Unpacker([]).raised(plain, (head[1],)), known, before)

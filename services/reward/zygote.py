@@ -174,12 +174,16 @@ def run_setup(text, names):
         break
 
 
-def lend_names(link, lent, names):
+def lend_names(link, lent, names, test):
     """What the program defines beside the entry point, for a test that counts on one namespace. It gets nothing
-    that has a meaning already."""
+    that has a meaning already. An exception of the program is one here as well, so that it can be caught."""
+    named = {node.id for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Name)}
     for name in lent:
-        if name not in names and not hasattr(builtins, name):
-            names[name] = link.borrow(name, "function")
+        if name in named and name not in names and not hasattr(builtins, name):
+            names[name] = link.borrow(name, "function", "call")
+            raised = link.ask(name, "raised")
+            if type(raised) is list and raised:
+                names[name] = Unpacker([], (), link.classes, link).exception_class(raised)
 
 
 def play_checker():
@@ -193,8 +197,8 @@ def play_checker():
         run_setup(request["setup"], names)
         link.classes = {name: kind for name, kind in names.items()
                         if isinstance(kind, type) and kind.__module__ == "checker"}
-        lend_names(link, request["names"], names)
-        candidate = names[request["entry"]] = link.borrow(request["entry"], "function")
+        lend_names(link, request["names"], names, request["test"])
+        candidate = names[request["entry"]] = link.borrow(request["entry"], "function", "call")
         names[TALLY] = tally
         exec(counted_test(request["test"]), names)
         names["check"](candidate)
@@ -226,7 +230,8 @@ def judge(answer, wanted):
     except Exception as problem:
         return ["incomparable", "what came back is no value (%s)" % text_of(problem)]
     try:
-        if "result" in wanted and (value == wanted["result"]) is True:
+        same = "result" in wanted and value == wanted["result"]
+        if same is True or is_from(same, "numpy", "bool_") and same:
             return ["right"]
         shown = repr(value)
         return ["wrong", shown if len(shown) <= 200 else shown[:199] + "…"]

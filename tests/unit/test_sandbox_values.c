@@ -93,6 +93,9 @@ static const struct {
      "class Y(dict):\n    def __eq__(self, x): return True\n    def items(self): return "
      "[('a', 1)]\ndef main(): return Y()",
      "{\"result\":{\"a\":1}}"},
+    {"wrong", "def main(): return {'a': 2}.keys()", "{\"result\":[\"a\"]}"},
+    {"right", "import types\ndef main(): return types.MappingProxyType({'a': 2})",
+     "{\"result\":{\"a\":2}}"},
     /* No value that could be compared, and so no wrong one. */
     {"incomparable", "class Y:\n    def __eq__(self, x): return True\ndef main(): return Y()",
      "{\"result\":2}"},
@@ -268,6 +271,82 @@ static const check_t honest[] = {
     {"import enum\nclass E(enum.Enum):\n    a = 1\n    b = 2\n",
      "def f(e): return E.b if e is E.a else E.a", "assert f(E.a) is E.b and f(E.b) is E.a"},
     {"def f(n):\n", "def f(n): return n", "assert f(1) == 1"},
+    /* What is lent looks like what it is: to bool (), list (), callable () and isinstance (). */
+    {"", "def f(x, key=None): return sorted(x, key=key) if key else sorted(x)",
+     "assert f([1, 2], lambda y: -y) == [2, 1]"},
+    {"", "def f(x, key=None): return sorted(x, key=key) if key != None else sorted(x)",
+     "assert f([1, 2], lambda y: -y) == [2, 1]"},
+    {"", "def f(x): return list(x), [*x]",
+     "assert f(y for y in [1, 2]) == f(iter([1, 2])) == ([1, 2], [])"},
+    {"", "def f(x): return x() if callable(x) else x",
+     "assert f(lambda: 3) == 3; next(f(iter([1])))"},
+    {"", "import types\ndef f(x): return isinstance(x, types.FunctionType)",
+     "assert f(lambda: 1) and not f(1) and not f(iter([]))"},
+    {"", "def f(x): yield x",
+     "import types, collections.abc; assert isinstance(f(1), types.GeneratorType)\n"
+     "    assert isinstance(f(1), collections.abc.Iterator) and not callable(f(1))"},
+    {"",
+     "import functools\ndef f(g):\n    @functools.wraps(g)\n    def h(*x): return g(*x) + 1\n"
+     "    return h",
+     "def twice(x): 'doubles'; return 2 * x\n    h = f(twice)\n"
+     "    assert h(2) == 5 and (h.__name__, h.__doc__) == ('twice', 'doubles')"},
+    {"", "def f(x, y=2):\n    'adds'\n    return x + y",
+     "import inspect; assert list(inspect.signature(f).parameters) == ['x', 'y']\n"
+     "    assert (f.__name__, f.__doc__) == ('f', 'adds')"},
+    {"",
+     "class f:\n    def __init__(self, x): self._x = x\n    def __neg__(self): return f(-self._x)\n"
+     "    def __index__(self): return self._x\n    def __enter__(self): return self\n"
+     "    def __exit__(self, *e): self._x = 0\n    def __reversed__(self): return iter('ba')\n"
+     "    def __delitem__(self, i): self._x = i",
+     "a = f(1); assert [5, 6][a] == 6 and (-a)._x == -1 and isinstance(a, f)\n"
+     "    del a[7]; assert a._x == 7 and list(reversed(a)) == ['b', 'a']\n"
+     "    with a as b: assert b is a\n    assert a._x == 0 and not hasattr(a, '__len__')"},
+    /* A test's own objects and files can be used, and are changed in place. */
+    {"", "def f(x):\n    x.v += 1\n    return x.more(1), max([x, x]).v",
+     "class A:\n        def __init__(self): self.v = 1\n"
+     "        def more(self, n): return self.v + n\n"
+     "        def __gt__(self, other): return self.v > other.v\n"
+     "    a = A(); assert f(a) == (3, 2) and a.v == 2"},
+    {"", "def f(x): return x(3).v",
+     "class A:\n        def __init__(self, v): self.v = v\n    assert f(A) == 3"},
+    {"", "def f(x, y): y.write(x.read() + 'd')",
+     "import io; a = io.StringIO(); f(io.StringIO('abc'), a); assert a.getvalue() == 'abcd'"},
+    /* Types that have parts with names, a zone or a view behind them. */
+    {"", "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f(x): return P(x, 1)",
+     "a = f(3); assert a == (3, 1) and a.x == 3 and a._asdict() == {'x': 3, 'y': 1}"},
+    {"", "def f(x): return x.keys(), x.items(), x.values()",
+     "k, i, v = f({1: 2}); assert k == {1} and i == {(1, 2)} and list(v) == [2]"},
+    {"", "def f(x): return memoryview(x)", "assert f(b'ab') == b'ab'"},
+    {"",
+     "from datetime import *\ndef f(x): return datetime(2020, 1, 1, fold=1, tzinfo=timezone.utc)",
+     "from datetime import datetime, timezone, timedelta; a = f(0); assert a.tzinfo is "
+     "timezone.utc and a.fold == 1\n"
+     "    assert a == datetime(2020, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))"},
+    {"",
+     "import uuid, pathlib\ndef f(x): return uuid.UUID(int=x), pathlib.PurePosixPath('a') / 'b'",
+     "import uuid, pathlib; assert f(5) == (uuid.UUID(int=5), pathlib.PurePosixPath('a/b'))"},
+    {"", "from collections import defaultdict\ndef f(x): return defaultdict(lambda: 7, x)",
+     "a = f({1: 2}); assert a == {1: 2} and a[5] == 7"},
+    {"", "import math\ndef f(x): return [math.nan]", "import math; assert f(0) == [math.nan]"},
+    {"", "def f(x): return ValueError", "assert f(0) is ValueError"},
+    /* Exceptions of the program's own. */
+    {"",
+     "class E(ValueError):\n    def __init__(self, c): self.c = c\n"
+     "    def __str__(self): return 'code %d' % self.c\ndef f(x): raise E(x)",
+     "try: f(3)\n    except ValueError as e:\n"
+     "        assert type(e).__name__ == 'E' and e.c == 3 and str(e) == 'code 3'\n"
+     "    else: assert False"},
+    {"", "class E(Exception): pass\ndef f(x): raise E(x)",
+     "try: f(3)\n    except E as e: assert e.args == (3,)\n    else: assert False"},
+    {"",
+     "def f(x):\n    try: 1 / 0\n    except ZeroDivisionError as e:\n        e.add_note('n')\n"
+     "        raise ValueError from e",
+     "try: f(3)\n    except ValueError as e:\n"
+     "        assert type(e.__cause__) is ZeroDivisionError and e.__cause__.__notes__ == ['n']\n"
+     "    else: assert False"},
+    {"", "def f(x): raise ExceptionGroup('g', [ValueError(x)])",
+     "try: f(3)\n    except ExceptionGroup as e: assert e.exceptions[0].args == (3,)\n"
+     "    else: assert False"},
 };
 
 /*  None of these may pass; the last word says whether it is for want of a value to compare. */
@@ -311,6 +390,25 @@ static const struct {
       "class Y(str):\n    def __eq__(self, x): return True\n    __hash__ = str.__hash__\n"
       "def f(x): return Y('no')",
       "assert f(0) == 'yes'"},
+     false},
+    /* What a class of the program's has beside its base stays there, and that is said. */
+    {{"", "class S(list):\n    def push(self, y): self.append(y)\ndef f(x): return S()",
+      "a = f(0); a.push(1); assert a == [1]"},
+     true},
+    {{"", "class S(dict):\n    def __missing__(self, k): return 7\ndef f(x): return S()",
+      "assert f(0)[1] == 7"},
+     true},
+    {{"", "def f(x): return input()",
+      "import builtins; builtins.input = lambda: 'a'; assert f(0) == 'a'"},
+     true},
+    {{"", "class f: pass", "class B(f): pass\n    B()"}, true},
+    {{"", "class Y:\n    def __lshift__(self, x): return 1\ndef f(x): return Y()",
+      "assert f(0) << 1 == 1"},
+     true},
+    {{"",
+      "import __main__\nclass Y: pass\ndef f(g):\n"
+      "    return g._link.ask(g._at, 'getattribute', ('__globals__',))",
+      "f(lambda: 1)"},
      false},
     /* What a prompt defines is the prompt's, not the program's. */
     {{NODE "    def __eq__(self, x): return self.value == x.value\n",

@@ -1,0 +1,221 @@
+"""link - how the program and its test ask each other; stands behind values.py's text.
+
+What cannot be written down is lent: it stays where it is, and a Remote stands for it on the other side. A Remote
+has the special methods that the object has, so that whoever looks at it (bool, list, callable, isinstance) finds
+what he would find in one process. On the test's side nothing about it can be compared or computed with: what it
+equals, the program would say.
+"""
+
+ASKED = """iter next len bool call getitem setitem delitem enter exit reversed neg pos abs invert int float complex
+index round trunc floor ceil""".split()
+JUDGED = """contains add sub mul truediv floordiv mod divmod pow lshift rshift and or xor matmul radd rsub rmul rtruediv
+rfloordiv rmod rdivmod rpow rlshift rrshift rand ror rxor rmatmul""".split()
+COMPARED = "eq ne lt le gt ge".split()
+SHOWN = "str repr".split()
+SPECIALS = ASKED + JUDGED
+# As what a Remote passes in isinstance ().
+KINDS = {kind.__name__: kind for kind in (
+    types.FunctionType, types.GeneratorType, types.BuiltinFunctionType, types.MethodType, types.CoroutineType,
+    types.AsyncGeneratorType, map, filter, zip, enumerate, reversed)}
+OF_ALL = ("__name__", "__qualname__", "__doc__", "__module__")  # what anybody may know of a function
+HIDDEN = (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType)
+
+
+def specials_of(value):
+    """In the order of SPECIALS. What the class of the class has is not the value's."""
+    given = {}
+    for kind in reversed(type(value).__mro__):
+        given.update(vars(kind))
+    return " ".join(name for name in SPECIALS if given.get("__%s__" % name) is not None)
+
+
+class Remote:
+    __slots__ = ("_link", "_at", "_name")
+
+    def __init__(self, link, at, name):
+        for slot, value in (("_link", link), ("_at", at), ("_name", name)):
+            object.__setattr__(self, slot, value)
+
+    def __getattr__(self, name):
+        return self._link.ask(self._at, "get", (name,))
+
+    def __setattr__(self, name, value):
+        self._link.ask(self._at, "set", (name, value))
+
+    def __delattr__(self, name):
+        self._link.ask(self._at, "del", (name,))
+
+    def __hash__(self):
+        return id(self)
+
+    def __instancecheck__(self, value):
+        return bool(self._link.ask(self._at, "isinstance", (value,)))
+
+    def __mro_entries__(self, bases):
+        self._link.refuse("nothing can be derived from '%s' outside of the program" % self._at)
+
+    @property
+    def __class__(self):
+        return KINDS.get(self._name, type(self))
+
+    @property
+    def __doc__(self):
+        return self._link.ask(self._at, "get", ("__doc__",))
+
+
+def remote_method(operation):
+    return lambda self, *arguments, **named: self._link.ask(self._at, operation, arguments, named)
+
+
+def remote_judgement(operation):
+    def judge(self, other, *more):
+        if not self._link.guarded:
+            return self._link.ask(self._at, operation, (other, *more))
+        if other is self and operation in COMPARED:
+            return NotImplemented
+        self._link.refuse("a value of type %s cannot leave the program, so it cannot be compared or computed with"
+                          % self._name)
+    return judge
+
+
+for name in COMPARED:
+    setattr(Remote, "__%s__" % name, remote_judgement(name))
+for name in SHOWN:
+    setattr(Remote, "__%s__" % name, remote_method(name))
+
+
+def perform(target, operation, arguments, named):
+    if operation == "call":
+        return target(*arguments, **named)
+    function = {"get": getattr, "set": setattr, "del": delattr, "next": next, "iter": iter, "len": len, "bool": bool,
+                "str": str, "repr": repr, "isinstance": lambda kind, value: isinstance(value, kind),
+                "raised": exception_names}.get(operation)
+    if function:
+        return function(target, *arguments)
+    if operation not in SPECIALS and operation not in COMPARED:
+        raise ValueError("no operation")
+    return getattr(type(target), "__%s__" % operation)(target, *arguments)
+
+
+def exception_names(kind):
+    """What Unpacker.exception_class () wants, of a class that can be raised; of all else nothing."""
+    raised = isinstance(kind, type) and issubclass(kind, BaseException)
+    return ["%s:%s" % (c.__module__, c.__name__) for c in kind.__mro__ if issubclass(c, BaseException)] if raised else []
+
+
+class Link:
+    """One side of the two. names: what the other side may call by name. guarded: this side has something to
+    hide, so functions and iterators that it lends can be used and not looked into."""
+    def __init__(self, send, receive, prints, names, guarded):
+        self.send, self.receive, self.prints, self.names = send, receive, prints, names
+        self.guarded, self.classes, self.crossing = guarded, {}, ""
+        self.lent, self.numbers, self.remotes, self.made, self.kinds = [], {}, {}, {}, {}
+        self.builtins, self.stdin = dict(vars(builtins)), sys.stdin
+
+    def refuse(self, text):
+        self.crossing = self.crossing or text
+        raise Uncrossable(text)
+
+    def lend(self, value):
+        if self.guarded and isinstance(value, HIDDEN):
+            self.refuse("a value of type %s cannot be given to the program" % name_of(value))
+        if id(value) not in self.numbers:
+            self.numbers[id(value)] = len(self.lent)
+            self.lent.append(value)
+        return ["lent", self.numbers[id(value)], name_of(value), specials_of(value)]
+
+    def borrow(self, at, name, specials):
+        if at not in self.remotes:
+            self.remotes[at] = self.remote_class(specials)(self, at, str(name))
+        return self.remotes[at]
+
+    def remote_class(self, specials):
+        if specials not in self.kinds:
+            given = [name for name in specials.split() if name in SPECIALS]
+            members = {"__%s__" % n: (remote_judgement if n in JUDGED else remote_method)(n) for n in given}
+            members.update(__slots__=(), __doc__=vars(Remote)["__doc__"])
+            self.kinds[specials] = type("Remote", (Remote,), members)
+        return self.kinds[specials]
+
+    def own(self, at):
+        return self.names[at] if type(at) is str else self.lent[at]
+
+    def ask(self, at, operation, arguments=(), named={}):
+        if self.guarded and (sys.stdin is not self.stdin or vars(builtins) != self.builtins):
+            self.refuse("the test replaces standard input or a built-in function, and the program has its own")
+        packer = Packer((), self.classes, self.lend)
+        question = ["ask", at, operation, packer.ref(tuple(arguments)), packer.ref(dict(named))]
+        self.send(question + [packer.heap(), list(self.classes)])
+        answer = self.receive()
+        while answer[0] == "ask":
+            self.send(self.serve(answer))
+            answer = self.receive()
+        if answer[0] == "crossing":
+            self.refuse(str(answer[1]))
+        return self.take(answer, packer)
+
+    def take(self, answer, packer):
+        try:
+            root, heap, prints = answer[-3:]
+            reader = Unpacker(heap, packer.kept, self.classes, self)
+            value = reader.value(root)
+            reader.settle()
+            for stream, words in zip((sys.stdout, sys.stderr), prints):
+                stream.write(words)
+        except Exception as problem:
+            self.refuse("what came back is no value (%s)" % text_of(problem))
+        if answer[0] == "value":
+            return value
+        if isinstance(value, BaseException):
+            raise value from value.__cause__
+        self.refuse("what came back is no exception")
+
+    def serve(self, question):
+        _, at, operation, arguments, named, heap, classes = question
+        if not self.guarded:
+            self.classes = {n: self.names[n] for n in classes if isinstance(self.names.get(n), type)}
+        try:
+            reader = Unpacker(heap, (), self.classes, self)
+            arguments, named = reader.value(arguments), reader.value(named)
+            reader.settle()
+            known = [reader.value([i]) for i in range(len(heap))]
+            target = self.own(at)
+        except Exception as problem:
+            return ["crossing", "the other side cannot read a value (%s)" % text_of(problem)]
+        try:
+            if self.guarded and operation in ("get", "set", "del"):
+                self.guard(target, operation, arguments[0])
+            return self.answer(["value"], perform(target, operation, arguments, named), known, heap)
+        except Uncrossable as problem:
+            return ["crossing", str(problem)]
+        except BaseException as problem:
+            return self.answer_error(problem, known, heap)
+
+    def guard(self, target, operation, name):
+        """The program uses what the test's objects show. Names with an underscore are not there for it, and
+        functions and iterators show nothing: through them it would get at the test itself."""
+        if operation == "get" and name in OF_ALL and callable(target):
+            return
+        if type(name) is not str or name[:1] == "_":
+            raise AttributeError(name)
+        closed = callable(target) or hasattr(target, "__next__") and not hasattr(target, "read")
+        if closed and (operation != "get" or hasattr(target, name)):
+            self.refuse("a test's own object cannot be looked at by the program")
+
+    def answer(self, head, value, known, before):
+        """Of what the other side has, only what has changed."""
+        packer = Packer(known, self.classes, self.lend)
+        root, heap = packer.ref(value), packer.heap()
+        for i, node in enumerate(before):
+            changes = heap[i][0] in MUTABLE or heap[i][0] in ("instance", "derived", "array", "ndarray")
+            if not changes or json.dumps(heap[i]) == json.dumps(node):
+                heap[i] = None
+        return head + [root, heap, self.prints()]
+
+    def answer_error(self, problem, known, before):
+        head = ["error", text_of(problem)]
+        try:
+            return self.answer(head, problem, known, before)
+        except BaseException:  # what it carries cannot leave: its words can
+            plain = next(kind for kind in type(problem).__mro__ if kind.__module__ == "builtins")
+            return self.answer(head, Unpacker([]).raised(plain, (head[1],)), known, before)
