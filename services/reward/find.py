@@ -10,7 +10,9 @@ What counts in it:
    a list. Of the spans that define the wanted name at their margin the longest counts, of equal ones the last.
    A definition without a body of its own (pass, ..., a docstring) counts only where there is no other.
    A method, or a function within another one, defines nothing at the margin.
-4. Else an interpreter's session (">>> def f(x):"), else a body alone that fits behind the beginning.
+4. Else an interpreter's session (">>> def f(x):"), else what stands between marks that are no code (HTML's tags,
+   a model's special tokens, single backquotes, invisible characters), else a body alone that fits behind the
+   beginning.
 
 Of these spans the program takes the wanted definition and what it needs: definitions, constants and imports that
 it names, and statements which change those (memo[0] = 1). They come from the same span, or else from the text's
@@ -42,7 +44,12 @@ INDENT = re.compile(r"[ \t>]*")
 BEGIN = re.compile(r"(?:async\s+def|def|class|import|from|if|for|while|with|try|match|global|del)\b|@|"
                    r"[^\W\d]\w*\s*(?:[=:.\[(,;]|[-+*/%@&|^<>]{1,3}=)")
 BLOCK = re.compile(r"(?:async\s+def|def|class)\b|@")
-PROMPTED = re.compile(r"^[ \t]*(>>>|\.\.\.)(?: |$)", re.M)
+PROMPTED = re.compile(r"^[ \t]*(?:>>>|\.\.\.|In \[\d+\]:|\.\.\.:)(?: |$)", re.M)
+TAG = re.compile(r"</?(?:a|answer|article|b|body|br|code|details|div|em|h[1-6]|html|i|kbd|li|ol|p|pre|python|samp|section|"
+                 r"solution|span|strong|summary|td|tr|tt|ul)\b[^<>\n]*>", re.I)
+TOKEN = re.compile(r"<\|[^|<>\n]{1,40}\|>|<\uff5c[^\uff5c<>\n]{1,40}\uff5c>|</?s>|\[/?(?:ANSWER|CODE|INST|PYTHON)\]|`")
+ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&#x27;": "'", "&nbsp;": " ", "&amp;": "&"}
+INVISIBLE = {**dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\x0c"), ""), **dict.fromkeys(map(ord, "\xa0\u202f"), " ")}
 
 
 # ---- parsing ------------------------------------------------------------------------------------------------
@@ -309,8 +316,22 @@ def spans_of(text, parser):
 
 def unprompted(text):
     """What was typed into an interpreter's session."""
-    lines = [line.lstrip(" \t") for line in text.split("\n")]
-    return "\n".join(line[4:] if PROMPTED.match(line) else "```" for line in lines)
+    found = [(line, PROMPTED.match(line)) for line in text.split("\n")]
+    return "\n".join(line[prompt.end():] if prompt else "```" for line, prompt in found)
+
+
+def other_readings(text):
+    """A text in which nothing was found, without what is no code. Inside of a literal these would be code."""
+    if PROMPTED.search(text):
+        yield unprompted(text)
+    if TAG.search(text):
+        text = TAG.sub("\n", text)
+        for entity, meant in ENTITIES.items():
+            text = text.replace(entity, meant)
+        yield text
+    for changed in (TOKEN.sub("\n", text), TOKEN.sub("\n", text).translate(INVISIBLE)):
+        if changed != text:
+            yield changed
 
 
 def best(spans, name):
@@ -417,9 +438,13 @@ class Seat:
             if FENCE_ANYWHERE.search(text):  # a fence may stand in the middle of a line
                 self.take(spans_of(FENCE_ANYWHERE.sub("\n", text), parser), at, name)
                 at = best(self.spans, name)
-            if not at and PROMPTED.search(text):
-                self.take(spans_of(unprompted(text), parser), at, name)
-                at = best(self.spans, name)
+            for reading in () if at else other_readings(text):
+                at = continued(before, reading, name, parser) if before else None
+                spans = [at[0]] if at else spans_of(reading, parser)
+                at = at or best(spans, name)
+                if at:
+                    self.spans = spans
+                    break
             if before and (not at or at[2] == 0):
                 body = body_alone(before, text, name, parser)
                 if body:

@@ -70,6 +70,22 @@ static const find_case_t answers[] = {
     {"a session", ">>> def total(xs):\n...     return sum(xs)\n...\n>>> total([1, 2])\n3\n"},
     {"a session's lines in the docstring",
      "def total(xs):\n    \"\"\"\n    >>> total([1, 2])\n    3\n    \"\"\"\n    return sum(xs)\n"},
+    {"a notebook's session", "In [1]: def total(xs):\n   ...:     return sum(xs)\n   ...:\n\nIn "
+                             "[2]: total([3])\nOut[2]: 3\n"},
+    {"tags of HTML", "<pre><code class=\"language-python\">def total(xs):\n    return sum(xs) if "
+                     "len(xs) &gt; 0 and &#39;a&#39; "
+                     "!= 1 else 0</code></pre>"},
+    {"a tag for the answer", "<answer>def total(xs):\n    return sum(xs)</answer>"},
+    {"special tokens", "<|start|>assistant<|message|>def total(xs):\n    return sum(xs)<|end|>"},
+    {"wide special tokens",
+     "<\357\275\234Assistant\357\275\234>def total(xs):\n    return sum(xs)\n"},
+    {"one backquote", "It is `total = lambda xs: sum(xs)`, and no more."},
+    {"a byte order mark in a fence",
+     "```python\n\357\273\277def total(xs):\n    return sum(xs)\n```"},
+    {"spaces that do not break", "def total(xs):\n\302\240\302\240return sum(xs)\n"},
+    {"a form feed", "\fdef total(xs):\n    return sum(xs)\n"},
+    {"a tag and a mark in strings",
+     "def total(xs):\n    return sum(xs) if '<b>`\302\240</s>'[3] == '`' else 0\n"},
     {"a lambda", "total = lambda xs: sum(xs)\n"},
     {"another function's name", "def outer():\n    return sum\n\ntotal = outer()\n"},
     {"a constant in another fence",
@@ -127,6 +143,8 @@ static const find_case_t answers[] = {
 
 /*  What goes on with HUMAN's prompt. */
 static const find_case_t rests[] = {
+    {"special tokens behind a rest", "    return sum(xs)<|im_end|>\n<|endoftext|>"},
+    {"an end of text behind a rest", "    return sum(xs)</s>"},
     {"a body", "    return sum(xs)\n"},
     {"the model goes on", "    s = 0\n    for x in xs:\n        s += x\n    return s\n\n\ndef "
                           "total(xs):\n    return 0\n"},
