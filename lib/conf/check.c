@@ -257,8 +257,9 @@ static int conf_check_team (const conf_t *conf, err_t *err)
  *  memory. */
 int conf_check (const conf_t *conf, err_t *err)
 {
-    int (*const checks[]) (const conf_t *, err_t *) = {
-        conf_check_team, conf_check_chat, conf_check_loss, conf_check_trainer, conf_check_idle};
+    int (*const checks[]) (const conf_t *, err_t *) = {conf_check_team,    conf_check_words,
+                                                       conf_check_chat,    conf_check_loss,
+                                                       conf_check_trainer, conf_check_idle};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
         rc = checks[i](conf, err);

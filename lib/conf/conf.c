@@ -1,7 +1,8 @@
 /*  conf - see conf.h
  *
- *  A file has two levels: section: {key: value}. The YAML is read as events, so every error can
- *  name its line; aliases and further documents are refused, anchors and tags mean nothing.
+ *  A file has two levels, section: {key: value}, but for what stands below team.roles. The YAML is
+ *  read as events, so every error can name its line; aliases and further documents are refused,
+ *  anchors and tags mean nothing.
  */
 #include "conf/conf.h"
 
@@ -77,6 +78,58 @@ static void conf_write_item (buf_t *text, const char *item, size_t size)
     buf_char (text, ' ');
 }
 
+/*  What stands below a role's name: nothing, or lines of  key: words. */
+static int conf_read_seat (reader_t *r, const char *role, yaml_event_t *event)
+{
+    bool empty = event->type == YAML_SCALAR_EVENT && event->data.scalar.length == 0;
+    if (empty || event->type != YAML_MAPPING_START_EVENT)
+        return empty ? 0
+                     : conf_fail (r, event->start_mark.line, role,
+                                  ": below a role stand lines of  key: words");
+    for (;;) {
+        yaml_event_t key, value = {0};
+        char where[FS_PATH_MAX + 32];
+        if (conf_next (r, &key) != 0)
+            return -1;
+        snprintf (where, sizeof where, "%s:%zu", r->name, key.start_mark.line + 1);
+        int rc = key.type == YAML_MAPPING_END_EVENT ? 1 : conf_next (r, &value);
+        if (rc == 0 && (key.type != YAML_SCALAR_EVENT || value.type != YAML_SCALAR_EVENT ||
+                        memchr (value.data.scalar.value, 0, value.data.scalar.length)))
+            rc = conf_fail (r, key.start_mark.line, role, ": a key and a text are wanted");
+        if (rc == 0 && conf_has_word (r->conf, role, (const char *) key.data.scalar.value))
+            rc = err_set (r->err, ERR_CONFIG, "%s: team.roles.%.60s.%.60s: given twice", where,
+                          role, (const char *) key.data.scalar.value);
+        if (rc == 0)
+            rc = conf_set_words (r->conf, role, (const char *) key.data.scalar.value,
+                                 (const char *) value.data.scalar.value, where, r->err);
+        yaml_event_delete (&key);
+        yaml_event_delete (&value);
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
+}
+
+/*  team.roles as a map: the names are its list, what stands below them is kept beside it. */
+static int conf_read_roles (reader_t *r, buf_t *text)
+{
+    for (;;) {
+        yaml_event_t name, below = {0};
+        if (conf_next (r, &name) != 0)
+            return -1;
+        int rc = name.type == YAML_MAPPING_END_EVENT ? 1 : conf_next (r, &below);
+        if (rc == 0 && name.type != YAML_SCALAR_EVENT)
+            rc = conf_fail (r, name.start_mark.line, "team.roles", ": names of roles are wanted");
+        if (rc == 0) {
+            conf_write_item (text, (const char *) name.data.scalar.value, name.data.scalar.length);
+            rc = conf_read_seat (r, (const char *) name.data.scalar.value, &below);
+        }
+        yaml_event_delete (&name);
+        yaml_event_delete (&below);
+        if (rc != 0)
+            return rc < 0 ? -1 : 0;
+    }
+}
+
 /*  The value of a key as text: a scalar, or the items of a sequence with blanks between. The table
  *  turns it into the key's kind, so that a value from --set goes the same way. */
 static int conf_read_value (reader_t *r, const char *key, buf_t *text)
@@ -99,6 +152,8 @@ static int conf_read_value (reader_t *r, const char *key, buf_t *text)
         }
         if (rc == 0 && event.type != YAML_SEQUENCE_END_EVENT)
             rc = conf_fail (r, line, key, ": a list of words is wanted");
+    } else if (event.type == YAML_MAPPING_START_EVENT && strcmp (key, "team.roles") == 0) {
+        rc = conf_read_roles (r, text);
     } else {
         rc = conf_fail (r, line, key, ": one value or a list is wanted, not a section");
     }
@@ -239,6 +294,17 @@ static int conf_read_text (conf_t *conf, const char *text, size_t size, const ch
     return rc;
 }
 
+/*  name: "ROLE.KEY", of team.roles. */
+static int conf_override_words (conf_t *conf, char *name, const char *text, const char *where,
+                                err_t *err)
+{
+    char *dot = strrchr (name, '.');
+    if (!dot || dot == name)
+        return err_set (err, ERR_CONFIG, "%s: team.roles.ROLE.prompt=TEXT is wanted", where);
+    *dot = 0;
+    return conf_set_words (conf, name, dot + 1, text, where, err);
+}
+
 /*  "section.key=value", from a command line. The word itself is the place that errors name, as a
  *  file's line is for its keys. */
 static int conf_set_override (conf_t *conf, const char *word, err_t *err)
@@ -258,6 +324,8 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     const conf_key_t *key = section ? conf_find (section, dot + 1) : NULL;
     if (!section)
         return conf_unknown (NULL, name, where, name, err);
+    if (!key && strcmp (name, "team") == 0 && strncmp (dot + 1, "roles.", 6) == 0)
+        return conf_override_words (conf, dot + 7, word + size + 1, where, err);
     *dot = '.'; /* errors name the whole key */
     if (!key)
         return conf_unknown (section, dot + 1, where, name, err);

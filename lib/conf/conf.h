@@ -35,6 +35,15 @@ enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
 #undef CONF_ONE
 #undef CONF_EACH
 
+/*  What a role is told, in words of the user's own. */
+typedef enum { CONF_PROMPT, CONF_WORDS } conf_words_t;
+
+typedef struct {
+    char *role;
+    char *words[CONF_WORDS]; /* NULL: none are given */
+    char *where[CONF_WORDS]; /* they were given, as conf_t's */
+} conf_seat_t;
+
 #define CONF_T(key, ...) char *key;
 #define CONF_N(key, ...) int64_t key;
 #define CONF_R(key, ...) double key;
@@ -46,6 +55,8 @@ enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
     } section;
 typedef struct {
     CONF_SECTIONS (CONF_S)
+    conf_seat_t seats[CONF_LIST_MAX]; /* of roles that have words, in no order; see conf_words */
+    size_t seats_n;
     char *file; /* its name, in errors */
     char *where
         [CONF_KEYS]; /* each key was given: "coding.yml:12", "--set trainer.lr=1"; NULL: nowhere */
@@ -85,6 +96,11 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err);
 /*  Whether all roles use one policy; the name of the policy of a role: "shared", or the role's. */
 bool conf_shares (const conf_t *conf);
 const char *conf_policy (const conf_t *conf, size_t role);
+
+/*  A role's words, "": it has none. */
+const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);
+/*  The prompt of each role, borrowed, into an array that is as long. */
+void conf_prompts (const conf_t *conf, const char *const *roles, size_t n, const char **prompts);
 
 /*  A list's words with something between them. */
 void conf_join (const conf_list_t *list, const char *between, buf_t *text);

@@ -41,7 +41,8 @@
        "PEFT folder (or one per role in it) to begin from; its settings count")
 
 #define CONF_TEAM(T, N, R, B, L)                                                                   \
-    L (roles, "", "seats of the team, as the task family knows them")                              \
+    L (roles, "",                                                                                  \
+       "seats of the team, as the task family knows them; as a map, with what each is told")       \
     T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")
 
 #define CONF_TASK(T, N, R, B, L)                                                                   \

@@ -7,7 +7,7 @@
 
 /*  YAML's double quotes, which can hold any text. Control characters become \xHH, which YAML and
  *  table_read_item read back alike. */
-static void conf_print_quote (buf_t *text, const char *value)
+void conf_print_quote (buf_t *text, const char *value)
 {
     buf_char (text, '"');
     for (; *value; value++)
@@ -63,6 +63,10 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
         buf_text (text, *(const bool *) at ? "true" : "false");
         break;
     case CONF_LIST:
+        if (list == &conf->team.roles && conf_has_words (conf)) {
+            conf_print_roles (conf, text);
+            break;
+        }
         buf_char (text, '[');
         for (size_t i = 0; i < list->n; i++) {
             buf_text (text, i ? ", " : "");

@@ -51,4 +51,21 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err);
 
+/*  A text in YAML's double quotes. */
+void conf_print_quote (buf_t *text, const char *value);
+
+/*  ---- words of roles (seats.c) --------------------------------------------------------------- */
+
+/*  Sets team.roles.ROLE.KEY, as conf_set. */
+int conf_set_words (conf_t *conf, const char *role, const char *key, const char *text,
+                    const char *where, err_t *err);
+/*  Whether it is set already. */
+bool conf_has_word (const conf_t *conf, const char *role, const char *key);
+void conf_free_seats (conf_t *conf);
+bool conf_has_words (const conf_t *conf);
+/*  The value of team.roles where a role has words. */
+void conf_print_roles (const conf_t *conf, buf_t *text);
+/*  Refuses words of roles that are in no team, and places that are not known. */
+int conf_check_words (const conf_t *conf, err_t *err);
+
 #endif

@@ -11,6 +11,7 @@
 #include <utf8proc.h>
 
 #include "task/family.h"
+#include "task/prompt.h"
 
 /*  Of a state, a history or an artifact: what is longer would not fit into a message of the bus. */
 #define EPISODE_STATE_MAX ((size_t) 16 << 20)
@@ -82,16 +83,30 @@ static episode_t *episode_adopt (json_t *state, err_t *err)
     return e;
 }
 
-/*  Takes task, roles and limits over. */
-static episode_t *episode_start (json_t *task, json_t *roles, json_t *limits, err_t *err)
+/*  Takes task, roles, prompts (NULL: none) and limits over. */
+static episode_t *episode_start (json_t *task, json_t *roles, json_t *prompts, json_t *limits,
+                                 err_t *err)
 {
-    json_t *state = json_pack ("{s:o, s:o, s:o, s:[], s:s, s:b}", "task", task, "roles", roles,
-                               "limits", limits, "turns", "artifact", "", "done", 0);
+    json_t *state =
+        json_pack ("{s:o, s:o, s:o*, s:o, s:[], s:s, s:b}", "task", task, "roles", roles, "prompts",
+                   prompts, "limits", limits, "turns", "artifact", "", "done", 0);
     if (!state) {
         err_set (err, ERR_LIMIT, "no memory for an episode");
         return NULL;
     }
     return episode_adopt (state, err);
+}
+
+/*  NULL where no role has one. */
+static json_t *episode_prompts (const char *const *prompts, size_t n)
+{
+    bool any = false;
+    for (size_t r = 0; prompts && r < n; r++)
+        any = any || *prompts[r];
+    json_t *list = any ? json_array () : NULL;
+    for (size_t r = 0; list && r < n; r++)
+        json_array_append_new (list, json_string (prompts[r]));
+    return list;
 }
 
 episode_t *episode_new (const char *task_json, const char *const *roles, size_t roles_n,
@@ -115,14 +130,16 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
         json_object_set_new (bounds, "cpu_s", json_real (limits->cpu_s));
     if (limits->cpu_total_s > 0)
         json_object_set_new (bounds, "cpu_total_s", json_real (limits->cpu_total_s));
-    return episode_start (task, names, bounds, err);
+    return episode_start (task, names, episode_prompts (limits->prompts, roles_n), bounds, err);
 }
 
-/*  Nobody writes into task, roles and limits, so the episodes of a group can share them. */
+/*  Nobody writes into task, roles, prompts and limits, so the episodes of a group can share
+ *  them. */
 episode_t *episode_again (const episode_t *e, err_t *err)
 {
     return episode_start (json_incref (json_object_get (e->state, "task")),
                           json_incref (json_object_get (e->state, "roles")),
+                          json_incref (json_object_get (e->state, "prompts")),
                           json_incref (json_object_get (e->state, "limits")), err);
 }
 
@@ -311,12 +328,27 @@ static void episode_recall (const episode_t *e, buf_t *prompt)
                         t + 1, family_text (action, "text"));
 }
 
-/*  Failures of memory and of length are those of the buffer; a family only appends. */
+/*  Failures of memory and of length are those of the buffers; a family only appends. */
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
+    const json_t *task = json_object_get (e->state, "task");
+    const char *name = episode_role_name (e, role);
+    const char *words =
+        json_string_value (json_array_get (json_object_get (e->state, "prompts"), role));
+    buf_t ask = {0};
+    int rc = 0;
     episode_recall (e, prompt);
-    e->family->observe (json_object_get (e->state, "task"), episode_role_name (e, role), prompt);
-    return buf_check (prompt, "an observation", err);
+    if (!words || !*words) {
+        e->family->observe (task, name, prompt);
+    } else {
+        e->family->observe (task, name, &ask);
+        rc = buf_check (&ask, "an observation", err);
+        prompt_expand (
+            words, &(prompt_parts_t){family_text (task, "brief"), ask.data ? ask.data : "", name},
+            prompt);
+    }
+    buf_free (&ask);
+    return rc == 0 ? buf_check (prompt, "an observation", err) : -1;
 }
 
 /*  Recorded apart from the turns until everybody has acted, so that no role of this turn sees

@@ -12,6 +12,7 @@
  *  The global state is what scorer programs are given and reports show:
  *
  *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
+ *   "prompts": ["", "{ask}\nBe brief."], where a role has one,
  *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
  *     "tokens_read": 0}, ...]}, ...],
  *   "artifact": "what the team hands in, as its family merges it", "done": true}
@@ -40,6 +41,9 @@ typedef struct {
     /* CPU seconds of one test of a program, and of all its tests; 0: as the family's scorer thinks
      * fit */
     double cpu_s, cpu_total_s;
+    /* By role: what it is asked instead of what its family asks (prompt.h), "": as the family asks.
+       NULL: all as the family asks. Copied. */
+    const char *const *prompts;
 } episode_limits_t;
 
 typedef struct {

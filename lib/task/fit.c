@@ -27,7 +27,7 @@ static int fit_count_prompt (const task_fit_t *fit, const episode_t *episode, si
 static int fit_count_task (const char *task, const task_fit_t *fit, bool *fits,
                            task_fitted_t *fitted, err_t *err)
 {
-    episode_limits_t limits = {.tokens = fit->written};
+    episode_limits_t limits = {.tokens = fit->written, .prompts = fit->prompts};
     episode_t *episode = episode_new (task, fit->roles, fit->roles_n, &limits, err);
     int rc = episode ? 0 : -1;
     *fits = true;

@@ -16,8 +16,9 @@
 typedef struct {
     const char *const *roles;
     size_t roles_n;
-    size_t written; /* tokens of the longest completion */
-    size_t room;    /* tokens of the model's context */
+    const char *const *prompts; /* as of episode_limits_t */
+    size_t written;             /* tokens of the longest completion */
+    size_t room;                /* tokens of the model's context */
     /* Adds nothing: sets the tokens of a prompt as an agent would be sent it. */
     int (*count) (void *context, const char *text, size_t size, size_t *tokens, err_t *err);
     void *context;

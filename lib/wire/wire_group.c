@@ -20,6 +20,7 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].n_prefix = in[i].prefix.n;
         all[i].prefix = convert_borrow (in[i].prefix.data);
         all[i].chat = convert_borrow (in[i].chat ? in[i].chat : "");
+        all[i].prompt = convert_borrow (in[i].prompt ? in[i].prompt : "");
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -76,9 +77,11 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
         roles[i] = (wire_role_t){.name = r->name,
                                  .stops = {.data = r->stops, .n = r->n_stops},
                                  .prefix = {.data = r->prefix, .n = r->n_prefix},
-                                 .chat = r->chat};
+                                 .chat = r->chat,
+                                 .prompt = r->prompt};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
+            convert_text (r->prompt, "roles.prompt", err) != 0 ||
             convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
             convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
             convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||

@@ -247,12 +247,15 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
 {
     const conf_t *conf = play->conf;
     cmd_play_episode_t e = {.task = tasks_get (tasks, index), .index = index};
+    const char *const *roles = (const char *const *) conf->team.roles.item;
+    const char *prompts[CONF_LIST_MAX];
+    conf_prompts (conf, roles, conf->team.roles.n, prompts);
     episode_limits_t limits = {.tokens = play->sampling.max_tokens,
                                .turns = (size_t) conf->task.max_turns,
                                .cpu_s = conf->task.cpu_s,
-                               .cpu_total_s = conf->task.cpu_total_s};
-    e.episode = episode_new (e.task, (const char *const *) conf->team.roles.item,
-                             conf->team.roles.n, &limits, err);
+                               .cpu_total_s = conf->task.cpu_total_s,
+                               .prompts = prompts};
+    e.episode = episode_new (e.task, roles, conf->team.roles.n, &limits, err);
     int rc = e.episode ? 0 : -1;
     if (rc == 0)
         cmd_play_print_task (play, e.episode);
@@ -281,8 +284,12 @@ static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, si
 {
     tasks_t tasks = {0};
     const opened_t *folder = play->seats.folder[0];
-    task_fit_t fit = {.roles = (const char *const *) play->conf->team.roles.item,
+    const char *const *roles = (const char *const *) play->conf->team.roles.item;
+    const char *prompts[CONF_LIST_MAX];
+    conf_prompts (play->conf, roles, play->conf->team.roles.n, prompts);
+    task_fit_t fit = {.roles = roles,
                       .roles_n = play->conf->team.roles.n,
+                      .prompts = prompts,
                       .written = (size_t) play->conf->task.max_tokens,
                       .room = hf_config (folder->hf)->model.context,
                       .count = cmd_play_count,

@@ -38,13 +38,17 @@ void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
 static void group_make_episodes (group_t *group)
 {
     const wire_group_t *m = group->message;
+    const char *prompts[EPISODE_ROLES_MAX];
     episode_limits_t limits = {.tokens = m->max_tokens,
                                .turns = m->max_turns,
                                .cpu_s = m->cpu_s,
-                               .cpu_total_s = m->cpu_total_s};
+                               .cpu_total_s = m->cpu_total_s,
+                               .prompts = prompts};
     /* Seats are found by name from here on; their order is the order of the configuration. */
-    for (size_t r = 0; r < m->roles_n; r++)
+    for (size_t r = 0; r < m->roles_n; r++) {
         group->roles[r] = m->roles[r].name;
+        prompts[r] = m->roles[r].prompt;
+    }
     for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {
         err_t err = {0};
         group->tables[e].episode =

@@ -62,12 +62,14 @@ static void round_fill_roles (const team_t *team, wire_role_t *roles)
 {
     for (size_t r = 0; r < team->roles; r++) {
         const policy_t *policy = team->policies[team->policy_of[r]];
-        roles[r] = (wire_role_t){.name = team->conf->team.roles.item[r],
-                                 .version = policy->version,
-                                 .tokenizer = policy->tokenizer_hash,
-                                 .stops = {.data = policy->stops, .n = policy->stops_n},
-                                 .prefix = {.data = policy->prefix, .n = policy->prefix_n},
-                                 .chat = policy->chat};
+        roles[r] = (wire_role_t){
+            .name = team->conf->team.roles.item[r],
+            .version = policy->version,
+            .tokenizer = policy->tokenizer_hash,
+            .stops = {.data = policy->stops, .n = policy->stops_n},
+            .prefix = {.data = policy->prefix, .n = policy->prefix_n},
+            .chat = policy->chat,
+            .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT)};
     }
 }
 

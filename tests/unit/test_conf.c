@@ -231,6 +231,64 @@ static void what_a_resumed_run_may_not_change_is_named (void **state)
     conf_destroy (&other);
 }
 
+#define TOLD                                                                                       \
+    "model:\n  path: m\ntask:\n  family: coding\nteam:\n  roles:\n    aux:\n    main:\n"           \
+    "      prompt: \"{ask}\\nWrite {\\\"a\\\": 1} for {brief}.\"\n"
+
+/*  Roles are a list, or a map with what each is told. */
+static void roles_have_words_of_their_own (void **state)
+{
+    (void) state;
+    static const char words[] = "{ask}\nWrite {\"a\": 1} for {brief}.";
+    err_t err = {0};
+    buf_t first = {0}, again = {0};
+    conf_t *conf = parse (TOLD, NULL, &err);
+    if (!conf)
+        fail_msg ("%s", err.text);
+    assert_int_equal (conf->team.roles.n, 2);
+    assert_string_equal (conf_words (conf, "aux", CONF_PROMPT), "");
+    assert_string_equal (conf_words (conf, "main", CONF_PROMPT), words);
+    conf_print (conf, false, &first);
+    conf_t *back = parse (first.data, NULL, &err);
+    if (!back)
+        fail_msg ("%s", err.text);
+    assert_string_equal (conf_words (back, "main", CONF_PROMPT), words);
+    conf_print (back, false, &again);
+    assert_string_equal (first.data, again.data);
+    conf_destroy (&back);
+    conf_destroy (&conf);
+    buf_clear (&first);
+    buf_clear (&again);
+    /* From the command line, of a list too; the single agent's stands beside the team's. */
+    conf = parse (GOOD, "team.roles.solo.prompt={role}", &err);
+    if (!conf)
+        fail_msg ("%s", err.text);
+    assert_string_equal (conf_words (conf, "solo", CONF_PROMPT), "{role}");
+    back = parse (GOOD, NULL, &err);
+    conf_essence (conf, &first);
+    conf_essence (back, &again);
+    assert_string_equal (first.data, again.data);
+    conf_destroy (&back);
+    conf_destroy (&conf);
+    back = parse (TOLD, NULL, &err);
+    buf_clear (&first);
+    conf_essence (back, &first);
+    assert_string_not_equal (first.data, again.data); /* weights follow from it */
+    conf_destroy (&back);
+    buf_free (&first);
+    buf_free (&again);
+    refused (TOLD "      prompt: x\n", NULL, "x.yml:10: team.roles.main.prompt: given twice");
+    refused (TOLD "      promt: x\n", NULL, "x.yml:10: team.roles.main.promt: no such key");
+    refused (TOLD "      system: [x]\n", NULL, "x.yml:10: main: a key and a text are wanted");
+    refused (TOLD "    solo: x\n", NULL, "x.yml:10: solo: below a role stand lines of");
+    refused (TOLD "    [x]: y\n", NULL, "x.yml:10: team.roles: names of roles are wanted");
+    refused (TOLD "    main:\n", NULL, "names 'main' twice");
+    refused (TOLD, "team.roles.main.prompt={brif}",
+             "--set team.roles.main.prompt={brif}: team.roles.main.prompt has {brif}");
+    refused (TOLD, "team.roles.mian.prompt=x", "team.roles.mian: there is no such role");
+    refused (TOLD, "team.roles.main=x", "team.roles.ROLE.prompt=TEXT is wanted");
+}
+
 static void what_is_printed_reads_back (void **state)
 {
     (void) state;
@@ -314,6 +372,7 @@ int main (void)
         cmocka_unit_test (lists_are_words_with_or_without_brackets),
         cmocka_unit_test (lists_hold_any_text),
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
+        cmocka_unit_test (roles_have_words_of_their_own),
         cmocka_unit_test (what_is_printed_reads_back),
         cmocka_unit_test (what_is_not_reproducible_is_said),
         cmocka_unit_test (paths_are_relative_to_who_gives_them),

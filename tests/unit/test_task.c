@@ -300,6 +300,47 @@ static void a_state_goes_on_where_it_was (void **state)
     episode_destroy (&back);
 }
 
+/*  A role's own words take the place of what the family asks, in every turn and of every
+ *  episode. */
+static void a_prompt_of_ones_own_is_asked (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    static const char *const prompts[] = {"", "As {role}: {brief}|{ask}|{x y}{}"};
+    static const char task[] = "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"Say {role}.\","
+                               "\"tests\":[{\"args\":[1],\"result\":1}]}";
+    err_t err = {0};
+    episode_limits_t limits = {.tokens = 10, .turns = 2, .prompts = prompts};
+    episode_t *first = episode_new (task, roles, 2, &limits, &err);
+    if (!first)
+        fail_msg ("%s", err.text);
+    episode_t *e = episode_again (first, &err);
+    buf_t prompt = {0}, json = {0};
+    assert_int_equal (episode_observe (e, 0, &prompt, &err), 0);
+    assert_string_equal (prompt.data, "Say {role}.\n# aux\n");
+    buf_clear (&prompt);
+    assert_int_equal (episode_observe (e, 1, &prompt, &err), 0);
+    assert_string_equal (prompt.data, "As main: Say {role}.|Say {role}.\n# main\n|{x y}{}");
+    for (size_t r = 0; r < 2; r++)
+        assert_int_equal (episode_act (e, r, &(episode_action_t){.text = "y", .size = 1}, &err), 0);
+    assert_int_equal (episode_step (e, &err), 0);
+    buf_clear (&prompt);
+    assert_int_equal (episode_observe (e, 1, &prompt, &err), 0);
+    assert_non_null (strstr (prompt.data, "main wrote in turn 1:\ny\n\nAs main: Say {role}.|"));
+    assert_int_equal (episode_state (e, &json, &err), 0);
+    assert_non_null (strstr (json.data, "\"prompts\":[\"\",\"As {role}: {brief}|"));
+    episode_destroy (&e);
+    episode_destroy (&first);
+    buf_clear (&json);
+    limits.prompts = (const char *const[]){"", ""}; /* the same as none */
+    e = episode_new (task, roles, 2, &limits, &err);
+    assert_int_equal (episode_state (e, &json, &err), 0);
+    assert_null (strstr (json.data, "prompts"));
+    episode_destroy (&e);
+    buf_free (&prompt);
+    buf_free (&json);
+}
+
 /*  What travels is a history: with the group's task it is the same state again, at any turn. */
 static void a_history_makes_the_state_again (void **state)
 {
@@ -546,6 +587,7 @@ int main (void)
         cmocka_unit_test (a_split_has_two_sides_or_none),
         cmocka_unit_test (styles_that_agree_score),
         cmocka_unit_test (a_state_goes_on_where_it_was),
+        cmocka_unit_test (a_prompt_of_ones_own_is_asked),
         cmocka_unit_test (a_history_makes_the_state_again),
         cmocka_unit_test (a_history_that_is_none_is_refused),
         cmocka_unit_test (later_turns_see_earlier_ones),

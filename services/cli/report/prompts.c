@@ -14,19 +14,24 @@
 static episode_t *prompts_begin (const json_t *state)
 {
     const json_t *roles = json_object_get (state, "roles"),
-                 *limits = json_object_get (state, "limits");
-    const char *names[PROMPTS_ROLES_MAX] = {0};
+                 *limits = json_object_get (state, "limits"),
+                 *words = json_object_get (state, "prompts");
+    const char *names[PROMPTS_ROLES_MAX] = {0}, *prompts[PROMPTS_ROLES_MAX];
     size_t n = json_array_size (roles);
     if (n == 0 || n > PROMPTS_ROLES_MAX)
         return NULL;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        const char *prompt = json_string_value (json_array_get (words, i));
         if (!(names[i] = json_string_value (json_array_get (roles, i))))
             return NULL;
+        prompts[i] = prompt ? prompt : "";
+    }
     episode_limits_t l = {
         .tokens = (size_t) json_integer_value (json_object_get (limits, "tokens")),
         .turns = (size_t) json_integer_value (json_object_get (limits, "turns")),
         .cpu_s = json_number_value (json_object_get (limits, "cpu_s")),
-        .cpu_total_s = json_number_value (json_object_get (limits, "cpu_total_s"))};
+        .cpu_total_s = json_number_value (json_object_get (limits, "cpu_total_s")),
+        .prompts = prompts};
     char *task = json_dumps (json_object_get (state, "task"), JSON_COMPACT);
     episode_t *episode = task ? episode_new (task, names, n, &l, NULL) : NULL;
     free (task);
