@@ -218,6 +218,11 @@ static int line_process_read_line (line_process_t *p, int64_t deadline, buf_t *a
         }
         char block[65536];
         ssize_t n = read (p->from, block, sizeof block);
+        if (n == 0 && p->rest.size) { /* the last line of a stream needs no end */
+            buf_append (answer, p->rest.data, p->rest.size);
+            buf_clear (&p->rest);
+            return 0;
+        }
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             return line_process_ended (p, err);
         if (n < 0 && line_process_wait_fd (p, p->from, POLLIN, deadline, err) != 0)

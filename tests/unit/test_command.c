@@ -155,6 +155,18 @@ static void what_an_answer_says_wrongly_is_named (void **state)
     assert_true (s.success_unknown && s.parts_n == 1 && s.quality <= 1);
 }
 
+/*  The last line of a stream may lack its end; half an answer is none for that. */
+static void an_answer_may_end_with_its_program (void **state)
+{
+    (void) state;
+    reward_score_t s;
+    err_t err = {0};
+    assert_int_equal (score ("read line; printf '{\"quality\": 0.25}'", 20, 3, &s, &err), 0);
+    assert_true (s.quality > 0.24 && s.quality < 0.26);
+    expect_error ("read line; printf '{\"quality\": 0.25'", 20, 1, ERR_CONFIG,
+                  "it answered '{\"quality\": 0.25'");
+}
+
 int main (void)
 {
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
@@ -166,6 +178,7 @@ int main (void)
         cmocka_unit_test (one_that_says_much_is_not_stopped_by_it),
         cmocka_unit_test (what_an_answer_says_wrongly_is_named),
         cmocka_unit_test (what_an_answer_does_not_say_is_not_known),
+        cmocka_unit_test (an_answer_may_end_with_its_program),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
