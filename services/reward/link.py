@@ -7,7 +7,7 @@ equals, the program would say.
 """
 
 ASKED = """iter next len bool call getitem setitem delitem enter exit reversed neg pos abs invert int float complex
-index round trunc floor ceil""".split()
+index round trunc floor ceil await aiter anext aenter aexit""".split()
 JUDGED = """contains add sub mul truediv floordiv mod divmod pow lshift rshift and or xor matmul radd rsub rmul rtruediv
 rfloordiv rmod rdivmod rpow rlshift rrshift rand ror rxor rmatmul""".split()
 COMPARED = "eq ne lt le gt ge".split()
@@ -63,6 +63,16 @@ class Remote:
         return self._link.ask(self._at, "get", ("__doc__",))
 
 
+def remote_await(self):
+    """A coroutine runs to its end where it was made."""
+    return self._link.ask(self._at, "await")
+    yield
+
+
+def remote_send(self, value):
+    raise StopIteration(self._link.ask(self._at, "await"))
+
+
 def remote_method(operation):
     return lambda self, *arguments, **named: self._link.ask(self._at, operation, arguments, named)
 
@@ -89,7 +99,7 @@ def perform(target, operation, arguments, named):
         return target(*arguments, **named)
     function = {"get": getattr, "set": setattr, "del": delattr, "next": next, "iter": iter, "len": len, "bool": bool,
                 "str": str, "repr": repr, "isinstance": lambda kind, value: isinstance(value, kind),
-                "raised": exception_names}.get(operation)
+                "raised": exception_names, "await": run_awaited}.get(operation)
     if function:
         return function(target, *arguments)
     if operation not in SPECIALS and operation not in COMPARED:
@@ -134,6 +144,8 @@ class Link:
             given = [name for name in specials.split() if name in SPECIALS]
             members = {"__%s__" % n: (remote_judgement if n in JUDGED else remote_method)(n) for n in given}
             members.update(__slots__=(), __doc__=vars(Remote)["__doc__"])
+            if "await" in given:
+                members.update(__await__=remote_await, send=remote_send)
             self.kinds[specials] = type("Remote", (Remote,), members)
         return self.kinds[specials]
 

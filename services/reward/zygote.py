@@ -222,7 +222,8 @@ def judge(answer, wanted):
     if kind == "crossing":
         return ["incomparable", str(answer[1])]
     if kind == "error":
-        return ["right"] if wanted.get("raises") in answer[2:][0] else ["error", answer[1]]
+        raises = TYPES.get(wanted.get("raises"))  # IOError is another name of OSError
+        return ["right"] if (raises.__name__ if raises else wanted.get("raises")) in answer[2:][0] else ["error", answer[1]]
     try:
         reader = Unpacker(answer[2] if len(answer) > 2 else [])
         value = reader.value(answer[1])
@@ -381,6 +382,8 @@ class Library:
     @classmethod
     def exec_module(cls, module):
         exec(cls.get_code(module.__name__), module.__dict__)
+        if module.__name__ == "asyncio":
+            prepare_asyncio(module)
 
     @classmethod
     def get_source(cls, name):

@@ -105,6 +105,7 @@ static const struct {
     {"right", "def main(): return {}['a']", "{\"raises\":\"KeyError\"}"},
     {"right", "def main(): return {}['a']", "{\"raises\":\"LookupError\"}"},
     {"right", "class E(ValueError): pass\ndef main(): raise E('x')", "{\"raises\":\"ValueError\"}"},
+    {"right", "def main(): raise FileNotFoundError", "{\"raises\":\"IOError\"}"},
     {"right", "class E(ValueError): pass\ndef main(): raise E('x')", "{\"raises\":\"E\"}"},
     {"error", "def main(): return {}['a']", "{\"raises\":\"IndexError\"}"},
     {"error", "def main(): return {}['a']", "{\"result\":null}"},
@@ -329,6 +330,23 @@ static const check_t honest[] = {
      "a = f({1: 2}); assert a == {1: 2} and a[5] == 7"},
     {"", "import math\ndef f(x): return [math.nan]", "import math; assert f(0) == [math.nan]"},
     {"", "def f(x): return ValueError", "assert f(0) is ValueError"},
+    /* Coroutines run to their end where they were made. */
+    {"", "import asyncio\nasync def f(x):\n    await asyncio.sleep(0.01)\n    return x + 1",
+     "import asyncio, inspect\n    assert inspect.iscoroutinefunction(f)\n"
+     "    async def both(): return [await f(1)] + await asyncio.gather(f(2), f(3))\n"
+     "    assert asyncio.run(f(1)) == 2 and asyncio.run(both()) == [2, 3, 4]"},
+    {"", "import asyncio\nasync def f(g): return await asyncio.wait_for(g(), 1)",
+     "import asyncio\n    async def g(): return 5\n    assert asyncio.run(f(g)) == 5"},
+    {"", "import asyncio\nasync def f(x):\n    for i in range(x):\n        yield i",
+     "import asyncio\n    async def g(): return [i async for i in f(3)]\n"
+     "    assert asyncio.run(g()) == [0, 1, 2]"},
+    {"",
+     "import asyncio\ndef f(x):\n    out = []\n    async def say(i):\n"
+     "        await asyncio.sleep(0.1 * (x - i))\n"
+     "        out.append(await asyncio.to_thread(lambda: i))\n"
+     "    async def all(): await asyncio.gather(*map(say, range(x)))\n"
+     "    asyncio.run(all())\n    return out",
+     "assert f(3) == [2, 1, 0]"},
     /* Exceptions of the program's own. */
     {"",
      "class E(ValueError):\n    def __init__(self, c): self.c = c\n"
