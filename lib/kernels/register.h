@@ -26,6 +26,7 @@
 #endif
 typedef float reg_t __attribute__ ((vector_size (4 * LANES)));
 typedef int32_t reg_int_t __attribute__ ((vector_size (4 * LANES)));
+typedef uint32_t reg_bits_t __attribute__ ((vector_size (4 * LANES)));
 
 #define V16_INLINE static inline __attribute__ ((always_inline, unused))
 
@@ -53,10 +54,36 @@ V16_INLINE reg_t reg_load_n (const float *p, size_t n)
 #endif
 }
 
+V16_INLINE void reg_store_n (float *p, reg_t r, size_t n)
+{
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps (p, (__mmask16) ((1u << n) - 1), (__m512) r);
+#else
+    float lanes[LANES];
+    reg_store (lanes, r);
+    memcpy (p, lanes, n * sizeof *p);
+#endif
+}
+
 V16_INLINE reg_t reg_set (float x)
 {
     return x - (reg_t){0}; /* keeps the sign of a zero */
 }
+
+/*  Lane i is lane of[i] of a, or of b when that is LANES or more; a and b are of one type. */
+#if defined(__clang__)
+V16_INLINE reg_int_t reg_shuffle_bits (reg_int_t a, reg_int_t b, reg_int_t of)
+{
+    reg_int_t r;
+    for (int i = 0; i < LANES; i++)
+        r[i] = of[i] & LANES ? b[of[i] % LANES] : a[of[i] % LANES];
+    return r;
+}
+#define reg_shuffle(a, b, of)                                                                      \
+    ((__typeof__ (a)) reg_shuffle_bits ((reg_int_t) (a), (reg_int_t) (b), of))
+#else
+#define reg_shuffle(a, b, of) __builtin_shuffle (a, b, of)
+#endif
 
 /*  Lane by lane where mask is all ones a, else b. */
 V16_INLINE reg_t reg_pick (reg_int_t mask, reg_t a, reg_t b)
@@ -109,6 +136,13 @@ V16_INLINE reg_t reg_exp (reg_t x)
     reg_int_t exponent = __builtin_convertvector(n, reg_int_t);
     reg_t scaled = (reg_t) ((reg_int_t) p + (exponent << 23));
     return reg_pick (tiny, reg_set (0), scaled);
+}
+
+/*  To bfloat16, nearest, ties to even (finite values): in the upper half of each lane. */
+V16_INLINE reg_bits_t reg_round (reg_t x)
+{
+    reg_bits_t bits = (reg_bits_t) x;
+    return bits + 0x7fffu + ((bits >> 16) & 1u);
 }
 
 #endif

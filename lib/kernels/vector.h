@@ -13,8 +13,6 @@
 #include "kernels/register.h"
 
 typedef float v16f __attribute__ ((vector_size (64)));
-typedef int32_t v16i __attribute__ ((vector_size (64)));
-typedef uint32_t v16u __attribute__ ((vector_size (64)));
 
 #define V16 16
 
@@ -65,20 +63,6 @@ V16_INLINE v16f v16_zero (void)
     return (v16f){0};
 }
 
-/*  Lane i is lane of[i] of a, or of b when that is 16 or more; a and b are of one type. */
-#if defined(__clang__)
-V16_INLINE v16i v16_shuffle_bits (v16i a, v16i b, v16i of)
-{
-    v16i r;
-    for (int i = 0; i < V16; i++)
-        r[i] = of[i] & V16 ? b[of[i] % V16] : a[of[i] % V16];
-    return r;
-}
-#define v16_shuffle(a, b, of) ((__typeof__ (a)) v16_shuffle_bits ((v16i) (a), (v16i) (b), of))
-#else
-#define v16_shuffle(a, b, of) __builtin_shuffle (a, b, of)
-#endif
-
 /*  What compares goes register by register: the compiler parts sums and products of several
  *  registers, but makes of their comparisons one for every lane. */
 V16_INLINE v16f v16_max (v16f a, v16f b)
@@ -127,13 +111,6 @@ V16_INLINE v16f v16_exp (v16f x)
 V16_INLINE v16f v16_sigmoid (v16f x)
 {
     return v16_set (1.0f) / (v16_set (1.0f) + v16_exp (-x));
-}
-
-/*  To bfloat16, nearest, ties to even (finite values): in the upper half of each lane. */
-V16_INLINE v16u v16_round (v16f x)
-{
-    v16u bits = (v16u) x;
-    return bits + 0x7fffu + ((bits >> 16) & 1u);
 }
 
 #endif
