@@ -300,7 +300,8 @@ static int conf_override_words (conf_t *conf, char *name, const char *text, cons
 {
     char *dot = strrchr (name, '.');
     if (!dot || dot == name)
-        return err_set (err, ERR_CONFIG, "%s: team.roles.ROLE.prompt=TEXT is wanted", where);
+        return err_set (err, ERR_CONFIG, "%s: team.roles.ROLE.prompt=TEXT is wanted, or .system",
+                        where);
     *dot = 0;
     return conf_set_words (conf, name, dot + 1, text, where, err);
 }

@@ -36,7 +36,7 @@ enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
 #undef CONF_EACH
 
 /*  What a role is told, in words of the user's own. */
-typedef enum { CONF_PROMPT, CONF_WORDS } conf_words_t;
+typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_WORDS } conf_words_t;
 
 typedef struct {
     char *role;
@@ -99,6 +99,8 @@ const char *conf_policy (const conf_t *conf, size_t role);
 
 /*  A role's words, "": it has none. */
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);
+/*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */
+int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err);
 /*  The prompt of each role, borrowed, into an array that is as long. */
 void conf_prompts (const conf_t *conf, const char *const *roles, size_t n, const char **prompts);
 

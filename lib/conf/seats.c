@@ -8,7 +8,7 @@
 #include "task/prompt.h"
 
 /*  In the order of conf_words_t. */
-static const char *const seats_keys[CONF_WORDS] = {"prompt"};
+static const char *const seats_keys[CONF_WORDS] = {"prompt", "system"};
 
 static const conf_seat_t *seats_find (const conf_t *conf, const char *role)
 {
@@ -22,6 +22,15 @@ const char *conf_words (const conf_t *conf, const char *role, conf_words_t which
 {
     const conf_seat_t *seat = seats_find (conf, role);
     return seat && seat->words[which] ? seat->words[which] : "";
+}
+
+int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err)
+{
+    const conf_seat_t *seat = seats_find (conf, role);
+    err->code = ERR_CONFIG;
+    return err_wrap (err, "%s: team.roles.%s.%s",
+                     seat && seat->where[which] ? seat->where[which] : conf->file, role,
+                     seats_keys[which]);
 }
 
 void conf_prompts (const conf_t *conf, const char *const *roles, size_t n, const char **prompts)
@@ -66,8 +75,10 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
 {
     size_t which = seats_key (key);
     if (which == CONF_WORDS)
-        return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s.%.60s: no such key: a role has %s",
-                        where, role, key, seats_keys[CONF_PROMPT]);
+        return err_set (err, ERR_CONFIG,
+                        "%s: team.roles.%.60s.%.60s: no such key: a role has prompt and "
+                        "system",
+                        where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
         return err_set (err, ERR_CONFIG, "%s: team.roles: more than %d roles", where,
@@ -140,6 +151,12 @@ int conf_check_words (const conf_t *conf, err_t *err)
                 continue;
             if (!seats_takes_part (conf, seat->role))
                 return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s: there is no such role",
+                                seat->where[w], seat->role);
+            /* Only a folder's own template knows where such a message stands. */
+            if (w == CONF_SYSTEM && strcmp (conf->model.chat, "auto") != 0)
+                return err_set (err, ERR_CONFIG,
+                                "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
+                                "with a chat template",
                                 seat->where[w], seat->role);
             if (w == CONF_PROMPT && prompt_unknown (seat->words[w], unknown))
                 return err_set (

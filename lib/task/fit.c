@@ -18,7 +18,7 @@ static int fit_count_prompt (const task_fit_t *fit, const episode_t *episode, si
     if (rc == 0)
         rc = buf_check (&text, "a prompt", err);
     if (rc == 0)
-        rc = fit->count (fit->context, text.data, text.size, tokens, err);
+        rc = fit->count (fit->context, role, text.data, text.size, tokens, err);
     buf_free (&text);
     return rc;
 }

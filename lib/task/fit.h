@@ -19,8 +19,9 @@ typedef struct {
     const char *const *prompts; /* as of episode_limits_t */
     size_t written;             /* tokens of the longest completion */
     size_t room;                /* tokens of the model's context */
-    /* Adds nothing: sets the tokens of a prompt as an agent would be sent it. */
-    int (*count) (void *context, const char *text, size_t size, size_t *tokens, err_t *err);
+    /* Adds nothing: sets the tokens of a role's prompt as an agent would be sent it. */
+    int (*count) (void *context, size_t role, const char *text, size_t size, size_t *tokens,
+                  err_t *err);
     void *context;
 } task_fit_t;
 

@@ -55,7 +55,8 @@ static int cmd_generate_encode (cmd_generate_t *g, const args_t *args, const buf
     if (opened_read_tokenizer (&g->folder, args_value (args, "--model"), err) != 0 ||
         opened_speak (&g->folder, *chat ? chat : "none", *system ? system : NULL, err) != 0)
         return -1;
-    int rc = *chat ? opened_encode (&g->folder, text->data, text->size, &g->prompt, err)
+    int rc = *chat ? opened_encode (&g->folder, &g->folder.format, text->data, text->size,
+                                    &g->prompt, err)
                    : tokenizer_encode (g->folder.tokenizer, text->data, text->size, TOKENIZER_BOS,
                                        &g->prompt, err);
     if (rc == 0 && g->prompt.n == 0)

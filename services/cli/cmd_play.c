@@ -89,7 +89,8 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
     if (rc == 0)
         rc = buf_check (&text, "a prompt", err);
     if (rc == 0)
-        rc = opened_encode (folder, text.data, text.size, &e->prompt[role], err);
+        rc = opened_encode (folder, play->seats.format[role], text.data, text.size,
+                            &e->prompt[role], err);
     buf_free (&text);
     if (e->brief[role] == 0)
         e->brief[role] = e->prompt[role].n;
@@ -271,10 +272,12 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
 
 /*  ---- the command ---------------------------------------------------------------------------- */
 
-static int cmd_play_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+static int cmd_play_count (void *context, size_t role, const char *text, size_t size,
+                           size_t *tokens, err_t *err)
 {
+    const seats_t *seats = context;
     tokenizer_ids_t ids = {0};
-    int rc = opened_encode (context, text, size, &ids, err);
+    int rc = opened_encode (seats->folder[role], seats->format[role], text, size, &ids, err);
     *tokens = ids.n;
     tokenizer_ids_free (&ids);
     return rc;
@@ -293,7 +296,7 @@ static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, si
                       .written = (size_t) play->conf->task.max_tokens,
                       .room = hf_config (folder->hf)->model.context,
                       .count = cmd_play_count,
-                      .context = (void *) (uintptr_t) folder};
+                      .context = &play->seats};
     int rc = tasks_open (&tasks, play->conf, given, &fit, err);
     if (rc == 0 && (first >= tasks.n || n > tasks.n - first))
         rc = err_set (err, ERR_CONFIG, "--index %zu --tasks %zu: there are %zu, from 0 to %zu",

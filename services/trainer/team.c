@@ -65,6 +65,21 @@ static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t 
     return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
 }
 
+/*  A message of the system belongs to the role and not to the policy, which others may share. */
+static int team_speak (team_t *team, size_t role, err_t *err)
+{
+    const conf_t *conf = team->conf;
+    const policy_t *policy = team->policies[team->policy_of[role]];
+    const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
+    team->chat[role] = policy->chat;
+    if (!*system)
+        return 0;
+    if (chat_find_with (policy->path, conf->model.chat, system, &team->spoken[role], err) != 0)
+        return conf_wrap_words (conf, name, CONF_SYSTEM, err);
+    team->chat[role] = team->spoken[role].name;
+    return 0;
+}
+
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
@@ -80,6 +95,8 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
         /* By role, since that is what a completion names. */
         team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;
         team->context[role] = team->policies[team->policies_n - 1]->config.model.context;
+        if (team_speak (team, role, err) != 0)
+            return -1;
     }
     return 0;
 }
@@ -87,14 +104,15 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 typedef struct {
     const policy_t *policy;
     tokenizer_t *tokenizer;
-    chat_format_t chat;
+    chat_format_t chat[CONF_LIST_MAX]; /* by role */
 } team_count_t;
 
-static int team_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+static int team_count (void *context, size_t role, const char *text, size_t size, size_t *tokens,
+                       err_t *err)
 {
     const team_count_t *c = context;
     tokenizer_ids_t ids = {0};
-    int rc = chat_encode (c->tokenizer, &c->chat, text, size, &ids, err);
+    int rc = chat_encode (c->tokenizer, &c->chat[role], text, size, &ids, err);
     *tokens = c->policy->prefix_n + ids.n;
     tokenizer_ids_free (&ids);
     return rc;
@@ -117,10 +135,13 @@ int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted
                       .context = &count};
     const char *text = count.policy->tokenizer_text;
     count.tokenizer = tokenizer_parse (text, strlen (text), err);
-    int rc = count.tokenizer ? chat_find (NULL, count.policy->chat, &count.chat, err) : -1;
+    int rc = count.tokenizer ? 0 : -1;
+    for (size_t r = 0; rc == 0 && r < team->roles; r++)
+        rc = chat_find (NULL, team->chat[r], &count.chat[r], err);
     if (rc == 0)
         rc = task_fit (tasks, &fit, fitted, err);
-    chat_free (&count.chat);
+    for (size_t r = 0; r < team->roles; r++)
+        chat_free (&count.chat[r]);
     tokenizer_destroy (&count.tokenizer);
     return rc;
 }
@@ -129,6 +150,8 @@ void team_unload (team_t *team)
 {
     for (size_t p = 0; p < team->policies_n; p++)
         policy_destroy (&team->policies[p]);
+    for (size_t r = 0; r < team->roles; r++)
+        chat_free (&team->spoken[r]);
     team->policies_n = 0;
     /* After the adapters, whose models read it. */
     policy_destroy (&team->base);

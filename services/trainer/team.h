@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "policy.h"
 #include "task/fit.h"
+#include "text/chat.h"
 
 typedef struct {
     const conf_t *conf; /* borrowed */
@@ -20,7 +21,10 @@ typedef struct {
     policy_t *base; /* of adapters; NULL without */
     policy_t *policies[CONF_LIST_MAX];
     size_t policies_n;
-    size_t policy_of[CONF_LIST_MAX];                     /* by role */
+    size_t policy_of[CONF_LIST_MAX]; /* by role */
+    /* By role: as its policy is spoken to, or with a message of the system before that. */
+    const char *chat[CONF_LIST_MAX];
+    chat_format_t spoken[CONF_LIST_MAX]; /* owned: of roles that have such a message */
     size_t vocab[CONF_LIST_MAX], context[CONF_LIST_MAX]; /* of each role's model */
 } team_t;
 

@@ -286,6 +286,8 @@ static void roles_have_words_of_their_own (void **state)
     refused (TOLD, "team.roles.main.prompt={brif}",
              "--set team.roles.main.prompt={brif}: team.roles.main.prompt has {brif}");
     refused (TOLD, "team.roles.mian.prompt=x", "team.roles.mian: there is no such role");
+    refused (TOLD "      system: x\n", NULL,
+             "x.yml:10: team.roles.main.system needs model.chat auto");
     refused (TOLD, "team.roles.main=x", "team.roles.ROLE.prompt=TEXT is wanted");
 }
 

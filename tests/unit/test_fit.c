@@ -14,9 +14,10 @@
 #include "task_fixture.h"
 
 /*  A token is a byte here. */
-static int count_bytes (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+static int count_bytes (void *context, size_t role, const char *text, size_t size, size_t *tokens,
+                        err_t *err)
 {
-    (void) context, (void) text, (void) err;
+    (void) context, (void) role, (void) text, (void) err;
     *tokens = size;
     return 0;
 }

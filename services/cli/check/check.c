@@ -19,9 +19,11 @@ typedef struct {
     const conf_t *conf;
     const task_set_t *tasks;
     const tokenizer_t *tokenizer;
+    const char *folder; /* of the model */
     chat_format_t chat;
-    size_t prefix;  /* tokens before every text */
-    size_t context; /* of the model */
+    chat_format_t spoken[CONF_LIST_MAX]; /* by role */
+    size_t prefix;                       /* tokens before every text */
+    size_t context;                      /* of the model */
 } prompts_t;
 
 /*  Adds "Note: coding.yml:12: KEY TEXT". */
@@ -83,14 +85,29 @@ static int check_adapters (const conf_t *conf, err_t *err)
 /*  ---- tasks and prompts ---------------------------------------------------------------------- */
 
 /*  What an agent would be sent, encoded as it will be: prompts are counted, not estimated. */
-static int check_count (void *context, const char *text, size_t size, size_t *tokens, err_t *err)
+static int check_count (void *context, size_t role, const char *text, size_t size, size_t *tokens,
+                        err_t *err)
 {
     const prompts_t *p = context;
     tokenizer_ids_t ids = {0};
-    int rc = chat_encode (p->tokenizer, &p->chat, text, size, &ids, err);
+    int rc = chat_encode (p->tokenizer, &p->spoken[role], text, size, &ids, err);
     *tokens = p->prefix + ids.n;
     tokenizer_ids_free (&ids);
     return rc;
+}
+
+/*  How each of these roles is spoken to: as the model is, with a message of the system where the
+ *  role has one. */
+static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t *err)
+{
+    for (size_t r = 0; r < n; r++) {
+        const char *system = conf_words (p->conf, roles[r], CONF_SYSTEM);
+        if (chat_find_with (p->folder, p->conf->model.chat, *system ? system : NULL, &p->spoken[r],
+                            err) != 0)
+            return *system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)
+                           : conf_wrap (p->conf, "model.chat", err);
+    }
+    return 0;
 }
 
 /*  Tasks that are too long are left out, and a note says so; when none is left to train on or to
@@ -109,7 +126,15 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
                       .count = check_count,
                       .context = p};
     task_fitted_t fitted;
-    if (task_fit_count (p->tasks, &fit, &fitted, err) != 0)
+    int rc = check_speak (p, roles, n, err);
+    bool spoken = rc == 0;
+    if (spoken)
+        rc = task_fit_count (p->tasks, &fit, &fitted, err);
+    for (size_t r = 0; r < n; r++)
+        chat_free (&p->spoken[r]);
+    if (!spoken)
+        return -1;
+    if (rc != 0)
         return conf_wrap (conf, *conf->task.path ? "task.path" : "team.roles", err);
     size_t shared = task_set_shared (p->tasks) ? 1 : 2, all = 0, too_long = 0;
     bool none = false;
@@ -183,7 +208,7 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, cons
     const char *text = hf_tokenizer_text (hf);
     if (!text)
         return conf_refuse (conf, "model.path", err, "%s has no tokenizer.json in it", folder);
-    prompts_t p = {.conf = conf, .context = hf_config (hf)->model.context};
+    prompts_t p = {.conf = conf, .folder = folder, .context = hf_config (hf)->model.context};
     tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
     if (!tokenizer) {
         err_wrap (err, "%s/tokenizer.json", folder);

@@ -86,8 +86,8 @@ int opened_speak (opened_t *o, const char *chat, const char *system, err_t *err)
 }
 
 /*  The prefix is the same before every prompt, so it was encoded once. */
-int opened_encode (const opened_t *o, const char *text, size_t size, tokenizer_ids_t *ids,
-                   err_t *err)
+int opened_encode (const opened_t *o, const chat_format_t *format, const char *text, size_t size,
+                   tokenizer_ids_t *ids, err_t *err)
 {
     for (size_t i = 0; i < o->prefix.n; i++) {
         if (ids->n == ids->capacity) {
@@ -100,7 +100,7 @@ int opened_encode (const opened_t *o, const char *text, size_t size, tokenizer_i
         }
         ids->data[ids->n++] = o->prefix.data[i];
     }
-    return chat_encode (o->tokenizer, &o->format, text, size, ids, err);
+    return chat_encode (o->tokenizer, format, text, size, ids, err);
 }
 
 model_t *opened_adapt (const opened_t *o, const char *adapter, err_t *err)

@@ -4,7 +4,7 @@
  *      opened_t folder = {0};
  *      opened_load (&folder, dir, "", "f32", pool, &err);
  *      opened_speak (&folder, "auto", NULL, &err);
- *      opened_encode (&folder, text, size, &ids, &err);
+ *      opened_encode (&folder, &folder.format, text, size, &ids, &err);
  *      opened_close (&folder);
  *
  *  Prompts and ends are those that a run gives its agents (services/trainer/policy.c,
@@ -42,8 +42,9 @@ int opened_read_tokenizer (opened_t *folder, const char *dir, err_t *err);
 /*  chat: as model.chat, "none" leaves a prompt as it is. system: a message before the user's, which
  *  a folder's own template alone can write; NULL: none. */
 int opened_speak (opened_t *folder, const char *chat, const char *system, err_t *err);
-int opened_encode (const opened_t *folder, const char *text, size_t size, tokenizer_ids_t *ids,
-                   err_t *err);
+/*  format: the folder's own, or another one of its template. */
+int opened_encode (const opened_t *folder, const chat_format_t *format, const char *text,
+                   size_t size, tokenizer_ids_t *ids, err_t *err);
 /*  Another model: the folder's with a PEFT folder's adapters on it. It must go before it. */
 model_t *opened_adapt (const opened_t *folder, const char *adapter, err_t *err);
 /*  The text that is given, or all of the standard input where it is left out or "-". At a terminal

@@ -70,6 +70,18 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
     return s->model[role] ? 0 : err_wrap (err, "role %s", conf->team.roles.item[role]);
 }
 
+static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
+{
+    const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
+    s->format[role] = *system ? &s->spoken[role] : &s->folder[role]->format;
+    if (!*system)
+        return 0;
+    return chat_find_with (s->folder[role]->dir, conf->model.chat, system, &s->spoken[role], err) ==
+                   0
+               ? 0
+               : conf_wrap_words (conf, name, CONF_SYSTEM, err);
+}
+
 static size_t seats_rank (const model_t *model)
 {
     const lora_config_t *lora = lora_config (model);
@@ -95,7 +107,8 @@ int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, e
     if (*dir && folder_weights (dir, found, err) != 0)
         return -1;
     for (size_t r = 0; r < conf->team.roles.n; r++)
-        if (seats_open_role (s, conf, r, found, pool, err) != 0)
+        if (seats_open_role (s, conf, r, found, pool, err) != 0 ||
+            seats_speak (s, conf, r, err) != 0)
             return -1;
     return seats_make_sampler (s, conf, pool, err);
 }
@@ -108,5 +121,7 @@ void seats_close (seats_t *s)
         model_destroy (&s->adapted[i]);
     for (size_t i = 0; i < s->opened_n; i++)
         opened_close (&s->opened[i]);
+    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+        chat_free (&s->spoken[r]);
     *s = (seats_t){0};
 }
