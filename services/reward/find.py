@@ -10,14 +10,13 @@ What counts in it:
    a list. Of the spans that define the wanted name at their margin the longest counts, of equal ones the last.
    A definition without a body of its own (pass, ..., a docstring) counts only where there is no other.
    A method, or a function within another one, defines nothing at the margin.
-4. Else an interpreter's session (">>> def f(x):"), else what stands between marks that are no code (HTML's tags,
-   a model's special tokens, single backquotes, invisible characters), else a body alone that fits behind the
-   beginning.
+4. Else an interpreter's session (">>> def f(x):"), else what stands between marks that are no code (tags, special
+   tokens, single backquotes, invisible characters), else a body alone that fits behind the beginning.
 
 Of these spans the program takes the wanted definition and what it needs: definitions, constants and imports that
-it names, and statements which change those (memo[0] = 1). They come from the same span, or else from the text's
-other spans, from the beginning that was given, or from what another seat wrote. Calls beside them (examples,
-tests, input) are left out, and so is a seat in whose text nothing is found.
+it names, and statements which change those (memo[0] = 1); and the beginning's classes. They come from the same
+span, or else from the text's other spans, from the beginning that was given, or from what another seat wrote. Calls
+beside them (examples, tests, input) are left out, and so is a seat in whose text nothing is found.
 
 Nothing of the text is run here. Parsing is bounded by PARSED_MAX bytes in all; the process has its own limits.
 """
@@ -79,9 +78,9 @@ class Parser:
             return 0
 
     def prefix(self, lines, first=0):
-        """The statements of as many lines from the first one on as parse together, and how many lines those
-        are, without the first one's indentation. An error at a line says that no longer text parses, so each try is shorter than the last one; only
-        what ends in the middle of a statement may go on well."""
+        """The statements of as many lines from the first one on as parse together, and how many lines those are,
+        without the first one's indentation. An error at a line says that no longer text parses, so each try is
+        shorter than the last one; only what ends in the middle of a statement may go on well."""
         want = WINDOW
         while True:
             some, more = dedented(lines, first, want)
@@ -533,6 +532,17 @@ class Gathering:
             self.changers(others)
 
 
+def keep_types(given, span, gathering, others):
+    """A test may make objects of the classes that the beginning defines, whether the program names them or not."""
+    for s in given.statements:
+        named = isinstance(s.node, ast.Assign) and isinstance(s.node.value, ast.Call)  # as by namedtuple ()
+        for name in s.binds if named or isinstance(s.node, ast.ClassDef) else ():
+            place = span if name in span.names else given
+            for i in place.names[name]:
+                gathering.keep(place, i, others)
+    gathering.run(others)
+
+
 def is_main_guard(node):
     return isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test)
 
@@ -552,6 +562,7 @@ def gathered(seats, given):
             for i in seat.span.names[name]:
                 gathering.keep(seat.span, i, others)
         gathering.run(others)
+    keep_types(given, seats[-1].span, gathering, others)
     kept = [span.statements[i] for span in spans for i in sorted(span.kept)]
     return [s.node for s in sorted(kept, key=lambda s: not s.future) if not is_main_guard(s.node)]
 

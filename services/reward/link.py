@@ -30,10 +30,10 @@ def specials_of(value):
 
 
 class Remote:
-    __slots__ = ("_link", "_at", "_name")
+    __slots__ = ("_link", "_at", "_name", "_kind")
 
-    def __init__(self, link, at, name):
-        for slot, value in (("_link", link), ("_at", at), ("_name", name)):
+    def __init__(self, link, at, name, kind):
+        for slot, value in (("_link", link), ("_at", at), ("_name", name), ("_kind", kind or type(self))):
             object.__setattr__(self, slot, value)
 
     def __getattr__(self, name):
@@ -56,7 +56,7 @@ class Remote:
 
     @property
     def __class__(self):
-        return KINDS.get(self._name, type(self))
+        return self._kind
 
     @property
     def __doc__(self):
@@ -132,11 +132,14 @@ class Link:
         if id(value) not in self.numbers:
             self.numbers[id(value)] = len(self.lent)
             self.lent.append(value)
-        return ["lent", self.numbers[id(value)], name_of(value), specials_of(value)]
+        base = next((kind for kind in type(value).__mro__ if self.classes.get(kind.__name__) is kind), None)
+        return ["lent", self.numbers[id(value)], name_of(value), specials_of(value), base and base.__name__]
 
-    def borrow(self, at, name, specials):
+    def borrow(self, at, name, specials, base=None):
+        """base: the class that both sides know and the object's is derived from."""
         if at not in self.remotes:
-            self.remotes[at] = self.remote_class(specials)(self, at, str(name))
+            kind = self.classes.get(base, KINDS.get(name))
+            self.remotes[at] = self.remote_class(specials)(self, at, str(name), kind)
         return self.remotes[at]
 
     def remote_class(self, specials):

@@ -119,7 +119,8 @@ class Packer:
         return [self.ref(v) for v in values]
 
     def pairs(self, value):
-        return [[self.ref(k), self.ref(v)] for k, v in dict.items(value)]
+        kind = collections.OrderedDict if isinstance(value, collections.OrderedDict) else dict  # has its own order
+        return [[self.ref(k), self.ref(v)] for k, v in kind.items(value)]
 
     def heap(self):
         while self.ahead:
@@ -252,7 +253,7 @@ class Packer:
 
     def instance(self, value, kind):
         if is_from(value, "enum", "Enum"):
-            return ["member", kind.__name__, value.name]
+            return ["member", kind.__name__, value.name, self.ref(value.value)]
         inner = None
         if not isinstance(value, BaseException):
             inner = self.number(value) or self.builtin(value)
@@ -500,8 +501,10 @@ class Unpacker:
     def make_memoryview(self, text, code):
         return memoryview(bytes.fromhex(text)).cast(str(code))
 
-    def make_member(self, name, member):
-        return self.classes[name].__members__[member]
+    def make_member(self, name, member, value):
+        """Flags have values without a member of their own."""
+        kind = self.classes[name]
+        return kind.__members__[member] if member in kind.__members__ else kind(self.value(value))
 
     def make_Decimal(self, text):
         return from_library("decimal", "Decimal")(text)
@@ -543,8 +546,8 @@ class Unpacker:
     def make_yours(self, at):
         return self.link.own(at)
 
-    def make_lent(self, at, name, specials):
-        return self.link.borrow(at, name, specials)
+    def make_lent(self, at, name, specials, base):
+        return self.link.borrow(at, name, specials, base)
 
     def make_exception(self, names, arguments, attributes, more):
         arguments = self.make_tuple(arguments)

@@ -318,6 +318,27 @@ static void asserts_count_one_by_one (void **state)
     }
 }
 
+/*  A test may make objects of the classes that a prompt defines; the program need not name them. */
+static void classes_of_the_prompt_are_in_the_program (void **state)
+{
+    static const char task[] =
+        "{\"id\":\"h\",\"family\":\"coding\",\"entry_point\":\"f\",\"brief\":\"b\",\"prompt\":\""
+        "from collections import namedtuple\\nP = namedtuple('P', 'x y')\\nclass N:\\n"
+        "    def __init__(self, v, next=None): self.v, self.next = v, next\\ndef f(n):\\n\","
+        "\"test\":\"def check(f):\\n    n = N(P(1, 2), N(3))\\n    assert f(n) is n.next\\n"
+        "    assert n.v == (2, 1)\\n\"}";
+    static const char *const texts[] = {
+        "    n.v = n.v._replace(x=n.v.y, y=n.v.x)\n    return n.next\n",
+        "def f(n):\n    n.v = n.v._replace(x=n.v.y, y=n.v.x)\n    return n.next\n",
+        "class N:\n    pass\ndef f(n):\n    n.v = n.v[::-1]\n    return n.next\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        reward_score_t s = solo (*state, task, texts[i]);
+        if (!s.success)
+            fail_msg ("%s: %s", texts[i], s.verdict);
+    }
+}
+
 static void a_helper_that_does_not_parse_spoils_nothing (void **state)
 {
     static const char *const roles[] = {"aux", "main"};
@@ -375,6 +396,7 @@ int main (void)
         cmocka_unit_test (what_defines_nothing_fails),
         cmocka_unit_test (steps_towards_a_program_are_graded),
         cmocka_unit_test (asserts_count_one_by_one),
+        cmocka_unit_test (classes_of_the_prompt_are_in_the_program),
         cmocka_unit_test (a_helper_that_does_not_parse_spoils_nothing),
         cmocka_unit_test (texts_that_cost_much_end),
     };

@@ -269,6 +269,13 @@ static const check_t honest[] = {
      "def f(p): return P(p.y, p.x)", "assert f(P(1, 2)) == P(2, 1) and f(P(1, 2)) in {P(2, 1)}"},
     {"from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int\n",
      "def f(p): return p._replace(x=9)", "a = f(P(1, 2)); assert a == (9, 2) and a.x == 9"},
+    {"import enum\nclass E(enum.Flag):\n    a = 1\n    b = 2\n", "def f(e): return e | E.b",
+     "assert f(E.a) == E.a | E.b"},
+    {"class B:\n    pass\n", "class C(B):\n    def g(self): return 4\ndef f(x): return C()",
+     "assert isinstance(f(0), B) and f(0).g() == 4"},
+    {"", "def f(d): d.move_to_end('a')",
+     "from collections import OrderedDict\n    d = OrderedDict(a=1, b=2); f(d); assert list(d) == "
+     "['b', 'a']"},
     {"import enum\nclass E(enum.Enum):\n    a = 1\n    b = 2\n",
      "def f(e): return E.b if e is E.a else E.a", "assert f(E.a) is E.b and f(E.b) is E.a"},
     {"def f(n):\n", "def f(n): return n", "assert f(1) == 1"},
