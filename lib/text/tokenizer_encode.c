@@ -271,12 +271,15 @@ static utf8proc_int32_t encode_char_before (const char *text, size_t at)
     return encode_char_at (text + from, at - from);
 }
 
-/*  As \w of regular expressions: letters, marks, numbers, connecting punctuation and joiners. */
+/*  As \w of regular expressions: letters (in circles, too), marks, numbers, connecting punctuation
+ *  and joiners. */
 static bool encode_is_word (utf8proc_int32_t c)
 {
     utf8proc_category_t category = utf8proc_category (c);
     return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
-           category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d;
+           category == UTF8PROC_CATEGORY_PC || c == 0x200c || c == 0x200d ||
+           (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
+           (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
 }
 
 /*  Whether a character is white space, as \s: its length in bytes, else 0. */

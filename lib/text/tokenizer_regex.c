@@ -4,31 +4,44 @@
  *  what it reads otherwise is written out in its words, or refused:
  *
  *      \s, \w, \d, \b   other sets of characters (\w of PCRE2 has all numbers and no marks)
- *      \h, \H           a hexadecimal digit, and not a horizontal space
+ *      \h, \H, \v       hexadecimal digits, the vertical tab, and no kinds of spaces
+ *      [:space:]        the same sets; letters and punctuation are others, and refused
+ *      \p{Han}          the script, not all characters that may be used with it
  *      ^, $             the ends of lines, always
  *      {2,3}+           a repetition of a repetition, and not a possessive one
+ *      (?i)             "ss" is ß, too, and [\p{Lu}] any case: both are refused
+ *
+ *  Characters that Unicode has added since PCRE2 was made are none that it knows.
  */
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "text/tokenizer_internal.h"
 
 /*  A pattern comes from the model's folder: one that backtracks without end must not hold up the
  *  service. */
 #define MATCH_LIMIT 10000000u
+#define GROUPS_MAX  64 /* brackets in brackets */
 
 #define SPACE_SET "\\t-\\r\\x{85}\\p{Z}"
-#define WORD_SET  "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
-#define DIGIT_SET "\\p{Nd}"
-#define HEX_SET   "0-9A-Fa-f"
+/*  Letters are also numbers that are letters, and letters in circles and squares. Outside of
+ *  brackets Oniguruma takes its table of Latin-1, where ² and ½ are words. */
+#define WORD_SET                                                                                   \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"                    \
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+#define WORD_ALONE WORD_SET "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define BLANK_SET  "\\t\\p{Zs}"
+#define DIGIT_SET  "\\p{Nd}"
+#define HEX_SET    "0-9A-Fa-f"
 
-static const char *regex_set_of (char letter)
+static const char *regex_set_of (char letter, bool inside)
 {
     switch (tolower ((unsigned char) letter)) {
     case 's':
         return SPACE_SET;
     case 'w':
-        return WORD_SET;
+        return inside ? WORD_SET : WORD_ALONE;
     case 'd':
         return DIGIT_SET;
     case 'h':
@@ -38,66 +51,136 @@ static const char *regex_set_of (char letter)
     }
 }
 
-/*  An escape outside or inside of brackets. The complement of a set cannot stand inside of
- *  others. */
-static bool regex_escape (char letter, bool inside, buf_t *out)
+/*  "{Han}" behind \p or \P: general categories are one or two letters, some properties are the same
+ *  in both libraries, everything else must be a script. Returns its last character, or NULL. */
+static const char *regex_property (const char *at, bool inside, bool any_case, buf_t *out)
 {
-    const char *set = regex_set_of (letter);
+    static const char *const same[] = {"Any", "White_Space", "Emoji"};
+    static const char *const refused[] = {"Alpha", "Alphabetic", "Lowercase", "Uppercase", "Digit"};
+    const char letter = *at, *name = at + 2 + (at[1] == '{' && at[2] == '^');
+    size_t n = strcspn (name, "}"), letters = 0;
+    if (at[1] != '{' || !name[n] || n == 0)
+        return NULL;
+    bool known = false;
+    for (size_t i = 0; i < n; i++)
+        letters += name[i] != ' ';
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        known = known || (strlen (same[i]) == n && strncasecmp (same[i], name, n) == 0);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (strlen (refused[i]) == n && strncasecmp (refused[i], name, n) == 0)
+            return NULL;
+    /* Lu, Ll, Lt */
+    size_t case_at = strcspn (name, "ultULT");
+    if (inside && any_case && letters == 2 && case_at < n)
+        return NULL;
+    buf_printf (out, "\\%c{%s%s%.*s}", letter, name > at + 2 ? "^" : "",
+                known || letters <= 2 ? "" : "sc:", (int) n, name);
+    return name + n;
+}
+
+/*  An escape outside or inside of brackets, at its letter. The complement of a set cannot stand
+ *  inside of others. Returns its last character, or NULL. */
+static const char *regex_escape (const char *at, bool inside, bool any_case, buf_t *out)
+{
+    const char letter = *at, *set = regex_set_of (letter, inside);
     bool upper = isupper ((unsigned char) letter);
+    if (letter == 'p' || letter == 'P')
+        return regex_property (at, inside, any_case, out);
     if (set && inside && upper && letter != 'D' && letter != 'S')
-        return false;
+        return NULL;
     if (set && inside && letter == 'S') /* but for U+180E, they agree */
-        buf_text (out, "\\S");
+        buf_text (out, "\\S\\x{180e}");
     else if (set && inside)
         buf_text (out, letter == 'D' ? "\\P{Nd}" : set);
     else if (set)
         buf_printf (out, "[%s%s]", upper ? "^" : "", set);
     else if (letter == 'b' && !inside)
-        buf_text (out, "(?:(?<=[" WORD_SET "])(?![" WORD_SET "])|(?<![" WORD_SET "])(?=[" WORD_SET
-                       "]))");
+        buf_text (out, "(?:(?<=[" WORD_ALONE "])(?![" WORD_ALONE "])|(?<![" WORD_ALONE
+                       "])(?=[" WORD_ALONE "]))");
     else if (letter == 'B' && !inside)
-        buf_text (out, "(?:(?<=[" WORD_SET "])(?=[" WORD_SET "])|(?<![" WORD_SET "])(?![" WORD_SET
-                       "]))");
+        buf_text (out, "(?:(?<=[" WORD_ALONE "])(?=[" WORD_ALONE "])|(?<![" WORD_ALONE
+                       "])(?![" WORD_ALONE "]))");
+    else if (letter == 'v')
+        buf_text (out, "\\x0b");
     else if (strchr ("kgCMKGNOyYXE", letter) && !inside)
-        return false;
+        return NULL;
     else
         buf_printf (out, "\\%c", letter);
-    return true;
+    return at;
+}
+
+/*  "[:space:]" in brackets; returns its last character, or NULL. */
+static const char *regex_class (const char *at, buf_t *out)
+{
+    static const struct {
+        const char *name, *set;
+    } classes[] = {{"[:space:]", SPACE_SET}, {"[:digit:]", DIGIT_SET}, {"[:word:]", WORD_SET},
+                   {"[:blank:]", BLANK_SET}, {"[:xdigit:]", HEX_SET},  {"[:cntrl:]", "\\p{Cc}"}};
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        size_t n = strlen (classes[i].name);
+        if (strncmp (at, classes[i].name, n) == 0) {
+            buf_text (out, classes[i].set);
+            return at + n - 1;
+        }
+    }
+    return NULL;
 }
 
 /*  Behind "[": to its end. Sets in sets and && are Oniguruma's own. */
-static const char *regex_brackets (const char *at, buf_t *out)
+static const char *regex_brackets (const char *at, bool any_case, buf_t *out)
 {
     bool begin = true;
     if (*at == '^')
         buf_char (out, *at++);
     for (; *at && (*at != ']' || begin); at++, begin = false) {
-        if (at[0] == '[' && at[1] == ':') {
-            const char *end = strstr (at, ":]");
-            if (!end)
-                return NULL;
-            buf_append (out, at, (size_t) (end - at) + 1);
-            at = end + 1;
-            buf_char (out, *at);
-        } else if (*at == '[' || (at[0] == '&' && at[1] == '&')) {
+        const char *last = at;
+        if (at[0] == '[' && at[1] == ':')
+            last = regex_class (at, out);
+        else if (*at == '[' || (at[0] == '&' && at[1] == '&'))
             return NULL;
-        } else if (*at == '\\' && at[1]) {
-            if (!regex_escape (*++at, true, out))
-                return NULL;
-        } else {
+        else if (*at == '\\' && at[1])
+            last = regex_escape (at + 1, true, any_case, out);
+        else
             buf_char (out, *at);
-        }
+        if (!(at = last))
+            return NULL;
     }
     return *at ? at : NULL;
 }
 
-/*  The options of a group that begins at "(?": Ruby's m is PCRE2's s, and s is none of Ruby's. */
-static bool regex_group (const char *at)
+/*  Where any case matches: within which brackets, and from where on in them. */
+typedef struct {
+    bool any_case[GROUPS_MAX];
+    size_t depth;
+} groups_t;
+
+/*  A group begins, or options for the rest of one: "(?i:", "(?i)". False: Ruby's m is PCRE2's s,
+ *  and s is none of Ruby's. */
+static bool regex_group (const char *at, groups_t *groups)
 {
-    for (at += 2; *at && strchr ("imsxadu-", *at); at++)
-        if (*at == 'm' || *at == 's' || *at == 'x' || *at == 'a' || *at == 'd' || *at == 'u')
+    bool options = at[1] == '?', off = false, any_case = groups->any_case[groups->depth];
+    for (at += 2; options && *at && strchr ("imsxadu-", *at); at++) {
+        if (strchr ("msxadu", *at))
             return false;
+        any_case = *at == 'i' ? !off : any_case;
+        off = off || *at == '-';
+    }
+    if (!options || *at != ')') { /* which otherwise ends the options, and no group */
+        if (++groups->depth == GROUPS_MAX)
+            return false;
+    }
+    groups->any_case[groups->depth] = any_case;
     return true;
+}
+
+/*  Two letters that are one in another case: ß, ﬀ, ﬁ, ﬂ, ﬅ. */
+static bool regex_folds (const char *at)
+{
+    static const char *const pairs[] = {"ss", "ff", "fi", "fl", "st"};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (strncasecmp (at, pairs[i], 2) == 0)
+            return true;
+    return false;
 }
 
 /*  Whether the text at "{" counts repetitions. */
@@ -112,13 +195,15 @@ static size_t regex_count (const char *at)
 /*  False: there is something in it that PCRE2 would read otherwise, or not at all. */
 static bool regex_translate (const char *pattern, buf_t *out)
 {
+    groups_t groups = {0};
     for (const char *at = pattern; *at; at++) {
+        bool any_case = groups.any_case[groups.depth], options = at[0] == '(' && at[1] == '?';
         if (*at == '\\' && at[1]) {
-            if (!regex_escape (*++at, false, out))
+            if (!(at = regex_escape (at + 1, false, any_case, out)))
                 return false;
         } else if (*at == '[') {
             buf_char (out, '[');
-            if (!(at = regex_brackets (at + 1, out)))
+            if (!(at = regex_brackets (at + 1, any_case, out)))
                 return false;
             buf_char (out, ']');
         } else if (*at == '{' && regex_count (at)) {
@@ -132,10 +217,15 @@ static bool regex_translate (const char *pattern, buf_t *out)
             else
                 buf_append (out, at, n);
             at += n - 1;
-        } else if (at[0] == '(' && at[1] == '?' && !regex_group (at)) {
+        } else if ((*at == '(' && !regex_group (at, &groups)) || (any_case && regex_folds (at))) {
             return false;
         } else {
-            buf_char (out, *at);
+            /* Options that stand alone end with a bracket that closes nothing. */
+            size_t n = options ? 2 + strspn (at + 2, "i-") : 0;
+            bool alone = n > 2 && at[n] == ')';
+            groups.depth -= *at == ')' && groups.depth;
+            buf_append (out, at, alone ? n + 1 : 1);
+            at += alone ? n : 0;
         }
     }
     return true;
