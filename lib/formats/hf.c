@@ -24,6 +24,7 @@ struct hf {
     char *config_text, *tokenizer_text, *advice;
     safetensors_t *shard[SHARDS_MAX];
     size_t shards;
+    bool bare; /* of AutoModel: names without "model." in front */
 };
 
 /*  The text of a file of the folder, in *text, or NULL when it is not there; that is an error only
@@ -176,9 +177,29 @@ typedef struct {
     const safetensors_entry_t *entry;
 } found_t;
 
+#define BASE "model."
+
+static bool hf_begins (const char *name, const char *with)
+{
+    return strncmp (name, with, strlen (with)) == 0;
+}
+
+/*  Whether no tensor is named as one of a model with a head: then transformers takes the names for
+ *  those of the model below it. */
+static bool hf_is_bare (const hf_t *hf)
+{
+    for (size_t s = 0; s < hf->shards; s++)
+        for (size_t i = 0; i < safetensors_count (hf->shard[s]); i++)
+            if (hf_begins (safetensors_entry (hf->shard[s], i)->name, BASE))
+                return false;
+    return true;
+}
+
 static found_t hf_find_name (const hf_t *hf, const char *name)
 {
     found_t found = {0};
+    if (hf->bare && hf_begins (name, BASE))
+        name += strlen (BASE);
     for (size_t s = 0; s < hf->shards && !found.entry; s++)
         found = (found_t){hf->shard[s], safetensors_find (hf->shard[s], name)};
     return found;
@@ -251,12 +272,14 @@ static int hf_check_use (const hf_t *hf, const safetensors_entry_t *e, const mod
                          err_t *err)
 {
     model_tensor_t key;
-    bool ours = strncmp (e->name, "model.", 6) == 0 || strncmp (e->name, "lm_head.", 8) == 0;
-    snprintf (key.name, sizeof key.name, "%s", e->name);
+    bool below = hf->bare && (hf_begins (e->name, "layers.") || hf_begins (e->name, "norm.") ||
+                              hf_begins (e->name, "embed_tokens."));
+    bool ours = below || hf_begins (e->name, BASE) || hf_begins (e->name, "lm_head.");
+    snprintf (key.name, sizeof key.name, "%s%s", below ? BASE : "", e->name);
     /* Names that are longer than ours can be are never in the list; the cut key must not match by
      * accident. */
     if (!ours || parse_ends_with (e->name, ".rotary_emb.inv_freq") ||
-        (strlen (e->name) < sizeof key.name &&
+        (strlen (e->name) + strlen (BASE) < sizeof key.name &&
          bsearch (&key, sorted->tensors, sorted->tensors_n, sizeof key, hf_by_name)))
         return 0;
     if (hf->config.model.tied && strcmp (e->name, "lm_head.weight") == 0)
@@ -283,6 +306,7 @@ static int hf_check_tensors (hf_t *hf, err_t *err)
     size_t counts[SAFETENSORS_TYPES] = {0};
     /* A model without memory for its weights: only its list of tensors is wanted. */
     model_t *shape = weights_shape (&hf->config.model, COMPUTE_F32, err);
+    hf->bare = hf_is_bare (hf);
     int rc = shape ? 0 : err_wrap (err, "%s", hf->dir);
     for (size_t i = 0; rc == 0 && i < shape->tensors_n; i++) {
         found_t found;

@@ -22,11 +22,11 @@
 #define DEFAULT_FULL_LAYERS 28
 
 static const struct {
-    const char *type, *class;
-} archs[ARCH_COUNT] = {{"llama", "LlamaForCausalLM"},
-                       {"mistral", "MistralForCausalLM"},
-                       {"qwen2", "Qwen2ForCausalLM"},
-                       {"qwen3", "Qwen3ForCausalLM"}};
+    const char *type, *class, *base; /* without a head: what AutoModel saves */
+} archs[ARCH_COUNT] = {{"llama", "LlamaForCausalLM", "LlamaModel"},
+                       {"mistral", "MistralForCausalLM", "MistralModel"},
+                       {"qwen2", "Qwen2ForCausalLM", "Qwen2Model"},
+                       {"qwen3", "Qwen3ForCausalLM", "Qwen3Model"}};
 
 static const char *hf_config_text_of (const json_t *object, const char *key)
 {
@@ -100,7 +100,7 @@ static int hf_config_read_arch (const json_t *root, model_config_t *model, err_t
     const char *type = hf_config_text_of (root, "model_type");
     int named = ARCH_COUNT, typed = ARCH_COUNT;
     for (int a = 0; a < ARCH_COUNT; a++) {
-        if (class && strcmp (class, archs[a].class) == 0)
+        if (class && (strcmp (class, archs[a].class) == 0 || strcmp (class, archs[a].base) == 0))
             named = a;
         if (type && strcmp (type, archs[a].type) == 0)
             typed = a;

@@ -150,6 +150,7 @@ static void configurations_are_read_as_transformers_does (void **state)
         {"{" SIZES "\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"gemma\"}",
          "architecture gemma is not supported"},
         {"{" SIZES "\"architectures\":[\"LlamaForCausalLM\"]}", ""},
+        {"{" SIZES "\"architectures\":[\"LlamaModel\"]}", ""},
         {QWEN "\"use_sliding_window\":true}", ""}, /* from layer 28 on, and there are two */
         {QWEN "\"use_sliding_window\":true,\"max_window_layers\":1}", "sliding_window 16 shorter"},
         {QWEN "\"use_sliding_window\":true,\"layer_types\":[\"full_attention\","
@@ -359,6 +360,19 @@ static void old_frequencies_are_there (folder_t *f)
     add (f, "v_head.summary.weight", f->params, 1, 44);
 }
 
+/*  As AutoModel saves it. */
+static void the_names_are_bare (folder_t *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        f->tensors[i].name += strncmp (f->tensors[i].name, "model.", 6) == 0 ? 6 : 0;
+}
+
+static void bare_names_have_a_bias_too_many (folder_t *f)
+{
+    the_names_are_bare (f);
+    add (f, "layers.1.self_attn.q_proj.bias", f->params, 60, 0);
+}
+
 static void the_tied_head_is_there (folder_t *f)
 {
     add (f, "lm_head.weight", f->tensors[index_of (f, "model.embed_tokens.weight")].data, 83, 44);
@@ -385,6 +399,8 @@ static void tensors_are_those_of_the_shape (void **state)
         {a_bias_is_too_many, "tensor model.layers.1.self_attn.q_proj.bias belongs to no model"},
         {a_layer_is_too_many, "tensor model.layers.2.input_layernorm.weight belongs to no model"},
         {old_frequencies_are_there, ""},
+        {the_names_are_bare, ""},
+        {bare_names_have_a_bias_too_many, "layers.1.self_attn.q_proj.bias belongs to no model"},
         {the_tied_head_is_there, ""},
         {the_tied_head_is_another, "lm_head.weight is not the embedding"},
     };
