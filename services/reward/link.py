@@ -4,12 +4,17 @@ What cannot be written down is lent: it stays where it is, and a Remote stands f
 has the special methods that the object has, so that whoever looks at it (bool, list, callable, isinstance) finds
 what he would find in one process. On the test's side nothing about it can be compared or computed with: what it
 equals, the program would say.
+
+What can be written down is a copy on the other side. Where both sides hold on to one, as when a program keeps the
+list that it was given, it is shared: each question tells what it is by then, and each answer what has changed.
 """
 
 ASKED = """iter next len bool call getitem setitem delitem enter exit reversed neg pos abs invert int float complex
 index round trunc floor ceil await aiter anext aenter aexit""".split()
 JUDGED = """contains add sub mul truediv floordiv mod divmod pow lshift rshift and or xor matmul radd rsub rmul rtruediv
 rfloordiv rmod rdivmod rpow rlshift rrshift rand ror rxor rmatmul""".split()
+CHANGING = frozenset(MUTABLE) | {"instance", "derived", "array", "ndarray"}
+SHARED_MAX = 64  # each costs a little with every question
 COMPARED = "eq ne lt le gt ge".split()
 SHOWN = "str repr".split()
 SPECIALS = ASKED + JUDGED
@@ -121,6 +126,8 @@ class Link:
         self.guarded, self.classes, self.crossing = guarded, {}, ""
         self.lent, self.numbers, self.remotes, self.made, self.kinds = [], {}, {}, {}, {}
         self.builtins, self.stdin = dict(vars(builtins)), sys.stdin
+        self.depth = sys.getrecursionlimit()
+        self.shared = []  # in the same order on both sides
 
     def refuse(self, text):
         self.crossing = self.crossing or text
@@ -158,9 +165,11 @@ class Link:
     def ask(self, at, operation, arguments=(), named={}):
         if self.guarded and (sys.stdin is not self.stdin or vars(builtins) != self.builtins):
             self.refuse("the test replaces standard input or a built-in function, and the program has its own")
-        packer = Packer((), self.classes, self.lend)
+        alive = [i for i in range(len(self.shared)) if sys.getrefcount(self.shared[i]) > 2] if self.guarded else []
+        self.shared = [self.shared[i] for i in alive] if self.guarded else self.shared
+        packer = Packer(self.shared if self.guarded else (), self.classes, self.lend)
         question = ["ask", at, operation, packer.ref(tuple(arguments)), packer.ref(dict(named))]
-        self.send(question + [packer.heap(), list(self.classes)])
+        self.send(question + [packer.heap(), list(self.classes), alive, sys.getrecursionlimit()])
         answer = self.receive()
         while answer[0] == "ask":
             self.send(self.serve(answer))
@@ -171,10 +180,12 @@ class Link:
 
     def take(self, answer, packer):
         try:
-            root, heap, prints = answer[-3:]
+            root, heap, prints, kept = answer[-4:]
             reader = Unpacker(heap, packer.kept, self.classes, self)
             value = reader.value(root)
             reader.settle()
+            if self.guarded:
+                self.shared += [reader.value([i]) for i in kept]
             for stream, words in zip((sys.stdout, sys.stderr), prints):
                 stream.write(words)
         except Exception as problem:
@@ -186,11 +197,16 @@ class Link:
         self.refuse("what came back is no exception")
 
     def serve(self, question):
-        _, at, operation, arguments, named, heap, classes = question
+        _, at, operation, arguments, named, heap, classes, alive, depth = question
+        shared = ()
         if not self.guarded:
             self.classes = {n: self.names[n] for n in classes if isinstance(self.names.get(n), type)}
+            self.shared = shared = [self.shared[i] for i in alive]
+            if depth != self.depth:  # the test's wish
+                sys.setrecursionlimit(depth)
+                self.depth = depth
         try:
-            reader = Unpacker(heap, (), self.classes, self)
+            reader = Unpacker(heap, shared, self.classes, self)
             arguments, named = reader.value(arguments), reader.value(named)
             reader.settle()
             known = [reader.value([i]) for i in range(len(heap))]
@@ -221,11 +237,22 @@ class Link:
         """Of what the other side has, only what has changed."""
         packer = Packer(known, self.classes, self.lend)
         root, heap = packer.ref(value), packer.heap()
+        kept = [] if self.guarded else self.share(packer, heap, len(before))
         for i, node in enumerate(before):
-            changes = heap[i][0] in MUTABLE or heap[i][0] in ("instance", "derived", "array", "ndarray")
-            if not changes or json.dumps(heap[i]) == json.dumps(node):
+            if heap[i][0] not in CHANGING or json.dumps(heap[i]) == json.dumps(node):
                 heap[i] = None
-        return head + [root, heap, self.prints()]
+        return head + [root, heap, self.prints(), kept]
+
+    def share(self, packer, heap, n):
+        """Which objects somebody here holds on to: more refer to them than those that the message tells of, the
+        message itself and, of the n that were in the question, its reader. One too many does no harm."""
+        known, kept = {id(value) for value in self.shared}, []
+        for i, node in enumerate(heap):
+            if node[0] in CHANGING and len(known) + len(kept) < SHARED_MAX and id(packer.kept[i]) not in known and \
+                    sys.getrefcount(packer.kept[i]) > packer.named[i] + (4 if i < n else 2):
+                kept.append(i)
+        self.shared = self.shared + [packer.kept[i] for i in kept]
+        return kept
 
     def answer_error(self, problem, known, before):
         head = ["error", text_of(problem)]

@@ -99,7 +99,7 @@ class Packer:
     """known: the objects that the reader has already, under their numbers. What stands for a built-in type by
     being derived from it crosses as that type, read by its own methods, with the names of what it has besides."""
     def __init__(self, known=(), classes=None, lend=None):
-        self.kept, self.nodes = list(known), [None] * len(known)
+        self.kept, self.nodes, self.named = list(known), [None] * len(known), [0] * len(known)
         self.index = {id(value): i for i, value in enumerate(self.kept)}
         self.ahead = list(range(len(self.kept)))
         self.classes, self.lend = classes or {}, lend
@@ -112,7 +112,9 @@ class Packer:
             i = self.index[id(value)] = len(self.kept)
             self.kept.append(value)  # alive, so that no other object gets its id
             self.nodes.append(None)
+            self.named.append(0)
             self.ahead.append(i)
+        self.named[i] += 1
         return [i]
 
     def refs(self, values):

@@ -337,6 +337,19 @@ static const check_t honest[] = {
      "a = f({1: 2}); assert a == {1: 2} and a[5] == 7"},
     {"", "import math\ndef f(x): return [math.nan]", "import math; assert f(0) == [math.nan]"},
     {"", "def f(x): return ValueError", "assert f(0) is ValueError"},
+    /* What both hold on to is one object, however late it is changed. */
+    {"", "s = []\ndef f(x):\n    s.append(x)\n    return s",
+     "a = f(1); b = f(2); assert a is b and a == [1, 2]; a.pop(); assert f(3) == [1, 3] and a is "
+     "b"},
+    {"", "s = []\ndef f(x):\n    s.append(x)\n    return list(s[0])",
+     "a = [1]; f(a); a.append(2); assert f([]) == [1, 2]"},
+    {"", "def f(x):\n    try: yield x\n    finally: x.append(1)",
+     "a = []; g = f(a); assert next(g) is a; g.close(); assert a == [1]"},
+    {"", "class f:\n    def __init__(self, x): self.x = x\n    def put(self, k, v): self.x[k] = v",
+     "a = {}; b = [7]; s = f(a); s.put('k', b); assert a == {'k': [7]} and a['k'] is b\n"
+     "    b.append(8); s.put('l', 9); assert a == {'k': [7, 8], 'l': 9} and s.x is a"},
+    {"", "def f(x): return x and f(x - 1)",
+     "import sys; sys.setrecursionlimit(9000); assert f(8000) == 0"},
     /* Coroutines run to their end where they were made. */
     {"", "import asyncio\nasync def f(x):\n    await asyncio.sleep(0.01)\n    return x + 1",
      "import asyncio, inspect\n    assert inspect.iscoroutinefunction(f)\n"
