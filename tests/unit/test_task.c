@@ -175,6 +175,7 @@ static void a_mistake_in_a_task_is_named (void **state)
                   ":2: tests[1].kwargs: no such key; a test has args, and result or raises"},
                  {"b", "", "{\"args\":[],\"raises\":\"ValueErorr\"}",
                   ":2: tests[0].raises: ValueErorr is none of Python's own exceptions"},
+                 {"b", "", "{\"args\":[],\"raises\":\"MemoryError\"}", ":2: tests[0].raises"},
                  {"b", ",\"entry_point\":\"lambda\"", "{\"args\":[],\"result\":1}",
                   ":2: \"entry_point\" 'lambda' is no name of a function"},
                  {"b\\u0000", "", "{\"args\":[],\"result\":1}", ":2: column 27: \\u0000 in it"},

@@ -130,6 +130,11 @@ static int coding_adopt_test (const json_t *task, const json_t *test, size_t i, 
                         "tests[%zu] needs \"args\": [...] and \"result\", or \"raises\"", i);
     if (raises && !coding_is_identifier (name))
         return err_set (err, ERR_INPUT, "tests[%zu].raises is the name of an exception", i);
+    if (strcmp (name, "MemoryError") == 0)
+        return err_set (err, ERR_INPUT,
+                        "tests[%zu].raises: MemoryError ends a program, whoever raises it: no "
+                        "program can pass",
+                        i);
     /* One of the program's own, or of its library, has to be asked for. */
     if (raises && !coding_is_exception (name) && !strstr (family_text (task, "brief"), name))
         return err_set (err, ERR_INPUT,
