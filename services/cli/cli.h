@@ -6,7 +6,9 @@
 #ifndef QUINTET_CLI_CLI_H
 #define QUINTET_CLI_CLI_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "svc/args.h"
@@ -25,6 +27,8 @@ int cli_run_for (const char *name, bool passing, int argc, char **argv);
 /*  Parses the arguments of a subcommand; handles --help and wrong ones. NULL: *status is to be
  *  returned. */
 args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status);
+/*  Prints an object as one line, its reals with so many digits (0: all), and lets it go. */
+void cli_print_json (json_t *line, size_t digits);
 /*  Prints "quintet NAME: text" and returns the exit status that fits. */
 int cli_fail (const char *name, const err_t *err);
 

@@ -74,10 +74,7 @@ static void cmd_generate_print_json (const cmd_generate_t *g, const stream_part_
                                   json_stringn_nocheck (p->text.data, p->text.size),
                                   "prompt_tokens", (json_int_t) g->prompt.n, "tokens",
                                   (json_int_t) p->ids_n, "ended_by", stream_end_name (p->end));
-        char *text = json_dumps (line, JSON_COMPACT);
-        puts (text ? text : "{}");
-        free (text);
-        json_decref (line);
+        cli_print_json (line, 0);
     }
 }
 

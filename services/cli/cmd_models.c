@@ -126,10 +126,7 @@ static int cmd_models_print_all (const models_t *m, const char *dir, const hf_t 
                                  json_integer ((json_int_t) cmd_models_sum (&uses[u], &n[u][1])));
         }
         json_object_set_new (line, "free_bytes", json_integer ((json_int_t) memory_available ()));
-        char *text = json_dumps (line, JSON_COMPACT);
-        puts (text ? text : "{}");
-        free (text);
-        json_decref (line);
+        cli_print_json (line, 0);
         return 0;
     }
     printf ("%s: %s, %.2f million weights stored as %s\n", dir, archs[c->arch],
@@ -204,10 +201,7 @@ static void cmd_models_show_or_explain (models_t *m, const char *dir)
     m->refused++;
     if (m->json) {
         json_t *line = json_pack ("{s:s, s:b, s:s}", "dir", dir, "runs", 0, "why", err.text);
-        char *text = json_dumps (line, JSON_COMPACT);
-        puts (text ? text : "{}");
-        free (text);
-        json_decref (line);
+        cli_print_json (line, 0);
     } else {
         printf ("does not run here: ");
         printable_print (stdout, err.text, strlen (err.text), PRINTABLE_LINE);

@@ -187,10 +187,7 @@ static void cmd_play_print_json (const episode_t *episode, const wire_reward_t *
     } else {
         json_object_set_new (line, "not_scored", json_string (why));
     }
-    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
-    puts (text ? text : "{}");
-    free (text);
-    json_decref (line);
+    cli_print_json (line, 9);
 }
 
 /*  What the team hands in, and what a reward service says of it. A task that cannot be scored was

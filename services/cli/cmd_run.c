@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -391,9 +390,7 @@ static void cmd_run_take_times (const run_t *run, result_t *result)
 /*  The result is printed also when the page could not be written. */
 static int cmd_run_finish (run_t *run, err_t *err)
 {
-    struct winsize size = {0};
-    ioctl (1, TIOCGWINSZ, &size);
-    result_t result = {.passing = run->passing, .columns = size.ws_col};
+    result_t result = {.passing = run->passing, .columns = style_columns (stdout)};
     bool solo = strcmp (run->conf->run.baseline, "solo") == 0;
     int rc = result_read (&result, run->place.out, solo, err);
     if (rc == 0) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,8 +20,7 @@
 #include "view/style.h"
 
 #define RUNS_MAX    4096
-#define ROW_COLUMNS 63                 /* of a row, without the name */
-#define CONFIG_MAX  ((size_t) 1 << 20) /* as much as conf_load reads */
+#define ROW_COLUMNS 63 /* of a row, without the name */
 
 static const args_option_t options[] = {{"--json", NULL, NULL, "one object per run"}, {0}};
 
@@ -76,8 +74,6 @@ static void cmd_runs_take_line (void *context, json_t *line)
 
 static void cmd_runs_read (listed_t *run, const char *dir)
 {
-    char path[FS_PATH_MAX];
-    buf_t config = {0};
     history_t history;
     *run = (listed_t){.started_s = NAN, .wall_s = NAN};
     snprintf (run->dir, sizeof run->dir, "%s", dir);
@@ -92,10 +88,7 @@ static void cmd_runs_read (listed_t *run, const char *dir)
                                                     : "unfinished");
     history_free (&history);
     result_each (dir, "metrics.jsonl", cmd_runs_take_line, run);
-    if (fs_join (path, dir, "config.yml", NULL) == 0 &&
-        fs_read (path, CONFIG_MAX, &config, NULL) == 0)
-        run->conf = conf_parse (config.data ? config.data : "", config.size, path, NULL, 0, NULL);
-    buf_free (&config);
+    run->conf = folder_conf (dir);
 }
 
 static void cmd_runs_free (runs_t *runs)
@@ -227,12 +220,10 @@ static void cmd_runs_print (const listed_t *run, size_t name, size_t columns)
 /*  Where nobody looks at a terminal, nothing is cut. */
 static void cmd_runs_table (const runs_t *runs)
 {
-    struct winsize size = {0};
-    bool screen = isatty (STDOUT_FILENO);
-    size_t columns = SIZE_MAX, name = strlen ("run");
+    size_t columns = style_columns (stdout), name = strlen ("run");
     style_choose (style_terminal (stdout), false);
-    if (screen)
-        columns = ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+    if (!columns)
+        columns = isatty (STDOUT_FILENO) ? 80 : SIZE_MAX;
     if (columns < ROW_COLUMNS + 8)
         columns = ROW_COLUMNS + 8;
     for (size_t i = 0; i < runs->n; i++)
@@ -275,11 +266,8 @@ static void cmd_runs_print_json (const listed_t *run)
         json_object_set (line, "after", run->after);
     if (run->differs)
         json_object_set_new (line, "differs", json_string (run->differs));
-    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (13));
-    puts (text ? text : "{}");
-    free (text);
+    cli_print_json (line, 13);
     buf_free (&dir);
-    json_decref (line);
 }
 
 static int cmd_runs_run (int argc, char **argv)

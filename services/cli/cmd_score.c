@@ -161,11 +161,8 @@ static int cmd_score_print_rewards (const void *payload, size_t size, err_t *err
             json_object_set_new (line, "success", json_boolean (r->success));
         if (!r->agreement_unknown)
             json_object_set_new (line, "agreement", json_real (r->agreement));
-        char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
-        puts (text ? text : "{}");
-        free (text);
+        cli_print_json (line, 9);
         buf_free (&verdict);
-        json_decref (line);
     }
     int rc = reply ? 0 : -1;
     arena_destroy (&arena);

@@ -47,6 +47,14 @@ args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status)
     return NULL;
 }
 
+void cli_print_json (json_t *line, size_t digits)
+{
+    char *text = json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (digits));
+    puts (text ? text : "{}");
+    free (text);
+    json_decref (line);
+}
+
 int cli_fail (const char *name, const err_t *err)
 {
     fprintf (stderr, "quintet %s: ", name);

@@ -13,8 +13,6 @@
 
 #include <jansson.h>
 
-#include "conf/conf.h"
-
 /*  A trainer writes metrics from its first evaluation on. */
 bool folder_holds_run (const char *dir)
 {
@@ -60,11 +58,18 @@ int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err)
     return 0;
 }
 
+conf_t *folder_conf (const char *dir)
+{
+    char path[FS_PATH_MAX];
+    return fs_join (path, dir, "config.yml", NULL) == 0 && fs_exists (path)
+               ? conf_load (path, NULL, 0, NULL)
+               : NULL;
+}
+
 /*  RUN/checkpoints/step-N, whatever link or path it was named by. A config.yml that cannot be read
  *  says nothing: whoever opens the weights says what is wrong with them. */
 void folder_policies (const char *weights, char set[FOLDER_SET])
 {
-    char config[FS_PATH_MAX];
     char *real = realpath (weights, NULL), *end = real ? strrchr (real, '/') : NULL;
     conf_t *conf = NULL;
     set[0] = 0;
@@ -72,8 +77,7 @@ void folder_policies (const char *weights, char set[FOLDER_SET])
         *end = 0;
     if (end && (end = strrchr (real, '/')) && strcmp (end, "/checkpoints") == 0) {
         *end = 0;
-        if (fs_join (config, real, "config.yml", NULL) == 0 && fs_exists (config))
-            conf = conf_load (config, NULL, 0, NULL);
+        conf = folder_conf (real);
     }
     if (conf)
         snprintf (set, FOLDER_SET, "team.policies=%s", conf->team.policies);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "base/fs.h"
+#include "conf/conf.h"
 
 /*  Whether anything was measured there. */
 bool folder_holds_run (const char *dir);
@@ -18,6 +19,8 @@ size_t folder_step (const char *dir);
 /*  The folder with the weights that are meant by a folder: of a run its newest checkpoint, else the
  *  folder itself. ERR_CONFIG: a run that has none yet. */
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
+/*  The run's config.yml; NULL: it is not there, or cannot be read. */
+conf_t *folder_conf (const char *dir);
 /*  The override "team.policies=..." that those weights were made under, as the run that they belong
  *  to says in its config.yml; "": they belong to none. */
 #define FOLDER_SET 48

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /*  For the process, since it has one stdout. */
@@ -12,6 +13,12 @@ bool style_terminal (FILE *file)
 {
     const char *term = getenv ("TERM");
     return isatty (fileno (file)) && term && *term && strcmp (term, "dumb") != 0;
+}
+
+size_t style_columns (FILE *file)
+{
+    struct winsize size;
+    return ioctl (fileno (file), TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 void style_choose (bool terminal, bool refused)

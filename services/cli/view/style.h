@@ -13,6 +13,8 @@ typedef enum { STYLE_NONE, STYLE_GOOD, STYLE_BAD, STYLE_NOTE, STYLE_HEAD, STYLE_
 
 /*  Whether a file is a terminal that obeys (not TERM=dumb). */
 bool style_terminal (FILE *file);
+/*  Of the terminal that a file is; 0: it is none, or does not say. */
+size_t style_columns (FILE *file);
 /*  terminal: output goes to such a one. Colours are left out besides when
  *  refused says so, or NO_COLOR (no-color.org) does. */
 void style_choose (bool terminal, bool refused);
