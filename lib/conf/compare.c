@@ -60,69 +60,82 @@ void conf_essence (const conf_t *conf, buf_t *text)
         }
 }
 
-/*  A run's name says where it was written, and nothing about it. */
-void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list)
+/*  Appends to list how conf differs from other, key by key; leave: of keys that do not count. -1:
+ *  no memory. */
+static int conf_compare_keys (const conf_t *conf, const conf_t *other,
+                              bool (*leave) (const conf_section_t *, const conf_key_t *),
+                              void (*tell) (const char *name, const char *ours, const char *theirs,
+                                            buf_t *list),
+                              buf_t *list)
 {
-    buf_t ours = {0}, theirs = {0};
+    buf_t name = {0}, ours = {0}, theirs = {0};
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
     for (size_t s = 0; s < n; s++)
         for (size_t k = 0; k < sections[s].n; k++) {
             const conf_key_t *key = &sections[s].keys[k];
+            if (leave (&sections[s], key))
+                continue;
+            buf_clear (&name);
             buf_clear (&ours);
             buf_clear (&theirs);
+            buf_printf (&name, "%s.%s", sections[s].name, key->name);
             conf_print_value (conf, &sections[s], key, &ours);
             conf_print_value (other, &sections[s], key, &theirs);
-            bool name = strcmp (sections[s].name, "run") == 0 && strcmp (key->name, "name") == 0;
-            if (!name && ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
-                buf_printf (list, "%s%s.%s=%s", list->size ? " " : "", sections[s].name, key->name,
-                            ours.data);
+            if (name.data && ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
+                tell (name.data, ours.data, theirs.data, list);
         }
+    bool failed =
+        buf_failed (&name) || buf_failed (&ours) || buf_failed (&theirs) || buf_failed (list);
+    buf_free (&name);
     buf_free (&ours);
     buf_free (&theirs);
+    return failed ? -1 : 0;
 }
 
-/*  The lines of two essences are the same keys in the same order, so they are compared line by
- *  line. Both texts are cut up by that. */
-static void conf_compare_list_differences (char *ours, char *theirs, buf_t *list)
+/*  A run's name says where it was written, and nothing about it. */
+static bool conf_compare_is_name (const conf_section_t *section, const conf_key_t *key)
 {
-    char *mine, *other;
-    while ((mine = strsep (&ours, "\n")) && (other = strsep (&theirs, "\n"))) {
-        const char *value = strchr (mine, ' '); /* " 0.1" of "trainer.lr: 0.1" */
-        if (strcmp (mine, other) == 0 || !value)
-            continue;
-        buf_printf (list, "%s%s (and not%s)", list->size ? ", " : "", other, value);
-    }
+    return strcmp (section->name, "run") == 0 && strcmp (key->name, "name") == 0;
+}
+
+static void conf_compare_tell (const char *name, const char *ours, const char *theirs, buf_t *list)
+{
+    (void) theirs;
+    buf_printf (list, "%s%s=%s", list->size ? " " : "", name, ours);
+}
+
+void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list)
+{
+    conf_compare_keys (conf, other, conf_compare_is_name, conf_compare_tell, list);
+}
+
+static void conf_compare_tell_both (const char *name, const char *ours, const char *theirs,
+                                    buf_t *list)
+{
+    buf_printf (list, "%s%s: %s (and not %s)", list->size ? ", " : "", name, theirs, ours);
 }
 
 /*  The file is the config.yml that the trainer left in the run's folder. Keys that it lacks, as one
  *  of an earlier version may, count as their defaults. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err)
 {
-    buf_t file = {0}, ours = {0}, theirs = {0}, list = {0};
+    buf_t file = {0}, list = {0};
     conf_t *other = NULL;
     int rc = fs_read (path, (size_t) 1 << 20, &file, err);
     if (rc == 0)
         other = conf_parse (file.data ? file.data : "", file.size, path, NULL, 0, err);
     rc = other ? 0 : -1;
-    if (rc == 0) {
-        conf_essence (conf, &ours);
-        conf_essence (other, &theirs);
-        if (buf_failed (&ours) || buf_failed (&theirs))
-            rc = err_set (err, ERR_LIMIT, "no memory to compare configurations");
-    }
-    if (rc == 0) {
-        conf_compare_list_differences (ours.data, theirs.data, &list);
-        if (list.size)
-            rc = err_set (err, ERR_CONFIG,
-                          "the run was made with %s: --resume with the same, or name another "
-                          "folder with --out (%s has all that was in force)",
-                          list.data, path);
-    }
+    if (rc == 0 &&
+        conf_compare_keys (conf, other, conf_compare_is_free, conf_compare_tell_both, &list) != 0)
+        rc = err_set (err, ERR_LIMIT, "no memory to compare configurations");
+    if (rc == 0 && list.size)
+        rc = err_set (err, ERR_CONFIG,
+                      "the run was made with %s: --resume with the same, or name another "
+                      "folder with --out (%s has all that was in force)",
+                      list.data, path);
     conf_destroy (&other);
     buf_free (&file);
-    buf_free (&ours);
-    buf_free (&theirs);
     buf_free (&list);
     return rc;
 }
