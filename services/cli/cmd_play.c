@@ -89,7 +89,7 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
     if (rc == 0)
         rc = buf_check (&text, "a prompt", err);
     if (rc == 0)
-        rc = opened_encode (folder, play->seats.format[role], text.data, text.size,
+        rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
                             &e->prompt[role], err);
     buf_free (&text);
     if (e->brief[role] == 0)
@@ -274,7 +274,7 @@ static int cmd_play_count (void *context, size_t role, const char *text, size_t 
 {
     const seats_t *seats = context;
     tokenizer_ids_t ids = {0};
-    int rc = opened_encode (seats->folder[role], seats->format[role], text, size, &ids, err);
+    int rc = opened_encode (seats->folder[role], &seats->format[role], text, size, &ids, err);
     *tokens = ids.n;
     tokenizer_ids_free (&ids);
     return rc;

@@ -141,6 +141,8 @@ static int policy_find_prefix (policy_t *policy, const tokenizer_t *tokenizer, e
     return rc;
 }
 
+/*  What the format means for every role: how it is written is the team's, since a role may have a
+ *  message of the system. */
 static int policy_find_chat (policy_t *policy, const char *dir, const char *chat,
                              const tokenizer_t *tokenizer, err_t *err)
 {
@@ -157,9 +159,8 @@ static int policy_find_chat (policy_t *policy, const char *dir, const char *chat
     /* The template writes the whole prompt, with the tokens that would stand before it. */
     if (format.whole)
         policy->prefix_n = 0;
-    policy->chat = strdup (format.name);
     chat_free (&format);
-    return rc == 0 && !policy->chat ? policy_no_memory (policy, err) : rc;
+    return rc;
 }
 
 /*  The tokenizer itself is not kept: the trainer sees token ids only. Its text is, for agents and
@@ -279,11 +280,10 @@ static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
     memcpy (policy->prefix, base->prefix, sizeof base->prefix);
     policy->stops_n = base->stops_n;
     policy->prefix_n = base->prefix_n;
-    policy->chat = strdup (base->chat);
     policy->path = strdup (base->path);
     policy->config_text = strdup (base->config_text);
     policy->tokenizer_text = strdup (base->tokenizer_text);
-    return policy->path && policy->chat && policy->config_text && policy->tokenizer_text
+    return policy->path && policy->config_text && policy->tokenizer_text
                ? 0
                : policy_no_memory (policy, err);
 }
@@ -330,7 +330,6 @@ void policy_destroy (policy_t **policy)
     model_destroy (&p->model);
     model_destroy (&p->reference);
     hf_files_destroy (&p->files);
-    free (p->chat);
     free (p->path);
     free (p->adapter_text);
     free (p->config_text);

@@ -42,7 +42,6 @@ typedef struct policy {
     size_t stops_n;
     int32_t prefix[POLICY_PREFIX_MAX]; /* tokens before every prompt */
     size_t prefix_n;
-    char *chat; /* name or pattern of the chat format */
     model_t *model;
     train_t *train;
     size_t n;      /* floats that learn: all weights, or those of the adapters */

@@ -68,7 +68,7 @@ static void round_fill_roles (const team_t *team, wire_role_t *roles)
             .tokenizer = policy->tokenizer_hash,
             .stops = {.data = policy->stops, .n = policy->stops_n},
             .prefix = {.data = policy->prefix, .n = policy->prefix_n},
-            .chat = team->chat[r],
+            .chat = team->chat[r].name,
             .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT)};
     }
 }

@@ -71,13 +71,11 @@ static int team_speak (team_t *team, size_t role, err_t *err)
     const conf_t *conf = team->conf;
     const policy_t *policy = team->policies[team->policy_of[role]];
     const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
-    team->chat[role] = policy->chat;
-    if (!*system)
+    if (chat_find_with (policy->path, conf->model.chat, *system ? system : NULL, &team->chat[role],
+                        err) == 0)
         return 0;
-    if (chat_find_with (policy->path, conf->model.chat, system, &team->spoken[role], err) != 0)
-        return conf_wrap_words (conf, name, CONF_SYSTEM, err);
-    team->chat[role] = team->spoken[role].name;
-    return 0;
+    return *system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
+                   : conf_wrap (conf, "model.chat", err);
 }
 
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
@@ -102,9 +100,8 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 }
 
 typedef struct {
-    const policy_t *policy;
+    const team_t *team;
     tokenizer_t *tokenizer;
-    chat_format_t chat[CONF_LIST_MAX]; /* by role */
 } team_count_t;
 
 static int team_count (void *context, size_t role, const char *text, size_t size, size_t *tokens,
@@ -112,8 +109,8 @@ static int team_count (void *context, size_t role, const char *text, size_t size
 {
     const team_count_t *c = context;
     tokenizer_ids_t ids = {0};
-    int rc = chat_encode (c->tokenizer, &c->chat[role], text, size, &ids, err);
-    *tokens = c->policy->prefix_n + ids.n;
+    int rc = chat_encode (c->tokenizer, &c->team->chat[role], text, size, &ids, err);
+    *tokens = c->team->policies[0]->prefix_n + ids.n;
     tokenizer_ids_free (&ids);
     return rc;
 }
@@ -122,7 +119,7 @@ static int team_count (void *context, size_t role, const char *text, size_t size
 int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted, err_t *err)
 {
     const conf_t *conf = team->conf;
-    team_count_t count = {.policy = team->policies[0]};
+    team_count_t count = {.team = team};
     const char *const *roles = (const char *const *) conf->team.roles.item;
     const char *prompts[CONF_LIST_MAX];
     conf_prompts (conf, roles, team->roles, prompts);
@@ -133,15 +130,9 @@ int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted
                       .room = team->context[0],
                       .count = team_count,
                       .context = &count};
-    const char *text = count.policy->tokenizer_text;
+    const char *text = team->policies[0]->tokenizer_text;
     count.tokenizer = tokenizer_parse (text, strlen (text), err);
-    int rc = count.tokenizer ? 0 : -1;
-    for (size_t r = 0; rc == 0 && r < team->roles; r++)
-        rc = chat_find (NULL, team->chat[r], &count.chat[r], err);
-    if (rc == 0)
-        rc = task_fit (tasks, &fit, fitted, err);
-    for (size_t r = 0; r < team->roles; r++)
-        chat_free (&count.chat[r]);
+    int rc = count.tokenizer ? task_fit (tasks, &fit, fitted, err) : -1;
     tokenizer_destroy (&count.tokenizer);
     return rc;
 }
@@ -151,7 +142,7 @@ void team_unload (team_t *team)
     for (size_t p = 0; p < team->policies_n; p++)
         policy_destroy (&team->policies[p]);
     for (size_t r = 0; r < team->roles; r++)
-        chat_free (&team->spoken[r]);
+        chat_free (&team->chat[r]);
     team->policies_n = 0;
     /* After the adapters, whose models read it. */
     policy_destroy (&team->base);

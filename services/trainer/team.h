@@ -21,10 +21,8 @@ typedef struct {
     policy_t *base; /* of adapters; NULL without */
     policy_t *policies[CONF_LIST_MAX];
     size_t policies_n;
-    size_t policy_of[CONF_LIST_MAX]; /* by role */
-    /* By role: as its policy is spoken to, or with a message of the system before that. */
-    const char *chat[CONF_LIST_MAX];
-    chat_format_t spoken[CONF_LIST_MAX]; /* owned: of roles that have such a message */
+    size_t policy_of[CONF_LIST_MAX];   /* by role */
+    chat_format_t chat[CONF_LIST_MAX]; /* by role: with a message of the system where it has one */
     size_t vocab[CONF_LIST_MAX], context[CONF_LIST_MAX]; /* of each role's model */
 } team_t;
 

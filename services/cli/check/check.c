@@ -102,6 +102,7 @@ static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t 
 {
     for (size_t r = 0; r < n; r++) {
         const char *system = conf_words (p->conf, roles[r], CONF_SYSTEM);
+        chat_free (&p->spoken[r]); /* of the team before */
         if (chat_find_with (p->folder, p->conf->model.chat, *system ? system : NULL, &p->spoken[r],
                             err) != 0)
             return *system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)
@@ -126,15 +127,9 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
                       .count = check_count,
                       .context = p};
     task_fitted_t fitted;
-    int rc = check_speak (p, roles, n, err);
-    bool spoken = rc == 0;
-    if (spoken)
-        rc = task_fit_count (p->tasks, &fit, &fitted, err);
-    for (size_t r = 0; r < n; r++)
-        chat_free (&p->spoken[r]);
-    if (!spoken)
+    if (check_speak (p, roles, n, err) != 0)
         return -1;
-    if (rc != 0)
+    if (task_fit_count (p->tasks, &fit, &fitted, err) != 0)
         return conf_wrap (conf, *conf->task.path ? "task.path" : "team.roles", err);
     size_t shared = task_set_shared (p->tasks) ? 1 : 2, all = 0, too_long = 0;
     bool none = false;
@@ -237,6 +232,8 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, cons
         rc = check_prompts (check, &p, err);
     task_set_destroy (&tasks);
     chat_free (&p.chat);
+    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+        chat_free (&p.spoken[r]);
     tokenizer_destroy (&tokenizer);
     return rc;
 }

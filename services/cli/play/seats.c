@@ -73,13 +73,11 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
 static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
 {
     const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
-    s->format[role] = *system ? &s->spoken[role] : &s->folder[role]->format;
-    if (!*system)
+    if (chat_find_with (s->folder[role]->dir, conf->model.chat, *system ? system : NULL,
+                        &s->format[role], err) == 0)
         return 0;
-    return chat_find_with (s->folder[role]->dir, conf->model.chat, system, &s->spoken[role], err) ==
-                   0
-               ? 0
-               : conf_wrap_words (conf, name, CONF_SYSTEM, err);
+    return *system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
+                   : conf_wrap (conf, "model.chat", err);
 }
 
 static size_t seats_rank (const model_t *model)
@@ -122,6 +120,6 @@ void seats_close (seats_t *s)
     for (size_t i = 0; i < s->opened_n; i++)
         opened_close (&s->opened[i]);
     for (size_t r = 0; r < CONF_LIST_MAX; r++)
-        chat_free (&s->spoken[r]);
+        chat_free (&s->format[r]);
     *s = (seats_t){0};
 }

@@ -20,12 +20,11 @@ typedef struct {
     /* by role; neighbours may share */
     const opened_t *folder[CONF_LIST_MAX];
     const model_t *model[CONF_LIST_MAX];
-    const chat_format_t *format[CONF_LIST_MAX]; /* that it is spoken to in */
-    sampler_t *sampler;                         /* of all of them */
+    chat_format_t format[CONF_LIST_MAX]; /* that it is spoken to in */
+    sampler_t *sampler;                  /* of all of them */
     /* owned */
     char dir[CONF_LIST_MAX][FS_PATH_MAX];
     opened_t opened[CONF_LIST_MAX];
-    chat_format_t spoken[CONF_LIST_MAX]; /* of roles with a message of the system */
     model_t *adapted[CONF_LIST_MAX];
     size_t opened_n, adapted_n;
 } seats_t;
