@@ -6,31 +6,7 @@
 
 #include "base/fs.h"
 #include "model_fixture.h"
-
-static char dir[] = "/tmp/quintet-chat-XXXXXX";
-
-static int make_dir (void **state)
-{
-    (void) state;
-    return mkdtemp (dir) ? 0 : -1;
-}
-
-static int remove_dir (void **state)
-{
-    (void) state;
-    return fs_remove (dir, NULL);
-}
-
-static void put (const char *name, const char *text)
-{
-    char path[128];
-    err_t err = {0};
-    snprintf (path, sizeof path, "%s/%s", dir, name);
-    if (!text)
-        unlink (path);
-    else
-        assert_int_equal (fs_write (path, text, strlen (text), &err), 0);
-}
+#include "folder_fixture.h"
 
 static tokenizer_t *tokenizer (void)
 {

@@ -8,22 +8,9 @@
 #include "base/fs.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
+#include "folder_fixture.h"
 
 #define TENSORS_MAX 64
-
-static char dir[] = "/tmp/quintet-hf-XXXXXX";
-
-static int make_dir (void **state)
-{
-    (void) state;
-    return mkdtemp (dir) ? 0 : -1;
-}
-
-static int remove_dir (void **state)
-{
-    (void) state;
-    return fs_remove (dir, NULL);
-}
 
 static const char *in (const char *folder, const char *name)
 {
@@ -34,7 +21,7 @@ static const char *in (const char *folder, const char *name)
     return to;
 }
 
-static void put (const char *folder, const char *name, const char *text)
+static void put_in (const char *folder, const char *name, const char *text)
 {
     err_t err = {0};
     assert_int_equal (fs_mkdirs (in (folder, ""), &err), 0);
@@ -271,7 +258,7 @@ static folder_t *folder (const char *name, const model_config_t *shape, const ch
     else
         for (char *at; (at = strstr (text, "dtype\""));)
             memcpy (at, "other\"", 6);
-    put (name, "config.json", edited);
+    put_in (name, "config.json", edited);
     if (edited != text)
         free (edited);
     free (text);
@@ -471,7 +458,7 @@ static void write_index (const folder_t *f, size_t half, size_t other, const cha
         comma = ",";
     }
     buf_text (&text, "}}");
-    put ("index", "model.safetensors.index.json", text.data);
+    put_in ("index", "model.safetensors.index.json", text.data);
     buf_free (&text);
 }
 
@@ -501,7 +488,7 @@ static void the_index_is_obeyed (void **state)
         opens ("index", cases[i].why);
     }
     release (&f);
-    put ("index", "model.safetensors.index.json", "{\"weight_map\":{}}");
+    put_in ("index", "model.safetensors.index.json", "{\"weight_map\":{}}");
     opens ("index", "has no weight_map");
 }
 
@@ -510,9 +497,9 @@ static void files_that_are_no_weights_are_named (void **state)
     (void) state;
     model_config_t shape = fixture_config ();
     folder_t *f = folder ("other", &shape, "float32");
-    put ("other", "pytorch_model.bin", "x");
+    put_in ("other", "pytorch_model.bin", "x");
     opens ("other", "its weights are in pytorch_model.bin");
-    put ("other", "model.safetensors", "version https://git-lfs.github.com/spec/v1\nsize 7\n");
+    put_in ("other", "model.safetensors", "version https://git-lfs.github.com/spec/v1\nsize 7\n");
     opens ("other", "model.safetensors is a pointer of Git LFS");
     release (&f);
 }
@@ -548,9 +535,9 @@ static void other_files_go_along (void **state)
                                        ".gitattributes", "adapter_config.json"};
     err_t err = {0};
     for (size_t i = 0; i < 6; i++) {
-        put ("from", kept[i], kept[i]);
-        put ("from", left[i], "x");
-        put ("blobs", "1f", "of the cache");
+        put_in ("from", kept[i], kept[i]);
+        put_in ("from", left[i], "x");
+        put_in ("blobs", "1f", "of the cache");
     }
     assert_int_equal (mkfifo (in ("from", "pipe.txt"), 0600), 0);
     assert_int_equal (symlink ("/etc/hostname", in ("from", "link.txt")), 0);
@@ -562,8 +549,8 @@ static void other_files_go_along (void **state)
     hf_files_t *files = hf_files_read (in ("cache", "snapshots/1"), &err);
     if (!files)
         fail_msg ("%s", err.text);
-    put ("all", "config.json", "{}");
-    put ("some", "config.json", "{}");
+    put_in ("all", "config.json", "{}");
+    put_in ("some", "config.json", "{}");
     assert_int_equal (hf_files_write (files, in ("all", ""), false, &err), 0);
     assert_int_equal (hf_files_write (files, in ("some", ""), true, &err), 0);
     for (size_t i = 0; i < 6; i++) {

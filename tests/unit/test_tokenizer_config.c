@@ -6,33 +6,9 @@
 
 #include "base/fs.h"
 #include "model_fixture.h"
+#include "folder_fixture.h"
 #include "text/chat.h"
 #include "text/tokenizer.h"
-
-static char dir[] = "/tmp/quintet-tokenizer-config-XXXXXX";
-
-static int make_dir (void **state)
-{
-    (void) state;
-    return mkdtemp (dir) ? 0 : -1;
-}
-
-static int remove_dir (void **state)
-{
-    (void) state;
-    return fs_remove (dir, NULL);
-}
-
-static void put (const char *name, const char *text)
-{
-    char path[128];
-    err_t err = {0};
-    snprintf (path, sizeof path, "%s/%s", dir, name);
-    if (!text)
-        unlink (path);
-    else
-        assert_int_equal (fs_write (path, text, strlen (text), &err), 0);
-}
 
 #define BOS                                                                                        \
     "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},"            \
