@@ -73,6 +73,8 @@
 
 #define CONF_TRAINER(T, N, R, B, L)                                                                \
     N (steps, 100, 0, 1000000, "optimiser steps")                                                  \
+    N (budget_tokens, 0, 0, 1LL << 53,                                                             \
+       "sampled tokens after which training ends, with the step that reaches them; 0: no limit")   \
     N (groups, 16, 1, 4096, "groups (tasks) per step")                                             \
     N (group_size, 8, 1, 1024, "episodes per group: G")                                            \
     N (resample, 0, 0, CONF_RESAMPLE_MAX,                                                          \

@@ -84,7 +84,7 @@ static void cmd_runs_read (listed_t *run, const char *dir)
     snprintf (run->state, sizeof run->state, "%s",
               history.started                       ? history_state (&history)
               : folder_locked (dir, FOLDER_TRAINER) ? "running"
-              : folder_finished (dir, 0)            ? "finished"
+              : folder_finished (dir, NULL)         ? "finished"
                                                     : "unfinished");
     history_free (&history);
     result_each (dir, "metrics.jsonl", cmd_runs_take_line, run);

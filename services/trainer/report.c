@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "episodes.h"
+#include "evaluations.h"
 #include "news.h"
 #include "stages.h"
 
@@ -338,7 +339,8 @@ int report_evaluation (trainer_t *t, const rollout_t *sampled, const rollout_t *
     log_info ("eval", "step=%llu n=%zu sampled=%.4f greedy=%.4f reward=%.4f path=%.1f",
               (unsigned long long) t->done, s.groups, rate.rate, greedy_rate.rate, s.reward.mean,
               s.critical_path);
-    if (report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
+    if (evaluations_write (t, sampled, greedy, err) != 0 ||
+        report_show_examples (t, WIRE_EVAL_SAMPLED, sampled, err) != 0)
         return -1;
     return report_show_examples (t, WIRE_EVAL_GREEDY, greedy, err);
 }
@@ -372,19 +374,19 @@ static json_t *report_result_of (const trainer_t *t, size_t flat)
     json_t *before = json_object (), *after = json_object ();
     double wall_s = t->wall_kept > 0 ? t->wall_kept : trainer_wall_s (t);
     metrics_find (t->metrics, "eval", 0, report_keep_number, before);
-    metrics_find (t->metrics, "eval", (uint64_t) t->conf->trainer.steps, report_keep_number, after);
+    metrics_find (t->metrics, "eval", trainer_steps (t), report_keep_number, after);
     /* An evaluation plays its tasks twice, sampled and greedy. */
     double groups = metrics_sum (t->metrics, "step", "groups") +
                     2 * metrics_sum (t->metrics, "eval", "n"),
            lost = metrics_sum (t->metrics, "step", "dead_groups") +
                   metrics_sum (t->metrics, "eval", "dead_groups") +
                   metrics_sum (t->metrics, "eval", "greedy_dead_groups");
-    return json_pack ("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run,
-                      "steps", (json_int_t) t->done, "tasks_left_out", (json_int_t) t->left_out,
-                      "groups", (json_int_t) groups, "lost_groups", (json_int_t) lost,
-                      "steps_without_spread", (json_int_t) flat, "reproducible",
-                      (int) conf_reproducible (t->conf), "first_step_s", t->first_step_s, "wall_s",
-                      wall_s, "before", before, "after", after);
+    return json_pack ("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:f, s:f, s:o, s:o}", "run", t->run,
+                      "steps", (json_int_t) t->done, "sampled_tokens", (json_int_t) t->sampled,
+                      "tasks_left_out", (json_int_t) t->left_out, "groups", (json_int_t) groups,
+                      "lost_groups", (json_int_t) lost, "steps_without_spread", (json_int_t) flat,
+                      "reproducible", (int) conf_reproducible (t->conf), "first_step_s",
+                      t->first_step_s, "wall_s", wall_s, "before", before, "after", after);
 }
 
 /*  Only a result of just this end counts: with more steps than before the run goes on, and so does
@@ -395,7 +397,7 @@ void report_restore_times (trainer_t *t)
     json_t *result =
         fs_join (path, t->dir, RESULT, NULL) == 0 ? json_load_file (path, 0, NULL) : NULL;
     uint64_t steps = (uint64_t) json_integer_value (json_object_get (result, "steps"));
-    if (result && steps == t->done && steps == (uint64_t) t->conf->trainer.steps) {
+    if (result && steps == t->done && steps == trainer_steps (t)) {
         t->wall_kept = json_number_value (json_object_get (result, "wall_s"));
         t->first_step_s = json_number_value (json_object_get (result, "first_step_s"));
     }

@@ -176,3 +176,11 @@ size_t rollout_tokens (const wire_episode_t *episode)
         tokens += episode->completions[c].ids.n;
     return tokens;
 }
+
+size_t rollout_tokens_all (const rollout_t *rollout)
+{
+    size_t tokens = 0;
+    for (size_t e = 0; e < rollout->episodes; e++)
+        tokens += rollout_tokens (rollout->episode[e]);
+    return tokens;
+}

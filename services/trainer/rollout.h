@@ -48,5 +48,7 @@ int rollout_index (rollout_t *rollout, err_t *err);
  *  completions. */
 size_t rollout_critical_path (const wire_episode_t *episode);
 size_t rollout_tokens (const wire_episode_t *episode);
+/*  Of all episodes. */
+size_t rollout_tokens_all (const rollout_t *rollout);
 
 #endif

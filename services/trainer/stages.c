@@ -43,11 +43,6 @@ typedef struct {
     int (*late) (trainer_t *t, double waited_s, err_t *err); /* sets the error; returns -1 */
 } stage_steps_t;
 
-static uint64_t stage_steps (const trainer_t *t)
-{
-    return (uint64_t) t->conf->trainer.steps;
-}
-
 static double stage_timeout_s (const trainer_t *t)
 {
     return (double) t->conf->run.timeout_s;
@@ -95,7 +90,7 @@ static int stage_publish_late (trainer_t *t, double waited_s, err_t *err)
 static bool stage_evaluation_due (const trainer_t *t, uint64_t done)
 {
     uint64_t every = (uint64_t) t->conf->evaluation.every;
-    return done == 0 || done >= stage_steps (t) || (every && done % every == 0);
+    return done == 0 || done >= trainer_steps (t) || (every && done % every == 0);
 }
 
 static stage_t stage_after_publish (const trainer_t *t)
@@ -197,7 +192,7 @@ static int stage_groups_late (trainer_t *t, double waited_s, err_t *err)
 
 static stage_t stage_after_evaluate (const trainer_t *t)
 {
-    return t->done >= stage_steps (t) ? STAGE_DONE : STAGE_SAMPLE;
+    return t->done >= trainer_steps (t) ? STAGE_DONE : STAGE_SAMPLE;
 }
 
 static int stage_sample_enter (trainer_t *t, err_t *err)
@@ -248,7 +243,11 @@ static int stage_sample_poll (trainer_t *t, err_t *err)
     int grown = t->rollout ? stage_resample (t, err) : -1;
     if (grown != 0)
         return grown < 0 ? -1 : 0;
-    return stage_check_played (t, t->rollout, err) == 0 ? 1 : -1;
+    if (stage_check_played (t, t->rollout, err) != 0)
+        return -1;
+    /* Now, since who asks whether the step is the last one asks from here on. */
+    trainer_count_sampled (t, rollout_tokens_all (t->rollout), t->done + 1);
+    return 1;
 }
 
 static stage_t stage_after_sample (const trainer_t *t)
@@ -324,7 +323,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
                            .lr = conf->trainer.lr,
                            .end = conf->trainer.lr_end,
                            .warmup = (uint64_t) conf->trainer.warmup,
-                           .steps = stage_steps (t)};
+                           .steps = (uint64_t) conf->trainer.steps};
     credit_options_t options = objective_credit (conf);
     const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
@@ -503,10 +502,10 @@ static void stage_move_to (trainer_t *t, stage_t stage)
 double stages_left_s (const trainer_t *t)
 {
     size_t evaluations = 0;
-    for (uint64_t k = t->done; k <= stage_steps (t); k++)
+    for (uint64_t k = t->done; k <= trainer_steps (t); k++)
         evaluations += k > t->done ? stage_evaluation_due (t, k)
                                    : t->stage == STAGE_SAVE && stage_evaluation_due (t, k);
-    return eta_left (&t->eta, (size_t) (stage_steps (t) - t->done), evaluations);
+    return eta_left (&t->eta, (size_t) (trainer_steps (t) - t->done), evaluations);
 }
 
 /*  Also after a resume: the bus may have forgotten the version, and agents cannot sample before it

@@ -28,6 +28,20 @@ double trainer_wall_s (const trainer_t *trainer)
     return trainer->wall_before + clock_s () - trainer->started;
 }
 
+uint64_t trainer_steps (const trainer_t *trainer)
+{
+    return trainer->end ? trainer->end : (uint64_t) trainer->conf->trainer.steps;
+}
+
+/*  step: the one that they were sampled for, or the last of them. */
+void trainer_count_sampled (trainer_t *t, uint64_t tokens, uint64_t step)
+{
+    uint64_t budget = (uint64_t) t->conf->trainer.budget_tokens;
+    t->sampled += tokens;
+    if (budget && t->sampled >= budget && step)
+        t->end = step;
+}
+
 /*  The essence leaves out what may change when a run goes on, so a resume compares the rest
  *  alone. */
 int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err)
@@ -347,6 +361,8 @@ static int trainer_open_run (trainer_t *t, checkpoint_t *checkpoint, buf_t *crit
         return -1;
     /* Cut where the checkpoint says: the lines behind belong to steps that are done again. */
     t->metrics = metrics_open (t->dir, checkpoint->metrics_offset, err);
+    if (t->metrics)
+        trainer_count_sampled (t, (uint64_t) metrics_sum (t->metrics, "step", "tokens"), t->done);
     if (!t->metrics || episodes_cut (t, err) != 0 || completions_cut (t, err) != 0 ||
         trainer_draw (t, err) != 0 || trainer_name_checkpoints (t, err) != 0 ||
         trainer_subscribe (t, err) != 0)

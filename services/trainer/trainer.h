@@ -57,6 +57,8 @@ typedef struct {
     metrics_t *metrics;
 
     uint64_t done;        /* steps done: the number of the version that is out */
+    uint64_t sampled;     /* tokens, in all of them */
+    uint64_t end;         /* the step that used up trainer.budget_tokens; 0: none yet */
     uint64_t saved;       /* of these, those of the newest checkpoint */
     size_t left_out;      /* tasks that are too long for the model */
     uint64_t played;      /* steps up to this one were played before the last resume already */
@@ -105,6 +107,11 @@ void trainer_status (svc_run_t *svc, void (*metric) (void *to, const char *name,
 
 /*  Hash of everything in a configuration that the weights follow from (conf_essence). */
 int trainer_config_hash (const conf_t *conf, hash_t *hash, err_t *err);
+
+/*  After how many steps the run ends: trainer.steps, or fewer once its budget is used up. */
+uint64_t trainer_steps (const trainer_t *trainer);
+/*  Counts tokens that the step under way sampled, or those before a resume. */
+void trainer_count_sampled (trainer_t *trainer, uint64_t tokens, uint64_t step);
 
 /*  Seconds of the run so far, those before a resume included. */
 double trainer_wall_s (const trainer_t *trainer);

@@ -31,7 +31,8 @@
     "\"completion_tokens\":20.5,\"tokens\":41,\"critical_path_tokens\":" path                      \
     ",\"reward\":0.1,\"n\":64}"
 #define RESULT(before, after)                                                                      \
-    "{\"steps\":9,\"reproducible\":false,\"wall_s\":12.5,\"before\":" before ",\"after\":" after "}"
+    "{\"steps\":9,\"sampled_tokens\":1000,\"reproducible\":false,\"wall_s\":12.5,"                 \
+    "\"before\":" before ",\"after\":" after "}"
 #define EPISODE(phase, id, step, text, verdict, success)                                           \
     "{\"phase\":\"" phase "\",\"step\":" step ",\"task\":{\"id\":\"" id "\",\"brief\":\"Do " id    \
     ".\"},\"turns\":[{\"actions\":[{\"role\":\"main\",\"text\":\"" text                            \
@@ -506,9 +507,17 @@ static void folders_are_numbered (void **state)
     snprintf (wanted, sizeof wanted, "%s-2", f->dir);
     folder_numbered (path, slash, 2);
     assert_string_equal (path, wanted);
-    assert_true (folder_finished (f->dir, 9));
-    assert_false (folder_finished (f->dir, 10)); /* a run that is to be made longer */
-    assert_false (folder_finished (path, 1));
+    conf_t *conf = conf_defaults ();
+    conf->trainer.steps = 9;
+    assert_true (folder_finished (f->dir, conf) && folder_finished (f->dir, NULL));
+    conf->trainer.steps = 10;
+    assert_false (folder_finished (f->dir, conf)); /* a run that is to be made longer */
+    conf->trainer.budget_tokens = 1000;
+    assert_true (folder_finished (f->dir, conf)); /* it ended with its budget */
+    conf->trainer.budget_tokens = 1001;
+    assert_false (folder_finished (f->dir, conf));
+    assert_false (folder_finished (path, NULL));
+    conf_destroy (&conf);
 }
 
 static void commands_are_quoted_for_a_shell (void **state)

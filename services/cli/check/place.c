@@ -11,11 +11,10 @@
 static bool place_unfinished (const conf_t *conf, const char *dir)
 {
     char config[FS_PATH_MAX], solo[FS_PATH_MAX];
-    size_t steps = (size_t) conf->trainer.steps;
     bool alone = strcmp (conf->run.baseline, "solo") != 0;
     if (fs_join (config, dir, "config.yml", NULL) != 0 || fs_join (solo, dir, "solo", NULL) != 0)
         return false;
-    bool finished = folder_finished (dir, steps) && (alone || folder_finished (solo, steps));
+    bool finished = folder_finished (dir, conf) && (alone || folder_finished (solo, conf));
     return !finished && conf_compare (conf, config, NULL) == 0;
 }
 

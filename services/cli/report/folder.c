@@ -86,15 +86,18 @@ void folder_policies (const char *weights, char set[FOLDER_SET])
 }
 
 /*  The trainer writes result.json last. A run that was finished may be made longer: then the file
- *  is of fewer steps than are wanted. */
-bool folder_finished (const char *dir, size_t steps)
+ *  is of fewer steps than are wanted, and of fewer tokens. */
+bool folder_finished (const char *dir, const conf_t *conf)
 {
     char path[FS_PATH_MAX];
     if (fs_join (path, dir, "result.json", NULL) != 0)
         return false;
     json_t *result = json_load_file (path, 0, NULL);
     const json_t *done = json_object_get (result, "steps");
-    bool finished = json_is_integer (done) && (size_t) json_integer_value (done) >= steps;
+    json_int_t sampled = json_integer_value (json_object_get (result, "sampled_tokens"));
+    bool finished = json_is_integer (done) &&
+                    (!conf || json_integer_value (done) >= conf->trainer.steps ||
+                     (conf->trainer.budget_tokens && sampled >= conf->trainer.budget_tokens));
     json_decref (result);
     return finished;
 }

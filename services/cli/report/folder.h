@@ -25,8 +25,9 @@ conf_t *folder_conf (const char *dir);
  *  to says in its config.yml; "": they belong to none. */
 #define FOLDER_SET 48
 void folder_policies (const char *weights, char set[FOLDER_SET]);
-/*  Whether the trainer there came to its end after at least so many steps. */
-bool folder_finished (const char *dir, size_t steps);
+/*  Whether the trainer there came to its end, and with this configuration's steps or budget of
+ *  tokens; NULL: with any. */
+bool folder_finished (const char *dir, const conf_t *conf);
 
 /*  Whether another process works there: who does holds this file in it locked. A trainer's is that
  *  of services/trainer/rundir.c. */
