@@ -121,9 +121,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!(conf->evaluation.temperature > 0), "evaluation.top_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.min_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.samples", greedy},
-        {conf_check_is (conf->loss.advantage, "group"), "critic.",
-         "while loss.advantage is group: leave it out, or set loss.advantage to critic or "
-         "group+critic"},
+        {!conf_credits (conf, "critic"), "critic.",
+         "while loss.credit does not name critic: leave it out, or set loss.credit to critic or "
+         "joint+critic"},
     };
     return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
 }
@@ -150,6 +150,10 @@ static int conf_check_chat (const conf_t *conf, err_t *err)
  *  refusal says what would do. */
 static int conf_check_loss (const conf_t *conf, err_t *err)
 {
+    assign_list_t credits;
+    err_t why = {0};
+    if (assign_parse (conf->loss.credit, &credits, &why) != 0)
+        return conf_refuse (conf, "loss.credit", err, "%s", why.text);
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
         return conf_refuse (conf, "loss.scale", err,
                             "is %s, but rloo does not divide: set it to none", conf->loss.scale);
@@ -177,11 +181,11 @@ static int conf_check_trainer (const conf_t *conf, err_t *err)
 {
     /* A group's baseline is the mean of its episodes: one episode would always get an advantage of
      * 0. */
-    if (conf->trainer.group_size < 2 && !conf_check_is (conf->loss.advantage, "critic"))
+    if (conf->trainer.group_size < 2 && !conf_check_is (conf->loss.credit, "critic"))
         return conf_refuse (conf, "trainer.group_size", err,
                             "1 leaves nothing to compare an episode with: at least 2 with "
-                            "loss.advantage %s",
-                            conf->loss.advantage);
+                            "loss.credit %s",
+                            conf->loss.credit);
     /* A minibatch without a group would be an update of nothing. */
     if (conf->trainer.minibatches > conf->trainer.groups)
         return conf_refuse (conf, "trainer.minibatches", err,

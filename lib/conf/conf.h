@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/keys.h"
+#include "learn/assign.h"
 
 #define CONF_LIST_MAX 8
 /*  The greatest trainer.resample. */
@@ -121,6 +122,11 @@ void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list);
 /*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys
  *  that differ, with both values. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err);
+
+/*  Whether loss.credit names this credit (learn/assign.h), alone or among others; and how credits
+ *  are computed. */
+bool conf_credits (const conf_t *conf, const char *name);
+assign_options_t conf_assign (const conf_t *conf);
 
 /*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible:
  *  no" where that is so. */

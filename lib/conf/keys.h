@@ -117,7 +117,8 @@
     B (mask_truncated, false, "leave completions out that the length limit cut")                   \
     N (overlong_tokens, 0, 0, 65536,                                                               \
        "reward falls by up to 1 over the last tokens before task.max_tokens (DAPO); 0: off")       \
-    T (advantage, "group", "group|critic|group+critic", "where the baseline comes from")
+    T (credit, "joint", NULL,                                                                      \
+       "whose doing a reward is: joint, role, role_turn, critic; with + between: their mean")
 
 #define CONF_CRITIC(T, N, R, B, L)                                                                 \
     N (replay, 512, 1, 8192,                                                                       \
@@ -150,7 +151,7 @@
     S (reward, CONF_REWARD, "R = w_q quality + w_s speed - w_c cost")                              \
     S (trainer, CONF_TRAINER, "steps, optimiser, checkpoints")                                     \
     S (loss, CONF_LOSS, "what is minimised")                                                       \
-    S (critic, CONF_CRITIC, "the centralised value function, when loss.advantage asks for it")     \
+    S (critic, CONF_CRITIC, "the centralised value function, when loss.credit asks for it")        \
     S (evaluation, CONF_EVALUATION, "on held-out tasks")
 
 #endif

@@ -82,28 +82,46 @@ static bool conf_print_is (const char *value, const char *word)
     return strcmp (value, word) == 0;
 }
 
-/*  The group's formulas, and where they come from, are in lib/learn/advantage.h. */
-static void conf_print_advantage_formula (const conf_t *conf, buf_t *text)
+bool conf_credits (const conf_t *conf, const char *name)
 {
-    const char *a = conf->loss.advantage;
-    if (conf_print_is (a, "critic"))
-        buf_printf (text, "advantage = normalised GAE (R, V; gamma 1, lambda %g)\n",
-                    conf->critic.lambda);
-    else if (conf_print_is (conf->loss.type, "rloo"))
-        buf_text (text, "advantage = R - mean of the others in the group\n");
-    else
-        buf_printf (text, "advantage = %s(R - mean_group)%s%s\n",
-                    conf_print_is (a, "group") ? "" : "mean of normalised GAE and ",
-                    conf_print_is (conf->loss.scale, "none") ? "" : " / (std_",
-                    conf_print_is (conf->loss.scale, "none")    ? ""
-                    : conf_print_is (conf->loss.scale, "group") ? "group + 1e-4)"
-                                                                : "batch + 1e-4)");
-    if (!conf_print_is (a, "group"))
+    assign_list_t credits;
+    err_t err = {0};
+    return assign_parse (conf->loss.credit, &credits, &err) == 0 && assign_has (&credits, name);
+}
+
+assign_options_t conf_assign (const conf_t *conf)
+{
+    const char *scale = conf->loss.scale;
+    return (assign_options_t){.scale = conf_print_is (scale, "group")   ? ASSIGN_SCALE_GROUP
+                                       : conf_print_is (scale, "batch") ? ASSIGN_SCALE_BATCH
+                                                                        : ASSIGN_SCALE_NONE,
+                              .leave_one_out = conf_print_is (conf->loss.type, "rloo"),
+                              .lambda = conf->critic.lambda};
+}
+
+/*  Where the formulas come from is in lib/learn/assign.c. */
+static void conf_print_credit_formula (const conf_t *conf, buf_t *text)
+{
+    assign_list_t credits;
+    assign_options_t options = conf_assign (conf);
+    err_t err = {0};
+    if (assign_parse (conf->loss.credit, &credits, &err) != 0)
+        return; /* conf_check has said so */
+    buf_printf (text, "advantage = %s", credits.n > 1 ? "mean of, each normalised:\n" : "");
+    for (size_t i = 0; i < credits.n; i++) {
+        buf_text (text, credits.n > 1 ? "    " : "");
+        if (credits.credit[i]->worth)
+            assign_formula (credits.credit[i], &options, text);
+        else
+            buf_printf (text, "normalised GAE (R, V; gamma 1, lambda %g)", options.lambda);
+        buf_printf (text, "  [%s]\n", credits.credit[i]->name);
+    }
+    if (assign_has (&credits, "critic"))
         buf_printf (
             text,
             "    V: Gaussian process over the words of brief and turns before, from the "
             "last %lld texts\n"
-            "    V is used from M >= %g until M < %g, else the group alone; M = 7/8 M + 1/8 "
+            "    V is used from M >= %g until M < %g, else the rest, or joint; M = 7/8 M + 1/8 "
             "max (E, -1),\n"
             "    E = 1 - var (R - V) / var (R) before V learns from the step\n",
             (long long) conf->critic.replay, conf->critic.trust, conf->critic.distrust);
@@ -192,7 +210,7 @@ void conf_objective (const conf_t *conf, buf_t *text)
         buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
                     (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
                     (long long) conf->loss.overlong_tokens);
-    conf_print_advantage_formula (conf, text);
+    conf_print_credit_formula (conf, text);
     conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))
         buf_text (text,

@@ -1,35 +1,24 @@
-/*  advantage - from rewards to advantages, pure.
+/*  advantage - what advantages are made of, pure; credit assignment (assign.h) puts it together.
  *
- *      advantage_group (rewards, first, groups, ADVANTAGE_SCALE_GROUP, advantages, &stats);
- *
- *  A_i = (R_i - mean_g) / (std_g + 1e-4), std with G - 1 (GRPO: Shao et al., DeepSeekMath, section
- *  4.1; scale none: Dr. GRPO, Liu et al. 2025). A group whose rewards spread less than 1e-8 gives
- *  zeros.
+ *      advantage_spread_t s = advantage_spread (rewards, n);
+ *      advantage_gae (values, turns, reward, lambda, advantages);
+ *      advantage_normalise (advantages, n);
  */
 #ifndef QUINTET_LEARN_ADVANTAGE_H
 #define QUINTET_LEARN_ADVANTAGE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-typedef enum {
-    ADVANTAGE_SCALE_GROUP,
-    ADVANTAGE_SCALE_BATCH,
-    ADVANTAGE_SCALE_NONE
-} advantage_scale_t;
+/*  Values that spread less than this are equal: they teach nothing. */
+#define ADVANTAGE_SPREAD_MIN 1e-8
 
 typedef struct {
-    double mean, std;   /* of all rewards */
-    size_t zero_spread; /* groups that give no gradient; empty ones are not counted */
-} advantage_stats_t;
+    double mean, std; /* std with n - 1; 0 for fewer than two values */
+    double spread;    /* largest - smallest */
+} advantage_spread_t;
 
-/*  first[g] .. first[g + 1] - 1 are the rewards of group g; first has groups + 1 entries. */
-void advantage_group (const double *rewards, const size_t *first, size_t groups,
-                      advantage_scale_t scale, double *advantages, advantage_stats_t *stats);
-
-/*  REINFORCE leave-one-out (Ahmadian et al. 2024): R_i - mean of the others in the group. */
-void advantage_rloo (const double *rewards, const size_t *first, size_t groups, double *advantages,
-                     advantage_stats_t *stats);
+/*  Of n values; all 0 when there is none. */
+advantage_spread_t advantage_spread (const double *x, size_t n);
 
 /*  What the reward of a completion loses by its length (soft overlong punishment, DAPO: Yu et al.
  *  2025, eq. 13): 0 up to longest - cache tokens, then in a line down to -1 at longest. cache 0:

@@ -271,7 +271,7 @@ static void cmd_run_on_restart (void *context, const char *name, const char *why
  *  starts it in any order. */
 static int cmd_run_wait_for_services (run_t *run, err_t *err)
 {
-    bool critic = strcmp (run->conf->loss.advantage, "group") != 0;
+    bool critic = conf_credits (run->conf, "critic");
     int64_t started = clock_ms ();
     const char *missing;
     char text[512];

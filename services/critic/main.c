@@ -10,7 +10,7 @@
 static const svc_t service = {
     .name = "critic",
     .about = "The centralised value function: learns from finished episodes, answers with values.\n"
-             "Needed when loss.advantage is critic or group+critic.\n"
+             "Needed when loss.credit names critic.\n"
              "\n"
              "  quintet-critic --bus tcp://10.0.0.1:5550\n",
     .credit = 8,

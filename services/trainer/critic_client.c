@@ -127,7 +127,7 @@ static int critic_client_exchange (critic_client_t *critic, take_fn *take, err_t
         return err_set (err, ERR_CONFIG,
                         "step %" PRIu64 ": the transcripts of its episodes pass the %d MiB of a "
                         "request to the critic: lower trainer.groups, trainer.group_size or "
-                        "task.max_tokens, or set loss.advantage to group",
+                        "task.max_tokens, or set loss.credit to joint",
                         r->step, WIRE_PAYLOAD_MAX >> 20);
     hash_t hash = hash_of (r->payload.data, r->payload.size);
     char hex[HASH_HEX_SIZE];

@@ -52,17 +52,13 @@ update_options_t objective_update (const conf_t *conf, double lr)
                               .temperature = (float) conf->trainer.temperature};
 }
 
-/*  "group+critic" is neither of the other two, so it sets both flags. */
+/*  The configuration has checked the names (conf/check.c). */
 credit_options_t objective_credit (const conf_t *conf)
 {
-    const char *scale = conf->loss.scale, *from = conf->loss.advantage;
-    return (credit_options_t){.scale = strcmp (scale, "group") == 0   ? ADVANTAGE_SCALE_GROUP
-                                       : strcmp (scale, "batch") == 0 ? ADVANTAGE_SCALE_BATCH
-                                                                      : ADVANTAGE_SCALE_NONE,
-                              .leave_one_out = strcmp (conf->loss.type, "rloo") == 0,
-                              .group = strcmp (from, "critic") != 0,
-                              .critic = strcmp (from, "group") != 0,
-                              .lambda = conf->critic.lambda,
-                              .max_tokens = (size_t) conf->task.max_tokens,
-                              .overlong_tokens = (size_t) conf->loss.overlong_tokens};
+    credit_options_t options = {.assign = conf_assign (conf),
+                                .max_tokens = (size_t) conf->task.max_tokens,
+                                .overlong_tokens = (size_t) conf->loss.overlong_tokens};
+    err_t err = {0};
+    assign_parse (conf->loss.credit, &options.credits, &err);
+    return options;
 }

@@ -266,7 +266,7 @@ static int trainer_open_critic (trainer_t *t, const checkpoint_t *checkpoint, co
                                 err_t *err)
 {
     /* Nobody asks for a critic then, and none has to run. */
-    if (strcmp (t->conf->loss.advantage, "group") == 0)
+    if (!conf_credits (t->conf, "critic"))
         return 0;
     t->critic = critic_client_new (svc_bus (t->svc), t->run, t->epoch, t->conf, err);
     if (!t->critic)

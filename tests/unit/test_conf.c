@@ -116,7 +116,9 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
     refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
-    refused (GOOD "loss:\n  advantage: critic\ncritic:\n  trust: 0.04\n", NULL,
+    refused (GOOD "loss:\n  credit: joint+luck\n", NULL,
+             "x.yml:8: loss.credit 'luck' is no credit: joint, role, role_turn");
+    refused (GOOD "loss:\n  credit: critic\ncritic:\n  trust: 0.04\n", NULL,
              "x.yml: critic.distrust 0.05 is more than critic.trust 0.04");
     refused (GOOD "reward:\n  quality: 0\n  speed: 0\n  cost: 0\n", NULL,
              "x.yml:8: reward.quality 0");

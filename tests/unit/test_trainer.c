@@ -24,6 +24,7 @@
 #include "../../services/trainer/eta.h"
 #include "../../services/trainer/tensorboard.h"
 #include "base/fs.h"
+#include "learn/advantage.h"
 
 #define assert_near(got, want, tolerance)                                                          \
     do {                                                                                           \
@@ -455,6 +456,14 @@ static void equal_rewards_have_no_spread (void **state)
     rollout_destroy (&w.rollout);
 }
 
+static credit_options_t credit_options (const char *credits)
+{
+    credit_options_t options = {.assign.scale = ASSIGN_SCALE_GROUP};
+    err_t err = {0};
+    assert_int_equal (assign_parse (credits, &options.credits, &err), 0);
+    return options;
+}
+
 static void batches_hold_what_teaches (void **state)
 {
     (void) state;
@@ -462,7 +471,7 @@ static void batches_hold_what_teaches (void **state)
     world_open (&w, (double[]){1, 0, 0.5, 0.5});
     err_t err = {0};
     credit_t credit = {0};
-    credit_options_t options = {.scale = ADVANTAGE_SCALE_GROUP, .group = true};
+    credit_options_t options = credit_options ("joint");
     assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
     assert_int_equal (credit.zero_spread, 1); /* the dead one is counted elsewhere */
     size_t policies[] = {0, 0};
@@ -491,35 +500,35 @@ static void batches_hold_what_teaches (void **state)
     rollout_destroy (&w.rollout);
 }
 
-static void critic_credit_follows_turns (void **state)
+/*  Episode 0 plays role 0 at 0 and 2, role 1 at 1; the others are as the world says. Credit is told
+ *  of each completion whose it is. */
+static void credit_knows_whose_completions_are (void **state)
 {
     (void) state;
     world_t w;
     world_open (&w, (double[]){1, 0, 0.5, 0.25});
     err_t err = {0};
-    credit_t critic = {0}, both = {0}, group = {0};
+    credit_t credit = {0};
     double values[10];
     for (size_t i = 0; i < 10; i++)
         values[i] = 0.1 * (double) i;
-    credit_options_t options = {.group = false, .critic = true, .lambda = 1};
-    assert_int_equal (credit_compute (&critic, w.rollout, &options, values, &err), 0);
-    /* lambda 1: reward minus value, normalised. Episode 0: role 0 at 0 and 2, role 1 at 1. */
+    credit_options_t options = credit_options ("critic");
+    options.assign.lambda = 1;
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, values, &err), 0);
+    /* lambda 1: reward minus value, normalised. */
     double want[10], rewards[] = {1, 1, 1, 0, 0, 0, 0.5, 0.5, 0.25, 0.25};
     for (size_t i = 0; i < 10; i++)
         want[i] = rewards[i] - values[i];
     advantage_normalise (want, 10);
     for (size_t i = 0; i < 10; i++)
-        assert_near (critic.advantages[i], want[i], 1e-12);
-    options.group = true;
-    assert_int_equal (credit_compute (&both, w.rollout, &options, values, &err), 0);
-    options.critic = false;
-    assert_int_equal (credit_compute (&group, w.rollout, &options, values, &err), 0);
-    advantage_normalise (group.advantages, 10);
+        assert_near (credit.advantages[i], want[i], 1e-12);
+    /* Each role in each turn against the other episode: of two, the difference. */
+    options = credit_options ("role_turn");
+    options.assign.scale = ASSIGN_SCALE_NONE;
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, values, &err), 0);
     for (size_t i = 0; i < 10; i++)
-        assert_near (both.advantages[i], (group.advantages[i] + want[i]) / 2, 1e-12);
-    credit_free (&critic);
-    credit_free (&both);
-    credit_free (&group);
+        assert_near (credit.advantages[i], i < 3 ? 1 : i < 6 ? -1 : i < 8 ? 0.25 : -0.25, 1e-12);
+    credit_free (&credit);
     rollout_destroy (&w.rollout);
 }
 
@@ -532,8 +541,10 @@ static void overlong_completions_cost_reward (void **state)
     world_open (&w, (double[]){0.5, 0.5, 0.5, 0.5});
     err_t err = {0};
     credit_t credit = {0};
-    credit_options_t options = {
-        .scale = ADVANTAGE_SCALE_NONE, .group = true, .max_tokens = 3, .overlong_tokens = 2};
+    credit_options_t options = credit_options ("joint");
+    options.assign.scale = ASSIGN_SCALE_NONE;
+    options.max_tokens = 3;
+    options.overlong_tokens = 2;
     assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
     assert_near (credit.overlong, -(0.5 + 2.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
     assert_int_equal (credit.zero_spread, 1);
@@ -561,7 +572,7 @@ int main (void)
         cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (equal_rewards_have_no_spread),
         cmocka_unit_test (batches_hold_what_teaches),
-        cmocka_unit_test (critic_credit_follows_turns),
+        cmocka_unit_test (credit_knows_whose_completions_are),
         cmocka_unit_test (overlong_completions_cost_reward),
     };
     return cmocka_run_group_tests_name ("trainer", tests, make_dir, remove_dir);

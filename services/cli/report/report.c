@@ -216,8 +216,8 @@ static void report_conf_facts (const conf_t *c, buf_t *out)
                 (long long) c->trainer.steps, (long long) c->trainer.groups,
                 (long long) c->trainer.group_size, c->trainer.temperature);
     report_fact_text (out, "Training", &text);
-    buf_printf (&text, "%s per %s, advantage %s, learning rate %g (%s)", c->loss.type,
-                c->loss.level, c->loss.advantage, c->trainer.lr, c->trainer.schedule);
+    buf_printf (&text, "%s per %s, credit %s, learning rate %g (%s)", c->loss.type, c->loss.level,
+                c->loss.credit, c->trainer.lr, c->trainer.schedule);
     report_fact_text (out, "Loss", &text);
     buf_printf (&text, "R = %g quality + %g speed - %g cost", c->reward.quality, c->reward.speed,
                 c->reward.cost);

@@ -187,7 +187,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
                                  "--modules", modules.data ? modules.data : "",
                                  NULL};
     /* A count, too: one critic, or none where nobody would ask it. */
-    bool critic = strcmp (conf->loss.advantage, "group") != 0;
+    bool critic = conf_credits (conf, "critic");
     int rc =
         suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
                 suite_start_service (s, "agent", conf->run.agents, with_threads, err) ||
