@@ -158,10 +158,12 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
                                 "with a chat template",
                                 seat->where[w], seat->role);
-            if (w == CONF_PROMPT && prompt_unknown (seat->words[w], unknown))
+            if (w == CONF_PROMPT &&
+                prompt_unknown (seat->words[w], (const char *const *) conf->team.roles.item,
+                                conf->team.roles.n, unknown))
                 return err_set (
                     err, ERR_CONFIG,
-                    "%s: team.roles.%.60s.prompt has {%s}; what is known there is " PROMPT_NAMES,
+                    "%s: team.roles.%.60s.prompt has {%s}; what is known there: " PROMPT_PARTS,
                     seat->where[w], seat->role, unknown);
         }
     return 0;

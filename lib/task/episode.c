@@ -12,6 +12,8 @@
 
 #include "task/family.h"
 #include "task/prompt.h"
+#include "team/protocol.h"
+#include "team/state.h"
 
 /*  Of a state, a history or an artifact: what is longer would not fit into a message of the bus. */
 #define EPISODE_STATE_MAX ((size_t) 16 << 20)
@@ -20,9 +22,11 @@
 struct episode {
     const family_t *family;
     json_t *state;
-    json_t *turns;  /* in state */
+    json_t *turns; /* in state */
+    json_t *protocol;
     json_t *acting; /* actions of the turn under way, by role: object or null */
-    size_t roles, max_turns;
+    json_t *found;  /* by its tools, by role */
+    size_t roles;
     bool done;
 };
 
@@ -32,17 +36,59 @@ static const char *episode_role_name (const episode_t *e, size_t role)
     return json_string_value (json_array_get (json_object_get (e->state, "roles"), role));
 }
 
-/*  A family's functions are only ever called with roles that it knows. */
-static int episode_check_roles (const episode_t *e, err_t *err)
+static int episode_check_names (const episode_t *e, err_t *err)
 {
     if (e->roles == 0 || e->roles > EPISODE_ROLES_MAX)
         return err_set (err, ERR_INPUT, "a team has 1 to %d roles, not %zu", EPISODE_ROLES_MAX,
                         e->roles);
     for (size_t r = 0; r < e->roles; r++)
-        if (!episode_role_name (e, r) || !family_knows (e->family, episode_role_name (e, r)))
-            return err_set (err, ERR_INPUT, "task family %s has no role '%s'", e->family->name,
-                            episode_role_name (e, r) ? episode_role_name (e, r) : "");
+        if (!episode_role_name (e, r) || !*episode_role_name (e, r))
+            return err_set (err, ERR_INPUT, "role %zu has no name", r);
     return 0;
+}
+
+/*  A family merges and scores slots, and knows which there are. A seat that writes into none, such
+ *  as a planner, is nothing to it. */
+static int episode_check_slots (const episode_t *e, err_t *err)
+{
+    const json_t *slot;
+    size_t i;
+    json_array_foreach (json_object_get (e->state, "slots"), i, slot)
+        if (!family_knows (e->family, json_string_value (slot)))
+            return err_set (err, ERR_INPUT, "task family %s has no role '%s'", e->family->name,
+                            json_string_value (slot));
+    return json_array_size (json_object_get (e->state, "slots"))
+               ? 0
+               : err_set (err, ERR_INPUT, "nobody of the team writes anything");
+}
+
+/*  The protocol of the state, or all in parallel. A limit of 0 leaves the number of turns to the
+ *  family; a state that somebody else played may have more. */
+static int episode_find_protocol (episode_t *e, err_t *err)
+{
+    const json_t *roles = json_object_get (e->state, "roles");
+    json_t *given = json_object_get (e->state, "protocol");
+    const char *names[EPISODE_ROLES_MAX];
+    for (size_t r = 0; r < e->roles; r++)
+        names[r] = episode_role_name (e, r);
+    json_int_t turns =
+        json_integer_value (json_object_get (json_object_get (e->state, "limits"), "turns"));
+    size_t most = turns > 0 ? (size_t) turns : e->family->turns,
+           played = json_array_size (e->turns);
+    protocol_team_t team = {
+        .roles = names, .n = e->roles, .max_turns = most > played ? most : played};
+    e->protocol = given ? json_incref (given) : protocol_make ("parallel", &team, err);
+    return e->protocol ? protocol_check (e->protocol, roles, err) : -1;
+}
+
+static void episode_begin_turn (episode_t *e)
+{
+    json_decref (e->acting);
+    json_decref (e->found);
+    e->acting = json_array ();
+    e->found = json_object ();
+    for (size_t r = 0; r < e->roles; r++)
+        json_array_append_new (e->acting, json_null ());
 }
 
 /*  Takes the state over. It may come from a file, so nothing of it is taken for granted; turns are
@@ -57,55 +103,56 @@ static episode_t *episode_adopt (json_t *state, err_t *err)
     }
     e->state = state;
     const json_t *task = json_object_get (state, "task");
-    const json_t *limits = json_object_get (state, "limits");
     /* Looked up once: what follows calls the family at every turn. */
     e->family = family_find (family_text (task, "family"));
     e->turns = json_object_get (state, "turns");
     e->roles = json_array_size (json_object_get (state, "roles"));
-    json_int_t turns = json_integer_value (json_object_get (limits, "turns"));
     e->done = json_is_true (json_object_get (state, "done"));
     int rc = 0;
     if (!e->family)
         rc = err_set (err, ERR_INPUT, "no task family '%s'", family_text (task, "family"));
-    else if (!json_is_array (e->turns) || !json_is_object (limits))
+    else if (!json_is_array (e->turns) || !json_is_object (json_object_get (state, "limits")))
         rc = err_set (err, ERR_INPUT, "a global state needs \"turns\" and \"limits\"");
     else
-        rc = episode_check_roles (e, err);
+        rc = episode_check_names (e, err);
+    if (rc == 0)
+        rc = episode_find_protocol (e, err);
     if (rc == 0) {
-        /* A limit of 0 leaves the number of turns to the family. */
-        e->max_turns = turns > 0 ? (size_t) turns : e->family->turns;
-        e->acting = json_array ();
-        for (size_t r = 0; r < e->roles; r++)
-            json_array_append_new (e->acting, json_null ());
-    } else {
-        episode_destroy (&e);
+        state_begin (state, e->protocol);
+        rc = episode_check_slots (e, err);
     }
+    if (rc == 0)
+        episode_begin_turn (e);
+    else
+        episode_destroy (&e);
     return e;
 }
 
-/*  Takes task, roles, prompts (NULL: none) and limits over. */
-static episode_t *episode_start (json_t *task, json_t *roles, json_t *prompts, json_t *limits,
-                                 err_t *err)
+/*  What the episodes of a group have in common; each is in the state where it is given. */
+static const char *const common[] = {"task", "roles", "limits", "protocol", "prompts", "sees"};
+
+/*  Takes what is common over. */
+static episode_t *episode_start (json_t *state, err_t *err)
 {
-    json_t *state =
-        json_pack ("{s:o, s:o, s:o*, s:o, s:[], s:s, s:b}", "task", task, "roles", roles, "prompts",
-                   prompts, "limits", limits, "turns", "artifact", "", "done", 0);
-    if (!state) {
+    if (!state || json_object_set_new (state, "turns", json_array ()) != 0 ||
+        json_object_set_new (state, "artifact", json_string ("")) != 0 ||
+        json_object_set_new (state, "done", json_false ()) != 0) {
+        json_decref (state);
         err_set (err, ERR_LIMIT, "no memory for an episode");
         return NULL;
     }
     return episode_adopt (state, err);
 }
 
-/*  NULL where no role has one. */
-static json_t *episode_prompts (const char *const *prompts, size_t n)
+/*  NULL where no role has any. */
+static json_t *episode_words (const char *const *words, size_t n)
 {
     bool any = false;
-    for (size_t r = 0; prompts && r < n; r++)
-        any = any || *prompts[r];
+    for (size_t r = 0; words && r < n; r++)
+        any = any || *words[r];
     json_t *list = any ? json_array () : NULL;
     for (size_t r = 0; list && r < n; r++)
-        json_array_append_new (list, json_string (prompts[r]));
+        json_array_append_new (list, json_string (words[r]));
     return list;
 }
 
@@ -120,6 +167,13 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
         err_set (err, ERR_INPUT, "the task is not a JSON object: %s", problem.text);
         return NULL;
     }
+    json_t *protocol = NULL;
+    if (limits->protocol && *limits->protocol &&
+        !(protocol = json_loads (limits->protocol, JSON_REJECT_DUPLICATES, &problem))) {
+        json_decref (task);
+        err_set (err, ERR_INPUT, "the protocol is no JSON: %s", problem.text);
+        return NULL;
+    }
     json_t *names = json_array ();
     for (size_t i = 0; i < roles_n; i++)
         json_array_append_new (names, json_string (roles[i]));
@@ -130,17 +184,21 @@ episode_t *episode_new (const char *task_json, const char *const *roles, size_t 
         json_object_set_new (bounds, "cpu_s", json_real (limits->cpu_s));
     if (limits->cpu_total_s > 0)
         json_object_set_new (bounds, "cpu_total_s", json_real (limits->cpu_total_s));
-    return episode_start (task, names, episode_prompts (limits->prompts, roles_n), bounds, err);
+    return episode_start (json_pack ("{s:o, s:o, s:o, s:o*, s:o*, s:o*}", "task", task, "roles",
+                                     names, "limits", bounds, "protocol", protocol, "prompts",
+                                     episode_words (limits->prompts, roles_n), "sees",
+                                     episode_words (limits->sees, roles_n)),
+                          err);
 }
 
-/*  Nobody writes into task, roles, prompts and limits, so the episodes of a group can share
- *  them. */
+/*  Nobody writes into what is common, so the episodes of a group can share it. */
 episode_t *episode_again (const episode_t *e, err_t *err)
 {
-    return episode_start (json_incref (json_object_get (e->state, "task")),
-                          json_incref (json_object_get (e->state, "roles")),
-                          json_incref (json_object_get (e->state, "prompts")),
-                          json_incref (json_object_get (e->state, "limits")), err);
+    json_t *state = json_object ();
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (json_object_get (e->state, common[i]))
+            json_object_set (state, common[i], json_object_get (e->state, common[i]));
+    return episode_start (state, err);
 }
 
 /*  Teams have a few roles, so looking through them costs less than a table would. */
@@ -174,6 +232,13 @@ static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *
     return 0;
 }
 
+/*  An episode that nothing else has ended is over with the last turn. */
+static void episode_limit (episode_t *e)
+{
+    if (!*family_text (e->state, "end"))
+        json_object_set_new (e->state, "end", json_string ("limit"));
+}
+
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
 {
     json_error_t problem = {.text = "it is too long"};
@@ -189,6 +254,11 @@ episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
     episode_t *e = episode_adopt (state, err);
     if (e && episode_check_turns (e, e->turns, err) != 0)
         episode_destroy (&e);
+    /* What the team hands in, and whether it is done, are taken as they stand there. */
+    for (size_t t = 0; e && t < json_array_size (e->turns); t++)
+        state_apply (e->state, protocol_turn (e->protocol, t), json_array_get (e->turns, t), t);
+    if (e && e->done)
+        episode_limit (e);
     return e;
 }
 
@@ -214,19 +284,17 @@ static json_t *episode_clean_text (const char *text, size_t size)
     return value;
 }
 
-/*  What the last turn's actions make of the artifact: what the team hands in is always what it
- *  wrote last. */
+/*  What the texts in the slots make of the artifact. */
 static int episode_merge (episode_t *e, err_t *err)
 {
-    const json_t *actions =
-        json_object_get (json_array_get (e->turns, json_array_size (e->turns) - 1), "actions");
+    const json_t *slots = json_object_get (e->state, "slots"), *slot;
     const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
-    size_t n = json_array_size (actions);
-    if (n > EPISODE_ROLES_MAX)
-        return err_set (err, ERR_INPUT, "a turn of %zu actions", n);
-    for (size_t i = 0; i < n; i++) {
-        roles[i] = family_text (json_array_get (actions, i), "role");
-        texts[i] = family_text (json_array_get (actions, i), "text");
+    size_t n = 0, i;
+    json_array_foreach (slots, i, slot) {
+        if (n == EPISODE_ROLES_MAX)
+            break;
+        roles[n] = json_string_value (slot);
+        texts[n++] = state_slot_text (e->state, json_string_value (slot));
     }
     buf_t artifact = {.max = EPISODE_STATE_MAX};
     e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
@@ -239,15 +307,17 @@ static int episode_merge (episode_t *e, err_t *err)
     return rc;
 }
 
-/*  What follows from the turns so far, and so need not travel: whether the episode is done, and the
- *  artifact. */
-static int episode_end_turn (episode_t *e, err_t *err)
+/*  Plays turn t of those that are there: what follows from it need not travel. */
+static int episode_play (episode_t *e, size_t t, err_t *err)
 {
-    size_t turns = json_array_size (e->turns);
-    e->done = turns >= e->max_turns;
+    state_apply (e->state, protocol_turn (e->protocol, t), json_array_get (e->turns, t), t);
+    if (t + 1 >= json_array_size (e->protocol))
+        episode_limit (e);
+    e->done = *family_text (e->state, "end");
     /* In the state as well, for scorers and people who see nothing else. */
     json_object_set_new (e->state, "done", json_boolean (e->done));
-    return turns > 0 ? episode_merge (e, err) : 0;
+    /* While nobody has written anything, the team has nothing to hand in. */
+    return json_object_size (state_artifacts (e->state)) ? episode_merge (e, err) : 0;
 }
 
 /*  Takes turns over from a history, and an artifact where one is given. */
@@ -258,16 +328,17 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     if (!json_is_array (turns) || (artifact && !json_is_string (artifact)))
         return err_set (err, ERR_INPUT, "a history needs \"turns\": [...]");
     /* More turns than are played were not played by us, and would be scored as if they were. */
-    if (json_array_size (turns) > e->max_turns)
+    if (json_array_size (turns) > json_array_size (e->protocol))
         return err_set (err, ERR_INPUT, "a history of %zu turns, %zu at most are played",
-                        json_array_size (turns), e->max_turns);
+                        json_array_size (turns), json_array_size (e->protocol));
     if (episode_check_turns (e, turns, err) != 0)
         return -1;
     /* Only now: a history that is refused leaves the episode as it was. */
     json_object_set (e->state, "turns", turns);
     e->turns = turns;
-    if (episode_end_turn (e, err) != 0)
-        return -1;
+    for (size_t t = 0; t < json_array_size (turns); t++)
+        if (episode_play (e, t, err) != 0)
+            return -1;
     /* A scorer that was given the artifact keeps it as it was given, whatever the family would
        make of the turns now. */
     if (artifact)
@@ -294,7 +365,9 @@ void episode_destroy (episode_t **self)
     if (!*self)
         return;
     json_decref ((*self)->state);
+    json_decref ((*self)->protocol);
     json_decref ((*self)->acting);
+    json_decref ((*self)->found);
     free (*self);
     *self = NULL;
 }
@@ -310,45 +383,41 @@ bool episode_done (const episode_t *e)
     return e->done;
 }
 
-/*  Every role acts in every turn until the episode is done. */
+static const json_t *episode_now (const episode_t *e)
+{
+    return e->done ? NULL : protocol_turn (e->protocol, episode_turn (e));
+}
+
 bool episode_acts (const episode_t *e, size_t role)
 {
-    return !e->done && role < e->roles;
+    return role < e->roles && protocol_speaks (episode_now (e), episode_role_name (e, role));
 }
 
-/*  What the team wrote in earlier turns, before what the family says: a prompt may be the beginning
- *  of the role's own text, which must come last. */
-static void episode_recall (const episode_t *e, buf_t *prompt)
+bool episode_ever_acts (const episode_t *e, size_t role)
 {
-    const json_t *turn, *action;
-    size_t t, a;
-    json_array_foreach (e->turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-            buf_printf (prompt, "# %s wrote in turn %zu:\n%s\n\n", family_text (action, "role"),
-                        t + 1, family_text (action, "text"));
+    return role < e->roles && protocol_ever_speaks (e->protocol, episode_role_name (e, role));
 }
 
-/*  Failures of memory and of length are those of the buffers; a family only appends. */
+/*  A role's words of one kind; "": it has none. */
+static const char *episode_words_of (const episode_t *e, const char *kind, size_t role)
+{
+    const char *words = json_string_value (json_array_get (json_object_get (e->state, kind), role));
+    return words ? words : "";
+}
+
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
-    const json_t *task = json_object_get (e->state, "task");
-    const char *name = episode_role_name (e, role);
-    const char *words =
-        json_string_value (json_array_get (json_object_get (e->state, "prompts"), role));
-    buf_t ask = {0};
-    int rc = 0;
-    episode_recall (e, prompt);
-    if (!words || !*words) {
-        e->family->observe (task, name, prompt);
-    } else {
-        e->family->observe (task, name, &ask);
-        rc = buf_check (&ask, "an observation", err);
-        prompt_expand (
-            words, &(prompt_parts_t){family_text (task, "brief"), ask.data ? ask.data : "", name},
-            prompt);
-    }
-    buf_free (&ask);
-    return rc == 0 ? buf_check (prompt, "an observation", err) : -1;
+    prompt_seat_t seat = {.family = e->family,
+                          .state = e->state,
+                          .role = episode_role_name (e, role),
+                          .words = episode_words_of (e, "prompts", role),
+                          .sees = episode_words_of (e, "sees", role)};
+    return prompt_write (&seat, prompt, err);
+}
+
+bool episode_sees_turns (const episode_t *e, size_t role)
+{
+    return prompt_sees (episode_words_of (e, "sees", role), "turns");
 }
 
 /*  Recorded apart from the turns until everybody has acted, so that no role of this turn sees
@@ -370,22 +439,63 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
     return 0;
 }
 
+/*  What a role said in the turn under way. */
+static const char *episode_said (const episode_t *e, size_t role)
+{
+    return family_text (json_array_get (e->acting, role), "text");
+}
+
+size_t episode_tool (const episode_t *e, size_t role, const char **tool)
+{
+    for (; role < e->roles; role++) {
+        const char *name = episode_role_name (e, role);
+        if (protocol_offers (episode_now (e), name) && !json_object_get (e->found, name) &&
+            (*tool = state_tool (e->state, episode_now (e), name, episode_said (e, role))))
+            return role;
+    }
+    return EPISODE_ROLES_MAX;
+}
+
+int episode_found (episode_t *e, size_t role, bool success, double quality, const char *verdict,
+                   err_t *err)
+{
+    json_t *found =
+        json_pack ("{s:b, s:f, s:s}", "success", success, "quality", quality, "verdict", verdict);
+    if (!found || json_object_set_new (e->found, episode_role_name (e, role), found) != 0)
+        return err_set (err, ERR_LIMIT, "no memory for what a tool found");
+    return 0;
+}
+
+/*  The actions of the turn under way, without those who say nothing; and what tools found. */
+static json_t *episode_record (const episode_t *e)
+{
+    json_t *actions = json_array (), *action;
+    size_t r;
+    json_array_foreach (e->acting, r, action)
+        if (!json_is_null (action))
+            json_array_append (actions, action);
+    return json_pack ("{s:o, s:O*}", "actions", actions, "tools",
+                      json_object_size (e->found) ? e->found : NULL);
+}
+
 /*  A turn is whole or is not there. */
 int episode_step (episode_t *e, err_t *err)
 {
+    const char *tool;
+    if (!episode_now (e))
+        return err_set (err, ERR_INPUT, "the episode is done");
     for (size_t r = 0; r < e->roles; r++)
-        if (json_is_null (json_array_get (e->acting, r)))
+        if (episode_acts (e, r) && json_is_null (json_array_get (e->acting, r)))
             return err_set (err, ERR_INPUT, "role '%s' has not acted in turn %zu",
                             episode_role_name (e, r), episode_turn (e));
-    json_t *turn = json_pack ("{s:O}", "actions", e->acting);
+    if (episode_tool (e, 0, &tool) != EPISODE_ROLES_MAX)
+        return err_set (err, ERR_INPUT, "turn %zu: nobody has used the tool %s", episode_turn (e),
+                        tool);
+    json_t *turn = episode_record (e);
     if (!turn || json_array_append_new (e->turns, turn) != 0)
         return err_set (err, ERR_LIMIT, "no memory for a turn");
-    /* The turn holds its own reference; what comes next begins empty. */
-    json_decref (e->acting);
-    e->acting = json_array ();
-    for (size_t r = 0; r < e->roles; r++)
-        json_array_append_new (e->acting, json_null ());
-    return episode_end_turn (e, err);
+    episode_begin_turn (e);
+    return episode_play (e, episode_turn (e) - 1, err);
 }
 
 /*  For jansson, which writes piece by piece. */
@@ -442,6 +552,11 @@ json_t *episode_public (const episode_t *e)
     if (!ok)
         json_decref (state);
     return ok ? state : NULL;
+}
+
+const json_t *episode_protocol (const episode_t *e)
+{
+    return e->protocol;
 }
 
 const json_t *episode_json (const episode_t *e)

@@ -9,18 +9,22 @@
  *      episode_state (episode, &json, &err);              the global state, one line
  *      episode_destroy (&episode);
  *
+ *  Which roles act in a turn, and how, is the protocol's (team/protocol.h). Some say nothing, and
+ *  some use a tool, which somebody else has to run (episode_tool) before the episode can step.
+ *
  *  The global state is what scorer programs are given and reports show:
  *
  *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
- *   "prompts": ["", "{ask}\nBe brief."], where a role has one,
+ *   "protocol": [...], "prompts": ["", "{ask}\nBe brief."], "sees": ["", "brief"], where given,
  *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
- *     "tokens_read": 0}, ...]}, ...],
+ *     "tokens_read": 0}, ...], "tools": {ROLE: {"success", "quality", "verdict"}}}, ...],
+ *   "slots", "shared", "private", "audit", "end": as team/state.h says,
  *   "artifact": "what the team hands in, as its family merges it", "done": true}
  *
- *  What travels is less. Task, roles and limits are the same for all episodes of a group and go
- *  once with it; an episode's own part is its history, {"turns": [...]}, and the rest of its state
- *  follows from that. (A history may also have an "artifact", which then stands for what the turns
- *  would make.)
+ *  What travels is less. Task, roles, limits and protocol are the same for all episodes of a group
+ *  and go once with it; an episode's own part is its history, {"turns": [...]}, and the rest of its
+ *  state follows from that. (A history may also have an "artifact", which then stands for what the
+ *  turns would make.)
  */
 #ifndef QUINTET_TASK_EPISODE_H
 #define QUINTET_TASK_EPISODE_H
@@ -41,9 +45,11 @@ typedef struct {
     /* CPU seconds of one test of a program, and of all its tests; 0: as the family's scorer thinks
      * fit */
     double cpu_s, cpu_total_s;
-    /* By role: what it is asked instead of what its family asks (prompt.h), "": as the family asks.
-       NULL: all as the family asks. Copied. */
-    const char *const *prompts;
+    /* JSON, as protocol.h has it; NULL or "": all draft in parallel, in each of the turns. */
+    const char *protocol;
+    /* By role: what it is asked instead of what its family asks, and what it sees (prompt.h); "":
+       as the family asks, and what all see. NULL: that of all roles. Copied. */
+    const char *const *prompts, *const *sees;
 } episode_limits_t;
 
 typedef struct {
@@ -70,14 +76,23 @@ void episode_destroy (episode_t **episode);
 
 size_t episode_turn (const episode_t *episode);
 bool episode_done (const episode_t *episode);
-/*  Whether a role acts in this turn (all roles of a turn act in parallel). */
+/*  Whether a role speaks in this turn, so that it has to be asked (all roles of a turn act in
+ *  parallel); whether it does in any. */
 bool episode_acts (const episode_t *episode, size_t role);
-/*  Appends the prompt text of an acting role for this turn: the brief as its family words it, and
- *  from the second turn on what every role wrote before; the artifact is of the last turn alone.
- *  Equal for all episodes of a group in their first turn. */
+bool episode_ever_acts (const episode_t *episode, size_t role);
+/*  Appends a role's prompt as the state is (prompt.h). Equal for all episodes of a group in their
+ *  first turn. */
 int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
+/*  Whether what a role writes itself comes back in its later prompts. */
+bool episode_sees_turns (const episode_t *episode, size_t role);
 /*  Records the action of an acting role; its text is copied. */
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
+/*  All have acted. The next role of this turn, from `role` on, that uses a tool which has not been
+ *  used yet, and which one; EPISODE_ROLES_MAX: nobody. */
+size_t episode_tool (const episode_t *episode, size_t role, const char **tool);
+/*  Records what that tool found; the verdict is copied. */
+int episode_found (episode_t *episode, size_t role, bool success, double quality,
+                   const char *verdict, err_t *err);
 /*  All acting roles acted: merges the turn into the shared state, goes to the next turn or ends. */
 int episode_step (episode_t *episode, err_t *err);
 /*  Each appends one line of JSON without newline: the global state; its history; its last turn
@@ -93,6 +108,7 @@ const json_t *episode_json (const episode_t *episode);
 json_t *episode_public (const episode_t *episode);
 
 /*  Measures over all turns, for speed and cost (see reward.h). */
+const json_t *episode_protocol (const episode_t *episode);
 size_t episode_tokens (const episode_t *episode); /* of all completions */
 /*  Sum over turns of the longest completion. */
 size_t episode_critical_path (const episode_t *episode);

@@ -4,48 +4,245 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "team/state.h"
+
+/*  ---- the parts ------------------------------------------------------------------------------ */
+
+/*  What tools found in a turn, for those that used them. */
+static void prompt_findings (const json_t *turn, size_t number, buf_t *out)
+{
+    const char *role;
+    json_t *found;
+    json_object_foreach (json_object_get (turn, "tools"), role, found)
+        buf_printf (out, "# found in turn %zu:\n%s\n\n", number, state_text (found, "verdict"));
+}
+
+static void prompt_turns (const prompt_seat_t *seat, buf_t *out)
+{
+    const json_t *turn, *action;
+    size_t t, a;
+    json_array_foreach (json_object_get (seat->state, "turns"), t, turn) {
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            buf_printf (out, "# %s wrote in turn %zu:\n%s\n\n", state_text (action, "role"), t + 1,
+                        state_text (action, "text"));
+        prompt_findings (turn, t + 1, out);
+    }
+}
+
+static void prompt_brief (const prompt_seat_t *seat, buf_t *out)
+{
+    buf_text (out, family_text (json_object_get (seat->state, "task"), "brief"));
+}
+
+static void prompt_ask (const prompt_seat_t *seat, buf_t *out)
+{
+    seat->family->observe (json_object_get (seat->state, "task"), seat->role, out);
+}
+
+static void prompt_role (const prompt_seat_t *seat, buf_t *out)
+{
+    buf_text (out, seat->role);
+}
+
+static void prompt_plan (const prompt_seat_t *seat, buf_t *out)
+{
+    buf_text (out, state_text (state_shared (seat->state), "plan"));
+}
+
+static void prompt_lines (const json_t *list, buf_t *out)
+{
+    const json_t *line;
+    size_t i;
+    json_array_foreach (list, i, line)
+        buf_printf (out, "%s%s", out->size ? "\n" : "", json_string_value (line));
+}
+
+static void prompt_own (const prompt_seat_t *seat, const char *list, buf_t *out)
+{
+    const json_t *own = json_object_get (json_object_get (seat->state, "private"), seat->role);
+    prompt_lines (json_object_get (own, list), out);
+}
+
+static void prompt_todo (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_own (seat, "todo", out);
+}
+
+static void prompt_notes (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_own (seat, "scratchpad", out);
+    prompt_own (seat, "hypotheses", out);
+}
+
+static void prompt_finding (const prompt_seat_t *seat, const char *tool, buf_t *out)
+{
+    buf_text (out, state_text (json_object_get (state_shared (seat->state), tool), "verdict"));
+}
+
+static void prompt_tests (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_finding (seat, "test", out);
+}
+
+static void prompt_lint (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_finding (seat, "lint", out);
+}
+
+static void prompt_review (const prompt_seat_t *seat, buf_t *out)
+{
+    buf_text (out,
+              state_text (json_object_get (state_artifacts (seat->state), seat->role), "reason"));
+}
+
+static void prompt_changes (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_lines (json_object_get (state_shared (seat->state), "changelog"), out);
+}
+
+/*  One row is one part. */
+static const struct {
+    const char *name;
+    void (*write) (const prompt_seat_t *seat, buf_t *out);
+} parts[] = {{"brief", prompt_brief},   {"ask", prompt_ask},        {"role", prompt_role},
+             {"turns", prompt_turns},   {"plan", prompt_plan},      {"todo", prompt_todo},
+             {"notes", prompt_notes},   {"tests", prompt_tests},    {"lint", prompt_lint},
+             {"review", prompt_review}, {"changes", prompt_changes}};
+
+#define PARTS (sizeof parts / sizeof *parts)
+
+static bool prompt_is (const char *name, const char *text, size_t size)
+{
+    return strlen (name) == size && strncmp (name, text, size) == 0;
+}
+
+/*  PARTS: it is none of the table. */
+static size_t prompt_find (const char *name, size_t size)
+{
+    size_t i = 0;
+    while (i < PARTS && !prompt_is (parts[i].name, name, size))
+        i++;
+    return i;
+}
+
+/*  A name that is no part is that of a slot, whose text is missing until somebody writes it. */
+static void prompt_part (const prompt_seat_t *seat, const char *name, size_t size, buf_t *out)
+{
+    size_t i = prompt_find (name, size);
+    buf_t part = {0};
+    if (i < PARTS) {
+        parts[i].write (seat, &part);
+    } else {
+        const json_t *artifact = json_object_getn (state_artifacts (seat->state), name, size);
+        buf_text (&part, state_text (artifact, "text"));
+    }
+    out->failed = out->failed || part.failed;
+    if (part.size)
+        buf_append (out, part.data, part.size);
+    buf_free (&part);
+}
+
+bool prompt_knows (const char *name, size_t size, const char *const *roles, size_t n)
+{
+    bool known = prompt_find (name, size) < PARTS;
+    for (size_t r = 0; r < n; r++)
+        known = known || prompt_is (roles[r], name, size);
+    return known;
+}
+
+/*  ---- places --------------------------------------------------------------------------------- */
+
 /*  The length of a place that begins here, braces included; 0: none does. Code and JSON have braces
  *  too, but hardly a lone word in them. */
 static size_t prompt_place (const char *at)
 {
-    size_t n = *at == '{' ? strspn (at + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
+    size_t n = *at == '{' ? strspn (at + 1, "abcdefghijklmnopqrstuvwxyz_0123456789") : 0;
     return n && at[1 + n] == '}' ? n + 2 : 0;
 }
 
-/*  NULL: it is not known. */
-static const char *prompt_part (const prompt_parts_t *parts, const char *name, size_t size)
+static bool prompt_is_slot (const json_t *state, const char *name, size_t size)
 {
-    const struct {
-        const char *name, *text;
-    } known[] = {{"brief", parts->brief}, {"ask", parts->ask}, {"role", parts->role}};
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strlen (known[i].name) == size && strncmp (known[i].name, name, size) == 0)
-            return known[i].text;
-    return NULL;
+    const json_t *role;
+    size_t i;
+    json_array_foreach (json_object_get (state, "roles"), i, role)
+        if (prompt_is (json_string_value (role), name, size))
+            return true;
+    return false;
 }
 
 /*  What a part brings along is not looked at again: a brief may well hold braces. */
-void prompt_expand (const char *words, const prompt_parts_t *parts, buf_t *out)
+static void prompt_expand (const prompt_seat_t *seat, const char *words, buf_t *out)
 {
     while (*words) {
         size_t n = prompt_place (words);
-        const char *part = n ? prompt_part (parts, words + 1, n - 2) : NULL;
-        if (part)
-            buf_text (out, part);
+        if (n && (prompt_find (words + 1, n - 2) < PARTS ||
+                  prompt_is_slot (seat->state, words + 1, n - 2)))
+            prompt_part (seat, words + 1, n - 2, out);
         else
             buf_append (out, words, n ? n : 1);
         words += n ? n : 1;
     }
 }
 
-bool prompt_unknown (const char *words, char unknown[PROMPT_NAME_MAX])
+/*  Whether a text places a part, so that it need not stand before it. */
+static bool prompt_places (const char *words, const char *name, size_t size)
 {
-    static const prompt_parts_t all = {"", "", ""};
-    for (size_t n; *words; words += n ? n : 1) {
-        n = prompt_place (words);
-        if (!n || prompt_part (&all, words + 1, n - 2))
+    for (size_t n; *words; words += n ? n : 1)
+        if ((n = prompt_place (words)) && n - 2 == size && strncmp (words + 1, name, size) == 0)
+            return true;
+    return false;
+}
+
+/*  The turns have lines of their own above each text. */
+static void prompt_show (const prompt_seat_t *seat, const char *name, size_t size, buf_t *out)
+{
+    buf_t part = {0};
+    prompt_part (seat, name, size, &part);
+    out->failed = out->failed || part.failed;
+    if (part.size && prompt_is ("turns", name, size))
+        buf_append (out, part.data, part.size);
+    else if (part.size)
+        buf_printf (out, "# %.*s:\n%s\n\n", (int) size, name, part.data);
+    buf_free (&part);
+}
+
+int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err)
+{
+    const char *words = *seat->words ? seat->words : "{ask}";
+    const char *name = *seat->sees ? seat->sees : PROMPT_SEES;
+    while (*(name += strspn (name, " "))) {
+        size_t size = strcspn (name, " ");
+        /* What the family asks has the brief in it. */
+        bool asked = prompt_is ("brief", name, size) && prompt_places (words, "ask", 3);
+        if (!asked && !prompt_places (words, name, size))
+            prompt_show (seat, name, size, out);
+        name += size;
+    }
+    prompt_expand (seat, words, out);
+    return buf_check (out, "an observation", err);
+}
+
+bool prompt_sees (const char *sees, const char *name)
+{
+    const char *at = *sees ? sees : PROMPT_SEES;
+    while (*(at += strspn (at, " "))) {
+        size_t size = strcspn (at, " ");
+        if (prompt_is (name, at, size))
+            return true;
+        at += size;
+    }
+    return false;
+}
+
+bool prompt_unknown (const char *words, const char *const *roles, size_t n,
+                     char unknown[PROMPT_NAME_MAX])
+{
+    for (size_t place; *words; words += place ? place : 1) {
+        place = prompt_place (words);
+        if (!place || prompt_knows (words + 1, place - 2, roles, n))
             continue;
-        snprintf (unknown, PROMPT_NAME_MAX, "%.*s", (int) (n - 2 < 60 ? n - 2 : 60), words + 1);
+        snprintf (unknown, PROMPT_NAME_MAX, "%.*s", (int) (place - 2 < 60 ? place - 2 : 60),
+                  words + 1);
         return true;
     }
     return false;

@@ -1,10 +1,20 @@
-/*  prompt - what a role is asked, in words of the user's own: a text with places.
+/*  prompt - what a seat is asked: what it sees of the state, and a text with places.
  *
- *      prompt_parts_t parts = {.brief = text, .ask = "", .role = "main"};
- *      prompt_expand ("{brief}\n# main\n", &parts, &out);
+ *      prompt_seat_t seat = {family, state, "main", "{brief}\n{plan}\n# main\n", "plan tests"};
+ *      prompt_write (&seat, &out, &err);
  *
- *  {brief} is the task's own text, {ask} what the family would have asked, {role} the role's name.
- *  A word in braces that is none of these is not known; all other braces stand for themselves.
+ *  A place is a part's name in braces. The parts:
+ *
+ *    brief, ask, role   the task's own text; what the family asks of the role; the role's name
+ *    turns              what everybody wrote, turn by turn, and what tools found
+ *    plan, todo, notes  the team's plan; the seat's own list and notes
+ *    tests, lint        what the last test and the last lint found
+ *    review             why the seat's text was returned
+ *    changes            one line for each change of the shared state
+ *    ROLE               the text of that role's slot
+ *
+ *  What the seat sees and its prompt does not place stands before it, each part under a line with
+ *  its name, where it is not empty. All other braces stand for themselves.
  */
 #ifndef QUINTET_TASK_PROMPT_H
 #define QUINTET_TASK_PROMPT_H
@@ -12,17 +22,30 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "task/family.h"
 
-#define PROMPT_NAMES    "{brief}, {ask} and {role}"
 #define PROMPT_NAME_MAX 64
+#define PROMPT_SEES     "turns" /* by a seat for which nothing else is said */
+#define PROMPT_PARTS                                                                               \
+    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes and the roles' "     \
+    "names"
 
 typedef struct {
-    const char *brief, *ask, *role;
-} prompt_parts_t;
+    const family_t *family;
+    json_t *state; /* global; read */
+    const char *role;
+    const char *words; /* of its own; "": as the family asks */
+    const char *sees;  /* names of parts, blanks between; "": PROMPT_SEES */
+} prompt_seat_t;
 
-/*  Places that are not known stay as they are. */
-void prompt_expand (const char *words, const prompt_parts_t *parts, buf_t *out);
-/*  Whether there is a place that is not known; unknown: its name, cut where it is long. */
-bool prompt_unknown (const char *words, char unknown[PROMPT_NAME_MAX]);
+/*  Appends. Failures of memory and of length are those of the buffers. */
+int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err);
+/*  Whether there is a part of that name. roles: the team's. */
+bool prompt_knows (const char *name, size_t size, const char *const *roles, size_t n);
+/*  Whether a seat sees a part of that name by its "sees". */
+bool prompt_sees (const char *sees, const char *name);
+/*  Whether a text has a place that is no part; unknown: its name, cut where it is long. */
+bool prompt_unknown (const char *words, const char *const *roles, size_t n,
+                     char unknown[PROMPT_NAME_MAX]);
 
 #endif

@@ -14,6 +14,8 @@
 
 #include "task/family.h"
 #include "task/words.h"
+#include "team/protocol.h"
+#include "team/state.h"
 
 /*  A user's scorer may say anything; a part outside of [0, 1], or none, must not move the whole. */
 static double reward_clamp (double x)
@@ -44,6 +46,19 @@ static void reward_words_of_others (const json_t *turns, size_t n, const char *r
     }
 }
 
+/*  How many texts of others a role could read in turn t: one of each seat that spoke before. */
+static double reward_readable (const episode_t *episode, const char *role, size_t t)
+{
+    const json_t *roles = json_object_get (episode_json (episode), "roles"), *name;
+    size_t r, n = 0;
+    for (size_t before = 0; before < t; before++)
+        json_array_foreach (roles, r, name)
+            n += strcmp (json_string_value (name), role) != 0 &&
+                 protocol_speaks (protocol_turn (episode_protocol (episode), before),
+                                  json_string_value (name));
+    return (double) n;
+}
+
 typedef struct {
     double read, budget; /* tokens read from other roles, and those that could have been read */
     double repeated;     /* sum over readers of the share of 4-grams that they had before them */
@@ -70,22 +85,21 @@ static int reward_add_reader (const json_t *turns, const json_t *action, size_t 
 
 /*  Goes over all actions that read something. Those of the first turn read nothing of others, and
  *  so do teams of one. */
-static int reward_watch_traffic (const json_t *state, reward_traffic_t *traffic, err_t *err)
+static int reward_watch_traffic (const episode_t *episode, reward_traffic_t *traffic, err_t *err)
 {
+    const json_t *state = episode_json (episode);
     const json_t *turns = json_object_get (state, "turns"), *turn, *action;
     const json_t *limits = json_object_get (state, "limits");
     double limit = (double) json_integer_value (json_object_get (limits, "tokens"));
-    double others = (double) json_array_size (json_object_get (state, "roles")) - 1;
     size_t t, a;
     json_array_foreach (turns, t, turn) {
         json_array_foreach (json_object_get (turn, "actions"), a, action) {
             double tokens = (double) json_integer_value (json_object_get (action, "tokens_read"));
+            double others = reward_readable (episode, family_text (action, "role"), t);
             if (!(tokens > 0) || !(others > 0))
                 continue;
             traffic->read += tokens;
-            /* In turn t a role could read what each of the others wrote in t turns, each up to the
-             * limit. */
-            traffic->budget += limit * others * (double) t;
+            traffic->budget += limit * others; /* each was up to the limit long */
             if (reward_add_reader (turns, action, t, traffic, err) != 0)
                 return -1;
         }
@@ -102,15 +116,31 @@ static void reward_add_cost (reward_t *reward, const char *name, double value, s
     (*n)++;
 }
 
-/*  Mean of the parts of the coordination cost that apply; each is recorded. Turns are none of them
- *  while every episode plays all that it may: what is the same for all of a group teaches nothing,
- *  and would only water the other parts down. */
+/*  What depends on the protocol. Turns are no part where every episode plays all of them, nor
+ *  invalid actions where none can be: what is the same for all of a group teaches nothing, and
+ *  would only water the other parts down. */
+static void reward_add_actions (const episode_t *episode, reward_t *reward, size_t *n)
+{
+    const json_t *protocol = episode_protocol (episode), *state = episode_json (episode);
+    double least = (double) protocol_least (protocol), all = (double) json_array_size (protocol);
+    double tools = (double) protocol_tools (protocol), invalid = (double) state_invalid (state);
+    double valid = (double) json_array_size (json_object_get (state_shared (state), "changelog"));
+    if (least < all)
+        reward_add_cost (reward, "turns", ((double) episode_turn (episode) - least) / (all - least),
+                         n);
+    if (protocol_varies (protocol))
+        reward_add_cost (reward, "invalid", invalid > 0 ? invalid / (invalid + valid) : 0, n);
+    if (tools > 0)
+        reward_add_cost (reward, "tools", (double) state_tools (state) / tools, n);
+}
+
+/*  Mean of the parts of the coordination cost that apply; each is recorded. */
 static int reward_find_cost (const episode_t *episode, const reward_score_t *score,
                              reward_t *reward, err_t *err)
 {
     reward_traffic_t traffic = {0};
     size_t n = 0;
-    if (reward_watch_traffic (episode_json (episode), &traffic, err) != 0)
+    if (reward_watch_traffic (episode, &traffic, err) != 0)
         return -1;
     if (traffic.budget > 0) { /* somebody could read somebody */
         reward_add_cost (reward, "tokens_read", traffic.read / traffic.budget, &n);
@@ -118,6 +148,7 @@ static int reward_find_cost (const episode_t *episode, const reward_score_t *sco
     }
     if (score->unused >= 0)
         reward_add_cost (reward, "unused", score->unused, &n);
+    reward_add_actions (episode, reward, &n);
     if (n > 0)
         reward->cost /= (double) n;
     return 0;
@@ -144,9 +175,10 @@ int reward_join (const episode_t *episode, const reward_weights_t *weights,
                  const reward_score_t *score, reward_t *reward, err_t *err)
 {
     const json_t *limits = json_object_get (episode_json (episode), "limits");
-    /* The limit is per action, and the critical path has one action per turn: so their quotient is
-     * the share of the time that was allowed. */
-    double turns = (double) episode_turn (episode);
+    /* The limit is per action, and the critical path has one action per turn in which anybody
+     * speaks: so their quotient is the share of the time that was allowed. An episode that ends
+     * early has taken less of it. */
+    double turns = (double) protocol_spoken_turns (episode_protocol (episode));
     double limit =
         (double) json_integer_value (json_object_get (limits, "tokens")) * (turns > 0 ? turns : 1);
     if (!(limit > 0))

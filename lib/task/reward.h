@@ -4,8 +4,14 @@
  *      reward_join (episode, &weights, &score, &reward, &err);
  *
  *    R = w_q quality + w_s speed - w_c cost                       each component in [0, 1]
- *    speed = quality x (1 - critical path / limit)
- *    cost  = mean of the parts that apply: tokens read, redundancy, unused artifacts
+ *    speed = quality x (1 - critical path / limit)       limit: max tokens x turns with words
+ *    cost  = mean of the parts that apply:
+ *      tokens_read  of the tokens that others could have written before, those that were read
+ *      redundancy   of a seat's 4-grams of words, those that others had written before
+ *      unused       artifacts that nobody used, as the scorer says
+ *      turns        (turns - least) / (all - least), where the protocol can end early
+ *      invalid      of all actions, those without effect, where the protocol has more than drafts
+ *      tools        of the uses of tools that the protocol allows, those that were made
  *
  *  Quality comes from the family's scorer (family.h). Everything else is derived here from the
  *  global state.
@@ -20,7 +26,7 @@
 #include "task/episode.h"
 
 #define REWARD_PARTS_MAX 24 /* of the quality */
-#define REWARD_COSTS_MAX 3  /* of the cost */
+#define REWARD_COSTS_MAX 6  /* of the cost */
 #define REWARD_ALL_MAX   (REWARD_PARTS_MAX + REWARD_COSTS_MAX)
 #define REWARD_NAME_MAX  32
 

@@ -2,27 +2,23 @@
 #include <string.h>
 
 #include "task/coding/coding.h"
-
-/*  NULL where there is no turn yet. */
-static const json_t *coding_last_actions (const json_t *state)
-{
-    const json_t *turns = json_object_get (state, "turns");
-    size_t n = json_array_size (turns);
-    return n ? json_object_get (json_array_get (turns, n - 1), "actions") : NULL;
-}
+#include "team/state.h"
 
 /*  Whether the artifact is what the seats wrote. An episode that somebody puts to the scorer by
  *  hand may hold another one, and then that is what the team hands in. */
-static bool coding_is_merged (const json_t *state, const json_t *actions)
+static bool coding_is_merged (const json_t *state)
 {
+    const json_t *slots = json_object_get (state, "slots"), *slot;
     const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
-    size_t n = json_array_size (actions);
+    size_t n = 0, i;
     buf_t whole = {.max = SIZE_MAX};
-    if (n == 0 || n > EPISODE_ROLES_MAX)
+    if (json_object_size (state_artifacts (state)) == 0)
         return false;
-    for (size_t i = 0; i < n; i++) {
-        roles[i] = family_text (json_array_get (actions, i), "role");
-        texts[i] = family_text (json_array_get (actions, i), "text");
+    json_array_foreach (slots, i, slot) {
+        if (n == EPISODE_ROLES_MAX)
+            break;
+        roles[n] = json_string_value (slot);
+        texts[n++] = state_slot_text (state, json_string_value (slot));
     }
     coding_merge (json_object_get (state, "task"), roles, texts, n, &whole);
     bool same = !buf_failed (&whole) &&
@@ -51,18 +47,20 @@ static json_t *coding_seat (const json_t *task, bool helper, const char *text)
  *  not the seats' own, it counts as the text of a single seat. */
 json_t *coding_seats (const json_t *state)
 {
-    const json_t *task = json_object_get (state, "task"), *actions = coding_last_actions (state),
-                 *action;
+    const json_t *task = json_object_get (state, "task"), *slots = json_object_get (state, "slots"),
+                 *slot;
     json_t *seats = json_array ();
     size_t i;
-    if (!coding_is_merged (state, actions)) {
+    if (!coding_is_merged (state)) {
         json_array_append_new (seats, coding_seat (task, false, family_text (state, "artifact")));
         return seats;
     }
     for (int helpers = 1; helpers >= 0; helpers--)
-        json_array_foreach (actions, i, action)
-            if (coding_is_helper (family_text (action, "role")) == (helpers == 1))
+        json_array_foreach (slots, i, slot) {
+            const char *name = json_string_value (slot);
+            if (coding_is_helper (name) == (helpers == 1))
                 json_array_append_new (
-                    seats, coding_seat (task, helpers == 1, family_text (action, "text")));
+                    seats, coding_seat (task, helpers == 1, state_slot_text (state, name)));
+        }
     return seats;
 }

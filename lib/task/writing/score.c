@@ -5,6 +5,7 @@
 
 #include "task/words.h"
 #include "task/writing/writing.h"
+#include "team/state.h"
 
 typedef enum { HEAD_NONE, HEAD_HASH, HEAD_EQUALS, HEAD_COLON, HEAD_STAR } writing_head_t;
 
@@ -213,18 +214,14 @@ static void writing_verdict (reward_score_t *score)
               score->parts[worst].value);
 }
 
-/*  What a seat wrote last, wherever it stands in its team; NULL: it never acted. */
-static const char *writing_last_text (const json_t *state, const char *role)
+/*  What stands in a slot, "" while nobody has written there; NULL: the team has no such slot. */
+static const char *writing_slot (const json_t *state, const char *name)
 {
-    const json_t *turns = json_object_get (state, "turns"), *action;
-    for (size_t t = json_array_size (turns); t-- > 0;) {
-        const json_t *actions = json_object_get (json_array_get (turns, t), "actions");
-        size_t i;
-        json_array_foreach (actions, i, action) {
-            if (strcmp (family_text (action, "role"), role) == 0)
-                return family_text (action, "text");
-        }
-    }
+    const json_t *slot;
+    size_t i;
+    json_array_foreach (json_object_get (state, "slots"), i, slot)
+        if (strcmp (json_string_value (slot), name) == 0)
+            return state_slot_text (state, name);
     return NULL;
 }
 
@@ -233,12 +230,12 @@ static const char *writing_last_text (const json_t *state, const char *role)
 static int writing_split_pieces (const json_t *state, bool story, char **solo,
                                  writing_piece_t pieces[2], err_t *err)
 {
-    const char *first = writing_last_text (state, "summary");
-    const char *second = writing_last_text (state, "details");
+    const char *first = writing_slot (state, "summary");
+    const char *second = writing_slot (state, "details");
     if (!first && !second) {
-        const char *both = writing_last_text (state, "solo");
+        const char *both = writing_slot (state, "solo");
         if (!both)
-            return err_set (err, ERR_INPUT, "no seat of the writing family has acted");
+            return err_set (err, ERR_INPUT, "no seat of the writing family writes");
         *solo = strdup (both);
         if (!*solo)
             return err_set (err, ERR_LIMIT, "no memory for a text of %zu bytes", strlen (both));

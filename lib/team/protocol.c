@@ -1,0 +1,411 @@
+/*  protocol - see protocol.h */
+#include "team/protocol.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "team/primitive.h"
+#include "team/state.h"
+
+/*  ---- questions ------------------------------------------------------------------------------ */
+
+const json_t *protocol_turn (const json_t *protocol, size_t turn)
+{
+    return json_array_get (protocol, turn);
+}
+
+const json_t *protocol_offers (const json_t *turn, const char *role)
+{
+    return json_object_get (json_object_get (turn, "does"), role);
+}
+
+/*  What was offered was checked when the protocol was made. */
+static const primitive_t *protocol_primitive (const json_t *offer)
+{
+    const char *text = json_string_value (offer);
+    return primitive_find (text, strcspn (text, " "));
+}
+
+bool protocol_speaks (const json_t *turn, const char *role)
+{
+    const json_t *offers = protocol_offers (turn, role);
+    size_t n = json_array_size (offers);
+    return n > 1 || (n == 1 && protocol_primitive (json_array_get (offers, 0))->words);
+}
+
+bool protocol_ever_speaks (const json_t *protocol, const char *role)
+{
+    const json_t *turn;
+    size_t t;
+    bool speaks = false;
+    json_array_foreach (protocol, t, turn)
+        speaks = speaks || protocol_speaks (turn, role);
+    return speaks;
+}
+
+size_t protocol_spoken_turns (const json_t *protocol)
+{
+    const json_t *turn, *offers;
+    const char *role;
+    size_t t, n = 0;
+    json_array_foreach (protocol, t, turn) {
+        bool spoken = false;
+        json_object_foreach (json_object_get (turn, "does"), role, offers)
+            spoken = spoken || protocol_speaks (turn, role);
+        n += spoken;
+    }
+    return n;
+}
+
+/*  Calls each for every primitive that is offered, with the number of its turn. */
+static void protocol_each (const json_t *protocol,
+                           void (*each) (void *to, size_t turn, const json_t *offer), void *to)
+{
+    const json_t *turn, *offers, *offer;
+    const char *role;
+    size_t t, i;
+    json_array_foreach (protocol, t, turn)
+        json_object_foreach (json_object_get (turn, "does"), role, offers)
+            json_array_foreach (offers, i, offer)
+                each (to, t, offer);
+}
+
+static void protocol_find_end (void *to, size_t turn, const json_t *offer)
+{
+    size_t *least = to;
+    const char *name = protocol_primitive (offer)->name;
+    if (turn + 1 < *least && (strcmp (name, "finalize") == 0 || strcmp (name, "hand_off") == 0))
+        *least = turn + 1;
+}
+
+size_t protocol_least (const json_t *protocol)
+{
+    size_t least = json_array_size (protocol), t;
+    const json_t *turn;
+    protocol_each (protocol, protocol_find_end, &least);
+    json_array_foreach (protocol, t, turn)
+        if (t + 1 < least && json_object_get (turn, "until"))
+            least = t + 1;
+    return least;
+}
+
+static void protocol_count_tool (void *to, size_t turn, const json_t *offer)
+{
+    (void) turn;
+    *(size_t *) to += protocol_primitive (offer)->tool;
+}
+
+size_t protocol_tools (const json_t *protocol)
+{
+    size_t n = 0;
+    protocol_each (protocol, protocol_count_tool, &n);
+    return n;
+}
+
+static void protocol_find_other (void *to, size_t turn, const json_t *offer)
+{
+    (void) turn;
+    if (strcmp (protocol_primitive (offer)->name, "draft") != 0)
+        *(bool *) to = true;
+}
+
+bool protocol_varies (const json_t *protocol)
+{
+    bool varies = false;
+    protocol_each (protocol, protocol_find_other, &varies);
+    return varies;
+}
+
+/*  ---- slots ---------------------------------------------------------------------------------- */
+
+static void protocol_add_slot (json_t *slots, const char *slot)
+{
+    const json_t *known;
+    size_t i;
+    json_array_foreach (slots, i, known)
+        if (strcmp (json_string_value (known), slot) == 0)
+            return;
+    json_array_append_new (slots, json_string (slot));
+}
+
+json_t *protocol_slots (const json_t *protocol, const json_t *roles)
+{
+    json_t *slots = json_array ();
+    const json_t *name, *turn, *offer;
+    size_t r, t, i;
+    json_array_foreach (roles, r, name)
+        json_array_foreach (protocol, t, turn)
+            json_array_foreach (protocol_offers (turn, json_string_value (name)), i, offer) {
+                const char *space = strchr (json_string_value (offer), ' ');
+                if (protocol_primitive (offer)->slot)
+                    protocol_add_slot (slots, space ? space + 1 : json_string_value (name));
+            }
+    return slots;
+}
+
+/*  ---- checks --------------------------------------------------------------------------------- */
+
+static bool protocol_is_role (const json_t *roles, const char *name)
+{
+    const json_t *role;
+    size_t i;
+    json_array_foreach (roles, i, role)
+        if (json_is_string (role) && strcmp (json_string_value (role), name) == 0)
+            return true;
+    return false;
+}
+
+/*  "draft", or "draft SLOT". */
+static int protocol_check_offer (const json_t *offer, size_t turn, const char *role, err_t *err)
+{
+    const char *text = json_is_string (offer) ? json_string_value (offer) : "";
+    size_t size = strcspn (text, " ");
+    const primitive_t *primitive = primitive_find (text, size);
+    if (!primitive)
+        return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s' is none of %s", turn + 1, role,
+                        text, primitive_names ());
+    if (text[size] && (!primitive->slot || !text[size + 1] || strchr (text + size + 1, ' ')))
+        return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s': %s works on no such slot",
+                        turn + 1, role, text, primitive->name);
+    return 0;
+}
+
+static int protocol_check_turn (const json_t *turn, size_t t, const json_t *roles, err_t *err)
+{
+    const json_t *does = json_object_get (turn, "does"), *until = json_object_get (turn, "until"),
+                 *offers, *offer;
+    const char *role;
+    size_t i;
+    if (!json_is_object (does) || json_object_size (does) == 0)
+        return err_set (err, ERR_INPUT, "turn %zu: no seat acts", t + 1);
+    if (until && !(json_is_string (until) && state_condition (json_string_value (until))))
+        return err_set (err, ERR_INPUT, "turn %zu, until: %s are known", t + 1, STATE_CONDITIONS);
+    json_object_foreach ((json_t *) (uintptr_t) does, role, offers) {
+        if (!protocol_is_role (roles, role))
+            return err_set (err, ERR_INPUT, "turn %zu: the team has no role '%.60s'", t + 1, role);
+        if (!json_is_array (offers) || json_array_size (offers) == 0)
+            return err_set (err, ERR_INPUT, "turn %zu, %.60s: what does it do?", t + 1, role);
+        json_array_foreach (offers, i, offer)
+            if (protocol_check_offer (offer, t, role, err) != 0)
+                return -1;
+    }
+    return 0;
+}
+
+int protocol_check (const json_t *protocol, const json_t *roles, err_t *err)
+{
+    const json_t *turn;
+    size_t t, n = json_array_size (protocol);
+    if (n == 0 || n > PROTOCOL_TURNS_MAX)
+        return err_set (err, ERR_INPUT, "a protocol has 1 to %d turns, not %zu", PROTOCOL_TURNS_MAX,
+                        n);
+    json_array_foreach (protocol, t, turn)
+        if (protocol_check_turn (turn, t, roles, err) != 0)
+            return -1;
+    return 0;
+}
+
+/*  ---- the named ones ------------------------------------------------------------------------- */
+
+static bool protocol_is_author (const char *role)
+{
+    return strcmp (role, "planner") != 0 && strcmp (role, "tester") != 0 &&
+           strcmp (role, "reviewer") != 0;
+}
+
+/*  NULL: the team has none. */
+static const char *protocol_named_role (const protocol_team_t *team, const char *name)
+{
+    for (size_t r = 0; r < team->n; r++)
+        if (strcmp (team->roles[r], name) == 0)
+            return team->roles[r];
+    return NULL;
+}
+
+static void protocol_let (json_t *does, const char *role, const char *what)
+{
+    json_object_set_new (does, role, json_pack ("[s]", what));
+}
+
+/*  A turn in which all authors do the same. */
+static void protocol_all (json_t *protocol, const protocol_team_t *team, const char *what)
+{
+    json_t *does = json_object ();
+    for (size_t r = 0; r < team->n; r++)
+        if (protocol_is_author (team->roles[r]))
+            protocol_let (does, team->roles[r], what);
+    json_array_append_new (protocol, json_pack ("{s:o}", "does", does));
+}
+
+/*  A turn of one seat. until: NULL for none. */
+static void protocol_one (json_t *protocol, const char *role, json_t *what, const char *until)
+{
+    json_array_append_new (protocol,
+                           json_pack ("{s:{s:o}, s:s*}", "does", role, what, "until", until));
+}
+
+static int protocol_parallel (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    (void) err;
+    for (size_t t = 0; t < (team->max_turns ? team->max_turns : 1); t++)
+        protocol_all (protocol, team, "draft");
+    return 0;
+}
+
+static int protocol_discussion (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    (void) err;
+    for (size_t t = 0; t < (team->max_turns ? team->max_turns : 2); t++)
+        protocol_all (protocol, team, "draft");
+    return 0;
+}
+
+static int protocol_pipeline (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    (void) err;
+    for (size_t r = 0; r < team->n; r++)
+        if (protocol_is_author (team->roles[r]))
+            protocol_one (protocol, team->roles[r], json_pack ("[s]", "draft"), NULL);
+    return 0;
+}
+
+static int protocol_plan (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    const char *planner = protocol_named_role (team, "planner");
+    if (!planner)
+        return err_set (err, ERR_INPUT, "plan needs a role named planner in the team");
+    protocol_one (protocol, planner, json_pack ("[s]", "plan"), NULL);
+    protocol_all (protocol, team, "draft");
+    return 0;
+}
+
+/*  NULL: the team has no author. */
+static const char *protocol_last_author (const protocol_team_t *team)
+{
+    const char *last = NULL;
+    for (size_t r = 0; r < team->n; r++)
+        if (protocol_is_author (team->roles[r]))
+            last = team->roles[r];
+    return last;
+}
+
+/*  The last turn may be a repair that nobody tests: the score is what tests it. */
+static int protocol_repair (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    const char *tester = protocol_named_role (team, "tester");
+    (void) err;
+    if (!tester)
+        tester = protocol_last_author (team);
+    protocol_all (protocol, team, "draft");
+    for (size_t t = 1; tester && t < (team->max_turns ? team->max_turns : 5); t++)
+        if (t % 2)
+            protocol_one (protocol, tester, json_pack ("[s]", "test"), "passed");
+        else
+            protocol_all (protocol, team, "repair");
+    return 0;
+}
+
+/*  A reviewer has one turn for each slot, since a review is of one text. */
+static int protocol_review (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    const char *reviewer = protocol_named_role (team, "reviewer");
+    size_t most = team->max_turns ? team->max_turns : 5;
+    if (!reviewer)
+        return err_set (err, ERR_INPUT, "review needs a role named reviewer in the team");
+    protocol_all (protocol, team, "draft");
+    while (json_array_size (protocol) < most) {
+        for (size_t r = 0; r < team->n && json_array_size (protocol) < most; r++)
+            if (protocol_is_author (team->roles[r]))
+                protocol_one (protocol, reviewer,
+                              json_pack ("[o]", json_sprintf ("review %s", team->roles[r])),
+                              "accepted");
+        if (json_array_size (protocol) < most)
+            protocol_all (protocol, team, "repair");
+    }
+    return 0;
+}
+
+/*  ---- turns of one's own --------------------------------------------------------------------- */
+
+/*  A turn as a configuration has it, in our form; repeat: how often it comes. NULL: err says what
+ *  is wrong. */
+static json_t *protocol_own_turn (const json_t *own, size_t t, size_t *repeat, err_t *err)
+{
+    json_t *does = json_object (), *turn = json_pack ("{s:o}", "does", does), *value;
+    const char *key;
+    *repeat = 1;
+    json_object_foreach ((json_t *) (uintptr_t) own, key, value) {
+        const char *text = json_is_string (value) ? json_string_value (value) : NULL;
+        char *end = NULL;
+        if (strcmp (key, "until") == 0)
+            json_object_set (turn, key, value);
+        else if (strcmp (key, "repeat") != 0)
+            json_object_set_new (does, key, text ? json_pack ("[O]", value) : json_incref (value));
+        else if (!(*repeat =
+                       text ? strtoul (text, &end, 10) : (size_t) json_integer_value (value)) ||
+                 *repeat > PROTOCOL_TURNS_MAX || (end && *end)) {
+            json_decref (turn);
+            err_set (err, ERR_INPUT, "turn %zu, repeat: a number from 1 to %d", t + 1,
+                     PROTOCOL_TURNS_MAX);
+            return NULL;
+        }
+    }
+    return turn;
+}
+
+static int protocol_own (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    json_error_t problem;
+    json_t *own = json_loads (team->turns ? team->turns : "", JSON_REJECT_DUPLICATES, &problem),
+           *line;
+    size_t t, repeat;
+    int rc = json_is_array (own) ? 0 : err_set (err, ERR_INPUT, "a list of turns is wanted");
+    json_array_foreach (own, t, line) {
+        json_t *turn = rc == 0 ? protocol_own_turn (line, t, &repeat, err) : NULL;
+        rc = turn ? 0 : -1;
+        for (size_t i = 0; rc == 0 && i < repeat; i++)
+            json_array_append (protocol, turn);
+        json_decref (turn);
+    }
+    json_decref (own);
+    return rc;
+}
+
+/*  One row is one protocol. */
+static const struct {
+    const char *name;
+    int (*make) (json_t *protocol, const protocol_team_t *team, err_t *err);
+} protocols[] = {{"parallel", protocol_parallel},
+                 {"pipeline", protocol_pipeline},
+                 {"discussion", protocol_discussion},
+                 {"plan", protocol_plan},
+                 {"repair", protocol_repair},
+                 {"review", protocol_review},
+                 {"turns", protocol_own}};
+
+json_t *protocol_make (const char *name, const protocol_team_t *team, err_t *err)
+{
+    size_t p = 0;
+    while (p < sizeof protocols / sizeof *protocols && strcmp (protocols[p].name, name) != 0)
+        p++;
+    if (p == sizeof protocols / sizeof *protocols) {
+        err_set (err, ERR_INPUT, "there is no protocol '%.60s'", name);
+        return NULL;
+    }
+    if (team->max_turns > PROTOCOL_TURNS_MAX) {
+        err_set (err, ERR_INPUT, "%zu turns: at most %d", team->max_turns, PROTOCOL_TURNS_MAX);
+        return NULL;
+    }
+    json_t *protocol = json_array (), *roles = json_array ();
+    for (size_t r = 0; r < team->n; r++)
+        json_array_append_new (roles, json_string (team->roles[r]));
+    int rc = protocols[p].make (protocol, team, err);
+    if (rc == 0)
+        rc = protocol_check (protocol, roles, err);
+    json_decref (roles);
+    if (rc != 0)
+        json_decref (protocol);
+    return rc == 0 ? protocol : NULL;
+}
