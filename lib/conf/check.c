@@ -81,6 +81,8 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     static const char greedy[] = "while evaluation.temperature is 0: leave it out";
     static const char no_programs[] =
         "where no programs are run, as by a family of texts or a scorer of your own: leave it out";
+    static const char no_roles[] =
+        "while loss.credit names no credit by role: leave it out, or set loss.credit to role";
     char by_type[96], by_family[96];
     const family_t *family = family_find (conf->task.family);
     const char *type = conf->loss.type;
@@ -121,6 +123,8 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!(conf->evaluation.temperature > 0), "evaluation.top_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.min_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.samples", greedy},
+        {!conf_credits_roles (conf), "reward.team", no_roles},
+        {!conf_credits_roles (conf), "reward.local", no_roles},
         {!conf_credits (conf, "critic"), "critic.",
          "while loss.credit does not name critic: leave it out, or set loss.credit to critic or "
          "joint+critic"},
@@ -171,6 +175,9 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
         return conf_refuse (conf, "task.cpu_total_s", err,
                             "%g for all tests is less than task.cpu_s %g for one",
                             conf->task.cpu_total_s, conf->task.cpu_s);
+    if (!(conf->reward.team + conf->reward.local > 0))
+        return conf_refuse (conf, "reward.team", err,
+                            "0, as reward.local: no role would be credited with anything");
     if (!(conf->reward.quality + conf->reward.speed + conf->reward.cost > 0))
         return conf_refuse (conf, "reward.quality", err,
                             "0, as speed and cost: every reward would be 0, and nothing learnt");

@@ -126,6 +126,7 @@ int conf_compare (const conf_t *conf, const char *path, err_t *err);
 /*  Whether loss.credit names this credit (learn/assign.h), alone or among others; and how credits
  *  are computed. */
 bool conf_credits (const conf_t *conf, const char *name);
+bool conf_credits_roles (const conf_t *conf); /* one that looks at a role's own reward */
 assign_options_t conf_assign (const conf_t *conf);
 
 /*  The objective in force, as formulas: reward, advantage, loss, one line each; and "reproducible:

@@ -89,6 +89,13 @@ bool conf_credits (const conf_t *conf, const char *name)
     return assign_parse (conf->loss.credit, &credits, &err) == 0 && assign_has (&credits, name);
 }
 
+bool conf_credits_roles (const conf_t *conf)
+{
+    assign_list_t credits;
+    err_t err = {0};
+    return assign_parse (conf->loss.credit, &credits, &err) == 0 && assign_has_own (&credits);
+}
+
 assign_options_t conf_assign (const conf_t *conf)
 {
     const char *scale = conf->loss.scale;
@@ -210,6 +217,8 @@ void conf_objective (const conf_t *conf, buf_t *text)
         buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
                     (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
                     (long long) conf->loss.overlong_tokens);
+    if (conf_credits_roles (conf))
+        buf_printf (text, "R_role = %g R + %g local_role\n", conf->reward.team, conf->reward.local);
     conf_print_credit_formula (conf, text);
     conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))

@@ -34,12 +34,13 @@ static double assign_own (const assign_step_t *s, size_t e, size_t c)
  *  critic: GAE over the turns in which the role acted, normalised over the batch (assign_gae). */
 static const assign_t assign_all[] = {
     {.name = "joint", .worth = assign_joint, .x = "R"},
-    {.name = "role", .worth = assign_own, .x = "R_role", .role = true},
+    {.name = "role", .worth = assign_own, .x = "R_role", .role = true, .own = true},
     {.name = "role_turn",
      .worth = assign_own,
      .x = "R_role",
      .role = true,
      .turn = true,
+     .own = true,
      .leave_one_out = true},
     {.name = "critic"},
 };
@@ -65,6 +66,14 @@ bool assign_has (const assign_list_t *list, const char *name)
 {
     for (size_t i = 0; i < list->n; i++)
         if (strcmp (list->credit[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+bool assign_has_own (const assign_list_t *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->credit[i]->own)
             return true;
     return false;
 }

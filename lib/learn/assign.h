@@ -55,6 +55,7 @@ typedef struct {
     double (*worth) (const assign_step_t *step, size_t e, size_t c);
     const char *x;      /* for formulas */
     bool role, turn;    /* what makes a block, inside the group */
+    bool own;           /* x is of R_(i,r) */
     bool leave_one_out; /* mean of the others */
 } assign_t;
 
@@ -69,6 +70,8 @@ const assign_t *assign_find (const char *name);
 /*  Names with "+" in between, each once. ERR_CONFIG says which there are. */
 int assign_parse (const char *names, assign_list_t *list, err_t *err);
 bool assign_has (const assign_list_t *list, const char *name);
+/*  Whether one of them looks at what roles got by themselves. */
+bool assign_has_own (const assign_list_t *list);
 /*  "joint, role, ...". */
 void assign_names (buf_t *text);
 /*  "(R - mean_group) / (std_group + 1e-4)"; nothing for the critic. */

@@ -170,6 +170,15 @@ void reward_set_verdict (reward_score_t *score, const char *verdict)
     reward_cut (score->verdict, sizeof score->verdict, verdict);
 }
 
+void reward_add_local (reward_score_t *score, const char *role, double value)
+{
+    if (score->local_n == EPISODE_ROLES_MAX)
+        return;
+    reward_part_t *part = &score->local[score->local_n++];
+    *part = (reward_part_t){.value = reward_clamp (value)};
+    memcpy (part->name, role, strnlen (role, REWARD_NAME_MAX - 1));
+}
+
 /*  Speed is a share of the quality, so that a fast wrong answer earns nothing by it. */
 int reward_join (const episode_t *episode, const reward_weights_t *weights,
                  const reward_score_t *score, reward_t *reward, err_t *err)
@@ -189,6 +198,8 @@ int reward_join (const episode_t *episode, const reward_weights_t *weights,
                          .agreement_unknown = score->agreement_unknown};
     for (size_t i = 0; i < score->parts_n; i++)
         reward_add_part (reward, score->parts[i].name, score->parts[i].value);
+    memcpy (reward->local, score->local, sizeof reward->local);
+    reward->local_n = score->local_n;
     memcpy (reward->verdict, score->verdict, sizeof reward->verdict);
     reward->quality = reward_clamp (score->quality);
     reward->speed =

@@ -49,6 +49,9 @@ typedef struct {
     bool success_unknown, agreement_unknown; /* a scorer of the user's need not say them */
     reward_part_t parts[REWARD_PARTS_MAX];   /* of the quality: "syntax", "tests", ... */
     size_t parts_n;
+    /* what a role's own part is worth by itself, in [0, 1], by the role's name; "local parts" */
+    reward_part_t local[EPISODE_ROLES_MAX];
+    size_t local_n;
     double unused; /* share of artifacts that nobody used, or -1: does not apply */
     /* one line for people: "7 of 8 tests; [1, 2] gave 5, not 9" */
     char verdict[REWARD_VERDICT_MAX];
@@ -61,6 +64,8 @@ typedef struct {
     bool success_unknown, agreement_unknown;
     reward_part_t parts[REWARD_ALL_MAX]; /* of quality and of cost */
     size_t parts_n;
+    reward_part_t local[EPISODE_ROLES_MAX];
+    size_t local_n;
     char verdict[REWARD_VERDICT_MAX];
 } reward_t;
 
@@ -69,6 +74,9 @@ typedef struct {
 void reward_cut (char *to, size_t size, const char *text);
 /*  Takes a verdict of any length. */
 void reward_set_verdict (reward_score_t *score, const char *verdict);
+
+/*  Adds a local part; of another role than the first EPISODE_ROLES_MAX: left out. */
+void reward_add_local (reward_score_t *score, const char *role, double value);
 
 /*  Joins a score with what the global state says about speed and cost. */
 int reward_join (const episode_t *episode, const reward_weights_t *weights,

@@ -266,6 +266,7 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
                            .success_unknown = in->success_unknown,
                            .agreement_unknown = in->agreement_unknown,
                            .parts_n = in->n_parts,
+                           .local_n = in->n_local,
                            .verdict = in->verdict};
     const double list[] = {in->reward, in->quality, in->speed, in->cost, in->agreement};
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
@@ -273,7 +274,10 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
             return -1;
     if (convert_text (in->verdict, "reward.verdict", err) != 0)
         return -1;
-    return convert_parts (arena, in->parts, in->n_parts, true, &out->parts, err);
+    return convert_parts (arena, in->parts, in->n_parts, true, &out->parts, err) != 0 ||
+                   convert_parts (arena, in->local, in->n_local, true, &out->local, err) != 0
+               ? -1
+               : 0;
 }
 
 /*  Ids and log-probabilities stay where protobuf-c put them, in the same arena: they are most of a
@@ -398,7 +402,8 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
 {
     Quintet__Reward *out = convert_array (arena, 1, sizeof *out);
     Quintet__Part **parts = convert_to_parts (arena, in->parts, in->parts_n);
-    if (!out || !parts)
+    Quintet__Part **local = convert_to_parts (arena, in->local, in->local_n);
+    if (!out || !parts || !local)
         return NULL;
     quintet__reward__init (out);
     out->reward = in->reward;
@@ -411,6 +416,8 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
     out->agreement_unknown = in->agreement_unknown;
     out->n_parts = in->parts_n;
     out->parts = parts;
+    out->n_local = in->local_n;
+    out->local = local;
     out->verdict = convert_borrow (in->verdict ? in->verdict : "");
     return out;
 }

@@ -117,6 +117,8 @@ typedef struct {
     bool success_unknown, agreement_unknown; /* nobody measured them */
     const wire_part_t *parts;
     size_t parts_n;
+    const wire_part_t *local; /* of roles, by their names; not in reward */
+    size_t local_n;
     const char *verdict;
 } wire_reward_t;
 

@@ -155,8 +155,34 @@ static int command_check_member (const char *name, const json_t *value, err_t *e
     return rc;
 }
 
+/*  "local": {"aux": 0.5}, of roles of this team; null is as good as left out. */
+static int command_read_local (const json_t *local, const json_t *roles, reward_score_t *score,
+                               err_t *err)
+{
+    const char *name;
+    const json_t *value, *role;
+    size_t i;
+    if (command_has (local) && !json_is_object (local))
+        return err_set (err, ERR_INPUT,
+                        "its answer has \"local\" that is no object: {\"ROLE\": 0.5} is wanted");
+    json_object_foreach ((json_t *) (uintptr_t) local, name, value) {
+        bool known = false;
+        double x = json_number_value (value);
+        json_array_foreach (roles, i, role)
+            known = known || strcmp (json_string_value (role), name) == 0;
+        if (!known || !json_is_number (value) || !(x >= -ROUNDING && x <= 1 + ROUNDING))
+            return err_set (err, ERR_INPUT,
+                            "its answer has \"local\": {\"%.80s\": ...}; roles of the team with "
+                            "numbers from 0 to 1 are wanted",
+                            name);
+        reward_add_local (score, name, x);
+    }
+    return 0;
+}
+
 /*  Only the quality is needed. */
-static int command_read_answer (const buf_t *answer, reward_score_t *score, err_t *err)
+static int command_read_answer (const buf_t *answer, const json_t *roles, reward_score_t *score,
+                                err_t *err)
 {
     json_t *root = json_loadb (answer->data ? answer->data : "", answer->size, 0, NULL), *value;
     const json_t *quality = json_object_get (root, "quality");
@@ -181,7 +207,7 @@ static int command_read_answer (const buf_t *answer, reward_score_t *score, err_
     const json_t *agreement = json_object_get (root, "agreement");
     score->agreement = command_part (json_number_value (agreement));
     score->agreement_unknown = !json_is_number (agreement);
-    int rc = 0;
+    int rc = command_read_local (json_object_get (root, "local"), roles, score, err);
     json_object_foreach (root, name, value) {
         if (rc == 0)
             rc = command_check_member (name, value, err);
@@ -224,7 +250,8 @@ int command_score (command_t *c, const episode_t *episode, double seconds, rewar
         buf_clear (&answer);
         rc = command_ask (c, &line, seconds, &answer, err);
         if (rc == 0)
-            rc = command_read_answer (&answer, score, err);
+            rc = command_read_answer (&answer, json_object_get (episode_json (episode), "roles"),
+                                      score, err);
         if (rc == 0) {
             c->answered = true;
             break;

@@ -60,30 +60,40 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
     arena_destroy (&arena);
 }
 
+/*  Copies names and values; names are borrowed. Returns where they lie. */
+static const wire_part_t *reward_parts (const reward_part_t *from, size_t n, wire_part_t *to)
+{
+    for (size_t p = 0; p < n; p++)
+        to[p] = (wire_part_t){.name = from[p].name, .value = from[p].value};
+    return to;
+}
+
 /*  Rewards in the order of the histories. */
 static void reward_reply (svc_run_t *run, const scored_t *scored)
 {
     size_t n = scored->request->histories_n;
     wire_reward_t *rewards = calloc (n, sizeof *rewards);
     /* Room for as many parts as each may have: one allocation for all of them. */
-    wire_part_t *parts = calloc (n * REWARD_ALL_MAX, sizeof *parts);
+    const size_t most = REWARD_ALL_MAX + EPISODE_ROLES_MAX;
+    wire_part_t *parts = calloc (n * most, sizeof *parts);
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
     for (size_t i = 0; rewards && parts && i < n; i++) {
         const reward_t *r = &scored->rewards[i];
-        wire_part_t *own = parts + i * REWARD_ALL_MAX;
-        for (size_t p = 0; p < r->parts_n; p++)
-            own[p] = (wire_part_t){.name = r->parts[p].name, .value = r->parts[p].value};
-        rewards[i] = (wire_reward_t){.reward = r->reward,
-                                     .quality = r->quality,
-                                     .speed = r->speed,
-                                     .cost = r->cost,
-                                     .success = r->success,
-                                     .agreement = r->agreement,
-                                     .success_unknown = r->success_unknown,
-                                     .agreement_unknown = r->agreement_unknown,
-                                     .parts = own,
-                                     .parts_n = r->parts_n,
-                                     .verdict = r->verdict};
+        wire_part_t *own = parts + i * most;
+        rewards[i] =
+            (wire_reward_t){.reward = r->reward,
+                            .quality = r->quality,
+                            .speed = r->speed,
+                            .cost = r->cost,
+                            .success = r->success,
+                            .agreement = r->agreement,
+                            .success_unknown = r->success_unknown,
+                            .agreement_unknown = r->agreement_unknown,
+                            .parts = reward_parts (r->parts, r->parts_n, own),
+                            .parts_n = r->parts_n,
+                            .local = reward_parts (r->local, r->local_n, own + REWARD_ALL_MAX),
+                            .local_n = r->local_n,
+                            .verdict = r->verdict};
     }
     if (rewards && parts)
         wire_score_reply_pack (&(wire_score_reply_t){.rewards = rewards, .rewards_n = n}, &bytes);

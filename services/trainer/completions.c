@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,9 @@ static json_t *completions_line (const trainer_t *t, const char *task, size_t gr
         (json_int_t) (t->done - 1), "tokens", (json_int_t) completion->ids.n, "truncated",
         (int) !completion->stopped, "advantage", t->credit.advantages[r->first_completion[e] + c]);
     completions_add_reward (line, &episode->reward);
+    double local = rollout_local (&episode->reward, role);
+    if (isfinite (local))
+        json_object_set_new (line, "local", json_real (local));
     /* null where the environment wrote down no action of the role in that turn. */
     json_t *text = completions_text (history, completion->turn, role);
     json_object_set (line, "text", text ? text : json_null ());

@@ -14,8 +14,10 @@
 typedef struct {
     assign_list_t credits;
     assign_options_t assign;
-    size_t max_tokens;      /* of a completion */
-    size_t overlong_tokens; /* the last of these, over which rewards fall; 0: none */
+    const char *const *roles; /* their names; borrowed */
+    double team, local;       /* R_(i,r) = team R_i + local local_(i,r) */
+    size_t max_tokens;        /* of a completion */
+    size_t overlong_tokens;   /* the last of these, over which rewards fall; 0: none */
 } credit_options_t;
 
 typedef struct {
@@ -24,7 +26,8 @@ typedef struct {
     double overlong;    /* what the mean reward lost by completions that were too long; <= 0 */
 } credit_t;
 
-/*  values: V before each completion by flat number, from the critic; NULL: it is not trusted, and
+/*  ERR_INPUT: roles have weight of their own, and the scorer told of a role no local part.
+ *  values: V before each completion by flat number, from the critic; NULL: it is not trusted, and
  *  the other credits stand alone. */
 int credit_compute (credit_t *credit, const rollout_t *rollout, const credit_options_t *options,
                     const double *values, err_t *err);

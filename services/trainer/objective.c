@@ -56,6 +56,9 @@ update_options_t objective_update (const conf_t *conf, double lr)
 credit_options_t objective_credit (const conf_t *conf)
 {
     credit_options_t options = {.assign = conf_assign (conf),
+                                .roles = (const char *const *) conf->team.roles.item,
+                                .team = conf->reward.team,
+                                .local = conf->reward.local,
                                 .max_tokens = (size_t) conf->task.max_tokens,
                                 .overlong_tokens = (size_t) conf->loss.overlong_tokens};
     err_t err = {0};

@@ -119,8 +119,9 @@ static void report_add_role (const trainer_t *t, uint32_t role)
 {
     const rollout_t *r = t->rollout;
     const update_stats_t *u = &t->updates[t->team.policy_of[role]];
+    const char *name = t->conf->team.roles.item[role];
     size_t n = 0, tokens = 0, cut = 0;
-    double advantage = 0;
+    double advantage = 0, local = 0;
     for (size_t e = 0; e < r->episodes; e++)
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             const wire_completion_t *completion = &r->episode[e]->completions[c];
@@ -131,14 +132,16 @@ static void report_add_role (const trainer_t *t, uint32_t role)
             cut += !completion->stopped;
             /* Absolute: with signs they would about cancel. */
             advantage += fabs (t->credit.advantages[r->first_completion[e] + c]);
+            local += rollout_local (&r->episode[e]->reward, name);
         }
     /* A role need not speak in every step; means of nothing are left out. */
     if (n == 0)
         return;
-    const char *name = t->conf->team.roles.item[role];
     metrics_addf (t->metrics, (double) tokens / (double) n, "role/%s/completion_tokens", name);
     metrics_addf (t->metrics, (double) cut / (double) n, "role/%s/truncated", name);
     metrics_addf (t->metrics, advantage / (double) n, "role/%s/advantage_abs", name);
+    if (isfinite (local)) /* told of all of them */
+        metrics_addf (t->metrics, local / (double) n, "role/%s/local", name);
     if (u->role_tokens[role])
         metrics_addf (t->metrics, u->role_entropy[role] / (double) u->role_tokens[role],
                       "role/%s/entropy", name);

@@ -1,6 +1,7 @@
 /*  rollout - see rollout.h */
 #include "rollout.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,14 @@ int rollout_index (rollout_t *r, err_t *err)
         }
     r->first_completion[r->episodes] = r->completions;
     return 0;
+}
+
+double rollout_local (const wire_reward_t *reward, const char *role)
+{
+    for (size_t p = 0; p < reward->local_n; p++)
+        if (strcmp (reward->local[p].name, role) == 0)
+            return reward->local[p].value;
+    return NAN;
 }
 
 /*  Roles of one turn write at the same time, so a turn takes as long as its longest completion.

@@ -44,6 +44,9 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
                  const char *reason, const rollout_limits_t *limits, err_t *err);
 int rollout_index (rollout_t *rollout, err_t *err);
 
+/*  A role's local part; NAN: nobody told it. */
+double rollout_local (const wire_reward_t *reward, const char *role);
+
 /*  Sum over the turns of an episode of its longest completion, in tokens; and of all
  *  completions. */
 size_t rollout_critical_path (const wire_episode_t *episode);

@@ -119,9 +119,12 @@ static void what_an_answer_does_not_say_is_not_known (void **state)
     assert_int_equal (score ("read line; echo '{\"quality\": 1}'", 20, 1, &s, &err), 0);
     assert_true (s.success_unknown && s.agreement_unknown);
     assert_int_equal (score ("read line; echo '{\"quality\": 0, \"success\": true, "
-                             "\"agreement\": 0.5}'",
+                             "\"agreement\": 0.5, \"local\": {\"solo\": 0.25}}'",
                              20, 1, &s, &err),
                       0);
+    assert_int_equal (s.local_n, 1);
+    assert_string_equal (s.local[0].name, "solo");
+    assert_true (s.local[0].value > 0.24 && s.local[0].value < 0.26);
     assert_false (s.success_unknown || s.agreement_unknown);
     assert_true (s.success && s.agreement > 0.49 && s.agreement < 0.51);
 }
@@ -137,7 +140,10 @@ static void what_an_answer_says_wrongly_is_named (void **state)
                  {"\"agreement\": true", "\"agreement\": true; a number from 0 to 1"},
                  {"\"agreement\": 2", "\"agreement\": 2; parts are"},
                  {"\"words\": 120", "\"words\": 120; parts are"},
-                 {"\"depth\": -0.5", "\"depth\": -0.5; parts are"}};
+                 {"\"depth\": -0.5", "\"depth\": -0.5; parts are"},
+                 {"\"local\": 0.5", "\"local\" that is no object"},
+                 {"\"local\": {\"main\": 0.5}", "\"local\": {\"main\": ...}; roles of the team"},
+                 {"\"local\": {\"solo\": 2}", "\"local\": {\"solo\": ...}; roles of the team"}};
     char program[160];
     reward_score_t s;
     err_t err = {0};

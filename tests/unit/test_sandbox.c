@@ -73,6 +73,11 @@ static void honest_programs_pass (void **state)
     assert_true (s.success);
     assert_true (s.quality > 0.999);
     assert_true (s.unused < 0.5 && s.unused >= 0);
+    assert_int_equal (s.local_n, 2);
+    assert_string_equal (s.local[0].name, "aux");
+    assert_true (s.local[0].value > 0.999 && s.local[1].value > 0.999);
+    s = score_of (*state, "def aux(xs)\n", "def main(xs):\n    return sum(xs)");
+    assert_true (s.local[0].value < 0.001 && s.local[1].value > 0.999); /* whose fault it is */
     s = score_of (*state, "def aux(xs):\n    return 1", "def main(xs):\n    return sum(xs)");
     assert_false (s.success); /* the helper was not called */
     assert_true (s.unused > 0.5);

@@ -73,6 +73,25 @@ static double part_of (const reward_score_t *s, const char *name)
     return 0;
 }
 
+/*  By itself a summary is as good as it was, whatever the details say twice. */
+static void writers_have_local_parts (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"summary", "details"};
+    static const char *const good[] = {SUMMARY, DETAILS};
+    static const char *const bad[] = {SUMMARY, "You see it all. You see it all. You see it all."};
+    reward_score_t s = score_of ("writing", play (GARDEN, roles, 2, good, 1), NULL);
+    assert_int_equal (s.local_n, 2);
+    assert_string_equal (s.local[0].name, "summary");
+    assert_string_equal (s.local[1].name, "details");
+    assert_true (s.local[0].value > 0.999 && s.local[1].value > 0.999);
+    double before = s.local[0].value;
+    s = score_of ("writing", play (GARDEN, roles, 2, bad, 1), NULL);
+    assert_true (fabs (s.local[0].value - before) < 1e-12);
+    if (!(s.local[1].value < 0.5))
+        fail_msg ("details: %g", s.local[1].value);
+}
+
 static void every_family_of_the_table_is_whole (void **state)
 {
     (void) state;
@@ -360,6 +379,7 @@ int main (void)
         cmocka_unit_test (every_family_of_the_table_is_whole),
         cmocka_unit_test (the_last_turn_counts),
         cmocka_unit_test (seats_are_found_by_name),
+        cmocka_unit_test (writers_have_local_parts),
         cmocka_unit_test (long_texts_are_read_to_their_end),
         cmocka_unit_test (terms_are_of_any_alphabet),
         cmocka_unit_test (sentences_end_in_any_script),

@@ -1,8 +1,8 @@
 /* with: services/trainer/schedule.c services/trainer/measure.c services/trainer/metrics.c
  * services/trainer/curves.c services/trainer/eta.c
- * services/trainer/tensorboard.c services/trainer/rollout.c services/trainer/batch.c
- * services/trainer/credit.c services/trainer/rundir.c */
-/*  The trainer's pure parts: schedule, intervals, curves, metrics, batches, credit, files. */
+ * services/trainer/tensorboard.c services/trainer/rollout.c
+ * services/trainer/rundir.c */
+/*  The trainer's pure parts: schedule, intervals, curves, metrics, rollouts, files. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +14,6 @@
 
 #include <cmocka.h>
 
-#include "../../services/trainer/batch.h"
-#include "../../services/trainer/credit.h"
 #include "../../services/trainer/measure.h"
 #include "../../services/trainer/metrics.h"
 #include "../../services/trainer/rundir.h"
@@ -24,7 +22,7 @@
 #include "../../services/trainer/eta.h"
 #include "../../services/trainer/tensorboard.h"
 #include "base/fs.h"
-#include "learn/advantage.h"
+#include "rollout_fixture.h"
 
 #define assert_near(got, want, tolerance)                                                          \
     do {                                                                                           \
@@ -332,59 +330,6 @@ static void a_folder_has_one_trainer (void **state)
 
 /*  ---- rollouts ------------------------------------------------------------------------------- */
 
-/*  Two groups of two episodes and a dead one between them; two roles, two turns in group 0. */
-static const int32_t ids[] = {1, 2, 3, 4, 5, 6};
-static const float logps[] = {-1, -1, -1, -1, -1, -1};
-
-static wire_completion_t completion (uint32_t role, uint32_t turn, uint32_t prompt, size_t n)
-{
-    return (wire_completion_t){.role = role,
-                               .turn = turn,
-                               .prompt = prompt,
-                               .ids = {.data = ids, .n = n},
-                               .logps = logps,
-                               .stopped = n < 6};
-}
-
-typedef struct {
-    wire_ids_t prompts[3];
-    wire_completion_t completions[6][4];
-    wire_episode_t episodes[4];
-    wire_episodes_t groups[2];
-    rollout_t *rollout;
-} world_t;
-
-static void world_open (world_t *w, const double rewards[4])
-{
-    err_t err = {0};
-    for (size_t i = 0; i < 3; i++)
-        w->prompts[i] = (wire_ids_t){.data = ids, .n = i + 1};
-    for (size_t e = 0; e < 4; e++) {
-        wire_completion_t *c = w->completions[e];
-        c[0] = completion (0, 0, 0, 2 + e);
-        c[1] = completion (1, 0, 1, 1);
-        c[2] = completion (0, 1, 2, 3);
-        w->episodes[e] = (wire_episode_t){
-            .history = "{\"turns\":[]}",
-            .reward = {.reward = rewards[e], .quality = rewards[e], .success = rewards[e] > 0.5},
-            .completions = c,
-            .completions_n = e < 2 ? 3 : 2};
-    }
-    w->completions[3][0] = completion (0, 0, 0, 6); /* cut by the length limit */
-    for (size_t g = 0; g < 2; g++)
-        w->groups[g] = (wire_episodes_t){.group = 2 * g,
-                                         .prompts = w->prompts,
-                                         .prompts_n = g ? 2 : 3,
-                                         .episodes = w->episodes + 2 * g,
-                                         .episodes_n = 2};
-    w->rollout = rollout_new (3, &err);
-    assert_non_null (w->rollout);
-    w->rollout->group[0] = &w->groups[0];
-    w->rollout->group[2] = &w->groups[1];
-    assert_int_equal (rollout_add (w->rollout, 1, NULL, 0, "why", NULL, &err), 0);
-    assert_int_equal (rollout_index (w->rollout, &err), 0);
-}
-
 static void rollout_numbers_episodes_and_completions (void **state)
 {
     (void) state;
@@ -456,104 +401,6 @@ static void equal_rewards_have_no_spread (void **state)
     rollout_destroy (&w.rollout);
 }
 
-static credit_options_t credit_options (const char *credits)
-{
-    credit_options_t options = {.assign.scale = ASSIGN_SCALE_GROUP};
-    err_t err = {0};
-    assert_int_equal (assign_parse (credits, &options.credits, &err), 0);
-    return options;
-}
-
-static void batches_hold_what_teaches (void **state)
-{
-    (void) state;
-    world_t w;
-    world_open (&w, (double[]){1, 0, 0.5, 0.5});
-    err_t err = {0};
-    credit_t credit = {0};
-    credit_options_t options = credit_options ("joint");
-    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
-    assert_int_equal (credit.zero_spread, 1); /* the dead one is counted elsewhere */
-    size_t policies[] = {0, 0};
-    batch_source_t source = {
-        .rollout = w.rollout, .advantages = credit.advantages, .policies = policies, .policy = 0};
-    batch_t *batch = batch_new (&source, 0, 3, &err);
-    assert_int_equal (batch->groups_n, 3); /* the three prompts of group 0 */
-    assert_int_equal (batch->items_n, 6);
-    assert_int_equal (batch->tokens, 2 + 3 + 1 + 1 + 3 + 3);
-    assert_int_equal (batch->norm.sequences, 10); /* counted though left out */
-    assert_int_equal (batch->norm.tokens, 13 + 4 + 1 + 6 + 1);
-    assert_int_equal (batch->items[2].number, 1);
-    assert_int_equal (batch->items[3].number, 4);
-    assert_int_equal (batch->items[3].first_token, 6);
-    assert_true (batch->items[0].advantage > 0 && batch->items[1].advantage < 0);
-    batch_destroy (&batch);
-
-    source.keep_flat = source.mask_truncated = true;
-    policies[1] = 1;
-    batch = batch_new (&source, 2, 3, &err);
-    assert_int_equal (batch->items_n, 1); /* role 0 of group 2, without the one that was cut */
-    assert_int_equal (batch->norm.sequences, 2);
-    assert_int_equal (batch->norm.tokens, 4);
-    batch_destroy (&batch);
-    credit_free (&credit);
-    rollout_destroy (&w.rollout);
-}
-
-/*  Episode 0 plays role 0 at 0 and 2, role 1 at 1; the others are as the world says. Credit is told
- *  of each completion whose it is. */
-static void credit_knows_whose_completions_are (void **state)
-{
-    (void) state;
-    world_t w;
-    world_open (&w, (double[]){1, 0, 0.5, 0.25});
-    err_t err = {0};
-    credit_t credit = {0};
-    double values[10];
-    for (size_t i = 0; i < 10; i++)
-        values[i] = 0.1 * (double) i;
-    credit_options_t options = credit_options ("critic");
-    options.assign.lambda = 1;
-    assert_int_equal (credit_compute (&credit, w.rollout, &options, values, &err), 0);
-    /* lambda 1: reward minus value, normalised. */
-    double want[10], rewards[] = {1, 1, 1, 0, 0, 0, 0.5, 0.5, 0.25, 0.25};
-    for (size_t i = 0; i < 10; i++)
-        want[i] = rewards[i] - values[i];
-    advantage_normalise (want, 10);
-    for (size_t i = 0; i < 10; i++)
-        assert_near (credit.advantages[i], want[i], 1e-12);
-    /* Each role in each turn against the other episode: of two, the difference. */
-    options = credit_options ("role_turn");
-    options.assign.scale = ASSIGN_SCALE_NONE;
-    assert_int_equal (credit_compute (&credit, w.rollout, &options, values, &err), 0);
-    for (size_t i = 0; i < 10; i++)
-        assert_near (credit.advantages[i], i < 3 ? 1 : i < 6 ? -1 : i < 8 ? 0.25 : -0.25, 1e-12);
-    credit_free (&credit);
-    rollout_destroy (&w.rollout);
-}
-
-/*  Lengths 2 1 3 | 3 1 3 and, past the limit of 3, 4 1 | 6 1: equal rewards differ by their
- *  lengths. */
-static void overlong_completions_cost_reward (void **state)
-{
-    (void) state;
-    world_t w;
-    world_open (&w, (double[]){0.5, 0.5, 0.5, 0.5});
-    err_t err = {0};
-    credit_t credit = {0};
-    credit_options_t options = credit_options ("joint");
-    options.assign.scale = ASSIGN_SCALE_NONE;
-    options.max_tokens = 3;
-    options.overlong_tokens = 2;
-    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
-    assert_near (credit.overlong, -(0.5 + 2.0 / 3 + 0.5 + 0.5) / 4, 1e-15);
-    assert_int_equal (credit.zero_spread, 1);
-    assert_near (credit.advantages[0], (2.0 / 3 - 0.5) / 2, 1e-15);
-    assert_near (credit.advantages[3], -(2.0 / 3 - 0.5) / 2, 1e-15);
-    credit_free (&credit);
-    rollout_destroy (&w.rollout);
-}
-
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,9 +418,6 @@ int main (void)
         cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (equal_rewards_have_no_spread),
-        cmocka_unit_test (batches_hold_what_teaches),
-        cmocka_unit_test (credit_knows_whose_completions_are),
-        cmocka_unit_test (overlong_completions_cost_reward),
     };
     return cmocka_run_group_tests_name ("trainer", tests, make_dir, remove_dir);
 }

@@ -135,6 +135,9 @@ static void values_are_finite (void **state)
     reward.parts_n = 1;
     REFUSED (score_reply, m.rewards = &reward, "reward 0: tests: not a finite number");
     reward = fixture_reward;
+    reward.local = parts;
+    REFUSED (score_reply, m.rewards = &reward, "reward 0: tests: not a finite number");
+    reward = fixture_reward;
     reward.agreement = NAN;
     REFUSED (score_reply, m.rewards = &reward, "reward");
     REFUSED (act_reply, (m.samples = &sample, m.samples_n = 1), "samples.logps");

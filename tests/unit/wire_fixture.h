@@ -26,8 +26,14 @@ static const wire_turn_t fixture_turns[] = {{fixture_said, 2}, {fixture_said + 1
 static const wire_transcript_t fixture_transcripts[] = {{fixture_turns, 2}, {fixture_turns, 1}};
 static const wire_transcripts_t fixture_groups[] = {
     {"Do it.", fixture_roles, 2, fixture_transcripts, 2}};
-static const wire_reward_t fixture_reward = {
-    .reward = 1, .quality = 0.5, .parts = fixture_parts, .parts_n = 2, .verdict = "2 of 3 tests"};
+static const wire_part_t fixture_local[] = {{"main", 0.25}};
+static const wire_reward_t fixture_reward = {.reward = 1,
+                                             .quality = 0.5,
+                                             .parts = fixture_parts,
+                                             .parts_n = 2,
+                                             .local = fixture_local,
+                                             .local_n = 1,
+                                             .verdict = "2 of 3 tests"};
 
 static inline wire_version_t fixture_version (void)
 {

@@ -43,9 +43,14 @@ int coding_adopt (json_t *task, err_t *err);
 void coding_observe (const json_t *task, const char *role, buf_t *prompt);
 void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);
+/*  The slots of which the artifact is made, helpers first; 0: it is another one. Borrowed. */
+size_t coding_slots (const json_t *state, const char *names[EPISODE_ROLES_MAX]);
 /*  For each seat, helpers first: what the sandbox finds the program in (sandbox.h, "find"). */
 json_t *coding_seats (const json_t *state);
-/*  Success: all tests pass and the helper was really called; a team without a helper has that part
+/*  A role's local part: half for a text that holds code, half for one that defines what is wanted
+ *  of the role.
+ *
+ *  Success: all tests pass and the helper was really called; a team without a helper has that part
  *  for free. Expected values never enter the process that runs the program; equal is what
  *  Python's == says of the two.
  *

@@ -7,11 +7,13 @@
 #include "base/printable.h"
 #include "task/coding/coding.h"
 #include "task/number.h"
+#include "team/state.h"
 
 typedef struct {
     double code, defined; /* shares of the seats whose text holds code, or defines its name */
-    bool fits;            /* the function takes the arguments that it is called with */
-    bool constant;        /* it gave one and the same answer to all calls */
+    double own[EPISODE_ROLES_MAX]; /* of each seat, as the sandbox was given them */
+    bool fits;                     /* the function takes the arguments that it is called with */
+    bool constant;                 /* it gave one and the same answer to all calls */
     json_int_t watched;
     size_t passed, ran, tests; /* ran: tests in which the program gave an answer */
     bool helper_found;
@@ -66,6 +68,10 @@ static void coding_read_facts (const json_t *answer, const json_t *state, coding
     json_array_foreach (seats, i, seat) {
         o->code += json_is_true (json_array_get (seat, 0)) / (double) n;
         o->defined += json_is_true (json_array_get (seat, 1)) / (double) n;
+        if (i < EPISODE_ROLES_MAX)
+            o->own[i] = (json_is_true (json_array_get (seat, 0)) +
+                         json_is_true (json_array_get (seat, 1))) /
+                        2.0;
     }
     /* Helpers stand first; where there is only one seat, it has the helper in its own text. */
     o->helper_found = n < 2 || !coding_has_helper (state) ||
@@ -201,6 +207,18 @@ static void coding_add_part (reward_score_t *score, const char *name, double val
     part->value = value;
 }
 
+/*  A text is that of who wrote it last; a slot that is empty, of who should have. */
+static void coding_add_locals (const json_t *state, const coding_outcome_t *o,
+                               reward_score_t *score)
+{
+    const char *slots[EPISODE_ROLES_MAX];
+    size_t n = coding_slots (state, slots);
+    for (size_t i = 0; i < n; i++) {
+        const char *by = family_text (json_object_get (state_artifacts (state), slots[i]), "by");
+        reward_add_local (score, *by ? by : slots[i], o->own[i]);
+    }
+}
+
 /*  The built-in set's own: its seed models nearly always write code that runs. */
 static double coding_builtin_quality (const coding_outcome_t *o, bool used, double share, bool all)
 {
@@ -251,6 +269,7 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
     coding_add_part (score, "helper_called", used);
     coding_add_part (score, "tests", share);
     coding_add_part (score, "all_tests", all);
+    coding_add_locals (state, &o, score);
     snprintf (score->verdict, sizeof score->verdict, "%zu of %zu tests%s%s%s%s", o.passed, o.tests,
               !o.helper_found   ? ", helper left out: no code for it was found"
               : helper && !used ? ", helper not called"

@@ -27,6 +27,21 @@ static bool coding_is_merged (const json_t *state)
     return same;
 }
 
+/*  Helpers first, as the artifact has them and as the score reads the answer. */
+size_t coding_slots (const json_t *state, const char *names[EPISODE_ROLES_MAX])
+{
+    const json_t *slots = json_object_get (state, "slots"), *slot;
+    size_t n = 0, i;
+    if (!coding_is_merged (state))
+        return 0;
+    for (int helpers = 1; helpers >= 0; helpers--)
+        json_array_foreach (slots, i, slot)
+            if (coding_is_helper (json_string_value (slot)) == (helpers == 1) &&
+                n < EPISODE_ROLES_MAX)
+                names[n++] = json_string_value (slot);
+    return n;
+}
+
 /*  A HumanEval prompt is a file's beginning, with which a model goes on or begins again; other
  *  tasks only say what is wanted. A helper is always called aux: so the prompts say. */
 static json_t *coding_seat (const json_t *task, bool helper, const char *text)
@@ -43,24 +58,17 @@ static json_t *coding_seat (const json_t *task, bool helper, const char *text)
                       "arguments", arguments);
 }
 
-/*  Helpers first, as the artifact has them and as the score reads the answer. Where the artifact is
- *  not the seats' own, it counts as the text of a single seat. */
+/*  Where the artifact is not the seats' own, it counts as the text of a single seat. */
 json_t *coding_seats (const json_t *state)
 {
-    const json_t *task = json_object_get (state, "task"), *slots = json_object_get (state, "slots"),
-                 *slot;
+    const json_t *task = json_object_get (state, "task");
+    const char *names[EPISODE_ROLES_MAX];
+    size_t n = coding_slots (state, names);
     json_t *seats = json_array ();
-    size_t i;
-    if (!coding_is_merged (state)) {
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new (seats, coding_seat (task, coding_is_helper (names[i]),
+                                                   state_slot_text (state, names[i])));
+    if (n == 0)
         json_array_append_new (seats, coding_seat (task, false, family_text (state, "artifact")));
-        return seats;
-    }
-    for (int helpers = 1; helpers >= 0; helpers--)
-        json_array_foreach (slots, i, slot) {
-            const char *name = json_string_value (slot);
-            if (coding_is_helper (name) == (helpers == 1))
-                json_array_append_new (
-                    seats, coding_seat (task, helpers == 1, state_slot_text (state, name)));
-        }
     return seats;
 }

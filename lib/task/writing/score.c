@@ -252,6 +252,27 @@ static int writing_split_pieces (const json_t *state, bool story, char **solo,
     return 0;
 }
 
+/*  What a writer can do without the other: a heading (where the house has such), an end, and
+ *  nothing twice. A single agent has written both. */
+static void writing_add_locals (const json_t *state, bool story, writing_piece_t pieces[2],
+                                reward_score_t *score)
+{
+    static const char *const roles[] = {"summary", "details"};
+    const json_t *names = json_object_get (state, "roles"), *name;
+    double own[2];
+    size_t i;
+    for (int p = 0; p < 2; p++)
+        own[p] = ((story || pieces[p].head != HEAD_NONE) + words_closed (pieces[p].body) +
+                  writing_clamp (1 - 2 * writing_repeats_of (&pieces[p]))) /
+                 3;
+    json_array_foreach (names, i, name)
+        for (int p = 0; p < 2; p++)
+            if (strcmp (json_string_value (name), roles[p]) == 0)
+                reward_add_local (score, roles[p], own[p]);
+    if (score->local_n == 0)
+        reward_add_local (score, "solo", (own[0] + own[1]) / 2);
+}
+
 /*  The counts are believed only after words_failed: memory that ran out would have made them too
  *  small. */
 static int writing_check_pieces (const json_t *task, bool story, writing_piece_t pieces[2],
@@ -284,6 +305,8 @@ int writing_score (const episode_t *episode, const task_capabilities_t *capabili
     int rc = writing_split_pieces (state, story, &solo, pieces, err);
     if (rc == 0)
         rc = writing_check_pieces (task, story, pieces, score, err);
+    if (rc == 0)
+        writing_add_locals (state, story, pieces, score);
     for (int i = 0; i < 2; i++) {
         words_free (&pieces[i].words);
         words_free (&pieces[i].sentences);
