@@ -83,6 +83,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         "where no programs are run, as by a family of texts or a scorer of your own: leave it out";
     static const char no_roles[] =
         "while loss.credit names no credit by role: leave it out, or set loss.credit to role";
+    static const char divided[] =
+        "while advantages are divided themselves: leave it out, or set loss.scale to none and "
+        "loss.credit to one that is not the critic's";
     char by_type[96], by_family[96];
     const family_t *family = family_find (conf->task.family);
     const char *type = conf->loss.type;
@@ -123,6 +126,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!(conf->evaluation.temperature > 0), "evaluation.top_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.min_p", greedy},
         {!(conf->evaluation.temperature > 0), "evaluation.samples", greedy},
+        {!conf_check_is (conf->loss.scale, "none") || conf_credits (conf, "critic") ||
+             strchr (conf->loss.credit, '+'),
+         "reward.scale", divided},
         {!conf_credits_roles (conf), "reward.team", no_roles},
         {!conf_credits_roles (conf), "reward.local", no_roles},
         {!conf_credits (conf, "critic"), "critic.",

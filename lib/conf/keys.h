@@ -68,6 +68,8 @@
     R (team, 1.0, 0, 100, "weight of R in what a role is credited with; 0: its local part alone")  \
     R (local, 0, 0, 100,                                                                           \
        "w_l; R_role = team R + w_l local, for credits by role: the role's part by itself")         \
+    T (scale, "none", "none|batch",                                                                \
+       "batch: rewards are divided by the running deviation of a step's (with loss.scale none)")   \
     T (command, "", NULL, "own scorer: a program that answers lines of JSON; empty: the family's") \
     R (command_s, 20, 0.1, 86400, "seconds that the own scorer has for one episode")               \
     L (python_modules, "",                                                                         \

@@ -217,6 +217,10 @@ void conf_objective (const conf_t *conf, buf_t *text)
         buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
                     (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
                     (long long) conf->loss.overlong_tokens);
+    if (conf_print_is (conf->reward.scale, "batch"))
+        buf_text (text,
+                  "R / (sqrt (V) + 1e-4) counts for R; V = running mean of var_batch (R) over "
+                  "about 8 steps\n");
     if (conf_credits_roles (conf))
         buf_printf (text, "R_role = %g R + %g local_role\n", conf->reward.team, conf->reward.local);
     conf_print_credit_formula (conf, text);

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#define RUNNING_STEPS 8 /* over which spreads are averaged */
+
 /*  Two passes: squares of differences from the mean stay exact where rewards are large and close
  *  together. */
 advantage_spread_t advantage_spread (const double *x, size_t n)
@@ -26,6 +28,21 @@ advantage_spread_t advantage_spread (const double *x, size_t n)
         squares += (x[i] - s.mean) * (x[i] - s.mean);
     s.std = sqrt (squares / (double) (n - 1));
     return s;
+}
+
+/*  The first steps count alike: an estimate of one step's spread should not outlive that of others
+ *  which are as good. */
+void advantage_run (advantage_running_t *running, const double *rewards, size_t n)
+{
+    double std = advantage_spread (rewards, n).std;
+    running->steps++;
+    running->variance += (std * std - running->variance) /
+                         (double) (running->steps < RUNNING_STEPS ? running->steps : RUNNING_STEPS);
+}
+
+double advantage_divisor (const advantage_running_t *running)
+{
+    return sqrt (running->variance) + ADVANTAGE_STD_EPSILON;
 }
 
 /*  DAPO's soft punishment (Yu et al. 2025, section 3.4): none up to `longest - cache` tokens,

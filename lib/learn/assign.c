@@ -6,8 +6,7 @@
 
 #include "learn/advantage.h"
 
-#define STD_EPSILON 1e-4 /* DeepSeekMath's formula as its implementations have it */
-#define TURNS_MAX   256  /* of one role in an episode; the arrays of assign_gae lie on the stack */
+#define TURNS_MAX 256 /* of one role in an episode; the arrays of assign_gae lie on the stack */
 
 /*  ---- the credits ---------------------------------------------------------------------------- */
 
@@ -200,7 +199,8 @@ static void assign_compare (double *x, size_t n, bool leave_one_out, const doubl
     bool flat = s.spread < ADVANTAGE_SPREAD_MIN;
     double most = leave_one_out && n > 1 ? (double) n / (double) (n - 1) : 1;
     for (size_t i = 0; i < n; i++)
-        x[i] = flat ? 0 : (x[i] - s.mean) * most / (divisor ? *divisor : s.std + STD_EPSILON);
+        x[i] = flat ? 0
+                    : (x[i] - s.mean) * most / (divisor ? *divisor : s.std + ADVANTAGE_STD_EPSILON);
 }
 
 /*  rows: room for as many as there are completions. */
@@ -215,7 +215,7 @@ static void assign_rows (const assign_step_t *s, const assign_t *credit,
         n += assign_gather (s, credit, &block, rows + n);
     }
     if (options->scale == ASSIGN_SCALE_BATCH)
-        divisor = advantage_spread (rows, n).std + STD_EPSILON;
+        divisor = advantage_spread (rows, n).std + ADVANTAGE_STD_EPSILON;
     for (size_t i = 0; i < all.n; i++) {
         assign_block_t block = assign_block (&all, credit, i);
         n = assign_gather (s, credit, &block, rows);

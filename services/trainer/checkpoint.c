@@ -137,12 +137,13 @@ static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *pol
                                           (json_int_t) policies[i]->optimiser.step));
     }
     return json_pack (
-        "{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:f, s:o}", "format", FORMAT, "step",
-        (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s", c->wall_s, "first_step_s",
-        c->first_step_s, "metrics_offset", (json_int_t) c->metrics_offset, "config",
+        "{s:i, s:I, s:I, s:f, s:f, s:I, s:s, s:s, s:s, s:b, s:f, s:f, s:I, s:o}", "format", FORMAT,
+        "step", (json_int_t) c->step, "seed", (json_int_t) c->seed, "wall_s", c->wall_s,
+        "first_step_s", c->first_step_s, "metrics_offset", (json_int_t) c->metrics_offset, "config",
         hash_hex (&c->config, config), "numerics", c->numerics, "critic",
         hash_is_zero (&c->critic) ? "" : hash_hex (&c->critic, critic), "critic_trusted",
-        c->critic_trusted, "critic_mean", c->critic_mean, "policies", list);
+        c->critic_trusted, "critic_mean", c->critic_mean, "reward_variance", c->running.variance,
+        "reward_steps", (json_int_t) c->running.steps, "policies", list);
 }
 
 /*  Written last of all: its list has the sizes of what stands there by then. */
@@ -276,15 +277,17 @@ static int checkpoint_check_files (const char *path, const json_t *record, err_t
  *  later, as others than ours. */
 static int checkpoint_parse_record (const json_t *record, checkpoint_t *checkpoint)
 {
-    *checkpoint =
-        (checkpoint_t){.step = (uint64_t) json_integer_value (json_object_get (record, "step")),
-                       .seed = (uint64_t) json_integer_value (json_object_get (record, "seed")),
-                       .wall_s = json_number_value (json_object_get (record, "wall_s")),
-                       .first_step_s = json_number_value (json_object_get (record, "first_step_s")),
-                       .metrics_offset = (uint64_t) json_integer_value (
-                           json_object_get (record, "metrics_offset")),
-                       .critic_trusted = json_is_true (json_object_get (record, "critic_trusted")),
-                       .critic_mean = json_number_value (json_object_get (record, "critic_mean"))};
+    *checkpoint = (checkpoint_t){
+        .step = (uint64_t) json_integer_value (json_object_get (record, "step")),
+        .seed = (uint64_t) json_integer_value (json_object_get (record, "seed")),
+        .wall_s = json_number_value (json_object_get (record, "wall_s")),
+        .first_step_s = json_number_value (json_object_get (record, "first_step_s")),
+        .metrics_offset =
+            (uint64_t) json_integer_value (json_object_get (record, "metrics_offset")),
+        .critic_trusted = json_is_true (json_object_get (record, "critic_trusted")),
+        .critic_mean = json_number_value (json_object_get (record, "critic_mean")),
+        .running = {json_number_value (json_object_get (record, "reward_variance")),
+                    (uint64_t) json_integer_value (json_object_get (record, "reward_steps"))}};
     const char *config = json_string_value (json_object_get (record, "config"));
     const char *critic = json_string_value (json_object_get (record, "critic"));
     const char *numerics = json_string_value (json_object_get (record, "numerics"));

@@ -23,6 +23,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/hash.h"
+#include "learn/advantage.h"
 #include "policy.h"
 
 typedef struct {
@@ -36,6 +37,7 @@ typedef struct {
     hash_t critic;       /* of the critic's state, whose bytes are in critic.state; zero: none */
     bool critic_trusted; /* its values are in use */
     double critic_mean;  /* of its explained variance */
+    advantage_running_t running; /* of rewards, for reward.scale */
 } checkpoint_t;
 
 /*  critic: the state's bytes, or NULL. An existing folder of the same step is replaced. */

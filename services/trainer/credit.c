@@ -6,6 +6,11 @@
 
 #include "learn/advantage.h"
 
+static double credit_divisor (const credit_options_t *options)
+{
+    return options->divisor > 0 ? options->divisor : 1;
+}
+
 /*  The joint rewards, less the mean punishment of each episode's overlong completions. */
 static double *credit_shape (const rollout_t *r, const credit_options_t *options, double *overlong)
 {
@@ -19,7 +24,7 @@ static double *credit_shape (const rollout_t *r, const credit_options_t *options
         /* The mean, not the sum: an episode of many turns must not be punished more than one of
            few. */
         sum /= (double) (episode->completions_n ? episode->completions_n : 1);
-        rewards[e] = r->rewards[e] + sum;
+        rewards[e] = (r->rewards[e] + sum) / credit_divisor (options);
         *overlong += sum / (double) r->episodes;
     }
     return rewards;
@@ -41,7 +46,7 @@ static int credit_own (const wire_episode_t *episode, const char *role, double j
                        const credit_options_t *options, double *own, err_t *err)
 {
     double local = options->local > 0 ? rollout_local (&episode->reward, role) : 0;
-    *own = options->team * joint + options->local * local;
+    *own = options->team * joint + options->local * local / credit_divisor (options);
     return isfinite (local)
                ? 0
                : err_set (err, ERR_INPUT,

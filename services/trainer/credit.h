@@ -16,6 +16,7 @@ typedef struct {
     assign_options_t assign;
     const char *const *roles; /* their names; borrowed */
     double team, local;       /* R_(i,r) = team R_i + local local_(i,r) */
+    double divisor;           /* of all rewards; 0: they are not divided */
     size_t max_tokens;        /* of a completion */
     size_t overlong_tokens;   /* the last of these, over which rewards fall; 0: none */
 } credit_options_t;

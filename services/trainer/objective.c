@@ -52,6 +52,17 @@ update_options_t objective_update (const conf_t *conf, double lr)
                               .temperature = (float) conf->trainer.temperature};
 }
 
+credit_options_t objective_credit_of (const conf_t *conf, advantage_running_t *running,
+                                      const rollout_t *rollout)
+{
+    credit_options_t options = objective_credit (conf);
+    if (strcmp (conf->reward.scale, "batch") == 0) {
+        advantage_run (running, rollout->rewards, rollout->episodes);
+        options.divisor = advantage_divisor (running);
+    }
+    return options;
+}
+
 /*  The configuration has checked the names (conf/check.c). */
 credit_options_t objective_credit (const conf_t *conf)
 {

@@ -8,10 +8,14 @@
 
 #include "conf/conf.h"
 #include "credit.h"
+#include "learn/advantage.h"
 #include "update.h"
 
 /*  lr: of this step. */
 update_options_t objective_update (const conf_t *conf, double lr);
 credit_options_t objective_credit (const conf_t *conf);
+/*  The same for training on a step, by whose rewards the running spread has gone on. */
+credit_options_t objective_credit_of (const conf_t *conf, advantage_running_t *running,
+                                      const rollout_t *rollout);
 
 #endif

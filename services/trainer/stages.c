@@ -324,7 +324,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
                            .end = conf->trainer.lr_end,
                            .warmup = (uint64_t) conf->trainer.warmup,
                            .steps = (uint64_t) conf->trainer.steps};
-    credit_options_t options = objective_credit (conf);
+    credit_options_t options = objective_credit_of (conf, &t->running, t->rollout);
     const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
     t->lr = schedule_lr (&schedule, t->done);
@@ -356,7 +356,8 @@ static int stage_save_checkpoint (trainer_t *t, err_t *err)
                                .seed = (uint64_t) t->conf->run.seed,
                                .wall_s = trainer_wall_s (t),
                                .first_step_s = t->first_step_s,
-                               .metrics_offset = t->step_offset};
+                               .metrics_offset = t->step_offset,
+                               .running = t->running};
     double started = clock_s ();
     snprintf (checkpoint.numerics, sizeof checkpoint.numerics, "%s", model_isa ());
     const buf_t *critic = NULL;

@@ -156,6 +156,7 @@ static int trainer_resume (trainer_t *t, checkpoint_t *checkpoint, buf_t *critic
     t->done = t->saved = checkpoint->step;
     t->wall_before = fmax (t->wall_before, checkpoint->wall_s);
     t->first_step_s = checkpoint->first_step_s;
+    t->running = checkpoint->running;
     report_restore_times (t);
     log_info ("resumed", "checkpoint=%s step=%llu", path, (unsigned long long) t->done);
     return 0;

@@ -12,6 +12,7 @@
 
 #include "checkpoint.h"
 #include "credit.h"
+#include "learn/advantage.h"
 #include "critic_client.h"
 #include "eta.h"
 #include "lag.h"
@@ -90,6 +91,7 @@ typedef struct {
     char trouble[ERR_TEXT_MAX]; /* what was last in the way of a group of this stage */
     double lr;
     credit_t credit;                       /* of the step's completions */
+    advantage_running_t running;           /* of rewards, for reward.scale */
     size_t flat;                           /* steps in a row without any spread */
     bool critic_used;                      /* in this step */
     update_stats_t updates[CONF_LIST_MAX]; /* of each policy, in this step */

@@ -28,6 +28,25 @@ static void spread_has_n_minus_1 (void **state)
     assert_near (advantage_spread (NULL, 0).mean, 0, 0);
 }
 
+/*  Variances 1, 4 and then 2.25: a mean of the first ones, which is forgotten by eighths. */
+static void the_spread_runs_over_the_steps (void **state)
+{
+    (void) state;
+    const double one[] = {0, sqrt (2)}, four[] = {0, sqrt (8)}, rest[] = {1, 1 + sqrt (4.5)};
+    advantage_running_t running = {0};
+    advantage_run (&running, one, 2);
+    assert_near (running.variance, 1, 1e-14);
+    advantage_run (&running, four, 2);
+    assert_near (running.variance, 2.5, 1e-14);
+    assert_near (advantage_divisor (&running), sqrt (2.5) + 1e-4, 1e-14);
+    for (int i = 2; i < 8; i++)
+        advantage_run (&running, rest, 2);
+    assert_near (running.variance, (5 + 6 * 2.25) / 8, 1e-14);
+    advantage_run (&running, rest, 2);
+    assert_near (running.variance, 2.25 + (5 - 4.5) / 8 * 7 / 8, 1e-14);
+    assert_int_equal (running.steps, 9);
+}
+
 static void long_completions_lose_reward (void **state)
 {
     (void) state;
@@ -85,6 +104,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (spread_has_n_minus_1),
+        cmocka_unit_test (the_spread_runs_over_the_steps),
         cmocka_unit_test (long_completions_lose_reward),
         cmocka_unit_test (gae_is_the_discounted_sum_of_deltas),
         cmocka_unit_test (normalised_has_mean_0_and_deviation_1),

@@ -116,6 +116,10 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
     refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
+    refused (GOOD "reward:\n  scale: batch\n", NULL, "x.yml:8: reward.scale does nothing while");
+    refused (GOOD "reward:\n  local: 1\n", NULL, "x.yml:8: reward.local does nothing while");
+    refused (GOOD "loss:\n  credit: role\nreward:\n  team: 0\n", NULL,
+             "x.yml:10: reward.team 0, as reward.local");
     refused (GOOD "loss:\n  credit: joint+luck\n", NULL,
              "x.yml:8: loss.credit 'luck' is no credit: joint, role, role_turn");
     refused (GOOD "loss:\n  credit: critic\ncritic:\n  trust: 0.04\n", NULL,

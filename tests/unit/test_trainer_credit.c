@@ -124,6 +124,9 @@ static void roles_may_be_rewarded_by_themselves (void **state)
     assert_near (credit.advantages[0], 0, 0);
     assert_near (credit.advantages[1], -0.1, 1e-15);
     assert_near (credit.advantages[4], 0.1, 1e-15);
+    options.divisor = 4; /* of all that is rewarded */
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    assert_near (credit.advantages[1], -0.025, 1e-15);
     w.episodes[2].reward.local_n = 1;
     assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), -1);
     assert_int_equal (err.code, ERR_INPUT);
