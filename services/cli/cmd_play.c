@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/printable.h"
 #include "base/rng.h"
@@ -25,7 +26,7 @@ static const args_option_t options[] = {
     {"--index", "I", "0", "the first task of a file or of the held-out ones"},
     {"--tasks", "N", "1", "how many of them"},
     SAMPLING_OPTIONS ("", "", ""),
-    {"--json", NULL, NULL, "one JSON object per task"},
+    {"--json", NULL, NULL, "one JSON object per task, with the seconds that it took"},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
     {0}};
 
@@ -71,6 +72,7 @@ typedef struct {
     tokenizer_ids_t prompt[CONF_LIST_MAX];
     size_t brief[CONF_LIST_MAX];   /* tokens of a role's first prompt */
     size_t written[CONF_LIST_MAX]; /* tokens of its own so far */
+    double write_s, score_s;       /* that its turns took, and its score */
 } cmd_play_episode_t;
 
 /*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
@@ -169,9 +171,11 @@ static void cmd_play_print_reward (const cmd_play_t *play, const wire_reward_t *
 }
 
 /*  reward NULL: why says why there is none. */
-static void cmd_play_print_json (const episode_t *episode, const wire_reward_t *r, const char *why)
+static void cmd_play_print_json (const cmd_play_episode_t *e, const wire_reward_t *r,
+                                 const char *why)
 {
-    json_t *line = episode_public (episode);
+    json_t *line = episode_public (e->episode);
+    json_object_set_new (line, "write_s", json_real (e->write_s));
     if (r) {
         json_t *parts = json_object ();
         for (size_t i = 0; i < r->parts_n; i++)
@@ -183,6 +187,7 @@ static void cmd_play_print_json (const episode_t *episode, const wire_reward_t *
             json_object_set_new (reward, "success", json_boolean (r->success));
         if (!r->agreement_unknown)
             json_object_set_new (reward, "agreement", json_real (r->agreement));
+        json_object_set_new (line, "score_s", json_real (e->score_s));
         json_object_set_new (line, "reward", reward);
     } else {
         json_object_set_new (line, "not_scored", json_string (why));
@@ -212,14 +217,16 @@ static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t
         /* Started for the first task that can be scored, and kept for the next. */
         if (rc == 0 && !play->judge)
             play->judge = judge_new (play->conf, err);
+        double started = clock_s ();
         if (rc == 0 && play->judge)
             reward = judge_score (play->judge, e->task, history.data, &interrupted, err);
+        e->score_s = clock_s () - started;
         buf_free (&history);
         if (!reward)
             return -1;
     }
     if (play->json)
-        cmd_play_print_json (e->episode, reward, unscored->text);
+        cmd_play_print_json (e, reward, unscored->text);
     else if (reward)
         cmd_play_print_reward (play, reward);
     else
@@ -257,8 +264,10 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
     int rc = e.episode ? 0 : -1;
     if (rc == 0)
         cmd_play_print_task (play, e.episode);
+    double started = clock_s ();
     while (rc == 0 && !episode_done (e.episode))
         rc = cmd_play_turn (play, &e, err);
+    e.write_s = clock_s () - started;
     if (rc == 0)
         rc = cmd_play_finish (play, &e, &tasks->unscored, err);
     for (size_t r = 0; r < CONF_LIST_MAX; r++)
