@@ -1,5 +1,4 @@
 /*  quintet eval - a model on a configuration's held-out tasks: a run of no steps. */
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,21 +25,6 @@ static const args_spec_t spec = {
              "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/best\n",
     .positional = "CONFIG",
     .options = options};
-
-/*  Whether DIR or a folder in it, one per role, is PEFT's: then --model means adapters on the
- *  configuration's model. */
-static bool cmd_eval_holds_adapters (const char *dir)
-{
-    bool any = false;
-    for (int below = 0; *dir && !any && below < 2; below++) {
-        char pattern[FS_PATH_MAX + 32];
-        glob_t found;
-        snprintf (pattern, sizeof pattern, "%s/%sadapter_config.json", dir, below ? "*/" : "");
-        any = glob (pattern, GLOB_NOSORT, NULL, &found) == 0;
-        globfree (&found);
-    }
-    return any;
-}
 
 /*  Puts together the command line of `quintet run` with no steps: an evaluation is what a run does
  *  before its first step. */
@@ -72,7 +56,7 @@ static int cmd_eval_run (int argc, char **argv)
     }
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
-    bool adapters = cmd_eval_holds_adapters (weights);
+    bool adapters = folder_holds_adapters (weights);
     snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path", weights);
     const char *const *sets = args_repeated (args, "--set", &sets_n);
     const char *fixed[] = {"run",   args_positional (args), "--out", out,

@@ -10,14 +10,14 @@
 #include "svc/svc.h"
 
 static const cli_command_t *const commands[] = {
-    &cli_run,      &cli_eval,  &cli_report,   &cli_runs,     &cli_tap,    &cli_play,
-    &cli_generate, &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits, &cli_models};
-#define COMMANDS (sizeof commands / sizeof *commands)
+    &cli_run,      &cli_experiment, &cli_eval,     &cli_report, &cli_runs,
+    &cli_tap,      &cli_play,       &cli_generate, &cli_score,  &cli_tokenize,
+    &cli_pretrain, &cli_logits,     &cli_models,   NULL};
 
 static void main_help (FILE *to)
 {
     fprintf (to, "quintet trains teams of language-model agents to work together.\n\n");
-    for (size_t i = 0; i < COMMANDS; i++) {
+    for (size_t i = 0; commands[i]; i++) {
         int width = fprintf (to, "  quintet %s %s", commands[i]->name, commands[i]->arguments);
         fprintf (to, "%*s%s\n", width < 32 ? 32 - width : 1, "", commands[i]->help);
     }
@@ -74,7 +74,7 @@ static int main_written (int status)
 
 static int main_run_command (const char *name, int argc, char **argv)
 {
-    for (size_t i = 0; i < COMMANDS; i++)
+    for (size_t i = 0; commands[i]; i++)
         if (strcmp (commands[i]->name, name) == 0)
             return main_written (commands[i]->run (argc, argv));
     fprintf (stderr, "quintet: there is no command '%s' (quintet --help lists them)\n", name);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "learn/pass.h"
+
 #define Z95 1.959963984540054 /* quantile of the normal distribution at 0.975 */
 
 /*  The n-th value. Until measure_close_spread, std holds the sum of squares of differences from the
@@ -97,18 +99,6 @@ double measure_pass_rate (const measure_t *m, size_t whole)
     return whole ? (double) m->successes / (double) whole : 0;
 }
 
-/*  As a product, in which no binomial coefficient can overflow:
- *  C(n - c, k) / C(n, k) = product over i = n - c + 1 .. n of (1 - k / i). */
-double measure_pass_at (size_t n, size_t c, size_t k)
-{
-    double none = 1; /* chance that k of the n samples, drawn without replacement, all failed */
-    if (n - c < k)
-        return 1;
-    for (size_t i = n - c + 1; i <= n; i++)
-        none *= 1 - (double) k / (double) i;
-    return 1 - none;
-}
-
 /*  Wilson's interval, since the usual one has no width at rates of 0 and 1, which a few held-out
  *  tasks often give. */
 interval_t measure_wilson (double p, double n)
@@ -165,6 +155,6 @@ double measure_tasks_pass_at (const rollout_t *rollout, const measure_t *measure
     if (!isfinite (measure_pass_rate (measure, rollout->groups)) || rollout->groups == 0)
         return NAN;
     for (size_t g = 0; g < rollout->groups; g++)
-        sum += measure_pass_at (samples, measure_passes (rollout, g), k);
+        sum += pass_at (samples, measure_passes (rollout, g), k);
     return sum / (double) rollout->groups;
 }

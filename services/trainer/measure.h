@@ -44,11 +44,6 @@ void measure_rollout (const rollout_t *rollout, measure_t *measure);
 /*  successes / whole, which is episodes or groups; NAN when a scorer told of no success. */
 double measure_pass_rate (const measure_t *measure, size_t whole);
 
-/*  Unbiased estimate of pass@k, the chance that at least one of k samples of a task passes, from n
- *  samples of which c passed: 1 - C(n - c, k) / C(n, k). 1 <= k <= n. (Chen et al. 2021,
- *  "Evaluating Large Language Models Trained on Code", section 2.1.) */
-double measure_pass_at (size_t n, size_t c, size_t k);
-
 /*  95% interval of a rate among n (Wilson 1927, score interval). n = 0: [0, 1]. */
 typedef struct {
     double low, high;

@@ -22,6 +22,7 @@
 #include "../../services/trainer/eta.h"
 #include "../../services/trainer/tensorboard.h"
 #include "base/fs.h"
+#include "learn/pass.h"
 #include "rollout_fixture.h"
 
 #define assert_near(got, want, tolerance)                                                          \
@@ -100,14 +101,14 @@ static void wilson_interval (void **state)
 static void passes_among_k_samples (void **state)
 {
     (void) state;
-    assert_near (measure_pass_at (5, 2, 1), 0.4, 1e-15);
-    assert_near (measure_pass_at (5, 2, 2), 0.7, 1e-15);
-    assert_near (measure_pass_at (5, 2, 3), 0.9, 1e-15);
-    assert_near (measure_pass_at (5, 2, 4), 1, 0);
-    assert_near (measure_pass_at (5, 0, 5), 0, 0);
-    assert_near (measure_pass_at (5, 5, 1), 1, 0);
+    assert_near (pass_at (5, 2, 1), 0.4, 1e-15);
+    assert_near (pass_at (5, 2, 2), 0.7, 1e-15);
+    assert_near (pass_at (5, 2, 3), 0.9, 1e-15);
+    assert_near (pass_at (5, 2, 4), 1, 0);
+    assert_near (pass_at (5, 0, 5), 0, 0);
+    assert_near (pass_at (5, 5, 1), 1, 0);
     /* C(1000, 100) is far beyond a double's range: 1 - C(999, 100) / C(1000, 100). */
-    assert_near (measure_pass_at (1000, 1, 100), 0.1, 1e-12);
+    assert_near (pass_at (1000, 1, 100), 0.1, 1e-12);
 }
 
 /*  ---- curves --------------------------------------------------------------------------------- */

@@ -58,6 +58,19 @@ int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err)
     return 0;
 }
 
+bool folder_holds_adapters (const char *dir)
+{
+    bool any = false;
+    for (int below = 0; *dir && !any && below < 2; below++) {
+        char pattern[FS_PATH_MAX + 32];
+        glob_t found;
+        snprintf (pattern, sizeof pattern, "%s/%sadapter_config.json", dir, below ? "*/" : "");
+        any = glob (pattern, GLOB_NOSORT, NULL, &found) == 0;
+        globfree (&found);
+    }
+    return any;
+}
+
 conf_t *folder_conf (const char *dir)
 {
     char path[FS_PATH_MAX];

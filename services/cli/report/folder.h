@@ -19,6 +19,8 @@ size_t folder_step (const char *dir);
 /*  The folder with the weights that are meant by a folder: of a run its newest checkpoint, else the
  *  folder itself. ERR_CONFIG: a run that has none yet. */
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
+/*  Whether the folder, or one in it for each role, is PEFT's: adapters on a model. "": no. */
+bool folder_holds_adapters (const char *dir);
 /*  The run's config.yml; NULL: it is not there, or cannot be read. */
 conf_t *folder_conf (const char *dir);
 /*  The override "team.policies=..." that those weights were made under, as the run that they belong

@@ -1,0 +1,266 @@
+/*  arm - see arm.h */
+#include "arm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../report/folder.h"
+#include "../report/history.h"
+#include "../report/result.h"
+#include "base/clock.h"
+#include "child.h"
+
+#define ARM_WORDS_MAX 240
+#define ARM_LOCK_MS   5000 /* for what was killed with the command before to be gone */
+#define ARM_FIRST     1    /* tasks before the ones that count: services start then */
+
+int arm_place (arm_t *a, err_t *err)
+{
+    char name[96], seed[48];
+    snprintf (seed, sizeof seed, "/seed-%llu", (unsigned long long) a->seed);
+    snprintf (name, sizeof name, "%.40s%s", a->arm->name, seed);
+    return fs_join (a->dir, a->out, name, err);
+}
+
+/*  The command's words, which the caller frees with arm_free. */
+typedef struct {
+    const char *word[ARM_WORDS_MAX];
+    size_t n;
+    char **sets; /* owned */
+    size_t sets_n;
+    char weights[2][FS_PATH_MAX + 64]; /* overrides that name them */
+} words_t;
+
+static void arm_put (words_t *words, const char *word)
+{
+    if (words->n + 1 < ARM_WORDS_MAX)
+        words->word[words->n++] = word;
+}
+
+static void arm_free (words_t *words)
+{
+    for (size_t i = 0; i < words->sets_n; i++)
+        free (words->sets[i]);
+    free (words->sets);
+}
+
+/*  The newest checkpoint of another arm under the same seed, or its folder of one policy. */
+static int arm_checkpoint (const arm_t *a, const plan_weights_t *w, char path[FS_PATH_MAX],
+                           err_t *err)
+{
+    char weights[FS_PATH_MAX];
+    arm_t other = *a;
+    other.arm = &a->plan->arms[w->arm];
+    if (arm_place (&other, err) != 0 || folder_weights (other.dir, weights, err) != 0)
+        return -1;
+    if (!w->of) {
+        memcpy (path, weights, sizeof weights);
+        return 0;
+    }
+    if (fs_join (path, weights, w->of, err) != 0)
+        return -1;
+    return fs_exists (path)
+               ? 0
+               : err_set (err, ERR_CONFIG, "%s: the arm has no policy '%s'", path, w->of);
+}
+
+/*  Policies of several arms become one folder of links, as a checkpoint of several policies is. */
+static int arm_link_weights (const arm_t *a, char folder[FS_PATH_MAX], err_t *err)
+{
+    char path[FS_PATH_MAX], at[FS_PATH_MAX];
+    if (fs_join (folder, a->dir, "weights", err) != 0 || fs_remove (folder, err) != 0 ||
+        fs_mkdirs (folder, err) != 0)
+        return -1;
+    for (size_t i = 0; i < a->arm->weights_n; i++) {
+        const plan_weights_t *w = &a->arm->weights[i];
+        if (arm_checkpoint (a, w, path, err) != 0 || fs_join (at, folder, w->policy, err) != 0)
+            return -1;
+        char *real = realpath (path, NULL);
+        int rc = real ? symlink (real, at) : -1;
+        free (real);
+        if (rc != 0)
+            return err_errno (err, ERR_IO, "%s: no link can be made", at);
+    }
+    return 0;
+}
+
+static int arm_add_weights (const arm_t *a, words_t *words, err_t *err)
+{
+    char folder[FS_PATH_MAX];
+    if (a->arm->weights_n == 0)
+        return 0;
+    int rc = a->arm->weights[0].policy ? arm_link_weights (a, folder, err)
+                                       : arm_checkpoint (a, &a->arm->weights[0], folder, err);
+    if (rc != 0)
+        return -1;
+    bool adapters = folder_holds_adapters (folder);
+    snprintf (words->weights[0], sizeof words->weights[0], "model.%s=%s",
+              adapters ? "adapter_path" : "path", folder);
+    arm_put (words, "--set");
+    arm_put (words, words->weights[0]);
+    if (adapters) {
+        arm_put (words, "--set");
+        arm_put (words, "model.adapter=lora");
+    }
+    return 0;
+}
+
+static int arm_words (const arm_t *a, const char *command, words_t *words, err_t *err)
+{
+    *words = (words_t){0};
+    arm_put (words, command);
+    arm_put (words, a->arm->base);
+    arm_put (words, "--json");
+    words->sets = plan_words (a->plan, a->arm, a->seed, &words->sets_n);
+    for (size_t i = 0; i < words->sets_n; i++) {
+        arm_put (words, "--set");
+        arm_put (words, words->sets[i]);
+    }
+    int rc = words->sets ? arm_add_weights (a, words, err) : err_set (err, ERR_LIMIT, "no memory");
+    if (rc != 0)
+        arm_free (words);
+    return rc;
+}
+
+/*  Whose folder it is; model.path and its like are another arm's weights, which say nothing. */
+static int arm_compare (const arm_t *a, const conf_t *conf, err_t *err)
+{
+    buf_t list = {0};
+    conf_t *there = folder_conf (a->dir);
+    if (there && a->arm->weights_n) {
+        const char *const keys[] = {conf->model.path, conf->model.adapter_path,
+                                    conf->model.adapter};
+        char **const to[] = {&there->model.path, &there->model.adapter_path, &there->model.adapter};
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+            free (*to[i]);
+            *to[i] = strdup (keys[i]);
+        }
+    }
+    if (there)
+        conf_differences (there, conf, &list);
+    conf_destroy (&there);
+    int rc = list.size ? err_set (err, ERR_CONFIG,
+                                  "%s:%zu: arms.%s: %.400s was made with %.400s: name another "
+                                  "folder with --out, or remove that one",
+                                  a->plan->file, a->arm->line, a->arm->name, a->dir, list.data)
+                       : 0;
+    buf_free (&list);
+    return rc;
+}
+
+int arm_find (arm_t *a, err_t *err)
+{
+    char path[FS_PATH_MAX];
+    if (arm_place (a, err) != 0 || fs_join (path, a->dir, ARM_CLOCK, err) != 0)
+        return -1;
+    conf_t *conf = plan_conf (a->plan, a->arm, a->seed, err);
+    if (!conf)
+        return -1;
+    a->steps = (size_t) conf->trainer.steps;
+    a->begun = folder_holds_run (a->dir);
+    int rc = a->begun ? arm_compare (a, conf, err) : 0;
+    a->finished = a->begun && folder_finished (a->dir, conf);
+    a->timed = a->plan->clock_tasks == 0 || (a->finished && fs_exists (path));
+    conf_destroy (&conf);
+    return rc;
+}
+
+/*  Processes of a command that was killed die with it, but not at once. */
+static void arm_wait_for_locks (const arm_t *a)
+{
+    int64_t until = clock_ms () + ARM_LOCK_MS;
+    while (clock_left_ms (until) > 0 && history_check (a->dir, NULL) != 0)
+        clock_sleep_ms (20);
+}
+
+static int arm_log (const arm_t *a, char path[FS_PATH_MAX], err_t *err)
+{
+    char name[96], logs[FS_PATH_MAX];
+    snprintf (name, sizeof name, "%.40s-seed-%llu.log", a->arm->name, (unsigned long long) a->seed);
+    return fs_join (logs, a->out, "logs", err) == 0 && fs_mkdirs (logs, err) == 0
+               ? fs_join (path, logs, name, err)
+               : -1;
+}
+
+int arm_run (arm_t *a, void (*on_line) (void *context, const json_t *line), void *context,
+             err_t *err)
+{
+    words_t words;
+    char log[FS_PATH_MAX];
+    int rc = fs_mkdirs (a->dir, err) == 0 && arm_log (a, log, err) == 0
+                 ? arm_words (a, "run", &words, err)
+                 : -1;
+    if (rc != 0)
+        return -1;
+    arm_put (&words, "--out");
+    arm_put (&words, a->dir);
+    if (a->begun) {
+        arm_put (&words, "--resume");
+        arm_wait_for_locks (a);
+    }
+    rc = child_run (words.word, log, on_line, context, err);
+    arm_free (&words);
+    a->begun = a->finished = rc == 0;
+    return rc;
+}
+
+/*  ---- by the clock --------------------------------------------------------------------------- */
+
+typedef struct {
+    json_t *tasks; /* {ID: [write_s, score_s]} */
+    size_t n;
+} clocked_t;
+
+static void arm_on_played (void *context, const json_t *line)
+{
+    clocked_t *c = context;
+    const char *id = json_string_value (json_object_get (json_object_get (line, "task"), "id"));
+    if (id && c->n++ >= ARM_FIRST)
+        json_object_set_new (c->tasks, id,
+                             json_pack ("[f, f]",
+                                        json_number_value (json_object_get (line, "write_s")),
+                                        json_number_value (json_object_get (line, "score_s"))));
+}
+
+/*  How many tasks the newest evaluation had. */
+static size_t arm_heldout (const arm_t *a)
+{
+    result_t result = {0};
+    if (result_read (&result, a->dir, false, NULL) != 0)
+        return 0;
+    double n = json_number_value (json_object_get (json_object_get (result.team, "after"), "n"));
+    result_free (&result);
+    return (size_t) n;
+}
+
+/*  No more tasks than there are; what it has learnt is its newest checkpoint, else what it began
+ *  with. */
+int arm_clock (arm_t *a, err_t *err)
+{
+    words_t words;
+    char log[FS_PATH_MAX], path[FS_PATH_MAX], n[32];
+    clocked_t clocked = {.tasks = json_object ()};
+    if (arm_log (a, log, err) != 0 || fs_join (path, a->dir, ARM_CLOCK, err) != 0 ||
+        arm_words (a, "play", &words, err) != 0)
+        return -1;
+    size_t wanted = a->plan->clock_tasks + ARM_FIRST, there = arm_heldout (a);
+    snprintf (n, sizeof n, "%zu", wanted < there ? wanted : there);
+    arm_put (&words, "--tasks");
+    arm_put (&words, n);
+    if (folder_step (a->dir)) {
+        arm_put (&words, "--model");
+        arm_put (&words, a->dir);
+    }
+    int rc = child_run (words.word, log, arm_on_played, &clocked, err);
+    char *text = json_dumps (clocked.tasks, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    if (rc == 0)
+        rc = text ? fs_write (path, text, strlen (text), err)
+                  : err_set (err, ERR_LIMIT, "no memory");
+    free (text);
+    json_decref (clocked.tasks);
+    arm_free (&words);
+    a->timed = rc == 0;
+    return rc;
+}
