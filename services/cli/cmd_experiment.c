@@ -2,7 +2,7 @@
  *
  *  The story: the file says which arms there are (experiment/plan); each is an ordinary run under
  *  each seed, one after the other, as a command of its own (arm, child); then each is timed; then
- *  what their folders hold becomes one result (results), and that tables.
+ *  what their folders hold becomes one result (results), and that tables, a figure and a page.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,9 @@
 #include "cli.h"
 #include "experiment/arm.h"
 #include "experiment/child.h"
+#include "experiment/figure.h"
 #include "experiment/results.h"
+#include "experiment/sheet.h"
 #include "experiment/table.h"
 #include "report/ending.h"
 #include "report/folder.h"
@@ -34,7 +36,7 @@ static const args_spec_t spec = {
     .program = "quintet experiment",
     .about =
         "Compares several ways to train: every arm of FILE under every seed, one after the other,\n"
-        "on the same held-out tasks; then one table with intervals.\n\n"
+        "on the same held-out tasks; then one table with intervals, a figure and a page.\n\n"
         "  quintet experiment deploy/experiments/coding.yml --seeds 3\n"
         "  quintet experiment deploy/experiments/coding.yml --resume\n\n"
         "An arm is a configuration and what is set otherwise; one more arm is a few lines:\n\n"
@@ -60,8 +62,8 @@ static const args_spec_t spec = {
         "team\n"
         "      compare_to: team                     # a second table says what differs\n\n"
         "Each arm is an ordinary run's folder, OUT/ARM/seed-N, which `quintet report`, `runs`,\n"
-        "`eval` and `play` take. In OUT there will be results.json and table.md.\n"
-        "Other keys of the file: name, title, quality (which value of an episode is\n"
+        "`eval` and `play` take. In OUT there will be results.json, table.md, figure.svg and\n"
+        "report.html. Other keys of the file: name, title, quality (which value of an episode is\n"
         "an arm's quality: success, quality, agreement, part/NAME), relative_to (the arm that\n"
         "speed is compared with), clock_tasks (how many tasks are timed, one at a time), "
         "published\n"
@@ -241,6 +243,12 @@ static int cmd_experiment_write (const experiment_t *e, err_t *err)
     table_write (results, TABLE_MARKDOWN, &text);
     if (rc == 0)
         rc = cmd_experiment_put (e, "table.md", &text, err);
+    buf_clear (&text);
+    figure_draw (results, &text);
+    if (rc == 0)
+        rc = cmd_experiment_put (e, "figure.svg", &text, err);
+    if (rc == 0)
+        rc = sheet_write (e->plan, results, e->out, err);
     if (rc == 0)
         table_print (results, stdout);
     buf_free (&text);
@@ -285,7 +293,8 @@ static int cmd_experiment_finish (experiment_t *e, int rc, const err_t *err)
     }
     history_end (e->history, rc == 0 ? HISTORY_FINISHED : HISTORY_FAILED, rc == 0 ? "" : err->text);
     if (rc == 0)
-        printf ("\nEverything is in %s: table.md, results.json, and a folder for each arm.\n",
+        printf ("\nEverything is in %s: report.html, table.md, figure.svg, results.json, and a "
+                "folder for each arm.\n",
                 e->out);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("experiment", err);
 }

@@ -88,12 +88,12 @@ static void table_open (table_kind_t kind, const char *title, buf_t *out)
 {
     buf_text (out, kind == TABLE_HTML ? "<h2>" : "\n## ");
     table_text (title, kind, out);
-    buf_text (out, kind == TABLE_HTML ? "</h2>\n<table>\n" : "\n\n");
+    buf_text (out, kind == TABLE_HTML ? "</h2>\n<div class=\"wide\"><table>\n" : "\n\n");
 }
 
 static void table_close (table_kind_t kind, buf_t *out)
 {
-    buf_text (out, kind == TABLE_HTML ? "</table>\n" : "");
+    buf_text (out, kind == TABLE_HTML ? "</table></div>\n" : "");
 }
 
 static void table_paragraph (table_kind_t kind, const char *text, buf_t *out)

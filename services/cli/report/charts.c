@@ -21,7 +21,7 @@
 #define CHARTS_BOTTOM 34.0
 #define CHARTS_TICKS  4.0 /* about so many steps of an axis */
 #define POINTS_MAX    300 /* of a curve */
-#define CURVES_MAX    8
+#define CURVES_MAX    96
 
 typedef struct {
     double step, value;
@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     char key[96];
-    bool solo;
+    const chart_lines_t *from;
     point_t *points;
     size_t n;
 } curve_t;
@@ -60,22 +60,22 @@ static bool charts_is_event (const json_t *line, const char *wanted)
 }
 
 /*  Names a curve once. What is one too many, or has too long a name, is left out. */
-static void charts_name_curve (drawing_t *d, const char *key, bool solo)
+static void charts_name_curve (drawing_t *d, const char *key, const chart_lines_t *from)
 {
     for (size_t i = 0; i < d->n; i++)
-        if (d->curves[i].solo == solo && strcmp (d->curves[i].key, key) == 0)
+        if (d->curves[i].from == from && strcmp (d->curves[i].key, key) == 0)
             return;
     if (d->n == CURVES_MAX || strlen (key) >= sizeof d->curves->key)
         return;
     snprintf (d->curves[d->n].key, sizeof d->curves->key, "%s", key);
-    d->curves[d->n++].solo = solo;
+    d->curves[d->n++].from = from;
 }
 
-static void charts_name_curves (drawing_t *d, const json_t *lines, bool solo)
+static void charts_name_curves (drawing_t *d, const chart_lines_t *from)
 {
     const json_t *line;
     size_t i;
-    json_array_foreach (lines, i, line) {
+    json_array_foreach (from->lines, i, line) {
         const char *key;
         json_t *value;
         if (!charts_is_event (line, d->chart->event))
@@ -83,7 +83,7 @@ static void charts_name_curves (drawing_t *d, const json_t *lines, bool solo)
         /* jansson's loop takes no const object; nothing is changed. */
         json_object_foreach ((json_t *) (uintptr_t) line, key, value) {
             if (json_is_number (value) && charts_has_key (d->chart, key))
-                charts_name_curve (d, key, solo);
+                charts_name_curve (d, key, from);
         }
     }
 }
@@ -109,9 +109,9 @@ static void charts_thin (curve_t *c)
 
 /*  Points of one curve. The first one has none to be joined to, and so counts as one after a
  *  gap. */
-static void charts_collect (const chart_t *chart, curve_t *c, const json_t *lines)
+static void charts_collect (const chart_t *chart, curve_t *c)
 {
-    const json_t *line;
+    const json_t *line, *lines = c->from->lines;
     bool gap = true;
     size_t i;
     /* One more, as calloc of nothing may return NULL, which means no memory here. */
@@ -223,7 +223,7 @@ static void charts_draw_axes (const drawing_t *d, buf_t *out)
 /*  Lines between neighbours. A point without any, and every evaluation, is a dot. */
 static void charts_draw_curve (const drawing_t *d, const curve_t *c, size_t dash, buf_t *out)
 {
-    const char *class = c->solo ? "solo" : "team";
+    const char *class = c->from->class;
     bool dots = strcmp (d->chart->event, "eval") == 0;
     for (size_t from = 0, to; from < c->n; from = to) {
         for (to = from + 1; to < c->n && !c->points[to].after_gap;)
@@ -248,9 +248,9 @@ static void charts_draw_curve (const drawing_t *d, const curve_t *c, size_t dash
  *  are four looks; what is more shares the last one. */
 static size_t charts_dash (const drawing_t *d, size_t curve)
 {
-    size_t dash = 0;
+    size_t dash = d->curves[curve].from->dash;
     for (size_t i = 0; i < curve; i++)
-        dash += d->curves[i].solo == d->curves[curve].solo;
+        dash += d->curves[i].from == d->curves[curve].from;
     return dash < 3 ? dash : 3;
 }
 
@@ -273,15 +273,15 @@ static void charts_draw_names (const drawing_t *d, buf_t *out)
     buf_text (out, any ? ")" : "");
 }
 
-bool charts_draw (const chart_t *chart, const json_t *team, const json_t *solo, buf_t *out)
+bool charts_draw (const chart_t *chart, const chart_lines_t *lines, size_t n, buf_t *out)
 {
     drawing_t d = {.chart = chart};
     bool any = false;
-    /* SVG paints in order: the team's curves lie above those of the single agent. */
-    charts_name_curves (&d, solo, true);
-    charts_name_curves (&d, team, false);
+    /* SVG paints in order: the last one's curves lie above the others'. */
+    for (size_t i = 0; i < n; i++)
+        charts_name_curves (&d, &lines[i]);
     for (size_t i = 0; i < d.n; i++) {
-        charts_collect (chart, &d.curves[i], d.curves[i].solo ? solo : team);
+        charts_collect (chart, &d.curves[i]);
         any = any || d.curves[i].n > 0;
     }
     if (any) {

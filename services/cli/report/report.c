@@ -354,6 +354,7 @@ static void report_tables (const report_t *r, buf_t *out)
 /*  A chart that nothing was measured for is named, so that nobody looks for it. */
 static void report_curves (const report_t *r, buf_t *out)
 {
+    const chart_lines_t lines[] = {{"solo", 0, r->solo}, {"team", 0, r->team}};
     buf_t missing = {0};
     buf_text (out, "<h2>Training</h2>\n<p class=\"key\"><span class=\"team\">&#9632; team</span>");
     buf_text (out, json_array_size (r->solo)
@@ -361,7 +362,7 @@ static void report_curves (const report_t *r, buf_t *out)
                        : "</p>\n");
     buf_text (out, "<div class=\"plots\">\n");
     for (size_t i = 0; i < CHARTS; i++)
-        if (!charts_draw (&report_charts[i], r->team, r->solo, out))
+        if (!charts_draw (&report_charts[i], lines, 2, out))
             buf_printf (&missing, "%s%s", missing.size ? ", " : "", report_charts[i].title);
     buf_text (out, "</div>\n");
     if (missing.size)
@@ -404,7 +405,7 @@ static void report_action (const json_t *action, size_t turn, size_t turns, buf_
 }
 
 /*  Prompts are worked out here, for the few episodes that are shown: it takes a replay of each. */
-static void report_episode (json_t *e, buf_t *out)
+void report_episode (json_t *e, buf_t *out)
 {
     const json_t *turns = json_object_get (e, "turns"), *turn, *action;
     const json_t *reward = json_object_get (e, "reward");
@@ -457,31 +458,37 @@ static void report_episodes (const report_t *r, buf_t *out)
     json_decref (pairs);
 }
 
+/*  The body comes last: its texts are other people's, and a mark in them must stay what it is. */
+void report_fill (const char *title, const buf_t *body, buf_t *page)
+{
+    buf_t safe = {0};
+    buf_text (&safe, "");
+    page_escape (title, &safe);
+    buf_text (page, report_page);
+    page_fill ("@TITLE@", safe.data ? safe.data : "", page);
+    page_fill ("@BODY@", body->data ? body->data : "", page);
+    page->failed = page->failed || buf_failed (body);
+    buf_free (&safe);
+}
+
 /*  One file without links to others, so that it can be sent and kept. */
 static int report_put (const report_t *r, err_t *err)
 {
-    buf_t page = {0}, body = {0}, title = {0};
+    buf_t page = {0}, body = {0};
     char path[FS_PATH_MAX];
     const char *base = strrchr (r->out, '/');
-    buf_text (&page, report_page);
-    /* Without a configuration the folder's name has to do. */
-    page_escape (r->conf ? r->conf->run.name : base ? base + 1 : r->out, &title);
     report_facts (r, &body);
     report_tables (r, &body);
     report_curves (r, &body);
     report_episodes (r, &body);
-    /* The body comes last: its texts are other people's, and a mark in them must stay what it
-       is. */
-    page_fill ("@TITLE@", title.data ? title.data : "", &page);
-    page_fill ("@BODY@", body.data, &page);
+    /* Without a configuration the folder's name has to do. */
+    report_fill (r->conf ? r->conf->run.name : base ? base + 1 : r->out, &body, &page);
     int rc = fs_join (path, r->out, "report.html", err);
     if (rc == 0)
-        rc = buf_failed (&page) || buf_failed (&body)
-                 ? err_set (err, ERR_LIMIT, "no memory for %s", path)
-                 : fs_write (path, page.data, page.size, err);
+        rc = buf_failed (&page) ? err_set (err, ERR_LIMIT, "no memory for %s", path)
+                                : fs_write (path, page.data, page.size, err);
     buf_free (&page);
     buf_free (&body);
-    buf_free (&title);
     return rc;
 }
 
