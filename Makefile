@@ -1,6 +1,7 @@
 # Quintet: everything a user or a developer types.
 #
 #   make run      set up, build, train the demo team, show it live
+#   make experiment  set up, build, compare ways to train in one table
 #   make test     set up, build, run every test
 #   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
 #   make golden REF=DIR   compare with reference data in that layout
@@ -79,7 +80,7 @@ UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/
 BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all build setup sysroot run test fuzz bench golden programs tests benches fuzzers clean lint flags
+.PHONY: all build setup sysroot run experiment test fuzz bench golden programs tests benches fuzzers clean lint flags
 
 build: setup $(if $(CROSS),sysroot)
 	@$(MAKE) --no-print-directory -j$$(nproc) programs
@@ -105,6 +106,9 @@ sysroot:
 
 run: build
 	@build/bin/quintet run deploy/config/coding.yml $(ARGS)
+
+experiment: build
+	@build/bin/quintet experiment deploy/experiments/coding.yml --seeds 1 $(ARGS)
 
 test: setup
 	@tests/run

@@ -30,6 +30,7 @@ static const args_option_t options[] = {
     {"--out", "DIR", "", "folder of the experiment (runs/NAME, or the next free runs/NAME-2 ...)"},
     {"--resume", NULL, NULL,
      "go on where the experiment in --out (or the last of that name) stopped"},
+    {"--check", NULL, NULL, "check every arm and list them; start nothing"},
     {0}};
 
 static const args_spec_t spec = {
@@ -79,8 +80,8 @@ typedef struct {
     int history;
     /* of the arm that runs */
     const arm_t *arm;
-    size_t number, of; /* runs of all arms and seeds */
-    size_t step;
+    size_t number, of;  /* runs of all arms and seeds */
+    size_t step, round; /* of timing */
     double started_s;
 } experiment_t;
 
@@ -210,7 +211,7 @@ static int cmd_experiment_only_find (experiment_t *e, arm_t *arm, err_t *err)
 
 static int cmd_experiment_clock_arm (experiment_t *e, arm_t *arm, err_t *err)
 {
-    if (arm->timed)
+    if (arm->rounds > e->round || e->plan->clock_tasks == 0)
         return 0;
     if (e->screen)
         printf ("\r\033[Ktiming %.40s, seed %llu", arm->arm->title, (unsigned long long) arm->seed);
@@ -267,6 +268,23 @@ static int cmd_experiment_start (experiment_t *e, err_t *err)
     return cmd_experiment_put (e, EXPERIMENT_FILE, &e->plan->text, err);
 }
 
+/*  What would run: each arm, and what it sets. */
+static int cmd_experiment_list (const experiment_t *e, err_t *err)
+{
+    if (plan_check (e->plan, err) != 0)
+        return -1;
+    printf ("%s\n", e->plan->title);
+    for (size_t a = 0; a < e->plan->arms_n; a++) {
+        const plan_arm_t *arm = &e->plan->arms[a];
+        printf ("  %-12s %s%s\n", arm->name, arm->title, arm->train ? "" : " (not trained)");
+        for (size_t i = 0; i < arm->set_n; i++)
+            printf ("%16s%s\n", "", arm->set[i]);
+    }
+    printf ("%zu arms x %zu seed%s\n", e->plan->arms_n, e->plan->seeds_n,
+            e->plan->seeds_n == 1 ? "" : "s");
+    return 0;
+}
+
 static int cmd_experiment_execute (experiment_t *e, err_t *err)
 {
     if (cmd_experiment_start (e, err) != 0)
@@ -275,10 +293,12 @@ static int cmd_experiment_execute (experiment_t *e, err_t *err)
     printf ("%s: %zu arms, %zu seed%s; folder: %s\n", e->plan->title, e->plan->arms_n,
             e->plan->seeds_n, e->plan->seeds_n == 1 ? "" : "s", e->out);
     fflush (stdout);
-    /* Timed last and one after the other, so that all find the machine alike. */
-    if (cmd_experiment_each (e, cmd_experiment_run_arm, err) != 0 ||
-        cmd_experiment_each (e, cmd_experiment_clock_arm, err) != 0)
+    if (cmd_experiment_each (e, cmd_experiment_run_arm, err) != 0)
         return -1;
+    /* Timed last, and in turn, so that all find the machine alike. */
+    for (; e->round < ARM_ROUNDS; e->round++)
+        if (cmd_experiment_each (e, cmd_experiment_clock_arm, err) != 0)
+            return -1;
     if (e->screen)
         printf ("\r\033[K");
     return cmd_experiment_write (e, err);
@@ -316,12 +336,17 @@ static int cmd_experiment_run (int argc, char **argv)
         rc = args_number (args, "--seeds", 1, PLAN_SEEDS_MAX, &seeds, &err);
     if (rc == 0 && seeds)
         plan_count_seeds (e.plan, (size_t) seeds);
-    if (rc == 0) {
+    if (rc == 0 && args_flag (args, "--check")) {
+        rc = cmd_experiment_list (&e, &err);
+        status = rc == 0 ? EXIT_SUCCESS : cli_fail ("experiment", &err);
+    } else if (rc == 0) {
         child_catch ();
         cmd_experiment_find (&e, args_value (args, "--out"));
         rc = cmd_experiment_execute (&e, &err);
+        status = cmd_experiment_finish (&e, rc, &err);
+    } else {
+        status = cli_fail ("experiment", &err);
     }
-    status = cmd_experiment_finish (&e, rc, &err);
     plan_destroy (&e.plan);
     buf_free (&e.command);
     args_destroy (&args);

@@ -1,6 +1,7 @@
 /*  arm - see arm.h */
 #include "arm.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,10 +151,15 @@ static int arm_compare (const arm_t *a, const conf_t *conf, err_t *err)
     return rc;
 }
 
-int arm_find (arm_t *a, err_t *err)
+static json_t *arm_read_clock (const arm_t *a)
 {
     char path[FS_PATH_MAX];
-    if (arm_place (a, err) != 0 || fs_join (path, a->dir, ARM_CLOCK, err) != 0)
+    return fs_join (path, a->dir, ARM_CLOCK, NULL) == 0 ? json_load_file (path, 0, NULL) : NULL;
+}
+
+int arm_find (arm_t *a, err_t *err)
+{
+    if (arm_place (a, err) != 0)
         return -1;
     conf_t *conf = plan_conf (a->plan, a->arm, a->seed, err);
     if (!conf)
@@ -162,7 +168,9 @@ int arm_find (arm_t *a, err_t *err)
     a->begun = folder_holds_run (a->dir);
     int rc = a->begun ? arm_compare (a, conf, err) : 0;
     a->finished = a->begun && folder_finished (a->dir, conf);
-    a->timed = a->plan->clock_tasks == 0 || (a->finished && fs_exists (path));
+    json_t *clock = a->finished ? arm_read_clock (a) : NULL;
+    a->rounds = (size_t) json_integer_value (json_object_get (clock, "rounds"));
+    json_decref (clock);
     conf_destroy (&conf);
     return rc;
 }
@@ -209,19 +217,26 @@ int arm_run (arm_t *a, void (*on_line) (void *context, const json_t *line), void
 /*  ---- by the clock --------------------------------------------------------------------------- */
 
 typedef struct {
-    json_t *tasks; /* {ID: [write_s, score_s]} */
+    json_t *tasks; /* as in the file */
     size_t n;
 } clocked_t;
+
+static json_t *arm_shorter (const json_t *line, const char *key, const json_t *before)
+{
+    double now = json_number_value (json_object_get (line, key));
+    return json_real (before ? fmin (now, json_number_value (before)) : now);
+}
 
 static void arm_on_played (void *context, const json_t *line)
 {
     clocked_t *c = context;
     const char *id = json_string_value (json_object_get (json_object_get (line, "task"), "id"));
+    const json_t *before = json_object_get (c->tasks, id ? id : "");
     if (id && c->n++ >= ARM_FIRST)
         json_object_set_new (c->tasks, id,
-                             json_pack ("[f, f]",
-                                        json_number_value (json_object_get (line, "write_s")),
-                                        json_number_value (json_object_get (line, "score_s"))));
+                             json_pack ("[o, o]",
+                                        arm_shorter (line, "write_s", json_array_get (before, 0)),
+                                        arm_shorter (line, "score_s", json_array_get (before, 1))));
 }
 
 /*  How many tasks the newest evaluation had. */
@@ -241,10 +256,12 @@ int arm_clock (arm_t *a, err_t *err)
 {
     words_t words;
     char log[FS_PATH_MAX], path[FS_PATH_MAX], n[32];
-    clocked_t clocked = {.tasks = json_object ()};
     if (arm_log (a, log, err) != 0 || fs_join (path, a->dir, ARM_CLOCK, err) != 0 ||
         arm_words (a, "play", &words, err) != 0)
         return -1;
+    json_t *clock = arm_read_clock (a);
+    json_t *tasks = json_object_get (clock, "tasks");
+    clocked_t clocked = {.tasks = tasks ? json_incref (tasks) : json_object ()};
     size_t wanted = a->plan->clock_tasks + ARM_FIRST, there = arm_heldout (a);
     snprintf (n, sizeof n, "%zu", wanted < there ? wanted : there);
     arm_put (&words, "--tasks");
@@ -254,13 +271,14 @@ int arm_clock (arm_t *a, err_t *err)
         arm_put (&words, a->dir);
     }
     int rc = child_run (words.word, log, arm_on_played, &clocked, err);
-    char *text = json_dumps (clocked.tasks, JSON_COMPACT | JSON_REAL_PRECISION (9));
+    json_decref (clock);
+    clock = json_pack ("{s:I, s:o}", "rounds", (json_int_t) ++a->rounds, "tasks", clocked.tasks);
+    char *text = json_dumps (clock, JSON_COMPACT | JSON_REAL_PRECISION (9));
     if (rc == 0)
         rc = text ? fs_write (path, text, strlen (text), err)
-                  : err_set (err, ERR_LIMIT, "no memory");
+                  : err_set (err, ERR_LIMIT, "no memory for times");
     free (text);
-    json_decref (clocked.tasks);
+    json_decref (clock);
     arm_free (&words);
-    a->timed = rc == 0;
     return rc;
 }

@@ -59,8 +59,10 @@ static int results_gather_seed (gathered_t *g, size_t seed, const arm_t *place, 
         return err_set (err, ERR_INPUT, "%s/%s: no evaluation is in it", place->dir, name);
     g->metrics[seed] = json_array ();
     result_each (place->dir, "metrics.jsonl", results_keep_step, g->metrics[seed]);
-    if (fs_join (path, place->dir, ARM_CLOCK, NULL) == 0)
-        g->clock[seed] = json_load_file (path, 0, NULL);
+    json_t *clock =
+        fs_join (path, place->dir, ARM_CLOCK, NULL) == 0 ? json_load_file (path, 0, NULL) : NULL;
+    g->clock[seed] = json_incref (json_object_get (clock, "tasks"));
+    json_decref (clock);
     return 0;
 }
 

@@ -346,7 +346,8 @@ static void table_notes (const json_t *results, table_kind_t kind, buf_t *out)
         ". In brackets the 95%% interval by bootstrap over the tasks, a task's value being "
         "the mean over its samples and the seeds; of steps, spread and sampled tokens, the "
         "lowest and the highest of the seeds. \"times\" are relative to: %s. tasks/s are by "
-        "the clock, one task at a time, scoring included, on the same cores for every arm.",
+        "the clock, one task at a time, scoring included, on the same cores for every arm, each "
+        "task's shortest of three times.",
         table_string (base, "title"));
     if (budget)
         buf_printf (&text,
