@@ -34,6 +34,9 @@ typedef struct panels {
      *  back. */
     void (*pack_bf16) (uint16_t *panel, const float *w, size_t k, size_t outputs);
     void (*unpack_bf16) (float *w, const uint16_t *panel, size_t k, size_t outputs);
+    /*  The same of rows that are bfloat16 themselves, aligned or not. */
+    void (*pack_halves) (uint16_t *panel, const char *w, size_t k, size_t outputs);
+    void (*unpack_halves) (char *w, const uint16_t *panel, size_t k, size_t outputs);
 } panels_t;
 
 #endif

@@ -212,22 +212,43 @@ V16_INLINE reg_t panels_pairs_of (const float *row, size_t n)
     return (reg_t) (low >> 16 | (high & 0xffff0000u));
 }
 
+/*  2 LANES values of a row that are bfloat16 already: in pairs as they lie, at any address. */
+V16_INLINE reg_t panels_pairs_at (const char *row, size_t n)
+{
+    reg_t pairs = reg_set (0);
+    if (n >= 2 * LANES)
+        memcpy (&pairs, row, sizeof pairs);
+    else
+        memcpy (&pairs, row, n * sizeof (uint16_t));
+    return pairs;
+}
+
 /*  w is read by rows (outputs), the panel wants k outside: blocks of LANES outputs by 2 LANES
- *  values of k, rounded to pairs, turned, and stored as rows of the panel. Outputs beyond the last
- *  are zeros, so that products need no special case for them. */
+ *  values of k, in pairs, turned, and stored as rows of the panel. Outputs beyond the last are
+ *  zeros, so that products need no special case for them. */
+#define PACK(pairs_of)                                                                             \
+    for (size_t first = 0; first < KERNELS_PANEL; first += LANES)                                  \
+        for (size_t from = 0; from < k; from += 2 * LANES) {                                       \
+            reg_t r[LANES];                                                                        \
+            for (size_t o = 0; o < LANES; o++)                                                     \
+                r[o] = first + o < outputs ? pairs_of ((first + o) * k + from, k - from)           \
+                                           : reg_set (0);                                          \
+            TRANSPOSE                                                                              \
+            uint16_t *y = panel + from * KERNELS_PANEL + 2 * first;                                \
+            for (size_t p = 0; p < LANES && from + 2 * p < k; p++)                                 \
+                memcpy (y + 2 * p * KERNELS_PANEL, &r[p], sizeof r[p]);                            \
+        }
+
+#define ROUNDED(at, n) panels_pairs_of (w + (at), n)
 static void panels_pack_bf16 (uint16_t *panel, const float *w, size_t k, size_t outputs)
 {
-    for (size_t first = 0; first < KERNELS_PANEL; first += LANES)
-        for (size_t from = 0; from < k; from += 2 * LANES) {
-            reg_t r[LANES];
-            for (size_t o = 0; o < LANES; o++)
-                r[o] = first + o < outputs ? panels_pairs_of (w + (first + o) * k + from, k - from)
-                                           : reg_set (0);
-            TRANSPOSE
-            uint16_t *y = panel + from * KERNELS_PANEL + 2 * first;
-            for (size_t p = 0; p < LANES && from + 2 * p < k; p++)
-                memcpy (y + 2 * p * KERNELS_PANEL, &r[p], sizeof r[p]);
-        }
+    PACK (ROUNDED);
+}
+
+#define AS_THEY_LIE(at, n) panels_pairs_at (w + (at) * sizeof (uint16_t), n)
+static void panels_pack_halves (uint16_t *panel, const char *w, size_t k, size_t outputs)
+{
+    PACK (AS_THEY_LIE);
 }
 
 /*  LANES pairs to 2 LANES values of a row. */
@@ -240,23 +261,42 @@ V16_INLINE void panels_unpair_row (float *row, reg_bits_t pairs, size_t n)
                       n - LANES);
 }
 
+/*  The same, left as they are. */
+V16_INLINE void panels_store_pairs (char *row, reg_bits_t pairs, size_t n)
+{
+    if (n >= 2 * LANES)
+        memcpy (row, &pairs, sizeof pairs);
+    else
+        memcpy (row, &pairs, n * sizeof (uint16_t));
+}
+
 /*  The reverse, step by step. A bfloat16 is exact in a float, so packing what comes out gives the
  *  same panel. */
+#define UNPACK(store)                                                                              \
+    for (size_t first = 0; first < KERNELS_PANEL; first += LANES)                                  \
+        for (size_t from = 0; from < k; from += 2 * LANES) {                                       \
+            reg_t r[LANES];                                                                        \
+            const uint16_t *x = panel + from * KERNELS_PANEL + 2 * first;                          \
+            for (size_t p = 0; p < LANES; p++) {                                                   \
+                r[p] = reg_set (0);                                                                \
+                if (from + 2 * p < k)                                                              \
+                    memcpy (&r[p], x + 2 * p * KERNELS_PANEL, sizeof r[p]);                        \
+            }                                                                                      \
+            TRANSPOSE                                                                              \
+            for (size_t o = 0; o < LANES && first + o < outputs; o++)                              \
+                store ((first + o) * k + from, (reg_bits_t) r[o], k - from);                       \
+        }
+
+#define WIDENED(at, pairs, n) panels_unpair_row (w + (at), pairs, n)
 static void panels_unpack_bf16 (float *w, const uint16_t *panel, size_t k, size_t outputs)
 {
-    for (size_t first = 0; first < outputs; first += LANES)
-        for (size_t from = 0; from < k; from += 2 * LANES) {
-            reg_t r[LANES];
-            const uint16_t *x = panel + from * KERNELS_PANEL + 2 * first;
-            for (size_t p = 0; p < LANES; p++) {
-                r[p] = reg_set (0);
-                if (from + 2 * p < k)
-                    memcpy (&r[p], x + 2 * p * KERNELS_PANEL, sizeof r[p]);
-            }
-            TRANSPOSE
-            for (size_t o = 0; o < LANES && first + o < outputs; o++)
-                panels_unpair_row (w + (first + o) * k + from, (reg_bits_t) r[o], k - from);
-        }
+    UNPACK (WIDENED);
+}
+
+#define UNCHANGED(at, pairs, n) panels_store_pairs (w + (at) * sizeof (uint16_t), pairs, n)
+static void panels_unpack_halves (char *w, const uint16_t *panel, size_t k, size_t outputs)
+{
+    UNPACK (UNCHANGED);
 }
 
 extern const panels_t JOIN (panels_, ISA);
@@ -266,4 +306,6 @@ const panels_t JOIN (panels_, ISA) = {.transpose = panels_transpose,
                                       .turn_pairs = panels_turn_pairs,
                                       .unpair = panels_unpair,
                                       .pack_bf16 = panels_pack_bf16,
-                                      .unpack_bf16 = panels_unpack_bf16};
+                                      .unpack_bf16 = panels_unpack_bf16,
+                                      .pack_halves = panels_pack_halves,
+                                      .unpack_halves = panels_unpack_halves};

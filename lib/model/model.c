@@ -207,36 +207,56 @@ static void model_lay_out (model_t *m)
 
 /*  ---- memory ---- */
 
-static void model_visit_layer (model_t *m, weights_layer_t *l,
-                               void (*matrix) (model_t *, weights_matrix_t *, void *),
-                               void (*vector) (model_t *, weights_vector_t *, void *),
-                               void *context)
+typedef struct {
+    model_t *model;
+    void (*matrix) (model_t *, weights_matrix_t *, void *);
+    void (*vector) (model_t *, weights_vector_t *, void *);
+    void *context;
+} visit_t;
+
+static void model_visit_matrix (const visit_t *v, weights_matrix_t *w)
 {
-    weights_matrix_t *matrices[] = {&l->qkv, &l->out, &l->gate_up, &l->down};
-    weights_vector_t *vectors[] = {&l->norm_attention, &l->qkv_bias, &l->q_norm, &l->k_norm,
-                                   &l->norm_mlp};
-    for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++)
-        matrix (m, matrices[i], context);
-    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
-        /* Vectors that this architecture does not have are empty. */
-        if (vectors[i]->n > 0)
-            vector (m, vectors[i], context);
+    v->matrix (v->model, w, v->context);
 }
 
-/*  An adapted model owns its adapters only; the rest is the base's. */
+/*  Vectors that this architecture does not have are empty. */
+static void model_visit_vector (const visit_t *v, weights_vector_t *w)
+{
+    if (w->n > 0)
+        v->vector (v->model, w, v->context);
+}
+
+static void model_visit_layer (const visit_t *v, weights_layer_t *l)
+{
+    model_visit_vector (v, &l->norm_attention);
+    model_visit_matrix (v, &l->qkv);
+    model_visit_vector (v, &l->qkv_bias);
+    model_visit_vector (v, &l->q_norm);
+    model_visit_vector (v, &l->k_norm);
+    model_visit_matrix (v, &l->out);
+    model_visit_vector (v, &l->norm_mlp);
+    model_visit_matrix (v, &l->gate_up);
+    model_visit_matrix (v, &l->down);
+}
+
+/*  As model_lay_out has them. An adapted model owns its adapters only; the rest is the base's. */
 void weights_visit (model_t *m, void (*matrix) (model_t *, weights_matrix_t *, void *),
                     void (*vector) (model_t *, weights_vector_t *, void *), void *context)
 {
+    visit_t v = {m, matrix, vector, context};
     for (size_t i = 0; i < m->adapters_n; i++) {
-        matrix (m, &m->adapters[i].a, context);
-        matrix (m, &m->adapters[i].b, context);
+        model_visit_matrix (&v, &m->adapters[i].a);
+        model_visit_matrix (&v, &m->adapters[i].b);
     }
     if (m->base)
         return;
+    if (m->config.tied)
+        model_visit_matrix (&v, &m->head);
     for (size_t i = 0; i < m->config.layers; i++)
-        model_visit_layer (m, &m->layers[i], matrix, vector, context);
-    vector (m, &m->norm, context);
-    matrix (m, &m->head, context);
+        model_visit_layer (&v, &m->layers[i]);
+    model_visit_vector (&v, &m->norm);
+    if (!m->config.tied)
+        model_visit_matrix (&v, &m->head);
 }
 
 /*  Counts without memory, hands out addresses with it. */

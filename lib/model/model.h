@@ -107,6 +107,12 @@ int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t 
  *  of them, aligned or not. */
 int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err);
 int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err);
+/*  Fills a model with the weights of one of its shape (and on its base), which pass through change
+ *  as they travel: the next n weights in the order of params, at bytes, to be left as they shall
+ *  be. In the calling thread. -1 and its error, or ERR_LIMIT; the model then is undefined. */
+typedef int (*model_change_fn) (void *context, size_t n, char *bytes, err_t *err);
+int model_change (model_t *model, const model_t *before, size_t width, model_change_fn change,
+                  void *context, err_t *err);
 
 /*  Logits [n, vocab] of one sequence from its beginning (value head: [n, 1]). For looking at a
  *  model and for tests; sampling and training have their own passes. */

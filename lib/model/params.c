@@ -3,12 +3,13 @@
  *  Matrices go panel by panel, vectors whole, the rows of an untied embedding in pieces of a
  *  panel's height. A piece is worked on by one thread, in a space of its own.
  *
- *  Three pairs of functions are one walk (params_move_all): model_set and model_get with the whole
- *  vector in memory, model_fill and model_pour piece by piece, model_fill_bytes and
- *  model_pour_bytes with the bytes that travel. In all of them a piece is at the same place of the
- *  flat vector, so that whoever reads weights from a file, a message or an optimiser sees the same
+ *  All functions are one walk (params_move_all): model_set and model_get with the whole vector in
+ *  memory, model_fill and model_pour piece by piece, model_fill_bytes, model_pour_bytes and
+ *  model_change with the bytes that travel. In all of them a piece is at the same place of the flat
+ *  vector, so that whoever reads weights from a file, a message or an optimiser sees the same
  *  order.
  */
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -19,26 +20,33 @@
 
 typedef struct {
     model_t *model;
+    const model_t *from; /* of the same shape, whose weights are read instead of the model's */
     const panels_t *panels;
     pool_t *pool;
     weights_matrix_t *matrix; /* at work */
     bool out;                 /* of the model */
     float *flat;              /* the whole vector, or NULL: */
-    float *space;             /* [threads][piece] */
+    float *space;             /* [threads + 1][piece] */
     size_t piece;             /* floats of the largest */
     model_source_fn source;   /* one of the two */
     model_sink_fn sink;
+    size_t width;         /* of a weight that travels; 0: floats go in and out */
+    char *bytes;          /* all that travel, or NULL: */
+    model_change_fn edit; /* gets them piece by piece */
+    size_t edited;
     void *context;
     pthread_mutex_t lock;
     atomic_bool failed;
     err_t *err; /* of the first that failed */
 } transfer_t;
 
-/*  Where params from `at` on are worked on: in the whole vector, or in the thread's piece. */
-static float *params_place (const transfer_t *t, size_t at, size_t thread)
-{
-    return t->flat ? t->flat + at : t->space + thread * t->piece;
-}
+/*  What moves at once: a panel of a matrix, a vector, or else rows of the embedding. */
+typedef struct {
+    weights_matrix_t *matrix;
+    size_t panel;
+    weights_vector_t *vector;
+    size_t at, n; /* in the flat vector */
+} piece_t;
 
 static void params_larger (transfer_t *t, size_t floats)
 {
@@ -57,24 +65,165 @@ static void params_size_vector (model_t *m, weights_vector_t *v, void *context)
     params_larger (context, v->n);
 }
 
-/*  Asks the source for a piece, before it goes into the model. After a failure the rest is skipped;
- *  the error is the first one that came, and the model is undefined anyway. */
-static void params_read_piece (transfer_t *t, size_t at, size_t n, float *place)
+/*  The error is the first one that came; after it the rest is skipped, and the model is undefined
+ *  anyway. */
+static void params_fail (transfer_t *t, const err_t *err)
 {
-    err_t err = {0};
-    if (!t->source || atomic_load (&t->failed) || t->source (t->context, at, n, place, &err) == 0)
-        return;
     pthread_mutex_lock (&t->lock);
     if (!atomic_exchange (&t->failed, true) && t->err)
-        *t->err = err;
+        *t->err = *err;
     pthread_mutex_unlock (&t->lock);
 }
 
-/*  Gives the sink a piece that came out of the model. */
-static void params_write_piece (const transfer_t *t, size_t at, size_t n, const float *place)
+/*  ---- a piece, out of a model and into one ---- */
+
+/*  Where lies what lies at `place` of the model: in a model of one shape everything has the same
+ *  place from the beginning of its memory. */
+static void *params_source_of (const transfer_t *t, void *place)
 {
-    if (t->sink)
-        t->sink (t->context, at, n, place);
+    return t->from ? t->from->memory + ((char *) place - t->model->memory) : place;
+}
+
+static weights_matrix_t params_source_matrix (const transfer_t *t, const piece_t *p)
+{
+    weights_matrix_t theirs = *p->matrix;
+    theirs.panels = params_source_of (t, theirs.panels);
+    return theirs;
+}
+
+/*  Rows of an embedding that the head does not hold. */
+static char *params_rows (const transfer_t *t, const piece_t *p)
+{
+    const model_t *m = t->model;
+    size_t width = m->compute == COMPUTE_BF16 ? sizeof (uint16_t) : sizeof (float);
+    return (char *) m->embedding_rows + (p->at - m->embedding) * width;
+}
+
+static void params_get (const transfer_t *t, const piece_t *p, float *values)
+{
+    const model_t *m = t->model;
+    if (p->matrix) {
+        weights_matrix_t theirs = params_source_matrix (t, p);
+        weights_unpack (&theirs, t->panels, p->panel, values);
+    } else if (p->vector) {
+        memcpy (values, params_source_of (t, p->vector->data), p->n * sizeof *values);
+    } else if (m->compute == COMPUTE_BF16) {
+        m->kernels->from_bf16 (values, params_source_of (t, params_rows (t, p)), p->n);
+    } else {
+        memcpy (values, params_source_of (t, params_rows (t, p)), p->n * sizeof *values);
+    }
+}
+
+/*  In a bfloat16 model vectors are rounded as well, so that the flat vector that comes out is the
+ *  one that went in, rounded. */
+static void params_put (const transfer_t *t, const piece_t *p, const float *values)
+{
+    const model_t *m = t->model;
+    if (p->matrix)
+        weights_pack (p->matrix, t->panels, p->panel, values);
+    else if (p->vector)
+        for (size_t i = 0; i < p->n; i++)
+            p->vector->data[i] = weights_round (values[i], m->compute);
+    else if (m->compute == COMPUTE_BF16)
+        m->kernels->to_bf16 ((uint16_t *) (void *) params_rows (t, p), values, p->n);
+    else
+        memcpy (params_rows (t, p), values, p->n * sizeof *values);
+}
+
+/*  ---- the same in the bytes in which weights travel ---- */
+
+/*  Whether a piece lies in the model as bfloat16 and travels so: then no float is made of it. */
+static bool params_is_halves (const transfer_t *t, const piece_t *p)
+{
+    model_compute_t type = p->matrix ? p->matrix->type : t->model->compute;
+    return t->width == sizeof (uint16_t) && type == COMPUTE_BF16 && !p->vector;
+}
+
+/*  Bytes need not be aligned. Of a float that becomes a half the lower half is dropped without
+ *  rounding: a bfloat16 model's values have zeros there. */
+static void params_get_bytes (const transfer_t *t, const piece_t *p, char *bytes, float *space)
+{
+    if (params_is_halves (t, p) && p->matrix) {
+        weights_matrix_t theirs = params_source_matrix (t, p);
+        weights_unpack_halves (&theirs, t->panels, p->panel, bytes);
+    } else if (params_is_halves (t, p)) {
+        memcpy (bytes, params_source_of (t, params_rows (t, p)), p->n * t->width);
+    } else {
+        params_get (t, p, space);
+        if (t->width == sizeof *space)
+            memcpy (bytes, space, p->n * t->width);
+        else
+            for (size_t i = 0; i < p->n; i++)
+                memcpy (bytes + i * t->width, (char *) &space[i] + t->width, t->width);
+    }
+}
+
+static void params_put_bytes (const transfer_t *t, const piece_t *p, const char *bytes,
+                              float *space)
+{
+    if (params_is_halves (t, p) && p->matrix) {
+        weights_pack_halves (p->matrix, t->panels, p->panel, bytes);
+    } else if (params_is_halves (t, p)) {
+        memcpy (params_rows (t, p), bytes, p->n * t->width);
+    } else {
+        if (t->width == sizeof *space)
+            memcpy (space, bytes, p->n * t->width);
+        else
+            for (size_t i = 0; i < p->n; i++) {
+                space[i] = 0;
+                memcpy ((char *) &space[i] + t->width, bytes + i * t->width, t->width);
+            }
+        params_put (t, p, space);
+    }
+}
+
+/*  ---- the walk ---- */
+
+static void params_edit (transfer_t *t, const piece_t *p, char *bytes)
+{
+    err_t err = {0};
+    assert (p->at == t->edited); /* weights_visit promises it */
+    t->edited += p->n;
+    if (!atomic_load (&t->failed) && t->edit (t->context, p->n, bytes, &err) != 0)
+        params_fail (t, &err);
+}
+
+static void params_move_bytes (transfer_t *t, const piece_t *p, float *space)
+{
+    char *bytes = t->bytes ? t->bytes + p->at * t->width : (char *) (space + t->piece);
+    if (t->out || t->edit)
+        params_get_bytes (t, p, bytes, space);
+    if (t->edit)
+        params_edit (t, p, bytes);
+    if (!t->out)
+        params_put_bytes (t, p, bytes, space);
+}
+
+/*  Asks the source for a piece before it goes into the model, or gives the sink one that came out
+ *  of it. */
+static void params_move_floats (transfer_t *t, const piece_t *p, float *values)
+{
+    err_t err = {0};
+    if (t->out) {
+        params_get (t, p, values);
+        if (t->sink)
+            t->sink (t->context, p->at, p->n, values);
+        return;
+    }
+    if (t->source && !atomic_load (&t->failed) &&
+        t->source (t->context, p->at, p->n, values, &err) != 0)
+        params_fail (t, &err);
+    params_put (t, p, values);
+}
+
+/*  In the whole vector, or in the thread's piece. */
+static void params_move (transfer_t *t, const piece_t *p, size_t thread)
+{
+    float *place = t->flat ? t->flat + p->at : t->space + thread * t->piece;
+    if (t->width)
+        params_move_bytes (t, p, place);
+    else
+        params_move_floats (t, p, place);
 }
 
 /*  A panel is 32 outputs: n floats of the flat vector, at 32 k floats from panel to panel. */
@@ -82,15 +231,12 @@ static void params_move_panel (void *context, size_t panel, size_t thread)
 {
     transfer_t *t = context;
     weights_matrix_t *w = t->matrix;
-    size_t at = w->at + panel * KERNELS_PANEL * w->k, n = weights_outputs (w, panel) * w->k;
-    float *rows = params_place (t, at, thread);
-    if (t->out) {
-        weights_unpack (w, t->panels, panel, rows);
-        params_write_piece (t, at, n, rows);
-    } else {
-        params_read_piece (t, at, n, rows);
-        weights_pack (w, t->panels, panel, rows);
-    }
+    params_move (t,
+                 &(piece_t){.matrix = w,
+                            .panel = panel,
+                            .at = w->at + panel * KERNELS_PANEL * w->k,
+                            .n = weights_outputs (w, panel) * w->k},
+                 thread);
 }
 
 static void params_move_matrix (model_t *m, weights_matrix_t *w, void *context)
@@ -101,52 +247,32 @@ static void params_move_matrix (model_t *m, weights_matrix_t *w, void *context)
     pool_run (t->pool, params_move_panel, t, kernels_panels (w->outputs));
 }
 
-/*  Vectors are small: one thread. In a bfloat16 model they are rounded as well, so that the flat
- *  vector that comes out is the one that went in, rounded. */
+/*  Vectors are small: one thread. */
 static void params_move_vector (model_t *m, weights_vector_t *v, void *context)
 {
-    transfer_t *t = context;
-    float *values = params_place (t, v->at, 0);
-    if (t->out) {
-        memcpy (values, v->data, v->n * sizeof *values);
-        params_write_piece (t, v->at, v->n, values);
-        return;
-    }
-    params_read_piece (t, v->at, v->n, values);
-    for (size_t i = 0; i < v->n; i++)
-        v->data[i] = weights_round (values[i], m->compute);
+    (void) m;
+    params_move (context, &(piece_t){.vector = v, .at = v->at, .n = v->n}, 0);
 }
 
-/*  Rows of an embedding that the head does not hold. */
 static void params_move_rows (void *context, size_t piece, size_t thread)
 {
     transfer_t *t = context;
     const model_t *m = t->model;
     size_t width = m->config.width, first = piece * KERNELS_PANEL, left = m->config.vocab - first;
-    size_t from = first * width, n = (left < KERNELS_PANEL ? left : KERNELS_PANEL) * width;
-    float *rows = params_place (t, m->embedding + from, thread), *floats = m->embedding_rows;
-    uint16_t *halves = m->embedding_rows;
-    if (!t->out)
-        params_read_piece (t, m->embedding + from, n, rows);
-    if (!t->out && m->compute == COMPUTE_BF16)
-        m->kernels->to_bf16 (halves + from, rows, n);
-    else if (!t->out)
-        memcpy (floats + from, rows, n * sizeof *rows);
-    else if (m->compute == COMPUTE_BF16)
-        m->kernels->from_bf16 (rows, halves + from, n);
-    else
-        memcpy (rows, floats + from, n * sizeof *rows);
-    if (t->out)
-        params_write_piece (t, m->embedding + from, n, rows);
+    params_move (t,
+                 &(piece_t){.at = m->embedding + first * width,
+                            .n = (left < KERNELS_PANEL ? left : KERNELS_PANEL) * width},
+                 thread);
 }
 
+/*  In the order of the flat vector, which an embedding begins. */
 static void params_move_all (transfer_t *t)
 {
     model_t *m = t->model;
     t->panels = m->kernels->panels;
-    weights_visit (m, params_move_matrix, params_move_vector, t);
     if (!m->base && m->embedding_rows)
         pool_run (t->pool, params_move_rows, t, kernels_panels (m->config.vocab));
+    weights_visit (m, params_move_matrix, params_move_vector, t);
 }
 
 void model_set (model_t *model, const float *params, pool_t *pool)
@@ -168,7 +294,7 @@ static int params_move_pieces (transfer_t *t, err_t *err)
 {
     params_larger (t, KERNELS_PANEL * t->model->config.width);
     weights_visit (t->model, params_size_matrix, params_size_vector, t);
-    t->space = malloc (pool_threads (t->pool) * t->piece * sizeof *t->space);
+    t->space = malloc ((pool_threads (t->pool) + 1) * t->piece * sizeof *t->space);
     if (!t->space)
         return err_set (err, ERR_LIMIT, "no memory to move weights");
     t->err = err;
@@ -192,54 +318,26 @@ int model_pour (const model_t *model, model_sink_fn sink, void *context, pool_t 
     return params_move_pieces (&t, err);
 }
 
-/*  ---- the bytes in which weights travel ------------------------------------------------------ */
-
-typedef struct {
-    const char *from;
-    char *to;
-    size_t width;
-} travel_t;
-
-/*  A bfloat16 is the upper half of a float32; copied, since the bytes need not be aligned. */
-static int params_read_bytes (void *context, size_t at, size_t n, float *out, err_t *err)
-{
-    (void) err;
-    const travel_t *t = context;
-    const char *from = t->from + at * t->width;
-    if (t->width == sizeof *out)
-        memcpy (out, from, n * sizeof *out);
-    for (size_t i = 0; t->width < sizeof *out && i < n; i++) {
-        uint16_t half;
-        memcpy (&half, from + i * sizeof half, sizeof half);
-        uint32_t word = (uint32_t) half << 16;
-        memcpy (&out[i], &word, sizeof word);
-    }
-    return 0;
-}
-
-/*  The lower half is dropped without rounding: a bfloat16 model's values have zeros there. */
-static void params_write_bytes (void *context, size_t at, size_t n, const float *values)
-{
-    const travel_t *t = context;
-    char *to = t->to + at * t->width;
-    if (t->width == sizeof *values)
-        memcpy (to, values, n * sizeof *values);
-    for (size_t i = 0; t->width < sizeof *values && i < n; i++) {
-        uint32_t word;
-        memcpy (&word, &values[i], sizeof word);
-        uint16_t half = (uint16_t) (word >> 16);
-        memcpy (to + i * sizeof half, &half, sizeof half);
-    }
-}
-
 int model_fill_bytes (model_t *model, const void *bytes, size_t width, pool_t *pool, err_t *err)
 {
-    return model_fill (model, params_read_bytes, &(travel_t){.from = bytes, .width = width}, pool,
-                       err);
+    char *from = (char *) (uintptr_t) bytes; /* only read */
+    transfer_t t = {.model = model, .pool = pool, .bytes = from, .width = width};
+    return params_move_pieces (&t, err);
 }
 
 int model_pour_bytes (const model_t *model, void *bytes, size_t width, pool_t *pool, err_t *err)
 {
-    return model_pour (model, params_write_bytes, &(travel_t){.to = bytes, .width = width}, pool,
-                       err);
+    model_t *m = (model_t *) (uintptr_t) model;
+    transfer_t t = {.model = m, .pool = pool, .out = true, .bytes = bytes, .width = width};
+    return params_move_pieces (&t, err);
+}
+
+/*  Without a pool: pieces come in order, and the threads of a pool have other work meanwhile. */
+int model_change (model_t *model, const model_t *before, size_t width, model_change_fn change,
+                  void *context, err_t *err)
+{
+    assert (model->params == before->params && model->bytes == before->bytes);
+    transfer_t t = {
+        .model = model, .from = before, .width = width, .edit = change, .context = context};
+    return params_move_pieces (&t, err);
 }

@@ -1,6 +1,7 @@
 /*  weights - see weights.h and, for the layout of panels, kernels.h */
 #include "model/weights.h"
 
+#include <assert.h>
 #include <string.h>
 
 /*  Nearest, ties to even, as the kernels round (kernels.isa.c). */
@@ -77,6 +78,26 @@ void weights_unpack (const weights_matrix_t *m, const panels_t *panels, size_t p
         panels->unpack_bf16 (rows, (const uint16_t *) from, m->k, n);
     else
         panels->transpose (rows, m->k, (const float *) from, KERNELS_PANEL, m->k, n);
+}
+
+static uint16_t *weights_panel_of_halves (const weights_matrix_t *m, size_t panel)
+{
+    assert (m->type == COMPUTE_BF16);
+    return (uint16_t *) m->panels + panel * weights_panel_values (m);
+}
+
+void weights_pack_halves (weights_matrix_t *m, const panels_t *panels, size_t panel,
+                          const char *rows)
+{
+    panels->pack_halves (weights_panel_of_halves (m, panel), rows, m->k,
+                         weights_outputs (m, panel));
+}
+
+void weights_unpack_halves (const weights_matrix_t *m, const panels_t *panels, size_t panel,
+                            char *rows)
+{
+    panels->unpack_halves (rows, weights_panel_of_halves (m, panel), m->k,
+                           weights_outputs (m, panel));
 }
 
 void weights_unpack_row (const weights_matrix_t *m, size_t output, float *w)

@@ -95,7 +95,8 @@ model_t *weights_shape (const model_config_t *config, model_compute_t compute, e
 /*  What a weight becomes in that type. */
 float weights_round (float x, model_compute_t type);
 
-/*  Calls back for every matrix and every vector that the model has of its own. */
+/*  Calls back for every matrix and every vector that the model has of its own, in the order of
+ *  their places in the flat vector. */
 void weights_visit (model_t *model, void (*matrix) (model_t *, weights_matrix_t *, void *),
                     void (*vector) (model_t *, weights_vector_t *, void *), void *context);
 
@@ -106,6 +107,11 @@ void weights_pack (weights_matrix_t *matrix, const panels_t *panels, size_t pane
                    const float *rows);
 void weights_unpack (const weights_matrix_t *matrix, const panels_t *panels, size_t panel,
                      float *rows);
+/*  The same of a bfloat16 matrix from and to bfloat16 rows, aligned or not. */
+void weights_pack_halves (weights_matrix_t *matrix, const panels_t *panels, size_t panel,
+                          const char *rows);
+void weights_unpack_halves (const weights_matrix_t *matrix, const panels_t *panels, size_t panel,
+                            char *rows);
 size_t weights_panel_bytes (const weights_matrix_t *matrix);
 /*  One output alone, into w [k]. */
 void weights_unpack_row (const weights_matrix_t *matrix, size_t output, float *w);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "model/forward.h"
+#include "model/lora.h"
 #include "model_twin.h"
 
 /*  ---- shapes ---- */
@@ -405,6 +406,71 @@ static void to_store (void *context, size_t at, size_t n, const float *values)
     s->moved += n;
 }
 
+typedef struct {
+    char *bytes; /* what must come */
+    size_t width, done, broken;
+} change_t;
+
+/*  Every third weight becomes its neighbour's. */
+static int turn_some (void *context, size_t n, char *bytes, err_t *err)
+{
+    change_t *c = context;
+    if (c->broken >= c->done && c->broken < c->done + n)
+        return err_set (err, ERR_INPUT, "weight %zu is broken", c->broken);
+    assert_memory_equal (bytes, c->bytes + c->done * c->width, n * c->width);
+    for (size_t i = 0; i < n; i++)
+        if ((c->done + i) % 3 == 0)
+            memcpy (bytes + i * c->width, "\0\0\x3c\x3c" + 4 - c->width, c->width);
+    memcpy (c->bytes + c->done * c->width, bytes, n * c->width);
+    c->done += n;
+    return 0;
+}
+
+/*  Also adapters, on one base; and halves of a model that computes in float32. */
+static void check_change (model_t *to, const model_t *from, size_t width)
+{
+    size_t n = model_params (from);
+    err_t err = {0};
+    char *was = malloc (n * width), *is = malloc (n * width), *after = malloc (n * width);
+    assert_true (was && is && after);
+    assert_int_equal (model_pour_bytes (from, was, width, NULL, &err), 0);
+    memcpy (is, was, n * width);
+    change_t change = {.bytes = is, .width = width, .broken = n};
+    assert_int_equal (model_change (to, from, width, turn_some, &change, &err), 0);
+    assert_int_equal (change.done, n);
+    assert_int_equal (model_pour_bytes (to, after, width, NULL, &err), 0);
+    assert_memory_equal (after, is, n * width);
+    assert_int_equal (model_pour_bytes (from, after, width, NULL, &err), 0);
+    assert_memory_equal (after, was, n * width);
+    change = (change_t){.bytes = was, .width = width, .broken = n / 2};
+    assert_int_equal (model_change (to, from, width, turn_some, &change, &err), -1);
+    assert_non_null (strstr (err.text, "is broken"));
+    free (was);
+    free (is);
+    free (after);
+}
+
+static void a_model_can_be_made_of_another (void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < 2 * KINDS; i++) {
+        model_config_t config = kind (i / 2);
+        model_compute_t compute = i % 2 ? COMPUTE_BF16 : COMPUTE_F32;
+        model_t *from = fixture_model (&config, compute), *to = fixture_model (&config, compute);
+        lora_config_t lora = {.rank = 3, .alpha = 6, .targets = LORA_ALL_LINEAR};
+        err_t err = {0};
+        check_change (to, from, 2);
+        check_change (to, from, 4);
+        model_t *adapted = lora_new (from, &lora, &err), *other = lora_new (from, &lora, &err);
+        assert_true (adapted && other);
+        check_change (other, adapted, 4);
+        model_destroy (&adapted);
+        model_destroy (&other);
+        model_destroy (&from);
+        model_destroy (&to);
+    }
+}
+
 static void a_model_can_be_filled_in_pieces (void **state)
 {
     (void) state;
@@ -456,6 +522,7 @@ static void a_model_can_be_filled_in_pieces (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (a_model_can_be_filled_in_pieces),
+                                       cmocka_unit_test (a_model_can_be_made_of_another),
                                        cmocka_unit_test (bad_shapes_are_refused),
                                        cmocka_unit_test (tensors_fill_the_flat_vector),
                                        cmocka_unit_test (params_come_back),

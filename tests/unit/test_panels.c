@@ -109,6 +109,29 @@ static void check_pairs (const kernels_t *kernels)
 
 /*  ---- whole matrices ---- */
 
+/*  Rows w that are bfloat16 values, as halves at an odd address, into the same panels and back. */
+static void check_halves (const panels_t *b, const weights_matrix_t *m, const float *w)
+{
+    size_t panels = kernels_panels (m->outputs), bytes = weights_panel_bytes (m);
+    size_t n = m->outputs * m->k, piece = KERNELS_PANEL * m->k * sizeof (uint16_t);
+    char *rows = malloc (2 * n + 1), *back = malloc (2 * n + 1);
+    weights_matrix_t same = *m;
+    same.panels = malloc (panels * bytes);
+    assert_true (rows && back && same.panels);
+    memset (same.panels, 0xff, panels * bytes);
+    for (size_t i = 0; i < n; i++)
+        memcpy (rows + 1 + 2 * i, &(uint16_t){half_of (w[i])}, 2);
+    for (size_t p = 0; p < panels; p++) {
+        weights_pack_halves (&same, b, p, rows + 1 + p * piece);
+        weights_unpack_halves (&same, b, p, back + 1 + p * piece);
+    }
+    assert_memory_equal (same.panels, m->panels, panels * bytes);
+    assert_memory_equal (back + 1, rows + 1, 2 * n);
+    free (same.panels);
+    free (rows);
+    free (back);
+}
+
 /*  Into panels and back; only bfloat16 rounds. */
 static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_compute_t type)
 {
@@ -138,6 +161,8 @@ static void check_matrix (const panels_t *b, size_t outputs, size_t k, model_com
     for (size_t p = 0; p < panels; p++)
         weights_unpack (&m, b, p, back + p * KERNELS_PANEL * k);
     fixture_same ("unpacked", back, w, outputs * k);
+    if (type == COMPUTE_BF16)
+        check_halves (b, &m, w);
     weights_unpack_row (&m, outputs - 1, row);
     fixture_same ("row", row, w + (outputs - 1) * k, k);
     free (m.panels);
