@@ -2,6 +2,7 @@
 #include "base/hash.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HASH_BATCH 128 /* chunks */
@@ -57,6 +58,70 @@ hash_t hash_object_on (pool_t *pool, const void *data, size_t size)
 hash_t hash_object (const void *data, size_t size)
 {
     return hash_object_on (NULL, data, size);
+}
+
+/*  ---- in pieces ---- */
+
+struct hash_stream {
+    crypto_generichash_state chunk, root;
+    size_t of_chunk; /* bytes of the chunk at work */
+    size_t chunks;   /* whole ones before it */
+    hash_t first;    /* names an object of one chunk alone */
+};
+
+static void hash_begin (crypto_generichash_state *state)
+{
+    crypto_generichash_init (state, NULL, 0, HASH_SIZE);
+}
+
+hash_stream_t *hash_stream_new (void)
+{
+    /* Of a whole number of cache lines, as libsodium aligns its state. */
+    hash_stream_t *s = aligned_alloc (64, (sizeof *s + 63) / 64 * 64);
+    if (!s)
+        return NULL;
+    s->of_chunk = s->chunks = 0;
+    hash_begin (&s->chunk);
+    hash_begin (&s->root);
+    return s;
+}
+
+static void hash_end_chunk (hash_stream_t *s)
+{
+    hash_t hash;
+    crypto_generichash_final (&s->chunk, hash.bytes, HASH_SIZE);
+    crypto_generichash_update (&s->root, hash.bytes, HASH_SIZE);
+    if (s->chunks++ == 0)
+        s->first = hash;
+    hash_begin (&s->chunk);
+    s->of_chunk = 0;
+}
+
+void hash_stream_add (hash_stream_t *s, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    while (size > 0) {
+        /* A full chunk ends when more comes, so that the last one is never empty. */
+        if (s->of_chunk == HASH_CHUNK)
+            hash_end_chunk (s);
+        size_t room = HASH_CHUNK - s->of_chunk, n = size < room ? size : room;
+        crypto_generichash_update (&s->chunk, bytes, n);
+        s->of_chunk += n;
+        bytes += n;
+        size -= n;
+    }
+}
+
+hash_t hash_stream_end (hash_stream_t **stream)
+{
+    hash_stream_t *s = *stream;
+    hash_t root;
+    hash_end_chunk (s);
+    crypto_generichash_final (&s->root, root.bytes, HASH_SIZE);
+    root = s->chunks == 1 ? s->first : root;
+    free (s);
+    *stream = NULL;
+    return root;
 }
 
 bool hash_equal (const hash_t *a, const hash_t *b)

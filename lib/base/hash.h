@@ -29,6 +29,12 @@ hash_t hash_of (const void *data, size_t size);
 hash_t hash_object (const void *data, size_t size);
 /*  The same on all threads of a pool. */
 hash_t hash_object_on (pool_t *pool, const void *data, size_t size);
+/*  The same of content that comes in pieces of any sizes, in order. NULL: no memory. */
+typedef struct hash_stream hash_stream_t;
+hash_stream_t *hash_stream_new (void);
+void hash_stream_add (hash_stream_t *stream, const void *data, size_t size);
+/*  The name of what was added. The stream is gone. */
+hash_t hash_stream_end (hash_stream_t **stream);
 /*  The same from the hashes of the chunks, n >= 1. */
 hash_t hash_root (const hash_t *chunks, size_t n);
 

@@ -8,6 +8,7 @@
  */
 #include "delta.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,38 @@ typedef struct {
     const uint8_t *at, *end;
 } reader_t;
 
+struct delta {
+    delta_layout_t layout;
+    reader_t r;     /* behind the tensor at work */
+    size_t tensor;  /* the one at work, */
+    size_t done, n; /* its elements that were changed, and all */
+    uint8_t form;
+    const uint8_t *values; /* dense and sparse: the next one */
+    reader_t gaps;         /* sparse: behind that of `next` */
+    uint64_t left, next;   /* elements that change still, and the next of them */
+    Bytef *planes;         /* XOR: of the tensor, or NULL */
+};
+
+delta_t *delta_new (const delta_layout_t *layout, const void *bytes, size_t size, err_t *err)
+{
+    delta_t *d = calloc (1, sizeof *d);
+    if (!d) {
+        err_set (err, ERR_LIMIT, "no memory to read a delta");
+        return NULL;
+    }
+    d->layout = *layout;
+    d->r = (reader_t){bytes, (const uint8_t *) bytes + size};
+    return d;
+}
+
+void delta_destroy (delta_t **delta)
+{
+    if (*delta)
+        free ((*delta)->planes);
+    free (*delta);
+    *delta = NULL;
+}
+
 /*  Whoever sent a delta may be wrong: nothing here reads beyond `end`. */
 static bool delta_take_varint (reader_t *r, uint64_t *value)
 {
@@ -157,88 +190,146 @@ static const uint8_t *delta_take_bytes (reader_t *r, uint64_t n)
     return r->at - n;
 }
 
-/*  Two readers: one walks over the gaps to find where the values begin, one follows while they are
- *  applied. A gap that leads beyond the tensor is damage. */
-static bool delta_apply_sparse (reader_t *r, char *bytes, size_t n, size_t width)
+/*  The next element that changes lies a gap behind `from`, where no more elements than n are. A gap
+ *  that leads beyond the tensor is damage. */
+static bool delta_take_gap (delta_t *d, uint64_t from)
 {
-    uint64_t changed, gap, element = 0;
-    if (!delta_take_varint (r, &changed) || changed > n)
+    uint64_t gap;
+    if (d->left == 0)
+        return true;
+    if (!delta_take_varint (&d->gaps, &gap) || gap >= d->n - from)
         return false;
-    /* The gaps are walked over twice, so nothing has to be allocated for them. */
-    reader_t gaps = *r;
-    for (uint64_t i = 0; i < changed; i++)
-        if (!delta_take_varint (r, &gap))
-            return false;
-    const uint8_t *values = delta_take_bytes (r, changed * width);
-    if (!values)
-        return false;
-    for (uint64_t i = 0; i < changed; i++, element++) {
-        /* element <= n holds here, so the difference does not wrap around. */
-        if (!delta_take_varint (&gaps, &gap) || gap >= n - element)
-            return false;
-        element += gap;
-        memcpy (bytes + element * width, values + i * width, width);
-    }
+    d->next = from + gap;
     return true;
+}
+
+/*  Two readers: one walks over the gaps to find where the values begin, one follows while they are
+ *  applied. So nothing has to be allocated for them. */
+static bool delta_begin_sparse (delta_t *d)
+{
+    uint64_t gap;
+    if (!delta_take_varint (&d->r, &d->left) || d->left > d->n)
+        return false;
+    d->gaps = d->r;
+    for (uint64_t i = 0; i < d->left; i++)
+        if (!delta_take_varint (&d->r, &gap))
+            return false;
+    d->values = delta_take_bytes (&d->r, d->left * d->layout.width);
+    return d->values && delta_take_gap (d, 0);
 }
 
 /*  The planes must have exactly the tensor's size: zlib writes no more than that, and less is
  *  damage. */
-static bool delta_apply_xor (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_begin_xor (delta_t *d)
 {
     uint64_t size;
-    if (!delta_take_varint (r, &size))
+    if (!delta_take_varint (&d->r, &size))
         return false;
-    const uint8_t *packed = delta_take_bytes (r, size);
-    uLongf planes_n = (uLongf) (n * width);
-    Bytef *planes = packed ? malloc (n * width) : NULL;
-    bool good = planes && uncompress (planes, &planes_n, packed, (uLong) size) == Z_OK &&
-                planes_n == n * width;
-    for (size_t b = 0; good && b < width; b++)
-        for (size_t i = 0; i < n; i++)
-            bytes[i * width + b] = (char) (bytes[i * width + b] ^ (char) planes[b * n + i]);
-    free (planes);
-    return good;
+    uLongf wanted = (uLongf) (d->n * d->layout.width), planes_n = wanted;
+    const uint8_t *packed = delta_take_bytes (&d->r, size);
+    d->planes = packed ? malloc (wanted) : NULL;
+    return d->planes && uncompress (d->planes, &planes_n, packed, (uLong) size) == Z_OK &&
+           planes_n == wanted;
 }
 
-static bool delta_apply_dense (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_begin_dense (delta_t *d)
 {
-    const uint8_t *from = delta_take_bytes (r, n * width);
-    if (from)
-        memcpy (bytes, from, n * width);
-    return from != NULL;
+    d->values = delta_take_bytes (&d->r, d->n * d->layout.width);
+    return d->values != NULL;
 }
 
 /*  The first byte is the form; an unknown one is damage. */
-static bool delta_apply_tensor (reader_t *r, char *bytes, size_t n, size_t width)
+static bool delta_begin_tensor (delta_t *d)
 {
-    const uint8_t *form = delta_take_bytes (r, 1);
-    if (!form)
-        return false;
-    switch (*form) {
+    const model_tensor_t *tensor = model_tensor (d->layout.model, d->tensor);
+    const uint8_t *form = delta_take_bytes (&d->r, 1);
+    d->done = 0;
+    d->n = tensor->rows * tensor->columns;
+    d->form = form ? *form : UINT8_MAX;
+    switch (d->form) {
     case DENSE:
-        return delta_apply_dense (r, bytes, n, width);
+        return delta_begin_dense (d);
     case SPARSE:
-        return delta_apply_sparse (r, bytes, n, width);
+        return delta_begin_sparse (d);
     case XOR:
-        return delta_apply_xor (r, bytes, n, width);
+        return delta_begin_xor (d);
     default:
         return false;
     }
 }
 
-/*  What is left over after the last tensor is damage, too. */
-int delta_apply (const delta_layout_t *layout, void *bytes, const void *delta, size_t size,
-                 err_t *err)
+static void delta_end_tensor (delta_t *d)
 {
-    reader_t r = {delta, (const uint8_t *) delta + size};
-    for (size_t t = 0; t < model_tensors (layout->model); t++) {
-        const model_tensor_t *tensor = model_tensor (layout->model, t);
-        if (!delta_apply_tensor (&r, (char *) bytes + tensor->offset * layout->width,
-                                 tensor->rows * tensor->columns, layout->width))
-            return err_set (err, ERR_INPUT, "the delta is damaged at tensor %s", tensor->name);
+    free (d->planes);
+    d->planes = NULL;
+    d->n = 0;
+    d->tensor++;
+}
+
+/*  The tensor's elements done .. done + n - 1. */
+static bool delta_change_sparse (delta_t *d, char *bytes, size_t n)
+{
+    size_t width = d->layout.width;
+    for (; d->left > 0 && d->next < d->done + n; d->values += width) {
+        memcpy (bytes + (d->next - d->done) * width, d->values, width);
+        d->left--;
+        if (!delta_take_gap (d, d->next + 1))
+            return false;
     }
-    return r.at == r.end ? 0
-                         : err_set (err, ERR_INPUT, "the delta has %zu bytes too many",
-                                    (size_t) (r.end - r.at));
+    return true;
+}
+
+static void delta_change_xor (const delta_t *d, char *bytes, size_t n)
+{
+    size_t width = d->layout.width;
+    for (size_t b = 0; b < width; b++)
+        for (size_t i = 0; i < n; i++)
+            bytes[i * width + b] =
+                (char) (bytes[i * width + b] ^ (char) d->planes[b * d->n + d->done + i]);
+}
+
+static bool delta_change_some (delta_t *d, char *bytes, size_t n)
+{
+    size_t size = n * d->layout.width;
+    bool good = true;
+    if (d->form == SPARSE) {
+        good = delta_change_sparse (d, bytes, n);
+    } else if (d->form == XOR) {
+        delta_change_xor (d, bytes, n);
+    } else {
+        memcpy (bytes, d->values, size);
+        d->values += size;
+    }
+    d->done += n;
+    return good;
+}
+
+static int delta_damaged (const delta_t *d, err_t *err)
+{
+    return err_set (err, ERR_INPUT, "the delta is damaged at tensor %s",
+                    model_tensor (d->layout.model, d->tensor)->name);
+}
+
+int delta_change (delta_t *d, size_t n, char *bytes, err_t *err)
+{
+    while (n > 0) {
+        assert (d->tensor < model_tensors (d->layout.model));
+        if (d->n == 0 && !delta_begin_tensor (d))
+            return delta_damaged (d, err);
+        size_t some = d->n - d->done < n ? d->n - d->done : n;
+        if (!delta_change_some (d, bytes, some))
+            return delta_damaged (d, err);
+        bytes += some * d->layout.width;
+        n -= some;
+        if (d->done == d->n)
+            delta_end_tensor (d);
+    }
+    return 0;
+}
+
+int delta_end (const delta_t *d, err_t *err)
+{
+    return d->r.at == d->r.end ? 0
+                               : err_set (err, ERR_INPUT, "the delta has %zu bytes too many",
+                                          (size_t) (d->r.end - d->r.at));
 }

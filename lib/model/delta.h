@@ -2,7 +2,11 @@
  *
  *      buf_t delta = {.max = SIZE_MAX};
  *      delta_encode (&layout, old, new, &delta);            at the trainer
- *      delta_apply (&layout, bytes, delta.data, delta.size, &err);     at an agent: old becomes new
+ *
+ *      delta_t *d = delta_new (&layout, delta.data, delta.size, &err);  at an agent
+ *      delta_change (d, n, bytes, &err);             again and again, in order: old becomes new
+ *      delta_end (d, &err);
+ *      delta_destroy (&d);
  *
  *  Each tensor takes the smallest of three forms: sparse (which elements changed, and their new
  *  values; small learning rates change few bf16 weights), XOR (old ^ new, byte by byte in planes,
@@ -35,9 +39,15 @@ typedef struct {
 /*  Appends; buf_failed (out) when memory ran out. */
 void delta_encode (const delta_layout_t *layout, const void *before, const void *after, buf_t *out);
 
-/*  bytes [model_params * width] are the old version's and become the new one's; undefined after
- *  ERR_INPUT, which names the tensor. */
-int delta_apply (const delta_layout_t *layout, void *bytes, const void *delta, size_t size,
-                 err_t *err);
+typedef struct delta delta_t;
+
+/*  bytes are borrowed. NULL: no memory. */
+delta_t *delta_new (const delta_layout_t *layout, const void *bytes, size_t size, err_t *err);
+void delta_destroy (delta_t **delta);
+/*  The next n elements, in the order of params, are the old version's and become the new one's;
+ *  undefined after ERR_INPUT, which names the tensor. */
+int delta_change (delta_t *delta, size_t n, char *bytes, err_t *err);
+/*  After the last element: ERR_INPUT when there is more. */
+int delta_end (const delta_t *delta, err_t *err);
 
 #endif

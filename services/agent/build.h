@@ -24,6 +24,7 @@ typedef struct {
     void *bytes; /* the weights, or what changed since `before`; taken over */
     uint64_t size;
     const model_t *before; /* NULL: bytes are the whole. Must stay as it is until the end */
+    model_t *room;         /* of that configuration, no longer in use; taken over. NULL: none */
     hash_t hash;           /* of the whole, when it is put together from a delta */
     bus_t *bus;            /* woken at the end */
 } build_parts_t;

@@ -7,18 +7,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "build.h"
+#include "shapes.h"
 
 #define FETCH_MS       120000 /* for one object; the bus resumes after a reconnect */
 #define NAME_MAX_CHARS 64
 #define CONFIG_MAX     ((size_t) 1 << 20)
-
-/*  What versions with the same config.json (and adapter_config.json) share. */
-typedef struct shape {
-    struct shape *next;
-    hash_t config, adapter;
-    model_compute_t compute;
-    sampler_t *sampler;
-} shape_t;
 
 struct version {
     version_t *next; /* newest first */
@@ -66,44 +59,31 @@ versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, er
 
 /*  ---- shapes --------------------------------------------------------------------------------- */
 
+static shape_key_t versions_key_of (const version_t *v)
+{
+    return (shape_key_t){.config = v->config, .adapter = v->adapter, .compute = v->compute};
+}
+
 static shape_t *versions_find_shape (const versions_t *versions, const version_t *v)
 {
-    shape_t *shape = versions->shapes;
-    while (shape && !(hash_equal (&shape->config, &v->config) &&
-                      hash_equal (&shape->adapter, &v->adapter) && shape->compute == v->compute))
-        shape = shape->next;
-    return shape;
+    shape_key_t key = versions_key_of (v);
+    return shapes_find (versions->shapes, &key);
 }
 
-/*  A sampler's memory is large and follows from the shape, so versions that come one after another
- *  share it. */
-static shape_t *shape_of (versions_t *versions, const version_t *v, err_t *err)
+static shape_t *versions_shape_of (versions_t *versions, const version_t *v, err_t *err)
 {
+    shape_key_t key = versions_key_of (v);
     shape_t *shape = versions_find_shape (versions, v);
-    if (shape)
-        return shape;
-    shape = calloc (1, sizeof *shape);
-    sampler_t *sampler = sampler_new (v->model, versions->rows, versions->pool, err);
-    if (!shape || !sampler) {
-        if (sampler)
-            err_set (err, ERR_LIMIT, "no memory for a sampler");
-        sampler_destroy (&sampler);
-        free (shape);
-        return NULL;
-    }
-    *shape = (shape_t){.next = versions->shapes,
-                       .config = v->config,
-                       .adapter = v->adapter,
-                       .compute = v->compute,
-                       .sampler = sampler};
-    versions->shapes = shape;
-    return shape;
+    return shape ? shape
+                 : shapes_add (&versions->shapes, &key, v->model, versions->rows, versions->pool,
+                               err);
 }
 
-static void shape_destroy (shape_t *shape)
+/*  The shape whose room is for such versions: adapters are small, and stand on a base that may go
+ *  as well. */
+static shape_t *versions_roomy_shape (const versions_t *versions, const version_t *v)
 {
-    sampler_destroy (&shape->sampler);
-    free (shape);
+    return v->is_base || v->base ? NULL : versions_find_shape (versions, v);
 }
 
 /*  Frees shapes that no version has. */
@@ -158,6 +138,7 @@ static void version_destroy (versions_t *versions, version_t *v)
         bus_cancel (versions->bus, v->weights_call);
     if (v->build)
         v->model = build_finish (&v->build, &(err_t){0});
+    shape_leave_room (versions_roomy_shape (versions, v), &v->model);
     model_destroy (&v->model);
     versions_leave_before (v);
     versions_leave_base (v);
@@ -447,6 +428,7 @@ static int versions_start_build (versions_t *versions, version_t *v, err_t *err)
     /* A delta may fail in the build, and the whole that is fetched then needs the text again. */
     v->config_text = v->before ? v->config_text : NULL;
     v->bytes = NULL;
+    parts.room = shape_take_room (versions_roomy_shape (versions, v));
     v->build = build_start (&parts, err);
     return v->build ? 0 : -1;
 }
@@ -525,7 +507,7 @@ static int versions_finish_build (versions_t *versions, version_t *v, err_t *err
         versions_start_waiting (versions, v);
         return 0;
     }
-    if (!v->model || !(v->shape = shape_of (versions, v, err)))
+    if (!v->model || !(v->shape = versions_shape_of (versions, v, err)))
         return -1;
     versions->deltas += v->before != NULL;
     versions_leave_before (v);
@@ -574,7 +556,7 @@ versions_status_t versions_status (const versions_t *versions)
         status.bytes += v->model ? model_bytes (v->model) : 0;
     }
     for (const shape_t *shape = versions->shapes; shape; shape = shape->next)
-        status.bytes += sampler_bytes (shape->sampler);
+        status.bytes += shape_bytes (shape);
     return status;
 }
 

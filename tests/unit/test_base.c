@@ -265,6 +265,14 @@ static void a_pool_gives_the_same_name (void **state)
                 hash_of (data + at, sizes[s] - at < HASH_CHUNK ? sizes[s] - at : HASH_CHUNK);
         hash_t root = hash_root (chunks, of);
         assert_true (hash_equal (&alone, &shared) && hash_equal (&alone, &root));
+        hash_stream_t *stream = hash_stream_new ();
+        assert_non_null (stream);
+        for (size_t at = 0, piece; at < sizes[s]; at += piece) {
+            piece = at % 700001 + 1 < sizes[s] - at ? at % 700001 + 1 : sizes[s] - at;
+            hash_stream_add (stream, data + at, piece);
+        }
+        hash_t streamed = hash_stream_end (&stream);
+        assert_true (hash_equal (&alone, &streamed));
     }
     pool_destroy (&pool);
     free (chunks);

@@ -1,4 +1,4 @@
-/* with: services/agent/versions.c services/agent/build.c services/bus/ */
+/* with: services/agent/versions.c services/agent/shapes.c services/agent/build.c services/bus/ */
 /*  Policy versions of an agent: fetched whole or as deltas through a real bus, verified, made
  *  aside. */
 #include "../../services/agent/versions.h"
@@ -257,6 +257,30 @@ static void a_held_version_stays (void **state)
     assert_int_equal (versions_status (f->versions).held, 2);
 }
 
+/*  One that is gone leaves its memory to the next, which is made in it; no more than one does. */
+static void versions_are_built_in_what_is_there (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t last = publish (f, 0, NULL, (hash_t){{0}});
+    version_t *v = usable (f, &last);
+    size_t bytes = versions_status (f->versions).bytes, each = model_bytes (version_model (v));
+    version_hold (v);
+    for (uint64_t number = 1; number < 7; number++) {
+        change (f, number);
+        last = publish (f, number, NULL, (hash_t){{0}});
+        expect_weights (f, usable (f, &last));
+        if (number == 4) {
+            version_release (v);
+            versions_tidy (f->versions);
+            assert_int_equal (versions_status (f->versions).held, 2);
+            assert_int_equal (versions_status (f->versions).bytes, bytes + 2 * each);
+        }
+    }
+    versions_tidy (f->versions);
+    assert_int_equal (versions_status (f->versions).held, 2);
+    assert_true (versions_status (f->versions).bytes <= bytes + 2 * each);
+}
+
 /*  Works until a version that cannot be made was announced and is gone. */
 static void expect_dropped (fixture_t *f, const wire_version_t *bad)
 {
@@ -424,6 +448,7 @@ int main (void)
         cmocka_unit_test_setup_teardown (deltas_lead_on_from_the_whole, setup, teardown),
         cmocka_unit_test_setup_teardown (the_whole_when_a_delta_does_not_help, setup, teardown),
         cmocka_unit_test_setup_teardown (a_held_version_stays, setup, teardown),
+        cmocka_unit_test_setup_teardown (versions_are_built_in_what_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown (a_wrong_size_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown (adapters_share_a_base, setup, teardown),
         cmocka_unit_test_setup_teardown (damaged_adapters_are_dropped, setup, teardown)};
