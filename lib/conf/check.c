@@ -7,6 +7,7 @@
 #include "conf/table.h"
 #include "task/families.h"
 #include "task/family.h"
+#include "task/mates.h"
 
 static bool conf_check_is (const char *value, const char *word)
 {
@@ -156,6 +157,28 @@ static int conf_check_chat (const conf_t *conf, err_t *err)
                         conf->model.chat);
 }
 
+/*  Samples can stand for each other where nobody has seen another one. */
+static int conf_check_cross (const conf_t *conf, err_t *err)
+{
+    int64_t turns = conf->task.max_turns ? conf->task.max_turns
+                                         : (int64_t) family_find (conf->task.family)->turns;
+    if (conf->team.roles.n > MATES_ROLES_MAX)
+        return conf_refuse (conf, "loss.credit", err,
+                            "cross scores samples of at most %d roles together, and there are %zu: "
+                            "take removal or role",
+                            MATES_ROLES_MAX, conf->team.roles.n);
+    if (conf->trainer.group_size > MATES_EPISODES_MAX)
+        return conf_refuse (conf, "trainer.group_size", err,
+                            "%lld squared would be scored with loss.credit cross: at most %d",
+                            (long long) conf->trainer.group_size, MATES_EPISODES_MAX);
+    if (turns > 1)
+        return conf_refuse (conf, "loss.credit", err,
+                            "cross wants one turn in which all roles act, and task.max_turns is "
+                            "%lld: take removal or role",
+                            (long long) turns);
+    return 0;
+}
+
 /*  What loss and rewards must have among themselves; ranges of single keys stand in keys.h. Each
  *  refusal says what would do. */
 static int conf_check_loss (const conf_t *conf, err_t *err)
@@ -164,6 +187,8 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
     err_t why = {0};
     if (assign_parse (conf->loss.credit, &credits, &why) != 0)
         return conf_refuse (conf, "loss.credit", err, "%s", why.text);
+    if (assign_has (&credits, "cross") && conf_check_cross (conf, err) != 0)
+        return -1;
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
         return conf_refuse (conf, "loss.scale", err,
                             "is %s, but rloo does not divide: set it to none", conf->loss.scale);

@@ -123,7 +123,7 @@
     N (overlong_tokens, 0, 0, 65536,                                                               \
        "reward falls by up to 1 over the last tokens before task.max_tokens (DAPO); 0: off")       \
     T (credit, "joint", NULL,                                                                      \
-       "whose doing a reward is: joint, role, role_turn, critic; with + between: their mean")
+       "whose doing a reward is: joint, role, role_turn, cross, removal, critic; several: a+b")
 
 #define CONF_CRITIC(T, N, R, B, L)                                                                 \
     N (replay, 512, 1, 8192,                                                                       \

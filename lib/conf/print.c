@@ -123,6 +123,12 @@ static void conf_print_credit_formula (const conf_t *conf, buf_t *text)
             buf_printf (text, "normalised GAE (R, V; gamma 1, lambda %g)", options.lambda);
         buf_printf (text, "  [%s]\n", credits.credit[i]->name);
     }
+    if (assign_has (&credits, "cross"))
+        buf_text (text,
+                  "    mates: all samples of the other roles in the group, which are scored with "
+                  "this one\n");
+    if (assign_has (&credits, "removal"))
+        buf_text (text, "    R_without_role: scored again with nothing in the role's place\n");
     if (assign_has (&credits, "critic"))
         buf_printf (
             text,

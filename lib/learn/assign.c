@@ -21,6 +21,17 @@ static double assign_own (const assign_step_t *s, size_t e, size_t c)
     return s->own ? s->own[c] : s->rewards[e];
 }
 
+static double assign_mates (const assign_step_t *s, size_t e, size_t c)
+{
+    return s->mates ? s->mates[c] : s->rewards[e];
+}
+
+/*  What is lost when nothing stands in the role's place. */
+static double assign_removal (const assign_step_t *s, size_t e, size_t c)
+{
+    return s->rewards[e] - (s->without ? s->without[c] : 0);
+}
+
 /*  joint: every completion of the team gets what the episode got (GRPO: Shao et al. 2024,
  *      "DeepSeekMath", section 4.1; of teams: MAGRPO, Liu et al. 2025, "LLM collaboration with
  *      multi-agent reinforcement learning").
@@ -30,6 +41,12 @@ static double assign_own (const assign_step_t *s, size_t e, size_t c)
  *      in turn t (AT-GRPO: Zhao et al. 2025, "Stronger together"). One baseline for the whole
  *      return, never a sum of one per turn: where the policy decides when an episode ends, such a
  *      sum is biased. Leave-one-out, since a row in its own mean would be as well.
+ *  cross: a sample of the role is worth the mean reward of the teams in which it stands, each with
+ *      other samples of the other roles: the Shapley value of "replaced by a random mate" (the
+ *      Cartesian joint mode of CoMLRL). What the mates of the one episode happened to do is
+ *      averaged out of it.
+ *  removal: what the team gets more than without the role (leave-one-out credit of teams: CCPO,
+ *      arXiv 2603.21563).
  *  critic: GAE over the turns in which the role acted, normalised over the batch (assign_gae). */
 static const assign_t assign_all[] = {
     {.name = "joint", .worth = assign_joint, .x = "R"},
@@ -41,6 +58,8 @@ static const assign_t assign_all[] = {
      .turn = true,
      .own = true,
      .leave_one_out = true},
+    {.name = "cross", .worth = assign_mates, .x = "mean_mates (R)", .role = true},
+    {.name = "removal", .worth = assign_removal, .x = "(R - R_without_role)", .role = true},
     {.name = "critic"},
 };
 #define ASSIGN_ALL_N (sizeof assign_all / sizeof *assign_all)

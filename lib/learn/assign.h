@@ -38,8 +38,10 @@ typedef struct {
     const uint32_t *role, *turn;    /* [completions] */
     const double *rewards;          /* [episodes]: R_i, the joint reward */
     /* [completions], of the completion's role r; NULL: nobody measured them */
-    const double *own;    /* R_(i,r), which is the return from every turn on: rewards come last */
-    const double *values; /* V before the completion, from the critic */
+    const double *own;     /* R_(i,r), which is the return from every turn on: rewards come last */
+    const double *mates;   /* of this sample of r: mean reward with samples of the others */
+    const double *without; /* reward of the episode with nothing in the place of r */
+    const double *values;  /* V before the completion, from the critic */
 } assign_step_t;
 
 typedef struct {

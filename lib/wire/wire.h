@@ -160,6 +160,7 @@ typedef struct {
     double command_s; /* that the scorer has for one answer */
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;
+    bool cross, removal; /* which teams are scored besides those that were played */
 } wire_group_t;
 
 typedef struct {
@@ -184,6 +185,8 @@ typedef struct {
     size_t prompts_n;
     const wire_episode_t *episodes; /* G, in order */
     size_t episodes_n;
+    const double *others; /* rewards of teams that were not played (task/mates.h), in order */
+    size_t others_n;
 } wire_episodes_t;
 
 /*  ---- value: the centralised critic ---------------------------------------------------------- */

@@ -57,6 +57,8 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.cpu_total_s = message->cpu_total_s;
     pb.command_s = message->command_s;
     pb.timeout_s = message->timeout_s;
+    pb.cross = message->cross;
+    pb.removal = message->removal;
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
 
@@ -133,7 +135,9 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .cpu_s = in->cpu_s,
                           .cpu_total_s = in->cpu_total_s,
                           .command_s = in->command_s,
-                          .timeout_s = in->timeout_s};
+                          .timeout_s = in->timeout_s,
+                          .cross = in->cross,
+                          .removal = in->removal};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
@@ -172,6 +176,8 @@ void wire_episodes_pack (const wire_episodes_t *message, buf_t *bytes)
     pb.n_prompts = n;
     pb.prompts = list;
     pb.n_episodes = message->episodes_n;
+    pb.n_others = message->others_n;
+    pb.others = convert_borrow (message->others);
     pb.episodes = convert_to_episodes (arena, message->episodes, message->episodes_n);
     convert_finish (list && all && pb.episodes, &pb.base, &arena, bytes);
 }
@@ -212,6 +218,13 @@ const wire_episodes_t *wire_episodes_unpack (arena_t *arena, const void *data, s
     out->prompts = prompts;
     out->prompts_n = in->n_prompts;
     out->episodes_n = in->n_episodes;
+    out->others = in->others;
+    out->others_n = in->n_others;
+    if (convert_count (in->n_others, LIMIT_EPISODES, "others", err) != 0)
+        return NULL;
+    for (size_t i = 0; i < in->n_others; i++)
+        if (convert_finite (in->others[i], "others", err) != 0)
+            return NULL;
     if (convert_episodes (arena, in->episodes, in->n_episodes, &out->episodes, err) != 0 ||
         wire_check_completions (out, err) != 0)
         return NULL;

@@ -180,7 +180,7 @@ static void answers_end_score (group_t *group)
         histories[e] = group->tables[e].history;
     buf_clear (&group->bytes);
     int rc = histories ? result_write (group->result, group->message->group, histories,
-                                       group->score->rewards, &group->bytes, &err)
+                                       group->score->rewards, group->others_n, &group->bytes, &err)
                        : err_set (&err, ERR_LIMIT, "no memory for %zu episodes", group->n);
     if (rc == 0)
         group->state = GROUP_DONE;
@@ -203,9 +203,9 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
         const wire_score_reply_t *reply = wire_score_reply_unpack (group->arena, data, size, err);
         if (!reply)
             return -1;
-        if (reply->rewards_n != group->n)
+        if (reply->rewards_n != group->n + group->others_n)
             return err_set (err, ERR_INTERNAL, "%zu rewards for %zu episodes", reply->rewards_n,
-                            group->n);
+                            group->n + group->others_n);
         group->score = reply;
     }
     group->asks[ask].answered = true;

@@ -12,6 +12,7 @@
 
 #include "internal.h"
 #include "prompt.h"
+#include "task/mates.h"
 
 static void asks_forget_asks (group_t *group)
 {
@@ -207,18 +208,53 @@ void group_begin_turn (group_t *group)
                     group->turn);
 }
 
+/*  Teams that were not played, for credit: put together from what was said, and scored with the
+ *  rest, in the one request whose answer is the group's. */
+static int asks_write_others (group_t *group, const char *const *histories, err_t *err)
+{
+    const mates_t which = {.cross = group->message->cross, .removal = group->message->removal};
+    size_t roles = group->message->roles_n;
+    mates_teams_t teams;
+    if (mates_teams (&which, roles, group->n, &teams, err) != 0)
+        return -1;
+    group->others = calloc (teams.n + 1, sizeof *group->others);
+    group->others_n = group->others ? teams.n : 0;
+    int rc = group->others
+                 ? mates_write (&teams, group->roles, histories, group->n, group->others, err)
+                 : err_set (err, ERR_LIMIT, "no memory for %zu teams", teams.n);
+    mates_free (&teams);
+    return rc;
+}
+
+/*  All that is scored: the episodes, and behind them the others. NULL: see err. */
+static const char **asks_gather_histories (group_t *group, err_t *err)
+{
+    const char **histories = calloc (group->n, sizeof *histories), **all = NULL;
+    for (size_t e = 0; histories && e < group->n; e++)
+        histories[e] = group->tables[e].history;
+    if (!histories)
+        err_set (err, ERR_LIMIT, "no memory for %zu episodes", group->n);
+    else if (asks_write_others (group, histories, err) == 0 &&
+             !(all = realloc (histories, (group->n + group->others_n) * sizeof *all)))
+        err_set (err, ERR_LIMIT, "no memory for %zu histories", group->n + group->others_n);
+    if (!all)
+        free (histories);
+    for (size_t k = 0; all && k < group->others_n; k++)
+        all[group->n + k] = group->others[k];
+    return all;
+}
+
 /*  The task with its hidden checks goes with this request and no other, once for the whole
  *  group. */
 void group_ask_score (group_t *group)
 {
     const wire_group_t *m = group->message;
-    const char **histories = calloc (group->n, sizeof *histories);
+    err_t err = {0};
+    const char **histories = asks_gather_histories (group, &err);
     if (!histories) {
-        group_fail (group, ERR_LIMIT, "no memory for %zu episodes", group->n);
+        group_fail (group, err.code, "%s", err.text);
         return;
     }
-    for (size_t e = 0; e < group->n; e++)
-        histories[e] = group->tables[e].history;
     wire_score_request_t request = {.run = m->run,
                                     .command = m->command,
                                     .weights = m->weights,
@@ -232,7 +268,7 @@ void group_ask_score (group_t *group)
                                     .cpu_total_s = m->cpu_total_s,
                                     .command_s = m->command_s,
                                     .histories = histories,
-                                    .histories_n = group->n};
+                                    .histories_n = group->n + group->others_n};
     asks_forget_asks (group);
     group->state = GROUP_ASKING;
     group_ask_t *ask = asks_new_ask (group, "score");

@@ -112,6 +112,9 @@ void group_destroy (group_t **group)
         free (g->seats[r].prompt_of);
         buf_free (&g->asks[r].payload);
     }
+    for (size_t i = 0; g->others && i < g->others_n; i++)
+        free (g->others[i]);
+    free (g->others);
     free (g->tables);
     result_destroy (&g->result);
     buf_free (&g->bytes);

@@ -38,6 +38,8 @@ struct group {
     const wire_act_reply_t *replies[EPISODE_ROLES_MAX]; /* by ask */
     size_t asks_n, unanswered;
     const wire_score_reply_t *score; /* NULL until scored */
+    char **others; /* histories of the teams that were not played, once they are to be scored */
+    size_t others_n;
     result_t *result;
     buf_t bytes; /* what the last turn added; at the end the packed result */
 };

@@ -89,11 +89,18 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
  *  environments that played the same group give the same bytes, so it does not matter whose commit
  *  comes first. */
 int result_write (const result_t *result, uint64_t group, const char *const *histories,
-                  const wire_reward_t *rewards, buf_t *bytes, err_t *err)
+                  const wire_reward_t *rewards, size_t others_n, buf_t *bytes, err_t *err)
 {
     wire_episode_t *episodes = calloc (result->episodes, sizeof *episodes);
-    if (!episodes)
+    double *others = calloc (others_n + 1, sizeof *others);
+    if (!episodes || !others) {
+        free (episodes);
+        free (others);
         return err_set (err, ERR_LIMIT, "no memory for a result");
+    }
+    /* Of these the reward alone counts, for nobody looks at what was never played. */
+    for (size_t k = 0; k < others_n; k++)
+        others[k] = rewards[result->episodes + k].reward;
     for (size_t i = 0; i < result->episodes; i++)
         episodes[i] = (wire_episode_t){.history = histories[i],
                                        .reward = rewards[i],
@@ -103,8 +110,11 @@ int result_write (const result_t *result, uint64_t group, const char *const *his
                                .prompts = result->prompts,
                                .prompts_n = result->prompts_n,
                                .episodes = episodes,
-                               .episodes_n = result->episodes};
+                               .episodes_n = result->episodes,
+                               .others = others,
+                               .others_n = others_n};
     wire_episodes_pack (&message, bytes);
+    free (others);
     free (episodes);
     return buf_check (bytes, "the result", err);
 }

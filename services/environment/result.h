@@ -3,7 +3,7 @@
  *      result_t *result = result_new (episodes);
  *      result_prompt (result, ids, n, &prompt);                  a distinct prompt
  *      result_completion (result, episode, &completion);        in the order of (turn, role)
- *      result_write (result, group, histories, rewards, &bytes, &err);   to be committed
+ *      result_write (result, group, histories, rewards, n, &bytes, &err);
  *      result_destroy (&result);
  *
  *  Ids and log-probabilities are borrowed: they lie where the replies were unpacked.
@@ -23,8 +23,9 @@ int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *ind
 const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index);
 int result_completion (result_t *result, size_t episode, const wire_completion_t *completion);
 
-/*  Appends to bytes. histories and rewards: one per episode. ERR_INPUT: it is too large. */
+/*  Appends to bytes. histories: one per episode; rewards: those of the episodes, and behind them
+ *  those of others_n teams that were not played. ERR_INPUT: it is too large. */
 int result_write (const result_t *result, uint64_t group, const char *const *histories,
-                  const wire_reward_t *rewards, buf_t *bytes, err_t *err);
+                  const wire_reward_t *rewards, size_t others_n, buf_t *bytes, err_t *err);
 
 #endif

@@ -10,15 +10,18 @@
 
 #include "learn/assign.h"
 #include "rollout.h"
+#include "task/mates.h"
 
 typedef struct {
     assign_list_t credits;
     assign_options_t assign;
+    mates_t mates;            /* teams that are scored besides those that were played */
     const char *const *roles; /* their names; borrowed */
-    double team, local;       /* R_(i,r) = team R_i + local local_(i,r) */
-    double divisor;           /* of all rewards; 0: they are not divided */
-    size_t max_tokens;        /* of a completion */
-    size_t overlong_tokens;   /* the last of these, over which rewards fall; 0: none */
+    size_t roles_n;
+    double team, local;     /* R_(i,r) = team R_i + local local_(i,r) */
+    double divisor;         /* of all rewards; 0: they are not divided */
+    size_t max_tokens;      /* of a completion */
+    size_t overlong_tokens; /* the last of these, over which rewards fall; 0: none */
 } credit_options_t;
 
 typedef struct {

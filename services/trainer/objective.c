@@ -63,10 +63,18 @@ credit_options_t objective_credit_of (const conf_t *conf, advantage_running_t *r
     return options;
 }
 
+mates_t objective_mates (const conf_t *conf)
+{
+    return (mates_t){.cross = conf_credits (conf, "cross"),
+                     .removal = conf_credits (conf, "removal")};
+}
+
 /*  The configuration has checked the names (conf/check.c). */
 credit_options_t objective_credit (const conf_t *conf)
 {
     credit_options_t options = {.assign = conf_assign (conf),
+                                .mates = objective_mates (conf),
+                                .roles_n = conf->team.roles.n,
                                 .roles = (const char *const *) conf->team.roles.item,
                                 .team = conf->reward.team,
                                 .local = conf->reward.local,

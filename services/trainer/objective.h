@@ -9,11 +9,14 @@
 #include "conf/conf.h"
 #include "credit.h"
 #include "learn/advantage.h"
+#include "task/mates.h"
 #include "update.h"
 
 /*  lr: of this step. */
 update_options_t objective_update (const conf_t *conf, double lr);
 credit_options_t objective_credit (const conf_t *conf);
+/*  Which teams are scored for it besides those that are played. */
+mates_t objective_mates (const conf_t *conf);
 /*  The same for training on a step, by whose rewards the running spread has gone on. */
 credit_options_t objective_credit_of (const conf_t *conf, advantage_running_t *running,
                                       const rollout_t *rollout);

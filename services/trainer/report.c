@@ -179,6 +179,15 @@ static void report_add_times (trainer_t *t, const measure_t *measure)
     t->line_since = now;
 }
 
+/*  Teams that were scored without having been played, for credit. */
+static size_t report_others (const rollout_t *r)
+{
+    size_t n = 0;
+    for (size_t g = 0; g < r->groups; g++)
+        n += r->group[g] ? r->group[g]->others_n : 0;
+    return n;
+}
+
 /*  Explained variance and loss are of this step's episodes before the critic learnt from them, so
  *  they show how well it foresees. */
 static void report_add_critic (const trainer_t *t)
@@ -235,6 +244,8 @@ int report_step (trainer_t *t, err_t *err)
     report_add_measure (t->metrics, &measure, t->team.roles);
     metrics_add (t->metrics, "zero_spread",
                  report_rate (t->credit.zero_spread, measure.groups - measure.dead));
+    /* What credit costs: nothing is sampled for it, but all of it is scored. */
+    metrics_add (t->metrics, "scorings", (double) (measure.n + report_others (t->rollout)));
     if (t->conf->loss.overlong_tokens > 0)
         metrics_add (t->metrics, "overlong", t->credit.overlong);
     metrics_add (t->metrics, "lr", t->lr);

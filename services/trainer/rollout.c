@@ -94,6 +94,11 @@ static int rollout_check_group (const wire_episodes_t *group, const rollout_limi
     if (group->episodes_n != limits->episodes)
         return err_set (err, ERR_INPUT, "it has %zu episodes, %zu were asked for",
                         group->episodes_n, limits->episodes);
+    if (group->others_n != limits->others)
+        return err_set (err, ERR_INPUT,
+                        "it has rewards of %zu teams that were not played, "
+                        "%zu were asked for",
+                        group->others_n, limits->others);
     for (size_t e = 0; e < group->episodes_n; e++)
         for (size_t c = 0; c < group->episodes[e].completions_n; c++)
             if (rollout_check_completion (group, &group->episodes[e].completions[c], limits, err) !=

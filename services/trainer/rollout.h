@@ -31,6 +31,7 @@ typedef struct {
 /*  What a committed group must look like. */
 typedef struct {
     size_t episodes; /* G */
+    size_t others;   /* teams that were not played (task/mates.h) */
     size_t roles;
     const size_t *vocab; /* of each role's policy */
     const size_t *context;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/rng.h"
+#include "objective.h"
 
 /*  Draws of further groups have store steps of their own, under phases that no other round has. */
 #define ROUND_FIRST_DRAW 16
@@ -127,6 +128,11 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .command_s = conf->reward.command_s,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_sampling (round, &message);
+    if (round->phase == WIRE_TRAIN) {
+        const mates_t which = objective_mates (conf);
+        message.cross = which.cross;
+        message.removal = which.removal;
+    }
     wire_group_pack (&message, bytes);
     buf_free (&modules);
 }
@@ -253,8 +259,12 @@ static int round_take_group (void *context, uint64_t group, const void *data, si
 rollout_t *round_take (round_t *round, err_t *err)
 {
     const team_t *team = round->from.team;
+    const mates_t which = objective_mates (team->conf);
     taker_t taker = {.rollout = rollout_new (round->groups, err),
                      .limits = {.episodes = round->group_size,
+                                .others = round->phase == WIRE_TRAIN
+                                              ? mates_count (&which, team->roles, round->group_size)
+                                              : 0,
                                 .roles = team->roles,
                                 .vocab = team->vocab,
                                 .context = team->context},

@@ -25,7 +25,7 @@
 typedef struct {
     size_t first_episode[16], first_completion[MOST];
     uint32_t role[MOST], turn[MOST];
-    double rewards[MOST], own[MOST], values[MOST];
+    double rewards[MOST], own[MOST], values[MOST], mates[MOST];
     double advantages[MOST];
     size_t flat;
     assign_step_t of;
@@ -109,12 +109,12 @@ static void joint_compares_within_the_group (void **state)
 static void equal_rewards_teach_nothing (void **state)
 {
     (void) state;
-    static const char *const credits[] = {"joint", "role", "role_turn"};
+    static const char *const credits[] = {"joint", "role", "role_turn", "cross", "removal"};
     const assign_options_t scales[] = {by_group, by_batch, plain};
-    for (size_t i = 0; i < 9; i++) {
+    for (size_t i = 0; i < 15; i++) {
         step_t s;
         open_singles (&s);
-        assign (&s, credits[i % 3], scales[i / 3]);
+        assign (&s, credits[i % 5], scales[i / 5]);
         assert_int_equal (s.flat, 1);
         for (int e = 4; e < 7; e++)
             assert_near (s.advantages[e], 0, 0);
@@ -122,7 +122,7 @@ static void equal_rewards_teach_nothing (void **state)
         add_episode (&s, 3, 2, 2);
         end_group (&s);
         end_group (&s); /* a dead one, which is counted elsewhere */
-        assign (&s, credits[i % 3], scales[i / 3]);
+        assign (&s, credits[i % 5], scales[i / 5]);
         assert_int_equal (s.flat, 1);
         assert_near (s.advantages[3], 0, 0);
     }
@@ -205,12 +205,14 @@ static void open_random (step_t *s, uint64_t seed, bool ragged)
             for (size_t c = before; c < s->of.completions; c++) {
                 s->own[c] += s->role[c];
                 s->values[c] = rng_uniform_d (seed + 2, c);
+                s->mates[c] = rng_uniform_d (seed + 3, c);
             }
         }
         end_group (s);
     }
     s->of.own = s->own;
     s->of.values = s->values;
+    s->of.mates = s->of.without = s->mates;
 }
 
 /*  Every block sums to 0; and roles that always act get what joint gives while nothing but the
@@ -218,8 +220,8 @@ static void open_random (step_t *s, uint64_t seed, bool ragged)
 static void advantages_of_a_block_sum_to_0 (void **state)
 {
     (void) state;
-    static const char *const credits[] = {"joint", "role", "role_turn"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const credits[] = {"joint", "role", "role_turn", "cross", "removal"};
+    for (size_t i = 0; i < 5; i++) {
         step_t s;
         open_random (&s, 7, false);
         assign (&s, credits[i], by_group);
@@ -246,7 +248,8 @@ static void episodes_may_stand_in_any_order (void **state)
 {
     (void) state;
     static const char *const credits[] = {"joint",  "role",         "role_turn",
-                                          "critic", "joint+critic", "role_turn+role+joint"};
+                                          "critic", "joint+critic", "role_turn+role+joint",
+                                          "cross",  "removal+cross"};
     for (size_t i = 0; i < sizeof credits / sizeof *credits; i++)
         for (uint64_t seed = 0; seed < 20; seed++) {
             step_t s, turned;
@@ -264,6 +267,7 @@ static void episodes_may_stand_in_any_order (void **state)
                         turned.turn[at] = s.turn[from + c];
                         turned.own[at] = s.own[from + c];
                         turned.values[at] = s.values[from + c];
+                        turned.mates[at] = s.mates[from + c];
                     }
                     turned.rewards[turned.of.episodes++] = s.rewards[e];
                     turned.first_completion[turned.of.episodes] = turned.of.completions;
@@ -272,11 +276,64 @@ static void episodes_may_stand_in_any_order (void **state)
             }
             turned.of.own = turned.own;
             turned.of.values = turned.values;
+            turned.of.mates = turned.of.without = turned.mates;
             assign (&s, credits[i], by_group);
             assign (&turned, credits[i], by_group);
             for (size_t c = 0; c < s.of.completions; c++)
                 assert_near (turned.advantages[to[c]], s.advantages[c], 1e-12);
         }
+}
+
+/*  Rewards 1 0 of two roles whose samples are worth 0.8 0.1 and 0.6 0.3 with other mates, and
+ *  without which 0.1 0 and 0.2 0.4 are left. */
+static void samples_are_credited_with_their_own_worth (void **state)
+{
+    (void) state;
+    const double mates[] = {0.8, 0.6, 0.1, 0.3}, without[] = {0.1, 0.2, 0, 0.4};
+    step_t s;
+    open_step (&s);
+    add_episode (&s, 1, 2, 1);
+    add_episode (&s, 0, 2, 1);
+    end_group (&s);
+    s.of.mates = mates;
+    s.of.without = without;
+    assign (&s, "cross", plain);
+    assert_near (s.advantages[0], 0.35, 1e-15);
+    assert_near (s.advantages[1], 0.15, 1e-15);
+    assert_near (s.advantages[3], -0.15, 1e-15);
+    assign (&s, "cross", by_group);
+    assert_near (s.advantages[1], 0.15 / (0.3 / sqrt (2) + 1e-4), 1e-14);
+    assign (&s, "removal", plain);
+    assert_near (s.advantages[0], 0.45, 1e-15);
+    assert_near (s.advantages[1], 0.6, 1e-15);
+    assert_near (s.advantages[3], -0.6, 1e-15);
+}
+
+/*  Where rewards are sums of what the roles are worth, cross finds these, whoever the mates were;
+ *  and its shares add up to those of the played episodes, as joint has them. */
+static void cross_finds_the_parts_of_a_sum (void **state)
+{
+    (void) state;
+    double worth[2][6], mean[2] = {0}, mates[12];
+    for (size_t i = 0; i < 12; i++) {
+        worth[i / 6][i % 6] = rng_uniform_d (11, i);
+        mean[i / 6] += worth[i / 6][i % 6] / 6;
+    }
+    step_t s;
+    open_step (&s);
+    for (size_t e = 0; e < 6; e++) {
+        add_episode (&s, worth[0][e] + worth[1][e], 2, 1);
+        mates[2 * e] = worth[0][e] + mean[1];
+        mates[2 * e + 1] = worth[1][e] + mean[0];
+    }
+    end_group (&s);
+    s.of.mates = mates;
+    assign (&s, "cross", plain);
+    for (size_t e = 0; e < 6; e++) {
+        assert_near (s.advantages[2 * e], worth[0][e] - mean[0], 1e-14);
+        assert_near (s.advantages[2 * e] + s.advantages[2 * e + 1],
+                     s.rewards[e] - mean[0] - mean[1], 1e-14);
+    }
 }
 
 /*  lambda 1: reward minus value. Roles alternate within a turn, and each follows its own turns. */
@@ -368,6 +425,8 @@ int main (void)
         cmocka_unit_test (turns_are_compared_among_those_that_reach_them),
         cmocka_unit_test (advantages_of_a_block_sum_to_0),
         cmocka_unit_test (episodes_may_stand_in_any_order),
+        cmocka_unit_test (samples_are_credited_with_their_own_worth),
+        cmocka_unit_test (cross_finds_the_parts_of_a_sum),
         cmocka_unit_test (critic_follows_the_turns_of_a_role),
         cmocka_unit_test (mixtures_are_means_of_what_is_there),
         cmocka_unit_test (names_are_checked),

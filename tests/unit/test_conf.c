@@ -120,6 +120,10 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
     refused (GOOD "reward:\n  local: 1\n", NULL, "x.yml:8: reward.local does nothing while");
     refused (GOOD "loss:\n  credit: role\nreward:\n  team: 0\n", NULL,
              "x.yml:10: reward.team 0, as reward.local");
+    refused (GOOD "  max_turns: 2\nloss:\n  credit: cross\n", NULL,
+             "x.yml:9: loss.credit cross wants one turn");
+    refused (GOOD "trainer:\n  group_size: 200\nloss:\n  credit: cross\n", NULL,
+             "x.yml:8: trainer.group_size 200 squared");
     refused (GOOD "loss:\n  credit: joint+luck\n", NULL,
              "x.yml:8: loss.credit 'luck' is no credit: joint, role, role_turn");
     refused (GOOD "loss:\n  credit: critic\ncritic:\n  trust: 0.04\n", NULL,

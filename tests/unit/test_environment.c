@@ -409,6 +409,42 @@ static void scores_must_be_one_per_episode (void **state)
     group_destroy (&group);
 }
 
+/*  Two roles of three episodes: six teams that were not played, and each episode without each. */
+static void credit_has_other_teams_scored (void **state)
+{
+    (void) state;
+    fixture_group_t f;
+    fixture_group (&f, tokenizer_text);
+    f.group.cross = f.group.removal = true;
+    group_t *group = begun (&f);
+    answer_one (group, 0);
+    answer_one (group, 1);
+    group_stored (group);
+    const group_ask_t *ask = group_ask (group, 0);
+    arena_t *arena = arena_new (1 << 20);
+    const wire_score_request_t *request =
+        wire_score_request_unpack (arena, ask->payload.data, ask->payload.size, &err);
+    assert_non_null (request);
+    assert_int_equal (request->histories_n, 3 + 6 + 6);
+    answer_one (group, 0);
+    expect_state (group, GROUP_DONE);
+    const wire_episodes_t *out =
+        wire_episodes_unpack (arena, group_result (group)->data, group_result (group)->size, &err);
+    assert_non_null (out);
+    assert_int_equal (out->episodes_n, 3);
+    assert_int_equal (out->others_n, 12);
+    assert_true (out->others[0] == 0.25 * 4 && out->others[11] == 0.25 * 15);
+    arena_destroy (&arena);
+    group_destroy (&group);
+    /* Two turns have no samples that could stand for each other. */
+    f.group.max_turns = 2;
+    group = begun (&f);
+    play (group, false);
+    expect_state (group, GROUP_FAILED);
+    assert_non_null (strstr (group_error (group)->text, "cross wants episodes of one turn"));
+    group_destroy (&group);
+}
+
 static void expect_failed (const fixture_group_t *f, const char *says)
 {
     group_t *group = begun (f);
@@ -474,6 +510,7 @@ int main (void)
         cmocka_unit_test (several_turns_are_stored_one_by_one),
         cmocka_unit_test (answers_that_do_not_fit_are_refused),
         cmocka_unit_test (scores_must_be_one_per_episode),
+        cmocka_unit_test (credit_has_other_teams_scored),
         cmocka_unit_test (what_cannot_be_played_says_why),
         cmocka_unit_test (a_prompt_has_prefix_and_chat_format),
     };

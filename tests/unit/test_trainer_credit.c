@@ -25,7 +25,8 @@
 static credit_options_t credit_options (const char *credits)
 {
     static const char *const roles[] = {"aux", "main"};
-    credit_options_t options = {.assign.scale = ASSIGN_SCALE_GROUP, .roles = roles, .team = 1};
+    credit_options_t options = {
+        .assign.scale = ASSIGN_SCALE_GROUP, .roles = roles, .roles_n = 2, .team = 1};
     err_t err = {0};
     assert_int_equal (assign_parse (credits, &options.credits, &err), 0);
     return options;
@@ -135,6 +136,51 @@ static void roles_may_be_rewarded_by_themselves (void **state)
     rollout_destroy (&w.rollout);
 }
 
+/*  Played R 1 0 | 0.5 0.5; of the samples i of aux and j of main, R_01 and R_10 were scored, and
+ *  each episode without aux and without main. */
+static void teams_that_were_not_played_count (void **state)
+{
+    (void) state;
+    world_t w;
+    world_open (&w, (double[]){1, 0, 0.5, 0.5});
+    const double others[2][6] = {{0.6, 0.2, 0.1, 0.2, 0, 0.4}, {0.5, 0.5, 0, 0, 0, 0}};
+    for (size_t g = 0; g < 2; g++) {
+        w.groups[g].others = others[g];
+        w.groups[g].others_n = 6;
+    }
+    err_t err = {0};
+    credit_t credit = {0};
+    credit_options_t options = credit_options ("cross");
+    options.assign.scale = ASSIGN_SCALE_NONE;
+    options.mates = (mates_t){.cross = true, .removal = true};
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    assert_int_equal (credit.zero_spread, 1);
+    /* aux: means over mates 0.8 and 0.1; main: 0.6 and 0.3. */
+    assert_near (credit.advantages[0], 0.35, 1e-15);
+    assert_near (credit.advantages[1], 0.15, 1e-15);
+    assert_near (credit.advantages[2], 0.35, 1e-15);
+    assert_near (credit.advantages[3], -0.35, 1e-15);
+    options = credit_options ("removal");
+    options.assign.scale = ASSIGN_SCALE_NONE;
+    options.mates = (mates_t){.cross = true, .removal = true};
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    /* aux: 1 - 0.1 and 0 - 0; main: 1 - 0.2 and 0 - 0.4. */
+    assert_near (credit.advantages[0], 0.45, 1e-15);
+    assert_near (credit.advantages[1], 0.6, 1e-15);
+    assert_near (credit.advantages[4], -0.6, 1e-15);
+    /* What overlong completions cost counts in teams as in episodes: here all the same. */
+    options = credit_options ("cross");
+    options.assign.scale = ASSIGN_SCALE_NONE;
+    options.mates = (mates_t){.cross = true, .removal = true};
+    options.max_tokens = 1;
+    options.overlong_tokens = 1;
+    assert_int_equal (credit_compute (&credit, w.rollout, &options, NULL, &err), 0);
+    assert_near (credit.advantages[0], 0.35, 1e-14);
+    assert_near (credit.overlong, -1, 1e-14);
+    credit_free (&credit);
+    rollout_destroy (&w.rollout);
+}
+
 /*  Lengths 2 1 3 | 3 1 3 and, past the limit of 3, 4 1 | 6 1: equal rewards differ by their
  *  lengths. */
 static void overlong_completions_cost_reward (void **state)
@@ -163,6 +209,7 @@ int main (void)
         cmocka_unit_test (batches_hold_what_teaches),
         cmocka_unit_test (credit_knows_whose_completions_are),
         cmocka_unit_test (roles_may_be_rewarded_by_themselves),
+        cmocka_unit_test (teams_that_were_not_played_count),
         cmocka_unit_test (overlong_completions_cost_reward),
     };
     return cmocka_run_group_tests_name ("trainer_credit", tests, NULL, NULL);

@@ -143,6 +143,7 @@ static void values_are_finite (void **state)
     REFUSED (act_reply, (m.samples = &sample, m.samples_n = 1), "samples.logps");
     REFUSED (value_reply, (m.values = values, m.values_n = 1), "values");
     REFUSED (value_reply, (m.values = far, m.values_n = 1), "values.role");
+    REFUSED (episodes, m.others = returns, "others");
     REFUSED (learn_request, m.returns = returns, "returns");
     REFUSED (learn_reply, m.loss = NAN, "loss");
     REFUSED (learn_reply, m.explained_variance = -INFINITY, "explained_variance");

@@ -121,8 +121,13 @@ static inline wire_episodes_t fixture_episodes (void)
     static wire_episode_t episodes[2];
     for (int e = 0; e < 2; e++)
         episodes[e] = (wire_episode_t){fixture_histories[e], fixture_reward, completions, 2};
-    return (wire_episodes_t){
-        .group = 3, .prompts = prompts, .prompts_n = 2, .episodes = episodes, .episodes_n = 2};
+    return (wire_episodes_t){.group = 3,
+                             .prompts = prompts,
+                             .prompts_n = 2,
+                             .episodes = episodes,
+                             .episodes_n = 2,
+                             .others = fixture_returns,
+                             .others_n = 2};
 }
 
 static inline wire_value_request_t fixture_value_request (void)
