@@ -7,7 +7,7 @@ the test itself waits for.
 """
 import ast
 
-TALLY = "__tally__"
+TALLY, TYPE_OF = "__tally__", "__type_of__"
 
 
 class Tally:
@@ -28,6 +28,14 @@ class Tally:
         """How many are right, and how many were answered."""
         found = list(self.states.values())
         return [found.count("right"), len(found) - found.count("error")]
+
+
+class Typing(ast.NodeTransformer):
+    """type (value): what stands for one of the program's values has the type of that."""
+    def visit_Call(self, node):
+        if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) == 1 and not node.keywords:
+            node.func.id = TYPE_OF
+        return self.generic_visit(node)
 
 
 class Counting(ast.NodeTransformer):
@@ -51,5 +59,5 @@ class Counting(ast.NodeTransformer):
 
 def counted_test(text):
     """The test's code, to be run where TALLY names a Tally."""
-    tree = Counting().visit(ast.parse(text, "test"))
+    tree = Counting().visit(Typing().visit(ast.parse(text, "test")))
     return compile(ast.fix_missing_locations(tree), "test", "exec", dont_inherit=True)

@@ -14,7 +14,7 @@ What counts in it:
    tokens, single backquotes, invisible characters), else a body alone that fits behind the beginning.
 
 Of these spans the program takes the wanted definition and what it needs: definitions, constants and imports that
-it names, and statements which change those (memo[0] = 1); and the beginning's classes. They come from the same
+it names, and statements which change those (memo[0] = 1); the beginning's classes; what the test names. They come from the same
 span, or else from the text's other spans, from the beginning that was given, or from what another seat wrote. Calls
 beside them (examples, tests, input) are left out, and so is a seat in whose text nothing is found.
 
@@ -547,14 +547,12 @@ def is_main_guard(node):
     return isinstance(node, ast.If) and "'__name__'" in ast.dump(node.test)
 
 
-def gathered(seats, given):
+def gathered(seats, given, also):
     """The statements of the program, in order: the beginning that was given, then each seat's."""
     spans = [given]
     for seat in seats:
         spans += [s for s in seat.spans if s is not seat.span] + ([seat.span] if seat.span else [])
-    for seat in seats:
-        if not seat.span:
-            continue
+    for seat in [s for s in seats if s.span]:
         others = [s for s in seat.spans if s is not seat.span] + [given]
         others += [s for s in spans if s not in others and s is not seat.span]
         gathering = Gathering(spans)
@@ -562,6 +560,7 @@ def gathered(seats, given):
             for i in seat.span.names[name]:
                 gathering.keep(seat.span, i, others)
         gathering.run(others)
+    gathering.ahead += [(name, seats[-1].span, others) for name in also]
     keep_types(given, seats[-1].span, gathering, others)
     kept = [span.statements[i] for span in spans for i in sorted(span.kept)]
     return [s.node for s in sorted(kept, key=lambda s: not s.future) if not is_main_guard(s.node)]
@@ -582,12 +581,12 @@ def try_find(seats, parser):
         facts["why"] = "no definition of %s was found%s" % (last["name"], parser.why and " (%s)" % parser.why)
         return [], facts
     facts["fits"] = accepts(found[-1].node(), wanted)
-    return gathered(found, context), facts
+    return gathered(found, context, last["also"]), facts
 
 
 def find(seats, helper):
     """seats: [{"text", "name", "before": text or "", "arguments": number or null}, ...], helpers first; the last
-    one's name is the function that is asked for. The program's code, or None, and what can be said of it."""
+    one's name is the function that is asked for, its "also" what else is wanted where it is there. The program's code, or None, and what can be said of it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for strict in (False, True):  # what parses may still not compile: then each statement is tried alone

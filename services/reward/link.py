@@ -8,6 +8,7 @@ equals, the program would say.
 What can be written down is a copy on the other side. Where both sides hold on to one, as when a program keeps the
 list that it was given, it is shared: each question tells what it is by then, and each answer what has changed.
 """
+import _thread, copy
 
 ASKED = """iter next len bool call getitem setitem delitem enter exit reversed neg pos abs invert int float complex
 index round trunc floor ceil await aiter anext aenter aexit""".split()
@@ -35,7 +36,7 @@ def specials_of(value):
 
 
 class Remote:
-    __slots__ = ("_link", "_at", "_name", "_kind")
+    __slots__ = ("_link", "_at", "_name", "_kind", "__weakref__")
 
     def __init__(self, link, at, name, kind):
         for slot, value in (("_link", link), ("_at", at), ("_name", name), ("_kind", kind or type(self))):
@@ -56,6 +57,15 @@ class Remote:
     def __instancecheck__(self, value):
         return bool(self._link.ask(self._at, "isinstance", (value,)))
 
+    def __subclasscheck__(self, value):
+        return bool(self._link.ask(self._at, "issubclass", (value,)))
+
+    def __copy__(self):
+        return self._link.ask(self._at, "copy")
+
+    def __deepcopy__(self, memo):
+        return self._link.ask(self._at, "deepcopy")
+
     def __mro_entries__(self, bases):
         self._link.refuse("nothing can be derived from '%s' outside of the program" % self._at)
 
@@ -64,8 +74,18 @@ class Remote:
         return self._kind
 
     @property
+    def __module__(self):
+        return self._link.ask(self._at, "get", ("__module__",))
+
+    @property
     def __doc__(self):
         return self._link.ask(self._at, "get", ("__doc__",))
+
+
+def type_of(value):
+    """What type () says of a value in a test."""
+    remote = type(value).__base__ is Remote
+    return value._link.ask(object.__getattribute__(value, "_at"), "type") if remote else type(value)
 
 
 def remote_await(self):
@@ -76,6 +96,10 @@ def remote_await(self):
 
 def remote_send(self, value):
     raise StopIteration(self._link.ask(self._at, "await"))
+
+
+def remote_get(self, owner, kind=None):
+    return self if owner is None else types.MethodType(self, owner)
 
 
 def remote_method(operation):
@@ -104,7 +128,10 @@ def perform(target, operation, arguments, named):
         return target(*arguments, **named)
     function = {"get": getattr, "set": setattr, "del": delattr, "next": next, "iter": iter, "len": len, "bool": bool,
                 "str": str, "repr": repr, "isinstance": lambda kind, value: isinstance(value, kind),
-                "raised": exception_names, "await": run_awaited}.get(operation)
+                "issubclass": lambda kind, value: issubclass(value, kind), "type": type,
+                "copy": copy.copy, "deepcopy": copy.deepcopy,
+                "raised": exception_names, "await": run_awaited, "itself": lambda value: value,
+                "names": lambda held: [n for n in held if n[:2] != "__"]}.get(operation)
     if function:
         return function(target, *arguments)
     if operation not in SPECIALS and operation not in COMPARED:
@@ -125,9 +152,14 @@ class Link:
         self.send, self.receive, self.prints, self.names = send, receive, prints, names
         self.guarded, self.classes, self.crossing = guarded, {}, ""
         self.lent, self.numbers, self.remotes, self.made, self.kinds = [], {}, {}, {}, {}
-        self.builtins, self.stdin = dict(vars(builtins)), sys.stdin
-        self.depth = sys.getrecursionlimit()
+        self.builtins = self.own_builtins()
+        self.state, self.program, self.globals = State(guarded), None, None
+        self.lock = _thread.RLock()
         self.shared = []  # in the same order on both sides
+        self.idle = []    # of the first of them: whether nobody here held on to it at the last question
+
+    def own_builtins(self):
+        return {n: v for n, v in vars(builtins).items() if n not in REPLACEABLE["builtins"]}
 
     def refuse(self, text):
         self.crossing = self.crossing or text
@@ -146,30 +178,77 @@ class Link:
         """base: the class that both sides know and the object's is derived from."""
         if at not in self.remotes:
             kind = self.classes.get(base, KINDS.get(name))
-            self.remotes[at] = self.remote_class(specials)(self, at, str(name), kind)
+            bound = name == "function" and type(at) is not str
+            self.remotes[at] = self.remote_class(specials, bound)(self, at, str(name), kind)
         return self.remotes[at]
 
-    def remote_class(self, specials):
-        if specials not in self.kinds:
+    def remote_class(self, specials, bound):
+        """bound: like a function, it is a method where a class has it."""
+        if (specials, bound) not in self.kinds:
             given = [name for name in specials.split() if name in SPECIALS]
             members = {"__%s__" % n: (remote_judgement if n in JUDGED else remote_method)(n) for n in given}
-            members.update(__slots__=(), __doc__=vars(Remote)["__doc__"])
+            members.update(__slots__=(), __doc__=vars(Remote)["__doc__"], __module__=vars(Remote)["__module__"])
             if "await" in given:
                 members.update(__await__=remote_await, send=remote_send)
-            self.kinds[specials] = type("Remote", (Remote,), members)
-        return self.kinds[specials]
+            if bound:
+                members.update(__get__=remote_get)
+            self.kinds[specials, bound] = type("Remote", (Remote,), members)
+        return self.kinds[specials, bound]
 
     def own(self, at):
-        return self.names[at] if type(at) is str else self.lent[at]
+        if type(at) is str:
+            return self.names[at] if at or self.guarded else self.names
+        return self.lent[at]
+
+    def let_go(self):
+        """Which of the shared are told of once more. What nobody holds any more is, since it may have been changed
+        before it was let go; after that it is forgotten."""
+        idle = [sys.getrefcount(self.shared[i]) <= 2 for i in range(len(self.shared))]
+        alive = [i for i in range(len(idle)) if not (idle[i] and i < len(self.idle) and self.idle[i])]
+        self.shared, self.idle = [self.shared[i] for i in alive], [idle[i] for i in alive]
+        return alive
+
+    def program_names(self):
+        """What the program's module holds. Asked once: a test that counts on a name has it from the start."""
+        if self.program is None:
+            self.program = frozenset(self.ask("", "names"))
+        return self.program
+
+    def named(self, name):
+        """An exception of the program is one here as well, so that it can be caught."""
+        raised = self.ask(name, "raised")
+        return Unpacker([], (), self.classes, self).exception_class(raised) if raised else self.ask(name, "itself")
+
+    def tell(self):
+        changes = self.state.changes()
+        if self.globals is not None:
+            given = self.globals.to_program()
+            changes.update({"globals": given} if given else {})
+        packer = Packer((), self.classes, self.lend)
+        begins, self.state.begun = not self.state.begun, True
+        return [self.state.wanted, packer.ref(changes), packer.heap()] if changes or begins else None
+
+    def hear(self, told):
+        if told:
+            wanted, root, heap = told
+            reader = Unpacker(heap, (), self.classes, self)
+            changes = reader.value(root)
+            reader.settle()
+            self.state.follow(wanted, changes)
+            if not self.guarded:
+                self.names.update(changes.get("globals", {}))
 
     def ask(self, at, operation, arguments=(), named={}):
-        if self.guarded and (sys.stdin is not self.stdin or vars(builtins) != self.builtins):
-            self.refuse("the test replaces standard input or a built-in function, and the program has its own")
-        alive = [i for i in range(len(self.shared)) if sys.getrefcount(self.shared[i]) > 2] if self.guarded else []
-        self.shared = [self.shared[i] for i in alive] if self.guarded else self.shared
+        with self.lock:  # threads ask one after the other
+            return self.ask_alone(at, operation, arguments, named)
+
+    def ask_alone(self, at, operation, arguments, named):
+        if self.guarded and self.own_builtins() != self.builtins:
+            self.refuse("the test replaces a built-in function, and the program has its own")
+        alive = self.let_go() if self.guarded else []
         packer = Packer(self.shared if self.guarded else (), self.classes, self.lend)
         question = ["ask", at, operation, packer.ref(tuple(arguments)), packer.ref(dict(named))]
-        self.send(question + [packer.heap(), list(self.classes), alive, sys.getrecursionlimit()])
+        self.send(question + [packer.heap(), list(self.classes), alive, self.tell()])
         answer = self.receive()
         while answer[0] == "ask":
             self.send(self.serve(answer))
@@ -180,7 +259,7 @@ class Link:
 
     def take(self, answer, packer):
         try:
-            root, heap, prints, kept = answer[-4:]
+            root, heap, prints, kept, told = answer[-5:]
             reader = Unpacker(heap, packer.kept, self.classes, self)
             value = reader.value(root)
             reader.settle()
@@ -188,6 +267,7 @@ class Link:
                 self.shared += [reader.value([i]) for i in kept]
             for stream, words in zip((sys.stdout, sys.stderr), prints):
                 stream.write(words)
+            self.hear(told)
         except Exception as problem:
             self.refuse("what came back is no value (%s)" % text_of(problem))
         if answer[0] == "value":
@@ -197,20 +277,18 @@ class Link:
         self.refuse("what came back is no exception")
 
     def serve(self, question):
-        _, at, operation, arguments, named, heap, classes, alive, depth = question
+        _, at, operation, arguments, named, heap, classes, alive, told = question
         shared = ()
         if not self.guarded:
             self.classes = {n: self.names[n] for n in classes if isinstance(self.names.get(n), type)}
             self.shared = shared = [self.shared[i] for i in alive]
-            if depth != self.depth:  # the test's wish
-                sys.setrecursionlimit(depth)
-                self.depth = depth
         try:
             reader = Unpacker(heap, shared, self.classes, self)
             arguments, named = reader.value(arguments), reader.value(named)
             reader.settle()
             known = [reader.value([i]) for i in range(len(heap))]
             target = self.own(at)
+            self.hear(told)
         except Exception as problem:
             return ["crossing", "the other side cannot read a value (%s)" % text_of(problem)]
         try:
@@ -229,7 +307,8 @@ class Link:
             return
         if type(name) is not str or name[:1] == "_":
             raise AttributeError(name)
-        closed = callable(target) or hasattr(target, "__next__") and not hasattr(target, "read")
+        usable = isinstance(target, type) or is_from(target, "unittest.mock", "NonCallableMock")
+        closed = callable(target) and not usable or hasattr(target, "__next__") and not hasattr(target, "read")
         if closed and (operation != "get" or hasattr(target, name)):
             self.refuse("a test's own object cannot be looked at by the program")
 
@@ -241,7 +320,7 @@ class Link:
         for i, node in enumerate(before):
             if heap[i][0] not in CHANGING or json.dumps(heap[i]) == json.dumps(node):
                 heap[i] = None
-        return head + [root, heap, self.prints(), kept]
+        return head + [root, heap, self.prints(), kept, self.tell()]
 
     def share(self, packer, heap, n):
         """Which objects somebody here holds on to: more refer to them than those that the message tells of, the

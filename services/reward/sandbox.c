@@ -211,10 +211,10 @@ static int sandbox_find (sandbox_t *sandbox, const json_t *request, const char *
     resident_t **finder = &sandbox->finders[kind];
     if (!zygote || (!*finder && !(*finder = resident_new (PROTOCOL_FINDER, err))))
         return -1;
-    json_t *question =
-        json_pack ("{s:s, s:O?, s:s, s:s, s:b}", "program", sandbox_text (request, "program"),
-                   "find", json_object_get (request, "find"), "entry", entry, "watch",
-                   sandbox_text (request, "watch"), "replace", replace);
+    json_t *question = json_pack (
+        "{s:s, s:O?, s:s, s:s, s:s, s:b}", "program", sandbox_text (request, "program"), "find",
+        json_object_get (request, "find"), "test", sandbox_text (request, "test"), "entry", entry,
+        "watch", sandbox_text (request, "watch"), "replace", replace);
     char *text = question ? json_dumps (question, JSON_COMPACT) : NULL;
     json_decref (question);
     if (!text)

@@ -65,6 +65,24 @@ def looks_inside(code):
         any(looks_inside(part) for part in code.co_consts if type(part) is types.CodeType)
 
 
+def free_names(test):
+    """What a test names and does not bind itself: the program may have it."""
+    try:
+        tree, bound = ast.parse(test), set()
+    except SyntaxError:
+        return []  # the checker says so
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            bound.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, (ast.arg, ast.alias)):
+            bound.add(getattr(node, "arg", None) or node.asname or node.name.split(".")[0])
+    declared = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return sorted(n for n in named if n in declared or n not in bound and n not in BUILTINS)
+
+
 # ---- plain programs -----------------------------------------------------------------------------------------
 
 NOTE = "<called>"  # no identifier

@@ -26,6 +26,7 @@
 EMBED (zygote_values, "services/reward/values.py")
 EMBED (zygote_link, "services/reward/link.py")
 EMBED (zygote_loop, "services/reward/loop.py")
+EMBED (zygote_state, "services/reward/state.py")
 EMBED (zygote_asserts, "services/reward/asserts.py")
 EMBED (zygote_source, "services/reward/zygote.py")
 EMBED (zygote_find, "services/reward/find.py")
@@ -348,8 +349,8 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
     int pair[2] = {-1, -1}, filter = -1, inside = -1;
     zygote_t *zygote = calloc (1, sizeof *zygote);
     buf_t source = {0};
-    buf_printf (&source, "%s\n%s\n%s\n%s\n%s", zygote_values, zygote_link, zygote_loop,
-                zygote_asserts, zygote_source);
+    buf_printf (&source, "%s\n%s\n%s\n%s\n%s\n%s", zygote_values, zygote_link, zygote_loop,
+                zygote_state, zygote_asserts, zygote_source);
     if (!zygote || buf_failed (&source)) {
         buf_free (&source);
         free (zygote);

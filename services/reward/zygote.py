@@ -9,7 +9,8 @@ process forks faster. The first descriptor carries the only message of its own: 
 A fork plays one of four parts. What it is asked and what it answers are frames of JSON (protocol.h); a HEAP
 is one of values.py, which stands before this text:
 
-the finder     {"program": text or "", "find": seats or null, "entry": name, "watch": name or "", "replace": bool}
+the finder     {"program": text or "", "find": seats or null, "test": text or "", "entry": name, "watch": name or "",
+                "replace": bool}
                    -> {"syntax": true, "defined": true, "reached": true, "noted": true, "why": "", "names": [...],
                        "code": text, and where there are seats, in whose texts find.py finds the program:
                        "seats": [[holds code, defines its name], ...], "fits": true}
@@ -77,6 +78,8 @@ def send(value):
 def code_of(request):
     """The program's code, or None, and what was found in the seats' texts."""
     if request["find"]:
+        asked = {seat["name"] for seat in request["find"]}
+        request["find"][-1]["also"] = [n for n in FINDER.free_names(request["test"]) if n not in asked]
         return FINDER.find(request["find"], request["watch"])
     tree = ast.parse(request["program"], "program")
     noted = FINDER.note_calls(tree.body, request["watch"])
@@ -176,35 +179,37 @@ def run_setup(text, names):
 
 def lend_names(link, lent, names, test):
     """What the program defines beside the entry point, for a test that counts on one namespace. It gets nothing
-    that has a meaning already. An exception of the program is one here as well, so that it can be caught."""
+    that has a meaning already."""
     named = {node.id for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Name)}
     for name in lent:
         if name in named and name not in names and not hasattr(builtins, name):
-            names[name] = link.borrow(name, "function", "call")
-            raised = link.ask(name, "raised")
-            if type(raised) is list and raised:
-                names[name] = Unpacker([], (), link.classes, link).exception_class(raised)
+            names[name] = link.named(name)
 
 
 def play_checker():
     """HumanEval: runs the test, whose candidate stands for the program's function."""
     request = receive()
-    names = {"__name__": "checker"}
+    names = Names(__name__="checker")
     sys.modules["checker"] = types.ModuleType("checker")
-    link = Link(send, receive, lambda: ["", ""], {}, True)
+    link = names.link = Link(send, receive, lambda: ["", ""], {}, True)
     said, tally = {"passed": False, "why": ""}, Tally()
     try:
         run_setup(request["setup"], names)
         link.classes = {name: kind for name, kind in names.items()
                         if isinstance(kind, type) and kind.__module__ == "checker"}
+        share_state(link, names, request["test"])
         lend_names(link, request["names"], names, request["test"])
         candidate = names[request["entry"]] = link.borrow(request["entry"], "function", "call")
-        names[TALLY] = tally
+        names.update({TALLY: tally, TYPE_OF: type_of})
         exec(counted_test(request["test"]), names)
         names["check"](candidate)
-        said["passed"] = not link.crossing and not tally.first
     except BaseException as problem:
         tally.first = tally.first or problem
+    vars(builtins).update(link.builtins)
+    if tally.first:
+        locked = isinstance(tally.first, PermissionError) and NO_FILES % ("program", tally.first)
+        link.crossing = link.crossing or link.state.missed or locked or ""
+    said["passed"] = not link.crossing and not tally.first
     said["right"], said["answered"] = tally.counts()
     if tally.first:
         said["why"] = text_of(tally.first)
@@ -384,6 +389,8 @@ class Library:
         exec(cls.get_code(module.__name__), module.__dict__)
         if module.__name__ == "asyncio":
             prepare_asyncio(module)
+        for told in IMPORTED:
+            told(module.__name__)
 
     @classmethod
     def get_source(cls, name):
