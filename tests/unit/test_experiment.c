@@ -57,7 +57,9 @@ static plan_t *plan_of (const fixture_t *f, const char *text)
 {
     char path[FS_PATH_MAX];
     err_t err = {0};
-    put (f, "base.yml", "run:\n  seed: 7\n");
+    put (f, "base.yml",
+         "run:\n  seed: 7\nmodel:\n  path: x\nteam:\n  roles: [aux, main]\ntask:\n  family: "
+         "coding\n");
     put (f, "file.yml", text);
     assert_int_equal (fs_join (path, f->dir, "file.yml", &err), 0);
     plan_t *plan = plan_load (path, &err);
@@ -69,7 +71,8 @@ static plan_t *plan_of (const fixture_t *f, const char *text)
 #define PLAN                                                                                       \
     "base: base.yml\nset: [trainer.lr=0.25, trainer.steps=9]\nbudget_tokens: 50\nseeds: [4]\n"     \
     "clock_tasks: 2\narms:\n  a: {train: false, title: \"First | <b>\"}\n"                         \
-    "  b: {compare_to: a, set: [trainer.lr=0.5], published: {quality: 0.9, speed: 3}}\n"
+    "  b: {compare_to: a, set: [trainer.lr=0.5], published: {quality: 0.9, speed: 3}}\n"           \
+    "  c: {compare_to: b}\n  d: {compare_to: b, set: [reward.cost=0.5]}\n"
 
 static void an_arm_is_its_words (void **state)
 {
@@ -105,6 +108,9 @@ static void the_best_is_a_mean_of_steps (void **state)
     assert_int_equal (results_steps_to_best ((double[]){0, 0, 0}, 3), 0);
     assert_int_equal (results_steps_to_best ((double[]){-1, -1}, 2), 0);
     assert_int_equal (results_steps_to_best (NULL, 0), 0);
+    assert_float_equal (results_final ((double[]){9, 1, 1, 1, 1, 6}, 6), 2, 1e-12);
+    assert_int_equal (results_steps_to ((double[]){0, 2, 4}, 3, 1), 2);
+    assert_int_equal (results_steps_to ((double[]){0, 2, 4}, 3, 2.5), 0);
     double rising[100];
     for (size_t i = 0; i < 100; i++)
         rising[i] = (double) (i + 1);
@@ -135,6 +141,17 @@ static void put_arms (const fixture_t *f)
     put (f, "b/seed-4/metrics.jsonl",
          "{\"event\":\"step\",\"step\":1,\"reward_mean\":0.25,\"zero_spread\":0.5}\n"
          "{\"event\":\"step\",\"step\":2,\"reward_mean\":1,\"zero_spread\":0}\n");
+    for (int arm = 'c'; arm <= 'd'; arm++) {
+        char name[64];
+        snprintf (name, sizeof name, "%c/seed-4/result.json", arm);
+        put (f, name, "{\"steps\":2,\"sampled_tokens\":90,\"wall_s\":3}");
+        snprintf (name, sizeof name, "%c/seed-4/evaluations/step-2.jsonl", arm);
+        put (f, name, LINE ("eval-sampled", "x", "[1,0]", "[10,10]", "[5,5]"));
+        snprintf (name, sizeof name, "%c/seed-4/metrics.jsonl", arm);
+        put (f, name,
+             "{\"event\":\"step\",\"step\":1,\"reward_mean\":1,\"zero_spread\":0,\"tokens\":16}\n"
+             "{\"event\":\"step\",\"step\":2,\"reward_mean\":1,\"zero_spread\":0,\"tokens\":74}\n");
+    }
     put (f, "b/seed-4/clock.json", "{\"rounds\":3,\"tasks\":{\"x\":[0.5,0.5],\"y\":[0.5,0.5]}}");
 }
 
@@ -181,6 +198,14 @@ static void results_are_means_over_tasks (void **state)
     const json_t *differs = json_object_get (b, "differs");
     assert_float_equal (value (differs, "quality", "value"), 0.5, 1e-12);
     assert_float_equal (value (differs, "tokens", "value"), -7.5, 1e-12);
+    /* b ended at .625, where c is after its first step: 16 tokens of b's 64. */
+    differs = json_object_get (results_arm (results, "c"), "differs");
+    assert_float_equal (value (differs, "tokens_to_reach", "value"), 0.25, 1e-12);
+    assert_float_equal (value (differs, "reward", "value"), -0.5, 1e-12);
+    /* With other weights a reward is another measure. */
+    differs = json_object_get (results_arm (results, "d"), "differs");
+    assert_true (results_cell (differs, "tokens") && !results_cell (differs, "reward") &&
+                 !results_cell (differs, "tokens_to_reach"));
     json_decref (results);
     plan_destroy (&plan);
 }

@@ -37,11 +37,14 @@ typedef enum { OF_SAMPLED, OF_GREEDY } play_t;
 
 static void results_keep_step (void *list, json_t *line)
 {
+    static const char *const keys[] = {"reward_mean", "zero_spread", "tokens"};
     const char *event = json_string_value (json_object_get (line, "event"));
-    if (event && strcmp (event, "step") == 0)
-        json_array_append_new (
-            list, json_pack ("{s:O?, s:O?}", "reward_mean", json_object_get (line, "reward_mean"),
-                             "zero_spread", json_object_get (line, "zero_spread")));
+    if (!event || strcmp (event, "step") != 0)
+        return;
+    json_t *kept = json_object ();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_object_set (kept, keys[i], json_object_get (line, keys[i]));
+    json_array_append_new (list, kept);
 }
 
 static int results_gather_seed (gathered_t *g, size_t seed, const arm_t *place, err_t *err)
@@ -271,23 +274,45 @@ static size_t results_samples (const gathered_t *g)
     return most;
 }
 
+/*  Of the step with this index and those before it, WINDOW at most. */
+static double results_mean (const double *values, size_t last)
+{
+    size_t width = last < WINDOW ? last + 1 : WINDOW;
+    double sum = 0;
+    for (size_t k = 0; k < width; k++)
+        sum += values[last - k] / (double) width;
+    return sum;
+}
+
+double results_final (const double *values, size_t n)
+{
+    return n ? results_mean (values, n - 1) : NAN;
+}
+
+size_t results_steps_to (const double *values, size_t n, double goal)
+{
+    for (size_t i = 0; i < n; i++)
+        if (results_mean (values, i) >= goal)
+            return i + 1;
+    return 0;
+}
+
 size_t results_steps_to_best (const double *values, size_t n)
 {
-    double best = 0, sum;
-    for (int pass = 0; pass < 2; pass++) {
-        sum = 0;
-        for (size_t i = 0; i < n; i++) {
-            size_t width = i < WINDOW ? i + 1 : WINDOW;
-            sum = 0;
-            for (size_t k = 0; k < width; k++)
-                sum += values[i - k] / (double) width;
-            if (pass == 0)
-                best = fmax (best, sum);
-            else if (best > 0 && sum >= OF_BEST * best)
-                return i + 1;
-        }
-    }
-    return 0;
+    double best = 0;
+    for (size_t i = 0; i < n; i++)
+        best = fmax (best, results_mean (values, i));
+    return best > 0 ? results_steps_to (values, n, OF_BEST * best) : 0;
+}
+
+/*  One number of every step under a seed; the caller frees it. */
+static double *results_of_steps (const gathered_t *g, size_t seed, const char *key)
+{
+    size_t n = json_array_size (g->metrics[seed]);
+    double *values = calloc (n + 1, sizeof *values);
+    for (size_t i = 0; values && i < n; i++)
+        values[i] = json_number_value (json_object_get (json_array_get (g->metrics[seed], i), key));
+    return values;
 }
 
 /*  What the steps of the training say, seed by seed. */
@@ -298,22 +323,59 @@ static void results_add_training (const plan_t *plan, const gathered_t *g, json_
         flat[PLAN_SEEDS_MAX];
     for (size_t s = 0; s < plan->seeds_n; s++) {
         size_t n = json_array_size (g->metrics[s]);
-        double *rewards = calloc (n + 1, sizeof *rewards);
-        flat[s] = 0;
-        for (size_t i = 0; rewards && i < n; i++) {
-            const json_t *line = json_array_get (g->metrics[s], i);
-            rewards[i] = json_number_value (json_object_get (line, "reward_mean"));
-            flat[s] += json_number_value (json_object_get (line, "zero_spread")) / (double) n;
-        }
+        double *rewards = results_of_steps (g, s, "reward_mean"),
+               *spread = results_of_steps (g, s, "zero_spread");
+        flat[s] = spread && n ? 0 : NAN;
+        for (size_t i = 0; spread && i < n; i++)
+            flat[s] += spread[i] / (double) n;
         best[s] = rewards ? (double) results_steps_to_best (rewards, n) : NAN;
         steps[s] = json_number_value (json_object_get (g->result[s], "steps"));
         tokens[s] = json_number_value (json_object_get (g->result[s], "sampled_tokens"));
         free (rewards);
+        free (spread);
     }
     results_put_seeds (arm, "steps", steps, plan->seeds_n);
     results_put_seeds (arm, "sampled_tokens", tokens, plan->seeds_n);
     results_put_seeds (columns, "steps_to_best", best, plan->seeds_n);
     results_put_seeds (columns, "zero_spread", flat, plan->seeds_n);
+}
+
+/*  Whether two arms are given the same joint reward, so that the one's can be a goal of the
+ *  other. */
+static bool results_same_reward (const plan_t *plan, const plan_arm_t *a, const plan_arm_t *b)
+{
+    conf_t *x = plan_conf (plan, a, plan->seeds[0], NULL),
+           *y = plan_conf (plan, b, plan->seeds[0], NULL);
+    buf_t list = {0};
+    bool same = x && y;
+    if (same)
+        conf_differences (x, y, &list);
+    static const char *const keys[] = {
+        "reward.quality=", "reward.speed=", "reward.cost=", "reward.command=", "task."};
+    for (size_t i = 0; same && list.data && i < sizeof keys / sizeof *keys; i++)
+        same = !strstr (list.data, keys[i]);
+    buf_free (&list);
+    conf_destroy (&x);
+    conf_destroy (&y);
+    return same;
+}
+
+/*  Sampled tokens until the mean reward of an arm is where the other one's ended, as a share of all
+ *  that the other one sampled. INFINITY: it never is. */
+static double results_share_to_reach (const gathered_t *g, const gathered_t *other, size_t seed)
+{
+    size_t n = json_array_size (g->metrics[seed]), m = json_array_size (other->metrics[seed]);
+    double *rewards = results_of_steps (g, seed, "reward_mean"),
+           *tokens = results_of_steps (g, seed, "tokens"),
+           *goals = results_of_steps (other, seed, "reward_mean"), sum = 0;
+    size_t step = rewards && goals ? results_steps_to (rewards, n, results_final (goals, m)) : 0;
+    for (size_t i = 0; tokens && i < step; i++)
+        sum += tokens[i];
+    free (rewards);
+    free (tokens);
+    free (goals);
+    return step ? sum / json_number_value (json_object_get (other->result[seed], "sampled_tokens"))
+                : INFINITY;
 }
 
 /*  How many times less than the arm that all are compared with. */
@@ -360,6 +422,20 @@ static json_t *results_differences (const plan_t *plan, const gathered_t *g,
         results_put (columns, results_columns[c].key, bootstrap_mean (a.value, a.n));
         results_let_go (&a);
         results_let_go (&b);
+    }
+    /* In other weights a reward is another measure. */
+    bool same = results_same_reward (plan, g->arm, other->arm);
+    if (!same)
+        json_object_del (columns, "reward");
+    if (same && g->arm->train && other->arm->train) {
+        double share[PLAN_SEEDS_MAX];
+        size_t reached = 0;
+        for (size_t s = 0; s < plan->seeds_n; s++) {
+            share[s] = results_share_to_reach (g, other, s);
+            reached += isfinite (share[s]);
+        }
+        results_put_seeds (columns, "tokens_to_reach", share, plan->seeds_n);
+        json_object_set_new (columns, "seeds_that_reach", json_integer ((json_int_t) reached));
     }
     return json_pack ("{s:s, s:o}", "from", other->arm->name, "columns", columns);
 }
@@ -454,14 +530,21 @@ const json_t *results_cell (const json_t *arm, const char *key)
     return cell ? cell : json_object_get (arm, key);
 }
 
+/*  No "-0.0": a difference that is rounded to nothing has no sign. */
+static double results_rounded (const json_t *cell, const char *key, int digits)
+{
+    double value = json_number_value (json_object_get (cell, key));
+    return fabs (value) < 0.5 * pow (10, -digits) ? 0 : value;
+}
+
 const char *results_text (const json_t *cell, int digits, char text[RESULTS_TEXT])
 {
     if (!json_is_object (cell))
         return "-";
     snprintf (text, RESULTS_TEXT, "%s [%s, %s]",
-              DECIMAL (json_number_value (json_object_get (cell, "value")), digits),
-              DECIMAL (json_number_value (json_object_get (cell, "low")), digits),
-              DECIMAL (json_number_value (json_object_get (cell, "high")), digits));
+              DECIMAL (results_rounded (cell, "value", digits), digits),
+              DECIMAL (results_rounded (cell, "low", digits), digits),
+              DECIMAL (results_rounded (cell, "high", digits), digits));
     return text;
 }
 

@@ -24,8 +24,7 @@ static const column_t table_columns[] = {{"quality", "", 3},
                                          {"greedy", "greedy", 3},
                                          {"success", "pass rate", 3},
                                          {"agreement", "agreement", 3},
-                                         {"checks", "mean of checks", 3},
-                                         {"reward", "reward", 3},
+                                         {"checks", "quality", 3},
                                          {"critical_path_tokens", "critical path, tokens", 1},
                                          {"shorter_path", "times shorter", 2},
                                          {"tokens", "tokens", 1},
@@ -199,6 +198,25 @@ static void table_arms (const json_t *results, table_kind_t kind, buf_t *out)
 
 /*  ---- what differs --------------------------------------------------------------------------- */
 
+/*  How soon an arm is where the other one ended; "-" where their rewards cannot be compared. */
+static const char *table_reached (const json_t *results, const json_t *differs,
+                                  char text[RESULTS_TEXT])
+{
+    const json_t *columns = json_object_get (differs, "columns");
+    const json_t *cell = json_object_get (columns, "tokens_to_reach"),
+                 *seeds = json_object_get (columns, "seeds_that_reach");
+    size_t n = json_array_size (json_object_get (results, "seeds"));
+    if (cell && n == 1)
+        snprintf (text, RESULTS_TEXT, "%s",
+                  DECIMAL (json_number_value (json_object_get (cell, "value")), 2));
+    else if (!cell && seeds)
+        snprintf (text, RESULTS_TEXT, "by %lld of %zu seeds",
+                  (long long) json_integer_value (seeds), n);
+    else
+        return results_text (cell, 2, text);
+    return text;
+}
+
 static bool table_beyond (const json_t *cell)
 {
     return json_number_value (json_object_get (cell, "low")) > 0 ||
@@ -221,9 +239,10 @@ static void table_change (const json_t *results, const json_t *arm, const column
         const json_t *cell = results_cell (differs, columns[c].key);
         table_cell (kind, false, results_text (cell, columns[c].digits, text), out);
         if (cell && table_beyond (cell))
-            buf_printf (&effect, "%s%s %s", effect.size ? ", " : "", columns[c].title,
+            buf_printf (&effect, "%s%s %s", effect.size ? "; " : "", columns[c].title,
                         json_number_value (json_object_get (cell, "value")) > 0 ? "up" : "down");
     }
+    table_cell (kind, false, table_reached (results, differs, text), out);
     table_cell (kind, false, effect.size ? effect.data : "none beyond its interval", out);
     table_row_end (kind, 0, out);
     buf_free (&effect);
@@ -248,14 +267,21 @@ static void table_differences (const json_t *results, table_kind_t kind, buf_t *
             table_cell (kind, true, "less", out);
             for (size_t c = 0; c < n; c++)
                 table_cell (kind, true, columns[c].title, out);
+            table_cell (kind, true, "tokens until its final reward", out);
             table_cell (kind, true, "effect", out);
-            table_row_end (kind, n + 3, out);
+            table_row_end (kind, n + 4, out);
         }
         any = true;
         table_change (results, arm, columns, n, kind, out);
     }
-    if (any)
-        table_close (kind, out);
+    if (!any)
+        return;
+    table_close (kind, out);
+    table_paragraph (kind,
+                     "\"Tokens until its final reward\": until the arm's joint reward in training "
+                     "(mean of five steps) is where the other's ended, as a share of all that the "
+                     "other sampled; where both have one reward.",
+                     out);
 }
 
 /*  ---- published values ----------------------------------------------------------------------- */
