@@ -327,6 +327,11 @@ size_t sampler_pending (const sampler_t *s)
     return s->active + s->waiting;
 }
 
+uint64_t sampler_tokens (const sampler_t *s)
+{
+    return s->tokens;
+}
+
 /*  Buffers, the keys and values that rows hold, and the prompts that are computed: what `quintet
  *  models` and the status of an agent report. */
 size_t sampler_bytes (const sampler_t *s)

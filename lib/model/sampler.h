@@ -73,7 +73,8 @@ bool sampler_look (const sampler_t *sampler, size_t row, sampler_result_t *resul
 /*  Ends the completion in a row as it is; it is taken like any other. */
 void sampler_end (sampler_t *sampler, size_t row);
 
-size_t sampler_pending (const sampler_t *sampler); /* rows active or waiting */
+size_t sampler_pending (const sampler_t *sampler);  /* rows active or waiting */
+uint64_t sampler_tokens (const sampler_t *sampler); /* decoded since sampler_new */
 size_t sampler_bytes (const sampler_t *sampler);
 
 #endif

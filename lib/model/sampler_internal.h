@@ -55,6 +55,7 @@ struct sampler {
     uint32_t **order;    /* the same for filters; NULL before a job has one */
     row_t *rows;
     size_t rows_n, active, waiting;
+    uint64_t tokens; /* that were decoded */
     job_t *jobs, **jobs_end;
     output_t *done, **done_end, *taken;
     /* of the step under way */

@@ -176,11 +176,12 @@ static void sampler_append (row_t *row, int32_t id, float logp)
     output->stopped = sampler_is_stop (row->job, id);
 }
 
-/*  Moves the completion out of its row when it is at its end, in the order of rows: results come in
- *  an order that does not depend on threads. */
+/*  After every token, in the order of rows: moves the completion out of its row when it is at its
+ *  end, so that results come in an order that does not depend on threads. */
 static void sampler_finish (sampler_t *s, row_t *row)
 {
     output_t *output = row->output;
+    s->tokens++;
     if (!output->stopped && output->n < row->job->max_tokens)
         return;
     *s->done_end = output;

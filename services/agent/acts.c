@@ -287,7 +287,6 @@ static void acts_take (acts_t *acts, const sampler_result_t *result)
     size_t prompt = result->tag & UINT32_MAX;
     int32_t *ids = arena_alloc (act->arena, result->n * sizeof *ids);
     float *logps = arena_alloc (act->arena, result->n * sizeof *logps);
-    acts->status.tokens += result->n;
     if (!ids || !logps) {
         err_t err = {0};
         acts_no_room (act, "the reply", &err);
@@ -311,7 +310,9 @@ static void acts_decode (void *context, sampler_t *sampler)
     sampler_result_t result;
     /* One step may end several rows; all of them are taken now, so that their replies do not wait
      * for another token of the others. */
+    uint64_t before = sampler_tokens (sampler);
     sampler_step (sampler);
+    acts->status.tokens += sampler_tokens (sampler) - before;
     while (sampler_take (sampler, &result))
         acts_take (acts, &result);
 }

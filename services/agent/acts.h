@@ -34,7 +34,7 @@ int acts_step (acts_t *acts);
 
 typedef struct {
     size_t decoding, waiting;  /* requests */
-    uint64_t requests, tokens; /* since the start */
+    uint64_t requests, tokens; /* since the start; tokens as they are decoded */
     uint64_t busy_us;          /* spent in decode steps */
 } acts_status_t;
 acts_status_t acts_status (const acts_t *acts);

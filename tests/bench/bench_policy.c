@@ -157,6 +157,11 @@ static double rate (const trainer_t *t)
     return (t->tokens - t->first_tokens) / (t->tokens_s - t->first_s);
 }
 
+static bool has_rate (const trainer_t *t)
+{
+    return t->first_tokens >= 0 && t->tokens > t->first_tokens;
+}
+
 /*  Publishes what is in halves and waits until the agent has it; returns seconds from the manifest
  *  on. */
 static double publish (trainer_t *t, bool with_delta)
@@ -299,6 +304,8 @@ int main (void)
     watch (&t, REST_S);
     reset (&t);
     watch (&t, PEACE_S);
+    while (!has_rate (&t)) /* the agent tells now and then */
+        turn (&t);
     double peace = rate (&t), begun = clock_s ();
     bench_tell ("policy.67M.bf16.peace.pause", 1e3 * t.pause_s, "ms", 10);
     bench_tell ("policy.67M.bf16.peace.tokens", peace, "tokens/s", NAN);

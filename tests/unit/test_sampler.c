@@ -339,8 +339,11 @@ static void pending_counts_down (void **state)
     assert_int_equal (sampler_pending (sampler), 10);
     /* The first token comes with the prompt: two steps for three tokens, four rows at a time. */
     static const size_t expected[] = {10, 6, 6, 2, 2, 0, 0};
-    for (size_t i = 0; i < 7; i++)
+    static const size_t decoded[] = {8, 12, 20, 24, 28, 30, 30};
+    for (size_t i = 0; i < 7; i++) {
         assert_int_equal (sampler_step (sampler), expected[i]);
+        assert_int_equal (sampler_tokens (sampler), decoded[i]);
+    }
     assert_true (sampler_bytes (sampler) > 0);
     sampler_destroy (&sampler);
     model_destroy (&model);
