@@ -1,8 +1,11 @@
 /*  place - see place.h */
 #include "place.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../report/folder.h"
 #include "../report/history.h"
@@ -51,6 +54,30 @@ static void place_note_steps (const conf_t *conf, const char *config, buf_t *not
     conf_destroy (&before);
 }
 
+/*  A run's folder is made when its services have started. Whether it can be is found out before, in
+ *  the folder that is there already: by making one, since rights alone do not tell (a file system
+ *  that is read-only, or full). */
+static int place_can_write (const char *out, err_t *err)
+{
+    char above[FS_PATH_MAX], probe[FS_PATH_MAX];
+    snprintf (above, sizeof above, "%s", out);
+    for (char *slash; !fs_exists (above);) {
+        slash = strrchr (above, '/');
+        if (slash)
+            *(slash == above ? slash + 1 : slash) = 0;
+        else
+            memcpy (above, ".", sizeof ".");
+    }
+    if (fs_join (probe, above, ".quintet-XXXXXX", err) != 0)
+        return -1;
+    if (!mkdtemp (probe))
+        return err_set (err, ERR_CONFIG,
+                        "--out %.300s: nothing can be written in %.300s (%s); name another folder",
+                        out, above, strerror (errno));
+    rmdir (probe);
+    return 0;
+}
+
 /*  A run is never written over, and goes on only under a configuration that gives the same
  *  weights. */
 int place_check (const place_t *place, const conf_t *conf, const char *command, buf_t *notes,
@@ -59,7 +86,7 @@ int place_check (const place_t *place, const conf_t *conf, const char *command, 
     char config[FS_PATH_MAX];
     bool holds = folder_holds_run (place->out);
     /* First: what is at work is not to be gone on with. */
-    if (history_check (place->out, err) != 0)
+    if (place_can_write (place->out, err) != 0 || history_check (place->out, err) != 0)
         return -1;
     if (holds && !place->resume) {
         char next[FS_PATH_MAX];
