@@ -119,6 +119,8 @@ static int peft_parse_for (const char *json, size_t layers, lora_config_t *confi
     int rc = 0;
     if (parse_is_pointer (json, strlen (json)))
         rc = err_set (err, ERR_INPUT, PARSE_POINTER);
+    else if (parse_has_mark (json, strlen (json)))
+        rc = err_set (err, ERR_INPUT, PARSE_MARK);
     else if (!json_is_object (root))
         rc = err_set (err, ERR_INPUT, "line %d: no JSON object: %s", where.line, where.text);
     if (rc == 0)

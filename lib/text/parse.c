@@ -14,6 +14,12 @@ bool parse_is_pointer (const char *data, size_t size)
     return size >= sizeof begin - 1 && memcmp (data, begin, sizeof begin - 1) == 0;
 }
 
+/*  JSON has no such mark, and Python's json, which reads these files elsewhere, refuses it too. */
+bool parse_has_mark (const char *data, size_t size)
+{
+    return size >= 3 && memcmp (data, "\xEF\xBB\xBF", 3) == 0;
+}
+
 /*  Whole numbers are read as doubles: a file may have one that no int64 holds, and only parse_whole
  *  says which can be used as an integer. */
 json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
@@ -21,6 +27,10 @@ json_t *parse_json (const char *text, size_t size, const char *name, err_t *err)
     json_error_t problem;
     if (parse_is_pointer (text, size)) {
         err_set (err, ERR_INPUT, "%s " PARSE_POINTER, name);
+        return NULL;
+    }
+    if (parse_has_mark (text, size)) {
+        err_set (err, ERR_INPUT, "%s " PARSE_MARK, name);
         return NULL;
     }
     json_t *root =

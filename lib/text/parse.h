@@ -29,6 +29,14 @@ bool parse_is_pointer (const char *data, size_t size);
 #define PARSE_POINTER                                                                              \
     "is a pointer of Git LFS and not the file itself; fetch it with 'git lfs pull' in its folder"
 
+/*  Whether a file begins with the byte order mark that some editors put before UTF-8. The message
+ *  for it goes behind the file's name. */
+bool parse_has_mark (const char *data, size_t size);
+#define PARSE_MARK                                                                                 \
+    "begins with a byte order mark (the bytes EF BB BF), which JSON does not have; save it as "    \
+    "UTF-8 "                                                                                       \
+    "without one, or take it away with: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE"
+
 /*  Whether value is a whole number that a double holds exactly (up to 2^53); fills *whole then. */
 bool parse_whole (const json_t *value, int64_t *whole);
 

@@ -150,6 +150,7 @@ static void configurations_are_read_as_transformers_does (void **state)
         {LLAMA "\"eos_token_id\":null}", ""},
         {"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n",
          "config.json is a pointer of Git LFS"},
+        {"\xEF\xBB\xBF{\"vocab_size\":5}", "config.json begins with a byte order mark"},
         {"[]", "config.json: is no JSON object"},
         {"{\"a\":", "config.json: line 1"},
     };
