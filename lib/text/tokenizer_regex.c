@@ -5,6 +5,7 @@
  *
  *      \s, \w, \d, \b   other sets of characters (\w of PCRE2 has all numbers and no marks)
  *      \h, \H, \v       hexadecimal digits, the vertical tab, and no kinds of spaces
+ *      \u00e9           the character of that number, always four digits
  *      [:space:]        the same sets; letters and punctuation are others, and refused
  *      \p{Han}          the script, not all characters that may be used with it
  *      ^, $             the ends of lines, always
@@ -14,6 +15,7 @@
  *  Characters that Unicode has added since PCRE2 was made are none that it knows.
  */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -78,6 +80,24 @@ static const char *regex_property (const char *at, bool inside, bool any_case, b
     return name + n;
 }
 
+/*  "u00e9": a character by its number. Where any case matches, one that is part of two letters in
+ *  one, or may be, is refused, as it is where it is written out. */
+static const char *regex_number (const char *at, bool inside, bool any_case, buf_t *out)
+{
+    unsigned long code = 0;
+    for (size_t i = 1; i <= 4; i++) {
+        const char digit[] = {at[i], 0};
+        if (!isxdigit ((unsigned char) at[i]))
+            return NULL;
+        code = 16 * code + strtoul (digit, NULL, 16);
+    }
+    bool folds = code >= 0x80 || (code && strchr ("sSfFiIlLtT", (int) code));
+    if ((code >= 0xd800 && code <= 0xdfff) || (any_case && !inside && folds))
+        return NULL;
+    buf_printf (out, "\\x{%lx}", code);
+    return at + 4;
+}
+
 /*  An escape outside or inside of brackets, at its letter. The complement of a set cannot stand
  *  inside of others. Returns its last character, or NULL. */
 static const char *regex_escape (const char *at, bool inside, bool any_case, buf_t *out)
@@ -86,6 +106,8 @@ static const char *regex_escape (const char *at, bool inside, bool any_case, buf
     bool upper = isupper ((unsigned char) letter);
     if (letter == 'p' || letter == 'P')
         return regex_property (at, inside, any_case, out);
+    if (letter == 'u')
+        return regex_number (at, inside, any_case, out);
     if (set && inside && upper && letter != 'D' && letter != 'S')
         return NULL;
     if (set && inside && letter == 'S') /* but for U+180E, they agree */

@@ -39,6 +39,11 @@ static void patterns_find_what_oniguruma_finds (void **state)
         {"(?i:a(?-i:b))b", "ABabbAbb", "AB"},
         {"(?i)[a-c]+", "aBCd", "d"},
         {"\\p{Lu}[\\p{Ll}]", "AaAA", "AA"},
+        {"\\u0041+", "xAAb", "xb"},
+        {"[^\\u0000-\\u007f]+|\\u002b", "a\303\251+\343\201\200b", "ab"},
+        {"[\\u005d\\u002d\\u005e]", "a-]^b", "ab"},
+        {"\\u00e9{2}", "\303\251\303\251\303\251", "\303\251"},
+        {"(?i)\\u0041", "xaA", "x"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         buf_t left = {.max = 1 << 16};
@@ -63,7 +68,8 @@ static void others_are_refused (void **state)
         "[[:alpha:]]",     "[[:upper:]x]", "[[:^space:]]", "[[:punct:]]", "\\pL",
         "\\p{Alpha}",      "\\p{Letter}",  "(?i)ss",       "(?i:a|FI)",   "(?i)[\\p{Lu}]",
         "(?i)[^\\p{Ll}a]", "(?m:.)",       "[a[b]]",       "[a&&b]",      "[\\W]",
-        "a{2}+",           "\\p{L"};
+        "a{2}+",           "\\p{L",        "\\u004",       "\\u{41}",     "\\ud800",
+        "(?i)s\\u0073",    "(?i)\\u00df"};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         err_t err = {0};
         if (tokenizer_regex (patterns[i], &err))
