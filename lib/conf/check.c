@@ -139,6 +139,19 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
 }
 
+/*  What a protocol has by itself. */
+static int conf_check_protocol (const conf_t *conf, err_t *err)
+{
+    const rule_t rules[] = {
+        {*conf->team.turns, "team.protocol", "with turns of your own in team.turns: leave it out"},
+        {*conf->team.turns, "task.max_turns", "with turns of your own in team.turns: leave it out"},
+        {conf_check_is (conf->team.protocol, "pipeline") ||
+             conf_check_is (conf->team.protocol, "plan"),
+         "task.max_turns", "with a protocol that has its own turns: leave it out"},
+    };
+    return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
+}
+
 /*  ---- keys that do not go together ----------------------------------------------------------- */
 
 /*  A pattern without its place for the prompt would send every task to the model as the same
@@ -254,11 +267,6 @@ static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *
     if (conf->team.roles.n == 0)
         rc = conf_refuse (conf, "team.roles", err, "is missing: name seats of the %s family: %s",
                           family->name, seats.data);
-    for (size_t r = 0; rc == 0 && r < conf->team.roles.n; r++)
-        if (!family_knows (family, conf->team.roles.item[r]))
-            rc = conf_refuse (conf, "team.roles", err,
-                              "names '%.60s', and the %s family has no such seat: %s",
-                              conf->team.roles.item[r], family->name, seats.data);
     /* Where there is one set only, naming another does nothing, as conf_check_idle says. */
     if (rc == 0 && family->styles[1] && !family_has_style (family, conf->task.style))
         rc =
@@ -299,9 +307,9 @@ static int conf_check_team (const conf_t *conf, err_t *err)
  *  memory. */
 int conf_check (const conf_t *conf, err_t *err)
 {
-    int (*const checks[]) (const conf_t *, err_t *) = {conf_check_team,    conf_check_words,
-                                                       conf_check_chat,    conf_check_loss,
-                                                       conf_check_trainer, conf_check_idle};
+    int (*const checks[]) (const conf_t *, err_t *) = {
+        conf_check_team,    conf_check_words, conf_check_chat,    conf_check_loss,
+        conf_check_trainer, conf_check_idle,  conf_check_protocol};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
         rc = checks[i](conf, err);

@@ -78,6 +78,97 @@ static void conf_write_item (buf_t *text, const char *item, size_t size)
     buf_char (text, ' ');
 }
 
+#define CONF_DEPTH_MAX 8
+
+static json_t *conf_read_json (reader_t *r, yaml_event_t *event, const char *key, int depth);
+
+/*  Adds what stands in a list, or as key and value in a map, until its end; -1: r->err says why. */
+static int conf_read_members (reader_t *r, json_t *into, const char *key, int depth)
+{
+    for (;;) {
+        yaml_event_t event = {0}, value = {0};
+        int rc = conf_next (r, &event);
+        bool last = rc == 0 &&
+                    (event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT);
+        const char *name =
+            event.type == YAML_SCALAR_EVENT ? (char *) event.data.scalar.value : NULL;
+        if (rc == 0 && !last && json_is_array (into)) {
+            json_t *item = conf_read_json (r, &event, key, depth);
+            rc = item && json_array_append_new (into, item) == 0 ? 0 : -1;
+        } else if (rc == 0 && !last) {
+            if (!name || json_object_get (into, name))
+                rc = conf_fail (r, event.start_mark.line, key,
+                                name ? ": a name stands twice" : ": a name is wanted");
+            if (rc == 0)
+                rc = conf_next (r, &value);
+            json_t *item = rc == 0 ? conf_read_json (r, &value, key, depth) : NULL;
+            rc = item && json_object_set_new (into, name, item) == 0 ? 0 : -1;
+        }
+        yaml_event_delete (&event);
+        yaml_event_delete (&value);
+        if (rc != 0 || last)
+            return rc;
+    }
+}
+
+/*  What begins with an event, as JSON; all scalars are texts. NULL: r->err says why. */
+static json_t *conf_read_json (reader_t *r, yaml_event_t *event, const char *key, int depth)
+{
+    json_t *value = NULL;
+    if (event->type == YAML_SCALAR_EVENT)
+        value = json_stringn ((const char *) event->data.scalar.value, event->data.scalar.length);
+    else if (event->type == YAML_SEQUENCE_START_EVENT && depth < CONF_DEPTH_MAX)
+        value = json_array ();
+    else if (event->type == YAML_MAPPING_START_EVENT && depth < CONF_DEPTH_MAX)
+        value = json_object ();
+    if (!value)
+        conf_fail (r, event->start_mark.line, key, ": lists, names and words are wanted");
+    else if (!json_is_string (value) && conf_read_members (r, value, key, depth + 1) != 0) {
+        json_decref (value);
+        value = NULL;
+    }
+    return value;
+}
+
+/*  A value of several levels, as one line of JSON, which is what --set is given as well. */
+static int conf_read_tree (reader_t *r, yaml_event_t *event, const char *key, buf_t *text)
+{
+    json_t *value = conf_read_json (r, event, key, 0);
+    char *line = value ? json_dumps (value, 0) : NULL;
+    if (line)
+        buf_text (text, line);
+    json_decref (value);
+    free (line);
+    return line ? 0 : -1;
+}
+
+/*  A role's words: a text, or where names are wanted a list of them, which becomes a text with
+ *  blanks between. */
+static int conf_read_words (reader_t *r, const char *role, bool list, yaml_event_t *value,
+                            buf_t *text)
+{
+    size_t line = value->start_mark.line;
+    int rc = 0;
+    if (value->type == YAML_SCALAR_EVENT) {
+        buf_append (text, value->data.scalar.value, value->data.scalar.length);
+    } else if (value->type == YAML_SEQUENCE_START_EVENT && list) {
+        yaml_event_t item = {0};
+        while ((rc = conf_next (r, &item)) == 0 && item.type == YAML_SCALAR_EVENT) {
+            buf_printf (text, "%s%s", text->size ? " " : "", (char *) item.data.scalar.value);
+            yaml_event_delete (&item);
+        }
+        if (rc == 0 && item.type != YAML_SEQUENCE_END_EVENT)
+            rc = conf_fail (r, line, role, ": a list of words is wanted");
+        yaml_event_delete (&item);
+    } else {
+        rc = conf_fail (r, line, role, ": a key and a text are wanted");
+    }
+    if (rc == 0 && (buf_failed (text) || memchr (text->data ? text->data : "", 0, text->size)))
+        rc = conf_fail (r, line, role, ": a key and a text are wanted");
+    buf_text (text, "");
+    return rc;
+}
+
 /*  What stands below a role's name: nothing, or lines of  key: words. */
 static int conf_read_seat (reader_t *r, const char *role, yaml_event_t *event)
 {
@@ -92,16 +183,21 @@ static int conf_read_seat (reader_t *r, const char *role, yaml_event_t *event)
         if (conf_next (r, &key) != 0)
             return -1;
         snprintf (where, sizeof where, "%s:%zu", r->name, key.start_mark.line + 1);
+        buf_t words = {.max = 1 << 16};
         int rc = key.type == YAML_MAPPING_END_EVENT ? 1 : conf_next (r, &value);
-        if (rc == 0 && (key.type != YAML_SCALAR_EVENT || value.type != YAML_SCALAR_EVENT ||
-                        memchr (value.data.scalar.value, 0, value.data.scalar.length)))
+        if (rc == 0 && key.type != YAML_SCALAR_EVENT)
             rc = conf_fail (r, key.start_mark.line, role, ": a key and a text are wanted");
+        if (rc == 0)
+            rc = conf_read_words (r, role,
+                                  strcmp ((const char *) key.data.scalar.value, "sees") == 0,
+                                  &value, &words);
         if (rc == 0 && conf_has_word (r->conf, role, (const char *) key.data.scalar.value))
             rc = err_set (r->err, ERR_CONFIG, "%s: team.roles.%.60s.%.60s: given twice", where,
                           role, (const char *) key.data.scalar.value);
         if (rc == 0)
             rc = conf_set_words (r->conf, role, (const char *) key.data.scalar.value,
-                                 (const char *) value.data.scalar.value, where, r->err);
+                                 words.data ? words.data : "", where, r->err);
+        buf_free (&words);
         yaml_event_delete (&key);
         yaml_event_delete (&value);
         if (rc != 0)
@@ -141,6 +237,8 @@ static int conf_read_value (reader_t *r, const char *key, buf_t *text)
     size_t line = event.start_mark.line;
     if (event.type == YAML_SCALAR_EVENT) {
         buf_append (text, event.data.scalar.value, event.data.scalar.length);
+    } else if (event.type == YAML_SEQUENCE_START_EVENT && strcmp (key, "team.turns") == 0) {
+        rc = conf_read_tree (r, &event, key, text);
     } else if (event.type == YAML_SEQUENCE_START_EVENT) {
         yaml_event_delete (&event);
         /* Items are words: a list in a list, or a section, ends the loop and is refused behind
@@ -349,6 +447,8 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
         rc = conf_set_override (conf, overrides[i], err);
     if (rc == 0)
         rc = conf_check (conf, err);
+    if (rc == 0)
+        rc = conf_make_protocol (conf, err);
     if (rc != 0)
         conf_destroy (&conf);
     return conf;

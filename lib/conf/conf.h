@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/keys.h"
+#include "task/episode.h"
 #include "learn/assign.h"
 
 #define CONF_LIST_MAX 8
@@ -36,8 +37,8 @@ enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
 #undef CONF_ONE
 #undef CONF_EACH
 
-/*  What a role is told, in words of the user's own. */
-typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_WORDS } conf_words_t;
+/*  What a role is told, in words of the user's own, and what it sees. */
+typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_SEES, CONF_WORDS } conf_words_t;
 
 typedef struct {
     char *role;
@@ -58,7 +59,8 @@ typedef struct {
     CONF_SECTIONS (CONF_S)
     conf_seat_t seats[CONF_LIST_MAX]; /* of roles that have words, in no order; see conf_words */
     size_t seats_n;
-    char *file; /* its name, in errors */
+    char *protocol; /* team.protocol or team.turns in full: JSON, "" where all draft in parallel */
+    char *file;     /* its name, in errors */
     char *where
         [CONF_KEYS]; /* each key was given: "coding.yml:12", "--set trainer.lr=1"; NULL: nowhere */
 } conf_t;
@@ -102,8 +104,14 @@ const char *conf_policy (const conf_t *conf, size_t role);
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);
 /*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */
 int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err);
-/*  The prompt of each role, borrowed, into an array that is as long. */
-void conf_prompts (const conf_t *conf, const char *const *roles, size_t n, const char **prompts);
+/*  What the run's episodes are played under, for these roles; borrowed from the configuration. A
+ *  protocol is that of the configuration's own team: other roles all draft in parallel. It points
+ *  into itself, so it is not copied. */
+typedef struct {
+    const char *prompts[EPISODE_ROLES_MAX], *sees[EPISODE_ROLES_MAX];
+    episode_limits_t limits;
+} conf_episode_t;
+void conf_episode (const conf_t *conf, const char *const *roles, size_t n, conf_episode_t *to);
 
 /*  A list's words with something between them. */
 void conf_join (const conf_list_t *list, const char *between, buf_t *text);

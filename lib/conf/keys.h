@@ -11,6 +11,7 @@
 #define QUINTET_CONF_KEYS_H
 
 #include "task/families.h"
+#include "team/protocol.h"
 
 #define CONF_RUN(T, N, R, B, L)                                                                    \
     T (name, "run", NULL, "name of the run: its folder, its keys, its lines in the tap")           \
@@ -43,7 +44,10 @@
 #define CONF_TEAM(T, N, R, B, L)                                                                   \
     L (roles, "",                                                                                  \
        "seats of the team, as the task family knows them; as a map, with what each is told")       \
-    T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")
+    T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")     \
+    T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: teams)")           \
+    T (turns, "", NULL,                                                                            \
+       "a protocol of one's own: a list of turns, each {ROLE: what it does, ...} (README: teams)")
 
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \
@@ -54,8 +58,8 @@
        "try the solutions in a file of programs first, and refuse tasks whose own one fails")      \
     R (heldout, 0.2, 0, 0.9, "share of tasks kept for evaluation")                                 \
     N (max_tokens, 64, 1, 65536, "longest completion")                                             \
-    N (max_turns, 0, 0, 64,                                                                        \
-       "turns of an episode, each seeing what was written before; 0: as the family needs")         \
+    N (max_turns, 0, 0, PROTOCOL_TURNS_MAX,                                                        \
+       "turns of an episode at most; 0: as team.protocol has them by itself")                      \
     R (cpu_s, 4, 0.1, 3600, "CPU seconds of one test of a program; what needs more has failed")    \
     R (cpu_total_s, 20, 0.1, 86400, "CPU seconds of all tests of a program together")
 
@@ -64,7 +68,8 @@
        "w_q; coding: tests passed, success, a little for code that runs (README: own tasks)")      \
     R (speed, 0.3, 0, 100, "w_s; speed = quality (1 - critical path / (turns x task.max_tokens))") \
     R (cost, 0.1, 0, 100,                                                                          \
-       "w_c; cost = mean of what applies: tokens read of others, repeated words, unused helper")   \
+       "w_c; cost = mean of what applies: tokens read of others, repeated words, unused helper, "  \
+       "turns, invalid actions, tools")                                                            \
     R (team, 1.0, 0, 100, "weight of R in what a role is credited with; 0: its local part alone")  \
     R (local, 0, 0, 100,                                                                           \
        "w_l; R_role = team R + w_l local, for credits by role: the role's part by itself")         \

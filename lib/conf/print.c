@@ -51,7 +51,11 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
     const conf_list_t *list = at;
     switch (key->kind) {
     case CONF_TEXT:
-        conf_print_quote (text, *(char *const *) at);
+        /* Of several levels: JSON, which YAML reads as it is. */
+        if (at == &conf->team.turns && *conf->team.turns)
+            buf_text (text, conf->team.turns);
+        else
+            conf_print_quote (text, *(char *const *) at);
         break;
     case CONF_WHOLE:
         buf_printf (text, "%lld", (long long) *(const int64_t *) at);

@@ -6,9 +6,10 @@
 #include "conf/table.h"
 #include "task/family.h"
 #include "task/prompt.h"
+#include "team/protocol.h"
 
 /*  In the order of conf_words_t. */
-static const char *const seats_keys[CONF_WORDS] = {"prompt", "system"};
+static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees"};
 
 static const conf_seat_t *seats_find (const conf_t *conf, const char *role)
 {
@@ -33,10 +34,28 @@ int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, e
                      seats_keys[which]);
 }
 
-void conf_prompts (const conf_t *conf, const char *const *roles, size_t n, const char **prompts)
+static bool seats_is_team (const conf_t *conf, const char *const *roles, size_t n)
 {
-    for (size_t r = 0; r < n; r++)
-        prompts[r] = conf_words (conf, roles[r], CONF_PROMPT);
+    bool same = n == conf->team.roles.n;
+    for (size_t r = 0; same && r < n; r++)
+        same = strcmp (roles[r], conf->team.roles.item[r]) == 0;
+    return same;
+}
+
+void conf_episode (const conf_t *conf, const char *const *roles, size_t n, conf_episode_t *to)
+{
+    to->limits =
+        (episode_limits_t){.tokens = (size_t) conf->task.max_tokens,
+                           .turns = (size_t) conf->task.max_turns,
+                           .cpu_s = conf->task.cpu_s,
+                           .cpu_total_s = conf->task.cpu_total_s,
+                           .protocol = seats_is_team (conf, roles, n) ? conf->protocol : "",
+                           .prompts = to->prompts,
+                           .sees = to->sees};
+    for (size_t r = 0; r < n && r < EPISODE_ROLES_MAX; r++) {
+        to->prompts[r] = conf_words (conf, roles[r], CONF_PROMPT);
+        to->sees[r] = conf_words (conf, roles[r], CONF_SEES);
+    }
 }
 
 /*  NULL: no memory, or more roles than a team has. */
@@ -76,8 +95,8 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
     size_t which = seats_key (key);
     if (which == CONF_WORDS)
         return err_set (err, ERR_CONFIG,
-                        "%s: team.roles.%.60s.%.60s: no such key: a role has prompt and "
-                        "system",
+                        "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system "
+                        "and sees",
                         where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
@@ -141,6 +160,94 @@ static bool seats_takes_part (const conf_t *conf, const char *role)
     return family_knows (family_find (conf->task.family), role);
 }
 
+static int seats_check_sees (const conf_t *conf, const conf_seat_t *seat, err_t *err)
+{
+    for (const char *name = seat->words[CONF_SEES]; *(name += strspn (name, " "));) {
+        size_t size = strcspn (name, " ");
+        if (!prompt_knows (name, size, (const char *const *) conf->team.roles.item,
+                           conf->team.roles.n))
+            return err_set (
+                err, ERR_CONFIG,
+                "%s: team.roles.%.60s.sees has %.*s; what is known there: " PROMPT_PARTS,
+                seat->where[CONF_SEES], seat->role, (int) (size < 60 ? size : 60), name);
+        name += size;
+    }
+    return 0;
+}
+
+/*  A role's slots are the family's. A seat that the family does not know writes into none, and
+ *  nobody but the user knows what to ask of it. */
+static int seats_check_roles (const conf_t *conf, const json_t *protocol, const json_t *roles,
+                              err_t *err)
+{
+    const family_t *family = family_find (conf->task.family);
+    json_t *slots = protocol_slots (protocol, roles);
+    const json_t *name;
+    size_t i;
+    buf_t known = {0};
+    int rc = 0;
+    for (i = 0; family->roles[i]; i++)
+        buf_printf (&known, "%s%s", i ? ", " : "", family->roles[i]);
+    if (json_array_size (slots) == 0)
+        rc = conf_refuse (conf, "team.roles", err,
+                          "names nobody who writes: seats of the %s family are %s", family->name,
+                          known.data);
+    json_array_foreach (slots, i, name)
+        if (rc == 0 && !family_knows (family, json_string_value (name)))
+            rc = conf_refuse (conf, "team.roles", err,
+                              "names '%.60s', and the %s family has no such seat: %s",
+                              json_string_value (name), family->name, known.data);
+    buf_free (&known);
+    json_array_foreach (roles, i, name) {
+        const char *role = json_string_value (name);
+        if (rc == 0 && protocol_ever_speaks (protocol, role) && !family_knows (family, role) &&
+            !*conf_words (conf, role, CONF_PROMPT))
+            rc = conf_refuse (conf, "team.roles", err,
+                              "has '%.60s', of whom the %s family asks nothing: say it in "
+                              "team.roles.%.60s.prompt",
+                              role, family->name, role);
+    }
+    json_decref (slots);
+    return rc;
+}
+
+/*  A protocol that uses a tool which the family does not have would end at its first use. */
+static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t *err)
+{
+    static const char *const tools[] = {"test", "lint"};
+    const family_t *family = family_find (conf->task.family);
+    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
+        if (protocol_offers_any (protocol, tools[i]) && !family_has_tool (family, tools[i]))
+            return conf_refuse (conf, *conf->team.turns ? "team.turns" : "team.protocol", err,
+                                "uses %s, which the %s family does not have", tools[i],
+                                family->name);
+    return 0;
+}
+
+int conf_make_protocol (conf_t *conf, err_t *err)
+{
+    const char *key = *conf->team.turns ? "team.turns" : "team.protocol";
+    const char *name = *conf->team.turns ? "turns" : conf->team.protocol;
+    protocol_team_t team = {.roles = (const char *const *) conf->team.roles.item,
+                            .n = conf->team.roles.n,
+                            .turns = conf->team.turns,
+                            .max_turns = (size_t) conf->task.max_turns};
+    json_t *protocol = protocol_make (name, &team, err), *roles = json_array ();
+    for (size_t r = 0; r < team.n; r++)
+        json_array_append_new (roles, json_string (team.roles[r]));
+    int rc = protocol ? 0 : conf_wrap (conf, key, err);
+    if (rc == 0)
+        rc = seats_check_roles (conf, protocol, roles, err);
+    if (rc == 0)
+        rc = seats_check_tools (conf, protocol, err);
+    free (conf->protocol);
+    conf->protocol =
+        strcmp (name, "parallel") == 0 ? strdup ("") : json_dumps (protocol, JSON_COMPACT);
+    json_decref (protocol);
+    json_decref (roles);
+    return rc == 0 && !conf->protocol ? err_set (err, ERR_LIMIT, "no memory") : rc;
+}
+
 int conf_check_words (const conf_t *conf, err_t *err)
 {
     for (size_t s = 0; s < conf->seats_n; s++)
@@ -158,6 +265,8 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
                                 "with a chat template",
                                 seat->where[w], seat->role);
+            if (w == CONF_SEES && seats_check_sees (conf, seat, err) != 0)
+                return -1;
             if (w == CONF_PROMPT &&
                 prompt_unknown (seat->words[w], (const char *const *) conf->team.roles.item,
                                 conf->team.roles.n, unknown))

@@ -420,6 +420,7 @@ void conf_destroy (conf_t **conf)
     for (size_t k = 0; k < CONF_KEYS; k++)
         free ((*conf)->where[k]);
     conf_free_seats (*conf);
+    free ((*conf)->protocol);
     free ((*conf)->file);
     free (*conf);
     *conf = NULL;

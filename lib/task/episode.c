@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
+#include "task/clean.h"
 #include "task/family.h"
 #include "task/prompt.h"
 #include "team/protocol.h"
@@ -262,28 +262,6 @@ episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
     return e;
 }
 
-/*  The text as JSON and C strings can carry it: what is no UTF-8, and a byte 0, becomes U+FFFD. */
-static json_t *episode_clean_text (const char *text, size_t size)
-{
-    /* A replacement has three bytes, and may stand for one. */
-    buf_t clean = {.max = 3 * size + 1};
-    for (size_t at = 0; at < size;) {
-        utf8proc_int32_t point;
-        utf8proc_ssize_t n = utf8proc_iterate ((const utf8proc_uint8_t *) text + at,
-                                               (utf8proc_ssize_t) (size - at), &point);
-        if (n > 0 && point != 0)
-            buf_append (&clean, text + at, (size_t) n);
-        else
-            buf_text (&clean, "\xef\xbf\xbd");
-        /* Bytes that are no UTF-8 are replaced one by one, as decoders commonly do. */
-        at += n > 0 ? (size_t) n : 1;
-    }
-    json_t *value =
-        buf_failed (&clean) ? NULL : json_stringn (clean.data ? clean.data : "", clean.size);
-    buf_free (&clean);
-    return value;
-}
-
 /*  What the texts in the slots make of the artifact. */
 static int episode_merge (episode_t *e, err_t *err)
 {
@@ -299,8 +277,7 @@ static int episode_merge (episode_t *e, err_t *err)
     buf_t artifact = {.max = EPISODE_STATE_MAX};
     e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
     int rc = buf_check (&artifact, "what the team hands in", err);
-    json_t *text =
-        rc == 0 ? episode_clean_text (artifact.data ? artifact.data : "", artifact.size) : NULL;
+    json_t *text = rc == 0 ? clean_text (artifact.data ? artifact.data : "", artifact.size) : NULL;
     if (rc == 0 && (!text || json_object_set_new (e->state, "artifact", text) != 0))
         rc = err_set (err, ERR_LIMIT, "no memory for what the team hands in");
     buf_free (&artifact);
@@ -415,6 +392,14 @@ int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
     return prompt_write (&seat, prompt, err);
 }
 
+int episode_observe_first (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
+{
+    episode_t *first = episode_again (e, err);
+    int rc = first ? episode_observe (first, role, prompt, err) : -1;
+    episode_destroy (&first);
+    return rc;
+}
+
 bool episode_sees_turns (const episode_t *e, size_t role)
 {
     return prompt_sees (episode_words_of (e, "sees", role), "turns");
@@ -428,7 +413,7 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
         return err_set (err, ERR_INPUT, "role %zu does not act in turn %zu", role,
                         episode_turn (e));
     /* A model may emit any bytes; what is kept must be JSON, and the same JSON everywhere. */
-    json_t *text = episode_clean_text (action->text, action->size);
+    json_t *text = clean_text (action->text, action->size);
     json_t *entry =
         text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", episode_role_name (e, role), "text",
                           text, "tokens", (json_int_t) action->tokens, "truncated",

@@ -83,6 +83,8 @@ bool episode_ever_acts (const episode_t *episode, size_t role);
 /*  Appends a role's prompt as the state is (prompt.h). Equal for all episodes of a group in their
  *  first turn. */
 int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
+/*  The same as it was when nobody had written anything. */
+int episode_observe_first (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
 /*  Whether what a role writes itself comes back in its later prompts. */
 bool episode_sees_turns (const episode_t *episode, size_t role);
 /*  Records the action of an acting role; its text is copied. */

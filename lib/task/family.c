@@ -40,6 +40,11 @@ bool family_has_style (const family_t *family, const char *style)
     return family_lists (family->styles, style);
 }
 
+bool family_has_tool (const family_t *family, const char *tool)
+{
+    return family_lists (family->tools, tool);
+}
+
 const char *family_text (const json_t *object, const char *key)
 {
     const char *text = json_string_value (json_object_get (object, key));

@@ -24,6 +24,7 @@
 
 #define FAMILY_ROLES_MAX  4
 #define FAMILY_STYLES_MAX 4
+#define FAMILY_TOOLS_MAX  2
 
 /*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands
  *  it in. */
@@ -46,6 +47,8 @@ typedef struct {
     /*  Names of its built-in sets, "plain" first; NULL ends. */
     const char *styles[FAMILY_STYLES_MAX + 1];
     bool runs_programs; /* its scorer needs the sandbox, and so Python */
+    /* Primitives of team/primitive.h that use a tool, as far as it has one; NULL ends. */
+    const char *tools[FAMILY_TOOLS_MAX + 1];
     /*  A built-in set: how many tasks can be made, and task i as a new object; content alone
      *  decides. Of those with one id, which ask for the same in other words, the first is taken. */
     size_t (*builtin) (const char *style);
@@ -61,6 +64,10 @@ typedef struct {
      *  machinery's, and worth another try. */
     int (*score) (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
+    /*  What a tool finds in the state as it is, which need not be finished: success, quality and
+     *  verdict of *found. Errors as of score. NULL: it has no tools. */
+    int (*tool) (const char *name, const episode_t *episode,
+                 const task_capabilities_t *capabilities, reward_score_t *found, err_t *err);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */
     void (*reword) (json_t *task, rng_t *rng);
     /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL:
@@ -73,9 +80,10 @@ typedef struct {
 
 /*  NULL when there is none. */
 const family_t *family_find (const char *name);
-/*  Whether it has a seat, or a built-in set, of that name. */
+/*  Whether it has a seat, a built-in set, or a tool, of that name. */
 bool family_knows (const family_t *family, const char *role);
 bool family_has_style (const family_t *family, const char *style);
+bool family_has_tool (const family_t *family, const char *tool);
 
 /*  A string member, or "". */
 const char *family_text (const json_t *object, const char *key);

@@ -23,19 +23,19 @@ static int fit_count_prompt (const task_fit_t *fit, const episode_t *episode, si
     return rc;
 }
 
-/*  A task fits when each role's first prompt leaves room for the longest completion. */
+/*  A task fits when each role's prompt, before anybody has written, leaves room for the longest
+ *  completion. */
 static int fit_count_task (const char *task, const task_fit_t *fit, bool *fits,
                            task_fitted_t *fitted, err_t *err)
 {
-    episode_limits_t limits = {.tokens = fit->written, .prompts = fit->prompts};
-    episode_t *episode = episode_new (task, fit->roles, fit->roles_n, &limits, err);
+    episode_t *episode = episode_new (task, fit->roles, fit->roles_n, &fit->limits, err);
     int rc = episode ? 0 : -1;
     *fits = true;
     for (size_t r = 0; rc == 0 && r < fit->roles_n; r++) {
         size_t tokens = 0;
-        if (episode_acts (episode, r))
+        if (episode_ever_acts (episode, r))
             rc = fit_count_prompt (fit, episode, r, &tokens, err);
-        *fits = *fits && tokens + fit->written <= fit->room;
+        *fits = *fits && tokens + fit->limits.tokens <= fit->room;
         if (tokens > fitted->most) {
             const json_t *json = json_object_get (episode_json (episode), "task");
             snprintf (fitted->id, sizeof fitted->id, "%s", family_text (json, "id"));

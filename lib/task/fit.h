@@ -1,6 +1,6 @@
 /*  fit - which tasks of a set a model can play at all: their prompts leave room for a completion.
  *
- *      task_fit_t fit = {.roles = roles, .roles_n = n, .written = 256, .room = 2048,
+ *      task_fit_t fit = {.roles = roles, .roles_n = n, .limits = limits, .room = 2048,
  *                        .count = count, .context = tokenizer};
  *      task_fitted_t fitted;
  *      task_fit (set, &fit, &fitted, &err);
@@ -11,14 +11,14 @@
 #ifndef QUINTET_TASK_FIT_H
 #define QUINTET_TASK_FIT_H
 
+#include "task/episode.h"
 #include "task/task.h"
 
 typedef struct {
     const char *const *roles;
     size_t roles_n;
-    const char *const *prompts; /* as of episode_limits_t */
-    size_t written;             /* tokens of the longest completion */
-    size_t room;                /* tokens of the model's context */
+    episode_limits_t limits; /* of its episodes; a completion may have limits.tokens */
+    size_t room;             /* tokens of the model's context */
     /* Adds nothing: sets the tokens of a role's prompt as an agent would be sent it. */
     int (*count) (void *context, size_t role, const char *text, size_t size, size_t *tokens,
                   err_t *err);

@@ -118,6 +118,25 @@ bool protocol_varies (const json_t *protocol)
     return varies;
 }
 
+typedef struct {
+    const char *name;
+    bool found;
+} protocol_search_t;
+
+static void protocol_find_name (void *to, size_t turn, const json_t *offer)
+{
+    protocol_search_t *search = to;
+    (void) turn;
+    search->found = search->found || strcmp (protocol_primitive (offer)->name, search->name) == 0;
+}
+
+bool protocol_offers_any (const json_t *protocol, const char *primitive)
+{
+    protocol_search_t search = {.name = primitive};
+    protocol_each (protocol, protocol_find_name, &search);
+    return search.found;
+}
+
 /*  ---- slots ---------------------------------------------------------------------------------- */
 
 static void protocol_add_slot (json_t *slots, const char *slot)

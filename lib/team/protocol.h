@@ -37,7 +37,7 @@
 #include "base/err.h"
 
 #define PROTOCOL_TURNS_MAX 64
-#define PROTOCOL_CHOICES   "parallel|pipeline|discussion|plan|repair|review|turns"
+#define PROTOCOL_CHOICES   "parallel|pipeline|discussion|plan|repair|review"
 
 typedef struct {
     const char *const *roles;
@@ -70,6 +70,8 @@ size_t protocol_tools (const json_t *protocol);
 /*  Whether an action can be invalid by more than an empty text: something else than a draft is
  *  offered. */
 bool protocol_varies (const json_t *protocol);
+/*  Whether a primitive of that name is offered to anybody. */
+bool protocol_offers_any (const json_t *protocol, const char *primitive);
 /*  The slots that seats work on, in the order of the roles and then of the turns: new. */
 json_t *protocol_slots (const json_t *protocol, const json_t *roles);
 

@@ -103,6 +103,8 @@ typedef struct {
     const char *modules;       /* that programs may import, "" for none */
     double cpu_s, cpu_total_s; /* limits of a program; 0: the scorer's own */
     double command_s;          /* that the scorer program has for one answer; 0: 20 s */
+    const char *protocol;      /* JSON (team/protocol.h), "": all draft in parallel */
+    const char *tool;          /* "", or what is wanted of unfinished episodes instead of a score */
 } wire_score_request_t;
 
 typedef struct {
@@ -137,6 +139,7 @@ typedef struct {
     wire_ids_t prefix;  /* ids before the prompt text, e.g. the begin token; may be empty */
     const char *chat;   /* name of a chat format, "" for none */
     const char *prompt; /* what it is asked, "": as the task's family asks (task/prompt.h) */
+    const char *sees;   /* parts of the state, "": the turns */
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */
@@ -157,7 +160,8 @@ typedef struct {
     wire_weights_t weights;
     const char *command, *modules; /* scorer, and what its programs may import */
     double cpu_s, cpu_total_s;
-    double command_s; /* that the scorer has for one answer */
+    double command_s;     /* that the scorer has for one answer */
+    const char *protocol; /* as of a score request */
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;
     bool cross, removal; /* which teams are scored besides those that were played */

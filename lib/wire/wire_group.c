@@ -21,6 +21,7 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].prefix = convert_borrow (in[i].prefix.data);
         all[i].chat = convert_borrow (in[i].chat ? in[i].chat : "");
         all[i].prompt = convert_borrow (in[i].prompt ? in[i].prompt : "");
+        all[i].sees = convert_borrow (in[i].sees ? in[i].sees : "");
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -56,6 +57,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.cpu_s = message->cpu_s;
     pb.cpu_total_s = message->cpu_total_s;
     pb.command_s = message->command_s;
+    pb.protocol = convert_borrow (message->protocol ? message->protocol : "");
     pb.timeout_s = message->timeout_s;
     pb.cross = message->cross;
     pb.removal = message->removal;
@@ -80,10 +82,12 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .stops = {.data = r->stops, .n = r->n_stops},
                                  .prefix = {.data = r->prefix, .n = r->n_prefix},
                                  .chat = r->chat,
-                                 .prompt = r->prompt};
+                                 .prompt = r->prompt,
+                                 .sees = r->sees};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||
+            convert_text (r->sees, "roles.sees", err) != 0 ||
             convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
             convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
             convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||
@@ -135,6 +139,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .cpu_s = in->cpu_s,
                           .cpu_total_s = in->cpu_total_s,
                           .command_s = in->command_s,
+                          .protocol = in->protocol,
                           .timeout_s = in->timeout_s,
                           .cross = in->cross,
                           .removal = in->removal};
@@ -143,6 +148,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_weights (in->weights, &out->weights, err) != 0 ||
         convert_text (in->command, "command", err) != 0 ||
         convert_text (in->modules, "modules", err) != 0 ||
+        convert_text (in->protocol, "protocol", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||

@@ -70,10 +70,28 @@ typedef struct {
     size_t index; /* of the task: a coordinate of the random numbers */
     episode_t *episode;
     tokenizer_ids_t prompt[CONF_LIST_MAX];
-    size_t brief[CONF_LIST_MAX];   /* tokens of a role's first prompt */
+    size_t brief[CONF_LIST_MAX];   /* tokens of a role's prompt, while nobody has written */
     size_t written[CONF_LIST_MAX]; /* tokens of its own so far */
     double write_s, score_s;       /* that its turns took, and its score */
 } cmd_play_episode_t;
+
+/*  A prompt of a role as ids, which the caller frees; observe: of which state. */
+static int cmd_play_encode (const cmd_play_t *play, const cmd_play_episode_t *e, size_t role,
+                            int (*observe) (const episode_t *episode, size_t role, buf_t *prompt,
+                                            err_t *err),
+                            tokenizer_ids_t *ids, err_t *err)
+{
+    buf_t text = {0};
+    buf_text (&text, "");
+    int rc = observe (e->episode, role, &text, err);
+    if (rc == 0)
+        rc = buf_check (&text, "a prompt", err);
+    if (rc == 0)
+        rc = opened_encode (play->seats.folder[role], &play->seats.format[role], text.data,
+                            text.size, ids, err);
+    buf_free (&text);
+    return rc;
+}
 
 /*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
  *  sampled episode of the same task (services/agent/acts.c). */
@@ -81,21 +99,17 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
                              stream_part_t *part, err_t *err)
 {
     const opened_t *folder = play->seats.folder[role];
-    buf_t text = {0};
+    tokenizer_ids_t first = {0};
     uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
                       episode_turn (e->episode)};
     tokenizer_ids_free (&e->prompt[role]);
     e->prompt[role] = (tokenizer_ids_t){0};
-    buf_text (&text, "");
-    int rc = episode_observe (e->episode, role, &text, err);
-    if (rc == 0)
-        rc = buf_check (&text, "a prompt", err);
-    if (rc == 0)
-        rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
-                            &e->prompt[role], err);
-    buf_free (&text);
+    int rc = cmd_play_encode (play, e, role, episode_observe, &e->prompt[role], err);
+    if (rc == 0 && e->brief[role] == 0)
+        rc = cmd_play_encode (play, e, role, episode_observe_first, &first, err);
     if (e->brief[role] == 0)
-        e->brief[role] = e->prompt[role].n;
+        e->brief[role] = first.n;
+    tokenizer_ids_free (&first);
     *part = (stream_part_t){.model = play->seats.model[role],
                             .tokenizer = folder->tokenizer,
                             .prompt = &e->prompt[role],
@@ -110,7 +124,8 @@ static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t
 {
     /* From the second turn on a role reads what the others wrote: its prompt without the first
        one and without its own words. In the first turn there is nothing to read. */
-    size_t own = e->brief[role] + e->written[role], prompt_n = e->prompt[role].n;
+    bool turns = episode_sees_turns (e->episode, role);
+    size_t own = e->brief[role] + (turns ? e->written[role] : 0), prompt_n = e->prompt[role].n;
     episode_action_t action = {
         .text = part->text.data,
         .size = part->text.size,
@@ -121,8 +136,51 @@ static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t
     return episode_act (e->episode, role, &action, err);
 }
 
+/*  tool: as judge_score. NULL: err, or interrupted. */
+static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t *e,
+                                            const char *tool, err_t *err)
+{
+    const wire_reward_t *reward = NULL;
+    buf_t history = {0};
+    int rc = episode_history (e->episode, &history, err);
+    if (rc == 0)
+        rc = buf_check (&history, "what was played", err);
+    /* Started for the first task that can be scored, and kept for the next. */
+    if (rc == 0 && !play->judge)
+        play->judge = judge_new (play->conf, err);
+    double started = clock_s ();
+    if (rc == 0 && play->judge)
+        reward = judge_score (play->judge, tool, e->task, history.data, &interrupted, err);
+    e->score_s = clock_s () - started;
+    buf_free (&history);
+    return reward;
+}
+
+/*  A task that nobody can score has nothing to test either: the tool says why. */
+static int cmd_play_tools (cmd_play_t *play, cmd_play_episode_t *e, const err_t *unscored,
+                           err_t *err)
+{
+    const char *tool;
+    for (size_t r = 0; (r = episode_tool (e->episode, r, &tool)) < EPISODE_ROLES_MAX; r++) {
+        static const wire_reward_t nothing = {.verdict = ""};
+        bool known = unscored->code == ERR_NONE;
+        const wire_reward_t *found = known ? cmd_play_judge (play, e, tool, err) : &nothing;
+        const char *verdict = found && known ? found->verdict : unscored->text;
+        if (!found ||
+            episode_found (e->episode, r, found->success, found->quality, verdict, err) != 0)
+            return -1;
+        if (play->show.to) {
+            stream_heading (&play->show, tool);
+            stream_print (&play->show, verdict, strlen (verdict));
+            fputc ('\n', play->show.to);
+        }
+    }
+    return 0;
+}
+
 /*  The roles of a turn write at the same time and do not see each other. */
-static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, err_t *err)
+static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *unscored,
+                          err_t *err)
 {
     stream_part_t parts[CONF_LIST_MAX];
     size_t role_of[CONF_LIST_MAX], n = 0, turn = episode_turn (e->episode);
@@ -137,12 +195,14 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, err_t *err)
         parts[n].heading = heading[n];
         role_of[n++] = r;
     }
-    if (rc == 0)
+    if (rc == 0 && n > 0)
         rc = stream_run (play->seats.sampler, parts, n, &play->sampling, &play->show, &play->count,
                          err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = cmd_play_act (e, role_of[i], &parts[i], err);
     stream_free (parts, n);
+    if (rc == 0)
+        rc = cmd_play_tools (play, e, unscored, err);
     return rc == 0 ? episode_step (e->episode, err) : -1;
 }
 
@@ -203,28 +263,14 @@ static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t
     const char *artifact =
         json_string_value (json_object_get (episode_json (e->episode), "artifact"));
     const wire_reward_t *reward = NULL;
-    buf_t history = {0};
     if (play->show.to && artifact) {
         stream_heading (&play->show, "what the team hands in");
         stream_print (&play->show, artifact, strlen (artifact));
         fputc ('\n', play->show.to);
         fflush (play->show.to);
     }
-    if (unscored->code == ERR_NONE) {
-        int rc = episode_history (e->episode, &history, err);
-        if (rc == 0)
-            rc = buf_check (&history, "what was played", err);
-        /* Started for the first task that can be scored, and kept for the next. */
-        if (rc == 0 && !play->judge)
-            play->judge = judge_new (play->conf, err);
-        double started = clock_s ();
-        if (rc == 0 && play->judge)
-            reward = judge_score (play->judge, e->task, history.data, &interrupted, err);
-        e->score_s = clock_s () - started;
-        buf_free (&history);
-        if (!reward)
-            return -1;
-    }
+    if (unscored->code == ERR_NONE && !(reward = cmd_play_judge (play, e, "", err)))
+        return -1;
     if (play->json)
         cmd_play_print_json (e, reward, unscored->text);
     else if (reward)
@@ -253,20 +299,16 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
     const conf_t *conf = play->conf;
     cmd_play_episode_t e = {.task = tasks_get (tasks, index), .index = index};
     const char *const *roles = (const char *const *) conf->team.roles.item;
-    const char *prompts[CONF_LIST_MAX];
-    conf_prompts (conf, roles, conf->team.roles.n, prompts);
-    episode_limits_t limits = {.tokens = play->sampling.max_tokens,
-                               .turns = (size_t) conf->task.max_turns,
-                               .cpu_s = conf->task.cpu_s,
-                               .cpu_total_s = conf->task.cpu_total_s,
-                               .prompts = prompts};
-    e.episode = episode_new (e.task, roles, conf->team.roles.n, &limits, err);
+    conf_episode_t episode;
+    conf_episode (conf, roles, conf->team.roles.n, &episode);
+    episode.limits.tokens = play->sampling.max_tokens;
+    e.episode = episode_new (e.task, roles, conf->team.roles.n, &episode.limits, err);
     int rc = e.episode ? 0 : -1;
     if (rc == 0)
         cmd_play_print_task (play, e.episode);
     double started = clock_s ();
     while (rc == 0 && !episode_done (e.episode))
-        rc = cmd_play_turn (play, &e, err);
+        rc = cmd_play_turn (play, &e, &tasks->unscored, err);
     e.write_s = clock_s () - started;
     if (rc == 0)
         rc = cmd_play_finish (play, &e, &tasks->unscored, err);
@@ -294,12 +336,11 @@ static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, si
     tasks_t tasks = {0};
     const opened_t *folder = play->seats.folder[0];
     const char *const *roles = (const char *const *) play->conf->team.roles.item;
-    const char *prompts[CONF_LIST_MAX];
-    conf_prompts (play->conf, roles, play->conf->team.roles.n, prompts);
+    conf_episode_t episode;
+    conf_episode (play->conf, roles, play->conf->team.roles.n, &episode);
     task_fit_t fit = {.roles = roles,
                       .roles_n = play->conf->team.roles.n,
-                      .prompts = prompts,
-                      .written = (size_t) play->conf->task.max_tokens,
+                      .limits = episode.limits,
                       .room = hf_config (folder->hf)->model.context,
                       .count = cmd_play_count,
                       .context = &play->seats};

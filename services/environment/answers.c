@@ -65,7 +65,8 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
 static size_t answers_tokens_read (const group_t *group, size_t role, const table_t *table,
                                    size_t prompt_n)
 {
-    size_t own = group->seats[role].brief + table->written[role];
+    size_t own = group->seats[role].brief +
+                 (episode_sees_turns (table->episode, role) ? table->written[role] : 0);
     return group->turn > 0 && prompt_n > own ? prompt_n - own : 0;
 }
 
@@ -109,7 +110,7 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
 }
 
 /*  All actions of an episode are in before it steps: the roles of a turn do not see each other. */
-static int answers_play_turn (group_t *group, err_t *err)
+static int answers_apply_all (group_t *group, err_t *err)
 {
     size_t next[EPISODE_ROLES_MAX] = {0};
     for (size_t e = 0; e < group->n; e++) {
@@ -122,10 +123,16 @@ static int answers_play_turn (group_t *group, err_t *err)
             if (answers_apply (group, e, r, sample, err) != 0)
                 return err_wrap (err, "episode %zu, role %s", e, group->message->roles[r].name);
         }
-        /* Every episode that acted, acted in full: the last answer of the turn has come. */
+    }
+    return 0;
+}
+
+/*  Every episode that acted, acted in full: the last answer of the turn has come. */
+static int answers_step (group_t *group, err_t *err)
+{
+    for (size_t e = 0; e < group->n; e++)
         if (group->tables[e].acts && episode_step (group->tables[e].episode, err) != 0)
             return err_wrap (err, "episode %zu", e);
-    }
     return 0;
 }
 
@@ -162,10 +169,19 @@ static int answers_write_turn (group_t *group, err_t *err)
 
 /*  What fails here is a property of the answers, which were right: everybody would fail with
  *  them. */
-static void answers_end_turn (group_t *group)
+static void answers_end_acts (group_t *group)
 {
     err_t err = {0};
-    if (answers_play_turn (group, &err) != 0 || answers_write_turn (group, &err) != 0)
+    if (answers_apply_all (group, &err) != 0)
+        group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
+    else
+        group_use_tools (group);
+}
+
+void group_end_turn (group_t *group)
+{
+    err_t err = {0};
+    if (answers_step (group, &err) != 0 || answers_write_turn (group, &err) != 0)
         group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
     else
         group->state = GROUP_STORING;
@@ -192,9 +208,8 @@ static void answers_end_score (group_t *group)
 /*  An answer that is refused leaves the group as it was, and the ask open. */
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err)
 {
-    /* A turn has act requests only, and the score is asked for alone: one kind at a time. */
-    bool act = strcmp (group->asks[ask].service, "act") == 0;
-    if (act) {
+    /* One kind at a time: what a turn asks of agents, of tools, and the score at the end. */
+    if (group->stage == STAGE_ACT) {
         const wire_act_reply_t *reply = wire_act_reply_unpack (group->arena, data, size, err);
         if (!reply || answers_check_act (group, answers_role_of_ask (group, ask), reply, err) != 0)
             return -1;
@@ -203,17 +218,21 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
         const wire_score_reply_t *reply = wire_score_reply_unpack (group->arena, data, size, err);
         if (!reply)
             return -1;
-        if (reply->rewards_n != group->n + group->others_n)
+        if (group->stage == STAGE_TOOL && group_check_found (group, ask, reply, err) != 0)
+            return -1;
+        if (group->stage == STAGE_SCORE && reply->rewards_n != group->n + group->others_n)
             return err_set (err, ERR_INTERNAL, "%zu rewards for %zu episodes", reply->rewards_n,
                             group->n + group->others_n);
-        group->score = reply;
+        *(group->stage == STAGE_TOOL ? &group->found[ask] : &group->score) = reply;
     }
     group->asks[ask].answered = true;
     /* The last one moves the group on. */
     if (--group->unanswered > 0)
         return 0;
-    if (act)
-        answers_end_turn (group);
+    if (group->stage == STAGE_ACT)
+        answers_end_acts (group);
+    else if (group->stage == STAGE_TOOL)
+        group_end_tools (group);
     else
         answers_end_score (group);
     return 0;

@@ -14,7 +14,7 @@
 #include "prompt.h"
 #include "task/mates.h"
 
-static void asks_forget_asks (group_t *group)
+void group_forget_asks (group_t *group)
 {
     for (size_t i = 0; i < group->asks_n; i++) {
         buf_free (&group->asks[i].payload);
@@ -22,11 +22,12 @@ static void asks_forget_asks (group_t *group)
         group->replies[i] = NULL;
     }
     group->asks_n = group->unanswered = 0;
+    group->round++;
 }
 
 /*  The content's hash is part of the id: should a step be played again under other weights, nobody
  *  answers it from what was kept of the first time. */
-static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where)
+void group_finish_ask (group_t *group, group_ask_t *ask, const char *where)
 {
     const wire_group_t *m = group->message;
     err_t err = {0};
@@ -43,7 +44,7 @@ static void asks_finish_ask (group_t *group, group_ask_t *ask, const char *where
 }
 
 /*  There are never more asks than roles: the score is asked for alone. */
-static group_ask_t *asks_new_ask (group_t *group, const char *service)
+group_ask_t *group_new_ask (group_t *group, const char *service)
 {
     group_ask_t *ask = &group->asks[group->asks_n++];
     *ask = (group_ask_t){.service = service, .payload.max = WIRE_PAYLOAD_MAX};
@@ -69,9 +70,24 @@ static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
     return &list[i];
 }
 
-/*  Begins a distinct prompt: its ids go into the result, where completions name them by index. The
- *  role's first prompt of all is its brief: what is longer in a later turn was written by
- *  somebody. */
+/*  How long the role's prompt is while nobody has written anything: what is longer in a later turn
+ *  was written by somebody. */
+static int asks_measure_brief (group_t *group, size_t role, err_t *err)
+{
+    tokenizer_ids_t ids = {0};
+    buf_t text = {0};
+    buf_text (&text, "");
+    int rc = episode_observe_first (group->tables[0].episode, role, &text, err);
+    if (rc == 0)
+        rc = prompt_encode (group->seats[role].tokenizer, &group->message->roles[role], text.data,
+                            text.size, &ids, err);
+    group->seats[role].brief = ids.n;
+    tokenizer_ids_free (&ids);
+    buf_free (&text);
+    return rc;
+}
+
+/*  Begins a distinct prompt: its ids go into the result, where completions name them by index. */
 static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text,
                               err_t *err)
 {
@@ -87,8 +103,10 @@ static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf
     if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
     /* The first turn's prompt has nothing of other roles in it yet. */
-    if (seat->brief == 0)
+    if (rc == 0 && group->turn == 0)
         seat->brief = ids.n;
+    else if (rc == 0 && seat->brief == 0)
+        rc = asks_measure_brief (group, role, err);
     tokenizer_ids_free (&ids);
     shared->text = buf_take (text);
     return rc;
@@ -165,9 +183,9 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     snprintf (where, sizeof where, "/%u/%.100s", group->turn, r->name);
     group->seats[role].ask = group->asks_n;
     group->seats[role].acts = true;
-    group_ask_t *ask = asks_new_ask (group, "act");
+    group_ask_t *ask = group_new_ask (group, "act");
     wire_act_request_pack (&request, &ask->payload);
-    asks_finish_ask (group, ask, where);
+    group_finish_ask (group, ask, where);
     free (prompts);
 }
 
@@ -197,15 +215,15 @@ static void asks_ask_role (group_t *group, size_t role)
  *  episode that ends in this turn still had one. */
 void group_begin_turn (group_t *group)
 {
-    asks_forget_asks (group);
+    group_forget_asks (group);
     group->state = GROUP_ASKING;
+    group->stage = STAGE_ACT;
     for (size_t e = 0; e < group->n; e++)
         group->tables[e].acts = !episode_done (group->tables[e].episode);
     for (size_t r = 0; r < group->message->roles_n && group->state == GROUP_ASKING; r++)
         asks_ask_role (group, r);
     if (group->state == GROUP_ASKING && group->asks_n == 0)
-        group_fail (group, ERR_INPUT, "turn %u: no role acts, and the episode is not done",
-                    group->turn);
+        group_use_tools (group);
 }
 
 /*  Teams that were not played, for credit: put together from what was said, and scored with the
@@ -244,35 +262,42 @@ static const char **asks_gather_histories (group_t *group, err_t *err)
     return all;
 }
 
-/*  The task with its hidden checks goes with this request and no other, once for the whole
+/*  The task with its hidden checks goes with these requests and no others, once for the whole
  *  group. */
-void group_ask_score (group_t *group)
+wire_score_request_t group_score_request (const group_t *group)
 {
     const wire_group_t *m = group->message;
+    return (wire_score_request_t){.run = m->run,
+                                  .command = m->command,
+                                  .weights = m->weights,
+                                  .task = m->task,
+                                  .roles = group->roles,
+                                  .roles_n = m->roles_n,
+                                  .max_tokens = m->max_tokens,
+                                  .max_turns = m->max_turns,
+                                  .modules = m->modules,
+                                  .cpu_s = m->cpu_s,
+                                  .cpu_total_s = m->cpu_total_s,
+                                  .command_s = m->command_s,
+                                  .protocol = m->protocol};
+}
+
+void group_ask_score (group_t *group)
+{
     err_t err = {0};
     const char **histories = asks_gather_histories (group, &err);
     if (!histories) {
         group_fail (group, err.code, "%s", err.text);
         return;
     }
-    wire_score_request_t request = {.run = m->run,
-                                    .command = m->command,
-                                    .weights = m->weights,
-                                    .task = m->task,
-                                    .roles = group->roles,
-                                    .roles_n = m->roles_n,
-                                    .max_tokens = m->max_tokens,
-                                    .max_turns = m->max_turns,
-                                    .modules = m->modules,
-                                    .cpu_s = m->cpu_s,
-                                    .cpu_total_s = m->cpu_total_s,
-                                    .command_s = m->command_s,
-                                    .histories = histories,
-                                    .histories_n = group->n + group->others_n};
-    asks_forget_asks (group);
+    wire_score_request_t request = group_score_request (group);
+    request.histories = histories;
+    request.histories_n = group->n + group->others_n;
+    group_forget_asks (group);
     group->state = GROUP_ASKING;
-    group_ask_t *ask = asks_new_ask (group, "score");
+    group->stage = STAGE_SCORE;
+    group_ask_t *ask = group_new_ask (group, "score");
     wire_score_request_pack (&request, &ask->payload);
-    asks_finish_ask (group, ask, "");
+    group_finish_ask (group, ask, "");
     free (histories);
 }

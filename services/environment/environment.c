@@ -43,6 +43,7 @@ typedef struct {
     group_t *group; /* NULL: this place is free */
     store_claim_t claim;
     call_t calls[EPISODE_ROLES_MAX]; /* of each of its asks */
+    unsigned round;                  /* of those */
     const tokenizer_t *tokenizers[EPISODE_ROLES_MAX];
     int64_t claimed_ms, renewed_ms, moved_ms;
     err_t trouble; /* what failed last */
@@ -302,8 +303,6 @@ static bool player_store (environment_t *env, player_t *player)
     int rc = store_turn (env->store, &player->claim, turn, lines->data, lines->size, &err);
     if (!environment_on_stored (env, player, rc, &err))
         return false;
-    /* The next turn's requests begin without refusals and without judges. */
-    memset (player->calls, 0, sizeof player->calls);
     group_stored (player->group);
     return true;
 }
@@ -340,6 +339,10 @@ static int64_t environment_patience_ms (const player_t *player)
 static bool player_ask (environment_t *env, player_t *player)
 {
     int64_t now = clock_ms ();
+    /* New requests begin without refusals and without judges. */
+    if (player->round != group_round (player->group))
+        memset (player->calls, 0, sizeof player->calls);
+    player->round = group_round (player->group);
     for (size_t i = 0; i < group_asks (player->group); i++) {
         const group_ask_t *ask = group_ask (player->group, i);
         call_t *call = &player->calls[i];

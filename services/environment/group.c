@@ -38,16 +38,19 @@ void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
 static void group_make_episodes (group_t *group)
 {
     const wire_group_t *m = group->message;
-    const char *prompts[EPISODE_ROLES_MAX];
+    const char *prompts[EPISODE_ROLES_MAX], *sees[EPISODE_ROLES_MAX];
     episode_limits_t limits = {.tokens = m->max_tokens,
                                .turns = m->max_turns,
                                .cpu_s = m->cpu_s,
                                .cpu_total_s = m->cpu_total_s,
-                               .prompts = prompts};
+                               .protocol = m->protocol,
+                               .prompts = prompts,
+                               .sees = sees};
     /* Seats are found by name from here on; their order is the order of the configuration. */
     for (size_t r = 0; r < m->roles_n; r++) {
         group->roles[r] = m->roles[r].name;
         prompts[r] = m->roles[r].prompt;
+        sees[r] = m->roles[r].sees;
     }
     for (size_t e = 0; e < group->n && group->state != GROUP_FAILED; e++) {
         err_t err = {0};
@@ -116,6 +119,7 @@ void group_destroy (group_t **group)
         free (g->others[i]);
     free (g->others);
     free (g->tables);
+    free (g->uses);
     result_destroy (&g->result);
     buf_free (&g->bytes);
     arena_destroy (&g->arena);
@@ -157,6 +161,11 @@ bool group_has_tokenizer (const group_t *group, size_t role)
 size_t group_asks (const group_t *group)
 {
     return group->asks_n;
+}
+
+unsigned group_round (const group_t *group)
+{
+    return group->round;
 }
 
 const group_ask_t *group_ask (const group_t *group, size_t ask)

@@ -62,6 +62,8 @@ bool group_has_tokenizer (const group_t *group, size_t role);
 /*  ASKING. An answer that does not fit its question is refused, and the ask stays open: ERR_STALE
  *  for another version, ERR_INTERNAL for anything else. */
 size_t group_asks (const group_t *group);
+/*  Changes whenever all asks are new ones. */
+unsigned group_round (const group_t *group);
 const group_ask_t *group_ask (const group_t *group, size_t ask);
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err);
 

@@ -24,6 +24,15 @@ typedef struct {
     bool acts;
 } seat_t;
 
+/*  What is asked for just now. */
+typedef enum { STAGE_ACT, STAGE_TOOL, STAGE_SCORE } stage_t;
+
+/*  A tool that a role of an episode uses in this turn. */
+typedef struct {
+    size_t episode, role, ask;
+    size_t at; /* in the ask's histories */
+} use_t;
+
 struct group {
     arena_t *arena;
     const wire_group_t *message;
@@ -37,15 +46,36 @@ struct group {
     group_ask_t asks[EPISODE_ROLES_MAX];
     const wire_act_reply_t *replies[EPISODE_ROLES_MAX]; /* by ask */
     size_t asks_n, unanswered;
-    const wire_score_reply_t *score; /* NULL until scored */
+    unsigned round; /* of asks: all of one are independent of each other */
+    stage_t stage;
+    use_t *uses; /* of tools in this turn */
+    size_t uses_n;
+    const wire_score_reply_t *found[EPISODE_ROLES_MAX]; /* by ask */
+    const wire_score_reply_t *score;                    /* NULL until scored */
     char **others; /* histories of the teams that were not played, once they are to be scored */
     size_t others_n;
     result_t *result;
     buf_t bytes; /* what the last turn added; at the end the packed result */
 };
 
-/*  asks.c: what is asked of agents in a turn, and of the reward service at the end. */
+/*  asks.c: what is asked of agents in a turn, and of the reward service at the end. A turn in which
+ *  nobody has to be asked anything goes on to its tools. */
 void group_begin_turn (group_t *group);
 void group_ask_score (group_t *group);
+group_ask_t *group_new_ask (group_t *group, const char *service);
+void group_finish_ask (group_t *group, group_ask_t *ask, const char *where);
+void group_forget_asks (group_t *group);
+/*  A score request without histories and tool, which the caller sets. */
+wire_score_request_t group_score_request (const group_t *group);
+
+/*  tools.c: everybody has acted; what tools find is asked of the reward service, and the turn ends
+ *  when it has come, at once where no tool is used. */
+void group_use_tools (group_t *group);
+int group_check_found (const group_t *group, size_t ask, const wire_score_reply_t *reply,
+                       err_t *err);
+void group_end_tools (group_t *group);
+
+/*  answers.c: the turn's last answer is there. */
+void group_end_turn (group_t *group);
 
 #endif

@@ -81,11 +81,35 @@ static json_t *scorer_run (void *self, const json_t *request, err_t *err)
 }
 
 /*  episode_new has refused a task whose family there is not. */
+static const family_t *scorer_family (const episode_t *episode)
+{
+    const json_t *task = json_object_get (episode_json (episode), "task");
+    return family_find (family_text (task, "family"));
+}
+
+/*  Tools are the family's, whoever scores; what they find is no score yet, so nothing of it is
+ *  weighed. */
+static int scorer_use_tool (scorer_t *s, const scorer_job_t *job, const episode_t *episode,
+                            reward_t *reward, err_t *err)
+{
+    const family_t *family = scorer_family (episode);
+    const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
+    reward_score_t found = {0};
+    if (!family_has_tool (family, job->tool))
+        return err_set (err, ERR_INPUT, "the %s family has no tool '%.40s'", family->name,
+                        job->tool);
+    if (family->tool (job->tool, episode, &(task_capabilities_t){.sandbox = &sandbox}, &found,
+                      err) != 0)
+        return -1;
+    *reward = (reward_t){.success = found.success, .quality = found.quality};
+    memcpy (reward->verdict, found.verdict, sizeof reward->verdict);
+    return 0;
+}
+
 static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score_t *score,
                              err_t *err)
 {
-    const json_t *task = json_object_get (episode_json (episode), "task");
-    const family_t *family = family_find (family_text (task, "family"));
+    const family_t *family = scorer_family (episode);
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
     return family->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, score, err);
 }
@@ -101,10 +125,13 @@ int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t 
         return -1;
     reward_score_t score;
     int rc = episode_replay (episode, job->history, strlen (job->history), err);
-    if (rc == 0)
+    bool tool = job->tool && *job->tool;
+    if (rc == 0 && tool)
+        rc = scorer_use_tool (s, job, episode, reward, err);
+    else if (rc == 0)
         rc = *job->command ? scorer_by_command (s, job, episode, &score, err)
                            : scorer_by_family (s, episode, &score, err);
-    if (rc == 0)
+    if (rc == 0 && !tool)
         rc = reward_join (episode, &job->weights, &score, reward, err);
     episode_destroy (&episode);
     return rc;

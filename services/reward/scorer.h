@@ -29,6 +29,7 @@ typedef struct {
     size_t roles_n;
     episode_limits_t limits;
     const char *history; /* JSON */
+    const char *tool;    /* "", or what is to be found in the unfinished episode instead */
 } scorer_job_t;
 
 typedef struct scorer scorer_t;
@@ -39,6 +40,7 @@ scorer_t *scorer_new (const char *command, const char *modules);
 void scorer_destroy (scorer_t **scorer);
 /*  ERR_CONFIG: the run counts on another program or other modules than this service has. */
 int scorer_check (const scorer_t *scorer, const char *command, const char *modules, err_t *err);
+/*  What a tool found is a reward's success, quality and verdict. */
 int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
 
 #endif

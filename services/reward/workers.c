@@ -51,6 +51,7 @@ static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
                 job->limits.cpu_s, job->limits.cpu_total_s);
     for (size_t r = 0; r < job->roles_n; r++)
         buf_printf (&text, "%s,", job->roles[r]);
+    buf_printf (&text, "|%s|%s", job->limits.protocol, job->tool);
     if (*job->command)
         buf_printf (&text, "|%zu|%s", index, job->command);
     buf_printf (&text, "|%zu|", strlen (job->task));
@@ -157,8 +158,10 @@ static void *workers_run (void *argument)
                             .limits = {.tokens = r->max_tokens,
                                        .turns = r->max_turns,
                                        .cpu_s = r->cpu_s,
-                                       .cpu_total_s = r->cpu_total_s},
-                            .history = r->histories[index]};
+                                       .cpu_total_s = r->cpu_total_s,
+                                       .protocol = r->protocol},
+                            .history = r->histories[index],
+                            .tool = r->tool};
         err_t err = {0};
         int rc = skip ? 0 : workers_score (w, scorer, &job, index, &s->rewards[index], &err);
         pthread_mutex_lock (&w->lock);

@@ -41,18 +41,13 @@ static episode_t *episodes_rebuild (const trainer_t *t, const rollout_t *rollout
         g++;
     const conf_t *conf = t->team.conf;
     const char *const *roles = (const char *const *) conf->team.roles.item;
-    const char *prompts[CONF_LIST_MAX];
-    conf_prompts (conf, roles, conf->team.roles.n, prompts);
+    conf_episode_t under;
+    conf_episode (conf, roles, conf->team.roles.n, &under);
     const char *history = rollout->episode[number]->history;
     /* The same limits as the environment played under: the state that comes out must be the one
        that was played. */
-    episode_limits_t limits = {.tokens = (size_t) conf->task.max_tokens,
-                               .turns = (size_t) conf->task.max_turns,
-                               .cpu_s = conf->task.cpu_s,
-                               .cpu_total_s = conf->task.cpu_total_s,
-                               .prompts = prompts};
     episode_t *episode = episode_new (rollout->task[g] ? rollout->task[g] : "", roles,
-                                      conf->team.roles.n, &limits, err);
+                                      conf->team.roles.n, &under.limits, err);
     if (episode && episode_replay (episode, history, strlen (history), err) != 0)
         episode_destroy (&episode);
     if (!episode)

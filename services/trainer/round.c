@@ -70,7 +70,8 @@ static void round_fill_roles (const team_t *team, wire_role_t *roles)
             .stops = {.data = policy->stops, .n = policy->stops_n},
             .prefix = {.data = policy->prefix, .n = policy->prefix_n},
             .chat = team->chat[r].name,
-            .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT)};
+            .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT),
+            .sees = conf_words (team->conf, team->conf->team.roles.item[r], CONF_SEES)};
     }
 }
 
@@ -126,6 +127,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .cpu_s = conf->task.cpu_s,
         .cpu_total_s = conf->task.cpu_total_s,
         .command_s = conf->reward.command_s,
+        .protocol = conf->protocol,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_sampling (round, &message);
     if (round->phase == WIRE_TRAIN) {

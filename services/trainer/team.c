@@ -121,12 +121,11 @@ int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted
     const conf_t *conf = team->conf;
     team_count_t count = {.team = team};
     const char *const *roles = (const char *const *) conf->team.roles.item;
-    const char *prompts[CONF_LIST_MAX];
-    conf_prompts (conf, roles, team->roles, prompts);
+    conf_episode_t episode;
+    conf_episode (conf, roles, team->roles, &episode);
     task_fit_t fit = {.roles = roles,
                       .roles_n = team->roles,
-                      .prompts = prompts,
-                      .written = (size_t) conf->task.max_tokens,
+                      .limits = episode.limits,
                       .room = team->context[0],
                       .count = team_count,
                       .context = &count};

@@ -301,6 +301,82 @@ static void roles_have_words_of_their_own (void **state)
     refused (TOLD, "team.roles.main=x", "team.roles.ROLE.prompt=TEXT is wanted");
 }
 
+#define TEAM                                                                                       \
+    "model:\n  path: m\ntask:\n  family: coding\nteam:\n  roles:\n    aux:\n    main:\n"           \
+    "      sees: [brief, tests, aux]\n    tester:\n"
+
+/*  Who acts when is named, or told turn by turn; --print-config shows it so that it reads back. */
+static void a_team_has_a_protocol (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    conf_t *conf = parse (TEAM "  protocol: repair\n", "task.max_turns=2", &err);
+    assert_string_equal (conf_words (conf, "main", CONF_SEES), "brief tests aux");
+    assert_string_equal (conf->protocol,
+                         "[{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\"]}},"
+                         "{\"does\":{\"tester\":[\"test\"]},\"until\":\"passed\"}]");
+    conf_destroy (&conf);
+    conf = parse (TEAM "  turns:\n    - {aux: draft, main: [draft, \"draft aux\"], repeat: 2}\n"
+                       "    - tester: test\n      until: passed\n",
+                  NULL, &err);
+    assert_string_equal (conf->protocol,
+                         "[{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\",\"draft aux\"]}},"
+                         "{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\",\"draft aux\"]}},"
+                         "{\"does\":{\"tester\":[\"test\"]},\"until\":\"passed\"}]");
+    buf_t printed = {0};
+    conf_print (conf, true, &printed);
+    conf_t *back = parse (printed.data, NULL, &err);
+    assert_string_equal (back->protocol, conf->protocol);
+    assert_string_equal (conf_words (back, "main", CONF_SEES), "brief tests aux");
+    buf_free (&printed);
+    conf_destroy (&back);
+    conf_destroy (&conf);
+    conf = parse (TEAM, "team.turns=[{\"main\": \"draft\"}]", &err);
+    assert_string_equal (conf->protocol, "[{\"does\":{\"main\":[\"draft\"]}}]");
+    conf_destroy (&conf);
+    conf = parse (TEAM, NULL, &err);
+    assert_string_equal (conf->protocol, "");
+    conf_episode_t under;
+    static const char *const solo[] = {"solo"};
+    conf_destroy (&conf);
+    conf = parse (TEAM "  protocol: repair\n", NULL, &err);
+    conf_episode (conf, (const char *const *) conf->team.roles.item, 3, &under);
+    assert_string_equal (under.limits.protocol, conf->protocol);
+    assert_string_equal (under.sees[1], "brief tests aux");
+    conf_episode (conf, solo, 1, &under);
+    assert_string_equal (under.limits.protocol, "");
+    conf_destroy (&conf);
+}
+
+static void a_protocol_that_cannot_be_played_is_refused (void **state)
+{
+    (void) state;
+    refused (TEAM "  protocol: repiar\n", NULL, "x.yml:11: team.protocol");
+    refused (TEAM "  protocol: plan\n", NULL,
+             "x.yml:11: team.protocol: plan needs a role named planner");
+    refused (TEAM "  protocol: pipeline\n", "task.max_turns=3",
+             "--set task.max_turns=3: task.max_turns does nothing with a protocol");
+    refused (TEAM "  protocol: plan\n  turns: [{aux: draft}]\n", NULL,
+             "x.yml:11: team.protocol does nothing with turns of your own");
+    refused (TEAM "  turns:\n    - {aux: draft}\n    - {auks: draft}\n", NULL,
+             "x.yml:11: team.turns: turn 2: the team has no role 'auks'");
+    refused (TEAM "  turns:\n    - {aux: write}\n", NULL, "turn 1, aux: 'write' is none of plan");
+    refused (TEAM "  turns:\n    - {aux: draft, aux: note}\n", NULL,
+             "x.yml:12: team.turns: a name stands twice");
+    refused (TEAM "  turns: [[[[[[[[[[x]]]]]]]]]]\n", NULL, "x.yml:11: team.turns: lists, names");
+    refused (TEAM "  turns: x\n", NULL, "x.yml:11: team.turns: a list of turns is wanted");
+    refused (TEAM "  turns: [{tester: draft}]\n", NULL,
+             "team.roles names 'tester', and the coding family has no such seat: aux");
+    refused (
+        TEAM "  turns: [{aux: draft}, {tester: note}]\n", NULL,
+        "'tester', of whom the coding family asks nothing: say it in team.roles.tester.prompt");
+    refused (TEAM, "team.roles.main.sees=brief main tsets",
+             "team.roles.main.sees has tsets; what is known there: brief, ask,");
+    refused ("model:\n  path: m\ntask:\n  family: writing\nteam:\n  roles: [summary, details]\n"
+             "  protocol: repair\n",
+             NULL, "x.yml:7: team.protocol uses test, which the writing family does not have");
+}
+
 static void what_is_printed_reads_back (void **state)
 {
     (void) state;
@@ -385,6 +461,8 @@ int main (void)
         cmocka_unit_test (lists_hold_any_text),
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (roles_have_words_of_their_own),
+        cmocka_unit_test (a_team_has_a_protocol),
+        cmocka_unit_test (a_protocol_that_cannot_be_played_is_refused),
         cmocka_unit_test (what_is_printed_reads_back),
         cmocka_unit_test (what_is_not_reproducible_is_said),
         cmocka_unit_test (paths_are_relative_to_who_gives_them),

@@ -1,5 +1,5 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/answers.c
- * services/environment/prompt.c services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
+ * services/environment/answers.c services/environment/prompt.c services/environment/result.c */
 /*  The state machine of a group, with answers as peers would give them. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -316,6 +316,75 @@ static void several_turns_are_stored_one_by_one (void **state)
     group_destroy (&group);
 }
 
+/*  A seat that has nothing to say is not asked; a tool's findings end the episodes that it says are
+ *  right, and only the others go on. The fixture's scorer says so of the first history that it is
+ *  given. */
+static void tools_are_asked_of_the_reward_service (void **state)
+{
+    (void) state;
+    static const char repair[] = "[{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\"]}},"
+                                 "{\"does\":{\"main\":[\"test\"]},\"until\":\"passed\"},"
+                                 "{\"does\":{\"main\":[\"repair\"]}}]";
+    fixture_group_t f;
+    fixture_group (&f, tokenizer_text);
+    f.group.protocol = repair;
+    f.roles[1].sees = "tests aux";
+    group_t *group = begun (&f);
+    unsigned turn, round = group_round (group);
+    answer_one (group, 1);
+    answer_one (group, 0);
+    expect_state (group, GROUP_STORING);
+    group_stored (group);
+    expect_state (group, GROUP_ASKING);
+    assert_int_equal (group_asks (group), 1);
+    assert_true (group_round (group) != round);
+    const group_ask_t *ask = group_ask (group, 0);
+    assert_string_equal (ask->service, "score");
+    assert_non_null (strstr (ask->id, "r/train/12/5/1/test/score/"));
+    arena_t *arena = arena_new (1 << 20);
+    const wire_score_request_t *q =
+        wire_score_request_unpack (arena, ask->payload.data, ask->payload.size, &err);
+    assert_non_null (q);
+    assert_string_equal (q->tool, "test");
+    assert_string_equal (q->protocol, repair);
+    assert_int_equal (q->histories_n, 3);
+    assert_non_null (strstr (q->histories[2], "{\"turns\":[{\"actions\":["));
+    wire_reward_t few[2] = {{.verdict = ""}, {.verdict = ""}};
+    buf_t bytes = {0};
+    wire_score_reply_pack (&(wire_score_reply_t){.rewards = few, .rewards_n = 2}, &bytes);
+    assert_int_equal (group_answer (group, 0, bytes.data, bytes.size, &err), -1);
+    assert_non_null (strstr (err.text, "2 findings for 3 episodes"));
+    buf_free (&bytes);
+    answer_one (group, 0);
+    expect_state (group, GROUP_STORING);
+    const char *lines = group_turn (group, &turn)->data;
+    assert_int_equal (turn, 1);
+    assert_ptr_equal (lines,
+                      strstr (lines, "{\"actions\":[],\"tools\":{\"main\":{\"success\":true,"));
+    group_stored (group);
+    q = NULL;
+    const wire_act_request_t *again = wire_act_request_unpack (
+        arena, group_ask (group, 0)->payload.data, group_ask (group, 0)->payload.size, &err);
+    assert_int_equal (group_asks (group), 1);
+    assert_int_equal (again->role, 1);
+    assert_int_equal (again->prompts_n, 2); /* its own words are not in it, aux's are */
+    assert_int_equal (again->prompts[0].episodes[0], 1);
+    assert_int_equal (again->prompts[1].episodes[0], 2);
+    play (group, false);
+    expect_state (group, GROUP_DONE);
+    const wire_episodes_t *out =
+        wire_episodes_unpack (arena, group_result (group)->data, group_result (group)->size, &err);
+    assert_non_null (out);
+    assert_int_equal (out->episodes[0].completions_n, 2);
+    assert_int_equal (out->episodes[2].completions_n, 3);
+    assert_int_equal (out->episodes[2].completions[2].turn, 2);
+    /* What it read is what is longer than its prompt while nobody had written. */
+    assert_non_null (strstr (out->episodes[2].history, "\"tokens_read\":"));
+    assert_null (strstr (strstr (out->episodes[2].history, "\"tools\""), "\"tokens_read\":0"));
+    arena_destroy (&arena);
+    group_destroy (&group);
+}
+
 typedef enum { NO_SAMPLE, ONE_MORE, EMPTY, LONG, VERSION, WEIGHTS, GARBAGE, FLAWS } flaw_t;
 
 /*  An agent's answer with a flaw. */
@@ -508,6 +577,7 @@ int main (void)
         cmocka_unit_test (a_whole_group_gives_its_result),
         cmocka_unit_test (the_order_of_answers_does_not_matter),
         cmocka_unit_test (several_turns_are_stored_one_by_one),
+        cmocka_unit_test (tools_are_asked_of_the_reward_service),
         cmocka_unit_test (answers_that_do_not_fit_are_refused),
         cmocka_unit_test (scores_must_be_one_per_episode),
         cmocka_unit_test (credit_has_other_teams_scored),

@@ -156,6 +156,12 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
     json_array_foreach (tests, i, test)
         if (coding_adopt_test (task, test, i, err) != 0)
             return -1;
+    const json_t *seen = json_object_get (task, "public");
+    if (seen && (!json_is_integer (seen) || json_integer_value (seen) < 0 ||
+                 (size_t) json_integer_value (seen) > json_array_size (tests)))
+        return err_set (err, ERR_INPUT,
+                        "\"public\" is how many of the %zu tests, the first ones, may be seen",
+                        json_array_size (tests));
     return 0;
 }
 

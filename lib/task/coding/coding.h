@@ -63,6 +63,12 @@ json_t *coding_seats (const json_t *state);
  *  earns neither "runs" nor tests unless it passes all of them. */
 int coding_score (const episode_t *episode, const task_capabilities_t *capabilities,
                   reward_score_t *score, err_t *err);
+/*  test: the public examples, which are the first "public" of a task's tests; success: all pass.
+ *  lint: success: each seat's text holds code that defines what is wanted of it. */
+int coding_tool (const char *name, const episode_t *episode,
+                 const task_capabilities_t *capabilities, reward_score_t *found, err_t *err);
+/*  How many of a task's tests may be seen. */
+size_t coding_public (const json_t *task);
 void coding_reword (json_t *task, rng_t *rng);
 void coding_mistake (json_t *task, rng_t *rng);
 void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);

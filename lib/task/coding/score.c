@@ -124,14 +124,26 @@ static void coding_explain (coding_outcome_t *o, const json_t *test, const json_
     buf_free (&why);
 }
 
-/*  Neither what a call should give nor what is in it ever gets to where the program runs, so that
- *  no program can look its expected results up: another process compares. */
-static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
+static json_t *coding_first_tests (const json_t *task, size_t n)
+{
+    const json_t *tests = json_object_get (task, "tests");
+    json_t *first = json_array (), *test;
+    size_t i;
+    json_array_foreach (tests, i, test)
+        if (i < n)
+            json_array_append (first, test);
+    return first;
+}
+
+/*  Runs the first n of a task's tests. Neither what a call should give nor what is in it ever gets
+ *  to where the program runs, so that no program can look its expected results up: another process
+ *  compares. */
+static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state, size_t n,
                              coding_outcome_t *o, err_t *err)
 {
     const json_t *task = json_object_get (state, "task");
     const char *entry = family_text (task, "entry_point");
-    json_t *tests = json_object_get (task, "tests"), *test;
+    json_t *tests = coding_first_tests (task, n), *test;
     json_t *calls = json_array ();
     size_t i;
     o->tests = json_array_size (tests);
@@ -142,8 +154,10 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
                     json_pack ("{s:s, s:o, s:O}", "program", family_text (state, "artifact"),
                                "calls", calls, "wanted", tests),
                     err);
-    if (!answer)
+    if (!answer) {
+        json_decref (tests);
         return -1;
+    }
     const json_t *results = json_object_get (answer, "results");
     json_array_foreach (tests, i, test) {
         const json_t *result = json_array_get (results, i);
@@ -156,6 +170,7 @@ static int coding_run_tests (const task_sandbox_t *sandbox, const json_t *state,
     }
     coding_read_facts (answer, state, o);
     json_decref (answer);
+    json_decref (tests);
     return 0;
 }
 
@@ -249,7 +264,8 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
     const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
     bool human = json_is_string (json_object_get (task, "test"));
     coding_outcome_t o = {0};
-    if ((human ? coding_run_check : coding_run_tests) (sandbox, state, &o, err) != 0)
+    if ((human ? coding_run_check (sandbox, state, &o, err)
+               : coding_run_tests (sandbox, state, SIZE_MAX, &o, err)) != 0)
         return -1;
     bool helper = coding_has_helper (state), used = !helper || o.watched > 0;
     double share = o.tests ? (double) o.passed / (double) o.tests : 0;
@@ -277,4 +293,75 @@ int coding_score (const episode_t *episode, const task_capabilities_t *capabilit
               o.constant && !all ? ", one answer to all calls" : "", o.why[0] && !all ? "; " : "",
               all ? "" : o.why);
     return 0;
+}
+
+/*  ---- tools ---------------------------------------------------------------------------------- */
+
+#define PUBLIC_BUILTIN 2 /* of the built-in set's eight */
+
+size_t coding_public (const json_t *task)
+{
+    const json_t *given = json_object_get (task, "public");
+    if (json_is_integer (given))
+        return (size_t) json_integer_value (given);
+    return json_object_get (task, "parts") ? PUBLIC_BUILTIN : 0;
+}
+
+static int coding_test (const task_sandbox_t *sandbox, const json_t *state, reward_score_t *found,
+                        err_t *err)
+{
+    const json_t *task = json_object_get (state, "task");
+    coding_outcome_t o = {0};
+    if (coding_public (task) == 0)
+        return err_set (err, ERR_INPUT,
+                        "no test of task '%.80s' may be seen: \"public\": N in the task says that "
+                        "the first N of its tests may",
+                        family_text (task, "id"));
+    if (coding_run_tests (sandbox, state, coding_public (task), &o, err) != 0)
+        return -1;
+    found->success = o.passed == o.tests;
+    found->quality = (double) o.passed / (double) o.tests;
+    snprintf (found->verdict, sizeof found->verdict, "%zu of %zu examples%s%s", o.passed, o.tests,
+              o.why[0] && !found->success ? "; " : "", found->success ? "" : o.why);
+    return 0;
+}
+
+/*  Nothing is called, so nothing runs: the texts are only read. */
+static int coding_lint (const task_sandbox_t *sandbox, const json_t *state, reward_score_t *found,
+                        err_t *err)
+{
+    json_t *wanted = coding_seats (state);
+    json_t *answer = coding_ask (
+        sandbox, state,
+        json_pack ("{s:s, s:[]}", "program", family_text (state, "artifact"), "calls"), err);
+    const json_t *seats = json_object_get (answer, "seats"), *seat;
+    buf_t text = {0};
+    size_t fine = 0, i;
+    json_array_foreach (seats, i, seat) {
+        const char *name = family_text (json_array_get (wanted, i), "name");
+        bool code = json_is_true (json_array_get (seat, 0));
+        bool defined = json_is_true (json_array_get (seat, 1));
+        fine += code && defined;
+        if (!code || !defined)
+            buf_printf (&text, "%s%s: %s", text.size ? "; " : "", name,
+                        code ? "is not defined" : "no code that Python can read");
+    }
+    size_t n = json_array_size (seats);
+    found->success = n > 0 && fine == n;
+    found->quality = n > 0 ? (double) fine / (double) n : 0;
+    reward_set_verdict (found, text.size ? text.data : "no findings");
+    buf_free (&text);
+    json_decref (wanted);
+    json_decref (answer);
+    return answer ? 0 : -1;
+}
+
+int coding_tool (const char *name, const episode_t *episode,
+                 const task_capabilities_t *capabilities, reward_score_t *found, err_t *err)
+{
+    const json_t *state = episode_json (episode);
+    if (!capabilities->sandbox)
+        return err_set (err, ERR_CONFIG, "a program's tools need a sandbox, and none is here");
+    return (strcmp (name, "test") == 0 ? coding_test : coding_lint) (capabilities->sandbox, state,
+                                                                     found, err);
 }

@@ -117,12 +117,12 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
                       size_t written, err_t *err)
 {
     const conf_t *conf = p->conf;
-    const char *prompts[CONF_LIST_MAX];
-    conf_prompts (conf, roles, n, prompts);
+    conf_episode_t episode;
+    conf_episode (conf, roles, n, &episode);
+    episode.limits.tokens = written;
     task_fit_t fit = {.roles = roles,
                       .roles_n = n,
-                      .prompts = prompts,
-                      .written = written,
+                      .limits = episode.limits,
                       .room = p->context,
                       .count = check_count,
                       .context = p};

@@ -59,7 +59,7 @@ static const wire_reward_t *solutions_score (solutions_t *s, const char *line, c
     if (rc == 0 && !s->judge)
         rc = (s->judge = judge_new (s->conf, err)) ? 0 : -1;
     if (rc == 0)
-        reward = judge_score (s->judge, line, history.data, s->interrupted, err);
+        reward = judge_score (s->judge, "", line, history.data, s->interrupted, err);
     episode_destroy (&episode);
     buf_free (&whole);
     buf_free (&history);
@@ -131,6 +131,7 @@ int solutions_check (const conf_t *conf, const task_set_t *tasks,
     conf_t alone = *conf;
     alone.team.roles = (conf_list_t){.n = 1, .item = {(char *) (uintptr_t) "solo"}};
     alone.task.max_turns = 0;
+    alone.protocol = NULL;
     solutions_t s = {.conf = &alone,
                      .tasks = tasks,
                      .interrupted = interrupted,

@@ -82,8 +82,8 @@ void judge_destroy (judge_t **self)
 }
 
 /*  The request of a group with one episode. *call stays 0 where the bus has no room. */
-static int judge_send (judge_t *j, const char *task, const char *history, uint64_t *call,
-                       err_t *err)
+static int judge_send (judge_t *j, const char *tool, const char *task, const char *history,
+                       uint64_t *call, err_t *err)
 {
     const conf_t *conf = j->conf;
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
@@ -100,6 +100,8 @@ static int judge_send (judge_t *j, const char *task, const char *history, uint64
         .modules = j->modules.data ? j->modules.data : "",
         .cpu_s = conf->task.cpu_s,
         .cpu_total_s = conf->task.cpu_total_s,
+        .protocol = conf->protocol,
+        .tool = tool,
         .histories = &history,
         .histories_n = 1};
     wire_score_request_pack (&request, &bytes);
@@ -130,13 +132,14 @@ static const wire_reward_t *judge_read (judge_t *j, const bus_item_t *item, err_
 }
 
 /*  A bus that has just begun may have no room for the request yet: it is sent until it has. */
-const wire_reward_t *judge_score (judge_t *j, const char *task, const char *history,
-                                  const volatile sig_atomic_t *interrupted, err_t *err)
+const wire_reward_t *judge_score (judge_t *j, const char *tool, const char *task,
+                                  const char *history, const volatile sig_atomic_t *interrupted,
+                                  err_t *err)
 {
     uint64_t call = 0;
     while (!*interrupted) {
         bus_item_t item;
-        if ((call == 0 && judge_send (j, task, history, &call, err) != 0) ||
+        if ((call == 0 && judge_send (j, tool, task, history, &call, err) != 0) ||
             supervisor_turn (j->supervisor, err) != 0)
             return NULL;
         int got = bus_next (j->bus, &item, JUDGE_POLL_MS, err);

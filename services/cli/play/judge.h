@@ -1,7 +1,7 @@
 /*  judge - a reward service of one's own, to score what was played.
  *
  *      judge_t *judge = judge_new (conf, &err);
- *      const wire_reward_t *reward = judge_score (judge, task, history, &interrupted, &err);
+ *      const wire_reward_t *reward = judge_score (judge, "", task, history, &interrupted, &err);
  *      judge_destroy (&judge);
  *
  *  A bus and a reward service run in a folder that goes away with them, so that a score is what
@@ -21,8 +21,10 @@ typedef struct judge judge_t;
 judge_t *judge_new (const conf_t *conf, err_t *err);
 void judge_destroy (judge_t **judge);
 
-/*  A finished episode's reward, valid until the next call. NULL with ERR_NONE: interrupted. */
-const wire_reward_t *judge_score (judge_t *judge, const char *task, const char *history,
-                                  const volatile sig_atomic_t *interrupted, err_t *err);
+/*  A finished episode's reward, or for a tool that is not "" what it finds in one under way; valid
+ *  until the next call. NULL with ERR_NONE: interrupted. */
+const wire_reward_t *judge_score (judge_t *judge, const char *tool, const char *task,
+                                  const char *history, const volatile sig_atomic_t *interrupted,
+                                  err_t *err);
 
 #endif

@@ -15,26 +15,35 @@ static episode_t *prompts_begin (const json_t *state)
 {
     const json_t *roles = json_object_get (state, "roles"),
                  *limits = json_object_get (state, "limits"),
-                 *words = json_object_get (state, "prompts");
-    const char *names[PROMPTS_ROLES_MAX] = {0}, *prompts[PROMPTS_ROLES_MAX];
+                 *words = json_object_get (state, "prompts"),
+                 *parts = json_object_get (state, "sees"),
+                 *turns = json_object_get (state, "protocol");
+    const char *names[PROMPTS_ROLES_MAX] = {0}, *prompts[PROMPTS_ROLES_MAX],
+               *sees[PROMPTS_ROLES_MAX];
     size_t n = json_array_size (roles);
     if (n == 0 || n > PROMPTS_ROLES_MAX)
         return NULL;
     for (size_t i = 0; i < n; i++) {
-        const char *prompt = json_string_value (json_array_get (words, i));
+        const char *prompt = json_string_value (json_array_get (words, i)),
+                   *part = json_string_value (json_array_get (parts, i));
         if (!(names[i] = json_string_value (json_array_get (roles, i))))
             return NULL;
         prompts[i] = prompt ? prompt : "";
+        sees[i] = part ? part : "";
     }
+    char *protocol = turns ? json_dumps (turns, JSON_COMPACT) : NULL;
     episode_limits_t l = {
         .tokens = (size_t) json_integer_value (json_object_get (limits, "tokens")),
         .turns = (size_t) json_integer_value (json_object_get (limits, "turns")),
         .cpu_s = json_number_value (json_object_get (limits, "cpu_s")),
         .cpu_total_s = json_number_value (json_object_get (limits, "cpu_total_s")),
-        .prompts = prompts};
+        .protocol = protocol,
+        .prompts = prompts,
+        .sees = sees};
     char *task = json_dumps (json_object_get (state, "task"), JSON_COMPACT);
     episode_t *episode = task ? episode_new (task, names, n, &l, NULL) : NULL;
     free (task);
+    free (protocol);
     return episode;
 }
 
@@ -72,6 +81,24 @@ static int prompts_replay_role (episode_t *episode, size_t role, json_t *action)
     return episode_act (episode, role, &act, NULL);
 }
 
+/*  What tools found stands in the record. */
+static int prompts_replay_tools (episode_t *episode, const json_t *turn)
+{
+    const json_t *roles = json_object_get (episode_json (episode), "roles");
+    const char *tool;
+    int rc = 0;
+    for (size_t r = 0; rc == 0 && (r = episode_tool (episode, r, &tool)) < EPISODE_ROLES_MAX; r++) {
+        const char *name = json_string_value (json_array_get (roles, r));
+        const json_t *found = json_object_get (json_object_get (turn, "tools"), name);
+        const char *verdict = json_string_value (json_object_get (found, "verdict"));
+        rc = verdict ? episode_found (episode, r, json_is_true (json_object_get (found, "success")),
+                                      json_number_value (json_object_get (found, "quality")),
+                                      verdict, NULL)
+                     : -1;
+    }
+    return rc;
+}
+
 /*  Turn by turn, as it was played. The first step that fails ends it: later prompts would be made
  *  from another state, so they are left out rather than wrong. */
 void prompts_add (json_t *state)
@@ -87,6 +114,8 @@ void prompts_add (json_t *state)
             if (episode_acts (episode, r))
                 rc = prompts_replay_role (episode, r, prompts_action_of (turn, role));
         }
+        if (rc == 0)
+            rc = prompts_replay_tools (episode, turn);
         if (rc == 0)
             rc = episode_step (episode, NULL);
         if (rc != 0)
