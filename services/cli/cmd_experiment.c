@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/printable.h"
 #include "cli.h"
 #include "experiment/arm.h"
 #include "experiment/child.h"
@@ -304,11 +305,22 @@ static int cmd_experiment_execute (experiment_t *e, err_t *err)
     return cmd_experiment_write (e, err);
 }
 
+static void cmd_experiment_say_resume (const experiment_t *e)
+{
+    buf_t out = {0};
+    printable_text (&out, e->out, strlen (e->out), PRINTABLE_LINE);
+    fprintf (stderr, "to go on: quintet experiment %s --resume --out %s\n", e->plan->file,
+             out.data ? out.data : "");
+    buf_free (&out);
+}
+
 static int cmd_experiment_finish (experiment_t *e, int rc, const err_t *err)
 {
+    bool began = e->history >= 0;
     if (rc != 0 && child_interrupted ()) {
         history_end (e->history, HISTORY_STOPPED, "");
-        fprintf (stderr, "\nstopped; the same command with --resume --out %s goes on\n", e->out);
+        fprintf (stderr, "\nstopped; ");
+        cmd_experiment_say_resume (e);
         return EXPERIMENT_STOPPED;
     }
     history_end (e->history, rc == 0 ? HISTORY_FINISHED : HISTORY_FAILED, rc == 0 ? "" : err->text);
@@ -316,7 +328,12 @@ static int cmd_experiment_finish (experiment_t *e, int rc, const err_t *err)
         printf ("\nEverything is in %s: report.html, table.md, figure.svg, results.json, and a "
                 "folder for each arm.\n",
                 e->out);
-    return rc == 0 ? EXIT_SUCCESS : cli_fail ("experiment", err);
+    if (rc == 0)
+        return EXIT_SUCCESS;
+    int status = cli_fail ("experiment", err);
+    if (began)
+        cmd_experiment_say_resume (e);
+    return status;
 }
 
 static int cmd_experiment_run (int argc, char **argv)
