@@ -53,12 +53,12 @@ static double figure_published (const json_t *arm, const char *key)
     return figure_number (json_object_get (arm, "published"), key);
 }
 
-/*  The next of 1, 2, 5 times a power of ten, so that the axis ends at a round number. */
+/*  The next of some round multiples of a power of ten, for the end of an axis. */
 static double figure_round_up (double value)
 {
     double power = pow (10, floor (log10 (value)));
-    static const double steps[] = {1, 2, 5, 10};
-    for (size_t i = 0; i < 4; i++)
+    static const double steps[] = {1, 2, 3, 4, 5, 6, 8, 10};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (value <= steps[i] * power * (1 + 1e-9))
             return steps[i] * power;
     return 10 * power;
