@@ -101,15 +101,16 @@ static float attention_softmax (float *scores, size_t keys, float *highest)
     if (whole < keys)
         max = v16_max (max, v16_load_n (scores + whole, keys - whole, -INFINITY));
     float m = *highest = v16_highest (max);
+    max = v16_set (m);
     for (size_t j = 0; j < whole; j += V16) {
-        v16f e = v16_exp (v16_load (scores + j) - m);
+        v16f e = v16_exp (v16_sub (v16_load (scores + j), max));
         v16_store (scores + j, e);
-        sum += e;
+        sum = v16_add (sum, e);
     }
     if (whole < keys) {
-        v16f e = v16_exp (v16_load_n (scores + whole, keys - whole, -INFINITY) - m);
+        v16f e = v16_exp (v16_sub (v16_load_n (scores + whole, keys - whole, -INFINITY), max));
         v16_store (scores + whole, e);
-        sum += e;
+        sum = v16_add (sum, e);
     }
     return v16_sum (sum);
 }

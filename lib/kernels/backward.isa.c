@@ -22,7 +22,8 @@ static void backward_norm (float *dx, float *dgain, const float *dy, const float
     v16f sums = v16_zero ();
     size_t i = 0;
     for (; i + V16 <= n; i += V16)
-        sums += v16_load (dy + i) * v16_load (gain + i) * v16_load (x + i);
+        sums =
+            v16_mul_add (v16_mul (v16_load (dy + i), v16_load (gain + i)), v16_load (x + i), sums);
     float sum = v16_sum (sums);
     /* The tail is added one by one: its order is fixed, too. */
     for (; i < n; i++)
@@ -36,11 +37,14 @@ static void backward_norm (float *dx, float *dgain, const float *dy, const float
 
 /*  act = g s (g) u with the logistic function s; d silu / dg = s (1 + g (1 - s)). The sigmoid is
  *  computed again: reading a stored one would cost more. */
-V16_INLINE void backward_swiglu_sixteen (v16f *dgate, v16f *dup, v16f d, v16f gate, v16f up)
+V16_INLINE void backward_swiglu_sixteen (v16f *dgate, v16f *dup, v16f dact, v16f gates, v16f up)
 {
-    v16f s = v16_sigmoid (gate);
-    *dgate = d * up * s * (1.0f + gate * (1.0f - s));
-    *dup = d * gate * s;
+    V16_PARTS
+    {
+        reg_t d = dact.part[i], gate = gates.part[i], s = reg_sigmoid (gate);
+        dgate->part[i] = d * up.part[i] * s * (1.0f + gate * (1.0f - s));
+        dup->part[i] = d * gate * s;
+    }
 }
 
 static void backward_swiglu (float *dgate, float *dup, const float *dact, const float *gate,

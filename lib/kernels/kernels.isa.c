@@ -291,11 +291,11 @@ static float kernels_norm (float *y, const float *x, const float *gain, size_t n
     size_t whole = n / V16 * V16;
     for (size_t i = 0; i < whole; i += V16) {
         v16f v = v16_load (x + i);
-        squares += v * v;
+        squares = v16_mul_add (v, v, squares);
     }
     if (whole < n) {
         v16f v = v16_load_n (x + whole, n - whole, 0.0f);
-        squares += v * v;
+        squares = v16_mul_add (v, v, squares);
     }
     float r = 1.0f / sqrtf (v16_sum (squares) / (float) n + eps);
     for (size_t i = 0; i < n; i++)
@@ -321,11 +321,12 @@ static void kernels_swiglu (float *y, const float *gate, const float *up, size_t
     size_t i = 0;
     for (; i + V16 <= n; i += V16) {
         v16f g = v16_load (gate + i);
-        v16_store (y + i, g * v16_sigmoid (g) * v16_load (up + i));
+        v16_store (y + i, v16_mul (v16_mul (g, v16_sigmoid (g)), v16_load (up + i)));
     }
     if (i < n) {
         v16f g = v16_load_n (gate + i, n - i, 0.0f);
-        v16_store_n (y + i, g * v16_sigmoid (g) * v16_load_n (up + i, n - i, 0.0f), n - i);
+        v16f u = v16_load_n (up + i, n - i, 0.0f);
+        v16_store_n (y + i, v16_mul (v16_mul (g, v16_sigmoid (g)), u), n - i);
     }
 }
 
@@ -352,20 +353,21 @@ static kernels_softmax_t kernels_softmax (const float *logits, size_t n, float i
                                           float *exps)
 {
     float max = kernels_highest (logits, n) * inverse_temperature;
-    v16f sum = v16_zero (), dot = v16_zero ();
+    v16f sum = v16_zero (), dot = v16_zero (), highest = v16_set (max);
+    v16f inverse = v16_set (inverse_temperature);
     size_t i = 0;
     for (; i + V16 <= n; i += V16) {
-        v16f z = v16_load (logits + i) * inverse_temperature - max, e = v16_exp (z);
-        sum += e;
-        dot += e * z;
+        v16f z = v16_sub (v16_mul (v16_load (logits + i), inverse), highest), e = v16_exp (z);
+        sum = v16_add (sum, e);
+        dot = v16_mul_add (e, z, dot);
         if (exps)
             v16_store (exps + i, e);
     }
     if (i < n) {
-        v16f z = v16_load_n (logits + i, n - i, FAR_BELOW) * inverse_temperature - max;
+        v16f z = v16_sub (v16_mul (v16_load_n (logits + i, n - i, FAR_BELOW), inverse), highest);
         v16f e = v16_exp (z);
-        sum += e;
-        dot += e * z;
+        sum = v16_add (sum, e);
+        dot = v16_mul_add (e, z, dot);
         if (exps)
             v16_store_n (exps + i, e, n - i);
     }
@@ -384,8 +386,8 @@ static size_t kernels_search (const float *exps, size_t n, float target)
     size_t start = 0;
     for (; start + SEARCH_RUN <= n; start += SEARCH_RUN) {
         const float *e = exps + start;
-        v16f run =
-            (v16_load (e) + v16_load (e + V16)) + (v16_load (e + 2 * V16) + v16_load (e + 3 * V16));
+        v16f run = v16_add (v16_add (v16_load (e), v16_load (e + V16)),
+                            v16_add (v16_load (e + 2 * V16), v16_load (e + 3 * V16)));
         double next = below + (double) v16_sum (run);
         if (next > (double) target)
             break;
