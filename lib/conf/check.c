@@ -184,6 +184,10 @@ static int conf_check_cross (const conf_t *conf, err_t *err)
         return conf_refuse (conf, "trainer.group_size", err,
                             "%lld squared would be scored with loss.credit cross: at most %d",
                             (long long) conf->trainer.group_size, MATES_EPISODES_MAX);
+    if (!conf_check_is (conf->team.protocol, "parallel") || *conf->team.turns)
+        return conf_refuse (conf, "loss.credit", err,
+                            "cross wants team.protocol parallel, in which all roles act side by "
+                            "side: take removal or role");
     if (turns > 1)
         return conf_refuse (conf, "loss.credit", err,
                             "cross wants one turn in which all roles act, and task.max_turns is "

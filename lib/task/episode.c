@@ -388,7 +388,8 @@ int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
                           .state = e->state,
                           .role = episode_role_name (e, role),
                           .words = episode_words_of (e, "prompts", role),
-                          .sees = episode_words_of (e, "sees", role)};
+                          .sees = episode_words_of (e, "sees", role),
+                          .offers = protocol_offers (episode_now (e), episode_role_name (e, role))};
     return prompt_write (&seat, prompt, err);
 }
 

@@ -100,14 +100,24 @@ static void prompt_changes (const prompt_seat_t *seat, buf_t *out)
     prompt_lines (json_object_get (state_shared (seat->state), "changelog"), out);
 }
 
+static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
+{
+    const json_t *offer;
+    size_t i;
+    if (json_array_size (seat->offers) > 1)
+        json_array_foreach (seat->offers, i, offer)
+            buf_printf (out, "%s%s", i ? ", " : "Begin with a line that names one of: ",
+                        json_string_value (offer));
+}
+
 /*  One row is one part. */
 static const struct {
     const char *name;
     void (*write) (const prompt_seat_t *seat, buf_t *out);
-} parts[] = {{"brief", prompt_brief},   {"ask", prompt_ask},        {"role", prompt_role},
-             {"turns", prompt_turns},   {"plan", prompt_plan},      {"todo", prompt_todo},
-             {"notes", prompt_notes},   {"tests", prompt_tests},    {"lint", prompt_lint},
-             {"review", prompt_review}, {"changes", prompt_changes}};
+} parts[] = {{"brief", prompt_brief},   {"ask", prompt_ask},         {"role", prompt_role},
+             {"turns", prompt_turns},   {"plan", prompt_plan},       {"todo", prompt_todo},
+             {"notes", prompt_notes},   {"tests", prompt_tests},     {"lint", prompt_lint},
+             {"review", prompt_review}, {"changes", prompt_changes}, {"offers", prompt_offers}};
 
 #define PARTS (sizeof parts / sizeof *parts)
 
@@ -218,6 +228,8 @@ int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err)
             prompt_show (seat, name, size, out);
         name += size;
     }
+    if (!prompt_places (words, "offers", strlen ("offers")) && !prompt_sees (seat->sees, "offers"))
+        prompt_show (seat, "offers", strlen ("offers"), out);
     prompt_expand (seat, words, out);
     return buf_check (out, "an observation", err);
 }

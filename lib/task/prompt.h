@@ -1,6 +1,6 @@
 /*  prompt - what a seat is asked: what it sees of the state, and a text with places.
  *
- *      prompt_seat_t seat = {family, state, "main", "{brief}\n{plan}\n# main\n", "plan tests"};
+ *      prompt_seat_t seat = {family, state, "main", "{brief}\n# main\n", "plan", offers};
  *      prompt_write (&seat, &out, &err);
  *
  *  A place is a part's name in braces. The parts:
@@ -11,6 +11,7 @@
  *    tests, lint        what the last test and the last lint found
  *    review             why the seat's text was returned
  *    changes            one line for each change of the shared state
+ *    offers             between what the seat has to choose, which it also sees without that word
  *    ROLE               the text of that role's slot
  *
  *  What the seat sees and its prompt does not place stands before it, each part under a line with
@@ -27,15 +28,17 @@
 #define PROMPT_NAME_MAX 64
 #define PROMPT_SEES     "turns" /* by a seat for which nothing else is said */
 #define PROMPT_PARTS                                                                               \
-    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes and the roles' "     \
+    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes, offers and the "    \
+    "roles' "                                                                                      \
     "names"
 
 typedef struct {
     const family_t *family;
     json_t *state; /* global; read */
     const char *role;
-    const char *words; /* of its own; "": as the family asks */
-    const char *sees;  /* names of parts, blanks between; "": PROMPT_SEES */
+    const char *words;    /* of its own; "": as the family asks */
+    const char *sees;     /* names of parts, blanks between; "": PROMPT_SEES */
+    const json_t *offers; /* what it may do in this turn (team/protocol.h); NULL: it does not act */
 } prompt_seat_t;
 
 /*  Appends. Failures of memory and of length are those of the buffers. */

@@ -48,7 +48,7 @@ static const args_spec_t spec = {
 /*  One episode of the file: what its group has in common, and its history. */
 typedef struct {
     json_t *state;
-    char *task, *history;
+    char *task, *history, *protocol; /* NULL: all draft in parallel */
     const char *roles[EPISODE_ROLES_MAX];
     size_t roles_n, line;
     uint32_t max_tokens, max_turns;
@@ -86,6 +86,8 @@ static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
     e->task = json_dumps (json_object_get (state, "task"), JSON_COMPACT);
     e->history = json_dumps (history, JSON_COMPACT);
     json_decref (history);
+    if (json_object_get (state, "protocol"))
+        e->protocol = json_dumps (json_object_get (state, "protocol"), JSON_COMPACT);
     if (!e->task || !e->history || e->roles_n == 0 || e->roles_n != json_array_size (roles) ||
         tokens < 1 || tokens > UINT32_MAX || turns < 0 || turns > UINT32_MAX)
         return err_set (err, ERR_INPUT,
@@ -134,6 +136,7 @@ static void cmd_score_free_file (cmd_score_file_t *file)
         json_decref (e->state);
         free (e->task);
         free (e->history);
+        free (e->protocol);
         buf_free (&e->reply);
     }
     free (file->episodes);
@@ -229,6 +232,7 @@ static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *
                                     .modules = asker->modules,
                                     .cpu_s = e->cpu_s,
                                     .cpu_total_s = e->cpu_total_s,
+                                    .protocol = e->protocol,
                                     .histories = &history,
                                     .histories_n = 1};
     wire_score_request_pack (&request, &bytes);

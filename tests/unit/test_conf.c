@@ -370,6 +370,8 @@ static void a_protocol_that_cannot_be_played_is_refused (void **state)
     refused (
         TEAM "  turns: [{aux: draft}, {tester: note}]\n", NULL,
         "'tester', of whom the coding family asks nothing: say it in team.roles.tester.prompt");
+    refused (TEAM "  protocol: repair\n", "loss.credit=cross",
+             "--set loss.credit=cross: loss.credit cross wants team.protocol parallel");
     refused (TEAM, "team.roles.main.sees=brief main tsets",
              "team.roles.main.sees has tsets; what is known there: brief, ask,");
     refused ("model:\n  path: m\ntask:\n  family: writing\nteam:\n  roles: [summary, details]\n"

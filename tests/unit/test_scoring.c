@@ -14,6 +14,7 @@
 
 #include "task/families.h"
 #include "task/family.h"
+#include "task/reward.h"
 #include "task/words.h"
 
 #define SUMMARY                                                                                    \
@@ -90,6 +91,122 @@ static void writers_have_local_parts (void **state)
     assert_true (fabs (s.local[0].value - before) < 1e-12);
     if (!(s.local[1].value < 0.5))
         fail_msg ("details: %g", s.local[1].value);
+}
+
+/*  The sandbox as tools see it: notes what it was asked, and answers as it was told. */
+typedef struct {
+    const char *answer;
+    json_t *asked;
+} sandbox_twin_t;
+
+static json_t *twin_run (void *self, const json_t *request, err_t *err)
+{
+    sandbox_twin_t *twin = self;
+    (void) err;
+    json_decref (twin->asked);
+    twin->asked = json_deep_copy (request);
+    return json_loads (twin->answer, 0, NULL);
+}
+
+/*  A test shows what a task lets be seen, and the other tests go nowhere near it. */
+static void tools_know_the_public_examples_alone (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    static const char *const text[] = {"def aux(x): return x", "def main(x): return aux(x)"};
+#define TESTS "\"tests\":[{\"args\":[1],\"result\":1},{\"args\":[\"hidden\"],\"result\":2}]"
+#define TASK  "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"b\",\"entry_point\":\"main\"," TESTS
+    static const struct {
+        const char *task, *tool, *answer, *verdict;
+        bool success;
+    } cases[] = {
+        {TASK ",\"public\":1}", "test", "{\"results\":[[\"right\"]]}", "1 of 1 examples", true},
+        {TASK ",\"public\":1}", "test", "{\"results\":[[\"wrong\",\"3\"]]}",
+         "0 of 1 examples; main(1) gave 3, not 1", false},
+        {TASK ",\"parts\":[0,0,0]}", "test", "{\"results\":[[\"right\"],[\"wrong\",\"3\"]]}",
+         "1 of 2 examples; main(\"hidden\") gave 3, not 2", false},
+        {TASK "}", "lint", "{\"seats\":[[true,true],[true,false]]}", "main: is not defined", false},
+        {TASK "}", "lint", "{\"seats\":[[false,false],[true,true]]}",
+         "aux: no code that Python can read", false},
+        {TASK "}", "lint", "{\"seats\":[[true,true],[true,true]]}", "no findings", true},
+    };
+    const family_t *family = family_find ("coding");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sandbox_twin_t twin = {.answer = cases[i].answer};
+        task_sandbox_t sandbox = {.self = &twin, .run = twin_run};
+        episode_t *e = play (cases[i].task, roles, 2, text, 1);
+        reward_score_t found = {0};
+        err_t err = {0};
+        if (family->tool (cases[i].tool, e, &(task_capabilities_t){.sandbox = &sandbox}, &found,
+                          &err) != 0)
+            fail_msg ("%s", err.text);
+        assert_string_equal (found.verdict, cases[i].verdict);
+        assert_int_equal (found.success, cases[i].success);
+        char *asked = json_dumps (twin.asked, JSON_COMPACT);
+        assert_int_equal (strstr (asked, "hidden") != NULL, i == 2);
+        free (asked);
+        json_decref (twin.asked);
+        episode_destroy (&e);
+    }
+    sandbox_twin_t twin = {.answer = "{}"};
+    task_sandbox_t sandbox = {.self = &twin, .run = twin_run};
+    episode_t *e = play (TASK "}", roles, 2, text, 1);
+    reward_score_t found = {0};
+    err_t err = {0};
+    assert_int_equal (
+        family->tool ("test", e, &(task_capabilities_t){.sandbox = &sandbox}, &found, &err), -1);
+    assert_int_equal (err.code, ERR_INPUT);
+    assert_non_null (strstr (err.text, "no test of task 'c' may be seen: \"public\": N"));
+    assert_null (twin.asked);
+    episode_destroy (&e);
+}
+
+/*  An episode that ends early is faster, and has cost fewer turns and tools. */
+static void turns_and_tools_cost (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"main"};
+    static const char protocol[] = "[{\"does\":{\"main\":[\"draft\"]}},"
+                                   "{\"does\":{\"main\":[\"test\"]},\"until\":\"passed\"},"
+                                   "{\"does\":{\"main\":[\"repair\"]}}]";
+    static const struct {
+        bool passes;
+        const char *repair;
+        double speed, turns, invalid, tools;
+    } cases[] = {{true, NULL, 0.75, 0, 0, 1},
+                 {false, "y", 0.5, 1, 0, 1},
+                 {false, "x", 0.5, 1, 1 / 3.0, 1}}; /* a repair that changes nothing */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        episode_limits_t limits = {.tokens = 96, .protocol = protocol};
+        err_t err = {0};
+        episode_t *e = episode_new (TASK ",\"public\":1}", roles, 1, &limits, &err);
+        episode_action_t action = {.text = "x", .size = 1, .tokens = 48};
+        assert_int_equal (episode_act (e, 0, &action, &err), 0);
+        assert_int_equal (episode_step (e, &err), 0);
+        assert_int_equal (episode_found (e, 0, cases[i].passes, 1, "", &err), 0);
+        assert_int_equal (episode_step (e, &err), 0);
+        assert_int_equal (episode_done (e), cases[i].passes);
+        if (!episode_done (e)) {
+            action.text = cases[i].repair;
+            assert_int_equal (episode_act (e, 0, &action, &err), 0);
+            assert_int_equal (episode_step (e, &err), 0);
+        }
+        assert_true (episode_done (e));
+        reward_score_t score = {.quality = 1, .unused = -1};
+        reward_t reward;
+        assert_int_equal (reward_join (e, &(reward_weights_t){1, 1, 1}, &score, &reward, &err), 0);
+        const double wanted[] = {cases[i].turns, cases[i].invalid, cases[i].tools};
+        static const char *const names[] = {"turns", "invalid", "tools"};
+        assert_true (fabs (reward.speed - cases[i].speed) < 1e-12);
+        assert_int_equal (reward.parts_n, 3);
+        for (size_t p = 0; p < 3; p++) {
+            assert_string_equal (reward.parts[p].name, names[p]);
+            if (fabs (reward.parts[p].value - wanted[p]) > 1e-12)
+                fail_msg ("case %zu: %s %g, wanted %g", i, names[p], reward.parts[p].value,
+                          wanted[p]);
+        }
+        episode_destroy (&e);
+    }
 }
 
 static void every_family_of_the_table_is_whole (void **state)
@@ -376,6 +493,8 @@ static void a_long_verdict_ends_in_an_ellipsis (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (tools_know_the_public_examples_alone),
+        cmocka_unit_test (turns_and_tools_cost),
         cmocka_unit_test (every_family_of_the_table_is_whole),
         cmocka_unit_test (the_last_turn_counts),
         cmocka_unit_test (seats_are_found_by_name),
