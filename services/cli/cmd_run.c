@@ -452,6 +452,9 @@ static void cmd_run_print_opening (const run_t *run)
         printf ("Training: %lld steps of %lld groups of %lld episodes\n",
                 (long long) conf->trainer.steps, (long long) conf->trainer.groups,
                 (long long) conf->trainer.group_size);
+    if (conf->trainer.steps && conf->trainer.budget_tokens)
+        printf ("Budget: %lld sampled tokens; the step that reaches them is the last\n",
+                (long long) conf->trainer.budget_tokens);
     if (!run->passing)
         cmd_run_print_folder (run);
     if (!run->bus)

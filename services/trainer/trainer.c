@@ -38,8 +38,14 @@ void trainer_count_sampled (trainer_t *t, uint64_t tokens, uint64_t step)
 {
     uint64_t budget = (uint64_t) t->conf->trainer.budget_tokens;
     t->sampled += tokens;
-    if (budget && t->sampled >= budget && step)
-        t->end = step;
+    if (!budget || t->sampled < budget || !step)
+        return;
+    t->end = step;
+    if (step > t->done)
+        news_note (t,
+                   "%llu tokens are sampled, which uses up trainer.budget_tokens: step %llu is "
+                   "the last",
+                   (unsigned long long) t->sampled, (unsigned long long) step);
 }
 
 /*  The essence leaves out what may change when a run goes on, so a resume compares the rest

@@ -252,6 +252,17 @@ static void an_arm_without_an_evaluation_is_named (void **state)
     plan_destroy (&plan);
 }
 
+static void a_quality_that_nothing_has_is_told (void **state)
+{
+    const fixture_t *f = *state;
+    err_t err = {0};
+    plan_t *plan = plan_of (f, "quality: part/none\n" PLAN);
+    put_arms (f);
+    assert_null (results_read (plan, f->dir, &err));
+    assert_non_null (strstr (err.text, "quality: no held-out task of arm a has a value of"));
+    plan_destroy (&plan);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
 
 int main (void)
@@ -262,6 +273,7 @@ int main (void)
         TEST (results_are_means_over_tasks),
         TEST (tables_keep_text_as_text),
         TEST (an_arm_without_an_evaluation_is_named),
+        TEST (a_quality_that_nothing_has_is_told),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -27,6 +27,7 @@ static void the_step_that_reaches_the_budget_is_the_last (void **state)
     assert_int_equal (count (f, "result.json", "\"steps\": 3"), 1);
     assert_int_equal (count (f, "result.json", "\"sampled_tokens\": 84"), 1);
     assert_true (is_there (f, "checkpoints/step-3"));
+    assert_int_equal (told ("run.note 84 tokens are sampled, which uses up"), 1);
     /* What is finished stays so. */
     close_trainer (f);
     err_t err = {0};

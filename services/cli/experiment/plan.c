@@ -106,6 +106,17 @@ static int plan_read_bool (const plan_node_t *at, bool *to)
                : plan_refuse (at, "true or false is wanted");
 }
 
+/*  A part's name is the scorer's own; a word that nothing has would be found out at the end alone. */
+static int plan_read_quality (const plan_node_t *at, char **to)
+{
+    if (plan_read_text (at, to) != 0)
+        return -1;
+    return strcmp (*to, "success") == 0 || strcmp (*to, "quality") == 0 ||
+                   strcmp (*to, "agreement") == 0 || strncmp (*to, "part/", 5) == 0
+               ? 0
+               : plan_refuse (at, "'%s' is none of success, quality, agreement, part/NAME", *to);
+}
+
 /*  The items of a list one after the other; a scalar is none. */
 static int plan_each (const plan_node_t *at, int (*item) (const plan_node_t *at, void *context),
                       void *context)
@@ -301,13 +312,14 @@ static int plan_read_key (const plan_node_t *at, const char *key, void *context)
         return plan_read_whole (at, 9e15, &plan->budget_tokens);
     if (strcmp (key, "clock_tasks") == 0)
         return plan_read_whole (at, PLAN_CLOCK_MAX, &plan->clock_tasks);
+    if (strcmp (key, "quality") == 0)
+        return plan_read_quality (at, &plan->quality);
     if (strcmp (key, "arms") == 0)
         return plan_each_pair (at, plan_read_arm, plan);
     const struct {
         const char *key;
         char **to;
     } texts[] = {{"title", &plan->title},
-                 {"quality", &plan->quality},
                  {"relative_to", &plan->relative_to},
                  {"published", &plan->published}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)

@@ -507,6 +507,19 @@ static json_t *results_all (const plan_t *plan, const gathered_t *all)
     return results;
 }
 
+/*  A scorer of one's own may tell of no success, and of other parts. */
+static int results_check_quality (const plan_t *plan, const gathered_t *g, err_t *err)
+{
+    values_t v = results_values (g, plan->seeds_n, OF_SAMPLED, plan->quality, false);
+    size_t n = v.n;
+    results_let_go (&v);
+    return n ? 0
+             : err_set (err, ERR_CONFIG,
+                        "%s: quality: no held-out task of arm %s has a value of '%s': name another "
+                        "one (files in its evaluations/ have them all), and --resume",
+                        plan->file, g->arm->name, plan->quality);
+}
+
 json_t *results_read (const plan_t *plan, const char *out, err_t *err)
 {
     gathered_t *all = calloc (plan->arms_n, sizeof *all);
@@ -514,6 +527,8 @@ json_t *results_read (const plan_t *plan, const char *out, err_t *err)
     int rc = all ? 0 : err_set (err, ERR_LIMIT, "no memory for the results");
     for (size_t i = 0; rc == 0 && i < plan->arms_n; i++)
         rc = results_gather (&all[i], plan, &plan->arms[i], out, err);
+    for (size_t i = 0; rc == 0 && i < plan->arms_n; i++)
+        rc = results_check_quality (plan, &all[i], err);
     if (rc == 0)
         results = results_all (plan, all);
     for (size_t i = 0; all && i < plan->arms_n; i++)
