@@ -106,7 +106,8 @@ static int plan_read_bool (const plan_node_t *at, bool *to)
                : plan_refuse (at, "true or false is wanted");
 }
 
-/*  A part's name is the scorer's own; a word that nothing has would be found out at the end alone. */
+/*  A part's name is the scorer's own; any other word that no episode has would be found out when
+ *  all arms have run. */
 static int plan_read_quality (const plan_node_t *at, char **to)
 {
     if (plan_read_text (at, to) != 0)
