@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/date.h"
 #include "conf/table.h"
 #include "task/families.h"
 #include "task/family.h"
@@ -155,10 +156,17 @@ static int conf_check_protocol (const conf_t *conf, err_t *err)
 /*  ---- keys that do not go together ----------------------------------------------------------- */
 
 /*  A pattern without its place for the prompt would send every task to the model as the same
- *  text. */
+ *  text. Whether a template writes the date, only its folder can tell. */
 static int conf_check_chat (const conf_t *conf, err_t *err)
 {
     static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
+    struct tm day;
+    if (*conf->model.date && !conf_check_is (conf->model.chat, "auto"))
+        return conf_refuse (conf, "model.date", err,
+                            "does nothing while model.chat is not auto: leave it out");
+    if (*conf->model.date && !date_parse (conf->model.date, &day))
+        return conf_refuse (conf, "model.date", err, "'%.32s' is no day: " DATE_WANTED,
+                            conf->model.date);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (conf_check_is (conf->model.chat, names[i]))
             return 0;

@@ -34,6 +34,7 @@
        "what the matrix products read; checkpoints keep the model's dtype if it holds that")       \
     T (chat, "none", NULL,                                                                         \
        "chat format: none, auto, chatml, llama3, plain, a pattern with {prompt} or {prompt|trim}") \
+    T (date, "", NULL, "YYYY-MM-DD: the day that it is for chat templates that write the date")    \
     T (adapter, "none", "none|lora", "lora: the model stays as it is, adapters on it learn")       \
     N (lora_rank, 16, 1, 1024, "of the adapters")                                                  \
     R (lora_alpha, 32, 1e-3, 1e6, "adapters add lora_alpha / lora_rank B A x")                     \

@@ -101,26 +101,38 @@ static const char *chat_token_of (const json_t *config, const char *key)
     return json_string_value (json_is_object (token) ? json_object_get (token, "content") : token);
 }
 
+static bool chat_gives (const char *text)
+{
+    return text && *text;
+}
+
 /*  All that transformers gives a template for one message of the user, behind one of the system
  *  where there is one: special tokens by name, no tools, no documents, and the question to write
  *  out the beginning of the answer. */
-static int chat_write_message (const char *template, const json_t *config, const char *system,
-                               const char *content, buf_t *out, err_t *err)
+static int chat_write_message (const char *template, const json_t *config,
+                               const chat_given_t *given, const char *content, buf_t *out,
+                               err_t *err)
 {
     static const char *const tokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
     json_t *variables =
         json_pack ("{s:[{s:s, s:s}], s:b, s:n, s:n}", "messages", "role", "user", "content",
                    content, "add_generation_prompt", 1, "tools", "documents");
-    if (system)
-        json_array_insert_new (json_object_get (variables, "messages"), 0,
-                               json_pack ("{s:s, s:s}", "role", "system", "content", system));
+    if (chat_gives (given->system))
+        json_array_insert_new (
+            json_object_get (variables, "messages"), 0,
+            json_pack ("{s:s, s:s}", "role", "system", "content", given->system));
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
         const char *text = chat_token_of (config, tokens[i]);
         if (text)
             json_object_set_new (variables, tokens[i], json_string (text));
     }
-    int rc = jinja_render (template, variables, out, err);
+    struct tm day;
+    bool dated = chat_gives (given->date);
+    int rc =
+        dated && !date_parse (given->date, &day)
+            ? err_set (err, ERR_CONFIG, "the date '%.32s' is no day: " DATE_WANTED, given->date)
+            : jinja_render (template, variables, dated ? &day : NULL, out, err);
     json_decref (variables);
     return rc;
 }
@@ -157,19 +169,20 @@ static int chat_fill (chat_format_t *format, const char *before, size_t size, co
  *  the mark with white space around it. What stands around the mark is the pattern; the second run
  *  tells whether the template trims. A template that does more to the text (or writes it twice) is
  *  refused, since a pattern could not do that. */
-static int chat_follow (const char *template, const json_t *config, const char *system,
+static int chat_follow (const char *template, const json_t *config, const chat_given_t *given,
                         chat_format_t *format, err_t *err)
 {
     static const char spaced[] = " \n" MARK "\n ";
     buf_t plain = {.max = TEXT_MAX}, wide = {.max = TEXT_MAX}, untrimmed = {.max = TEXT_MAX};
-    int rc = chat_write_message (template, config, system, MARK, &plain, err);
+    int rc = chat_write_message (template, config, given, MARK, &plain, err);
     if (rc == 0)
-        rc = chat_write_message (template, config, system, spaced, &wide, err);
+        rc = chat_write_message (template, config, given, spaced, &wide, err);
     const char *mark = plain.data ? strstr (plain.data, MARK) : NULL;
     /* A pattern has one place; and what the template writes must not look like one. */
     if (rc == 0 && (!mark || strstr (mark + 1, MARK) || strstr (plain.data, "{prompt")))
         rc = err_set (err, ERR_INPUT, "it does not write the text of the user just once");
-    if (rc == 0 && system && (!strstr (plain.data, system) || strstr (plain.data, system) > mark))
+    const char *system = rc == 0 && chat_gives (given->system) ? given->system : NULL;
+    if (system && (!strstr (plain.data, system) || strstr (plain.data, system) > mark))
         rc = err_set (err, ERR_INPUT, "it does not write the message of the system word for word");
     if (rc == 0) {
         size_t before = (size_t) (mark - plain.data);
@@ -189,7 +202,8 @@ static int chat_follow (const char *template, const json_t *config, const char *
 
 /*  What the folder's template makes of a message. That tokenizer_config.json lists tokens such as
  *  <|im_start|> says nothing: many models have them that were never taught a format. */
-static int chat_detect (const char *dir, const char *system, chat_format_t *format, err_t *err)
+static int chat_detect (const char *dir, const chat_given_t *given, chat_format_t *format,
+                        err_t *err)
 {
     buf_t template = {.max = FILE_MAX};
     json_t *config;
@@ -197,7 +211,7 @@ static int chat_detect (const char *dir, const char *system, chat_format_t *form
     int rc = chat_read_folder (dir, &config, &template, &why);
     if (rc == 0 && !template.size)
         rc = err_set (&why, ERR_INPUT, "%s: has no chat template", dir);
-    else if (rc == 0 && chat_follow (template.data, config, system, format, &why) != 0)
+    else if (rc == 0 && chat_follow (template.data, config, given, format, &why) != 0)
         rc = err_wrap (&why, "%s: its chat template cannot be followed", dir);
     json_decref (config);
     buf_free (&template);
@@ -217,11 +231,11 @@ static const char *chat_find_place (const char *pattern, size_t *size)
 
 int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err)
 {
-    return chat_find_with (dir, name, NULL, format, err);
+    return chat_find_with (dir, name, &(chat_given_t){0}, format, err);
 }
 
-int chat_find_with (const char *dir, const char *name, const char *system, chat_format_t *format,
-                    err_t *err)
+int chat_find_with (const char *dir, const char *name, const chat_given_t *given,
+                    chat_format_t *format, err_t *err)
 {
     size_t size;
     *format = (chat_format_t){0};
@@ -232,7 +246,7 @@ int chat_find_with (const char *dir, const char *name, const char *system, chat_
             return 0;
         }
     if (strcmp (name, "auto") == 0 && dir)
-        return chat_detect (dir, system, format, err);
+        return chat_detect (dir, given, format, err);
     /* A name that is none of ours must be a pattern. */
     if (!chat_find_place (name, &size))
         return err_set (err, ERR_CONFIG,

@@ -29,16 +29,22 @@ typedef struct {
     char *owned[2];
 } chat_format_t;
 
+/*  What a template is given beside the user's words; "" or NULL: nothing. */
+typedef struct {
+    const char *system; /* a message of the system before the user's */
+    const char *date;   /* YYYY-MM-DD: the day that it is, for templates that write it */
+} chat_given_t;
+
 /*  The format of a name, or a pattern of the user's own (kept, not copied). NULL dir: "auto" is
  *  not known. "auto" writes a message of the user with the chat template of the folder
  *  (chat_template.jinja, or that in tokenizer_config.json), and takes what stands around it, a
  *  default system message too. A template that cannot be followed exactly is refused. ERR_CONFIG
  *  says what may be set instead. */
 int chat_find (const char *dir, const char *name, chat_format_t *format, err_t *err);
-/*  The same with a message of the system before the user's, which "auto" alone can write. NULL:
- *  none. ERR_CONFIG when the folder's template leaves it out. */
-int chat_find_with (const char *dir, const char *name, const char *system, chat_format_t *format,
-                    err_t *err);
+/*  The same with what "auto" alone can write. ERR_CONFIG when the folder's template leaves the
+ *  message of the system out, or date is no day. */
+int chat_find_with (const char *dir, const char *name, const chat_given_t *given,
+                    chat_format_t *format, err_t *err);
 void chat_free (chat_format_t *format);
 
 /*  Whether a folder has a chat template at all. */

@@ -389,7 +389,8 @@ static char *jinja_lines (const char *template)
 
 /*  The pool holds every value that is made, and frees them all at the end: nothing in between
  *  counts references. */
-int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err)
+int jinja_render (const char *template, const json_t *variables, const struct tm *date, buf_t *out,
+                  err_t *err)
 {
     char *lines = jinja_lines (template);
     if (!lines)
@@ -400,6 +401,7 @@ int jinja_render (const char *template, const json_t *variables, buf_t *out, err
                  .tuples = json_array (),
                  .opaque = json_array (),
                  .marked = json_array (),
+                 .date = date,
                  .out = out,
                  .err = err,
                  .line_start = true};

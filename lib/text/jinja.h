@@ -2,7 +2,7 @@
  *
  *      json_t *variables = json_pack ("{s:[{s:s, s:s}], s:b}", "messages", "role", "user",
  *                                     "content", "Hi", "add_generation_prompt", 1);
- *      jinja_render (template, variables, &out, &err);
+ *      jinja_render (template, variables, NULL, &out, &err);
  *
  *  What is reached and not known here is an error that names it, never left out: a text that comes
  *  out is the one that Jinja writes (jinja2 3.1 with trim_blocks and lstrip_blocks, as
@@ -20,11 +20,14 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/date.h"
 #include "base/err.h"
 
-/*  Appends to out. variables: an object; what is not in it is undefined. ERR_INPUT gives the
- *  line. */
-int jinja_render (const char *template, const json_t *variables, buf_t *out, err_t *err);
+/*  Appends to out. variables: an object; what is not in it is undefined. date: the day, at whose
+ *  midnight strftime_now stands still; NULL: a template that asks is refused, since what it writes
+ *  would change from day to day. ERR_INPUT gives the line. */
+int jinja_render (const char *template, const json_t *variables, const struct tm *date, buf_t *out,
+                  err_t *err);
 
 /*  Bytes of the white space at text, or 0: what Python's strip takes, of any script. And of that
  *  which stands before end: of `characters` instead, unless NULL. */

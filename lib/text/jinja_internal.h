@@ -38,6 +38,7 @@ typedef struct {
     json_t *marked; /* texts of escape and safe, which escape what is added to them */
     json_t *scope[JINJA_SCOPES_MAX];
     size_t scopes;
+    const struct tm *date; /* today, or NULL */
     buf_t *out;
     err_t *err;
     size_t depth, work;

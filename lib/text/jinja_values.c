@@ -272,7 +272,27 @@ static json_t *values_range (jinja_t *j, const jinja_args_t *args)
     return list;
 }
 
-/*  The date is refused even though transformers knows it: prompts would change from day to day. */
+/*  transformers gives templates the clock. Here it is the day of the configuration, or nothing:
+ *  prompts would change from day to day. */
+static json_t *values_date (jinja_t *j, const jinja_args_t *args)
+{
+    const char *format = json_string_value (jinja_arg (args, 0, "format"));
+    buf_t text = {.max = JINJA_WORK_MAX};
+    err_t why = {0};
+    if (!j->date)
+        return jinja_fail (j, "it writes the date, and prompts would change from day to day: say "
+                              "which (model.date, or --date)");
+    if (!format)
+        return jinja_fail (j, "strftime_now takes a format");
+    json_t *made = NULL;
+    if (date_write (j->date, format, &text, &why) != 0)
+        jinja_fail (j, "%s", why.text);
+    else if (jinja_spend (j, text.size))
+        made = jinja_text (j, text.data ? text.data : "", text.size);
+    buf_free (&text);
+    return made;
+}
+
 json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
 {
     if (j->dead)
@@ -290,7 +310,7 @@ json_t *jinja_function (jinja_t *j, const char *name, const jinja_args_t *args)
     if (strcmp (name, "range") == 0)
         return values_range (j, args);
     if (strcmp (name, "strftime_now") == 0)
-        return jinja_fail (j, "it writes the date, and prompts would change from day to day");
+        return values_date (j, args);
     if (strcmp (name, "raise_exception") == 0)
         return jinja_fail (j, "it refuses a single message of the user: %.120s",
                            args->n && json_string_value (args->value[0])

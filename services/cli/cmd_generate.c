@@ -18,6 +18,7 @@ static const args_option_t options[] = {
     {"--compute", "TYPE", "f32", "f32, or bf16: half the memory, what the matrix products read"},
     {"--chat", "FORMAT", "", "as model.chat: auto, chatml, llama3, plain, a pattern with {prompt}"},
     {"--system", "TEXT", "", "message of the system before the text, with --chat auto"},
+    {"--date", "YYYY-MM-DD", "", "the day that it is, for a template that writes it"},
     {"--samples", "N", "1", "completions of the text, decoded together"},
     SAMPLING_OPTIONS ("128", "1", "1"),
     {"--json", NULL, NULL, "one JSON object per sample"},
@@ -51,9 +52,13 @@ typedef struct {
 static int cmd_generate_encode (cmd_generate_t *g, const args_t *args, const buf_t *text,
                                 err_t *err)
 {
-    const char *chat = args_value (args, "--chat"), *system = args_value (args, "--system");
+    const char *chat = args_value (args, "--chat");
+    chat_given_t given = {args_value (args, "--system"), args_value (args, "--date")};
+    if ((*given.system || *given.date) && strcmp (chat, "auto") != 0)
+        return err_set (err, ERR_CONFIG, "%s needs --chat auto, and a folder with a chat template",
+                        *given.system ? "--system" : "--date");
     if (opened_read_tokenizer (&g->folder, args_value (args, "--model"), err) != 0 ||
-        opened_speak (&g->folder, *chat ? chat : "none", *system ? system : NULL, err) != 0)
+        opened_speak (&g->folder, *chat ? chat : "none", &given, err) != 0)
         return -1;
     int rc = *chat ? opened_encode (&g->folder, &g->folder.format, text->data, text->size,
                                     &g->prompt, err)

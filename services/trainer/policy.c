@@ -143,11 +143,11 @@ static int policy_find_prefix (policy_t *policy, const tokenizer_t *tokenizer, e
 
 /*  What the format means for every role: how it is written is the team's, since a role may have a
  *  message of the system. */
-static int policy_find_chat (policy_t *policy, const char *dir, const char *chat,
+static int policy_find_chat (policy_t *policy, const char *dir, const char *chat, const char *date,
                              const tokenizer_t *tokenizer, err_t *err)
 {
     chat_format_t format;
-    if (chat_find (dir, chat, &format, err) != 0)
+    if (chat_find_with (dir, chat, &(chat_given_t){.date = date}, &format, err) != 0)
         return -1;
     int32_t end = format.end ? tokenizer_id (tokenizer, format.end) : -1;
     int rc = format.end && end < 0
@@ -166,7 +166,7 @@ static int policy_find_chat (policy_t *policy, const char *dir, const char *chat
 /*  The tokenizer itself is not kept: the trainer sees token ids only. Its text is, for agents and
  *  checkpoints. */
 static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir,
-                                  const char *chat, err_t *err)
+                                  const char *chat, const char *date, err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
@@ -178,7 +178,7 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *
         policy_add_stop (policy, policy->config.eos[i]);
     int rc = policy_find_prefix (policy, tokenizer, err);
     if (rc == 0)
-        rc = policy_find_chat (policy, dir, chat, tokenizer, err);
+        rc = policy_find_chat (policy, dir, chat, date, tokenizer, err);
     if (rc == 0 && tokenizer_vocab (tokenizer) > policy->config.model.vocab)
         rc = err_set (err, ERR_CONFIG, "its tokenizer has %zu tokens, its model %zu",
                       tokenizer_vocab (tokenizer), policy->config.model.vocab);
@@ -196,7 +196,7 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *
 }
 
 static int policy_read (policy_t *policy, const char *dir, const char *compute, const char *chat,
-                        bool learns, err_t *err)
+                        const char *date, bool learns, err_t *err)
 {
     hf_t *hf = hf_open (dir, err);
     if (!hf)
@@ -208,7 +208,7 @@ static int policy_read (policy_t *policy, const char *dir, const char *compute, 
     /* Small files before large ones: what is wrong with a tokenizer or a template is said before
        gigabytes of weights are read. */
     policy->files = hf_files_read (dir, err);
-    int rc = policy->files ? policy_read_tokenizer (policy, hf, dir, chat, err) : -1;
+    int rc = policy->files ? policy_read_tokenizer (policy, hf, dir, chat, date, err) : -1;
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
         rc = policy->model && policy->path ? policy_allocate (policy, learns, err) : -1;
@@ -247,21 +247,21 @@ static policy_t *policy_new (const char *name, pool_t *pool, err_t *err)
 }
 
 policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
-                       pool_t *pool, err_t *err)
+                       const char *date, pool_t *pool, err_t *err)
 {
     policy_t *policy = policy_new (name, pool, err);
-    if (policy && policy_read (policy, dir, compute, chat, true, err) != 0) {
+    if (policy && policy_read (policy, dir, compute, chat, date, true, err) != 0) {
         err_wrap (err, "model %s", dir);
         policy_destroy (&policy);
     }
     return policy;
 }
 
-policy_t *policy_load_base (const char *dir, const char *compute, const char *chat, pool_t *pool,
-                            err_t *err)
+policy_t *policy_load_base (const char *dir, const char *compute, const char *chat,
+                            const char *date, pool_t *pool, err_t *err)
 {
     policy_t *policy = policy_new ("base", pool, err);
-    if (policy && policy_read (policy, dir, compute, chat, false, err) != 0) {
+    if (policy && policy_read (policy, dir, compute, chat, date, false, err) != 0) {
         err_wrap (err, "model %s", dir);
         policy_destroy (&policy);
     }

@@ -1,6 +1,6 @@
 /*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
  *
- *      policy_t *policy = policy_load ("main", dir, "f32", "none", pool, &err);
+ *      policy_t *policy = policy_load ("main", dir, "f32", "none", "", pool, &err);
  *      adamw_step (&policy->optimiser, &options, policy->model, policy->params, gradient, pool,
  *                  &norm);
  *      policy_advance (policy, &err);                     the next version: bytes, hash
@@ -8,7 +8,7 @@
  *
  *  Or adapters that learn on a base that does not, one for several of them:
  *
- *      policy_t *base = policy_load_base (dir, "bf16", "none", pool, &err);
+ *      policy_t *base = policy_load_base (dir, "bf16", "none", "", pool, &err);
  *      policy_t *adapted = policy_adapt ("main", base, &lora, seed, &err);
  */
 #ifndef QUINTET_TRAINER_POLICY_H
@@ -60,12 +60,12 @@ typedef struct policy {
 } policy_t;
 
 /*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the
- *  folder's chat template). Errors name the folder. */
+ *  folder's chat template, on that date, or ""). Errors name the folder. */
 policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
-                       pool_t *pool, err_t *err);
+                       const char *date, pool_t *pool, err_t *err);
 /*  What others are adapted from. Nothing of it learns, and nothing is kept for that. */
-policy_t *policy_load_base (const char *dir, const char *compute, const char *chat, pool_t *pool,
-                            err_t *err);
+policy_t *policy_load_base (const char *dir, const char *compute, const char *chat,
+                            const char *date, pool_t *pool, err_t *err);
 /*  New adapters, which change nothing yet, on a base that stays while they are. Pure in seed. */
 policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
                         uint64_t seed, err_t *err);

@@ -33,8 +33,9 @@ static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t
     /* The adapters' first weights are a function of the seed and of their place in the team: two
        policies must not begin as the same one. */
     uint64_t coordinates[] = {(uint64_t) conf->run.seed, team->policies_n};
-    if (!team->base && !(team->base = policy_load_base (conf->model.path, conf->model.compute,
-                                                        conf->model.chat, pool, err)))
+    if (!team->base &&
+        !(team->base = policy_load_base (conf->model.path, conf->model.compute, conf->model.chat,
+                                         conf->model.date, pool, err)))
         return NULL;
     if ((*conf->model.adapter_path &&
          peft_find (conf->model.adapter_path, name, folder, err) != 0) ||
@@ -56,7 +57,8 @@ static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t 
     if (strcmp (conf->model.adapter, "lora") == 0)
         policy = team_adapt (team, name, pool, err);
     else if (hf_find (conf->model.path, name, folder, err) == 0)
-        policy = policy_load (name, folder, conf->model.compute, conf->model.chat, pool, err);
+        policy = policy_load (name, folder, conf->model.compute, conf->model.chat, conf->model.date,
+                              pool, err);
     if (!policy)
         return -1;
     team->policies[team->policies_n++] = policy;
@@ -70,12 +72,12 @@ static int team_speak (team_t *team, size_t role, err_t *err)
 {
     const conf_t *conf = team->conf;
     const policy_t *policy = team->policies[team->policy_of[role]];
-    const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
-    if (chat_find_with (policy->path, conf->model.chat, *system ? system : NULL, &team->chat[role],
-                        err) == 0)
+    const char *name = conf->team.roles.item[role];
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), conf->model.date};
+    if (chat_find_with (policy->path, conf->model.chat, &given, &team->chat[role], err) == 0)
         return 0;
-    return *system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
-                   : conf_wrap (conf, "model.chat", err);
+    return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
+                         : conf_wrap (conf, "model.chat", err);
 }
 
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */

@@ -23,18 +23,21 @@ static const char blocks[] =
     "%}{% if loop.first %}{% continue %}{% endif %}{{ f(k, y=v) }}{{ loop.cycle('x', 'y') }}{% "
     "else %}none{% endfor %}{{ messages | selectattr('role', 'equalto', 'user') | "
     "map(attribute='content') | list | join('|') }}{{ 1 < 2 <= 3 }}{{ 'a b'.split() | last | "
-    "indent(2) }}{{ 'abc'[::-1] ~ messages[-1:] }}{% raw %}{{ x }}{% endraw %}";
+    "indent(2) }}{{ 'abc'[::-1] ~ messages[-1:] }}{% raw %}{{ x }}{% endraw %}{{ "
+    "strftime_now('%d %-d %b %%') }}";
 
 int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
 {
     char *data = fuzz_text (bytes, size);
     err_t err = {0};
+    struct tm day;
     buf_t out = {.max = 1 << 20};
     json_t *variables =
         json_pack ("{s:[{s:s, s:s}, {s:s, s:s}], s:b, s:s, s:n}", "messages", "role", "system",
                    "content", "Be kind.\n", "role", "user", "content", " Hi \xc3\xa9 there ",
                    "add_generation_prompt", 1, "bos_token", "<s>", "tools");
-    jinja_render (data, variables, &out, &err);
+    date_parse ("2026-11-09", &day);
+    jinja_render (data, variables, &day, &out, &err);
     json_decref (variables);
     buf_free (&out);
     free (data);

@@ -79,7 +79,7 @@ static void folders_without_a_format_are_told (void **state)
         {"{\"added_tokens_decoder\":{\"1\":{\"content\":\"<|im_start|>\"}}}", NULL,
          "has no chat template"},
         {"not JSON", NULL, "tokenizer_config.json: line 1"},
-        {"{}", "{{ strftime_now('%d') }}{{ messages[0].content }}", "writes the date"},
+        {"{}", "{{ strftime_now('%d') }}{{ messages[0].content }}", "model.date"},
         {"{}", "{{ messages[0].content }}{{ messages[0].content }}", "just once"},
         {"{}", "{{ messages[0].content }} for {prompt}", "just once"},
         {"{}", "hello", "just once"},
@@ -103,6 +103,27 @@ static void folders_without_a_format_are_told (void **state)
     assert_string_equal (format.pattern, "Q: {prompt}\nA:");
     assert_int_equal (chat_find (NULL, "vicuna", &format, &err), -1);
     assert_non_null (strstr (err.text, "'vicuna' is not known"));
+}
+
+/*  The day is the one that is given, with or without a message of the system. */
+static void templates_write_the_day_that_is_given (void **state)
+{
+    (void) state;
+    static const chat_given_t given[] = {
+        {NULL, "2026-11-09"}, {"Be kind.", "2026-11-09"}, {"", "2026-02-30"}};
+    static const char *const wanted[] = {"09 Nov 2026 {prompt}", "09 Nov 2026 Be kind.{prompt}",
+                                         "the date '2026-02-30' is no day: YYYY-MM-DD"};
+    put ("tokenizer_config.json", "{}");
+    put ("chat_template.jinja", "{{ strftime_now('%d %b %Y') + ' ' }}{% for m in messages %}{{ "
+                                "m.content }}{% endfor %}");
+    for (size_t i = 0; i < 3; i++) {
+        chat_format_t format;
+        err_t err = {0};
+        int rc = chat_find_with (dir, "auto", &given[i], &format, &err);
+        if (rc != (i < 2 ? 0 : -1) || !strstr (rc == 0 ? format.pattern : err.text, wanted[i]))
+            fail_msg ("got '%s'", rc == 0 ? format.pattern : err.text);
+        chat_free (&format);
+    }
 }
 
 static tokenizer_ids_t encoded (const tokenizer_t *t, const char *chat, const char *text)
@@ -183,9 +204,11 @@ static void prompts_are_trimmed_where_the_format_says (void **state)
 
 int main (void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test (formats_are_found), cmocka_unit_test (folders_without_a_format_are_told),
-        cmocka_unit_test (prompts_are_trimmed_where_the_format_says),
-        cmocka_unit_test (only_the_format_steers), cmocka_unit_test (ordinary_text_is_one_piece)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test (formats_are_found),
+                                       cmocka_unit_test (folders_without_a_format_are_told),
+                                       cmocka_unit_test (templates_write_the_day_that_is_given),
+                                       cmocka_unit_test (prompts_are_trimmed_where_the_format_says),
+                                       cmocka_unit_test (only_the_format_steers),
+                                       cmocka_unit_test (ordinary_text_is_one_piece)};
     return cmocka_run_group_tests (tests, make_dir, remove_dir);
 }

@@ -122,6 +122,10 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:10: reward.team 0, as reward.local");
     refused (GOOD "  max_turns: 2\nloss:\n  credit: cross\n", NULL,
              "x.yml:9: loss.credit cross wants one turn");
+    refused (GOOD, "model.date=2026-11-09", "model.date does nothing while model.chat is not auto");
+    refused ("model:\n  path: m\n  chat: auto\n  date: 2026-02-30\nteam:\n  roles: [solo]\ntask:\n"
+             "  family: coding\n",
+             NULL, "x.yml:4: model.date '2026-02-30' is no day: YYYY-MM-DD");
     refused (GOOD "trainer:\n  group_size: 200\nloss:\n  credit: cross\n", NULL,
              "x.yml:8: trainer.group_size 200 squared");
     refused (GOOD "loss:\n  credit: joint+luck\n", NULL,

@@ -17,7 +17,7 @@ static void check (const char *template, const char *out, const char *why)
     err_t err = {0};
     json_t *v = variables ();
     buf_text (&text, "");
-    int rc = jinja_render (template, v, &text, &err);
+    int rc = jinja_render (template, v, NULL, &text, &err);
     json_decref (v);
     if (*why ? rc == 0 || !strstr (err.text, why) : rc != 0 || strcmp (text.data, out) != 0)
         fail_msg ("%s: got '%s' (%s), wanted '%s'%s", template, rc == 0 ? text.data : "", err.text,
@@ -79,22 +79,22 @@ static void templates_write_what_jinja_writes (void **state)
         check (cases[i][0], cases[i][1], "");
 }
 
-/*  Constructs of public templates, with what the reference writes. */
-static void constructs_of_templates_are_followed (void **state)
+/*  One set of the constructs in the file, with what the reference writes. */
+static void follow (const char *set, const struct tm *day)
 {
-    (void) state;
     json_error_t where;
     json_t *all = json_load_file ("tests/golden/data/templates.json", 0, &where), *one;
     size_t i, wrong = 0;
     if (!all)
         fail_msg ("%s, line %d", where.text, where.line);
-    json_array_foreach (json_object_get (all, "cases"), i, one) {
+    assert_true (json_array_size (json_object_get (all, set)) > 0);
+    json_array_foreach (json_object_get (all, set), i, one) {
         const char *template = json_string_value (json_array_get (one, 0));
         const char *wanted = json_string_value (json_array_get (one, 1));
         buf_t text = {.max = 1 << 16};
         err_t err = {0};
         buf_text (&text, "");
-        if (jinja_render (template, json_object_get (all, "variables"), &text, &err) != 0 ||
+        if (jinja_render (template, json_object_get (all, "variables"), day, &text, &err) != 0 ||
             strcmp (text.data, wanted) != 0) {
             print_error ("%s: got '%s' (%s), wanted '%s'\n", template, text.data, err.text, wanted);
             wrong++;
@@ -103,6 +103,51 @@ static void constructs_of_templates_are_followed (void **state)
     }
     assert_int_equal (wrong, 0);
     json_decref (all);
+}
+
+static void constructs_of_templates_are_followed (void **state)
+{
+    (void) state;
+    follow ("cases", NULL);
+}
+
+/*  Beside jinja2 with a clock that stands at that day's midnight. */
+static void dates_are_written_as_python_writes_them (void **state)
+{
+    (void) state;
+    struct tm day;
+    assert_true (date_parse ("2026-11-09", &day));
+    follow ("dated", &day);
+    static const char *const refused[][2] = {
+        {"{{ strftime_now('%s') }}", "'%s' of a date is not known here"},
+        {"{{ strftime_now('%Ey') }}", "'%Ey' of a date"},
+        {"{{ strftime_now('%') }}", "'%' of a date"},
+        {"{{ strftime_now(3) }}", "takes a format"}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        buf_t text = {.max = 1 << 16};
+        err_t err = {0};
+        json_t *v = variables ();
+        assert_int_equal (jinja_render (refused[i][0], v, &day, &text, &err), -1);
+        if (!strstr (err.text, refused[i][1]))
+            fail_msg ("got '%s', wanted '%s'", err.text, refused[i][1]);
+        json_decref (v);
+        buf_free (&text);
+    }
+}
+
+static void only_days_are_dates (void **state)
+{
+    (void) state;
+    static const char *const none[] = {"",           "2026-11-9",   "2026-02-29", "2026-13-01",
+                                       "2026-00-01", "2026-11-00",  "2026-11-31", "0999-01-01",
+                                       "2026/11/09", "2026-11-09 ", " 026-11-09", "20261109"};
+    struct tm day;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        if (date_parse (none[i], &day))
+            fail_msg ("'%s' was taken for a day", none[i]);
+    assert_true (date_parse ("2024-02-29", &day) && day.tm_wday == 4 && day.tm_yday == 59);
+    assert_true (date_parse ("1969-12-31", &day) && day.tm_wday == 3);
+    assert_true (date_parse ("9999-12-31", &day));
 }
 
 static void what_is_not_known_is_refused (void **state)
@@ -232,6 +277,8 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test (templates_write_what_jinja_writes),
                                        cmocka_unit_test (constructs_of_templates_are_followed),
+                                       cmocka_unit_test (dates_are_written_as_python_writes_them),
+                                       cmocka_unit_test (only_days_are_dates),
                                        cmocka_unit_test (what_is_not_known_is_refused),
                                        cmocka_unit_test (no_template_takes_long)};
     return cmocka_run_group_tests_name ("jinja", tests, NULL, NULL);

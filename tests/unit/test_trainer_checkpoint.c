@@ -112,7 +112,7 @@ static int remove_dir (void **state)
 static policy_t *load (const char *name, const char *compute, pool_t *pool)
 {
     err_t err = {0};
-    policy_t *policy = policy_load (name, model_dir, compute, "none", pool, &err);
+    policy_t *policy = policy_load (name, model_dir, compute, "none", "", pool, &err);
     if (!policy)
         fail_msg ("%s", err.text);
     return policy;
@@ -425,7 +425,7 @@ static void adapters_come_back (void **state)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX], folder[FS_PATH_MAX];
-    policy_t *base = policy_load_base (model_dir, "bf16", "none", NULL, &err);
+    policy_t *base = policy_load_base (model_dir, "bf16", "none", "", NULL, &err);
     assert_non_null (base);
     assert_true (!base->params && !base->gradient && !base->optimiser.m && !base->train);
     policy_t *policies[] = {adapt ("aux", base, 1), adapt ("main", base, 2)};

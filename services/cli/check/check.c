@@ -101,12 +101,11 @@ static int check_count (void *context, size_t role, const char *text, size_t siz
 static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t *err)
 {
     for (size_t r = 0; r < n; r++) {
-        const char *system = conf_words (p->conf, roles[r], CONF_SYSTEM);
+        chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), p->conf->model.date};
         chat_free (&p->spoken[r]); /* of the team before */
-        if (chat_find_with (p->folder, p->conf->model.chat, *system ? system : NULL, &p->spoken[r],
-                            err) != 0)
-            return *system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)
-                           : conf_wrap (p->conf, "model.chat", err);
+        if (chat_find_with (p->folder, p->conf->model.chat, &given, &p->spoken[r], err) != 0)
+            return *given.system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)
+                                 : conf_wrap (p->conf, "model.chat", err);
     }
     return 0;
 }
@@ -211,7 +210,8 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, cons
     }
     task_set_t *tasks = NULL;
     check->dtype = hf_config (hf)->dtype;
-    int rc = chat_find (folder, conf->model.chat, &p.chat, err);
+    int rc = chat_find_with (folder, conf->model.chat, &(chat_given_t){.date = conf->model.date},
+                             &p.chat, err);
     /* Without that token a completion would end at the length limit only. */
     if (rc == 0 && p.chat.end && tokenizer_id (tokenizer, p.chat.end) < 0)
         rc = err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there",

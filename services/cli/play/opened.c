@@ -67,14 +67,11 @@ static void opened_add_stop (opened_t *o, int32_t id)
         o->stops[o->stops_n++] = id;
 }
 
-int opened_speak (opened_t *o, const char *chat, const char *system, err_t *err)
+int opened_speak (opened_t *o, const char *chat, const chat_given_t *given, err_t *err)
 {
     const hf_config_t *config = hf_config (o->hf);
-    if (system && strcmp (chat, "auto") != 0)
-        return err_set (err, ERR_CONFIG,
-                        "--system needs --chat auto, and a folder with a chat template");
     if ((!o->tokenizer && opened_read_tokenizer (o, o->dir, err) != 0) ||
-        chat_find_with (o->dir, chat, system, &o->format, err) != 0)
+        chat_find_with (o->dir, chat, given, &o->format, err) != 0)
         return -1;
     for (size_t i = 0; i < config->eos_n; i++)
         opened_add_stop (o, config->eos[i]);

@@ -3,7 +3,7 @@
  *
  *      opened_t folder = {0};
  *      opened_load (&folder, dir, "", "f32", pool, &err);
- *      opened_speak (&folder, "auto", NULL, &err);
+ *      opened_speak (&folder, "auto", &(chat_given_t){0}, &err);
  *      opened_encode (&folder, &folder.format, text, size, &ids, &err);
  *      opened_close (&folder);
  *
@@ -39,9 +39,9 @@ int opened_load (opened_t *folder, const char *dir, const char *adapter, const c
                  pool_t *pool, err_t *err);
 /*  The tokenizer alone, which needs no weights. */
 int opened_read_tokenizer (opened_t *folder, const char *dir, err_t *err);
-/*  chat: as model.chat, "none" leaves a prompt as it is. system: a message before the user's, which
- *  a folder's own template alone can write; NULL: none. */
-int opened_speak (opened_t *folder, const char *chat, const char *system, err_t *err);
+/*  chat: as model.chat, "none" leaves a prompt as it is. given: what a folder's own template alone
+ *  can write. */
+int opened_speak (opened_t *folder, const char *chat, const chat_given_t *given, err_t *err);
 /*  format: the folder's own, or another one of its template. */
 int opened_encode (const opened_t *folder, const chat_format_t *format, const char *text,
                    size_t size, tokenizer_ids_t *ids, err_t *err);

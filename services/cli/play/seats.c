@@ -31,7 +31,8 @@ static const opened_t *seats_open_folder (seats_t *s, const conf_t *conf, const 
     snprintf (s->dir[s->opened_n], FS_PATH_MAX, "%s", dir);
     const char *kept = s->dir[s->opened_n++];
     return opened_load (folder, kept, "", conf->model.compute, pool, err) == 0 &&
-                   opened_speak (folder, conf->model.chat, NULL, err) == 0
+                   opened_speak (folder, conf->model.chat,
+                                 &(chat_given_t){.date = conf->model.date}, err) == 0
                ? folder
                : NULL;
 }
@@ -72,12 +73,12 @@ static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const c
 
 static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
 {
-    const char *name = conf->team.roles.item[role], *system = conf_words (conf, name, CONF_SYSTEM);
-    if (chat_find_with (s->folder[role]->dir, conf->model.chat, *system ? system : NULL,
-                        &s->format[role], err) == 0)
+    const char *name = conf->team.roles.item[role];
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), conf->model.date};
+    if (chat_find_with (s->folder[role]->dir, conf->model.chat, &given, &s->format[role], err) == 0)
         return 0;
-    return *system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
-                   : conf_wrap (conf, "model.chat", err);
+    return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
+                         : conf_wrap (conf, "model.chat", err);
 }
 
 static size_t seats_rank (const model_t *model)
