@@ -37,8 +37,8 @@ enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
 #undef CONF_ONE
 #undef CONF_EACH
 
-/*  What a role is told, in words of the user's own, and what it sees. */
-typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_SEES, CONF_WORDS } conf_words_t;
+/*  What a role is told, in words of the user's own, what it sees, and how much it may write. */
+typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_SEES, CONF_MAX_TOKENS, CONF_WORDS } conf_words_t;
 
 typedef struct {
     char *role;
@@ -102,6 +102,8 @@ const char *conf_policy (const conf_t *conf, size_t role);
 
 /*  A role's words, "": it has none. */
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);
+/*  Tokens of a role's longest completion: its own, or task.max_tokens. */
+size_t conf_max_tokens (const conf_t *conf, const char *role);
 /*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */
 int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err);
 /*  What the run's episodes are played under, for these roles; borrowed from the configuration. A

@@ -9,7 +9,7 @@
 #include "team/protocol.h"
 
 /*  In the order of conf_words_t. */
-static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees"};
+static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees", "max_tokens"};
 
 static const conf_seat_t *seats_find (const conf_t *conf, const char *role)
 {
@@ -23,6 +23,13 @@ const char *conf_words (const conf_t *conf, const char *role, conf_words_t which
 {
     const conf_seat_t *seat = seats_find (conf, role);
     return seat && seat->words[which] ? seat->words[which] : "";
+}
+
+/*  A number, as conf_check_words has found. */
+size_t conf_max_tokens (const conf_t *conf, const char *role)
+{
+    const char *own = conf_words (conf, role, CONF_MAX_TOKENS);
+    return *own ? (size_t) strtoul (own, NULL, 10) : (size_t) conf->task.max_tokens;
 }
 
 int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err)
@@ -95,8 +102,8 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
     size_t which = seats_key (key);
     if (which == CONF_WORDS)
         return err_set (err, ERR_CONFIG,
-                        "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system "
-                        "and sees",
+                        "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system, "
+                        "sees and max_tokens",
                         where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
@@ -173,6 +180,21 @@ static int seats_check_sees (const conf_t *conf, const conf_seat_t *seat, err_t 
         name += size;
     }
     return 0;
+}
+
+/*  task.max_tokens is what memory is planned for. */
+static int seats_check_tokens (const conf_t *conf, const conf_seat_t *seat, err_t *err)
+{
+    const char *text = seat->words[CONF_MAX_TOKENS];
+    size_t digits = strspn (text, "0123456789");
+    unsigned long n = digits && digits < 8 && !text[digits] ? strtoul (text, NULL, 10) : 0;
+    return n >= 1 && n <= (unsigned long) conf->task.max_tokens
+               ? 0
+               : err_set (err, ERR_CONFIG,
+                          "%s: team.roles.%.60s.max_tokens is '%.40s': a number from 1 to "
+                          "task.max_tokens, %lld",
+                          seat->where[CONF_MAX_TOKENS], seat->role, text,
+                          (long long) conf->task.max_tokens);
 }
 
 /*  A role's slots are the family's. A seat that the family does not know writes into none, and
@@ -265,6 +287,8 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
                                 "with a chat template",
                                 seat->where[w], seat->role);
+            if (w == CONF_MAX_TOKENS && seats_check_tokens (conf, seat, err) != 0)
+                return -1;
             if (w == CONF_SEES && seats_check_sees (conf, seat, err) != 0)
                 return -1;
             if (w == CONF_PROMPT &&

@@ -136,10 +136,11 @@ typedef struct {
     wire_version_t version;
     hash_t tokenizer; /* object: text of the tokenizer.json to write prompts with */
     wire_ids_t stops;
-    wire_ids_t prefix;  /* ids before the prompt text, e.g. the begin token; may be empty */
-    const char *chat;   /* name of a chat format, "" for none */
-    const char *prompt; /* what it is asked, "": as the task's family asks (task/prompt.h) */
-    const char *sees;   /* parts of the state, "": the turns */
+    wire_ids_t prefix;   /* ids before the prompt text, e.g. the begin token; may be empty */
+    const char *chat;    /* name of a chat format, "" for none */
+    const char *prompt;  /* what it is asked, "": as the task's family asks (task/prompt.h) */
+    const char *sees;    /* parts of the state, "": the turns */
+    uint32_t max_tokens; /* of its completions; 0: the group's */
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */

@@ -22,6 +22,7 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].chat = convert_borrow (in[i].chat ? in[i].chat : "");
         all[i].prompt = convert_borrow (in[i].prompt ? in[i].prompt : "");
         all[i].sees = convert_borrow (in[i].sees ? in[i].sees : "");
+        all[i].max_tokens = in[i].max_tokens;
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -83,11 +84,13 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .prefix = {.data = r->prefix, .n = r->n_prefix},
                                  .chat = r->chat,
                                  .prompt = r->prompt,
-                                 .sees = r->sees};
+                                 .sees = r->sees,
+                                 .max_tokens = r->max_tokens};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||
             convert_text (r->sees, "roles.sees", err) != 0 ||
+            convert_range (r->max_tokens, 0, in->max_tokens, "roles.max_tokens", err) != 0 ||
             convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
             convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
             convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||

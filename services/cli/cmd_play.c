@@ -115,6 +115,8 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
                             .prompt = &e->prompt[role],
                             .stops = folder->stops,
                             .stops_n = folder->stops_n,
+                            .max_tokens =
+                                conf_max_tokens (play->conf, play->conf->team.roles.item[role]),
                             .key = rng_key (key, 7)};
     return rc == 0 ? 0 : err_wrap (err, "role %s", play->conf->team.roles.item[role]);
 }

@@ -41,7 +41,7 @@ static int answers_check_act (const group_t *group, size_t role, const wire_act_
         if (group->seats[role].prompt_of[e] == NOT_ACTING)
             continue;
         const wire_sample_t *sample = answers_sample_of (reply, e, &next);
-        if (!sample || sample->ids.n == 0 || sample->ids.n > group->message->max_tokens)
+        if (!sample || sample->ids.n == 0 || sample->ids.n > group_max_tokens (group, role))
             return err_set (err, ERR_INTERNAL, "the agent's sample for episode %zu has %zu tokens",
                             e, sample ? sample->ids.n : 0);
         expected++;

@@ -175,7 +175,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .turn = group->turn,
                                   .temperature = m->temperature,
                                   .filter = m->filter,
-                                  .max_tokens = m->max_tokens,
+                                  .max_tokens = group_max_tokens (group, role),
                                   .stops = r->stops,
                                   .prompts = prompts,
                                   .prompts_n = n};

@@ -173,6 +173,12 @@ const group_ask_t *group_ask (const group_t *group, size_t ask)
     return &group->asks[ask];
 }
 
+uint32_t group_max_tokens (const group_t *group, size_t role)
+{
+    uint32_t own = group->message->roles[role].max_tokens;
+    return own ? own : group->message->max_tokens;
+}
+
 /*  ---- storing -------------------------------------------------------------------------------- */
 
 const buf_t *group_turn (const group_t *group, unsigned *turn)

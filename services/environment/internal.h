@@ -58,6 +58,9 @@ struct group {
     buf_t bytes; /* what the last turn added; at the end the packed result */
 };
 
+/*  Tokens of the longest completion of a role. */
+uint32_t group_max_tokens (const group_t *group, size_t role);
+
 /*  asks.c: what is asked of agents in a turn, and of the reward service at the end. A turn in which
  *  nobody has to be asked anything goes on to its tools. */
 void group_begin_turn (group_t *group);

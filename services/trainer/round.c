@@ -71,7 +71,8 @@ static void round_fill_roles (const team_t *team, wire_role_t *roles)
             .prefix = {.data = policy->prefix, .n = policy->prefix_n},
             .chat = team->chat[r].name,
             .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT),
-            .sees = conf_words (team->conf, team->conf->team.roles.item[r], CONF_SEES)};
+            .sees = conf_words (team->conf, team->conf->team.roles.item[r], CONF_SEES),
+            .max_tokens = (uint32_t) conf_max_tokens (team->conf, team->conf->team.roles.item[r])};
     }
 }
 

@@ -335,6 +335,10 @@ static void a_team_has_a_protocol (void **state)
     buf_free (&printed);
     conf_destroy (&back);
     conf_destroy (&conf);
+    conf = parse (TEAM, "team.roles.main.max_tokens=20", &err);
+    assert_int_equal (conf_max_tokens (conf, "main"), 20);
+    assert_int_equal (conf_max_tokens (conf, "aux"), 64);
+    conf_destroy (&conf);
     conf = parse (TEAM, "team.turns=[{\"main\": \"draft\"}]", &err);
     assert_string_equal (conf->protocol, "[{\"does\":{\"main\":[\"draft\"]}}]");
     conf_destroy (&conf);
@@ -376,6 +380,11 @@ static void a_protocol_that_cannot_be_played_is_refused (void **state)
         "'tester', of whom the coding family asks nothing: say it in team.roles.tester.prompt");
     refused (TEAM "  protocol: repair\n", "loss.credit=cross",
              "--set loss.credit=cross: loss.credit cross wants team.protocol parallel");
+    refused (
+        TEAM, "team.roles.main.max_tokens=65",
+        "max_tokens=65: team.roles.main.max_tokens is '65': a number from 1 to task.max_tokens, "
+        "64");
+    refused (TEAM, "team.roles.main.max_tokens=6x", "team.roles.main.max_tokens is '6x': a number");
     refused (TEAM, "team.roles.main.sees=brief main tsets",
              "team.roles.main.sees has tsets; what is known there: brief, ask,");
     refused ("model:\n  path: m\ntask:\n  family: writing\nteam:\n  roles: [summary, details]\n"

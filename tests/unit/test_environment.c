@@ -329,6 +329,7 @@ static void tools_are_asked_of_the_reward_service (void **state)
     fixture_group (&f, tokenizer_text);
     f.group.protocol = repair;
     f.roles[1].sees = "tests aux";
+    f.roles[1].max_tokens = 40;
     group_t *group = begun (&f);
     unsigned turn, round = group_round (group);
     answer_one (group, 1);
@@ -367,7 +368,8 @@ static void tools_are_asked_of_the_reward_service (void **state)
         arena, group_ask (group, 0)->payload.data, group_ask (group, 0)->payload.size, &err);
     assert_int_equal (group_asks (group), 1);
     assert_int_equal (again->role, 1);
-    assert_int_equal (again->prompts_n, 2); /* its own words are not in it, aux's are */
+    assert_int_equal (again->max_tokens, 40); /* its own; aux has the group's */
+    assert_int_equal (again->prompts_n, 2);   /* its own words are not in it, aux's are */
     assert_int_equal (again->prompts[0].episodes[0], 1);
     assert_int_equal (again->prompts[1].episodes[0], 2);
     play (group, false);

@@ -82,6 +82,12 @@ static void stream_grow (stream_part_t *p, const sampler_result_t *result,
         p->ready = ready > p->shown ? ready : p->shown;
 }
 
+static size_t stream_most (const stream_part_t *part, const sampling_t *sampling)
+{
+    bool own = part->max_tokens && part->max_tokens < sampling->max_tokens;
+    return own ? part->max_tokens : sampling->max_tokens;
+}
+
 /*  Neighbours with one prompt become one job, which computes it once. tag and sample then say which
  *  part a row is. */
 static int stream_add (sampler_t *sampler, stream_part_t *parts, size_t n,
@@ -98,7 +104,7 @@ static int stream_add (sampler_t *sampler, stream_part_t *parts, size_t n,
                              .keys = keys + first,
                              .temperature = (float) sampling->temperature,
                              .filter = sampling->filter,
-                             .max_tokens = sampling->max_tokens,
+                             .max_tokens = stream_most (p, sampling),
                              .stops_n = p->stops_n,
                              .tag = first};
         memcpy (job.stops, p->stops, p->stops_n * sizeof *job.stops);

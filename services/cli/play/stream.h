@@ -28,6 +28,7 @@ typedef struct {
     const tokenizer_ids_t *prompt; /* neighbours with the same one share its computation */
     const int32_t *stops;
     size_t stops_n;
+    size_t max_tokens; /* of its own; 0: those of the sampling */
     uint64_t key;
     const char *heading; /* NULL: none */
     /* what came of it */
