@@ -404,6 +404,20 @@ static void report_action (const json_t *action, size_t turn, size_t turns, buf_
     buf_free (&label);
 }
 
+/*  What the tools of a turn found. */
+static void report_findings (const json_t *turn, size_t t, size_t turns, buf_t *out)
+{
+    const char *role;
+    json_t *found;
+    json_object_foreach (json_object_get (turn, "tools"), role, found) {
+        buf_t label = {0};
+        buf_printf (&label, "%s, found in turn %zu of %zu", role, t + 1, turns);
+        report_words ("", label.data ? label.data : "",
+                      json_string_value (json_object_get (found, "verdict")), out);
+        buf_free (&label);
+    }
+}
+
 /*  Prompts are worked out here, for the few episodes that are shown: it takes a replay of each. */
 void report_episode (json_t *e, buf_t *out)
 {
@@ -418,6 +432,7 @@ void report_episode (json_t *e, buf_t *out)
     json_array_foreach (turns, t, turn) {
         json_array_foreach (json_object_get (turn, "actions"), a, action)
             report_action (action, t, json_array_size (turns), out);
+        report_findings (turn, t, json_array_size (turns), out);
     }
     buf_printf (out, "<p class=\"%s\">reward %.3f: ", success ? "pass" : "fail",
                 json_number_value (json_object_get (reward, "reward")));

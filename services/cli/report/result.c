@@ -186,6 +186,22 @@ static void result_print_words (FILE *to, const char *label, const char *words)
     fputc ('\n', to);
 }
 
+/*  What tools found in a turn, one line for each. */
+static void result_print_findings (FILE *to, const json_t *turn)
+{
+    const char *role;
+    json_t *found;
+    json_object_foreach (json_object_get (turn, "tools"), role, found) {
+        const char *verdict = json_string_value (json_object_get (found, "verdict"));
+        fputs ("    [", to);
+        printable_print (to, role, strlen (role), PRINTABLE_LINE);
+        fputs (" found: ", to);
+        printable_print (to, verdict ? verdict : "", verdict ? strlen (verdict) : 0,
+                         PRINTABLE_LINE);
+        fputs ("]\n", to);
+    }
+}
+
 static void result_print_episode (FILE *to, const json_t *episode, const char *when)
 {
     const json_t *turns = json_object_get (episode, "turns"), *turn, *action;
@@ -203,7 +219,7 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
                                              : STYLE_BAD));
     result_print_words (to, "", verdict && *verdict ? verdict : worth);
     fputs (style (STYLE_NONE), to);
-    json_array_foreach (turns, t, turn)
+    json_array_foreach (turns, t, turn) {
         json_array_foreach (json_object_get (turn, "actions"), a, action) {
             const char *role = json_string_value (json_object_get (action, "role"));
             fputs ("    [", to);
@@ -221,6 +237,8 @@ static void result_print_episode (FILE *to, const json_t *episode, const char *w
                 text += n + (text[n] == '\n');
             }
         }
+        result_print_findings (to, turn);
+    }
 }
 
 /*  The first pair: a task that training solved, where there is one (examples.c). */

@@ -234,6 +234,15 @@ static void screen_action (screen_t *s, size_t rows, bool told, const json_t *ac
     }
 }
 
+/*  Of the last turn in which anybody wrote: a tool's turn has none. */
+static const json_t *screen_last_actions (const json_t *turns)
+{
+    const json_t *actions = NULL;
+    for (size_t t = json_array_size (turns); t-- > 0 && json_array_size (actions) == 0;)
+        actions = json_object_get (json_array_get (turns, t), "actions");
+    return actions;
+}
+
 /*  An example of the step in at most `rows` lines: the task, what each role wrote in the last turn,
  *  the verdict. */
 static void screen_episode (screen_t *s, size_t rows, bool told)
@@ -242,8 +251,7 @@ static void screen_episode (screen_t *s, size_t rows, bool told)
     const json_t *reward = json_object_get (episode, "reward");
     const json_t *turns = json_object_get (episode, "turns");
     size_t i, last = json_array_size (turns);
-    const json_t *actions =
-        json_object_get (json_array_get (turns, last ? last - 1 : 0), "actions");
+    const json_t *actions = screen_last_actions (turns);
     /* Four lines are for the gap, the task, the verdict and the reward; roles share the others. */
     size_t n = json_array_size (actions), each = rows > 4 && n ? (rows - 4) / n : 0;
     bool success = json_is_true (json_object_get (reward, "success"));
