@@ -68,6 +68,8 @@ typedef struct {
      *  verdict of *found. Errors as of score. NULL: it has no tools. */
     int (*tool) (const char *name, const episode_t *episode,
                  const task_capabilities_t *capabilities, reward_score_t *found, err_t *err);
+    /*  How many of a task's tests the tool `test` may show. NULL: it has no such tool. */
+    size_t (*examples) (const json_t *task);
     /*  Says the same task in other words, for the corpus; NULL: there is one wording. */
     void (*reword) (json_t *task, rng_t *rng);
     /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL:

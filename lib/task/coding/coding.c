@@ -16,6 +16,7 @@ const family_t family_coding = {
     .merge = coding_merge,
     .score = coding_score,
     .tool = coding_tool,
+    .examples = coding_public,
     .reword = coding_reword,
     .mistake = coding_mistake,
     .imagine = coding_imagine,

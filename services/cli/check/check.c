@@ -9,8 +9,10 @@
 #include "imports.h"
 #include "model/lora.h"
 #include "solutions.h"
+#include "task/family.h"
 #include "task/fit.h"
 #include "task/task.h"
+#include "team/protocol.h"
 #include "text/chat.h"
 #include "trial.h"
 
@@ -182,6 +184,29 @@ static task_set_t *check_open_tasks (const conf_t *conf, err_t *err)
     return tasks;
 }
 
+/*  A task whose tests are all hidden has nothing that a team could test: its groups would be lost. */
+static int check_examples (const conf_t *conf, const task_set_t *tasks, err_t *err)
+{
+    const family_t *family = family_find (conf->task.family);
+    json_t *protocol = json_loads (conf->protocol, 0, NULL);
+    bool tests = protocol_offers_any (protocol, "test");
+    int rc = 0;
+    json_decref (protocol);
+    for (int split = 0; tests && split < 2; split++)
+        for (size_t i = 0; rc == 0 && i < task_set_size (tasks, (task_split_t) split); i++) {
+            json_t *task = json_loads (task_set_get (tasks, (task_split_t) split, i), 0, NULL);
+            if (family->examples (task) == 0)
+                rc = conf_refuse (
+                    conf, *conf->team.turns ? "team.turns" : "team.protocol", err,
+                    "tests the public examples of a task, and of task '%.60s' no test may be seen: "
+                    "\"public\": N in its line says that its first N tests may; tasks in "
+                    "HumanEval's format have none",
+                    family_text (task, "id"));
+            json_decref (task);
+        }
+    return rc;
+}
+
 static void check_note_tasks (check_t *check, const conf_t *conf, const task_set_t *tasks)
 {
     size_t heldout = task_set_size (tasks, TASK_HELDOUT);
@@ -222,7 +247,7 @@ static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, cons
         rc = conf_wrap (conf, "model.path", err);
     else if (!(tasks = check_open_tasks (conf, err)))
         rc = -1;
-    else
+    else if ((rc = check_examples (conf, tasks, err)) == 0)
         check_note_tasks (check, conf, tasks);
     p.tokenizer = tokenizer;
     p.tasks = tasks;
