@@ -75,7 +75,34 @@ static int conf_check_rules (const conf_t *conf, const rule_t *rules, size_t rul
     return 0;
 }
 
-/*  The one place that says which keys need which others. */
+/*  Which keys of the loss its type, and its other keys, make nothing of. */
+static int conf_check_idle_loss (const conf_t *conf, err_t *err)
+{
+    char by_type[96];
+    const char *type = conf->loss.type;
+    /* These weigh log-probabilities or bend the ratio; they do not clip as PPO does. */
+    bool weighs = conf_check_is (type, "cispo") || conf_check_is (type, "sapo") ||
+                  conf_check_is (type, "vespo");
+    /* Their ratio is of the whole sequence, whatever loss.level says. */
+    bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
+    snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
+    const rule_t rules[] = {
+        {weighs, "loss.delta", by_type},
+        {weighs, "loss.clip_low", by_type},
+        {weighs && !conf_check_is (type, "cispo"), "loss.clip_high", by_type},
+        {fixed, "loss.level", by_type},
+        {!conf_check_is (type, "sapo"), "loss.sapo_positive", by_type},
+        {!conf_check_is (type, "sapo"), "loss.sapo_negative", by_type},
+        {!(conf->loss.kl > 0), "loss.kl_ratio", "while loss.kl is 0"},
+        {!(conf->loss.kl > 0), "loss.kl_refresh", "while loss.kl is 0"},
+        {!(conf->loss.kl > 0), "loss.kl_estimator", "while loss.kl is 0"},
+        {conf_check_is (conf->loss.correction, "none"), "loss.correction_cap",
+         "while loss.correction is none: leave it out, or choose a correction"},
+    };
+    return conf_check_rules (conf, rules, sizeof rules / sizeof *rules, err);
+}
+
+/*  Which keys of the other sections need which others. */
 static int conf_check_idle (const conf_t *conf, err_t *err)
 {
     static const char no_adapter[] = "while model.adapter is none: leave it out, or set "
@@ -88,30 +115,13 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     static const char divided[] =
         "while advantages are divided themselves: leave it out, or set loss.scale to none and "
         "loss.credit to one that is not the critic's";
-    char by_type[96], by_family[96];
+    char by_family[96];
     const family_t *family = family_find (conf->task.family);
-    const char *type = conf->loss.type;
-    /* These weigh log-probabilities or bend the ratio; they do not clip as PPO does. */
-    bool weighs = conf_check_is (type, "cispo") || conf_check_is (type, "sapo") ||
-                  conf_check_is (type, "vespo");
-    /* Their ratio is of the whole sequence, whatever loss.level says. */
-    bool fixed = conf_check_is (type, "vespo") || conf_check_is (type, "rloo");
     bool plain = conf_check_is (conf->model.adapter, "none");
     bool programs = family->runs_programs && !*conf->reward.command;
-    snprintf (by_type, sizeof by_type, "with loss.type %s: leave it out", type);
     snprintf (by_family, sizeof by_family,
               "in the %s family, which has one built-in set: leave it out", family->name);
     const rule_t rules[] = {
-        {weighs, "loss.delta", by_type},
-        {weighs, "loss.clip_low", by_type},
-        {weighs && !conf_check_is (type, "cispo"), "loss.clip_high", by_type},
-        {fixed, "loss.level", by_type},
-        {!conf_check_is (type, "sapo"), "loss.sapo_positive", by_type},
-        {!conf_check_is (type, "sapo"), "loss.sapo_negative", by_type},
-        {!(conf->loss.kl > 0), "loss.kl_ratio", "while loss.kl is 0"},
-        {!(conf->loss.kl > 0), "loss.kl_estimator", "while loss.kl is 0"},
-        {conf_check_is (conf->loss.correction, "none"), "loss.correction_cap",
-         "while loss.correction is none: leave it out, or choose a correction"},
         {conf_check_is (conf->trainer.schedule, "constant"), "trainer.lr_end",
          "while trainer.schedule is constant: leave it out, or set linear or cosine"},
         {!family->styles[1], "task.style", by_family},
@@ -320,8 +330,8 @@ static int conf_check_team (const conf_t *conf, err_t *err)
 int conf_check (const conf_t *conf, err_t *err)
 {
     int (*const checks[]) (const conf_t *, err_t *) = {
-        conf_check_team,    conf_check_words, conf_check_chat,    conf_check_loss,
-        conf_check_trainer, conf_check_idle,  conf_check_protocol};
+        conf_check_team,    conf_check_words,     conf_check_chat, conf_check_loss,
+        conf_check_trainer, conf_check_idle_loss, conf_check_idle, conf_check_protocol};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
         rc = checks[i](conf, err);

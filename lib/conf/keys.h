@@ -117,7 +117,9 @@
     R (off_policy_kl, 0, 0, 100, "drop bad completions that drifted further (in KL); 0: off")      \
     R (sapo_positive, 1.0, 0.01, 100, "SAPO's temperature where the advantage is positive")        \
     R (sapo_negative, 1.05, 0.01, 100, "SAPO's temperature where it is negative")                  \
-    R (kl, 0, 0, 100, "weight of the KL to the first policy; 0: off")                              \
+    R (kl, 0, 0, 100, "weight of the KL to the reference, the first policy; 0: off")               \
+    N (kl_refresh, 0, 0, 1000000,                                                                  \
+       "steps after which the policy as it is then becomes the reference; 0: never")               \
     T (kl_estimator, "k3", "k1|k2|k3", "of that KL (Schulman); k1 pulls only with kl_ratio")       \
     B (kl_ratio, false, "KL weighted by the importance ratio: unbiased off policy")                \
     T (scale, "group", "group|batch|none", "what advantages are divided by")                       \

@@ -187,14 +187,19 @@ static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
     conf_print_surrogate_formula (conf, x, text);
     buf_char (text, ')');
     if (conf->loss.kl > 0)
-        buf_printf (text, " + %g %s%sKL_%s (policy, first policy)", conf->loss.kl,
+        buf_printf (text, " + %g %s%sKL_%s (policy, %s policy)", conf->loss.kl,
                     conf->loss.kl_ratio ? (char[]){x, 0} : "", conf->loss.kl_ratio ? " " : "",
-                    conf->loss.kl_estimator);
+                    conf->loss.kl_estimator, conf->loss.kl_refresh ? "reference" : "first");
     buf_printf (text, ", %s  [%s]\n",
                 conf_print_is (type, "rloo") ? "s = exp (sum_t (logp - logp_old))"
                 : sequence                   ? "s = exp (mean_t (logp - logp_old))"
                                              : "r = exp (logp - logp_old)",
                 type);
+    if (conf->loss.kl_refresh > 0)
+        buf_printf (text,
+                    "reference policy: the policy as it was after the last multiple of %lld "
+                    "steps\n",
+                    (long long) conf->loss.kl_refresh);
     if (!conf_print_is (conf->loss.correction, "none")) {
         bool whole = strncmp (conf->loss.correction, "sequence", 8) == 0;
         bool mask = strstr (conf->loss.correction, "mask") != NULL;

@@ -35,21 +35,31 @@
 
 /*  ---- writing -------------------------------------------------------------------------------- */
 
+#define MEMORY_MAX 4
+
 /*  What the optimiser of a policy remembers: flat vectors of its parameters' length. With bf16
- *  compute the folder's weights are rounded, and the float32 masters belong to it. */
+ *  compute the folder's weights are rounded, and the float32 masters belong to it; so does a
+ *  reference that is not the first policy. */
 typedef struct {
-    const char *name[3];
-    float *data[3];
+    const char *name[MEMORY_MAX];
+    float *data[MEMORY_MAX];
     size_t n;
 } memory_t;
 
 /*  Saving, hashing and loading all go by this list, so none of them can forget a vector. */
 static memory_t checkpoint_memory_of (const policy_t *policy)
 {
-    bool bf16 = model_params_type (policy->model) == COMPUTE_BF16;
-    return (memory_t){.name = {"m", "v", "masters"},
-                      .data = {policy->optimiser.m, policy->optimiser.v, policy->params},
-                      .n = bf16 ? 3 : 2};
+    memory_t memory = {
+        .name = {"m", "v"}, .data = {policy->optimiser.m, policy->optimiser.v}, .n = 2};
+    if (model_params_type (policy->model) == COMPUTE_BF16) {
+        memory.name[memory.n] = "masters";
+        memory.data[memory.n++] = policy->params;
+    }
+    if (policy->reference_params) {
+        memory.name[memory.n] = "reference";
+        memory.data[memory.n++] = policy->reference_params;
+    }
+    return memory;
 }
 
 /*  Weights and optimiser belong together: a resume with the one and without the other would be
@@ -58,7 +68,7 @@ static int checkpoint_save_policy (const char *dir, policy_t *policy, err_t *err
 {
     char path[FS_PATH_MAX];
     memory_t memory = checkpoint_memory_of (policy);
-    safetensors_tensor_t tensors[3];
+    safetensors_tensor_t tensors[MEMORY_MAX];
     for (size_t i = 0; i < memory.n; i++)
         tensors[i] = (safetensors_tensor_t){
             .name = memory.name[i], .data = memory.data[i], .shape = {policy->n}, .rank = 1};
@@ -115,7 +125,7 @@ static int checkpoint_list_files (json_t *files, const char *dir, const char *be
 static hash_t checkpoint_hash_memory (const policy_t *policy)
 {
     memory_t memory = checkpoint_memory_of (policy);
-    hash_t parts[3];
+    hash_t parts[MEMORY_MAX];
     for (size_t i = 0; i < memory.n; i++)
         parts[i] = hash_object_on (policy->pool, memory.data[i], policy->n * sizeof (float));
     return hash_of (parts, memory.n * sizeof *parts);
@@ -406,6 +416,7 @@ static int checkpoint_load_policy (const char *dir, const checkpoint_t *checkpoi
                         "%s: %s is not what was saved; remove this checkpoint to go on from the "
                         "one before",
                         dir, OPTIMIZER);
+    policy_set_reference (policy);
     /* Only when all the rest was right: the bias correction belongs to these m and v. */
     policy->optimiser.step = (uint64_t) json_integer_value (json_object_get (record, "updates"));
     return 0;

@@ -64,6 +64,14 @@ static void policy_encode_delta (policy_t *policy, const void *before)
         buf_free (&policy->delta);
 }
 
+/*  The policy as it is becomes the reference. */
+static void policy_refresh (policy_t *policy)
+{
+    if (policy->reference_params)
+        memcpy (policy->reference_params, policy->params, policy->n * sizeof (float));
+    model_set (policy->reference, policy->params, policy->pool);
+}
+
 /*  What an update leaves behind becomes the next version: its bytes, their hash, and the
  *  difference to the version before, by which agents get there faster. The order matters: the
  *  old bytes are copied before the new ones are poured over them. */
@@ -80,6 +88,8 @@ int policy_advance (policy_t *policy, err_t *err)
     /* The delta leads from these weights to the new ones, whatever their numbers are. */
     policy->before = policy->version.hash;
     policy->version.number++;
+    if (policy->refresh && policy->version.number % policy->refresh == 0)
+        policy_refresh (policy);
     int rc = policy_fill_bytes (policy, err);
     buf_free (&policy->delta);
     if (rc == 0 && before)
@@ -338,6 +348,7 @@ void policy_destroy (policy_t **policy)
     if (p->bytes != p->params)
         free (p->bytes);
     free (p->params);
+    free (p->reference_params);
     free (p->gradient);
     free (p->optimiser.m);
     free (p->optimiser.v);
@@ -346,9 +357,15 @@ void policy_destroy (policy_t **policy)
     *policy = NULL;
 }
 
+void policy_set_reference (policy_t *policy)
+{
+    if (policy->reference_params)
+        model_set (policy->reference, policy->reference_params, policy->pool);
+}
+
 /*  A model of its own in memory, of the weights as they are now; with adapters only those are
  *  doubled, since the base never changes. */
-int policy_keep_reference (policy_t *policy, err_t *err)
+int policy_keep_reference (policy_t *policy, uint64_t refresh, err_t *err)
 {
     const policy_t *base = policy->base;
     policy->reference = base
@@ -356,7 +373,10 @@ int policy_keep_reference (policy_t *policy, err_t *err)
                             : model_new (&policy->config.model, model_compute (policy->model), err);
     if (!policy->reference)
         return -1;
-    model_set (policy->reference, policy->params, policy->pool);
+    policy->refresh = refresh;
+    if (refresh && !(policy->reference_params = calloc (policy->n, sizeof (float))))
+        return policy_no_memory (policy, err);
+    policy_refresh (policy);
     policy->reference_train = train_new (policy->reference, policy->pool, err);
     return policy->reference_train ? 0 : -1;
 }

@@ -48,9 +48,11 @@ typedef struct policy {
     float *params; /* float32 masters; NULL, as are gradient and optimiser, for a base */
     float *gradient;
     adamw_t optimiser;
-    model_t *reference; /* the first policy, for the KL term; NULL without one */
+    model_t *reference; /* for the KL term; NULL without one */
     train_t *reference_train;
-    wire_version_t version; /* its policy is name; the hash is of bytes */
+    float *reference_params; /* its masters, where it is not the first policy for good; or NULL */
+    uint64_t refresh;        /* versions after which the policy becomes the reference; 0: never */
+    wire_version_t version;  /* its policy is name; the hash is of bytes */
     /*  Weights as published: params themselves, or with bf16 halves of their own. */
     void *bytes;
     size_t bytes_n;
@@ -71,8 +73,11 @@ policy_t *policy_adapt (const char *name, const policy_t *base, const lora_confi
                         uint64_t seed, err_t *err);
 void policy_destroy (policy_t **policy);
 
-/*  Keeps the weights as they are now as the reference of the KL term. */
-int policy_keep_reference (policy_t *policy, err_t *err);
+/*  Keeps the weights as they are now as the reference of the KL term, and again whenever the number
+ *  of the version is a multiple of refresh; 0: these for good. */
+int policy_keep_reference (policy_t *policy, uint64_t refresh, err_t *err);
+/*  Its masters were read from a checkpoint. */
+void policy_set_reference (policy_t *policy);
 
 /*  Writes what learns into an existing folder: an ordinary model's, with all that the first one
  *  has, or PEFT's, with the tokenizer's files. */

@@ -64,7 +64,8 @@ static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t 
     team->policies[team->policies_n++] = policy;
     /* A bound on activations: what does not fit side by side is computed one after the other. */
     train_limit (policy->train, (size_t) conf->trainer.activations_mb * 1000000, 0);
-    return conf->loss.kl > 0 ? policy_keep_reference (policy, err) : 0;
+    return conf->loss.kl > 0 ? policy_keep_reference (policy, (uint64_t) conf->loss.kl_refresh, err)
+                             : 0;
 }
 
 /*  A message of the system belongs to the role and not to the policy, which others may share. */

@@ -184,7 +184,8 @@ static task_set_t *check_open_tasks (const conf_t *conf, err_t *err)
     return tasks;
 }
 
-/*  A task whose tests are all hidden has nothing that a team could test: its groups would be lost. */
+/*  A task whose tests are all hidden has nothing that a team could test: its groups would be
+ *  lost. */
 static int check_examples (const conf_t *conf, const task_set_t *tasks, err_t *err)
 {
     const family_t *family = family_find (conf->task.family);

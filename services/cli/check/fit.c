@@ -72,6 +72,8 @@ int fit_check (const conf_t *conf, const hf_config_t *config, fit_t *fit, err_t 
     size_t made = (plan.lora ? need.published : need.weights) + 2 * need.published;
     /* The KL term needs the first policy's weights; with adapters that is the base. */
     size_t reference = conf->loss.kl > 0 && !plan.lora ? policies * need.weights : 0;
+    if (conf->loss.kl_refresh > 0) /* and, where it moves, its float32 masters */
+        reference += policies * (need.masters / 4);
     *fit = (fit_t){
         .trainer = SERVICE + shared + base + policies * own + need.activations + reference +
                    2 * need.published,
