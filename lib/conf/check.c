@@ -8,6 +8,7 @@
 #include "conf/table.h"
 #include "task/families.h"
 #include "task/family.h"
+#include "task/prompt.h"
 #include "task/mates.h"
 
 static bool conf_check_is (const char *value, const char *word)
@@ -308,6 +309,14 @@ static int conf_check_team (const conf_t *conf, err_t *err)
                             TASK_FAMILY_CHOICES);
     if (conf_check_seats (conf, family_find (conf->task.family), err) != 0)
         return -1;
+    /* Words of turns and of prompts. */
+    for (size_t i = 0; i < conf->team.roles.n; i++)
+        if (conf_check_is (conf->team.roles.item[i], "until") ||
+            conf_check_is (conf->team.roles.item[i], "repeat") ||
+            prompt_knows (conf->team.roles.item[i], strlen (conf->team.roles.item[i]), NULL, 0))
+            return conf_refuse (conf, "team.roles", err,
+                                "names '%s', which has a meaning of its own in turns and prompts",
+                                conf->team.roles.item[i]);
     for (size_t i = 0; i < conf->team.roles.n; i++)
         for (size_t j = 0; j < i; j++)
             if (conf_check_is (conf->team.roles.item[i], conf->team.roles.item[j]))

@@ -46,9 +46,9 @@
     L (roles, "",                                                                                  \
        "seats of the team, as the task family knows them; as a map, with what each is told")       \
     T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")     \
-    T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: teams)")           \
+    T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: who acts when)")           \
     T (turns, "", NULL,                                                                            \
-       "a protocol of one's own: a list of turns, each {ROLE: what it does, ...} (README: teams)")
+       "a protocol of one's own: a list of turns, each {ROLE: what it does, ...} (README)")
 
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \

@@ -158,17 +158,27 @@ void conf_print_roles (const conf_t *conf, buf_t *text)
     buf_char (text, '}');
 }
 
+static bool seats_is_role (const conf_t *conf, const char *name)
+{
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        if (strcmp (conf->team.roles.item[r], name) == 0)
+            return true;
+    return false;
+}
+
 /*  A role that is in no team of the run is a slip of the pen; "solo" is in that of the baseline. */
 static bool seats_takes_part (const conf_t *conf, const char *role)
 {
-    for (size_t r = 0; r < conf->team.roles.n; r++)
-        if (strcmp (conf->team.roles.item[r], role) == 0)
-            return true;
-    return family_knows (family_find (conf->task.family), role);
+    return seats_is_role (conf, role) || family_knows (family_find (conf->task.family), role);
 }
 
 static int seats_check_sees (const conf_t *conf, const conf_seat_t *seat, err_t *err)
 {
+    if (!seat->words[CONF_SEES][strspn (seat->words[CONF_SEES], " ")])
+        return err_set (err, ERR_CONFIG,
+                        "%s: team.roles.%.60s.sees is empty: name parts, or brief alone for a seat "
+                        "that sees nothing else",
+                        seat->where[CONF_SEES], seat->role);
     for (const char *name = seat->words[CONF_SEES]; *(name += strspn (name, " "));) {
         size_t size = strcspn (name, " ");
         if (!prompt_knows (name, size, (const char *const *) conf->team.roles.item,
@@ -197,6 +207,38 @@ static int seats_check_tokens (const conf_t *conf, const conf_seat_t *seat, err_
                           (long long) conf->task.max_tokens);
 }
 
+static const char *seats_key_of (const conf_t *conf)
+{
+    return *conf->team.turns ? "team.turns" : "team.protocol";
+}
+
+static bool seats_is_slot (const json_t *slots, const char *name)
+{
+    const json_t *slot;
+    size_t i;
+    json_array_foreach (slots, i, slot)
+        if (strcmp (json_string_value (slot), name) == 0)
+            return true;
+    return false;
+}
+
+/*  A role that writes no text of its own cannot be shown by its name. */
+static int seats_check_shown (const conf_t *conf, const char *role, err_t *err)
+{
+    for (size_t s = 0; s < conf->seats_n; s++)
+        for (size_t w = 0; w < CONF_WORDS; w++) {
+            const conf_seat_t *seat = &conf->seats[s];
+            if ((w == CONF_PROMPT && seat->words[w] &&
+                 prompt_shows (seat->words[w], "brief", role)) ||
+                (w == CONF_SEES && seat->words[w] && prompt_shows ("", seat->words[w], role)))
+                return err_set (err, ERR_CONFIG,
+                                "%s: team.roles.%.60s.%s shows '%.60s', who writes no text of its "
+                                "own: what it says is in plan, review or turns",
+                                seat->where[w], seat->role, seats_keys[w], role);
+        }
+    return 0;
+}
+
 /*  A role's slots are the family's. A seat that the family does not know writes into none, and
  *  nobody but the user knows what to ask of it. */
 static int seats_check_roles (const conf_t *conf, const json_t *protocol, const json_t *roles,
@@ -216,12 +258,22 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
                           known.data);
     json_array_foreach (slots, i, name)
         if (rc == 0 && !family_knows (family, json_string_value (name)))
-            rc = conf_refuse (conf, "team.roles", err,
-                              "names '%.60s', and the %s family has no such seat: %s",
+            rc = conf_refuse (conf,
+                              seats_is_role (conf, json_string_value (name)) ? "team.roles"
+                                                                             : seats_key_of (conf),
+                              err, "names '%.60s', and the %s family has no such seat: %s",
                               json_string_value (name), family->name, known.data);
     buf_free (&known);
     json_array_foreach (roles, i, name) {
         const char *role = json_string_value (name);
+        if (rc == 0 && !protocol_acts (protocol, role))
+            rc =
+                conf_refuse (conf, "team.roles", err,
+                             "names '%.60s', who does nothing in %s: leave it out, or take another "
+                             "protocol",
+                             role, seats_key_of (conf));
+        if (rc == 0 && !seats_is_slot (slots, role))
+            rc = seats_check_shown (conf, role, err);
         if (rc == 0 && protocol_ever_speaks (protocol, role) && !family_knows (family, role) &&
             !*conf_words (conf, role, CONF_PROMPT))
             rc = conf_refuse (conf, "team.roles", err,
@@ -240,7 +292,7 @@ static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t 
     const family_t *family = family_find (conf->task.family);
     for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
         if (protocol_offers_any (protocol, tools[i]) && !family_has_tool (family, tools[i]))
-            return conf_refuse (conf, *conf->team.turns ? "team.turns" : "team.protocol", err,
+            return conf_refuse (conf, seats_key_of (conf), err,
                                 "uses %s, which the %s family does not have", tools[i],
                                 family->name);
     return 0;
@@ -248,7 +300,6 @@ static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t 
 
 int conf_make_protocol (conf_t *conf, err_t *err)
 {
-    const char *key = *conf->team.turns ? "team.turns" : "team.protocol";
     const char *name = *conf->team.turns ? "turns" : conf->team.protocol;
     protocol_team_t team = {.roles = (const char *const *) conf->team.roles.item,
                             .n = conf->team.roles.n,
@@ -257,7 +308,7 @@ int conf_make_protocol (conf_t *conf, err_t *err)
     json_t *protocol = protocol_make (name, &team, err), *roles = json_array ();
     for (size_t r = 0; r < team.n; r++)
         json_array_append_new (roles, json_string (team.roles[r]));
-    int rc = protocol ? 0 : conf_wrap (conf, key, err);
+    int rc = protocol ? 0 : conf_wrap (conf, seats_key_of (conf), err);
     if (rc == 0)
         rc = seats_check_roles (conf, protocol, roles, err);
     if (rc == 0)

@@ -210,6 +210,15 @@ static bool episode_has_role (const episode_t *e, const char *name)
     return false;
 }
 
+#define EPISODE_COUNT_MAX ((json_int_t) 1 << 30) /* so that no sum of counts overflows */
+
+/*  A count that is missing counts 0. */
+static bool episode_is_count (const json_t *count)
+{
+    json_int_t n = json_integer_value (count);
+    return n >= 0 && n <= EPISODE_COUNT_MAX;
+}
+
 /*  What came from outside is checked here, once: the rest of the code, scorers included, reads
  *  role, text and counts of every action without looking. */
 static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *err)
@@ -223,7 +232,8 @@ static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *
         json_array_foreach (actions, a, action)
             if (!episode_has_role (e, family_text (action, "role")) ||
                 !json_is_string (json_object_get (action, "text")) ||
-                json_integer_value (json_object_get (action, "tokens")) < 0)
+                !episode_is_count (json_object_get (action, "tokens")) ||
+                !episode_is_count (json_object_get (action, "tokens_read")))
                 return err_set (err, ERR_INPUT,
                                 "turn %zu, action %zu: a role of the team, text and tokens are "
                                 "wanted",
@@ -382,28 +392,21 @@ static const char *episode_words_of (const episode_t *e, const char *kind, size_
     return words ? words : "";
 }
 
+static prompt_seat_t episode_seat (const episode_t *e, size_t role)
+{
+    return (prompt_seat_t){.family = e->family,
+                           .state = e->state,
+                           .role = episode_role_name (e, role),
+                           .words = episode_words_of (e, "prompts", role),
+                           .sees = episode_words_of (e, "sees", role),
+                           .offers =
+                               protocol_offers (episode_now (e), episode_role_name (e, role))};
+}
+
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
 {
-    prompt_seat_t seat = {.family = e->family,
-                          .state = e->state,
-                          .role = episode_role_name (e, role),
-                          .words = episode_words_of (e, "prompts", role),
-                          .sees = episode_words_of (e, "sees", role),
-                          .offers = protocol_offers (episode_now (e), episode_role_name (e, role))};
+    prompt_seat_t seat = episode_seat (e, role);
     return prompt_write (&seat, prompt, err);
-}
-
-int episode_observe_first (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
-{
-    episode_t *first = episode_again (e, err);
-    int rc = first ? episode_observe (first, role, prompt, err) : -1;
-    episode_destroy (&first);
-    return rc;
-}
-
-bool episode_sees_turns (const episode_t *e, size_t role)
-{
-    return prompt_sees (episode_words_of (e, "sees", role), "turns");
 }
 
 /*  Recorded apart from the turns until everybody has acted, so that no role of this turn sees
@@ -415,10 +418,11 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
                         episode_turn (e));
     /* A model may emit any bytes; what is kept must be JSON, and the same JSON everywhere. */
     json_t *text = clean_text (action->text, action->size);
+    prompt_seat_t seat = episode_seat (e, role);
     json_t *entry =
         text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", episode_role_name (e, role), "text",
                           text, "tokens", (json_int_t) action->tokens, "truncated",
-                          action->truncated, "tokens_read", (json_int_t) action->tokens_read)
+                          action->truncated, "tokens_read", (json_int_t) prompt_tokens_read (&seat))
              : NULL;
     if (!entry || json_array_set_new (e->acting, role, entry) != 0)
         return err_set (err, ERR_LIMIT, "no memory for an action");

@@ -55,9 +55,8 @@ typedef struct {
 typedef struct {
     const char *text; /* decoded completion, special tokens left out; need not end in 0 */
     size_t size;
-    size_t tokens;      /* its length in ids, the end token included */
-    size_t tokens_read; /* ids of its prompt that came from other roles */
-    bool truncated;     /* cut by the length limit */
+    size_t tokens;  /* its length in ids, the end token included */
+    bool truncated; /* cut by the length limit */
 } episode_action_t;
 
 typedef struct episode episode_t;
@@ -83,11 +82,8 @@ bool episode_ever_acts (const episode_t *episode, size_t role);
 /*  Appends a role's prompt as the state is (prompt.h). Equal for all episodes of a group in their
  *  first turn. */
 int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
-/*  The same as it was when nobody had written anything. */
-int episode_observe_first (const episode_t *episode, size_t role, buf_t *prompt, err_t *err);
-/*  Whether what a role writes itself comes back in its later prompts. */
-bool episode_sees_turns (const episode_t *episode, size_t role);
-/*  Records the action of an acting role; its text is copied. */
+/*  Records the action of an acting role, and what it has read of the others' (tokens_read); its
+ *  text is copied. */
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
 /*  All have acted. The next role of this turn, from `role` on, that uses a tool which has not been
  *  used yet, and which one; EPISODE_ROLES_MAX: nobody. */

@@ -203,6 +203,23 @@ static bool prompt_places (const char *words, const char *name, size_t size)
     return false;
 }
 
+static bool prompt_sees (const char *sees, const char *name)
+{
+    const char *at = *sees ? sees : PROMPT_SEES;
+    while (*(at += strspn (at, " "))) {
+        size_t size = strcspn (at, " ");
+        if (prompt_is (name, at, size))
+            return true;
+        at += size;
+    }
+    return false;
+}
+
+bool prompt_shows (const char *words, const char *sees, const char *name)
+{
+    return prompt_sees (sees, name) || prompt_places (words, name, strlen (name));
+}
+
 /*  The turns have lines of their own above each text. */
 static void prompt_show (const prompt_seat_t *seat, const char *name, size_t size, buf_t *out)
 {
@@ -234,18 +251,6 @@ int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err)
     return buf_check (out, "an observation", err);
 }
 
-bool prompt_sees (const char *sees, const char *name)
-{
-    const char *at = *sees ? sees : PROMPT_SEES;
-    while (*(at += strspn (at, " "))) {
-        size_t size = strcspn (at, " ");
-        if (prompt_is (name, at, size))
-            return true;
-        at += size;
-    }
-    return false;
-}
-
 bool prompt_unknown (const char *words, const char *const *roles, size_t n,
                      char unknown[PROMPT_NAME_MAX])
 {
@@ -258,4 +263,47 @@ bool prompt_unknown (const char *words, const char *const *roles, size_t n,
         return true;
     }
     return false;
+}
+
+/*  ---- what is read --------------------------------------------------------------------------- */
+
+/*  Whether an object says that it comes from that role and turn. */
+static bool prompt_is_from (const json_t *object, const char *by, const char *turn,
+                            const json_t *action, size_t t)
+{
+    return json_object_get (object, by) &&
+           strcmp (state_text (object, by), state_text (action, "role")) == 0 &&
+           json_integer_value (json_object_get (object, turn)) == (json_int_t) t;
+}
+
+/*  Whether the words of an action of turn t stand in what the seat is shown. */
+static bool prompt_reads (const prompt_seat_t *seat, const json_t *action, size_t t)
+{
+    const json_t *shared = state_shared (seat->state), *artifact;
+    const char *slot;
+    bool planned = prompt_shows (seat->words, seat->sees, "plan") ||
+                   prompt_shows (seat->words, seat->sees, "todo");
+    bool reads = prompt_shows (seat->words, seat->sees, "turns") ||
+                 (planned && prompt_is_from (shared, "planned_by", "planned_turn", action, t));
+    json_object_foreach (state_artifacts (seat->state), slot, artifact)
+        reads =
+            reads ||
+            (prompt_shows (seat->words, seat->sees, slot) &&
+             prompt_is_from (artifact, "by", "turn", action, t)) ||
+            (strcmp (slot, seat->role) == 0 && prompt_shows (seat->words, seat->sees, "review") &&
+             prompt_is_from (artifact, "reviewed_by", "reviewed_turn", action, t));
+    return reads;
+}
+
+size_t prompt_tokens_read (const prompt_seat_t *seat)
+{
+    const json_t *turn, *action;
+    size_t t, a;
+    json_int_t sum = 0;
+    json_array_foreach (json_object_get (seat->state, "turns"), t, turn)
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            if (strcmp (state_text (action, "role"), seat->role) != 0 &&
+                prompt_reads (seat, action, t))
+                sum += json_integer_value (json_object_get (action, "tokens"));
+    return (size_t) sum;
 }

@@ -43,10 +43,13 @@ typedef struct {
 
 /*  Appends. Failures of memory and of length are those of the buffers. */
 int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err);
+/*  Tokens of what other roles said, as far as its text is before the seat: the actions whose words
+ *  it is shown, each counted as a whole and once. What the environment says is not theirs. */
+size_t prompt_tokens_read (const prompt_seat_t *seat);
 /*  Whether there is a part of that name. roles: the team's. */
 bool prompt_knows (const char *name, size_t size, const char *const *roles, size_t n);
-/*  Whether a seat sees a part of that name by its "sees". */
-bool prompt_sees (const char *sees, const char *name);
+/*  Whether a seat with these words and sees is shown a part of that name. */
+bool prompt_shows (const char *words, const char *sees, const char *name);
 /*  Whether a text has a place that is no part; unknown: its name, cut where it is long. */
 bool prompt_unknown (const char *words, const char *const *roles, size_t n,
                      char unknown[PROMPT_NAME_MAX]);

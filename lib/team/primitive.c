@@ -156,7 +156,10 @@ static const char *primitive_plan (const primitive_act_t *act)
 {
     if (primitive_blank (act->text))
         return "the plan has no item";
-    json_object_set_new (state_shared (act->state), "plan", json_string (act->text));
+    json_t *shared = state_shared (act->state);
+    json_object_set_new (shared, "plan", json_string (act->text));
+    json_object_set_new (shared, "planned_by", json_string (act->role));
+    json_object_set_new (shared, "planned_turn", json_integer ((json_int_t) act->turn));
     primitive_each_line (act, primitive_todo);
     return NULL;
 }
@@ -194,15 +197,22 @@ static const char *primitive_integrate (const primitive_act_t *act)
 /*  The word that a text begins with decides, in any case: "accept", or "return: why". */
 static const char *primitive_review (const primitive_act_t *act)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char *const words[] = {"accept", "accepted", "return", "returned"};
     const char *text = act->text + strspn (act->text, " \t\r\n");
-    bool accepted = strncasecmp (text, "accept", strlen ("accept")) == 0;
-    if (!accepted && strncasecmp (text, "return", strlen ("return")) != 0)
+    size_t size = strspn (text, letters), word = 0;
+    while (word < 4 && (strlen (words[word]) != size || strncasecmp (text, words[word], size) != 0))
+        word++;
+    if (word == 4)
         return "a review begins with accept or return";
     json_t *artifact = primitive_slot (act);
+    bool accepted = word < 2;
     json_object_set_new (artifact, "status", json_string (accepted ? "accepted" : "returned"));
-    text += strlen ("return");
+    json_object_set_new (artifact, "reviewed_by", json_string (act->role));
+    json_object_set_new (artifact, "reviewed_turn", json_integer ((json_int_t) act->turn));
+    text += size;
     if (!accepted)
-        json_object_set_new (artifact, "reason", json_string (text + strspn (text, "ed: \t")));
+        json_object_set_new (artifact, "reason", json_string (text + strspn (text, ": \t\n")));
     return NULL;
 }
 

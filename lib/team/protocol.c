@@ -91,16 +91,25 @@ size_t protocol_least (const json_t *protocol)
     return least;
 }
 
-static void protocol_count_tool (void *to, size_t turn, const json_t *offer)
+static bool protocol_has_tool (const json_t *offers)
 {
-    (void) turn;
-    *(size_t *) to += protocol_primitive (offer)->tool;
+    const json_t *offer;
+    size_t i;
+    json_array_foreach (offers, i, offer)
+        if (protocol_primitive (offer)->tool)
+            return true;
+    return false;
 }
 
+/*  A seat does one thing in a turn, whatever it may choose from. */
 size_t protocol_tools (const json_t *protocol)
 {
-    size_t n = 0;
-    protocol_each (protocol, protocol_count_tool, &n);
+    const json_t *turn, *offers;
+    const char *role;
+    size_t t, n = 0;
+    json_array_foreach (protocol, t, turn)
+        json_object_foreach (json_object_get (turn, "does"), role, offers)
+            n += protocol_has_tool (offers);
     return n;
 }
 
@@ -109,6 +118,16 @@ static void protocol_find_other (void *to, size_t turn, const json_t *offer)
     (void) turn;
     if (strcmp (protocol_primitive (offer)->name, "draft") != 0)
         *(bool *) to = true;
+}
+
+bool protocol_acts (const json_t *protocol, const char *role)
+{
+    const json_t *turn;
+    size_t t;
+    bool acts = false;
+    json_array_foreach (protocol, t, turn)
+        acts = acts || protocol_offers (turn, role);
+    return acts;
 }
 
 bool protocol_varies (const json_t *protocol)
@@ -191,6 +210,17 @@ static int protocol_check_offer (const json_t *offer, size_t turn, const char *r
     return 0;
 }
 
+static int protocol_check_once (const json_t *offers, size_t i, size_t turn, const char *role,
+                                err_t *err)
+{
+    const char *text = json_string_value (json_array_get (offers, i));
+    for (size_t before = 0; before < i; before++)
+        if (strcmp (json_string_value (json_array_get (offers, before)), text) == 0)
+            return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s' stands there twice", turn + 1,
+                            role, text);
+    return 0;
+}
+
 static int protocol_check_turn (const json_t *turn, size_t t, const json_t *roles, err_t *err)
 {
     const json_t *does = json_object_get (turn, "does"), *until = json_object_get (turn, "until"),
@@ -207,10 +237,29 @@ static int protocol_check_turn (const json_t *turn, size_t t, const json_t *role
         if (!json_is_array (offers) || json_array_size (offers) == 0)
             return err_set (err, ERR_INPUT, "turn %zu, %.60s: what does it do?", t + 1, role);
         json_array_foreach (offers, i, offer)
-            if (protocol_check_offer (offer, t, role, err) != 0)
+            if (protocol_check_offer (offer, t, role, err) != 0 ||
+                protocol_check_once (offers, i, t, role, err) != 0)
                 return -1;
     }
     return 0;
+}
+
+/*  What no turn up to this one can bring about would never end an episode. */
+static int protocol_check_until (const json_t *protocol, size_t t, err_t *err)
+{
+    const char *until = state_text (protocol_turn (protocol, t), "until");
+    json_t *before = json_array ();
+    for (size_t i = 0; i <= t; i++)
+        json_array_append (before, json_array_get (protocol, i));
+    bool can =
+        !*until || (strcmp (until, "passed") == 0 ? protocol_offers_any (before, "test")
+                                                  : protocol_offers_any (before, "review") ||
+                                                        protocol_offers_any (before, "integrate"));
+    json_decref (before);
+    return can ? 0
+               : err_set (err, ERR_INPUT,
+                          "turn %zu, until: %s never holds, since nobody %s in it or before", t + 1,
+                          until, strcmp (until, "passed") == 0 ? "tests" : "reviews or integrates");
 }
 
 int protocol_check (const json_t *protocol, const json_t *roles, err_t *err)
@@ -222,6 +271,9 @@ int protocol_check (const json_t *protocol, const json_t *roles, err_t *err)
                         n);
     json_array_foreach (protocol, t, turn)
         if (protocol_check_turn (turn, t, roles, err) != 0)
+            return -1;
+    for (t = 0; t < n; t++)
+        if (protocol_check_until (protocol, t, err) != 0)
             return -1;
     return 0;
 }

@@ -59,7 +59,8 @@ const json_t *protocol_turn (const json_t *protocol, size_t turn);
 const json_t *protocol_offers (const json_t *turn, const char *role);
 /*  Whether it has to be asked: it has words to say, or a choice. */
 bool protocol_speaks (const json_t *turn, const char *role);
-/*  Whether a seat speaks in any turn. */
+/*  Whether a seat acts in any turn; whether it speaks in any. */
+bool protocol_acts (const json_t *protocol, const char *role);
 bool protocol_ever_speaks (const json_t *protocol, const char *role);
 /*  The turns in which somebody speaks. */
 size_t protocol_spoken_turns (const json_t *protocol);

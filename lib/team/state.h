@@ -7,9 +7,9 @@
  *  The global state is one JSON object. Of it this file makes
  *
  *    "slots":   ["aux", "main"]
- *    "shared":  {"plan": "...",
+ *    "shared":  {"plan": "...", "planned_by": ROLE, "planned_turn": t,
  *                "artifacts": {SLOT: {"text", "by", "turn", "status": proposed|accepted|returned,
- *                                     "reason": of a return}},
+ *                                     "reviewed_by", "reviewed_turn", "reason": of a return}},
  *                "changelog": ["turn 1: aux drafts aux", ...],     one line for each change
  *                "test": {"turn", "success", "quality", "verdict"}, "lint": likewise,
  *                "handed_off": why}

@@ -70,28 +70,8 @@ typedef struct {
     size_t index; /* of the task: a coordinate of the random numbers */
     episode_t *episode;
     tokenizer_ids_t prompt[CONF_LIST_MAX];
-    size_t brief[CONF_LIST_MAX];   /* tokens of a role's prompt, while nobody has written */
-    size_t written[CONF_LIST_MAX]; /* tokens of its own so far */
-    double write_s, score_s;       /* that its turns took, and its score */
+    double write_s, score_s; /* that its turns took, and its score */
 } cmd_play_episode_t;
-
-/*  A prompt of a role as ids, which the caller frees; observe: of which state. */
-static int cmd_play_encode (const cmd_play_t *play, const cmd_play_episode_t *e, size_t role,
-                            int (*observe) (const episode_t *episode, size_t role, buf_t *prompt,
-                                            err_t *err),
-                            tokenizer_ids_t *ids, err_t *err)
-{
-    buf_t text = {0};
-    buf_text (&text, "");
-    int rc = observe (e->episode, role, &text, err);
-    if (rc == 0)
-        rc = buf_check (&text, "a prompt", err);
-    if (rc == 0)
-        rc = opened_encode (play->seats.folder[role], &play->seats.format[role], text.data,
-                            text.size, ids, err);
-    buf_free (&text);
-    return rc;
-}
 
 /*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
  *  sampled episode of the same task (services/agent/acts.c). */
@@ -99,17 +79,19 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
                              stream_part_t *part, err_t *err)
 {
     const opened_t *folder = play->seats.folder[role];
-    tokenizer_ids_t first = {0};
+    buf_t text = {0};
     uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
                       episode_turn (e->episode)};
     tokenizer_ids_free (&e->prompt[role]);
     e->prompt[role] = (tokenizer_ids_t){0};
-    int rc = cmd_play_encode (play, e, role, episode_observe, &e->prompt[role], err);
-    if (rc == 0 && e->brief[role] == 0)
-        rc = cmd_play_encode (play, e, role, episode_observe_first, &first, err);
-    if (e->brief[role] == 0)
-        e->brief[role] = first.n;
-    tokenizer_ids_free (&first);
+    buf_text (&text, "");
+    int rc = episode_observe (e->episode, role, &text, err);
+    if (rc == 0)
+        rc = buf_check (&text, "a prompt", err);
+    if (rc == 0)
+        rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
+                            &e->prompt[role], err);
+    buf_free (&text);
     *part = (stream_part_t){.model = play->seats.model[role],
                             .tokenizer = folder->tokenizer,
                             .prompt = &e->prompt[role],
@@ -124,17 +106,10 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
 /*  What a role wrote becomes its action, as an environment makes it one. */
 static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t *part, err_t *err)
 {
-    /* From the second turn on a role reads what the others wrote: its prompt without the first
-       one and without its own words. In the first turn there is nothing to read. */
-    bool turns = episode_sees_turns (e->episode, role);
-    size_t own = e->brief[role] + (turns ? e->written[role] : 0), prompt_n = e->prompt[role].n;
-    episode_action_t action = {
-        .text = part->text.data,
-        .size = part->text.size,
-        .tokens = part->ids_n,
-        .tokens_read = episode_turn (e->episode) > 0 && prompt_n > own ? prompt_n - own : 0,
-        .truncated = part->end == STREAM_CUT};
-    e->written[role] += part->ids_n;
+    episode_action_t action = {.text = part->text.data,
+                               .size = part->text.size,
+                               .tokens = part->ids_n,
+                               .truncated = part->end == STREAM_CUT};
     return episode_act (e->episode, role, &action, err);
 }
 

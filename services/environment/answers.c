@@ -61,15 +61,6 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
     return r;
 }
 
-/*  Tokens of a prompt that other roles wrote: all but the brief and the role's own words. */
-static size_t answers_tokens_read (const group_t *group, size_t role, const table_t *table,
-                                   size_t prompt_n)
-{
-    size_t own = group->seats[role].brief +
-                 (episode_sees_turns (table->episode, role) ? table->written[role] : 0);
-    return group->turn > 0 && prompt_n > own ? prompt_n - own : 0;
-}
-
 /*  The ids are what is trained on and go into the result as they came; the text is only what others
  *  read. In an evaluation both may end where a stop text begins: agents know no text, and a
  *  completion is the same whether it was ended there or cut there afterwards. */
@@ -92,19 +83,13 @@ static int answers_apply (group_t *group, size_t e, size_t role, const wire_samp
                                     .ids = {.data = sample->ids.data, .n = n},
                                     .logps = sample->logps,
                                     .stopped = sample->stopped || cut};
-    episode_action_t action = {.text = text.data,
-                               .size = text.size,
-                               .tokens = n,
-                               /* What coordination costs: words of others that this role had to
-                                  read. */
-                               .tokens_read = answers_tokens_read (group, role, table, prompt->n),
-                               .truncated = !completion.stopped};
+    episode_action_t action = {
+        .text = text.data, .size = text.size, .tokens = n, .truncated = !completion.stopped};
     int rc = buf_check (&text, "a completion", err);
     if (rc == 0 && result_completion (group->result, e, &completion) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a completion");
     if (rc == 0)
         rc = episode_act (table->episode, role, &action, err);
-    table->written[role] += n;
     buf_free (&text);
     return rc;
 }

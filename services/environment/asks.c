@@ -70,23 +70,6 @@ static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
     return &list[i];
 }
 
-/*  How long the role's prompt is while nobody has written anything: what is longer in a later turn
- *  was written by somebody. */
-static int asks_measure_brief (group_t *group, size_t role, err_t *err)
-{
-    tokenizer_ids_t ids = {0};
-    buf_t text = {0};
-    buf_text (&text, "");
-    int rc = episode_observe_first (group->tables[0].episode, role, &text, err);
-    if (rc == 0)
-        rc = prompt_encode (group->seats[role].tokenizer, &group->message->roles[role], text.data,
-                            text.size, &ids, err);
-    group->seats[role].brief = ids.n;
-    tokenizer_ids_free (&ids);
-    buf_free (&text);
-    return rc;
-}
-
 /*  Begins a distinct prompt: its ids go into the result, where completions name them by index. */
 static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text,
                               err_t *err)
@@ -102,11 +85,6 @@ static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf
         rc = err_set (err, ERR_INPUT, "an empty prompt");
     if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
-    /* The first turn's prompt has nothing of other roles in it yet. */
-    if (rc == 0 && group->turn == 0)
-        seat->brief = ids.n;
-    else if (rc == 0 && seat->brief == 0)
-        rc = asks_measure_brief (group, role, err);
     tokenizer_ids_free (&ids);
     shared->text = buf_take (text);
     return rc;
@@ -184,6 +162,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     group->seats[role].ask = group->asks_n;
     group->seats[role].acts = true;
     group_ask_t *ask = group_new_ask (group, "act");
+    snprintf (ask->what, sizeof ask->what, "turn %u, role %.60s: ", group->turn + 1, r->name);
     wire_act_request_pack (&request, &ask->payload);
     group_finish_ask (group, ask, where);
     free (prompts);

@@ -502,7 +502,8 @@ static void environment_on_refusal (environment_t *env, player_t *player, size_t
     player->trouble = *err;
     bool decided = call_refused (call, peer, err) == CALL_DECIDED;
     if (decided && err->code == ERR_INPUT) {
-        group_fail (player->group, ERR_INPUT, "%s: %s", service, err->text);
+        group_fail (player->group, ERR_INPUT, "%s%s: %s", group_ask (player->group, ask)->what,
+                    service, err->text);
         return;
     }
     /* Agents and scorers that cannot serve a run as they are configured never will: its trainer

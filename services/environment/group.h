@@ -37,6 +37,7 @@ typedef enum {
 
 typedef struct {
     const char *service;   /* "act", "score" */
+    char what[96];         /* "turn 2, role main: ", for errors, or "" */
     char id[GROUP_ID_MAX]; /* names the request for idempotence; ends in a hash of its content */
     buf_t payload;
     bool answered;

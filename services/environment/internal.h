@@ -10,16 +10,14 @@
 /*  One episode. */
 typedef struct {
     episode_t *episode;
-    bool acts;                         /* in this turn: it is not done */
-    char *history;                     /* at the end */
-    size_t written[EPISODE_ROLES_MAX]; /* tokens of each role's own completions so far */
+    bool acts;     /* in this turn: it is not done */
+    char *history; /* at the end */
 } table_t;
 
 /*  One role. */
 typedef struct {
     const tokenizer_t *tokenizer;
     uint32_t *prompt_of; /* of each episode in this turn: index into the result, or NOT_ACTING */
-    size_t brief;        /* tokens of its first prompt: what it reads that nobody wrote */
     size_t ask;          /* which of the turn's asks is its own */
     bool acts;
 } seat_t;

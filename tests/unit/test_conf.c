@@ -307,21 +307,22 @@ static void roles_have_words_of_their_own (void **state)
 
 #define TEAM                                                                                       \
     "model:\n  path: m\ntask:\n  family: coding\nteam:\n  roles:\n    aux:\n    main:\n"           \
-    "      sees: [brief, tests, aux]\n    tester:\n"
+    "      sees: [brief, tests, aux]\n"
+#define TESTED TEAM "    tester:\n"
 
 /*  Who acts when is named, or told turn by turn; --print-config shows it so that it reads back. */
 static void a_team_has_a_protocol (void **state)
 {
     (void) state;
     err_t err = {0};
-    conf_t *conf = parse (TEAM "  protocol: repair\n", "task.max_turns=2", &err);
+    conf_t *conf = parse (TESTED "  protocol: repair\n", "task.max_turns=2", &err);
     assert_string_equal (conf_words (conf, "main", CONF_SEES), "brief tests aux");
     assert_string_equal (conf->protocol,
                          "[{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\"]}},"
                          "{\"does\":{\"tester\":[\"test\"]},\"until\":\"passed\"}]");
     conf_destroy (&conf);
-    conf = parse (TEAM "  turns:\n    - {aux: draft, main: [draft, \"draft aux\"], repeat: 2}\n"
-                       "    - tester: test\n      until: passed\n",
+    conf = parse (TESTED "  turns:\n    - {aux: draft, main: [draft, \"draft aux\"], repeat: 2}\n"
+                         "    - tester: test\n      until: passed\n",
                   NULL, &err);
     assert_string_equal (conf->protocol,
                          "[{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\",\"draft aux\"]}},"
@@ -339,15 +340,15 @@ static void a_team_has_a_protocol (void **state)
     assert_int_equal (conf_max_tokens (conf, "main"), 20);
     assert_int_equal (conf_max_tokens (conf, "aux"), 64);
     conf_destroy (&conf);
-    conf = parse (TEAM, "team.turns=[{\"main\": \"draft\"}]", &err);
-    assert_string_equal (conf->protocol, "[{\"does\":{\"main\":[\"draft\"]}}]");
+    conf = parse (TEAM, "team.turns=[{\"main\": \"draft\", \"aux\": \"draft\"}]", &err);
+    assert_string_equal (conf->protocol, "[{\"does\":{\"main\":[\"draft\"],\"aux\":[\"draft\"]}}]");
     conf_destroy (&conf);
     conf = parse (TEAM, NULL, &err);
     assert_string_equal (conf->protocol, "");
     conf_episode_t under;
     static const char *const solo[] = {"solo"};
     conf_destroy (&conf);
-    conf = parse (TEAM "  protocol: repair\n", NULL, &err);
+    conf = parse (TESTED "  protocol: repair\n", NULL, &err);
     conf_episode (conf, (const char *const *) conf->team.roles.item, 3, &under);
     assert_string_equal (under.limits.protocol, conf->protocol);
     assert_string_equal (under.sees[1], "brief tests aux");
@@ -359,26 +360,41 @@ static void a_team_has_a_protocol (void **state)
 static void a_protocol_that_cannot_be_played_is_refused (void **state)
 {
     (void) state;
-    refused (TEAM "  protocol: repiar\n", NULL, "x.yml:11: team.protocol");
-    refused (TEAM "  protocol: plan\n", NULL,
+    refused (TESTED "  protocol: repiar\n", NULL, "x.yml:11: team.protocol");
+    refused (TESTED "  protocol: plan\n", NULL,
              "x.yml:11: team.protocol: plan needs a role named planner");
-    refused (TEAM "  protocol: pipeline\n", "task.max_turns=3",
+    refused (TESTED "  protocol: pipeline\n", "task.max_turns=3",
              "--set task.max_turns=3: task.max_turns does nothing with a protocol");
-    refused (TEAM "  protocol: plan\n  turns: [{aux: draft}]\n", NULL,
+    refused (TESTED "  protocol: plan\n  turns: [{aux: draft}]\n", NULL,
              "x.yml:11: team.protocol does nothing with turns of your own");
-    refused (TEAM "  turns:\n    - {aux: draft}\n    - {auks: draft}\n", NULL,
+    refused (TESTED "  turns:\n    - {aux: draft}\n    - {auks: draft}\n", NULL,
              "x.yml:11: team.turns: turn 2: the team has no role 'auks'");
-    refused (TEAM "  turns:\n    - {aux: write}\n", NULL, "turn 1, aux: 'write' is none of plan");
-    refused (TEAM "  turns:\n    - {aux: draft, aux: note}\n", NULL,
+    refused (TESTED "  turns:\n    - {aux: write}\n", NULL, "turn 1, aux: 'write' is none of plan");
+    refused (TESTED "  turns:\n    - {aux: draft, aux: note}\n", NULL,
              "x.yml:12: team.turns: a name stands twice");
-    refused (TEAM "  turns: [[[[[[[[[[x]]]]]]]]]]\n", NULL, "x.yml:11: team.turns: lists, names");
-    refused (TEAM "  turns: x\n", NULL, "x.yml:11: team.turns: a list of turns is wanted");
-    refused (TEAM "  turns: [{tester: draft}]\n", NULL,
+    refused (TESTED "  turns: [[[[[[[[[[x]]]]]]]]]]\n", NULL, "x.yml:11: team.turns: lists, names");
+    refused (TESTED "  turns: x\n", NULL, "x.yml:11: team.turns: a list of turns is wanted");
+    refused (TESTED "  turns: [{tester: draft}]\n", NULL,
              "team.roles names 'tester', and the coding family has no such seat: aux");
     refused (
-        TEAM "  turns: [{aux: draft}, {tester: note}]\n", NULL,
+        TESTED "  turns: [{aux: draft, main: draft}, {tester: note}]\n", NULL,
         "'tester', of whom the coding family asks nothing: say it in team.roles.tester.prompt");
-    refused (TEAM "  protocol: repair\n", "loss.credit=cross",
+    refused (TESTED, NULL, "team.roles names 'tester', who does nothing in team.protocol");
+    refused (TESTED "  turns: [{aux: draft, main: draft, tester: lint, until: passed}]\n", NULL,
+             "x.yml:11: team.turns: turn 1, until: passed never holds, since nobody tests in it");
+    refused (TESTED "  turns: [{aux: draft, main: draft, tester: test, until: accepted}]\n", NULL,
+             "turn 1, until: accepted never holds, since nobody reviews or integrates in it");
+    refused (TESTED "  turns: [{aux: [draft, note, draft]}]\n", NULL,
+             "turn 1, aux: 'draft' stands there twice");
+    refused (TESTED "  turns: [{main: draft foo, aux: draft, tester: test}]\n", NULL,
+             "x.yml:11: team.turns names 'foo', and the coding family has no such seat: aux");
+    refused (TESTED "  protocol: repair\n", "team.roles.aux.prompt={tester}",
+             "team.roles.aux.prompt shows 'tester', who writes no text of its own");
+    refused (TESTED "  protocol: repair\n", "team.roles.aux.sees=",
+             "--set team.roles.aux.sees=: team.roles.aux.sees is empty: name parts, or brief");
+    refused (TEAM "    brief:\n", NULL, "team.roles names 'brief', which has a meaning of its own");
+    refused (TEAM "    until:\n", NULL, "team.roles names 'until', which has a meaning of its own");
+    refused (TESTED "  protocol: repair\n", "loss.credit=cross",
              "--set loss.credit=cross: loss.credit cross wants team.protocol parallel");
     refused (
         TEAM, "team.roles.main.max_tokens=65",

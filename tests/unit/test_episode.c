@@ -68,21 +68,25 @@ static void seats_see_parts_of_the_state (void **state)
         "{\"does\":{\"main\":[\"draft\",\"draft aux\"]}}]";
     static const struct {
         const char *prompt, *sees, *wanted;
+        int read; /* of 5 tokens of the plan and 7 of aux */
     } cases[] = {
         {"", "brief",
-         "# offers:\nBegin with a line that names one of: draft, draft aux\n\nAdd.\n# main\n"},
+         "# offers:\nBegin with a line that names one of: draft, draft aux\n\nAdd.\n# main\n", 0},
         {"{offers}|{lint}|{tests}|", "todo aux",
          "# todo:\nuse aux\n\n# aux:\ndef aux(): pass\n\nBegin with a line that names one of: "
          "draft, "
-         "draft aux|no findings||"},
+         "draft aux|no findings||",
+         12},
         {"{plan}|{aux}|{main}|{offers}{changes}", "plan aux brief",
          "# brief:\nAdd.\n\n- main: use aux|def aux(): pass||Begin with a line that names one of: "
-         "draft, draft auxturn 1: planner plan\nturn 2: aux draft aux\nturn 3: planner lint"},
+         "draft, draft auxturn 1: planner plan\nturn 2: aux draft aux\nturn 3: planner lint",
+         12},
         {"{offers}", "",
          "# planner wrote in turn 1:\n- main: use aux\n\n# aux wrote in turn 2:\ndef aux(): "
          "pass\n\n"
          "# found in turn 3:\nno findings\n\nBegin with a line that names one of: draft, draft "
-         "aux"},
+         "aux",
+         12},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *prompts[] = {"x", "", cases[i].prompt}, *sees[] = {"", "", cases[i].sees},
@@ -97,7 +101,8 @@ static void seats_see_parts_of_the_state (void **state)
         static const char *const said[] = {"- main: use aux", "def aux(): pass"};
         for (size_t t = 0; t < 2; t++) {
             assert_true (episode_acts (e, t) && !episode_acts (e, 2));
-            episode_action_t action = {.text = said[t], .size = strlen (said[t])};
+            episode_action_t action = {
+                .text = said[t], .size = strlen (said[t]), .tokens = 5 + 2 * t};
             assert_int_equal (episode_act (e, t, &action, &err), 0);
             assert_int_equal (episode_step (e, &err), 0);
         }
@@ -108,6 +113,13 @@ static void seats_see_parts_of_the_state (void **state)
         assert_int_equal (episode_step (e, &err), 0);
         assert_int_equal (episode_observe (e, 2, &prompt, &err), 0);
         assert_string_equal (prompt.data, cases[i].wanted);
+        buf_clear (&prompt);
+        assert_int_equal (
+            episode_act (e, 2, &(episode_action_t){.text = "draft\nx", .size = 7}, &err), 0);
+        assert_int_equal (episode_step (e, &err), 0);
+        assert_int_equal (episode_last_turn (e, &prompt, &err), 0);
+        const char *read = strstr (prompt.data, "\"tokens_read\":");
+        assert_int_equal (strtol (read + strlen ("\"tokens_read\":"), NULL, 10), cases[i].read);
         buf_free (&prompt);
         episode_destroy (&e);
     }
@@ -220,10 +232,8 @@ static void later_turns_see_earlier_ones (void **state)
         for (size_t t = 0; t < 2; t++) {
             assert_int_equal (episode_observe (e, 1, t ? &second : &first, &err), 0);
             for (size_t r = 0; r < 2; r++) {
-                episode_action_t action = {.text = texts[t][r],
-                                           .size = strlen (texts[t][r]),
-                                           .tokens = 8,
-                                           .tokens_read = 5 * t};
+                episode_action_t action = {
+                    .text = texts[t][r], .size = strlen (texts[t][r]), .tokens = 8};
                 assert_int_equal (episode_act (e, r, &action, &err), 0);
             }
             assert_int_equal (episode_step (e, &err), 0);
@@ -237,7 +247,7 @@ static void later_turns_see_earlier_ones (void **state)
         reward_t reward;
         reward_score_t score = {.quality = 1, .unused = -1};
         assert_int_equal (reward_join (e, &(reward_weights_t){1, 0, 1}, &score, &reward, &err), 0);
-        const double parts[] = {0.5, 0.5}; /* 5 of 10 tokens read, one text of two repeated */
+        const double parts[] = {0.8, 0.5}; /* 8 of 10 tokens read, one text of two repeated */
         assert_int_equal (reward.parts_n, 2);
         for (size_t p = 0; p < 2; p++)
             if (fabs (reward.parts[p].value - parts[p]) > 1e-12)

@@ -172,6 +172,10 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
  *  the start. */
 int coding_adopt (json_t *task, err_t *err)
 {
+    /* By it the built-in set is known, which is scored by rules of its own. */
+    if (json_object_get (task, "parts"))
+        return err_set (err, ERR_INPUT,
+                        "\"parts\" is a key of the built-in set: name it otherwise");
     json_t *prompt = json_object_get (task, "prompt");
     if (json_is_string (prompt) && json_is_string (json_object_get (task, "test"))) {
         if (!*family_text (task, "entry_point"))
