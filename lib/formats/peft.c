@@ -1,9 +1,9 @@
 /*  peft - see peft.h
  *
  *  Which keys mean what: peft_type, task_type and bias must have the one value that fits; r,
- *  lora_alpha, their patterns, use_rslora and target_modules are the adapters; lora_dropout is of
- *  training with dropout, which this is not; names and versions change nothing. All other keys
- *  (DoRA, modules to save ...) must be off: null, false or empty, but not 0, which is a layer in
+ *  lora_alpha, use_rslora and target_modules are the adapters; lora_dropout is of training with
+ *  dropout, which this is not; names and versions change nothing. All other keys (DoRA, rank
+ *  patterns, modules to save ...) must be off: null, false or empty, but not 0, which is a layer in
  *  layers_to_transform. Tensors are "base_model.model.MODULE.lora_A.weight"
  *  and lora_B, as lora.c names them.
  */
@@ -31,9 +31,8 @@ static const char *const ignored[] = {
     "auto_mapping", "base_model_name_or_path", "inference_mode", "init_lora_weights",
     "lora_dropout", "megatron_core",           "peft_version",   "qalora_group_size",
     "revision",     "ensure_weight_tying",     "runtime_config"};
-static const char *const known[] = {"peft_type",  "task_type",      "r",
-                                    "lora_alpha", "target_modules", "use_rslora",
-                                    "bias",       "rank_pattern",   "alpha_pattern"};
+static const char *const known[] = {"peft_type",      "task_type",  "r",   "lora_alpha",
+                                    "target_modules", "use_rslora", "bias"};
 
 static bool peft_among (const char *name, const char *const *list, size_t n)
 {
@@ -43,8 +42,10 @@ static bool peft_among (const char *name, const char *const *list, size_t n)
     return false;
 }
 
-/*  Whether a value switches nothing on: {} does in one key, elsewhere it means "with its
- *  defaults". */
+/*  Objects without a key switch nothing on here; elsewhere {} means "with its defaults". */
+static const char *const emptied[] = {"rank_pattern", "alpha_pattern", "loftq_config"};
+
+/*  Whether a value switches nothing on. */
 static bool peft_is_off (const char *key, const json_t *value)
 {
     if (json_is_string (value))
@@ -52,7 +53,7 @@ static bool peft_is_off (const char *key, const json_t *value)
     return json_is_null (value) || json_is_false (value) ||
            (json_is_array (value) && json_array_size (value) == 0) ||
            (json_is_object (value) && json_object_size (value) == 0 &&
-            strcmp (key, "loftq_config") == 0);
+            peft_among (key, emptied, sizeof emptied / sizeof *emptied));
 }
 
 /*  Options of today and of tomorrow: what is switched on and not known here is refused, as it may
@@ -134,8 +135,6 @@ static int peft_parse_for (const char *json, size_t layers, lora_config_t *confi
         rc = peft_parse_numbers (root, config, err);
     if (rc == 0)
         rc = peft_read_targets (json_object_get (root, "target_modules"), layers, config, err);
-    if (rc == 0)
-        rc = peft_read_patterns (root, layers, config, err);
     json_decref (root);
     return rc == 0 ? 0 : err_wrap (err, CONFIG);
 }
@@ -152,22 +151,16 @@ int peft_parse (const char *json, lora_config_t *config, err_t *err)
 char *peft_json (const lora_config_t *config, const char *base)
 {
     static const char *const names[] = {LORA_TARGETS (TARGET_TEXT)};
-    json_t *targets = json_array (), *ranks = json_object (), *alphas = json_object ();
-    for (unsigned t = 0; t < LORA_TARGET_COUNT; t++) {
-        if (!(config->targets >> t & 1u))
-            continue;
-        json_array_append_new (targets, json_string (names[t]));
-        if (config->own_rank[t])
-            json_object_set_new (ranks, names[t], json_integer ((json_int_t) config->own_rank[t]));
-        if (config->own_alpha[t] > 0)
-            json_object_set_new (alphas, names[t], json_real (config->own_alpha[t]));
-    }
-    json_t *root = json_pack (
-        "{s:s, s:s, s:s, s:I, s:f, s:b, s:o, s:o, s:o, s:s, s:f, s:b, s:b, s:b}", "peft_type",
-        "LORA", "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r",
-        (json_int_t) config->rank, "lora_alpha", config->alpha, "use_rslora", (int) config->rslora,
-        "target_modules", targets, "rank_pattern", ranks, "alpha_pattern", alphas, "bias", "none",
-        "lora_dropout", 0.0, "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1);
+    json_t *targets = json_array ();
+    for (unsigned t = 0; t < LORA_TARGET_COUNT; t++)
+        if (config->targets >> t & 1u)
+            json_array_append_new (targets, json_string (names[t]));
+    json_t *root =
+        json_pack ("{s:s, s:s, s:s, s:I, s:f, s:b, s:o, s:s, s:f, s:b, s:b, s:b}", "peft_type",
+                   "LORA", "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r",
+                   (json_int_t) config->rank, "lora_alpha", config->alpha, "use_rslora",
+                   (int) config->rslora, "target_modules", targets, "bias", "none", "lora_dropout",
+                   0.0, "fan_in_fan_out", 0, "inference_mode", 1, "init_lora_weights", 1);
     char *text = json_dumps (root, JSON_INDENT (2) | JSON_REAL_PRECISION (15));
     json_decref (root);
     return text;

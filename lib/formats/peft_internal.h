@@ -14,8 +14,4 @@
  *  projection must be meant in all of them. */
 int peft_read_targets (const json_t *targets, size_t layers, lora_config_t *config, err_t *err);
 
-/*  Then what rank_pattern and alpha_pattern say of the targets, which has to be the same in all
- *  layers of a projection. */
-int peft_read_patterns (const json_t *root, size_t layers, lora_config_t *config, err_t *err);
-
 #endif

@@ -128,7 +128,7 @@ static void forward_round_rows (const model_t *model, const float *x, size_t n, 
  *  the base's product. */
 size_t forward_scratch (const model_t *model, size_t n)
 {
-    size_t low = n * lora_widest (&model->lora) * sizeof (float);
+    size_t low = n * model->lora.rank * sizeof (float);
     if (model->compute == COMPUTE_F32)
         return low;
     const model_config_t *c = &model->config;

@@ -51,36 +51,6 @@ int lora_add_target (lora_config_t *config, const char *name, err_t *err)
                     name);
 }
 
-size_t lora_rank (const lora_config_t *config, lora_target_t target)
-{
-    return config->own_rank[target] ? config->own_rank[target] : config->rank;
-}
-
-double lora_alpha (const lora_config_t *config, lora_target_t target)
-{
-    return config->own_alpha[target] > 0 ? config->own_alpha[target] : config->alpha;
-}
-
-size_t lora_widest (const lora_config_t *config)
-{
-    size_t widest = 0;
-    for (lora_target_t t = 0; t < LORA_TARGET_COUNT; t++)
-        if (lora_has (config, t) && lora_rank (config, t) > widest)
-            widest = lora_rank (config, t);
-    return widest;
-}
-
-/*  Alphas are compared twice instead of by ==, which compilers warn of for floating point. */
-bool lora_same (const lora_config_t *a, const lora_config_t *b)
-{
-    bool same = a->targets == b->targets && a->rslora == b->rslora;
-    for (lora_target_t t = 0; same && t < LORA_TARGET_COUNT; t++)
-        same = !lora_has (a, t) ||
-               (lora_rank (a, t) == lora_rank (b, t) && lora_alpha (a, t) >= lora_alpha (b, t) &&
-                lora_alpha (a, t) <= lora_alpha (b, t));
-    return same;
-}
-
 /*  ---- what is adapted ---- */
 
 /*  Where an adapter adds: to `outputs` outputs of a matrix, from `first` on. q, k and v are one
@@ -129,19 +99,17 @@ static weights_matrix_t lora_add_tensor (model_t *m, const char *module, char wh
 
 /*  Adapters of one matrix follow each other in m->adapters, so the matrix needs to know the first
  *  and their number. */
-static void lora_add_adapter (model_t *m, const place_t *place, lora_target_t target,
-                              const char *module)
+static void lora_add_adapter (model_t *m, const place_t *place, const char *module)
 {
     const lora_config_t *c = &m->lora;
-    size_t rank = lora_rank (c, target);
-    double r = (double) rank;
+    double rank = (double) c->rank;
     weights_adapter_t *adapter = &m->adapters[m->adapters_n++];
     weights_matrix_t *matrix = place->matrix;
     *adapter = (weights_adapter_t){
-        .a = lora_add_tensor (m, module, 'A', rank, matrix->k),
-        .b = lora_add_tensor (m, module, 'B', place->outputs, rank),
+        .a = lora_add_tensor (m, module, 'A', c->rank, matrix->k),
+        .b = lora_add_tensor (m, module, 'B', place->outputs, c->rank),
         .first = place->first,
-        .scale = (float) (lora_alpha (c, target) / (c->rslora ? sqrt (r) : r)),
+        .scale = (float) (c->alpha / (c->rslora ? sqrt (rank) : rank)),
     };
     if (matrix->adapters_n++ == 0)
         matrix->adapters = adapter;
@@ -158,11 +126,10 @@ static void lora_add_adapters (model_t *m)
             place_t place = lora_place_of (m, &m->layers[i], t);
             snprintf (module, sizeof module, "model.layers.%zu.%s.%s", i, place.block,
                       target_name[t]);
-            lora_add_adapter (m, &place, t, module);
+            lora_add_adapter (m, &place, module);
         }
     if (lora_has (&m->lora, LORA_HEAD))
-        lora_add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, LORA_HEAD,
-                          target_name[LORA_HEAD]);
+        lora_add_adapter (m, &(place_t){&m->head, 0, m->head.outputs, ""}, target_name[LORA_HEAD]);
 }
 
 /*  Places of the base's flat vector mean nothing in the adapted model's; frozen ones get no
@@ -213,17 +180,12 @@ static int lora_check (const model_t *base, const lora_config_t *config, err_t *
 {
     if (base->base)
         return err_set (err, ERR_INPUT, "an adapter needs a base without adapters");
-    for (lora_target_t t = 0; t < LORA_TARGET_COUNT; t++) {
-        size_t rank = lora_rank (config, t);
-        double alpha = lora_alpha (config, t);
-        if (rank < 1 || rank > LORA_RANK_MAX)
-            return err_set (err, ERR_INPUT,
-                            "an adapter's rank is %zu; it must lie between 1 and %d", rank,
-                            LORA_RANK_MAX);
-        if (!(alpha > 0) || !isfinite (alpha))
-            return err_set (err, ERR_INPUT, "an adapter's lora_alpha is %g; it must be above 0",
-                            alpha);
-    }
+    if (config->rank < 1 || config->rank > LORA_RANK_MAX)
+        return err_set (err, ERR_INPUT, "an adapter's rank is %zu; it must lie between 1 and %d",
+                        config->rank, LORA_RANK_MAX);
+    if (!(config->alpha > 0) || !isfinite (config->alpha))
+        return err_set (err, ERR_INPUT, "an adapter's lora_alpha is %g; it must be above 0",
+                        config->alpha);
     if (config->targets == 0)
         return err_set (err, ERR_INPUT, "an adapter without targets adapts nothing");
     if (base->config.value_head && lora_has (config, LORA_HEAD))
@@ -258,8 +220,8 @@ model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err)
         if (lora_allocate (m) == 0)
             return m;
     }
-    err_set (err, ERR_LIMIT, "no memory for adapters of rank %zu on %zu layers",
-             lora_widest (config), layers);
+    err_set (err, ERR_LIMIT, "no memory for adapters of rank %zu on %zu layers", config->rank,
+             layers);
     model_destroy (&m);
     return NULL;
 }

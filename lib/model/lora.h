@@ -39,18 +39,7 @@ typedef struct {
     double alpha;
     bool rslora;      /* alpha / sqrt (rank) (Kalajdzievski 2023) instead of alpha / rank */
     unsigned targets; /* 1 << lora_target_t */
-    /* Where a target has others than these; 0: as all. */
-    size_t own_rank[LORA_TARGET_COUNT];
-    double own_alpha[LORA_TARGET_COUNT];
 } lora_config_t;
-
-/*  Of the adapters on one target. */
-size_t lora_rank (const lora_config_t *config, lora_target_t target);
-double lora_alpha (const lora_config_t *config, lora_target_t target);
-/*  The highest rank of all its targets, 0 without any. */
-size_t lora_widest (const lora_config_t *config);
-/*  Whether both make the same adapters, and give them the same weight. */
-bool lora_same (const lora_config_t *a, const lora_config_t *b);
 
 /*  All adapters zero. The base is borrowed and must stay as it is; it has no adapters itself. */
 model_t *lora_new (const model_t *base, const lora_config_t *config, err_t *err);

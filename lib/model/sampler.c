@@ -79,7 +79,7 @@ sampler_t *sampler_new (const model_t *model, size_t rows, pool_t *pool, err_t *
     *s = (sampler_t){.model = model,
                      .shape = model->config,
                      .compute = model->compute,
-                     .rank = lora_widest (&model->lora),
+                     .rank = model->lora.rank,
                      .pool = pool,
                      .rows_n = rows,
                      .threads = pool_threads (pool)};
@@ -146,7 +146,7 @@ static bool sampler_same_shape (const sampler_t *s, const model_t *model)
     return model->compute == s->compute && a->width == b->width && a->layers == b->layers &&
            a->heads == b->heads && a->kv_heads == b->kv_heads && a->head_dim == b->head_dim &&
            a->ff == b->ff && a->vocab == b->vocab && a->context == b->context &&
-           a->tied == b->tied && !b->value_head && lora_widest (&model->lora) <= s->rank;
+           a->tied == b->tied && !b->value_head && model->lora.rank <= s->rank;
 }
 
 /*  Everything that comes from a request: what passes here can be computed without further

@@ -219,8 +219,8 @@ static void work_place_backward (train_work_t *w)
     w->dlogp = work_floats (w, w->most.tokens, 1);
     w->dx = work_floats (w, r, m->config.width);
     w->dh = work_floats (w, r, m->config.width);
-    w->low = work_floats (w, r, lora_widest (&m->lora));
-    w->dlow = work_floats (w, r, lora_widest (&m->lora));
+    w->low = work_floats (w, r, m->lora.rank);
+    w->dlow = work_floats (w, r, m->lora.rank);
 }
 
 static void work_place (train_work_t *w)

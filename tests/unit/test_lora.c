@@ -26,8 +26,6 @@ static adapted_t adapted (const model_config_t *config, model_compute_t compute,
     err_t err = {0};
     adapted_t a = {.base = fixture_model (config, compute)};
     lora_config_t lora = {.rank = rank, .alpha = 2.0 * (double) rank, .targets = targets};
-    lora.own_rank[LORA_V] = rank + 2; /* weighs as the others do */
-    lora.own_alpha[LORA_V] = 2.0 * (double) (rank + 2);
     a.model = lora_new (a.base, &lora, &err);
     if (!a.model)
         fail_msg ("%s", err.text);
@@ -443,6 +441,8 @@ static void options_are_refused_by_name (void **state)
                  {"\"bias\": \"all\"", "bias"},
                  {"\"task_type\": \"SEQ_CLS\"", "task_type"},
                  {"\"modules_to_save\": [\"lm_head\"]", "modules_to_save"},
+                 {"\"rank_pattern\": {\"q_proj\": 2}", "rank_pattern"},
+                 {"\"alpha_pattern\": {\"q_proj\": 2}", "alpha_pattern"},
                  {"\"layers_to_transform\": [0]", "layers_to_transform"},
                  {"\"layers_to_transform\": 0", "layers_to_transform"},
                  {"\"kasa_config\": {}", "kasa_config"},

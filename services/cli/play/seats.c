@@ -84,7 +84,7 @@ static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
 static size_t seats_rank (const model_t *model)
 {
     const lora_config_t *lora = lora_config (model);
-    return lora ? lora_widest (lora) : 0;
+    return lora ? lora->rank : 0;
 }
 
 /*  One sampler decodes for all roles together: it is made for the adapters of the highest rank. */
