@@ -46,7 +46,7 @@
     L (roles, "",                                                                                  \
        "seats of the team, as the task family knows them; as a map, with what each is told")       \
     T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")     \
-    T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: who acts when)")           \
+    T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: who acts when)")   \
     T (turns, "", NULL,                                                                            \
        "a protocol of one's own: a list of turns, each {ROLE: what it does, ...} (README)")
 
