@@ -133,7 +133,7 @@ static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t
     return reward;
 }
 
-/*  A task that nobody can score has nothing to test either: the tool says why. */
+/*  A task that nobody can score has nothing to test either. */
 static int cmd_play_tools (cmd_play_t *play, cmd_play_episode_t *e, const err_t *unscored,
                            err_t *err)
 {
@@ -142,7 +142,7 @@ static int cmd_play_tools (cmd_play_t *play, cmd_play_episode_t *e, const err_t 
         static const wire_reward_t nothing = {.verdict = ""};
         bool known = unscored->code == ERR_NONE;
         const wire_reward_t *found = known ? cmd_play_judge (play, e, tool, err) : &nothing;
-        const char *verdict = found && known ? found->verdict : unscored->text;
+        const char *verdict = found && known ? found->verdict : "nothing to test it with";
         if (!found ||
             episode_found (e->episode, r, found->success, found->quality, verdict, err) != 0)
             return -1;
