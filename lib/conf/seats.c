@@ -166,13 +166,25 @@ static bool seats_is_role (const conf_t *conf, const char *name)
     return false;
 }
 
-/*  A role that is in no team of the run is a slip of the pen; "solo" is in that of the baseline. */
-static bool seats_takes_part (const conf_t *conf, const char *role)
+/*  A role that is in no team of the run is a slip of the pen; "solo" is in that of the baseline. In
+ *  a file words stand below a role of the file's own team, which --set may have replaced. */
+static bool seats_takes_part (const conf_t *conf, const conf_seat_t *seat, conf_words_t which)
 {
-    return seats_is_role (conf, role) || family_knows (family_find (conf->task.family), role);
+    return seats_is_role (conf, seat->role) ||
+           family_knows (family_find (conf->task.family), seat->role) ||
+           strncmp (seat->where[which], "--set ", 6) != 0;
 }
 
-static int seats_check_sees (const conf_t *conf, const conf_seat_t *seat, err_t *err)
+/*  Among whom a role speaks: the team, or the baseline's single agent alone; NULL: neither. */
+static const conf_list_t *seats_team_of (const conf_t *conf, const char *role)
+{
+    static const conf_list_t alone = {.item = {(char *) (uintptr_t) "solo"}, .n = 1};
+    if (seats_is_role (conf, role))
+        return &conf->team.roles;
+    return strcmp (role, "solo") == 0 ? &alone : NULL;
+}
+
+static int seats_check_sees (const conf_list_t *team, const conf_seat_t *seat, err_t *err)
 {
     if (!seat->words[CONF_SEES][strspn (seat->words[CONF_SEES], " ")])
         return err_set (err, ERR_CONFIG,
@@ -181,8 +193,7 @@ static int seats_check_sees (const conf_t *conf, const conf_seat_t *seat, err_t 
                         seat->where[CONF_SEES], seat->role);
     for (const char *name = seat->words[CONF_SEES]; *(name += strspn (name, " "));) {
         size_t size = strcspn (name, " ");
-        if (!prompt_knows (name, size, (const char *const *) conf->team.roles.item,
-                           conf->team.roles.n))
+        if (!prompt_knows (name, size, (const char *const *) team->item, team->n))
             return err_set (
                 err, ERR_CONFIG,
                 "%s: team.roles.%.60s.sees has %.*s; what is known there: " PROMPT_PARTS,
@@ -329,9 +340,12 @@ int conf_check_words (const conf_t *conf, err_t *err)
             char unknown[PROMPT_NAME_MAX];
             if (!seat->words[w])
                 continue;
-            if (!seats_takes_part (conf, seat->role))
+            if (!seats_takes_part (conf, seat, w))
                 return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s: there is no such role",
                                 seat->where[w], seat->role);
+            const conf_list_t *team = seats_team_of (conf, seat->role);
+            if (!team)
+                continue; /* of a team that is not this one */
             /* Only a folder's own template knows where such a message stands. */
             if (w == CONF_SYSTEM && strcmp (conf->model.chat, "auto") != 0)
                 return err_set (err, ERR_CONFIG,
@@ -340,11 +354,10 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 seat->where[w], seat->role);
             if (w == CONF_MAX_TOKENS && seats_check_tokens (conf, seat, err) != 0)
                 return -1;
-            if (w == CONF_SEES && seats_check_sees (conf, seat, err) != 0)
+            if (w == CONF_SEES && seats_check_sees (team, seat, err) != 0)
                 return -1;
             if (w == CONF_PROMPT &&
-                prompt_unknown (seat->words[w], (const char *const *) conf->team.roles.item,
-                                conf->team.roles.n, unknown))
+                prompt_unknown (seat->words[w], (const char *const *) team->item, team->n, unknown))
                 return err_set (
                     err, ERR_CONFIG,
                     "%s: team.roles.%.60s.prompt has {%s}; what is known there: " PROMPT_PARTS,

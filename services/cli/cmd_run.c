@@ -296,7 +296,7 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
 static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
     char program[FS_PATH_MAX], out[FS_PATH_MAX], tokens[64];
-    const char *argv[2 * SETS_MAX + 24] = {0};
+    const char *argv[2 * SETS_MAX + 32] = {0};
     size_t n = 0;
     const char *who = solo ? "solo" : "team";
     snprintf (run->id, sizeof run->id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
@@ -318,12 +318,13 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
         argv[n++] = "--set";
         argv[n++] = run->sets[i];
     }
-    /* The single agent is a team of one seat: everything else stays as configured, for a fair
-     * comparison. */
-    static const char *const alone[] = {"team.roles=solo", "team.policies=shared"};
-    for (size_t i = 0; solo && i < 3; i++) {
+    /* The single agent is a team of one seat, which has nobody to take turns with: everything else
+     * stays as configured, for a fair comparison. */
+    const char *const alone[] = {"team.roles=solo", "team.policies=shared",
+                                 "team.protocol=parallel", "team.turns=", tokens};
+    for (size_t i = 0; solo && i < sizeof alone / sizeof *alone; i++) {
         argv[n++] = "--set";
-        argv[n++] = i < 2 ? alone[i] : tokens;
+        argv[n++] = alone[i];
     }
     /* The run may have been stopped before the single agent's training began. */
     bool resumes = run->place.resume && folder_holds_run (run->folder);
