@@ -102,7 +102,8 @@ static void bad_input_that_two_agree_on_makes_a_group_dead (void **state)
     heard_t heard = results (1);
     assert_int_equal (heard.groups, 1);
     assert_int_equal (heard.dead, 1);
-    assert_string_equal (heard.reason, "act: peer-2: the prompt is longer than the context");
+    assert_string_equal (heard.reason,
+                         "turn 1, role aux: act: peer-2: the prompt is longer than the context");
     assert_int_equal (bus.cancelled, 1); /* what the dead group's other role had asked */
 }
 
