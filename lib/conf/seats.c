@@ -7,6 +7,7 @@
 #include "task/family.h"
 #include "task/prompt.h"
 #include "team/protocol.h"
+#include "team/state.h"
 
 /*  In the order of conf_words_t. */
 static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees", "max_tokens"};
@@ -223,16 +224,6 @@ static const char *seats_key_of (const conf_t *conf)
     return *conf->team.turns ? "team.turns" : "team.protocol";
 }
 
-static bool seats_is_slot (const json_t *slots, const char *name)
-{
-    const json_t *slot;
-    size_t i;
-    json_array_foreach (slots, i, slot)
-        if (strcmp (json_string_value (slot), name) == 0)
-            return true;
-    return false;
-}
-
 /*  A role that writes no text of its own cannot be shown by its name. */
 static int seats_check_shown (const conf_t *conf, const char *role, err_t *err)
 {
@@ -283,7 +274,7 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
                              "names '%.60s', who does nothing in %s: leave it out, or take another "
                              "protocol",
                              role, seats_key_of (conf));
-        if (rc == 0 && !seats_is_slot (slots, role))
+        if (rc == 0 && !state_lists (slots, role))
             rc = seats_check_shown (conf, role, err);
         if (rc == 0 && protocol_ever_speaks (protocol, role) && !family_knows (family, role) &&
             !*conf_words (conf, role, CONF_PROMPT))
@@ -299,13 +290,11 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
 /*  A protocol that uses a tool which the family does not have would end at its first use. */
 static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t *err)
 {
-    static const char *const tools[] = {"test", "lint"};
     const family_t *family = family_find (conf->task.family);
-    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
-        if (protocol_offers_any (protocol, tools[i]) && !family_has_tool (family, tools[i]))
-            return conf_refuse (conf, seats_key_of (conf), err,
-                                "uses %s, which the %s family does not have", tools[i],
-                                family->name);
+    const char *lacks = protocol_lacks (protocol, family->tools);
+    if (lacks)
+        return conf_refuse (conf, seats_key_of (conf), err,
+                            "uses %s, which the %s family does not have", lacks, family->name);
     return 0;
 }
 

@@ -275,15 +275,8 @@ episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
 /*  What the texts in the slots make of the artifact. */
 static int episode_merge (episode_t *e, err_t *err)
 {
-    const json_t *slots = json_object_get (e->state, "slots"), *slot;
     const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
-    size_t n = 0, i;
-    json_array_foreach (slots, i, slot) {
-        if (n == EPISODE_ROLES_MAX)
-            break;
-        roles[n] = json_string_value (slot);
-        texts[n++] = state_slot_text (e->state, json_string_value (slot));
-    }
+    size_t n = state_slots (e->state, roles, texts, EPISODE_ROLES_MAX);
     buf_t artifact = {.max = EPISODE_STATE_MAX};
     e->family->merge (json_object_get (e->state, "task"), roles, texts, n, &artifact);
     int rc = buf_check (&artifact, "what the team hands in", err);

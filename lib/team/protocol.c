@@ -156,17 +156,31 @@ bool protocol_offers_any (const json_t *protocol, const char *primitive)
     return search.found;
 }
 
-/*  ---- slots ---------------------------------------------------------------------------------- */
+typedef struct {
+    const char *const *has;
+    const char *lacks; /* the first one */
+} protocol_tools_t;
 
-static void protocol_add_slot (json_t *slots, const char *slot)
+static void protocol_find_lack (void *to, size_t turn, const json_t *offer)
 {
-    const json_t *known;
-    size_t i;
-    json_array_foreach (slots, i, known)
-        if (strcmp (json_string_value (known), slot) == 0)
-            return;
-    json_array_append_new (slots, json_string (slot));
+    protocol_tools_t *tools = to;
+    const primitive_t *primitive = protocol_primitive (offer);
+    const char *const *has = tools->has;
+    (void) turn;
+    while (*has && strcmp (*has, primitive->name) != 0)
+        has++;
+    if (primitive->tool && !*has && !tools->lacks)
+        tools->lacks = primitive->name;
 }
+
+const char *protocol_lacks (const json_t *protocol, const char *const *tools)
+{
+    protocol_tools_t found = {.has = tools};
+    protocol_each (protocol, protocol_find_lack, &found);
+    return found.lacks;
+}
+
+/*  ---- slots ---------------------------------------------------------------------------------- */
 
 json_t *protocol_slots (const json_t *protocol, const json_t *roles)
 {
@@ -177,23 +191,14 @@ json_t *protocol_slots (const json_t *protocol, const json_t *roles)
         json_array_foreach (protocol, t, turn)
             json_array_foreach (protocol_offers (turn, json_string_value (name)), i, offer) {
                 const char *space = strchr (json_string_value (offer), ' ');
-                if (protocol_primitive (offer)->slot)
-                    protocol_add_slot (slots, space ? space + 1 : json_string_value (name));
+                const char *slot = space ? space + 1 : json_string_value (name);
+                if (protocol_primitive (offer)->slot && !state_lists (slots, slot))
+                    json_array_append_new (slots, json_string (slot));
             }
     return slots;
 }
 
 /*  ---- checks --------------------------------------------------------------------------------- */
-
-static bool protocol_is_role (const json_t *roles, const char *name)
-{
-    const json_t *role;
-    size_t i;
-    json_array_foreach (roles, i, role)
-        if (json_is_string (role) && strcmp (json_string_value (role), name) == 0)
-            return true;
-    return false;
-}
 
 /*  "draft", or "draft SLOT". */
 static int protocol_check_offer (const json_t *offer, size_t turn, const char *role, err_t *err)
@@ -232,7 +237,7 @@ static int protocol_check_turn (const json_t *turn, size_t t, const json_t *role
     if (until && !(json_is_string (until) && state_condition (json_string_value (until))))
         return err_set (err, ERR_INPUT, "turn %zu, until: %s are known", t + 1, STATE_CONDITIONS);
     json_object_foreach ((json_t *) (uintptr_t) does, role, offers) {
-        if (!protocol_is_role (roles, role))
+        if (!state_lists (roles, role))
             return err_set (err, ERR_INPUT, "turn %zu: the team has no role '%.60s'", t + 1, role);
         if (!json_is_array (offers) || json_array_size (offers) == 0)
             return err_set (err, ERR_INPUT, "turn %zu, %.60s: what does it do?", t + 1, role);
@@ -320,15 +325,7 @@ static void protocol_one (json_t *protocol, const char *role, json_t *what, cons
 static int protocol_parallel (json_t *protocol, const protocol_team_t *team, err_t *err)
 {
     (void) err;
-    for (size_t t = 0; t < (team->max_turns ? team->max_turns : 1); t++)
-        protocol_all (protocol, team, "draft");
-    return 0;
-}
-
-static int protocol_discussion (json_t *protocol, const protocol_team_t *team, err_t *err)
-{
-    (void) err;
-    for (size_t t = 0; t < (team->max_turns ? team->max_turns : 2); t++)
+    for (size_t t = 0; t < team->max_turns; t++)
         protocol_all (protocol, team, "draft");
     return 0;
 }
@@ -370,7 +367,7 @@ static int protocol_repair (json_t *protocol, const protocol_team_t *team, err_t
     if (!tester)
         tester = protocol_last_author (team);
     protocol_all (protocol, team, "draft");
-    for (size_t t = 1; tester && t < (team->max_turns ? team->max_turns : 5); t++)
+    for (size_t t = 1; tester && t < team->max_turns; t++)
         if (t % 2)
             protocol_one (protocol, tester, json_pack ("[s]", "test"), "passed");
         else
@@ -382,17 +379,16 @@ static int protocol_repair (json_t *protocol, const protocol_team_t *team, err_t
 static int protocol_review (json_t *protocol, const protocol_team_t *team, err_t *err)
 {
     const char *reviewer = protocol_named_role (team, "reviewer");
-    size_t most = team->max_turns ? team->max_turns : 5;
     if (!reviewer)
         return err_set (err, ERR_INPUT, "review needs a role named reviewer in the team");
     protocol_all (protocol, team, "draft");
-    while (json_array_size (protocol) < most) {
-        for (size_t r = 0; r < team->n && json_array_size (protocol) < most; r++)
+    while (json_array_size (protocol) < team->max_turns) {
+        for (size_t r = 0; r < team->n && json_array_size (protocol) < team->max_turns; r++)
             if (protocol_is_author (team->roles[r]))
                 protocol_one (protocol, reviewer,
                               json_pack ("[o]", json_sprintf ("review %s", team->roles[r])),
                               "accepted");
-        if (json_array_size (protocol) < most)
+        if (json_array_size (protocol) < team->max_turns)
             protocol_all (protocol, team, "repair");
     }
     return 0;
@@ -444,17 +440,18 @@ static int protocol_own (json_t *protocol, const protocol_team_t *team, err_t *e
     return rc;
 }
 
-/*  One row is one protocol. */
+/*  One row is one protocol, with the turns that it has by itself where their number is free. */
 static const struct {
     const char *name;
+    size_t turns;
     int (*make) (json_t *protocol, const protocol_team_t *team, err_t *err);
-} protocols[] = {{"parallel", protocol_parallel},
-                 {"pipeline", protocol_pipeline},
-                 {"discussion", protocol_discussion},
-                 {"plan", protocol_plan},
-                 {"repair", protocol_repair},
-                 {"review", protocol_review},
-                 {"turns", protocol_own}};
+} protocols[] = {{"parallel", 1, protocol_parallel},
+                 {"pipeline", 0, protocol_pipeline},
+                 {"discussion", 2, protocol_parallel},
+                 {"plan", 0, protocol_plan},
+                 {"repair", 5, protocol_repair},
+                 {"review", 5, protocol_review},
+                 {"turns", 0, protocol_own}};
 
 json_t *protocol_make (const char *name, const protocol_team_t *team, err_t *err)
 {
@@ -469,10 +466,12 @@ json_t *protocol_make (const char *name, const protocol_team_t *team, err_t *err
         err_set (err, ERR_INPUT, "%zu turns: at most %d", team->max_turns, PROTOCOL_TURNS_MAX);
         return NULL;
     }
+    protocol_team_t playing = *team;
+    playing.max_turns = team->max_turns ? team->max_turns : protocols[p].turns;
     json_t *protocol = json_array (), *roles = json_array ();
     for (size_t r = 0; r < team->n; r++)
         json_array_append_new (roles, json_string (team->roles[r]));
-    int rc = protocols[p].make (protocol, team, err);
+    int rc = protocols[p].make (protocol, &playing, err);
     if (rc == 0)
         rc = protocol_check (protocol, roles, err);
     json_decref (roles);

@@ -73,6 +73,8 @@ size_t protocol_tools (const json_t *protocol);
 bool protocol_varies (const json_t *protocol);
 /*  Whether a primitive of that name is offered to anybody. */
 bool protocol_offers_any (const json_t *protocol, const char *primitive);
+/*  The first tool that is offered and is none of these; tools: NULL ends. NULL: it lacks none. */
+const char *protocol_lacks (const json_t *protocol, const char *const *tools);
 /*  The slots that seats work on, in the order of the roles and then of the turns: new. */
 json_t *protocol_slots (const json_t *protocol, const json_t *roles);
 

@@ -31,6 +31,27 @@ const char *state_slot_text (const json_t *state, const char *slot)
     return state_text (json_object_get (state_artifacts (state), slot), "text");
 }
 
+size_t state_slots (const json_t *state, const char **slots, const char **texts, size_t max)
+{
+    const json_t *list = json_object_get (state, "slots");
+    size_t n = json_array_size (list) < max ? json_array_size (list) : max;
+    for (size_t i = 0; i < n; i++) {
+        slots[i] = json_string_value (json_array_get (list, i));
+        texts[i] = state_slot_text (state, slots[i]);
+    }
+    return n;
+}
+
+bool state_lists (const json_t *list, const char *text)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (list, i, one)
+        if (json_is_string (one) && strcmp (json_string_value (one), text) == 0)
+            return true;
+    return false;
+}
+
 /*  Made at first use: most seats keep no notes. */
 json_t *state_private (json_t *state, const char *role, const char *list)
 {

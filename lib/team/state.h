@@ -56,6 +56,10 @@ json_t *state_shared (const json_t *state);
 json_t *state_artifacts (const json_t *state);
 /*  The text of a slot, "" while it has none. */
 const char *state_slot_text (const json_t *state, const char *slot);
+/*  The slots and their texts, at most max of them; returns how many. Borrowed. */
+size_t state_slots (const json_t *state, const char **slots, const char **texts, size_t max);
+/*  Whether a list of texts has this one. */
+bool state_lists (const json_t *list, const char *text);
 /*  A list of a role's own. */
 json_t *state_private (json_t *state, const char *role, const char *list);
 /*  Whether the last test failed. */

@@ -8,18 +8,11 @@
  *  hand may hold another one, and then that is what the team hands in. */
 static bool coding_is_merged (const json_t *state)
 {
-    const json_t *slots = json_object_get (state, "slots"), *slot;
     const char *roles[EPISODE_ROLES_MAX], *texts[EPISODE_ROLES_MAX];
-    size_t n = 0, i;
+    size_t n = state_slots (state, roles, texts, EPISODE_ROLES_MAX);
     buf_t whole = {.max = SIZE_MAX};
     if (json_object_size (state_artifacts (state)) == 0)
         return false;
-    json_array_foreach (slots, i, slot) {
-        if (n == EPISODE_ROLES_MAX)
-            break;
-        roles[n] = json_string_value (slot);
-        texts[n++] = state_slot_text (state, json_string_value (slot));
-    }
     coding_merge (json_object_get (state, "task"), roles, texts, n, &whole);
     bool same = !buf_failed (&whole) &&
                 strcmp (whole.data ? whole.data : "", family_text (state, "artifact")) == 0;

@@ -217,12 +217,8 @@ static void writing_verdict (reward_score_t *score)
 /*  What stands in a slot, "" while nobody has written there; NULL: the team has no such slot. */
 static const char *writing_slot (const json_t *state, const char *name)
 {
-    const json_t *slot;
-    size_t i;
-    json_array_foreach (json_object_get (state, "slots"), i, slot)
-        if (strcmp (json_string_value (slot), name) == 0)
-            return state_slot_text (state, name);
-    return NULL;
+    bool there = state_lists (json_object_get (state, "slots"), name);
+    return there ? state_slot_text (state, name) : NULL;
 }
 
 /*  Two pieces: what summary and details wrote, or what solo wrote around the line "---". *solo
