@@ -8,10 +8,8 @@
  *  Started once with sh -c, fed line by line. When it dies it is started again and asked again, so
  *  its death loses no episode. One that fails COMMAND_FAILURES times without having answered once
  *  is no scorer, which ERR_CONFIG says, with the last lines of its standard error; one that has
- *  answered before, and fails of an episode every time, is said to fail of that (ERR_INPUT). Other
- *  numbers in [0, 1] of its answer become parts of the quality; "success" (a boolean), "agreement"
- *  (from 0 to 1) and "verdict" (a text) are taken as they are, and are unknown when they are
- *  missing.
+ *  answered before, and fails of an episode every time, is said to fail of that (ERR_INPUT).
+ *  task/outcome.h says what an answer may have.
  */
 #ifndef QUINTET_REWARD_COMMAND_H
 #define QUINTET_REWARD_COMMAND_H

@@ -240,7 +240,23 @@ static int line_process_check_quiet (const line_process_t *p, err_t *err)
 {
     struct pollfd item = {.fd = p->from, .events = POLLIN};
     bool more = p->rest.size > 0 || (poll (&item, 1, 0) > 0 && (item.revents & POLLIN));
-    return more ? err_set (err, ERR_INPUT, "it prints more than one line per episode") : 0;
+    return more ? err_set (err, ERR_INPUT, "it prints lines that nobody asked for") : 0;
+}
+
+static int line_process_send (line_process_t *p, const char *line, size_t size, int64_t deadline,
+                              err_t *err)
+{
+    return line_process_check_quiet (p, err) == 0 &&
+                   line_process_send_all (p, line, size, deadline, err) == 0 &&
+                   line_process_send_all (p, "\n", 1, deadline, err) == 0
+               ? 0
+               : -1;
+}
+
+int line_process_tell (line_process_t *p, const char *line, size_t size, int64_t deadline_ms,
+                       err_t *err)
+{
+    return line_process_send (p, line, size, clock_ms () + deadline_ms, err);
 }
 
 int line_process_ask (line_process_t *p, const char *line, size_t size, int64_t deadline_ms,
@@ -248,9 +264,7 @@ int line_process_ask (line_process_t *p, const char *line, size_t size, int64_t 
 {
     /* One deadline for all: time that the question took to write is missing for the answer. */
     int64_t deadline = clock_ms () + deadline_ms;
-    if (line && (line_process_check_quiet (p, err) != 0 ||
-                 line_process_send_all (p, line, size, deadline, err) != 0 ||
-                 line_process_send_all (p, "\n", 1, deadline, err) != 0))
+    if (line && line_process_send (p, line, size, deadline, err) != 0)
         return -1;
     return line_process_read_line (p, deadline, answer, err) == 0
                ? line_process_check_quiet (p, err)

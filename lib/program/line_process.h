@@ -8,8 +8,8 @@
  *  it writes to standard error is read line by line while it is asked, so that it can be kept and
  *  shown: whoever wonders why a program died looks there.
  */
-#ifndef QUINTET_REWARD_LINE_PROCESS_H
-#define QUINTET_REWARD_LINE_PROCESS_H
+#ifndef QUINTET_PROGRAM_LINE_PROCESS_H
+#define QUINTET_PROGRAM_LINE_PROCESS_H
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -29,6 +29,9 @@ void line_process_destroy (line_process_t **process);
  *  is of no further use then. */
 int line_process_ask (line_process_t *process, const char *line, size_t size, int64_t deadline_ms,
                       buf_t *answer, err_t *err);
+/*  Sends line and a newline, to which there is no answer. Failures as above. */
+int line_process_tell (line_process_t *process, const char *line, size_t size, int64_t deadline_ms,
+                       err_t *err);
 /*  The status that it exited with, once an answer failed with ERR_IO; -1: a signal ended it, or it
  *  has not ended. */
 int line_process_status (const line_process_t *process);
