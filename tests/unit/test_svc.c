@@ -358,6 +358,14 @@ static void too_few_file_descriptors_are_named (void **state)
     holds (f, "words", "48 open files are allowed, and quintet-echo needs at least 64");
 }
 
+/*  --health gives the bus a second; a machine that is busy otherwise may be late once. */
+static void becomes_healthy (fixture_t *f, char *name)
+{
+    int64_t deadline = clock_ms () + PATIENCE_MS;
+    while (RUN (f, W ("--bus"), f->address, name, W ("--health")) != 0)
+        assert_true (clock_ms () < deadline);
+}
+
 static void without_a_bus_nobody_is_healthy (void **state)
 {
     fixture_t *f = *state;
@@ -407,7 +415,7 @@ static void a_running_service_answers_tells_and_ends (void **state)
     item = await (bus, BUS_EVENT); /* its status */
     assert_string_equal (item.name, "service/echo-1");
     bus_destroy (&bus);
-    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 0);
+    becomes_healthy (f, W ("--name=")); /* any echo */
     assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--name"), W ("another"), W ("--health")),
                       1);
     kill (f->pid, SIGTERM);
@@ -427,8 +435,8 @@ static void a_busy_service_is_healthy (void **state)
     assert_int_equal (bus_next (bus, &(bus_item_t){0}, 0, NULL), 0);
     int word = open (path, O_WRONLY | O_CLOEXEC); /* returns when the service waits there */
     assert_true (word >= 0);
-    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--health")), 0);
-    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--name=echo-1"), W ("--health")), 0);
+    becomes_healthy (f, W ("--name=")); /* any echo */
+    becomes_healthy (f, W ("--name=echo-1"));
     double before = connections (f);
     kill (f->pid, SIGKILL);
     waitpid (f->pid, NULL, 0);
