@@ -21,8 +21,9 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "task/reward.h"
+#include "task/task.h"
 
-#define FAMILY_ROLES_MAX  4
+#define FAMILY_ROLES_MAX  6
 #define FAMILY_STYLES_MAX 4
 #define FAMILY_TOOLS_MAX  2
 
@@ -43,7 +44,10 @@ typedef struct {
 typedef struct {
     const char *name;
     const char *roles[FAMILY_ROLES_MAX + 1]; /* seats that it knows; NULL ends */
-    size_t turns;                            /* that an episode needs */
+    /* Of them, those that hand in one thing between them, nobody else beside them: a team has all
+     * or none. NULL ends; NULL alone: any may do without the others. */
+    const char *const *whole;
+    size_t turns; /* that an episode needs */
     /*  Names of its built-in sets, "plain" first; NULL ends. */
     const char *styles[FAMILY_STYLES_MAX + 1];
     bool runs_programs; /* its scorer needs the sandbox, and so Python */
@@ -52,7 +56,7 @@ typedef struct {
     /*  A built-in set: how many tasks can be made, and task i as a new object; content alone
      *  decides. Of those with one id, which ask for the same in other words, the first is taken. */
     size_t (*builtin) (const char *style);
-    json_t *(*generate) (const char *style, uint64_t seed, size_t i);
+    json_t *(*generate) (const task_options_t *options, size_t i);
     /*  Checks a task and brings it into the family's form (in place); file formats of others
      *  too. */
     int (*adopt) (json_t *task, err_t *err);
@@ -75,6 +79,9 @@ typedef struct {
     /*  Makes another task of it (in place), as one does who misreads it; for the corpus. NULL:
      *  texts have no such mistakes. */
     void (*mistake) (json_t *task, rng_t *rng);
+    /*  For the corpus: appends what a role may have before it in its later turns, and may note in
+     *  the task what the role's text makes of it. NULL: texts are all of first turns. */
+    void (*situate) (json_t *task, const char *role, rng_t *rng, buf_t *prompt);
     /*  A text of the corpus for a task and role: what an untrained agent would write. */
     void (*imagine) (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
     const char *const *corpus_roles; /* of which the corpus has texts, NULL ends */

@@ -30,14 +30,26 @@ struct task_set {
 };
 
 /*  By a hash, not by its place: tasks that are added to a file leave the others on their side. */
-bool task_is_heldout (const task_options_t *options, const json_t *task)
+static bool task_id_is_heldout (const task_options_t *options, const char *id)
 {
-    const char *id = family_text (task, "id");
     hash_t hash = hash_of (id, strlen (id));
     uint64_t words[2];
     memcpy (words, hash.bytes, sizeof words);
     uint64_t key = rng_key ((uint64_t[]){options->seed, words[0], words[1]}, 3);
     return rng_uniform_d (key, 0) < options->heldout;
+}
+
+/*  Of a built-in set, a task that is made of several functions counts by what they are: one that
+ *  was learnt would give a part of the answer away. */
+bool task_is_heldout (const task_options_t *options, const json_t *task)
+{
+    bool builtin = !options->path || !*options->path;
+    const json_t *functions = builtin ? json_object_get (task, "functions") : NULL, *function;
+    bool heldout = !functions && task_id_is_heldout (options, family_text (task, "id"));
+    size_t i;
+    json_array_foreach (functions, i, function)
+        heldout = heldout || task_id_is_heldout (options, family_text (function, "id"));
+    return heldout;
 }
 
 static const char *task_style (const task_set_t *set, const task_options_t *o)
@@ -72,21 +84,23 @@ static int task_add (task_set_t *set, const task_options_t *o, json_t *task, err
 
 /*  The built-in sets are generated from their number, not stored: a new one costs no data file.
  *  What has the id of an earlier task is that task in other words, and is left out. */
-static int task_make_builtin (task_set_t *set, const task_options_t *o, err_t *err)
+static int task_make_builtin (task_set_t *set, const task_options_t *given, err_t *err)
 {
-    if (!family_has_style (set->family, task_style (set, o)))
+    task_options_t o = *given;
+    o.style = task_style (set, given);
+    if (!family_has_style (set->family, o.style))
         return err_set (err, ERR_CONFIG, "task family '%s' has no built-in set '%s'",
-                        set->family->name, task_style (set, o));
-    size_t n = set->family->builtin (task_style (set, o));
+                        set->family->name, o.style);
+    size_t n = set->family->builtin (o.style);
     json_t *seen = json_object ();
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        json_t *task = set->family->generate (task_style (set, o), o->seed, i);
+        json_t *task = set->family->generate (&o, i);
         const char *id = family_text (task, "id");
         if (!task || !seen)
             rc = err_set (err, ERR_INTERNAL, "%s task %zu cannot be made", set->family->name, i);
         else if (!json_object_get (seen, id))
-            rc = task_add (set, o, task, err);
+            rc = task_add (set, &o, task, err);
         json_object_set_new (seen, id, json_true ());
         json_decref (task);
     }

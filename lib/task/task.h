@@ -33,7 +33,8 @@ typedef struct {
 
 typedef struct task_set task_set_t;
 
-/*  Whether a task is held out, which follows from its id and the options' seed and share alone. */
+/*  Whether a task is held out, which follows from its id and the options' seed and share alone; of
+ *  a built-in one that is made of "functions", from their ids. */
 bool task_is_heldout (const task_options_t *options, const json_t *task);
 
 /*  ERR_INPUT names file and line: a task that is none, an id that stands twice; or a split with an

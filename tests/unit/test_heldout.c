@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "task/coding/coding.h"
+#include "task/composition.h"
 #include "task/corpus.h"
 #include "task/task.h"
 #include "task_fixture.h"
@@ -41,10 +42,10 @@ static void functions_add_tasks (const task_set_t *set, task_split_t split, json
         size_t parts[3];
         coding_get_parts (task, parts);
         buf_t list = {0}, source = {0};
-        buf_printf (&list, "[%s for x in xs if %s]", coding_maps[parts[1]].code,
-                    parts[0] ? coding_filters[parts[0]].code : "True");
+        buf_printf (&list, "[%s for x in xs if %s]", composition_maps[parts[1]].code,
+                    parts[0] ? composition_filters[parts[0]].code : "True");
         buf_text (&source, "def main(xs): return ");
-        buf_printf (&source, coding_reduces[parts[2]].code, list.data);
+        buf_printf (&source, composition_reduces[parts[2]].code, list.data);
         json_array_append_new (
             data, json_pack ("[s, s]", split == TASK_HELDOUT ? "H" : "T", source.data));
         buf_free (&list);

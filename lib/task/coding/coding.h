@@ -12,25 +12,10 @@
 
 #include "task/family.h"
 
-#define CODING_FILTERS  10
-#define CODING_MAPS     10
-#define CODING_REDUCES  8
-#define CODING_SYNONYMS 3
-
-typedef struct {
-    const char *code; /* an expression of x, or a reduction with %s for the list */
-    const char *words[CODING_SYNONYMS];
-} coding_part_t;
-
-extern const coding_part_t coding_filters[CODING_FILTERS];
-extern const coding_part_t coding_maps[CODING_MAPS];
-extern const coding_part_t coding_reduces[CODING_REDUCES];
 extern const char *const coding_corpus_roles[];
 
 /*  Whether a seat writes the helper; by its name, wherever it sits. */
 bool coding_is_helper (const char *role);
-/*  Appends the brief of a composition in one of its wordings. */
-void coding_say (size_t filter, size_t map, size_t reduce, rng_t *rng, buf_t *brief);
 
 /*  The numbers of a built-in task's filter, map and reduction. Setting them also sets its id, which
  *  names the function that they compute. */
@@ -38,7 +23,7 @@ void coding_get_parts (const json_t *task, size_t parts[3]);
 void coding_set_parts (json_t *task, const size_t parts[3]);
 
 size_t coding_builtin (const char *style);
-json_t *coding_generate (const char *style, uint64_t seed, size_t i);
+json_t *coding_generate (const task_options_t *options, size_t i);
 int coding_adopt (json_t *task, err_t *err);
 void coding_observe (const json_t *task, const char *role, buf_t *prompt);
 void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,

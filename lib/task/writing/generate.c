@@ -50,10 +50,9 @@ static json_t *writing_generate_story (size_t i)
 }
 
 /*  The terms are the words of the brief that both parts have to take up. */
-json_t *writing_generate (const char *style, uint64_t seed, size_t i)
+json_t *writing_generate (const task_options_t *options, size_t i)
 {
-    (void) seed;
-    if (writing_is_story (style))
+    if (writing_is_story (options->style))
         return writing_generate_story (i);
     const char *subject = writing_subjects[i % WRITING_SUBJECTS];
     const char *angle = writing_angles[i / WRITING_SUBJECTS % WRITING_ANGLES];

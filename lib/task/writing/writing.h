@@ -17,7 +17,7 @@ extern const char *const writing_corpus_roles[];
 bool writing_is_story (const char *style);
 
 size_t writing_builtin (const char *style);
-json_t *writing_generate (const char *style, uint64_t seed, size_t i);
+json_t *writing_generate (const task_options_t *options, size_t i);
 int writing_adopt (json_t *task, err_t *err);
 void writing_observe (const json_t *task, const char *role, buf_t *prompt);
 void writing_merge (const json_t *task, const char *const *roles, const char *const *texts,
