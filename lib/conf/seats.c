@@ -241,6 +241,28 @@ static int seats_check_shown (const conf_t *conf, const char *role, err_t *err)
     return 0;
 }
 
+/*  What some seats hand in between them is nothing without one of them, and who writes all of it
+ *  writes it alone. */
+static int seats_check_whole (const conf_t *conf, const json_t *slots, err_t *err)
+{
+    const family_t *family = family_find (conf->task.family);
+    size_t here = 0, n = 0;
+    buf_t names = {0};
+    for (; family->whole && family->whole[n]; n++) {
+        here += state_lists (slots, family->whole[n]);
+        buf_printf (&names, "%s%s", n ? ", " : "", family->whole[n]);
+    }
+    int rc =
+        here > 0 && (here < n || json_array_size (slots) > n)
+            ? conf_refuse (conf, "team.roles", err,
+                           "lacks some or has others beside them: of a team of the %s family, %s "
+                           "write all of it, or none of them does",
+                           family->name, names.data)
+            : 0;
+    buf_free (&names);
+    return rc;
+}
+
 /*  A role's slots are the family's. A seat that the family does not know writes into none, and
  *  nobody but the user knows what to ask of it. */
 static int seats_check_roles (const conf_t *conf, const json_t *protocol, const json_t *roles,
@@ -266,6 +288,8 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
                               err, "names '%.60s', and the %s family has no such seat: %s",
                               json_string_value (name), family->name, known.data);
     buf_free (&known);
+    if (rc == 0)
+        rc = seats_check_whole (conf, slots, err);
     json_array_foreach (roles, i, name) {
         const char *role = json_string_value (name);
         if (rc == 0 && !protocol_acts (protocol, role))

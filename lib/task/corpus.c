@@ -82,6 +82,8 @@ int corpus_get (const corpus_t *corpus, uint64_t index, buf_t *prompt, buf_t *co
                         (unsigned long long) index);
     if (corpus->family->reword)
         corpus->family->reword (task, &rng);
+    if (corpus->family->situate)
+        corpus->family->situate (task, role, &rng, prompt);
     corpus->family->observe (task, role, prompt);
     json_t *answered = corpus_answered (corpus, task, &rng);
     if (answered)

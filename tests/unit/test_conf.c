@@ -115,7 +115,7 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:7: task.style 'chat' is no built-in set of the writing family: plain, story");
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
-    refused (GOOD, "task.family=poems", "'poems' is none of coding|writing");
+    refused (GOOD, "task.family=poems", "'poems' is none of coding|module|writing");
     refused (GOOD "reward:\n  scale: batch\n", NULL, "x.yml:8: reward.scale does nothing while");
     refused (GOOD "reward:\n  local: 1\n", NULL, "x.yml:8: reward.local does nothing while");
     refused (GOOD "loss:\n  credit: role\nreward:\n  team: 0\n", NULL,
@@ -406,6 +406,16 @@ static void a_protocol_that_cannot_be_played_is_refused (void **state)
     refused ("model:\n  path: m\ntask:\n  family: writing\nteam:\n  roles: [summary, details]\n"
              "  protocol: repair\n",
              NULL, "x.yml:7: team.protocol uses test, which the writing family does not have");
+    /* A module is written by three seats, or by one. */
+    static const char *const teams[] = {"f, g", "f, g, h, solo", "g"};
+    for (size_t i = 0; i < sizeof teams / sizeof *teams; i++) {
+        char text[160];
+        snprintf (text, sizeof text,
+                  "model:\n  path: m\ntask:\n  family: module\nteam:\n  roles: [%s]\n", teams[i]);
+        refused (
+            text, NULL,
+            "x.yml:6: team.roles lacks some or has others beside them: of a team of the module");
+    }
 }
 
 static void what_is_printed_reads_back (void **state)
