@@ -1,0 +1,57 @@
+/*  openai - one completion from any server that speaks OpenAI's chat completions.
+ *
+ *      openai_t *server = openai_new (&options, &err);
+ *      openai_ask (server, &chat, answered, context, &err);          from any thread
+ *      openai_destroy (&server);
+ *
+ *  POST URL/chat/completions {"model", "messages", "max_tokens", "temperature", "stop", "seed"} ->
+ *  {"choices": [{"message": {"content"}, "finish_reason"}], "usage": {"completion_tokens"}}. There
+ *  are no ids and no log-probabilities in that, so nothing can be trained on it. The key comes from
+ *  the environment, and is in no error, whatever the server says.
+ */
+#ifndef QUINTET_HTTP_OPENAI_H
+#define QUINTET_HTTP_OPENAI_H
+
+#include "http/http.h"
+
+#define OPENAI_CONCURRENCY 32
+
+typedef struct openai openai_t;
+
+typedef struct {
+    const char *url;     /* of its API: http://HOST:8000/v1 */
+    const char *model;   /* as the server calls it */
+    const char *key_env; /* the variable that holds the key; "" for none */
+    size_t concurrency;  /* 0: OPENAI_CONCURRENCY */
+} openai_options_t;
+
+typedef struct {
+    const char *system; /* "" for none */
+    const char *user;
+    size_t max_tokens;
+    double temperature;      /* 0: the likeliest */
+    const char *const *stop; /* may be NULL */
+    size_t stop_n;
+    uint64_t seed; /* servers that know it repeat themselves better */
+    int64_t deadline_ms;
+} openai_chat_t;
+
+typedef struct {
+    const char *text; /* borrowed */
+    size_t tokens;    /* as the server counts them; 0: it does not say */
+    bool truncated;   /* by max_tokens */
+    err_t err;        /* ERR_NONE, or why there is no text: as of http_answer_t */
+} openai_answer_t;
+
+/*  On another thread; see http_fn. */
+typedef void (*openai_fn) (void *context, const openai_answer_t *answer);
+
+/*  ERR_CONFIG: a URL that is none, or holds a password; a variable that is not set, or holds what
+ *  cannot be a key. */
+openai_t *openai_new (const openai_options_t *options, err_t *err);
+void openai_destroy (openai_t **server);
+
+int openai_ask (openai_t *server, const openai_chat_t *chat, openai_fn done, void *context,
+                err_t *err);
+
+#endif
