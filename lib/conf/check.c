@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/date.h"
 #include "conf/table.h"
 #include "task/families.h"
 #include "task/family.h"
@@ -118,7 +117,9 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         "loss.credit to one that is not the critic's";
     char by_family[96];
     const family_t *family = family_find (conf->task.family);
-    bool plain = conf_check_is (conf->model.adapter, "none");
+    bool plain = true;
+    for (size_t p = 0; p < conf->policies_n; p++)
+        plain = plain && conf_check_is (conf->policies[p].adapter, "none");
     bool programs = family->runs_programs && !*conf->reward.command;
     snprintf (by_family, sizeof by_family,
               "in the %s family, which has one built-in set: leave it out", family->name);
@@ -131,6 +132,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!family->runs_programs, "task.cpu_total_s", no_programs},
         {!programs, "reward.python_modules", no_programs},
         {!*conf->reward.command, "reward.command_s", "without reward.command: leave it out"},
+        {conf_names_policies (conf), "team.policies", "beside policies of your own: leave it out"},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
@@ -165,29 +167,6 @@ static int conf_check_protocol (const conf_t *conf, err_t *err)
 }
 
 /*  ---- keys that do not go together ----------------------------------------------------------- */
-
-/*  A pattern without its place for the prompt would send every task to the model as the same
- *  text. Whether a template writes the date, only its folder can tell. */
-static int conf_check_chat (const conf_t *conf, err_t *err)
-{
-    static const char *const names[] = {"none", "auto", "chatml", "llama3", "plain"};
-    struct tm day;
-    if (*conf->model.date && !conf_check_is (conf->model.chat, "auto"))
-        return conf_refuse (conf, "model.date", err,
-                            "does nothing while model.chat is not auto: leave it out");
-    if (*conf->model.date && !date_parse (conf->model.date, &day))
-        return conf_refuse (conf, "model.date", err, "'%.32s' is no day: " DATE_WANTED,
-                            conf->model.date);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (conf_check_is (conf->model.chat, names[i]))
-            return 0;
-    if (strstr (conf->model.chat, "{prompt}") || strstr (conf->model.chat, "{prompt|trim}"))
-        return 0;
-    return conf_refuse (conf, "model.chat", err,
-                        "'%.80s' is not known: none, auto, chatml, llama3, plain or a pattern with "
-                        "{prompt}",
-                        conf->model.chat);
-}
 
 /*  Samples can stand for each other where nobody has seen another one. */
 static int conf_check_cross (const conf_t *conf, err_t *err)
@@ -322,9 +301,6 @@ static int conf_check_team (const conf_t *conf, err_t *err)
             if (conf_check_is (conf->team.roles.item[i], conf->team.roles.item[j]))
                 return conf_refuse (conf, "team.roles", err, "names '%s' twice",
                                     conf->team.roles.item[i]);
-    if (!*conf->model.path)
-        return conf_refuse (conf, "model.path", err,
-                            "is missing: the folder of the model to start from");
     /* The name becomes a folder, keys in Redis and topics on the bus. */
     if (strspn (conf->run.name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                 "-_.") != strlen (conf->run.name) ||
@@ -339,8 +315,8 @@ static int conf_check_team (const conf_t *conf, err_t *err)
 int conf_check (const conf_t *conf, err_t *err)
 {
     int (*const checks[]) (const conf_t *, err_t *) = {
-        conf_check_team,    conf_check_words,     conf_check_chat, conf_check_loss,
-        conf_check_trainer, conf_check_idle_loss, conf_check_idle, conf_check_protocol};
+        conf_check_team,    conf_check_policies,  conf_check_words, conf_check_loss,
+        conf_check_trainer, conf_check_idle_loss, conf_check_idle,  conf_check_protocol};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof checks / sizeof *checks; i++)
         rc = checks[i](conf, err);

@@ -59,6 +59,18 @@ void conf_essence (const conf_t *conf, buf_t *text)
             conf_print_value (conf, &sections[s], key, text);
             buf_char (text, '\n');
         }
+    conf_print_policies (conf, false, text);
+}
+
+/*  What was given of policies, on one line. */
+static void conf_compare_policies (const conf_t *conf, buf_t *text)
+{
+    buf_text (text, "");
+    size_t from = text->size;
+    conf_print_policies (conf, false, text);
+    for (size_t i = from; i < text->size; i++)
+        if (text->data[i] == '\n')
+            text->data[i] = ' ';
 }
 
 /*  Appends to list how conf differs from other, key by key; leave: of keys that do not count. -1:
@@ -86,6 +98,12 @@ static int conf_compare_keys (const conf_t *conf, const conf_t *other,
             if (name.data && ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
                 tell (name.data, ours.data, theirs.data, list);
         }
+    buf_clear (&ours);
+    buf_clear (&theirs);
+    conf_compare_policies (conf, &ours);
+    conf_compare_policies (other, &theirs);
+    if (ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
+        tell ("policies", ours.data, theirs.data, list);
     bool failed =
         buf_failed (&name) || buf_failed (&ours) || buf_failed (&theirs) || buf_failed (list);
     buf_free (&name);

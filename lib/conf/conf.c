@@ -30,6 +30,12 @@ typedef struct {
     bool seen_section[64]; /* more than there are */
 } reader_t;
 
+/*  A section while it is read. */
+typedef struct {
+    const conf_section_t *section;
+    bool seen[CONF_KEYS_MAX];
+} place_t;
+
 /*  Lines count from 0 in libyaml, from 1 for people. */
 static int conf_fail (reader_t *r, size_t line, const char *text, const char *what)
 {
@@ -277,18 +283,19 @@ static int conf_unknown (const conf_section_t *section, const char *name, const 
 
 /*  Given twice is an error: YAML would let the last one count, and the reader of the file may look
  *  at the first. An unknown key is refused for the same reason: who wrote it counts on it. */
-static int conf_read_key (reader_t *r, const conf_section_t *section, const char *name, size_t line,
-                          bool *seen)
+static int conf_read_key (reader_t *r, void *context, const char *name, size_t line)
 {
+    place_t *place = context;
+    const conf_section_t *section = place->section;
     const conf_key_t *key = conf_find (section, name);
     char where[FS_PATH_MAX + 32], full[NAME_MAX_BYTES];
     snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
     snprintf (full, sizeof full, "%s.%.100s", section->name, name);
     if (!key)
         return conf_unknown (section, name, where, full, r->err);
-    if (seen[key - section->keys])
+    if (place->seen[key - section->keys])
         return conf_fail (r, line, full, ": given twice");
-    seen[key - section->keys] = true;
+    place->seen[key - section->keys] = true;
     buf_t text = {.max = 1 << 16}; /* a value, not a document */
     int rc = conf_read_value (r, full, &text);
     if (rc == 0)
@@ -317,13 +324,12 @@ static const conf_section_t *conf_begin_section (reader_t *r, const char *name, 
     return section;
 }
 
-/*  A section may be empty ("team:" and nothing below): all defaults. */
-static int conf_read_section (reader_t *r, const char *name, size_t line)
+/*  Calls each for the keys of a mapping, which take the events of their values. What is empty
+ *  ("team:" and nothing below) has none. */
+static int conf_read_lines (reader_t *r, const char *name, size_t line,
+                            int (*each) (reader_t *r, void *context, const char *key, size_t line),
+                            void *context)
 {
-    const conf_section_t *section = conf_begin_section (r, name, line);
-    if (!section)
-        return -1;
-    bool seen[CONF_KEYS_MAX] = {false};
     yaml_event_t event;
     if (conf_next (r, &event) != 0)
         return -1;
@@ -339,14 +345,43 @@ static int conf_read_section (reader_t *r, const char *name, size_t line)
             return -1;
         int rc = 1; /* 1: the section ends here */
         if (event.type == YAML_SCALAR_EVENT)
-            rc = conf_read_key (r, section, (const char *) event.data.scalar.value,
-                                event.start_mark.line, seen);
+            rc = each (r, context, (const char *) event.data.scalar.value, event.start_mark.line);
         else if (event.type != YAML_MAPPING_END_EVENT)
             rc = conf_fail (r, event.start_mark.line, name, ": a key must be a word");
         yaml_event_delete (&event);
         if (rc != 0)
             return rc < 0 ? -1 : 0;
     }
+}
+
+static int conf_read_section (reader_t *r, const char *name, size_t line)
+{
+    place_t place = {.section = conf_begin_section (r, name, line)};
+    return place.section ? conf_read_lines (r, name, line, conf_read_key, &place) : -1;
+}
+
+/*  One key of the policy whose name is the context, or for context NULL a policy. */
+static int conf_read_policy (reader_t *r, void *context, const char *key, size_t line)
+{
+    const char *name = context ? context : key;
+    char where[FS_PATH_MAX + 32], full[NAME_MAX_BYTES];
+    snprintf (where, sizeof where, "%s:%zu", r->name, line + 1);
+    snprintf (full, sizeof full, "policies.%.60s%s%.60s", name, context ? "." : "",
+              context ? key : "");
+    if (conf_policy_given (r->conf, name, context ? key : NULL))
+        return conf_fail (r, line, full, ": given twice");
+    buf_t text = {.max = 1 << 16};
+    int rc = context ? conf_read_value (r, full, &text) : 0;
+    if (rc == 0)
+        rc = conf_set_policy (r->conf, name, context ? key : NULL, text.data ? text.data : "",
+                              where, r->err);
+    buf_free (&text);
+    if (rc == 0 && !context) {
+        char *kept = strdup (name); /* the event's own is gone with it */
+        rc = kept ? conf_read_lines (r, full, line, conf_read_policy, kept) : -1;
+        free (kept);
+    }
+    return rc;
 }
 
 /*  From the start of the stream to its end: one document, a mapping of sections. Sections are read
@@ -365,6 +400,9 @@ static int conf_read_document (reader_t *r)
             rc = conf_fail (r, line, "a second document: a file holds one configuration", "");
         else if (type == YAML_MAPPING_START_EVENT)
             depth++;
+        else if (type == YAML_SCALAR_EVENT && depth == 1 &&
+                 strcmp ((const char *) event.data.scalar.value, "policies") == 0)
+            rc = conf_read_lines (r, "policies", line, conf_read_policy, NULL);
         else if (type == YAML_SCALAR_EVENT && depth == 1)
             rc = conf_read_section (r, (const char *) event.data.scalar.value, line);
         else if (type == YAML_SCALAR_EVENT && event.data.scalar.length == 0)
@@ -415,10 +453,16 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     memcpy (name, word, size < sizeof name ? size : 0);
     name[size < sizeof name ? size : 0] = 0;
     char *dot = strchr (name, '.');
+    if (strcmp (word, "policies=") == 0) { /* one for all again, as team.policies says */
+        conf_free_policies (conf);
+        return 0;
+    }
     if (word[size] != '=' || !dot)
         return err_set (err, ERR_CONFIG,
                         "%s: section.key=value is wanted, such as trainer.steps=20", where);
     *dot = 0;
+    if (strcmp (name, "policies") == 0)
+        return conf_override_policy (conf, dot + 1, word + size + 1, where, err);
     const conf_section_t *section = conf_section (name);
     const conf_key_t *key = section ? conf_find (section, dot + 1) : NULL;
     if (!section)
@@ -446,6 +490,8 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = conf_set_override (conf, overrides[i], err);
     if (rc == 0)
+        rc = conf_make_policies (conf, err);
+    if (rc == 0)
         rc = conf_check (conf, err);
     if (rc == 0)
         rc = conf_make_protocol (conf, err);
@@ -455,7 +501,7 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
 }
 
 /*  NULL: the key has its default, or does not exist. */
-static const char *conf_where_of (const conf_t *conf, const char *name)
+const char *conf_where_of (const conf_t *conf, const char *name)
 {
     const conf_section_t *section;
     const conf_key_t *key = conf_look_up (name, &section);
@@ -498,28 +544,6 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err)
     return err_wrap (err, "%s: %s", where ? where : conf->file, key);
 }
 
-/*  A relative path that is not there from the working directory is looked for beside the file, so
- *  that a configuration and its tasks can be moved together. One that is nowhere stays as it is;
- *  whoever opens it says so. One from --set was typed in the working directory and means that. */
-static int conf_resolve (const conf_t *conf, const char *key, char **path, err_t *err)
-{
-    const char *where = conf_where_of (conf, key), *slash = strrchr (conf->file, '/');
-    if (!**path || **path == '/' || !slash || !where || strncmp (where, "--set ", 6) == 0)
-        return 0;
-    char folder[FS_PATH_MAX], joined[FS_PATH_MAX];
-    snprintf (folder, sizeof folder, "%.*s", (int) (slash - conf->file), conf->file);
-    if (fs_join (joined, folder, *path, err) != 0)
-        return -1;
-    if (!fs_exists (joined))
-        return 0;
-    char *copy = strdup (joined);
-    if (!copy)
-        return err_set (err, ERR_LIMIT, "no memory");
-    free (*path);
-    *path = copy;
-    return 0;
-}
-
 conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err_t *err)
 {
     if (!path)
@@ -532,21 +556,9 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     else if (err)
         err->code = ERR_CONFIG;
     buf_free (&text);
-    if (conf && (conf_resolve (conf, "model.path", &conf->model.path, err) != 0 ||
-                 conf_resolve (conf, "model.adapter_path", &conf->model.adapter_path, err) != 0 ||
-                 conf_resolve (conf, "task.path", &conf->task.path, err) != 0))
+    if (conf && conf_resolve (conf, err) != 0)
         conf_destroy (&conf);
     return conf;
-}
-
-bool conf_shares (const conf_t *conf)
-{
-    return strcmp (conf->team.policies, "shared") == 0;
-}
-
-const char *conf_policy (const conf_t *conf, size_t role)
-{
-    return conf_shares (conf) ? "shared" : conf->team.roles.item[role];
 }
 
 void conf_join (const conf_list_t *list, const char *between, buf_t *text)

@@ -6,8 +6,8 @@
  *      conf_destroy (&conf);
  *
  *  An unknown key, a wrong type, a value out of range, a missing file: an error with file, line
- *  and key. Relative paths in a file (model.path, model.adapter_path, task.path) are relative to
- *  the working directory, else to the file's own folder.
+ *  and key. Relative paths in a file (of models, adapters and tasks) are relative to the working
+ *  directory, else to the file's own folder.
  */
 #ifndef QUINTET_CONF_CONF_H
 #define QUINTET_CONF_CONF_H
@@ -33,12 +33,23 @@ typedef struct {
 
 #define CONF_ONE(key, ...)             +1
 #define CONF_EACH(section, KEYS, help) KEYS (CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE)
-enum { CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH) };
+enum {
+    CONF_KEYS = 0 CONF_SECTIONS (CONF_EACH),
+    CONF_POLICY_KEYS = 0 CONF_POLICIES (CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE, CONF_ONE)
+};
 #undef CONF_ONE
 #undef CONF_EACH
 
-/*  What a role is told, in words of the user's own, what it sees, and how much it may write. */
-typedef enum { CONF_PROMPT, CONF_SYSTEM, CONF_SEES, CONF_MAX_TOKENS, CONF_WORDS } conf_words_t;
+/*  What a role is told, in words of the user's own, what it sees, how much it may write, and the
+ *  name of the policy that it plays by. */
+typedef enum {
+    CONF_PROMPT,
+    CONF_SYSTEM,
+    CONF_SEES,
+    CONF_MAX_TOKENS,
+    CONF_POLICY,
+    CONF_WORDS
+} conf_words_t;
 
 typedef struct {
     char *role;
@@ -51,6 +62,14 @@ typedef struct {
 #define CONF_R(key, ...) double key;
 #define CONF_B(key, ...) bool key;
 #define CONF_L(key, ...) conf_list_t key;
+/*  A row of the table of policies. */
+typedef struct {
+    char *name;
+    CONF_POLICIES (CONF_T, CONF_N, CONF_R, CONF_B, CONF_L)
+    char *given; /* where it was named; NULL: it follows from team.policies and `model` */
+    char *where[CONF_POLICY_KEYS]; /* each key was given for it alone, as conf_t's */
+} conf_policy_t;
+
 #define CONF_S(section, KEYS, help)                                                                \
     struct {                                                                                       \
         KEYS (CONF_T, CONF_N, CONF_R, CONF_B, CONF_L)                                              \
@@ -59,6 +78,9 @@ typedef struct {
     CONF_SECTIONS (CONF_S)
     conf_seat_t seats[CONF_LIST_MAX]; /* of roles that have words, in no order; see conf_words */
     size_t seats_n;
+    conf_policy_t policies[CONF_LIST_MAX];
+    size_t policies_n;
+    size_t policy_of[CONF_LIST_MAX]; /* by role */
     char *protocol; /* team.protocol or team.turns in full: JSON, "" where all draft in parallel */
     char *file;     /* its name, in errors */
     char *where
@@ -96,9 +118,19 @@ int conf_refuse (const conf_t *conf, const char *key, err_t *err, const char *fm
 /*  The same for an error that is there: "coding.yml:12: model.path: TEXT". */
 int conf_wrap (const conf_t *conf, const char *key, err_t *err);
 
-/*  Whether all roles use one policy; the name of the policy of a role: "shared", or the role's. */
-bool conf_shares (const conf_t *conf);
-const char *conf_policy (const conf_t *conf, size_t role);
+/*  The policy that a role plays by. */
+const conf_policy_t *conf_policy (const conf_t *conf, size_t role);
+/*  Whether the policies were given by name, in `policies`. */
+bool conf_names_policies (const conf_t *conf);
+/*  Where the policy of that name was given, or for it alone this key; NULL: nowhere. */
+const char *conf_policy_given (const conf_t *conf, const char *name, const char *key);
+/*  As conf_refuse and conf_wrap, of a policy's key, such as "path": where it was given for the
+ *  policy, or else for all of them. */
+int conf_refuse_policy (const conf_t *conf, const conf_policy_t *policy, const char *key,
+                        err_t *err, const char *fmt, ...) __attribute__ ((format (printf, 5, 6)));
+int conf_wrap_policy (const conf_t *conf, const conf_policy_t *policy, const char *key, err_t *err);
+/*  The table of policies on one line, as `policies` has them: what was given, or whole rows. */
+void conf_print_policies (const conf_t *conf, bool whole, buf_t *text);
 
 /*  A role's words, "": it has none. */
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);

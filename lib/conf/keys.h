@@ -42,10 +42,18 @@
     T (adapter_path, "", NULL,                                                                     \
        "PEFT folder (or one per role in it) to begin from; its settings count")
 
+/*  Of each policy, in `policies`: what `model` says where the policy says nothing, and how it
+ *  learns. */
+#define CONF_POLICIES(T, N, R, B, L)                                                               \
+    CONF_MODEL (T, N, R, B, L)                                                                     \
+    B (train, true, "false: it stays as it is, and is neither trained nor in checkpoints")         \
+    R (lr, 1e-3, 0, 1, "its learning rate at its highest; trainer.lr where it is not given")
+
 #define CONF_TEAM(T, N, R, B, L)                                                                   \
     L (roles, "",                                                                                  \
        "seats of the team, as the task family knows them; as a map, with what each is told")       \
-    T (policies, "shared", "shared|per_role", "one set of weights for all roles, or one each")     \
+    T (policies, "shared", "shared|per_role",                                                      \
+       "one set of weights for all roles, or one each; in short for a section `policies`")         \
     T (protocol, "parallel", PROTOCOL_CHOICES, "who acts in which turn (README: who acts when)")   \
     T (turns, "", NULL,                                                                            \
        "a protocol of one's own: a list of turns, each {ROLE: what it does, ...} (README)")

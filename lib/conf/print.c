@@ -42,20 +42,33 @@ static void conf_print_real (buf_t *text, double value)
  *  loop walk over all of them. */
 #define SECTION_AT(section, KEYS, h) &conf->section,
 
-void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
-                       buf_t *text)
+const void *conf_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
     const void *base[] = {CONF_SECTIONS (SECTION_AT)};
     size_t n;
-    const void *at = (const char *) base[section - conf_sections (&n)] + key->offset;
+    return (const char *) base[section - conf_sections (&n)] + key->offset;
+}
+
+void conf_print_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key,
+                       buf_t *text)
+{
+    const void *at = conf_value (conf, section, key);
+    /* Of several levels: JSON, which YAML reads as it is. */
+    if (at == &conf->team.turns && *conf->team.turns)
+        buf_text (text, conf->team.turns);
+    else if (at == &conf->team.roles && conf_has_words (conf))
+        conf_print_roles (conf, text);
+    else
+        conf_print_at ((const char *) at - key->offset, key, text);
+}
+
+void conf_print_at (const void *base, const conf_key_t *key, buf_t *text)
+{
+    const void *at = (const char *) base + key->offset;
     const conf_list_t *list = at;
     switch (key->kind) {
     case CONF_TEXT:
-        /* Of several levels: JSON, which YAML reads as it is. */
-        if (at == &conf->team.turns && *conf->team.turns)
-            buf_text (text, conf->team.turns);
-        else
-            conf_print_quote (text, *(char *const *) at);
+        conf_print_quote (text, *(char *const *) at);
         break;
     case CONF_WHOLE:
         buf_printf (text, "%lld", (long long) *(const int64_t *) at);
@@ -67,10 +80,6 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
         buf_text (text, *(const bool *) at ? "true" : "false");
         break;
     case CONF_LIST:
-        if (list == &conf->team.roles && conf_has_words (conf)) {
-            conf_print_roles (conf, text);
-            break;
-        }
         buf_char (text, '[');
         for (size_t i = 0; i < list->n; i++) {
             buf_text (text, i ? ", " : "");
@@ -257,6 +266,21 @@ static void conf_print_objective (const conf_t *conf, buf_t *text)
     buf_free (&formulas);
 }
 
+/*  The whole table stands there as comments: what was given is what a file says. */
+static void conf_print_policies_help (const conf_t *conf, buf_t *text)
+{
+    buf_t rows = {0};
+    conf_print_policies (conf, true, &rows);
+    buf_text (text, "\n# policies: {NAME: {KEY: VALUE, ...}, ...} names policies of your own, by "
+                    "which roles play\n"
+                    "# (team.roles.ROLE.policy); each has the keys of model, train and lr. All "
+                    "together:\n");
+    for (char *rest = rows.data, *line; rest && (line = strsep (&rest, "\n"));)
+        if (*line)
+            buf_printf (text, "# %s\n", line);
+    buf_free (&rows);
+}
+
 /*  With help this is the reference of all keys; without, it is a file that conf_load reads back to
  *  the same values. */
 void conf_print (const conf_t *conf, bool help, buf_t *text)
@@ -282,6 +306,9 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
             buf_char (text, '\n');
         }
     }
+    if (help)
+        conf_print_policies_help (conf, text);
+    conf_print_policies (conf, false, text);
     if (help)
         conf_print_objective (conf, text);
 }

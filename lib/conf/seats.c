@@ -10,7 +10,8 @@
 #include "team/state.h"
 
 /*  In the order of conf_words_t. */
-static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees", "max_tokens"};
+static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees", "max_tokens",
+                                                   "policy"};
 
 static const conf_seat_t *seats_find (const conf_t *conf, const char *role)
 {
@@ -104,7 +105,7 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
     if (which == CONF_WORDS)
         return err_set (err, ERR_CONFIG,
                         "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system, "
-                        "sees and max_tokens",
+                        "sees, max_tokens and policy",
                         where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
@@ -345,6 +346,15 @@ int conf_make_protocol (conf_t *conf, err_t *err)
     return rc == 0 && !conf->protocol ? err_set (err, ERR_LIMIT, "no memory") : rc;
 }
 
+/*  The chat format of who plays a role: the baseline's single agent is spoken to as `model` is. */
+static const char *seats_chat (const conf_t *conf, const char *role)
+{
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        if (strcmp (conf->team.roles.item[r], role) == 0)
+            return conf_policy (conf, r)->chat;
+    return conf->model.chat;
+}
+
 int conf_check_words (const conf_t *conf, err_t *err)
 {
     for (size_t s = 0; s < conf->seats_n; s++)
@@ -360,7 +370,7 @@ int conf_check_words (const conf_t *conf, err_t *err)
             if (!team)
                 continue; /* of a team that is not this one */
             /* Only a folder's own template knows where such a message stands. */
-            if (w == CONF_SYSTEM && strcmp (conf->model.chat, "auto") != 0)
+            if (w == CONF_SYSTEM && strcmp (seats_chat (conf, seat->role), "auto") != 0)
                 return err_set (err, ERR_CONFIG,
                                 "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
                                 "with a chat template",

@@ -55,6 +55,17 @@
     }
 CONF_SECTIONS (SECTION_FUNCTION)
 
+const conf_section_t *conf_policy_section (void)
+{
+    typedef conf_policy_t this_t;
+    static const conf_key_t keys[] = {CONF_POLICIES (ROW_T, ROW_N, ROW_R, ROW_B, ROW_L)};
+    static const conf_section_t section = {.name = "policies",
+                                           .help = "the policies of the team by name",
+                                           .keys = keys,
+                                           .n = sizeof keys / sizeof *keys};
+    return &section;
+}
+
 #define SECTION_OFFSET(section, KEYS, h) offsetof (conf_t, section),
 static const size_t section_offset[] = {CONF_SECTIONS (SECTION_OFFSET)};
 #define SECTIONS (sizeof section_offset / sizeof *section_offset)
@@ -211,11 +222,11 @@ size_t conf_index (const conf_section_t *section, const conf_key_t *key)
     return at + (size_t) (key - section->keys);
 }
 
-/*  Where the key's value lies in conf_t. The key's kind says what type that is. */
-static void *table_field (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
+/*  Where the section's struct lies in conf_t. */
+static void *table_base (conf_t *conf, const conf_section_t *section)
 {
     size_t n;
-    return (char *) conf + section_offset[section - conf_sections (&n)] + key->offset;
+    return (char *) conf + section_offset[section - conf_sections (&n)];
 }
 
 /*  choices: "a|b|c". The word must end where the choice does: "lin" is not "linear". */
@@ -346,16 +357,21 @@ static int table_set_bool (bool *to, const char *text, err_t *err)
     return 0;
 }
 
+/*  The key's kind says what type lies there. */
+int conf_set_at (void *base, const conf_key_t *key, const char *text, err_t *err)
+{
+    void *to = (char *) base + key->offset;
+    return key->kind == CONF_TEXT   ? table_set_text (to, key, text, err)
+           : key->kind == CONF_LIST ? table_set_list (to, text, err)
+           : key->kind == CONF_BOOL ? table_set_bool (to, text, err)
+                                    : table_set_number (to, key, text, err);
+}
+
 /*  Remembers where the value was given, for errors and for conf_given. */
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err)
 {
-    void *to = table_field (conf, section, key);
-    int rc = key->kind == CONF_TEXT   ? table_set_text (to, key, text, err)
-             : key->kind == CONF_LIST ? table_set_list (to, text, err)
-             : key->kind == CONF_BOOL ? table_set_bool (to, text, err)
-                                      : table_set_number (to, key, text, err);
-    if (rc != 0)
+    if (conf_set_at (table_base (conf, section), key, text, err) != 0)
         return err_wrap (err, "%s: %s.%s", where, section->name, key->name);
     /* Whoever set the key last is named: an override takes the place of a line of the file. */
     char **given = &conf->where[conf_index (section, key)];
@@ -367,7 +383,7 @@ int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key
 /*  A list's default goes the way of the user's, so that both are read by the same rules. */
 static int table_set_default (conf_t *conf, const conf_section_t *section, const conf_key_t *key)
 {
-    void *to = table_field (conf, section, key);
+    void *to = (char *) table_base (conf, section) + key->offset;
     switch (key->kind) {
     case CONF_TEXT:
         return (*(char **) to = strdup (key->text)) ? 0 : -1;
@@ -401,6 +417,17 @@ conf_t *conf_defaults (void)
     return conf;
 }
 
+void conf_free_at (void *base, const conf_section_t *section)
+{
+    for (size_t k = 0; k < section->n; k++) {
+        void *at = (char *) base + section->keys[k].offset;
+        if (section->keys[k].kind == CONF_TEXT)
+            free (*(char **) at);
+        else if (section->keys[k].kind == CONF_LIST)
+            table_list_free (at);
+    }
+}
+
 /*  Also of a conf_t that is half made: every pointer in it is NULL or its own. */
 void conf_destroy (conf_t **conf)
 {
@@ -409,17 +436,11 @@ void conf_destroy (conf_t **conf)
     size_t n;
     const conf_section_t *sections = conf_sections (&n);
     for (size_t s = 0; s < n; s++)
-        for (size_t k = 0; k < sections[s].n; k++) {
-            const conf_key_t *key = &sections[s].keys[k];
-            void *at = table_field (*conf, &sections[s], key);
-            if (key->kind == CONF_TEXT)
-                free (*(char **) at);
-            else if (key->kind == CONF_LIST)
-                table_list_free (at);
-        }
+        conf_free_at (table_base (*conf, &sections[s]), &sections[s]);
     for (size_t k = 0; k < CONF_KEYS; k++)
         free ((*conf)->where[k]);
     conf_free_seats (*conf);
+    conf_free_policies (*conf);
     free ((*conf)->protocol);
     free ((*conf)->file);
     free (*conf);

@@ -32,6 +32,8 @@ typedef struct {
 } conf_section_t;
 
 const conf_section_t *conf_sections (size_t *n);
+/*  The keys of a policy, whose offsets are in conf_policy_t. */
+const conf_section_t *conf_policy_section (void);
 /*  NULL when there is none of that name. */
 const conf_section_t *conf_section (const char *name);
 const conf_key_t *conf_find (const conf_section_t *section, const char *name);
@@ -51,8 +53,37 @@ void conf_print_value (const conf_t *conf, const conf_section_t *section, const 
 int conf_set (conf_t *conf, const conf_section_t *section, const conf_key_t *key, const char *text,
               const char *where, err_t *err);
 
+/*  Where a key's value lies. */
+const void *conf_value (const conf_t *conf, const conf_section_t *section, const conf_key_t *key);
+/*  The same of a key that lies at base + its offset, wherever that is; errors have the reason
+ *  alone. */
+void conf_print_at (const void *base, const conf_key_t *key, buf_t *text);
+int conf_set_at (void *base, const conf_key_t *key, const char *text, err_t *err);
+void conf_free_at (void *base, const conf_section_t *section);
+/*  The place of a key, NULL: it was not given. */
+const char *conf_where_of (const conf_t *conf, const char *name);
+
 /*  A text in YAML's double quotes. */
 void conf_print_quote (buf_t *text, const char *value);
+
+/*  Finds what relative paths mean (paths.c). */
+int conf_resolve (conf_t *conf, err_t *err);
+
+/*  ---- policies (policies.c) ------------------------------------------------------------------ */
+
+/*  The row of that name, which is made where there is none; key NULL: the row alone. */
+int conf_set_policy (conf_t *conf, const char *name, const char *key, const char *text,
+                     const char *where, err_t *err);
+/*  As --set: name is "NAME.KEY". */
+int conf_override_policy (conf_t *conf, char *name, const char *text, const char *where,
+                          err_t *err);
+/*  Where the value of a row that is whole was given: for it, or for all; NULL: nowhere. */
+const char *conf_policy_where (const conf_t *conf, const conf_policy_t *policy, const char *key);
+void conf_free_policies (conf_t *conf);
+/*  Makes the table whole: rows of the short form, keys that `model` and `trainer` say, and who
+ *  plays by which. */
+int conf_make_policies (conf_t *conf, err_t *err);
+int conf_check_policies (const conf_t *conf, err_t *err);
 
 /*  ---- words of roles (seats.c) --------------------------------------------------------------- */
 

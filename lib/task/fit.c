@@ -35,11 +35,14 @@ static int fit_count_task (const char *task, const task_fit_t *fit, bool *fits,
         size_t tokens = 0;
         if (episode_ever_acts (episode, r))
             rc = fit_count_prompt (fit, episode, r, &tokens, err);
-        *fits = *fits && tokens + fit->limits.tokens <= fit->room;
-        if (tokens > fitted->most) {
+        size_t room = fit->room[r];
+        *fits = *fits && tokens + fit->limits.tokens <= room;
+        /* Less room is left than by the prompt found so far: tokens - room is greater there. */
+        if (tokens && (!fitted->most || tokens + fitted->room > fitted->most + room)) {
             const json_t *json = json_object_get (episode_json (episode), "task");
             snprintf (fitted->id, sizeof fitted->id, "%s", family_text (json, "id"));
             fitted->most = tokens;
+            fitted->room = room;
             fitted->role = fit->roles[r];
         }
     }

@@ -1,6 +1,6 @@
 /*  fit - which tasks of a set a model can play at all: their prompts leave room for a completion.
  *
- *      task_fit_t fit = {.roles = roles, .roles_n = n, .limits = limits, .room = 2048,
+ *      task_fit_t fit = {.roles = roles, .roles_n = n, .limits = limits, .room = rooms,
  *                        .count = count, .context = tokenizer};
  *      task_fitted_t fitted;
  *      task_fit (set, &fit, &fitted, &err);
@@ -18,7 +18,7 @@ typedef struct {
     const char *const *roles;
     size_t roles_n;
     episode_limits_t limits; /* of its episodes; a completion may have limits.tokens */
-    size_t room;             /* tokens of the model's context */
+    const size_t *room;      /* by role: tokens of its model's context */
     /* Adds nothing: sets the tokens of a role's prompt as an agent would be sent it. */
     int (*count) (void *context, size_t role, const char *text, size_t size, size_t *tokens,
                   err_t *err);
@@ -27,9 +27,9 @@ typedef struct {
 
 typedef struct {
     size_t n[2], long_n[2]; /* by split: tasks, and those of them that do not fit */
-    char id[96];            /* of the task with the longest prompt, */
-    const char *role;       /* who reads it, and */
-    size_t most;            /* its tokens */
+    char id[96];            /* of the task whose prompt leaves least room, */
+    const char *role;       /* who reads it, */
+    size_t most, room;      /* its tokens, and the room that there is */
 } task_fitted_t;
 
 /*  Finds the tasks that do not fit. */

@@ -10,8 +10,8 @@
 
 static const args_option_t options[] = {
     {"--model", "DIR", "",
-     "in place of model.path, or with adapters of model.adapter_path: a model, a checkpoint, or a "
-     "run's folder, which means its newest checkpoint"},
+     "in place of model.path, or with adapters of model.adapter_path (of `policies`: of those that "
+     "are trained): a model, a checkpoint, or a run's folder, which means its newest checkpoint"},
     {"--out", "DIR", "", "keep the results there; else only printed"},
     {"--json", NULL, NULL, "one JSON object per line"},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
@@ -34,9 +34,10 @@ static int cmd_eval_run (int argc, char **argv)
     args_t *args = cli_args (&spec, argc, argv, &status);
     if (!args)
         return status;
-    char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX], model[FS_PATH_MAX + 32];
+    char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX];
     char weights[FS_PATH_MAX] = "", policies[FOLDER_SET];
-    char *words[ARGS_REPEATED_MAX * 2 + 24];
+    char *words[ARGS_REPEATED_MAX * 2 + 24 + 4 * CONF_LIST_MAX];
+    folder_sets_t begin = {0};
     size_t n = 0, sets_n;
     bool keep = *args_value (args, "--out");
     err_t err = {0};
@@ -56,24 +57,23 @@ static int cmd_eval_run (int argc, char **argv)
     }
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
-    bool adapters = folder_holds_adapters (weights);
-    snprintf (model, sizeof model, "model.%s=%s", adapters ? "adapter_path" : "path", weights);
     const char *const *sets = args_repeated (args, "--set", &sets_n);
+    /* One that cannot be read is read again by the run, which says why. */
+    conf_t *conf = conf_load (args_positional (args), sets, sets_n, NULL);
+    if (*weights)
+        folder_weigh (conf, weights, &begin);
+    conf_destroy (&conf);
     const char *fixed[] = {"run",   args_positional (args), "--out", out,
                            "--set", "trainer.steps=0",      "--set", "run.baseline=none"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         words[n++] = (char *) (uintptr_t) fixed[i];
-    if (*weights) {
+    for (size_t i = 0; i < begin.n; i++) {
         words[n++] = (char *) "--set";
-        words[n++] = model;
+        words[n++] = begin.word[i];
     }
     if (*policies) {
         words[n++] = (char *) "--set";
         words[n++] = policies;
-    }
-    if (adapters) {
-        words[n++] = (char *) "--set";
-        words[n++] = (char *) "model.adapter=lora";
     }
     /* Behind ours, as the last one given for a key counts. */
     for (size_t i = 0; i < sets_n; i++) {

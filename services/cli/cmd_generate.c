@@ -97,7 +97,8 @@ static int cmd_generate_write (cmd_generate_t *g, err_t *err)
         show.to = NULL;
     for (size_t i = 0; sampler && i < g->samples; i++) {
         snprintf (heading[i], sizeof heading[i], "sample %zu of %zu", i + 1, g->samples);
-        parts[i] = (stream_part_t){.model = g->folder.model,
+        parts[i] = (stream_part_t){.sampler = sampler,
+                                   .model = g->folder.model,
                                    .tokenizer = g->folder.tokenizer,
                                    .prompt = &g->prompt,
                                    .stops = g->folder.stops,
@@ -105,8 +106,7 @@ static int cmd_generate_write (cmd_generate_t *g, err_t *err)
                                    .key = rng_key ((uint64_t[]){g->sampling.seed, i}, i ? 2 : 1),
                                    .heading = g->samples > 1 ? heading[i] : NULL};
     }
-    int rc =
-        sampler ? stream_run (sampler, parts, g->samples, &g->sampling, &show, &count, err) : -1;
+    int rc = sampler ? stream_run (parts, g->samples, &g->sampling, &show, &count, err) : -1;
     if (rc == 0 && g->json)
         cmd_generate_print_json (g, parts);
     if (rc == 0)

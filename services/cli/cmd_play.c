@@ -92,7 +92,8 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
         rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
                             &e->prompt[role], err);
     buf_free (&text);
-    *part = (stream_part_t){.model = play->seats.model[role],
+    *part = (stream_part_t){.sampler = play->seats.sampler[role],
+                            .model = play->seats.model[role],
                             .tokenizer = folder->tokenizer,
                             .prompt = &e->prompt[role],
                             .stops = folder->stops,
@@ -173,8 +174,7 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
         role_of[n++] = r;
     }
     if (rc == 0 && n > 0)
-        rc = stream_run (play->seats.sampler, parts, n, &play->sampling, &play->show, &play->count,
-                         err);
+        rc = stream_run (parts, n, &play->sampling, &play->show, &play->count, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = cmd_play_act (e, role_of[i], &parts[i], err);
     stream_free (parts, n);
@@ -311,16 +311,18 @@ static int cmd_play_count (void *context, size_t role, const char *text, size_t 
 static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, size_t n, err_t *err)
 {
     tasks_t tasks = {0};
-    const opened_t *folder = play->seats.folder[0];
+    size_t room[CONF_LIST_MAX];
     const char *const *roles = (const char *const *) play->conf->team.roles.item;
     conf_episode_t episode;
     conf_episode (play->conf, roles, play->conf->team.roles.n, &episode);
     task_fit_t fit = {.roles = roles,
                       .roles_n = play->conf->team.roles.n,
                       .limits = episode.limits,
-                      .room = hf_config (folder->hf)->model.context,
+                      .room = room,
                       .count = cmd_play_count,
                       .context = &play->seats};
+    for (size_t r = 0; r < fit.roles_n; r++)
+        room[r] = hf_config (play->seats.folder[r]->hf)->model.context;
     int rc = tasks_open (&tasks, play->conf, given, &fit, err);
     if (rc == 0 && (first >= tasks.n || n > tasks.n - first))
         rc = err_set (err, ERR_CONFIG, "--index %zu --tasks %zu: there are %zu, from 0 to %zu",

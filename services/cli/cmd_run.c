@@ -320,7 +320,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     }
     /* The single agent is a team of one seat, which has nobody to take turns with: everything else
      * stays as configured, for a fair comparison. */
-    const char *const alone[] = {"team.roles=solo", "team.policies=shared",
+    const char *const alone[] = {"team.roles=solo",        "policies=",   "team.policies=shared",
                                  "team.protocol=parallel", "team.turns=", tokens};
     for (size_t i = 0; solo && i < sizeof alone / sizeof *alone; i++) {
         argv[n++] = "--set";
@@ -412,17 +412,6 @@ static int cmd_run_finish (run_t *run, err_t *err)
     return rc;
 }
 
-/*  Said when checkpoints are not stored as the model is. */
-static void cmd_run_print_stored (const run_t *run)
-{
-    const char *compute = run->conf->model.compute;
-    hf_dtype_t kept = hf_dtype_kept (run->check.dtype,
-                                     strcmp (compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32);
-    if (kept != run->check.dtype && strcmp (run->conf->model.adapter, "none") == 0)
-        printf ("Checkpoints: in %s; the model's %s would not hold what model.compute %s makes\n",
-                hf_dtype_name (kept), hf_dtype_name (run->check.dtype), compute);
-}
-
 /*  Where everything will be, and, when another folder had been the first choice, the command that
  *  goes on with what is there. */
 static void cmd_run_print_folder (const run_t *run)
@@ -460,7 +449,6 @@ static void cmd_run_print_opening (const run_t *run)
         cmd_run_print_folder (run);
     if (!run->bus)
         fit_print (&run->check.fit, stdout);
-    cmd_run_print_stored (run);
     fputs (run->check.notes.data ? run->check.notes.data : "", stdout);
     conf_objective (conf, &formulas);
     for (char *rest = formulas.data, *line; rest && (line = strsep (&rest, "\n"));)

@@ -131,6 +131,15 @@ static hash_t checkpoint_hash_memory (const policy_t *policy)
     return hash_of (parts, memory.n * sizeof *parts);
 }
 
+/*  How many policies have weights in a checkpoint. */
+static size_t checkpoint_learners (policy_t *const *policies, size_t n)
+{
+    size_t learners = 0;
+    for (size_t i = 0; i < n; i++)
+        learners += policy_learns (policies[i]);
+    return learners;
+}
+
 /*  "updates" is AdamW's own count, which is not the number of steps: a step has several
  *  minibatches, and bias correction goes on from it. */
 static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *policies, size_t n)
@@ -139,6 +148,13 @@ static json_t *checkpoint_record_of (const checkpoint_t *c, policy_t *const *pol
         memory[HASH_HEX_SIZE];
     json_t *list = json_array ();
     for (size_t i = 0; i < n; i++) {
+        if (!policy_learns (policies[i])) {
+            json_array_append_new (list, json_pack ("{s:s, s:s, s:s, s:b}", "name",
+                                                    policies[i]->name, "weights",
+                                                    hash_hex (&policies[i]->version.hash, weights),
+                                                    "path", policies[i]->path, "trained", 0));
+            continue;
+        }
         hash_t remembered = checkpoint_hash_memory (policies[i]);
         json_array_append_new (list,
                                json_pack ("{s:s, s:s, s:s, s:I}", "name", policies[i]->name,
@@ -181,9 +197,12 @@ static int checkpoint_save_into (const char *dir, const checkpoint_t *checkpoint
                                  err_t *err)
 {
     char path[FS_PATH_MAX];
-    int rc = n == 1 ? checkpoint_save_policy (dir, policies[0], err) : 0;
-    for (size_t i = 0; n > 1 && rc == 0 && i < n; i++)
-        rc = checkpoint_save_policy_folder (dir, policies[i], err);
+    bool alone = checkpoint_learners (policies, n) == 1;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (policy_learns (policies[i]))
+            rc = alone ? checkpoint_save_policy (dir, policies[i], err)
+                       : checkpoint_save_policy_folder (dir, policies[i], err);
     if (rc == 0 && critic && (rc = fs_join (path, dir, CRITIC, err)) == 0)
         rc = fs_write (path, critic->data, critic->size, err);
     return rc == 0 ? checkpoint_save_record (dir, checkpoint, policies, n, err) : -1;
@@ -451,19 +470,41 @@ static int checkpoint_load_critic (const char *path, const checkpoint_t *checkpo
     return 0;
 }
 
+/*  A policy that was not trained must be what it was: others learnt beside it. */
+static int checkpoint_check_fixed (const char *path, const json_t *record, const policy_t *policy,
+                                   err_t *err)
+{
+    const char *was = json_string_value (json_object_get (record, "path"));
+    hash_t saved;
+    if (!was)
+        return err_set (err, ERR_CONFIG, "%s: policy %s was trained there, and is not now", path,
+                        policy->name);
+    if (checkpoint_hash_from_hex (json_string_value (json_object_get (record, "weights")),
+                                  &saved) != 0 ||
+        !hash_equal (&saved, &policy->version.hash))
+        return err_set (err, ERR_CONFIG,
+                        "%s: policy %s, which is not trained, has other weights in %s than those "
+                        "of %s were, beside which the run was made",
+                        path, policy->name, policy->path, was);
+    return 0;
+}
+
 int checkpoint_load (const char *path, const checkpoint_t *checkpoint, policy_t *const *policies,
                      size_t n, buf_t *critic, err_t *err)
 {
+    size_t learners = checkpoint_learners (policies, n);
     json_t *record = checkpoint_read_record (path, err);
     int rc = record ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < n; i++) {
         char dir[FS_PATH_MAX];
         const json_t *entry = checkpoint_entry_of (record, policies[i]->name);
         /* Of one policy the checkpoint itself is the folder. */
-        rc = fs_join (dir, path, n == 1 ? "." : policies[i]->name, err);
+        rc = fs_join (dir, path, learners == 1 ? "." : policies[i]->name, err);
         if (rc == 0 && !entry)
             rc = err_set (err, ERR_INPUT, "%s: has no policy '%s'", path, policies[i]->name);
-        if (rc == 0)
+        if (rc == 0 && !policy_learns (policies[i]))
+            rc = checkpoint_check_fixed (path, entry, policies[i], err);
+        else if (rc == 0)
             rc = checkpoint_load_policy (dir, checkpoint, entry, policies[i], err);
     }
     if (rc == 0 && !hash_is_zero (&checkpoint->critic))

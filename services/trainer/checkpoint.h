@@ -7,8 +7,10 @@
  *      checkpoint_name (dir, CHECKPOINT_LATEST, 12, &err);
  *      checkpoint_prune (dir, 2, &err);
  *
- *  With one policy the folder is an ordinary Hugging Face folder (of adapters: PEFT's) with three
- *  files more; with several, each has a folder of its name inside. optimizer.state: AdamW's m and
+ *  With one policy that learns the folder is an ordinary Hugging Face folder (of adapters: PEFT's)
+ *  with three files more; with several, each has a folder of its name inside. One that does not
+ *  learn is only named, by its folder and its hash: a run goes on beside the same one.
+ *  optimizer.state: AdamW's m and
  *  v, and with bf16 compute the float32 masters (safetensors, but not by name: some loaders take
  *  every *.safetensors for weights). trainer.json: position of the run, the sizes of all other
  *  files (a folder whose files do not have these sizes is torn and passed over), and hashes of the

@@ -21,15 +21,27 @@ static void lag_forget (lag_t *lag, int64_t now)
     lag->n = kept;
 }
 
+/*  One that does not learn has one version for good. */
+static bool lag_learns (const team_t *team, const char *policy)
+{
+    bool fixed = false;
+    for (size_t p = 0; p < team->policies_n; p++)
+        fixed = fixed || (!policy_learns (team->policies[p]) &&
+                          strcmp (team->policies[p]->name, policy) == 0);
+    return !fixed;
+}
+
 /*  Whether the event has versions of this run, and the oldest of them. */
-static bool lag_oldest (const char *run, const wire_event_t *event, uint64_t *version)
+static bool lag_oldest (const char *run, const team_t *team, const wire_event_t *event,
+                        uint64_t *version)
 {
     char prefix[160];
     bool found = false;
     int length = snprintf (prefix, sizeof prefix, "version/%s/", run);
     for (size_t i = 0; i < event->metrics_n; i++) {
         const wire_part_t *m = &event->metrics[i];
-        if (strncmp (m->name, prefix, (size_t) length) != 0 || m->value < 0)
+        if (strncmp (m->name, prefix, (size_t) length) != 0 || m->value < 0 ||
+            !lag_learns (team, m->name + length))
             continue;
         uint64_t number = (uint64_t) m->value;
         /* Of several policies the one that is furthest behind counts. */
@@ -41,10 +53,10 @@ static bool lag_oldest (const char *run, const wire_event_t *event, uint64_t *ve
 
 /*  Events are hints, and these are for people only: nothing waits for an agent because of what
  *  stands here. */
-void lag_event (lag_t *lag, const char *run, const wire_event_t *event)
+void lag_event (lag_t *lag, const char *run, const team_t *team, const wire_event_t *event)
 {
     uint64_t version = 0;
-    if (!lag_oldest (run, event, &version))
+    if (!lag_oldest (run, team, event, &version))
         return;
     int64_t now = clock_ms ();
     lag_forget (lag, now);

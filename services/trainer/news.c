@@ -56,13 +56,14 @@ void news_run (trainer_t *t)
     /* The objective in words, as the trainer logs it: who watches sees what is being maximised. */
     buf_t objective = {0};
     conf_objective (conf, &objective);
-    json_t *what =
-        json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:s, s:s}", "config",
-                   args_positional (svc_args (t->svc)), "folder", t->dir, "model", conf->model.path,
-                   "family", conf->task.family, "roles", news_list (&conf->team.roles), "policies",
-                   conf->team.policies, "steps", (json_int_t) conf->trainer.steps, "seed",
-                   (json_int_t) conf->run.seed, "baseline", conf->run.baseline, "numerics",
-                   model_isa (), "objective", objective.data ? objective.data : "");
+    json_t *what = json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:s, s:s}", "config",
+                              args_positional (svc_args (t->svc)), "folder", t->dir, "model",
+                              conf->policies[0].path, "family", conf->task.family, "roles",
+                              news_list (&conf->team.roles), "policies",
+                              conf_names_policies (conf) ? "named" : conf->team.policies, "steps",
+                              (json_int_t) conf->trainer.steps, "seed", (json_int_t) conf->run.seed,
+                              "baseline", conf->run.baseline, "numerics", model_isa (), "objective",
+                              objective.data ? objective.data : "");
     /* Without memory the event goes out all the same, with its numbers and no text. */
     char *text = what ? json_dumps (what, JSON_COMPACT) : NULL;
     news_publish (t, &(wire_event_t){.kind = WIRE_RUN_OPENED,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "schedule.h"
+
 /*  Falls through to the last one, which is then the only name left: the configuration has checked
  *  the choice. */
 static loss_correction_t objective_correction (const char *name)
@@ -36,6 +38,16 @@ static loss_config_t objective_loss (const conf_t *conf)
                            .sapo_positive = conf->loss.sapo_positive,
                            .sapo_negative = conf->loss.sapo_negative,
                            .max_tokens = (double) conf->task.max_tokens};
+}
+
+double objective_lr (const conf_t *conf, const conf_policy_t *policy, uint64_t step)
+{
+    schedule_t schedule = {.kind = schedule_kind (conf->trainer.schedule),
+                           .lr = policy->lr,
+                           .end = conf->trainer.lr_end,
+                           .warmup = (uint64_t) conf->trainer.warmup,
+                           .steps = (uint64_t) conf->trainer.steps};
+    return schedule_lr (&schedule, step);
 }
 
 /*  The temperature is that of sampling: log-probabilities are taken under the distribution that was

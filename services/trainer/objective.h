@@ -12,6 +12,8 @@
 #include "task/mates.h"
 #include "update.h"
 
+/*  Of a policy in a step; they count from 0. */
+double objective_lr (const conf_t *conf, const conf_policy_t *policy, uint64_t step);
 /*  lr: of this step. */
 update_options_t objective_update (const conf_t *conf, double lr);
 credit_options_t objective_credit (const conf_t *conf);

@@ -153,11 +153,12 @@ static int policy_find_prefix (policy_t *policy, const tokenizer_t *tokenizer, e
 
 /*  What the format means for every role: how it is written is the team's, since a role may have a
  *  message of the system. */
-static int policy_find_chat (policy_t *policy, const char *dir, const char *chat, const char *date,
+static int policy_find_chat (policy_t *policy, const policy_source_t *from,
                              const tokenizer_t *tokenizer, err_t *err)
 {
     chat_format_t format;
-    if (chat_find_with (dir, chat, &(chat_given_t){.date = date}, &format, err) != 0)
+    chat_given_t given = {.date = from->date};
+    if (chat_find_with (from->dir, from->chat, &given, &format, err) != 0)
         return -1;
     int32_t end = format.end ? tokenizer_id (tokenizer, format.end) : -1;
     int rc = format.end && end < 0
@@ -175,8 +176,8 @@ static int policy_find_chat (policy_t *policy, const char *dir, const char *chat
 
 /*  The tokenizer itself is not kept: the trainer sees token ids only. Its text is, for agents and
  *  checkpoints. */
-static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *dir,
-                                  const char *chat, const char *date, err_t *err)
+static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const policy_source_t *from,
+                                  err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
@@ -188,7 +189,7 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *
         policy_add_stop (policy, policy->config.eos[i]);
     int rc = policy_find_prefix (policy, tokenizer, err);
     if (rc == 0)
-        rc = policy_find_chat (policy, dir, chat, date, tokenizer, err);
+        rc = policy_find_chat (policy, from, tokenizer, err);
     if (rc == 0 && tokenizer_vocab (tokenizer) > policy->config.model.vocab)
         rc = err_set (err, ERR_CONFIG, "its tokenizer has %zu tokens, its model %zu",
                       tokenizer_vocab (tokenizer), policy->config.model.vocab);
@@ -205,20 +206,19 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const char *
     return 0;
 }
 
-static int policy_read (policy_t *policy, const char *dir, const char *compute, const char *chat,
-                        const char *date, bool learns, err_t *err)
+static int policy_read (policy_t *policy, const policy_source_t *from, bool learns, err_t *err)
 {
-    hf_t *hf = hf_open (dir, err);
+    hf_t *hf = hf_open (from->dir, err);
     if (!hf)
         return -1;
-    bool bf16 = strcmp (compute, "bf16") == 0;
-    policy->path = strdup (dir);
+    bool bf16 = strcmp (from->compute, "bf16") == 0;
+    policy->path = strdup (from->dir);
     policy->config = *hf_config (hf);
     policy->config.dtype = hf_dtype_kept (policy->config.dtype, bf16 ? COMPUTE_BF16 : COMPUTE_F32);
     /* Small files before large ones: what is wrong with a tokenizer or a template is said before
        gigabytes of weights are read. */
-    policy->files = hf_files_read (dir, err);
-    int rc = policy->files ? policy_read_tokenizer (policy, hf, dir, chat, date, err) : -1;
+    policy->files = hf_files_read (from->dir, err);
+    int rc = policy->files ? policy_read_tokenizer (policy, hf, from, err) : -1;
     if (rc == 0) {
         policy->model = model_new (&policy->config.model, bf16 ? COMPUTE_BF16 : COMPUTE_F32, err);
         rc = policy->model && policy->path ? policy_allocate (policy, learns, err) : -1;
@@ -256,26 +256,20 @@ static policy_t *policy_new (const char *name, pool_t *pool, err_t *err)
     return policy;
 }
 
-policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
-                       const char *date, pool_t *pool, err_t *err)
+policy_t *policy_load (const char *name, const policy_source_t *from, bool learns, pool_t *pool,
+                       err_t *err)
 {
     policy_t *policy = policy_new (name, pool, err);
-    if (policy && policy_read (policy, dir, compute, chat, date, true, err) != 0) {
-        err_wrap (err, "model %s", dir);
+    if (policy && policy_read (policy, from, learns, err) != 0) {
+        err_wrap (err, "model %s", from->dir);
         policy_destroy (&policy);
     }
     return policy;
 }
 
-policy_t *policy_load_base (const char *dir, const char *compute, const char *chat,
-                            const char *date, pool_t *pool, err_t *err)
+bool policy_learns (const policy_t *policy)
 {
-    policy_t *policy = policy_new ("base", pool, err);
-    if (policy && policy_read (policy, dir, compute, chat, date, false, err) != 0) {
-        err_wrap (err, "model %s", dir);
-        policy_destroy (&policy);
-    }
-    return policy;
+    return policy->gradient != NULL;
 }
 
 /*  All that an adapted policy has from its base. Texts are copied, so that every policy frees its
@@ -300,11 +294,11 @@ static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
 
 /*  The PEFT configuration is an object at the bus of its own: agents build the adapters from it. */
 static int policy_add_adapters (policy_t *policy, const lora_config_t *lora, uint64_t seed,
-                                err_t *err)
+                                bool learns, err_t *err)
 {
     policy->model = lora_new (policy->base->model, lora, err);
     if (!policy->model || policy_allocate (policy, true, err) != 0 ||
-        policy_allocate_learning (policy, err) != 0)
+        (learns && policy_allocate_learning (policy, err) != 0))
         return -1;
     policy->adapter_text = peft_json (lora, policy->path);
     if (!policy->adapter_text)
@@ -318,11 +312,11 @@ static int policy_add_adapters (policy_t *policy, const lora_config_t *lora, uin
 }
 
 policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
-                        uint64_t seed, err_t *err)
+                        uint64_t seed, bool learns, err_t *err)
 {
     policy_t *policy = policy_new (name, base->pool, err);
     if (policy && (policy_take_base (policy, base, err) != 0 ||
-                   policy_add_adapters (policy, lora, seed, err) != 0)) {
+                   policy_add_adapters (policy, lora, seed, learns, err) != 0)) {
         err_wrap (err, "adapters of %s", name);
         policy_destroy (&policy);
     }

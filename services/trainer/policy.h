@@ -1,6 +1,7 @@
 /*  policy - a set of weights in training: model, masters, optimiser, and the version that is out.
  *
- *      policy_t *policy = policy_load ("main", dir, "f32", "none", "", pool, &err);
+ *      policy_source_t from = {.dir = dir, .compute = "f32", .chat = "none", .date = ""};
+ *      policy_t *policy = policy_load ("main", &from, true, pool, &err);
  *      adamw_step (&policy->optimiser, &options, policy->model, policy->params, gradient, pool,
  *                  &norm);
  *      policy_advance (policy, &err);                     the next version: bytes, hash
@@ -8,8 +9,8 @@
  *
  *  Or adapters that learn on a base that does not, one for several of them:
  *
- *      policy_t *base = policy_load_base (dir, "bf16", "none", "", pool, &err);
- *      policy_t *adapted = policy_adapt ("main", base, &lora, seed, &err);
+ *      policy_t *base = policy_load ("base", &from, false, pool, &err);
+ *      policy_t *adapted = policy_adapt ("main", base, &lora, seed, true, &err);
  */
 #ifndef QUINTET_TRAINER_POLICY_H
 #define QUINTET_TRAINER_POLICY_H
@@ -45,7 +46,7 @@ typedef struct policy {
     model_t *model;
     train_t *train;
     size_t n;      /* floats that learn: all weights, or those of the adapters */
-    float *params; /* float32 masters; NULL, as are gradient and optimiser, for a base */
+    float *params; /* float32 masters; NULL, as are gradient and optimiser, where nothing learns */
     float *gradient;
     adamw_t optimiser;
     model_t *reference; /* for the KL term; NULL without one */
@@ -61,17 +62,21 @@ typedef struct policy {
     pool_t *pool;  /* borrowed */
 } policy_t;
 
-/*  Version 0 of a folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the
- *  folder's chat template, on that date, or ""). Errors name the folder. */
-policy_t *policy_load (const char *name, const char *dir, const char *compute, const char *chat,
-                       const char *date, pool_t *pool, err_t *err);
-/*  What others are adapted from. Nothing of it learns, and nothing is kept for that. */
-policy_t *policy_load_base (const char *dir, const char *compute, const char *chat,
-                            const char *date, pool_t *pool, err_t *err);
+/*  A model's folder. compute: "f32" or "bf16"; chat: a format, "none", or "auto" (from the folder's
+ *  chat template, on that date, or ""). */
+typedef struct {
+    const char *dir, *compute, *chat, *date;
+} policy_source_t;
+
+/*  Version 0 of a folder; learns: false, nothing is kept for learning, as of a base or of a policy
+ *  that stays as it is. Errors name the folder. */
+policy_t *policy_load (const char *name, const policy_source_t *from, bool learns, pool_t *pool,
+                       err_t *err);
 /*  New adapters, which change nothing yet, on a base that stays while they are. Pure in seed. */
 policy_t *policy_adapt (const char *name, const policy_t *base, const lora_config_t *lora,
-                        uint64_t seed, err_t *err);
+                        uint64_t seed, bool learns, err_t *err);
 void policy_destroy (policy_t **policy);
+bool policy_learns (const policy_t *policy);
 
 /*  Keeps the weights as they are now as the reference of the KL term, and again whenever the number
  *  of the version is a multiple of refresh; 0: these for good. */

@@ -20,8 +20,15 @@ typedef struct {
     const policy_t *policy;
     uint64_t offers[OBJECTS]; /* bus calls under way; 0: the bus holds it */
     uint64_t manifest;        /* bus call under way, or the one that retires it */
+    wire_version_t version;   /* that is uploaded */
     bool announced;           /* the bus has the manifest */
 } upload_t;
+
+/*  What adapters stand on. */
+typedef struct {
+    const policy_t *policy;
+    uint64_t call; /* offer under way; 0: the bus has it */
+} base_t;
 
 struct publish {
     bus_t *bus;
@@ -31,8 +38,8 @@ struct publish {
     size_t n;
     buf_t extra;
     uint64_t extra_call;
-    uint64_t base_call; /* offer of the policies' common base under way */
-    bool base_held;     /* the bus has it: it goes there once */
+    base_t bases[CONF_LIST_MAX]; /* each goes to the bus once */
+    size_t bases_n;
     bool retiring;
 };
 
@@ -58,10 +65,15 @@ void publish_destroy (publish_t **publish)
 /*  The offer that an upload waits for until the bus has the base; 0 when it does. */
 static uint64_t publish_offer_base (publish_t *publish, const policy_t *base)
 {
-    if (base && !publish->base_held && !publish->base_call)
-        publish->base_call =
-            bus_lend (publish->bus, &base->version.hash, base->bytes, base->bytes_n);
-    return base ? publish->base_call : 0;
+    for (size_t b = 0; b < publish->bases_n; b++)
+        if (publish->bases[b].policy == base)
+            return publish->bases[b].call;
+    if (!base)
+        return 0;
+    base_t *added = &publish->bases[publish->bases_n++];
+    *added =
+        (base_t){base, bus_lend (publish->bus, &base->version.hash, base->bytes, base->bytes_n)};
+    return added->call;
 }
 
 /*  Copied, unlike the weights: texts are small, and the caller may change them. */
@@ -83,6 +95,7 @@ static void publish_start (publish_t *publish, upload_t *upload)
             bus_cancel (bus, upload->offers[o]); /* of weights that are no more */
     *upload = (upload_t){
         .policy = p,
+        .version = p->version,
         .offers = {[CONFIG] = publish_offer_text (publish, p->config_text),
                    [TOKENIZER] = publish_offer_text (publish, p->tokenizer_text),
                    [WEIGHTS] = bus_lend (bus, &p->version.hash, p->bytes, p->bytes_n),
@@ -98,8 +111,15 @@ int publish_versions (publish_t *publish, policy_t *const *policies, size_t n, e
         return err_set (err, ERR_LIMIT, "%zu policies; at most %d", n, CONF_LIST_MAX);
     publish->n = n;
     for (size_t i = 0; i < n; i++) {
-        publish->uploads[i].policy = policies[i];
-        publish_start (publish, &publish->uploads[i]);
+        upload_t *upload = &publish->uploads[i];
+        const wire_version_t *version = &policies[i]->version;
+        /* One that does not learn is there for good. */
+        if (upload->announced && upload->policy == policies[i] &&
+            upload->version.number == version->number &&
+            hash_equal (&upload->version.hash, &version->hash))
+            continue;
+        upload->policy = policies[i];
+        publish_start (publish, upload);
     }
     return 0;
 }
@@ -181,10 +201,10 @@ static void publish_start_again (publish_t *publish)
             publish->uploads[i].announced = true;
         return;
     }
-    if (publish->base_call)
-        bus_cancel (publish->bus, publish->base_call);
-    publish->base_call = 0;
-    publish->base_held = false;
+    for (size_t b = 0; b < publish->bases_n; b++)
+        if (publish->bases[b].call)
+            bus_cancel (publish->bus, publish->bases[b].call);
+    publish->bases_n = 0;
     for (size_t i = 0; i < publish->n; i++)
         publish_start (publish, &publish->uploads[i]);
     if (publish->extra.size)
@@ -248,11 +268,10 @@ int publish_item (publish_t *publish, const bus_item_t *item, err_t *err)
         publish->extra_call = 0;
         return 1;
     }
-    if (item->call == publish->base_call) {
-        publish->base_call = 0;
-        /* Manifests name it, so the bus keeps it from version to version. */
-        publish->base_held = true;
-    }
+    for (size_t b = 0; b < publish->bases_n; b++)
+        if (item->call == publish->bases[b].call)
+            /* Manifests name it, so the bus keeps it from version to version. */
+            publish->bases[b].call = 0;
     for (size_t i = 0; i < publish->n; i++) /* a base is waited for by all */
         if (publish_take (publish, &publish->uploads[i], item->call, err) != 0)
             return -1;

@@ -89,6 +89,9 @@ static void report_add_update (const trainer_t *t, size_t policy)
     char end[POLICY_NAME_MAX + 2] = "";
     if (t->team.policies_n > 1)
         snprintf (end, sizeof end, "/%s", p->name);
+    if (!policy_learns (p)) /* it stays as it was read */
+        return;
+    metrics_addf (t->metrics, t->lr[policy], "lr%s", end);
     metrics_addf (t->metrics, (double) u->tokens, "trained_tokens%s", end);
     metrics_addf (t->metrics, (double) p->optimiser.step, "updates%s", end);
     metrics_addf (t->metrics, (double) p->version.number, "version%s", end);
@@ -248,7 +251,6 @@ int report_step (trainer_t *t, err_t *err)
     metrics_add (t->metrics, "scorings", (double) (measure.n + report_others (t->rollout)));
     if (t->conf->loss.overlong_tokens > 0)
         metrics_add (t->metrics, "overlong", t->credit.overlong);
-    metrics_add (t->metrics, "lr", t->lr);
     /* Always 0 here: a step is sampled under the version that it trains. */
     metrics_add (t->metrics, "staleness", 0);
     for (size_t p = 0; p < t->team.policies_n; p++)

@@ -291,14 +291,17 @@ static stage_t stage_after_value (const trainer_t *t)
 static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
 {
     const conf_t *conf = t->conf;
-    update_options_t options = objective_update (conf, t->lr);
+    policy_t *p = t->team.policies[policy];
+    update_options_t options = objective_update (conf, t->lr[policy]);
+    t->updates[policy] = (update_stats_t){0};
+    if (!policy_learns (p))
+        return 0;
     batch_source_t source = {.rollout = t->rollout,
                              .advantages = t->credit.advantages,
                              .policies = t->team.policy_of,
                              .policy = policy,
                              .mask_truncated = conf->loss.mask_truncated,
                              .keep_flat = conf->loss.kl > 0};
-    policy_t *p = t->team.policies[policy];
     if (update_step (p, &source, (size_t) conf->trainer.minibatches, &options, &t->updates[policy],
                      err) != 0)
         return err_wrap (err, "step %llu", (unsigned long long) t->done + 1);
@@ -319,19 +322,15 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     if (!publish_done (t->publish)) /* a bus that was restarted reads the weights once more */
         return 0;
     const conf_t *conf = t->conf;
-    schedule_t schedule = {.kind = schedule_kind (conf->trainer.schedule),
-                           .lr = conf->trainer.lr,
-                           .end = conf->trainer.lr_end,
-                           .warmup = (uint64_t) conf->trainer.warmup,
-                           .steps = (uint64_t) conf->trainer.steps};
     credit_options_t options = objective_credit_of (conf, &t->running, t->rollout);
     const double *values = t->critic ? critic_client_values (t->critic) : NULL;
     double started = clock_s ();
-    t->lr = schedule_lr (&schedule, t->done);
     t->critic_used = values != NULL;
     int rc = credit_compute (&t->credit, t->rollout, &options, values, err);
-    for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++)
+    for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++) {
+        t->lr[p] = objective_lr (conf, &conf->policies[p], t->done);
         rc = stage_train_policy (t, p, err);
+    }
     /* For trainer_status: whoever asks this process to end learns how long that may take. */
     t->update_s = fmax (t->update_s, clock_s () - started);
     if (rc != 0)

@@ -10,38 +10,58 @@
 
 /*  Adapters that are gone on with say themselves what they look like; new ones follow the
  *  configuration. */
-static int team_adapter_config (const conf_t *conf, const char *folder, lora_config_t *lora,
-                                err_t *err)
+static int team_adapter_config (const conf_t *conf, const conf_policy_t *row, const char *folder,
+                                lora_config_t *lora, err_t *err)
 {
     *lora = (lora_config_t){0};
-    if (*conf->model.adapter_path)
-        return peft_read_config (folder, lora, err) == 0 ? 0 : err_wrap (err, "model.adapter_path");
-    lora->rank = (size_t) conf->model.lora_rank;
-    lora->alpha = conf->model.lora_alpha;
-    for (size_t i = 0; i < conf->model.lora_targets.n; i++)
-        if (lora_add_target (lora, conf->model.lora_targets.item[i], err) != 0)
-            return err_wrap (err, "model.lora_targets");
+    if (*row->adapter_path)
+        return peft_read_config (folder, lora, err) == 0
+                   ? 0
+                   : conf_wrap_policy (conf, row, "adapter_path", err);
+    lora->rank = (size_t) row->lora_rank;
+    lora->alpha = row->lora_alpha;
+    for (size_t i = 0; i < row->lora_targets.n; i++)
+        if (lora_add_target (lora, row->lora_targets.item[i], err) != 0)
+            return conf_wrap_policy (conf, row, "lora_targets", err);
     return 0;
 }
 
-/*  All adapters share one base, which is loaded with the first of them and never changes. */
-static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t *err)
+/*  Adapters on the same model, spoken to alike, share one base, which is loaded with the first of
+ *  them and never changes. */
+static policy_t *team_base (team_t *team, size_t row, const policy_source_t *from, pool_t *pool,
+                            err_t *err)
+{
+    const conf_policy_t *rows = team->conf->policies;
+    for (size_t p = 0; p < row; p++) {
+        const policy_t *base = team->policies[p]->base;
+        if (base && strcmp (base->path, from->dir) == 0 &&
+            strcmp (rows[p].compute, from->compute) == 0 &&
+            strcmp (rows[p].chat, from->chat) == 0 && strcmp (rows[p].date, from->date) == 0)
+            return (policy_t *) (uintptr_t) base;
+    }
+    policy_t *base = policy_load ("base", from, false, pool, err);
+    if (base)
+        team->bases[team->bases_n++] = base;
+    return base;
+}
+
+static policy_t *team_adapt (team_t *team, size_t p, const policy_source_t *from, pool_t *pool,
+                             err_t *err)
 {
     const conf_t *conf = team->conf;
+    const conf_policy_t *row = &conf->policies[p];
     char folder[FS_PATH_MAX] = "";
     lora_config_t lora;
-    /* The adapters' first weights are a function of the seed and of their place in the team: two
+    /* The adapters' first weights are a function of the seed and of their place in the table: two
        policies must not begin as the same one. */
-    uint64_t coordinates[] = {(uint64_t) conf->run.seed, team->policies_n};
-    if (!team->base &&
-        !(team->base = policy_load_base (conf->model.path, conf->model.compute, conf->model.chat,
-                                         conf->model.date, pool, err)))
+    uint64_t coordinates[] = {(uint64_t) conf->run.seed, p};
+    const policy_t *base = team_base (team, p, from, pool, err);
+    if (!base ||
+        (*row->adapter_path && peft_find (row->adapter_path, row->name, folder, err) != 0) ||
+        team_adapter_config (conf, row, folder, &lora, err) != 0)
         return NULL;
-    if ((*conf->model.adapter_path &&
-         peft_find (conf->model.adapter_path, name, folder, err) != 0) ||
-        team_adapter_config (conf, folder, &lora, err) != 0)
-        return NULL;
-    policy_t *policy = policy_adapt (name, team->base, &lora, rng_key (coordinates, 2), err);
+    policy_t *policy =
+        policy_adapt (row->name, base, &lora, rng_key (coordinates, 2), row->train, err);
     /* As version 0, whatever they were before: the run's numbers begin with it. */
     if (policy && *folder && policy_restore (policy, folder, 0, err) != 0)
         policy_destroy (&policy);
@@ -49,19 +69,22 @@ static policy_t *team_adapt (team_t *team, const char *name, pool_t *pool, err_t
 }
 
 /*  Added to the team before the rest can fail: team_unload then frees it. */
-static int team_add_policy (team_t *team, const char *name, pool_t *pool, err_t *err)
+static int team_add_policy (team_t *team, size_t p, pool_t *pool, err_t *err)
 {
     const conf_t *conf = team->conf;
+    const conf_policy_t *row = &conf->policies[p];
     char folder[FS_PATH_MAX];
-    policy_t *policy = NULL;
-    if (strcmp (conf->model.adapter, "lora") == 0)
-        policy = team_adapt (team, name, pool, err);
-    else if (hf_find (conf->model.path, name, folder, err) == 0)
-        policy = policy_load (name, folder, conf->model.compute, conf->model.chat, conf->model.date,
-                              pool, err);
+    if (hf_find (row->path, row->name, folder, err) != 0)
+        return -1;
+    policy_source_t from = {folder, row->compute, row->chat, row->date};
+    policy_t *policy = strcmp (row->adapter, "lora") == 0
+                           ? team_adapt (team, p, &from, pool, err)
+                           : policy_load (row->name, &from, row->train, pool, err);
     if (!policy)
         return -1;
     team->policies[team->policies_n++] = policy;
+    if (!row->train)
+        return 0;
     /* A bound on activations: what does not fit side by side is computed one after the other. */
     train_limit (policy->train, (size_t) conf->trainer.activations_mb * 1000000, 0);
     return conf->loss.kl > 0 ? policy_keep_reference (policy, (uint64_t) conf->loss.kl_refresh, err)
@@ -73,12 +96,13 @@ static int team_speak (team_t *team, size_t role, err_t *err)
 {
     const conf_t *conf = team->conf;
     const policy_t *policy = team->policies[team->policy_of[role]];
+    const conf_policy_t *row = conf_policy (conf, role);
     const char *name = conf->team.roles.item[role];
-    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), conf->model.date};
-    if (chat_find_with (policy->path, conf->model.chat, &given, &team->chat[role], err) == 0)
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), row->date};
+    if (chat_find_with (policy->path, row->chat, &given, &team->chat[role], err) == 0)
         return 0;
     return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
-                         : conf_wrap (conf, "model.chat", err);
+                         : conf_wrap_policy (conf, row, "chat", err);
 }
 
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
@@ -87,15 +111,15 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
     *team = (team_t){.conf = conf, .roles = conf->team.roles.n};
     if (team->roles == 0)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
-    for (size_t role = 0; role < team->roles; role++) {
-        /* With a shared policy the first role brings it, and the others point to the same one. */
-        if ((!conf_shares (conf) || role == 0) &&
-            team_add_policy (team, conf_policy (conf, role), pool, err) != 0)
+    for (size_t p = 0; p < conf->policies_n; p++)
+        if (team_add_policy (team, p, pool, err) != 0)
             return -1;
-        team->policy_of[role] = team->policies_n - 1;
+    for (size_t role = 0; role < team->roles; role++) {
+        team->policy_of[role] = conf->policy_of[role];
         /* By role, since that is what a completion names. */
-        team->vocab[role] = team->policies[team->policies_n - 1]->config.model.vocab;
-        team->context[role] = team->policies[team->policies_n - 1]->config.model.context;
+        const model_config_t *model = &team->policies[conf->policy_of[role]]->config.model;
+        team->vocab[role] = model->vocab;
+        team->context[role] = model->context;
         if (team_speak (team, role, err) != 0)
             return -1;
     }
@@ -104,16 +128,17 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 
 typedef struct {
     const team_t *team;
-    tokenizer_t *tokenizer;
+    tokenizer_t *tokenizer[CONF_LIST_MAX]; /* by policy */
 } team_count_t;
 
 static int team_count (void *context, size_t role, const char *text, size_t size, size_t *tokens,
                        err_t *err)
 {
     const team_count_t *c = context;
+    size_t p = c->team->policy_of[role];
     tokenizer_ids_t ids = {0};
-    int rc = chat_encode (c->tokenizer, &c->team->chat[role], text, size, &ids, err);
-    *tokens = c->team->policies[0]->prefix_n + ids.n;
+    int rc = chat_encode (c->tokenizer[p], &c->team->chat[role], text, size, &ids, err);
+    *tokens = c->team->policies[p]->prefix_n + ids.n;
     tokenizer_ids_free (&ids);
     return rc;
 }
@@ -129,13 +154,19 @@ int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted
     task_fit_t fit = {.roles = roles,
                       .roles_n = team->roles,
                       .limits = episode.limits,
-                      .room = team->context[0],
+                      .room = team->context,
                       .count = team_count,
                       .context = &count};
-    const char *text = team->policies[0]->tokenizer_text;
-    count.tokenizer = tokenizer_parse (text, strlen (text), err);
-    int rc = count.tokenizer ? task_fit (tasks, &fit, fitted, err) : -1;
-    tokenizer_destroy (&count.tokenizer);
+    int rc = 0;
+    for (size_t p = 0; rc == 0 && p < team->policies_n; p++) {
+        const char *text = team->policies[p]->tokenizer_text;
+        count.tokenizer[p] = tokenizer_parse (text, strlen (text), err);
+        rc = count.tokenizer[p] ? 0 : -1;
+    }
+    if (rc == 0)
+        rc = task_fit (tasks, &fit, fitted, err);
+    for (size_t p = 0; p < team->policies_n; p++)
+        tokenizer_destroy (&count.tokenizer[p]);
     return rc;
 }
 
@@ -146,6 +177,8 @@ void team_unload (team_t *team)
     for (size_t r = 0; r < team->roles; r++)
         chat_free (&team->chat[r]);
     team->policies_n = 0;
-    /* After the adapters, whose models read it. */
-    policy_destroy (&team->base);
+    /* After the adapters, whose models read them. */
+    for (size_t b = 0; b < team->bases_n; b++)
+        policy_destroy (&team->bases[b]);
+    team->bases_n = 0;
 }

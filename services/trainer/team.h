@@ -5,7 +5,7 @@
  *      policy_t *policy = team.policies[team.policy_of[role]];
  *      team_unload (&team);
  *
- *  With model.adapter lora all policies are adapters on one base.
+ *  Policies that are adapters on the same model share a base.
  */
 #ifndef QUINTET_TRAINER_TEAM_H
 #define QUINTET_TRAINER_TEAM_H
@@ -18,8 +18,9 @@
 typedef struct {
     const conf_t *conf; /* borrowed */
     size_t roles;
-    policy_t *base; /* of adapters; NULL without */
-    policy_t *policies[CONF_LIST_MAX];
+    policy_t *bases[CONF_LIST_MAX]; /* of adapters */
+    size_t bases_n;
+    policy_t *policies[CONF_LIST_MAX]; /* as the configuration has them */
     size_t policies_n;
     size_t policy_of[CONF_LIST_MAX];   /* by role */
     chat_format_t chat[CONF_LIST_MAX]; /* by role: with a message of the system where it has one */
@@ -27,7 +28,7 @@ typedef struct {
 } team_t;
 
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err);
-/*  Leaves out the tasks that are too long for the model that all policies began as. */
+/*  Leaves out the tasks that are too long for a model that is to read them. */
 int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted, err_t *err);
 void team_unload (team_t *team);
 

@@ -476,7 +476,7 @@ static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
     /* Several runs may share a bus, and agents tell of all that they hold. */
     bool ours = strcmp (event->run, t->run) == 0;
     if (event->kind == WIRE_SERVICE_STATUS)
-        lag_event (&t->lag, t->run, event);
+        lag_event (&t->lag, t->run, &t->team, event);
     else if (event->kind == WIRE_GROUP_COMMITTED && ours)
         t->told++;
     else if (event->kind == WIRE_GROUP_TROUBLE && ours)

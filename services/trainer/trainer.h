@@ -20,7 +20,6 @@
 #include "metrics.h"
 #include "publish.h"
 #include "round.h"
-#include "schedule.h"
 #include "store/store.h"
 #include "svc/svc.h"
 #include "task/task.h"
@@ -82,14 +81,14 @@ typedef struct {
     double save_s;       /* of the longest checkpoint */
     double first_step_s; /* from the run's start to its first optimiser step */
 
-    round_t *round;             /* of the step, or sampled evaluation */
-    round_t *greedy;            /* evaluation */
-    rollout_t *rollout;         /* of the step */
-    size_t told;                /* events of finished groups in this stage */
-    size_t told_before;         /* as many when the store was asked last */
-    int64_t poll_at_ms;         /* when the store is asked next */
-    char trouble[ERR_TEXT_MAX]; /* what was last in the way of a group of this stage */
-    double lr;
+    round_t *round;                        /* of the step, or sampled evaluation */
+    round_t *greedy;                       /* evaluation */
+    rollout_t *rollout;                    /* of the step */
+    size_t told;                           /* events of finished groups in this stage */
+    size_t told_before;                    /* as many when the store was asked last */
+    int64_t poll_at_ms;                    /* when the store is asked next */
+    char trouble[ERR_TEXT_MAX];            /* what was last in the way of a group of this stage */
+    double lr[CONF_LIST_MAX];              /* of each policy, in this step */
     credit_t credit;                       /* of the step's completions */
     advantage_running_t running;           /* of rewards, for reward.scale */
     size_t flat;                           /* steps in a row without any spread */

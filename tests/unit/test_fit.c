@@ -27,8 +27,9 @@ static void tasks_that_are_too_long_are_left_out (void **state)
     (void) state;
     static const char *const roles[] = {"aux", "main"};
     task_set_t *set = open_set ("coding", "plain"), *all = open_set ("coding", "plain");
+    static const size_t room[] = {90, 90};
     task_fit_t fit = {
-        .roles = roles, .roles_n = 2, .limits.tokens = 20, .room = 90, .count = count_bytes};
+        .roles = roles, .roles_n = 2, .limits.tokens = 20, .room = room, .count = count_bytes};
     task_fitted_t fitted;
     err_t err = {0};
     assert_int_equal (task_fit_count (set, &fit, &fitted, &err), 0);

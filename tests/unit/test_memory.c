@@ -107,12 +107,14 @@ static void a_plan_says_how_much_is_kept (void **state)
 static void a_run_that_does_not_fit_is_refused (void **state)
 {
     (void) state;
-    conf_t *conf = conf_defaults ();
-    hf_config_t config = {.model = fixture_config ()};
-    fit_t fit;
+    static const char text[] = "{model: {path: m}, team: {roles: [main]}, task: {family: coding}}";
     err_t err = {0};
+    conf_t *conf = conf_parse (text, strlen (text), "test.yml", NULL, 0, &err);
+    hf_config_t config = {.model = fixture_config ()};
+    const hf_config_t *const models[] = {&config};
+    fit_t fit;
     assert_non_null (conf);
-    if (fit_check (conf, &config, &fit, &err) != 0)
+    if (fit_check (conf, models, &fit, &err) != 0)
         fail_msg ("a small model: %s", err.text);
     assert_int_equal (fit.sum, fit.trainer + fit.agents + fit.bus + fit.others);
     assert_true (fit.sum > 0 && fit.sum < (size_t) 1 << 30);
@@ -121,13 +123,13 @@ static void a_run_that_does_not_fit_is_refused (void **state)
     config.model.layers = 126;
     config.model.head_dim = 128;
     config.model.heads = config.model.kv_heads = 128;
-    assert_int_equal (fit_check (conf, &config, &fit, &err), -1);
+    assert_int_equal (fit_check (conf, models, &fit, &err), -1);
     if (!strstr (err.text, "take a smaller") || !strstr (err.text, "trainer"))
         fail_msg ("the error does not say the sum and what to do: %s", err.text);
     err = (err_t){0};
     config.model = fixture_config ();
     conf->task.max_tokens = 400;
-    assert_int_equal (fit_check (conf, &config, &fit, &err), -1);
+    assert_int_equal (fit_check (conf, models, &fit, &err), -1);
     assert_non_null (strstr (err.text, "task.max_tokens is 400"));
     conf_destroy (&conf);
 }

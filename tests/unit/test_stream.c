@@ -44,14 +44,14 @@ static tokenizer_t *byte_tokenizer (void)
 }
 
 /*  The middle of what a sample writes without stop texts: two characters or more. */
-static void learn_stop (sampler_t *sampler, const stream_part_t *like, char stop[32])
+static void learn_stop (const stream_part_t *like, char stop[32])
 {
     stream_part_t part = *like;
     sampling_t sampling = {.temperature = 1, .max_tokens = 40};
     stream_show_t silent = {0};
     stream_count_t count = {0};
     err_t err = {0};
-    assert_int_equal (stream_run (sampler, &part, 1, &sampling, &silent, &count, &err), 0);
+    assert_int_equal (stream_run (&part, 1, &sampling, &silent, &count, &err), 0);
     size_t from = part.text.size / 2, size = 0;
     while (from && ((unsigned char) part.text.data[from] & 0xc0) == 0x80)
         from--;
@@ -84,7 +84,8 @@ static void check_stream (const stops_t *given, size_t n)
         stream_count_t count = {0};
         sampler_t *sampler = open_sampler (model, n, NULL);
         for (size_t i = 0; i < n; i++)
-            parts[i] = (stream_part_t){.model = model,
+            parts[i] = (stream_part_t){.sampler = sampler,
+                                       .model = model,
                                        .tokenizer = tokenizer,
                                        .prompt = &prompt,
                                        .stops = end,
@@ -92,10 +93,10 @@ static void check_stream (const stops_t *given, size_t n)
                                        .key = rng_key ((uint64_t[]){seed, i}, 2),
                                        .heading = n > 1 ? "part" : NULL};
         if (!given)
-            learn_stop (sampler, &parts[0], learnt);
+            learn_stop (&parts[0], learnt);
         stops.n = given || *learnt ? stops.n : 0;
         sampling_t sampling = {.temperature = 1, .max_tokens = 40, .stops = stops};
-        assert_int_equal (stream_run (sampler, parts, n, &sampling, &show, &count, &err), 0);
+        assert_int_equal (stream_run (parts, n, &sampling, &show, &count, &err), 0);
         fclose (show.to);
         buf_t wanted = {0};
         size_t ids = 0, at;

@@ -1,7 +1,6 @@
 /* with: services/trainer/checkpoint.c services/trainer/policy.c services/trainer/update.c
  * services/trainer/batch.c services/trainer/rollout.c */
-/*  Policies in training: updates that do not depend on threads, checkpoints that come back whole
- *  or are passed over. */
+/*  Policies in training: updates that do not feel threads, checkpoints that are whole or left. */
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -109,10 +108,11 @@ static int remove_dir (void **state)
     return fs_remove (dir, NULL);
 }
 
-static policy_t *load (const char *name, const char *compute, pool_t *pool)
+static policy_t *load (const char *name, const char *compute, bool learns, pool_t *pool)
 {
     err_t err = {0};
-    policy_t *policy = policy_load (name, model_dir, compute, "none", "", pool, &err);
+    policy_t *policy =
+        policy_load (name, &(policy_source_t){model_dir, compute, "none", ""}, learns, pool, &err);
     if (!policy)
         fail_msg ("%s", err.text);
     return policy;
@@ -204,7 +204,7 @@ static void updates_do_not_feel_threads (void **state)
 {
     (void) state;
     pool_t *pool = pool_new (3);
-    policy_t *one = load ("one", "f32", NULL), *three = load ("one", "f32", pool);
+    policy_t *one = load ("one", "f32", true, NULL), *three = load ("one", "f32", true, pool);
     for (uint64_t seed = 1; seed <= 3; seed++) {
         update_stats_t a = train (one, seed), b = train (three, seed);
         assert_true (a.sums.loss == b.sums.loss && a.entropy == b.entropy);
@@ -226,7 +226,7 @@ static void updates_do_not_feel_threads (void **state)
 static void updates_follow_the_advantages (void **state)
 {
     (void) state;
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     world_t before, after;
     world_open (&before, policy, 5);
     for (int i = 0; i < 5; i++)
@@ -271,7 +271,7 @@ static double loss_with (policy_t *policy, loss_correction_t correction, double 
 static void samplers_of_other_numerics_are_corrected_for (void **state)
 {
     (void) state;
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     const double e = exp (1);
     const struct {
         loss_correction_t correction;
@@ -294,7 +294,7 @@ static void samplers_of_other_numerics_are_corrected_for (void **state)
 static void what_is_not_finite_ends_the_update (void **state)
 {
     (void) state;
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     world_t w;
     world_open (&w, policy, 9);
     w.batch->items[0].advantage = INFINITY;
@@ -360,7 +360,8 @@ static void round_trip (const char *compute)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX];
-    policy_t *policy = load ("one", compute, NULL), *again = load ("one", compute, NULL);
+    policy_t *policy = load ("one", compute, true, NULL),
+             *again = load ("one", compute, true, NULL);
     train (policy, 1);
     assert_int_equal (policy_advance (policy, NULL), 0);
     buf_t critic = {0}, back = {0};
@@ -412,7 +413,7 @@ static policy_t *adapt (const char *name, const policy_t *base, uint64_t seed)
 {
     err_t err = {0};
     lora_config_t lora = {.rank = 4, .alpha = 8, .targets = LORA_ALL_LINEAR};
-    policy_t *policy = policy_adapt (name, base, &lora, seed, &err);
+    policy_t *policy = policy_adapt (name, base, &lora, seed, true, &err);
     if (!policy)
         fail_msg ("%s", err.text);
     return policy;
@@ -425,8 +426,7 @@ static void adapters_come_back (void **state)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX], folder[FS_PATH_MAX];
-    policy_t *base = policy_load_base (model_dir, "bf16", "none", "", NULL, &err);
-    assert_non_null (base);
+    policy_t *base = load ("base", "bf16", false, NULL);
     assert_true (!base->params && !base->gradient && !base->optimiser.m && !base->train);
     policy_t *policies[] = {adapt ("aux", base, 1), adapt ("main", base, 2)};
     policy_t *again[] = {adapt ("aux", base, 3), adapt ("main", base, 4)};
@@ -460,7 +460,7 @@ static void adapters_come_back (void **state)
     same_file (model_dir, folder, "tokenizer.json");
     same_file (model_dir, folder, "chat_template.jinja");
     lora.rank = 2;
-    policy_t *other = policy_adapt ("main", base, &lora, 1, &err);
+    policy_t *other = policy_adapt ("main", base, &lora, 1, true, &err);
     assert_non_null (other);
     assert_int_equal (policy_restore (other, folder, 1, &err), -1);
     assert_non_null (strstr (err.text, "other settings"));
@@ -478,8 +478,8 @@ static void several_policies_come_back (void **state)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX];
-    policy_t *policies[] = {load ("aux", "f32", NULL), load ("main", "f32", NULL)};
-    policy_t *again[] = {load ("aux", "f32", NULL), load ("main", "f32", NULL)};
+    policy_t *policies[] = {load ("aux", "f32", true, NULL), load ("main", "f32", true, NULL)};
+    policy_t *again[] = {load ("aux", "f32", true, NULL), load ("main", "f32", true, NULL)};
     checkpoint_t c;
     train (policies[0], 1);
     train (policies[1], 2);
@@ -511,7 +511,7 @@ static void torn_ones_are_passed_over (void **state)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX];
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     assert_int_equal (newest (), 0);
     for (uint64_t step = 1; step <= 4; step++)
         save (step, &policy, 1, NULL);
@@ -537,7 +537,7 @@ static void changed_content_is_refused (void **state)
 {
     (void) state;
     static const char *const files[] = {"model.safetensors", "optimizer.state", "critic.state"};
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     buf_t critic = {0}, back = {0};
     buf_text (&critic, "state of the critic");
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -567,7 +567,7 @@ static void old_ones_are_pruned (void **state)
     clear_checkpoints ();
     err_t err = {0};
     char path[FS_PATH_MAX];
-    policy_t *policy = load ("one", "f32", NULL);
+    policy_t *policy = load ("one", "f32", true, NULL);
     for (uint64_t step = 8; step <= 12; step++)
         save (step, &policy, 1, NULL);
     save (12, &policy, 1, NULL); /* again: replaces */

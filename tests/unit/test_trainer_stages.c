@@ -122,6 +122,33 @@ static void objects_that_the_bus_lost_are_sent_again (void **state)
     assert_int_equal (f->run.why.code, ERR_CONFIG);
 }
 
+/*  One that learns goes out again with every step, one that does not once; but a new bus gets
+ *  both. */
+static void what_does_not_learn_is_published_once (void **state)
+{
+    fixture_t *f = *state;
+    settings[0] = "--set=policies.aux.train=false";
+    begin (f, "--set=policies.main.lr=1e-4");
+    hash_t before[] = {trainer (f)->team.policies[0]->version.hash,
+                       trainer (f)->team.policies[1]->version.hash};
+    finish (f);
+    /* aux once, main as it was and after each of two steps; both when they are retired. */
+    assert_int_equal (bus.manifests, 4 + 2);
+    for (size_t p = 0; p < 2; p++) {
+        const policy_t *policy = trainer (f)->team.policies[p];
+        assert_int_equal (policy_learns (policy), p == 1);
+        assert_int_equal (policy->version.number, p == 1 ? 2 : 0);
+        assert_int_equal (hash_equal (&policy->version.hash, &before[p]), p == 0);
+    }
+    settings[0] = "--set=policies.aux.train=false";
+    begin (f, "--set=policies.main.train=true");
+    until (f, STAGE_EVALUATE);
+    assert_int_equal (bus.manifests, 2);
+    trainer_on_item (&f->run, &(bus_item_t){.kind = BUS_PEER});
+    finish (f);
+    assert_int_equal (bus.manifests, 2 + 2 + 2 + 2);
+}
+
 /*  The last thing that agents hear of a run is that they may forget it. */
 static void a_run_that_is_over_is_retired (void **state)
 {
@@ -257,6 +284,7 @@ int main (void)
         TEST (the_same_path_on_another_host_is_another_holder),
         TEST (a_bus_that_takes_nothing_is_named),
         TEST (objects_that_the_bus_lost_are_sent_again),
+        TEST (what_does_not_learn_is_published_once),
         TEST (a_run_that_is_over_is_retired),
         TEST (agents_that_refuse_the_run_end_it),
         TEST (what_was_waited_for_is_said_at_the_end),

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/hf.h"
@@ -16,16 +17,23 @@
 #include "text/chat.h"
 #include "trial.h"
 
+/*  A policy as prompts see it. */
+typedef struct {
+    const conf_policy_t *policy;
+    char folder[FS_PATH_MAX]; /* of its model */
+    hf_t *hf;
+    tokenizer_t *tokenizer;
+    size_t prefix; /* tokens before every text */
+} voice_t;
+
 /*  What the prompts are made of, and how they fit. */
 typedef struct {
     const conf_t *conf;
     const task_set_t *tasks;
-    const tokenizer_t *tokenizer;
-    const char *folder; /* of the model */
-    chat_format_t chat;
+    voice_t voices[CONF_LIST_MAX + 1];   /* by policy; the last is the single agent's */
+    const voice_t *voice[CONF_LIST_MAX]; /* by role */
     chat_format_t spoken[CONF_LIST_MAX]; /* by role */
-    size_t prefix;                       /* tokens before every text */
-    size_t context;                      /* of the model */
+    conf_policy_t solo;                  /* borrows its texts */
 } prompts_t;
 
 /*  Adds "Note: coding.yml:12: KEY TEXT". */
@@ -42,43 +50,46 @@ static bool check_has_baseline (const conf_t *conf)
 }
 
 /*  Adapters that are there have their own settings: others, given beside them, would do nothing. */
-static int check_settings (const conf_t *conf, const lora_config_t *there, err_t *err)
+static int check_settings (const conf_t *conf, const conf_policy_t *policy,
+                           const lora_config_t *there, err_t *err)
 {
     lora_config_t asked = {0};
-    for (size_t i = 0; i < conf->model.lora_targets.n; i++)
-        if (lora_add_target (&asked, conf->model.lora_targets.item[i], err) != 0)
-            return conf_wrap (conf, "model.lora_targets", err);
+    for (size_t i = 0; i < policy->lora_targets.n; i++)
+        if (lora_add_target (&asked, policy->lora_targets.item[i], err) != 0)
+            return conf_wrap_policy (conf, policy, "lora_targets", err);
     if (!there)
         return 0;
-    static const char why[] = "does nothing beside model.adapter_path, whose adapters have another";
     const struct {
-        const char *key;
+        const char *key, *whole;
         bool differs;
-    } keys[] = {{"model.lora_rank", (size_t) conf->model.lora_rank != there->rank},
-                {"model.lora_alpha",
-                 conf->model.lora_alpha < there->alpha || conf->model.lora_alpha > there->alpha},
-                {"model.lora_targets", asked.targets != there->targets}};
+    } keys[] = {{"lora_rank", "model.lora_rank", (size_t) policy->lora_rank != there->rank},
+                {"lora_alpha", "model.lora_alpha",
+                 policy->lora_alpha < there->alpha || policy->lora_alpha > there->alpha},
+                {"lora_targets", "model.lora_targets", asked.targets != there->targets}};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (keys[i].differs && conf_changed (conf, keys[i].key))
-            return conf_refuse (conf, keys[i].key, err, "%s", why);
+        if (keys[i].differs && (conf_changed (conf, keys[i].whole) ||
+                                conf_policy_given (conf, policy->name, keys[i].key)))
+            return conf_refuse_policy (
+                conf, policy, keys[i].key, err,
+                "does nothing beside %sadapter_path, whose adapters have another",
+                conf_names_policies (conf) ? "" : "model.");
     return 0;
 }
 
 /*  Each policy has adapters of its own, whose settings may differ, so all of them are looked at. */
 static int check_adapters (const conf_t *conf, err_t *err)
 {
-    char folder[FS_PATH_MAX];
-    if (strcmp (conf->model.adapter, "lora") != 0)
-        return 0;
-    if (!*conf->model.adapter_path)
-        return check_settings (conf, NULL, err);
-    size_t policies = conf_shares (conf) ? 1 : conf->team.roles.n;
-    for (size_t p = 0; p < policies; p++) {
+    for (size_t p = 0; p < conf->policies_n; p++) {
+        const conf_policy_t *policy = &conf->policies[p];
+        char folder[FS_PATH_MAX];
         lora_config_t there = {0};
-        if (peft_find (conf->model.adapter_path, conf_policy (conf, p), folder, err) != 0 ||
-            peft_read_config (folder, &there, err) != 0)
-            return conf_wrap (conf, "model.adapter_path", err);
-        if (check_settings (conf, &there, err) != 0)
+        bool given = *policy->adapter_path;
+        if (strcmp (policy->adapter, "lora") != 0)
+            continue;
+        if (given && (peft_find (policy->adapter_path, policy->name, folder, err) != 0 ||
+                      peft_read_config (folder, &there, err) != 0))
+            return conf_wrap_policy (conf, policy, "adapter_path", err);
+        if (check_settings (conf, policy, given ? &there : NULL, err) != 0)
             return -1;
     }
     return 0;
@@ -92,22 +103,25 @@ static int check_count (void *context, size_t role, const char *text, size_t siz
 {
     const prompts_t *p = context;
     tokenizer_ids_t ids = {0};
-    int rc = chat_encode (p->tokenizer, &p->spoken[role], text, size, &ids, err);
-    *tokens = p->prefix + ids.n;
+    const voice_t *v = p->voice[role];
+    int rc = chat_encode (v->tokenizer, &p->spoken[role], text, size, &ids, err);
+    /* A format that was taken from a template writes the begin token itself. */
+    *tokens = (p->spoken[role].whole ? 0 : v->prefix) + ids.n;
     tokenizer_ids_free (&ids);
     return rc;
 }
 
-/*  How each of these roles is spoken to: as the model is, with a message of the system where the
+/*  How each of these roles is spoken to: as its policy is, with a message of the system where the
  *  role has one. */
 static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t *err)
 {
     for (size_t r = 0; r < n; r++) {
-        chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), p->conf->model.date};
+        const voice_t *v = p->voice[r];
+        chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), v->policy->date};
         chat_free (&p->spoken[r]); /* of the team before */
-        if (chat_find_with (p->folder, p->conf->model.chat, &given, &p->spoken[r], err) != 0)
+        if (chat_find_with (v->folder, v->policy->chat, &given, &p->spoken[r], err) != 0)
             return *given.system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)
-                                 : conf_wrap (p->conf, "model.chat", err);
+                                 : conf_wrap_policy (p->conf, v->policy, "chat", err);
     }
     return 0;
 }
@@ -121,10 +135,13 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
     conf_episode_t episode;
     conf_episode (conf, roles, n, &episode);
     episode.limits.tokens = written;
+    size_t room[CONF_LIST_MAX];
+    for (size_t r = 0; r < n; r++)
+        room[r] = hf_config (p->voice[r]->hf)->model.context;
     task_fit_t fit = {.roles = roles,
                       .roles_n = n,
                       .limits = episode.limits,
-                      .room = p->context,
+                      .room = room,
                       .count = check_count,
                       .context = p};
     task_fitted_t fitted;
@@ -145,7 +162,7 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
         "%lld leaves no room for %zu of %zu tasks (%zu of %zu held-out ones): of the model's "
         "context of %zu tokens %s may write %zu, and the prompt of task '%s' has %zu",
         (long long) conf->task.max_tokens, too_long, all, fitted.long_n[TASK_HELDOUT],
-        fitted.n[TASK_HELDOUT], p->context, fitted.role, written, fitted.id, fitted.most);
+        fitted.n[TASK_HELDOUT], fitted.room, fitted.role, written, fitted.id, fitted.most);
     if (none)
         return err_set (err, ERR_CONFIG, "%s", text.text);
     if (too_long)
@@ -156,17 +173,14 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
 static int check_prompts (check_t *check, prompts_t *p, err_t *err)
 {
     static const char *const solo[] = {"solo"};
-    tokenizer_ids_t ids = {0};
     const conf_t *conf = p->conf;
     size_t written = (size_t) conf->task.max_tokens;
-    if (tokenizer_encode (p->tokenizer, "", 0, TOKENIZER_BOS, &ids, err) != 0)
-        return conf_wrap (conf, "model.path", err);
-    /* A format that was taken from a template writes the begin token itself. */
-    p->prefix = p->chat.whole ? 0 : ids.n;
-    tokenizer_ids_free (&ids);
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        p->voice[r] = &p->voices[conf->policy_of[r]];
     if (check_fit (check, p, (const char *const *) conf->team.roles.item, conf->team.roles.n,
                    written, err) != 0)
         return -1;
+    p->voice[0] = &p->voices[CONF_LIST_MAX];
     /* The single agent writes as much as two. */
     return check_has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
 }
@@ -222,61 +236,100 @@ static void check_note_tasks (check_t *check, const conf_t *conf, const task_set
 
 /*  ---- the whole ------------------------------------------------------------------------------ */
 
-static int check_model (check_t *check, const conf_t *conf, const hf_t *hf, const char *folder,
-                        bool elsewhere, err_t *err)
+/*  Opens what a policy is spoken to by. */
+static int check_voice (voice_t *v, const conf_t *conf, const conf_policy_t *policy, err_t *err)
 {
-    const char *text = hf_tokenizer_text (hf);
+    tokenizer_ids_t ids = {0};
+    chat_format_t chat = {0};
+    v->policy = policy;
+    v->hf =
+        hf_find (policy->path, policy->name, v->folder, err) == 0 ? hf_open (v->folder, err) : NULL;
+    if (!v->hf)
+        return conf_wrap_policy (conf, policy, "path", err);
+    const char *text = hf_tokenizer_text (v->hf);
     if (!text)
-        return conf_refuse (conf, "model.path", err, "%s has no tokenizer.json in it", folder);
-    prompts_t p = {.conf = conf, .folder = folder, .context = hf_config (hf)->model.context};
-    tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
-    if (!tokenizer) {
-        err_wrap (err, "%s/tokenizer.json", folder);
-        return conf_wrap (conf, "model.path", err);
+        return conf_refuse_policy (conf, policy, "path", err, "%s has no tokenizer.json in it",
+                                   v->folder);
+    if (!(v->tokenizer = tokenizer_parse (text, strlen (text), err))) {
+        err_wrap (err, "%s/tokenizer.json", v->folder);
+        return conf_wrap_policy (conf, policy, "path", err);
     }
-    task_set_t *tasks = NULL;
-    check->dtype = hf_config (hf)->dtype;
-    int rc = chat_find_with (folder, conf->model.chat, &(chat_given_t){.date = conf->model.date},
-                             &p.chat, err);
+    if (tokenizer_encode (v->tokenizer, "", 0, TOKENIZER_BOS, &ids, err) != 0 ||
+        hf_check (v->hf, err) != 0) {
+        tokenizer_ids_free (&ids);
+        return conf_wrap_policy (conf, policy, "path", err);
+    }
+    v->prefix = ids.n;
+    tokenizer_ids_free (&ids);
+    int rc =
+        chat_find_with (v->folder, policy->chat, &(chat_given_t){.date = policy->date}, &chat, err);
     /* Without that token a completion would end at the length limit only. */
-    if (rc == 0 && p.chat.end && tokenizer_id (tokenizer, p.chat.end) < 0)
-        rc = err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there",
-                      p.chat.end);
-    if (rc != 0)
-        conf_wrap (conf, "model.chat", err);
-    else if (hf_check (hf, err) != 0)
-        rc = conf_wrap (conf, "model.path", err);
-    else if (!(tasks = check_open_tasks (conf, err)))
-        rc = -1;
-    else if ((rc = check_examples (conf, tasks, err)) == 0)
+    if (rc == 0 && chat.end && tokenizer_id (v->tokenizer, chat.end) < 0)
+        rc =
+            err_set (err, ERR_CONFIG, "the tokenizer has no %s, which ends a turn there", chat.end);
+    chat_free (&chat);
+    return rc == 0 ? 0 : conf_wrap_policy (conf, policy, "chat", err);
+}
+
+/*  Checkpoints are stored as the model is, where that holds what is computed. */
+static void check_note_stored (check_t *check, const conf_t *conf, const voice_t *v)
+{
+    const conf_policy_t *policy = v->policy;
+    bool bf16 = strcmp (policy->compute, "bf16") == 0;
+    hf_dtype_t dtype = hf_config (v->hf)->dtype;
+    hf_dtype_t kept = hf_dtype_kept (dtype, bf16 ? COMPUTE_BF16 : COMPUTE_F32);
+    if (kept != dtype && policy->train && strcmp (policy->adapter, "none") == 0 &&
+        (conf_names_policies (conf) || policy == conf->policies))
+        buf_printf (&check->notes,
+                    "Note: checkpoints%s%s are in %s; the model's %s would not hold what "
+                    "model.compute %s makes\n",
+                    conf_names_policies (conf) ? " of " : "",
+                    conf_names_policies (conf) ? policy->name : "", hf_dtype_name (kept),
+                    hf_dtype_name (dtype), policy->compute);
+}
+
+/*  The single agent has no policy of the team's: it plays by `model`. */
+static int check_voices (check_t *check, prompts_t *p, err_t *err)
+{
+    static const char shared[] = "shared";
+    const conf_t *conf = p->conf;
+    for (size_t i = 0; i < conf->policies_n; i++) {
+        if (check_voice (&p->voices[i], conf, &conf->policies[i], err) != 0)
+            return -1;
+        check_note_stored (check, conf, &p->voices[i]);
+    }
+    if (!check_has_baseline (conf))
+        return 0;
+    p->solo = (conf_policy_t){.name = (char *) (uintptr_t) shared,
+                              .path = conf->model.path,
+                              .chat = conf->model.chat,
+                              .date = conf->model.date};
+    return check_voice (&p->voices[CONF_LIST_MAX], conf, &p->solo, err);
+}
+
+static void check_voices_close (prompts_t *p)
+{
+    for (size_t i = 0; i < sizeof p->voices / sizeof *p->voices; i++) {
+        hf_destroy (&p->voices[i].hf);
+        tokenizer_destroy (&p->voices[i].tokenizer);
+    }
+    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+        chat_free (&p->spoken[r]);
+}
+
+static int check_tasks (check_t *check, prompts_t *p, bool elsewhere, err_t *err)
+{
+    const conf_t *conf = p->conf;
+    task_set_t *tasks = check_open_tasks (conf, err);
+    int rc = tasks ? check_examples (conf, tasks, err) : -1;
+    if (rc == 0)
         check_note_tasks (check, conf, tasks);
-    p.tokenizer = tokenizer;
-    p.tasks = tasks;
+    p->tasks = tasks;
     if (rc == 0 && !elsewhere) /* another machine has another python3 */
         rc = imports_check (conf, tasks, err);
     if (rc == 0)
-        rc = check_prompts (check, &p, err);
+        rc = check_prompts (check, p, err);
     task_set_destroy (&tasks);
-    chat_free (&p.chat);
-    for (size_t r = 0; r < CONF_LIST_MAX; r++)
-        chat_free (&p.spoken[r]);
-    tokenizer_destroy (&tokenizer);
-    return rc;
-}
-
-/*  Those of the other policies, where each has a model of its own. */
-static int check_other_models (const conf_t *conf, const char *first, err_t *err)
-{
-    char folder[FS_PATH_MAX];
-    int rc = 0;
-    for (size_t p = 1; rc == 0 && !conf_shares (conf) && p < conf->team.roles.n; p++) {
-        if (hf_find (conf->model.path, conf_policy (conf, p), folder, err) == 0 &&
-            strcmp (folder, first) == 0)
-            continue;
-        hf_t *hf = hf_open (folder, err);
-        rc = hf && hf_check (hf, err) == 0 ? 0 : conf_wrap (conf, "model.path", err);
-        hf_destroy (&hf);
-    }
     return rc;
 }
 
@@ -299,7 +352,7 @@ static void check_note_steps (check_t *check, const conf_t *conf)
         NOTE (check, conf, "trainer.warmup", "takes all of the %lld steps", steps);
 }
 
-/*  From what costs least to what costs most: adapters, the model folder, the tasks and prompts,
+/*  From what costs least to what costs most: adapters, the model folders, the tasks and prompts,
  *  memory, the scorer. Somebody else's suite may stand on other machines: then memory, python3 and
  *  scorer of this one say nothing. */
 int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
@@ -307,19 +360,23 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     if (check_adapters (conf, err) != 0)
         return -1;
     check_note_steps (check, conf);
-    char folder[FS_PATH_MAX];
-    hf_t *hf = hf_find (conf->model.path, conf_policy (conf, 0), folder, err) == 0
-                   ? hf_open (folder, err)
-                   : NULL;
-    if (!hf)
-        return conf_wrap (conf, "model.path", err);
-    check_note_sampling (check, conf, hf, folder);
-    int rc = check_model (check, conf, hf, folder, elsewhere, err);
-    if (rc == 0)
-        rc = check_other_models (conf, folder, err);
-    if (rc == 0 && !elsewhere)
-        rc = fit_check (conf, hf_config (hf), &check->fit, err);
-    hf_destroy (&hf);
+    prompts_t *p = calloc (1, sizeof *p); /* paths make it large */
+    if (!p)
+        return err_set (err, ERR_LIMIT, "no memory to check a configuration");
+    p->conf = conf;
+    int rc = check_voices (check, p, err);
+    if (rc == 0) {
+        check_note_sampling (check, conf, p->voices[0].hf, p->voices[0].folder);
+        rc = check_tasks (check, p, elsewhere, err);
+    }
+    if (rc == 0 && !elsewhere) {
+        const hf_config_t *models[CONF_LIST_MAX];
+        for (size_t i = 0; i < conf->policies_n; i++)
+            models[i] = hf_config (p->voices[i].hf);
+        rc = fit_check (conf, models, &check->fit, err);
+    }
+    check_voices_close (p);
+    free (p);
     if (rc == 0 && !elsewhere && *conf->reward.command &&
         trial_start (conf->reward.command, err) != 0)
         rc = conf_wrap (conf, "reward.command", err);

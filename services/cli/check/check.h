@@ -16,8 +16,7 @@
 
 typedef struct {
     fit_t fit;
-    hf_dtype_t dtype; /* the model's, as stored */
-    buf_t notes;      /* lines: what is as asked, but not what one may think */
+    buf_t notes; /* lines: what is as asked, but not what one may think */
 } check_t;
 
 /*  Reads the model, all tasks and all prompts, and starts the scorer program once. ERR_CONFIG

@@ -31,7 +31,7 @@ typedef struct {
     size_t n;
     char **sets; /* owned */
     size_t sets_n;
-    char weights[2][FS_PATH_MAX + 64]; /* overrides that name them */
+    folder_sets_t weights; /* overrides that name them */
 } words_t;
 
 static void arm_put (words_t *words, const char *word)
@@ -96,14 +96,14 @@ static int arm_add_weights (const arm_t *a, words_t *words, err_t *err)
                                        : arm_checkpoint (a, &a->arm->weights[0], folder, err);
     if (rc != 0)
         return -1;
-    bool adapters = folder_holds_adapters (folder);
-    snprintf (words->weights[0], sizeof words->weights[0], "model.%s=%s",
-              adapters ? "adapter_path" : "path", folder);
-    arm_put (words, "--set");
-    arm_put (words, words->weights[0]);
-    if (adapters) {
+    conf_t *conf = plan_conf (a->plan, a->arm, a->seed, err);
+    if (!conf)
+        return -1;
+    folder_weigh (conf, folder, &words->weights);
+    conf_destroy (&conf);
+    for (size_t i = 0; i < words->weights.n; i++) {
         arm_put (words, "--set");
-        arm_put (words, "model.adapter=lora");
+        arm_put (words, words->weights.word[i]);
     }
     return 0;
 }
@@ -125,23 +125,51 @@ static int arm_words (const arm_t *a, const char *command, words_t *words, err_t
     return rc;
 }
 
-/*  Whose folder it is; model.path and its like are another arm's weights, which say nothing. */
+/*  Overrides after which configurations do not differ in the weights that they begin with. */
+typedef struct {
+    char word[3 * CONF_LIST_MAX][96];
+    const char *sets[3 * CONF_LIST_MAX];
+    size_t n;
+} arm_same_t;
+
+static void arm_same_weights (arm_same_t *same, const char *of, const char *adapter)
+{
+    const char *const keys[][2] = {{"path", "."}, {"adapter_path", ""}, {"adapter", adapter}};
+    for (size_t k = 0; k < 3; k++, same->n++) {
+        snprintf (same->word[same->n], sizeof same->word[0], "%.60s.%s=%.16s", of, keys[k][0],
+                  keys[k][1]);
+        same->sets[same->n] = same->word[same->n];
+    }
+}
+
+/*  Whose folder it is. Which weights an arm began with is another arm's doing. */
 static int arm_compare (const arm_t *a, const conf_t *conf, err_t *err)
 {
-    buf_t list = {0};
-    conf_t *there = folder_conf (a->dir);
-    if (there && a->arm->weights_n) {
-        const char *const keys[] = {conf->model.path, conf->model.adapter_path,
-                                    conf->model.adapter};
-        char **const to[] = {&there->model.path, &there->model.adapter_path, &there->model.adapter};
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-            free (*to[i]);
-            *to[i] = strdup (keys[i]);
-        }
+    arm_same_t same = {.n = 0};
+    char path[FS_PATH_MAX];
+    buf_t list = {0}, text = {0};
+    if (a->arm->weights_n && !conf_names_policies (conf))
+        arm_same_weights (&same, "model", conf->model.adapter);
+    for (size_t p = 0; a->arm->weights_n && conf_names_policies (conf) && p < conf->policies_n;
+         p++) {
+        char of[64];
+        snprintf (of, sizeof of, "policies.%s", conf->policies[p].name);
+        if (conf->policies[p].train)
+            arm_same_weights (&same, of, conf->policies[p].adapter);
     }
+    conf_print (conf, false, &text);
+    conf_t *ours =
+        conf_parse (text.data ? text.data : "", text.size, a->arm->base, same.sets, same.n, err);
+    conf_t *there = ours && fs_join (path, a->dir, "config.yml", err) == 0 && fs_exists (path)
+                        ? conf_load (path, same.sets, same.n, NULL)
+                        : NULL;
     if (there)
-        conf_differences (there, conf, &list);
+        conf_differences (there, ours, &list);
     conf_destroy (&there);
+    buf_free (&text);
+    if (!ours)
+        return -1;
+    conf_destroy (&ours);
     int rc = list.size ? err_set (err, ERR_CONFIG,
                                   "%s:%zu: arms.%s: %.400s was made with %.400s: name another "
                                   "folder with --out, or remove that one",

@@ -7,8 +7,14 @@
 #include "../report/folder.h"
 #include "model/lora.h"
 
-#define ADAPTERS "adapter_config.json"
+#define ADAPTERS FOLDER_ADAPTERS
 #define WEIGHTS  "config.json"
+
+/*  What a policy was opened as. */
+typedef struct {
+    const opened_t *folder;
+    const model_t *model;
+} seat_t;
 
 /*  The folder of a policy: one of its name in DIR, or DIR itself; kind: the file that such a folder
  *  has. False: neither has it. */
@@ -20,65 +26,62 @@ static bool seats_find_policy (const char *dir, const char *policy, const char *
            fs_join (file, found, kind, NULL) == 0 && fs_exists (file);
 }
 
-/*  Opens a model folder to be spoken to, once for all roles that name it. */
-static const opened_t *seats_open_folder (seats_t *s, const conf_t *conf, const char *dir,
+/*  Opens a model folder to be spoken to, once for all policies that name it and speak alike. */
+static const opened_t *seats_open_folder (seats_t *s, const conf_policy_t *policy, const char *dir,
                                           pool_t *pool, err_t *err)
 {
     for (size_t i = 0; i < s->opened_n; i++)
-        if (strcmp (s->dir[i], dir) == 0)
+        if (strcmp (s->dir[i], dir) == 0 && strcmp (s->as[i]->compute, policy->compute) == 0 &&
+            strcmp (s->as[i]->chat, policy->chat) == 0 &&
+            strcmp (s->as[i]->date, policy->date) == 0)
             return &s->opened[i];
     opened_t *folder = &s->opened[s->opened_n];
     snprintf (s->dir[s->opened_n], FS_PATH_MAX, "%s", dir);
+    s->as[s->opened_n] = policy;
     const char *kept = s->dir[s->opened_n++];
-    return opened_load (folder, kept, "", conf->model.compute, pool, err) == 0 &&
-                   opened_speak (folder, conf->model.chat,
-                                 &(chat_given_t){.date = conf->model.date}, err) == 0
+    return opened_load (folder, kept, "", policy->compute, pool, err) == 0 &&
+                   opened_speak (folder, policy->chat, &(chat_given_t){.date = policy->date},
+                                 err) == 0
                ? folder
                : NULL;
 }
 
-/*  A role's weights: adapters on the configuration's model, or a folder of their own. */
-static int seats_open_role (seats_t *s, const conf_t *conf, size_t role, const char *dir,
-                            pool_t *pool, err_t *err)
+/*  A policy's weights: adapters on the configuration's model, or a folder of their own. dir: where
+ *  they are looked for; "": the configuration's own. */
+static int seats_open_policy (seats_t *s, const conf_policy_t *policy, seat_t *to, const char *dir,
+                              pool_t *pool, err_t *err)
 {
-    const char *policy = conf_policy (conf, role);
     char found[FS_PATH_MAX];
-    /* The first role has opened the policy of all. */
-    bool shares = role > 0 && conf_shares (conf);
-    if (shares) {
-        s->folder[role] = s->folder[0];
-        s->model[role] = s->model[0];
-        return 0;
-    }
-    bool adapters = *dir && seats_find_policy (dir, policy, ADAPTERS, found);
-    if (!adapters && *dir && !seats_find_policy (dir, policy, WEIGHTS, found))
+    bool adapters = *dir && seats_find_policy (dir, policy->name, ADAPTERS, found);
+    if (!adapters && *dir && !seats_find_policy (dir, policy->name, WEIGHTS, found))
         return err_set (err, ERR_CONFIG,
-                        "%s: no model in it for role %s: neither " WEIGHTS " nor " ADAPTERS
-                        ", nor a folder '%s' with one",
-                        dir, conf->team.roles.item[role], policy);
+                        "%s: no model in it for policy %s: neither " WEIGHTS " nor " ADAPTERS
+                        ", nor a folder of that name with one",
+                        dir, policy->name);
     /* Adapters stand on the configuration's own model, and so does a team that names no folder. */
     char base[FS_PATH_MAX];
-    if (hf_find (conf->model.path, policy, base, err) != 0)
+    if (hf_find (policy->path, policy->name, base, err) != 0)
         return -1;
-    s->folder[role] = seats_open_folder (s, conf, adapters || !*dir ? base : found, pool, err);
-    if (!s->folder[role])
+    to->folder = seats_open_folder (s, policy, adapters || !*dir ? base : found, pool, err);
+    if (!to->folder)
         return -1;
-    s->model[role] = s->folder[role]->model;
+    to->model = to->folder->model;
     if (!adapters)
         return 0;
-    s->model[role] = s->adapted[s->adapted_n] = opened_adapt (s->folder[role], found, err);
-    s->adapted_n += s->model[role] != NULL;
-    return s->model[role] ? 0 : err_wrap (err, "role %s", conf->team.roles.item[role]);
+    to->model = s->adapted[s->adapted_n] = opened_adapt (to->folder, found, err);
+    s->adapted_n += to->model != NULL;
+    return to->model ? 0 : err_wrap (err, "policy %s", policy->name);
 }
 
 static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
 {
     const char *name = conf->team.roles.item[role];
-    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), conf->model.date};
-    if (chat_find_with (s->folder[role]->dir, conf->model.chat, &given, &s->format[role], err) == 0)
+    const conf_policy_t *policy = conf_policy (conf, role);
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), policy->date};
+    if (chat_find_with (s->folder[role]->dir, policy->chat, &given, &s->format[role], err) == 0)
         return 0;
     return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)
-                         : conf_wrap (conf, "model.chat", err);
+                         : conf_wrap_policy (conf, policy, "chat", err);
 }
 
 static size_t seats_rank (const model_t *model)
@@ -87,35 +90,65 @@ static size_t seats_rank (const model_t *model)
     return lora ? lora->rank : 0;
 }
 
-/*  One sampler decodes for all roles together: it is made for the adapters of the highest rank. */
-static int seats_make_sampler (seats_t *s, const conf_t *conf, pool_t *pool, err_t *err)
+/*  One sampler decodes for all roles whose policies have one shape: it is made for the adapters of
+ *  the highest rank. */
+static int seats_make_samplers (seats_t *s, const conf_t *conf, pool_t *pool, err_t *err)
 {
-    const model_t *widest = s->model[0];
-    for (size_t r = 1; r < conf->team.roles.n; r++)
-        if (seats_rank (s->model[r]) > seats_rank (widest))
-            widest = s->model[r];
-    s->sampler = sampler_new (widest, conf->team.roles.n, pool, err);
-    return s->sampler ? 0 : -1;
+    size_t n = conf->team.roles.n;
+    for (size_t r = 0; r < n; r++) {
+        size_t like = 0;
+        while (like < r && s->folder[like] != s->folder[r])
+            like++;
+        s->sampler[r] = like < r ? s->sampler[like] : NULL;
+        const model_t *widest = s->model[r];
+        for (size_t o = r + 1; o < n; o++)
+            if (s->folder[o] == s->folder[r] && seats_rank (s->model[o]) > seats_rank (widest))
+                widest = s->model[o];
+        if (s->sampler[r])
+            continue;
+        s->sampler[r] = s->samplers[s->samplers_n] = sampler_new (widest, n, pool, err);
+        if (!s->sampler[r])
+            return -1;
+        s->samplers_n++;
+    }
+    return 0;
+}
+
+/*  What the folder has is what was trained; a policy that is not has the weights of its own. */
+static int seats_open_policies (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool,
+                                err_t *err)
+{
+    seat_t seat[CONF_LIST_MAX];
+    for (size_t p = 0; p < conf->policies_n; p++) {
+        const conf_policy_t *policy = &conf->policies[p];
+        char found[FS_PATH_MAX] = "";
+        const char *from = *dir && policy->train ? dir : policy->adapter_path;
+        if ((*from && folder_weights (from, found, err) != 0) ||
+            seats_open_policy (s, policy, &seat[p], found, pool, err) != 0)
+            return -1;
+    }
+    for (size_t r = 0; r < conf->team.roles.n; r++) {
+        s->folder[r] = seat[conf->policy_of[r]].folder;
+        s->model[r] = seat[conf->policy_of[r]].model;
+    }
+    return 0;
 }
 
 int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, err_t *err)
 {
-    char found[FS_PATH_MAX] = "";
-    if (!*dir)
-        dir = conf->model.adapter_path;
-    if (*dir && folder_weights (dir, found, err) != 0)
+    if (seats_open_policies (s, conf, dir, pool, err) != 0)
         return -1;
     for (size_t r = 0; r < conf->team.roles.n; r++)
-        if (seats_open_role (s, conf, r, found, pool, err) != 0 ||
-            seats_speak (s, conf, r, err) != 0)
+        if (seats_speak (s, conf, r, err) != 0)
             return -1;
-    return seats_make_sampler (s, conf, pool, err);
+    return seats_make_samplers (s, conf, pool, err);
 }
 
-/*  In this order: the sampler uses the models, and adapters stand on the folders' own. */
+/*  In this order: samplers use the models, and adapters stand on the folders' own. */
 void seats_close (seats_t *s)
 {
-    sampler_destroy (&s->sampler);
+    for (size_t i = 0; i < s->samplers_n; i++)
+        sampler_destroy (&s->samplers[i]);
     for (size_t i = 0; i < s->adapted_n; i++)
         model_destroy (&s->adapted[i]);
     for (size_t i = 0; i < s->opened_n; i++)

@@ -7,7 +7,7 @@
  *
  *  DIR may be the folder of a run (its newest checkpoint is meant), a checkpoint, or any model
  *  folder. A checkpoint is one folder, or one for each policy; with adapters they stand on the
- *  configuration's own model.
+ *  configuration's own model. A policy that is not trained is the configuration's own.
  */
 #ifndef QUINTET_CLI_SEATS_H
 #define QUINTET_CLI_SEATS_H
@@ -17,16 +17,18 @@
 #include "opened.h"
 
 typedef struct {
-    /* by role; neighbours may share */
+    /* by role; some may share */
     const opened_t *folder[CONF_LIST_MAX];
     const model_t *model[CONF_LIST_MAX];
     chat_format_t format[CONF_LIST_MAX]; /* that it is spoken to in */
-    sampler_t *sampler;                  /* of all of them */
+    sampler_t *sampler[CONF_LIST_MAX];   /* that decodes for it, and maybe for others */
     /* owned */
     char dir[CONF_LIST_MAX][FS_PATH_MAX];
+    const conf_policy_t *as[CONF_LIST_MAX]; /* borrowed: whom a folder was opened for first */
     opened_t opened[CONF_LIST_MAX];
     model_t *adapted[CONF_LIST_MAX];
-    size_t opened_n, adapted_n;
+    sampler_t *samplers[CONF_LIST_MAX];
+    size_t opened_n, adapted_n, samplers_n;
 } seats_t;
 
 /*  dir "": what the configuration names. conf and pool are borrowed. Errors name the folder. */

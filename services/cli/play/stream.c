@@ -90,8 +90,8 @@ static size_t stream_most (const stream_part_t *part, const sampling_t *sampling
 
 /*  Neighbours with one prompt become one job, which computes it once. tag and sample then say which
  *  part a row is. */
-static int stream_add (sampler_t *sampler, stream_part_t *parts, size_t n,
-                       const sampling_t *sampling, uint64_t *keys, err_t *err)
+static int stream_add (stream_part_t *parts, size_t n, const sampling_t *sampling, uint64_t *keys,
+                       err_t *err)
 {
     for (size_t first = 0, next; first < n; first = next) {
         const stream_part_t *p = &parts[first];
@@ -108,7 +108,7 @@ static int stream_add (sampler_t *sampler, stream_part_t *parts, size_t n,
                              .stops_n = p->stops_n,
                              .tag = first};
         memcpy (job.stops, p->stops, p->stops_n * sizeof *job.stops);
-        if (sampler_add (sampler, &job, err) != 0)
+        if (sampler_add (p->sampler, &job, err) != 0)
             return p->heading ? err_wrap (err, "%s", p->heading) : -1;
     }
     return 0;
@@ -136,16 +136,31 @@ static void stream_step (sampler_t *sampler, stream_part_t *parts, size_t n,
     }
 }
 
-int stream_run (sampler_t *sampler, stream_part_t *parts, size_t n, const sampling_t *sampling,
+/*  A step of every sampler that still has a row. False: none has. */
+static bool stream_steps (stream_part_t *parts, size_t n, const sampling_t *sampling)
+{
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        bool first = true;
+        for (size_t before = 0; before < i; before++)
+            first = first && parts[before].sampler != parts[i].sampler;
+        if (!first || sampler_pending (parts[i].sampler) == 0)
+            continue;
+        stream_step (parts[i].sampler, parts, n, sampling);
+        any = true;
+    }
+    return any;
+}
+
+int stream_run (stream_part_t *parts, size_t n, const sampling_t *sampling,
                 const stream_show_t *show, stream_count_t *count, err_t *err)
 {
     uint64_t *keys = calloc (n, sizeof *keys);
     int64_t started = clock_us ();
     size_t at = 0;
-    int rc = keys ? stream_add (sampler, parts, n, sampling, keys, err)
+    int rc = keys ? stream_add (parts, n, sampling, keys, err)
                   : err_set (err, ERR_LIMIT, "no memory for %zu completions", n);
-    while (rc == 0 && sampler_pending (sampler) > 0) {
-        stream_step (sampler, parts, n, sampling);
+    while (rc == 0 && stream_steps (parts, n, sampling)) {
         stream_show_parts (show, parts, n, &at);
         if (show->interrupted && *show->interrupted)
             rc = err_set (err, ERR_NONE, "stopped");

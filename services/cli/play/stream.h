@@ -1,7 +1,8 @@
 /*  stream - decodes completions together and shows them while they grow.
  *
- *      stream_part_t parts[] = {{.model = model, .tokenizer = tokenizer, .prompt = &ids}};
- *      stream_run (sampler, parts, 1, &sampling, &show, &count, &err);
+ *      stream_part_t parts[] = {{.sampler = sampler, .model = model,
+ *                                .tokenizer = tokenizer, .prompt = &ids}};
+ *      stream_run (parts, 1, &sampling, &show, &count, &err);
  *      fwrite (parts[0].text.data, 1, parts[0].text.size, stdout);
  *      stream_free (parts, 1);
  *
@@ -23,6 +24,7 @@
 typedef enum { STREAM_CUT, STREAM_TOKEN, STREAM_TEXT } stream_end_t; /* by length, token, text */
 
 typedef struct {
+    sampler_t *sampler; /* made for the model's shape; has a row for each part */
     const model_t *model;
     const tokenizer_t *tokenizer;
     const tokenizer_ids_t *prompt; /* neighbours with the same one share its computation */
@@ -58,7 +60,7 @@ void stream_print (const stream_show_t *show, const char *text, size_t size);
 
 /*  Adds to count. ERR_INPUT: a prompt is too long for its model. ERR_NONE: interrupted. The parts
  *  are for stream_free in any case. */
-int stream_run (sampler_t *sampler, stream_part_t *parts, size_t n, const sampling_t *sampling,
+int stream_run (stream_part_t *parts, size_t n, const sampling_t *sampling,
                 const stream_show_t *show, stream_count_t *count, err_t *err);
 void stream_free (stream_part_t *parts, size_t n);
 /*  "end", "stop" or "length". */

@@ -64,7 +64,7 @@ bool folder_holds_adapters (const char *dir)
     for (int below = 0; *dir && !any && below < 2; below++) {
         char pattern[FS_PATH_MAX + 32];
         glob_t found;
-        snprintf (pattern, sizeof pattern, "%s/%sadapter_config.json", dir, below ? "*/" : "");
+        snprintf (pattern, sizeof pattern, "%s/%s" FOLDER_ADAPTERS, dir, below ? "*/" : "");
         any = glob (pattern, GLOB_NOSORT, NULL, &found) == 0;
         globfree (&found);
     }
@@ -92,10 +92,45 @@ void folder_policies (const char *weights, char set[FOLDER_SET])
         *end = 0;
         conf = folder_conf (real);
     }
-    if (conf)
+    if (conf && !conf_names_policies (conf))
         snprintf (set, FOLDER_SET, "team.policies=%s", conf->team.policies);
     conf_destroy (&conf);
     free (real);
+}
+
+/*  of: "model" or "policies.NAME". Adapters stand on the configuration's own model. */
+static void folder_add_sets (folder_sets_t *sets, const char *of, bool adapters,
+                             const char *weights)
+{
+    size_t size = sizeof sets->word[0];
+    snprintf (sets->word[sets->n++], size, "%.60s.%s=%s", of, adapters ? "adapter_path" : "path",
+              weights);
+    if (adapters)
+        snprintf (sets->word[sets->n++], size, "%.60s.adapter=lora", of);
+}
+
+/*  Policies learn each in their own way, so each is asked for. */
+static bool folder_adapts (const char *weights, const char *policy)
+{
+    char found[FS_PATH_MAX], file[FS_PATH_MAX];
+    return fs_prefer (weights, policy, FOLDER_ADAPTERS, found, NULL) == 0 &&
+           fs_join (file, found, FOLDER_ADAPTERS, NULL) == 0 && fs_exists (file);
+}
+
+void folder_weigh (const conf_t *conf, const char *weights, folder_sets_t *sets)
+{
+    *sets = (folder_sets_t){0};
+    if (!conf || !conf_names_policies (conf)) {
+        folder_add_sets (sets, "model", folder_holds_adapters (weights), weights);
+        return;
+    }
+    for (size_t p = 0; p < conf->policies_n; p++) {
+        const conf_policy_t *policy = &conf->policies[p];
+        char of[64];
+        snprintf (of, sizeof of, "policies.%s", policy->name);
+        if (policy->train)
+            folder_add_sets (sets, of, folder_adapts (weights, policy->name), weights);
+    }
 }
 
 /*  The trainer writes result.json last. A run that was finished may be made longer: then the file

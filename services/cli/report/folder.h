@@ -19,14 +19,22 @@ size_t folder_step (const char *dir);
 /*  The folder with the weights that are meant by a folder: of a run its newest checkpoint, else the
  *  folder itself. ERR_CONFIG: a run that has none yet. */
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
-/*  Whether the folder, or one in it for each role, is PEFT's: adapters on a model. "": no. */
+/*  Whether the folder, or one in it for each policy, is PEFT's: adapters on a model. "": no. */
+#define FOLDER_ADAPTERS "adapter_config.json"
 bool folder_holds_adapters (const char *dir);
 /*  The run's config.yml; NULL: it is not there, or cannot be read. */
 conf_t *folder_conf (const char *dir);
 /*  The override "team.policies=..." that those weights were made under, as the run that they belong
- *  to says in its config.yml; "": they belong to none. */
+ *  to says in its config.yml; "": they belong to none, or to one whose policies have names. */
 #define FOLDER_SET 48
 void folder_policies (const char *weights, char set[FOLDER_SET]);
+/*  The overrides by which what a configuration's policies learn begins with these weights: of each
+ *  that it trains, or of those that it has from `model`. conf NULL: as if it had only `model`. */
+typedef struct {
+    char word[2 * CONF_LIST_MAX][FS_PATH_MAX + 96];
+    size_t n;
+} folder_sets_t;
+void folder_weigh (const conf_t *conf, const char *weights, folder_sets_t *sets);
 /*  Whether the trainer there came to its end, and with this configuration's steps or budget of
  *  tokens; NULL: with any. */
 bool folder_finished (const char *dir, const conf_t *conf);

@@ -193,20 +193,39 @@ static void report_state (const report_t *r, buf_t *out)
     report_fact_text (out, "State", &state);
 }
 
+/*  Without names of their own all policies say the same. */
+static void report_policy_facts (const conf_t *c, const conf_policy_t *p, buf_t *out)
+{
+    buf_t text = {0};
+    char label[96] = "Model";
+    if (conf_names_policies (c))
+        snprintf (label, sizeof label, "Policy %s", p->name);
+    report_fact (out, label, p->path);
+    buf_printf (&text, "%s", p->compute);
+    if (strcmp (p->adapter, "none") != 0)
+        buf_printf (&text, ", %s of rank %lld", p->adapter, (long long) p->lora_rank);
+    if (strcmp (p->chat, "none") != 0)
+        buf_printf (&text, ", chat format %s", p->chat);
+    if (!p->train)
+        buf_text (&text, ", not trained");
+    else if (conf_names_policies (c))
+        buf_printf (&text, ", learning rate %g", p->lr);
+    report_fact_text (out, "Computed in", &text);
+}
+
 /*  The keys that people compare runs by. */
 static void report_conf_facts (const conf_t *c, buf_t *out)
 {
     buf_t text = {0};
-    report_fact (out, "Model", c->model.path);
-    buf_printf (&text, "%s", c->model.compute);
-    if (strcmp (c->model.adapter, "none") != 0)
-        buf_printf (&text, ", %s of rank %lld", c->model.adapter, (long long) c->model.lora_rank);
-    if (strcmp (c->model.chat, "none") != 0)
-        buf_printf (&text, ", chat format %s", c->model.chat);
-    report_fact_text (out, "Computed in", &text);
-    conf_join (&c->team.roles, ", ", &text);
-    buf_printf (&text, " (%s)",
-                strcmp (c->team.policies, "shared") == 0 ? "one policy for all" : "a policy each");
+    for (size_t p = 0; p < (conf_names_policies (c) ? c->policies_n : 1); p++)
+        report_policy_facts (c, &c->policies[p], out);
+    for (size_t r = 0; r < c->team.roles.n; r++) {
+        buf_printf (&text, "%s%s", r ? ", " : "", c->team.roles.item[r]);
+        if (conf_names_policies (c))
+            buf_printf (&text, " by %s", conf_policy (c, r)->name);
+    }
+    if (!conf_names_policies (c))
+        buf_printf (&text, " (%s)", c->policies_n == 1 ? "one policy for all" : "a policy each");
     report_fact_text (out, "Team", &text);
     buf_printf (&text, "%s%s%s", c->task.family, *c->task.path ? ", " : ", built in: ",
                 *c->task.path ? c->task.path : c->task.style);

@@ -433,7 +433,7 @@ static void live_note_step (live_t *live, const wire_event_t *e)
     live->zero_spread = live_metric (e, "zero_spread");
     live->truncated = live_metric (e, "truncated");
     live->completion_tokens = live_metric (e, "completion_tokens");
-    live->lr = live_metric (e, "lr");
+    live->lr = live_mean (e, "lr");
     /* Each policy has these for itself. */
     live->loss = live_mean (e, "loss");
     live->kl = live_mean (e, "kl");

@@ -60,6 +60,7 @@ void services_status (services_t *services, const char *run, const wire_event_t 
     /* An agent may serve several runs of a shared bus; versions of the others are not ours to
        show. */
     size_t n = (size_t) snprintf (version, sizeof version, "version/%s/", run);
+    double newest = -1; /* one that is not trained stays at its first version */
     if (!s)
         return;
     for (size_t m = 0; m < e->metrics_n; m++) {
@@ -68,7 +69,7 @@ void services_status (services_t *services, const char *run, const wire_event_t 
         if (strncmp (name, "service/", 8) == 0)
             snprintf (s->kind, sizeof s->kind, "%s", name + 8);
         else if (strncmp (name, version, n) == 0)
-            s->version = value;
+            newest = fmax (newest, value);
         else if (strcmp (name, "tokens_per_s") == 0)
             s->tokens_per_s = value;
         else if (strcmp (name, "requests_waiting") == 0 || strcmp (name, "queued") == 0)
@@ -81,6 +82,8 @@ void services_status (services_t *services, const char *run, const wire_event_t 
         else if (strcmp (name, "rss_bytes") == 0)
             s->rss = value;
     }
+    if (newest >= 0)
+        s->version = newest;
     s->seen_ms = now;
 }
 
