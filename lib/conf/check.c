@@ -110,6 +110,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     static const char greedy[] = "while evaluation.temperature is 0: leave it out";
     static const char no_programs[] =
         "where no programs are run, as by a family of texts or a scorer of your own: leave it out";
+    static const char no_program[] = "without task.program: leave it out";
     static const char no_roles[] =
         "while loss.credit names no credit by role: leave it out, or set loss.credit to role";
     static const char divided[] =
@@ -133,6 +134,10 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!programs, "reward.python_modules", no_programs},
         {!*conf->reward.command, "reward.command_s", "without reward.command: leave it out"},
         {conf_names_policies (conf), "team.policies", "beside policies of your own: leave it out"},
+        {!family->by_program, "task.program_s", no_program},
+        {!family->by_program, "task.workers", no_program},
+        {!family->by_program, "task.seeds", no_program},
+        {*conf->task.path, "task.seeds", "beside task.path, which has the tasks: leave it out"},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},
@@ -156,7 +161,10 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
 /*  What a protocol has by itself. */
 static int conf_check_protocol (const conf_t *conf, err_t *err)
 {
+    static const char told[] = "with task.program, which says who acts when: leave it out";
     const rule_t rules[] = {
+        {*conf->task.program, "team.protocol", told},
+        {*conf->task.program, "team.turns", told},
         {*conf->team.turns, "team.protocol", "with turns of your own in team.turns: leave it out"},
         {*conf->team.turns, "task.max_turns", "with turns of your own in team.turns: leave it out"},
         {conf_check_is (conf->team.protocol, "pipeline") ||
@@ -202,6 +210,11 @@ static int conf_check_loss (const conf_t *conf, err_t *err)
     err_t why = {0};
     if (assign_parse (conf->loss.credit, &credits, &why) != 0)
         return conf_refuse (conf, "loss.credit", err, "%s", why.text);
+    if (*conf->task.program && (assign_has (&credits, "cross") || assign_has (&credits, "removal")))
+        return conf_refuse (conf, "loss.credit", err,
+                            "%s scores teams that were never played, which task.program has to: "
+                            "take joint, role, role_turn or critic",
+                            conf->loss.credit);
     if (assign_has (&credits, "cross") && conf_check_cross (conf, err) != 0)
         return -1;
     if (conf_check_is (conf->loss.type, "rloo") && !conf_check_is (conf->loss.scale, "none"))
@@ -267,8 +280,9 @@ static int conf_check_seats (const conf_t *conf, const family_t *family, err_t *
     conf_check_name_all (family->roles, &seats);
     conf_check_name_all (family->styles, &styles);
     if (conf->team.roles.n == 0)
-        rc = conf_refuse (conf, "team.roles", err, "is missing: name seats of the %s family: %s",
-                          family->name, seats.data);
+        rc = conf_refuse (conf, "team.roles", err, "is missing: name seats of the %s family%s%s",
+                          family->name, seats.size ? ": " : ", as task.program calls them",
+                          seats.size ? seats.data : "");
     /* Where there is one set only, naming another does nothing, as conf_check_idle says. */
     if (rc == 0 && family->styles[1] && !family_has_style (family, conf->task.style))
         rc =
@@ -286,6 +300,15 @@ static int conf_check_team (const conf_t *conf, err_t *err)
         return conf_refuse (conf, "task.family", err,
                             "is missing: it says what the team works at, one of %s",
                             TASK_FAMILY_CHOICES);
+    bool by_program = family_find (conf->task.family)->by_program;
+    if (*conf->task.program && !by_program)
+        return conf_refuse (conf, "task.family", err,
+                            "is %s, whose episodes no program plays: leave it out, or task.program",
+                            conf->task.family);
+    if (by_program && !*conf->task.program)
+        return conf_refuse (conf, "task.program", err,
+                            "is missing: it plays the episodes of the %s family",
+                            conf->task.family);
     if (conf_check_seats (conf, family_find (conf->task.family), err) != 0)
         return -1;
     /* Words of turns and of prompts. */

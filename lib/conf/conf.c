@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "conf/check.h"
 #include "conf/table.h"
+#include "task/family.h"
 
 #define CONF_FILE_MAX  ((size_t) 1 << 20)
 #define CONF_KEYS_MAX  256 /* keys of one section, for finding duplicates */
@@ -475,6 +476,16 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     return conf_set (conf, section, key, word + size + 1, where, err);
 }
 
+/*  A program plays tasks of one family only, so that nobody has to name it. */
+static int conf_settle_family (conf_t *conf, err_t *err)
+{
+    if (!*conf->task.program || *conf->task.family)
+        return 0;
+    free (conf->task.family);
+    conf->task.family = strdup (family_by_program ()->name);
+    return conf->task.family ? 0 : err_set (err, ERR_LIMIT, "no memory");
+}
+
 /*  Defaults, then the file, then overrides; checks come last, so that an override can mend what a
  *  file alone would not pass. */
 conf_t *conf_parse (const char *text, size_t size, const char *name, const char *const *overrides,
@@ -491,6 +502,8 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
         rc = conf_set_override (conf, overrides[i], err);
     if (rc == 0)
         rc = conf_make_policies (conf, err);
+    if (rc == 0)
+        rc = conf_settle_family (conf, err);
     if (rc == 0)
         rc = conf_check (conf, err);
     if (rc == 0)

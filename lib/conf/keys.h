@@ -61,6 +61,10 @@
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
+    T (program, "", NULL, "own environment: a program that plays episodes, in lines of JSON")      \
+    R (program_s, 20, 0.1, 86400, "seconds that the own environment has for an answer")            \
+    N (workers, 2, 1, 64, "processes of the own environment that one environment process starts")  \
+    N (seeds, 1000, 1, 1000000, "tasks of the own environment without task.path: seeds from 0 on") \
     T (style, "plain", NULL, "which of the family's built-in sets, where it has several")          \
     N (seed, 1, 0, 1LL << 53, "of the generated set and of the split")                             \
     B (try_solutions, true,                                                                        \

@@ -228,7 +228,7 @@ static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
 /*  A scorer of the user's own may look at the clock or ask another model. */
 bool conf_reproducible (const conf_t *conf)
 {
-    return !*conf->reward.command;
+    return !*conf->reward.command && !*conf->task.program;
 }
 
 /*  What the configuration maximises, in formulas: those who choose loss.type and its keys see what
@@ -250,8 +250,9 @@ void conf_objective (const conf_t *conf, buf_t *text)
     conf_print_credit_formula (conf, text);
     conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))
-        buf_text (text,
-                  "reproducible: no (reward.command may score the same episode differently)\n");
+        buf_printf (text, "reproducible: no (%s differently)\n",
+                    *conf->task.program ? "task.program may play the same actions"
+                                        : "reward.command may score the same episode");
 }
 
 /*  As comments, so that what is printed can be used as a configuration. */

@@ -330,7 +330,10 @@ int conf_make_protocol (conf_t *conf, err_t *err)
                             .n = conf->team.roles.n,
                             .turns = conf->team.turns,
                             .max_turns = (size_t) conf->task.max_turns};
-    json_t *protocol = protocol_make (name, &team, err), *roles = json_array ();
+    bool program = family_find (conf->task.family)->by_program;
+    json_t *protocol =
+        program ? protocol_anybody (team.roles, team.n, 1) : protocol_make (name, &team, err);
+    json_t *roles = json_array ();
     for (size_t r = 0; r < team.n; r++)
         json_array_append_new (roles, json_string (team.roles[r]));
     int rc = protocol ? 0 : conf_wrap (conf, seats_key_of (conf), err);
@@ -339,8 +342,9 @@ int conf_make_protocol (conf_t *conf, err_t *err)
     if (rc == 0)
         rc = seats_check_tools (conf, protocol, err);
     free (conf->protocol);
-    conf->protocol =
-        strcmp (name, "parallel") == 0 ? strdup ("") : json_dumps (protocol, JSON_COMPACT);
+    conf->protocol = program || strcmp (name, "parallel") == 0
+                         ? strdup ("")
+                         : json_dumps (protocol, JSON_COMPACT);
     json_decref (protocol);
     json_decref (roles);
     return rc == 0 && !conf->protocol ? err_set (err, ERR_LIMIT, "no memory") : rc;
@@ -379,6 +383,12 @@ int conf_check_words (const conf_t *conf, err_t *err)
                 return -1;
             if (w == CONF_SEES && seats_check_sees (team, seat, err) != 0)
                 return -1;
+            if (w == CONF_PROMPT && *conf->task.program &&
+                !prompt_shows (seat->words[w], "brief", "ask"))
+                return err_set (err, ERR_CONFIG,
+                                "%s: team.roles.%.60s.prompt has no {ask}, which is what "
+                                "task.program tells the role",
+                                seat->where[w], seat->role);
             if (w == CONF_PROMPT &&
                 prompt_unknown (seat->words[w], (const char *const *) team->item, team->n, unknown))
                 return err_set (

@@ -34,6 +34,11 @@ corpus_t *corpus_new (const task_options_t *options, err_t *err)
         return NULL;
     }
     corpus->family = family_find (options->family);
+    if (!corpus->family->imagine) {
+        err_set (err, ERR_CONFIG, "the %s family writes no texts", options->family);
+        corpus_destroy (&corpus);
+        return NULL;
+    }
     corpus->options = *options;
     while (corpus->family->corpus_roles[corpus->roles])
         corpus->roles++;

@@ -11,7 +11,9 @@
 
 #include "task/clean.h"
 #include "task/family.h"
+#include "task/outcome.h"
 #include "task/prompt.h"
+#include "task/record.h"
 #include "team/protocol.h"
 #include "team/state.h"
 
@@ -26,6 +28,9 @@ struct episode {
     json_t *protocol;
     json_t *acting; /* actions of the turn under way, by role: object or null */
     json_t *found;  /* by its tools, by role */
+    /* Of a program: what it asks in the turn under way, by role, and that as a turn; NULL while it
+     * has not said so. */
+    json_t *observed, *asked;
     size_t roles;
     bool done;
 };
@@ -77,7 +82,10 @@ static int episode_find_protocol (episode_t *e, err_t *err)
            played = json_array_size (e->turns);
     protocol_team_t team = {
         .roles = names, .n = e->roles, .max_turns = most > played ? most : played};
-    e->protocol = given ? json_incref (given) : protocol_make ("parallel", &team, err);
+    if (e->family->by_program)
+        e->protocol = protocol_anybody (names, e->roles, team.max_turns);
+    else
+        e->protocol = given ? json_incref (given) : protocol_make ("parallel", &team, err);
     return e->protocol ? protocol_check (e->protocol, roles, err) : -1;
 }
 
@@ -85,6 +93,9 @@ static void episode_begin_turn (episode_t *e)
 {
     json_decref (e->acting);
     json_decref (e->found);
+    json_decref (e->observed);
+    json_decref (e->asked);
+    e->observed = e->asked = NULL;
     e->acting = json_array ();
     e->found = json_object ();
     for (size_t r = 0; r < e->roles; r++)
@@ -201,52 +212,32 @@ episode_t *episode_again (const episode_t *e, err_t *err)
     return episode_start (state, err);
 }
 
-/*  Teams have a few roles, so looking through them costs less than a table would. */
-static bool episode_has_role (const episode_t *e, const char *name)
-{
-    for (size_t r = 0; r < e->roles; r++)
-        if (strcmp (episode_role_name (e, r), name) == 0)
-            return true;
-    return false;
-}
-
-#define EPISODE_COUNT_MAX ((json_int_t) 1 << 30) /* so that no sum of counts overflows */
-
-/*  A count that is missing counts 0. */
-static bool episode_is_count (const json_t *count)
-{
-    json_int_t n = json_integer_value (count);
-    return n >= 0 && n <= EPISODE_COUNT_MAX;
-}
-
-/*  What came from outside is checked here, once: the rest of the code, scorers included, reads
- *  role, text and counts of every action without looking. */
-static int episode_check_turns (const episode_t *e, const json_t *turns, err_t *err)
-{
-    const json_t *turn, *action;
-    size_t t, a;
-    json_array_foreach (turns, t, turn) {
-        const json_t *actions = json_object_get (turn, "actions");
-        if (!json_is_array (actions))
-            return err_set (err, ERR_INPUT, "turn %zu has no \"actions\"", t);
-        json_array_foreach (actions, a, action)
-            if (!episode_has_role (e, family_text (action, "role")) ||
-                !json_is_string (json_object_get (action, "text")) ||
-                !episode_is_count (json_object_get (action, "tokens")) ||
-                !episode_is_count (json_object_get (action, "tokens_read")))
-                return err_set (err, ERR_INPUT,
-                                "turn %zu, action %zu: a role of the team, text and tokens are "
-                                "wanted",
-                                t, a);
-    }
-    return 0;
-}
-
-/*  An episode that nothing else has ended is over with the last turn. */
+/*  An episode that nothing else has ended is over with the last turn, or by a program's word. */
 static void episode_limit (episode_t *e)
 {
     if (!*family_text (e->state, "end"))
-        json_object_set_new (e->state, "end", json_string ("limit"));
+        json_object_set_new (e->state, "end",
+                             json_string (e->family->by_program ? "done" : "limit"));
+}
+
+/*  A turn of those that a program asks: each says something, and that is all. */
+static json_t *episode_make_asked (const json_t *observed)
+{
+    const char *role;
+    json_t *text, *does = json_object ();
+    json_object_foreach ((json_t *) (uintptr_t) observed, role, text)
+        json_object_set_new (does, role, json_pack ("[s]", "draft"));
+    return json_pack ("{s:o}", "does", does);
+}
+
+/*  Turn t of those that are there makes of the shared state what its protocol says. */
+static void episode_apply (episode_t *e, size_t t)
+{
+    const json_t *record = json_array_get (e->turns, t);
+    json_t *asked =
+        e->family->by_program ? episode_make_asked (json_object_get (record, "observed")) : NULL;
+    state_apply (e->state, asked ? asked : protocol_turn (e->protocol, t), record, t);
+    json_decref (asked);
 }
 
 episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
@@ -262,11 +253,12 @@ episode_t *episode_parse (const char *state_json, size_t size, err_t *err)
         return NULL;
     }
     episode_t *e = episode_adopt (state, err);
-    if (e && episode_check_turns (e, e->turns, err) != 0)
+    if (e &&
+        record_check (e->turns, json_object_get (state, "roles"), e->family->by_program, err) != 0)
         episode_destroy (&e);
     /* What the team hands in, and whether it is done, are taken as they stand there. */
     for (size_t t = 0; e && t < json_array_size (e->turns); t++)
-        state_apply (e->state, protocol_turn (e->protocol, t), json_array_get (e->turns, t), t);
+        episode_apply (e, t);
     if (e && e->done)
         episode_limit (e);
     return e;
@@ -287,15 +279,32 @@ static int episode_merge (episode_t *e, err_t *err)
     return rc;
 }
 
+/*  Whether it is done stands in the state as well, for scorers and people who see nothing else. */
+static void episode_settle (episode_t *e)
+{
+    e->done = *family_text (e->state, "end");
+    json_object_set_new (e->state, "done", json_boolean (e->done));
+}
+
+/*  A program has ended the episode, and says what it was worth. */
+static int episode_conclude (episode_t *e, const json_t *outcome, err_t *err)
+{
+    json_t *copy = json_deep_copy (outcome);
+    json_object_del (copy, "done");
+    if (!copy || json_object_set_new (e->state, "outcome", copy) != 0)
+        return err_set (err, ERR_LIMIT, "no memory for an outcome");
+    episode_limit (e);
+    episode_settle (e);
+    return 0;
+}
+
 /*  Plays turn t of those that are there: what follows from it need not travel. */
 static int episode_play (episode_t *e, size_t t, err_t *err)
 {
-    state_apply (e->state, protocol_turn (e->protocol, t), json_array_get (e->turns, t), t);
-    if (t + 1 >= json_array_size (e->protocol))
+    episode_apply (e, t);
+    if (!e->family->by_program && t + 1 >= json_array_size (e->protocol))
         episode_limit (e);
-    e->done = *family_text (e->state, "end");
-    /* In the state as well, for scorers and people who see nothing else. */
-    json_object_set_new (e->state, "done", json_boolean (e->done));
+    episode_settle (e);
     /* While nobody has written anything, the team has nothing to hand in. */
     return json_object_size (state_artifacts (e->state)) ? episode_merge (e, err) : 0;
 }
@@ -311,7 +320,7 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     if (json_array_size (turns) > json_array_size (e->protocol))
         return err_set (err, ERR_INPUT, "a history of %zu turns, %zu at most are played",
                         json_array_size (turns), json_array_size (e->protocol));
-    if (episode_check_turns (e, turns, err) != 0)
+    if (record_check (turns, json_object_get (e->state, "roles"), e->family->by_program, err) != 0)
         return -1;
     /* Only now: a history that is refused leaves the episode as it was. */
     json_object_set (e->state, "turns", turns);
@@ -319,6 +328,9 @@ static int episode_adopt_history (episode_t *e, const json_t *history, err_t *er
     for (size_t t = 0; t < json_array_size (turns); t++)
         if (episode_play (e, t, err) != 0)
             return -1;
+    const json_t *outcome = json_object_get (history, "outcome");
+    if (e->family->by_program && outcome && episode_conclude (e, outcome, err) != 0)
+        return -1;
     /* A scorer that was given the artifact keeps it as it was given, whatever the family would
        make of the turns now. */
     if (artifact)
@@ -348,6 +360,8 @@ void episode_destroy (episode_t **self)
     json_decref ((*self)->protocol);
     json_decref ((*self)->acting);
     json_decref ((*self)->found);
+    json_decref ((*self)->observed);
+    json_decref ((*self)->asked);
     free (*self);
     *self = NULL;
 }
@@ -365,7 +379,9 @@ bool episode_done (const episode_t *e)
 
 static const json_t *episode_now (const episode_t *e)
 {
-    return e->done ? NULL : protocol_turn (e->protocol, episode_turn (e));
+    return e->done                 ? NULL
+           : e->family->by_program ? e->asked
+                                   : protocol_turn (e->protocol, episode_turn (e));
 }
 
 bool episode_acts (const episode_t *e, size_t role)
@@ -385,13 +401,17 @@ static const char *episode_words_of (const episode_t *e, const char *kind, size_
     return words ? words : "";
 }
 
+/*  A program says all that a role needs to know, unless the role's own words say otherwise. */
 static prompt_seat_t episode_seat (const episode_t *e, size_t role)
 {
+    const char *sees = episode_words_of (e, "sees", role), *name = episode_role_name (e, role);
+    bool told = e->family->by_program;
     return (prompt_seat_t){.family = e->family,
                            .state = e->state,
-                           .role = episode_role_name (e, role),
+                           .role = name,
                            .words = episode_words_of (e, "prompts", role),
-                           .sees = episode_words_of (e, "sees", role),
+                           .sees = told && !*sees ? "brief" : sees,
+                           .asked = told ? family_text (e->observed, name) : NULL,
                            .offers =
                                protocol_offers (episode_now (e), episode_role_name (e, role))};
 }
@@ -457,9 +477,60 @@ static json_t *episode_record (const episode_t *e)
     json_array_foreach (e->acting, r, action)
         if (!json_is_null (action))
             json_array_append (actions, action);
-    return json_pack ("{s:o, s:O*}", "actions", actions, "tools",
+    return json_pack ("{s:O*, s:o, s:O*}", "observed", e->observed, "actions", actions, "tools",
                       json_object_size (e->found) ? e->found : NULL);
 }
+
+/*  For jansson, which writes piece by piece. */
+static int episode_append (const char *data, size_t size, void *buf)
+{
+    buf_append (buf, data, size);
+    return buf_failed (buf) ? -1 : 0;
+}
+
+static int episode_write (const json_t *value, buf_t *json, err_t *err)
+{
+    int rc = json_dump_callback (value, episode_append, json, JSON_COMPACT);
+    if (buf_check (json, "an episode as JSON", err) != 0)
+        return -1;
+    return rc == 0 ? 0 : err_set (err, ERR_LIMIT, "no memory to write an episode");
+}
+
+/*  ---- what a program says -------------------------------------------------------------------- */
+
+bool episode_waits (const episode_t *e)
+{
+    return e->family->by_program && !e->done && !e->observed;
+}
+
+int episode_told (episode_t *e, const json_t *answer, err_t *err)
+{
+    bool done;
+    if (!episode_waits (e))
+        return err_set (err, ERR_INPUT, "no program was asked in turn %zu", episode_turn (e));
+    if (outcome_check (answer, json_object_get (e->state, "roles"), &done, err) != 0)
+        return -1;
+    if (done)
+        return episode_conclude (e, answer, err);
+    e->observed = json_deep_copy (json_object_get (answer, "observe"));
+    e->asked = episode_make_asked (e->observed);
+    return e->observed && e->asked ? 0 : err_set (err, ERR_LIMIT, "no memory for an observation");
+}
+
+int episode_so_far (const episode_t *e, const char *id, buf_t *json, err_t *err)
+{
+    json_t *record = json_pack (
+        "{s:s, s:O, s:O, s:{s:O, s:I}, s:O}", "episode", id, "task",
+        json_object_get (e->state, "task"), "roles", json_object_get (e->state, "roles"), "limits",
+        "tokens", json_object_get (json_object_get (e->state, "limits"), "tokens"), "turns",
+        (json_int_t) json_array_size (e->protocol), "turns", e->turns);
+    int rc = record ? episode_write (record, json, err)
+                    : err_set (err, ERR_LIMIT, "no memory for an episode");
+    json_decref (record);
+    return rc;
+}
+
+/*  ---- steps ---------------------------------------------------------------------------------- */
 
 /*  A turn is whole or is not there. */
 int episode_step (episode_t *e, err_t *err)
@@ -481,21 +552,6 @@ int episode_step (episode_t *e, err_t *err)
     return episode_play (e, episode_turn (e) - 1, err);
 }
 
-/*  For jansson, which writes piece by piece. */
-static int episode_append (const char *data, size_t size, void *buf)
-{
-    buf_append (buf, data, size);
-    return buf_failed (buf) ? -1 : 0;
-}
-
-static int episode_write (const json_t *value, buf_t *json, err_t *err)
-{
-    int rc = json_dump_callback (value, episode_append, json, JSON_COMPACT);
-    if (buf_check (json, "an episode as JSON", err) != 0)
-        return -1;
-    return rc == 0 ? 0 : err_set (err, ERR_LIMIT, "no memory to write an episode");
-}
-
 /*  All of it, hidden checks included. What people see is episode_public. */
 int episode_state (const episode_t *e, buf_t *json, err_t *err)
 {
@@ -507,6 +563,10 @@ int episode_history (const episode_t *e, buf_t *json, err_t *err)
 {
     buf_text (json, "{\"turns\":");
     int rc = episode_write (e->turns, json, err);
+    if (rc == 0 && json_object_get (e->state, "outcome")) {
+        buf_text (json, ",\"outcome\":");
+        rc = episode_write (json_object_get (e->state, "outcome"), json, err);
+    }
     buf_char (json, '}');
     return rc == 0 ? buf_check (json, "a history", err) : rc;
 }
@@ -518,25 +578,6 @@ int episode_last_turn (const episode_t *e, buf_t *json, err_t *err)
              : err_set (err, ERR_INPUT, "the episode has no turn yet");
 }
 
-/*  A list of what may be seen, rather than of what may not: a family's next hidden check is hidden
- *  by default. */
-json_t *episode_public (const episode_t *e)
-{
-    static const char *const seen[] = {"id", "family", "style", "brief"};
-    const json_t *task = json_object_get (e->state, "task");
-    json_t *shown = json_object (), *state = json_copy (e->state);
-    bool ok = shown && state;
-    for (size_t i = 0; ok && i < sizeof seen / sizeof *seen; i++) {
-        json_t *value = json_object_get (task, seen[i]);
-        ok = !value || json_object_set (shown, seen[i], value) == 0;
-    }
-    ok = ok && json_object_set (state, "task", shown) == 0;
-    json_decref (shown);
-    if (!ok)
-        json_decref (state);
-    return ok ? state : NULL;
-}
-
 const json_t *episode_protocol (const episode_t *e)
 {
     return e->protocol;
@@ -545,37 +586,4 @@ const json_t *episode_protocol (const episode_t *e)
 const json_t *episode_json (const episode_t *e)
 {
     return e->state;
-}
-
-/*  Counts were checked when the state came in; one that is missing counts 0. */
-static json_int_t episode_count (const json_t *action, const char *key)
-{
-    return json_integer_value (json_object_get (action, key));
-}
-
-size_t episode_tokens (const episode_t *e)
-{
-    const json_t *turn, *action;
-    size_t t, a;
-    json_int_t sum = 0;
-    json_array_foreach (e->turns, t, turn)
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-            sum += episode_count (action, "tokens");
-    return (size_t) sum;
-}
-
-/*  Roles of a turn write at the same time, so only the slowest of them counts. */
-size_t episode_critical_path (const episode_t *e)
-{
-    const json_t *turn, *action;
-    size_t t, a;
-    json_int_t sum = 0;
-    json_array_foreach (e->turns, t, turn) {
-        json_int_t longest = 0;
-        json_array_foreach (json_object_get (turn, "actions"), a, action)
-            if (episode_count (action, "tokens") > longest)
-                longest = episode_count (action, "tokens");
-        sum += longest;
-    }
-    return (size_t) sum;
 }

@@ -21,10 +21,13 @@
  *   "slots", "shared", "private", "audit", "end": as team/state.h says,
  *   "artifact": "what the team hands in, as its family merges it", "done": true}
  *
+ *  Where a program plays, a turn also has what each role was asked, "observed": {ROLE: "text"}, and
+ *  the state at the end the program's "outcome".
+ *
  *  What travels is less. Task, roles, limits and protocol are the same for all episodes of a group
- *  and go once with it; an episode's own part is its history, {"turns": [...]}, and the rest of its
- *  state follows from that. (A history may also have an "artifact", which then stands for what the
- *  turns would make.)
+ *  and go once with it; an episode's own part is its history, {"turns": [...]} (with a program's
+ *  "outcome"), and the rest of its state follows from that. (A history may also have an "artifact",
+ *  which then stands for what the turns would make.)
  */
 #ifndef QUINTET_TASK_EPISODE_H
 #define QUINTET_TASK_EPISODE_H
@@ -93,6 +96,12 @@ int episode_found (episode_t *episode, size_t role, bool success, double quality
                    const char *verdict, err_t *err);
 /*  All acting roles acted: merges the turn into the shared state, goes to the next turn or ends. */
 int episode_step (episode_t *episode, err_t *err);
+/*  An episode that a program plays (family.h): whether it has to be asked, before anybody acts and
+ *  behind every step; what it answered (outcome_check in task/outcome.h); and what it is to go on
+ *  from, appended as a line: {"episode": id, "task", "roles", "limits", "turns"}. */
+bool episode_waits (const episode_t *episode);
+int episode_told (episode_t *episode, const json_t *answer, err_t *err);
+int episode_so_far (const episode_t *episode, const char *id, buf_t *json, err_t *err);
 /*  Each appends one line of JSON without newline: the global state; its history; its last turn
  *  alone. */
 int episode_state (const episode_t *episode, buf_t *json, err_t *err);

@@ -12,11 +12,12 @@
 
 #define TASK_FAMILIES(F)                                                                           \
     F (coding)                                                                                     \
+    F (external)                                                                                   \
     F (module)                                                                                     \
     F (writing)
 
-/*  Their names as one literal, "|coding|module|writing"; what the configuration offers begins after
- *  the first bar. */
+/*  Their names as one literal, "|coding|external|module|writing"; what the configuration offers
+ *  begins after the first bar. */
 #define TASK_FAMILY_BAR(name) "|" #name
 #define TASK_FAMILY_CHOICES   (TASK_FAMILIES (TASK_FAMILY_BAR) + 1)
 

@@ -14,13 +14,24 @@ TASK_FAMILIES (FAMILY_DECLARE)
 
 #define FAMILY_ADDRESS(name) &family_##name,
 
+static const family_t *const all[] = {TASK_FAMILIES (FAMILY_ADDRESS)};
+
+#define FAMILIES (sizeof all / sizeof *all)
+
 const family_t *family_find (const char *name)
 {
-    static const family_t *const all[] = {TASK_FAMILIES (FAMILY_ADDRESS)};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    for (size_t i = 0; i < FAMILIES; i++)
         if (strcmp (all[i]->name, name) == 0)
             return all[i];
     return NULL;
+}
+
+const family_t *family_by_program (void)
+{
+    size_t i = 0;
+    while (i < FAMILIES && !all[i]->by_program)
+        i++;
+    return i < FAMILIES ? all[i] : NULL;
 }
 
 static bool family_lists (const char *const *list, const char *name)
@@ -32,7 +43,7 @@ static bool family_lists (const char *const *list, const char *name)
 
 bool family_knows (const family_t *family, const char *role)
 {
-    return family_lists (family->roles, role);
+    return family->by_program || family_lists (family->roles, role);
 }
 
 bool family_has_style (const family_t *family, const char *style)

@@ -51,6 +51,9 @@ typedef struct {
     /*  Names of its built-in sets, "plain" first; NULL ends. */
     const char *styles[FAMILY_STYLES_MAX + 1];
     bool runs_programs; /* its scorer needs the sandbox, and so Python */
+    /* A program of the user's (task.program) says who observes what, who acts, and when an episode
+     * ends; it has any seat. */
+    bool by_program;
     /* Primitives of team/primitive.h that use a tool, as far as it has one; NULL ends. */
     const char *tools[FAMILY_TOOLS_MAX + 1];
     /*  A built-in set: how many tasks can be made, and task i as a new object; content alone
@@ -89,6 +92,8 @@ typedef struct {
 
 /*  NULL when there is none. */
 const family_t *family_find (const char *name);
+/*  The one whose episodes a program plays. */
+const family_t *family_by_program (void);
 /*  Whether it has a seat, a built-in set, or a tool, of that name. */
 bool family_knows (const family_t *family, const char *role);
 bool family_has_style (const family_t *family, const char *style);

@@ -33,7 +33,8 @@ static int fit_count_task (const char *task, const task_fit_t *fit, bool *fits,
     *fits = true;
     for (size_t r = 0; rc == 0 && r < fit->roles_n; r++) {
         size_t tokens = 0;
-        if (episode_ever_acts (episode, r))
+        /* What a program will ask, nobody knows before it does. */
+        if (!episode_waits (episode) && episode_ever_acts (episode, r))
             rc = fit_count_prompt (fit, episode, r, &tokens, err);
         size_t room = fit->room[r];
         *fits = *fits && tokens + fit->limits.tokens <= room;

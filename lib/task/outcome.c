@@ -87,21 +87,27 @@ static int outcome_read_parts (const json_t *parts, reward_score_t *score, err_t
     return 0;
 }
 
+static bool outcome_knows (const json_t *roles, const char *name)
+{
+    const json_t *role;
+    size_t i;
+    json_array_foreach (roles, i, role)
+        if (strcmp (json_string_value (role), name) == 0)
+            return true;
+    return false;
+}
+
 /*  Of roles of this team; null is as good as left out. */
 static int outcome_read_local (const json_t *local, const json_t *roles, reward_score_t *score,
                                err_t *err)
 {
     const char *name;
-    const json_t *value, *role;
-    size_t i;
+    const json_t *value;
     if (outcome_has (local) && !json_is_object (local))
         return err_set (err, ERR_INPUT,
                         "its answer has \"local\" that is no object: {\"ROLE\": 0.5} is wanted");
     json_object_foreach ((json_t *) (uintptr_t) local, name, value) {
-        bool known = false;
-        json_array_foreach (roles, i, role)
-            known = known || strcmp (json_string_value (role), name) == 0;
-        if (!known || !outcome_is_share (value))
+        if (!outcome_knows (roles, name) || !outcome_is_share (value))
             return err_set (err, ERR_INPUT,
                             "its answer has \"local\": {\"%.80s\": ...}; roles of the team with "
                             "numbers from 0 to 1 are wanted",
@@ -135,4 +141,51 @@ int outcome_read (const json_t *answer, const json_t *roles, reward_score_t *sco
         rc = outcome_read_parts (json_object_get (answer, "parts"), score, err);
     reward_set_verdict (score, verdict ? verdict : "");
     return rc;
+}
+
+static int outcome_check_observed (const json_t *observed, const json_t *roles, err_t *err)
+{
+    const char *role;
+    const json_t *text;
+    if (json_object_size (observed) == 0)
+        return err_set (err, ERR_INPUT,
+                        "its answer has an \"observe\" without a role: {\"ROLE\": \"text\"} of "
+                        "those who act next is wanted, or {\"done\": true, \"quality\": 0.7}");
+    json_object_foreach ((json_t *) (uintptr_t) observed, role, text) {
+        if (!outcome_knows (roles, role))
+            return err_set (
+                err, ERR_INPUT,
+                "its answer has \"observe\": {\"%.80s\": ...}, and the team has no such "
+                "role (team.roles)",
+                role);
+        if (json_is_array (text))
+            return err_set (err, ERR_INPUT,
+                            "its answer has \"observe\": {\"%.80s\": [...]}: a text is wanted; "
+                            "lists of messages are not supported (team.roles.%.80s.system and "
+                            "model.chat say how a model is spoken to)",
+                            role, role);
+        if (json_string_length (text) == 0)
+            return err_set (err, ERR_INPUT,
+                            "its answer has \"observe\": {\"%.80s\": ...} without a text in it",
+                            role);
+    }
+    return 0;
+}
+
+int outcome_check (const json_t *answer, const json_t *roles, bool *done, err_t *err)
+{
+    const json_t *observed = json_object_get (answer, "observe"),
+                 *end = json_object_get (answer, "done");
+    reward_score_t score;
+    *done = json_is_true (end);
+    if (outcome_has (end) && !json_is_boolean (end))
+        return err_set (err, ERR_INPUT, "its answer has a \"done\" that is neither true nor false");
+    if (*done == outcome_has (observed))
+        return err_set (
+            err, ERR_INPUT,
+            "its answer has %s: {\"observe\": {\"ROLE\": \"text\"}} or {\"done\": true, "
+            "\"quality\": 0.7} is wanted",
+            *done ? "\"observe\" beside \"done\"" : "neither \"observe\" nor \"done\"");
+    return *done ? outcome_read (answer, roles, &score, err)
+                 : outcome_check_observed (observed, roles, err);
 }

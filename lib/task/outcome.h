@@ -23,5 +23,8 @@
 bool outcome_is (const json_t *answer);
 /*  roles: names of the team's. ERR_INPUT names the key. */
 int outcome_read (const json_t *answer, const json_t *roles, reward_score_t *score, err_t *err);
+/*  What an environment of the user's own answers to a reset or a step: {"observe": {ROLE: "text"}},
+ *  of those who act next, or {"done": true, ...} with an outcome. ERR_INPUT names the key. */
+int outcome_check (const json_t *answer, const json_t *roles, bool *done, err_t *err);
 
 #endif

@@ -36,7 +36,10 @@ static void prompt_brief (const prompt_seat_t *seat, buf_t *out)
 
 static void prompt_ask (const prompt_seat_t *seat, buf_t *out)
 {
-    seat->family->observe (json_object_get (seat->state, "task"), seat->role, out);
+    if (seat->asked)
+        buf_text (out, seat->asked);
+    else
+        seat->family->observe (json_object_get (seat->state, "task"), seat->role, out);
 }
 
 static void prompt_role (const prompt_seat_t *seat, buf_t *out)
@@ -283,8 +286,11 @@ static bool prompt_reads (const prompt_seat_t *seat, const json_t *action, size_
     const char *slot;
     bool planned = prompt_shows (seat->words, seat->sees, "plan") ||
                    prompt_shows (seat->words, seat->sees, "todo");
+    const char *said = state_text (action, "text");
+    /* A program tells a seat what others said word by word, or it does not tell it. */
     bool reads = prompt_shows (seat->words, seat->sees, "turns") ||
-                 (planned && prompt_is_from (shared, "planned_by", "planned_turn", action, t));
+                 (planned && prompt_is_from (shared, "planned_by", "planned_turn", action, t)) ||
+                 (seat->asked && *said && strstr (seat->asked, said));
     json_object_foreach (state_artifacts (seat->state), slot, artifact)
         reads =
             reads ||

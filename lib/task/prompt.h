@@ -1,6 +1,6 @@
 /*  prompt - what a seat is asked: what it sees of the state, and a text with places.
  *
- *      prompt_seat_t seat = {family, state, "main", "{brief}\n# main\n", "plan", offers};
+ *      prompt_seat_t seat = {family, state, "main", "{brief}\n# main\n", "plan", NULL, offers};
  *      prompt_write (&seat, &out, &err);
  *
  *  A place is a part's name in braces. The parts:
@@ -38,6 +38,7 @@ typedef struct {
     const char *role;
     const char *words;    /* of its own; "": as the family asks */
     const char *sees;     /* names of parts, blanks between; "": PROMPT_SEES */
+    const char *asked;    /* what a program asks of it, instead of the family; NULL: none does */
     const json_t *offers; /* what it may do in this turn (team/protocol.h); NULL: it does not act */
 } prompt_seat_t;
 

@@ -46,6 +46,15 @@ static void reward_words_of_others (const json_t *turns, size_t n, const char *r
     }
 }
 
+/*  Who spoke in a turn is the protocol's, or a program's, which asked some. */
+static bool reward_spoke (const episode_t *episode, const char *role, size_t t)
+{
+    const json_t *turns = json_object_get (episode_json (episode), "turns");
+    const json_t *observed = json_object_get (json_array_get (turns, t), "observed");
+    return protocol_speaks (protocol_turn (episode_protocol (episode), t), role) &&
+           (!observed || json_object_get (observed, role));
+}
+
 /*  How many texts of others a role could read in turn t: one of each seat that spoke before. */
 static double reward_readable (const episode_t *episode, const char *role, size_t t)
 {
@@ -54,8 +63,7 @@ static double reward_readable (const episode_t *episode, const char *role, size_
     for (size_t before = 0; before < t; before++)
         json_array_foreach (roles, r, name)
             n += strcmp (json_string_value (name), role) != 0 &&
-                 protocol_speaks (protocol_turn (episode_protocol (episode), before),
-                                  json_string_value (name));
+                 reward_spoke (episode, json_string_value (name), before);
     return (double) n;
 }
 
@@ -122,7 +130,9 @@ static void reward_add_cost (reward_t *reward, const char *name, double value, s
 static void reward_add_actions (const episode_t *episode, reward_t *reward, size_t *n)
 {
     const json_t *protocol = episode_protocol (episode), *state = episode_json (episode);
-    double least = (double) protocol_least (protocol), all = (double) json_array_size (protocol);
+    bool any_time = json_object_get (state, "outcome"); /* a program may end it after any turn */
+    double least = any_time ? 1 : (double) protocol_least (protocol);
+    double all = (double) json_array_size (protocol);
     double tools = (double) protocol_tools (protocol), invalid = (double) state_invalid (state);
     double valid = (double) json_array_size (json_object_get (state_shared (state), "changelog"));
     if (least < all)

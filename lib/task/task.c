@@ -91,7 +91,7 @@ static int task_make_builtin (task_set_t *set, const task_options_t *given, err_
     if (!family_has_style (set->family, o.style))
         return err_set (err, ERR_CONFIG, "task family '%s' has no built-in set '%s'",
                         set->family->name, o.style);
-    size_t n = set->family->builtin (o.style);
+    size_t n = set->family->by_program && o.seeds ? o.seeds : set->family->builtin (o.style);
     json_t *seen = json_object ();
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n; i++) {

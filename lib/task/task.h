@@ -29,6 +29,7 @@ typedef struct {
     double heldout; /* share held out, by content: a task is on the same side in every set; 0: both
                        sides are all tasks */
     const char *style; /* which of the family's built-in sets; NULL: its first */
+    size_t seeds;      /* tasks of a program's built-in set; 0: as many as it has by itself */
 } task_options_t;
 
 typedef struct task_set task_set_t;

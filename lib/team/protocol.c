@@ -322,6 +322,17 @@ static void protocol_one (json_t *protocol, const char *role, json_t *what, cons
                            json_pack ("{s:{s:o}, s:s*}", "does", role, what, "until", until));
 }
 
+json_t *protocol_anybody (const char *const *roles, size_t n, size_t turns)
+{
+    json_t *protocol = json_array (), *does = json_object ();
+    for (size_t r = 0; r < n; r++)
+        protocol_let (does, roles[r], "draft");
+    for (size_t t = 0; t < turns; t++)
+        json_array_append_new (protocol, json_pack ("{s:O}", "does", does));
+    json_decref (does);
+    return protocol;
+}
+
 static int protocol_parallel (json_t *protocol, const protocol_team_t *team, err_t *err)
 {
     (void) err;

@@ -50,6 +50,8 @@ typedef struct {
 
 /*  A new reference. ERR_INPUT names turn and seat. */
 json_t *protocol_make (const char *name, const protocol_team_t *team, err_t *err);
+/*  All seats may draft in each of the turns: for a program that says who does. */
+json_t *protocol_anybody (const char *const *roles, size_t n, size_t turns);
 /*  Whether a value is a protocol of these roles: what came from outside is one only then. */
 int protocol_check (const json_t *protocol, const json_t *roles, err_t *err);
 

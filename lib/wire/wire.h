@@ -166,6 +166,9 @@ typedef struct {
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;
     bool cross, removal; /* which teams are scored besides those that were played */
+    /* that plays the episodes, or "", and the seconds that it has for an answer */
+    const char *program;
+    double program_s;
 } wire_group_t;
 
 typedef struct {

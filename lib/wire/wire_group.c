@@ -62,6 +62,8 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.timeout_s = message->timeout_s;
     pb.cross = message->cross;
     pb.removal = message->removal;
+    pb.program = convert_borrow (message->program ? message->program : "");
+    pb.program_s = message->program_s;
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
 
@@ -145,7 +147,9 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .protocol = in->protocol,
                           .timeout_s = in->timeout_s,
                           .cross = in->cross,
-                          .removal = in->removal};
+                          .removal = in->removal,
+                          .program = in->program,
+                          .program_s = in->program_s};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_weights (in->weights, &out->weights, err) != 0 ||
@@ -155,6 +159,8 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
+        convert_text (in->program, "program", err) != 0 ||
+        convert_range (in->program_s, 0, 86400, "program_s", err) != 0 ||
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
         wire_from_stop_texts (in, out, err) != 0 ||

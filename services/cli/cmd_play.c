@@ -15,6 +15,7 @@
 #include "play/seats.h"
 #include "play/stream.h"
 #include "play/tasks.h"
+#include "program/session.h"
 #include "report/folder.h"
 #include "task/episode.h"
 
@@ -26,6 +27,8 @@ static const args_option_t options[] = {
     {"--index", "I", "0", "the first task of a file or of the held-out ones"},
     {"--tasks", "N", "1", "how many of them"},
     SAMPLING_OPTIONS ("", "", ""),
+    {"--seat", "ROLE", "",
+     "a person writes what this role says: lines, and an empty one behind them"},
     {"--json", NULL, NULL, "one JSON object per task, with the seconds that it took"},
     {"--set", "SECTION.KEY=VALUE...", NULL, "override a key"},
     {0}};
@@ -48,6 +51,8 @@ typedef struct {
     sampling_t sampling;
     seats_t seats;
     judge_t *judge;
+    session_t *program; /* that plays the episodes, or NULL */
+    const char *person; /* the role of whoever sits at the terminal, or "" */
     pool_t *pool;
     stream_show_t show;
     stream_count_t count;
@@ -60,6 +65,17 @@ static void cmd_play_on_signal (int number)
 {
     (void) number;
     interrupted = 1;
+}
+
+static int cmd_play_count (void *context, size_t role, const char *text, size_t size,
+                           size_t *tokens, err_t *err)
+{
+    const seats_t *seats = context;
+    tokenizer_ids_t ids = {0};
+    int rc = opened_encode (seats->folder[role], &seats->format[role], text, size, &ids, err);
+    *tokens = ids.n;
+    tokenizer_ids_free (&ids);
+    return rc;
 }
 
 /*  ---- one episode ---------------------------------------------------------------------------- */
@@ -114,6 +130,76 @@ static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t
     return episode_act (e->episode, role, &action, err);
 }
 
+/*  What each role is told by a program that plays the episode. */
+static void cmd_play_print_observed (const cmd_play_t *play, const json_t *observed)
+{
+    const char *role;
+    const json_t *text;
+    char heading[96];
+    json_object_foreach ((json_t *) (uintptr_t) observed, role, text) {
+        snprintf (heading, sizeof heading, "%.60s is told", role);
+        stream_heading (&play->show, heading);
+        stream_print (&play->show, json_string_value (text), json_string_length (text));
+        fputc ('\n', play->show.to);
+    }
+}
+
+/*  A program that plays the episode says how it goes on, as it does in an environment. */
+static int cmd_play_told (cmd_play_t *play, cmd_play_episode_t *e, err_t *err)
+{
+    buf_t record = {0}, line = {0};
+    int rc = 0;
+    if (!play->program && !(play->program = session_new (play->conf->task.program, err)))
+        return -1;
+    rc = episode_so_far (e->episode, "play", &record, err);
+    if (rc == 0)
+        rc = session_play (play->program, record.data, record.size, play->conf->task.program_s,
+                           &line, err);
+    json_t *answer = rc == 0 ? json_loadb (line.data, line.size, 0, NULL) : NULL;
+    if (rc == 0)
+        rc = episode_told (e->episode, answer, err);
+    if (rc == 0 && play->show.to)
+        cmd_play_print_observed (play, json_object_get (answer, "observe"));
+    json_decref (answer);
+    buf_free (&record);
+    buf_free (&line);
+    return rc;
+}
+
+/*  A person's lines, up to an empty one or the end of the input. */
+static int cmd_play_person (cmd_play_t *play, cmd_play_episode_t *e, size_t role, err_t *err)
+{
+    buf_t seen = {0}, said = {0};
+    char *line = NULL, heading[96];
+    size_t capacity = 0, tokens = 0;
+    buf_text (&seen, "");
+    buf_text (&said, "");
+    int rc = episode_observe (e->episode, role, &seen, err);
+    if (rc == 0 && play->show.to) {
+        /* What a program says is shown already. */
+        snprintf (heading, sizeof heading, "%.60s (you)", play->person);
+        stream_heading (&play->show, heading);
+        if (!play->program)
+            stream_print (&play->show, seen.data, seen.size);
+        fflush (play->show.to);
+    }
+    for (ssize_t n; rc == 0 && (n = getline (&line, &capacity, stdin)) > 0 && *line != '\n';)
+        buf_append (&said, line, (size_t) n);
+    free (line);
+    while (said.size && said.data[said.size - 1] == '\n')
+        said.size--;
+    if (rc == 0)
+        rc = buf_check (&said, "what you said", err);
+    if (rc == 0)
+        rc = cmd_play_count (&play->seats, role, said.data, said.size, &tokens, err);
+    episode_action_t action = {.text = said.data, .size = said.size, .tokens = tokens};
+    if (rc == 0)
+        rc = episode_act (e->episode, role, &action, err);
+    buf_free (&seen);
+    buf_free (&said);
+    return rc;
+}
+
 /*  tool: as judge_score. NULL: err, or interrupted. */
 static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t *e,
                                             const char *tool, err_t *err)
@@ -165,7 +251,8 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
     char heading[CONF_LIST_MAX][96];
     int rc = 0;
     for (size_t r = 0; rc == 0 && r < play->conf->team.roles.n; r++) {
-        if (!episode_acts (e->episode, r))
+        if (!episode_acts (e->episode, r) ||
+            strcmp (play->person, play->conf->team.roles.item[r]) == 0)
             continue;
         rc = cmd_play_prepare (play, e, r, &parts[n], err);
         snprintf (heading[n], sizeof heading[n], turn ? "%.40s, turn %zu" : "%.40s",
@@ -178,6 +265,10 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = cmd_play_act (e, role_of[i], &parts[i], err);
     stream_free (parts, n);
+    for (size_t r = 0; rc == 0 && r < play->conf->team.roles.n; r++)
+        if (episode_acts (e->episode, r) &&
+            strcmp (play->person, play->conf->team.roles.item[r]) == 0)
+            rc = cmd_play_person (play, e, r, err);
     if (rc == 0)
         rc = cmd_play_tools (play, e, unscored, err);
     return rc == 0 ? episode_step (e->episode, err) : -1;
@@ -285,7 +376,8 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
         cmd_play_print_task (play, e.episode);
     double started = clock_s ();
     while (rc == 0 && !episode_done (e.episode))
-        rc = cmd_play_turn (play, &e, &tasks->unscored, err);
+        rc = episode_waits (e.episode) ? cmd_play_told (play, &e, err)
+                                       : cmd_play_turn (play, &e, &tasks->unscored, err);
     e.write_s = clock_s () - started;
     if (rc == 0)
         rc = cmd_play_finish (play, &e, &tasks->unscored, err);
@@ -296,17 +388,6 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
 }
 
 /*  ---- the command ---------------------------------------------------------------------------- */
-
-static int cmd_play_count (void *context, size_t role, const char *text, size_t size,
-                           size_t *tokens, err_t *err)
-{
-    const seats_t *seats = context;
-    tokenizer_ids_t ids = {0};
-    int rc = opened_encode (seats->folder[role], &seats->format[role], text, size, &ids, err);
-    *tokens = ids.n;
-    tokenizer_ids_free (&ids);
-    return rc;
-}
 
 static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, size_t n, err_t *err)
 {
@@ -400,6 +481,12 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     if (!play->conf || cmd_play_sampling (play, args, err) != 0)
         return -1;
     play->json = args_flag (args, "--json");
+    play->person = args_value (args, "--seat");
+    bool seated = !*play->person;
+    for (size_t r = 0; r < play->conf->team.roles.n; r++)
+        seated = seated || strcmp (play->person, play->conf->team.roles.item[r]) == 0;
+    if (!seated)
+        return err_set (err, ERR_CONFIG, "--seat %.60s: the team has no such role", play->person);
     play->show = stream_to (stdout);
     play->show.interrupted = &interrupted;
     /* An object comes when its episode is over; nothing is shown before. */
@@ -442,6 +529,7 @@ static int cmd_play_run (int argc, char **argv)
         stream_say_count (&play.count);
     /* These two borrow the configuration and the pool, which therefore go last. */
     judge_destroy (&play.judge);
+    session_destroy (&play.program);
     seats_close (&play.seats);
     pool_destroy (&play.pool);
     conf_destroy (&play.conf);

@@ -281,8 +281,7 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
             return err_set (err, ERR_NONE, "interrupted");
         if (cmd_run_watch (run, err) < 0)
             return -1;
-        presence_advise (missing, run->conf->reward.command, run->bus, run->redis, text,
-                         sizeof text);
+        presence_advise (missing, run->conf, run->bus, run->redis, text, sizeof text);
         if (waited > PARTS_MS)
             return err_set (err, ERR_TIMEOUT, "%s (waited %d s)", text, PARTS_MS / 1000);
         if (waited > SAY_MS)

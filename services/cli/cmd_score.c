@@ -73,7 +73,7 @@ static int cmd_score_split (json_t *state, cmd_score_episode_t *e, err_t *err)
     json_int_t tokens = json_integer_value (json_object_get (limits, "tokens"));
     json_int_t turns = json_integer_value (json_object_get (limits, "turns"));
     json_t *history = json_object ();
-    static const char *const parts[] = {"turns", "artifact"};
+    static const char *const parts[] = {"turns", "artifact", "outcome"};
     size_t i;
     e->state = state;
     /* Names are borrowed from the state, which lives as long as the episode. */

@@ -121,18 +121,6 @@ static int answers_step (group_t *group, err_t *err)
     return 0;
 }
 
-/*  What an episode that is done had said, for its score and for the result. */
-static int answers_keep_history (table_t *table, err_t *err)
-{
-    buf_t text = {0};
-    int rc = episode_history (table->episode, &text, err);
-    free (table->history);
-    table->history = buf_take (&text);
-    if (rc == 0 && !table->history)
-        rc = err_set (err, ERR_LIMIT, "no memory for a history");
-    return rc;
-}
-
 /*  One line for each episode, empty for one that had ended before. */
 static int answers_write_turn (group_t *group, err_t *err)
 {
@@ -143,9 +131,6 @@ static int answers_write_turn (group_t *group, err_t *err)
         buf_char (&group->bytes, '\n');
         if (rc == 0)
             rc = buf_check (&group->bytes, "the turn", err);
-        /* Kept once: later turns do not change an episode that is done. */
-        if (rc == 0 && episode_done (table->episode) && !table->history)
-            rc = answers_keep_history (table, err);
         if (rc != 0)
             return err_wrap (err, "episode %zu", e);
     }
@@ -199,6 +184,12 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
         if (!reply || answers_check_act (group, answers_role_of_ask (group, ask), reply, err) != 0)
             return -1;
         group->replies[ask] = reply;
+    } else if (group->stage == STAGE_STEP) {
+        if (group_check_told (group, data, size, err) != 0)
+            return -1;
+        group->asks[ask].answered = true;
+        group_end_told (group, data, size);
+        return 0;
     } else {
         const wire_score_reply_t *reply = wire_score_reply_unpack (group->arena, data, size, err);
         if (!reply)

@@ -223,16 +223,29 @@ static int asks_write_others (group_t *group, const char *const *histories, err_
     return rc;
 }
 
+/*  What an episode had said, for its score and for the result. */
+static int asks_keep_history (table_t *table, err_t *err)
+{
+    buf_t text = {0};
+    int rc = episode_history (table->episode, &text, err);
+    free (table->history);
+    table->history = buf_take (&text);
+    if (rc == 0 && !table->history)
+        rc = err_set (err, ERR_LIMIT, "no memory for a history");
+    return rc;
+}
+
 /*  All that is scored: the episodes, and behind them the others. NULL: see err. */
 static const char **asks_gather_histories (group_t *group, err_t *err)
 {
     const char **histories = calloc (group->n, sizeof *histories), **all = NULL;
-    for (size_t e = 0; histories && e < group->n; e++)
+    int rc = histories ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu episodes", group->n);
+    for (size_t e = 0; rc == 0 && e < group->n; e++) {
+        rc = asks_keep_history (&group->tables[e], err);
         histories[e] = group->tables[e].history;
-    if (!histories)
-        err_set (err, ERR_LIMIT, "no memory for %zu episodes", group->n);
-    else if (asks_write_others (group, histories, err) == 0 &&
-             !(all = realloc (histories, (group->n + group->others_n) * sizeof *all)))
+    }
+    if (rc == 0 && asks_write_others (group, histories, err) == 0 &&
+        !(all = realloc (histories, (group->n + group->others_n) * sizeof *all)))
         err_set (err, ERR_LIMIT, "no memory for %zu histories", group->n + group->others_n);
     if (!all)
         free (histories);

@@ -19,12 +19,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "call.h"
-#include "group.h"
-#include "store/store.h"
+#include "service.h"
 #include "svc/args.h"
-#include "svc/event.h"
-#include "tokenizers.h"
 
 #define LEASE_MS       10000 /* a group whose environment died is claimed again after that */
 #define RENEW_MS       3000
@@ -36,35 +32,6 @@
 #define ACT_MAX_S      86400
 #define SCORE_MS       120000 /* for an answer of the reward service, to begin with */
 #define PATIENCE_MS    900000 /* without progress until a group is given back, at least */
-#define RUNS_MAX       32     /* whose events we listen to; more are polled */
-
-/*  One claimed group. */
-typedef struct {
-    group_t *group; /* NULL: this place is free */
-    store_claim_t claim;
-    call_t calls[EPISODE_ROLES_MAX]; /* of each of its asks */
-    unsigned round;                  /* of those */
-    const tokenizer_t *tokenizers[EPISODE_ROLES_MAX];
-    int64_t claimed_ms, renewed_ms, moved_ms;
-    err_t trouble; /* what failed last */
-} player_t;
-
-typedef struct {
-    svc_run_t *svc;
-    bus_t *bus;
-    store_t *store;
-    tokenizers_t *tokenizers;
-    player_t *players;
-    size_t players_n, live;
-    int64_t claim_ms;       /* when to look for groups again */
-    int64_t store_again_ms; /* Redis failed: leave it alone until then */
-    int64_t store_call_ms;  /* what a call to Redis takes, as seen */
-    deadlines_t deadlines;
-    char runs[RUNS_MAX][STORE_RUN_MAX + 1];
-    size_t runs_n;
-    uint64_t committed, dead, given_up, lost, refused;
-    int64_t busy_us;
-} environment_t;
 
 /*  ---- open and close ------------------------------------------------------------------------- */
 
@@ -72,8 +39,9 @@ typedef struct {
  *  so that no worker goes on for nobody; the freed place is filled at once. */
 static void player_leave (environment_t *env, player_t *player)
 {
+    steps_leave (env, player);
     for (size_t i = 0; i < EPISODE_ROLES_MAX; i++) {
-        if (player->calls[i].number)
+        if (player->calls[i].number && !programs_asked (player->calls[i].number))
             bus_cancel (env->bus, player->calls[i].number);
         tokenizers_release (env->tokenizers, player->tokenizers[i]);
     }
@@ -105,6 +73,7 @@ void environment_close (svc_run_t *run, void **state)
         return;
     if (env->store && env->players)
         environment_release_all (env);
+    programs_destroy (&env->programs);
     tokenizers_destroy (&env->tokenizers);
     store_destroy (&env->store);
     free (env->players);
@@ -132,6 +101,8 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
     env->tokenizers = tokenizers_new (env->bus);
     if (!env->players || !env->tokenizers)
         return err_set (err, ERR_LIMIT, "no memory for %lld groups", groups);
+    if (steps_open (env, err) != 0)
+        return -1;
     env->store = store_new (svc_redis (run), err);
     /* What a process of this name held is nobody's now: without this it would lie until its lease
      * ends. */
@@ -146,66 +117,6 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
 }
 
 /*  ---- one group ------------------------------------------------------------------------------ */
-
-/*  Events are for people and for trainers that like to know early; no count depends on one. */
-static void environment_publish (environment_t *env, const wire_event_t *event)
-{
-    char topic[STORE_RUN_MAX + 32];
-    snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
-    event_publish (env->bus, "environment", topic, event);
-}
-
-static void environment_publish_committed (environment_t *env, const player_t *player)
-{
-    const wire_group_t *m = group_message (player->group);
-    wire_part_t metrics[GROUP_METRICS + 1];
-    size_t n = group_metrics (player->group, metrics);
-    metrics[n] = (wire_part_t){"seconds", (double) (clock_ms () - player->claimed_ms) / 1e3};
-    wire_event_t event = {.kind = WIRE_GROUP_COMMITTED,
-                          .run = m->run,
-                          .step = m->step,
-                          .group = m->group,
-                          .phase = m->phase,
-                          .version = {.policy = ""},
-                          .metrics = metrics,
-                          .metrics_n = n + 1,
-                          .text = ""};
-    environment_publish (env, &event);
-}
-
-/*  Says what is in the way of a group. Each refusal says it again, since whoever begins to watch
- *  later, or missed it, should know as well; the trainer names the last one when the run's deadline
- *  ends it. */
-static void environment_publish_trouble (environment_t *env, const player_t *player,
-                                         wire_event_kind_t kind, const err_t *why)
-{
-    const wire_group_t *m = group_message (player->group);
-    environment_publish (env, &(wire_event_t){.kind = kind,
-                                              .run = m->run,
-                                              .step = m->step,
-                                              .group = m->group,
-                                              .phase = m->phase,
-                                              .version = {.policy = ""},
-                                              .text = why->text});
-}
-
-static void environment_log_group (const player_t *player, const char *event, const char *why)
-{
-    log_warn (event, "run=%s phase=%u step=%" PRIu64 " group=%" PRIu64 " text=\"%s\"",
-              player->claim.run, player->claim.phase, player->claim.step, player->claim.group, why);
-}
-
-/*  Also kept with the run, where whoever looks for the reason finds it; best effort. */
-static void environment_note_group (environment_t *env, const player_t *player, const char *event,
-                                    const char *why)
-{
-    char text[ERR_TEXT_MAX + 128];
-    environment_log_group (player, event, why);
-    snprintf (text, sizeof text, "phase %u, step %" PRIu64 ", group %" PRIu64 ", %s: %s",
-              player->claim.phase, player->claim.step, player->claim.group, svc_name (env->svc),
-              why);
-    store_log (env->store, player->claim.run, event, text, NULL);
-}
 
 /*  A slow Redis is given the time that it was seen to need: with a fixed deadline below that, no
  *  call would ever succeed. The mean forgets slowly, so one stall does not count for long. */
@@ -350,7 +261,10 @@ static bool player_ask (environment_t *env, player_t *player)
         if (ask->answered || call->number || now < call->again_ms)
             continue;
         int64_t patience = environment_patience_ms (player);
-        call_send (call, env->bus, ask, deadlines_ms (&env->deadlines, ask->service, patience));
+        if (strcmp (ask->service, "step") == 0)
+            steps_ask (env, player, ask, call);
+        else
+            call_send (call, env->bus, ask, deadlines_ms (&env->deadlines, ask->service, patience));
     }
     return false;
 }
@@ -440,6 +354,14 @@ static void environment_refuse_claim (environment_t *env, player_t *player, cons
     player_leave (env, player);
 }
 
+/*  It goes back, and its run is told: it would wait for ever where no environment has its
+ *  program. */
+static void environment_refuse_program (environment_t *env, player_t *player, const err_t *why)
+{
+    environment_publish_trouble (env, player, WIRE_GROUP_REFUSED, why);
+    environment_fail_group (env, player, why->text);
+}
+
 /*  1: claimed a group and began it; 0: none there; -1: Redis is in trouble. */
 static int environment_claim_one (environment_t *env, player_t *player)
 {
@@ -455,10 +377,12 @@ static int environment_claim_one (environment_t *env, player_t *player)
     env->live++;
     environment_subscribe (env, player->claim.run);
     player->group = group_new (player->claim.payload.data, player->claim.payload.size, &err);
-    if (player->group)
-        player_advance (env, player);
-    else
+    if (!player->group)
         environment_refuse_claim (env, player, &err);
+    else if (steps_check (env, player, &err) != 0)
+        environment_refuse_program (env, player, &err);
+    else
+        player_advance (env, player);
     return 1;
 }
 
@@ -564,6 +488,7 @@ int environment_work (svc_run_t *run)
 {
     environment_t *env = svc_state (run);
     int64_t start = clock_us (), now = clock_ms ();
+    steps_take (env);
     for (size_t i = 0; i < env->players_n; i++)
         if (env->players[i].group)
             player_advance (env, &env->players[i]);

@@ -8,6 +8,7 @@
  */
 #include "group.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <math.h>
@@ -137,6 +138,14 @@ group_state_t group_state (const group_t *group)
     return group->state;
 }
 
+const char *group_name (const group_t *group, char name[GROUP_ID_MAX])
+{
+    const wire_group_t *m = group->message;
+    snprintf (name, GROUP_ID_MAX, "%s/%s/%" PRIu64 "/%" PRIu64 "/", m->run,
+              wire_phase_name (m->phase), m->step, m->group);
+    return name;
+}
+
 const err_t *group_error (const group_t *group)
 {
     return &group->error;
@@ -150,7 +159,7 @@ void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
         if (!group->seats[r].tokenizer)
             return;
     if (group->state == GROUP_READING)
-        group_begin_turn (group);
+        group_go_on (group);
 }
 
 bool group_has_tokenizer (const group_t *group, size_t role)
@@ -189,16 +198,25 @@ const buf_t *group_turn (const group_t *group, unsigned *turn)
 
 /*  Scoring begins when the last episode is done: one request for all of them, since the task with
  *  its tests goes with it once. */
-void group_stored (group_t *group)
+void group_go_on (group_t *group)
 {
-    bool done = true;
-    for (size_t e = 0; e < group->n; e++)
+    bool done = true, waits = false;
+    for (size_t e = 0; e < group->n; e++) {
         done = done && episode_done (group->tables[e].episode);
-    group->turn++;
-    if (done)
+        waits = waits || episode_waits (group->tables[e].episode);
+    }
+    if (waits)
+        group_ask_step (group);
+    else if (done)
         group_ask_score (group);
     else
         group_begin_turn (group);
+}
+
+void group_stored (group_t *group)
+{
+    group->turn++;
+    group_go_on (group);
 }
 
 const buf_t *group_result (const group_t *group)

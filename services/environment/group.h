@@ -10,6 +10,10 @@
  *      case GROUP_FAILED:  group_error (group); }
  *      group_destroy (&group);
  *
+ *  Where a program plays the episodes (program/session.h), it is asked before each turn how those
+ *  go on that wait for it: one ask, of which each line is an episode so far, and each line of the
+ *  answer what it said of that one. Their ids begin with group_name.
+ *
  *  A turn is one act request per acting role, in which equal prompts stand once, with the episodes
  *  that share them. When all are answered the actions are applied in the order of (episode, role),
  *  and what the turn added is to be stored. After the last turn one score request follows. What is
@@ -36,7 +40,7 @@ typedef enum {
 } group_state_t;
 
 typedef struct {
-    const char *service;   /* "act", "score" */
+    const char *service;   /* "act", "score"; "step": of the program that plays the episodes */
     char what[96];         /* "turn 2, role main: ", for errors, or "" */
     char id[GROUP_ID_MAX]; /* names the request for idempotence; ends in a hash of its content */
     buf_t payload;
@@ -49,6 +53,8 @@ void group_destroy (group_t **group);
 
 const wire_group_t *group_message (const group_t *group);
 group_state_t group_state (const group_t *group);
+/*  "RUN/PHASE/STEP/GROUP/". */
+const char *group_name (const group_t *group, char name[GROUP_ID_MAX]);
 /*  Why it failed. */
 const err_t *group_error (const group_t *group);
 /*  Makes it fail: for what is learnt outside, such as a peer's refusal. */

@@ -23,7 +23,7 @@ typedef struct {
 } seat_t;
 
 /*  What is asked for just now. */
-typedef enum { STAGE_ACT, STAGE_TOOL, STAGE_SCORE } stage_t;
+typedef enum { STAGE_STEP, STAGE_ACT, STAGE_TOOL, STAGE_SCORE } stage_t;
 
 /*  A tool that a role of an episode uses in this turn. */
 typedef struct {
@@ -58,6 +58,14 @@ struct group {
 
 /*  Tokens of the longest completion of a role. */
 uint32_t group_max_tokens (const group_t *group, size_t role);
+
+/*  told.c: the program that plays the episodes is asked how they go on. */
+void group_ask_step (group_t *group);
+int group_check_told (const group_t *group, const void *data, size_t size, err_t *err);
+void group_end_told (group_t *group, const void *data, size_t size);
+
+/*  group.c: a turn has ended, or none has begun: the next one, or the score. */
+void group_go_on (group_t *group);
 
 /*  asks.c: what is asked of agents in a turn, and of the reward service at the end. A turn in which
  *  nobody has to be asked anything goes on to its tools. */

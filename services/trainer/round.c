@@ -129,6 +129,8 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .cpu_total_s = conf->task.cpu_total_s,
         .command_s = conf->reward.command_s,
         .protocol = conf->protocol,
+        .program = conf->task.program,
+        .program_s = conf->task.program_s,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_sampling (round, &message);
     if (round->phase == WIRE_TRAIN) {

@@ -99,7 +99,8 @@ static int trainer_open_tasks (trainer_t *t, err_t *err)
                               .path = *conf->task.path ? conf->task.path : NULL,
                               .seed = (uint64_t) conf->task.seed,
                               .heldout = conf->task.heldout,
-                              .style = conf->task.style};
+                              .style = conf->task.style,
+                              .seeds = (size_t) conf->task.seeds};
     t->tasks = task_set_open (&options, err);
     if (!t->tasks)
         return -1;

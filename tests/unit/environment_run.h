@@ -73,8 +73,11 @@ static inline void run_close_all (void)
 
 static inline void run_open (bus_t *bus)
 {
-    static const args_option_t options[] = {
-        {"--groups", "N", "32", ""}, {"--act-timeout", "S", "90", ""}, {0}};
+    static const args_option_t options[] = {{"--groups", "N", "32", ""},
+                                            {"--act-timeout", "S", "90", ""},
+                                            {"--program", "P", "", ""},
+                                            {"--workers", "N", "2", ""},
+                                            {0}};
     static const args_spec_t spec = {.program = "test", .about = "", .options = options};
     char *argv[] = {"test"};
     run =

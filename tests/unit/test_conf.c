@@ -15,6 +15,9 @@
 #include "conf/conf.h"
 
 #define GOOD "model:\n  path: m\nteam:\n  roles: [aux, main]\ntask:\n  family: coding\n"
+/*  One whose episodes a program plays; "planner" is no author elsewhere. */
+#define OWN                                                                                        \
+    "model:\n  path: m\nteam:\n  roles: [planner, boss]\ntask:\n  program: python3 my_env.py\n"
 
 static conf_t *parse (const char *text, const char *override, err_t *err)
 {
@@ -27,6 +30,27 @@ static void refused (const char *text, const char *override, const char *wanted)
     conf_t *conf = parse (text, override, &err);
     if (conf || err.code != ERR_CONFIG || !strstr (err.text, wanted))
         fail_msg ("'%s' is wanted, got '%s'", wanted, conf ? "(taken)" : err.text);
+}
+
+/*  Nobody has to name the family of a program, and seats of any name speak. */
+static void a_program_needs_no_family (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    conf_t *conf = parse (OWN, "team.roles.boss.prompt={ask} Go.", &err);
+    if (!conf)
+        fail_msg ("%s", err.text);
+    assert_string_equal (conf->task.family, "external");
+    assert_string_equal (conf->protocol, "");
+    assert_false (conf_reproducible (conf));
+    buf_t printed = {0};
+    conf_print (conf, false, &printed);
+    conf_t *again = conf_parse (printed.data, printed.size, "printed", NULL, 0, &err);
+    if (!again)
+        fail_msg ("%s", err.text);
+    conf_destroy (&again);
+    buf_free (&printed);
+    conf_destroy (&conf);
 }
 
 static void values_are_read (void **state)
@@ -92,6 +116,15 @@ static void what_is_wrong_is_named (void **state)
              "x.yml:9: evaluation.samples does nothing while evaluation.temperature is 0");
     refused ("model:\n  path: m\nteam:\n  roles: [a]\n", NULL, "task.family");
     refused ("model:\n  path: m\ntask:\n  family: coding\n", NULL, "team.roles");
+    refused (GOOD, "task.program=x", "whose episodes no program plays");
+    refused (GOOD, "task.program_s=3", "task.program_s does nothing without task.program");
+    refused (OWN, "task.program=", "task.family is missing");
+    refused (OWN "  seeds: 9\n", "task.path=x", "task.seeds does nothing beside task.path");
+    refused (OWN, "team.protocol=repair", "which says who acts when");
+    refused (OWN, "team.roles.boss.prompt=go", "has no {ask}");
+    refused (OWN, "loss.credit=removal", "never played");
+    refused ("model:\n  path: m\ntask:\n  program: x\n", NULL,
+             "team.roles is missing: name seats of the external family, as task.program");
     err_t err = {0};
     assert_null (conf_load ("/nowhere/x.yml", NULL, 0, &err));
     assert_int_equal (err.code, ERR_CONFIG);
@@ -115,7 +148,7 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:7: task.style 'chat' is no built-in set of the writing family: plain, story");
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
-    refused (GOOD, "task.family=poems", "'poems' is none of coding|module|writing");
+    refused (GOOD, "task.family=poems", "'poems' is none of coding|external|module|writing");
     refused (GOOD "reward:\n  scale: batch\n", NULL, "x.yml:8: reward.scale does nothing while");
     refused (GOOD "reward:\n  local: 1\n", NULL, "x.yml:8: reward.local does nothing while");
     refused (GOOD "loss:\n  credit: role\nreward:\n  team: 0\n", NULL,
@@ -495,6 +528,7 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (values_are_read),
+        cmocka_unit_test (a_program_needs_no_family),
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (keys_that_do_not_go_together_are_named_with_their_line),
         cmocka_unit_test (a_scorer_of_ones_own_is_told_the_limits_of_cpu_time),

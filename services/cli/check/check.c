@@ -191,7 +191,8 @@ static task_set_t *check_open_tasks (const conf_t *conf, err_t *err)
                               .path = *conf->task.path ? conf->task.path : NULL,
                               .seed = (uint64_t) conf->task.seed,
                               .heldout = conf->task.heldout,
-                              .style = conf->task.style};
+                              .style = conf->task.style,
+                              .seeds = (size_t) conf->task.seeds};
     task_set_t *tasks = task_set_open (&options, err);
     if (!tasks)
         conf_wrap (conf, *conf->task.path ? "task.path" : "task.heldout", err);
@@ -377,6 +378,8 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     }
     check_voices_close (p);
     free (p);
+    if (rc == 0 && !elsewhere && *conf->task.program && trial_start (conf->task.program, err) != 0)
+        rc = conf_wrap (conf, "task.program", err);
     if (rc == 0 && !elsewhere && *conf->reward.command &&
         trial_start (conf->reward.command, err) != 0)
         rc = conf_wrap (conf, "reward.command", err);

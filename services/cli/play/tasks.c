@@ -33,7 +33,8 @@ static int tasks_open_set (tasks_t *tasks, const conf_t *conf, const char *path,
                                                          : NULL,
                               .seed = (uint64_t) conf->task.seed,
                               .heldout = *path ? 0 : conf->task.heldout,
-                              .style = conf->task.style};
+                              .style = conf->task.style,
+                              .seeds = (size_t) conf->task.seeds};
     task_fitted_t fitted;
     tasks->set = task_set_open (&options, err);
     tasks->split = *path ? TASK_TRAIN : TASK_HELDOUT;

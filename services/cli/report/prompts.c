@@ -81,6 +81,15 @@ static int prompts_replay_role (episode_t *episode, size_t role, json_t *action)
     return episode_act (episode, role, &act, NULL);
 }
 
+/*  What a program asked stands in the record. */
+static int prompts_replay_program (episode_t *episode, const json_t *turn)
+{
+    json_t *answer = json_pack ("{s:O*}", "observe", json_object_get (turn, "observed"));
+    int rc = episode_told (episode, answer, NULL);
+    json_decref (answer);
+    return rc;
+}
+
 /*  What tools found stands in the record. */
 static int prompts_replay_tools (episode_t *episode, const json_t *turn)
 {
@@ -109,6 +118,8 @@ void prompts_add (json_t *state)
     size_t t;
     int rc = episode ? 0 : -1;
     json_array_foreach (json_object_get (state, "turns"), t, turn) {
+        if (rc == 0 && episode_waits (episode))
+            rc = prompts_replay_program (episode, turn);
         for (size_t r = 0; rc == 0 && r < json_array_size (roles); r++) {
             const char *role = json_string_value (json_array_get (roles, r));
             if (episode_acts (episode, r))

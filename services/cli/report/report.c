@@ -230,6 +230,7 @@ static void report_conf_facts (const conf_t *c, buf_t *out)
     buf_printf (&text, "%s%s%s", c->task.family, *c->task.path ? ", " : ", built in: ",
                 *c->task.path ? c->task.path : c->task.style);
     report_fact_text (out, "Tasks", &text);
+    report_fact (out, "Environment", c->task.program);
     report_fact (out, "Scorer", c->reward.command);
     buf_printf (&text, "%lld steps of %lld groups of %lld episodes, temperature %g",
                 (long long) c->trainer.steps, (long long) c->trainer.groups,

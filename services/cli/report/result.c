@@ -246,8 +246,10 @@ static void result_print_example (FILE *to, const char *out)
 {
     json_t *pairs = examples_read (out);
     const json_t *pair = json_array_get (pairs, 0), *first = json_array_get (pair, 0);
-    const char *brief =
-        json_string_value (json_object_get (json_object_get (first, "task"), "brief"));
+    const json_t *task = json_object_get (first, "task");
+    const char *brief = json_string_value (json_object_get (task, "brief"));
+    if (!brief) /* as those of an own environment need none */
+        brief = json_string_value (json_object_get (task, "id"));
     if (pair) {
         result_print_words (to,
                             examples_learned (pair) ? "\nA held-out task that training solved: "

@@ -27,13 +27,16 @@ const char *presence_missing (const presence_t *p, bool critic)
     return NULL;
 }
 
-void presence_advise (const char *kind, const char *scorer, const char *bus, const char *redis,
+void presence_advise (const char *kind, const conf_t *conf, const char *bus, const char *redis,
                       char *text, size_t size)
 {
-    bool reward = strcmp (kind, "reward") == 0 && *scorer;
-    bool stores = strcmp (kind, "environment") == 0;
+    bool stores = strcmp (kind, "environment") == 0, scores = strcmp (kind, "reward") == 0;
+    const char *program = scores ? conf->reward.command : stores ? conf->task.program : "";
     snprintf (text, size,
               "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s", kind,
               bus, kind, bus, stores ? " --redis " : "", stores ? redis : "",
-              reward ? " --command '" : "", reward ? scorer : "", reward ? "'" : "");
+              !*program ? ""
+              : scores  ? " --command '"
+                        : " --program '",
+              program, *program ? "'" : "");
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "conf/conf.h"
 #include "wire/wire.h"
 
 typedef struct {
@@ -18,9 +19,9 @@ typedef struct {
 void presence_event (presence_t *presence, const wire_event_t *event);
 /*  The first kind that a run needs and of which no status came yet; NULL: all are there. */
 const char *presence_missing (const presence_t *presence, bool critic);
-/*  How to start a service of that kind on somebody else's suite: a command to copy. scorer: the
- *  run's own, "": none. */
-void presence_advise (const char *kind, const char *scorer, const char *bus, const char *redis,
+/*  How to start a service of that kind on somebody else's suite: a command to copy, with the
+ *  programs of the run's own. */
+void presence_advise (const char *kind, const conf_t *conf, const char *bus, const char *redis,
                       char *text, size_t size);
 
 #endif

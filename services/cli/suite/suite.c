@@ -179,7 +179,10 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     snprintf (threads, sizeof threads, "%lld", (long long) conf->run.threads);
     snprintf (workers, sizeof workers, "%lld", (long long) conf->reward.workers);
     const char *with_threads[] = {"--threads", threads, NULL};
-    const char *with_redis[] = {"--redis", s->redis_address, NULL};
+    char players[24];
+    snprintf (players, sizeof players, "%lld", (long long) conf->task.workers);
+    const char *with_redis[] = {"--redis",   s->redis_address, "--program", conf->task.program,
+                                "--workers", players,          NULL};
     buf_t modules = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
     const char *with_scorer[] = {"--workers", workers,

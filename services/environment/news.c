@@ -1,0 +1,68 @@
+/*  news - what the service says of groups. See service.h */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service.h"
+#include "svc/event.h"
+
+/*  Events are for people and for trainers that like to know early; no count depends on one. */
+static void environment_publish (environment_t *env, const wire_event_t *event)
+{
+    char topic[STORE_RUN_MAX + 32];
+    snprintf (topic, sizeof topic, "%s/%s", event->run, wire_event_name (event->kind));
+    event_publish (env->bus, "environment", topic, event);
+}
+
+void environment_publish_committed (environment_t *env, const player_t *player)
+{
+    const wire_group_t *m = group_message (player->group);
+    wire_part_t metrics[GROUP_METRICS + 1];
+    size_t n = group_metrics (player->group, metrics);
+    metrics[n] = (wire_part_t){"seconds", (double) (clock_ms () - player->claimed_ms) / 1e3};
+    wire_event_t event = {.kind = WIRE_GROUP_COMMITTED,
+                          .run = m->run,
+                          .step = m->step,
+                          .group = m->group,
+                          .phase = m->phase,
+                          .version = {.policy = ""},
+                          .metrics = metrics,
+                          .metrics_n = n + 1,
+                          .text = ""};
+    environment_publish (env, &event);
+}
+
+/*  Says what is in the way of a group. Each refusal says it again, since whoever begins to watch
+ *  later, or missed it, should know as well; the trainer names the last one when the run's deadline
+ *  ends it. */
+void environment_publish_trouble (environment_t *env, const player_t *player,
+                                  wire_event_kind_t kind, const err_t *why)
+{
+    const wire_group_t *m = group_message (player->group);
+    environment_publish (env, &(wire_event_t){.kind = kind,
+                                              .run = m->run,
+                                              .step = m->step,
+                                              .group = m->group,
+                                              .phase = m->phase,
+                                              .version = {.policy = ""},
+                                              .text = why->text});
+}
+
+void environment_log_group (const player_t *player, const char *event, const char *why)
+{
+    log_warn (event, "run=%s phase=%u step=%" PRIu64 " group=%" PRIu64 " text=\"%s\"",
+              player->claim.run, player->claim.phase, player->claim.step, player->claim.group, why);
+}
+
+/*  Also kept with the run, where whoever looks for the reason finds it; best effort. */
+void environment_note_group (environment_t *env, const player_t *player, const char *event,
+                             const char *why)
+{
+    char text[ERR_TEXT_MAX + 128];
+    environment_log_group (player, event, why);
+    snprintf (text, sizeof text, "phase %u, step %" PRIu64 ", group %" PRIu64 ", %s: %s",
+              player->claim.phase, player->claim.step, player->claim.group, svc_name (env->svc),
+              why);
+    store_log (env->store, player->claim.run, event, text, NULL);
+}
