@@ -138,6 +138,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!family->by_program, "task.workers", no_program},
         {!family->by_program, "task.seeds", no_program},
         {*conf->task.path, "task.seeds", "beside task.path, which has the tasks: leave it out"},
+        {!*conf->judge.url, "judge.", "without judge.url: leave it out, or say who is asked"},
         {plain, "model.adapter_path", no_adapter},
         {plain, "model.lora_rank", no_adapter},
         {plain, "model.lora_alpha", no_adapter},

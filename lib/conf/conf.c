@@ -508,6 +508,8 @@ conf_t *conf_parse (const char *text, size_t size, const char *name, const char 
         rc = conf_check (conf, err);
     if (rc == 0)
         rc = conf_make_protocol (conf, err);
+    if (rc == 0)
+        rc = conf_make_grade (conf, err);
     if (rc != 0)
         conf_destroy (&conf);
     return conf;

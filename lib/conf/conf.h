@@ -82,6 +82,7 @@ typedef struct {
     size_t policies_n;
     size_t policy_of[CONF_LIST_MAX]; /* by role */
     char *protocol; /* team.protocol or team.turns in full: JSON, "" where all draft in parallel */
+    char *grade;    /* the judge section: JSON (task/grade.h), "" where there is none */
     char *file;     /* its name, in errors */
     char *where
         [CONF_KEYS]; /* each key was given: "coding.yml:12", "--set trainer.lr=1"; NULL: nowhere */
@@ -156,6 +157,9 @@ void conf_print (const conf_t *conf, bool help, buf_t *text);
 /*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may
  *  answer as it likes. */
 bool conf_reproducible (const conf_t *conf);
+/*  What a reward service is started with for the judge: "URL MODEL KEY_ENV"; nothing without
+ *  one. */
+void conf_judge (const conf_t *conf, buf_t *text);
 /*  The keys that weights follow from, one line each: how many processes take part, how often is
  *  saved or evaluated and how many steps are made may change when a run goes on. */
 void conf_essence (const conf_t *conf, buf_t *text);

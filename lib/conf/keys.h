@@ -94,6 +94,20 @@
        "third-party modules that programs may import; python3 on PATH must have them")             \
     N (workers, 2, 1, 64, "episodes scored at once by one reward process")
 
+#define CONF_JUDGE(T, N, R, B, L)                                                                  \
+    T (url, "", NULL, "API of a server that speaks OpenAI's chat completions; empty: no judge")    \
+    T (model, "", NULL, "as the server calls it")                                                  \
+    T (key_env, "", NULL, "variable of the environment that holds the key; empty: no key")         \
+    R (weight, 0.3, 1e-6, 1, "w; quality = (1 - w) of the scorer + w of the judge")                \
+    T (system, "", NULL, "message before the prompt")                                              \
+    T (prompt, "", NULL, "places: {brief}, {artifact}, a role's name ...; empty: one of ours")     \
+    R (lowest, 1, -1e6, 1e6, "number that counts 0")                                               \
+    R (highest, 10, -1e6, 1e6, "number that counts 1")                                             \
+    N (samples, 1, 1, 64, "answers for each episode, of which the mean counts")                    \
+    R (temperature, 0, 0, 2, "of its answers")                                                     \
+    N (max_tokens, 256, 1, 65536, "of an answer")                                                  \
+    R (seconds, 60, 1, 86400, "for one answer, all tries together")
+
 #define CONF_TRAINER(T, N, R, B, L)                                                                \
     N (steps, 100, 0, 1000000, "optimiser steps")                                                  \
     N (budget_tokens, 0, 0, 1LL << 53,                                                             \
@@ -174,6 +188,7 @@
     S (team, CONF_TEAM, "who works together")                                                      \
     S (task, CONF_TASK, "at what")                                                                 \
     S (reward, CONF_REWARD, "R = w_q quality + w_s speed - w_c cost")                              \
+    S (judge, CONF_JUDGE, "a server that is asked for a part of the quality")                      \
     S (trainer, CONF_TRAINER, "steps, optimiser, checkpoints")                                     \
     S (loss, CONF_LOSS, "what is minimised")                                                       \
     S (critic, CONF_CRITIC, "the centralised value function, when loss.credit asks for it")        \

@@ -225,10 +225,10 @@ static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
         buf_text (text, "left out: completions that the length limit cut\n");
 }
 
-/*  A scorer of the user's own may look at the clock or ask another model. */
+/*  A scorer of the user's own may look at the clock or ask another model; so may a server. */
 bool conf_reproducible (const conf_t *conf)
 {
-    return !*conf->reward.command && !*conf->task.program;
+    return !*conf->reward.command && !*conf->task.program && !*conf->judge.url;
 }
 
 /*  What the configuration maximises, in formulas: those who choose loss.type and its keys see what
@@ -237,6 +237,12 @@ void conf_objective (const conf_t *conf, buf_t *text)
 {
     buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,
                 conf->reward.speed, conf->reward.cost);
+    if (*conf->judge.url)
+        buf_printf (text,
+                    "quality = %g of the scorer + %g judge; judge = mean of %lld (number - %g) / "
+                    "%g\n",
+                    1 - conf->judge.weight, conf->judge.weight, (long long) conf->judge.samples,
+                    conf->judge.lowest, conf->judge.highest - conf->judge.lowest);
     if (conf->loss.overlong_tokens > 0)
         buf_printf (text, "    - mean_completions clip ((tokens - %lld) / %lld, 0, 1)\n",
                     (long long) (conf->task.max_tokens - conf->loss.overlong_tokens),
@@ -251,8 +257,9 @@ void conf_objective (const conf_t *conf, buf_t *text)
     conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))
         buf_printf (text, "reproducible: no (%s differently)\n",
-                    *conf->task.program ? "task.program may play the same actions"
-                                        : "reward.command may score the same episode");
+                    *conf->task.program     ? "task.program may play the same actions"
+                    : *conf->reward.command ? "reward.command may score the same episode"
+                                            : "the judge may score the same episode");
 }
 
 /*  As comments, so that what is printed can be used as a configuration. */

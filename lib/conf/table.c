@@ -442,6 +442,7 @@ void conf_destroy (conf_t **conf)
     conf_free_seats (*conf);
     conf_free_policies (*conf);
     free ((*conf)->protocol);
+    free ((*conf)->grade);
     free ((*conf)->file);
     free (*conf);
     *conf = NULL;

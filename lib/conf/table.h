@@ -98,6 +98,9 @@ bool conf_has_words (const conf_t *conf);
 void conf_print_roles (const conf_t *conf, buf_t *text);
 /*  Refuses words of roles that are in no team, and places that are not known. */
 int conf_check_words (const conf_t *conf, err_t *err);
+/*  Sets conf->grade from the judge section; refuses one that nobody could be asked by. */
+int conf_make_grade (conf_t *conf, err_t *err);
+
 /*  Sets conf->protocol from what the team's keys say; refuses one that cannot be played. */
 int conf_make_protocol (conf_t *conf, err_t *err);
 

@@ -103,6 +103,11 @@ static void prompt_changes (const prompt_seat_t *seat, buf_t *out)
     prompt_lines (json_object_get (state_shared (seat->state), "changelog"), out);
 }
 
+static void prompt_artifact (const prompt_seat_t *seat, buf_t *out)
+{
+    buf_text (out, state_text (seat->state, "artifact"));
+}
+
 static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
 {
     const json_t *offer;
@@ -120,7 +125,8 @@ static const struct {
 } parts[] = {{"brief", prompt_brief},   {"ask", prompt_ask},         {"role", prompt_role},
              {"turns", prompt_turns},   {"plan", prompt_plan},       {"todo", prompt_todo},
              {"notes", prompt_notes},   {"tests", prompt_tests},     {"lint", prompt_lint},
-             {"review", prompt_review}, {"changes", prompt_changes}, {"offers", prompt_offers}};
+             {"review", prompt_review}, {"changes", prompt_changes}, {"artifact", prompt_artifact},
+             {"offers", prompt_offers}};
 
 #define PARTS (sizeof parts / sizeof *parts)
 

@@ -11,6 +11,7 @@
  *    tests, lint        what the last test and the last lint found
  *    review             why the seat's text was returned
  *    changes            one line for each change of the shared state
+ *    artifact           what the team hands in, as it is
  *    offers             between what the seat has to choose, which it also sees without that word
  *    ROLE               the text of that role's slot
  *
@@ -28,9 +29,8 @@
 #define PROMPT_NAME_MAX 64
 #define PROMPT_SEES     "turns" /* by a seat for which nothing else is said */
 #define PROMPT_PARTS                                                                               \
-    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes, offers and the "    \
-    "roles' "                                                                                      \
-    "names"
+    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes, artifact, "         \
+    "offers and the roles' names"
 
 typedef struct {
     const family_t *family;

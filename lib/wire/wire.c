@@ -200,6 +200,7 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.command_s = message->command_s;
     pb.protocol = convert_borrow (message->protocol ? message->protocol : "");
     pb.tool = convert_borrow (message->tool ? message->tool : "");
+    pb.judge = convert_borrow (message->judge ? message->judge : "");
     pb.n_histories = message->histories_n;
     pb.histories = convert_borrow (message->histories);
     convert_finish (true, &pb.base, &arena, bytes);
@@ -218,7 +219,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         convert_text (in->command, "command", err) != 0 ||
         convert_text (in->modules, "modules", err) != 0 ||
         convert_text (in->protocol, "protocol", err) != 0 ||
-        convert_text (in->tool, "tool", err) != 0 ||
+        convert_text (in->tool, "tool", err) != 0 || convert_text (in->judge, "judge", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
@@ -244,6 +245,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     out->command_s = in->command_s;
     out->protocol = in->protocol;
     out->tool = in->tool;
+    out->judge = in->judge;
     return out;
 }
 

@@ -211,7 +211,7 @@ static void cmd_score_on_signal (int number)
 /*  What is asked and with what; the episodes are asked for one by one, since their tasks differ. */
 typedef struct {
     bus_t *bus;
-    const char *command, *modules;
+    const char *command, *modules, *judge;
     double command_s;
     wire_weights_t weights;
 } cmd_score_asker_t;
@@ -233,6 +233,7 @@ static int cmd_score_send (const cmd_score_asker_t *asker, cmd_score_episode_t *
                                     .cpu_s = e->cpu_s,
                                     .cpu_total_s = e->cpu_total_s,
                                     .protocol = e->protocol,
+                                    .judge = asker->judge,
                                     .histories = &history,
                                     .histories_n = 1};
     wire_score_request_pack (&request, &bytes);
@@ -349,6 +350,7 @@ static int cmd_score_choose (const args_t *args, const conf_t *conf, buf_t *modu
     else
         conf_join (&conf->reward.python_modules, ",", modules);
     how->modules = modules->data ? modules->data : "";
+    how->judge = conf->grade ? conf->grade : "";
     how->command =
         args_given (args, "--command") ? args_value (args, "--command") : conf->reward.command;
     return 0;
@@ -372,7 +374,7 @@ static int cmd_score_run (int argc, char **argv)
     sigaction (SIGTERM, &action, NULL);
     char path[FS_PATH_MAX];
     conf_t *conf = NULL;
-    buf_t modules = {0};
+    buf_t modules = {0}, judge = {0};
     cmd_score_asker_t how = {.command = "", .modules = ""};
     int rc = cmd_score_find (args, path, &conf, &err);
     if (rc == 0)
@@ -380,16 +382,19 @@ static int cmd_score_run (int argc, char **argv)
     if (rc == 0)
         rc = cmd_score_read_file (path, &file, &err);
     if (rc == 0)
+        conf_judge (conf, &judge);
+    if (rc == 0)
         rc = suite_folder (dir, &err);
     snprintf (address, sizeof address, "ipc://%s/bus", dir);
     if (rc == 0)
         rc = (supervisor = supervisor_new (dir, &err)) ? 0 : -1;
     if (supervisor)
         supervisor_forget_logs (supervisor);
-    const char *services[][10] = {
+    const char *services[][12] = {
         {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address, NULL},
         {supervisor_program ("quintet-reward", reward, sizeof reward), "--bus", address,
-         "--command", how.command, "--modules", how.modules, NULL}};
+         "--command", how.command, "--modules", how.modules, "--judge",
+         judge.data ? judge.data : "", NULL}};
     static const char *const names[] = {"bus", "reward"};
     for (size_t i = 0; rc == 0 && i < 2; i++)
         rc = supervisor_add (supervisor, names[i], services[i], NULL, SUPERVISE_ALWAYS, &err);
@@ -402,6 +407,7 @@ static int cmd_score_run (int argc, char **argv)
         fs_remove (dir, NULL);
     }
     cmd_score_free_file (&file);
+    buf_free (&judge);
     buf_free (&modules);
     conf_destroy (&conf);
     args_destroy (&args);

@@ -271,7 +271,8 @@ wire_score_request_t group_score_request (const group_t *group)
                                   .cpu_s = m->cpu_s,
                                   .cpu_total_s = m->cpu_total_s,
                                   .command_s = m->command_s,
-                                  .protocol = m->protocol};
+                                  .protocol = m->protocol,
+                                  .judge = m->judge};
 }
 
 void group_ask_score (group_t *group)

@@ -18,7 +18,10 @@ static const svc_t service = {
     .credit = 256,
     .options = {{"--workers", "N", "2", "episodes scored at once"},
                 {"--command", "PROGRAM", "", "the scorer program that runs may ask for"},
-                {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"}},
+                {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
+                {"--judge", "'URL MODEL KEY_ENV'", "",
+                 "the server that runs may ask for a part of the quality, and the variable of the "
+                 "environment that holds its key"}},
     .routes = {{"score", reward_on_score}},
     .open = reward_open,
     .close = reward_close,

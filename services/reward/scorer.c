@@ -87,23 +87,17 @@ static const family_t *scorer_family (const episode_t *episode)
     return family_find (family_text (task, "family"));
 }
 
-/*  Tools are the family's, whoever scores; what they find is no score yet, so nothing of it is
- *  weighed. */
+/*  Tools are the family's, whoever scores. */
 static int scorer_use_tool (scorer_t *s, const scorer_job_t *job, const episode_t *episode,
-                            reward_t *reward, err_t *err)
+                            reward_score_t *found, err_t *err)
 {
     const family_t *family = scorer_family (episode);
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
-    reward_score_t found = {0};
     if (!family_has_tool (family, job->tool))
         return err_set (err, ERR_INPUT, "the %s family has no tool '%.40s'", family->name,
                         job->tool);
-    if (family->tool (job->tool, episode, &(task_capabilities_t){.sandbox = &sandbox}, &found,
-                      err) != 0)
-        return -1;
-    *reward = (reward_t){.success = found.success, .quality = found.quality};
-    memcpy (reward->verdict, found.verdict, sizeof reward->verdict);
-    return 0;
+    return family->tool (job->tool, episode, &(task_capabilities_t){.sandbox = &sandbox}, found,
+                         err);
 }
 
 static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score_t *score,
@@ -115,24 +109,32 @@ static int scorer_by_family (scorer_t *s, const episode_t *episode, reward_score
 }
 
 /*  Used by one thread only: sandbox and program keep their state between episodes. */
-int scorer_score (scorer_t *s, const scorer_job_t *job, reward_t *reward, err_t *err)
+episode_t *scorer_score (scorer_t *s, const scorer_job_t *job, reward_score_t *score, err_t *err)
 {
     const char *modules = job->modules ? job->modules : "";
     if (scorer_check (s, job->command, modules, err) != 0)
-        return -1;
+        return NULL;
     episode_t *episode = episode_new (job->task, job->roles, job->roles_n, &job->limits, err);
     if (!episode)
-        return -1;
-    reward_score_t score;
+        return NULL;
+    *score = (reward_score_t){0};
     int rc = episode_replay (episode, job->history, strlen (job->history), err);
-    bool tool = job->tool && *job->tool;
-    if (rc == 0 && tool)
-        rc = scorer_use_tool (s, job, episode, reward, err);
+    if (rc == 0 && job->tool && *job->tool)
+        rc = scorer_use_tool (s, job, episode, score, err);
     else if (rc == 0)
-        rc = *job->command ? scorer_by_command (s, job, episode, &score, err)
-                           : scorer_by_family (s, episode, &score, err);
-    if (rc == 0 && !tool)
-        rc = reward_join (episode, &job->weights, &score, reward, err);
-    episode_destroy (&episode);
-    return rc;
+        rc = *job->command ? scorer_by_command (s, job, episode, score, err)
+                           : scorer_by_family (s, episode, score, err);
+    if (rc != 0)
+        episode_destroy (&episode);
+    return episode;
+}
+
+int scorer_join (const scorer_job_t *job, const episode_t *episode, const reward_score_t *score,
+                 reward_t *reward, err_t *err)
+{
+    if (!job->tool || !*job->tool)
+        return reward_join (episode, &job->weights, score, reward, err);
+    *reward = (reward_t){.success = score->success, .quality = score->quality};
+    memcpy (reward->verdict, score->verdict, sizeof reward->verdict);
+    return 0;
 }

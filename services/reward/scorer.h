@@ -1,7 +1,8 @@
 /*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
  *
  *      scorer_t *scorer = scorer_new ("", "");
- *      scorer_score (scorer, &job, &reward, &err);
+ *      episode_t *episode = scorer_score (scorer, &job, &score, &err);
+ *      scorer_join (&job, episode, &score, &reward, &err);
  *      scorer_destroy (&scorer);
  *
  *  Sandbox and program are started at first use and again when they die. ERR_INPUT is a property of
@@ -40,7 +41,12 @@ scorer_t *scorer_new (const char *command, const char *modules);
 void scorer_destroy (scorer_t **scorer);
 /*  ERR_CONFIG: the run counts on another program or other modules than this service has. */
 int scorer_check (const scorer_t *scorer, const char *command, const char *modules, err_t *err);
-/*  What a tool found is a reward's success, quality and verdict. */
-int scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_t *reward, err_t *err);
+/*  The episode that was scored, the caller's. */
+episode_t *scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_score_t *score,
+                         err_t *err);
+/*  What a score comes to. Of what a tool found nothing is weighed: it is a reward's success,
+ *  quality and verdict. */
+int scorer_join (const scorer_job_t *job, const episode_t *episode, const reward_score_t *score,
+                 reward_t *reward, err_t *err);
 
 #endif

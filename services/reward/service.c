@@ -18,10 +18,11 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     long long n;
     if (args_number (svc_args (run), "--workers", 1, 256, &n, err) != 0)
         return -1;
-    const char *command = args_value (svc_args (run), "--command");
-    const char *modules = args_value (svc_args (run), "--modules");
-    workers_t *workers =
-        workers_new ((size_t) n, command, modules, reward_wake, svc_bus (run), err);
+    workers_options_t options = {.n = (size_t) n,
+                                 .command = args_value (svc_args (run), "--command"),
+                                 .modules = args_value (svc_args (run), "--modules"),
+                                 .judge = args_value (svc_args (run), "--judge")};
+    workers_t *workers = workers_new (&options, reward_wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;
 }
@@ -49,14 +50,11 @@ void reward_on_score (svc_run_t *run, const bus_item_t *item)
         err_set (&err, ERR_INPUT, "a score request without episodes");
     /* Before anything is scored: a run that is configured otherwise is refused, and this service
        goes on for the others. */
-    if (!request || request->histories_n == 0 ||
-        workers_check (svc_state (run), request, &err) != 0) {
-        bus_refuse (svc_bus (run), item->id, err.code, "%s", err.text);
-    } else if (workers_add (svc_state (run), item->id, arena, request) == 0) {
+    if (request && request->histories_n > 0 &&
+        workers_check (svc_state (run), request, &err) == 0 &&
+        workers_add (svc_state (run), item->id, arena, request, &err) == 0)
         return;
-    } else {
-        bus_refuse (svc_bus (run), item->id, ERR_BUSY, "too many score requests wait already");
-    }
+    bus_refuse (svc_bus (run), item->id, err.code, "%s", err.text);
     arena_destroy (&arena);
 }
 

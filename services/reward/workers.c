@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "grader.h"
 #include "scorer.h"
 
 #define REQUESTS_MAX 1024
@@ -25,11 +26,23 @@ typedef struct {
     bool used;
 } memory_t;
 
+/*  One episode of a request. */
+typedef struct {
+    workers_t *workers;
+    scored_t *request;
+    size_t index;
+    hash_t hash;
+    scorer_job_t job;
+    episode_t *episode; /* that is scored, and waits for its judge */
+    reward_score_t score;
+} piece_t;
+
 struct workers {
     pthread_mutex_t lock;
     pthread_cond_t work;
     pthread_t *threads;
     scorer_t **scorers; /* one for each thread */
+    grader_t *grader;
     size_t scorers_n, threads_n, running;
     bool stop;
     scored_t *request[REQUESTS_MAX]; /* in order of arrival */
@@ -40,11 +53,13 @@ struct workers {
     void *context;
 };
 
-/*  Everything that a reward depends on. A program of the user's may answer as it likes, so its
- *  answer counts for this place of a request only: two equal episodes are both asked for, the same
- *  request again is not. -1: no memory. */
-static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
+/*  Everything that a reward depends on. A program of the user's may answer as it likes, and so may
+ *  a judge, so the answer counts for this place of a request only: two equal episodes are both
+ *  asked for, the same request again is not. -1: no memory. */
+static int workers_name (const piece_t *piece, hash_t *name)
 {
+    const scorer_job_t *job = &piece->job;
+    const char *judge = piece->request->grade ? piece->request->request->judge : "";
     buf_t text = {.max = SIZE_MAX};
     buf_printf (&text, "%.17g|%.17g|%.17g|%zu|%zu|%.17g|%.17g|", job->weights.quality,
                 job->weights.speed, job->weights.cost, job->limits.tokens, job->limits.turns,
@@ -52,8 +67,8 @@ static int workers_name (const scorer_job_t *job, size_t index, hash_t *name)
     for (size_t r = 0; r < job->roles_n; r++)
         buf_printf (&text, "%s,", job->roles[r]);
     buf_printf (&text, "|%s|%s", job->limits.protocol, job->tool);
-    if (*job->command)
-        buf_printf (&text, "|%zu|%s", index, job->command);
+    if (*job->command || *judge)
+        buf_printf (&text, "|%zu|%s|%s", piece->index, job->command, judge);
     buf_printf (&text, "|%zu|", strlen (job->task));
     buf_text (&text, job->task);
     buf_text (&text, job->history);
@@ -94,26 +109,104 @@ static void workers_remember (workers_t *w, const hash_t *hash, const reward_t *
     pthread_mutex_unlock (&w->lock);
 }
 
+/*  An episode came to its end. The first error is the one that is told: what comes after it may
+ *  follow from it. */
+static void workers_end (workers_t *w, scored_t *s, int rc, const err_t *err)
+{
+    pthread_mutex_lock (&w->lock);
+    if (rc != 0 && !s->failed) {
+        s->failed = true;
+        s->err = *err;
+    }
+    if (++s->done == s->request->histories_n)
+        w->wake (w->context);
+    pthread_mutex_unlock (&w->lock);
+}
+
+/*  Is done with the piece, and frees it. */
+static void piece_end (piece_t *piece, int rc, err_t *err)
+{
+    workers_t *w = piece->workers;
+    reward_t *reward = &piece->request->rewards[piece->index];
+    if (rc == 0)
+        rc = scorer_join (&piece->job, piece->episode, &piece->score, reward, err);
+    if (rc == 0)
+        workers_remember (w, &piece->hash, reward);
+    workers_end (w, piece->request, rc, err);
+    episode_destroy (&piece->episode);
+    free (piece);
+}
+
+static void piece_on_grade (void *context, double value, const err_t *err)
+{
+    piece_t *piece = context;
+    err_t own = *err;
+    if (own.code == ERR_NONE)
+        grade_join (piece->request->grade, value, &piece->score);
+    piece_end (piece, own.code == ERR_NONE ? 0 : -1, &own);
+}
+
 /*  A failure that is no property of the episode is tried again here, where the sandbox can be
  *  replaced, before anybody on the bus hears of it. */
-static int workers_score (workers_t *w, scorer_t *scorer, const scorer_job_t *job, size_t index,
-                          reward_t *reward, err_t *err)
+static int piece_score (piece_t *piece, scorer_t *scorer, err_t *err)
 {
-    bool own = *job->command;
-    hash_t hash;
-    if (workers_name (job, index, &hash) != 0)
-        return err_set (err, ERR_LIMIT, "no memory for the name of an episode");
-    if (workers_remembered (w, &hash, reward))
-        return 0;
-    int rc = -1, tries = own ? 1 : TRIES; /* a program of the user's has its own (command.c) */
-    for (int i = 0; i < tries && rc != 0; i++) {
-        rc = scorer_score (scorer, job, reward, err);
-        if (rc != 0 && (err->code == ERR_INPUT || err->code == ERR_CONFIG))
+    /* A program of the user's has tries of its own (command.c). */
+    int tries = *piece->job.command ? 1 : TRIES;
+    for (int i = 0; i < tries && !piece->episode; i++) {
+        piece->episode = scorer_score (scorer, &piece->job, &piece->score, err);
+        if (!piece->episode && (err->code == ERR_INPUT || err->code == ERR_CONFIG))
             break;
     }
+    return piece->episode ? 0 : -1;
+}
+
+/*  From its beginning to its end, or to where a judge is asked, which then ends it. */
+static void piece_run (piece_t *piece, scorer_t *scorer)
+{
+    workers_t *w = piece->workers;
+    scored_t *s = piece->request;
+    err_t err = {0};
+    int rc = workers_name (piece, &piece->hash) == 0
+                 ? 0
+                 : err_set (&err, ERR_LIMIT, "no memory for the name of an episode");
+    if (rc == 0 && workers_remembered (w, &piece->hash, &s->rewards[piece->index])) {
+        workers_end (w, s, 0, &err);
+        free (piece);
+        return;
+    }
     if (rc == 0)
-        workers_remember (w, &hash, reward);
-    return rc;
+        rc = piece_score (piece, scorer, &err);
+    bool judged = s->grade && (!piece->job.tool || !*piece->job.tool);
+    if (rc == 0 && judged)
+        rc = grader_ask (w->grader, s->grade, piece->episode, piece_on_grade, piece, &err);
+    if (rc != 0 || !judged)
+        piece_end (piece, rc, &err);
+}
+
+static piece_t *piece_new (workers_t *w, scored_t *s, size_t index)
+{
+    const wire_score_request_t *r = s->request;
+    piece_t *piece = calloc (1, sizeof *piece);
+    if (piece)
+        *piece =
+            (piece_t){.workers = w,
+                      .request = s,
+                      .index = index,
+                      .job = {.command = r->command,
+                              .command_s = r->command_s,
+                              .weights = {r->weights.quality, r->weights.speed, r->weights.cost},
+                              .task = r->task,
+                              .roles = r->roles,
+                              .roles_n = r->roles_n,
+                              .modules = r->modules,
+                              .limits = {.tokens = r->max_tokens,
+                                         .turns = r->max_turns,
+                                         .cpu_s = r->cpu_s,
+                                         .cpu_total_s = r->cpu_total_s,
+                                         .protocol = r->protocol},
+                              .history = r->histories[index],
+                              .tool = r->tool}};
+    return piece;
 }
 
 /*  The next episode to score: request and index; under the lock. Requests are worked off in the
@@ -147,40 +240,25 @@ static void *workers_run (void *argument)
         }
         bool skip = s->failed || s->cancelled;
         pthread_mutex_unlock (&w->lock);
-        const wire_score_request_t *r = s->request;
-        scorer_job_t job = {.command = r->command,
-                            .command_s = r->command_s,
-                            .weights = {r->weights.quality, r->weights.speed, r->weights.cost},
-                            .task = r->task,
-                            .roles = r->roles,
-                            .roles_n = r->roles_n,
-                            .modules = r->modules,
-                            .limits = {.tokens = r->max_tokens,
-                                       .turns = r->max_turns,
-                                       .cpu_s = r->cpu_s,
-                                       .cpu_total_s = r->cpu_total_s,
-                                       .protocol = r->protocol},
-                            .history = r->histories[index],
-                            .tool = r->tool};
+        piece_t *piece = skip ? NULL : piece_new (w, s, index);
         err_t err = {0};
-        int rc = skip ? 0 : workers_score (w, scorer, &job, index, &s->rewards[index], &err);
+        if (piece)
+            piece_run (piece, scorer);
+        else
+            workers_end (w, s, skip ? 0 : err_set (&err, ERR_LIMIT, "no memory for an episode"),
+                         &err);
         pthread_mutex_lock (&w->lock);
-        /* The first error is the one that is told: what comes after it may follow from it. */
-        if (rc != 0 && !s->failed) {
-            s->failed = true;
-            s->err = err;
-        }
-        if (++s->done == r->histories_n)
-            w->wake (w->context);
     }
     pthread_mutex_unlock (&w->lock);
     return NULL;
 }
 
-workers_t *workers_new (size_t n, const char *command, const char *modules,
-                        void (*wake) (void *context), void *context, err_t *err)
+workers_t *workers_new (const workers_options_t *options, void (*wake) (void *context),
+                        void *context, err_t *err)
 {
     workers_t *w = calloc (1, sizeof *w);
+    size_t n = options->n;
+    err_t why = {.code = ERR_NONE};
     if (w) {
         pthread_mutex_init (&w->lock, NULL);
         pthread_cond_init (&w->work, NULL);
@@ -190,17 +268,21 @@ workers_t *workers_new (size_t n, const char *command, const char *modules,
         w->threads = calloc (n, sizeof *w->threads);
         w->scorers = calloc (n, sizeof *w->scorers);
         w->memory = calloc (MEMORY, sizeof *w->memory);
+        w->grader = grader_new (options->judge, &why);
     }
-    bool ok = w && w->threads && w->scorers && w->memory;
+    bool ok = w && w->threads && w->scorers && w->memory && w->grader;
     for (size_t i = 0; ok && i < n;
          i++) /* all of them first: a thread without one would score nothing */
-        ok = (w->scorers[i] = scorer_new (command, modules)) != NULL;
+        ok = (w->scorers[i] = scorer_new (options->command, options->modules)) != NULL;
     for (size_t i = 0; ok && i < n; i++) {
         ok = pthread_create (&w->threads[i], NULL, workers_run, w) == 0;
         w->threads_n += ok;
     }
     if (!ok) {
-        err_set (err, ERR_LIMIT, "no memory or threads for %zu scorers", n);
+        err_set (&why, why.code ? why.code : ERR_LIMIT, "%s",
+                 *why.text ? why.text : "no memory or threads for the scorers");
+        if (err)
+            *err = why;
         workers_destroy (&w);
     }
     return w;
@@ -219,6 +301,7 @@ void workers_destroy (workers_t **self)
     pthread_mutex_unlock (&w->lock);
     for (size_t i = 0; i < w->threads_n; i++)
         pthread_join (w->threads[i], NULL);
+    grader_destroy (&w->grader); /* what it gives up ends, and is freed with its request */
     for (size_t i = 0; w->scorers && i < w->scorers_n; i++)
         scorer_destroy (&w->scorers[i]);
     for (size_t i = 0; i < w->n; i++)
@@ -239,24 +322,43 @@ int workers_check (const workers_t *w, const wire_score_request_t *request, err_
                          err);
 }
 
-/*  Allocates before it locks. When it fails the arena is still the caller's. */
-int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request)
+/*  What the request's judge is asked; NULL without one. */
+static int workers_grade (const workers_t *w, const wire_score_request_t *request, grade_t **grade,
+                          err_t *err)
 {
+    *grade = NULL;
+    if (!request->judge || !*request->judge)
+        return 0;
+    *grade = grade_read (request->judge, err);
+    return *grade ? grader_check (w->grader, *grade, err) : -1;
+}
+
+/*  Allocates before it locks. */
+int workers_add (workers_t *w, uint64_t id, arena_t *arena, const wire_score_request_t *request,
+                 err_t *err)
+{
+    grade_t *grade;
+    if (workers_grade (w, request, &grade, err) != 0) {
+        grade_destroy (&grade);
+        return -1;
+    }
     scored_t *s = calloc (1, sizeof *s);
     reward_t *rewards = s ? calloc (request->histories_n + 1, sizeof *rewards) : NULL;
     pthread_mutex_lock (&w->lock);
     bool ok = rewards && w->n < REQUESTS_MAX;
     if (ok) {
-        *s = (scored_t){.id = id, .arena = arena, .request = request, .rewards = rewards};
+        *s = (scored_t){
+            .id = id, .arena = arena, .request = request, .grade = grade, .rewards = rewards};
         w->request[w->n++] = s;
         pthread_cond_broadcast (&w->work);
     }
     pthread_mutex_unlock (&w->lock);
     if (!ok) {
+        grade_destroy (&grade);
         free (rewards);
         free (s);
     }
-    return ok ? 0 : -1;
+    return ok ? 0 : err_set (err, ERR_BUSY, "too many score requests wait already");
 }
 
 /*  Nobody waits for it any more. What is under way is finished and remembered: most likely the same
@@ -289,6 +391,7 @@ void scored_free (scored_t **scored)
 {
     if (!*scored)
         return;
+    grade_destroy (&(*scored)->grade);
     arena_destroy (&(*scored)->arena);
     free ((*scored)->rewards);
     free (*scored);

@@ -131,6 +131,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .protocol = conf->protocol,
         .program = conf->task.program,
         .program_s = conf->task.program_s,
+        .judge = conf->grade,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_sampling (round, &message);
     if (round->phase == WIRE_TRAIN) {

@@ -11,60 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "http/openai.h"
+#include "server_fixture.h"
 
 #define PATIENCE_MS 60000
 #define SOON_MS     700  /* for who will not answer anyway */
 #define TRIES_MS    6000 /* time for a few tries */
 #define MANY        24
 
-/*  A python3 that ends when its input does, also when this test is killed. */
-typedef struct {
-    pid_t pid;
-    int input;
-    char url[64];
-} server_t;
-
-static int server_start (server_t *to, char *option, char *file)
-{
-    server_t server;
-    int in[2], out[2], port = 0;
-    if (pipe (in) != 0 || pipe (out) != 0)
-        return -1;
-    server.pid = fork ();
-    if (server.pid == 0) {
-        dup2 (in[0], 0);
-        dup2 (out[1], 1);
-        close (in[0]), close (in[1]), close (out[0]), close (out[1]);
-        execlp ("python3", "python3", "tests/openai_server.py", option, file, (char *) NULL);
-        _exit (127);
-    }
-    close (in[0]);
-    close (out[1]);
-    server.input = in[1];
-    FILE *said = fdopen (out[0], "r");
-    int n = said ? fscanf (said, "%d", &port) : 0;
-    if (said)
-        fclose (said);
-    snprintf (server.url, sizeof server.url, "http%s://127.0.0.1:%d/v1", file ? "s" : "", port);
-    *to = server;
-    return n == 1 ? 0 : -1;
-}
-
-static void server_end (const server_t *server)
-{
-    close (server->input);
-    waitpid (server->pid, NULL, 0);
-}
-
 static int setup (void **state)
 {
     static server_t server;
-    setenv ("no_proxy", "127.0.0.1", 1);
     setenv ("TEST_KEY", "sk-very-secret", 1);
     *state = &server;
     return server_start (&server, NULL, NULL);

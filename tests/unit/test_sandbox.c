@@ -264,7 +264,7 @@ static void only_the_service_s_own_program_runs (void **state)
     const char *const started[] = {own, ""};
     for (size_t i = 0; i < 2; i++) {
         scorer_t *scorer = scorer_new (started[i], "");
-        reward_t reward;
+        reward_score_t score;
         static const char *const roles[] = {"aux", "main"};
         scorer_job_t job = {.command = own,
                             .weights = {1, 0, 0},
@@ -273,9 +273,11 @@ static void only_the_service_s_own_program_runs (void **state)
                             .roles_n = 2,
                             .limits = {.tokens = 72},
                             .history = text.data};
-        assert_int_equal (scorer_score (scorer, &job, &reward, &err), *started[i] ? 0 : -1);
+        episode_t *scored = scorer_score (scorer, &job, &score, &err);
+        assert_int_equal (scored != NULL, *started[i] != 0);
+        episode_destroy (&scored);
         job.command = "touch /tmp/quintet-escaped; echo '{\"quality\": 1}'";
-        assert_int_equal (scorer_score (scorer, &job, &reward, &err), -1);
+        assert_null (scorer_score (scorer, &job, &score, &err));
         assert_int_equal (err.code, ERR_CONFIG);
         if (!strstr (err.text, "start it with quintet-reward --command 'touch"))
             fail_msg ("%s", err.text);

@@ -67,6 +67,13 @@ static void wake (void *context)
     (void) context;
 }
 
+static workers_t *started_with (const char *command, const char *modules)
+{
+    err_t err = {0};
+    workers_options_t options = {.n = 1, .command = command, .modules = modules, .judge = ""};
+    return workers_new (&options, wake, NULL, &err);
+}
+
 static void add (workers_t *workers, uint64_t id, wire_score_request_t *request)
 {
     *request =
@@ -80,7 +87,8 @@ static void add (workers_t *workers, uint64_t id, wire_score_request_t *request)
                                .max_turns = 1,
                                .histories = list,
                                .histories_n = EPISODES};
-    assert_int_equal (workers_add (workers, id, arena_new (1 << 20), request), 0);
+    err_t err = {0};
+    assert_int_equal (workers_add (workers, id, arena_new (1 << 20), request, &err), 0);
 }
 
 static scored_t *finished (workers_t *workers)
@@ -98,12 +106,11 @@ static scored_t *finished (workers_t *workers)
 static void what_was_answered_is_not_asked_again (void **state)
 {
     (void) state;
-    err_t err = {0};
     char pipe[64];
     wire_score_request_t first, second;
     snprintf (pipe, sizeof pipe, "%s/pipe", dir);
     assert_int_equal (mkfifo (pipe, 0600), 0);
-    workers_t *workers = workers_new (1, scorer (), "", wake, NULL, &err);
+    workers_t *workers = started_with (scorer (), "");
     assert_non_null (workers);
     add (workers, 1, &first);
     for (int64_t end = clock_ms () + PATIENCE_MS; !gone () && clock_ms () < end;)
@@ -132,7 +139,7 @@ static void a_scorer_that_is_not_here_is_a_configuration_error (void **state)
 {
     (void) state;
     err_t err = {0};
-    workers_t *workers = workers_new (1, "python3 mine.py", "numpy", wake, NULL, &err);
+    workers_t *workers = started_with ("python3 mine.py", "numpy");
     assert_non_null (workers);
     wire_score_request_t request = {.command = "python3 mine.py", .modules = "other"};
     assert_int_equal (workers_check (workers, &request, &err), 0); /* programs are not asked then */

@@ -7,6 +7,7 @@
 
 #include "formats/hf.h"
 #include "formats/peft.h"
+#include "http/openai.h"
 #include "imports.h"
 #include "model/lora.h"
 #include "solutions.h"
@@ -353,6 +354,19 @@ static void check_note_steps (check_t *check, const conf_t *conf)
         NOTE (check, conf, "trainer.warmup", "takes all of the %lld steps", steps);
 }
 
+/*  Nothing is asked: what is free to ask today may cost tomorrow. */
+static int check_judge (const conf_t *conf, err_t *err)
+{
+    openai_options_t options = {
+        .url = conf->judge.url, .model = conf->judge.model, .key_env = conf->judge.key_env};
+    if (!*conf->judge.url)
+        return 0;
+    openai_t *server = openai_new (&options, err);
+    int rc = server ? 0 : conf_wrap (conf, "judge.url", err);
+    openai_destroy (&server);
+    return rc;
+}
+
 /*  From what costs least to what costs most: adapters, the model folders, the tasks and prompts,
  *  memory, the scorer. Somebody else's suite may stand on other machines: then memory, python3 and
  *  scorer of this one say nothing. */
@@ -383,6 +397,8 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     if (rc == 0 && !elsewhere && *conf->reward.command &&
         trial_start (conf->reward.command, err) != 0)
         rc = conf_wrap (conf, "reward.command", err);
+    if (rc == 0 && !elsewhere)
+        rc = check_judge (conf, err);
     return rc;
 }
 

@@ -27,7 +27,9 @@ struct judge {
 static int judge_start (judge_t *j, const char *address, err_t *err)
 {
     char bus[FS_PATH_MAX], reward[FS_PATH_MAX];
+    buf_t judge = {0};
     conf_join (&j->conf->reward.python_modules, ",", &j->modules);
+    conf_judge (j->conf, &judge);
     const char *first[] = {supervisor_program ("quintet-bus", bus, sizeof bus), "--bus", address,
                            NULL};
     const char *second[] = {supervisor_program ("quintet-reward", reward, sizeof reward),
@@ -37,9 +39,14 @@ static int judge_start (judge_t *j, const char *address, err_t *err)
                             j->conf->reward.command,
                             "--modules",
                             j->modules.data ? j->modules.data : "",
+                            "--judge",
+                            judge.data ? judge.data : "",
                             NULL};
-    if (supervisor_add (j->supervisor, "bus", first, NULL, SUPERVISE_ALWAYS, err) != 0 ||
-        supervisor_add (j->supervisor, "reward", second, NULL, SUPERVISE_ALWAYS, err) != 0)
+    int rc = supervisor_add (j->supervisor, "bus", first, NULL, SUPERVISE_ALWAYS, err);
+    if (rc == 0)
+        rc = supervisor_add (j->supervisor, "reward", second, NULL, SUPERVISE_ALWAYS, err);
+    buf_free (&judge);
+    if (rc != 0)
         return -1;
     bus_options_t options = {.address = address, .name = "play"};
     return (j->bus = bus_new (&options, err)) ? 0 : -1;
@@ -101,6 +108,7 @@ static int judge_send (judge_t *j, const char *tool, const char *task, const cha
         .cpu_s = conf->task.cpu_s,
         .cpu_total_s = conf->task.cpu_total_s,
         .protocol = conf->protocol,
+        .judge = conf->grade,
         .tool = tool,
         .histories = &history,
         .histories_n = 1};

@@ -232,6 +232,8 @@ static void report_conf_facts (const conf_t *c, buf_t *out)
     report_fact_text (out, "Tasks", &text);
     report_fact (out, "Environment", c->task.program);
     report_fact (out, "Scorer", c->reward.command);
+    conf_judge (c, &text);
+    report_fact_text (out, "Judge", &text);
     buf_printf (&text, "%lld steps of %lld groups of %lld episodes, temperature %g",
                 (long long) c->trainer.steps, (long long) c->trainer.groups,
                 (long long) c->trainer.group_size, c->trainer.temperature);

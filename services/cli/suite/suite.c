@@ -183,11 +183,13 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     snprintf (players, sizeof players, "%lld", (long long) conf->task.workers);
     const char *with_redis[] = {"--redis",   s->redis_address, "--program", conf->task.program,
                                 "--workers", players,          NULL};
-    buf_t modules = {0};
+    buf_t modules = {0}, judge = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
+    conf_judge (conf, &judge);
     const char *with_scorer[] = {"--workers", workers,
                                  "--command", conf->reward.command,
                                  "--modules", modules.data ? modules.data : "",
+                                 "--judge",   judge.data ? judge.data : "",
                                  NULL};
     /* A count, too: one critic, or none where nobody would ask it. */
     bool critic = conf_credits (conf, "critic");
@@ -200,6 +202,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
             ? -1
             : 0;
     buf_free (&modules);
+    buf_free (&judge);
     return rc;
 }
 

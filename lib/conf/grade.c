@@ -1,0 +1,73 @@
+/*  grade - the judge section, as it travels with the groups. See table.h */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/table.h"
+#include "task/grade.h"
+#include "task/prompt.h"
+
+void conf_judge (const conf_t *conf, buf_t *text)
+{
+    if (*conf->judge.url)
+        buf_printf (text, "%s %s %s", conf->judge.url, conf->judge.model, conf->judge.key_env);
+}
+
+/*  Blanks separate what a reward service is told. */
+static int grade_check_word (const conf_t *conf, const char *key, const char *word, err_t *err)
+{
+    return strpbrk (word, " \t\n")
+               ? conf_refuse (conf, key, err, "'%.80s': no blank may be in it", word)
+               : 0;
+}
+
+static int grade_check (const conf_t *conf, err_t *err)
+{
+    char unknown[PROMPT_NAME_MAX];
+    if (!*conf->judge.model)
+        return conf_refuse (conf, "judge.model", err, "is missing: as the server calls it");
+    if (grade_check_word (conf, "judge.url", conf->judge.url, err) != 0 ||
+        grade_check_word (conf, "judge.model", conf->judge.model, err) != 0 ||
+        grade_check_word (conf, "judge.key_env", conf->judge.key_env, err) != 0)
+        return -1;
+    if (!(conf->judge.lowest < conf->judge.highest))
+        return conf_refuse (conf, "judge.highest", err, "must be above judge.lowest (%g)",
+                            conf->judge.lowest);
+    if (prompt_unknown (conf->judge.prompt, (const char *const *) conf->team.roles.item,
+                        conf->team.roles.n, unknown))
+        return conf_refuse (conf, "judge.prompt", err,
+                            "has {%s}; what is known there: " PROMPT_PARTS, unknown);
+    return 0;
+}
+
+int conf_make_grade (conf_t *conf, err_t *err)
+{
+    buf_t json = {0}, prompt = {0};
+    bool judged = *conf->judge.url;
+    if (judged && grade_check (conf, err) != 0)
+        return -1;
+    if (*conf->judge.prompt)
+        buf_text (&prompt, conf->judge.prompt);
+    else
+        buf_printf (&prompt, GRADE_PROMPT, conf->judge.lowest, conf->judge.highest);
+    grade_t grade = {.url = conf->judge.url,
+                     .model = conf->judge.model,
+                     .system = conf->judge.system,
+                     .prompt = prompt.data,
+                     .weight = conf->judge.weight,
+                     .lowest = conf->judge.lowest,
+                     .highest = conf->judge.highest,
+                     .samples = (size_t) conf->judge.samples,
+                     .temperature = conf->judge.temperature,
+                     .max_tokens = (size_t) conf->judge.max_tokens,
+                     .seconds = conf->judge.seconds};
+    buf_text (&json, "");
+    if (judged && prompt.data)
+        grade_write (&grade, &json);
+    bool failed = buf_failed (&json) || buf_failed (&prompt);
+    free (conf->grade);
+    conf->grade = buf_take (&json);
+    buf_free (&json);
+    buf_free (&prompt);
+    return failed || !conf->grade ? err_set (err, ERR_LIMIT, "no memory") : 0;
+}

@@ -1,0 +1,53 @@
+/*  grade - a judge's part of the quality: what it is asked, and how its answer is read.
+ *
+ *      grade_t *grade = grade_read (json, &err);
+ *      grade_ask (grade, episode, &prompt, &err);
+ *      if (grade_of (grade, answer, &value))
+ *          grade_join (grade, value, &score);
+ *      grade_destroy (&grade);
+ *
+ *    quality = (1 - weight) q + weight j,   j = (number - lowest) / (highest - lowest)
+ *
+ *  q is what the family or the user's own scorer says. As text, which travels with the group:
+ *  {"url", "model", "system", "prompt", "weight", "lowest", "highest", "samples", "temperature",
+ *  "max_tokens", "seconds"}.
+ */
+#ifndef QUINTET_TASK_GRADE_H
+#define QUINTET_TASK_GRADE_H
+
+#include "task/reward.h"
+
+#define GRADE_PART "judge" /* of the quality: j */
+/*  The default prompt; its two numbers are lowest and highest. */
+#define GRADE_PROMPT                                                                               \
+    "# task:\n{brief}\n\n# answer:\n{artifact}\n\nHow good is this answer to the task? Say why "   \
+    "in "                                                                                          \
+    "one sentence, and then, on a line of its own, a number from %g (useless) to %g (perfect).\n"
+
+typedef struct {
+    char *url, *model; /* who is asked */
+    char *system;      /* "" for none */
+    char *prompt;      /* with places (task/prompt.h) */
+    double weight;
+    double lowest, highest;
+    size_t samples; /* answers, of which the mean counts */
+    double temperature;
+    size_t max_tokens;
+    double seconds; /* for one answer, all tries together */
+} grade_t;
+
+/*  ERR_INPUT: what is missing or out of range. */
+grade_t *grade_read (const char *json, err_t *err);
+void grade_destroy (grade_t **grade);
+/*  Appends. */
+void grade_write (const grade_t *grade, buf_t *json);
+
+/*  Appends what the judge is asked of a finished episode. It sees brief and artifact, whatever its
+ *  prompt places. */
+int grade_ask (const grade_t *grade, const episode_t *episode, buf_t *prompt, err_t *err);
+/*  The first number in the last line that has one: j in [0, 1]. false: none, or not from lowest to
+ *  highest. */
+bool grade_of (const grade_t *grade, const char *answer, double *value);
+void grade_join (const grade_t *grade, double value, reward_score_t *score);
+
+#endif
