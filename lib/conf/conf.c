@@ -576,6 +576,15 @@ conf_t *conf_load (const char *path, const char *const *overrides, size_t n, err
     return conf;
 }
 
+size_t conf_alone_tokens (const conf_t *conf)
+{
+    const char *const *whole = family_find (conf->task.family)->whole;
+    size_t n = 0;
+    while (whole && whole[n])
+        n++;
+    return (n ? n : 2) * (size_t) conf->task.max_tokens;
+}
+
 void conf_join (const conf_list_t *list, const char *between, buf_t *text)
 {
     for (size_t i = 0; i < list->n; i++)

@@ -132,6 +132,9 @@ int conf_refuse_policy (const conf_t *conf, const conf_policy_t *policy, const c
 int conf_wrap_policy (const conf_t *conf, const conf_policy_t *policy, const char *key, err_t *err);
 /*  The table of policies on one line, as `policies` has them: what was given, or whole rows. */
 void conf_print_policies (const conf_t *conf, bool whole, buf_t *text);
+/*  Tokens that the single agent of the baseline may write: as many as those whose work it does, two
+ *  where the family does not say how many they are. */
+size_t conf_alone_tokens (const conf_t *conf);
 
 /*  A role's words, "": it has none. */
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);

@@ -290,8 +290,8 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
     return 0;
 }
 
-/*  One trainer from start to end. solo: the single agent, in OUT/solo, which writes as many tokens
- *  as the two roles may together. */
+/*  One trainer from start to end. solo: the single agent, in OUT/solo, which may write as many
+ *  tokens as those whose work it does. */
 static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
     char program[FS_PATH_MAX], out[FS_PATH_MAX], tokens[64];
@@ -302,8 +302,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     if (fs_join (out, run->place.out, solo ? "solo" : ".", err) != 0)
         return -1;
     snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->place.out);
-    snprintf (tokens, sizeof tokens, "task.max_tokens=%lld",
-              (long long) (2 * run->conf->task.max_tokens));
+    snprintf (tokens, sizeof tokens, "task.max_tokens=%zu", conf_alone_tokens (run->conf));
     argv[n++] = supervisor_program ("quintet-trainer", program, sizeof program);
     argv[n++] = run->config;
     const char *fixed[] = {"--bus",   suite_bus_address (run->suite),

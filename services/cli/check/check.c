@@ -182,8 +182,8 @@ static int check_prompts (check_t *check, prompts_t *p, err_t *err)
                    written, err) != 0)
         return -1;
     p->voice[0] = &p->voices[CONF_LIST_MAX];
-    /* The single agent writes as much as two. */
-    return check_has_baseline (conf) ? check_fit (check, p, solo, 1, 2 * written, err) : 0;
+    return check_has_baseline (conf) ? check_fit (check, p, solo, 1, conf_alone_tokens (conf), err)
+                                     : 0;
 }
 
 static task_set_t *check_open_tasks (const conf_t *conf, err_t *err)
