@@ -149,8 +149,7 @@ static int conf_read_tree (reader_t *r, yaml_event_t *event, const char *key, bu
     return line ? 0 : -1;
 }
 
-/*  A role's words: a text, or where names are wanted a list of them, which becomes a text with
- *  blanks between. */
+/*  A role's words: a text, or for some keys a list, which becomes a text with blanks between. */
 static int conf_read_words (reader_t *r, const char *role, bool list, yaml_event_t *value,
                             buf_t *text)
 {
@@ -161,12 +160,13 @@ static int conf_read_words (reader_t *r, const char *role, bool list, yaml_event
     } else if (value->type == YAML_SEQUENCE_START_EVENT && list) {
         yaml_event_t item = {0};
         while ((rc = conf_next (r, &item)) == 0 && item.type == YAML_SCALAR_EVENT) {
-            buf_printf (text, "%s%s", text->size ? " " : "", (char *) item.data.scalar.value);
+            conf_write_item (text, (char *) item.data.scalar.value, item.data.scalar.length);
             yaml_event_delete (&item);
         }
         if (rc == 0 && item.type != YAML_SEQUENCE_END_EVENT)
             rc = conf_fail (r, line, role, ": a list of words is wanted");
         yaml_event_delete (&item);
+        text->size -= text->size > 0; /* the blank behind the last one */
     } else {
         rc = conf_fail (r, line, role, ": a key and a text are wanted");
     }
@@ -195,9 +195,8 @@ static int conf_read_seat (reader_t *r, const char *role, yaml_event_t *event)
         if (rc == 0 && key.type != YAML_SCALAR_EVENT)
             rc = conf_fail (r, key.start_mark.line, role, ": a key and a text are wanted");
         if (rc == 0)
-            rc = conf_read_words (r, role,
-                                  strcmp ((const char *) key.data.scalar.value, "sees") == 0,
-                                  &value, &words);
+            rc = conf_read_words (r, role, conf_takes_list ((char *) key.data.scalar.value), &value,
+                                  &words);
         if (rc == 0 && conf_has_word (r->conf, role, (const char *) key.data.scalar.value))
             rc = err_set (r->err, ERR_CONFIG, "%s: team.roles.%.60s.%.60s: given twice", where,
                           role, (const char *) key.data.scalar.value);

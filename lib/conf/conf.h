@@ -40,14 +40,16 @@ enum {
 #undef CONF_ONE
 #undef CONF_EACH
 
-/*  What a role is told, in words of the user's own, what it sees, how much it may write, and the
- *  name of the policy that it plays by. */
+/*  What a role is told, in words of the user's own, what it sees, how much it may write, by which
+ *  policy it plays, and how that draws. */
 typedef enum {
     CONF_PROMPT,
     CONF_SYSTEM,
     CONF_SEES,
     CONF_MAX_TOKENS,
     CONF_POLICY,
+    CONF_TEMPERATURE,
+    CONF_STOP,
     CONF_WORDS
 } conf_words_t;
 
@@ -55,6 +57,7 @@ typedef struct {
     char *role;
     char *words[CONF_WORDS]; /* NULL: none are given */
     char *where[CONF_WORDS]; /* they were given, as conf_t's */
+    conf_list_t stop;        /* of CONF_STOP */
 } conf_seat_t;
 
 #define CONF_T(key, ...) char *key;
@@ -140,6 +143,10 @@ size_t conf_alone_tokens (const conf_t *conf);
 const char *conf_words (const conf_t *conf, const char *role, conf_words_t which);
 /*  Tokens of a role's longest completion: its own, or task.max_tokens. */
 size_t conf_max_tokens (const conf_t *conf, const char *role);
+/*  The temperature that a role draws at: its own, or that of all. */
+double conf_temperature (const conf_t *conf, const char *role, double all);
+/*  The texts that end its completions: its own, or those of all, which may be NULL. */
+const conf_list_t *conf_stop (const conf_t *conf, const char *role, const conf_list_t *all);
 /*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */
 int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err);
 /*  What the run's episodes are played under, for these roles; borrowed from the configuration. A

@@ -10,8 +10,12 @@
 #include "team/state.h"
 
 /*  In the order of conf_words_t. */
-static const char *const seats_keys[CONF_WORDS] = {"prompt", "system", "sees", "max_tokens",
-                                                   "policy"};
+static const char *const seats_keys[CONF_WORDS] = {"prompt", "system",      "sees", "max_tokens",
+                                                   "policy", "temperature", "stop"};
+
+/*  The words of a list, read. */
+static const conf_key_t seats_stop = {
+    .name = "stop", .kind = CONF_LIST, .offset = offsetof (conf_seat_t, stop)};
 
 static const conf_seat_t *seats_find (const conf_t *conf, const char *role)
 {
@@ -32,6 +36,18 @@ size_t conf_max_tokens (const conf_t *conf, const char *role)
 {
     const char *own = conf_words (conf, role, CONF_MAX_TOKENS);
     return *own ? (size_t) strtoul (own, NULL, 10) : (size_t) conf->task.max_tokens;
+}
+
+double conf_temperature (const conf_t *conf, const char *role, double all)
+{
+    const char *own = conf_words (conf, role, CONF_TEMPERATURE);
+    return *own ? strtod (own, NULL) : all;
+}
+
+const conf_list_t *conf_stop (const conf_t *conf, const char *role, const conf_list_t *all)
+{
+    const conf_seat_t *seat = seats_find (conf, role);
+    return seat && seat->words[CONF_STOP] ? &seat->stop : all;
 }
 
 int conf_wrap_words (const conf_t *conf, const char *role, conf_words_t which, err_t *err)
@@ -91,6 +107,12 @@ static size_t seats_key (const char *key)
     return which;
 }
 
+bool conf_takes_list (const char *key)
+{
+    size_t which = seats_key (key);
+    return which == CONF_SEES || which == CONF_STOP;
+}
+
 bool conf_has_word (const conf_t *conf, const char *role, const char *key)
 {
     const conf_seat_t *seat = seats_find (conf, role);
@@ -105,12 +127,14 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
     if (which == CONF_WORDS)
         return err_set (err, ERR_CONFIG,
                         "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system, "
-                        "sees, max_tokens and policy",
+                        "sees, max_tokens, policy, temperature and stop",
                         where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
         return err_set (err, ERR_CONFIG, "%s: team.roles: more than %d roles", where,
                         CONF_LIST_MAX);
+    if (which == CONF_STOP && conf_set_at (seat, &seats_stop, text, err) != 0)
+        return err_wrap (err, "%s: team.roles.%.60s.stop", where, role);
     free (seat->words[which]);
     free (seat->where[which]);
     seat->words[which] = strdup (text);
@@ -122,6 +146,7 @@ void conf_free_seats (conf_t *conf)
 {
     for (size_t s = 0; s < conf->seats_n; s++) {
         free (conf->seats[s].role);
+        conf_free_at (&conf->seats[s], &(conf_section_t){.keys = &seats_stop, .n = 1});
         for (size_t w = 0; w < CONF_WORDS; w++) {
             free (conf->seats[s].words[w]);
             free (conf->seats[s].where[w]);
@@ -152,7 +177,10 @@ void conf_print_roles (const conf_t *conf, buf_t *text)
             if (!*conf_words (conf, role, w))
                 continue;
             buf_printf (text, "%s%s: ", between, seats_keys[w]);
-            conf_print_quote (text, conf_words (conf, role, w));
+            if (w == CONF_STOP)
+                conf_print_at (seats_find (conf, role), &seats_stop, text);
+            else
+                conf_print_quote (text, conf_words (conf, role, w));
             between = ", ";
         }
         buf_char (text, '}');
@@ -218,6 +246,19 @@ static int seats_check_tokens (const conf_t *conf, const conf_seat_t *seat, err_
                           "task.max_tokens, %lld",
                           seat->where[CONF_MAX_TOKENS], seat->role, text,
                           (long long) conf->task.max_tokens);
+}
+
+/*  As trainer.temperature: at 0 nothing would be drawn, and so nothing learnt. */
+static int seats_check_temperature (const conf_seat_t *seat, err_t *err)
+{
+    const char *text = seat->words[CONF_TEMPERATURE];
+    char *end;
+    double number = strtod (text, &end);
+    return *text && !*end && number >= 0.01 && number <= 10
+               ? 0
+               : err_set (err, ERR_CONFIG,
+                          "%s: team.roles.%.60s.temperature is '%.40s': a number from 0.01 to 10",
+                          seat->where[CONF_TEMPERATURE], seat->role, text);
 }
 
 static const char *seats_key_of (const conf_t *conf)
@@ -359,6 +400,27 @@ static const char *seats_chat (const conf_t *conf, const char *role)
     return conf->model.chat;
 }
 
+/*  What every seat has of its own does nothing for all; but the single agent of a comparison has no
+ *  other. */
+static int seats_check_common (const conf_t *conf, err_t *err)
+{
+    static const struct {
+        const char *key;
+        conf_words_t own;
+    } keys[] = {{"trainer.temperature", CONF_TEMPERATURE},
+                {"evaluation.temperature", CONF_TEMPERATURE},
+                {"evaluation.stop", CONF_STOP}};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+        bool all = strcmp (conf->run.baseline, "solo") != 0;
+        for (size_t r = 0; r < conf->team.roles.n; r++)
+            all = all && *conf_words (conf, conf->team.roles.item[r], keys[k].own);
+        if (all && conf_changed (conf, keys[k].key))
+            return conf_refuse (conf, keys[k].key, err, "does nothing: each role has its own %s",
+                                seats_keys[keys[k].own]);
+    }
+    return 0;
+}
+
 int conf_check_words (const conf_t *conf, err_t *err)
 {
     for (size_t s = 0; s < conf->seats_n; s++)
@@ -389,6 +451,11 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 "%s: team.roles.%.60s.prompt has no {ask}, which is what "
                                 "task.program tells the role",
                                 seat->where[w], seat->role);
+            if (w == CONF_TEMPERATURE && seats_check_temperature (seat, err) != 0)
+                return -1;
+            if (w == CONF_STOP && seat->stop.n == 0)
+                return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s.stop is empty: leave it out",
+                                seat->where[w], seat->role);
             if (w == CONF_PROMPT &&
                 prompt_unknown (seat->words[w], (const char *const *) team->item, team->n, unknown))
                 return err_set (
@@ -396,5 +463,5 @@ int conf_check_words (const conf_t *conf, err_t *err)
                     "%s: team.roles.%.60s.prompt has {%s}; what is known there: " PROMPT_PARTS,
                     seat->where[w], seat->role, unknown);
         }
-    return 0;
+    return seats_check_common (conf, err);
 }

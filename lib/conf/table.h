@@ -90,6 +90,8 @@ int conf_check_policies (const conf_t *conf, err_t *err);
 /*  Sets team.roles.ROLE.KEY, as conf_set. */
 int conf_set_words (conf_t *conf, const char *role, const char *key, const char *text,
                     const char *where, err_t *err);
+/*  Whether a role's key takes a list. */
+bool conf_takes_list (const char *key);
 /*  Whether it is set already. */
 bool conf_has_word (const conf_t *conf, const char *role, const char *key);
 void conf_free_seats (conf_t *conf);

@@ -48,7 +48,6 @@ struct train {
     size_t *first_group; /* [pieces + 1] */
     size_t *first_token; /* by group */
     size_t groups_n;
-    float temperature;
     train_loss_fn loss;
     void *context;
     float *gradient, *logp, *entropy;
@@ -181,12 +180,11 @@ static int train_split_batch (train_t *t, err_t *err)
 
 /*  Checks the batch before any of it is computed, and makes memory for its largest group. What is
  *  large enough from the run before stays: fresh pages cost more time than a small model's step. */
-static int train_prepare (train_t *t, const train_group_t *groups, size_t n, float temperature,
-                          bool learns, err_t *err)
+static int train_prepare (train_t *t, const train_group_t *groups, size_t n, bool learns,
+                          err_t *err)
 {
     t->groups = groups;
     t->groups_n = n;
-    t->temperature = temperature;
     if (train_check (t, err) != 0 || train_split_batch (t, err) != 0)
         return -1;
     for (size_t i = 0; i < t->work_n; i++) {
@@ -215,7 +213,7 @@ static void train_learn_piece (void *context, size_t piece, size_t thread)
     float *gradient = train_gradient_of (t, piece);
     memset (gradient, 0, model_params (t->model) * sizeof *gradient);
     for (size_t g = t->first_group[piece]; g < t->first_group[piece + 1]; g++) {
-        train_lay_out (w, &t->groups[g], t->temperature);
+        train_lay_out (w, &t->groups[g]);
         train_forward (w);
         /* The loss sees log-probabilities of the group's tokens and says how it changes with each
          * of them. */
@@ -240,8 +238,8 @@ static void train_sum_part (void *context, size_t part, size_t thread)
                     size);
 }
 
-int train_run (train_t *t, const train_group_t *groups, size_t n, float temperature,
-               train_loss_fn loss, void *context, float *gradient, err_t *err)
+int train_run (train_t *t, const train_group_t *groups, size_t n, train_loss_fn loss, void *context,
+               float *gradient, err_t *err)
 {
     size_t params = model_params (t->model);
     /* Made at the first run and kept: pieces - 1 gradients of the size of the model, which is small
@@ -251,7 +249,7 @@ int train_run (train_t *t, const train_group_t *groups, size_t n, float temperat
     if (!t->gradients && t->pieces > 1)
         return err_set (err, ERR_LIMIT, "no memory for %zu gradients of %zu weights", t->pieces,
                         params);
-    if (train_prepare (t, groups, n, temperature, true, err) != 0)
+    if (train_prepare (t, groups, n, true, err) != 0)
         return -1;
     t->loss = loss;
     t->context = context;
@@ -268,7 +266,7 @@ static void train_score_group (void *context, size_t g, size_t thread)
 {
     train_t *t = context;
     train_work_t *w = &t->work[thread];
-    train_lay_out (w, &t->groups[g], t->temperature);
+    train_lay_out (w, &t->groups[g]);
     train_forward (w);
     size_t n = t->first_token[g + 1] - t->first_token[g];
     memcpy (t->logp + t->first_token[g], w->logp, n * sizeof *w->logp);
@@ -276,10 +274,10 @@ static void train_score_group (void *context, size_t g, size_t thread)
         memcpy (t->entropy + t->first_token[g], w->entropy, n * sizeof *w->entropy);
 }
 
-int train_score (train_t *t, const train_group_t *groups, size_t n, float temperature, float *logp,
-                 float *entropy, err_t *err)
+int train_score (train_t *t, const train_group_t *groups, size_t n, float *logp, float *entropy,
+                 err_t *err)
 {
-    if (train_prepare (t, groups, n, temperature, false, err) != 0)
+    if (train_prepare (t, groups, n, false, err) != 0)
         return -1;
     t->logp = logp;
     t->entropy = entropy;

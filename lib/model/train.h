@@ -1,7 +1,7 @@
 /*  train - forward and backward over a batch of completions.
  *
  *      train_t *train = train_new (model, pool, &err);
- *      train_run (train, groups, n, temperature, loss, context, gradient, &err);
+ *      train_run (train, groups, n, loss, context, gradient, &err);
  *      train_destroy (&train);
  *
  *  A batch is a list of groups; the completions of a group share its prompt, which is computed
@@ -31,6 +31,7 @@ typedef struct {
     train_tokens_t prompt;             /* at least one id */
     const train_tokens_t *completions; /* each at least one id */
     size_t completions_n;
+    float temperature; /* that they were drawn at; 0: 1 */
 } train_group_t;
 
 /*  Called once per group from any thread, for disjoint groups at a time. The tokens of the group's
@@ -59,13 +60,13 @@ void train_rest (train_t *train);
 
 /*  gradient: model_params floats, overwritten. Works through the batch with memory for one group
  *  per thread, and keeps that for the next run. */
-int train_run (train_t *train, const train_group_t *groups, size_t n, float temperature,
-               train_loss_fn loss, void *context, float *gradient, err_t *err);
+int train_run (train_t *train, const train_group_t *groups, size_t n, train_loss_fn loss,
+               void *context, float *gradient, err_t *err);
 
 /*  Forward only: logp and entropy of every token of the batch, in batch order (entropy may be
  *  NULL); with a value head logp holds values. */
-int train_score (train_t *train, const train_group_t *groups, size_t n, float temperature,
-                 float *logp, float *entropy, err_t *err);
+int train_score (train_t *train, const train_group_t *groups, size_t n, float *logp, float *entropy,
+                 err_t *err);
 
 /*  Bytes that train_run needs for such groups, besides the model and the gradient that it is
  *  given. */

@@ -98,7 +98,7 @@ void train_work_free (train_work_t *work);
 size_t train_work_bytes (const model_t *model, pool_t *pool, const train_limits_t *limits,
                          bool learns, const train_group_t *groups, size_t n);
 /*  Places the rows of a group. */
-void train_lay_out (train_work_t *work, const train_group_t *group, float temperature);
+void train_lay_out (train_work_t *work, const train_group_t *group);
 size_t train_tokens (const train_group_t *group);
 /*  Id chosen by the group's token. */
 int32_t train_id (const train_work_t *work, size_t token);

@@ -342,11 +342,11 @@ static float *work_lay_run (train_work_t *w, size_t index, size_t first_row, siz
 
 /*  A completion of t tokens has t - 1 rows: its last token is chosen but never read. Row p - 1, the
  *  prompt's last, chooses the first token of every completion. */
-void train_lay_out (train_work_t *w, const train_group_t *g, float temperature)
+void train_lay_out (train_work_t *w, const train_group_t *g)
 {
     size_t p = g->prompt.n, row = p, token = 0;
     w->group = g;
-    w->temperature = temperature;
+    w->temperature = g->temperature > 0 ? g->temperature : 1;
     w->prompt_n = p;
     memcpy (w->ids, g->prompt.ids, p * sizeof *w->ids);
     float *kv = work_lay_run (w, 0, 0, p, 0, p, w->kv_memory);

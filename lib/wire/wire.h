@@ -142,6 +142,10 @@ typedef struct {
     const char *prompt;  /* what it is asked, "": as the task's family asks (task/prompt.h) */
     const char *sees;    /* parts of the state, "": the turns */
     uint32_t max_tokens; /* of its completions; 0: the group's */
+    float temperature;   /* that it draws at; 0: greedy */
+    /* where one begins, a completion ends: its ids are those that spell it, as they were drawn */
+    const char *const *stop_texts;
+    size_t stop_texts_n;
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */
@@ -154,10 +158,7 @@ typedef struct {
     uint32_t episodes; /* G */
     const wire_role_t *roles;
     size_t roles_n;
-    float temperature;
     wire_filter_t filter;
-    const char *const *stop_texts; /* where one begins, a completion ends; none in training */
-    size_t stop_texts_n;
     uint32_t max_tokens, max_turns;
     wire_weights_t weights;
     const char *command, *modules; /* scorer, and what its programs may import */

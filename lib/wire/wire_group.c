@@ -23,6 +23,9 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].prompt = convert_borrow (in[i].prompt ? in[i].prompt : "");
         all[i].sees = convert_borrow (in[i].sees ? in[i].sees : "");
         all[i].max_tokens = in[i].max_tokens;
+        all[i].temperature = in[i].temperature;
+        all[i].n_stop_texts = in[i].stop_texts_n;
+        all[i].stop_texts = convert_borrow (in[i].stop_texts);
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -46,10 +49,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.episodes = message->episodes;
     pb.n_roles = message->roles_n;
     pb.roles = wire_to_roles (arena, message->roles, message->roles_n);
-    pb.temperature = message->temperature;
     pb.filter = convert_to_filter (&message->filter, &filter) ? &filter : NULL;
-    pb.n_stop_texts = message->stop_texts_n;
-    pb.stop_texts = convert_borrow (message->stop_texts);
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
     pb.weights = &weights;
@@ -66,6 +66,19 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.program = convert_borrow (message->program ? message->program : "");
     pb.program_s = message->program_s;
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
+}
+
+/*  An empty one would begin everywhere. */
+static int wire_check_stop_texts (const Quintet__Role *in, err_t *err)
+{
+    if (convert_count (in->n_stop_texts, LIMIT_STOP_TEXTS, "roles.stop_texts", err) != 0)
+        return -1;
+    for (size_t i = 0; i < in->n_stop_texts; i++)
+        if (convert_text (in->stop_texts[i], "roles.stop_texts", err) != 0)
+            return -1;
+        else if (!*in->stop_texts[i])
+            return err_set (err, ERR_INPUT, "roles.stop_texts: an empty one would end everything");
+    return 0;
 }
 
 /*  At least one, since all that is played is played by roles. */
@@ -88,12 +101,17 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .chat = r->chat,
                                  .prompt = r->prompt,
                                  .sees = r->sees,
-                                 .max_tokens = r->max_tokens};
+                                 .max_tokens = r->max_tokens,
+                                 .temperature = r->temperature,
+                                 .stop_texts = (const char *const *) r->stop_texts,
+                                 .stop_texts_n = r->n_stop_texts};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||
             convert_text (r->sees, "roles.sees", err) != 0 ||
             convert_range (r->max_tokens, 0, in->max_tokens, "roles.max_tokens", err) != 0 ||
+            convert_range ((double) r->temperature, 0, 1e6, "roles.temperature", err) != 0 ||
+            wire_check_stop_texts (r, err) != 0 ||
             convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
             convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
             convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||
@@ -103,24 +121,6 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
     }
     out->roles = roles;
     out->roles_n = in->n_roles;
-    return 0;
-}
-
-/*  A completion that was cut by its text is shorter than what was drawn, which the trainer must
- *  never see. */
-static int wire_from_stop_texts (const Quintet__Group *in, wire_group_t *out, err_t *err)
-{
-    if (in->n_stop_texts > 0 && out->phase == WIRE_TRAIN)
-        return err_set (err, ERR_INPUT, "stop_texts: evaluations alone may have them");
-    if (convert_count (in->n_stop_texts, LIMIT_STOP_TEXTS, "stop_texts", err) != 0)
-        return -1;
-    for (size_t i = 0; i < in->n_stop_texts; i++)
-        if (convert_text (in->stop_texts[i], "stop_texts", err) != 0)
-            return -1;
-        else if (!*in->stop_texts[i])
-            return err_set (err, ERR_INPUT, "stop_texts: an empty one would end everything");
-    out->stop_texts = (const char *const *) in->stop_texts;
-    out->stop_texts_n = in->n_stop_texts;
     return 0;
 }
 
@@ -137,7 +137,6 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .seed = in->seed,
                           .task = in->task,
                           .episodes = in->episodes,
-                          .temperature = in->temperature,
                           .max_tokens = in->max_tokens,
                           .max_turns = in->max_turns,
                           .command = in->command,
@@ -164,9 +163,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
         convert_text (in->program, "program", err) != 0 ||
         convert_range (in->program_s, 0, 86400, "program_s", err) != 0 ||
-        convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
-        wire_from_stop_texts (in, out, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
         convert_range (in->episodes, 1, LIMIT_EPISODES, "episodes", err) != 0 ||

@@ -101,12 +101,13 @@ static int cmd_generate_write (cmd_generate_t *g, err_t *err)
                                    .model = g->folder.model,
                                    .tokenizer = g->folder.tokenizer,
                                    .prompt = &g->prompt,
+                                   .sampling = &g->sampling,
                                    .stops = g->folder.stops,
                                    .stops_n = g->folder.stops_n,
                                    .key = rng_key ((uint64_t[]){g->sampling.seed, i}, i ? 2 : 1),
                                    .heading = g->samples > 1 ? heading[i] : NULL};
     }
-    int rc = sampler ? stream_run (parts, g->samples, &g->sampling, &show, &count, err) : -1;
+    int rc = sampler ? stream_run (parts, g->samples, &show, &count, err) : -1;
     if (rc == 0 && g->json)
         cmd_generate_print_json (g, parts);
     if (rc == 0)

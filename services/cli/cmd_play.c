@@ -48,7 +48,7 @@ static const args_spec_t spec = {
 
 typedef struct {
     conf_t *conf;
-    sampling_t sampling;
+    sampling_t sampling, sampling_of[CONF_LIST_MAX]; /* of all, and of each role */
     seats_t seats;
     judge_t *judge;
     session_t *program; /* that plays the episodes, or NULL */
@@ -112,10 +112,9 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
                             .model = play->seats.model[role],
                             .tokenizer = folder->tokenizer,
                             .prompt = &e->prompt[role],
+                            .sampling = &play->sampling_of[role],
                             .stops = folder->stops,
                             .stops_n = folder->stops_n,
-                            .max_tokens =
-                                conf_max_tokens (play->conf, play->conf->team.roles.item[role]),
                             .key = rng_key (key, 7)};
     return rc == 0 ? 0 : err_wrap (err, "role %s", play->conf->team.roles.item[role]);
 }
@@ -261,7 +260,7 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
         role_of[n++] = r;
     }
     if (rc == 0 && n > 0)
-        rc = stream_run (parts, n, &play->sampling, &play->show, &play->count, err);
+        rc = stream_run (parts, n, &play->show, &play->count, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = cmd_play_act (e, role_of[i], &parts[i], err);
     stream_free (parts, n);
@@ -461,6 +460,20 @@ static int cmd_play_sampling (cmd_play_t *play, const args_t *args, err_t *err)
     if (sampling_read (args, &play->sampling, err) != 0)
         return -1;
     conf->task.max_tokens = (int64_t) play->sampling.max_tokens;
+    /* What a seat says of itself, where no flag says otherwise. */
+    for (size_t r = 0; r < conf->team.roles.n; r++) {
+        const char *role = conf->team.roles.item[r];
+        sampling_t *own = &play->sampling_of[r];
+        size_t most = conf_max_tokens (conf, role);
+        const conf_list_t *stop = conf_stop (conf, role, NULL);
+        *own = play->sampling;
+        if (most < own->max_tokens)
+            own->max_tokens = most;
+        if (!args_given (args, "--temperature"))
+            own->temperature = conf_temperature (conf, role, own->temperature);
+        if (stop && !args_given (args, "--stop"))
+            own->stops = (stops_t){(const char *const *) stop->item, stop->n};
+    }
     return 0;
 }
 

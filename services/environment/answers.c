@@ -62,15 +62,17 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
 }
 
 /*  The ids are what is trained on and go into the result as they came; the text is only what others
- *  read. In an evaluation both may end where a stop text begins: agents know no text, and a
- *  completion is the same whether it was ended there or cut there afterwards. */
+ *  read. Both may end where a stop text begins: agents know no text, and a completion is the same
+ *  whether it was ended there or cut there afterwards. Whether it ends follows from the ids that
+ *  it has by then, so their log-probabilities are those of what was drawn. */
 static int answers_apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample,
                           err_t *err)
 {
     table_t *table = &group->tables[e];
     seat_t *seat = &group->seats[role];
     const wire_ids_t *prompt = result_prompt_ids (group->result, seat->prompt_of[e]);
-    stops_t stops = {group->message->stop_texts, group->message->stop_texts_n};
+    const wire_role_t *message = &group->message->roles[role];
+    stops_t stops = {message->stop_texts, message->stop_texts_n};
     size_t n = sample->ids.n;
     buf_t text = {0};
     /* An empty completion is a text of its own, not a missing one. */

@@ -151,7 +151,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .group = m->group,
                                   .role = (uint32_t) role,
                                   .turn = group->turn,
-                                  .temperature = m->temperature,
+                                  .temperature = r->temperature,
                                   .filter = m->filter,
                                   .max_tokens = group_max_tokens (group, role),
                                   .stops = r->stops,

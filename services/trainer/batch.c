@@ -70,13 +70,16 @@ static void batch_add_prompt (const batch_source_t *source, size_t group, size_t
         }
     if (batch->items_n == begin)
         return;
+    uint32_t role = batch->items[begin].completion->role;
+    float temperature = source->temperatures ? source->temperatures[role] : 1;
     const wire_ids_t *ids = &r->group[group]->prompts[prompt];
     /* The next group's beginning is this one's end; it is written again when there is a next
        one. */
     batch->first_item[batch->groups_n] = begin;
     batch->groups[batch->groups_n++] = (train_group_t){.prompt = {.ids = ids->data, .n = ids->n},
                                                        .completions = batch->completions + begin,
-                                                       .completions_n = batch->items_n - begin};
+                                                       .completions_n = batch->items_n - begin,
+                                                       .temperature = temperature};
     batch->first_item[batch->groups_n] = batch->items_n;
 }
 

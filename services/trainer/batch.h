@@ -1,13 +1,13 @@
 /*  batch - the completions of one policy in one minibatch, as training wants them; pure.
  *
  *      batch_t *batch = batch_new (&source, first_group, end_group, &err);
- *      train_run (train, batch->groups, batch->groups_n, temperature, loss, batch, gradient, &err);
+ *      train_run (train, batch->groups, batch->groups_n, loss, batch, gradient, &err);
  *      batch_destroy (&batch);
  *
- *  A train group is a prompt with all completions of the policy that share it, inside one group of
- *  the step; groups and completions keep their order. Completions that cannot change the weights
- *  are left out: masked ones, and groups whose advantages are all zero (unless a KL term reads
- *  them). The normaliser counts them all the same, as if they had been computed.
+ *  A train group is a prompt, which is of one role, with all completions that share it, inside one
+ *  group of the step; groups and completions keep their order. Completions that cannot change the
+ *  weights are left out: masked ones, and groups whose advantages are all zero (unless a KL term
+ *  reads them). The normaliser counts them all the same, as if they had been computed.
  */
 #ifndef QUINTET_TRAINER_BATCH_H
 #define QUINTET_TRAINER_BATCH_H
@@ -20,11 +20,12 @@
 
 typedef struct {
     const rollout_t *rollout;
-    const double *advantages; /* by flat number of the completion */
-    const size_t *policies;   /* of each role */
-    size_t policy;            /* the one whose batch this is */
-    bool mask_truncated;      /* leave completions out that the length limit cut */
-    bool keep_flat;           /* compute groups without advantages, too */
+    const double *advantages;  /* by flat number of the completion */
+    const size_t *policies;    /* of each role */
+    size_t policy;             /* the one whose batch this is */
+    const float *temperatures; /* that each role draws at; NULL: 1 */
+    bool mask_truncated;       /* leave completions out that the length limit cut */
+    bool keep_flat;            /* compute groups without advantages, too */
 } batch_source_t;
 
 typedef struct {

@@ -50,8 +50,6 @@ double objective_lr (const conf_t *conf, const conf_policy_t *policy, uint64_t s
     return schedule_lr (&schedule, step);
 }
 
-/*  The temperature is that of sampling: log-probabilities are taken under the distribution that was
- *  sampled from, else ratios would not begin at 1. */
 update_options_t objective_update (const conf_t *conf, double lr)
 {
     return (update_options_t){.loss = objective_loss (conf),
@@ -60,8 +58,7 @@ update_options_t objective_update (const conf_t *conf, double lr)
                                         .beta2 = conf->trainer.beta2,
                                         .eps = conf->trainer.eps,
                                         .decay = conf->trainer.decay,
-                                        .clip_norm = conf->trainer.clip_norm},
-                              .temperature = (float) conf->trainer.temperature};
+                                        .clip_norm = conf->trainer.clip_norm}};
 }
 
 credit_options_t objective_credit_of (const conf_t *conf, advantage_running_t *running,

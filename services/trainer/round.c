@@ -57,48 +57,60 @@ static unsigned round_place (const round_t *round, size_t draw)
     return draw ? ROUND_FIRST_DRAW + (unsigned) draw : (unsigned) round->phase;
 }
 
-/*  All that an environment and an agent need to play a role, so neither needs the run's
- *  configuration. Weights are named by version and hash: others cannot slip in. */
-static void round_fill_roles (const team_t *team, wire_role_t *roles)
+/*  Training samples from the whole vocabulary, since what is learnt is how likely each token was
+ *  among all. Evaluations may sample as the model will be used. A seat's own temperature and stop
+ *  texts hold in both. */
+static void round_fill_sampling (const round_t *round, const char *name, wire_role_t *role)
 {
-    for (size_t r = 0; r < team->roles; r++) {
-        const policy_t *policy = team->policies[team->policy_of[r]];
-        roles[r] = (wire_role_t){
-            .name = team->conf->team.roles.item[r],
-            .version = policy->version,
-            .tokenizer = policy->tokenizer_hash,
-            .stops = {.data = policy->stops, .n = policy->stops_n},
-            .prefix = {.data = policy->prefix, .n = policy->prefix_n},
-            .chat = team->chat[r].name,
-            .prompt = conf_words (team->conf, team->conf->team.roles.item[r], CONF_PROMPT),
-            .sees = conf_words (team->conf, team->conf->team.roles.item[r], CONF_SEES),
-            .max_tokens = (uint32_t) conf_max_tokens (team->conf, team->conf->team.roles.item[r])};
+    const conf_t *conf = round->from.team->conf;
+    bool trains = round->phase == WIRE_TRAIN;
+    double usual = trains ? conf->trainer.temperature : conf->evaluation.temperature;
+    const conf_list_t *stop = conf_stop (conf, name, trains ? NULL : &conf->evaluation.stop);
+    if (round->phase != WIRE_EVAL_GREEDY)
+        role->temperature = (float) conf_temperature (conf, name, usual);
+    if (stop) {
+        role->stop_texts = (const char *const *) stop->item;
+        role->stop_texts_n = stop->n;
     }
 }
 
-/*  Training samples from the whole vocabulary at trainer.temperature, since what is learnt is how
- *  likely each token was among all. Evaluations may sample as the model will be used. */
-static void round_fill_sampling (const round_t *round, wire_group_t *message)
+/*  All that an environment and an agent need to play a role, so neither needs the run's
+ *  configuration. Weights are named by version and hash: others cannot slip in. */
+static void round_fill_roles (const round_t *round, wire_role_t *roles)
+{
+    const team_t *team = round->from.team;
+    const conf_t *conf = team->conf;
+    for (size_t r = 0; r < team->roles; r++) {
+        const policy_t *policy = team->policies[team->policy_of[r]];
+        const char *name = conf->team.roles.item[r];
+        roles[r] = (wire_role_t){.name = name,
+                                 .version = policy->version,
+                                 .tokenizer = policy->tokenizer_hash,
+                                 .stops = {.data = policy->stops, .n = policy->stops_n},
+                                 .prefix = {.data = policy->prefix, .n = policy->prefix_n},
+                                 .chat = team->chat[r].name,
+                                 .prompt = conf_words (conf, name, CONF_PROMPT),
+                                 .sees = conf_words (conf, name, CONF_SEES),
+                                 .max_tokens = (uint32_t) conf_max_tokens (conf, name)};
+        round_fill_sampling (round, name, &roles[r]);
+    }
+}
+
+/*  The likeliest token stays the likeliest under top_k, top_p and min_p, so greedy play goes
+ *  without; a repetition penalty may make another one the likeliest, and stays. 0 is off. */
+static void round_fill_filter (const round_t *round, wire_filter_t *filter)
 {
     const conf_t *conf = round->from.team->conf;
-    if (round->phase == WIRE_TRAIN) {
-        message->temperature = (float) conf->trainer.temperature;
-        return;
-    }
-    /* The likeliest token stays the likeliest under top_k, top_p and min_p, so greedy play goes
-       without; a repetition penalty may make another one the likeliest, and stays. 0 is off. */
     bool greedy = round->phase == WIRE_EVAL_GREEDY;
-    message->temperature = greedy ? 0 : (float) conf->evaluation.temperature;
-    message->filter = (wire_filter_t){
+    if (round->phase == WIRE_TRAIN)
+        return;
+    *filter = (wire_filter_t){
         .top_k = greedy ? 0 : (uint32_t) conf->evaluation.top_k,
         .top_p = greedy || !(conf->evaluation.top_p < 1) ? 0 : (float) conf->evaluation.top_p,
         .min_p = greedy ? 0 : (float) conf->evaluation.min_p,
         .repetition_penalty = conf_changed (conf, "evaluation.repetition_penalty")
                                   ? (float) conf->evaluation.repetition_penalty
                                   : 0};
-    /* Of evaluations only: in training a completion ends by a token of its own, or is cut. */
-    message->stop_texts = (const char *const *) conf->evaluation.stop.item;
-    message->stop_texts_n = conf->evaluation.stop.n;
 }
 
 /*  The message borrows everything, and is packed before any of it is freed. */
@@ -107,7 +119,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
     const team_t *team = round->from.team;
     const conf_t *conf = team->conf;
     wire_role_t roles[CONF_LIST_MAX];
-    round_fill_roles (team, roles);
+    round_fill_roles (round, roles);
     buf_t modules = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
     wire_group_t message = {
@@ -133,7 +145,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .program_s = conf->task.program_s,
         .judge = conf->grade,
         .timeout_s = (uint32_t) conf->run.timeout_s};
-    round_fill_sampling (round, &message);
+    round_fill_filter (round, &message.filter);
     if (round->phase == WIRE_TRAIN) {
         const mates_t which = objective_mates (conf);
         message.cross = which.cross;

@@ -300,6 +300,7 @@ static int stage_train_policy (trainer_t *t, size_t policy, err_t *err)
                              .advantages = t->credit.advantages,
                              .policies = t->team.policy_of,
                              .policy = policy,
+                             .temperatures = t->team.temperature,
                              .mask_truncated = conf->loss.mask_truncated,
                              .keep_flat = conf->loss.kl > 0};
     if (update_step (p, &source, (size_t) conf->trainer.minibatches, &options, &t->updates[policy],

@@ -120,6 +120,8 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
         const model_config_t *model = &team->policies[conf->policy_of[role]]->config.model;
         team->vocab[role] = model->vocab;
         team->context[role] = model->context;
+        team->temperature[role] =
+            (float) conf_temperature (conf, conf->team.roles.item[role], conf->trainer.temperature);
         if (team_speak (team, role, err) != 0)
             return -1;
     }

@@ -25,6 +25,9 @@ typedef struct {
     size_t policy_of[CONF_LIST_MAX];   /* by role */
     chat_format_t chat[CONF_LIST_MAX]; /* by role: with a message of the system where it has one */
     size_t vocab[CONF_LIST_MAX], context[CONF_LIST_MAX]; /* of each role's model */
+    /* that each role draws at in training: log-probabilities are taken under what was drawn from,
+       else ratios would not begin at 1 */
+    float temperature[CONF_LIST_MAX];
 } team_t;
 
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err);

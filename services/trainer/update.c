@@ -123,13 +123,12 @@ static void update_add_up (const work_t *work, update_stats_t *stats)
 
 /*  Only for losses that correct for off-policy sampling: they need the log-probabilities of the
  *  whole step under the weights with which it begins. */
-int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err)
+int update_start (policy_t *policy, batch_t *batch, err_t *err)
 {
     batch->old = calloc (batch->tokens + 1, sizeof *batch->old);
     if (!batch->old)
         return err_set (err, ERR_LIMIT, "no memory for %zu log-probabilities", batch->tokens);
-    return train_score (policy->train, batch->groups, batch->groups_n, temperature, batch->old,
-                        NULL, err);
+    return train_score (policy->train, batch->groups, batch->groups_n, batch->old, NULL, err);
 }
 
 /*  The reference's log-probabilities are computed before the gradient: both use the same threads,
@@ -145,13 +144,13 @@ static int update_gradient_of (policy_t *policy, const batch_t *batch,
     if (options->loss.kl > 0) {
         reference = calloc (batch->tokens + 1, sizeof *reference);
         rc = reference ? train_score (policy->reference_train, batch->groups, batch->groups_n,
-                                      options->temperature, reference, NULL, err)
+                                      reference, NULL, err)
                        : err_set (err, ERR_LIMIT, "no memory for reference log-probabilities");
     }
     work.reference = reference;
     if (rc == 0)
-        rc = train_run (policy->train, batch->groups, batch->groups_n, options->temperature,
-                        update_on_group, &work, policy->gradient, err);
+        rc = train_run (policy->train, batch->groups, batch->groups_n, update_on_group, &work,
+                        policy->gradient, err);
     if (rc == 0)
         update_add_up (&work, stats);
     free (reference);
@@ -203,7 +202,7 @@ int update_step (policy_t *policy, const batch_source_t *source, size_t n,
         batches[m] = batch_new (source, groups * m / n, groups * (m + 1) / n, err);
         rc = batches[m] ? 0 : -1;
         if (rc == 0 && options->loss.correction != LOSS_CORRECT_NONE)
-            rc = update_start (policy, batches[m], options->temperature, err);
+            rc = update_start (policy, batches[m], err);
     }
     for (size_t m = 0; rc == 0 && m < n; m++)
         rc = update_run (policy, batches[m], options, stats, err);

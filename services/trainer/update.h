@@ -1,6 +1,6 @@
 /*  update - one optimiser update of a policy from one minibatch.
  *
- *      update_options_t options = {.loss = loss, .adamw = adamw, .temperature = 1};
+ *      update_options_t options = {.loss = loss, .adamw = adamw};
  *      update_run (policy, batch, &options, &stats, &err);
  *
  *  A pure function of weights, optimiser state, batch and options: losses are computed per
@@ -20,7 +20,6 @@
 typedef struct {
     loss_config_t loss;
     adamw_options_t adamw;
-    float temperature;
 } update_options_t;
 
 /*  Of one step: update_run adds to it. {0} is empty. */
@@ -37,7 +36,7 @@ typedef struct {
 
 /*  Fills batch->old: before the first update of a step, when its losses correct for the sampler's
  *  numerics. */
-int update_start (policy_t *policy, batch_t *batch, float temperature, err_t *err);
+int update_start (policy_t *policy, batch_t *batch, err_t *err);
 
 int update_run (policy_t *policy, const batch_t *batch, const update_options_t *options,
                 update_stats_t *stats, err_t *err);

@@ -112,7 +112,7 @@ static double train_speed (const model_t *model, pool_t *pool, double *megabytes
     double best = INFINITY;
     for (int r = 0; r <= REPEATS; r++) {
         double start = clock_s ();
-        must (train_run (train, &group, 1, 1, policy_gradient, NULL, gradient, &err) == 0, &err);
+        must (train_run (train, &group, 1, policy_gradient, NULL, gradient, &err) == 0, &err);
         best = r ? fmin (best, clock_s () - start) : best;
     }
     /* gradient, masters and AdamW's two vectors beside what the pass itself takes */

@@ -194,9 +194,8 @@ static void policy_gradient (void *context, size_t group, size_t first, const fl
 static void run_pass (pass_t *p)
 {
     err_t err = {0};
-    must (
-        train_run (p->train, p->groups, p->shape->groups, 1, policy_gradient, p, p->gradient, &err),
-        &err);
+    must (train_run (p->train, p->groups, p->shape->groups, policy_gradient, p, p->gradient, &err),
+          &err);
 }
 
 /*  Multiply-adds of the products, forward and backward, and rows. */

@@ -199,7 +199,7 @@ static void gradient_errors (const case_t *c, double *logprob_error, double *gra
                                     .completions_n = 1};
     }
     train_t *train = train_new (c->model, NULL, &err);
-    if (train_run (train, groups, c->batch, 1, weighted, &loss, gradient, &err) != 0)
+    if (train_run (train, groups, c->batch, weighted, &loss, gradient, &err) != 0)
         fail_msg ("%s", err.text);
     *logprob_error = *gradient_error = 0;
     for (size_t i = 0; wanted && i < total; i++)

@@ -43,7 +43,8 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
                                     .version = version,
                                     .tokenizer = tokenizer,
                                     .stops = {.data = stops, .n = 1},
-                                    .chat = ""};
+                                    .chat = "",
+                                    .temperature = 1};
     f->group = (wire_group_t){.run = "r",
                               .phase = WIRE_TRAIN,
                               .step = 12,
@@ -53,7 +54,6 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
                               .episodes = 3,
                               .roles = f->roles,
                               .roles_n = 2,
-                              .temperature = 1,
                               .max_tokens = 72,
                               .weights = {0.7, 0.3, 0.1},
                               .command = "",

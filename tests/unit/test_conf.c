@@ -338,6 +338,51 @@ static void roles_have_words_of_their_own (void **state)
     refused (TOLD, "team.roles.main=x", "team.roles.ROLE.prompt=TEXT is wanted");
 }
 
+/*  At which temperature a seat draws and where it ends: its own words come before those of all. */
+static void roles_draw_and_end_in_their_own_way (void **state)
+{
+    (void) state;
+    static const char own[] = "model: {path: m}\ntask: {family: coding}\n"
+                              "trainer: {temperature: 0.8}\nevaluation: {stop: [END]}\n"
+                              "team:\n  roles:\n    aux: {temperature: 1.25}\n"
+                              "    main:\n      stop: [\"\\n\\n\", \"a \\\"b\\\", c\"]\n";
+    err_t err = {0};
+    buf_t first = {0}, again = {0};
+    conf_t *conf = parse (own, NULL, &err);
+    for (int round = 0; round < 2; round++) { /* as it is written, and as it is printed */
+        if (!conf)
+            fail_msg ("%s", err.text);
+        assert_true (conf_temperature (conf, "aux", 0.8) >= 1.25);
+        assert_true (conf_temperature (conf, "main", 0.8) <= 0.8);
+        const conf_list_t *stop = conf_stop (conf, "main", &conf->evaluation.stop);
+        assert_int_equal (stop->n, 2);
+        assert_string_equal (stop->item[0], "\n\n");
+        assert_string_equal (stop->item[1], "a \"b\", c");
+        assert_ptr_equal (conf_stop (conf, "aux", &conf->evaluation.stop), &conf->evaluation.stop);
+        assert_null (conf_stop (conf, "aux", NULL));
+        conf_print (conf, false, round ? &again : &first);
+        conf_destroy (&conf);
+        conf = parse (first.data, NULL, &err);
+    }
+    assert_string_equal (first.data, again.data);
+    conf_destroy (&conf);
+    buf_free (&first);
+    buf_free (&again);
+    conf = parse (own, "team.roles.main.stop=END", &err);
+    assert_string_equal (conf_stop (conf, "main", NULL)->item[0], "END");
+    conf_destroy (&conf);
+    refused (
+        own, "team.roles.aux.temperature=0",
+        "--set team.roles.aux.temperature=0: team.roles.aux.temperature is '0': a number from");
+    refused (own, "team.roles.aux.temperature=warm", "team.roles.aux.temperature is 'warm'");
+    refused (own, "team.roles.main.stop=[]", "team.roles.main.stop is empty: leave it out");
+    refused (own, "team.roles.main.stop=[\"\"]", "team.roles.main.stop: '[\"\"]' has an item");
+    refused (own, "team.roles.main.temperature=1",
+             "x.yml:3: trainer.temperature does nothing: each role has its own temperature");
+    refused (own, "team.roles.aux.stop=X",
+             "x.yml:4: evaluation.stop does nothing: each role has its own stop");
+}
+
 #define TEAM                                                                                       \
     "model:\n  path: m\ntask:\n  family: coding\nteam:\n  roles:\n    aux:\n    main:\n"           \
     "      sees: [brief, tests, aux]\n"
@@ -536,6 +581,7 @@ int main (void)
         cmocka_unit_test (lists_hold_any_text),
         cmocka_unit_test (what_a_resumed_run_may_not_change_is_named),
         cmocka_unit_test (roles_have_words_of_their_own),
+        cmocka_unit_test (roles_draw_and_end_in_their_own_way),
         cmocka_unit_test (a_team_has_a_protocol),
         cmocka_unit_test (a_protocol_that_cannot_be_played_is_refused),
         cmocka_unit_test (what_is_printed_reads_back),

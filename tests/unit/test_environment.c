@@ -88,37 +88,46 @@ static void evaluations_draw_the_same_numbers (void **state)
     }
 }
 
-/*  In an evaluation the filter goes to the agent, and a completion ends where a stop text begins:
- *  in its text, its ids and its count. Episode 2 of aux wrote ")*+". */
-static void evaluations_end_at_stop_texts (void **state)
+/*  A role's temperature goes to the agent, as in an evaluation the filter; its completion ends
+ *  where a stop text of its own begins: in its text, its ids and its count, in training as well.
+ *  Episode 2 of aux wrote ")*+". */
+static void roles_end_at_their_stop_texts (void **state)
 {
     (void) state;
     static const char *const stops[] = {"*+"};
-    fixture_group_t f;
-    fixture_group (&f, tokenizer_text);
-    f.group.phase = WIRE_EVAL_SAMPLED;
-    f.group.filter = (wire_filter_t){.top_k = 40, .top_p = 0.5f};
-    f.group.stop_texts = stops;
-    f.group.stop_texts_n = 1;
-    group_t *group = begun (&f);
-    arena_t *arena = arena_new (1 << 20);
-    const group_ask_t *ask = group_ask (group, 0);
-    const wire_act_request_t *q =
-        wire_act_request_unpack (arena, ask->payload.data, ask->payload.size, &err);
-    assert_non_null (q);
-    assert_int_equal (q->filter.top_k, 40);
-    assert_true (q->filter.top_p == 0.5f);
-    play (group, false);
-    expect_state (group, GROUP_DONE);
-    const buf_t *result = group_result (group);
-    const wire_episodes_t *out = wire_episodes_unpack (arena, result->data, result->size, &err);
-    assert_non_null (out);
-    assert_non_null (strstr (out->episodes[1].history, "\"text\":\"()\",\"tokens\":3,"));
-    assert_non_null (strstr (out->episodes[2].history, "\"text\":\")\",\"tokens\":3,"));
-    assert_int_equal (out->episodes[2].completions[0].ids.n, 3);
-    assert_true (out->episodes[2].completions[0].stopped);
-    arena_destroy (&arena);
-    group_destroy (&group);
+    static const wire_phase_t phases[] = {WIRE_TRAIN, WIRE_EVAL_SAMPLED};
+    for (int p = 0; p < 2; p++) {
+        fixture_group_t f;
+        fixture_group (&f, tokenizer_text);
+        f.group.phase = phases[p];
+        if (phases[p] != WIRE_TRAIN)
+            f.group.filter = (wire_filter_t){.top_k = 40, .top_p = 0.5f};
+        f.roles[0].temperature = 0.5f;
+        f.roles[0].stop_texts = stops;
+        f.roles[0].stop_texts_n = 1;
+        group_t *group = begun (&f);
+        arena_t *arena = arena_new (1 << 20);
+        for (size_t r = 0; r < 2; r++) {
+            const group_ask_t *ask = group_ask (group, r);
+            const wire_act_request_t *q =
+                wire_act_request_unpack (arena, ask->payload.data, ask->payload.size, &err);
+            assert_non_null (q);
+            assert_true (q->temperature == (r ? 1 : 0.5f));
+            assert_int_equal (q->filter.top_k, p ? 40 : 0);
+            assert_true (q->filter.top_p == (p ? 0.5f : 0));
+        }
+        play (group, false);
+        expect_state (group, GROUP_DONE);
+        const buf_t *result = group_result (group);
+        const wire_episodes_t *out = wire_episodes_unpack (arena, result->data, result->size, &err);
+        assert_non_null (out);
+        assert_non_null (strstr (out->episodes[1].history, "\"text\":\"()\",\"tokens\":3,"));
+        assert_non_null (strstr (out->episodes[2].history, "\"text\":\")\",\"tokens\":3,"));
+        assert_int_equal (out->episodes[2].completions[0].ids.n, 3);
+        assert_true (out->episodes[2].completions[0].stopped);
+        arena_destroy (&arena);
+        group_destroy (&group);
+    }
 }
 
 static void ids_name_the_content (void **state)
@@ -511,7 +520,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_turn_is_one_request_per_role),
         cmocka_unit_test (evaluations_draw_the_same_numbers),
-        cmocka_unit_test (evaluations_end_at_stop_texts),
+        cmocka_unit_test (roles_end_at_their_stop_texts),
         cmocka_unit_test (ids_name_the_content),
         cmocka_unit_test (a_whole_group_gives_its_result),
         cmocka_unit_test (the_order_of_answers_does_not_matter),

@@ -208,7 +208,7 @@ static double loss_of (train_t *train, batch_t *batch)
 {
     err_t err = {0};
     double loss = 0;
-    if (train_score (train, batch->groups, GROUPS, 1, batch->logp, NULL, &err) != 0)
+    if (train_score (train, batch->groups, GROUPS, batch->logp, NULL, &err) != 0)
         fail_msg ("%s", err.text);
     for (size_t i = 0; i < GROUPS * COMPLETIONS * LENGTH; i++)
         loss += (double) weight_of (i) * (double) batch->logp[i];
@@ -223,7 +223,7 @@ static float *gradient_of (const adapted_t *a, pool_t *pool, size_t memory)
     float *gradient = calloc (a->n, sizeof *gradient);
     train_t *train = train_new (a->model, pool, &err);
     train_limit (train, memory, memory);
-    if (train_run (train, batch.groups, GROUPS, 1, weighted, &batch, gradient, &err) != 0)
+    if (train_run (train, batch.groups, GROUPS, weighted, &batch, gradient, &err) != 0)
         fail_msg ("%s", err.text);
     train_destroy (&train);
     return gradient;
@@ -371,7 +371,7 @@ static void check_sampler (const model_config_t *config, pool_t *pool)
                                        .completions = &completion,
                                        .completions_n = 1};
                 train_t *train = train_new (models[result.tag], NULL, &err);
-                assert_int_equal (train_score (train, &group, 1, 1, logp, NULL, &err), 0);
+                assert_int_equal (train_score (train, &group, 1, logp, NULL, &err), 0);
                 fixture_same ("log-probabilities", result.logps, logp, result.n);
                 train_destroy (&train);
             }

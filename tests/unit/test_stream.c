@@ -48,10 +48,11 @@ static void learn_stop (const stream_part_t *like, char stop[32])
 {
     stream_part_t part = *like;
     sampling_t sampling = {.temperature = 1, .max_tokens = 40};
+    part.sampling = &sampling;
     stream_show_t silent = {0};
     stream_count_t count = {0};
     err_t err = {0};
-    assert_int_equal (stream_run (&part, 1, &sampling, &silent, &count, &err), 0);
+    assert_int_equal (stream_run (&part, 1, &silent, &count, &err), 0);
     size_t from = part.text.size / 2, size = 0;
     while (from && ((unsigned char) part.text.data[from] & 0xc0) == 0x80)
         from--;
@@ -96,7 +97,9 @@ static void check_stream (const stops_t *given, size_t n)
             learn_stop (&parts[0], learnt);
         stops.n = given || *learnt ? stops.n : 0;
         sampling_t sampling = {.temperature = 1, .max_tokens = 40, .stops = stops};
-        assert_int_equal (stream_run (parts, n, &sampling, &show, &count, &err), 0);
+        for (size_t i = 0; i < n; i++)
+            parts[i].sampling = &sampling;
+        assert_int_equal (stream_run (parts, n, &show, &count, &err), 0);
         fclose (show.to);
         buf_t wanted = {0};
         size_t ids = 0, at;

@@ -43,7 +43,7 @@ static void make_batch (batch_t *batch, size_t vocab)
         batch->ids[i] = (int32_t) rng_below (&rng, vocab);
     static const size_t prompts[GROUPS] = {1, 5, 16, 17, 40};
     for (size_t g = 0; g < GROUPS; g++) {
-        batch->groups[g].prompt = (train_tokens_t){batch->ids + at, prompts[g]};
+        batch->groups[g] = (train_group_t){.prompt = {batch->ids + at, prompts[g]}};
         at += prompts[g];
         for (size_t c = 0; c < COMPLETIONS; c++) {
             size_t n = 1 + (g * 7 + c * 5) % 20;
@@ -98,10 +98,10 @@ static void weighted_alone (void *context, size_t group, size_t first, const flo
     }
 }
 
-static double loss_of (train_t *train, const batch_t *batch, float temperature, float *logp)
+static double loss_of (train_t *train, const batch_t *batch, float *logp)
 {
     err_t err = {0};
-    assert_int_equal (train_score (train, batch->groups, GROUPS, temperature, logp, NULL, &err), 0);
+    assert_int_equal (train_score (train, batch->groups, GROUPS, logp, NULL, &err), 0);
     double loss = 0;
     for (size_t i = 0; i < batch->tokens; i++)
         loss += (double) weight_of (i) * (double) logp[i];
@@ -151,12 +151,18 @@ static void bench_close (bench_t *b)
     free (b->logp);
 }
 
-static void run (bench_t *b, float temperature)
+/*  Of every second group; the others are at 1. */
+static void heat (batch_t *batch, float temperature)
+{
+    for (size_t g = 0; g < GROUPS; g += 2)
+        batch->groups[g].temperature = temperature;
+}
+
+static void run (bench_t *b)
 {
     err_t err = {0};
     probe_t probe = {.batch = &b->batch, .logp = b->logp};
-    if (train_run (b->train, b->batch.groups, GROUPS, temperature, weighted, &probe, b->gradient,
-                   &err) != 0)
+    if (train_run (b->train, b->batch.groups, GROUPS, weighted, &probe, b->gradient, &err) != 0)
         fail_msg ("%s", err.text);
 }
 
@@ -166,7 +172,8 @@ static void check_gradients (const model_config_t *config, float temperature)
 {
     bench_t b;
     bench_open (&b, config, NULL);
-    run (&b, temperature);
+    heat (&b.batch, temperature);
+    run (&b);
     float *moved = calloc (b.n, sizeof *moved), *logp = calloc (4096, sizeof *logp);
     for (size_t t = 0; t < model_tensors (b.model); t++) {
         const model_tensor_t *tensor = model_tensor (b.model, t);
@@ -183,7 +190,7 @@ static void check_gradients (const model_config_t *config, float temperature)
             for (size_t i = 0; i < size; i++)
                 moved[tensor->offset + i] += (float) ((side ? h : -h) * (double) g[i] / norm);
             model_set (b.model, moved, NULL);
-            sides[side] = loss_of (b.train, &b.batch, temperature, logp);
+            sides[side] = loss_of (b.train, &b.batch, logp);
         }
         double slope = (sides[1] - sides[0]) / (2 * h);
         if (fabs (slope - norm) > 0.01 * norm + 2e-3)
@@ -255,11 +262,11 @@ static void check_threads (const model_config_t *config, model_compute_t compute
 {
     bench_t one, other;
     bench_open_as (&one, config, compute, NULL);
-    run (&one, 1);
+    run (&one);
     for (size_t threads = 2; threads <= 3; threads++) {
         pool_t *pool = pool_new (threads);
         bench_open_as (&other, config, compute, pool);
-        run (&other, 1);
+        run (&other);
         fixture_same ("gradient", other.gradient, one.gradient, one.n);
         fixture_same ("logp", other.logp, one.logp, one.batch.tokens);
         bench_close (&other);
@@ -295,14 +302,14 @@ static void check_limits (const model_config_t *config)
     bench_t free_one, bound;
     bench_open (&free_one, config, NULL);
     bench_open (&bound, config, NULL);
-    run (&free_one, 1);
+    run (&free_one);
     size_t before = train_bytes (bound.train, bound.batch.groups, GROUPS);
     train_limit (bound.train, 1, 0);
-    run (&bound, 1);
+    run (&bound);
     assert_true (train_bytes (bound.train, bound.batch.groups, GROUPS) < before);
     fixture_same ("gradient", bound.gradient, free_one.gradient, bound.n);
     train_limit (bound.train, 0, 1);
-    run (&bound, 1);
+    run (&bound);
     fixture_same ("logp", bound.logp, free_one.logp, bound.batch.tokens);
     fixture_near ("gradient", 0, distance (bound.gradient, free_one.gradient, bound.n), 0, 1e-6);
     bench_close (&free_one);
@@ -325,21 +332,18 @@ static void earlier_batches_are_forgotten (void **state)
     bench_t fresh, used;
     bench_open (&fresh, &config, NULL);
     bench_open (&used, &config, NULL);
-    run (&used, 1);
+    run (&used);
     probe_t probe = {.batch = &fresh.batch, .logp = fresh.logp};
     err_t err = {0};
-    assert_int_equal (train_run (fresh.train, fresh.batch.groups, 2, 0.8f, weighted, &probe,
-                                 fresh.gradient, &err),
-                      0);
+    assert_int_equal (
+        train_run (fresh.train, fresh.batch.groups, 2, weighted, &probe, fresh.gradient, &err), 0);
     probe.logp = used.logp;
     assert_int_equal (
-        train_run (used.train, used.batch.groups, 2, 0.8f, weighted, &probe, used.gradient, &err),
-        0);
+        train_run (used.train, used.batch.groups, 2, weighted, &probe, used.gradient, &err), 0);
     fixture_same ("gradient", used.gradient, fresh.gradient, fresh.n);
     train_rest (used.train);
     assert_int_equal (
-        train_run (used.train, used.batch.groups, 2, 0.8f, weighted, &probe, used.gradient, &err),
-        0);
+        train_run (used.train, used.batch.groups, 2, weighted, &probe, used.gradient, &err), 0);
     fixture_same ("gradient after a rest", used.gradient, fresh.gradient, fresh.n);
     bench_close (&fresh);
     bench_close (&used);
@@ -353,7 +357,7 @@ static void shared_prompts_are_only_faster (void **state)
     model_config_t config = small_config ();
     bench_t shared;
     bench_open (&shared, &config, NULL);
-    run (&shared, 1);
+    run (&shared);
     train_group_t alone[N];
     for (size_t i = 0; i < N; i++)
         alone[i] = (train_group_t){.prompt = shared.batch.groups[i / COMPLETIONS].prompt,
@@ -363,8 +367,8 @@ static void shared_prompts_are_only_faster (void **state)
     float *gradient = calloc (shared.n, sizeof *gradient), *logp = calloc (4096, sizeof *logp);
     alone_t context = {.groups = alone, .logp = logp};
     err_t err = {0};
-    assert_int_equal (
-        train_run (shared.train, alone, N, 1, weighted_alone, &context, gradient, &err), 0);
+    assert_int_equal (train_run (shared.train, alone, N, weighted_alone, &context, gradient, &err),
+                      0);
     fixture_same ("logp", logp, shared.logp, shared.batch.tokens);
     fixture_near ("gradient", 0, distance (gradient, shared.gradient, shared.n), 0, 1e-6);
     free (gradient);
@@ -385,8 +389,8 @@ static void bf16_follows_f32 (void **state)
     model_set (narrow.model, wide.params, NULL);
     model_get (narrow.model, wide.params);
     model_set (wide.model, wide.params, NULL);
-    run (&narrow, 1);
-    run (&wide, 1);
+    run (&narrow);
+    run (&wide);
     for (size_t t = 0; t < model_tensors (wide.model); t++) {
         const model_tensor_t *tensor = model_tensor (wide.model, t);
         fixture_near (tensor->name, 0,
@@ -434,15 +438,16 @@ static void tokens_have_their_logp_and_entropy (void **state)
     bench_open (&b, &config, NULL);
     float logp[4096], entropy[4096];
     err_t err = {0};
-    assert_int_equal (train_score (b.train, b.batch.groups, GROUPS, 0.6f, logp, entropy, &err), 0);
+    heat (&b.batch, 0.6f);
+    assert_int_equal (train_score (b.train, b.batch.groups, GROUPS, logp, entropy, &err), 0);
     size_t at = 0;
     for (size_t g = 0; g < GROUPS; g++)
         for (size_t c = 0; c < COMPLETIONS; c++) {
-            check_tokens_of (&b, &b.batch.groups[g], c, 0.6, logp + at, entropy + at);
+            check_tokens_of (&b, &b.batch.groups[g], c, g % 2 ? 1 : 0.6, logp + at, entropy + at);
             at += b.batch.groups[g].completions[c].n;
         }
     /* A pass with gradients says the same, bit by bit. */
-    run (&b, 0.6f);
+    run (&b);
     fixture_same ("logp", b.logp, logp, b.batch.tokens);
     bench_close (&b);
 }
@@ -484,7 +489,7 @@ static void check_sampler (const model_config_t *config, model_compute_t compute
         train_group_t group = {
             .prompt = {prompt, prompt_n}, .completions = completions, .completions_n = N};
         float logp[N * MOST];
-        assert_int_equal (train_score (b.train, &group, 1, 1, logp, NULL, &err), 0);
+        assert_int_equal (train_score (b.train, &group, 1, logp, NULL, &err), 0);
         for (size_t c = 0, at = 0; c < N; c++)
             for (size_t j = 0; j < completions[c].n; j++, at++)
                 if (memcmp (&logp[at], &logps[c][j], sizeof (float)) != 0)
@@ -514,10 +519,10 @@ static void bad_batches_are_refused (void **state)
     int32_t ids[2] = {1, 37};
     train_tokens_t completion = {ids, 2};
     train_group_t group = {.prompt = {ids, 1}, .completions = &completion, .completions_n = 1};
-    assert_int_equal (train_score (b.train, &group, 1, 1, b.logp, NULL, &err), -1);
+    assert_int_equal (train_score (b.train, &group, 1, b.logp, NULL, &err), -1);
     assert_non_null (strstr (err.text, "37"));
     group.prompt.n = 0;
-    assert_int_equal (train_score (b.train, &group, 1, 1, b.logp, NULL, &err), -1);
+    assert_int_equal (train_score (b.train, &group, 1, b.logp, NULL, &err), -1);
     bench_close (&b);
 }
 

@@ -166,7 +166,7 @@ static void world_open (world_t *w, const policy_t *policy, uint64_t seed)
     assert_non_null (w->batch);
     float *logp = calloc (w->batch->tokens, sizeof *logp);
     assert_int_equal (
-        train_score (policy->train, w->batch->groups, w->batch->groups_n, 1, logp, NULL, &err), 0);
+        train_score (policy->train, w->batch->groups, w->batch->groups_n, logp, NULL, &err), 0);
     for (size_t i = 0; i < w->batch->items_n; i++)
         memcpy (w->logps[w->batch->items[i].number], logp + w->batch->items[i].first_token,
                 w->batch->items[i].completion->ids.n * sizeof *logp);
@@ -183,8 +183,7 @@ static update_options_t options (void)
 {
     return (update_options_t){
         .loss = {.type = LOSS_DAPO, .clip_low = 0.2, .clip_high = 0.2},
-        .adamw = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip_norm = 1},
-        .temperature = 1};
+        .adamw = {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip_norm = 1}};
 }
 
 static update_stats_t train (policy_t *policy, uint64_t seed)
@@ -260,7 +259,7 @@ static double loss_with (policy_t *policy, loss_correction_t correction, double 
     for (size_t t = 0; t < w.completions[0].ids.n; t++)
         w.logps[0][t] -= 1;
     if (correction != LOSS_CORRECT_NONE)
-        assert_int_equal (update_start (policy, w.batch, 1, &err), 0);
+        assert_int_equal (update_start (policy, w.batch, &err), 0);
     assert_int_equal (update_run (policy, w.batch, &o, &stats, &err), 0);
     double share =
         stats.sums.loss * (double) w.batch->norm.tokens / (double) w.completions[0].ids.n;

@@ -107,12 +107,13 @@ static void numbers_have_bounds (void **state)
     REFUSED (group, m.max_tokens = 0, "max_tokens");
     REFUSED (group, m.max_turns = 1 << 20, "max_turns");
     REFUSED (group, m.episodes = 0, "episodes");
-    REFUSED (group, m.temperature = -0.5f, "temperature");
+    REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[0].temperature = -0.5f,
+             "roles.temperature");
     static const char *const stop_texts[] = {"END", ""};
     REFUSED (group, m.filter.min_p = 2, "filter.min_p");
-    REFUSED (group, (m.phase = WIRE_TRAIN, m.stop_texts_n = 0), "filter: training samples from");
-    REFUSED (group, (m.phase = WIRE_TRAIN, m.filter = (wire_filter_t){0}), "stop_texts");
-    REFUSED (group, (m.stop_texts = stop_texts, m.stop_texts_n = 2), "stop_texts: an empty one");
+    REFUSED (group, m.phase = WIRE_TRAIN, "filter: training samples from");
+    REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[1].stop_texts = stop_texts,
+             "roles.stop_texts: an empty one");
     REFUSED (group, m.roles_n = 0, "roles: there are none");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[0].stops = bad, "roles.stops: -1");
     REFUSED (group, ((wire_role_t *) (uintptr_t) m.roles)[1].prefix = bad, "roles.prefix: -1");

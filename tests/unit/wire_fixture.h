@@ -93,7 +93,10 @@ static inline wire_group_t fixture_group (void)
                                  .tokenizer = hash_of ("t", 1),
                                  .stops = {fixture_ids, 2},
                                  .prefix = {fixture_ids, 1},
-                                 .chat = "chatml"};
+                                 .chat = "chatml",
+                                 .temperature = 1,
+                                 .stop_texts = fixture_roles,
+                                 .stop_texts_n = 2};
     return (wire_group_t){.run = "r",
                           .phase = WIRE_EVAL_GREEDY,
                           .step = 4,
@@ -102,10 +105,7 @@ static inline wire_group_t fixture_group (void)
                           .episodes = 8,
                           .roles = roles,
                           .roles_n = 2,
-                          .temperature = 1,
                           .filter = {.top_k = 40, .top_p = 0.9f, .min_p = 0.05f},
-                          .stop_texts = fixture_roles,
-                          .stop_texts_n = 2,
                           .max_tokens = 72,
                           .max_turns = 2,
                           .weights = {1, 0.3, 0.1},

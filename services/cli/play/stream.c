@@ -60,13 +60,12 @@ static void stream_show_parts (const stream_show_t *show, stream_part_t *parts, 
 
 /*  Reads a part again with the ids that it has now. What could still change is not ready: the bytes
  *  of a character that is not whole, and what may become a stop text. */
-static void stream_grow (stream_part_t *p, const sampler_result_t *result,
-                         const sampling_t *sampling, bool last)
+static void stream_grow (stream_part_t *p, const sampler_result_t *result, bool last)
 {
     p->ids_n = result->n;
     buf_clear (&p->text);
     buf_text (&p->text, "");
-    bool found = stops_cut (&sampling->stops, p->tokenizer, p->prompt->data, p->prompt->n,
+    bool found = stops_cut (&p->sampling->stops, p->tokenizer, p->prompt->data, p->prompt->n,
                             result->ids, &p->ids_n, &p->text);
     p->done = found || last;
     p->end = found ? STREAM_TEXT : result->stopped ? STREAM_TOKEN : STREAM_CUT;
@@ -75,23 +74,16 @@ static void stream_grow (stream_part_t *p, const sampler_result_t *result,
         size_t mark = strlen (STREAM_REPLACEMENT);
         while (ready >= mark && memcmp (p->text.data + ready - mark, STREAM_REPLACEMENT, mark) == 0)
             ready -= mark;
-        ready -= stops_held (&sampling->stops, p->text.data, ready);
+        ready -= stops_held (&p->sampling->stops, p->text.data, ready);
     }
     /* What was shown cannot be taken back. */
     if (ready > p->ready || p->done)
         p->ready = ready > p->shown ? ready : p->shown;
 }
 
-static size_t stream_most (const stream_part_t *part, const sampling_t *sampling)
-{
-    bool own = part->max_tokens && part->max_tokens < sampling->max_tokens;
-    return own ? part->max_tokens : sampling->max_tokens;
-}
-
 /*  Neighbours with one prompt become one job, which computes it once. tag and sample then say which
  *  part a row is. */
-static int stream_add (stream_part_t *parts, size_t n, const sampling_t *sampling, uint64_t *keys,
-                       err_t *err)
+static int stream_add (stream_part_t *parts, size_t n, uint64_t *keys, err_t *err)
 {
     for (size_t first = 0, next; first < n; first = next) {
         const stream_part_t *p = &parts[first];
@@ -102,9 +94,9 @@ static int stream_add (stream_part_t *parts, size_t n, const sampling_t *samplin
                              .prompt_n = p->prompt->n,
                              .samples = next - first,
                              .keys = keys + first,
-                             .temperature = (float) sampling->temperature,
-                             .filter = sampling->filter,
-                             .max_tokens = stream_most (p, sampling),
+                             .temperature = (float) p->sampling->temperature,
+                             .filter = p->sampling->filter,
+                             .max_tokens = p->sampling->max_tokens,
                              .stops_n = p->stops_n,
                              .tag = first};
         memcpy (job.stops, p->stops, p->stops_n * sizeof *job.stops);
@@ -116,8 +108,7 @@ static int stream_add (stream_part_t *parts, size_t n, const sampling_t *samplin
 
 /*  One token for all, then what the rows have, and those that are at their end. A row whose text
  *  has met a stop is ended: nobody reads on. */
-static void stream_step (sampler_t *sampler, stream_part_t *parts, size_t n,
-                         const sampling_t *sampling)
+static void stream_step (sampler_t *sampler, stream_part_t *parts, size_t n)
 {
     sampler_result_t result;
     sampler_step (sampler);
@@ -125,19 +116,19 @@ static void stream_step (sampler_t *sampler, stream_part_t *parts, size_t n,
         if (!sampler_look (sampler, row, &result))
             continue;
         stream_part_t *p = &parts[result.tag + result.sample];
-        stream_grow (p, &result, sampling, false);
+        stream_grow (p, &result, false);
         if (p->done)
             sampler_end (sampler, row);
     }
     while (sampler_take (sampler, &result)) {
         stream_part_t *p = &parts[result.tag + result.sample];
         if (!p->done)
-            stream_grow (p, &result, sampling, true);
+            stream_grow (p, &result, true);
     }
 }
 
 /*  A step of every sampler that still has a row. False: none has. */
-static bool stream_steps (stream_part_t *parts, size_t n, const sampling_t *sampling)
+static bool stream_steps (stream_part_t *parts, size_t n)
 {
     bool any = false;
     for (size_t i = 0; i < n; i++) {
@@ -146,21 +137,21 @@ static bool stream_steps (stream_part_t *parts, size_t n, const sampling_t *samp
             first = first && parts[before].sampler != parts[i].sampler;
         if (!first || sampler_pending (parts[i].sampler) == 0)
             continue;
-        stream_step (parts[i].sampler, parts, n, sampling);
+        stream_step (parts[i].sampler, parts, n);
         any = true;
     }
     return any;
 }
 
-int stream_run (stream_part_t *parts, size_t n, const sampling_t *sampling,
-                const stream_show_t *show, stream_count_t *count, err_t *err)
+int stream_run (stream_part_t *parts, size_t n, const stream_show_t *show, stream_count_t *count,
+                err_t *err)
 {
     uint64_t *keys = calloc (n, sizeof *keys);
     int64_t started = clock_us ();
     size_t at = 0;
-    int rc = keys ? stream_add (parts, n, sampling, keys, err)
+    int rc = keys ? stream_add (parts, n, keys, err)
                   : err_set (err, ERR_LIMIT, "no memory for %zu completions", n);
-    while (rc == 0 && stream_steps (parts, n, sampling)) {
+    while (rc == 0 && stream_steps (parts, n)) {
         stream_show_parts (show, parts, n, &at);
         if (show->interrupted && *show->interrupted)
             rc = err_set (err, ERR_NONE, "stopped");

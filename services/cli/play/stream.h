@@ -1,8 +1,8 @@
 /*  stream - decodes completions together and shows them while they grow.
  *
  *      stream_part_t parts[] = {{.sampler = sampler, .model = model,
- *                                .tokenizer = tokenizer, .prompt = &ids}};
- *      stream_run (parts, 1, &sampling, &show, &count, &err);
+ *                                .tokenizer = tokenizer, .prompt = &ids, .sampling = &sampling}};
+ *      stream_run (parts, 1, &show, &count, &err);
  *      fwrite (parts[0].text.data, 1, parts[0].text.size, stdout);
  *      stream_free (parts, 1);
  *
@@ -30,7 +30,7 @@ typedef struct {
     const tokenizer_ids_t *prompt; /* neighbours with the same one share its computation */
     const int32_t *stops;
     size_t stops_n;
-    size_t max_tokens; /* of its own; 0: those of the sampling */
+    const sampling_t *sampling; /* neighbours with one prompt have one, too */
     uint64_t key;
     const char *heading; /* NULL: none */
     /* what came of it */
@@ -60,8 +60,8 @@ void stream_print (const stream_show_t *show, const char *text, size_t size);
 
 /*  Adds to count. ERR_INPUT: a prompt is too long for its model. ERR_NONE: interrupted. The parts
  *  are for stream_free in any case. */
-int stream_run (stream_part_t *parts, size_t n, const sampling_t *sampling,
-                const stream_show_t *show, stream_count_t *count, err_t *err);
+int stream_run (stream_part_t *parts, size_t n, const stream_show_t *show, stream_count_t *count,
+                err_t *err);
 void stream_free (stream_part_t *parts, size_t n);
 /*  "end", "stop" or "length". */
 const char *stream_end_name (stream_end_t end);

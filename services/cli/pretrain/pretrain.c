@@ -195,8 +195,8 @@ static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
             return -1;
     /* Steps change params; the model computes with its own copy. */
     model_set (p->model, p->params, p->pool);
-    if (train_run (p->train, p->groups, p->options->batch, 1, pretrain_cross_entropy, p,
-                   p->gradient, err) != 0)
+    if (train_run (p->train, p->groups, p->options->batch, pretrain_cross_entropy, p, p->gradient,
+                   err) != 0)
         return -1;
     adamw_options_t options = {.lr = pretrain_rate_at (p->options, k),
                                .beta1 = 0.9,
