@@ -352,12 +352,65 @@ static void tools_show_the_public_examples (void **state)
     }
 }
 
-static void a_file_of_modules_is_refused (void **state)
+/*  ---- users' own ----------------------------------------------------------------------------- */
+
+#define OWN "\"id\":\"o\",\"f\":\"A\",\"g\":\"B\",\"h\":\"C\""
+
+static void an_own_module_becomes_one_like_the_built_in_ones (void **state)
 {
     (void) state;
     err_t err = {0};
-    assert_int_equal (module_adopt (NULL, &err), -1);
-    assert_non_null (strstr (err.text, "task.path"));
+    json_t *task = json_loads ("{" OWN ",\"public\":1,\"tests\":[{\"xs\":[1,2],\"f\":3,\"g\":2,"
+                               "\"h\":2},{\"xs\":[],\"f\":0,\"g\":0,\"h\":[]}]}",
+                               0, NULL);
+    if (module_adopt (task, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_string_equal (family_text (task, "brief"), "f: A\ng: B\nh: C");
+    assert_int_equal (module_public (task), 4);
+    char *tests = json_dumps (json_object_get (task, "tests"), JSON_COMPACT);
+    assert_string_equal (tests, "[{\"call\":\"f\",\"args\":[[1,2]],\"result\":3},"
+                                "{\"call\":\"g\",\"args\":[[1,2]],\"result\":2},"
+                                "{\"call\":\"h\",\"args\":[[1,2]],\"result\":2},"
+                                "{\"call\":\"main\",\"args\":[[1,2]],\"result\":[3,2,2]},"
+                                "{\"call\":\"f\",\"args\":[[]],\"result\":0},"
+                                "{\"call\":\"g\",\"args\":[[]],\"result\":0},"
+                                "{\"call\":\"h\",\"args\":[[]],\"result\":[]},"
+                                "{\"call\":\"main\",\"args\":[[]],\"result\":[0,0,[]]}]");
+    buf_t prompt = {0};
+    module_observe (task, "g", &prompt);
+    assert_string_equal (prompt.data, "B\n# g\n");
+    buf_free (&prompt);
+    free (tests);
+    json_decref (task);
+}
+
+static void a_mistake_in_an_own_module_is_named (void **state)
+{
+    (void) state;
+    static const char *const cases[][2] = {
+        {"\"id\":\"o\",\"f\":\"A\",\"g\":\"B\"", "needs \"h\": what that function shall do"},
+        {OWN, "needs \"tests\""},
+        {OWN ",\"tests\":[]", "needs \"tests\""},
+        {OWN ",\"tests\":[{\"xs\":[1],\"f\":1,\"g\":1}]", "tests[0] needs \"xs\""},
+        {OWN ",\"tests\":[{\"xs\":1,\"f\":1,\"g\":1,\"h\":1}]", "tests[0] needs \"xs\""},
+        {OWN ",\"tests\":[{\"xs\":[1],\"f\":1,\"g\":1,\"k\":1}]", "tests[0].k: no such key"},
+        {OWN ",\"tests\":[7]", "tests[0] needs \"xs\""},
+        {OWN ",\"public\":2,\"tests\":[{\"xs\":[1],\"f\":1,\"g\":1,\"h\":1}]",
+         "\"public\" is how many of the 1 tests"},
+        {"\"f\":\"A\",\"g\":\"B\",\"h\":\"C\",\"tests\":[{\"xs\":[1],\"f\":1,\"g\":1,\"h\":1}]",
+         "needs \"id\""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err_t err = {0};
+        buf_t text = {0};
+        buf_printf (&text, "{%s}", cases[i][0]);
+        json_t *task = json_loads (text.data, 0, NULL);
+        assert_non_null (task);
+        assert_int_equal (module_adopt (task, &err), -1);
+        if (!strstr (err.text, cases[i][1]))
+            fail_msg ("'%s' is wanted, got '%s'", cases[i][1], err.text);
+        json_decref (task);
+        buf_free (&text);
+    }
 }
 
 int main (void)
@@ -372,6 +425,7 @@ int main (void)
                                          sandbox_teardown),
         cmocka_unit_test_setup_teardown (tools_show_the_public_examples, sandbox_setup,
                                          sandbox_teardown),
-        cmocka_unit_test (a_file_of_modules_is_refused)};
+        cmocka_unit_test (an_own_module_becomes_one_like_the_built_in_ones),
+        cmocka_unit_test (a_mistake_in_an_own_module_is_named)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -63,45 +63,58 @@ void module_set_parts (json_t *task, size_t k, const size_t parts[3])
     module_name (task);
 }
 
-void module_say (json_t *task, rng_t *rng)
+void module_complete (json_t *task)
 {
     buf_t all = {0};
+    for (size_t k = 0; k < MODULE_FUNCTIONS; k++)
+        buf_printf (&all, "%s%s: %s", k ? "\n" : "", module_names[k],
+                    family_text (module_function (task, k), "brief"));
+    json_object_set_new (task, "brief", json_string (all.data));
+    json_object_set_new (task, "given", json_string (module_given));
+    buf_free (&all);
+}
+
+void module_say (json_t *task, rng_t *rng)
+{
     for (size_t k = 0; k < MODULE_FUNCTIONS; k++) {
         size_t parts[3];
         buf_t brief = {0};
         module_get_parts (task, k, parts);
         composition_say (parts, rng, &brief);
-        buf_printf (&all, "%s%s: %s", k ? "\n" : "", module_names[k], brief.data);
         json_object_set_new (json_array_get (json_object_get (task, "functions"), k), "brief",
                              json_string (brief.data));
         buf_free (&brief);
     }
-    json_object_set_new (task, "brief", json_string (all.data));
-    buf_free (&all);
+    module_complete (task);
 }
 
-/*  For each list what main gives for it, and for the first ones each function by itself: every call
- *  costs time, and main calls all three. */
+void module_add_tests (json_t *tests, json_t *xs, json_t *results, bool alone)
+{
+    for (size_t k = 0; alone && k < MODULE_FUNCTIONS; k++)
+        json_array_append_new (tests,
+                               json_pack ("{s:s, s:[O], s:O}", "call", module_names[k], "args", xs,
+                                          "result", json_array_get (results, k)));
+    json_array_append_new (
+        tests, json_pack ("{s:s, s:[O], s:O}", "call", "main", "args", xs, "result", results));
+}
+
+/*  The first lists are for each function by itself, too: every call costs time, and main calls all
+ *  three. */
 static json_t *module_make_tests (const json_t *task, rng_t *rng)
 {
     json_t *tests = json_array ();
     for (size_t t = 1; t <= MODULE_LISTS; t++) {
         /* The empty list comes last: it is no good example. */
-        composition_list_t xs = composition_draw (rng, t % MODULE_LISTS);
-        json_t *all = json_array ();
+        composition_list_t list = composition_draw (rng, t % MODULE_LISTS);
+        json_t *xs = composition_numbers (&list), *results = json_array ();
         for (size_t k = 0; k < MODULE_FUNCTIONS; k++) {
             size_t parts[3];
             module_get_parts (task, k, parts);
-            json_t *result = composition_result (parts, &xs);
-            json_array_append (all, result);
-            if (t <= MODULE_ALONE)
-                json_array_append_new (
-                    tests, json_pack ("{s:s, s:[o], s:O}", "call", module_names[k], "args",
-                                      composition_numbers (&xs), "result", result));
-            json_decref (result);
+            json_array_append_new (results, composition_result (parts, &list));
         }
-        json_array_append_new (tests, json_pack ("{s:s, s:[o], s:o}", "call", "main", "args",
-                                                 composition_numbers (&xs), "result", all));
+        module_add_tests (tests, xs, results, t <= MODULE_ALONE);
+        json_decref (xs);
+        json_decref (results);
     }
     return tests;
 }

@@ -1,7 +1,8 @@
 /*  module - what the files of the module family share. Private to lib/task/module.
  *
  *      generate.c   the built-in set            seats.c      what each seat is asked, and hands in
- *      score.c      tests in the sandbox         corpus.c    what an untrained team would write
+ *      adopt.c      tasks from users' files      score.c     tests in the sandbox
+ *      corpus.c     what an untrained team would write
  *
  *  A task has three functions, f, g and h, each with a brief of its own; tests call each of them,
  *  and a fourth, main, that is given and uses the three. What no brief says is what a function
@@ -37,6 +38,10 @@ void module_get_parts (const json_t *task, size_t k, size_t parts[3]);
 void module_set_parts (json_t *task, size_t k, const size_t parts[3]);
 /*  Says all functions anew. */
 void module_say (json_t *task, rng_t *rng);
+/*  What a task has besides its functions and tests: the brief of all, and main. */
+void module_complete (json_t *task);
+/*  Adds the tests of one list: main's, and where they are wanted alone, those of the functions. */
+void module_add_tests (json_t *tests, json_t *xs, json_t *results, bool alone);
 
 size_t module_builtin (const char *style);
 json_t *module_generate (const task_options_t *options, size_t i);

@@ -4,13 +4,12 @@
 #include "task/module/module.h"
 #include "team/state.h"
 
-/*  A coder reads its own brief alone. Who writes all of it, or plans it, reads all. */
+/*  A coder reads its own brief alone. Who writes all of it, or plans it, reads all; so does
+ *  everybody where somebody has typed one brief. */
 void module_observe (const json_t *task, const char *role, buf_t *prompt)
 {
-    size_t k = module_number (role);
-    buf_printf (prompt, "%s\n# %s\n",
-                family_text (k < MODULE_FUNCTIONS ? module_function (task, k) : task, "brief"),
-                role);
+    const json_t *own = module_function (task, module_number (role));
+    buf_printf (prompt, "%s\n# %s\n", family_text (own ? own : task, "brief"), role);
 }
 
 /*  The file that the team hands in: people and scorers of their own read it. What is run the
@@ -51,12 +50,4 @@ const char *module_text (const json_t *state, size_t k, const char **by)
             module_number (json_string_value (slot)) == MODULE_FUNCTIONS)
             *by = json_string_value (slot);
     return state_slot_text (state, *by);
-}
-
-/*  Everything that a module's tests need is made with them. */
-int module_adopt (json_t *task, err_t *err)
-{
-    (void) task;
-    return err_set (err, ERR_INPUT,
-                    "the module family has its built-in set alone: leave task.path out");
 }
