@@ -61,6 +61,7 @@
 #define CONF_TASK(T, N, R, B, L)                                                                   \
     T (family, "", TASK_FAMILY_CHOICES, "what the team works at")                                  \
     T (path, "", NULL, "JSONL file (plain or .gz) with own tasks; empty: the built-in set")        \
+    T (passages, "", NULL, "folder of texts, or .jsonl, that the primitive retrieve searches")     \
     T (program, "", NULL, "own environment: a program that plays episodes, in lines of JSON")      \
     R (program_s, 20, 0.1, 86400, "seconds that the own environment has for an answer")            \
     N (workers, 2, 1, 64, "processes of the own environment that one environment process starts")  \

@@ -35,7 +35,8 @@ int conf_resolve (conf_t *conf, err_t *err)
         const char *where;
     } paths[] = {{&conf->model.path, conf_where_of (conf, "model.path")},
                  {&conf->model.adapter_path, conf_where_of (conf, "model.adapter_path")},
-                 {&conf->task.path, conf_where_of (conf, "task.path")}};
+                 {&conf->task.path, conf_where_of (conf, "task.path")},
+                 {&conf->task.passages, conf_where_of (conf, "task.passages")}};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof paths / sizeof *paths; i++)
         rc = paths_resolve (conf, paths[i].where, paths[i].path, err);

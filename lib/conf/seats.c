@@ -357,7 +357,16 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
 static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t *err)
 {
     const family_t *family = family_find (conf->task.family);
-    const char *lacks = protocol_lacks (protocol, family->tools);
+    const char *tools[FAMILY_TOOLS_MAX + 2] = {TASK_RETRIEVE};
+    memcpy (tools + 1, family->tools, sizeof family->tools);
+    const char *lacks = protocol_lacks (protocol, tools);
+    bool retrieves = protocol_offers_any (protocol, TASK_RETRIEVE);
+    if (retrieves && !*conf->task.passages)
+        return conf_refuse (conf, seats_key_of (conf), err,
+                            "uses " TASK_RETRIEVE ", and task.passages does not say where");
+    if (!retrieves && *conf->task.passages)
+        return conf_refuse (conf, "task.passages", err,
+                            "does nothing while no turn offers " TASK_RETRIEVE ": leave it out");
     if (lacks)
         return conf_refuse (conf, seats_key_of (conf), err,
                             "uses %s, which the %s family does not have", lacks, family->name);

@@ -448,12 +448,12 @@ static const char *episode_said (const episode_t *e, size_t role)
     return family_text (json_array_get (e->acting, role), "text");
 }
 
-size_t episode_tool (const episode_t *e, size_t role, const char **tool)
+size_t episode_tool (const episode_t *e, size_t role, const char **tool, const char **query)
 {
     for (; role < e->roles; role++) {
         const char *name = episode_role_name (e, role);
         if (protocol_offers (episode_now (e), name) && !json_object_get (e->found, name) &&
-            (*tool = state_tool (e->state, episode_now (e), name, episode_said (e, role))))
+            (*tool = state_tool (e->state, episode_now (e), name, episode_said (e, role), query)))
             return role;
     }
     return EPISODE_ROLES_MAX;
@@ -535,14 +535,14 @@ int episode_so_far (const episode_t *e, const char *id, buf_t *json, err_t *err)
 /*  A turn is whole or is not there. */
 int episode_step (episode_t *e, err_t *err)
 {
-    const char *tool;
+    const char *tool, *query;
     if (!episode_now (e))
         return err_set (err, ERR_INPUT, "the episode is done");
     for (size_t r = 0; r < e->roles; r++)
         if (episode_acts (e, r) && json_is_null (json_array_get (e->acting, r)))
             return err_set (err, ERR_INPUT, "role '%s' has not acted in turn %zu",
                             episode_role_name (e, r), episode_turn (e));
-    if (episode_tool (e, 0, &tool) != EPISODE_ROLES_MAX)
+    if (episode_tool (e, 0, &tool, &query) != EPISODE_ROLES_MAX)
         return err_set (err, ERR_INPUT, "turn %zu: nobody has used the tool %s", episode_turn (e),
                         tool);
     json_t *turn = episode_record (e);

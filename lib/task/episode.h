@@ -89,8 +89,9 @@ int episode_observe (const episode_t *episode, size_t role, buf_t *prompt, err_t
  *  text is copied. */
 int episode_act (episode_t *episode, size_t role, const episode_action_t *action, err_t *err);
 /*  All have acted. The next role of this turn, from `role` on, that uses a tool which has not been
- *  used yet, and which one; EPISODE_ROLES_MAX: nobody. */
-size_t episode_tool (const episode_t *episode, size_t role, const char **tool);
+ *  used yet, which one, and what it asks (team/state.h), borrowed until the step;
+ *  EPISODE_ROLES_MAX: nobody. */
+size_t episode_tool (const episode_t *episode, size_t role, const char **tool, const char **query);
 /*  Records what that tool found; the verdict is copied. */
 int episode_found (episode_t *episode, size_t role, bool success, double quality,
                    const char *verdict, err_t *err);

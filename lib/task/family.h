@@ -26,6 +26,7 @@
 #define FAMILY_ROLES_MAX  6
 #define FAMILY_STYLES_MAX 4
 #define FAMILY_TOOLS_MAX  2
+#define TASK_RETRIEVE     "retrieve" /* the tool that every family has, where there are passages */
 
 /*  What a scorer needs and may not have by itself, since everything here is pure. Who scores hands
  *  it in. */

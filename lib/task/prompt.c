@@ -92,6 +92,11 @@ static void prompt_lint (const prompt_seat_t *seat, buf_t *out)
     prompt_finding (seat, "lint", out);
 }
 
+static void prompt_facts (const prompt_seat_t *seat, buf_t *out)
+{
+    prompt_lines (json_object_get (state_shared (seat->state), "facts"), out);
+}
+
 static void prompt_review (const prompt_seat_t *seat, buf_t *out)
 {
     buf_text (out,
@@ -122,11 +127,11 @@ static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
 static const struct {
     const char *name;
     void (*write) (const prompt_seat_t *seat, buf_t *out);
-} parts[] = {{"brief", prompt_brief},   {"ask", prompt_ask},         {"role", prompt_role},
-             {"turns", prompt_turns},   {"plan", prompt_plan},       {"todo", prompt_todo},
-             {"notes", prompt_notes},   {"tests", prompt_tests},     {"lint", prompt_lint},
-             {"review", prompt_review}, {"changes", prompt_changes}, {"artifact", prompt_artifact},
-             {"offers", prompt_offers}};
+} parts[] = {{"brief", prompt_brief},       {"ask", prompt_ask},       {"role", prompt_role},
+             {"turns", prompt_turns},       {"plan", prompt_plan},     {"todo", prompt_todo},
+             {"notes", prompt_notes},       {"tests", prompt_tests},   {"lint", prompt_lint},
+             {"facts", prompt_facts},       {"review", prompt_review}, {"changes", prompt_changes},
+             {"artifact", prompt_artifact}, {"offers", prompt_offers}};
 
 #define PARTS (sizeof parts / sizeof *parts)
 

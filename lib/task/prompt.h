@@ -9,6 +9,7 @@
  *    turns              what everybody wrote, turn by turn, and what tools found
  *    plan, todo, notes  the team's plan; the seat's own list and notes
  *    tests, lint        what the last test and the last lint found
+ *    facts              what was retrieved, a line for each passage
  *    review             why the seat's text was returned
  *    changes            one line for each change of the shared state
  *    artifact           what the team hands in, as it is
@@ -29,7 +30,7 @@
 #define PROMPT_NAME_MAX 64
 #define PROMPT_SEES     "turns" /* by a seat for which nothing else is said */
 #define PROMPT_PARTS                                                                               \
-    "brief, ask, role, turns, plan, todo, notes, tests, lint, review, changes, artifact, "         \
+    "brief, ask, role, turns, plan, todo, notes, tests, lint, facts, review, changes, artifact, "  \
     "offers and the roles' names"
 
 typedef struct {

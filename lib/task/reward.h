@@ -30,7 +30,7 @@
 #define REWARD_ALL_MAX   (REWARD_PARTS_MAX + REWARD_COSTS_MAX)
 #define REWARD_NAME_MAX  32
 
-#define REWARD_VERDICT_MAX 512
+#define REWARD_VERDICT_MAX 2048
 
 typedef struct {
     double quality, speed, cost; /* weights w_q, w_s, w_c; all >= 0 */

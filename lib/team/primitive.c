@@ -45,6 +45,11 @@ static const char *primitive_may_draft (const primitive_act_t *act)
     return primitive_is (primitive_slot (act), "accepted") ? "the slot is accepted" : NULL;
 }
 
+static const char *primitive_may_retrieve (const primitive_act_t *act)
+{
+    return primitive_blank (act->text) ? "nothing is asked" : NULL;
+}
+
 static const char *primitive_may_use (const primitive_act_t *act)
 {
     return json_object_size (state_artifacts (act->state)) ? NULL : "nobody has written anything";
@@ -221,6 +226,27 @@ static const char *primitive_use (const primitive_act_t *act)
     return act->outcome ? NULL : "the tool was not used";
 }
 
+/*  Each line is a passage with its source; what is known already is no new fact. */
+static const char *primitive_retrieve (const primitive_act_t *act)
+{
+    json_t *shared = state_shared (act->state);
+    if (!act->outcome)
+        return "the tool was not used";
+    if (!json_object_get (shared, "facts"))
+        json_object_set_new (shared, "facts", json_array ());
+    json_t *facts = json_object_get (shared, "facts");
+    const char *line = state_text (act->outcome, "verdict");
+    while (*line && json_is_true (json_object_get (act->outcome, "success"))) {
+        size_t n = strcspn (line, "\n");
+        json_t *fact = json_stringn (line, n);
+        if (fact && !state_lists (facts, json_string_value (fact)))
+            json_array_append (facts, fact);
+        json_decref (fact);
+        line += n + (line[n] == '\n');
+    }
+    return NULL;
+}
+
 static const char *primitive_finalize (const primitive_act_t *act)
 {
     json_object_set_new (act->state, "end", json_string ("finalized"));
@@ -244,6 +270,7 @@ static const char *primitive_hand_off (const primitive_act_t *act)
     P ("test", false, false, true, primitive_may_use, primitive_use)                               \
     P ("review", true, true, false, primitive_may_review, primitive_review)                        \
     P ("repair", true, true, false, primitive_may_repair, primitive_repair)                        \
+    P ("retrieve", true, false, true, primitive_may_retrieve, primitive_retrieve)                  \
     P ("note", true, false, false, primitive_may_always, primitive_note)                           \
     P ("finalize", false, false, false, primitive_may_use, primitive_finalize)                     \
     P ("hand_off", true, false, false, primitive_may_always, primitive_hand_off)

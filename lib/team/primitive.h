@@ -16,6 +16,8 @@
  *    review    a proposed text         accepted, or returned with a reason     one of the two
  *    repair    returned, or tests      replaces the slot's text                differs from before
  *              failed
+ *    retrieve                          tool: passages about what the seat      something is asked
+ *                                      says, which become facts
  *    note                              the seat's own notes                    not blank
  *    finalize  a text in a slot        the episode ends
  *    hand_off                          the episode ends, for a person

@@ -178,10 +178,12 @@ static void state_read_move (json_t *state, const json_t *turn, const char *role
                                 : "the first line names nothing that is offered";
 }
 
-const char *state_tool (json_t *state, const json_t *turn, const char *role, const char *text)
+const char *state_tool (json_t *state, const json_t *turn, const char *role, const char *text,
+                        const char **query)
 {
     state_move_t move;
     state_read_move (state, turn, role, text, &move);
+    *query = move.primitive && move.primitive->words ? move.act.text : "";
     return !move.why && move.primitive->tool ? move.primitive->name : NULL;
 }
 
@@ -214,7 +216,8 @@ static void state_audit_tool (const state_move_t *move)
 {
     const primitive_act_t *act = &move->act;
     json_t *state = act->state;
-    const char *input = state_text (state, "artifact"), *tool = move->primitive->name;
+    const char *tool = move->primitive->name;
+    const char *input = move->primitive->words ? act->text : state_text (state, "artifact");
     hash_t hash = hash_of (input, strlen (input));
     char hex[HASH_HEX_SIZE];
     json_array_append_new (json_object_get (state, "audit"),

@@ -1,7 +1,7 @@
 /*  state - what an episode's turns make of the global state: plan, texts, notes, audit, ending.
  *
  *      state_begin (state, protocol);
- *      const char *tool = state_tool (state, turn, "tester", "");
+ *      const char *tool = state_tool (state, turn, "tester", "", &query);
  *      state_apply (state, protocol_turn (protocol, t), record, t);
  *
  *  The global state is one JSON object. Of it this file makes
@@ -12,7 +12,7 @@
  *                                     "reviewed_by", "reviewed_turn", "reason": of a return}},
  *                "changelog": ["turn 1: aux drafts aux", ...],     one line for each change
  *                "test": {"turn", "success", "quality", "verdict"}, "lint": likewise,
- *                "handed_off": why}
+ *                "facts": ["[source] passage", ...], "retrieve": likewise, "handed_off": why}
  *    "private": {ROLE: {"scratchpad": [...], "todo": [...], "hypotheses": [...]}}
  *    "audit":   [{"turn", "by", "does", "input": hash of what the tool was given, "success",
  *                 "verdict"},
@@ -38,8 +38,10 @@
 /*  Sets what a new episode has. */
 void state_begin (json_t *state, const json_t *protocol);
 /*  The name of the tool that a role's action of this turn uses; NULL: none, or it may not. text:
- *  what the role said, "" where it says nothing. */
-const char *state_tool (json_t *state, const json_t *turn, const char *role, const char *text);
+ *  what the role said, "" where it says nothing. query: what it asks, a part of text, "" where the
+ *  tool looks at the state alone. */
+const char *state_tool (json_t *state, const json_t *turn, const char *role, const char *text,
+                        const char **query);
 /*  Plays a turn. */
 void state_apply (json_t *state, const json_t *turn, const json_t *record, size_t number);
 

@@ -201,6 +201,9 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.protocol = convert_borrow (message->protocol ? message->protocol : "");
     pb.tool = convert_borrow (message->tool ? message->tool : "");
     pb.judge = convert_borrow (message->judge ? message->judge : "");
+    pb.n_queries = message->queries ? message->histories_n : 0;
+    pb.queries = convert_borrow (message->queries);
+    pb.passages = convert_borrow (message->passages ? message->passages : "");
     pb.n_histories = message->histories_n;
     pb.histories = convert_borrow (message->histories);
     convert_finish (true, &pb.base, &arena, bytes);
@@ -220,6 +223,7 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         convert_text (in->modules, "modules", err) != 0 ||
         convert_text (in->protocol, "protocol", err) != 0 ||
         convert_text (in->tool, "tool", err) != 0 || convert_text (in->judge, "judge", err) != 0 ||
+        convert_text (in->passages, "passages", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||
@@ -229,6 +233,10 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
         convert_count (in->n_histories, LIMIT_EPISODES, "histories", err) != 0)
         return NULL;
+    if (in->n_queries && in->n_queries != in->n_histories) {
+        err_set (err, ERR_INPUT, "%zu queries for %zu histories", in->n_queries, in->n_histories);
+        return NULL;
+    }
     /* Texts and lists stay in the arena, which the caller keeps as long as the message. */
     out->run = in->run;
     out->command = in->command;
@@ -246,6 +254,8 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     out->protocol = in->protocol;
     out->tool = in->tool;
     out->judge = in->judge;
+    out->passages = in->passages;
+    out->queries = in->n_queries ? (const char *const *) in->queries : NULL;
     return out;
 }
 

@@ -105,7 +105,9 @@ typedef struct {
     double command_s;          /* that the scorer program has for one answer; 0: 20 s */
     const char *protocol;      /* JSON (team/protocol.h), "": all draft in parallel */
     const char *tool;          /* "", or what is wanted of unfinished episodes instead of a score */
-    const char *judge;         /* JSON (task/grade.h), "": nobody */
+    const char *const *queries; /* what the tool is asked, for each history; NULL: nothing */
+    const char *passages;       /* where the tool retrieve looks, "": nowhere */
+    const char *judge;          /* JSON (task/grade.h), "": nobody */
 } wire_score_request_t;
 
 typedef struct {
@@ -166,6 +168,7 @@ typedef struct {
     double command_s;     /* that the scorer has for one answer */
     const char *protocol; /* as of a score request */
     const char *judge;    /* the same */
+    const char *passages; /* the same */
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;
     bool cross, removal; /* which teams are scored besides those that were played */

@@ -60,6 +60,7 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.command_s = message->command_s;
     pb.protocol = convert_borrow (message->protocol ? message->protocol : "");
     pb.judge = convert_borrow (message->judge ? message->judge : "");
+    pb.passages = convert_borrow (message->passages ? message->passages : "");
     pb.timeout_s = message->timeout_s;
     pb.cross = message->cross;
     pb.removal = message->removal;
@@ -146,6 +147,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
                           .command_s = in->command_s,
                           .protocol = in->protocol,
                           .judge = in->judge,
+                          .passages = in->passages,
                           .timeout_s = in->timeout_s,
                           .cross = in->cross,
                           .removal = in->removal,
@@ -158,6 +160,7 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_text (in->modules, "modules", err) != 0 ||
         convert_text (in->protocol, "protocol", err) != 0 ||
         convert_text (in->judge, "judge", err) != 0 ||
+        convert_text (in->passages, "passages", err) != 0 ||
         convert_range (in->cpu_s, 0, 86400, "cpu_s", err) != 0 ||
         convert_range (in->cpu_total_s, 0, 86400, "cpu_total_s", err) != 0 ||
         convert_range (in->command_s, 0, 86400, "command_s", err) != 0 ||

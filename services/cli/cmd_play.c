@@ -201,7 +201,7 @@ static int cmd_play_person (cmd_play_t *play, cmd_play_episode_t *e, size_t role
 
 /*  tool: as judge_score. NULL: err, or interrupted. */
 static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t *e,
-                                            const char *tool, err_t *err)
+                                            const judge_tool_t *tool, err_t *err)
 {
     const wire_reward_t *reward = NULL;
     buf_t history = {0};
@@ -223,17 +223,18 @@ static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t
 static int cmd_play_tools (cmd_play_t *play, cmd_play_episode_t *e, const err_t *unscored,
                            err_t *err)
 {
-    const char *tool;
-    for (size_t r = 0; (r = episode_tool (e->episode, r, &tool)) < EPISODE_ROLES_MAX; r++) {
+    judge_tool_t tool;
+    for (size_t r = 0;
+         (r = episode_tool (e->episode, r, &tool.name, &tool.query)) < EPISODE_ROLES_MAX; r++) {
         static const wire_reward_t nothing = {.verdict = ""};
         bool known = unscored->code == ERR_NONE;
-        const wire_reward_t *found = known ? cmd_play_judge (play, e, tool, err) : &nothing;
+        const wire_reward_t *found = known ? cmd_play_judge (play, e, &tool, err) : &nothing;
         const char *verdict = found && known ? found->verdict : "nothing to test it with";
         if (!found ||
             episode_found (e->episode, r, found->success, found->quality, verdict, err) != 0)
             return -1;
         if (play->show.to) {
-            stream_heading (&play->show, tool);
+            stream_heading (&play->show, tool.name);
             stream_print (&play->show, verdict, strlen (verdict));
             fputc ('\n', play->show.to);
         }
@@ -336,7 +337,7 @@ static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t
         fputc ('\n', play->show.to);
         fflush (play->show.to);
     }
-    if (unscored->code == ERR_NONE && !(reward = cmd_play_judge (play, e, "", err)))
+    if (unscored->code == ERR_NONE && !(reward = cmd_play_judge (play, e, NULL, err)))
         return -1;
     if (play->json)
         cmd_play_print_json (e, reward, unscored->text);

@@ -272,7 +272,8 @@ wire_score_request_t group_score_request (const group_t *group)
                                   .cpu_total_s = m->cpu_total_s,
                                   .command_s = m->command_s,
                                   .protocol = m->protocol,
-                                  .judge = m->judge};
+                                  .judge = m->judge,
+                                  .passages = m->passages};
 }
 
 void group_ask_score (group_t *group)

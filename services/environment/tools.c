@@ -10,8 +10,9 @@
 
 #include "internal.h"
 
-/*  Writes down who uses which tool in this turn; tools: the name of each use. */
-static int tools_gather (group_t *group, const char **tools, err_t *err)
+/*  Writes down who uses which tool in this turn; tools, queries: the name of each use, and what it
+ *  asks. */
+static int tools_gather (group_t *group, const char **tools, const char **queries, err_t *err)
 {
     size_t most = group->n * group->message->roles_n;
     free (group->uses);
@@ -23,18 +24,22 @@ static int tools_gather (group_t *group, const char **tools, err_t *err)
         const episode_t *episode = group->tables[e].episode;
         size_t role = 0;
         while (group->tables[e].acts &&
-               (role = episode_tool (episode, role, &tools[group->uses_n])) < EPISODE_ROLES_MAX)
+               (role = episode_tool (episode, role, &tools[group->uses_n],
+                                     &queries[group->uses_n])) < EPISODE_ROLES_MAX)
             group->uses[group->uses_n++] = (use_t){.episode = e, .role = role++};
     }
     return 0;
 }
 
 /*  One request for all uses of a tool that have no ask yet. */
-static int tools_ask (group_t *group, const char *const *tools, const char *tool, err_t *err)
+static int tools_ask (group_t *group, const char *const *tools, const char *const *queries,
+                      const char *tool, err_t *err)
 {
     char **histories = calloc (group->uses_n, sizeof *histories), where[80];
+    const char **asked = calloc (group->uses_n, sizeof *asked);
     size_t n = 0;
-    int rc = histories ? 0 : err_set (err, ERR_LIMIT, "no memory for the histories of a turn");
+    int rc =
+        histories && asked ? 0 : err_set (err, ERR_LIMIT, "no memory for the histories of a turn");
     for (size_t u = 0; rc == 0 && u < group->uses_n; u++) {
         buf_t text = {0};
         if (strcmp (tools[u], tool) != 0)
@@ -42,6 +47,7 @@ static int tools_ask (group_t *group, const char *const *tools, const char *tool
         rc = episode_history (group->tables[group->uses[u].episode].episode, &text, err);
         group->uses[u].ask = group->asks_n;
         group->uses[u].at = n;
+        asked[n] = queries[u];
         if (rc == 0 && !(histories[n++] = buf_take (&text)))
             rc = err_set (err, ERR_LIMIT, "no memory for a history");
         buf_free (&text);
@@ -50,6 +56,7 @@ static int tools_ask (group_t *group, const char *const *tools, const char *tool
         wire_score_request_t request = group_score_request (group);
         request.histories = (const char *const *) histories;
         request.histories_n = n;
+        request.queries = asked;
         request.tool = tool;
         snprintf (where, sizeof where, "/%u/%.40s", group->turn, tool);
         group_ask_t *ask = group_new_ask (group, "score");
@@ -59,6 +66,7 @@ static int tools_ask (group_t *group, const char *const *tools, const char *tool
     for (size_t i = 0; histories && i < n; i++)
         free (histories[i]);
     free (histories);
+    free (asked);
     return rc;
 }
 
@@ -75,15 +83,17 @@ void group_use_tools (group_t *group)
 {
     err_t err = {0};
     /* One more than there are: who looks for the next use writes there before it finds none. */
-    const char **tools = calloc (group->n * group->message->roles_n + 1, sizeof *tools);
-    int rc = tools ? tools_gather (group, tools, &err)
-                   : err_set (&err, ERR_LIMIT, "no memory for the tools of a turn");
+    size_t most = group->n * group->message->roles_n + 1;
+    const char **tools = calloc (most, sizeof *tools), **queries = calloc (most, sizeof *queries);
+    int rc = tools && queries ? tools_gather (group, tools, queries, &err)
+                              : err_set (&err, ERR_LIMIT, "no memory for the tools of a turn");
     group_forget_asks (group);
     group->stage = STAGE_TOOL;
     for (size_t u = 0; rc == 0 && u < group->uses_n; u++)
         if (!tools_asked (tools, u))
-            rc = tools_ask (group, tools, tools[u], &err);
+            rc = tools_ask (group, tools, queries, tools[u], &err);
     free (tools);
+    free (queries);
     if (rc != 0)
         group_fail (group, err.code, "turn %u: %s", group->turn, err.text);
     else if (group->uses_n == 0)

@@ -19,6 +19,8 @@ static const svc_t service = {
     .options = {{"--workers", "N", "2", "episodes scored at once"},
                 {"--command", "PROGRAM", "", "the scorer program that runs may ask for"},
                 {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
+                {"--passages", "PATH", "",
+                 "a folder of texts, or lines of JSON, in which runs may look things up"},
                 {"--judge", "'URL MODEL KEY_ENV'", "",
                  "the server that runs may ask for a part of the quality, and the variable of the "
                  "environment that holds its key"}},

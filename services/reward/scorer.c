@@ -16,18 +16,19 @@
 struct scorer {
     const char *text;    /* of the program that may be started */
     const char *modules; /* that programs may import */
+    library_t *library;
     sandbox_t *sandbox;
     command_t *command;
 };
 
-/*  Starts nothing: sandbox and program are made by the first episode that needs them. Both texts
- *  are borrowed. */
-scorer_t *scorer_new (const char *command, const char *modules)
+/*  Starts nothing: sandbox and program are made by the first episode that needs them. */
+scorer_t *scorer_new (const char *command, const char *modules, library_t *library)
 {
     scorer_t *scorer = calloc (1, sizeof *scorer);
     if (scorer) {
         scorer->text = command;
         scorer->modules = modules;
+        scorer->library = library;
     }
     return scorer;
 }
@@ -87,12 +88,14 @@ static const family_t *scorer_family (const episode_t *episode)
     return family_find (family_text (task, "family"));
 }
 
-/*  Tools are the family's, whoever scores. */
+/*  Whoever scores: retrieve is every family's tool, the others are its own. */
 static int scorer_use_tool (scorer_t *s, const scorer_job_t *job, const episode_t *episode,
                             reward_score_t *found, err_t *err)
 {
     const family_t *family = scorer_family (episode);
     const task_sandbox_t sandbox = {.self = s, .run = scorer_run};
+    if (strcmp (job->tool, TASK_RETRIEVE) == 0)
+        return library_find (s->library, job->query ? job->query : "", found, err);
     if (!family_has_tool (family, job->tool))
         return err_set (err, ERR_INPUT, "the %s family has no tool '%.40s'", family->name,
                         job->tool);

@@ -1,6 +1,6 @@
 /*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
  *
- *      scorer_t *scorer = scorer_new ("", "");
+ *      scorer_t *scorer = scorer_new ("", "", library);
  *      episode_t *episode = scorer_score (scorer, &job, &score, &err);
  *      scorer_join (&job, episode, &score, &reward, &err);
  *      scorer_destroy (&scorer);
@@ -15,6 +15,7 @@
 #define QUINTET_REWARD_SCORER_H
 
 #include "base/err.h"
+#include "library.h"
 #include "task/reward.h"
 
 #define SCORER_COMMAND_S 20
@@ -31,13 +32,14 @@ typedef struct {
     episode_limits_t limits;
     const char *history; /* JSON */
     const char *tool;    /* "", or what is to be found in the unfinished episode instead */
+    const char *query;   /* that the tool is asked; may be NULL */
 } scorer_job_t;
 
 typedef struct scorer scorer_t;
 
-/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says.
- *  Borrowed. */
-scorer_t *scorer_new (const char *command, const char *modules);
+/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says; library:
+ *  of the tool retrieve, shared. Borrowed. */
+scorer_t *scorer_new (const char *command, const char *modules, library_t *library);
 void scorer_destroy (scorer_t **scorer);
 /*  ERR_CONFIG: the run counts on another program or other modules than this service has. */
 int scorer_check (const scorer_t *scorer, const char *command, const char *modules, err_t *err);

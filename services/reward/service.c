@@ -21,7 +21,8 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     workers_options_t options = {.n = (size_t) n,
                                  .command = args_value (svc_args (run), "--command"),
                                  .modules = args_value (svc_args (run), "--modules"),
-                                 .judge = args_value (svc_args (run), "--judge")};
+                                 .judge = args_value (svc_args (run), "--judge"),
+                                 .passages = args_value (svc_args (run), "--passages")};
     workers_t *workers = workers_new (&options, reward_wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;

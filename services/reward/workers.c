@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "grader.h"
 #include "scorer.h"
+#include "task/family.h"
 
 #define REQUESTS_MAX 1024
 #define MEMORY       4096 /* remembered rewards */
@@ -43,6 +44,8 @@ struct workers {
     pthread_t *threads;
     scorer_t **scorers; /* one for each thread */
     grader_t *grader;
+    library_t *library;
+    const char *passages; /* of the library */
     size_t scorers_n, threads_n, running;
     bool stop;
     scored_t *request[REQUESTS_MAX]; /* in order of arrival */
@@ -67,6 +70,8 @@ static int workers_name (const piece_t *piece, hash_t *name)
     for (size_t r = 0; r < job->roles_n; r++)
         buf_printf (&text, "%s,", job->roles[r]);
     buf_printf (&text, "|%s|%s", job->limits.protocol, job->tool);
+    if (job->query)
+        buf_printf (&text, "|%zu|%s", strlen (job->query), job->query);
     if (*job->command || *judge)
         buf_printf (&text, "|%zu|%s|%s", piece->index, job->command, judge);
     buf_printf (&text, "|%zu|", strlen (job->task));
@@ -205,7 +210,8 @@ static piece_t *piece_new (workers_t *w, scored_t *s, size_t index)
                                          .cpu_total_s = r->cpu_total_s,
                                          .protocol = r->protocol},
                               .history = r->histories[index],
-                              .tool = r->tool}};
+                              .tool = r->tool,
+                              .query = r->queries ? r->queries[index] : NULL}};
     return piece;
 }
 
@@ -268,12 +274,14 @@ workers_t *workers_new (const workers_options_t *options, void (*wake) (void *co
         w->threads = calloc (n, sizeof *w->threads);
         w->scorers = calloc (n, sizeof *w->scorers);
         w->memory = calloc (MEMORY, sizeof *w->memory);
+        w->passages = options->passages;
         w->grader = grader_new (options->judge, &why);
+        w->library = w->grader ? library_new (options->passages, &why) : NULL;
     }
-    bool ok = w && w->threads && w->scorers && w->memory && w->grader;
+    bool ok = w && w->threads && w->scorers && w->memory && w->grader && w->library;
     for (size_t i = 0; ok && i < n;
          i++) /* all of them first: a thread without one would score nothing */
-        ok = (w->scorers[i] = scorer_new (options->command, options->modules)) != NULL;
+        ok = (w->scorers[i] = scorer_new (options->command, options->modules, w->library)) != NULL;
     for (size_t i = 0; ok && i < n; i++) {
         ok = pthread_create (&w->threads[i], NULL, workers_run, w) == 0;
         w->threads_n += ok;
@@ -306,6 +314,7 @@ void workers_destroy (workers_t **self)
         scorer_destroy (&w->scorers[i]);
     for (size_t i = 0; i < w->n; i++)
         scored_free (&w->request[i]);
+    library_destroy (&w->library);
     pthread_mutex_destroy (&w->lock);
     pthread_cond_destroy (&w->work);
     free (w->threads);
@@ -318,6 +327,13 @@ void workers_destroy (workers_t **self)
 /*  All scorers are alike, and what they were made with never changes: no lock. */
 int workers_check (const workers_t *w, const wire_score_request_t *request, err_t *err)
 {
+    bool retrieves = request->tool && strcmp (request->tool, TASK_RETRIEVE) == 0;
+    if (retrieves && (!request->passages || strcmp (request->passages, w->passages) != 0))
+        return err_set (err, ERR_CONFIG,
+                        "task.passages '%s' is not what this reward service was started with "
+                        "('%s'): start it with quintet-reward --passages '%s'",
+                        request->passages ? request->passages : "", w->passages,
+                        request->passages ? request->passages : "");
     return scorer_check (w->scorers[0], request->command, request->modules ? request->modules : "",
                          err);
 }

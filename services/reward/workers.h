@@ -1,6 +1,7 @@
 /*  workers - threads that score episodes, so that the service's loop never waits for one.
  *
- *      workers_options_t options = {.n = 4, .command = command, .modules = modules, .judge = ""};
+ *      workers_options_t options = {.n = 4, .command = command, .modules = modules, .judge = "",
+ *                                   .passages = ""};
  *      workers_t *workers = workers_new (&options, wake, context, &err);
  *      workers_add (workers, request_id, arena, request, &err);   takes the request over
  *      scored_t *done = workers_take (workers);             a finished request, or NULL
@@ -38,6 +39,7 @@ typedef struct {
     size_t n;                      /* threads */
     const char *command, *modules; /* see scorer.h; borrowed, as is the next */
     const char *judge;             /* see grader.h */
+    const char *passages;          /* see library.h */
 } workers_options_t;
 
 /*  wake (context) is called from another thread when a request is finished. ERR_CONFIG: no such

@@ -144,6 +144,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .program = conf->task.program,
         .program_s = conf->task.program_s,
         .judge = conf->grade,
+        .passages = conf->task.passages,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_filter (round, &message.filter);
     if (round->phase == WIRE_TRAIN) {

@@ -90,7 +90,7 @@ static void seats_see_parts_of_the_state (void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *prompts[] = {"x", "", cases[i].prompt}, *sees[] = {"", "", cases[i].sees},
-                   *tool;
+                   *tool, *query;
         episode_limits_t limits = {
             .tokens = 10, .protocol = protocol, .prompts = prompts, .sees = sees};
         err_t err = {0};
@@ -108,7 +108,7 @@ static void seats_see_parts_of_the_state (void **state)
         }
         assert_int_equal (episode_step (e, &err), -1);
         assert_non_null (strstr (err.text, "nobody has used the tool lint"));
-        assert_int_equal (episode_tool (e, 0, &tool), 0);
+        assert_int_equal (episode_tool (e, 0, &tool, &query), 0);
         assert_int_equal (episode_found (e, 0, true, 1, "no findings", &err), 0);
         assert_int_equal (episode_step (e, &err), 0);
         assert_int_equal (episode_observe (e, 2, &prompt, &err), 0);

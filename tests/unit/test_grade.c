@@ -204,7 +204,8 @@ static workers_t *workers_of (const char *model)
     workers_options_t options = {.n = 1,
                                  .command = "while read line; do echo '{\"quality\": 0.4}'; done",
                                  .modules = "",
-                                 .judge = judge};
+                                 .judge = judge,
+                                 .passages = ""};
     workers_t *workers = workers_new (&options, wake, NULL, &err);
     if (!workers)
         fail_msg ("%s", err.text);

@@ -185,7 +185,10 @@ static void a_team_plans_drafts_tests_and_repairs (void **state)
     expect_json (json_object_get (p.state, "private"),
                  "{\"main\":{\"todo\":[\"call aux\"]},\"aux\":{\"todo\":[\"square x\"]}}");
     act (&p, "main", "one", false);
-    assert_string_equal (state_tool (p.state, protocol_turn (p.protocol, 2), "tester", ""), "test");
+    const char *query;
+    assert_string_equal (state_tool (p.state, protocol_turn (p.protocol, 2), "tester", "", &query),
+                         "test");
+    assert_string_equal (query, "");
     act (&p, "tester", NULL, false);
     assert_true (state_failed (p.state));
     assert_string_equal (state_text (p.state, "end"), "");
@@ -268,6 +271,43 @@ static void seats_choose_by_their_first_line (void **state)
     end (&p);
 }
 
+static void apply (play_t *p, size_t turn, const char *role, const char *said, const char *found)
+{
+    json_t *record =
+        json_pack ("{s:[{s:s, s:s}], s:{s:{s:b, s:s}}}", "actions", "role", role, "text", said,
+                   "tools", role, "success", *found != 0, "verdict", found);
+    state_apply (p->state, protocol_turn (p->protocol, turn), record, turn);
+    json_decref (record);
+}
+
+/*  Lines become facts, each once; who asks nothing uses no tool. */
+static void what_is_retrieved_becomes_facts (void **state)
+{
+    (void) state;
+    play_t p =
+        begin ("[{\"planner\":[\"retrieve\",\"finalize\"],\"repeat\":4},{\"main\":\"draft\"}]");
+    const json_t *turn = protocol_turn (p.protocol, 0);
+    const char *query = "";
+    assert_string_equal (state_tool (p.state, turn, "planner", "Retrieve:\nsea level\n", &query),
+                         "retrieve");
+    assert_string_equal (query, "sea level\n");
+    assert_null (state_tool (p.state, turn, "planner", "retrieve\n \n", &query));
+    assert_null (state_tool (p.state, turn, "planner", "sea level", &query));
+    apply (&p, 0, "planner", "retrieve\nsea level", "[a:1] high\n[b:2] low");
+    apply (&p, 1, "planner", "retrieve\nlow", "[b:2] low\n[c:3] lower");
+    apply (&p, 2, "planner", "retrieve\nnothing", "");
+    apply (&p, 3, "planner", "retrieve\n", "");
+    assert_string_equal (last_why (&p), "nothing is asked");
+    expect_json (json_object_get (state_shared (p.state), "facts"),
+                 "[\"[a:1] high\",\"[b:2] low\",\"[c:3] lower\"]");
+    assert_int_equal (state_tools (p.state), 3);
+    assert_int_equal (state_invalid (p.state), 1);
+    const json_t *audit = json_object_get (p.state, "audit");
+    assert_string_not_equal (state_text (json_array_get (audit, 0), "input"),
+                             state_text (json_array_get (audit, 1), "input"));
+    end (&p);
+}
+
 /*  A test says nothing of a text that came in its own turn. */
 static void a_test_is_of_the_texts_before_it (void **state)
 {
@@ -285,11 +325,13 @@ static void a_test_is_of_the_texts_before_it (void **state)
 
 /*  ---- any sequence of actions ---------------------------------------------------------------- */
 
-static const char *const offers[] = {"plan",     "draft",    "integrate", "lint",
-                                     "test",     "review",   "repair",    "note",
-                                     "finalize", "hand_off", "draft aux", "review aux"};
-static const char *const words[] = {"",          " ",         "draft\nx", "plan\nmain: y", "accept",
-                                    "return: z", "repair\nw", "test",     "note\ntodo: t", "v"};
+static const char *const offers[] = {"plan",      "draft",      "integrate", "lint",     "test",
+                                     "review",    "repair",     "note",      "finalize", "hand_off",
+                                     "draft aux", "review aux", "retrieve"};
+static const char *const words[] = {
+    "",           " ",         "draft\nx", "plan\nmain: y", "accept",
+    "return: z",  "repair\nw", "test",     "note\ntodo: t", "v",
+    "retrieve\nq"};
 
 static const char *any (rng_t *rng, const char *const *list, size_t n)
 {
@@ -336,7 +378,8 @@ static json_t *any_record (rng_t *rng, json_t *state, const json_t *turn)
         if (protocol_speaks (turn, all[r]))
             json_array_append_new (json_object_get (record, "actions"),
                                    json_pack ("{s:s, s:s}", "role", all[r], "text", said));
-        if (protocol_offers (turn, all[r]) && state_tool (state, turn, all[r], said))
+        const char *query;
+        if (protocol_offers (turn, all[r]) && state_tool (state, turn, all[r], said, &query))
             json_object_set_new (
                 json_object_get (record, "tools"), all[r],
                 json_pack ("{s:b, s:s}", "success", (int) rng_below (rng, 2), "verdict", "v"));
@@ -448,6 +491,7 @@ int main (void)
         cmocka_unit_test (a_team_plans_drafts_tests_and_repairs),
         cmocka_unit_test (what_may_not_be_done_has_no_effect),
         cmocka_unit_test (seats_choose_by_their_first_line),
+        cmocka_unit_test (what_is_retrieved_becomes_facts),
         cmocka_unit_test (a_test_is_of_the_texts_before_it),
         cmocka_unit_test (any_sequence_of_actions_keeps_the_state),
         cmocka_unit_test (wild_records_do_nothing),

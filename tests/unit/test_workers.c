@@ -70,7 +70,8 @@ static void wake (void *context)
 static workers_t *started_with (const char *command, const char *modules)
 {
     err_t err = {0};
-    workers_options_t options = {.n = 1, .command = command, .modules = modules, .judge = ""};
+    workers_options_t options = {
+        .n = 1, .command = command, .modules = modules, .judge = "", .passages = ""};
     return workers_new (&options, wake, NULL, &err);
 }
 

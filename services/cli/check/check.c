@@ -13,6 +13,7 @@
 #include "solutions.h"
 #include "task/family.h"
 #include "task/fit.h"
+#include "task/passages.h"
 #include "task/task.h"
 #include "team/protocol.h"
 #include "text/chat.h"
@@ -354,6 +355,17 @@ static void check_note_steps (check_t *check, const conf_t *conf)
         NOTE (check, conf, "trainer.warmup", "takes all of the %lld steps", steps);
 }
 
+/*  What cannot be read would end the reward service. */
+static int check_passages (const conf_t *conf, err_t *err)
+{
+    passages_t passages = {0};
+    if (!*conf->task.passages)
+        return 0;
+    int rc = passages_read (&passages, conf->task.passages, err);
+    passages_free (&passages);
+    return rc == 0 ? 0 : conf_wrap (conf, "task.passages", err);
+}
+
 /*  Nothing is asked: what is free to ask today may cost tomorrow. */
 static int check_judge (const conf_t *conf, err_t *err)
 {
@@ -399,6 +411,8 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
         rc = conf_wrap (conf, "reward.command", err);
     if (rc == 0 && !elsewhere)
         rc = check_judge (conf, err);
+    if (rc == 0 && !elsewhere)
+        rc = check_passages (conf, err);
     return rc;
 }
 

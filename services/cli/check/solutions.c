@@ -59,7 +59,7 @@ static const wire_reward_t *solutions_score (solutions_t *s, const char *line, c
     if (rc == 0 && !s->judge)
         rc = (s->judge = judge_new (s->conf, err)) ? 0 : -1;
     if (rc == 0)
-        reward = judge_score (s->judge, "", line, history.data, s->interrupted, err);
+        reward = judge_score (s->judge, NULL, line, history.data, s->interrupted, err);
     episode_destroy (&episode);
     buf_free (&whole);
     buf_free (&history);

@@ -41,6 +41,8 @@ static int judge_start (judge_t *j, const char *address, err_t *err)
                             j->modules.data ? j->modules.data : "",
                             "--judge",
                             judge.data ? judge.data : "",
+                            "--passages",
+                            j->conf->task.passages,
                             NULL};
     int rc = supervisor_add (j->supervisor, "bus", first, NULL, SUPERVISE_ALWAYS, err);
     if (rc == 0)
@@ -89,7 +91,7 @@ void judge_destroy (judge_t **self)
 }
 
 /*  The request of a group with one episode. *call stays 0 where the bus has no room. */
-static int judge_send (judge_t *j, const char *tool, const char *task, const char *history,
+static int judge_send (judge_t *j, const judge_tool_t *tool, const char *task, const char *history,
                        uint64_t *call, err_t *err)
 {
     const conf_t *conf = j->conf;
@@ -109,7 +111,9 @@ static int judge_send (judge_t *j, const char *tool, const char *task, const cha
         .cpu_total_s = conf->task.cpu_total_s,
         .protocol = conf->protocol,
         .judge = conf->grade,
-        .tool = tool,
+        .tool = tool ? tool->name : "",
+        .queries = tool ? &tool->query : NULL,
+        .passages = conf->task.passages,
         .histories = &history,
         .histories_n = 1};
     wire_score_request_pack (&request, &bytes);
@@ -140,7 +144,7 @@ static const wire_reward_t *judge_read (judge_t *j, const bus_item_t *item, err_
 }
 
 /*  A bus that has just begun may have no room for the request yet: it is sent until it has. */
-const wire_reward_t *judge_score (judge_t *j, const char *tool, const char *task,
+const wire_reward_t *judge_score (judge_t *j, const judge_tool_t *tool, const char *task,
                                   const char *history, const volatile sig_atomic_t *interrupted,
                                   err_t *err)
 {

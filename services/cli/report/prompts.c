@@ -94,9 +94,10 @@ static int prompts_replay_program (episode_t *episode, const json_t *turn)
 static int prompts_replay_tools (episode_t *episode, const json_t *turn)
 {
     const json_t *roles = json_object_get (episode_json (episode), "roles");
-    const char *tool;
+    const char *tool, *query;
     int rc = 0;
-    for (size_t r = 0; rc == 0 && (r = episode_tool (episode, r, &tool)) < EPISODE_ROLES_MAX; r++) {
+    for (size_t r = 0;
+         rc == 0 && (r = episode_tool (episode, r, &tool, &query)) < EPISODE_ROLES_MAX; r++) {
         const char *name = json_string_value (json_array_get (roles, r));
         const json_t *found = json_object_get (json_object_get (turn, "tools"), name);
         const char *verdict = json_string_value (json_object_get (found, "verdict"));

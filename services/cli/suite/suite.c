@@ -186,10 +186,11 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     buf_t modules = {0}, judge = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
     conf_judge (conf, &judge);
-    const char *with_scorer[] = {"--workers", workers,
-                                 "--command", conf->reward.command,
-                                 "--modules", modules.data ? modules.data : "",
-                                 "--judge",   judge.data ? judge.data : "",
+    const char *with_scorer[] = {"--workers",  workers,
+                                 "--command",  conf->reward.command,
+                                 "--modules",  modules.data ? modules.data : "",
+                                 "--judge",    judge.data ? judge.data : "",
+                                 "--passages", conf->task.passages,
                                  NULL};
     /* A count, too: one critic, or none where nobody would ask it. */
     bool critic = conf_credits (conf, "critic");
