@@ -1,4 +1,4 @@
-/*  quintet pretrain - a seed model from a task family's corpus. */
+/*  quintet pretrain - a seed model from a task family's corpus, or from a file. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,25 +6,29 @@
 #include "pretrain/pretrain.h"
 #include "task/families.h"
 
-static const args_option_t options[] = {{"--family", "NAME", "", TASK_FAMILY_CHOICES},
-                                        {"--out", "DIR", "", "folder to make"},
-                                        {"--steps", "N", "1200", "optimiser steps"},
-                                        {"--batch", "N", "64", "texts per step"},
-                                        {"--vocab", "N", "512", "tokens of the tokenizer"},
-                                        {"--width", "N", "96", "of the model"},
-                                        {"--layers", "N", "3", "of the model"},
-                                        {"--heads", "N", "4", "of the model"},
-                                        {"--ff", "N", "256", "of the model"},
-                                        {"--seed", "N", "1", "the same gives the same bytes"},
-                                        {"--threads", "N", "0", "0: one per core; changes no bit"},
-                                        {0}};
+static const args_option_t options[] = {
+    {"--family", "NAME", "", TASK_FAMILY_CHOICES},
+    {"--texts", "FILE", "", "lines of {\"prompt\", \"completion\"} instead of a family's"},
+    {"--out", "DIR", "", "folder to make"},
+    {"--steps", "N", "1200", "optimiser steps"},
+    {"--batch", "N", "64", "texts per step"},
+    {"--vocab", "N", "512", "tokens of the tokenizer"},
+    {"--width", "N", "96", "of the model"},
+    {"--layers", "N", "3", "of the model"},
+    {"--heads", "N", "4", "of the model"},
+    {"--ff", "N", "256", "of the model"},
+    {"--seed", "N", "1", "the same gives the same bytes"},
+    {"--threads", "N", "0", "0: one per core; changes no bit"},
+    {0}};
 
 static const args_spec_t spec = {
     .program = "quintet pretrain",
     .about =
         "Makes a small seed model: a tokenizer and a transformer trained on texts that the task\n"
-        "family writes itself, in several conventions. Takes a minute or two.\n\n"
-        "  quintet pretrain --family coding --out my-seed\n",
+        "family writes itself, in several conventions, or that a file has. Takes a minute or "
+        "two.\n\n"
+        "  quintet pretrain --family coding --out my-seed\n"
+        "  quintet pretrain --texts texts.jsonl --out my-seed\n",
     .options = options};
 
 /*  Heads of odd width could not be turned by rotary positions. */
@@ -50,8 +54,10 @@ static int cmd_pretrain_read_options (const args_t *args, pretrain_options_t *o,
     o->seed = (uint64_t) seed;
     o->task.family = args_value (args, "--family");
     o->out = args_value (args, "--out");
-    if (!*o->task.family || !*o->out)
-        return err_set (err, ERR_CONFIG, "--family NAME and --out DIR are needed");
+    o->file = *args_value (args, "--texts") ? args_value (args, "--texts") : NULL;
+    if (!*o->task.family == !o->file || !*o->out)
+        return err_set (err, ERR_CONFIG,
+                        "--family NAME or --texts FILE, and --out DIR, are needed");
     if (o->width % o->heads || o->width / o->heads % 2)
         return err_set (err, ERR_CONFIG, "--width %zu is no even multiple of --heads %zu", o->width,
                         o->heads);

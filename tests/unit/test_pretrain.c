@@ -1,4 +1,4 @@
-/* with: services/cli/pretrain/pretrain.c */
+/* with: services/cli/pretrain/pretrain.c services/cli/pretrain/texts.c */
 /*  A seed model as small as one can be: the same bytes each time, nothing left when it fails. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,6 +189,38 @@ static void what_fails_leaves_nothing (void **state)
     assert_non_null (strstr (err.text, "/proc/nowhere"));
 }
 
+static void write_texts (const fixture_t *f, const char *text)
+{
+    char path[FS_PATH_MAX];
+    FILE *file = fopen (in (f, "texts", path), "w");
+    assert_non_null (file);
+    fputs (text, file);
+    fclose (file);
+}
+
+/*  A file in place of the corpus: fewer texts than are asked for come again. */
+static void texts_of_a_file_are_learnt (void **state)
+{
+    const fixture_t *f = *state;
+    static const char *const bad[] = {"", "{\"prompt\": \"x\"}\n", "[1]\n",
+                                      "{\"prompt\": \"x\", \"completion\": \"\"}\n"};
+    char path[FS_PATH_MAX], texts[FS_PATH_MAX];
+    err_t err = {0};
+    pretrain_options_t o = tiny (in (f, "file", path));
+    o.task.family = "";
+    o.file = in (f, "texts", texts);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        write_texts (f, bad[i]);
+        assert_int_equal (train (f, &o, &err), -1);
+        assert_non_null (strstr (err.text, i ? "texts:1: {\"prompt\"" : "no text in it"));
+    }
+    write_texts (f, "{\"prompt\": \"one\", \"completion\": \"two three\"}\n"
+                    "{\"prompt\": \"two\", \"completion\": \"three four\", \"more\": 1}\n");
+    if (train (f, &o, &err) != 0)
+        fail_msg ("%s", err.text);
+    assert_true (fs_exists (path));
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -196,6 +228,7 @@ int main (void)
         TEST (the_same_options_give_the_same_bytes),
         TEST (it_is_an_ordinary_model_that_learnt),
         TEST (what_fails_leaves_nothing),
+        TEST (texts_of_a_file_are_learnt),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -13,13 +13,15 @@
 #include "model/adamw.h"
 #include "model/train.h"
 #include "task/corpus.h"
+#include "texts.h"
 
 #define END_TOKEN   "<|end|>"
 #define PROGRESS_MS 1000
 
 typedef struct {
     const pretrain_options_t *options;
-    corpus_t *corpus;
+    corpus_t *corpus; /* one of these two */
+    texts_t *file;
     tokenizer_t *tokenizer;
     char *tokenizer_json;
     pool_t *pool;
@@ -36,6 +38,13 @@ typedef struct {
     buf_t prompt, completion;
 } pretrain_t;
 
+static int pretrain_get (const pretrain_t *p, uint64_t index, buf_t *prompt, buf_t *completion,
+                         err_t *err)
+{
+    return p->file ? texts_get (p->file, index, prompt, completion, err)
+                   : corpus_get (p->corpus, index, prompt, completion, err);
+}
+
 /*  From the first texts of the corpus, prompts and completions alike; the model trains on the same
  *  sequence of texts. */
 static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
@@ -45,7 +54,7 @@ static int pretrain_make_tokenizer (pretrain_t *p, err_t *err)
     int rc = texts ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu texts", n);
     for (size_t i = 0; rc == 0 && i < p->options->texts; i++) {
         buf_t prompt = {0}, completion = {0};
-        rc = corpus_get (p->corpus, i, &prompt, &completion, err);
+        rc = pretrain_get (p, i, &prompt, &completion, err);
         texts[2 * i] = buf_take (&prompt);
         texts[2 * i + 1] = buf_take (&completion);
     }
@@ -129,6 +138,7 @@ static void pretrain_free (pretrain_t *p)
     model_destroy (&p->model);
     tokenizer_destroy (&p->tokenizer);
     corpus_destroy (&p->corpus);
+    texts_destroy (&p->file);
     pool_destroy (&p->pool);
 }
 
@@ -140,7 +150,7 @@ static int pretrain_read_text (pretrain_t *p, size_t i, uint64_t index, err_t *e
     prompt->n = completion->n = 0;
     buf_clear (&p->prompt);
     buf_clear (&p->completion);
-    if (corpus_get (p->corpus, index, &p->prompt, &p->completion, err) != 0 ||
+    if (pretrain_get (p, index, &p->prompt, &p->completion, err) != 0 ||
         tokenizer_encode (p->tokenizer, p->prompt.data, p->prompt.size, 0, prompt, err) != 0 ||
         tokenizer_encode (p->tokenizer, p->completion.data, p->completion.size, 0, completion,
                           err) != 0 ||
@@ -185,8 +195,8 @@ static double pretrain_rate_at (const pretrain_options_t *o, size_t step)
     return o->lr * (1 - 0.95 * (at - warmup) / ((double) o->steps - warmup + 1));
 }
 
-/*  One step; *loss in nats per token. Batch k is texts k * batch and on: no text comes twice, and a
- *  step needs no state but its number. */
+/*  One step; *loss in nats per token. Batch k is texts k * batch and on: no text of a corpus comes
+ *  twice, and a step needs no state but its number. */
 static int pretrain_step (pretrain_t *p, size_t k, double *loss, err_t *err)
 {
     p->tokens = 0;
@@ -268,8 +278,11 @@ int pretrain_run (const pretrain_options_t *options, err_t *err)
     long cores = sysconf (_SC_NPROCESSORS_ONLN);
     size_t threads = options->threads ? options->threads : cores > 0 ? (size_t) cores : 1;
     pretrain_t p = {.options = options, .pool = pool_new (threads)};
-    p.corpus = corpus_new (&options->task, err);
-    int rc = p.corpus ? 0 : -1;
+    if (options->file)
+        p.file = texts_new (options->file, err);
+    else
+        p.corpus = corpus_new (&options->task, err);
+    int rc = p.file || p.corpus ? 0 : -1;
     if (rc == 0) {
         fprintf (stderr, "making a tokenizer of %zu tokens from %zu texts\n", options->vocab,
                  2 * options->texts);

@@ -1,5 +1,5 @@
-/*  pretrain - a seed model from a task family's own corpus: tokenizer, weights, Hugging Face
- *  folder.
+/*  pretrain - a seed model from a task family's own corpus, or from a file of texts: tokenizer,
+ *  weights, Hugging Face folder.
  *
  *      pretrain_options_t options = PRETRAIN_DEFAULTS;
  *      options.task.family = "coding";
@@ -19,7 +19,8 @@
 
 typedef struct {
     task_options_t task;
-    const char *out; /* folder to make; must not exist */
+    const char *file; /* of texts (texts.h), in place of the family's corpus; NULL: none */
+    const char *out;  /* folder to make; must not exist */
     uint64_t seed;
     size_t texts; /* of the corpus, that the tokenizer is made from: prompts and completions */
     size_t vocab, width, layers, heads, ff, context;
