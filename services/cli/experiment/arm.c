@@ -47,7 +47,27 @@ static void arm_free (words_t *words)
     free (words->sets);
 }
 
-/*  The newest checkpoint of another arm under the same seed, or its folder of one policy. */
+/*  Whether a policy was trained in that checkpoint, as its record says. */
+static bool arm_trained (const char *checkpoint, const char *policy)
+{
+    char path[FS_PATH_MAX];
+    json_t *record = fs_join (path, checkpoint, "trainer.json", NULL) == 0
+                         ? json_load_file (path, 0, NULL)
+                         : NULL;
+    const json_t *entry;
+    size_t i;
+    bool trained = false;
+    json_array_foreach (json_object_get (record, "policies"), i, entry) {
+        const char *name = json_string_value (json_object_get (entry, "name"));
+        trained =
+            trained || (name && strcmp (name, policy) == 0 && json_object_get (entry, "optimizer"));
+    }
+    json_decref (record);
+    return trained;
+}
+
+/*  The newest checkpoint of another arm under the same seed, or its folder of one policy: that of an
+ *  only one is the checkpoint itself. */
 static int arm_checkpoint (const arm_t *a, const plan_weights_t *w, char path[FS_PATH_MAX],
                            err_t *err)
 {
@@ -60,11 +80,13 @@ static int arm_checkpoint (const arm_t *a, const plan_weights_t *w, char path[FS
         memcpy (path, weights, sizeof weights);
         return 0;
     }
+    if (!arm_trained (weights, w->of))
+        return err_set (err, ERR_CONFIG, "%s: the arm has trained no policy '%s'", weights, w->of);
     if (fs_join (path, weights, w->of, err) != 0)
         return -1;
-    return fs_exists (path)
-               ? 0
-               : err_set (err, ERR_CONFIG, "%s: the arm has no policy '%s'", path, w->of);
+    if (!fs_exists (path))
+        memcpy (path, weights, sizeof weights);
+    return 0;
 }
 
 /*  Policies of several arms become one folder of links, as a checkpoint of several policies is. */
