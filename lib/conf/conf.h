@@ -41,7 +41,7 @@ enum {
 #undef CONF_EACH
 
 /*  What a role is told, in words of the user's own, what it sees, how much it may write, by which
- *  policy it plays, and how that draws. */
+ *  policy it plays, how that draws, and whether its own turns stay before it. */
 typedef enum {
     CONF_PROMPT,
     CONF_SYSTEM,
@@ -50,6 +50,7 @@ typedef enum {
     CONF_POLICY,
     CONF_TEMPERATURE,
     CONF_STOP,
+    CONF_MEMORY,
     CONF_WORDS
 } conf_words_t;
 
@@ -145,6 +146,8 @@ const char *conf_words (const conf_t *conf, const char *role, conf_words_t which
 size_t conf_max_tokens (const conf_t *conf, const char *role);
 /*  The temperature that a role draws at: its own, or that of all. */
 double conf_temperature (const conf_t *conf, const char *role, double all);
+/*  Whether a role's earlier prompts and answers stay before it. */
+bool conf_remembers (const conf_t *conf, const char *role);
 /*  The texts that end its completions: its own, or those of all, which may be NULL. */
 const conf_list_t *conf_stop (const conf_t *conf, const char *role, const conf_list_t *all);
 /*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */

@@ -11,7 +11,7 @@
 
 /*  In the order of conf_words_t. */
 static const char *const seats_keys[CONF_WORDS] = {"prompt", "system",      "sees", "max_tokens",
-                                                   "policy", "temperature", "stop"};
+                                                   "policy", "temperature", "stop", "memory"};
 
 /*  The words of a list, read. */
 static const conf_key_t seats_stop = {
@@ -42,6 +42,11 @@ double conf_temperature (const conf_t *conf, const char *role, double all)
 {
     const char *own = conf_words (conf, role, CONF_TEMPERATURE);
     return *own ? strtod (own, NULL) : all;
+}
+
+bool conf_remembers (const conf_t *conf, const char *role)
+{
+    return strcmp (conf_words (conf, role, CONF_MEMORY), "own") == 0;
 }
 
 const conf_list_t *conf_stop (const conf_t *conf, const char *role, const conf_list_t *all)
@@ -127,7 +132,7 @@ int conf_set_words (conf_t *conf, const char *role, const char *key, const char 
     if (which == CONF_WORDS)
         return err_set (err, ERR_CONFIG,
                         "%s: team.roles.%.60s.%.60s: no such key: a role has prompt, system, "
-                        "sees, max_tokens, policy, temperature and stop",
+                        "sees, max_tokens, policy, temperature, stop and memory",
                         where, role, key);
     conf_seat_t *seat = seats_need (conf, role);
     if (!seat)
@@ -462,6 +467,11 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 seat->where[w], seat->role);
             if (w == CONF_TEMPERATURE && seats_check_temperature (seat, err) != 0)
                 return -1;
+            if (w == CONF_MEMORY && strcmp (seat->words[w], "none") != 0 &&
+                strcmp (seat->words[w], "own") != 0)
+                return err_set (err, ERR_CONFIG,
+                                "%s: team.roles.%.60s.memory is '%.40s': none or own",
+                                seat->where[w], seat->role, seat->words[w]);
             if (w == CONF_STOP && seat->stop.n == 0)
                 return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s.stop is empty: leave it out",
                                 seat->where[w], seat->role);

@@ -19,25 +19,22 @@
 #define FILE_MAX ((size_t) 16 << 20)
 #define TEXT_MAX ((size_t) 64 << 10) /* around a prompt */
 /*  A character that no template writes by itself and none treats in a special way. */
-#define MARK "\x01" /* stands for the prompt while a template writes */
+#define MARK   "\x01" /* stands for the prompt while a template writes, */
+#define ANSWER "\x02" /* and this for the answer to one before */
 #define ADVICE                                                                                     \
     "set model.chat to none, chatml, llama3, plain or a pattern with " CHAT_PLACE                  \
     " (or " CHAT_TRIMMED ")"
 
+#define CHATML "<|im_start|>user\n" CHAT_PLACE "<|im_end|>\n<|im_start|>assistant\n"
+#define LLAMA3                                                                                     \
+    "<|start_header_id|>user<|end_header_id|>\n\n" CHAT_TRIMMED                                    \
+    "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+
 static const chat_format_t formats[] = {
-    {"none", CHAT_PLACE, NULL, false, {0}},
-    {"plain", CHAT_PLACE "\n", NULL, false, {0}},
-    {"chatml",
-     "<|im_start|>user\n" CHAT_PLACE "<|im_end|>\n<|im_start|>assistant\n",
-     "<|im_end|>",
-     false,
-     {0}},
-    {"llama3",
-     "<|start_header_id|>user<|end_header_id|>\n\n" CHAT_TRIMMED
-     "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
-     "<|eot_id|>",
-     false,
-     {0}},
+    {.name = "none", .pattern = CHAT_PLACE, .next = CHAT_PLACE},
+    {.name = "plain", .pattern = CHAT_PLACE "\n", .next = CHAT_PLACE "\n"},
+    {.name = "chatml", .pattern = CHATML, .next = "<|im_end|>\n" CHATML, .end = "<|im_end|>"},
+    {.name = "llama3", .pattern = LLAMA3, .next = "<|eot_id|>" LLAMA3, .end = "<|eot_id|>"},
 };
 #define FORMATS (sizeof formats / sizeof *formats)
 
@@ -107,17 +104,24 @@ static bool chat_gives (const char *text)
 }
 
 /*  All that transformers gives a template for one message of the user, behind one of the system
- *  where there is one: special tokens by name, no tools, no documents, and the question to write
- *  out the beginning of the answer. */
+ *  where there is one, or behind an answer to another message: special tokens by name, no tools, no
+ *  documents, and the question to write out the beginning of the answer. */
 static int chat_write_message (const char *template, const json_t *config,
-                               const chat_given_t *given, const char *content, buf_t *out,
-                               err_t *err)
+                               const chat_given_t *given, bool answered, const char *content,
+                               buf_t *out, err_t *err)
 {
     static const char *const tokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                          "pad_token", "cls_token", "mask_token"};
     json_t *variables =
         json_pack ("{s:[{s:s, s:s}], s:b, s:n, s:n}", "messages", "role", "user", "content",
                    content, "add_generation_prompt", 1, "tools", "documents");
+    if (answered) {
+        json_t *messages = json_object_get (variables, "messages");
+        json_array_insert_new (messages, 0,
+                               json_pack ("{s:s, s:s}", "role", "assistant", "content", ANSWER));
+        json_array_insert_new (messages, 0,
+                               json_pack ("{s:s, s:s}", "role", "user", "content", "x"));
+    }
     if (chat_gives (given->system))
         json_array_insert_new (
             json_object_get (variables, "messages"), 0,
@@ -165,6 +169,28 @@ static int chat_fill (chat_format_t *format, const char *before, size_t size, co
     return 0;
 }
 
+/*  What stands between an answer and the next one. A template that does not say it plainly (some
+ *  take no second message) is as good for all else. */
+static void chat_follow_on (const char *template, const json_t *config, const chat_given_t *given,
+                            chat_format_t *format)
+{
+    size_t size = strlen (CHAT_PLACE);
+    bool trims = strstr (format->pattern, CHAT_TRIMMED) != NULL;
+    buf_t all = {.max = TEXT_MAX}, next = {0};
+    int rc = chat_write_message (template, config, given, true, MARK, &all, &(err_t){0});
+    const char *answer = rc == 0 && all.data ? strstr (all.data, ANSWER) : NULL;
+    const char *mark = answer ? strstr (answer, MARK) : NULL;
+    if (mark && strstr (all.data, MARK) == mark && !strstr (mark + 1, MARK) &&
+        !strstr (answer + 1, ANSWER) && !strstr (answer, "{prompt")) {
+        buf_append (&next, answer + 1, (size_t) (mark - answer) - 1);
+        buf_append (&next, trims ? CHAT_TRIMMED : CHAT_PLACE, trims ? strlen (CHAT_TRIMMED) : size);
+        buf_text (&next, mark + 1);
+        format->next = format->owned[2] = buf_take (&next);
+    }
+    buf_free (&all);
+    buf_free (&next);
+}
+
 /*  Finds out what a template does with the text of a user by letting it write: once a mark, once
  *  the mark with white space around it. What stands around the mark is the pattern; the second run
  *  tells whether the template trims. A template that does more to the text (or writes it twice) is
@@ -174,9 +200,9 @@ static int chat_follow (const char *template, const json_t *config, const chat_g
 {
     static const char spaced[] = " \n" MARK "\n ";
     buf_t plain = {.max = TEXT_MAX}, wide = {.max = TEXT_MAX}, untrimmed = {.max = TEXT_MAX};
-    int rc = chat_write_message (template, config, given, MARK, &plain, err);
+    int rc = chat_write_message (template, config, given, false, MARK, &plain, err);
     if (rc == 0)
-        rc = chat_write_message (template, config, given, spaced, &wide, err);
+        rc = chat_write_message (template, config, given, false, spaced, &wide, err);
     const char *mark = plain.data ? strstr (plain.data, MARK) : NULL;
     /* A pattern has one place; and what the template writes must not look like one. */
     if (rc == 0 && (!mark || strstr (mark + 1, MARK) || strstr (plain.data, "{prompt")))
@@ -194,6 +220,8 @@ static int chat_follow (const char *template, const json_t *config, const chat_g
                               mark + 1, chat_token_of (config, "eos_token"), err)
                  : err_set (err, ERR_INPUT, "it does more to the text of the user than trimming");
     }
+    if (rc == 0)
+        chat_follow_on (template, config, given, format);
     buf_free (&plain);
     buf_free (&wide);
     buf_free (&untrimmed);
@@ -213,6 +241,13 @@ static int chat_detect (const char *dir, const chat_given_t *given, chat_format_
         rc = err_set (&why, ERR_INPUT, "%s: has no chat template", dir);
     else if (rc == 0 && chat_follow (template.data, config, given, format, &why) != 0)
         rc = err_wrap (&why, "%s: its chat template cannot be followed", dir);
+    if (rc == 0 && given->goes_on && !format->next) {
+        chat_free (format);
+        rc = err_set (&why, ERR_INPUT,
+                      "%s: its chat template does not say how a conversation goes on behind an "
+                      "answer, which memory own wants",
+                      dir);
+    }
     json_decref (config);
     buf_free (&template);
     return rc == 0 ? 0 : err_set (err, ERR_CONFIG, "%s; " ADVICE, why.text);
@@ -253,13 +288,13 @@ int chat_find_with (const char *dir, const char *name, const chat_given_t *given
                         "model.chat '%.80s' is not known: none, auto, chatml, llama3, plain or a "
                         "pattern with " CHAT_PLACE,
                         name);
-    *format = (chat_format_t){.name = name, .pattern = name};
+    *format = (chat_format_t){.name = name, .pattern = name, .next = name};
     return 0;
 }
 
 void chat_free (chat_format_t *format)
 {
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof format->owned / sizeof *format->owned; i++)
         free (format->owned[i]);
     *format = (chat_format_t){0};
 }
@@ -288,5 +323,37 @@ int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, cons
     int rc = buf_failed (&words) ? err_set (err, ERR_LIMIT, "no memory for a prompt")
                                  : tokenizer_encode_parts (tokenizer, parts, 3, ids, err);
     buf_free (&words);
+    return rc;
+}
+
+static int chat_append (tokenizer_ids_t *ids, const int32_t *more, size_t n, err_t *err)
+{
+    if (ids->n + n > ids->capacity) {
+        int32_t *grown = realloc (ids->data, (ids->n + n) * sizeof *grown);
+        if (!grown)
+            return err_set (err, ERR_LIMIT, "no memory for a prompt");
+        ids->data = grown;
+        ids->capacity = ids->n + n;
+    }
+    if (n)
+        memcpy (ids->data + ids->n, more, n * sizeof *more);
+    ids->n += n;
+    return 0;
+}
+
+int chat_go_on (const tokenizer_t *tokenizer, const char *next, const chat_answer_t *answer,
+                const char *text, size_t size, tokenizer_ids_t *ids, err_t *err)
+{
+    const chat_format_t format = {.pattern = next};
+    tokenizer_ids_t more = {0};
+    int rc = chat_append (ids, answer->ids, answer->n, err);
+    if (rc == 0)
+        rc = chat_encode (tokenizer, &format, text, size, &more, err);
+    if (rc == 0) {
+        size_t there =
+            answer->ended && answer->n && more.n && more.data[0] == answer->ids[answer->n - 1];
+        rc = chat_append (ids, more.data + there, more.n - there, err);
+    }
+    tokenizer_ids_free (&more);
     return rc;
 }

@@ -24,15 +24,17 @@ typedef struct {
     /* "none", "chatml", ..., or the pattern itself: chat_find takes it everywhere */
     const char *name;
     const char *pattern; /* contains one of the places */
+    const char *next;    /* of a further message, behind an answer; NULL: nobody knows */
     const char *end;     /* token that ends the model's turn, or NULL */
     bool whole; /* from a template: what a tokenizer puts before a text is in it, or left out */
-    char *owned[2];
+    char *owned[3];
 } chat_format_t;
 
 /*  What a template is given beside the user's words; "" or NULL: nothing. */
 typedef struct {
     const char *system; /* a message of the system before the user's */
     const char *date;   /* YYYY-MM-DD: the day that it is, for templates that write it */
+    bool goes_on;       /* the format must have a next one */
 } chat_given_t;
 
 /*  The format of a name, or a pattern of the user's own (kept, not copied). NULL dir: "auto" is
@@ -53,5 +55,17 @@ bool chat_has_template (const char *dir);
 /*  Appends to ids. */
 int chat_encode (const tokenizer_t *tokenizer, const chat_format_t *format, const char *text,
                  size_t size, tokenizer_ids_t *ids, err_t *err);
+
+/*  What was written behind ids, a prompt. */
+typedef struct {
+    const int32_t *ids;
+    size_t n;
+    bool ended; /* its last id is a token that ends an answer, and no text */
+} chat_answer_t;
+
+/*  Goes on with a conversation, id by id: appends the answer and a further message, as the pattern
+ *  next has it. A token that ends an answer does not stand there twice. */
+int chat_go_on (const tokenizer_t *tokenizer, const char *next, const chat_answer_t *answer,
+                const char *text, size_t size, tokenizer_ids_t *ids, err_t *err);
 
 #endif

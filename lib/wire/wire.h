@@ -148,6 +148,8 @@ typedef struct {
     /* where one begins, a completion ends: its ids are those that spell it, as they were drawn */
     const char *const *stop_texts;
     size_t stop_texts_n;
+    /* pattern of a message behind its earlier prompts and completions; "": each turn begins anew */
+    const char *next;
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */

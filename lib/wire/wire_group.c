@@ -26,6 +26,7 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].temperature = in[i].temperature;
         all[i].n_stop_texts = in[i].stop_texts_n;
         all[i].stop_texts = convert_borrow (in[i].stop_texts);
+        all[i].next = convert_borrow (in[i].next ? in[i].next : "");
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -105,11 +106,13 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .max_tokens = r->max_tokens,
                                  .temperature = r->temperature,
                                  .stop_texts = (const char *const *) r->stop_texts,
-                                 .stop_texts_n = r->n_stop_texts};
+                                 .stop_texts_n = r->n_stop_texts,
+                                 .next = r->next};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||
             convert_text (r->sees, "roles.sees", err) != 0 ||
+            convert_text (r->next, "roles.next", err) != 0 ||
             convert_range (r->max_tokens, 0, in->max_tokens, "roles.max_tokens", err) != 0 ||
             convert_range ((double) r->temperature, 0, 1e6, "roles.temperature", err) != 0 ||
             wire_check_stop_texts (r, err) != 0 ||

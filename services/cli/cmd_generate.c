@@ -53,7 +53,8 @@ static int cmd_generate_encode (cmd_generate_t *g, const args_t *args, const buf
                                 err_t *err)
 {
     const char *chat = args_value (args, "--chat");
-    chat_given_t given = {args_value (args, "--system"), args_value (args, "--date")};
+    chat_given_t given = {.system = args_value (args, "--system"),
+                          .date = args_value (args, "--date")};
     if ((*given.system || *given.date) && strcmp (chat, "auto") != 0)
         return err_set (err, ERR_CONFIG, "%s needs --chat auto, and a folder with a chat template",
                         *given.system ? "--system" : "--date");

@@ -86,7 +86,8 @@ typedef struct {
     size_t index; /* of the task: a coordinate of the random numbers */
     episode_t *episode;
     tokenizer_ids_t prompt[CONF_LIST_MAX];
-    double write_s, score_s; /* that its turns took, and its score */
+    chat_answer_t answer[CONF_LIST_MAX]; /* to it; its ids are owned, NULL: none yet */
+    double write_s, score_s;             /* that its turns took, and its score */
 } cmd_play_episode_t;
 
 /*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
@@ -98,13 +99,22 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
     buf_t text = {0};
     uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
                       episode_turn (e->episode)};
-    tokenizer_ids_free (&e->prompt[role]);
-    e->prompt[role] = (tokenizer_ids_t){0};
+    const chat_answer_t *before =
+        conf_remembers (play->conf, play->conf->team.roles.item[role]) && e->answer[role].ids
+            ? &e->answer[role]
+            : NULL;
+    if (!before) {
+        tokenizer_ids_free (&e->prompt[role]);
+        e->prompt[role] = (tokenizer_ids_t){0};
+    }
     buf_text (&text, "");
     int rc = episode_observe (e->episode, role, &text, err);
     if (rc == 0)
         rc = buf_check (&text, "a prompt", err);
-    if (rc == 0)
+    if (rc == 0 && before)
+        rc = chat_go_on (folder->tokenizer, play->seats.format[role].next, before, text.data,
+                         text.size, &e->prompt[role], err);
+    else if (rc == 0)
         rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
                             &e->prompt[role], err);
     buf_free (&text);
@@ -120,8 +130,11 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
 }
 
 /*  What a role wrote becomes its action, as an environment makes it one. */
-static int cmd_play_act (cmd_play_episode_t *e, size_t role, const stream_part_t *part, err_t *err)
+static int cmd_play_act (cmd_play_episode_t *e, size_t role, stream_part_t *part, err_t *err)
 {
+    free ((int32_t *) (uintptr_t) e->answer[role].ids);
+    e->answer[role] = (chat_answer_t){part->ids, part->ids_n, part->end == STREAM_TOKEN};
+    part->ids = NULL;
     episode_action_t action = {.text = part->text.data,
                                .size = part->text.size,
                                .tokens = part->ids_n,
@@ -381,8 +394,10 @@ static int cmd_play_task (cmd_play_t *play, const tasks_t *tasks, size_t index, 
     e.write_s = clock_s () - started;
     if (rc == 0)
         rc = cmd_play_finish (play, &e, &tasks->unscored, err);
-    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+    for (size_t r = 0; r < CONF_LIST_MAX; r++) {
         tokenizer_ids_free (&e.prompt[r]);
+        free ((int32_t *) (uintptr_t) e.answer[r].ids);
+    }
     episode_destroy (&e.episode);
     return rc;
 }

@@ -55,17 +55,20 @@ group_ask_t *group_new_ask (group_t *group, const char *service)
 /*  One distinct prompt of a role's turn. */
 typedef struct {
     char *text;
-    uint32_t index;     /* in the result */
-    uint32_t *episodes; /* that share it */
+    const wire_completion_t *before; /* that it goes on from; NULL: it begins anew */
+    uint32_t index;                  /* in the result */
+    uint32_t *episodes;              /* that share it */
     size_t n;
 } shared_t;
 
 /*  The distinct prompt that equals text, or the next free one. G is small, and the first turn's
- *  search ends at its first comparison. */
-static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text)
+ *  search ends at its first comparison. What goes on from an episode's own turns is that one's
+ *  alone. */
+static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text,
+                                   const wire_completion_t *before)
 {
     size_t i = 0;
-    while (i < n && strcmp (list[i].text, text) != 0)
+    while (i < n && (before || list[i].before || strcmp (list[i].text, text) != 0))
         i++;
     return &list[i];
 }
@@ -78,9 +81,13 @@ static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf
     tokenizer_ids_t ids = {0};
     shared->episodes = calloc (group->n, sizeof *shared->episodes);
     int rc = shared->episodes ? 0 : err_set (err, ERR_LIMIT, "no memory for a prompt");
-    if (rc == 0)
-        rc = prompt_encode (seat->tokenizer, &group->message->roles[role], text->data, text->size,
-                            &ids, err);
+    const wire_role_t *r = &group->message->roles[role];
+    if (rc == 0 && shared->before)
+        rc = prompt_go_on (seat->tokenizer, r,
+                           result_prompt_ids (group->result, shared->before->prompt),
+                           &shared->before->ids, text->data, text->size, &ids, err);
+    else if (rc == 0)
+        rc = prompt_encode (seat->tokenizer, r, text->data, text->size, &ids, err);
     if (rc == 0 && ids.n == 0)
         rc = err_set (err, ERR_INPUT, "an empty prompt");
     if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
@@ -106,11 +113,14 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
         rc = episode_observe (episode, role, &text, err);
         if (rc == 0)
             rc = buf_check (&text, "a prompt", err);
-        shared_t *shared = rc == 0 ? asks_find_shared (list, *n, text.data) : NULL;
+        const wire_completion_t *before =
+            *group->message->roles[role].next ? result_last (group->result, e, role) : NULL;
+        shared_t *shared = rc == 0 ? asks_find_shared (list, *n, text.data, before) : NULL;
         /* New in this turn. Its text moves into the list; equal ones of other episodes only add
            their number. */
         if (shared == &list[*n]) {
             (*n)++;
+            shared->before = before;
             rc = asks_start_shared (group, role, shared, &text, err);
         }
         if (rc == 0) {

@@ -85,6 +85,15 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
     return 0;
 }
 
+const wire_completion_t *result_last (const result_t *result, size_t episode, size_t role)
+{
+    const row_t *row = &result->rows[episode];
+    for (size_t i = row->n; i-- > 0;)
+        if (row->completion[i].role == role)
+            return &row->completion[i];
+    return NULL;
+}
+
 /*  The order is fixed by how it was filled: completions by (turn, role) within each episode. Two
  *  environments that played the same group give the same bytes, so it does not matter whose commit
  *  comes first. */

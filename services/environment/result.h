@@ -22,6 +22,8 @@ void result_destroy (result_t **result);
 int result_prompt (result_t *result, const int32_t *ids, size_t n, uint32_t *index);
 const wire_ids_t *result_prompt_ids (const result_t *result, uint32_t index);
 int result_completion (result_t *result, size_t episode, const wire_completion_t *completion);
+/*  A role's last one in an episode, NULL: none yet. Until the next call of result_completion. */
+const wire_completion_t *result_last (const result_t *result, size_t episode, size_t role);
 
 /*  Appends to bytes. histories: one per episode; rewards: those of the episodes, and behind them
  *  those of others_n teams that were not played. ERR_INPUT: it is too large. */

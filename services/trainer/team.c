@@ -98,7 +98,8 @@ static int team_speak (team_t *team, size_t role, err_t *err)
     const policy_t *policy = team->policies[team->policy_of[role]];
     const conf_policy_t *row = conf_policy (conf, role);
     const char *name = conf->team.roles.item[role];
-    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), row->date};
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), row->date,
+                          conf_remembers (conf, name)};
     if (chat_find_with (policy->path, row->chat, &given, &team->chat[role], err) == 0)
         return 0;
     return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)

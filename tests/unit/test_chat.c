@@ -30,18 +30,19 @@ static void formats_are_found (void **state)
 {
     (void) state;
     static const struct {
-        const char *config, *jinja, *name, *end;
+        const char *config, *jinja, *name, *end, *next;
     } cases[] = {
         {"{\"model_max_length\":1000000000000000019884624838656,\"chat_template\":\"" CHATML_LOOP
          "\"}",
-         NULL, "chatml", "<|im_end|>"},
+         NULL, "chatml", "<|im_end|>", "<|im_end|>\n" CHATML},
         {"{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"{{ f() }}\"},"
          "{\"name\":\"default\",\"template\":\"" CHATML_LOOP "\"}]}",
-         NULL, "chatml", "<|im_end|>"},
+         NULL, "chatml", "<|im_end|>", "<|im_end|>\n" CHATML},
         /* A default system message is part of the format. */
         {"{\"chat_template\":\"{% if messages[0].role != 'system' %}{{ '<|im_start|>system\\\\nYou "
          "help.<|im_end|>\\\\n' }}{% endif %}" CHATML_LOOP "\"}",
-         NULL, "<|im_start|>system\nYou help.<|im_end|>\n" CHATML, "<|im_end|>"},
+         NULL, "<|im_start|>system\nYou help.<|im_end|>\n" CHATML, "<|im_end|>",
+         "<|im_end|>\n" CHATML},
         /* The file goes before; special tokens come from the configuration. */
         {"{\"bos_token\":{\"content\":\"<b>\"},\"chat_template\":\"x\"}",
          "{{ bos_token }}{% for m in messages %}{{ '<|start_header_id|>' + m['role'] + "
@@ -49,9 +50,11 @@ static void formats_are_found (void **state)
          "'<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}",
          "<b><|start_header_id|>user<|end_header_id|>\n\n{prompt|trim}<|eot_id|><|start_header_id|>"
          "assistant<|end_header_id|>\n\n",
-         "<|eot_id|>"},
+         "<|eot_id|>",
+         "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n{prompt|trim}<|eot_id|>"
+         "<|start_header_id|>assistant<|end_header_id|>\n\n"},
         {"{\"eos_token\":\"</s>\"}", "{{ '[INST] ' + messages[0].content + ' [/INST]' }}",
-         "[INST] {prompt} [/INST]", "</s>"},
+         "[INST] {prompt} [/INST]", "</s>", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         chat_format_t format, again;
@@ -64,6 +67,7 @@ static void formats_are_found (void **state)
         assert_string_equal (format.name, cases[i].name);
         assert_string_equal (format.end, cases[i].end);
         assert_true (format.whole);
+        assert_string_equal (format.next ? format.next : "", cases[i].next ? cases[i].next : "");
         assert_int_equal (chat_find (NULL, format.name, &again, &err), 0);
         assert_string_equal (again.pattern, format.pattern);
         chat_free (&format);
@@ -109,8 +113,9 @@ static void folders_without_a_format_are_told (void **state)
 static void templates_write_the_day_that_is_given (void **state)
 {
     (void) state;
-    static const chat_given_t given[] = {
-        {NULL, "2026-11-09"}, {"Be kind.", "2026-11-09"}, {"", "2026-02-30"}};
+    static const chat_given_t given[] = {{.date = "2026-11-09"},
+                                         {.system = "Be kind.", .date = "2026-11-09"},
+                                         {.date = "2026-02-30"}};
     static const char *const wanted[] = {"09 Nov 2026 {prompt}", "09 Nov 2026 Be kind.{prompt}",
                                          "the date '2026-02-30' is no day: YYYY-MM-DD"};
     put ("tokenizer_config.json", "{}");
@@ -169,6 +174,41 @@ static void only_the_format_steers (void **state)
 }
 
 /*  Ordinary text takes the tokens that it takes in one piece. */
+/*  What was asked and answered stays as it is, id by id; only what is new is encoded, and a token
+ *  that ended the answer is not said again. */
+static void conversations_go_on_id_by_id (void **state)
+{
+    (void) state;
+    tokenizer_t *t = tokenizer ();
+    chat_format_t format;
+    err_t err = {0};
+    int32_t end = tokenizer_id (t, "<|im_end|>"), hello[] = {'h', 'e', end};
+    assert_int_equal (chat_find (NULL, "chatml", &format, &err), 0);
+    for (int ended = 0; ended < 2; ended++) {
+        chat_answer_t answer = {hello, ended ? 3 : 2, ended};
+        tokenizer_ids_t ids = encoded (t, "chatml", "hello"),
+                        first = encoded (t, "chatml", "hello"),
+                        more = encoded (t, format.next, "there<|im_end|>");
+        assert_int_equal (more.data[0], end);
+        assert_int_equal (chat_go_on (t, format.next, &answer, "there<|im_end|>", 15, &ids, &err),
+                          0);
+        assert_int_equal (ids.n, first.n + 2 + more.n);
+        assert_memory_equal (ids.data, first.data, first.n * sizeof *ids.data);
+        assert_memory_equal (ids.data + first.n, hello, 2 * sizeof *ids.data);
+        assert_memory_equal (ids.data + first.n + 2, more.data, more.n * sizeof *ids.data);
+        tokenizer_ids_free (&ids);
+        tokenizer_ids_free (&first);
+        tokenizer_ids_free (&more);
+    }
+    /* A template of one message cannot say how. */
+    put ("tokenizer_config.json", "{}");
+    put ("chat_template.jinja", "{{ '[INST] ' + messages[0].content + ' [/INST]' }}");
+    chat_given_t given = {.goes_on = true};
+    assert_int_equal (chat_find_with (dir, "auto", &given, &format, &err), -1);
+    assert_non_null (strstr (err.text, "does not say how a conversation goes on"));
+    tokenizer_destroy (&t);
+}
+
 static void ordinary_text_is_one_piece (void **state)
 {
     (void) state;
@@ -209,6 +249,7 @@ int main (void)
                                        cmocka_unit_test (templates_write_the_day_that_is_given),
                                        cmocka_unit_test (prompts_are_trimmed_where_the_format_says),
                                        cmocka_unit_test (only_the_format_steers),
+                                       cmocka_unit_test (conversations_go_on_id_by_id),
                                        cmocka_unit_test (ordinary_text_is_one_piece)};
     return cmocka_run_group_tests (tests, make_dir, remove_dir);
 }

@@ -368,6 +368,9 @@ static void roles_draw_and_end_in_their_own_way (void **state)
     conf_destroy (&conf);
     buf_free (&first);
     buf_free (&again);
+    conf = parse (own, "team.roles.main.memory=own", &err);
+    assert_true (conf_remembers (conf, "main") && !conf_remembers (conf, "aux"));
+    conf_destroy (&conf);
     conf = parse (own, "team.roles.main.stop=END", &err);
     assert_string_equal (conf_stop (conf, "main", NULL)->item[0], "END");
     conf_destroy (&conf);
@@ -375,6 +378,7 @@ static void roles_draw_and_end_in_their_own_way (void **state)
         own, "team.roles.aux.temperature=0",
         "--set team.roles.aux.temperature=0: team.roles.aux.temperature is '0': a number from");
     refused (own, "team.roles.aux.temperature=warm", "team.roles.aux.temperature is 'warm'");
+    refused (own, "team.roles.aux.memory=all", "team.roles.aux.memory is 'all': none or own");
     refused (own, "team.roles.main.stop=[]", "team.roles.main.stop is empty: leave it out");
     refused (own, "team.roles.main.stop=[\"\"]", "team.roles.main.stop: '[\"\"]' has an item");
     refused (own, "team.roles.main.temperature=1",

@@ -96,7 +96,8 @@ static inline wire_group_t fixture_group (void)
                                  .chat = "chatml",
                                  .temperature = 1,
                                  .stop_texts = fixture_roles,
-                                 .stop_texts_n = 2};
+                                 .stop_texts_n = 2,
+                                 .next = "\n{prompt}"};
     return (wire_group_t){.run = "r",
                           .phase = WIRE_EVAL_GREEDY,
                           .step = 4,

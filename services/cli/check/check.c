@@ -119,7 +119,8 @@ static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t 
 {
     for (size_t r = 0; r < n; r++) {
         const voice_t *v = p->voice[r];
-        chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), v->policy->date};
+        chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), v->policy->date,
+                              conf_remembers (p->conf, roles[r])};
         chat_free (&p->spoken[r]); /* of the team before */
         if (chat_find_with (v->folder, v->policy->chat, &given, &p->spoken[r], err) != 0)
             return *given.system ? conf_wrap_words (p->conf, roles[r], CONF_SYSTEM, err)

@@ -66,8 +66,8 @@ static bool arm_trained (const char *checkpoint, const char *policy)
     return trained;
 }
 
-/*  The newest checkpoint of another arm under the same seed, or its folder of one policy: that of an
- *  only one is the checkpoint itself. */
+/*  The newest checkpoint of another arm under the same seed, or its folder of one policy: that of
+ *  an only one is the checkpoint itself. */
 static int arm_checkpoint (const arm_t *a, const plan_weights_t *w, char path[FS_PATH_MAX],
                            err_t *err)
 {

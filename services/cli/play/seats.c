@@ -77,7 +77,8 @@ static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
 {
     const char *name = conf->team.roles.item[role];
     const conf_policy_t *policy = conf_policy (conf, role);
-    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), policy->date};
+    chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), policy->date,
+                          conf_remembers (conf, name)};
     if (chat_find_with (s->folder[role]->dir, policy->chat, &given, &s->format[role], err) == 0)
         return 0;
     return *given.system ? conf_wrap_words (conf, name, CONF_SYSTEM, err)

@@ -68,6 +68,8 @@ static void stream_grow (stream_part_t *p, const sampler_result_t *result, bool 
     bool found = stops_cut (&p->sampling->stops, p->tokenizer, p->prompt->data, p->prompt->n,
                             result->ids, &p->ids_n, &p->text);
     p->done = found || last;
+    if (p->done && (p->ids = malloc (p->ids_n * sizeof *p->ids + 1)))
+        memcpy (p->ids, result->ids, p->ids_n * sizeof *p->ids);
     p->end = found ? STREAM_TEXT : result->stopped ? STREAM_TOKEN : STREAM_CUT;
     size_t ready = p->text.size;
     if (!p->done) {
@@ -158,6 +160,8 @@ int stream_run (stream_part_t *parts, size_t n, const stream_show_t *show, strea
     }
     for (size_t i = 0; rc == 0 && i < n; i++) {
         rc = buf_check (&parts[i].text, "a completion", err);
+        if (rc == 0 && !parts[i].ids)
+            rc = err_set (err, ERR_LIMIT, "no memory for a completion");
         count->tokens += parts[i].ids_n;
         /* A shared prompt was computed once and counts once. */
         if (i == 0 || parts[i].prompt != parts[i - 1].prompt)
@@ -170,8 +174,10 @@ int stream_run (stream_part_t *parts, size_t n, const stream_show_t *show, strea
 
 void stream_free (stream_part_t *parts, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         buf_free (&parts[i].text);
+        free (parts[i].ids);
+    }
 }
 
 const char *stream_end_name (stream_end_t end)

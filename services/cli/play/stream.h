@@ -35,6 +35,7 @@ typedef struct {
     const char *heading; /* NULL: none */
     /* what came of it */
     buf_t text;
+    int32_t *ids; /* once it is done */
     size_t ids_n; /* the end token, or those of a stop text, included */
     stream_end_t end;
     bool done;
