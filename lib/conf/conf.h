@@ -134,7 +134,8 @@ const char *conf_policy_given (const conf_t *conf, const char *name, const char 
 int conf_refuse_policy (const conf_t *conf, const conf_policy_t *policy, const char *key,
                         err_t *err, const char *fmt, ...) __attribute__ ((format (printf, 5, 6)));
 int conf_wrap_policy (const conf_t *conf, const conf_policy_t *policy, const char *key, err_t *err);
-/*  The table of policies on one line, as `policies` has them: what was given, or whole rows. */
+/*  The table of policies, a line each: what was given, as YAML; or whole rows, and whose they
+ *  are. */
 void conf_print_policies (const conf_t *conf, bool whole, buf_t *text);
 /*  Tokens that the single agent of the baseline may write: as many as those whose work it does, two
  *  where the family does not say how many they are. */
@@ -146,8 +147,10 @@ const char *conf_words (const conf_t *conf, const char *role, conf_words_t which
 size_t conf_max_tokens (const conf_t *conf, const char *role);
 /*  The temperature that a role draws at: its own, or that of all. */
 double conf_temperature (const conf_t *conf, const char *role, double all);
-/*  Whether a role's earlier prompts and answers stay before it. */
+/*  Whether a role's earlier prompts and answers stay before it; in how many turns of the team it
+ *  speaks at most, 0: a program says. */
 bool conf_remembers (const conf_t *conf, const char *role);
+size_t conf_turns (const conf_t *conf, const char *role);
 /*  The texts that end its completions: its own, or those of all, which may be NULL. */
 const conf_list_t *conf_stop (const conf_t *conf, const char *role, const conf_list_t *all);
 /*  "coding.yml:12: team.roles.main.system: TEXT", of an error that is there; returns -1. */

@@ -40,7 +40,7 @@
     R (lora_alpha, 32, 1e-3, 1e6, "adapters add lora_alpha / lora_rank B A x")                     \
     L (lora_targets, "all-linear", "q_proj .. down_proj, lm_head; all-linear: all but lm_head")    \
     T (adapter_path, "", NULL,                                                                     \
-       "PEFT folder (or one per role in it) to begin from; its settings count")
+       "PEFT folder (or one per policy in it) to begin from; its settings count")
 
 /*  Of each policy, in `policies`: what `model` says where the policy says nothing, and how it
  *  learns. */
@@ -185,7 +185,7 @@
 /*  section, its keys, help */
 #define CONF_SECTIONS(S)                                                                           \
     S (run, CONF_RUN, "the run as a whole")                                                        \
-    S (model, CONF_MODEL, "the policy to start from")                                              \
+    S (model, CONF_MODEL, "what policies start from")                                              \
     S (team, CONF_TEAM, "who works together")                                                      \
     S (task, CONF_TASK, "at what")                                                                 \
     S (reward, CONF_REWARD, "R = w_q quality + w_s speed - w_c cost")                              \

@@ -381,6 +381,10 @@ void conf_print_policies (const conf_t *conf, bool whole, buf_t *text)
             conf_print_at (policy, &keys->keys[k], text);
             between = ", ";
         }
-        buf_text (text, "}\n");
+        buf_text (text, whole ? "}  by" : "}");
+        for (size_t r = 0; whole && r < conf->team.roles.n; r++)
+            if (conf->policy_of[r] == p)
+                buf_printf (text, " %s", conf->team.roles.item[r]);
+        buf_char (text, '\n');
     }
 }

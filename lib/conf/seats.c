@@ -378,6 +378,33 @@ static int seats_check_tools (const conf_t *conf, const json_t *protocol, err_t 
     return 0;
 }
 
+size_t conf_turns (const conf_t *conf, const char *role)
+{
+    const family_t *family = family_find (conf->task.family);
+    json_t *protocol = json_loads (conf->protocol, 0, NULL);
+    const json_t *turn;
+    size_t n = 0;
+    for (size_t t = 0; (turn = protocol_turn (protocol, t)); t++)
+        n += protocol_speaks (turn, role);
+    bool parallel = !*conf->protocol && !family->by_program;
+    json_decref (protocol);
+    return !parallel ? n : conf->task.max_turns ? (size_t) conf->task.max_turns : family->turns;
+}
+
+/*  Before the first turn there is nothing to remember. */
+static int seats_check_memory (const conf_t *conf, err_t *err)
+{
+    for (size_t r = 0; r < conf->team.roles.n; r++) {
+        const char *role = conf->team.roles.item[r];
+        if (!conf_remembers (conf, role) || conf_turns (conf, role) != 1)
+            continue;
+        err_set (err, ERR_CONFIG, "own does nothing: it speaks in one turn of %s",
+                 seats_key_of (conf));
+        return conf_wrap_words (conf, role, CONF_MEMORY, err);
+    }
+    return 0;
+}
+
 int conf_make_protocol (conf_t *conf, err_t *err)
 {
     const char *name = *conf->team.turns ? "turns" : conf->team.protocol;
@@ -402,7 +429,9 @@ int conf_make_protocol (conf_t *conf, err_t *err)
                          : json_dumps (protocol, JSON_COMPACT);
     json_decref (protocol);
     json_decref (roles);
-    return rc == 0 && !conf->protocol ? err_set (err, ERR_LIMIT, "no memory") : rc;
+    if (rc == 0 && !conf->protocol)
+        return err_set (err, ERR_LIMIT, "no memory");
+    return rc == 0 ? seats_check_memory (conf, err) : rc;
 }
 
 /*  The chat format of who plays a role: the baseline's single agent is spoken to as `model` is. */

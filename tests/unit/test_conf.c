@@ -368,9 +368,13 @@ static void roles_draw_and_end_in_their_own_way (void **state)
     conf_destroy (&conf);
     buf_free (&first);
     buf_free (&again);
-    conf = parse (own, "team.roles.main.memory=own", &err);
+    static const char *const talk[] = {"team.roles.main.memory=own", "team.protocol=discussion"};
+    conf = conf_parse (own, strlen (own), "x.yml", talk, 2, &err);
     assert_true (conf_remembers (conf, "main") && !conf_remembers (conf, "aux"));
+    assert_int_equal (conf_turns (conf, "main"), 2);
     conf_destroy (&conf);
+    refused (own, "team.roles.main.memory=own",
+             "team.roles.main.memory: own does nothing: it speaks in one turn of team.protocol");
     conf = parse (own, "team.roles.main.stop=END", &err);
     assert_string_equal (conf_stop (conf, "main", NULL)->item[0], "END");
     conf_destroy (&conf);

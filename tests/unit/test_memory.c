@@ -134,6 +134,42 @@ static void a_run_that_does_not_fit_is_refused (void **state)
     conf_destroy (&conf);
 }
 
+/*  A policy that does not learn takes what it is, one that does several times as much; adapters on
+ *  one model share it. */
+static void each_policy_takes_its_own (void **state)
+{
+    (void) state;
+    static const char text[] = "{policies: {aux: {}, main: {}}, model: {path: m}, "
+                               "team: {roles: [aux, main]}, task: {family: coding}}";
+    const char *const sets[][3] = {{"policies.aux.train=false", "policies.main.train=true"},
+                                   {"policies.aux.train=true", "policies.main.train=true"},
+                                   {"model.adapter=lora", "policies.main.train=true"},
+                                   {"policies.aux.path=other", "model.adapter=lora"}};
+    hf_config_t config = {.model = fixture_config ()};
+    const hf_config_t *const models[] = {&config, &config};
+    fit_t fit[4];
+    err_t err = {0};
+    config.model.width = 1024;
+    config.model.layers = 8;
+    config.model.vocab = 32000;
+    for (size_t i = 0; i < 4; i++) {
+        conf_t *conf = conf_parse (text, strlen (text), "test.yml", sets[i], 2, &err);
+        assert_non_null (conf);
+        assert_int_equal (fit_check (conf, models, &fit[i], &err), 0);
+        conf_destroy (&conf);
+    }
+    size_t params;
+    memory_plan_t plan = {.rows = 1, .prompt = 8, .tokens = 8, .group = 1, .threads = 1};
+    memory_need_t need;
+    assert_int_equal (memory_need (&config.model, &plan, &need, &err), 0);
+    params = need.params;
+    assert_true (fit[1].trainer >= fit[0].trainer + 2 * params * sizeof (float));
+    assert_true (fit[1].trainer >= fit[2].trainer + 4 * params * sizeof (float));
+    assert_true (fit[3].trainer >= fit[2].trainer + params * sizeof (float));
+    assert_true (fit[3].agents >= fit[2].agents + params * sizeof (float));
+    assert_int_equal (fit[0].agents, fit[1].agents);
+}
+
 static void put (const char *dir, const char *name, const char *text)
 {
     char path[FS_PATH_MAX];
@@ -176,6 +212,7 @@ int main (void)
                                        cmocka_unit_test (adapters_learn_with_less),
                                        cmocka_unit_test (a_plan_says_how_much_is_kept),
                                        cmocka_unit_test (a_run_that_does_not_fit_is_refused),
+                                       cmocka_unit_test (each_policy_takes_its_own),
                                        cmocka_unit_test (control_groups_have_a_say)};
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

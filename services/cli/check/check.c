@@ -173,6 +173,21 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
     return 0;
 }
 
+/*  What a seat remembers grows by what it writes and by what it is told; the former is known. */
+static void check_note_memory (check_t *check, const prompts_t *p)
+{
+    const conf_t *conf = p->conf;
+    for (size_t r = 0; r < conf->team.roles.n; r++) {
+        const char *role = conf->team.roles.item[r];
+        size_t room = hf_config (p->voice[r]->hf)->model.context, turns = conf_turns (conf, role);
+        if (conf_remembers (conf, role) && turns * conf_max_tokens (conf, role) >= room)
+            buf_printf (&check->notes,
+                        "Note: %s, which remembers its turns, may write %zu tokens in each of %zu, "
+                        "and its model's context has %zu: an episode that is longer is lost\n",
+                        role, conf_max_tokens (conf, role), turns, room);
+    }
+}
+
 static int check_prompts (check_t *check, prompts_t *p, err_t *err)
 {
     static const char *const solo[] = {"solo"};
@@ -183,6 +198,7 @@ static int check_prompts (check_t *check, prompts_t *p, err_t *err)
     if (check_fit (check, p, (const char *const *) conf->team.roles.item, conf->team.roles.n,
                    written, err) != 0)
         return -1;
+    check_note_memory (check, p);
     p->voice[0] = &p->voices[CONF_LIST_MAX];
     return check_has_baseline (conf) ? check_fit (check, p, solo, 1, conf_alone_tokens (conf), err)
                                      : 0;
@@ -394,7 +410,9 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     p->conf = conf;
     int rc = check_voices (check, p, err);
     if (rc == 0) {
-        check_note_sampling (check, conf, p->voices[0].hf, p->voices[0].folder);
+        for (size_t i = 0; i < conf->policies_n; i++)
+            if (i == 0 || strcmp (p->voices[i].folder, p->voices[i - 1].folder) != 0)
+                check_note_sampling (check, conf, p->voices[i].hf, p->voices[i].folder);
         rc = check_tasks (check, p, elsewhere, err);
     }
     if (rc == 0 && !elsewhere) {
