@@ -1,5 +1,5 @@
-/*  Coding episodes and what a sandbox says of their programs: a line with the state, and one with
- *  the answer. Scores are in their range, whatever either says. */
+/*  Episodes of programs and what a sandbox says of them: a line with the state, and one with the
+ *  answer. Scores are in their range, whatever either says. */
 #include "fuzz.h"
 #include "task/episode.h"
 #include "task/family.h"
@@ -21,8 +21,11 @@ int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t size)
     if (episode) {
         task_sandbox_t sandbox = {.self = end + 1, .run = answer_run};
         reward_score_t score = {0};
-        if (family_find ("coding")->score (episode, &(task_capabilities_t){.sandbox = &sandbox},
-                                           &score, &err) == 0 &&
+        const json_t *task = json_object_get (episode_json (episode), "task");
+        const family_t *family = family_find (family_text (task, "family"));
+        if (family->runs_programs &&
+            family->score (episode, &(task_capabilities_t){.sandbox = &sandbox}, &score, &err) ==
+                0 &&
             !(score.quality >= 0 && score.quality <= 1 + 1e-9))
             abort ();
         episode_destroy (&episode);
@@ -48,7 +51,20 @@ int LLVMFuzzerInitialize (int *argc, char ***argv)
         "f(n):\\n\",\"entry_point\":\"f\",\"test\":\"def check(f): pass\"},\"roles\":[\"main\"],"
         "\"limits\":{\"tokens\":72,\"turns\":1},\"turns\":[],\"artifact\":\"def f(n): return n\","
         "\"done\":true}\n{\"passed\":true,\"syntax\":true,\"watched\":0,\"killed\":\"cpu\"}";
+    static const char module[] =
+        "{\"task\":{\"id\":\"m\",\"family\":\"module\",\"brief\":\"f: A\",\"given\":\"def "
+        "main(*xs): "
+        "return [f(*xs), g(*xs), h(*xs)]\",\"tests\":[{\"call\":\"f\",\"args\":[[1]],\"result\":1},"
+        "{\"call\":\"main\",\"args\":[[1]],\"result\":[1,1,1]}]},\"roles\":[\"f\",\"g\",\"h\"],"
+        "\"limits\":{\"tokens\":80,\"turns\":1},\"turns\":[{\"actions\":[{\"role\":\"f\",\"text\":"
+        "\"def "
+        "f(xs): return 1\",\"tokens\":9,\"truncated\":false,\"tokens_read\":0}]}],"
+        "\"artifact\":\"def f(xs): return 1\",\"done\":true}\n"
+        "{\"seats\":[[true,true],[false,false],[true,false]],\"results\":[[\"right\"],[\"error\","
+        "\"E\"],"
+        "[\"wrong\",\"2\"],[\"incomparable\",\"w\"]]}";
     fuzz_seed ("ours", ours, sizeof ours - 1);
+    fuzz_seed ("module", module, sizeof module - 1);
     fuzz_seed ("human", human, sizeof human - 1);
     return fuzz_seeds (argc, argv);
 }
