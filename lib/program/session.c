@@ -194,8 +194,10 @@ int session_play (session_t *s, const char *text, size_t size, double seconds, b
     }
     for (int i = 0; i < PROGRAM_TRIES && !answer; i++) {
         answer = session_try (s, id, record, seconds, err);
-        if (answer)
+        if (answer) {
+            *err = (err_t){0}; /* of a try before it: that has been made good */
             break;
+        }
         json_object_del (s->open, id);
         if (err->code == ERR_STALE) {
             err_wrap (err, "environment");

@@ -80,6 +80,8 @@ static int tell (session_t *session, episode_t *episode, const char *id, double 
     assert_true (episode_waits (episode));
     assert_int_equal (episode_so_far (episode, id, &record, &err), 0);
     int rc = session_play (session, record.data, record.size, seconds, &line, &err);
+    if (rc == 0)
+        assert_int_equal (err.code, ERR_NONE); /* its callers go by that */
     json_t *answer = rc == 0 ? json_loadb (line.data, line.size, 0, NULL) : NULL;
     if (rc == 0 && episode_told (episode, answer, &err) != 0)
         fail_msg ("%s", err.text);
