@@ -21,7 +21,8 @@ struct args {
     const args_spec_t *spec;
     slot_t slot[OPTIONS_MAX]; /* by option */
     bool help, version;
-    const char *positional;
+    const char *positional[ARGS_REPEATED_MAX];
+    size_t positional_n;
 };
 
 /*  The place of the end when there is none: its key is NULL. size: of the key, which may be
@@ -100,11 +101,14 @@ static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
  *  forgotten. */
 static int args_take_positional (args_t *args, const char *word, err_t *err)
 {
-    if (!args->spec->positional || args->positional)
+    const char *name = args->spec->positional;
+    size_t most = !name ? 0 : strstr (name, "...") ? ARGS_REPEATED_MAX : 1;
+    if (args->positional_n == most)
         return err_set (err, ERR_CONFIG, "'%s': %s", word,
-                        args->spec->positional ? "one argument is wanted, not two"
-                                               : "only options are wanted (--help lists them)");
-    args->positional = word;
+                        most == 0   ? "only options are wanted (--help lists them)"
+                        : most == 1 ? "one argument is wanted, not two"
+                                    : "so many arguments are not taken");
+    args->positional[args->positional_n++] = word;
     return 0;
 }
 
@@ -155,7 +159,7 @@ args_t *args_parse (const args_spec_t *spec, int argc, char **argv, err_t *err)
     /* An argument in brackets may be missing. */
     bool needs = spec->positional && *spec->positional != '[' && !args->help && !args->version;
     /* Whoever asks for help, the version or the health need not name what the program works on. */
-    if (rc == 0 && needs && !args->positional && !args_flag (args, "--health"))
+    if (rc == 0 && needs && args->positional_n == 0 && !args_flag (args, "--health"))
         rc = err_set (err, ERR_CONFIG, "%s is missing (--help shows an example)", spec->positional);
     if (rc != 0)
         args_destroy (&args);
@@ -201,6 +205,12 @@ bool args_flag (const args_t *args, const char *key)
 
 const char *args_positional (const args_t *args)
 {
+    return args->positional[0];
+}
+
+const char *const *args_positionals (const args_t *args, size_t *n)
+{
+    *n = args->positional_n;
     return args->positional;
 }
 

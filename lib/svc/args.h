@@ -1,4 +1,4 @@
-/*  args - command lines: options with values, flags, one positional argument; --help from the same
+/*  args - command lines: options with values, flags, positional arguments; --help from the same
  *  table.
  *
  *      const args_option_t options[] = {{"--rows", "N", "256", "completions at once"}, {0}};
@@ -28,9 +28,11 @@ typedef struct {
 } args_option_t;
 
 typedef struct {
-    const char *program;    /* "quintet-agent" */
-    const char *about;      /* what it does, with an example */
-    const char *positional; /* "CONFIG", or NULL for none; "[TEXT]" when it may be left out */
+    const char *program; /* "quintet-agent" */
+    const char *about;   /* what it does, with an example */
+    /* "CONFIG", or NULL for none; "[TEXT]" when it may be left out, with "..." in it when there may
+       be more than one */
+    const char *positional;
     const args_option_t *options;
     bool environment; /* options also come from QUINTET_ variables */
 } args_spec_t;
@@ -46,7 +48,9 @@ void args_destroy (args_t **args);
 const char *args_value (const args_t *args, const char *key);
 bool args_given (const args_t *args, const char *key); /* on the line or in the environment */
 bool args_flag (const args_t *args, const char *key);
-const char *args_positional (const args_t *args); /* NULL: none given */
+const char *args_positional (const args_t *args); /* the first one; NULL: none given */
+/*  All of them, in order. */
+const char *const *args_positionals (const args_t *args, size_t *n);
 /*  Values of a repeated option, in order. */
 const char *const *args_repeated (const args_t *args, const char *key, size_t *n);
 /*  A whole number of an option, within bounds. */

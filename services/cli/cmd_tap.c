@@ -1,4 +1,5 @@
 /*  quintet tap - prints what happens on a bus. */
+#include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,25 +12,35 @@
 #include "bus/bus.h"
 #include "cli.h"
 #include "tap/line.h"
+#include "tap/topics.h"
 #include "wire/wire.h"
 
-#define TOPICS_MAX 16
-#define QUIET_MS   3000 /* without an event, until everything is looked at */
-#define LOOK_MS    2000 /* services tell their status twice a second */
+#define QUIET_MS 3000 /* without an event, until everything is looked at */
+#define LOOK_MS  2000 /* services tell their status twice a second */
 
 static const args_option_t options[] = {
     {"--bus", "ADDRESS", "tcp://127.0.0.1:5550", "the bus to listen to"},
     {"--json", NULL, NULL, "one JSON object per event"},
+    {"--grep", "EXPR", "", "only lines in which this extended regular expression is found"},
+    {"--topics", NULL, NULL,
+     "no events; at the end each topic, how many there were, how many a second"},
+    {"--count", "N", "0", "end after so many events; 0: never"},
+    {"--for", "SECONDS", "0", "end after so many seconds; 0: never"},
     {0}};
 
 static const args_spec_t spec = {
     .program = "quintet tap",
     .about =
-        "Prints every event whose topic begins with PREFIX: \"coding/\" for a run, \"service/\"\n"
-        "for the services, nothing for all. A line has the time, who, what, and a few numbers;\n"
-        "--json has everything. A tap never slows a run; it says how many events it lost.\n\n"
-        "  quintet tap --bus tcp://127.0.0.1:5550 coding/\n",
-    .positional = "[PREFIX]",
+        "Prints every event whose topic begins with one of the PREFIXes: \"coding/\" for a run,\n"
+        "\"service/\" for the services, nothing for all. A line has the time, who, what, and a "
+        "few\n"
+        "numbers; --json has everything. A tap never slows a run; it says how many events it "
+        "lost,\n"
+        "at the end by sender.\n\n"
+        "  quintet tap --bus tcp://127.0.0.1:5550 coding/\n"
+        "  quintet tap --topics --for 10\n"
+        "  quintet tap --json --grep 'step.done' --count 5 coding/ writing/\n",
+    .positional = "[PREFIX...]",
     .options = options,
     .environment = true};
 
@@ -48,44 +59,35 @@ static double cmd_tap_now_s (void)
     return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
 }
 
-/*  What there is on the bus, when nothing of it is wanted: the first part of every topic. */
 typedef struct {
-    char name[TOPICS_MAX][64];
-    size_t n;
-} topics_t;
-
-/*  Topics are for a hint alone: a few are enough. */
-static void cmd_tap_note_topic (topics_t *topics, const char *topic)
-{
-    size_t n = strcspn (topic, "/");
-    for (size_t i = 0; i < topics->n; i++)
-        if (strncmp (topics->name[i], topic, n) == 0 && !topics->name[i][n])
-            return;
-    if (topics->n < TOPICS_MAX && n < sizeof topics->name[0])
-        snprintf (topics->name[topics->n++], sizeof topics->name[0], "%.*s", (int) n, topic);
-}
+    const char *const *prefixes;
+    size_t prefixes_n;
+    bool json, counts; /* counts: topics instead of events */
+    regex_t *grep;     /* NULL: every line */
+    long long left;    /* events to print; 0: without end */
+    bool looks, said;  /* at everything, to find what there is; and it was told */
+    bool ended;
+    uint64_t heard;             /* that are wanted */
+    int64_t since_ms, until_ms; /* until_ms 0: without end */
+    topics_t wanted, all;
+} tap_t;
 
 /*  Said once, on stderr, so that a program that reads the events is not disturbed. */
-static void cmd_tap_print_hint (const char *prefix, const topics_t *topics)
+static void cmd_tap_print_hint (const tap_t *tap)
 {
     buf_t line = {0};
-    buf_printf (&line, "nothing under '%s' for %d s; ", prefix, (QUIET_MS + LOOK_MS) / 1000);
-    buf_text (&line, topics->n ? "there is:" : "nothing else is sent on this bus either");
-    for (size_t i = 0; i < topics->n; i++)
-        buf_printf (&line, " %s/", topics->name[i]);
+    buf_text (&line, "nothing under ");
+    for (size_t i = 0; i < tap->prefixes_n; i++)
+        buf_printf (&line, "%s'%s'", i ? ", " : "", tap->prefixes[i]);
+    if (tap->prefixes_n == 0)
+        buf_text (&line, "''");
+    buf_printf (&line, " for %d s; ", (QUIET_MS + LOOK_MS) / 1000);
+    buf_text (&line, tap->all.topics ? "there is:" : "nothing else is sent on this bus either");
+    topics_roots (&tap->all, &line);
     printable_print (stderr, line.data, line.size, PRINTABLE_LINE);
     fputc ('\n', stderr);
     buf_free (&line);
 }
-
-typedef struct {
-    const char *prefix;
-    bool json;
-    bool heard;       /* something that is wanted */
-    bool looks, said; /* at everything, to find what there is; and it was told */
-    int64_t since_ms;
-    topics_t topics;
-} tap_t;
 
 /*  A prefix that nothing begins with is most likely misspelt: after a while the tap looks at what
  *  else there is, and says it. */
@@ -99,50 +101,98 @@ static int cmd_tap_look_around (tap_t *tap, bus_t *bus, err_t *err)
         return bus_subscribe (bus, "", err);
     }
     if (tap->looks && quiet_ms >= QUIET_MS + LOOK_MS) {
-        cmd_tap_print_hint (tap->prefix, &tap->topics);
+        cmd_tap_print_hint (tap);
         tap->said = true;
     }
     return 0;
 }
 
-/*  Manifests of policies travel as events, too, but are no wire_event_t. What cannot be decoded is
- *  left out. */
-static void cmd_tap_print (tap_t *tap, arena_t *arena, const bus_item_t *item)
+static bool cmd_tap_wants (const tap_t *tap, const char *topic)
+{
+    bool wanted = tap->prefixes_n == 0;
+    for (size_t i = 0; i < tap->prefixes_n; i++)
+        wanted = wanted || strncmp (topic, tap->prefixes[i], strlen (tap->prefixes[i])) == 0;
+    return wanted;
+}
+
+/*  Lines come one by one, as the events do, also through a pipe. */
+static void cmd_tap_print (tap_t *tap, const bus_item_t *item, const wire_event_t *event)
 {
     buf_t line = {0};
-    cmd_tap_note_topic (&tap->topics, item->name);
-    if (strncmp (item->name, tap->prefix, strlen (tap->prefix)) != 0 ||
-        strncmp (item->name, "policy/", 7) == 0)
-        return;
-    arena_reset (arena);
-    const wire_event_t *e = wire_event_unpack (arena, item->payload, item->size, NULL);
-    if (!e)
-        return;
-    tap->heard = true;
-    (tap->json ? line_json : line_text) (item, e, cmd_tap_now_s (), &line);
-    fwrite (line.data, 1, line.size, stdout);
-    putchar ('\n');
-    /* Lines come one by one, as the events do, also through a pipe. */
-    fflush (stdout);
+    (tap->json ? line_json : line_text) (item, event, cmd_tap_now_s (), &line);
+    bool found = line.data && (!tap->grep || regexec (tap->grep, line.data, 0, NULL, 0) == 0);
+    if (found) {
+        fwrite (line.data, 1, line.size, stdout);
+        putchar ('\n');
+        fflush (stdout);
+        tap->ended = tap->left > 0 && --tap->left == 0;
+    }
     buf_free (&line);
 }
 
-static int cmd_tap_listen_to (tap_t *tap, bus_t *bus, err_t *err)
+/*  Manifests of policies travel as events, too, but are no wire_event_t. What cannot be decoded is
+ *  left out. */
+static void cmd_tap_take (tap_t *tap, arena_t *arena, const bus_item_t *item)
+{
+    topics_note (&tap->all, item);
+    if (!cmd_tap_wants (tap, item->name) || strncmp (item->name, "policy/", 7) == 0)
+        return;
+    arena_reset (arena);
+    const wire_event_t *event = wire_event_unpack (arena, item->payload, item->size, NULL);
+    if (!event)
+        return;
+    tap->heard++;
+    topics_note (&tap->wanted, item);
+    if (!tap->counts)
+        cmd_tap_print (tap, item, event);
+    else
+        tap->ended = tap->left > 0 && --tap->left == 0;
+}
+
+static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)
 {
     arena_t *arena = arena_new (16 << 20);
     int rc = arena ? 0 : err_set (err, ERR_LIMIT, "no memory for events");
-    tap->since_ms = clock_ms ();
-    while (rc >= 0 && !interrupted) {
+    while (rc >= 0 && !interrupted && !tap->ended &&
+           (!tap->until_ms || clock_left_ms (tap->until_ms) > 0)) {
         bus_item_t item;
         /* So often a tap that hears nothing looks at the clock and at Ctrl-C. */
         rc = bus_next (bus, &item, 200, err);
         if (rc > 0 && item.kind == BUS_EVENT)
-            cmd_tap_print (tap, arena, &item);
+            cmd_tap_take (tap, arena, &item);
         if (rc >= 0)
             rc = cmd_tap_look_around (tap, bus, err);
     }
     arena_destroy (&arena);
     return rc < 0 ? -1 : 0;
+}
+
+/*  Overlapping prefixes are no trouble: the bus sends an event once. */
+static int cmd_tap_subscribe (const tap_t *tap, bus_t *bus, err_t *err)
+{
+    int rc = tap->prefixes_n ? 0 : bus_subscribe (bus, "", err);
+    for (size_t i = 0; rc == 0 && i < tap->prefixes_n; i++)
+        rc = bus_subscribe (bus, tap->prefixes[i], err);
+    return rc;
+}
+
+static int cmd_tap_read (tap_t *tap, const args_t *args, regex_t *grep, err_t *err)
+{
+    const char *expression = args_value (args, "--grep");
+    double seconds;
+    if (args_number (args, "--count", 0, 1LL << 53, &tap->left, err) != 0 ||
+        args_real (args, "--for", 0, 1e9, &seconds, err) != 0)
+        return -1;
+    tap->since_ms = clock_ms ();
+    tap->until_ms = seconds > 0 ? tap->since_ms + (int64_t) (seconds * 1000) : 0;
+    int rc = *expression ? regcomp (grep, expression, REG_EXTENDED | REG_NOSUB) : 0;
+    if (rc != 0) {
+        char why[128];
+        regerror (rc, grep, why, sizeof why);
+        return err_set (err, ERR_CONFIG, "--grep '%.100s': %s", expression, why);
+    }
+    tap->grep = *expression ? grep : NULL;
+    return 0;
 }
 
 static int cmd_tap_run (int argc, char **argv)
@@ -158,18 +208,27 @@ static int cmd_tap_run (int argc, char **argv)
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
     bus_options_t bus_options = {.address = args_value (args, "--bus"), .name = name};
-    const char *prefix = args_positional (args);
-    tap_t tap = {.prefix = prefix ? prefix : "", .json = args_flag (args, "--json")};
-    bus_t *bus = bus_new (&bus_options, &err);
+    tap_t tap = {.json = args_flag (args, "--json"), .counts = args_flag (args, "--topics")};
+    tap.prefixes = args_positionals (args, &tap.prefixes_n);
+    regex_t grep;
+    int rc = cmd_tap_read (&tap, args, &grep, &err);
+    bus_t *bus = rc == 0 ? bus_new (&bus_options, &err) : NULL;
     /* A bus that is not there would otherwise look like a quiet one. */
-    int rc = bus ? bus_ready (bus, 3000, &err) : -1;
+    rc = bus ? bus_ready (bus, 3000, &err) : -1;
     if (rc == 0)
-        rc = bus_subscribe (bus, tap.prefix, &err);
+        rc = cmd_tap_subscribe (&tap, bus, &err);
     if (rc == 0)
-        rc = cmd_tap_listen_to (&tap, bus, &err);
+        rc = cmd_tap_listen (&tap, bus, &err);
+    if (rc == 0 && tap.counts)
+        topics_print (&tap.wanted, (double) (clock_ms () - tap.since_ms) / 1000, tap.json, stdout);
+    topics_print_lost (&tap.wanted, stderr);
+    topics_free (&tap.wanted);
+    topics_free (&tap.all);
+    if (tap.grep)
+        regfree (&grep);
     bus_destroy (&bus);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("tap", &err);
 }
 
-const cli_command_t cli_tap = {"tap", "[PREFIX]", "print what happens on a bus", cmd_tap_run};
+const cli_command_t cli_tap = {"tap", "[PREFIX...]", "print what happens on a bus", cmd_tap_run};

@@ -12,6 +12,7 @@
 #include <utf8proc.h>
 
 #include "../../services/cli/tap/line.h"
+#include "../../services/cli/tap/topics.h"
 
 #define SEEN_S 1700000000.5
 
@@ -152,6 +153,72 @@ static void json_has_everything (void **state)
     buf_free (&out);
 }
 
+/*  What topics_print and topics_print_lost write; the caller frees it. */
+static char *printed (topics_t *topics, bool json)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream (&text, &size);
+    assert_non_null (to);
+    topics_print (topics, 4, json, to);
+    topics_print_lost (topics, to);
+    fclose (to);
+    return text;
+}
+
+static void topics_are_counted_and_losses_told_by_sender (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *name, *sender;
+        uint64_t missed;
+    } events[] = {{"service/agent-1", "agent-1", 0},
+                  {"coding/step.done", "team", 2},
+                  {"service/agent-1", "agent-1", 5},
+                  {"coding/step.done", "team", 1},
+                  {"coding/\033[2J", "team", 0}};
+    topics_t topics = {0};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        bus_item_t one = {.kind = BUS_EVENT,
+                          .name = events[i].name,
+                          .sender = events[i].sender,
+                          .missed = events[i].missed};
+        topics_note (&topics, &one);
+    }
+    buf_t roots = {0};
+    topics_roots (&topics, &roots);
+    assert_string_equal (roots.data, " service/ coding/");
+    buf_free (&roots);
+    char *text = printed (&topics, false);
+    assert_string_equal (text, "         1        0.2/s  coding/\xef\xbf\xbd[2J\n"
+                               "         2        0.5/s  coding/step.done\n"
+                               "         2        0.5/s  service/agent-1\n"
+                               "lost: team 3, agent-1 5\n");
+    free (text);
+    text = printed (&topics, true);
+    holds (text, "{\"topic\":\"coding/step.done\",\"events\":2,\"per_s\":0.5}\n");
+    free (text);
+    topics_free (&topics);
+}
+
+/*  Names are a peer's: however many there are, the tap's memory is bounded. */
+static void topics_beyond_the_most_are_counted_together (void **state)
+{
+    (void) state;
+    topics_t topics = {0};
+    char name[24];
+    bus_item_t one = {.kind = BUS_EVENT, .name = name, .sender = "x"};
+    for (size_t i = 0; i < TOPICS_MAX + 7; i++) {
+        snprintf (name, sizeof name, "t%zu", i);
+        topics_note (&topics, &one);
+    }
+    assert_int_equal (topics.topics, TOPICS_MAX);
+    char *text = printed (&topics, false);
+    holds (text, "         7        1.8/s  (others)\n");
+    free (text);
+    topics_free (&topics);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +226,8 @@ int main (void)
         cmocka_unit_test (no_line_is_longer_than_it_may),
         cmocka_unit_test (each_kind_says_what_it_is_about),
         cmocka_unit_test (json_has_everything),
+        cmocka_unit_test (topics_are_counted_and_losses_told_by_sender),
+        cmocka_unit_test (topics_beyond_the_most_are_counted_together),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
