@@ -1,16 +1,19 @@
 /*  program - see program.h */
 #include "program/program.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "program/line_process.h"
 
 #define WORDS     4   /* last lines of standard error that an error names */
 #define WORD_MAX  120 /* columns of each */
+#define LOOK_MS   50  /* between two looks whether to stop */
 #define NOT_FOUND 127 /* a shell's status for a program that there is not */
 
 struct program {
@@ -18,6 +21,7 @@ struct program {
     const char *what, *key;
     line_process_t *process; /* NULL: none runs */
     bool missing;
+    atomic_bool stopped;
     buf_t words[WORDS]; /* what it said last, the oldest at words_n % WORDS */
     size_t words_n;
 };
@@ -93,12 +97,42 @@ static int program_start (program_t *p, err_t *err)
     return p->process ? 0 : -1;
 }
 
+void program_stop (program_t *p)
+{
+    atomic_store (&p->stopped, true);
+}
+
+bool program_stopped (const program_t *p)
+{
+    return atomic_load (&p->stopped);
+}
+
+/*  In short waits: whoever wants to stop must not wait for as long as an answer may take. */
+static int program_wait (program_t *p, int64_t deadline, buf_t *answer, err_t *err)
+{
+    for (;;) {
+        int64_t left = clock_left_ms (deadline);
+        err_t why = {0};
+        if (program_stopped (p))
+            return err_set (err, ERR_STALE, "it was given up");
+        if (line_process_ask (p->process, NULL, 0, left < LOOK_MS ? left : LOOK_MS, answer, &why) ==
+            0)
+            return 0;
+        if (why.code != ERR_TIMEOUT || left == 0) {
+            *err = why;
+            return -1;
+        }
+    }
+}
+
 int program_ask (program_t *p, const char *line, size_t size, double seconds, buf_t *answer,
                  err_t *err)
 {
+    int64_t ms = (int64_t) (seconds * 1e3), deadline = clock_ms () + ms;
     if (program_start (p, err) != 0)
         return -1;
-    if (line_process_ask (p->process, line, size, (int64_t) (seconds * 1e3), answer, err) == 0)
+    if (line_process_tell (p->process, line, size, ms, err) == 0 &&
+        program_wait (p, deadline, answer, err) == 0)
         return 0;
     if (err->code == ERR_TIMEOUT)
         err_set (err, ERR_TIMEOUT, "it did not answer within %g s (%s)", seconds, p->key);

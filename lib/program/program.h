@@ -32,6 +32,9 @@ int program_ask (program_t *program, const char *line, size_t size, double secon
                  err_t *err);
 /*  One line without an answer, to a process that runs; else nobody hears it. */
 int program_tell (program_t *program, const char *line, size_t size, double seconds, err_t *err);
+/*  From any thread, or a signal's handler: what is asked now or later fails, within a moment. */
+void program_stop (program_t *program);
+bool program_stopped (const program_t *program);
 /*  Something went wrong: ends the process, and adds its name and its last words to err, which is
  *  logged. */
 void program_end (program_t *program, err_t *err);

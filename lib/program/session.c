@@ -199,7 +199,8 @@ int session_play (session_t *s, const char *text, size_t size, double seconds, b
             break;
         }
         json_object_del (s->open, id);
-        if (err->code == ERR_STALE) {
+        if (err->code == ERR_STALE || program_stopped (s->program)) {
+            err->code = ERR_STALE;
             err_wrap (err, "environment");
             break;
         }
@@ -219,6 +220,11 @@ int session_play (session_t *s, const char *text, size_t size, double seconds, b
     json_decref (answer);
     json_decref (record);
     return said ? buf_check (line, "an answer", err) : -1;
+}
+
+void session_stop (session_t *s)
+{
+    program_stop (s->program);
 }
 
 /*  Best effort: a process that does not listen fails at its next question. */

@@ -41,6 +41,8 @@ void session_destroy (session_t **session);
  *  see above. */
 int session_play (session_t *session, const char *record, size_t size, double seconds,
                   buf_t *answer, err_t *err);
+/*  From any thread, or a signal's handler: session_play fails within a moment, as ERR_STALE. */
+void session_stop (session_t *session);
 /*  Nobody goes on with the episodes whose ids begin so. */
 void session_close (session_t *session, const char *prefix);
 

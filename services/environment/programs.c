@@ -157,6 +157,8 @@ void programs_destroy (programs_t **self)
     pthread_cond_broadcast (&p->work);
     pthread_mutex_unlock (&p->lock);
     for (size_t i = 0; i < p->started; i++)
+        session_stop (p->workers[i].session);
+    for (size_t i = 0; i < p->started; i++)
         pthread_join (p->workers[i].thread, NULL);
     for (size_t i = 0; i < p->n; i++) {
         while ((job = line_get (&p->workers[i].waiting)))

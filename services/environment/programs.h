@@ -30,7 +30,7 @@ typedef struct {
 /*  wake: called from any thread when an answer is there. The command is copied. */
 programs_t *programs_new (const char *command, size_t workers, void (*wake) (void *context),
                           void *context, err_t *err);
-/*  Waits for the answers that are under way. */
+/*  Gives up the answers that are under way. */
 void programs_destroy (programs_t **programs);
 
 const char *programs_command (const programs_t *programs);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,31 @@ static void one_that_answers_otherwise_after_a_restart_is_begun_anew (void **sta
     session_destroy (&session);
 }
 
+static void *stop_once_asked (void *session)
+{
+    while (access (log_path, R_OK) != 0 || logged ("\"op\":\"reset\"") == 0)
+        usleep (1000);
+    session_stop (session);
+    return NULL;
+}
+
+/*  Whoever ends waits neither for an answer nor for more tries. */
+static void what_hangs_can_be_stopped (void **state)
+{
+    (void) state;
+    pthread_t thread;
+    session_t *session = session_of ("import time; time.sleep(3600)");
+    episode_t *episode = begin (8);
+    assert_int_equal (pthread_create (&thread, NULL, stop_once_asked, session), 0);
+    assert_int_equal (tell (session, episode, "e", 3600), -1);
+    assert_int_equal (err.code, ERR_STALE);
+    assert_non_null (strstr (err.text, "it was given up"));
+    pthread_join (thread, NULL);
+    assert_int_equal (logged ("\"op\":\"reset\""), 1);
+    episode_destroy (&episode);
+    session_destroy (&session);
+}
+
 /*  Each is started again, and then ends the run: with its name, what is wrong, and its last
  *  words. */
 static void what_fails_every_time_is_told (void **state)
@@ -374,6 +400,7 @@ int main (void)
         cmocka_unit_test (many_are_open_at_once_and_those_that_are_left_are_closed),
         cmocka_unit_test (a_death_loses_no_episode),
         cmocka_unit_test (one_that_answers_otherwise_after_a_restart_is_begun_anew),
+        cmocka_unit_test (what_hangs_can_be_stopped),
         cmocka_unit_test (what_fails_every_time_is_told),
         cmocka_unit_test (what_an_outcome_says_wrongly_is_told),
         cmocka_unit_test (an_episode_without_an_end_is_told),
