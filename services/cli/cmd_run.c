@@ -72,7 +72,9 @@ typedef struct {
     const char *config;
     const char *sets[SETS_MAX];
     size_t sets_n;
-    char more[4][64]; /* overrides made here */
+    char more[4][64];                /* overrides made here */
+    const char *alone[SETS_MAX + 8]; /* those of the single agent, all of them */
+    size_t alone_n;
     conf_t *conf;
     place_t place;
     char folder[FS_PATH_MAX], id[96]; /* of the trainer that runs, or ran last */
@@ -128,6 +130,26 @@ static const char *cmd_run_given (const args_t *args, const char *key)
     return *value ? value : NULL;
 }
 
+/*  The single agent is a team of one seat, which has nobody to take turns with, and so none that
+ *  looks into texts: everything else stays as configured, for a fair comparison. It is read here
+ *  already, since its own training begins when the team's has ended. */
+static int cmd_run_read_alone (run_t *run, err_t *err)
+{
+    char *tokens = run->more[2];
+    snprintf (tokens, sizeof run->more[2], "task.max_tokens=%zu", conf_alone_tokens (run->conf));
+    const char *const own[] = {"team.roles=solo",        "policies=",   "team.policies=shared",
+                               "team.protocol=parallel", "team.turns=", tokens,
+                               "task.passages="};
+    memcpy (run->alone, run->sets, run->sets_n * sizeof *run->sets);
+    memcpy (run->alone + run->sets_n, own, sizeof own);
+    run->alone_n = run->sets_n + sizeof own / sizeof *own;
+    conf_t *alone = conf_load (run->config, run->alone, run->alone_n, err);
+    if (!alone)
+        return err_wrap (err, "the single agent of run.baseline");
+    conf_destroy (&alone);
+    return 0;
+}
+
 /*  --agents and --environments are overrides under shorter names. */
 static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
 {
@@ -151,7 +173,8 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
         run->sets[run->sets_n++] = run->more[i];
     }
     run->conf = conf_load (run->config, run->sets, run->sets_n, err);
-    if (!run->conf)
+    if (!run->conf ||
+        (strcmp (run->conf->run.baseline, "solo") == 0 && cmd_run_read_alone (run, err) != 0))
         return -1;
     run->place.resume = args_flag (args, "--resume");
     run->plain = args_flag (args, "--no-color");
@@ -294,7 +317,7 @@ static int cmd_run_wait_for_services (run_t *run, err_t *err)
  *  tokens as those whose work it does. */
 static int cmd_run_train (run_t *run, bool solo, err_t *err)
 {
-    char program[FS_PATH_MAX], out[FS_PATH_MAX], tokens[64];
+    char program[FS_PATH_MAX], out[FS_PATH_MAX];
     const char *argv[2 * SETS_MAX + 32] = {0};
     size_t n = 0;
     const char *who = solo ? "solo" : "team";
@@ -302,7 +325,6 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     if (fs_join (out, run->place.out, solo ? "solo" : ".", err) != 0)
         return -1;
     snprintf (run->folder, sizeof run->folder, "%s", solo ? out : run->place.out);
-    snprintf (tokens, sizeof tokens, "task.max_tokens=%zu", conf_alone_tokens (run->conf));
     argv[n++] = supervisor_program ("quintet-trainer", program, sizeof program);
     argv[n++] = run->config;
     const char *fixed[] = {"--bus",   suite_bus_address (run->suite),
@@ -312,17 +334,10 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
                            "--out",   run->folder};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         argv[n++] = fixed[i];
-    for (size_t i = 0; i < run->sets_n; i++) {
+    const char *const *sets = solo ? run->alone : run->sets;
+    for (size_t i = 0; i < (solo ? run->alone_n : run->sets_n); i++) {
         argv[n++] = "--set";
-        argv[n++] = run->sets[i];
-    }
-    /* The single agent is a team of one seat, which has nobody to take turns with: everything else
-     * stays as configured, for a fair comparison. */
-    const char *const alone[] = {"team.roles=solo",        "policies=",   "team.policies=shared",
-                                 "team.protocol=parallel", "team.turns=", tokens};
-    for (size_t i = 0; solo && i < sizeof alone / sizeof *alone; i++) {
-        argv[n++] = "--set";
-        argv[n++] = alone[i];
+        argv[n++] = sets[i];
     }
     /* The run may have been stopped before the single agent's training began. */
     bool resumes = run->place.resume && folder_holds_run (run->folder);
