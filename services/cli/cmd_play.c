@@ -60,11 +60,14 @@ typedef struct {
 } cmd_play_t;
 
 static volatile sig_atomic_t interrupted;
+static session_t *volatile asked; /* a program, which may take long to answer */
 
 static void cmd_play_on_signal (int number)
 {
     (void) number;
     interrupted = 1;
+    if (asked)
+        session_stop (asked);
 }
 
 static int cmd_play_count (void *context, size_t role, const char *text, size_t size,
@@ -163,6 +166,7 @@ static int cmd_play_told (cmd_play_t *play, cmd_play_episode_t *e, err_t *err)
     int rc = 0;
     if (!play->program && !(play->program = session_new (play->conf->task.program, err)))
         return -1;
+    asked = play->program;
     rc = episode_so_far (e->episode, "play", &record, err);
     if (rc == 0)
         rc = session_play (play->program, record.data, record.size, play->conf->task.program_s,
@@ -558,6 +562,7 @@ static int cmd_play_run (int argc, char **argv)
         stream_say_count (&play.count);
     /* These two borrow the configuration and the pool, which therefore go last. */
     judge_destroy (&play.judge);
+    asked = NULL;
     session_destroy (&play.program);
     seats_close (&play.seats);
     pool_destroy (&play.pool);
