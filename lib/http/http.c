@@ -209,7 +209,8 @@ static void http_start (http_t *h, question_t *q)
     q->long_answer = false;
     *q->said = 0;
     q->tries++;
-    curl_easy_setopt (q->easy, CURLOPT_TIMEOUT_MS, (long) clock_left_ms (q->deadline_ms));
+    long left = (long) clock_left_ms (q->deadline_ms); /* 0 would be no limit at all */
+    curl_easy_setopt (q->easy, CURLOPT_TIMEOUT_MS, left > 0 ? left : 1L);
     if (curl_multi_add_handle (h->multi, q->easy) != CURLM_OK) {
         http_finish (h, q, 0, ERR_LIMIT, "no memory for a question");
         return;
