@@ -76,7 +76,9 @@ static int transcripts_read_group (arena_t *arena, const wire_episodes_t *episod
     json_t *json = json_loads (task ? task : "", 0, NULL);
     /* Of the task only the brief: hidden tests must not teach the critic, or its values would
        know more than any role can. */
-    out->brief = transcripts_text (arena, json, "brief");
+    /* Where a program says what there is to do, a task need not have one. */
+    bool silent = json && !json_is_string (json_object_get (json, "brief"));
+    out->brief = silent ? "" : transcripts_text (arena, json, "brief");
     json_decref (json);
     wire_transcript_t *list = transcripts_array (arena, episodes->episodes_n, sizeof *list);
     if (!out->brief)
