@@ -69,12 +69,14 @@ void conf_essence (const conf_t *conf, buf_t *text)
 /*  What was given of policies, on one line. */
 static void conf_compare_policies (const conf_t *conf, buf_t *text)
 {
-    buf_text (text, "");
-    size_t from = text->size;
-    conf_print_policies (conf, false, text);
-    for (size_t i = from; i < text->size; i++)
+    buf_t section = {0};
+    conf_print_policies (conf, false, &section);
+    const char *rows = section.data ? strchr (section.data, '\n') : NULL; /* behind its name */
+    buf_text (text, rows ? rows + 1 : "");
+    for (size_t i = 0; i < text->size; i++)
         if (text->data[i] == '\n')
             text->data[i] = ' ';
+    buf_free (&section);
 }
 
 /*  Appends to list how conf differs from other, key by key; leave: of keys that do not count. -1:
