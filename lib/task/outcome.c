@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "task/grade.h"
+
 #define ROUNDING 1e-9 /* a sum of parts may pass 1 by that much */
 
 /*  What a sum of parts has too much or too little is none of the program's doing. */
@@ -29,9 +31,24 @@ static bool outcome_has (const json_t *value)
     return value && !json_is_null (value);
 }
 
+/*  Names that stand for something else where parts are shown: the cost's, and the judge's. */
+static bool outcome_is_taken (const char *name)
+{
+    static const char *const names[] = {"",      "tokens_read", "redundancy", "unused",
+                                        "turns", "invalid",     "tools",      GRADE_PART};
+    size_t i = 0, n = sizeof names / sizeof *names;
+    while (i < n && strcmp (names[i], name) != 0)
+        i++;
+    return i < n;
+}
+
 static int outcome_add_part (const char *name, const json_t *value, reward_score_t *score,
                              err_t *err)
 {
+    if (outcome_is_taken (name))
+        return err_set (err, ERR_INPUT,
+                        "its answer has a part '%s': a part of ours has that name; take another",
+                        name);
     if (score->parts_n == REWARD_PARTS_MAX)
         return err_set (err, ERR_INPUT, "its answer has more than %d parts", REWARD_PARTS_MAX);
     if (strlen (name) >= REWARD_NAME_MAX)

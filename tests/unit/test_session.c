@@ -342,6 +342,8 @@ static void what_an_outcome_says_wrongly_is_told (void **state)
     static const char *const cases[][2] = {
         {"{\"done\": True}", "its answer needs \"quality\""},
         {"{\"done\": True, \"quality\": 1.5}", "a number from 0 to 1"},
+        {"{\"done\": True, \"quality\": 1, \"turns\": 0.5}", "has a part 'turns'"},
+        {"{\"done\": True, \"quality\": 1, \"parts\": {\"\": 1}}", "has a part ''"},
         {"{\"done\": True, \"quality\": 1, \"parts\": {\"p\": 2}}", "\"parts\": {\"p\": ...}"},
         {"{\"done\": True, \"quality\": 1, \"parts\": [1]}", "\"parts\" that is no object"},
         {"{\"done\": True, \"quality\": 1, \"local\": {\"boss\": 1}}", "\"local\": {\"boss\""},
