@@ -240,7 +240,8 @@ static int line_process_check_quiet (const line_process_t *p, err_t *err)
 {
     struct pollfd item = {.fd = p->from, .events = POLLIN};
     bool more = p->rest.size > 0 || (poll (&item, 1, 0) > 0 && (item.revents & POLLIN));
-    return more ? err_set (err, ERR_INPUT, "it prints lines that nobody asked for") : 0;
+    return more ? err_set (err, ERR_INPUT, "it prints more than one line for each that it gets")
+                : 0;
 }
 
 static int line_process_send (line_process_t *p, const char *line, size_t size, int64_t deadline,

@@ -319,7 +319,7 @@ static void what_fails_every_time_is_told (void **state)
          "\"done\" that is neither true nor false"},
         {"print(json.dumps({\"observe\": {\"aux\": \"x\"}}) * 2, flush=True); continue", 20,
          "it answered '"},
-        {"print(\"{}\\n{}\", flush=True); continue", 20, "it prints lines that nobody asked for"},
+        {"print(\"{}\\n{}\", flush=True); continue", 20, "more than one line for each"},
         {"print(\"x\" * (17 << 20), flush=True); continue", 20, "its answer is too long"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
