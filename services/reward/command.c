@@ -36,6 +36,11 @@ void command_destroy (command_t **command)
     *command = NULL;
 }
 
+void command_stop (command_t *command)
+{
+    program_stop (command->program);
+}
+
 static int command_read_answer (const buf_t *answer, const json_t *roles, reward_score_t *score,
                                 err_t *err)
 {
@@ -89,6 +94,10 @@ int command_score (command_t *c, const episode_t *episode, double seconds, rewar
                                       score, err);
         if (rc == 0) {
             c->answered = true;
+            break;
+        }
+        if (program_stopped (c->program)) {
+            err->code = ERR_STALE;
             break;
         }
         program_end (c->program, err);

@@ -22,6 +22,8 @@ typedef struct command command_t;
 
 command_t *command_new (const char *text, err_t *err);
 void command_destroy (command_t **command);
+/*  From any thread: command_score fails within a moment, now and later, as ERR_STALE. */
+void command_stop (command_t *command);
 /*  seconds: for one answer. */
 int command_score (command_t *command, const episode_t *episode, double seconds,
                    reward_score_t *score, err_t *err);

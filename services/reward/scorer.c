@@ -14,14 +14,14 @@
 #include "task/family.h"
 
 struct scorer {
-    const char *text;    /* of the program that may be started */
+    const char *text;    /* of the program that may be started; "" for none */
     const char *modules; /* that programs may import */
     library_t *library;
     sandbox_t *sandbox;
     command_t *command;
 };
 
-/*  Starts nothing: sandbox and program are made by the first episode that needs them. */
+/*  Starts nothing: sandbox and program's process are made by the first episode that needs them. */
 scorer_t *scorer_new (const char *command, const char *modules, library_t *library)
 {
     scorer_t *scorer = calloc (1, sizeof *scorer);
@@ -29,6 +29,8 @@ scorer_t *scorer_new (const char *command, const char *modules, library_t *libra
         scorer->text = command;
         scorer->modules = modules;
         scorer->library = library;
+        if (*command && !(scorer->command = command_new (command, NULL)))
+            scorer_destroy (&scorer);
     }
     return scorer;
 }
@@ -41,6 +43,12 @@ void scorer_destroy (scorer_t **scorer)
     command_destroy (&(*scorer)->command);
     free (*scorer);
     *scorer = NULL;
+}
+
+void scorer_stop (scorer_t *scorer)
+{
+    if (scorer->command)
+        command_stop (scorer->command);
 }
 
 /*  A job cannot bring a program along: whoever reaches the bus could then run anything here. And
@@ -65,8 +73,6 @@ static int scorer_by_command (scorer_t *s, const scorer_job_t *job, const episod
                               reward_score_t *score, err_t *err)
 {
     /* scorer_check has found that it is the one program that may run here. */
-    if (!s->command && !(s->command = command_new (job->command, err)))
-        return -1;
     return command_score (s->command, episode,
                           job->command_s > 0 ? job->command_s : SCORER_COMMAND_S, score, err);
 }

@@ -41,6 +41,8 @@ typedef struct scorer scorer_t;
  *  of the tool retrieve, shared. Borrowed. */
 scorer_t *scorer_new (const char *command, const char *modules, library_t *library);
 void scorer_destroy (scorer_t **scorer);
+/*  From any thread: what the program is asked fails within a moment, now and later. */
+void scorer_stop (scorer_t *scorer);
 /*  ERR_CONFIG: the run counts on another program or other modules than this service has. */
 int scorer_check (const scorer_t *scorer, const char *command, const char *modules, err_t *err);
 /*  The episode that was scored, the caller's. */

@@ -28,8 +28,7 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
     return workers ? 0 : -1;
 }
 
-/*  Waits for the episodes under way, which read requests that would otherwise be freed under
- *  them. */
+/*  Waits for the threads, which read requests that would otherwise be freed under them. */
 void reward_close (svc_run_t *run, void **state)
 {
     (void) run;

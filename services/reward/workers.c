@@ -307,6 +307,8 @@ void workers_destroy (workers_t **self)
     w->stop = true;
     pthread_cond_broadcast (&w->work);
     pthread_mutex_unlock (&w->lock);
+    for (size_t i = 0; w->scorers && i < w->scorers_n && w->scorers[i]; i++)
+        scorer_stop (w->scorers[i]);
     for (size_t i = 0; i < w->threads_n; i++)
         pthread_join (w->threads[i], NULL);
     grader_destroy (&w->grader); /* what it gives up ends, and is freed with its request */

@@ -46,7 +46,7 @@ typedef struct {
  *  judge can be asked. */
 workers_t *workers_new (const workers_options_t *options, void (*wake) (void *context),
                         void *context, err_t *err);
-/*  Waits for what is being scored. */
+/*  Waits for the sandbox, and gives up what a program or a judge has not answered. */
 void workers_destroy (workers_t **workers);
 
 /*  ERR_CONFIG: the request counts on a scorer that this service does not have. */

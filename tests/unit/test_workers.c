@@ -75,19 +75,22 @@ static workers_t *started_with (const char *command, const char *modules)
     return workers_new (&options, wake, NULL, &err);
 }
 
-static void add (workers_t *workers, uint64_t id, wire_score_request_t *request)
+static wire_score_request_t request_of (const char *command)
 {
-    *request =
-        (wire_score_request_t){.run = "r",
-                               .command = scorer (),
-                               .weights = {1, 0, 0},
-                               .task = "{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"b\"}",
-                               .roles = roles,
-                               .roles_n = 1,
-                               .max_tokens = 9,
-                               .max_turns = 1,
-                               .histories = list,
-                               .histories_n = EPISODES};
+    return (wire_score_request_t){.run = "r",
+                                  .command = command,
+                                  .weights = {1, 0, 0},
+                                  .task = "{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"b\"}",
+                                  .roles = roles,
+                                  .roles_n = 1,
+                                  .max_tokens = 9,
+                                  .max_turns = 1,
+                                  .histories = list,
+                                  .histories_n = EPISODES};
+}
+
+static void put_in (workers_t *workers, uint64_t id, const wire_score_request_t *request)
+{
     err_t err = {0};
     assert_int_equal (workers_add (workers, id, arena_new (1 << 20), request, &err), 0);
 }
@@ -113,7 +116,8 @@ static void what_was_answered_is_not_asked_again (void **state)
     assert_int_equal (mkfifo (pipe, 0600), 0);
     workers_t *workers = started_with (scorer (), "");
     assert_non_null (workers);
-    add (workers, 1, &first);
+    first = request_of (scorer ());
+    put_in (workers, 1, &first);
     for (int64_t end = clock_ms () + PATIENCE_MS; !gone () && clock_ms () < end;)
         clock_sleep_ms (5);
     assert_int_equal (asked (), 2);
@@ -124,13 +128,32 @@ static void what_was_answered_is_not_asked_again (void **state)
     scored_t *scored = finished (workers);
     assert_true (scored->cancelled);
     scored_free (&scored);
-    add (workers, 2, &second);
+    second = request_of (scorer ());
+    put_in (workers, 2, &second);
     scored = finished (workers);
     assert_false (scored->failed);
     for (size_t i = 0; i < EPISODES; i++)
         assert_true (scored->rewards[i].quality > 0.49 && scored->rewards[i].quality < 0.51);
     scored_free (&scored);
     assert_int_equal (asked (), EPISODES);
+    workers_destroy (&workers);
+}
+
+/*  Whoever ends the service does not wait for an answer that may take an hour. */
+static void a_service_ends_while_its_scorer_is_silent (void **state)
+{
+    (void) state;
+    static char command[128];
+    char path[64];
+    snprintf (path, sizeof path, "%s/silent", dir);
+    snprintf (command, sizeof command, "read line; touch %s; exec sleep 3600", path);
+    workers_t *workers = started_with (command, "");
+    wire_score_request_t request = request_of (command);
+    request.command_s = 3600;
+    put_in (workers, 1, &request);
+    for (int64_t end = clock_ms () + PATIENCE_MS; !fs_exists (path) && clock_ms () < end;)
+        clock_sleep_ms (5);
+    assert_true (fs_exists (path));
     workers_destroy (&workers);
 }
 
@@ -173,6 +196,7 @@ int main (void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (what_was_answered_is_not_asked_again),
+        cmocka_unit_test (a_service_ends_while_its_scorer_is_silent),
         cmocka_unit_test (a_scorer_that_is_not_here_is_a_configuration_error),
     };
     int rc = cmocka_run_group_tests (tests, NULL, NULL);
