@@ -172,7 +172,12 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     group->seats[role].ask = group->asks_n;
     group->seats[role].acts = true;
     group_ask_t *ask = group_new_ask (group, "act");
-    snprintf (ask->what, sizeof ask->what, "turn %u, role %.60s: ", group->turn + 1, r->name);
+    /* Of a prompt that does not fit, whoever wrote it cannot tell from its length why. */
+    const char *why = *r->next      ? " (its earlier turns stand before it)"
+                      : *m->program ? " (told by task.program)"
+                                    : "";
+    snprintf (ask->what, sizeof ask->what, "turn %u, role %.60s%s: ", group->turn + 1, r->name,
+              why);
     wire_act_request_pack (&request, &ask->payload);
     group_finish_ask (group, ask, where);
     free (prompts);

@@ -41,7 +41,7 @@ typedef enum {
 
 typedef struct {
     const char *service;   /* "act", "score"; "step": of the program that plays the episodes */
-    char what[96];         /* "turn 2, role main: ", for errors, or "" */
+    char what[128];        /* "turn 2, role main: ", for errors, or "" */
     char id[GROUP_ID_MAX]; /* names the request for idempotence; ends in a hash of its content */
     buf_t payload;
     bool answered;

@@ -30,7 +30,7 @@ void group_ask_step (group_t *group)
         buf_char (&ask->payload, '\n');
     }
     snprintf (where, sizeof where, "/%u", group->turn);
-    snprintf (ask->what, sizeof ask->what, "turn %u: ", group->turn);
+    snprintf (ask->what, sizeof ask->what, "turn %u: ", group->turn + 1);
     if (rc == 0)
         group_finish_ask (group, ask, where);
     else
