@@ -1,4 +1,5 @@
 /*  seats - what each role is told in words of the user's own: team.roles as a map. See conf.h */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,7 +260,7 @@ static int seats_check_temperature (const conf_seat_t *seat, err_t *err)
     const char *text = seat->words[CONF_TEMPERATURE];
     char *end;
     double number = strtod (text, &end);
-    return *text && !*end && number >= 0.01 && number <= 10
+    return *text && !isspace ((unsigned char) *text) && !*end && number >= 0.01 && number <= 10
                ? 0
                : err_set (err, ERR_CONFIG,
                           "%s: team.roles.%.60s.temperature is '%.40s': a number from 0.01 to 10",

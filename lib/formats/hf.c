@@ -344,12 +344,11 @@ hf_t *hf_open (const char *dir, err_t *err)
     snprintf (hf->dir, sizeof hf->dir, "%s", dir);
     /* The order is that of blame: no folder, no configuration, a configuration that is not
        understood, then the weights that do not fit it. */
-    int rc = fs_exists (dir)
-                 ? 0
-                 : err_set (err, ERR_INPUT,
-                            "%s: there is no such folder; model.path names the folder of "
-                            "a Hugging Face model",
-                            dir);
+    int rc =
+        fs_exists (dir)
+            ? 0
+            : err_set (err, ERR_INPUT,
+                       "%s: there is no such folder; that of a Hugging Face model is wanted", dir);
     if (rc == 0)
         rc = hf_read_text (hf, "config.json", true, &hf->config_text, err);
     if (rc == 0)

@@ -378,9 +378,8 @@ static void roles_draw_and_end_in_their_own_way (void **state)
     conf = parse (own, "team.roles.main.stop=END", &err);
     assert_string_equal (conf_stop (conf, "main", NULL)->item[0], "END");
     conf_destroy (&conf);
-    refused (
-        own, "team.roles.aux.temperature=0",
-        "--set team.roles.aux.temperature=0: team.roles.aux.temperature is '0': a number from");
+    refused (own, "team.roles.aux.temperature=0", "team.roles.aux.temperature is '0': a number");
+    refused (own, "team.roles.aux.temperature= 1", "team.roles.aux.temperature is ' 1'");
     refused (own, "team.roles.aux.temperature=warm", "team.roles.aux.temperature is 'warm'");
     refused (own, "team.roles.aux.memory=all", "team.roles.aux.memory is 'all': none or own");
     refused (own, "team.roles.main.stop=[]", "team.roles.main.stop is empty: leave it out");
