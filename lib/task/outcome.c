@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "task/grade.h"
+#include "team/state.h"
 
 #define ROUNDING 1e-9 /* a sum of parts may pass 1 by that much */
 
@@ -104,16 +105,6 @@ static int outcome_read_parts (const json_t *parts, reward_score_t *score, err_t
     return 0;
 }
 
-static bool outcome_knows (const json_t *roles, const char *name)
-{
-    const json_t *role;
-    size_t i;
-    json_array_foreach (roles, i, role)
-        if (strcmp (json_string_value (role), name) == 0)
-            return true;
-    return false;
-}
-
 /*  Of roles of this team; null is as good as left out. */
 static int outcome_read_local (const json_t *local, const json_t *roles, reward_score_t *score,
                                err_t *err)
@@ -124,7 +115,7 @@ static int outcome_read_local (const json_t *local, const json_t *roles, reward_
         return err_set (err, ERR_INPUT,
                         "its answer has \"local\" that is no object: {\"ROLE\": 0.5} is wanted");
     json_object_foreach ((json_t *) (uintptr_t) local, name, value) {
-        if (!outcome_knows (roles, name) || !outcome_is_share (value))
+        if (!state_lists (roles, name) || !outcome_is_share (value))
             return err_set (err, ERR_INPUT,
                             "its answer has \"local\": {\"%.80s\": ...}; roles of the team with "
                             "numbers from 0 to 1 are wanted",
@@ -169,7 +160,7 @@ static int outcome_check_observed (const json_t *observed, const json_t *roles, 
                         "its answer has an \"observe\" without a role: {\"ROLE\": \"text\"} of "
                         "those who act next is wanted, or {\"done\": true, \"quality\": 0.7}");
     json_object_foreach ((json_t *) (uintptr_t) observed, role, text) {
-        if (!outcome_knows (roles, role))
+        if (!state_lists (roles, role))
             return err_set (
                 err, ERR_INPUT,
                 "its answer has \"observe\": {\"%.80s\": ...}, and the team has no such "

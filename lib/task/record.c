@@ -1,22 +1,10 @@
 /*  record - see record.h */
 #include "task/record.h"
 
-#include <string.h>
-
 #include "task/family.h"
+#include "team/state.h"
 
 #define RECORD_COUNT_MAX ((json_int_t) 1 << 30) /* so that no sum of counts overflows */
-
-/*  Teams have a few roles, so looking through them costs less than a table would. */
-static bool record_has_role (const json_t *roles, const char *name)
-{
-    const json_t *role;
-    size_t r;
-    json_array_foreach (roles, r, role)
-        if (strcmp (json_string_value (role), name) == 0)
-            return true;
-    return false;
-}
 
 /*  A count that is missing counts 0. */
 static bool record_is_count (const json_t *count)
@@ -36,7 +24,7 @@ int record_check (const json_t *turns, const json_t *roles, bool observed, err_t
         if (observed && !json_is_object (json_object_get (turn, "observed")))
             return err_set (err, ERR_INPUT, "turn %zu has no \"observed\"", t);
         json_array_foreach (actions, a, action)
-            if (!record_has_role (roles, family_text (action, "role")) ||
+            if (!state_lists (roles, family_text (action, "role")) ||
                 !json_is_string (json_object_get (action, "text")) ||
                 !record_is_count (json_object_get (action, "tokens")) ||
                 !record_is_count (json_object_get (action, "tokens_read")))
