@@ -1,8 +1,8 @@
 /*  http - see http.h
  *
- *  One lock guards the list of what came in and the numbers; questions under way belong to the
- *  thread alone. A question is in one of three places: `in` (not yet seen by the thread), `waiting`
- *  (for its turn, or for the time of its next try), or with libcurl.
+ *  One lock guards the list of what came in; questions under way belong to the thread alone. A
+ *  question is in one of three places: `in` (not yet seen by the thread), `waiting` (for its turn,
+ *  or for the time of its next try), or with libcurl.
  */
 #include "http/http.h"
 
@@ -40,7 +40,6 @@ struct http {
     CURLM *multi;
     size_t concurrency, asked;
     question_t *in, *waiting, *under_way;
-    http_status_t status;
 };
 
 static pthread_once_t http_once = PTHREAD_ONCE_INIT;
@@ -133,18 +132,13 @@ static void http_remove (question_t **list, question_t *q)
     *list = q->next;
 }
 
-static void http_finish (http_t *h, question_t *q, int status, err_code_t code, const char *why)
+static void question_end (question_t *q, int status, err_code_t code, const char *why)
 {
-    http_answer_t answer = {.status = status,
-                            .body = q->answer.data ? q->answer.data : "",
-                            .size = q->answer.size,
-                            .tries = q->tries};
+    http_answer_t answer = {
+        .status = status, .body = q->answer.data ? q->answer.data : "", .size = q->answer.size};
     if (code != ERR_NONE)
         err_set (&answer.err, code, "%.*s: %s (%d %s)", SHOWN_MAX, q->url, why, q->tries,
                  q->tries == 1 ? "try" : "tries");
-    pthread_mutex_lock (&h->lock);
-    *(code == ERR_NONE ? &h->status.answered : &h->status.failed) += 1;
-    pthread_mutex_unlock (&h->lock);
     q->done (q->context, &answer);
     question_free (q);
 }
@@ -169,12 +163,9 @@ static void http_retry (http_t *h, question_t *q, int status, const char *why)
     q->again_ms = question_again (q);
     if (q->again_ms >= q->deadline_ms) {
         snprintf (text, sizeof text, "no answer in time; the last try: %s", why);
-        http_finish (h, q, status, ERR_TIMEOUT, text);
+        question_end (q, status, ERR_TIMEOUT, text);
         return;
     }
-    pthread_mutex_lock (&h->lock);
-    h->status.retried++;
-    pthread_mutex_unlock (&h->lock);
     http_push (&h->waiting, q);
 }
 
@@ -188,19 +179,19 @@ static void http_on_end (http_t *h, question_t *q, CURLcode rc)
     if (rc != CURLE_OK)
         snprintf (why, sizeof why, "%s", *q->said ? q->said : curl_easy_strerror (rc));
     if (q->long_answer)
-        http_finish (h, q, (int) status, ERR_INPUT, "an answer of more than 16 MiB");
+        question_end (q, (int) status, ERR_INPUT, "an answer of more than 16 MiB");
     else if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE)
-        http_finish (h, q, 0, ERR_NETWORK, why);
+        question_end (q, 0, ERR_NETWORK, why);
     else if (rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL)
-        http_finish (h, q, 0, ERR_CONFIG, why);
+        question_end (q, 0, ERR_CONFIG, why);
     else if (rc != CURLE_OK || status == 408 || status == 429 || status >= 500)
         http_retry (h, q, rc == CURLE_OK ? (int) status : 0, why);
     else if (status >= 200 && status < 300)
-        http_finish (h, q, (int) status, ERR_NONE, "");
+        question_end (q, (int) status, ERR_NONE, "");
     else if (status == 401 || status == 403 || status == 404 || status == 405)
-        http_finish (h, q, (int) status, ERR_CONFIG, why);
+        question_end (q, (int) status, ERR_CONFIG, why);
     else
-        http_finish (h, q, (int) status, ERR_INPUT, why);
+        question_end (q, (int) status, ERR_INPUT, why);
 }
 
 static void http_start (http_t *h, question_t *q)
@@ -212,7 +203,7 @@ static void http_start (http_t *h, question_t *q)
     long left = (long) clock_left_ms (q->deadline_ms); /* 0 would be no limit at all */
     curl_easy_setopt (q->easy, CURLOPT_TIMEOUT_MS, left > 0 ? left : 1L);
     if (curl_multi_add_handle (h->multi, q->easy) != CURLM_OK) {
-        http_finish (h, q, 0, ERR_LIMIT, "no memory for a question");
+        question_end (q, 0, ERR_LIMIT, "no memory for a question");
         return;
     }
     h->asked++;
@@ -224,20 +215,21 @@ static void http_start (http_t *h, question_t *q)
 static int http_turns (http_t *h)
 {
     int64_t now = clock_ms (), next = now + 1000;
-    question_t *rest = h->waiting;
-    h->waiting = NULL;
-    while (rest) {
-        question_t *q = rest;
-        rest = q->next;
-        if (q->deadline_ms <= now)
-            http_finish (h, q, 0, ERR_TIMEOUT, "no answer in time: the server's line is too long");
-        else if (q->again_ms <= now && h->asked < h->concurrency)
-            http_start (h, q);
-        else {
-            int64_t when = q->again_ms > now ? q->again_ms : q->deadline_ms;
-            next = when < next ? when : next;
-            http_push (&h->waiting, q);
+    for (question_t **at = &h->waiting; *at;) {
+        question_t *q = *at;
+        bool late = q->deadline_ms <= now;
+        if (late || (q->again_ms <= now && h->asked < h->concurrency)) {
+            *at = q->next;
+            if (late)
+                question_end (q, 0, ERR_TIMEOUT,
+                              "no answer in time: the server's line is too long");
+            else
+                http_start (h, q);
+            continue;
         }
+        int64_t when = q->again_ms > now ? q->again_ms : q->deadline_ms;
+        next = when < next ? when : next;
+        at = &q->next;
     }
     return (int) (next - now);
 }
@@ -263,27 +255,17 @@ static size_t http_ends (http_t *h)
     return n;
 }
 
-static size_t http_length (const question_t *list)
-{
-    size_t n = 0;
-    for (; list; list = list->next)
-        n++;
-    return n;
-}
-
 /*  Takes over what came in; whether to go on. */
 static bool http_take_in (http_t *h)
 {
+    question_t **end = &h->waiting;
+    while (*end)
+        end = &(*end)->next;
     pthread_mutex_lock (&h->lock);
-    question_t *in = h->in;
+    *end = h->in;
     h->in = NULL;
     bool stop = h->stop;
     pthread_mutex_unlock (&h->lock);
-    while (in) {
-        question_t *q = in;
-        in = q->next;
-        http_push (&h->waiting, q);
-    }
     return !stop;
 }
 
@@ -294,10 +276,6 @@ static void *http_run (void *argument)
         int wait = http_turns (h), running;
         curl_multi_perform (h->multi, &running);
         bool ended = http_ends (h) > 0;
-        pthread_mutex_lock (&h->lock);
-        h->status.asked = h->asked;
-        h->status.waiting = http_length (h->waiting);
-        pthread_mutex_unlock (&h->lock);
         if (!ended) /* else there is room for who waits */
             curl_multi_poll (h->multi, NULL, 0, wait, NULL);
     }
@@ -330,7 +308,7 @@ static void http_give_up (http_t *h, question_t *list)
         question_t *q = list;
         list = q->next;
         curl_multi_remove_handle (h->multi, q->easy);
-        http_finish (h, q, 0, ERR_STALE, "given up");
+        question_end (q, 0, ERR_STALE, "given up");
     }
 }
 
@@ -389,12 +367,4 @@ int http_post (http_t *h, const http_question_t *question, http_fn done, void *c
     pthread_mutex_unlock (&h->lock);
     curl_multi_wakeup (h->multi);
     return 0;
-}
-
-http_status_t http_status (http_t *h)
-{
-    pthread_mutex_lock (&h->lock);
-    http_status_t status = h->status;
-    pthread_mutex_unlock (&h->lock);
-    return status;
 }

@@ -42,7 +42,6 @@ typedef struct {
     int status; /* 0: none came */
     const char *body;
     size_t size;
-    int tries;
     err_t err;
 } http_answer_t;
 
@@ -57,11 +56,5 @@ void http_destroy (http_t **http);
 /*  Copies the question. ERR_INPUT: no URL; ERR_LIMIT: no memory. */
 int http_post (http_t *http, const http_question_t *question, http_fn done, void *context,
                err_t *err);
-
-typedef struct {
-    size_t asked, waiting; /* on their way; in line or until another try */
-    uint64_t answered, failed, retried;
-} http_status_t;
-http_status_t http_status (http_t *http);
 
 #endif
