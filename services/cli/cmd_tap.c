@@ -67,7 +67,7 @@ typedef struct {
     long long left;    /* events to print; 0: without end */
     bool looks, said;  /* at everything, to find what there is; and it was told */
     bool ended;
-    uint64_t heard;             /* that are wanted */
+    bool heard;                 /* something that is wanted */
     int64_t since_ms, until_ms; /* until_ms 0: without end */
     topics_t wanted, all;
 } tap_t;
@@ -134,19 +134,22 @@ static void cmd_tap_print (tap_t *tap, const bus_item_t *item, const wire_event_
  *  left out. */
 static void cmd_tap_take (tap_t *tap, arena_t *arena, const bus_item_t *item)
 {
-    topics_note (&tap->all, item);
+    if (!tap->heard && !tap->said) /* for the hint */
+        topics_note (&tap->all, item);
     if (!cmd_tap_wants (tap, item->name) || strncmp (item->name, "policy/", 7) == 0)
         return;
     arena_reset (arena);
     const wire_event_t *event = wire_event_unpack (arena, item->payload, item->size, NULL);
     if (!event)
         return;
-    tap->heard++;
-    topics_note (&tap->wanted, item);
-    if (!tap->counts)
+    tap->heard = true;
+    if (!tap->counts) {
+        topics_note_lost (&tap->wanted, item);
         cmd_tap_print (tap, item, event);
-    else
+    } else {
+        topics_note (&tap->wanted, item);
         tap->ended = tap->left > 0 && --tap->left == 0;
+    }
 }
 
 static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)

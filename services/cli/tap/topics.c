@@ -10,7 +10,7 @@
 
 #define LOSSES_MAX 256
 
-/*  The place of a name in a list of items that begin with one, or n. */
+/*  The place of a name, or how many there are. */
 static size_t topics_find (const topics_t *t, const char *name)
 {
     size_t i = 0;
@@ -19,9 +19,11 @@ static size_t topics_find (const topics_t *t, const char *name)
     return i;
 }
 
-static void topics_note_lost (topics_t *t, const bus_item_t *item)
+void topics_note_lost (topics_t *t, const bus_item_t *item)
 {
     size_t i = 0;
+    if (!item->missed)
+        return;
     while (i < t->losses && strcmp (t->loss[i].name, item->sender) != 0)
         i++;
     if (i == t->losses && i < LOSSES_MAX) {
@@ -38,8 +40,7 @@ static void topics_note_lost (topics_t *t, const bus_item_t *item)
 void topics_note (topics_t *t, const bus_item_t *item)
 {
     size_t i = topics_find (t, item->name);
-    if (item->missed)
-        topics_note_lost (t, item);
+    topics_note_lost (t, item);
     if (i == t->topics && i < TOPICS_MAX) {
         topic_t *grown = realloc (t->topic, (i + 1) * sizeof *grown);
         char *name = grown ? strdup (item->name) : NULL;

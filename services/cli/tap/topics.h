@@ -35,6 +35,8 @@ typedef struct {
 
 /*  Without memory an event is counted among the others. */
 void topics_note (topics_t *topics, const bus_item_t *item);
+/*  What was lost before it alone, which costs nothing where that is nothing. */
+void topics_note_lost (topics_t *topics, const bus_item_t *item);
 /*  One line per topic, by name: events, events per second; json: one object each. Names are made
  *  fit for a terminal. */
 void topics_print (topics_t *topics, double seconds, bool json, FILE *to);
