@@ -70,10 +70,10 @@ static uint64_t publish_offer_base (publish_t *publish, const policy_t *base)
             return publish->bases[b].call;
     if (!base)
         return 0;
-    base_t *added = &publish->bases[publish->bases_n++];
-    *added =
-        (base_t){base, bus_lend (publish->bus, &base->version.hash, base->bytes, base->bytes_n)};
-    return added->call;
+    base_t added = {base, bus_lend (publish->bus, &base->version.hash, base->bytes, base->bytes_n)};
+    if (added.call) /* else there was no memory: with the next version */
+        publish->bases[publish->bases_n++] = added;
+    return added.call;
 }
 
 /*  Copied, unlike the weights: texts are small, and the caller may change them. */
