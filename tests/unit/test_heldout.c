@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "composition_fixture.h"
 #include "task/coding/coding.h"
-#include "task/composition.h"
 #include "task/corpus.h"
 #include "task/task.h"
 #include "task_fixture.h"
@@ -41,14 +41,11 @@ static void functions_add_tasks (const task_set_t *set, task_split_t split, json
         json_t *task = json_loads (task_set_get (set, split, i), 0, NULL);
         size_t parts[3];
         coding_get_parts (task, parts);
-        buf_t list = {0}, source = {0};
-        buf_printf (&list, "[%s for x in xs if %s]", composition_maps[parts[1]].code,
-                    parts[0] ? composition_filters[parts[0]].code : "True");
+        buf_t source = {0};
         buf_text (&source, "def main(xs): return ");
-        buf_printf (&source, composition_reduces[parts[2]].code, list.data);
+        composition_body (parts, &source);
         json_array_append_new (
             data, json_pack ("[s, s]", split == TASK_HELDOUT ? "H" : "T", source.data));
-        buf_free (&list);
         buf_free (&source);
         json_decref (task);
     }
@@ -80,17 +77,7 @@ static void a_held_out_function_is_seen_nowhere_else (void **state)
     functions_add_tasks (set, TASK_TRAIN, data);
     functions_add_tasks (set, TASK_HELDOUT, data);
     functions_add_texts (&options, data);
-    /* As a literal of Python, which is a string of JSON, too. */
-    char *json = json_dumps (data, JSON_COMPACT);
-    json_t *text = json_string (json);
-    char *literal = json_dumps (text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    FILE *python = popen ("python3 -", "w");
-    assert_non_null (python);
-    fprintf (python, "DATA = %s\n%s", literal, functions_py);
-    assert_int_equal (pclose (python), 0);
-    free (json);
-    free (literal);
-    json_decref (text);
+    python_agrees (functions_py, data);
     json_decref (data);
     task_set_destroy (&set);
 }

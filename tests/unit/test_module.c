@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../../services/reward/scorer.h"
+#include "composition_fixture.h"
 #include "sandbox_fixture.h"
 #include "task/corpus.h"
 #include "task/module/module.h"
@@ -111,14 +112,10 @@ static void functions_add_tasks (const task_set_t *set, task_split_t split, json
         buf_t source = {0};
         for (size_t k = 0; k < MODULE_FUNCTIONS; k++) {
             size_t parts[3];
-            buf_t list = {0};
             module_get_parts (task, k, parts);
-            buf_printf (&list, "[%s for x in xs if %s]", composition_maps[parts[1]].code,
-                        parts[0] ? composition_filters[parts[0]].code : "True");
             buf_printf (&source, "def %s(xs): return ", module_names[k]);
-            buf_printf (&source, composition_reduces[parts[2]].code, list.data);
+            composition_body (parts, &source);
             buf_char (&source, '\n');
-            buf_free (&list);
         }
         json_array_append_new (
             data, json_pack ("[s, s]", split == TASK_HELDOUT ? "H" : "T", source.data));
@@ -157,17 +154,7 @@ static void a_held_out_function_is_seen_nowhere_else (void **state)
     functions_add_tasks (set, TASK_TRAIN, data);
     functions_add_tasks (set, TASK_HELDOUT, data);
     functions_add_texts (data);
-    /* As a literal of Python, which is a string of JSON, too. */
-    char *json = json_dumps (data, JSON_COMPACT);
-    json_t *text = json_string (json);
-    char *literal = json_dumps (text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-    FILE *python = popen ("python3 -", "w");
-    assert_non_null (python);
-    fprintf (python, "DATA = %s\n%s", literal, functions_py);
-    assert_int_equal (pclose (python), 0);
-    free (json);
-    free (literal);
-    json_decref (text);
+    python_agrees (functions_py, data);
     json_decref (data);
     task_set_destroy (&set);
 }
