@@ -65,6 +65,7 @@ MODELS = {
     "empty": lambda body: (200, {"choices": []}),
     "half": lambda body: None,
     "large": lambda body: (200, b'{"choices": "' + b"x" * (17 << 20)),
+    "silent": lambda body: (200, {"choices": [{"message": {"content": "so many"}}]}),
     "shy": lambda body: chat("I would rather not say a number."),
 }
 

@@ -1,6 +1,7 @@
 /*  openai - see openai.h */
 #include "http/openai.h"
 
+#include <ctype.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 struct openai {
     http_t *http;
-    char *url, *model, *key;
+    char *name, *url, *model, *key;
 };
 
 /*  What is needed until the answer comes. */
@@ -73,7 +74,10 @@ static int openai_url (openai_t *s, const char *url, err_t *err)
 openai_t *openai_new (const openai_options_t *options, err_t *err)
 {
     openai_t *s = calloc (1, sizeof *s);
-    bool ok = s && (s->model = strdup (options->model));
+    buf_t name = {0};
+    buf_printf (&name, "%s %s", options->url, options->model);
+    bool ok = s && (s->model = strdup (options->model)) && (s->name = buf_take (&name));
+    buf_free (&name);
     if (!ok)
         err_set (err, ERR_LIMIT, "no memory for a server");
     ok = ok && openai_url (s, options->url, err) == 0 && openai_key (s, options->key_env, err) == 0;
@@ -84,6 +88,42 @@ openai_t *openai_new (const openai_options_t *options, err_t *err)
     return s;
 }
 
+/*  Words apart by blanks. A variable's name does not begin with a digit, so either of the last two
+ *  may be left out. */
+openai_t *openai_read (const char *line, err_t *err)
+{
+    char *words = strdup (line), *rest = words, *word[5] = {0};
+    openai_options_t options = {.key_env = ""};
+    openai_t *s = NULL;
+    size_t n = 0;
+    for (char *at; words && n < 5 && (at = strsep (&rest, " "));)
+        if (*at)
+            word[n++] = at;
+    char *last = n > 2 && isdigit ((unsigned char) *word[n - 1]) ? word[n - 1] : NULL, *end = NULL;
+    options.concurrency = last ? (size_t) strtoul (last, &end, 10) : 0;
+    bool sound = !last || (!*end && options.concurrency > 0 && options.concurrency <= 4096);
+    options.url = word[0];
+    options.model = word[1];
+    if (n - (last != NULL) == 3)
+        options.key_env = word[2];
+    if (!words)
+        err_set (err, ERR_LIMIT, "no memory for a server");
+    else if (n < 2 || n - (last != NULL) > 3 || !sound)
+        err_set (err, ERR_CONFIG,
+                 "'%.200s' is no server: its URL, its model, where there is a key the variable "
+                 "that holds it, and how many questions it is asked at once (1 to 4096; %d)",
+                 line, OPENAI_CONCURRENCY);
+    else
+        s = openai_new (&options, err);
+    free (words);
+    return s;
+}
+
+const char *openai_name (const openai_t *s)
+{
+    return s->name;
+}
+
 void openai_destroy (openai_t **self)
 {
     openai_t *s = *self;
@@ -92,6 +132,7 @@ void openai_destroy (openai_t **self)
     http_destroy (&s->http); /* first: its thread reads the rest */
     if (s->key)
         explicit_bzero (s->key, strlen (s->key));
+    free (s->name);
     free (s->url);
     free (s->model);
     free (s->key);
@@ -117,6 +158,8 @@ static char *openai_body (const openai_t *s, const openai_chat_t *chat)
         json_pack ("{s:s, s:o, s:I, s:f, s:I}", "model", s->model, "messages",
                    openai_messages (chat), "max_tokens", (json_int_t) chat->max_tokens,
                    "temperature", chat->temperature, "seed", (json_int_t) (chat->seed & SEED_MAX));
+    if (body && chat->top_p > 0)
+        json_object_set_new (body, "top_p", json_real (chat->top_p));
     if (body && chat->stop_n) {
         json_t *stop = json_array ();
         for (size_t i = 0; i < chat->stop_n; i++)
@@ -165,7 +208,7 @@ static void openai_add_error (const openai_t *s, const json_t *root, const http_
         openai_add_words (s, answer->body, answer->size, err);
 }
 
-static void openai_read (const openai_t *s, const json_t *root, const http_answer_t *answer,
+static void openai_take (const openai_t *s, const json_t *root, const http_answer_t *answer,
                          openai_answer_t *to)
 {
     const json_t *choice = json_array_get (json_object_get (root, "choices"), 0);
@@ -173,14 +216,16 @@ static void openai_read (const openai_t *s, const json_t *root, const http_answe
     const json_t *finish = json_object_get (choice, "finish_reason");
     const json_t *usage = json_object_get (json_object_get (root, "usage"), "completion_tokens");
     if (!json_is_string (content) && !(choice && json_is_null (content))) {
-        err_set (&to->err, ERR_INPUT, "%s answered what has no choices[0].message.content", s->url);
+        err_set (&to->err, ERR_INTERNAL, "%s answered what has no choices[0].message.content",
+                 s->url);
         openai_add_words (s, answer->body, answer->size, &to->err);
         return;
     }
     to->text = json_is_string (content) ? json_string_value (content) : "";
     to->truncated = json_is_string (finish) && strcmp (json_string_value (finish), "length") == 0;
-    json_int_t tokens = json_is_integer (usage) ? json_integer_value (usage) : 0;
-    to->tokens = tokens > 0 && tokens < SEED_MAX ? (size_t) tokens : 0;
+    json_int_t tokens = json_is_integer (usage) ? json_integer_value (usage) : -1;
+    to->counted = tokens >= 0 && tokens < SEED_MAX;
+    to->tokens = to->counted ? (size_t) tokens : 0;
 }
 
 static void openai_on_answer (void *context, const http_answer_t *answer)
@@ -190,7 +235,7 @@ static void openai_on_answer (void *context, const http_answer_t *answer)
     /* A text with "\u0000" in it is refused by jansson: nobody could show or train it. */
     json_t *root = json_loadb (answer->body, answer->size, 0, NULL);
     if (to.err.code == ERR_NONE)
-        openai_read (asked->server, root, answer, &to);
+        openai_take (asked->server, root, answer, &to);
     else if (answer->status)
         openai_add_error (asked->server, root, answer, &to.err);
     asked->done (asked->context, &to);

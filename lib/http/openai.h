@@ -1,6 +1,6 @@
 /*  openai - one completion from any server that speaks OpenAI's chat completions.
  *
- *      openai_t *server = openai_new (&options, &err);
+ *      openai_t *server = openai_new (&options, &err);     or of a line: openai_read (line, &err)
  *      openai_ask (server, &chat, answered, context, &err);          from any thread
  *      openai_destroy (&server);
  *
@@ -30,6 +30,7 @@ typedef struct {
     const char *user;
     size_t max_tokens;
     double temperature;      /* 0: the likeliest */
+    double top_p;            /* 0: of all tokens, and it is not sent */
     const char *const *stop; /* may be NULL */
     size_t stop_n;
     uint64_t seed; /* servers that know it repeat themselves better */
@@ -38,9 +39,11 @@ typedef struct {
 
 typedef struct {
     const char *text; /* borrowed */
-    size_t tokens;    /* as the server counts them; 0: it does not say */
+    size_t tokens;    /* as the server counts them */
+    bool counted;     /* false: it does not say how many there are */
     bool truncated;   /* by max_tokens */
-    err_t err;        /* ERR_NONE, or why there is no text: as of http_answer_t */
+    err_t err; /* ERR_NONE, or why there is no text: as of http_answer_t, or ERR_INTERNAL for an
+                            answer that nobody can read */
 } openai_answer_t;
 
 /*  On another thread; see http_fn. */
@@ -49,7 +52,11 @@ typedef void (*openai_fn) (void *context, const openai_answer_t *answer);
 /*  ERR_CONFIG: a URL that is none, or holds a password; a variable that is not set, or holds what
  *  cannot be a key. */
 openai_t *openai_new (const openai_options_t *options, err_t *err);
+/*  As a service is started with: "URL MODEL [KEY_ENV] [CONCURRENCY]". */
+openai_t *openai_read (const char *line, err_t *err);
 void openai_destroy (openai_t **server);
+/*  "URL MODEL", as they were given. */
+const char *openai_name (const openai_t *server);
 
 int openai_ask (openai_t *server, const openai_chat_t *chat, openai_fn done, void *context,
                 err_t *err);

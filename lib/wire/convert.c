@@ -112,6 +112,18 @@ int convert_text (const char *text, const char *field, err_t *err)
     return 0;
 }
 
+int convert_stop_texts (char *const *texts, size_t n, const char *field, err_t *err)
+{
+    if (convert_count (n, LIMIT_STOP_TEXTS, field, err) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (convert_text (texts[i], field, err) != 0)
+            return -1;
+        else if (!*texts[i])
+            return err_set (err, ERR_INPUT, "%s: an empty one would end everything", field);
+    return 0;
+}
+
 /*  Counts come as doubles, too: every 32-bit number is exact as one. */
 int convert_range (double value, double low, double high, const char *field, err_t *err)
 {

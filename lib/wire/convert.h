@@ -44,6 +44,8 @@ void convert_finish (bool ok, const ProtobufCMessage *message, arena_t **arena, 
 int convert_count (size_t n, size_t most, const char *field, err_t *err);
 int convert_name (const char *text, const char *field, err_t *err);
 int convert_text (const char *text, const char *field, err_t *err);
+/*  Each must be a text, and not empty: that one would begin everywhere. */
+int convert_stop_texts (char *const *texts, size_t n, const char *field, err_t *err);
 int convert_range (double value, double low, double high, const char *field, err_t *err);
 /*  Token ids: at most LIMIT_IDS, none below 0. */
 int convert_ids (const int32_t *ids, size_t n, const char *field, err_t *err);

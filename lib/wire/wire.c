@@ -17,6 +17,7 @@ static Quintet__Prompt **wire_to_prompts (arena_t *arena, const wire_prompt_t *i
         quintet__prompt__init (&all[i]);
         all[i].n_ids = in[i].ids.n;
         all[i].ids = convert_borrow (in[i].ids.data);
+        all[i].text = convert_borrow (in[i].text ? in[i].text : "");
         all[i].n_episodes = in[i].episodes_n;
         all[i].episodes = convert_borrow (in[i].episodes);
         list[i] = &all[i];
@@ -47,6 +48,10 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     pb.stops = convert_borrow (message->stops.data);
     pb.n_prompts = message->prompts_n;
     pb.prompts = wire_to_prompts (arena, message->prompts, message->prompts_n);
+    pb.engine = convert_borrow (message->engine ? message->engine : "");
+    pb.system = convert_borrow (message->system ? message->system : "");
+    pb.n_stop_texts = message->stop_texts_n;
+    pb.stop_texts = convert_borrow (message->stop_texts);
     convert_finish (pb.prompts != NULL, &pb.base, &arena, bytes);
 }
 
@@ -67,6 +72,7 @@ static int wire_from_prompts (arena_t *arena, const Quintet__ActRequest *in,
             return -1;
         /* Both lists stay in protobuf-c's memory, which is the same arena's and lives as long. */
         prompts[i] = (wire_prompt_t){.ids = {.data = p->ids, .n = p->n_ids},
+                                     .text = p->text,
                                      .episodes = p->episodes,
                                      .episodes_n = p->n_episodes};
     }
@@ -93,7 +99,11 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
                                 .turn = in->turn,
                                 .temperature = in->temperature,
                                 .max_tokens = in->max_tokens,
-                                .stops = {.data = in->stops, .n = in->n_stops}};
+                                .stops = {.data = in->stops, .n = in->n_stops},
+                                .engine = in->engine,
+                                .system = in->system,
+                                .stop_texts = (const char *const *) in->stop_texts,
+                                .stop_texts_n = in->n_stop_texts};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||
@@ -106,6 +116,9 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
         convert_range (in->turn, 0, LIMIT_TURNS - 1, "turn", err) != 0 ||
         convert_count (in->n_stops, LIMIT_PARTS, "stops", err) != 0 ||
         convert_ids (in->stops, in->n_stops, "stops", err) != 0 ||
+        convert_text (in->engine, "engine", err) != 0 ||
+        convert_text (in->system, "system", err) != 0 ||
+        convert_stop_texts (in->stop_texts, in->n_stop_texts, "stop_texts", err) != 0 ||
         wire_from_prompts (arena, in, out, err) != 0)
         return NULL;
     return out;
@@ -127,6 +140,8 @@ void wire_act_reply_pack (const wire_act_reply_t *message, buf_t *bytes)
         all[i].ids = convert_borrow (s->ids.data);
         all[i].logps = convert_borrow (s->logps);
         all[i].stopped = s->stopped;
+        all[i].text = convert_borrow (s->text ? s->text : "");
+        all[i].tokens = s->tokens;
         list[i] = &all[i];
     }
     Quintet__Version version = convert_to_version (&message->version);
@@ -152,10 +167,11 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
     /* The sample before is read from the message, which has passed this check already. */
     for (size_t i = 0; samples && i < in->n_samples; i++) {
         const Quintet__Sample *s = in->samples[i];
-        /* One log-probability for each token, or the importance ratio is of other tokens. */
-        if (s->n_ids != s->n_logps || s->n_ids == 0) {
-            err_set (err, ERR_INPUT, "sample %zu: %zu ids, %zu log-probabilities", i, s->n_ids,
-                     s->n_logps);
+        /* One log-probability for each token, or the importance ratio is of other tokens; or no
+         * ids, and a text of so many tokens. */
+        if (s->n_ids != s->n_logps || (s->n_ids == 0) == (s->tokens == 0)) {
+            err_set (err, ERR_INPUT, "sample %zu: %zu ids, %zu log-probabilities, %u tokens", i,
+                     s->n_ids, s->n_logps, s->tokens);
             return NULL;
         }
         if (i > 0 && s->episode <= in->samples[i - 1]->episode) {
@@ -164,12 +180,15 @@ const wire_act_reply_t *wire_act_reply_unpack (arena_t *arena, const void *data,
             return NULL;
         }
         if (convert_ids (s->ids, s->n_ids, "samples.ids", err) != 0 ||
-            convert_floats (s->logps, s->n_logps, "samples.logps", err) != 0)
+            convert_floats (s->logps, s->n_logps, "samples.logps", err) != 0 ||
+            convert_range (s->tokens, 0, LIMIT_IDS, "samples.tokens", err) != 0)
             return NULL;
         samples[i] = (wire_sample_t){.episode = s->episode,
                                      .ids = {.data = s->ids, .n = s->n_ids},
                                      .logps = s->logps,
-                                     .stopped = s->stopped};
+                                     .stopped = s->stopped,
+                                     .text = s->text,
+                                     .tokens = s->tokens};
     }
     out->samples = samples;
     out->samples_n = in->n_samples;

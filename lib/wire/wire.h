@@ -46,6 +46,7 @@ typedef struct {
     wire_ids_t ids;
     const uint32_t *episodes; /* indices in the group that share this prompt */
     size_t episodes_n;
+    const char *text; /* for an engine, instead of ids; NULL is "" */
 } wire_prompt_t;
 
 /*  What a token is drawn from; all 0: the whole vocabulary. Refused in training. */
@@ -67,6 +68,11 @@ typedef struct {
     wire_ids_t stops;
     const wire_prompt_t *prompts;
     size_t prompts_n;
+    /* "URL MODEL" of a server that computes it, by texts; "" or NULL: the agent does, by ids */
+    const char *engine;
+    const char *system;            /* for an engine: a message of the system, or "" */
+    const char *const *stop_texts; /* where one begins, its completion ends */
+    size_t stop_texts_n;
 } wire_act_request_t;
 
 typedef struct {
@@ -74,6 +80,9 @@ typedef struct {
     wire_ids_t ids;
     const float *logps; /* ids.n */
     bool stopped;
+    /* of an engine, instead of ids: what it wrote, and how many tokens it says that are */
+    const char *text;
+    uint32_t tokens;
 } wire_sample_t;
 
 typedef struct {
@@ -150,6 +159,8 @@ typedef struct {
     size_t stop_texts_n;
     /* pattern of a message behind its earlier prompts and completions; "": each turn begins anew */
     const char *next;
+    const char *engine; /* as of an act request; "": it has a tokenizer, and plays by ids */
+    const char *system; /* the same */
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */

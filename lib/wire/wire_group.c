@@ -27,6 +27,8 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].n_stop_texts = in[i].stop_texts_n;
         all[i].stop_texts = convert_borrow (in[i].stop_texts);
         all[i].next = convert_borrow (in[i].next ? in[i].next : "");
+        all[i].engine = convert_borrow (in[i].engine ? in[i].engine : "");
+        all[i].system = convert_borrow (in[i].system ? in[i].system : "");
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -70,19 +72,6 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
 }
 
-/*  An empty one would begin everywhere. */
-static int wire_check_stop_texts (const Quintet__Role *in, err_t *err)
-{
-    if (convert_count (in->n_stop_texts, LIMIT_STOP_TEXTS, "roles.stop_texts", err) != 0)
-        return -1;
-    for (size_t i = 0; i < in->n_stop_texts; i++)
-        if (convert_text (in->stop_texts[i], "roles.stop_texts", err) != 0)
-            return -1;
-        else if (!*in->stop_texts[i])
-            return err_set (err, ERR_INPUT, "roles.stop_texts: an empty one would end everything");
-    return 0;
-}
-
 /*  At least one, since all that is played is played by roles. */
 static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group_t *out, err_t *err)
 {
@@ -107,15 +96,19 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .temperature = r->temperature,
                                  .stop_texts = (const char *const *) r->stop_texts,
                                  .stop_texts_n = r->n_stop_texts,
-                                 .next = r->next};
+                                 .next = r->next,
+                                 .engine = r->engine,
+                                 .system = r->system};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||
             convert_text (r->sees, "roles.sees", err) != 0 ||
             convert_text (r->next, "roles.next", err) != 0 ||
+            convert_text (r->engine, "roles.engine", err) != 0 ||
+            convert_text (r->system, "roles.system", err) != 0 ||
             convert_range (r->max_tokens, 0, in->max_tokens, "roles.max_tokens", err) != 0 ||
             convert_range ((double) r->temperature, 0, 1e6, "roles.temperature", err) != 0 ||
-            wire_check_stop_texts (r, err) != 0 ||
+            convert_stop_texts (r->stop_texts, r->n_stop_texts, "roles.stop_texts", err) != 0 ||
             convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
             convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
             convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||

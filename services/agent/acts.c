@@ -10,6 +10,7 @@
 #define ACT_BUDGET       ((size_t) 64 << 20) /* memory of one request and its reply */
 #define ASK_MANIFESTS_MS 250                 /* pause between two questions for missing manifests */
 #define WAITING_POLL_MS  50
+#define SPARE_MS         1000 /* of a request's time, in which a server's failure is told */
 
 /*  One request. Its tag in the sampler is (slot << 32 | prompt). */
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
     const wire_act_request_t *request; /* in the arena */
     int64_t deadline_ms;               /* point of clock_ms */
     version_t *version;                /* NULL while waiting for it */
+    bool asked;                        /* of a server, and without a version */
     wire_sample_t *samples;            /* one per episode named */
     size_t samples_n, done;
     int64_t started_us;
@@ -26,6 +28,7 @@ typedef struct {
 struct acts {
     bus_t *bus;
     versions_t *versions;
+    engines_t *engines;
     act_t *slot; /* a request's slot does not move while it is in hand */
     size_t slots;
     int64_t asked_ms;
@@ -35,14 +38,15 @@ struct acts {
     acts_status_t status;
 };
 
-acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err)
+acts_t *acts_new (bus_t *bus, versions_t *versions, engines_t *engines, err_t *err)
 {
     acts_t *acts = calloc (1, sizeof *acts);
     if (!acts) {
         err_set (err, ERR_LIMIT, "no memory for the table of requests");
         return NULL;
     }
-    *acts = (acts_t){.bus = bus, .versions = versions, .reply.max = WIRE_PAYLOAD_MAX};
+    *acts = (acts_t){
+        .bus = bus, .versions = versions, .engines = engines, .reply.max = WIRE_PAYLOAD_MAX};
     return acts;
 }
 
@@ -157,28 +161,72 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
     return sampler_add (version_sampler (act->version), &job, err);
 }
 
+/*  Without a single sample nothing would ever finish, and so nothing would reply. */
+static int act_make_samples (act_t *act, err_t *err)
+{
+    const wire_act_request_t *r = act->request;
+    for (size_t p = 0; p < r->prompts_n; p++)
+        act->samples_n += r->prompts[p].episodes_n;
+    act->samples = arena_alloc (act->arena, act->samples_n * sizeof *act->samples);
+    act->started_us = clock_us ();
+    return act->samples && act->samples_n
+               ? 0
+               : err_set (err, ERR_INPUT, "the request names no episodes, or too many");
+}
+
 /*  All prompts start or none does: the first failure refuses the whole request, and what had
  *  started is cancelled with it. */
 static void act_start (acts_t *acts, act_t *act, version_t *version)
 {
     const wire_act_request_t *r = act->request;
     err_t err = {0};
-    for (size_t p = 0; p < r->prompts_n; p++)
-        act->samples_n += r->prompts[p].episodes_n;
-    act->samples = arena_alloc (act->arena, act->samples_n * sizeof *act->samples);
-    act->started_us = clock_us ();
+    int rc = act_make_samples (act, &err);
     /* Held until the request ends. A newer version may retire this one meanwhile, and the samples
      * must still come from the one that was named. */
     act->version = version;
     version_hold (version);
-    /* Without a single sample nothing would ever finish, and so nothing would reply. */
-    int rc = act->samples && act->samples_n
-                 ? 0
-                 : err_set (&err, ERR_INPUT, "the request names no episodes, or too many");
     for (size_t p = 0; rc == 0 && p < r->prompts_n; p++)
         rc = acts_start_prompt (acts, act, p, &err);
     if (rc != 0)
         act_refuse (acts, act, &err);
+}
+
+/*  The server gets a question for each sample: not all of them give several answers to one. It has
+ *  a little less time than the request, so that its reason is heard in time. */
+static int acts_ask_engine (acts_t *acts, act_t *act, const wire_prompt_t *prompt, err_t *err)
+{
+    const wire_act_request_t *r = act->request;
+    int64_t spare = clock_left_ms (act->deadline_ms) / 10;
+    openai_chat_t chat = {.system = r->system,
+                          .user = prompt->text,
+                          .max_tokens = r->max_tokens,
+                          .temperature = (double) r->temperature,
+                          .top_p = (double) r->filter.top_p,
+                          .stop = r->stop_texts,
+                          .stop_n = r->stop_texts_n,
+                          .deadline_ms = act->deadline_ms - (spare < SPARE_MS ? spare : SPARE_MS)};
+    for (size_t e = 0; e < prompt->episodes_n; e++) {
+        engines_tag_t tag = {act->id, prompt->episodes[e]};
+        chat.seed = acts_sample_key (r, prompt->episodes[e]);
+        if (engines_ask (acts->engines, r->engine, &chat, &tag, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/*  Answers to what was asked before a failure find no request any more, and are dropped. */
+static void act_ask (acts_t *acts, act_t *act)
+{
+    const wire_act_request_t *r = act->request;
+    err_t err = {0};
+    int rc = act_make_samples (act, &err);
+    act->asked = true;
+    for (size_t p = 0; rc == 0 && p < r->prompts_n; p++)
+        rc = acts_ask_engine (acts, act, &r->prompts[p], &err);
+    if (rc != 0) {
+        err_wrap (&err, "policy %s", r->version.policy);
+        act_refuse (acts, act, &err);
+    }
 }
 
 /*  Asks the bus what versions there are; the answers come as events. */
@@ -222,22 +270,33 @@ void acts_request (acts_t *acts, const bus_item_t *item)
         act_refuse (acts, act, &err);
         return;
     }
-    act_settle (acts, act);
+    if (*act->request->engine)
+        act_ask (acts, act);
+    else
+        act_settle (acts, act);
+}
+
+/*  NULL: it was answered meanwhile, or given up. */
+static act_t *acts_find (acts_t *acts, uint64_t id)
+{
+    for (size_t i = 0; i < acts->slots; i++)
+        if (acts->slot[i].id == id)
+            return &acts->slot[i];
+    return NULL;
 }
 
 void acts_cancel (acts_t *acts, uint64_t id)
 {
-    for (size_t i = 0; i < acts->slots; i++)
-        /* A request that was answered meanwhile has no slot any more, so nothing is found. */
-        if (acts->slot[i].id == id)
-            act_forget (acts, &acts->slot[i]);
+    act_t *act = acts_find (acts, id);
+    if (act)
+        act_forget (acts, act);
 }
 
 void acts_waiting (acts_t *acts)
 {
     for (size_t i = 0; i < acts->slots; i++) {
         act_t *act = &acts->slot[i];
-        if (!act->id || act->version)
+        if (!act->id || act->version || act->asked)
             continue;
         act_settle (acts, act);
         /* Settling may have refused it, which frees the slot, or started it. Only what still waits
@@ -264,7 +323,7 @@ static int acts_by_episode (const void *a, const void *b)
 static void act_reply (acts_t *acts, act_t *act)
 {
     qsort (act->samples, act->samples_n, sizeof *act->samples, acts_by_episode);
-    wire_act_reply_t reply = {.version = *version_name (act->version),
+    wire_act_reply_t reply = {.version = act->request->version,
                               .samples = act->samples,
                               .samples_n = act->samples_n,
                               .decode_us = (uint64_t) (clock_us () - act->started_us)};
@@ -304,6 +363,49 @@ static void acts_take (acts_t *acts, const sampler_result_t *result)
         act_reply (acts, act);
 }
 
+/*  A server refused, or is not there. */
+static void act_engine_failed (acts_t *acts, act_t *act, const err_t *why)
+{
+    const char *policy = act->request->version.policy;
+    err_t err = {0};
+    if (why->code == ERR_CONFIG)
+        err_set (
+            &err, why->code,
+            "policy %.60s: %.600s; policies.%.60s.url, model and key_env say who is asked, and "
+            "with which key",
+            policy, why->text, policy);
+    else
+        err_set (&err, why->code, "policy %.60s: %.800s", policy, why->text);
+    act_refuse (acts, act, &err);
+}
+
+static void acts_take_text (acts_t *acts, const engines_answer_t *answer)
+{
+    act_t *act = acts_find (acts, answer->tag.request);
+    if (!act)
+        return; /* given up meanwhile */
+    if (answer->err.code != ERR_NONE) {
+        act_engine_failed (acts, act, &answer->err);
+        return;
+    }
+    size_t size = strlen (answer->text) + 1;
+    char *text = arena_alloc (act->arena, size);
+    if (!text) {
+        err_t err = {0};
+        acts_no_room (act, "the reply", &err);
+        act_refuse (acts, act, &err);
+        return;
+    }
+    memcpy (text, answer->text, size);
+    act->samples[act->done++] = (wire_sample_t){.episode = answer->tag.episode,
+                                                .stopped = !answer->truncated,
+                                                .text = text,
+                                                .tokens = (uint32_t) answer->tokens};
+    acts->status.engine_tokens += answer->tokens;
+    if (act->done == act->samples_n)
+        act_reply (acts, act);
+}
+
 static void acts_decode (void *context, sampler_t *sampler)
 {
     acts_t *acts = context;
@@ -325,6 +427,11 @@ int acts_step (acts_t *acts)
     if (acts->decoded_us && start - acts->decoded_us > acts->pause_us)
         acts->pause_us = start - acts->decoded_us;
     acts_waiting (acts);
+    engines_answer_t answer;
+    while (engines_take (acts->engines, &answer)) {
+        acts_take_text (acts, &answer);
+        free (answer.text);
+    }
     versions_each_busy (acts->versions, acts_decode, acts);
     acts_status_t now = acts_status (acts);
     /* Counted again after the step, which has replied to what was complete. */
@@ -343,7 +450,9 @@ acts_status_t acts_status (const acts_t *acts)
     acts_status_t status = acts->status;
     for (size_t i = 0; i < acts->slots; i++)
         if (acts->slot[i].id)
-            ++*(acts->slot[i].version ? &status.decoding : &status.waiting);
+            ++*(acts->slot[i].version ? &status.decoding
+                : acts->slot[i].asked ? &status.asked
+                                      : &status.waiting);
     return status;
 }
 

@@ -1,6 +1,6 @@
 /*  acts - the act requests that an agent has in hand, from arrival to reply.
  *
- *      acts_t *acts = acts_new (bus, versions, &err);
+ *      acts_t *acts = acts_new (bus, versions, engines, &err);
  *      acts_request (acts, item);                  a request arrived: starts, waits or is refused
  *      acts_step (acts);                           one decode step; replies to what is complete
  *      acts_cancel (acts, id);
@@ -9,6 +9,7 @@
  *  A reply is a pure function of its request: (weights of the named version, prompt ids, sampling
  *  parameters, coordinates) -> tokens and log-probabilities. Nothing is ever computed under
  *  another version than the named one: a request waits for it until its deadline, then is refused.
+ *  What a server of others answers is a function of its request as far as that server makes it one.
  */
 #ifndef QUINTET_AGENT_ACTS_H
 #define QUINTET_AGENT_ACTS_H
@@ -17,11 +18,13 @@
 #include <stdint.h>
 
 #include "bus/bus.h"
+#include "engines.h"
 #include "versions.h"
 
 typedef struct acts acts_t;
 
-acts_t *acts_new (bus_t *bus, versions_t *versions, err_t *err);
+/*  All are borrowed. */
+acts_t *acts_new (bus_t *bus, versions_t *versions, engines_t *engines, err_t *err);
 void acts_destroy (acts_t **acts);
 
 void acts_request (acts_t *acts, const bus_item_t *item);
@@ -33,9 +36,10 @@ void acts_waiting (acts_t *acts);
 int acts_step (acts_t *acts);
 
 typedef struct {
-    size_t decoding, waiting;  /* requests */
-    uint64_t requests, tokens; /* since the start; tokens as they are decoded */
-    uint64_t busy_us;          /* spent in decode steps */
+    size_t decoding, waiting, asked; /* requests; asked of servers */
+    uint64_t requests, tokens;       /* since the start; tokens as they are decoded */
+    uint64_t engine_tokens;          /* that servers wrote */
+    uint64_t busy_us;                /* spent in decode steps */
 } acts_status_t;
 acts_status_t acts_status (const acts_t *acts);
 /*  The longest that rows in hand waited from one decode step to the next since the last call: for

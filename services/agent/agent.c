@@ -7,10 +7,12 @@
 #include "acts.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "engines.h"
 #include "versions.h"
 
 typedef struct {
     versions_t *versions;
+    engines_t *engines;
     acts_t *acts;
     arena_t *arena; /* of one item */
     /* At the last status: rates are of the time since then. */
@@ -28,9 +30,16 @@ void agent_close (svc_run_t *run, void **state)
         return;
     acts_destroy (&agent->acts);
     versions_destroy (&agent->versions);
+    engines_destroy (&agent->engines);
     arena_destroy (&agent->arena);
     free (agent);
     *state = NULL;
+}
+
+/*  Called by the servers' threads; bus_wake is what any thread may call. */
+static void agent_wake (void *bus)
+{
+    bus_wake (bus);
 }
 
 int agent_open (svc_run_t *run, void **state, err_t *err)
@@ -49,7 +58,10 @@ int agent_open (svc_run_t *run, void **state, err_t *err)
     agent->versions =
         versions_new (svc_bus (run), svc_pool (run), (size_t) rows, (size_t) kept, err);
     if (agent->versions)
-        agent->acts = acts_new (svc_bus (run), agent->versions, err);
+        agent->engines =
+            engines_new (args_value (svc_args (run), "--engine"), agent_wake, svc_bus (run), err);
+    if (agent->engines)
+        agent->acts = acts_new (svc_bus (run), agent->versions, agent->engines, err);
     if (!agent->arena || !agent->acts)
         return -1;
     /* First the subscription, then the question what there is: a version that is published in
@@ -126,7 +138,9 @@ void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, d
     metric (to, "tokens_per_s", (double) (acts.tokens - agent->told_tokens) / seconds);
     metric (to, "requests_decoding", (double) acts.decoding);
     metric (to, "requests_waiting", (double) acts.waiting);
+    metric (to, "requests_asked", (double) acts.asked);
     metric (to, "tokens", (double) acts.tokens);
+    metric (to, "engine_tokens", (double) acts.engine_tokens);
     metric (to, "busy_s", (double) acts.busy_us / 1e6);
     metric (to, "versions_held", (double) versions.held);
     metric (to, "bytes", (double) versions.bytes);

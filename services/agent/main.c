@@ -3,7 +3,8 @@
  *  The story: manifests announce policy versions, whose objects are fetched, verified (versions.c)
  *  and made into models aside (build.c). An act request names a version and lists prompts; it
  *  joins the batch (acts.c). Between two items from the bus one token is decoded for every row.
- *  What is complete is replied.
+ *  What is complete is replied. A request may also name a server of others, which is asked instead
+ *  (engines.c).
  */
 #include "agent.h"
 #include "model/model.h"
@@ -17,7 +18,10 @@ static const svc_t service = {
     .credit = 256,
     .numerics = model_isa,
     .options = {{"--rows", "N", "128", "completions decoded at once, of policies of one shape"},
-                {"--kept", "N", "1", "versions of one policy that are held at most"}},
+                {"--kept", "N", "1", "versions of one policy that are held at most"},
+                {"--engine", "SERVERS", "",
+                 "that it may ask: 'URL MODEL KEY_ENV N', a ';' between two; the environment holds "
+                 "the key, N questions at once"}},
     .routes = {{"act", agent_on_act}},
     .open = agent_open,
     .close = agent_close,

@@ -12,8 +12,6 @@
 #define SAID_MAX 100 /* columns of an answer in an error */
 
 struct grader {
-    char *words; /* "URL\0MODEL\0KEY_ENV": what follows points into it */
-    const char *url, *model;
     openai_t *server; /* NULL without one */
 };
 
@@ -38,35 +36,12 @@ typedef struct {
 
 static int grader_send (sample_t *sample, err_t *err);
 
-/*  Splits at blanks; three words at most. */
-static int grader_read (grader_t *g, const char *server, const char **key_env, err_t *err)
-{
-    char *rest = NULL;
-    g->words = strdup (server);
-    if (!g->words)
-        return err_set (err, ERR_LIMIT, "no memory for a judge");
-    g->url = strtok_r (g->words, " ", &rest);
-    g->model = strtok_r (NULL, " ", &rest);
-    const char *key = strtok_r (NULL, " ", &rest);
-    *key_env = key ? key : "";
-    return g->model ? 0
-                    : err_set (err, ERR_CONFIG,
-                               "'%.200s' is no judge: its URL, its model and, where there is a "
-                               "key, the variable that holds it are wanted",
-                               server);
-}
-
 grader_t *grader_new (const char *server, err_t *err)
 {
     grader_t *g = calloc (1, sizeof *g);
-    const char *key_env = "";
     if (!g)
         err_set (err, ERR_LIMIT, "no memory for a judge");
-    else if (*server &&
-             (grader_read (g, server, &key_env, err) != 0 ||
-              !(g->server = openai_new (
-                    &(openai_options_t){.url = g->url, .model = g->model, .key_env = key_env},
-                    err))))
+    else if (*server && !(g->server = openai_read (server, err)))
         grader_destroy (&g);
     return g;
 }
@@ -77,14 +52,17 @@ void grader_destroy (grader_t **self)
     if (!g)
         return;
     openai_destroy (&g->server);
-    free (g->words);
     free (g);
     *self = NULL;
 }
 
 int grader_check (const grader_t *g, const grade_t *grade, err_t *err)
 {
-    if (g->server && strcmp (g->url, grade->url) == 0 && strcmp (g->model, grade->model) == 0)
+    buf_t name = {0};
+    buf_printf (&name, "%s %s", grade->url, grade->model);
+    bool ours = g->server && name.data && strcmp (openai_name (g->server), name.data) == 0;
+    buf_free (&name);
+    if (ours)
         return 0;
     return err_set (err, ERR_CONFIG,
                     "the judge %.200s at %.200s is not what this reward service was started with: "

@@ -79,7 +79,7 @@ static void ask (trainer_t *t)
     uint32_t episodes[EPISODES];
     for (uint32_t e = 0; e < EPISODES; e++)
         episodes[e] = e;
-    wire_prompt_t prompt = {{ids, 8}, episodes, EPISODES};
+    wire_prompt_t prompt = {{ids, 8}, episodes, EPISODES, ""};
     wire_act_request_t request = {.run = "r",
                                   .version = t->version,
                                   .step = t->sequence++,

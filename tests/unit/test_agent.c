@@ -1,142 +1,17 @@
 /* with: services/agent/ services/bus/ */
 /*  A whole agent at a real bus, turned by hand: requests wait for their version, answers depend on
  *  nothing but the request, what is wrong is refused. */
-#include "../../services/agent/agent.h"
-
 #include <math.h>
-#include <unistd.h>
 
-#include "../../services/bus/actors.h"
-#include "base/clock.h"
-#include "base/fs.h"
+#include "agent_fixture.h"
 #include "formats/hf.h"
-#include "model_fixture.h"
-#include "svc/args.h"
-#include "wire/wire.h"
 
-#define PATIENCE_MS 60000
-#define TOKENS      12
-#define STOP        5
-
-/*  ---- the run time, as far as an agent sees it ----------------------------------------------- */
-
-struct svc_run {
-    void *state;
-    bus_t *bus;
-    args_t *args;
-    size_t told;
-};
-
-void *svc_state (const svc_run_t *run)
-{
-    return run->state;
-}
-
-bus_t *svc_bus (const svc_run_t *run)
-{
-    return run->bus;
-}
-
-pool_t *svc_pool (svc_run_t *run)
-{
-    (void) run;
-    return NULL;
-}
-
-const args_t *svc_args (const svc_run_t *run)
-{
-    return run->args;
-}
-
-void svc_tell (svc_run_t *run)
-{
-    run->told++;
-}
-
-/*  ---- fixture -------------------------------------------------------------------------------- */
-
-typedef struct {
-    char dir[64], address[96];
-    actors_t *actors;
-    bus_t *trainer;
-    svc_run_t run; /* the agent */
-    arena_t *arena;
-    const char *numerics; /* of the trainer; NULL: like ours */
-    bool retired;         /* what is announced */
-} fixture_t;
-
-static bus_t *join (const fixture_t *f, const char *name)
-{
-    err_t err = {0};
-    bus_options_t options = {.address = f->address, .name = name, .numerics = ""};
-    bus_t *bus = bus_new (&options, &err);
-    assert_non_null (bus);
-    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), 0);
-    return bus;
-}
+#define TOKENS 12
+#define STOP   5
 
 static int setup (void **state)
 {
-    static const args_option_t options[] = {
-        {"--rows", "N", "4", ""}, {"--kept", "N", "2", ""}, {0}};
-    static const args_spec_t spec = {.program = "agent", .about = "", .options = options};
-    fixture_t *f = calloc (1, sizeof *f);
-    err_t err = {0};
-    assert_non_null (f);
-    snprintf (f->dir, sizeof f->dir, "/tmp/quintet-agent-XXXXXX");
-    assert_non_null (mkdtemp (f->dir));
-    snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
-    f->actors = actors_new (f->address, &err);
-    assert_non_null (f->actors);
-    f->trainer = join (f, "trainer");
-    f->run.bus = join (f, "agent-1");
-    f->run.args = args_parse (&spec, 1, (char *[]){(char *) (uintptr_t) "agent"}, &err);
-    f->arena = arena_new (16 << 20);
-    assert_true (f->run.args && f->arena);
-    assert_int_equal (agent_open (&f->run, &f->run.state, &err), 0);
-    assert_int_equal (bus_serve (f->run.bus, "act", 8, &err), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown (void **state)
-{
-    fixture_t *f = *state;
-    agent_close (&f->run, &f->run.state);
-    bus_destroy (&f->run.bus);
-    bus_destroy (&f->trainer);
-    actors_destroy (&f->actors);
-    args_destroy (&f->run.args);
-    arena_destroy (&f->arena);
-    fs_remove (f->dir, NULL);
-    free (f);
-    return 0;
-}
-
-/*  One turn of the agent's loop, as lib/svc has it. */
-static void turn (fixture_t *f)
-{
-    bus_item_t item;
-    int rc = bus_next (f->run.bus, &item, 2, NULL);
-    assert_true (rc >= 0);
-    if (rc == 1 && item.kind == BUS_REQUEST)
-        agent_on_act (&f->run, &item);
-    else if (rc == 1)
-        agent_on_item (&f->run, &item);
-    agent_work (&f->run);
-}
-
-/*  Turns the agent until the trainer gets an item of the kind. */
-static bus_item_t await (fixture_t *f, bus_kind_t kind)
-{
-    bus_item_t item;
-    for (int64_t deadline = clock_ms () + PATIENCE_MS; clock_ms () < deadline;) {
-        turn (f);
-        if (bus_next (f->trainer, &item, 0, NULL) == 1 && item.kind == kind)
-            return item;
-    }
-    fail_msg ("no item of kind %d within %d ms", (int) kind, PATIENCE_MS);
-    return item;
+    return setup_with (state, (char *) (uintptr_t) "");
 }
 
 static hash_t offer (fixture_t *f, const void *data, size_t size)
@@ -210,28 +85,6 @@ static wire_act_request_t request_of (const wire_version_t *version, const wire_
                                 .prompts_n = n};
 }
 
-static void call (fixture_t *f, const char *id, const wire_act_request_t *request, int64_t ms)
-{
-    buf_t bytes = {0};
-    wire_act_request_pack (request, &bytes);
-    assert_false (buf_failed (&bytes));
-    bus_call (f->trainer, "act", id, bytes.data, bytes.size, ms);
-    buf_free (&bytes);
-}
-
-/*  The answer, in the fixture's arena. */
-static const wire_act_reply_t *answer (fixture_t *f)
-{
-    err_t err = {0};
-    bus_item_t item = await (f, BUS_REPLY);
-    if (item.code != ERR_NONE)
-        fail_msg ("refused: %s", item.text);
-    const wire_act_reply_t *reply = wire_act_reply_unpack (f->arena, item.payload, item.size, &err);
-    if (!reply)
-        fail_msg ("%s", err.text);
-    return reply;
-}
-
 static const wire_act_reply_t *ask (fixture_t *f, const char *id, const wire_act_request_t *request)
 {
     call (f, id, request, PATIENCE_MS);
@@ -265,7 +118,7 @@ static void an_answer_has_every_episode_in_order (void **state)
     fixture_t *f = *state;
     wire_version_t version = make_version (f, 1, 11, true);
     static const uint32_t some[] = {4, 0}, more[] = {3, 1, 2};
-    const wire_prompt_t prompts[] = {{{words, 5}, some, 2}, {{other_words, 3}, more, 3}};
+    const wire_prompt_t prompts[] = {{{words, 5}, some, 2, ""}, {{other_words, 3}, more, 3, ""}};
     wire_act_request_t request = request_of (&version, prompts, 2);
     const wire_act_reply_t *reply = ask (f, "r/a", &request);
     assert_int_equal (reply->samples_n, 5);
@@ -290,7 +143,7 @@ static void a_sample_depends_on_its_coordinates_alone (void **state)
     fixture_t *f = *state;
     wire_version_t version = make_version (f, 1, 11, true);
     static const uint32_t all[] = {0, 1, 2, 3, 4, 5, 6}, one[] = {5};
-    const wire_prompt_t whole = {{words, 5}, all, 7}, alone = {{words, 5}, one, 1};
+    const wire_prompt_t whole = {{words, 5}, all, 7, ""}, alone = {{words, 5}, one, 1, ""};
     wire_act_request_t request = request_of (&version, &whole, 1);
     const wire_act_reply_t *first = ask (f, "r/whole", &request);
     request.prompts = &alone;
@@ -309,7 +162,7 @@ static void greedy_samples_are_all_the_same (void **state)
     fixture_t *f = *state;
     wire_version_t version = make_version (f, 1, 11, true);
     static const uint32_t all[] = {0, 1, 2};
-    const wire_prompt_t prompt = {{words, 5}, all, 3};
+    const wire_prompt_t prompt = {{words, 5}, all, 3, ""};
     wire_act_request_t request = request_of (&version, &prompt, 1);
     request.temperature = 0;
     const wire_act_reply_t *reply = ask (f, "r/greedy", &request);
@@ -323,7 +176,7 @@ static void a_request_waits_for_its_version_and_no_other (void **state)
     make_version (f, 1, 11, true);
     wire_version_t next = make_version (f, 2, 12, false); /* known by name only */
     static const uint32_t all[] = {0, 1};
-    const wire_prompt_t prompt = {{words, 5}, all, 2};
+    const wire_prompt_t prompt = {{words, 5}, all, 2, ""};
     wire_act_request_t request = request_of (&next, &prompt, 1);
     call (f, "r/early", &request, PATIENCE_MS);
     for (int i = 0; i < 50; i++) {
@@ -344,7 +197,7 @@ static void a_version_that_never_comes_is_refused (void **state)
     make_version (f, 1, 11, true);
     wire_version_t never = make_version (f, 9, 13, false);
     static const uint32_t all[] = {0};
-    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    const wire_prompt_t prompt = {{words, 5}, all, 1, ""};
     wire_act_request_t request = request_of (&never, &prompt, 1);
     call (f, "r/never", &request, 300);
     bus_item_t item = await (f, BUS_REPLY);
@@ -370,9 +223,9 @@ static void what_is_wrong_is_refused (void **state)
     static const uint32_t all[] = {0};
     static const int32_t beyond[] = {3, 83}, negative[] = {3, -1};
     static int32_t endless[200];
-    const wire_prompt_t good = {{words, 5}, all, 1}, bad[] = {{{beyond, 2}, all, 1},
-                                                              {{negative, 2}, all, 1},
-                                                              {{endless, 200}, all, 1}};
+    const wire_prompt_t good = {{words, 5}, all, 1, ""}, bad[] = {{{beyond, 2}, all, 1, ""},
+                                                                  {{negative, 2}, all, 1, ""},
+                                                                  {{endless, 200}, all, 1, ""}};
     wire_act_request_t request = request_of (&version, bad, 1);
     is_refused (f, "r/beyond", &request, ERR_INPUT);
     request.prompts = bad + 1;
@@ -399,7 +252,7 @@ static void a_version_of_another_numeric_path_is_refused (void **state)
     f->numerics = "abacus";
     wire_version_t version = make_version (f, 1, 11, true);
     static const uint32_t all[] = {0};
-    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    const wire_prompt_t prompt = {{words, 5}, all, 1, ""};
     wire_act_request_t request = request_of (&version, &prompt, 1);
     for (int i = 0; i < 2; i++) {
         call (f, i ? "r/once more" : "r/once", &request, PATIENCE_MS);
@@ -467,7 +320,7 @@ static void a_cancelled_request_is_forgotten (void **state)
     wire_version_t never = make_version (f, 9, 13, false);
     make_version (f, 1, 11, true);
     static const uint32_t all[] = {0};
-    const wire_prompt_t prompt = {{words, 5}, all, 1};
+    const wire_prompt_t prompt = {{words, 5}, all, 1, ""};
     wire_act_request_t request = request_of (&never, &prompt, 1);
     buf_t bytes = {0};
     wire_act_request_pack (&request, &bytes);

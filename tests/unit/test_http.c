@@ -149,8 +149,8 @@ static void what_fails_is_named (void **state)
         {"half", SOON_MS, ERR_TIMEOUT, "no answer in time"},
         {"locked", PATIENCE_MS, ERR_CONFIG, "status 401 (1 try): no such key: ***"},
         {"picky", PATIENCE_MS, ERR_INPUT, "status 400 (1 try): max_tokens is too large"},
-        {"garbage", PATIENCE_MS, ERR_INPUT, "no choices[0].message.content: <html>busy</html>"},
-        {"empty", PATIENCE_MS, ERR_INPUT, "no choices[0].message.content: {\"choices\": []}"},
+        {"garbage", PATIENCE_MS, ERR_INTERNAL, "no choices[0].message.content: <html>busy</html>"},
+        {"empty", PATIENCE_MS, ERR_INTERNAL, "no choices[0].message.content: {\"choices\": []}"},
         {"large", PATIENCE_MS, ERR_INPUT, "an answer of more than 16 MiB"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

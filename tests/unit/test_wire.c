@@ -85,7 +85,7 @@ static void numbers_have_bounds (void **state)
     (void) state;
     static const int32_t negative[] = {5, -1};
     wire_ids_t bad = {negative, 2};
-    const wire_prompt_t prompt = {bad, fixture_indices, 2};
+    const wire_prompt_t prompt = {bad, fixture_indices, 2, ""};
     REFUSED (act_request, m.temperature = NAN, "temperature");
     REFUSED (act_request, m.temperature = -1, "temperature");
     REFUSED (act_request, m.filter.top_p = NAN, "filter");
@@ -130,7 +130,7 @@ static void values_are_finite (void **state)
     static const float logps[] = {-1, NAN, 0};
     static const double returns[] = {0, INFINITY};
     static const wire_value_t values[] = {{0, 0, 0, NAN}}, far[] = {{0, 9, 0, 0}};
-    const wire_sample_t sample = {0, {fixture_ids, 3}, logps, true};
+    const wire_sample_t sample = {0, {fixture_ids, 3}, logps, true, "", 0};
     wire_reward_t reward = fixture_reward;
     reward.parts = parts;
     reward.parts_n = 1;
@@ -154,8 +154,12 @@ static void counts_and_orders_are_checked (void **state)
 {
     (void) state;
     static const char *const nine[9] = {"a", "b", "c", "d", "e", "f", "g", "h", "i"};
-    static const wire_sample_t twice[] = {{1, {fixture_ids, 1}, fixture_logps, true},
-                                          {1, {fixture_ids, 1}, fixture_logps, true}};
+    static const wire_sample_t twice[] = {{1, {fixture_ids, 1}, fixture_logps, true, "", 0},
+                                          {1, {fixture_ids, 1}, fixture_logps, true, "", 0}};
+    static const wire_sample_t nothing = {.text = "said"}, both = {.ids = {fixture_ids, 1},
+                                                                   .logps = fixture_logps,
+                                                                   .tokens = 1};
+    static const char *const empty[] = {"END", ""};
     static const wire_said_t else_said[] = {{2, "who?"}};
     static const wire_turn_t else_turns[] = {{else_said, 1}};
     static const wire_transcript_t else_transcripts[] = {{else_turns, 1}};
@@ -171,6 +175,9 @@ static void counts_and_orders_are_checked (void **state)
     REFUSED (score_reply, m.rewards = &reward, "parts.name");
     REFUSED (score_request, (m.roles = nine, m.roles_n = 9), "roles: 9 items");
     REFUSED (act_reply, m.samples = twice, "episode 1 comes after 1");
+    REFUSED (act_reply, (m.samples = &nothing, m.samples_n = 1), "0 log-probabilities, 0 tokens");
+    REFUSED (act_reply, (m.samples = &both, m.samples_n = 1), "1 log-probabilities, 1 tokens");
+    REFUSED (act_request, m.stop_texts = empty, "stop_texts: an empty one would end everything");
     REFUSED (value_request, m.groups = else_groups,
              "group 0: episode 0: turn 0: said.role: 2 of 2");
     REFUSED (value_reply, (m.values = many, m.values_n = sizeof many / sizeof *many), "values: ");

@@ -42,7 +42,7 @@ static inline wire_version_t fixture_version (void)
 
 static inline wire_act_request_t fixture_act_request (void)
 {
-    static const wire_prompt_t prompts[] = {{{fixture_ids, 3}, fixture_indices, 2}};
+    static const wire_prompt_t prompts[] = {{{fixture_ids, 3}, fixture_indices, 2, "say"}};
     return (wire_act_request_t){.run = "r",
                                 .version = fixture_version (),
                                 .seed = 1,
@@ -54,14 +54,19 @@ static inline wire_act_request_t fixture_act_request (void)
                                 .max_tokens = 9,
                                 .stops = {fixture_ids, 1},
                                 .prompts = prompts,
-                                .prompts_n = 1};
+                                .prompts_n = 1,
+                                .engine = "http://h/v1 m",
+                                .system = "You guide.",
+                                .stop_texts = fixture_roles,
+                                .stop_texts_n = 2};
 }
 
 static inline wire_act_reply_t fixture_act_reply (void)
 {
-    static const wire_sample_t samples[] = {{0, {fixture_ids, 3}, fixture_logps, true},
-                                            {1, {fixture_ids, 2}, fixture_logps, false}};
-    return (wire_act_reply_t){.version = fixture_version (), .samples = samples, .samples_n = 2};
+    static const wire_sample_t samples[] = {{0, {fixture_ids, 3}, fixture_logps, true, "", 0},
+                                            {1, {fixture_ids, 2}, fixture_logps, false, "", 0},
+                                            {2, {NULL, 0}, NULL, true, "said", 2}};
+    return (wire_act_reply_t){.version = fixture_version (), .samples = samples, .samples_n = 3};
 }
 
 static inline wire_score_request_t fixture_score_request (void)
@@ -97,7 +102,9 @@ static inline wire_group_t fixture_group (void)
                                  .temperature = 1,
                                  .stop_texts = fixture_roles,
                                  .stop_texts_n = 2,
-                                 .next = "\n{prompt}"};
+                                 .next = "\n{prompt}",
+                                 .engine = r ? "http://h/v1 m" : "",
+                                 .system = r ? "You guide." : ""};
     return (wire_group_t){.run = "r",
                           .phase = WIRE_EVAL_GREEDY,
                           .step = 4,
