@@ -26,8 +26,11 @@ static void the_split_is_a_partition (void **state)
     static const struct {
         const char *family, *style;
         size_t n;
-    } sets[] = {{"coding", "plain", 586}, {"writing", "plain", 144}, {"writing", "story", 144}};
-    for (size_t s = 0; s < 3; s++) {
+    } sets[] = {{"coding", "plain", 586},
+                {"writing", "plain", 144},
+                {"writing", "story", 144},
+                {"writing", "prose", 100}};
+    for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         task_set_t *set = open_set (sets[s].family, sets[s].style);
         size_t train = task_set_size (set, TASK_TRAIN), held = task_set_size (set, TASK_HELDOUT);
         assert_int_equal (train + held, sets[s].n);

@@ -1,4 +1,5 @@
-/*  generate - the writing family's built-in sets: briefs about places, and openings of stories. */
+/*  generate - the writing family's built-in sets: briefs about places, openings of stories, topics
+ *  of prose. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,9 +29,16 @@ bool writing_is_story (const char *style)
     return strcmp (style, "story") == 0;
 }
 
+bool writing_is_prose (const char *style)
+{
+    return strcmp (style, "prose") == 0;
+}
+
 /*  As many as there are combinations, so that no two of the tasks are the same. */
 size_t writing_builtin (const char *style)
 {
+    if (writing_is_prose (style))
+        return writing_topics ();
     return writing_is_story (style) ? WRITING_HEROES * WRITING_THINGS * WRITING_KINDS
                                     : WRITING_SUBJECTS * WRITING_ANGLES;
 }
@@ -54,6 +62,8 @@ json_t *writing_generate (const task_options_t *options, size_t i)
 {
     if (writing_is_story (options->style))
         return writing_generate_story (i);
+    if (writing_is_prose (options->style))
+        return writing_topic (i);
     const char *subject = writing_subjects[i % WRITING_SUBJECTS];
     const char *angle = writing_angles[i / WRITING_SUBJECTS % WRITING_ANGLES];
     char id[64], brief[160];

@@ -122,26 +122,24 @@ static double writing_repeats_of (writing_piece_t *piece)
     return n ? (double) (n - words_distinct (&piece->sentences)) / (double) n : 0;
 }
 
-/*  Adds a check. cross: it compares the two parts, and counts for the agreement as well. */
-static void writing_check (reward_score_t *score, const char *name, double value, bool cross)
+void writing_check (writing_sum_t *sum, const char *name, double value, bool cross)
 {
-    reward_part_t *part = &score->parts[score->parts_n++];
+    reward_part_t *part = &sum->score->parts[sum->score->parts_n++];
     snprintf (part->name, sizeof part->name, "%s", name);
     part->value = writing_clamp (value);
-    score->quality += part->value;
-    if (cross)
-        score->agreement += part->value;
+    sum->score->quality += part->value;
+    sum->score->agreement += cross ? part->value : 0;
+    sum->cross += cross;
 }
 
-/*  Each term should occur in both parts; without terms there is nothing to miss. */
-static double writing_terms_of (const json_t *task, writing_piece_t *a, writing_piece_t *b)
+double writing_terms_of (const json_t *task, words_t *a, words_t *b)
 {
     const json_t *terms = json_object_get (task, "terms"), *term;
     size_t i;
     double found = 0, wanted = 0;
     json_array_foreach (terms, i, term) {
         const char *const list[] = {json_is_string (term) ? json_string_value (term) : "", NULL};
-        found += words_have_any (&a->words, list) + words_have_any (&b->words, list);
+        found += words_have_any (a, list) + words_have_any (b, list);
         wanted += 2;
     }
     return wanted > 0 ? found / wanted : 1;
@@ -150,54 +148,53 @@ static double writing_terms_of (const json_t *task, writing_piece_t *a, writing_
 /*  What the two writers can only meet together. A part that takes no side agrees with nobody: else
  *  the empty text would be in perfect style. */
 static void writing_check_style (const writing_piece_t *a, const writing_piece_t *b,
-                                 reward_score_t *score)
+                                 writing_sum_t *sum)
 {
     int spelling[2] = {writing_side_of (&a->words, writing_uk, writing_us),
                        writing_side_of (&b->words, writing_uk, writing_us)};
     int reg[2] = {writing_side_of (&a->words, writing_formal, writing_plain),
                   writing_side_of (&b->words, writing_formal, writing_plain)};
     size_t person = writing_person_of (&a->words);
-    writing_check (score, "headings", ((a->head != HEAD_NONE) + (b->head != HEAD_NONE)) / 2.0,
-                   false);
-    writing_check (score, "heading_style", a->head != HEAD_NONE && a->head == b->head, true);
-    writing_check (score, "spelling", spelling[0] && spelling[0] == spelling[1], true);
-    writing_check (score, "register", reg[0] && reg[0] == reg[1], true);
-    writing_check (score, "person",
+    writing_check (sum, "headings", ((a->head != HEAD_NONE) + (b->head != HEAD_NONE)) / 2.0, false);
+    writing_check (sum, "heading_style", a->head != HEAD_NONE && a->head == b->head, true);
+    writing_check (sum, "spelling", spelling[0] && spelling[0] == spelling[1], true);
+    writing_check (sum, "register", reg[0] && reg[0] == reg[1], true);
+    writing_check (sum, "person",
                    person < WRITING_PERSONS && person == writing_person_of (&b->words), true);
 }
 
 /*  What each part has to have by itself, and how the two relate in length and words. Ranges, not
  *  targets: the built-in briefs are short, and there is more than one good text. */
 static void writing_check_content (const json_t *task, writing_piece_t *a, writing_piece_t *b,
-                                   bool story, reward_score_t *score)
+                                   bool story, writing_sum_t *sum)
 {
     double na = (double) a->words.n, nb = (double) b->words.n;
     double unique = nb > 0 ? (double) words_distinct (&b->words) / nb : 0;
     /* Two texts about one thing share words; two that share all of them are one text twice. */
     double overlap = words_overlap (&a->words, &b->words);
-    writing_check (score, "length_ratio",
+    writing_check (sum, "length_ratio",
                    na > 0 ? writing_within (nb / na, story ? 0.8 : 1.6, story ? 1.5 : 4) : 0,
                    story);
-    writing_check (score, "unique_words",
-                   nb > 8 ? writing_within (unique, story ? 0.6 : 0.5, 1) : 0, false);
-    writing_check (score, "overlap", writing_within (overlap, 0.25, 0.9), story);
+    writing_check (sum, "unique_words", nb > 8 ? writing_within (unique, story ? 0.6 : 0.5, 1) : 0,
+                   false);
+    writing_check (sum, "overlap", writing_within (overlap, 0.25, 0.9), story);
     writing_check (
-        score, "transitions",
+        sum, "transitions",
         story ? (writing_transitions_of (&a->words, 2) + writing_transitions_of (&b->words, 2)) / 2
               : writing_transitions_of (&b->words, 3),
         false);
-    writing_check (score, "terms", writing_terms_of (task, a, b), false);
+    writing_check (sum, "terms", writing_terms_of (task, &a->words, &b->words), false);
     writing_check (
-        score, "ending",
+        sum, "ending",
         (0.5 * (words_closed (a->body) && words_closed (b->body)) +
          0.5 * words_have_any (&b->words, story ? writing_happy_endings : writing_endings)),
         false);
-    writing_check (score, "no_repeats", 1 - 2 * (writing_repeats_of (a) + writing_repeats_of (b)),
+    writing_check (sum, "no_repeats", 1 - 2 * (writing_repeats_of (a) + writing_repeats_of (b)),
                    false);
     if (story)
-        writing_check (score, "same_hero",
+        writing_check (sum, "same_hero",
                        words_overlap (&a->words, &b->words) > 0.1 &&
-                           writing_terms_of (task, a, b) > 0.4,
+                           writing_terms_of (task, &a->words, &b->words) > 0.4,
                        true);
 }
 
@@ -221,10 +218,9 @@ static const char *writing_slot (const json_t *state, const char *name)
     return there ? state_slot_text (state, name) : NULL;
 }
 
-/*  Two pieces: what summary and details wrote, or what solo wrote around the line "---". *solo
- *  keeps a copy that is cut there; the caller frees it. */
-static int writing_split_pieces (const json_t *state, bool story, char **solo,
-                                 writing_piece_t pieces[2], err_t *err)
+/*  Two texts: what summary and details wrote, or what solo wrote around the line "---". *solo keeps
+ *  a copy that is cut there; the caller frees it. */
+static int writing_split_texts (const json_t *state, char **solo, const char *texts[2], err_t *err)
 {
     const char *first = writing_slot (state, "summary");
     const char *second = writing_slot (state, "details");
@@ -243,24 +239,17 @@ static int writing_split_pieces (const json_t *state, bool story, char **solo,
         first = *solo;
         second = line ? line + 5 : "";
     }
-    writing_read_piece (first ? first : "", story, &pieces[0]);
-    writing_read_piece (second ? second : "", story, &pieces[1]);
+    texts[0] = first ? first : "";
+    texts[1] = second ? second : "";
     return 0;
 }
 
-/*  What a writer can do without the other: a heading (where the house has such), an end, and
- *  nothing twice. A single agent has written both. */
-static void writing_add_locals (const json_t *state, bool story, writing_piece_t pieces[2],
-                                reward_score_t *score)
+/*  What each writer has done without the other; a single agent has written both. */
+static void writing_add_locals (const json_t *state, const double own[2], reward_score_t *score)
 {
     static const char *const roles[] = {"summary", "details"};
     const json_t *names = json_object_get (state, "roles"), *name;
-    double own[2];
     size_t i;
-    for (int p = 0; p < 2; p++)
-        own[p] = ((story || pieces[p].head != HEAD_NONE) + words_closed (pieces[p].body) +
-                  writing_clamp (1 - 2 * writing_repeats_of (&pieces[p]))) /
-                 3;
     json_array_foreach (names, i, name)
         for (int p = 0; p < 2; p++)
             if (strcmp (json_string_value (name), roles[p]) == 0)
@@ -269,24 +258,40 @@ static void writing_add_locals (const json_t *state, bool story, writing_piece_t
         reward_add_local (score, "solo", (own[0] + own[1]) / 2);
 }
 
-/*  The counts are believed only after words_failed: memory that ran out would have made them too
- *  small. */
-static int writing_check_pieces (const json_t *task, bool story, writing_piece_t pieces[2],
-                                 reward_score_t *score, err_t *err)
+/*  The checks of the built-in sets in one house style, and of stories. By itself a text is worth a
+ *  heading (where the house has such), an end, and nothing twice. The counts are believed only
+ *  after words_failed: memory that ran out would have made them too small. */
+static int writing_check_pieces (const json_t *task, const char *const texts[2], writing_sum_t *sum,
+                                 double own[2], err_t *err)
 {
-    if (!story)
-        writing_check_style (&pieces[0], &pieces[1], score);
-    writing_check_content (task, &pieces[0], &pieces[1], story, score);
+    bool story = writing_is_story (family_text (task, "style")), failed = false;
+    writing_piece_t pieces[2] = {{0}};
     for (int i = 0; i < 2; i++)
-        if (words_failed (&pieces[i].words) || words_failed (&pieces[i].sentences))
-            return err_set (err, ERR_LIMIT, "no memory for the words of a text");
+        writing_read_piece (texts[i], story, &pieces[i]);
+    if (!story)
+        writing_check_style (&pieces[0], &pieces[1], sum);
+    writing_check_content (task, &pieces[0], &pieces[1], story, sum);
+    for (int i = 0; i < 2; i++) {
+        writing_piece_t *piece = &pieces[i];
+        own[i] = ((story || piece->head != HEAD_NONE) + words_closed (piece->body) +
+                  writing_clamp (1 - 2 * writing_repeats_of (piece))) /
+                 3;
+        failed = failed || words_failed (&piece->words) || words_failed (&piece->sentences);
+        words_free (&piece->words);
+        words_free (&piece->sentences);
+    }
+    return failed ? err_set (err, ERR_LIMIT, "no memory for the words of a text") : 0;
+}
+
+/*  Success needs nearly all that only both can do together, and nearly all of the rest; where the
+ *  checks of the two texts are yes or no, all of the first. */
+static void writing_join (bool prose, const writing_sum_t *sum)
+{
+    reward_score_t *score = sum->score;
     score->quality /= (double) score->parts_n;
-    /* The number of checks that are marked as cross in the two functions above. */
-    score->agreement /= story ? 3 : 4;
-    /* Success needs all that only both can do together, and nearly all of the rest. */
-    score->success = score->agreement > 0.999 && score->quality >= 0.9;
+    score->agreement /= (double) sum->cross;
+    score->success = score->agreement > (prose ? 0.9 : 0.999) && score->quality >= 0.9;
     writing_verdict (score);
-    return 0;
 }
 
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
@@ -294,18 +299,19 @@ int writing_score (const episode_t *episode, const task_capabilities_t *capabili
 {
     (void) capabilities; /* texts are checked here, nothing runs */
     const json_t *state = episode_json (episode), *task = json_object_get (state, "task");
-    bool story = writing_is_story (family_text (task, "style"));
-    writing_piece_t pieces[2] = {{0}};
+    const char *texts[2];
+    bool prose = writing_is_prose (family_text (task, "style"));
+    writing_sum_t sum = {.score = score};
+    double own[2] = {0};
     char *solo = NULL;
     *score = (reward_score_t){.unused = -1};
-    int rc = writing_split_pieces (state, story, &solo, pieces, err);
+    int rc = writing_split_texts (state, &solo, texts, err);
     if (rc == 0)
-        rc = writing_check_pieces (task, story, pieces, score, err);
-    if (rc == 0)
-        writing_add_locals (state, story, pieces, score);
-    for (int i = 0; i < 2; i++) {
-        words_free (&pieces[i].words);
-        words_free (&pieces[i].sentences);
+        rc = prose ? writing_check_prose (task, texts, &sum, own, err)
+                   : writing_check_pieces (task, texts, &sum, own, err);
+    if (rc == 0) {
+        writing_join (prose, &sum);
+        writing_add_locals (state, own, score);
     }
     free (solo);
     return rc;

@@ -6,7 +6,8 @@
  *  register and person.
  *
  *  Style "story" is for plain story models: both agents go on from the same opening, the second one
- *  with "One day," after it.
+ *  with "One day," after it. Style "prose" is for models that follow instructions: plain paragraphs
+ *  on a topic.
  */
 #include "task/writing/writing.h"
 
@@ -14,7 +15,7 @@ const family_t family_writing = {
     .name = "writing",
     .roles = {"summary", "details", "solo"},
     .turns = 1,
-    .styles = {"plain", "story"},
+    .styles = {"plain", "story", "prose"},
     .builtin = writing_builtin,
     .generate = writing_generate,
     .adopt = writing_adopt,
