@@ -341,6 +341,8 @@ int convert_episodes (arena_t *arena, Quintet__Episode *const *in, size_t n,
         /* Not read here: the environment wrote it as JSON, and who wants to know what it says
            parses it. */
         list[i].history = in[i]->history;
+        list[i].tokens = in[i]->tokens;
+        list[i].critical_path = in[i]->critical_path;
         if (convert_reward (arena, in[i]->reward, &list[i].reward, err) != 0 ||
             convert_completions (arena, in[i], &list[i], err) != 0)
             return err_wrap (err, "episode %zu", i);
@@ -470,6 +472,8 @@ Quintet__Episode **convert_to_episodes (arena_t *arena, const wire_episode_t *in
     for (size_t i = 0; i < n; i++) {
         quintet__episode__init (&all[i]);
         all[i].history = convert_borrow (in[i].history ? in[i].history : "");
+        all[i].tokens = in[i].tokens;
+        all[i].critical_path = in[i].critical_path;
         all[i].reward = convert_to_reward (arena, &in[i].reward);
         if (!all[i].reward || convert_to_completions (arena, &in[i], &all[i]) != 0)
             return NULL;

@@ -201,8 +201,10 @@ typedef struct {
 typedef struct {
     const char *history; /* JSON; the task stands in the group */
     wire_reward_t reward;
-    const wire_completion_t *completions; /* sorted by (turn, role) */
+    const wire_completion_t *completions; /* sorted by (turn, role); none of engines */
     size_t completions_n;
+    /* that its roles wrote, engines too: all together, and the longest of each turn together */
+    uint32_t tokens, critical_path;
 } wire_episode_t;
 
 /*  A finished group, committed once. */

@@ -41,9 +41,14 @@ static int answers_check_act (const group_t *group, size_t role, const wire_act_
         if (group->seats[role].prompt_of[e] == NOT_ACTING)
             continue;
         const wire_sample_t *sample = answers_sample_of (reply, e, &next);
-        if (!sample || sample->ids.n == 0 || sample->ids.n > group_max_tokens (group, role))
-            return err_set (err, ERR_INTERNAL, "the agent's sample for episode %zu has %zu tokens",
-                            e, sample ? sample->ids.n : 0);
+        size_t n = sample ? sample->ids.n : 0;
+        /* An engine may count otherwise than it was asked to, and has no ids. */
+        bool fits = *group->message->roles[role].engine
+                        ? sample && n == 0
+                        : n > 0 && n <= group_max_tokens (group, role);
+        if (!fits)
+            return err_set (err, ERR_INTERNAL, "the agent's sample for episode %zu has %zu ids", e,
+                            n);
         expected++;
     }
     if (expected != reply->samples_n)
@@ -61,6 +66,21 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
     return r;
 }
 
+/*  Nothing of it is trained on, so nothing goes into the result. */
+static int answers_apply_text (const group_t *group, size_t e, size_t role,
+                               const wire_sample_t *sample, err_t *err)
+{
+    const wire_role_t *message = &group->message->roles[role];
+    stops_t stops = {message->stop_texts, message->stop_texts_n};
+    size_t size = strlen (sample->text);
+    bool cut = stops_find (&stops, sample->text, size, &size); /* most servers did so themselves */
+    episode_action_t action = {.text = sample->text,
+                               .size = size,
+                               .tokens = sample->tokens,
+                               .truncated = !sample->stopped && !cut};
+    return episode_act (group->tables[e].episode, role, &action, err);
+}
+
 /*  The ids are what is trained on and go into the result as they came; the text is only what others
  *  read. Both may end where a stop text begins: agents know no text, and a completion is the same
  *  whether it was ended there or cut there afterwards. Whether it ends follows from the ids that
@@ -68,6 +88,8 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
 static int answers_apply (group_t *group, size_t e, size_t role, const wire_sample_t *sample,
                           err_t *err)
 {
+    if (*group->message->roles[role].engine)
+        return answers_apply_text (group, e, role, sample, err);
     table_t *table = &group->tables[e];
     seat_t *seat = &group->seats[role];
     const wire_ids_t *prompt = result_prompt_ids (group->result, seat->prompt_of[e]);
@@ -161,20 +183,23 @@ void group_end_turn (group_t *group)
 
 static void answers_end_score (group_t *group)
 {
-    /* Borrowed; they are written into the result and nowhere kept. */
-    const char **histories = calloc (group->n, sizeof *histories);
+    /* Histories are borrowed; they are written into the result and nowhere kept. */
+    result_played_t *played = calloc (group->n, sizeof *played);
     err_t err = {0};
-    for (size_t e = 0; histories && e < group->n; e++)
-        histories[e] = group->tables[e].history;
+    for (size_t e = 0; played && e < group->n; e++) {
+        const episode_t *episode = group->tables[e].episode;
+        played[e] = (result_played_t){group->tables[e].history, episode_tokens (episode),
+                                      episode_critical_path (episode)};
+    }
     buf_clear (&group->bytes);
-    int rc = histories ? result_write (group->result, group->message->group, histories,
-                                       group->score->rewards, group->others_n, &group->bytes, &err)
-                       : err_set (&err, ERR_LIMIT, "no memory for %zu episodes", group->n);
+    int rc = played ? result_write (group->result, group->message->group, played,
+                                    group->score->rewards, group->others_n, &group->bytes, &err)
+                    : err_set (&err, ERR_LIMIT, "no memory for %zu episodes", group->n);
     if (rc == 0)
         group->state = GROUP_DONE;
     else
         group_fail (group, err.code, "%s", err.text);
-    free (histories);
+    free (played);
 }
 
 /*  An answer that is refused leaves the group as it was, and the ask open. */

@@ -73,26 +73,35 @@ static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text,
     return &list[i];
 }
 
-/*  Begins a distinct prompt: its ids go into the result, where completions name them by index. */
-static int asks_start_shared (group_t *group, size_t role, shared_t *shared, buf_t *text,
-                              err_t *err)
+/*  The ids of a distinct prompt go into the result, where completions name them by index. */
+static int asks_encode (group_t *group, size_t role, shared_t *shared, const buf_t *text,
+                        err_t *err)
 {
     seat_t *seat = &group->seats[role];
     tokenizer_ids_t ids = {0};
-    shared->episodes = calloc (group->n, sizeof *shared->episodes);
-    int rc = shared->episodes ? 0 : err_set (err, ERR_LIMIT, "no memory for a prompt");
     const wire_role_t *r = &group->message->roles[role];
-    if (rc == 0 && shared->before)
-        rc = prompt_go_on (seat->tokenizer, r,
-                           result_prompt_ids (group->result, shared->before->prompt),
-                           &shared->before->ids, text->data, text->size, &ids, err);
-    else if (rc == 0)
-        rc = prompt_encode (seat->tokenizer, r, text->data, text->size, &ids, err);
+    int rc = shared->before
+                 ? prompt_go_on (seat->tokenizer, r,
+                                 result_prompt_ids (group->result, shared->before->prompt),
+                                 &shared->before->ids, text->data, text->size, &ids, err)
+                 : prompt_encode (seat->tokenizer, r, text->data, text->size, &ids, err);
     if (rc == 0 && ids.n == 0)
         rc = err_set (err, ERR_INPUT, "an empty prompt");
     if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
     tokenizer_ids_free (&ids);
+    return rc;
+}
+
+/*  Begins a distinct prompt, the at-th; an engine gets it as it is. */
+static int asks_start_shared (group_t *group, size_t role, size_t at, shared_t *shared, buf_t *text,
+                              err_t *err)
+{
+    shared->episodes = calloc (group->n, sizeof *shared->episodes);
+    shared->index = (uint32_t) at;
+    int rc = shared->episodes ? 0 : err_set (err, ERR_LIMIT, "no memory for a prompt");
+    if (rc == 0 && !*group->message->roles[role].engine)
+        rc = asks_encode (group, role, shared, text, err);
     shared->text = buf_take (text);
     return rc;
 }
@@ -121,7 +130,7 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
         if (shared == &list[*n]) {
             (*n)++;
             shared->before = before;
-            rc = asks_start_shared (group, role, shared, &text, err);
+            rc = asks_start_shared (group, role, *n - 1, shared, &text, err);
         }
         if (rc == 0) {
             shared->episodes[shared->n++] = (uint32_t) e;
@@ -147,12 +156,16 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
         group_fail (group, ERR_LIMIT, "no memory for a request of %zu prompts", n);
         return;
     }
-    for (size_t i = 0; i < n; i++)
+    bool engine = *r->engine;
+    for (size_t i = 0; i < n; i++) {
+        prompts[i] = (wire_prompt_t){.episodes = list[i].episodes, .episodes_n = list[i].n};
         /* The ids that were written down, not encoded anew: what is trained on later is what was
            asked. */
-        prompts[i] = (wire_prompt_t){.ids = *result_prompt_ids (group->result, list[i].index),
-                                     .episodes = list[i].episodes,
-                                     .episodes_n = list[i].n};
+        if (engine)
+            prompts[i].text = list[i].text;
+        else
+            prompts[i].ids = *result_prompt_ids (group->result, list[i].index);
+    }
     wire_act_request_t request = {.run = m->run,
                                   .version = r->version,
                                   .seed = m->seed,
@@ -166,7 +179,11 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .max_tokens = group_max_tokens (group, role),
                                   .stops = r->stops,
                                   .prompts = prompts,
-                                  .prompts_n = n};
+                                  .prompts_n = n,
+                                  .engine = r->engine,
+                                  .system = r->system,
+                                  .stop_texts = r->stop_texts,
+                                  .stop_texts_n = engine ? r->stop_texts_n : 0};
     char where[160];
     snprintf (where, sizeof where, "/%u/%.100s", group->turn, r->name);
     group->seats[role].ask = group->asks_n;

@@ -219,16 +219,18 @@ static bool player_store (environment_t *env, player_t *player)
 }
 
 /*  Prompts are written with the tokenizer that the policy's manifest names by hash; it comes from
- *  the bus, and all groups that name it share one. */
+ *  the bus, and all groups that name it share one. An engine has its own. */
 static bool player_read (environment_t *env, player_t *player)
 {
     const wire_group_t *m = group_message (player->group);
     for (size_t r = 0; r < m->roles_n; r++) {
-        if (player->tokenizers[r])
+        if (group_has_tokenizer (player->group, r))
             continue;
-        player->tokenizers[r] =
-            tokenizers_take (env->tokenizers, &m->roles[r].tokenizer, &player->trouble);
-        if (player->tokenizers[r]) {
+        bool engine = *m->roles[r].engine;
+        if (!engine)
+            player->tokenizers[r] =
+                tokenizers_take (env->tokenizers, &m->roles[r].tokenizer, &player->trouble);
+        if (player->tokenizers[r] || engine) {
             group_tokenizer (player->group, r, player->tokenizers[r]);
         } else if (player->trouble.code == ERR_INPUT) {
             group_fail (player->group, ERR_INPUT, "role %s: %s", m->roles[r].name,

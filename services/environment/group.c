@@ -155,8 +155,9 @@ const err_t *group_error (const group_t *group)
 void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
 {
     group->seats[role].tokenizer = tokenizer;
+    group->seats[role].ready = true;
     for (size_t r = 0; r < group->message->roles_n; r++)
-        if (!group->seats[r].tokenizer)
+        if (!group->seats[r].ready)
             return;
     if (group->state == GROUP_READING)
         group_go_on (group);
@@ -164,7 +165,7 @@ void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
 
 bool group_has_tokenizer (const group_t *group, size_t role)
 {
-    return group->seats[role].tokenizer != NULL;
+    return group->seats[role].ready;
 }
 
 size_t group_asks (const group_t *group)

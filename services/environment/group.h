@@ -61,8 +61,8 @@ const err_t *group_error (const group_t *group);
 void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 
-/*  READING: each role wants one; borrowed until the group is destroyed. Begins the first turn when
- *  all are there. */
+/*  READING: each role wants one, or NULL where an engine plays it; borrowed until the group is
+ *  destroyed. Begins the first turn when all are there. */
 void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer);
 bool group_has_tokenizer (const group_t *group, size_t role);
 

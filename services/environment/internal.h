@@ -16,9 +16,12 @@ typedef struct {
 
 /*  One role. */
 typedef struct {
-    const tokenizer_t *tokenizer;
-    uint32_t *prompt_of; /* of each episode in this turn: index into the result, or NOT_ACTING */
-    size_t ask;          /* which of the turn's asks is its own */
+    const tokenizer_t *tokenizer; /* NULL of one that an engine plays */
+    bool ready;                   /* it has the tokenizer, or needs none */
+    /* of each episode in this turn, or NOT_ACTING: index into the result; of one that an engine
+       plays, of which the result has nothing, index into the turn's prompts */
+    uint32_t *prompt_of;
+    size_t ask; /* which of the turn's asks is its own */
     bool acts;
 } seat_t;
 

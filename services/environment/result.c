@@ -97,7 +97,7 @@ const wire_completion_t *result_last (const result_t *result, size_t episode, si
 /*  The order is fixed by how it was filled: completions by (turn, role) within each episode. Two
  *  environments that played the same group give the same bytes, so it does not matter whose commit
  *  comes first. */
-int result_write (const result_t *result, uint64_t group, const char *const *histories,
+int result_write (const result_t *result, uint64_t group, const result_played_t *played,
                   const wire_reward_t *rewards, size_t others_n, buf_t *bytes, err_t *err)
 {
     wire_episode_t *episodes = calloc (result->episodes, sizeof *episodes);
@@ -111,7 +111,9 @@ int result_write (const result_t *result, uint64_t group, const char *const *his
     for (size_t k = 0; k < others_n; k++)
         others[k] = rewards[result->episodes + k].reward;
     for (size_t i = 0; i < result->episodes; i++)
-        episodes[i] = (wire_episode_t){.history = histories[i],
+        episodes[i] = (wire_episode_t){.history = played[i].history,
+                                       .tokens = (uint32_t) played[i].tokens,
+                                       .critical_path = (uint32_t) played[i].critical_path,
                                        .reward = rewards[i],
                                        .completions = result->rows[i].completion,
                                        .completions_n = result->rows[i].n};

@@ -3,7 +3,7 @@
  *      result_t *result = result_new (episodes);
  *      result_prompt (result, ids, n, &prompt);                  a distinct prompt
  *      result_completion (result, episode, &completion);        in the order of (turn, role)
- *      result_write (result, group, histories, rewards, n, &bytes, &err);
+ *      result_write (result, group, played, rewards, n, &bytes, &err);
  *      result_destroy (&result);
  *
  *  Ids and log-probabilities are borrowed: they lie where the replies were unpacked.
@@ -25,9 +25,15 @@ int result_completion (result_t *result, size_t episode, const wire_completion_t
 /*  A role's last one in an episode, NULL: none yet. Until the next call of result_completion. */
 const wire_completion_t *result_last (const result_t *result, size_t episode, size_t role);
 
-/*  Appends to bytes. histories: one per episode; rewards: those of the episodes, and behind them
- *  those of others_n teams that were not played. ERR_INPUT: it is too large. */
-int result_write (const result_t *result, uint64_t group, const char *const *histories,
+/*  How an episode went, besides its completions. */
+typedef struct {
+    const char *history;
+    size_t tokens, critical_path;
+} result_played_t;
+
+/*  Appends to bytes. played: one per episode; rewards: those of the episodes, and behind them those
+ *  of others_n teams that were not played. ERR_INPUT: it is too large. */
+int result_write (const result_t *result, uint64_t group, const result_played_t *played,
                   const wire_reward_t *rewards, size_t others_n, buf_t *bytes, err_t *err);
 
 #endif

@@ -37,8 +37,8 @@ static void evaluations_put_episode (json_t *line, size_t sample, const wire_epi
                                   r->speed,
                                   r->cost,
                                   r->agreement_unknown ? NAN : r->agreement,
-                                  (double) rollout_tokens (episode),
-                                  (double) rollout_critical_path (episode)};
+                                  (double) episode->tokens,
+                                  (double) episode->critical_path};
     for (size_t i = 0; i < NAMES; i++)
         evaluations_put (line, evaluations_names[i], sample, values[i]);
     for (size_t p = 0; p < r->parts_n; p++) {

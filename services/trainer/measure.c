@@ -53,7 +53,8 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode, si
     m->judged += !reward->success_unknown;
     m->agreement += reward->agreement_unknown ? 0 : reward->agreement;
     *agreed += !reward->agreement_unknown;
-    m->critical_path += (double) rollout_critical_path (episode);
+    m->critical_path += (double) episode->critical_path;
+    m->episode_tokens += (double) episode->tokens;
     for (size_t c = 0; c < episode->completions_n; c++) {
         const wire_completion_t *completion = &episode->completions[c];
         m->completions++;
@@ -86,7 +87,7 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
        would be disagreement. */
     m->agreement = agreed || !m->n ? m->agreement / fmax ((double) agreed, 1) : NAN;
     m->critical_path /= episodes;
-    m->episode_tokens = (double) m->tokens / episodes;
+    m->episode_tokens /= episodes;
     m->completion_tokens = (double) m->tokens / fmax ((double) m->completions, 1);
 }
 

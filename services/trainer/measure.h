@@ -31,7 +31,7 @@ typedef struct {
     spread_t reward, quality, speed, cost;
     double agreement;         /* mean; NAN: nobody measured it */
     double critical_path;     /* mean, tokens */
-    double episode_tokens;    /* mean */
+    double episode_tokens;    /* mean, with what engines wrote */
     double completion_tokens; /* mean */
     size_t longest;           /* completion */
     size_t completions, tokens, truncated;

@@ -166,35 +166,11 @@ double rollout_local (const wire_reward_t *reward, const char *role)
     return NAN;
 }
 
-/*  Roles of one turn write at the same time, so a turn takes as long as its longest completion.
- *  Completions stand in the order of their turns. */
-size_t rollout_critical_path (const wire_episode_t *episode)
-{
-    size_t path = 0, longest = 0;
-    for (size_t c = 0; c < episode->completions_n; c++) {
-        const wire_completion_t *now = &episode->completions[c];
-        if (c && now->turn != episode->completions[c - 1].turn) {
-            path += longest;
-            longest = 0;
-        }
-        longest = now->ids.n > longest ? now->ids.n : longest;
-    }
-    return path + longest;
-}
-
-/*  What the agents wrote; prompts are not counted. */
-size_t rollout_tokens (const wire_episode_t *episode)
-{
-    size_t tokens = 0;
-    for (size_t c = 0; c < episode->completions_n; c++)
-        tokens += episode->completions[c].ids.n;
-    return tokens;
-}
-
 size_t rollout_tokens_all (const rollout_t *rollout)
 {
     size_t tokens = 0;
     for (size_t e = 0; e < rollout->episodes; e++)
-        tokens += rollout_tokens (rollout->episode[e]);
+        for (size_t c = 0; c < rollout->episode[e]->completions_n; c++)
+            tokens += rollout->episode[e]->completions[c].ids.n;
     return tokens;
 }

@@ -48,11 +48,7 @@ int rollout_index (rollout_t *rollout, err_t *err);
 /*  A role's local part; NAN: nobody told it. */
 double rollout_local (const wire_reward_t *reward, const char *role);
 
-/*  Sum over the turns of an episode of its longest completion, in tokens; and of all
- *  completions. */
-size_t rollout_critical_path (const wire_episode_t *episode);
-size_t rollout_tokens (const wire_episode_t *episode);
-/*  Of all episodes. */
+/*  Of all completions: what agents sampled. */
 size_t rollout_tokens_all (const rollout_t *rollout);
 
 #endif

@@ -61,7 +61,8 @@ static inline void fixture_group (fixture_group_t *f, const char *tokenizer_text
 }
 
 /*  What an agent might answer: for every episode asked for, a number of tokens that differs by
- *  role and episode, the last one the stop token. -1, and no bytes: the request is refused. */
+ *  role and episode, the last one the stop token; of an engine a text that it did not cut. -1, and
+ *  no bytes: the request is refused. */
 static inline int fixture_act (const void *data, size_t size, buf_t *bytes)
 {
     err_t err = {0};
@@ -86,6 +87,9 @@ static inline int fixture_act (const void *data, size_t size, buf_t *bytes)
                                          .ids = {.data = ids[n], .n = length},
                                          .logps = logps[n],
                                          .stopped = true};
+            if (*request->engine)
+                samples[n] =
+                    (wire_sample_t){.episode = e, .text = "return 1 END and 2", .tokens = 20 + e};
         }
     for (uint32_t i = 0; i < n; i++) /* sorted by episode, whatever the prompts' order */
         for (uint32_t j = i + 1; j < n; j++)

@@ -46,7 +46,9 @@ static inline void world_open (world_t *w, const double rewards[4])
             .history = "{\"turns\":[]}",
             .reward = {.reward = rewards[e], .quality = rewards[e], .success = rewards[e] > 0.5},
             .completions = c,
-            .completions_n = e < 2 ? 3 : 2};
+            .completions_n = e < 2 ? 3 : 2,
+            .tokens = (uint32_t[]){6, 7, 5, 7}[e],
+            .critical_path = (uint32_t[]){5, 6, 4, 6}[e]};
     }
     w->completions[3][0] = world_completion (0, 0, 0, 6); /* cut by the length limit */
     for (size_t g = 0; g < 2; g++)

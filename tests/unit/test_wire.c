@@ -174,7 +174,7 @@ static void counts_and_orders_are_checked (void **state)
     reward.parts_n = 1;
     REFUSED (score_reply, m.rewards = &reward, "parts.name");
     REFUSED (score_request, (m.roles = nine, m.roles_n = 9), "roles: 9 items");
-    REFUSED (act_reply, m.samples = twice, "episode 1 comes after 1");
+    REFUSED (act_reply, (m.samples = twice, m.samples_n = 2), "episode 1 comes after 1");
     REFUSED (act_reply, (m.samples = &nothing, m.samples_n = 1), "0 log-probabilities, 0 tokens");
     REFUSED (act_reply, (m.samples = &both, m.samples_n = 1), "1 log-probabilities, 1 tokens");
     REFUSED (act_request, m.stop_texts = empty, "stop_texts: an empty one would end everything");

@@ -337,7 +337,9 @@ static inline void play (fixture_t *f, store_claim_t *claim)
                                                   .success = e % 2 == 1,
                                                   .verdict = ""},
                                        .completions = completions,
-                                       .completions_n = roles};
+                                       .completions_n = roles,
+                                       .tokens = roles == 1 ? TOKENS : 2 * TOKENS - 1,
+                                       .critical_path = TOKENS};
     wire_episodes_t message = {.group = claim->group,
                                .prompts = prompts,
                                .prompts_n = 1,

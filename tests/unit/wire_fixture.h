@@ -128,7 +128,7 @@ static inline wire_episodes_t fixture_episodes (void)
     static const wire_ids_t prompts[] = {{fixture_ids, 3}, {fixture_ids, 1}};
     static wire_episode_t episodes[2];
     for (int e = 0; e < 2; e++)
-        episodes[e] = (wire_episode_t){fixture_histories[e], fixture_reward, completions, 2};
+        episodes[e] = (wire_episode_t){fixture_histories[e], fixture_reward, completions, 2, 5, 3};
     return (wire_episodes_t){.group = 3,
                              .prompts = prompts,
                              .prompts_n = 2,
