@@ -59,7 +59,7 @@ SAY := @$(if $(VERBOSE),:,printf '  %-5s %s\n')
 # The numeric kernels are one source per file name *.isa.c, compiled once for every instruction set
 # and picked at run time.
 ISAS         := avx512 avx2 plain
-ISA_avx512   := -march=x86-64-v4 -mavx512bf16 -mprefer-vector-width=512
+ISA_avx512   := -march=x86-64-v4 -mavx512bf16 -mamx-tile -mamx-bf16 -mprefer-vector-width=512
 ISA_avx2     := -march=x86-64-v3
 ISA_plain    :=
 ifneq ($(MACHINE),x86_64)

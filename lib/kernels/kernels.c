@@ -4,6 +4,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "base/buf.h"
 #include "kernels/blas.h"
@@ -16,7 +21,7 @@ static const kernels_t *kernels_plain_here (void)
 }
 
 #if defined(__x86_64__)
-extern const kernels_t kernels_avx512, kernels_avx512_widen, kernels_avx2;
+extern const kernels_t kernels_amx, kernels_avx512, kernels_avx512_widen, kernels_avx2;
 
 /*  The features that -march=x86-64-v4 lets the compiler use in the *.isa.c files: a CPU that lacks
  *  one would end with an illegal instruction somewhere. */
@@ -30,6 +35,17 @@ static bool kernels_has_avx512 (void)
 static const kernels_t *kernels_avx512_here (void)
 {
     return kernels_has_avx512 () && __builtin_cpu_supports ("avx512bf16") ? &kernels_avx512 : NULL;
+}
+
+/*  Tile registers are 8 kB of state for every thread, so that Linux gives them to who asks alone
+ *  (5.16 and on; Documentation/arch/x86/xstate.rst). CPUID leaf 7: AMX-BF16 and AMX-TILE. */
+static const kernels_t *kernels_amx_here (void)
+{
+    static const long ask = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
+    unsigned a, b, c, d;
+    bool there = kernels_avx512_here () && __get_cpuid_count (7, 0, &a, &b, &c, &d) &&
+                 (d >> 22 & 1) && (d >> 24 & 1);
+    return there && syscall (SYS_arch_prctl, ask, tile_data) == 0 ? &kernels_amx : NULL;
 }
 
 static const kernels_t *kernels_avx512_widen_here (void)
@@ -54,10 +70,13 @@ static const struct {
     const kernels_t *(*here) (void); /* NULL: not on this CPU */
 } tables[] = {
 #if defined(__x86_64__)
-    {"avx512", kernels_avx512_here}, {"avx512-widen", kernels_avx512_widen_here},
+    {"amx", kernels_amx_here},
+    {"avx512", kernels_avx512_here},
+    {"avx512-widen", kernels_avx512_widen_here},
     {"avx2", kernels_avx2_here},
 #endif
-    {"blas", blas_kernels},          {"plain", kernels_plain_here},
+    {"blas", blas_kernels},
+    {"plain", kernels_plain_here},
 };
 
 #define TABLES (sizeof tables / sizeof *tables)

@@ -6,7 +6,8 @@
  *
  *  Every output of every kernel is computed in one order that depends on nothing but its own row:
  *  not on how many rows are given, nor on how a caller cuts the columns. A product's output is one
- *  chain of multiply-adds over k in order (blas: OpenBLAS's own order, the same for every row).
+ *  chain of multiply-adds over k in order (amx, of bfloat16: of runs of 32; blas: OpenBLAS's own
+ *  order, the same for every row).
  *
  *  Kernels differ between instruction sets in the last bits; each is checked against a plain twin.
  */
@@ -66,7 +67,7 @@ typedef struct {
 } kernels_softmax_t;
 
 typedef struct {
-    const char *name; /* "avx512", "avx512-widen", "avx2", "blas:...", "plain" */
+    const char *name; /* "amx", "avx512", "avx512-widen", "avx2", "blas:...", "plain" */
 
     /*  Bytes of an element of x of matmul_bf16: 2 where the CPU multiplies bfloat16, else 4 (a
      *  float rounded to bfloat16). */

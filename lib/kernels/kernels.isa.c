@@ -477,6 +477,12 @@ extern const kernels_t PASTE (kernels_, ISA);
 #if defined(__AVX512BF16__)
 const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), kernels_matmul_dot, kernels_round_narrow,
                                                sizeof (uint16_t));
+#if defined(__AMX_BF16__)
+extern void tiles_matmul_bf16 (const kernels_matmul_t *m); /* tiles.isa.c */
+extern const kernels_t kernels_amx;
+const kernels_t kernels_amx =
+    TABLE ("amx", tiles_matmul_bf16, kernels_round_narrow, sizeof (uint16_t));
+#endif
 /* For CPUs with AVX-512 but without its bfloat16 products. */
 extern const kernels_t kernels_avx512_widen;
 const kernels_t kernels_avx512_widen =

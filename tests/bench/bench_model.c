@@ -108,7 +108,7 @@ static double gemm_speed (model_compute_t type, pool_t *pool)
 /*  Every set of kernels that runs here, beside the fastest. */
 static void bench_kernels (pool_t *pool)
 {
-    static const char *const names[] = {"avx512", "avx512-widen", "avx2", "blas", "plain"};
+    static const char *const names[] = {"amx", "avx512", "avx512-widen", "avx2", "blas", "plain"};
     double fastest = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels_t *kernels = kernels_named (names[i]);

@@ -41,7 +41,7 @@ static inline float *fixture_filled (size_t n, double scale, uint64_t seed)
 /*  Runs a check with the kernels of every instruction set there is; plain ones are always there. */
 static inline void fixture_with_all (void (*check) (const kernels_t *))
 {
-    static const char *const names[] = {"avx512", "avx512-widen", "avx2", "blas", "plain"};
+    static const char *const names[] = {"amx", "avx512", "avx512-widen", "avx2", "blas", "plain"};
     size_t ran = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const kernels_t *kernels = kernels_named (names[i]);
