@@ -56,8 +56,8 @@ void kv_put (const model_t *model, kv_t *kv, size_t layer, size_t position, cons
              const float *v);
 /*  Prefetches the memory that kv_put will write. */
 void kv_prefetch (const model_t *model, const kv_t *kv, size_t layer, size_t position);
-/*  Copies the blocks of `from` to the first ones of `to`. */
-void kv_copy (const model_t *model, const kv_t *from, kv_t *to);
+/*  Copies blocks first .. first + blocks - 1 of the sequence (all layers), which both have. */
+void kv_copy (const model_t *model, const kv_t *from, kv_t *to, size_t first, size_t blocks);
 /*  Copies positions own->first * 16 .. length - 1 from the prefix into own (all layers). */
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own);
 

@@ -63,25 +63,24 @@ void kv_prefetch (const model_t *model, const kv_t *kv, size_t layer, size_t pos
 
 /*  Blocks of a head lie together, so a larger kv_t has them at other distances: copied head by
  *  head. */
-void kv_copy (const model_t *model, const kv_t *from, kv_t *to)
+void kv_copy (const model_t *model, const kv_t *from, kv_t *to, size_t first, size_t blocks)
 {
-    size_t floats = from->blocks * kernels_block_floats (model->config.head_dim);
+    size_t floats = kernels_block_floats (model->config.head_dim);
+    if (blocks == 0)
+        return;
+    assert (first >= from->first && first + blocks <= from->first + from->blocks);
+    assert (first >= to->first && first + blocks <= to->first + to->blocks);
     for (size_t l = 0; l < model->config.layers; l++)
         for (size_t h = 0; h < model->config.kv_heads; h++)
-            memcpy (kv_head (model, to, l, h), kv_head (model, from, l, h),
-                    floats * sizeof (float));
+            memcpy (kv_head (model, to, l, h) + (first - to->first) * floats,
+                    kv_head (model, from, l, h) + (first - from->first) * floats,
+                    blocks * floats * sizeof (float));
 }
 
 /*  Copies the block in which the prefix ends, for the continuation to write behind it. Positions
  *  beyond `length` may hold another continuation's; they are written before they are read. */
 void kv_branch (const model_t *model, const kv_t *prefix, size_t length, kv_t *own)
 {
-    size_t block = own->first;
-    if (length <= block * KERNELS_BLOCK)
-        return; /* the prefix ends with a whole block */
-    size_t floats = kernels_block_floats (model->config.head_dim);
-    for (size_t l = 0; l < model->config.layers; l++)
-        for (size_t h = 0; h < model->config.kv_heads; h++)
-            memcpy (kv_head (model, own, l, h), kv_head (model, prefix, l, h) + block * floats,
-                    floats * sizeof (float));
+    if (length > own->first * KERNELS_BLOCK) /* else the prefix ends with a whole block */
+        kv_copy (model, prefix, own, own->first, 1);
 }

@@ -195,6 +195,7 @@ static job_t *sampler_make_job (const sampler_t *s, const sampler_job_t *from)
         return NULL;
     *job = (job_t){.model = from->model ? from->model : s->model,
                    .tag = from->tag,
+                   .past = from->past,
                    .prompt_n = from->prompt_n,
                    .samples = from->samples,
                    .max_tokens = from->max_tokens,
@@ -290,6 +291,31 @@ void sampler_leave (sampler_t *s, row_t *row)
     s->active--;
 }
 
+/*  Who is to go on from it finds all positions but the last: the last id was drawn and never
+ *  read. Without memory for the ids nothing is kept. */
+static void sampler_keep (const row_t *row)
+{
+    const job_t *job = row->job;
+    size_t n = job->prompt_n + row->output->n - 1;
+    int32_t *ids = malloc ((n + 1) * sizeof *ids);
+    if (!ids)
+        return;
+    memcpy (ids, job->prompt, job->prompt_n * sizeof *ids);
+    memcpy (ids + job->prompt_n, row->output->ids, (row->output->n - 1) * sizeof *ids);
+    past_keep (job->past, job->model, ids, n, &job->prefix, &row->own);
+    free (ids);
+}
+
+void sampler_harvest (sampler_t *s, row_t *row)
+{
+    if (row->job->past)
+        sampler_keep (row);
+    *s->done_end = row->output;
+    s->done_end = &row->output->next;
+    row->output = NULL;
+    sampler_leave (s, row);
+}
+
 /*  In all three places where a sample can be: in a row, not begun yet, finished and not taken. */
 void sampler_cancel (sampler_t *s, uint64_t tag)
 {
@@ -330,6 +356,11 @@ size_t sampler_pending (const sampler_t *s)
 uint64_t sampler_tokens (const sampler_t *s)
 {
     return s->tokens;
+}
+
+uint64_t sampler_computed (const sampler_t *s)
+{
+    return s->computed;
 }
 
 /*  Buffers, the keys and values that rows hold, and the prompts that are computed: what `quintet
@@ -384,9 +415,6 @@ bool sampler_look (const sampler_t *s, size_t row, sampler_result_t *result)
 void sampler_end (sampler_t *s, size_t row)
 {
     assert (row < s->rows_n && s->rows[row].job && s->rows[row].output);
-    *s->done_end = s->rows[row].output;
-    s->done_end = &s->rows[row].output->next;
-    s->rows[row].output = NULL;
-    sampler_leave (s, &s->rows[row]);
+    sampler_harvest (s, &s->rows[row]);
     sampler_sweep (s);
 }

@@ -25,6 +25,8 @@
 
 #define SAMPLER_STOPS_MAX 8
 
+typedef struct past past_t; /* past.h */
+
 typedef struct {
     const model_t *model;  /* whose weights; of the sampler's shape. NULL: the sampler's own */
     const int32_t *prompt; /* at least one id */
@@ -36,6 +38,8 @@ typedef struct {
     size_t max_tokens;       /* per completion, the stop token included */
     int32_t stops[SAMPLER_STOPS_MAX];
     size_t stops_n;
+    past_t *past; /* for those who go on from what they said: the prompt's beginning is taken from
+                     it, and completions are kept in it; outlives the job. NULL: neither */
     uint64_t tag; /* the caller's; comes back with every result */
 } sampler_job_t;
 
@@ -75,6 +79,8 @@ void sampler_end (sampler_t *sampler, size_t row);
 
 size_t sampler_pending (const sampler_t *sampler);  /* rows active or waiting */
 uint64_t sampler_tokens (const sampler_t *sampler); /* decoded since sampler_new */
+/*  Ids of prompts that were computed since then, and not taken from a past. */
+uint64_t sampler_computed (const sampler_t *sampler);
 size_t sampler_bytes (const sampler_t *sampler);
 
 #endif

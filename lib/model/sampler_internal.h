@@ -3,6 +3,7 @@
 #define QUINTET_MODEL_SAMPLER_INTERNAL_H
 
 #include "model/forward.h"
+#include "model/past.h"
 #include "model/sampler.h"
 
 #define SAMPLER_BLOCK_ROWS ((size_t) 64)  /* of one thread at a time when rows are cut */
@@ -26,7 +27,9 @@ typedef struct job {
     int32_t stops[SAMPLER_STOPS_MAX];
     float temperature;
     sampler_filter_t filter;
+    past_t *past;
     kv_t prefix;    /* data is NULL until the prompt is computed */
+    size_t known;   /* positions of the prompt that somebody had computed before */
     size_t started; /* samples that got a row, in order */
     size_t live;    /* samples in a row */
     uint64_t *keys;
@@ -55,7 +58,8 @@ struct sampler {
     uint32_t **order;    /* the same for filters; NULL before a job has one */
     row_t *rows;
     size_t rows_n, active, waiting;
-    uint64_t tokens; /* that were decoded */
+    uint64_t tokens;   /* that were decoded */
+    uint64_t computed; /* ids of prompts */
     job_t *jobs, **jobs_end;
     output_t *done, **done_end, *taken;
     /* of the step under way */
@@ -69,6 +73,8 @@ struct sampler {
 
 /*  Takes a row's sample out of it; its output must have been moved or freed. */
 void sampler_leave (sampler_t *sampler, row_t *row);
+/*  Moves the completion out of its row to those that are done. */
+void sampler_harvest (sampler_t *s, row_t *row);
 /*  Frees jobs without samples that wait or run. */
 void sampler_sweep (sampler_t *sampler);
 

@@ -94,9 +94,9 @@ static void sampler_run_chunk (sampler_t *s, forward_t *f, chunk_t *chunk, pool_
     chunk->n = chunk->ends_n = 0;
 }
 
-/*  Computes the prompts of jobs, position after position, as many rows at once as fit. Positions of
- *  one prompt and of several may stand in one chunk, since a row attends to its own sequence only;
- *  but all must read the same base. */
+/*  Computes the prompts of jobs, position after position from the first on that is not known, as
+ *  many rows at once as fit. Positions of one prompt and of several may stand in one chunk, since a
+ *  row attends to its own sequence only; but all must read the same base. */
 static void sampler_prefill (sampler_t *s, job_t *const *jobs, size_t n, forward_t *f, size_t rows,
                              pool_t *pool, size_t thread)
 {
@@ -105,7 +105,7 @@ static void sampler_prefill (sampler_t *s, job_t *const *jobs, size_t n, forward
         if (chunk.model && weights_root (jobs[j]->model) != weights_root (chunk.model))
             sampler_run_chunk (s, f, &chunk, pool, thread);
         chunk.model = jobs[j]->model;
-        for (size_t p = 0; p < jobs[j]->prompt_n; p++) {
+        for (size_t p = jobs[j]->known; p < jobs[j]->prompt_n; p++) {
             chunk.rows[chunk.n] = (forward_row_t){.id = jobs[j]->prompt[p],
                                                   .position = p,
                                                   .own = &jobs[j]->prefix,
@@ -144,8 +144,14 @@ static void sampler_gather_fresh (sampler_t *s)
             continue;
         job->prefix.blocks = kv_blocks (0, job->prompt_n);
         job->prefix.data = calloc (kv_floats (job->model, job->prefix.blocks), sizeof (float));
-        if (job->prefix.data)
-            s->fresh[s->fresh_n++] = job;
+        if (!job->prefix.data)
+            continue;
+        s->fresh[s->fresh_n++] = job;
+        /* Also the last id's position is computed: the first token is drawn from its logits. */
+        if (job->past)
+            job->known =
+                past_recall (job->past, job->model, job->prompt, job->prompt_n, &job->prefix);
+        s->computed += job->prompt_n - job->known;
     }
 }
 
@@ -184,10 +190,7 @@ static void sampler_finish (sampler_t *s, row_t *row)
     s->tokens++;
     if (!output->stopped && output->n < row->job->max_tokens)
         return;
-    *s->done_end = output;
-    s->done_end = &output->next;
-    row->output = NULL;
-    sampler_leave (s, row);
+    sampler_harvest (s, row);
 }
 
 /*  Moves the row's keys and values into blocks for positions up to `end`. Bits do not change: a
@@ -199,7 +202,7 @@ static int sampler_grow (row_t *row, const job_t *job, size_t end)
     grown.data = calloc (floats, sizeof (float));
     if (!grown.data)
         return -1;
-    kv_copy (job->model, &row->own, &grown);
+    kv_copy (job->model, &row->own, &grown, row->own.first, row->own.blocks);
     free (row->own.data);
     row->own = grown;
     row->floats = floats;

@@ -46,6 +46,7 @@ void wire_act_request_pack (const wire_act_request_t *message, buf_t *bytes)
     pb.max_tokens = message->max_tokens;
     pb.n_stops = message->stops.n;
     pb.stops = convert_borrow (message->stops.data);
+    pb.goes_on = message->goes_on;
     pb.n_prompts = message->prompts_n;
     pb.prompts = wire_to_prompts (arena, message->prompts, message->prompts_n);
     pb.engine = convert_borrow (message->engine ? message->engine : "");
@@ -103,7 +104,8 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
                                 .engine = in->engine,
                                 .system = in->system,
                                 .stop_texts = (const char *const *) in->stop_texts,
-                                .stop_texts_n = in->n_stop_texts};
+                                .stop_texts_n = in->n_stop_texts,
+                                .goes_on = in->goes_on};
     if (convert_name (in->run, "run", err) != 0 ||
         convert_phase ((int) in->phase, &out->phase, err) != 0 ||
         convert_version (in->version, &out->version, err) != 0 ||

@@ -73,6 +73,7 @@ typedef struct {
     const char *system;            /* for an engine: a message of the system, or "" */
     const char *const *stop_texts; /* where one begins, its completion ends */
     size_t stop_texts_n;
+    bool goes_on; /* the prompts begin as what the role was asked and said before */
 } wire_act_request_t;
 
 typedef struct {
@@ -161,6 +162,7 @@ typedef struct {
     const char *next;
     const char *engine; /* as of an act request; "": it has a tokenizer, and plays by ids */
     const char *system; /* the same */
+    uint32_t context; /* tokens of its model's context; 0: not said */
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */

@@ -29,6 +29,7 @@ static Quintet__Role **wire_to_roles (arena_t *arena, const wire_role_t *in, siz
         all[i].next = convert_borrow (in[i].next ? in[i].next : "");
         all[i].engine = convert_borrow (in[i].engine ? in[i].engine : "");
         all[i].system = convert_borrow (in[i].system ? in[i].system : "");
+        all[i].context = in[i].context;
         list[i] = &all[i];
     }
     /* The list alone is no sign of success: it may be there while what it should point at is
@@ -98,7 +99,8 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
                                  .stop_texts_n = r->n_stop_texts,
                                  .next = r->next,
                                  .engine = r->engine,
-                                 .system = r->system};
+                                 .system = r->system,
+                                 .context = r->context};
         if (convert_name (r->name, "roles.name", err) != 0 ||
             convert_text (r->chat, "roles.chat", err) != 0 ||
             convert_text (r->prompt, "roles.prompt", err) != 0 ||

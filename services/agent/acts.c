@@ -151,6 +151,7 @@ static int acts_start_prompt (acts_t *acts, act_t *act, size_t p, err_t *err)
                                     .repetition = r->filter.repetition_penalty},
                          .max_tokens = r->max_tokens,
                          .stops_n = r->stops.n,
+                         .past = r->goes_on ? versions_past (acts->versions) : NULL,
                          .tag = acts_tag_of (acts, act, p)};
     /* A job has a fixed array for stop tokens, and a message may name more of them. */
     if (r->stops.n > SAMPLER_STOPS_MAX)

@@ -44,9 +44,10 @@ static void agent_wake (void *bus)
 
 int agent_open (svc_run_t *run, void **state, err_t *err)
 {
-    long long rows, kept;
+    long long rows, kept, past;
     if (args_number (svc_args (run), "--rows", 1, 65536, &rows, err) != 0 ||
-        args_number (svc_args (run), "--kept", 1, 1024, &kept, err) != 0)
+        args_number (svc_args (run), "--kept", 1, 1024, &kept, err) != 0 ||
+        args_number (svc_args (run), "--past", 0, 1 << 20, &past, err) != 0)
         return -1;
     agent_t *agent = calloc (1, sizeof *agent);
     if (!agent)
@@ -55,8 +56,8 @@ int agent_open (svc_run_t *run, void **state, err_t *err)
     *state = agent;
     agent->told_us = clock_us ();
     agent->arena = arena_new (1 << 20);
-    agent->versions =
-        versions_new (svc_bus (run), svc_pool (run), (size_t) rows, (size_t) kept, err);
+    agent->versions = versions_new (svc_bus (run), svc_pool (run), (size_t) rows, (size_t) kept,
+                                    (size_t) past << 20, err);
     if (agent->versions)
         agent->engines =
             engines_new (args_value (svc_args (run), "--engine"), agent_wake, svc_bus (run), err);
@@ -141,6 +142,7 @@ void agent_status (svc_run_t *run, void (*metric) (void *to, const char *name, d
     metric (to, "requests_asked", (double) acts.asked);
     metric (to, "tokens", (double) acts.tokens);
     metric (to, "engine_tokens", (double) acts.engine_tokens);
+    metric (to, "prompt_tokens", (double) versions.computed);
     metric (to, "busy_s", (double) acts.busy_us / 1e6);
     metric (to, "versions_held", (double) versions.held);
     metric (to, "bytes", (double) versions.bytes);

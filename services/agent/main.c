@@ -21,7 +21,9 @@ static const svc_t service = {
                 {"--kept", "N", "1", "versions of one policy that are held at most"},
                 {"--engine", "SERVERS", "",
                  "that it may ask: 'URL MODEL KEY_ENV N', a ';' between two; the environment holds "
-                 "the key, N questions at once"}},
+                 "the key, N questions at once"},
+                {"--past", "MB", "256",
+                 "keys and values kept for roles with memory: own; 0: none"}},
     .routes = {{"act", agent_on_act}},
     .open = agent_open,
     .close = agent_close,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "build.h"
+#include "model/past.h"
 #include "shapes.h"
 
 #define FETCH_MS       120000 /* for one object; the bus resumes after a reconnect */
@@ -41,19 +42,24 @@ struct versions {
     bus_t *bus;
     pool_t *pool;
     size_t rows, kept;
+    past_t *past;
     version_t *first;
     shape_t *shapes;
     uint64_t deltas;
 };
 
-versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err)
+versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, size_t past,
+                          err_t *err)
 {
     versions_t *versions = calloc (1, sizeof *versions);
     if (!versions) {
         err_set (err, ERR_LIMIT, "no memory for the table of policy versions");
         return NULL;
     }
-    *versions = (versions_t){.bus = bus, .pool = pool, .rows = rows, .kept = kept};
+    *versions = (versions_t){
+        .bus = bus, .pool = pool, .rows = rows, .kept = kept, .past = past_new (past, err)};
+    if (!versions->past)
+        versions_destroy (&versions);
     return versions;
 }
 
@@ -138,6 +144,7 @@ static void version_destroy (versions_t *versions, version_t *v)
         bus_cancel (versions->bus, v->weights_call);
     if (v->build)
         v->model = build_finish (&v->build, &(err_t){0});
+    past_forget (versions->past, v->model);
     shape_leave_room (versions_roomy_shape (versions, v), &v->model);
     model_destroy (&v->model);
     versions_leave_before (v);
@@ -162,6 +169,7 @@ void versions_destroy (versions_t **self)
     }
     versions->first = NULL;
     versions_sweep_shapes (versions);
+    past_destroy (&versions->past);
     free (versions);
     *self = NULL;
 }
@@ -539,6 +547,11 @@ bool versions_tidy (versions_t *versions)
 
 /*  ---- looking -------------------------------------------------------------------------------- */
 
+past_t *versions_past (const versions_t *versions)
+{
+    return versions->past;
+}
+
 void versions_each_busy (versions_t *versions, void (*each) (void *context, sampler_t *sampler),
                          void *context)
 {
@@ -549,14 +562,16 @@ void versions_each_busy (versions_t *versions, void (*each) (void *context, samp
 
 versions_status_t versions_status (const versions_t *versions)
 {
-    versions_status_t status = {.deltas = versions->deltas};
+    versions_status_t status = {.bytes = past_bytes (versions->past), .deltas = versions->deltas};
     for (const version_t *v = versions->first; v; v = v->next) {
         status.held += v->model && !v->is_base;
         status.expected += !v->model && !v->is_base;
         status.bytes += v->model ? model_bytes (v->model) : 0;
     }
-    for (const shape_t *shape = versions->shapes; shape; shape = shape->next)
+    for (const shape_t *shape = versions->shapes; shape; shape = shape->next) {
         status.bytes += shape_bytes (shape);
+        status.computed += sampler_computed (shape->sampler);
+    }
     return status;
 }
 

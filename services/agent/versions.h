@@ -1,6 +1,6 @@
 /*  versions - the policy versions that an agent holds, and those on their way.
  *
- *      versions_t *versions = versions_new (bus, pool, rows, kept, &err);
+ *      versions_t *versions = versions_new (bus, pool, rows, kept, past, &err);
  *      versions_manifest (versions, manifest, &err);   announced on the bus: fetch it, or forget it
  *      versions_object (versions, item);                 an object arrived
  *      version_t *v = versions_find (versions, run, &version);
@@ -26,8 +26,9 @@ typedef struct versions versions_t;
 typedef struct version version_t;
 
 /*  rows: completions that a sampler decodes at once. kept: versions of one policy that are held at
- *  most, the newest. bus and pool are borrowed. */
-versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, err_t *err);
+ *  most, the newest. past: bytes of sequences that go on. bus and pool are borrowed. */
+versions_t *versions_new (bus_t *bus, pool_t *pool, size_t rows, size_t kept, size_t past,
+                          err_t *err);
 void versions_destroy (versions_t **versions);
 
 /*  ERR_NONE, or why a manifest was not taken (logged by the caller). */
@@ -53,13 +54,17 @@ const model_t *version_model (const version_t *version);
 sampler_t *version_sampler (const version_t *version);
 const wire_version_t *version_name (const version_t *version);
 
+/*  What was computed of sequences that go on; those of a version go with it. */
+past_t *versions_past (const versions_t *versions);
+
 /*  Calls each for all samplers with decoding to do. */
 void versions_each_busy (versions_t *versions, void (*each) (void *context, sampler_t *sampler),
                          void *context);
 
 typedef struct {
     size_t held, expected, bytes;
-    uint64_t deltas; /* versions that were put together from a delta */
+    uint64_t deltas;   /* versions that were put together from a delta */
+    uint64_t computed; /* ids of prompts, by the samplers that there are */
 } versions_status_t;
 versions_status_t versions_status (const versions_t *versions);
 /*  Newest usable number of every policy, for the status event. */

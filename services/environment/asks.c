@@ -59,6 +59,7 @@ typedef struct {
     uint32_t index;                  /* in the result */
     uint32_t *episodes;              /* that share it */
     size_t n;
+    bool full; /* it leaves no room for an answer: it is not asked */
 } shared_t;
 
 /*  The distinct prompt that equals text, or the next free one. G is small, and the first turn's
@@ -71,6 +72,17 @@ static shared_t *asks_find_shared (shared_t *list, size_t n, const char *text,
     while (i < n && (before || list[i].before || strcmp (list[i].text, text) != 0))
         i++;
     return &list[i];
+}
+
+/*  A prompt grows from turn to turn, by what the others wrote or by what the role remembers, and at
+ *  some turn the context is full. Tasks whose first prompt does not fit are not played
+ *  (task/fit.h), and what a program says is its own affair: such a prompt is asked, and refused by
+ *  name. */
+static bool asks_is_full (const group_t *group, size_t role, const shared_t *shared, size_t n)
+{
+    const wire_role_t *r = &group->message->roles[role];
+    bool grown = group->turn > 0 && (shared->before || !*group->message->program);
+    return grown && r->context > 0 && n + group_max_tokens (group, role) > r->context;
 }
 
 /*  The ids of a distinct prompt go into the result, where completions name them by index. */
@@ -87,7 +99,9 @@ static int asks_encode (group_t *group, size_t role, shared_t *shared, const buf
                  : prompt_encode (seat->tokenizer, r, text->data, text->size, &ids, err);
     if (rc == 0 && ids.n == 0)
         rc = err_set (err, ERR_INPUT, "an empty prompt");
-    if (rc == 0 && result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
+    shared->full = asks_is_full (group, role, shared, ids.n);
+    if (rc == 0 && !shared->full &&
+        result_prompt (group->result, ids.data, ids.n, &shared->index) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory for a prompt");
     tokenizer_ids_free (&ids);
     return rc;
@@ -106,13 +120,33 @@ static int asks_start_shared (group_t *group, size_t role, size_t at, shared_t *
     return rc;
 }
 
-/*  Fills list with the distinct prompts of a role in this turn. */
+static void asks_free_shared (shared_t *shared)
+{
+    free (shared->text);
+    free (shared->episodes);
+    *shared = (shared_t){0};
+}
+
+/*  What is left of the list when those are gone that are not asked. */
+static size_t asks_drop_full (shared_t *list, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (list[i].full)
+            asks_free_shared (&list[i]);
+        else
+            list[kept++] = list[i];
+    return kept;
+}
+
+/*  Fills list with the distinct prompts of a role in this turn. A role whose prompt leaves no room
+ *  has acted with that, and its episode goes on: what fits follows from the ids alone. */
 static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, size_t *n, err_t *err)
 {
     seat_t *seat = &group->seats[role];
     int rc = 0;
     for (size_t e = 0; rc == 0 && e < group->n; e++) {
-        const episode_t *episode = group->tables[e].episode;
+        episode_t *episode = group->tables[e].episode;
         seat->prompt_of[e] = NOT_ACTING;
         /* Decided by the protocol of the family (task/episode.h), never by what came back first. */
         if (episode_done (episode) || !episode_acts (episode, role))
@@ -132,7 +166,10 @@ static int asks_gather_prompts (group_t *group, size_t role, shared_t *list, siz
             shared->before = before;
             rc = asks_start_shared (group, role, *n - 1, shared, &text, err);
         }
-        if (rc == 0) {
+        if (rc == 0 && shared->full) {
+            const episode_action_t nothing = {.text = "", .full = true};
+            rc = episode_act (episode, role, &nothing, err);
+        } else if (rc == 0) {
             shared->episodes[shared->n++] = (uint32_t) e;
             seat->prompt_of[e] = shared->index;
         }
@@ -178,6 +215,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
                                   .filter = m->filter,
                                   .max_tokens = group_max_tokens (group, role),
                                   .stops = r->stops,
+                                  .goes_on = *r->next,
                                   .prompts = prompts,
                                   .prompts_n = n,
                                   .engine = r->engine,
@@ -190,11 +228,8 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     group->seats[role].acts = true;
     group_ask_t *ask = group_new_ask (group, "act");
     /* Of a prompt that does not fit, whoever wrote it cannot tell from its length why. */
-    const char *why = *r->next      ? " (its earlier turns stand before it)"
-                      : *m->program ? " (told by task.program)"
-                                    : "";
     snprintf (ask->what, sizeof ask->what, "turn %u, role %.60s%s: ", group->turn + 1, r->name,
-              why);
+              *m->program ? " (told by task.program)" : "");
     wire_act_request_pack (&request, &ask->payload);
     group_finish_ask (group, ask, where);
     free (prompts);
@@ -208,6 +243,7 @@ static void asks_ask_role (group_t *group, size_t role)
     shared_t *list = calloc (group->n + 1, sizeof *list);
     int rc = list ? asks_gather_prompts (group, role, list, &n, &err)
                   : err_set (&err, ERR_LIMIT, "no memory for prompts");
+    n = asks_drop_full (list, n);
     group->seats[role].acts = false;
     if (rc != 0)
         group_fail (group, err.code, "turn %u, role %s: %s", group->turn,
@@ -215,10 +251,8 @@ static void asks_ask_role (group_t *group, size_t role)
     else if (n)
         asks_write_act (group, role, list, n);
     /* The request has copied what it needs. */
-    for (size_t i = 0; list && i < n; i++) {
-        free (list[i].text);
-        free (list[i].episodes);
-    }
+    for (size_t i = 0; list && i < n; i++)
+        asks_free_shared (&list[i]);
     free (list);
 }
 

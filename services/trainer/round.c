@@ -90,6 +90,7 @@ static void round_fill_roles (const round_t *round, wire_role_t *roles)
                                  .prefix = {.data = policy->prefix, .n = policy->prefix_n},
                                  .chat = team->chat[r].name,
                                  .next = conf_remembers (conf, name) ? team->chat[r].next : "",
+                                 .context = (uint32_t) team->context[r],
                                  .prompt = conf_words (conf, name, CONF_PROMPT),
                                  .sees = conf_words (conf, name, CONF_SEES),
                                  .max_tokens = (uint32_t) conf_max_tokens (conf, name)};

@@ -80,8 +80,11 @@ static inline bus_t *join (const fixture_t *f, const char *name)
 /*  engines: servers that it may ask. */
 static inline int setup_with (void **state, char *engines)
 {
-    static const args_option_t options[] = {
-        {"--rows", "N", "4", ""}, {"--kept", "N", "2", ""}, {"--engine", "SERVERS", "", ""}, {0}};
+    static const args_option_t options[] = {{"--rows", "N", "4", ""},
+                                            {"--kept", "N", "2", ""},
+                                            {"--past", "MB", "16", ""},
+                                            {"--engine", "SERVERS", "", ""},
+                                            {0}};
     static const args_spec_t spec = {.program = "agent", .about = "", .options = options};
     fixture_t *f = calloc (1, sizeof *f);
     err_t err = {0};

@@ -276,7 +276,7 @@ static void a_version_of_another_numeric_path_is_refused (void **state)
 }
 
 typedef struct {
-    double decoding, waiting, version, held;
+    double decoding, waiting, version, held, prompts;
 } seen_t;
 
 static void see (void *to, const char *name, double value)
@@ -290,6 +290,55 @@ static void see (void *to, const char *name, double value)
         seen->version = value;
     if (strcmp (name, "versions_held") == 0)
         seen->held = value;
+    if (strcmp (name, "prompt_tokens") == 0)
+        seen->prompts = value;
+}
+
+/*  The next turn of a role that remembers, as an environment asks it; said: what it said before. */
+static const wire_act_reply_t *ask_again (fixture_t *f, const char *id, wire_act_request_t request,
+                                          const wire_sample_t *said)
+{
+    int32_t ids[5 + TOKENS + 3];
+    static const uint32_t one[] = {0};
+    memcpy (ids, words, sizeof words);
+    memcpy (ids + 5, said->ids.data, said->ids.n * sizeof *ids);
+    memcpy (ids + 5 + said->ids.n, other_words, sizeof other_words);
+    const wire_prompt_t prompt = {{ids, 5 + said->ids.n + 3}, one, 1};
+    request.prompts = &prompt;
+    request.turn = 1;
+    return ask (f, id, &request);
+}
+
+static double prompt_tokens (fixture_t *f)
+{
+    seen_t seen = {0};
+    agent_status (&f->run, see, &seen);
+    return seen.prompts;
+}
+
+/*  What was computed for the turn before is found, under its own version and no other; who does not
+ *  find it answers the same. */
+static void a_second_turn_computes_its_new_ids_alone (void **state)
+{
+    fixture_t *f = *state;
+    wire_version_t version = make_version (f, 1, 11, true), next = make_version (f, 2, 12, true);
+    static const uint32_t all[] = {0, 1, 2};
+    const wire_prompt_t prompt = {{words, 5}, all, 3};
+    wire_act_request_t request = request_of (&version, &prompt, 1);
+    request.goes_on = true;
+    const wire_sample_t *said = sample_of (ask (f, "r/first", &request), 0);
+    assert_true (prompt_tokens (f) == 5);
+    const wire_act_reply_t *second = ask_again (f, "r/second", request, said);
+    assert_true (prompt_tokens (f) == 5 + 1 + 3); /* the last id that was said, and what is new */
+    request.goes_on = false;
+    const wire_act_reply_t *afresh = ask_again (f, "r/afresh", request, said);
+    double whole = (double) (5 + said->ids.n + 3);
+    assert_true (prompt_tokens (f) == 5 + 1 + 3 + whole);
+    expect_same (sample_of (second, 0), sample_of (afresh, 0));
+    request.goes_on = true;
+    request.version = next;
+    ask_again (f, "r/other", request, said);
+    assert_true (prompt_tokens (f) == 5 + 1 + 3 + 2 * whole);
 }
 
 /*  The run is over: nothing of it stays in memory. */
@@ -355,6 +404,7 @@ int main (void)
         TEST (what_is_wrong_is_refused),
         TEST (a_version_of_another_numeric_path_is_refused),
         TEST (a_cancelled_request_is_forgotten),
+        TEST (a_second_turn_computes_its_new_ids_alone),
         TEST (a_retired_version_is_forgotten),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -1,8 +1,5 @@
 /*  The sampler: a sample is a function of its own inputs, whatever goes on around it. */
 #include "sampler_fixture.h"
-
-#include <math.h>
-
 #include "model/forward.h"
 
 static void crowd_equals_alone (const model_t *model, size_t samples)
@@ -73,40 +70,6 @@ static void every_crowd_size_gives_the_same (void **state)
     free (first);
     pool_destroy (&pool);
     model_destroy (&model);
-}
-
-/*  ---- what is recorded is what the whole pass says ---- */
-
-static void check_logps (const model_t *model, const sampler_job_t *job, const sample_t *sample)
-{
-    size_t n = job->prompt_n + sample->n, vocab = model_config (model)->vocab;
-    int32_t ids[80];
-    memcpy (ids, job->prompt, job->prompt_n * sizeof *ids);
-    memcpy (ids + job->prompt_n, sample->ids, sample->n * sizeof *ids);
-    float *logits = calloc (n * vocab, sizeof *logits), *exps = calloc (vocab, sizeof *exps);
-    err_t err = {0};
-    assert_int_equal (model_logits (model, ids, n, logits, NULL, &err), 0);
-    for (size_t i = 0; i < sample->n; i++) {
-        float logp, entropy, sum;
-        const float *row = logits + (job->prompt_n + i - 1) * vocab;
-        forward_head_logp (model, row, job->temperature, sample->ids[i], &logp, &entropy, exps,
-                           &sum);
-        fixture_same ("logp", &sample->logps[i], &logp, 1);
-        /* And both are what they are said to be. */
-        double t = job->temperature > 0 ? (double) job->temperature : 1, total = 0, h = 0;
-        double top = (double) row[sample->ids[i]] / t;
-        for (size_t j = 0; j < vocab; j++)
-            total += exp ((double) row[j] / t - top);
-        for (size_t j = 0; j < vocab; j++) {
-            double p = exp ((double) row[j] / t - top) / total;
-            h -= p > 0 ? p * log (p) : 0;
-            fixture_near ("probability", j, (double) (exps[j] / sum), p, 1e-6);
-        }
-        fixture_near ("logp", i, (double) logp, -log (total), 1e-5);
-        fixture_near ("entropy", i, (double) entropy, h, 1e-5);
-    }
-    free (logits);
-    free (exps);
 }
 
 static void logps_are_those_of_the_whole_pass (void **state)

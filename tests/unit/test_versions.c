@@ -60,7 +60,7 @@ static int setup (void **state)
     f->trainer = join (f, "trainer");
     f->agent = join (f, "agent");
     assert_int_equal (bus_subscribe (f->agent, "policy/", &err), 0);
-    f->versions = versions_new (f->agent, NULL, 4, 2, &err);
+    f->versions = versions_new (f->agent, NULL, 4, 2, 1 << 20, &err);
     assert_non_null (f->versions);
     make_shape (f);
     *state = f;

@@ -52,6 +52,7 @@ static inline wire_act_request_t fixture_act_request (void)
                                 .turn = 1,
                                 .temperature = 1,
                                 .max_tokens = 9,
+                                .goes_on = true,
                                 .stops = {fixture_ids, 1},
                                 .prompts = prompts,
                                 .prompts_n = 1,

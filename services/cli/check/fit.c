@@ -7,10 +7,11 @@
 #include "formats/peft.h"
 #include "model/memory.h"
 
-#define AGENT_ROWS ((size_t) 128)      /* quintet-agent --rows */
-#define PROMPT     ((size_t) 256)      /* a prompt's tokens, before any is known */
-#define SERVICE    ((size_t) 10 << 20) /* a process by itself */
-#define OTHERS     (4 * SERVICE)       /* environment, reward, Redis, this command */
+#define AGENT_ROWS ((size_t) 128)       /* quintet-agent --rows */
+#define AGENT_PAST ((size_t) 256 << 20) /* quintet-agent --past */
+#define PROMPT     ((size_t) 256)       /* a prompt's tokens, before any is known */
+#define SERVICE    ((size_t) 10 << 20)  /* a process by itself */
+#define OTHERS     (4 * SERVICE)        /* environment, reward, Redis, this command */
 #define MB(bytes)  ((double) (bytes) / 1e6)
 
 /*  The plan of the largest thing that a policy makes each process compute at once. */
@@ -114,7 +115,10 @@ static bool fit_counted (const conf_t *conf, size_t p)
 int fit_check (const conf_t *conf, const hf_config_t *const *models, fit_t *fit, err_t *err)
 {
     share_t all = {0};
-    size_t most = 0; /* published of one policy */
+    size_t most = 0, past = 0; /* published of one policy; of an agent */
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        if (conf_remembers (conf, conf->team.roles.item[r]))
+            past = AGENT_PAST;
     for (size_t p = 0; p < conf->policies_n; p++) {
         share_t share = {0};
         if (fit_share (conf, p, models[p], &share, err) != 0)
@@ -133,7 +137,7 @@ int fit_check (const conf_t *conf, const hf_config_t *const *models, fit_t *fit,
     *fit = (fit_t){
         .trainer = SERVICE + all.base + all.travels + all.trainer + all.activations + 2 * most,
         .agents = (size_t) conf->run.agents *
-                  (SERVICE + all.travels + all.base + all.sampler + all.agent + all.made),
+                  (SERVICE + all.travels + all.base + all.sampler + past + all.agent + all.made),
         .bus = SERVICE + all.travels + all.published + most + most / 2,
         .others = OTHERS,
         .available = memory_available ()};
