@@ -435,8 +435,11 @@ int episode_act (episode_t *e, size_t role, const episode_action_t *action, err_
     json_t *entry =
         text ? json_pack ("{s:s, s:o, s:I, s:b, s:I}", "role", episode_role_name (e, role), "text",
                           text, "tokens", (json_int_t) action->tokens, "truncated",
-                          action->truncated, "tokens_read", (json_int_t) prompt_tokens_read (&seat))
+                          action->truncated, "tokens_read",
+                          action->full ? 0 : (json_int_t) prompt_tokens_read (&seat))
              : NULL;
+    if (entry && action->full)
+        json_object_set_new (entry, "full", json_true ());
     if (!entry || json_array_set_new (e->acting, role, entry) != 0)
         return err_set (err, ERR_LIMIT, "no memory for an action");
     return 0;

@@ -17,7 +17,8 @@
  *  {"task": {...}, "roles": ["aux", "main"], "limits": {"tokens": 72, "turns": 1},
  *   "protocol": [...], "prompts": ["", "{ask}\nBe brief."], "sees": ["", "brief"], where given,
  *   "turns": [{"actions": [{"role": "aux", "text": "...", "tokens": 19, "truncated": false,
- *     "tokens_read": 0}, ...], "tools": {ROLE: {"success", "quality", "verdict"}}}, ...],
+ *     "tokens_read": 0, "full": true where it is}, ...],
+ *     "tools": {ROLE: {"success", "quality", "verdict"}}}, ...],
  *   "slots", "shared", "private", "audit", "end": as team/state.h says,
  *   "artifact": "what the team hands in, as its family merges it", "done": true}
  *
@@ -60,6 +61,7 @@ typedef struct {
     size_t size;
     size_t tokens;  /* its length in ids, the end token included */
     bool truncated; /* cut by the length limit */
+    bool full;      /* nothing was said: the role's prompt fills its model's context */
 } episode_action_t;
 
 typedef struct episode episode_t;

@@ -200,15 +200,15 @@ void state_begin (json_t *state, const json_t *protocol)
     json_object_set_new (state, "end", json_string (""));
 }
 
-/*  What a role said in this turn; "": it says nothing. */
-static const char *state_said (const json_t *record, const char *role)
+/*  What a role said in this turn; NULL: it says nothing. */
+static const json_t *state_action (const json_t *record, const char *role)
 {
     const json_t *action;
     size_t i;
     json_array_foreach (json_object_get (record, "actions"), i, action)
         if (strcmp (state_text (action, "role"), role) == 0)
-            return state_text (action, "text");
-    return "";
+            return action;
+    return NULL;
 }
 
 /*  A tool's finding stands in the audit and, the last one, where seats see it. */
@@ -279,7 +279,10 @@ void state_apply (json_t *state, const json_t *turn, const json_t *record, size_
         if (n == STATE_ROLES_MAX || !protocol_offers (turn, name))
             continue;
         state_move_t *move = &moves[n++];
-        state_read_move (state, turn, name, state_said (record, name), move);
+        const json_t *action = state_action (record, name);
+        state_read_move (state, turn, name, state_text (action, "text"), move);
+        if (json_is_true (json_object_get (action, "full")))
+            move->why = "its prompt leaves no room for an answer in its model's context";
         move->act.turn = number;
         move->act.outcome = json_object_get (tools, name);
     }

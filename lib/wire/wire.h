@@ -162,7 +162,7 @@ typedef struct {
     const char *next;
     const char *engine; /* as of an act request; "": it has a tokenizer, and plays by ids */
     const char *system; /* the same */
-    uint32_t context; /* tokens of its model's context; 0: not said */
+    uint32_t context;   /* tokens of its model's context; 0: not said */
 } wire_role_t;
 
 /*  Everything that an environment needs to play a group. */

@@ -94,9 +94,10 @@ typedef struct {
 } cmd_play_episode_t;
 
 /*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
- *  sampled episode of the same task (services/agent/acts.c). */
+ *  sampled episode of the same task (services/agent/acts.c). full: it is not asked, as in an
+ *  environment (services/environment/asks.c). */
 static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t role,
-                             stream_part_t *part, err_t *err)
+                             stream_part_t *part, bool *full, err_t *err)
 {
     const opened_t *folder = play->seats.folder[role];
     buf_t text = {0};
@@ -110,6 +111,7 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
         tokenizer_ids_free (&e->prompt[role]);
         e->prompt[role] = (tokenizer_ids_t){0};
     }
+    size_t asked_n = e->prompt[role].n;
     buf_text (&text, "");
     int rc = episode_observe (e->episode, role, &text, err);
     if (rc == 0)
@@ -121,6 +123,12 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
         rc = opened_encode (folder, &play->seats.format[role], text.data, text.size,
                             &e->prompt[role], err);
     buf_free (&text);
+    bool grown = episode_turn (e->episode) > 0 && (before || !*play->conf->task.program);
+    *full = rc == 0 && grown &&
+            e->prompt[role].n + play->sampling_of[role].max_tokens >
+                model_config (play->seats.model[role])->context;
+    if (*full)
+        e->prompt[role].n = asked_n;
     *part = (stream_part_t){.sampler = play->seats.sampler[role],
                             .model = play->seats.model[role],
                             .tokenizer = folder->tokenizer,
@@ -143,6 +151,19 @@ static int cmd_play_act (cmd_play_episode_t *e, size_t role, stream_part_t *part
                                .tokens = part->ids_n,
                                .truncated = part->end == STREAM_CUT};
     return episode_act (e->episode, role, &action, err);
+}
+
+/*  A role whose prompt leaves no room says nothing. */
+static int cmd_play_skip (cmd_play_t *play, cmd_play_episode_t *e, size_t role, const char *heading,
+                          err_t *err)
+{
+    const episode_action_t nothing = {.text = "", .full = true};
+    if (play->show.to) {
+        stream_heading (&play->show, heading);
+        fputs ("(is not asked: its prompt leaves no room for an answer in its model's context)\n",
+               play->show.to);
+    }
+    return episode_act (e->episode, role, &nothing, err);
 }
 
 /*  What each role is told by a program that plays the episode. */
@@ -266,16 +287,20 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
     stream_part_t parts[CONF_LIST_MAX];
     size_t role_of[CONF_LIST_MAX], n = 0, turn = episode_turn (e->episode);
     char heading[CONF_LIST_MAX][96];
+    bool full;
     int rc = 0;
     for (size_t r = 0; rc == 0 && r < play->conf->team.roles.n; r++) {
         if (!episode_acts (e->episode, r) ||
             strcmp (play->person, play->conf->team.roles.item[r]) == 0)
             continue;
-        rc = cmd_play_prepare (play, e, r, &parts[n], err);
+        rc = cmd_play_prepare (play, e, r, &parts[n], &full, err);
         snprintf (heading[n], sizeof heading[n], turn ? "%.40s, turn %zu" : "%.40s",
                   play->conf->team.roles.item[r], turn + 1);
         parts[n].heading = heading[n];
-        role_of[n++] = r;
+        if (rc == 0 && full)
+            rc = cmd_play_skip (play, e, r, heading[n], err);
+        else
+            role_of[n++] = r;
     }
     if (rc == 0 && n > 0)
         rc = stream_run (parts, n, &play->show, &play->count, err);

@@ -67,4 +67,16 @@ static inline void answer_one (group_t *group, size_t ask)
     buf_free (&bytes);
 }
 
+/*  Plays to the end, answering the asks of a turn in order or in reverse. */
+static inline void play (group_t *group, bool reversed)
+{
+    while (group_state (group) == GROUP_ASKING || group_state (group) == GROUP_STORING) {
+        size_t n = group_state (group) == GROUP_ASKING ? group_asks (group) : 0;
+        for (size_t i = 0; i < n; i++)
+            answer_one (group, reversed ? n - 1 - i : i);
+        if (group_state (group) == GROUP_STORING)
+            group_stored (group);
+    }
+}
+
 #endif

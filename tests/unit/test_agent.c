@@ -303,7 +303,7 @@ static const wire_act_reply_t *ask_again (fixture_t *f, const char *id, wire_act
     memcpy (ids, words, sizeof words);
     memcpy (ids + 5, said->ids.data, said->ids.n * sizeof *ids);
     memcpy (ids + 5 + said->ids.n, other_words, sizeof other_words);
-    const wire_prompt_t prompt = {{ids, 5 + said->ids.n + 3}, one, 1};
+    const wire_prompt_t prompt = {{ids, 5 + said->ids.n + 3}, one, 1, ""};
     request.prompts = &prompt;
     request.turn = 1;
     return ask (f, id, &request);
@@ -323,7 +323,7 @@ static void a_second_turn_computes_its_new_ids_alone (void **state)
     fixture_t *f = *state;
     wire_version_t version = make_version (f, 1, 11, true), next = make_version (f, 2, 12, true);
     static const uint32_t all[] = {0, 1, 2};
-    const wire_prompt_t prompt = {{words, 5}, all, 3};
+    const wire_prompt_t prompt = {{words, 5}, all, 3, ""};
     wire_act_request_t request = request_of (&version, &prompt, 1);
     request.goes_on = true;
     const wire_sample_t *said = sample_of (ask (f, "r/first", &request), 0);

@@ -13,18 +13,6 @@
 #include "../../services/environment/prompt.h"
 #include "environment_group.h"
 
-/*  Plays to the end, answering the asks of a turn in order or in reverse. */
-static void play (group_t *group, bool reversed)
-{
-    while (group_state (group) == GROUP_ASKING) {
-        size_t n = group_asks (group);
-        for (size_t i = 0; i < n; i++)
-            answer_one (group, reversed ? n - 1 - i : i);
-        if (group_state (group) == GROUP_STORING)
-            group_stored (group);
-    }
-}
-
 static void a_turn_is_one_request_per_role (void **state)
 {
     (void) state;
@@ -462,53 +450,6 @@ static void credit_has_other_teams_scored (void **state)
     group_destroy (&group);
 }
 
-/*  With a memory the ids of a turn begin with those of the turn before, prompt and completion as
- *  they were drawn, in every episode its own; what is new comes behind them. Without, turns begin
- *  anew. */
-static void a_memory_keeps_what_was_said (void **state)
-{
-    (void) state;
-    fixture_group_t f;
-    fixture_group (&f, tokenizer_text);
-    f.group.max_turns = 3;
-    f.roles[0].next = "[{prompt}]";
-    group_t *group = begun (&f);
-    play (group, false);
-    expect_state (group, GROUP_DONE);
-    arena_t *arena = arena_new (1 << 20);
-    const buf_t *result = group_result (group);
-    const wire_episodes_t *out = wire_episodes_unpack (arena, result->data, result->size, &err);
-    assert_non_null (out);
-    for (size_t e = 0; e < out->episodes_n; e++) {
-        const wire_episode_t *episode = &out->episodes[e];
-        assert_int_equal (episode->completions_n, 6);
-        for (size_t i = 2; i < 6; i++) {
-            const wire_completion_t *now = &episode->completions[i], *then = now - 2;
-            const wire_ids_t *p = &out->prompts[then->prompt], *q = &out->prompts[now->prompt];
-            size_t n = p->n + then->ids.n;
-            bool goes_on =
-                q->n > n && memcmp (q->data, p->data, p->n * sizeof *p->data) == 0 &&
-                memcmp (q->data + p->n, then->ids.data, then->ids.n * sizeof *p->data) == 0;
-            assert_int_equal (now->role, then->role);
-            assert_int_equal (goes_on, now->role == 0);
-            if (!goes_on)
-                continue;
-            buf_t text = {0};
-            tokenizer_decode (tokenizer, q->data + n, q->n - n, 0, &text);
-            assert_true (text.data[0] == '[' && text.data[text.size - 1] == ']');
-            buf_free (&text);
-        }
-    }
-    arena_destroy (&arena);
-    group_destroy (&group);
-    f.roles[0].next = "[prompt]";
-    group = begun (&f);
-    play (group, false);
-    expect_state (group, GROUP_FAILED);
-    assert_non_null (strstr (group_error (group)->text, "has no place for a message"));
-    group_destroy (&group);
-}
-
 static void expect_failed (const fixture_group_t *f, const char *says)
 {
     group_t *group = begun (f);
@@ -572,7 +513,6 @@ int main (void)
         cmocka_unit_test (a_whole_group_gives_its_result),
         cmocka_unit_test (the_order_of_answers_does_not_matter),
         cmocka_unit_test (several_turns_are_stored_one_by_one),
-        cmocka_unit_test (a_memory_keeps_what_was_said),
         cmocka_unit_test (tools_are_asked_of_the_reward_service),
         cmocka_unit_test (answers_that_do_not_fit_are_refused),
         cmocka_unit_test (scores_must_be_one_per_episode),

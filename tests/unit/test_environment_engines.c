@@ -54,17 +54,6 @@ static void an_engine_gets_texts (void **state)
     group_destroy (&group);
 }
 
-static void play (group_t *group)
-{
-    while (group_state (group) == GROUP_ASKING || group_state (group) == GROUP_STORING)
-        if (group_state (group) == GROUP_STORING)
-            group_stored (group);
-        else
-            for (size_t a = group_asks (group); a-- > 0;)
-                answer_one (group, a);
-    expect_state (group, GROUP_DONE);
-}
-
 /*  What it wrote is part of the history, up to its stop, and of what the episode took; of its
  *  completions there is nothing. */
 static void what_it_wrote_counts_and_is_not_trained_on (void **state)
@@ -76,7 +65,8 @@ static void what_it_wrote_counts_and_is_not_trained_on (void **state)
         arena_t *arena = arena_new (1 << 20);
         group_tokenizer (group, 0, alone ? NULL : tokenizer);
         group_tokenizer (group, 1, NULL);
-        play (group);
+        play (group, true);
+        expect_state (group, GROUP_DONE);
         const buf_t *bytes = group_result (group);
         const wire_episodes_t *out = wire_episodes_unpack (arena, bytes->data, bytes->size, &err);
         assert_non_null (out);

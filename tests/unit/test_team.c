@@ -444,6 +444,23 @@ static void any_sequence_of_actions_keeps_the_state (void **state)
     assert_true (invalid > 100); /* the words do meet both cases */
 }
 
+/*  Who was not asked, since its prompt leaves no room, has done nothing, whatever it might have. */
+static void a_full_memory_does_nothing (void **state)
+{
+    (void) state;
+    play_t p = begin ("[{\"main\":\"hand_off\",\"aux\":\"draft\"}]");
+    json_t *record = json_pack ("{s:[{s:s,s:s,s:b},{s:s,s:s}]}", "actions", "role", "main", "text",
+                                "", "full", 1, "role", "aux", "text", "x");
+    state_apply (p.state, protocol_turn (p.protocol, 0), record, 0);
+    assert_string_equal (state_text (p.state, "end"), "");
+    assert_int_equal (state_invalid (p.state), 1);
+    assert_string_equal (state_slot_text (p.state, "aux"), "x");
+    const json_t *entry = json_array_get (json_object_get (p.state, "audit"), 0);
+    assert_non_null (strstr (state_text (entry, "invalid"), "no room"));
+    json_decref (record);
+    end (&p);
+}
+
 /*  What came from the network may have any shape: it is refused, or does nothing. */
 static void wild_records_do_nothing (void **state)
 {
@@ -494,6 +511,7 @@ int main (void)
         cmocka_unit_test (what_is_retrieved_becomes_facts),
         cmocka_unit_test (a_test_is_of_the_texts_before_it),
         cmocka_unit_test (any_sequence_of_actions_keeps_the_state),
+        cmocka_unit_test (a_full_memory_does_nothing),
         cmocka_unit_test (wild_records_do_nothing),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -183,7 +183,8 @@ static void check_note_memory (check_t *check, const prompts_t *p)
         if (conf_remembers (conf, role) && turns * conf_max_tokens (conf, role) >= room)
             buf_printf (&check->notes,
                         "Note: %s, which remembers its turns, may write %zu tokens in each of %zu, "
-                        "and its model's context has %zu: an episode that is longer is lost\n",
+                        "and its model's context has %zu: where no room is left it is not asked, "
+                        "which counts as an invalid action\n",
                         role, conf_max_tokens (conf, role), turns, room);
     }
 }
