@@ -31,6 +31,7 @@ static const args_option_t options[] = {
     {"--out", "DIR", "", "folder of the experiment (runs/NAME, or the next free runs/NAME-2 ...)"},
     {"--resume", NULL, NULL,
      "go on where the experiment in --out (or the last of that name) stopped"},
+    {"--set", "SECTION.KEY=VALUE...", NULL, "override a key of every arm, as model.path=DIR"},
     {"--check", NULL, NULL, "check every arm and list them; start nothing"},
     {0}};
 
@@ -345,10 +346,12 @@ static int cmd_experiment_run (int argc, char **argv)
     err_t err = {0};
     experiment_t e = {.history = -1, .screen = style_terminal (stdout)};
     long long seeds = 0;
+    size_t sets_n;
+    const char *const *sets = args_repeated (args, "--set", &sets_n);
     ending_command (argc, argv, &e.command);
     e.resume = args_flag (args, "--resume");
     e.plan = plan_load (args_positional (args), &err);
-    int rc = e.plan ? 0 : -1;
+    int rc = e.plan ? plan_set (e.plan, sets, sets_n, &err) : -1;
     if (rc == 0 && *args_value (args, "--seeds"))
         rc = args_number (args, "--seeds", 1, PLAN_SEEDS_MAX, &seeds, &err);
     if (rc == 0 && seeds)

@@ -92,6 +92,17 @@ static void an_arm_is_its_words (void **state)
         }
         free (words);
     }
+    /* From the command line: after what the file sets for all, before what an arm sets. */
+    err_t err = {0};
+    size_t n;
+    assert_int_equal (plan_set (plan, (const char *const[]){"trainer.lr=1"}, 1, &err), 0);
+    char **words = plan_words (plan, &plan->arms[1], 4, &n);
+    assert_string_equal (words[1], "trainer.steps=9");
+    assert_string_equal (words[2], "trainer.lr=1");
+    assert_string_equal (words[3], "trainer.lr=0.5");
+    for (size_t i = 0; i < n; i++)
+        free (words[i]);
+    free (words);
     plan_count_seeds (plan, 3);
     assert_true (plan->seeds_n == 3 && plan->seeds[0] == 4 && plan->seeds[2] == 6);
     plan_count_seeds (plan, 1);

@@ -454,6 +454,19 @@ void plan_count_seeds (plan_t *plan, size_t n)
     plan->seeds_n = n;
 }
 
+int plan_set (plan_t *plan, const char *const *sets, size_t n, err_t *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (plan->set_n == PLAN_SETS_MAX)
+            return err_set (err, ERR_CONFIG, "--set %.200s: more than %d of them, with the file's",
+                            sets[i], PLAN_SETS_MAX);
+        if (!(plan->set[plan->set_n] = strdup (sets[i])))
+            return err_set (err, ERR_LIMIT, "no memory for --set");
+        plan->set_n++;
+    }
+    return 0;
+}
+
 /*  ---- an arm's configuration ----------------------------------------------------------------- */
 
 char **plan_words (const plan_t *plan, const plan_arm_t *arm, uint64_t seed, size_t *n)

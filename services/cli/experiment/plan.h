@@ -76,6 +76,8 @@ plan_t *plan_load (const char *path, err_t *err);
 void plan_destroy (plan_t **plan);
 /*  The first n seeds; where fewer are given, those that follow the last one. */
 void plan_count_seeds (plan_t *plan, size_t n);
+/*  Sets more for every arm, after what the file sets for all and before what an arm sets. */
+int plan_set (plan_t *plan, const char *const *sets, size_t n, err_t *err);
 
 /*  The configuration of an arm under a seed, without the weights of others: they may not be there
  *  yet. Errors begin with the arm's line. */
