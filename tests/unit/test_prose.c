@@ -63,7 +63,7 @@ static void good_prose_meets_every_check (void **state)
 {
     (void) state;
     reward_score_t s = score_pair (SUMMARY, DETAILS);
-    assert_int_equal (s.parts_n, 12); /* there is no heading, and no word of two spellings */
+    assert_int_equal (s.parts_n, 13); /* there is no heading, and no word of two spellings */
     for (size_t i = 0; i < s.parts_n; i++)
         if (fabs (s.parts[i].value - 1) > 1e-12)
             fail_msg ("%s: %g", s.parts[i].name, s.parts[i].value);
@@ -101,6 +101,8 @@ static void every_check_is_graded (void **state)
         {"transitions", SUMMARY, "The bees also make honey. However, they need flowers.", 2 / 4.0},
         {"overlap", "All nectar becomes honey.", "All water becomes ice. The nectar is sweet.", 1},
         {"overlap", SUMMARY, "Ducks swim on the lake.", 0},
+        {"own_words", "Explain how bees make honey.", DETAILS, (0.3 * 0.3 + 1) / 2},
+        {"own_words", "Here is how bees make honey.", DETAILS, (0.9 * 0.9 + 1) / 2},
         {"no_lists", SUMMARY, LIST, (1 + 1 / 3.0) / 2},
         {"no_lists", SUMMARY, "The bees make honey.\n- wax\n* wax\n| wax |", (1 + 1 / 4.0) / 4},
         {"closed", SUMMARY, DETAILS " However, this one was cut", 1 / 4.0},

@@ -7,10 +7,10 @@
 static const char *writing_ask (const char *role)
 {
     static const char *const asks[][2] = {
-        {"summary", "Write the summary: one or two sentences."},
-        {"details", "Write the details: one paragraph of four to six sentences."},
-        {"solo", "Write a summary of one or two sentences, then a line that is --- alone, then the "
-                 "details: one paragraph of four to six sentences."}};
+        {"summary", "Answer in one or two sentences."},
+        {"details", "Answer in one paragraph of four to six sentences."},
+        {"solo", "Answer in one or two sentences, then write a line that is --- alone, then answer "
+                 "in one paragraph of four to six sentences."}};
     size_t i = 0;
     while (i < 2 && strcmp (asks[i][0], role) != 0)
         i++;

@@ -291,6 +291,20 @@ static double prose_overlap (prose_t *p)
     return prose_within (words_overlap (&p->piece[0].words, &p->piece[1].words), 0.3, 0.8);
 }
 
+/*  Of a part, the share of its sequences of four words that stand in the brief: at most 0.3, for
+ *  who says the question again has not answered it. */
+static double prose_own_words (prose_t *p)
+{
+    words_t brief = {0};
+    double sum = 0;
+    words_split (family_text (p->task, "brief"), &brief);
+    for (int i = 0; i < 2; i++)
+        sum += prose_within (words_shared_grams (&p->piece[i].words, &brief), 0, 0.3);
+    p->piece[0].words.failed |= words_failed (&brief);
+    words_free (&brief);
+    return sum / 2;
+}
+
 /*  Of a part's lines, those that are no items of lists, tables, code or quotations. */
 static double prose_no_lists (prose_t *p)
 {
@@ -330,6 +344,7 @@ static const struct {
     {"heading", true, prose_heading},
     {"transitions", false, prose_transitions_of},
     {"overlap", true, prose_overlap},
+    {"own_words", false, prose_own_words},
     {"no_lists", false, prose_no_lists},
     {"closed", false, prose_closed},
     {"terms", false, prose_terms},

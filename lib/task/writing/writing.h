@@ -29,7 +29,7 @@ void writing_merge (const json_t *task, const char *const *roles, const char *co
 /*  Twelve checks, each graded in [0, 1]; quality is their mean. Four of them compare the two parts
  *  and can only be met together: heading style, spelling, register, person; `agreement` is the mean
  *  of those. Stories have no house style: eight checks, agreement the mean of the three that
- *  compare the parts. Prose has fourteen at most (prose.c), six of which compare the parts. */
+ *  compare the parts. Prose has fifteen at most (prose.c), six of which compare the parts. */
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
                    reward_score_t *score, err_t *err);
 void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
