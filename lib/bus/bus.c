@@ -128,9 +128,19 @@ void bus_wake (bus_t *bus)
     node_wake (&bus->node);
 }
 
+/*  ERR_CONFIG, since trying again changes nothing. */
+static int bus_refused (const bus_t *bus, const char *why, err_t *err)
+{
+    return err_set (err, ERR_CONFIG, "the bus at %s does not let us in%s%s: %s",
+                    bus->node.address.endpoint[ADDRESS_REQUESTS],
+                    *bus->node.keys.name ? " by " : "", bus->node.keys.dir, why);
+}
+
 /*  The address as it was given, and what can be found out about it. */
 static int bus_no_answer (const bus_t *bus, err_t *err)
 {
+    if (pulse_refused (bus->pulse))
+        return bus_refused (bus, pulse_refused (bus->pulse), err);
     const char *endpoint = bus->node.address.endpoint[ADDRESS_REQUESTS];
     const char *host = endpoint + strlen ("tcp://"), *colon = strrchr (endpoint, ':');
     const char *end = strrchr (endpoint, '.');
@@ -155,7 +165,7 @@ int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
 {
     int64_t deadline = clock_ms () + timeout_ms;
     while (pulse_bus (bus->pulse) == 0) {
-        if (clock_ms () >= deadline)
+        if (clock_ms () >= deadline || pulse_refused (bus->pulse))
             return bus_no_answer (bus, err);
         clock_sleep_ms (2);
     }
@@ -321,6 +331,10 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
     objects_delivered (bus->objects);
     int64_t now = clock_ms (), until = now + timeout_ms;
     for (bool woken = false;;) {
+        if (pulse_refused (bus->pulse))
+            return bus_refused (bus, pulse_refused (bus->pulse), err);
+        if (*events_denied (bus->events))
+            return err_set (err, ERR_CONFIG, "%s", events_denied (bus->events));
         if (bus->refused[0]) {
             err_set (err, ERR_CONFIG, "%s", bus->refused);
             bus->refused[0] = 0;
@@ -337,7 +351,7 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         now = clock_ms ();
         /* What the pulse wakes for is done here, by bus_tick; any other wake is the caller's, and
            ends the wait. */
-        if (woken && pulse_pending (bus->pulse))
+        if (woken && (pulse_pending (bus->pulse) || pulse_refused (bus->pulse)))
             woken = false;
     }
 }

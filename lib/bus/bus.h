@@ -23,12 +23,14 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
+#include "bus/keys.h"
 
 typedef struct {
     /*  Of the bus: "ipc:///run/x/bus" or "tcp://host:5550"; address.h tells the sockets of it. */
     const char *address;
     const char *name;     /* who we are, unique: "agent-1", in envelopes and logs */
     const char *numerics; /* numeric path, told in READY ("" where it does not matter) */
+    const keys_t *keys;   /* for a bus that has keys; copied; NULL: it has none */
 } bus_options_t;
 
 typedef struct bus bus_t;
@@ -65,7 +67,8 @@ void bus_destroy (bus_t **bus);
 /*  Ends the heartbeats: the bus will give to others what this one still has in hand. */
 void bus_quiet (bus_t *bus);
 
-/*  1 and an item; 0 after timeout_ms (0: only what is there); -1 and ERR_INTERNAL. */
+/*  1 and an item; 0 after timeout_ms (0: only what is there); -1: the bus does not want this
+ *  worker, or does not let us in, and says why. */
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
 /*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may
  *  make. */

@@ -17,6 +17,10 @@
 #define ENDPOINT_PROBES           5
 #define ENDPOINT_UNANSWERED_MS    60000 /* TCP: nothing that was sent is confirmed for so long */
 
+#ifndef ZMQ_ZAP_ENFORCE_DOMAIN
+#define ZMQ_ZAP_ENFORCE_DOMAIN 93 /* of the draft interface, and in every build */
+#endif
+
 /*  An option that this build of ZeroMQ does not know is left at its default. */
 static void endpoint_set (void *socket, int option, int value)
 {
@@ -38,6 +42,32 @@ static void endpoint_set_options (void *socket, const endpoint_options_t *option
     endpoint_set (socket, ZMQ_TCP_MAXRT, ENDPOINT_UNANSWERED_MS);
     if (options->identity)
         zmq_setsockopt (socket, ZMQ_ROUTING_ID, options->identity, options->identity_n);
+}
+
+/*  CurveZMQ (RFC 26). Without a domain that is enforced, a socket whose context has nobody to ask
+ *  would let in any key; so here an option that is not known is an error. */
+static int endpoint_set_keys (void *socket, const keys_t *keys, bool server, err_t *err)
+{
+    const int on = 1;
+    const struct {
+        bool wanted;
+        int option;
+        const void *value;
+        size_t size;
+    } options[] = {
+        {true, ZMQ_CURVE_SECRETKEY, keys->secret_key, KEYS_SIZE},
+        {server, ZMQ_CURVE_SERVER, &on, sizeof on},
+        {server, ZMQ_ZAP_DOMAIN, ENDPOINT_DOMAIN, strlen (ENDPOINT_DOMAIN)},
+        {server, ZMQ_ZAP_ENFORCE_DOMAIN, &on, sizeof on},
+        {!server, ZMQ_CURVE_PUBLICKEY, keys->public_key, KEYS_SIZE},
+        {!server, ZMQ_CURVE_SERVERKEY, keys->bus_key, KEYS_SIZE},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i].wanted &&
+            zmq_setsockopt (socket, options[i].option, options[i].value, options[i].size) != 0)
+            return err_set (err, ERR_CONFIG, "this build of ZeroMQ cannot use keys (option %d: %s)",
+                            options[i].option, zmq_strerror (errno));
+    return 0;
 }
 
 /*  Whether somebody answers at a socket file: ZeroMQ would take over a file of that name, served or
@@ -76,6 +106,8 @@ int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t 
         endpoint_set (socket, ZMQ_ROUTER_MANDATORY, 1);
         endpoint_set (socket, ZMQ_ROUTER_HANDOVER, 1);
     }
+    if (options->keys && endpoint_set_keys (socket, options->keys, true, err) != 0)
+        return -1;
     /* After the options: they hold for connections that are made later. */
     if (zmq_bind (socket, endpoint) != 0)
         return err_set (err, ERR_CONFIG, "%s: %s%s", endpoint, zmq_strerror (errno),
@@ -92,6 +124,8 @@ int endpoint_connect (void *socket, const char *endpoint, const endpoint_options
     /* Quick at first, since most broken connections are a bus that is restarted. */
     endpoint_set (socket, ZMQ_RECONNECT_IVL, ENDPOINT_RECONNECT_MS);
     endpoint_set (socket, ZMQ_RECONNECT_IVL_MAX, ENDPOINT_RECONNECT_MAX_MS);
+    if (options->keys && endpoint_set_keys (socket, options->keys, false, err) != 0)
+        return -1;
     if (zmq_connect (socket, endpoint) != 0)
         return err_set (err, ERR_CONFIG, "%s: %s", endpoint, zmq_strerror (errno));
     return 0;

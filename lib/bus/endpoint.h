@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "bus/keys.h"
 
 typedef struct {
     int hwm; /* messages that wait for one peer, and from one */
@@ -24,7 +25,11 @@ typedef struct {
     /* by which a ROUTER knows this socket, over reconnects too; NULL: made up */
     const void *identity;
     size_t identity_n;
+    const keys_t *keys; /* whose they are; NULL: whoever comes is let in, unencrypted */
 } endpoint_options_t;
+
+/*  Of the bus's own certificates ZeroMQ asks under this name (ZAP, RFC 27). */
+#define ENDPOINT_DOMAIN "quintet"
 
 /*  ERR_CONFIG names the endpoint. A socket file that a living process serves is refused: ZeroMQ
  *  itself would take the file over. */

@@ -30,8 +30,9 @@ struct events {
     void *publish, *subscribe; /* made at first use */
     char *prefixes[EVENTS_PREFIXES_MAX];
     size_t prefixes_n;
-    int64_t subscribed_ms; /* when they were last sent */
-    bool refused;          /* the bus has them for too many; logged once */
+    int64_t subscribed_ms;              /* when they were last sent */
+    bool refused;                       /* the bus has them for too many; logged once */
+    char denied[ENVELOPE_TEXT_MAX + 1]; /* why we may not subscribe so; "": nothing said */
     events_table_t sent, seen;
     zmq_msg_t frame; /* of the event that was taken last */
     char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
@@ -230,7 +231,9 @@ static int events_fill (events_t *events, bus_item_t *item)
         events->damaged += state == ENVELOPE_DAMAGED;
         return 0;
     }
-    if (e.kind == ENVELOPE_REFUSED && !events->refused) {
+    if (e.kind == ENVELOPE_REFUSED && e.code == ERR_CONFIG) {
+        slice_text (e.text, events->denied, sizeof events->denied);
+    } else if (e.kind == ENVELOPE_REFUSED && !events->refused) {
         events->refused = true;
         log_warn ("subscription.refused", "text=\"%.*s\"", (int) e.text.size, e.text.data);
     }
@@ -262,6 +265,11 @@ int events_take (events_t *events, bus_item_t *item)
         if (events_fill (events, item))
             return 1;
     return 0;
+}
+
+const char *events_denied (const events_t *events)
+{
+    return events->denied;
 }
 
 void *events_socket (const events_t *events)

@@ -38,6 +38,14 @@ int node_open (node_t *node, const bus_options_t *options, err_t *err)
     randombytes_buf (node->secret, sizeof node->secret);
     node->boot |= 1; /* 0 would mean that there is none */
     const char *numerics = options->numerics ? options->numerics : "";
+    if (options->keys)
+        node->keys = *options->keys;
+    if (*node->keys.name && !keys_admit (node->keys.name, options->name, strlen (options->name)))
+        return err_set (
+            err, ERR_CONFIG,
+            "the name '%s' is not of the certificate %s: it must be '%s', or begin with "
+            "'%s-'",
+            options->name, node->keys.dir, node->keys.name, node->keys.name);
     if (node_set_name (node->name, "name", options->name, err) != 0 ||
         node_set_name (node->numerics, "numeric path", numerics, err) != 0)
         return -1;
@@ -68,7 +76,8 @@ void *node_connect (const node_t *node, int type, address_actor_t actor, node_ro
                                   .payload_max = beats ? 0 : WIRE_PAYLOAD_MAX,
                                   .linger_ms = beats ? 0 : NODE_LINGER_MS,
                                   .identity = identity,
-                                  .identity_n = sizeof identity};
+                                  .identity_n = sizeof identity,
+                                  .keys = *node->keys.name ? &node->keys : NULL};
     /* One context for all threads of a connection: ZeroMQ's own thread is shared. */
     void *socket = zmq_socket (node->context, type);
     if (!socket) {

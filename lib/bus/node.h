@@ -36,6 +36,7 @@ typedef struct {
     uint64_t boot; /* random, so another one after every start */
     uint8_t secret[NODE_SECRET_SIZE];
     address_t address;
+    keys_t keys; /* name "": none */
     void *context;
     int wake; /* eventfd: ends the wait of the thread that calls bus_next */
 } node_t;

@@ -18,6 +18,7 @@
 #define PULSE_ROUNDS     3
 #define PULSE_SILENT_MAX 60000
 #define PULSE_FLIGHTS    64 /* beats whose times are remembered */
+#define PULSE_MONITOR    "inproc://pulse"
 
 struct pulse {
     const node_t *node;
@@ -25,6 +26,7 @@ struct pulse {
     bool runs;
     /* the thread's own */
     void *socket;
+    void *monitor;            /* tells how its greetings end; NULL: there is none */
     uint64_t life;            /* the number that the bus gave this life of ours */
     uint64_t beats, answered; /* numbers of the last beat that was sent, and that was answered */
     int64_t sent_ms[PULSE_FLIGHTS]; /* by a beat's number */
@@ -35,6 +37,8 @@ struct pulse {
     atomic_bool stop;
     _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
     atomic_bool met, forgotten, replaced;
+    const char *_Atomic refused;
+    char refusal[ENVELOPE_TEXT_MAX + 1]; /* the bus's own words, written before it is pointed to */
 };
 
 /*  How long a beat and its answer take. One that is still unanswered has taken as long as it has
@@ -88,6 +92,12 @@ static void pulse_measure (pulse_t *pulse, const envelope_t *e)
     pulse->silent_ms = PULSE_SILENT_MS + PULSE_ROUNDS * pulse->round_ms;
 }
 
+static void pulse_refuse (pulse_t *pulse, const char *why)
+{
+    atomic_store (&pulse->refused, why);
+    node_wake (pulse->node);
+}
+
 /*  Whatever else comes here is no business of ours. */
 static void pulse_take_answers (pulse_t *pulse)
 {
@@ -95,10 +105,14 @@ static void pulse_take_answers (pulse_t *pulse)
     zmq_msg_init (&frame);
     while (zmq_msg_recv (&frame, pulse->socket, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
-        if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) == 0 &&
-            e.kind == ENVELOPE_HEARTBEAT && e.boot) {
+        if (envelope_parse (zmq_msg_data (&frame), zmq_msg_size (&frame), &e) != ENVELOPE_WHOLE)
+            continue;
+        if (e.kind == ENVELOPE_HEARTBEAT && e.boot) {
             pulse_measure (pulse, &e);
             pulse_learn (pulse, &e);
+        } else if (e.kind == ENVELOPE_REFUSED && !atomic_load (&pulse->refused)) {
+            slice_text (e.text, pulse->refusal, sizeof pulse->refusal);
+            pulse_refuse (pulse, pulse->refusal);
         }
     }
     zmq_msg_close (&frame);
@@ -115,6 +129,58 @@ static void pulse_beat (pulse_t *pulse)
     node_send (pulse->node, pulse->socket, &e);
 }
 
+/*  ---- whether it lets us in ------------------------------------------------------------------ */
+
+static void pulse_disconnect (pulse_t *pulse)
+{
+    if (pulse->monitor)
+        zmq_close (pulse->monitor);
+    if (pulse->socket)
+        zmq_close (pulse->socket);
+    pulse->monitor = pulse->socket = NULL;
+}
+
+/*  Only the greeting is watched. Without a monitor a bus that does not let us in is one that does
+ *  not answer. */
+static int pulse_connect (pulse_t *pulse, err_t *err)
+{
+    pulse_disconnect (pulse);
+    pulse->socket = node_connect (pulse->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
+    if (!pulse->socket)
+        return -1;
+    if (zmq_socket_monitor (pulse->socket, PULSE_MONITOR,
+                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) == 0)
+        pulse->monitor = zmq_socket (pulse->node->context, ZMQ_PAIR);
+    if (pulse->monitor && zmq_connect (pulse->monitor, PULSE_MONITOR) != 0) {
+        zmq_close (pulse->monitor);
+        pulse->monitor = NULL;
+    }
+    return 0;
+}
+
+/*  An event is two frames: its number and its value, and the endpoint (zmq_socket_monitor(3)). */
+static void pulse_take_greetings (pulse_t *pulse)
+{
+    uint8_t event[6];
+    char endpoint[ADDRESS_MAX];
+    while (pulse->monitor &&
+           zmq_recv (pulse->monitor, event, sizeof event, ZMQ_DONTWAIT) == sizeof event &&
+           zmq_recv (pulse->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT) >= 0) {
+        uint16_t number;
+        uint32_t value;
+        memcpy (&number, event, sizeof number);
+        memcpy (&value, event + sizeof number, sizeof value);
+        bool keys = *pulse->node->keys.name;
+        if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+            pulse_refuse (pulse, "it does not know this certificate, which was revoked, or is for "
+                                 "another bus (quintet keys list)");
+        else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+            pulse_refuse (pulse, keys ? "it has no keys: leave out --keys"
+                                      : "it wants a certificate: --keys DIR");
+    }
+}
+
 /*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after
  *  a while of silence a connection is made anew, each time after a longer while. */
 static void pulse_check_silence (pulse_t *pulse)
@@ -128,9 +194,7 @@ static void pulse_check_silence (pulse_t *pulse)
                   pulse->node->address.endpoint[ADDRESS_REQUESTS],
                   (long long) (now - pulse->answered_ms));
     pulse->lost = atomic_load (&pulse->bus_boot) != 0;
-    if (pulse->socket)
-        zmq_close (pulse->socket);
-    pulse->socket = node_connect (pulse->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, &err);
+    pulse_connect (pulse, &err);
     pulse->silent_ms = now - pulse->answered_ms + 2 * pulse->silent_ms;
     if (pulse->silent_ms > now - pulse->answered_ms + PULSE_SILENT_MAX)
         pulse->silent_ms = now - pulse->answered_ms + PULSE_SILENT_MAX;
@@ -153,6 +217,7 @@ static void *pulse_run (void *context)
         zmq_poll (&item, pulse->socket ? 1 : 0, left < PULSE_LOOK_MS ? (long) left : PULSE_LOOK_MS);
         if (pulse->socket)
             pulse_take_answers (pulse);
+        pulse_take_greetings (pulse);
     }
     return NULL;
 }
@@ -169,8 +234,7 @@ pulse_t *pulse_new (const node_t *node, err_t *err)
     pulse->silent_ms = PULSE_SILENT_MS;
     /* Made here, where its failure can still be told, and used by the thread alone: starting a
        thread is the barrier that ZeroMQ wants between the two. */
-    pulse->socket = node_connect (node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
-    bool connected = pulse->socket != NULL;
+    bool connected = pulse_connect (pulse, err) == 0;
     int rc = connected ? pthread_create (&pulse->thread, NULL, pulse_run, pulse) : 0;
     if (rc != 0)
         err_set (err, ERR_LIMIT, "no thread for heartbeats: %s", strerror (rc));
@@ -196,8 +260,7 @@ void pulse_free (pulse_t **self)
     if (!pulse)
         return;
     pulse_stop (pulse);
-    if (pulse->socket)
-        zmq_close (pulse->socket);
+    pulse_disconnect (pulse);
     free (pulse);
     *self = NULL;
 }
@@ -221,6 +284,11 @@ bool pulse_pending (const pulse_t *pulse)
 {
     return atomic_load (&pulse->met) || atomic_load (&pulse->forgotten) ||
            atomic_load (&pulse->replaced);
+}
+
+const char *pulse_refused (const pulse_t *pulse)
+{
+    return atomic_load (&pulse->refused);
 }
 
 /*  Read by the courier too: an atomic is all that the three threads share of it. */

@@ -42,13 +42,17 @@ int health_check (const char *service, const args_t *args)
 {
     const char *given = args_value (args, "--name"), *address = args_value (args, "--bus");
     /* Without a name any instance will do: the bus takes the kind for the beginning of a name. */
-    const char *who = *given ? given : service;
-    char name[64];
-    snprintf (name, sizeof name, "health-%ld", (long) getpid ());
+    keys_t keys;
+    char name[128];
     err_t err = {0};
     int64_t deadline = clock_ms () + HEALTH_MS;
-    bus_options_t options = {.address = address, .name = name, .numerics = ""};
-    bus_t *bus = bus_new (&options, &err);
+    bool known = keys_load (args_value (args, "--keys"), &keys, &err) == 0;
+    const char *who = *given ? given : *keys.name ? keys.name : service;
+    /* Never the beginning of a name that is asked for. */
+    snprintf (name, sizeof name, "%s%shealth-%ld", keys.name, *keys.name ? "/" : "",
+              (long) getpid ());
+    bus_options_t options = {.address = address, .name = name, .numerics = "", .keys = &keys};
+    bus_t *bus = known ? bus_new (&options, &err) : NULL;
     int rc = bus ? health_ask (bus, who, deadline, &err) : -1;
     /* Only "not there" is asked again: a bus that has just started may not have heard the service's
        heartbeat yet. */

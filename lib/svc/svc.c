@@ -22,7 +22,7 @@
 #define STATUS_MS      500
 #define STATUS_METRICS 64
 #define METRIC_NAME    96
-#define COMMON_OPTIONS 5
+#define COMMON_OPTIONS 6
 #define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
 
 /*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
@@ -31,6 +31,7 @@ struct svc_run {
     const svc_t *service;
     args_t *args;
     char name[128];
+    keys_t keys; /* name "": none */
     bus_t *bus;
     pool_t *pool;
     void *state;
@@ -213,6 +214,20 @@ static int svc_check_files (const svc_t *service, err_t *err)
     return 0;
 }
 
+/*  Names must be unique on a bus: host and process make one where the user gives none. */
+static void svc_name_instance (svc_run_t *run)
+{
+    const char *given = args_value (run->args, "--name");
+    char host[64] = "localhost", name[128];
+    gethostname (host, sizeof host - 1);
+    if (*given)
+        snprintf (name, sizeof name, "%s", given);
+    else
+        snprintf (name, sizeof name, "%s-%s-%ld",
+                  *run->keys.name ? run->keys.name : run->service->name, host, (long) getpid ());
+    keys_name (&run->keys, name, run->name, sizeof run->name);
+}
+
 /*  Returns when the loop has ended, or at the first error; svc_finish closes what was opened. */
 static int svc_start (svc_run_t *run, err_t *err)
 {
@@ -221,7 +236,8 @@ static int svc_start (svc_run_t *run, err_t *err)
         return -1;
     bus_options_t options = {.address = args_value (run->args, "--bus"),
                              .name = run->name,
-                             .numerics = service->numerics ? service->numerics () : ""};
+                             .numerics = service->numerics ? service->numerics () : "",
+                             .keys = &run->keys};
     run->bus = bus_new (&options, err);
     if (!run->bus)
         return -1;
@@ -247,19 +263,6 @@ static void svc_finish (svc_run_t *run)
     /* Last, since whatever was closed may have said something on the way. */
     bus_destroy (&run->bus);
     pool_destroy (&run->pool);
-}
-
-/*  Names must be unique on a bus: host and process make one where the user gives none. */
-static void svc_name_instance (svc_run_t *run)
-{
-    const char *given = args_value (run->args, "--name");
-    char host[64] = "localhost";
-    gethostname (host, sizeof host - 1);
-    if (*given)
-        snprintf (run->name, sizeof run->name, "%s", given);
-    else
-        snprintf (run->name, sizeof run->name, "%s-%s-%ld", run->service->name, host,
-                  (long) getpid ());
 }
 
 /*  The supervisor reads it: what can never work is not started again. */
@@ -292,14 +295,14 @@ static int svc_run_service (const svc_t *service, args_t *args)
     run->service = service;
     run->args = args;
     run->started_ms = clock_ms ();
+    err_t err = {0};
+    int status, keys = keys_load (args_value (args, "--keys"), &run->keys, &err);
     svc_name_instance (run);
     /* Before the rest, all of which may log. */
     log_open (run->name, LOG_INFO);
     svc_handle_signals (run);
-    err_t err = {0};
-    int status;
     /* Logged before anything is closed, which may take a while and log on its own. */
-    if (svc_start (run, &err) != 0) {
+    if (keys != 0 || svc_start (run, &err) != 0) {
         svc_log_failure (&err);
         status = svc_exit_status (&err);
     } else {
@@ -320,6 +323,8 @@ static size_t svc_all_options (const svc_t *service, args_option_t *options)
     if (service->redis)
         options[n++] = (args_option_t){"--redis", "ADDRESS", "tcp://127.0.0.1:6379",
                                        "Redis: tcp://HOST:PORT or unix:PATH"};
+    options[n++] = (args_option_t){"--keys", "DIR", "",
+                                   "certificate for a bus that has keys (see: quintet keys)"};
     options[n++] = (args_option_t){"--name", "NAME", "", "of this instance; unique on its bus"};
     options[n++] = (args_option_t){"--threads", "N", "0", "threads that compute; 0: one per core"};
     for (const args_option_t *o = service->options; o->key; o++)
@@ -403,6 +408,11 @@ pool_t *svc_pool (svc_run_t *run)
 const char *svc_redis (const svc_run_t *run)
 {
     return args_value (run->args, "--redis");
+}
+
+const keys_t *svc_keys (const svc_run_t *run)
+{
+    return *run->keys.name ? &run->keys : NULL;
 }
 
 const char *svc_name (const svc_run_t *run)

@@ -4,16 +4,16 @@
  *                                    .routes = {{"score", on_score}}};
  *      int main (int argc, char **argv) { return svc_main (&service, argc, argv); }
  *
- *  quintet-NAME [--bus ADDRESS] [--redis ADDRESS] [--name NAME] [--threads N] [--KEY VALUE ...]
- *               [--health] [--version] [--help]
- *  Each option also comes from the environment: QUINTET_BUS, QUINTET_REDIS, QUINTET_NAME,
- *  QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time, calls its route,
- *  and calls work () whenever there is nothing to take (or always, when work () said it has more to
- *  do). SIGINT and SIGTERM end the loop within 100 ms; a second one ends the process. Exit status:
- *  0 ended as asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong arguments, configuration or
- *  data, 74 (EX_IOERR) a full disk (never restarted), 75 (EX_TEMPFAIL) a deadline passed. Why it
- *  failed is logged, and written to the file descriptor QUINTET_LAST_WORDS where there is one: a
- *  supervisor can tell it even when no log can be written.
+ *  quintet-NAME [--bus ADDRESS] [--redis ADDRESS] [--keys DIR] [--name NAME] [--threads N]
+ *               [--KEY VALUE ...] [--health] [--version] [--help]
+ *  Each option also comes from the environment: QUINTET_BUS, QUINTET_REDIS, QUINTET_KEYS,
+ *  QUINTET_NAME, QUINTET_THREADS, QUINTET_<KEY>. The loop takes one item from the bus at a time,
+ *  calls its route, and calls work () whenever there is nothing to take (or always, when work ()
+ *  said it has more to do). SIGINT and SIGTERM end the loop within 100 ms; a second one ends the
+ *  process. Exit status: 0 ended as asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong
+ *  arguments, configuration or data, 74 (EX_IOERR) a full disk (never restarted), 75 (EX_TEMPFAIL)
+ *  a deadline passed. Why it failed is logged, and written to the file descriptor
+ *  QUINTET_LAST_WORDS where there is one: a supervisor can tell it even when no log can be written.
  */
 #ifndef QUINTET_SVC_SVC_H
 #define QUINTET_SVC_SVC_H
@@ -71,7 +71,8 @@ void *svc_state (const svc_run_t *run);
 bus_t *svc_bus (const svc_run_t *run);
 pool_t *svc_pool (svc_run_t *run); /* of --threads threads, made at the first call */
 const char *svc_redis (const svc_run_t *run);
-const char *svc_name (const svc_run_t *run); /* this instance: "agent-1" */
+const char *svc_name (const svc_run_t *run);   /* this instance: "agent-1" */
+const keys_t *svc_keys (const svc_run_t *run); /* of --keys; NULL: none */
 const args_t *svc_args (const svc_run_t *run);
 void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
 /*  Logs the error, leaves it as the last words, and ends the loop with the status that fits. */

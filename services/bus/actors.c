@@ -9,12 +9,13 @@
 
 #include "broker.h"
 #include "bus/address.h"
-#include "czmq_clean.h"
+#include "bus/czmq_clean.h"
 #include "taps.h"
 #include "vault.h"
 
 struct actors {
     address_t address, reached; /* to bind, and to connect to */
+    guard_t *guard;             /* NULL: there are no keys */
     broker_t *broker;
     vault_t *vault;
     taps_t *taps;
@@ -60,18 +61,19 @@ static int actors_open (actors_t *a, uint64_t memory, size_t peers, err_t *err)
     uint64_t boot;
     randombytes_buf (&boot, sizeof boot);
     boot |= 1; /* 0 would mean that there is none */
-    a->broker = broker_new (a->address.endpoint[ADDRESS_REQUESTS], boot, peers, err);
+    a->broker = broker_new (a->address.endpoint[ADDRESS_REQUESTS], boot, peers, a->guard, err);
     if (!a->broker)
         return -1;
     a->taps = taps_new (a->address.endpoint[ADDRESS_PUBLISH],
-                        a->address.endpoint[ADDRESS_SUBSCRIBE], peers, err);
+                        a->address.endpoint[ADDRESS_SUBSCRIBE], peers, a->guard, err);
     if (!a->taps)
         return -1;
     vault_options_t options = {.endpoint = a->address.endpoint[ADDRESS_POLICIES],
                                .publish = a->reached.endpoint[ADDRESS_PUBLISH],
                                .boot = boot,
                                .bytes_max = memory,
-                               .peers_max = peers};
+                               .peers_max = peers,
+                               .guard = a->guard};
     a->vault = vault_new (&options, err);
     if (!a->vault)
         return -1;
@@ -82,7 +84,16 @@ static int actors_open (actors_t *a, uint64_t memory, size_t peers, err_t *err)
                : -1;
 }
 
-actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err)
+/*  Each socket turns away who has no certificate, or nobody hears that the bus is ready. */
+static int actors_test (const actors_t *a, err_t *err)
+{
+    for (int i = 0; i < ADDRESS_COUNT; i++)
+        if (guard_test (a->guard, a->reached.endpoint[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+actors_t *actors_new_sized (const char *address, const keys_t *keys, uint64_t memory, err_t *err)
 {
     size_t peers = 0;
     actors_t *a = calloc (1, sizeof *a);
@@ -94,15 +105,16 @@ actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err)
     if (actors_check_files (&peers, err) != 0 ||
         address_parse (address, true, &a->address, err) != 0 ||
         address_parse (address, false, &a->reached, err) != 0 ||
-        actors_open (a, memory, peers, err) != 0)
+        (keys && !(a->guard = guard_new (keys, err))) || actors_open (a, memory, peers, err) != 0 ||
+        actors_test (a, err) != 0)
         actors_destroy (&a);
     return a;
 }
 
-actors_t *actors_new (const char *address, err_t *err)
+actors_t *actors_new (const char *address, const keys_t *keys, err_t *err)
 {
     uint64_t pages = (uint64_t) sysconf (_SC_PHYS_PAGES), size = (uint64_t) sysconf (_SC_PAGESIZE);
-    return actors_new_sized (address, pages / 4 * 3 * size, err);
+    return actors_new_sized (address, keys, pages / 4 * 3 * size, err);
 }
 
 /*  Socket files of ours are removed; ZeroMQ leaves them when the process ends early. */
@@ -125,6 +137,7 @@ void actors_destroy (actors_t **self)
     broker_destroy (&a->broker);
     vault_destroy (&a->vault);
     taps_destroy (&a->taps);
+    guard_destroy (&a->guard);
     if (bound)
         actors_remove_files (a);
     free (a);
@@ -137,9 +150,11 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     broker_status_t b;
     vault_status_t v;
     taps_status_t t;
+    guard_status_t g;
     broker_status (a->broker, &b);
     vault_status (a->vault, &v);
     taps_status (a->taps, &t);
+    guard_status (a->guard, &g);
     metric (to, "requests", (double) b.dispatch.requests);
     metric (to, "replies", (double) b.dispatch.replies);
     metric (to, "busy", (double) b.busy);
@@ -168,4 +183,7 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "chunks_in", (double) v.chunks_in);
     metric (to, "chunks_out", (double) v.chunks_out);
     metric (to, "refused", (double) v.refused);
+    metric (to, "certificates", (double) g.certificates);
+    metric (to, "frames_revoked", (double) g.revoked);
+    metric (to, "frames_denied", (double) g.denied);
 }

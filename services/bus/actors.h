@@ -1,6 +1,6 @@
 /*  actors - the three actors of the bus, each a zactor: a thread with sockets of its own.
  *
- *      actors_t *actors = actors_new ("ipc:///run/x/bus", &err);        bound and running
+ *      actors_t *actors = actors_new ("ipc:///run/x/bus", NULL, &err);  bound and running
  *      actors_status (actors, metric, to);
  *      actors_destroy (&actors);
  */
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "bus/keys.h"
 
 /*  File descriptors: what the bus itself has open, about 60, and room for connections that come
  *  before the one too many is ended; and the connections of one service, of which a small run has
@@ -20,12 +21,13 @@
 
 typedef struct actors actors_t;
 
-/*  ERR_CONFIG names the endpoint that cannot be served, or the file descriptors that are
+/*  keys: the bus's, by which it lets in those that it knows; NULL: it lets in everybody. ERR_CONFIG
+ *  names the endpoint that cannot be served, or the file descriptors that are
  *  missing. */
-actors_t *actors_new (const char *address, err_t *err);
+actors_t *actors_new (const char *address, const keys_t *keys, err_t *err);
 /*  The same with a bound for all policy objects, in bytes; actors_new takes three quarters of the
  *  machine's memory. */
-actors_t *actors_new_sized (const char *address, uint64_t memory, err_t *err);
+actors_t *actors_new_sized (const char *address, const keys_t *keys, uint64_t memory, err_t *err);
 void actors_destroy (actors_t **actors);
 void actors_status (const actors_t *actors,
                     void (*metric) (void *to, const char *name, double value), void *to);

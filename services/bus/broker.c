@@ -28,6 +28,7 @@
 struct broker {
     zsock_t *socket;
     connections_t *connections;
+    guard_t *guard; /* borrowed */
     outbox_t outbox;
     peers_t *peers;
     dispatch_t *dispatch;
@@ -43,7 +44,8 @@ static void broker_add (_Atomic uint64_t *count)
 
 /*  Everything is made on the caller's thread, where failing can still be told; from the moment
  *  the actor starts it is that thread's alone, but for the counters. */
-broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err_t *err)
+broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, guard_t *guard,
+                      err_t *err)
 {
     broker_t *b = calloc (1, sizeof *b);
     if (!b) {
@@ -53,11 +55,13 @@ broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err
     /* What fails here is found below: nothing is used before all of it is there. */
     b->peers = peers_new (peers_max);
     b->socket = zsock_new (ZMQ_ROUTER);
+    b->guard = guard;
     b->outbox.socket = zsock_resolve (b->socket);
     b->outbox.boot = boot;
     b->outbox.peers = b->peers;
     b->dispatch = dispatch_new (&b->outbox);
-    endpoint_options_t options = {.hwm = BROKER_HWM, .payload_max = WIRE_PAYLOAD_MAX};
+    endpoint_options_t options = {
+        .hwm = BROKER_HWM, .payload_max = WIRE_PAYLOAD_MAX, .keys = guard_keys (guard)};
     if (b->peers && b->dispatch)
         b->connections = connections_new (b->socket, endpoint, &options,
                                           BROKER_PEER_CONNECTIONS * peers_max, err);
@@ -130,6 +134,25 @@ static void broker_on_request (broker_t *b, peer_t *client, const envelope_t *e,
                   alive ? "" : "nobody of this name is there");
 }
 
+/*  Whether the holder of the certificate that a frame came by may say it. Who may not is told what
+ *  it may, which ends it, unless it means harm. */
+static bool broker_allow (broker_t *b, peer_t *connection, const envelope_t *e, zmq_msg_t *frame)
+{
+    guard_holder_t who;
+    char why[GUARD_WHY_SIZE];
+    if (!guard_admit (b->guard, frame, &who)) {
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+        return false;
+    }
+    rights_act_t act = e->kind == ENVELOPE_REQUEST ? RIGHTS_ASK
+                       : e->kind == ENVELOPE_READY ? RIGHTS_SERVE
+                                                   : RIGHTS_BE;
+    if (guard_allow (b->guard, &who, act, e->service, e->sender, why))
+        return true;
+    outbox_refuse_worker (&b->outbox, connection, why);
+    return false;
+}
+
 static void broker_on_frame (broker_t *b, const void *identity, size_t identity_n, zmq_msg_t *frame)
 {
     envelope_t e;
@@ -147,6 +170,8 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
             dispatch_damaged_reply (b->dispatch, identity, identity_n, &e);
         return;
     }
+    if (!broker_allow (b, &connection, &e, frame))
+        return;
     peer_t *peer = peers_of (b->peers, identity, identity_n, &e, &refusal);
     if (!peer) {
         broker_refuse (b, &connection, &e, refusal);

@@ -1,6 +1,6 @@
 /*  broker - the requests actor: hands requests to workers that have credit, and answers back.
  *
- *      broker_t *broker = broker_new (endpoint, boot, peers_max, &err);
+ *      broker_t *broker = broker_new (endpoint, boot, peers_max, NULL, &err);
  *      zactor_t *actor = zactor_new (broker_actor, broker);
  *      broker_status (broker, &status);             from any thread
  *      zactor_destroy (&actor);
@@ -17,13 +17,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "czmq_clean.h"
+#include "bus/czmq_clean.h"
 #include "dispatch.h"
+#include "guard.h"
 
 typedef struct broker broker_t;
 
 /*  Binds. boot: of this bus, told in its heartbeats. */
-broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, err_t *err);
+broker_t *broker_new (const char *endpoint, uint64_t boot, size_t peers_max, guard_t *guard,
+                      err_t *err);
 /*  A zactor_fn: runs until the pipe says $TERM. */
 void broker_actor (zsock_t *pipe, void *broker);
 void broker_destroy (broker_t **broker);

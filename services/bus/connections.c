@@ -79,6 +79,15 @@ size_t connections_count (const connections_t *c)
     return atomic_load (&c->open);
 }
 
+/*  ZeroMQ has no way to end one connection. It notices one that was shut down, and closes it. The
+ *  number may stand for another connection by now; then that one has to connect again, which peers
+ *  do by themselves. */
+void connections_end (int fd)
+{
+    if (fd >= 0)
+        shutdown (fd, SHUT_RDWR);
+}
+
 static void connections_note (connections_t *c, int fd, bool open)
 {
     size_t at = fd < 0 ? SIZE_MAX : (size_t) fd;
@@ -101,10 +110,7 @@ static void connections_note (connections_t *c, int fd, bool open)
         c->full = false;
     if (!open || c->open <= c->max)
         return;
-    /* ZeroMQ has no way to end one connection. It notices one that was shut down, and closes it.
-       The number may stand for another connection by now; then that one has to connect again, which
-       peers do by themselves. */
-    shutdown (fd, SHUT_RDWR);
+    connections_end (fd);
     if (!c->full)
         log_warn ("bus.full", "endpoint=%s connections=%zu text=\"nobody else can connect\"",
                   c->endpoint, c->max);

@@ -18,7 +18,7 @@
 
 #include "base/err.h"
 #include "bus/endpoint.h"
-#include "czmq_clean.h"
+#include "bus/czmq_clean.h"
 
 typedef struct connections connections_t;
 
@@ -33,5 +33,8 @@ size_t connections_count (const connections_t *connections);
 /*  The file descriptor of the next connection that broke; messages tell theirs as ZMQ_SRCFD. False:
  *  no more. */
 bool connections_next_broken (connections_t *connections, int *fd);
+
+/*  Ends the connection of that number; its end is told like any other's. */
+void connections_end (int fd);
 
 #endif

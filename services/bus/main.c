@@ -11,8 +11,26 @@
  *
  *  The bus is a service like the others: it also connects to itself, to publish its own status.
  */
+#include <string.h>
+
 #include "actors.h"
 #include "svc/svc.h"
+
+/*  Whoever reaches a bus without keys may do anything there: so it is not reached from other
+ *  hosts. */
+static int bus_check_open (const args_t *args, const char *address, err_t *err)
+{
+    const char *host = strncmp (address, "tcp://", 6) == 0 ? address + 6 : "127.";
+    if (args_flag (args, "--insecure") || strncmp (host, "127.", 4) == 0 ||
+        strncmp (host, "localhost:", 10) == 0)
+        return 0;
+    return err_set (
+        err, ERR_CONFIG,
+        "a bus without keys is not bound to %s, where other hosts could reach it: give it "
+        "--keys DIR (quintet keys init DIR makes them), or --insecure where nobody else "
+        "can reach it",
+        address);
+}
 
 static int bus_open_actors (svc_run_t *run, void **state, err_t *err)
 {
@@ -21,8 +39,11 @@ static int bus_open_actors (svc_run_t *run, void **state, err_t *err)
     if (args_number (args, "--memory", 0, 1 << 24, &megabytes, err) != 0)
         return -1;
     const char *address = args_value (args, "--bus");
-    actors_t *actors = megabytes ? actors_new_sized (address, (uint64_t) megabytes << 20, err)
-                                 : actors_new (address, err);
+    const keys_t *keys = svc_keys (run);
+    if (!keys && bus_check_open (args, address, err) != 0)
+        return -1;
+    actors_t *actors = megabytes ? actors_new_sized (address, keys, (uint64_t) megabytes << 20, err)
+                                 : actors_new (address, keys, err);
     *state = actors;
     return actors ? 0 : -1;
 }
@@ -47,10 +68,12 @@ static const svc_t service = {
              "Needs four sockets: PATH.requests, .policies, .publish, .subscribe, or four ports\n"
              "from the one given.\n"
              "\n"
-             "  quintet-bus --bus tcp://*:5550\n"
-             "  quintet-bus --bus ipc:///tmp/quintet/bus\n",
+             "  quintet-bus --bus ipc:///tmp/quintet/bus\n"
+             "  quintet-bus --bus tcp://*:5550 --keys keys/bus\n",
     .files = ACTORS_FILES_MIN,
-    .options = {{"--memory", "MB", "0", "for policy objects; 0: three quarters of the machine's"}},
+    .options = {{"--memory", "MB", "0", "for policy objects; 0: three quarters of the machine's"},
+                {"--insecure", NULL, NULL,
+                 "without keys: let in everybody who reaches it, from other hosts too"}},
     .open = bus_open_actors,
     .close = bus_close_actors,
     .status = bus_status,

@@ -29,6 +29,7 @@ typedef struct {
     size_t identity_n;
     int fd;
     bool gone;
+    guard_holder_t holder;
     tap_prefix_t prefix[TAPS_PREFIXES];
     size_t n;
 } tap_t;
@@ -44,6 +45,8 @@ struct taps {
     zsock_t *in, *out; /* SUB where publishers connect, ROUTER where taps do */
     void *raw_in, *raw_out;
     connections_t *publishers, *subscribers;
+    guard_t *guard;    /* borrowed */
+    uint64_t guarded;  /* as guard_changes said when the taps were last looked at */
     atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
     tap_t *tap[TAPS_MAX];
     size_t n, prefixes;
@@ -59,7 +62,8 @@ static void taps_add (_Atomic uint64_t *count, uint64_t n)
 
 /*  A tap's messages are subscriptions and nothing else, so what it may send is small: a larger
  *  frame ends its connection before it takes any memory here. */
-taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, err_t *err)
+taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, guard_t *guard,
+                  err_t *err)
 {
     taps_t *t = calloc (1, sizeof *t);
     if (!t) {
@@ -72,8 +76,12 @@ taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, 
     t->out = zsock_new (ZMQ_ROUTER);
     t->raw_in = zsock_resolve (t->in);
     t->raw_out = zsock_resolve (t->out);
-    endpoint_options_t in = {.hwm = TAPS_EVENTS_HWM, .payload_max = ENVELOPE_EVENT_MAX};
-    endpoint_options_t out = {.hwm = TAPS_EVENTS_HWM, .payload_max = TAPS_MESSAGE_MAX};
+    t->guard = guard;
+    const keys_t *keys = guard_keys (guard);
+    endpoint_options_t in = {
+        .hwm = TAPS_EVENTS_HWM, .payload_max = ENVELOPE_EVENT_MAX, .keys = keys};
+    endpoint_options_t out = {
+        .hwm = TAPS_EVENTS_HWM, .payload_max = TAPS_MESSAGE_MAX, .keys = keys};
     t->publishers = connections_new (t->in, publish, &in, peers_max, err);
     t->subscribers =
         t->publishers ? connections_new (t->out, subscribe, &out, peers_max, err) : NULL;
@@ -247,9 +255,13 @@ static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
 }
 
 /*  Told as an event without a topic. */
-static void taps_refuse (taps_t *t, const char *identity, size_t n, const char *text)
+static void taps_refuse (taps_t *t, const char *identity, size_t n, err_code_t code,
+                         const char *text)
 {
-    envelope_t e = {.kind = ENVELOPE_REFUSED, .sender = slice_of ("bus"), .text = slice_of (text)};
+    envelope_t e = {.kind = ENVELOPE_REFUSED,
+                    .sender = slice_of ("bus"),
+                    .code = code,
+                    .text = slice_of (text)};
     zmq_msg_t frame;
     taps_add (&t->refused, 1);
     if (envelope_pack (&e, (slice_t){"", 1}, &frame) != 0)
@@ -267,13 +279,25 @@ static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_
         taps_add (&t->malformed, 1);
         return;
     }
+    guard_holder_t who;
+    char why[GUARD_WHY_SIZE];
+    if (!guard_admit (t->guard, frame, &who)) {
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+        return;
+    }
+    if (!guard_allow (t->guard, &who, RIGHTS_SUBSCRIBE, e.text, e.sender, why)) {
+        taps_refuse (t, identity, n, ERR_CONFIG, why);
+        return;
+    }
     tap_t *tap = taps_of (t, identity, n);
     const char *problem = tap ? taps_subscribe (t, tap, e.text) : "too many taps on this bus";
-    if (tap)
+    if (tap) {
         /* By it a tap is found again when its connection breaks. */
         tap->fd = zmq_msg_get (frame, ZMQ_SRCFD);
+        tap->holder = who;
+    }
     if (problem)
-        taps_refuse (t, identity, n, problem);
+        taps_refuse (t, identity, n, ERR_LIMIT, problem);
 }
 
 /*  Subscriptions before events: whoever subscribes wants what comes next. */
@@ -350,6 +374,43 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
         taps_remove_gone (t);
 }
 
+/*  Whether the holder of the certificate that an event came by may publish it. Nothing leads back
+ *  to a publisher, so who may not is only counted and logged. */
+static bool taps_allow (taps_t *t, zmq_msg_t *frame)
+{
+    guard_holder_t who;
+    char why[GUARD_WHY_SIZE];
+    envelope_t e = {0};
+    if (!t->guard)
+        return true;
+    const char *topic = zmq_msg_data (frame);
+    size_t size = zmq_msg_size (frame);
+    const char *end = memchr (topic, 0, size);
+    if (!guard_admit (t->guard, frame, &who)) {
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+        return false;
+    }
+    /* What is no event is counted where it would be forwarded. */
+    return !end ||
+           envelope_parse (end + 1, size - (size_t) (end + 1 - topic), &e) != ENVELOPE_WHOLE ||
+           guard_allow (t->guard, &who, RIGHTS_PUBLISH, (slice_t){topic, (size_t) (end - topic)},
+                        e.sender, why);
+}
+
+/*  Who was let in and is not any more hears nothing from now on. */
+static void taps_check_guard (taps_t *t)
+{
+    if (guard_changes (t->guard) == t->guarded)
+        return;
+    t->guarded = guard_changes (t->guard);
+    for (size_t i = 0; i < t->n; i++)
+        if (!guard_knows (t->guard, &t->tap[i]->holder)) {
+            t->tap[i]->gone = true;
+            connections_end (t->tap[i]->fd);
+        }
+    taps_remove_gone (t);
+}
+
 /*  As many as ZeroMQ's own proxy takes in one go, so that a burst costs few rounds of polling. */
 static void taps_take_events (taps_t *t)
 {
@@ -357,7 +418,7 @@ static void taps_take_events (taps_t *t)
     uint64_t n = 0;
     zmq_msg_init (&frame);
     for (; n < TAPS_BATCH && zmq_msg_recv (&frame, t->raw_in, ZMQ_DONTWAIT) >= 0; n++)
-        if (!zmq_msg_more (&frame)) /* an event is one frame */
+        if (!zmq_msg_more (&frame) && taps_allow (t, &frame)) /* an event is one frame */
             taps_forward (t, &frame);
     zmq_msg_close (&frame);
     taps_add (&t->events, n);
@@ -389,6 +450,7 @@ void taps_actor (zsock_t *pipe, void *taps)
             break; /* $TERM is all that is ever sent */
         taps_check_connections (t);
         taps_take_messages (t);
+        taps_check_guard (t);
         taps_take_events (t);
         /* For taps_status, which another thread calls. */
         atomic_store_explicit (&t->taps_n, t->n, memory_order_relaxed);

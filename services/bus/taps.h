@@ -1,6 +1,6 @@
 /*  taps - the events actor: everything that is published goes to whoever subscribed to it.
  *
- *      taps_t *taps = taps_new (publish, subscribe, 1000, &err);
+ *      taps_t *taps = taps_new (publish, subscribe, 1000, NULL, &err);
  *      zactor_t *actor = zactor_new (taps_actor, taps);
  *      taps_status (taps, &status);                   from any thread
  *      zactor_destroy (&actor);
@@ -17,7 +17,8 @@
 #define QUINTET_BUS_TAPS_H
 
 #include "base/err.h"
-#include "czmq_clean.h"
+#include "bus/czmq_clean.h"
+#include "guard.h"
 
 #define TAPS_MAX          1024
 #define TAPS_PREFIXES     64   /* of one tap */
@@ -28,7 +29,8 @@ typedef struct taps taps_t;
 
 /*  Binds. publish: where publishers connect to; subscribe: where taps do; peers_max: how many of
  *  each. */
-taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, err_t *err);
+taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, guard_t *guard,
+                  err_t *err);
 /*  A zactor_fn: runs until the pipe says $TERM. */
 void taps_actor (zsock_t *pipe, void *taps);
 void taps_destroy (taps_t **taps);

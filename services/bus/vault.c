@@ -50,12 +50,15 @@ typedef struct manifest {
 /*  The trainers that were seen, by the run that they hold; see "Epochs" above. */
 typedef struct {
     char run[ENVELOPE_NAME_MAX + 1];
-    uint64_t epoch; /* greatest seen */
+    char
+        holder[KEYS_NAME_MAX + 1]; /* whose certificate spoke for it first; "": there are no keys */
+    uint64_t epoch;                /* greatest seen */
 } run_t;
 
 struct vault {
     zsock_t *socket, *publish;
     connections_t *connections;
+    guard_t *guard; /* borrowed */
     void *raw, *raw_publish;
     uint64_t boot;
     blobs_t *blobs;
@@ -68,6 +71,7 @@ struct vault {
     /* the message under way: who sent it */
     char identity[PEER_IDENTITY_MAX + 1];
     size_t identity_n;
+    guard_holder_t holder;
     _Atomic uint64_t objects, bytes, unfinished_bytes, manifests_count, chunks_in, chunks_out,
         refused, malformed, damaged;
 };
@@ -85,13 +89,15 @@ vault_t *vault_new (const vault_options_t *options, err_t *err)
         return NULL;
     }
     v->boot = options->boot;
+    v->guard = options->guard;
     /* What fails here is found below: nothing is used before all of it is there. */
     v->blobs = blobs_new (options->bytes_max);
     v->socket = zsock_new (ZMQ_ROUTER);
     v->publish = zsock_new (ZMQ_PUB);
     v->raw = zsock_resolve (v->socket);
     v->raw_publish = zsock_resolve (v->publish);
-    endpoint_options_t bound = {.hwm = VAULT_HWM, .payload_max = WIRE_PAYLOAD_MAX};
+    endpoint_options_t bound = {
+        .hwm = VAULT_HWM, .payload_max = WIRE_PAYLOAD_MAX, .keys = guard_keys (v->guard)};
     if (v->blobs && v->socket && v->publish)
         v->connections =
             connections_new (v->socket, options->endpoint, &bound, options->peers_max, err);
@@ -254,8 +260,8 @@ static void vault_on_get (vault_t *v, const envelope_t *e)
 
 /*  ---- manifests ------------------------------------------------------------------------------ */
 
-/*  False when the sender's epoch is older than one that was seen for its run. */
-static bool vault_is_current (vault_t *v, const envelope_t *e)
+/*  Why its sender does not hold the run; NULL: it does. */
+static const char *vault_check_hold (vault_t *v, const envelope_t *e)
 {
     size_t i = 0;
     /* A run that is not remembered is taken at its word: after a restart of the bus the first
@@ -269,11 +275,14 @@ static bool vault_is_current (vault_t *v, const envelope_t *e)
     if (i == v->runs_n) {
         v->runs[v->runs_n++] = (run_t){.epoch = e->epoch};
         slice_text (e->text, v->runs[i].run, sizeof v->runs[i].run);
+        slice_text (slice_of (v->holder.name), v->runs[i].holder, sizeof v->runs[i].holder);
     }
+    if (strcmp (v->holder.name, v->runs[i].holder) != 0)
+        return "this run is of another certificate";
     if (e->epoch < v->runs[i].epoch)
-        return false;
+        return "a newer trainer holds this run";
     v->runs[i].epoch = e->epoch;
-    return true;
+    return NULL;
 }
 
 /*  Its objects are needed by one manifest fewer; blobs.c decides what that means. */
@@ -331,8 +340,8 @@ static int vault_find_objects (const vault_t *v, const envelope_t *e, manifest_t
 /*  Why a manifest cannot be taken, whatever objects are here; ERR_NONE: nothing is in the way. */
 static err_code_t vault_check_manifest (vault_t *v, const envelope_t *e, const char **text)
 {
-    *text = "a newer trainer holds this run";
-    if (!vault_is_current (v, e))
+    *text = vault_check_hold (v, e);
+    if (*text)
         return ERR_STALE;
     *text = "a manifest is larger than an event may be";
     if (e->payload.size > ENVELOPE_EVENT_MAX)
@@ -389,8 +398,9 @@ static void vault_on_manifest (vault_t *v, const envelope_t *e)
 /*  Retiring what is not there is no error: a repeated message finds it done. */
 static void vault_on_retire (vault_t *v, const envelope_t *e)
 {
-    if (!vault_is_current (v, e)) {
-        vault_answer_code (v, e, ENVELOPE_DONE, ERR_STALE, "a newer trainer holds this run");
+    const char *why = vault_check_hold (v, e);
+    if (why) {
+        vault_answer_code (v, e, ENVELOPE_DONE, ERR_STALE, why);
         return;
     }
     manifest_t **m = vault_find_manifest (v, e);
@@ -413,25 +423,48 @@ static void vault_on_manifests (vault_t *v, const envelope_t *e)
 
 /*  ---- the loop ------------------------------------------------------------------------------- */
 
+/*  What may be said here, what one needs to be allowed for it (bus/rights.h), and the answer that
+ *  would come of it. */
+static const struct {
+    envelope_kind_t kind, answer;
+    const char *word;
+    void (*take) (vault_t *v, const envelope_t *e);
+} vault_kinds[] = {
+    {ENVELOPE_PUT, ENVELOPE_HELD, "put", vault_on_put},
+    {ENVELOPE_GET, ENVELOPE_MISSING, "get", vault_on_get},
+    {ENVELOPE_MANIFEST, ENVELOPE_DONE, "manifest", vault_on_manifest},
+    {ENVELOPE_RETIRE, ENVELOPE_DONE, "manifest", vault_on_retire},
+    {ENVELOPE_MANIFESTS, ENVELOPE_MISSING, "get", vault_on_manifests},
+};
+
+/*  Every kind that only others send is passed over without a word. */
+static void vault_on_whole (vault_t *v, const envelope_t *e)
+{
+    char why[GUARD_WHY_SIZE];
+    for (size_t i = 0; i < sizeof vault_kinds / sizeof *vault_kinds; i++) {
+        if (vault_kinds[i].kind != e->kind)
+            continue;
+        if (guard_allow (v->guard, &v->holder, RIGHTS_OBJECTS, slice_of (vault_kinds[i].word),
+                         e->sender, why))
+            vault_kinds[i].take (v, e);
+        else
+            vault_answer_code (v, e, vault_kinds[i].answer, ERR_CONFIG, why);
+    }
+}
+
 static void vault_on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
-    /* Every kind that only others send is passed over without a word. */
-    if (state == ENVELOPE_MALFORMED)
+    bool admitted = guard_admit (v->guard, frame, &v->holder);
+    if (!admitted)
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    else if (state == ENVELOPE_MALFORMED)
         vault_add (&v->malformed);
     else if (state == ENVELOPE_DAMAGED)
         vault_on_damaged (v, &e);
-    else if (e.kind == ENVELOPE_PUT)
-        vault_on_put (v, &e);
-    else if (e.kind == ENVELOPE_GET)
-        vault_on_get (v, &e);
-    else if (e.kind == ENVELOPE_MANIFEST)
-        vault_on_manifest (v, &e);
-    else if (e.kind == ENVELOPE_MANIFESTS)
-        vault_on_manifests (v, &e);
-    else if (e.kind == ENVELOPE_RETIRE)
-        vault_on_retire (v, &e);
+    else
+        vault_on_whole (v, &e);
 }
 
 /*  Takes what is there, at most VAULT_BATCH messages. The identity comes first and says who is

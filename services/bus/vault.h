@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "czmq_clean.h"
+#include "bus/czmq_clean.h"
+#include "guard.h"
 
 typedef struct vault vault_t;
 
@@ -27,6 +28,7 @@ typedef struct {
     uint64_t boot;
     uint64_t bytes_max; /* of all objects */
     size_t peers_max;
+    guard_t *guard; /* borrowed */
 } vault_options_t;
 
 vault_t *vault_new (const vault_options_t *options, err_t *err);

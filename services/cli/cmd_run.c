@@ -53,6 +53,7 @@ static const args_option_t options[] = {
     {"--environments", "N", "", "environment processes, in place of run.environments"},
     {"--bus", "ADDRESS", "", "use the suite on this bus; needs --redis"},
     {"--redis", "ADDRESS", "", "Redis of that suite"},
+    {"--keys", "DIR", "", "certificate of kind operator, where that bus has keys"},
     {0}};
 
 static const args_spec_t spec = {
@@ -81,6 +82,7 @@ typedef struct {
     bool json, print;
     bool plain; /* --no-color */
     const char *bus, *redis;
+    keys_t keys; /* for that bus; name "": none */
     suite_t *suite;
     live_t *live;
     arena_t *arena;
@@ -174,7 +176,10 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     }
     run->conf = conf_load (run->config, run->sets, run->sets_n, err);
     if (!run->conf ||
-        (strcmp (run->conf->run.baseline, "solo") == 0 && cmd_run_read_alone (run, err) != 0))
+        (strcmp (run->conf->run.baseline, "solo") == 0 && cmd_run_read_alone (run, err) != 0) ||
+        /* A bus of our own needs none. */
+        keys_load (cmd_run_given (args, "--bus") ? args_value (args, "--keys") : "", &run->keys,
+                   err) != 0)
         return -1;
     run->place.resume = args_flag (args, "--resume");
     run->plain = args_flag (args, "--no-color");
@@ -207,20 +212,16 @@ static void cmd_run_print_config (const run_t *run)
     buf_free (&text);
 }
 
-static bool cmd_run_is_trainer (const char *name)
-{
-    return strcmp (name, "team") == 0 || strcmp (name, "solo") == 0;
-}
-
 /*  A trainer in an update does not hear that it shall end, and keeps the step when it does: it
  *  says in its status how long that may take. */
 static void cmd_run_note_end (run_t *run, const wire_event_t *event)
 {
-    if (event->kind != WIRE_SERVICE_STATUS || !cmd_run_is_trainer (event->text))
+    const char *who = suite_trainer (event->text);
+    if (event->kind != WIRE_SERVICE_STATUS || !who)
         return;
     for (size_t i = 0; i < event->metrics_n; i++)
         if (strcmp (event->metrics[i].name, "end_s") == 0)
-            supervisor_allow (suite_supervisor (run->suite), event->text,
+            supervisor_allow (suite_supervisor (run->suite), who,
                               (int64_t) (event->metrics[i].value * 1e3));
 }
 
@@ -231,7 +232,7 @@ static bool cmd_run_hurries (void *context, const char *name, int64_t left_ms)
     run_t *run = context;
     if (interrupted > run->asked)
         return true;
-    if (!run->ending_ms || !cmd_run_is_trainer (name) || run->said_saving ||
+    if (!run->ending_ms || !suite_trainer (name) || run->said_saving ||
         clock_ms () - run->ending_ms < SAY_END_MS)
         return false;
     fprintf (stderr, "\nsaving the last whole step, up to %lld s; Ctrl-C again ends now\n",
@@ -287,7 +288,7 @@ static void cmd_run_on_restart (void *context, const char *name, const char *why
 {
     run_t *run = context;
     size_t step = folder_step (run->folder);
-    live_restart (run->live, name, why, cmd_run_is_trainer (name) ? &step : NULL);
+    live_restart (run->live, name, why, suite_trainer (name) ? &step : NULL);
 }
 
 /*  Waits until every service that the run needs has sent its status. Who starts a suite by hand
@@ -329,6 +330,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     argv[n++] = run->config;
     const char *fixed[] = {"--bus",   suite_bus_address (run->suite),
                            "--redis", suite_redis_address (run->suite),
+                           "--keys",  run->keys.dir,
                            "--name",  who,
                            "--run",   run->id,
                            "--out",   run->folder};
@@ -504,6 +506,7 @@ static int cmd_run_start (run_t *run, err_t *err)
     signal (SIGPIPE, SIG_IGN);
     suite_options_t suite = {.bus = run->bus,
                              .redis = run->redis,
+                             .keys = &run->keys,
                              .logs = logs,
                              .take = cmd_run_take_folder,
                              .context = run};

@@ -20,6 +20,7 @@
 
 static const args_option_t options[] = {
     {"--bus", "ADDRESS", "tcp://127.0.0.1:5550", "the bus to listen to"},
+    {"--keys", "DIR", "", "certificate of kind tap, for a bus that has keys (see: quintet keys)"},
     {"--json", NULL, NULL, "one JSON object per event"},
     {"--grep", "EXPR", "", "only lines in which this extended regular expression is found"},
     {"--topics", NULL, NULL,
@@ -205,16 +206,21 @@ static int cmd_tap_run (int argc, char **argv)
     if (!args)
         return status;
     err_t err = {0};
-    char name[48];
+    char name[48], own[128];
+    keys_t keys;
     snprintf (name, sizeof name, "tap-%ld", (long) getpid ());
     struct sigaction action = {.sa_handler = cmd_tap_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
-    bus_options_t bus_options = {.address = args_value (args, "--bus"), .name = name};
     tap_t tap = {.json = args_flag (args, "--json"), .counts = args_flag (args, "--topics")};
     tap.prefixes = args_positionals (args, &tap.prefixes_n);
     regex_t grep;
-    int rc = cmd_tap_read (&tap, args, &grep, &err);
+    int rc = keys_load (args_value (args, "--keys"), &keys, &err);
+    bus_options_t bus_options = {.address = args_value (args, "--bus"),
+                                 .name = keys_name (&keys, name, own, sizeof own),
+                                 .keys = &keys};
+    if (rc == 0)
+        rc = cmd_tap_read (&tap, args, &grep, &err);
     bus_t *bus = rc == 0 ? bus_new (&bus_options, &err) : NULL;
     /* A bus that is not there would otherwise look like a quiet one. */
     rc = bus ? bus_ready (bus, 3000, &err) : -1;

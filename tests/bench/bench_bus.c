@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "bench.h"
+#include "bus/authority.h"
 #include "bus/bus.h"
 
 #define SECONDS     0.5 /* of a round */
@@ -42,17 +43,24 @@ static void end (pid_t pid)
 
 /*  ---- ours ----------------------------------------------------------------------------------- */
 
+static keys_t bus_keys, trainer_keys, agent_keys, environment_keys; /* all 0 at first: none */
+
 static void our_broker (void)
 {
     err_t err = {0};
-    if (actors_new (address, &err))
+    if (actors_new (address, *bus_keys.name ? &bus_keys : NULL, &err))
         pause ();
+    fprintf (stderr, "bench_bus: %s\n", err.text);
 }
 
-static bus_t *join (const char *name)
+static bus_t *join_by (const keys_t *keys, const char *given)
 {
+    char name[64];
     err_t err = {0};
-    bus_options_t options = {.address = address, .name = name, .numerics = ""};
+    bus_options_t options = {.address = address,
+                             .name = keys_name (keys, given, name, sizeof name),
+                             .numerics = "",
+                             .keys = keys};
     bus_t *bus = bus_new (&options, &err);
     if (!bus || bus_ready (bus, 5000, &err) != 0) {
         fprintf (stderr, "bench_bus: %s\n", err.text);
@@ -61,11 +69,17 @@ static bus_t *join (const char *name)
     return bus;
 }
 
+static bus_t *join (const char *name)
+{
+    static const keys_t none;
+    return join_by (&none, name);
+}
+
 static void our_worker (void)
 {
-    bus_t *bus = join ("worker");
+    bus_t *bus = join_by (&agent_keys, "worker");
     bus_item_t item;
-    bus_serve (bus, "echo", 256, NULL);
+    bus_serve (bus, "act", 256, NULL);
     for (;;)
         if (bus_next (bus, &item, 1000, NULL) > 0 && item.kind == BUS_REQUEST)
             bus_reply (bus, item.id, item.payload, item.size);
@@ -91,7 +105,7 @@ static double our_calls (bus_t *bus, int flights, double *p50)
     size_t done = 0, n = 0;
     double start = clock_s (), sent = start;
     for (int i = 0; i < flights; i++)
-        bus_call (bus, "echo", NULL, payload, sizeof payload, 20000);
+        bus_call (bus, "act", NULL, payload, sizeof payload, 20000);
     while (clock_s () - start < SECONDS) {
         bus_item_t item;
         if (bus_next (bus, &item, 1000, NULL) <= 0 || item.kind != BUS_REPLY)
@@ -101,7 +115,7 @@ static double our_calls (bus_t *bus, int flights, double *p50)
         if (n < sizeof times / sizeof *times)
             times[n++] = now - sent;
         sent = now;
-        bus_call (bus, "echo", NULL, payload, sizeof payload, 20000);
+        bus_call (bus, "act", NULL, payload, sizeof payload, 20000);
     }
     double rate = (double) done / (clock_s () - start);
     bus_item_t item;
@@ -369,9 +383,10 @@ static double fetch_rate (bus_t *agent, const hash_t *hash)
 }
 
 /*  The limit is the speed of hashing. */
-static void measure_policies (void)
+/*  By the keys of the moment; MB/s. */
+static double measure_policies (void)
 {
-    bus_t *trainer = join ("trainer"), *agent = join ("agent");
+    bus_t *trainer = join_by (&trainer_keys, "trainer"), *agent = join_by (&agent_keys, "agent");
     char *content = malloc (OBJECT_SIZE);
     for (size_t i = 0; i < OBJECT_SIZE; i += 8)
         memcpy (content + i, &(uint64_t){i * 0x9e3779b97f4a7c15u}, 8);
@@ -381,10 +396,66 @@ static void measure_policies (void)
     double hashing = (double) OBJECT_SIZE / (clock_s () - start) / 1e6;
     bus_offer (trainer, content, OBJECT_SIZE);
     await_object (trainer, &item);
-    bench_tell ("bus.policies, to one agent", fetch_rate (agent, &hash), "MB/s", hashing);
+    double rate = fetch_rate (agent, &hash);
+    if (!*bus_keys.name)
+        bench_tell ("bus.policies, to one agent", rate, "MB/s", hashing);
     free (content);
     bus_destroy (&trainer);
     bus_destroy (&agent);
+    return rate;
+}
+
+/*  ---- with keys ------------------------------------------------------------------------------ */
+
+static void read_keys (const char *kind, keys_t *keys)
+{
+    char keys_dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    err_t err = {0};
+    if (fs_join (keys_dir, dir, "keys", &err) != 0 || fs_join (path, keys_dir, kind, &err) != 0 ||
+        (strcmp (kind, "bus") == 0 ? authority_init (keys_dir, &err)
+                                   : authority_add (keys_dir, kind, "", &err)) != 0 ||
+        keys_load (path, keys, &err) != 0) {
+        fprintf (stderr, "bench_bus: %s\n", err.text);
+        exit (1);
+    }
+}
+
+/*  The same bus program on another address, in turns with the one that has no keys. */
+static void measure_keys (void)
+{
+    double rates[2][ROUNDS], policies[2], p50;
+    char addresses[2][sizeof address];
+    pid_t pids[4];
+    memcpy (addresses[0], address, sizeof address);
+    snprintf (addresses[1], sizeof addresses[1], "ipc://%s/keyed", dir);
+    keys_t none = {0}, keys[2][4] = {{none, none, none, none}};
+    read_keys ("bus", &keys[1][0]);
+    read_keys ("trainer", &keys[1][1]);
+    read_keys ("agent", &keys[1][2]);
+    read_keys ("environment", &keys[1][3]);
+    bus_t *bus[2];
+    for (int i = 0; i < 2; i++) {
+        memcpy (address, addresses[i], sizeof address);
+        bus_keys = keys[i][0];
+        trainer_keys = keys[i][1];
+        agent_keys = keys[i][2];
+        environment_keys = keys[i][3];
+        pids[i] = i ? spawn (our_broker) : 0;
+        clock_sleep_ms (300);
+        pids[2 + i] = spawn (our_worker);
+        bus[i] = join_by (&environment_keys, "client");
+        policies[i] = measure_policies ();
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < 2; i++)
+            rates[i][round] = our_calls (bus[i], 64, &p50);
+    bench_tell ("bus.requests with keys, 64 in flight", median (rates[1]), "1/s",
+                median (rates[0]));
+    bench_tell ("bus.policies with keys, to one agent", policies[1], "MB/s", policies[0]);
+    for (int i = 0; i < 2; i++)
+        bus_destroy (&bus[i]);
+    for (int i = 1; i < 4; i++)
+        end (pids[i]);
 }
 
 int main (void)
@@ -400,7 +471,7 @@ int main (void)
     measure_requests ();
     measure_events ();
     measure_taps ();
-    measure_policies ();
+    measure_keys ();
     end (broker);
     fs_remove (dir, NULL);
     return 0;

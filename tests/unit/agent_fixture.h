@@ -92,7 +92,7 @@ static inline int setup_with (void **state, char *engines)
     snprintf (f->dir, sizeof f->dir, "/tmp/quintet-agent-XXXXXX");
     assert_non_null (mkdtemp (f->dir));
     snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
-    f->actors = actors_new (f->address, &err);
+    f->actors = actors_new (f->address, NULL, &err);
     assert_non_null (f->actors);
     f->trainer = join (f, "trainer");
     f->run.bus = join (f, "agent-1");

@@ -41,7 +41,7 @@ static inline int setup (void **state)
     if (setup_address (state) != 0)
         return -1;
     fixture_t *f = *state;
-    f->actors = actors_new (f->address, NULL);
+    f->actors = actors_new (f->address, NULL, NULL);
     return f->actors ? 0 : -1;
 }
 

@@ -277,7 +277,7 @@ static void a_restarted_bus_is_joined_again (void **state)
     quiet (client, 10);
     actors_destroy (&f->actors);
     bus_call (client, "echo", "run/3", "a", 1, 60000);
-    f->actors = actors_new (f->address, &err);
+    f->actors = actors_new (f->address, NULL, &err);
     assert_non_null (f->actors);
     bool client_knows = false, worker_knows = false, answered = false;
     for (int64_t deadline = clock_ms () + PATIENCE_MS;
@@ -310,7 +310,7 @@ static void a_bus_may_be_restarted_often (void **state)
     char *content = calloc (1, size);
     for (int round = 0; round < 8; round++) {
         actors_destroy (&f->actors);
-        f->actors = actors_new (f->address, NULL);
+        f->actors = actors_new (f->address, NULL, NULL);
         assert_non_null (f->actors);
         content[0] = (char) round;
         bus_offer (trainer, content, size);
@@ -497,10 +497,10 @@ static void an_occupied_socket_is_refused (void **state)
 {
     fixture_t *f = *state;
     err_t err = {0};
-    assert_null (actors_new (f->address, &err));
+    assert_null (actors_new (f->address, NULL, &err));
     assert_int_equal (err.code, ERR_CONFIG);
     assert_non_null (strstr (err.text, "bus.requests"));
-    assert_null (actors_new ("tcp://nonsense", &err));
+    assert_null (actors_new ("tcp://nonsense", NULL, &err));
     bus_options_t options = {.address = "http://x", .name = "x"};
     assert_null (bus_new (&options, &err));
     assert_non_null (strstr (err.text, "http://x"));

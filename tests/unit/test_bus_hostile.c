@@ -271,7 +271,7 @@ static int setup_small (void **state)
     if (setup_address (state) != 0)
         return -1;
     fixture_t *f = *state;
-    f->actors = actors_new_sized (f->address, (uint64_t) 64 << 20, NULL);
+    f->actors = actors_new_sized (f->address, NULL, (uint64_t) 64 << 20, NULL);
     return f->actors ? 0 : -1;
 }
 

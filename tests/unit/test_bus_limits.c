@@ -295,7 +295,7 @@ static void too_few_file_descriptors_are_said (void **state)
     getrlimit (RLIMIT_NOFILE, &all);
     few = (struct rlimit){48, all.rlim_max};
     setrlimit (RLIMIT_NOFILE, &few);
-    actors_t *actors = actors_new (f->address, &err);
+    actors_t *actors = actors_new (f->address, NULL, &err);
     setrlimit (RLIMIT_NOFILE, &all);
     assert_null (actors);
     assert_int_equal (err.code, ERR_CONFIG);
@@ -328,7 +328,7 @@ static void a_flood_of_connections_leaves_room (void **state)
         _exit (0);
     }
     setrlimit (RLIMIT_NOFILE, &few);
-    f->actors = actors_new (f->address, NULL);
+    f->actors = actors_new (f->address, NULL, NULL);
     assert_non_null (f->actors);
     assert_int_equal (write (done[1], "x", 1), 1);
     int status = -1;

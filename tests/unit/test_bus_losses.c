@@ -324,7 +324,7 @@ static void a_frozen_bus_is_left_for_another (void **state)
     pid_t pid = fork ();
     if (pid == 0) {
         prctl (PR_SET_PDEATHSIG, SIGKILL);
-        actors_new (f->address, &err);
+        actors_new (f->address, NULL, &err);
         for (;;)
             pause ();
     }

@@ -378,7 +378,7 @@ static bus_t *running (fixture_t *f)
 {
     err_t err = {0};
     f->pid = SPAWN (f, W ("--bus"), f->address, W ("--name"), W ("echo-1"));
-    f->actors = actors_new (f->address, &err);
+    f->actors = actors_new (f->address, NULL, &err);
     assert_non_null (f->actors);
     bus_options_t mine = {.address = f->address, .name = "client", .numerics = ""};
     bus_t *bus = bus_new (&mine, &err);
@@ -485,7 +485,7 @@ static void a_service_tells_that_the_bus_was_away (void **state)
     for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && !has (f, "err", "bus.lost");)
         bus_next (bus, &(bus_item_t){0}, 20, NULL);
     holds (f, "err", "bus.lost");
-    f->actors = actors_new (f->address, NULL);
+    f->actors = actors_new (f->address, NULL, NULL);
     assert_non_null (f->actors);
     bus_call (bus, "echo", "test/2", "hello", 5, 60000);
     assert_memory_equal (await (bus, BUS_REPLY).payload, "hello", 5);

@@ -55,7 +55,7 @@ static int setup (void **state)
     snprintf (f->dir, sizeof f->dir, "/tmp/quintet-versions-XXXXXX");
     assert_non_null (mkdtemp (f->dir));
     snprintf (f->address, sizeof f->address, "ipc://%s/bus", f->dir);
-    f->actors = actors_new (f->address, &err);
+    f->actors = actors_new (f->address, NULL, &err);
     assert_non_null (f->actors);
     f->trainer = join (f, "trainer");
     f->agent = join (f, "agent");

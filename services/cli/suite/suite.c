@@ -208,11 +208,14 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
 }
 
 /*  The view's own connection; it taps everything. */
-static int suite_join_bus (suite_t *s, err_t *err)
+static int suite_join_bus (suite_t *s, const keys_t *keys, err_t *err)
 {
-    char name[64];
+    char name[64], own[128];
     snprintf (name, sizeof name, "view-%ld", (long) getpid ());
-    bus_options_t options = {.address = s->bus_address, .name = name, .numerics = ""};
+    bus_options_t options = {.address = s->bus_address,
+                             .name = keys_name (keys, name, own, sizeof own),
+                             .numerics = "",
+                             .keys = keys};
     s->bus = bus_new (&options, err);
     return s->bus ? bus_subscribe (s->bus, "", err) : -1;
 }
@@ -259,7 +262,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
     if (rc == 0 && own)
         rc = suite_start_services (s, conf, err);
     if (rc == 0)
-        rc = suite_join_bus (s, err);
+        rc = suite_join_bus (s, options->keys, err);
     if (rc != 0)
         suite_destroy (&s);
     return s;
@@ -302,4 +305,10 @@ const char *suite_bus_address (const suite_t *s)
 const char *suite_redis_address (const suite_t *s)
 {
     return s->redis_address;
+}
+
+const char *suite_trainer (const char *name)
+{
+    const char *last = strrchr (name, '-') ? strrchr (name, '-') + 1 : name;
+    return strcmp (last, "team") == 0 || strcmp (last, "solo") == 0 ? last : NULL;
 }

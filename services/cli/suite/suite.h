@@ -13,6 +13,7 @@
 
 typedef struct {
     const char *bus, *redis; /* addresses of a suite that runs already; NULL: start one */
+    const keys_t *keys;      /* for that bus, or none (bus/keys.h) */
     const char *logs;        /* folder */
     /* Called once all that can fail without a trace has not failed, before anything is written or
        started; its error is the suite's. */
@@ -35,5 +36,8 @@ bus_t *suite_bus (suite_t *suite); /* ours, subscribed to everything */
 supervisor_t *suite_supervisor (suite_t *suite);
 const char *suite_bus_address (const suite_t *suite);
 const char *suite_redis_address (const suite_t *suite);
+/*  What the supervisor calls a trainer, whose name on the bus may have a certificate's before it;
+ *  NULL: it is none. */
+const char *suite_trainer (const char *name);
 
 #endif

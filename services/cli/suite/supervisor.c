@@ -102,6 +102,7 @@ static void supervisor_exec (const supervisor_t *s, const child_t *c, pid_t pare
     /* A service compares its parent with this number and asks the kernel for the same (svc.c). */
     snprintf (number, sizeof number, "%ld", (long) parent);
     setenv ("QUINTET_SUPERVISOR", number, 1);
+    unsetenv ("QUINTET_KEYS"); /* a bus of our own has none; for another one they are an argument */
     /* Appended to, so that what an earlier life said stays. Where there is no log, the child
        writes where we write. */
     int log = open (path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);

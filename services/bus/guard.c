@@ -1,0 +1,281 @@
+/*  guard - see guard.h */
+#include "guard.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "bus/czmq_clean.h"
+#include "bus/endpoint.h"
+
+#define GUARD_TEST_MS 5000
+/*  How a greeting fails: with a reason, or, when the other end has closed before it was read,
+ *  without one. */
+#define GUARD_TURNED_AWAY                                                                          \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                       \
+     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+
+struct guard {
+    keys_t keys;
+    zactor_t *auth, *watch;
+    pthread_rwlock_t
+        lock; /* of those that are known: one thread writes, those of the actors read */
+    guard_holder_t *known; /* sorted by key, so that a frame's is found in a few steps */
+    size_t n;
+    hash_t seen; /* of what the table was made from; the watch's own */
+    _Atomic uint64_t changes, revoked, denied;
+};
+
+/*  ---- the table ------------------------------------------------------------------------------ */
+
+static int guard_by_key (const void *a, const void *b)
+{
+    return strcmp (((const guard_holder_t *) a)->key, ((const guard_holder_t *) b)->key);
+}
+
+static void guard_on_bad (const char *path, const char *why)
+{
+    log_warn ("certificate.bad", "path=%s text=\"%s\"", path, why);
+}
+
+/*  Takes peers. */
+static int guard_take (guard_t *g, authority_peer_t *peers, size_t n, err_t *err)
+{
+    guard_holder_t *known = calloc (n + 1, sizeof *known);
+    for (size_t i = 0; known && i < n; i++) {
+        memcpy (known[i].key, peers[i].key, sizeof known[i].key);
+        known[i].rights = rights_of (peers[i].kind);
+        memcpy (known[i].name, peers[i].name, sizeof known[i].name);
+    }
+    free (peers);
+    if (!known)
+        return err_set (err, ERR_LIMIT, "no memory for certificates");
+    qsort (known, n, sizeof *known, guard_by_key);
+    pthread_rwlock_wrlock (&g->lock);
+    guard_holder_t *old = g->known;
+    g->known = known;
+    g->n = n;
+    pthread_rwlock_unlock (&g->lock);
+    atomic_fetch_add (&g->changes, 1);
+    free (old);
+    return 0;
+}
+
+/*  Reads the folder when it is another one than before. zauth is told to read it as well, for it
+ *  looks at times in whole seconds. A folder that cannot be read changes nothing: who was let in
+ *  stays. */
+static int guard_look (guard_t *g, err_t *err)
+{
+    size_t n = 0;
+    char path[FS_PATH_MAX];
+    authority_peer_t *peers = authority_list (g->keys.dir, &n, g->known ? NULL : guard_on_bad, err);
+    if (!peers || fs_join (path, g->keys.dir, KEYS_PEERS, err) != 0)
+        return -1;
+    hash_t seen = hash_of (peers, n * sizeof *peers);
+    if (g->known && memcmp (&seen, &g->seen, sizeof seen) == 0) {
+        free (peers);
+        return 0;
+    }
+    g->seen = seen;
+    /* The table is the narrower of the two at any moment: first out of it, then out of zauth. */
+    if (guard_take (g, peers, n, err) != 0)
+        return -1;
+    zstr_sendx (g->auth, "CURVE", path, NULL);
+    if (zsock_wait (g->auth) != 0)
+        return err_set (err, ERR_INTERNAL, "zauth does not take %s", path);
+    log_info ("certificates", "dir=%s n=%zu", path, n);
+    return 0;
+}
+
+static void guard_watch (zsock_t *pipe, void *guard)
+{
+    guard_t *g = guard;
+    zpoller_t *poller = zpoller_new (pipe, NULL);
+    zsock_signal (pipe, 0);
+    while (poller && !zpoller_wait (poller, GUARD_LOOK_MS) && !zpoller_terminated (poller)) {
+        err_t err = {0};
+        if (guard_look (g, &err) != 0)
+            log_err ("certificates", &err);
+    }
+    zpoller_destroy (&poller);
+}
+
+/*  ---- life ----------------------------------------------------------------------------------- */
+
+static int guard_start (guard_t *g, err_t *err)
+{
+    if (strcmp (g->keys.kind, KEYS_BUS) != 0)
+        return err_set (err, ERR_CONFIG, "%s is the certificate of '%s', of kind %s, and no bus's",
+                        g->keys.dir, g->keys.name, g->keys.kind);
+    g->auth = zactor_new (zauth, NULL);
+    if (!g->auth)
+        return err_set (err, ERR_LIMIT, "no thread to ask about certificates");
+    if (guard_look (g, err) != 0)
+        return -1;
+    g->watch = zactor_new (guard_watch, g);
+    return g->watch ? 0 : err_set (err, ERR_LIMIT, "no thread to watch certificates");
+}
+
+guard_t *guard_new (const keys_t *keys, err_t *err)
+{
+    guard_t *g = calloc (1, sizeof *g);
+    if (!g || pthread_rwlock_init (&g->lock, NULL) != 0) {
+        free (g);
+        err_set (err, ERR_LIMIT, "no memory for certificates");
+        return NULL;
+    }
+    g->keys = *keys;
+    if (guard_start (g, err) != 0)
+        guard_destroy (&g);
+    return g;
+}
+
+void guard_destroy (guard_t **self)
+{
+    guard_t *g = *self;
+    if (!g)
+        return;
+    zactor_destroy (&g->watch);
+    zactor_destroy (&g->auth);
+    pthread_rwlock_destroy (&g->lock);
+    free (g->known);
+    sodium_memzero (&g->keys, sizeof g->keys);
+    free (g);
+    *self = NULL;
+}
+
+const keys_t *guard_keys (const guard_t *g)
+{
+    return g ? &g->keys : NULL;
+}
+
+/*  ---- frames --------------------------------------------------------------------------------- */
+
+/*  Fills in the rest of the holder of that key. */
+static bool guard_find (guard_t *g, guard_holder_t *who)
+{
+    pthread_rwlock_rdlock (&g->lock);
+    const guard_holder_t *known = bsearch (who, g->known, g->n, sizeof *who, guard_by_key);
+    if (known)
+        *who = *known;
+    pthread_rwlock_unlock (&g->lock);
+    return known;
+}
+
+bool guard_knows (guard_t *g, const guard_holder_t *who)
+{
+    guard_holder_t wanted = *who;
+    return !g || guard_find (g, &wanted);
+}
+
+uint64_t guard_changes (const guard_t *g)
+{
+    return g ? atomic_load (&g->changes) : 0;
+}
+
+bool guard_admit (guard_t *g, zmq_msg_t *frame, guard_holder_t *who)
+{
+    *who = (guard_holder_t){0};
+    if (!g)
+        return true;
+    /* Which zauth set, and nobody else can: the key that the connection was made with. */
+    const char *key = zmq_msg_gets (frame, "User-Id");
+    if (key)
+        memcpy (who->key, key, strnlen (key, sizeof who->key - 1));
+    if (guard_find (g, who))
+        return true;
+    atomic_fetch_add_explicit (&g->revoked, 1, memory_order_relaxed);
+    return false;
+}
+
+bool guard_allow (guard_t *g, const guard_holder_t *who, rights_act_t act, slice_t what,
+                  slice_t sender, char why[GUARD_WHY_SIZE])
+{
+    if (!g)
+        return true;
+    bool own = keys_admit (who->name, sender.data, sender.size);
+    if (own && rights_allow (who->rights, act, what, sender))
+        return true;
+    char may[GUARD_WHY_SIZE / 2];
+    if (!own)
+        snprintf (why, GUARD_WHY_SIZE, "'%.*s' is not a name of the certificate '%s'",
+                  sender.size < ENVELOPE_NAME_MAX ? (int) sender.size : ENVELOPE_NAME_MAX,
+                  sender.data, who->name);
+    else
+        snprintf (why, GUARD_WHY_SIZE, "'%s' may not %s '%.*s': %s", who->name,
+                  rights_act_name (act), what.size < 100 ? (int) what.size : 100, what.data,
+                  rights_tell (who->rights, may, sizeof may));
+    uint64_t n = atomic_fetch_add_explicit (&g->denied, 1, memory_order_relaxed);
+    if ((n & (n - 1)) == 0) /* the first, the second, the fourth ... */
+        log_warn ("denied", "certificate=%s frames=%llu text=\"%s\"", who->name,
+                  (unsigned long long) n + 1, why);
+    return false;
+}
+
+void guard_status (const guard_t *g, guard_status_t *status)
+{
+    *status = (guard_status_t){0};
+    if (!g)
+        return;
+    pthread_rwlock_rdlock ((pthread_rwlock_t *) (uintptr_t) &g->lock);
+    status->certificates = g->n;
+    pthread_rwlock_unlock ((pthread_rwlock_t *) (uintptr_t) &g->lock);
+    status->revoked = atomic_load (&g->revoked);
+    status->denied = atomic_load (&g->denied);
+}
+
+/*  ---- the test at the start ------------------------------------------------------------------ */
+
+/*  How a stranger's greeting ends: ZMQ_EVENT_HANDSHAKE_...; 0: not in time. */
+static int guard_greet (const char *endpoint, const keys_t *keys, err_t *err)
+{
+    uint8_t event[6];
+    uint16_t number = 0;
+    int wait_ms = GUARD_TEST_MS;
+    void *context = zmq_ctx_new ();
+    void *socket = context ? zmq_socket (context, ZMQ_DEALER) : NULL;
+    void *monitor = context ? zmq_socket (context, ZMQ_PAIR) : NULL;
+    endpoint_options_t options = {.hwm = 1, .keys = keys};
+    if (socket && monitor &&
+        zmq_socket_monitor (socket, "inproc://greeting",
+                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | GUARD_TURNED_AWAY) == 0 &&
+        zmq_setsockopt (monitor, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms) == 0 &&
+        zmq_connect (monitor, "inproc://greeting") == 0 &&
+        endpoint_connect (socket, endpoint, &options, err) == 0 &&
+        zmq_recv (monitor, event, sizeof event, 0) == sizeof event)
+        memcpy (&number, event, sizeof number);
+    if (monitor)
+        zmq_close (monitor);
+    if (socket)
+        zmq_close (socket);
+    if (context)
+        zmq_ctx_term (context);
+    return number;
+}
+
+/*  Fails closed: what is neither let in nor turned away in time is an error as well. */
+int guard_test (const guard_t *g, const char *endpoint, err_t *err)
+{
+    keys_t stranger = {0};
+    zcert_t *cert = g ? zcert_new () : NULL;
+    if (!g)
+        return 0;
+    if (!cert)
+        return err_set (err, ERR_LIMIT, "no memory for a certificate");
+    memcpy (stranger.public_key, zcert_public_key (cert), KEYS_SIZE);
+    memcpy (stranger.secret_key, zcert_secret_key (cert), KEYS_SIZE);
+    memcpy (stranger.bus_key, g->keys.public_key, KEYS_SIZE);
+    zcert_destroy (&cert);
+    int made_up = guard_greet (endpoint, &stranger, err), none = guard_greet (endpoint, NULL, err);
+    if ((made_up & GUARD_TURNED_AWAY) && (none & GUARD_TURNED_AWAY))
+        return 0;
+    return err_set (err, ERR_INTERNAL,
+                    "%s does not turn away who has no certificate of this bus (greetings ended in "
+                    "0x%x and 0x%x)",
+                    endpoint, (unsigned) made_up, (unsigned) none);
+}

@@ -1,0 +1,65 @@
+/*  guard - who is let in to a bus that has keys, and what for.
+ *
+ *      guard_t *guard = guard_new (keys, &err);                   before any socket is bound
+ *      if (guard_admit (guard, &frame, &who) &&
+ *          guard_allow (guard, &who, RIGHTS_ASK, slice_of ("act"), sender, why)) ...
+ *      guard_destroy (&guard);                                    after the sockets
+ *
+ *  ZeroMQ asks CZMQ's zauth whether a certificate may connect at all. What its holder may do then
+ *  is looked at with every frame (bus/rights.h): so a certificate that was revoked counts for
+ *  nothing from the moment that its file is gone, within GUARD_LOOK_MS, whatever connection it
+ *  still has.
+ *
+ *  A NULL guard is that of a bus without keys: it admits everybody to everything.
+ */
+#ifndef QUINTET_BUS_GUARD_H
+#define QUINTET_BUS_GUARD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "bus/authority.h"
+#include "bus/envelope.h"
+#include "bus/rights.h"
+
+#define GUARD_LOOK_MS  250 /* how often the folder of certificates is looked at */
+#define GUARD_WHY_SIZE 512
+
+typedef struct guard guard_t;
+
+/*  Whose frame it is. */
+typedef struct {
+    const rights_t *rights; /* NULL: of a bus without keys */
+    char name[KEYS_NAME_MAX + 1], key[AUTHORITY_KEY_TEXT];
+} guard_holder_t;
+
+/*  keys: the bus's, copied. ERR_CONFIG: they are not a bus's, or nobody can be asked about
+ *  certificates. */
+guard_t *guard_new (const keys_t *keys, err_t *err);
+void guard_destroy (guard_t **guard);
+
+/*  What its sockets are bound with; NULL: no keys. */
+const keys_t *guard_keys (const guard_t *guard);
+/*  Whose certificate a frame came by. False: one that is not known any more; it is counted. Any
+ *  thread. */
+bool guard_admit (guard_t *guard, zmq_msg_t *frame, guard_holder_t *who);
+/*  Whether a holder of before is still let in. */
+bool guard_knows (guard_t *guard, const guard_holder_t *who);
+/*  Another number each time that the table changes. */
+uint64_t guard_changes (const guard_t *guard);
+/*  Whether he may do that to `what` as `sender`. False: why says so; it is counted, and now and
+ *  then logged. Any thread. */
+bool guard_allow (guard_t *guard, const guard_holder_t *who, rights_act_t act, slice_t what,
+                  slice_t sender, char why[GUARD_WHY_SIZE]);
+
+/*  Shows that it lets nobody in whom it does not know: a made-up certificate and none at all are
+ *  turned away at the endpoint. ERR_INTERNAL: they were not. */
+int guard_test (const guard_t *guard, const char *endpoint, err_t *err);
+
+typedef struct {
+    uint64_t certificates, revoked, denied; /* that are let in; frames of those that are not any
+                                               more; and of those that were not allowed */
+} guard_status_t;
+void guard_status (const guard_t *guard, guard_status_t *status);
+
+#endif

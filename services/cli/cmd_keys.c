@@ -1,0 +1,106 @@
+/*  quintet keys - who is let in to a bus: makes, lists and revokes certificates. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/authority.h"
+#include "bus/rights.h"
+#include "cli.h"
+
+static const args_option_t keys_options[] = {{"--json", NULL, NULL, "list: one object per line"},
+                                             {0}};
+
+static const args_spec_t keys_spec = {
+    .program = "quintet keys",
+    .about =
+        "Makes the certificates by which a bus tells who is who, and what each may do: by its\n"
+        "kind (agent, environment, reward, critic, trainer, operator, tap, monitor). Every holder\n"
+        "has a folder of its own, which is all that its host needs; keys/bus is the bus's.\n\n"
+        "  quintet keys init keys                 the bus's own, and the list of who is let in\n"
+        "  quintet keys add keys agent            keys/agent, for any number of agents\n"
+        "  quintet keys add keys tap ada          keys/ada: may watch, and nothing else\n"
+        "  quintet keys list keys\n"
+        "  quintet keys kinds                     what each kind may do\n"
+        "  quintet keys revoke keys ada           within a second, and cut off\n"
+        "  quintet keys rotate keys [NAME]        new keys, of all when no name is given\n\n"
+        "  quintet-bus --bus 'tcp://*:5550' --keys keys/bus\n"
+        "  quintet-agent --bus tcp://HOST:5550 --keys keys/agent\n"
+        "  quintet tap --bus tcp://HOST:5550 --keys keys/ada\n",
+    .positional = "COMMAND...",
+    .options = keys_options};
+
+static void cmd_keys_on_bad (const char *path, const char *why)
+{
+    fprintf (stderr, "quintet keys: %s: %s; it is not let in\n", path, why);
+}
+
+static int cmd_keys_list (const char *dir, bool json, err_t *err)
+{
+    char bus[FS_PATH_MAX];
+    size_t n = 0;
+    authority_peer_t *peers = fs_join (bus, dir, KEYS_BUS, err) == 0
+                                  ? authority_list (bus, &n, cmd_keys_on_bad, err)
+                                  : NULL;
+    if (!peers)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (json)
+            cli_print_json (json_pack ("{s:s, s:s, s:s}", "name", peers[i].name, "kind",
+                                       peers[i].kind, "key", peers[i].key),
+                            0);
+        else
+            printf ("%-20s %-12s %s\n", peers[i].name, peers[i].kind, peers[i].key);
+    free (peers);
+    return 0;
+}
+
+static int cmd_keys_kinds (void)
+{
+    char text[512];
+    for (const rights_t *r = rights_table; r->kind; r++)
+        puts (rights_tell (r, text, sizeof text));
+    return 0;
+}
+
+/*  What follows the command, and what there is when it is left out. */
+static int cmd_keys_do (const char *const *word, size_t n, bool json, err_t *err)
+{
+    const char *command = word[0], *dir = n > 1 ? word[1] : "", *third = n > 2 ? word[2] : "",
+               *fourth = n > 3 ? word[3] : "";
+    static const struct {
+        const char *name, *arguments;
+        size_t least, most;
+    } commands[] = {{"init", "DIR", 2, 2},          {"add", "DIR KIND [NAME]", 3, 4},
+                    {"list", "DIR", 2, 2},          {"revoke", "DIR NAME", 3, 3},
+                    {"rotate", "DIR [NAME]", 2, 3}, {"kinds", "", 1, 1}};
+    size_t i = 0, last = sizeof commands / sizeof *commands;
+    while (i < last && strcmp (commands[i].name, command) != 0)
+        i++;
+    if (i == last)
+        return err_set (err, ERR_CONFIG, "'%s': init, add, list, revoke, rotate or kinds is wanted",
+                        command);
+    if (n < commands[i].least || n > commands[i].most)
+        return err_set (err, ERR_CONFIG, "quintet keys %s %s", command, commands[i].arguments);
+    return strcmp (command, "init") == 0     ? authority_init (dir, err)
+           : strcmp (command, "add") == 0    ? authority_add (dir, third, fourth, err)
+           : strcmp (command, "list") == 0   ? cmd_keys_list (dir, json, err)
+           : strcmp (command, "revoke") == 0 ? authority_revoke (dir, third, err)
+           : strcmp (command, "rotate") == 0 ? authority_rotate (dir, third, err)
+                                             : cmd_keys_kinds ();
+}
+
+static int cmd_keys_run (int argc, char **argv)
+{
+    int status = EXIT_SUCCESS;
+    size_t n = 0;
+    args_t *args = cli_args (&keys_spec, argc, argv, &status);
+    if (!args)
+        return status;
+    err_t err = {0};
+    const char *const *word = args_positionals (args, &n);
+    int rc = cmd_keys_do (word, n, args_flag (args, "--json"), &err);
+    args_destroy (&args);
+    return rc == 0 ? EXIT_SUCCESS : cli_fail ("keys", &err);
+}
+
+const cli_command_t cli_keys = {"keys", "COMMAND DIR", "say who is let in to a bus", cmd_keys_run};

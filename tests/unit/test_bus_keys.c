@@ -1,0 +1,481 @@
+/* with: services/bus/ */
+/*  A bus that has keys: who is let in, what each kind of program may do there, and what becomes of
+ *  who tries more, by real clients that hold genuine certificates of the wrong kind. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/stat.h>
+
+#include "bus/authority.h"
+#include "bus/rights.h"
+#include "bus_fixture.h"
+
+static const char *const kinds[] = {"agent",   "environment", "reward", "critic",
+                                    "trainer", "operator",    "tap",    "monitor"};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+static void folder (const fixture_t *f, char path[FS_PATH_MAX], const char *name)
+{
+    snprintf (path, FS_PATH_MAX, "%s/keys%s%s", f->dir, *name ? "/" : "", name);
+}
+
+static int setup_keys (void **state)
+{
+    char dir[FS_PATH_MAX];
+    keys_t bus;
+    err_t err = {0};
+    if (setup_address (state) != 0)
+        return -1;
+    fixture_t *f = *state;
+    folder (f, dir, "");
+    int rc = authority_init (dir, &err);
+    for (size_t i = 0; rc == 0 && i < KINDS; i++)
+        rc = authority_add (dir, kinds[i], "", &err);
+    folder (f, dir, "bus");
+    if (rc == 0 && keys_load (dir, &bus, &err) == 0)
+        f->actors = actors_new (f->address, &bus, &err);
+    if (!f->actors)
+        fprintf (stderr, "%s\n", err.text);
+    return f->actors ? 0 : -1;
+}
+
+static keys_t keys_of (const fixture_t *f, const char *name)
+{
+    char dir[FS_PATH_MAX];
+    keys_t keys;
+    err_t err = {0};
+    folder (f, dir, name);
+    assert_int_equal (keys_load (dir, &keys, &err), 0);
+    return keys;
+}
+
+/*  keys NULL: without. */
+static bus_t *come (const fixture_t *f, const keys_t *keys, const char *name)
+{
+    err_t err = {0};
+    bus_options_t options = {.address = f->address, .name = name, .numerics = "same", .keys = keys};
+    bus_t *bus = bus_new (&options, &err);
+    assert_non_null (bus);
+    return bus;
+}
+
+static bus_t *join_as (const fixture_t *f, const char *kind, const char *name)
+{
+    keys_t keys = keys_of (f, kind);
+    err_t err = {0};
+    bus_t *bus = come (f, &keys, name);
+    if (bus_ready (bus, PATIENCE_MS, &err) != 0)
+        fail_msg ("%s", err.text);
+    return bus;
+}
+
+/*  Waits until bus_next fails, and returns why. */
+static void expect_failure (bus_t *bus, const char *text)
+{
+    err_t err = {0};
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
+        bus_item_t item;
+        if (bus_next (bus, &item, 20, &err) < 0) {
+            assert_int_equal (err.code, ERR_CONFIG);
+            if (!strstr (err.text, text))
+                fail_msg ("'%s' does not say '%s'", err.text, text);
+            return;
+        }
+    }
+    fail_msg ("nobody said '%s'", text);
+}
+
+/*  ---- what each kind may do ------------------------------------------------------------------ */
+
+/*  Written down again, not taken from the table that is tested. */
+static const struct {
+    const char *kind, *serves, *asks, *publishes, *subscribes, *objects;
+} wanted[KINDS] = {
+    {"agent", "act", "", "service/agent", "policy/", "get"},
+    {"environment", "", "act score", "service/environment r/group.committed", "r/step.opened",
+     "get"},
+    {"reward", "score", "", "service/reward", "", ""},
+    {"critic", "value learn", "", "service/critic", "", "get put"},
+    {"trainer", "", "value learn score",
+     "service/trainer r/run.state r/step.done r/eval.done r/episode.shown",
+     "r/ service/ policy/ r/step.opened all", "get put manifest"},
+    {"operator", "", "value learn score",
+     "service/operator r/run.state r/step.done r/eval.done r/episode.shown",
+     "r/ service/ policy/ r/step.opened all", "get put manifest"},
+    {"tap", "", "", "", "r/ service/ policy/ r/step.opened all", ""},
+    {"monitor", "", "", "service/monitor", "r/ service/ policy/ r/step.opened all", ""},
+};
+static const char *const services[] = {"act", "score", "value", "learn"};
+static const char *const prefixes[] = {"r/", "service/", "policy/", "r/step.opened", "all"};
+
+static bool has_word (const char *words, const char *word)
+{
+    size_t n = strlen (word);
+    for (const char *at = words; (at = strstr (at, word)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return true;
+    return false;
+}
+
+/*  After something that is denied: the offender fails, and the bus has counted it. */
+static void expect_denied (const fixture_t *f, bus_t *bus, double before, const char *text)
+{
+    await_metric (f, "frames_denied", before + 1);
+    expect_failure (bus, text);
+}
+
+static void only_what_it_serves (void **state)
+{
+    const fixture_t *f = *state;
+    double workers = 0;
+    for (size_t k = 0; k < KINDS; k++)
+        for (size_t s = 0; s < sizeof services / sizeof *services; s++) {
+            double denied = metric (f, "frames_denied");
+            bus_t *bus = join_as (f, kinds[k], kinds[k]);
+            bus_serve (bus, services[s], 1, NULL);
+            if (has_word (wanted[k].serves, services[s]))
+                await_metric (f, "workers", ++workers);
+            else
+                expect_denied (f, bus, denied, "may not serve");
+            bus_destroy (&bus);
+            workers = metric (f, "workers");
+        }
+}
+
+static void only_what_it_asks_for (void **state)
+{
+    const fixture_t *f = *state;
+    bus_t *worker[] = {join_as (f, "agent", "agent-w"), join_as (f, "reward", "reward-w"),
+                       join_as (f, "critic", "critic-w"), join_as (f, "critic", "critic-v")};
+    for (size_t s = 0; s < 4; s++)
+        bus_serve (worker[s], services[s], 8, NULL);
+    await_metric (f, "workers", 4);
+    for (size_t k = 0; k < KINDS; k++)
+        for (size_t s = 0; s < 4; s++) {
+            double denied = metric (f, "frames_denied");
+            bus_t *bus = join_as (f, kinds[k], kinds[k]);
+            bus_call (bus, services[s], NULL, "a", 1, PATIENCE_MS);
+            if (!has_word (wanted[k].asks, services[s])) {
+                expect_denied (f, bus, denied, "may not ask for");
+            } else {
+                bus_item_t item = await (worker[s], BUS_REQUEST);
+                bus_reply (worker[s], item.id, "b", 1);
+                assert_int_equal (await (bus, BUS_REPLY).code, ERR_NONE);
+            }
+            bus_destroy (&bus);
+        }
+    for (size_t s = 0; s < 4; s++)
+        bus_destroy (&worker[s]);
+}
+
+/*  What is published before the connection stands is lost: so something is that nobody may. */
+static void expect_connected (const fixture_t *f, bus_t *bus)
+{
+    double denied = metric (f, "frames_denied"), before = -1;
+    while (metric (f, "frames_denied") == denied) {
+        bus_publish (bus, "r/made.up", "x", 1);
+        clock_sleep_ms (10);
+    }
+    while (before != metric (f, "frames_denied")) { /* those that are on their way */
+        before = metric (f, "frames_denied");
+        clock_sleep_ms (100);
+    }
+}
+
+static void only_what_it_publishes (void **state)
+{
+    const fixture_t *f = *state;
+    static const char *const topics[] = {"r/group.committed", "r/episode.shown", "r/run.state",
+                                         "r/step.done",       "r/eval.done",     "policy/r/shared",
+                                         "service/bus",       "service/other"};
+    bus_t *tap = join_as (f, "tap", "tap");
+    bus_subscribe (tap, "", NULL);
+    await_metric (f, "subscriptions", 1);
+    for (size_t k = 0; k < KINDS; k++) {
+        char own[64];
+        bus_t *bus = join_as (f, kinds[k], kinds[k]);
+        snprintf (own, sizeof own, "service/%s", kinds[k]);
+        expect_connected (f, bus);
+        for (size_t t = 0; t <= sizeof topics / sizeof *topics; t++) {
+            const char *topic = t < sizeof topics / sizeof *topics ? topics[t] : own;
+            double denied = metric (f, "frames_denied");
+            bus_publish (bus, topic, kinds[k], strlen (kinds[k]));
+            if (has_word (wanted[k].publishes, topic))
+                assert_string_equal (await (tap, BUS_EVENT).name, topic);
+            else
+                await_metric (f, "frames_denied", denied + 1);
+            assert_int_equal (metric (f, "frames_denied") > denied,
+                              !has_word (wanted[k].publishes, topic));
+        }
+        bus_destroy (&bus);
+    }
+    bus_destroy (&tap);
+}
+
+static void only_what_it_subscribes_to (void **state)
+{
+    const fixture_t *f = *state;
+    for (size_t k = 0; k < KINDS; k++)
+        for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
+            double denied = metric (f, "frames_denied");
+            await_metric (f, "certificates", KINDS + 1);
+            bus_t *bus = join_as (f, kinds[k], kinds[k]);
+            bus_subscribe (bus, strcmp (prefixes[p], "all") == 0 ? "" : prefixes[p], NULL);
+            if (has_word (wanted[k].subscribes, prefixes[p]))
+                await_metric (f, "subscriptions", 1);
+            else
+                expect_denied (f, bus, denied, "may not subscribe to");
+            bus_destroy (&bus);
+            for (int64_t end = clock_ms () + PATIENCE_MS;
+                 clock_ms () < end && metric (f, "subscriptions") > 0;)
+                clock_sleep_ms (5);
+        }
+}
+
+/*  The offender's transfer fails, and says why. */
+static void only_the_objects_that_it_handles (void **state)
+{
+    const fixture_t *f = *state;
+    bus_t *owner = join_as (f, "trainer", "trainer");
+    hash_t hash = hash_object ("weights", 7);
+    bus_offer (owner, "weights", 7);
+    assert_int_equal (await (owner, BUS_OBJECT).code, ERR_NONE);
+    for (size_t k = 0; k < KINDS; k++) {
+        char run[32];
+        snprintf (run, sizeof run, "run-of-%s", kinds[k]);
+        bus_t *bus = join_as (f, kinds[k], kinds[k]);
+        bus_fetch (bus, &hash, 7, PATIENCE_MS);
+        bus_item_t item = await (bus, BUS_OBJECT);
+        assert_int_equal (item.code == ERR_NONE, has_word (wanted[k].objects, "get"));
+        bus_offer (bus, kinds[k], strlen (kinds[k]));
+        item = await (bus, BUS_OBJECT);
+        assert_int_equal (item.code == ERR_NONE, has_word (wanted[k].objects, "put"));
+        if (item.code != ERR_NONE)
+            assert_non_null (strstr (item.text, "may not handle objects by 'put'"));
+        bus_manifest (bus, run, 1, "shared", "m", 1, &hash, 1);
+        item = await (bus, BUS_OBJECT);
+        assert_int_equal (item.code == ERR_NONE, has_word (wanted[k].objects, "manifest"));
+        bus_destroy (&bus);
+    }
+    bus_destroy (&owner);
+}
+
+/*  ---- who is let in -------------------------------------------------------------------------- */
+
+static void strangers_are_told_why (void **state)
+{
+    const fixture_t *f = *state;
+    char dir[FS_PATH_MAX], other[FS_PATH_MAX];
+    keys_t keys;
+    err_t err = {0};
+    bus_t *bus = come (f, NULL, "agent");
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), -1);
+    assert_non_null (strstr (err.text, "it wants a certificate: --keys DIR"));
+    bus_destroy (&bus);
+    /* A certificate of another bus, that knows this bus's key. */
+    snprintf (dir, sizeof dir, "%s/other", f->dir);
+    snprintf (other, sizeof other, "%s/other/agent", f->dir);
+    assert_int_equal (authority_init (dir, &err), 0);
+    assert_int_equal (authority_add (dir, "agent", "", &err), 0);
+    assert_int_equal (keys_load (other, &keys, &err), 0);
+    memcpy (keys.bus_key, keys_of (f, "agent").bus_key, KEYS_SIZE);
+    bus = come (f, &keys, "agent");
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "it does not know this certificate"));
+    bus_destroy (&bus);
+    assert_int_equal (metric (f, "peers"), 0);
+}
+
+static void an_open_bus_says_that_it_has_no_keys (void **state)
+{
+    fixture_t *f = *state;
+    err_t err = {0};
+    actors_destroy (&f->actors);
+    f->actors = actors_new (f->address, NULL, &err);
+    assert_non_null (f->actors);
+    keys_t keys = keys_of (f, "agent");
+    bus_t *bus = come (f, &keys, "agent");
+    assert_int_equal (bus_ready (bus, PATIENCE_MS, &err), -1);
+    assert_non_null (strstr (err.text, "it has no keys: leave out --keys"));
+    bus_destroy (&bus);
+}
+
+static void a_bus_needs_its_own_certificate (void **state)
+{
+    fixture_t *f = *state;
+    keys_t keys = keys_of (f, "agent");
+    err_t err = {0};
+    actors_destroy (&f->actors);
+    assert_null (actors_new (f->address, &keys, &err));
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "no bus's"));
+}
+
+/*  Frames by a genuine certificate under the name of another. */
+static void nobody_goes_by_the_name_of_another (void **state)
+{
+    const fixture_t *f = *state;
+    keys_t keys = keys_of (f, "agent");
+    err_t err = {0};
+    bus_options_t options = {.address = f->address, .name = "trainer", .keys = &keys};
+    assert_null (bus_new (&options, &err));
+    assert_non_null (strstr (err.text, "it must be 'agent', or begin with 'agent-'"));
+    snprintf (keys.name, sizeof keys.name, "trainer"); /* which the bus knows better */
+    bus_t *bus = come (f, &keys, "trainer");
+    expect_failure (bus, "'trainer' is not a name of the certificate 'agent'");
+    bus_destroy (&bus);
+}
+
+/*  Also at the connections that it has, and without a frame of its own. */
+static void who_is_revoked_is_cut_off (void **state)
+{
+    const fixture_t *f = *state;
+    char dir[FS_PATH_MAX];
+    err_t err = {0};
+    folder (f, dir, "");
+    bus_t *agent = join_as (f, "agent", "agent"), *tap = join_as (f, "tap", "tap"),
+          *trainer = join_as (f, "trainer", "trainer");
+    bus_serve (agent, "act", 1, NULL);
+    bus_subscribe (tap, "", NULL);
+    await_metric (f, "workers", 1);
+    await_metric (f, "subscriptions", 1);
+    assert_int_equal (authority_revoke (dir, "agent", &err), 0);
+    assert_int_equal (authority_revoke (dir, "tap", &err), 0);
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && metric (f, "certificates") > KINDS - 1;)
+        clock_sleep_ms (5);
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && metric (f, "subscriptions") > 0;)
+        clock_sleep_ms (5);
+    assert_int_equal (metric (f, "subscriptions"), 0);
+    bus_publish (trainer, "r/run.state", "x", 1);
+    expect_failure (agent, "it does not know this certificate");
+    expect_failure (tap, "it does not know this certificate");
+    bus_destroy (&agent);
+    bus_destroy (&tap);
+    /* A new one of the same name is let in. */
+    assert_int_equal (authority_add (dir, "agent", "", &err), 0);
+    await_metric (f, "certificates", KINDS);
+    agent = join_as (f, "agent", "agent");
+    bus_destroy (&agent);
+    bus_destroy (&trainer);
+}
+
+static void old_keys_are_not_let_in_after_new_ones (void **state)
+{
+    const fixture_t *f = *state;
+    char dir[FS_PATH_MAX];
+    err_t err = {0};
+    keys_t old = keys_of (f, "reward");
+    folder (f, dir, "");
+    assert_int_equal (authority_rotate (dir, "reward", &err), 0);
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
+        bus_t *bus = come (f, &old, "reward");
+        int rc = bus_ready (bus, PATIENCE_MS, &err);
+        bus_destroy (&bus);
+        if (rc != 0)
+            break;
+    }
+    assert_non_null (strstr (err.text, "it does not know this certificate"));
+    bus_t *bus = join_as (f, "reward", "reward");
+    bus_destroy (&bus);
+}
+
+/*  ---- what was tried on an open bus ---------------------------------------------------------- */
+
+/*  Another trainer, with a genuine certificate of its own, and the greatest epoch. */
+static void a_run_is_of_the_trainer_that_began_it (void **state)
+{
+    const fixture_t *f = *state;
+    char dir[FS_PATH_MAX];
+    err_t err = {0};
+    folder (f, dir, "");
+    assert_int_equal (authority_add (dir, "trainer", "mallory", &err), 0);
+    await_metric (f, "certificates", KINDS + 2);
+    bus_t *owner = join_as (f, "trainer", "trainer"), *other = join_as (f, "mallory", "mallory");
+    hash_t hash = hash_object ("weights", 7);
+    bus_offer (owner, "weights", 7);
+    assert_int_equal (await (owner, BUS_OBJECT).code, ERR_NONE);
+    bus_manifest (owner, "r", 7, "shared", "good", 4, &hash, 1);
+    assert_int_equal (await (owner, BUS_OBJECT).code, ERR_NONE);
+    bus_manifest (other, "r", UINT64_MAX, "shared", "evil", 4, &hash, 1);
+    bus_item_t item = await (other, BUS_OBJECT);
+    assert_int_equal (item.code, ERR_STALE);
+    assert_string_equal (item.text, "this run is of another certificate");
+    bus_retire (other, "r", UINT64_MAX, "shared");
+    assert_int_equal (await (other, BUS_OBJECT).code, ERR_STALE);
+    bus_manifest (owner, "r", 7, "shared", "more", 4, &hash, 1);
+    assert_int_equal (await (owner, BUS_OBJECT).code, ERR_NONE);
+    bus_destroy (&owner);
+    bus_destroy (&other);
+}
+
+/*  ---- the folder of certificates ------------------------------------------------------------- */
+
+static void a_folder_says_what_is_wrong_with_it (void **state)
+{
+    const fixture_t *f = *state;
+    char dir[FS_PATH_MAX], path[FS_PATH_MAX];
+    keys_t keys;
+    err_t err = {0};
+    folder (f, dir, "");
+    assert_int_equal (authority_init (dir, &err), -1);
+    assert_non_null (strstr (err.text, "is there already"));
+    assert_int_equal (authority_add (dir, "wizard", "", &err), -1);
+    assert_non_null (strstr (err.text, "'wizard': a kind is one of agent environment"));
+    assert_int_equal (authority_add (dir, "bus", "", &err), -1);
+    assert_int_equal (authority_add (dir, "agent", "", &err), -1);
+    assert_int_equal (authority_add (dir, "agent", "agent-west", &err), -1);
+    assert_non_null (strstr (err.text, "'agent-west': there is 'agent'"));
+    assert_int_equal (authority_add (dir, "agent", "../x", &err), -1);
+    assert_int_equal (authority_revoke (dir, "nobody", &err), -1);
+    assert_int_equal (authority_revoke (dir, "bus", &err), -1);
+    assert_int_equal (authority_rotate (dir, "nobody", &err), -1);
+    snprintf (path, sizeof path, "%s/nowhere", f->dir);
+    assert_int_equal (authority_add (path, "agent", "", &err), -1);
+    assert_non_null (strstr (err.text, "quintet keys init"));
+    /* What everybody can read is no secret. */
+    folder (f, path, "agent/certificate");
+    struct stat file;
+    assert_int_equal (stat (path, &file), 0);
+    assert_int_equal (file.st_mode & 0777, 0600);
+    assert_int_equal (chmod (path, 0644), 0);
+    folder (f, path, "agent");
+    assert_int_equal (keys_load (path, &keys, &err), -1);
+    assert_non_null (strstr (err.text, "chmod 600"));
+    assert_int_equal (stat (path, &file), 0);
+    assert_int_equal (file.st_mode & 0777, 0700);
+    /* A public certificate has no secret; a text is no certificate. */
+    folder (f, path, "reward/certificate");
+    assert_int_equal (fs_write (path, "hello", 5, &err), 0);
+    assert_int_equal (chmod (path, 0600), 0);
+    folder (f, path, "reward");
+    assert_int_equal (keys_load (path, &keys, &err), -1);
+    assert_non_null (strstr (err.text, "this is no certificate"));
+}
+
+#define A_TEST(name) cmocka_unit_test_setup_teardown (name, setup_keys, teardown)
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        A_TEST (only_what_it_serves),
+        A_TEST (only_what_it_asks_for),
+        A_TEST (only_what_it_publishes),
+        A_TEST (only_what_it_subscribes_to),
+        A_TEST (only_the_objects_that_it_handles),
+        A_TEST (strangers_are_told_why),
+        A_TEST (an_open_bus_says_that_it_has_no_keys),
+        A_TEST (a_bus_needs_its_own_certificate),
+        A_TEST (nobody_goes_by_the_name_of_another),
+        A_TEST (who_is_revoked_is_cut_off),
+        A_TEST (old_keys_are_not_let_in_after_new_ones),
+        A_TEST (a_run_is_of_the_trainer_that_began_it),
+        A_TEST (a_folder_says_what_is_wrong_with_it),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
