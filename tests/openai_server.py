@@ -39,6 +39,12 @@ def later(body):
     return (429, {"error": {"message": "slow down"}}) if body["n"] <= 2 else chat("at last")
 
 
+def helper(body):
+    """One of a few helpers, by the seed, and a stop text that the server did not cut at."""
+    time.sleep(0.02)
+    return chat(f"def aux(xs): return xs[{body['seed'] % 4}:] # end", "stop")
+
+
 def slow(body):
     """Says how many questions it had at once."""
     with lock:
@@ -54,6 +60,7 @@ MODELS = {
     "echo": lambda body: chat(json.dumps(body, sort_keys=True)),
     "words": lambda body: chat("I say: " + words(body)),
     "code": lambda body: chat("```python\ndef main(xs):\n    return sum(xs)\n```"),
+    "helper": helper,
     "long": lambda body: chat("cut off here", "length"),
     "later": later,
     "broken": lambda body: (503, {"error": {"message": "loading"}}),

@@ -125,6 +125,13 @@ int conf_wrap (const conf_t *conf, const char *key, err_t *err);
 
 /*  The policy that a role plays by. */
 const conf_policy_t *conf_policy (const conf_t *conf, size_t role);
+/*  Whether a server of others plays by it: it is frozen, and has no model, tokenizer or folder. */
+bool conf_is_remote (const conf_policy_t *policy);
+/*  "URL MODEL" of a remote policy: who is asked, as groups and requests name it. */
+void conf_engine (const conf_policy_t *policy, buf_t *text);
+/*  What an agent is started with for the remote policies: "URL MODEL KEY_ENV N; ..."; nothing
+ *  without one. */
+void conf_engines (const conf_t *conf, buf_t *text);
 /*  Whether the policies were given by name, in `policies`. */
 bool conf_names_policies (const conf_t *conf);
 /*  Where the policy of that name was given, or for it alone this key; NULL: nowhere. */
@@ -170,8 +177,8 @@ void conf_join (const conf_list_t *list, const char *between, buf_t *text);
 /*  The whole resolved configuration as YAML that conf_parse reads back to the same; with help:
  *  each key's help and, at the end, the objective as comments. */
 void conf_print (const conf_t *conf, bool help, buf_t *text);
-/*  Whether the same seed gives the same weights: not with a scorer of the user's own, which may
- *  answer as it likes. */
+/*  Whether the same seed gives the same weights: not with a program of the user's own or a server
+ *  of others, which may answer as they like. */
 bool conf_reproducible (const conf_t *conf);
 /*  What a reward service is started with for the judge: "URL MODEL KEY_ENV"; nothing without
  *  one. */

@@ -42,10 +42,21 @@
     T (adapter_path, "", NULL,                                                                     \
        "PEFT folder (or one per policy in it) to begin from; its settings count")
 
+/*  Of a policy that a server of others plays by; with any other engine than own they are the
+ *  policy's only keys (policies.c). */
+#define CONF_ENGINE(T, N, R, B, L)                                                                 \
+    T (engine, "own", "own|openai",                                                                \
+       "own: our agents compute it; openai: a server that speaks OpenAI's chat completions")       \
+    T (url, "", NULL, "of that server's API: http://HOST:8000/v1")                                 \
+    T (model, "", NULL, "as that server calls it")                                                 \
+    T (key_env, "", NULL, "variable of the environment that holds its key, if there is one")       \
+    N (concurrency, 32, 1, 4096, "questions that an agent asks it at once")
+
 /*  Of each policy, in `policies`: what `model` says where the policy says nothing, and how it
  *  learns. */
 #define CONF_POLICIES(T, N, R, B, L)                                                               \
     CONF_MODEL (T, N, R, B, L)                                                                     \
+    CONF_ENGINE (T, N, R, B, L)                                                                    \
     B (train, true, "false: it stays as it is, and is neither trained nor in checkpoints")         \
     R (lr, 1e-3, 0, 1, "its learning rate at its highest; trainer.lr where it is not given")
 

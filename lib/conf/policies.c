@@ -28,6 +28,22 @@ static size_t policies_index (const conf_key_t *key)
     return (size_t) (key - conf_policy_section ()->keys);
 }
 
+bool conf_is_remote (const conf_policy_t *policy)
+{
+    return policy->engine && strcmp (policy->engine, "own") != 0;
+}
+
+/*  Whether the policy has the key, by who computes it. */
+static bool policies_has (const conf_policy_t *policy, const conf_key_t *key)
+{
+    static const char *const remote[] = {"url", "model", "key_env", "concurrency"};
+    bool servers = false;
+    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+        servers = servers || strcmp (remote[i], key->name) == 0;
+    return strcmp (key->name, "engine") == 0 || strcmp (key->name, "train") == 0 ||
+           servers == conf_is_remote (policy);
+}
+
 /*  ---- as it is given ------------------------------------------------------------------------- */
 
 /*  Texts and lists must be the row's own, as they are freed with it. */
@@ -125,20 +141,27 @@ static const char *policies_common (const conf_key_t *key, char name[64])
     return models || trainers ? name : NULL;
 }
 
-/*  By way of the text that a file would have, which every kind of key can be read from. */
+/*  By way of the text that a file would have, which every kind of key can be read from. What
+ *  `model` says is of policies that have a model. */
 static int policies_fill (const conf_t *conf, conf_policy_t *policy, const conf_key_t *key,
                           err_t *err)
 {
     char name[64];
     const conf_section_t *section = NULL;
-    const conf_key_t *common = policies_common (key, name) ? conf_look_up (name, &section) : NULL;
+    const conf_key_t *common = !conf_is_remote (policy) && policies_common (key, name)
+                                   ? conf_look_up (name, &section)
+                                   : NULL;
     buf_t text = {0};
     if (common && key->kind == CONF_TEXT)
         buf_text (&text, *(char *const *) conf_value (conf, section, common));
     else if (common)
         conf_print_value (conf, section, common, &text);
+    else if (key->kind == CONF_BOOL)
+        buf_text (&text, key->number > 0 && !conf_is_remote (policy) ? "true" : "false");
+    else if (key->kind == CONF_TEXT || key->kind == CONF_LIST)
+        buf_text (&text, key->text);
     else
-        buf_text (&text, key->number > 0 ? "true" : "false");
+        buf_printf (&text, "%.17g", key->number);
     buf_text (&text, "");
     int rc = buf_failed (&text) ? err_set (err, ERR_LIMIT, "no memory")
                                 : conf_set_at (policy, key, text.data, err);
@@ -182,6 +205,23 @@ int conf_make_policies (conf_t *conf, err_t *err)
 const conf_policy_t *conf_policy (const conf_t *conf, size_t role)
 {
     return &conf->policies[conf->policy_of[role]];
+}
+
+void conf_engine (const conf_policy_t *policy, buf_t *text)
+{
+    buf_printf (text, "%s %s", policy->url, policy->model);
+}
+
+void conf_engines (const conf_t *conf, buf_t *text)
+{
+    for (size_t p = 0; p < conf->policies_n; p++) {
+        const conf_policy_t *policy = &conf->policies[p];
+        if (!conf_is_remote (policy))
+            continue;
+        buf_text (text, text->size ? "; " : "");
+        conf_engine (policy, text);
+        buf_printf (text, " %s %lld", policy->key_env, (long long) policy->concurrency);
+    }
 }
 
 bool conf_names_policies (const conf_t *conf)
@@ -264,6 +304,58 @@ static int policies_check_chat (const conf_t *conf, const conf_policy_t *p, err_
                        p->chat);
 }
 
+static int policies_check_word (const conf_t *conf, const conf_policy_t *p, const char *key,
+                                const char *word, bool wanted, err_t *err)
+{
+    if (wanted && !*word)
+        return conf_refuse_policy (conf, p, key, err, "is missing");
+    /* They separate what an agent is told. */
+    return strpbrk (word, " \t\n;")
+               ? conf_refuse_policy (conf, p, key, err,
+                                     "'%.80s': neither a blank nor a ';' may be in it", word)
+               : 0;
+}
+
+/*  Of two that are one, which key would be sent, and how many questions at once? */
+static int policies_check_twin (const conf_t *conf, const conf_policy_t *p, err_t *err)
+{
+    for (const conf_policy_t *other = conf->policies; other < p; other++)
+        if (conf_is_remote (other) && strcmp (other->url, p->url) == 0 &&
+            strcmp (other->model, p->model) == 0)
+            return conf_refuse_policy (conf, p, "model", err,
+                                       "is that of policy %s at the same url: let the roles of "
+                                       "both play by that one",
+                                       other->name);
+    return 0;
+}
+
+static int policies_check_remote (const conf_t *conf, const conf_policy_t *p, err_t *err)
+{
+    if (p->train)
+        return conf_refuse_policy (conf, p, "train", err,
+                                   "is true, and a server that only writes texts has nothing to "
+                                   "train: leave it out");
+    return policies_check_word (conf, p, "url", p->url, true, err) != 0 ||
+                   policies_check_word (conf, p, "model", p->model, true, err) != 0 ||
+                   policies_check_word (conf, p, "key_env", p->key_env, false, err) != 0
+               ? -1
+               : policies_check_twin (conf, p, err);
+}
+
+/*  A key of policies that are computed elsewhere than this one. */
+static int policies_check_engine (const conf_t *conf, const conf_policy_t *p, err_t *err)
+{
+    const conf_section_t *keys = conf_policy_section ();
+    for (size_t k = 0; k < keys->n; k++)
+        if (p->where[k] && !policies_has (p, &keys->keys[k]))
+            return conf_refuse_policy (conf, p, keys->keys[k].name, err,
+                                       "does nothing while the policy's engine is %s: leave it out"
+                                       "%s",
+                                       p->engine,
+                                       conf_is_remote (p) ? "" : ", or set engine to openai");
+    return 0;
+}
+
 /*  What was given for this policy alone; for all of them, conf_check_idle looks. */
 static int policies_check_idle (const conf_t *conf, const conf_policy_t *p, err_t *err)
 {
@@ -326,7 +418,7 @@ static int policies_check_common (const conf_t *conf, err_t *err)
         char name[64];
         bool all = policies_common (&keys->keys[k], name);
         for (size_t p = 0; p < conf->policies_n; p++)
-            all = all && conf->policies[p].where[k];
+            all = all && (conf->policies[p].where[k] || conf_is_remote (&conf->policies[p]));
         if (all && conf_changed (conf, name))
             return conf_refuse (conf, name, err,
                                 "does nothing: each of the policies has its own %s",
@@ -348,6 +440,13 @@ int conf_check_policies (const conf_t *conf, err_t *err)
                                    "(trainer.steps: 0 evaluates them)");
     for (size_t p = 0; p < conf->policies_n; p++) {
         const conf_policy_t *policy = &conf->policies[p];
+        if (policies_check_engine (conf, policy, err) != 0)
+            return -1;
+        if (conf_is_remote (policy)) {
+            if (policies_check_remote (conf, policy, err) != 0)
+                return -1;
+            continue;
+        }
         if (!*policy->path)
             return conf_refuse_policy (conf, policy, "path", err,
                                        "is missing: the folder of the model to start from");
@@ -375,7 +474,7 @@ void conf_print_policies (const conf_t *conf, bool whole, buf_t *text)
         const char *between = "";
         buf_printf (text, "  %s: {", policy->name);
         for (size_t k = 0; k < keys->n; k++) {
-            if (!whole && !policy->where[k])
+            if (whole ? !policies_has (policy, &keys->keys[k]) : !policy->where[k])
                 continue;
             buf_printf (text, "%s%s: ", between, keys->keys[k].name);
             conf_print_at (policy, &keys->keys[k], text);

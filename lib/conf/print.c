@@ -225,10 +225,22 @@ static void conf_print_loss_formula (const conf_t *conf, buf_t *text)
         buf_text (text, "left out: completions that the length limit cut\n");
 }
 
-/*  A scorer of the user's own may look at the clock or ask another model; so may a server. */
+/*  Who may look at the clock or ask another model, and what that means; NULL: nobody. */
+static const char *conf_print_unlike (const conf_t *conf)
+{
+    bool remote = false;
+    for (size_t p = 0; p < conf->policies_n; p++)
+        remote = remote || conf_is_remote (&conf->policies[p]);
+    return *conf->task.program     ? "task.program may play the same actions"
+           : *conf->reward.command ? "reward.command may score the same episode"
+           : *conf->judge.url      ? "the judge may score the same episode"
+           : remote                ? "a server may answer the same prompt"
+                                   : NULL;
+}
+
 bool conf_reproducible (const conf_t *conf)
 {
-    return !*conf->reward.command && !*conf->task.program && !*conf->judge.url;
+    return !conf_print_unlike (conf);
 }
 
 /*  What the configuration maximises, in formulas: those who choose loss.type and its keys see what
@@ -256,10 +268,7 @@ void conf_objective (const conf_t *conf, buf_t *text)
     conf_print_credit_formula (conf, text);
     conf_print_loss_formula (conf, text);
     if (!conf_reproducible (conf))
-        buf_printf (text, "reproducible: no (%s differently)\n",
-                    *conf->task.program     ? "task.program may play the same actions"
-                    : *conf->reward.command ? "reward.command may score the same episode"
-                                            : "the judge may score the same episode");
+        buf_printf (text, "reproducible: no (%s differently)\n", conf_print_unlike (conf));
 }
 
 /*  As comments, so that what is printed can be used as a configuration. */
@@ -279,10 +288,12 @@ static void conf_print_policies_help (const conf_t *conf, buf_t *text)
 {
     buf_t rows = {0};
     conf_print_policies (conf, true, &rows);
-    buf_text (text, "\n# policies: {NAME: {KEY: VALUE, ...}, ...} names policies of your own, by "
-                    "which roles play\n"
-                    "# (team.roles.ROLE.policy); each has the keys of model, train and lr. All "
-                    "together:\n");
+    buf_text (text,
+              "\n# policies: {NAME: {KEY: VALUE, ...}, ...} names policies of your own, by "
+              "which roles play\n"
+              "# (team.roles.ROLE.policy); each has the keys of model, train and lr, or those "
+              "of a server\n"
+              "# that plays it (README: seats of others). All together:\n");
     for (char *rest = rows.data, *line; rest && (line = strsep (&rest, "\n"));)
         if (*line)
             buf_printf (text, "# %s\n", line);

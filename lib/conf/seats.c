@@ -435,13 +435,38 @@ int conf_make_protocol (conf_t *conf, err_t *err)
     return rc == 0 ? seats_check_memory (conf, err) : rc;
 }
 
-/*  The chat format of who plays a role: the baseline's single agent is spoken to as `model` is. */
-static const char *seats_chat (const conf_t *conf, const char *role)
+/*  Who plays a role; NULL: the baseline's single agent, who is spoken to as `model` is. */
+static const conf_policy_t *seats_policy (const conf_t *conf, const char *role)
 {
     for (size_t r = 0; r < conf->team.roles.n; r++)
         if (strcmp (conf->team.roles.item[r], role) == 0)
-            return conf_policy (conf, r)->chat;
-    return conf->model.chat;
+            return conf_policy (conf, r);
+    return NULL;
+}
+
+/*  Only a folder's own template knows where a message of the system stands; and a server has
+ *  one. */
+static bool seats_has_system (const conf_t *conf, const char *role)
+{
+    const conf_policy_t *policy = seats_policy (conf, role);
+    return strcmp (policy ? policy->chat : conf->model.chat, "auto") == 0 ||
+           (policy && conf_is_remote (policy));
+}
+
+/*  What stays before it does so id by id. */
+static int seats_check_remembers (const conf_t *conf, const conf_seat_t *seat, err_t *err)
+{
+    const char *word = seat->words[CONF_MEMORY], *where = seat->where[CONF_MEMORY];
+    const conf_policy_t *policy = seats_policy (conf, seat->role);
+    if (strcmp (word, "none") != 0 && strcmp (word, "own") != 0)
+        return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s.memory is '%.40s': none or own",
+                        where, seat->role, word);
+    if (strcmp (word, "own") == 0 && policy && conf_is_remote (policy))
+        return err_set (err, ERR_CONFIG,
+                        "%s: team.roles.%.60s.memory is own, and the server that policy %s names "
+                        "gives no token ids to remember: leave it out",
+                        where, seat->role, policy->name);
+    return 0;
 }
 
 /*  What every seat has of its own does nothing for all; but the single agent of a comparison has no
@@ -479,8 +504,7 @@ int conf_check_words (const conf_t *conf, err_t *err)
             const conf_list_t *team = seats_team_of (conf, seat->role);
             if (!team)
                 continue; /* of a team that is not this one */
-            /* Only a folder's own template knows where such a message stands. */
-            if (w == CONF_SYSTEM && strcmp (seats_chat (conf, seat->role), "auto") != 0)
+            if (w == CONF_SYSTEM && !seats_has_system (conf, seat->role))
                 return err_set (err, ERR_CONFIG,
                                 "%s: team.roles.%.60s.system needs model.chat auto, and a folder "
                                 "with a chat template",
@@ -497,11 +521,8 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 seat->where[w], seat->role);
             if (w == CONF_TEMPERATURE && seats_check_temperature (seat, err) != 0)
                 return -1;
-            if (w == CONF_MEMORY && strcmp (seat->words[w], "none") != 0 &&
-                strcmp (seat->words[w], "own") != 0)
-                return err_set (err, ERR_CONFIG,
-                                "%s: team.roles.%.60s.memory is '%.40s': none or own",
-                                seat->where[w], seat->role, seat->words[w]);
+            if (w == CONF_MEMORY && seats_check_remembers (conf, seat, err) != 0)
+                return -1;
             if (w == CONF_STOP && seat->stop.n == 0)
                 return err_set (err, ERR_CONFIG, "%s: team.roles.%.60s.stop is empty: leave it out",
                                 seat->where[w], seat->role);

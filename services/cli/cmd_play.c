@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/decimal.h"
 #include "base/printable.h"
 #include "base/rng.h"
 #include "cli.h"
 #include "play/judge.h"
+#include "play/remote.h"
 #include "play/seats.h"
 #include "play/stream.h"
 #include "play/tasks.h"
+#include "play/verdict.h"
 #include "program/session.h"
 #include "report/folder.h"
 #include "task/episode.h"
@@ -75,7 +76,9 @@ static int cmd_play_count (void *context, size_t role, const char *text, size_t 
 {
     const seats_t *seats = context;
     tokenizer_ids_t ids = {0};
-    int rc = opened_encode (seats->folder[role], &seats->format[role], text, size, &ids, err);
+    int rc = 0;
+    if (!seats->server[role]) /* whose tokenizer nobody here has */
+        rc = opened_encode (seats->folder[role], &seats->format[role], text, size, &ids, err);
     *tokens = ids.n;
     tokenizer_ids_free (&ids);
     return rc;
@@ -93,16 +96,22 @@ typedef struct {
     double write_s, score_s;             /* that its turns took, and its score */
 } cmd_play_episode_t;
 
-/*  What a role reads in this turn, and with which numbers it draws: those of an evaluation's
- *  sampled episode of the same task (services/agent/acts.c). full: it is not asked, as in an
- *  environment (services/environment/asks.c). */
+/*  With which numbers a role draws: those of an evaluation's sampled episode of the same task
+ *  (services/agent/acts.c). */
+static uint64_t cmd_play_key (const cmd_play_t *play, const cmd_play_episode_t *e, size_t role)
+{
+    uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
+                      episode_turn (e->episode)};
+    return rng_key (key, 7);
+}
+
+/*  What a role reads in this turn. full: it is not asked, as in an environment
+ *  (services/environment/asks.c). */
 static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t role,
                              stream_part_t *part, bool *full, err_t *err)
 {
     const opened_t *folder = play->seats.folder[role];
     buf_t text = {0};
-    uint64_t key[] = {play->sampling.seed,      WIRE_EVAL_SAMPLED, 0, e->index, 0, role,
-                      episode_turn (e->episode)};
     const chat_answer_t *before =
         conf_remembers (play->conf, play->conf->team.roles.item[role]) && e->answer[role].ids
             ? &e->answer[role]
@@ -136,8 +145,19 @@ static int cmd_play_prepare (cmd_play_t *play, cmd_play_episode_t *e, size_t rol
                             .sampling = &play->sampling_of[role],
                             .stops = folder->stops,
                             .stops_n = folder->stops_n,
-                            .key = rng_key (key, 7)};
+                            .key = cmd_play_key (play, e, role)};
     return rc == 0 ? 0 : err_wrap (err, "role %s", play->conf->team.roles.item[role]);
+}
+
+static int cmd_play_remote (cmd_play_t *play, cmd_play_episode_t *e, size_t role,
+                            const char *heading, err_t *err)
+{
+    const char *name = play->conf->team.roles.item[role];
+    remote_turn_t turn = {
+        &play->seats.server[role],          conf_words (play->conf, name, CONF_SYSTEM),
+        &play->sampling_of[role],           cmd_play_key (play, e, role),
+        (double) play->conf->run.timeout_s, heading};
+    return remote_act (&turn, e->episode, role, &play->show, err);
 }
 
 /*  What a role wrote becomes its action, as an environment makes it one. */
@@ -287,19 +307,20 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
     stream_part_t parts[CONF_LIST_MAX];
     size_t role_of[CONF_LIST_MAX], n = 0, turn = episode_turn (e->episode);
     char heading[CONF_LIST_MAX][96];
-    bool full;
     int rc = 0;
     for (size_t r = 0; rc == 0 && r < play->conf->team.roles.n; r++) {
+        bool full = false;
         if (!episode_acts (e->episode, r) ||
             strcmp (play->person, play->conf->team.roles.item[r]) == 0)
             continue;
-        rc = cmd_play_prepare (play, e, r, &parts[n], &full, err);
         snprintf (heading[n], sizeof heading[n], turn ? "%.40s, turn %zu" : "%.40s",
                   play->conf->team.roles.item[r], turn + 1);
+        rc = play->seats.server[r] ? cmd_play_remote (play, e, r, heading[n], err)
+                                   : cmd_play_prepare (play, e, r, &parts[n], &full, err);
         parts[n].heading = heading[n];
         if (rc == 0 && full)
             rc = cmd_play_skip (play, e, r, heading[n], err);
-        else
+        else if (!play->seats.server[r])
             role_of[n++] = r;
     }
     if (rc == 0 && n > 0)
@@ -317,28 +338,6 @@ static int cmd_play_turn (cmd_play_t *play, cmd_play_episode_t *e, const err_t *
 }
 
 /*  ---- what came of it ------------------------------------------------------------------------ */
-
-static void cmd_play_print_reward (const cmd_play_t *play, const wire_reward_t *r)
-{
-    FILE *to = play->show.to;
-    stream_heading (&play->show, "verdict");
-    printable_print (to, r->verdict, strlen (r->verdict), PRINTABLE_LINE);
-    fprintf (to, "%sreward %s = %g quality %s + %g speed %s - %g cost %s\n",
-             *r->verdict ? "\n" : "", DECIMAL (r->reward, 3), play->conf->reward.quality,
-             DECIMAL (r->quality, 3), play->conf->reward.speed, DECIMAL (r->speed, 3),
-             play->conf->reward.cost, DECIMAL (r->cost, 3));
-    /* A scorer of one's own need not say either. */
-    buf_t line = {0};
-    if (!r->success_unknown)
-        buf_printf (&line, ", success %s", r->success ? "yes" : "no");
-    if (!r->agreement_unknown)
-        buf_printf (&line, ", agreement %s", DECIMAL (r->agreement, 3));
-    for (size_t i = 0; i < r->parts_n; i++)
-        buf_printf (&line, ", %s %s", r->parts[i].name, DECIMAL (r->parts[i].value, 3));
-    if (line.size)
-        fprintf (to, "%s\n", line.data + 2);
-    buf_free (&line);
-}
 
 /*  reward NULL: why says why there is none. */
 static void cmd_play_print_json (const cmd_play_episode_t *e, const wire_reward_t *r,
@@ -384,7 +383,7 @@ static int cmd_play_finish (cmd_play_t *play, cmd_play_episode_t *e, const err_t
     if (play->json)
         cmd_play_print_json (e, reward, unscored->text);
     else if (reward)
-        cmd_play_print_reward (play, reward);
+        verdict_show (play->conf, reward, &play->show);
     else
         fprintf (play->show.to, "(not scored: the task %s)\n", unscored->text);
     fflush (stdout);
@@ -447,7 +446,8 @@ static int cmd_play_given (cmd_play_t *play, const char *given, size_t first, si
                       .count = cmd_play_count,
                       .context = &play->seats};
     for (size_t r = 0; r < fit.roles_n; r++)
-        room[r] = hf_config (play->seats.folder[r]->hf)->model.context;
+        room[r] = play->seats.server[r] ? SIZE_MAX / 2
+                                        : hf_config (play->seats.folder[r]->hf)->model.context;
     int rc = tasks_open (&tasks, play->conf, given, &fit, err);
     if (rc == 0 && (first >= tasks.n || n > tasks.n - first))
         rc = err_set (err, ERR_CONFIG, "--index %zu --tasks %zu: there are %zu, from 0 to %zu",
@@ -553,7 +553,7 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     play->pool = opened_pool ();
     if (seats_open (&play->seats, play->conf, weights, play->pool, err) != 0)
         return -1;
-    if (!sampling_given (args) && !conf_samples (play->conf))
+    if (play->seats.folder[0] && !sampling_given (args) && !conf_samples (play->conf))
         sampling_note (play->seats.folder[0]->dir, play->seats.folder[0]->hf);
     return 0;
 }

@@ -63,7 +63,7 @@ static json_t *completions_line (const trainer_t *t, const char *task, size_t gr
     const wire_episode_t *episode = r->episode[e];
     const wire_completion_t *completion = &episode->completions[c];
     const char *role = t->conf->team.roles.item[completion->role];
-    const policy_t *policy = t->team.policies[t->team.policy_of[completion->role]];
+    const policy_t *policy = team_policy (&t->team, completion->role);
     /* "step" has to stay the first key: completions_show and completions_true_size find it without
        parsing the line. */
     json_t *line = json_pack (

@@ -88,7 +88,9 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
     m->agreement = agreed || !m->n ? m->agreement / fmax ((double) agreed, 1) : NAN;
     m->critical_path /= episodes;
     m->episode_tokens /= episodes;
-    m->completion_tokens = (double) m->tokens / fmax ((double) m->completions, 1);
+    /* Where servers played alone, nobody has sampled here. */
+    m->completion_tokens =
+        m->completions || !m->n ? (double) m->tokens / fmax ((double) m->completions, 1) : NAN;
 }
 
 /*  With groups as the whole, those that died count as failed: else a version whose tasks crash

@@ -58,8 +58,8 @@ void news_run (trainer_t *t)
     conf_objective (conf, &objective);
     json_t *what = json_pack ("{s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:I, s:s, s:s, s:s}", "config",
                               args_positional (svc_args (t->svc)), "folder", t->dir, "model",
-                              conf->policies[0].path, "family", conf->task.family, "roles",
-                              news_list (&conf->team.roles), "policies",
+                              t->team.policies_n ? t->team.rows[0]->path : "", "family",
+                              conf->task.family, "roles", news_list (&conf->team.roles), "policies",
                               conf_names_policies (conf) ? "named" : conf->team.policies, "steps",
                               (json_int_t) conf->trainer.steps, "seed", (json_int_t) conf->run.seed,
                               "baseline", conf->run.baseline, "numerics", model_isa (), "objective",

@@ -87,7 +87,7 @@ static void report_add_update (const trainer_t *t, size_t policy)
     const update_stats_t *u = &t->updates[policy];
     const policy_t *p = t->team.policies[policy];
     char end[POLICY_NAME_MAX + 2] = "";
-    if (t->team.policies_n > 1)
+    if (t->conf->policies_n > 1)
         snprintf (end, sizeof end, "/%s", p->name);
     if (!policy_learns (p)) /* it stays as it was read */
         return;
@@ -121,7 +121,9 @@ static void report_add_update (const trainer_t *t, size_t policy)
 static void report_add_role (const trainer_t *t, uint32_t role)
 {
     const rollout_t *r = t->rollout;
-    const update_stats_t *u = &t->updates[t->team.policy_of[role]];
+    static const update_stats_t none;
+    const update_stats_t *u =
+        team_policy (&t->team, role) ? &t->updates[t->team.policy_of[role]] : &none;
     const char *name = t->conf->team.roles.item[role];
     size_t n = 0, tokens = 0, cut = 0;
     double advantage = 0, local = 0;

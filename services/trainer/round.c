@@ -7,6 +7,7 @@
 #include "round.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "objective.h"
@@ -74,6 +75,29 @@ static void round_fill_sampling (const round_t *round, const char *name, wire_ro
     }
 }
 
+static void round_fill_policy (const round_t *round, size_t role, const policy_t *policy,
+                               wire_role_t *to)
+{
+    const team_t *team = round->from.team;
+    to->version = policy->version;
+    to->tokenizer = policy->tokenizer_hash;
+    to->stops = (wire_ids_t){.data = policy->stops, .n = policy->stops_n};
+    to->prefix = (wire_ids_t){.data = policy->prefix, .n = policy->prefix_n};
+    to->chat = team->chat[role].name;
+    to->context = (uint32_t) team->context[role];
+    to->next = conf_remembers (team->conf, to->name) ? team->chat[role].next : "";
+}
+
+/*  Its version is for good; what is behind the server's name, nobody here knows. */
+static void round_fill_engine (const round_t *round, size_t role, wire_role_t *to)
+{
+    const team_t *team = round->from.team;
+    to->engine = team->engine[role];
+    to->system = conf_words (team->conf, to->name, CONF_SYSTEM);
+    to->version = (wire_version_t){.policy = conf_policy (team->conf, role)->name,
+                                   .hash = hash_of (to->engine, strlen (to->engine))};
+}
+
 /*  All that an environment and an agent need to play a role, so neither needs the run's
  *  configuration. Weights are named by version and hash: others cannot slip in. */
 static void round_fill_roles (const round_t *round, wire_role_t *roles)
@@ -81,19 +105,16 @@ static void round_fill_roles (const round_t *round, wire_role_t *roles)
     const team_t *team = round->from.team;
     const conf_t *conf = team->conf;
     for (size_t r = 0; r < team->roles; r++) {
-        const policy_t *policy = team->policies[team->policy_of[r]];
+        const policy_t *policy = team_policy (team, r);
         const char *name = conf->team.roles.item[r];
         roles[r] = (wire_role_t){.name = name,
-                                 .version = policy->version,
-                                 .tokenizer = policy->tokenizer_hash,
-                                 .stops = {.data = policy->stops, .n = policy->stops_n},
-                                 .prefix = {.data = policy->prefix, .n = policy->prefix_n},
-                                 .chat = team->chat[r].name,
-                                 .next = conf_remembers (conf, name) ? team->chat[r].next : "",
-                                 .context = (uint32_t) team->context[r],
                                  .prompt = conf_words (conf, name, CONF_PROMPT),
                                  .sees = conf_words (conf, name, CONF_SEES),
                                  .max_tokens = (uint32_t) conf_max_tokens (conf, name)};
+        if (policy)
+            round_fill_policy (round, r, policy, &roles[r]);
+        else
+            round_fill_engine (round, r, &roles[r]);
         round_fill_sampling (round, name, &roles[r]);
     }
 }

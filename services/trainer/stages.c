@@ -329,7 +329,7 @@ static int stage_train_poll (trainer_t *t, err_t *err)
     t->critic_used = values != NULL;
     int rc = credit_compute (&t->credit, t->rollout, &options, values, err);
     for (size_t p = 0; rc == 0 && p < t->team.policies_n; p++) {
-        t->lr[p] = objective_lr (conf, &conf->policies[p], t->done);
+        t->lr[p] = objective_lr (conf, t->team.rows[p], t->done);
         rc = stage_train_policy (t, p, err);
     }
     /* For trainer_status: whoever asks this process to end learns how long that may take. */

@@ -1,6 +1,7 @@
 /*  team - see team.h */
 #include "team.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
@@ -28,15 +29,14 @@ static int team_adapter_config (const conf_t *conf, const conf_policy_t *row, co
 
 /*  Adapters on the same model, spoken to alike, share one base, which is loaded with the first of
  *  them and never changes. */
-static policy_t *team_base (team_t *team, size_t row, const policy_source_t *from, pool_t *pool,
-                            err_t *err)
+static policy_t *team_base (team_t *team, const policy_source_t *from, pool_t *pool, err_t *err)
 {
-    const conf_policy_t *rows = team->conf->policies;
-    for (size_t p = 0; p < row; p++) {
+    for (size_t p = 0; p < team->policies_n; p++) {
         const policy_t *base = team->policies[p]->base;
+        const conf_policy_t *row = team->rows[p];
         if (base && strcmp (base->path, from->dir) == 0 &&
-            strcmp (rows[p].compute, from->compute) == 0 &&
-            strcmp (rows[p].chat, from->chat) == 0 && strcmp (rows[p].date, from->date) == 0)
+            strcmp (row->compute, from->compute) == 0 && strcmp (row->chat, from->chat) == 0 &&
+            strcmp (row->date, from->date) == 0)
             return (policy_t *) (uintptr_t) base;
     }
     policy_t *base = policy_load ("base", from, false, pool, err);
@@ -55,7 +55,7 @@ static policy_t *team_adapt (team_t *team, size_t p, const policy_source_t *from
     /* The adapters' first weights are a function of the seed and of their place in the table: two
        policies must not begin as the same one. */
     uint64_t coordinates[] = {(uint64_t) conf->run.seed, p};
-    const policy_t *base = team_base (team, p, from, pool, err);
+    const policy_t *base = team_base (team, from, pool, err);
     if (!base ||
         (*row->adapter_path && peft_find (row->adapter_path, row->name, folder, err) != 0) ||
         team_adapter_config (conf, row, folder, &lora, err) != 0)
@@ -82,6 +82,7 @@ static int team_add_policy (team_t *team, size_t p, pool_t *pool, err_t *err)
                            : policy_load (row->name, &from, row->train, pool, err);
     if (!policy)
         return -1;
+    team->rows[team->policies_n] = row;
     team->policies[team->policies_n++] = policy;
     if (!row->train)
         return 0;
@@ -95,7 +96,7 @@ static int team_add_policy (team_t *team, size_t p, pool_t *pool, err_t *err)
 static int team_speak (team_t *team, size_t role, err_t *err)
 {
     const conf_t *conf = team->conf;
-    const policy_t *policy = team->policies[team->policy_of[role]];
+    const policy_t *policy = team_policy (team, role);
     const conf_policy_t *row = conf_policy (conf, role);
     const char *name = conf->team.roles.item[role];
     chat_given_t given = {conf_words (conf, name, CONF_SYSTEM), row->date,
@@ -106,6 +107,33 @@ static int team_speak (team_t *team, size_t role, err_t *err)
                          : conf_wrap_policy (conf, row, "chat", err);
 }
 
+policy_t *team_policy (const team_t *team, size_t role)
+{
+    return team->engine[role] ? NULL : team->policies[team->policy_of[role]];
+}
+
+/*  Which of those that are loaded a role plays by. Vocabulary and context are those of its model,
+ *  by role, since that is what a completion names; a server has none that counts here. */
+static int team_seat (team_t *team, size_t role, err_t *err)
+{
+    const conf_policy_t *row = conf_policy (team->conf, role);
+    team->policy_of[role] = CONF_LIST_MAX;
+    if (conf_is_remote (row)) {
+        buf_t engine = {0};
+        conf_engine (row, &engine);
+        team->engine[role] = buf_take (&engine);
+        buf_free (&engine);
+        return team->engine[role] ? 0 : err_set (err, ERR_LIMIT, "no memory for a role");
+    }
+    for (size_t p = 0; p < team->policies_n; p++)
+        if (team->rows[p] == row)
+            team->policy_of[role] = p;
+    const model_config_t *model = &team_policy (team, role)->config.model;
+    team->vocab[role] = model->vocab;
+    team->context[role] = model->context;
+    return team_speak (team, role, err);
+}
+
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
@@ -113,17 +141,12 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
     if (team->roles == 0)
         return err_set (err, ERR_CONFIG, "team.roles: no roles are named");
     for (size_t p = 0; p < conf->policies_n; p++)
-        if (team_add_policy (team, p, pool, err) != 0)
+        if (!conf_is_remote (&conf->policies[p]) && team_add_policy (team, p, pool, err) != 0)
             return -1;
     for (size_t role = 0; role < team->roles; role++) {
-        team->policy_of[role] = conf->policy_of[role];
-        /* By role, since that is what a completion names. */
-        const model_config_t *model = &team->policies[conf->policy_of[role]]->config.model;
-        team->vocab[role] = model->vocab;
-        team->context[role] = model->context;
         team->temperature[role] =
             (float) conf_temperature (conf, conf->team.roles.item[role], conf->trainer.temperature);
-        if (team_speak (team, role, err) != 0)
+        if (team_seat (team, role, err) != 0)
             return -1;
     }
     return 0;
@@ -139,6 +162,9 @@ static int team_count (void *context, size_t role, const char *text, size_t size
 {
     const team_count_t *c = context;
     size_t p = c->team->policy_of[role];
+    *tokens = 0;
+    if (c->team->engine[role]) /* how long its prompts may be, it knows itself */
+        return 0;
     tokenizer_ids_t ids = {0};
     int rc = chat_encode (c->tokenizer[p], &c->team->chat[role], text, size, &ids, err);
     *tokens = c->team->policies[p]->prefix_n + ids.n;
@@ -154,10 +180,13 @@ int team_fit_tasks (const team_t *team, task_set_t *tasks, task_fitted_t *fitted
     const char *const *roles = (const char *const *) conf->team.roles.item;
     conf_episode_t episode;
     conf_episode (conf, roles, team->roles, &episode);
+    size_t room[CONF_LIST_MAX];
+    for (size_t r = 0; r < team->roles; r++)
+        room[r] = team->engine[r] ? SIZE_MAX / 2 : team->context[r];
     task_fit_t fit = {.roles = roles,
                       .roles_n = team->roles,
                       .limits = episode.limits,
-                      .room = team->context,
+                      .room = room,
                       .count = team_count,
                       .context = &count};
     int rc = 0;
@@ -177,8 +206,10 @@ void team_unload (team_t *team)
 {
     for (size_t p = 0; p < team->policies_n; p++)
         policy_destroy (&team->policies[p]);
-    for (size_t r = 0; r < team->roles; r++)
+    for (size_t r = 0; r < team->roles; r++) {
         chat_free (&team->chat[r]);
+        free (team->engine[r]);
+    }
     team->policies_n = 0;
     /* After the adapters, whose models read them. */
     for (size_t b = 0; b < team->bases_n; b++)

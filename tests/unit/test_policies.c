@@ -21,6 +21,11 @@
     "  judge:\n    path: j\n    train: false\n"                                                    \
     "team:\n  roles:\n    aux: {policy: judge}\n    main: {policy: writers}\n" TASK
 
+#define REMOTE                                                                                     \
+    "policies:\n  writers: {path: w}\n  guide:\n    engine: openai\n    url: http://h/v1\n"        \
+    "    model: m\n"                                                                               \
+    "team:\n  roles:\n    aux: {policy: guide, system: Help.}\n    main: {policy: writers}\n" TASK
+
 static conf_t *parse (const char *text, const char *override, err_t *err)
 {
     return conf_parse (text, strlen (text), "x.yml", &override, override ? 1 : 0, err);
@@ -135,6 +140,68 @@ static void what_is_wrong_is_named (void **state)
     refused (GOOD, "team.roles.main.policy=writers", "'writers' is no policy: there are shared");
 }
 
+/*  A server of others has no model of ours, and learns nothing. */
+static void a_server_plays_by_a_policy (void **state)
+{
+    (void) state;
+    conf_t *conf = taken (REMOTE, "model.compute=bf16");
+    const conf_policy_t *guide = conf_policy (conf, 0);
+    buf_t engines = {0}, rows = {0};
+    assert_true (conf_is_remote (guide) && !conf_is_remote (conf_policy (conf, 1)));
+    assert_false (guide->train);
+    assert_string_equal (guide->path, "");
+    conf_engines (conf, &engines);
+    assert_string_equal (engines.data, "http://h/v1 m  32");
+    conf_print_policies (conf, true, &rows);
+    assert_non_null (strstr (rows.data, "guide: {engine: \"openai\", url: \"http://h/v1\", model: "
+                                        "\"m\", key_env: \"\", concurrency: 32, train: false}  by "
+                                        "aux\n"));
+    assert_non_null (strstr (rows.data, "engine: \"own\", train: true"));
+    assert_false (conf_reproducible (conf));
+    buf_clear (&rows);
+    conf_objective (conf, &rows);
+    assert_non_null (strstr (rows.data, "reproducible: no (a server may answer the same prompt"));
+    conf_destroy (&conf);
+    conf = taken (REMOTE, "policies.guide.key_env=KEY");
+    buf_clear (&engines);
+    conf_engines (conf, &engines);
+    assert_string_equal (engines.data, "http://h/v1 m KEY 32");
+    conf_destroy (&conf);
+    buf_free (&engines);
+    buf_free (&rows);
+}
+
+static void what_a_server_cannot_do_is_named (void **state)
+{
+    (void) state;
+    refused (REMOTE, "policies.guide.train=true",
+             "policies.guide.train is true, and a server that only writes texts has nothing to");
+    refused (REMOTE, "policies.guide.adapter=lora",
+             "policies.guide.adapter does nothing while the policy's engine is openai");
+    refused (REMOTE, "policies.guide.lr=1", "policies.guide.lr does nothing while the policy's");
+    refused (REMOTE, "policies.writers.url=http://h/v1",
+             "policies.writers.url does nothing while the policy's engine is own: leave it out, or "
+             "set engine to openai");
+    refused (REMOTE,
+             "policies.guide.url=", "--set policies.guide.url=: policies.guide.url is miss");
+    refused (REMOTE, "policies.guide.model=a b", "'a b': neither a blank nor a ';' may be in it");
+    refused (REMOTE, "policies.guide.key_env=A;B", "policies.guide.key_env 'A;B': neither");
+    refused (REMOTE, "policies.guide.engine=vllm", "'vllm' is none of own|openai");
+    refused (REMOTE, "policies.guide.concurrency=0", "0 is not between 1 and 4096");
+    refused (REMOTE, "model.path=x", "model.path does nothing: each of the policies has its own");
+    refused (REMOTE, "policies.writers.train=false", "policies.writers.train is false, as of all");
+    refused ("policies:\n  a: {engine: openai, url: u, model: m}\n"
+             "  main: {path: p}\n  b:\n    engine: openai\n    url: u\n    model: m\n"
+             "team: {roles: {aux: {policy: a}, main: , helper: {policy: b}}}\n" TASK,
+             NULL, "x.yml:7: policies.b.model is that of policy a at the same url");
+    refused ("policies:\n  guide: {engine: openai, url: u, model: m}\n  main: {path: p}\n"
+             "team:\n  protocol: discussion\n  roles:\n    aux:\n      policy: guide\n"
+             "      memory: own\n    main:\n" TASK,
+             NULL,
+             "x.yml:9: team.roles.aux.memory is own, and the server that policy guide names gives "
+             "no token ids");
+}
+
 /*  What the single agent of a comparison is started with. */
 static void the_table_can_be_left_out (void **state)
 {
@@ -156,8 +223,8 @@ static void the_table_can_be_left_out (void **state)
 static void what_is_printed_reads_back (void **state)
 {
     (void) state;
-    const char *const texts[] = {GOOD, NAMED};
-    for (size_t i = 0; i < 2; i++)
+    const char *const texts[] = {GOOD, NAMED, REMOTE};
+    for (size_t i = 0; i < 3; i++)
         for (int help = 0; help < 2; help++) {
             buf_t first = {0}, second = {0}, essence = {0}, again = {0};
             conf_t *conf = taken (texts[i], NULL);
@@ -171,8 +238,9 @@ static void what_is_printed_reads_back (void **state)
             assert_string_equal (essence.data, again.data);
             assert_true (!strstr (essence.data, "policies:\n") == (i == 0));
             if (help)
-                assert_non_null (strstr (first.data, i ? "#   judge: {path: \"j\", compute: \"f32\""
-                                                       : "#   shared: {path: \"m\""));
+                assert_non_null (strstr (first.data, i == 2 ? "#   guide: {engine: \"openai\""
+                                                     : i    ? "#   judge: {path: \"j\", compute: "
+                                                            : "#   shared: {path: \"m\""));
             conf_destroy (&conf);
             buf_free (&first);
             buf_free (&second);
@@ -221,6 +289,8 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (the_short_form_is_a_table),
         cmocka_unit_test (a_row_says_what_differs),
+        cmocka_unit_test (a_server_plays_by_a_policy),
+        cmocka_unit_test (what_a_server_cannot_do_is_named),
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (the_table_can_be_left_out),
         cmocka_unit_test (what_is_printed_reads_back),

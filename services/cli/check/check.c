@@ -106,6 +106,9 @@ static int check_count (void *context, size_t role, const char *text, size_t siz
     const prompts_t *p = context;
     tokenizer_ids_t ids = {0};
     const voice_t *v = p->voice[role];
+    *tokens = 0;
+    if (!v->hf) /* how long its prompts may be, a server knows itself */
+        return 0;
     int rc = chat_encode (v->tokenizer, &p->spoken[role], text, size, &ids, err);
     /* A format that was taken from a template writes the begin token itself. */
     *tokens = (p->spoken[role].whole ? 0 : v->prefix) + ids.n;
@@ -119,6 +122,8 @@ static int check_speak (prompts_t *p, const char *const *roles, size_t n, err_t 
 {
     for (size_t r = 0; r < n; r++) {
         const voice_t *v = p->voice[r];
+        if (!v->hf)
+            continue;
         chat_given_t given = {conf_words (p->conf, roles[r], CONF_SYSTEM), v->policy->date,
                               conf_remembers (p->conf, roles[r])};
         chat_free (&p->spoken[r]); /* of the team before */
@@ -140,7 +145,7 @@ static int check_fit (check_t *check, prompts_t *p, const char *const *roles, si
     episode.limits.tokens = written;
     size_t room[CONF_LIST_MAX];
     for (size_t r = 0; r < n; r++)
-        room[r] = hf_config (p->voice[r]->hf)->model.context;
+        room[r] = p->voice[r]->hf ? hf_config (p->voice[r]->hf)->model.context : SIZE_MAX / 2;
     task_fit_t fit = {.roles = roles,
                       .roles_n = n,
                       .limits = episode.limits,
@@ -179,8 +184,10 @@ static void check_note_memory (check_t *check, const prompts_t *p)
     const conf_t *conf = p->conf;
     for (size_t r = 0; r < conf->team.roles.n; r++) {
         const char *role = conf->team.roles.item[r];
+        if (!conf_remembers (conf, role))
+            continue;
         size_t room = hf_config (p->voice[r]->hf)->model.context, turns = conf_turns (conf, role);
-        if (conf_remembers (conf, role) && turns * conf_max_tokens (conf, role) >= room)
+        if (turns * conf_max_tokens (conf, role) >= room)
             buf_printf (&check->notes,
                         "Note: %s, which remembers its turns, may write %zu tokens in each of %zu, "
                         "and its model's context has %zu: where no room is left it is not asked, "
@@ -315,6 +322,8 @@ static int check_voices (check_t *check, prompts_t *p, err_t *err)
     static const char shared[] = "shared";
     const conf_t *conf = p->conf;
     for (size_t i = 0; i < conf->policies_n; i++) {
+        if (conf_is_remote (&conf->policies[i]))
+            continue;
         if (check_voice (&p->voices[i], conf, &conf->policies[i], err) != 0)
             return -1;
         check_note_stored (check, conf, &p->voices[i]);
@@ -385,16 +394,27 @@ static int check_passages (const conf_t *conf, err_t *err)
 }
 
 /*  Nothing is asked: what is free to ask today may cost tomorrow. */
-static int check_judge (const conf_t *conf, err_t *err)
+static int check_server (const char *url, const char *model, const char *key_env, err_t *err)
 {
-    openai_options_t options = {
-        .url = conf->judge.url, .model = conf->judge.model, .key_env = conf->judge.key_env};
-    if (!*conf->judge.url)
-        return 0;
+    openai_options_t options = {.url = url, .model = model, .key_env = key_env};
     openai_t *server = openai_new (&options, err);
-    int rc = server ? 0 : conf_wrap (conf, "judge.url", err);
+    int rc = server ? 0 : -1;
     openai_destroy (&server);
     return rc;
+}
+
+static int check_servers (const conf_t *conf, err_t *err)
+{
+    for (size_t p = 0; p < conf->policies_n; p++) {
+        const conf_policy_t *policy = &conf->policies[p];
+        if (conf_is_remote (policy) &&
+            check_server (policy->url, policy->model, policy->key_env, err) != 0)
+            return conf_wrap_policy (conf, policy, "url", err);
+    }
+    if (*conf->judge.url &&
+        check_server (conf->judge.url, conf->judge.model, conf->judge.key_env, err) != 0)
+        return conf_wrap (conf, "judge.url", err);
+    return 0;
 }
 
 /*  From what costs least to what costs most: adapters, the model folders, the tasks and prompts,
@@ -412,14 +432,15 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
     int rc = check_voices (check, p, err);
     if (rc == 0) {
         for (size_t i = 0; i < conf->policies_n; i++)
-            if (i == 0 || strcmp (p->voices[i].folder, p->voices[i - 1].folder) != 0)
+            if (p->voices[i].hf &&
+                (i == 0 || strcmp (p->voices[i].folder, p->voices[i - 1].folder) != 0))
                 check_note_sampling (check, conf, p->voices[i].hf, p->voices[i].folder);
         rc = check_tasks (check, p, elsewhere, err);
     }
     if (rc == 0 && !elsewhere) {
         const hf_config_t *models[CONF_LIST_MAX];
         for (size_t i = 0; i < conf->policies_n; i++)
-            models[i] = hf_config (p->voices[i].hf);
+            models[i] = p->voices[i].hf ? hf_config (p->voices[i].hf) : NULL;
         rc = fit_check (conf, models, &check->fit, err);
     }
     check_voices_close (p);
@@ -430,7 +451,7 @@ int check_run (check_t *check, const conf_t *conf, bool elsewhere, err_t *err)
         trial_start (conf->reward.command, err) != 0)
         rc = conf_wrap (conf, "reward.command", err);
     if (rc == 0 && !elsewhere)
-        rc = check_judge (conf, err);
+        rc = check_servers (conf, err);
     if (rc == 0 && !elsewhere)
         rc = check_passages (conf, err);
     return rc;

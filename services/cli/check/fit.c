@@ -121,6 +121,8 @@ int fit_check (const conf_t *conf, const hf_config_t *const *models, fit_t *fit,
             past = AGENT_PAST;
     for (size_t p = 0; p < conf->policies_n; p++) {
         share_t share = {0};
+        if (conf_is_remote (&conf->policies[p])) /* it takes nothing here */
+            continue;
         if (fit_share (conf, p, models[p], &share, err) != 0)
             return -1;
         bool counted = fit_counted (conf, p);

@@ -85,6 +85,15 @@ static int seats_speak (seats_t *s, const conf_t *conf, size_t role, err_t *err)
                          : conf_wrap_policy (conf, policy, "chat", err);
 }
 
+static int seats_connect (seats_t *s, const conf_t *conf, size_t role, err_t *err)
+{
+    const conf_policy_t *policy = conf_policy (conf, role);
+    openai_options_t options = {
+        .url = policy->url, .model = policy->model, .key_env = policy->key_env};
+    s->server[role] = openai_new (&options, err);
+    return s->server[role] ? 0 : conf_wrap_policy (conf, policy, "url", err);
+}
+
 static size_t seats_rank (const model_t *model)
 {
     const lora_config_t *lora = lora_config (model);
@@ -98,6 +107,8 @@ static int seats_make_samplers (seats_t *s, const conf_t *conf, pool_t *pool, er
     size_t n = conf->team.roles.n;
     for (size_t r = 0; r < n; r++) {
         size_t like = 0;
+        if (s->server[r])
+            continue;
         while (like < r && s->folder[like] != s->folder[r])
             like++;
         s->sampler[r] = like < r ? s->sampler[like] : NULL;
@@ -123,6 +134,9 @@ static int seats_open_policies (seats_t *s, const conf_t *conf, const char *dir,
     for (size_t p = 0; p < conf->policies_n; p++) {
         const conf_policy_t *policy = &conf->policies[p];
         char found[FS_PATH_MAX] = "";
+        seat[p] = (seat_t){0};
+        if (conf_is_remote (policy))
+            continue;
         const char *from = *dir && policy->train ? dir : policy->adapter_path;
         if ((*from && folder_weights (from, found, err) != 0) ||
             seats_open_policy (s, policy, &seat[p], found, pool, err) != 0)
@@ -140,7 +154,8 @@ int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, e
     if (seats_open_policies (s, conf, dir, pool, err) != 0)
         return -1;
     for (size_t r = 0; r < conf->team.roles.n; r++)
-        if (seats_speak (s, conf, r, err) != 0)
+        if (conf_is_remote (conf_policy (conf, r)) ? seats_connect (s, conf, r, err) != 0
+                                                   : seats_speak (s, conf, r, err) != 0)
             return -1;
     return seats_make_samplers (s, conf, pool, err);
 }
@@ -154,7 +169,9 @@ void seats_close (seats_t *s)
         model_destroy (&s->adapted[i]);
     for (size_t i = 0; i < s->opened_n; i++)
         opened_close (&s->opened[i]);
-    for (size_t r = 0; r < CONF_LIST_MAX; r++)
+    for (size_t r = 0; r < CONF_LIST_MAX; r++) {
         chat_free (&s->format[r]);
+        openai_destroy (&s->server[r]);
+    }
     *s = (seats_t){0};
 }

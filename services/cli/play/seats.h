@@ -7,16 +7,19 @@
  *
  *  DIR may be the folder of a run (its newest checkpoint is meant), a checkpoint, or any model
  *  folder. A checkpoint is one folder, or one for each policy; with adapters they stand on the
- *  configuration's own model. A policy that is not trained is the configuration's own.
+ *  configuration's own model. A policy that is not trained is the configuration's own. A seat that
+ *  a server of others plays has neither folder nor model.
  */
 #ifndef QUINTET_CLI_SEATS_H
 #define QUINTET_CLI_SEATS_H
 
 #include "base/fs.h"
 #include "conf/conf.h"
+#include "http/openai.h"
 #include "opened.h"
 
 typedef struct {
+    openai_t *server[CONF_LIST_MAX]; /* by role; NULL: it has weights, and what follows */
     /* by role; some may share */
     const opened_t *folder[CONF_LIST_MAX];
     const model_t *model[CONF_LIST_MAX];

@@ -200,6 +200,11 @@ static void report_policy_facts (const conf_t *c, const conf_policy_t *p, buf_t 
     char label[96] = "Model";
     if (conf_names_policies (c))
         snprintf (label, sizeof label, "Policy %s", p->name);
+    if (conf_is_remote (p)) {
+        buf_printf (&text, "%s at %s, not trained", p->model, p->url);
+        report_fact_text (out, label, &text);
+        return;
+    }
     report_fact (out, label, p->path);
     buf_printf (&text, "%s", p->compute);
     if (strcmp (p->adapter, "none") != 0)

@@ -31,7 +31,8 @@ void result_print (const result_t *result, FILE *to);
 void result_json (const result_t *result, FILE *to);
 
 /*  Whether the same seed would give the same weights; else this is said. */
-#define RESULT_NOT_REPRODUCIBLE "reproducible: no (a program of your own, or a judge, takes part)"
+#define RESULT_NOT_REPRODUCIBLE                                                                    \
+    "reproducible: no (a program of your own, or a server of others, takes part)"
 bool result_reproducible (const result_t *result);
 /*  The 95% interval of a rate "before" or "after": "[0.389, 0.611]"; "" when there is none.
  *  Returns text. */

@@ -183,9 +183,12 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     snprintf (players, sizeof players, "%lld", (long long) conf->task.workers);
     const char *with_redis[] = {"--redis",   s->redis_address, "--program", conf->task.program,
                                 "--workers", players,          NULL};
-    buf_t modules = {0}, judge = {0};
+    buf_t modules = {0}, judge = {0}, engines = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
     conf_judge (conf, &judge);
+    conf_engines (conf, &engines);
+    const char *with_engines[] = {"--threads", threads, "--engine",
+                                  engines.data ? engines.data : "", NULL};
     const char *with_scorer[] = {"--workers",  workers,
                                  "--command",  conf->reward.command,
                                  "--modules",  modules.data ? modules.data : "",
@@ -196,7 +199,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
     bool critic = conf_credits (conf, "critic");
     int rc =
         suite_start_redis (s, err) || suite_start_service (s, "bus", 1, NULL, err) ||
-                suite_start_service (s, "agent", conf->run.agents, with_threads, err) ||
+                suite_start_service (s, "agent", conf->run.agents, with_engines, err) ||
                 suite_start_service (s, "environment", conf->run.environments, with_redis, err) ||
                 suite_start_service (s, "reward", conf->run.rewards, with_scorer, err) ||
                 suite_start_service (s, "critic", critic, with_threads, err)
@@ -204,6 +207,7 @@ static int suite_start_services (suite_t *s, const conf_t *conf, err_t *err)
             : 0;
     buf_free (&modules);
     buf_free (&judge);
+    buf_free (&engines);
     return rc;
 }
 
