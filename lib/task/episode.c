@@ -384,9 +384,15 @@ static const json_t *episode_now (const episode_t *e)
                                    : protocol_turn (e->protocol, episode_turn (e));
 }
 
+/*  What a role may do in the turn under way. */
+static const json_t *episode_offers (const episode_t *e, size_t role)
+{
+    return state_offers (e->state, episode_now (e), episode_role_name (e, role));
+}
+
 bool episode_acts (const episode_t *e, size_t role)
 {
-    return role < e->roles && protocol_speaks (episode_now (e), episode_role_name (e, role));
+    return role < e->roles && protocol_says (episode_offers (e, role));
 }
 
 bool episode_ever_acts (const episode_t *e, size_t role)
@@ -412,8 +418,7 @@ static prompt_seat_t episode_seat (const episode_t *e, size_t role)
                            .words = episode_words_of (e, "prompts", role),
                            .sees = told && !*sees ? "brief" : sees,
                            .asked = told ? family_text (e->observed, name) : NULL,
-                           .offers =
-                               protocol_offers (episode_now (e), episode_role_name (e, role))};
+                           .offers = episode_offers (e, role)};
 }
 
 int episode_observe (const episode_t *e, size_t role, buf_t *prompt, err_t *err)
@@ -455,7 +460,7 @@ size_t episode_tool (const episode_t *e, size_t role, const char **tool, const c
 {
     for (; role < e->roles; role++) {
         const char *name = episode_role_name (e, role);
-        if (protocol_offers (episode_now (e), name) && !json_object_get (e->found, name) &&
+        if (episode_offers (e, role) && !json_object_get (e->found, name) &&
             (*tool = state_tool (e->state, episode_now (e), name, episode_said (e, role), query)))
             return role;
     }

@@ -46,13 +46,16 @@ static void reward_words_of_others (const json_t *turns, size_t n, const char *r
     }
 }
 
-/*  Who spoke in a turn is the protocol's, or a program's, which asked some. */
+/*  Who spoke in a turn is the protocol's, or follows from what was chosen, by a program or a
+ *  router, among those who could. */
 static bool reward_spoke (const episode_t *episode, const char *role, size_t t)
 {
     const json_t *turns = json_object_get (episode_json (episode), "turns");
-    const json_t *observed = json_object_get (json_array_get (turns, t), "observed");
-    return protocol_speaks (protocol_turn (episode_protocol (episode), t), role) &&
-           (!observed || json_object_get (observed, role));
+    const json_t *record = json_array_get (turns, t), *observed, *turn;
+    observed = json_object_get (record, "observed");
+    turn = protocol_turn (episode_protocol (episode), t);
+    return protocol_speaks (turn, role) && (!observed || json_object_get (observed, role)) &&
+           (!protocol_routed (turn) || state_action (record, role));
 }
 
 /*  How many texts of others a role could read in turn t: one of each seat that spoke before. */

@@ -247,6 +247,13 @@ static const char *primitive_retrieve (const primitive_act_t *act)
     return NULL;
 }
 
+/*  Until the next turn is over. */
+static const char *primitive_route (const primitive_act_t *act)
+{
+    json_object_set_new (state_shared (act->state), "next", json_string (act->slot));
+    return NULL;
+}
+
 static const char *primitive_finalize (const primitive_act_t *act)
 {
     json_object_set_new (act->state, "end", json_string ("finalized"));
@@ -263,20 +270,22 @@ static const char *primitive_hand_off (const primitive_act_t *act)
 /*  ---- the table ------------------------------------------------------------------------------ */
 
 #define PRIMITIVES(P)                                                                              \
-    P ("plan", true, false, false, primitive_may_plan, primitive_plan)                             \
-    P ("draft", true, true, false, primitive_may_draft, primitive_draft)                           \
-    P ("integrate", false, false, false, primitive_may_integrate, primitive_integrate)             \
-    P ("lint", false, false, true, primitive_may_use, primitive_use)                               \
-    P ("test", false, false, true, primitive_may_use, primitive_use)                               \
-    P ("review", true, true, false, primitive_may_review, primitive_review)                        \
-    P ("repair", true, true, false, primitive_may_repair, primitive_repair)                        \
-    P ("retrieve", true, false, true, primitive_may_retrieve, primitive_retrieve)                  \
-    P ("note", true, false, false, primitive_may_always, primitive_note)                           \
-    P ("finalize", false, false, false, primitive_may_use, primitive_finalize)                     \
-    P ("hand_off", true, false, false, primitive_may_always, primitive_hand_off)
+    P ("plan", true, false, false, false, primitive_may_plan, primitive_plan)                      \
+    P ("draft", true, true, false, false, primitive_may_draft, primitive_draft)                    \
+    P ("integrate", false, false, false, false, primitive_may_integrate, primitive_integrate)      \
+    P ("lint", false, false, false, true, primitive_may_use, primitive_use)                        \
+    P ("test", false, false, false, true, primitive_may_use, primitive_use)                        \
+    P ("review", true, true, false, false, primitive_may_review, primitive_review)                 \
+    P ("repair", true, true, false, false, primitive_may_repair, primitive_repair)                 \
+    P ("retrieve", true, false, false, true, primitive_may_retrieve, primitive_retrieve)           \
+    P ("note", true, false, false, false, primitive_may_always, primitive_note)                    \
+    P ("route", false, false, true, false, primitive_may_always, primitive_route)                  \
+    P ("finalize", false, false, false, false, primitive_may_use, primitive_finalize)              \
+    P ("hand_off", true, false, false, false, primitive_may_always, primitive_hand_off)
 
-#define PRIMITIVE_ROW(name, words, slot, tool, may, does) {name, words, slot, tool, may, does},
-#define PRIMITIVE_NAME(name, ...)                         ", " name
+#define PRIMITIVE_ROW(name, words, slot, seat, tool, may, does)                                    \
+    {name, words, slot, seat, tool, may, does},
+#define PRIMITIVE_NAME(name, ...) ", " name
 
 static const primitive_t primitives[] = {PRIMITIVES (PRIMITIVE_ROW)};
 

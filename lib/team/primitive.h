@@ -19,6 +19,7 @@
  *    retrieve                          tool: passages about what the seat      something is asked
  *                                      says, which become facts
  *    note                              the seat's own notes                    not blank
+ *    route                             the seat it names acts next
  *    finalize  a text in a slot        the episode ends
  *    hand_off                          the episode ends, for a person
  */
@@ -33,7 +34,7 @@
 typedef struct {
     json_t *state;         /* the global state; written by `does` alone */
     const char *role;      /* whose action */
-    const char *slot;      /* what it works on */
+    const char *slot;      /* what it works on, or whom it chooses */
     const char *text;      /* what the seat said, the primitive's name left out */
     size_t turn;           /* counted from 0 */
     const json_t *outcome; /* of the tool: {"success", "quality", "verdict"}; NULL: none was used */
@@ -45,6 +46,7 @@ typedef struct {
        done without asking the seat. */
     bool words;
     bool slot; /* works on a slot, the seat's own where the protocol names none */
+    bool seat; /* chooses a seat, which the protocol names */
     bool tool; /* of that name: asked for before `does`, with the state as the turn began */
     const char *(*may) (const primitive_act_t *act);
     const char *(*does) (const primitive_act_t *act);

@@ -28,11 +28,20 @@ static const primitive_t *protocol_primitive (const json_t *offer)
     return primitive_find (text, strcspn (text, " "));
 }
 
-bool protocol_speaks (const json_t *turn, const char *role)
+bool protocol_routed (const json_t *turn)
 {
-    const json_t *offers = protocol_offers (turn, role);
+    return json_is_true (json_object_get (turn, "routed"));
+}
+
+bool protocol_says (const json_t *offers)
+{
     size_t n = json_array_size (offers);
     return n > 1 || (n == 1 && protocol_primitive (json_array_get (offers, 0))->words);
+}
+
+bool protocol_speaks (const json_t *turn, const char *role)
+{
+    return protocol_says (protocol_offers (turn, role));
 }
 
 bool protocol_ever_speaks (const json_t *protocol, const char *role)
@@ -209,7 +218,11 @@ static int protocol_check_offer (const json_t *offer, size_t turn, const char *r
     if (!primitive)
         return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s' is none of %s", turn + 1, role,
                         text, primitive_names ());
-    if (text[size] && (!primitive->slot || !text[size + 1] || strchr (text + size + 1, ' ')))
+    if (primitive->seat && !text[size])
+        return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s': whom to? %s ROLE", turn + 1,
+                        role, text, primitive->name);
+    if (text[size] && ((!primitive->slot && !primitive->seat) || !text[size + 1] ||
+                       strchr (text + size + 1, ' ')))
         return err_set (err, ERR_INPUT, "turn %zu, %.60s: '%.60s': %s works on no such slot",
                         turn + 1, role, text, primitive->name);
     return 0;
@@ -236,6 +249,8 @@ static int protocol_check_turn (const json_t *turn, size_t t, const json_t *role
         return err_set (err, ERR_INPUT, "turn %zu: no seat acts", t + 1);
     if (until && !(json_is_string (until) && state_condition (json_string_value (until))))
         return err_set (err, ERR_INPUT, "turn %zu, until: %s are known", t + 1, STATE_CONDITIONS);
+    if (json_object_get (turn, "routed") && !json_is_boolean (json_object_get (turn, "routed")))
+        return err_set (err, ERR_INPUT, "turn %zu, routed: true or false", t + 1);
     json_object_foreach ((json_t *) (uintptr_t) does, role, offers) {
         if (!state_lists (roles, role))
             return err_set (err, ERR_INPUT, "turn %zu: the team has no role '%.60s'", t + 1, role);
@@ -245,6 +260,47 @@ static int protocol_check_turn (const json_t *turn, size_t t, const json_t *role
             if (protocol_check_offer (offer, t, role, err) != 0 ||
                 protocol_check_once (offers, i, t, role, err) != 0)
                 return -1;
+    }
+    return 0;
+}
+
+/*  Calls each for every choice of a seat in a turn. */
+static bool protocol_offers_seat (const json_t *turn, const char *seat)
+{
+    const json_t *offers, *offer;
+    const char *role;
+    size_t i;
+    bool found = false;
+    json_object_foreach (json_object_get (turn, "does"), role, offers)
+        json_array_foreach (offers, i, offer) {
+            const char *text = json_string_value (offer), *space = strchr (text, ' ');
+            found = found || (protocol_primitive (offer)->seat && strcmp (space + 1, seat) == 0);
+        }
+    return found;
+}
+
+/*  Who is chosen acts in the next turn, and who acts in a turn by choice can be chosen before: else
+ *  the choice, or the seat, would do nothing. */
+static int protocol_check_routes (const json_t *protocol, size_t t, const json_t *roles, err_t *err)
+{
+    const json_t *turn = protocol_turn (protocol, t), *next = protocol_turn (protocol, t + 1);
+    const json_t *name;
+    size_t r;
+    json_array_foreach (roles, r, name) {
+        const char *role = json_string_value (name);
+        const json_t *before = t ? protocol_turn (protocol, t - 1) : NULL;
+        if (protocol_offers_seat (turn, role) &&
+            !(protocol_routed (next) && protocol_offers (next, role)))
+            return err_set (err, ERR_INPUT,
+                            "turn %zu: route %.60s, and the next turn is not \"routed: true\" "
+                            "with that seat in it",
+                            t + 1, role);
+        if (protocol_routed (turn) && protocol_offers (turn, role) &&
+            !protocol_offers_seat (before, role))
+            return err_set (err, ERR_INPUT,
+                            "turn %zu, routed: nobody can choose '%.60s' in the turn before "
+                            "(route %.60s)",
+                            t + 1, role, role);
     }
     return 0;
 }
@@ -278,7 +334,8 @@ int protocol_check (const json_t *protocol, const json_t *roles, err_t *err)
         if (protocol_check_turn (turn, t, roles, err) != 0)
             return -1;
     for (t = 0; t < n; t++)
-        if (protocol_check_until (protocol, t, err) != 0)
+        if (protocol_check_until (protocol, t, err) != 0 ||
+            protocol_check_routes (protocol, t, roles, err) != 0)
             return -1;
     return 0;
 }
@@ -287,8 +344,11 @@ int protocol_check (const json_t *protocol, const json_t *roles, err_t *err)
 
 static bool protocol_is_author (const char *role)
 {
-    return strcmp (role, "planner") != 0 && strcmp (role, "tester") != 0 &&
-           strcmp (role, "reviewer") != 0;
+    static const char *const others[] = {"planner", "tester", "reviewer", "router"};
+    bool author = true;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        author = author && strcmp (role, others[i]) != 0;
+    return author;
 }
 
 /*  NULL: the team has none. */
@@ -405,6 +465,45 @@ static int protocol_review (json_t *protocol, const protocol_team_t *team, err_t
     return 0;
 }
 
+/*  What a seat does when it is chosen. */
+static json_t *protocol_duty (const protocol_team_t *team, const char *role)
+{
+    json_t *duty = json_array ();
+    if (strcmp (role, "reviewer") == 0) {
+        for (size_t r = 0; r < team->n; r++)
+            if (protocol_is_author (team->roles[r]))
+                json_array_append_new (duty, json_sprintf ("review %s", team->roles[r]));
+        return duty;
+    }
+    json_array_append_new (duty, json_string (strcmp (role, "planner") == 0  ? "plan"
+                                              : strcmp (role, "tester") == 0 ? "test"
+                                                                             : "draft"));
+    return duty;
+}
+
+/*  There is nothing to finalize before somebody has been chosen. */
+static int protocol_route (json_t *protocol, const protocol_team_t *team, err_t *err)
+{
+    const char *router = protocol_named_role (team, "router");
+    if (!router || team->n < 2 || team->max_turns < 2)
+        return err_set (err, ERR_INPUT,
+                        "route needs a role named router in the team, another one, and 2 turns");
+    while (json_array_size (protocol) + 2 <= team->max_turns) {
+        json_t *choices = json_array (), *does = json_object ();
+        for (size_t r = 0; r < team->n; r++) {
+            if (team->roles[r] == router)
+                continue;
+            json_array_append_new (choices, json_sprintf ("route %s", team->roles[r]));
+            json_object_set_new (does, team->roles[r], protocol_duty (team, team->roles[r]));
+        }
+        if (json_array_size (protocol))
+            json_array_append_new (choices, json_string ("finalize"));
+        protocol_one (protocol, router, choices, NULL);
+        json_array_append_new (protocol, json_pack ("{s:o, s:b}", "does", does, "routed", 1));
+    }
+    return 0;
+}
+
 /*  ---- turns of one's own --------------------------------------------------------------------- */
 
 /*  A turn as a configuration has it, in our form; repeat: how often it comes. NULL: err says what
@@ -419,6 +518,9 @@ static json_t *protocol_own_turn (const json_t *own, size_t t, size_t *repeat, e
         char *end = NULL;
         if (strcmp (key, "until") == 0)
             json_object_set (turn, key, value);
+        else if (strcmp (key, "routed") == 0)
+            json_object_set_new (
+                turn, key, text ? json_boolean (strcmp (text, "true") == 0) : json_incref (value));
         else if (strcmp (key, "repeat") != 0)
             json_object_set_new (does, key, text ? json_pack ("[O]", value) : json_incref (value));
         else if (!(*repeat =
@@ -456,13 +558,10 @@ static const struct {
     const char *name;
     size_t turns;
     int (*make) (json_t *protocol, const protocol_team_t *team, err_t *err);
-} protocols[] = {{"parallel", 1, protocol_parallel},
-                 {"pipeline", 0, protocol_pipeline},
-                 {"discussion", 2, protocol_parallel},
-                 {"plan", 0, protocol_plan},
-                 {"repair", 5, protocol_repair},
-                 {"review", 5, protocol_review},
-                 {"turns", 0, protocol_own}};
+} protocols[] = {{"parallel", 1, protocol_parallel},   {"pipeline", 0, protocol_pipeline},
+                 {"discussion", 2, protocol_parallel}, {"plan", 0, protocol_plan},
+                 {"repair", 5, protocol_repair},       {"review", 5, protocol_review},
+                 {"route", 6, protocol_route},         {"turns", 0, protocol_own}};
 
 json_t *protocol_make (const char *name, const protocol_team_t *team, err_t *err)
 {

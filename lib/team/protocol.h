@@ -11,12 +11,16 @@
  *     {"does": {"tester": ["test"]}, "until": "passed"},
  *     {"does": {"main": ["repair", "draft aux", "finalize"]}}]
  *
+ *  A turn with "routed": true is that of one of its seats alone, the one that somebody chose in the
+ *  turn before ("route main"); nobody's where nobody was chosen.
+ *
  *  Where a seat has one primitive (primitive.h), that is what it does; of several it chooses, by
  *  the name on the first line of what it says. Behind a primitive that works on a slot may stand
  *  which one; else it is the seat's own, which has its role's name. "until" ends the episode behind
  *  the turn when it holds: "passed" (a test of the texts as they are), "accepted" (all slots).
  *
- *  Roles named planner, tester and reviewer are no authors; the named protocols make of the others
+ *  Roles named planner, tester, reviewer and router are no authors; the named protocols make of the
+ *  others
  *
  *    parallel     all draft, max_turns times (1)
  *    pipeline     one after the other drafts, in the order of the team
@@ -26,6 +30,8 @@
  *                 max_turns turns (5); without a tester the last author's turn is a test
  *    review       all draft, the reviewer reviews each slot, those that were returned are
  *                 repaired until all are accepted, in max_turns turns (5)
+ *    route        the router names who acts next, who then drafts, plans, tests or reviews, until
+ *                 the router finalizes, in max_turns turns (6), two for each choice
  */
 #ifndef QUINTET_TEAM_PROTOCOL_H
 #define QUINTET_TEAM_PROTOCOL_H
@@ -37,7 +43,7 @@
 #include "base/err.h"
 
 #define PROTOCOL_TURNS_MAX 64
-#define PROTOCOL_CHOICES   "parallel|pipeline|discussion|plan|repair|review"
+#define PROTOCOL_CHOICES   "parallel|pipeline|discussion|plan|repair|review|route"
 
 typedef struct {
     const char *const *roles;
@@ -59,7 +65,11 @@ int protocol_check (const json_t *protocol, const json_t *roles, err_t *err);
 const json_t *protocol_turn (const json_t *protocol, size_t turn);
 /*  What a seat may do in a turn, borrowed; NULL: it does not act. */
 const json_t *protocol_offers (const json_t *turn, const char *role);
-/*  Whether it has to be asked: it has words to say, or a choice. */
+/*  Whether a turn is that of one seat which was chosen (state_offers in team/state.h). */
+bool protocol_routed (const json_t *turn);
+/*  Whether a seat has to be asked: it has words to say, or a choice. By what it is offered, and by
+ *  its name in a turn. */
+bool protocol_says (const json_t *offers);
 bool protocol_speaks (const json_t *turn, const char *role);
 /*  Whether a seat acts in any turn; whether it speaks in any. */
 bool protocol_acts (const json_t *protocol, const char *role);

@@ -127,6 +127,13 @@ size_t state_tools (const json_t *state)
     return state_count (state, "input");
 }
 
+const json_t *state_offers (const json_t *state, const json_t *turn, const char *role)
+{
+    bool chosen =
+        !protocol_routed (turn) || strcmp (state_text (state_shared (state), "next"), role) == 0;
+    return chosen ? protocol_offers (turn, role) : NULL;
+}
+
 /*  ---- choosing ------------------------------------------------------------------------------- */
 
 /*  An action as it is understood. */
@@ -145,8 +152,23 @@ static void state_take (state_move_t *move, const char *offer)
     move->act.slot = move->slot;
 }
 
+/*  Whether a line of n bytes names an offer: whole ("draft aux"), by the primitive's name alone,
+ *  or, where that chooses a seat, by the seat's. */
+static bool state_names (const char *offer, const char *line, size_t n)
+{
+    size_t whole = strlen (offer), name = strcspn (offer, " ");
+    const char *by = offer;
+    size_t size = name;
+    if (primitive_find (offer, name)->seat) {
+        by = offer + name + 1;
+        size = whole - name - 1;
+    }
+    return n > 0 && ((n == whole && strncasecmp (line, offer, n) == 0) ||
+                     (n == size && strncasecmp (line, by, n) == 0));
+}
+
 /*  The first line of what was said, without blanks and a colon at its end, is compared with what is
- *  offered, whole ("draft aux") or by the primitive's name alone. */
+ *  offered. */
 static void state_choose (state_move_t *move, const json_t *offers)
 {
     const char *text = move->act.text + strspn (move->act.text, " \t\r\n");
@@ -156,8 +178,7 @@ static void state_choose (state_move_t *move, const json_t *offers)
         size--;
     json_array_foreach (offers, i, offer) {
         const char *name = json_string_value (offer);
-        size_t whole = strlen (name), bare = strcspn (name, " ");
-        if (size > 0 && (size == whole || size == bare) && strncasecmp (text, name, size) == 0) {
+        if (state_names (name, text, size)) {
             state_take (move, name);
             move->act.text = text + line + (text[line] == '\n');
             return;
@@ -168,7 +189,7 @@ static void state_choose (state_move_t *move, const json_t *offers)
 static void state_read_move (json_t *state, const json_t *turn, const char *role, const char *text,
                              state_move_t *move)
 {
-    const json_t *offers = protocol_offers (turn, role);
+    const json_t *offers = state_offers (state, turn, role);
     *move = (state_move_t){.act = {.state = state, .role = role, .slot = role, .text = text}};
     if (json_array_size (offers) == 1)
         state_take (move, json_string_value (json_array_get (offers, 0)));
@@ -200,8 +221,7 @@ void state_begin (json_t *state, const json_t *protocol)
     json_object_set_new (state, "end", json_string (""));
 }
 
-/*  What a role said in this turn; NULL: it says nothing. */
-static const json_t *state_action (const json_t *record, const char *role)
+const json_t *state_action (const json_t *record, const char *role)
 {
     const json_t *action;
     size_t i;
@@ -234,7 +254,7 @@ static void state_audit_tool (const state_move_t *move)
 static void state_log (const state_move_t *move)
 {
     const primitive_act_t *act = &move->act;
-    bool slot = move->primitive->slot;
+    bool slot = move->primitive->slot || move->primitive->seat;
     json_array_append_new (json_object_get (state_shared (act->state), "changelog"),
                            json_sprintf ("turn %zu: %s %s%s%s", act->turn + 1, act->role,
                                          move->primitive->name, slot ? " " : "",
@@ -276,7 +296,7 @@ void state_apply (json_t *state, const json_t *turn, const json_t *record, size_
     size_t r, n = 0;
     json_array_foreach (json_object_get (state, "roles"), r, role) {
         const char *name = json_string_value (role);
-        if (n == STATE_ROLES_MAX || !protocol_offers (turn, name))
+        if (n == STATE_ROLES_MAX || !state_offers (state, turn, name))
             continue;
         state_move_t *move = &moves[n++];
         const json_t *action = state_action (record, name);
@@ -286,6 +306,8 @@ void state_apply (json_t *state, const json_t *turn, const json_t *record, size_
         move->act.turn = number;
         move->act.outcome = json_object_get (tools, name);
     }
+    if (protocol_routed (turn))
+        json_object_del (state_shared (state), "next");
     for (size_t i = 0; i < n; i++)
         state_do (&moves[i]);
     state_end (state, turn);

@@ -12,7 +12,8 @@
  *                                     "reviewed_by", "reviewed_turn", "reason": of a return}},
  *                "changelog": ["turn 1: aux drafts aux", ...],     one line for each change
  *                "test": {"turn", "success", "quality", "verdict"}, "lint": likewise,
- *                "facts": ["[source] passage", ...], "retrieve": likewise, "handed_off": why}
+ *                "facts": ["[source] passage", ...], "retrieve": likewise,
+ *                "next": whom a router chose, for one turn, "handed_off": why}
  *    "private": {ROLE: {"scratchpad": [...], "todo": [...], "hypotheses": [...]}}
  *    "audit":   [{"turn", "by", "does", "input": hash of what the tool was given, "success",
  *                 "verdict"},
@@ -37,11 +38,16 @@
 
 /*  Sets what a new episode has. */
 void state_begin (json_t *state, const json_t *protocol);
+/*  What a seat may do in a turn as the state is, borrowed: where the turn is routed, only the seat
+ *  that was chosen may do anything. NULL: it does not act. */
+const json_t *state_offers (const json_t *state, const json_t *turn, const char *role);
 /*  The name of the tool that a role's action of this turn uses; NULL: none, or it may not. text:
  *  what the role said, "" where it says nothing. query: what it asks, a part of text, "" where the
  *  tool looks at the state alone. */
 const char *state_tool (json_t *state, const json_t *turn, const char *role, const char *text,
                         const char **query);
+/*  What a role said in a turn's record, borrowed; NULL: nothing. */
+const json_t *state_action (const json_t *record, const char *role);
 /*  Plays a turn. */
 void state_apply (json_t *state, const json_t *turn, const json_t *record, size_t number);
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "team/primitive.h"
 #include "team/protocol.h"
 #include "team/state.h"
@@ -114,6 +113,13 @@ static void turns_of_ones_own_are_checked (void **state)
         {"[{\"aux\":\"draft\",\"repeat\":60},{\"aux\":\"draft\",\"repeat\":60}]",
          "1 to 64 turns, not 120"},
         {"[3]", "turn 1: no seat acts"},
+        {"[{\"aux\":\"route\"}]", "turn 1, aux: 'route': whom to? route ROLE"},
+        {"[{\"aux\":[\"route main\",\"note\"]},{\"main\":\"draft\"}]",
+         "turn 1: route main, and the next turn is not"},
+        {"[{\"aux\":[\"route main\",\"note\"]},{\"aux\":\"draft\",\"routed\":true}]",
+         "turn 1: route main, and the next turn is not"},
+        {"[{\"aux\":\"draft\",\"routed\":\"true\"}]", "turn 1, routed: nobody can choose 'aux'"},
+        {"[{\"aux\":\"draft\",\"routed\":3}]", "turn 1, routed: true or false"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         err_t err = {0};
@@ -323,125 +329,69 @@ static void a_test_is_of_the_texts_before_it (void **state)
     end (&p);
 }
 
-/*  ---- any sequence of actions ---------------------------------------------------------------- */
+/*  ---- choosing a seat ------------------------------------------------------------------------ */
 
-static const char *const offers[] = {"plan",      "draft",      "integrate", "lint",     "test",
-                                     "review",    "repair",     "note",      "finalize", "hand_off",
-                                     "draft aux", "review aux", "retrieve"};
-static const char *const words[] = {
-    "",           " ",         "draft\nx", "plan\nmain: y", "accept",
-    "return: z",  "repair\nw", "test",     "note\ntodo: t", "v",
-    "retrieve\nq"};
-
-static const char *any (rng_t *rng, const char *const *list, size_t n)
-{
-    return list[rng_below (rng, n)];
-}
-#define ANY(rng, list) any (rng, list, sizeof (list) / sizeof *(list))
-
-static json_t *any_turn (rng_t *rng)
-{
-    json_t *does = json_object ();
-    for (size_t r = 0; r < 5; r++) {
-        json_t *list = json_array ();
-        for (size_t n = rng_below (rng, 4); n > 0; n--)
-            json_array_append_new (list, json_string (ANY (rng, offers)));
-        if (json_array_size (list))
-            json_object_set (does, all[r], list);
-        json_decref (list);
-    }
-    if (json_object_size (does) == 0)
-        json_object_set_new (does, "main", json_pack ("[s]", "draft"));
-    return json_pack ("{s:o, s:s*}", "does", does, "until", rng_below (rng, 3) ? NULL : "accepted");
-}
-
-/*  Drawn again until it is one. */
-static json_t *any_protocol (rng_t *rng)
-{
-    json_t *roles = json_pack ("[s,s,s,s,s]", all[0], all[1], all[2], all[3], all[4]);
-    json_t *protocol = NULL;
-    do {
-        json_decref (protocol);
-        protocol = json_array ();
-        for (size_t t = 0; t < 6; t++)
-            json_array_append_new (protocol, any_turn (rng));
-    } while (protocol_check (protocol, roles, NULL) != 0);
-    json_decref (roles);
-    return protocol;
-}
-
-static json_t *any_record (rng_t *rng, json_t *state, const json_t *turn)
-{
-    json_t *record = json_pack ("{s:[], s:{}}", "actions", "tools");
-    for (size_t r = 0; r < 5; r++) {
-        const char *said = protocol_speaks (turn, all[r]) ? ANY (rng, words) : "";
-        if (protocol_speaks (turn, all[r]))
-            json_array_append_new (json_object_get (record, "actions"),
-                                   json_pack ("{s:s, s:s}", "role", all[r], "text", said));
-        const char *query;
-        if (protocol_offers (turn, all[r]) && state_tool (state, turn, all[r], said, &query))
-            json_object_set_new (
-                json_object_get (record, "tools"), all[r],
-                json_pack ("{s:b, s:s}", "success", (int) rng_below (rng, 2), "verdict", "v"));
-    }
-    return record;
-}
-
-static void expect_valid (const json_t *state)
-{
-    const json_t *artifact, *entry;
-    const char *slot;
-    size_t i, acts = 0;
-    json_object_foreach (state_artifacts (state), slot, artifact) {
-        const char *is = state_text (artifact, "status");
-        assert_true (*state_text (artifact, "text") && *state_text (artifact, "by"));
-        assert_true (strcmp (is, "proposed") == 0 || strcmp (is, "accepted") == 0 ||
-                     strcmp (is, "returned") == 0);
-    }
-    json_array_foreach (json_object_get (state, "audit"), i, entry) {
-        bool tool = json_object_get (entry, "input") != NULL;
-        assert_true (tool != (*state_text (entry, "invalid") != 0));
-        acts += !tool;
-    }
-    assert_int_equal (acts, state_invalid (state));
-}
-
-/*  Whatever is offered and said, the state stays one; every action is in the changelog or, as
- *  invalid, in the audit; and the same turns make the same state again. */
-static void any_sequence_of_actions_keeps_the_state (void **state)
+/*  Everybody speaks in the second turn; who was chosen is heard. */
+static void who_is_chosen_acts_and_nobody_else (void **state)
 {
     (void) state;
-    rng_t rng = {.key = 7};
-    size_t acts = 0, invalid = 0;
-    for (size_t episode = 0; episode < 400; episode++) {
-        json_t *protocol = any_protocol (&rng), *turns = json_array ();
-        json_t *fresh = json_pack ("{s:[s,s,s,s,s], s:s}", "roles", all[0], all[1], all[2], all[3],
-                                   all[4], "artifact", "text");
-        json_t *one = json_deep_copy (fresh), *two = json_deep_copy (fresh);
-        state_begin (one, protocol);
-        state_begin (two, protocol);
-        for (size_t t = 0; t < 6; t++) {
-            const json_t *turn = protocol_turn (protocol, t);
-            json_t *record = any_record (&rng, one, turn);
-            state_apply (one, turn, record, t);
-            expect_valid (one);
-            acts += json_object_size (json_object_get (turn, "does"));
-            json_array_append_new (turns, record);
-        }
-        for (size_t t = 0; t < 6; t++)
-            state_apply (two, protocol_turn (protocol, t), json_array_get (turns, t), t);
-        assert_true (json_equal (one, two));
-        invalid += state_invalid (one);
-        acts -= state_invalid (one) +
-                json_array_size (json_object_get (state_shared (one), "changelog"));
-        json_decref (protocol);
-        json_decref (turns);
-        json_decref (fresh);
-        json_decref (one);
-        json_decref (two);
+    static const struct {
+        const char *line, *aux, *main;
+    } cases[] = {{"main", "", "y"},
+                 {"route aux\nfor it is first", "x", ""},
+                 {" MAIN: \nplease", "", "y"},
+                 {"route", "", ""},
+                 {"nobody", "", ""},
+                 {"", "", ""},
+                 {"reviewer", "", ""},
+                 {"mainly", "", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        play_t p = begin ("[{\"reviewer\":[\"route aux\",\"route main\"]},"
+                          "{\"aux\":\"draft\",\"main\":\"draft\",\"routed\":true}]");
+        json_t *choice =
+            json_pack ("{s:[{s:s, s:s}]}", "actions", "role", "reviewer", "text", cases[i].line);
+        json_t *texts = json_pack ("{s:[{s:s, s:s}, {s:s, s:s}]}", "actions", "role", "aux", "text",
+                                   "x", "role", "main", "text", "y");
+        bool chosen = *cases[i].aux || *cases[i].main;
+        state_apply (p.state, protocol_turn (p.protocol, 0), choice, 0);
+        assert_int_equal (state_invalid (p.state), !chosen);
+        assert_true ((state_offers (p.state, protocol_turn (p.protocol, 1), "main") != NULL) ==
+                     (*cases[i].main != 0));
+        state_apply (p.state, protocol_turn (p.protocol, 1), texts, 1);
+        assert_string_equal (state_slot_text (p.state, "aux"), cases[i].aux);
+        assert_string_equal (state_slot_text (p.state, "main"), cases[i].main);
+        assert_int_equal (state_invalid (p.state), !chosen);
+        assert_string_equal (state_text (state_shared (p.state), "next"), "");
+        json_decref (choice);
+        json_decref (texts);
+        end (&p);
     }
-    assert_int_equal (acts, 0);
-    assert_true (invalid > 100); /* the words do meet both cases */
+}
+
+static void a_router_has_all_others_to_choose_from (void **state)
+{
+    (void) state;
+    static const char *const team[] = {"router", "aux", "main", "tester"};
+    err_t err = {0};
+    json_t *protocol =
+        protocol_make ("route", &(protocol_team_t){.roles = team, .n = 4, .max_turns = 5}, &err);
+    expect_json (
+        protocol,
+        "[{\"does\":{\"router\":[\"route aux\",\"route main\",\"route tester\"]}},"
+        "{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\"],\"tester\":[\"test\"]},\"routed\":"
+        "true},"
+        "{\"does\":{\"router\":[\"route aux\",\"route main\",\"route tester\",\"finalize\"]}},"
+        "{\"does\":{\"aux\":[\"draft\"],\"main\":[\"draft\"],\"tester\":[\"test\"]},\"routed\":"
+        "true}]");
+    assert_int_equal (protocol_least (protocol), 3);
+    json_t *roles = json_pack ("[s,s,s,s]", team[0], team[1], team[2], team[3]);
+    json_t *slots = protocol_slots (protocol, roles);
+    expect_json (slots, "[\"aux\",\"main\"]");
+    json_decref (protocol);
+    json_decref (roles);
+    json_decref (slots);
+    assert_null (protocol_make ("route", &(protocol_team_t){.roles = team + 1, .n = 3}, &err));
+    assert_non_null (strstr (err.text, "route needs a role named router"));
 }
 
 /*  Who was not asked, since its prompt leaves no room, has done nothing, whatever it might have. */
@@ -510,7 +460,8 @@ int main (void)
         cmocka_unit_test (seats_choose_by_their_first_line),
         cmocka_unit_test (what_is_retrieved_becomes_facts),
         cmocka_unit_test (a_test_is_of_the_texts_before_it),
-        cmocka_unit_test (any_sequence_of_actions_keeps_the_state),
+        cmocka_unit_test (who_is_chosen_acts_and_nobody_else),
+        cmocka_unit_test (a_router_has_all_others_to_choose_from),
         cmocka_unit_test (a_full_memory_does_nothing),
         cmocka_unit_test (wild_records_do_nothing),
     };

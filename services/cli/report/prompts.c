@@ -77,7 +77,8 @@ static int prompts_replay_role (episode_t *episode, size_t role, json_t *action)
                             .size = strlen (text),
                             .tokens =
                                 (size_t) json_integer_value (json_object_get (action, "tokens")),
-                            .truncated = json_is_true (json_object_get (action, "truncated"))};
+                            .truncated = json_is_true (json_object_get (action, "truncated")),
+                            .full = json_is_true (json_object_get (action, "full"))};
     return episode_act (episode, role, &act, NULL);
 }
 
