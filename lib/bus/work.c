@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define WORK_SLOT_BITS 20
 #define WORK_SLOT_MASK (((uint64_t) 1 << WORK_SLOT_BITS) - 1)
 #define WORK_NO_MEMORY "the worker has no memory for its reply"
@@ -29,7 +31,8 @@ typedef struct work_item {
     struct work_item *chain;         /* of the bucket of its id */
     struct work_item *older, *newer; /* of those that were answered */
     char *id;
-    uint64_t handle; /* what the service knows it by: generation << 20 | slot; 0 once answered */
+    int64_t since_us; /* when it came */
+    uint64_t handle;  /* what the service knows it by: generation << 20 | slot; 0 once answered */
     /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it
        credit that only its own answer gives back. */
     work_target_t targets[WORK_TARGETS];
@@ -54,7 +57,7 @@ struct work {
     uint64_t generation;
     work_item_t *oldest, *newest; /* answered */
     size_t reply_bytes;
-    uint64_t served, repeated;
+    uint64_t served, repeated, open, took[BUS_TOOK];
 };
 
 work_t *work_new (const node_t *node)
@@ -200,6 +203,8 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
             work_free_item (item);
         return 0;
     }
+    item->since_us = clock_us ();
+    work->open++;
     work_add_target (item, target);
     work_item_t **bucket = work_bucket (work, id);
     item->chain = *bucket;
@@ -233,6 +238,7 @@ int work_cancelled (work_t *work, const envelope_t *e, bus_item_t *to)
         return 0; /* somebody else still waits */
     to->kind = BUS_CANCELLED;
     to->id = item->handle;
+    work->open--;
     /* The service may still answer under this handle; it is nobody's then. */
     work->in_hand[item->handle & WORK_SLOT_MASK] = NULL;
     work_remove (work, item);
@@ -256,6 +262,14 @@ static void work_keep (work_t *work, work_item_t *item)
     }
 }
 
+static void work_note_time (work_t *work, int64_t us)
+{
+    size_t k = 0;
+    while (k + 1 < BUS_TOOK && (double) us > 1e3 * BUS_TOOK_MS (k))
+        k++;
+    work->took[k]++;
+}
+
 int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, const void *data,
                  size_t size)
 {
@@ -273,6 +287,8 @@ int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, c
             work_send (work, socket, item->id, item->targets[i], code, (slice_t){data, size});
         }
     work->served++;
+    work->open--;
+    work_note_time (work, clock_us () - item->since_us);
     /* What failed for a reason that may pass is computed again when it is asked again; and what
        there is no memory to keep is, too. */
     bool keeps = code == ERR_NONE || code == ERR_INPUT;
@@ -331,4 +347,6 @@ void work_count (const work_t *work, bus_counters_t *counters)
 {
     counters->served = work->served;
     counters->repeated = work->repeated;
+    counters->in_hand = work->open;
+    memcpy (counters->took, work->took, sizeof counters->took);
 }

@@ -20,7 +20,7 @@
 
 /*  Twice a second: a view of the run looks alive with it, and it costs nothing beside a step. */
 #define STATUS_MS      500
-#define STATUS_METRICS 64
+#define STATUS_METRICS 96
 #define METRIC_NAME    96
 #define COMMON_OPTIONS 6
 #define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
@@ -109,6 +109,26 @@ static double svc_resident_bytes (void)
     return (double) resident * (double) sysconf (_SC_PAGESIZE);
 }
 
+/*  Of all its threads, in user and system mode. */
+static double svc_cpu_s (void)
+{
+    struct rusage usage;
+    getrusage (RUSAGE_SELF, &usage);
+    return (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/*  "took_ms/0.25" and so on: what was never so slow is left out. */
+static void svc_add_times (svc_run_t *run, const bus_counters_t *counters)
+{
+    char name[METRIC_NAME];
+    for (int k = 0; k < BUS_TOOK; k++)
+        if (counters->took[k]) {
+            snprintf (name, sizeof name, "took_ms/%g", BUS_TOOK_MS (k));
+            svc_add_metric (run, name, (double) counters->took[k]);
+        }
+}
+
 /*  Twice a second, whatever the service does: who watches a run tells a slow service from a dead
  *  one by it. */
 static void svc_publish_status (svc_run_t *run)
@@ -122,6 +142,8 @@ static void svc_publish_status (svc_run_t *run)
     svc_add_metric (run, kind, 1);
     svc_add_metric (run, "uptime_s", (double) (run->status_ms - run->started_ms) / 1e3);
     svc_add_metric (run, "rss_bytes", svc_resident_bytes ());
+    svc_add_metric (run, "cpu_s", svc_cpu_s ());
+    svc_add_metric (run, "in_hand", (double) counters.in_hand);
     svc_add_metric (run, "served", (double) counters.served);
     svc_add_metric (run, "repeated", (double) counters.repeated);
     svc_add_metric (run, "resent", (double) counters.resent);
@@ -131,6 +153,7 @@ static void svc_publish_status (svc_run_t *run)
     svc_add_metric (run, "malformed", (double) counters.malformed);
     svc_add_metric (run, "damaged", (double) counters.damaged);
     svc_add_metric (run, "bytes_fetched", (double) counters.bytes_fetched);
+    svc_add_times (run, &counters);
     /* Last, so that a service with too many metrics loses some of its own and none of the common
        ones. */
     if (run->service->status)

@@ -19,7 +19,8 @@ typedef struct {
 } cli_command_t;
 
 extern const cli_command_t cli_run, cli_eval, cli_tap, cli_generate, cli_tokenize, cli_logits,
-    cli_models, cli_score, cli_pretrain, cli_play, cli_report, cli_runs, cli_experiment, cli_keys;
+    cli_models, cli_score, cli_pretrain, cli_play, cli_report, cli_runs, cli_experiment, cli_keys,
+    cli_top;
 
 /*  `quintet run` on behalf of another command, whose name errors begin with. passing: its folder
  *  is removed afterwards. */
