@@ -11,13 +11,14 @@
 #define QUINTET_TASK_FAMILIES_H
 
 #define TASK_FAMILIES(F)                                                                           \
+    F (article)                                                                                    \
     F (coding)                                                                                     \
     F (external)                                                                                   \
     F (module)                                                                                     \
     F (writing)
 
-/*  Their names as one literal, "|coding|external|module|writing"; what the configuration offers
- *  begins after the first bar. */
+/*  Their names as one literal, "|article|coding|external|module|writing"; what the configuration
+ *  offers begins after the first bar. */
 #define TASK_FAMILY_BAR(name) "|" #name
 #define TASK_FAMILY_CHOICES   (TASK_FAMILIES (TASK_FAMILY_BAR) + 1)
 

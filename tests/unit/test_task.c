@@ -26,7 +26,8 @@ static void the_split_is_a_partition (void **state)
     static const struct {
         const char *family, *style;
         size_t n;
-    } sets[] = {{"coding", "plain", 586},
+    } sets[] = {{"article", "plain", 429},
+                {"coding", "plain", 586},
                 {"writing", "plain", 144},
                 {"writing", "story", 144},
                 {"writing", "prose", 100}};
@@ -377,8 +378,8 @@ static void answers_become_one_file (void **state)
 static void the_corpus_is_a_function_of_its_index (void **state)
 {
     (void) state;
-    static const char *const families[] = {"coding", "writing"};
-    for (size_t f = 0; f < 2; f++) {
+    static const char *const families[] = {"article", "coding", "writing"};
+    for (size_t f = 0; f < 3; f++) {
         err_t err = {0};
         task_options_t options = builtin_options (families[f], "plain");
         corpus_t *corpus = corpus_new (&options, &err), *other = corpus_new (&options, &err);
