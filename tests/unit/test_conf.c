@@ -148,7 +148,8 @@ static void keys_that_do_not_go_together_are_named_with_their_line (void **state
              "x.yml:7: task.style 'chat' is no built-in set of the writing family: plain, story");
     refused ("model:\n  path: m\nteam:\n  roles: [poet]\ntask:\n  family: writing\n", NULL,
              "x.yml:4: team.roles names 'poet', and the writing family has no such seat: summary");
-    refused (GOOD, "task.family=poems", "'poems' is none of coding|external|module|writing");
+    refused (GOOD, "task.family=poems",
+             "'poems' is none of article|coding|external|module|writing");
     refused (GOOD "reward:\n  scale: batch\n", NULL, "x.yml:8: reward.scale does nothing while");
     refused (GOOD "reward:\n  local: 1\n", NULL, "x.yml:8: reward.local does nothing while");
     refused (GOOD "loss:\n  credit: role\nreward:\n  team: 0\n", NULL,
