@@ -34,6 +34,11 @@ def words(body):
     return str(1 + len(set(body["messages"][-1]["content"].split())) % 10)
 
 
+def moody(body):
+    """The same of every other question."""
+    return words(body) if int(words(body)) % 2 else "no opinion"
+
+
 def later(body):
     """The first two times: too many questions."""
     return (429, {"error": {"message": "slow down"}}) if body["n"] <= 2 else chat("at last")
@@ -59,6 +64,7 @@ def slow(body):
 MODELS = {
     "echo": lambda body: chat(json.dumps(body, sort_keys=True)),
     "words": lambda body: chat("I say: " + words(body)),
+    "moody": lambda body: chat(moody(body)),
     "code": lambda body: chat("```python\ndef main(xs):\n    return sum(xs)\n```"),
     "helper": helper,
     "long": lambda body: chat("cut off here", "length"),

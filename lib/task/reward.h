@@ -62,6 +62,7 @@ typedef struct {
     bool success;
     double agreement;
     bool success_unknown, agreement_unknown;
+    bool unscored; /* a judge named no number: the verdict says what it said */
     reward_part_t parts[REWARD_ALL_MAX]; /* of quality and of cost */
     size_t parts_n;
     reward_part_t local[EPISODE_ROLES_MAX];

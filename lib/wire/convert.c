@@ -277,6 +277,7 @@ int convert_reward (arena_t *arena, const Quintet__Reward *in, wire_reward_t *ou
                            .agreement = in->agreement,
                            .success_unknown = in->success_unknown,
                            .agreement_unknown = in->agreement_unknown,
+                           .unscored = in->unscored,
                            .parts_n = in->n_parts,
                            .local_n = in->n_local,
                            .verdict = in->verdict};
@@ -428,6 +429,7 @@ Quintet__Reward *convert_to_reward (arena_t *arena, const wire_reward_t *in)
     out->agreement = in->agreement;
     out->success_unknown = in->success_unknown;
     out->agreement_unknown = in->agreement_unknown;
+    out->unscored = in->unscored;
     out->n_parts = in->parts_n;
     out->parts = parts;
     out->n_local = in->local_n;

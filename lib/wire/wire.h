@@ -130,6 +130,7 @@ typedef struct {
     bool success;
     double agreement;
     bool success_unknown, agreement_unknown; /* nobody measured them */
+    bool unscored; /* a judge named no number: verdict says what it said, and nothing else counts */
     const wire_part_t *parts;
     size_t parts_n;
     const wire_part_t *local; /* of roles, by their names; not in reward */

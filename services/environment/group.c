@@ -233,8 +233,12 @@ size_t group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
                                                      "cost",     "tokens",  "critical_path_tokens",
                                                      "episodes", "success", "agreement"};
     double sums[GROUP_METRICS] = {0};
+    size_t scored = 0;
     for (size_t e = 0; e < group->n; e++) {
         const wire_reward_t *reward = &group->score->rewards[e];
+        if (reward->unscored)
+            continue;
+        scored++;
         const episode_t *episode = group->tables[e].episode;
         const double values[GROUP_METRICS] = {reward->reward,
                                               reward->quality,
@@ -250,7 +254,7 @@ size_t group_metrics (const group_t *group, wire_part_t metrics[GROUP_METRICS])
     }
     size_t n = 0;
     for (size_t i = 0; i < GROUP_METRICS; i++)
-        if (isfinite (sums[i]))
-            metrics[n++] = (wire_part_t){.name = names[i], .value = sums[i] / (double) group->n};
+        if (scored && isfinite (sums[i]))
+            metrics[n++] = (wire_part_t){.name = names[i], .value = sums[i] / (double) scored};
     return n;
 }

@@ -107,9 +107,18 @@ int result_write (const result_t *result, uint64_t group, const result_played_t 
         free (others);
         return err_set (err, ERR_LIMIT, "no memory for a result");
     }
-    /* Of these the reward alone counts, for nobody looks at what was never played. */
-    for (size_t k = 0; k < others_n; k++)
-        others[k] = rewards[result->episodes + k].reward;
+    double sum = 0;
+    size_t scored = 0;
+    for (size_t i = 0; i < result->episodes; i++) {
+        sum += rewards[i].unscored ? 0 : rewards[i].reward;
+        scored += !rewards[i].unscored;
+    }
+    /* Of these the reward alone counts, for nobody looks at what was never played. One that was not
+     * scored says nothing for or against its team. */
+    for (size_t k = 0; k < others_n; k++) {
+        const wire_reward_t *reward = &rewards[result->episodes + k];
+        others[k] = !reward->unscored ? reward->reward : scored ? sum / (double) scored : 0;
+    }
     for (size_t i = 0; i < result->episodes; i++)
         episodes[i] = (wire_episode_t){.history = played[i].history,
                                        .tokens = (uint32_t) played[i].tokens,

@@ -87,6 +87,7 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
                             .agreement = r->agreement,
                             .success_unknown = r->success_unknown,
                             .agreement_unknown = r->agreement_unknown,
+                            .unscored = r->unscored,
                             .parts = reward_parts (r->parts, r->parts_n, own),
                             .parts_n = r->parts_n,
                             .local = reward_parts (r->local, r->local_n, own + REWARD_ALL_MAX),
@@ -108,7 +109,8 @@ static void reward_reply (svc_run_t *run, const scored_t *scored)
     free (parts);
 }
 
-/*  A request of which one episode failed fails as a whole: half of a group is no group. */
+/*  A request of which one episode failed fails as a whole: half of a group is no group. One that a
+ *  judge had no number for is an error of that episode alone, as long as others have theirs. */
 int reward_work (svc_run_t *run)
 {
     scored_t *scored;

@@ -123,9 +123,27 @@ static void workers_end (workers_t *w, scored_t *s, int rc, const err_t *err)
         s->failed = true;
         s->err = *err;
     }
-    if (++s->done == s->request->histories_n)
+    if (++s->done == s->request->histories_n) {
+        /* Of what nobody could score, nothing is left to tell but why. */
+        s->failed = s->failed || s->unscored == s->done;
         w->wake (w->context);
+    }
     pthread_mutex_unlock (&w->lock);
+}
+
+/*  The judge named no number, of this episode: not a 0, and no reason to lose the others. The last
+ *  reason stays, for when there are none. */
+static void workers_end_unscored (workers_t *w, scored_t *s, size_t index, const err_t *err)
+{
+    reward_t *reward = &s->rewards[index];
+    *reward = (reward_t){.unscored = true, .success_unknown = true, .agreement_unknown = true};
+    reward_cut (reward->verdict, sizeof reward->verdict, err->text);
+    pthread_mutex_lock (&w->lock);
+    s->unscored++;
+    if (!s->failed)
+        s->err = *err;
+    pthread_mutex_unlock (&w->lock);
+    workers_end (w, s, 0, err);
 }
 
 /*  Is done with the piece, and frees it. */
@@ -146,6 +164,12 @@ static void piece_on_grade (void *context, double value, const err_t *err)
 {
     piece_t *piece = context;
     err_t own = *err;
+    if (own.code == ERR_INPUT) {
+        workers_end_unscored (piece->workers, piece->request, piece->index, err);
+        episode_destroy (&piece->episode);
+        free (piece);
+        return;
+    }
     if (own.code == ERR_NONE)
         grade_join (piece->request->grade, value, &piece->score);
     piece_end (piece, own.code == ERR_NONE ? 0 : -1, &own);

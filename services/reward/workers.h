@@ -29,6 +29,7 @@ typedef struct {
     grade_t *grade;    /* what a judge is asked besides, or NULL */
     reward_t *rewards; /* one per episode */
     size_t next, done; /* episodes handed out, episodes scored */
+    size_t unscored;   /* of these, those that a judge named no number for */
     bool cancelled, failed;
     err_t err;
 } scored_t;

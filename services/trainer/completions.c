@@ -47,11 +47,15 @@ static void completions_add_reward (json_t *line, const wire_reward_t *reward)
     json_t *parts = json_object ();
     for (size_t p = 0; p < reward->parts_n; p++)
         json_object_set_new (parts, reward->parts[p].name, json_real (reward->parts[p].value));
-    json_object_set_new (line, "reward", json_real (reward->reward));
-    json_object_set_new (line, "quality", json_real (reward->quality));
-    json_object_set_new (line, "speed", json_real (reward->speed));
-    json_object_set_new (line, "cost", json_real (reward->cost));
-    json_object_set_new (line, "success", json_boolean (reward->success));
+    const wire_part_t figures[] = {{"reward", reward->reward},
+                                   {"quality", reward->quality},
+                                   {"speed", reward->speed},
+                                   {"cost", reward->cost}};
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        json_object_set_new (line, figures[i].name,
+                             reward->unscored ? json_null () : json_real (figures[i].value));
+    json_object_set_new (line, "success",
+                         reward->unscored ? json_null () : json_boolean (reward->success));
     json_object_set_new (line, "parts", parts);
 }
 

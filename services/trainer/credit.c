@@ -141,10 +141,10 @@ static void credit_read_seats (const rollout_t *r, uint32_t *role, uint32_t *tur
 
 /*  R_(i,r) of the completion's role. A scorer that tells nothing of a role would have it learn
  *  something else than the configuration says. */
-static int credit_own (const wire_episode_t *episode, const char *role, double joint,
+static int credit_own (const rollout_t *r, size_t episode, const char *role, double joint,
                        const credit_options_t *options, double *own, err_t *err)
 {
-    double local = options->local > 0 ? rollout_local (&episode->reward, role) : 0;
+    double local = options->local > 0 ? rollout_local_of (r, episode, role) : 0;
     *own = options->team * joint + options->local * local / credit_divisor (options);
     return isfinite (local)
                ? 0
@@ -162,8 +162,8 @@ static int credit_read_own (const rollout_t *r, const credit_options_t *options,
         for (size_t c = 0; c < r->episode[e]->completions_n; c++) {
             const char *role =
                 options->local > 0 ? options->roles[r->episode[e]->completions[c].role] : "";
-            if (credit_own (r->episode[e], role, rewards[e], options,
-                            &own[r->first_completion[e] + c], err) != 0)
+            if (credit_own (r, e, role, rewards[e], options, &own[r->first_completion[e] + c],
+                            err) != 0)
                 return -1;
         }
     return 0;

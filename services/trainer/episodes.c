@@ -23,6 +23,9 @@ static json_t *episodes_reward_json (const wire_reward_t *reward)
     json_t *object = json_pack ("{s:f, s:f, s:f, s:f, s:o, s:s}", "reward", reward->reward,
                                 "quality", reward->quality, "speed", reward->speed, "cost",
                                 reward->cost, "parts", parts, "verdict", reward->verdict);
+    static const char *const figures[] = {"reward", "quality", "speed", "cost"};
+    for (size_t i = 0; reward->unscored && i < sizeof figures / sizeof *figures; i++)
+        json_object_set_new (object, figures[i], json_null ());
     if (!reward->success_unknown)
         json_object_set_new (object, "success", json_boolean (reward->success));
     if (!reward->agreement_unknown)

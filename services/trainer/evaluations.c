@@ -31,11 +31,12 @@ static const char *const evaluations_names[] = {
 static void evaluations_put_episode (json_t *line, size_t sample, const wire_episode_t *episode)
 {
     const wire_reward_t *r = &episode->reward;
+    double none = r->unscored ? NAN : 0; /* turns what was not measured into what is not known */
     const double values[NAMES] = {r->success_unknown ? NAN : r->success,
-                                  r->quality,
-                                  r->reward,
-                                  r->speed,
-                                  r->cost,
+                                  r->quality + none,
+                                  r->reward + none,
+                                  r->speed + none,
+                                  r->cost + none,
                                   r->agreement_unknown ? NAN : r->agreement,
                                   (double) episode->tokens,
                                   (double) episode->critical_path};

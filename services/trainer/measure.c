@@ -40,11 +40,9 @@ static void measure_add_part (measure_t *m, const wire_part_t *part)
     m->parts[i].n++;
 }
 
-/*  The n-th episode; agreed: those whose agreement is known. */
-static void measure_add_episode (measure_t *m, const wire_episode_t *episode, size_t n,
-                                 size_t *agreed)
+/*  The n-th of those that were scored; agreed: those whose agreement is known. */
+static void measure_add_reward (measure_t *m, const wire_reward_t *reward, size_t n, size_t *agreed)
 {
-    const wire_reward_t *reward = &episode->reward;
     measure_add (&m->reward, reward->reward, n);
     measure_add (&m->quality, reward->quality, n);
     measure_add (&m->speed, reward->speed, n);
@@ -53,6 +51,12 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode, si
     m->judged += !reward->success_unknown;
     m->agreement += reward->agreement_unknown ? 0 : reward->agreement;
     *agreed += !reward->agreement_unknown;
+    for (size_t p = 0; p < reward->parts_n; p++)
+        measure_add_part (m, &reward->parts[p]);
+}
+
+static void measure_add_episode (measure_t *m, const wire_episode_t *episode)
+{
     m->critical_path += (double) episode->critical_path;
     m->episode_tokens += (double) episode->tokens;
     for (size_t c = 0; c < episode->completions_n; c++) {
@@ -63,8 +67,6 @@ static void measure_add_episode (measure_t *m, const wire_episode_t *episode, si
         m->truncated += !completion->stopped;
         m->longest = completion->ids.n > m->longest ? completion->ids.n : m->longest;
     }
-    for (size_t p = 0; p < reward->parts_n; p++)
-        measure_add_part (m, &reward->parts[p]);
 }
 
 /*  A walk in the order of the flat numbers, so that equal rollouts give equal bits, whoever played
@@ -75,12 +77,17 @@ void measure_rollout (const rollout_t *rollout, measure_t *m)
     *m = (measure_t){.groups = rollout->groups, .n = rollout->episodes};
     for (size_t g = 0; g < rollout->groups; g++)
         m->dead += !rollout->group[g];
-    for (size_t e = 0; e < rollout->episodes; e++)
-        measure_add_episode (m, rollout->episode[e], e + 1, &agreed);
-    measure_close_spread (&m->reward, m->n);
-    measure_close_spread (&m->quality, m->n);
-    measure_close_spread (&m->speed, m->n);
-    measure_close_spread (&m->cost, m->n);
+    for (size_t e = 0; e < rollout->episodes; e++) {
+        const wire_episode_t *episode = rollout->episode[e];
+        m->unscored += episode->reward.unscored;
+        if (!episode->reward.unscored)
+            measure_add_reward (m, &episode->reward, e + 1 - m->unscored, &agreed);
+        measure_add_episode (m, episode);
+    }
+    measure_close_spread (&m->reward, m->n - m->unscored);
+    measure_close_spread (&m->quality, m->n - m->unscored);
+    measure_close_spread (&m->speed, m->n - m->unscored);
+    measure_close_spread (&m->cost, m->n - m->unscored);
     /* At least 1: where no episode was played the means are 0, and not NaN. */
     double episodes = fmax ((double) m->n, 1);
     /* Known for some: the mean of those. Known for none that was played: NaN, and not 0, which

@@ -26,7 +26,7 @@ typedef struct {
 
 typedef struct {
     size_t groups, dead;      /* dead groups count nowhere else */
-    size_t n;                 /* episodes */
+    size_t n, unscored;       /* episodes; of these, those that a judge named no number for */
     size_t successes, judged; /* episodes that had success, and those of which anybody says so */
     spread_t reward, quality, speed, cost;
     double agreement;         /* mean; NAN: nobody measured it */

@@ -55,6 +55,8 @@ static void report_add_measure (metrics_t *m, const measure_t *measure, size_t r
     metrics_add (m, "episodes", (double) measure->n);
     metrics_add (m, "groups", (double) measure->groups);
     metrics_add (m, "dead_groups", (double) measure->dead);
+    if (measure->unscored) /* by a judge that named no number */
+        metrics_add (m, "unscored_episodes", (double) measure->unscored);
     metrics_add (m, "completions", (double) measure->completions);
     metrics_add (m, "tokens", (double) measure->tokens);
     metrics_add (m, "completion_tokens", measure->completion_tokens);
@@ -137,7 +139,7 @@ static void report_add_role (const trainer_t *t, uint32_t role)
             cut += !completion->stopped;
             /* Absolute: with signs they would about cancel. */
             advantage += fabs (t->credit.advantages[r->first_completion[e] + c]);
-            local += rollout_local (&r->episode[e]->reward, name);
+            local += rollout_local_of (r, e, name);
         }
     /* A role need not speak in every step; means of nothing are left out. */
     if (n == 0)
@@ -311,8 +313,10 @@ static void report_add_evaluation (metrics_t *m, const char *before, const measu
         {"completion_tokens", measure->completion_tokens},
         {"critical_path_tokens", measure->critical_path},
         {"truncated", report_rate (measure->truncated, measure->completions)},
-        {"dead_groups", (double) measure->dead}};
-    for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+        {"dead_groups", (double) measure->dead},
+        {"unscored_episodes", (double) measure->unscored}};
+    size_t n = sizeof list / sizeof *list - !measure->unscored;
+    for (size_t i = 0; i < n; i++)
         metrics_addf (m, list[i].value, "%s%s", before, list[i].name);
 }
 

@@ -129,6 +129,22 @@ int rollout_add (rollout_t *rollout, uint64_t group, const void *data, size_t si
     return 0;
 }
 
+/*  What was not scored has the mean of its group: it is neither better nor worse than the others,
+ *  and moves nothing. */
+static double rollout_reward (const wire_episodes_t *group, size_t episode)
+{
+    double sum = 0;
+    size_t n = 0;
+    if (!group->episodes[episode].reward.unscored)
+        return group->episodes[episode].reward.reward;
+    for (size_t e = 0; e < group->episodes_n; e++)
+        if (!group->episodes[e].reward.unscored) {
+            sum += group->episodes[e].reward.reward;
+            n++;
+        }
+    return n ? sum / (double) n : 0;
+}
+
 /*  The flat numbers that everything behind uses: episodes and completions are counted on over
  *  all groups in the order of their ids, whatever the order in which the groups came. */
 int rollout_index (rollout_t *r, err_t *err)
@@ -150,12 +166,28 @@ int rollout_index (rollout_t *r, err_t *err)
         for (size_t i = 0; r->group[g] && i < r->group[g]->episodes_n; i++, e++) {
             r->episode[e] = &r->group[g]->episodes[i];
             /* As one array beside the episodes, since lib/learn takes rewards as such. */
-            r->rewards[e] = r->episode[e]->reward.reward;
+            r->rewards[e] = rollout_reward (r->group[g], i);
             r->first_completion[e] = r->completions;
             r->completions += r->episode[e]->completions_n;
         }
     r->first_completion[r->episodes] = r->completions;
     return 0;
+}
+
+double rollout_local_of (const rollout_t *r, size_t episode, const char *role)
+{
+    double sum = 0;
+    size_t n = 0, g = 0;
+    if (!r->episode[episode]->reward.unscored)
+        return rollout_local (&r->episode[episode]->reward, role);
+    while (r->first_episode[g + 1] <= episode)
+        g++;
+    for (size_t e = r->first_episode[g]; e < r->first_episode[g + 1]; e++)
+        if (!r->episode[e]->reward.unscored) {
+            sum += rollout_local (&r->episode[e]->reward, role);
+            n++;
+        }
+    return sum / (double) n;
 }
 
 double rollout_local (const wire_reward_t *reward, const char *role)

@@ -47,6 +47,8 @@ int rollout_index (rollout_t *rollout, err_t *err);
 
 /*  A role's local part; NAN: nobody told it. */
 double rollout_local (const wire_reward_t *reward, const char *role);
+/*  That of an episode; of one that was not scored, the mean of those of its group that were. */
+double rollout_local_of (const rollout_t *rollout, size_t episode, const char *role);
 
 /*  Of all completions: what agents sampled. */
 size_t rollout_tokens_all (const rollout_t *rollout);

@@ -32,6 +32,7 @@ typedef struct {
     rollout_t *rollout;
 } world_t;
 
+/*  A reward that is NAN: of an episode that was not scored. */
 static inline void world_open (world_t *w, const double rewards[4])
 {
     err_t err = {0};
@@ -42,13 +43,15 @@ static inline void world_open (world_t *w, const double rewards[4])
         c[0] = world_completion (0, 0, 0, 2 + e);
         c[1] = world_completion (1, 0, 1, 1);
         c[2] = world_completion (0, 1, 2, 3);
-        w->episodes[e] = (wire_episode_t){
-            .history = "{\"turns\":[]}",
-            .reward = {.reward = rewards[e], .quality = rewards[e], .success = rewards[e] > 0.5},
-            .completions = c,
-            .completions_n = e < 2 ? 3 : 2,
-            .tokens = (uint32_t[]){6, 7, 5, 7}[e],
-            .critical_path = (uint32_t[]){5, 6, 4, 6}[e]};
+        w->episodes[e] = (wire_episode_t){.history = "{\"turns\":[]}",
+                                          .reward = {.reward = isnan (rewards[e]) ? 0 : rewards[e],
+                                                     .quality = isnan (rewards[e]) ? 0 : rewards[e],
+                                                     .success = rewards[e] > 0.5,
+                                                     .unscored = isnan (rewards[e])},
+                                          .completions = c,
+                                          .completions_n = e < 2 ? 3 : 2,
+                                          .tokens = (uint32_t[]){6, 7, 5, 7}[e],
+                                          .critical_path = (uint32_t[]){5, 6, 4, 6}[e]};
     }
     w->completions[3][0] = world_completion (0, 0, 0, 6); /* cut by the length limit */
     for (size_t g = 0; g < 2; g++)

@@ -265,6 +265,31 @@ static void a_judge_is_a_part_of_the_quality (void **state)
     free (judge);
 }
 
+/*  It is an error of that episode alone, and no grade of 0. */
+static void one_episode_without_a_number_costs_no_other (void **state)
+{
+    (void) state;
+    grade_t grade = example ((char[]){"moody"});
+    char *judge = written (&grade);
+    workers_t *workers = workers_of ("moody");
+    wire_score_request_t request = request_of (judge);
+    scored_t *scored = score (workers, &request);
+    if (scored->failed)
+        fail_msg ("%s", scored->err.text);
+    assert_in_range (scored->unscored, 1, EPISODES - 1);
+    size_t unscored = 0;
+    for (size_t i = 0; i < EPISODES; i++) {
+        const reward_t *reward = &scored->rewards[i];
+        unscored += reward->unscored;
+        assert_true (reward->unscored == (strstr (reward->verdict, "said 'no opinion'") != NULL));
+        assert_true (reward->unscored || reward->quality > 0);
+    }
+    assert_int_equal (unscored, scored->unscored);
+    scored_free (&scored);
+    workers_destroy (&workers);
+    free (judge);
+}
+
 /*  None of them is a grade of 0. */
 static void what_a_judge_does_not_say_is_an_error (void **state)
 {
@@ -276,7 +301,7 @@ static void what_a_judge_does_not_say_is_an_error (void **state)
         const char *words;
     } cases[] = {
         {"shy", 60, ERR_INPUT, "'I would rather not say a number.', 3 times without a number"},
-        {"garbage", 60, ERR_INPUT, "no choices[0].message.content"},
+        {"picky", 60, ERR_INPUT, "status 400"},
         {"locked", 60, ERR_CONFIG, "no such key: ***"},
         {"mute", 1, ERR_TIMEOUT, "no answer in time"},
     };
@@ -344,6 +369,7 @@ int main (void)
         cmocka_unit_test (a_judge_sees_brief_and_artifact),
         cmocka_unit_test (a_grade_joins_the_quality),
         cmocka_unit_test (a_judge_is_a_part_of_the_quality),
+        cmocka_unit_test (one_episode_without_a_number_costs_no_other),
         cmocka_unit_test (what_a_judge_does_not_say_is_an_error),
         cmocka_unit_test (only_the_service_s_own_judge_is_asked),
         cmocka_unit_test (a_service_ends_while_its_judge_is_silent),

@@ -331,6 +331,23 @@ static void a_folder_has_one_trainer (void **state)
 
 /*  ---- rollouts ------------------------------------------------------------------------------- */
 
+/*  It is counted, and neither better nor worse than the others of its group. */
+static void what_was_not_scored_moves_nothing (void **state)
+{
+    (void) state;
+    world_t w;
+    measure_t m;
+    world_open (&w, (double[]){0.25, NAN, 0.5, 0.75});
+    assert_true (fabs (w.rollout->rewards[1] - 0.25) < 1e-12);
+    measure_rollout (w.rollout, &m);
+    assert_int_equal (m.n, 4);
+    assert_int_equal (m.unscored, 1);
+    assert_true (fabs (m.reward.mean - 0.5) < 1e-12);
+    assert_true (fabs (m.quality.std - 0.25) < 1e-12);
+    assert_int_equal (m.tokens, 6 + 7 + 5 + 7);
+    rollout_destroy (&w.rollout);
+}
+
 static void rollout_numbers_episodes_and_completions (void **state)
 {
     (void) state;
@@ -414,6 +431,7 @@ int main (void)
         cmocka_unit_test (what_is_left_follows_from_the_last_steps),
         cmocka_unit_test (metrics_are_cut_to_a_checkpoint),
         cmocka_unit_test (a_folder_has_one_trainer),
+        cmocka_unit_test (what_was_not_scored_moves_nothing),
         cmocka_unit_test (rollout_numbers_episodes_and_completions),
         cmocka_unit_test (samples_of_a_task_are_counted_together),
         cmocka_unit_test (samples_of_a_task_are_counted_together),
