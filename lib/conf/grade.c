@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/table.h"
+#include "task/asks.h"
 #include "task/grade.h"
 #include "task/prompt.h"
 
@@ -40,6 +41,16 @@ static int grade_check (const conf_t *conf, err_t *err)
     return 0;
 }
 
+/*  Ours, with the numbers that the judge is to give. */
+static void grade_prompt (const conf_t *conf, buf_t *prompt)
+{
+    char lowest[32], highest[32];
+    snprintf (lowest, sizeof lowest, "%g", conf->judge.lowest);
+    snprintf (highest, sizeof highest, "%g", conf->judge.highest);
+    const asks_place_t places[] = {{"lowest", lowest}, {"highest", highest}};
+    asks_write ("judge", "others", places, 2, prompt);
+}
+
 int conf_make_grade (conf_t *conf, err_t *err)
 {
     buf_t json = {0}, prompt = {0};
@@ -49,7 +60,7 @@ int conf_make_grade (conf_t *conf, err_t *err)
     if (*conf->judge.prompt)
         buf_text (&prompt, conf->judge.prompt);
     else
-        buf_printf (&prompt, GRADE_PROMPT, conf->judge.lowest, conf->judge.highest);
+        grade_prompt (conf, &prompt);
     grade_t grade = {.url = conf->judge.url,
                      .model = conf->judge.model,
                      .system = conf->judge.system,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/table.h"
+#include "task/asks.h"
 
 /*  YAML's double quotes, which can hold any text. Control characters become \xHH, which YAML and
  *  table_read_item read back alike. */
@@ -300,6 +301,18 @@ static void conf_print_policies_help (const conf_t *conf, buf_t *text)
     buf_free (&rows);
 }
 
+/*  What the family asks of its seats, where team.roles.ROLE.prompt says nothing else. */
+static void conf_print_asks (const conf_t *conf, buf_t *text)
+{
+    if (!*conf->task.family)
+        return;
+    buf_text (text,
+              "\n# The prompts of the family ({ask} of team.roles.ROLE.prompt), and what stands "
+              "before them:\n");
+    asks_show (conf->task.family, "#   ", text);
+    asks_show ("seen", "#   ", text);
+}
+
 /*  With help this is the reference of all keys; without, it is a file that conf_load reads back to
  *  the same values. */
 void conf_print (const conf_t *conf, bool help, buf_t *text)
@@ -328,6 +341,8 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
     if (help)
         conf_print_policies_help (conf, text);
     conf_print_policies (conf, false, text);
-    if (help)
+    if (help) {
+        conf_print_asks (conf, text);
         conf_print_objective (conf, text);
+    }
 }

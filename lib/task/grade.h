@@ -18,11 +18,6 @@
 #include "task/reward.h"
 
 #define GRADE_PART "judge" /* of the quality: j */
-/*  The default prompt; its two numbers are lowest and highest. */
-#define GRADE_PROMPT                                                                               \
-    "# task:\n{brief}\n\n# answer:\n{artifact}\n\nHow good is this answer to the task? Say why "   \
-    "in "                                                                                          \
-    "one sentence, and then, on a line of its own, a number from %g (useless) to %g (perfect).\n"
 
 typedef struct {
     char *url, *model; /* who is asked */

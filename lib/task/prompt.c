@@ -4,7 +4,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "task/asks.h"
 #include "team/state.h"
+
+/*  What stands before a prompt, as a template of the set "seen" puts it. */
+typedef struct {
+    const char *role, *part, *text; /* part: part_n bytes of it */
+    size_t part_n, turn;            /* counted from 1 */
+} prompt_seen_t;
+
+static void prompt_seen (const char *how, const prompt_seen_t *what, buf_t *out)
+{
+    char turn[24];
+    buf_t part = {0};
+    snprintf (turn, sizeof turn, "%zu", what->turn);
+    buf_printf (&part, "%.*s", (int) what->part_n, what->part ? what->part : "");
+    const asks_place_t places[] = {{"role", what->role ? what->role : ""},
+                                   {"turn", turn},
+                                   {"part", part.data ? part.data : ""},
+                                   {"text", what->text ? what->text : ""}};
+    asks_write ("seen", how, places, 4, out);
+    out->failed = out->failed || part.failed;
+    buf_free (&part);
+}
 
 /*  ---- the parts ------------------------------------------------------------------------------ */
 
@@ -14,7 +36,8 @@ static void prompt_findings (const json_t *turn, size_t number, buf_t *out)
     const char *role;
     json_t *found;
     json_object_foreach (json_object_get (turn, "tools"), role, found)
-        buf_printf (out, "# found in turn %zu:\n%s\n\n", number, state_text (found, "verdict"));
+        prompt_seen ("found",
+                     &(prompt_seen_t){.turn = number, .text = state_text (found, "verdict")}, out);
 }
 
 static void prompt_turns (const prompt_seat_t *seat, buf_t *out)
@@ -23,8 +46,11 @@ static void prompt_turns (const prompt_seat_t *seat, buf_t *out)
     size_t t, a;
     json_array_foreach (json_object_get (seat->state, "turns"), t, turn) {
         json_array_foreach (json_object_get (turn, "actions"), a, action)
-            buf_printf (out, "# %s wrote in turn %zu:\n%s\n\n", state_text (action, "role"), t + 1,
-                        state_text (action, "text"));
+            prompt_seen ("turn",
+                         &(prompt_seen_t){.role = state_text (action, "role"),
+                                          .turn = t + 1,
+                                          .text = state_text (action, "text")},
+                         out);
         prompt_findings (turn, t + 1, out);
     }
 }
@@ -117,10 +143,13 @@ static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
 {
     const json_t *offer;
     size_t i;
-    if (json_array_size (seat->offers) > 1)
-        json_array_foreach (seat->offers, i, offer)
-            buf_printf (out, "%s%s", i ? ", " : "Begin with a line that names one of: ",
-                        json_string_value (offer));
+    buf_t names = {0};
+    json_array_foreach (seat->offers, i, offer)
+        buf_printf (&names, "%s%s", i ? ", " : "", json_string_value (offer));
+    if (i > 1)
+        prompt_seen ("offers", &(prompt_seen_t){.text = names.data}, out);
+    out->failed = out->failed || names.failed;
+    buf_free (&names);
 }
 
 /*  One row is one part. */
@@ -243,7 +272,8 @@ static void prompt_show (const prompt_seat_t *seat, const char *name, size_t siz
     if (part.size && prompt_is ("turns", name, size))
         buf_append (out, part.data, part.size);
     else if (part.size)
-        buf_printf (out, "# %.*s:\n%s\n\n", (int) size, name, part.data);
+        prompt_seen ("part", &(prompt_seen_t){.part = name, .part_n = size, .text = part.data},
+                     out);
     buf_free (&part);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "task/article/article.h"
+#include "task/asks.h"
 
 static int article_check_terms (const json_t *object, const char *where, err_t *err)
 {
@@ -51,7 +52,7 @@ int article_adopt (json_t *task, err_t *err)
 void article_observe (const json_t *task, const char *role, buf_t *prompt)
 {
     const json_t *own = article_section (task, article_number (role));
-    buf_printf (prompt, "%s\n@ %s\n", family_text (own ? own : task, "brief"), role);
+    asks_brief ("article", role, family_text (own ? own : task, "brief"), prompt);
 }
 
 void article_merge (const json_t *task, const char *const *roles, const char *const *texts,

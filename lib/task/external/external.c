@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "task/asks.h"
 #include "task/outcome.h"
 
 #define EXTERNAL_SEEDS 1000 /* where nobody says how many */
@@ -48,8 +49,7 @@ json_t *external_generate (const task_options_t *options, size_t i)
 /*  What the program says is asked, and no more; the brief of a task is its own affair. */
 void external_observe (const json_t *task, const char *role, buf_t *prompt)
 {
-    (void) role;
-    buf_text (prompt, family_text (task, "brief"));
+    asks_brief ("external", role, family_text (task, "brief"), prompt);
 }
 
 /*  What each role said last, for people to look at. */

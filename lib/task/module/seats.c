@@ -1,6 +1,7 @@
 /*  seats - what each seat of a module's team is asked, and what they hand in. See family.h */
 #include <string.h>
 
+#include "task/asks.h"
 #include "task/module/module.h"
 #include "team/state.h"
 
@@ -9,7 +10,7 @@
 void module_observe (const json_t *task, const char *role, buf_t *prompt)
 {
     const json_t *own = module_function (task, module_number (role));
-    buf_printf (prompt, "%s\n# %s\n", family_text (own ? own : task, "brief"), role);
+    asks_brief ("module", role, family_text (own ? own : task, "brief"), prompt);
 }
 
 /*  The file that the team hands in: people and scorers of their own read it. What is run the
