@@ -140,14 +140,12 @@ static bool broker_allow (broker_t *b, peer_t *connection, const envelope_t *e, 
 {
     guard_holder_t who;
     char why[GUARD_WHY_SIZE];
-    if (!guard_admit (b->guard, frame, &who)) {
-        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    if (!guard_admit (b->guard, frame, &who))
         return false;
-    }
     rights_act_t act = e->kind == ENVELOPE_REQUEST ? RIGHTS_ASK
                        : e->kind == ENVELOPE_READY ? RIGHTS_SERVE
                                                    : RIGHTS_BE;
-    if (guard_allow (b->guard, &who, act, e->service, e->sender, why))
+    if (guard_allow (b->guard, &who, frame, act, e->service, e->sender, why))
         return true;
     outbox_refuse_worker (&b->outbox, connection, why);
     return false;

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "bus/czmq_clean.h"
 #include "bus/endpoint.h"
+#include "connections.h"
 
 #define GUARD_TEST_MS 5000
 /*  How a greeting fails: with a reason, or, when the other end has closed before it was read,
@@ -20,12 +22,18 @@
     (ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                       \
      ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 
+typedef struct {
+    guard_holder_t holder;
+    _Atomic int64_t minute; /* of which are the frames that were denied */
+    _Atomic uint64_t denied;
+} known_t;
+
 struct guard {
     keys_t keys;
     zactor_t *auth, *watch;
     pthread_rwlock_t
-        lock; /* of those that are known: one thread writes, those of the actors read */
-    guard_holder_t *known; /* sorted by key, so that a frame's is found in a few steps */
+        lock;       /* of those that are known: one thread writes, those of the actors read */
+    known_t *known; /* sorted by key, so that a frame's is found in a few steps */
     size_t n;
     hash_t seen; /* of what the table was made from; the watch's own */
     _Atomic uint64_t changes, revoked, denied;
@@ -35,7 +43,7 @@ struct guard {
 
 static int guard_by_key (const void *a, const void *b)
 {
-    return strcmp (((const guard_holder_t *) a)->key, ((const guard_holder_t *) b)->key);
+    return strcmp (((const known_t *) a)->holder.key, ((const known_t *) b)->holder.key);
 }
 
 static void guard_on_bad (const char *path, const char *why)
@@ -46,18 +54,19 @@ static void guard_on_bad (const char *path, const char *why)
 /*  Takes peers. */
 static int guard_take (guard_t *g, authority_peer_t *peers, size_t n, err_t *err)
 {
-    guard_holder_t *known = calloc (n + 1, sizeof *known);
+    known_t *known = calloc (n + 1, sizeof *known);
     for (size_t i = 0; known && i < n; i++) {
-        memcpy (known[i].key, peers[i].key, sizeof known[i].key);
-        known[i].rights = rights_of (peers[i].kind);
-        memcpy (known[i].name, peers[i].name, sizeof known[i].name);
+        guard_holder_t *holder = &known[i].holder;
+        memcpy (holder->key, peers[i].key, sizeof holder->key);
+        holder->rights = rights_of (peers[i].kind);
+        memcpy (holder->name, peers[i].name, sizeof holder->name);
     }
     free (peers);
     if (!known)
         return err_set (err, ERR_LIMIT, "no memory for certificates");
     qsort (known, n, sizeof *known, guard_by_key);
     pthread_rwlock_wrlock (&g->lock);
-    guard_holder_t *old = g->known;
+    known_t *old = g->known;
     g->known = known;
     g->n = n;
     pthread_rwlock_unlock (&g->lock);
@@ -156,21 +165,30 @@ const keys_t *guard_keys (const guard_t *g)
 
 /*  ---- frames --------------------------------------------------------------------------------- */
 
-/*  Fills in the rest of the holder of that key. */
-static bool guard_find (guard_t *g, guard_holder_t *who)
+/*  Fills in the rest of the holder of that key. denied: also counts a frame, and says by its return
+ *  whether there were too many in this minute. */
+static bool guard_find (guard_t *g, guard_holder_t *who, bool denied)
 {
+    known_t wanted = {.holder = *who};
+    int64_t minute = clock_ms () / 60000;
     pthread_rwlock_rdlock (&g->lock);
-    const guard_holder_t *known = bsearch (who, g->known, g->n, sizeof *who, guard_by_key);
-    if (known)
-        *who = *known;
+    known_t *known = bsearch (&wanted, g->known, g->n, sizeof wanted, guard_by_key);
+    bool found = known;
+    if (known && denied) {
+        if (atomic_exchange (&known->minute, minute) != minute)
+            atomic_store (&known->denied, 0);
+        found = atomic_fetch_add (&known->denied, 1) >= GUARD_DENIED_MAX;
+    } else if (known) {
+        *who = known->holder;
+    }
     pthread_rwlock_unlock (&g->lock);
-    return known;
+    return found;
 }
 
 bool guard_knows (guard_t *g, const guard_holder_t *who)
 {
     guard_holder_t wanted = *who;
-    return !g || guard_find (g, &wanted);
+    return !g || guard_find (g, &wanted, false);
 }
 
 uint64_t guard_changes (const guard_t *g)
@@ -187,14 +205,15 @@ bool guard_admit (guard_t *g, zmq_msg_t *frame, guard_holder_t *who)
     const char *key = zmq_msg_gets (frame, "User-Id");
     if (key)
         memcpy (who->key, key, strnlen (key, sizeof who->key - 1));
-    if (guard_find (g, who))
+    if (guard_find (g, who, false))
         return true;
     atomic_fetch_add_explicit (&g->revoked, 1, memory_order_relaxed);
+    connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
     return false;
 }
 
-bool guard_allow (guard_t *g, const guard_holder_t *who, rights_act_t act, slice_t what,
-                  slice_t sender, char why[GUARD_WHY_SIZE])
+bool guard_allow (guard_t *g, const guard_holder_t *who, zmq_msg_t *frame, rights_act_t act,
+                  slice_t what, slice_t sender, char why[GUARD_WHY_SIZE])
 {
     if (!g)
         return true;
@@ -214,6 +233,9 @@ bool guard_allow (guard_t *g, const guard_holder_t *who, rights_act_t act, slice
     if ((n & (n - 1)) == 0) /* the first, the second, the fourth ... */
         log_warn ("denied", "certificate=%s frames=%llu text=\"%s\"", who->name,
                   (unsigned long long) n + 1, why);
+    guard_holder_t again = *who;
+    if (guard_find (g, &again, true))
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
     return false;
 }
 

@@ -2,7 +2,7 @@
  *
  *      guard_t *guard = guard_new (keys, &err);                   before any socket is bound
  *      if (guard_admit (guard, &frame, &who) &&
- *          guard_allow (guard, &who, RIGHTS_ASK, slice_of ("act"), sender, why)) ...
+ *          guard_allow (guard, &who, &frame, RIGHTS_ASK, slice_of ("act"), sender, why)) ...
  *      guard_destroy (&guard);                                    after the sockets
  *
  *  ZeroMQ asks CZMQ's zauth whether a certificate may connect at all. What its holder may do then
@@ -24,6 +24,8 @@
 
 #define GUARD_LOOK_MS  250 /* how often the folder of certificates is looked at */
 #define GUARD_WHY_SIZE 512
+/*  Frames in a minute that a certificate may not have sent; each one more ends its connection. */
+#define GUARD_DENIED_MAX 100
 
 typedef struct guard guard_t;
 
@@ -40,17 +42,17 @@ void guard_destroy (guard_t **guard);
 
 /*  What its sockets are bound with; NULL: no keys. */
 const keys_t *guard_keys (const guard_t *guard);
-/*  Whose certificate a frame came by. False: one that is not known any more; it is counted. Any
- *  thread. */
+/*  Whose certificate a frame came by. False: one that is not known any more; it is counted, and the
+ *  connection is ended. Any thread. */
 bool guard_admit (guard_t *guard, zmq_msg_t *frame, guard_holder_t *who);
 /*  Whether a holder of before is still let in. */
 bool guard_knows (guard_t *guard, const guard_holder_t *who);
 /*  Another number each time that the table changes. */
 uint64_t guard_changes (const guard_t *guard);
-/*  Whether he may do that to `what` as `sender`. False: why says so; it is counted, and now and
- *  then logged. Any thread. */
-bool guard_allow (guard_t *guard, const guard_holder_t *who, rights_act_t act, slice_t what,
-                  slice_t sender, char why[GUARD_WHY_SIZE]);
+/*  Whether he may do that to `what` as `sender`. False: why says so; it is counted, now and then
+ *  logged, and ends the connection when it happens all the time. Any thread. */
+bool guard_allow (guard_t *guard, const guard_holder_t *who, zmq_msg_t *frame, rights_act_t act,
+                  slice_t what, slice_t sender, char why[GUARD_WHY_SIZE]);
 
 /*  Shows that it lets nobody in whom it does not know: a made-up certificate and none at all are
  *  turned away at the endpoint. ERR_INTERNAL: they were not. */

@@ -281,11 +281,9 @@ static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_
     }
     guard_holder_t who;
     char why[GUARD_WHY_SIZE];
-    if (!guard_admit (t->guard, frame, &who)) {
-        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    if (!guard_admit (t->guard, frame, &who))
         return;
-    }
-    if (!guard_allow (t->guard, &who, RIGHTS_SUBSCRIBE, e.text, e.sender, why)) {
+    if (!guard_allow (t->guard, &who, frame, RIGHTS_SUBSCRIBE, e.text, e.sender, why)) {
         taps_refuse (t, identity, n, ERR_CONFIG, why);
         return;
     }
@@ -386,15 +384,13 @@ static bool taps_allow (taps_t *t, zmq_msg_t *frame)
     const char *topic = zmq_msg_data (frame);
     size_t size = zmq_msg_size (frame);
     const char *end = memchr (topic, 0, size);
-    if (!guard_admit (t->guard, frame, &who)) {
-        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    if (!guard_admit (t->guard, frame, &who))
         return false;
-    }
     /* What is no event is counted where it would be forwarded. */
     return !end ||
            envelope_parse (end + 1, size - (size_t) (end + 1 - topic), &e) != ENVELOPE_WHOLE ||
-           guard_allow (t->guard, &who, RIGHTS_PUBLISH, (slice_t){topic, (size_t) (end - topic)},
-                        e.sender, why);
+           guard_allow (t->guard, &who, frame, RIGHTS_PUBLISH,
+                        (slice_t){topic, (size_t) (end - topic)}, e.sender, why);
 }
 
 /*  Who was let in and is not any more hears nothing from now on. */

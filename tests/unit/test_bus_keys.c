@@ -7,9 +7,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <poll.h>
+#include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "bus/authority.h"
+#include "bus/endpoint.h"
 #include "bus/rights.h"
 #include "bus_fixture.h"
 
@@ -88,6 +93,13 @@ static void expect_failure (bus_t *bus, const char *text)
     fail_msg ("nobody said '%s'", text);
 }
 
+static void await_fall (const fixture_t *f, const char *name, double value)
+{
+    for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end && metric (f, name) > value;)
+        clock_sleep_ms (5);
+    assert_true (metric (f, name) <= value);
+}
+
 /*  ---- what each kind may do ------------------------------------------------------------------ */
 
 /*  Written down again, not taken from the table that is tested. */
@@ -130,18 +142,17 @@ static void expect_denied (const fixture_t *f, bus_t *bus, double before, const 
 static void only_what_it_serves (void **state)
 {
     const fixture_t *f = *state;
-    double workers = 0;
     for (size_t k = 0; k < KINDS; k++)
         for (size_t s = 0; s < sizeof services / sizeof *services; s++) {
             double denied = metric (f, "frames_denied");
             bus_t *bus = join_as (f, kinds[k], kinds[k]);
             bus_serve (bus, services[s], 1, NULL);
             if (has_word (wanted[k].serves, services[s]))
-                await_metric (f, "workers", ++workers);
+                await_metric (f, "workers", 1);
             else
                 expect_denied (f, bus, denied, "may not serve");
             bus_destroy (&bus);
-            workers = metric (f, "workers");
+            await_fall (f, "workers", 0);
         }
 }
 
@@ -221,7 +232,6 @@ static void only_what_it_subscribes_to (void **state)
     for (size_t k = 0; k < KINDS; k++)
         for (size_t p = 0; p < sizeof prefixes / sizeof *prefixes; p++) {
             double denied = metric (f, "frames_denied");
-            await_metric (f, "certificates", KINDS + 1);
             bus_t *bus = join_as (f, kinds[k], kinds[k]);
             bus_subscribe (bus, strcmp (prefixes[p], "all") == 0 ? "" : prefixes[p], NULL);
             if (has_word (wanted[k].subscribes, prefixes[p]))
@@ -229,9 +239,7 @@ static void only_what_it_subscribes_to (void **state)
             else
                 expect_denied (f, bus, denied, "may not subscribe to");
             bus_destroy (&bus);
-            for (int64_t end = clock_ms () + PATIENCE_MS;
-                 clock_ms () < end && metric (f, "subscriptions") > 0;)
-                clock_sleep_ms (5);
+            await_fall (f, "subscriptions", 0);
         }
 }
 
@@ -345,13 +353,8 @@ static void who_is_revoked_is_cut_off (void **state)
     await_metric (f, "subscriptions", 1);
     assert_int_equal (authority_revoke (dir, "agent", &err), 0);
     assert_int_equal (authority_revoke (dir, "tap", &err), 0);
-    for (int64_t end = clock_ms () + PATIENCE_MS;
-         clock_ms () < end && metric (f, "certificates") > KINDS - 1;)
-        clock_sleep_ms (5);
-    for (int64_t end = clock_ms () + PATIENCE_MS;
-         clock_ms () < end && metric (f, "subscriptions") > 0;)
-        clock_sleep_ms (5);
-    assert_int_equal (metric (f, "subscriptions"), 0);
+    await_fall (f, "certificates", KINDS - 1);
+    await_fall (f, "subscriptions", 0);
     bus_publish (trainer, "r/run.state", "x", 1);
     expect_failure (agent, "it does not know this certificate");
     expect_failure (tap, "it does not know this certificate");
@@ -412,6 +415,119 @@ static void a_run_is_of_the_trainer_that_began_it (void **state)
     assert_int_equal (await (owner, BUS_OBJECT).code, ERR_NONE);
     bus_destroy (&owner);
     bus_destroy (&other);
+}
+
+/*  It does not take the hint: its connection ends, again and again; and the others have theirs. */
+static void who_goes_on_is_cut_off (void **state)
+{
+    const fixture_t *f = *state;
+    bus_t *agent = join_as (f, "agent", "agent-mallory"), *honest = join_as (f, "agent", "agent-1"),
+          *client = join_as (f, "environment", "environment");
+    bus_serve (honest, "act", 4, NULL);
+    await_metric (f, "workers", 1);
+    expect_connected (f, agent);
+    double before = metric (f, "connections");
+    for (int64_t end = clock_ms () + PATIENCE_MS;
+         clock_ms () < end && metric (f, "connections") >= before;) {
+        bus_publish (agent, "r/step.done", "x", 1);
+        clock_sleep_ms (1);
+    }
+    assert_true (metric (f, "connections") < before);
+    bus_call (client, "act", NULL, "a", 1, PATIENCE_MS);
+    bus_reply (honest, await (honest, BUS_REQUEST).id, "b", 1);
+    assert_int_equal (await (client, BUS_REPLY).code, ERR_NONE);
+    bus_destroy (&agent);
+    bus_destroy (&honest);
+    bus_destroy (&client);
+}
+
+/*  Passes bytes on between a client and the bus, and keeps what the client said. */
+typedef struct {
+    int listener;
+    const char *to;
+    char said[1 << 16];
+    size_t n;
+} wire_t;
+
+static int reach (const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf (address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket (AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+    return fd;
+}
+
+static void *pass_on (void *context)
+{
+    wire_t *w = context;
+    int from = accept (w->listener, NULL, NULL), to = reach (w->to);
+    struct pollfd fds[2] = {{.fd = from, .events = POLLIN}, {.fd = to, .events = POLLIN}};
+    char bytes[4096];
+    while (poll (fds, 2, PATIENCE_MS) > 0)
+        for (int i = 0; i < 2; i++) {
+            if (!fds[i].revents)
+                continue;
+            ssize_t n = read (fds[i].fd, bytes, sizeof bytes);
+            if (n <= 0 || w->n + (size_t) n > sizeof w->said ||
+                write (fds[1 - i].fd, bytes, (size_t) n) != n) {
+                close (from);
+                close (to);
+                return NULL;
+            }
+            if (i == 0) {
+                memcpy (w->said + w->n, bytes, (size_t) n);
+                w->n += (size_t) n;
+            }
+        }
+    return NULL;
+}
+
+/*  A conversation was overheard, with a request that the bus took: said again, it is nothing. */
+static void what_was_overheard_cannot_be_said_again (void **state)
+{
+    const fixture_t *f = *state;
+    static wire_t w;
+    char path[96], bus_path[96];
+    keys_t keys = keys_of (f, "environment");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    pthread_t thread;
+    snprintf (path, sizeof path, "%s/wire", f->dir);
+    snprintf (bus_path, sizeof bus_path, "%s/bus.requests", f->dir);
+    w = (wire_t){.listener = socket (AF_UNIX, SOCK_STREAM, 0), .to = bus_path};
+    snprintf (address.sun_path, sizeof address.sun_path, "%s", path);
+    assert_int_equal (bind (w.listener, (struct sockaddr *) &address, sizeof address), 0);
+    assert_int_equal (listen (w.listener, 1), 0);
+    assert_int_equal (pthread_create (&thread, NULL, pass_on, &w), 0);
+    void *context = zmq_ctx_new (), *socket = zmq_socket (context, ZMQ_DEALER);
+    char endpoint[160];
+    snprintf (endpoint, sizeof endpoint, "ipc://%s", path);
+    endpoint_options_t options = {
+        .hwm = 9, .payload_max = 1 << 20, .linger_ms = 100, .keys = &keys};
+    assert_int_equal (endpoint_connect (socket, endpoint, &options, NULL), 0);
+    zmq_msg_t frame;
+    envelope_t e = {.kind = ENVELOPE_REQUEST,
+                    .service = slice_of ("act"),
+                    .id = slice_of ("one"),
+                    .sender = slice_of ("environment"),
+                    .boot = 5,
+                    .sequence = 1,
+                    .left_ms = 600000};
+    assert_int_equal (envelope_pack (&e, (slice_t){"", 0}, &frame), 0);
+    assert_true (zmq_msg_send (&frame, socket, 0) >= 0);
+    await_metric (f, "requests", 1);
+    zmq_close (socket);
+    zmq_ctx_term (context);
+    pthread_join (thread, NULL);
+    close (w.listener);
+    int fd = reach (bus_path);
+    assert_true (write (fd, w.said, w.n) > 0);
+    struct pollfd ends = {.fd = fd, .events = POLLIN};
+    while (poll (&ends, 1, PATIENCE_MS) > 0 && read (fd, w.said, 1) > 0)
+        ;
+    assert_true (ends.revents); /* the bus hung up */
+    assert_int_equal (metric (f, "requests"), 1);
+    close (fd);
 }
 
 /*  ---- the folder of certificates ------------------------------------------------------------- */
@@ -475,6 +591,8 @@ int main (void)
         A_TEST (who_is_revoked_is_cut_off),
         A_TEST (old_keys_are_not_let_in_after_new_ones),
         A_TEST (a_run_is_of_the_trainer_that_began_it),
+        A_TEST (who_goes_on_is_cut_off),
+        A_TEST (what_was_overheard_cannot_be_said_again),
         A_TEST (a_folder_says_what_is_wrong_with_it),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -445,6 +445,42 @@ static void what_is_kept_of_runs_is_bounded (void **state)
     bus_destroy (&trainer);
 }
 
+/*  The ticket is right, and so is the client's number; only the worker is another one. */
+static void a_reply_counts_only_from_its_worker (void **state)
+{
+    bus_t *client = join (*state, "client");
+    raw_t asked = raw_open (*state, "requests", ZMQ_DEALER),
+          other = raw_open (*state, "requests", ZMQ_DEALER);
+    const envelope_t ready = {.kind = ENVELOPE_READY,
+                              .service = slice_of ("echo"),
+                              .credit = 1,
+                              .text = slice_of ("same")};
+    raw_send (&asked, ready);
+    await_metric (*state, "workers", 1);
+    bus_call (client, "echo", "the-id", "a", 1, 600000);
+    envelope_t e = raw_await (&asked, ENVELOPE_REQUEST);
+    envelope_t reply = {.kind = ENVELOPE_REPLY,
+                        .id = slice_of ("the-id"),
+                        .ticket = e.ticket,
+                        .sequence = e.sequence,
+                        .payload = slice_of ("evil")};
+    raw_send (&other, ready);
+    await_metric (*state, "workers", 2);
+    raw_send (&other, reply);
+    raw_send (&other, ready); /* after the reply: when it counts, the reply was looked at */
+    raw_send (&other, (envelope_t){.kind = ENVELOPE_HEARTBEAT, .sequence = 1});
+    raw_await (&other, ENVELOPE_HEARTBEAT);
+    assert_int_equal (metric (*state, "replies"), 0);
+    reply.payload = slice_of ("good");
+    raw_send (&asked, reply);
+    bus_item_t item = await (client, BUS_REPLY);
+    assert_int_equal (item.code, ERR_NONE);
+    assert_memory_equal (item.payload, "good", 4);
+    bus_destroy (&client);
+    raw_close (&asked);
+    raw_close (&other);
+}
+
 int main (void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown (name, setup, teardown)
@@ -460,6 +496,7 @@ int main (void)
         TEST (a_damaged_reply_is_asked_for_again),
         BARE (damage_behind_the_bus_is_noticed_too),
         TEST (a_damaged_chunk_is_asked_for_again),
+        TEST (a_reply_counts_only_from_its_worker),
         TEST (a_cancelled_request_is_not_handed_out),
         TEST (a_worker_hears_that_nobody_waits),
         TEST (peers_are_logged_by_name),
