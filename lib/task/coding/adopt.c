@@ -152,7 +152,8 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
         return err_set (
             err, ERR_INPUT,
             "needs \"tests\": [{\"args\": [...], \"result\": ...}, ...], or HumanEval's "
-            "\"prompt\", \"entry_point\" and \"test\"");
+            "\"prompt\", \"entry_point\" and \"test\", or MBPP's \"text\", \"code\" and "
+            "\"test_list\"");
     json_array_foreach (tests, i, test)
         if (coding_adopt_test (task, test, i, err) != 0)
             return -1;
@@ -165,8 +166,8 @@ static int coding_adopt_tests (const json_t *task, err_t *err)
     return 0;
 }
 
-/*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; own: {"id", "brief", "tests",
- *  "entry_point"}.
+/*  HumanEval: {"task_id", "prompt", "entry_point", "test"}; MBPP: see mbpp.c; own: {"id", "brief",
+ *  "tests", "entry_point"}.
  *
  *  Everything that would otherwise fail at the first episode, an hour into the run, fails here, at
  *  the start. */
@@ -176,6 +177,8 @@ int coding_adopt (json_t *task, err_t *err)
     if (json_object_get (task, "parts"))
         return err_set (err, ERR_INPUT,
                         "\"parts\" is a key of the built-in set: name it otherwise");
+    if (coding_is_mbpp (task) && coding_adopt_mbpp (task, err) != 0)
+        return -1;
     json_t *prompt = json_object_get (task, "prompt");
     if (json_is_string (prompt) && json_is_string (json_object_get (task, "test"))) {
         if (!*family_text (task, "entry_point"))

@@ -4,6 +4,7 @@
  *      adopt.c      tasks from users' files      merge.c     the file that the team hands in
  *      score.c      tests in the sandbox         corpus.c    what an untrained team would write
  *      seats.c      what is looked for in the texts
+ *      mbpp.c       tasks in MBPP's format
  *
  *  A function's comment stands in family.h, at the member of family_t that it is.
  */
@@ -25,6 +26,9 @@ void coding_set_parts (json_t *task, const size_t parts[3]);
 size_t coding_builtin (const char *style);
 json_t *coding_generate (const task_options_t *options, size_t i);
 int coding_adopt (json_t *task, err_t *err);
+/*  Whether a task is in MBPP's format; brings it into HumanEval's. */
+bool coding_is_mbpp (const json_t *task);
+int coding_adopt_mbpp (json_t *task, err_t *err);
 void coding_observe (const json_t *task, const char *role, buf_t *prompt);
 void coding_merge (const json_t *task, const char *const *roles, const char *const *texts, size_t n,
                    buf_t *artifact);
