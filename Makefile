@@ -3,6 +3,7 @@
 #   make run      set up, build, train the demo team, show it live
 #   make experiment  set up, build, compare ways to train in one table
 #   make test     set up, build, run every test
+#   make test-engines   ask real servers for a seat (tests/engines/test_servers says which variables name them)
 #   make bench    set up, build, measure (JSON=FILE also writes lines of JSON)
 #   make golden REF=DIR   compare with reference data in that layout
 #   make fuzz     set up, feed damaged input to every reader (FUZZ_SECONDS=3600 for each: default 10)
@@ -80,7 +81,7 @@ UNIT     := $(patsubst %.c,$(OUT)/%,$(wildcard tests/unit/test_*.c tests/golden/
 BENCH    := $(patsubst %.c,$(OUT)/%,$(wildcard tests/bench/*.c))
 FUZZ     := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-.PHONY: all build setup sysroot run experiment test fuzz bench golden programs tests benches fuzzers clean lint flags
+.PHONY: all build setup sysroot run experiment test test-engines fuzz bench golden programs tests benches fuzzers clean lint flags
 
 build: setup $(if $(CROSS),sysroot)
 	@$(MAKE) --no-print-directory -j$$(nproc) programs
@@ -112,6 +113,9 @@ experiment: build
 
 test: setup
 	@tests/run
+
+test-engines: setup
+	@tests/run engines
 
 fuzz: setup
 	@tests/run fuzz
