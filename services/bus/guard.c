@@ -35,7 +35,8 @@ struct guard {
         lock;       /* of those that are known: one thread writes, those of the actors read */
     known_t *known; /* sorted by key, so that a frame's is found in a few steps */
     size_t n;
-    hash_t seen; /* of what the table was made from; the watch's own */
+    atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
+    hash_t seen;       /* of what the table was made from; the watch's own */
     _Atomic uint64_t changes, revoked, denied;
 };
 
@@ -112,6 +113,7 @@ static void guard_watch (zsock_t *pipe, void *guard)
             log_err ("certificates", &err);
     }
     zpoller_destroy (&poller);
+    atomic_store (&g->ended, true);
 }
 
 /*  ---- life ----------------------------------------------------------------------------------- */
@@ -150,6 +152,7 @@ void guard_destroy (guard_t **self)
     if (!g)
         return;
     zactor_destroy (&g->watch);
+    (void) atomic_load (&g->ended);
     zactor_destroy (&g->auth);
     pthread_rwlock_destroy (&g->lock);
     free (g->known);
