@@ -155,7 +155,7 @@ $(OUT)/gen/%.o: $(GEN)/%.c | $(GEN_C)
 
 # Files that are embedded (Redis functions, Python, HTML) stand beside the C that embeds them.
 .SECONDEXPANSION:
-EMBEDDED = $(wildcard $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
+EMBEDDED = $(wildcard $(1)/*.yml $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
 
 define ISA_RULE
 $(OUT)/%.$(1).o: %.isa.c

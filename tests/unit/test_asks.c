@@ -53,8 +53,8 @@ static void every_seat_is_asked_in_the_same_bytes (void **state)
         {"writing", "{\"brief\":\"Bees.\",\"style\":\"prose\"}", "details",
          "Bees. Answer in one paragraph of four to six sentences.\n"},
         {"writing", "{\"brief\":\"Bees.\",\"style\":\"prose\"}", "solo",
-         "Bees. Answer in one or two sentences, then write a line that is --- alone, then answer "
-         "in one paragraph of four to six sentences.\n"}};
+         "Bees. Answer in one paragraph of one or two sentences, then in a second one of four to "
+         "six sentences.\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *task = json_loads (cases[i].task, 0, NULL);
         buf_t asked = {0};
@@ -75,7 +75,7 @@ static void built_in_prompts_have_their_hash (void **state)
     } sets[] = {
         {"article", "plain", "01c859eda2c85a0d"}, {"coding", "plain", "10026db57e38928f"},
         {"module", "plain", "13ccd5e3a2386a49"},  {"writing", "plain", "e038dffafc330c8b"},
-        {"writing", "story", "1bc7c2df203b789b"}, {"writing", "prose", "31f4a481c45ee739"},
+        {"writing", "story", "1bc7c2df203b789b"}, {"writing", "prose", "af06612feaab8e64"},
     };
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         const family_t *family = family_find (sets[s].family);

@@ -218,9 +218,10 @@ static const char *writing_slot (const json_t *state, const char *name)
     return there ? state_slot_text (state, name) : NULL;
 }
 
-/*  Two texts: what summary and details wrote, or what solo wrote around the line "---". *solo keeps
- *  a copy that is cut there; the caller frees it. */
-static int writing_split_texts (const json_t *state, char **solo, const char *texts[2], err_t *err)
+/*  Two texts: what summary and details wrote, or what solo wrote around a mark. *solo keeps a copy
+ *  that is cut there; the caller frees it. */
+static int writing_split_texts (const json_t *state, const char *mark, char **solo,
+                                const char *texts[2], err_t *err)
 {
     const char *first = writing_slot (state, "summary");
     const char *second = writing_slot (state, "details");
@@ -231,13 +232,13 @@ static int writing_split_texts (const json_t *state, char **solo, const char *te
         *solo = strdup (both);
         if (!*solo)
             return err_set (err, ERR_LIMIT, "no memory for a text of %zu bytes", strlen (both));
-        /* A text without the line is all first part; the second is then empty, and earns what an
+        /* A text without the mark is all first part; the second is then empty, and earns what an
          * empty text earns. */
-        char *line = strstr (*solo, "\n---\n");
+        char *line = strstr (*solo, mark);
         if (line)
             *line = 0;
         first = *solo;
-        second = line ? line + 5 : "";
+        second = line ? line + strlen (mark) : "";
     }
     texts[0] = first ? first : "";
     texts[1] = second ? second : "";
@@ -305,7 +306,8 @@ int writing_score (const episode_t *episode, const task_capabilities_t *capabili
     double own[2] = {0};
     char *solo = NULL;
     *score = (reward_score_t){.unused = -1};
-    int rc = writing_split_texts (state, &solo, texts, err);
+    /* The corpus has a line of its own between the parts; prose has paragraphs. */
+    int rc = writing_split_texts (state, prose ? "\n\n" : "\n---\n", &solo, texts, err);
     if (rc == 0)
         rc = prose ? writing_check_prose (task, texts, &sum, own, err)
                    : writing_check_pieces (task, texts, &sum, own, err);

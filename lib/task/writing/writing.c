@@ -7,7 +7,7 @@
  *
  *  Style "story" is for plain story models: both agents go on from the same opening, the second one
  *  with "One day," after it. Style "prose" is for models that follow instructions: plain paragraphs
- *  on a topic.
+ *  on a topic, of which the first is the summary where one agent writes both.
  */
 #include "task/writing/writing.h"
 
