@@ -163,8 +163,10 @@ static void a_single_agent_writes_both_parts (void **state)
 {
     (void) state;
     static const char *const roles[] = {"solo"};
-    const char *const both[] = {SUMMARY "\n\n" DETAILS}, *const one[] = {SUMMARY " " DETAILS};
-    assert_true (score_of (TASK, roles, 1, both).quality > 0.999);
+    const char *const paragraphs[] = {SUMMARY "\n\n" DETAILS};
+    const char *const sentences[] = {SUMMARY " " DETAILS}, *const one[] = {SUMMARY};
+    assert_true (score_of (TASK, roles, 1, paragraphs).quality > 0.999);
+    assert_true (score_of (TASK, roles, 1, sentences).quality > 0.999);
     assert_true (score_of (TASK, roles, 1, one).quality < 1e-9);
 }
 

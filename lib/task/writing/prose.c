@@ -185,6 +185,15 @@ static int prose_read (const char *text, prose_piece_t *piece, err_t *err)
     return failed ? err_set (err, ERR_LIMIT, "no memory for the words of a text") : 0;
 }
 
+size_t writing_prose_summary (const char *text)
+{
+    const char *paragraph = strstr (text, "\n\n");
+    size_t sentence = prose_sentence (text);
+    if (paragraph)
+        return (size_t) (paragraph - text);
+    return sentence ? sentence : strlen (text);
+}
+
 /*  ---- checks --------------------------------------------------------------------------------- */
 
 /*  1 inside [low, high], else how near, squared: (x / low)^2 below, (high / x)^2 above. Never flat,

@@ -218,27 +218,34 @@ static const char *writing_slot (const json_t *state, const char *name)
     return there ? state_slot_text (state, name) : NULL;
 }
 
-/*  Two texts: what summary and details wrote, or what solo wrote around a mark. *solo keeps a copy
- *  that is cut there; the caller frees it. */
-static int writing_split_texts (const json_t *state, const char *mark, char **solo,
-                                const char *texts[2], err_t *err)
+/*  Where the second of a single agent's two parts begins: behind a line "---", which the corpus
+ *  has, or of prose where writing_prose_summary says. NULL: there is no second part. */
+static const char *writing_second_part (const char *both, bool prose, size_t *first_n)
+{
+    const char *line = strstr (both, "\n---\n");
+    *first_n = prose ? writing_prose_summary (both) : line ? (size_t) (line - both) : strlen (both);
+    return prose ? both + *first_n : line ? line + 5 : NULL;
+}
+
+/*  Two texts: what summary and details wrote, or the two parts of what solo wrote. *solo keeps a
+ *  copy that is cut there; the caller frees it. */
+static int writing_split_texts (const json_t *state, bool prose, char **solo, const char *texts[2],
+                                err_t *err)
 {
     const char *first = writing_slot (state, "summary");
     const char *second = writing_slot (state, "details");
     if (!first && !second) {
         const char *both = writing_slot (state, "solo");
+        size_t n;
         if (!both)
             return err_set (err, ERR_INPUT, "no seat of the writing family writes");
         *solo = strdup (both);
         if (!*solo)
             return err_set (err, ERR_LIMIT, "no memory for a text of %zu bytes", strlen (both));
-        /* A text without the mark is all first part; the second is then empty, and earns what an
-         * empty text earns. */
-        char *line = strstr (*solo, mark);
-        if (line)
-            *line = 0;
+        /* Without a second part the second text is empty, and earns what an empty text earns. */
+        second = writing_second_part (both, prose, &n);
+        (*solo)[n] = 0;
         first = *solo;
-        second = line ? line + strlen (mark) : "";
     }
     texts[0] = first ? first : "";
     texts[1] = second ? second : "";
@@ -306,8 +313,7 @@ int writing_score (const episode_t *episode, const task_capabilities_t *capabili
     double own[2] = {0};
     char *solo = NULL;
     *score = (reward_score_t){.unused = -1};
-    /* The corpus has a line of its own between the parts; prose has paragraphs. */
-    int rc = writing_split_texts (state, prose ? "\n\n" : "\n---\n", &solo, texts, err);
+    int rc = writing_split_texts (state, prose, &solo, texts, err);
     if (rc == 0)
         rc = prose ? writing_check_prose (task, texts, &sum, own, err)
                    : writing_check_pieces (task, texts, &sum, own, err);

@@ -7,7 +7,7 @@
  *
  *  Style "story" is for plain story models: both agents go on from the same opening, the second one
  *  with "One day," after it. Style "prose" is for models that follow instructions: plain paragraphs
- *  on a topic, of which the first is the summary where one agent writes both.
+ *  on a topic; where one agent writes both parts, the first paragraph or sentence is the summary.
  */
 #include "task/writing/writing.h"
 

@@ -50,6 +50,9 @@ typedef struct {
 void writing_check (writing_sum_t *sum, const char *name, double value, bool cross);
 /*  Share of the task's terms that occur, counted in both parts; 1 where it has none. */
 double writing_terms_of (const json_t *task, words_t *a, words_t *b);
+/*  Bytes of the summary that a text of prose begins with: its first paragraph, or of a single
+ *  paragraph its first sentence; all of it where that has no end. */
+size_t writing_prose_summary (const char *text);
 /*  Adds the checks of prose for the texts of summary and details. own: what each is worth by
  *  itself, in [0, 1]: the mean of an end, no lists, and no sentence again. ERR_LIMIT: no memory. */
 int writing_check_prose (const json_t *task, const char *const texts[2], writing_sum_t *sum,
