@@ -140,7 +140,7 @@ static int authority_by_name (const void *a, const void *b)
 }
 
 static size_t authority_read_peers (const char *dir, DIR *folder, authority_peer_t *peers,
-                                    void (*on_bad) (const char *path, const char *why), err_t *err)
+                                    authority_bad_fn *on_bad, err_t *err)
 {
     size_t n = 0;
     for (const struct dirent *entry; n < AUTHORITY_PEERS && (entry = readdir (folder));) {
@@ -158,8 +158,7 @@ static size_t authority_read_peers (const char *dir, DIR *folder, authority_peer
     return n;
 }
 
-authority_peer_t *authority_list (const char *bus, size_t *n,
-                                  void (*on_bad) (const char *path, const char *why), err_t *err)
+authority_peer_t *authority_list (const char *bus, size_t *n, authority_bad_fn *on_bad, err_t *err)
 {
     char dir[FS_PATH_MAX];
     authority_peer_t *peers = NULL;
@@ -257,10 +256,11 @@ int authority_revoke (const char *dir, const char *name, err_t *err)
     return fs_exists (own) ? fs_remove (own, err) : 0;
 }
 
-static int authority_rotate_all (const authority_t *a, const char *dir, err_t *err)
+static int authority_rotate_all (const authority_t *a, const char *dir, authority_bad_fn *on_bad,
+                                 err_t *err)
 {
     size_t n = 0;
-    authority_peer_t *peers = authority_list (a->bus, &n, NULL, err);
+    authority_peer_t *peers = authority_list (a->bus, &n, on_bad, err);
     int rc = peers ? authority_issue_bus (a, err) : -1;
     for (size_t i = 0; rc == 0 && i < n; i++)
         if (strcmp (peers[i].kind, KEYS_BUS) != 0)
@@ -269,14 +269,14 @@ static int authority_rotate_all (const authority_t *a, const char *dir, err_t *e
     return rc;
 }
 
-int authority_rotate (const char *dir, const char *name, err_t *err)
+int authority_rotate (const char *dir, const char *name, authority_bad_fn *on_bad, err_t *err)
 {
     authority_t a;
     size_t n = 0;
     if (authority_open (&a, dir, err) != 0)
         return -1;
     if (!*name)
-        return authority_rotate_all (&a, dir, err);
+        return authority_rotate_all (&a, dir, on_bad, err);
     authority_peer_t *peers = authority_list (a.bus, &n, NULL, err);
     int rc = peers ? 1 : -1;
     for (size_t i = 0; rc == 1 && i < n; i++)

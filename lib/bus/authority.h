@@ -29,12 +29,12 @@ int authority_init (const char *dir, err_t *err);
  *  that another's holder may go by. */
 int authority_add (const char *dir, const char *kind, const char *name, err_t *err);
 int authority_revoke (const char *dir, const char *name, err_t *err);
-/*  New keys for a holder, or with "" for all and the bus, whose folders then have to be handed out
- *  anew; the old ones are no longer let in. */
-int authority_rotate (const char *dir, const char *name, err_t *err);
-/*  Those who are let in, by name, to be freed; bus: the bus's own folder. What is no certificate is
- *  left out, and told to on_bad (may be NULL). NULL: err. */
-authority_peer_t *authority_list (const char *bus, size_t *n,
-                                  void (*on_bad) (const char *path, const char *why), err_t *err);
+/*  What is told of a file that is no certificate, and so left out; may be NULL. */
+typedef void authority_bad_fn (const char *path, const char *why);
+/*  New keys for a holder, or with "" for all and the bus, which then has to be started again. The
+ *  folders have to be handed out anew; the old ones are no longer let in. */
+int authority_rotate (const char *dir, const char *name, authority_bad_fn *on_bad, err_t *err);
+/*  Those who are let in, by name, to be freed; bus: the bus's own folder. NULL: err. */
+authority_peer_t *authority_list (const char *bus, size_t *n, authority_bad_fn *on_bad, err_t *err);
 
 #endif

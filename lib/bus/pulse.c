@@ -173,8 +173,8 @@ static void pulse_take_greetings (pulse_t *pulse)
         memcpy (&value, event + sizeof number, sizeof value);
         bool keys = *pulse->node->keys.name;
         if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-            pulse_refuse (pulse, "it does not know this certificate, which was revoked, or is for "
-                                 "another bus (quintet keys list)");
+            pulse_refuse (pulse, "it does not know this certificate, which was revoked or renewed, "
+                                 "or is for another bus (quintet keys list)");
         else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
             pulse_refuse (pulse, keys ? "it has no keys: leave out --keys"
                                       : "it wants a certificate: --keys DIR");

@@ -54,6 +54,22 @@ static int cmd_keys_list (const char *dir, bool json, err_t *err)
     return 0;
 }
 
+/*  What is left to do is said, since nothing works until it is done. */
+static int cmd_keys_rotate (const char *dir, const char *name, err_t *err)
+{
+    if (authority_rotate (dir, name, cmd_keys_on_bad, err) != 0)
+        return -1;
+    if (*name)
+        printf ("%s/%s is new: copy it to where it is used, and start what uses it again\n", dir,
+                name);
+    else
+        printf (
+            "everything in %s is new: copy each folder to where it is used, and start the bus and "
+            "all that is on it again\n",
+            dir);
+    return 0;
+}
+
 static int cmd_keys_kinds (void)
 {
     char text[512];
@@ -85,7 +101,7 @@ static int cmd_keys_do (const char *const *word, size_t n, bool json, err_t *err
            : strcmp (command, "add") == 0    ? authority_add (dir, third, fourth, err)
            : strcmp (command, "list") == 0   ? cmd_keys_list (dir, json, err)
            : strcmp (command, "revoke") == 0 ? authority_revoke (dir, third, err)
-           : strcmp (command, "rotate") == 0 ? authority_rotate (dir, third, err)
+           : strcmp (command, "rotate") == 0 ? cmd_keys_rotate (dir, third, err)
                                              : cmd_keys_kinds ();
 }
 

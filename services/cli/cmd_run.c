@@ -177,9 +177,8 @@ static int cmd_run_read_arguments (run_t *run, const args_t *args, err_t *err)
     run->conf = conf_load (run->config, run->sets, run->sets_n, err);
     if (!run->conf ||
         (strcmp (run->conf->run.baseline, "solo") == 0 && cmd_run_read_alone (run, err) != 0) ||
-        /* A bus of our own needs none. */
-        keys_load (cmd_run_given (args, "--bus") ? args_value (args, "--keys") : "", &run->keys,
-                   err) != 0)
+        suite_read_keys (cmd_run_given (args, "--bus"), args_value (args, "--keys"), &run->keys,
+                         err) != 0)
         return -1;
     run->place.resume = args_flag (args, "--resume");
     run->plain = args_flag (args, "--no-color");
@@ -437,7 +436,7 @@ static void cmd_run_print_folder (const run_t *run)
         buf_text (&line, ", going on with the run there");
     if (*run->place.taken) {
         buf_printf (&line, "; %s holds a run, to go on with that one:\n  ", run->place.taken);
-        ending_resume (run->place.taken, run->bus, run->redis, &line);
+        ending_resume (run->place.taken, run->bus, run->redis, run->keys.dir, &line);
     }
     printable_print (stdout, line.data, line.size, PRINTABLE_LINES);
     putchar ('\n');
@@ -521,8 +520,9 @@ static int cmd_run_start (run_t *run, err_t *err)
         if (tap && *tap)
             printf ("Tap: %s\n", tap);
         else
-            printf ("Tap: %s tap --bus %s\n", program_invocation_name,
-                    suite_bus_address (run->suite));
+            printf ("Tap: %s tap --bus %s%s%s\n", program_invocation_name,
+                    suite_bus_address (run->suite), *run->keys.dir ? " --keys " : "",
+                    run->keys.dir);
         fflush (stdout);
     }
     return cmd_run_train_all (run, err);
@@ -545,6 +545,7 @@ static int cmd_run_execute (run_t *run, err_t *err)
                        .folder = run->folder,
                        .bus = run->bus,
                        .redis = run->redis,
+                       .keys = run->keys.dir,
                        /* A training that came to its end has nothing to go on with. */
                        .resumes = rc != 0 && !run->passing && strcmp (run->name, "run") == 0};
     if (interrupted) {

@@ -375,7 +375,7 @@ static void old_keys_are_not_let_in_after_new_ones (void **state)
     err_t err = {0};
     keys_t old = keys_of (f, "reward");
     folder (f, dir, "");
-    assert_int_equal (authority_rotate (dir, "reward", &err), 0);
+    assert_int_equal (authority_rotate (dir, "reward", NULL, &err), 0);
     for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
         bus_t *bus = come (f, &old, "reward");
         int rc = bus_ready (bus, PATIENCE_MS, &err);
@@ -550,7 +550,7 @@ static void a_folder_says_what_is_wrong_with_it (void **state)
     assert_int_equal (authority_add (dir, "agent", "../x", &err), -1);
     assert_int_equal (authority_revoke (dir, "nobody", &err), -1);
     assert_int_equal (authority_revoke (dir, "bus", &err), -1);
-    assert_int_equal (authority_rotate (dir, "nobody", &err), -1);
+    assert_int_equal (authority_rotate (dir, "nobody", NULL, &err), -1);
     snprintf (path, sizeof path, "%s/nowhere", f->dir);
     assert_int_equal (authority_add (path, "agent", "", &err), -1);
     assert_non_null (strstr (err.text, "quintet keys init"));

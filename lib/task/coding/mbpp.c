@@ -14,7 +14,8 @@
 
 bool coding_is_mbpp (const json_t *task)
 {
-    return json_object_get (task, "test_list") != NULL;
+    return json_object_get (task, "test_list") ||
+           (*family_text (task, "text") && *family_text (task, "code"));
 }
 
 static int mbpp_check (const json_t *task, err_t *err)
@@ -25,7 +26,7 @@ static int mbpp_check (const json_t *task, err_t *err)
     if (!*family_text (task, "text") || !*family_text (task, "code"))
         return err_set (err, ERR_INPUT, "needs \"text\" and \"code\", as it has \"test_list\"");
     if (!json_is_array (tests) || json_array_size (tests) == 0)
-        return err_set (err, ERR_INPUT, "\"test_list\" is a list of asserts");
+        return err_set (err, ERR_INPUT, "needs a \"test_list\" of asserts");
     json_array_foreach (tests, i, test)
         if (!json_is_string (test) || strncmp (json_string_value (test), "assert", 6) != 0)
             return err_set (err, ERR_INPUT, "test_list[%zu] is no text that begins with assert", i);

@@ -50,7 +50,8 @@ void ending_command (int argc, char **argv, buf_t *command)
 }
 
 /*  The folder's own config.yml has every key as it was in force, so no --set has to be repeated. */
-void ending_resume (const char *out, const char *bus, const char *redis, buf_t *command)
+void ending_resume (const char *out, const char *bus, const char *redis, const char *keys,
+                    buf_t *command)
 {
     char config[FS_PATH_MAX];
     if (fs_join (config, out, "config.yml", NULL) != 0)
@@ -61,6 +62,8 @@ void ending_resume (const char *out, const char *bus, const char *redis, buf_t *
     ending_option (command, "--out", out);
     ending_option (command, "--bus", bus);
     ending_option (command, "--redis", redis);
+    if (*keys)
+        ending_option (command, "--keys", keys);
     buf_text (command, " --resume");
 }
 
@@ -106,7 +109,7 @@ static void ending_print_json (const ending_t *e, const char *event, const char 
         json_object_set_new (line, "text", ending_text (text));
     if (ending_resumable (e)) {
         buf_t command = {0};
-        ending_resume (e->out, e->bus, e->redis, &command);
+        ending_resume (e->out, e->bus, e->redis, e->keys, &command);
         json_object_set_new (line, "from_step",
                              json_integer ((json_int_t) folder_step (e->folder)));
         json_object_set_new (line, "resume", ending_text (command.data ? command.data : ""));
@@ -123,7 +126,7 @@ static void ending_print_resume (const ending_t *e)
     size_t step = folder_step (e->folder);
     if (!ending_resumable (e))
         return;
-    ending_resume (e->out, e->bus, e->redis, &command);
+    ending_resume (e->out, e->bus, e->redis, e->keys, &command);
     if (step)
         fprintf (stderr, "To go on from step %zu:\n  ", step);
     else

@@ -14,13 +14,15 @@ typedef struct {
     const char *out;         /* folder of the run */
     const char *folder;      /* of the trainer that ran last; "": none did */
     const char *bus, *redis; /* of somebody else's suite, or NULL */
+    const char *keys;        /* for that bus; "": it has none */
     bool resumes;            /* whether the command that was used has --resume at all */
 } ending_t;
 
 /*  The command line of this process, quoted for a shell: its program, then argv. */
 void ending_command (int argc, char **argv, buf_t *command);
 /*  The command line that goes on with the run in a folder. */
-void ending_resume (const char *out, const char *bus, const char *redis, buf_t *command);
+void ending_resume (const char *out, const char *bus, const char *redis, const char *keys,
+                    buf_t *command);
 
 /*  A signal ended it. With json one object {"event": "stopped", ...} on stdout, else lines on
  *  stderr. */

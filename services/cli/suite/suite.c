@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "bus/rights.h"
 #include "store/store.h"
 #include "task/family.h"
 
@@ -315,4 +316,22 @@ const char *suite_trainer (const char *name)
 {
     const char *last = strrchr (name, '-') ? strrchr (name, '-') + 1 : name;
     return strcmp (last, "team") == 0 || strcmp (last, "solo") == 0 ? last : NULL;
+}
+
+int suite_read_keys (const char *bus, const char *dir, keys_t *keys, err_t *err)
+{
+    if (*dir && !bus)
+        return err_set (
+            err, ERR_CONFIG,
+            "--keys (or QUINTET_KEYS) is for a bus that runs already: give --bus as well, "
+            "or leave it out");
+    if (keys_load (dir, keys, err) != 0)
+        return -1;
+    return !*dir || rights_allow (rights_of (keys->kind), RIGHTS_OBJECTS, slice_of ("manifest"),
+                                  slice_of (keys->name))
+               ? 0
+               : err_set (err, ERR_CONFIG,
+                          "%s is a certificate of kind %s, and one of kind operator or trainer is "
+                          "wanted (quintet keys add DIR operator)",
+                          dir, keys->kind);
 }

@@ -36,6 +36,9 @@ bus_t *suite_bus (suite_t *suite); /* ours, subscribed to everything */
 supervisor_t *suite_supervisor (suite_t *suite);
 const char *suite_bus_address (const suite_t *suite);
 const char *suite_redis_address (const suite_t *suite);
+/*  The certificate of --keys, for a bus that somebody else has started. ERR_CONFIG: bus is NULL,
+ *  since one of our own has no keys; or it is of a kind that trains nothing. */
+int suite_read_keys (const char *bus, const char *dir, keys_t *keys, err_t *err);
 /*  What the supervisor calls a trainer, whose name on the bus may have a certificate's before it;
  *  NULL: it is none. */
 const char *suite_trainer (const char *name);
