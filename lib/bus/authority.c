@@ -80,7 +80,8 @@ static zcert_t *authority_load (const char *dir, const char *name, err_t *err)
     char path[FS_PATH_MAX];
     zcert_t *cert = fs_join (path, dir, name, err) == 0 ? zcert_load (path) : NULL;
     if (!cert)
-        err_set (err, ERR_CONFIG, "%s/%s: this is no certificate of CZMQ", dir, name);
+        err_set (err, ERR_CONFIG, "%s/%s: %s", dir, name,
+                 fs_exists (path) ? "this is no certificate of CZMQ" : "it is missing");
     return cert;
 }
 
@@ -118,6 +119,9 @@ static int authority_issue_bus (const authority_t *a, err_t *err)
 /*  NULL, or what is wrong with it. */
 static const char *authority_read_peer (const char *path, const char *file, authority_peer_t *peer)
 {
+    struct stat info;
+    if (stat (path, &info) != 0 || !S_ISREG (info.st_mode)) /* a pipe would be waited for */
+        return "this is no plain file";
     zcert_t *cert = zcert_load (path);
     const char *name = cert ? zcert_meta (cert, "name") : NULL,
                *kind = cert ? zcert_meta (cert, "kind") : NULL;
@@ -158,13 +162,26 @@ static size_t authority_read_peers (const char *dir, DIR *folder, authority_peer
     return n;
 }
 
+/*  Whoever can write there lets in whom he likes. */
+static int authority_check_folder (const char *dir, err_t *err)
+{
+    struct stat info;
+    if (stat (dir, &info) != 0)
+        return err_errno (err, ERR_CONFIG, "%s (quintet keys init makes it)", dir);
+    return info.st_mode & S_IWOTH
+               ? err_set (err, ERR_CONFIG, "%s may be written by everybody: chmod 700 %s", dir, dir)
+               : 0;
+}
+
 authority_peer_t *authority_list (const char *bus, size_t *n, authority_bad_fn *on_bad, err_t *err)
 {
     char dir[FS_PATH_MAX];
     authority_peer_t *peers = NULL;
-    DIR *folder = fs_join (dir, bus, KEYS_PEERS, err) == 0 ? opendir (dir) : NULL;
+    if (fs_join (dir, bus, KEYS_PEERS, err) != 0 || authority_check_folder (dir, err) != 0)
+        return NULL;
+    DIR *folder = opendir (dir);
     if (!folder)
-        err_errno (err, ERR_CONFIG, "%s/" KEYS_PEERS " (quintet keys init makes it)", bus);
+        err_errno (err, ERR_CONFIG, "%s", dir);
     else if (!(peers = calloc (AUTHORITY_PEERS, sizeof *peers)))
         err_set (err, ERR_LIMIT, "no memory for the list of certificates");
     if (peers) {

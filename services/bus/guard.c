@@ -107,10 +107,13 @@ static void guard_watch (zsock_t *pipe, void *guard)
     guard_t *g = guard;
     zpoller_t *poller = zpoller_new (pipe, NULL);
     zsock_signal (pipe, 0);
+    bool failed = false; /* and logged */
     while (poller && !zpoller_wait (poller, GUARD_LOOK_MS) && !zpoller_terminated (poller)) {
         err_t err = {0};
-        if (guard_look (g, &err) != 0)
+        bool fails = guard_look (g, &err) != 0;
+        if (fails && !failed)
             log_err ("certificates", &err);
+        failed = fails;
     }
     zpoller_destroy (&poller);
     atomic_store (&g->ended, true);

@@ -169,7 +169,7 @@ static int cmd_top_listen (top_t *top, bus_t *bus, err_t *err)
         }
         goes_on = cmd_top_keys (top);
         bool first = clock_ms () - top->since_ms < ONCE_MS;
-        if (top->once ? !first : !top->drawn_ms || clock_ms () - top->drawn_ms >= DRAW_MS) {
+        if (top->once ? !first : clock_ms () - top->drawn_ms >= DRAW_MS) {
             cmd_top_draw (top);
             goes_on = goes_on && !top->once && !ferror (stdout);
         }
@@ -202,7 +202,8 @@ static int cmd_top_run (int argc, char **argv)
         sigaction (SIGHUP, &action, NULL);
         top->json = args_flag (args, "--json");
         top->once = args_flag (args, "--once");
-        top->since_ms = clock_ms ();
+        /* The first time when statuses have come. */
+        top->since_ms = top->drawn_ms = clock_ms ();
         cmd_top_enter (top);
         rc = cmd_top_listen (top, bus, &err);
         cmd_top_leave (top);

@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/stat.h>
+
 #include "../../services/bus/blobs.h"
 #include "../../services/bus/peers.h"
 #include "../../services/bus/queue.h"
 #include "../../services/bus/workers.h"
 #include "base/clock.h"
+#include "bus/authority.h"
 #include "bus/node.h"
 
 /*  ---- queue ---------------------------------------------------------------------------------- */
@@ -364,9 +367,35 @@ static void a_full_vault_says_so (void **state)
     blobs_destroy (&blobs);
 }
 
+/*  ---- the folder of who is let in ------------------------------------------------------------ */
+
+/*  Who can write there lets in whom he likes; a pipe in it is passed over. */
+static void a_folder_of_peers_is_its_owner_s (void **state)
+{
+    (void) state;
+    char dir[] = "/tmp/quintet-keys-XXXXXX", keys[64], bus[80], known[96], pipe[128];
+    err_t err = {0};
+    size_t n = 0;
+    assert_non_null (mkdtemp (dir));
+    snprintf (keys, sizeof keys, "%s/keys", dir);
+    snprintf (bus, sizeof bus, "%s/bus", keys);
+    snprintf (known, sizeof known, "%s/peers", bus);
+    snprintf (pipe, sizeof pipe, "%s/pipe", known);
+    assert_int_equal (authority_init (keys, &err), 0);
+    assert_int_equal (authority_add (keys, "agent", "", &err), 0);
+    assert_int_equal (mkfifo (pipe, 0600), 0);
+    free (authority_list (bus, &n, NULL, &err));
+    assert_int_equal (n, 2);
+    assert_int_equal (chmod (known, 0777), 0);
+    assert_null (authority_list (bus, &n, NULL, &err));
+    assert_non_null (strstr (err.text, "may be written by everybody: chmod 700"));
+    fs_remove (dir, NULL);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_folder_of_peers_is_its_owner_s),
         cmocka_unit_test (clients_take_turns),
         cmocka_unit_test (what_waits_is_bounded_in_bytes_by_client),
         cmocka_unit_test (requests_expire_and_are_cancelled_wherever_they_stand),

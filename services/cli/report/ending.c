@@ -33,7 +33,7 @@ static void ending_quote (buf_t *command, const char *word)
 /*  An option that was not given is not repeated. */
 static void ending_option (buf_t *command, const char *key, const char *value)
 {
-    if (!value)
+    if (!value || !*value)
         return;
     buf_printf (command, " %s ", key);
     ending_quote (command, value);
@@ -62,8 +62,7 @@ void ending_resume (const char *out, const char *bus, const char *redis, const c
     ending_option (command, "--out", out);
     ending_option (command, "--bus", bus);
     ending_option (command, "--redis", redis);
-    if (*keys)
-        ending_option (command, "--keys", keys);
+    ending_option (command, "--keys", keys);
     buf_text (command, " --resume");
 }
 

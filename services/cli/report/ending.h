@@ -14,7 +14,7 @@ typedef struct {
     const char *out;         /* folder of the run */
     const char *folder;      /* of the trainer that ran last; "": none did */
     const char *bus, *redis; /* of somebody else's suite, or NULL */
-    const char *keys;        /* for that bus; "": it has none */
+    const char *keys;        /* for that bus; "" or NULL: it has none */
     bool resumes;            /* whether the command that was used has --resume at all */
 } ending_t;
 

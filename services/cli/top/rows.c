@@ -274,6 +274,11 @@ const char *rows_waits (const rows_t *rows)
     double acts = rows_sum (rows, "agent", false),
            scores = rows_sum (rows, "reward", false) + rows_sum (rows, "reward", true);
     double groups = rows_sum (rows, "environment", false), queued = rows_sum (rows, "bus", true);
+    size_t heard = 0;
+    for (size_t i = 0; i < rows->n; i++)
+        heard += !rows->row[i].silent;
+    if (rows->n && !heard)
+        return "nothing is heard: is the bus still there?";
     for (size_t i = 0; i < rows->n; i++)
         if (!rows->row[i].silent && strcmp (rows->row[i].kind, "trainer") == 0 &&
             strstr (rows->row[i].doing, "updat"))
