@@ -477,7 +477,7 @@ extern const kernels_t PASTE (kernels_, ISA);
 #if defined(__AVX512BF16__)
 const kernels_t PASTE (kernels_, ISA) = TABLE (TEXT (ISA), kernels_matmul_dot, kernels_round_narrow,
                                                sizeof (uint16_t));
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__)          /* as GCC and as clang 14 call it */
 extern void tiles_matmul_bf16 (const kernels_matmul_t *m); /* tiles.isa.c */
 extern const kernels_t kernels_amx;
 const kernels_t kernels_amx =

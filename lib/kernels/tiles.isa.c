@@ -9,7 +9,7 @@
  */
 #include "kernels/kernels.h"
 
-#if defined(__AMX_BF16__)
+#if defined(__AMX_BF16__) || defined(__AMXBF16__) /* as GCC and as clang 14 call it */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* with: services/bus/connections.c services/bus/dispatch.c services/bus/flights.c
- * services/bus/outbox.c services/bus/peers.c services/bus/queue.c services/bus/routes.c
- * services/bus/workers.c */
+ * services/bus/guard.c services/bus/outbox.c services/bus/peers.c services/bus/queue.c
+ * services/bus/routes.c services/bus/workers.c */
 /*  The requests actor without its sockets: four connections say anything to it, in any order, while
  *  time passes and some of them cannot be reached. It must only send frames that are whole, and
  *  when everybody is gone nothing may be left over: no request, no flight. */

@@ -1,4 +1,5 @@
-/* with: services/bus/blobs.c services/bus/connections.c services/bus/peers.c */
+/* with: services/bus/blobs.c services/bus/connections.c services/bus/guard.c
+ * services/bus/peers.c */
 /*  The policies actor without its sockets: two uploaders say anything to it, in any order, while
  *  time passes. It must only send frames that are whole, keep within its memory, and know at any
  *  time how much it holds and which of it is needed. */
