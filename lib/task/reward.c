@@ -183,6 +183,18 @@ void reward_set_verdict (reward_score_t *score, const char *verdict)
     reward_cut (score->verdict, sizeof score->verdict, verdict);
 }
 
+void reward_tell_checks (reward_score_t *score)
+{
+    size_t worst = 0;
+    for (size_t i = 0; i < score->parts_n; i++)
+        if (score->parts[i].value < score->parts[worst].value)
+            worst = i;
+    snprintf (score->verdict, sizeof score->verdict,
+              "%.0f%% of %zu checks, styles agree %.0f%%; weakest: %s %.2f", 100 * score->quality,
+              score->parts_n, 100 * score->agreement, score->parts[worst].name,
+              score->parts[worst].value);
+}
+
 void reward_add_local (reward_score_t *score, const char *role, double value)
 {
     if (score->local_n == EPISODE_ROLES_MAX)

@@ -75,6 +75,9 @@ typedef struct {
 void reward_cut (char *to, size_t size, const char *text);
 /*  Takes a verdict of any length. */
 void reward_set_verdict (reward_score_t *score, const char *verdict);
+/*  The verdict of a family of checks. It names the weakest: that is what whoever looks at an
+ *  episode wants to know first. */
+void reward_tell_checks (reward_score_t *score);
 
 /*  Adds a local part; of another role than the first EPISODE_ROLES_MAX: left out. */
 void reward_add_local (reward_score_t *score, const char *role, double value);

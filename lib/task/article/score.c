@@ -196,17 +196,10 @@ static void article_add_locals (const json_t *state, const double own[ARTICLE_SE
 
 static void article_join (reward_score_t *score, size_t cross)
 {
-    size_t worst = 0;
     score->quality /= (double) score->parts_n;
     score->agreement /= (double) cross;
     score->success = score->agreement > 0.999 && score->quality >= 0.9;
-    for (size_t i = 0; i < score->parts_n; i++)
-        if (score->parts[i].value < score->parts[worst].value)
-            worst = i;
-    snprintf (score->verdict, sizeof score->verdict,
-              "%.0f%% of %zu checks, styles agree %.0f%%; weakest: %s %.2f", 100 * score->quality,
-              score->parts_n, 100 * score->agreement, score->parts[worst].name,
-              score->parts[worst].value);
+    reward_tell_checks (score);
 }
 
 /*  Counts are believed only after words_failed: memory that ran out would have made them too

@@ -198,19 +198,6 @@ static void writing_check_content (const json_t *task, writing_piece_t *a, writi
                        true);
 }
 
-/*  Names the weakest check: that is what whoever looks at an episode wants to know first. */
-static void writing_verdict (reward_score_t *score)
-{
-    size_t worst = 0;
-    for (size_t i = 0; i < score->parts_n; i++)
-        if (score->parts[i].value < score->parts[worst].value)
-            worst = i;
-    snprintf (score->verdict, sizeof score->verdict,
-              "%.0f%% of %zu checks, styles agree %.0f%%; weakest: %s %.2f", 100 * score->quality,
-              score->parts_n, 100 * score->agreement, score->parts[worst].name,
-              score->parts[worst].value);
-}
-
 /*  What stands in a slot, "" while nobody has written there; NULL: the team has no such slot. */
 static const char *writing_slot (const json_t *state, const char *name)
 {
@@ -299,7 +286,7 @@ static void writing_join (bool prose, const writing_sum_t *sum)
     score->quality /= (double) score->parts_n;
     score->agreement /= (double) sum->cross;
     score->success = score->agreement > (prose ? 0.9 : 0.999) && score->quality >= 0.9;
-    writing_verdict (score);
+    reward_tell_checks (score);
 }
 
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
