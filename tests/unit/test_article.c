@@ -15,6 +15,7 @@
 #include "task/corpus.h"
 #include "task/episode.h"
 #include "task_fixture.h"
+#include "score_fixture.h"
 
 #define TASK                                                                                       \
     "{\"id\":\"a\",\"family\":\"article\",\"brief\":\"opening: A\\nmiddle: B\\nclosing: C\","      \
@@ -31,28 +32,7 @@ static const char *const team[] = {"opening", "middle", "closing"};
 
 static reward_score_t score_of (const char *const *roles, size_t n, const char *const *texts)
 {
-    err_t err = {0};
-    episode_limits_t limits = {.tokens = 240, .turns = 1};
-    reward_score_t score;
-    episode_t *e = episode_new (TASK, roles, n, &limits, &err);
-    for (size_t r = 0; e && r < n; r++) {
-        episode_action_t action = {.text = texts[r], .size = strlen (texts[r]), .tokens = 24};
-        assert_int_equal (episode_act (e, r, &action, &err), 0);
-    }
-    if (!e || episode_step (e, &err) != 0 ||
-        family_find ("article")->score (e, &(task_capabilities_t){0}, &score, &err) != 0)
-        fail_msg ("%s", err.text);
-    episode_destroy (&e);
-    return score;
-}
-
-static double part_of (const reward_score_t *s, const char *name)
-{
-    for (size_t i = 0; i < s->parts_n; i++)
-        if (strcmp (s->parts[i].name, name) == 0)
-            return s->parts[i].value;
-    fail_msg ("no part '%s'", name);
-    return 0;
+    return score_turn ("article", TASK, 240, roles, n, texts);
 }
 
 static bool near (double x, double wanted)

@@ -13,6 +13,7 @@
 
 #include "task/family.h"
 #include "sandbox_fixture.h"
+#include "score_fixture.h"
 
 #define OWN                                                                                        \
     "{\"id\":\"o\",\"family\":\"coding\",\"brief\":\"Add.\",\"entry_point\":\"total\","            \
@@ -219,15 +220,6 @@ static reward_score_t solo (sandbox_t *sandbox, const char *task, const char *te
 {
     static const char *const roles[] = {"solo"};
     return score_of (sandbox, task, roles, &text, 1);
-}
-
-static double part_of (const reward_score_t *s, const char *name)
-{
-    for (size_t i = 0; i < s->parts_n; i++)
-        if (strcmp (s->parts[i].name, name) == 0)
-            return s->parts[i].value;
-    fail_msg ("no part '%s'", name);
-    return 0;
 }
 
 static void all_succeed (sandbox_t *sandbox, const char *task, const find_case_t *cases, size_t n)

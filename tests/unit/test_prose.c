@@ -11,6 +11,7 @@
 #include "task/family.h"
 #include "task/reward.h"
 #include "task/writing/writing.h"
+#include "score_fixture.h"
 
 #define TASK                                                                                       \
     "{\"id\":\"w\",\"family\":\"writing\",\"style\":\"prose\",\"brief\":\"Explain how bees make "  \
@@ -28,19 +29,7 @@
 static reward_score_t score_of (const char *task, const char *const *roles, size_t n,
                                 const char *const *texts)
 {
-    err_t err = {0};
-    episode_limits_t limits = {.tokens = 96, .turns = 1};
-    reward_score_t score;
-    episode_t *e = episode_new (task, roles, n, &limits, &err);
-    for (size_t r = 0; e && r < n; r++) {
-        episode_action_t action = {.text = texts[r], .size = strlen (texts[r]), .tokens = 24};
-        assert_int_equal (episode_act (e, r, &action, &err), 0);
-    }
-    if (!e || episode_step (e, &err) != 0 ||
-        family_find ("writing")->score (e, &(task_capabilities_t){0}, &score, &err) != 0)
-        fail_msg ("%s", err.text);
-    episode_destroy (&e);
-    return score;
+    return score_turn ("writing", task, 96, roles, n, texts);
 }
 
 static reward_score_t score_pair (const char *summary, const char *details)
@@ -48,15 +37,6 @@ static reward_score_t score_pair (const char *summary, const char *details)
     static const char *const roles[] = {"summary", "details"};
     const char *const texts[] = {summary, details};
     return score_of (TASK, roles, 2, texts);
-}
-
-static double part_of (const reward_score_t *s, const char *name)
-{
-    for (size_t i = 0; i < s->parts_n; i++)
-        if (strcmp (s->parts[i].name, name) == 0)
-            return s->parts[i].value;
-    fail_msg ("no part '%s'", name);
-    return 0;
 }
 
 static void good_prose_meets_every_check (void **state)

@@ -16,6 +16,7 @@
 #include "task/family.h"
 #include "task/reward.h"
 #include "task/words.h"
+#include "score_fixture.h"
 
 #define SUMMARY                                                                                    \
     "# Summary\nWe see the grey light of the garden in winter. Moreover, we admire the colours."
@@ -63,15 +64,6 @@ static double quality_of (const char *const *roles, size_t roles_n, const char *
                           size_t turns)
 {
     return score_of ("writing", play (GARDEN, roles, roles_n, text, turns), NULL).quality;
-}
-
-static double part_of (const reward_score_t *s, const char *name)
-{
-    for (size_t i = 0; i < s->parts_n; i++)
-        if (strcmp (s->parts[i].name, name) == 0)
-            return s->parts[i].value;
-    fail_msg ("no part '%s'", name);
-    return 0;
 }
 
 /*  By itself a summary is as good as it was, whatever the details say twice. */

@@ -19,6 +19,7 @@
 #include "task/reward.h"
 #include "task/task.h"
 #include "task_fixture.h"
+#include "score_fixture.h"
 
 static void the_split_is_a_partition (void **state)
 {
@@ -238,15 +239,6 @@ static episode_t *write_sized (const char *summary, size_t summary_n, const char
 static episode_t *write_episode (const char *summary, const char *details)
 {
     return write_sized (summary, strlen (summary), details);
-}
-
-static double part_of (const reward_score_t *s, const char *name)
-{
-    for (size_t i = 0; i < s->parts_n; i++)
-        if (strcmp (s->parts[i].name, name) == 0)
-            return s->parts[i].value;
-    fail_msg ("no part '%s'", name);
-    return 0;
 }
 
 static void styles_that_agree_score (void **state)
