@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/printable.h"
 #include "bus/bus.h"
 #include "cli.h"
+#include "tap/join.h"
 #include "tap/line.h"
 #include "tap/topics.h"
 #include "wire/wire.h"
@@ -206,26 +206,15 @@ static int cmd_tap_run (int argc, char **argv)
     if (!args)
         return status;
     err_t err = {0};
-    char name[48], own[128];
-    keys_t keys;
-    snprintf (name, sizeof name, "tap-%ld", (long) getpid ());
     struct sigaction action = {.sa_handler = cmd_tap_on_signal};
     sigaction (SIGINT, &action, NULL);
     sigaction (SIGTERM, &action, NULL);
     tap_t tap = {.json = args_flag (args, "--json"), .counts = args_flag (args, "--topics")};
     tap.prefixes = args_positionals (args, &tap.prefixes_n);
     regex_t grep;
-    int rc = keys_load (args_value (args, "--keys"), &keys, &err);
-    bus_options_t bus_options = {.address = args_value (args, "--bus"),
-                                 .name = keys_name (&keys, name, own, sizeof own),
-                                 .keys = &keys};
-    if (rc == 0)
-        rc = cmd_tap_read (&tap, args, &grep, &err);
-    bus_t *bus = rc == 0 ? bus_new (&bus_options, &err) : NULL;
-    /* A bus that is not there would otherwise look like a quiet one. */
-    rc = bus ? bus_ready (bus, 3000, &err) : -1;
-    if (rc == 0)
-        rc = cmd_tap_subscribe (&tap, bus, &err);
+    int rc = cmd_tap_read (&tap, args, &grep, &err);
+    bus_t *bus = rc == 0 ? join_bus (args, "tap", &err) : NULL;
+    rc = bus ? cmd_tap_subscribe (&tap, bus, &err) : -1;
     if (rc == 0)
         rc = cmd_tap_listen (&tap, bus, &err);
     if (rc == 0 && tap.counts)

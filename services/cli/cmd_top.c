@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "cli.h"
+#include "tap/join.h"
 #include "top/rows.h"
 #include "view/style.h"
 
@@ -185,16 +186,9 @@ static int cmd_top_run (int argc, char **argv)
     if (!args)
         return status;
     err_t err = {0};
-    char name[48], own[128];
-    keys_t keys;
     top_t *top = calloc (1, sizeof *top);
-    snprintf (name, sizeof name, "top-%ld", (long) getpid ());
-    int rc = keys_load (args_value (args, "--keys"), &keys, &err);
-    bus_options_t options = {.address = args_value (args, "--bus"),
-                             .name = keys_name (&keys, name, own, sizeof own),
-                             .keys = &keys};
-    bus_t *bus = rc == 0 && top ? bus_new (&options, &err) : NULL;
-    rc = bus && bus_ready (bus, 3000, &err) == 0 ? bus_subscribe (bus, "", &err) : -1;
+    bus_t *bus = top ? join_bus (args, "top", &err) : NULL;
+    int rc = bus ? bus_subscribe (bus, "", &err) : -1;
     if (rc == 0) {
         struct sigaction action = {.sa_handler = cmd_top_on_signal};
         sigaction (SIGINT, &action, NULL);
