@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pages.h"
+#include "bus/endpoint.h"
 
 #define COURIER_TICK_MS 50
 #define COURIER_WINDOW  8 /* chunks asked for at once, at most */
@@ -300,42 +301,30 @@ static void courier_tick (courier_t *c, bool again)
     }
 }
 
-/*  In this order. ZeroMQ's own thread hands events to the monitor, and waits for as long as nobody
- *  takes them: with the monitor closed and the watching not yet ended, it would stand still for
- *  ever, and with it every connection of ours. */
 static void courier_close (courier_t *c)
 {
-    if (c->monitor) {
-        zmq_socket_monitor (c->socket, NULL, 0);
-        zmq_close (c->monitor);
-    }
+    endpoint_unwatch (c->socket, &c->monitor);
     if (c->socket)
         zmq_close (c->socket);
-    c->monitor = c->socket = NULL;
+    c->socket = NULL;
 }
 
 static int courier_open (courier_t *c, err_t *err)
 {
     c->socket = node_connect (c->node, ZMQ_DEALER, ADDRESS_POLICIES, NODE_POLICIES, err);
-    c->monitor = c->socket ? zmq_socket (c->node->context, ZMQ_PAIR) : NULL;
-    if (c->monitor &&
-        (zmq_socket_monitor (c->socket, COURIER_MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0 ||
-         zmq_connect (c->monitor, COURIER_MONITOR) != 0)) {
-        zmq_close (c->monitor);
-        c->monitor = NULL;
-    }
-    return c->socket ? 0 : -1;
+    if (!c->socket)
+        return -1;
+    c->monitor = endpoint_watch (c->node->context, c->socket, COURIER_MONITOR,
+                                 ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
+    return 0;
 }
 
-/*  Whether the monitor told of a connection since it was last asked: an event of two frames. */
+/*  Whether the monitor told of a connection since it was last asked. */
 static bool courier_reconnected (courier_t *c)
 {
     bool connected = false;
-    zmq_msg_t frame;
-    zmq_msg_init (&frame);
-    while (c->monitor && zmq_msg_recv (&frame, c->monitor, ZMQ_DONTWAIT) >= 0)
+    while (endpoint_event (c->monitor, 0, NULL))
         connected = true;
-    zmq_msg_close (&frame);
     return connected;
 }
 

@@ -130,3 +130,43 @@ int endpoint_connect (void *socket, const char *endpoint, const endpoint_options
         return err_set (err, ERR_CONFIG, "%s: %s", endpoint, zmq_strerror (errno));
     return 0;
 }
+
+/*  ---- watching ------------------------------------------------------------------------------- */
+
+void *endpoint_watch (void *context, void *socket, const char *name, int events)
+{
+    void *monitor = zmq_socket (context, ZMQ_PAIR);
+    if (monitor &&
+        (zmq_socket_monitor (socket, name, events) != 0 || zmq_connect (monitor, name) != 0))
+        endpoint_unwatch (socket, &monitor);
+    return monitor;
+}
+
+/*  In this order. ZeroMQ's own thread hands events to the monitor, and waits for as long as nobody
+ *  takes them: with the monitor closed and the watching not yet ended, it would stand still for
+ *  ever, and so would the end of the context. */
+void endpoint_unwatch (void *socket, void **monitor)
+{
+    if (!*monitor)
+        return;
+    zmq_socket_monitor (socket, NULL, 0);
+    zmq_close (*monitor);
+    *monitor = NULL;
+}
+
+/*  An event is two frames: its number and its value, and the endpoint (zmq_socket_monitor(3)). */
+int endpoint_event (void *monitor, int wait_ms, uint32_t *value)
+{
+    uint8_t event[6];
+    uint16_t number;
+    char endpoint[1];
+    zmq_pollitem_t item = {.socket = monitor, .events = ZMQ_POLLIN};
+    if (!monitor || (wait_ms > 0 && zmq_poll (&item, 1, wait_ms) <= 0) ||
+        zmq_recv (monitor, event, sizeof event, ZMQ_DONTWAIT) != sizeof event ||
+        zmq_recv (monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT) < 0)
+        return 0;
+    memcpy (&number, event, sizeof number);
+    if (value)
+        memcpy (value, event + sizeof number, sizeof *value);
+    return number;
+}

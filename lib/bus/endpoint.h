@@ -13,6 +13,7 @@
 #define QUINTET_BUS_ENDPOINT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "bus/keys.h"
@@ -37,5 +38,13 @@ int endpoint_bind (void *socket, const char *endpoint, const endpoint_options_t 
                    err_t *err);
 int endpoint_connect (void *socket, const char *endpoint, const endpoint_options_t *options,
                       err_t *err);
+
+/*  Watches how a socket's connections come about, before it connects or afterwards: events are some
+ *  of ZMQ_EVENT_..., name an inproc:// address of its own. NULL: it cannot be watched. */
+void *endpoint_watch (void *context, void *socket, const char *name, int events);
+/*  Before the socket is closed. *monitor, which may be NULL, becomes NULL. */
+void endpoint_unwatch (void *socket, void **monitor);
+/*  The next event, and what comes with it (value may be NULL), within wait_ms; 0: none. */
+int endpoint_event (void *monitor, int wait_ms, uint32_t *value);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bus/endpoint.h"
 
 /*  Half a second: the bus takes a peer for dead after two (PEER_DEAD_MS in
  *  services/bus/peers.h), so three beats in a row may get lost. */
@@ -133,11 +134,10 @@ static void pulse_beat (pulse_t *pulse)
 
 static void pulse_disconnect (pulse_t *pulse)
 {
-    if (pulse->monitor)
-        zmq_close (pulse->monitor);
+    endpoint_unwatch (pulse->socket, &pulse->monitor);
     if (pulse->socket)
         zmq_close (pulse->socket);
-    pulse->monitor = pulse->socket = NULL;
+    pulse->socket = NULL;
 }
 
 /*  Only the greeting is watched. Without a monitor a bus that does not let us in is one that does
@@ -148,37 +148,23 @@ static int pulse_connect (pulse_t *pulse, err_t *err)
     pulse->socket = node_connect (pulse->node, ZMQ_DEALER, ADDRESS_REQUESTS, NODE_BEATS, err);
     if (!pulse->socket)
         return -1;
-    if (zmq_socket_monitor (pulse->socket, PULSE_MONITOR,
-                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                                ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL) == 0)
-        pulse->monitor = zmq_socket (pulse->node->context, ZMQ_PAIR);
-    if (pulse->monitor && zmq_connect (pulse->monitor, PULSE_MONITOR) != 0) {
-        zmq_close (pulse->monitor);
-        pulse->monitor = NULL;
-    }
+    pulse->monitor =
+        endpoint_watch (pulse->node->context, pulse->socket, PULSE_MONITOR,
+                        ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
     return 0;
 }
 
-/*  An event is two frames: its number and its value, and the endpoint (zmq_socket_monitor(3)). */
 static void pulse_take_greetings (pulse_t *pulse)
 {
-    uint8_t event[6];
-    char endpoint[ADDRESS_MAX];
-    while (pulse->monitor &&
-           zmq_recv (pulse->monitor, event, sizeof event, ZMQ_DONTWAIT) == sizeof event &&
-           zmq_recv (pulse->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT) >= 0) {
-        uint16_t number;
-        uint32_t value;
-        memcpy (&number, event, sizeof number);
-        memcpy (&value, event + sizeof number, sizeof value);
-        bool keys = *pulse->node->keys.name;
-        if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    bool keys = *pulse->node->keys.name;
+    uint32_t value;
+    for (int event; (event = endpoint_event (pulse->monitor, 0, &value));)
+        if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
             pulse_refuse (pulse, "it does not know this certificate, which was revoked or renewed, "
                                  "or is for another bus (quintet keys list)");
         else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
             pulse_refuse (pulse, keys ? "it has no keys: leave out --keys"
                                       : "it wants a certificate: --keys DIR");
-    }
 }
 
 /*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after

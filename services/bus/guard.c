@@ -262,28 +262,21 @@ void guard_status (const guard_t *g, guard_status_t *status)
 /*  How a stranger's greeting ends: ZMQ_EVENT_HANDSHAKE_...; 0: not in time. */
 static int guard_greet (const char *endpoint, const keys_t *keys, err_t *err)
 {
-    uint8_t event[6];
-    uint16_t number = 0;
-    int wait_ms = GUARD_TEST_MS;
+    int ended = 0;
     void *context = zmq_ctx_new ();
     void *socket = context ? zmq_socket (context, ZMQ_DEALER) : NULL;
-    void *monitor = context ? zmq_socket (context, ZMQ_PAIR) : NULL;
+    void *monitor = socket ? endpoint_watch (context, socket, "inproc://greeting",
+                                             ZMQ_EVENT_HANDSHAKE_SUCCEEDED | GUARD_TURNED_AWAY)
+                           : NULL;
     endpoint_options_t options = {.hwm = 1, .keys = keys};
-    if (socket && monitor &&
-        zmq_socket_monitor (socket, "inproc://greeting",
-                            ZMQ_EVENT_HANDSHAKE_SUCCEEDED | GUARD_TURNED_AWAY) == 0 &&
-        zmq_setsockopt (monitor, ZMQ_RCVTIMEO, &wait_ms, sizeof wait_ms) == 0 &&
-        zmq_connect (monitor, "inproc://greeting") == 0 &&
-        endpoint_connect (socket, endpoint, &options, err) == 0 &&
-        zmq_recv (monitor, event, sizeof event, 0) == sizeof event)
-        memcpy (&number, event, sizeof number);
-    if (monitor)
-        zmq_close (monitor);
+    if (monitor && endpoint_connect (socket, endpoint, &options, err) == 0)
+        ended = endpoint_event (monitor, GUARD_TEST_MS, NULL);
+    endpoint_unwatch (socket, &monitor);
     if (socket)
         zmq_close (socket);
     if (context)
         zmq_ctx_term (context);
-    return number;
+    return ended;
 }
 
 /*  Fails closed: what is neither let in nor turned away in time is an error as well. */
