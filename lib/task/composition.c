@@ -5,13 +5,15 @@
  */
 #include "task/composition.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/hash.h"
 
 /*  Lists on which functions are compared: they tell the 586 functions apart that the 800
  *  compositions are; half as many take some of them for the same. */
-#define COMPOSITION_PROBES 256
+#define COMPOSITION_PROBES    256
+#define COMPOSITION_NAME_SIZE 9 /* eight hexadecimal digits of a hash */
 
 const composition_part_t composition_filters[COMPOSITION_FILTERS] = {
     {"", {"numbers", "values", "elements"}},
@@ -208,20 +210,43 @@ json_t *composition_result (const size_t parts[3], const composition_list_t *xs)
                                              : json_integer (result[0]);
 }
 
-void composition_name (const size_t parts[3], char name[COMPOSITION_NAME_SIZE])
+/*  ---- names ---------------------------------------------------------------------------------- */
+
+/*  Written once, and then only read. */
+static char composition_names[COMPOSITIONS][COMPOSITION_NAME_SIZE];
+static pthread_once_t composition_named = PTHREAD_ONCE_INIT;
+
+static void composition_name_one (size_t i, const composition_list_t *probes)
 {
-    rng_t rng = {.key = rng_key ((uint64_t[]){0xf0c7}, 1)};
+    size_t parts[3], n = 0;
     long results[COMPOSITION_PROBES * COMPOSITION_LIST_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < COMPOSITION_PROBES; i++) {
-        composition_list_t xs = composition_draw (&rng, i);
-        size_t given = composition_compute (parts, &xs, results + n + 1);
+    composition_at (i, parts);
+    for (size_t p = 0; p < COMPOSITION_PROBES; p++) {
+        size_t given = composition_compute (parts, &probes[p], results + n + 1);
         results[n] = composition_gives_list (parts[2]) ? (long) given : -1;
         n += 1 + given;
     }
     char hex[HASH_HEX_SIZE];
     hash_t hash = hash_of (results, n * sizeof *results);
-    snprintf (name, COMPOSITION_NAME_SIZE, "%s", hash_hex (&hash, hex));
+    snprintf (composition_names[i], COMPOSITION_NAME_SIZE, "%s", hash_hex (&hash, hex));
+}
+
+static void composition_name_all (void)
+{
+    rng_t rng = {.key = rng_key ((uint64_t[]){0xf0c7}, 1)};
+    composition_list_t probes[COMPOSITION_PROBES];
+    for (size_t p = 0; p < COMPOSITION_PROBES; p++)
+        probes[p] = composition_draw (&rng, p);
+    for (size_t i = 0; i < COMPOSITIONS; i++)
+        composition_name_one (i, probes);
+}
+
+/*  A set asks for some ten thousand names, which are 800. */
+const char *composition_name (const size_t parts[3])
+{
+    pthread_once (&composition_named, composition_name_all);
+    size_t i = (parts[0] * COMPOSITION_MAPS + parts[1]) * COMPOSITION_REDUCES + parts[2];
+    return composition_names[i];
 }
 
 void composition_at (size_t i, size_t parts[3])

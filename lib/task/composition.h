@@ -24,8 +24,7 @@
 #define COMPOSITION_SYNONYMS 3
 #define COMPOSITIONS         (COMPOSITION_FILTERS * COMPOSITION_MAPS * COMPOSITION_REDUCES)
 /*  Numbers in a list, and a place for the number that an empty one is reduced to. */
-#define COMPOSITION_LIST_MAX  10
-#define COMPOSITION_NAME_SIZE 9
+#define COMPOSITION_LIST_MAX 10
 
 typedef struct {
     const char *code; /* an expression of x, or a reduction with %s for the list */
@@ -47,8 +46,9 @@ void composition_at (size_t i, size_t parts[3]);
 void composition_say (const size_t parts[3], rng_t *rng, buf_t *brief);
 /*  A name for the function that a composition computes: by what it gives for many lists. Many
  *  compositions are one function (the number of the squares of the even numbers is the number of
- *  the even numbers), and whoever has learnt one of them has seen them all. */
-void composition_name (const size_t parts[3], char name[COMPOSITION_NAME_SIZE]);
+ *  the even numbers), and whoever has learnt one of them has seen them all. Eight letters; they
+ *  stay. */
+const char *composition_name (const size_t parts[3]);
 /*  One of the parts is taken for another. */
 void composition_mistake (size_t parts[3], rng_t *rng);
 

@@ -259,10 +259,25 @@ static int cmd_experiment_write (const experiment_t *e, err_t *err)
     return rc;
 }
 
+static int cmd_experiment_check (const experiment_t *e, err_t *err)
+{
+    int rc = 0;
+    for (size_t a = 0; rc == 0 && a < e->plan->arms_n; a++) {
+        if (e->screen)
+            printf ("\r\033[K[%zu/%zu] %.60s: checked before anything starts", a + 1,
+                    e->plan->arms_n, e->plan->arms[a].title);
+        fflush (stdout);
+        rc = plan_check (e->plan, &e->plan->arms[a], err);
+    }
+    if (e->screen)
+        printf ("\r\033[K");
+    return rc;
+}
+
 static int cmd_experiment_start (experiment_t *e, err_t *err)
 {
     /* Everything that can be wrong is said before anything is written. */
-    if (cmd_experiment_check_folder (e, err) != 0 || plan_check (e->plan, err) != 0 ||
+    if (cmd_experiment_check_folder (e, err) != 0 || cmd_experiment_check (e, err) != 0 ||
         cmd_experiment_each (e, cmd_experiment_only_find, err) != 0 ||
         fs_mkdirs (e->out, err) != 0 ||
         history_begin (e->out, e->command.data, &e->history, err) != 0)
@@ -273,7 +288,7 @@ static int cmd_experiment_start (experiment_t *e, err_t *err)
 /*  What would run: each arm, and what it sets. */
 static int cmd_experiment_list (const experiment_t *e, err_t *err)
 {
-    if (plan_check (e->plan, err) != 0)
+    if (cmd_experiment_check (e, err) != 0)
         return -1;
     printf ("%s\n", e->plan->title);
     for (size_t a = 0; a < e->plan->arms_n; a++) {

@@ -34,12 +34,10 @@ void coding_get_parts (const json_t *task, size_t parts[3])
  *  the scorer sees by them that the task is one of ours. */
 void coding_set_parts (json_t *task, const size_t parts[3])
 {
-    char name[COMPOSITION_NAME_SIZE];
-    composition_name (parts, name);
     json_object_set_new (
         task, "parts",
         json_pack ("[I,I,I]", (json_int_t) parts[0], (json_int_t) parts[1], (json_int_t) parts[2]));
-    json_object_set_new (task, "id", json_sprintf ("coding/%s", name));
+    json_object_set_new (task, "id", json_sprintf ("coding/%s", composition_name (parts)));
 }
 
 json_t *coding_generate (const task_options_t *options, size_t i)

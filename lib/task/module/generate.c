@@ -53,10 +53,8 @@ static void module_name (json_t *task)
 
 void module_set_parts (json_t *task, size_t k, const size_t parts[3])
 {
-    char name[COMPOSITION_NAME_SIZE];
     json_t *function = json_array_get (json_object_get (task, "functions"), k);
-    composition_name (parts, name);
-    json_object_set_new (function, "id", json_string (name));
+    json_object_set_new (function, "id", json_string (composition_name (parts)));
     json_object_set_new (
         function, "parts",
         json_pack ("[I,I,I]", (json_int_t) parts[0], (json_int_t) parts[1], (json_int_t) parts[2]));

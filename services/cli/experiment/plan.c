@@ -505,19 +505,14 @@ conf_t *plan_conf (const plan_t *plan, const plan_arm_t *arm, uint64_t seed, err
     return conf;
 }
 
-int plan_check (const plan_t *plan, err_t *err)
+int plan_check (const plan_t *plan, const plan_arm_t *arm, err_t *err)
 {
-    for (size_t i = 0; i < plan->arms_n; i++) {
-        const plan_arm_t *arm = &plan->arms[i];
-        check_t check = {0};
-        conf_t *conf = plan_conf (plan, arm, plan->seeds[0], err);
-        if (!conf)
-            return -1;
-        int rc = check_run (&check, conf, false, err);
-        check_free (&check);
-        conf_destroy (&conf);
-        if (rc != 0)
-            return err_wrap (err, "%s:%zu: arms.%s", plan->file, arm->line, arm->name);
-    }
-    return 0;
+    check_t check = {0};
+    conf_t *conf = plan_conf (plan, arm, plan->seeds[0], err);
+    if (!conf)
+        return -1;
+    int rc = check_run (&check, conf, false, err);
+    check_free (&check);
+    conf_destroy (&conf);
+    return rc == 0 ? 0 : err_wrap (err, "%s:%zu: arms.%s", plan->file, arm->line, arm->name);
 }

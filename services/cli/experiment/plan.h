@@ -2,7 +2,7 @@
  *
  *      plan_t *plan = plan_load ("deploy/experiments/coding.yml", &err);
  *      plan_count_seeds (plan, 3);
- *      plan_check (plan, &err);
+ *      plan_check (plan, &plan->arms[0], &err);
  *      plan_destroy (&plan);
  *
  *  Keys of the file:
@@ -84,7 +84,7 @@ int plan_set (plan_t *plan, const char *const *sets, size_t n, err_t *err);
 conf_t *plan_conf (const plan_t *plan, const plan_arm_t *arm, uint64_t seed, err_t *err);
 /*  The overrides of an arm under a seed, in order; the caller frees words and array. */
 char **plan_words (const plan_t *plan, const plan_arm_t *arm, uint64_t seed, size_t *n);
-/*  Every arm's configuration, model, tasks and prompts, before anything starts. */
-int plan_check (const plan_t *plan, err_t *err);
+/*  An arm's configuration, model, tasks and prompts, before anything starts. */
+int plan_check (const plan_t *plan, const plan_arm_t *arm, err_t *err);
 
 #endif
