@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "watch/folder.h"
 #include "cli.h"
-#include "report/folder.h"
 
 static const args_option_t options[] = {
     {"--model", "DIR", "",

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/printable.h"
+#include "watch/folder.h"
+#include "watch/history.h"
 #include "cli.h"
 #include "experiment/arm.h"
 #include "experiment/child.h"
@@ -19,8 +21,6 @@
 #include "experiment/sheet.h"
 #include "experiment/table.h"
 #include "report/ending.h"
-#include "report/folder.h"
-#include "report/history.h"
 #include "view/style.h"
 
 #define EXPERIMENT_FILE    "experiment.yml" /* in its folder: the file that it was started with */

@@ -17,8 +17,8 @@
 #include "play/tasks.h"
 #include "play/verdict.h"
 #include "program/session.h"
-#include "report/folder.h"
 #include "task/episode.h"
+#include "watch/folder.h"
 
 static const args_option_t options[] = {
     {"--model", "DIR", "",

@@ -19,14 +19,15 @@
 #include "check/place.h"
 #include "cli.h"
 #include "report/ending.h"
-#include "report/folder.h"
 #include "report/lost.h"
-#include "report/history.h"
 #include "report/report.h"
 #include "report/result.h"
 #include "suite/presence.h"
 #include "suite/suite.h"
 #include "svc/svc.h"
+#include "watch/folder.h"
+#include "watch/history.h"
+#include "watch/lines.h"
 #include "view/live.h"
 #include "view/style.h"
 
@@ -347,7 +348,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     live_begin (run->live, who, run->id, (size_t) run->conf->trainer.steps,
                 resumes ? folder_step (run->folder) : 0);
     if (resumes)
-        result_each (run->folder, "metrics.jsonl", live_past, run->live);
+        lines_each (run->folder, "metrics.jsonl", live_past, run->live);
     supervisor_t *supervisor = suite_supervisor (run->suite);
     if (supervisor_add (supervisor, who, argv, resumes ? NULL : "--resume", SUPERVISE_UNTIL, err) !=
         0)

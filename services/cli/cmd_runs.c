@@ -13,10 +13,11 @@
 #include "base/printable.h"
 #include "cli.h"
 #include "conf/conf.h"
-#include "report/folder.h"
-#include "report/history.h"
 #include "report/result.h"
 #include "svc/svc.h"
+#include "watch/folder.h"
+#include "watch/history.h"
+#include "watch/lines.h"
 #include "view/style.h"
 
 #define RUNS_MAX    4096
@@ -87,7 +88,7 @@ static void cmd_runs_read (listed_t *run, const char *dir)
               : folder_finished (dir, NULL)         ? "finished"
                                                     : "unfinished");
     history_free (&history);
-    result_each (dir, "metrics.jsonl", cmd_runs_take_line, run);
+    lines_each (dir, "metrics.jsonl", cmd_runs_take_line, run);
     run->conf = folder_conf (dir);
 }
 

@@ -11,9 +11,9 @@
 #include "bus/bus.h"
 #include "cli.h"
 #include "tap/join.h"
-#include "tap/line.h"
 #include "tap/topics.h"
 #include "wire/wire.h"
+#include "watch/line.h"
 
 #define QUIET_MS 3000 /* without an event, until everything is looked at */
 #define LOOK_MS  2000 /* services tell their status twice a second */

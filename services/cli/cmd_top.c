@@ -9,9 +9,9 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "watch/rows.h"
 #include "cli.h"
 #include "tap/join.h"
-#include "top/rows.h"
 #include "view/style.h"
 
 #define DRAW_MS 1000

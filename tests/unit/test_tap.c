@@ -11,8 +11,8 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#include "../../services/cli/tap/line.h"
 #include "../../services/cli/tap/topics.h"
+#include "watch/line.h"
 
 #define SEEN_S 1700000000.5
 

@@ -1,4 +1,3 @@
-/* with: services/cli/top/ */
 /*  The table of `quintet top`: rates, percentiles, restarts, who is silent, what it says of
  *  runs. */
 #include <stdarg.h>
@@ -11,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../services/cli/top/rows.h"
 #include "base/clock.h"
+#include "watch/rows.h"
 
 static void tell (rows_t *rows, const char *name, uint64_t pid, const wire_part_t *metrics,
                   size_t n)

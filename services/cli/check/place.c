@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "../report/folder.h"
-#include "../report/history.h"
+#include "watch/folder.h"
+#include "watch/history.h"
 
 /*  Whether the run in a folder is one that this configuration would make, and not at its end. */
 static bool place_unfinished (const conf_t *conf, const char *dir)

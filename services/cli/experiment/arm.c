@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../report/folder.h"
-#include "../report/history.h"
 #include "../report/result.h"
 #include "base/clock.h"
+#include "watch/folder.h"
+#include "watch/history.h"
 #include "child.h"
 
 #define ARM_WORDS_MAX 240

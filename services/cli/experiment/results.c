@@ -11,6 +11,7 @@
 #include "base/decimal.h"
 #include "learn/bootstrap.h"
 #include "learn/pass.h"
+#include "watch/lines.h"
 
 #define WINDOW  5   /* steps whose mean is looked at */
 #define OF_BEST 0.9 /* share of the highest that counts as reached */
@@ -57,11 +58,11 @@ static int results_gather_seed (gathered_t *g, size_t seed, const arm_t *place, 
     result_free (&result);
     snprintf (name, sizeof name, "evaluations/step-%lld.jsonl",
               (long long) json_integer_value (json_object_get (g->result[seed], "steps")));
-    g->lines[seed] = result_lines (place->dir, name);
+    g->lines[seed] = lines_all (place->dir, name);
     if (json_array_size (g->lines[seed]) == 0)
         return err_set (err, ERR_INPUT, "%s/%s: no evaluation is in it", place->dir, name);
     g->metrics[seed] = json_array ();
-    result_each (place->dir, "metrics.jsonl", results_keep_step, g->metrics[seed]);
+    lines_each (place->dir, "metrics.jsonl", results_keep_step, g->metrics[seed]);
     json_t *clock =
         fs_join (path, place->dir, ARM_CLOCK, NULL) == 0 ? json_load_file (path, 0, NULL) : NULL;
     g->clock[seed] = json_incref (json_object_get (clock, "tasks"));

@@ -11,6 +11,7 @@
 #include "../report/result.h"
 #include "arm.h"
 #include "base/fs.h"
+#include "watch/lines.h"
 #include "figure.h"
 #include "table.h"
 
@@ -74,8 +75,8 @@ static int sheet_read (shown_t *shown, const plan_t *plan, size_t number, const 
                        .episodes = json_object (),
                        .tasks = json_array ()};
     memcpy (shown->dir, place.dir, sizeof shown->dir);
-    result_each (place.dir, "metrics.jsonl", sheet_keep_line, shown->lines);
-    result_each (place.dir, "episodes.jsonl", sheet_keep_episode, shown);
+    lines_each (place.dir, "metrics.jsonl", sheet_keep_line, shown->lines);
+    lines_each (place.dir, "episodes.jsonl", sheet_keep_episode, shown);
     return 0;
 }
 

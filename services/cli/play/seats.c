@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../report/folder.h"
 #include "model/lora.h"
+#include "watch/folder.h"
 
 #define ADAPTERS FOLDER_ADAPTERS
 #define WEIGHTS  "config.json"

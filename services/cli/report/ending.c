@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/printable.h"
-#include "folder.h"
+#include "watch/folder.h"
 
 /*  A word as a shell reads it back: in single quotes, unless it needs none. A quote inside of them
  *  ends them, stands alone behind a backslash, and begins them again. */

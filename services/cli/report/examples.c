@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "result.h"
+#include "watch/lines.h"
 
 static const json_t *examples_task_id (const json_t *episode)
 {
@@ -63,7 +64,7 @@ json_t *examples_read (const char *out)
 {
     examples_t found = {json_array (), json_array ()};
     json_t *all = json_array (), *pair;
-    result_each (out, "episodes.jsonl", examples_sort_in, &found);
+    lines_each (out, "episodes.jsonl", examples_sort_in, &found);
     json_array_extend (found.sampled, found.greedy);
     /* Two passes, so that each half keeps the order of the evaluation. */
     for (int learned = 1; learned >= 0; learned--) {
@@ -92,6 +93,6 @@ static void examples_keep_newest (void *context, json_t *episode)
 json_t *examples_newest (const char *out)
 {
     json_t *newest = NULL;
-    result_each (out, "episodes.jsonl", examples_keep_newest, &newest);
+    lines_each (out, "episodes.jsonl", examples_keep_newest, &newest);
     return newest;
 }

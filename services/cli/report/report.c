@@ -17,8 +17,9 @@
 #include "base/fs.h"
 #include "charts.h"
 #include "conf/conf.h"
+#include "watch/history.h"
+#include "watch/lines.h"
 #include "examples.h"
-#include "history.h"
 #include "page.h"
 #include "prompts.h"
 #include "result.h"
@@ -90,9 +91,9 @@ static void report_read (report_t *r, const char *out)
 {
     char path[FS_PATH_MAX], solo[FS_PATH_MAX];
     *r = (report_t){.out = out, .team = json_array (), .solo = json_array ()};
-    result_each (out, "metrics.jsonl", report_keep_line, r->team);
+    lines_each (out, "metrics.jsonl", report_keep_line, r->team);
     if (fs_join (solo, out, "solo", NULL) == 0)
-        result_each (solo, "metrics.jsonl", report_keep_line, r->solo);
+        lines_each (solo, "metrics.jsonl", report_keep_line, r->solo);
     history_read (&r->history, out);
     if (fs_join (path, out, "result.json", NULL) == 0)
         r->result = json_load_file (path, 0, NULL);

@@ -53,41 +53,6 @@ void result_free (result_t *r)
     *r = (result_t){0};
 }
 
-/*  Lines that are no JSON are left out: a run that was killed may have left half a line at the
- *  end, and one that goes on may be writing it. */
-void result_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
-                  void *context)
-{
-    char path[FS_PATH_MAX];
-    if (fs_join (path, folder, file, NULL) != 0)
-        return;
-    FILE *lines = fopen (path, "re");
-    char *text = NULL;
-    size_t capacity = 0;
-    while (lines && getline (&text, &capacity, lines) > 0) {
-        json_t *line = json_loads (text, 0, NULL);
-        if (json_is_object (line))
-            each (context, line);
-        json_decref (line);
-    }
-    free (text);
-    if (lines)
-        fclose (lines);
-}
-
-/*  The line is borrowed, so the list takes a reference of its own. */
-static void result_keep_line (void *context, json_t *line)
-{
-    json_array_append (context, line);
-}
-
-json_t *result_lines (const char *folder, const char *file)
-{
-    json_t *list = json_array ();
-    result_each (folder, file, result_keep_line, list);
-    return list;
-}
-
 /*  NAN where the trainer did not measure it: null and a missing key are the same to a reader. */
 static double result_number (const json_t *result, const char *when, const char *key)
 {

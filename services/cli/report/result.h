@@ -40,10 +40,4 @@ bool result_reproducible (const result_t *result);
 const char *result_interval (const json_t *result, const char *when, const char *key,
                              char text[RESULT_INTERVAL]);
 
-/*  Lines of a JSONL file that are objects, as an array (empty when there is no such file). */
-json_t *result_lines (const char *folder, const char *file);
-/*  The same one by one, borrowed: a long run's lines need not be in memory together. */
-void result_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
-                  void *context);
-
 #endif

@@ -1,5 +1,5 @@
 /*  rows - see rows.h */
-#include "rows.h"
+#include "watch/rows.h"
 
 #include <math.h>
 #include <stdio.h>

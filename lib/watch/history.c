@@ -1,5 +1,5 @@
 /*  history - see history.h */
-#include "history.h"
+#include "watch/history.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 
 #include "base/fs.h"
 #include "base/printable.h"
-#include "folder.h"
-#include "result.h"
+#include "watch/folder.h"
+#include "watch/lines.h"
 
 #define HISTORY_FILE    "history.jsonl"
 #define HISTORY_LOCK_MS 500
@@ -113,7 +113,7 @@ void history_end (int fd, history_end_t how, const char *text)
 
 void history_read (history_t *h, const char *out)
 {
-    json_t *lines = result_lines (out, HISTORY_FILE), *line;
+    json_t *lines = lines_all (out, HISTORY_FILE), *line;
     size_t i;
     *h = (history_t){.locked = folder_locked (out, HISTORY_FILE)};
     json_array_foreach (lines, i, line) {

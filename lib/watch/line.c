@@ -1,5 +1,5 @@
 /*  line - see line.h */
-#include "line.h"
+#include "watch/line.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -8,8 +8,8 @@
  *
  *  A rate is of the last ROWS_SPAN_MS; a number that a service does not have is NAN.
  */
-#ifndef QUINTET_CLI_ROWS_H
-#define QUINTET_CLI_ROWS_H
+#ifndef QUINTET_WATCH_ROWS_H
+#define QUINTET_WATCH_ROWS_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  *      if (folder_holds_run ("runs/coding")) step = folder_step ("runs/coding");
  *      folder_numbered (out, "runs/coding", folder_runs ("runs/coding") + 1);   runs/coding-2
  */
-#ifndef QUINTET_CLI_FOLDER_H
-#define QUINTET_CLI_FOLDER_H
+#ifndef QUINTET_WATCH_FOLDER_H
+#define QUINTET_WATCH_FOLDER_H
 
 #include <stdbool.h>
 #include <stddef.h>

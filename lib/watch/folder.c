@@ -1,5 +1,5 @@
 /*  folder - see folder.h */
-#include "folder.h"
+#include "watch/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  *      line_text (&item, event, seconds, &out);           who, what, and what matters of it
  *      line_json (&item, event, seconds, &out);           everything
  */
-#ifndef QUINTET_CLI_LINE_H
-#define QUINTET_CLI_LINE_H
+#ifndef QUINTET_WATCH_LINE_H
+#define QUINTET_WATCH_LINE_H
 
 #include "base/buf.h"
 #include "bus/bus.h"

@@ -8,8 +8,8 @@
  *  {"event": "ended", "time_s", "how", "text"}. Who works there holds the file locked. It is for
  *  people: that it cannot be written ends no run.
  */
-#ifndef QUINTET_CLI_HISTORY_H
-#define QUINTET_CLI_HISTORY_H
+#ifndef QUINTET_WATCH_HISTORY_H
+#define QUINTET_WATCH_HISTORY_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,0 +1,42 @@
+/*  lines - see lines.h */
+#include "watch/lines.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/fs.h"
+
+/*  Lines that are no JSON are left out: a run that was killed may have left half a line at the
+ *  end, and one that goes on may be writing it. */
+void lines_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
+                 void *context)
+{
+    char path[FS_PATH_MAX];
+    if (fs_join (path, folder, file, NULL) != 0)
+        return;
+    FILE *lines = fopen (path, "re");
+    char *text = NULL;
+    size_t capacity = 0;
+    while (lines && getline (&text, &capacity, lines) > 0) {
+        json_t *line = json_loads (text, 0, NULL);
+        if (json_is_object (line))
+            each (context, line);
+        json_decref (line);
+    }
+    free (text);
+    if (lines)
+        fclose (lines);
+}
+
+/*  The line is borrowed, so the list takes a reference of its own. */
+static void lines_keep (void *context, json_t *line)
+{
+    json_array_append (context, line);
+}
+
+json_t *lines_all (const char *folder, const char *file)
+{
+    json_t *list = json_array ();
+    lines_each (folder, file, lines_keep, list);
+    return list;
+}

@@ -1,0 +1,17 @@
+/*  lines - files of JSON, one object per line, as runs write them.
+ *
+ *      lines_each ("runs/coding", "metrics.jsonl", take, &context);
+ *      json_t *all = lines_all ("runs/coding", "history.jsonl");
+ */
+#ifndef QUINTET_WATCH_LINES_H
+#define QUINTET_WATCH_LINES_H
+
+#include <jansson.h>
+
+/*  Lines that are objects, one by one, borrowed: a long run's need not be in memory together. */
+void lines_each (const char *folder, const char *file, void (*each) (void *context, json_t *line),
+                 void *context);
+/*  The same as an array; empty when there is no such file. */
+json_t *lines_all (const char *folder, const char *file);
+
+#endif
