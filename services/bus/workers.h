@@ -18,7 +18,7 @@
 
 #include "peers.h"
 
-#define WORKERS_MAX       256  /* of one service */
+#define WORKERS_MAX       2048 /* of one service */
 #define WORKER_CREDIT_MAX 4096 /* whatever it says */
 #define WORKER_NEW_CREDIT 2
 #define WORKER_DOUBTED    3 /* from so much doubt on */
