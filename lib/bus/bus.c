@@ -410,7 +410,12 @@ int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
 
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err)
 {
-    return events_subscribe (bus->events, prefix, err);
+    return bus_subscribe_last (bus, prefix, 0, err);
+}
+
+int bus_subscribe_last (bus_t *bus, const char *prefix, uint32_t last, err_t *err)
+{
+    return events_subscribe (bus->events, prefix, last, err);
 }
 
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size)

@@ -107,6 +107,9 @@ int bus_refuse (bus_t *bus, uint64_t id, err_code_t code, const char *fmt, ...)
 /*  Events. One of more than ENVELOPE_EVENT_MAX bytes is dropped, and counted. ERR_LIMIT: a prefix
  *  that is too long, or the 65th. */
 int bus_subscribe (bus_t *bus, const char *prefix, err_t *err);
+/*  The same, and first the last events of each such topic, so many (of those that the bus keeps:
+ *  services/bus/kept.h); after a connection was lost, those that came in between. */
+int bus_subscribe_last (bus_t *bus, const char *prefix, uint32_t last, err_t *err);
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size);
 
 /*  Policy objects: content-addressed bytes, carried by a thread of the connection's own. bus_offer

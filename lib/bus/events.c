@@ -14,6 +14,12 @@
 #define EVENTS_SUBSCRIBE_MS 1000
 #define EVENTS_PREFIXES_MAX 64
 
+/*  What is subscribed to, and how many of its last events are wanted first. */
+typedef struct {
+    char *text;
+    uint32_t last;
+} events_prefix_t;
+
 /*  How far a topic, or a sender's topic, has been counted. */
 typedef struct {
     char name[2 * ENVELOPE_NAME_MAX + 256]; /* topic, or sender and topic */
@@ -28,8 +34,9 @@ typedef struct {
 struct events {
     const node_t *node;
     void *publish, *subscribe; /* made at first use */
-    char *prefixes[EVENTS_PREFIXES_MAX];
+    events_prefix_t prefixes[EVENTS_PREFIXES_MAX];
     size_t prefixes_n;
+    bool catches_up;                    /* some last events are wanted */
     int64_t subscribed_ms;              /* when they were last sent */
     bool refused;                       /* the bus has them for too many; logged once */
     char denied[ENVELOPE_TEXT_MAX + 1]; /* why we may not subscribe so; "": nothing said */
@@ -68,7 +75,7 @@ void events_free (events_t **self)
     zmq_msg_close (&events->frame);
     events_close (events);
     for (size_t i = 0; i < events->prefixes_n; i++)
-        free (events->prefixes[i]);
+        free (events->prefixes[i].text);
     free (events);
     *self = NULL;
 }
@@ -142,12 +149,13 @@ static void *events_tap (events_t *events, err_t *err)
 static void events_send_subscriptions (events_t *events)
 {
     for (size_t i = 0; i < events->prefixes_n; i++)
-        node_send (
-            events->node, events->subscribe,
-            &(envelope_t){.kind = ENVELOPE_SUBSCRIBE, .text = slice_of (events->prefixes[i])});
+        node_send (events->node, events->subscribe,
+                   &(envelope_t){.kind = ENVELOPE_SUBSCRIBE,
+                                 .text = slice_of (events->prefixes[i].text),
+                                 .credit = events->prefixes[i].last});
 }
 
-int events_subscribe (events_t *events, const char *prefix, err_t *err)
+int events_subscribe (events_t *events, const char *prefix, uint32_t last, err_t *err)
 {
     if (strlen (prefix) > BUS_TOPIC_MAX)
         return err_set (err, ERR_LIMIT, "a topic of %zu bytes; it has at most %d (%.*s...)",
@@ -163,7 +171,8 @@ int events_subscribe (events_t *events, const char *prefix, err_t *err)
         return -1;
     }
     /* Never taken back: no service wants to. */
-    events->prefixes[events->prefixes_n++] = kept;
+    events->prefixes[events->prefixes_n++] = (events_prefix_t){kept, last};
+    events->catches_up = events->catches_up || last > 0;
     events_send_subscriptions (events);
     return 0;
 }
@@ -194,8 +203,8 @@ void events_tick (events_t *events, int64_t now)
 }
 
 /*  How many events of this sender and topic were lost before this one; false: it was here before,
- *  and the bus says again what it keeps of runs (services/bus/taps.c). A sender that started anew
- *  counts from 1 again. */
+ *  and the bus says again what it keeps (services/bus/kept.h). A sender that started anew counts
+ *  from 1 again. */
 static bool events_count_in (events_t *events, const char *topic, const envelope_t *e,
                              uint64_t *missed)
 {
@@ -207,7 +216,7 @@ static bool events_count_in (events_t *events, const char *topic, const envelope
     events_counted_t *entry = events_entry (&events->seen, name);
     /* A sender with another boot id is another process, whose numbers begin anew. */
     bool known = entry->boot == e->boot && entry->sequence;
-    if (known && e->sequence <= entry->sequence && strstr (topic, "/run."))
+    if (known && e->sequence <= entry->sequence && (events->catches_up || strstr (topic, "/run.")))
         return false;
     *missed = known && e->sequence > entry->sequence ? e->sequence - entry->sequence - 1 : 0;
     entry->boot = e->boot;

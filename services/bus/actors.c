@@ -173,6 +173,7 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "in_flight", (double) b.dispatch.in_flight);
     metric (to, "events", (double) t.events);
     metric (to, "events_lost", (double) t.lost);
+    metric (to, "events_kept_bytes", (double) t.kept_bytes);
     metric (to, "taps", (double) t.taps);
     metric (to, "subscriptions", (double) t.prefixes);
     metric (to, "subscriptions_refused", (double) t.refused);

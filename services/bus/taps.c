@@ -9,6 +9,7 @@
 #include "bus/endpoint.h"
 #include "bus/envelope.h"
 #include "connections.h"
+#include "kept.h"
 #include "peers.h"
 
 /* That wait for one slow tap: with ENVELOPE_EVENT_MAX, 272 MiB at most. */
@@ -34,13 +35,6 @@ typedef struct {
     size_t n;
 } tap_t;
 
-/*  An event that is kept for whoever subscribes later. */
-typedef struct {
-    zmq_msg_t frame;
-    size_t topic_n; /* bytes of the topic; 0: the place is free */
-    uint64_t age;   /* the higher, the younger */
-} kept_t;
-
 struct taps {
     zsock_t *in, *out; /* SUB where publishers connect, ROUTER where taps do */
     void *raw_in, *raw_out;
@@ -50,8 +44,7 @@ struct taps {
     atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
     tap_t *tap[TAPS_MAX];
     size_t n, prefixes;
-    kept_t kept[TAPS_KEPT];
-    uint64_t kept_age;
+    kept_t *kept; /* for whoever subscribes later */
     _Atomic uint64_t events, lost, taps_n, prefixes_n, refused, malformed;
 };
 
@@ -82,10 +75,13 @@ taps_t *taps_new (const char *publish, const char *subscribe, size_t peers_max, 
         .hwm = TAPS_EVENTS_HWM, .payload_max = ENVELOPE_EVENT_MAX, .keys = keys};
     endpoint_options_t out = {
         .hwm = TAPS_EVENTS_HWM, .payload_max = TAPS_MESSAGE_MAX, .keys = keys};
+    t->kept = kept_new ();
     t->publishers = connections_new (t->in, publish, &in, peers_max, err);
     t->subscribers =
         t->publishers ? connections_new (t->out, subscribe, &out, peers_max, err) : NULL;
-    if (!t->subscribers)
+    if (t->subscribers && !t->kept)
+        err_set (err, ERR_LIMIT, "no memory for the events actor");
+    if (!t->subscribers || !t->kept)
         taps_destroy (&t);
     else
         zsock_set_subscribe (t->in, ""); /* everything, whoever wants it */
@@ -103,13 +99,6 @@ static void taps_remove (taps_t *t, size_t at)
     free (tap);
 }
 
-static void taps_forget (kept_t *kept)
-{
-    if (kept->topic_n)
-        zmq_msg_close (&kept->frame);
-    *kept = (kept_t){0};
-}
-
 void taps_destroy (taps_t **self)
 {
     taps_t *t = *self;
@@ -118,8 +107,7 @@ void taps_destroy (taps_t **self)
     (void) atomic_load (&t->ended);
     while (t->n)
         taps_remove (t, 0);
-    for (size_t i = 0; i < TAPS_KEPT; i++)
-        taps_forget (&t->kept[i]);
+    kept_destroy (&t->kept);
     connections_destroy (&t->publishers);
     connections_destroy (&t->subscribers);
     zsock_destroy (&t->in);
@@ -128,7 +116,7 @@ void taps_destroy (taps_t **self)
     *self = NULL;
 }
 
-/*  ---- what is kept --------------------------------------------------------------------------- */
+/*  ---- sending -------------------------------------------------------------------------------- */
 
 /*  Consumes frame. False: the tap is gone, and to be removed. */
 static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
@@ -146,73 +134,20 @@ static bool taps_send (taps_t *t, tap_t *tap, zmq_msg_t *frame)
     return true;
 }
 
-/*  Whether an event tells how a run stands: "RUN/run.state" and the like. Of the other events,
- *  only those who listen hear. */
-static bool taps_is_lasting (const char *topic)
-{
-    const char *name = strrchr (topic, '/');
-    return name && strncmp (name, "/run.", 5) == 0;
-}
+typedef struct {
+    taps_t *taps;
+    tap_t *tap;
+} taps_one_t;
 
-/*  The place of a topic: its own, a free one, or that of the oldest event. */
-static kept_t *taps_place (taps_t *t, const char *topic, size_t size)
+/*  A kept_give. */
+static bool taps_give (void *context, const void *data, size_t size)
 {
-    kept_t *use = &t->kept[0];
-    for (size_t i = 0; i < TAPS_KEPT; i++) {
-        kept_t *kept = &t->kept[i];
-        if (kept->topic_n == size && memcmp (zmq_msg_data (&kept->frame), topic, size) == 0)
-            return kept;
-        if (kept->age < use->age)
-            use = kept;
-    }
-    return use;
-}
-
-/*  Keeps the last event of a topic. A run that is opened begins anew: what was kept of it before,
- *  such as that it failed, is forgotten. */
-static void taps_keep (taps_t *t, zmq_msg_t *frame, size_t size)
-{
-    const char *topic = zmq_msg_data (frame);
-    size_t run_n = size - strlen (strrchr (topic, '/')) + 1; /* with the slash */
-    bool opened = strcmp (topic + run_n, "run.opened") == 0;
-    for (size_t i = 0; opened && i < TAPS_KEPT; i++)
-        if (t->kept[i].topic_n > run_n &&
-            memcmp (zmq_msg_data (&t->kept[i].frame), topic, run_n) == 0)
-            taps_forget (&t->kept[i]);
-    kept_t *kept = taps_place (t, topic, size);
-    taps_forget (kept);
-    zmq_msg_init (&kept->frame);
-    /* A reference to the same bytes: keeping an event costs no copy. */
-    if (zmq_msg_copy (&kept->frame, frame) != 0) {
-        zmq_msg_close (&kept->frame);
-        return;
-    }
-    kept->topic_n = size;
-    kept->age = ++t->kept_age;
-}
-
-/*  Who subscribes late learns how runs stand, oldest first; those who had an event already pass its
- *  copy over by its number. */
-static void taps_send_kept (taps_t *t, tap_t *tap, slice_t prefix)
-{
-    uint64_t sent = 0;
-    for (size_t n = 0; n < TAPS_KEPT && !tap->gone; n++) {
-        kept_t *next = NULL;
-        for (size_t i = 0; i < TAPS_KEPT; i++)
-            if (t->kept[i].age > sent && (!next || t->kept[i].age < next->age))
-                next = &t->kept[i];
-        if (!next)
-            return;
-        sent = next->age;
-        zmq_msg_t copy;
-        zmq_msg_init (&copy);
-        if (prefix.size <= next->topic_n &&
-            memcmp (zmq_msg_data (&next->frame), prefix.data, prefix.size) == 0 &&
-            zmq_msg_copy (&copy, &next->frame) == 0)
-            taps_send (t, tap, &copy);
-        else
-            zmq_msg_close (&copy);
-    }
+    taps_one_t *one = context;
+    zmq_msg_t frame;
+    if (zmq_msg_init_size (&frame, size) != 0)
+        return false;
+    memcpy (zmq_msg_data (&frame), data, size);
+    return taps_send (one->taps, one->tap, &frame);
 }
 
 /*  ---- subscriptions -------------------------------------------------------------------------- */
@@ -233,7 +168,7 @@ static tap_t *taps_of (taps_t *t, const char *identity, size_t n)
 
 /*  NULL: it has the prefix now; else why not. Taps say every second what they want, for the
  *  case that this bus is a new one, so it may have it already. */
-static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
+static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix, size_t last)
 {
     if (prefix.size > BUS_TOPIC_MAX)
         return "the topic of a subscription is too long";
@@ -250,7 +185,8 @@ static const char *taps_subscribe (taps_t *t, tap_t *tap, slice_t prefix)
         memcpy (text, prefix.data, prefix.size);
     tap->prefix[tap->n++] = (tap_prefix_t){text, prefix.size};
     t->prefixes++;
-    taps_send_kept (t, tap, prefix);
+    /* What it had already it passes over by its number. */
+    kept_give (t->kept, prefix, last, taps_give, &(taps_one_t){t, tap});
     return NULL;
 }
 
@@ -288,7 +224,8 @@ static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_
         return;
     }
     tap_t *tap = taps_of (t, identity, n);
-    const char *problem = tap ? taps_subscribe (t, tap, e.text) : "too many taps on this bus";
+    const char *problem =
+        tap ? taps_subscribe (t, tap, e.text, e.credit) : "too many taps on this bus";
     if (tap) {
         /* By it a tap is found again when its connection breaks. */
         tap->fd = zmq_msg_get (frame, ZMQ_SRCFD);
@@ -351,8 +288,8 @@ static void taps_forward (taps_t *t, zmq_msg_t *frame)
     bool gone = false;
     if (!end)
         taps_add (&t->malformed, 1);
-    else if (taps_is_lasting (topic))
-        taps_keep (t, frame, (size_t) (end - topic));
+    else
+        kept_add (t->kept, topic, size, (size_t) (end - topic));
     for (size_t i = 0; end && i < t->n; i++) {
         if (!taps_wants (t->tap[i], topic, (size_t) (end - topic)))
             continue;
@@ -462,6 +399,7 @@ void taps_status (const taps_t *t, taps_status_t *status)
                                              connections_count (t->subscribers),
                               .events = atomic_load (&t->events),
                               .lost = atomic_load (&t->lost),
+                              .kept_bytes = kept_bytes (t->kept),
                               .taps = atomic_load (&t->taps_n),
                               .prefixes = atomic_load (&t->prefixes_n),
                               .refused = atomic_load (&t->refused),

@@ -10,8 +10,9 @@
  *  tree of one node per byte, and hands it on to every publisher there is. So subscriptions are
  *  ordinary messages here, kept in a table whose every size is bounded, and publishers are asked
  *  for everything, once. A tap that is slow loses events, and sees from their numbers how many; it
- *  never slows anybody down. The last event of each topic "RUN/run.NAME" is kept, within bounds,
- *  and goes to whoever subscribes later.
+ *  never slows anybody down. The last events of each topic are kept, within bounds (kept.h): who
+ *  subscribes gets as many of them as it asks for, and in any case the last of each topic
+ *  "RUN/run.NAME".
  */
 #ifndef QUINTET_BUS_TAPS_H
 #define QUINTET_BUS_TAPS_H
@@ -23,7 +24,6 @@
 #define TAPS_MAX          1024
 #define TAPS_PREFIXES     64   /* of one tap */
 #define TAPS_PREFIXES_MAX 8192 /* of all */
-#define TAPS_KEPT         64   /* last events of runs */
 
 typedef struct taps taps_t;
 
@@ -38,6 +38,7 @@ void taps_destroy (taps_t **taps);
 typedef struct {
     uint64_t events; /* that came */
     uint64_t lost;   /* that a slow tap did not get */
+    uint64_t kept_bytes;
     uint64_t connections, taps, prefixes;
     uint64_t refused; /* subscriptions */
     uint64_t malformed;

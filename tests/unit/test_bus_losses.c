@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "../../services/bus/kept.h"
 #include "bus_fixture.h"
 
 static void ready (raw_t *worker, uint32_t credit)
@@ -421,6 +422,36 @@ static void late_taps_learn_how_a_run_stands (void **state)
     bus_destroy (&trainer);
 }
 
+static void a_late_tap_gets_the_last_events_it_asks_for (void **state)
+{
+    bus_t *trainer = join (*state, "trainer"), *early = join (*state, "early");
+    err_t err = {0};
+    assert_int_equal (bus_subscribe (early, "", &err), 0);
+    publish_until_heard (trainer, early, "r/run.opened");
+    for (int i = 0; i < 3; i++) {
+        bus_publish (trainer, "r/step.done", "x", 1);
+        bus_publish (trainer, "service/trainer", "x", 1);
+        expect_event (early, "r/step.done");
+        expect_event (early, "service/trainer");
+    }
+    bus_t *late = join (*state, "late");
+    assert_int_equal (bus_subscribe_last (late, "r/", 2, &err), 0);
+    expect_event (late, "r/run.opened");
+    expect_event (late, "r/step.done");
+    expect_event (late, "r/step.done");
+    /* Of a wider prefix only what it has not had yet; the numbers go on without a gap. */
+    assert_int_equal (bus_subscribe_last (late, "", 1, &err), 0);
+    expect_event (late, "service/trainer");
+    bus_publish (trainer, "r/step.done", "x", 1);
+    bus_publish (trainer, "service/trainer", "x", 1);
+    expect_event (late, "r/step.done");
+    expect_event (late, "service/trainer");
+    assert_true (quiet (late, 100));
+    bus_destroy (&late);
+    bus_destroy (&early);
+    bus_destroy (&trainer);
+}
+
 static void what_is_kept_of_runs_is_bounded (void **state)
 {
     bus_t *trainer = join (*state, "trainer"), *early = join (*state, "early");
@@ -428,14 +459,14 @@ static void what_is_kept_of_runs_is_bounded (void **state)
     char topic[32];
     assert_int_equal (bus_subscribe (early, "", &err), 0);
     publish_until_heard (trainer, early, "first/run.state");
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < KEPT_TOPICS + 36; i++) {
         snprintf (topic, sizeof topic, "r%d/run.state", i);
         bus_publish (trainer, topic, "x", 1);
         expect_event (early, topic);
     }
     bus_t *late = join (*state, "late");
     assert_int_equal (bus_subscribe (late, "", &err), 0);
-    for (int i = 100 - 64; i < 100; i++) { /* the youngest ones, in their order */
+    for (int i = 36; i < KEPT_TOPICS + 36; i++) { /* the youngest ones, in their order */
         snprintf (topic, sizeof topic, "r%d/run.state", i);
         expect_event (late, topic);
     }
@@ -502,6 +533,7 @@ int main (void)
         TEST (peers_are_logged_by_name),
         TEST (an_upload_that_stopped_is_taken_over),
         TEST (late_taps_learn_how_a_run_stands),
+        TEST (a_late_tap_gets_the_last_events_it_asks_for),
         TEST (what_is_kept_of_runs_is_bounded),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
