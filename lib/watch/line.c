@@ -105,7 +105,7 @@ static const char *line_service (const wire_event_t *e)
 
 /*  When it was sent, which is not when it came: one that waited behind a bus that was away is
  *  old. */
-static double line_time_s (const wire_event_t *e, double seen_s)
+double line_sent_s (const wire_event_t *e, double seen_s)
 {
     return e->time_us ? (double) e->time_us / 1e6 : seen_s;
 }
@@ -121,7 +121,7 @@ static void line_episode (const wire_event_t *e, buf_t *out)
     json_decref (episode);
 }
 
-static void line_body (const wire_event_t *e, buf_t *out)
+void line_message (const wire_event_t *e, buf_t *out)
 {
     if (e->kind != WIRE_SERVICE_STATUS) {
         buf_printf (out, " step %llu", (unsigned long long) e->step);
@@ -148,7 +148,7 @@ static void line_body (const wire_event_t *e, buf_t *out)
 
 void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, buf_t *out)
 {
-    time_t seconds = (time_t) line_time_s (e, seen_s);
+    time_t seconds = (time_t) line_sent_s (e, seen_s);
     struct tm parts;
     char clock[16] = "";
     buf_t line = {0};
@@ -160,7 +160,7 @@ void line_text (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
                 status ? line_service (e) : wire_event_name (e->kind));
     if (item->missed)
         buf_printf (&line, " (%llu lost before)", (unsigned long long) item->missed);
-    line_body (e, &line);
+    line_message (e, &line);
     printable_cut (out, line.data, line.size, LINE_COLUMNS);
     buf_free (&line);
 }
@@ -199,7 +199,7 @@ void line_json (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
     if (e->pid)
         json_object_set_new (line, "pid", json_integer ((json_int_t) e->pid));
     if (e->time_us)
-        json_object_set_new (line, "time_s", json_real (line_time_s (e, seen_s)));
+        json_object_set_new (line, "time_s", json_real (line_sent_s (e, seen_s)));
     if (e->version.policy && *e->version.policy)
         json_object_set_new (line, "version",
                              json_pack ("{s:s, s:I}", "policy", e->version.policy, "number",

@@ -16,5 +16,10 @@
  *  when it came, in seconds since 1970. Words of models and peers are made fit for a terminal. */
 void line_text (const bus_item_t *item, const wire_event_t *event, double seen_s, buf_t *out);
 void line_json (const bus_item_t *item, const wire_event_t *event, double seen_s, buf_t *out);
+/*  What matters of an event, as line_text has it behind who and when, with a blank before: not made
+ *  fit for a terminal. */
+void line_message (const wire_event_t *event, buf_t *out);
+/*  When it was sent, in seconds since 1970, as far as it says so. */
+double line_sent_s (const wire_event_t *event, double seen_s);
 
 #endif

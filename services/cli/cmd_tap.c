@@ -10,18 +10,22 @@
 #include "base/printable.h"
 #include "bus/bus.h"
 #include "cli.h"
+#include "tap/format.h"
 #include "tap/join.h"
 #include "tap/topics.h"
 #include "wire/wire.h"
 #include "watch/line.h"
 
-#define QUIET_MS 3000 /* without an event, until everything is looked at */
-#define LOOK_MS  2000 /* services tell their status twice a second */
+#define QUIET_MS     3000    /* without an event, until everything is looked at */
+#define TAP_LAST_MAX 1000000 /* whatever is kept */
+#define LOOK_MS      2000    /* services tell their status twice a second */
 
 static const args_option_t options[] = {
     {"--bus", "ADDRESS", "tcp://127.0.0.1:5550", "the bus to listen to"},
     {"--keys", "DIR", "", "certificate of kind tap, for a bus that has keys (see: quintet keys)"},
     {"--json", NULL, NULL, "one JSON object per event"},
+    {"--format", "LINE", "", "lines of your own, such as '%t %s %n %m' (below)"},
+    {"--last", "N", "0", "first the last N events of each topic, as far as the bus keeps them"},
     {"--grep", "EXPR", "", "only lines in which this extended regular expression is found"},
     {"--topics", NULL, NULL,
      "no events; at the end each topic, how many there were, how many a second"},
@@ -40,7 +44,9 @@ static const args_spec_t spec = {
         "at the end by sender.\n\n"
         "  quintet tap --bus tcp://127.0.0.1:5550 coding/\n"
         "  quintet tap --topics --for 10\n"
-        "  quintet tap --json --grep 'step.done' --count 5 coding/ writing/\n",
+        "  quintet tap --json --grep 'step.done' --count 5 coding/ writing/\n"
+        "  quintet tap --last 20 --format '%t %s %n %m' coding/step\n\n"
+        "In a --format stand for\n" FORMAT_HELP,
     .positional = "[PREFIX...]",
     .options = options,
     .environment = true};
@@ -63,10 +69,12 @@ static double cmd_tap_now_s (void)
 typedef struct {
     const char *const *prefixes;
     size_t prefixes_n;
-    bool json, counts; /* counts: topics instead of events */
-    regex_t *grep;     /* NULL: every line */
-    long long left;    /* events to print; 0: without end */
-    bool looks, said;  /* at everything, to find what there is; and it was told */
+    bool json, counts;  /* counts: topics instead of events */
+    const char *format; /* "": none */
+    uint32_t last;      /* events of each topic that are wanted first */
+    regex_t *grep;      /* NULL: every line */
+    long long left;     /* events to print; 0: without end */
+    bool looks, said;   /* at everything, to find what there is; and it was told */
     bool ended;
     bool heard;                 /* something that is wanted */
     int64_t since_ms, until_ms; /* until_ms 0: without end */
@@ -120,7 +128,10 @@ static bool cmd_tap_wants (const tap_t *tap, const char *topic)
 static void cmd_tap_print (tap_t *tap, const bus_item_t *item, const wire_event_t *event)
 {
     buf_t line = {0};
-    (tap->json ? line_json : line_text) (item, event, cmd_tap_now_s (), &line);
+    if (*tap->format)
+        format_line (tap->format, item, event, cmd_tap_now_s (), &line);
+    else
+        (tap->json ? line_json : line_text) (item, event, cmd_tap_now_s (), &line);
     bool found = line.data && (!tap->grep || regexec (tap->grep, line.data, 0, NULL, 0) == 0);
     if (found) {
         fwrite (line.data, 1, line.size, stdout);
@@ -174,9 +185,9 @@ static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)
 /*  Overlapping prefixes are no trouble: the bus sends an event once. */
 static int cmd_tap_subscribe (const tap_t *tap, bus_t *bus, err_t *err)
 {
-    int rc = tap->prefixes_n ? 0 : bus_subscribe (bus, "", err);
+    int rc = tap->prefixes_n ? 0 : bus_subscribe_last (bus, "", tap->last, err);
     for (size_t i = 0; rc == 0 && i < tap->prefixes_n; i++)
-        rc = bus_subscribe (bus, tap->prefixes[i], err);
+        rc = bus_subscribe_last (bus, tap->prefixes[i], tap->last, err);
     return rc;
 }
 
@@ -184,6 +195,15 @@ static int cmd_tap_read (tap_t *tap, const args_t *args, regex_t *grep, err_t *e
 {
     const char *expression = args_value (args, "--grep");
     double seconds;
+    long long last;
+    tap->format = args_value (args, "--format");
+    if (args_number (args, "--last", 0, TAP_LAST_MAX, &last, err) != 0 ||
+        format_check (tap->format, err) != 0)
+        return -1;
+    tap->last = (uint32_t) last;
+    if (tap->json && *tap->format)
+        return err_set (err, ERR_CONFIG,
+                        "--json and --format both say what a line is: leave one out");
     if (args_number (args, "--count", 0, 1LL << 53, &tap->left, err) != 0 ||
         args_real (args, "--for", 0, 1e9, &seconds, err) != 0)
         return -1;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
+#include "../../services/cli/tap/format.h"
 #include "../../services/cli/tap/topics.h"
 #include "watch/line.h"
 
@@ -153,6 +154,42 @@ static void json_has_everything (void **state)
     buf_free (&out);
 }
 
+static void a_line_can_have_a_form_of_ones_own (void **state)
+{
+    (void) state;
+    wire_part_t metrics[] = {{"reward_mean", 0.5}};
+    wire_event_t event = {.kind = WIRE_STEP_DONE,
+                          .run = "co\033ding",
+                          .step = 12,
+                          .time_us = 1700000000250000u,
+                          .metrics = metrics,
+                          .metrics_n = 1,
+                          .text = ""};
+    static const char *const cases[][2] = {
+        {"%T %s %n %m", "1700000000.250000 team coding/step.done step 12 reward=0.5"},
+        {"%e|%r|%%|100", "step.done|co\xef\xbf\xbd"
+                         "ding|%|100"},
+        {"none", "none"}};
+    buf_t out = {0};
+    err_t err = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buf_clear (&out);
+        assert_int_equal (format_check (cases[i][0], &err), 0);
+        format_line (cases[i][0], &item, &event, SEEN_S, &out);
+        assert_string_equal (out.data, cases[i][1]);
+    }
+    buf_clear (&out);
+    format_line ("%t", &item, &event, SEEN_S, &out);
+    holds (out.data, ":20.250");
+    buf_clear (&out);
+    format_line ("%j", &item, &event, SEEN_S, &out);
+    holds (out.data, "\"reward_mean\":0.5");
+    buf_free (&out);
+    assert_int_equal (format_check ("%s %x", &err), -1);
+    holds (err.text, "'%x' stands for nothing");
+    assert_int_equal (format_check ("%s %", &err), -1);
+}
+
 /*  What topics_print and topics_print_lost write; the caller frees it. */
 static char *printed (topics_t *topics, bool json)
 {
@@ -226,6 +263,7 @@ int main (void)
         cmocka_unit_test (no_line_is_longer_than_it_may),
         cmocka_unit_test (each_kind_says_what_it_is_about),
         cmocka_unit_test (json_has_everything),
+        cmocka_unit_test (a_line_can_have_a_form_of_ones_own),
         cmocka_unit_test (topics_are_counted_and_losses_told_by_sender),
         cmocka_unit_test (topics_beyond_the_most_are_counted_together),
     };
