@@ -79,6 +79,8 @@ MODELS = {
     "half": lambda body: None,
     "large": lambda body: (200, b'{"choices": "' + b"x" * (17 << 20)),
     "silent": lambda body: (200, {"choices": [{"message": {"content": "so many"}}]}),
+    "zero": lambda body: (200, {"choices": [{"message": {"content": "so many"}}], "usage": {"completion_tokens": 0}}),
+    "nul": lambda body: chat("a\0b \0"),
     "shy": lambda body: chat("I would rather not say a number."),
 }
 

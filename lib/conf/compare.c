@@ -20,6 +20,7 @@ static const char *const free_keys[] = {"run.name",
                                         "reward.command_s",
                                         "task.program_s",
                                         "task.workers",
+                                        "judge.url",
                                         "judge.key_env",
                                         "judge.seconds",
                                         "trainer.steps",
@@ -63,14 +64,14 @@ void conf_essence (const conf_t *conf, buf_t *text)
             conf_print_value (conf, &sections[s], key, text);
             buf_char (text, '\n');
         }
-    conf_print_policies (conf, false, text);
+    conf_print_policies (conf, CONF_ROWS_ESSENCE, text);
 }
 
 /*  What was given of policies, on one line. */
-static void conf_compare_policies (const conf_t *conf, buf_t *text)
+static void conf_compare_policies (const conf_t *conf, conf_rows_t what, buf_t *text)
 {
     buf_t section = {0};
-    conf_print_policies (conf, false, &section);
+    conf_print_policies (conf, what, &section);
     const char *rows = section.data ? strchr (section.data, '\n') : NULL; /* behind its name */
     buf_text (text, rows ? rows + 1 : "");
     for (size_t i = 0; i < text->size; i++)
@@ -79,13 +80,12 @@ static void conf_compare_policies (const conf_t *conf, buf_t *text)
     buf_free (&section);
 }
 
-/*  Appends to list how conf differs from other, key by key; leave: of keys that do not count. -1:
- *  no memory. */
-static int conf_compare_keys (const conf_t *conf, const conf_t *other,
-                              bool (*leave) (const conf_section_t *, const conf_key_t *),
-                              void (*tell) (const char *name, const char *ours, const char *theirs,
-                                            buf_t *list),
-                              buf_t *list)
+/*  Appends to list how conf differs from other, key by key; leave: of keys that do not count; rows:
+ *  of policies. -1: no memory. */
+static int conf_compare_keys (
+    const conf_t *conf, const conf_t *other,
+    bool (*leave) (const conf_section_t *, const conf_key_t *), conf_rows_t rows,
+    void (*tell) (const char *name, const char *ours, const char *theirs, buf_t *list), buf_t *list)
 {
     buf_t name = {0}, ours = {0}, theirs = {0};
     size_t n;
@@ -106,8 +106,8 @@ static int conf_compare_keys (const conf_t *conf, const conf_t *other,
         }
     buf_clear (&ours);
     buf_clear (&theirs);
-    conf_compare_policies (conf, &ours);
-    conf_compare_policies (other, &theirs);
+    conf_compare_policies (conf, rows, &ours);
+    conf_compare_policies (other, rows, &theirs);
     if (ours.data && theirs.data && strcmp (ours.data, theirs.data) != 0)
         tell ("policies", ours.data, theirs.data, list);
     bool failed =
@@ -132,7 +132,7 @@ static void conf_compare_tell (const char *name, const char *ours, const char *t
 
 void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list)
 {
-    conf_compare_keys (conf, other, conf_compare_is_name, conf_compare_tell, list);
+    conf_compare_keys (conf, other, conf_compare_is_name, CONF_ROWS_GIVEN, conf_compare_tell, list);
 }
 
 static void conf_compare_tell_both (const char *name, const char *ours, const char *theirs,
@@ -151,8 +151,8 @@ int conf_compare (const conf_t *conf, const char *path, err_t *err)
     if (rc == 0)
         other = conf_parse (file.data ? file.data : "", file.size, path, NULL, 0, err);
     rc = other ? 0 : -1;
-    if (rc == 0 &&
-        conf_compare_keys (conf, other, conf_compare_is_free, conf_compare_tell_both, &list) != 0)
+    if (rc == 0 && conf_compare_keys (conf, other, conf_compare_is_free, CONF_ROWS_ESSENCE,
+                                      conf_compare_tell_both, &list) != 0)
         rc = err_set (err, ERR_LIMIT, "no memory to compare configurations");
     if (rc == 0 && list.size)
         rc = err_set (err, ERR_CONFIG,

@@ -141,9 +141,10 @@ const char *conf_policy_given (const conf_t *conf, const char *name, const char 
 int conf_refuse_policy (const conf_t *conf, const conf_policy_t *policy, const char *key,
                         err_t *err, const char *fmt, ...) __attribute__ ((format (printf, 5, 6)));
 int conf_wrap_policy (const conf_t *conf, const conf_policy_t *policy, const char *key, err_t *err);
-/*  The table of policies, a line each: what was given, as YAML; or whole rows, and whose they
- *  are. */
-void conf_print_policies (const conf_t *conf, bool whole, buf_t *text);
+/*  The table of policies, a line each, as YAML: what was given; of that what weights follow from;
+ *  or whole rows, and whose they are. */
+typedef enum { CONF_ROWS_GIVEN, CONF_ROWS_ESSENCE, CONF_ROWS_WHOLE } conf_rows_t;
+void conf_print_policies (const conf_t *conf, conf_rows_t rows, buf_t *text);
 /*  Tokens that the single agent of the baseline may write: as many as those whose work it does, two
  *  where the family does not say how many they are. */
 size_t conf_alone_tokens (const conf_t *conf);

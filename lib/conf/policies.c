@@ -463,9 +463,17 @@ int conf_check_policies (const conf_t *conf, err_t *err)
 
 /*  ---- printed -------------------------------------------------------------------------------- */
 
-void conf_print_policies (const conf_t *conf, bool whole, buf_t *text)
+/*  Where a server is, and how it is asked: its model is what answers. */
+static bool policies_is_free (const conf_key_t *key)
+{
+    return strcmp (key->name, "url") == 0 || strcmp (key->name, "key_env") == 0 ||
+           strcmp (key->name, "concurrency") == 0;
+}
+
+void conf_print_policies (const conf_t *conf, conf_rows_t rows, buf_t *text)
 {
     const conf_section_t *keys = conf_policy_section ();
+    bool whole = rows == CONF_ROWS_WHOLE;
     if (!whole && !conf_names_policies (conf))
         return;
     buf_text (text, "policies:\n");
@@ -475,6 +483,8 @@ void conf_print_policies (const conf_t *conf, bool whole, buf_t *text)
         buf_printf (text, "  %s: {", policy->name);
         for (size_t k = 0; k < keys->n; k++) {
             if (whole ? !policies_has (policy, &keys->keys[k]) : !policy->where[k])
+                continue;
+            if (rows == CONF_ROWS_ESSENCE && policies_is_free (&keys->keys[k]))
                 continue;
             buf_printf (text, "%s%s: ", between, keys->keys[k].name);
             conf_print_at (policy, &keys->keys[k], text);

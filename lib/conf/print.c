@@ -288,7 +288,7 @@ static void conf_print_objective (const conf_t *conf, buf_t *text)
 static void conf_print_policies_help (const conf_t *conf, buf_t *text)
 {
     buf_t rows = {0};
-    conf_print_policies (conf, true, &rows);
+    conf_print_policies (conf, CONF_ROWS_WHOLE, &rows);
     buf_text (text,
               "\n# policies: {NAME: {KEY: VALUE, ...}, ...} names policies of your own, by "
               "which roles play\n"
@@ -340,7 +340,7 @@ void conf_print (const conf_t *conf, bool help, buf_t *text)
     }
     if (help)
         conf_print_policies_help (conf, text);
-    conf_print_policies (conf, false, text);
+    conf_print_policies (conf, CONF_ROWS_GIVEN, text);
     if (help) {
         conf_print_asks (conf, text);
         conf_print_objective (conf, text);

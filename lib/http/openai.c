@@ -208,8 +208,22 @@ static void openai_add_error (const openai_t *s, const json_t *root, const http_
         openai_add_words (s, answer->body, answer->size, err);
 }
 
+/*  A byte 0 has no place in an action, and becomes U+FFFD, as it does where a model of ours writes
+ *  one. */
+static const char *openai_text (const json_t *content, buf_t *text)
+{
+    const char *from = json_string_value (content), *end = from + json_string_length (content);
+    buf_text (text, "");
+    for (; from < end; from += strlen (from) + 1) {
+        buf_text (text, from);
+        if (from + strlen (from) < end)
+            buf_text (text, "\xef\xbf\xbd");
+    }
+    return text->data;
+}
+
 static void openai_take (const openai_t *s, const json_t *root, const http_answer_t *answer,
-                         openai_answer_t *to)
+                         buf_t *text, openai_answer_t *to)
 {
     const json_t *choice = json_array_get (json_object_get (root, "choices"), 0);
     const json_t *content = json_object_get (json_object_get (choice, "message"), "content");
@@ -221,10 +235,14 @@ static void openai_take (const openai_t *s, const json_t *root, const http_answe
         openai_add_words (s, answer->body, answer->size, &to->err);
         return;
     }
-    to->text = json_is_string (content) ? json_string_value (content) : "";
+    to->text = json_is_string (content) ? openai_text (content, text) : "";
+    if (buf_check (text, "an answer", &to->err) != 0) {
+        to->text = "";
+        return;
+    }
     to->truncated = json_is_string (finish) && strcmp (json_string_value (finish), "length") == 0;
     json_int_t tokens = json_is_integer (usage) ? json_integer_value (usage) : -1;
-    to->counted = tokens >= 0 && tokens < SEED_MAX;
+    to->counted = tokens >= (*to->text != 0) && tokens < SEED_MAX;
     to->tokens = to->counted ? (size_t) tokens : 0;
 }
 
@@ -232,15 +250,28 @@ static void openai_on_answer (void *context, const http_answer_t *answer)
 {
     asked_t *asked = context;
     openai_answer_t to = {.text = "", .err = answer->err};
-    /* A text with "\u0000" in it is refused by jansson: nobody could show or train it. */
-    json_t *root = json_loadb (answer->body, answer->size, 0, NULL);
+    buf_t text = {0};
+    json_t *root = json_loadb (answer->body, answer->size, JSON_ALLOW_NUL, NULL);
     if (to.err.code == ERR_NONE)
-        openai_take (asked->server, root, answer, &to);
+        openai_take (asked->server, root, answer, &text, &to);
     else if (answer->status)
         openai_add_error (asked->server, root, answer, &to.err);
     asked->done (asked->context, &to);
     json_decref (root);
+    buf_free (&text);
     free (asked);
+}
+
+/*  What an answer counts for is its tokens; an empty one has its end. */
+int openai_count (const openai_t *s, const openai_answer_t *answer, size_t *tokens, err_t *err)
+{
+    *tokens = answer->tokens ? answer->tokens : 1;
+    return answer->counted ? 0
+                           : err_set (err, ERR_CONFIG,
+                                      "%.300s does not say how many tokens it wrote "
+                                      "(usage.completion_tokens), by which speed and cost are "
+                                      "measured",
+                                      s->name);
 }
 
 int openai_ask (openai_t *s, const openai_chat_t *chat, openai_fn done, void *context, err_t *err)

@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     const char *text; /* borrowed */
     size_t tokens;    /* as the server counts them */
-    bool counted;     /* false: it does not say how many there are */
+    bool counted;     /* false: it does not say how many there are, or none for a text */
     bool truncated;   /* by max_tokens */
     err_t err; /* ERR_NONE, or why there is no text: as of http_answer_t, or ERR_INTERNAL for an
                             answer that nobody can read */
@@ -60,5 +60,10 @@ const char *openai_name (const openai_t *server);
 
 int openai_ask (openai_t *server, const openai_chat_t *chat, openai_fn done, void *context,
                 err_t *err);
+
+/*  How many tokens an answer without an error is taken for: at least its end. ERR_CONFIG: the
+ *  server does not count. */
+int openai_count (const openai_t *server, const openai_answer_t *answer, size_t *tokens,
+                  err_t *err);
 
 #endif

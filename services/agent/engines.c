@@ -96,22 +96,17 @@ int engines_check (const engines_t *engines, const char *server, err_t *err)
                           server);
 }
 
-/*  On the server's thread. What an answer counts for is its tokens, so one without them is none;
- *  and an empty one has its end. */
+/*  On the server's thread. */
 static void engines_on_answer (void *context, const openai_answer_t *from)
 {
     asked_t *asked = context;
     engines_t *engines = asked->all;
     engines_answer_t *to = &asked->answer;
     to->err = from->err;
-    to->tokens = from->tokens ? from->tokens : 1;
     to->truncated = from->truncated;
-    if (to->err.code == ERR_NONE && !from->counted)
-        err_set (&to->err, ERR_CONFIG,
-                 "%.300s does not say how many tokens it wrote (usage.completion_tokens), by which "
-                 "speed and cost are measured",
-                 openai_name (asked->server));
-    if (to->err.code == ERR_NONE && !(to->text = strdup (from->text)))
+    if (to->err.code == ERR_NONE &&
+        openai_count (asked->server, from, &to->tokens, &to->err) == 0 &&
+        !(to->text = strdup (from->text)))
         err_set (&to->err, ERR_LIMIT, "no memory for an answer");
     pthread_mutex_lock (&engines->lock);
     *engines->last = asked;

@@ -31,8 +31,9 @@ static int end_server (void **state)
 static int setup (void **state)
 {
     static const char *const models[] = {
-        "echo TEST_KEY", "slow 4", "later",  "long", "locked TEST_KEY", "broken", "garbage",
-        "half",          "mute",   "silent", "picky"};
+        "echo TEST_KEY", "slow 4",  "later", "long", "locked TEST_KEY",
+        "broken",        "garbage", "half",  "mute", "silent",
+        "picky",         "zero",    "nul"};
     buf_t list = {0};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         buf_printf (&list, "%s%s %s", i ? "; " : "", server.url, models[i]);
@@ -136,6 +137,9 @@ static void many_are_asked_at_once_and_a_cut_answer_says_so (void **state)
     reply = ask (*state, "r/long", "long");
     assert_false (reply->samples[0].stopped);
     assert_int_equal (reply->samples[0].tokens, 3);
+    reply = ask (*state, "r/nul", "nul"); /* bytes 0, which no action can hold */
+    assert_string_equal (reply->samples[0].text, "a\xef\xbf\xbd"
+                                                 "b \xef\xbf\xbd");
 }
 
 static void each_failure_has_its_worth (void **state)
@@ -150,6 +154,7 @@ static void each_failure_has_its_worth (void **state)
         {"locked", PATIENCE_MS, ERR_CONFIG,
          "status 401 (1 try): no such key: ***; policies.guide."},
         {"silent", PATIENCE_MS, ERR_CONFIG, "how many tokens"},
+        {"zero", PATIENCE_MS, ERR_CONFIG, "how many tokens"},
         {"picky", PATIENCE_MS, ERR_INPUT, "status 400"},
         {"garbage", PATIENCE_MS, ERR_INTERNAL, "no choices[0].message.content"},
         {"broken", SOON_MS, ERR_TIMEOUT, "the last try: status 503"},

@@ -152,7 +152,7 @@ static void a_server_plays_by_a_policy (void **state)
     assert_string_equal (guide->path, "");
     conf_engines (conf, &engines);
     assert_string_equal (engines.data, "http://h/v1 m  32");
-    conf_print_policies (conf, true, &rows);
+    conf_print_policies (conf, CONF_ROWS_WHOLE, &rows);
     assert_non_null (strstr (rows.data, "guide: {engine: \"openai\", url: \"http://h/v1\", model: "
                                         "\"m\", key_env: \"\", concurrency: 32, train: false}  by "
                                         "aux\n"));
@@ -249,6 +249,26 @@ static void what_is_printed_reads_back (void **state)
         }
 }
 
+/*  Where a server is may change while a run is interrupted; its model may not. */
+static void a_server_that_moved_is_the_same_run (void **state)
+{
+    (void) state;
+    static const char *const sets[] = {NULL, "policies.guide.url=http://other/v1",
+                                       "policies.guide.key_env=KEY", "policies.guide.concurrency=2",
+                                       "policies.guide.model=n"};
+    buf_t first = {0}, essence = {0};
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+        buf_t *to = i ? &essence : &first;
+        conf_t *conf = taken (REMOTE, sets[i]);
+        buf_clear (to);
+        conf_essence (conf, to);
+        assert_int_equal (strcmp (first.data, to->data) == 0, i < 4);
+        conf_destroy (&conf);
+    }
+    buf_free (&first);
+    buf_free (&essence);
+}
+
 static void another_table_is_another_run (void **state)
 {
     (void) state;
@@ -294,6 +314,7 @@ int main (void)
         cmocka_unit_test (what_is_wrong_is_named),
         cmocka_unit_test (the_table_can_be_left_out),
         cmocka_unit_test (what_is_printed_reads_back),
+        cmocka_unit_test (a_server_that_moved_is_the_same_run),
         cmocka_unit_test (another_table_is_another_run),
         cmocka_unit_test (paths_are_relative_to_the_file),
     };

@@ -8,6 +8,7 @@
 #define LOOK_MS 100 /* a signal's handler may not wake who waits for a condition */
 
 typedef struct {
+    const openai_t *server;
     pthread_mutex_t lock;
     pthread_cond_t told;
     bool done, truncated;
@@ -23,7 +24,8 @@ static void remote_on_answer (void *context, const openai_answer_t *from)
     pthread_mutex_lock (&w->lock);
     w->err = from->err;
     buf_text (&w->text, from->text);
-    w->tokens = from->tokens;
+    if (w->err.code == ERR_NONE)
+        openai_count (w->server, from, &w->tokens, &w->err);
     w->truncated = from->truncated;
     w->done = true;
     pthread_cond_signal (&w->told);
@@ -62,7 +64,9 @@ static int remote_ask (openai_t **server, const openai_chat_t *chat, const strea
 int remote_act (const remote_turn_t *turn, episode_t *episode, size_t role,
                 const stream_show_t *show, err_t *err)
 {
-    waiting_t w = {.lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+    waiting_t w = {.server = *turn->server,
+                   .lock = PTHREAD_MUTEX_INITIALIZER,
+                   .told = PTHREAD_COND_INITIALIZER};
     const sampling_t *sampling = turn->sampling;
     buf_t text = {0};
     buf_text (&text, "");
