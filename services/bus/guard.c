@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -16,6 +18,11 @@
 #include "connections.h"
 
 #define GUARD_TEST_MS 5000
+/*  So often the files are read although the folder says that none came or went: somebody may have
+ *  written into one. */
+#define GUARD_READ_MS 5000
+/*  A folder that changed so lately may change again without another time. */
+#define GUARD_FRESH_S 1
 /*  How a greeting fails: with a reason, or, when the other end has closed before it was read,
  *  without one. */
 #define GUARD_TURNED_AWAY                                                                          \
@@ -36,7 +43,11 @@ struct guard {
     known_t *known; /* sorted by key, so that a frame's is found in a few steps */
     size_t n;
     atomic_bool ended; /* whoever destroys it sees all that its thread wrote */
-    hash_t seen;       /* of what the table was made from; the watch's own */
+    /* The watch's own: what the table was made from, when it was read, and when the folder had
+       changed by then. */
+    hash_t seen;
+    int64_t read_ms;
+    struct timespec changed;
     _Atomic uint64_t changes, revoked, denied;
 };
 
@@ -76,6 +87,26 @@ static int guard_take (guard_t *g, authority_peer_t *peers, size_t n, err_t *err
     return 0;
 }
 
+/*  Whether the files need to be read: thousands of them, four times a second, would be work. Files
+ *  come by renaming and go by unlinking, and the folder's time says so. */
+static bool guard_stale (guard_t *g, const char *path)
+{
+    struct stat folder;
+    struct timespec now;
+    clock_gettime (CLOCK_REALTIME, &now);
+    bool known = stat (path, &folder) == 0;
+    bool same = known && folder.st_ctim.tv_sec == g->changed.tv_sec &&
+                folder.st_ctim.tv_nsec == g->changed.tv_nsec &&
+                now.tv_sec - folder.st_ctim.tv_sec > GUARD_FRESH_S &&
+                clock_left_ms (g->read_ms + GUARD_READ_MS) > 0;
+    if (same)
+        return false;
+    /* As it was before it is read: what comes meanwhile is another time. */
+    g->changed = known ? folder.st_ctim : (struct timespec){0};
+    g->read_ms = clock_ms ();
+    return true;
+}
+
 /*  Reads the folder when it is another one than before. zauth is told to read it as well, for it
  *  looks at times in whole seconds. A folder that cannot be read changes nothing: who was let in
  *  stays. */
@@ -83,9 +114,15 @@ static int guard_look (guard_t *g, err_t *err)
 {
     size_t n = 0;
     char path[FS_PATH_MAX];
-    authority_peer_t *peers = authority_list (g->keys.dir, &n, g->known ? NULL : guard_on_bad, err);
-    if (!peers || fs_join (path, g->keys.dir, KEYS_PEERS, err) != 0)
+    if (fs_join (path, g->keys.dir, KEYS_PEERS, err) != 0)
         return -1;
+    if (!guard_stale (g, path))
+        return 0;
+    authority_peer_t *peers = authority_list (g->keys.dir, &n, g->known ? NULL : guard_on_bad, err);
+    if (!peers) {
+        g->read_ms = 0; /* it is tried again at once */
+        return -1;
+    }
     hash_t seen = hash_of (peers, n * sizeof *peers);
     if (g->known && memcmp (&seen, &g->seen, sizeof seen) == 0) {
         free (peers);
