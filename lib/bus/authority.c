@@ -195,12 +195,21 @@ authority_peer_t *authority_list (const char *bus, size_t *n, authority_bad_fn *
 
 /*  ---- what is done to them ------------------------------------------------------------------- */
 
+/*  The last that authority_init writes: a folder may be there without it. */
+bool authority_exists (const char *dir)
+{
+    authority_t a;
+    char path[FS_PATH_MAX];
+    return authority_paths (&a, dir, NULL) == 0 && fs_join (path, a.peers, KEYS_BUS, NULL) == 0 &&
+           fs_exists (path);
+}
+
 int authority_init (const char *dir, err_t *err)
 {
     authority_t a;
     if (authority_paths (&a, dir, err) != 0)
         return -1;
-    if (fs_exists (a.bus))
+    if (authority_exists (dir))
         return err_set (err, ERR_CONFIG,
                         "%s is there already; quintet keys rotate %s makes new keys", a.bus, dir);
     return authority_mkdir (dir, err) == 0 && authority_mkdir (a.bus, err) == 0 &&

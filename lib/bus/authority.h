@@ -10,6 +10,7 @@
 #ifndef QUINTET_BUS_AUTHORITY_H
 #define QUINTET_BUS_AUTHORITY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -23,6 +24,8 @@ typedef struct {
     char key[AUTHORITY_KEY_TEXT];
 } authority_peer_t;
 
+/*  Whether a bus has its keys there. */
+bool authority_exists (const char *dir);
 /*  ERR_CONFIG: a bus has its keys there already. */
 int authority_init (const char *dir, err_t *err);
 /*  name "": that of the kind. ERR_CONFIG: there is no such kind; the name is taken, or would be one

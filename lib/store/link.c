@@ -27,6 +27,7 @@
 #include "base/embed.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "store/accounts.h"
 
 EMBED (store_functions, "lib/store/functions.lua")
 
@@ -36,7 +37,7 @@ EMBED (store_functions, "lib/store/functions.lua")
 #define LINK_BACKOFF_MAX_MS 250
 #define LINK_HOST_MAX       256
 #define LINK_PARTS_MAX      8
-#define LINK_ROUNDS         4    /* an address, a connection, functions and the call */
+#define LINK_ROUNDS         5    /* an address, a connection, an account, functions and the call */
 #define LINK_SLOW_MAX_MS    8000 /* a slow Redis is granted no more than this by itself */
 #define LINK_VERSION_DIGITS 16
 #define LINK_FUNCTION_MAX   64
@@ -47,6 +48,7 @@ struct link {
     char *path;               /* of a unix socket; NULL: tcp */
     char host[LINK_HOST_MAX]; /* of tcp */
     int port;
+    account_t account;    /* user "": none */
     struct gaicb *lookup; /* of the host, under way; NULL: none. Never moves while it is */
     redisContext *redis;  /* NULL: not connected */
     bool met;             /* it has answered a call once */
@@ -96,12 +98,12 @@ static int link_name_functions (link_t *link, err_t *err)
     return buf_failed (&link->functions) ? err_set (err, ERR_LIMIT, "no memory") : 0;
 }
 
-link_t *link_new (const char *address, err_t *err)
+link_t *link_new (const char *address, const char *keys, err_t *err)
 {
     link_t *link = calloc (1, sizeof *link);
     int rc = link && (link->address = strdup (address)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
     if (rc == 0)
-        rc = link_name_functions (link, err);
+        rc = accounts_load (keys, &link->account, err) == 0 ? link_name_functions (link, err) : -1;
     if (rc == 0 && strncmp (address, "unix:", 5) == 0 && address[5])
         rc = (link->path = strdup (address + 5)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
     else if (rc == 0)
@@ -315,7 +317,10 @@ static link_outcome_t link_redis_error (const link_t *link, const char *text, er
         return LINK_AGAIN;
     }
     if (link_is_locked (text))
-        err_set (err, ERR_CONFIG, "Redis at %s refuses us: %s", at, text);
+        err_set (err, ERR_CONFIG,
+                 "Redis at %s refuses us: %s (its users come with --aclfile DIR/" ACCOUNTS_SERVER
+                 "/" ACCOUNTS_USERS ", and who we are with --keys: quintet keys makes both)",
+                 at, text);
     else if (link_begins (text, "ERR unknown command"))
         err_set (err, ERR_CONFIG, "Redis at %s is too old, version 7 is needed: %s", at, text);
     else
@@ -397,6 +402,26 @@ static link_outcome_t link_try_once (link_t *link, const char **argv, const size
     return outcome;
 }
 
+/*  Says who we are, once for each connection. */
+static link_outcome_t link_log_in (link_t *link, err_t *err)
+{
+    if (!*link->account.user)
+        return LINK_DONE;
+    const char *argv[] = {"AUTH", link->account.user, link->account.password};
+    redisReply *reply = redisCommandArgv (link->redis, 3, argv, NULL);
+    link_outcome_t outcome = LINK_DONE;
+    if (!reply) {
+        link_is_broken (link, err);
+        return LINK_AGAIN;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        outcome = link_redis_error (link, reply->str, err);
+        link_disconnect (link); /* a new one logs in again */
+    }
+    freeReplyObject (reply);
+    return outcome;
+}
+
 /*  One line when trouble starts and one when it ends, however many calls it takes. A server that
  *  is still starting is no trouble yet. */
 static void link_note_trouble (link_t *link, bool trouble, const err_t *err)
@@ -416,11 +441,14 @@ static link_outcome_t link_try (link_t *link, int64_t end_ms, const char **argv,
                                 const size_t *sizes, size_t n, link_reply_t *answer, err_t *err)
 {
     int64_t start = clock_ms ();
+    bool fresh = !link->redis;
     if (link_connected (link, end_ms, err) != 0)
         return LINK_AGAIN;
     int64_t asked = clock_ms ();
-    link_outcome_t outcome =
-        n ? link_try_once (link, argv, sizes, n, answer, err) : link_load_functions (link, err);
+    link_outcome_t outcome = fresh ? link_log_in (link, err) : LINK_DONE;
+    if (outcome == LINK_DONE)
+        outcome =
+            n ? link_try_once (link, argv, sizes, n, answer, err) : link_load_functions (link, err);
     int64_t took = clock_ms () - asked;
     /* The slowest answer counts, and fades by an eighth with each that is faster: one slow
        answer is remembered for a dozen calls. */

@@ -1,6 +1,6 @@
 /*  link - one connection to Redis that heals itself, for functions that may be called twice.
  *
- *      link_t *link = link_new ("unix:/run/x/redis.sock", &err);
+ *      link_t *link = link_new ("unix:/run/x/redis.sock", "", &err);
  *      if (link_call (link, 5000, "claim", args, n, &reply, &err) == 0)
  *          link_reply_free (&reply);
  *      link_destroy (&link);
@@ -28,8 +28,9 @@ typedef struct {
     size_t n;
 } link_reply_t;
 
-/*  Connects at the first call. ERR_CONFIG: the address is malformed. */
-link_t *link_new (const char *address, err_t *err);
+/*  Connects at the first call, and logs in with the account of a folder of keys (accounts.h), if it
+ *  has one. ERR_CONFIG: the address is malformed, or the account cannot be read. */
+link_t *link_new (const char *address, const char *keys, err_t *err);
 void link_destroy (link_t **link);
 
 /*  Calls a function ("claim") with n arguments. An error that the function answers comes with its

@@ -139,7 +139,7 @@ static int store_call_number (store_t *store, const char *function, const call_a
     return 0;
 }
 
-store_t *store_new (const char *address, err_t *err)
+store_t *store_new (const char *address, const char *keys, err_t *err)
 {
     store_t *store = calloc (1, sizeof *store);
     if (!store) {
@@ -151,7 +151,7 @@ store_t *store_new (const char *address, err_t *err)
     uint64_t unique[] = {(uint64_t) (uintptr_t) store, (uint64_t) clock_us ()};
     store->tokens.key = rng_key (unique, 2);
     store->token = rng_next (&store->tokens);
-    store->link = link_new (address, err);
+    store->link = link_new (address, keys, err);
     if (!store->link || link_load (store->link, STORE_DEADLINE_MS, err) != 0)
         store_destroy (&store);
     return store;

@@ -1,6 +1,6 @@
 /*  store - the shared episode state in Redis: runs, steps, groups, leases.
  *
- *      store_t *store = store_new ("unix:/run/x/redis.sock", &err);
+ *      store_t *store = store_new ("unix:/run/x/redis.sock", "", &err);
  *      store_claim (store, "environment-1", 10000, &claim, &err);
  *      store_commit (store, &claim, result, size, &err);
  *      store_destroy (&store);
@@ -28,9 +28,10 @@
 
 typedef struct store store_t;
 
-/*  address: "unix:PATH" or "tcp:HOST:PORT" ("tcp://HOST:PORT" too). Loads the functions; waits
- *  until Redis answers, at most 5 s. */
-store_t *store_new (const char *address, err_t *err);
+/*  address: "unix:PATH" or "tcp:HOST:PORT" ("tcp://HOST:PORT" too). keys: the folder of a
+ *  certificate with an account for Redis (accounts.h), or "". Loads the functions; waits until
+ *  Redis answers, at most 5 s. */
+store_t *store_new (const char *address, const char *keys, err_t *err);
 void store_destroy (store_t **store);
 /*  How long each call may take, reconnecting included; default 5000. */
 void store_deadline (store_t *store, int64_t ms);

@@ -22,7 +22,7 @@
 #define STATUS_MS      500
 #define STATUS_METRICS 96
 #define METRIC_NAME    96
-#define COMMON_OPTIONS 6
+#define COMMON_OPTIONS 7
 #define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
 
 /*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
@@ -350,6 +350,7 @@ static size_t svc_all_options (const svc_t *service, args_option_t *options)
                                    "certificate for a bus that has keys (see: quintet keys)"};
     options[n++] = (args_option_t){"--name", "NAME", "", "of this instance; unique on its bus"};
     options[n++] = (args_option_t){"--threads", "N", "0", "threads that compute; 0: one per core"};
+    options[n++] = (args_option_t){"--log", "FORMAT", "text", "of log lines: text or json"};
     for (const args_option_t *o = service->options; o->key; o++)
         options[n++] = *o;
     options[n++] = (args_option_t){"--health", NULL, NULL,
@@ -365,6 +366,19 @@ static void svc_give_memory_back (void)
     mallopt (M_MMAP_THRESHOLD, 128 << 10);
     /* Each arena keeps free memory of its own, and many threads would have many arenas. */
     mallopt (M_ARENA_MAX, 2);
+}
+
+/*  What can be refused at once. */
+static int svc_check_arguments (const args_t *args, err_t *err)
+{
+    const char *format = args_value (args, "--log");
+    bool json = strcmp (format, "json") == 0;
+    if (!json && strcmp (format, "text") != 0)
+        return err_set (err, ERR_CONFIG, "--log %s: text or json is wanted", format);
+    log_as_json (json);
+    /* svc_pool reads it again when threads are wanted. */
+    long long threads;
+    return args_number (args, "--threads", 0, 1024, &threads, err);
 }
 
 int svc_main (const svc_t *service, int argc, char **argv)
@@ -383,9 +397,7 @@ int svc_main (const svc_t *service, int argc, char **argv)
     /* Before any log is open: mistakes on the command line go to standard error, without a time
        stamp. */
     args_t *args = args_parse (&spec, argc, argv, &err);
-    /* Only to refuse a wrong number at once; svc_pool reads it again when threads are wanted. */
-    long long threads;
-    if (!args || args_number (args, "--threads", 0, 1024, &threads, &err) != 0) {
+    if (!args || svc_check_arguments (args, &err) != 0) {
         fprintf (stderr, "%s: %s\n", program, err.text);
         args_destroy (&args);
         return SVC_EXIT_CONFIG;
@@ -436,6 +448,11 @@ const char *svc_redis (const svc_run_t *run)
 const keys_t *svc_keys (const svc_run_t *run)
 {
     return *run->keys.name ? &run->keys : NULL;
+}
+
+const char *svc_keys_dir (const svc_run_t *run)
+{
+    return run->keys.dir;
 }
 
 const char *svc_name (const svc_run_t *run)

@@ -71,8 +71,9 @@ void *svc_state (const svc_run_t *run);
 bus_t *svc_bus (const svc_run_t *run);
 pool_t *svc_pool (svc_run_t *run); /* of --threads threads, made at the first call */
 const char *svc_redis (const svc_run_t *run);
-const char *svc_name (const svc_run_t *run);   /* this instance: "agent-1" */
-const keys_t *svc_keys (const svc_run_t *run); /* of --keys; NULL: none */
+const char *svc_name (const svc_run_t *run);     /* this instance: "agent-1" */
+const keys_t *svc_keys (const svc_run_t *run);   /* of --keys; NULL: none */
+const char *svc_keys_dir (const svc_run_t *run); /* the folder; "": none */
 const args_t *svc_args (const svc_run_t *run);
 void svc_stop (svc_run_t *run, int exit_status); /* ends the loop */
 /*  Logs the error, leaves it as the last words, and ends the loop with the status that fits. */

@@ -103,7 +103,7 @@ int environment_open (svc_run_t *run, void **state, err_t *err)
         return err_set (err, ERR_LIMIT, "no memory for %lld groups", groups);
     if (steps_open (env, err) != 0)
         return -1;
-    env->store = store_new (svc_redis (run), err);
+    env->store = store_new (svc_redis (run), svc_keys_dir (run), err);
     /* What a process of this name held is nobody's now: without this it would lie until its lease
      * ends. */
     uint64_t orphans = 0;

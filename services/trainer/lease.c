@@ -60,7 +60,8 @@ static void *lease_run (void *context)
     return NULL;
 }
 
-lease_t *lease_start (const char *redis, const char *run, uint64_t epoch, err_t *err)
+lease_t *lease_start (const char *redis, const char *keys, const char *run, uint64_t epoch,
+                      err_t *err)
 {
     lease_t *lease = calloc (1, sizeof *lease);
     if (!lease) {
@@ -76,7 +77,7 @@ lease_t *lease_start (const char *redis, const char *run, uint64_t epoch, err_t 
     pthread_mutex_init (&lease->lock, NULL);
     pthread_cond_init (&lease->wake, &monotonic);
     pthread_condattr_destroy (&monotonic);
-    lease->store = store_new (redis, err);
+    lease->store = store_new (redis, keys, err);
     if (lease->store) {
         /* Shorter than the time between two renewals, so that a Redis that hangs costs one of them
            and not the lease. */

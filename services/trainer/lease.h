@@ -1,6 +1,6 @@
 /*  lease - keeps the trainer's lease on its run, in a thread and over a connection of its own.
  *
- *      lease_t *lease = lease_start (redis, run, epoch, &err);
+ *      lease_t *lease = lease_start (redis, keys, run, epoch, &err);
  *      if (lease_lost (lease))
  *          err_set (&err, ERR_STALE, "somebody else has the run");
  *      lease_end (&lease);
@@ -21,8 +21,9 @@
 
 typedef struct lease lease_t;
 
-/*  The run is acquired already, under this epoch. */
-lease_t *lease_start (const char *redis, const char *run, uint64_t epoch, err_t *err);
+/*  The run is acquired already, under this epoch. redis, keys: as of store_new. */
+lease_t *lease_start (const char *redis, const char *keys, const char *run, uint64_t epoch,
+                      err_t *err);
 /*  Nothing is renewed afterwards; the lease ends by itself, or by store_run_release. */
 void lease_end (lease_t **lease);
 

@@ -252,7 +252,7 @@ static int trainer_clear_steps (trainer_t *t, err_t *err)
 static int trainer_acquire (trainer_t *t, err_t *err)
 {
     buf_t record = {0}, holder = {0};
-    t->store = store_new (svc_redis (t->svc), err);
+    t->store = store_new (svc_redis (t->svc), svc_keys_dir (t->svc), err);
     if (!t->store)
         return -1;
     /* Whoever asks Redis what runs there gets the whole configuration, and the kernels. */
@@ -266,7 +266,10 @@ static int trainer_acquire (trainer_t *t, err_t *err)
     buf_free (&holder);
     if (rc == 0)
         /* A thread of its own renews the lease, since an update may take longer than it lasts. */
-        rc = (t->lease = lease_start (svc_redis (t->svc), t->run, t->epoch, err)) ? 0 : -1;
+        rc = (t->lease =
+                  lease_start (svc_redis (t->svc), svc_keys_dir (t->svc), t->run, t->epoch, err))
+                 ? 0
+                 : -1;
     return rc == 0 ? trainer_clear_steps (t, err) : -1;
 }
 

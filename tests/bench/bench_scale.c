@@ -100,7 +100,7 @@ static void suite_open (suite_t *s)
     bus_options_t options = {.address = s->address, .name = "trainer", .numerics = ""};
     task_options_t tasks = {.family = "writing", .heldout = 0.2};
     s->tasks = task_set_open (&tasks, &err);
-    s->store = s->tasks ? store_new (s->redis.address, &err) : NULL;
+    s->store = s->tasks ? store_new (s->redis.address, "", &err) : NULL;
     s->trainer = s->store ? bus_new (&options, &err) : NULL;
     if (!s->trainer || bus_ready (s->trainer, PATIENCE_MS, &err) != 0 ||
         store_run_acquire (s->store, RUN, "bench", 600000, "", 0, &s->epoch, &err) != 0)
@@ -471,7 +471,7 @@ static void crowd_open (const suite_t *s, crowd_t *c, size_t agents, int64_t sle
         light_environment_t *e = &c->environments[i];
         snprintf (name, sizeof name, "environment-%zu", i);
         light_open (&e->light, c->context, s->address, name);
-        e->store = store_new (s->redis.address, &err);
+        e->store = store_new (s->redis.address, "", &err);
         if (!e->store)
             fail (name, err.text);
         c->polled[c->workers_n + i] =

@@ -49,7 +49,7 @@ static double measure_store (const redis_fixture_t *redis)
     err_t err = {0};
     uint64_t epoch;
     double seconds = 0;
-    store_t *store = store_new (redis->address, &err);
+    store_t *store = store_new (redis->address, "", &err);
     if (!store || store_run_acquire (store, "bench", "bench", 600000, "", 0, &epoch, &err) != 0)
         die (&err);
     for (uint64_t step = 1; step <= STEPS; step++)

@@ -73,7 +73,7 @@ static int begin (void **state)
     bus_pid = start ("quintet-bus", "bus");
     bus_options_t options = {.address = bus_address, .name = "peer", .numerics = ""};
     bus = bus_new (&options, &err);
-    store = bus ? store_new (redis.address, &err) : NULL;
+    store = bus ? store_new (redis.address, "", &err) : NULL;
     if (!store)
         fail_msg ("%s", err.text);
     fine (bus_ready (bus, 5000, &err));

@@ -41,6 +41,12 @@ const char *svc_redis (const svc_run_t *run)
     return run->redis;
 }
 
+const char *svc_keys_dir (const svc_run_t *run)
+{
+    (void) run;
+    return "";
+}
+
 const args_t *svc_args (const svc_run_t *run)
 {
     return run->args;
@@ -83,7 +89,7 @@ static inline void run_open (bus_t *bus)
     run =
         (svc_run_t){.bus = bus, .args = args_parse (&spec, 1, argv, &err), .redis = redis.address};
     assert_non_null (run.args);
-    store = store_new (redis.address, &err);
+    store = store_new (redis.address, "", &err);
     if (!store)
         fail_msg ("%s", err.text);
     fine (store_run_acquire (store, "r", "trainer", 60000, "", 0, &epoch, &err));

@@ -2,7 +2,7 @@
  *
  *      redis_fixture_t redis;
  *      redis_fixture_open (&redis);            waits until it answers; asserts
- *      ... store_new (redis.address, &err) ...
+ *      ... store_new (redis.address, "", &err) ...
  *      redis_fixture_kill (&redis); redis_fixture_start (&redis);
  *      redis_fixture_close (&redis);
  *
@@ -32,8 +32,9 @@
 typedef struct {
     char folder[64];
     char socket[80];
-    char address[96]; /* for store_new */
-    pid_t pid;        /* 0: not running */
+    char address[96];  /* for store_new */
+    pid_t pid;         /* 0: not running */
+    const char *users; /* NULL: everybody is let in */
 } redis_fixture_t;
 
 static inline void redis_fixture_fail (const char *what)
@@ -50,7 +51,8 @@ static inline bool redis_fixture_answers (const redis_fixture_t *redis)
     char answer[8] = "";
     bool fine = fd >= 0 && connect (fd, (struct sockaddr *) &name, sizeof name) == 0 &&
                 write (fd, "PING\r\n", 6) == 6 && read (fd, answer, sizeof answer - 1) > 0 &&
-                strncmp (answer, "+PONG", 5) == 0;
+                (strncmp (answer, "+PONG", 5) == 0 ||
+                 (redis->users && strncmp (answer, "-NOAUTH", 7) == 0));
     if (fd >= 0)
         close (fd);
     return fine;
@@ -71,7 +73,7 @@ static inline void redis_fixture_start (redis_fixture_t *redis)
         dup2 (log, 2);
         execlp ("redis-server", "redis-server", "--port", "0", "--unixsocket", redis->socket,
                 "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
-                (char *) NULL);
+                redis->users ? "--aclfile" : (char *) NULL, redis->users, (char *) NULL);
         _exit (127);
     }
     int64_t deadline = clock_ms () + 10000;
@@ -82,14 +84,20 @@ static inline void redis_fixture_start (redis_fixture_t *redis)
     }
 }
 
-static inline void redis_fixture_open (redis_fixture_t *redis)
+/*  users: the file of those who are let in, which stays the caller's; NULL: everybody. */
+static inline void redis_fixture_open_for (redis_fixture_t *redis, const char *users)
 {
-    *redis = (redis_fixture_t){.folder = "/tmp/quintet-redis-XXXXXX"};
+    *redis = (redis_fixture_t){.folder = "/tmp/quintet-redis-XXXXXX", .users = users};
     if (!mkdtemp (redis->folder))
         redis_fixture_fail (redis->folder);
     snprintf (redis->socket, sizeof redis->socket, "%s/redis.sock", redis->folder);
     snprintf (redis->address, sizeof redis->address, "unix:%s", redis->socket);
     redis_fixture_start (redis);
+}
+
+static inline void redis_fixture_open (redis_fixture_t *redis)
+{
+    redis_fixture_open_for (redis, NULL);
 }
 
 static inline void redis_fixture_signal (redis_fixture_t *redis, int number)

@@ -73,7 +73,7 @@ static inline int each_open (void **state)
 {
     (void) state;
     freeReplyObject (ask ("FLUSHALL"));
-    store = store_new (redis.address, &err);
+    store = store_new (redis.address, "", &err);
     if (!store)
         fail_msg ("%s", err.text);
     fine (store_run_acquire (store, "r", "trainer", LEASE, "record", 6, &epoch, &err));

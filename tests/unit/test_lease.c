@@ -23,7 +23,7 @@ static long long lease_until (void)
 static void it_is_renewed_while_its_owner_does_something_else (void **state)
 {
     (void) state;
-    lease_t *lease = lease_start (redis.address, "r", epoch, &err);
+    lease_t *lease = lease_start (redis.address, "", "r", epoch, &err);
     assert_non_null (lease);
     freeReplyObject (ask ("HSET q:r:run until 5"));
     int64_t deadline = clock_ms () + WAIT_MS;
@@ -38,7 +38,7 @@ static void it_is_renewed_while_its_owner_does_something_else (void **state)
 static void another_trainers_run_is_lost (void **state)
 {
     (void) state;
-    lease_t *lease = lease_start (redis.address, "r", epoch, &err);
+    lease_t *lease = lease_start (redis.address, "", "r", epoch, &err);
     assert_non_null (lease);
     freeReplyObject (ask ("HSET q:r:run epoch 99999999999999999"));
     int64_t deadline = clock_ms () + WAIT_MS;
@@ -53,7 +53,7 @@ static void another_trainers_run_is_lost (void **state)
 static void a_redis_that_is_away_takes_nothing_away (void **state)
 {
     (void) state;
-    lease_t *lease = lease_start (redis.address, "r", epoch, &err);
+    lease_t *lease = lease_start (redis.address, "", "r", epoch, &err);
     assert_non_null (lease);
     redis_fixture_kill (&redis);
     redis_fixture_start (&redis);

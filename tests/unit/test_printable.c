@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,48 @@ static void a_log_line_is_one_harmless_line (void **state)
     assert_int_equal (line[n - 1], '\n');
 }
 
+static json_t *logged (const char *value)
+{
+    char path[] = "/tmp/quintet-log-XXXXXX", line[8192] = "";
+    int file = mkstemp (path), old = dup (STDERR_FILENO);
+    assert_true (file >= 0 && old >= 0);
+    dup2 (file, STDERR_FILENO);
+    log_as_json (true);
+    log_error ("scored", "n=%d text=\"%s\" took_ms=%g", 7, value, 0.5);
+    log_as_json (false);
+    dup2 (old, STDERR_FILENO);
+    assert_true (pread (file, line, sizeof line - 1, 0) > 0);
+    close (file);
+    close (old);
+    unlink (path);
+    json_error_t why;
+    json_t *json = json_loads (line, JSON_REJECT_DUPLICATES, &why);
+    if (!json)
+        fail_msg ("%s: %s", why.text, line);
+    return json;
+}
+
+/*  Whatever a text holds, the line is an object, and the text comes out as it went in. */
+static void a_log_line_as_json_has_its_pairs (void **state)
+{
+    (void) state;
+    static char long_text[9000];
+    static const char *const values[] = {"plain words", "a \"quoted\" word", "back\\slash", "",
+                                         "no=pair at the end \""};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        json_t *line = logged (values[i]), *fields = json_object_get (line, "fields");
+        assert_string_equal (json_string_value (json_object_get (line, "level")), "error");
+        assert_string_equal (json_string_value (json_object_get (line, "event")), "scored");
+        assert_string_equal (json_string_value (json_object_get (fields, "n")), "7");
+        assert_string_equal (json_string_value (json_object_get (fields, "text")), values[i]);
+        assert_string_equal (json_string_value (json_object_get (fields, "took_ms")), "0.5");
+        json_decref (line);
+    }
+    memset (long_text, '"', sizeof long_text - 1);
+    json_decref (logged (long_text));
+    json_decref (logged ("\x1b[2J\xc2\x9b\xff"));
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +187,7 @@ int main (void)
         cmocka_unit_test (lines_are_cut_by_columns),
         cmocka_unit_test (random_bytes_are_harmless_and_shown_once),
         cmocka_unit_test (a_log_line_is_one_harmless_line),
+        cmocka_unit_test (a_log_line_as_json_has_its_pairs),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -123,7 +123,7 @@ static void bad_addresses_and_servers_are_named (void **state)
                          "tcp:host:x", "tcp::6379", "http://host:1", "/run/redis.sock"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         err = (err_t){0};
-        assert_null (store_new (bad[i], &err));
+        assert_null (store_new (bad[i], "", &err));
         if (err.code != ERR_CONFIG)
             fail_msg ("'%s': %s: %s", bad[i], err_name (err.code), err.text);
         assert_non_null (strstr (err.text, bad[i]));
@@ -183,7 +183,7 @@ static void a_password_is_waited_for_only_where_there_was_none (void **state)
     refused (store_step_open (store, "r", epoch, TRAIN, 1, &group, 1, &err), ERR_BUSY);
     assert_non_null (strstr (err.text, "password"));
     err = (err_t){0};
-    assert_null (store_new (redis.address, &err));
+    assert_null (store_new (redis.address, "", &err));
     assert_int_equal (err.code, ERR_CONFIG);
     freeReplyObject (redisCommand (raw, "CONFIG SET requirepass %s", ""));
     redisFree (raw);
@@ -207,7 +207,7 @@ static void another_builds_functions_stay_as_they_are (void **state)
                         "redis.register_function ('quintet_status_0123456789abcdef', function () "
                         "return {'none', 'theirs'} end)";
     freeReplyObject (ask ("FUNCTION LOAD %s", other));
-    store_t *second = store_new (redis.address, &err);
+    store_t *second = store_new (redis.address, "", &err);
     assert_non_null (second);
     store_destroy (&second);
     assert_int_equal (libraries (), 2);
@@ -248,7 +248,7 @@ static void *play (void *context)
 {
     player_t *player = context;
     err_t why = {0};
-    store_t *own = store_new (redis.address, &why);
+    store_t *own = store_new (redis.address, "", &why);
     store_claim_t claim = {0};
     int rc;
     while (own && (rc = store_claim (own, player->name, 1, &claim, &why)) == 1) {

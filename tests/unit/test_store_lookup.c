@@ -55,7 +55,7 @@ int gai_cancel (struct gaicb *request)
 static void refused_with (const char *text)
 {
     err_t err = {0};
-    store_t *store = store_new ("tcp:redis.example:6379", &err);
+    store_t *store = store_new ("tcp:redis.example:6379", "", &err);
     assert_null (store);
     assert_int_equal (err.code, ERR_NETWORK);
     if (!strstr (err.text, text) || !strstr (err.text, "'redis.example'"))

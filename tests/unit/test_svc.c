@@ -334,6 +334,8 @@ static void wrong_arguments_end_with_78 (void **state)
     holds (f, "err", "--bus: its value ADDRESS is missing");
     assert_int_equal (RUN (f, W ("--threads=many")), 78);
     holds (f, "err", "--threads many");
+    assert_int_equal (RUN (f, W ("--log=xml")), 78);
+    holds (f, "err", "--log xml: text or json is wanted");
 }
 
 static void a_failed_start_leaves_its_status_and_last_words (void **state)

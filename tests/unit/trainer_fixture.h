@@ -77,6 +77,12 @@ const char *svc_redis (const svc_run_t *run)
     return redis.address;
 }
 
+const char *svc_keys_dir (const svc_run_t *run)
+{
+    (void) run;
+    return "";
+}
+
 const args_t *svc_args (const svc_run_t *run)
 {
     return run->args;
@@ -267,7 +273,7 @@ static inline int setup (void **state)
     assert_non_null (mkdtemp (f->dir));
     if (!redis.pid) /* a test before failed */
         redis_fixture_start (&redis);
-    f->store = store_new (redis.address, &err);
+    f->store = store_new (redis.address, "", &err);
     if (!f->store || open_trainer (f, NULL, &err) != 0)
         fail_msg ("%s", err.text);
     *state = f;

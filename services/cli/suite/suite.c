@@ -227,9 +227,9 @@ static int suite_join_bus (suite_t *s, const keys_t *keys, err_t *err)
 
 /*  Somebody else's Redis is asked first: a trainer that cannot reach it would only try again and
  *  again. */
-static int suite_check_redis (const char *address, err_t *err)
+static int suite_check_redis (const char *address, const keys_t *keys, err_t *err)
 {
-    store_t *store = store_new (address, err);
+    store_t *store = store_new (address, keys->dir, err);
     if (!store)
         return err_wrap (err, "--redis");
     store_destroy (&store);
@@ -255,7 +255,7 @@ suite_t *suite_new (const conf_t *conf, const suite_options_t *options, err_t *e
         rc = suite_check_programs (conf, err) == 0 ? suite_make_folder (s, err) : -1;
     if (rc == 0 && !own)
         rc = suite_set_addresses (s, options->bus, options->redis, err) == 0
-                 ? suite_check_redis (s->redis_address, err)
+                 ? suite_check_redis (s->redis_address, options->keys, err)
                  : -1;
     if (rc == 0)
         rc = options->take (options->context, err);
