@@ -59,6 +59,8 @@ typedef struct {
     /*  EVENT: its number among those of sender and topic, the sender's start, and how many of this
         sender and topic were lost before it. */
     uint64_t sequence, boot, missed;
+    const void *frame; /* EVENT: all of it, as it came: topic, zero byte, envelope */
+    size_t frame_size;
 } bus_item_t;
 
 bus_t *bus_new (const bus_options_t *options, err_t *err);

@@ -263,7 +263,9 @@ static int events_fill (events_t *events, bus_item_t *item)
                          .size = e.payload.size,
                          .sequence = e.sequence,
                          .boot = e.boot,
-                         .missed = missed};
+                         .missed = missed,
+                         .frame = data,
+                         .frame_size = size};
     return 1;
 }
 

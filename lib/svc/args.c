@@ -11,6 +11,7 @@
 
 typedef struct {
     const char *value; /* NULL: not given */
+    bool typed;        /* on the line, and not in the environment */
     const char *repeated[ARGS_REPEATED_MAX];
     size_t n;
 } slot_t;
@@ -94,6 +95,7 @@ static int args_take (args_t *args, int argc, char **argv, int *at, err_t *err)
     }
     /* Words of argv, not copies: they live as long as the process. */
     slot->value = value;
+    slot->typed = true;
     return 0;
 }
 
@@ -191,6 +193,11 @@ bool args_given (const args_t *args, const char *key)
 {
     size_t i = args_index_of (args->spec, key, strlen (key));
     return args->spec->options[i].key && args->slot[i].value;
+}
+
+bool args_typed (const args_t *args, const char *key)
+{
+    return args->slot[args_index_of (args->spec, key, strlen (key))].typed;
 }
 
 /*  --help and --version stand in no table, since every program has them. */

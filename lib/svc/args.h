@@ -47,6 +47,7 @@ void args_destroy (args_t **args);
 /*  Never NULL for a known option. */
 const char *args_value (const args_t *args, const char *key);
 bool args_given (const args_t *args, const char *key); /* on the line or in the environment */
+bool args_typed (const args_t *args, const char *key); /* on the line */
 bool args_flag (const args_t *args, const char *key);
 const char *args_positional (const args_t *args); /* the first one; NULL: none given */
 /*  All of them, in order. */

@@ -12,6 +12,8 @@
 #include "cli.h"
 #include "tap/format.h"
 #include "tap/join.h"
+#include "tap/recording.h"
+#include "tap/replay.h"
 #include "tap/topics.h"
 #include "wire/wire.h"
 #include "watch/line.h"
@@ -26,6 +28,13 @@ static const args_option_t options[] = {
     {"--json", NULL, NULL, "one JSON object per event"},
     {"--format", "LINE", "", "lines of your own, such as '%t %s %n %m' (below)"},
     {"--last", "N", "0", "first the last N events of each topic, as far as the bus keeps them"},
+    {"--record", "FILE", "",
+     "keep the events in a new file; print them only with --json, --format"},
+    {"--replay", "FILE", "",
+     "events of a recording, on a bus of their own, or with --bus on that one"},
+    {"--speed", "X", "1", "replay so many times as fast as it was; 0: as fast as it goes"},
+    {"--from", "SECONDS", "0", "leave out the recording's first seconds"},
+    {"--viewers", "N", "0", "replay once N others listen"},
     {"--grep", "EXPR", "", "only lines in which this extended regular expression is found"},
     {"--topics", NULL, NULL,
      "no events; at the end each topic, how many there were, how many a second"},
@@ -45,7 +54,10 @@ static const args_spec_t spec = {
         "  quintet tap --bus tcp://127.0.0.1:5550 coding/\n"
         "  quintet tap --topics --for 10\n"
         "  quintet tap --json --grep 'step.done' --count 5 coding/ writing/\n"
-        "  quintet tap --last 20 --format '%t %s %n %m' coding/step\n\n"
+        "  quintet tap --last 20 --format '%t %s %n %m' coding/step\n"
+        "  quintet tap --record run.rec\n"
+        "  quintet tap --replay run.rec --speed 10 --viewers 1\n\n"
+        "A replay says at which address others can watch it, as with quintet top.\n"
         "In a --format stand for\n" FORMAT_HELP,
     .positional = "[PREFIX...]",
     .options = options,
@@ -59,22 +71,31 @@ static void cmd_tap_on_signal (int number)
     interrupted = 1;
 }
 
-static double cmd_tap_now_s (void)
+static int64_t cmd_tap_now_us (void)
 {
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
-    return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
+    return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static double cmd_tap_now_s (void)
+{
+    return (double) (cmd_tap_now_us () / 1000) / 1000;
 }
 
 typedef struct {
     const char *const *prefixes;
     size_t prefixes_n;
-    bool json, counts;  /* counts: topics instead of events */
-    const char *format; /* "": none */
-    uint32_t last;      /* events of each topic that are wanted first */
-    regex_t *grep;      /* NULL: every line */
-    long long left;     /* events to print; 0: without end */
-    bool looks, said;   /* at everything, to find what there is; and it was told */
+    bool json, counts;    /* counts: topics instead of events */
+    const char *format;   /* "": none */
+    bool prints;          /* events, as lines */
+    uint32_t last;        /* events of each topic that are wanted first */
+    recorder_t *recorder; /* NULL: nothing is recorded */
+    uint64_t recorded;
+    replay_t *replay; /* NULL: events are those of a bus that lives */
+    regex_t *grep;    /* NULL: every line */
+    long long left;   /* events to print; 0: without end */
+    bool looks, said; /* at everything, to find what there is; and it was told */
     bool ended;
     bool heard;                 /* something that is wanted */
     int64_t since_ms, until_ms; /* until_ms 0: without end */
@@ -90,8 +111,9 @@ static void cmd_tap_print_hint (const tap_t *tap)
         buf_printf (&line, "%s'%s'", i ? ", " : "", tap->prefixes[i]);
     if (tap->prefixes_n == 0)
         buf_text (&line, "''");
-    buf_printf (&line, " for %d s; ", (QUIET_MS + LOOK_MS) / 1000);
-    buf_text (&line, tap->all.topics ? "there is:" : "nothing else is sent on this bus either");
+    if (!tap->replay)
+        buf_printf (&line, " for %d s", (QUIET_MS + LOOK_MS) / 1000);
+    buf_text (&line, tap->all.topics ? "; there is:" : "; nothing else is sent here either");
     topics_roots (&tap->all, &line);
     printable_print (stderr, line.data, line.size, PRINTABLE_LINE);
     fputc ('\n', stderr);
@@ -144,24 +166,50 @@ static void cmd_tap_print (tap_t *tap, const bus_item_t *item, const wire_event_
 
 /*  Manifests of policies travel as events, too, but are no wire_event_t. What cannot be decoded is
  *  left out. */
-static void cmd_tap_take (tap_t *tap, arena_t *arena, const bus_item_t *item)
+static void cmd_tap_show (tap_t *tap, arena_t *arena, const bus_item_t *item)
 {
-    if (!tap->heard && !tap->said) /* for the hint */
-        topics_note (&tap->all, item);
-    if (!cmd_tap_wants (tap, item->name) || strncmp (item->name, "policy/", 7) == 0)
+    if (strncmp (item->name, "policy/", 7) == 0)
         return;
     arena_reset (arena);
     const wire_event_t *event = wire_event_unpack (arena, item->payload, item->size, NULL);
-    if (!event)
-        return;
-    tap->heard = true;
-    if (!tap->counts) {
-        topics_note_lost (&tap->wanted, item);
+    if (event)
         cmd_tap_print (tap, item, event);
-    } else {
-        topics_note (&tap->wanted, item);
+}
+
+static int cmd_tap_take (tap_t *tap, arena_t *arena, const bus_item_t *item, err_t *err)
+{
+    if (tap->replay && !replay_hear (tap->replay, item))
+        return 0;                  /* what the bus itself says */
+    if (!tap->heard && !tap->said) /* for the hint */
+        topics_note (&tap->all, item);
+    if (!cmd_tap_wants (tap, item->name))
+        return 0;
+    tap->heard = true;
+    (tap->counts ? topics_note : topics_note_lost) (&tap->wanted, item);
+    if (tap->recorder &&
+        recorder_add (tap->recorder, cmd_tap_now_us (), item->frame, item->frame_size, err) != 0)
+        return -1;
+    tap->recorded += tap->recorder != NULL;
+    if (tap->prints)
+        cmd_tap_show (tap, arena, item);
+    else
         tap->ended = tap->left > 0 && --tap->left == 0;
+    return 0;
+}
+
+/*  What is to be done while nothing comes. How many ms it may sleep, or -1. */
+static int cmd_tap_turn (tap_t *tap, bus_t *bus, err_t *err)
+{
+    if (tap->recorder && recorder_turn (tap->recorder, cmd_tap_now_us (), err) != 0)
+        return -1;
+    if (tap->replay) {
+        tap->ended = replay_ended (tap->replay);
+        if (tap->ended && !tap->heard)
+            cmd_tap_print_hint (tap);
+        return replay_turn (tap->replay, err);
     }
+    /* So often a tap that hears nothing looks at the clock and at Ctrl-C. */
+    return cmd_tap_look_around (tap, bus, err) == 0 ? 200 : -1;
 }
 
 static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)
@@ -171,12 +219,10 @@ static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)
     while (rc >= 0 && !interrupted && !tap->ended &&
            (!tap->until_ms || clock_left_ms (tap->until_ms) > 0)) {
         bus_item_t item;
-        /* So often a tap that hears nothing looks at the clock and at Ctrl-C. */
-        rc = bus_next (bus, &item, 200, err);
+        int wait_ms = cmd_tap_turn (tap, bus, err);
+        rc = wait_ms < 0 ? -1 : bus_next (bus, &item, wait_ms, err);
         if (rc > 0 && item.kind == BUS_EVENT)
-            cmd_tap_take (tap, arena, &item);
-        if (rc >= 0)
-            rc = cmd_tap_look_around (tap, bus, err);
+            rc = cmd_tap_take (tap, arena, &item, err);
     }
     arena_destroy (&arena);
     return rc < 0 ? -1 : 0;
@@ -185,8 +231,9 @@ static int cmd_tap_listen (tap_t *tap, bus_t *bus, err_t *err)
 /*  Overlapping prefixes are no trouble: the bus sends an event once. */
 static int cmd_tap_subscribe (const tap_t *tap, bus_t *bus, err_t *err)
 {
-    int rc = tap->prefixes_n ? 0 : bus_subscribe_last (bus, "", tap->last, err);
-    for (size_t i = 0; rc == 0 && i < tap->prefixes_n; i++)
+    bool all = tap->prefixes_n == 0 || tap->replay;
+    int rc = !all ? 0 : bus_subscribe_last (bus, "", tap->last, err);
+    for (size_t i = 0; rc == 0 && !all && i < tap->prefixes_n; i++)
         rc = bus_subscribe_last (bus, tap->prefixes[i], tap->last, err);
     return rc;
 }
@@ -219,6 +266,65 @@ static int cmd_tap_read (tap_t *tap, const args_t *args, regex_t *grep, err_t *e
     return 0;
 }
 
+static int cmd_tap_open_replay (tap_t *tap, const args_t *args, err_t *err)
+{
+    replay_options_t how = {.path = args_value (args, "--replay")};
+    keys_t keys;
+    long long viewers;
+    if (args_real (args, "--speed", 0, 1e6, &how.speed, err) != 0 ||
+        args_real (args, "--from", 0, 1e9, &how.from_s, err) != 0 ||
+        args_number (args, "--viewers", 0, 1000, &viewers, err) != 0 ||
+        keys_load (args_value (args, "--keys"), &keys, err) != 0)
+        return -1;
+    how.viewers = (uint64_t) viewers;
+    /* An address in the environment is that of the bus where runs are. */
+    if (args_typed (args, "--bus")) {
+        how.address = args_value (args, "--bus");
+        how.keys = &keys;
+    }
+    tap->replay = replay_new (&how, err);
+    if (!tap->replay)
+        return -1;
+    recording_summary_t summary = replay_summary (tap->replay);
+    fprintf (stderr, "%s: %llu events in %.1f s; watch with --bus %s\n", how.path,
+             (unsigned long long) summary.events,
+             (double) (summary.last_us - summary.first_us) / 1e6, replay_address (tap->replay));
+    return 0;
+}
+
+/*  The bus to listen to: the replay's, or that of --bus. */
+static bus_t *cmd_tap_open (tap_t *tap, const args_t *args, err_t *err)
+{
+    const char *record = args_value (args, "--record"), *replay = args_value (args, "--replay");
+    tap->prints = !tap->counts && (!*record || tap->json || *tap->format);
+    if (*replay && cmd_tap_open_replay (tap, args, err) != 0)
+        return NULL;
+    if (*record && !(tap->recorder = recorder_new (record, err)))
+        return NULL;
+    bus_t *bus = tap->replay ? join_bus_at (replay_address (tap->replay), args, "tap", err)
+                             : join_bus (args, "tap", err);
+    if (bus && (cmd_tap_subscribe (tap, bus, err) != 0 ||
+                (tap->replay && replay_begin (tap->replay, err) != 0)))
+        bus_destroy (&bus);
+    return bus;
+}
+
+/*  What was recorded counts as long as it could be written. */
+static int cmd_tap_close (tap_t *tap, const args_t *args, int rc, err_t *err)
+{
+    if (tap->recorder && recorder_close (&tap->recorder, rc == 0 ? err : NULL) != 0)
+        rc = -1;
+    if (*args_value (args, "--record") && tap->recorded)
+        fprintf (stderr, "%s: %llu events\n", args_value (args, "--record"),
+                 (unsigned long long) tap->recorded);
+    replay_destroy (&tap->replay);
+    topics_free (&tap->wanted);
+    topics_free (&tap->all);
+    if (tap->grep)
+        regfree (tap->grep);
+    return rc;
+}
+
 static int cmd_tap_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
@@ -233,18 +339,13 @@ static int cmd_tap_run (int argc, char **argv)
     tap.prefixes = args_positionals (args, &tap.prefixes_n);
     regex_t grep;
     int rc = cmd_tap_read (&tap, args, &grep, &err);
-    bus_t *bus = rc == 0 ? join_bus (args, "tap", &err) : NULL;
-    rc = bus ? cmd_tap_subscribe (&tap, bus, &err) : -1;
-    if (rc == 0)
-        rc = cmd_tap_listen (&tap, bus, &err);
+    bus_t *bus = rc == 0 ? cmd_tap_open (&tap, args, &err) : NULL;
+    rc = bus ? cmd_tap_listen (&tap, bus, &err) : -1;
     if (rc == 0 && tap.counts)
         topics_print (&tap.wanted, (double) (clock_ms () - tap.since_ms) / 1000, tap.json, stdout);
     topics_print_lost (&tap.wanted, stderr);
-    topics_free (&tap.wanted);
-    topics_free (&tap.all);
-    if (tap.grep)
-        regfree (&grep);
     bus_destroy (&bus);
+    rc = cmd_tap_close (&tap, args, rc, &err);
     args_destroy (&args);
     return rc == 0 ? EXIT_SUCCESS : cli_fail ("tap", &err);
 }

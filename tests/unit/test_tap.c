@@ -1,4 +1,4 @@
-/* with: services/cli/tap/ */
+/* with: services/cli/tap/topics.c services/cli/tap/format.c */
 /*  One event as a line: short for people, whole as JSON. */
 #include <stdarg.h>
 #include <stddef.h>
