@@ -348,8 +348,8 @@ static int seats_check_roles (const conf_t *conf, const json_t *protocol, const 
                              role, seats_key_of (conf));
         if (rc == 0 && !state_lists (slots, role))
             rc = seats_check_shown (conf, role, err);
-        if (rc == 0 && protocol_ever_speaks (protocol, role) && !family_knows (family, role) &&
-            !*conf_words (conf, role, CONF_PROMPT))
+        if (rc == 0 && protocol_ever_speaks (protocol, role) &&
+            !family_asks (family, conf->task.style, role) && !*conf_words (conf, role, CONF_PROMPT))
             rc = conf_refuse (conf, "team.roles", err,
                               "has '%.60s', of whom the %s family asks nothing: say it in "
                               "team.roles.%.60s.prompt",

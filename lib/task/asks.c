@@ -75,6 +75,12 @@ static asks_line_t asks_find (const char *set, const char *name)
     return found;
 }
 
+bool asks_knows (const char *set, const char *name)
+{
+    asks_line_t line = asks_find (set, name);
+    return line.text && asks_is (name, line.name, line.name_n);
+}
+
 /*  The length of a place that begins here, braces included; 0: none does. */
 static size_t asks_place (const char *at)
 {

@@ -24,6 +24,8 @@ void asks_write (const char *set, const char *name, const asks_place_t *places, 
                  buf_t *out);
 /*  The most common: a brief for a role. */
 void asks_brief (const char *set, const char *role, const char *brief, buf_t *out);
+/*  Whether a set has a template of that name, "others" not counted. False also without the set. */
+bool asks_knows (const char *set, const char *name);
 /*  Appends the lines of all sets whose names begin so, for people, each behind `before`. */
 void asks_show (const char *family, const char *before, buf_t *out);
 /*  Whether a file of templates is one: known places alone, and every set with what it needs.

@@ -5,8 +5,10 @@
  */
 #include "task/family.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "task/asks.h"
 #include "task/families.h"
 
 #define FAMILY_DECLARE(name) extern const family_t family_##name;
@@ -44,6 +46,14 @@ static bool family_lists (const char *const *list, const char *name)
 bool family_knows (const family_t *family, const char *role)
 {
     return family->by_program || family_lists (family->roles, role);
+}
+
+/*  The templates of a style are a set of their own: "writing_prose". */
+bool family_asks (const family_t *family, const char *style, const char *role)
+{
+    char set[128];
+    snprintf (set, sizeof set, "%.60s_%.60s", family->name, style);
+    return family_knows (family, role) || asks_knows (set, role);
 }
 
 bool family_has_style (const family_t *family, const char *style)

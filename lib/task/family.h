@@ -97,6 +97,8 @@ const family_t *family_find (const char *name);
 const family_t *family_by_program (void);
 /*  Whether it has a seat, a built-in set, or a tool, of that name. */
 bool family_knows (const family_t *family, const char *role);
+/*  Whether it says what to ask of a seat, be it one that writes nothing of its own, in a set. */
+bool family_asks (const family_t *family, const char *style, const char *role);
 bool family_has_style (const family_t *family, const char *style);
 bool family_has_tool (const family_t *family, const char *tool);
 

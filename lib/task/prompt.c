@@ -148,6 +148,9 @@ static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
         buf_printf (&names, "%s%s", i ? ", " : "", json_string_value (offer));
     if (i > 1)
         prompt_seen ("offers", &(prompt_seen_t){.text = names.data}, out);
+    /* Whose text it is, nothing else says. */
+    else if (names.data && strncmp (names.data, "review ", 7) == 0)
+        prompt_seen ("review", &(prompt_seen_t){.role = names.data + 7}, out);
     out->failed = out->failed || names.failed;
     buf_free (&names);
 }

@@ -54,7 +54,9 @@ static void every_seat_is_asked_in_the_same_bytes (void **state)
          "Bees. Answer in one paragraph of four to six sentences.\n"},
         {"writing", "{\"brief\":\"Bees.\",\"style\":\"prose\"}", "solo",
          "Bees. Answer in one paragraph of one or two sentences, then in a second one of four to "
-         "six sentences.\n"}};
+         "six sentences.\n"},
+        {"writing", "{\"brief\":\"Bees.\",\"style\":\"prose\"}", "reviewer",
+         "The task: Bees.\nIs that a good answer? Begin with accept, or with return and why.\n"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         json_t *task = json_loads (cases[i].task, 0, NULL);
         buf_t asked = {0};

@@ -125,6 +125,35 @@ static void seats_see_parts_of_the_state (void **state)
     }
 }
 
+/*  Each turn of a reviewer is about one text, and only the turn says whose. */
+static void a_reviewer_is_told_whose_text_it_judges (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"summary", "details", "reviewer"};
+    static const char protocol[] = "[{\"does\":{\"summary\":[\"draft\"],\"details\":[\"draft\"]}},"
+                                   "{\"does\":{\"reviewer\":[\"review details\"]}}]";
+    err_t err = {0};
+    buf_t prompt = {0};
+    episode_limits_t limits = {.tokens = 10, .protocol = protocol};
+    episode_t *e = episode_new ("{\"id\":\"p\",\"family\":\"writing\",\"style\":\"prose\","
+                                "\"brief\":\"Bees.\"}",
+                                roles, 3, &limits, &err);
+    if (!e)
+        fail_msg ("%s", err.text);
+    for (size_t r = 0; r < 2; r++)
+        assert_int_equal (
+            episode_act (e, r, &(episode_action_t){.text = "Buzz.", .size = 5, .tokens = 2}, &err),
+            0);
+    assert_int_equal (episode_step (e, &err), 0);
+    assert_int_equal (episode_observe (e, 2, &prompt, &err), 0);
+    assert_string_equal (
+        prompt.data, "# summary wrote in turn 1:\nBuzz.\n\n# details wrote in turn 1:\nBuzz.\n\n"
+                     "# offers:\nReview what details wrote.\n\nThe task: Bees.\nIs that a good "
+                     "answer? Begin with accept, or with return and why.\n");
+    buf_free (&prompt);
+    episode_destroy (&e);
+}
+
 /*  What travels is a history: with the group's task it is the same state again, at any turn. */
 static void a_history_makes_the_state_again (void **state)
 {
@@ -265,6 +294,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_prompt_of_ones_own_is_asked),
         cmocka_unit_test (seats_see_parts_of_the_state),
+        cmocka_unit_test (a_reviewer_is_told_whose_text_it_judges),
         cmocka_unit_test (a_history_makes_the_state_again),
         cmocka_unit_test (a_history_that_is_none_is_refused),
         cmocka_unit_test (later_turns_see_earlier_ones),
