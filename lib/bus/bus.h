@@ -56,6 +56,9 @@ typedef struct {
     const void *payload; /* valid until the next bus_ call */
     size_t size;
     int64_t left_ms; /* REQUEST: until its deadline */
+    /*  REPLY: how long the request was on its way to the worker, in the bus's queue mostly, to a
+        millisecond, and how long the worker had it; 0 where nobody said. */
+    uint64_t waited_us, took_us;
     /*  EVENT: its number among those of sender and topic, the sender's start, and how many of this
         sender and topic were lost before it. */
     uint64_t sequence, boot, missed;

@@ -216,6 +216,10 @@ int calls_reply (calls_t *calls, const envelope_t *e, bus_item_t *item)
     item->kind = BUS_REPLY;
     item->call = call->number;
     item->name = item->sender;
+    item->took_us = e->size;
+    /* The deadline is the one clock that client, bus and worker share. */
+    int64_t all = call->deadline_ms - call->start_ms;
+    item->waited_us = e->index && (int64_t) e->index < all ? 1000 * (uint64_t) (all - e->index) : 0;
     calls_clear (call);
     calls->replies++;
     return 1;

@@ -31,7 +31,9 @@ typedef struct work_item {
     struct work_item *chain;         /* of the bucket of its id */
     struct work_item *older, *newer; /* of those that were answered */
     char *id;
-    int64_t since_us; /* when it came */
+    int64_t since_us; /* when it came, */
+    uint32_t left_ms; /* with so much time until its deadline, */
+    uint64_t took_us; /* and how long it took */
     uint64_t handle;  /* what the service knows it by: generation << 20 | slot; 0 once answered */
     /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it
        credit that only its own answer gives back. */
@@ -151,15 +153,17 @@ static int work_take_in_hand (work_t *work, work_item_t *item)
 
 /*  ---- requests and answers ------------------------------------------------------------------- */
 
-static int work_send (const work_t *work, void *socket, const char *id, work_target_t to,
+static int work_send (const work_t *work, void *socket, const work_item_t *item, work_target_t to,
                       uint32_t code, slice_t data)
 {
     slice_t none = {"", 0};
     envelope_t e = {.kind = ENVELOPE_REPLY,
-                    .id = slice_of (id),
+                    .id = slice_of (item->id),
                     .ticket = to.ticket,
                     .sequence = to.sequence,
                     .code = code,
+                    .size = item->took_us,
+                    .index = item->left_ms,
                     .text = code ? data : none,
                     .payload = code ? none : data};
     return node_send (work->node, socket, &e);
@@ -190,20 +194,21 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
     }
     /* It was answered before, and the answer was kept. */
     if (item) {
-        work_send (work, socket, id, target, item->code, (slice_t){item->reply, item->size});
+        work_send (work, socket, item, target, item->code, (slice_t){item->reply, item->size});
         work->repeated++;
         return 0;
     }
     item = calloc (1, sizeof *item);
     if (!item || !(item->id = strdup (id)) || work_take_in_hand (work, item) != 0) {
         /* The client is told, and asks again or asks another. */
-        work_send (work, socket, id, target, ERR_LIMIT,
+        work_send (work, socket, &(work_item_t){.id = id}, target, ERR_LIMIT,
                    slice_of ("the worker has no memory for this request"));
         if (item)
             work_free_item (item);
         return 0;
     }
     item->since_us = clock_us ();
+    item->left_ms = e->left_ms;
     work->open++;
     work_add_target (item, target);
     work_item_t **bucket = work_bucket (work, id);
@@ -278,17 +283,18 @@ int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, c
     if (!item)
         return -1;
     work->in_hand[handle & WORK_SLOT_MASK] = NULL;
+    item->took_us = (uint64_t) (clock_us () - item->since_us);
     for (size_t i = 0; i < item->targets_n; i++)
-        if (work_send (work, socket, item->id, item->targets[i], code, (slice_t){data, size})) {
+        if (work_send (work, socket, item, item->targets[i], code, (slice_t){data, size})) {
             /* An answer without content would be taken for an empty success. */
             code = ERR_LIMIT;
             data = WORK_NO_MEMORY;
             size = strlen (data);
-            work_send (work, socket, item->id, item->targets[i], code, (slice_t){data, size});
+            work_send (work, socket, item, item->targets[i], code, (slice_t){data, size});
         }
     work->served++;
     work->open--;
-    work_note_time (work, clock_us () - item->since_us);
+    work_note_time (work, (int64_t) item->took_us);
     /* What failed for a reason that may pass is computed again when it is asked again; and what
        there is no memory to keep is, too. */
     bool keeps = code == ERR_NONE || code == ERR_INPUT;

@@ -303,6 +303,7 @@ typedef enum {
     WIRE_RUN_OPENED,     /* step it begins at, metrics: steps, seed; text: what runs, JSON */
     WIRE_RUN_FAILED,     /* step, text: why */
     WIRE_RUN_STOPPED,    /* step, text: why; it can be resumed */
+    WIRE_GROUP_TRACED,   /* step, group, phase, text: where its time went, JSON */
     WIRE_EVENT_COUNT
 } wire_event_kind_t;
 

@@ -8,7 +8,7 @@ const char *wire_event_name (wire_event_kind_t kind)
     static const char *const names[WIRE_EVENT_COUNT] = {
         "step.opened",      "group.committed", "episode.shown", "step.done",     "eval.done",
         "policy.published", "service.status",  "run.state",     "group.refused", "group.trouble",
-        "run.note",         "run.opened",      "run.failed",    "run.stopped"};
+        "run.note",         "run.opened",      "run.failed",    "run.stopped",   "group.traced"};
     return (unsigned) kind < WIRE_EVENT_COUNT ? names[kind] : "unknown";
 }
 

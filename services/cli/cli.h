@@ -20,7 +20,7 @@ typedef struct {
 
 extern const cli_command_t cli_run, cli_eval, cli_tap, cli_generate, cli_tokenize, cli_logits,
     cli_models, cli_score, cli_pretrain, cli_play, cli_report, cli_runs, cli_experiment, cli_keys,
-    cli_top;
+    cli_top, cli_trace;
 
 /*  `quintet run` on behalf of another command, whose name errors begin with. passing: its folder
  *  is removed afterwards. */

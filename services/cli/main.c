@@ -12,7 +12,7 @@
 static const cli_command_t *const commands[] = {
     &cli_run,    &cli_experiment, &cli_eval,  &cli_report,   &cli_runs,     &cli_tap,
     &cli_play,   &cli_generate,   &cli_score, &cli_tokenize, &cli_pretrain, &cli_logits,
-    &cli_models, &cli_keys,       &cli_top,   NULL};
+    &cli_models, &cli_keys,       &cli_top,   &cli_trace,    NULL};
 
 static void main_help (FILE *to)
 {

@@ -66,6 +66,21 @@ static size_t answers_role_of_ask (const group_t *group, size_t ask)
     return r;
 }
 
+bool group_ask_has (const group_t *group, size_t ask, size_t episode)
+{
+    if (group->stage == STAGE_ACT)
+        return group->seats[answers_role_of_ask (group, ask)].prompt_of[episode] != NOT_ACTING;
+    bool uses = group->stage != STAGE_TOOL;
+    for (size_t u = 0; !uses && u < group->uses_n; u++)
+        uses = group->uses[u].ask == ask && group->uses[u].episode == episode;
+    return uses;
+}
+
+uint64_t group_decode_us (const group_t *group, size_t ask)
+{
+    return group->decode_us[ask];
+}
+
 /*  Nothing of it is trained on, so nothing goes into the result. */
 static int answers_apply_text (const group_t *group, size_t e, size_t role,
                                const wire_sample_t *sample, err_t *err)
@@ -211,6 +226,7 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
         if (!reply || answers_check_act (group, answers_role_of_ask (group, ask), reply, err) != 0)
             return -1;
         group->replies[ask] = reply;
+        group->decode_us[ask] = reply->decode_us;
     } else if (group->stage == STAGE_STEP) {
         if (group_check_told (group, data, size, err) != 0)
             return -1;

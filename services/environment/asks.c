@@ -47,7 +47,7 @@ void group_finish_ask (group_t *group, group_ask_t *ask, const char *where)
 group_ask_t *group_new_ask (group_t *group, const char *service)
 {
     group_ask_t *ask = &group->asks[group->asks_n++];
-    *ask = (group_ask_t){.service = service, .payload.max = WIRE_PAYLOAD_MAX};
+    *ask = (group_ask_t){.service = service, .turn = group->turn, .payload.max = WIRE_PAYLOAD_MAX};
     group->unanswered++;
     return ask;
 }
@@ -230,6 +230,7 @@ static void asks_write_act (group_t *group, size_t role, const shared_t *list, s
     /* Of a prompt that does not fit, whoever wrote it cannot tell from its length why. */
     snprintf (ask->what, sizeof ask->what, "turn %u, role %.60s%s: ", group->turn + 1, r->name,
               *m->program ? " (told by task.program)" : "");
+    snprintf (ask->who, sizeof ask->who, "%.60s", r->name);
     wire_act_request_pack (&request, &ask->payload);
     group_finish_ask (group, ask, where);
     free (prompts);

@@ -16,7 +16,8 @@
 void call_send (call_t *call, bus_t *bus, const group_ask_t *ask, int64_t deadline_ms)
 {
     const buf_t *payload = &ask->payload;
-    call->sent_ms = clock_ms ();
+    call->sent_us = clock_us ();
+    call->sent_ms = call->sent_us / 1000;
     call->number = *call->avoid ? bus_call_avoiding (bus, ask->service, ask->id, payload->data,
                                                      payload->size, deadline_ms, call->avoid)
                                 : bus_call (bus, ask->service, ask->id, payload->data,

@@ -21,7 +21,7 @@
 
 typedef struct {
     uint64_t number; /* 0: not under way */
-    int64_t sent_ms, again_ms;
+    int64_t sent_ms, sent_us, again_ms;
     unsigned refusals;
     char avoid[CALL_PEER_MAX]; /* who failed it last; "": nobody */
     char judge[CALL_PEER_MAX]; /* who gave the last verdict; "": nobody */

@@ -47,6 +47,7 @@ static void player_leave (environment_t *env, player_t *player)
     }
     group_destroy (&player->group);
     buf_free (&player->claim.payload);
+    spans_free (&player->spans);
     *player = (player_t){0};
     env->live--;
     env->claim_ms = 0;
@@ -194,9 +195,12 @@ static bool player_commit (environment_t *env, player_t *player)
 {
     err_t err = {0};
     const buf_t *result = group_result (player->group);
+    int64_t begin_us = clock_us ();
     int rc = store_commit (env->store, &player->claim, result->data, result->size, &err);
     if (!environment_on_stored (env, player, rc, &err))
         return false;
+    environment_note_span (player, "commit", 0, begin_us);
+    environment_publish_trace (env, player);
     environment_publish_committed (env, player);
     env->committed++;
     player_leave (env, player);
@@ -211,9 +215,11 @@ static bool player_store (environment_t *env, player_t *player)
     err_t err = {0};
     unsigned turn;
     const buf_t *lines = group_turn (player->group, &turn);
+    int64_t begin_us = clock_us ();
     int rc = store_turn (env->store, &player->claim, turn, lines->data, lines->size, &err);
     if (!environment_on_stored (env, player, rc, &err))
         return false;
+    environment_note_span (player, "store", turn, begin_us);
     group_stored (player->group);
     return true;
 }
@@ -376,6 +382,7 @@ static int environment_claim_one (environment_t *env, player_t *player)
     if (rc != 1)
         return rc;
     player->claimed_ms = player->renewed_ms = player->moved_ms = clock_ms ();
+    spans_begin (&player->spans, clock_us ());
     env->live++;
     environment_subscribe (env, player->claim.run);
     player->group = group_new (player->claim.payload.data, player->claim.payload.size, &err);
@@ -451,6 +458,7 @@ static void environment_on_reply (environment_t *env, const bus_item_t *item)
     call_t *call = &player->calls[ask];
     const char *service = group_ask (player->group, ask)->service;
     err_t err = {0};
+    span_t span = environment_begin_span (player, ask);
     /* From here on an answer to this number is nobody's; refused or not, the call is over. */
     call->number = 0;
     if (item->code != ERR_NONE) {
@@ -463,10 +471,12 @@ static void environment_on_reply (environment_t *env, const bus_item_t *item)
         environment_on_refusal (env, player, ask, item->name, &err);
     } else {
         player->moved_ms = clock_ms ();
+        environment_end_span (player, &span, ask, item);
         deadlines_answered (&env->deadlines, service, player->moved_ms - call->sent_ms);
         if (*call->judge) /* one of the two is broken, and it is not the one that could answer */
             environment_log_group (player, "call.answered_elsewhere", call->verdict.text);
     }
+    free (span.episodes);
     player_advance (env, player);
 }
 

@@ -40,8 +40,10 @@ typedef enum {
 } group_state_t;
 
 typedef struct {
-    const char *service;   /* "act", "score"; "step": of the program that plays the episodes */
-    char what[128];        /* "turn 2, role main: ", for errors, or "" */
+    const char *service; /* "act", "score"; "step": of the program that plays the episodes */
+    char what[128];      /* "turn 2, role main: ", for errors, or "" */
+    char who[64];        /* role or tool, or "" */
+    unsigned turn;
     char id[GROUP_ID_MAX]; /* names the request for idempotence; ends in a hash of its content */
     buf_t payload;
     bool answered;
@@ -73,6 +75,11 @@ size_t group_asks (const group_t *group);
 unsigned group_round (const group_t *group);
 const group_ask_t *group_ask (const group_t *group, size_t ask);
 int group_answer (group_t *group, size_t ask, const void *data, size_t size, err_t *err);
+
+/*  Whether an ask is for an episode; and of an act's answer that was just given, how long it took
+ *  to decode. */
+bool group_ask_has (const group_t *group, size_t ask, size_t episode);
+uint64_t group_decode_us (const group_t *group, size_t ask);
 
 /*  STORING: what turn `turn` added to the histories of all episodes, one line each; with the lines
  *  of the turns before and the group's task they are the global states. */

@@ -46,6 +46,7 @@ struct group {
     unsigned turn;
     group_ask_t asks[EPISODE_ROLES_MAX];
     const wire_act_reply_t *replies[EPISODE_ROLES_MAX]; /* by ask */
+    uint64_t decode_us[EPISODE_ROLES_MAX];              /* of the last replies */
     size_t asks_n, unanswered;
     unsigned round; /* of asks: all of one are independent of each other */
     stage_t stage;

@@ -1,6 +1,8 @@
 /*  news - what the service says of groups. See service.h */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -31,6 +33,67 @@ void environment_publish_committed (environment_t *env, const player_t *player)
                           .metrics_n = n + 1,
                           .text = ""};
     environment_publish (env, &event);
+}
+
+/*  After the commit, of which it tells as well. */
+void environment_publish_trace (environment_t *env, const player_t *player)
+{
+    const wire_group_t *m = group_message (player->group);
+    buf_t text = {0};
+    spans_json (&player->spans, m, svc_name (env->svc), &text);
+    if (!buf_failed (&text))
+        environment_publish (env, &(wire_event_t){.kind = WIRE_GROUP_TRACED,
+                                                  .run = m->run,
+                                                  .step = m->step,
+                                                  .group = m->group,
+                                                  .phase = m->phase,
+                                                  .version = {.policy = ""},
+                                                  .text = text.data});
+    buf_free (&text);
+}
+
+/*  Names of what is done for an ask: tools are asked of who scores, too. */
+static const char *environment_span_name (const group_ask_t *ask)
+{
+    return strcmp (ask->service, "score") != 0 ? ask->service : *ask->who ? "tool" : "score";
+}
+
+/*  Written down before the answer moves the group on. */
+span_t environment_begin_span (const player_t *player, size_t at)
+{
+    const group_ask_t *ask = group_ask (player->group, at);
+    size_t all = group_message (player->group)->episodes;
+    span_t span = {.name = environment_span_name (ask),
+                   .turn = ask->turn,
+                   .begin_us = player->calls[at].sent_us,
+                   .refusals = player->calls[at].refusals,
+                   .episodes = calloc (all, sizeof *span.episodes)};
+    memcpy (span.role, ask->who, sizeof span.role);
+    for (size_t e = 0; span.episodes && e < all; e++)
+        if (group_ask_has (player->group, at, e))
+            span.episodes[span.episodes_n++] = (uint32_t) e;
+    if (span.episodes_n == all) {
+        free (span.episodes);
+        span.episodes = NULL;
+    }
+    return span;
+}
+
+void environment_end_span (player_t *player, span_t *span, size_t ask, const bus_item_t *item)
+{
+    span->end_us = clock_us ();
+    span->waited_us = item->waited_us;
+    span->took_us = item->took_us;
+    if (strcmp (span->name, "act") == 0)
+        span->decode_us = group_decode_us (player->group, ask);
+    snprintf (span->peer, sizeof span->peer, "%.60s", item->name);
+    spans_add (&player->spans, span);
+}
+
+void environment_note_span (player_t *player, const char *name, unsigned turn, int64_t begin_us)
+{
+    span_t span = {.name = name, .turn = turn, .begin_us = begin_us, .end_us = clock_us ()};
+    spans_add (&player->spans, &span);
 }
 
 /*  Says what is in the way of a group. Each refusal says it again, since whoever begins to watch

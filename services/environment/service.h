@@ -10,6 +10,7 @@
 #include "call.h"
 #include "group.h"
 #include "programs.h"
+#include "spans.h"
 #include "store/store.h"
 #include "svc/svc.h"
 #include "tokenizers.h"
@@ -25,6 +26,7 @@ typedef struct {
     const tokenizer_t *tokenizers[EPISODE_ROLES_MAX];
     int64_t claimed_ms, renewed_ms, moved_ms;
     err_t trouble; /* what failed last */
+    spans_t spans;
 } player_t;
 
 typedef struct {
@@ -47,6 +49,12 @@ typedef struct {
 
 /*  news.c: events, the log, and what is kept with the run. */
 void environment_publish_committed (environment_t *env, const player_t *player);
+void environment_publish_trace (environment_t *env, const player_t *player);
+/*  An ask that was sent, and whom it is for; to be ended by its answer, whose peer it names. */
+span_t environment_begin_span (const player_t *player, size_t ask);
+void environment_end_span (player_t *player, span_t *span, size_t ask, const bus_item_t *item);
+/*  What began then and has just ended, without anybody that was asked. */
+void environment_note_span (player_t *player, const char *name, unsigned turn, int64_t begin_us);
 void environment_publish_trouble (environment_t *env, const player_t *player,
                                   wire_event_kind_t kind, const err_t *why);
 void environment_log_group (const player_t *player, const char *event, const char *why);

@@ -53,7 +53,8 @@ static size_t steps_place (const environment_t *env, const player_t *player)
 void steps_ask (environment_t *env, player_t *player, const group_ask_t *ask, call_t *call)
 {
     double seconds = group_message (player->group)->program_s;
-    call->sent_ms = clock_ms ();
+    call->sent_us = clock_us ();
+    call->sent_ms = call->sent_us / 1000;
     call->number = programs_ask (env->programs, steps_place (env, player), &ask->payload,
                                  seconds > 0 ? seconds : SESSION_ANSWER_S);
     if (!call->number)
@@ -94,12 +95,16 @@ void steps_take (environment_t *env)
         player_t *player = steps_find (env, answer.number);
         err_t err = answer.err;
         if (player) {
+            span_t span = environment_begin_span (player, 0);
             player->calls[0].number = 0;
             if (err.code == ERR_NONE &&
                 group_answer (player->group, 0, answer.lines.data, answer.lines.size, &err) == 0)
                 player->moved_ms = clock_ms ();
             else
                 steps_on_failure (env, player, &err);
+            if (err.code == ERR_NONE)
+                environment_end_span (player, &span, 0, &(bus_item_t){.name = "program"});
+            free (span.episodes);
         }
         buf_free (&answer.lines);
     }

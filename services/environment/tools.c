@@ -60,6 +60,7 @@ static int tools_ask (group_t *group, const char *const *tools, const char *cons
         request.tool = tool;
         snprintf (where, sizeof where, "/%u/%.40s", group->turn, tool);
         group_ask_t *ask = group_new_ask (group, "score");
+        snprintf (ask->who, sizeof ask->who, "%.60s", tool);
         wire_score_request_pack (&request, &ask->payload);
         group_finish_ask (group, ask, where);
     }

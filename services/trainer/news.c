@@ -90,6 +90,7 @@ void news_opened (trainer_t *t, wire_phase_t phase, uint64_t step, const round_t
     wire_part_t metrics[] = {{"groups", (double) round_waited (round)},
                              {"group_size", (double) round_group_size (round)},
                              {"steps", (double) t->conf->trainer.steps}};
+    traces_opened (&t->traces, phase, step);
     news_publish (t, &(wire_event_t){.kind = WIRE_STEP_OPENED,
                                      .step = step,
                                      .phase = phase,

@@ -483,6 +483,8 @@ static int trainer_on_event (trainer_t *t, const bus_item_t *item, err_t *err)
         lag_event (&t->lag, t->run, &t->team, event);
     else if (event->kind == WIRE_GROUP_COMMITTED && ours)
         t->told++;
+    else if (event->kind == WIRE_GROUP_TRACED && ours)
+        traces_keep (&t->traces, t->dir, event);
     else if (event->kind == WIRE_GROUP_TROUBLE && ours)
         snprintf (t->trouble, sizeof t->trouble, "%s", event->text);
     else if (event->kind == WIRE_GROUP_REFUSED && ours)

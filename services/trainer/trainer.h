@@ -24,6 +24,7 @@
 #include "svc/svc.h"
 #include "task/task.h"
 #include "team.h"
+#include "traces.h"
 #include "update.h"
 
 /*  In the order of a step. */
@@ -55,6 +56,7 @@ typedef struct {
     publish_t *publish;
     critic_client_t *critic; /* NULL: no critic wanted */
     metrics_t *metrics;
+    traces_t traces;
 
     uint64_t done;        /* steps done: the number of the version that is out */
     uint64_t sampled;     /* tokens, in all of them */

@@ -132,6 +132,27 @@ static void a_call_is_answered (void **state)
     bus_destroy (&worker);
 }
 
+/*  As far as a clock of milliseconds tells: in the bus's queue as long as nobody serves, and then
+ *  in the worker's hands. */
+static void a_reply_says_how_long_it_waited_and_took (void **state)
+{
+    bus_t *worker = join (*state, "worker"), *client = join (*state, "client");
+    err_t err = {0};
+    bus_call (client, "echo", NULL, "x", 1, PATIENCE_MS);
+    await_metric (*state, "queued", 1);
+    clock_sleep_ms (30);
+    assert_int_equal (bus_serve (worker, "echo", 1, &err), 0);
+    bus_item_t item = await (worker, BUS_REQUEST);
+    clock_sleep_ms (20);
+    bus_reply (worker, item.id, "y", 1);
+    item = await (client, BUS_REPLY);
+    assert_int_equal (item.code, ERR_NONE);
+    assert_true (item.waited_us >= 29000 && item.waited_us < 5000000);
+    assert_true (item.took_us >= 20000 && item.took_us < 5000000);
+    bus_destroy (&client);
+    bus_destroy (&worker);
+}
+
 static void a_call_that_nobody_serves_times_out (void **state)
 {
     bus_t *client = join (*state, "client");
@@ -525,6 +546,7 @@ int main (void)
         cmocka_unit_test (envelope_is_protobuf),
         cmocka_unit_test (a_flipped_bit_is_noticed),
         cmocka_unit_test_setup_teardown (a_call_is_answered, setup, teardown),
+        cmocka_unit_test_setup_teardown (a_reply_says_how_long_it_waited_and_took, setup, teardown),
         cmocka_unit_test_setup_teardown (a_call_that_nobody_serves_times_out, setup, teardown),
         cmocka_unit_test_setup_teardown (credit_bounds_what_a_worker_has, setup, teardown),
         cmocka_unit_test_setup_teardown (the_same_id_gets_the_same_answer, setup, teardown),
