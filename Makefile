@@ -34,7 +34,7 @@ MACHINE   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 ROOT      := $(if $(CROSS),$(CURDIR)/build/$(V)-root)
 PKG_CONFIG := $(if $(CROSS),PKG_CONFIG_SYSROOT_DIR=$(ROOT) PKG_CONFIG_LIBDIR=$(ROOT)/usr/lib/$(CROSS:-=)/pkgconfig:$(ROOT)/usr/share/pkgconfig )pkg-config
 PACKAGES  := libczmq libzmq libprotobuf-c hiredis openblas yaml-0.1 jansson libpcre2-8 libutf8proc zlib \
-             libsodium libseccomp libcurl sqlite3 libzstd
+             libsodium libseccomp libcurl sqlite3 libzstd libmicrohttpd
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
              -Wmissing-prototypes $(if $(STRICT),-Werror)
 # clang compiles for the fuzzers alone; what it would warn of beside GCC is left to GCC.
@@ -155,7 +155,7 @@ $(OUT)/gen/%.o: $(GEN)/%.c | $(GEN_C)
 
 # Files that are embedded (Redis functions, Python, HTML) stand beside the C that embeds them.
 .SECONDEXPANSION:
-EMBEDDED = $(wildcard $(1)/*.yml $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/*.css $(1)/*.js)
+EMBEDDED = $(wildcard $(1)/*.yml $(1)/*.lua $(1)/*.py $(1)/*.html $(1)/page/*)
 
 define ISA_RULE
 $(OUT)/%.$(1).o: %.isa.c

@@ -138,14 +138,15 @@ uint64_t bus_retire (bus_t *bus, const char *run, uint64_t epoch, const char *na
 int bus_manifests (bus_t *bus);
 
 /*  Requests by how long they took from coming to being answered: took[k] those of at most
- *  BUS_TOOK_MS (k), and more than those of k - 1; the last has all that took longer. */
+ *  BUS_TOOK_MS (k), and more than those of k - 1; the last has all that took longer. took_us: all
+ *  of them together. */
 #define BUS_TOOK       17
 #define BUS_TOOK_MS(k) (0.25 * (1 << (k)))
 
 /*  Counters since the start: resent, refused, dropped ... for the status event. in_hand is of the
  *  moment. */
 typedef struct {
-    uint64_t in_hand, took[BUS_TOOK];
+    uint64_t in_hand, took[BUS_TOOK], took_us;
     uint64_t calls, replies, resent, timeouts, served, repeated, events_out, events_in,
         events_missed, events_dropped, malformed, damaged, bytes_fetched;
 } bus_counters_t;

@@ -59,7 +59,7 @@ struct work {
     uint64_t generation;
     work_item_t *oldest, *newest; /* answered */
     size_t reply_bytes;
-    uint64_t served, repeated, open, took[BUS_TOOK];
+    uint64_t served, repeated, open, took[BUS_TOOK], took_us;
 };
 
 work_t *work_new (const node_t *node)
@@ -273,6 +273,7 @@ static void work_note_time (work_t *work, int64_t us)
     while (k + 1 < BUS_TOOK && (double) us > 1e3 * BUS_TOOK_MS (k))
         k++;
     work->took[k]++;
+    work->took_us += us > 0 ? (uint64_t) us : 0;
 }
 
 int work_answer (work_t *work, void *socket, uint64_t handle, err_code_t code, const void *data,
@@ -355,4 +356,5 @@ void work_count (const work_t *work, bus_counters_t *counters)
     counters->repeated = work->repeated;
     counters->in_hand = work->open;
     memcpy (counters->took, work->took, sizeof counters->took);
+    counters->took_us = work->took_us;
 }

@@ -127,6 +127,7 @@ static void svc_add_times (svc_run_t *run, const bus_counters_t *counters)
             snprintf (name, sizeof name, "took_ms/%g", BUS_TOOK_MS (k));
             svc_add_metric (run, name, (double) counters->took[k]);
         }
+    svc_add_metric (run, "took_s", (double) counters->took_us / 1e6);
 }
 
 /*  Twice a second, whatever the service does: who watches a run tells a slow service from a dead

@@ -170,6 +170,11 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "services", (double) b.dispatch.services);
     metric (to, "workers", (double) b.dispatch.workers);
     metric (to, "queued", (double) b.dispatch.queued);
+    for (size_t k = 0; k < DISPATCH_KNOWN; k++) {
+        char name[32];
+        snprintf (name, sizeof name, "queued/%s", dispatch_known[k]);
+        metric (to, name, (double) b.dispatch.queued_for[k]);
+    }
     metric (to, "in_flight", (double) b.dispatch.in_flight);
     metric (to, "events", (double) t.events);
     metric (to, "events_lost", (double) t.lost);

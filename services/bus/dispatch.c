@@ -45,13 +45,15 @@ enum {
     COUNTERS
 };
 
+const char *const dispatch_known[DISPATCH_KNOWN] = {"act", "score", "value", "learn"};
+
 /*  Three tables and no more: who serves what and who waits for it (routes), who has what in hand
  *  (flights), and the way out (outbox, the broker's). */
 struct dispatch {
     outbox_t *outbox;
     routes_t routes;
     flights_t *flights;
-    _Atomic uint64_t count[COUNTERS];
+    _Atomic uint64_t count[COUNTERS], queued_for[DISPATCH_KNOWN];
 };
 
 /*  The counters are written by the actor's thread alone and read by whoever asks for the status:
@@ -489,9 +491,16 @@ void dispatch_tick (dispatch_t *d, int64_t now)
     }
     routes_sweep (&d->routes);
     /* Gauges, unlike the counters above: set anew each time. */
-    size_t queued = 0;
-    for (size_t i = 0; i < d->routes.n; i++)
-        queued += d->routes.route[i]->queue.n;
+    size_t queued = 0, queued_for[DISPATCH_KNOWN] = {0};
+    for (size_t i = 0; i < d->routes.n; i++) {
+        const route_t *route = d->routes.route[i];
+        queued += route->queue.n;
+        for (size_t k = 0; k < DISPATCH_KNOWN; k++)
+            if (strcmp (route->name, dispatch_known[k]) == 0)
+                queued_for[k] = route->queue.n;
+    }
+    for (size_t k = 0; k < DISPATCH_KNOWN; k++)
+        atomic_store_explicit (&d->queued_for[k], queued_for[k], memory_order_relaxed);
     dispatch_set (d, QUEUED, queued);
     dispatch_set (d, IN_FLIGHT, flights_count (d->flights));
     dispatch_set (d, SERVICES, d->routes.n);
@@ -504,4 +513,6 @@ void dispatch_status (const dispatch_t *d, dispatch_status_t *status)
                             &status->services, &status->queued,    &status->in_flight};
     for (size_t i = 0; i < COUNTERS; i++)
         *to[i] = atomic_load_explicit (&d->count[i], memory_order_relaxed);
+    for (size_t k = 0; k < DISPATCH_KNOWN; k++)
+        status->queued_for[k] = atomic_load_explicit (&d->queued_for[k], memory_order_relaxed);
 }

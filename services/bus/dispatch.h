@@ -35,10 +35,15 @@ void dispatch_remove_peer (dispatch_t *dispatch, peer_t *peer);
 /*  Deadlines. */
 void dispatch_tick (dispatch_t *dispatch, int64_t now);
 
+/*  The services of Quintet. Others may be asked for as well, and are counted together alone. */
+#define DISPATCH_KNOWN 4
+extern const char *const dispatch_known[DISPATCH_KNOWN];
+
 typedef struct {
     uint64_t requests, replies, expired, deaths;
     uint64_t handed_on; /* requests that a second worker got, since the first took too long */
     uint64_t workers, services, queued, in_flight;
+    uint64_t queued_for[DISPATCH_KNOWN]; /* of queued, those that wait for dispatch_known[i] */
 } dispatch_status_t;
 /*  From any thread: as it was at the last tick, or later. */
 void dispatch_status (const dispatch_t *dispatch, dispatch_status_t *status);

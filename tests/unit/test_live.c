@@ -1,4 +1,4 @@
-/* with: services/cli/view/ services/cli/report/prompts.c */
+/* with: services/cli/view/ */
 /*  What people see of a run: read back from a terminal of a given size, from a file, as JSON. */
 #include "live_fixture.h"
 

@@ -17,13 +17,13 @@
 
 #include "../../services/cli/report/ending.h"
 #include "../../services/cli/report/examples.h"
-#include "../../services/cli/report/prompts.h"
 #include "../../services/cli/report/report.h"
 #include "../../services/cli/report/result.h"
 #include "base/decimal.h"
 #include "base/fs.h"
 #include "watch/folder.h"
 #include "watch/history.h"
+#include "watch/prompts.h"
 
 #define SIDE(sampled, path)                                                                        \
     "{\"sampled\":" sampled ",\"sampled_low\":0.125,\"sampled_high\":0.9921875,\"greedy\":0.5,"    \

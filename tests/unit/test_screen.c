@@ -1,4 +1,4 @@
-/* with: services/cli/view/ services/cli/report/prompts.c */
+/* with: services/cli/view/ */
 /*  What the screen does while a run goes: what it says of it, and how it is drawn. */
 #include "live_fixture.h"
 

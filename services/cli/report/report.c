@@ -19,9 +19,9 @@
 #include "conf/conf.h"
 #include "watch/history.h"
 #include "watch/lines.h"
+#include "watch/prompts.h"
 #include "examples.h"
 #include "page.h"
-#include "prompts.h"
 #include "result.h"
 #include "rows.h"
 

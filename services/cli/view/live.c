@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/printable.h"
-#include "../report/prompts.h"
+#include "watch/prompts.h"
 #include "internal.h"
 #include "style.h"
 

@@ -2,8 +2,8 @@
  *
  *      prompts_add (episode);                  "prompt" beside "text" of every action
  */
-#ifndef QUINTET_CLI_PROMPTS_H
-#define QUINTET_CLI_PROMPTS_H
+#ifndef QUINTET_WATCH_PROMPTS_H
+#define QUINTET_WATCH_PROMPTS_H
 
 #include <jansson.h>
 

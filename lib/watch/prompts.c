@@ -1,5 +1,5 @@
 /*  prompts - see prompts.h */
-#include "prompts.h"
+#include "watch/prompts.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

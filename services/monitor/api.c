@@ -1,0 +1,321 @@
+/*  api - what a browser asks for, as JSON. Private to the service; see monitor.h
+ *
+ *      /api/runs                      every run, with its evaluations and its configuration's words
+ *      /api/metrics?run=R&from=N      its steps and evaluations, as columns, from byte N on
+ *      /api/episodes?run=R&from=N     a line for each of its episodes
+ *      /api/episode?run=R&at=N        one of them in full
+ *      /api/services                  as `quintet top --json`
+ *      /api/stream                    what changes, once a second
+ *
+ *  Of files a window is read at a time: "next" is where to go on, "more" says that there is more
+ *  already, and "again" that the file is another one than it was, so that what was read is void.
+ */
+#include "monitor.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "watch/prompts.h"
+
+#define API_MAX     ((size_t) 32 << 20) /* bytes of an answer */
+#define API_WORDS   160                 /* characters of a brief or a verdict in a list */
+#define API_WINDOWS 64                  /* of completions, that are looked through for an episode */
+
+/*  Takes the object. */
+static void api_put (web_answer_t *answer, json_t *object, size_t digits)
+{
+    size_t flags = JSON_COMPACT | JSON_REAL_PRECISION (digits);
+    char *text = object ? json_dumps (object, flags) : NULL;
+    answer->body.max = API_MAX;
+    if (text)
+        buf_text (&answer->body, text);
+    free (text);
+    json_decref (object);
+}
+
+static void api_answer_runs (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    (void) request;
+    api_put (answer, json_pack ("{s:o}", "runs", runs_json (m->runs)), 12);
+}
+
+static void api_answer_services (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    (void) request;
+    pthread_mutex_lock (&m->lock);
+    rows_sort (&m->rows, ROWS_BY_NAME, "");
+    json_t *services = rows_json (&m->rows);
+    pthread_mutex_unlock (&m->lock);
+    api_put (answer, services, 6);
+}
+
+static void api_answer_stream (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    (void) m;
+    (void) request;
+    answer->stream = true;
+}
+
+/*  ---- windows of files ----------------------------------------------------------------------- */
+
+/*  Where the query says, 0 unless it does; -1: that is no number. */
+static int api_read (monitor_t *m, const web_request_t *request, const char *key, runs_file_t file,
+                     window_t *window, web_answer_t *answer)
+{
+    const char *run = web_query (request, "run"), *from = web_query (request, key);
+    char *end = NULL;
+    errno = 0;
+    unsigned long long at = from ? strtoull (from, &end, 10) : 0;
+    if (!run || (from && (*from < '0' || *from > '9' || *end || errno))) {
+        web_refuse (answer, 400, "wanted is run=NAME, and %s=BYTES", key);
+        return -1;
+    }
+    if (runs_read (m->runs, run, file, at, window) != 0) {
+        web_refuse (answer, 404, "there is no such run, or it has none of these yet");
+        return -1;
+    }
+    return 0;
+}
+
+/*  Calls each for every line that is an object; at: the number of its first byte. */
+static void api_each (const window_t *w, void (*each) (void *context, json_t *line, uint64_t at),
+                      void *context)
+{
+    for (char *rest = w->text.data, *text; rest && (text = strsep (&rest, "\n"));) {
+        json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
+        if (json_is_object (line))
+            each (context, line, w->from + (uint64_t) (text - w->text.data));
+        json_decref (line);
+    }
+}
+
+/*  Takes what was found. */
+static void api_put_window (web_answer_t *answer, const window_t *w, json_t *found)
+{
+    json_object_set_new (found, "next", json_integer ((json_int_t) w->next));
+    json_object_set_new (found, "more", json_boolean (w->more));
+    json_object_set_new (found, "again", json_boolean (w->again));
+    api_put (answer, found, 13);
+}
+
+/*  Six digits are more than a chart shows; a time needs them all. */
+static double api_rounded (const char *key, double value)
+{
+    char text[32];
+    if (strcmp (key, "time_s") == 0)
+        return value;
+    snprintf (text, sizeof text, "%.6g", value);
+    return strtod (text, NULL);
+}
+
+typedef struct {
+    json_t *columns; /* name: numbers, null where a line has none */
+    size_t rows;
+} table_t;
+
+static void api_pad (json_t *column, size_t rows)
+{
+    while (json_array_size (column) < rows)
+        json_array_append_new (column, json_null ());
+}
+
+static void api_take_line (void *context, json_t *line, uint64_t at)
+{
+    table_t *tables = context; /* of steps, of evaluations */
+    const char *event = json_string_value (json_object_get (line, "event")), *key;
+    table_t *table = !event                        ? NULL
+                     : strcmp (event, "step") == 0 ? &tables[0]
+                     : strcmp (event, "eval") == 0 ? &tables[1]
+                                                   : NULL;
+    json_t *value;
+    (void) at;
+    if (!table)
+        return;
+    json_object_foreach (line, key, value) {
+        if (!json_is_number (value))
+            continue;
+        json_t *column = json_object_get (table->columns, key);
+        if (!column) {
+            column = json_array ();
+            json_object_set_new (table->columns, key, column);
+        }
+        api_pad (column, table->rows);
+        /* A key that stands twice in a line counts once: jansson takes the last. */
+        json_array_append_new (column, json_real (api_rounded (key, json_number_value (value))));
+    }
+    table->rows++;
+}
+
+static json_t *api_columns (table_t *table)
+{
+    const char *key;
+    json_t *column;
+    json_object_foreach (table->columns, key, column)
+        api_pad (column, table->rows);
+    return table->columns;
+}
+
+static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    window_t w;
+    table_t tables[2] = {{json_object (), 0}, {json_object (), 0}};
+    if (api_read (m, request, "from", RUNS_METRICS, &w, answer) != 0) {
+        json_decref (tables[0].columns);
+        json_decref (tables[1].columns);
+        return;
+    }
+    api_each (&w, api_take_line, tables);
+    json_t *found = json_object ();
+    json_object_set_new (found, "steps", api_columns (&tables[0]));
+    json_object_set_new (found, "evaluations", api_columns (&tables[1]));
+    api_put_window (answer, &w, found);
+    buf_free (&w.text);
+}
+
+/*  ---- episodes ------------------------------------------------------------------------------- */
+
+/*  The first characters of a string, whole ones. */
+static json_t *api_words (const json_t *string)
+{
+    const char *text = json_string_value (string);
+    size_t n = text ? json_string_length (string) : 0;
+    if (n <= API_WORDS)
+        return text ? json_stringn (text, n) : json_null ();
+    n = API_WORDS;
+    while (n > 0 && ((unsigned char) text[n] & 0xc0) == 0x80)
+        n--;
+    return json_stringn (text, n);
+}
+
+static double api_tokens (const json_t *episode)
+{
+    const json_t *turn, *action;
+    size_t t, a;
+    double tokens = 0;
+    json_array_foreach (json_object_get (episode, "turns"), t, turn)
+        json_array_foreach (json_object_get (turn, "actions"), a, action)
+            tokens += json_number_value (json_object_get (action, "tokens"));
+    return tokens;
+}
+
+static void api_take_episode (void *context, json_t *line, uint64_t at)
+{
+    const json_t *reward = json_object_get (line, "reward"), *task = json_object_get (line, "task");
+    json_t *object = json_object ();
+    json_object_set_new (object, "at", json_integer ((json_int_t) at));
+    static const char *const kept[] = {"step", "phase", "roles"}, *const of[] = {"reward",
+                                                                                 "success"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        json_object_set (object, kept[i], json_object_get (line, kept[i]));
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        json_object_set (object, of[i], json_object_get (reward, of[i]));
+    json_object_set_new (object, "task", api_words (json_object_get (task, "id")));
+    json_object_set_new (object, "brief", api_words (json_object_get (task, "brief")));
+    json_object_set_new (object, "verdict", api_words (json_object_get (reward, "verdict")));
+    json_object_set_new (
+        object, "turns",
+        json_integer ((json_int_t) json_array_size (json_object_get (line, "turns"))));
+    json_object_set_new (object, "tokens", json_real (api_tokens (line)));
+    json_array_append_new (context, object);
+}
+
+static void api_answer_episodes (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    window_t w;
+    if (api_read (m, request, "from", RUNS_EPISODES, &w, answer) != 0)
+        return;
+    json_t *list = json_array ();
+    api_each (&w, api_take_episode, list);
+    api_put_window (answer, &w, json_pack ("{s:o}", "episodes", list));
+    buf_free (&w.text);
+}
+
+/*  The action that a line of completions.jsonl is about; its text is the proof. */
+static json_t *api_action_of (const json_t *episode, const json_t *line)
+{
+    size_t turn = (size_t) json_integer_value (json_object_get (line, "turn")), a;
+    const json_t *list = json_array_get (json_object_get (episode, "turns"), turn);
+    json_t *action;
+    json_array_foreach (json_object_get (list, "actions"), a, action)
+        if (json_equal (json_object_get (action, "role"), json_object_get (line, "role")) &&
+            json_equal (json_object_get (action, "text"), json_object_get (line, "text")))
+            return action;
+    return NULL;
+}
+
+static void api_add_advantage (json_t *episode, const char *text, size_t n)
+{
+    json_t *line = json_loadb (text, n, 0, NULL);
+    json_t *action = json_integer_value (json_object_get (line, "episode")) == 0
+                         ? api_action_of (episode, line)
+                         : NULL;
+    if (action && json_is_number (json_object_get (line, "advantage")))
+        json_object_set (action, "advantage", json_object_get (line, "advantage"));
+    json_decref (line);
+}
+
+/*  The episode of a step that is written down is the first of its first group; what its completions
+ *  were worth stands in another file, under the step and the task. */
+static void api_add_advantages (monitor_t *m, const char *run, json_t *episode)
+{
+    buf_t wanted = {0};
+    const char *phase = json_string_value (json_object_get (episode, "phase"));
+    char *id = json_dumps (json_object_get (json_object_get (episode, "task"), "id"),
+                           JSON_COMPACT | JSON_ENCODE_ANY);
+    buf_printf (&wanted, "{\"step\":%lld,\"task\":%s,",
+                (long long) json_integer_value (json_object_get (episode, "step")), id ? id : "");
+    free (id);
+    bool more = phase && strcmp (phase, "train") == 0 && wanted.data;
+    window_t w = {0};
+    for (int i = 0; more && i < API_WINDOWS; i++) {
+        more = runs_read (m->runs, run, RUNS_COMPLETIONS, w.next, &w) == 0 && w.more;
+        for (char *rest = w.text.data, *text; rest && (text = strsep (&rest, "\n"));)
+            if (strncmp (text, wanted.data, wanted.size) == 0)
+                api_add_advantage (episode, text, strlen (text));
+        buf_free (&w.text);
+    }
+    buf_free (&wanted);
+}
+
+static void api_answer_episode (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    window_t w;
+    if (api_read (m, request, "at", RUNS_EPISODES, &w, answer) != 0)
+        return;
+    size_t n = w.text.data && !w.again ? strcspn (w.text.data, "\n") : 0;
+    json_t *episode = n ? json_loadb (w.text.data, n, 0, NULL) : NULL;
+    buf_free (&w.text);
+    if (!json_is_object (episode)) {
+        json_decref (episode);
+        web_refuse (answer, 404, "no episode begins there");
+        return;
+    }
+    prompts_add (episode);
+    api_add_advantages (m, web_query (request, "run"), episode);
+    api_put (answer, episode, 9);
+}
+
+/*  ---- all of them ---------------------------------------------------------------------------- */
+
+void api_answer (void *monitor, const web_request_t *request, web_answer_t *answer)
+{
+    static const struct {
+        const char *path;
+        void (*answer) (monitor_t *m, const web_request_t *request, web_answer_t *answer);
+    } paths[] = {{"/api/runs", api_answer_runs},
+                 {"/api/metrics", api_answer_metrics},
+                 {"/api/episodes", api_answer_episodes},
+                 {"/api/episode", api_answer_episode},
+                 {"/api/services", api_answer_services},
+                 {"/api/stream", api_answer_stream},
+                 {"/metrics", scrape_answer}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (strcmp (paths[i].path, web_path (request)) == 0) {
+            paths[i].answer (monitor, request, answer);
+            return;
+        }
+    web_refuse (answer, 404, "there is no such page");
+}

@@ -1,0 +1,106 @@
+// What is known: asked of the monitor, and streamed by it.
+
+export class Refused extends Error {}
+
+export async function ask(path, query = {}) {
+  const answer = await fetch(path + '?' + new URLSearchParams(query));
+  if (answer.status === 401) throw new Refused('a token is needed');
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.error);
+  return body;
+}
+
+export async function login(token) {
+  const answer = await fetch('login', { headers: { Authorization: 'Bearer ' + token } });
+  if (!answer.ok) throw new Refused('this is not the token');
+}
+
+export const state = { runs: [], now: { runs: [] }, connected: false };
+const heard = new Set();
+
+export function listen(what) {
+  heard.add(what);
+  return () => heard.delete(what);
+}
+
+export async function readRuns() {
+  state.runs = (await ask('api/runs')).runs;
+}
+
+// The newest of a run: what was read of it, and over that what was streamed since.
+export function runOf(name) {
+  const run = state.runs.find((r) => r.name === name);
+  return run && { ...run, ...state.now.runs.find((r) => r.name === name) };
+}
+
+export function stream() {
+  const source = new EventSource('api/stream');
+  let list;
+  source.onmessage = async (event) => {
+    state.now = JSON.parse(event.data);
+    if (!state.now.runs) return;
+    state.connected = true;
+    if (list !== undefined && list !== state.now.list) await readRuns().catch(() => {});
+    list = state.now.list;
+    for (const what of heard) what();
+  };
+  source.onerror = () => {
+    state.connected = false;
+    for (const what of heard) what();
+  };
+}
+
+// ---- files of a run, read a window at a time ----
+
+function append(to, columns) {
+  const before = to.rows;
+  for (const [key, values] of Object.entries(columns)) {
+    to[key] ||= Array(before).fill(null);
+    for (const value of values) to[key].push(value);
+    to.rows = Math.max(to.rows, before + values.length);
+  }
+  for (const key of Object.keys(to))
+    if (key !== 'rows') while (to[key].length < to.rows) to[key].push(null);
+}
+
+const empty = () => ({ next: 0, steps: { rows: 0 }, evaluations: { rows: 0 }, episodes: [] });
+const files = new Map(); // the last few runs' that were looked at
+const KEPT = 24, EPISODES = 20000;
+
+function fileOf(kind, run) {
+  const key = kind + '/' + run, file = files.get(key) || empty();
+  files.delete(key);
+  files.set(key, file);
+  while (files.size > KEPT) files.delete(files.keys().next().value);
+  return file;
+}
+
+async function grow(kind, run) {
+  const file = fileOf(kind, run);
+  if (file.busy) return file.busy;
+  file.busy = (async () => {
+    let more = true;
+    while (more) {
+      const window = await ask('api/' + kind, { run, from: file.next });
+      if (window.again) Object.assign(file, empty());
+      if (window.steps) {
+        append(file.steps, window.steps);
+        append(file.evaluations, window.evaluations);
+      } else {
+        file.episodes.push(...window.episodes);
+        file.episodes.splice(0, file.episodes.length - EPISODES);
+      }
+      file.next = window.next;
+      more = window.more;
+    }
+    return file;
+  })();
+  try {
+    return await file.busy;
+  } finally {
+    file.busy = null;
+  }
+}
+
+export const metrics = (run) => grow('metrics', run);
+export const episodes = (run) => grow('episodes', run);

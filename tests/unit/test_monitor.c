@@ -1,0 +1,306 @@
+/* with: services/monitor/ */
+/*  What the monitor knows of runs, what it adds up of services, and what a browser gets of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../services/monitor/kept.h"
+#include "../../services/monitor/prom.h"
+#include "../../services/monitor/runs.h"
+#include "../../services/monitor/tally.h"
+#include "base/clock.h"
+#include "folder_fixture.h"
+
+#define STEP(n)                                                                                    \
+    "{\"event\":\"step\",\"step\":" n ",\"time_s\":5.5,\"reward_mean\":0." n ",\"success\":0.5}\n"
+#define EVAL(n) "{\"event\":\"eval\",\"step\":" n ",\"sampled\":0." n "}\n"
+
+static void put_in (const char *run, const char *file, const char *text)
+{
+    char path[96];
+    snprintf (path, sizeof path, "%s/%s", dir, run);
+    assert_int_equal (fs_mkdirs (path, NULL), 0);
+    snprintf (path, sizeof path, "%s/%s", run, file);
+    put (path, text);
+}
+
+static json_t *named (json_t *runs, const char *name)
+{
+    json_t *run;
+    size_t i;
+    json_array_foreach (runs, i, run)
+        if (strcmp (json_string_value (json_object_get (run, "name")), name) == 0)
+            return run;
+    return NULL;
+}
+
+static double value (const json_t *object, const char *key)
+{
+    return json_number_value (json_object_get (object, key));
+}
+
+static void runs_are_found_in_folders_of_folders (void **state)
+{
+    (void) state;
+    put_in ("alone", "metrics.jsonl", EVAL ("1") STEP ("2") STEP ("3") EVAL ("4"));
+    put_in ("x/arm/seed-1", "metrics.jsonl", STEP ("7"));
+    put_in ("x/arm/seed-1/deeper", "metrics.jsonl", STEP ("7"));
+    put_in ("empty", "config.yml", "");
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    json_t *list = runs_json (runs);
+    assert_int_equal (json_array_size (list), 2);
+    const json_t *alone = named (list, "alone");
+    assert_non_null (alone);
+    assert_true (value (alone, "step") == 3 && value (alone, "reward") == 0.3);
+    assert_true (value (json_object_get (alone, "before"), "sampled") == 0.1);
+    assert_true (value (json_object_get (alone, "after"), "sampled") == 0.4);
+    assert_non_null (named (list, "x/arm/seed-1"));
+    json_decref (list);
+    /* It goes on; another is removed. */
+    put_in ("alone", "metrics.jsonl", EVAL ("1") STEP ("2") STEP ("3") EVAL ("4") STEP ("5"));
+    put_in ("x/arm/seed-1", "metrics.jsonl", NULL);
+    runs_look (runs);
+    list = runs_json (runs);
+    assert_int_equal (json_array_size (list), 1);
+    assert_true (value (named (list, "alone"), "step") == 5);
+    json_decref (list);
+    runs_destroy (&runs);
+}
+
+/*  What a trainer is writing is no line yet, and one that went back begins the file anew. */
+static void files_are_read_by_whole_lines (void **state)
+{
+    (void) state;
+    window_t w;
+    put_in ("lines", "metrics.jsonl", "{\"a\":1}\n{\"b\":2}\n{\"half");
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    assert_int_equal (runs_read (runs, "lines", RUNS_METRICS, 0, &w), 0);
+    assert_string_equal (w.text.data, "{\"a\":1}\n{\"b\":2}\n");
+    assert_true (w.next == 16 && !w.again);
+    buf_free (&w.text);
+    assert_int_equal (runs_read (runs, "lines", RUNS_METRICS, 16, &w), 0);
+    assert_true (w.text.size == 0 && w.next == 16 && !w.more && !w.again);
+    buf_free (&w.text);
+    put_in ("lines", "metrics.jsonl", "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n");
+    assert_int_equal (runs_read (runs, "lines", RUNS_METRICS, 8, &w), 0);
+    assert_string_equal (w.text.data, "{\"b\":2}\n{\"c\":3}\n");
+    buf_free (&w.text);
+    static const uint64_t beside[] = {5, 1000, UINT64_MAX};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal (runs_read (runs, "lines", RUNS_METRICS, beside[i], &w), 0);
+        assert_true (w.again && w.from == 0 && w.next == 24 && w.text.size == 24);
+        buf_free (&w.text);
+    }
+    assert_int_equal (runs_read (runs, "../lines", RUNS_METRICS, 0, &w), -1);
+    assert_int_equal (runs_read (runs, "lines", RUNS_EPISODES, 0, &w), -1);
+    runs_destroy (&runs);
+}
+
+static void long_files_come_in_windows (void **state)
+{
+    (void) state;
+    buf_t text = {0};
+    window_t w;
+    uint64_t at = 0;
+    size_t windows = 0, size = 0;
+    for (int i = 0; i < 60000; i++)
+        buf_printf (&text,
+                    "{\"event\":\"step\",\"step\":%d,\"reward_mean\":0.5,\"filler\":123456}\n", i);
+    put_in ("long", "metrics.jsonl", text.data);
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    do {
+        assert_int_equal (runs_read (runs, "long", RUNS_METRICS, at, &w), 0);
+        assert_true (w.text.size > 0 && w.text.size <= WINDOW_MAX && w.from == at);
+        assert_int_equal (w.text.data[w.text.size - 1], '\n');
+        assert_memory_equal (w.text.data, text.data + at, w.text.size);
+        size += w.text.size;
+        at = w.next;
+        windows++;
+        buf_free (&w.text);
+    } while (w.more);
+    assert_true (size == text.size && windows > 1);
+    runs_destroy (&runs);
+    buf_free (&text);
+}
+
+static wire_event_t event_of (wire_event_kind_t kind, const char *run, const char *text)
+{
+    return (wire_event_t){
+        .kind = kind, .run = run, .text = text, .doing = "", .host = "", .service = "trainer"};
+}
+
+/*  Without its folder a run is shown by what it tells, in lines such as its trainer writes. */
+static void a_run_on_the_bus_alone_is_known_by_its_events (void **state)
+{
+    (void) state;
+    window_t w;
+    runs_t *runs = runs_new (NULL);
+    const wire_part_t metrics[] = {{"reward_mean", 0.25}, {"eta_s", 90}};
+    wire_event_t opened =
+        event_of (WIRE_RUN_OPENED, "far", "{\"folder\":\"/elsewhere/far\",\"roles\":[\"a\"]}");
+    wire_event_t done = event_of (WIRE_STEP_DONE, "far", "");
+    wire_event_t shown = event_of (WIRE_EPISODE_SHOWN, "far", "{\"step\":1,\"turns\":[]}");
+    done.step = 1;
+    done.metrics = metrics;
+    done.metrics_n = 2;
+    runs_note (runs, &opened);
+    runs_note (runs, &done);
+    runs_note (runs, &shown);
+    json_t *list = runs_json (runs), *far = named (list, "far");
+    assert_true (json_is_true (json_object_get (far, "live")));
+    assert_true (value (far, "step") == 1 && value (far, "eta_s") == 90);
+    assert_int_equal (runs_read (runs, "far", RUNS_METRICS, 0, &w), 0);
+    json_t *line = json_loads (w.text.data, 0, NULL);
+    assert_true (value (line, "reward_mean") == 0.25 && !json_object_get (line, "eta_s"));
+    json_decref (line);
+    buf_free (&w.text);
+    assert_int_equal (runs_read (runs, "far", RUNS_EPISODES, 0, &w), 0);
+    assert_string_equal (w.text.data, "{\"step\":1,\"turns\":[]}\n");
+    buf_free (&w.text);
+    json_decref (list);
+    clock_forward (120000);
+    list = runs_json (runs);
+    assert_true (json_is_false (json_object_get (named (list, "far"), "live")));
+    json_decref (list);
+    /* However many runs pass by, a few are kept. */
+    for (int i = 0; i < 3 * RUNS_BUS; i++) {
+        char name[16];
+        snprintf (name, sizeof name, "r%d", i);
+        wire_event_t one = event_of (WIRE_RUN_STATE, name, "x");
+        runs_note (runs, &one);
+    }
+    list = runs_json (runs);
+    assert_int_equal (json_array_size (list), RUNS_BUS);
+    json_decref (list);
+    runs_destroy (&runs);
+}
+
+/*  The trainer calls the folder otherwise, as it does in a container. */
+static void events_go_to_the_folder_of_their_run (void **state)
+{
+    (void) state;
+    put_in ("both", "metrics.jsonl", STEP ("2"));
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    wire_event_t early = event_of (WIRE_RUN_STATE, "id-of-both", "x"),
+                 opened = event_of (WIRE_RUN_OPENED, "id-of-both", "{\"folder\":\"/runs/both\"}"),
+                 note = event_of (WIRE_RUN_NOTE, "id-of-both", "look here");
+    runs_note (runs, &early);
+    runs_note (runs, &opened);
+    runs_note (runs, &note);
+    json_t *list = runs_json (runs), *both = named (list, "both");
+    assert_null (named (list, "id-of-both"));
+    assert_string_equal (json_string_value (json_object_get (both, "note")), "look here");
+    assert_true (json_is_true (json_object_get (both, "live")));
+    json_decref (list);
+    runs_destroy (&runs);
+}
+
+static void what_is_kept_is_bounded (void **state)
+{
+    (void) state;
+    kept_t kept = {.max = 100};
+    char line[64];
+    for (int i = 0; i < 1000; i++) {
+        snprintf (line, sizeof line, "line %d", i);
+        kept_add (&kept, line);
+        assert_true (kept.size <= 100);
+    }
+    assert_true (kept.size >= 40);
+    assert_memory_equal (kept.data + kept.size - 9, "line 999\n", 9);
+    assert_true (kept.data[0] == 'l' && kept.first + kept.size == 10 * 7 + 90 * 8 + 900 * 9);
+    char long_one[200];
+    memset (long_one, 'x', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = 0;
+    kept_add (&kept, long_one);
+    assert_memory_equal (kept.data + kept.size - 9, "line 999\n", 9);
+    kept_free (&kept);
+}
+
+/*  ---- services ------------------------------------------------------------------------------- */
+
+static void tell (tally_t *tally, const char *name, uint64_t pid, double served, double waiting)
+{
+    const wire_part_t metrics[] = {{"served", served},    {"requests_waiting", waiting},
+                                   {"took_ms/1", served}, {"took_s", served / 1000},
+                                   {"rss_bytes", 1e6},    {"nobody knows", 1}};
+    wire_event_t e = {.kind = WIRE_SERVICE_STATUS,
+                      .run = "",
+                      .text = name,
+                      .service = "agent",
+                      .pid = pid,
+                      .metrics = metrics,
+                      .metrics_n = sizeof metrics / sizeof *metrics};
+    tally_note (tally, &e);
+}
+
+static void has (tally_t *tally, const char *line)
+{
+    buf_t out = {0};
+    tally_print (tally, &out);
+    if (!strstr (out.data, line))
+        fail_msg ("no '%s' in\n%s", line, out.data);
+    buf_free (&out);
+}
+
+static void counters_only_grow (void **state)
+{
+    (void) state;
+    tally_t *tally = tally_new ();
+    tell (tally, "one", 1, 10, 2);
+    tell (tally, "two", 2, 100, 3);
+    tell (tally, "one", 1, 15, 2);
+    has (tally, "\nquintet_service_requests_served_total{service=\"agent\"} 115\n");
+    has (tally, "\nquintet_agent_requests_waiting 5\n");
+    has (tally, "\nquintet_service_instances{service=\"agent\"} 2\n");
+    tell (tally, "two", 9, 4, 0); /* another process: it counts from 0 */
+    has (tally, "\nquintet_service_requests_served_total{service=\"agent\"} 119\n");
+    has (tally, "\nquintet_service_restarts_total{service=\"agent\"} 1\n");
+    has (tally,
+         "\nquintet_service_request_duration_seconds_bucket{service=\"agent\",le=\"0.0005\"} "
+         "0\n");
+    has (tally, "\nquintet_service_request_duration_seconds_bucket{service=\"agent\",le=\"0.001\"} "
+                "119\n");
+    has (tally, "\nquintet_service_request_duration_seconds_bucket{service=\"agent\",le=\"+Inf\"} "
+                "119\n");
+    has (tally, "\nquintet_service_request_duration_seconds_sum{service=\"agent\"} 0.119\n");
+    clock_forward (TALLY_QUIET_MS + 1);
+    has (tally, "\nquintet_service_silent{service=\"agent\"} 2\n");
+    has (tally, "\nquintet_agent_requests_waiting 0\n");
+    clock_forward (TALLY_GONE_MS);
+    has (tally, "\nquintet_service_silent{service=\"agent\"} 0\n");
+    has (tally, "\nquintet_service_requests_served_total{service=\"agent\"} 119\n");
+    tally_destroy (&tally);
+}
+
+static void labels_are_escaped (void **state)
+{
+    (void) state;
+    buf_t out = {0};
+    prom_sample (&out, "m", (prom_label_t[]){{"run", "a\"b\\c\nd\xff"}, {0}}, 1.5);
+    assert_string_equal (out.data, "m{run=\"a\\\"b\\\\c d\xef\xbf\xbd\"} 1.5\n");
+    buf_free (&out);
+}
+
+int main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (runs_are_found_in_folders_of_folders),
+        cmocka_unit_test (files_are_read_by_whole_lines),
+        cmocka_unit_test (long_files_come_in_windows),
+        cmocka_unit_test (a_run_on_the_bus_alone_is_known_by_its_events),
+        cmocka_unit_test (events_go_to_the_folder_of_their_run),
+        cmocka_unit_test (what_is_kept_is_bounded),
+        cmocka_unit_test (counters_only_grow),
+        cmocka_unit_test (labels_are_escaped),
+    };
+    return cmocka_run_group_tests (tests, make_dir, remove_dir);
+}
