@@ -80,6 +80,7 @@ typedef struct {
     conf_t *conf;
     place_t place;
     char folder[FS_PATH_MAX], id[96]; /* of the trainer that runs, or ran last */
+    const char *who;
     bool json, print;
     bool plain; /* --no-color */
     const char *bus, *redis;
@@ -264,8 +265,7 @@ static int cmd_run_watch (run_t *run, err_t *err)
             continue;
         arena_reset (run->arena);
         const wire_event_t *event = wire_event_unpack (run->arena, item.payload, item.size, NULL);
-        /* Other runs may share the bus; a service's status concerns all. */
-        if (!event || (event->kind != WIRE_SERVICE_STATUS && strcmp (event->run, run->id) != 0))
+        if (!event || !suite_concerns (run->suite, event, run->id, run->who))
             continue;
         if (event->kind == WIRE_STEP_DONE && run->first_step_s <= 0)
             run->first_step_s = clock_s () - run->started_s;
@@ -321,7 +321,7 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
     char program[FS_PATH_MAX], out[FS_PATH_MAX];
     const char *argv[2 * SETS_MAX + 32] = {0};
     size_t n = 0;
-    const char *who = solo ? "solo" : "team";
+    const char *who = run->who = solo ? "solo" : "team";
     snprintf (run->id, sizeof run->id, "%s%s", run->conf->run.name, solo ? "-solo" : "");
     if (fs_join (out, run->place.out, solo ? "solo" : ".", err) != 0)
         return -1;

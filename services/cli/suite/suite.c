@@ -28,7 +28,9 @@ struct suite {
     int lock;                          /* on dir/lock as long as this process lives; -1: none */
     char *bus_address, *redis_address; /* ours, also of somebody else's suite */
     supervisor_t *supervisor;
-    bus_t *bus; /* the view's connection */
+    bus_t *bus;       /* the view's connection */
+    uint64_t trainer; /* its process, also when it has just ended: its last words are under way */
+    char opened[96];  /* the run that it said it has; "": none */
 };
 
 /*  Whether PATH has a program. */
@@ -316,6 +318,22 @@ const char *suite_trainer (const char *name)
 {
     const char *last = strrchr (name, '-') ? strrchr (name, '-') + 1 : name;
     return strcmp (last, "team") == 0 || strcmp (last, "solo") == 0 ? last : NULL;
+}
+
+/*  Of the others that speak of a run (its environments) nothing says for which trainer they work;
+ *  but only one trainer has it at a time. */
+bool suite_concerns (suite_t *s, const wire_event_t *event, const char *run, const char *who)
+{
+    if (event->kind == WIRE_SERVICE_STATUS || strcmp (event->run, run) != 0)
+        return event->kind == WIRE_SERVICE_STATUS;
+    if (strcmp (event->service, "trainer") != 0)
+        return strcmp (s->opened, run) == 0;
+    uint64_t now = supervisor_pid (s->supervisor, who);
+    s->trainer = now ? now : s->trainer;
+    bool ours = event->pid == s->trainer;
+    if (ours && event->kind == WIRE_RUN_OPENED)
+        snprintf (s->opened, sizeof s->opened, "%s", run);
+    return ours;
 }
 
 int suite_read_keys (const char *bus, const char *dir, keys_t *keys, err_t *err)

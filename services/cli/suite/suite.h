@@ -10,6 +10,7 @@
 #include "bus/bus.h"
 #include "conf/conf.h"
 #include "supervisor.h"
+#include "wire/wire.h"
 
 typedef struct {
     const char *bus, *redis; /* addresses of a suite that runs already; NULL: start one */
@@ -42,5 +43,9 @@ int suite_read_keys (const char *bus, const char *dir, keys_t *keys, err_t *err)
 /*  What the supervisor calls a trainer, whose name on the bus may have a certificate's before it;
  *  NULL: it is none. */
 const char *suite_trainer (const char *name);
+/*  Whether an event is one of our run, whose trainer the supervisor has as `who`. Another trainer
+ *  may hold a run of that name on somebody else's bus: then ours is refused, and until then what is
+ *  told is the other's. The status of a service concerns all. */
+bool suite_concerns (suite_t *suite, const wire_event_t *event, const char *run, const char *who);
 
 #endif

@@ -434,6 +434,14 @@ bool supervisor_done (const supervisor_t *s, const char *name)
     return false;
 }
 
+uint64_t supervisor_pid (const supervisor_t *s, const char *name)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp (s->child[i]->name, name) == 0)
+            return (uint64_t) s->child[i]->pid;
+    return 0;
+}
+
 /*  Programs of one build belong together: those beside this one come before PATH. */
 const char *supervisor_program (const char *name, char *path, size_t size)
 {

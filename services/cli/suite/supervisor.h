@@ -59,6 +59,8 @@ void supervisor_watch (supervisor_t *supervisor,
 int supervisor_turn (supervisor_t *supervisor, err_t *err);
 /*  Whether a SUPERVISE_UNTIL child ended with status 0. */
 bool supervisor_done (const supervisor_t *supervisor, const char *name);
+/*  The process of a child; 0: it does not run just now. */
+uint64_t supervisor_pid (const supervisor_t *supervisor, const char *name);
 
 /*  The path of a program beside this one, or just its name (for PATH). */
 const char *supervisor_program (const char *name, char *path, size_t size);
