@@ -121,6 +121,24 @@ static void line_episode (const wire_event_t *e, buf_t *out)
     json_decref (episode);
 }
 
+/*  Of a group's trace, whose text is a page of JSON too, what took longest. */
+static void line_trace (const wire_event_t *e, buf_t *out)
+{
+    json_t *trace = json_loads (e->text, 0, NULL);
+    const json_t *one, *longest = NULL;
+    size_t i;
+    json_array_foreach (json_object_get (trace, "spans"), i, one)
+        if (json_integer_value (json_object_get (one, "us")) >
+            json_integer_value (json_object_get (longest, "us")))
+            longest = one;
+    const char *name = json_string_value (json_object_get (longest, "name"));
+    const char *role = json_string_value (json_object_get (longest, "role"));
+    if (name)
+        buf_printf (out, " longest: %s%s%s %.1f ms", name, role ? " " : "", role ? role : "",
+                    (double) json_integer_value (json_object_get (longest, "us")) / 1e3);
+    json_decref (trace);
+}
+
 void line_message (const wire_event_t *e, buf_t *out)
 {
     if (e->kind != WIRE_SERVICE_STATUS) {
@@ -130,13 +148,17 @@ void line_message (const wire_event_t *e, buf_t *out)
             buf_printf (out, " %s", wire_phase_name (e->phase));
     }
     if (e->kind == WIRE_GROUP_COMMITTED || e->kind == WIRE_GROUP_REFUSED ||
-        e->kind == WIRE_GROUP_TROUBLE)
+        e->kind == WIRE_GROUP_TROUBLE || e->kind == WIRE_GROUP_TRACED)
         buf_printf (out, " group %llu", (unsigned long long) e->group);
     if (e->kind == WIRE_POLICY_PUBLISHED)
         buf_printf (out, " %s version %llu", e->version.policy ? e->version.policy : "",
                     (unsigned long long) e->version.number);
     if (e->kind == WIRE_EPISODE_SHOWN) {
         line_episode (e, out);
+        return;
+    }
+    if (e->kind == WIRE_GROUP_TRACED) {
+        line_trace (e, out);
         return;
     }
     if (e->kind == WIRE_SERVICE_STATUS && e->doing && *e->doing)

@@ -111,7 +111,15 @@ static void each_kind_says_what_it_is_about (void **state)
           .run = "c",
           .text = "{\"reward\":{\"reward\":0.5,\"verdict\":\"3 of 5\"}}"},
          "reward=0.5  3 of 5"},
-        {{.kind = WIRE_EPISODE_SHOWN, .run = "c", .text = "{"}, "episode.shown"}};
+        {{.kind = WIRE_EPISODE_SHOWN, .run = "c", .text = "{"}, "episode.shown"},
+        {{.kind = WIRE_GROUP_TRACED,
+          .run = "c",
+          .step = 3,
+          .group = 9,
+          .text = "{\"spans\":[{\"name\":\"score\",\"us\":900},"
+                  "{\"name\":\"act\",\"role\":\"main\",\"us\":12340}]}"},
+         "step 3 group 9 longest: act main 12.3 ms"},
+        {{.kind = WIRE_GROUP_TRACED, .run = "c", .step = 3, .text = "{"}, "step 3 group 0"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = text_of (&cases[i].event);
         holds (text, cases[i].wanted);
