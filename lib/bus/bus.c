@@ -46,6 +46,7 @@ struct bus {
     events_t *events;
     objects_t *objects;
     void *requests;
+    char tracing[ENVELOPE_ID_MAX + 1]; /* bus_trace */
     int64_t ticked_ms;
     uint64_t malformed, damaged; /* frames */
     /* Why the bus does not want this worker, until bus_next has returned it. */
@@ -369,11 +370,17 @@ uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, con
 {
     return calls_start (bus->calls, bus->requests,
                         &(calls_request_t){.service = service,
+                                           .trace = bus->tracing,
                                            .id = id,
                                            .avoid = avoid,
                                            .payload = payload,
                                            .size = size,
                                            .deadline_ms = deadline_ms});
+}
+
+void bus_trace (bus_t *bus, const char *trace)
+{
+    slice_text (slice_of (trace), bus->tracing, sizeof bus->tracing);
 }
 
 void bus_cancel (bus_t *bus, uint64_t number)
@@ -420,7 +427,7 @@ int bus_subscribe_last (bus_t *bus, const char *prefix, uint32_t last, err_t *er
 
 void bus_publish (bus_t *bus, const char *topic, const void *payload, size_t size)
 {
-    events_publish (bus->events, topic, payload, size);
+    events_publish (bus->events, topic, bus->tracing, payload, size);
 }
 
 uint64_t bus_offer (bus_t *bus, const void *content, size_t size)

@@ -97,6 +97,9 @@ uint64_t bus_call_avoiding (bus_t *bus, const char *service, const char *id, con
 /*  A service of the bus itself: answers ERR_NONE when a service of the name in the payload sends
  *  heartbeats, or one whose name goes on with "-", else ERR_MISSING. */
 #define BUS_ALIVE "alive"
+/*  What is asked and published from now on belongs to this trace ("": to none): its envelopes say
+ *  so, and those of its answers. At most ENVELOPE_ID_MAX bytes. */
+void bus_trace (bus_t *bus, const char *trace);
 /*  Forgets a call, a fetch or an offer; nothing will come of it, and what was lent is not read any
  *  more. */
 void bus_cancel (bus_t *bus, uint64_t call);

@@ -25,6 +25,7 @@ typedef struct {
     uint64_t number; /* generation << 20 | slot; 0: free */
     char *id;
     char *service;
+    char *trace;
     char *avoid;   /* a worker that shall not answer, or NULL */
     char *problem; /* why it can not be sent, or NULL */
     void *payload;
@@ -57,6 +58,7 @@ static void calls_clear (calls_call_t *call)
 {
     free (call->id);
     free (call->service);
+    free (call->trace);
     free (call->avoid);
     free (call->problem);
     free (call->payload);
@@ -114,6 +116,7 @@ static void calls_send (calls_t *calls, void *socket, calls_call_t *call)
     int64_t left = clock_left_ms (call->deadline_ms);
     envelope_t e = {.kind = ENVELOPE_REQUEST,
                     .id = slice_of (call->id),
+                    .trace = slice_of (call->trace),
                     .service = slice_of (call->service),
                     .avoid = slice_of (call->avoid),
                     .sequence = call->number,
@@ -160,11 +163,12 @@ static int calls_fill (calls_t *calls, calls_call_t *call, const calls_request_t
        other failure, and needs one way of handling them. */
     call->problem = calls_problem (request);
     call->id = strdup (request->id ? request->id : made);
+    call->trace = strdup (request->trace);
     call->service = strdup (request->service);
     /* A name that is too long is nobody's. */
     bool avoids = request->avoid && strlen (request->avoid) <= ENVELOPE_NAME_MAX;
     call->avoid = avoids ? strdup (request->avoid) : NULL;
-    if (!call->id || !call->service || (avoids && !call->avoid))
+    if (!call->id || !call->trace || !call->service || (avoids && !call->avoid))
         return -1;
     if (call->problem)
         return 0;

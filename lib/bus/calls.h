@@ -19,6 +19,7 @@ typedef struct calls calls_t;
 
 typedef struct {
     const char *service, *id, *avoid; /* id, avoid: or NULL */
+    const char *trace;                /* "": none */
     const void *payload;
     size_t size;
     int64_t deadline_ms; /* from now */

@@ -107,7 +107,8 @@ static events_counted_t *events_entry (events_table_t *table, const char *name)
 
 /*  Numbers are given to what is really packed: an event that was too large is no loss on the way,
  *  and must not look like one. */
-void events_publish (events_t *events, const char *topic, const void *payload, size_t size)
+void events_publish (events_t *events, const char *topic, const char *trace, const void *payload,
+                     size_t size)
 {
     err_t err = {0};
     /* Most programs publish; those that do not have one connection fewer. */
@@ -117,6 +118,7 @@ void events_publish (events_t *events, const char *topic, const void *payload, s
     zmq_msg_t frame;
     if (events->publish && fits) {
         envelope_t e = {.kind = ENVELOPE_EVENT,
+                        .trace = slice_of (trace),
                         .sender = slice_of (events->node->name),
                         .boot = events->node->boot,
                         .sequence = ++events_entry (&events->sent, topic)->sequence,

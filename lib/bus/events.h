@@ -1,7 +1,7 @@
 /*  events - what we publish, and what we subscribed to. Private to bus.
  *
  *      events_t *events = events_new (&node);
- *      events_publish (events, "run/step.done", payload, size);
+ *      events_publish (events, "run/step.done", "", payload, size);
  *      events_subscribe (events, "run/", 0, &err);
  *      events_take (events, &item);                     1: an event is there
  *      events_free (&events);
@@ -19,7 +19,8 @@ typedef struct events events_t;
 events_t *events_new (const node_t *node);
 void events_free (events_t **events);
 
-void events_publish (events_t *events, const char *topic, const void *payload, size_t size);
+void events_publish (events_t *events, const char *topic, const char *trace, const void *payload,
+                     size_t size);
 int events_subscribe (events_t *events, const char *prefix, uint32_t last, err_t *err);
 /*  The bus is another one: connects again, with the same subscriptions. */
 void events_again (events_t *events);

@@ -30,11 +30,11 @@ typedef struct {
 typedef struct work_item {
     struct work_item *chain;         /* of the bucket of its id */
     struct work_item *older, *newer; /* of those that were answered */
-    char *id;
-    int64_t since_us; /* when it came, */
-    uint32_t left_ms; /* with so much time until its deadline, */
-    uint64_t took_us; /* and how long it took */
-    uint64_t handle;  /* what the service knows it by: generation << 20 | slot; 0 once answered */
+    char *id, *trace;                /* trace: NULL where there is none */
+    int64_t since_us;                /* when it came, */
+    uint32_t left_ms;                /* with so much time until its deadline, */
+    uint64_t took_us;                /* and how long it took */
+    uint64_t handle; /* what the service knows it by: generation << 20 | slot; 0 once answered */
     /* Who waits for it: one, or two clients that ask the same. Each has a ticket, and with it
        credit that only its own answer gives back. */
     work_target_t targets[WORK_TARGETS];
@@ -73,6 +73,7 @@ work_t *work_new (const node_t *node)
 static void work_free_item (work_item_t *item)
 {
     free (item->id);
+    free (item->trace);
     free (item->reply);
     free (item);
 }
@@ -159,6 +160,7 @@ static int work_send (const work_t *work, void *socket, const work_item_t *item,
     slice_t none = {"", 0};
     envelope_t e = {.kind = ENVELOPE_REPLY,
                     .id = slice_of (item->id),
+                    .trace = slice_of (item->trace),
                     .ticket = to.ticket,
                     .sequence = to.sequence,
                     .code = code,
@@ -209,6 +211,8 @@ int work_request (work_t *work, void *socket, const envelope_t *e, bus_item_t *t
     }
     item->since_us = clock_us ();
     item->left_ms = e->left_ms;
+    /* Without memory it is lost, as a hint may be. */
+    item->trace = e->trace.size ? strndup (e->trace.data, e->trace.size) : NULL;
     work->open++;
     work_add_target (item, target);
     work_item_t **bucket = work_bucket (work, id);

@@ -215,6 +215,7 @@ void line_json (const bus_item_t *item, const wire_event_t *e, double seen_s, bu
                    wire_phase_name (e->phase), "missed", (json_int_t) item->missed, "text",
                    words.data ? words.data : "", "metrics", metrics);
     line_add_text (line, "service", service);
+    line_add_text (line, "trace", item->trace);
     line_add_text (line, "host", e->host);
     line_add_text (line, "program", e->program);
     line_add_text (line, "doing", e->doing);

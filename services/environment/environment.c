@@ -200,8 +200,10 @@ static bool player_commit (environment_t *env, player_t *player)
     if (!environment_on_stored (env, player, rc, &err))
         return false;
     environment_note_span (player, "commit", 0, begin_us);
+    environment_begin_trace (env, player);
     environment_publish_trace (env, player);
     environment_publish_committed (env, player);
+    environment_end_trace (env);
     env->committed++;
     player_leave (env, player);
     return false;
@@ -269,10 +271,13 @@ static bool player_ask (environment_t *env, player_t *player)
         if (ask->answered || call->number || now < call->again_ms)
             continue;
         int64_t patience = environment_patience_ms (player);
-        if (strcmp (ask->service, "step") == 0)
+        if (strcmp (ask->service, "step") == 0) {
             steps_ask (env, player, ask, call);
-        else
+        } else {
+            environment_begin_trace (env, player);
             call_send (call, env->bus, ask, deadlines_ms (&env->deadlines, ask->service, patience));
+            environment_end_trace (env);
+        }
     }
     return false;
 }

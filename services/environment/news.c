@@ -17,6 +17,17 @@ static void environment_publish (environment_t *env, const wire_event_t *event)
     event_publish (env->bus, "environment", topic, event);
 }
 
+void environment_begin_trace (environment_t *env, const player_t *player)
+{
+    char trace[SPANS_TRACE_SIZE];
+    bus_trace (env->bus, spans_trace (group_message (player->group), trace));
+}
+
+void environment_end_trace (environment_t *env)
+{
+    bus_trace (env->bus, "");
+}
+
 void environment_publish_committed (environment_t *env, const player_t *player)
 {
     const wire_group_t *m = group_message (player->group);

@@ -49,6 +49,9 @@ typedef struct {
 
 /*  news.c: events, the log, and what is kept with the run. */
 void environment_publish_committed (environment_t *env, const player_t *player);
+/*  What is asked and told in between belongs to the group's trace. */
+void environment_begin_trace (environment_t *env, const player_t *player);
+void environment_end_trace (environment_t *env);
 void environment_publish_trace (environment_t *env, const player_t *player);
 /*  An ask that was sent, and whom it is for; to be ended by its answer, whose peer it names. */
 span_t environment_begin_span (const player_t *player, size_t ask);

@@ -26,7 +26,8 @@ static struct {
     size_t calls_n;
     uint64_t numbers, fetch;
     size_t fetches, cancelled, published;
-    char topic[100], subscribed[100];
+    char topic[100], subscribed[100], trace[64];
+    size_t traced; /* how often something was to belong to a trace */
     buf_t event;
 } bus;
 
@@ -71,6 +72,14 @@ uint64_t bus_fetch (bus_t *of, const hash_t *hash, uint64_t size, int64_t deadli
     (void) of, (void) hash, (void) size, (void) deadline_ms;
     bus.fetches++;
     return bus.fetch = ++bus.numbers;
+}
+
+void bus_trace (bus_t *of, const char *trace)
+{
+    (void) of;
+    snprintf (bus.trace, sizeof bus.trace, "%s", trace);
+    if (*trace)
+        bus.traced++;
 }
 
 int bus_subscribe (bus_t *of, const char *prefix, err_t *why)

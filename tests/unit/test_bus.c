@@ -138,15 +138,19 @@ static void a_reply_says_how_long_it_waited_and_took (void **state)
 {
     bus_t *worker = join (*state, "worker"), *client = join (*state, "client");
     err_t err = {0};
+    bus_trace (client, "0123");
     bus_call (client, "echo", NULL, "x", 1, PATIENCE_MS);
+    bus_trace (client, "");
     await_metric (*state, "queued", 1);
     clock_sleep_ms (30);
     assert_int_equal (bus_serve (worker, "echo", 1, &err), 0);
     bus_item_t item = await (worker, BUS_REQUEST);
+    assert_string_equal (item.trace, "0123");
     clock_sleep_ms (20);
     bus_reply (worker, item.id, "y", 1);
     item = await (client, BUS_REPLY);
     assert_int_equal (item.code, ERR_NONE);
+    assert_string_equal (item.trace, "0123");
     assert_true (item.waited_us >= 29000 && item.waited_us < 5000000);
     assert_true (item.took_us >= 20000 && item.took_us < 5000000);
     bus_destroy (&client);

@@ -22,6 +22,7 @@ static void a_step_is_played_to_the_end (void **state)
     heard_t heard = results (1);
     assert_int_equal (heard.groups, 4);
     assert_int_equal (heard.episodes, 12);
+    assert_true (bus.traced > 4 && !*bus.trace);
     assert_int_equal (bus.published, 8); /* that it is committed, and where its time went */
     assert_string_equal (bus.topic, "r/group.committed");
     arena_t *arena = arena_new (1 << 20);
