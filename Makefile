@@ -111,7 +111,8 @@ run: build
 experiment: build
 	@build/bin/quintet experiment deploy/experiments/coding.yml --seeds 1 $(ARGS)
 
-test: setup
+test:
+	@deploy/setup test
 	@tests/run
 
 test-engines: setup

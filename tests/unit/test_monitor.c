@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "../../services/monitor/tally.h"
 #include "base/clock.h"
 #include "folder_fixture.h"
+#include "watch/rows.h"
 
 #define STEP(n)                                                                                    \
     "{\"event\":\"step\",\"step\":" n ",\"time_s\":5.5,\"reward_mean\":0." n ",\"success\":0.5}\n"
@@ -281,6 +283,70 @@ static void counters_only_grow (void **state)
     tally_destroy (&tally);
 }
 
+/*  ---- an hour -------------------------------------------------------------------------------- */
+
+static size_t memory (void)
+{
+    struct mallinfo2 all = mallinfo2 ();
+    return all.uordblks + all.hblkhd;
+}
+
+/*  Half a second of a run with eight services: statuses, and now and then a step and an episode. */
+static void hear (runs_t *runs, tally_t *tally, rows_t *rows, int tick, const char *episode)
+{
+    static wire_part_t numbers[100];
+    static char names[100][16];
+    for (int i = 0; i < 100; i++) {
+        snprintf (names[i], sizeof names[i], "number-%d", i);
+        numbers[i] = (wire_part_t){names[i], tick + i / 7.0};
+    }
+    for (uint64_t s = 0; s < 8; s++) {
+        char name[16];
+        snprintf (name, sizeof name, "agent-%d", (int) s);
+        /* One of them is started again every minute. */
+        wire_event_t e = event_of (WIRE_SERVICE_STATUS, "", name);
+        e.service = "agent";
+        e.pid = s ? s : (uint64_t) tick / 120 + 100;
+        e.metrics = numbers;
+        e.metrics_n = 20;
+        tally_note (tally, &e);
+        rows_note (rows, &e);
+    }
+    wire_event_t e = event_of (tick % 2 ? WIRE_STEP_DONE : WIRE_EPISODE_SHOWN, "hour", "");
+    e.text = tick % 2 ? "" : episode;
+    e.step = (uint64_t) tick;
+    e.metrics = numbers;
+    e.metrics_n = tick % 2 ? 100 : 0;
+    runs_note (runs, &e);
+    rows_note (rows, &e);
+    clock_forward (500);
+}
+
+static void an_hour_of_events_takes_no_more_memory (void **state)
+{
+    (void) state;
+    static char episode[8000];
+    static rows_t rows;
+    runs_t *runs = runs_new (NULL);
+    tally_t *tally = tally_new ();
+    size_t most[2] = {0, 0};
+    memset (episode, 'x', sizeof episode - 1);
+    for (int tick = 0; tick < 2 * 3600; tick++) {
+        hear (runs, tally, &rows, tick, episode);
+        size_t now = memory ();
+        most[tick / 3600] = now > most[tick / 3600] ? now : most[tick / 3600];
+    }
+    if (most[1] > most[0] + (64 << 10))
+        fail_msg ("%zu bytes in the first half, %zu in the second", most[0], most[1]);
+    window_t w;
+    assert_int_equal (runs_read (runs, "hour", RUNS_EPISODES, 0, &w), 0);
+    assert_true (w.again && w.text.size > 0);
+    buf_free (&w.text);
+    rows_free (&rows);
+    tally_destroy (&tally);
+    runs_destroy (&runs);
+}
+
 static void labels_are_escaped (void **state)
 {
     (void) state;
@@ -300,6 +366,7 @@ int main (void)
         cmocka_unit_test (events_go_to_the_folder_of_their_run),
         cmocka_unit_test (what_is_kept_is_bounded),
         cmocka_unit_test (counters_only_grow),
+        cmocka_unit_test (an_hour_of_events_takes_no_more_memory),
         cmocka_unit_test (labels_are_escaped),
     };
     return cmocka_run_group_tests (tests, make_dir, remove_dir);

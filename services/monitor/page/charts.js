@@ -40,21 +40,37 @@ function datasets(lines) {
 }
 
 function options(spec) {
+  // Of nothing but zeros an axis would show as much below as above.
+  const flat = spec.min === undefined && spec.lines.every((line) => line.y.every((y) => !y));
   const ink = colour('faint'), grid = colour('line');
   return {
     animation: false, parsing: false, normalized: true, responsive: true, maintainAspectRatio: false,
     interaction: { mode: 'index', intersect: false, axis: 'x' },
     scales: {
       x: { type: 'linear', ticks: { color: ink, maxTicksLimit: 7, precision: 0 }, grid: { color: grid, drawTicks: false } },
-      y: { min: spec.min, max: spec.max, ticks: { color: ink, maxTicksLimit: 5, callback: (v) => number(v, 3) }, grid: { color: grid, drawTicks: false } },
+      y: { min: flat ? 0 : spec.min, max: flat ? 1 : spec.max, ticks: { color: ink, maxTicksLimit: 5, callback: (v) => number(v, 3) }, grid: { color: grid, drawTicks: false } },
     },
     plugins: {
-      legend: { display: spec.lines.length > 1, position: 'bottom', labels: { color: ink, usePointStyle: false, boxWidth: 26, boxHeight: 0, padding: 6, font: { size: 11 },
-        filter: (item, data) => !data.datasets[item.datasetIndex].band } },
+      legend: { display: false },
       tooltip: { filter: (item) => !item.dataset.band,
         callbacks: { title: (items) => (items.length ? 'step ' + items[0].parsed.x : ''), label: (item) => `${item.dataset.label} ${number(item.parsed.y, 4)}` } },
     },
   };
+}
+
+// What a line looks like, and what it is: Chart.js's own keys are too short for a dash to be seen.
+function key(lines) {
+  if (lines.length < 2) return [];
+  return lines.map((line, i) => {
+    const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg'), path = document.createElementNS(svg.namespaceURI, 'path');
+    svg.setAttribute('viewBox', '0 0 32 8');
+    path.setAttribute('d', 'M0 4H32');
+    path.setAttribute('stroke', colour(COLOURS[i % COLOURS.length]));
+    path.setAttribute('stroke-width', 2);
+    path.setAttribute('stroke-dasharray', DASHES[i % DASHES.length].join(' '));
+    svg.append(path);
+    return h('li', null, svg, line.label);
+  });
 }
 
 const last = (values) => values.findLast(known);
@@ -66,12 +82,13 @@ export function draw(figure, spec) {
   const newest = spec.lines.length <= 4 ? words(spec) : spec.lines.length + ' lines';
   if (!chart) {
     const canvas = h('canvas', { role: 'img' });
-    figure.replaceChildren(h('figcaption', null, h('b', null, spec.title), h('span')), h('div', { class: 'plot' }, canvas));
+    figure.replaceChildren(h('figcaption', null, h('b', null, spec.title), h('span')), h('div', { class: 'plot' }, canvas), h('ul', { class: 'key', 'aria-hidden': 'true' }));
     chart = new globalThis.Chart(canvas, { type: 'line', data: { datasets: [] }, options: options(spec) });
     drawn.set(figure, chart);
   }
   figure.querySelector('span').textContent = newest;
   figure.querySelector('canvas').setAttribute('aria-label', `${spec.title} by step; newest: ${words(spec)}`);
+  figure.querySelector('ul').replaceChildren(...key(spec.lines));
   chart.spec = spec;
   chart.options = options(spec);
   chart.data.datasets = datasets(spec.lines);

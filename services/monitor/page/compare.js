@@ -55,7 +55,7 @@ export function page(query) {
     });
     const lines = [...groups].map(([label, list]) => merged(label, list));
     if (lines.length) draw(figure, { title: WHAT.find(([key]) => key === what)[1], lines });
-    results.replaceChildren(table('Results', [{ title: 'Run', name: true }, { title: 'State' }, { title: 'Steps', n: true }, { title: 'Pass rate, first', n: true }, { title: 'newest [95% interval]', n: true },
+    results.replaceChildren(table('Results', [{ title: 'Run', name: true }, { title: 'State', name: true }, { title: 'Steps', n: true }, { title: 'Pass rate, first', n: true }, { title: 'newest [95% interval]', n: true },
       { title: 'Greedy, newest', n: true }, { title: 'Quality', n: true }, { title: 'Critical path', n: true }],
     runs.map((r) => [h('a', { href: '#overview?' + new URLSearchParams({ run: r.name }) }, r.name), r.state, number(r.step), rate(r.before, 'sampled'), rate(r.after, 'sampled'),
       rate(r.after, 'greedy'), number(r.after?.quality), number(r.after?.critical_path_tokens)])));

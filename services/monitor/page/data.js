@@ -33,21 +33,40 @@ export function runOf(name) {
   return run && { ...run, ...state.now.runs.find((r) => r.name === name) };
 }
 
-export function stream() {
-  const source = new EventSource('api/stream');
-  let list;
-  source.onmessage = async (event) => {
-    state.now = JSON.parse(event.data);
-    if (!state.now.runs) return;
-    state.connected = true;
-    if (list !== undefined && list !== state.now.list) await readRuns().catch(() => {});
-    list = state.now.list;
-    for (const what of heard) what();
-  };
+let source = null, list;
+
+const tell = () => heard.forEach((what) => what());
+
+async function take(event) {
+  const now = JSON.parse(event.data);
+  if (!now.runs) return;
+  state.now = now;
+  state.connected = true;
+  if (list !== undefined && list !== now.list) await readRuns().catch(() => {});
+  list = now.list;
+  tell();
+}
+
+// A page that nobody sees streams nothing: a browser has few connections to one address, for all its tabs.
+function connect() {
+  const wanted = document.visibilityState === 'visible';
+  if (wanted === Boolean(source)) return;
+  if (!wanted) {
+    source.close();
+    source = null;
+    return;
+  }
+  source = new EventSource('api/stream');
+  source.onmessage = take;
   source.onerror = () => {
     state.connected = false;
-    for (const what of heard) what();
+    tell();
   };
+}
+
+export function stream() {
+  document.addEventListener('visibilitychange', connect);
+  connect();
 }
 
 // ---- files of a run, read a window at a time ----

@@ -6,7 +6,7 @@ export function h(tag, attributes, ...children) {
     if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
     else if (value === true) node.setAttribute(key, '');
     else if (value !== undefined && value !== null && value !== false) node.setAttribute(key, value);
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -38,13 +38,13 @@ export function rate(evaluation, key) {
 
 export const pair = (term, ...what) => h('div', null, h('dt', null, term), h('dd', null, ...what));
 
-// columns: [{title, n: right-aligned, words: wide}]; rows: arrays of cells.
-export function table(caption, columns, rows) {
+// columns: [{title, n: right-aligned, words: wide}]; rows: arrays of cells; cards: on a narrow screen a row is a block.
+export function table(caption, columns, rows, cards) {
   const kind = (column) => (column.n ? 'n' : column.words ? 'words' : column.name ? 'name' : null);
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
-    h('table', null,
+    h('table', { class: cards ? 'cards' : null },
       h('thead', null, h('tr', null, columns.map((c) => h('th', { scope: 'col', class: kind(c) }, c.title)))),
-      h('tbody', null, rows.map((row) => h('tr', null, row.map((cell, i) => h('td', { class: kind(columns[i]) }, cell)))))));
+      h('tbody', null, rows.map((row) => h('tr', null, row.map((cell, i) => h('td', { class: kind(columns[i]), 'data-title': columns[i].title }, cell)))))));
 }
 
 export function choose(label, options, value, onchange) {

@@ -9,7 +9,7 @@ export const title = (query) => 'Episode of ' + (query.run || '');
 function shaded(text, advantage) {
   const pre = h('pre', null, text);
   if (known(advantage)) {
-    const of = advantage >= 0 ? '--up' : '--down', strength = Math.min(Math.abs(advantage) / 2, 1) * 0.22;
+    const of = advantage >= 0 ? '--up' : '--down', strength = Math.min(Math.abs(advantage) / 2, 1) * 0.3;
     const colour = getComputedStyle(document.documentElement).getPropertyValue(of);
     pre.style.backgroundColor = `rgba(${colour}, ${strength.toFixed(3)})`;
   }

@@ -63,7 +63,7 @@ export function page(query) {
     found.replaceChildren(h('p', { class: 'faint', role: 'status' }, `${fit.length} of ${list.length} episodes`),
       table('Episodes', [{ title: 'Step' }, { title: 'Played', name: true }, { title: 'Outcome', name: true }, { title: 'Reward', n: true },
         { title: 'Tokens', n: true }, { title: 'Turns', n: true }, { title: 'Task and verdict', words: true }, { title: 'Same task', name: true }],
-      fit.slice(0, wanted.most).map(row)),
+      fit.slice(0, wanted.most).map(row), true),
       fit.length > wanted.most && h('p', null, h('button', { onclick: () => set('most', wanted.most + SHOWN) }, 'Show more')) || '');
   }
   async function update() {

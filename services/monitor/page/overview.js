@@ -58,7 +58,7 @@ function facts(run) {
     pair(run.live && known(run.eta_s) ? 'Left' : 'Took', time(run.live && known(run.eta_s) ? run.eta_s : run.wall_s)),
     pair('Reward', number(run.reward)),
     pair('Held-out pass rate, first', rate(run.before, 'sampled')),
-    pair('newest', rate(run.after, 'sampled')),
+    pair('Held-out pass rate, newest', rate(run.after, 'sampled')),
     pair('Roles', (words.roles || []).join(', ') || '-'),
     pair('Family', words.family || '-'),
     pair('Model', words.model || '-'),

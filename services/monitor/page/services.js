@@ -21,7 +21,7 @@ function card(kind, list) {
 const COLUMNS = [
   ['Service', 'service'], ['Name', 'name'], ['Host', 'host'], ['State', 'state'], ['In hand', 'in_flight', number], ['Queue', 'queue', number],
   ['Done/s', 'done_per_s', (v) => number(v, 1)], ['p50, ms', 'p50_ms', number], ['p99, ms', 'p99_ms', number], ['Tokens/s', 'tokens_per_s', number],
-  ['Version', 'version', number], ['Lag', 'lag', number], ['RSS, MB', 'rss_bytes', (v) => number(v / 1e6, 0)], ['CPU, %', 'cpu', (v) => number(v * 100, 0)],
+  ['Version', 'version', number], ['Lag', 'lag', number], ['RSS, MB', 'rss_bytes', (v) => number(v / 1e6, 1)], ['CPU, %', 'cpu', (v) => number(v * 100, 1)],
   ['Drops', 'drops', number], ['Restarts', 'restarts', number], ['Up', 'uptime_s', time]];
 
 export function page() {
