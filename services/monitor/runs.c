@@ -32,6 +32,7 @@ static const char *const runs_files[RUNS_FILES] = {"metrics.jsonl", "episodes.js
 typedef struct {
     char name[RUNS_NAME], id[64]; /* id: on the bus, "": was not there */
     char dir[FS_PATH_MAX];        /* "": on the bus alone */
+    char told[FS_PATH_MAX];       /* then: its folder, as its trainer calls it */
     char state[24], doing[24];
     double started_s, eta_s, wall_s; /* NAN: not known */
     int64_t step, steps;             /* -1: not known */
@@ -88,12 +89,14 @@ void runs_destroy (runs_t **self)
     *self = NULL;
 }
 
+/*  A folder goes before a run of the bus whose id is the same. */
 static run_t *runs_named (runs_t *runs, const char *name)
 {
+    run_t *found = NULL;
     for (size_t i = 0; i < runs->n; i++)
-        if (strcmp (runs->run[i]->name, name) == 0)
-            return runs->run[i];
-    return NULL;
+        if (strcmp (runs->run[i]->name, name) == 0 && (!found || runs->run[i]->dir[0]))
+            found = runs->run[i];
+    return found;
 }
 
 /*  NULL: there is no room. of_folder: one that stands in a folder. */
@@ -296,6 +299,40 @@ static void runs_look_into (runs_t *runs, const char *dir, const char *name, int
     free (entries);
 }
 
+/*  Whether a run's folder, as its trainer calls it, is this one: the trainer may be on another
+ *  machine, or in a container, so the paths agree at their ends. */
+static bool runs_is_folder (const run_t *run, const char *folder)
+{
+    size_t n = strlen (folder), m = strlen (run->name);
+    return run->dir[0] && n >= m && strcmp (folder + n - m, run->name) == 0 &&
+           (n == m || folder[n - m - 1] == '/');
+}
+
+/*  The run of the bus whose trainer works in a folder that is here goes by that; of several folders
+ *  that fit, the one whose path says most. NULL: none is here, or not yet. With the lock. */
+static run_t *runs_settle (runs_t *runs, run_t *run)
+{
+    run_t *there = NULL;
+    size_t at = 0;
+    for (size_t i = 0; *run->told && i < runs->n; i++)
+        if (runs_is_folder (runs->run[i], run->told) &&
+            (!there || strlen (runs->run[i]->name) > strlen (there->name)))
+            there = runs->run[i];
+    if (!there)
+        return NULL;
+    snprintf (there->id, sizeof there->id, "%s", run->id);
+    snprintf (there->doing, sizeof there->doing, "%s", run->doing);
+    there->heard_ms = run->heard_ms;
+    there->eta_s = run->eta_s;
+    free (there->note);
+    there->note = run->note;
+    run->note = NULL;
+    while (runs->run[at] != run)
+        at++;
+    runs_forget (runs, at);
+    return there;
+}
+
 void runs_look (runs_t *runs)
 {
     if (!runs->folder[0])
@@ -309,19 +346,13 @@ void runs_look (runs_t *runs)
     for (size_t i = runs->n; i-- > 0;)
         if (!runs->run[i]->found)
             runs_forget (runs, i);
+    for (size_t i = runs->n; i-- > 0;)
+        if (!runs->run[i]->dir[0])
+            runs_settle (runs, runs->run[i]);
     pthread_mutex_unlock (&runs->lock);
 }
 
 /*  ---- events --------------------------------------------------------------------------------- */
-
-/*  Whether a run's folder, as its trainer calls it, is this one: the trainer may be on another
- *  machine, or in a container, so the paths agree at their ends. */
-static bool runs_is_folder (const run_t *run, const char *folder)
-{
-    size_t n = strlen (folder), m = strlen (run->name);
-    return run->dir[0] && n >= m && strcmp (folder + n - m, run->name) == 0 &&
-           (n == m || folder[n - m - 1] == '/');
-}
 
 /*  Of too many the one that was not heard of for longest gives way. */
 static run_t *runs_of_bus (runs_t *runs, const char *id)
@@ -345,27 +376,28 @@ static run_t *runs_of_bus (runs_t *runs, const char *id)
     return run;
 }
 
-/*  From now on it goes by its folder. */
+/*  One that was opened again may work in another folder than before. */
 static run_t *runs_open (runs_t *runs, run_t *run, const wire_event_t *e)
 {
     json_t *words = json_loads (e->text ? e->text : "", 0, NULL);
     const char *folder = json_string_value (json_object_get (words, "folder"));
-    for (size_t i = 0; folder && !run->dir[0] && i < runs->n; i++)
-        if (runs_is_folder (runs->run[i], folder)) {
-            run_t *there = runs->run[i];
-            snprintf (there->id, sizeof there->id, "%s", run->id);
-            size_t at = 0;
-            while (runs->run[at] != run)
-                at++;
-            runs_forget (runs, at);
-            run = there;
-        }
-    if (json_is_object (words)) {
+    if (run->dir[0] && folder && !runs_is_folder (run, folder)) {
+        run->id[0] = 0;
+        run->heard_ms = 0;
+        run = runs_of_bus (runs, e->run);
+    }
+    if (run && !run->dir[0]) {
+        snprintf (run->told, sizeof run->told, "%s", folder ? folder : "");
+        run_t *there = runs_settle (runs, run);
+        run = there ? there : run;
+    }
+    if (run && json_is_object (words)) {
         json_decref (run->words);
         run->words = json_incref (words);
     }
     json_decref (words);
-    run->step = (int64_t) e->step;
+    if (run)
+        run->step = (int64_t) e->step;
     return run;
 }
 

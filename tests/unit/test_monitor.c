@@ -198,6 +198,24 @@ static void events_go_to_the_folder_of_their_run (void **state)
     runs_note (runs, &early);
     runs_note (runs, &opened);
     runs_note (runs, &note);
+    /* A folder that comes later, when the first numbers are written, and then another one. */
+    wire_event_t first = event_of (WIRE_RUN_OPENED, "next", "{\"folder\":\"/runs/late\"}"),
+                 second = event_of (WIRE_RUN_OPENED, "next", "{\"folder\":\"/runs/late-2\"}");
+    runs_note (runs, &first);
+    put_in ("late", "metrics.jsonl", STEP ("1"));
+    runs_look (runs);
+    json_t *later = runs_json (runs);
+    assert_true (json_is_true (json_object_get (named (later, "late"), "live")));
+    assert_null (named (later, "next"));
+    json_decref (later);
+    runs_note (runs, &second);
+    put_in ("late-2", "metrics.jsonl", STEP ("1"));
+    runs_look (runs);
+    later = runs_json (runs);
+    assert_true (json_is_false (json_object_get (named (later, "late"), "live")));
+    assert_true (json_is_true (json_object_get (named (later, "late-2"), "live")));
+    assert_null (named (later, "next"));
+    json_decref (later);
     json_t *list = runs_json (runs), *both = named (list, "both");
     assert_null (named (list, "id-of-both"));
     assert_string_equal (json_string_value (json_object_get (both, "note")), "look here");
