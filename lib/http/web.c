@@ -371,7 +371,7 @@ static enum MHD_Result web_on_request (void *context, struct MHD_Connection *con
     if (!bears && !web_host_allowed (web, MHD_lookup_connection_value (connection, MHD_HEADER_KIND,
                                                                        MHD_HTTP_HEADER_HOST)))
         return web_send_error (&request, MHD_HTTP_MISDIRECTED_REQUEST,
-                               "this name is not one of ours: --host NAME makes it one");
+                               "this name is not one of ours: --hosts NAME makes it one");
     const char *token = web_query (&request, "token");
     if (*web->token && web_same (token, web->token))
         return web_welcome (web, &request, true);

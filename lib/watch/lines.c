@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 
@@ -14,7 +15,10 @@ void lines_each (const char *folder, const char *file, void (*each) (void *conte
     char path[FS_PATH_MAX];
     if (fs_join (path, folder, file, NULL) != 0)
         return;
-    FILE *lines = fopen (path, "re");
+    int fd = fs_open (path, NULL); /* no pipe, which would be waited for */
+    FILE *lines = fd >= 0 ? fdopen (fd, "r") : NULL;
+    if (fd >= 0 && !lines)
+        close (fd);
     char *text = NULL;
     size_t capacity = 0;
     while (lines && getline (&text, &capacity, lines) > 0) {

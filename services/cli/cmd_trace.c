@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 #include "trace/trace.h"
@@ -48,8 +49,12 @@ static int cmd_trace_write (const trace_t *trace, const char *path, err_t *err)
     json_t *otlp = trace_otlp (trace);
     char *text = otlp ? json_dumps (otlp, JSON_COMPACT) : NULL;
     int rc = text ? 0 : err_set (err, ERR_LIMIT, "no memory for a trace");
+    struct stat there;
     if (rc == 0 && strcmp (path, "-") == 0)
         puts (text);
+    else if (rc == 0 && stat (path, &there) == 0 && !S_ISREG (there.st_mode))
+        rc =
+            err_set (err, ERR_CONFIG, "--otlp %.600s: it is there, and no file; - prints it", path);
     else if (rc == 0)
         rc = fs_write (path, text, strlen (text), err);
     free (text);

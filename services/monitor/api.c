@@ -21,6 +21,7 @@
 #include "watch/prompts.h"
 
 #define API_MAX     ((size_t) 32 << 20) /* bytes of an answer */
+#define API_CELLS   ((size_t) 4 << 20)  /* numbers of a table: each line may have other keys */
 #define API_WORDS   160                 /* characters of a brief or a verdict in a list */
 #define API_WINDOWS 64                  /* of completions, that are looked through for an episode */
 
@@ -114,12 +115,13 @@ static double api_rounded (const char *key, double value)
 typedef struct {
     json_t *columns; /* name: numbers, null where a line has none */
     size_t rows;
+    bool large; /* it would have more than API_CELLS */
 } table_t;
 
 static void api_pad (json_t *column, size_t rows)
 {
-    while (json_array_size (column) < rows)
-        json_array_append_new (column, json_null ());
+    while (json_array_size (column) < rows && json_array_append_new (column, json_null ()) == 0)
+        ;
 }
 
 static void api_take_line (void *context, json_t *line, uint64_t at)
@@ -132,13 +134,16 @@ static void api_take_line (void *context, json_t *line, uint64_t at)
                                                    : NULL;
     json_t *value;
     (void) at;
-    if (!table)
+    if (!table || table->large)
         return;
     json_object_foreach (line, key, value) {
         if (!json_is_number (value))
             continue;
         json_t *column = json_object_get (table->columns, key);
         if (!column) {
+            table->large = (json_object_size (table->columns) + 1) * (table->rows + 1) > API_CELLS;
+            if (table->large)
+                return;
             column = json_array ();
             json_object_set_new (table->columns, key, column);
         }
@@ -147,6 +152,7 @@ static void api_take_line (void *context, json_t *line, uint64_t at)
         json_array_append_new (column, json_real (api_rounded (key, json_number_value (value))));
     }
     table->rows++;
+    table->large = json_object_size (table->columns) * table->rows > API_CELLS;
 }
 
 static json_t *api_columns (table_t *table)
@@ -161,13 +167,20 @@ static json_t *api_columns (table_t *table)
 static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
 {
     window_t w;
-    table_t tables[2] = {{json_object (), 0}, {json_object (), 0}};
+    table_t tables[2] = {{.columns = json_object ()}, {.columns = json_object ()}};
     if (api_read (m, request, "from", RUNS_METRICS, &w, answer) != 0) {
         json_decref (tables[0].columns);
         json_decref (tables[1].columns);
         return;
     }
     api_each (&w, api_take_line, tables);
+    if (tables[0].large || tables[1].large) {
+        web_refuse (answer, 507, "its lines have too many different keys for a table");
+        json_decref (tables[0].columns);
+        json_decref (tables[1].columns);
+        buf_free (&w.text);
+        return;
+    }
     json_t *found = json_object ();
     json_object_set_new (found, "steps", api_columns (&tables[0]));
     json_object_set_new (found, "evaluations", api_columns (&tables[1]));

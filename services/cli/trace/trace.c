@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "watch/lines.h"
 
 #define TRACE_SPANS_MAX 1024
@@ -75,6 +77,13 @@ static int trace_find (trace_t *t, err_t *err)
 {
     trace_search_t search = {.trace = t};
     const char *phase = wire_phase_name (t->phase);
+    char path[FS_PATH_MAX];
+    if (fs_join (path, t->run, "traces.jsonl", err) != 0)
+        return -1;
+    int fd = fs_open (path, err);
+    if (fd < 0)
+        return err_wrap (err, "a run writes it while it goes on");
+    close (fd);
     lines_each (t->run, "traces.1.jsonl", trace_take, &search);
     lines_each (t->run, "traces.jsonl", trace_take, &search);
     t->line = search.found;
