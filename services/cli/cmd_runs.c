@@ -16,8 +16,8 @@
 #include "report/result.h"
 #include "svc/svc.h"
 #include "watch/folder.h"
-#include "watch/history.h"
 #include "watch/lines.h"
+#include "watch/summary.h"
 #include "view/style.h"
 
 #define RUNS_MAX    4096
@@ -39,12 +39,9 @@ static const args_spec_t spec = {
 /*  What one folder says of its run. What is not there yet, or cannot be read, is not known. */
 typedef struct {
     char dir[FS_PATH_MAX];
-    double started_s, wall_s; /* NAN: not known */
-    char state[16];
-    long long step;
-    json_t *before, *after; /* lines of metrics.jsonl, or NULL */
-    conf_t *conf;           /* or NULL */
-    char *differs;          /* from the first run, as conf_differences says it; or NULL */
+    summary_t summary;
+    conf_t *conf;  /* or NULL */
+    char *differs; /* from the first run, as conf_differences says it; or NULL */
 } listed_t;
 
 typedef struct {
@@ -52,42 +49,17 @@ typedef struct {
     size_t n, left_out; /* more than there is room for */
 } runs_t;
 
-/*  Of an evaluation only the first and the newest are kept, so that a long run takes no memory. */
-static void cmd_runs_take_line (void *context, json_t *line)
+static void cmd_runs_take_line (void *run, json_t *line)
 {
-    listed_t *run = context;
-    const char *event = json_string_value (json_object_get (line, "event"));
-    const json_t *wall = json_object_get (line, "wall_s"), *time = json_object_get (line, "time_s");
-    if (json_is_number (wall))
-        run->wall_s = json_number_value (wall);
-    /* Where nothing says when it was started, the first line is nearest to that. */
-    if (isnan (run->started_s) && json_is_number (time))
-        run->started_s = json_number_value (time);
-    if (event && strcmp (event, "step") == 0)
-        run->step = (long long) json_integer_value (json_object_get (line, "step"));
-    if (!event || strcmp (event, "eval") != 0)
-        return;
-    if (!run->before)
-        run->before = json_incref (line);
-    json_decref (run->after);
-    run->after = json_incref (line);
+    summary_line (&((listed_t *) run)->summary, line);
 }
 
 static void cmd_runs_read (listed_t *run, const char *dir)
 {
-    history_t history;
-    *run = (listed_t){.started_s = NAN, .wall_s = NAN};
+    *run = (listed_t){.summary = SUMMARY_NONE};
+    run->summary.step = 0;
     snprintf (run->dir, sizeof run->dir, "%s", dir);
-    history_read (&history, dir);
-    if (json_is_number (json_object_get (history.started, "time_s")))
-        run->started_s = json_number_value (json_object_get (history.started, "time_s"));
-    /* A trainer that was started without `quintet run` has no history, but its lock. */
-    snprintf (run->state, sizeof run->state, "%s",
-              history.started                       ? history_state (&history)
-              : folder_locked (dir, FOLDER_TRAINER) ? "running"
-              : folder_finished (dir, NULL)         ? "finished"
-                                                    : "unfinished");
-    history_free (&history);
+    summary_look (&run->summary, dir);
     lines_each (dir, "metrics.jsonl", cmd_runs_take_line, run);
     run->conf = folder_conf (dir);
 }
@@ -95,8 +67,7 @@ static void cmd_runs_read (listed_t *run, const char *dir)
 static void cmd_runs_free (runs_t *runs)
 {
     for (size_t i = 0; i < runs->n; i++) {
-        json_decref (runs->run[i].before);
-        json_decref (runs->run[i].after);
+        summary_free (&runs->run[i].summary);
         conf_destroy (&runs->run[i].conf);
         free (runs->run[i].differs);
     }
@@ -133,8 +104,8 @@ static int cmd_runs_find (runs_t *runs, const char *dir, err_t *err)
 static int cmd_runs_by_start (const void *a, const void *b)
 {
     const listed_t *x = a, *y = b;
-    double first = isnan (x->started_s) ? 0 : x->started_s;
-    double second = isnan (y->started_s) ? 0 : y->started_s;
+    double first = isnan (x->summary.started_s) ? 0 : x->summary.started_s;
+    double second = isnan (y->summary.started_s) ? 0 : y->summary.started_s;
     return first != second ? (first > second ? 1 : -1) : strcmp (x->dir, y->dir);
 }
 
@@ -165,9 +136,10 @@ static double cmd_runs_number (const json_t *evaluation, const char *key)
 /*  "0.193 -> 1.000"; one figure where there was one evaluation, "-" where there was none. */
 static void cmd_runs_rate (const listed_t *run, const char *key, char text[32])
 {
-    double before = cmd_runs_number (run->before, key), after = cmd_runs_number (run->after, key);
+    double before = cmd_runs_number (run->summary.before, key),
+           after = cmd_runs_number (run->summary.after, key);
     int n = snprintf (text, 32, "%.10s", isfinite (before) ? DECIMAL (before, 3) : "-");
-    if (run->after != run->before)
+    if (run->summary.after != run->summary.before)
         snprintf (text + n, 32 - (size_t) n, " -> %.10s",
                   isfinite (after) ? DECIMAL (after, 3) : "-");
 }
@@ -191,23 +163,24 @@ static const char *cmd_runs_name (const listed_t *run)
 static void cmd_runs_print (const listed_t *run, size_t name, size_t columns)
 {
     char sampled[32], steps[48], started[32] = "-";
-    double greedy = cmd_runs_number (run->after, "greedy");
-    double path = cmd_runs_number (run->after, "critical_path_tokens");
-    time_t seconds = (time_t) run->started_s;
+    double greedy = cmd_runs_number (run->summary.after, "greedy");
+    double path = cmd_runs_number (run->summary.after, "critical_path_tokens");
+    time_t seconds = (time_t) run->summary.started_s;
     struct tm parts;
     buf_t text = {0};
     const char *base = cmd_runs_name (run);
     size_t wide = printable_cut (&text, base, strlen (base), name);
-    int n = snprintf (steps, sizeof steps, "%lld", run->step);
+    int n = snprintf (steps, sizeof steps, "%lld", (long long) run->summary.step);
     if (run->conf)
         snprintf (steps + n, sizeof steps - (size_t) n, "/%lld",
                   (long long) run->conf->trainer.steps);
-    if (!isnan (run->started_s) && localtime_r (&seconds, &parts))
+    if (!isnan (run->summary.started_s) && localtime_r (&seconds, &parts))
         strftime (started, sizeof started, "%m-%d %H:%M", &parts);
     cmd_runs_rate (run, "sampled", sampled);
     printf ("%s%*s %-11s %s%-10s%s %9s  %-14s %6s %6s\n", text.data ? text.data : "",
-            (int) (name - wide), "", started, style (cmd_runs_style (run->state)), run->state,
-            style (STYLE_NONE), steps, sampled, isfinite (greedy) ? DECIMAL (greedy, 3) : "-",
+            (int) (name - wide), "", started, style (cmd_runs_style (run->summary.state)),
+            run->summary.state, style (STYLE_NONE), steps, sampled,
+            isfinite (greedy) ? DECIMAL (greedy, 3) : "-",
             isfinite (path) ? DECIMAL (path, 1) : "-");
     buf_clear (&text);
     if (run->differs) {
@@ -255,16 +228,16 @@ static void cmd_runs_print_json (const listed_t *run)
     buf_t dir = {0};
     printable_text (&dir, run->dir, strlen (run->dir), PRINTABLE_LINE);
     json_object_set_new (line, "dir", json_string (dir.data ? dir.data : ""));
-    json_object_set_new (line, "state", json_string (run->state));
-    json_object_set_new (line, "step", json_integer (run->step));
+    json_object_set_new (line, "state", json_string (run->summary.state));
+    json_object_set_new (line, "step", json_integer (run->summary.step));
     if (run->conf)
         json_object_set_new (line, "steps", json_integer (run->conf->trainer.steps));
-    cmd_runs_add_number (line, "started_s", run->started_s);
-    cmd_runs_add_number (line, "wall_s", run->wall_s);
-    if (run->before)
-        json_object_set (line, "before", run->before);
-    if (run->after && run->after != run->before)
-        json_object_set (line, "after", run->after);
+    cmd_runs_add_number (line, "started_s", run->summary.started_s);
+    cmd_runs_add_number (line, "wall_s", run->summary.wall_s);
+    if (run->summary.before)
+        json_object_set (line, "before", run->summary.before);
+    if (run->summary.after && run->summary.after != run->summary.before)
+        json_object_set (line, "after", run->summary.after);
     if (run->differs)
         json_object_set_new (line, "differs", json_string (run->differs));
     cli_print_json (line, 13);

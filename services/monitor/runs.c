@@ -22,7 +22,7 @@
 #include "conf/conf.h"
 #include "kept.h"
 #include "watch/folder.h"
-#include "watch/history.h"
+#include "watch/summary.h"
 
 #define RUNS_ALIVE_MS 60000 /* without an event for so long a run on the bus is not live */
 
@@ -33,17 +33,18 @@ typedef struct {
     char name[RUNS_NAME], id[64]; /* id: on the bus, "": was not there */
     char dir[FS_PATH_MAX];        /* "": on the bus alone */
     char told[FS_PATH_MAX];       /* then: its folder, as its trainer calls it */
-    char state[24], doing[24];
-    double started_s, eta_s, wall_s; /* NAN: not known */
-    int64_t step, steps;             /* -1: not known */
-    int64_t heard_ms;                /* on the bus; 0: never */
+    summary_t summary;
+    char doing[24];
+    double eta_s;     /* NAN: not known */
+    int64_t steps;    /* -1: not known */
+    int64_t heard_ms; /* on the bus; 0: never */
     uint64_t read, bytes[RUNS_FILES];
-    time_t configured;               /* when config.yml was written that was read */
-    json_t *words;                   /* what the configuration says, or NULL */
-    json_t *before, *after, *newest; /* lines of metrics.jsonl, or NULL */
-    char *note;                      /* the last, or NULL */
-    kept_t kept[2];                  /* of RUNS_METRICS and RUNS_EPISODES, when dir is "" */
-    bool found;                      /* by this look */
+    time_t configured; /* when config.yml was written that was read */
+    json_t *words;     /* what the configuration says, or NULL */
+    json_t *newest;    /* line of a step, or NULL */
+    char *note;        /* the last, or NULL */
+    kept_t kept[2];    /* of RUNS_METRICS and RUNS_EPISODES, when dir is "" */
+    bool found;        /* by this look */
 } run_t;
 
 struct runs {
@@ -67,8 +68,7 @@ static void runs_forget (runs_t *runs, size_t i)
 {
     run_t *run = runs->run[i];
     json_decref (run->words);
-    json_decref (run->before);
-    json_decref (run->after);
+    summary_free (&run->summary);
     json_decref (run->newest);
     free (run->note);
     kept_free (&run->kept[RUNS_METRICS]);
@@ -108,10 +108,8 @@ static run_t *runs_add (runs_t *runs, const char *name, bool of_folder)
     run_t *run = same < (of_folder ? RUNS_MAX : RUNS_BUS) ? calloc (1, sizeof *run) : NULL;
     if (!run)
         return NULL;
-    *run = (run_t){.started_s = NAN,
+    *run = (run_t){.summary = SUMMARY_NONE,
                    .eta_s = NAN,
-                   .wall_s = NAN,
-                   .step = -1,
                    .steps = -1,
                    .kept = {{.max = RUNS_KEPT}, {.max = RUNS_KEPT}}};
     snprintf (run->name, sizeof run->name, "%s", name);
@@ -154,22 +152,11 @@ int runs_read (runs_t *runs, const char *name, runs_file_t file, uint64_t from, 
 static void runs_take_line (run_t *run, json_t *line)
 {
     const char *event = json_string_value (json_object_get (line, "event"));
-    const json_t *wall = json_object_get (line, "wall_s"), *time = json_object_get (line, "time_s");
-    if (json_is_number (wall))
-        run->wall_s = json_number_value (wall);
-    if (isnan (run->started_s) && json_is_number (time))
-        run->started_s = json_number_value (time);
+    summary_line (&run->summary, line);
     if (event && strcmp (event, "step") == 0) {
-        run->step = (int64_t) json_number_value (json_object_get (line, "step"));
         json_decref (run->newest);
         run->newest = json_incref (line);
     }
-    if (!event || strcmp (event, "eval") != 0)
-        return;
-    if (!run->before)
-        run->before = json_incref (line);
-    json_decref (run->after);
-    run->after = json_incref (line);
 }
 
 /*  A file that became shorter is of a run that went back: all is read anew. */
@@ -178,11 +165,8 @@ static void runs_take_new (run_t *run)
     window_t w = {.from = run->read};
     if (runs_read_of (run, RUNS_METRICS, &w) != 0)
         return;
-    if (w.again) {
-        json_decref (run->before);
-        json_decref (run->after);
-        run->before = run->after = NULL;
-    }
+    if (w.again)
+        summary_free (&run->summary);
     run->read = w.next;
     for (char *rest = w.text.data, *text; rest && (text = strsep (&rest, "\n"));) {
         json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
@@ -240,21 +224,6 @@ static void runs_take_conf (run_t *run)
 
 /*  ---- folders -------------------------------------------------------------------------------- */
 
-static void runs_take_state (run_t *run)
-{
-    history_t history;
-    history_read (&history, run->dir);
-    if (json_is_number (json_object_get (history.started, "time_s")))
-        run->started_s = json_number_value (json_object_get (history.started, "time_s"));
-    /* A trainer that was started without `quintet run` has no history, but its lock. */
-    snprintf (run->state, sizeof run->state, "%s",
-              history.started                            ? history_state (&history)
-              : folder_locked (run->dir, FOLDER_TRAINER) ? "running"
-              : folder_finished (run->dir, NULL)         ? "finished"
-                                                         : "unfinished");
-    history_free (&history);
-}
-
 static void runs_take_folder (runs_t *runs, const char *dir, const char *name)
 {
     char path[FS_PATH_MAX];
@@ -270,7 +239,7 @@ static void runs_take_folder (runs_t *runs, const char *dir, const char *name)
             run->bytes[f] = fs_join (path, dir, runs_files[f], NULL) == 0 && stat (path, &st) == 0
                                 ? (uint64_t) st.st_size
                                 : 0;
-        runs_take_state (run);
+        summary_look (&run->summary, run->dir);
         runs_take_conf (run);
         if (run->read != run->bytes[RUNS_METRICS])
             runs_take_new (run);
@@ -397,7 +366,7 @@ static run_t *runs_open (runs_t *runs, run_t *run, const wire_event_t *e)
     }
     json_decref (words);
     if (run)
-        run->step = (int64_t) e->step;
+        run->summary.step = (int64_t) e->step;
     return run;
 }
 
@@ -437,7 +406,7 @@ static void runs_take_event (run_t *run, const wire_event_t *e)
     case WIRE_RUN_STATE:
         snprintf (run->doing, sizeof run->doing, "%s", e->doing ? e->doing : "");
         if (!run->dir[0])
-            snprintf (run->state, sizeof run->state, "%s",
+            snprintf (run->summary.state, sizeof run->summary.state, "%s",
                       strcmp (text, "done") == 0 ? "finished" : "running");
         break;
     case WIRE_RUN_FAILED:
@@ -446,7 +415,7 @@ static void runs_take_event (run_t *run, const wire_event_t *e)
         free (run->note);
         run->note = strdup (text);
         if (!run->dir[0] && e->kind != WIRE_RUN_NOTE)
-            snprintf (run->state, sizeof run->state, "%s",
+            snprintf (run->summary.state, sizeof run->summary.state, "%s",
                       e->kind == WIRE_RUN_FAILED ? "failed" : "stopped");
         break;
     default:
@@ -483,22 +452,23 @@ static void runs_put (json_t *object, const char *key, double value)
 static bool runs_live (const run_t *run)
 {
     return run->heard_ms && clock_ms () - run->heard_ms < RUNS_ALIVE_MS &&
-           strcmp (run->state, "finished") != 0;
+           strcmp (run->summary.state, "finished") != 0;
 }
 
 static json_t *runs_one (const run_t *run, bool full)
 {
     json_t *object = json_object ();
     json_object_set_new (object, "name", runs_text (run->name));
-    json_object_set_new (object, "state", json_string (*run->state ? run->state : "running"));
+    json_object_set_new (object, "state",
+                         json_string (*run->summary.state ? run->summary.state : "running"));
     json_object_set_new (object, "live", json_boolean (runs_live (run)));
     json_object_set_new (object, "folder", json_boolean (run->dir[0] != 0));
-    if (run->step >= 0)
-        json_object_set_new (object, "step", json_integer (run->step));
+    if (run->summary.step >= 0)
+        json_object_set_new (object, "step", json_integer (run->summary.step));
     if (run->steps >= 0)
         json_object_set_new (object, "steps", json_integer (run->steps));
-    runs_put (object, "started_s", run->started_s);
-    runs_put (object, "wall_s", run->wall_s);
+    runs_put (object, "started_s", run->summary.started_s);
+    runs_put (object, "wall_s", run->summary.wall_s);
     if (runs_live (run)) {
         runs_put (object, "eta_s", run->eta_s);
         json_object_set_new (object, "doing", runs_text (run->doing));
@@ -517,18 +487,18 @@ static json_t *runs_one (const run_t *run, bool full)
         return object;
     if (run->words)
         json_object_set (object, "words", run->words);
-    if (run->before)
-        json_object_set (object, "before", run->before);
-    if (run->after)
-        json_object_set (object, "after", run->after);
+    if (run->summary.before)
+        json_object_set (object, "before", run->summary.before);
+    if (run->summary.after)
+        json_object_set (object, "after", run->summary.after);
     return object;
 }
 
 static int runs_by_start (const void *a, const void *b)
 {
     const run_t *x = *(run_t *const *) a, *y = *(run_t *const *) b;
-    double first = isnan (x->started_s) ? 0 : x->started_s;
-    double second = isnan (y->started_s) ? 0 : y->started_s;
+    double first = isnan (x->summary.started_s) ? 0 : x->summary.started_s;
+    double second = isnan (y->summary.started_s) ? 0 : y->summary.started_s;
     return first != second ? (first > second ? 1 : -1) : strcmp (x->name, y->name);
 }
 
@@ -552,7 +522,7 @@ json_t *runs_json (runs_t *runs)
 
 static bool runs_goes_on (const run_t *run)
 {
-    return runs_live (run) || strcmp (run->state, "running") == 0;
+    return runs_live (run) || strcmp (run->summary.state, "running") == 0;
 }
 
 json_t *runs_now (runs_t *runs, uint32_t *number)
@@ -564,7 +534,7 @@ json_t *runs_now (runs_t *runs, uint32_t *number)
     for (size_t i = 0; i < runs->n; i++) {
         const run_t *run = runs->run[i];
         *number = crc_of (*number, run->name, strlen (run->name));
-        *number = crc_of (*number, run->state, strlen (run->state));
+        *number = crc_of (*number, run->summary.state, strlen (run->summary.state));
         if (runs_goes_on (run))
             json_array_append_new (list, runs_one (run, false));
     }

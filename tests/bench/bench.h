@@ -11,6 +11,7 @@
 #ifndef QUINTET_TESTS_BENCH_H
 #define QUINTET_TESTS_BENCH_H
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -39,6 +40,37 @@ static inline pid_t bench_fork (void)
             _exit (1); /* it ended before the line above */
     }
     return pid;
+}
+
+/*  Starts a program with what it prints at the end of FOLDER/log; out: instead of its output, or
+ *  -1. -1: it cannot be forked. */
+static inline pid_t bench_start (char *const argv[], const char *folder, int out)
+{
+    pid_t pid = bench_fork ();
+    if (pid != 0)
+        return pid;
+    char log[128];
+    snprintf (log, sizeof log, "%s/log", folder);
+    int file = open (log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    dup2 (out >= 0 ? out : file, 1);
+    dup2 (file, 2);
+    execvp (argv[0], argv);
+    _exit (127);
+}
+
+/*  Resident memory of a process in MB. */
+static inline double bench_resident (pid_t pid)
+{
+    char path[64], line[256];
+    double kilobytes = 0;
+    snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
+    FILE *file = fopen (path, "re");
+    while (file && fgets (line, sizeof line, file))
+        if (strncmp (line, "VmRSS:", 6) == 0)
+            kilobytes = strtod (line + 6, NULL);
+    if (file)
+        fclose (file);
+    return kilobytes / 1024;
 }
 
 /*  limit: NAN when there is none. */

@@ -14,7 +14,6 @@
  *
  *  A group is 8 episodes of two roles in one turn: two requests to agents and one to a scorer.
  */
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -62,18 +61,10 @@ typedef struct {
 
 static pid_t start (const suite_t *s, char *const argv[])
 {
-    pid_t pid = bench_fork ();
+    pid_t pid = bench_start (argv, s->dir, -1);
     if (pid < 0)
         fail (argv[0], "cannot fork");
-    if (pid > 0)
-        return pid;
-    char log[128];
-    snprintf (log, sizeof log, "%s/log", s->dir);
-    int file = open (log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dup2 (file, 1);
-    dup2 (file, 2);
-    execvp (argv[0], argv);
-    _exit (127);
+    return pid;
 }
 
 static void stop (pid_t *pids, size_t n)
@@ -164,20 +155,6 @@ static spent_t spent (const suite_t *s)
     return now;
 }
 
-static double resident_mb (pid_t pid)
-{
-    char path[64], line[256];
-    double kilobytes = 0;
-    snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
-    FILE *file = fopen (path, "re");
-    while (file && fgets (line, sizeof line, file))
-        if (strncmp (line, "VmRSS:", 6) == 0)
-            kilobytes = strtod (line + 6, NULL);
-    if (file)
-        fclose (file);
-    return kilobytes / 1024;
-}
-
 static void tell (const char *name, const char *what, double value, const char *unit, double limit)
 {
     char whole[96];
@@ -193,10 +170,10 @@ static void tell_all (const suite_t *s, const char *name, bool light, const spen
     tell (name, "groups", 60 * n / took, "1/min", limit);
     tell (name, "bus.per_group", 1e6 * (to.bus_s - from->bus_s) / n, "us", NAN);
     tell (name, "bus.cores", (to.bus_s - from->bus_s) / took, "cores", NAN);
-    tell (name, "bus.memory", resident_mb (s->bus), "MB", NAN);
+    tell (name, "bus.memory", bench_resident (s->bus), "MB", NAN);
     tell (name, "redis.per_group", 1e6 * (to.redis_s - from->redis_s) / n, "us", NAN);
     tell (name, "redis.cores", (to.redis_s - from->redis_s) / took, "cores", NAN);
-    tell (name, "redis.memory", resident_mb (s->redis.pid), "MB", NAN);
+    tell (name, "redis.memory", bench_resident (s->redis.pid), "MB", NAN);
     tell (name, "redis.bytes", (to.bytes - from->bytes) / n / 1024, "KiB/group", NAN);
     if (light)
         tell (name, "clients.cores", (to.own_s - from->own_s) / took, "cores", NAN);

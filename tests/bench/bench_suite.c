@@ -36,36 +36,13 @@ static void fail (const char *what, const char *why)
     exit (1);
 }
 
-/*  Starts a program with its output to a file in dir, or to `out`. */
+/*  out: where its output goes instead of the log, or -1. */
 static pid_t start (char *const argv[], int out)
 {
-    pid_t pid = bench_fork ();
+    pid_t pid = bench_start (argv, dir, out);
     if (pid < 0)
         fail (argv[0], "cannot fork");
-    if (pid > 0)
-        return pid;
-    char log[128];
-    snprintf (log, sizeof log, "%s/log", dir);
-    int file = open (log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    dup2 (out >= 0 ? out : file, 1);
-    dup2 (file, 2);
-    execvp (argv[0], argv);
-    _exit (127);
-}
-
-/*  Resident memory of a process in MB. */
-static double resident (pid_t pid)
-{
-    char path[64], line[256];
-    double kilobytes = 0;
-    snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
-    FILE *file = fopen (path, "re");
-    while (file && fgets (line, sizeof line, file))
-        if (strncmp (line, "VmRSS:", 6) == 0)
-            kilobytes = strtod (line + 6, NULL);
-    if (file)
-        fclose (file);
-    return kilobytes / 1024;
+    return pid;
 }
 
 static pid_t parent_of (pid_t pid)
@@ -82,7 +59,7 @@ static pid_t parent_of (pid_t pid)
 /*  Of a process and all that come from it. */
 static double resident_family (pid_t pid)
 {
-    double sum = resident (pid);
+    double sum = bench_resident (pid);
     DIR *proc = opendir ("/proc");
     for (struct dirent *e; proc && (e = readdir (proc));) {
         pid_t child = (pid_t) strtol (e->d_name, NULL, 10);
@@ -149,7 +126,7 @@ static void bench_idle (void)
     for (size_t s = 0; s < SERVICES; s++) {
         char name[64];
         snprintf (name, sizeof name, "suite.idle.memory.%s", services[s]);
-        bench_tell (name, resident (pids[s]), "MB", 15);
+        bench_tell (name, bench_resident (pids[s]), "MB", 15);
     }
     for (size_t s = 0; s <= SERVICES; s++)
         kill (pids[s], SIGTERM);
