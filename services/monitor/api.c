@@ -81,18 +81,6 @@ static int api_read (monitor_t *m, const web_request_t *request, const char *key
     return 0;
 }
 
-/*  Calls each for every line that is an object; at: the number of its first byte. */
-static void api_each (const window_t *w, void (*each) (void *context, json_t *line, uint64_t at),
-                      void *context)
-{
-    for (char *rest = w->text.data, *text; rest && (text = strsep (&rest, "\n"));) {
-        json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
-        if (json_is_object (line))
-            each (context, line, w->from + (uint64_t) (text - w->text.data));
-        json_decref (line);
-    }
-}
-
 /*  Takes what was found. */
 static void api_put_window (web_answer_t *answer, const window_t *w, json_t *found)
 {
@@ -173,7 +161,7 @@ static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_
         json_decref (tables[1].columns);
         return;
     }
-    api_each (&w, api_take_line, tables);
+    window_each (&w, api_take_line, tables);
     if (tables[0].large || tables[1].large) {
         web_refuse (answer, 507, "its lines have too many different keys for a table");
         json_decref (tables[0].columns);
@@ -241,7 +229,7 @@ static void api_answer_episodes (monitor_t *m, const web_request_t *request, web
     if (api_read (m, request, "from", RUNS_EPISODES, &w, answer) != 0)
         return;
     json_t *list = json_array ();
-    api_each (&w, api_take_episode, list);
+    window_each (&w, api_take_episode, list);
     api_put_window (answer, &w, json_pack ("{s:o}", "episodes", list));
     buf_free (&w.text);
 }

@@ -149,8 +149,10 @@ int runs_read (runs_t *runs, const char *name, runs_file_t file, uint64_t from, 
 
 /*  ---- numbers -------------------------------------------------------------------------------- */
 
-static void runs_take_line (run_t *run, json_t *line)
+static void runs_take_line (void *context, json_t *line, uint64_t at)
 {
+    run_t *run = context;
+    (void) at;
     const char *event = json_string_value (json_object_get (line, "event"));
     summary_line (&run->summary, line);
     if (event && strcmp (event, "step") == 0) {
@@ -168,12 +170,7 @@ static void runs_take_new (run_t *run)
     if (w.again)
         summary_free (&run->summary);
     run->read = w.next;
-    for (char *rest = w.text.data, *text; rest && (text = strsep (&rest, "\n"));) {
-        json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
-        if (json_is_object (line))
-            runs_take_line (run, line);
-        json_decref (line);
-    }
+    window_each (&w, runs_take_line, run);
     buf_free (&w.text);
 }
 
@@ -384,7 +381,7 @@ static void runs_keep_metrics (run_t *run, const wire_event_t *e)
     if (text)
         kept_add (&run->kept[RUNS_METRICS], text);
     free (text);
-    runs_take_line (run, line);
+    runs_take_line (run, line, 0);
     json_decref (line);
 }
 

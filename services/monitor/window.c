@@ -49,3 +49,14 @@ void window_read_kept (const kept_t *kept, window_t *w)
     w->next = w->from + n;
     w->more = w->next < end;
 }
+
+void window_each (window_t *w, void (*each) (void *context, json_t *line, uint64_t at),
+                  void *context)
+{
+    for (char *rest = w->text.data, *text; rest && (text = strsep (&rest, "\n"));) {
+        json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
+        if (json_is_object (line))
+            each (context, line, w->from + (uint64_t) (text - w->text.data));
+        json_decref (line);
+    }
+}

@@ -7,6 +7,7 @@
 #ifndef QUINTET_MONITOR_WINDOW_H
 #define QUINTET_MONITOR_WINDOW_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,5 +28,9 @@ typedef struct {
  *  WINDOW_LINE; one that is longer still is passed over. */
 void window_read_file (int fd, uint64_t size, window_t *window);
 void window_read_kept (const kept_t *kept, window_t *window);
+/*  Calls each for every line that is an object, once: the text is cut up. at: the number of its
+ *  first byte. */
+void window_each (window_t *window, void (*each) (void *context, json_t *line, uint64_t at),
+                  void *context);
 
 #endif
