@@ -65,7 +65,11 @@ static int replay_open (replay_t *r, err_t *err)
     recording_summary_t summary = recording_summary (r->recording);
     if (*summary.note)
         fprintf (stderr, "%s\n", summary.note);
-    recording_seek (r->recording, summary.first_us + (int64_t) (r->options.from_s * 1e6));
+    int64_t from_us = summary.first_us + (int64_t) (r->options.from_s * 1e6);
+    if (from_us > summary.last_us)
+        return err_set (err, ERR_INPUT, "%s: nothing after %g s, it has %.1f s", r->options.path,
+                        r->options.from_s, (double) (summary.last_us - summary.first_us) * 1e-6);
+    recording_seek (r->recording, from_us);
     if (!r->options.address && replay_start_bus (r, err) != 0)
         return -1;
     bus_options_t options = {
