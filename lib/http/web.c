@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "base/crc.h"
+#include "http/clients.h"
 
 #define WEB_REQUEST_MAX ((size_t) 32 << 10) /* bytes of a request's head, and of our buffers */
 #define WEB_BLOCK       ((size_t) 16 << 10)
 #define WEB_BACKLOG     32
+#define WEB_LEAVING     16 /* connections that were cut off and are not gone yet, at most */
 #define COOKIE          "quintet"
 #define SESSION         32 /* characters of what the cookie holds */
 
@@ -36,6 +38,7 @@ typedef struct stream {
 struct web {
     web_options_t options;
     struct MHD_Daemon *daemon;
+    clients_t *clients;
     char address[128], token[256], session[SESSION + 1];
     char *hosts;
     pthread_mutex_t lock; /* of what follows */
@@ -214,6 +217,36 @@ static enum MHD_Result web_send_page (const web_request_t *request, const web_pa
     return web_send (request, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
 }
 
+/*  ---- connections ---------------------------------------------------------------------------- */
+
+static void web_on_connection (void *context, struct MHD_Connection *connection, void **client,
+                               enum MHD_ConnectionNotificationCode code)
+{
+    const web_t *web = context;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *client = clients_add (
+            web->clients,
+            MHD_get_connection_info (connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    else if (*client)
+        clients_remove (web->clients, *client);
+}
+
+/*  NULL: there was no memory for it. */
+static client_t *web_client (struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info (connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void web_on_completed (void *context, struct MHD_Connection *connection, void **mark,
+                              enum MHD_RequestTerminationCode code)
+{
+    const web_t *web = context;
+    (void) mark;
+    (void) code;
+    if (web_client (connection))
+        clients_ask (web->clients, web_client (connection));
+}
+
 /*  ---- the stream ----------------------------------------------------------------------------- */
 
 /*  What a stream has not said yet, up to max bytes. Without anything it sleeps until web_tell: a
@@ -268,7 +301,8 @@ static enum MHD_Result web_send_stream (web_t *web, const web_request_t *request
         return MHD_NO;
     *s = (stream_t){.web = web, .connection = request->connection};
     pthread_mutex_lock (&web->lock);
-    bool room = web->streams_n < WEB_STREAMS;
+    bool room = web->streams_n < WEB_STREAMS &&
+                clients_stream (web->clients, web_client (request->connection));
     if (room) {
         s->next = web->streams;
         web->streams = s;
@@ -312,6 +346,7 @@ void web_tell (web_t *web, const char *text)
     web->number++;
     web_wake_all (web);
     pthread_mutex_unlock (&web->lock);
+    clients_cut_late (web->clients);
 }
 
 size_t web_streams (web_t *web)
@@ -347,6 +382,15 @@ static enum MHD_Result web_answer (web_t *web, const web_request_t *request)
                                       "the answer is too large: ask for less");
 }
 
+static bool web_has_body (struct MHD_Connection *connection)
+{
+    const char *size =
+        MHD_lookup_connection_value (connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (size && strspn (size, "0") != strlen (size)) ||
+           MHD_lookup_connection_value (connection, MHD_HEADER_KIND,
+                                        MHD_HTTP_HEADER_TRANSFER_ENCODING);
+}
+
 /*  A Bearer token is nothing that a browser sends by itself, so it needs no Host of ours. */
 static enum MHD_Result web_on_request (void *context, struct MHD_Connection *connection,
                                        const char *url, const char *method, const char *version,
@@ -357,16 +401,21 @@ static enum MHD_Result web_on_request (void *context, struct MHD_Connection *con
     const web_request_t request = {connection, url};
     (void) version;
     (void) upload;
+    (void) upload_n;
+    if (!web_client (connection))
+        return MHD_NO;
+    clients_answer (web->clients, web_client (connection));
     if (strcmp (method, MHD_HTTP_METHOD_GET) != 0 && strcmp (method, MHD_HTTP_METHOD_HEAD) != 0)
         return web_send_error (&request, MHD_HTTP_METHOD_NOT_ALLOWED,
                                "only GET and HEAD: nothing can be changed from here");
-    /* First comes the head alone; a body, which a GET has no use for, is refused. */
+    /* First comes the head alone. */
     if (!*mark) {
         *mark = &seen;
-        return MHD_YES;
+        return web_has_body (connection)
+                   ? web_send_error (&request, MHD_HTTP_CONTENT_TOO_LARGE,
+                                     "no body is wanted: the address says it all")
+                   : MHD_YES;
     }
-    if (*upload_n)
-        return MHD_NO;
     bool bears = web_bears_token (web, &request);
     if (!bears && !web_host_allowed (web, MHD_lookup_connection_value (connection, MHD_HEADER_KIND,
                                                                        MHD_HTTP_HEADER_HOST)))
@@ -484,9 +533,10 @@ static int web_start (web_t *web, err_t *err)
         return -1;
     web->daemon = MHD_start_daemon (
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, web_on_request,
-        web, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) WEB_CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) WEB_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        WEB_REQUEST_MAX, MHD_OPTION_END);
+        web, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned) (WEB_CONNECTIONS + WEB_LEAVING), MHD_OPTION_NOTIFY_CONNECTION, web_on_connection,
+        web, MHD_OPTION_NOTIFY_COMPLETED, web_on_completed, web, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned) WEB_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, WEB_REQUEST_MAX, MHD_OPTION_END);
     if (web->daemon)
         return 0;
     close (fd);
@@ -500,8 +550,11 @@ web_t *web_new (const web_options_t *options, err_t *err)
         return err_set (err, ERR_LIMIT, "no memory for a web server"), NULL;
     web->options = *options;
     web->newest = strdup ("{}");
+    web->clients = clients_new ();
     pthread_mutex_init (&web->lock, NULL);
-    if (web_start (web, err) != 0)
+    if (!web->newest || !web->clients)
+        err_set (err, ERR_LIMIT, "no memory for a web server");
+    if (!web->newest || !web->clients || web_start (web, err) != 0)
         web_destroy (&web);
     return web;
 }
@@ -518,6 +571,7 @@ void web_destroy (web_t **self)
     pthread_mutex_unlock (&web->lock);
     if (web->daemon)
         MHD_stop_daemon (web->daemon);
+    clients_destroy (&web->clients);
     pthread_mutex_destroy (&web->lock);
     sodium_memzero (web->token, sizeof web->token);
     free (web->newest);

@@ -127,6 +127,25 @@ static void nothing_can_be_changed (void **state)
     web_destroy (&web);
 }
 
+/*  They are answered before their body comes, which nobody reads. */
+static void bodies_are_refused (void **state)
+{
+    (void) state;
+    web_t *web = start (NULL, NULL);
+    static const char *const heads[] = {"Content-Length: 5\r\n", "Content-Length: 005\r\n",
+                                        "Content-Length: 9000000000\r\n",
+                                        "Transfer-Encoding: chunked\r\n"};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        char head[96];
+        snprintf (head, sizeof head, LOCAL "%s", heads[i]);
+        char *text = ask (web, "GET /echo", head);
+        assert_int_equal (status (text), 413);
+        assert_non_null (strstr (text, "no body is wanted"));
+    }
+    assert_int_equal (status (ask (web, "GET /echo", LOCAL "Content-Length: 0\r\n")), 200);
+    web_destroy (&web);
+}
+
 /*  A name of another site that leads here is refused; addresses cannot be such names. */
 static void other_sites_names_are_refused (void **state)
 {
@@ -273,15 +292,15 @@ static void streams_and_heads_are_bounded (void **state)
 {
     (void) state;
     web_t *web = start (NULL, NULL);
-    int fd[WEB_STREAMS];
+    int fd[WEB_STREAMS_EACH];
     web_tell (web, "{}");
-    for (size_t i = 0; i < WEB_STREAMS; i++) {
+    for (size_t i = 0; i < WEB_STREAMS_EACH; i++) {
         fd[i] = stream (web);
         hear (fd[i], "data: ");
     }
     assert_int_equal (status (ask (web, "GET /stream", LOCAL)), 503);
     assert_int_equal (status (ask (web, "GET /echo", LOCAL)), 200);
-    for (size_t i = 0; i < WEB_STREAMS; i++)
+    for (size_t i = 0; i < WEB_STREAMS_EACH; i++)
         close (fd[i]);
     static char head[64 << 10];
     memset (head, 'x', sizeof head - 3);
@@ -292,17 +311,71 @@ static void streams_and_heads_are_bounded (void **state)
     web_destroy (&web);
 }
 
+static bool is_cut_off (int fd)
+{
+    char byte;
+    return recv (fd, &byte, 1, 0) == 0;
+}
+
+#define MANY (WEB_CONNECTIONS + 32)
+
+/*  Each byte of theirs is a sign of life, so that they are never silent. */
+static void who_asks_slowly_shuts_nobody_out (void **state)
+{
+    (void) state;
+    web_t *web = start (NULL, NULL);
+    int fd[MANY];
+    for (int i = 0; i < MANY; i++) {
+        fd[i] = dial (web);
+        dprintf (fd[i], "GET /echo HT");
+    }
+    for (int i = 0; i < 10; i++)
+        assert_int_equal (status (ask (web, "GET /echo", LOCAL)), 200);
+    assert_true (is_cut_off (fd[0]));
+    /* The youngest has its place still. */
+    dprintf (fd[MANY - 1], "TP/1.1\r\n" LOCAL "Connection: close\r\n\r\n");
+    assert_int_equal (status (hear (fd[MANY - 1], NULL)), 200);
+    for (int i = 0; i < MANY; i++)
+        close (fd[i]);
+    web_destroy (&web);
+}
+
+static void a_head_has_a_deadline (void **state)
+{
+    (void) state;
+    web_t *web = start (NULL, NULL);
+    int slow = dial (web), streaming = stream (web);
+    web_tell (web, "{\"n\":1}");
+    hear (streaming, "{\"n\":1}");
+    dprintf (slow, "GET /echo HTTP/1.1\r\n" LOCAL "X: ");
+    /* Answered from the loop that took its bytes: by now they are read. */
+    assert_int_equal (status (ask (web, "GET /echo", LOCAL)), 200);
+    clock_forward (1000 * WEB_HEAD_S - 500);
+    web_tell (web, "{\"n\":2}");
+    dprintf (slow, "x");
+    clock_forward (1000);
+    web_tell (web, "{\"n\":3}");
+    assert_true (is_cut_off (slow));
+    assert_non_null (strstr (hear (streaming, "{\"n\":3}"), "{\"n\":3}"));
+    close (slow);
+    close (streaming);
+    web_destroy (&web);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (pages_and_answers_are_served),
         cmocka_unit_test (nothing_can_be_changed),
+        cmocka_unit_test (bodies_are_refused),
         cmocka_unit_test (other_sites_names_are_refused),
         cmocka_unit_test (a_token_is_asked_for),
         cmocka_unit_test (wrong_options_are_refused),
         cmocka_unit_test (streams_say_the_newest),
         cmocka_unit_test (a_slow_browser_skips),
         cmocka_unit_test (streams_and_heads_are_bounded),
+        cmocka_unit_test (who_asks_slowly_shuts_nobody_out),
+        cmocka_unit_test (a_head_has_a_deadline),
     };
     signal (SIGPIPE, SIG_IGN); /* who is refused may be so before it has said all */
     return cmocka_run_group_tests (tests, NULL, NULL);
