@@ -6,10 +6,10 @@
  *      web_destroy (&web);
  *
  *  A thread of its own runs libmicrohttpd. GET and HEAD are all there is. Connections, streams, and
- *  the bytes of a request are bounded. Cut off is whoever is silent for WEB_IDLE_S, or takes nothing
- *  of what it is sent for so long; and, however busily, takes WEB_HEAD_S for a request or
- *  WEB_ANSWER_S for its answer. One who comes when there are WEB_CONNECTIONS gets the place of
- *  another: of the address that has most, first of those that have not asked for anything.
+ *  the bytes of a request are bounded. Cut off is whoever is silent for WEB_IDLE_S, or takes
+ *  nothing of what it is sent for so long; and whoever, however busily, takes WEB_HEAD_S for a
+ *  request or WEB_ANSWER_S for its answer. One who comes when there are WEB_CONNECTIONS gets the
+ *  place of another: of the address that has most, first of those that have not asked yet.
  *
  *  Who is let in: a Host that is an address, localhost, or one of options.hosts, since another
  *  site's name that leads here (DNS rebinding) would make a browser show that site what we say. And
@@ -70,8 +70,8 @@ void web_destroy (web_t **web);
 /*  Where it listens: "127.0.0.1:8080". */
 const char *web_address (const web_t *web);
 /*  What every stream says next, as one event. One that has not sent the last yet skips what comes
- *  in between. text: one line, copied. From any thread; once a second or so, since that is also when
- *  who takes too long is cut off. */
+ *  in between. text: one line, copied. From any thread; once a second or so, since that is also
+ *  when who takes too long is cut off. */
 void web_tell (web_t *web, const char *text);
 /*  Browsers that stream now. */
 size_t web_streams (web_t *web);

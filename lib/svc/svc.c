@@ -23,7 +23,8 @@
 #define STATUS_METRICS 96
 #define METRIC_NAME    96
 #define COMMON_OPTIONS 7
-#define SVC_FILES_MIN  64 /* of a small service, with its connections to bus and Redis */
+#define SVC_FILES_MIN  64  /* of a small service, with its connections to bus and Redis */
+#define SVC_ALONE_MS   100 /* longest sleep without a bus, which a signal would wake */
 
 /*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
  *  sets it and other threads read it. */
@@ -191,6 +192,18 @@ static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
     bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
 }
 
+/*  What is left of the loop where the bus has no place for the service, and that can do without. */
+static void svc_loop_alone (svc_run_t *run)
+{
+    bus_t *bus = run->bus;
+    run->bus = NULL;
+    bus_destroy (&bus);
+    while (!atomic_load (&run->stopping)) {
+        int wait = run->service->work ? run->service->work (run) : -1;
+        clock_sleep_ms (wait < 0 || wait > SVC_ALONE_MS ? SVC_ALONE_MS : wait);
+    }
+}
+
 /*  One thread, one item at a time. work () is called between items, so a service that computes in
  *  small steps answers in between; and it says how long the loop may sleep. */
 static int svc_loop (svc_run_t *run, err_t *err)
@@ -209,6 +222,10 @@ static int svc_loop (svc_run_t *run, err_t *err)
         bus_item_t item;
         int rc = bus_next (run->bus, &item, timeout, err);
         /* The bus refuses this service; a connection that is lost is no failure, and made again. */
+        if (rc < 0 && run->service->refused && run->service->refused (run, err)) {
+            svc_loop_alone (run);
+            return 0;
+        }
         if (rc < 0)
             return -1;
         if (rc > 0)

@@ -62,6 +62,9 @@ typedef struct {
                     void *to);
     /*  What it is busy with, for the same event: one word, a constant. */
     const char *(*doing) (const svc_run_t *run);
+    /*  The bus does not let it in, and why: true, it goes on without one, by work () alone, and
+        svc_bus is NULL from then on; false or NULL, it ends. */
+    bool (*refused) (svc_run_t *run, const err_t *why);
 } svc_t;
 
 int svc_main (const svc_t *service, int argc, char **argv);

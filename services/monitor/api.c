@@ -112,16 +112,15 @@ static void api_pad (json_t *column, size_t rows)
         ;
 }
 
-static void api_take_line (void *context, json_t *line, uint64_t at)
+/*  tables: of steps, of evaluations. */
+static void api_take_line (table_t *tables, json_t *line)
 {
-    table_t *tables = context; /* of steps, of evaluations */
     const char *event = json_string_value (json_object_get (line, "event")), *key;
     table_t *table = !event                        ? NULL
                      : strcmp (event, "step") == 0 ? &tables[0]
                      : strcmp (event, "eval") == 0 ? &tables[1]
                                                    : NULL;
     json_t *value;
-    (void) at;
     if (!table || table->large)
         return;
     json_object_foreach (line, key, value) {
@@ -161,7 +160,11 @@ static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_
         json_decref (tables[1].columns);
         return;
     }
-    window_each (&w, api_take_line, tables);
+    for (window_line_t l = {0}; window_line (&w, &l);) {
+        json_t *line = window_object (&l);
+        api_take_line (tables, line);
+        json_decref (line);
+    }
     if (tables[0].large || tables[1].large) {
         web_refuse (answer, 507, "its lines have too many different keys for a table");
         json_decref (tables[0].columns);
@@ -202,7 +205,45 @@ static double api_tokens (const json_t *episode)
     return tokens;
 }
 
-static void api_take_episode (void *context, json_t *line, uint64_t at)
+static bool api_holds (const json_t *list, json_type type)
+{
+    const json_t *one;
+    size_t i;
+    json_array_foreach (list, i, one)
+        if (json_typeof (one) != type)
+            return false;
+    return json_is_array (list);
+}
+
+/*  Why a page cannot show a line as an episode; NULL: it can. Nothing that it may lack is asked
+ *  for. */
+static const char *api_fault (const json_t *episode)
+{
+    const json_t *roles = json_object_get (episode, "roles"),
+                 *turns = json_object_get (episode, "turns"), *turn, *tool;
+    const char *role;
+    size_t t;
+    if (!episode)
+        return "it is no JSON object";
+    if (!json_is_integer (json_object_get (episode, "step")) ||
+        !json_is_string (json_object_get (episode, "phase")))
+        return "it does not say of which step and phase it is";
+    if (roles && !api_holds (roles, JSON_STRING))
+        return "its roles are no list of names";
+    if (turns && !api_holds (turns, JSON_OBJECT))
+        return "its turns are no list of objects";
+    json_array_foreach (turns, t, turn) {
+        const json_t *actions = json_object_get (turn, "actions");
+        if (actions && !api_holds (actions, JSON_OBJECT))
+            return "the actions of a turn are no list of objects";
+        json_object_foreach (json_object_get (turn, "tools"), role, tool)
+            if (!json_is_object (tool))
+                return "what a tool found is no object";
+    }
+    return NULL;
+}
+
+static json_t *api_listed (const json_t *line, uint64_t at)
 {
     const json_t *reward = json_object_get (line, "reward"), *task = json_object_get (line, "task");
     json_t *object = json_object ();
@@ -220,7 +261,7 @@ static void api_take_episode (void *context, json_t *line, uint64_t at)
         object, "turns",
         json_integer ((json_int_t) json_array_size (json_object_get (line, "turns"))));
     json_object_set_new (object, "tokens", json_real (api_tokens (line)));
-    json_array_append_new (context, object);
+    return object;
 }
 
 static void api_answer_episodes (monitor_t *m, const web_request_t *request, web_answer_t *answer)
@@ -228,9 +269,21 @@ static void api_answer_episodes (monitor_t *m, const web_request_t *request, web
     window_t w;
     if (api_read (m, request, "from", RUNS_EPISODES, &w, answer) != 0)
         return;
-    json_t *list = json_array ();
-    window_each (&w, api_take_episode, list);
-    api_put_window (answer, &w, json_pack ("{s:o}", "episodes", list));
+    json_t *list = json_array (), *faults = json_array ();
+    window_line_t l = {0};
+    while (window_line (&w, &l)) {
+        json_t *episode = l.n ? window_object (&l) : NULL;
+        const char *fault = l.n ? api_fault (episode) : NULL;
+        if (fault)
+            json_array_append_new (
+                faults, json_pack ("{s:I, s:s}", "line", (json_int_t) l.number, "fault", fault));
+        else if (episode)
+            json_array_append_new (list, api_listed (episode, l.at));
+        json_decref (episode);
+    }
+    api_put_window (answer, &w,
+                    json_pack ("{s:o, s:o, s:I}", "episodes", list, "faults", faults, "lines",
+                               (json_int_t) l.number));
     buf_free (&w.text);
 }
 
@@ -247,9 +300,9 @@ static json_t *api_action_of (const json_t *episode, const json_t *line)
     return NULL;
 }
 
-static void api_add_advantage (json_t *episode, const char *text, size_t n)
+static void api_add_advantage (json_t *episode, const window_line_t *from)
 {
-    json_t *line = json_loadb (text, n, 0, NULL);
+    json_t *line = window_object (from);
     json_t *action = json_integer_value (json_object_get (line, "episode")) == 0
                          ? api_action_of (episode, line)
                          : NULL;
@@ -273,12 +326,25 @@ static void api_add_advantages (monitor_t *m, const char *run, json_t *episode)
     window_t w = {0};
     for (int i = 0; more && i < API_WINDOWS; i++) {
         more = runs_read (m->runs, run, RUNS_COMPLETIONS, w.next, &w) == 0 && w.more;
-        for (char *rest = w.text.data, *text; rest && (text = strsep (&rest, "\n"));)
-            if (strncmp (text, wanted.data, wanted.size) == 0)
-                api_add_advantage (episode, text, strlen (text));
+        for (window_line_t l = {0}; window_line (&w, &l);)
+            if (l.n > wanted.size && memcmp (l.text, wanted.data, wanted.size) == 0)
+                api_add_advantage (episode, &l);
         buf_free (&w.text);
     }
     buf_free (&wanted);
+}
+
+/*  For a message alone, so from the beginning. */
+static size_t api_line_number (monitor_t *m, const char *run, uint64_t at)
+{
+    size_t lines = 0;
+    window_t w = {0};
+    for (bool more = true; more && w.next < at; buf_free (&w.text)) {
+        more = runs_read (m->runs, run, RUNS_EPISODES, w.next, &w) == 0 && w.more;
+        for (window_line_t l = {0}; window_line (&w, &l) && l.at < at;)
+            lines++;
+    }
+    return lines + 1;
 }
 
 static void api_answer_episode (monitor_t *m, const web_request_t *request, web_answer_t *answer)
@@ -286,12 +352,18 @@ static void api_answer_episode (monitor_t *m, const web_request_t *request, web_
     window_t w;
     if (api_read (m, request, "at", RUNS_EPISODES, &w, answer) != 0)
         return;
-    size_t n = w.text.data && !w.again ? strcspn (w.text.data, "\n") : 0;
-    json_t *episode = n ? json_loadb (w.text.data, n, 0, NULL) : NULL;
+    window_line_t l = {0};
+    bool found = !w.again && window_line (&w, &l);
+    json_t *episode = found ? window_object (&l) : NULL;
+    const char *fault = api_fault (episode);
     buf_free (&w.text);
-    if (!json_is_object (episode)) {
+    if (fault) {
         json_decref (episode);
-        web_refuse (answer, 404, "no episode begins there");
+        if (found)
+            web_refuse (answer, 422, "line %zu of its episodes cannot be read: %s",
+                        api_line_number (m, web_query (request, "run"), w.from), fault);
+        else
+            web_refuse (answer, 404, "no episode begins there");
         return;
     }
     prompts_add (episode);

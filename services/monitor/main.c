@@ -10,7 +10,8 @@
 static const svc_t service = {
     .name = "monitor",
     .about = "Shows runs and services in a browser, and as metrics for Prometheus (/metrics).\n"
-             "A bus need not be there: then it shows what the runs' folders hold.\n"
+             "A bus need not be there: then it shows what the runs' folders hold. One that was\n"
+             "named (--bus, --keys) and does not let it in is an error.\n"
              "\n"
              "  quintet-monitor --runs runs\n"
              "  quintet-monitor --bus tcp://10.0.0.1:5550 --listen '*:8080' --token-file token\n",
@@ -28,6 +29,7 @@ static const svc_t service = {
     .on_item = monitor_on_item,
     .work = monitor_work,
     .status = monitor_status,
+    .refused = monitor_refused,
 };
 
 int main (int argc, char **argv)

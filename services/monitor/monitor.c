@@ -7,12 +7,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "wire/wire.h"
 
 #define MONITOR_LOOK_MS  2000 /* at folders */
 #define MONITOR_TELL_MS  1000 /* browsers */
 #define MONITOR_HEARD_MS 5000 /* without an event for so long there is no bus */
 #define MONITOR_TOKEN    ((size_t) 4096)
+#define MONITOR_WORDS    200 /* columns of why a bus refuses */
 
 /*  The first word of the file: editors end lines. */
 static int monitor_read_token (const char *path, buf_t *token, err_t *err)
@@ -110,6 +112,21 @@ void monitor_on_item (svc_run_t *run, const bus_item_t *item)
     tally_note (m->tally, event);
 }
 
+/*  A bus that nobody named happens to be where one usually is, and is none of ours. */
+bool monitor_refused (svc_run_t *run, const err_t *why)
+{
+    monitor_t *m = svc_state (run);
+    if (args_given (svc_args (run), "--bus") || args_given (svc_args (run), "--keys"))
+        return false;
+    /* In part the words of whatever answers there. */
+    buf_t words = {0};
+    printable_cut (&words, why->text, strlen (why->text), MONITOR_WORDS);
+    snprintf (m->refused, sizeof m->refused, "%s", words.data ? words.data : "no memory");
+    buf_free (&words);
+    log_warn ("bus.refused", "text=\"%s\" shown=\"what the runs' folders hold\"", m->refused);
+    return true;
+}
+
 /*  All that a page shows without asking, but the numbers of runs: whose changed, it asks for. */
 static void monitor_tell (monitor_t *m)
 {
@@ -121,10 +138,10 @@ static void monitor_tell (monitor_t *m)
     for (size_t i = 0; i < m->rows.shown; i++)
         silent += m->rows.row[m->rows.order[i]].silent;
     bool heard = m->heard_ms && clock_ms () - m->heard_ms < MONITOR_HEARD_MS;
-    json_t *line = json_pack ("{s:o, s:I, s:b, s:I, s:I, s:s, s:I}", "runs", now, "list",
-                              (json_int_t) list, "bus", (int) heard, "services",
-                              (json_int_t) m->rows.shown, "silent", (json_int_t) silent, "waits",
-                              rows_waits (&m->rows), "lost", (json_int_t) m->lost);
+    json_t *line = json_pack (
+        "{s:o, s:I, s:b, s:I, s:I, s:s, s:I, s:s}", "runs", now, "list", (json_int_t) list, "bus",
+        (int) heard, "services", (json_int_t) m->rows.shown, "silent", (json_int_t) silent, "waits",
+        rows_waits (&m->rows), "lost", (json_int_t) m->lost, "refused", m->refused);
     pthread_mutex_unlock (&m->lock);
     char *text = line ? json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (12)) : NULL;
     if (text)

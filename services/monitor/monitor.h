@@ -24,7 +24,8 @@ typedef struct {
     arena_t *arena; /* of one event */
     char folder[FS_PATH_MAX];
     int64_t looked_ms, told_ms;
-    pthread_mutex_t lock; /* of what follows */
+    char refused[ERR_TEXT_MAX]; /* why the bus does not let us in; "": it does, or is not there */
+    pthread_mutex_t lock;       /* of what follows */
     rows_t rows;
     uint64_t events, lost; /* that came, and that did not */
     int64_t heard_ms;      /* the last; 0: none */
@@ -35,6 +36,7 @@ int monitor_open (svc_run_t *run, void **state, err_t *err);
 void monitor_close (svc_run_t *run, void **state);
 void monitor_on_item (svc_run_t *run, const bus_item_t *item);
 int monitor_work (svc_run_t *run);
+bool monitor_refused (svc_run_t *run, const err_t *why);
 void monitor_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
                      void *to);
 

@@ -7,10 +7,10 @@
  *      if (runs_read (runs, "coding", RUNS_METRICS, 0, &window) == 0) use (&window);
  *      runs_destroy (&runs);
  *
- *  A run in a folder goes by its path there, one that is only on the bus by its id. Of the former
- *  nothing is kept but its first and last numbers: files are read when somebody asks, a window at a
- *  time. Of the latter the last RUNS_KEPT bytes of lines are, as its trainer would write them. All
- *  of it may be called from any thread.
+ *  A run in a folder goes by its path there (with %0A for what cannot be shown), one that is only
+ *  on the bus by its id. Of the former nothing is kept but its first and last numbers: files are
+ *  read when somebody asks, a window at a time. Of the latter the last RUNS_KEPT bytes of lines
+ *  are, as its trainer would write them. All of it may be called from any thread.
  */
 #ifndef QUINTET_MONITOR_RUNS_H
 #define QUINTET_MONITOR_RUNS_H

@@ -5,6 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
+/*  The first byte behind the end of a line that nobody could read; `from`: it has none yet. */
+static uint64_t window_pass (int fd, uint64_t from, uint64_t at, char *room, size_t n)
+{
+    for (ssize_t got; (got = pread (fd, room, n, (off_t) at)) > 0; at += (uint64_t) got) {
+        const char *end = memchr (room, '\n', (size_t) got);
+        if (end)
+            return at + (uint64_t) (end + 1 - room);
+    }
+    return from;
+}
+
 void window_read_file (int fd, uint64_t size, window_t *w)
 {
     char before = '\n';
@@ -24,8 +35,9 @@ void window_read_file (int fd, uint64_t size, window_t *w)
             buf_append (&w->text, data, (size_t) (end + 1 - data));
             w->next = w->from + w->text.size;
         } else if (want == WINDOW_LINE || left <= want) {
-            /* Half a line, which is being written; or one that nobody could read. */
-            w->next += n == WINDOW_LINE && got == (ssize_t) n ? n : 0;
+            /* Half a line, which is being written; or one that is too long. */
+            if (n == WINDOW_LINE && got == (ssize_t) n)
+                w->next = window_pass (fd, w->from, w->from + n, data, n);
             left = 0;
         }
         free (data);
@@ -50,13 +62,25 @@ void window_read_kept (const kept_t *kept, window_t *w)
     w->more = w->next < end;
 }
 
-void window_each (window_t *w, void (*each) (void *context, json_t *line, uint64_t at),
-                  void *context)
+bool window_line (const window_t *w, window_line_t *line)
 {
-    for (char *rest = w->text.data, *text; rest && (text = strsep (&rest, "\n"));) {
-        json_t *line = *text ? json_loads (text, 0, NULL) : NULL;
-        if (json_is_object (line))
-            each (context, line, w->from + (uint64_t) (text - w->text.data));
-        json_decref (line);
-    }
+    const char *end = w->text.data + w->text.size;
+    const char *text = line->text ? line->text + line->n + 1 : w->text.data;
+    if (!w->text.size || text >= end)
+        return false;
+    const char *stop = memchr (text, '\n', (size_t) (end - text));
+    *line = (window_line_t){.text = text,
+                            .n = (size_t) ((stop ? stop : end) - text),
+                            .number = line->number + 1,
+                            .at = w->from + (uint64_t) (text - w->text.data)};
+    return true;
+}
+
+json_t *window_object (const window_line_t *line)
+{
+    json_t *value = json_loadb (line->text, line->n, 0, NULL);
+    if (json_is_object (value))
+        return value;
+    json_decref (value);
+    return NULL;
 }

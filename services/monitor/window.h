@@ -24,13 +24,20 @@ typedef struct {
     bool again;          /* no line begins at `from`: the file is another one, and begins anew */
 } window_t;
 
+/*  A line without its end, which may hold any bytes. */
+typedef struct {
+    const char *text;
+    size_t n, number; /* in the window, from 1 */
+    uint64_t at;      /* number of its first byte */
+} window_line_t;
+
 /*  From window->from on. size: of the file. A line longer than a window is read in full, up to
  *  WINDOW_LINE; one that is longer still is passed over. */
 void window_read_file (int fd, uint64_t size, window_t *window);
 void window_read_kept (const kept_t *kept, window_t *window);
-/*  Calls each for every line that is an object, once: the text is cut up. at: the number of its
- *  first byte. */
-void window_each (window_t *window, void (*each) (void *context, json_t *line, uint64_t at),
-                  void *context);
+/*  The next line, of {0} the first. False: there is none. */
+bool window_line (const window_t *window, window_line_t *line);
+/*  The line as an object, the caller's; NULL: it is none. */
+json_t *window_object (const window_line_t *line);
 
 #endif

@@ -75,6 +75,87 @@ static void runs_are_found_in_folders_of_folders (void **state)
     runs_destroy (&runs);
 }
 
+/*  Addresses and JSON carry it all the same. */
+static void a_folder_may_have_any_name (void **state)
+{
+    (void) state;
+    window_t w;
+    put_in ("odd-\xff\n100%/\xc3\xa9", "metrics.jsonl", STEP ("1"));
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    runs_look (runs);
+    json_t *list = runs_json (runs);
+    assert_non_null (named (list, "odd-%FF%0A100%/\xc3\xa9"));
+    assert_int_equal (runs_read (runs, "odd-%FF%0A100%/\xc3\xa9", RUNS_METRICS, 0, &w), 0);
+    assert_string_equal (w.text.data, STEP ("1"));
+    buf_free (&w.text);
+    json_decref (list);
+    runs_destroy (&runs);
+}
+
+/*  A disk that failed leaves bytes 0, a writer that was killed half a line before the next one. */
+static void a_line_that_is_none_hides_no_other (void **state)
+{
+    (void) state;
+    static const char text[] =
+        STEP ("1") "{\"event\":\"st\0\0\0\n\n" STEP ("2") "{\"half\n" STEP ("3");
+    char path[96];
+    window_t w;
+    window_line_t line = {0};
+    put_in ("torn", "metrics.jsonl", "");
+    snprintf (path, sizeof path, "%s/torn/metrics.jsonl", dir);
+    assert_int_equal (fs_write (path, text, sizeof text - 1, NULL), 0);
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    json_t *list = runs_json (runs);
+    const json_t *torn = named (list, "torn");
+    assert_true (value (torn, "step") == 3);
+    assert_true (value (torn, "unreadable") == 2 && value (torn, "first_unreadable") == 2);
+    json_decref (list);
+    assert_int_equal (runs_read (runs, "torn", RUNS_METRICS, 0, &w), 0);
+    int steps = 0;
+    while (window_line (&w, &line)) {
+        json_t *object = window_object (&line);
+        steps += object != NULL;
+        assert_memory_equal (line.text, text + line.at, line.n);
+        json_decref (object);
+    }
+    assert_int_equal (steps, 3);
+    assert_int_equal (line.number, 6);
+    buf_free (&w.text);
+    runs_destroy (&runs);
+}
+
+static void a_line_that_is_too_long_is_passed_over (void **state)
+{
+    (void) state;
+    buf_t text = {.max = 64 << 20};
+    window_t w;
+    static char filler[1 << 20];
+    memset (filler, 'x', sizeof filler);
+    buf_text (&text, STEP ("1"));
+    size_t first = text.size;
+    for (int i = 0; i < 40; i++)
+        buf_append (&text, filler, sizeof filler);
+    put_in ("huge", "metrics.jsonl", text.data);
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    /* Its end may come yet. */
+    assert_int_equal (runs_read (runs, "huge", RUNS_METRICS, first, &w), 0);
+    assert_true (w.text.size == 0 && w.next == first && !w.more && !w.again);
+    buf_text (&text, "\n" STEP ("2"));
+    put_in ("huge", "metrics.jsonl", text.data);
+    assert_int_equal (runs_read (runs, "huge", RUNS_METRICS, first, &w), 0);
+    assert_true (w.text.size == 0 && w.more && !w.again);
+    assert_int_equal (runs_read (runs, "huge", RUNS_METRICS, w.next, &w), 0);
+    assert_true (!w.again && !w.more);
+    assert_string_equal (w.text.data, STEP ("2"));
+    buf_free (&w.text);
+    buf_free (&text);
+    put_in ("huge", "metrics.jsonl", NULL);
+    runs_destroy (&runs);
+}
+
 /*  What a trainer is writing is no line yet, and one that went back begins the file anew. */
 static void files_are_read_by_whole_lines (void **state)
 {
@@ -381,6 +462,9 @@ int main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (runs_are_found_in_folders_of_folders),
+        cmocka_unit_test (a_folder_may_have_any_name),
+        cmocka_unit_test (a_line_that_is_none_hides_no_other),
+        cmocka_unit_test (a_line_that_is_too_long_is_passed_over),
         cmocka_unit_test (files_are_read_by_whole_lines),
         cmocka_unit_test (long_files_come_in_windows),
         cmocka_unit_test (a_run_on_the_bus_alone_is_known_by_its_events),

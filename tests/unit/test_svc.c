@@ -20,6 +20,7 @@
 #include "../../services/bus/actors.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "bus/authority.h"
 #include "bus/bus.h"
 #include "svc/args.h"
 #include "svc/svc.h"
@@ -195,13 +196,34 @@ static void on_item (svc_run_t *run, const bus_item_t *item)
         bus_reply (svc_bus (run), asked, item->payload, item->size);
 }
 
+/*  Goes on, and says so, or ends. */
+static bool on_refused (svc_run_t *run, const err_t *why)
+{
+    bool goes_on = args_flag (svc_args (run), "--alone");
+    if (goes_on)
+        fprintf (stderr, "alone: %s\n", why->text);
+    return goes_on;
+}
+
+static int alone (svc_run_t *run)
+{
+    if (!svc_bus (run) && !svc_stopping (run)) {
+        fprintf (stderr, "works on\n");
+        svc_stop (run, 3);
+    }
+    return -1;
+}
+
 static const svc_t service = {.name = "echo",
                               .about = "Says what it is told.\n\n  quintet-echo\n",
                               .credit = 2,
-                              .options = {{"--fails", "HOW", "", "at its start"}},
+                              .options = {{"--fails", "HOW", "", "at its start"},
+                                          {"--alone", NULL, NULL, "without a bus if need be"}},
                               .routes = {{"echo", on_echo}},
                               .open = open_,
-                              .on_item = on_item};
+                              .on_item = on_item,
+                              .work = alone,
+                              .refused = on_refused};
 
 typedef struct {
     char dir[64], address[96];
@@ -509,6 +531,23 @@ static void what_fails_while_it_runs_leaves_last_words (void **state)
     holds (f, "words", "failed while it ran");
 }
 
+static void a_bus_that_refuses_ends_a_service_or_not (void **state)
+{
+    fixture_t *f = *state;
+    char keys[FS_PATH_MAX], path[FS_PATH_MAX];
+    keys_t bus;
+    in (f, "keys", keys);
+    assert_int_equal (authority_init (keys, NULL), 0);
+    assert_int_equal (keys_load (in (f, "keys/bus", path), &bus, NULL), 0);
+    f->actors = actors_new (f->address, &bus, NULL);
+    assert_non_null (f->actors);
+    assert_int_equal (RUN (f, W ("--bus"), f->address), 78);
+    holds (f, "words", "does not let us in: it wants a certificate");
+    assert_int_equal (RUN (f, W ("--bus"), f->address, W ("--alone")), 3);
+    holds (f, "err", "does not let us in: it wants a certificate");
+    holds (f, "err", "works on");
+}
+
 int main (int argc, char **argv)
 {
     if (argc > 1 && strcmp (argv[1], AS_SERVICE) == 0)
@@ -529,6 +568,7 @@ int main (int argc, char **argv)
         TEST (a_service_goes_on_after_a_pause),
         TEST (a_service_tells_that_the_bus_was_away),
         TEST (what_fails_while_it_runs_leaves_last_words),
+        TEST (a_bus_that_refuses_ends_a_service_or_not),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

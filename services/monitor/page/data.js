@@ -82,9 +82,9 @@ function append(to, columns) {
     if (key !== 'rows') while (to[key].length < to.rows) to[key].push(null);
 }
 
-const empty = () => ({ next: 0, steps: { rows: 0 }, evaluations: { rows: 0 }, episodes: [] });
+const empty = () => ({ next: 0, steps: { rows: 0 }, evaluations: { rows: 0 }, episodes: [], faults: [], lines: 0 });
 const files = new Map(); // the last few runs' that were looked at
-const KEPT = 24, EPISODES = 20000;
+const KEPT = 24, EPISODES = 20000, FAULTS = 20;
 
 function fileOf(kind, run) {
   const key = kind + '/' + run, file = files.get(key) || empty();
@@ -108,6 +108,9 @@ async function grow(kind, run) {
       } else {
         file.episodes.push(...window.episodes);
         file.episodes.splice(0, file.episodes.length - EPISODES);
+        file.faults.push(...window.faults.map((f) => ({ ...f, line: file.lines + f.line })));
+        file.faults.splice(FAULTS);
+        file.lines += window.lines;
       }
       file.next = window.next;
       more = window.more;

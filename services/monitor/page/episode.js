@@ -45,6 +45,7 @@ function worth(reward) {
 }
 
 function column(e) {
+  if (e.error) return h('article', null, h('p', { class: 'bad', role: 'alert' }, e.error.message));
   const task = e.task || {};
   return h('article', null,
     h('h2', null, `Step ${e.step}, ${phase(e.phase)}`),
@@ -61,7 +62,7 @@ export function page(query) {
     if (read) return;
     read = true;
     const at = [query.with, query.at].filter((place) => place !== undefined);
-    const list = await Promise.all(at.map((place) => ask('api/episode', { run: query.run, at: place })));
+    const list = await Promise.all(at.map((place) => ask('api/episode', { run: query.run, at: place }).catch((error) => ({ error }))));
     list.sort((a, b) => a.step - b.step);
     const worthOf = list.some((e) => (e.turns || []).some((t) => (t.actions || []).some((a) => known(a.advantage))));
     node.replaceChildren(h('p', null, h('a', { href: '#episodes?' + new URLSearchParams({ run: query.run }) }, 'All episodes')),

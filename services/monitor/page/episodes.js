@@ -24,7 +24,7 @@ function other(list, e) {
 
 export function page(query) {
   const wanted = { phase: '', role: '', outcome: '', order: 'newest', from: '', to: '', words: '', most: SHOWN };
-  const filters = h('div', { class: 'filters' }), found = h('div');
+  const filters = h('div', { class: 'filters' }), found = h('div'), faults = h('div');
   let list = [], read = -1, roles = '';
   function set(key, value) {
     wanted[key] = value;
@@ -71,11 +71,13 @@ export function page(query) {
     if (!run || run.episodes === read) return;
     if (!run.episodes) return found.replaceChildren(h('p', null, 'None is written down yet: one is at every step, and a few at every evaluation.'));
     read = run.episodes;
-    list = (await episodes(query.run)).episodes;
+    const file = await episodes(query.run);
+    list = file.episodes;
+    faults.replaceChildren(...file.faults.map((f) => h('p', { class: 'bad' }, `Line ${f.line} of its episodes cannot be read: ${f.fault}.`)));
     const names = [...new Set(list.flatMap((e) => e.roles || []))];
     if (names.join() !== roles || !filters.firstChild) drawFilters(names);
     roles = names.join();
     draw();
   }
-  return { node: h('div', null, filters, found), update };
+  return { node: h('div', null, filters, faults, found), update };
 }

@@ -65,6 +65,7 @@ function facts(run) {
     pair('Seed', known(words.seed) ? String(words.seed) : '-'),
   ];
   return h('div', null, h('dl', null, rows), run.note && h('p', { class: 'bad' }, 'Note: ' + run.note),
+    run.unreadable && h('p', { class: 'bad' }, `${run.unreadable} of the lines of its numbers cannot be read and are left out, first line ${run.first_unreadable}.`),
     words.objective && h('details', { open: true }, h('summary', null, 'What it maximises'), h('pre', null, words.objective.trim())));
 }
 

@@ -30,7 +30,8 @@ export function page() {
   async function update() {
     const now = await ask('api/services');
     if (!now.services.length)
-      return node.replaceChildren(h('p', null, state.now.bus ? 'Nobody has said its status yet.' : 'No bus is heard: --bus names its address.'));
+      return node.replaceChildren(h('p', null, state.now.refused ? `Only runs' folders are shown: ${state.now.refused}.`
+        : state.now.bus ? 'Nobody has said its status yet.' : 'No bus is heard: --bus names its address.'));
     if (!at.map.isConnected) node.replaceChildren(at.waits, at.map, h('h2', null, 'Instances'), at.list);
     at.waits.textContent = now.waits + (state.now.lost ? `; ${state.now.lost} events did not reach this page` : '');
     const of = (kind) => now.services.filter((s) => s.service === kind);
