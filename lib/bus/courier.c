@@ -215,11 +215,11 @@ static void courier_on_answer (const courier_t *c, transfer_t *t, const envelope
         courier_put (c, t, e->index);
     } else if (e->kind == ENVELOPE_CHUNK && t->kind == TRANSFER_DOWNLOAD) {
         courier_on_chunk (c, t, e);
+    } else if (e->code) { /* refused, whatever the answer would have been */
+        transfer_fail (t, e->code < ERR_COUNT ? (err_code_t) e->code : ERR_INTERNAL,
+                       slice_text (e->text, text, sizeof text));
     } else if (e->kind == ENVELOPE_HELD || e->kind == ENVELOPE_DONE) {
         t->finished = true;
-        if (e->code)
-            transfer_fail (t, e->code < ERR_COUNT ? (err_code_t) e->code : ERR_INTERNAL,
-                           slice_text (e->text, text, sizeof text));
     } else if (e->kind == ENVELOPE_MISSING) {
         transfer_fail (t, ERR_MISSING, "the bus does not hold the object");
     }

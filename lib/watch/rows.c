@@ -71,7 +71,7 @@ static void rows_note_metric (row_t *r, const char *name, double value)
         r->uptime_s = value;
     else if (rows_is (name, "events_missed", "events_dropped") ||
              rows_is (name, "malformed", "damaged") ||
-             rows_is (name, "events_lost", "frames_denied"))
+             rows_is (name, "events_lost", "frames_denied") || strcmp (name, "frames_beyond") == 0)
         r->drops += value;
     /* What each kind gets done. */
     else if (rows_is (name, "served", "replies") ||

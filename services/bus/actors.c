@@ -93,9 +93,12 @@ static int actors_test (const actors_t *a, err_t *err)
     return 0;
 }
 
-actors_t *actors_new_sized (const char *address, const keys_t *keys, uint64_t memory, err_t *err)
+actors_t *actors_new_with (const actors_options_t *options, err_t *err)
 {
     size_t peers = 0;
+    const keys_t *keys = options->keys;
+    uint64_t pages = (uint64_t) sysconf (_SC_PHYS_PAGES), size = (uint64_t) sysconf (_SC_PAGESIZE);
+    uint64_t memory = options->memory ? options->memory : pages / 4 * 3 * size;
     actors_t *a = calloc (1, sizeof *a);
     if (!a) {
         err_set (err, ERR_LIMIT, "no memory for the bus");
@@ -103,18 +106,17 @@ actors_t *actors_new_sized (const char *address, const keys_t *keys, uint64_t me
     }
     zsys_handler_set (NULL); /* signals are the service's, not CZMQ's */
     if (actors_check_files (&peers, err) != 0 ||
-        address_parse (address, true, &a->address, err) != 0 ||
-        address_parse (address, false, &a->reached, err) != 0 ||
-        (keys && !(a->guard = guard_new (keys, err))) || actors_open (a, memory, peers, err) != 0 ||
-        actors_test (a, err) != 0)
+        address_parse (options->address, true, &a->address, err) != 0 ||
+        address_parse (options->address, false, &a->reached, err) != 0 ||
+        (keys && !(a->guard = guard_new (keys, &options->limits, err))) ||
+        actors_open (a, memory, peers, err) != 0 || actors_test (a, err) != 0)
         actors_destroy (&a);
     return a;
 }
 
 actors_t *actors_new (const char *address, const keys_t *keys, err_t *err)
 {
-    uint64_t pages = (uint64_t) sysconf (_SC_PHYS_PAGES), size = (uint64_t) sysconf (_SC_PAGESIZE);
-    return actors_new_sized (address, keys, pages / 4 * 3 * size, err);
+    return actors_new_with (&(actors_options_t){.address = address, .keys = keys}, err);
 }
 
 /*  Socket files of ours are removed; ZeroMQ leaves them when the process ends early. */
@@ -192,4 +194,5 @@ void actors_status (const actors_t *a, void (*metric) (void *to, const char *nam
     metric (to, "certificates", (double) g.certificates);
     metric (to, "frames_revoked", (double) g.revoked);
     metric (to, "frames_denied", (double) g.denied);
+    metric (to, "frames_beyond", (double) g.beyond);
 }

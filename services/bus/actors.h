@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "bus/keys.h"
+#include "guard.h"
 
 /*  File descriptors: what the bus itself has open, about 60, and room for connections that come
  *  before the one too many is ended; and the connections of one service, of which a small run has
@@ -25,9 +26,14 @@ typedef struct actors actors_t;
  *  names the endpoint that cannot be served, or the file descriptors that are
  *  missing. */
 actors_t *actors_new (const char *address, const keys_t *keys, err_t *err);
-/*  The same with a bound for all policy objects, in bytes; actors_new takes three quarters of the
- *  machine's memory. */
-actors_t *actors_new_sized (const char *address, const keys_t *keys, uint64_t memory, err_t *err);
+/*  The same with other limits than the usual ones. */
+typedef struct {
+    const char *address;
+    const keys_t *keys;
+    uint64_t memory; /* of all policy objects, in bytes; 0: three quarters of the machine's */
+    guard_limits_t limits;
+} actors_options_t;
+actors_t *actors_new_with (const actors_options_t *options, err_t *err);
 void actors_destroy (actors_t **actors);
 void actors_status (const actors_t *actors,
                     void (*metric) (void *to, const char *name, double value), void *to);

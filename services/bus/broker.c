@@ -136,16 +136,14 @@ static void broker_on_request (broker_t *b, peer_t *client, const envelope_t *e,
 
 /*  Whether the holder of the certificate that a frame came by may say it. Who may not is told what
  *  it may, which ends it, unless it means harm. */
-static bool broker_allow (broker_t *b, peer_t *connection, const envelope_t *e, zmq_msg_t *frame)
+static bool broker_allow (broker_t *b, peer_t *connection, const guard_holder_t *who,
+                          const envelope_t *e, zmq_msg_t *frame)
 {
-    guard_holder_t who;
     char why[GUARD_WHY_SIZE];
-    if (!guard_admit (b->guard, frame, &who))
-        return false;
     rights_act_t act = e->kind == ENVELOPE_REQUEST ? RIGHTS_ASK
                        : e->kind == ENVELOPE_READY ? RIGHTS_SERVE
                                                    : RIGHTS_BE;
-    if (guard_allow (b->guard, &who, frame, act, e->service, e->sender, why))
+    if (guard_allow (b->guard, who, frame, act, e->service, e->sender, why))
         return true;
     outbox_refuse_worker (&b->outbox, connection, why);
     return false;
@@ -155,9 +153,16 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
 {
     envelope_t e;
     peers_refusal_t refusal;
+    guard_holder_t who;
+    char why[GUARD_WHY_SIZE];
     /* Where an answer goes to when the sender is no peer yet, or will be none. */
     peer_t connection = {.identity_n = identity_n};
     memcpy (connection.identity, identity, identity_n);
+    if (!guard_admit (b->guard, b->connections, frame, &who, why)) {
+        if (*why)
+            outbox_refuse_worker (&b->outbox, &connection, why);
+        return;
+    }
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
     if (state != ENVELOPE_WHOLE) {
         broker_add (state == ENVELOPE_DAMAGED ? &b->damaged : &b->malformed);
@@ -168,7 +173,7 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
             dispatch_damaged_reply (b->dispatch, identity, identity_n, &e);
         return;
     }
-    if (!broker_allow (b, &connection, &e, frame))
+    if (!broker_allow (b, &connection, &who, &e, frame))
         return;
     peer_t *peer = peers_of (b->peers, identity, identity_n, &e, &refusal);
     if (!peer) {

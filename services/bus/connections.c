@@ -18,10 +18,10 @@ struct connections {
     bool full;                  /* and logged */
     size_t max;
     atomic_size_t open;
-    /* By file descriptor, whether it is one of ours. Numbers are used again, the lowest first, so a
-       connection whose end nobody told of is counted wrongly only until its number comes again. */
-    bool *is_open;
-    size_t is_open_n;
+    /* By file descriptor. Numbers are used again, the lowest first, so a connection whose end
+       nobody told of is counted wrongly only until its number comes again. */
+    connection_t *at;
+    size_t at_n;
 };
 
 /*  Before the socket is bound: the first connection must be told of as well. */
@@ -64,7 +64,7 @@ void connections_destroy (connections_t **self)
         return;
     /* The socket is still there: a monitor that outlives it would wait for ever. */
     zactor_destroy (&c->monitor);
-    free (c->is_open);
+    free (c->at);
     free (c);
     *self = NULL;
 }
@@ -72,6 +72,26 @@ void connections_destroy (connections_t **self)
 zactor_t *connections_monitor (const connections_t *c)
 {
     return c->monitor;
+}
+
+connection_t *connections_at (connections_t *c, int fd)
+{
+    return fd >= 0 && (size_t) fd < c->at_n ? &c->at[fd] : NULL;
+}
+
+/*  Counted anew each time: there is no counter that could go wrong, and it is asked for once in the
+ *  life of a connection. */
+size_t connections_of (const connections_t *c, const void *kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->at_n; i++)
+        n += c->at[i].open && c->at[i].kind == kind;
+    return n;
+}
+
+size_t connections_max (const connections_t *c)
+{
+    return c->max;
 }
 
 size_t connections_count (const connections_t *c)
@@ -91,20 +111,23 @@ void connections_end (int fd)
 static void connections_note (connections_t *c, int fd, bool open)
 {
     size_t at = fd < 0 ? SIZE_MAX : (size_t) fd;
-    if (at != SIZE_MAX && at >= c->is_open_n) {
+    if (at != SIZE_MAX && at >= c->at_n) {
         size_t n = 2 * at + 64;
-        bool *grown = realloc (c->is_open, n * sizeof *grown);
+        connection_t *grown = realloc (c->at, n * sizeof *grown);
         if (grown) {
-            memset (grown + c->is_open_n, 0, (n - c->is_open_n) * sizeof *grown);
-            c->is_open = grown;
-            c->is_open_n = n;
+            memset (grown + c->at_n, 0, (n - c->at_n) * sizeof *grown);
+            c->at = grown;
+            c->at_n = n;
         }
     }
     /* Told twice, or without memory to note it: then it is not counted, which errs on the side
        of letting somebody in. */
-    if (at >= c->is_open_n || c->is_open[at] == open)
+    if (at >= c->at_n)
         return;
-    c->is_open[at] = open;
+    bool same = c->at[at].open == open;
+    c->at[at] = (connection_t){.open = open};
+    if (same)
+        return;
     atomic_fetch_add (&c->open, open ? 1 : (size_t) -1);
     if (c->open <= c->max - c->max / CONNECTIONS_ROOM)
         c->full = false;

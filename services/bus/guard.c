@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "bus/czmq_clean.h"
 #include "bus/endpoint.h"
-#include "connections.h"
 
 #define GUARD_TEST_MS 5000
 /*  So often the files are read although the folder says that none came or went: somebody may have
@@ -37,6 +36,7 @@ typedef struct {
 
 struct guard {
     keys_t keys;
+    guard_limits_t limits;
     zactor_t *auth, *watch;
     pthread_rwlock_t
         lock;       /* of those that are known: one thread writes, those of the actors read */
@@ -48,7 +48,7 @@ struct guard {
     hash_t seen;
     int64_t read_ms;
     struct timespec changed;
-    _Atomic uint64_t changes, revoked, denied;
+    _Atomic uint64_t changes, revoked, denied, beyond, hasty;
 };
 
 /*  ---- the table ------------------------------------------------------------------------------ */
@@ -172,7 +172,7 @@ static int guard_start (guard_t *g, err_t *err)
     return g->watch ? 0 : err_set (err, ERR_LIMIT, "no thread to watch certificates");
 }
 
-guard_t *guard_new (const keys_t *keys, err_t *err)
+guard_t *guard_new (const keys_t *keys, const guard_limits_t *limits, err_t *err)
 {
     guard_t *g = calloc (1, sizeof *g);
     if (!g || pthread_rwlock_init (&g->lock, NULL) != 0) {
@@ -181,6 +181,9 @@ guard_t *guard_new (const keys_t *keys, err_t *err)
         return NULL;
     }
     g->keys = *keys;
+    g->limits = *limits;
+    if (!g->limits.frames)
+        g->limits.frames = GUARD_FRAMES;
     if (guard_start (g, err) != 0)
         guard_destroy (&g);
     return g;
@@ -239,19 +242,95 @@ uint64_t guard_changes (const guard_t *g)
     return g ? atomic_load (&g->changes) : 0;
 }
 
-bool guard_admit (guard_t *g, zmq_msg_t *frame, guard_holder_t *who)
+/*  The first, the second, the fourth ... of a number that was counted. */
+static bool guard_worth_a_line (uint64_t n)
+{
+    return (n & (n - 1)) == 0;
+}
+
+/*  What `why` says was not allowed: counted, now and then logged, and the end of the connection
+ *  when it happens all the time. */
+static void guard_deny (guard_t *g, const guard_holder_t *who, zmq_msg_t *frame, const char *why)
+{
+    uint64_t n = atomic_fetch_add_explicit (&g->denied, 1, memory_order_relaxed) + 1;
+    if (guard_worth_a_line (n))
+        log_warn ("denied", "certificate=%s frames=%llu text=\"%s\"", who->name,
+                  (unsigned long long) n, why);
+    guard_holder_t again = *who;
+    if (guard_find (g, &again, true))
+        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+}
+
+/*  Whether a connection may send one more. Told once in each second in which it may not. */
+static bool guard_in_time (guard_t *g, connection_t *c, const guard_holder_t *who, int fd,
+                           char why[GUARD_WHY_SIZE])
+{
+    int64_t second = clock_ms () / 1000;
+    if (c->second != second) {
+        if (c->frames <= g->limits.frames && c->hasty)
+            c->hasty--;
+        c->second = second;
+        c->frames = 0;
+    }
+    if (++c->frames <= g->limits.frames)
+        return true;
+    atomic_fetch_add_explicit (&g->beyond, 1, memory_order_relaxed);
+    if (c->frames > g->limits.frames + 1)
+        return false;
+    snprintf (why, GUARD_WHY_SIZE,
+              "'%s' sends more than %zu frames in a second on one connection (--frames of the bus)",
+              who->name, g->limits.frames);
+    uint64_t n = atomic_fetch_add_explicit (&g->hasty, 1, memory_order_relaxed) + 1;
+    if (guard_worth_a_line (n))
+        log_warn ("hasty", "certificate=%s seconds=%llu text=\"%s\"", who->name,
+                  (unsigned long long) n, why);
+    if (++c->hasty > GUARD_HASTY_MAX)
+        connections_end (fd);
+    return false;
+}
+
+/*  Counts a connection among those of its kind, with its first frame. One kind leaves room for the
+ *  others: with the keys of many agents nobody keeps the trainer out. */
+static bool guard_has_room (const guard_t *g, connections_t *from, connection_t *c,
+                            const rights_t *kind, char why[GUARD_WHY_SIZE])
+{
+    size_t all = connections_max (from), most = g->limits.connections;
+    if (!most || most > all)
+        most = all - all / 8;
+    if (c->kind != kind && connections_of (from, kind) >= most) {
+        snprintf (why, GUARD_WHY_SIZE,
+                  "there are %zu connections of the kind '%s' already, and may be no more "
+                  "(--connections of the bus)",
+                  most, kind->kind);
+        return false;
+    }
+    c->kind = kind;
+    return true;
+}
+
+bool guard_admit (guard_t *g, connections_t *from, zmq_msg_t *frame, guard_holder_t *who,
+                  char why[GUARD_WHY_SIZE])
 {
     *who = (guard_holder_t){0};
+    *why = 0;
     if (!g)
         return true;
     /* Which zauth set, and nobody else can: the key that the connection was made with. */
     const char *key = zmq_msg_gets (frame, "User-Id");
     if (key)
         memcpy (who->key, key, strnlen (key, sizeof who->key - 1));
-    if (guard_find (g, who, false))
+    int fd = zmq_msg_get (frame, ZMQ_SRCFD);
+    if (!guard_find (g, who, false)) {
+        atomic_fetch_add_explicit (&g->revoked, 1, memory_order_relaxed);
+        connections_end (fd);
+        return false;
+    }
+    connection_t *c = connections_at (from, fd);
+    if (c && !guard_in_time (g, c, who, fd, why))
+        return false;
+    if (!c || guard_has_room (g, from, c, who->rights, why))
         return true;
-    atomic_fetch_add_explicit (&g->revoked, 1, memory_order_relaxed);
-    connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    guard_deny (g, who, frame, why);
     return false;
 }
 
@@ -272,13 +351,7 @@ bool guard_allow (guard_t *g, const guard_holder_t *who, zmq_msg_t *frame, right
         snprintf (why, GUARD_WHY_SIZE, "'%s' may not %s '%.*s': %s", who->name,
                   rights_act_name (act), what.size < 100 ? (int) what.size : 100, what.data,
                   rights_tell (who->rights, may, sizeof may));
-    uint64_t n = atomic_fetch_add_explicit (&g->denied, 1, memory_order_relaxed);
-    if ((n & (n - 1)) == 0) /* the first, the second, the fourth ... */
-        log_warn ("denied", "certificate=%s frames=%llu text=\"%s\"", who->name,
-                  (unsigned long long) n + 1, why);
-    guard_holder_t again = *who;
-    if (guard_find (g, &again, true))
-        connections_end (zmq_msg_get (frame, ZMQ_SRCFD));
+    guard_deny (g, who, frame, why);
     return false;
 }
 
@@ -292,6 +365,7 @@ void guard_status (const guard_t *g, guard_status_t *status)
     pthread_rwlock_unlock ((pthread_rwlock_t *) (uintptr_t) &g->lock);
     status->revoked = atomic_load (&g->revoked);
     status->denied = atomic_load (&g->denied);
+    status->beyond = atomic_load (&g->beyond);
 }
 
 /*  ---- the test at the start ------------------------------------------------------------------ */

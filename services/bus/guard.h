@@ -1,7 +1,7 @@
 /*  guard - who is let in to a bus that has keys, and what for.
  *
- *      guard_t *guard = guard_new (keys, &err);                   before any socket is bound
- *      if (guard_admit (guard, &frame, &who) &&
+ *      guard_t *guard = guard_new (keys, &limits, &err);          before any socket is bound
+ *      if (guard_admit (guard, connections, &frame, &who, why) &&
  *          guard_allow (guard, &who, &frame, RIGHTS_ASK, slice_of ("act"), sender, why)) ...
  *      guard_destroy (&guard);                                    after the sockets
  *
@@ -21,11 +21,16 @@
 #include "bus/authority.h"
 #include "bus/envelope.h"
 #include "bus/rights.h"
+#include "connections.h"
 
 #define GUARD_LOOK_MS  250 /* how often the folder of certificates is looked at */
 #define GUARD_WHY_SIZE 512
 /*  Frames in a minute that a certificate may not have sent; each one more ends its connection. */
 #define GUARD_DENIED_MAX 100
+/*  What a connection may send in a second. Beyond it frames are dropped; who goes on for so many
+ *  seconds is cut off. */
+#define GUARD_FRAMES    50000
+#define GUARD_HASTY_MAX 10
 
 typedef struct guard guard_t;
 
@@ -35,16 +40,24 @@ typedef struct {
     char name[KEYS_NAME_MAX + 1], key[AUTHORITY_KEY_TEXT];
 } guard_holder_t;
 
+typedef struct {
+    size_t frames;      /* of one connection in a second; 0: GUARD_FRAMES */
+    size_t connections; /* of one kind of program at each socket; 0: seven eighths of all */
+} guard_limits_t;
+
 /*  keys: the bus's, copied. ERR_CONFIG: they are not a bus's, or nobody can be asked about
  *  certificates. */
-guard_t *guard_new (const keys_t *keys, err_t *err);
+guard_t *guard_new (const keys_t *keys, const guard_limits_t *limits, err_t *err);
 void guard_destroy (guard_t **guard);
 
 /*  What its sockets are bound with; NULL: no keys. */
 const keys_t *guard_keys (const guard_t *guard);
-/*  Whose certificate a frame came by. False: one that is not known any more; it is counted, and the
- *  connection is ended. Any thread. */
-bool guard_admit (guard_t *guard, zmq_msg_t *frame, guard_holder_t *who);
+/*  Whose certificate a frame came by; from: the connections of its socket, by their own thread.
+ *  False: it is counted, and no more is to be done with it. Either the certificate is not known any
+ *  more, and the connection is ended; or it sends too much, or there are too many of its kind, and
+ *  why says so, or is "" where that has been said. */
+bool guard_admit (guard_t *guard, connections_t *from, zmq_msg_t *frame, guard_holder_t *who,
+                  char why[GUARD_WHY_SIZE]);
 /*  Whether a holder of before is still let in. */
 bool guard_knows (guard_t *guard, const guard_holder_t *who);
 /*  Another number each time that the table changes. */
@@ -61,6 +74,7 @@ int guard_test (const guard_t *guard, const char *endpoint, err_t *err);
 typedef struct {
     uint64_t certificates, revoked, denied; /* that are let in; frames of those that are not any
                                                more; and of those that were not allowed */
+    uint64_t beyond; /* frames that one connection sent beyond what it may in a second */
 } guard_status_t;
 void guard_status (const guard_t *guard, guard_status_t *status);
 

@@ -35,15 +35,19 @@ static int bus_check_open (const args_t *args, const char *address, err_t *err)
 static int bus_open_actors (svc_run_t *run, void **state, err_t *err)
 {
     const args_t *args = svc_args (run);
-    long long megabytes;
-    if (args_number (args, "--memory", 0, 1 << 24, &megabytes, err) != 0)
+    long long megabytes, frames, connections;
+    if (args_number (args, "--memory", 0, 1 << 24, &megabytes, err) != 0 ||
+        args_number (args, "--frames", 1, 1 << 30, &frames, err) != 0 ||
+        args_number (args, "--connections", 0, 1 << 20, &connections, err) != 0)
         return -1;
-    const char *address = args_value (args, "--bus");
-    const keys_t *keys = svc_keys (run);
-    if (!keys && bus_check_open (args, address, err) != 0)
+    actors_options_t options = {
+        .address = args_value (args, "--bus"),
+        .keys = svc_keys (run),
+        .memory = (uint64_t) megabytes << 20,
+        .limits = {.frames = (size_t) frames, .connections = (size_t) connections}};
+    if (!options.keys && bus_check_open (args, options.address, err) != 0)
         return -1;
-    actors_t *actors = megabytes ? actors_new_sized (address, keys, (uint64_t) megabytes << 20, err)
-                                 : actors_new (address, keys, err);
+    actors_t *actors = actors_new_with (&options, err);
     *state = actors;
     return actors ? 0 : -1;
 }
@@ -72,6 +76,10 @@ static const svc_t service = {
              "  quintet-bus --bus tcp://*:5550 --keys keys/bus\n",
     .files = ACTORS_FILES_MIN,
     .options = {{"--memory", "MB", "0", "for policy objects; 0: three quarters of the machine's"},
+                {"--frames", "N", "50000", "with keys: of one connection in a second"},
+                {"--connections", "N", "0",
+                 "with keys: of one kind of program at each socket (it has two for requests); 0: "
+                 "seven eighths of all that there is room for"},
                 {"--insecure", NULL, NULL,
                  "without keys: let in everybody who reaches it, from other hosts too"}},
     .open = bus_open_actors,

@@ -210,15 +210,18 @@ static void taps_refuse (taps_t *t, const char *identity, size_t n, err_code_t c
 static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_t *frame)
 {
     envelope_t e;
+    guard_holder_t who;
+    char why[GUARD_WHY_SIZE];
+    if (!guard_admit (t->guard, t->subscribers, frame, &who, why)) {
+        if (*why)
+            taps_refuse (t, identity, n, ERR_CONFIG, why);
+        return;
+    }
     if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != ENVELOPE_WHOLE ||
         e.kind != ENVELOPE_SUBSCRIBE) {
         taps_add (&t->malformed, 1);
         return;
     }
-    guard_holder_t who;
-    char why[GUARD_WHY_SIZE];
-    if (!guard_admit (t->guard, frame, &who))
-        return;
     if (!guard_allow (t->guard, &who, frame, RIGHTS_SUBSCRIBE, e.text, e.sender, why)) {
         taps_refuse (t, identity, n, ERR_CONFIG, why);
         return;
@@ -321,7 +324,7 @@ static bool taps_allow (taps_t *t, zmq_msg_t *frame)
     const char *topic = zmq_msg_data (frame);
     size_t size = zmq_msg_size (frame);
     const char *end = memchr (topic, 0, size);
-    if (!guard_admit (t->guard, frame, &who))
+    if (!guard_admit (t->guard, t->publishers, frame, &who, why))
         return false;
     /* What is no event is counted where it would be forwarded. */
     return !end ||

@@ -438,16 +438,16 @@ static const struct {
 };
 
 /*  Every kind that only others send is passed over without a word. */
-static void vault_on_whole (vault_t *v, const envelope_t *e, zmq_msg_t *frame)
+static void vault_on_whole (vault_t *v, const envelope_t *e, zmq_msg_t *frame, bool admitted,
+                            char why[GUARD_WHY_SIZE])
 {
-    char why[GUARD_WHY_SIZE];
     for (size_t i = 0; i < sizeof vault_kinds / sizeof *vault_kinds; i++) {
         if (vault_kinds[i].kind != e->kind)
             continue;
-        if (guard_allow (v->guard, &v->holder, frame, RIGHTS_OBJECTS,
-                         slice_of (vault_kinds[i].word), e->sender, why))
+        if (admitted && guard_allow (v->guard, &v->holder, frame, RIGHTS_OBJECTS,
+                                     slice_of (vault_kinds[i].word), e->sender, why))
             vault_kinds[i].take (v, e);
-        else
+        else if (*why)
             vault_answer_code (v, e, vault_kinds[i].answer, ERR_CONFIG, why);
     }
 }
@@ -456,14 +456,16 @@ static void vault_on_frame (vault_t *v, zmq_msg_t *frame)
 {
     envelope_t e;
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);
-    if (!guard_admit (v->guard, frame, &v->holder))
+    char why[GUARD_WHY_SIZE];
+    bool admitted = guard_admit (v->guard, v->connections, frame, &v->holder, why);
+    if (!admitted && (!*why || state != ENVELOPE_WHOLE))
         return;
     if (state == ENVELOPE_MALFORMED)
         vault_add (&v->malformed);
     else if (state == ENVELOPE_DAMAGED)
         vault_on_damaged (v, &e);
     else
-        vault_on_whole (v, &e, frame);
+        vault_on_whole (v, &e, frame, admitted, why);
 }
 
 /*  Takes what is there, at most VAULT_BATCH messages. The identity comes first and says who is

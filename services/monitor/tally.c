@@ -68,6 +68,8 @@ static const told_t told[] = {
      "Events that a slow listener did not get."},
     {"bus", "frames_denied", BUS "frames_denied_total", PROM_COUNTER, NULL,
      "Frames refused as their sender may not send them."},
+    {"bus", "frames_beyond", BUS "frames_beyond_total", PROM_COUNTER, NULL,
+     "Frames dropped as one connection sent too many in a second."},
     {"bus", "object_bytes", BUS "object_bytes", PROM_GAUGE, NULL, "Bytes of policies held."},
     {"agent", "tokens", AGENT "tokens_total", PROM_COUNTER, NULL, "Tokens sampled."},
     {"agent", "prompt_tokens", AGENT "prompt_tokens_total", PROM_COUNTER, NULL,

@@ -271,7 +271,8 @@ static int setup_small (void **state)
     if (setup_address (state) != 0)
         return -1;
     fixture_t *f = *state;
-    f->actors = actors_new_sized (f->address, NULL, (uint64_t) 64 << 20, NULL);
+    actors_options_t options = {.address = f->address, .memory = 64 << 20};
+    f->actors = actors_new_with (&options, NULL);
     return f->actors ? 0 : -1;
 }
 
