@@ -44,7 +44,7 @@ EMBED (store_functions, "lib/store/functions.lua")
 #define LINK_NUMERIC_MAX    64 /* an address in digits */
 
 struct link {
-    char *address;            /* as given, for messages */
+    char *address, *keys;     /* as given, for messages */
     char *path;               /* of a unix socket; NULL: tcp */
     char host[LINK_HOST_MAX]; /* of tcp */
     int port;
@@ -101,7 +101,9 @@ static int link_name_functions (link_t *link, err_t *err)
 link_t *link_new (const char *address, const char *keys, err_t *err)
 {
     link_t *link = calloc (1, sizeof *link);
-    int rc = link && (link->address = strdup (address)) ? 0 : err_set (err, ERR_LIMIT, "no memory");
+    int rc = link && (link->address = strdup (address)) && (link->keys = strdup (keys))
+                 ? 0
+                 : err_set (err, ERR_LIMIT, "no memory");
     if (rc == 0)
         rc = accounts_load (keys, &link->account, err) == 0 ? link_name_functions (link, err) : -1;
     if (rc == 0 && strncmp (address, "unix:", 5) == 0 && address[5])
@@ -148,6 +150,7 @@ void link_destroy (link_t **link)
     buf_free (&(*link)->functions);
     free ((*link)->path);
     free ((*link)->address);
+    free ((*link)->keys);
     free (*link);
     *link = NULL;
 }
@@ -308,6 +311,28 @@ static const char *link_advice (const char *text)
                                             : "it is busy";
 }
 
+/*  As whom we came, and what to do so that it lets us in. Redis's own word is left out where it is
+ *  about its protocol: before a password it refuses what is long. */
+static link_outcome_t link_refused (const link_t *link, const char *text, err_t *err)
+{
+    const char *at = link->address, *keys = link->keys;
+    if (link_begins (text, "ERR Protocol error"))
+        text = "it wants a password";
+    if (*link->account.user)
+        err_set (err, ERR_CONFIG,
+                 "Redis at %s refuses us as its user '%s', with the password of %s/" ACCOUNTS_FILE
+                 ": %s. Start it with --aclfile KEYS/" ACCOUNTS_SERVER "/" ACCOUNTS_USERS
+                 " of the folder that this one is from, and again when accounts have changed",
+                 at, link->account.user, keys, text);
+    else
+        err_set (
+            err, ERR_CONFIG,
+            "Redis at %s refuses us without an account, %s%s: %s. `quintet keys` makes accounts "
+            "for environments, trainers and operators: --keys with such a one's folder",
+            at, *keys ? "which is missing in " : "since no --keys were given", keys, text);
+    return LINK_FAILED;
+}
+
 /*  Redis's own errors, as opposed to those that our functions answer. */
 static link_outcome_t link_redis_error (const link_t *link, const char *text, err_t *err)
 {
@@ -317,11 +342,8 @@ static link_outcome_t link_redis_error (const link_t *link, const char *text, er
         return LINK_AGAIN;
     }
     if (link_is_locked (text))
-        err_set (err, ERR_CONFIG,
-                 "Redis at %s refuses us: %s (its users come with --aclfile DIR/" ACCOUNTS_SERVER
-                 "/" ACCOUNTS_USERS ", and who we are with --keys: quintet keys makes both)",
-                 at, text);
-    else if (link_begins (text, "ERR unknown command"))
+        return link_refused (link, text, err);
+    if (link_begins (text, "ERR unknown command"))
         err_set (err, ERR_CONFIG, "Redis at %s is too old, version 7 is needed: %s", at, text);
     else
         err_set (err, ERR_INTERNAL, "Redis at %s: %s", at, text);
