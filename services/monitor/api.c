@@ -311,6 +311,14 @@ static void api_add_advantage (json_t *episode, const window_line_t *from)
     json_decref (line);
 }
 
+/*  Older runs' have none. */
+static bool api_has_advantages (const json_t *episode)
+{
+    const json_t *turns = json_object_get (episode, "turns");
+    const json_t *actions = json_object_get (json_array_get (turns, 0), "actions");
+    return json_object_get (json_array_get (actions, 0), "advantage") != NULL;
+}
+
 /*  The episode of a step that is written down is the first of its first group; what its completions
  *  were worth stands in another file, under the step and the task. */
 static void api_add_advantages (monitor_t *m, const char *run, json_t *episode)
@@ -322,7 +330,8 @@ static void api_add_advantages (monitor_t *m, const char *run, json_t *episode)
     buf_printf (&wanted, "{\"step\":%lld,\"task\":%s,",
                 (long long) json_integer_value (json_object_get (episode, "step")), id ? id : "");
     free (id);
-    bool more = phase && strcmp (phase, "train") == 0 && wanted.data;
+    bool more =
+        phase && strcmp (phase, "train") == 0 && wanted.data && !api_has_advantages (episode);
     window_t w = {0};
     for (int i = 0; more && i < API_WINDOWS; i++) {
         more = runs_read (m->runs, run, RUNS_COMPLETIONS, w.next, &w) == 0 && w.more;

@@ -9,6 +9,7 @@
 
 #include "news.h"
 #include "task/episode.h"
+#include "tokens.h"
 
 #define EPISODES     "episodes.jsonl"
 #define EPISODES_MAX ((size_t) 1 << 30)
@@ -33,15 +34,21 @@ static json_t *episodes_reward_json (const wire_reward_t *reward)
     return object;
 }
 
+/*  The group of an episode. Dead ones have none, so their first number is also the next one's: "<="
+ *  passes over them. */
+static size_t episodes_group (const rollout_t *rollout, size_t number)
+{
+    size_t g = 0;
+    while (rollout->first_episode[g + 1] <= number)
+        g++;
+    return g;
+}
+
 /*  The episode of a flat number, put together again from its group's task and its history. */
 static episode_t *episodes_rebuild (const trainer_t *t, const rollout_t *rollout, size_t number,
                                     err_t *err)
 {
-    size_t g = 0;
-    /* Dead groups have no episodes, so their first number is also the next one's: "<=" passes over
-       them. */
-    while (rollout->first_episode[g + 1] <= number)
-        g++;
+    size_t g = episodes_group (rollout, number);
     const conf_t *conf = t->team.conf;
     const char *const *roles = (const char *const *) conf->team.roles.item;
     conf_episode_t under;
@@ -58,16 +65,50 @@ static episode_t *episodes_rebuild (const trainer_t *t, const rollout_t *rollout
     return episode;
 }
 
-/*  A global state with "step", "phase" and "reward" added, as a line. Takes the state over. */
+/*  What a role did in a turn; NULL: nothing. */
+static json_t *episodes_action (const json_t *turns, size_t turn, const char *role)
+{
+    json_t *action;
+    size_t i;
+    json_array_foreach (json_object_get (json_array_get (turns, turn), "actions"), i, action)
+        if (strcmp (json_string_value (json_object_get (action, "role")), role) == 0)
+            return action;
+    return NULL;
+}
+
+/*  The turns with what is known of single tokens, and, where it was learned from, what a completion
+ *  was credited with. The caller's. */
+static json_t *episodes_turns (const trainer_t *t, wire_phase_t phase, const rollout_t *rollout,
+                               size_t number, const episode_t *episode)
+{
+    json_t *turns = json_deep_copy (json_object_get (episode_json (episode), "turns"));
+    const wire_episodes_t *group = rollout->group[episodes_group (rollout, number)];
+    const wire_episode_t *played = rollout->episode[number];
+    for (size_t c = 0; c < played->completions_n; c++) {
+        const wire_completion_t *one = &played->completions[c];
+        const policy_t *policy = team_policy (&t->team, one->role);
+        json_t *action =
+            episodes_action (turns, one->turn, t->team.conf->team.roles.item[one->role]);
+        if (!action)
+            continue;
+        if (policy && policy->tokenizer)
+            tokens_add (action, policy->tokenizer, &group->prompts[one->prompt], one);
+        if (phase == WIRE_TRAIN)
+            json_object_set_new (
+                action, "advantage",
+                json_real (t->credit.advantages[rollout->first_completion[number] + c]));
+    }
+    return turns;
+}
+
+/*  A global state with "step", "phase" and "reward" added, as a line. */
 static char *episodes_line (const trainer_t *t, wire_phase_t phase, const wire_reward_t *reward,
                             json_t *state)
 {
     json_object_set_new (state, "step", json_integer ((json_int_t) t->done));
     json_object_set_new (state, "phase", json_string (wire_phase_name (phase)));
     json_object_set_new (state, "reward", episodes_reward_json (reward));
-    char *text = json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9));
-    json_decref (state);
-    return text;
+    return json_dumps (state, JSON_COMPACT | JSON_REAL_PRECISION (9));
 }
 
 /*  A full disk may show only when what was buffered is written, so the result of fclose counts,
@@ -96,17 +137,28 @@ int episodes_show (trainer_t *t, wire_phase_t phase, const rollout_t *rollout, s
     /* A copy, since the line adds keys of its own to what stays the episode's. The cast takes away
        a const that jansson's functions do not have. */
     json_t *whole = json_copy ((json_t *) (uintptr_t) episode_json (episode));
-    json_t *seen = tell ? episode_public (episode) : NULL;
-    char *line = whole ? episodes_line (t, phase, reward, whole) : NULL;
+    json_t *seen = tell ? episode_public (episode) : NULL, *plain = json_copy (seen);
+    json_t *turns = episodes_turns (t, phase, rollout, number, episode);
+    json_object_set (whole, "turns", turns);
+    json_object_set (seen, "turns", turns);
+    char *line = whole && turns ? episodes_line (t, phase, reward, whole) : NULL;
     char *event = seen ? episodes_line (t, phase, reward, seen) : NULL;
     int rc = line ? episodes_append (t, line, err)
                   : err_set (err, ERR_LIMIT, "no memory to show an episode");
     /* A larger one stands in the file only: the bus drops what is over ENVELOPE_EVENT_MAX, and a
-       share of that is for the rest of the event. */
+       share of that is for the rest of the event. It may fit without its tokens. */
+    if (event && strlen (event) > SHOWN_MAX) {
+        free (event);
+        event = plain ? episodes_line (t, phase, reward, plain) : NULL;
+    }
     if (rc == 0 && event && strlen (event) <= SHOWN_MAX)
         news_episode (t, phase, event);
     free (line);
     free (event);
+    json_decref (turns);
+    json_decref (plain);
+    json_decref (seen);
+    json_decref (whole);
     episode_destroy (&episode);
     return rc;
 }

@@ -3,7 +3,8 @@
  *      episodes_cut (trainer, &err);                                    once, at a resume
  *      episodes_show (trainer, WIRE_TRAIN, rollout, 0, true, &err);
  *
- *  A line is an episode's global state with "step", "phase" and "reward" added.
+ *  A line is an episode's global state with "step", "phase" and "reward" added, and to its actions
+ *  what tokens.h says, and in training "advantage".
  */
 #ifndef QUINTET_TRAINER_EPISODES_H
 #define QUINTET_TRAINER_EPISODES_H

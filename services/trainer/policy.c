@@ -174,15 +174,14 @@ static int policy_find_chat (policy_t *policy, const policy_source_t *from,
     return rc;
 }
 
-/*  The tokenizer itself is not kept: the trainer sees token ids only. Its text is, for agents and
- *  checkpoints. */
+/*  Its text is kept for agents and checkpoints. */
 static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const policy_source_t *from,
                                   err_t *err)
 {
     const char *text = hf_tokenizer_text (hf);
     if (!text)
         return err_set (err, ERR_CONFIG, "it has no tokenizer.json");
-    tokenizer_t *tokenizer = tokenizer_parse (text, strlen (text), err);
+    tokenizer_t *tokenizer = policy->tokenizer = tokenizer_parse (text, strlen (text), err);
     if (!tokenizer)
         return err_wrap (err, "tokenizer.json");
     for (size_t i = 0; i < policy->config.eos_n; i++)
@@ -193,7 +192,6 @@ static int policy_read_tokenizer (policy_t *policy, const hf_t *hf, const policy
     if (rc == 0 && tokenizer_vocab (tokenizer) > policy->config.model.vocab)
         rc = err_set (err, ERR_CONFIG, "its tokenizer has %zu tokens, its model %zu",
                       tokenizer_vocab (tokenizer), policy->config.model.vocab);
-    tokenizer_destroy (&tokenizer);
     if (rc != 0)
         return rc;
     policy->tokenizer_text = strdup (text);
@@ -279,6 +277,7 @@ static int policy_take_base (policy_t *policy, const policy_t *base, err_t *err)
     policy->base = base;
     policy->config = base->config;
     policy->config_hash = base->config_hash;
+    policy->tokenizer = base->tokenizer;
     policy->tokenizer_hash = base->tokenizer_hash;
     memcpy (policy->stops, base->stops, sizeof base->stops);
     memcpy (policy->prefix, base->prefix, sizeof base->prefix);
@@ -338,6 +337,8 @@ void policy_destroy (policy_t **policy)
     free (p->adapter_text);
     free (p->config_text);
     free (p->tokenizer_text);
+    if (!p->base)
+        tokenizer_destroy (&p->tokenizer);
     /* Without halves both are the same memory. The base is the team's. */
     if (p->bytes != p->params)
         free (p->bytes);

@@ -21,6 +21,7 @@
 #include "model/adamw.h"
 #include "model/lora.h"
 #include "model/train.h"
+#include "text/tokenizer.h"
 #include "wire/wire.h"
 
 #define POLICY_NAME_MAX   64
@@ -36,6 +37,7 @@ typedef struct policy {
     hf_config_t config; /* dtype: as checkpoints store it */
     char *config_text;  /* as agents get it */
     char *tokenizer_text;
+    tokenizer_t *tokenizer; /* for people alone: the trainer sees ids. With a base it is that's */
     /* the folder's other ones, for checkpoints; NULL with a base, whose they are */
     hf_files_t *files;
     hash_t config_hash, tokenizer_hash;
