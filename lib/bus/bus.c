@@ -145,6 +145,12 @@ static int bus_no_answer (const bus_t *bus, err_t *err)
     const char *endpoint = bus->node.address.endpoint[ADDRESS_REQUESTS];
     const char *host = endpoint + strlen ("tcp://"), *colon = strrchr (endpoint, ':');
     const char *end = strrchr (endpoint, '.');
+    /* A bus does not answer who greets it by another's key, and no more does what is no bus. */
+    if (*bus->node.keys.name && pulse_hung_up (bus->pulse))
+        return err_set (err, ERR_TIMEOUT,
+                        "what listens at %s does not answer to the key of the bus in %s: it is "
+                        "another bus, or that one has new keys (copy the folder again), or none",
+                        endpoint, bus->node.keys.dir);
     char name[ADDRESS_MAX];
     struct addrinfo *found = NULL;
     if (strncmp (endpoint, "ipc://", 6) == 0)
@@ -210,7 +216,8 @@ static int bus_dispatch (bus_t *bus, const envelope_t *e, bus_item_t *item)
 /*  Takes frames until one of them is an item for the caller: 1, or 0 when there are no more. */
 static int bus_take_request (bus_t *bus, bus_item_t *item)
 {
-    while (zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
+    /* What comes behind a refusal waits until that is told. */
+    while (!bus->refused[0] && zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
         envelope_state_t state =
             envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e);
@@ -343,6 +350,8 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
         }
         if (bus_tick (bus, now, item) || bus_take (bus, item))
             return 1;
+        if (bus->refused[0])
+            continue;
         if (woken || now >= until)
             return 0;
         int64_t left = until - now;

@@ -37,7 +37,7 @@ struct pulse {
     /* what crosses */
     atomic_bool stop;
     _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
-    atomic_bool met, forgotten, replaced;
+    atomic_bool met, forgotten, replaced, hung_up;
     const char *_Atomic refused;
     char refusal[ENVELOPE_TEXT_MAX + 1]; /* the bus's own words, written before it is pointed to */
 };
@@ -150,7 +150,8 @@ static int pulse_connect (pulse_t *pulse, err_t *err)
         return -1;
     pulse->monitor =
         endpoint_watch (pulse->node->context, pulse->socket, PULSE_MONITOR,
-                        ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL);
+                        ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                            ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_SUCCEEDED);
     return 0;
 }
 
@@ -162,6 +163,8 @@ static void pulse_take_greetings (pulse_t *pulse)
         if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
             pulse_refuse (pulse, "it does not know this certificate, which was revoked or renewed, "
                                  "or is for another bus (quintet keys list)");
+        else if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+            atomic_store (&pulse->hung_up, event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
         else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
             pulse_refuse (pulse, keys ? "it has no keys: leave out --keys"
                                       : "it wants a certificate: --keys DIR");
@@ -275,6 +278,11 @@ bool pulse_pending (const pulse_t *pulse)
 const char *pulse_refused (const pulse_t *pulse)
 {
     return atomic_load (&pulse->refused);
+}
+
+bool pulse_hung_up (const pulse_t *pulse)
+{
+    return atomic_load (&pulse->hung_up);
 }
 
 /*  Read by the courier too: an atomic is all that the three threads share of it. */

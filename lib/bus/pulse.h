@@ -28,6 +28,8 @@ bool pulse_replaced (pulse_t *pulse);      /* the bus is another one than before
 bool pulse_pending (const pulse_t *pulse); /* one of them is true, and was not asked for yet */
 /*  For any thread: why the bus does not let us in, in words; NULL: nothing is known against us. */
 const char *pulse_refused (const pulse_t *pulse);
+/*  For any thread: whether whoever listens there hung up on our last greeting without a word. */
+bool pulse_hung_up (const pulse_t *pulse);
 /*  For any thread: the boot id of the bus, as last heard; 0: it has not answered yet. */
 uint64_t pulse_bus (const pulse_t *pulse);
 

@@ -30,9 +30,10 @@ static int health_ask (bus_t *bus, const char *who, int64_t deadline, err_t *err
         rc = bus_next (bus, &item, (int) left + AGAIN_MS, err);
     if (rc < 0)
         return -1;
-    /* A bus that is not there and one that is stuck look alike from here. */
+    /* Why, as far as it is known: one that is stuck looks as if it was not there. */
     if (rc == 0 || item.code == ERR_TIMEOUT)
-        return err_set (err, ERR_TIMEOUT, "no answer from there");
+        return bus_ready (bus, 0, err) == 0 ? err_set (err, ERR_TIMEOUT, "no answer from there")
+                                            : -1;
     return item.code == ERR_NONE ? 0 : err_set (err, item.code, "%s", item.text);
 }
 

@@ -23,8 +23,9 @@
 #define STATUS_METRICS 96
 #define METRIC_NAME    96
 #define COMMON_OPTIONS 7
-#define SVC_FILES_MIN  64  /* of a small service, with its connections to bus and Redis */
-#define SVC_ALONE_MS   100 /* longest sleep without a bus, which a signal would wake */
+#define SVC_READY_MS   3000 /* until it is said that the bus does not answer */
+#define SVC_FILES_MIN  64   /* of a small service, with its connections to bus and Redis */
+#define SVC_ALONE_MS   100  /* longest sleep without a bus, which a signal would wake */
 
 /*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
  *  sets it and other threads read it. */
@@ -37,6 +38,8 @@ struct svc_run {
     pool_t *pool;
     void *state;
     int exit_status;
+    uint64_t asked;   /* the call that asks whether the bus has us; 0: none */
+    bool ready, told; /* it has; that it does not answer */
     atomic_bool stopping;
     int64_t started_ms, status_ms;
     /* one status event */
@@ -172,11 +175,39 @@ static void svc_publish_status (svc_run_t *run)
     event_publish (run->bus, run->service->name, topic, &event);
 }
 
+/*  A bus answers in the order of what it is sent: who may not serve what it registered for
+ *  is refused before this is answered. */
+static void svc_ask (svc_run_t *run)
+{
+    if (!run->ready && !run->asked)
+        run->asked =
+            bus_call (run->bus, BUS_ALIVE, NULL, run->name, strlen (run->name), SVC_READY_MS);
+}
+
+/*  The bus may come later: it is waited for, and that is said once. */
+static void svc_on_answer (svc_run_t *run, const bus_item_t *item)
+{
+    err_t err = {0};
+    run->asked = 0;
+    run->ready = item->code != ERR_TIMEOUT;
+    if (run->ready)
+        log_info ("ready", "bus=%s", args_value (run->args, "--bus"));
+    else if (!run->told && bus_ready (run->bus, 0, &err) != 0) {
+        log_err ("waits", &err);
+        run->told = true;
+    }
+}
+
 /*  Requests by their route, everything else to the service itself. */
 static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
 {
     const svc_t *service = run->service;
-    /* Replies, objects and events belong to calls and topics that the service alone knows of. */
+    if (item->kind == BUS_REPLY && item->call == run->asked) {
+        svc_on_answer (run, item);
+        return;
+    }
+    /* Other replies, objects and events belong to calls and topics that the service alone
+       knows of. */
     if (item->kind != BUS_REQUEST) {
         if (service->on_item)
             service->on_item (run, item);
@@ -219,6 +250,7 @@ static int svc_loop (svc_run_t *run, err_t *err)
         }
         /* The service says when it wants to be called again; the status may be due earlier. */
         int timeout = wait < 0 || wait > status_in ? (int) status_in : wait;
+        svc_ask (run);
         bus_item_t item;
         int rc = bus_next (run->bus, &item, timeout, err);
         /* The bus refuses this service; a connection that is lost is no failure, and made again. */
@@ -288,7 +320,6 @@ static int svc_start (svc_run_t *run, err_t *err)
     for (const svc_route_t *r = service->routes; r->service; r++)
         if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
             return -1;
-    log_info ("ready", "bus=%s", options.address);
     return svc_loop (run, err);
 }
 

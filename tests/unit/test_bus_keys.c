@@ -215,6 +215,23 @@ static void strangers_are_told_why (void **state)
     assert_int_equal (metric (f, "peers"), 0);
 }
 
+/*  The other way round: the bus knows the certificate, which was made for a bus of other keys. */
+static void who_has_another_bus_s_key_is_told (void **state)
+{
+    const fixture_t *f = *state;
+    keys_t keys = keys_of (f, "agent");
+    err_t err = {0};
+    memcpy (keys.bus_key, keys_of (f, "reward").public_key, KEYS_SIZE);
+    bus_t *bus = come (f, &keys, "agent");
+    assert_int_equal (bus_ready (bus, 1000, &err), -1);
+    assert_int_equal (err.code, ERR_TIMEOUT); /* it may come yet */
+    if (!strstr (err.text, "does not answer to the key of the bus in") ||
+        !strstr (err.text, keys.dir))
+        fail_msg ("'%s'", err.text);
+    bus_destroy (&bus);
+    assert_int_equal (metric (f, "peers"), 0);
+}
+
 static void an_open_bus_says_that_it_has_no_keys (void **state)
 {
     fixture_t *f = *state;
@@ -502,6 +519,7 @@ int main (void)
         A_TEST (only_what_it_subscribes_to),
         A_TEST (only_the_objects_that_it_handles),
         A_TEST (strangers_are_told_why),
+        A_TEST (who_has_another_bus_s_key_is_told),
         A_TEST (an_open_bus_says_that_it_has_no_keys),
         A_TEST (a_bus_needs_its_own_certificate),
         A_TEST (nobody_goes_by_the_name_of_another),
