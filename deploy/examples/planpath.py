@@ -2,9 +2,10 @@
 
 The grid is 10 x 10, columns a to j and rows 0 to 9, with one to three walls from top to bottom, each open in one row.
 The planner is told where the walker stands, where it has to go, and where the walls in between are open, the nearest
-first; it names the next cell to go to. The executor is told where the walker stands and what the planner said; it says the moves, such as U2R4: up by 2
-(to row 0), right by 4. So it goes on, for six rounds at most, until the walker is there. Who runs into a wall, or out
-of the grid, has lost. A team of one role sees what the planner sees, and says the moves.
+first; it names the next cell to go to. The executor is told where the walker stands and what the planner said; it says
+the moves, such as U2R4: up by 2 (to row 0), right by 4. So it goes on, for six rounds at most, until the walker is
+there. Who runs into a wall, or out of the grid, has lost. A team of one role sees what the planner sees, and says the
+moves. No space is before a cell: a tokenizer would make one token of it and the column, another than the column's own.
 
 With --texts N it writes N texts of untrained agents, for quintet pretrain; else it plays, as task.program.
 """
@@ -63,11 +64,11 @@ class Grid:
 
     def seen(self, role):
         walls, turn = self.between(self.at)
-        past = "".join(" " + name(x, self.walls[x]) for x in walls)
-        return f"{name(*self.at)} to {name(*self.goal)} {'right' if turn > 0 else 'left'}{past}\n# {role}\n"
+        past = ",".join(name(x, self.walls[x]) for x in walls)
+        return f"{name(*self.at)}>{name(*self.goal)} {'right' if turn > 0 else 'left'}:{past}\n# {role}\n"
 
     def told(self, text):
-        return f"{name(*self.at)} by {text}\n# executor\n"
+        return f"{name(*self.at)}>{text}\n# executor\n"
 
 
 def answer(grid, role, text, first):
@@ -99,21 +100,21 @@ def play():
             print(json.dumps(said), flush=True)
 
 
-def texts(n, mistakes=0.05):
-    """Agents that do not know each other: they name an opening or what is behind it; they walk across or down first."""
+def texts(n, mistakes=0.01):
+    """Agents that do not know each other: two of three name an opening, the third what is behind it; two of three walk
+    across first, the third down."""
     for i in range(n):
         grid, draw = Grid(10**9 + i), random.Random(2 * 10**9 + i).random
         slip = lambda digit: int(SIDE * draw()) if draw() < mistakes else digit
-        way = [grid.at] + grid.way(grid.at)
+        way = [grid.at] + grid.way(grid.at, draw() < 0.5)
         grid.at = way[int((len(way) - 1) * draw())]
-        to = grid.way(grid.at, draw() < 0.5)[0]
-        slipped = tuple(slip(x) for x in to)
-        x, y = (t - h for t, h in zip(slipped if i % 3 == 0 else to, grid.at))
-        moves = [m + str(slip(abs(k))) for m, k in (("RL"[x < 0], x), ("DU"[y < 0], y)) if k]
-        prompt, said = ((grid.seen("solo"), moves), (grid.seen("planner"), [name(*slipped)]),
+        to = tuple(slip(x) for x in grid.way(grid.at, draw() < 1 / 3)[0])
+        x, y = (t - h for t, h in zip(to, grid.at))
+        moves = [m + str(slip(abs(k))) for m, k in (("RL"[x < 0], x), ("DU"[y < 0], y)) if k] or ["U0"]
+        moves = "".join(moves[::-1] if draw() < 1 / 3 else moves)
+        prompt, said = ((grid.seen("solo"), moves), (grid.seen("planner"), name(*to)),
                         (grid.told(name(*to)), moves))[i % 3]
-        said = "".join(said if draw() < 0.5 else said[::-1])
-        print(json.dumps({"prompt": prompt, "completion": said or "U0"}))
+        print(json.dumps({"prompt": prompt, "completion": said}))
 
 
 texts(int(sys.argv[2])) if sys.argv[1:2] == ["--texts"] else play()
