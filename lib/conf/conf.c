@@ -454,7 +454,7 @@ static int conf_set_override (conf_t *conf, const char *word, err_t *err)
     name[size < sizeof name ? size : 0] = 0;
     char *dot = strchr (name, '.');
     if (strcmp (word, "policies=") == 0) { /* one for all again, as team.policies says */
-        conf_free_policies (conf);
+        conf_clear_policies (conf);
         return 0;
     }
     if (word[size] != '=' || !dot)

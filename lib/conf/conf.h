@@ -181,6 +181,9 @@ void conf_print (const conf_t *conf, bool help, buf_t *text);
 /*  Whether the same seed gives the same weights: not with a program of the user's own or a server
  *  of others, which may answer as they like. */
 bool conf_reproducible (const conf_t *conf);
+/*  Whether anybody judges, and the row of `policies` that does; NULL: a server without one. */
+bool conf_judged (const conf_t *conf);
+const conf_policy_t *conf_judge_policy (const conf_t *conf);
 /*  What a reward service is started with for the judge: "URL MODEL KEY_ENV"; nothing without
  *  one. */
 void conf_judge (const conf_t *conf, buf_t *text);

@@ -8,9 +8,17 @@
 #include "task/grade.h"
 #include "task/prompt.h"
 
+bool conf_judged (const conf_t *conf)
+{
+    return *conf->judge.url || *conf->judge.policy;
+}
+
 void conf_judge (const conf_t *conf, buf_t *text)
 {
-    if (*conf->judge.url)
+    const conf_policy_t *policy = conf_judge_policy (conf);
+    if (policy && conf_is_remote (policy))
+        buf_printf (text, "%s %s %s", policy->url, policy->model, policy->key_env);
+    else if (*conf->judge.url)
         buf_printf (text, "%s %s %s", conf->judge.url, conf->judge.model, conf->judge.key_env);
 }
 
@@ -22,14 +30,34 @@ static int grade_check_word (const conf_t *conf, const char *key, const char *wo
                : 0;
 }
 
+static int grade_check_policy (const conf_t *conf, err_t *err)
+{
+    static const char *const servers[] = {"url", "model", "key_env"};
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
+        char name[32];
+        snprintf (name, sizeof name, "judge.%s", servers[i]);
+        if (conf_changed (conf, name))
+            return conf_refuse (conf, name, err, "does nothing beside judge.policy: leave it out");
+    }
+    return 0;
+}
+
+static int grade_check_server (const conf_t *conf, err_t *err)
+{
+    if (!*conf->judge.model)
+        return conf_refuse (conf, "judge.model", err, "is missing: as the server calls it");
+    return grade_check_word (conf, "judge.url", conf->judge.url, err) != 0 ||
+                   grade_check_word (conf, "judge.model", conf->judge.model, err) != 0 ||
+                   grade_check_word (conf, "judge.key_env", conf->judge.key_env, err) != 0
+               ? -1
+               : 0;
+}
+
 static int grade_check (const conf_t *conf, err_t *err)
 {
     char unknown[PROMPT_NAME_MAX];
-    if (!*conf->judge.model)
-        return conf_refuse (conf, "judge.model", err, "is missing: as the server calls it");
-    if (grade_check_word (conf, "judge.url", conf->judge.url, err) != 0 ||
-        grade_check_word (conf, "judge.model", conf->judge.model, err) != 0 ||
-        grade_check_word (conf, "judge.key_env", conf->judge.key_env, err) != 0)
+    if ((*conf->judge.policy ? grade_check_policy (conf, err) : grade_check_server (conf, err)) !=
+        0)
         return -1;
     if (!(conf->judge.lowest < conf->judge.highest))
         return conf_refuse (conf, "judge.highest", err, "must be above judge.lowest (%g)",
@@ -54,15 +82,17 @@ static void grade_prompt (const conf_t *conf, buf_t *prompt)
 int conf_make_grade (conf_t *conf, err_t *err)
 {
     buf_t json = {0}, prompt = {0};
-    bool judged = *conf->judge.url;
+    const conf_policy_t *policy = conf_judge_policy (conf);
+    bool judged = conf_judged (conf), own = policy && !conf_is_remote (policy);
     if (judged && grade_check (conf, err) != 0)
         return -1;
     if (*conf->judge.prompt)
         buf_text (&prompt, conf->judge.prompt);
     else
         grade_prompt (conf, &prompt);
-    grade_t grade = {.url = conf->judge.url,
-                     .model = conf->judge.model,
+    grade_t grade = {.policy = own ? conf->judge.policy : (char[]){""},
+                     .url = policy ? policy->url : conf->judge.url,
+                     .model = policy ? policy->model : conf->judge.model,
                      .system = conf->judge.system,
                      .prompt = prompt.data,
                      .weight = conf->judge.weight,

@@ -107,7 +107,8 @@
     N (workers, 2, 1, 64, "episodes scored at once by one reward process")
 
 #define CONF_JUDGE(T, N, R, B, L)                                                                  \
-    T (url, "", NULL, "API of a server that speaks OpenAI's chat completions; empty: no judge")    \
+    T (policy, "", NULL, "who is asked: a row of `policies` that is not trained, or a server's")   \
+    T (url, "", NULL, "or: API of a server that speaks OpenAI's chat completions")                 \
     T (model, "", NULL, "as the server calls it")                                                  \
     T (key_env, "", NULL, "variable of the environment that holds the key; empty: no key")         \
     R (weight, 0.3, 1e-6, 1, "w; quality = (1 - w) of the scorer + w of the judge")                \
@@ -200,7 +201,8 @@
     S (team, CONF_TEAM, "who works together")                                                      \
     S (task, CONF_TASK, "at what")                                                                 \
     S (reward, CONF_REWARD, "R = w_q quality + w_s speed - w_c cost")                              \
-    S (judge, CONF_JUDGE, "a server that is asked for a part of the quality")                      \
+    S (judge, CONF_JUDGE,                                                                          \
+       "who is asked for a part of the quality: a policy or a server; neither: nobody")            \
     S (trainer, CONF_TRAINER, "steps, optimiser, checkpoints")                                     \
     S (loss, CONF_LOSS, "what is minimised")                                                       \
     S (critic, CONF_CRITIC, "the centralised value function, when loss.credit asks for it")        \

@@ -116,18 +116,36 @@ const char *conf_policy_given (const conf_t *conf, const char *name, const char 
                                       : policy->given;
 }
 
+static void policies_free (conf_policy_t *policy)
+{
+    conf_free_at (policy, conf_policy_section ());
+    for (size_t k = 0; k < CONF_POLICY_KEYS; k++)
+        free (policy->where[k]);
+    free (policy->given);
+    free (policy->name);
+    *policy = (conf_policy_t){0};
+}
+
 void conf_free_policies (conf_t *conf)
 {
-    for (size_t p = 0; p < conf->policies_n; p++) {
-        conf_policy_t *policy = &conf->policies[p];
-        conf_free_at (policy, conf_policy_section ());
-        for (size_t k = 0; k < CONF_POLICY_KEYS; k++)
-            free (policy->where[k]);
-        free (policy->given);
-        free (policy->name);
-        *policy = (conf_policy_t){0};
-    }
+    for (size_t p = 0; p < conf->policies_n; p++)
+        policies_free (&conf->policies[p]);
     conf->policies_n = 0;
+}
+
+void conf_clear_policies (conf_t *conf)
+{
+    const conf_policy_t *judge = conf_judge_policy (conf);
+    conf_policy_t kept = {0};
+    for (size_t p = 0; p < conf->policies_n; p++)
+        if (&conf->policies[p] == judge) {
+            kept = conf->policies[p];
+            conf->policies[p] = (conf_policy_t){0};
+        } else {
+            policies_free (&conf->policies[p]);
+        }
+    conf->policies[0] = kept;
+    conf->policies_n = judge != NULL;
 }
 
 /*  ---- made whole ----------------------------------------------------------------------------- */
@@ -169,6 +187,19 @@ static int policies_fill (const conf_t *conf, conf_policy_t *policy, const conf_
     return rc;
 }
 
+/*  The only row besides the judge's, or policies_n. */
+static size_t policies_only (const conf_t *conf)
+{
+    const conf_policy_t *judge = conf_judge_policy (conf);
+    size_t found = conf->policies_n, n = 0;
+    for (size_t p = 0; p < conf->policies_n; p++)
+        if (&conf->policies[p] != judge) {
+            found = p;
+            n++;
+        }
+    return n == 1 ? found : conf->policies_n;
+}
+
 /*  That of its own word, or of its own name, or the only one; what is not there is refused by
  *  conf_check_policies. */
 static size_t policies_of_role (const conf_t *conf, const char *role)
@@ -177,14 +208,15 @@ static size_t policies_of_role (const conf_t *conf, const char *role)
     const conf_policy_t *policy = policies_find (conf, *word ? word : role);
     if (policy)
         return (size_t) (policy - conf->policies);
-    return !*word && conf->policies_n == 1 ? 0 : conf->policies_n;
+    return *word ? conf->policies_n : policies_only (conf);
 }
 
 int conf_make_policies (conf_t *conf, err_t *err)
 {
     const conf_section_t *keys = conf_policy_section ();
     bool shared = strcmp (conf->team.policies, "shared") == 0;
-    if (!conf_names_policies (conf)) {
+    /* With the judge's row alone the team's are those of the short form. */
+    if (conf->policies_n == (conf_judge_policy (conf) != NULL)) {
         if (shared && !policies_add (conf, "shared", err))
             return conf_wrap (conf, "team.policies", err);
         for (size_t r = 0; !shared && r < conf->team.roles.n; r++)
@@ -200,6 +232,11 @@ int conf_make_policies (conf_t *conf, err_t *err)
     for (size_t r = 0; r < conf->team.roles.n; r++)
         conf->policy_of[r] = policies_of_role (conf, conf->team.roles.item[r]);
     return 0;
+}
+
+const conf_policy_t *conf_judge_policy (const conf_t *conf)
+{
+    return *conf->judge.policy ? policies_find (conf, conf->judge.policy) : NULL;
 }
 
 const conf_policy_t *conf_policy (const conf_t *conf, size_t role)
@@ -398,11 +435,11 @@ static int policies_check_roles (const conf_t *conf, err_t *err)
         rc = conf_wrap_words (conf, role, CONF_POLICY, err);
     }
     for (size_t p = 0; rc == 0 && p < conf->policies_n; p++)
-        if (!played[p]) {
+        if (!played[p] && &conf->policies[p] != conf_judge_policy (conf)) {
             const char *where = conf->policies[p].given;
             rc = err_set (err, ERR_CONFIG,
                           "%s: policies.%s: nobody plays by it (team.roles.ROLE.policy says who "
-                          "does)",
+                          "does, and judge.policy who judges)",
                           where ? where : conf->file, conf->policies[p].name);
         }
     buf_free (&names);
@@ -427,9 +464,27 @@ static int policies_check_common (const conf_t *conf, err_t *err)
     return 0;
 }
 
+/*  One that learns would judge otherwise in each step. */
+static int policies_check_judge (const conf_t *conf, err_t *err)
+{
+    const conf_policy_t *policy = conf_judge_policy (conf);
+    if (*conf->judge.policy && !policy)
+        return conf_refuse (conf, "judge.policy", err,
+                            "'%.60s' is no row of `policies`: say there what it is, such as "
+                            "policies: {%.60s: {path: DIR, train: false}}",
+                            conf->judge.policy, conf->judge.policy);
+    return policy && policy->train
+               ? conf_refuse_policy (conf, policy, "train", err,
+                                     "is true, and who judges (judge.policy) is not trained: set "
+                                     "it to false")
+               : 0;
+}
+
 int conf_check_policies (const conf_t *conf, err_t *err)
 {
     size_t learn = 0;
+    if (policies_check_judge (conf, err) != 0)
+        return -1;
     if (policies_check_roles (conf, err) != 0 || policies_check_common (conf, err) != 0)
         return -1;
     for (size_t p = 0; p < conf->policies_n; p++)
@@ -494,6 +549,8 @@ void conf_print_policies (const conf_t *conf, conf_rows_t rows, buf_t *text)
         for (size_t r = 0; whole && r < conf->team.roles.n; r++)
             if (conf->policy_of[r] == p)
                 buf_printf (text, " %s", conf->team.roles.item[r]);
+        if (whole && policy == conf_judge_policy (conf))
+            buf_text (text, " the judge");
         buf_char (text, '\n');
     }
 }

@@ -250,7 +250,7 @@ void conf_objective (const conf_t *conf, buf_t *text)
 {
     buf_printf (text, "R = %g quality + %g speed - %g cost, each in [0, 1]\n", conf->reward.quality,
                 conf->reward.speed, conf->reward.cost);
-    if (*conf->judge.url)
+    if (conf_judged (conf))
         buf_printf (text,
                     "quality = %g of the scorer + %g judge; judge = mean of %lld (number - %g) / "
                     "%g\n",

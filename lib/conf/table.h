@@ -80,6 +80,8 @@ int conf_override_policy (conf_t *conf, char *name, const char *text, const char
 /*  Where the value of a row that is whole was given: for it, or for all; NULL: nowhere. */
 const char *conf_policy_where (const conf_t *conf, const conf_policy_t *policy, const char *key);
 void conf_free_policies (conf_t *conf);
+/*  Of all rows the judge's alone is left. */
+void conf_clear_policies (conf_t *conf);
 /*  Makes the table whole: rows of the short form, keys that `model` and `trainer` say, and who
  *  plays by which. */
 int conf_make_policies (conf_t *conf, err_t *err);

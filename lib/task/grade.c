@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "task/prompt.h"
 
 #define SAMPLES_MAX 64
+#define SAID_MAX    100 /* columns of an answer in an error */
 #define SEES        "brief artifact"
 
 void grade_destroy (grade_t **self)
@@ -16,6 +18,7 @@ void grade_destroy (grade_t **self)
     grade_t *g = *self;
     if (!g)
         return;
+    free (g->policy);
     free (g->url);
     free (g->model);
     free (g->system);
@@ -45,10 +48,12 @@ static size_t grade_count (const json_t *root, const char *name, double most)
 
 static bool grade_is_whole (const grade_t *g)
 {
-    return g->url && g->model && g->system && g->prompt && g->weight > 0 && g->weight <= 1 &&
-           isfinite (g->lowest) && isfinite (g->highest) && g->lowest < g->highest &&
-           g->samples > 0 && g->temperature >= 0 && g->temperature <= 100 && g->max_tokens > 0 &&
-           g->seconds > 0 && g->seconds <= 86400;
+    bool judged = g->policy && g->system && g->prompt && g->weight > 0 && g->weight <= 1 &&
+                  isfinite (g->lowest) && isfinite (g->highest) && g->lowest < g->highest &&
+                  g->samples > 0;
+    return judged &&
+           (*g->policy || (g->url && g->model && g->temperature >= 0 && g->temperature <= 100 &&
+                           g->max_tokens > 0 && g->seconds > 0 && g->seconds <= 86400));
 }
 
 grade_t *grade_read (const char *json, err_t *err)
@@ -56,7 +61,8 @@ grade_t *grade_read (const char *json, err_t *err)
     json_t *root = json_loads (json, 0, NULL);
     grade_t *g = calloc (1, sizeof *g);
     if (g)
-        *g = (grade_t){.url = grade_text (root, "url"),
+        *g = (grade_t){.policy = grade_text (root, "policy"),
+                       .url = grade_text (root, "url"),
                        .model = grade_text (root, "model"),
                        .system = grade_text (root, "system"),
                        .prompt = grade_text (root, "prompt"),
@@ -77,11 +83,16 @@ grade_t *grade_read (const char *json, err_t *err)
 
 void grade_write (const grade_t *g, buf_t *json)
 {
-    json_t *root = json_pack ("{s:s, s:s, s:s, s:s, s:f, s:f, s:f, s:I, s:f, s:I, s:f}", "url",
-                              g->url, "model", g->model, "system", g->system, "prompt", g->prompt,
-                              "weight", g->weight, "lowest", g->lowest, "highest", g->highest,
-                              "samples", (json_int_t) g->samples, "temperature", g->temperature,
-                              "max_tokens", (json_int_t) g->max_tokens, "seconds", g->seconds);
+    json_t *root = json_pack ("{s:s, s:s, s:s, s:f, s:f, s:f, s:I}", "policy", g->policy, "system",
+                              g->system, "prompt", g->prompt, "weight", g->weight, "lowest",
+                              g->lowest, "highest", g->highest, "samples", (json_int_t) g->samples);
+    if (root && !*g->policy) {
+        json_object_set_new (root, "url", json_string (g->url));
+        json_object_set_new (root, "model", json_string (g->model));
+        json_object_set_new (root, "temperature", json_real (g->temperature));
+        json_object_set_new (root, "max_tokens", json_integer ((json_int_t) g->max_tokens));
+        json_object_set_new (root, "seconds", json_real (g->seconds));
+    }
     char *text = root ? json_dumps (root, JSON_COMPACT) : NULL;
     if (text)
         buf_text (json, text);
@@ -153,6 +164,35 @@ bool grade_of (const grade_t *g, const char *answer, double *value)
         return false;
     *value = (number - g->lowest) / (g->highest - g->lowest);
     return true;
+}
+
+void grade_without (const grade_t *g, const char *answer, int times, err_t *err)
+{
+    buf_t said = {0};
+    char often[32] = "";
+    if (times > 1)
+        snprintf (often, sizeof often, ", %d times", times);
+    printable_cut (&said, answer, strlen (answer), SAID_MAX);
+    err_set (err, ERR_INPUT,
+             "the judge %.200s said '%s'%s without a number from %g to %g in its last line with "
+             "one",
+             *g->policy ? g->policy : g->model, said.data ? said.data : "", often, g->lowest,
+             g->highest);
+    buf_free (&said);
+}
+
+int grade_mean (const grade_t *g, const char *const *answers, double *value, err_t *err)
+{
+    double sum = 0, one;
+    for (size_t i = 0; i < g->samples; i++) {
+        if (!grade_of (g, answers[i], &one)) {
+            grade_without (g, answers[i], 1, err);
+            return -1;
+        }
+        sum += one;
+    }
+    *value = sum / (double) g->samples;
+    return 0;
 }
 
 void grade_join (const grade_t *g, double value, reward_score_t *score)

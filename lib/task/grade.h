@@ -1,4 +1,5 @@
-/*  grade - a judge's part of the quality: what it is asked, and how its answer is read.
+/*  grade - a judge's part of the quality: what it is asked, and how its answer is read. A server
+ *  judges, or a policy of the run that is not trained.
  *
  *      grade_t *grade = grade_read (json, &err);
  *      grade_ask (grade, episode, &prompt, &err);
@@ -9,8 +10,8 @@
  *    quality = (1 - weight) q + weight j,   j = (number - lowest) / (highest - lowest)
  *
  *  q is what the family or the user's own scorer says. As text, which travels with the group:
- *  {"url", "model", "system", "prompt", "weight", "lowest", "highest", "samples", "temperature",
- *  "max_tokens", "seconds"}.
+ *  {"policy"} or {"url", "model", "temperature", "max_tokens", "seconds"}, and {"system", "prompt",
+ *  "weight", "lowest", "highest", "samples"}.
  */
 #ifndef QUINTET_TASK_GRADE_H
 #define QUINTET_TASK_GRADE_H
@@ -20,7 +21,8 @@
 #define GRADE_PART "judge" /* of the quality: j */
 
 typedef struct {
-    char *url, *model; /* who is asked */
+    char *policy;      /* who is asked: its name, or "" */
+    char *url, *model; /* where there is none, the server */
     char *system;      /* "" for none */
     char *prompt;      /* with places (task/prompt.h) */
     double weight;
@@ -43,6 +45,10 @@ int grade_ask (const grade_t *grade, const episode_t *episode, buf_t *prompt, er
 /*  The first number in the last line that has one: j in [0, 1]. false: none, or not from lowest to
  *  highest. */
 bool grade_of (const grade_t *grade, const char *answer, double *value);
+/*  The mean over all samples. ERR_INPUT: what the one said that named no number. */
+int grade_mean (const grade_t *grade, const char *const *answers, double *value, err_t *err);
+/*  Sets err to what a judge said who named no number, so many times. */
+void grade_without (const grade_t *grade, const char *answer, int times, err_t *err);
 void grade_join (const grade_t *grade, double value, reward_score_t *score);
 
 #endif

@@ -114,7 +114,8 @@ const wire_act_request_t *wire_act_request_unpack (arena_t *arena, const void *d
         convert_range ((double) in->temperature, 0, 1e6, "temperature", err) != 0 ||
         convert_filter (in->filter, out->phase, &out->filter, err) != 0 ||
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
-        convert_range (in->role, 0, LIMIT_ROLES - 1, "role", err) != 0 ||
+        /* Behind all roles stands who judges. */
+        convert_range (in->role, 0, LIMIT_ROLES, "role", err) != 0 ||
         convert_range (in->turn, 0, LIMIT_TURNS - 1, "turn", err) != 0 ||
         convert_count (in->n_stops, LIMIT_PARTS, "stops", err) != 0 ||
         convert_ids (in->stops, in->n_stops, "stops", err) != 0 ||
@@ -222,6 +223,8 @@ void wire_score_request_pack (const wire_score_request_t *message, buf_t *bytes)
     pb.protocol = convert_borrow (message->protocol ? message->protocol : "");
     pb.tool = convert_borrow (message->tool ? message->tool : "");
     pb.judge = convert_borrow (message->judge ? message->judge : "");
+    pb.n_graded = message->graded_n;
+    pb.graded = convert_borrow (message->graded);
     pb.n_queries = message->queries ? message->histories_n : 0;
     pb.queries = convert_borrow (message->queries);
     pb.passages = convert_borrow (message->passages ? message->passages : "");
@@ -258,6 +261,11 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
         err_set (err, ERR_INPUT, "%zu queries for %zu histories", in->n_queries, in->n_histories);
         return NULL;
     }
+    if (in->n_histories ? in->n_graded % in->n_histories != 0 : in->n_graded > 0) {
+        err_set (err, ERR_INPUT, "%zu answers of a judge for %zu histories", in->n_graded,
+                 in->n_histories);
+        return NULL;
+    }
     /* Texts and lists stay in the arena, which the caller keeps as long as the message. */
     out->run = in->run;
     out->command = in->command;
@@ -275,6 +283,8 @@ const wire_score_request_t *wire_score_request_unpack (arena_t *arena, const voi
     out->protocol = in->protocol;
     out->tool = in->tool;
     out->judge = in->judge;
+    out->graded = (const char *const *) in->graded;
+    out->graded_n = in->n_graded;
     out->passages = in->passages;
     out->queries = in->n_queries ? (const char *const *) in->queries : NULL;
     return out;

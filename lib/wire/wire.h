@@ -118,6 +118,8 @@ typedef struct {
     const char *const *queries; /* what the tool is asked, for each history; NULL: nothing */
     const char *passages;       /* where the tool retrieve looks, "": nowhere */
     const char *judge;          /* JSON (task/grade.h), "": nobody */
+    const char *const *graded; /* what a policy that judges said, as many answers of each history */
+    size_t graded_n;
 } wire_score_request_t;
 
 typedef struct {
@@ -184,6 +186,8 @@ typedef struct {
     double command_s;     /* that the scorer has for one answer */
     const char *protocol; /* as of a score request */
     const char *judge;    /* the same */
+    /* the policy that judges finished episodes, where one of the run's own does; NULL: none */
+    const wire_role_t *judged_by;
     const char *passages; /* the same */
     /* how long an agent may take at most: no longer does the run wait for a step */
     uint32_t timeout_s;

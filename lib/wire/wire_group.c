@@ -53,6 +53,8 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.episodes = message->episodes;
     pb.n_roles = message->roles_n;
     pb.roles = wire_to_roles (arena, message->roles, message->roles_n);
+    Quintet__Role **judge = wire_to_roles (arena, message->judged_by, message->judged_by ? 1 : 0);
+    pb.judged_by = judge && message->judged_by ? judge[0] : NULL;
     pb.filter = convert_to_filter (&message->filter, &filter) ? &filter : NULL;
     pb.max_tokens = message->max_tokens;
     pb.max_turns = message->max_turns;
@@ -70,7 +72,44 @@ void wire_group_pack (const wire_group_t *message, buf_t *bytes)
     pb.removal = message->removal;
     pb.program = convert_borrow (message->program ? message->program : "");
     pb.program_s = message->program_s;
-    convert_finish (pb.roles != NULL, &pb.base, &arena, bytes);
+    convert_finish (pb.roles && judge, &pb.base, &arena, bytes);
+}
+
+/*  Stops and prefix go on to the agents as they are, so their ids are checked here; the upper end
+ *  is checked by who knows the vocabulary. */
+static int wire_from_role (const Quintet__Role *r, double max_tokens, wire_role_t *out, err_t *err)
+{
+    *out = (wire_role_t){.name = r->name,
+                         .stops = {.data = r->stops, .n = r->n_stops},
+                         .prefix = {.data = r->prefix, .n = r->n_prefix},
+                         .chat = r->chat,
+                         .prompt = r->prompt,
+                         .sees = r->sees,
+                         .max_tokens = r->max_tokens,
+                         .temperature = r->temperature,
+                         .stop_texts = (const char *const *) r->stop_texts,
+                         .stop_texts_n = r->n_stop_texts,
+                         .next = r->next,
+                         .engine = r->engine,
+                         .system = r->system,
+                         .context = r->context};
+    if (convert_name (r->name, "roles.name", err) != 0 ||
+        convert_text (r->chat, "roles.chat", err) != 0 ||
+        convert_text (r->prompt, "roles.prompt", err) != 0 ||
+        convert_text (r->sees, "roles.sees", err) != 0 ||
+        convert_text (r->next, "roles.next", err) != 0 ||
+        convert_text (r->engine, "roles.engine", err) != 0 ||
+        convert_text (r->system, "roles.system", err) != 0 ||
+        convert_range (r->max_tokens, 0, max_tokens, "roles.max_tokens", err) != 0 ||
+        convert_range ((double) r->temperature, 0, 1e6, "roles.temperature", err) != 0 ||
+        convert_stop_texts (r->stop_texts, r->n_stop_texts, "roles.stop_texts", err) != 0 ||
+        convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
+        convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
+        convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||
+        convert_version (r->version, &out->version, err) != 0 ||
+        convert_hash (&r->tokenizer, true, &out->tokenizer, "roles.tokenizer", err) != 0)
+        return -1;
+    return 0;
 }
 
 /*  At least one, since all that is played is played by roles. */
@@ -83,44 +122,25 @@ static int wire_from_roles (arena_t *arena, const Quintet__Group *in, wire_group
     wire_role_t *roles = convert_items (arena, in->n_roles, sizeof *roles, "roles", err);
     if (!roles)
         return -1;
-    /* Stops and prefix go on to the agents as they are, so their ids are checked here; the upper
-     * end is checked by who knows the vocabulary. */
-    for (size_t i = 0; i < in->n_roles; i++) {
-        const Quintet__Role *r = in->roles[i];
-        roles[i] = (wire_role_t){.name = r->name,
-                                 .stops = {.data = r->stops, .n = r->n_stops},
-                                 .prefix = {.data = r->prefix, .n = r->n_prefix},
-                                 .chat = r->chat,
-                                 .prompt = r->prompt,
-                                 .sees = r->sees,
-                                 .max_tokens = r->max_tokens,
-                                 .temperature = r->temperature,
-                                 .stop_texts = (const char *const *) r->stop_texts,
-                                 .stop_texts_n = r->n_stop_texts,
-                                 .next = r->next,
-                                 .engine = r->engine,
-                                 .system = r->system,
-                                 .context = r->context};
-        if (convert_name (r->name, "roles.name", err) != 0 ||
-            convert_text (r->chat, "roles.chat", err) != 0 ||
-            convert_text (r->prompt, "roles.prompt", err) != 0 ||
-            convert_text (r->sees, "roles.sees", err) != 0 ||
-            convert_text (r->next, "roles.next", err) != 0 ||
-            convert_text (r->engine, "roles.engine", err) != 0 ||
-            convert_text (r->system, "roles.system", err) != 0 ||
-            convert_range (r->max_tokens, 0, in->max_tokens, "roles.max_tokens", err) != 0 ||
-            convert_range ((double) r->temperature, 0, 1e6, "roles.temperature", err) != 0 ||
-            convert_stop_texts (r->stop_texts, r->n_stop_texts, "roles.stop_texts", err) != 0 ||
-            convert_count (r->n_stops, LIMIT_PARTS, "roles.stops", err) != 0 ||
-            convert_ids (r->stops, r->n_stops, "roles.stops", err) != 0 ||
-            convert_ids (r->prefix, r->n_prefix, "roles.prefix", err) != 0 ||
-            convert_version (r->version, &roles[i].version, err) != 0 ||
-            convert_hash (&r->tokenizer, true, &roles[i].tokenizer, "roles.tokenizer", err) != 0)
+    for (size_t i = 0; i < in->n_roles; i++)
+        if (wire_from_role (in->roles[i], in->max_tokens, &roles[i], err) != 0)
             return -1;
-    }
     out->roles = roles;
     out->roles_n = in->n_roles;
     return 0;
+}
+
+/*  An answer of a judge may be longer than any of the team's, and it is none of an engine's. */
+static int wire_from_judge (arena_t *arena, const Quintet__Role *in, wire_group_t *out, err_t *err)
+{
+    if (!in)
+        return 0;
+    wire_role_t *role = convert_items (arena, 1, sizeof *role, "judged_by", err);
+    out->judged_by = role;
+    return role && wire_from_role (in, LIMIT_IDS, role, err) == 0 &&
+                   convert_range (role->max_tokens, 1, LIMIT_IDS, "judged_by.max_tokens", err) == 0
+               ? 0
+               : -1;
 }
 
 /*  The task is text here: its family reads it, and knows what it must have. */
@@ -168,7 +188,8 @@ const wire_group_t *wire_group_unpack (arena_t *arena, const void *data, size_t 
         convert_range (in->max_tokens, 1, LIMIT_IDS, "max_tokens", err) != 0 ||
         convert_range (in->max_turns, 0, LIMIT_TURNS, "max_turns", err) != 0 ||
         convert_range (in->episodes, 1, LIMIT_EPISODES, "episodes", err) != 0 ||
-        wire_from_roles (arena, in, out, err) != 0)
+        wire_from_roles (arena, in, out, err) != 0 ||
+        wire_from_judge (arena, in->judged_by, out, err) != 0)
         return NULL;
     return out;
 }

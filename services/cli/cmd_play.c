@@ -261,19 +261,13 @@ static int cmd_play_person (cmd_play_t *play, cmd_play_episode_t *e, size_t role
 static const wire_reward_t *cmd_play_judge (cmd_play_t *play, cmd_play_episode_t *e,
                                             const judge_tool_t *tool, err_t *err)
 {
-    const wire_reward_t *reward = NULL;
-    buf_t history = {0};
-    int rc = episode_history (e->episode, &history, err);
-    if (rc == 0)
-        rc = buf_check (&history, "what was played", err);
+    const judge_played_t played = {e->episode, e->task, e->index, play->sampling.seed};
     /* Started for the first task that can be scored, and kept for the next. */
-    if (rc == 0 && !play->judge)
-        play->judge = judge_new (play->conf, err);
+    if (!play->judge && !(play->judge = judge_new (play->conf, &play->seats, err)))
+        return NULL;
     double started = clock_s ();
-    if (rc == 0 && play->judge)
-        reward = judge_score (play->judge, tool, e->task, history.data, &interrupted, err);
+    const wire_reward_t *reward = judge_score (play->judge, tool, &played, &interrupted, err);
     e->score_s = clock_s () - started;
-    buf_free (&history);
     return reward;
 }
 

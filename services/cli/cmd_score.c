@@ -350,6 +350,12 @@ static int cmd_score_choose (const args_t *args, const conf_t *conf, buf_t *modu
     else
         conf_join (&conf->reward.python_modules, ",", modules);
     how->modules = modules->data ? modules->data : "";
+    const conf_policy_t *judge = conf_judge_policy (conf);
+    if (judge && !conf_is_remote (judge))
+        return err_set (err, ERR_CONFIG,
+                        "policy %s judges these episodes (judge.policy), and no policy is asked "
+                        "here: quintet play and quintet eval ask it",
+                        judge->name);
     how->judge = conf->grade ? conf->grade : "";
     how->command =
         args_given (args, "--command") ? args_value (args, "--command") : conf->reward.command;

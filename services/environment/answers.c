@@ -23,18 +23,24 @@ static const wire_sample_t *answers_sample_of (const wire_act_reply_t *reply, si
                : NULL;
 }
 
-/*  One sample for every acting episode, in order, none else, of the version asked for. Weights are
- *  compared by hash: a number alone would take those of another life of the run. */
+/*  Weights are compared by hash: a number alone would take those of another life of the run. */
+int group_check_version (const wire_version_t *asked, const wire_act_reply_t *reply, err_t *err)
+{
+    if (strcmp (reply->version.policy, asked->policy) == 0 &&
+        reply->version.number == asked->number && hash_equal (&reply->version.hash, &asked->hash))
+        return 0;
+    return err_set (err, ERR_STALE,
+                    "the agent answered under policy %s version %" PRIu64
+                    ", asked was %s version %" PRIu64 " (or other weights of that number)",
+                    reply->version.policy, reply->version.number, asked->policy, asked->number);
+}
+
+/*  One sample for every acting episode, in order, none else, of the version asked for. */
 static int answers_check_act (const group_t *group, size_t role, const wire_act_reply_t *reply,
                               err_t *err)
 {
-    const wire_version_t *asked = &group->message->roles[role].version;
-    if (strcmp (reply->version.policy, asked->policy) != 0 ||
-        reply->version.number != asked->number || !hash_equal (&reply->version.hash, &asked->hash))
-        return err_set (err, ERR_STALE,
-                        "the agent answered under policy %s version %" PRIu64
-                        ", asked was %s version %" PRIu64 " (or other weights of that number)",
-                        reply->version.policy, reply->version.number, asked->policy, asked->number);
+    if (group_check_version (&group->message->roles[role].version, reply, err) != 0)
+        return -1;
     /* Episodes that have ended, or in which this role does not act, must have no sample. */
     size_t next = 0, expected = 0;
     for (size_t e = 0; e < group->n; e++) {
@@ -227,6 +233,14 @@ int group_answer (group_t *group, size_t ask, const void *data, size_t size, err
             return -1;
         group->replies[ask] = reply;
         group->decode_us[ask] = reply->decode_us;
+    } else if (group->stage == STAGE_JUDGE) {
+        const wire_act_reply_t *reply = wire_act_reply_unpack (group->arena, data, size, err);
+        if (!reply || group_check_judged (group, reply, err) != 0)
+            return -1;
+        group->asks[ask].answered = true;
+        group->decode_us[ask] = reply->decode_us;
+        group_end_judging (group, reply);
+        return 0;
     } else if (group->stage == STAGE_STEP) {
         if (group_check_told (group, data, size, err) != 0)
             return -1;

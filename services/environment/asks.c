@@ -302,8 +302,7 @@ static int asks_keep_history (table_t *table, err_t *err)
     return rc;
 }
 
-/*  All that is scored: the episodes, and behind them the others. NULL: see err. */
-static const char **asks_gather_histories (group_t *group, err_t *err)
+const char **group_histories (group_t *group, err_t *err)
 {
     const char **histories = calloc (group->n, sizeof *histories), **all = NULL;
     int rc = histories ? 0 : err_set (err, ERR_LIMIT, "no memory for %zu episodes", group->n);
@@ -311,7 +310,7 @@ static const char **asks_gather_histories (group_t *group, err_t *err)
         rc = asks_keep_history (&group->tables[e], err);
         histories[e] = group->tables[e].history;
     }
-    if (rc == 0 && asks_write_others (group, histories, err) == 0 &&
+    if (rc == 0 && (group->others || asks_write_others (group, histories, err) == 0) &&
         !(all = realloc (histories, (group->n + group->others_n) * sizeof *all)))
         err_set (err, ERR_LIMIT, "no memory for %zu histories", group->n + group->others_n);
     if (!all)
@@ -346,7 +345,7 @@ wire_score_request_t group_score_request (const group_t *group)
 void group_ask_score (group_t *group)
 {
     err_t err = {0};
-    const char **histories = asks_gather_histories (group, &err);
+    const char **histories = group_histories (group, &err);
     if (!histories) {
         group_fail (group, err.code, "%s", err.text);
         return;
@@ -354,6 +353,8 @@ void group_ask_score (group_t *group)
     wire_score_request_t request = group_score_request (group);
     request.histories = histories;
     request.histories_n = group->n + group->others_n;
+    request.graded = (const char *const *) group->graded;
+    request.graded_n = group->graded_n;
     group_forget_asks (group);
     group->state = GROUP_ASKING;
     group->stage = STAGE_SCORE;

@@ -40,11 +40,11 @@
 static void player_leave (environment_t *env, player_t *player)
 {
     steps_leave (env, player);
-    for (size_t i = 0; i < EPISODE_ROLES_MAX; i++) {
+    for (size_t i = 0; i <= EPISODE_ROLES_MAX; i++)
+        tokenizers_release (env->tokenizers, player->tokenizers[i]);
+    for (size_t i = 0; i < EPISODE_ROLES_MAX; i++)
         if (player->calls[i].number && !programs_asked (player->calls[i].number))
             bus_cancel (env->bus, player->calls[i].number);
-        tokenizers_release (env->tokenizers, player->tokenizers[i]);
-    }
     group_destroy (&player->group);
     buf_free (&player->claim.payload);
     spans_free (&player->spans);
@@ -230,19 +230,18 @@ static bool player_store (environment_t *env, player_t *player)
  *  the bus, and all groups that name it share one. An engine has its own. */
 static bool player_read (environment_t *env, player_t *player)
 {
-    const wire_group_t *m = group_message (player->group);
-    for (size_t r = 0; r < m->roles_n; r++) {
+    for (size_t r = 0; r < group_seats (player->group); r++) {
+        const wire_role_t *seat = group_seat (player->group, r);
         if (group_has_tokenizer (player->group, r))
             continue;
-        bool engine = *m->roles[r].engine;
+        bool engine = *seat->engine;
         if (!engine)
             player->tokenizers[r] =
-                tokenizers_take (env->tokenizers, &m->roles[r].tokenizer, &player->trouble);
+                tokenizers_take (env->tokenizers, &seat->tokenizer, &player->trouble);
         if (player->tokenizers[r] || engine) {
             group_tokenizer (player->group, r, player->tokenizers[r]);
         } else if (player->trouble.code == ERR_INPUT) {
-            group_fail (player->group, ERR_INPUT, "role %s: %s", m->roles[r].name,
-                        player->trouble.text);
+            group_fail (player->group, ERR_INPUT, "%s: %s", seat->name, player->trouble.text);
             return true;
         }
     }

@@ -119,6 +119,10 @@ void group_destroy (group_t **group)
     for (size_t i = 0; g->others && i < g->others_n; i++)
         free (g->others[i]);
     free (g->others);
+    group_forget_judging (g);
+    for (size_t i = 0; g->graded && i < g->graded_n; i++)
+        free (g->graded[i]);
+    free (g->graded);
     free (g->tables);
     free (g->uses);
     result_destroy (&g->result);
@@ -156,11 +160,22 @@ void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer)
 {
     group->seats[role].tokenizer = tokenizer;
     group->seats[role].ready = true;
-    for (size_t r = 0; r < group->message->roles_n; r++)
+    for (size_t r = 0; r < group_seats (group); r++)
         if (!group->seats[r].ready)
             return;
     if (group->state == GROUP_READING)
         group_go_on (group);
+}
+
+size_t group_seats (const group_t *group)
+{
+    return group->message->roles_n + (group->message->judged_by != NULL);
+}
+
+const wire_role_t *group_seat (const group_t *group, size_t seat)
+{
+    const wire_group_t *m = group->message;
+    return seat < m->roles_n ? &m->roles[seat] : m->judged_by;
 }
 
 bool group_has_tokenizer (const group_t *group, size_t role)
@@ -208,6 +223,8 @@ void group_go_on (group_t *group)
     }
     if (waits)
         group_ask_step (group);
+    else if (done && group_is_judged (group))
+        group_ask_judge (group);
     else if (done)
         group_ask_score (group);
     else

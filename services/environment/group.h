@@ -3,7 +3,7 @@
  *
  *      group_t *group = group_new (payload, size, &err);
  *      switch (group_state (group)) {
- *      case GROUP_READING: group_tokenizer (group, role, tokenizer);           one for every role
+ *      case GROUP_READING: group_tokenizer (group, seat, tokenizer);           one for every seat
  *      case GROUP_ASKING:  group_answer (group, ask, data, size, &err);        one for every ask
  *      case GROUP_STORING: group_turn (group, &turn); group_stored (group);    stored in between
  *      case GROUP_DONE:    group_result (group);                               to be committed
@@ -16,9 +16,9 @@
  *
  *  A turn is one act request per acting role, in which equal prompts stand once, with the episodes
  *  that share them. When all are answered the actions are applied in the order of (episode, role),
- *  and what the turn added is to be stored. After the last turn one score request follows. What is
- *  asked is a pure function of the group's payload and of the answers, so a group played twice
- *  asks and gets the same.
+ *  and what the turn added is to be stored. After the last turn one score request follows, and
+ *  before it one to the policy that judges, where there is one. What is asked is a pure function of
+ *  the group's payload and of the answers, so a group played twice asks and gets the same.
  */
 #ifndef QUINTET_ENVIRONMENT_GROUP_H
 #define QUINTET_ENVIRONMENT_GROUP_H
@@ -63,10 +63,13 @@ const err_t *group_error (const group_t *group);
 void group_fail (group_t *group, err_code_t code, const char *fmt, ...)
     __attribute__ ((format (printf, 3, 4)));
 
-/*  READING: each role wants one, or NULL where an engine plays it; borrowed until the group is
+/*  Who is asked for texts: the roles, and behind them a policy that judges, where there is one. */
+size_t group_seats (const group_t *group);
+const wire_role_t *group_seat (const group_t *group, size_t seat);
+/*  READING: each seat wants one, or NULL where an engine plays it; borrowed until the group is
  *  destroyed. Begins the first turn when all are there. */
-void group_tokenizer (group_t *group, size_t role, const tokenizer_t *tokenizer);
-bool group_has_tokenizer (const group_t *group, size_t role);
+void group_tokenizer (group_t *group, size_t seat, const tokenizer_t *tokenizer);
+bool group_has_tokenizer (const group_t *group, size_t seat);
 
 /*  ASKING. An answer that does not fit its question is refused, and the ask stays open: ERR_STALE
  *  for another version, ERR_INTERNAL for anything else. */

@@ -1,4 +1,4 @@
-/*  internal - what the files of a group share: group.c, asks.c, answers.c. */
+/*  internal - what the files of a group share: group.c, asks.c, answers.c, judging.c. */
 #ifndef QUINTET_ENVIRONMENT_INTERNAL_H
 #define QUINTET_ENVIRONMENT_INTERNAL_H
 
@@ -26,7 +26,15 @@ typedef struct {
 } seat_t;
 
 /*  What is asked for just now. */
-typedef enum { STAGE_STEP, STAGE_ACT, STAGE_TOOL, STAGE_SCORE } stage_t;
+typedef enum { STAGE_STEP, STAGE_ACT, STAGE_TOOL, STAGE_JUDGE, STAGE_SCORE } stage_t;
+
+/*  What a policy that judges is asked of teams that handed in the same. */
+typedef struct {
+    char *text;
+    tokenizer_ids_t ids;
+    uint32_t *samples; /* index of the history times grade.samples, plus that of the answer */
+    size_t n;
+} judging_t;
 
 /*  A tool that a role of an episode uses in this turn. */
 typedef struct {
@@ -41,8 +49,8 @@ struct group {
     group_state_t state;
     err_t error;
     table_t *tables;
-    size_t n; /* episodes */
-    seat_t seats[EPISODE_ROLES_MAX];
+    size_t n;                            /* episodes */
+    seat_t seats[EPISODE_ROLES_MAX + 1]; /* and who judges, behind the roles */
     unsigned turn;
     group_ask_t asks[EPISODE_ROLES_MAX];
     const wire_act_reply_t *replies[EPISODE_ROLES_MAX]; /* by ask */
@@ -56,6 +64,10 @@ struct group {
     const wire_score_reply_t *score;                    /* NULL until scored */
     char **others; /* histories of the teams that were not played, once they are to be scored */
     size_t others_n;
+    judging_t *judging; /* in the request to who judges */
+    size_t judging_n;
+    char **graded; /* its answers, in the order of their numbers */
+    size_t graded_n;
     result_t *result;
     buf_t bytes; /* what the last turn added; at the end the packed result */
 };
@@ -75,6 +87,19 @@ void group_go_on (group_t *group);
  *  nobody has to be asked anything goes on to its tools. */
 void group_begin_turn (group_t *group);
 void group_ask_score (group_t *group);
+/*  What is scored: the histories of the episodes, and behind them those of the others. The array is
+ *  the caller's. NULL: see err. */
+const char **group_histories (group_t *group, err_t *err);
+
+/*  judging.c: a policy of the run's judges what was handed in, before it is scored. */
+bool group_is_judged (const group_t *group);
+void group_ask_judge (group_t *group);
+int group_check_judged (const group_t *group, const wire_act_reply_t *reply, err_t *err);
+void group_end_judging (group_t *group, const wire_act_reply_t *reply);
+void group_forget_judging (group_t *group);
+
+/*  answers.c: ERR_STALE when an answer is not of the version that was asked. */
+int group_check_version (const wire_version_t *asked, const wire_act_reply_t *reply, err_t *err);
 group_ask_t *group_new_ask (group_t *group, const char *service);
 void group_finish_ask (group_t *group, group_ask_t *ask, const char *where);
 void group_forget_asks (group_t *group);

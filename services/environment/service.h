@@ -23,7 +23,7 @@ typedef struct {
     store_claim_t claim;
     call_t calls[EPISODE_ROLES_MAX]; /* of each of its asks, on the bus or to a program */
     unsigned round;                  /* of those */
-    const tokenizer_t *tokenizers[EPISODE_ROLES_MAX];
+    const tokenizer_t *tokenizers[EPISODE_ROLES_MAX + 1]; /* by seat */
     int64_t claimed_ms, renewed_ms, moved_ms;
     err_t trouble; /* what failed last */
     spans_t spans;

@@ -6,10 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/printable.h"
 #include "http/openai.h"
-
-#define SAID_MAX 100 /* columns of an answer in an error */
 
 struct grader {
     openai_t *server; /* NULL without one */
@@ -88,18 +85,6 @@ static void asking_end (asking_t *a, sample_t *sample, double value, const err_t
     free (a);
 }
 
-static void grader_no_number (const asking_t *a, const char *text, err_t *err)
-{
-    buf_t shown = {0};
-    printable_cut (&shown, text, strlen (text), SAID_MAX);
-    err_set (err, ERR_INPUT,
-             "the judge %.200s said '%s', %d times without a number from %g to %g in its last line "
-             "with one",
-             a->grade->model, shown.data ? shown.data : "", GRADER_TRIES, a->grade->lowest,
-             a->grade->highest);
-    buf_free (&shown);
-}
-
 static void grader_on_answer (void *context, const openai_answer_t *answer)
 {
     sample_t *sample = context;
@@ -110,7 +95,7 @@ static void grader_on_answer (void *context, const openai_answer_t *answer)
         if (++sample->tries < GRADER_TRIES && grader_send (sample, &err) == 0)
             return;
         if (err.code == ERR_NONE)
-            grader_no_number (a, answer->text, &err);
+            grade_without (a->grade, answer->text, GRADER_TRIES, &err);
     }
     if (err.code != ERR_NONE)
         err_wrap (&err, "judge");

@@ -34,7 +34,8 @@ typedef struct {
     size_t index;
     hash_t hash;
     scorer_job_t job;
-    episode_t *episode; /* that is scored, and waits for its judge */
+    const char *const *answers; /* of a policy that has judged it, or NULL */
+    episode_t *episode;         /* that is scored, and waits for its judge */
     reward_score_t score;
 } piece_t;
 
@@ -74,6 +75,8 @@ static int workers_name (const piece_t *piece, hash_t *name)
         buf_printf (&text, "|%zu|%s", strlen (job->query), job->query);
     if (*job->command || *judge)
         buf_printf (&text, "|%zu|%s|%s", piece->index, job->command, judge);
+    for (size_t i = 0; piece->answers && i < piece->request->grade->samples; i++)
+        buf_printf (&text, "|%zu|%s", strlen (piece->answers[i]), piece->answers[i]);
     buf_printf (&text, "|%zu|", strlen (job->task));
     buf_text (&text, job->task);
     buf_text (&text, job->history);
@@ -206,6 +209,12 @@ static void piece_run (piece_t *piece, scorer_t *scorer)
     if (rc == 0)
         rc = piece_score (piece, scorer, &err);
     bool judged = s->grade && (!piece->job.tool || !*piece->job.tool);
+    if (rc == 0 && judged && piece->answers) {
+        double value = 0;
+        grade_mean (s->grade, piece->answers, &value, &err);
+        piece_on_grade (piece, value, &err);
+        return;
+    }
     if (rc == 0 && judged)
         rc = grader_ask (w->grader, s->grade, piece->episode, piece_on_grade, piece, &err);
     if (rc != 0 || !judged)
@@ -236,6 +245,8 @@ static piece_t *piece_new (workers_t *w, scored_t *s, size_t index)
                               .history = r->histories[index],
                               .tool = r->tool,
                               .query = r->queries ? r->queries[index] : NULL}};
+    if (piece && r->graded_n)
+        piece->answers = r->graded + index * s->grade->samples;
     return piece;
 }
 
@@ -364,15 +375,23 @@ int workers_check (const workers_t *w, const wire_score_request_t *request, err_
                          err);
 }
 
-/*  What the request's judge is asked; NULL without one. */
+/*  What the request's judge is asked, or was; NULL without one. */
 static int workers_grade (const workers_t *w, const wire_score_request_t *request, grade_t **grade,
                           err_t *err)
 {
     *grade = NULL;
     if (!request->judge || !*request->judge)
         return 0;
-    *grade = grade_read (request->judge, err);
-    return *grade ? grader_check (w->grader, *grade, err) : -1;
+    if (!(*grade = grade_read (request->judge, err)))
+        return -1;
+    if (!*(*grade)->policy)
+        return grader_check (w->grader, *grade, err);
+    bool scores = !request->tool || !*request->tool;
+    size_t wanted = scores ? request->histories_n * (*grade)->samples : 0;
+    return request->graded_n == wanted
+               ? 0
+               : err_set (err, ERR_INPUT, "%zu answers of the judge %.80s, and %zu are wanted",
+                          request->graded_n, (*grade)->policy, wanted);
 }
 
 /*  Allocates before it locks. */

@@ -75,17 +75,14 @@ static void round_fill_sampling (const round_t *round, const char *name, wire_ro
     }
 }
 
-static void round_fill_policy (const round_t *round, size_t role, const policy_t *policy,
-                               wire_role_t *to)
+static void round_fill_policy (const policy_t *policy, const chat_format_t *chat, wire_role_t *to)
 {
-    const team_t *team = round->from.team;
     to->version = policy->version;
     to->tokenizer = policy->tokenizer_hash;
     to->stops = (wire_ids_t){.data = policy->stops, .n = policy->stops_n};
     to->prefix = (wire_ids_t){.data = policy->prefix, .n = policy->prefix_n};
-    to->chat = team->chat[role].name;
-    to->context = (uint32_t) team->context[role];
-    to->next = conf_remembers (team->conf, to->name) ? team->chat[role].next : "";
+    to->context = (uint32_t) policy->config.model.context;
+    to->chat = chat->name;
 }
 
 /*  Its version is for good; what is behind the server's name, nobody here knows. */
@@ -112,9 +109,11 @@ static void round_fill_roles (const round_t *round, wire_role_t *roles)
                                  .sees = conf_words (conf, name, CONF_SEES),
                                  .max_tokens = (uint32_t) conf_max_tokens (conf, name)};
         if (policy)
-            round_fill_policy (round, r, policy, &roles[r]);
+            round_fill_policy (policy, &team->chat[r], &roles[r]);
         else
             round_fill_engine (round, r, &roles[r]);
+        if (policy && conf_remembers (conf, name))
+            roles[r].next = team->chat[r].next;
         round_fill_sampling (round, name, &roles[r]);
     }
 }
@@ -143,6 +142,11 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
     const conf_t *conf = team->conf;
     wire_role_t roles[CONF_LIST_MAX];
     round_fill_roles (round, roles);
+    wire_role_t judge = {.name = conf->judge.policy,
+                         .max_tokens = (uint32_t) conf->judge.max_tokens,
+                         .temperature = (float) conf->judge.temperature};
+    if (team->judge)
+        round_fill_policy (team->judge, &team->judge_chat, &judge);
     buf_t modules = {0};
     conf_join (&conf->reward.python_modules, ",", &modules);
     wire_group_t message = {
@@ -167,6 +171,7 @@ static void round_write_group (const round_t *round, size_t draw, size_t at, buf
         .program = conf->task.program,
         .program_s = conf->task.program_s,
         .judge = conf->grade,
+        .judged_by = team->judge ? &judge : NULL,
         .passages = conf->task.passages,
         .timeout_s = (uint32_t) conf->run.timeout_s};
     round_fill_filter (round, &message.filter);

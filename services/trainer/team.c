@@ -134,6 +134,23 @@ static int team_seat (team_t *team, size_t role, err_t *err)
     return team_speak (team, role, err);
 }
 
+/*  Who judges may be no seat's policy, and is spoken to with words of its own. */
+static int team_judge (team_t *team, err_t *err)
+{
+    const conf_t *conf = team->conf;
+    const conf_policy_t *row = conf_judge_policy (conf);
+    for (size_t p = 0; row && p < team->policies_n; p++)
+        if (team->rows[p] == row)
+            team->judge = team->policies[p];
+    if (!team->judge)
+        return 0;
+    chat_given_t given = {conf->judge.system, row->date, false};
+    if (chat_find_with (team->judge->path, row->chat, &given, &team->judge_chat, err) == 0)
+        return 0;
+    return *given.system ? conf_wrap (conf, "judge.system", err)
+                         : conf_wrap_policy (conf, row, "chat", err);
+}
+
 /*  What is loaded when it fails stays in the team: the caller unloads it in any case. */
 int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
 {
@@ -149,7 +166,7 @@ int team_load (team_t *team, const conf_t *conf, pool_t *pool, err_t *err)
         if (team_seat (team, role, err) != 0)
             return -1;
     }
-    return 0;
+    return team_judge (team, err);
 }
 
 typedef struct {
@@ -210,6 +227,7 @@ void team_unload (team_t *team)
         chat_free (&team->chat[r]);
         free (team->engine[r]);
     }
+    chat_free (&team->judge_chat);
     team->policies_n = 0;
     /* After the adapters, whose models read them. */
     for (size_t b = 0; b < team->bases_n; b++)

@@ -28,6 +28,8 @@ typedef struct {
     char *engine[CONF_LIST_MAX];       /* by role: "URL MODEL" of that server, else NULL */
     chat_format_t chat[CONF_LIST_MAX]; /* by role: with a message of the system where it has one */
     size_t vocab[CONF_LIST_MAX], context[CONF_LIST_MAX]; /* of each role's model */
+    const policy_t *judge;    /* that judges finished episodes; NULL: none of the run's does */
+    chat_format_t judge_chat; /* as it is spoken to */
     /* that each role draws at in training: log-probabilities are taken under what was drawn from,
        else ratios would not begin at 1 */
     float temperature[CONF_LIST_MAX];

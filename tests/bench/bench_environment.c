@@ -1,6 +1,6 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
- * services/environment/answers.c services/environment/told.c services/environment/prompt.c
- * services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/judging.c
+ * services/environment/tools.c services/environment/answers.c services/environment/told.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  What one GRPO step of 16 groups of 8 episodes costs in the environment: from the payloads to
  *  the packed results, without the bus, Redis and the peers. */
 #include <stdio.h>

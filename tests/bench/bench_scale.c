@@ -1,6 +1,6 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
- * services/environment/answers.c services/environment/told.c services/environment/prompt.c
- * services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/judging.c
+ * services/environment/tools.c services/environment/answers.c services/environment/told.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  How a suite grows with its agents: groups a minute, and what bus and Redis spend on them.
  *
  *      scale.agents.N    bus, Redis, two environments and a reward service, all as they are, and N

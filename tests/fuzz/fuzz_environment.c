@@ -1,6 +1,6 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
- * services/environment/answers.c services/environment/told.c services/environment/prompt.c
- * services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/judging.c
+ * services/environment/tools.c services/environment/answers.c services/environment/told.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  Damaged groups from the store and damaged answers from peers. Whatever the bytes are, they are
  *  refused, or the group goes on to a result that can be read. */
 #include "../../services/environment/group.h"

@@ -1,6 +1,6 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
- * services/environment/answers.c services/environment/told.c services/environment/prompt.c
- * services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/judging.c
+ * services/environment/tools.c services/environment/answers.c services/environment/told.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  Roles that remember: their earlier prompts and answers stay before each turn, as far as their
  *  model's context goes. */
 #include <stdarg.h>

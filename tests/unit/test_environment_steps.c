@@ -1,6 +1,6 @@
-/* with: services/environment/group.c services/environment/asks.c services/environment/tools.c
- * services/environment/answers.c services/environment/told.c services/environment/prompt.c
- * services/environment/result.c */
+/* with: services/environment/group.c services/environment/asks.c services/environment/judging.c
+ * services/environment/tools.c services/environment/answers.c services/environment/told.c
+ * services/environment/prompt.c services/environment/result.c */
 /*  A group whose episodes a program plays, with answers as it might give them. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,6 +2,7 @@
  *       services/cli/experiment/figure.c services/cli/experiment/arm.c
  *       services/cli/experiment/plan.c services/cli/experiment/child.c services/cli/check/
  *       services/cli/suite/ services/cli/report/ services/cli/play/judge.c
+ *       services/cli/play/stream.c services/cli/play/opened.c
  *       services/cli/view/style.c services/cli/view/services.c */
 /*  What an experiment's file says, and how its results are worked out and shown. */
 #include <setjmp.h>

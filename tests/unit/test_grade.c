@@ -40,7 +40,8 @@ static int teardown (void **state)
 static grade_t example (char *model)
 {
     static char nothing[] = "", prompt[] = "{brief} {artifact}";
-    return (grade_t){.url = server.url,
+    return (grade_t){.policy = nothing,
+                     .url = server.url,
                      .model = model,
                      .system = nothing,
                      .prompt = prompt,
@@ -129,6 +130,31 @@ static void what_is_written_is_read_and_what_is_none_is_refused (void **state)
     assert_null (grade_read ("[]", &err));
     assert_null (grade_read ("{\"url\": 1}", &err));
     assert_null (grade_read ("", &err));
+}
+
+/*  A policy has no server's keys, and needs none. */
+static void a_policy_is_written_without_a_server (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    grade_t grade = example (NULL);
+    grade.policy = (char[]){"critic"};
+    grade.url = NULL;
+    char *text = written (&grade);
+    assert_null (strstr (text, "url"));
+    grade_t *read = grade_read (text, &err);
+    assert_non_null (read);
+    assert_string_equal (read->policy, "critic");
+    grade_destroy (&read);
+    free (text);
+    static const char *const answers[] = {"2", "so: 4\n", "none", "6"};
+    double value = -1;
+    grade.samples = 2;
+    assert_int_equal (grade_mean (&grade, answers, &value, &err), 0);
+    is (value, 0.3);
+    assert_int_equal (grade_mean (&grade, answers + 1, &value, &err), -1);
+    assert_int_equal (err.code, ERR_INPUT);
+    assert_non_null (strstr (err.text, "the judge critic said 'none' without a number from 0"));
 }
 
 /*  Whatever the prompt places, a judge sees brief and artifact; and never what is hidden. */
@@ -265,6 +291,62 @@ static void a_judge_is_a_part_of_the_quality (void **state)
     free (judge);
 }
 
+/*  What a policy said comes with the request, and nobody is asked. Other answers to the same
+ *  episode are another score. */
+static void what_a_policy_said_is_read_here (void **state)
+{
+    (void) state;
+    grade_t grade = example (NULL);
+    grade.policy = (char[]){"critic"};
+    grade.samples = 2;
+    char *judge = written (&grade);
+    static const char *answers[2 * EPISODES];
+    workers_t *workers = workers_of ("words");
+    wire_score_request_t request = request_of (judge);
+    request.graded = answers;
+    request.graded_n = 2 * EPISODES;
+    for (int turn = 0; turn < 3; turn++) { /* in the last one, episode 1 has no number */
+        for (size_t i = 0; i < 2 * EPISODES; i++)
+            answers[i] = turn == 0 ? "3" : i == 3 && turn == 2 ? "what?" : i % 2 ? "9" : "10";
+        scored_t *scored = score (workers, &request);
+        if (scored->failed)
+            fail_msg ("%s", scored->err.text);
+        assert_int_equal (scored->unscored, turn == 2);
+        for (size_t i = 0; i < EPISODES; i++)
+            if (turn == 2 && i == 1)
+                assert_non_null (strstr (scored->rewards[i].verdict, "critic said 'what?'"));
+            else
+                is (scored->rewards[i].quality, 0.75 * 0.4 + 0.25 * (turn ? 0.95 : 0.3));
+        scored_free (&scored);
+    }
+    workers_destroy (&workers);
+    free (judge);
+}
+
+static void other_answers_than_are_wanted_are_refused (void **state)
+{
+    (void) state;
+    err_t err = {0};
+    grade_t grade = example (NULL);
+    grade.policy = (char[]){"critic"};
+    char *judge = written (&grade);
+    static const char *const answers[] = {"1", "2"};
+    workers_t *workers = workers_of ("words");
+    wire_score_request_t request = request_of (judge);
+    request.histories_n = 1;
+    arena_t *arena = arena_new (1 << 20);
+    for (size_t n = 0; n <= 2; n += 2) {
+        request.graded = answers;
+        request.graded_n = n;
+        assert_int_equal (workers_add (workers, 1, arena, &request, &err), -1);
+        assert_int_equal (err.code, ERR_INPUT);
+        assert_non_null (strstr (err.text, "answers of the judge critic, and 1 are wanted"));
+    }
+    arena_destroy (&arena);
+    workers_destroy (&workers);
+    free (judge);
+}
+
 /*  It is an error of that episode alone, and no grade of 0. */
 static void one_episode_without_a_number_costs_no_other (void **state)
 {
@@ -366,9 +448,12 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_number_is_the_first_of_the_last_line_with_one),
         cmocka_unit_test (what_is_written_is_read_and_what_is_none_is_refused),
+        cmocka_unit_test (a_policy_is_written_without_a_server),
         cmocka_unit_test (a_judge_sees_brief_and_artifact),
         cmocka_unit_test (a_grade_joins_the_quality),
         cmocka_unit_test (a_judge_is_a_part_of_the_quality),
+        cmocka_unit_test (what_a_policy_said_is_read_here),
+        cmocka_unit_test (other_answers_than_are_wanted_are_refused),
         cmocka_unit_test (one_episode_without_a_number_costs_no_other),
         cmocka_unit_test (what_a_judge_does_not_say_is_an_error),
         cmocka_unit_test (only_the_service_s_own_judge_is_asked),

@@ -95,7 +95,7 @@ static void numbers_have_bounds (void **state)
     REFUSED (act_request, m.filter.repetition_penalty = 1.1f, "filter: training samples from");
     REFUSED (act_request, m.max_tokens = 0, "max_tokens");
     REFUSED (act_request, m.max_tokens = UINT32_MAX, "max_tokens");
-    REFUSED (act_request, m.role = 8, "role");
+    REFUSED (act_request, m.role = 9, "role");
     REFUSED (act_request, m.turn = 1 << 20, "turn");
     REFUSED (act_request, m.stops = bad, "stops: -1 is no token");
     REFUSED (act_request, m.prompts = &prompt, "prompts.ids: -1");
@@ -103,6 +103,9 @@ static void numbers_have_bounds (void **state)
     REFUSED (score_request, m.weights.cost = INFINITY, "weights");
     REFUSED (score_request, m.roles_n = 0, "roles: there are none");
     REFUSED (score_request, m.max_tokens = 0, "max_tokens");
+    REFUSED (score_request, m.graded_n = 1, "1 answers of a judge for 2 histories");
+    REFUSED (group, ((wire_role_t *) (uintptr_t) m.judged_by)->max_tokens = 0,
+             "judged_by.max_tokens");
     REFUSED (score_request, m.max_turns = 1 << 20, "max_turns");
     REFUSED (group, m.max_tokens = 0, "max_tokens");
     REFUSED (group, m.max_turns = 1 << 20, "max_turns");

@@ -82,6 +82,8 @@ static inline wire_score_request_t fixture_score_request (void)
                                   .max_turns = 2,
                                   .histories = fixture_histories,
                                   .command_s = 20,
+                                  .graded = fixture_histories,
+                                  .graded_n = 2,
                                   .histories_n = 2};
 }
 
@@ -92,7 +94,9 @@ static inline wire_score_reply_t fixture_score_reply (void)
 
 static inline wire_group_t fixture_group (void)
 {
-    static wire_role_t roles[2];
+    static wire_role_t roles[2], judge;
+    judge = (wire_role_t){.name = "critic", .version = fixture_version (), .max_tokens = 200};
+    judge.tokenizer = hash_of ("t", 1);
     for (int r = 0; r < 2; r++)
         roles[r] = (wire_role_t){.name = fixture_roles[r],
                                  .version = fixture_version (),
@@ -119,6 +123,7 @@ static inline wire_group_t fixture_group (void)
                           .max_turns = 2,
                           .weights = {1, 0.3, 0.1},
                           .command = "",
+                          .judged_by = &judge,
                           .timeout_s = 60};
 }
 

@@ -22,6 +22,7 @@ typedef struct {
     const task_set_t *tasks;
     const volatile sig_atomic_t *interrupted;
     judge_t *judge;         /* started for the first solution */
+    seats_t nobody;         /* whether tests pass, no policy is asked */
     size_t given, tried, n; /* tasks with a solution; tried; failed */
     buf_t failed;           /* what the error names */
     int64_t deadline;
@@ -42,7 +43,7 @@ static const wire_reward_t *solutions_score (solutions_t *s, const char *line, c
     static const char *const seats[] = {"solo"};
     const episode_limits_t limits = {.tokens = (size_t) s->conf->task.max_tokens};
     const wire_reward_t *reward = NULL;
-    buf_t whole = {0}, history = {0};
+    buf_t whole = {0};
     buf_printf (&whole, "%s%s", before, text);
     episode_t *episode = episode_new (line, seats, 1, &limits, err);
     int rc = episode ? buf_check (&whole, "a solution", err) : -1;
@@ -52,17 +53,13 @@ static const wire_reward_t *solutions_score (solutions_t *s, const char *line, c
                           err);
     if (rc == 0)
         rc = episode_step (episode, err);
-    if (rc == 0)
-        rc = episode_history (episode, &history, err);
-    if (rc == 0)
-        rc = buf_check (&history, "a solution", err);
     if (rc == 0 && !s->judge)
-        rc = (s->judge = judge_new (s->conf, err)) ? 0 : -1;
+        rc = (s->judge = judge_new (s->conf, &s->nobody, err)) ? 0 : -1;
+    const judge_played_t played = {.episode = episode, .task = line};
     if (rc == 0)
-        reward = judge_score (s->judge, NULL, line, history.data, s->interrupted, err);
+        reward = judge_score (s->judge, NULL, &played, s->interrupted, err);
     episode_destroy (&episode);
     buf_free (&whole);
-    buf_free (&history);
     return reward;
 }
 
@@ -132,6 +129,8 @@ int solutions_check (const conf_t *conf, const task_set_t *tasks,
     alone.team.roles = (conf_list_t){.n = 1, .item = {(char *) (uintptr_t) "solo"}};
     alone.task.max_turns = 0;
     alone.protocol = NULL;
+    alone.grade = NULL; /* nor is a server */
+    alone.judge.url = alone.judge.policy = (char[]){""};
     solutions_t s = {.conf = &alone,
                      .tasks = tasks,
                      .interrupted = interrupted,

@@ -7,20 +7,88 @@
 
 #include "../suite/suite.h"
 #include "base/fs.h"
+#include "base/rng.h"
 #include "bus/bus.h"
+#include "stream.h"
+#include "task/grade.h"
 
 #define JUDGE_WAIT_MS 600000             /* a scorer of one's own may be slow */
 #define JUDGE_POLL_MS 50                 /* between two looks at the services and at Ctrl-C */
 #define JUDGE_BUDGET  ((size_t) 1 << 28) /* of a reply */
+#define JUDGE_SAMPLES 64                 /* as lib/conf/keys.h has it */
 
 struct judge {
     const conf_t *conf;         /* borrowed */
+    const seats_t *seats;       /* borrowed: a policy that judges is among them */
     char dir[SUITE_FOLDER_MAX]; /* "": none was made */
     supervisor_t *supervisor;   /* of bus and scorer */
     bus_t *bus;
     buf_t modules;
-    arena_t *arena; /* of the last reply */
+    arena_t *arena;         /* of the last reply */
+    stream_part_t *answers; /* the last ones of a policy that judges */
 };
+
+/*  ---- a policy that judges ------------------------------------------------------------------- */
+
+static void judge_forget (judge_t *j)
+{
+    if (j->answers)
+        stream_free (j->answers, (size_t) j->conf->judge.samples);
+    free (j->answers);
+    j->answers = NULL;
+}
+
+/*  One place of the random numbers for each answer. */
+static int judge_decode (judge_t *j, const judge_played_t *played, const tokenizer_ids_t *ids,
+                         const volatile sig_atomic_t *interrupted, err_t *err)
+{
+    const seats_t *s = j->seats;
+    const sampling_t sampling = {.temperature = j->conf->judge.temperature,
+                                 .max_tokens = (size_t) j->conf->judge.max_tokens};
+    const stream_show_t show = {.interrupted = interrupted};
+    stream_count_t count = {0};
+    size_t n = (size_t) j->conf->judge.samples;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key[] = {
+            played->seed, WIRE_EVAL_SAMPLED, 0, played->index, i, j->conf->team.roles.n, 0};
+        j->answers[i] = (stream_part_t){.sampler = s->judge_sampler,
+                                        .model = s->judge_model,
+                                        .tokenizer = s->judge->tokenizer,
+                                        .prompt = ids,
+                                        .sampling = &sampling,
+                                        .stops = s->judge->stops,
+                                        .stops_n = s->judge->stops_n,
+                                        .key = rng_key (key, 7)};
+    }
+    return stream_run (j->answers, n, &show, &count, err);
+}
+
+/*  Asks it as an environment does (services/environment/judging.c): what leaves no room for an
+ *  answer is not asked, and has no number. */
+static int judge_ask (judge_t *j, const judge_played_t *played,
+                      const volatile sig_atomic_t *interrupted, err_t *err)
+{
+    buf_t prompt = {0};
+    tokenizer_ids_t ids = {0};
+    grade_t *grade = grade_read (j->conf->grade, err);
+    judge_forget (j);
+    j->answers = calloc ((size_t) j->conf->judge.samples, sizeof *j->answers);
+    int rc = !grade        ? -1
+             : !j->answers ? err_set (err, ERR_LIMIT, "no memory for a judge's answers")
+                           : grade_ask (grade, played->episode, &prompt, err);
+    if (rc == 0)
+        rc = opened_encode (j->seats->judge, &j->seats->judge_format, prompt.data, prompt.size,
+                            &ids, err);
+    if (rc == 0 &&
+        ids.n + (size_t) j->conf->judge.max_tokens <= model_config (j->seats->judge_model)->context)
+        rc = judge_decode (j, played, &ids, interrupted, err);
+    tokenizer_ids_free (&ids);
+    buf_free (&prompt);
+    grade_destroy (&grade);
+    return rc == 0 ? 0 : err_wrap (err, "judge %s", j->conf->judge.policy);
+}
+
+/*  ---- life ----------------------------------------------------------------------------------- */
 
 /*  Nobody is waited for: the scorer tries until the bus answers, and judge_score until there is
  *  room. */
@@ -54,7 +122,7 @@ static int judge_start (judge_t *j, const char *address, err_t *err)
     return (j->bus = bus_new (&options, err)) ? 0 : -1;
 }
 
-judge_t *judge_new (const conf_t *conf, err_t *err)
+judge_t *judge_new (const conf_t *conf, const seats_t *seats, err_t *err)
 {
     judge_t *j = calloc (1, sizeof *j);
     char address[SUITE_FOLDER_MAX + 16];
@@ -63,6 +131,7 @@ judge_t *judge_new (const conf_t *conf, err_t *err)
         return NULL;
     }
     j->conf = conf;
+    j->seats = seats;
     int rc = suite_folder (j->dir, err);
     snprintf (address, sizeof address, "ipc://%s/bus", j->dir);
     if (rc == 0)
@@ -84,18 +153,25 @@ void judge_destroy (judge_t **self)
     bus_destroy (&j->bus);
     if (*j->dir)
         fs_remove (j->dir, NULL);
+    judge_forget (j);
     buf_free (&j->modules);
     arena_destroy (&j->arena);
     free (j);
     *self = NULL;
 }
 
+/*  ---- a reward ------------------------------------------------------------------------------- */
+
 /*  The request of a group with one episode. *call stays 0 where the bus has no room. */
 static int judge_send (judge_t *j, const judge_tool_t *tool, const char *task, const char *history,
                        uint64_t *call, err_t *err)
 {
     const conf_t *conf = j->conf;
+    size_t graded_n = tool || !j->answers ? 0 : (size_t) conf->judge.samples;
+    const char *graded[JUDGE_SAMPLES];
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
+    for (size_t i = 0; i < graded_n; i++)
+        graded[i] = j->answers[i].text.data ? j->answers[i].text.data : "";
     wire_score_request_t request = {
         .run = "play",
         .command = conf->reward.command,
@@ -111,6 +187,8 @@ static int judge_send (judge_t *j, const judge_tool_t *tool, const char *task, c
         .cpu_total_s = conf->task.cpu_total_s,
         .protocol = conf->protocol,
         .judge = conf->grade,
+        .graded = graded,
+        .graded_n = graded_n,
         .tool = tool ? tool->name : "",
         .queries = tool ? &tool->query : NULL,
         .passages = conf->task.passages,
@@ -144,9 +222,9 @@ static const wire_reward_t *judge_read (judge_t *j, const bus_item_t *item, err_
 }
 
 /*  A bus that has just begun may have no room for the request yet: it is sent until it has. */
-const wire_reward_t *judge_score (judge_t *j, const judge_tool_t *tool, const char *task,
-                                  const char *history, const volatile sig_atomic_t *interrupted,
-                                  err_t *err)
+static const wire_reward_t *judge_wait (judge_t *j, const judge_tool_t *tool, const char *task,
+                                        const char *history,
+                                        const volatile sig_atomic_t *interrupted, err_t *err)
 {
     uint64_t call = 0;
     while (!*interrupted) {
@@ -163,4 +241,21 @@ const wire_reward_t *judge_score (judge_t *j, const judge_tool_t *tool, const ch
     }
     err_set (err, ERR_NONE, "stopped");
     return NULL;
+}
+
+const wire_reward_t *judge_score (judge_t *j, const judge_tool_t *tool,
+                                  const judge_played_t *played,
+                                  const volatile sig_atomic_t *interrupted, err_t *err)
+{
+    const wire_reward_t *reward = NULL;
+    buf_t history = {0};
+    int rc = episode_history (played->episode, &history, err);
+    if (rc == 0)
+        rc = buf_check (&history, "what was played", err);
+    if (rc == 0 && !tool && j->seats->judge)
+        rc = judge_ask (j, played, interrupted, err);
+    if (rc == 0)
+        reward = judge_wait (j, tool, played->task, history.data, interrupted, err);
+    buf_free (&history);
+    return reward;
 }

@@ -126,6 +126,19 @@ static int seats_make_samplers (seats_t *s, const conf_t *conf, pool_t *pool, er
     return 0;
 }
 
+static int seats_open_judge (seats_t *s, const conf_t *conf, pool_t *pool, err_t *err)
+{
+    const conf_policy_t *policy = conf_judge_policy (conf);
+    if (!s->judge)
+        return 0;
+    chat_given_t given = {conf->judge.system, policy->date, false};
+    if (chat_find_with (s->judge->dir, policy->chat, &given, &s->judge_format, err) != 0)
+        return *given.system ? conf_wrap (conf, "judge.system", err)
+                             : conf_wrap_policy (conf, policy, "chat", err);
+    s->judge_sampler = sampler_new (s->judge_model, (size_t) conf->judge.samples, pool, err);
+    return s->judge_sampler ? 0 : -1;
+}
+
 /*  What the folder has is what was trained; a policy that is not has the weights of its own. */
 static int seats_open_policies (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool,
                                 err_t *err)
@@ -141,6 +154,10 @@ static int seats_open_policies (seats_t *s, const conf_t *conf, const char *dir,
         if ((*from && folder_weights (from, found, err) != 0) ||
             seats_open_policy (s, policy, &seat[p], found, pool, err) != 0)
             return -1;
+        if (policy == conf_judge_policy (conf)) {
+            s->judge = seat[p].folder;
+            s->judge_model = seat[p].model;
+        }
     }
     for (size_t r = 0; r < conf->team.roles.n; r++) {
         s->folder[r] = seat[conf->policy_of[r]].folder;
@@ -157,7 +174,8 @@ int seats_open (seats_t *s, const conf_t *conf, const char *dir, pool_t *pool, e
         if (conf_is_remote (conf_policy (conf, r)) ? seats_connect (s, conf, r, err) != 0
                                                    : seats_speak (s, conf, r, err) != 0)
             return -1;
-    return seats_make_samplers (s, conf, pool, err);
+    return seats_make_samplers (s, conf, pool, err) == 0 ? seats_open_judge (s, conf, pool, err)
+                                                         : -1;
 }
 
 /*  In this order: samplers use the models, and adapters stand on the folders' own. */
@@ -165,6 +183,8 @@ void seats_close (seats_t *s)
 {
     for (size_t i = 0; i < s->samplers_n; i++)
         sampler_destroy (&s->samplers[i]);
+    sampler_destroy (&s->judge_sampler);
+    chat_free (&s->judge_format);
     for (size_t i = 0; i < s->adapted_n; i++)
         model_destroy (&s->adapted[i]);
     for (size_t i = 0; i < s->opened_n; i++)

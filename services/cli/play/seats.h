@@ -25,6 +25,11 @@ typedef struct {
     const model_t *model[CONF_LIST_MAX];
     chat_format_t format[CONF_LIST_MAX]; /* that it is spoken to in */
     sampler_t *sampler[CONF_LIST_MAX];   /* that decodes for it, and maybe for others */
+    /* of a policy that judges what was handed in; NULL where none of the configuration's does */
+    const opened_t *judge;
+    const model_t *judge_model;
+    chat_format_t judge_format;
+    sampler_t *judge_sampler;
     /* owned */
     char dir[CONF_LIST_MAX][FS_PATH_MAX];
     const conf_policy_t *as[CONF_LIST_MAX]; /* borrowed: whom a folder was opened for first */
