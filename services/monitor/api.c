@@ -1,7 +1,9 @@
 /*  api - what a browser asks for, as JSON. Private to the service; see monitor.h
  *
  *      /api/runs                      every run, with its evaluations and its configuration's words
- *      /api/metrics?run=R&from=N      its steps and evaluations, as columns, from byte N on
+ *      /api/metrics?run=R             its steps and evaluations, as columns: of many every k-th,
+ *                                     k being "every"; &first=A&last=B: those of these steps
+ *      /api/metrics?run=R&from=N      all of them from byte N on
  *      /api/episodes?run=R&from=N     a line for each of its episodes
  *      /api/episode?run=R&at=N        one of them in full
  *      /api/services                  as `quintet top --json`
@@ -62,15 +64,24 @@ static void api_answer_stream (monitor_t *m, const web_request_t *request, web_a
 
 /*  ---- windows of files ----------------------------------------------------------------------- */
 
-/*  Where the query says, 0 unless it does; -1: that is no number. */
+/*  A number of the query, or what it is where it is not there; -1: it is none. */
+static int api_number (const web_request_t *request, const char *key, uint64_t otherwise,
+                       uint64_t *number)
+{
+    const char *text = web_query (request, key);
+    char *end = NULL;
+    errno = 0;
+    *number = text ? strtoull (text, &end, 10) : otherwise;
+    return text && (*text < '0' || *text > '9' || *end || errno) ? -1 : 0;
+}
+
+/*  From where the query says, 0 unless it does. */
 static int api_read (monitor_t *m, const web_request_t *request, const char *key, runs_file_t file,
                      window_t *window, web_answer_t *answer)
 {
-    const char *run = web_query (request, "run"), *from = web_query (request, key);
-    char *end = NULL;
-    errno = 0;
-    unsigned long long at = from ? strtoull (from, &end, 10) : 0;
-    if (!run || (from && (*from < '0' || *from > '9' || *end || errno))) {
+    const char *run = web_query (request, "run");
+    uint64_t at;
+    if (!run || api_number (request, key, 0, &at) != 0) {
         web_refuse (answer, 400, "wanted is run=NAME, and %s=BYTES", key);
         return -1;
     }
@@ -81,13 +92,10 @@ static int api_read (monitor_t *m, const web_request_t *request, const char *key
     return 0;
 }
 
-/*  Takes what was found. */
-static void api_put_window (web_answer_t *answer, const window_t *w, json_t *found)
+static json_t *api_window (const window_t *w)
 {
-    json_object_set_new (found, "next", json_integer ((json_int_t) w->next));
-    json_object_set_new (found, "more", json_boolean (w->more));
-    json_object_set_new (found, "again", json_boolean (w->again));
-    api_put (answer, found, 13);
+    return json_pack ("{s:I, s:b, s:b}", "next", (json_int_t) w->next, "more", (int) w->more,
+                      "again", (int) w->again);
 }
 
 /*  Six digits are more than a chart shows; a time needs them all. */
@@ -112,9 +120,10 @@ static void api_pad (json_t *column, size_t rows)
         ;
 }
 
-/*  tables: of steps, of evaluations. */
-static void api_take_line (table_t *tables, json_t *line)
+/*  Of steps, of evaluations. */
+static void api_take_line (void *context, json_t *line)
 {
+    table_t *tables = context;
     const char *event = json_string_value (json_object_get (line, "event")), *key;
     table_t *table = !event                        ? NULL
                      : strcmp (event, "step") == 0 ? &tables[0]
@@ -151,32 +160,59 @@ static json_t *api_columns (table_t *table)
     return table->columns;
 }
 
-static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+/*  Of those that are there already, to begin with. */
+static json_t *api_sample (monitor_t *m, const web_request_t *request, table_t *tables,
+                           web_answer_t *answer)
+{
+    const char *run = web_query (request, "run");
+    uint64_t first, last;
+    if (!run || api_number (request, "first", 0, &first) != 0 ||
+        api_number (request, "last", INT64_MAX, &last) != 0 || first > INT64_MAX ||
+        last > INT64_MAX) {
+        web_refuse (answer, 400, "wanted is run=NAME, and first=STEP and last=STEP");
+        return NULL;
+    }
+    runs_sample_t sample = {
+        .first = (int64_t) first, .last = (int64_t) last, .each = api_take_line, .context = tables};
+    if (runs_sample (m->runs, run, &sample) != 0) {
+        web_refuse (answer, 404, "there is no such run");
+        return NULL;
+    }
+    return json_pack ("{s:I, s:I, s:b, s:b}", "every", (json_int_t) sample.every, "next",
+                      (json_int_t) sample.next, "more", (int) sample.more, "again", 0);
+}
+
+/*  What was added since. */
+static json_t *api_grown (monitor_t *m, const web_request_t *request, table_t *tables,
+                          web_answer_t *answer)
 {
     window_t w;
-    table_t tables[2] = {{.columns = json_object ()}, {.columns = json_object ()}};
-    if (api_read (m, request, "from", RUNS_METRICS, &w, answer) != 0) {
-        json_decref (tables[0].columns);
-        json_decref (tables[1].columns);
-        return;
-    }
+    if (api_read (m, request, "from", RUNS_METRICS, &w, answer) != 0)
+        return NULL;
     for (window_line_t l = {0}; window_line (&w, &l);) {
         json_t *line = window_object (&l);
         api_take_line (tables, line);
         json_decref (line);
     }
-    if (tables[0].large || tables[1].large) {
-        web_refuse (answer, 507, "its lines have too many different keys for a table");
-        json_decref (tables[0].columns);
-        json_decref (tables[1].columns);
-        buf_free (&w.text);
-        return;
-    }
-    json_t *found = json_object ();
-    json_object_set_new (found, "steps", api_columns (&tables[0]));
-    json_object_set_new (found, "evaluations", api_columns (&tables[1]));
-    api_put_window (answer, &w, found);
     buf_free (&w.text);
+    return api_window (&w);
+}
+
+static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    table_t tables[2] = {{.columns = json_object ()}, {.columns = json_object ()}};
+    json_t *found = web_query (request, "from") ? api_grown (m, request, tables, answer)
+                                                : api_sample (m, request, tables, answer);
+    if (found && (tables[0].large || tables[1].large)) {
+        web_refuse (answer, 507, "its lines have too many different keys for a table");
+    } else if (found) {
+        json_object_set (found, "steps", api_columns (&tables[0]));
+        json_object_set (found, "evaluations", api_columns (&tables[1]));
+        api_put (answer, json_incref (found), 13);
+    }
+    json_decref (found);
+    json_decref (tables[0].columns);
+    json_decref (tables[1].columns);
 }
 
 /*  ---- episodes ------------------------------------------------------------------------------- */
@@ -281,9 +317,11 @@ static void api_answer_episodes (monitor_t *m, const web_request_t *request, web
             json_array_append_new (list, api_listed (episode, l.at));
         json_decref (episode);
     }
-    api_put_window (answer, &w,
-                    json_pack ("{s:o, s:o, s:I}", "episodes", list, "faults", faults, "lines",
-                               (json_int_t) l.number));
+    json_t *found = api_window (&w);
+    json_object_set_new (found, "episodes", list);
+    json_object_set_new (found, "faults", faults);
+    json_object_set_new (found, "lines", json_integer ((json_int_t) l.number));
+    api_put (answer, found, 13);
     buf_free (&w.text);
 }
 

@@ -16,6 +16,9 @@
 
 #define RUN_ALIVE_MS 60000 /* without an event for so long a run on the bus is not live */
 
+#define RUN_LOOK    8  /* windows of its numbers, at most, for one look */
+#define RUN_WINDOWS 64 /* of its numbers that are looked at when somebody asks for them */
+
 static const char *const run_files[RUNS_FILES] = {"metrics.jsonl", "episodes.jsonl",
                                                   "completions.jsonl"};
 
@@ -39,6 +42,8 @@ void run_destroy (run_t **self)
     summary_free (&run->summary);
     json_decref (run->newest);
     free (run->note);
+    places_free (&run->steps_at);
+    places_free (&run->evaluations_at);
     kept_free (&run->kept[RUNS_METRICS]);
     kept_free (&run->kept[RUNS_EPISODES]);
     free (run);
@@ -88,28 +93,73 @@ static void run_pass_over (run_t *run, size_t line)
               run_files[RUNS_METRICS], line);
 }
 
-/*  A file that became shorter is of a run that went back: all is read anew. */
-static void run_take_new (run_t *run)
+/*  Whether it is of a step, and which: as trainers begin such a line, so that most of them need not
+ *  be parsed. */
+static bool run_is_step (const window_line_t *line, int64_t *step)
+{
+    static const char begin[] = "{\"event\":\"step\",\"step\":";
+    size_t n = sizeof begin - 1, digits = 0;
+    if (line->n < n + 2 || memcmp (line->text, begin, n) != 0 || line->text[line->n - 1] != '}' ||
+        memchr (line->text, 0, line->n))
+        return false;
+    *step = 0;
+    for (const char *at = line->text + n; *at >= '0' && *at <= '9' && digits < 18; at++, digits++)
+        *step = 10 * *step + (*at - '0');
+    return digits && strchr (",}", line->text[n + digits]);
+}
+
+static void run_take_text (run_t *run, const window_line_t *line, bool placed)
+{
+    json_t *object = window_object (line);
+    const char *event = json_string_value (json_object_get (object, "event"));
+    place_t place = {.at = line->at,
+                     .size = (uint32_t) line->n,
+                     .step = json_integer_value (json_object_get (object, "step"))};
+    if (object)
+        run_take_line (run, object);
+    else if (line->n)
+        run_pass_over (run, run->lines + line->number);
+    if (event && !placed && strcmp (event, "step") == 0)
+        places_add (&run->steps_at, &place);
+    if (event && strcmp (event, "eval") == 0)
+        places_add (&run->evaluations_at, &place);
+    json_decref (object);
+}
+
+/*  A file that became shorter is of a run that went back: all is read anew. Of steps only those are
+ *  parsed behind which something else stands. Returns whether there is more. */
+static bool run_take_new (run_t *run)
 {
     window_t w = {.from = run->read};
-    window_line_t line = {0};
+    window_line_t line = {0}, last = {0};
     if (run_read (run, RUNS_METRICS, &w) != 0)
-        return;
+        return false;
     if (w.again) {
         summary_free (&run->summary);
+        places_free (&run->steps_at);
+        places_free (&run->evaluations_at);
         run->lines = run->unreadable = 0;
     }
     run->read = w.next;
     while (window_line (&w, &line)) {
-        json_t *object = window_object (&line);
-        if (object)
-            run_take_line (run, object);
-        else if (line.n)
-            run_pass_over (run, run->lines + line.number);
-        json_decref (object);
+        int64_t step;
+        bool known = run_is_step (&line, &step);
+        if (last.text && !known)
+            run_take_text (run, &last, true);
+        last = (window_line_t){0};
+        if (known)
+            places_add (&run->steps_at,
+                        &(place_t){.at = line.at, .size = (uint32_t) line.n, .step = step});
+        if (known && isfinite (run->summary.started_s))
+            last = line;
+        else
+            run_take_text (run, &line, known);
     }
+    if (last.text)
+        run_take_text (run, &last, true);
     run->lines += line.number;
     buf_free (&w.text);
+    return w.more;
 }
 
 /*  Words that JSON can carry: names of folders and of peers may hold any bytes. */
@@ -170,7 +220,98 @@ void run_look (run_t *run, const char *dir)
     summary_look (&run->summary, run->dir);
     run_take_conf (run);
     if (run->read != run->bytes[RUNS_METRICS])
-        run_take_new (run);
+        for (int i = 0; i < RUN_LOOK && run_take_new (run); i++)
+            ;
+}
+
+/*  ---- samples -------------------------------------------------------------------------------- */
+
+static void run_give (const runs_sample_t *sample, json_t *line)
+{
+    int64_t step = json_integer_value (json_object_get (line, "step"));
+    if (line && step >= sample->first && step <= sample->last)
+        sample->each (sample->context, line);
+}
+
+static void run_give_window (const runs_sample_t *sample, window_t *w)
+{
+    for (window_line_t l = {0}; window_line (w, &l);) {
+        json_t *line = window_object (&l);
+        run_give (sample, line);
+        json_decref (line);
+    }
+    buf_free (&w->text);
+}
+
+/*  The lines from one byte to another; that before which it ends may be given, too. */
+static void run_give_between (const run_t *run, const runs_sample_t *sample, uint64_t from,
+                              uint64_t to)
+{
+    window_t w = {.next = from};
+    do {
+        w = (window_t){.from = w.next};
+        if (run_read (run, RUNS_METRICS, &w) != 0 || w.again)
+            w.more = false;
+        run_give_window (sample, &w);
+    } while (w.more && w.next < to);
+}
+
+static void run_give_places (int fd, const runs_sample_t *sample, const places_t *places,
+                             size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        size_t n = places->place[i].size;
+        char *text = malloc (n + 1);
+        json_t *line = text && pread (fd, text, n, (off_t) places->place[i].at) == (ssize_t) n
+                           ? json_loadb (text, n, 0, NULL)
+                           : NULL;
+        run_give (sample, line);
+        json_decref (line);
+        free (text);
+    }
+}
+
+/*  What is newest is given though no place may stand for it. */
+static void run_give_sparse (const run_t *run, const runs_sample_t *sample, size_t from, size_t to)
+{
+    const places_t *e = &run->evaluations_at;
+    char path[FS_PATH_MAX];
+    int fd =
+        fs_join (path, run->dir, run_files[RUNS_METRICS], NULL) == 0 ? fs_open (path, NULL) : -1;
+    if (fd < 0)
+        return;
+    run_give_places (fd, sample, &run->steps_at, from, to);
+    if (json_integer_value (json_object_get (run->newest, "step")) >
+        (to ? run->steps_at.place[to - 1].step : -1))
+        run_give (sample, run->newest);
+    run_give_places (fd, sample, e, places_find (e, sample->first),
+                     sample->last < INT64_MAX ? places_find (e, sample->last + 1) : e->n);
+    close (fd);
+}
+
+int run_sample (run_t *run, runs_sample_t *sample)
+{
+    const places_t *p = &run->steps_at;
+    sample->every = 1;
+    sample->more = false;
+    if (!run->dir[0]) {
+        sample->next = run->kept[RUNS_METRICS].first + run->kept[RUNS_METRICS].size;
+        run_give_between (run, sample, run->kept[RUNS_METRICS].first, sample->next);
+        return 0;
+    }
+    for (int i = 0; (sample->more = run_take_new (run)) && i < RUN_WINDOWS; i++)
+        ;
+    sample->next = run->read;
+    size_t from = places_find (p, sample->first),
+           to = sample->last < INT64_MAX ? places_find (p, sample->last + 1) : p->n;
+    if (p->every > 1 && from < to + 1 && (to - from + 2) * p->every <= PLACES_MAX) {
+        run_give_between (run, sample, from ? p->place[from - 1].at : 0,
+                          to < p->n ? p->place[to].at : run->read);
+    } else {
+        sample->every = p->every ? p->every : 1;
+        run_give_sparse (run, sample, from, to);
+    }
+    return 0;
 }
 
 /*  ---- events --------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "kept.h"
+#include "places.h"
 #include "runs.h"
 #include "watch/summary.h"
 
@@ -26,6 +27,7 @@ typedef struct {
     int64_t heard_ms; /* on the bus; 0: never */
     uint64_t read, bytes[RUNS_FILES];
     size_t lines, unreadable, first_unreadable; /* of metrics.jsonl, up to `read` */
+    places_t steps_at, evaluations_at;          /* there */
     time_t configured;                          /* when config.yml was written that was read */
     json_t *words;                              /* what the configuration says, or NULL */
     json_t *newest;                             /* line of a step, or NULL */
@@ -37,15 +39,16 @@ typedef struct {
 run_t *run_new (const char *name);
 void run_destroy (run_t **run);
 
-/*  What is new in its folder, a window of it at most. */
+/*  What is new in its folder, some windows of it at most. */
 void run_look (run_t *run, const char *dir);
 /*  An event of it. */
 void run_note (run_t *run, const wire_event_t *event);
 /*  What its trainer said of it when it was opened, {"folder", "roles" ...}. */
 void run_describe (run_t *run, json_t *words);
 
-/*  As runs_read. */
+/*  As runs_read, runs_sample. */
 int run_read (const run_t *run, runs_file_t file, window_t *window);
+int run_sample (run_t *run, runs_sample_t *sample);
 /*  An element of runs_json, or without `full` of runs_now. */
 json_t *run_json (const run_t *run, bool full);
 /*  An element of runs_newest. */

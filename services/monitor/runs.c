@@ -85,6 +85,15 @@ int runs_read (runs_t *runs, const char *name, runs_file_t file, uint64_t from, 
     return rc;
 }
 
+int runs_sample (runs_t *runs, const char *name, runs_sample_t *sample)
+{
+    pthread_mutex_lock (&runs->lock);
+    run_t *run = runs_named (runs, name);
+    int rc = run ? run_sample (run, sample) : -1;
+    pthread_mutex_unlock (&runs->lock);
+    return rc;
+}
+
 /*  ---- folders -------------------------------------------------------------------------------- */
 
 static run_t *runs_in (runs_t *runs, const char *dir)

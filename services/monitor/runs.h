@@ -5,12 +5,14 @@
  *      runs_note (runs, event);                           every event of the bus
  *      json_t *list = runs_json (runs);
  *      if (runs_read (runs, "coding", RUNS_METRICS, 0, &window) == 0) use (&window);
+ *      runs_sample (runs, "coding", &sample);
  *      runs_destroy (&runs);
  *
  *  A run in a folder goes by its path there (with %0A for what cannot be shown), one that is only
- *  on the bus by its id. Of the former nothing is kept but its first and last numbers: files are
- *  read when somebody asks, a window at a time. Of the latter the last RUNS_KEPT bytes of lines
- *  are, as its trainer would write them. All of it may be called from any thread.
+ *  on the bus by its id. Of the former nothing is kept but its first and last numbers and where
+ *  lines begin: files are read when somebody asks, a window at a time. Of the latter the last
+ *  RUNS_KEPT bytes of lines are, as its trainer would write them. All of it may be called from any
+ *  thread.
  */
 #ifndef QUINTET_MONITOR_RUNS_H
 #define QUINTET_MONITOR_RUNS_H
@@ -49,5 +51,19 @@ json_t *runs_now (runs_t *runs, uint32_t *list);
 json_t *runs_newest (runs_t *runs);
 /*  -1: there is no such run, or no such file of it. window: buf_free (&window->text). */
 int runs_read (runs_t *runs, const char *name, runs_file_t file, uint64_t from, window_t *window);
+
+/*  Lines that stand for all steps from `first` to `last`, and evaluations: those, or every k-th and
+ *  the newest, where they are more than PLACES_MAX (places.h). The evaluations may come behind. */
+typedef struct {
+    int64_t first, last;
+    void (*each) (void *context, json_t *line);
+    void *context;
+    /* told: k; where runs_read goes on; whether more of the file was not looked at yet, so that it
+       has to be asked for again */
+    uint64_t every, next;
+    bool more;
+} runs_sample_t;
+/*  -1: there is no such run. */
+int runs_sample (runs_t *runs, const char *name, runs_sample_t *sample);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../services/monitor/kept.h"
+#include "../../services/monitor/places.h"
 #include "../../services/monitor/prom.h"
 #include "../../services/monitor/runs.h"
 #include "../../services/monitor/tally.h"
@@ -214,6 +215,101 @@ static void long_files_come_in_windows (void **state)
     buf_free (&text);
 }
 
+static void of_many_places_every_kth_stays (void **state)
+{
+    (void) state;
+    for (size_t n = 0; n < 9 * PLACES_MAX; n = n < 70 ? n + 1 : 2 * n - 7) {
+        places_t places = {0};
+        for (size_t i = 0; i < n; i++)
+            places_add (&places, &(place_t){.at = 10 * i, .size = 9, .step = (int64_t) i});
+        assert_true (places.n <= PLACES_MAX && (n < PLACES_MAX || places.n >= PLACES_MAX / 2));
+        assert_true (places.n * places.every >= n && (n == 0 || places.seen == n));
+        for (size_t i = 0; i < places.n; i++)
+            assert_true (places.place[i].at == 10 * i * places.every);
+        assert_int_equal (places_find (&places, -5), 0);
+        assert_int_equal (places_find (&places, (int64_t) n), places.n);
+        for (size_t i = 0; i < places.n; i += 37) {
+            assert_int_equal (places_find (&places, places.place[i].step), i);
+            assert_int_equal (places_find (&places, places.place[i].step + 1), i + 1);
+        }
+        places_free (&places);
+    }
+}
+
+typedef struct {
+    int64_t first, last;
+    size_t steps, evaluations;
+} sampled_t;
+
+static void take_sampled (void *context, json_t *line)
+{
+    sampled_t *s = context;
+    int64_t step = json_integer_value (json_object_get (line, "step"));
+    if (strcmp (json_string_value (json_object_get (line, "event")), "eval") == 0) {
+        s->evaluations++;
+        return;
+    }
+    assert_true (!s->steps || step > s->last);
+    s->first = s->steps++ ? s->first : step;
+    s->last = step;
+}
+
+static runs_sample_t sample_of (runs_t *runs, int64_t first, int64_t last, sampled_t *found)
+{
+    *found = (sampled_t){.first = -1, .last = -1};
+    runs_sample_t sample = {.first = first, .last = last, .each = take_sampled, .context = found};
+    assert_int_equal (runs_sample (runs, "sampled", &sample), 0);
+    return sample;
+}
+
+static void long_runs_are_sampled_and_their_parts_are_whole (void **state)
+{
+    (void) state;
+    enum { STEPS = 20000 };
+    buf_t text = {0};
+    sampled_t found;
+    for (int i = 1; i <= STEPS; i++) {
+        buf_printf (&text, "{\"event\":\"step\",\"step\":%d,\"time_s\":5.5,\"reward_mean\":0.5}\n",
+                    i);
+        if (i % 100 == 0)
+            buf_printf (&text, "{\"event\": \"eval\", \"step\": %d, \"wall_s\": %d.5}\n", i, i);
+    }
+    put_in ("sampled", "metrics.jsonl", text.data);
+    runs_t *runs = runs_new (dir);
+    runs_look (runs);
+    json_t *list = runs_json (runs);
+    assert_true (value (named (list, "sampled"), "step") == STEPS);
+    assert_true (value (named (list, "sampled"), "wall_s") == STEPS + 0.5);
+    json_decref (list);
+    runs_sample_t all = sample_of (runs, 0, INT64_MAX, &found);
+    assert_true (all.every == 16 && all.next == text.size && !all.more);
+    assert_true (found.first == 1 && found.last == STEPS && found.evaluations == STEPS / 100);
+    assert_in_range (found.steps, PLACES_MAX / 2, PLACES_MAX + 1);
+    static const struct {
+        int64_t first, last;
+        size_t steps, evaluations;
+    } parts[] = {{5, 5, 1, 0},          {1, 1900, 1900, 19},  {7003, 7999, 997, 9},
+                 {19990, 30000, 11, 1}, {30000, 40000, 0, 0}, {9, 3, 0, 0}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        runs_sample_t part = sample_of (runs, parts[i].first, parts[i].last, &found);
+        if (part.every != 1 || found.steps != parts[i].steps ||
+            found.evaluations != parts[i].evaluations)
+            fail_msg ("%zu: every %d, %zu and %zu", i, (int) part.every, found.steps,
+                      found.evaluations);
+    }
+    /* It goes on, and back. */
+    buf_printf (&text, STEP ("20001"));
+    put_in ("sampled", "metrics.jsonl", text.data);
+    sample_of (runs, 0, INT64_MAX, &found);
+    assert_true (found.last == 20001);
+    put_in ("sampled", "metrics.jsonl", STEP ("1") STEP ("2"));
+    all = sample_of (runs, 0, INT64_MAX, &found);
+    assert_true (all.every == 1 && found.steps == 2 && found.last == 2 && found.evaluations == 0);
+    put_in ("sampled", "metrics.jsonl", NULL);
+    buf_free (&text);
+    runs_destroy (&runs);
+}
+
 static wire_event_t event_of (wire_event_kind_t kind, const char *run, const char *text)
 {
     return (wire_event_t){
@@ -249,6 +345,11 @@ static void a_run_on_the_bus_alone_is_known_by_its_events (void **state)
     assert_string_equal (w.text.data, "{\"step\":1,\"turns\":[]}\n");
     buf_free (&w.text);
     json_decref (list);
+    sampled_t found = {.last = -1};
+    runs_sample_t sample = {.last = INT64_MAX, .each = take_sampled, .context = &found};
+    assert_int_equal (runs_sample (runs, "far", &sample), 0);
+    assert_true (found.steps == 1 && found.last == 1 && sample.every == 1 && sample.next > 0);
+    assert_int_equal (runs_sample (runs, "nobody", &sample), -1);
     clock_forward (120000);
     list = runs_json (runs);
     assert_true (json_is_false (json_object_get (named (list, "far"), "live")));
@@ -467,6 +568,8 @@ int main (void)
         cmocka_unit_test (a_line_that_is_too_long_is_passed_over),
         cmocka_unit_test (files_are_read_by_whole_lines),
         cmocka_unit_test (long_files_come_in_windows),
+        cmocka_unit_test (of_many_places_every_kth_stays),
+        cmocka_unit_test (long_runs_are_sampled_and_their_parts_are_whole),
         cmocka_unit_test (a_run_on_the_bus_alone_is_known_by_its_events),
         cmocka_unit_test (events_go_to_the_folder_of_their_run),
         cmocka_unit_test (what_is_kept_is_bounded),

@@ -37,7 +37,7 @@ let source = null, list;
 
 const tell = () => heard.forEach((what) => what());
 
-async function take(event) {
+async function hear(event) {
   const now = JSON.parse(event.data);
   if (!now.runs) return;
   state.now = now;
@@ -57,7 +57,7 @@ function connect() {
     return;
   }
   source = new EventSource('api/stream');
-  source.onmessage = take;
+  source.onmessage = hear;
   source.onerror = () => {
     state.connected = false;
     tell();
@@ -69,7 +69,7 @@ export function stream() {
   connect();
 }
 
-// ---- files of a run, read a window at a time ----
+// ---- files of a run, read a window at a time; of many numbers a sample ----
 
 function append(to, columns) {
   const before = to.rows;
@@ -82,9 +82,9 @@ function append(to, columns) {
     if (key !== 'rows') while (to[key].length < to.rows) to[key].push(null);
 }
 
-const empty = () => ({ next: 0, steps: { rows: 0 }, evaluations: { rows: 0 }, episodes: [], faults: [], lines: 0 });
+const empty = () => ({ next: 0, every: 1, steps: { rows: 0 }, evaluations: { rows: 0 }, episodes: [], faults: [], lines: 0 });
 const files = new Map(); // the last few runs' that were looked at
-const KEPT = 24, EPISODES = 20000, FAULTS = 20;
+const KEPT = 24, EPISODES = 20000, FAULTS = 20, ROWS = 4096;
 
 function fileOf(kind, run) {
   const key = kind + '/' + run, file = files.get(key) || empty();
@@ -94,35 +94,47 @@ function fileOf(kind, run) {
   return file;
 }
 
-async function grow(kind, run) {
-  const file = fileOf(kind, run);
-  if (file.busy) return file.busy;
-  file.busy = (async () => {
-    let more = true;
-    while (more) {
-      const window = await ask('api/' + kind, { run, from: file.next });
-      if (window.again) Object.assign(file, empty());
-      if (window.steps) {
-        append(file.steps, window.steps);
-        append(file.evaluations, window.evaluations);
-      } else {
-        file.episodes.push(...window.episodes);
-        file.episodes.splice(0, file.episodes.length - EPISODES);
-        file.faults.push(...window.faults.map((f) => ({ ...f, line: file.lines + f.line })));
-        file.faults.splice(FAULTS);
-        file.lines += window.lines;
-      }
-      file.next = window.next;
-      more = window.more;
-    }
-    return file;
-  })();
-  try {
-    return await file.busy;
-  } finally {
-    file.busy = null;
+async function growEpisodes(run, file) {
+  for (let more = true; more;) {
+    const window = await ask('api/episodes', { run, from: file.next });
+    if (window.again) Object.assign(file, empty());
+    file.episodes.push(...window.episodes);
+    file.episodes.splice(0, file.episodes.length - EPISODES);
+    file.faults.push(...window.faults.map((f) => ({ ...f, line: file.lines + f.line })));
+    file.faults.splice(FAULTS);
+    file.lines += window.lines;
+    file.next = window.next;
+    more = window.more;
   }
 }
 
-export const metrics = (run) => grow('metrics', run);
-export const episodes = (run) => grow('episodes', run);
+function take(file, numbers) {
+  append(file.steps, numbers.steps);
+  append(file.evaluations, numbers.evaluations);
+  file.every = numbers.every || file.every;
+  file.next = numbers.next;
+  return file;
+}
+
+// A sample is asked for anew when it would have a further step; all that is there grows, until it is too much.
+async function growMetrics(run, file) {
+  for (let more = true; more;) {
+    const whole = !file.next || file.every > 1 || file.steps.rows > ROWS;
+    if (file.every > 1 && runOf(run)?.step < file.steps.step.at(-1) + file.every) return;
+    const numbers = await ask('api/metrics', whole ? { run } : { run, from: file.next });
+    if (whole || numbers.again) Object.assign(file, empty());
+    more = numbers.more || numbers.again;
+    if (!numbers.again) take(file, numbers);
+  }
+}
+
+async function grown(kind, run, grow) {
+  const file = fileOf(kind, run);
+  file.busy ||= grow(run, file).finally(() => { file.busy = null; });
+  await file.busy;
+  return file;
+}
+
+export const metrics = (run) => grown('metrics', run, growMetrics);
+export const episodes = (run) => grown('episodes', run, growEpisodes);
+export const metricsBetween = (run, first, last) => ask('api/metrics', { run, first, last }).then((numbers) => take(empty(), numbers));

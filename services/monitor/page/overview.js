@@ -1,6 +1,6 @@
 // One run: what it maximises, how far it is, and how it learns.
 import { draw } from './charts.js';
-import { metrics, runOf } from './data.js';
+import { metrics, metricsBetween, runOf } from './data.js';
 import { h, known, number, pair, rate, time } from './dom.js';
 
 // A chart's lines are the keys that are there, or those that an expression finds, by what it catches.
@@ -73,8 +73,18 @@ export const title = (query) => 'Run ' + (query.run || '');
 
 export function page(query) {
   const top = h('div'), plots = h('div', { class: 'plots' }), figures = CHARTS.map(() => h('figure'));
-  const said = h('p', { class: 'faint' }, 'Reading its numbers.');
-  let read = -1, told = '';
+  const said = h('p', { class: 'faint', role: 'status' }, 'Reading its numbers.');
+  let read = -1, told = '', range = ['', ''];
+  const field = (i, label) => {
+    const input = h('input', { type: 'number', min: 0, onchange: () => {
+      range = range.with(i, input.value);
+      read = -1;
+      update().catch((error) => { said.textContent = error.message; });
+    } });
+    return h('label', null, label + ' ', input);
+  };
+  const filters = h('div', { class: 'filters' }, field(0, 'Steps from'), field(1, 'to'));
+  const numbers = () => (range.some(Boolean) ? metricsBetween(query.run, range[0] || 0, range[1] || Number.MAX_SAFE_INTEGER) : metrics(query.run));
   async function update() {
     const run = runOf(query.run);
     if (!run) return top.replaceChildren(h('p', null, query.run ? `There is no run '${query.run}'.` : 'No run yet: start one, and it appears here.'));
@@ -83,15 +93,16 @@ export function page(query) {
     told = words;
     if (run.metrics === read) return;
     read = run.metrics;
-    const file = await metrics(query.run);
+    const file = await numbers();
     const of = { steps: file.steps, evaluations: file.evaluations, shares: file.steps.step ? shares(file.steps) : {} };
     CHARTS.forEach((chart, i) => {
       const has = lines(chart, of[chart.of || 'steps']);
-      if (!has.length) return;
+      if (!has.length) return figures[i].remove();
       if (!figures[i].isConnected) plots.insertBefore(figures[i], figures.slice(i + 1).find((f) => f.isConnected) || null);
       draw(figures[i], { title: chart.title, lines: has, min: chart.min, max: chart.max });
     });
-    said.textContent = file.steps.rows ? '' : 'No step is done yet.';
+    said.textContent = !file.steps.rows ? (range.some(Boolean) ? 'No step is there.' : 'No step is done yet.')
+      : file.every > 1 ? `One of ${file.every} steps is drawn; of fewer steps all are.` : '';
   }
-  return { node: h('div', null, top, said, plots), update };
+  return { node: h('div', null, top, filters, said, plots), update };
 }
