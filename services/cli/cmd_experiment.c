@@ -216,7 +216,8 @@ static int cmd_experiment_clock_arm (experiment_t *e, arm_t *arm, err_t *err)
     if (arm->rounds > e->round || e->plan->clock_tasks == 0)
         return 0;
     if (e->screen)
-        printf ("\r\033[Ktiming %.40s, seed %llu", arm->arm->title, (unsigned long long) arm->seed);
+        printf ("\r\033[Ktiming, round %zu of %d: %.40s, seed %llu", e->round + 1, ARM_ROUNDS,
+                arm->arm->title, (unsigned long long) arm->seed);
     fflush (stdout);
     return arm_clock (arm, err) == 0 ? 0
                                      : err_wrap (err, "timing arm %s, seed %llu", arm->arm->name,
@@ -313,9 +314,12 @@ static int cmd_experiment_execute (experiment_t *e, err_t *err)
     if (cmd_experiment_each (e, cmd_experiment_run_arm, err) != 0)
         return -1;
     /* Timed last, and in turn, so that all find the machine alike. */
-    for (; e->round < ARM_ROUNDS; e->round++)
+    for (; e->round < ARM_ROUNDS; e->round++) {
+        if (e->plan->clock_tasks && !e->screen)
+            printf ("timing all arms, round %zu of %d\n", e->round + 1, ARM_ROUNDS);
         if (cmd_experiment_each (e, cmd_experiment_clock_arm, err) != 0)
             return -1;
+    }
     if (e->screen)
         printf ("\r\033[K");
     return cmd_experiment_write (e, err);
