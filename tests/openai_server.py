@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A stand-in for servers that speak OpenAI's chat completions, on loopback: good ones and bad ones.
 
-    python3 tests/openai_server.py [LOG]        prints its port, serves until its input ends
+    python3 tests/openai_server.py [LOG]        prints its port, serves until its input ends; LISTEN names another address
     python3 tests/openai_server.py --tls FILE   the same by https, with a certificate that nobody signed (FILE is written)
 
 The model that is asked for says how it behaves (MODELS). LOG gets a line per question: model, status.
@@ -123,7 +123,7 @@ class Threads(http.server.ThreadingHTTPServer):
         """Who gave up is what the tests are about."""
 
 
-server = Threads(("127.0.0.1", 0), Server)
+server = Threads((os.environ.get("LISTEN", "127.0.0.1"), 0), Server)
 if tls:
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tls, "-out", tls + ".crt"],
