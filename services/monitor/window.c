@@ -36,7 +36,7 @@ void window_read_file (int fd, uint64_t size, window_t *w)
             w->next = w->from + w->text.size;
         } else if (want == WINDOW_LINE || left <= want) {
             /* Half a line, which is being written; or one that is too long. */
-            if (n == WINDOW_LINE && got == (ssize_t) n)
+            if (data && n == WINDOW_LINE && got == (ssize_t) n)
                 w->next = window_pass (fd, w->from, w->from + n, data, n);
             left = 0;
         }
