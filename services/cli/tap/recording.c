@@ -160,8 +160,10 @@ recorder_t *recorder_new (const char *path, err_t *err)
     buf_little (&begin, RECORDING_VERSION, 4);
     buf_little (&begin, crc_of (0, begin.data, begin.size), 4);
     if (r->fd < 0 || recorder_write (r, begin.data, begin.size, err) != 0) {
-        if (r->fd >= 0)
+        if (r->fd >= 0) {
+            unlink (path);
             close (r->fd);
+        }
         free (r);
         r = NULL;
     }
@@ -285,6 +287,8 @@ int recorder_close (recorder_t **self, err_t *err)
         rc = -1;
     if (rc == 0 && !r->failed.code && fsync (r->fd) != 0 && errno != EINVAL)
         rc = err_errno (err, ERR_IO, "%s: cannot be kept", r->path);
+    if ((!err || r->failed.code) && r->index.n == 0)
+        unlink (r->path); /* it would be in the way of the next try */
     close (r->fd);
     buf_free (&r->block);
     free (r->index.entry);

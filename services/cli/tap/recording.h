@@ -45,7 +45,7 @@
 
 typedef struct recorder recorder_t;
 
-/*  A file that exists is not written over: ERR_CONFIG. */
+/*  A file that exists is not written over: ERR_CONFIG. Where it fails there is none. */
 recorder_t *recorder_new (const char *path, err_t *err);
 /*  Times that go backwards, as a clock that is set does, count as the one before. -1: the disk is
  *  full or fails; whole blocks stay, and nothing can be added any more. */
@@ -53,7 +53,8 @@ int recorder_add (recorder_t *recorder, int64_t time_us, const void *frame, size
                   err_t *err);
 /*  Writes the block if it is old enough: for when no event comes. */
 int recorder_turn (recorder_t *recorder, int64_t now_us, err_t *err);
-/*  Writes what is left and the index; also after an error, which stays the one that is told. */
+/*  Writes what is left and the index. err NULL: after an error, which stays the one that is told. A
+ *  file without an event is removed then, as after an error here. */
 int recorder_close (recorder_t **recorder, err_t *err);
 
 /*  ---- reading -------------------------------------------------------------------------------- */
