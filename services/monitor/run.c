@@ -30,7 +30,7 @@ run_t *run_new (const char *name)
     *run = (run_t){.summary = SUMMARY_NONE,
                    .eta_s = NAN,
                    .steps = -1,
-                   .kept = {{.max = RUNS_KEPT}, {.max = RUNS_KEPT}}};
+                   .tail = {{.max = RUNS_KEPT}, {.max = RUNS_KEPT}}};
     snprintf (run->name, sizeof run->name, "%s", name);
     return run;
 }
@@ -44,8 +44,8 @@ void run_destroy (run_t **self)
     free (run->note);
     places_free (&run->steps_at);
     places_free (&run->evaluations_at);
-    kept_free (&run->kept[RUNS_METRICS]);
-    kept_free (&run->kept[RUNS_EPISODES]);
+    tail_free (&run->tail[RUNS_METRICS]);
+    tail_free (&run->tail[RUNS_EPISODES]);
     free (run);
     *self = NULL;
 }
@@ -59,7 +59,7 @@ int run_read (const run_t *run, runs_file_t file, window_t *w)
     if (!run->dir[0]) {
         if (file >= RUNS_COMPLETIONS)
             return -1;
-        window_read_kept (&run->kept[file], w);
+        window_read_tail (&run->tail[file], w);
         return 0;
     }
     int fd = fs_join (path, run->dir, run_files[file], NULL) == 0 ? fs_open (path, NULL) : -1;
@@ -295,8 +295,8 @@ int run_sample (run_t *run, runs_sample_t *sample)
     sample->every = 1;
     sample->more = false;
     if (!run->dir[0]) {
-        sample->next = run->kept[RUNS_METRICS].first + run->kept[RUNS_METRICS].size;
-        run_give_between (run, sample, run->kept[RUNS_METRICS].first, sample->next);
+        sample->next = run->tail[RUNS_METRICS].first + run->tail[RUNS_METRICS].size;
+        run_give_between (run, sample, run->tail[RUNS_METRICS].first, sample->next);
         return 0;
     }
     for (int i = 0; (sample->more = run_take_new (run)) && i < RUN_WINDOWS; i++)
@@ -334,7 +334,7 @@ static void run_keep_metrics (run_t *run, const wire_event_t *e)
             json_object_set_new (line, e->metrics[i].name, json_real (e->metrics[i].value));
     char *text = run->dir[0] ? NULL : json_dumps (line, JSON_COMPACT | JSON_REAL_PRECISION (9));
     if (text)
-        kept_add (&run->kept[RUNS_METRICS], text);
+        tail_add (&run->tail[RUNS_METRICS], text);
     free (text);
     run_take_line (run, line);
     json_decref (line);
@@ -353,7 +353,7 @@ static void run_take_event (run_t *run, const wire_event_t *e)
         break;
     case WIRE_EPISODE_SHOWN:
         if (!run->dir[0])
-            kept_add (&run->kept[RUNS_EPISODES], text);
+            tail_add (&run->tail[RUNS_EPISODES], text);
         break;
     case WIRE_RUN_STATE:
         snprintf (run->doing, sizeof run->doing, "%s", e->doing ? e->doing : "");
@@ -422,7 +422,7 @@ json_t *run_json (const run_t *run, bool full)
         json_object_set_new (
             object, f == RUNS_METRICS ? "metrics" : "episodes",
             json_integer ((json_int_t) (run->dir[0] ? run->bytes[f]
-                                                    : run->kept[f].first + run->kept[f].size)));
+                                                    : run->tail[f].first + run->tail[f].size)));
     if (run->unreadable) {
         json_object_set_new (object, "unreadable", json_integer ((json_int_t) run->unreadable));
         json_object_set_new (object, "first_unreadable",

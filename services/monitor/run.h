@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/fs.h"
-#include "kept.h"
+#include "tail.h"
 #include "places.h"
 #include "runs.h"
 #include "watch/summary.h"
@@ -32,7 +32,7 @@ typedef struct {
     json_t *words;                              /* what the configuration says, or NULL */
     json_t *newest;                             /* line of a step, or NULL */
     char *note;                                 /* the last, or NULL */
-    kept_t kept[2]; /* of RUNS_METRICS and RUNS_EPISODES, when dir is "" */
+    tail_t tail[2]; /* of RUNS_METRICS and RUNS_EPISODES, when dir is "" */
     bool found;     /* by this look */
 } run_t;
 

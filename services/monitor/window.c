@@ -45,19 +45,19 @@ void window_read_file (int fd, uint64_t size, window_t *w)
     w->more = w->next > w->from && w->next < size && size - w->next > 0;
 }
 
-void window_read_kept (const kept_t *kept, window_t *w)
+void window_read_tail (const tail_t *tail, window_t *w)
 {
-    uint64_t end = kept->first + kept->size;
-    w->again = w->from > end || w->from < kept->first;
+    uint64_t end = tail->first + tail->size;
+    w->again = w->from > end || w->from < tail->first;
     if (w->again)
-        w->from = kept->first;
-    size_t at = (size_t) (w->from - kept->first), n = kept->size - at;
+        w->from = tail->first;
+    size_t at = (size_t) (w->from - tail->first), n = tail->size - at;
     if (n > WINDOW_MAX) {
-        const char *cut = memrchr (kept->data + at, '\n', WINDOW_MAX);
-        n = cut ? (size_t) (cut + 1 - (kept->data + at)) : n;
+        const char *cut = memrchr (tail->data + at, '\n', WINDOW_MAX);
+        n = cut ? (size_t) (cut + 1 - (tail->data + at)) : n;
     }
     if (n)
-        buf_append (&w->text, kept->data + at, n);
+        buf_append (&w->text, tail->data + at, n);
     w->next = w->from + n;
     w->more = w->next < end;
 }

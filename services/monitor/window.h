@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "kept.h"
+#include "tail.h"
 
 #define WINDOW_MAX  ((size_t) 2 << 20) /* bytes, if no line is longer */
 #define WINDOW_LINE ((size_t) 16 << 20)
@@ -34,7 +34,7 @@ typedef struct {
 /*  From window->from on. size: of the file. A line longer than a window is read in full, up to
  *  WINDOW_LINE; one that is longer still is passed over. */
 void window_read_file (int fd, uint64_t size, window_t *window);
-void window_read_kept (const kept_t *kept, window_t *window);
+void window_read_tail (const tail_t *tail, window_t *window);
 /*  The next line, of {0} the first. False: there is none. */
 bool window_line (const window_t *window, window_line_t *line);
 /*  The line as an object, the caller's; NULL: it is none. */

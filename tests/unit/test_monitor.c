@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../services/monitor/kept.h"
+#include "../../services/monitor/tail.h"
 #include "../../services/monitor/places.h"
 #include "../../services/monitor/prom.h"
 #include "../../services/monitor/runs.h"
@@ -406,25 +406,25 @@ static void events_go_to_the_folder_of_their_run (void **state)
     runs_destroy (&runs);
 }
 
-static void what_is_kept_is_bounded (void **state)
+static void a_tail_is_bounded (void **state)
 {
     (void) state;
-    kept_t kept = {.max = 100};
+    tail_t tail = {.max = 100};
     char line[64];
     for (int i = 0; i < 1000; i++) {
         snprintf (line, sizeof line, "line %d", i);
-        kept_add (&kept, line);
-        assert_true (kept.size <= 100);
+        tail_add (&tail, line);
+        assert_true (tail.size <= 100);
     }
-    assert_true (kept.size >= 40);
-    assert_memory_equal (kept.data + kept.size - 9, "line 999\n", 9);
-    assert_true (kept.data[0] == 'l' && kept.first + kept.size == 10 * 7 + 90 * 8 + 900 * 9);
+    assert_true (tail.size >= 40);
+    assert_memory_equal (tail.data + tail.size - 9, "line 999\n", 9);
+    assert_true (tail.data[0] == 'l' && tail.first + tail.size == 10 * 7 + 90 * 8 + 900 * 9);
     char long_one[200];
     memset (long_one, 'x', sizeof long_one - 1);
     long_one[sizeof long_one - 1] = 0;
-    kept_add (&kept, long_one);
-    assert_memory_equal (kept.data + kept.size - 9, "line 999\n", 9);
-    kept_free (&kept);
+    tail_add (&tail, long_one);
+    assert_memory_equal (tail.data + tail.size - 9, "line 999\n", 9);
+    tail_free (&tail);
 }
 
 /*  ---- services ------------------------------------------------------------------------------- */
@@ -572,7 +572,7 @@ int main (void)
         cmocka_unit_test (long_runs_are_sampled_and_their_parts_are_whole),
         cmocka_unit_test (a_run_on_the_bus_alone_is_known_by_its_events),
         cmocka_unit_test (events_go_to_the_folder_of_their_run),
-        cmocka_unit_test (what_is_kept_is_bounded),
+        cmocka_unit_test (a_tail_is_bounded),
         cmocka_unit_test (counters_only_grow),
         cmocka_unit_test (an_hour_of_events_takes_no_more_memory),
         cmocka_unit_test (labels_are_escaped),

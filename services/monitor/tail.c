@@ -1,11 +1,11 @@
-/*  kept - see kept.h */
-#include "kept.h"
+/*  tail - see tail.h */
+#include "tail.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /*  Half of it goes at once, so that memory is not moved for every line. */
-static void kept_forget (kept_t *k, size_t room)
+static void tail_forget (tail_t *k, size_t room)
 {
     size_t gone = k->size / 2 > room ? k->size / 2 : room;
     const char *end = gone < k->size ? memchr (k->data + gone, '\n', k->size - gone) : NULL;
@@ -15,13 +15,13 @@ static void kept_forget (kept_t *k, size_t room)
     k->first += gone;
 }
 
-void kept_add (kept_t *k, const char *line)
+void tail_add (tail_t *k, const char *line)
 {
     size_t n = strlen (line);
     if (n + 1 > k->max || memchr (line, '\n', n))
         return;
     if (k->size + n + 1 > k->max)
-        kept_forget (k, k->size + n + 1 - k->max);
+        tail_forget (k, k->size + n + 1 - k->max);
     char *grown = realloc (k->data, k->size + n + 1);
     if (!grown)
         return;
@@ -31,8 +31,8 @@ void kept_add (kept_t *k, const char *line)
     k->size += n + 1;
 }
 
-void kept_free (kept_t *k)
+void tail_free (tail_t *k)
 {
     free (k->data);
-    *k = (kept_t){.max = k->max};
+    *k = (tail_t){.max = k->max};
 }
