@@ -54,6 +54,8 @@ void tokenizer_decode (const tokenizer_t *tokenizer, const int32_t *ids, size_t 
  *  is none. */
 void tokenizer_decode_after (const tokenizer_t *tokenizer, const int32_t *prompt, size_t prompt_n,
                              const int32_t *ids, size_t n, int flags, buf_t *text);
+/*  Appends one. -1: no memory. */
+int tokenizer_push (tokenizer_ids_t *ids, int32_t id);
 void tokenizer_ids_free (tokenizer_ids_t *ids);
 
 size_t tokenizer_vocab (const tokenizer_t *tokenizer);

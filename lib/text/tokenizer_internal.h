@@ -144,7 +144,6 @@ void tokenizer_free_steps (tokenizer_t *tokenizer);
 /*  "type" of a part of tokenizer.json, "" without one; refuses it by name. */
 const char *tokenizer_type (const json_t *part);
 int tokenizer_refuse (err_t *err, const char *what, const char *type);
-int tokenizer_push (tokenizer_ids_t *ids, int32_t id);
 
 /*  A pattern as Oniguruma, which the tokenizers library uses, understands it; or text that is
  *  looked for as it stands. Patterns that PCRE2 would understand otherwise are refused. */

@@ -86,17 +86,9 @@ int opened_speak (opened_t *o, const char *chat, const chat_given_t *given, err_
 int opened_encode (const opened_t *o, const chat_format_t *format, const char *text, size_t size,
                    tokenizer_ids_t *ids, err_t *err)
 {
-    for (size_t i = 0; i < o->prefix.n; i++) {
-        if (ids->n == ids->capacity) {
-            size_t capacity = ids->capacity ? 2 * ids->capacity : 64;
-            int32_t *grown = realloc (ids->data, capacity * sizeof *grown);
-            if (!grown)
-                return err_set (err, ERR_LIMIT, "no memory for a prompt");
-            ids->data = grown;
-            ids->capacity = capacity;
-        }
-        ids->data[ids->n++] = o->prefix.data[i];
-    }
+    for (size_t i = 0; i < o->prefix.n; i++)
+        if (tokenizer_push (ids, o->prefix.data[i]) != 0)
+            return err_set (err, ERR_LIMIT, "no memory for a prompt");
     return chat_encode (o->tokenizer, format, text, size, ids, err);
 }
 
