@@ -14,7 +14,7 @@
 #include "conf/conf.h"
 #include "watch/folder.h"
 
-#define RUN_ALIVE_MS 60000 /* without an event for so long a run on the bus is not live */
+#define RUN_ALIVE_MS 60000 /* without an event, or a byte more, for so long a run stands still */
 
 #define RUN_LOOK    8  /* windows of its numbers, at most, for one look */
 #define RUN_WINDOWS 64 /* of its numbers that are looked at when somebody asks for them */
@@ -213,10 +213,13 @@ void run_look (run_t *run, const char *dir)
     struct stat st;
     snprintf (run->dir, sizeof run->dir, "%s", dir);
     run->found = true;
+    uint64_t had = run->bytes[RUNS_METRICS];
     for (int f = 0; f < RUNS_FILES; f++)
         run->bytes[f] = fs_join (path, dir, run_files[f], NULL) == 0 && stat (path, &st) == 0
                             ? (uint64_t) st.st_size
                             : 0;
+    if (had && had != run->bytes[RUNS_METRICS])
+        run->grew_ms = clock_ms ();
     summary_look (&run->summary, run->dir);
     run_take_conf (run);
     if (run->read != run->bytes[RUNS_METRICS])
@@ -442,9 +445,14 @@ json_t *run_json (const run_t *run, bool full)
     return object;
 }
 
+/*  A copy of another machine's run that is kept up to date grows, and nobody here locks it. */
 bool run_goes_on (const run_t *run)
 {
-    return run_live (run) || strcmp (run->summary.state, "running") == 0;
+    const char *state = run->summary.state;
+    bool held = strcmp (state, "running") == 0;
+    bool ended = !held && strcmp (state, "killed") != 0 && strcmp (state, "unfinished") != 0;
+    bool grows = run->grew_ms && clock_ms () - run->grew_ms < RUN_ALIVE_MS;
+    return run_live (run) || held || (grows && !ended);
 }
 
 json_t *run_newest (const run_t *run)

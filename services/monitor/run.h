@@ -25,6 +25,7 @@ typedef struct {
     double eta_s;     /* NAN: not known */
     int64_t steps;    /* -1: not known */
     int64_t heard_ms; /* on the bus; 0: never */
+    int64_t grew_ms; /* its numbers: where a copy is kept of another machine's run, no lock tells */
     uint64_t read, bytes[RUNS_FILES];
     size_t lines, unreadable, first_unreadable; /* of metrics.jsonl, up to `read` */
     places_t steps_at, evaluations_at;          /* there */

@@ -1,5 +1,6 @@
 // Episodes of a run: filtered, sorted, each with its place in the file.
 import { episodes, runOf } from './data.js';
+import { NONE } from './overview.js';
 import { choose, h, number, table } from './dom.js';
 
 const SHOWN = 100;
@@ -68,7 +69,8 @@ export function page(query) {
   }
   async function update() {
     const run = runOf(query.run);
-    if (!run || run.episodes === read) return;
+    if (!run) return found.replaceChildren(h('p', null, query.run ? `There is no run '${query.run}'.` : NONE));
+    if (run.episodes === read) return;
     if (!run.episodes) return found.replaceChildren(h('p', null, 'None is written down yet: one is at every step, and a few at every evaluation.'));
     read = run.episodes;
     const file = await episodes(query.run);

@@ -12,7 +12,7 @@ const PAGES = { overview, episodes, services, compare, episode };
 const NAMED = { overview: 'Overview', episodes: 'Episodes', services: 'Services', compare: 'Compare' };
 const main = document.getElementById('page'), nav = document.getElementById('nav');
 const select = document.getElementById('run'), live = document.getElementById('live');
-let shown = null;
+let shown = null, at; // the page, and where it is: an address that names no run stays with the one it began with
 
 function where() {
   const [name, rest] = location.hash.slice(1).split('?');
@@ -54,7 +54,8 @@ async function update() {
 }
 
 function show() {
-  const at = where(), focus = shown !== null;
+  const focus = shown !== null;
+  at = where();
   forget();
   drawHead(at);
   shown = PAGES[at.name].page(at.query);
@@ -84,13 +85,14 @@ async function start() {
   }
   addEventListener('hashchange', show);
   select.addEventListener('change', () => {
-    const { name } = where();
-    location.hash = address(name === 'episode' ? 'episodes' : name, { run: select.value });
+    location.hash = address(at.name === 'episode' ? 'episodes' : at.name, { run: select.value });
   });
   let list;
   listen(() => {
-    if (state.now.list !== list && shown) drawHead(where());
+    const changed = state.now.list !== list;
     list = state.now.list;
+    if (shown && !at.query.run && where().query.run) return show();
+    if (shown && changed) drawHead(at);
     update();
   });
   stream();

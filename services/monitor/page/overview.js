@@ -3,6 +3,8 @@ import { draw } from './charts.js';
 import { metrics, metricsBetween, runOf } from './data.js';
 import { h, known, number, pair, rate, time } from './dom.js';
 
+export const NONE = 'No run yet: start one, and it appears here.';
+
 // A chart's lines are the keys that are there, or those that an expression finds, by what it catches.
 const CHARTS = [
   { title: 'Joint reward, mean and spread', keys: [['reward_mean', 'reward']], spread: 'reward_std' },
@@ -87,7 +89,7 @@ export function page(query) {
   const numbers = () => (range.some(Boolean) ? metricsBetween(query.run, range[0] || 0, range[1] || Number.MAX_SAFE_INTEGER) : metrics(query.run));
   async function update() {
     const run = runOf(query.run);
-    if (!run) return top.replaceChildren(h('p', null, query.run ? `There is no run '${query.run}'.` : 'No run yet: start one, and it appears here.'));
+    if (!run) return top.replaceChildren(h('p', null, query.run ? `There is no run '${query.run}'.` : NONE));
     const words = JSON.stringify(run);
     if (words !== told) top.replaceChildren(facts(run));
     told = words;
