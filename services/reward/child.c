@@ -87,6 +87,12 @@ child_t *child_new (pid_t pid, int questions, int answers, const child_limits_t 
     return child;
 }
 
+void child_end (child_t *child)
+{
+    if (child && child->pid > 0)
+        kill (child->pid, SIGKILL);
+}
+
 /*  Killed before it is waited for: it need not have ended, and none of its answers is wanted any
  *  more. */
 void child_destroy (child_t **self)
@@ -94,10 +100,9 @@ void child_destroy (child_t **self)
     child_t *child = *self;
     if (!child)
         return;
-    if (child->pid > 0) {
-        kill (child->pid, SIGKILL);
+    child_end (child);
+    if (child->pid > 0)
         waitpid (child->pid, NULL, 0);
-    }
     close (child->questions);
     close (child->answers);
     buf_free (&child->out);

@@ -48,6 +48,8 @@ typedef struct child child_t;
 /*  Takes the descriptors over, both non-blocking: questions to write, answers to read. */
 child_t *child_new (pid_t pid, int questions, int answers, const child_limits_t *limits,
                     err_t *err);
+/*  Kills it, and does not wait: taking its memory down takes as long as answering a question. */
+void child_end (child_t *child);
 /*  Kills it, waits for its end, closes its descriptors. */
 void child_destroy (child_t **child);
 

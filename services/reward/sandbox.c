@@ -532,6 +532,7 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
         rc = sandbox_fact (&play, "noted")
                  ? sandbox_noted (&play, &used, err)
                  : sandbox_differs (sandbox, request, entry, &record, &used, err);
+    child_end (play.child); /* it ends while its answers are judged */
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)

@@ -159,6 +159,7 @@ def play_program():
     module = types.ModuleType("program")
     sys.modules["program"] = module
     link = Link(send, receive, printed, module.__dict__, False)
+    rehearse()
     while True:
         send(answer_to(receive(), module.__dict__, link))
 
@@ -252,20 +253,23 @@ def play_judge():
 
 
 REHEARSALS = 64  # CPython specialises code that has run so often
+SCRIPT = []  # the questions to a program, as they come
+
+
+def write_script():
+    program = "def aux(xs):\n    return [x for x in xs if x > 1]\ndef main(*xs):\n    return sum(aux(xs)), str(xs)[::-1]\n"
+    facts = facts_of({"program": program, "find": None, "entry": "main", "watch": "aux", "replace": False})
+    questions = {"load": facts["code"], "note": facts["noted"]}, {"call": ["main", [1, 2]]}, {"called": True}
+    SCRIPT[:] = [ENCODER.encode(question) for question in questions]
 
 
 def rehearse():
     """What the interpreter learns about code while it runs is written beside it, into memory that a fork would have
-    to copy first. So it is learnt before."""
-    program = "def aux(xs):\n    return xs\ndef main(xs):\n    return sum(aux(xs))\n"
-    facts = facts_of({"program": program, "find": None, "entry": "main", "watch": "aux", "replace": False})
-    questions = {"load": facts["code"], "note": facts["noted"]}, {"call": ["main", [[1, 2]]]}, {"called": True}
-    for _ in range(REHEARSALS):
-        names = {}
-        link = Link(send, receive, printed, names, False)
-        for question in questions:
-            question = json.loads(ENCODER.encode(question), object_hook=number_of)
-            ENCODER.encode(answer_to(question, names, link))
+    to copy first. So it is learnt before; and a fork that is made ahead copies what a program needs before one comes."""
+    names = {}
+    link = Link(send, receive, printed, names, False)
+    for question in SCRIPT:
+        ENCODER.encode(answer_to(json.loads(question, object_hook=number_of), names, link))
 
 
 def play(kind):
@@ -575,7 +579,9 @@ def main():
         hide_ctypes()
     forget_machine()
     quiet()
-    rehearse()
+    write_script()
+    for _ in range(REHEARSALS):
+        rehearse()
     gc.collect()
     trim(0)
     gc.freeze()
