@@ -16,6 +16,8 @@ struct connections {
     zactor_t *monitor;
     char endpoint[ADDRESS_MAX]; /* as ZeroMQ calls it */
     bool full;                  /* and logged */
+    bool keyed;                 /* who is somebody says so, by a frame */
+    uint64_t came;
     size_t max;
     atomic_size_t open;
     /* By file descriptor. Numbers are used again, the lowest first, so a connection whose end
@@ -47,6 +49,7 @@ connections_t *connections_new (zsock_t *socket, const char *endpoint,
     }
     size_t size = sizeof c->endpoint;
     c->max = max;
+    c->keyed = options->keys;
     c->socket = zsock_resolve (socket);
     if (endpoint_bind (c->socket, endpoint, options, err) != 0) {
         connections_destroy (&c);
@@ -108,6 +111,17 @@ void connections_end (int fd)
         shutdown (fd, SHUT_RDWR);
 }
 
+/*  One that gives way to a new one; -1: all have said something. */
+static int connections_silent (const connections_t *c)
+{
+    int silent = -1;
+    for (size_t i = 0; c->keyed && i < c->at_n; i++)
+        if (c->at[i].open && !c->at[i].kind && !c->at[i].ending &&
+            (silent < 0 || c->at[i].number < c->at[silent].number))
+            silent = (int) i;
+    return silent;
+}
+
 static void connections_note (connections_t *c, int fd, bool open)
 {
     size_t at = fd < 0 ? SIZE_MAX : (size_t) fd;
@@ -125,7 +139,7 @@ static void connections_note (connections_t *c, int fd, bool open)
     if (at >= c->at_n)
         return;
     bool same = c->at[at].open == open;
-    c->at[at] = (connection_t){.open = open};
+    c->at[at] = (connection_t){.open = open, .number = ++c->came};
     if (same)
         return;
     atomic_fetch_add (&c->open, open ? 1 : (size_t) -1);
@@ -133,10 +147,13 @@ static void connections_note (connections_t *c, int fd, bool open)
         c->full = false;
     if (!open || c->open <= c->max)
         return;
-    connections_end (fd);
+    int silent = connections_silent (c);
+    if (silent >= 0)
+        c->at[silent].ending = true;
+    connections_end (silent >= 0 ? silent : fd);
     if (!c->full)
-        log_warn ("bus.full", "endpoint=%s connections=%zu text=\"nobody else can connect\"",
-                  c->endpoint, c->max);
+        log_warn ("bus.full", "endpoint=%s connections=%zu text=\"%s\"", c->endpoint, c->max,
+                  silent >= 0 ? "who has said nothing gives way" : "nobody else can connect");
     c->full = true;
 }
 

@@ -7,8 +7,9 @@
  *      connections_destroy (&c);                              before the socket
  *
  *  ZeroMQ accepts whoever comes, and ends the process when no file descriptor is left for the next.
- *  So connections are counted here, as CZMQ's zmonitor tells of them, and one too many is ended at
- *  once.
+ *  So connections are counted here, as CZMQ's zmonitor tells of them, and for one too many another
+ *  is ended at once: on a bus with keys the oldest that has said nothing, which may have no
+ *  certificate; else the new one itself.
  */
 #ifndef QUINTET_BUS_CONNECTIONS_H
 #define QUINTET_BUS_CONNECTIONS_H
@@ -25,9 +26,10 @@ typedef struct connections connections_t;
 
 /*  One of them, as who reads its frames sees it (guard.c); forgotten when it ends. */
 typedef struct {
-    bool open;
-    const void *kind; /* of program, by which it is counted; NULL: so far it has said nothing */
-    int64_t second;   /* in which it has sent so many */
+    bool open, ending; /* ending: it gave way to another */
+    uint64_t number;   /* by which the oldest is known */
+    const void *kind;  /* of program, by which it is counted; NULL: so far it has said nothing */
+    int64_t second;    /* in which it has sent so many */
     size_t frames;
     unsigned hasty; /* seconds of late in which those were too many */
 } connection_t;

@@ -7,15 +7,37 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include "bus/endpoint.h"
 #include "bus_keys_fixture.h"
 
 #define FRAMES      40
 #define CONNECTIONS 3
+#define SILENT      60
 
 static int setup_slow (void **state)
 {
     return setup_keys_with (state, (guard_limits_t){.frames = FRAMES});
+}
+
+static struct rlimit files;
+
+/*  With file descriptors for a few connections. */
+static int setup_small (void **state)
+{
+    getrlimit (RLIMIT_NOFILE, &files);
+    setrlimit (RLIMIT_NOFILE, &(struct rlimit){ACTORS_FILES_MIN + 50, files.rlim_max});
+    return setup_keys (state);
+}
+
+static int teardown_small (void **state)
+{
+    setrlimit (RLIMIT_NOFILE, &files);
+    return teardown (state);
 }
 
 static int setup_narrow (void **state)
@@ -145,6 +167,44 @@ static void one_kind_leaves_room_for_others (void **state)
         bus_destroy (&agent[i]);
 }
 
+static bool is_connected (int fd)
+{
+    char greeting[64];
+    ssize_t n = 1;
+    while (n > 0)
+        n = recv (fd, greeting, sizeof greeting, MSG_DONTWAIT);
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+/*  Strangers that greet nobody: as many as there is room for, and more. */
+static void the_silent_give_way (void **state)
+{
+    const fixture_t *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int stranger[SILENT];
+    snprintf (address.sun_path, sizeof address.sun_path, "%s/bus.requests", f->dir);
+    bus_t *before = join_as (f, "agent", "agent-before");
+    for (int i = 0; i < SILENT; i++) {
+        stranger[i] = socket (AF_UNIX, SOCK_STREAM, 0);
+        assert_int_equal (connect (stranger[i], (struct sockaddr *) &address, sizeof address), 0);
+    }
+    bus_t *late = join_as (f, "environment", "environment");
+    /* Not since the bus has lost its patience with all of them. */
+    size_t there = 0;
+    for (int i = 0; i < SILENT; i++)
+        there += is_connected (stranger[i]);
+    assert_true (there > 0 && there < SILENT);
+    bus_serve (before, "act", 1, NULL);
+    await_metric (f, "workers", 1);
+    bus_call (late, "act", NULL, "a", 1, PATIENCE_MS);
+    bus_reply (before, await (before, BUS_REQUEST).id, "b", 1);
+    assert_int_equal (await (late, BUS_REPLY).code, ERR_NONE);
+    bus_destroy (&before);
+    bus_destroy (&late);
+    for (int i = 0; i < SILENT; i++)
+        close (stranger[i]);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +213,7 @@ int main (void)
                                          teardown),
         cmocka_unit_test_setup_teardown (who_goes_on_for_seconds_is_cut_off, setup_slow, teardown),
         cmocka_unit_test_setup_teardown (one_kind_leaves_room_for_others, setup_narrow, teardown),
+        cmocka_unit_test_setup_teardown (the_silent_give_way, setup_small, teardown_small),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
