@@ -319,8 +319,23 @@ int run_sample (run_t *run, runs_sample_t *sample)
 
 /*  ---- events --------------------------------------------------------------------------------- */
 
-void run_describe (run_t *run, json_t *words)
+static bool run_stands (void *step, const char *text, size_t n)
 {
+    json_t *line = json_loadb (text, n, 0, NULL);
+    json_int_t its = json_integer_value (json_object_get (line, "step"));
+    json_decref (line);
+    return its <= *(const int64_t *) step;
+}
+
+/*  What it told of later steps is told again: it was killed, and goes on from a checkpoint, or is
+ *  another one of its name. */
+void run_open (run_t *run, json_t *words, uint64_t step)
+{
+    run->summary.step = (int64_t) step;
+    for (int f = 0; f < 2; f++)
+        tail_filter (&run->tail[f], run_stands, &run->summary.step);
+    if (!json_is_object (words))
+        return;
     json_decref (run->words);
     run->words = json_incref (words);
 }

@@ -44,8 +44,8 @@ void run_destroy (run_t **run);
 void run_look (run_t *run, const char *dir);
 /*  An event of it. */
 void run_note (run_t *run, const wire_event_t *event);
-/*  What its trainer said of it when it was opened, {"folder", "roles" ...}. */
-void run_describe (run_t *run, json_t *words);
+/*  Its trainer opened it, and begins behind this step. words: {"folder", "roles" ...}, or NULL. */
+void run_open (run_t *run, json_t *words, uint64_t step);
 
 /*  As runs_read, runs_sample. */
 int run_read (const run_t *run, runs_file_t file, window_t *window);

@@ -249,11 +249,9 @@ static run_t *runs_open (runs_t *runs, run_t *run, const wire_event_t *e)
         run_t *there = runs_settle (runs, run);
         run = there ? there : run;
     }
-    if (run && json_is_object (words))
-        run_describe (run, words);
-    json_decref (words);
     if (run)
-        run->summary.step = (int64_t) e->step;
+        run_open (run, words, e->step);
+    json_decref (words);
     return run;
 }
 

@@ -9,6 +9,7 @@
 #ifndef QUINTET_MONITOR_TAIL_H
 #define QUINTET_MONITOR_TAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ typedef struct {
 
 /*  line: without its end. One that alone is over max is left out. */
 void tail_add (tail_t *tail, const char *line);
+/*  Leaves out lines; if any, those that stay have numbers that no byte had before. */
+void tail_filter (tail_t *tail, bool (*stays) (void *context, const char *line, size_t n),
+                  void *context);
 void tail_free (tail_t *tail);
 
 #endif

@@ -215,27 +215,6 @@ static void long_files_come_in_windows (void **state)
     buf_free (&text);
 }
 
-static void of_many_places_every_kth_stays (void **state)
-{
-    (void) state;
-    for (size_t n = 0; n < 9 * PLACES_MAX; n = n < 70 ? n + 1 : 2 * n - 7) {
-        places_t places = {0};
-        for (size_t i = 0; i < n; i++)
-            places_add (&places, &(place_t){.at = 10 * i, .size = 9, .step = (int64_t) i});
-        assert_true (places.n <= PLACES_MAX && (n < PLACES_MAX || places.n >= PLACES_MAX / 2));
-        assert_true (places.n * places.every >= n && (n == 0 || places.seen == n));
-        for (size_t i = 0; i < places.n; i++)
-            assert_true (places.place[i].at == 10 * i * places.every);
-        assert_int_equal (places_find (&places, -5), 0);
-        assert_int_equal (places_find (&places, (int64_t) n), places.n);
-        for (size_t i = 0; i < places.n; i += 37) {
-            assert_int_equal (places_find (&places, places.place[i].step), i);
-            assert_int_equal (places_find (&places, places.place[i].step + 1), i + 1);
-        }
-        places_free (&places);
-    }
-}
-
 typedef struct {
     int64_t first, last;
     size_t steps, evaluations;
@@ -364,6 +343,44 @@ static void a_run_on_the_bus_alone_is_known_by_its_events (void **state)
     list = runs_json (runs);
     assert_int_equal (json_array_size (list), RUNS_BUS);
     json_decref (list);
+    runs_destroy (&runs);
+}
+
+/*  One that was killed tells again what came after its last checkpoint. */
+static void a_run_on_the_bus_goes_back (void **state)
+{
+    (void) state;
+    sampled_t found;
+    window_t w;
+    runs_t *runs = runs_new (NULL);
+    wire_event_t done = event_of (WIRE_STEP_DONE, "sampled", ""),
+                 shown = event_of (WIRE_EPISODE_SHOWN, "sampled", ""),
+                 opened = event_of (WIRE_RUN_OPENED, "sampled", "{\"folder\":\"/elsewhere\"}");
+    char text[32];
+    for (int start = 0; start < 2; start++) {
+        opened.step = start ? 5 : 0;
+        runs_note (runs, &opened);
+        for (done.step = opened.step + 1; done.step <= 9; done.step++) {
+            snprintf (text, sizeof text, "{\"step\":%d}", (int) done.step);
+            shown.text = text;
+            runs_note (runs, &done);
+            runs_note (runs, &shown);
+        }
+        /* Who has read all so far begins anew. */
+        static uint64_t next;
+        assert_int_equal (runs_read (runs, "sampled", RUNS_METRICS, next, &w), 0);
+        assert_true (w.again == (start == 1) && !w.more);
+        next = w.next;
+        buf_free (&w.text);
+        sample_of (runs, 0, INT64_MAX, &found); /* none comes twice */
+        assert_true (found.steps == 9 && found.last == 9);
+        assert_int_equal (runs_read (runs, "sampled", RUNS_EPISODES, 0, &w), 0);
+        size_t lines = 0;
+        for (window_line_t l = {0}; window_line (&w, &l);)
+            lines = l.number;
+        assert_int_equal (lines, 9);
+        buf_free (&w.text);
+    }
     runs_destroy (&runs);
 }
 
@@ -568,9 +585,9 @@ int main (void)
         cmocka_unit_test (a_line_that_is_too_long_is_passed_over),
         cmocka_unit_test (files_are_read_by_whole_lines),
         cmocka_unit_test (long_files_come_in_windows),
-        cmocka_unit_test (of_many_places_every_kth_stays),
         cmocka_unit_test (long_runs_are_sampled_and_their_parts_are_whole),
         cmocka_unit_test (a_run_on_the_bus_alone_is_known_by_its_events),
+        cmocka_unit_test (a_run_on_the_bus_goes_back),
         cmocka_unit_test (events_go_to_the_folder_of_their_run),
         cmocka_unit_test (a_tail_is_bounded),
         cmocka_unit_test (counters_only_grow),
