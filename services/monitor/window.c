@@ -64,9 +64,11 @@ void window_read_tail (const tail_t *tail, window_t *w)
 
 bool window_line (const window_t *w, window_line_t *line)
 {
+    if (!w->text.size)
+        return false;
     const char *end = w->text.data + w->text.size;
     const char *text = line->text ? line->text + line->n + 1 : w->text.data;
-    if (!w->text.size || text >= end)
+    if (text >= end)
         return false;
     const char *stop = memchr (text, '\n', (size_t) (end - text));
     *line = (window_line_t){.text = text,
