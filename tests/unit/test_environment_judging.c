@@ -38,10 +38,9 @@ static group_t *judged_group (fixture_group_t *f)
     return group_of (f);
 }
 
-/*  Up to what is asked of the judge. */
-static group_t *finished_group (fixture_group_t *f)
+/*  Up to what comes behind the episodes' turn. */
+static group_t *finished (group_t *group)
 {
-    group_t *group = judged_group (f);
     for (size_t seat = 0; seat < 3; seat++) {
         expect_state (group, GROUP_READING);
         assert_false (group_has_tokenizer (group, seat));
@@ -71,7 +70,7 @@ static void it_is_asked_for_each_episode_by_its_own_version (void **state)
 {
     (void) state;
     fixture_group_t f;
-    group_t *group = finished_group (&f);
+    group_t *group = finished (judged_group (&f));
     arena_t *arena = arena_new (1 << 20);
     const wire_act_request_t *q = act_of (arena, group);
     assert_string_equal (q->version.policy, "critic");
@@ -96,7 +95,7 @@ static void what_it_says_goes_on_to_the_scorer (void **state)
 {
     (void) state;
     fixture_group_t f;
-    group_t *group = finished_group (&f);
+    group_t *group = finished (judged_group (&f));
     arena_t *arena = arena_new (1 << 20);
     answer_one (group, 0);
     expect_state (group, GROUP_ASKING);
@@ -126,17 +125,11 @@ static void teams_that_were_not_played_are_judged (void **state)
 {
     (void) state;
     fixture_group_t f;
-    fixture_group (&f, tokenizer_text);
     group_t *plain = judged_group (&f);
     group_destroy (&plain);
     f.group.cross = true;
-    group_t *group = group_of (&f);
+    group_t *group = finished (group_of (&f));
     arena_t *arena = arena_new (1 << 20);
-    for (size_t seat = 0; seat < 3; seat++)
-        group_tokenizer (group, seat, tokenizer);
-    for (size_t i = 0; i < 2; i++)
-        answer_one (group, i);
-    group_stored (group);
     const wire_act_request_t *q = act_of (arena, group);
     size_t asked = 0;
     for (size_t p = 0; p < q->prompts_n; p++)
@@ -158,7 +151,7 @@ static void wrong_answers_are_refused (void **state)
 {
     (void) state;
     fixture_group_t f;
-    group_t *group = finished_group (&f);
+    group_t *group = finished (judged_group (&f));
     const int32_t ids[] = {40, 0};
     const float logps[] = {-1, -1};
     wire_sample_t samples[3 * SAMPLES + 1];
@@ -201,13 +194,8 @@ static void what_leaves_no_room_is_not_asked (void **state)
     group_t *plain = judged_group (&f);
     group_destroy (&plain);
     judge.context = 81;
-    group_t *group = group_of (&f);
+    group_t *group = finished (group_of (&f));
     arena_t *arena = arena_new (1 << 20);
-    for (size_t seat = 0; seat < 3; seat++)
-        group_tokenizer (group, seat, tokenizer);
-    for (size_t i = 0; i < 2; i++)
-        answer_one (group, i);
-    group_stored (group);
     const group_ask_t *ask = group_ask (group, 0);
     assert_string_equal (ask->service, "score");
     const wire_score_request_t *q =
