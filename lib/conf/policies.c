@@ -473,6 +473,11 @@ static int policies_check_judge (const conf_t *conf, err_t *err)
                             "'%.60s' is no row of `policies`: say there what it is, such as "
                             "policies: {%.60s: {path: DIR, train: false}}",
                             conf->judge.policy, conf->judge.policy);
+    if (policy && *conf->judge.system && !conf_is_remote (policy) &&
+        strcmp (policy->chat, "auto") != 0)
+        return conf_refuse (conf, "judge.system", err,
+                            "needs chat: auto of policy %s, and a folder with a chat template",
+                            policy->name);
     return policy && policy->train
                ? conf_refuse_policy (conf, policy, "train", err,
                                      "is true, and who judges (judge.policy) is not trained: set "

@@ -19,6 +19,8 @@
 #include "task/reward.h"
 
 #define GRADE_PART "judge" /* of the quality: j */
+/*  What stands in the place of an answer, and names no number, where none could be asked for. */
+#define GRADE_UNASKED "(nothing: the prompt leaves no room for an answer in its context)"
 
 typedef struct {
     char *policy;      /* who is asked: its name, or "" */

@@ -85,7 +85,7 @@ static int judging_gather (group_t *group, const grade_t *grade, const char *con
     return 0;
 }
 
-/*  Longer than the model's context: nothing is asked, and an answer of nothing has no number. */
+/*  Longer than the model's context: nothing is asked. */
 static bool judging_fits (const group_t *group, const judging_t *judging)
 {
     const wire_role_t *judge = group->message->judged_by;
@@ -141,7 +141,7 @@ static int judging_ask (group_t *group, const grade_t *grade, const char *const 
     wire_prompt_t *prompts = calloc (group->judging_n, sizeof *prompts);
     bool fine = group->graded && prompts;
     for (size_t i = 0; fine && i < group->graded_n; i++)
-        fine = (group->graded[i] = strdup ("")) != NULL;
+        fine = (group->graded[i] = strdup (GRADE_UNASKED)) != NULL;
     size_t n = fine ? judging_prompts (group, prompts) : 0;
     group_forget_asks (group);
     group->state = GROUP_ASKING;

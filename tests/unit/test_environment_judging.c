@@ -202,7 +202,7 @@ static void what_leaves_no_room_is_not_asked (void **state)
         wire_score_request_unpack (arena, ask->payload.data, ask->payload.size, &err);
     assert_non_null (q);
     for (size_t i = 0; i < q->graded_n; i++)
-        assert_string_equal (q->graded[i], "");
+        assert_string_equal (q->graded[i], GRADE_UNASKED);
     assert_int_equal (q->graded_n, 3 * SAMPLES);
     arena_destroy (&arena);
     group_destroy (&group);

@@ -14,6 +14,19 @@
 #define OTHERS     (4 * SERVICE)        /* environment, reward, Redis, this command */
 #define MB(bytes)  ((double) (bytes) / 1e6)
 
+/*  The longest text that is asked of a policy, by a role or as the judge; key: which says so. */
+static size_t fit_tokens (const conf_t *conf, const conf_policy_t *policy, const char **key)
+{
+    size_t own = 0, judges = 0;
+    for (size_t r = 0; r < conf->team.roles.n; r++)
+        if (conf_policy (conf, r) == policy)
+            own = (size_t) conf->task.max_tokens;
+    if (policy == conf_judge_policy (conf))
+        judges = (size_t) conf->judge.max_tokens;
+    *key = judges > own ? "judge.max_tokens" : "task.max_tokens";
+    return judges > own ? judges : own;
+}
+
 /*  The plan of the largest thing that a policy makes each process compute at once. */
 static int fit_plan_of (const conf_t *conf, const conf_policy_t *policy,
                         const model_config_t *model, memory_plan_t *plan, lora_config_t *lora,
@@ -24,11 +37,12 @@ static int fit_plan_of (const conf_t *conf, const conf_policy_t *policy,
     size_t threads = conf->run.threads ? (size_t) conf->run.threads
                      : cores > 0       ? (size_t) cores
                                        : 1;
-    size_t tokens = (size_t) conf->task.max_tokens;
+    const char *key;
+    size_t tokens = fit_tokens (conf, policy, &key);
     if (tokens >= model->context)
-        return err_set (err, ERR_CONFIG,
-                        "task.max_tokens is %zu, and the model's context has %zu with the prompt",
-                        tokens, model->context);
+        return conf_refuse (conf, key, err,
+                            "is %zu, and the context of policy %s has %zu with the prompt", tokens,
+                            policy->name, model->context);
     *plan = (memory_plan_t){
         .compute = strcmp (policy->compute, "bf16") == 0 ? COMPUTE_BF16 : COMPUTE_F32,
         .rows = AGENT_ROWS,

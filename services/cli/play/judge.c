@@ -26,6 +26,7 @@ struct judge {
     buf_t modules;
     arena_t *arena;         /* of the last reply */
     stream_part_t *answers; /* the last ones of a policy that judges */
+    bool asked;             /* for them: there was room */
 };
 
 /*  ---- a policy that judges ------------------------------------------------------------------- */
@@ -79,8 +80,9 @@ static int judge_ask (judge_t *j, const judge_played_t *played,
     if (rc == 0)
         rc = opened_encode (j->seats->judge, &j->seats->judge_format, prompt.data, prompt.size,
                             &ids, err);
-    if (rc == 0 &&
-        ids.n + (size_t) j->conf->judge.max_tokens <= model_config (j->seats->judge_model)->context)
+    j->asked =
+        ids.n + (size_t) j->conf->judge.max_tokens <= model_config (j->seats->judge_model)->context;
+    if (rc == 0 && j->asked)
         rc = judge_decode (j, played, &ids, interrupted, err);
     tokenizer_ids_free (&ids);
     buf_free (&prompt);
@@ -171,7 +173,9 @@ static int judge_send (judge_t *j, const judge_tool_t *tool, const char *task, c
     const char *graded[JUDGE_SAMPLES];
     buf_t bytes = {.max = WIRE_PAYLOAD_MAX};
     for (size_t i = 0; i < graded_n; i++)
-        graded[i] = j->answers[i].text.data ? j->answers[i].text.data : "";
+        graded[i] = !j->asked                 ? GRADE_UNASKED
+                    : j->answers[i].text.data ? j->answers[i].text.data
+                                              : "";
     wire_score_request_t request = {
         .run = "play",
         .command = conf->reward.command,
