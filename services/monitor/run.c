@@ -416,12 +416,18 @@ static bool run_live (const run_t *run)
            strcmp (run->summary.state, "finished") != 0;
 }
 
+/*  Of one that is on the bus alone nobody knows why it says nothing. */
+static const char *run_state (const run_t *run)
+{
+    const char *state = *run->summary.state ? run->summary.state : "running";
+    return !run->dir[0] && strcmp (state, "running") == 0 && !run_live (run) ? "silent" : state;
+}
+
 json_t *run_json (const run_t *run, bool full)
 {
     json_t *object = json_object ();
     json_object_set_new (object, "name", run_text (run->name));
-    json_object_set_new (object, "state",
-                         json_string (*run->summary.state ? run->summary.state : "running"));
+    json_object_set_new (object, "state", json_string (run_state (run)));
     json_object_set_new (object, "live", json_boolean (run_live (run)));
     json_object_set_new (object, "folder", json_boolean (run->dir[0] != 0));
     if (run->summary.step >= 0)

@@ -331,7 +331,9 @@ static void a_run_on_the_bus_alone_is_known_by_its_events (void **state)
     assert_int_equal (runs_sample (runs, "nobody", &sample), -1);
     clock_forward (120000);
     list = runs_json (runs);
-    assert_true (json_is_false (json_object_get (named (list, "far"), "live")));
+    far = named (list, "far");
+    assert_true (json_is_false (json_object_get (far, "live")));
+    assert_string_equal (json_string_value (json_object_get (far, "state")), "silent");
     json_decref (list);
     /* However many runs pass by, a few are kept. */
     for (int i = 0; i < 3 * RUNS_BUS; i++) {
