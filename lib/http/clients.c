@@ -79,11 +79,11 @@ static void clients_cut_all_late (clients_t *clients)
             clients_cut (c);
 }
 
-/*  Whether a goes rather than b. */
+/*  Whether a goes rather than b, which stands before it, and so came later. */
 static bool clients_before (const clients_t *clients, const client_t *a, const client_t *b)
 {
     size_t n = clients_count (clients, a, false), m = clients_count (clients, b, false);
-    return n != m ? n > m : a->does != b->does ? a->does == ASKS : a->since_ms < b->since_ms;
+    return n != m ? n > m : a->does != b->does ? a->does == ASKS : a->since_ms <= b->since_ms;
 }
 
 /*  So that nobody shuts others out by taking all connections and asking for nothing. */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "http/web.h"
 
 #define TOKEN "a token of 24 characters"
+#define LARGE ((size_t) 16 << 20) /* half of it is more than a server's socket holds */
 
 static void answer (void *context, const web_request_t *request, web_answer_t *reply)
 {
@@ -28,6 +30,9 @@ static void answer (void *context, const web_request_t *request, web_answer_t *r
         reply->stream = true;
     else if (strcmp (web_path (request), "/echo") == 0)
         buf_printf (&reply->body, "{\"q\":\"%s\"}", q ? q : "");
+    else if (strcmp (web_path (request), "/large") == 0)
+        for (size_t i = 0; i < LARGE / 16; i++)
+            buf_text (&reply->body, "sixteen letters ");
     else
         web_refuse (reply, 404, "no '%s'", web_path (request));
 }
@@ -314,7 +319,9 @@ static void streams_and_heads_are_bounded (void **state)
 static bool is_cut_off (int fd)
 {
     char byte;
-    return recv (fd, &byte, 1, 0) == 0;
+    ssize_t got = recv (fd, &byte, 1, 0);
+    /* Reset, where it said something that nobody read. */
+    return got == 0 || (got < 0 && errno == ECONNRESET);
 }
 
 #define MANY (WEB_CONNECTIONS + 32)
@@ -362,6 +369,31 @@ static void a_head_has_a_deadline (void **state)
     web_destroy (&web);
 }
 
+static void an_answer_has_a_deadline (void **state)
+{
+    (void) state;
+    web_t *web = start (NULL, NULL);
+    static char some_of_it[64 << 10];
+    int slow = dial (web);
+    setsockopt (slow, SOL_SOCKET, SO_RCVBUF, &(int){64 << 10}, sizeof (int));
+    dprintf (slow, "GET /large HTTP/1.1\r\n" LOCAL "\r\n");
+    ssize_t first = recv (slow, some_of_it, sizeof some_of_it, 0);
+    assert_true (first > 0);
+    size_t n = (size_t) first;
+    clock_forward (1000 * WEB_HEAD_S); /* which is not the one that it has */
+    web_tell (web, "{}");
+    for (ssize_t got; n < LARGE / 2 && (got = recv (slow, some_of_it, sizeof some_of_it, 0)) > 0;)
+        n += (size_t) got;
+    assert_true (n >= LARGE / 2);
+    clock_forward (1000 * WEB_ANSWER_S);
+    web_tell (web, "{}");
+    for (ssize_t got; (got = recv (slow, some_of_it, sizeof some_of_it, 0)) > 0;)
+        n += (size_t) got;
+    assert_true (n < LARGE);
+    close (slow);
+    web_destroy (&web);
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +408,7 @@ int main (void)
         cmocka_unit_test (streams_and_heads_are_bounded),
         cmocka_unit_test (who_asks_slowly_shuts_nobody_out),
         cmocka_unit_test (a_head_has_a_deadline),
+        cmocka_unit_test (an_answer_has_a_deadline),
     };
     signal (SIGPIPE, SIG_IGN); /* who is refused may be so before it has said all */
     return cmocka_run_group_tests (tests, NULL, NULL);
