@@ -295,17 +295,14 @@ static void cmd_run_on_restart (void *context, const char *name, const char *why
  *  starts it in any order. */
 static int cmd_run_wait_for_services (run_t *run, err_t *err)
 {
-    bool critic = conf_credits (run->conf, "critic");
     int64_t started = clock_ms ();
-    const char *missing;
-    char text[512];
-    while ((missing = presence_missing (&run->presence, critic))) {
+    const char *text;
+    while ((text = presence_lacks (&run->presence, run->conf, run->bus, run->redis))) {
         int64_t waited = clock_ms () - started;
         if (interrupted)
             return err_set (err, ERR_NONE, "interrupted");
         if (cmd_run_watch (run, err) < 0)
             return -1;
-        presence_advise (missing, run->conf, run->bus, run->redis, text, sizeof text);
         if (waited > PARTS_MS)
             return err_set (err, ERR_TIMEOUT, "%s (waited %d s)", text, PARTS_MS / 1000);
         if (waited > SAY_MS)
@@ -358,6 +355,9 @@ static int cmd_run_train (run_t *run, bool solo, err_t *err)
             return err_set (err, ERR_NONE, "interrupted");
         if (supervisor_turn (supervisor, err) != 0 || cmd_run_watch (run, err) < 0)
             return -1;
+        const char *lacks = presence_lacks (&run->presence, run->conf, run->bus, run->redis);
+        if (lacks)
+            live_waits (run->live, lacks);
     }
     supervisor_remove (supervisor, who);
     return 0;

@@ -4,39 +4,46 @@
 #include <stdio.h>
 #include <string.h>
 
-/*  The critic is the last one, so that presence_missing can leave it out. */
-static const char *const kinds[] = {"agent", "environment", "reward", "critic"};
-#define KINDS (sizeof kinds / sizeof *kinds)
+#include "base/clock.h"
+
+#define PRESENCE_SILENT_MS 20000 /* a busy machine's services are silent for some seconds */
+
+/*  The critic is the last one, so that presence_lacks can leave it out. */
+static const char *const kinds[PRESENCE_KINDS] = {"agent", "environment", "reward", "critic"};
 
 /*  Every service sends its status twice a second, with a metric "service/KIND". */
 void presence_event (presence_t *p, const wire_event_t *event)
 {
     static const char before[] = "service/"; /* svc.c */
+    if (event->kind == WIRE_SERVICE_STATUS)
+        p->heard_ms = clock_ms ();
     for (size_t m = 0; event->kind == WIRE_SERVICE_STATUS && m < event->metrics_n; m++)
-        for (size_t k = 0; k < KINDS; k++)
+        for (size_t k = 0; k < PRESENCE_KINDS; k++)
             if (strncmp (event->metrics[m].name, before, sizeof before - 1) == 0 &&
                 strcmp (event->metrics[m].name + sizeof before - 1, kinds[k]) == 0)
-                p->seen |= 1u << k;
+                p->seen_ms[k] = clock_ms ();
 }
 
-const char *presence_missing (const presence_t *p, bool critic)
+const char *presence_lacks (presence_t *p, const conf_t *conf, const char *bus, const char *redis)
 {
-    for (size_t k = 0; k < KINDS - !critic; k++)
-        if (!(p->seen >> k & 1))
-            return kinds[k];
-    return NULL;
-}
-
-void presence_advise (const char *kind, const conf_t *conf, const char *bus, const char *redis,
-                      char *text, size_t size)
-{
-    bool stores = strcmp (kind, "environment") == 0, scores = strcmp (kind, "reward") == 0;
+    size_t k = 0, n = conf_credits (conf, "critic") ? PRESENCE_KINDS : PRESENCE_KINDS - 1;
+    int64_t since = clock_ms () - PRESENCE_SILENT_MS;
+    while (k < n && p->seen_ms[k] && p->seen_ms[k] > since)
+        k++;
+    if (k == n || !bus)
+        return NULL;
+    if (p->heard_ms && p->heard_ms <= since) {
+        snprintf (p->text, sizeof p->text, "nothing is heard from the bus at %s any more", bus);
+        return p->text;
+    }
+    bool stores = strcmp (kinds[k], "environment") == 0, scores = strcmp (kinds[k], "reward") == 0;
     const char *program = scores ? conf->reward.command : stores ? conf->task.program : "";
-    snprintf (text, size,
-              "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s", kind,
-              bus, kind, bus, stores ? " --redis " : "", stores ? redis : "",
+    snprintf (p->text, sizeof p->text,
+              "no quintet-%s on the bus at %s: start it with  quintet-%s --bus %s%s%s%s%s%s",
+              kinds[k], bus, kinds[k], bus, stores ? " --redis " : "", stores ? redis : "",
               !*program ? ""
               : scores  ? " --command '"
                         : " --program '",
               program, *program ? "'" : "");
+    return p->text;
 }
