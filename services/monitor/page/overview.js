@@ -1,6 +1,6 @@
 // One run: what it maximises, how far it is, and how it learns.
 import { draw } from './charts.js';
-import { metrics, metricsBetween, runOf } from './data.js';
+import { metrics, metricsBetween, runOf, state } from './data.js';
 import { h, known, number, pair, rate, time } from './dom.js';
 
 export const NONE = 'No run yet: start one, and it appears here.';
@@ -53,11 +53,12 @@ function shares(steps) {
   return all;
 }
 
-function facts(run) {
-  const words = run.words || {}, rows = [
-    pair('State', run.state + (run.doing ? ', ' + run.doing : '')),
+// What a bus said that is gone holds no more.
+function facts(run, heard) {
+  const left = heard && run.live && known(run.eta_s), words = run.words || {}, rows = [
+    pair('State', run.state + (heard && run.doing ? ', ' + run.doing : '')),
     pair('Step', known(run.step) ? run.step + (known(run.steps) ? ' of ' + run.steps : '') : '-'),
-    pair(run.live && known(run.eta_s) ? 'Left' : 'Took', time(run.live && known(run.eta_s) ? run.eta_s : run.wall_s)),
+    pair(left ? 'Left' : 'Took', time(left ? run.eta_s : run.wall_s)),
     pair('Reward', number(run.reward)),
     pair('Held-out pass rate, first', rate(run.before, 'sampled')),
     pair('Held-out pass rate, newest', rate(run.after, 'sampled')),
@@ -90,8 +91,8 @@ export function page(query) {
   async function update() {
     const run = runOf(query.run);
     if (!run) return top.replaceChildren(h('p', null, query.run ? `There is no run '${query.run}'.` : NONE));
-    const words = JSON.stringify(run);
-    if (words !== told) top.replaceChildren(facts(run));
+    const words = JSON.stringify([run, state.now.bus]);
+    if (words !== told) top.replaceChildren(facts(run, state.now.bus));
     told = words;
     if (run.metrics === read) return;
     read = run.metrics;
