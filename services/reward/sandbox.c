@@ -25,6 +25,7 @@ struct sandbox {
     const char *modules;
     zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
     resident_t *finders[ZYGOTE_KINDS], *judges[ZYGOTE_KINDS];
+    child_t *ended; /* the last program, killed and not waited for, or NULL */
 };
 
 /*  One program in its process, if it comes to that. */
@@ -228,6 +229,19 @@ static int sandbox_find (sandbox_t *sandbox, const json_t *request, const char *
     if (play->ending == CHILD_NONE)
         sandbox_give_up (sandbox, kind);
     return play->ending == CHILD_NONE ? -1 : 0;
+}
+
+/*  A program that has said all it can ends while its answers are judged, and after that; and the
+ *  next one's process is made. Neither takes time from a program that runs. */
+static void sandbox_end (sandbox_t *sandbox, const json_t *request, sandbox_play_t *play)
+{
+    const child_limits_t limits = sandbox_limits (request);
+    zygote_t *zygote = sandbox->zygotes[sandbox_kind (request)];
+    child_end (play->child);
+    sandbox->ended = play->child;
+    play->child = NULL;
+    if (zygote)
+        zygote_prepare (zygote, PROTOCOL_PROGRAM, &limits);
 }
 
 static bool sandbox_fact (const sandbox_play_t *play, const char *name)
@@ -486,6 +500,11 @@ static int sandbox_check (sandbox_t *sandbox, const json_t *request, sandbox_pla
 
 /*  ---- a whole request ------------------------------------------------------------------------ */
 
+void sandbox_rest (sandbox_t *sandbox)
+{
+    child_destroy (&sandbox->ended);
+}
+
 sandbox_t *sandbox_new (const char *modules, err_t *err)
 {
     sandbox_t *sandbox = calloc (1, sizeof *sandbox);
@@ -505,6 +524,7 @@ void sandbox_destroy (sandbox_t **sandbox)
 {
     if (!*sandbox)
         return;
+    sandbox_rest (*sandbox);
     for (zygote_kind_t kind = 0; kind < ZYGOTE_KINDS; kind++)
         sandbox_give_up (*sandbox, kind);
     free (*sandbox);
@@ -522,6 +542,7 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
     json_t *results = json_array (), *answer = NULL;
     sandbox_verdict_t verdict = {0};
     bool used = false;
+    sandbox_rest (sandbox);
     int rc = sandbox_open (sandbox, request, entry, false, &play, err);
     if (rc == 0)
         rc = calls ? sandbox_calls (calls, &play, &record, results, err)
@@ -532,7 +553,7 @@ json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err)
         rc = sandbox_fact (&play, "noted")
                  ? sandbox_noted (&play, &used, err)
                  : sandbox_differs (sandbox, request, entry, &record, &used, err);
-    child_end (play.child); /* it ends while its answers are judged */
+    sandbox_end (sandbox, request, &play);
     if (rc == 0)
         rc = sandbox_judge (sandbox, request, &results, err);
     if (rc == 0)

@@ -58,5 +58,8 @@ void sandbox_destroy (sandbox_t **sandbox);
 /*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of
  *  the machinery, to be tried again: it says nothing about the program. */
 json_t *sandbox_run (sandbox_t *sandbox, const json_t *request, err_t *err);
+/*  Waits for the last program's process to be gone. Nobody who waits for an answer need wait for
+ *  that; the next run does, where nobody has. */
+void sandbox_rest (sandbox_t *sandbox);
 
 #endif

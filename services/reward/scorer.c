@@ -138,6 +138,12 @@ episode_t *scorer_score (scorer_t *s, const scorer_job_t *job, reward_score_t *s
     return episode;
 }
 
+void scorer_rest (scorer_t *s)
+{
+    if (s->sandbox)
+        sandbox_rest (s->sandbox);
+}
+
 int scorer_join (const scorer_job_t *job, const episode_t *episode, const reward_score_t *score,
                  reward_t *reward, err_t *err)
 {

@@ -48,6 +48,8 @@ int scorer_check (const scorer_t *scorer, const char *command, const char *modul
 /*  The episode that was scored, the caller's. */
 episode_t *scorer_score (scorer_t *scorer, const scorer_job_t *job, reward_score_t *score,
                          err_t *err);
+/*  What is left to do once the score is told: as sandbox_rest. */
+void scorer_rest (scorer_t *scorer);
 /*  What a score comes to. Of what a tool found nothing is weighed: it is a reward's success,
  *  quality and verdict. */
 int scorer_join (const scorer_job_t *job, const episode_t *episode, const reward_score_t *score,

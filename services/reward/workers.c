@@ -283,9 +283,10 @@ static void *workers_run (void *argument)
         pthread_mutex_unlock (&w->lock);
         piece_t *piece = skip ? NULL : piece_new (w, s, index);
         err_t err = {0};
-        if (piece)
+        if (piece) {
             piece_run (piece, scorer);
-        else
+            scorer_rest (scorer);
+        } else
             workers_end (w, s, skip ? 0 : err_set (&err, ERR_LIMIT, "no memory for an episode"),
                          &err);
         pthread_mutex_lock (&w->lock);

@@ -51,7 +51,7 @@ struct zygote {
     pid_t pid;
     int control;
     bool dead;           /* it broke off in the middle of a fork: of no further use */
-    zygote_order_t next; /* made while its forerunner runs */
+    zygote_order_t next; /* made ahead */
 };
 
 /*  ---- starting ------------------------------------------------------------------------------- */
@@ -334,12 +334,14 @@ child_t *zygote_fork (zygote_t *zygote, protocol_kind_t part, const child_limits
     }
     if (!next->asked && zygote_order (zygote, part, limits, err) != 0)
         return NULL;
-    child_t *child = zygote_collect (zygote, err);
-    /* Checkers are asked for once per test, programs all the time. What fails now fails again when
-     * the next one is wanted, and is said then. */
-    if (child && part == PROTOCOL_PROGRAM)
+    return zygote_collect (zygote, err);
+}
+
+/*  What fails now fails again when the next one is wanted, and is said then. */
+void zygote_prepare (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits)
+{
+    if (!zygote->dead && !zygote->next.asked)
         zygote_order (zygote, part, limits, NULL);
-    return child;
 }
 
 /*  ---- life ----------------------------------------------------------------------------------- */

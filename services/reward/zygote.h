@@ -7,7 +7,7 @@
  *      zygote_destroy (&zygote);
  *
  *  The forks are children of this process, not of the zygote: their ends are seen by waiting for
- *  them. While one runs, the next one is made, so that whoever asks seldom waits for a fork.
+ *  them.
  */
 #ifndef QUINTET_REWARD_ZYGOTE_H
 #define QUINTET_REWARD_ZYGOTE_H
@@ -32,5 +32,8 @@ void zygote_destroy (zygote_t **zygote);
 /*  A fork under the full lock, or NULL: a failure of the machinery. The caller destroys it. */
 child_t *zygote_fork (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits,
                       err_t *err);
+/*  Makes the next one ahead, without waiting for it, so that whoever asks for one like that seldom
+ *  has to. */
+void zygote_prepare (zygote_t *zygote, protocol_kind_t part, const child_limits_t *limits);
 
 #endif

@@ -123,6 +123,7 @@ static json_t *run (const stage_t *stage, sandbox_t *sandbox, const char *text, 
                                  program.data, "calls", "main", 1, 2, "watch", "", "cpu_s", cpu_s,
                                  "cpu_total_s", 2 * cpu_s, "memory", 128 << 20);
     json_t *answer = sandbox_run (sandbox, request, &err);
+    sandbox_rest (sandbox); /* as who scores does */
     if (!answer)
         fail_msg ("%s: %s", text, err.text);
     json_decref (request);
