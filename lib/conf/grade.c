@@ -6,7 +6,10 @@
 #include "conf/table.h"
 #include "task/asks.h"
 #include "task/grade.h"
+#include "task/mates.h"
 #include "task/prompt.h"
+
+#define ANSWERS_MAX 16384 /* of a policy to one request; an agent takes four times as many */
 
 bool conf_judged (const conf_t *conf)
 {
@@ -39,6 +42,15 @@ static int grade_check_policy (const conf_t *conf, err_t *err)
         if (conf_changed (conf, name))
             return conf_refuse (conf, name, err, "does nothing beside judge.policy: leave it out");
     }
+    const mates_t which = {.cross = conf_credits (conf, "cross"),
+                           .removal = conf_credits (conf, "removal")};
+    size_t group = (size_t) conf->trainer.group_size,
+           teams = group + mates_count (&which, conf->team.roles.n, group);
+    if (teams * (size_t) conf->judge.samples > ANSWERS_MAX)
+        return conf_refuse (conf, "judge.samples", err,
+                            "%lld answers for each of the %zu teams of a group that are scored: "
+                            "more than %d together; fewer, or a smaller trainer.group_size",
+                            (long long) conf->judge.samples, teams, ANSWERS_MAX);
     return 0;
 }
 

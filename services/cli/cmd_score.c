@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -320,6 +321,12 @@ static int cmd_score_find (const args_t *args, char path[FS_PATH_MAX], conf_t **
     if (folder && (fs_join (path, given, "episodes.jsonl", err) != 0 ||
                    fs_join (found, given, "config.yml", err) != 0))
         return -1;
+    /* Who names a pipe means it; in a run's folder there is none. */
+    int fd = folder ? fs_open (path, err) : -1;
+    if (folder && fd < 0)
+        return -1;
+    if (fd >= 0)
+        close (fd);
     if (*config || folder)
         *conf = conf_load (*config ? config : found, NULL, 0, err);
     else if (!(*conf = conf_defaults ()))
