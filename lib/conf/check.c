@@ -121,6 +121,10 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
     bool plain = true;
     for (size_t p = 0; p < conf->policies_n; p++)
         plain = plain && conf_check_is (conf->policies[p].adapter, "none");
+    bool named = false; /* more than who judges */
+    for (size_t p = 0; p < conf->policies_n; p++)
+        named =
+            named || (conf->policies[p].given && &conf->policies[p] != conf_judge_policy (conf));
     bool programs = family->runs_programs && !*conf->reward.command;
     snprintf (by_family, sizeof by_family,
               "in the %s family, which has one built-in set: leave it out", family->name);
@@ -133,7 +137,7 @@ static int conf_check_idle (const conf_t *conf, err_t *err)
         {!family->runs_programs, "task.cpu_total_s", no_programs},
         {!programs, "reward.python_modules", no_programs},
         {!*conf->reward.command, "reward.command_s", "without reward.command: leave it out"},
-        {conf_names_policies (conf), "team.policies", "beside policies of your own: leave it out"},
+        {named, "team.policies", "beside policies of your own: leave it out"},
         {!family->by_program, "task.program_s", no_program},
         {!family->by_program, "task.workers", no_program},
         {!family->by_program, "task.seeds", no_program},

@@ -35,11 +35,12 @@ static int grade_check_word (const conf_t *conf, const char *key, const char *wo
 
 static int grade_check_policy (const conf_t *conf, err_t *err)
 {
-    static const char *const servers[] = {"url", "model", "key_env"};
+    static const char *const servers[] = {"url", "model", "key_env", "seconds"};
+    bool remote = conf_is_remote (conf_judge_policy (conf));
     for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
         char name[32];
         snprintf (name, sizeof name, "judge.%s", servers[i]);
-        if (conf_changed (conf, name))
+        if (conf_changed (conf, name) && !(remote && strcmp (servers[i], "seconds") == 0))
             return conf_refuse (conf, name, err, "does nothing beside judge.policy: leave it out");
     }
     const mates_t which = {.cross = conf_credits (conf, "cross"),

@@ -173,6 +173,12 @@ void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number)
         snprintf (out, FS_PATH_MAX, "%.*s-%zu", (int) n, dir, number);
 }
 
+bool folder_taken (const char *dir)
+{
+    return folder_holds_run (dir) || folder_locked (dir, FOLDER_HISTORY) ||
+           folder_locked (dir, FOLDER_TRAINER);
+}
+
 /*  The first free number ends the count, since that is the one that the next run takes. */
 size_t folder_runs (const char *dir)
 {
@@ -180,7 +186,7 @@ size_t folder_runs (const char *dir)
     size_t taken = 0;
     for (;;) {
         folder_numbered (path, dir, taken + 1);
-        if (!folder_holds_run (path))
+        if (!folder_taken (path))
             return taken;
         taken++;
     }

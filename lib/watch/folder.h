@@ -40,13 +40,16 @@ void folder_weigh (const conf_t *conf, const char *weights, folder_sets_t *sets)
 bool folder_finished (const char *dir, const conf_t *conf);
 
 /*  Whether another process works there: who does holds this file in it locked. A trainer's is that
- *  of services/trainer/rundir.c. */
+ *  of services/trainer/rundir.c, a command's that of history.c. */
 #define FOLDER_TRAINER "trainer.lock"
+#define FOLDER_HISTORY "history.jsonl"
 bool folder_locked (const char *dir, const char *file);
 
 /*  DIR itself for number 1, else DIR-NUMBER. */
 void folder_numbered (char out[FS_PATH_MAX], const char *dir, size_t number);
-/*  How many of DIR, DIR-2, DIR-3 ... hold runs, up to the first that does not. */
+/*  Whether it holds a run, or somebody works there who has written nothing yet. */
+bool folder_taken (const char *dir);
+/*  How many of DIR, DIR-2, DIR-3 ... are taken, up to the first that is not. */
 size_t folder_runs (const char *dir);
 
 #endif

@@ -13,7 +13,6 @@
 #include "watch/folder.h"
 #include "watch/lines.h"
 
-#define HISTORY_FILE    "history.jsonl"
 #define HISTORY_LOCK_MS 500
 
 /*  In the order of history_end_t. */
@@ -63,7 +62,7 @@ static int history_refuse (const char *out, err_t *err)
 
 int history_check (const char *out, err_t *err)
 {
-    if (folder_locked (out, HISTORY_FILE))
+    if (folder_locked (out, FOLDER_HISTORY))
         return history_refuse (out, err);
     /* A trainer that was started by hand has no history, but a lock of its own
        (services/trainer/rundir.c). */
@@ -79,7 +78,7 @@ int history_begin (const char *out, const char *command, int *opened, err_t *err
 {
     char path[FS_PATH_MAX], host[256] = "";
     *opened = -1;
-    int fd = fs_join (path, out, HISTORY_FILE, NULL) == 0
+    int fd = fs_join (path, out, FOLDER_HISTORY, NULL) == 0
                  ? open (path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644)
                  : -1;
     if (fd < 0)
@@ -113,9 +112,9 @@ void history_end (int fd, history_end_t how, const char *text)
 
 void history_read (history_t *h, const char *out)
 {
-    json_t *lines = lines_all (out, HISTORY_FILE), *line;
+    json_t *lines = lines_all (out, FOLDER_HISTORY), *line;
     size_t i;
-    *h = (history_t){.locked = folder_locked (out, HISTORY_FILE)};
+    *h = (history_t){.locked = folder_locked (out, FOLDER_HISTORY)};
     json_array_foreach (lines, i, line) {
         const char *event = json_string_value (json_object_get (line, "event"));
         if (!event)

@@ -107,7 +107,7 @@ static void cmd_experiment_find (experiment_t *e, const char *given)
     snprintf (base, sizeof base, "runs/%s", e->plan->name);
     for (;; taken++) {
         folder_numbered (e->out, base, taken + 1);
-        if (!cmd_experiment_is_there (e->out) && !folder_holds_run (e->out))
+        if (!cmd_experiment_is_there (e->out) && !folder_taken (e->out))
             break;
     }
     if (e->resume && taken)
