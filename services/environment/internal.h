@@ -66,7 +66,8 @@ struct group {
     size_t others_n;
     judging_t *judging; /* in the request to who judges */
     size_t judging_n;
-    char **graded; /* its answers, in the order of their numbers */
+    size_t *judging_of; /* by history: which of them */
+    char **graded;      /* its answers, in the order of their numbers */
     size_t graded_n;
     result_t *result;
     buf_t bytes; /* what the last turn added; at the end the packed result */

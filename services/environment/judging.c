@@ -27,7 +27,9 @@ void group_forget_judging (group_t *group)
         tokenizer_ids_free (&group->judging[i].ids);
     }
     free (group->judging);
+    free (group->judging_of);
     group->judging = NULL;
+    group->judging_of = NULL;
     group->judging_n = 0;
 }
 
@@ -46,23 +48,33 @@ static int judging_write (const group_t *group, const grade_t *grade, size_t i, 
 }
 
 /*  The prompt that equals text, or a new one; text is taken over. NULL: see err. */
-static judging_t *judging_find (group_t *group, size_t samples, buf_t *text, err_t *err)
+static judging_t *judging_find (group_t *group, buf_t *text, err_t *err)
 {
     for (size_t i = 0; i < group->judging_n; i++)
         if (strcmp (group->judging[i].text, text->data) == 0)
             return &group->judging[i];
-    judging_t *judging = &group->judging[group->judging_n];
-    size_t most = (group->n + group->others_n) * samples;
-    judging->text = buf_take (text);
-    judging->samples = calloc (most, sizeof *judging->samples);
-    group->judging_n++;
-    if (judging->text && judging->samples &&
-        prompt_encode (group->seats[group->message->roles_n].tokenizer, group->message->judged_by,
-                       judging->text, strlen (judging->text), &judging->ids, err) == 0)
-        return judging;
-    if (!judging->text || !judging->samples)
+    judging_t *judging = &group->judging[group->judging_n++];
+    if (!(judging->text = buf_take (text))) {
         err_set (err, ERR_LIMIT, "no memory for what a judge is asked");
-    return NULL;
+        return NULL;
+    }
+    return prompt_encode (group->seats[group->message->roles_n].tokenizer,
+                          group->message->judged_by, judging->text, strlen (judging->text),
+                          &judging->ids, err) == 0
+               ? judging
+               : NULL;
+}
+
+/*  The answers to a prompt that are of a history. */
+static int judging_add (judging_t *judging, size_t history, size_t samples, err_t *err)
+{
+    uint32_t *all = realloc (judging->samples, (judging->n + samples) * sizeof *all);
+    if (!all)
+        return err_set (err, ERR_LIMIT, "no memory for what a judge is asked");
+    judging->samples = all;
+    for (size_t s = 0; s < samples; s++)
+        judging->samples[judging->n++] = (uint32_t) (history * samples + s);
+    return 0;
 }
 
 static int judging_gather (group_t *group, const grade_t *grade, const char *const *histories,
@@ -70,17 +82,18 @@ static int judging_gather (group_t *group, const grade_t *grade, const char *con
 {
     size_t n = group->n + group->others_n;
     group_forget_judging (group);
-    if (!(group->judging = calloc (n, sizeof *group->judging)))
+    group->judging = calloc (n, sizeof *group->judging);
+    group->judging_of = calloc (n, sizeof *group->judging_of);
+    if (!group->judging || !group->judging_of)
         return err_set (err, ERR_LIMIT, "no memory for what a judge is asked");
     for (size_t i = 0; i < n; i++) {
         buf_t text = {0};
         int rc = judging_write (group, grade, i, histories[i], &text, err);
-        judging_t *judging = rc == 0 ? judging_find (group, grade->samples, &text, err) : NULL;
+        judging_t *judging = rc == 0 ? judging_find (group, &text, err) : NULL;
         buf_free (&text);
-        if (!judging)
+        if (!judging || judging_add (judging, i, grade->samples, err) != 0)
             return -1;
-        for (size_t s = 0; s < grade->samples; s++)
-            judging->samples[judging->n++] = (uint32_t) (i * grade->samples + s);
+        group->judging_of[i] = (size_t) (judging - group->judging);
     }
     return 0;
 }
@@ -168,11 +181,11 @@ void group_ask_judge (group_t *group)
 /*  Which prompt an answer is to; NULL: to none that was asked. */
 static const judging_t *judging_of (const group_t *group, uint32_t sample)
 {
-    for (size_t i = 0; i < group->judging_n; i++)
-        for (size_t s = 0; s < group->judging[i].n; s++)
-            if (group->judging[i].samples[s] == sample)
-                return judging_fits (group, &group->judging[i]) ? &group->judging[i] : NULL;
-    return NULL;
+    size_t each = group->graded_n / (group->n + group->others_n);
+    if (sample >= group->graded_n)
+        return NULL;
+    const judging_t *judging = &group->judging[group->judging_of[sample / each]];
+    return judging_fits (group, judging) ? judging : NULL;
 }
 
 /*  Samples ascend (wire.h), so as many as were asked for, each of them asked for, are all. */
