@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "base/printable.h"
 #include "watch/folder.h"
 #include "watch/lines.h"
 
@@ -23,16 +22,6 @@ static double history_now_s (void)
     struct timespec now;
     clock_gettime (CLOCK_REALTIME, &now);
     return (double) now.tv_sec + (double) (now.tv_nsec / 1000000) / 1000;
-}
-
-/*  Text that JSON can carry: paths may hold any bytes. */
-static json_t *history_text (const char *text)
-{
-    buf_t safe = {0};
-    printable_text (&safe, text, strlen (text), PRINTABLE_LINES);
-    json_t *string = json_string (safe.data ? safe.data : "");
-    buf_free (&safe);
-    return string;
 }
 
 /*  A line that a full disk does not take is lost, and nothing else. */
@@ -91,8 +80,8 @@ int history_begin (const char *out, const char *command, int *opened, err_t *err
     if (gethostname (host, sizeof host - 1) != 0)
         host[0] = 0;
     history_append (fd, json_pack ("{s:s, s:f, s:o, s:o, s:I, s:s}", "event", "started", "time_s",
-                                   history_now_s (), "command", history_text (command), "host",
-                                   history_text (host), "pid", (json_int_t) getpid (), "version",
+                                   history_now_s (), "command", lines_text (command), "host",
+                                   lines_text (host), "pid", (json_int_t) getpid (), "version",
                                    QUINTET_VERSION));
     *opened = fd;
     return 0;
@@ -106,7 +95,7 @@ void history_end (int fd, history_end_t how, const char *text)
         return;
     history_append (fd,
                     json_pack ("{s:s, s:f, s:s, s:o}", "event", "ended", "time_s", history_now_s (),
-                               "how", history_names[how], "text", history_text (text)));
+                               "how", history_names[how], "text", lines_text (text)));
     close (fd);
 }
 

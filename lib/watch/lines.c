@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/printable.h"
 
 /*  Lines that are no JSON are left out: a run that was killed may have left half a line at the
  *  end, and one that goes on may be writing it. */
@@ -43,4 +45,13 @@ json_t *lines_all (const char *folder, const char *file)
     json_t *list = json_array ();
     lines_each (folder, file, lines_keep, list);
     return list;
+}
+
+json_t *lines_text (const char *text)
+{
+    buf_t safe = {0};
+    printable_text (&safe, text, strlen (text), PRINTABLE_LINES);
+    json_t *string = json_string (safe.data ? safe.data : "");
+    buf_free (&safe);
+    return string;
 }

@@ -13,5 +13,7 @@ void lines_each (const char *folder, const char *file, void (*each) (void *conte
                  void *context);
 /*  The same as an array; empty when there is no such file. */
 json_t *lines_all (const char *folder, const char *file);
+/*  A string that JSON can carry, of words that may hold any bytes: paths, names of peers. */
+json_t *lines_text (const char *text);
 
 #endif

@@ -10,9 +10,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/printable.h"
 #include "conf/conf.h"
 #include "watch/folder.h"
+#include "watch/lines.h"
 
 #define RUN_ALIVE_MS 60000 /* without an event, or a byte more, for so long a run stands still */
 
@@ -162,28 +162,18 @@ static bool run_take_new (run_t *run)
     return w.more;
 }
 
-/*  Words that JSON can carry: names of folders and of peers may hold any bytes. */
-static json_t *run_text (const char *text)
-{
-    buf_t safe = {0};
-    printable_text (&safe, text, strlen (text), PRINTABLE_LINES);
-    json_t *string = json_string (safe.data ? safe.data : "");
-    buf_free (&safe);
-    return string;
-}
-
 /*  What a page shows of a configuration, by the names of the event run.opened. */
 static json_t *run_words (const conf_t *conf)
 {
     json_t *roles = json_array ();
     buf_t objective = {0};
     for (size_t i = 0; i < conf->team.roles.n; i++)
-        json_array_append_new (roles, run_text (conf->team.roles.item[i]));
+        json_array_append_new (roles, lines_text (conf->team.roles.item[i]));
     conf_objective (conf, &objective);
     json_t *words = json_object ();
-    json_object_set_new (words, "family", run_text (conf->task.family));
-    json_object_set_new (words, "model", run_text (conf->model.path));
-    json_object_set_new (words, "objective", run_text (objective.data ? objective.data : ""));
+    json_object_set_new (words, "family", lines_text (conf->task.family));
+    json_object_set_new (words, "model", lines_text (conf->model.path));
+    json_object_set_new (words, "objective", lines_text (objective.data ? objective.data : ""));
     json_object_set_new (words, "roles", roles);
     json_object_set_new (words, "seed", json_integer ((json_int_t) conf->run.seed));
     buf_free (&objective);
@@ -426,7 +416,7 @@ static const char *run_state (const run_t *run)
 json_t *run_json (const run_t *run, bool full)
 {
     json_t *object = json_object ();
-    json_object_set_new (object, "name", run_text (run->name));
+    json_object_set_new (object, "name", lines_text (run->name));
     json_object_set_new (object, "state", json_string (run_state (run)));
     json_object_set_new (object, "live", json_boolean (run_live (run)));
     json_object_set_new (object, "folder", json_boolean (run->dir[0] != 0));
@@ -438,10 +428,10 @@ json_t *run_json (const run_t *run, bool full)
     run_put (object, "wall_s", run->summary.wall_s);
     if (run_live (run)) {
         run_put (object, "eta_s", run->eta_s);
-        json_object_set_new (object, "doing", run_text (run->doing));
+        json_object_set_new (object, "doing", lines_text (run->doing));
     }
     if (run->note)
-        json_object_set_new (object, "note", run_text (run->note));
+        json_object_set_new (object, "note", lines_text (run->note));
     for (int f = 0; f < 2; f++)
         json_object_set_new (
             object, f == RUNS_METRICS ? "metrics" : "episodes",
@@ -479,7 +469,7 @@ bool run_goes_on (const run_t *run)
 json_t *run_newest (const run_t *run)
 {
     json_t *line = run->newest ? json_copy (run->newest) : json_object ();
-    json_object_set_new (line, "run", run_text (*run->id ? run->id : run->name));
+    json_object_set_new (line, "run", lines_text (*run->id ? run->id : run->name));
     run_put (line, "steps", run->steps >= 0 ? (double) run->steps : NAN);
     run_put (line, "eta_s", run->eta_s);
     return line;
