@@ -58,6 +58,23 @@ int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err)
     return 0;
 }
 
+int folder_plays (const char *conf, const char *model, folder_plays_t *plays, err_t *err)
+{
+    struct stat st;
+    bool run = stat (conf, &st) == 0 && S_ISDIR (st.st_mode);
+    snprintf (plays->conf, sizeof plays->conf, "%s", conf);
+    snprintf (plays->model, sizeof plays->model, "%s",
+              run && !*model && folder_step (conf) ? conf : model);
+    if (run && fs_join (plays->conf, conf, "config.yml", err) != 0)
+        return -1;
+    return run && !fs_exists (plays->conf)
+               ? err_set (err, ERR_CONFIG,
+                          "%s: neither a configuration nor a run's folder: there "
+                          "is no config.yml in it",
+                          conf)
+               : 0;
+}
+
 bool folder_holds_adapters (const char *dir)
 {
     bool any = false;

@@ -19,6 +19,13 @@ size_t folder_step (const char *dir);
 /*  The folder with the weights that are meant by a folder: of a run its newest checkpoint, else the
  *  folder itself. ERR_CONFIG: a run that has none yet. */
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
+/*  What is played: a configuration and a model, as the user names them. A run's folder in place of
+ *  the configuration means its config.yml and, where no model is named, its newest checkpoint.
+ *  model: "" where neither says one. ERR_CONFIG: a folder that is no run's. */
+typedef struct {
+    char conf[FS_PATH_MAX], model[FS_PATH_MAX];
+} folder_plays_t;
+int folder_plays (const char *conf, const char *model, folder_plays_t *plays, err_t *err);
 /*  Whether the folder, or one in it for each policy, is PEFT's: adapters on a model. "": no. */
 #define FOLDER_ADAPTERS "adapter_config.json"
 bool folder_holds_adapters (const char *dir);

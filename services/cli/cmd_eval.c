@@ -20,8 +20,9 @@ static const args_option_t options[] = {
 static const args_spec_t spec = {
     .program = "quintet eval",
     .about = "Evaluates a model on the held-out tasks of CONFIG, sampled and greedy, without "
-             "training.\n\n"
-             "  quintet eval deploy/config/coding.yml --model runs/coding\n"
+             "training.\nA run's folder in place of CONFIG means its configuration and its newest "
+             "checkpoint.\n\n"
+             "  quintet eval runs/coding\n"
              "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/best\n",
     .positional = "CONFIG",
     .options = options};
@@ -41,13 +42,14 @@ static int cmd_eval_run (int argc, char **argv)
     size_t n = 0, sets_n;
     bool keep = *args_value (args, "--out");
     err_t err = {0};
-    const char *given = args_value (args, "--model");
-    if (*given && folder_weights (given, weights, &err) != 0) {
+    folder_plays_t plays;
+    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, &err) != 0 ||
+        (*plays.model && folder_weights (plays.model, weights, &err) != 0)) {
         args_destroy (&args);
         return cli_fail ("eval", &err);
     }
-    if (strcmp (given, weights) != 0)
-        fprintf (stderr, "quintet eval: of the run in %s the newest checkpoint, %s\n", given,
+    if (strcmp (plays.model, weights) != 0)
+        fprintf (stderr, "quintet eval: of the run in %s the newest checkpoint, %s\n", plays.model,
                  weights);
     folder_policies (weights, policies);
     if (!keep && !mkdtemp (folder)) {
@@ -59,12 +61,12 @@ static int cmd_eval_run (int argc, char **argv)
               keep ? "" : "/run");
     const char *const *sets = args_repeated (args, "--set", &sets_n);
     /* One that cannot be read is read again by the run, which says why. */
-    conf_t *conf = conf_load (args_positional (args), sets, sets_n, NULL);
+    conf_t *conf = conf_load (plays.conf, sets, sets_n, NULL);
     if (*weights)
         folder_weigh (conf, weights, &begin);
     conf_destroy (&conf);
-    const char *fixed[] = {"run",   args_positional (args), "--out", out,
-                           "--set", "trainer.steps=0",      "--set", "run.baseline=none"};
+    const char *fixed[] = {"run",   plays.conf,        "--out", out,
+                           "--set", "trainer.steps=0", "--set", "run.baseline=none"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         words[n++] = (char *) (uintptr_t) fixed[i];
     for (size_t i = 0; i < begin.n; i++) {

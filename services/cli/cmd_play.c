@@ -38,10 +38,11 @@ static const args_spec_t spec = {
     .program = "quintet play",
     .about =
         "Lets the team of CONFIG work at a task, shows what each role writes, what they hand in,\n"
-        "and what the reward service says of it. Sampling is that of the configuration's "
+        "and what the reward service says of it. A run's folder in place of CONFIG means its\n"
+        "configuration and its newest checkpoint. Sampling is that of the configuration's "
         "evaluation\nsection where no flag says otherwise. At a terminal further briefs are asked "
         "for.\n\n"
-        "  quintet play deploy/config/coding.yml --model runs/coding --temperature 0\n"
+        "  quintet play runs/coding --temperature 0\n"
         "  quintet play deploy/config/coding.yml --model runs/coding --task 'Return the sum of "
         "xs.'\n",
     .positional = "CONFIG",
@@ -521,15 +522,15 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     size_t n;
     const char *const *sets = args_repeated (args, "--set", &n), *all[ARGS_REPEATED_MAX + 1];
     char weights[FS_PATH_MAX] = "", policies[FOLDER_SET] = "";
-    if (*args_value (args, "--model") &&
-        folder_weights (args_value (args, "--model"), weights, err) != 0)
+    folder_plays_t plays;
+    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, err) != 0 ||
+        (*plays.model && folder_weights (plays.model, weights, err) != 0))
         return -1;
     /* How many policies there are the weights say; before the user's own words, which count. */
     folder_policies (weights, policies);
     all[0] = policies;
     memcpy (all + 1, sets, n * sizeof *sets);
-    play->conf =
-        conf_load (args_positional (args), *policies ? all : all + 1, n + !!*policies, err);
+    play->conf = conf_load (plays.conf, *policies ? all : all + 1, n + !!*policies, err);
     if (!play->conf || cmd_play_sampling (play, args, err) != 0)
         return -1;
     play->json = args_flag (args, "--json");

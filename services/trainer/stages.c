@@ -141,21 +141,23 @@ static int stage_evaluate_enter (trainer_t *t, err_t *err)
     return 0;
 }
 
-/*  What nobody could play says nothing about the policies. */
-static int stage_check_played (const trainer_t *t, const rollout_t *rollout, err_t *err)
+/*  What nobody could play says nothing about the policies. when: "step", or what comes after one
+ *  that was done. */
+static int stage_check_played (const char *when, size_t step, const rollout_t *rollout, err_t *err)
 {
     if (rollout->episodes || rollout->groups == 0)
         return 0;
-    return err_set (err, ERR_INPUT, "step %llu: all %zu groups failed; the first one: %s",
-                    (unsigned long long) t->done + 1, rollout->groups, rollout->reason[0]);
+    return err_set (err, ERR_INPUT, "%s %zu: all %zu groups failed; the first one: %s", when, step,
+                    rollout->groups, rollout->reason[0]);
 }
 
 static int stage_evaluate_report (trainer_t *t, err_t *err)
 {
     rollout_t *sampled = round_take (t->round, err);
     rollout_t *greedy = sampled ? round_take (t->greedy, err) : NULL;
-    int rc = greedy && stage_check_played (t, sampled, err) == 0 &&
-                     stage_check_played (t, greedy, err) == 0
+    const char *when = "evaluation after step";
+    int rc = greedy && stage_check_played (when, t->done, sampled, err) == 0 &&
+                     stage_check_played (when, t->done, greedy, err) == 0
                  ? report_evaluation (t, sampled, greedy, err)
                  : -1;
     rollout_destroy (&sampled);
@@ -243,7 +245,7 @@ static int stage_sample_poll (trainer_t *t, err_t *err)
     int grown = t->rollout ? stage_resample (t, err) : -1;
     if (grown != 0)
         return grown < 0 ? -1 : 0;
-    if (stage_check_played (t, t->rollout, err) != 0)
+    if (stage_check_played ("step", t->done + 1, t->rollout, err) != 0)
         return -1;
     /* Now, since who asks whether the step is the last one asks from here on. */
     trainer_count_sampled (t, rollout_tokens_all (t->rollout), t->done + 1);
