@@ -26,6 +26,14 @@
     "# Write only one short helper function aux(...) that the function below may call.\n\n"        \
     "def f(x):\n\n# The helper:\ndef aux("
 
+#define PLANNER                                                                                    \
+    "def f(x):\n\n# Do not write the function yet. Say in one line each, as 'aux: ...' and "       \
+    "'main: ...', what a short helper function aux(...) takes and returns, and how the function "  \
+    "above calls it.\n"
+#define REVIEWER                                                                                   \
+    "def f(x):\n\n# Is that right, and do the function and its helper aux(...) fit each other? "   \
+    "Begin with accept, or with return and why.\n"
+
 static void every_seat_is_asked_in_the_same_bytes (void **state)
 {
     (void) state;
@@ -41,6 +49,8 @@ static void every_seat_is_asked_in_the_same_bytes (void **state)
         {"coding", "{\"brief\":\"def f(x):\",\"prompt\":\"\"}", "main",
          "# A helper function aux(...) is already defined and may be called.\n\ndef f(x):"},
         {"coding", "{\"brief\":\"def f(x):\",\"prompt\":\"\"}", "solo", "def f(x):"},
+        {"coding", "{\"brief\":\"def f(x):\",\"prompt\":\"\"}", "planner", PLANNER},
+        {"coding", "{\"brief\":\"def f(x):\",\"prompt\":\"\"}", "reviewer", REVIEWER},
         {"external", "{\"brief\":\"Go.\"}", "anybody", "Go."},
         {"external", "{}", "anybody", ""},
         {"module", MODULE, "g", "B\n# g\n"},
@@ -75,7 +85,7 @@ static void built_in_prompts_have_their_hash (void **state)
     static const struct {
         const char *family, *style, *hash;
     } sets[] = {
-        {"article", "plain", "01c859eda2c85a0d"}, {"coding", "plain", "10026db57e38928f"},
+        {"article", "plain", "01c859eda2c85a0d"}, {"coding", "plain", "9c58476ce0ed2b78"},
         {"module", "plain", "13ccd5e3a2386a49"},  {"writing", "plain", "e038dffafc330c8b"},
         {"writing", "story", "1bc7c2df203b789b"}, {"writing", "prose", "af06612feaab8e64"},
     };

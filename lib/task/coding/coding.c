@@ -4,7 +4,7 @@
 
 const family_t family_coding = {
     .name = "coding",
-    .roles = {"aux", "main", "helper", "solo"},
+    .roles = {"aux", "main", "helper", "solo", "planner", "reviewer"},
     .turns = 1,
     .styles = {"plain"},
     .runs_programs = true,
