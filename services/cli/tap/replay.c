@@ -32,7 +32,8 @@ struct replay {
     recorded_t next;  /* the event that is due next */
     int64_t ready_ms; /* when the bus was ready */
     bool has_next, over, begun;
-    bool hears; /* something came from the bus: what is sent from now on will come back */
+    err_t damage; /* why it is over; told when all before it was heard */
+    bool hears;   /* something came from the bus: what is sent from now on will come back */
     int64_t begun_ms, base_us;   /* when, and at which time of the recording, it began */
     int64_t heard_ms;            /* when one of its events came last */
     uint32_t sent[REPLAY_AHEAD]; /* checksums of what was not heard yet, in order: a ring */
@@ -131,13 +132,15 @@ int replay_begin (replay_t *r, err_t *err)
 
 /*  ---- sending -------------------------------------------------------------------------------- */
 
-/*  1: an event is there; 0: there are no more. What is no event is left out, as a tap does. */
-static int replay_peek (replay_t *r, err_t *err)
+/*  Whether an event is there. What is no event is left out, as a tap does. */
+static bool replay_peek (replay_t *r)
 {
-    int rc = r->has_next || r->over ? r->has_next : recording_next (r->recording, &r->next, err);
+    if (r->has_next || r->over)
+        return r->has_next;
+    int rc = recording_next (r->recording, &r->next, &r->damage);
     r->has_next = rc > 0;
-    r->over = rc == 0;
-    return rc;
+    r->over = rc <= 0;
+    return r->has_next;
 }
 
 /*  ms until the next event is due. */
@@ -192,11 +195,10 @@ int replay_turn (replay_t *r, err_t *err)
         return replay_wait (r, err);
     replay_forget_lost (r);
     for (size_t i = 0; i < REPLAY_AHEAD; i++) {
-        int rc = replay_peek (r, err);
-        if (rc < 0)
-            return -1;
-        if (rc == 0)
-            return REPLAY_LOOK_MS;
+        if (!replay_peek (r)) {
+            bool broken = replay_ended (r) && r->damage.code != ERR_NONE;
+            return broken ? err_set (err, r->damage.code, "%s", r->damage.text) : REPLAY_LOOK_MS;
+        }
         if (!r->begun) {
             r->begun = true;
             r->begun_ms = clock_ms ();

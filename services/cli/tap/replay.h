@@ -36,7 +36,8 @@ recording_summary_t replay_summary (const replay_t *replay);
 const char *replay_address (const replay_t *replay);
 /*  Once a connection subscribed to everything there, whose events replay_hear gets. */
 int replay_begin (replay_t *replay, err_t *err);
-/*  Sends what is due. How many ms until it wants to be called again, or -1. */
+/*  Sends what is due. How many ms until it wants to be called again, or -1: where the recording is
+ *  damaged, only once all before the damage was heard. */
 int replay_turn (replay_t *replay, err_t *err);
 /*  Of every event that is heard on the bus. True: it is the recording's. */
 bool replay_hear (replay_t *replay, const bus_item_t *item);
