@@ -24,17 +24,30 @@ static int health_ask (bus_t *bus, const char *who, int64_t deadline, err_t *err
     int rc = 1;
     if (!bus_call (bus, BUS_ALIVE, NULL, who, strlen (who), left))
         return err_set (err, ERR_LIMIT, "no memory for a question");
-    /* Other items may come first. Every call gets a reply, at its deadline an ERR_TIMEOUT, so the
-       wait ends. */
-    while (rc > 0 && item.kind != BUS_REPLY)
+    /* Other items may come first, and the wait may end early. Every call gets a reply, at its
+       deadline an ERR_TIMEOUT, so this ends. */
+    while (rc >= 0 && item.kind != BUS_REPLY)
         rc = bus_next (bus, &item, (int) left + AGAIN_MS, err);
     if (rc < 0)
         return -1;
     /* Why, as far as it is known: one that is stuck looks as if it was not there. */
-    if (rc == 0 || item.code == ERR_TIMEOUT)
+    if (item.code == ERR_TIMEOUT)
         return bus_ready (bus, 0, err) == 0 ? err_set (err, ERR_TIMEOUT, "no answer from there")
                                             : -1;
     return item.code == ERR_NONE ? 0 : err_set (err, item.code, "%s", item.text);
+}
+
+/*  By another kind's certificate the bus lets us in, but not the service that is asked after: the
+ *  answer would be about others. A trainer goes by its operator's as well. */
+static int health_check_kind (const char *service, const keys_t *keys, err_t *err)
+{
+    bool operates = strcmp (keys->kind, "operator") == 0 && strcmp (service, "trainer") == 0;
+    if (!*keys->kind || strcmp (keys->kind, service) == 0 || operates)
+        return 0;
+    return err_set (err, ERR_CONFIG,
+                    "a bus refuses quintet-%s by %s, the certificate of '%s', of kind %s: give "
+                    "--keys one of kind %s",
+                    service, keys->dir, keys->name, keys->kind, service);
 }
 
 /*  Runs in a process of its own, as the health check of a container: it opens no log, and whoever
@@ -47,7 +60,8 @@ int health_check (const char *service, const args_t *args)
     char name[128];
     err_t err = {0};
     int64_t deadline = clock_ms () + HEALTH_MS;
-    bool known = keys_load (args_value (args, "--keys"), &keys, &err) == 0;
+    bool known = keys_load (args_value (args, "--keys"), &keys, &err) == 0 &&
+                 health_check_kind (service, &keys, &err) == 0;
     const char *who = *given ? given : *keys.name ? keys.name : service;
     /* Never the beginning of a name that is asked for. */
     snprintf (name, sizeof name, "%s%shealth-%ld", keys.name, *keys.name ? "/" : "",
