@@ -108,7 +108,8 @@ actors_t *actors_new_with (const actors_options_t *options, err_t *err)
     if (actors_check_files (&peers, err) != 0 ||
         address_parse (options->address, true, &a->address, err) != 0 ||
         address_parse (options->address, false, &a->reached, err) != 0 ||
-        (keys && !(a->guard = guard_new (keys, &options->limits, err))) ||
+        (keys ? !(a->guard = guard_new (keys, &options->limits, err))
+              : guard_none (&options->limits, err) != 0) ||
         actors_open (a, memory, peers, err) != 0 || actors_test (a, err) != 0)
         actors_destroy (&a);
     return a;

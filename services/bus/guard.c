@@ -189,6 +189,18 @@ guard_t *guard_new (const keys_t *keys, const guard_limits_t *limits, err_t *err
     return g;
 }
 
+/*  Without certificates nobody knows whose a connection is, nor of which kind. */
+int guard_none (const guard_limits_t *limits, err_t *err)
+{
+    bool frames = limits->frames && limits->frames != GUARD_FRAMES;
+    if (!frames && !limits->connections)
+        return 0;
+    return err_set (err, ERR_CONFIG,
+                    "%s is for a bus with keys, which alone tells one sender from another: give "
+                    "--keys DIR (quintet keys init DIR makes them), or leave it out",
+                    frames ? "--frames" : "--connections");
+}
+
 void guard_destroy (guard_t **self)
 {
     guard_t *g = *self;

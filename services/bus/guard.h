@@ -49,6 +49,8 @@ typedef struct {
  *  certificates. */
 guard_t *guard_new (const keys_t *keys, const guard_limits_t *limits, err_t *err);
 void guard_destroy (guard_t **guard);
+/*  Of a bus without keys. ERR_CONFIG: there are limits that only a guard holds. */
+int guard_none (const guard_limits_t *limits, err_t *err);
 
 /*  What its sockets are bound with; NULL: no keys. */
 const keys_t *guard_keys (const guard_t *guard);
