@@ -227,7 +227,7 @@ typedef struct {
 
 /*  ---- value: the centralised critic ---------------------------------------------------------- */
 
-/*  What one role said in a turn. */
+/*  What one role said in a turn, or was told before it. */
 typedef struct {
     uint32_t role; /* index into the group's roles */
     const char *text;
@@ -236,6 +236,8 @@ typedef struct {
 typedef struct {
     const wire_said_t *said;
     size_t said_n;
+    const wire_said_t *told; /* by a program that plays the episode */
+    size_t told_n;
 } wire_turn_t;
 
 typedef struct {

@@ -10,22 +10,29 @@
 
 /*  The functions below pack one level each, from the inside out. The caller has the struct, the
  *  list in it comes from the arena. -1 means that memory ran out. */
-static int wire_to_turn (arena_t *arena, const wire_turn_t *in, Quintet__Turn *out)
+static Quintet__Said **wire_to_said (arena_t *arena, const wire_said_t *in, size_t n)
 {
-    Quintet__Said **list = convert_array (arena, in->said_n, sizeof *list);
-    Quintet__Said *all = convert_array (arena, in->said_n, sizeof *all);
+    Quintet__Said **list = convert_array (arena, n, sizeof *list);
+    Quintet__Said *all = convert_array (arena, n, sizeof *all);
     if (!list || !all)
-        return -1;
-    quintet__turn__init (out);
-    for (size_t i = 0; i < in->said_n; i++) {
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
         quintet__said__init (&all[i]);
-        all[i].role = in->said[i].role;
-        all[i].text = convert_borrow (in->said[i].text);
+        all[i].role = in[i].role;
+        all[i].text = convert_borrow (in[i].text);
         list[i] = &all[i];
     }
+    return list;
+}
+
+static int wire_to_turn (arena_t *arena, const wire_turn_t *in, Quintet__Turn *out)
+{
+    quintet__turn__init (out);
     out->n_said = in->said_n;
-    out->said = list;
-    return 0;
+    out->said = wire_to_said (arena, in->said, in->said_n);
+    out->n_told = in->told_n;
+    out->told = wire_to_said (arena, in->told, in->told_n);
+    return out->said && out->told ? 0 : -1;
 }
 
 static int wire_to_transcript (arena_t *arena, const wire_transcript_t *in,
@@ -85,19 +92,29 @@ static Quintet__Transcripts **wire_to_groups (arena_t *arena, const wire_transcr
 }
 
 /*  The role is an index into the group's names, and is used as one by whoever reads this. */
+static wire_said_t *wire_from_said (arena_t *arena, Quintet__Said *const *in, size_t n,
+                                    size_t roles, const char *field, err_t *err)
+{
+    if (convert_count (n, LIMIT_ROLES, field, err) != 0)
+        return NULL;
+    wire_said_t *list = convert_items (arena, n, sizeof *list, field, err);
+    for (size_t i = 0; list && i < n; i++) {
+        if (in[i]->role >= roles) {
+            err_set (err, ERR_INPUT, "%s.role: %u of %zu roles", field, in[i]->role, roles);
+            return NULL;
+        }
+        list[i] = (wire_said_t){.role = in[i]->role, .text = in[i]->text};
+    }
+    return list;
+}
+
 static int wire_from_turn (arena_t *arena, const Quintet__Turn *in, size_t roles, wire_turn_t *out,
                            err_t *err)
 {
-    if (convert_count (in->n_said, LIMIT_ROLES, "said", err) != 0)
-        return -1;
-    wire_said_t *list = convert_items (arena, in->n_said, sizeof *list, "said", err);
-    for (size_t i = 0; list && i < in->n_said; i++) {
-        if (in->said[i]->role >= roles)
-            return err_set (err, ERR_INPUT, "said.role: %u of %zu roles", in->said[i]->role, roles);
-        list[i] = (wire_said_t){.role = in->said[i]->role, .text = in->said[i]->text};
-    }
-    *out = (wire_turn_t){.said = list, .said_n = in->n_said};
-    return list ? 0 : -1;
+    *out = (wire_turn_t){.said_n = in->n_said, .told_n = in->n_told};
+    out->said = wire_from_said (arena, in->said, in->n_said, roles, "said", err);
+    out->told = out->said ? wire_from_said (arena, in->told, in->n_told, roles, "told", err) : NULL;
+    return out->told ? 0 : -1;
 }
 
 /*  The way back. Each level puts its own place before the error, so that it reads "group 2: episode

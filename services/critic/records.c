@@ -201,7 +201,13 @@ static int records_read_episode (records_t *records, const group_t *group, uint3
     int rc = 0;
     for (uint32_t t = 0; rc == 0 && t < transcript->turns_n; t++) {
         const wire_turn_t *turn = &transcript->turns[t];
-        rc = records_read_turn (records, group, &words, episode, t, turn);
+        /* What was told comes after what was said in the turn before: of the same turn, and in no
+         * role's own words. */
+        for (size_t i = 0; rc == 0 && i < turn->told_n; i++)
+            rc = records_add_text (&words, turn->told[i].text,
+                                   (uint32_t) group->transcripts->roles_n + turn->told[i].role,
+                                   t - 1);
+        rc = rc != 0 ? rc : records_read_turn (records, group, &words, episode, t, turn);
         /* From here on the turn is known to everybody. */
         for (size_t i = 0; rc == 0 && i < turn->said_n; i++)
             rc = records_add_text (&words, turn->said[i].text, turn->said[i].role, t);

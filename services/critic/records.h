@@ -5,9 +5,9 @@
  *      records_destroy (&records);
  *
  *  A record reads what was there before its turn: the brief, and the last `context` words of what
- *  every role wrote in the turns before. All roles of a turn have the same state before them and
- *  share one reward, so they read one text. Equal texts of a group (those of its first turn) are
- *  kept once.
+ *  every role wrote in the turns before, and was told by a program that plays the episode. All
+ *  roles of a turn have the same state before them and share one reward, so they read one text.
+ *  Equal texts of a group (those of its first turn) are kept once.
  *
  *  Features are hashes of single words and of pairs of neighbours, as sets. A word is a run of
  *  letters and digits, or one other character; ends of lines count, other space does not. Of what

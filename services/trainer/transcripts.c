@@ -29,26 +29,48 @@ static const char *transcripts_text (arena_t *arena, const json_t *object, const
     return copy ? memcpy (copy, json_string_value (value), n) : NULL;
 }
 
-static int transcripts_read_turn (arena_t *arena, const json_t *actions,
+/*  Roles travel as numbers: their place in the list of the group's roles. -1: there is no such
+ *  role, or no text of it. */
+static int transcripts_read_said (arena_t *arena, const json_t *object, const char *key,
+                                  const char *role, const wire_transcripts_t *group,
+                                  wire_said_t *said)
+{
+    said->text = transcripts_text (arena, object, key);
+    while (role && said->role < group->roles_n && strcmp (group->roles[said->role], role) != 0)
+        said->role++;
+    return role && said->text && said->role < group->roles_n ? 0 : -1;
+}
+
+/*  A program that plays the episode tells each role that acts a text. */
+static int transcripts_read_told (arena_t *arena, json_t *observed, const wire_transcripts_t *group,
+                                  wire_turn_t *out)
+{
+    wire_said_t *told = transcripts_array (arena, json_object_size (observed), sizeof *told);
+    const char *role;
+    json_t *text;
+    int rc = told ? 0 : -1;
+    out->told = told;
+    json_object_foreach (observed, role, text)
+        if (rc == 0)
+            rc = transcripts_read_said (arena, observed, role, role, group, &told[out->told_n++]);
+    return rc;
+}
+
+static int transcripts_read_turn (arena_t *arena, const json_t *turn,
                                   const wire_transcripts_t *group, wire_turn_t *out)
 {
+    const json_t *actions = json_object_get (turn, "actions"), *action;
     size_t n = json_array_size (actions), i;
     wire_said_t *said = transcripts_array (arena, n, sizeof *said);
-    const json_t *action;
     if (!said || !json_is_array (actions))
         return -1;
-    json_array_foreach (actions, i, action) {
-        const char *role = json_string_value (json_object_get (action, "role"));
-        said[i].text = transcripts_text (arena, action, "text");
-        /* Roles travel as numbers: their place in the list of the group's roles. */
-        while (role && said[i].role < group->roles_n &&
-               strcmp (group->roles[said[i].role], role) != 0)
-            said[i].role++;
-        if (!role || !said[i].text || said[i].role == group->roles_n)
-            return -1;
-    }
     *out = (wire_turn_t){.said = said, .said_n = n};
-    return 0;
+    json_array_foreach (actions, i, action)
+        if (transcripts_read_said (arena, action, "text",
+                                   json_string_value (json_object_get (action, "role")), group,
+                                   &said[i]) != 0)
+            return -1;
+    return transcripts_read_told (arena, json_object_get (turn, "observed"), group, out);
 }
 
 static int transcripts_read_episode (arena_t *arena, const wire_episode_t *episode,
@@ -64,7 +86,7 @@ static int transcripts_read_episode (arena_t *arena, const wire_episode_t *episo
     int rc = turns && json_is_array (list) ? 0 : -1;
     json_array_foreach (list, i, turn)
         if (rc == 0)
-            rc = transcripts_read_turn (arena, json_object_get (turn, "actions"), group, &turns[i]);
+            rc = transcripts_read_turn (arena, turn, group, &turns[i]);
     *out = (wire_transcript_t){.turns = turns, .turns_n = n};
     json_decref (history);
     return rc;

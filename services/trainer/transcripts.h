@@ -1,4 +1,5 @@
-/*  transcripts - a step's episodes as the critic reads them: briefs and what was said.
+/*  transcripts - a step's episodes as the critic reads them: briefs, what was told, and what was
+ *  said.
  *
  *      transcripts_t *transcripts = transcripts_new (rollout, roles, roles_n, &err);
  *      request.groups = transcripts->groups;

@@ -34,7 +34,7 @@ static inline void simple_task (simple_t *s)
         s->said[i][0] = (wire_said_t){0, i % 2 ? "good" : "bad"};
         s->said[i][1] = (wire_said_t){0, ""};
         for (int t = 0; t < 2; t++)
-            s->turns[i][t] = (wire_turn_t){&s->said[i][t], 1};
+            s->turns[i][t] = (wire_turn_t){.said = &s->said[i][t], .said_n = 1};
         s->transcripts[i] = (wire_transcript_t){s->turns[i], 2};
         s->returns[i] = i % 2;
     }

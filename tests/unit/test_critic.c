@@ -30,7 +30,8 @@ static const char *const roles[] = {"aux", "main"};
 /*  An episode of two turns and one of one, of one task. */
 static const wire_said_t said[][2] = {
     {{1, "b"}, {0, "a"}}, {{1, "c"}, {0, NULL}}, {{0, "z"}, {1, "y"}}};
-static const wire_turn_t turns[] = {{said[0], 2}, {said[1], 1}, {said[2], 2}};
+static const wire_turn_t turns[] = {
+    {.said = said[0], .said_n = 2}, {.said = said[1], .said_n = 1}, {.said = said[2], .said_n = 2}};
 static const wire_transcript_t transcripts[] = {{turns, 2}, {turns + 2, 1}};
 static const wire_transcripts_t group = {"Do it.", roles, 2, transcripts, 2};
 
@@ -59,7 +60,7 @@ static void a_record_reads_what_was_there_before_its_turn (void **state)
 static size_t said_features (const char *first, uint32_t by, size_t context, set_t *out)
 {
     const wire_said_t all[] = {{by, first}, {0, ""}};
-    const wire_turn_t two[] = {{all, 1}, {all + 1, 1}};
+    const wire_turn_t two[] = {{.said = all, .said_n = 1}, {.said = all + 1, .said_n = 1}};
     const wire_transcript_t episode = {two, 2};
     const wire_transcripts_t one = {"", roles, 2, &episode, 1};
     records_t *r = read_groups (&one, 1, context);
@@ -96,6 +97,31 @@ static void what_was_said_is_told_apart (void **state)
     assert_int_equal (shared ("x y", 0, "x\ny", 0, 100), 6); /* the end of a line is a word */
     /* The last words alone. */
     assert_int_equal (shared ("a b c y", 0, "y", 0, 1), 3);
+}
+
+/*  By a program: it is there before its turn, the first one included, and is nobody's own words. */
+static void what_a_program_tells_is_read (void **state)
+{
+    (void) state;
+    static const wire_said_t told[] = {{0, "left"}, {0, "right"}, {1, "left"}};
+    static const wire_said_t silence = {0, ""}, own = {0, "left"};
+    const wire_turn_t all[] = {{&silence, 1, &told[0], 1},
+                               {&silence, 1, &told[1], 1},
+                               {&silence, 1, &told[2], 1},
+                               {&own, 1, NULL, 0},
+                               {&silence, 1, NULL, 0}};
+    const wire_transcript_t each[] = {
+        {&all[0], 1}, {&all[0], 1}, {&all[1], 1}, {&all[2], 1}, {&all[3], 2}};
+    const wire_transcripts_t one = {"", roles, 2, each, 5};
+    records_t *r = read_groups (&one, 1, 200);
+    assert_int_equal (r->n, 6);
+    assert_int_equal (r->record[0].text, r->record[1].text);
+    for (size_t i = 1; i < 6; i++) /* other words, another role, nothing, one's own: all differ */
+        for (size_t j = i + 1; j < 6; j++)
+            assert_int_not_equal (r->record[i].text, r->record[j].text);
+    assert_true (r->texts[0].said.n > 0);
+    assert_int_equal (r->texts[r->record[4].text].said.n, 0);
+    records_destroy (&r);
 }
 
 /*  Two groups in one request: the second one's episodes go on counting. */
@@ -356,6 +382,7 @@ int main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (a_record_reads_what_was_there_before_its_turn),
         cmocka_unit_test (what_was_said_is_told_apart),
+        cmocka_unit_test (what_a_program_tells_is_read),
         cmocka_unit_test (episodes_are_counted_over_all_groups),
         TEST (the_same_learning_gives_the_same_state),
         TEST (what_was_learnt_is_told_when_the_bus_holds_it),

@@ -233,7 +233,7 @@ static void fresh_step (fresh_t *f, rng_t *rng)
                                      : word);
                     f->said[e][t][role] = (wire_said_t){role, f->text[e][t][role]};
                 }
-                f->turns[e][t] = (wire_turn_t){f->said[e][t], 2};
+                f->turns[e][t] = (wire_turn_t){.said = f->said[e][t], .said_n = 2};
             }
             f->transcripts[e] = (wire_transcript_t){f->turns[e], FRESH_TURNS};
             f->returns[e] = 0.7 * (word < 4) + 0.3 * (colour == wanted);

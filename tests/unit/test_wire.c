@@ -164,9 +164,12 @@ static void counts_and_orders_are_checked (void **state)
                                                                    .tokens = 1};
     static const char *const empty[] = {"END", ""};
     static const wire_said_t else_said[] = {{2, "who?"}};
-    static const wire_turn_t else_turns[] = {{else_said, 1}};
-    static const wire_transcript_t else_transcripts[] = {{else_turns, 1}};
-    static const wire_transcripts_t else_groups[] = {{"b", fixture_roles, 2, else_transcripts, 1}};
+    static const wire_turn_t else_turns[] = {{.said = else_said, .said_n = 1},
+                                             {.told = else_said, .told_n = 1}};
+    static const wire_transcript_t else_transcripts[] = {{else_turns, 1}, {else_turns + 1, 1}};
+    static const wire_transcripts_t else_groups[] = {{"b", fixture_roles, 2, else_transcripts, 1}},
+                                    told_else[] = {
+                                        {"b", fixture_roles, 2, else_transcripts + 1, 1}};
     static wire_value_t many[(1 << 20) + 1];
     char name[200];
     memset (name, 'x', sizeof name);
@@ -183,6 +186,7 @@ static void counts_and_orders_are_checked (void **state)
     REFUSED (act_request, m.stop_texts = empty, "stop_texts: an empty one would end everything");
     REFUSED (value_request, m.groups = else_groups,
              "group 0: episode 0: turn 0: said.role: 2 of 2");
+    REFUSED (value_request, m.groups = told_else, "group 0: episode 0: turn 0: told.role: 2 of 2");
     REFUSED (value_reply, (m.values = many, m.values_n = sizeof many / sizeof *many), "values: ");
     REFUSED (manifest, m.numerics = name, "numerics");
     REFUSED (manifest, m.adapter = (hash_t){{0}}, "go together");

@@ -22,7 +22,8 @@ static const char *const fixture_roles[] = {"aux", "main"};
 static const char *const fixture_histories[] = {"{\"turns\":[]}", "{\"turns\":[{\"actions\":[]}]}"};
 static const double fixture_returns[] = {0.25, 0.75};
 static const wire_said_t fixture_said[] = {{0, "def aux"}, {1, "def main"}};
-static const wire_turn_t fixture_turns[] = {{fixture_said, 2}, {fixture_said + 1, 1}};
+static const wire_turn_t fixture_turns[] = {{fixture_said, 2, fixture_said, 1},
+                                            {fixture_said + 1, 1, NULL, 0}};
 static const wire_transcript_t fixture_transcripts[] = {{fixture_turns, 2}, {fixture_turns, 1}};
 static const wire_transcripts_t fixture_groups[] = {
     {"Do it.", fixture_roles, 2, fixture_transcripts, 2}};
