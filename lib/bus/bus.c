@@ -50,7 +50,7 @@ struct bus {
     int64_t ticked_ms;
     uint64_t malformed, damaged; /* frames */
     /* Why the bus does not want this worker, until bus_next has returned it. */
-    char refused[ENVELOPE_TEXT_MAX + 1];
+    err_t refused;
     bus_inbox_t preferred; /* the inbox of the last item */
     size_t run;            /* how many in a row came from it */
     /* what the item points into that bus_next returned last */
@@ -129,12 +129,12 @@ void bus_wake (bus_t *bus)
     node_wake (&bus->node);
 }
 
-/*  ERR_CONFIG, since trying again changes nothing. */
-static int bus_refused (const bus_t *bus, const char *why, err_t *err)
+/*  ERR_BUSY: there may be room later; else ERR_CONFIG, since trying again changes nothing. */
+static int bus_refused (const bus_t *bus, const err_t *why, err_t *err)
 {
-    return err_set (err, ERR_CONFIG, "the bus at %s does not let us in%s%s: %s",
+    return err_set (err, why->code, "the bus at %s does not let us in%s%s: %s",
                     bus->node.address.endpoint[ADDRESS_REQUESTS],
-                    *bus->node.keys.name ? " by " : "", bus->node.keys.dir, why);
+                    *bus->node.keys.name ? " by " : "", bus->node.keys.dir, why->text);
 }
 
 /*  The address as it was given, and what can be found out about it. */
@@ -206,7 +206,8 @@ static int bus_dispatch (bus_t *bus, const envelope_t *e, bus_item_t *item)
         calls_lost (bus->calls, bus->requests, e->sequence);
         return 0;
     case ENVELOPE_REFUSED:
-        slice_text (e->text, bus->refused, sizeof bus->refused);
+        err_set (&bus->refused, e->code == ERR_BUSY ? ERR_BUSY : ERR_CONFIG, "%.*s",
+                 (int) e->text.size, e->text.data);
         return 0;
     default:
         return 0;
@@ -217,7 +218,7 @@ static int bus_dispatch (bus_t *bus, const envelope_t *e, bus_item_t *item)
 static int bus_take_request (bus_t *bus, bus_item_t *item)
 {
     /* What comes behind a refusal waits until that is told. */
-    while (!bus->refused[0] && zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
+    while (!bus->refused.code && zmq_msg_recv (&bus->frame, bus->requests, ZMQ_DONTWAIT) >= 0) {
         envelope_t e;
         envelope_state_t state =
             envelope_parse (zmq_msg_data (&bus->frame), zmq_msg_size (&bus->frame), &e);
@@ -341,16 +342,17 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err)
     for (bool woken = false;;) {
         if (pulse_refused (bus->pulse))
             return bus_refused (bus, pulse_refused (bus->pulse), err);
-        if (*events_denied (bus->events))
-            return err_set (err, ERR_CONFIG, "%s", events_denied (bus->events));
-        if (bus->refused[0]) {
-            err_set (err, ERR_CONFIG, "%s", bus->refused);
-            bus->refused[0] = 0;
+        const err_t *denied = events_denied (bus->events);
+        if (denied)
+            return err_set (err, denied->code, "%s", denied->text);
+        if (bus->refused.code) {
+            err_set (err, bus->refused.code, "%s", bus->refused.text);
+            bus->refused.code = ERR_NONE;
             return -1;
         }
         if (bus_tick (bus, now, item) || bus_take (bus, item))
             return 1;
-        if (bus->refused[0])
+        if (bus->refused.code)
             continue;
         if (woken || now >= until)
             return 0;

@@ -73,7 +73,7 @@ void bus_destroy (bus_t **bus);
 void bus_quiet (bus_t *bus);
 
 /*  1 and an item; 0 after timeout_ms (0: only what is there); -1: the bus does not want this
- *  worker, or does not let us in, and says why. */
+ *  worker, or does not let us in, and says why (ERR_BUSY: it has no room just now). */
 int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
 /*  Makes a waiting bus_next return 0; the one call that any thread and a signal handler may
  *  make. */

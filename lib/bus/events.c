@@ -36,10 +36,10 @@ struct events {
     void *publish, *subscribe; /* made at first use */
     events_prefix_t prefixes[EVENTS_PREFIXES_MAX];
     size_t prefixes_n;
-    bool catches_up;                    /* some last events are wanted */
-    int64_t subscribed_ms;              /* when they were last sent */
-    bool refused;                       /* the bus has them for too many; logged once */
-    char denied[ENVELOPE_TEXT_MAX + 1]; /* why we may not subscribe so; "": nothing said */
+    bool catches_up;       /* some last events are wanted */
+    int64_t subscribed_ms; /* when they were last sent */
+    bool refused;          /* the bus has them for too many; logged once */
+    err_t denied;          /* why we may not subscribe so, or not now; code NONE: nothing said */
     events_table_t sent, seen;
     zmq_msg_t frame; /* of the event that was taken last */
     char topic[2 * ENVELOPE_NAME_MAX + 1], sender[ENVELOPE_NAME_MAX + 1],
@@ -242,8 +242,8 @@ static int events_fill (events_t *events, bus_item_t *item)
         events->damaged += state == ENVELOPE_DAMAGED;
         return 0;
     }
-    if (e.kind == ENVELOPE_REFUSED && e.code == ERR_CONFIG) {
-        slice_text (e.text, events->denied, sizeof events->denied);
+    if (e.kind == ENVELOPE_REFUSED && (e.code == ERR_CONFIG || e.code == ERR_BUSY)) {
+        err_set (&events->denied, e.code, "%.*s", (int) e.text.size, e.text.data);
     } else if (e.kind == ENVELOPE_REFUSED && !events->refused) {
         events->refused = true;
         log_warn ("subscription.refused", "text=\"%.*s\"", (int) e.text.size, e.text.data);
@@ -280,9 +280,9 @@ int events_take (events_t *events, bus_item_t *item)
     return 0;
 }
 
-const char *events_denied (const events_t *events)
+const err_t *events_denied (const events_t *events)
 {
-    return events->denied;
+    return events->denied.code ? &events->denied : NULL;
 }
 
 void *events_socket (const events_t *events)

@@ -28,8 +28,8 @@ void events_again (events_t *events);
 void events_tick (events_t *events, int64_t now);
 /*  An event that is there already: 1, or 0. What item points to is valid until the next call. */
 int events_take (events_t *events, bus_item_t *item);
-/*  Why the bus does not let us subscribe to what we did; "": it does. */
-const char *events_denied (const events_t *events);
+/*  Why the bus does not let us subscribe to what we did, ERR_BUSY: just now; NULL: it does. */
+const err_t *events_denied (const events_t *events);
 /*  Where events arrive, to wait for them; NULL: nothing was subscribed to. */
 void *events_socket (const events_t *events);
 void events_count (const events_t *events, bus_counters_t *counters);

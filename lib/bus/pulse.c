@@ -38,8 +38,8 @@ struct pulse {
     atomic_bool stop;
     _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
     atomic_bool met, forgotten, replaced, hung_up;
-    const char *_Atomic refused;
-    char refusal[ENVELOPE_TEXT_MAX + 1]; /* the bus's own words, written before it is pointed to */
+    const err_t *_Atomic refused;
+    err_t refusal; /* the first one's, written before it is pointed to */
 };
 
 /*  How long a beat and its answer take. One that is still unanswered has taken as long as it has
@@ -93,9 +93,12 @@ static void pulse_measure (pulse_t *pulse, const envelope_t *e)
     pulse->silent_ms = PULSE_SILENT_MS + PULSE_ROUNDS * pulse->round_ms;
 }
 
-static void pulse_refuse (pulse_t *pulse, const char *why)
+static void pulse_refuse (pulse_t *pulse, err_code_t code, slice_t why)
 {
-    atomic_store (&pulse->refused, why);
+    if (atomic_load (&pulse->refused))
+        return;
+    err_set (&pulse->refusal, code, "%.*s", (int) why.size, why.data);
+    atomic_store (&pulse->refused, &pulse->refusal);
     node_wake (pulse->node);
 }
 
@@ -111,9 +114,8 @@ static void pulse_take_answers (pulse_t *pulse)
         if (e.kind == ENVELOPE_HEARTBEAT && e.boot) {
             pulse_measure (pulse, &e);
             pulse_learn (pulse, &e);
-        } else if (e.kind == ENVELOPE_REFUSED && !atomic_load (&pulse->refused)) {
-            slice_text (e.text, pulse->refusal, sizeof pulse->refusal);
-            pulse_refuse (pulse, pulse->refusal);
+        } else if (e.kind == ENVELOPE_REFUSED) {
+            pulse_refuse (pulse, e.code == ERR_BUSY ? ERR_BUSY : ERR_CONFIG, e.text);
         }
     }
     zmq_msg_close (&frame);
@@ -161,13 +163,15 @@ static void pulse_take_greetings (pulse_t *pulse)
     uint32_t value;
     for (int event; (event = endpoint_event (pulse->monitor, 0, &value));)
         if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-            pulse_refuse (pulse, "it does not know this certificate, which was revoked or renewed, "
-                                 "or is for another bus (quintet keys list)");
+            pulse_refuse (pulse, ERR_CONFIG,
+                          slice_of ("it does not know this certificate, which was revoked or "
+                                    "renewed, or is for another bus (quintet keys list)"));
         else if (event != ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
             atomic_store (&pulse->hung_up, event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL);
         else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
-            pulse_refuse (pulse, keys ? "it has no keys: leave out --keys"
-                                      : "it wants a certificate: --keys DIR");
+            pulse_refuse (pulse, ERR_CONFIG,
+                          slice_of (keys ? "it has no keys: leave out --keys"
+                                         : "it wants a certificate: --keys DIR"));
 }
 
 /*  A bus that was stopped keeps its connections, and a cut on the way need not break them: so after
@@ -275,7 +279,7 @@ bool pulse_pending (const pulse_t *pulse)
            atomic_load (&pulse->replaced);
 }
 
-const char *pulse_refused (const pulse_t *pulse)
+const err_t *pulse_refused (const pulse_t *pulse)
 {
     return atomic_load (&pulse->refused);
 }

@@ -26,8 +26,9 @@ bool pulse_met (pulse_t *pulse);           /* the bus answered for the first tim
 bool pulse_forgotten (pulse_t *pulse);     /* the bus forgot us, or something for us got lost */
 bool pulse_replaced (pulse_t *pulse);      /* the bus is another one than before */
 bool pulse_pending (const pulse_t *pulse); /* one of them is true, and was not asked for yet */
-/*  For any thread: why the bus does not let us in, in words; NULL: nothing is known against us. */
-const char *pulse_refused (const pulse_t *pulse);
+/*  For any thread: why the bus does not let us in, ERR_BUSY: just now; NULL: nothing is known
+ *  against us. */
+const err_t *pulse_refused (const pulse_t *pulse);
 /*  For any thread: whether whoever listens there hung up on our last greeting without a word. */
 bool pulse_hung_up (const pulse_t *pulse);
 /*  For any thread: the boot id of the bus, as last heard; 0: it has not answered yet. */

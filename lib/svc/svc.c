@@ -26,6 +26,8 @@
 #define SVC_READY_MS   3000 /* until it is said that the bus does not answer */
 #define SVC_FILES_MIN  64   /* of a small service, with its connections to bus and Redis */
 #define SVC_ALONE_MS   100  /* longest sleep without a bus, which a signal would wake */
+#define SVC_AGAIN_MS   5000 /* until a bus that had no place is asked again; doubles up to */
+#define SVC_AGAIN_MAX  60000
 
 /*  One per process, owned by the thread of the loop. `stopping` is atomic, for a signal handler
  *  sets it and other threads read it. */
@@ -223,16 +225,58 @@ static void svc_dispatch (svc_run_t *run, const bus_item_t *item)
     bus_refuse (run->bus, item->id, ERR_MISSING, "%s does not serve '%s'", run->name, item->name);
 }
 
-/*  What is left of the loop where the bus has no place for the service, and that can do without. */
-static void svc_loop_alone (svc_run_t *run)
+/*  ---- the connection ------------------------------------------------------------------------- */
+
+static int svc_connect (svc_run_t *run, err_t *err)
+{
+    const svc_t *service = run->service;
+    bus_options_t options = {.address = args_value (run->args, "--bus"),
+                             .name = run->name,
+                             .numerics = service->numerics ? service->numerics () : "",
+                             .keys = &run->keys};
+    run->asked = 0;
+    run->ready = false;
+    run->bus = bus_new (&options, err);
+    return run->bus ? 0 : -1;
+}
+
+/*  In this order, for a signal wakes what it finds. */
+static void svc_disconnect (svc_run_t *run)
 {
     bus_t *bus = run->bus;
     run->bus = NULL;
     bus_destroy (&bus);
-    while (!atomic_load (&run->stopping)) {
-        int wait = run->service->work ? run->service->work (run) : -1;
+}
+
+/*  After open: requests may come as soon as the bus knows of us. */
+static int svc_join (svc_run_t *run, err_t *err)
+{
+    const svc_t *service = run->service;
+    if (service->joined && service->joined (run, err) != 0)
+        return -1;
+    for (const svc_route_t *r = service->routes; r->service; r++)
+        if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
+            return -1;
+    return 0;
+}
+
+/*  For so long, with a service's work or without any. */
+static void svc_pause (svc_run_t *run, int64_t ms, bool works)
+{
+    int64_t until = clock_ms () + ms;
+    while (!atomic_load (&run->stopping) && clock_left_ms (until) > 0) {
+        int wait = works && run->service->work ? run->service->work (run) : -1;
         clock_sleep_ms (wait < 0 || wait > SVC_ALONE_MS ? SVC_ALONE_MS : wait);
     }
+}
+
+/*  What is left of the loop where the bus has no place for the service, and that can do without:
+ *  some seconds later it may have. */
+static int svc_do_without (svc_run_t *run, err_t *err)
+{
+    svc_disconnect (run);
+    svc_pause (run, SVC_AGAIN_MS, true);
+    return svc_connect (run, err) == 0 ? svc_join (run, err) : -1;
 }
 
 /*  One thread, one item at a time. work () is called between items, so a service that computes in
@@ -254,10 +298,8 @@ static int svc_loop (svc_run_t *run, err_t *err)
         bus_item_t item;
         int rc = bus_next (run->bus, &item, timeout, err);
         /* The bus refuses this service; a connection that is lost is no failure, and made again. */
-        if (rc < 0 && run->service->refused && run->service->refused (run, err)) {
-            svc_loop_alone (run);
-            return 0;
-        }
+        if (rc < 0 && run->service->refused && run->service->refused (run, err))
+            rc = svc_do_without (run, err);
         if (rc < 0)
             return -1;
         if (rc > 0)
@@ -305,36 +347,44 @@ static void svc_name_instance (svc_run_t *run)
 static int svc_start (svc_run_t *run, err_t *err)
 {
     const svc_t *service = run->service;
-    if (svc_check_files (service, err) != 0)
-        return -1;
-    bus_options_t options = {.address = args_value (run->args, "--bus"),
-                             .name = run->name,
-                             .numerics = service->numerics ? service->numerics () : "",
-                             .keys = &run->keys};
-    run->bus = bus_new (&options, err);
-    if (!run->bus)
+    if (svc_check_files (service, err) != 0 || svc_connect (run, err) != 0)
         return -1;
     if (service->open && service->open (run, &run->state, err) != 0)
         return -1;
-    /* After open: requests may come as soon as the bus knows of us. */
-    for (const svc_route_t *r = service->routes; r->service; r++)
-        if (bus_serve (run->bus, r->service, service->credit ? service->credit : 1, err) != 0)
-            return -1;
-    return svc_loop (run, err);
+    return svc_join (run, err) == 0 ? svc_loop (run, err) : -1;
 }
 
 static void svc_finish (svc_run_t *run)
 {
-    /* From here on a signal has nothing to wake: the bus is about to go. */
-    svc_running = NULL;
     /* From now on the bus gives what we have in hand to others. The connection stays for a while:
        closing a state may cancel calls. */
     bus_quiet (run->bus);
     if (run->service->close)
         run->service->close (run, &run->state);
     /* Last, since whatever was closed may have said something on the way. */
-    bus_destroy (&run->bus);
+    svc_disconnect (run);
     pool_destroy (&run->pool);
+}
+
+/*  A bus that has no room may have some later: who serves it waits, and begins anew. Who has a
+ *  CONFIG to work on does not: whoever started it is told. */
+static int svc_start_until_room (svc_run_t *run, err_t *err)
+{
+    int rc = svc_start (run, err);
+    for (int64_t pause = SVC_AGAIN_MS; rc != 0 && err->code == ERR_BUSY; pause *= 2) {
+        if (run->service->positional)
+            break;
+        if (pause > SVC_AGAIN_MAX)
+            pause = SVC_AGAIN_MAX;
+        log_warn ("waits", "again_s=%lld text=\"%s\"", (long long) (pause / 1000), err->text);
+        svc_finish (run);
+        svc_pause (run, pause, false);
+        if (atomic_load (&run->stopping))
+            return 0;
+        *err = (err_t){0};
+        rc = svc_start (run, err);
+    }
+    return rc;
 }
 
 /*  The supervisor reads it: what can never work is not started again. */
@@ -343,6 +393,7 @@ static int svc_exit_status (const err_t *err)
     bool wrong = err->code == ERR_CONFIG || err->code == ERR_INPUT;
     return wrong                      ? SVC_EXIT_CONFIG
            : err->code == ERR_TIMEOUT ? SVC_EXIT_LATE
+           : err->code == ERR_BUSY    ? SVC_EXIT_LATE
            : err->code == ERR_FULL    ? SVC_EXIT_FULL
                                       : EXIT_FAILURE;
 }
@@ -374,13 +425,15 @@ static int svc_run_service (const svc_t *service, args_t *args)
     log_open (run->name, LOG_INFO);
     svc_handle_signals (run);
     /* Logged before anything is closed, which may take a while and log on its own. */
-    if (keys != 0 || svc_start (run, &err) != 0) {
+    if (keys != 0 || svc_start_until_room (run, &err) != 0) {
         svc_log_failure (&err);
         status = svc_exit_status (&err);
     } else {
         log_info ("stopped", "uptime_s=%.1f", (double) (clock_ms () - run->started_ms) / 1e3);
         status = run->exit_status;
     }
+    /* From here on a signal has nothing to wake: the bus is about to go. */
+    svc_running = NULL;
     svc_finish (run);
     free (run);
     return status;

@@ -12,8 +12,9 @@
  *  said it has more to do). SIGINT and SIGTERM end the loop within 100 ms; a second one ends the
  *  process. Exit status: 0 ended as asked, 1 failed (may be restarted), 78 (EX_CONFIG) wrong
  *  arguments, configuration or data, 74 (EX_IOERR) a full disk (never restarted), 75 (EX_TEMPFAIL)
- *  a deadline passed. Why it failed is logged, and written to the file descriptor
- *  QUINTET_LAST_WORDS where there is one: a supervisor can tell it even when no log can be written.
+ *  a deadline passed, or the bus has no room, for which a service without a CONFIG waits. Why it
+ *  failed is logged, and written to the file descriptor QUINTET_LAST_WORDS where there is one: a
+ *  supervisor can tell it even when no log can be written.
  */
 #ifndef QUINTET_SVC_SVC_H
 #define QUINTET_SVC_SVC_H
@@ -62,8 +63,11 @@ typedef struct {
                     void *to);
     /*  What it is busy with, for the same event: one word, a constant. */
     const char *(*doing) (const svc_run_t *run);
-    /*  The bus does not let it in, and why: true, it goes on without one, by work () alone, and
-        svc_bus is NULL from then on; false or NULL, it ends. */
+    /*  There is a connection to a bus: after open, and whenever it is made anew. */
+    int (*joined) (svc_run_t *run, err_t *err);
+    /*  The bus does not let it in, and why: true, it goes on without one, by work () alone, with a
+        svc_bus that is NULL, until the bus is asked again some seconds later; false or NULL, it
+        ends. */
     bool (*refused) (svc_run_t *run, const err_t *why);
 } svc_t;
 

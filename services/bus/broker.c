@@ -102,7 +102,7 @@ static void broker_refuse (broker_t *b, peer_t *stranger, const envelope_t *e,
     } else if (e->kind == ENVELOPE_REQUEST) {
         outbox_reply (&b->outbox, stranger, e->sequence, ERR_LIMIT, text);
     } else if (e->kind == ENVELOPE_READY) {
-        outbox_refuse_worker (&b->outbox, stranger, text);
+        outbox_refuse (&b->outbox, stranger, ERR_BUSY, text);
     }
 }
 
@@ -145,7 +145,7 @@ static bool broker_allow (broker_t *b, peer_t *connection, const guard_holder_t 
                                                    : RIGHTS_BE;
     if (guard_allow (b->guard, who, frame, act, e->service, e->sender, why))
         return true;
-    outbox_refuse_worker (&b->outbox, connection, why);
+    outbox_refuse (&b->outbox, connection, ERR_CONFIG, why);
     return false;
 }
 
@@ -160,7 +160,7 @@ static void broker_on_frame (broker_t *b, const void *identity, size_t identity_
     memcpy (connection.identity, identity, identity_n);
     if (!guard_admit (b->guard, b->connections, frame, &who, why)) {
         if (*why)
-            outbox_refuse_worker (&b->outbox, &connection, why);
+            outbox_refuse (&b->outbox, &connection, ERR_BUSY, why);
         return;
     }
     envelope_state_t state = envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e);

@@ -441,12 +441,12 @@ static worker_t *dispatch_register (dispatch_t *d, route_t *route, peer_t *peer,
             "this '%s' computes with '%s', the others on this bus with '%s': the same weights "
             "could not be promised (QUINTET_ISA picks one)",
             route->name, numerics, route->numerics);
-        outbox_refuse_worker (d->outbox, peer, text);
+        outbox_refuse (d->outbox, peer, ERR_CONFIG, text);
         return NULL;
     }
     worker_t *w = peer->serves < DISPATCH_SERVICES_MAX ? workers_add (&route->workers, peer) : NULL;
     if (!w) {
-        outbox_refuse_worker (d->outbox, peer, "too many services or workers on this bus");
+        outbox_refuse (d->outbox, peer, ERR_BUSY, "too many services or workers on this bus");
         return NULL;
     }
     peer->serves++;
@@ -462,7 +462,7 @@ void dispatch_ready (dispatch_t *d, peer_t *peer, const envelope_t *e)
 {
     route_t *route = dispatch_route_for_worker (d, e->service);
     if (!route) {
-        outbox_refuse_worker (d->outbox, peer, "too many services or workers on this bus");
+        outbox_refuse (d->outbox, peer, ERR_BUSY, "too many services or workers on this bus");
         return;
     }
     worker_t *w = workers_find (&route->workers, peer);

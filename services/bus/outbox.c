@@ -46,7 +46,8 @@ void outbox_lost (outbox_t *outbox, peer_t *client, uint64_t sequence)
     outbox_send (outbox, client, &(envelope_t){.kind = ENVELOPE_LOST, .sequence = sequence});
 }
 
-void outbox_refuse_worker (outbox_t *outbox, peer_t *peer, const char *text)
+void outbox_refuse (outbox_t *outbox, peer_t *peer, err_code_t code, const char *text)
 {
-    outbox_send (outbox, peer, &(envelope_t){.kind = ENVELOPE_REFUSED, .text = slice_of (text)});
+    outbox_send (outbox, peer,
+                 &(envelope_t){.kind = ENVELOPE_REFUSED, .code = code, .text = slice_of (text)});
 }

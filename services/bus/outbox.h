@@ -26,6 +26,7 @@ void outbox_reply (outbox_t *outbox, peer_t *client, uint64_t sequence, err_code
                    const char *text);
 /*  The client sends the request again, and gets another worker. */
 void outbox_lost (outbox_t *outbox, peer_t *client, uint64_t sequence);
-void outbox_refuse_worker (outbox_t *outbox, peer_t *peer, const char *text);
+/*  ERR_BUSY: there is no room just now; ERR_CONFIG: never. */
+void outbox_refuse (outbox_t *outbox, peer_t *peer, err_code_t code, const char *text);
 
 #endif

@@ -214,7 +214,7 @@ static void taps_on_message (taps_t *t, const char *identity, size_t n, zmq_msg_
     char why[GUARD_WHY_SIZE];
     if (!guard_admit (t->guard, t->subscribers, frame, &who, why)) {
         if (*why)
-            taps_refuse (t, identity, n, ERR_CONFIG, why);
+            taps_refuse (t, identity, n, ERR_BUSY, why);
         return;
     }
     if (envelope_parse (zmq_msg_data (frame), zmq_msg_size (frame), &e) != ENVELOPE_WHOLE ||

@@ -448,7 +448,7 @@ static void vault_on_whole (vault_t *v, const envelope_t *e, zmq_msg_t *frame, b
                                      slice_of (vault_kinds[i].word), e->sender, why))
             vault_kinds[i].take (v, e);
         else if (*why)
-            vault_answer_code (v, e, vault_kinds[i].answer, ERR_CONFIG, why);
+            vault_answer_code (v, e, vault_kinds[i].answer, admitted ? ERR_CONFIG : ERR_BUSY, why);
     }
 }
 

@@ -31,8 +31,7 @@ args_t *cli_args (const args_spec_t *spec, int argc, char **argv, int *status)
     args_t *args = args_parse (spec, argc, argv, &err);
     if (!args) {
         fprintf (stderr, "%s: %s\n", spec->program, err.text);
-        /* The arguments could not be parsed, so --json is looked for by hand: its reader wants
-           the error as JSON, too. */
+        /* Looked for by hand: whoever reads JSON wants this error as JSON, too. */
         for (int i = 1; i < argc; i++)
             if (strcmp (argv[i], "--json") == 0)
                 ending_error (err.text);
@@ -60,7 +59,8 @@ int cli_fail (const char *name, const err_t *err)
     fprintf (stderr, "quintet %s: ", name);
     printable_print (stderr, err->text, strlen (err->text), PRINTABLE_LINE);
     fputc ('\n', stderr);
-    return err->code == ERR_CONFIG || err->code == ERR_INPUT ? SVC_EXIT_CONFIG : EXIT_FAILURE;
+    bool wrong = err->code == ERR_CONFIG || err->code == ERR_INPUT;
+    return wrong ? SVC_EXIT_CONFIG : err->code == ERR_BUSY ? SVC_EXIT_LATE : EXIT_FAILURE;
 }
 
 /*  The status to end with: output that went nowhere is no success. */

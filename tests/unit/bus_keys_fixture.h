@@ -76,13 +76,13 @@ static inline bus_t *join_as (const fixture_t *f, const char *kind, const char *
 }
 
 /*  Waits until bus_next fails, and returns why. */
-static inline void expect_failure (bus_t *bus, const char *text)
+static inline void expect_failure (bus_t *bus, err_code_t code, const char *text)
 {
     err_t err = {0};
     for (int64_t end = clock_ms () + PATIENCE_MS; clock_ms () < end;) {
         bus_item_t item;
         if (bus_next (bus, &item, 20, &err) < 0) {
-            assert_int_equal (err.code, ERR_CONFIG);
+            assert_int_equal (err.code, code);
             if (!strstr (err.text, text))
                 fail_msg ("'%s' does not say '%s'", err.text, text);
             return;

@@ -53,7 +53,7 @@ static bool has_word (const char *words, const char *word)
 static void expect_denied (const fixture_t *f, bus_t *bus, double before, const char *text)
 {
     await_metric (f, "frames_denied", before + 1);
-    expect_failure (bus, text);
+    expect_failure (bus, ERR_CONFIG, text);
 }
 
 static void only_what_it_serves (void **state)
@@ -268,7 +268,7 @@ static void nobody_goes_by_the_name_of_another (void **state)
     assert_non_null (strstr (err.text, "it must be 'agent', or begin with 'agent-'"));
     snprintf (keys.name, sizeof keys.name, "trainer"); /* which the bus knows better */
     bus_t *bus = come (f, &keys, "trainer");
-    expect_failure (bus, "'trainer' is not a name of the certificate 'agent'");
+    expect_failure (bus, ERR_CONFIG, "'trainer' is not a name of the certificate 'agent'");
     bus_destroy (&bus);
 }
 
@@ -290,8 +290,8 @@ static void who_is_revoked_is_cut_off (void **state)
     await_fall (f, "certificates", KINDS - 1);
     await_fall (f, "subscriptions", 0);
     bus_publish (trainer, "r/run.state", "x", 1);
-    expect_failure (agent, "it does not know this certificate");
-    expect_failure (tap, "it does not know this certificate");
+    expect_failure (agent, ERR_CONFIG, "it does not know this certificate");
+    expect_failure (tap, ERR_CONFIG, "it does not know this certificate");
     bus_destroy (&agent);
     bus_destroy (&tap);
     /* A new one of the same name is let in. */
