@@ -25,6 +25,7 @@ static const svc_t service = {
                 {"--hosts", "NAMES", "",
                  "names by which browsers may call it, besides localhost and addresses"}},
     .open = monitor_open,
+    .joined = monitor_joined,
     .close = monitor_close,
     .on_item = monitor_on_item,
     .work = monitor_work,

@@ -67,11 +67,14 @@ int monitor_open (svc_run_t *run, void **state, err_t *err)
        misspelt. */
     if (args_given (args, "--runs") && *m->folder && !fs_exists (m->folder))
         return err_set (err, ERR_CONFIG, "--runs %.600s: there is no such folder", m->folder);
-    if (bus_subscribe (svc_bus (run), "", err) != 0)
-        return -1;
     /* Before the first question, so that it is answered in full. */
     runs_look (m->runs);
     return monitor_open_web (m, args, err);
+}
+
+int monitor_joined (svc_run_t *run, err_t *err)
+{
+    return bus_subscribe (svc_bus (run), "", err);
 }
 
 /*  The web first: it asks for what is freed after it. */
@@ -107,23 +110,30 @@ void monitor_on_item (svc_run_t *run, const bus_item_t *item)
     m->events++;
     m->lost += item->missed;
     m->heard_ms = clock_ms ();
+    m->refused[0] = 0;
     pthread_mutex_unlock (&m->lock);
     runs_note (m->runs, event);
     tally_note (m->tally, event);
 }
 
-/*  A bus that nobody named happens to be where one usually is, and is none of ours. */
+/*  A bus that nobody named happens to be where one usually is, and is none of ours; and one that
+ *  has no room may have some later. It is asked again every few seconds: what it says is told once.
+ */
 bool monitor_refused (svc_run_t *run, const err_t *why)
 {
     monitor_t *m = svc_state (run);
-    if (args_given (svc_args (run), "--bus") || args_given (svc_args (run), "--keys"))
+    bool named = args_given (svc_args (run), "--bus") || args_given (svc_args (run), "--keys");
+    if (named && why->code != ERR_BUSY)
         return false;
     /* In part the words of whatever answers there. */
     buf_t words = {0};
     printable_cut (&words, why->text, strlen (why->text), MONITOR_WORDS);
-    snprintf (m->refused, sizeof m->refused, "%s", words.data ? words.data : "no memory");
+    const char *text = words.data ? words.data : "no memory";
+    bool same = strcmp (m->refused, text) == 0;
+    snprintf (m->refused, sizeof m->refused, "%s", text);
     buf_free (&words);
-    log_warn ("bus.refused", "text=\"%s\" shown=\"what the runs' folders hold\"", m->refused);
+    if (!same)
+        log_warn ("bus.refused", "text=\"%s\" shown=\"what the runs' folders hold\"", m->refused);
     return true;
 }
 

@@ -36,6 +36,7 @@ int monitor_open (svc_run_t *run, void **state, err_t *err);
 void monitor_close (svc_run_t *run, void **state);
 void monitor_on_item (svc_run_t *run, const bus_item_t *item);
 int monitor_work (svc_run_t *run);
+int monitor_joined (svc_run_t *run, err_t *err);
 bool monitor_refused (svc_run_t *run, const err_t *why);
 void monitor_status (svc_run_t *run, void (*metric) (void *to, const char *name, double value),
                      void *to);
