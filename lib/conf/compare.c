@@ -135,6 +135,22 @@ void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list)
     conf_compare_keys (conf, other, conf_compare_is_name, CONF_ROWS_GIVEN, conf_compare_tell, list);
 }
 
+/*  What neither decides who plays what, nor how it is scored. */
+static bool conf_compare_is_unplayed (const conf_section_t *section, const conf_key_t *key)
+{
+    static const char *const played[] = {"team", "task", "model", "reward"};
+    for (size_t i = 0; i < sizeof played / sizeof *played; i++)
+        if (strcmp (section->name, played[i]) == 0)
+            return conf_compare_is_free (section, key);
+    return true;
+}
+
+void conf_plays_differently (const conf_t *conf, const conf_t *other, buf_t *list)
+{
+    conf_compare_keys (conf, other, conf_compare_is_unplayed, CONF_ROWS_ESSENCE, conf_compare_tell,
+                       list);
+}
+
 static void conf_compare_tell_both (const char *name, const char *ours, const char *theirs,
                                     buf_t *list)
 {

@@ -192,6 +192,8 @@ void conf_judge (const conf_t *conf, buf_t *text);
 void conf_essence (const conf_t *conf, buf_t *text);
 /*  Appends what is set otherwise than in other, as "trainer.lr=0.001 run.seed=3". */
 void conf_differences (const conf_t *conf, const conf_t *other, buf_t *list);
+/*  The same of what is played and how it is scored alone: the team, tasks, model and reward. */
+void conf_plays_differently (const conf_t *conf, const conf_t *other, buf_t *list);
 /*  Whether a run may go on whose configuration is in the file at path. ERR_CONFIG names the keys
  *  that differ, with both values. */
 int conf_compare (const conf_t *conf, const char *path, err_t *err);

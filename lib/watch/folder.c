@@ -96,23 +96,29 @@ conf_t *folder_conf (const char *dir)
                : NULL;
 }
 
-/*  RUN/checkpoints/step-N, whatever link or path it was named by. A config.yml that cannot be read
- *  says nothing: whoever opens the weights says what is wrong with them. */
-void folder_policies (const char *weights, char set[FOLDER_SET])
+/*  Weights are RUN/checkpoints/step-N, whatever link or path they were named by. A config.yml that
+ *  cannot be read says nothing: whoever opens the weights says what is wrong with them. */
+conf_t *folder_conf_of (const char *weights)
 {
     char *real = realpath (weights, NULL), *end = real ? strrchr (real, '/') : NULL;
     conf_t *conf = NULL;
-    set[0] = 0;
     if (end)
         *end = 0;
     if (end && (end = strrchr (real, '/')) && strcmp (end, "/checkpoints") == 0) {
         *end = 0;
         conf = folder_conf (real);
     }
+    free (real);
+    return conf;
+}
+
+void folder_policies (const char *weights, char set[FOLDER_SET])
+{
+    conf_t *conf = folder_conf_of (weights);
+    set[0] = 0;
     if (conf && !conf_names_policies (conf))
         snprintf (set, FOLDER_SET, "team.policies=%s", conf->team.policies);
     conf_destroy (&conf);
-    free (real);
 }
 
 /*  of: "model" or "policies.NAME". Adapters stand on the configuration's own model. */

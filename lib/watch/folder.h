@@ -31,6 +31,8 @@ int folder_plays (const char *conf, const char *model, folder_plays_t *plays, er
 bool folder_holds_adapters (const char *dir);
 /*  The run's config.yml; NULL: it is not there, or cannot be read. */
 conf_t *folder_conf (const char *dir);
+/*  That of the run which made these weights; NULL as well where they are no run's. */
+conf_t *folder_conf_of (const char *weights);
 /*  The override "team.policies=..." that those weights were made under, as the run that they belong
  *  to says in its config.yml; "": they belong to none, or to one whose policies have names. */
 #define FOLDER_SET 48

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "play/other.h"
 #include "watch/folder.h"
 #include "cli.h"
 
@@ -26,6 +27,21 @@ static const args_spec_t spec = {
              "  quintet eval deploy/config/coding.yml --model runs/coding/checkpoints/best\n",
     .positional = "CONFIG",
     .options = options};
+
+/*  What the evaluation begins with. A configuration that cannot be read is read again by the run,
+ *  which says why. */
+static void cmd_eval_weigh (const char *path, const char *weights, const char *policies,
+                            const char *const *sets, size_t n, folder_sets_t *begin)
+{
+    const char *all[ARGS_REPEATED_MAX + 1] = {policies};
+    memcpy (all + 1, sets, n * sizeof *sets);
+    conf_t *conf = conf_load (path, *policies ? all : all + 1, n + !!*policies, NULL);
+    if (conf)
+        other_say ("eval", weights, conf);
+    if (*weights)
+        folder_weigh (conf, weights, begin);
+    conf_destroy (&conf);
+}
 
 /*  Puts together the command line of `quintet run` with no steps: an evaluation is what a run does
  *  before its first step. */
@@ -60,11 +76,7 @@ static int cmd_eval_run (int argc, char **argv)
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
     const char *const *sets = args_repeated (args, "--set", &sets_n);
-    /* One that cannot be read is read again by the run, which says why. */
-    conf_t *conf = conf_load (plays.conf, sets, sets_n, NULL);
-    if (*weights)
-        folder_weigh (conf, weights, &begin);
-    conf_destroy (&conf);
+    cmd_eval_weigh (plays.conf, weights, policies, sets, sets_n, &begin);
     const char *fixed[] = {"run",   plays.conf,        "--out", out,
                            "--set", "trainer.steps=0", "--set", "run.baseline=none"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)

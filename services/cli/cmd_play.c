@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "cli.h"
 #include "play/judge.h"
+#include "play/other.h"
 #include "play/remote.h"
 #include "play/seats.h"
 #include "play/stream.h"
@@ -531,6 +532,8 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     all[0] = policies;
     memcpy (all + 1, sets, n * sizeof *sets);
     play->conf = conf_load (plays.conf, *policies ? all : all + 1, n + !!*policies, err);
+    if (play->conf)
+        other_say ("play", weights, play->conf);
     if (!play->conf || cmd_play_sampling (play, args, err) != 0)
         return -1;
     play->json = args_flag (args, "--json");
