@@ -74,7 +74,7 @@ function key(lines) {
 }
 
 const last = (values) => values.findLast(known);
-const words = (spec) => spec.lines.map((l) => (spec.lines.length > 1 ? l.label + ' ' : '') + number(last(l.y))).join(', ');
+const words = (spec) => spec.lines.map((l) => (spec.lines.length > 1 ? l.label + '\u00a0' : '') + number(last(l.y))).join(', ');
 
 // spec: {title, lines: [{label, x, y, low, high}], min, max}. Draws into a figure that stays the same.
 export function draw(figure, spec) {

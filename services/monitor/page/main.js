@@ -17,8 +17,9 @@ let shown = null, at; // the page, and where it is: an address that names no run
 function where() {
   const [name, rest] = location.hash.slice(1).split('?');
   const query = Object.fromEntries(new URLSearchParams(rest || ''));
-  // The newest run, or the newest that goes on, where none is named.
-  query.run ||= (state.now.runs.at(-1) || state.runs.at(-1) || {}).name;
+  // Where none is named, the newest that goes on, or else the newest that is no part of another one.
+  const whole = (run) => !state.runs.some((other) => run.name.startsWith(other.name + '/'));
+  query.run ||= (state.now.runs.at(-1) || state.runs.findLast(whole) || {}).name;
   return { name: PAGES[name] ? name : 'overview', query };
 }
 
