@@ -15,6 +15,7 @@
 #include "monitor.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,24 +163,16 @@ static json_t *api_columns (table_t *table)
 
 /*  Of those that are there already, to begin with. */
 static json_t *api_sample (monitor_t *m, const web_request_t *request, table_t *tables,
-                           web_answer_t *answer)
+                           runs_sample_t *sample, web_answer_t *answer)
 {
-    const char *run = web_query (request, "run");
-    uint64_t first, last;
-    if (!run || api_number (request, "first", 0, &first) != 0 ||
-        api_number (request, "last", INT64_MAX, &last) != 0 || first > INT64_MAX ||
-        last > INT64_MAX) {
-        web_refuse (answer, 400, "wanted is run=NAME, and first=STEP and last=STEP");
-        return NULL;
-    }
-    runs_sample_t sample = {
-        .first = (int64_t) first, .last = (int64_t) last, .each = api_take_line, .context = tables};
-    if (runs_sample (m->runs, run, &sample) != 0) {
+    sample->each = api_take_line;
+    sample->context = tables;
+    if (runs_sample (m->runs, web_query (request, "run"), sample) != 0) {
         web_refuse (answer, 404, "there is no such run");
         return NULL;
     }
-    return json_pack ("{s:I, s:I, s:b, s:b}", "every", (json_int_t) sample.every, "next",
-                      (json_int_t) sample.next, "more", (int) sample.more, "again", 0);
+    return json_pack ("{s:I, s:I, s:b, s:b}", "every", (json_int_t) sample->every, "next",
+                      (json_int_t) sample->next, "more", (int) sample->more, "again", 0);
 }
 
 /*  What was added since. */
@@ -198,11 +191,13 @@ static json_t *api_grown (monitor_t *m, const web_request_t *request, table_t *t
     return api_window (&w);
 }
 
-static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+/*  sample NULL: what was added. */
+static void api_make_metrics (monitor_t *m, const web_request_t *request, runs_sample_t *sample,
+                              web_answer_t *answer)
 {
     table_t tables[2] = {{.columns = json_object ()}, {.columns = json_object ()}};
-    json_t *found = web_query (request, "from") ? api_grown (m, request, tables, answer)
-                                                : api_sample (m, request, tables, answer);
+    json_t *found = sample ? api_sample (m, request, tables, sample, answer)
+                           : api_grown (m, request, tables, answer);
     if (found && (tables[0].large || tables[1].large)) {
         web_refuse (answer, 507, "its lines have too many different keys for a table");
     } else if (found) {
@@ -213,6 +208,35 @@ static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_
     json_decref (found);
     json_decref (tables[0].columns);
     json_decref (tables[1].columns);
+}
+
+/*  A sample is kept as long as the file stays as it is. One of a file that was not read to its end
+ *  is asked for again. */
+static void api_answer_metrics (monitor_t *m, const web_request_t *request, web_answer_t *answer)
+{
+    const char *run = web_query (request, "run");
+    uint64_t first, last;
+    buf_t key = {0};
+    if (web_query (request, "from")) {
+        api_make_metrics (m, request, NULL, answer);
+        return;
+    }
+    if (!run || api_number (request, "first", 0, &first) != 0 ||
+        api_number (request, "last", INT64_MAX, &last) != 0 || first > INT64_MAX ||
+        last > INT64_MAX) {
+        web_refuse (answer, 400, "wanted is run=NAME, and first=STEP and last=STEP");
+        return;
+    }
+    runs_stamp (m->runs, run, &key);
+    if (key.size)
+        buf_printf (&key, " %" PRIu64 " %" PRIu64, first, last);
+    if (!bodies_give (&m->kept, &key, &answer->body)) {
+        runs_sample_t sample = {.first = (int64_t) first, .last = (int64_t) last};
+        api_make_metrics (m, request, &sample, answer);
+        if (!answer->status && !sample.more)
+            bodies_add (&m->kept, &key, &answer->body);
+    }
+    buf_free (&key);
 }
 
 /*  ---- episodes ------------------------------------------------------------------------------- */

@@ -89,6 +89,7 @@ void monitor_close (svc_run_t *run, void **state)
     runs_destroy (&m->runs);
     tally_destroy (&m->tally);
     arena_destroy (&m->arena);
+    bodies_free (&m->kept);
     rows_free (&m->rows);
     pthread_mutex_destroy (&m->lock);
     free (m);

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/fs.h"
 #include "http/web.h"
+#include "bodies.h"
 #include "runs.h"
 #include "svc/svc.h"
 #include "tally.h"
@@ -22,6 +23,7 @@ typedef struct {
     runs_t *runs;
     tally_t *tally;
     arena_t *arena; /* of one event */
+    bodies_t kept;  /* numbers of runs; of the web's thread */
     char folder[FS_PATH_MAX];
     int64_t looked_ms, told_ms;
     char refused[ERR_TEXT_MAX]; /* why the bus does not let us in; "": it does, or is not there */

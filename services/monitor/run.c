@@ -307,6 +307,17 @@ int run_sample (run_t *run, runs_sample_t *sample)
     return 0;
 }
 
+void run_stamp (const run_t *run, buf_t *stamp)
+{
+    char path[FS_PATH_MAX];
+    struct stat st;
+    if (!run->dir[0] || fs_join (path, run->dir, run_files[RUNS_METRICS], NULL) != 0 ||
+        stat (path, &st) != 0)
+        return;
+    buf_printf (stamp, "%s %llu %lld %lld.%09ld", path, (unsigned long long) st.st_ino,
+                (long long) st.st_size, (long long) st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+}
+
 /*  ---- events --------------------------------------------------------------------------------- */
 
 static bool run_stands (void *step, const char *text, size_t n)

@@ -50,6 +50,7 @@ void run_open (run_t *run, json_t *words, uint64_t step);
 /*  As runs_read, runs_sample. */
 int run_read (const run_t *run, runs_file_t file, window_t *window);
 int run_sample (run_t *run, runs_sample_t *sample);
+void run_stamp (const run_t *run, buf_t *stamp);
 /*  An element of runs_json, or without `full` of runs_now. */
 json_t *run_json (const run_t *run, bool full);
 /*  An element of runs_newest. */

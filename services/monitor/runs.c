@@ -94,6 +94,15 @@ int runs_sample (runs_t *runs, const char *name, runs_sample_t *sample)
     return rc;
 }
 
+void runs_stamp (runs_t *runs, const char *name, buf_t *stamp)
+{
+    pthread_mutex_lock (&runs->lock);
+    const run_t *run = runs_named (runs, name);
+    if (run)
+        run_stamp (run, stamp);
+    pthread_mutex_unlock (&runs->lock);
+}
+
 /*  ---- folders -------------------------------------------------------------------------------- */
 
 static run_t *runs_in (runs_t *runs, const char *dir)

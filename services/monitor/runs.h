@@ -65,5 +65,8 @@ typedef struct {
 } runs_sample_t;
 /*  -1: there is no such run. */
 int runs_sample (runs_t *runs, const char *name, runs_sample_t *sample);
+/*  Appends what says whether a sample is still the same as before: another text when the file has
+ *  changed. Nothing: there is no such run, or it has no folder. */
+void runs_stamp (runs_t *runs, const char *name, buf_t *stamp);
 
 #endif
