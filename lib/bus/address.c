@@ -27,9 +27,12 @@ static int address_parse_tcp (const char *text, const char *host, bool bind, add
     const char *colon = strrchr (host, ':');
     char *end = NULL;
     long port = colon ? strtol (colon + 1, &end, 10) : 0;
-    if (!colon || colon == host || !end || *end || port < 1 || port > 65535 - ADDRESS_COUNT ||
-        colon - host > 200)
+    if (!colon || colon == host || !end || *end || port < 1 || port > 65535 || colon - host > 200)
         return err_set (err, ERR_CONFIG, "%s: tcp://HOST:PORT is wanted", text);
+    if (port > 65535 - (ADDRESS_COUNT - 1))
+        return err_set (err, ERR_CONFIG,
+                        "%s: a bus takes four ports from the one given, so %d is the highest", text,
+                        65535 - (ADDRESS_COUNT - 1));
     int size = (int) (colon - host);
     bool any = (size == 1 && *host == '*') || (size == 7 && strncmp (host, "0.0.0.0", 7) == 0);
     for (int i = 0; i < ADDRESS_COUNT; i++)

@@ -18,6 +18,7 @@
 #include "../../services/bus/queue.h"
 #include "../../services/bus/workers.h"
 #include "base/clock.h"
+#include "bus/address.h"
 #include "bus/authority.h"
 #include "bus/node.h"
 
@@ -392,9 +393,25 @@ static void a_folder_of_peers_is_its_owner_s (void **state)
     fs_remove (dir, NULL);
 }
 
+/*  The highest has room for all four. */
+static void an_address_has_four_ports (void **state)
+{
+    (void) state;
+    address_t address;
+    err_t err = {0};
+    assert_int_equal (address_parse ("tcp://127.0.0.1:65532", true, &address, &err), 0);
+    assert_string_equal (address.endpoint[ADDRESS_SUBSCRIBE], "tcp://127.0.0.1:65535");
+    assert_int_equal (address_parse ("tcp://127.0.0.1:65534", true, &address, &err), -1);
+    assert_int_equal (err.code, ERR_CONFIG);
+    assert_non_null (strstr (err.text, "four ports from the one given, so 65532 is the highest"));
+    assert_int_equal (address_parse ("tcp://127.0.0.1:65536", true, &address, &err), -1);
+    assert_non_null (strstr (err.text, "tcp://HOST:PORT is wanted"));
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (an_address_has_four_ports),
         cmocka_unit_test (a_folder_of_peers_is_its_owner_s),
         cmocka_unit_test (clients_take_turns),
         cmocka_unit_test (what_waits_is_bounded_in_bytes_by_client),
