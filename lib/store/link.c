@@ -318,6 +318,8 @@ static link_outcome_t link_refused (const link_t *link, const char *text, err_t 
     const char *at = link->address, *keys = link->keys;
     if (link_begins (text, "ERR Protocol error"))
         text = "it wants a password";
+    if (link_begins (text, "WRONGPASS"))
+        text = "that user has another password there, or is off (ACL LIST says which)";
     if (*link->account.user)
         err_set (err, ERR_CONFIG,
                  "Redis at %s refuses us as its user '%s', with the password of %s/" ACCOUNTS_FILE

@@ -209,7 +209,7 @@ static void a_wrong_password_is_refused_and_said (void **state)
     assert_null (store_new (redis.address, path, &err));
     assert_int_equal (err.code, ERR_CONFIG);
     said ("refuses us as its user 'environment', with the password of ");
-    said ("stranger/redis: WRONGPASS");
+    said ("stranger/redis: that user has another password there, or is off");
     said ("--aclfile KEYS/redis/users.acl");
 }
 
