@@ -171,7 +171,7 @@ static int bus_no_answer (const bus_t *bus, err_t *err)
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err)
 {
     int64_t deadline = clock_ms () + timeout_ms;
-    while (pulse_bus (bus->pulse) == 0) {
+    while (pulse_bus (bus->pulse) == 0 || pulse_lost (bus->pulse)) {
         if (clock_ms () >= deadline || pulse_refused (bus->pulse))
             return bus_no_answer (bus, err);
         clock_sleep_ms (2);

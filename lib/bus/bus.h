@@ -79,7 +79,7 @@ int bus_next (bus_t *bus, bus_item_t *item, int timeout_ms, err_t *err);
  *  make. */
 void bus_wake (bus_t *bus);
 
-/*  Waits until the bus answers; ERR_TIMEOUT names its address. */
+/*  Waits until the bus answers, or does so again; ERR_TIMEOUT names its address. */
 int bus_ready (bus_t *bus, int64_t timeout_ms, err_t *err);
 
 /*  Client. A payload has at most WIRE_PAYLOAD_MAX bytes (wire/wire.h). id: names the request for

@@ -33,11 +33,10 @@ struct pulse {
     int64_t sent_ms[PULSE_FLIGHTS]; /* by a beat's number */
     int64_t answered_ms, silent_ms; /* when the bus last answered; how long it may be silent now */
     int64_t round_ms; /* a round trip as measured; falls slowly when trips get faster */
-    bool lost;        /* and logged */
     /* what crosses */
     atomic_bool stop;
     _Atomic uint64_t bus_boot; /* of the bus, as it last answered; 0: not yet */
-    atomic_bool met, forgotten, replaced, hung_up;
+    atomic_bool met, forgotten, replaced, hung_up, lost; /* lost: and logged */
     const err_t *_Atomic refused;
     err_t refusal; /* the first one's, written before it is pointed to */
 };
@@ -76,10 +75,10 @@ static void pulse_learn (pulse_t *pulse, const envelope_t *e)
 static void pulse_measure (pulse_t *pulse, const envelope_t *e)
 {
     int64_t now = clock_ms ();
-    if (pulse->lost)
+    if (atomic_load (&pulse->lost))
         log_info ("bus.back", "away_ms=%lld same=%s", (long long) (now - pulse->answered_ms),
                   e->boot == atomic_load (&pulse->bus_boot) ? "yes" : "no");
-    pulse->lost = false;
+    atomic_store (&pulse->lost, false);
     pulse->answered_ms = now;
     if (e->sequence > pulse->answered && e->sequence <= pulse->beats &&
         pulse->beats - e->sequence < PULSE_FLIGHTS) {
@@ -182,11 +181,11 @@ static void pulse_check_silence (pulse_t *pulse)
     if (now - pulse->answered_ms < pulse->silent_ms && pulse->socket)
         return;
     err_t err = {0};
-    if (!pulse->lost && atomic_load (&pulse->bus_boot))
+    if (!atomic_load (&pulse->lost) && atomic_load (&pulse->bus_boot))
         log_warn ("bus.lost", "bus=%s silent_ms=%lld",
                   pulse->node->address.endpoint[ADDRESS_REQUESTS],
                   (long long) (now - pulse->answered_ms));
-    pulse->lost = atomic_load (&pulse->bus_boot) != 0;
+    atomic_store (&pulse->lost, atomic_load (&pulse->bus_boot) != 0);
     pulse_connect (pulse, &err);
     pulse->silent_ms = now - pulse->answered_ms + 2 * pulse->silent_ms;
     if (pulse->silent_ms > now - pulse->answered_ms + PULSE_SILENT_MAX)
@@ -287,6 +286,11 @@ const err_t *pulse_refused (const pulse_t *pulse)
 bool pulse_hung_up (const pulse_t *pulse)
 {
     return atomic_load (&pulse->hung_up);
+}
+
+bool pulse_lost (const pulse_t *pulse)
+{
+    return atomic_load (&pulse->lost);
 }
 
 /*  Read by the courier too: an atomic is all that the three threads share of it. */

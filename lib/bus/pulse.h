@@ -31,6 +31,8 @@ bool pulse_pending (const pulse_t *pulse); /* one of them is true, and was not a
 const err_t *pulse_refused (const pulse_t *pulse);
 /*  For any thread: whether whoever listens there hung up on our last greeting without a word. */
 bool pulse_hung_up (const pulse_t *pulse);
+/*  For any thread: whether it answered once, and is silent now. */
+bool pulse_lost (const pulse_t *pulse);
 /*  For any thread: the boot id of the bus, as last heard; 0: it has not answered yet. */
 uint64_t pulse_bus (const pulse_t *pulse);
 

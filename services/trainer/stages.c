@@ -62,8 +62,7 @@ static round_source_t stage_source_of (const trainer_t *t)
 
 /*  ---- publish -------------------------------------------------------------------------------- */
 
-/*  Nothing is sampled before the bus has every policy of this version; what agents then lack they
- *  fetch. */
+/*  Nothing is sampled before the bus has every policy of this version, for agents to fetch. */
 static int stage_publish_enter (trainer_t *t, err_t *err)
 {
     return publish_versions (t->publish, t->team.policies, t->team.policies_n, err);
@@ -189,7 +188,9 @@ static int stage_evaluate_poll (trainer_t *t, err_t *err)
 static int stage_groups_late (trainer_t *t, double waited_s, err_t *err)
 {
     const round_t *late = t->greedy && round_poll (t->round, err) == 1 ? t->greedy : t->round;
-    return round_late (late, waited_s, t->trouble, err);
+    err_t gone;
+    bool answers = bus_ready (svc_bus (t->svc), 0, &gone) == 0;
+    return round_late (late, waited_s, answers ? t->trouble : gone.text, err);
 }
 
 static stage_t stage_after_evaluate (const trainer_t *t)

@@ -336,6 +336,8 @@ static void a_frozen_bus_is_left_for_another (void **state)
     f->actors = NULL;
     raw_t other = raw_open (f, "requests", ZMQ_ROUTER);
     raw_await (&other, ENVELOPE_HEARTBEAT);
+    assert_int_equal (bus_ready (peer, 0, &err), -1);
+    assert_int_equal (err.code, ERR_TIMEOUT);
     kill (pid, SIGKILL);
     waitpid (pid, NULL, 0);
     bus_destroy (&peer);

@@ -190,6 +190,20 @@ static void agents_that_refuse_the_run_end_it (void **state)
     assert_non_null (strstr (f->run.why.text, "agent-1: other kernels"));
 }
 
+static void a_bus_that_is_gone_is_named_before_all_else (void **state)
+{
+    fixture_t *f = *state;
+    until (f, STAGE_EVALUATE);
+    hear (f, "r", WIRE_GROUP_TROUBLE, "reward-1: scorer 'x': it ended");
+    bus.gone = true;
+    trainer (f)->stage_since -= 700; /* beyond run.timeout_s */
+    turn (f);
+    bus.gone = false;
+    assert_true (f->run.failed);
+    assert_non_null (strstr (f->run.why.text, "2 of 2 groups are missing"));
+    assert_non_null (strstr (f->run.why.text, "no bus answers"));
+}
+
 static void what_was_waited_for_is_said_at_the_end (void **state)
 {
     fixture_t *f = *state;
@@ -287,6 +301,7 @@ int main (void)
         TEST (what_does_not_learn_is_published_once),
         TEST (a_run_that_is_over_is_retired),
         TEST (agents_that_refuse_the_run_end_it),
+        TEST (a_bus_that_is_gone_is_named_before_all_else),
         TEST (what_was_waited_for_is_said_at_the_end),
         TEST (an_evaluation_that_nobody_could_play_is_no_result),
         TEST (a_trainer_that_is_asked_to_stop_keeps_the_last_whole_step),

@@ -40,6 +40,7 @@ static struct {
     size_t items_n;
     uint64_t numbers;
     bool silent;        /* nothing is answered */
+    bool gone;          /* it is not there any more */
     err_code_t refuses; /* the next manifest */
     size_t offers, manifests, retired;
     buf_t manifest; /* the last one */
@@ -146,6 +147,12 @@ uint64_t bus_retire (bus_t *of, const char *name, uint64_t epoch, const char *po
     (void) of, (void) name, (void) epoch, (void) policy;
     bus.retired++;
     return answer (ERR_NONE);
+}
+
+int bus_ready (bus_t *of, int64_t timeout_ms, err_t *err)
+{
+    (void) of, (void) timeout_ms;
+    return bus.gone ? err_set (err, ERR_TIMEOUT, "no bus answers") : 0;
 }
 
 uint64_t bus_call (bus_t *of, const char *service, const char *id, const void *payload, size_t size,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define PRESENCE_SILENT_MS 20000 /* a busy machine's services are silent for some seconds */
+#define PRESENCE_HEARD_MS  5000  /* not all of them at once, unless it is the bus */
 
 /*  The critic is the last one, so that presence_lacks can leave it out. */
 static const char *const kinds[PRESENCE_KINDS] = {"agent", "environment", "reward", "critic"};
@@ -49,7 +50,7 @@ const char *presence_lacks (presence_t *p, const conf_t *conf, const char *bus, 
         k++;
     if (k == n)
         return NULL;
-    if (p->heard_ms && p->heard_ms <= since) {
+    if (p->heard_ms && p->heard_ms <= clock_ms () - PRESENCE_HEARD_MS) {
         snprintf (p->text, sizeof p->text, "nothing is heard from the bus%s%s any more",
                   bus ? " at " : "", bus ? bus : "");
         return p->text;
