@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -36,8 +37,8 @@ static void line_process_become (char *const argv[], const int pipes[6], pid_t p
     if (getppid () != parent)
         _exit (127);
     signal (SIGPIPE, SIG_DFL);
-    signal (SIGINT, SIG_IGN);                  /* Ctrl-C at a terminal is the parent's to handle */
-    close_range (3, ~0U, CLOSE_RANGE_CLOEXEC); /* whoever opened it: the program gets its pipes */
+    signal (SIGINT, SIG_IGN); /* Ctrl-C at a terminal is the parent's to handle */
+    close_range (3, INT_MAX, CLOSE_RANGE_CLOEXEC); /* whoever opened it: it gets its pipes */
     dup2 (pipes[0], 0);
     dup2 (pipes[3], 1);
     dup2 (pipes[5], 2);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,8 +23,12 @@
 #define CHILD_LOOK_MAX_MS 50
 #define CHILD_STARVED_MS                                                                           \
     30000 /* without CPU time: then the machine is too busy to judge anything */
-#define CHILD_WALL_MS 100000
-#define CHILD_END_MS  20000 /* for a process that is ending already */
+#define CHILD_WALL_MS    100000
+#define CHILD_END_MS     20000    /* for a process that is ending already */
+#define CHILD_END_NS     50000    /* between the first two looks whether it has */
+#define CHILD_END_MAX_NS 10000000 /* and between the last ones */
+#define CHILD_BLIND_LOOKS                                                                          \
+    40 /* that find all threads asleep, where the kernel does not count their switches */
 
 /*  One fork of a zygote. It is our own child (CLONE_PARENT, inside/lock.c), so its number cannot be
  *  another's before it was waited for. pid is 0 once that has happened. */
@@ -50,6 +53,7 @@ typedef struct {
     int64_t began, progress; /* when; when it was last seen to have got CPU time */
     int64_t look_ms, next_look;
     int64_t slept; /* the switches of all threads at a look that found them asleep, or -1 */
+    int looks;     /* after it that found the same */
 } child_watch_t;
 
 static const char *const child_names[] = {
@@ -148,19 +152,18 @@ static child_ending_t child_signalled (int number, const struct rusage *used,
 /*  The other end of its answers is closed, which a program cannot do but by ending. */
 static int child_ended (child_t *child, child_ending_t *ending, err_t *err)
 {
-    int status, fd = (int) syscall (SYS_pidfd_open, child->pid, 0);
+    int status;
     struct rusage used;
-    struct pollfd item = {.fd = fd, .events = POLLIN};
     int64_t deadline = clock_ms () + CHILD_END_MS;
-    int rc = -1;
-    if (fd < 0)
-        return err_errno (err, ERR_IO, "a program's end");
-    do
-        rc = poll (&item, 1, (int) clock_left_ms (deadline));
-    while (rc < 0 && errno == EINTR);
-    close (fd);
-    /* wait4 rather than waitpid: what the process used decides how its signal is read. */
-    if (rc <= 0 || wait4 (child->pid, &status, 0, &used) != child->pid)
+    struct timespec pause = {.tv_nsec = CHILD_END_NS};
+    pid_t ended;
+    /* It is on its way out, and mostly there at the second look. wait4 rather than waitpid: what
+     * the process used decides how its signal is read. */
+    while ((ended = wait4 (child->pid, &status, WNOHANG, &used)) == 0 && clock_ms () < deadline) {
+        nanosleep (&pause, NULL);
+        pause.tv_nsec = 2 * pause.tv_nsec < CHILD_END_MAX_NS ? 2 * pause.tv_nsec : CHILD_END_MAX_NS;
+    }
+    if (ended != child->pid)
         return err_set (err, ERR_TIMEOUT, "a program's process does not end");
     child->pid = 0;
     if (WIFSIGNALED (status)) {
@@ -189,8 +192,10 @@ static double child_cpu (const child_t *child)
     return (double) used.tv_sec + (double) used.tv_nsec * 1e-9;
 }
 
-/*  A thread's state, and how often it was switched away from so far. */
-static bool child_thread (pid_t pid, const char *thread, char *state, int64_t *switches)
+/*  A thread's state, and how often it was switched away from so far. *counted becomes false where
+ *  the kernel keeps no such number: gVisor's does not. */
+static bool child_thread (pid_t pid, const char *thread, char *state, int64_t *switches,
+                          bool *counted)
 {
     char path[80], line[256];
     snprintf (path, sizeof path, "/proc/%d/task/%.20s/status", (int) pid, thread);
@@ -209,11 +214,12 @@ static bool child_thread (pid_t pid, const char *thread, char *state, int64_t *s
     }
     if (file)
         fclose (file);
-    return found == 3;
+    *counted = *counted && found == 3;
+    return found == 3 || found == 1;
 }
 
 /*  The switches of all threads if every one of them sleeps (or has ended), else -1. */
-static int64_t child_asleep (const child_t *child)
+static int64_t child_asleep (const child_t *child, bool *counted)
 {
     char path[40];
     int64_t sum = 0, switches;
@@ -227,7 +233,8 @@ static int64_t child_asleep (const child_t *child)
             continue;
         /* A thread that ended between readdir and here cannot be read: this look then proves
          * nothing. */
-        if (!child_thread (child->pid, e->d_name, &state, &switches) || !strchr ("SZX", state))
+        if (!child_thread (child->pid, e->d_name, &state, &switches, counted) ||
+            !strchr ("SZX", state))
             sum = -1;
         else
             /* One more for each thread, so that a thread that ends between two looks changes the
@@ -241,12 +248,17 @@ static int64_t child_asleep (const child_t *child)
 /*  Two looks in a row that find every thread asleep, and none switched in between: so there was a
  *  moment at which all slept at once. Only another thread could wake one of them, since no wait
  *  has an end (world.c) and we send nothing. This needs no time limit, and a busy machine does not
- *  change it. */
-static bool child_stuck (const child_t *child, child_watch_t *watch)
+ *  change it. Where switches are not counted it takes many looks, between which no CPU time was
+ *  used either: threads that wake each other would be seen at it, since one that is not let is not
+ *  asleep. */
+static bool child_stuck (const child_t *child, child_watch_t *watch, double cpu)
 {
-    int64_t now = child_asleep (child), before = watch->slept;
+    bool counted = true;
+    int64_t now = child_asleep (child, &counted);
+    bool same = now >= 0 && now == watch->slept && (counted || cpu == watch->cpu);
+    watch->looks = same ? watch->looks + 1 : 0;
     watch->slept = now;
-    return now >= 0 && now == before;
+    return watch->looks >= (counted ? 1 : CHILD_BLIND_LOOKS);
 }
 
 /*  The limits first, then what may be a deadlock. The looks become rarer, since most programs
@@ -258,7 +270,7 @@ static int child_look (child_t *child, child_watch_t *watch, child_ending_t *end
     int64_t now = clock_ms ();
     if (cpu - child->cpu_from > child->limits.cpu_s || cpu > child->limits.cpu_total_s)
         *ending = CHILD_CPU;
-    else if (child_stuck (child, watch))
+    else if (child_stuck (child, watch, cpu))
         *ending = CHILD_STUCK;
     if (*ending != CHILD_NONE) {
         child_kill (child);
