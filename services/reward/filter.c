@@ -88,16 +88,16 @@ static int filter_memory (scmp_filter_ctx filter)
     return rc;
 }
 
-/*  Descriptors may be looked at and doubled; who gets their signals, leases, locks, notifications
+/*  Descriptors may be looked at; who gets their signals, leases, locks, notifications
  *  and their flags are nobody's business. */
 static int filter_descriptors (scmp_filter_ctx filter)
 {
-    static const scmp_datum_t commands[] = {F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC};
+    static const scmp_datum_t commands[] = {F_GETFD, F_SETFD, F_GETFL};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof commands / sizeof *commands; i++)
         rc = FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (fcntl), SCMP_A1 (SCMP_CMP_EQ, commands[i]));
-    /* Doubles may be closed. The end of its answers means that a program has ended, and so it
-     * must. */
+    /* What is open already may not be closed. The end of its answers means that a program has
+     * ended, and so it must. */
     return rc == 0 ? FILTER_ONE (SCMP_ACT_ALLOW, SCMP_SYS (close),
                                  SCMP_A0 (SCMP_CMP_LT, PROTOCOL_QUESTIONS))
                    : rc;

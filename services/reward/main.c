@@ -19,6 +19,9 @@ static const svc_t service = {
     .options = {{"--workers", "N", "2", "episodes scored at once"},
                 {"--command", "PROGRAM", "", "the scorer program that runs may ask for"},
                 {"--modules", "NAMES", "", "what programs may import besides Python's own: a,b"},
+                {"--sandbox", "WALL", "landlock",
+                 "what programs are locked with besides seccomp: landlock, or runsc in gVisor, "
+                 "which has no Landlock"},
                 {"--passages", "PATH", "",
                  "a folder of texts, or lines of JSON, in which runs may look things up"},
                 {"--judge", "'URL MODEL KEY_ENV'", "",

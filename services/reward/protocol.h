@@ -27,6 +27,11 @@
 #define PROTOCOL_FILTER_MAX 65536 /* bytes of the seccomp program */
 #define PROTOCOL_STACK      ((uint64_t) 64 << 20)
 
+/*  System calls newer than the headers of the oldest system that we build on. */
+#define PROTOCOL_LANDLOCK_CREATE   444
+#define PROTOCOL_LANDLOCK_RESTRICT 446
+#define PROTOCOL_LANDLOCK_ABI      1u /* flag: tell the version */
+
 /*  Who a program is when the service runs as root: nobody, in nobody's group. */
 #define PROTOCOL_NOBODY 65534
 

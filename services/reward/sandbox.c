@@ -23,6 +23,7 @@
 
 struct sandbox {
     const char *modules;
+    wall_t wall;
     zygote_t *zygotes[ZYGOTE_KINDS]; /* each started by the first program that needs it */
     resident_t *finders[ZYGOTE_KINDS], *judges[ZYGOTE_KINDS];
     child_t *ended; /* the last program, killed and not waited for, or NULL */
@@ -102,7 +103,7 @@ static zygote_t *sandbox_zygote (sandbox_t *sandbox, zygote_kind_t kind, err_t *
 {
     zygote_t **zygote = &sandbox->zygotes[kind];
     if (!*zygote)
-        *zygote = zygote_new (kind, sandbox->modules, err);
+        *zygote = zygote_new (kind, sandbox->modules, sandbox->wall, err);
     return *zygote;
 }
 
@@ -505,7 +506,7 @@ void sandbox_rest (sandbox_t *sandbox)
     child_destroy (&sandbox->ended);
 }
 
-sandbox_t *sandbox_new (const char *modules, err_t *err)
+sandbox_t *sandbox_new (const char *modules, wall_t wall, err_t *err)
 {
     sandbox_t *sandbox = calloc (1, sizeof *sandbox);
     if (!sandbox) {
@@ -513,9 +514,10 @@ sandbox_t *sandbox_new (const char *modules, err_t *err)
         return NULL;
     }
     sandbox->modules = modules;
+    sandbox->wall = wall;
     /* Modules that cannot be imported are known at once, everything else by either kind. */
     zygote_kind_t kind = *modules ? ZYGOTE_FULL : ZYGOTE_LIGHT;
-    if (!(sandbox->zygotes[kind] = zygote_new (kind, modules, err)))
+    if (!(sandbox->zygotes[kind] = zygote_new (kind, modules, wall, err)))
         sandbox_destroy (&sandbox);
     return sandbox;
 }

@@ -1,6 +1,6 @@
 /*  sandbox - Python programs that nobody trusts, run under a full lock.
  *
- *      sandbox_t *sandbox = sandbox_new ("", &err);
+ *      sandbox_t *sandbox = sandbox_new ("", WALL_LANDLOCK, &err);
  *      json_t *answer = sandbox_run (sandbox, request, &err);
  *      sandbox_destroy (&sandbox);
  *
@@ -38,8 +38,8 @@
  *
  *  One python3 (the zygote) forks for every program, once it is found; finding and comparing are
  *  done by forks that stay. It is started again when it dies. Without
- *  python3, Landlock or seccomp nothing is ever run: the error says what is missing. One thread
- *  uses a sandbox_t.
+ *  python3, seccomp or the wall that it is to have nothing is ever run: the error says what is
+ *  missing. One thread uses a sandbox_t.
  */
 #ifndef QUINTET_REWARD_SANDBOX_H
 #define QUINTET_REWARD_SANDBOX_H
@@ -47,12 +47,13 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "wall.h"
 
 typedef struct sandbox sandbox_t;
 
 /*  Starts the zygote and waits for its word that the lock holds. modules: names of third-party
  *  modules that programs may import, separated by commas; borrowed. */
-sandbox_t *sandbox_new (const char *modules, err_t *err);
+sandbox_t *sandbox_new (const char *modules, wall_t wall, err_t *err);
 void sandbox_destroy (sandbox_t **sandbox);
 
 /*  A new reference, or NULL. ERR_CONFIG: nothing can be run here. Anything else is a failure of

@@ -16,18 +16,20 @@
 struct scorer {
     const char *text;    /* of the program that may be started; "" for none */
     const char *modules; /* that programs may import */
+    wall_t wall;
     library_t *library;
     sandbox_t *sandbox;
     command_t *command;
 };
 
 /*  Starts nothing: sandbox and program's process are made by the first episode that needs them. */
-scorer_t *scorer_new (const char *command, const char *modules, library_t *library)
+scorer_t *scorer_new (const char *command, const char *modules, wall_t wall, library_t *library)
 {
     scorer_t *scorer = calloc (1, sizeof *scorer);
     if (scorer) {
         scorer->text = command;
         scorer->modules = modules;
+        scorer->wall = wall;
         scorer->library = library;
         if (*command && !(scorer->command = command_new (command, NULL)))
             scorer_destroy (&scorer);
@@ -82,7 +84,7 @@ static int scorer_by_command (scorer_t *s, const scorer_job_t *job, const episod
 static json_t *scorer_run (void *self, const json_t *request, err_t *err)
 {
     scorer_t *s = self;
-    if (!s->sandbox && !(s->sandbox = sandbox_new (s->modules, err)))
+    if (!s->sandbox && !(s->sandbox = sandbox_new (s->modules, s->wall, err)))
         return NULL;
     return sandbox_run (s->sandbox, request, err);
 }

@@ -1,6 +1,6 @@
 /*  scorer - one worker's way to a reward: the family's scorer, or the user's own program.
  *
- *      scorer_t *scorer = scorer_new ("", "", library);
+ *      scorer_t *scorer = scorer_new ("", "", WALL_LANDLOCK, library);
  *      episode_t *episode = scorer_score (scorer, &job, &score, &err);
  *      scorer_join (&job, episode, &score, &reward, &err);
  *      scorer_destroy (&scorer);
@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "library.h"
 #include "task/reward.h"
+#include "wall.h"
 
 #define SCORER_COMMAND_S 20
 
@@ -37,9 +38,9 @@ typedef struct {
 
 typedef struct scorer scorer_t;
 
-/*  command: the user's own program, or "" when there is none; modules: as sandbox.h says; library:
- *  of the tool retrieve, shared. Borrowed. */
-scorer_t *scorer_new (const char *command, const char *modules, library_t *library);
+/*  command: the user's own program, or "" when there is none; modules and wall: as sandbox.h says;
+ *  library: of the tool retrieve, shared. Borrowed. */
+scorer_t *scorer_new (const char *command, const char *modules, wall_t wall, library_t *library);
 void scorer_destroy (scorer_t **scorer);
 /*  From any thread: what the program is asked fails within a moment, now and later. */
 void scorer_stop (scorer_t *scorer);

@@ -23,6 +23,8 @@ int reward_open (svc_run_t *run, void **state, err_t *err)
                                  .modules = args_value (svc_args (run), "--modules"),
                                  .judge = args_value (svc_args (run), "--judge"),
                                  .passages = args_value (svc_args (run), "--passages")};
+    if (wall_read (args_value (svc_args (run), "--sandbox"), &options.wall, err) != 0)
+        return -1;
     workers_t *workers = workers_new (&options, reward_wake, svc_bus (run), err);
     *state = workers;
     return workers ? 0 : -1;

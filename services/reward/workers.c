@@ -317,7 +317,8 @@ workers_t *workers_new (const workers_options_t *options, void (*wake) (void *co
     bool ok = w && w->threads && w->scorers && w->memory && w->grader && w->library;
     for (size_t i = 0; ok && i < n;
          i++) /* all of them first: a thread without one would score nothing */
-        ok = (w->scorers[i] = scorer_new (options->command, options->modules, w->library)) != NULL;
+        ok = (w->scorers[i] = scorer_new (options->command, options->modules, options->wall,
+                                          w->library)) != NULL;
     for (size_t i = 0; ok && i < n; i++) {
         ok = pthread_create (&w->threads[i], NULL, workers_run, w) == 0;
         w->threads_n += ok;

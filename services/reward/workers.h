@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "task/grade.h"
 #include "task/reward.h"
+#include "wall.h"
 #include "wire/wire.h"
 
 typedef struct {
@@ -38,7 +39,8 @@ typedef struct workers workers_t;
 
 typedef struct {
     size_t n;                      /* threads */
-    const char *command, *modules; /* see scorer.h; borrowed, as is the next */
+    const char *command, *modules; /* see scorer.h; borrowed, as are the next two */
+    wall_t wall;                   /* see wall.h */
     const char *judge;             /* see grader.h */
     const char *passages;          /* see library.h */
 } workers_options_t;

@@ -33,7 +33,7 @@ EMBED (zygote_find, "services/reward/find.py")
 EMBED (zygote_use, "services/reward/use.py")
 EMBED (zygote_inside, ZYGOTE_INSIDE)
 
-#define ZYGOTE_START_MS 60000 /* python3 reads its library; on a busy machine that takes a while */
+#define ZYGOTE_START_MS 180000 /* python3 reads its library; on a busy machine that takes a while */
 #define ZYGOTE_FORK_MS  20000
 #define ZYGOTE_CPU_MORE 5 /* seconds by which the kernel's limit stands behind the watcher's */
 #define ZYGOTE_STACK    ((rlim_t) 8 << 20)
@@ -98,7 +98,7 @@ static void zygote_close_others (int a, int b, int c)
     for (int fd = 3; fd < last; fd++)
         if (fd != a && fd != b && fd != c)
             close (fd);
-    close_range ((unsigned) last + 1, ~0U, 0);
+    close_range ((unsigned) last + 1, INT_MAX, 0);
 }
 
 /*  Between fork and exec of a process with threads: system calls only. Addresses are the same in
@@ -130,7 +130,7 @@ static _Noreturn void zygote_become (char *const argv[], char *const environment
     if (dup2 (control, PROTOCOL_CONTROL) < 0 || dup2 (2, 1) < 0 ||
         dup2 (filter, PROTOCOL_FILTER) < 0 || dup2 (inside, PROTOCOL_INSIDE) < 0)
         _exit (126);
-    close_range (PROTOCOL_FDS, ~0U, 0);
+    close_range (PROTOCOL_FDS, INT_MAX, 0);
     execvpe (argv[0], argv, environment);
     _exit (127);
 }
@@ -143,8 +143,8 @@ static const char zygote_start[] =
 /*  Nothing of our environment reaches the interpreter but the path by which python3 is found:
  *  Python finds its library by it, too. rseq would tell the program which CPU it runs on; a second
  *  arena of malloc would change addresses with the threads' timing. */
-static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *source, int control,
-                          int filter, int inside)
+static pid_t zygote_exec (zygote_kind_t kind, const char *modules, wall_t wall, const char *source,
+                          int control, int filter, int inside)
 {
     char path[PATH_MAX], parent[24];
     const char *search = getenv ("PATH");
@@ -159,6 +159,7 @@ static pid_t zygote_exec (zygote_kind_t kind, const char *modules, const char *s
                     parent,
                     (char *) (kind == ZYGOTE_FULL ? "full" : "light"),
                     (char *) (uintptr_t) modules,
+                    (char *) (wall == WALL_RUNSC ? "runsc" : "landlock"),
                     (char *) (uintptr_t) zygote_find,
                     (char *) (uintptr_t) zygote_use,
                     (char *) (uintptr_t) source,
@@ -212,19 +213,21 @@ static int zygote_greet (zygote_t *zygote, err_t *err)
     return 0;
 }
 
-/*  A container's own seccomp profile may refuse the fixed layout; then ids and addresses differ
- *  from one interpreter to the next, which a reward may only show if a program looks at them. */
+/*  A container's own seccomp profile may refuse the fixed layout, and gVisor does; then ids and
+ *  addresses differ from one interpreter to the next, which a reward may only show if a program
+ *  looks at them. */
 static void zygote_check_layout (void)
 {
     static bool said;
     int old = personality (0xffffffff);
-    bool refused = old >= 0 && personality ((unsigned long) old | ADDR_NO_RANDOMIZE) < 0;
+    bool refused = old < 0 || personality ((unsigned long) old | ADDR_NO_RANDOMIZE) < 0;
     if (!refused)
         personality ((unsigned long) old);
     if (refused && !__atomic_exchange_n (&said, true, __ATOMIC_RELAXED))
-        log_warn ("sandbox.layout", "text=\"personality (ADDR_NO_RANDOMIZE) is refused here, by a "
-                                    "container's seccomp profile: programs that look at addresses "
-                                    "(id, hash of an object) score differently from run to run\"");
+        log_warn ("sandbox.layout",
+                  "text=\"personality (ADDR_NO_RANDOMIZE) is refused here, by a "
+                  "container's seccomp profile or by gVisor: programs that look at addresses "
+                  "(id, hash of an object) score differently from run to run\"");
 }
 
 /*  ---- forking -------------------------------------------------------------------------------- */
@@ -346,7 +349,7 @@ void zygote_prepare (zygote_t *zygote, protocol_kind_t part, const child_limits_
 
 /*  ---- life ----------------------------------------------------------------------------------- */
 
-zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
+zygote_t *zygote_new (zygote_kind_t kind, const char *modules, wall_t wall, err_t *err)
 {
     int pair[2] = {-1, -1}, filter = -1, inside = -1;
     zygote_t *zygote = calloc (1, sizeof *zygote);
@@ -365,7 +368,8 @@ zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err)
         (inside = zygote_memory_file (zygote_inside, zygote_inside_size (), err)) < 0)
         goto done;
     if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
-        (zygote->pid = zygote_exec (kind, modules, source.data, pair[1], filter, inside)) < 0) {
+        (zygote->pid = zygote_exec (kind, modules, wall, source.data, pair[1], filter, inside)) <
+            0) {
         err_errno (err, ERR_IO, "start the sandbox's python3");
         goto done;
     }

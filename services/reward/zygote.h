@@ -1,7 +1,7 @@
 /*  zygote - a python3 that has everything in memory that a program may import, is locked
  *  (inside/), and forks for every program.
  *
- *      zygote_t *zygote = zygote_new (ZYGOTE_FULL, modules, &err);
+ *      zygote_t *zygote = zygote_new (ZYGOTE_FULL, modules, WALL_LANDLOCK, &err);
  *      child_t *child = zygote_fork (zygote, PROTOCOL_PROGRAM, &limits, &err);
  *      ...                                                      child.h: asks it and sees its end
  *      zygote_destroy (&zygote);
@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "child.h"
 #include "protocol.h"
+#include "wall.h"
 
 typedef struct zygote zygote_t;
 
@@ -26,7 +27,7 @@ typedef enum { ZYGOTE_LIGHT, ZYGOTE_FULL, ZYGOTE_KINDS } zygote_kind_t;
  *  modules that a program may import, separated by commas, or "". ERR_CONFIG: there is no python3
  *  of use, no such module or no lock to be had here; anything else is the machinery's and
  *  passes. */
-zygote_t *zygote_new (zygote_kind_t kind, const char *modules, err_t *err);
+zygote_t *zygote_new (zygote_kind_t kind, const char *modules, wall_t wall, err_t *err);
 void zygote_destroy (zygote_t **zygote);
 
 /*  A fork under the full lock, or NULL: a failure of the machinery. The caller destroys it. */

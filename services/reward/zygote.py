@@ -484,8 +484,8 @@ def forget_machine():
 
 
 class Plan(ctypes.Structure):
-    _fields_ = [("used", ctypes.c_uint64), ("parent", ctypes.c_uint64), ("no_calls", ctypes.c_void_p * 2),
-                ("no_memory", ctypes.c_void_p * 6), ("play", ctypes.PYFUNCTYPE(None, ctypes.c_int))]
+    _fields_ = [("used", ctypes.c_uint64), ("parent", ctypes.c_uint64), ("gvisor", ctypes.c_uint64),
+                ("no_calls", ctypes.c_void_p * 2), ("no_memory", ctypes.c_void_p * 6), ("play", ctypes.PYFUNCTYPE(None, ctypes.c_int))]
 
 
 def foreign_call_functions():
@@ -554,7 +554,8 @@ def hide_ctypes():
 
 def main():
     parent, full, modules = int(sys.argv[1]), sys.argv[2] == "full", [m for m in sys.argv[3].split(",") if m]
-    exec(compile("\n".join(sys.argv[4:6]), "find", "exec"), FINDER.__dict__)
+    gvisor = sys.argv[4] == "runsc"
+    exec(compile("\n".join(sys.argv[5:7]), "find", "exec"), FINDER.__dict__)
     sys.path[:] = [p for p in sys.path if p]
     if full:
         Texts.open()
@@ -571,8 +572,8 @@ def main():
     with open("/proc/self/statm") as file:
         used = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     raw = [] if "ctypes" in modules else memory_functions()
-    plan = Plan(used, parent, (ctypes.c_void_p * 2)(*foreign_call_functions()), (ctypes.c_void_p * 6)(*raw),
-                Plan._fields_[4][1](play))
+    plan = Plan(used, parent, gvisor, (ctypes.c_void_p * 2)(*foreign_call_functions()), (ctypes.c_void_p * 6)(*raw),
+                Plan._fields_[5][1](play))
     del parent, used
     why = ctypes.create_string_buffer(500)
     if raw:

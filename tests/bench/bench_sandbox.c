@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "../../services/reward/sandbox.h"
+#include "../unit/sandbox_wall.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "bench.h"
@@ -76,13 +77,13 @@ int main (void)
     task_set_t *set = task_set_open (&options, &err);
     must (set, "the tasks", &err);
     double began = clock_s (), cpu = cpu_s ();
-    sandbox_t *sandbox = sandbox_new ("", &err);
+    sandbox_t *sandbox = sandbox_new ("", sandbox_wall (), &err);
     must (sandbox, "a sandbox", &err);
     bench_tell ("sandbox.start", (clock_s () - began) * 1e3, "ms", NAN);
     sandbox_destroy (&sandbox);
     double start_cpu = cpu_s () - cpu;
     cpu = cpu_s ();
-    sandbox = sandbox_new ("", &err);
+    sandbox = sandbox_new ("", sandbox_wall (), &err);
     must (sandbox, "another sandbox", &err);
     const task_sandbox_t capability = {.self = sandbox, .run = run};
     episode_t *episodes[PROGRAMS];

@@ -56,7 +56,7 @@ static void canonical_solutions_pass (void **state)
     task_set_t *set = task_set_open (&options, &err);
     if (!set)
         fail_msg ("%s", err.text);
-    sandbox_t *sandbox = sandbox_new ("", &err);
+    sandbox_t *sandbox = sandbox_new ("", WALL_LANDLOCK, &err);
     if (!sandbox)
         fail_msg ("%s", err.text);
     size_t n = task_set_size (set, TASK_TRAIN), passed = 0, refused = 0;

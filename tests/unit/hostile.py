@@ -149,16 +149,10 @@ def main(xs):
             pass
     return str(found)
 
-#: wrong: makes descriptors
+#: forbidden: makes a descriptor
 import os
 def main(xs):
-    made = 0
-    while True:
-        try:
-            os.dup(3)
-            made += 1
-        except OSError:
-            return "made %d" % made
+    return os.dup(3)
 
 #: forbidden: closes its answers
 import os

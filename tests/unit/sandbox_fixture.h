@@ -6,11 +6,12 @@
 #define QUINTET_TESTS_SANDBOX_FIXTURE_H
 
 #include "../../services/reward/sandbox.h"
+#include "sandbox_wall.h"
 
 static inline int sandbox_setup (void **state)
 {
     err_t err = {0};
-    *state = sandbox_new ("", &err);
+    *state = sandbox_new ("", sandbox_wall (), &err);
     if (!*state)
         print_error ("%s\n", err.text);
     return *state ? 0 : -1;

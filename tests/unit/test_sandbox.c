@@ -263,7 +263,7 @@ static void only_the_service_s_own_program_runs (void **state)
     assert_int_equal (episode_history (episode, &text, &err), 0);
     const char *const started[] = {own, ""};
     for (size_t i = 0; i < 2; i++) {
-        scorer_t *scorer = scorer_new (started[i], "", NULL);
+        scorer_t *scorer = scorer_new (started[i], "", sandbox_wall (), NULL);
         reward_score_t score;
         static const char *const roles[] = {"aux", "main"};
         scorer_job_t job = {.command = own,

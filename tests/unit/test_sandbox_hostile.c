@@ -22,6 +22,7 @@
 #include "../../services/reward/sandbox.h"
 #include "base/buf.h"
 #include "base/embed.h"
+#include "sandbox_wall.h"
 
 EMBED (hostile_source, "tests/unit/hostile.py")
 
@@ -72,8 +73,8 @@ static int setup (void **state)
         for (;;)
             pause ();
     }
-    stage->first = sandbox_new ("", &err);
-    stage->second = stage->first ? sandbox_new ("", &err) : NULL;
+    stage->first = sandbox_new ("", sandbox_wall (), &err);
+    stage->second = stage->first ? sandbox_new ("", sandbox_wall (), &err) : NULL;
     if (!stage->second)
         print_error ("%s\n", err.text);
     return stage->second && stage->victim > 0 ? 0 : -1;

@@ -188,7 +188,7 @@ static int try_under (__rlimit_resource_t resource, rlim_t most)
         err_t err = {0};
         int said = 1;
         setrlimit (resource, &(struct rlimit){.rlim_cur = most, .rlim_max = most});
-        sandbox_t *sandbox = sandbox_new ("", &err);
+        sandbox_t *sandbox = sandbox_new ("", sandbox_wall (), &err);
         for (int i = 0; i < 3 && sandbox; i++) {
             json_t *answer = run (sandbox, sums, "", &err);
             said = !answer ? 1 : is_right (answer) ? 0 : 2;

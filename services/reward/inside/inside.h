@@ -21,6 +21,7 @@
 typedef struct {
     uint64_t used;           /* bytes of address space in use now */
     uint64_t parent;         /* process that must be the parent: the lock ends with it */
+    uint64_t gvisor;         /* not 0: this is gVisor's kernel, which has not all of the locks */
     void *no_calls[2];       /* functions that prepare a foreign call (libffi's), or NULL */
     void *no_memory[6];      /* functions of ctypes that lead to raw memory, or NULL */
     void (*play) (int kind); /* what a fork does under its lock: a protocol_kind_t */

@@ -3,12 +3,15 @@
  *
  *  The layers do not rely on each other. seccomp (filter.c) leaves no call that opens, sends or
  *  starts anything; Landlock takes every right to files, ports, signals and sockets should one be
- *  found that does; the user id owns nothing; the limits stop what only uses up. A layer that
- *  cannot be had ends the zygote with its name: nothing ever runs under half a lock.
+ *  found that does; the user id owns nothing; the limits stop what only uses up, and leave no
+ *  descriptor that anything could be opened with. A layer that cannot be had ends the zygote with
+ *  its name: nothing ever runs under half a lock. In gVisor, and only if the service was told so
+ *  (wall.h), Landlock is done without, and what else gVisor's kernel has not.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -23,14 +26,10 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "inside.h"
-
-/*  Newer than the headers of the oldest system that we build on. */
-#define LOCK_LANDLOCK_CREATE   444
-#define LOCK_LANDLOCK_RESTRICT 446
-#define LOCK_LANDLOCK_ABI      1u /* flag: tell the version */
 
 typedef struct {
     uint64_t files, ports, scopes;
@@ -40,6 +39,7 @@ static struct sock_filter lock_calls[PROTOCOL_FILTER_MAX / sizeof (struct sock_f
 static size_t lock_calls_n;
 static uint64_t lock_used;   /* bytes of address space before a program begins */
 static uint64_t lock_parent; /* the service's process */
+static bool lock_gvisor;     /* this is gVisor's kernel */
 static lock_rights_t lock_rights;
 static size_t lock_rights_size; /* of the structure as the running kernel knows it */
 
@@ -62,7 +62,8 @@ static int lock_read_filter (void)
            (got = read (PROTOCOL_FILTER, to + n, sizeof lock_calls - n)) > 0)
         n += (size_t) got;
     lock_calls_n = n / sizeof *lock_calls;
-    close_range (PROTOCOL_FILTER, ~0U, 0); /* what the interpreter keeps open it needs no more */
+    /* What the interpreter keeps open it needs no more. */
+    close_range (PROTOCOL_FILTER, INT_MAX, 0);
     errno = EINVAL;
     return got == 0 && lock_calls_n > 0 ? 0 : -1;
 }
@@ -95,7 +96,8 @@ static int lock_limit (int resource, uint64_t value)
 static int lock_limits (void)
 {
     return lock_limit (RLIMIT_CORE, 0) == 0 && lock_limit (RLIMIT_FSIZE, 0) == 0 &&
-                   lock_limit (RLIMIT_MEMLOCK, 0) == 0 && lock_limit (RLIMIT_MSGQUEUE, 0) == 0 &&
+                   lock_limit (RLIMIT_MEMLOCK, 0) == 0 &&
+                   (lock_limit (RLIMIT_MSGQUEUE, 0) == 0 || lock_gvisor) &&
                    lock_limit (RLIMIT_NOFILE, PROTOCOL_FDS) == 0 &&
                    lock_limit (RLIMIT_STACK, PROTOCOL_STACK) == 0
                ? 0
@@ -104,7 +106,7 @@ static int lock_limits (void)
 
 static int lock_ruleset (const lock_rights_t *rights, size_t size)
 {
-    return (int) syscall (LOCK_LANDLOCK_CREATE, rights, size, 0u);
+    return (int) syscall (PROTOCOL_LANDLOCK_CREATE, rights, size, 0u);
 }
 
 /*  Whether the kernel knows this bit of this set of rights (0: files, 1: ports, 2: scopes). */
@@ -124,7 +126,9 @@ static bool lock_knows (size_t set, int bit, size_t size)
  *  one set to three. */
 static int lock_find_rights (void)
 {
-    if (syscall (LOCK_LANDLOCK_CREATE, NULL, 0, LOCK_LANDLOCK_ABI) < 1)
+    if (lock_gvisor)
+        return 0;
+    if (syscall (PROTOCOL_LANDLOCK_CREATE, NULL, 0, PROTOCOL_LANDLOCK_ABI) < 1)
         return -1;
     lock_rights_size = sizeof (lock_rights_t);
     while (lock_rights_size && !lock_knows (0, 0, lock_rights_size))
@@ -140,10 +144,12 @@ static int lock_find_rights (void)
 /*  Landlock with no exception at all. */
 static int lock_landlock (void)
 {
+    if (lock_gvisor)
+        return 0;
     int fd = lock_ruleset (&lock_rights, lock_rights_size);
     if (fd < 0)
         return -1;
-    int rc = (int) syscall (LOCK_LANDLOCK_RESTRICT, fd, 0u);
+    int rc = (int) syscall (PROTOCOL_LANDLOCK_RESTRICT, fd, 0u);
     close (fd);
     return rc;
 }
@@ -152,8 +158,9 @@ static int lock_process (void)
 {
     if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return -1;
-    /* The cycle counter is a clock; arm64 learnt to hide it late, so there it may fail. */
-    if (prctl (PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0) {
+    /* The cycle counter is a clock; arm64 learnt to hide it late and gVisor never did, so there it
+     * may fail: to read it takes an instruction of a program's own, which it cannot have. */
+    if (prctl (PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0 && !lock_gvisor) {
 #if defined(__x86_64__)
         return -1;
 #endif
@@ -186,9 +193,14 @@ static int lock_zygote (inside_plan_t *plan, char *why, size_t size)
 {
     lock_used = plan->used;
     lock_parent = plan->parent;
-    plan->used = plan->parent = 0;
+    lock_gvisor = plan->gvisor != 0;
+    plan->used = plan->parent = plan->gvisor = 0;
     if (lock_read_filter () != 0)
         return lock_refuse (why, size, "no seccomp filter came");
+    if (lock_find_rights () != 0)
+        return lock_refuse (why, size,
+                            "Landlock (Linux 5.13 or newer) is not there; in gVisor start "
+                            "quintet-reward with --sandbox runsc");
     if (world_begin (why, size) != 0)
         return -1;
     if (lock_foreign_calls (plan) != 0)
@@ -199,8 +211,8 @@ static int lock_zygote (inside_plan_t *plan, char *why, size_t size)
         return lock_refuse (why, size, "the process's privileges cannot be dropped");
     if (lock_limits () != 0)
         return lock_refuse (why, size, "the limits cannot be set");
-    if (lock_find_rights () != 0 || lock_landlock () != 0)
-        return lock_refuse (why, size, "Landlock (Linux 5.13 or newer) is not there");
+    if (lock_landlock () != 0)
+        return lock_refuse (why, size, "Landlock cannot be put on");
     return 0;
 }
 
@@ -250,6 +262,9 @@ static _Noreturn void lock_and_play (const protocol_request_t *request, const in
         lock_fail ("the CPU limit cannot be set");
     if (lock_landlock () != 0)
         lock_fail ("Landlock");
+    /* From here on nothing can be opened, by whatever call: what is open stays open. */
+    if (lock_limit (RLIMIT_NOFILE, 0) != 0)
+        lock_fail ("the limit of descriptors cannot be set");
     if (syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0)
         lock_fail ("seccomp");
     if (lock_say (PROTOCOL_LOCKED) != 0)
@@ -284,31 +299,66 @@ static ssize_t lock_receive (protocol_request_t *request, size_t *fds)
     return n;
 }
 
+/*  The number of a fork, or -errno. */
+static int lock_tell (int64_t pid)
+{
+    return write (PROTOCOL_CONTROL, &pid, sizeof pid) == (ssize_t) sizeof pid ? 0 : -1;
+}
+
+/*  gVisor takes no notice of CLONE_PARENT. There the service is the container's first process
+ *  (wall.h), which is given every child whose parent ends: so one in between makes the fork, tells
+ *  its number in the zygote's place, and ends. */
+static int lock_fork_between (const protocol_request_t *request, const inside_plan_t *plan)
+{
+    int64_t between = syscall (SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (between == 0) {
+        int64_t pid = syscall (SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+        if (pid == 0) {
+            while ((uint64_t) getppid () != lock_parent)
+                sched_yield ();
+            lock_and_play (request, plan);
+        }
+        _exit (lock_tell (pid < 0 ? -errno : pid) == 0 ? 0 : 1);
+    }
+    int status = 1;
+    if (between < 0)
+        return lock_tell (-errno);
+    return wait4 ((pid_t) between, &status, 0, NULL) == between && status == 0 ? 0 : -1;
+}
+
+/*  Makes a fork that is the service's own child, which waits for it and sees its end, and tells its
+ *  number. Not fork (): nothing of the interpreter's memory may change from one fork to the
+ *  next. */
+static int lock_fork (const protocol_request_t *request, const inside_plan_t *plan)
+{
+    int64_t pid = syscall (SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        lock_and_play (request, plan);
+    return lock_tell (pid < 0 ? -errno : pid);
+}
+
 /*  Returns only when the zygote cannot be locked; else it serves until the service goes, and
  *  ends. */
 int inside_serve (inside_plan_t *plan, char *why, size_t size)
 {
     static protocol_request_t request;
     size_t fds;
+    int rc = 0;
     warm_begin ();
     if (lock_zygote (plan, why, size) != 0)
         return -1;
     if (write (PROTOCOL_CONTROL, PROTOCOL_READY, sizeof PROTOCOL_READY - 1) < 0)
         return lock_refuse (why, size, "the control socket is gone");
-    while (lock_receive (&request, &fds) == (ssize_t) sizeof request) {
-        /* CLONE_PARENT: the fork is the service's own child, which waits for it and sees its end.
-         * Not fork (): nothing of the interpreter's memory may change from one fork to the next. */
-        int64_t pid =
-            fds == 2 ? syscall (SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL) : -1;
-        if (pid == 0)
-            lock_and_play (&request, plan);
-        if (pid < 0)
-            pid = fds == 2 ? -errno : -EMFILE;
+    while (rc == 0 && lock_receive (&request, &fds) == (ssize_t) sizeof request) {
+        if (fds != 2)
+            rc = lock_tell (-EMFILE);
+        else if (lock_gvisor)
+            rc = lock_fork_between (&request, plan);
+        else
+            rc = lock_fork (&request, plan);
         /* The fork has its own. Kept open here, they would hide the end of its answers from the
          * service. */
         close_range (PROTOCOL_QUESTIONS, PROTOCOL_ANSWERS, 0);
-        if (write (PROTOCOL_CONTROL, &pid, sizeof pid) != (ssize_t) sizeof pid)
-            break;
     }
     _exit (0);
 }
