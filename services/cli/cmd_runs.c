@@ -29,8 +29,9 @@ static const args_spec_t spec = {
     .program = "quintet runs",
     .about =
         "Lists the runs in a folder (default: runs), oldest first: state, steps, the pass\n"
-        "rates of its first and newest evaluation, and the tokens of the critical path. Below\n"
-        "a run stands what was set otherwise than in the first one listed.\n\n"
+        "rates of its first and newest evaluation (q: the quality, where no success is judged),\n"
+        "and the tokens of the critical path. Below a run stands what was set otherwise than in\n"
+        "the first one listed.\n\n"
         "  quintet runs\n"
         "  quintet runs /data/sweep --json\n",
     .positional = "[DIR]",
@@ -133,15 +134,24 @@ static double cmd_runs_number (const json_t *evaluation, const char *key)
     return json_is_number (value) ? json_number_value (value) : NAN;
 }
 
-/*  "0.193 -> 1.000"; one figure where there was one evaluation, "-" where there was none. */
-static void cmd_runs_rate (const listed_t *run, const char *key, char text[32])
+/*  "0.193 -> 1.000"; one figure where there was one evaluation, "-" where there was none. A run
+ *  whose scorer judges no success has "q 0.41 -> 0.63", of its quality. */
+static void cmd_runs_rate (const json_t *before, const json_t *after, const char *key,
+                           const char *otherwise, char text[32])
 {
-    double before = cmd_runs_number (run->summary.before, key),
-           after = cmd_runs_number (run->summary.after, key);
-    int n = snprintf (text, 32, "%.10s", isfinite (before) ? DECIMAL (before, 3) : "-");
-    if (run->summary.after != run->summary.before)
+    double was = cmd_runs_number (before, key), is = cmd_runs_number (after, key);
+    int digits = 3;
+    if (!isfinite (was) && !isfinite (is)) {
+        was = cmd_runs_number (before, otherwise);
+        is = cmd_runs_number (after, otherwise);
+        digits = 2;
+    }
+    bool quality = digits == 2 && (isfinite (was) || isfinite (is));
+    int n = snprintf (text, 32, "%s%.10s", quality ? "q " : "",
+                      isfinite (was) ? DECIMAL (was, digits) : "-");
+    if (after != before)
         snprintf (text + n, 32 - (size_t) n, " -> %.10s",
-                  isfinite (after) ? DECIMAL (after, 3) : "-");
+                  isfinite (is) ? DECIMAL (is, digits) : "-");
 }
 
 static style_t cmd_runs_style (const char *state)
@@ -162,9 +172,9 @@ static const char *cmd_runs_name (const listed_t *run)
 /*  name, columns: the width of the first column, and of the terminal. */
 static void cmd_runs_print (const listed_t *run, size_t name, size_t columns)
 {
-    char sampled[32], steps[48], started[32] = "-";
-    double greedy = cmd_runs_number (run->summary.after, "greedy");
-    double path = cmd_runs_number (run->summary.after, "critical_path_tokens");
+    char sampled[32], greedy[32], steps[48], started[32] = "-";
+    const json_t *after = run->summary.after;
+    double path = cmd_runs_number (after, "critical_path_tokens");
     time_t seconds = (time_t) run->summary.started_s;
     struct tm parts;
     buf_t text = {0};
@@ -176,11 +186,11 @@ static void cmd_runs_print (const listed_t *run, size_t name, size_t columns)
                   (long long) run->conf->trainer.steps);
     if (!isnan (run->summary.started_s) && localtime_r (&seconds, &parts))
         strftime (started, sizeof started, "%m-%d %H:%M", &parts);
-    cmd_runs_rate (run, "sampled", sampled);
+    cmd_runs_rate (run->summary.before, after, "sampled", "quality", sampled);
+    cmd_runs_rate (after, after, "greedy", "greedy_quality", greedy);
     printf ("%s%*s %-11s %s%-10s%s %9s  %-14s %6s %6s\n", text.data ? text.data : "",
             (int) (name - wide), "", started, style (cmd_runs_style (run->summary.state)),
-            run->summary.state, style (STYLE_NONE), steps, sampled,
-            isfinite (greedy) ? DECIMAL (greedy, 3) : "-",
+            run->summary.state, style (STYLE_NONE), steps, sampled, greedy,
             isfinite (path) ? DECIMAL (path, 1) : "-");
     buf_clear (&text);
     if (run->differs) {
