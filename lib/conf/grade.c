@@ -78,7 +78,8 @@ static int grade_check (const conf_t *conf, err_t *err)
     if (prompt_unknown (conf->judge.prompt, (const char *const *) conf->team.roles.item,
                         conf->team.roles.n, unknown))
         return conf_refuse (conf, "judge.prompt", err,
-                            "has {%s}; what is known there: " PROMPT_PARTS, unknown);
+                            "has {%s}; what is known there, without blanks: " PROMPT_PARTS,
+                            unknown);
     return 0;
 }
 

@@ -528,10 +528,10 @@ int conf_check_words (const conf_t *conf, err_t *err)
                                 seat->where[w], seat->role);
             if (w == CONF_PROMPT &&
                 prompt_unknown (seat->words[w], (const char *const *) team->item, team->n, unknown))
-                return err_set (
-                    err, ERR_CONFIG,
-                    "%s: team.roles.%.60s.prompt has {%s}; what is known there: " PROMPT_PARTS,
-                    seat->where[w], seat->role, unknown);
+                return err_set (err, ERR_CONFIG,
+                                "%s: team.roles.%.60s.prompt has {%s}; what is known there, "
+                                "without blanks: " PROMPT_PARTS,
+                                seat->where[w], seat->role, unknown);
         }
     return seats_check_common (conf, err);
 }

@@ -298,12 +298,24 @@ int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err)
     return buf_check (out, "an observation", err);
 }
 
+/*  As prompt_place, of a part's name with blanks around it, as other templates have it. */
+static size_t prompt_blank_place (const char *at, const char *const *roles, size_t n)
+{
+    if (*at != '{')
+        return 0;
+    size_t before = strspn (at + 1, " \t"), size = strcspn (at + 1 + before, " \t\n{}"),
+           end = 1 + before + size + strspn (at + 1 + before + size, " \t");
+    return size && at[end] == '}' && prompt_knows (at + 1 + before, size, roles, n) ? end + 1 : 0;
+}
+
 bool prompt_unknown (const char *words, const char *const *roles, size_t n,
                      char unknown[PROMPT_NAME_MAX])
 {
     for (size_t place; *words; words += place ? place : 1) {
         place = prompt_place (words);
-        if (!place || prompt_knows (words + 1, place - 2, roles, n))
+        if (place && prompt_knows (words + 1, place - 2, roles, n))
+            continue;
+        if (!place && !(place = prompt_blank_place (words, roles, n)))
             continue;
         snprintf (unknown, PROMPT_NAME_MAX, "%.*s", (int) (place - 2 < 60 ? place - 2 : 60),
                   words + 1);

@@ -17,7 +17,8 @@
  *    ROLE               the text of that role's slot
  *
  *  What the seat sees and its prompt does not place stands before it, each part under a line with
- *  its name, where it is not empty. All other braces stand for themselves.
+ *  its name, where it is not empty. All other braces stand for themselves; blanks around a part's
+ *  name are refused, since a place was meant (prompt_unknown).
  */
 #ifndef QUINTET_TASK_PROMPT_H
 #define QUINTET_TASK_PROMPT_H
@@ -52,7 +53,8 @@ size_t prompt_tokens_read (const prompt_seat_t *seat);
 bool prompt_knows (const char *name, size_t size, const char *const *roles, size_t n);
 /*  Whether a seat with these words and sees is shown a part of that name. */
 bool prompt_shows (const char *words, const char *sees, const char *name);
-/*  Whether a text has a place that is no part; unknown: its name, cut where it is long. */
+/*  Whether a text has a place that is no part, or is one but for blanks in its braces; unknown:
+ *  what stands in them, cut where it is long. */
 bool prompt_unknown (const char *words, const char *const *roles, size_t n,
                      char unknown[PROMPT_NAME_MAX]);
 

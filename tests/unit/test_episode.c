@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "task/episode.h"
+#include "task/prompt.h"
 #include "task/reward.h"
 
 /*  A role's own words take the place of what the family asks, in every turn and of every
@@ -289,9 +290,30 @@ static void later_turns_see_earlier_ones (void **state)
     }
 }
 
+/*  In a prompt. Other templates have blanks in their braces; code has too, around other words. */
+static void a_place_with_blanks_is_unknown (void **state)
+{
+    (void) state;
+    static const char *const roles[] = {"aux", "main"};
+    static const char *const sound[] = {
+        "{brief} {main}", "{ }", "{", "{ x }", "{ brief: 1 }", "if (a) { return; }", "{ brief"};
+    static const char *const wrong[][2] = {{"a { brief } b", " brief "},
+                                           {"{brief }", "brief "},
+                                           {"{\tmain}", "\tmain"},
+                                           {"{breif}", "breif"}};
+    char unknown[PROMPT_NAME_MAX];
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++)
+        assert_false (prompt_unknown (sound[i], roles, 2, unknown));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_true (prompt_unknown (wrong[i][0], roles, 2, unknown));
+        assert_string_equal (unknown, wrong[i][1]);
+    }
+}
+
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_place_with_blanks_is_unknown),
         cmocka_unit_test (a_prompt_of_ones_own_is_asked),
         cmocka_unit_test (seats_see_parts_of_the_state),
         cmocka_unit_test (a_reviewer_is_told_whose_text_it_judges),
