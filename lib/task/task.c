@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "task/families.h"
 #include "task/family.h"
+#include "task/keys.h"
 #include "task/number.h"
 
 #define BOM "\xef\xbb\xbf"
@@ -132,8 +133,8 @@ static int task_read_line (task_set_t *set, const task_options_t *o, const char 
     int rc = task ? 0 : -1;
     if (rc == 0 && !json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
-    else if (rc != 0 || set->family->adopt (task, err) != 0 ||
-             task_check_id (set, task, number, err) != 0)
+    else if (rc != 0 || (!set->family->by_program && task_keys_check (task, err) != 0) ||
+             set->family->adopt (task, err) != 0 || task_check_id (set, task, number, err) != 0)
         rc = -1;
     else
         rc = task_add (set, o, task, err);

@@ -98,6 +98,27 @@ static task_set_t *open_lines (const char *lines, double heldout, err_t *err)
 #define LINE(id, more)                                                                             \
     "{\"id\":\"" id "\",\"brief\":\"b\"," more "\"tests\":[{\"args\":[1],\"result\":1}]}\n"
 
+static void a_key_that_is_misspelt_is_named (void **state)
+{
+    (void) state;
+    static const char *const wrong[][2] = {
+        {LINE ("a", "") LINE ("b", "\"breif\":\"\","),
+         ":2: \"breif\": no such key; did you mean \"brief\""},
+        {LINE ("a", "\"term\":[],"), ":1: \"term\": no such key; did you mean \"terms\""},
+        {LINE ("a", "\"sections\":[{\"termss\":[]}],"), ":1: \"termss\": no such key"},
+        {LINE ("a", "\"entrypoint\":\"f\","), "did you mean \"entry_point\""}};
+    err_t err = {0};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_null (open_lines (wrong[i][0], 0, &err));
+        if (!strstr (err.text, wrong[i][1]))
+            fail_msg ("'%s' holds no '%s'", err.text, wrong[i][1]);
+    }
+    task_set_t *set = open_lines (
+        LINE ("a", "\"source\":\"x\",\"mode\":[{\"tag\":1}],\"best\":[[{\"term\":1}]],"), 0, &err);
+    assert_non_null (set);
+    task_set_destroy (&set);
+}
+
 static void an_id_stands_once_and_an_entry_point_is_a_name (void **state)
 {
     (void) state;
@@ -395,6 +416,7 @@ static void the_corpus_is_a_function_of_its_index (void **state)
 int main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_key_that_is_misspelt_is_named),
         cmocka_unit_test (the_split_is_a_partition),
         cmocka_unit_test (a_pass_takes_every_task_once),
         cmocka_unit_test (bad_files_are_named),
