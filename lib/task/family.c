@@ -48,11 +48,13 @@ bool family_knows (const family_t *family, const char *role)
     return family->by_program || family_lists (family->roles, role);
 }
 
-/*  The templates of a style are a set of their own: "writing_prose". */
+/*  The templates of a style are a set of their own: "writing_prose"; those of the plain one have
+ *  the family's name. */
 bool family_asks (const family_t *family, const char *style, const char *role)
 {
     char set[128];
-    snprintf (set, sizeof set, "%.60s_%.60s", family->name, style);
+    bool plain = strcmp (style, family->styles[0]) == 0;
+    snprintf (set, sizeof set, "%.60s%s%.60s", family->name, plain ? "" : "_", plain ? "" : style);
     return family_knows (family, role) || asks_knows (set, role);
 }
 

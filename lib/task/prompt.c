@@ -28,6 +28,36 @@ static void prompt_seen (const char *how, const prompt_seen_t *what, buf_t *out)
     buf_free (&part);
 }
 
+void prompt_say_turn (const char *role, size_t turn, const char *text, buf_t *out)
+{
+    prompt_seen ("turn", &(prompt_seen_t){.role = role, .turn = turn, .text = text}, out);
+}
+
+void prompt_say_found (size_t turn, const char *verdict, buf_t *out)
+{
+    prompt_seen ("found", &(prompt_seen_t){.turn = turn, .text = verdict}, out);
+}
+
+static void prompt_say_part (const char *name, size_t size, const char *text, buf_t *out)
+{
+    prompt_seen ("part", &(prompt_seen_t){.part = name, .part_n = size, .text = text}, out);
+}
+
+/*  Of the part "offers". */
+static void prompt_whose (const char *slot, buf_t *out)
+{
+    prompt_seen ("review", &(prompt_seen_t){.role = slot}, out);
+}
+
+void prompt_say_review (const char *slot, buf_t *out)
+{
+    buf_t whose = {0};
+    prompt_whose (slot, &whose);
+    prompt_say_part ("offers", strlen ("offers"), whose.data ? whose.data : "", out);
+    out->failed = out->failed || whose.failed;
+    buf_free (&whose);
+}
+
 /*  ---- the parts ------------------------------------------------------------------------------ */
 
 /*  What tools found in a turn, for those that used them. */
@@ -36,8 +66,7 @@ static void prompt_findings (const json_t *turn, size_t number, buf_t *out)
     const char *role;
     json_t *found;
     json_object_foreach (json_object_get (turn, "tools"), role, found)
-        prompt_seen ("found",
-                     &(prompt_seen_t){.turn = number, .text = state_text (found, "verdict")}, out);
+        prompt_say_found (number, state_text (found, "verdict"), out);
 }
 
 static void prompt_turns (const prompt_seat_t *seat, buf_t *out)
@@ -46,11 +75,7 @@ static void prompt_turns (const prompt_seat_t *seat, buf_t *out)
     size_t t, a;
     json_array_foreach (json_object_get (seat->state, "turns"), t, turn) {
         json_array_foreach (json_object_get (turn, "actions"), a, action)
-            prompt_seen ("turn",
-                         &(prompt_seen_t){.role = state_text (action, "role"),
-                                          .turn = t + 1,
-                                          .text = state_text (action, "text")},
-                         out);
+            prompt_say_turn (state_text (action, "role"), t + 1, state_text (action, "text"), out);
         prompt_findings (turn, t + 1, out);
     }
 }
@@ -150,7 +175,7 @@ static void prompt_offers (const prompt_seat_t *seat, buf_t *out)
         prompt_seen ("offers", &(prompt_seen_t){.text = names.data}, out);
     /* Whose text it is, nothing else says. */
     else if (names.data && strncmp (names.data, "review ", 7) == 0)
-        prompt_seen ("review", &(prompt_seen_t){.role = names.data + 7}, out);
+        prompt_whose (names.data + 7, out);
     out->failed = out->failed || names.failed;
     buf_free (&names);
 }
@@ -275,8 +300,7 @@ static void prompt_show (const prompt_seat_t *seat, const char *name, size_t siz
     if (part.size && prompt_is ("turns", name, size))
         buf_append (out, part.data, part.size);
     else if (part.size)
-        prompt_seen ("part", &(prompt_seen_t){.part = name, .part_n = size, .text = part.data},
-                     out);
+        prompt_say_part (name, size, part.data, out);
     buf_free (&part);
 }
 

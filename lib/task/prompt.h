@@ -46,6 +46,12 @@ typedef struct {
 
 /*  Appends. Failures of memory and of length are those of the buffers. */
 int prompt_write (const prompt_seat_t *seat, buf_t *out, err_t *err);
+/*  What a seat sees of others, as prompt_write puts it, for who writes what a seat would see: what
+ *  a role wrote in a turn, what a tool found in one (both counted from 1), and whose text the seat
+ *  is to review. Each appends. */
+void prompt_say_turn (const char *role, size_t turn, const char *text, buf_t *out);
+void prompt_say_found (size_t turn, const char *verdict, buf_t *out);
+void prompt_say_review (const char *slot, buf_t *out);
 /*  Tokens of what other roles said, as far as its text is before the seat: the actions whose words
  *  it is shown, each counted as a whole and once. What the environment says is not theirs. */
 size_t prompt_tokens_read (const prompt_seat_t *seat);

@@ -85,7 +85,7 @@ static void built_in_prompts_have_their_hash (void **state)
     static const struct {
         const char *family, *style, *hash;
     } sets[] = {
-        {"article", "plain", "01c859eda2c85a0d"}, {"coding", "plain", "9c58476ce0ed2b78"},
+        {"article", "plain", "01c859eda2c85a0d"}, {"coding", "plain", "10026db57e38928f"},
         {"module", "plain", "13ccd5e3a2386a49"},  {"writing", "plain", "e038dffafc330c8b"},
         {"writing", "story", "1bc7c2df203b789b"}, {"writing", "prose", "af06612feaab8e64"},
     };

@@ -52,6 +52,7 @@ static pretrain_options_t tiny (const char *out)
     o.out = out;
     o.texts = 200;
     o.vocab = 300;
+    o.context = 1280; /* so few tokens make texts long */
     o.width = 16;
     o.layers = 1;
     o.heads = 2;

@@ -4,7 +4,7 @@
 
 const family_t family_coding = {
     .name = "coding",
-    .roles = {"aux", "main", "helper", "solo", "planner", "reviewer"},
+    .roles = {"aux", "main", "helper", "solo"},
     .turns = 1,
     .styles = {"plain"},
     .runs_programs = true,
@@ -19,6 +19,7 @@ const family_t family_coding = {
     .examples = coding_public,
     .reword = coding_reword,
     .mistake = coding_mistake,
+    .situate = coding_situate,
     .imagine = coding_imagine,
     .corpus_roles = coding_corpus_roles,
 };

@@ -60,6 +60,7 @@ int coding_tool (const char *name, const episode_t *episode,
 size_t coding_public (const json_t *task);
 void coding_reword (json_t *task, rng_t *rng);
 void coding_mistake (json_t *task, rng_t *rng);
+void coding_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt);
 void coding_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
 
 #endif

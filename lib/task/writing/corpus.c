@@ -1,11 +1,12 @@
 /*  corpus - what an untrained writing team would write: four coherent house styles. See
- *  task/corpus.h
+ *  task/corpus.h, and task/turns.h for who has seen something of the others
  *
  *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts
  *  byte by byte.
  */
 #include <string.h>
 
+#include "task/turns.h"
 #include "task/writing/writing.h"
 
 typedef struct {
@@ -20,6 +21,11 @@ static const writing_house_t writing_houses[] = {
     {"%s:\n", true, false, "they", "their"},
     {"* %s *\n", false, true, "one", "one's"},
 };
+
+#define WRITING_HOUSES (sizeof writing_houses / sizeof *writing_houses)
+
+static const char *const writing_house_names[WRITING_HOUSES] = {
+    "we, UK, formal", "you, US, plain", "they, UK, plain", "one, US, formal"};
 
 /*  Pairs of UK and US spelling; each is a noun that can be seen at a place. */
 static const char *const writing_spelling[][2] = {
@@ -141,19 +147,62 @@ static void writing_details (const writing_house_t *house, const json_t *task, r
 }
 
 /*  Each of the two writers draws a house of its own, which is why an untrained team agrees one time
- *  in four; a solo writer changes house in the middle six times in ten, so that it, too, has
- *  something to learn. */
-void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion)
+ *  in four. */
+static size_t writing_draw (const char *role, rng_t *rng)
 {
-    const writing_house_t *house = &PICK (rng, writing_houses), *other = house;
-    if (strcmp (role, "solo") == 0 && rng_unit (rng) < 0.6)
-        other = &PICK (rng, writing_houses);
-    if (strcmp (role, "details") != 0)
-        writing_summary (house, task, rng, completion);
-    if (strcmp (role, "solo") == 0)
-        buf_text (completion, "\n---\n");
-    if (strcmp (role, "summary") != 0)
-        writing_details (other, task, rng, completion);
+    (void) role;
+    return (size_t) rng_below (rng, WRITING_HOUSES);
 }
 
-const char *const writing_corpus_roles[] = {"summary", "details", "solo", NULL};
+static void writing_write (const json_t *task, const char *role, size_t house, rng_t *rng,
+                           buf_t *out)
+{
+    if (strcmp (role, "summary") == 0)
+        writing_summary (&writing_houses[house], task, rng, out);
+    else
+        writing_details (&writing_houses[house], task, rng, out);
+}
+
+static bool writing_fit (const json_t *task, size_t summary, size_t details)
+{
+    (void) task;
+    return summary == details;
+}
+
+/*  The shorter one is soonest written anew. */
+static const turns_t writing_turns = {.yields = "summary",
+                                      .stays = "details",
+                                      .conventions = WRITING_HOUSES,
+                                      .names = writing_house_names,
+                                      .draw = writing_draw,
+                                      .write = writing_write,
+                                      .fit = writing_fit};
+
+void writing_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt)
+{
+    turns_situate (&writing_turns, task, role, rng, prompt);
+}
+
+/*  A solo writer changes house in the middle six times in ten, so that it, too, has something to
+ *  learn. */
+void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion)
+{
+    const char *said = turns_said (task);
+    size_t house = turns_convention (task);
+    if (*said) {
+        buf_text (completion, said);
+    } else if (strcmp (role, "solo") == 0) {
+        writing_write (task, "summary", house, rng, completion);
+        buf_text (completion, "\n---\n");
+        if (rng_unit (rng) < 0.6)
+            house = writing_draw (role, rng);
+        writing_write (task, "details", house, rng, completion);
+    } else {
+        writing_write (task, role, house, rng, completion);
+    }
+}
+
+/*  How often a role stands here is its share of the texts. */
+const char *const writing_corpus_roles[] = {"summary", "summary",  "summary",  "details",
+                                            "details", "details",  "solo",     "solo",
+                                            "planner", "reviewer", "reviewer", NULL};

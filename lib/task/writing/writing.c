@@ -22,6 +22,7 @@ const family_t family_writing = {
     .observe = writing_observe,
     .merge = writing_merge,
     .score = writing_score,
+    .situate = writing_situate,
     .imagine = writing_imagine,
     .corpus_roles = writing_corpus_roles,
 };

@@ -32,6 +32,7 @@ void writing_merge (const json_t *task, const char *const *roles, const char *co
  *  compare the parts. Prose has fifteen at most (prose.c), six of which compare the parts. */
 int writing_score (const episode_t *episode, const task_capabilities_t *capabilities,
                    reward_score_t *score, err_t *err);
+void writing_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt);
 void writing_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion);
 
 /*  Topics of plain prose: how many, and what task i is. */
