@@ -27,7 +27,7 @@ struct task_set {
     char **json[2]; /* by split */
     size_t n[2];
     bool shared;    /* both sides are the same tasks */
-    json_t *number; /* of the line that has an id, while a file is read */
+    json_t *number; /* of the line that has an id, of a file; or NULL */
 };
 
 /*  By a hash, not by its place: tasks that are added to a file leave the others on their side. */
@@ -109,8 +109,7 @@ static int task_make_builtin (task_set_t *set, const task_options_t *given, err_
     return rc;
 }
 
-/*  An id stands for a task in the split, in logs and in reports, so none may stand for two. The
- *  table of ids lives only while the file is read. */
+/*  An id stands for a task in the split, in logs and in reports, so none may stand for two. */
 static int task_check_id (const task_set_t *set, const json_t *task, size_t number, err_t *err)
 {
     const char *id = family_text (task, "id");
@@ -179,8 +178,6 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
     if (file)
         gzclose (file);
     free (line);
-    json_decref (set->number);
-    set->number = NULL;
     return rc;
 }
 
@@ -241,8 +238,14 @@ void task_set_destroy (task_set_t **self)
             free (set->json[split][i]);
         free (set->json[split]);
     }
+    json_decref (set->number);
     free (set);
     *self = NULL;
+}
+
+size_t task_set_line (const task_set_t *set, const char *id)
+{
+    return (size_t) json_integer_value (json_object_get (set->number, id));
 }
 
 size_t task_set_size (const task_set_t *set, task_split_t split)

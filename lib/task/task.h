@@ -47,6 +47,8 @@ size_t task_set_size (const task_set_t *set, task_split_t split);
 bool task_set_shared (const task_set_t *set);
 /*  One task as one line of JSON, valid as long as the set; index < size. */
 const char *task_set_get (const task_set_t *set, task_split_t split, size_t index);
+/*  The line of the file that has this id, from 1; 0: none has. */
+size_t task_set_line (const task_set_t *set, const char *id);
 /*  Leaves out the tasks whose place in keep, which is as long as the split, is false. */
 void task_set_keep (task_set_t *set, task_split_t split, const bool *keep);
 /*  The index that group `group` of step `step` trains on: a permutation of the train split per pass

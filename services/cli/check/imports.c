@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/embed.h"
+#include "base/fs.h"
 #include "task/family.h"
 
 EMBED (imports_source, "services/cli/check/imports.py")
@@ -100,8 +101,9 @@ static int imports_ask (const conf_list_t *modules, FILE *texts, buf_t *word, er
 
 /*  What is said: "unlisted", "numpy" and "HumanEval/0", say, with tabs between. Each becomes an
  *  error that says what to do. */
-static int imports_refuse (const conf_t *conf, char *word, err_t *err)
+static int imports_refuse (const conf_t *conf, const task_set_t *tasks, char *word, err_t *err)
 {
+    char at[FS_PATH_MAX + 128];
     char *rest = word, *what = strsep (&rest, "\t"), *module = strsep (&rest, "\t");
     if (!module || !rest)
         return err_set (err, ERR_INTERNAL, "python3 said of the task file: %.100s", word);
@@ -109,25 +111,25 @@ static int imports_refuse (const conf_t *conf, char *word, err_t *err)
         return conf_refuse (conf, "reward.python_modules", err,
                             "names %s, which python3 cannot import: install it (pip install %s)",
                             module, module);
+    snprintf (at, sizeof at, "%s:%zu: task %.80s", conf->task.path, task_set_line (tasks, rest),
+              rest);
     if (strcmp (what, "absent") == 0)
         return conf_refuse (conf, "task.path", err,
-                            "task %s imports %s, which is missing in this python3", rest, module);
+                            "%s imports %s, which is missing in this python3", at, module);
     if (strcmp (what, "syntax") == 0)
         return conf_refuse (conf, "task.path", err,
-                            "task %s cannot be passed: its test is no Python (%s)", rest, module);
+                            "%s cannot be passed: its test is no Python (%s)", at, module);
     if (strcmp (what, "check") == 0)
         return conf_refuse (conf, "task.path", err,
-                            "task %s cannot be passed: its test defines no check (candidate)",
-                            rest);
+                            "%s cannot be passed: its test defines no check (candidate)", at);
     if (strcmp (what, "entry") == 0)
         return conf_refuse (conf, "task.path", err,
-                            "task %s cannot be passed: its prompt defines %s, and not its "
-                            "entry_point",
-                            rest, module);
+                            "%s cannot be passed: its prompt defines %s, and not its entry_point",
+                            at, module);
     return conf_refuse (conf, "task.path", err,
-                        "task %s imports %s, which is not in Python's own library: list it in "
+                        "%s imports %s, which is not in Python's own library: list it in "
                         "reward.python_modules",
-                        rest, module);
+                        at, module);
 }
 
 int imports_check (const conf_t *conf, const task_set_t *tasks, err_t *err)
@@ -146,7 +148,7 @@ int imports_check (const conf_t *conf, const task_set_t *tasks, err_t *err)
     if (texts)
         fclose (texts);
     if (rc == 0 && word.size)
-        rc = imports_refuse (conf, word.data, err);
+        rc = imports_refuse (conf, tasks, word.data, err);
     buf_free (&word);
     return rc;
 }

@@ -74,9 +74,10 @@ static int solutions_try (solutions_t *s, const char *line, const json_t *task, 
     s->tried++;
     if (reward->success)
         return 0;
+    const char *id = family_text (task, "id");
     if (s->n < SOLUTIONS_NAMED)
-        buf_printf (&s->failed, "%s%.80s: %.120s", s->n ? "; " : "", family_text (task, "id"),
-                    reward->verdict);
+        buf_printf (&s->failed, "%s%.80s in line %zu: %.120s", s->n ? "; " : "", id,
+                    task_set_line (s->tasks, id), reward->verdict);
     s->n++;
     return 0;
 }
@@ -110,9 +111,9 @@ static int solutions_walk (solutions_t *s, bool try, err_t *err)
 static int solutions_refuse (const solutions_t *s, const conf_t *conf, err_t *err)
 {
     return conf_refuse (conf, "task.path", err,
-                        "%zu of %zu tasks cannot be passed, as their own solutions fail (%s%s): "
-                        "mend them or leave them out, or set task.try_solutions: false",
-                        s->n, s->tried, s->failed.data ? s->failed.data : "",
+                        "%zu of %zu tasks of %s cannot be passed, as their own solutions fail "
+                        "(%s%s): mend them or leave them out, or set task.try_solutions: false",
+                        s->n, s->tried, conf->task.path, s->failed.data ? s->failed.data : "",
                         s->n > SOLUTIONS_NAMED ? "; ..." : "");
 }
 
