@@ -48,10 +48,11 @@ static keys_t bus_keys, trainer_keys, agent_keys, environment_keys; /* all 0 at 
 static void our_broker (void)
 {
     err_t err = {0};
+    bool keys = *bus_keys.name;
     /* One connection asks for as much as there is: more than it usually may. */
     actors_options_t options = {.address = address,
-                                .keys = *bus_keys.name ? &bus_keys : NULL,
-                                .limits = {.frames = 1 << 30}};
+                                .keys = keys ? &bus_keys : NULL,
+                                .limits = {.frames = keys ? 1 << 30 : 0}};
     if (actors_new_with (&options, &err))
         pause ();
     fprintf (stderr, "bench_bus: %s\n", err.text);
