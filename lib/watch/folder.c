@@ -65,14 +65,15 @@ int folder_plays (const char *conf, const char *model, folder_plays_t *plays, er
     snprintf (plays->conf, sizeof plays->conf, "%s", conf);
     snprintf (plays->model, sizeof plays->model, "%s",
               run && !*model && folder_step (conf) ? conf : model);
+    plays->weights[0] = 0;
     if (run && fs_join (plays->conf, conf, "config.yml", err) != 0)
         return -1;
-    return run && !fs_exists (plays->conf)
-               ? err_set (err, ERR_CONFIG,
-                          "%s: neither a configuration nor a run's folder: there "
-                          "is no config.yml in it",
-                          conf)
-               : 0;
+    if (run && !fs_exists (plays->conf))
+        return err_set (err, ERR_CONFIG,
+                        "%s: neither a configuration nor a run's folder: there is no config.yml "
+                        "in it",
+                        conf);
+    return *plays->model ? folder_weights (plays->model, plays->weights, err) : 0;
 }
 
 bool folder_holds_adapters (const char *dir)
@@ -112,13 +113,11 @@ conf_t *folder_conf_of (const char *weights)
     return conf;
 }
 
-void folder_policies (const char *weights, char set[FOLDER_SET])
+void folder_policies (const conf_t *run, char set[FOLDER_SET])
 {
-    conf_t *conf = folder_conf_of (weights);
     set[0] = 0;
-    if (conf && !conf_names_policies (conf))
-        snprintf (set, FOLDER_SET, "team.policies=%s", conf->team.policies);
-    conf_destroy (&conf);
+    if (run && !conf_names_policies (run))
+        snprintf (set, FOLDER_SET, "team.policies=%s", run->team.policies);
 }
 
 /*  of: "model" or "policies.NAME". Adapters stand on the configuration's own model. */

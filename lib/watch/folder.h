@@ -21,9 +21,10 @@ size_t folder_step (const char *dir);
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
 /*  What is played: a configuration and a model, as the user names them. A run's folder in place of
  *  the configuration means its config.yml and, where no model is named, its newest checkpoint.
- *  model: "" where neither says one. ERR_CONFIG: a folder that is no run's. */
+ *  model: "" where neither says one; weights: what it means, as folder_weights says. ERR_CONFIG: a
+ *  folder that is no run's. */
 typedef struct {
-    char conf[FS_PATH_MAX], model[FS_PATH_MAX];
+    char conf[FS_PATH_MAX], model[FS_PATH_MAX], weights[FS_PATH_MAX];
 } folder_plays_t;
 int folder_plays (const char *conf, const char *model, folder_plays_t *plays, err_t *err);
 /*  Whether the folder, or one in it for each policy, is PEFT's: adapters on a model. "": no. */
@@ -33,10 +34,10 @@ bool folder_holds_adapters (const char *dir);
 conf_t *folder_conf (const char *dir);
 /*  That of the run which made these weights; NULL as well where they are no run's. */
 conf_t *folder_conf_of (const char *weights);
-/*  The override "team.policies=..." that those weights were made under, as the run that they belong
- *  to says in its config.yml; "": they belong to none, or to one whose policies have names. */
+/*  The override "team.policies=..." that a run's weights were made under; "": run is NULL, or its
+ *  policies have names. */
 #define FOLDER_SET 48
-void folder_policies (const char *weights, char set[FOLDER_SET]);
+void folder_policies (const conf_t *run, char set[FOLDER_SET]);
 /*  The overrides by which what a configuration's policies learn begins with these weights: of each
  *  that it trains, or of those that it has from `model`. conf NULL: as if it had only `model`. */
 typedef struct {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
-#include "play/other.h"
+#include "play/played.h"
 #include "watch/folder.h"
 #include "cli.h"
 
@@ -28,21 +28,6 @@ static const args_spec_t spec = {
     .positional = "CONFIG",
     .options = options};
 
-/*  What the evaluation begins with. A configuration that cannot be read is read again by the run,
- *  which says why. */
-static void cmd_eval_weigh (const char *path, const char *weights, const char *policies,
-                            const char *const *sets, size_t n, folder_sets_t *begin)
-{
-    const char *all[ARGS_REPEATED_MAX + 1] = {policies};
-    memcpy (all + 1, sets, n * sizeof *sets);
-    conf_t *conf = conf_load (path, *policies ? all : all + 1, n + !!*policies, NULL);
-    if (conf)
-        other_say ("eval", weights, conf);
-    if (*weights)
-        folder_weigh (conf, weights, begin);
-    conf_destroy (&conf);
-}
-
 /*  Puts together the command line of `quintet run` with no steps: an evaluation is what a run does
  *  before its first step. */
 static int cmd_eval_run (int argc, char **argv)
@@ -52,22 +37,20 @@ static int cmd_eval_run (int argc, char **argv)
     if (!args)
         return status;
     char folder[] = "/tmp/quintet-eval-XXXXXX", out[FS_PATH_MAX];
-    char weights[FS_PATH_MAX] = "", policies[FOLDER_SET];
+    char policies[FOLDER_SET];
     char *words[ARGS_REPEATED_MAX * 2 + 24 + 4 * CONF_LIST_MAX];
     folder_sets_t begin = {0};
     size_t n = 0, sets_n;
     bool keep = *args_value (args, "--out");
     err_t err = {0};
     folder_plays_t plays;
-    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, &err) != 0 ||
-        (*plays.model && folder_weights (plays.model, weights, &err) != 0)) {
+    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, &err) != 0) {
         args_destroy (&args);
         return cli_fail ("eval", &err);
     }
-    if (strcmp (plays.model, weights) != 0)
+    if (strcmp (plays.model, plays.weights) != 0)
         fprintf (stderr, "quintet eval: of the run in %s the newest checkpoint, %s\n", plays.model,
-                 weights);
-    folder_policies (weights, policies);
+                 plays.weights);
     if (!keep && !mkdtemp (folder)) {
         fprintf (stderr, "quintet eval: no folder can be made in /tmp\n");
         args_destroy (&args);
@@ -76,7 +59,11 @@ static int cmd_eval_run (int argc, char **argv)
     snprintf (out, sizeof out, "%s%s", keep ? args_value (args, "--out") : folder,
               keep ? "" : "/run");
     const char *const *sets = args_repeated (args, "--set", &sets_n);
-    cmd_eval_weigh (plays.conf, weights, policies, sets, sets_n, &begin);
+    /* One that cannot be read is read again by the run, which says why. */
+    conf_t *conf = played_load ("eval", &plays, sets, sets_n, policies, NULL);
+    if (*plays.weights)
+        folder_weigh (conf, plays.weights, &begin);
+    conf_destroy (&conf);
     const char *fixed[] = {"run",   plays.conf,        "--out", out,
                            "--set", "trainer.steps=0", "--set", "run.baseline=none"};
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)

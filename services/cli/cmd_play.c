@@ -11,7 +11,7 @@
 #include "base/rng.h"
 #include "cli.h"
 #include "play/judge.h"
-#include "play/other.h"
+#include "play/played.h"
 #include "play/remote.h"
 #include "play/seats.h"
 #include "play/stream.h"
@@ -521,19 +521,12 @@ static int cmd_play_sampling (cmd_play_t *play, const args_t *args, err_t *err)
 static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
 {
     size_t n;
-    const char *const *sets = args_repeated (args, "--set", &n), *all[ARGS_REPEATED_MAX + 1];
-    char weights[FS_PATH_MAX] = "", policies[FOLDER_SET] = "";
+    const char *const *sets = args_repeated (args, "--set", &n);
+    char policies[FOLDER_SET];
     folder_plays_t plays;
-    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, err) != 0 ||
-        (*plays.model && folder_weights (plays.model, weights, err) != 0))
+    if (folder_plays (args_positional (args), args_value (args, "--model"), &plays, err) != 0)
         return -1;
-    /* How many policies there are the weights say; before the user's own words, which count. */
-    folder_policies (weights, policies);
-    all[0] = policies;
-    memcpy (all + 1, sets, n * sizeof *sets);
-    play->conf = conf_load (plays.conf, *policies ? all : all + 1, n + !!*policies, err);
-    if (play->conf)
-        other_say ("play", weights, play->conf);
+    play->conf = played_load ("play", &plays, sets, n, policies, err);
     if (!play->conf || cmd_play_sampling (play, args, err) != 0)
         return -1;
     play->json = args_flag (args, "--json");
@@ -549,7 +542,7 @@ static int cmd_play_open (cmd_play_t *play, const args_t *args, err_t *err)
     if (play->json)
         play->show.to = NULL;
     play->pool = opened_pool ();
-    if (seats_open (&play->seats, play->conf, weights, play->pool, err) != 0)
+    if (seats_open (&play->seats, play->conf, plays.weights, play->pool, err) != 0)
         return -1;
     if (play->seats.folder[0] && !sampling_given (args) && !conf_samples (play->conf))
         sampling_note (play->seats.folder[0]->dir, play->seats.folder[0]->hf);
