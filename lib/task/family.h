@@ -25,6 +25,7 @@
 
 #define FAMILY_ROLES_MAX  6
 #define FAMILY_STYLES_MAX 4
+#define FAMILY_KEYS_MAX   16
 #define FAMILY_TOOLS_MAX  2
 #define TASK_RETRIEVE     "retrieve" /* the tool that every family has, where there are passages */
 
@@ -61,6 +62,9 @@ typedef struct {
      *  decides. Of those with one id, which ask for the same in other words, the first is taken. */
     size_t (*builtin) (const char *style);
     json_t *(*generate) (const task_options_t *options, size_t i);
+    /*  What it reads of a task in a file, and of the objects in it: a key that is nearly one of
+     *  them is refused as misspelt. NULL ends. */
+    const char *keys[FAMILY_KEYS_MAX + 1];
     /*  Checks a task and brings it into the family's form (in place); file formats of others
      *  too. */
     int (*adopt) (json_t *task, err_t *err);

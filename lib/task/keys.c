@@ -6,13 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char *const known[] = {
-    "args",   "brief",  "entry_point", "family",   "functions", "parts",          "prompt",
-    "public", "raises", "result",      "sections", "style",     "task_id",        "terms",
-    "test",   "tests",  "test_list",   "text",     "code",      "test_setup_code"};
-
-#define KNOWN (sizeof known / sizeof *known)
-
 /*  Whether one letter more makes the one of the other. */
 static bool keys_lacks_one (const char *shorter, const char *longer)
 {
@@ -31,40 +24,41 @@ static bool keys_are_swapped (const char *a, const char *b)
            strcmp (a + same + 2, b + same + 2) == 0;
 }
 
-/*  NULL: it is known, or nothing like one that is. */
-static const char *keys_meant (const char *key)
+/*  NULL: it is one of the known, or like none of those that the object lacks. */
+static const char *keys_meant (const json_t *object, const char *key, const char *const *known)
 {
     const char *meant = NULL;
-    for (size_t i = 0; i < KNOWN; i++) {
-        if (strcmp (key, known[i]) == 0)
+    for (; *known; known++) {
+        if (strcmp (key, *known) == 0)
             return NULL;
-        if (keys_lacks_one (key, known[i]) || keys_lacks_one (known[i], key) ||
-            keys_are_swapped (key, known[i]))
-            meant = known[i];
+        if (!json_object_get (object, *known) &&
+            (keys_lacks_one (key, *known) || keys_lacks_one (*known, key) ||
+             keys_are_swapped (key, *known)))
+            meant = *known;
     }
     return meant;
 }
 
 /*  Objects of the task, and those in its lists: deeper stand the values of tests, whose keys are
  *  the user's own. */
-static int keys_check_object (const json_t *object, int depth, err_t *err)
+static int keys_check_object (const json_t *object, const char *const *known, int depth, err_t *err)
 {
     const char *key;
     json_t *value, *element;
     size_t i;
     json_object_foreach ((json_t *) (uintptr_t) object, key, value) {
-        const char *meant = keys_meant (key);
+        const char *meant = keys_meant (object, key, known);
         if (meant)
             return err_set (err, ERR_INPUT, "\"%.60s\": no such key; did you mean \"%s\"?", key,
                             meant);
         json_array_foreach (value, i, element)
-            if (depth > 0 && keys_check_object (element, depth - 1, err) != 0)
+            if (depth > 0 && keys_check_object (element, known, depth - 1, err) != 0)
                 return -1;
     }
     return 0;
 }
 
-int task_keys_check (const json_t *task, err_t *err)
+int task_keys_check (const json_t *task, const char *const *known, err_t *err)
 {
-    return keys_check_object (task, 1, err);
+    return keys_check_object (task, known, 1, err);
 }

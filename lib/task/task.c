@@ -132,7 +132,7 @@ static int task_read_line (task_set_t *set, const task_options_t *o, const char 
     int rc = task ? 0 : -1;
     if (rc == 0 && !json_is_object (task))
         rc = err_set (err, ERR_INPUT, "a JSON object is wanted");
-    else if (rc != 0 || (!set->family->by_program && task_keys_check (task, err) != 0) ||
+    else if (rc != 0 || task_keys_check (task, set->family->keys, err) != 0 ||
              set->family->adopt (task, err) != 0 || task_check_id (set, task, number, err) != 0)
         rc = -1;
     else

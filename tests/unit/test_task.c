@@ -83,16 +83,21 @@ static void bad_files_are_named (void **state)
 }
 
 /*  Opens a set of these lines. */
-static task_set_t *open_lines (const char *lines, double heldout, err_t *err)
+static task_set_t *open_lines_of (const char *family, const char *lines, double heldout, err_t *err)
 {
     char path[] = "/tmp/quintet-tasks-XXXXXX";
     int fd = mkstemp (path);
     assert_true (fd >= 0 && dprintf (fd, "%s", lines) > 0);
     close (fd);
-    task_options_t options = {.family = "coding", .path = path, .seed = 1, .heldout = heldout};
+    task_options_t options = {.family = family, .path = path, .seed = 1, .heldout = heldout};
     task_set_t *set = task_set_open (&options, err);
     unlink (path);
     return set;
+}
+
+static task_set_t *open_lines (const char *lines, double heldout, err_t *err)
+{
+    return open_lines_of ("coding", lines, heldout, err);
 }
 
 #define LINE(id, more)                                                                             \
@@ -101,20 +106,28 @@ static task_set_t *open_lines (const char *lines, double heldout, err_t *err)
 static void a_key_that_is_misspelt_is_named (void **state)
 {
     (void) state;
-    static const char *const wrong[][2] = {
-        {LINE ("a", "") LINE ("b", "\"breif\":\"\","),
-         ":2: \"breif\": no such key; did you mean \"brief\""},
-        {LINE ("a", "\"term\":[],"), ":1: \"term\": no such key; did you mean \"terms\""},
-        {LINE ("a", "\"sections\":[{\"termss\":[]}],"), ":1: \"termss\": no such key"},
-        {LINE ("a", "\"entrypoint\":\"f\","), "did you mean \"entry_point\""}};
+    static const char *const wrong[][3] = {
+        {"coding", LINE ("a", "") LINE ("b", "\"test_lists\":[],"),
+         ":2: \"test_lists\": no such key; did you mean \"test_list\""},
+        {"coding", LINE ("a", "\"entrypoint\":\"f\","), "did you mean \"entry_point\""},
+        {"coding", LINE ("a", "\"publci\":1,"), ":1: \"publci\": no such key; did you mean"},
+        {"writing", "{\"id\":\"a\",\"breif\":\"b\"}\n",
+         ":1: \"breif\": no such key; did you mean \"brief\""},
+        {"writing", LINE ("a", "\"term\":[],"),
+         ":1: \"term\": no such key; did you mean \"terms\""},
+        {"article", "{\"id\":\"a\",\"sections\":[{\"brief\":\"b\",\"termss\":[]}]}\n",
+         ":1: \"termss\": no such key"}};
     err_t err = {0};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        assert_null (open_lines (wrong[i][0], 0, &err));
-        if (!strstr (err.text, wrong[i][1]))
-            fail_msg ("'%s' holds no '%s'", err.text, wrong[i][1]);
+        assert_null (open_lines_of (wrong[i][0], wrong[i][1], 0, &err));
+        if (!strstr (err.text, wrong[i][2]))
+            fail_msg ("'%s' holds no '%s'", err.text, wrong[i][2]);
     }
-    task_set_t *set = open_lines (
-        LINE ("a", "\"source\":\"x\",\"mode\":[{\"tag\":1}],\"best\":[[{\"term\":1}]],"), 0, &err);
+    /* The user's own: like no key, like one of another family, beside the one that it is like, and
+     * in the values of tests. */
+    task_set_t *set = open_lines (LINE ("a", "\"source\":\"x\",\"mode\":[{\"tag\":1}],\"term\":1,"
+                                             "\"briefs\":2,\"best\":[[{\"brie\":1}]],"),
+                                  0, &err);
     assert_non_null (set);
     task_set_destroy (&set);
 }

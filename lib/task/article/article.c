@@ -13,6 +13,7 @@ const family_t family_article = {
     .styles = {"plain"},
     .builtin = article_builtin,
     .generate = article_generate,
+    .keys = {"sections", "brief", "terms"},
     .adopt = article_adopt,
     .observe = article_observe,
     .merge = article_merge,

@@ -11,6 +11,9 @@ const family_t family_coding = {
     .tools = {"test", "lint"},
     .builtin = coding_builtin,
     .generate = coding_generate,
+    .keys = {"brief", "entry_point", "tests", "args", "result", "raises", "public",
+             /* HumanEval's and MBPP's */
+             "prompt", "test", "task_id", "text", "code", "test_list", "test_setup_code"},
     .adopt = coding_adopt,
     .observe = coding_observe,
     .merge = coding_merge,

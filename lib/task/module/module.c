@@ -12,6 +12,7 @@ const family_t family_module = {
     .tools = {"test", "lint"},
     .builtin = module_builtin,
     .generate = module_generate,
+    .keys = {"tests", "public"},
     .adopt = module_adopt,
     .observe = module_observe,
     .merge = module_merge,

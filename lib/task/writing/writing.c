@@ -18,6 +18,7 @@ const family_t family_writing = {
     .styles = {"plain", "story", "prose"},
     .builtin = writing_builtin,
     .generate = writing_generate,
+    .keys = {"brief", "prompt", "terms"},
     .adopt = writing_adopt,
     .observe = writing_observe,
     .merge = writing_merge,
