@@ -5,7 +5,6 @@
 #include "cli.h"
 #include "report/report.h"
 #include "svc/svc.h"
-#include "watch/lines.h"
 
 static const args_option_t options[] = {{0}};
 
@@ -17,26 +16,6 @@ static const args_spec_t spec = {
     .positional = "DIR",
     .options = options};
 
-static void cmd_report_skip (void *context, json_t *line)
-{
-    (void) context;
-    (void) line;
-}
-
-/*  The page shows the others. */
-static void cmd_report_say_passed (const char *dir)
-{
-    static const char *const files[] = {"metrics.jsonl", "solo/metrics.jsonl"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        lines_passed_t passed = lines_each (dir, files[i], cmd_report_skip, NULL);
-        if (passed.n)
-            fprintf (stderr,
-                     "quintet report: %s/%s: %zu line%s cannot be read, the first is line %zu; the "
-                     "page has the others\n",
-                     dir, files[i], passed.n, passed.n == 1 ? "" : "s", passed.first);
-    }
-}
-
 static int cmd_report_run (int argc, char **argv)
 {
     int status = EXIT_SUCCESS;
@@ -45,12 +24,14 @@ static int cmd_report_run (int argc, char **argv)
         return status;
     err_t err = {0};
     const char *dir = args_positional (args);
-    if (report_write (dir, &err) == 0) {
+    buf_t unread = {0};
+    if (report_write (dir, &unread, &err) == 0)
         printf ("%s/report.html\n", dir);
-        cmd_report_say_passed (dir);
-    } else {
+    else
         status = cli_fail ("report", &err);
-    }
+    if (unread.size)
+        fprintf (stderr, "quintet report: %s: %s; the page has the others\n", dir, unread.data);
+    buf_free (&unread);
     args_destroy (&args);
     return status;
 }

@@ -249,7 +249,7 @@ static void cmd_run_refresh_report (run_t *run)
     int64_t now = clock_ms ();
     if (run->passing || now < run->report_ms)
         return;
-    report_write (run->place.out, NULL);
+    report_write (run->place.out, NULL, NULL);
     run->report_ms = clock_ms () + REPORT_MS + REPORT_PART * (clock_ms () - now);
 }
 
@@ -388,7 +388,7 @@ static int cmd_run_close (run_t *run, history_end_t how, const char *text, err_t
     run->history = -1;
     if (run->passing || !run->began || !folder_holds_run (run->place.out))
         return 0;
-    return report_write (run->place.out, err);
+    return report_write (run->place.out, NULL, err);
 }
 
 /*  A run that was resumed has its times from its own files: the command's are of its last part. */

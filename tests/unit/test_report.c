@@ -198,7 +198,7 @@ static char *page_of (const fixture_t *f)
     err_t err = {0};
     char path[FS_PATH_MAX];
     buf_t page = {0};
-    if (report_write (f->dir, &err) != 0)
+    if (report_write (f->dir, NULL, &err) != 0)
         fail_msg ("%s", err.text);
     assert_int_equal (fs_join (path, f->dir, "report.html", NULL), 0);
     assert_int_equal (fs_read (path, 1 << 20, &page, &err), 0);
@@ -383,7 +383,7 @@ static void a_run_that_goes_on_has_a_page (void **state)
     free (page);
     put (f, "metrics.jsonl", "");
     err_t err = {0};
-    assert_int_equal (report_write (f->dir, &err), -1);
+    assert_int_equal (report_write (f->dir, NULL, &err), -1);
     holds (err.text, "holds no run");
 }
 

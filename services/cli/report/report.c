@@ -61,6 +61,7 @@ typedef struct {
     history_t history;
     conf_t *conf; /* NULL: none is there */
     buf_t config; /* its text */
+    buf_t unread; /* of which lines nothing is shown; empty: none */
 } report_t;
 
 /*  A step has about a hundred numbers, and a run many steps: what no chart and no table shows is
@@ -85,15 +86,23 @@ static void report_keep_line (void *lines, json_t *line)
     json_array_append_new (lines, kept);
 }
 
+static void report_read_lines (report_t *r, const char *file, json_t *lines)
+{
+    lines_passed_t passed = lines_each (r->out, file, report_keep_line, lines);
+    if (passed.n)
+        buf_printf (&r->unread, "%s%s: %zu line%s cannot be read, the first is line %zu",
+                    r->unread.size ? "; " : "", file, passed.n, passed.n == 1 ? "" : "s",
+                    passed.first);
+}
+
 /*  Each file may be missing or half written, so none of them is an error here: what it would have
  *  said is left out of the page. */
 static void report_read (report_t *r, const char *out)
 {
-    char path[FS_PATH_MAX], solo[FS_PATH_MAX];
+    char path[FS_PATH_MAX];
     *r = (report_t){.out = out, .team = json_array (), .solo = json_array ()};
-    lines_each (out, "metrics.jsonl", report_keep_line, r->team);
-    if (fs_join (solo, out, "solo", NULL) == 0)
-        lines_each (solo, "metrics.jsonl", report_keep_line, r->solo);
+    report_read_lines (r, "metrics.jsonl", r->team);
+    report_read_lines (r, "solo/metrics.jsonl", r->solo);
     history_read (&r->history, out);
     if (fs_join (path, out, "result.json", NULL) == 0)
         r->result = json_load_file (path, 0, NULL);
@@ -111,6 +120,7 @@ static void report_free (report_t *r)
     history_free (&r->history);
     conf_destroy (&r->conf);
     buf_free (&r->config);
+    buf_free (&r->unread);
 }
 
 /*  ---- what was asked for, when, where -------------------------------------------------------- */
@@ -296,6 +306,7 @@ static void report_facts (const report_t *r, buf_t *out)
             json_object_get (json_array_get (r->team, json_array_size (r->team) - 1), "time_s"),
             date));
     report_times (r, out);
+    report_fact (out, "Not shown", r->unread.data);
     if (r->conf)
         report_conf_facts (r->conf, out);
     report_fact (out, "Host", json_string_value (json_object_get (s, "host")));
@@ -535,7 +546,7 @@ static int report_put (const report_t *r, err_t *err)
     return rc;
 }
 
-int report_write (const char *out, err_t *err)
+int report_write (const char *out, buf_t *unread, err_t *err)
 {
     report_t report;
     report_read (&report, out);
@@ -543,6 +554,8 @@ int report_write (const char *out, err_t *err)
                  ? report_put (&report, err)
                  : err_set (err, ERR_INPUT, "%s holds no run: there is no metrics.jsonl with lines",
                             out);
+    if (rc == 0 && unread && report.unread.size)
+        buf_text (unread, report.unread.data);
     report_free (&report);
     return rc;
 }
