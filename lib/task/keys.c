@@ -20,7 +20,7 @@ static bool keys_are_swapped (const char *a, const char *b)
     size_t same = 0;
     while (a[same] && a[same] == b[same])
         same++;
-    return a[same] && a[same] == b[same + 1] && a[same + 1] == b[same] &&
+    return a[same] && b[same] && a[same] == b[same + 1] && a[same + 1] == b[same] &&
            strcmp (a + same + 2, b + same + 2) == 0;
 }
 
