@@ -66,6 +66,7 @@ int folder_plays (const char *conf, const char *model, folder_plays_t *plays, er
     snprintf (plays->model, sizeof plays->model, "%s",
               run && !*model && folder_step (conf) ? conf : model);
     plays->weights[0] = 0;
+    plays->untrained = run && !*plays->model;
     if (run && fs_join (plays->conf, conf, "config.yml", err) != 0)
         return -1;
     if (run && !fs_exists (plays->conf))

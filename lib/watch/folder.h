@@ -21,10 +21,11 @@ size_t folder_step (const char *dir);
 int folder_weights (const char *dir, char found[FS_PATH_MAX], err_t *err);
 /*  What is played: a configuration and a model, as the user names them. A run's folder in place of
  *  the configuration means its config.yml and, where no model is named, its newest checkpoint.
- *  model: "" where neither says one; weights: what it means, as folder_weights says. ERR_CONFIG: a
- *  folder that is no run's. */
+ *  model: "" where neither says one; weights: what it means, as folder_weights says; untrained: a
+ *  run's folder was named, and holds no checkpoint. ERR_CONFIG: a folder that is no run's. */
 typedef struct {
     char conf[FS_PATH_MAX], model[FS_PATH_MAX], weights[FS_PATH_MAX];
+    bool untrained;
 } folder_plays_t;
 int folder_plays (const char *conf, const char *model, folder_plays_t *plays, err_t *err);
 /*  Whether the folder, or one in it for each policy, is PEFT's: adapters on a model. "": no. */

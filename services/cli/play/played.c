@@ -30,6 +30,11 @@ conf_t *played_load (const char *command, const folder_plays_t *plays, const cha
     conf_t *conf = conf_load (plays->conf, *policies ? all : all + 1, n + !!*policies, err);
     if (conf && run)
         played_say (command, plays->weights, conf, run);
+    if (conf && plays->untrained)
+        fprintf (
+            stderr,
+            "quintet %s: no checkpoint is beside %s: the model plays that the run began with\n",
+            command, plays->conf);
     conf_destroy (&run);
     return conf;
 }
