@@ -168,13 +168,23 @@ typedef struct {
     size_t *n;
 } plan_sets_t;
 
+/*  Every arm has every seed: one set beside them would be shown, and not count. */
+static bool plan_sets_seed (const char *set)
+{
+    return strncmp (set, "run.seed=", 9) == 0;
+}
+
 static int plan_add_set (const plan_node_t *at, void *context)
 {
     const plan_sets_t *to = context;
     if (*to->n == PLAN_SETS_MAX)
         return plan_refuse (at, "more than %d of them", PLAN_SETS_MAX);
     to->set[*to->n] = NULL;
-    return plan_read_text (at, &to->set[(*to->n)++]);
+    char **set = &to->set[(*to->n)++];
+    if (plan_read_text (at, set) != 0)
+        return -1;
+    return plan_sets_seed (*set) ? plan_refuse (at, "run.seed is what seeds: says, for every arm")
+                                 : 0;
 }
 
 static int plan_add_seed (const plan_node_t *at, void *context)
@@ -460,6 +470,10 @@ int plan_set (plan_t *plan, const char *const *sets, size_t n, err_t *err)
         if (plan->set_n == PLAN_SETS_MAX)
             return err_set (err, ERR_CONFIG, "--set %.200s: more than %d of them, with the file's",
                             sets[i], PLAN_SETS_MAX);
+        if (plan_sets_seed (sets[i]))
+            return err_set (err, ERR_CONFIG,
+                            "--set %.200s: run.seed is what seeds: says in %s, for every arm",
+                            sets[i], plan->file);
         if (!(plan->set[plan->set_n] = strdup (sets[i])))
             return err_set (err, ERR_LIMIT, "no memory for --set");
         plan->set_n++;
