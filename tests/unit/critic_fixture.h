@@ -19,7 +19,7 @@ static const regression_shape_t shape = {.replay = 512, .context = 40};
 /*  Episodes whose first turn tells the return of the second: "good" 1, "bad" 0; two of each
  *  task. */
 typedef struct {
-    char brief[EPISODES / 2][8];
+    char brief[EPISODES / 2][16];
     wire_said_t said[EPISODES][2];
     wire_turn_t turns[EPISODES][2];
     wire_transcript_t transcripts[EPISODES];

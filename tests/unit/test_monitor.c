@@ -514,7 +514,7 @@ static size_t memory (void)
 static void hear (runs_t *runs, tally_t *tally, rows_t *rows, int tick, const char *episode)
 {
     static wire_part_t numbers[100];
-    static char names[100][16];
+    static char names[100][24];
     for (int i = 0; i < 100; i++) {
         snprintf (names[i], sizeof names[i], "number-%d", i);
         numbers[i] = (wire_part_t){names[i], tick + i / 7.0};

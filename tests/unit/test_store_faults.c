@@ -240,7 +240,7 @@ static void sigpipe_is_left_to_the_process (void **state)
 
 /*  Many claimants, every group played once: no two get the same, none is lost. */
 typedef struct {
-    char name[16];
+    char name[24];
     size_t committed, stale;
 } player_t;
 
