@@ -357,10 +357,11 @@ static void a_bus_may_be_restarted_often (void **state)
 static void other_numerics_are_refused (void **state)
 {
     fixture_t *f = *state;
-    bus_t *worker = join (f, "worker");
+    bus_t *worker = join (f, "worker"), *client = join (f, "client");
     err_t err = {0};
     bus_serve (worker, "act", 1, &err);
-    quiet (worker, 50);
+    bus_call (client, "act", NULL, "x", 1, PATIENCE_MS);
+    await (worker, BUS_REQUEST); /* the bus knows its numerics: it was first */
     bus_options_t options = {.address = f->address, .name = "other", .numerics = "different"};
     bus_t *other = bus_new (&options, &err);
     bus_serve (other, "act", 1, &err);
@@ -370,6 +371,7 @@ static void other_numerics_are_refused (void **state)
         rc = bus_next (other, &item, 50, &err);
     assert_int_equal (rc, -1);
     assert_non_null (strstr (err.text, "different"));
+    bus_destroy (&client);
     bus_destroy (&worker);
     bus_destroy (&other);
 }
