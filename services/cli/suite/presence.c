@@ -34,11 +34,10 @@ static const char *presence_stands (presence_t *p, size_t k)
     struct tm parts;
     if (localtime_r (&p->seen_at[k], &parts))
         strftime (since, sizeof since, "%H:%M:%S", &parts);
-    snprintf (
-        p->text, sizeof p->text,
-        "quintet-%s has said nothing since %s: it runs and does not go on; if it was stopped, "
-        "send it SIGCONT",
-        kinds[k], since);
+    snprintf (p->text, sizeof p->text,
+              "quintet-%s has said nothing since %s: it is in one long computation, or was stopped "
+              "(then send it SIGCONT)",
+              kinds[k], since);
     return p->text;
 }
 
