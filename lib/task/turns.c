@@ -16,6 +16,9 @@ typedef struct {
     json_t *task;
     rng_t *rng;
     buf_t *prompt;
+    size_t authors; /* how many there are */
+    /* The convention of each author's text, as far as all have written. */
+    size_t wrote[TURNS_AUTHORS_MAX];
 } turns_text_t;
 
 /*  What is followed is any convention, as often as any other: all have to be told apart. */
@@ -24,18 +27,49 @@ static size_t turns_any (const turns_text_t *t)
     return (size_t) rng_below (t->rng, t->turns->conventions);
 }
 
-static void turns_show (const turns_text_t *t, const char *role, size_t convention, size_t turn)
+/*  The number of an author; that of all: it is none. */
+static size_t turns_author (const turns_text_t *t, const char *role)
 {
+    size_t a = 0;
+    while (a < t->authors && strcmp (t->turns->authors[a], role) != 0)
+        a++;
+    return a;
+}
+
+static size_t turns_stays (const turns_text_t *t)
+{
+    return t->wrote[t->authors - 1];
+}
+
+static bool turns_fits (const turns_text_t *t, size_t author)
+{
+    return author + 1 == t->authors || t->turns->fit (t->task, t->wrote[author], turns_stays (t));
+}
+
+/*  Who yields draws anew until somebody's text does not fit: a review has returned it. */
+static void turns_misfit (turns_text_t *t)
+{
+    for (bool all = true; all;) {
+        for (size_t a = 0; a < t->authors; a++)
+            all = all && turns_fits (t, a);
+        for (size_t a = 0; all && a + 1 < t->authors; a++)
+            t->wrote[a] = turns_any (t);
+    }
+}
+
+static void turns_show (const turns_text_t *t, size_t author, size_t convention, size_t turn)
+{
+    const char *role = t->turns->authors[author];
     buf_t text = {0};
     t->turns->write (t->task, role, convention, t->rng, &text);
     prompt_say_turn (role, turn, text.data, t->prompt);
     buf_free (&text);
 }
 
-static void turns_show_both (const turns_text_t *t, size_t yields, size_t stays, size_t turn)
+static void turns_show_all (const turns_text_t *t, size_t turn)
 {
-    turns_show (t, t->turns->yields, yields, turn);
-    turns_show (t, t->turns->stays, stays, turn);
+    for (size_t a = 0; a < t->authors; a++)
+        turns_show (t, a, t->wrote[a], turn);
 }
 
 static void turns_show_failure (const turns_text_t *t, size_t turn)
@@ -46,25 +80,25 @@ static void turns_show_failure (const turns_text_t *t, size_t turn)
     buf_free (&found);
 }
 
-/*  A review of the text of who yields. */
-static void turns_judge (const turns_text_t *t, size_t yields, size_t stays, buf_t *out)
+/*  A review of an author's text. */
+static void turns_judge (const turns_text_t *t, size_t author, buf_t *out)
 {
-    if (t->turns->fit (t->task, yields, stays))
+    if (turns_fits (t, author))
         buf_text (out, "accept");
     else
-        buf_printf (out, "return: %s", t->turns->names[stays]);
+        buf_printf (out, "return: %s", t->turns->names[turns_stays (t)]);
 }
 
-/*  Turn 2 is a review of who yields, turn 3 one of who stays; those before turn `until`. */
-static void turns_show_reviews (const turns_text_t *t, size_t yields, size_t stays, size_t until)
+/*  Turn 2 is a review of the first author, turn 3 of the second, and so on; those before turn
+ *  `until`. */
+static void turns_show_reviews (const turns_text_t *t, size_t until)
 {
-    buf_t says = {0};
-    turns_judge (t, yields, stays, &says);
-    if (until > 2)
-        prompt_say_turn ("reviewer", 2, says.data, t->prompt);
-    if (until > 3)
-        prompt_say_turn ("reviewer", 3, "accept", t->prompt);
-    buf_free (&says);
+    for (size_t a = 0; a < t->authors && a + 2 < until; a++) {
+        buf_t says = {0};
+        turns_judge (t, a, &says);
+        prompt_say_turn ("reviewer", a + 2, says.data, t->prompt);
+        buf_free (&says);
+    }
 }
 
 static void turns_note_said (json_t *task, const char *says)
@@ -72,63 +106,82 @@ static void turns_note_said (json_t *task, const char *says)
     json_object_set_new (task, "says", json_string (says));
 }
 
-/*  Turn 2 or 3 of the protocol "review", or 5, when both have written anew. */
-static void turns_situate_reviewer (const turns_text_t *t)
+/*  A review by the protocol "review", which has five turns: of each author, who yields twice as
+ *  often as who stays; and, where turns are left, of the first one when all have written anew. */
+static void turns_situate_reviewer (turns_text_t *t)
 {
-    static const size_t turns[] = {2, 2, 3, 5};
-    size_t turn = turns[rng_below (t->rng, 4)], stays = turns_any (t);
-    size_t yields = rng_unit (t->rng) < 0.5 ? stays : turns_any (t);
+    size_t yield = t->authors - 1, anew = t->authors + 2;
+    bool again = anew < 5;
+    size_t drawn = (size_t) rng_below (t->rng, 2 * yield + 1 + again);
+    size_t author = drawn / 2 <= yield ? drawn / 2 : yield;
     buf_t says = {0};
-    while (turn == 5 && t->turns->fit (t->task, yields, stays))
-        yields = turns_any (t); /* what was accepted is not written anew */
-    turns_show_both (t, yields, stays, 1);
-    turns_show_reviews (t, yields, stays, turn);
-    if (turn == 5) {
-        yields = rng_unit (t->rng) < 0.7 ? stays : turns_any (t);
-        turns_show_both (t, yields, stays, 4);
+    again = again && drawn > 2 * yield;
+    author = again ? 0 : author;
+    t->wrote[yield] = turns_any (t);
+    for (size_t a = 0; a < yield; a++)
+        t->wrote[a] = rng_unit (t->rng) < 0.5 ? turns_stays (t) : turns_any (t);
+    if (again)
+        turns_misfit (t); /* what was accepted is not written anew */
+    turns_show_all (t, 1);
+    turns_show_reviews (t, again ? anew : author + 2);
+    if (again) {
+        for (size_t a = 0; a < yield; a++)
+            t->wrote[a] = rng_unit (t->rng) < 0.7 ? turns_stays (t) : turns_any (t);
+        turns_show_all (t, anew);
     }
-    prompt_say_review (turn == 3 ? t->turns->stays : t->turns->yields, t->prompt);
-    if (turn == 3)
-        buf_text (&says, "accept");
-    else
-        turns_judge (t, yields, stays, &says);
+    prompt_say_review (t->turns->authors[author], t->prompt);
+    turns_judge (t, author, &says);
     turns_note_said (t->task, says.data);
     buf_free (&says);
 }
 
-/*  Both have written: then they discuss, or a test has failed, either one time in three twice, or a
+/*  All have written: then they discuss, or a test has failed, either one time in three twice, or a
  *  reviewer has returned a text. Returns the convention of who stays. */
-static size_t turns_situate_again (const turns_text_t *t)
+static size_t turns_situate_again (turns_text_t *t)
 {
-    size_t yields = turns_any (t), stays = turns_any (t), turn = 0;
+    size_t turn = 0;
+    for (size_t a = 0; a < t->authors; a++)
+        t->wrote[a] = turns_any (t);
     uint64_t drawn = rng_below (t->rng, 7);
     bool tested = t->turns->fail && (drawn == 3 || drawn == 4), reviewed = drawn > 4;
     size_t rounds = !reviewed && rng_unit (t->rng) < 0.33 ? 2 : 1;
-    while (reviewed && t->turns->fit (t->task, yields, stays))
-        yields = turns_any (t);
+    if (reviewed)
+        turns_misfit (t);
     for (size_t round = 0; round < rounds; round++) {
-        turns_show_both (t, round ? stays : yields, stays, ++turn);
+        for (size_t a = 0; round && a < t->authors; a++)
+            t->wrote[a] = turns_stays (t);
+        turns_show_all (t, ++turn);
         if (tested)
             turns_show_failure (t, ++turn);
     }
     if (reviewed)
-        turns_show_reviews (t, yields, stays, 4);
-    return stays;
+        turns_show_reviews (t, t->authors + 2);
+    return turns_stays (t);
 }
 
-/*  Of twenty-four texts of either of the two twelve are first drafts, two follow a plan, three the
- *  text of a mate who wrote alone, and seven are written once both have. */
-static size_t turns_situate_author (const turns_text_t *t, const char *role)
+/*  Those before an author in a pipeline: of the team's order, or of the other one. */
+static void turns_show_pipeline (const turns_text_t *t, size_t author, size_t convention)
+{
+    size_t last = t->authors - 1, turn = 0;
+    bool back = author == 0 || (author < last && rng_below (t->rng, 2));
+    for (size_t a = 0; !back && a < author; a++)
+        turns_show (t, a, convention, ++turn);
+    for (size_t a = last; back && a > author; a--)
+        turns_show (t, a, convention, ++turn);
+}
+
+/*  Of twenty-four texts of an author twelve are first drafts, two follow a plan, three come later
+ *  in a pipeline, and seven are written once all have. */
+static size_t turns_situate_author (turns_text_t *t, size_t author)
 {
     uint64_t drawn = rng_below (t->rng, 24);
     size_t convention = turns_any (t);
-    bool first = strcmp (role, t->turns->yields) == 0;
     if (drawn < 12)
-        convention = t->turns->draw (role, t->rng);
+        convention = t->turns->draw (t->turns->authors[author], t->rng);
     else if (drawn < 14)
         prompt_say_turn ("planner", 1, t->turns->names[convention], t->prompt);
     else if (drawn < 17)
-        turns_show (t, first ? t->turns->stays : t->turns->yields, convention, 1);
+        turns_show_pipeline (t, author, convention);
     else
         convention = turns_situate_again (t);
     return convention;
@@ -137,12 +190,15 @@ static size_t turns_situate_author (const turns_text_t *t, const char *role)
 void turns_situate (const turns_t *turns, json_t *task, const char *role, rng_t *rng, buf_t *prompt)
 {
     turns_text_t t = {.turns = turns, .task = task, .rng = rng, .prompt = prompt};
+    while (turns->authors[t.authors])
+        t.authors++;
     if (strcmp (role, "reviewer") == 0) {
         turns_situate_reviewer (&t);
         return;
     }
-    bool author = strcmp (role, turns->yields) == 0 || strcmp (role, turns->stays) == 0;
-    size_t convention = author ? turns_situate_author (&t, role) : turns->draw (role, rng);
+    size_t author = turns_author (&t, role);
+    size_t convention =
+        author < t.authors ? turns_situate_author (&t, author) : turns->draw (role, rng);
     json_object_set_new (task, "convention", json_integer ((json_int_t) convention));
     if (strcmp (role, "planner") == 0)
         turns_note_said (task, turns->names[convention]);

@@ -1,15 +1,15 @@
-/*  turns - what stands before the seats of a team of two in their later turns, for a corpus, and
- *  what they make of it.
+/*  turns - what stands before the seats of a team in their later turns, for a corpus, and what they
+ *  make of it.
  *
  *      turns_situate (&turns, task, role, rng, &prompt);      a family's situate (family.h)
  *      size_t convention = turns_convention (task);      and what its imagine writes by
  *
- *  Two that follow each other never meet, so one of them yields: once both have written, it follows
- *  the text of the other, which stays as it is. Where one wrote alone, as in a pipeline, the one
- *  behind it follows. Both follow a plan. A reviewer accepts the text of who stays; the other one's
- *  it accepts if the two fit, and else returns it with what it should be.
+ *  Authors that follow each other never meet, so one of them stays, the team's last: once all have
+ *  written, the others yield and follow its text. In a pipeline, in the order of the team or the
+ *  other way round, each follows those before it. All follow a plan. A reviewer accepts the text of
+ *  who stays; another one's it accepts if the two fit, and else returns it with what it should be.
  *
- *  Half of the texts of both are first drafts, which have nothing before them.
+ *  Half of the texts of authors are first drafts, which have nothing before them.
  */
 #ifndef QUINTET_TASK_TURNS_H
 #define QUINTET_TASK_TURNS_H
@@ -21,14 +21,17 @@
 #include "base/buf.h"
 #include "base/rng.h"
 
+#define TURNS_AUTHORS_MAX 3
+
 typedef struct {
-    const char *yields, *stays; /* roles, in the order of the team */
+    const char *const *authors; /* in the order of the team; NULL ends; the last one stays */
     size_t conventions;
     const char *const *names; /* of the conventions: a plan, and the reason of a return */
     /* Of a role that has seen nothing of the others. */
     size_t (*draw) (const char *role, rng_t *rng);
-    /* Appends what one of the two writes. */
+    /* Appends what an author writes. */
     void (*write) (const json_t *task, const char *role, size_t convention, rng_t *rng, buf_t *out);
+    /* Whether the text of one who yields fits that of who stays, by their conventions. */
     bool (*fit) (const json_t *task, size_t yields, size_t stays);
     /* Appends what a failed test finds. NULL: the family has no tests. */
     void (*fail) (const json_t *task, rng_t *rng, buf_t *out);

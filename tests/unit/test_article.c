@@ -202,7 +202,8 @@ static void no_text_is_about_a_held_out_task (void **state)
     for (uint64_t i = 0; i < 1000; i++) {
         buf_t prompt = {0}, text = {0};
         assert_int_equal (corpus_get (corpus, i, &prompt, &text, &err), 0);
-        assert_true (text.size > 20);
+        bool author = !strstr (prompt.data, "@ planner\n") && !strstr (prompt.data, "@ reviewer\n");
+        assert_true (text.size > (author ? 20 : 5));
         for (size_t h = 0; h < held && strstr (prompt.data, "@ solo\n"); h++) {
             json_t *task = json_loads (task_set_get (set, TASK_HELDOUT, h), 0, NULL);
             assert_null (strstr (prompt.data, family_text (task, "brief")));

@@ -15,42 +15,74 @@
 #include "task_fixture.h"
 #include "team/protocol.h"
 
-/*  Teams whose seats the corpora have texts of; first and last stand for the two authors. */
+#define SEATS_MAX 4
+
+/*  Teams whose seats the corpora have texts of. */
 static const struct {
     const char *protocol;
     size_t turns;
-    const char *roles[3];
-} teams[] = {{"parallel", 0, {"solo"}},
-             {"parallel", 0, {"first", "last"}},
-             {"plan", 0, {"planner", "first", "last"}},
-             {"pipeline", 0, {"first", "last"}},
-             {"pipeline", 0, {"last", "first"}},
-             {"discussion", 3, {"first", "last"}},
-             {"repair", 0, {"first", "last", "tester"}},
-             {"review", 0, {"first", "last", "reviewer"}}};
+    const char *before, *after; /* the authors; NULL: nobody */
+    enum { AUTHORS, BACKWARDS, ALONE } order;
+} teams[] = {{"parallel", 0, "solo", NULL, ALONE},   {"parallel", 0, NULL, NULL, AUTHORS},
+             {"plan", 0, "planner", NULL, AUTHORS},  {"pipeline", 0, NULL, NULL, AUTHORS},
+             {"pipeline", 0, NULL, NULL, BACKWARDS}, {"discussion", 3, NULL, NULL, AUTHORS},
+             {"repair", 0, NULL, "tester", AUTHORS}, {"review", 0, NULL, "reviewer", AUTHORS}};
 
 #define TEAMS (sizeof teams / sizeof *teams)
 
 typedef struct {
-    const char *family, *first, *last, *task; /* task: with %s for a brief */
+    const char *family;
+    const char *authors[SEATS_MAX]; /* NULL ends */
+    size_t lines;                   /* of the brief of who is no author */
     bool tests;
+    const char *task; /* with a brief for each % */
 } family_case_t;
 
+#define SECTION(name) "{\"name\":\"" name "\",\"brief\":\"%\",\"terms\":[\"dawn\"]}"
+
 static const family_case_t families[] = {
-    {"coding", "aux", "main",
-     "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"%s\",\"parts\":[0,0,0],"
-     "\"entry_point\":\"main\",\"tests\":[{\"args\":[[1]],\"result\":1}]}",
-     true},
-    {"writing", "summary", "details",
-     "{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"%s\",\"terms\":[\"harbor\",\"dawn\"]}",
-     false}};
+    {"coding",
+     {"aux", "main"},
+     1,
+     true,
+     "{\"id\":\"c\",\"family\":\"coding\",\"brief\":\"%\",\"parts\":[0,0,0],"
+     "\"entry_point\":\"main\",\"tests\":[{\"args\":[[1]],\"result\":1}]}"},
+    {"writing",
+     {"summary", "details"},
+     1,
+     false,
+     "{\"id\":\"w\",\"family\":\"writing\",\"brief\":\"%\",\"terms\":[\"harbor\",\"dawn\"]}"},
+    {"article",
+     {"opening", "middle", "closing"},
+     3,
+     false,
+     "{\"id\":\"a\",\"family\":\"article\",\"brief\":\"%\",\"terms\":[\"mill\"],\"sections\":"
+     "[" SECTION ("opening") "," SECTION ("middle") "," SECTION ("closing") "]}"}};
+
+#define FAMILIES (sizeof families / sizeof *families)
 
 /*  A prompt taken apart: the blocks before it, the brief, and who is asked. */
 typedef struct {
-    char *head, brief[200], role[32];
+    char *head, brief[400], role[32];
 } asked_t;
 
-static asked_t take_apart (const char *prompt)
+static size_t authors (const family_case_t *family)
+{
+    size_t n = 0;
+    while (family->authors[n])
+        n++;
+    return n;
+}
+
+static bool is_author (const family_case_t *family, const char *role)
+{
+    bool found = false;
+    for (size_t a = 0; family->authors[a]; a++)
+        found = found || strcmp (family->authors[a], role) == 0;
+    return found;
+}
+
+static asked_t take_apart (const family_case_t *family, const char *prompt)
 {
     asked_t asked = {.head = strdup (prompt)};
     char *end = asked.head + strlen (asked.head) - 1, *role, *brief;
@@ -58,8 +90,11 @@ static asked_t take_apart (const char *prompt)
     role = strrchr (asked.head, '\n') + 1;
     snprintf (asked.role, sizeof asked.role, "%s", role + 2);
     role[-1] = 0;
-    brief = strrchr (asked.head, '\n');
-    brief = brief ? brief + 1 : asked.head;
+    brief = role - 1;
+    for (size_t lines = is_author (family, asked.role) ? 1 : family->lines; lines > 0; lines--)
+        while (brief > asked.head && *--brief != '\n')
+            ;
+    brief += *brief == '\n';
     snprintf (asked.brief, sizeof asked.brief, "%s", brief);
     *brief = 0;
     return asked;
@@ -110,26 +145,50 @@ static bool play_turn (episode_t *e, const asked_t *asked, const char *const *ro
     return told;
 }
 
+/*  The family's task with this brief for everybody. */
+static void write_task (const family_case_t *family, const char *brief, buf_t *task)
+{
+    json_t *said = json_string (brief);
+    char *quoted = json_dumps (said, JSON_ENCODE_ANY);
+    for (const char *at = family->task; *at; at++)
+        if (*at == '%')
+            buf_append (task, quoted + 1, strlen (quoted) - 2);
+        else
+            buf_char (task, *at);
+    free (quoted);
+    json_decref (said);
+}
+
+static size_t seat (const family_case_t *family, size_t team, const char *roles[SEATS_MAX])
+{
+    size_t n = 0, of = teams[team].order == ALONE ? 0 : authors (family);
+    if (teams[team].before)
+        roles[n++] = teams[team].before;
+    for (size_t a = 0; a < of; a++)
+        roles[n++] = family->authors[teams[team].order == BACKWARDS ? of - 1 - a : a];
+    if (teams[team].after)
+        roles[n++] = teams[team].after;
+    return n;
+}
+
 static episode_t *begin (const family_case_t *family, size_t team, const char *brief,
-                         const char *roles[3], size_t *n)
+                         const char *roles[SEATS_MAX], size_t *n)
 {
     err_t err = {0};
-    char task[512];
-    for (*n = 0; *n < 3 && teams[team].roles[*n]; ++*n)
-        roles[*n] = strcmp (teams[team].roles[*n], "first") == 0  ? family->first
-                    : strcmp (teams[team].roles[*n], "last") == 0 ? family->last
-                                                                  : teams[team].roles[*n];
+    buf_t task = {0};
+    *n = seat (family, team, roles);
     protocol_team_t playing = {.roles = roles, .n = *n, .max_turns = teams[team].turns};
     json_t *protocol = protocol_make (teams[team].protocol, &playing, &err);
     if (!protocol)
         fail_msg ("%s", err.text);
     char *text = json_dumps (protocol, JSON_COMPACT);
     episode_limits_t limits = {.tokens = 72, .protocol = text};
-    snprintf (task, sizeof task, family->task, brief);
-    episode_t *e = episode_new (task, roles, *n, &limits, &err);
+    write_task (family, brief, &task);
+    episode_t *e = episode_new (task.data, roles, *n, &limits, &err);
     if (!e)
         fail_msg ("%s", err.text);
     free (text);
+    buf_free (&task);
     json_decref (protocol);
     return e;
 }
@@ -138,7 +197,7 @@ static episode_t *begin (const family_case_t *family, size_t team, const char *b
 static size_t asks (const family_case_t *family, size_t team, const asked_t *asked,
                     const char *prompt)
 {
-    const char *roles[3];
+    const char *roles[SEATS_MAX];
     size_t n, found = 0;
     episode_t *e = begin (family, team, asked->brief, roles, &n);
     for (bool told = true; told && !found && !episode_done (e);) {
@@ -162,7 +221,7 @@ static size_t asks (const family_case_t *family, size_t team, const asked_t *ask
 static void prompts_are_those_of_teams (void **state)
 {
     (void) state;
-    for (size_t f = 0; f < 2; f++) {
+    for (size_t f = 0; f < FAMILIES; f++) {
         err_t err = {0};
         task_options_t options = builtin_options (families[f].family, "plain");
         corpus_t *corpus = corpus_new (&options, &err);
@@ -170,7 +229,7 @@ static void prompts_are_those_of_teams (void **state)
         for (uint64_t i = 0; i < 1500; i++) {
             buf_t prompt = {0}, text = {0};
             assert_int_equal (corpus_get (corpus, i, &prompt, &text, &err), 0);
-            asked_t asked = take_apart (prompt.data);
+            asked_t asked = take_apart (&families[f], prompt.data);
             size_t found = 0;
             for (size_t t = 0; t < TEAMS; t++) {
                 if (strcmp (teams[t].protocol, "repair") == 0 && !families[f].tests)
@@ -186,7 +245,7 @@ static void prompts_are_those_of_teams (void **state)
             buf_free (&text);
         }
         for (size_t t = 0; t < TEAMS; t++) {
-            const char *roles[3];
+            const char *roles[SEATS_MAX];
             size_t n;
             if (strcmp (teams[t].protocol, "repair") == 0 && !families[f].tests)
                 continue;
@@ -223,7 +282,7 @@ static void texts_follow_what_stands_before_them (void **state)
     for (uint64_t i = 0; i < 4000; i++) {
         buf_t prompt = {0}, text = {0};
         assert_int_equal (corpus_get (corpus, i, &prompt, &text, &err), 0);
-        asked_t asked = take_apart (prompt.data);
+        asked_t asked = take_apart (&families[0], prompt.data);
         bool aux = strcmp (asked.role, "aux") == 0;
         if (aux || strcmp (asked.role, "main") == 0)
             n[*asked.head != 0]++;

@@ -1,5 +1,5 @@
 /*  corpus - what an untrained team would write of an article: four coherent styles. See
- *  task/corpus.h
+ *  task/corpus.h, and task/turns.h for who has seen something of the others
  *
  *  The order of the draws is part of the format: the shipped seed model is rebuilt from these texts
  *  byte by byte.
@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "task/article/article.h"
+#include "task/turns.h"
 
 /*  A style: the side of the heading, and that of each trait. */
 typedef struct {
@@ -16,6 +17,8 @@ typedef struct {
 #define ARTICLE_STYLES 4
 static const article_style_t article_styles[ARTICLE_STYLES] = {
     {0, {0, 0, 0, 0, 0}}, {1, {1, 1, 1, 1, 1}}, {2, {0, 1, 2, 2, 2}}, {3, {1, 0, 3, 3, 3}}};
+static const char *const article_style_names[ARTICLE_STYLES] = {
+    "we, UK, formal", "you, US, plain", "they, UK, plain", "one, US, formal"};
 
 /*  How many of twenty first drafts are in each style, by section: each seat at its likeliest fails
  *  with the others. */
@@ -27,7 +30,10 @@ static const char *const article_seen[] = {"the old walls",    "the quiet paths"
                                            "the cold water",   "the soft wind",   "the warm stones",
                                            "the long shadows", "the small birds"};
 
-const char *const article_corpus_roles[] = {"opening", "middle", "closing", "solo", NULL};
+/*  How often a role stands here is its share of the texts. */
+const char *const article_corpus_roles[] = {"opening", "opening",  "middle",   "middle",
+                                            "closing", "closing",  "solo",     "solo",
+                                            "planner", "reviewer", "reviewer", NULL};
 
 #define PICK(rng, list) (list[rng_below (rng, sizeof list / sizeof *list)])
 
@@ -111,47 +117,61 @@ static void article_write (const article_style_t *style, const json_t *task, siz
         article_last_sentence (style, rng, out);
 }
 
-static size_t article_draw_style (const uint64_t shares[ARTICLE_STYLES], rng_t *rng)
+/*  Who writes all of it, or plans, has no style that it likes best. */
+static size_t article_draw (const char *role, rng_t *rng)
 {
+    static const uint64_t even[ARTICLE_STYLES] = {5, 5, 5, 5};
+    size_t k = article_number (role), style = 0;
+    const uint64_t *shares = k < ARTICLE_SECTIONS ? article_shares[k] : even;
     uint64_t drawn = rng_below (rng, 20);
-    size_t style = 0;
     while (drawn >= shares[style])
         drawn -= shares[style++];
     return style;
 }
 
-/*  Of twenty texts of a later section six have those before it above them, in one style, and follow
- *  it; in the words of task/prompt.h, of a seat that sees the others by name. */
+static void article_write_as (const json_t *task, const char *role, size_t style, rng_t *rng,
+                              buf_t *out)
+{
+    article_write (&article_styles[style], task, article_number (role), rng, out);
+}
+
+static bool article_fit (const json_t *task, size_t style, size_t other)
+{
+    (void) task;
+    return style == other;
+}
+
+static const turns_t article_turns = {.authors = article_names,
+                                      .conventions = ARTICLE_STYLES,
+                                      .names = article_style_names,
+                                      .draw = article_draw,
+                                      .write = article_write_as,
+                                      .fit = article_fit};
+
 void article_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt)
 {
-    static const uint64_t even[ARTICLE_STYLES] = {5, 5, 5, 5};
-    size_t k = article_number (role), style = 0;
-    bool follows = rng_below (rng, 20) < 6 && k > 0 && k < ARTICLE_SECTIONS;
-    if (follows || k == ARTICLE_SECTIONS)
-        style = article_draw_style (even, rng);
-    else
-        style = article_draw_style (article_shares[k], rng);
-    for (size_t before = 0; follows && before < k; before++) {
-        buf_printf (prompt, "# %s:\n", article_names[before]);
-        article_write (&article_styles[style], task, before, rng, prompt);
-        buf_text (prompt, "\n\n");
-    }
-    json_object_set_new (task, "style_drawn", json_integer ((json_int_t) style));
+    turns_situate (&article_turns, task, role, rng, prompt);
 }
 
 /*  A single writer forgets its style between two sections, three times in ten each, so that it,
  *  too, has something to learn. */
+static void article_write_all (const json_t *task, size_t style, rng_t *rng, buf_t *out)
+{
+    for (size_t k = 0; k < ARTICLE_SECTIONS; k++) {
+        buf_text (out, k ? ARTICLE_BETWEEN : "");
+        if (k && rng_unit (rng) < 0.3)
+            style = rng_below (rng, ARTICLE_STYLES);
+        article_write (&article_styles[style], task, k, rng, out);
+    }
+}
+
 void article_imagine (const json_t *task, const char *role, rng_t *rng, buf_t *completion)
 {
-    size_t own = article_number (role);
-    size_t style = (size_t) json_integer_value (json_object_get (task, "style_drawn"));
-    for (size_t k = 0; k < ARTICLE_SECTIONS; k++) {
-        if (own != k && own != ARTICLE_SECTIONS)
-            continue;
-        if (own == ARTICLE_SECTIONS && k > 0) {
-            buf_text (completion, ARTICLE_BETWEEN);
-            style = rng_unit (rng) < 0.3 ? rng_below (rng, ARTICLE_STYLES) : style;
-        }
-        article_write (&article_styles[style], task, k, rng, completion);
-    }
+    const char *said = turns_said (task);
+    if (*said)
+        buf_text (completion, said);
+    else if (article_number (role) < ARTICLE_SECTIONS)
+        article_write_as (task, role, turns_convention (task), rng, completion);
+    else
+        article_write_all (task, turns_convention (task), rng, completion);
 }

@@ -202,8 +202,8 @@ static void coding_fail (const json_t *task, rng_t *rng, buf_t *out)
     free (wanted);
 }
 
-static const turns_t coding_turns = {.yields = "aux",
-                                     .stays = "main",
+static const char *const coding_authors[] = {"aux", "main", NULL};
+static const turns_t coding_turns = {.authors = coding_authors,
                                      .conventions = CONVENTIONS,
                                      .names = coding_calls,
                                      .draw = coding_draw,

@@ -170,8 +170,8 @@ static bool writing_fit (const json_t *task, size_t summary, size_t details)
 }
 
 /*  The shorter one is soonest written anew. */
-static const turns_t writing_turns = {.yields = "summary",
-                                      .stays = "details",
+static const char *const writing_authors[] = {"summary", "details", NULL};
+static const turns_t writing_turns = {.authors = writing_authors,
                                       .conventions = WRITING_HOUSES,
                                       .names = writing_house_names,
                                       .draw = writing_draw,
