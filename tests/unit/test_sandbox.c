@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "../../services/reward/command.h"
 #include "../../services/reward/scorer.h"
+#include "base/buf.h"
 #include "task/family.h"
 #include "sandbox_fixture.h"
 
@@ -89,6 +91,39 @@ static void honest_programs_pass (void **state)
 }
 
 /*  None of these may pass, and after each the next honest program runs. */
+/*  Questions whose ends fall on either side of what one read takes, and that are more than a pipe
+ *  holds: each is answered by itself, also those before the one where a program ends. */
+static void questions_of_any_size_are_answered (void **state)
+{
+    err_t err = {0};
+    buf_t sums = {0};
+    reward_score_t s, cut;
+    buf_text (&sums, "{\"id\":\"t\",\"family\":\"coding\",\"brief\":\"b\",\"entry_point\":\"main\","
+                     "\"tests\":[{\"args\":[[]],\"result\":0}");
+    for (int n = 2000; n < 2050; n++) {
+        buf_text (&sums, ",{\"args\":[[0");
+        for (int i = 0; i < n * (n == 2025 ? 20 : 1); i++)
+            buf_text (&sums, ",1");
+        buf_printf (&sums, "]],\"result\":%d}", n * (n == 2025 ? 20 : 1));
+    }
+    buf_text (&sums, "]}");
+    const char *aux = "def aux(xs):\n    return sum(xs)";
+    episode_t *whole = play (sums.data, aux, "def main(xs):\n    return aux(xs)");
+    episode_t *ends = play (sums.data, aux,
+                            "def main(xs):\n    if len(xs) == 2041: import os; os._exit(0)\n"
+                            "    return aux(xs)");
+    assert_int_equal (score_in (*state, whole, &s, &err), 0);
+    assert_int_equal (score_in (*state, ends, &cut, &err), 0);
+    assert_true (s.success && s.quality > 0.999);
+    assert_false (cut.success);
+    /* score.c: 41 of 51 tests, and three of the five that a text earns besides */
+    double weight = 0.6 / 52, share = 41.0 / 51;
+    assert_true (fabs (cut.quality - weight * (3 + share) / 5 - (0.6 - weight) * share) < 1e-6);
+    episode_destroy (&whole);
+    episode_destroy (&ends);
+    buf_free (&sums);
+}
+
 static void hostile_programs_fail (void **state)
 {
     static const char *const texts[] = {
@@ -322,6 +357,8 @@ int main (void)
     signal (SIGPIPE, SIG_IGN); /* as every service does (lib/svc) */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (honest_programs_pass, sandbox_setup, sandbox_teardown),
+        cmocka_unit_test_setup_teardown (questions_of_any_size_are_answered, sandbox_setup,
+                                         sandbox_teardown),
         cmocka_unit_test_setup_teardown (hostile_programs_fail, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown (waiting_programs_fail, sandbox_setup, sandbox_teardown),
         cmocka_unit_test_setup_teardown (threads_may_wait_for_each_other, sandbox_setup,
