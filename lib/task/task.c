@@ -174,7 +174,7 @@ static int task_read_file (task_set_t *set, const task_options_t *o, err_t *err)
     int problem = 0;
     const char *text = file ? gzerror (file, &problem) : "";
     if (rc == 0 && problem != Z_OK && problem != Z_STREAM_END)
-        rc = err_set (err, ERR_INPUT, "%s: %s", o->path, text);
+        rc = err_set (err, ERR_INPUT, "%s", text); /* which begins with the path */
     if (file)
         gzclose (file);
     free (line);
