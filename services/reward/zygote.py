@@ -44,26 +44,23 @@ NUMBER = 2  # what world.c gives as the program's process and thread
 FOREVER_S = 1e9  # world.c knows a wait of this length as one without an end
 FINDER = types.ModuleType("find")  # find.py
 
-ENCODER, DECODER = json.JSONEncoder(separators=(",", ":")), json.JSONDecoder(object_hook=number_of)
-HELD, READ_AHEAD = bytearray(), 4096  # what was read of the next questions
+ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 # ---- frames -------------------------------------------------------------------------------------------------
 
 
-def take(size):
-    """One read takes all that has come, which may be many questions: their answers take no longer than a read."""
-    while len(HELD) < size:
-        piece = os.read(QUESTIONS, max(size - len(HELD), READ_AHEAD))
+def read_exactly(size):
+    data = b""
+    while len(data) < size:
+        piece = os.read(QUESTIONS, size - len(data))
         if not piece:
             os._exit(0)  # nobody asks any more
-        HELD.extend(piece)
-    data = HELD[:size]
-    del HELD[:size]
+        data += piece
     return data
 
 
 def receive():
-    return DECODER.decode(take(int.from_bytes(take(4), "little")).decode())
+    return json.loads(read_exactly(int.from_bytes(read_exactly(4), "little")), object_hook=number_of)
 
 
 def send(value):
@@ -272,7 +269,7 @@ def rehearse():
     names = {}
     link = Link(send, receive, printed, names, False)
     for question in SCRIPT:
-        ENCODER.encode(answer_to(DECODER.decode(question), names, link))
+        ENCODER.encode(answer_to(json.loads(question, object_hook=number_of), names, link))
 
 
 def play(kind):

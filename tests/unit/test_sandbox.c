@@ -90,9 +90,8 @@ static void honest_programs_pass (void **state)
     assert_true (s.quality < 0.05); /* no helper, and no test but by luck */
 }
 
-/*  None of these may pass, and after each the next honest program runs. */
-/*  Questions whose ends fall on either side of what one read takes, and that are more than a pipe
- *  holds: each is answered by itself, also those before the one where a program ends. */
+/*  Questions longer than a page and longer than a pipe holds: each is answered by itself, also
+ *  those before the one where a program ends. */
 static void questions_of_any_size_are_answered (void **state)
 {
     err_t err = {0};
@@ -124,6 +123,7 @@ static void questions_of_any_size_are_answered (void **state)
     buf_free (&sums);
 }
 
+/*  None of these may pass, and after each the next honest program runs. */
 static void hostile_programs_fail (void **state)
 {
     static const char *const texts[] = {
