@@ -31,10 +31,9 @@ conf_t *played_load (const char *command, const folder_plays_t *plays, const cha
     if (conf && run)
         played_say (command, plays->weights, conf, run);
     if (conf && plays->untrained)
-        fprintf (
-            stderr,
-            "quintet %s: no checkpoint is beside %s: the model plays that the run began with\n",
-            command, plays->conf);
+        fprintf (stderr,
+                 "quintet %s: no checkpoint is beside %s: nothing that the run learnt plays\n",
+                 command, plays->conf);
     conf_destroy (&run);
     return conf;
 }
