@@ -12,7 +12,7 @@
  *  there are the weights' run says, as an override before the others, which is in policies; "": it
  *  says nothing. One line on standard error, for the command of that name, has the keys of the
  *  team, the tasks, the model and the reward that differ from the run's; another one says of a
- *  run's folder without a checkpoint that the model plays which the run began with. */
+ *  run's folder without a checkpoint that nothing which the run learnt plays. */
 conf_t *played_load (const char *command, const folder_plays_t *plays, const char *const *sets,
                      size_t n, char policies[FOLDER_SET], err_t *err);
 
