@@ -43,7 +43,10 @@ static size_t turns_stays (const turns_text_t *t)
 
 static bool turns_fits (const turns_text_t *t, size_t author)
 {
-    return author + 1 == t->authors || t->turns->fit (t->task, t->wrote[author], turns_stays (t));
+    size_t wrote = t->wrote[author], stays = turns_stays (t);
+    if (author + 1 == t->authors)
+        return true;
+    return t->turns->fit ? t->turns->fit (t->task, wrote, stays) : wrote == stays;
 }
 
 /*  Who yields draws anew until somebody's text does not fit: a review has returned it. */
@@ -111,12 +114,10 @@ static void turns_note_said (json_t *task, const char *says)
 static void turns_situate_reviewer (turns_text_t *t)
 {
     size_t yield = t->authors - 1, anew = t->authors + 2;
-    bool again = anew < 5;
-    size_t drawn = (size_t) rng_below (t->rng, 2 * yield + 1 + again);
-    size_t author = drawn / 2 <= yield ? drawn / 2 : yield;
+    size_t drawn = (size_t) rng_below (t->rng, 2 * yield + 1 + (anew < 5));
+    bool again = drawn > 2 * yield;
+    size_t author = again ? 0 : drawn / 2;
     buf_t says = {0};
-    again = again && drawn > 2 * yield;
-    author = again ? 0 : author;
     t->wrote[yield] = turns_any (t);
     for (size_t a = 0; a < yield; a++)
         t->wrote[a] = rng_unit (t->rng) < 0.5 ? turns_stays (t) : turns_any (t);

@@ -31,7 +31,8 @@ typedef struct {
     size_t (*draw) (const char *role, rng_t *rng);
     /* Appends what an author writes. */
     void (*write) (const json_t *task, const char *role, size_t convention, rng_t *rng, buf_t *out);
-    /* Whether the text of one who yields fits that of who stays, by their conventions. */
+    /* Whether the text of one who yields fits that of who stays, by their conventions. NULL: those
+     * of one convention fit. */
     bool (*fit) (const json_t *task, size_t yields, size_t stays);
     /* Appends what a failed test finds. NULL: the family has no tests. */
     void (*fail) (const json_t *task, rng_t *rng, buf_t *out);

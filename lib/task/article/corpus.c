@@ -135,18 +135,11 @@ static void article_write_as (const json_t *task, const char *role, size_t style
     article_write (&article_styles[style], task, article_number (role), rng, out);
 }
 
-static bool article_fit (const json_t *task, size_t style, size_t other)
-{
-    (void) task;
-    return style == other;
-}
-
 static const turns_t article_turns = {.authors = article_names,
                                       .conventions = ARTICLE_STYLES,
                                       .names = article_style_names,
                                       .draw = article_draw,
-                                      .write = article_write_as,
-                                      .fit = article_fit};
+                                      .write = article_write_as};
 
 void article_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt)
 {

@@ -163,20 +163,13 @@ static void writing_write (const json_t *task, const char *role, size_t house, r
         writing_details (&writing_houses[house], task, rng, out);
 }
 
-static bool writing_fit (const json_t *task, size_t summary, size_t details)
-{
-    (void) task;
-    return summary == details;
-}
-
 /*  The shorter one is soonest written anew. */
 static const char *const writing_authors[] = {"summary", "details", NULL};
 static const turns_t writing_turns = {.authors = writing_authors,
                                       .conventions = WRITING_HOUSES,
                                       .names = writing_house_names,
                                       .draw = writing_draw,
-                                      .write = writing_write,
-                                      .fit = writing_fit};
+                                      .write = writing_write};
 
 void writing_situate (json_t *task, const char *role, rng_t *rng, buf_t *prompt)
 {
